@@ -29,8 +29,6 @@ from audit_core.statistics import Estimate
 from audit_core.subject import Subject, no_progress
 from audit_core.subjects.transformer import TransformerSubject
 
-FAMILIES = (Replacement.RESAMPLE, Replacement.MEAN, Replacement.ZERO)
-
 
 def circuit(clean: list[float], without: list[float], alone: list[float], empty: list[float]) -> CircuitEffect:
     clusters = tuple(f"t{at}" for at in range(len(clean)))
@@ -102,7 +100,7 @@ def measure(subject: Subject, prompts: TokenisedPrompts, address: str, replaceme
 
 @pytest.fixture(scope="module")
 def induction(planted: TransformerSubject) -> TokenisedPrompts:
-    return tokenise(make_induction(24, change="context", n_templates=6), planted.tokenizer)
+    return tokenise(make_induction(20, change="context", n_templates=5), planted.tokenizer)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +162,7 @@ def judge(
     return found
 
 
-@pytest.mark.parametrize("primary", FAMILIES)
+@pytest.mark.parametrize("primary", [Replacement.RESAMPLE, Replacement.ZERO])
 @pytest.mark.parametrize(
     "address, role, state, reason",
     [
@@ -215,7 +213,7 @@ def test_a_circuit_without_its_negative_head_is_flagged_and_not_clipped(
 
 
 def test_too_few_prompts_or_templates_carry_no_verdict_however_clear_the_number(planted: TransformerSubject) -> None:
-    for n, n_templates in ((12, 6), (24, 4), (2, 1)):
+    for n, n_templates in ((19, 5), (20, 4), (2, 1)):
         prompts = tokenise(make_induction(n, change="context", n_templates=n_templates), planted.tokenizer)
         found = judge(planted, prompts, (head(0, 0),), Role.NECESSARY, Replacement.RESAMPLE)
         assert (found.state, found.reason) == ("inconclusive", "low_power")
