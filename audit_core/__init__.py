@@ -40,7 +40,7 @@ from audit_core.prompts import (
     tokenise,
 )
 from audit_core.registry import get_plugin, list_plugins
-from audit_core.run import Asker, Auditor, Finished, open_subject, record_refusal
+from audit_core.run import Asker, Auditor, Finished, leave_a_core, open_subject, record_refusal
 from audit_core.shipped import list_circuits, list_prompt_sets, load_prompt_set
 from audit_core.statistics import Estimate, format_estimate, rank_agreement
 from audit_core.store import RunLog, RunRecord, audit_home, keep_prompts, load_kept_prompts
@@ -114,6 +114,7 @@ __all__ = [
     "head",
     "intervene",
     "keep_prompts",
+    "leave_a_core",
     "list_circuits",
     "list_plugins",
     "list_prompt_sets",

@@ -20,17 +20,32 @@ class Kind(StrEnum):
     MLP = "mlp"
     RESID = "resid"
     EDGE = "edge"
+    PATTERN = "pattern"
+    QUERY = "query"
+    KEY = "key"
+    VALUE = "value"
+    NEURON = "neuron"
     EXPERT = "expert"
     DOCUMENT = "document"
     TOOL = "tool"
+
+
+_WHOLE = {Kind.MLP: "MLP", Kind.RESID: "RESID"}
+_LETTERS = {
+    Kind.HEAD: "H", Kind.EDGE: "H", Kind.PATTERN: "A", Kind.QUERY: "Q", Kind.KEY: "K", Kind.VALUE: "V",
+    Kind.NEURON: "N", Kind.EXPERT: "E",
+}  # fmt: skip
+_KINDS = {letter: kind for kind, letter in _LETTERS.items() if kind is not Kind.EDGE}
 
 
 @dataclass(frozen=True)
 class Component:
     """One part of a subject.
 
-    Written `L9.H6` (head), `L5.MLP`, `L4.RESID` (residual stream entering layer 4), `L3.E5` (expert),
-    `doc:2`, `tool:search`. `@7` limits a head, MLP or residual to token position 7; `@-1` is the last.
+    Written `L9.H6` (head), `L5.MLP`, `L4.RESID` (residual stream entering layer 4), `L9.Q6`, `L9.K2`, `L9.V2`
+    (query, key and value vectors; with grouped-query attention one key and value head serves several heads),
+    `L9.A6` (attention pattern of head 6), `L5.N120` (neuron of an MLP), `L3.E5` (expert), `doc:2`, `tool:search`.
+    `@7` limits any of them to token position 7; `@-1` is the last; of a pattern it is the query position.
     `L9.H6:14>2` is one attention edge of that head: query position 14 to key position 2.
     """
 
@@ -38,7 +53,7 @@ class Component:
     """0-based block; -1 for documents and tools, which have none."""
     kind: Kind
     index: int = 0
-    """Head, expert or document number; 0 for an MLP or the residual stream."""
+    """Head, neuron, expert or document number; 0 for an MLP or the residual stream."""
     position: int | None = None
     """Token position the address is limited to; None is every position; the query of an edge."""
     key: int | None = None
@@ -60,13 +75,7 @@ class Component:
             return f"doc:{self.index}"
         if self.kind is Kind.TOOL:
             return f"tool:{self.name}"
-        part = {
-            Kind.HEAD: f"H{self.index}",
-            Kind.EDGE: f"H{self.index}",
-            Kind.EXPERT: f"E{self.index}",
-            Kind.MLP: "MLP",
-            Kind.RESID: "RESID",
-        }[self.kind]
+        part = _WHOLE.get(self.kind) or f"{_LETTERS[self.kind]}{self.index}"
         if self.kind is Kind.EDGE:
             return f"L{self.layer}.{part}:{self.position}>{self.key}"
         return f"L{self.layer}.{part}" + ("" if self.position is None else f"@{self.position}")
@@ -93,12 +102,14 @@ def edge(layer: int, index: int, query: int, key: int) -> Component:
 
 
 _GRAMMAR = re.compile(
-    r"L(?P<layer>\d{1,4})\.(?:(?P<part>MLP|RESID)|(?P<letter>[HE])(?P<index>\d{1,4}))"
+    r"L(?P<layer>\d{1,4})\.(?:(?P<part>MLP|RESID)|(?P<letter>[HAQKVNE])(?P<index>\d{1,6}))"
     r"(?:@(?P<at>-?\d{1,5})|:(?P<query>-?\d{1,5})>(?P<key>-?\d{1,5}))?",
     re.ASCII,
 )
 _OUTSIDE = re.compile(r"doc:(?P<doc>\d{1,6})|tool:(?P<tool>[A-Za-z0-9_.-]{1,64})", re.ASCII)
-_REMEDY = "write L9.H6, L5.MLP, L4.RESID@7, L9.H6@-1, L9.H6:14>2, L3.E5, doc:2 or tool:search."
+_REMEDY = (
+    "write L9.H6, L5.MLP, L4.RESID@7, L9.H6@-1, L9.Q6, L9.K2, L9.A6, L5.N120, L9.H6:14>2, L3.E5, doc:2 or tool:search."
+)
 
 
 def parse_component(text: str) -> Component:
@@ -124,8 +135,7 @@ def parse_component(text: str) -> Component:
     position = None if match["at"] is None else int(match["at"])
     if match["part"] is not None:
         return Component(layer, Kind(match["part"].lower()), 0, position)
-    kind = Kind.HEAD if match["letter"] == "H" else Kind.EXPERT
-    return Component(layer, kind, int(match["index"]), position)
+    return Component(layer, _KINDS[match["letter"]], int(match["index"]), position)
 
 
 def parse_components(text: str) -> tuple[Component, ...]:

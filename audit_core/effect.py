@@ -21,7 +21,6 @@ MIN_GAP = 0.5
 """Logits. Below this clean – corrupted gap, a fraction of the gap is noise divided by noise."""
 MIN_ACCURACY = 0.75
 """Share of prompts on which the answer must beat the foil (methods 1.2)."""
-_PROBE_TOKENS = 2
 _MAX_VOCABULARY_FLOATS = 40_000_000
 
 
@@ -74,8 +73,8 @@ class Effect:
     patched: NDArray[np.float64]
     """Shape (intervention, prompt)."""
     vocabulary: NDArray[np.float32] | None
-    """One prompt only: all logits at the answer position; shape (run, vocabulary), runs being clean, corrupted
-    and the interventions."""
+    """If asked for, on one prompt: all logits at the answer position; shape (run, vocabulary), runs being clean,
+    corrupted and the interventions."""
     controls: Controls
 
     def __post_init__(self) -> None:
@@ -110,39 +109,47 @@ def measure_effect(
     *,
     means: Means | None = None,
     seed: int,
+    next_tokens: bool = False,
     on_progress: Progress = no_progress,
 ) -> Effect:
-    """Run the pair and every intervention, then prove that the hooks were alive.
+    """Run the pair and every intervention, and prove that the hooks were alive.
+
+    Args:
+        next_tokens: keep the whole vocabulary's logits; one prompt only.
 
     Raises:
         ControlFailed: an edit did not arrive, an identity patch changed something, or noise changed nothing.
         NotMeasured: the model produced something that is not a number.
     """
     runs = (CLEAN_RUN, CORRUPTED_RUN, *interventions)
+    controls = plan_controls(subject, interventions)
+    # On one prompt the controls ride in the same wave, which spares them a pass; on a set they get the first prompt.
+    rides = len(prompts) == 1
+    asked = (*runs, *controls.runs) if rides else runs
+    wants_words = metric.needs_vocabulary or next_tokens
     values = np.empty((len(runs), len(prompts)))
     applied = 0
-    chunks = tuple(_chunk_prompts(subject, prompts, len(runs), metric))
-    work = [subject.count_work(chunk, runs) for _, chunk in chunks]
+    chunks = tuple(_chunk_prompts(subject, prompts, len(asked), metric))
+    work = [subject.count_work(chunk, asked) for _, chunk in chunks]
     for step, (where, chunk) in enumerate(chunks):
-        logits = subject.run(
-            chunk,
-            runs,
-            means=means,
-            vocabulary=metric.needs_vocabulary or len(prompts) == 1,
-            seed=seed,
-            on_progress=_from(sum(work[:step]), sum(work), on_progress),
-        )
-        values[:, where] = metric.read(logits, chunk.pairs)
+        progress = _from(sum(work[:step]), sum(work), on_progress)
+        logits = subject.run(chunk, asked, means=means, vocabulary=wants_words, seed=seed, on_progress=progress)
+        values[:, where] = metric.read(logits, chunk.pairs)[: len(runs)]
         applied += logits.edits_applied
-    wanted = sum(len(i.edits) for i in interventions) * len(prompts)
+    wanted = sum(len(i.edits) for i in asked) * len(prompts)
     if applied != wanted:
         raise ControlFailed(f"{wanted - applied} of {wanted} edits did not reach their activation; no number is shown.")
     if not np.isfinite(values).all():
         raise NotMeasured("control_failed", "the model produced a value that is not a number under an intervention.")
-    words = logits.vocabulary[:, 0] if len(prompts) == 1 and logits.vocabulary is not None else None
-    controls = check_hooks(subject, prompts.pairs[0], interventions, applied, seed=seed)
+    words = logits.vocabulary[: len(runs), 0] if next_tokens and logits.vocabulary is not None else None
+    edits = sum(len(i.edits) for i in interventions) * len(prompts)
+    found = (
+        check_controls(subject, controls, logits, len(runs), edits)
+        if rides
+        else run_controls(subject, prompts, controls, edits, seed=seed)
+    )
     return Effect(
-        prompts, tuple(interventions), metric.name, metric.unit, values[0], values[1], values[2:], words, controls
+        prompts, tuple(interventions), metric.name, metric.unit, values[0], values[1], values[2:], words, found
     )
 
 
@@ -167,53 +174,59 @@ def _chunk_prompts(
         yield where, replace(prompts, pairs=prompts.pairs[where])
 
 
-def check_hooks(
-    subject: Subject, pair: TokenPair, interventions: Sequence[Intervention], applied: int, *, seed: int
-) -> Controls:
-    """Identity and noise control at every layer and kind that these interventions edit.
+@dataclass(frozen=True)
+class ControlRuns:
+    """What must change nothing, and what must change something, at every layer and kind that is edited."""
 
-    Liveness asks nothing of the text, so the first tokens of one prompt do. Noise covers all heads of a layer
-    at once: a head whose output weights are zero is a fact about the model, not a dead hook.
+    places: tuple[tuple[Kind, int], ...]
+    runs: tuple[Intervention, ...]
+    """Activations put back where they came from, at all places together; then noise, one place a run."""
+
+
+def plan_controls(subject: Subject, interventions: Sequence[Intervention]) -> ControlRuns:
+    """The controls of a run. Noise covers a whole layer at the answer position: a head whose output weights are zero
+    is a fact about the model, not a dead hook."""
+    places = tuple(sorted({(part.kind, part.layer) for i in interventions for part in i.components}))
+    if not places:
+        return ControlRuns((), ())
+    parts: dict[tuple[Kind, int], list[Component]] = {}
+    for kind in {kind for kind, _ in places}:
+        for part in subject.components(kind):
+            parts.setdefault((kind, part.layer), []).append(part)
+    sites = [parts[place] for place in places]
+    same = Intervention(tuple(Edit(part, Replacement.IDENTITY) for site in sites for part in site))
+    last = [[replace(part, position=-1) for part in site] for site in sites]
+    return ControlRuns(
+        places, (same, *(Intervention(tuple(Edit(part, Replacement.NOISE) for part in site)) for site in last))
+    )
+
+
+def run_controls(
+    subject: Subject, prompts: TokenisedPrompts, controls: ControlRuns, edits: int, *, seed: int
+) -> Controls:
+    """The controls on the first of many prompts: whether a hook is alive does not depend on the text."""
+    first = replace(prompts, pairs=prompts.pairs[:1])
+    logits = subject.run(first, (CLEAN_RUN, CORRUPTED_RUN, *controls.runs), vocabulary=True, seed=seed)
+    return check_controls(subject, controls, logits, 2, edits)
+
+
+def check_controls(subject: Subject, controls: ControlRuns, logits: Logits, first: int, edits: int) -> Controls:
+    """Judge control runs that stand from row `first` on in these logits of one prompt, behind the clean run in row 0.
 
     Raises:
         ControlFailed: identity changed something or noise changed nothing.
     """
-    parts = {component for i in interventions for component in i.components}
-    if not parts:
-        return Controls(0.0, float("inf"), subject.tolerance, applied)
-    places = sorted({(part.kind, part.layer) for part in parts})
-    probe = _shorten(pair)
-    everything = Intervention(
-        tuple(Edit(c, Replacement.IDENTITY) for k, n in places for c in _whole_site(subject, k, n))
-    )
-    noise = [Intervention(tuple(Edit(c, Replacement.NOISE) for c in _whole_site(subject, k, n))) for k, n in places]
-    logits = subject.run(probe, [CLEAN_RUN, everything, *noise], vocabulary=True, seed=seed).vocabulary
-    assert logits is not None
-    change = np.abs(logits[1:] - logits[0]).max((1, 2))
+    if not controls.runs:
+        return Controls(0.0, float("inf"), subject.tolerance, edits)
+    read = np.stack([logits.answer, logits.foil], -1)[:, 0] if logits.vocabulary is None else logits.vocabulary[:, 0]
+    change = np.abs(read[first:] - read[0]).max(1)
     identity, moved = float(change[0]), change[1:]
     if not identity <= subject.tolerance:
         raise ControlFailed(f"Putting activations back where they came from moved a logit by {identity:.3g}.")
-    for (kind, layer), moving in zip(places, moved):
+    for (kind, layer), moving in zip(controls.places, moved, strict=True):
         if not moving > NOISE_FACTOR * subject.tolerance:
             raise ControlFailed(f"Large noise on every {kind} of layer {layer} moved no logit: this hook is dead.")
-    return Controls(identity, float(moved.min()), subject.tolerance, applied)
-
-
-def _whole_site(subject: Subject, kind: Kind, layer: int) -> list[Component]:
-    if kind is Kind.EDGE:
-        return [Component(layer, Kind.EDGE, index) for index in range(subject.geometry.n_heads)]
-    return [component for component in subject.components(kind) if component.layer == layer]
-
-
-def _shorten(pair: TokenPair) -> TokenisedPrompts:
-    cut = replace(
-        pair,
-        clean_ids=pair.clean_ids[:_PROBE_TOKENS],
-        corrupted_ids=pair.corrupted_ids[:_PROBE_TOKENS],
-        pieces=pair.pieces[:_PROBE_TOKENS],
-        corrupted_pieces=pair.corrupted_pieces[:_PROBE_TOKENS],
-    )
-    return TokenisedPrompts("liveness", (cut,), "")
+    return Controls(identity, float(moved.min()), subject.tolerance, edits)
 
 
 def check_task(effect: Effect) -> None:

@@ -34,6 +34,8 @@ class Replacement(StrEnum):
     """The activation of the other run of the pair: activation patching."""
     SCALE = "scale"
     """The activation times a factor: below 1 suppresses, above 1 amplifies, below 0 reverses."""
+    ADD = "add"
+    """The activation plus a factor times a direction."""
     IDENTITY = "identity"
     """Control: the activation of the same run. Must change nothing."""
     NOISE = "noise"
@@ -41,7 +43,7 @@ class Replacement(StrEnum):
 
 
 ABLATIONS = (Replacement.RESAMPLE, Replacement.MEAN, Replacement.MEAN_TEMPLATE, Replacement.ZERO, Replacement.SCALE)
-"""What a person may choose; the other two are controls."""
+"""What a person may choose for whole components; `add` needs a direction, the other two are controls."""
 
 
 class Direction(StrEnum):
@@ -60,17 +62,19 @@ class Direction(StrEnum):
 MAX_FACTOR = 100.0
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Edit:
     """One component and what replaces its activation."""
 
     component: Component
     replacement: Replacement
     factor: float = 1.0
-    """Of `scale` only; dimensionless."""
+    """Of `scale`, dimensionless; of `add`, in units of the direction."""
+    direction: tuple[float, ...] | None = None
+    """Unit vector in the component's space: only the projection on it is replaced. None: the whole activation."""
 
     def __post_init__(self) -> None:
-        if self.replacement is Replacement.SCALE and not (
+        if self.replacement in (Replacement.SCALE, Replacement.ADD) and not (
             math.isfinite(self.factor) and abs(self.factor) <= MAX_FACTOR
         ):
             raise InterventionRefused(
@@ -78,13 +82,22 @@ class Edit:
                 wanted=f"a number from -{MAX_FACTOR:g} to {MAX_FACTOR:g}.",
                 remedy="choose a smaller factor.",
             )
+        if self.replacement is Replacement.ADD and self.direction is None:
+            raise InterventionRefused(
+                f"Nothing to add to {self.component}.", wanted="a direction.", remedy="give a unit vector."
+            )
+        if self.direction is not None and not abs(math.fsum(x * x for x in self.direction) - 1) < 1e-3:
+            raise InterventionRefused(
+                f"The direction at {self.component} has not length 1.",
+                wanted="a unit vector of finite numbers.",
+                remedy="divide it by its length.",
+            )
 
     def __str__(self) -> str:
-        return (
-            f"{self.component} × {self.factor:g}"
-            if self.replacement is Replacement.SCALE
-            else f"{self.component} → {self.replacement}"
-        )
+        part = str(self.component) if self.direction is None else f"a direction of {self.component}"
+        if self.replacement is Replacement.SCALE:
+            return f"{part} × {self.factor:g}"
+        return f"{part} → {self.replacement}"
 
 
 @dataclass(frozen=True)
@@ -95,7 +108,7 @@ class Intervention:
     side: Side = Side.CLEAN
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "edits", tuple(sorted(self.edits)))
+        object.__setattr__(self, "edits", tuple(sorted(self.edits, key=lambda edit: edit.component)))
         seen = [edit.component for edit in self.edits]
         whole = {component for component in seen if component.position is None}
         twice = {c for c in seen if c.position is not None and replace(c, position=None, key=None) in whole}
@@ -157,6 +170,7 @@ def describe_replacement(replacement: Replacement) -> str:
         Replacement.MEAN_TEMPLATE: "replaced by the mean over its template's prompts at the same position",
         Replacement.RESAMPLE: "replaced by the activation of the pair's other run",
         Replacement.SCALE: "multiplied by a factor",
+        Replacement.ADD: "moved along a direction",
         Replacement.IDENTITY: "replaced by itself",
         Replacement.NOISE: "disturbed by large noise",
     }[replacement]

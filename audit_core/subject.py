@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,7 +16,7 @@ from audit_core.prompts import TokenisedPrompts, Tokenizer, TokenPair
 
 Floats = NDArray[np.float32]
 Progress = Callable[[int, int], None]
-"""Called with units done and units in all after each chunk; cancels by raising `Cancelled`."""
+"""Called with units done and units in all, several times a second; cancels by raising `Cancelled`."""
 
 
 def no_progress(done: int, total: int) -> None:
@@ -39,6 +39,8 @@ class Geometry:
     d_model: int
     d_head: int
     n_vocabulary: int
+    n_neurons: int
+    """Of one MLP; 0 where neurons cannot be reached."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,10 +68,13 @@ class Means:
 
     activations: Mapping[tuple[int, str], Mapping[Kind, Floats]]
     """Key: token length and template ("" for all templates). Value: per kind of component, shape
-    (layer, pos, head, d_head) for heads, (layer, pos, d_model) for MLPs and the residual stream,
-    (layer, head, query, key) for edges."""
+    (layer, pos, head, d_head) for heads, queries, keys and values, (layer, pos, d_model) for MLPs and the residual
+    stream, (layer, pos, neuron) for neurons, (layer, head, query, key) for edges."""
     n_prompts: Mapping[tuple[int, str], int]
     """Reference prompts behind each entry; each contributes its clean and its corrupted run."""
+
+
+MEAN_KINDS = frozenset((Kind.HEAD, Kind.MLP, Kind.RESID, Kind.EDGE))
 
 
 class Subject(Protocol):
@@ -111,8 +116,14 @@ class Subject(Protocol):
             ControlFailed: an edit did not reach its activation.
         """
 
-    def capture_means(self, reference: TokenisedPrompts, *, on_progress: Progress = no_progress) -> Means:
-        """Mean activations over these prompts, by token length and by template."""
+    def capture_means(
+        self,
+        reference: TokenisedPrompts,
+        *,
+        kinds: Collection[Kind] = MEAN_KINDS,
+        on_progress: Progress = no_progress,
+    ) -> Means:
+        """Mean activations of these kinds of components over these prompts, by token length and by template."""
 
     def attend(self, prompts: TokenisedPrompts, *, on_progress: Progress = no_progress) -> tuple[Floats, ...]:
         """Attention from the answer position on the clean run; per prompt, shape (layer, head, key)."""

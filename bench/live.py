@@ -25,6 +25,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 REPEATS = 5
 SAMPLE = 20
+CLICKED = ("L20.H0", "L29.H1", "L24.H4", "L22.H7", "L19.H2")
 
 
 def free_port() -> int:
@@ -83,16 +84,14 @@ def bench_page() -> dict[str, float]:
             expect(page.get_by_role("grid", name="Causal effect by layer and head")).to_be_visible()
             expect(page.get_by_role("heading", name="Next token")).to_be_visible()
             time.sleep(3)
-            latency = statistics.median(
-                time_click(page, expect, head) for head in ("L20.H0", "L29.H1", "L24.H4", "L22.H7", "L19.H2")
-            )
+            clicks = [time_click(page, expect, head) for head in CLICKED]
         finally:
             server.terminate()
             server.wait(20)
             browser.close()
     return {
         "app.server_up_s": up, "app.first_paint_s": paint, "app.ready_with_a_page_open_s": ready,
-        "app.ready_s": time_ready(), "live.latency_s": latency,
+        "app.ready_s": time_ready(), "live.latency_s": statistics.median(clicks), "live.latency_max_s": max(clicks),
     }  # fmt: skip
 
 
@@ -112,20 +111,36 @@ def time_ready() -> float:
             server.wait(20)
 
 
+WATCH = """
+head => {
+    const shown = () => [...document.querySelectorAll('[data-testid="stMetric"]')].map(m => m.textContent).join();
+    const before = shown();
+    window.seen = new Promise(done => document.addEventListener('click', () => {
+        const start = performance.now();
+        const look = () => {
+            const page = document.querySelector('[data-testid="stMain"]').textContent;
+            if (page.includes(`On the clean prompt ${head} is replaced`) && shown() !== before)
+                done((performance.now() - start) / 1000);
+            else requestAnimationFrame(look);
+        };
+        requestAnimationFrame(look);
+    }, {capture: true, once: true}));
+}
+"""
+"""Looks at each frame the browser draws: a test runner's polling would round the time up by up to a second."""
+
+
 def time_click(page, expect, head: str) -> float:
-    """From the click on "Replace only this head" to the sentence and the numbers of that head."""
+    """From the click on "Replace only this head" to the frame with the sentence and the numbers of that head."""
     layer, index = re.fullmatch(r"L(\d+)\.H(\d+)", head).groups()
     grid = page.get_by_role("grid", name="Causal effect by layer and head")
     grid.get_by_role("gridcell", name=re.compile(rf"^Layer {layer}, head {index}:")).click()
     expect(page.get_by_text(f"Head in focus: {head}")).to_be_visible()
     time.sleep(3)
-    before = page.get_by_text("Under this intervention").first.inner_text()
-    start = time.perf_counter()
+    page.evaluate(WATCH, head)
     page.get_by_role("button", name="Replace only this head").click()
-    expect(page.get_by_text(f"On the clean prompt {head} is replaced")).to_be_visible()
-    expect(page.get_by_text("Under this intervention").first).not_to_have_text(before)
-    took = time.perf_counter() - start
-    time.sleep(4)
+    took = page.evaluate("window.seen")
+    time.sleep(3)
     return took
 
 

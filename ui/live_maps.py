@@ -52,7 +52,7 @@ def show_looks(
         for name, e, spread in zip(names, result.mass, result.entropy, strict=True)
     ]
     columns = ("head", "attention mass", "low", "high", "n", "unit", "normalised entropy (0 on one token, 1 even)")
-    table_with_csv(make_table(columns, rows), "Where it looks", "attention")
+    table_with_csv(lambda: make_table(columns, rows), "Where it looks", "attention")
 
 
 def show_does(
@@ -84,7 +84,7 @@ def show_does(
         st.warning(f"No fraction of the gap is shown: {plain(result.no_fraction)}", icon=":material/warning:")
     columns = ("head", "effect", "low", "high", "n", "unit", "fraction of the clean–corrupted gap", "low ", "high ")
     rows = [(c.component, *estimate_cells(c.estimate), *estimate_cells(c.fraction)[:3]) for c in result.cells]
-    table_with_csv(make_table(columns, rows), "What it does", "effect")
+    table_with_csv(lambda: make_table(columns, rows), "What it does", "effect")
 
 
 def _sign(value: float, limit: float) -> str:
@@ -164,7 +164,7 @@ def show_scatter(
     )  # fmt: skip
     columns = ("head", "attention mass", "effect", "unit of effect", "n")
     table_with_csv(
-        make_table(columns, [(p.name, p.mass, p.support, does.unit, does.n) for p in points]),
+        lambda: make_table(columns, [(p.name, p.mass, p.support, does.unit, does.n) for p in points]),
         "Looks against does",
         "scatter",
     )

@@ -54,7 +54,9 @@ def show_ablation(result: AblationResult) -> None:
     numbers = (("before", base), ("after", result.after), ("support for the answer", result.support), ("only this circuit left", result.alone), ("support, as a fraction", result.fraction), ("kept alone, as a fraction", result.kept))  # fmt: skip
     rows = [(name, *estimate_cells(e)) for name, e in numbers if e is not None]
     table_with_csv(
-        make_table(("what", "value", "low", "high", "n", "unit"), rows), "The circuit under intervention", "circuit"
+        lambda: make_table(("what", "value", "low", "high", "n", "unit"), rows),
+        "The circuit under intervention",
+        "circuit",
     )
     if result.no_fraction:
         st.warning(f"Cannot be expressed as a fraction: {plain(result.no_fraction)}", icon=":material/warning:")
@@ -76,7 +78,7 @@ def show_next_tokens(result: AblationResult) -> None:
     percent = st.column_config.NumberColumn(format="%.3f")
     signed = st.column_config.NumberColumn(format="%+.3f")
     st.dataframe(table, hide_index=True, column_config={"before": percent, "after": percent, "change": signed})
-    table_with_csv(table, "Next token", "next-token")
+    table_with_csv(lambda: table, "Next token", "next-token")
 
 
 def show_edges(result: EdgesResult, attention: Sequence[float], token: str) -> None:
@@ -104,7 +106,7 @@ def show_edges(result: EdgesResult, attention: Sequence[float], token: str) -> N
         )  # fmt: skip
     rows = list(zip(range(len(result.tokens)), map(repr, result.tokens), attention, result.support, strict=True))
     table_with_csv(
-        make_table(("position", "token", "share of attention", f"effect of the edge, {result.unit}"), rows),
+        lambda: make_table(("position", "token", "share of attention", f"effect of the edge, {result.unit}"), rows),
         "Tokens",
         "tokens",
     )
@@ -128,7 +130,9 @@ def show_patterns(before: np.ndarray, after: np.ndarray | None, tokens: Sequence
         for j, k in enumerate(tokens)
         if j <= i
     ]
-    table_with_csv(make_table(("query", "key", "clean", "under intervention"), rows), "Attention pattern", "pattern")
+    table_with_csv(
+        lambda: make_table(("query", "key", "clean", "under intervention"), rows), "Attention pattern", "pattern"
+    )
 
 
 def show_verdict(result: ClaimTestResult) -> None:

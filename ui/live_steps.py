@@ -118,7 +118,7 @@ def _pattern(
     _auditor: Auditor, model: str, _pair: TokenPair, ids: tuple[int, ...], _intervention: Intervention, key: str,
     _reference: TokenisedPrompts, reference_key: str,
 ) -> np.ndarray:  # fmt: skip
-    return _auditor.draw_patterns(_pair, _intervention, _reference)
+    return services.ROOM.answer(lambda: _auditor.draw_patterns(_pair, _intervention, _reference))
 
 
 def read_pattern(auditor: Auditor, choice: Choice, intervention: Intervention) -> np.ndarray | None:

@@ -5,12 +5,18 @@ from __future__ import annotations
 import threading
 import traceback
 from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
-from audit_core import AuditError, Auditor, RunLog, audit_home, open_subject
+from audit_core import AuditError, Auditor, RunLog, audit_home, leave_a_core, open_subject
 
 KEPT = 2
 """Loaded models kept in memory; the default model takes 0.6 GB."""
+
+
+AnswerT = TypeVar("AnswerT")
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,11 @@ class ModelRoom:
         self._lock = threading.Lock()
         self._seen: dict[str, Seen] = {}
         self._auditors: OrderedDict[str, Auditor] = OrderedDict()
+        self._desk = ThreadPoolExecutor(1, "assay-live", initializer=leave_a_core)
+
+    def answer(self, work: Callable[[], AnswerT]) -> AnswerT:
+        """Do what takes under a second with a model, and wait for it."""
+        return self._desk.submit(work).result()
 
     def open(self, name: str) -> Seen:
         """Start loading unless that is under way or done; a failed model is tried again."""

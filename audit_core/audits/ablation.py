@@ -119,7 +119,14 @@ class AblationAudit:
             )
         metric, plan = get_metric(request.metric), plan_ablation(subject, request)
         effect = measure_effect(
-            subject, request.prompts, plan, metric, means=means, seed=request.seed, on_progress=on_progress
+            subject,
+            request.prompts,
+            plan,
+            metric,
+            means=means,
+            seed=request.seed,
+            next_tokens=len(request.prompts) == 1,
+            on_progress=on_progress,
         )
         clusters, seed, unit = request.prompts.templates, request.seed, effect.unit
 

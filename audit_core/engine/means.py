@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from audit_core.component import Kind
 from audit_core.engine.capture import Capture
-from audit_core.engine.sites import HOOKS
 from audit_core.errors import InterventionRefused
 from audit_core.intervention import Replacement
 from audit_core.prompts import TokenPair
@@ -22,7 +21,9 @@ MEANS = (Replacement.MEAN, Replacement.MEAN_TEMPLATE)
 class MeanSums:
     """Running sums per token length and template ("" for all templates)."""
 
-    def __init__(self) -> None:
+    def __init__(self, kinds: Collection[Kind]) -> None:
+        # A pattern's mean is that of its edges.
+        self.kinds = tuple(sorted({Kind.EDGE if kind is Kind.PATTERN else kind for kind in kinds}))
         self._sums: dict[tuple[int, str], dict[Kind, torch.Tensor]] = {}
         self._counts: dict[tuple[int, str], int] = {}
 
@@ -37,7 +38,7 @@ class MeanSums:
         n = len(pairs)
         sites = {
             kind: torch.stack([(v[:n] + v[n:]) / 2 for v in (run.sites[kind, i] for i in range(n_layers))], dim=1)
-            for kind in HOOKS
+            for kind in self.kinds
         }
         for template in {"", *(pair.prompt.template for pair in pairs)}:
             members = [i for i, pair in enumerate(pairs) if template in ("", pair.prompt.template)]
@@ -78,5 +79,6 @@ def gather_means(means: Means | None, pairs: Sequence[TokenPair], replacement: R
             )
     assert means is not None
     return {
-        kind: torch.stack([torch.from_numpy(means.activations[key][kind].copy()) for key in keys]) for kind in HOOKS
+        kind: torch.stack([torch.from_numpy(means.activations[key][kind].copy()) for key in keys])
+        for kind in means.activations[keys[0]]
     }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from audit_core.component import Component, Kind
 from audit_core.errors import ComponentRefused, InterventionRefused
-from audit_core.intervention import Intervention, Replacement
+from audit_core.intervention import Edit, Intervention, Replacement
 from audit_core.subject import Geometry
 
 if TYPE_CHECKING:
@@ -18,12 +18,20 @@ if TYPE_CHECKING:
 
 HOOKS = {
     Kind.RESID: "hook_resid_pre",
+    Kind.QUERY: "attn.hook_q",
+    Kind.KEY: "attn.hook_k",
+    Kind.VALUE: "attn.hook_v",
     Kind.EDGE: "attn.hook_pattern",
+    Kind.PATTERN: "attn.hook_pattern",
     Kind.HEAD: "attn.hook_z",
+    Kind.NEURON: "mlp.hook_post",
     Kind.MLP: "hook_mlp_out",
 }
-"""TransformerBridge hook of each kind, inside `blocks.{layer}.`. Tensor shapes: residual and MLP
-(row, pos, d_model); pattern (row, head, query, key); head output before W_O (row, pos, head, d_head)."""
+"""TransformerBridge hook of each kind, inside `blocks.{layer}.`, in the order in which a block computes them. Tensor
+shapes: residual and MLP (row, pos, d_model); query, key, value and head output before W_O (row, pos, head, d_head);
+neurons (row, pos, neuron); pattern (row, head, query, key)."""
+_PATTERNS = (Kind.EDGE, Kind.PATTERN)
+_WHOLE = (Kind.RESID, Kind.MLP)
 
 NOISE_SCALE = 10.0
 """Noise of the control, in root mean squares of the activation it disturbs: cannot be missed if the hook is alive."""
@@ -62,32 +70,69 @@ def find_hooks(bridge: TransformerBridge) -> HookedModel:
     return HookedModel(bridge, {place: table[name] for place, name in names.items() if name in table})
 
 
+def count_indices(kind: Kind, geometry: Geometry) -> int:
+    """How many components of a kind a layer has.
+
+    Raises:
+        ComponentRefused: no such kind in a transformer's block.
+    """
+    if kind not in HOOKS:
+        raise ComponentRefused(
+            f"Kind {kind}.", wanted=f"one of {', '.join(HOOKS)}.", remedy="choose a component from the map."
+        )
+    if kind in _WHOLE:
+        return 1
+    if kind is Kind.NEURON:
+        return geometry.n_neurons
+    return geometry.n_key_value_heads if kind in (Kind.KEY, Kind.VALUE) else geometry.n_heads
+
+
 def check_places(interventions: Sequence[Intervention], geometry: Geometry, n_positions: int) -> None:
     """Refuse what this model or a prompt of this length does not have, before anything is run.
 
     Raises:
         ComponentRefused: a layer, head or kind of component the model lacks.
-        InterventionRefused: a position outside the prompt, or one part addressed from both ends of it.
+        InterventionRefused: a position outside the prompt, one part addressed twice, a direction of another space.
     """
-    n_indices = {Kind.HEAD: geometry.n_heads, Kind.EDGE: geometry.n_heads}
+    sizes = {kind: count_indices(kind, geometry) for kind in HOOKS}
     for intervention in interventions:
         places: dict[Component, Component] = {}
-        for part in intervention.components:
-            inside = 0 <= part.layer < geometry.n_layers and 0 <= part.index < n_indices.get(part.kind, 1)
-            if part.kind not in HOOKS or not inside:
+        drawn: set[tuple[int, int]] = set()
+        for edit in intervention.edits:
+            part = edit.component
+            if not (0 <= part.layer < geometry.n_layers and 0 <= part.index < sizes.get(part.kind, 0)):
                 raise ComponentRefused(
                     f"{part} is not in this model.",
-                    wanted=f"layers 0–{geometry.n_layers - 1}, heads 0–{geometry.n_heads - 1}, MLPs or residual stream.",
+                    wanted=f"layers 0–{geometry.n_layers - 1}, heads 0–{geometry.n_heads - 1}, key and value heads "
+                    f"0–{geometry.n_key_value_heads - 1}, neurons 0–{geometry.n_neurons - 1}, MLPs or residual stream.",
                     remedy="choose a component from the map.",
                 )
             at, key = (None if n is None else _locate(n, n_positions) for n in (part.position, part.key))
             other = places.setdefault(part if at is None else replace(part, position=at, key=key), part)
             if other is not part:
-                raise InterventionRefused(
-                    f"{other} and {part} are one place in a prompt of {n_positions} tokens.",
-                    wanted="one replacement per component.",
-                    remedy="remove one of them.",
-                )
+                raise _repeated(f"{other} and {part} are one place in a prompt of {n_positions} tokens.")
+            if part.kind is Kind.PATTERN:
+                drawn.add((part.layer, part.index))
+            _check_direction(edit, geometry)
+        if clash := [p for p in places if p.kind is Kind.EDGE and (p.layer, p.index) in drawn]:
+            raise _repeated(f"{clash[0]} is part of an attention pattern that is replaced as well.")
+
+
+def _repeated(found: str) -> InterventionRefused:
+    return InterventionRefused(found, wanted="one replacement per component.", remedy="remove one of them.")
+
+
+def _check_direction(edit: Edit, geometry: Geometry) -> None:
+    if edit.direction is None:
+        return
+    kind = edit.component.kind
+    size = geometry.d_model if kind in _WHOLE else geometry.d_head
+    if kind in (*_PATTERNS, Kind.NEURON) or len(edit.direction) != size:
+        raise InterventionRefused(
+            f"A direction of {len(edit.direction)} numbers at {edit.component}.",
+            wanted=f"{geometry.d_model} numbers for an MLP or the residual stream, {geometry.d_head} for a head.",
+            remedy="give a direction of that component's space.",
+        )
 
 
 @dataclass(frozen=True)
@@ -98,49 +143,57 @@ class SiteEdit:
     kind: Kind
     replacement: Replacement
     factor: float
-    heads: tuple[int, ...]
+    indices: tuple[int, ...]
+    """Heads or neurons; empty for a part that a layer has once."""
     position: int | None
     key: int | None
+    direction: tuple[float, ...] | None = None
 
     @property
     def n_edits(self) -> int:
-        return max(1, len(self.heads))
+        return max(1, len(self.indices))
+
+    def find_start(self, n_positions: int, first_difference: int) -> int:
+        """The first position whose activations this edit can change.
+
+        Args:
+            first_difference: first position at which the two runs of a pair differ; 0 where that is not known.
+        """
+        if self.position is not None:
+            return _locate(self.position, n_positions)
+        # Before the first difference both runs are one: putting either's activation there changes nothing.
+        takes_run = self.replacement in (Replacement.RESAMPLE, Replacement.IDENTITY)
+        return first_difference if takes_run else 0
+
+    def select(self, n_positions: int, start: int) -> tuple[tuple, tuple]:
+        """Where the edited part stands.
+
+        Args:
+            start: position at which the running tensor begins.
+
+        Returns:
+            Index into the running tensor, and into a source of whole prompts; the first axis of both is rows.
+        """
+        running, source = (_span(self.position, n_positions, first) for first in (start, 0))
+        if self.position is None:
+            source = slice(start, None)
+        if self.kind in _PATTERNS:
+            keys = _span(self.key, n_positions, 0)
+            return (slice(None), list(self.indices), running, keys), (slice(None), list(self.indices), source, keys)
+        tail = () if self.kind in _WHOLE else (_compact(self.indices),)
+        return (slice(None), running, *tail), (slice(None), source, *tail)
 
 
-def group_edits(edits: Sequence[tuple[Component, Replacement, float]]) -> tuple[SiteEdit, ...]:
-    """Gather heads of one layer that are replaced alike, so that a circuit of 260 heads is 30 writes."""
-    heads: dict[tuple, list[int]] = {}
-    for part, replacement, factor in edits:
-        place = (part.layer, part.kind, replacement, factor, part.position, part.key)
-        heads.setdefault(place, []).append(part.index)
-    return tuple(
-        SiteEdit(
-            layer,
-            kind,
-            replacement,
-            factor,
-            tuple(sorted(found)) if kind in (Kind.HEAD, Kind.EDGE) else (),
-            position,
-            key,
-        )
-        for (layer, kind, replacement, factor, position, key), found in heads.items()
-    )
+def _compact(indices: tuple[int, ...]) -> slice | list[int]:
+    """A slice where the indices are neighbours: no copy, and a head is mostly edited alone."""
+    first, last = indices[0], indices[-1]
+    return slice(first, last + 1) if last - first + 1 == len(indices) else list(indices)
 
 
-def select(edit: SiteEdit, n_positions: int) -> tuple:
-    """Index of the edited part inside a tensor whose first axis is rows."""
-    at = _span(edit.position, n_positions)
-    if edit.kind is Kind.HEAD:
-        return (slice(None), at, list(edit.heads))
-    if edit.kind is Kind.EDGE:
-        return (slice(None), list(edit.heads), at, _span(edit.key, n_positions))
-    return (slice(None), at)
-
-
-def _span(position: int | None, n_positions: int) -> slice:
+def _span(position: int | None, n_positions: int, start: int) -> slice:
     if position is None:
         return slice(None)
-    absolute = _locate(position, n_positions)
+    absolute = _locate(position, n_positions) - start
     return slice(absolute, absolute + 1)
 
 
@@ -155,6 +208,21 @@ def _locate(position: int, n_positions: int) -> int:
     return absolute
 
 
+def group_edits(edits: Sequence[Edit]) -> tuple[SiteEdit, ...]:
+    """Gather parts of one layer that are replaced alike, so that a circuit of 260 heads is 30 writes."""
+    found: dict[tuple, list[int]] = {}
+    for edit in edits:
+        part = edit.component
+        place = (part.layer, part.kind, edit.replacement, edit.factor, part.position, part.key, edit.direction)
+        found.setdefault(place, []).append(part.index)
+    return tuple(
+        SiteEdit(
+            layer, kind, replacement, factor, () if kind in _WHOLE else tuple(sorted(indices)), position, key, direction
+        )
+        for (layer, kind, replacement, factor, position, key, direction), indices in found.items()
+    )
+
+
 def replace_part(
     part: torch.Tensor, edit: SiteEdit, source: torch.Tensor | None, generator: torch.Generator
 ) -> torch.Tensor:
@@ -164,6 +232,21 @@ def replace_part(
         part: activation of these rows now; shape (row, ...).
         source: activation to put there, same shape, where the replacement needs one.
     """
+    import torch
+
+    if edit.direction is None:
+        return _replace(part, edit, source, generator)
+    along = torch.tensor(edit.direction, dtype=part.dtype, device=part.device)
+    if edit.replacement is Replacement.ADD:
+        return part + edit.factor * along
+    now = (part @ along)[..., None]
+    put = _replace(now, edit, None if source is None else (source @ along)[..., None], generator)
+    return part + (put - now) * along
+
+
+def _replace(
+    part: torch.Tensor, edit: SiteEdit, source: torch.Tensor | None, generator: torch.Generator
+) -> torch.Tensor:
     import torch
 
     if edit.replacement is Replacement.ZERO:

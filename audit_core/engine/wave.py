@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from audit_core.component import Kind
-from audit_core.engine.capture import BlockCall, Capture, call_block
-from audit_core.engine.sites import HookedModel, SiteEdit, replace_part, select
+from audit_core.engine.capture import Capture, Turn
+from audit_core.engine.replay import BlockCall, Prefix, call_block
+from audit_core.engine.sites import HOOKS, HookedModel, SiteEdit, group_edits, replace_part
 from audit_core.errors import ControlFailed
-from audit_core.intervention import Replacement, Side
+from audit_core.intervention import Intervention, Replacement, Side
 
 if TYPE_CHECKING:
     import torch
+
+_ORDER = {kind: at for at, kind in enumerate(HOOKS)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,11 +29,19 @@ class Variant:
 
     @property
     def first_layer(self) -> int:
-        return min((edit.layer for edit in self.edits), default=1 << 30)
+        return min(edit.layer for edit in self.edits)
 
     @property
-    def is_identity(self) -> bool:
-        return bool(self.edits) and all(edit.replacement is Replacement.IDENTITY for edit in self.edits)
+    def takes_other_run(self) -> bool:
+        return any(edit.replacement is Replacement.RESAMPLE for edit in self.edits)
+
+    def find_start(self, n_positions: int, first_difference: int) -> int:
+        """The first position at which this variant can differ from its unedited run."""
+        return min(edit.find_start(n_positions, first_difference) for edit in self.edits)
+
+
+def compile_intervention(intervention: Intervention) -> Variant:
+    return Variant(intervention.side, group_edits(intervention.edits))
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +66,8 @@ class Sources:
     def read(self, side: Side, edit: SiteEdit) -> torch.Tensor | None:
         """Activation of the whole site for the edited prompts, shape (prompt, ...)."""
         if edit.replacement in self.means:
-            return self.means[edit.replacement][edit.kind][:, edit.layer]
+            kind = Kind.EDGE if edit.kind is Kind.PATTERN else edit.kind
+            return self.means[edit.replacement][kind][:, edit.layer]
         wanted = {Replacement.IDENTITY: side, Replacement.RESAMPLE: side.other}.get(edit.replacement)
         return None if wanted is None else self.captures[wanted].sites[(edit.kind, edit.layer)]
 
@@ -65,12 +78,20 @@ def run_wave(
     sources: Sources,
     variants: Sequence[Variant],
     *,
+    start: int,
     generator: torch.Generator,
+    turn: Turn,
+    on_layer: Callable[[int], None],
     with_patterns: bool = False,
 ) -> Wave:
     """Run every variant over the captured prompts; exact, in one pass through the layers.
 
     Rows stand in the order in which variants join, one run of `prompt` rows each.
+
+    Args:
+        variants: each with at least one edit.
+        start: first position to compute; earlier keys and values come from each variant's own unedited run.
+        on_layer: called after each block with the rows × positions it ran.
 
     Raises:
         ControlFailed: an edit's hook did not fire.
@@ -86,26 +107,32 @@ def run_wave(
     for layer, call in enumerate(calls):
         joining = [i for i in order[len(joined) :] if variants[i].first_layer <= layer]
         joined += joining
-        entering = [sources.captures[variants[i].side].residuals[layer] for i in joining]
+        entering = [sources.captures[variants[i].side].residuals[layer][:, start:] for i in joining]
         rows = torch.cat(([rows] if rows is not None else []) + entering) if entering else rows
         if rows is None:
             continue
         jobs = [
             (slot, variants[i].side, e) for slot, i in enumerate(joined) for e in variants[i].edits if e.layer == layer
         ]
-        with _Hooks(model, layer, jobs, sources, n_prompts, generator) as hooks:
+        cache = _find_prefix(sources, [variants[i].side for i in joined], layer, start)
+        with turn(), _Hooks(model, layer, jobs, sources, n_prompts, start, generator) as hooks:
             if with_patterns:
                 hooks.watch_pattern(patterns)
-            rows = call_block(model, layer, rows, call)
+            rows = call_block(model, layer, rows, call, start=start, cache=cache)
         applied += hooks.applied
-    ends = (
-        {i: rows[slot * n_prompts : (slot + 1) * n_prompts, -1] for slot, i in enumerate(joined)}
-        if rows is not None
-        else {}
-    )
-    untouched = {i: sources.captures[variants[i].side].residuals[-1][:, -1] for i in order if i not in ends}
-    ends |= untouched
-    return Wave(torch.stack([ends[i] for i in range(len(variants))]), applied, patterns)
+        on_layer(rows.shape[0] * rows.shape[1])
+    assert rows is not None
+    ends = rows[:, -1].view(len(variants), n_prompts, -1)
+    back = torch.empty(len(variants), dtype=torch.long)
+    back[torch.tensor(joined)] = torch.arange(len(variants))
+    return Wave(ends[back], applied, patterns)
+
+
+def _find_prefix(sources: Sources, sides: Sequence[Side], layer: int, start: int) -> Prefix | None:
+    if not start:
+        return None
+    runs = [(side, len(list(members))) for side, members in groupby(sides)]
+    return Prefix([(sources.captures[side].keys_values[layer], n) for side, n in runs], start)
 
 
 class _Hooks:
@@ -118,12 +145,13 @@ class _Hooks:
         jobs: Sequence[tuple[int, Side, SiteEdit]],
         sources: Sources,
         n_prompts: int,
+        start: int,
         generator: torch.Generator,
     ) -> None:
         self.model, self.layer, self.sources = model, layer, sources
-        self.n_prompts, self.generator = n_prompts, generator
+        self.n_prompts, self.start, self.generator = n_prompts, start, generator
         self.by_kind: dict[Kind, list[tuple[int, Side, SiteEdit]]] = {}
-        for job in jobs:
+        for job in sorted(jobs, key=lambda job: _ORDER[job[2].kind]):
             self.by_kind.setdefault(job[2].kind, []).append(job)
         self.points: list[Any] = []
         self.applied = 0
@@ -138,14 +166,16 @@ class _Hooks:
         return self
 
     def _editor(self, kind: Kind, jobs: Sequence[tuple[int, Side, SiteEdit]]) -> Any:
+        is_pattern = kind in (Kind.EDGE, Kind.PATTERN)
+
         def edit(value: torch.Tensor, hook: Any) -> torch.Tensor:
             value = value.clone()
-            n_positions = value.shape[2] if kind is Kind.EDGE else value.shape[1]
+            n_positions = self.start + value.shape[2 if is_pattern else 1]
             for slot, side, job in jobs:
                 rows = value[slot * self.n_prompts : (slot + 1) * self.n_prompts]
-                where = select(job, n_positions)
+                here, there = job.select(n_positions, self.start)
                 source = self.sources.read(side, job)
-                rows[where] = replace_part(rows[where], job, None if source is None else source[where], self.generator)
+                rows[here] = replace_part(rows[here], job, None if source is None else source[there], self.generator)
                 self.applied += job.n_edits
             return value
 

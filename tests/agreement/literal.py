@@ -21,6 +21,11 @@ HOOKS = {
     Kind.EDGE: "attn.hook_pattern",
     Kind.MLP: "hook_mlp_out",
     Kind.RESID: "hook_resid_pre",
+    Kind.QUERY: "attn.hook_q",
+    Kind.KEY: "attn.hook_k",
+    Kind.VALUE: "attn.hook_v",
+    Kind.PATTERN: "attn.hook_pattern",
+    Kind.NEURON: "mlp.hook_post",
 }
 
 
@@ -33,12 +38,19 @@ def index_part(part: Component) -> tuple:
     at = slice(None) if part.position is None else part.position
     if part.kind is Kind.EDGE:
         return (0, part.index, at, part.key)
-    return (0, at, part.index) if part.kind is Kind.HEAD else (0, at)
+    if part.kind is Kind.PATTERN:
+        return (0, part.index, at)
+    return (0, at) if part.kind in (Kind.MLP, Kind.RESID) else (0, at, part.index)
 
 
 def change_part(value: torch.Tensor, hook: Any, *, edit: Edit, source: torch.Tensor | None) -> torch.Tensor:
     value, where = value.clone(), index_part(edit.component)
-    if edit.replacement is Replacement.ZERO:
+    if edit.direction is not None:
+        along = torch.tensor(edit.direction)
+        value[where] += (
+            move_along(value[where] @ along, None if source is None else source[where] @ along, edit)[..., None] * along
+        )
+    elif edit.replacement is Replacement.ZERO:
         value[where] = 0
     elif edit.replacement is Replacement.SCALE:
         value[where] *= edit.factor
@@ -46,6 +58,15 @@ def change_part(value: torch.Tensor, hook: Any, *, edit: Edit, source: torch.Ten
         assert source is not None
         value[where] = source[where]
     return value
+
+
+def move_along(now: torch.Tensor, other: torch.Tensor | None, edit: Edit) -> torch.Tensor:
+    """By how much the projection on a direction changes."""
+    if edit.replacement is Replacement.ADD:
+        return torch.full_like(now, edit.factor)
+    if edit.replacement is Replacement.SCALE:
+        return (edit.factor - 1) * now
+    return (torch.zeros_like(now) if other is None else other) - now
 
 
 class LiteralRunner:
@@ -98,6 +119,7 @@ class LiteralRunner:
         if ids not in self._kept:
             kept: dict[str, torch.Tensor] = {}
             names = [f"blocks.{n}.{hook}" for n in range(self.bridge.cfg.n_layers) for hook in HOOKS.values()]
+            names = [name for name in names if name in self.bridge.hook_dict]
             hooks = [(name, partial(_keep, kept=kept, name=name)) for name in names]
             with torch.inference_mode():
                 self.bridge.run_with_hooks(torch.tensor([ids]), fwd_hooks=hooks)

@@ -13,8 +13,10 @@ from toy.models import FAMILIES
 from toy.prompts import tokenise_letters
 
 from audit_core.component import Component, Kind, edge, head, mlp, resid
+from audit_core.engine.sites import HOOKS, count_indices
 from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, Edit, Intervention, Replacement, Side
 from audit_core.prompts import TokenisedPrompts
+from audit_core.subject import Geometry
 from audit_core.subjects.transformer import TransformerSubject
 
 Load = Callable[[str], TransformerSubject]
@@ -30,35 +32,46 @@ positions = st.none() | st.integers(-SHORTEST, SHORTEST)
 
 
 @st.composite
-def parts(draw: st.DrawFn, n_layers: int, n_heads: int) -> Component:
-    kind, layer = (
-        draw(st.sampled_from([Kind.HEAD, Kind.MLP, Kind.RESID, Kind.EDGE])),
-        draw(st.integers(0, n_layers - 1)),
-    )
-    if kind is Kind.HEAD:
-        return head(layer, draw(st.integers(0, n_heads - 1)), draw(positions))
+def parts(draw: st.DrawFn, shape: Geometry) -> Component:
+    """A part of any kind that the model has, at any position."""
+    kinds = [kind for kind in HOOKS if count_indices(kind, shape)]
+    kind, layer = draw(st.sampled_from(kinds)), draw(st.integers(0, shape.n_layers - 1))
+    index = draw(st.integers(0, count_indices(kind, shape) - 1))
     if kind is Kind.EDGE:
         query = draw(st.integers(0, SHORTEST))
-        return edge(layer, draw(st.integers(0, n_heads - 1)), query, draw(st.integers(0, query)))
-    return (mlp if kind is Kind.MLP else resid)(layer, draw(positions))
-
-
-def place_of(part: Component) -> tuple:
-    """Edits of one place, at any position, would overlap for some length; an edge has a place of its own."""
-    return (part.layer, part.kind, part.index, *((part.position, part.key) if part.kind is Kind.EDGE else ()))
+        return edge(layer, index, query, draw(st.integers(0, query)))
+    return Component(layer, kind, index, draw(positions))
 
 
 @st.composite
-def interventions(draw: st.DrawFn, n_layers: int, n_heads: int) -> Intervention:
-    chosen = draw(st.lists(parts(n_layers, n_heads), min_size=1, max_size=6, unique_by=place_of))
-    edits = [Edit(part, draw(st.sampled_from(CHOICES)), draw(st.floats(-2, 3))) for part in chosen]
-    return Intervention(tuple(edits), draw(st.sampled_from(list(Side))))
+def edits(draw: st.DrawFn, part: Component, shape: Geometry) -> Edit:
+    """Any replacement of the part, or of its projection on a random direction."""
+    factor, size = draw(st.floats(-2, 3)), shape.d_model if part.kind in (Kind.MLP, Kind.RESID) else shape.d_head
+    if part.kind in (Kind.EDGE, Kind.PATTERN, Kind.NEURON) or draw(st.booleans()):
+        return Edit(part, draw(st.sampled_from(CHOICES)), factor)
+    along = np.random.default_rng(draw(st.integers(0, 99))).normal(size=size)
+    unit = tuple(float(x) for x in along / np.linalg.norm(along))
+    return Edit(part, draw(st.sampled_from((*CHOICES, Replacement.ADD))), factor, unit)
+
+
+def place_of(part: Component) -> tuple:
+    """Edits of one place, at any position, would overlap for some length; a pattern and its edges are one place."""
+    kind = Kind.EDGE if part.kind is Kind.PATTERN else part.kind
+    return part.layer, kind, part.index
+
+
+@st.composite
+def interventions(draw: st.DrawFn, shape: Geometry) -> Intervention:
+    chosen = draw(st.lists(parts(shape), min_size=1, max_size=6, unique_by=place_of))
+    return Intervention(tuple(draw(edits(part, shape)) for part in chosen), draw(st.sampled_from(list(Side))))
 
 
 def compare(
     subject: TransformerSubject, literal: LiteralRunner, prompts: TokenisedPrompts, asked: list[Intervention]
 ) -> None:
-    fast = subject.run(prompts, asked, means=subject.capture_means(prompts), vocabulary=True)
+    kinds = {edit.component.kind for i in asked for edit in i.edits}
+    means = subject.capture_means(prompts, kinds=kinds)
+    fast = subject.run(prompts, asked, means=means, vocabulary=True)
     slow = literal.run(prompts, asked)
     assert fast.vocabulary is not None
     np.testing.assert_allclose(fast.vocabulary, slow, rtol=0, atol=CLOSE * np.abs(slow).max())
@@ -76,13 +89,13 @@ def test_random_interventions_give_what_whole_forward_passes_give(family: str, l
     literal, shape = LiteralRunner(subject.bridge, prompts), subject.geometry
 
     @settings(
-        max_examples=2,
+        max_examples=4,
         deadline=None,
         derandomize=True,
         phases=[Phase.explicit, Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(st.lists(interventions(shape.n_layers, shape.n_heads), min_size=3, max_size=5))
+    @given(st.lists(interventions(shape), min_size=3, max_size=5))
     def check(asked: list[Intervention]) -> None:
         compare(subject, literal, prompts, [CLEAN_RUN, CORRUPTED_RUN, *asked])
 
@@ -94,7 +107,7 @@ def test_how_work_is_cut_into_chunks_changes_no_number(
     chunk: int, load_family: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One row at a time, a few, or all at once; products of other shapes round differently, and by no more than that."""
-    monkeypatch.setattr("audit_core.engine.chunks.CHUNK_TOKENS", chunk)
+    monkeypatch.setattr("audit_core.engine.plan.CHUNK_TOKENS", chunk)
     subject = load_family("gemma3")
     prompts = tokenise_letters(subject.tokenizer, LENGTHS)
     asked = [

@@ -12,7 +12,7 @@ from toy.models import FAMILIES, build_random
 from toy.prompts import tokenise_letters
 
 from audit_core.component import Kind
-from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, Direction, Replacement, intervene
+from audit_core.intervention import ABLATIONS, CLEAN_RUN, CORRUPTED_RUN, Direction, Replacement, intervene
 from audit_core.models import ModelIdentity
 from audit_core.prompts import TokenisedPrompts
 from audit_core.registry import list_plugins
@@ -48,7 +48,7 @@ def test_every_way_of_replacing_is_carried_out(case: tuple[Subject, TokenisedPro
     means = subject.capture_means(prompts)
     part = subject.components(Kind.HEAD)[0]
     clean = subject.run(prompts, [CLEAN_RUN]).answer
-    for replacement in Replacement:
+    for replacement in (*ABLATIONS, Replacement.IDENTITY, Replacement.NOISE):
         found = subject.run(prompts, [intervene([part], replacement, factor=0.5)], means=means)
         assert found.edits_applied == len(prompts), replacement
         moved = np.abs(found.answer - clean).max()

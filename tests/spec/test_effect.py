@@ -60,10 +60,11 @@ def test_accuracy_is_the_share_of_prompts_on_which_the_answer_wins() -> None:
     assert measure(subject, prompts=pair_up(subject, 4)).accuracy == 0.5, "a tie is not a win"
 
 
-def test_one_prompt_has_its_whole_vocabulary_and_many_have_none() -> None:
+def test_one_prompt_has_its_whole_vocabulary_where_that_was_asked_for() -> None:
     subject = AdditiveSubject(WORTH)
     asked = intervene([GOOD], Replacement.ZERO)
-    one = measure(subject, asked, prompts=pair_up(subject, 1))
+    prompts = pair_up(subject, 1)
+    one = measure_effect(subject, prompts, [asked], LOGIT_DIFFERENCE, seed=0, next_tokens=True)
     assert one.vocabulary is not None
     assert one.vocabulary.shape == (3, subject.geometry.n_vocabulary)
     answer = one.prompts.pairs[0].answer_id

@@ -217,7 +217,8 @@ def test_in_the_last_layer_only_the_answer_position_counts(family: str, load_fam
     for part in (head(last, 1), Component(last, Kind.MLP)):
         at = {where: Component(part.layer, part.kind, part.index, where) for where in (3, -1)}
         found = {w: all_logits(subject, prompts, intervene([p], Replacement.ZERO)) for w, p in at.items()}
-        assert (found[3] == clean).all()
+        # Only the later positions are run, in products of another shape: rounding may differ, and no more.
+        np.testing.assert_allclose(found[3], clean, rtol=0, atol=1e-5)
         assert np.abs(found[-1] - clean).max() > 0.02
 
 

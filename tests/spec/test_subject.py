@@ -13,6 +13,7 @@ from toy.models import FAMILIES, build_random, load
 from toy.prompts import tokenise_letters
 
 from audit_core.component import Component, Kind, edge, head, mlp, resid
+from audit_core.engine.readout import Readout
 from audit_core.engine.sites import HookedModel
 from audit_core.errors import AuditError, Cancelled, ComponentRefused, InterventionRefused, ModelRefused
 from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, Edit, Intervention, Replacement, intervene
@@ -115,9 +116,9 @@ def test_an_edit_that_is_refused_midway_leaves_no_hook_behind(
     subject = load_family("gpt2")
     prompts = tokenise_letters(subject.tokenizer, (6,))
     before = subject.run(prompts, [CLEAN_RUN, intervene([head(1, 0)], Replacement.RESAMPLE)]).answer
-    points = {place: point for place, point in subject._model.points.items() if place != (Kind.MLP, 0)}
+    points = {place: point for place, point in subject.runner.model.points.items() if place != (Kind.MLP, 0)}
     with monkeypatch.context() as patch, pytest.raises(InterventionRefused, match="no hook in this architecture"):
-        patch.setattr(subject, "_model", HookedModel(subject.bridge, points))
+        patch.setattr(subject.runner, "model", HookedModel(subject.bridge, points))
         subject.run(prompts, [intervene([head(0, 0), mlp(0)], Replacement.ZERO)])
     after = subject.run(prompts, [CLEAN_RUN, intervene([head(1, 0)], Replacement.RESAMPLE)]).answer
     assert (after == before).all()
@@ -207,8 +208,8 @@ def test_a_prompt_of_one_token_can_be_run(tmp_path: Path) -> None:
 def test_a_model_whose_blocks_cannot_be_replayed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A family that does something between its last block and its logits must not pass for one that does not."""
     folder = build_random("gpt2", tmp_path)
-    honest = TransformerSubject._unembed
-    monkeypatch.setattr(TransformerSubject, "_unembed", lambda self, residual: 1.1 * honest(self, residual))
+    honest = Readout.read_all
+    monkeypatch.setattr(Readout, "read_all", lambda self, residual: 1.1 * honest(self, residual))
     with pytest.raises(ModelRefused, match="Replaying this model's blocks changes its logits"):
         load(folder)
 

@@ -56,7 +56,7 @@ class AdditiveSubject:
         self.worth, self.rest, self.live = dict(worth), rest, live
         self.level = level or (lambda text: 1.0 if text.startswith("good") else -1.0)
         self.identity = ModelIdentity("additive", "", *("0" * 64,) * 3, "float64", "none", "none", "not stated")
-        self.geometry = Geometry(N_LAYERS, N_HEADS, N_HEADS, 1, 1, N_VOCABULARY)
+        self.geometry = Geometry(N_LAYERS, N_HEADS, N_HEADS, 1, 1, N_VOCABULARY, 0)
         self.tokenizer = WordTokenizer()
         self.tolerance = 1e-6
 
@@ -109,7 +109,9 @@ class AdditiveSubject:
         levels = {Replacement.ZERO: 0.0, Replacement.RESAMPLE: other, Replacement.SCALE: factor * own}
         return worth * levels.get(replacement, own)
 
-    def capture_means(self, reference: TokenisedPrompts, *, on_progress: Progress = no_progress) -> Means:
+    def capture_means(
+        self, reference: TokenisedPrompts, *, kinds: object = (), on_progress: Progress = no_progress
+    ) -> Means:
         texts = [text for pair in reference.pairs for text in (pair.prompt.clean, pair.prompt.corrupted)]
         mean = np.float32(np.mean([self.level(text) for text in texts]))
         return Means({(0, ""): {Kind.HEAD: mean}}, {(0, ""): len(reference)})

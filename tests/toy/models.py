@@ -1,4 +1,4 @@
-"""Small models written to disk as Hugging Face folders: random weights in eight families, and one set by hand."""
+"""Small models written to disk as Hugging Face folders: random weights in ten families, and one set by hand."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ BOS = "<bos>"
 LETTERS = tuple("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLM")
 """The words of the random models; token 0 is the beginning of sequence, token i the i-th letter."""
 
-FAMILIES = ("gpt2", "gpt_neox", "llama", "mistral", "qwen2", "qwen3", "gemma2", "gemma3")
+FAMILIES = ("gpt2", "gpt_neox", "llama", "mistral", "qwen2", "qwen3", "gemma2", "gemma3", "mixtral", "olmoe")
 ADDS_TO_RESIDUAL = ("gpt2", "gpt_neox", "llama", "mistral", "qwen2", "qwen3")
 """Families in which z @ W_O enters the residual stream as it is; Gemma normalises it first."""
 
@@ -87,6 +87,8 @@ def _config(family: str) -> Any:
     own: dict[str, Any] = {
         "llama": {},
         "mistral": {"sliding_window": _WINDOW},
+        "mixtral": {"num_local_experts": 4, "num_experts_per_tok": 2},
+        "olmoe": {"num_experts": 4, "num_experts_per_tok": 2, "num_key_value_heads": 4},
         "qwen2": {},
         "qwen3": {"num_hidden_layers": 4},
         "gemma2": {"sliding_window": _WINDOW, "query_pre_attn_scalar": 16, "final_logit_softcapping": 10.0},

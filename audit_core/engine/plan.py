@@ -1,0 +1,124 @@
+"""How work is cut: prompts of one length together, variants that begin at one position together, never too much at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from audit_core.engine.wave import Variant
+from audit_core.prompts import TokenisedPrompts, TokenPair
+from audit_core.subject import Geometry
+
+MEMORY_BUDGET_BYTES = 512 * 1024**2
+"""What a chunk's activations may take, beside the model's weights."""
+CHUNK_TOKENS = 2048
+"""Rows × positions of one chunk at most: at this size matrix products run at full speed, and more only costs memory."""
+PASS_TOKENS = 48
+"""What one more pass through the layers costs, in tokens: reading all weights, and calling every block (measured)."""
+_COPIES = 12
+"""Float32 copies of the residual stream alive inside a block, with the MLP's wider ones."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Variants that run in one wave, over the prompts of one group."""
+
+    variants: tuple[int, ...]
+    start: int
+    """First position that is computed; before it all these variants equal their own unedited run."""
+    work: int
+    """Rows × positions × layers."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Prompts of equal length that are captured together, and the waves over them."""
+
+    prompts: tuple[int, ...]
+    chunks: tuple[Chunk, ...]
+    capture_work: int
+
+
+def plan_groups(
+    prompts: TokenisedPrompts, variants: Sequence[Variant], geometry: Geometry, *, can_share_prefix: bool
+) -> tuple[Group, ...]:
+    """Cut a run into captures and waves; the same for equal arguments, so that work can be counted beforehand."""
+    edited = [i for i, variant in enumerate(variants) if variant.edits]
+    sides = {variant.side for variant in variants} | {v.side.other for v in variants if v.takes_other_run}
+    groups = []
+    for length, members in _sort_by_length(prompts):
+        room = count_tokens(geometry, length)
+        per_prompt = max([1, len(edited)]) * length
+        size = max(1, room // max(per_prompt, 2 * length))
+        for at in range(0, len(members), size):
+            where = members[at : at + size]
+            shared = _find_difference([prompts.pairs[i] for i in where]) if len(sides) > 1 else 0
+            chunks = _cut(
+                [
+                    (i, variants[i].find_start(length, shared) if can_share_prefix else 0, variants[i].first_layer)
+                    for i in edited
+                ],
+                n_prompts=len(where),
+                length=length,
+                room=room,
+                n_layers=geometry.n_layers,
+            )
+            groups.append(Group(tuple(where), chunks, len(sides) * len(where) * length * geometry.n_layers))
+    return tuple(groups)
+
+
+def count_work(groups: Sequence[Group]) -> int:
+    """Rows × positions × layers of a whole run."""
+    return max(1, sum(group.capture_work + sum(chunk.work for chunk in group.chunks) for group in groups))
+
+
+def count_tokens(geometry: Geometry, length: int) -> int:
+    """Rows × positions that fit the memory budget at this prompt length."""
+    wide = _COPIES * geometry.d_model + 3 * geometry.n_neurons + 3 * geometry.n_heads * length
+    return int(min(CHUNK_TOKENS, max(length, MEMORY_BUDGET_BYTES // (4 * wide))))
+
+
+def _sort_by_length(prompts: TokenisedPrompts) -> list[tuple[int, list[int]]]:
+    """Prompts of each length; those that differ late stand together, so that they share a long prefix."""
+    by_length: dict[int, list[int]] = {}
+    for i, pair in enumerate(prompts.pairs):
+        by_length.setdefault(len(pair.clean_ids), []).append(i)
+    for members in by_length.values():
+        members.sort(key=lambda i: _find_difference([prompts.pairs[i]]))
+    return list(by_length.items())
+
+
+def _find_difference(pairs: Sequence[TokenPair]) -> int:
+    """First position at which any of these pairs' runs differ; the last position where none does."""
+    last = len(pairs[0].clean_ids) - 1
+    return min(
+        next((at for at, (a, b) in enumerate(zip(pair.clean_ids, pair.corrupted_ids)) if a != b), last)
+        for pair in pairs
+    )
+
+
+def _cut(
+    entries: list[tuple[int, int, int]], *, n_prompts: int, length: int, room: int, n_layers: int
+) -> tuple[Chunk, ...]:
+    """Waves of variants (index, start, first layer): neighbours in start and depth, joined where one pass costs less."""
+    by_start: dict[int, list[tuple[int, int, int]]] = {}
+    for entry in sorted(entries, key=lambda entry: (entry[1], entry[2])):
+        by_start.setdefault(entry[1], []).append(entry)
+    waves: list[tuple[int, list[tuple[int, int, int]]]] = []
+    for start, members in by_start.items():
+        depth = sum(n_layers - first for _, _, first in members)
+        if waves and (start - waves[-1][0]) * n_prompts * depth <= PASS_TOKENS * n_layers:
+            waves[-1][1].extend(members)
+        else:
+            waves.append((start, list(members)))
+    chunks = []
+    for start, members in waves:
+        members.sort(key=lambda entry: entry[2])
+        size = max(1, room // (n_prompts * (length - start)))
+        # Of equal size: a small remainder would cost a whole pass over the weights.
+        size = -(-len(members) // -(-len(members) // size))
+        for at in range(0, len(members), size):
+            part = members[at : at + size]
+            depth = sum(n_layers - first for _, _, first in part)
+            chunks.append(Chunk(tuple(i for i, _, _ in part), start, depth * n_prompts * (length - start)))
+    return tuple(chunks)

@@ -1,0 +1,81 @@
+"""From the residual stream after the last block to logits: of the whole vocabulary, or only of the tokens that are read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from audit_core.prompts import TokenisedPrompts
+from audit_core.subject import Floats, Logits
+
+if TYPE_CHECKING:
+    import torch
+    from transformer_lens.model_bridge import TransformerBridge
+
+
+class Readout:
+    """Final norm, unembedding and soft cap of one model.
+
+    A sweep over 300 components reads two logits of each run; the whole vocabulary would be a tenth of its work.
+    """
+
+    def __init__(self, bridge: TransformerBridge) -> None:
+        self.bridge = bridge
+        self._cap = getattr(bridge.original_model.config, "final_logit_softcapping", None)
+
+    def read_all(self, residual: torch.Tensor) -> torch.Tensor:
+        """Logits of the vocabulary, shape (..., d_model) → (..., vocabulary)."""
+        flat = residual.reshape(-1, 1, residual.shape[-1])
+        logits = self.bridge.unembed(self.bridge.ln_final(flat))[:, 0]
+        return self._soften(logits).reshape(*residual.shape[:-1], -1).float()
+
+    def read_tokens(self, residual: torch.Tensor, ids: list[int]) -> torch.Tensor:
+        """Logit of one token per prompt, shape (variant, prompt, d_model) → (variant, prompt)."""
+        flat = residual.reshape(-1, 1, residual.shape[-1])
+        final = self.bridge.ln_final(flat)[:, 0].reshape(residual.shape)
+        weight, bias = self._output_weights()
+        logits = (final * weight[ids]).sum(-1)
+        return self._soften(logits if bias is None else logits + bias[ids]).float()
+
+    def _output_weights(self) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Shapes (vocabulary, d_model) and (vocabulary,)."""
+        layer: Any = self.bridge.unembed.original_component
+        return layer.weight, getattr(layer, "bias", None)
+
+    def _soften(self, logits: torch.Tensor) -> torch.Tensor:
+        return self._cap * (logits / self._cap).tanh() if self._cap else logits
+
+
+class LogitTable:
+    """Logits as chunks deliver them, put where their intervention and prompt stand."""
+
+    def __init__(self, prompts: TokenisedPrompts, n_runs: int, n_vocabulary: int) -> None:
+        self.prompts = prompts
+        shape = (n_runs, len(prompts))
+        # Not a number until it is read, so that a place that no chunk filled is found out.
+        self.answer, self.foil = np.full(shape, np.nan, np.float32), np.full(shape, np.nan, np.float32)
+        self.vocabulary = np.full((*shape, n_vocabulary), np.nan, np.float32) if n_vocabulary else None
+
+    def list_ids(self, prompts: Sequence[int]) -> tuple[list[int], list[int]]:
+        """Answer and foil tokens of some prompts."""
+        pairs = [self.prompts.pairs[i] for i in prompts]
+        return [pair.answer_id for pair in pairs], [pair.foil_id for pair in pairs]
+
+    def put(self, answer: Floats, foil: Floats, variants: Sequence[int], prompts: Sequence[int]) -> None:
+        """Two logits each; shapes (variant, prompt)."""
+        rows = np.ix_(variants, prompts)
+        self.answer[rows], self.foil[rows] = answer, foil
+
+    def put_all(self, logits: Floats, variants: Sequence[int], prompts: Sequence[int]) -> None:
+        """All logits; shape (variant, prompt, vocabulary)."""
+        assert self.vocabulary is not None
+        self.vocabulary[np.ix_(variants, prompts)] = logits
+        at = np.arange(len(prompts))
+        answer, foil = self.list_ids(prompts)
+        self.put(logits[:, at, answer], logits[:, at, foil], variants, prompts)
+
+    def finish(self, edits_applied: int) -> Logits:
+        """The whole table, read-only."""
+        return Logits(self.answer, self.foil, self.vocabulary, edits_applied)

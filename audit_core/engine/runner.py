@@ -1,0 +1,228 @@
+"""The engine: a list of interventions in, logits per intervention and prompt out; everything that runs a model goes through it."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from audit_core.component import Kind
+from audit_core.engine.capture import Capture, capture_run
+from audit_core.engine.means import MEANS, MeanSums, gather_means
+from audit_core.engine.plan import Group, count_work, plan_groups
+from audit_core.engine.readout import LogitTable, Readout
+from audit_core.engine.replay import BlockCall, record_calls
+from audit_core.engine.sites import check_places, find_hooks
+from audit_core.engine.wave import Sources, Variant, compile_intervention, run_wave
+from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, Intervention, Replacement, Side
+from audit_core.prompts import TokenisedPrompts, TokenPair
+from audit_core.subject import Floats, Geometry, Logits, Means, Progress, read_only
+
+if TYPE_CHECKING:
+    import torch
+    from transformer_lens.model_bridge import TransformerBridge
+
+CAPTURES_KEPT = 8
+CAPTURE_BYTES = 128 * 1024**2
+"""Unedited runs kept, so that a click on the prompt in view costs its edits alone."""
+
+
+class WaveRunner:
+    """Runs interventions on a decoder-only transformer.
+
+    Hooks belong to the model, so one thread at a time holds the lock, for one block at a time: a live request waits
+    for a block of a sweep, not for the sweep.
+    """
+
+    def __init__(self, bridge: TransformerBridge, geometry: Geometry) -> None:
+        self.bridge, self.geometry = bridge, geometry
+        self.model = find_hooks(bridge)
+        self.readout = Readout(bridge)
+        self.shares_prefix = False
+        """Whether earlier positions may be taken from kept keys and values; set once that was seen to be exact."""
+        self._lock = threading.RLock()
+        self._calls: dict[int, tuple[BlockCall, ...]] = {}
+        self._captures: OrderedDict[tuple, Capture] = OrderedDict()
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Hold the model, without gradients."""
+        import torch
+
+        with self._lock, torch.inference_mode():
+            yield
+
+    def count_work(self, prompts: TokenisedPrompts, interventions: Sequence[Intervention]) -> int:
+        """Rows × layers × positions of a run: what its time is proportional to."""
+        return count_work(self._plan(prompts, [compile_intervention(i) for i in interventions]))
+
+    def run(
+        self,
+        prompts: TokenisedPrompts,
+        interventions: Sequence[Intervention],
+        *,
+        means: Means | None,
+        vocabulary: bool,
+        seed: int,
+        on_progress: Progress,
+    ) -> Logits:
+        """Logits at the answer position under each intervention; see `Subject.run`."""
+        import torch
+
+        for length in sorted({len(pair.clean_ids) for pair in prompts.pairs}):
+            check_places(interventions, self.geometry, length)
+        variants = [compile_intervention(i) for i in interventions]
+        groups = self._plan(prompts, variants)
+        table = LogitTable(prompts, len(variants), self.geometry.n_vocabulary if vocabulary else 0)
+        generator = torch.Generator().manual_seed(seed)
+        total, done, applied = count_work(groups), 0, 0
+
+        def advance(work: int) -> None:
+            nonlocal done
+            done += work
+            on_progress(done, total)
+
+        for group in groups:
+            pairs = [prompts.pairs[i] for i in group.prompts]
+            calls, sources = self._prepare(pairs, interventions, means)
+            advance(group.capture_work)
+            # Not together with edited runs: an identity patch, alone in its wave, meets arithmetic of one shape throughout.
+            if untouched := [i for i, variant in enumerate(variants) if not variant.edits]:
+                ends = [sources.captures[variants[i].side].residuals[-1][:, -1] for i in untouched]
+                self._read(table, torch.stack(ends), untouched, group.prompts)
+            for chunk in group.chunks:
+                wave = run_wave(
+                    self.model,
+                    calls,
+                    sources,
+                    [variants[i] for i in chunk.variants],
+                    start=chunk.start,
+                    generator=generator,
+                    turn=self.turn,
+                    on_layer=advance,
+                )
+                self._read(table, wave.residual, chunk.variants, group.prompts)
+                applied += wave.edits_applied * len(pairs)
+        return table.finish(applied)
+
+    def capture_means(self, reference: TokenisedPrompts, kinds: Collection[Kind], on_progress: Progress) -> Means:
+        """Mean activations over prompts; see `Subject.capture_means`."""
+        sums, done = MeanSums(kinds), 0
+        for where in self._batch(reference):
+            pairs = [reference.pairs[i] for i in where]
+            run = self._capture([p.clean_ids for p in pairs] + [p.corrupted_ids for p in pairs], sums.kinds)
+            with self.turn():
+                sums.add(pairs, run, self.geometry.n_layers)
+            done += len(pairs)
+            on_progress(done, len(reference))
+        return sums.finish()
+
+    def attend(self, prompts: TokenisedPrompts, on_progress: Progress) -> tuple[Floats, ...]:
+        """Attention from the answer position; see `Subject.attend`."""
+        import torch
+
+        rows: dict[int, Floats] = {}
+        for where in self._batch(prompts):
+            run = self._capture([prompts.pairs[i].clean_ids for i in where], (Kind.EDGE,))
+            last = torch.stack([run.sites[Kind.EDGE, n][:, :, -1] for n in range(self.geometry.n_layers)], dim=1)
+            rows |= {i: read_only(value.copy()) for i, value in zip(where, last.numpy())}
+            on_progress(len(rows), len(prompts))
+        return tuple(rows[i] for i in range(len(prompts)))
+
+    def draw_patterns(self, pair: TokenPair, intervention: Intervention, means: Means | None) -> Floats:
+        """Attention pattern of one prompt under an intervention; shape (layer, head, query, key)."""
+        import torch
+
+        check_places([intervention], self.geometry, len(pair.clean_ids))
+        calls, sources = self._prepare([pair], [intervention], means, extra=(Kind.EDGE,))
+        before = sources.captures[intervention.side]
+        layers = {n: before.sites[Kind.EDGE, n] for n in range(self.geometry.n_layers)}
+        if intervention.edits:
+            wave = run_wave(
+                self.model,
+                calls,
+                sources,
+                [compile_intervention(intervention)],
+                start=0,
+                generator=torch.Generator().manual_seed(0),
+                turn=self.turn,
+                on_layer=lambda _: None,
+                with_patterns=True,
+            )
+            layers |= wave.patterns
+        with self.turn():
+            return read_only(torch.cat([layers[n] for n in sorted(layers)]).numpy().copy())
+
+    def _plan(self, prompts: TokenisedPrompts, variants: Sequence[Variant]) -> tuple[Group, ...]:
+        return plan_groups(prompts, variants, self.geometry, can_share_prefix=self.shares_prefix)
+
+    def _batch(self, prompts: TokenisedPrompts) -> Iterator[tuple[int, ...]]:
+        """Prompts of one length, as many as are captured together."""
+        for group in self._plan(prompts, [compile_intervention(i) for i in (CLEAN_RUN, CORRUPTED_RUN)]):
+            yield group.prompts
+
+    def _prepare(
+        self,
+        pairs: Sequence[TokenPair],
+        interventions: Sequence[Intervention],
+        means: Means | None,
+        extra: Collection[Kind] = (),
+    ) -> tuple[tuple[BlockCall, ...], Sources]:
+        """Unedited runs of prompts of one length, with the activations that these interventions take from them.
+
+        Args:
+            extra: kinds to keep beside those.
+        """
+        from_run = (Replacement.RESAMPLE, Replacement.IDENTITY)
+        kinds = {e.component.kind for i in interventions for e in i.edits if e.replacement in from_run} | set(extra)
+        sides = {i.side for i in interventions}
+        sides |= {i.side.other for i in interventions if Replacement.RESAMPLE in i.replacements}
+        ids = {Side.CLEAN: [p.clean_ids for p in pairs], Side.CORRUPTED: [p.corrupted_ids for p in pairs]}
+        # Both sides in one batch: the weights are read once.
+        rows = [row for side in sorted(sides) for row in ids[side]]
+        both = self._capture(rows, kinds) if len(pairs) > 1 else self._capture_once(tuple(rows), frozenset(kinds))
+        captures = {side: both.take_rows(n * len(pairs), len(pairs)) for n, side in enumerate(sorted(sides))}
+        wanted = {r for i in interventions for r in i.replacements if r in MEANS}
+        calls = self._find_calls(len(pairs[0].clean_ids))
+        return calls, Sources(captures, {r: gather_means(means, pairs, r) for r in wanted})
+
+    def _capture_once(self, ids: tuple[tuple[int, ...], ...], kinds: frozenset[Kind]) -> Capture:
+        """Unedited runs of the prompts lately drawn: a function of their tokens alone, so nothing of a run is kept."""
+        key = (ids, kinds)
+        with self._lock:
+            if (known := self._captures.get(key)) is not None:
+                self._captures.move_to_end(key)
+                return known
+        made = self._capture(ids, kinds)
+        with self._lock:
+            self._captures[key] = made
+            while len(self._captures) > CAPTURES_KEPT or (
+                len(self._captures) > 1 and sum(c.size_bytes for c in self._captures.values()) > CAPTURE_BYTES
+            ):
+                self._captures.popitem(last=False)
+        return made
+
+    def _capture(self, ids: Sequence[Sequence[int]], kinds: Collection[Kind]) -> Capture:
+        import torch
+
+        return capture_run(self.model, torch.tensor(ids), self._find_calls(len(ids[0])), kinds, self.turn)
+
+    def _find_calls(self, length: int) -> tuple[BlockCall, ...]:
+        """How blocks are called at this length; the length decides all of it, so nothing of a run is kept."""
+        import torch
+
+        if length not in self._calls:
+            with self.turn():
+                self._calls[length] = record_calls(self.model, torch.zeros(1, length, dtype=torch.long))
+        return self._calls[length]
+
+    def _read(self, table: LogitTable, end: torch.Tensor, variants: Sequence[int], prompts: Sequence[int]) -> None:
+        """Logits of some variants and prompts from where they ended, shape (variant, prompt, d_model)."""
+        with self.turn():
+            if table.vocabulary is not None:
+                table.put_all(self.readout.read_all(end).numpy(), variants, prompts)
+            else:
+                answer, foil = (self.readout.read_tokens(end, ids).numpy() for ids in table.list_ids(prompts))
+                table.put(answer, foil, variants, prompts)
