@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import traceback
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -17,6 +19,17 @@ KEPT = 2
 
 
 AnswerT = TypeVar("AnswerT")
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Importing torch makes a million objects that stay: do not look through them for rubbish, now or ever again."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @dataclass(frozen=True)
@@ -79,7 +92,8 @@ class ModelRoom:
 
         try:
             report("loading", 0, 0)
-            auditor = Auditor(open_subject(name, on_progress=report), RunLog(audit_home()))
+            with _without_collector():
+                auditor = Auditor(open_subject(name, on_progress=report), RunLog(audit_home()))
         except AuditError as error:
             self._set(Seen(name, "failed", detail=str(error)))
         except BaseException as error:
