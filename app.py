@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+import ui.live_maps  # noqa: F401  what the first page imports, so that its first visitor does not wait for it
 from ui.model_room import ROOM
 
 
