@@ -11,6 +11,7 @@ from audit_core.audits.sweep import SweepRequest, SweepResult, find_effect_line
 from audit_core.circuit import Circuit
 from audit_core.claim import Claim, Role, Universe, load_claim
 from audit_core.component import Component, Kind, format_components, head, mlp, parse_component, parse_components
+from audit_core.engine.threads import leave_a_core
 from audit_core.errors import (
     AuditError,
     Cancelled,
@@ -40,7 +41,7 @@ from audit_core.prompts import (
     tokenise,
 )
 from audit_core.registry import get_plugin, list_plugins
-from audit_core.run import Asker, Auditor, Finished, leave_a_core, open_subject, record_refusal
+from audit_core.run import Asker, Auditor, Finished, open_subject, record_refusal
 from audit_core.shipped import list_circuits, list_prompt_sets, load_prompt_set
 from audit_core.statistics import Estimate, format_estimate, rank_agreement
 from audit_core.store import RunLog, RunRecord, audit_home, keep_prompts, load_kept_prompts

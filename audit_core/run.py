@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import threading
 import time
 import uuid
@@ -32,7 +31,7 @@ RESULT_VERSION = 1
 """Part of every content key: raise it when a result's meaning changes, and old results are no longer reused."""
 MIN_PACE_WORK = 20_000
 CALIBRATION_TOKENS = 6
-CALIBRATION_STEP = 3
+CALIBRATION_STEP = 2
 _MEANS_KEPT = 4
 _MEAN_KINDS = frozenset((Replacement.MEAN, Replacement.MEAN_TEMPLATE))
 _PACKAGES = ("torch", "transformer_lens", "transformers", "numpy", "scipy")
@@ -283,17 +282,6 @@ def open_subject(name: str, *, on_progress: FetchProgress | None = None) -> Subj
     """
     subject: Subject = get_plugin("subjects", "transformer").load(resolve_model(name, on_progress))
     return subject
-
-
-def leave_a_core() -> None:
-    """Let this thread's matrix products use all cores but one.
-
-    A live answer shares the machine with the browser that shows it and the server that sends it; with every core taken,
-    all three wait for each other (a third more time from click to number, measured on two cores).
-    """
-    import torch
-
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) - 1))
 
 
 def get_metric(name: str) -> Metric:
