@@ -14,7 +14,7 @@ from audit_core import load_prompt_set, resolve_model, split_half, tokenise
 from audit_core.audits.claim_test import ClaimTestRequest, ClaimTestResult
 from audit_core.claim import Claim, Role
 from audit_core.component import Component, Kind, edge, head, mlp, resid
-from audit_core.effect import check_hooks
+from audit_core.effect import plan_controls, run_controls
 from audit_core.intervention import (
     CLEAN_RUN,
     CORRUPTED_RUN,
@@ -74,10 +74,13 @@ def test_putting_activations_back_where_they_came_from_changes_exactly_nothing(
 
 
 def test_every_hook_of_every_layer_is_alive(subject: TransformerSubject, few: TokenisedPrompts) -> None:
-    parts = [part for kind in (Kind.HEAD, Kind.MLP, Kind.RESID) for part in subject.components(kind)]
-    parts += [Component(layer, Kind.EDGE, 0) for layer in range(30)]
-    found = check_hooks(subject, few.pairs[0], [intervene(parts, Replacement.ZERO)], 0, seed=0)
-    assert found.identity_max == 0.0
+    kinds = (Kind.HEAD, Kind.MLP, Kind.RESID, Kind.QUERY, Kind.KEY, Kind.VALUE)
+    parts = [part for kind in kinds for part in subject.components(kind)]
+    parts += [Component(layer, Kind.EDGE, 0) for layer in range(30)] + [Component(n, Kind.NEURON, 7) for n in range(30)]
+    controls = plan_controls(subject, [intervene(parts, Replacement.ZERO)])
+    assert len(controls.places) == 8 * 30
+    found = run_controls(subject, few, controls, 0, seed=0)
+    assert found.identity_max < found.tolerance
     assert found.noise_min > 100 * found.tolerance
 
 
