@@ -1,4 +1,4 @@
-"""Finds what stands on a shelf: each file of `metrics/`, `subjects/` and `audits/` defines one `PLUGIN`; its key is the file's name."""
+"""Finds what stands on a shelf: each file of `metrics/`, `subjects/`, `methods/` and `audits/` defines one `PLUGIN`; its key is the file's name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from audit_core.errors import Refused
 
-SHELVES = ("metrics", "subjects", "audits")
+SHELVES = ("metrics", "subjects", "methods", "audits")
 
 
 @cache

@@ -62,7 +62,7 @@ def capture_run(
     keys_values: list[dict[str, torch.Tensor]] = []
     kinds = tuple(kinds)
     with turn():
-        residuals = [_embed(model, tokens)]
+        residuals = [embed_tokens(model, tokens)]
     for layer in range(model.n_layers):
         with turn():
             points = {kind: model.find_point(kind, layer) for kind in kinds}
@@ -86,7 +86,7 @@ class _Entered(Exception):
     """The residual stream has reached the first block: the embedding is done."""
 
 
-def _embed(model: HookedModel, tokens: torch.Tensor) -> torch.Tensor:
+def embed_tokens(model: HookedModel, tokens: torch.Tensor) -> torch.Tensor:
     """What enters the first block; shape (prompt, pos, d_model)."""
     first: list[torch.Tensor] = []
 

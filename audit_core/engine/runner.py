@@ -42,7 +42,7 @@ class WaveRunner:
         self.readout = Readout(bridge)
         self.shares_prefix = False
         """Whether earlier positions may be taken from kept keys and values; set once that was seen to be exact."""
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
         self._calls: dict[int, tuple[BlockCall, ...]] = {}
         self._captures: OrderedDict[tuple, Capture] = OrderedDict()
 
@@ -51,7 +51,7 @@ class WaveRunner:
         """Hold the model, without gradients."""
         import torch
 
-        with self._lock, torch.inference_mode():
+        with self.lock, torch.inference_mode():
             yield
 
     def count_work(self, prompts: TokenisedPrompts, interventions: Sequence[Intervention]) -> int:
@@ -110,7 +110,7 @@ class WaveRunner:
     def capture_means(self, reference: TokenisedPrompts, kinds: Collection[Kind], on_progress: Progress) -> Means:
         """Mean activations over prompts; see `Subject.capture_means`."""
         sums, done = MeanSums(kinds), 0
-        for where in self._batch(reference):
+        for where in self.batch(reference):
             pairs = [reference.pairs[i] for i in where]
             run = self._capture([p.clean_ids for p in pairs] + [p.corrupted_ids for p in pairs], sums.kinds)
             with self.turn():
@@ -124,7 +124,7 @@ class WaveRunner:
         import torch
 
         rows: dict[int, Floats] = {}
-        for where in self._batch(prompts):
+        for where in self.batch(prompts):
             run = self._capture([prompts.pairs[i].clean_ids for i in where], (Kind.EDGE,))
             last = torch.stack([run.sites[Kind.EDGE, n][:, :, -1] for n in range(self.geometry.n_layers)], dim=1)
             rows |= {i: read_only(value.copy()) for i, value in zip(where, last.numpy())}
@@ -158,7 +158,7 @@ class WaveRunner:
     def _plan(self, prompts: TokenisedPrompts, variants: Sequence[Variant]) -> tuple[Group, ...]:
         return plan_groups(prompts, variants, self.geometry, can_share_prefix=self.shares_prefix)
 
-    def _batch(self, prompts: TokenisedPrompts) -> Iterator[tuple[int, ...]]:
+    def batch(self, prompts: TokenisedPrompts) -> Iterator[tuple[int, ...]]:
         """Prompts of one length, as many as are captured together."""
         for group in self._plan(prompts, [compile_intervention(i) for i in (CLEAN_RUN, CORRUPTED_RUN)]):
             yield group.prompts
@@ -185,18 +185,18 @@ class WaveRunner:
         both = self._capture(rows, kinds) if len(pairs) > 1 else self._capture_once(tuple(rows), frozenset(kinds))
         captures = {side: both.take_rows(n * len(pairs), len(pairs)) for n, side in enumerate(sorted(sides))}
         wanted = {r for i in interventions for r in i.replacements if r in MEANS}
-        calls = self._find_calls(len(pairs[0].clean_ids))
+        calls = self.find_calls(len(pairs[0].clean_ids))
         return calls, Sources(captures, {r: gather_means(means, pairs, r) for r in wanted})
 
     def _capture_once(self, ids: tuple[tuple[int, ...], ...], kinds: frozenset[Kind]) -> Capture:
         """Unedited runs of the prompts lately drawn: a function of their tokens alone, so nothing of a run is kept."""
         key = (ids, kinds)
-        with self._lock:
+        with self.lock:
             if (known := self._captures.get(key)) is not None:
                 self._captures.move_to_end(key)
                 return known
         made = self._capture(ids, kinds)
-        with self._lock:
+        with self.lock:
             self._captures[key] = made
             while len(self._captures) > CAPTURES_KEPT or (
                 len(self._captures) > 1 and sum(c.size_bytes for c in self._captures.values()) > CAPTURE_BYTES
@@ -207,14 +207,15 @@ class WaveRunner:
     def _capture(self, ids: Sequence[Sequence[int]], kinds: Collection[Kind]) -> Capture:
         import torch
 
-        return capture_run(self.model, torch.tensor(ids), self._find_calls(len(ids[0])), kinds, self.turn)
+        return capture_run(self.model, torch.tensor(ids), self.find_calls(len(ids[0])), kinds, self.turn)
 
-    def _find_calls(self, length: int) -> tuple[BlockCall, ...]:
+    def find_calls(self, length: int) -> tuple[BlockCall, ...]:
         """How blocks are called at this length; the length decides all of it, so nothing of a run is kept."""
         import torch
 
         if length not in self._calls:
-            with self.turn():
+            # Not in inference mode: a backward pass must be able to keep these tensors.
+            with self.lock, torch.inference_mode(False), torch.no_grad():
                 self._calls[length] = record_calls(self.model, torch.zeros(1, length, dtype=torch.long))
         return self._calls[length]
 

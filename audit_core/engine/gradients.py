@@ -1,0 +1,234 @@
+"""Slopes of the logit difference at every site: one forward and one backward pass, block by block as the waves run."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from audit_core.component import Kind
+from audit_core.engine.capture import Capture, capture_run, embed_tokens
+from audit_core.engine.replay import BlockCall, call_block
+from audit_core.engine.runner import WaveRunner
+from audit_core.engine.sites import HookedModel
+from audit_core.errors import ControlFailed, Refused
+from audit_core.intervention import Side
+from audit_core.prompts import TokenisedPrompts, TokenPair
+from audit_core.subject import Subject
+
+if TYPE_CHECKING:
+    import torch
+
+SLOPE_TOKENS = 256
+"""Rows × positions of one backward pass: what it keeps of 30 layers stays near half a gigabyte (default model)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Slopes:
+    """Activations of a few rows, and how the logit difference changes with each of their numbers."""
+
+    activations: dict[tuple[Kind, int], torch.Tensor]
+    """Per kind and layer; shapes as in `sites.HOOKS`."""
+    slopes: dict[tuple[Kind, int], torch.Tensor]
+    """∂(logit of the answer − logit of the foil) at the answer position / ∂activation; same shapes; logits per unit."""
+    metric: torch.Tensor
+    """Logit difference of each row; shape (row,)."""
+
+
+def measure_slopes(
+    runner: WaveRunner,
+    residual: torch.Tensor,
+    answers: Sequence[int],
+    foils: Sequence[int],
+    kinds: Sequence[Kind],
+    calls: Sequence[BlockCall],
+    *,
+    dropped: Sequence[int] = (),
+) -> Slopes:
+    """Run rows from what enters the first block and differentiate the metric.
+
+    Args:
+        residual: shape (row, pos, d_model).
+        answers, foils: token per row.
+        dropped: per row, the layer whose contribution to the residual stream passes no slope back (GradDrop).
+
+    Raises:
+        ControlFailed: a site's hook did not fire, or no slope reached it.
+    """
+    import torch
+
+    activations: dict[tuple[Kind, int], torch.Tensor] = {}
+    leaves: dict[tuple[Kind, int], torch.Tensor] = {}
+    with runner.lock, torch.inference_mode(False), torch.enable_grad():
+        rows = residual.clone().requires_grad_()
+        for layer, call in enumerate(calls):
+            with _watch(runner.model, layer, kinds, activations, leaves):
+                out = call_block(runner.model, layer, rows, call, start=0, cache=None)
+            if hit := [row for row, which in enumerate(dropped) if which == layer]:
+                kept = torch.ones(len(rows), 1, 1)
+                kept[hit] = 0
+                change = out - rows
+                out = rows + kept * change + (1 - kept) * change.detach()
+            rows = out
+        end = rows[None, :, -1]
+        difference = (runner.readout.read_tokens(end, list(answers)) - runner.readout.read_tokens(end, list(foils)))[0]
+        places = list(leaves)
+        found = torch.autograd.grad(difference.sum(), [leaves[place] for place in places], allow_unused=True)
+    for place, slope in zip(places, found):
+        if slope is None:
+            raise ControlFailed(f"No slope reached the {place[0]} of layer {place[1]}; it cannot be screened.")
+    if missing := [f"{k} of layer {n}" for k in kinds for n in range(runner.model.n_layers) if (k, n) not in leaves]:
+        raise ControlFailed(f"The hook of the {missing[0]} did not fire; it cannot be screened.")
+    return Slopes(activations, dict(zip(places, found)), difference.detach())
+
+
+class _watch:
+    """Adds a zero to each site of one block: the slope with respect to that zero is the site's own."""
+
+    def __init__(
+        self,
+        model: HookedModel,
+        layer: int,
+        kinds: Sequence[Kind],
+        activations: dict[tuple[Kind, int], torch.Tensor],
+        leaves: dict[tuple[Kind, int], torch.Tensor],
+    ) -> None:
+        self.points: list[Any] = []
+        self.model, self.layer, self.kinds = model, layer, kinds
+        self.activations, self.leaves = activations, leaves
+
+    def __enter__(self) -> None:
+        points = [(kind, self.model.find_point(kind, self.layer)) for kind in self.kinds]
+        for kind, point in points:
+            point.add_hook(self._adder((kind, self.layer)))
+            self.points.append(point)
+
+    def _adder(self, place: tuple[Kind, int]) -> Any:
+        import torch
+
+        def add(value: torch.Tensor, hook: Any) -> torch.Tensor:
+            self.activations[place] = value.detach()
+            self.leaves[place] = torch.zeros_like(value, requires_grad=True)
+            return value + self.leaves[place]
+
+        return add
+
+    def __exit__(self, *_: object) -> None:
+        for point in self.points:
+            point.remove_hooks()
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Prompts of one length, few enough that a backward pass fits the memory budget."""
+
+    prompts: tuple[int, ...]
+    pairs: tuple[TokenPair, ...]
+    calls: tuple[BlockCall, ...]
+
+    def list_ids(self, side: Side) -> list[tuple[int, ...]]:
+        return [pair.clean_ids if side is Side.CLEAN else pair.corrupted_ids for pair in self.pairs]
+
+    @property
+    def answers(self) -> list[int]:
+        return [pair.answer_id for pair in self.pairs]
+
+    @property
+    def foils(self) -> list[int]:
+        return [pair.foil_id for pair in self.pairs]
+
+
+def get_runner(subject: Subject) -> WaveRunner:
+    """The engine of a subject that can be differentiated.
+
+    Raises:
+        Refused: this subject cannot.
+    """
+    runner = getattr(subject, "runner", None)
+    if not isinstance(runner, WaveRunner):
+        raise Refused(
+            "This subject has no slopes.", wanted="a transformer whose blocks can be run.", remedy="measure it exactly."
+        )
+    return runner
+
+
+def batch_prompts(runner: WaveRunner, prompts: TokenisedPrompts, *, rows_each: int = 1) -> Iterator[Batch]:
+    """Cut prompts so that a backward pass keeps at most `SLOPE_TOKENS` rows × positions.
+
+    Args:
+        rows_each: rows that each prompt will take.
+    """
+    for where in runner.batch(prompts):
+        length = len(prompts.pairs[where[0]].clean_ids)
+        size = max(1, SLOPE_TOKENS // (length * rows_each))
+        for at in range(0, len(where), size):
+            part = where[at : at + size]
+            yield Batch(part, tuple(prompts.pairs[i] for i in part), runner.find_calls(length))
+
+
+def embed(runner: WaveRunner, ids: Sequence[Sequence[int]]) -> torch.Tensor:
+    """What enters the first block; shape (row, pos, d_model)."""
+    import torch
+
+    with runner.lock, torch.inference_mode(False), torch.no_grad():
+        return embed_tokens(runner.model, torch.tensor(ids))
+
+
+def capture_plain(runner: WaveRunner, batch: Batch, side: Side, kinds: Collection[Kind]) -> Capture:
+    """One side's unedited run, as tensors that a slope can be multiplied with."""
+    return capture_run(runner.model, _tokens(batch.list_ids(side)), batch.calls, kinds, runner.turn)
+
+
+def _tokens(ids: Sequence[Sequence[int]]) -> torch.Tensor:
+    import torch
+
+    return torch.tensor(ids)
+
+
+def sum_parts(kind: Kind, product: torch.Tensor) -> torch.Tensor:
+    """Sum over positions and dimensions; shape (row, ...) → (row, component of the layer)."""
+    if kind in (Kind.HEAD, Kind.QUERY, Kind.KEY, Kind.VALUE):
+        return product.sum((1, 3))
+    return product.sum(1) if kind is Kind.NEURON else product.sum((1, 2))[:, None]
+
+
+def draw_patterns_with(
+    runner: WaveRunner,
+    kind: Kind,
+    residuals: Sequence[torch.Tensor],
+    values: dict[tuple[Kind, int], torch.Tensor],
+    calls: Sequence[BlockCall],
+) -> dict[int, torch.Tensor]:
+    """Attention patterns of each layer when all its queries (or keys) are replaced at once.
+
+    A head's pattern depends on its own query and key alone, so one call of a block gives every head's pattern exactly.
+
+    Args:
+        kind: `query` or `key`.
+        residuals: what enters each block on the unedited run.
+        values: the queries or keys to put, per layer.
+
+    Returns:
+        Per layer, shape (row, head, query, key).
+    """
+    import torch
+
+    patterns: dict[int, torch.Tensor] = {}
+    for layer, call in enumerate(calls):
+
+        def put(value: torch.Tensor, hook: Any, layer: int = layer) -> torch.Tensor:
+            return values[kind, layer].clone()
+
+        def keep(value: torch.Tensor, hook: Any, layer: int = layer) -> None:
+            patterns[layer] = value.detach().clone()
+
+        with runner.lock, torch.no_grad():
+            points: list[Any] = [runner.model.find_point(kind, layer), runner.model.find_point(Kind.PATTERN, layer)]
+            for point, hook in zip(points, (put, keep)):
+                point.add_hook(hook)
+            try:
+                call_block(runner.model, layer, residuals[layer], call, start=0, cache=None)
+            finally:
+                for point in points:
+                    point.remove_hooks()
+    return patterns

@@ -1,0 +1,1 @@
+"""Shelf: cheap estimates of every component's effect. They order work and propose; they never decide."""
