@@ -30,7 +30,7 @@ check: .venv/dev ## ruff, types, import contracts
 
 bench: .venv/dev ## speed as ratios measured in one run; writes bench/results.json
 	$(BIN)/python -m audit_core fetch
-	$(BIN)/python bench/live.py
+	$(BIN)/python bench/run.py
 
 clean: ## remove the environment and what tools left behind; models and runs stay
 	rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

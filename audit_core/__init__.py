@@ -7,7 +7,7 @@ from audit_core.audits.ablation import AblationRequest, AblationResult, describe
 from audit_core.audits.attention import AttentionRequest, AttentionResult, find_looks_line
 from audit_core.audits.claim_test import ClaimTestRequest, ClaimTestResult
 from audit_core.audits.edges import EdgesRequest, EdgesResult
-from audit_core.audits.sweep import SweepRequest, SweepResult, find_effect_line
+from audit_core.audits.sweep import Screened, SweepPartial, SweepRequest, SweepResult, find_effect_line, list_cells
 from audit_core.circuit import Circuit
 from audit_core.claim import Claim, Role, Universe, load_claim
 from audit_core.component import Component, Kind, format_components, head, mlp, parse_component, parse_components
@@ -27,7 +27,7 @@ from audit_core.errors import (
     StoreRefused,
 )
 from audit_core.intervention import CLEAN_RUN, Direction, Intervention, Replacement, describe_replacement, intervene
-from audit_core.jobs import JobManager, JobState, Snapshot
+from audit_core.jobs import JobManager, JobState, Report, Snapshot
 from audit_core.models import KNOWN_MODELS, ModelIdentity, find_known, model_cache, resolve_model
 from audit_core.plausibility import Source, list_sources
 from audit_core.prompts import (
@@ -88,14 +88,17 @@ __all__ = [
     "PromptSet",
     "Refused",
     "Replacement",
+    "Report",
     "Role",
     "RunLog",
     "RunRecord",
+    "Screened",
     "Snapshot",
     "Source",
     "State",
     "StoreRefused",
     "Subject",
+    "SweepPartial",
     "SweepRequest",
     "SweepResult",
     "TokenPair",
@@ -116,6 +119,7 @@ __all__ = [
     "intervene",
     "keep_prompts",
     "leave_a_core",
+    "list_cells",
     "list_circuits",
     "list_plugins",
     "list_prompt_sets",

@@ -38,6 +38,8 @@ class Snapshot:
     now_s: float = 0.0
     predicted_s: float | None = None
     """Predicted seconds in all, from measured throughput; None until known."""
+    partial: Any = None
+    """What is already known while the work goes on; None until there is something."""
     result: Any = None
     error: str = ""
 
@@ -58,8 +60,20 @@ class Snapshot:
         return None if self.predicted_s is None else max(0.0, self.predicted_s - elapsed)
 
 
-Work = Callable[[Callable[[int, int], None]], Any]
-"""Takes the progress callback, which raises `Cancelled`; returns a frozen result."""
+@dataclass(frozen=True)
+class Report:
+    """How work tells of itself: called with units done and in all, and raises `Cancelled` once nobody wants the work."""
+
+    step: Callable[[int, int], None]
+    show: Callable[[Any], None]
+    """Takes what is already known, a frozen value."""
+
+    def __call__(self, done: int, total: int) -> None:
+        self.step(done, total)
+
+
+Work = Callable[[Report], Any]
+"""Takes the report; returns a frozen result."""
 
 
 class JobManager:
@@ -138,7 +152,7 @@ class JobManager:
         try:
             progress(0, 0)
             self._update(job, state=JobState.RUNNING, started_s=time.monotonic())
-            result = work(progress)
+            result = work(Report(progress, lambda partial: self._update(job, partial=partial)))
         except Cancelled:
             self._update(job, state=JobState.CANCELLED)
         except AuditError as error:

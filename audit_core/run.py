@@ -8,14 +8,16 @@ import threading
 import time
 import uuid
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter
 
+from audit_core.audit import Audit, Request
 from audit_core.component import Kind
 from audit_core.effect import Metric
 from audit_core.errors import AuditError, Cancelled, NotMeasured, Refused
@@ -25,9 +27,9 @@ from audit_core.models import Progress as FetchProgress
 from audit_core.prompts import Prompt, TokenisedPrompts, TokenPair
 from audit_core.registry import get_plugin
 from audit_core.store.log import RunLog, RunRecord
-from audit_core.subject import Floats, Means, Progress, Subject, no_progress
+from audit_core.subject import MEAN_KINDS, Floats, Means, Progress, Subject, no_partial, no_progress
 
-RESULT_VERSION = 1
+RESULT_VERSION = 2
 """Part of every content key: raise it when a result's meaning changes, and old results are no longer reused."""
 MIN_PACE_WORK = 20_000
 CALIBRATION_TOKENS = 6
@@ -37,39 +39,6 @@ _MEAN_KINDS = frozenset((Replacement.MEAN, Replacement.MEAN_TEMPLATE))
 _PACKAGES = ("torch", "transformer_lens", "transformers", "numpy", "scipy")
 
 ResultT = TypeVar("ResultT")
-
-
-class Request(Protocol):
-    """What every audit is asked with: a frozen dataclass."""
-
-    @property
-    def prompts(self) -> TokenisedPrompts: ...
-
-    @property
-    def replacements(self) -> tuple[Replacement, ...]: ...
-
-    @property
-    def reference(self) -> TokenisedPrompts: ...
-
-    @property
-    def seed(self) -> int: ...
-
-    def describe(self) -> dict[str, Any]:
-        """Everything the result depends on beside the model and the prompts, by ids and plain values."""
-
-
-class Audit(Protocol):
-    """The contract of the `audits/` shelf."""
-
-    name: str
-    question: str
-    result: type
-
-    def count_work(self, subject: Subject, request: Any) -> int:
-        """Units of work, proportional to time, as `Subject.count_work` has them."""
-
-    def run(self, subject: Subject, request: Any, *, means: Means | None, on_progress: Progress) -> Any:
-        """Answer the question, or raise; never a number that was not measured."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +100,15 @@ class Auditor:
         work: int = get_plugin("audits", audit).count_work(self.subject, request)
         return self._pace_s * work
 
-    def run(self, audit: str, request: Request, *, asker: Asker, on_progress: Progress = no_progress) -> Finished[Any]:
+    def run(
+        self,
+        audit: str,
+        request: Request,
+        *,
+        asker: Asker,
+        on_progress: Progress = no_progress,
+        on_partial: Callable[[Any], None] = no_partial,
+    ) -> Finished[Any]:
         """Run one audit and append what became of it to the log.
 
         Raises:
@@ -165,9 +142,9 @@ class Auditor:
             return run_id
 
         try:
-            means = self._capture_means(request.reference) if _wants_means(request) else None
+            means = self._capture_means(request.reference, request.kinds) if _wants_means(request) else None
             begun = time.monotonic()
-            result = plugin.run(self.subject, request, means=means, on_progress=on_progress)
+            result = plugin.run(self.subject, request, means=means, on_progress=on_progress, on_partial=on_partial)
             self._keep_pace(time.monotonic() - begun, plugin.count_work(self.subject, request))
         except (Cancelled, KeyboardInterrupt) as error:
             record("cancelled", "cancelled", str(error) or "interrupted at the keyboard")
@@ -187,14 +164,18 @@ class Auditor:
     def draw_patterns(self, pair: TokenPair, intervention: Intervention, reference: TokenisedPrompts) -> Floats:
         """Attention patterns of one prompt under an intervention; shape (layer, head, query, key). Not logged: a drawing."""
         wants_means = bool(_MEAN_KINDS & intervention.replacements)
-        return self.subject.patterns(pair, intervention, means=self._capture_means(reference) if wants_means else None)
+        kinds = frozenset(component.kind for component in intervention.components)
+        means = self._capture_means(reference, kinds) if wants_means else None
+        return self.subject.patterns(pair, intervention, means=means)
 
-    def _capture_means(self, reference: TokenisedPrompts) -> Means:
-        key = _reference_key(reference)
+    def _capture_means(self, reference: TokenisedPrompts, kinds: frozenset[Kind]) -> Means:
+        # The usual kinds always, so that a change from heads to MLPs captures nothing anew.
+        kinds |= MEAN_KINDS
+        key = f"{_reference_key(reference)} {sorted(kinds)}"
         with self._lock:
             if key in self._means:
                 return self._means[key]
-        means = self.subject.capture_means(reference)
+        means = self.subject.capture_means(reference, kinds=kinds)
         with self._lock:
             self._means[key] = means
             while len(self._means) > _MEANS_KEPT:

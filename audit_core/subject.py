@@ -23,6 +23,10 @@ def no_progress(done: int, total: int) -> None:
     """For callers that neither show nor cancel."""
 
 
+def no_partial(partial: object) -> None:
+    """For callers that wait for the whole."""
+
+
 def read_only(array: np.ndarray) -> np.ndarray:
     """The same array, refusing writes: results are shared between threads and caches."""
     array.setflags(write=False)

@@ -115,6 +115,43 @@ def _bars(rows: Sequence[tuple[float, float | None, float | None]], chosen: bool
     }  # fmt: skip
 
 
+def scatter_screen(
+    names: Sequence[str], guess: NDArray, exact: NDArray, missed: NDArray, invented: NDArray, *, unit: str
+) -> go.Figure:
+    """Estimated against measured effect; marks differ in shape where the two disagree."""
+    figure = go.Figure()
+    groups = (
+        (~(missed | invented), "circle-open", "agree"),
+        (missed, "square", "missed"),
+        (invented, "x", "overestimated"),
+    )
+    for members, symbol, word in groups:
+        figure.add_scatter(
+            x=guess[members], y=exact[members], mode="markers", name=word, text=np.asarray(names)[members],
+            marker={"symbol": symbol, "size": 9, "color": _INK if word == "agree" else "#0072B2", "line": {"width": 1.5}},
+            hovertemplate="%{text}, " + word + "<br>estimated %{x:+.3f}<br>measured %{y:+.3f} " + unit + "<extra></extra>",
+        )  # fmt: skip
+    far = float(max(np.abs(guess).max(), np.abs(exact).max(), MIN_EFFECT_RANGE))
+    figure.add_scatter(
+        x=[-far, far], y=[-far, far], mode="lines", line={"dash": "dash", "color": _INK, "width": 1}, hoverinfo="skip"
+    )
+    return _style(figure, 400, "Estimated effect (logits)", f"Measured effect ({unit})")
+
+
+def layer_bars(pushes: Sequence[float], pulls: Sequence[float], *, unit: str) -> go.Figure:
+    """Added effects per layer, towards the answer above zero and against it below."""
+    figure = go.Figure()
+    limit = max(max(pushes), -min(pulls), MIN_EFFECT_RANGE)
+    for values in (pushes, pulls):
+        figure.add_bar(
+            x=list(range(len(values))), y=list(values),
+            marker={"color": colour_does(np.array(values), limit), "line": {"color": _INK, "width": 1}},
+            hovertemplate="layer %{x}: %{y:+.3f} " + unit + "<extra></extra>",
+        )  # fmt: skip
+    figure.update_layout(barmode="relative")
+    return _style(figure, 280, "Layer", f"Added effects ({unit})")
+
+
 def label_tokens(tokens: Sequence[str]) -> list[str]:
     """Position and token; Plotly reads some HTML in labels, and tokens are untrusted."""
     return [f"{i} {html.escape(repr(token))}" for i, token in enumerate(tokens)]

@@ -22,7 +22,7 @@ button:focus-visible { outline: 3px dashed var(--st-primary-color); outline-offs
 _JS = """
 export default function ({ data, parentElement, setTriggerValue }) {
   // Called again at every change of data: build once, then patch, or keyboard focus would be lost.
-  const root = parentElement.querySelector('.grid'), shape = `${data.columns}x${data.rows}`;
+  const root = parentElement.querySelector('.grid'), shape = `${data.columns}x${data.rows}x${data.names[0]}`;
   if (root.dataset.shape !== shape) {
     root.replaceChildren(); root.dataset.shape = shape;
     root.setAttribute('role', 'grid');
@@ -30,7 +30,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const tick = (text) => { const t = document.createElement('span'); t.className = 'tick'; t.setAttribute('aria-hidden', 'true'); t.textContent = text; return t; };
     for (let r = 0; r < data.rows; r++) {
       const row = document.createElement('div'); row.setAttribute('role', 'row'); row.className = 'row';
-      row.appendChild(tick('H' + r));
+      row.appendChild(tick(data.row_names[r]));
       for (let c = 0; c < data.columns; c++) {
         const b = document.createElement('button');
         b.type = 'button'; b.setAttribute('role', 'gridcell'); b.dataset.i = c * data.rows + r; b.dataset.c = c; b.dataset.r = r; b.tabIndex = -1;
@@ -46,7 +46,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const at = (c, r) => cells.find(b => +b.dataset.c === c && +b.dataset.r === r);
   root.setAttribute('aria-label', data.label);
   const go = (b) => { cells.forEach(c => c.tabIndex = -1); b.tabIndex = 0; b.focus(); };
-  const name = (b) => `L${b.dataset.c}.H${b.dataset.r}`;
+  const name = (b) => data.names[+b.dataset.i];
   root.onclick = (e) => { const b = e.target.closest('button'); if (b) { go(b); setTriggerValue('picked', name(b)); } };
   root.onkeydown = (e) => {
     const b = e.target.closest('button'); if (!b) return;
@@ -60,7 +60,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     b.style.background = data.colours[i]; b.style.color = data.inks[i];
     b.textContent = data.marks[i];
     b.classList.toggle('inside', inside);
-    b.setAttribute('aria-label', `Layer ${b.dataset.c}, head ${b.dataset.r}: ${data.texts[i]}${inside ? ', in the circuit' : ''}`);
+    b.setAttribute('aria-label', `Layer ${b.dataset.c}, ${data.word} ${b.dataset.r}: ${data.texts[i]}${inside ? ', in the circuit' : ''}`);
     b.setAttribute('aria-selected', String(chosen));
     b.title = `${name(b)}: ${data.texts[i]}`;
   });
@@ -92,10 +92,34 @@ class Cells:
     high: str
 
 
-def head_grid(
-    cells: Cells, n_layers: int, n_heads: int, *, label: str, chosen: str, inside: Sequence[str], key: str,
+@dataclass(frozen=True)
+class Axes:
+    """What stands where: columns are layers, rows are what a layer has several of."""
+
+    n_layers: int
+    rows: Sequence[str]
+    names: Sequence[str]
+    """Address of each cell, layer by layer; length n_layers × rows."""
+    word: str
+    """What a row is, for the screen reader."""
+
+
+def head_axes(n_layers: int, n_heads: int) -> Axes:
+    """Layers and heads."""
+    names = [f"L{layer}.H{index}" for layer in range(n_layers) for index in range(n_heads)]
+    return Axes(n_layers, [f"H{index}" for index in range(n_heads)], names, "head")
+
+
+def layer_grid(
+    cells: Cells,
+    axes: Axes,
+    *,
+    label: str,
+    chosen: str,
+    inside: Sequence[str],
+    key: str,
     on_pick: Callable[[str], None],
-) -> None:  # fmt: skip
+) -> None:
     """Draw the grid.
 
     Args:
@@ -110,7 +134,8 @@ def head_grid(
             on_pick(found)
 
     data = {
-        "columns": n_layers, "rows": n_heads, "label": label, "chosen": chosen, "inside": list(inside),
+        "columns": axes.n_layers, "rows": len(axes.rows), "row_names": list(axes.rows), "names": list(axes.names),
+        "word": axes.word, "label": label, "chosen": chosen, "inside": list(inside),
         "colours": list(cells.colours), "inks": list(cells.inks), "marks": list(cells.marks), "texts": list(cells.texts),
         "ramp": list(cells.ramp), "low": cells.low, "high": cells.high,
     }  # fmt: skip

@@ -12,6 +12,7 @@ from audit_core import to_csv
 _BADGES = {
     "observational": (":material/visibility:", "gray"),
     "causal": (":material/science:", "violet"),
+    "estimated": (":material/query_stats:", "orange"),
 }
 
 

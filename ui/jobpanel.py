@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import streamlit as st
 
 from audit_core import JobState, Snapshot
 from ui.services import asker, jobs
 
-POLL_S = 0.5
+POLL_S = 1.0
 
 
-def job_panel(job: str) -> Snapshot | None:
-    """Show the job, and run the page again when it ends; returns it as it stood when the page was drawn."""
+def job_panel(job: str, show_partial: Callable[[Any], None] | None = None) -> Snapshot | None:
+    """Show the job, and run the page again when it ends; returns it as it stood when the page was drawn.
+
+    Args:
+        show_partial: draws what is already known.
+    """
     owner = asker().session
     snapshot = jobs().get(job, owner=owner)
     if snapshot is None:
@@ -33,6 +40,8 @@ def job_panel(job: str) -> Snapshot | None:
         if button.button("Cancel", key=f"cancel-{job}", icon=":material/stop_circle:"):
             jobs().cancel(job, owner=owner)
             st.rerun()
+        if show_partial is not None and now.partial is not None:
+            show_partial(now.partial)
 
     panel()
     return snapshot

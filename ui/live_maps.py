@@ -19,7 +19,7 @@ from audit_core import (
     rank_agreement,
 )
 from ui import figures
-from ui.grid import Cells, head_grid
+from ui.grid import Cells, head_axes, layer_grid
 from ui.header import figure_header, plain, table_with_csv
 
 DELTA = 0.10
@@ -42,14 +42,14 @@ def show_looks(
     marks = [f"{int(min(v, 0.999) * 10)}" if v >= 0.1 else "" for v in values]
     ramp = figures.colour_looks(np.linspace(0, 1, 9))
     cells = Cells(colours, figures.ink_for(colours), marks, texts, ramp, "0", "1 share of attention")
-    head_grid(
-        cells, result.n_layers, result.n_heads, label="Attention mass by layer and head", chosen=str(head), inside=inside,
+    axes = head_axes(result.n_layers, result.n_heads)
+    layer_grid(
+        cells, axes, label="Attention mass by layer and head", chosen=str(head), inside=inside,
         key="grid-looks", on_pick=pick,
     )  # fmt: skip
-    names = _head_names(result.n_layers, result.n_heads)
     rows = [
         (name, e.value, e.low, e.high, e.n, e.unit, spread)
-        for name, e, spread in zip(names, result.mass, result.entropy, strict=True)
+        for name, e, spread in zip(axes.names, result.mass, result.entropy, strict=True)
     ]
     columns = ("head", "attention mass", "low", "high", "n", "unit", "normalised entropy (0 on one token, 1 even)")
     table_with_csv(lambda: make_table(columns, rows), "Where it looks", "attention")
@@ -69,16 +69,11 @@ def show_does(
         f"each head is replaced alone ({result.replacement}, {result.direction}); + pushes towards the answer, − against it, "
         "marked where it exceeds a tenth of the strongest. Every cell was measured by intervening.",
     )  # fmt: skip
-    values = np.array([cell.estimate.value for cell in result.cells])
-    limit = float(np.abs(values).max()) or 1.0
-    colours = figures.colour_does(values, limit)
+    values = [cell.estimate.value for cell in result.cells]
     texts = [f"effect {format_estimate(cell.estimate)}" for cell in result.cells]
-    ramp = figures.colour_does(np.linspace(-limit, limit, 9), limit)
-    marks = [_sign(v, limit) for v in values]
-    cells = Cells(colours, figures.ink_for(colours), marks, texts, ramp, f"−{limit:.2f}", f"+{limit:.2f} {result.unit}")
-    head_grid(
-        cells, n_layers, n_heads, label="Causal effect by layer and head", chosen=str(head), inside=inside,
-        key="grid-does", on_pick=pick,
+    layer_grid(
+        colour_effects(values, texts, result.unit), head_axes(n_layers, n_heads), label="Causal effect by layer and head",
+        chosen=str(head), inside=inside, key="grid-does", on_pick=pick,
     )  # fmt: skip
     if result.no_fraction:
         st.warning(f"No fraction of the gap is shown: {plain(result.no_fraction)}", icon=":material/warning:")
@@ -93,8 +88,14 @@ def _sign(value: float, limit: float) -> str:
     return ("+" if value > 0 else "−") * (2 if abs(value) >= STRONG * limit else 1)
 
 
-def _head_names(n_layers: int, n_heads: int) -> list[str]:
-    return [f"L{layer}.H{index}" for layer in range(n_layers) for index in range(n_heads)]
+def colour_effects(values: Sequence[float | None], texts: Sequence[str], unit: str) -> Cells:
+    """Cells of a map of effects, symmetric around zero; a cell without a value stays empty."""
+    known = np.array([0.0 if value is None else value for value in values])
+    limit = float(np.abs(known).max()) or 1.0
+    colours = figures.colour_does(known, limit)
+    marks = ["·" if value is None else _sign(value, limit) for value in values]
+    ramp = figures.colour_does(np.linspace(-limit, limit, 9), limit)
+    return Cells(colours, figures.ink_for(colours), marks, texts, ramp, f"−{limit:.2f}", f"+{limit:.2f} {unit}")
 
 
 def show_pair(looks: AttentionResult, does: SweepResult, candidates: Sequence[tuple[str, Component]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -71,8 +72,20 @@ def answer(auditor: Auditor, audit: str, title: str, request: Any, *, at_once: b
     return answer_by_job(auditor, audit, title, request, at_once=False)
 
 
-def answer_by_job(auditor: Auditor, audit: str, title: str, request: Any, *, at_once: bool) -> Any | None:
-    """The result if known; else a job, started at once or by a button that says how long it will take."""
+def answer_by_job(
+    auditor: Auditor,
+    audit: str,
+    title: str,
+    request: Any,
+    *,
+    at_once: bool,
+    show_partial: Callable[[Any], None] | None = None,
+) -> Any | None:
+    """The result if known; else a job, started at once or by a button that says how long it will take.
+
+    Args:
+        show_partial: draws what is already known of a running job.
+    """
     found = services.find_answer(auditor, audit, request)
     if found is not None:
         return found.result
@@ -85,7 +98,7 @@ def answer_by_job(auditor: Auditor, audit: str, title: str, request: Any, *, at_
         ):
             return None
         mine[content] = services.submit(auditor, audit, title, request)
-    snapshot = job_panel(mine[content])
+    snapshot = job_panel(mine[content], show_partial)
     if snapshot is None:
         del mine[content]
         st.info("That run is no longer in memory; start it again.", icon=":material/info:")

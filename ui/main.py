@@ -9,6 +9,8 @@ if str(ROOT) not in sys.path:
 
 import streamlit as st  # noqa: E402
 
+from ui.places import menu  # noqa: E402
+
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 st.set_page_config(page_title="Assay", page_icon=str(ROOT / "ui/static/favicon.png"), layout="wide")
@@ -19,9 +21,7 @@ if st.get_option("server.address") not in LOOPBACK:
         icon=":material/lock:",
     )
     st.stop()
-page = st.navigation(
-    {"Explore": [st.Page(ROOT / "pages/live_audit.py", title="Live audit", icon=":material/experiment:", default=True)]}
-)
+page = st.navigation(menu())
 with st.sidebar:
     st.badge("no sign-in: one local person", icon=":material/person_off:", color="gray")
 page.run()

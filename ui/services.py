@@ -9,7 +9,18 @@ from typing import Any
 
 import streamlit as st
 
-from audit_core import Asker, Auditor, Finished, JobManager, PromptSet, RunLog, TokenisedPrompts, audit_home, tokenise
+from audit_core import (
+    Asker,
+    Auditor,
+    Finished,
+    JobManager,
+    PromptSet,
+    Report,
+    RunLog,
+    TokenisedPrompts,
+    audit_home,
+    tokenise,
+)
 from ui.model_room import ROOM
 
 _ANSWERS_KEPT = 256
@@ -72,8 +83,8 @@ def submit(auditor: Auditor, audit: str, title: str, request: Any) -> str:
     """Run in the background; returns the job's id."""
     who = asker()
 
-    def work(progress: Any) -> Any:
-        return auditor.run(audit, request, asker=who, on_progress=progress)
+    def work(report: Report) -> Any:
+        return auditor.run(audit, request, asker=who, on_progress=report, on_partial=report.show)
 
     return jobs().submit(
         auditor.content_key(audit, request),

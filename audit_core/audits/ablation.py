@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +25,7 @@ from audit_core.intervention import (
 from audit_core.prompts import TokenisedPrompts
 from audit_core.run import get_metric
 from audit_core.statistics import Estimate, bootstrap_mean, bootstrap_ratio, format_estimate
-from audit_core.subject import Means, Progress, Subject
+from audit_core.subject import Means, Progress, Subject, no_partial
 
 TOP_TOKENS = 10
 
@@ -46,6 +47,10 @@ class AblationRequest:
     @property
     def replacements(self) -> tuple[Replacement, ...]:
         return (self.replacement,)
+
+    @property
+    def kinds(self) -> frozenset[Kind]:
+        return frozenset(c.kind for c in self.components)
 
     def describe(self) -> dict[str, Any]:
         return {
@@ -111,7 +116,13 @@ class AblationAudit:
         return subject.count_work(request.prompts, plan_ablation(subject, request))
 
     def run(
-        self, subject: Subject, request: AblationRequest, *, means: Means | None, on_progress: Progress
+        self,
+        subject: Subject,
+        request: AblationRequest,
+        *,
+        means: Means | None,
+        on_progress: Progress,
+        on_partial: Callable[[Any], None] = no_partial,
     ) -> AblationResult:
         if not request.components:
             raise Refused(

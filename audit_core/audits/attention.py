@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from audit_core.component import Kind
 from audit_core.intervention import Replacement
 from audit_core.plausibility import Source, normalised_entropy, weigh_source
 from audit_core.prompts import TokenisedPrompts
 from audit_core.statistics import Estimate, bootstrap_ratios
-from audit_core.subject import Means, Progress, Subject
+from audit_core.subject import Means, Progress, Subject, no_partial
 
 UNIT = "share of attention"
 
@@ -31,6 +33,10 @@ class AttentionRequest:
     @property
     def reference(self) -> TokenisedPrompts:
         return self.prompts
+
+    @property
+    def kinds(self) -> frozenset[Kind]:
+        return frozenset()
 
     def describe(self) -> dict[str, Any]:
         return {"source": self.source.value}
@@ -69,7 +75,13 @@ class AttentionAudit:
         return subject.geometry.n_layers * sum(len(pair.clean_ids) for pair in request.prompts.pairs)
 
     def run(
-        self, subject: Subject, request: AttentionRequest, *, means: Means | None, on_progress: Progress
+        self,
+        subject: Subject,
+        request: AttentionRequest,
+        *,
+        means: Means | None,
+        on_progress: Progress,
+        on_partial: Callable[[Any], None] = no_partial,
     ) -> AttentionResult:
         attention = subject.attend(request.prompts, on_progress=on_progress)
         weighed = weigh_source(attention, request.prompts, request.source)

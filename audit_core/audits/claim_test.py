@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ from audit_core.plausibility import Source, list_sources, weigh_source
 from audit_core.prompts import TokenisedPrompts
 from audit_core.run import get_metric
 from audit_core.statistics import Estimate, bootstrap_mean
-from audit_core.subject import Means, Progress, Subject
+from audit_core.subject import Means, Progress, Subject, no_partial
 from audit_core.verdict import Verdict, judge, refuse_verdict
 
 FAMILIES = (Replacement.RESAMPLE, Replacement.MEAN, Replacement.ZERO)
@@ -39,6 +40,10 @@ class ClaimTestRequest:
     @property
     def reference(self) -> TokenisedPrompts:
         return self.prompts
+
+    @property
+    def kinds(self) -> frozenset[Kind]:
+        return frozenset(c.kind for c in self.claim.components)
 
     def describe(self) -> dict[str, Any]:
         return {"claim": self.claim.to_json()}
@@ -82,7 +87,13 @@ class ClaimTestAudit:
         return subject.count_work(request.prompts, _plan(subject, request.claim))
 
     def run(
-        self, subject: Subject, request: ClaimTestRequest, *, means: Means | None, on_progress: Progress
+        self,
+        subject: Subject,
+        request: ClaimTestRequest,
+        *,
+        means: Means | None,
+        on_progress: Progress,
+        on_partial: Callable[[Any], None] = no_partial,
     ) -> ClaimTestResult:
         claim, seed, clusters = request.claim, request.seed, request.prompts.templates
         effect = measure_effect(

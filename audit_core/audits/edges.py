@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from audit_core.component import edge
+from audit_core.component import Kind, edge
 from audit_core.effect import Controls, measure_effect
 from audit_core.errors import Refused
 from audit_core.intervention import Intervention, Replacement, intervene
 from audit_core.prompts import TokenisedPrompts
 from audit_core.run import get_metric
-from audit_core.subject import Means, Progress, Subject
+from audit_core.subject import Means, Progress, Subject, no_partial
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,10 @@ class EdgesRequest:
     @property
     def reference(self) -> TokenisedPrompts:
         return self.prompts
+
+    @property
+    def kinds(self) -> frozenset[Kind]:
+        return frozenset((Kind.EDGE,))
 
     def describe(self) -> dict[str, Any]:
         return {"layer": self.layer, "head": self.head, "metric": self.metric}
@@ -61,7 +66,13 @@ class EdgesAudit:
         return subject.count_work(request.prompts, _list_edges(request))
 
     def run(
-        self, subject: Subject, request: EdgesRequest, *, means: Means | None, on_progress: Progress
+        self,
+        subject: Subject,
+        request: EdgesRequest,
+        *,
+        means: Means | None,
+        on_progress: Progress,
+        on_partial: Callable[[Any], None] = no_partial,
     ) -> EdgesResult:
         if len(request.prompts) != 1:
             raise Refused(

@@ -204,6 +204,11 @@ class WaveRunner:
                 self._captures.popitem(last=False)
         return made
 
+    def forget_captures(self) -> None:
+        """Drop the unedited runs that are kept."""
+        with self.lock:
+            self._captures.clear()
+
     def _capture(self, ids: Sequence[Sequence[int]], kinds: Collection[Kind]) -> Capture:
         import torch
 

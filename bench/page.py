@@ -1,15 +1,8 @@
-"""How fast the live audit is: through the served page in a browser, and the engine against one full pass per head.
-
-`make bench` runs it and writes `bench/results.json`. Every figure is the median of repeats in one run; speed of the engine
-is a ratio of interleaved runs on the same machine. The literal loop is timed on a stated sample of heads and scaled by count.
-"""
+"""How fast the live audit is through the served page, in a browser."""
 
 from __future__ import annotations
 
-import json
 import os
-import platform
-import random
 import re
 import shutil
 import socket
@@ -23,8 +16,6 @@ import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-REPEATS = 5
-SAMPLE = 20
 CLICKED = ("L20.H0", "L29.H1", "L24.H4", "L22.H7", "L19.H2")
 
 
@@ -142,85 +133,3 @@ def time_click(page, expect, head: str) -> float:
     took = page.evaluate("window.seen")
     time.sleep(3)
     return took
-
-
-def bench_engine() -> dict[str, float]:
-    """All heads of the default model on one prompt: the wave against TransformerLens' loop, interleaved."""
-    import torch
-
-    from audit_core import (
-        CLEAN_RUN,
-        Direction,
-        Kind,
-        PromptSet,
-        Replacement,
-        intervene,
-        load_prompt_set,
-        open_subject,
-        tokenise,
-    )
-
-    subject = open_subject("default")
-    first = load_prompt_set("indirect_object").prompts[0]
-    prompts = tokenise(PromptSet("bench", (first,)), subject.tokenizer)
-    pair, heads = prompts.pairs[0], subject.components(Kind.HEAD)
-    edits = [intervene([head], Replacement.RESAMPLE, direction=Direction.DENOISING) for head in heads]
-    clean, corrupted = torch.tensor([pair.clean_ids]), torch.tensor([pair.corrupted_ids])
-    sample = sorted(random.Random(0).sample(range(len(heads)), SAMPLE))
-    wave, loop, worst = [], [], 0.0
-    bridge = subject.bridge
-
-    def metric(logits):
-        return logits[0, -1, pair.answer_id] - logits[0, -1, pair.foil_id]
-
-    subject.run(prompts, [CLEAN_RUN, *edits])
-    with torch.no_grad():
-        for _ in range(REPEATS):
-            start = time.perf_counter()
-            logits = subject.run(prompts, edits)
-            wave.append(time.perf_counter() - start)
-            start = time.perf_counter()
-            _, cache = bridge.run_with_cache(clean)
-            captured = time.perf_counter() - start
-            start = time.perf_counter()
-            cells = [patch_one(bridge, corrupted, cache, heads[i], metric) for i in sample]
-            loop.append(captured + (time.perf_counter() - start) * len(heads) / SAMPLE)
-            found = (logits.answer - logits.foil)[sample, 0]
-            worst = max(worst, max(abs(float(a) - float(b)) for a, b in zip(found, cells, strict=True)))
-    return {
-        "sweep.wall_s": statistics.median(wave), "sweep.loop_s": statistics.median(loop),
-        "sweep.speedup_vs_transformer_lens": statistics.median(b / a for a, b in zip(wave, loop, strict=True)),
-        "sweep.max_abs_error_logit": worst, "sweep.loop_sample": SAMPLE, "sweep.heads": len(heads),
-    }  # fmt: skip
-
-
-def patch_one(bridge, tokens, cache, head, metric) -> float:
-    """One full forward with one head's output taken from the clean cache, as TransformerLens' loop does."""
-    name = f"blocks.{head.layer}.attn.hook_z"
-
-    def hook(value, hook):
-        value[:, :, head.index] = cache[name][:, :, head.index]
-        return value
-
-    return float(metric(bridge.run_with_hooks(tokens, fwd_hooks=[(name, hook)])))
-
-
-def main() -> None:
-    results = bench_page() | bench_engine()
-    import torch
-
-    environment = {
-        "python": platform.python_version(), "torch": torch.__version__, "threads": torch.get_num_threads(),
-        "machine": platform.machine(), "cores": os.cpu_count(), "repeats": REPEATS,
-    }  # fmt: skip
-    (ROOT / "bench/results.json").write_text(
-        json.dumps({"figures": results, "environment": environment}, indent=1) + "\n"
-    )
-    width = max(map(len, results))
-    for name, value in results.items():
-        print(f"{name:<{width}}  {value:.4g}")
-
-
-if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT))
-    main()

@@ -1,0 +1,60 @@
+"""What an audit is: one question, a frozen request, a frozen result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from audit_core.component import Kind
+from audit_core.intervention import Replacement
+from audit_core.prompts import TokenisedPrompts
+from audit_core.subject import Means, Progress, Subject, no_partial
+
+
+class Request(Protocol):
+    """What every audit is asked with: a frozen dataclass."""
+
+    @property
+    def prompts(self) -> TokenisedPrompts: ...
+
+    @property
+    def replacements(self) -> tuple[Replacement, ...]: ...
+
+    @property
+    def reference(self) -> TokenisedPrompts: ...
+
+    @property
+    def kinds(self) -> frozenset[Kind]:
+        """Kinds of components that are replaced."""
+
+    @property
+    def seed(self) -> int: ...
+
+    def describe(self) -> dict[str, Any]:
+        """Everything the result depends on beside the model and the prompts, by ids and plain values."""
+
+
+class Audit(Protocol):
+    """The contract of the `audits/` shelf."""
+
+    name: str
+    question: str
+    result: type
+
+    def count_work(self, subject: Subject, request: Any) -> int:
+        """Units of work, proportional to time, as `Subject.count_work` has them."""
+
+    def run(
+        self,
+        subject: Subject,
+        request: Any,
+        *,
+        means: Means | None,
+        on_progress: Progress,
+        on_partial: Callable[[Any], None] = no_partial,
+    ) -> Any:
+        """Answer the question, or raise; never a number that was not measured.
+
+        Args:
+            on_partial: given what is already known of a long answer, if the audit has anything of the kind.
+        """

@@ -1,0 +1,215 @@
+"""How fast the engine is, as ratios of interleaved runs on one machine: against TransformerLens' own loop, and against the
+multiply-adds it cannot avoid at the rate this machine multiplies matrices."""
+
+from __future__ import annotations
+
+import gc
+import random
+import statistics
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+REPEATS = 5
+SAMPLE = 20
+"""Cells of TransformerLens' loop that are timed; the rest is this pace times their number."""
+MANY = 100
+N_CIRCUITS, CIRCUIT_SIZE, CIRCUIT_PROMPTS = 200, 10, 50
+
+
+def clock(work: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def measure_gemm() -> float:
+    """Multiply-adds per second of large square matrices: more than the engine's own shapes can reach."""
+    import torch
+
+    a, b = torch.randn(1536, 1536), torch.randn(1536, 1536)
+    with torch.inference_mode():
+        return 10 * 1536**3 / clock(lambda: [a @ b for _ in range(10)])
+
+
+def count_multiply_adds(subject, prompts, edits) -> float:
+    """Of the blocks alone: parameters of one block × rows × positions × layers, captures included."""
+    weights = sum(p.numel() for p in subject.bridge.blocks[0].parameters() if p.dim() == 2)
+    return float(weights) * subject.count_work(prompts, edits)
+
+
+def bench_engine() -> dict[str, float]:
+    """The exact effect of every head of the default model, and what grows with what."""
+    from audit_core import (
+        Direction,
+        Kind,
+        PromptSet,
+        Replacement,
+        intervene,
+        load_prompt_set,
+        open_subject,
+        tokenise,
+    )
+
+    subject = open_subject("default")
+    rows = load_prompt_set("indirect_object").prompts
+    one = tokenise(PromptSet("bench", rows[:1]), subject.tokenizer)
+    heads = subject.components(Kind.HEAD)
+
+    def plan(direction=Direction.DENOISING, parts=heads, replacement=Replacement.RESAMPLE):
+        return [intervene([part], replacement, direction=direction) for part in parts]
+
+    found = compare_with_loop(subject, one, plan())
+    found |= bench_growth(subject, rows, plan())
+    found |= bench_sets(subject, rows)
+    found |= bench_cancel(subject, rows, plan())
+    return found
+
+
+def compare_with_loop(subject, prompts, edits) -> dict[str, float]:
+    """One pair, all heads: the wave, TransformerLens' loop and the bare matrix products, in turn."""
+    import pandas
+    import torch
+    from transformer_lens import patching
+
+    pair, bridge = prompts.pairs[0], subject.bridge
+    heads = [edit.components[0] for edit in edits]
+    sample = sorted(random.Random(0).sample(range(len(heads)), SAMPLE))
+    cells = pandas.DataFrame([{"layer": heads[i].layer, "head": heads[i].index} for i in sample])
+    clean, corrupted = torch.tensor([pair.clean_ids]), torch.tensor([pair.corrupted_ids])
+    wave, loop, floors, worst = [], [], [], 0.0
+    subject.run(prompts, edits)
+    for _ in range(REPEATS):
+        # Another prompt in between: the engine keeps the last prompts' unedited runs, and a sweep must pay for its own.
+        subject.runner.forget_captures()
+        start = time.perf_counter()
+        logits = subject.run(prompts, edits)
+        wave.append(time.perf_counter() - start)
+        with torch.no_grad():
+            start = time.perf_counter()
+            _, cache = bridge.run_with_cache(clean)
+            captured = time.perf_counter() - start
+            start = time.perf_counter()
+            theirs = patching.generic_activation_patch(
+                bridge,
+                corrupted,
+                cache,
+                lambda out: out[0, -1, pair.answer_id] - out[0, -1, pair.foil_id],
+                patching.layer_head_vector_patch_setter,
+                "z",
+                index_df=cells,
+            )
+            loop.append(captured + (time.perf_counter() - start) * len(heads) / SAMPLE)
+        floors.append(count_multiply_adds(subject, prompts, edits) / measure_gemm())
+        found = torch.tensor((logits.answer - logits.foil)[sample, 0])
+        worst = max(worst, float((found - torch.as_tensor(theirs).float().flatten()).abs().max()))
+    return {
+        "sweep.wall_s": statistics.median(wave),
+        "sweep.loop_s": statistics.median(loop),
+        "sweep.gemm_floor_s": statistics.median(floors),
+        "sweep.speedup_vs_transformer_lens": statistics.median(b / a for a, b in zip(wave, loop)),
+        "sweep.gemm_floor_ratio": statistics.median(a / f for a, f in zip(wave, floors)),
+        "sweep.max_abs_error_logit": worst,
+        "sweep.loop_sample": SAMPLE,
+        "sweep.heads": len(heads),
+    }
+
+
+def bench_growth(subject, rows, edits) -> dict[str, float]:
+    """What a sweep costs as prompts, suffix and layers grow, and what it takes in memory."""
+    from audit_core import PromptSet, tokenise
+
+    whole = tokenise(PromptSet("bench", rows), subject.tokenizer)
+    length = len(whole.pairs[0].clean_ids)
+    alike = [pair for pair in whole.pairs if len(pair.clean_ids) == length]
+    many = take(whole, (alike * MANY)[:MANY])
+    singles = []
+    for pair in alike[:REPEATS]:
+        subject.runner.forget_captures()
+        one = take(whole, [pair])
+        singles.append(clock(lambda one=one: subject.run(one, edits)) / subject.count_work(one, edits))
+    gc.collect()
+    Path("/proc/self/clear_refs").write_text("5")
+    before = read_memory("VmRSS")
+    wall = clock(lambda: subject.run(many, edits))
+    return {
+        "sweep.many_prompts": MANY,
+        "sweep.many_wall_s": wall,
+        "sweep.prompts_growth": wall / (statistics.median(singles) * subject.count_work(many, edits)),
+        "sweep.peak_memory_bytes": read_memory("VmHWM") - before,
+        **bench_depth(subject, take(whole, alike[:1]), edits),
+    }
+
+
+def bench_depth(subject, prompts, edits) -> dict[str, float]:
+    """Heads of the last third of the layers against all: work falls with the square of the depth."""
+    late = [edit for edit in edits if edit.components[0].layer >= 20]
+    paces = [clock(lambda e=e: subject.run(prompts, e)) / subject.count_work(prompts, e) for e in (edits, late)]
+    return {"sweep.pace_late_layers_vs_all": paces[1] / paces[0]}
+
+
+def bench_sets(subject, rows) -> dict[str, float]:
+    """Residual positions and MLPs of one pair; random circuits of one size over many prompts."""
+    from audit_core import Kind, PromptSet, Replacement, intervene, mlp, tokenise
+    from audit_core.component import resid
+
+    whole = tokenise(PromptSet("bench", rows), subject.tokenizer)
+    one = take(whole, whole.pairs[:1])
+    n = len(one.pairs[0].clean_ids)
+    places = [intervene([resid(layer, at)], Replacement.RESAMPLE) for layer in range(30) for at in range(n)]
+    mlps = [intervene([mlp(layer)], Replacement.RESAMPLE) for layer in range(30)]
+    draw, heads = random.Random(0), subject.components(Kind.HEAD)
+    circuits = [intervene(draw.sample(heads, CIRCUIT_SIZE), Replacement.RESAMPLE) for _ in range(N_CIRCUITS)]
+    some = take(whole, whole.pairs[:CIRCUIT_PROMPTS])
+    return {
+        "residual.cells": len(places),
+        "residual.wall_s": clock(lambda: subject.run(one, places)),
+        "mlps.wall_s": clock(lambda: subject.run(one, mlps)),
+        "circuits.runs": N_CIRCUITS * CIRCUIT_PROMPTS,
+        "circuits.wall_s": clock(lambda: subject.run(some, circuits)),
+    }
+
+
+def bench_cancel(subject, rows, edits) -> dict[str, float]:
+    """From the wish to stop a long sweep to its end."""
+    from audit_core import PromptSet, tokenise
+    from audit_core.errors import Cancelled
+
+    prompts = tokenise(PromptSet("bench", rows), subject.tokenizer)
+    wish, ended = threading.Event(), []
+
+    def progress(done: int, total: int) -> None:
+        if wish.is_set():
+            raise Cancelled("bench")
+
+    def work() -> None:
+        try:
+            subject.run(prompts, edits, on_progress=progress)
+        except Cancelled:
+            ended.append(time.perf_counter())
+
+    waits = []
+    for pause in (1.0, 2.3, 3.1):
+        wish.clear()
+        thread = threading.Thread(target=work)
+        thread.start()
+        time.sleep(pause)
+        asked = time.perf_counter()
+        wish.set()
+        thread.join()
+        waits.append(ended[-1] - asked)
+    return {"cancel.longest_s": max(waits)}
+
+
+def take(prompts, pairs):
+    from dataclasses import replace
+
+    return replace(prompts, pairs=tuple(pairs))
+
+
+def read_memory(field: str) -> int:
+    """Bytes, from the process's own status."""
+    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field))
+    return int(line.split()[1]) * 1024

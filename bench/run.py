@@ -1,0 +1,47 @@
+"""`make bench`: measures, prints a table, and writes `bench/results.json` and the table in `docs/performance.md`.
+
+Every figure is of one run on one machine; machines are noisy, so compare ratios and not seconds between runs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "bench")]
+
+START, END = "<!-- figures of the last run -->", "<!-- end of figures -->"
+
+
+def main() -> None:
+    from engine import REPEATS, bench_engine
+    from page import bench_page
+
+    results = bench_page() | bench_engine()
+    import torch
+
+    environment = {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "repeats": REPEATS,
+    }
+    text = json.dumps({"figures": results, "environment": environment}, indent=1) + "\n"
+    (ROOT / "bench/results.json").write_text(text)
+    rows = [f"| `{name}` | {value:.4g} |" for name, value in results.items()]
+    about = ", ".join(f"{name} {value}" for name, value in environment.items())
+    page = ROOT / "docs/performance.md"
+    before, rest = page.read_text().split(START)
+    table = "\n".join([START, "", f"{about}.", "", "| figure | value |", "|---|---|", *rows, "", END])
+    page.write_text(before + table + rest.split(END)[1])
+    print("\n".join(rows))
+
+
+if __name__ == "__main__":
+    main()

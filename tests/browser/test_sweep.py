@@ -1,0 +1,46 @@
+"""The sweep page in a real browser, on the real default model."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Server
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+LINK = "/sweep?set=indirect_object&prompt=io-0001"
+
+
+def open_page(page: Page, server: Server, query: str = LINK) -> None:
+    page.goto(server.url + query)
+    expect(page.get_by_role("heading", name="Layer profile")).to_be_visible(timeout=90_000)
+
+
+def test_the_exact_map_stands_beside_the_estimate_and_both_say_what_they_are(server: Server, page: Page) -> None:
+    open_page(page, server)
+    expect(page.get_by_role("grid", name="Causal effect by layer")).to_be_visible()
+    expect(page.get_by_role("grid", name="Estimated effect by layer")).to_be_visible()
+    for word in ("causal", "estimated"):
+        expect(page.locator(".stMarkdownBadge").filter(has_text=word).first).to_be_visible()
+    expect(page.get_by_text("not a measurement").first).to_be_visible()
+    expect(page.get_by_text(re.compile("components, .* were estimated too low"))).to_be_visible()
+    expect(page.get_by_text("templates; 5 are needed to mark components")).to_be_visible()
+
+
+def test_a_selection_becomes_a_candidate_circuit_of_the_live_audit(server: Server, page: Page) -> None:
+    open_page(page, server)
+    grid = page.get_by_role("grid", name="Causal effect by layer")
+    grid.get_by_role("gridcell", name=re.compile("^Layer 23, head 3:")).click()
+    expect(grid.get_by_role("gridcell", name=re.compile("^Layer 23, head 3:.*in the circuit"))).to_be_visible()
+    page.get_by_role("button", name="Make this selection a candidate circuit").click()
+    expect(page.get_by_role("heading", name="Live audit")).to_be_visible()
+    expect(page.get_by_text("On the clean prompt L23.H3 is replaced")).to_be_visible()
+
+
+def test_a_sweep_of_a_set_says_how_long_it_takes_and_can_be_cancelled(server: Server, page: Page) -> None:
+    page.goto(server.url + "/sweep?set=gender_pronoun&scope=exploratory&kind=mlp")
+    start = page.get_by_role("button", name=re.compile(r"Sweep mlps on 72 prompts \(about"))
+    expect(start).to_be_visible()
+    start.click()
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_text("Cancelled. Nothing it computed is kept.")).to_be_visible()

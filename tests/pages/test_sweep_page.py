@@ -1,0 +1,32 @@
+"""The sweep page opened by Streamlit's own test driver: its prompts and refusals are there before any model."""
+
+from pathlib import Path
+
+from streamlit.testing.v1 import AppTest
+
+from tests.pages.test_live_audit_page import ROOT, refused
+from tests.pages.test_live_audit_page import home as home
+
+
+def open_sweep(**query: str) -> AppTest:
+    test = AppTest.from_file(str(ROOT / "pages/sweep.py"), default_timeout=60)
+    for key, value in query.items():
+        test.query_params[key] = value
+    return test.run()
+
+
+def test_prompts_are_on_the_page_before_any_model(home: Path) -> None:
+    test = open_sweep(model="./no-such-folder")
+    assert not test.exception
+    assert test.title[0].value == "Sweep"
+    assert any("Mary" in text.value for text in test.markdown)
+
+
+def test_a_model_that_does_not_exist_is_refused_with_a_remedy(home: Path) -> None:
+    test = open_sweep(model="./no-such-folder", kind="?", screen="<b>", ab="scale", c="nonsense")
+    for _ in range(50):
+        if test.error:
+            break
+        test.run()
+    assert not test.exception
+    assert "What to do" in refused(test).replace("\\", "")

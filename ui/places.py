@@ -1,0 +1,20 @@
+"""The pages and where they stand in the menu."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+_PAGES = Path(__file__).resolve().parents[1] / "pages"
+
+
+def live_audit() -> Any:
+    """Made anew at each run: Streamlit marks a page object while it runs, and sessions must not share the mark."""
+    return st.Page(_PAGES / "live_audit.py", title="Live audit", icon=":material/experiment:", default=True)
+
+
+def menu() -> dict[str, list[Any]]:
+    """Headings of the menu, and the pages under each."""
+    return {"Explore": [live_audit(), st.Page(_PAGES / "sweep.py", title="Sweep", icon=":material/grid_on:")]}

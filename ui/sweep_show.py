@@ -1,0 +1,235 @@
+"""The exact map as it grows, the estimate beside it, the ranking, and how effects lie over the layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import streamlit as st
+
+from audit_core import (
+    Component,
+    Kind,
+    Screened,
+    SweepPartial,
+    SweepResult,
+    estimate_cells,
+    find_effect_line,
+    format_components,
+    format_estimate,
+    make_table,
+    parse_component,
+    parse_components,
+)
+from ui import figures
+from ui.grid import Axes, layer_grid
+from ui.header import conditions_line, figure_header, plain, table_with_csv
+from ui.live_maps import DELTA, colour_effects
+
+MARKED = 0.05
+"""Adjusted p below which a component is marked."""
+SHOWN = 25
+MOST_CHOSEN = 40
+_WORDS = {Kind.HEAD: "head", Kind.QUERY: "query head", Kind.KEY: "key head", Kind.VALUE: "value head",
+          Kind.MLP: "MLP", Kind.RESID: "position"}  # fmt: skip
+
+
+def make_axes(names: Sequence[str]) -> Axes:
+    """Layers across, whatever a layer has several of down."""
+    parts = [parse_component(name) for name in names]
+    n_layers = 1 + max(part.layer for part in parts)
+    first = [part for part in parts if part.layer == parts[0].layer]
+    rows = [_row_name(part) for part in first]
+    return Axes(n_layers, rows, names, _WORDS[parts[0].kind])
+
+
+def _row_name(part: Component) -> str:
+    if part.kind is Kind.RESID:
+        return f"@{part.position}"
+    return "MLP" if part.kind is Kind.MLP else str(part).rsplit(".", 1)[1]
+
+
+def show_partial(partial: SweepPartial) -> None:
+    """What is known while the sweep runs: measured cells, and estimates where nothing is measured yet."""
+    done = sum(value is not None for value in partial.exact)
+    if partial.screened is not None:
+        _show_estimate(partial.screened, partial.components, "while")
+    figure_header(
+        "What each does", "causal",
+        f"{done} of {len(partial.exact)} measured on {partial.n} prompts, the largest estimates first; · is not measured yet.",
+    )  # fmt: skip
+    texts = ["not measured yet" if v is None else f"effect {v:+.2f} {partial.unit}" for v in partial.exact]
+    _draw(partial.exact, texts, partial.components, partial.unit, "Causal effect, growing", "grid-growing")
+
+
+def show_map(result: SweepResult) -> None:
+    """The exact map."""
+    names = [cell.component for cell in result.cells]
+    figure_header(
+        "What each does", "causal",
+        f"each component is replaced alone ({result.replacement}, {result.direction}); + pushes towards the answer, − against "
+        "it, marked where it exceeds a tenth of the strongest. Pick a cell to add it to the selection or take it out.",
+    )  # fmt: skip
+    values = [cell.estimate.value for cell in result.cells]
+    texts = [f"effect {format_estimate(cell.estimate)}" for cell in result.cells]
+    _draw(values, texts, names, result.unit, "Causal effect by layer", "grid-sweep")
+    controls = result.controls
+    st.markdown(
+        f"Controls passed: {controls.edits:,} edits arrived; putting activations back moved logits by "
+        f"{controls.identity_max:.1e}; large noise moved them by at least {controls.noise_min:.1f} (tolerance {controls.tolerance:.0e})."
+    )
+
+
+def _draw(
+    values: Sequence[float | None], texts: Sequence[str], names: Sequence[str], unit: str, label: str, key: str
+) -> None:
+    layer_grid(
+        colour_effects(values, texts, unit), make_axes(names), label=label, chosen="",
+        inside=[str(c) for c in chosen()], key=key, on_pick=toggle,
+    )  # fmt: skip
+
+
+def _show_estimate(screened: Screened, names: Sequence[str], where: str) -> None:
+    sign = "" if screened.is_signed else " Sizes only: this method gives no sign."
+    figure_header(
+        f"What {screened.method.replace('_', ' ')} expects", "estimated",
+        f"an estimate from slopes, not a measurement.{sign} {screened.misses}",
+    )  # fmt: skip
+    texts = [f"estimated {value:+.2f} logits" for value in screened.support]
+    layer_grid(
+        colour_effects(screened.support, texts, "logits, estimated"), make_axes(names), label="Estimated effect by layer",
+        chosen="", inside=[], key=f"grid-estimate-{where}", on_pick=toggle,
+    )  # fmt: skip
+
+
+def show_screen(result: SweepResult) -> None:
+    """The estimate beside the measurement, and where they disagree."""
+    screened = result.screened
+    if screened is None:
+        st.info("No estimate was asked for, or this method has none for these components.", icon=":material/info:")
+        return
+    names = [cell.component for cell in result.cells]
+    _show_estimate(screened, names, "after")
+    exact = np.array([cell.estimate.value for cell in result.cells])
+    guess = np.array(screened.support)
+    compared = exact if screened.is_signed else np.abs(exact)
+    line = find_effect_line(result, DELTA)
+    bar = line if line is not None else 0.1 * float(np.abs(exact).max() or 1.0)
+    differs = np.abs(guess - compared) > bar
+    missed = differs & (np.sign(compared) * (compared - guess) > 0)
+    invented = differs & ~missed
+    figure_header(
+        "Estimated against measured", "estimated causal",
+        f"on the line the estimate was right. Marked where the two differ by more than {bar:.2f} {result.unit}: squares were "
+        "estimated too low or with the wrong sign, crosses too high.",
+    )  # fmt: skip
+    figure = figures.scatter_screen(names, guess, compared, missed, invented, unit=result.unit)
+    st.plotly_chart(
+        figure, key="screen-scatter", config={"displayModeBar": False},
+        alt="Scatter of estimated against measured effect, one mark per component; the table below has the same numbers.",
+    )  # fmt: skip
+    st.markdown(
+        f"Of {len(names)} components, **{int(missed.sum())}** were estimated too low or with the wrong sign, and "
+        f"**{int(invented.sum())}** too high, by more than {bar:.2f} {result.unit}."
+    )
+    rows = [
+        (name, e, m, "too low" if a else "too high" if b else "")
+        for name, e, m, a, b in zip(names, guess.tolist(), compared.tolist(), missed, invented, strict=True)
+    ]
+    columns = ("component", "estimated, logits", f"measured, {result.unit}", "disagreement")
+    table_with_csv(lambda: make_table(columns, rows), "Estimated against measured", "screen")
+
+
+def show_ranking(result: SweepResult) -> None:
+    """Components by size of effect, with intervals, and marks that allow for how many were looked at."""
+    order = sorted(result.cells, key=lambda cell: -abs(cell.estimate.value))
+    rule = (
+        f"not drawn: {result.no_marks}"
+        if result.no_marks
+        else f"◆ differs from zero by Benjamini–Hochberg over {len(order)} components (false discovery rate 5 %, t over "
+        f"{result.n_templates} template means). Different from zero is not yet large: read the interval."
+    )
+    figure_header("Ranking", "causal", f"largest effect first. Marks: {rule}")
+    columns = (
+        "",
+        "component",
+        "effect",
+        "low",
+        "high",
+        "n",
+        "unit",
+        "adjusted p",
+        "fraction of the gap",
+        "low ",
+        "high ",
+    )
+    rows = [
+        ("◆" if c.adjusted_p is not None and c.adjusted_p < MARKED else "", c.component, *estimate_cells(c.estimate),
+         c.adjusted_p, *estimate_cells(c.fraction)[:3])
+        for c in order
+    ]  # fmt: skip
+    st.dataframe(make_table(columns, rows[:SHOWN]), hide_index=True, key="ranking")
+    if len(rows) > SHOWN:
+        st.markdown(f"The {SHOWN} largest of {len(rows)}; the table below has all.")
+    table_with_csv(lambda: make_table(columns, rows), "All components", "all-components")
+    if result.no_fraction:
+        st.warning(f"No fraction of the gap is shown: {plain(result.no_fraction)}", icon=":material/warning:")
+    kind = {"resid": "residual stream"}.get(result.kind, result.kind)
+    conditions_line(
+        (("granularity", "nodes"), ("component type", kind), ("ablation", result.replacement), ("positions", "one" if
+         result.kind == "resid" else "all"), ("direction", result.direction), ("set", "each component alone")), result.n,
+    )  # fmt: skip
+
+
+def show_layers(result: SweepResult) -> None:
+    """How effects lie over the layers."""
+    figure_header(
+        "Layer profile", "causal",
+        "per layer, the effects of its components taken one at a time and added up, for and against the answer. "
+        "Effects of single components do not add up to the effect of the layer.",
+    )  # fmt: skip
+    layers = [parse_component(cell.component).layer for cell in result.cells]
+    values = np.array([cell.estimate.value for cell in result.cells])
+    n_layers = 1 + max(layers)
+    pushes = [float(values[[at == n for at in layers]].clip(min=0).sum()) for n in range(n_layers)]
+    pulls = [float(values[[at == n for at in layers]].clip(max=0).sum()) for n in range(n_layers)]
+    st.plotly_chart(
+        figures.layer_bars(pushes, pulls, unit=result.unit), key="layers", config={"displayModeBar": False},
+        alt="Bars per layer: added effects towards the answer above zero, against it below; the table has the numbers.",
+    )  # fmt: skip
+    rows = [
+        (layer, up, down, result.n, result.unit) for layer, (up, down) in enumerate(zip(pushes, pulls, strict=True))
+    ]
+    table_with_csv(lambda: make_table(("layer", "towards", "against", "n", "unit"), rows), "Layer profile", "layers")
+
+
+def chosen() -> tuple[Component, ...]:
+    """The selection on its way to becoming a candidate circuit."""
+    return parse_components(st.session_state.get("c", ""))
+
+
+def toggle(name: str) -> None:
+    """Put a component into the selection, or take it out."""
+    st.session_state.c = format_components(set(chosen()) ^ {parse_component(name)})
+
+
+def show_selection(result: SweepResult) -> bool:
+    """The selection and what can be done with it; true when it is to be opened as a candidate circuit."""
+    st.header("Selection", anchor=False)
+    names = [cell.component for cell in sorted(result.cells, key=lambda cell: -abs(cell.estimate.value))]
+    kept = [str(c) for c in chosen()]
+    st.session_state.sweep_chosen = kept
+    st.multiselect(
+        "Components", [*names[:MOST_CHOSEN], *(c for c in kept if c not in names[:MOST_CHOSEN])], key="sweep_chosen",
+        on_change=_take, placeholder="pick cells on the map, or choose here",
+    )  # fmt: skip
+    st.markdown(
+        "A selection made on these prompts is a proposal: judge it on the confirmatory half, which it has not seen."
+    )
+    return st.button(
+        "Make this selection a candidate circuit", disabled=not kept, icon=":material/experiment:", type="primary"
+    )
+
+
+def _take() -> None:
+    st.session_state.c = format_components(parse_components(" ".join(st.session_state.sweep_chosen)))
