@@ -20,6 +20,7 @@ from audit_core.intervention import Direction, Replacement
 from audit_core.models import KNOWN_MODELS, digest_folder, fetch_model, find_known, resolve_model
 from audit_core.models.fetch import find_cached
 from audit_core.prompts import TokenisedPrompts, load_prompts, split_half, tokenise
+from audit_core.registry import list_plugins
 from audit_core.run import Asker, Auditor, dump_result, identify_run, open_subject, record_refusal
 from audit_core.statistics import Estimate, format_estimate
 from audit_core.store import RunLog, audit_home
@@ -60,7 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
     fetch = add("fetch", fetch_known, "fetch and prepare a known model")
     fetch.add_argument("name", nargs="?", default="default")
     sweep = add("sweep", sweep_components, "the exact effect of every component of a kind, one at a time")
-    sweep.add_argument("--kind", choices=("head", "mlp", "resid", "expert"), default="head")
+    sweep.add_argument("--kind", choices=("head", "mlp", "resid", "query", "key", "value", "expert"), default="head")
     sweep.add_argument(
         "--ablation",
         choices=ABLATIONS,
@@ -75,6 +76,7 @@ def build_parser() -> argparse.ArgumentParser:
         command.add_argument("--half", choices=("exploratory", "confirmatory"), help="only that half of the prompts")
         command.add_argument("--seed", type=int, default=0)
     sweep.add_argument("--metric", default="logit_difference")
+    sweep.add_argument("--screen", choices=tuple(list_plugins("methods")), default="", help="estimate set beside it")
     log = add("log", export_log, "the run log")
     log.add_argument("action", choices=("export",))
     return parser
@@ -136,6 +138,7 @@ def sweep_components(options: argparse.Namespace) -> int:
             Direction.DENOISING if is_patch else Direction.NOISING,
             metric=options.metric,
             seed=options.seed,
+            screen=options.screen,
         )
 
     subject, request, result = _run_audit(options, "sweep", ask)
@@ -154,6 +157,8 @@ def sweep_components(options: argparse.Namespace) -> int:
                 "accuracy": result.accuracy,
                 "cells": [dump_result(cell) for cell in result.cells],
                 "no_fraction": result.no_fraction or None,
+                "no_marks": result.no_marks or None,
+                "screened": None if result.screened is None else dump_result(result.screened),
                 "controls": dump_result(result.controls),
                 "wall_s": time.monotonic() - start,
             }

@@ -1,4 +1,4 @@
-"""The wavefront against one whole forward pass per intervention, in eight families."""
+"""The wavefront against one whole forward pass per intervention, in ten families."""
 
 from __future__ import annotations
 

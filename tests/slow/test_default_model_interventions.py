@@ -181,3 +181,41 @@ def test_all_heads_together_are_a_sufficient_circuit(
     assert (found.state, found.reason) == ("supported", None)
     assert found.families["resample"] is not None
     assert found.families["resample"].value == pytest.approx(1, abs=1e-6)
+
+
+def test_the_wave_gives_what_transformer_lens_own_patching_gives(
+    subject: TransformerSubject, few: TokenisedPrompts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thirteen of the 270 heads, every 21st, and every layer's residual stream at the answer position."""
+    import pandas
+    import torch
+    from transformer_lens import patching
+
+    monkeypatch.setattr(patching, "tqdm", lambda rows: rows)
+    pair = few.pairs[0]
+    one, last = replace(few, pairs=(pair,)), len(pair.clean_ids) - 1
+    clean, corrupted = torch.tensor([pair.clean_ids]), torch.tensor([pair.corrupted_ids])
+    heads = subject.components(Kind.HEAD)[::21]
+    places = [resid(layer, last) for layer in range(0, 30, 5)]
+    asked = [intervene([part], Replacement.RESAMPLE, direction=Direction.DENOISING) for part in (*heads, *places)]
+    logits = subject.run(one, asked)
+    with torch.no_grad():
+        _, cache = subject.bridge.run_with_cache(clean)
+
+        def patch(setter: Any, name: str, rows: list[dict[str, int]]) -> list[float]:
+            found = patching.generic_activation_patch(
+                subject.bridge,
+                corrupted,
+                cache,
+                lambda out: out[0, -1, pair.answer_id] - out[0, -1, pair.foil_id],
+                setter,
+                name,
+                index_df=pandas.DataFrame(rows),
+            )
+            return found.flatten().tolist()
+
+        theirs = patch(
+            patching.layer_head_vector_patch_setter, "z", [{"layer": h.layer, "head": h.index} for h in heads]
+        ) + patch(patching.layer_pos_patch_setter, "resid_pre", [{"layer": p.layer, "pos": last} for p in places])
+    np.testing.assert_allclose((logits.answer - logits.foil)[:, 0], theirs, rtol=0, atol=1e-4)
+    assert max(theirs) - min(theirs) > 1
