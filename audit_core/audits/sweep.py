@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from audit_core.component import Component, Kind, resid
 from audit_core.effect import Controls, Effect, check_task, measure_effect
-from audit_core.errors import NotMeasured, PromptRefused
+from audit_core.errors import NotMeasured, PromptRefused, Refused
 from audit_core.faithfulness import PAIR_UNIT
 from audit_core.intervention import Direction, Intervention, Replacement, intervene
 from audit_core.prompts import TokenisedPrompts
@@ -24,6 +24,7 @@ from audit_core.subject import Means, Progress, Subject, no_partial
 CUTS = (1 / 16, 1 / 4, 1 / 2)
 """Shares of the components, largest estimate first, after which a long sweep shows what it has. Each cut costs the
 unedited runs once more, a twentieth of the sweep (measured)."""
+_SCREENED_METRIC = "logit_difference"
 _LEAST_PROMPTS = 8
 """Below it a sweep is over in seconds."""
 
@@ -189,6 +190,12 @@ class SweepAudit:
 def _screen(subject: Subject, request: SweepRequest, parts: Sequence[Component]) -> Screened | None:
     if not request.screen:
         return None
+    if request.metric != _SCREENED_METRIC:
+        raise Refused(
+            f"A screen of {request.metric}.",
+            wanted=f"{_SCREENED_METRIC}: the one metric that slopes are taken of.",
+            remedy="leave the screen out, or sweep that metric.",
+        )
     method: Method = get_plugin("methods", request.screen)
     found = method.screen(
         subject,

@@ -62,7 +62,7 @@ def measure_slopes(
     with runner.lock, torch.inference_mode(False), torch.enable_grad():
         rows = residual.clone().requires_grad_()
         for layer, call in enumerate(calls):
-            with _watch(runner.model, layer, kinds, activations, leaves):
+            with _Watch(runner.model, layer, kinds, activations, leaves):
                 out = call_block(runner.model, layer, rows, call, start=0, cache=None)
             if hit := [row for row, which in enumerate(dropped) if which == layer]:
                 kept = torch.ones(len(rows), 1, 1)
@@ -82,7 +82,7 @@ def measure_slopes(
     return Slopes(activations, dict(zip(places, found)), difference.detach())
 
 
-class _watch:
+class _Watch:
     """Adds a zero to each site of one block: the slope with respect to that zero is the site's own."""
 
     def __init__(

@@ -12,7 +12,7 @@ from toy.prompts import tokenise_letters
 
 from audit_core.audits.sweep import PLUGIN, SweepPartial, SweepRequest, SweepResult
 from audit_core.component import Kind
-from audit_core.errors import Cancelled, NotMeasured
+from audit_core.errors import Cancelled, NotMeasured, Refused
 from audit_core.intervention import CLEAN_RUN, Direction, Replacement
 from audit_core.prompts import TokenisedPrompts, tokenise
 from audit_core.statistics import adjust_p_values
@@ -128,6 +128,11 @@ def test_a_sweep_can_be_cancelled_between_blocks_of_the_model(
         PLUGIN.run(subject, SweepRequest(prompts, prompts, screen=ATP), means=None, on_progress=stop)
     assert len(seen) > 3, "progress is told after every block, not at the end"
     assert subject.run(prompts, [CLEAN_RUN]).edits_applied == 0, "the model is free again"
+
+
+def test_a_screen_of_another_metric_is_refused(planted: TransformerSubject, prompts: TokenisedPrompts) -> None:
+    with pytest.raises(Refused, match="A screen of answer_probability"):
+        sweep(planted, prompts, screen=ATP, metric="answer_probability")
 
 
 @pytest.mark.parametrize("kind", [Kind.QUERY, Kind.KEY, Kind.VALUE, Kind.MLP, Kind.RESID])
