@@ -11,7 +11,7 @@ from audit_core.audits.sweep import Screened, SweepPartial, SweepRequest, SweepR
 from audit_core.circuit import Circuit
 from audit_core.claim import Claim, Role, Universe, load_claim
 from audit_core.component import Component, Kind, format_components, head, mlp, parse_component, parse_components
-from audit_core.engine.threads import leave_a_core
+from audit_core.engine.threads import leave_a_core, take_all_cores
 from audit_core.errors import (
     AuditError,
     Cancelled,
@@ -139,6 +139,7 @@ __all__ = [
     "record_refusal",
     "resolve_model",
     "split_half",
+    "take_all_cores",
     "to_csv",
     "tokenise",
 ]

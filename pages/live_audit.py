@@ -87,7 +87,11 @@ with details:
         live_show.show_edges(edges, before[-1].tolist(), pieces[-1])
     after = None if choice.intervention is None else live_steps.read_pattern(auditor, choice, choice.intervention)
     if before is not None:
-        live_show.show_patterns(before, after, pieces, choice.head)
+        is_clean = choice.unedited == choices.UNTOUCHED
+        base = before if is_clean else live_steps.read_pattern(auditor, choice, choice.unedited)
+        words = pieces if is_clean else choice.shown.pairs[0].corrupted_pieces
+        if base is not None:
+            live_show.show_patterns(base, after, words, choice.head, choice.unedited.side.value)
 if ablation is not None and ablation.next_tokens:
     with tokens:
         live_show.show_next_tokens(ablation)

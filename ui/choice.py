@@ -135,16 +135,21 @@ class Choice:
 
     @property
     def can_be_judged(self) -> bool:
-        """A verdict needs a set, whole heads or MLPs, and a way of replacing that takes them away."""
+        """A verdict needs the half that nobody looked at, whole heads or MLPs, and a way of replacing that takes them away."""
         whole = all(c.kind in (Kind.HEAD, Kind.MLP) and c.position is None for c in self.components)
         ways = (Replacement.RESAMPLE, Replacement.MEAN, Replacement.ZERO)
         return (
-            not self.is_one
+            self.scope == "confirmatory"
             and bool(self.components)
             and whole
             and self.replacement in ways
             and self.direction is Direction.NOISING
         )
+
+    @property
+    def unedited(self) -> Intervention:
+        """The run that the intervention edits, without it."""
+        return intervene((), Replacement.RESAMPLE, direction=self.direction)
 
     @property
     def intervention(self) -> Intervention | None:

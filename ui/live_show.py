@@ -50,7 +50,7 @@ def show_ablation(result: AblationResult) -> None:
         kept = "" if result.kept is None else f"{format_estimate(result.kept)} kept"
         alone.metric(f"only this circuit left, {result.unit}", f"{result.alone.value:+.2f}", help=kept or None)
         if kept:
-            st.markdown(f"With everything else replaced, the circuit alone: **{plain(kept)}**.")
+            st.markdown(f"The circuit alone, {result.rest}: **{plain(kept)}**.")
     numbers = (("before", base), ("after", result.after), ("support for the answer", result.support), ("only this circuit left", result.alone), ("support, as a fraction", result.fraction), ("kept alone, as a fraction", result.kept))  # fmt: skip
     rows = [(name, *estimate_cells(e)) for name, e in numbers if e is not None]
     table_with_csv(
@@ -64,7 +64,7 @@ def show_ablation(result: AblationResult) -> None:
     controls = result.controls
     st.markdown(
         f"Controls passed: {controls.edits:,} edits arrived; putting activations back moved logits by {controls.identity_max:.1e}; "
-        f"large noise moved them by at least {controls.noise_min or 0:.1f} (tolerance {controls.tolerance:.0e})."
+        f"large noise moved them by at least {controls.noise_min:.1f} (tolerance {controls.tolerance:.0e})."
     )
 
 
@@ -112,10 +112,12 @@ def show_edges(result: EdgesResult, attention: Sequence[float], token: str) -> N
     )
 
 
-def show_patterns(before: np.ndarray, after: np.ndarray | None, tokens: Sequence[str], head: Component) -> None:
-    """The head's pattern, and the same under the intervention."""
+def show_patterns(
+    before: np.ndarray, after: np.ndarray | None, tokens: Sequence[str], head: Component, run: str
+) -> None:
+    """The head's pattern on the run that is edited, and the same under the intervention."""
     figure_header("Attention pattern", "observational", f"{head}: each row is a token, looking back at the columns.")
-    panes = [("clean run", before)] + ([] if after is None else [("under the intervention", after)])
+    panes = [(f"{run} run", before)] + ([] if after is None else [("under the intervention", after)])
     for column, (name, weights) in zip(st.columns(len(panes)), panes, strict=True):
         column.markdown(f"**{name}**")
         column.plotly_chart(
@@ -131,7 +133,7 @@ def show_patterns(before: np.ndarray, after: np.ndarray | None, tokens: Sequence
         if j <= i
     ]
     table_with_csv(
-        lambda: make_table(("query", "key", "clean", "under intervention"), rows), "Attention pattern", "pattern"
+        lambda: make_table(("query", "key", run, "under intervention"), rows), "Attention pattern", "pattern"
     )
 
 

@@ -39,7 +39,7 @@ def wait_for_model(name: str) -> Auditor:
     if seen.has_failed:
         st.error(f"**The model cannot be used.** {plain(seen.detail)}", icon=":material/error:")
         if st.button("Try again", icon=":material/refresh:"):
-            services.ROOM.open(name)
+            services.ROOM.retry(name)
             st.rerun()
     else:
         st.markdown("The model is being made ready. The page goes on by itself.")

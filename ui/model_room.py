@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from audit_core import AuditError, Auditor, RunLog, audit_home, leave_a_core, open_subject
+from audit_core import AuditError, Auditor, RunLog, audit_home, leave_a_core, open_subject, take_all_cores
 
 KEPT = 2
 """Loaded models kept in memory; the default model takes 0.6 GB."""
@@ -66,14 +66,21 @@ class ModelRoom:
         return self._desk.submit(work).result()
 
     def open(self, name: str) -> Seen:
-        """Start loading unless that is under way or done; a failed model is tried again."""
+        """Start loading unless that is under way, done or has failed: a page runs often, and must not try each time."""
         with self._lock:
             seen = self._seen.get(name)
-            if seen is not None and not seen.has_failed:
+            if seen is not None:
                 return seen
             self._seen[name] = Seen(name, "starting")
         threading.Thread(target=self._load, args=(name,), name=f"load {name}", daemon=True).start()
         return self._seen[name]
+
+    def retry(self, name: str) -> Seen:
+        """Try a failed model again."""
+        with self._lock:
+            if name in self._seen and self._seen[name].has_failed:
+                del self._seen[name]
+        return self.open(name)
 
     def look(self, name: str) -> Seen:
         with self._lock:
@@ -93,6 +100,7 @@ class ModelRoom:
         try:
             report("loading", 0, 0)
             with _without_collector():
+                take_all_cores()
                 auditor = Auditor(open_subject(name, on_progress=report), RunLog(audit_home()))
         except AuditError as error:
             self._set(Seen(name, "failed", detail=str(error)))
@@ -107,6 +115,7 @@ class ModelRoom:
                 while len(self._auditors) > KEPT:
                     dropped, _ = self._auditors.popitem(last=False)
                     self._seen.pop(dropped, None)
+                    gc.unfreeze()
                 self._seen[name] = Seen(name, "ready", detail=auditor.subject.identity.short)
             auditor.calibrate()
 

@@ -19,6 +19,7 @@ from audit_core import (
     RunLog,
     TokenisedPrompts,
     audit_home,
+    take_all_cores,
     tokenise,
 )
 from ui.model_room import ROOM
@@ -84,6 +85,7 @@ def submit(auditor: Auditor, audit: str, title: str, request: Any) -> str:
     who = asker()
 
     def work(report: Report) -> Any:
+        take_all_cores()
         return auditor.run(audit, request, asker=who, on_progress=report, on_partial=report.show)
 
     return jobs().submit(

@@ -97,6 +97,8 @@ class AblationResult:
     """The same as a fraction of the clean – corrupted gap."""
     alone: Estimate | None
     """Noising: the metric when everything else in the universe is replaced; None for `scale` and denoising."""
+    rest: str
+    """What is replaced where the circuit stands alone."""
     kept: Estimate | None
     """`alone` on the scale from the empty circuit (0) to the whole model (1)."""
     no_fraction: str
@@ -158,6 +160,9 @@ class AblationAudit:
             average(effect.support[0]),
             fraction,
             average(effect.patched[1]) if len(plan) > 1 else None,
+            "all other heads and MLPs replaced"
+            if widen_universe(request) is Universe.HEADS_MLPS
+            else "all other heads replaced and MLPs kept",
             kept,
             no_fraction,
             _next_tokens(subject, request, effect),
@@ -171,9 +176,14 @@ def plan_ablation(subject: Subject, request: AblationRequest) -> list[Interventi
     whole = all(c.kind in (Kind.HEAD, Kind.MLP) and c.position is None for c in request.components)
     if request.direction is Direction.DENOISING or request.replacement is Replacement.SCALE or not whole:
         return [first]
-    everything, inside = list_universe(subject, request.universe), set(request.components)
+    everything, inside = list_universe(subject, widen_universe(request)), set(request.components)
     others = [c for c in everything if c not in inside]
     return [first, intervene(others, request.replacement), intervene(everything, request.replacement)]
+
+
+def widen_universe(request: AblationRequest) -> Universe:
+    """What "everything else" means: a circuit with an MLP is only alone where the other MLPs are replaced too."""
+    return Universe.HEADS_MLPS if any(c.kind is Kind.MLP for c in request.components) else request.universe
 
 
 def _normalise(effect: Effect, request: AblationRequest) -> tuple[Estimate | None, Estimate | None, str]:

@@ -148,7 +148,7 @@ class SweepAudit:
         on_partial: Callable[[Any], None] = no_partial,
     ) -> SweepResult:
         parts = list_cells(subject, request)
-        screened = _screen(subject, request, parts)
+        screened = _screen(subject, request, parts, on_progress)
         effect = _measure(subject, request, parts, screened, means, on_progress, on_partial)
         clusters, seed = request.prompts.templates, request.seed
         ones = np.ones(len(request.prompts))
@@ -187,14 +187,17 @@ class SweepAudit:
         )
 
 
-def _screen(subject: Subject, request: SweepRequest, parts: Sequence[Component]) -> Screened | None:
+def _screen(
+    subject: Subject, request: SweepRequest, parts: Sequence[Component], on_progress: Progress
+) -> Screened | None:
+    """The estimate; tells of itself only so that it can be cancelled."""
     if not request.screen:
         return None
-    if request.metric != _SCREENED_METRIC:
+    if request.metric != _SCREENED_METRIC or request.kind is Kind.RESID:
         raise Refused(
-            f"A screen of {request.metric}.",
-            wanted=f"{_SCREENED_METRIC}: the one metric that slopes are taken of.",
-            remedy="leave the screen out, or sweep that metric.",
+            f"A screen of {request.metric} over {request.kind}.",
+            wanted=f"{_SCREENED_METRIC}, the one metric that slopes are taken of, over whole components.",
+            remedy="leave the screen out.",
         )
     method: Method = get_plugin("methods", request.screen)
     found = method.screen(
@@ -203,11 +206,9 @@ def _screen(subject: Subject, request: SweepRequest, parts: Sequence[Component])
         request.kind,
         request.replacement,
         request.direction.side,
-        on_progress=lambda done, total: None,
+        on_progress=lambda done, total: on_progress(0, 1),
     )
-    if found.components != tuple(parts):
-        # The residual stream is screened layer by layer and measured place by place.
-        return None
+    assert found.components == tuple(parts)
     return Screened(method.name, method.misses, found.is_signed, tuple(found.support.mean(1).tolist()))
 
 

@@ -108,6 +108,12 @@ def check_places(interventions: Sequence[Intervention], geometry: Geometry, n_po
                     remedy="choose a component from the map.",
                 )
             at, key = (None if n is None else _locate(n, n_positions) for n in (part.position, part.key))
+            if at is not None and key is not None and key > at:
+                raise InterventionRefused(
+                    f"{part} looks ahead.",
+                    wanted="a key at or before its query: later tokens have no weight to replace.",
+                    remedy="turn the edge round.",
+                )
             other = places.setdefault(part if at is None else replace(part, position=at, key=key), part)
             if other is not part:
                 raise _repeated(f"{other} and {part} are one place in a prompt of {n_positions} tokens.")

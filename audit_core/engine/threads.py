@@ -14,3 +14,10 @@ def leave_a_core() -> None:
     import torch
 
     torch.set_num_threads(max(1, (os.cpu_count() or 1) - 1))
+
+
+def take_all_cores() -> None:
+    """Let this thread's matrix products use every core: a thread begins with what another one last asked for."""
+    import torch
+
+    torch.set_num_threads(os.cpu_count() or 1)

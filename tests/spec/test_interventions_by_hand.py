@@ -244,3 +244,15 @@ def test_putting_everything_back_restores_exactly_the_gap(family: str, load_fami
     assert np.abs(clean - corrupted).max() > 0.5
     restored, _ = all_logits(subject, prompts, *everything["parts"])
     assert np.abs(restored - clean).max() > 0.02
+
+
+def test_an_edge_that_looks_ahead_is_refused_and_not_reported_as_without_effect(load_family: Load) -> None:
+    """The mask makes its weight zero, so replacing it would change nothing and look like a finding."""
+    from audit_core.component import edge
+    from audit_core.errors import InterventionRefused
+
+    subject = load_family("gpt2")
+    prompts = tokenise_letters(subject.tokenizer, (6,))
+    with pytest.raises(InterventionRefused, match="looks ahead"):
+        subject.run(prompts, [intervene([edge(0, 1, 2, 4)], Replacement.ZERO)])
+    subject.run(prompts, [intervene([edge(0, 1, 4, 2)], Replacement.ZERO)])
