@@ -22,7 +22,7 @@ from audit_core.intervention import (
     describe_replacement,
     intervene,
 )
-from audit_core.prompts import TokenisedPrompts
+from audit_core.prompts import TokenisedPrompts, TokenPair
 from audit_core.run import get_metric
 from audit_core.statistics import Estimate, bootstrap_mean, bootstrap_ratio, format_estimate
 from audit_core.subject import Means, Progress, Subject, no_partial
@@ -130,6 +130,7 @@ class AblationAudit:
             raise Refused(
                 "No component is chosen.", wanted="at least one.", remedy="pick one on the map or by its address."
             )
+        _check_differs(request)
         metric, plan = get_metric(request.metric), plan_ablation(subject, request)
         effect = measure_effect(
             subject,
@@ -167,6 +168,28 @@ class AblationAudit:
             no_fraction,
             _next_tokens(subject, request, effect),
             effect.controls,
+        )
+
+
+def _check_differs(request: AblationRequest) -> None:
+    """Refuse to call it a finding that nothing changes where the two runs are one.
+
+    Raises:
+        Refused: every chosen place lies before the first token in which any pair differs.
+    """
+    places = [c.position for c in request.components]
+    if request.replacement is not Replacement.RESAMPLE or any(at is None for at in places):
+        return
+
+    def is_before(pair: TokenPair) -> bool:
+        n = len(pair.clean_ids)
+        return all((at + n if at < 0 else at) < pair.first_changed for at in places if at is not None)
+
+    if all(is_before(pair) for pair in request.prompts.pairs):
+        raise Refused(
+            "Both prompts are the same up to the chosen positions, so their activations are one.",
+            wanted="a position at or after the first token that differs.",
+            remedy="choose a later position, or another replacement.",
         )
 
 

@@ -1,4 +1,4 @@
-"""Slopes of the logit difference at every site: one forward and one backward pass, block by block as the waves run."""
+"""Slopes of the logit difference at every site: one forward and one backward pass, which hold the model together."""
 
 from __future__ import annotations
 

@@ -229,3 +229,20 @@ def test_attention_of_every_head_is_weighed_on_the_source(
     assert found.entropy[4] == pytest.approx(0, abs=1e-3), "all on one token is not spread at all"
     assert len(found.per_prompt) == 12
     assert len(found.per_prompt[0]) == 10
+
+
+def test_a_place_where_both_runs_are_one_is_refused_and_not_reported_as_without_effect() -> None:
+    """The prompts differ from their second token on: before it, the other run's activation is the same."""
+    subject = AdditiveSubject({head(1, 1): 2.0})
+    prompts = pair_up(subject)
+    first = min(pair.first_changed for pair in prompts.pairs)
+    early = AblationRequest(prompts, prompts, (head(1, 1, first - 1),))
+    with pytest.raises(Refused, match="are one"):
+        get_plugin("audits", "ablation").run(subject, early, means=None, on_progress=no_progress)
+    for later in (
+        AblationRequest(prompts, prompts, (head(1, 1, first),)),
+        AblationRequest(prompts, prompts, (head(1, 1),)),
+    ):
+        assert get_plugin("audits", "ablation").run(subject, later, means=None, on_progress=no_progress).n == len(
+            prompts
+        )
