@@ -29,7 +29,7 @@ from audit_core.registry import get_plugin
 from audit_core.store.log import RunLog, RunRecord
 from audit_core.subject import MEAN_KINDS, Floats, Means, Progress, Subject, no_partial, no_progress
 
-RESULT_VERSION = 2
+RESULT_VERSION = 3
 """Part of every content key: raise it when a result's meaning changes, and old results are no longer reused."""
 MIN_PACE_WORK = 20_000
 CALIBRATION_TOKENS = 6

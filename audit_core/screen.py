@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
-
-import numpy as np
 
 from audit_core.component import Component, Kind
 from audit_core.errors import ComponentRefused
 from audit_core.intervention import Replacement, Side
 from audit_core.prompts import TokenisedPrompts
-from audit_core.subject import Floats, Progress, Subject, read_only
+from audit_core.subject import Floats, Progress, Subject
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +20,17 @@ class Screen:
     support: Floats
     """Estimated push towards the answer, in logits; shape (component, prompt). Without sign where `is_signed` is false."""
     is_signed: bool
+
+
+@dataclass(frozen=True)
+class ScreenRequest:
+    """Which components are estimated, each replaced alone."""
+
+    prompts: TokenisedPrompts
+    kind: Kind
+    replacement: Replacement
+    side: Side
+    """The run that is edited: clean is noising, corrupted is denoising."""
 
 
 class Method(Protocol):
@@ -46,20 +54,8 @@ class Method(Protocol):
     def misses(self) -> str:
         """What it is known not to see, in one sentence that stands beside every figure drawn from it."""
 
-    def screen(
-        self,
-        subject: Subject,
-        prompts: TokenisedPrompts,
-        kind: Kind,
-        replacement: Replacement,
-        side: Side,
-        *,
-        on_progress: Progress,
-    ) -> Screen:
+    def screen(self, subject: Subject, request: ScreenRequest, *, on_progress: Progress) -> Screen:
         """Estimate every component of a kind.
-
-        Args:
-            side: the run that is edited: clean is noising, corrupted is denoising.
 
         Raises:
             ComponentRefused: a kind or replacement it cannot estimate.
@@ -72,12 +68,13 @@ def can_estimate(method: Method, kind: Kind, replacement: Replacement) -> bool:
     return kind in method.kinds and replacement in method.replacements
 
 
-def check_asked(method: Method, subject: Subject, kind: Kind, replacement: Replacement) -> None:
+def check_asked(method: Method, subject: Subject, request: ScreenRequest) -> None:
     """Refuse what the method cannot estimate, or this model does not have.
 
     Raises:
         ComponentRefused: with what it can.
     """
+    kind, replacement = request.kind, request.replacement
     if not can_estimate(method, kind, replacement):
         raise ComponentRefused(
             f"{method.name} of {kind} under {replacement}.",
@@ -88,17 +85,3 @@ def check_asked(method: Method, subject: Subject, kind: Kind, replacement: Repla
         raise ComponentRefused(
             f"This model has no {kind} that can be reached.", wanted="another kind.", remedy="choose heads or MLPs."
         )
-
-
-def collect(
-    subject: Subject, kind: Kind, columns: Mapping[int, Sequence[float]], side: Side, *, is_signed: bool
-) -> Screen:
-    """Put estimated changes of the metric, per prompt, together.
-
-    Args:
-        columns: per prompt, the change of the metric by each component; logits.
-        side: on the clean run a loss is support, on the corrupted run a gain is.
-    """
-    change = np.array([columns[i] for i in range(len(columns))], np.float32).T
-    support = change if side is Side.CORRUPTED or not is_signed else -change
-    return Screen(subject.components(kind), read_only(np.ascontiguousarray(support)), is_signed)

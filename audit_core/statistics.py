@@ -151,7 +151,10 @@ def adjust_p_values(values: NDArray, clusters: Sequence[str]) -> NDArray[np.floa
 
     names, member = np.unique(np.asarray(clusters), return_inverse=True)
     if names.size < MIN_TEMPLATES:
-        raise NotMeasured("low_power", f"{names.size} templates; {MIN_TEMPLATES} are needed to mark components.")
+        raise NotMeasured(
+            "low_power",
+            f"{names.size} template{'s' * (names.size != 1)}; {MIN_TEMPLATES} are needed to mark components.",
+        )
     means = np.stack([np.asarray(values, float)[:, member == at].mean(1) for at in range(names.size)], axis=1)
     centre, spread = means.mean(1), means.std(1, ddof=1) / np.sqrt(names.size)
     # No spread: the effect is the same everywhere, so it is zero for certain or certainly not.

@@ -11,6 +11,8 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.colors import sample_colorscale
 
+from audit_core import Estimate
+
 PUOR = (
     (0.0, "#7f3b08"), (0.15, "#b35806"), (0.3, "#e08214"), (0.42, "#fdb863"), (0.5, "#f7f7f7"),
     (0.58, "#b2abd2"), (0.7, "#8073ac"), (0.85, "#542788"), (1.0, "#2d004b"),
@@ -138,17 +140,18 @@ def scatter_screen(
     return _style(figure, 400, "Estimated effect (logits)", f"Measured effect ({unit})")
 
 
-def layer_bars(pushes: Sequence[float], pulls: Sequence[float], *, unit: str) -> go.Figure:
-    """Added effects per layer, towards the answer above zero and against it below."""
-    figure = go.Figure()
-    limit = max(max(pushes), -min(pulls), MIN_EFFECT_RANGE)
-    for values in (pushes, pulls):
-        figure.add_bar(
-            x=list(range(len(values))), y=list(values),
-            marker={"color": colour_does(np.array(values), limit), "line": {"color": _INK, "width": 1}},
+def layer_bars(layers: Sequence[Estimate], *, unit: str) -> go.Figure:
+    """Added effects per layer with their intervals, towards the answer above zero and against it below."""
+    values = np.array([estimate.value for estimate in layers])
+    limit = max(float(np.abs(values).max()), MIN_EFFECT_RANGE)
+    figure = go.Figure(
+        go.Bar(
+            x=list(range(len(layers))), y=values,
+            marker={"color": colour_does(values, limit), "line": {"color": _INK, "width": 1}},
+            error_y=_bars([(e.value, e.low, e.high) for e in layers], True),
             hovertemplate="layer %{x}: %{y:+.3f} " + unit + "<extra></extra>",
-        )  # fmt: skip
-    figure.update_layout(barmode="relative")
+        )
+    )  # fmt: skip
     return _style(figure, 280, "Layer", f"Added effects ({unit})")
 
 

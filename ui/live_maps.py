@@ -88,12 +88,17 @@ def _sign(value: float, limit: float) -> str:
     return ("+" if value > 0 else "−") * (2 if abs(value) >= STRONG * limit else 1)
 
 
-def colour_effects(values: Sequence[float | None], texts: Sequence[str], unit: str) -> Cells:
-    """Cells of a map of effects, symmetric around zero; a cell without a value stays empty."""
+def colour_effects(values: Sequence[float | None], texts: Sequence[str], unit: str, before: str = "") -> Cells:
+    """Cells of a map of effects, symmetric around zero; a cell without a value is dotted.
+
+    Args:
+        before: stands before each sign, to tell an estimate from a measurement without colour.
+    """
     known = np.array([0.0 if value is None else value for value in values])
     limit = float(np.abs(known).max()) or 1.0
     colours = figures.colour_does(known, limit)
-    marks = ["·" if value is None else _sign(value, limit) for value in values]
+    signs = ["·" if value is None else _sign(value, limit) for value in values]
+    marks = [before + sign if sign else "" for sign in signs]
     ramp = figures.colour_does(np.linspace(-limit, limit, 9), limit)
     return Cells(colours, figures.ink_for(colours), marks, texts, ramp, f"−{limit:.2f}", f"+{limit:.2f} {unit}")
 

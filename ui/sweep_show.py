@@ -58,8 +58,9 @@ def show_partial(partial: SweepPartial) -> None:
         "What each does", "causal",
         f"{done} of {len(partial.exact)} measured on {partial.n} prompts, the largest estimates first; · is not measured yet.",
     )  # fmt: skip
-    texts = ["not measured yet" if v is None else f"effect {v:+.2f} {partial.unit}" for v in partial.exact]
-    _draw(partial.exact, texts, partial.components, partial.unit, "Causal effect, growing", "grid-growing")
+    texts = ["not measured yet" if e is None else f"effect {format_estimate(e)}" for e in partial.exact]
+    values = [None if e is None else e.value for e in partial.exact]
+    _draw(values, texts, partial.components, partial.unit, "Causal effect, growing", "grid-growing")
 
 
 def show_map(result: SweepResult) -> None:
@@ -95,9 +96,10 @@ def _show_estimate(screened: Screened, names: Sequence[str], where: str) -> None
         f"What {screened.method.replace('_', ' ')} expects", "estimated",
         f"an estimate from slopes, not a measurement.{sign} {screened.misses}",
     )  # fmt: skip
-    texts = [f"estimated {value:+.2f} logits" for value in screened.support]
+    texts = [f"estimated {format_estimate(estimate)}" for estimate in screened.support]
+    values = [estimate.value for estimate in screened.support]
     layer_grid(
-        colour_effects(screened.support, texts, "logits, estimated"), make_axes(names), label="Estimated effect by layer",
+        colour_effects(values, texts, "logits, estimated", before="~"), make_axes(names), label="Estimated effect by layer",
         chosen="", inside=[], key=f"grid-estimate-{where}", on_pick=toggle,
     )  # fmt: skip
 
@@ -111,8 +113,9 @@ def show_screen(result: SweepResult) -> None:
     names = [cell.component for cell in result.cells]
     _show_estimate(screened, names, "after")
     exact = np.array([cell.estimate.value for cell in result.cells])
-    guess = np.array(screened.support)
-    compared = exact if screened.is_signed else np.abs(exact)
+    guess = np.array([estimate.value for estimate in screened.support])
+    # A method without sign averages sizes over prompts, so it is held against the mean of measured sizes.
+    compared = exact if screened.is_signed else np.abs(result.per_prompt).mean(1)
     line = find_effect_line(result, DELTA)
     bar = line if line is not None else 0.1 * float(np.abs(exact).max() or 1.0)
     differs = np.abs(guess - compared) > bar
@@ -133,10 +136,16 @@ def show_screen(result: SweepResult) -> None:
         f"**{int(invented.sum())}** too high, by more than {bar:.2f} {result.unit}."
     )
     rows = [
-        (name, e, m, "too low" if a else "too high" if b else "")
-        for name, e, m, a, b in zip(names, guess.tolist(), compared.tolist(), missed, invented, strict=True)
+        (name, *estimate_cells(e), m, *estimate_cells(c.estimate)[1:3], "too low" if a else "too high" if b else "")
+        for name, e, m, c, a, b in zip(
+            names, screened.support, compared.tolist(), result.cells, missed, invented, strict=True
+        )
     ]
-    columns = ("component", "estimated, logits", f"measured, {result.unit}", "disagreement")
+    size = "effect" if screened.is_signed else "size of the effect"
+    columns = (
+        "component", "estimated", "low", "high", "n", "unit", f"measured {size}", "low of the effect", "high of the effect",
+        "disagreement",
+    )  # fmt: skip
     table_with_csv(lambda: make_table(columns, rows), "Estimated against measured", "screen")
 
 
@@ -185,22 +194,16 @@ def show_layers(result: SweepResult) -> None:
     """How effects lie over the layers."""
     figure_header(
         "Layer profile", "causal",
-        "per layer, the effects of its components taken one at a time and added up, for and against the answer. "
-        "Effects of single components do not add up to the effect of the layer.",
+        "per layer, the effects of its components, each taken alone, added up; above zero towards the answer, below against "
+        f"it; bars span the interval where there is one; n = {result.n}. The sum is not the effect of replacing the layer.",
     )  # fmt: skip
-    layers = [parse_component(cell.component).layer for cell in result.cells]
-    values = np.array([cell.estimate.value for cell in result.cells])
-    n_layers = 1 + max(layers)
-    pushes = [float(values[[at == n for at in layers]].clip(min=0).sum()) for n in range(n_layers)]
-    pulls = [float(values[[at == n for at in layers]].clip(max=0).sum()) for n in range(n_layers)]
     st.plotly_chart(
-        figures.layer_bars(pushes, pulls, unit=result.unit), key="layers", config={"displayModeBar": False},
+        figures.layer_bars(result.layers, unit=result.unit), key="layers", config={"displayModeBar": False},
         alt="Bars per layer: added effects towards the answer above zero, against it below; the table has the numbers.",
     )  # fmt: skip
-    rows = [
-        (layer, up, down, result.n, result.unit) for layer, (up, down) in enumerate(zip(pushes, pulls, strict=True))
-    ]
-    table_with_csv(lambda: make_table(("layer", "towards", "against", "n", "unit"), rows), "Layer profile", "layers")
+    rows = [(layer, *estimate_cells(estimate)) for layer, estimate in enumerate(result.layers)]
+    columns = ("layer", "added effects", "low", "high", "n", "unit")
+    table_with_csv(lambda: make_table(columns, rows), "Layer profile", "layers")
 
 
 def chosen() -> tuple[Component, ...]:

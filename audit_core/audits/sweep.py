@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audit_core.component import Component, Kind, resid
-from audit_core.effect import Controls, Effect, check_task, measure_effect
+from audit_core.effect import Controls, Effect, check_task
 from audit_core.errors import NotMeasured, PromptRefused, Refused
 from audit_core.faithfulness import PAIR_UNIT
 from audit_core.intervention import Direction, Intervention, Replacement, intervene
 from audit_core.prompts import TokenisedPrompts
 from audit_core.registry import get_plugin
 from audit_core.run import get_metric
-from audit_core.screen import Method
+from audit_core.screen import Method, ScreenRequest
+from audit_core.staged import cut, measure_in_blocks
 from audit_core.statistics import Estimate, adjust_p_values, bootstrap_mean, bootstrap_ratios
 from audit_core.subject import Means, Progress, Subject, no_partial
 
-CUTS = (1 / 16, 1 / 4, 1 / 2)
-"""Shares of the components, largest estimate first, after which a long sweep shows what it has. Each cut costs the
-unedited runs once more, a twentieth of the sweep (measured)."""
 _SCREENED_METRIC = "logit_difference"
 _LEAST_PROMPTS = 8
 """Below it a sweep is over in seconds."""
@@ -83,8 +81,8 @@ class Screened:
     method: str
     misses: str
     is_signed: bool
-    support: tuple[float, ...]
-    """Mean over prompts, in logits; shape (component,)."""
+    support: tuple[Estimate, ...]
+    """Mean over prompts, in logits; without sign, the mean of sizes; shape (component,)."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +91,8 @@ class SweepPartial:
 
     components: tuple[str, ...]
     screened: Screened | None
-    exact: tuple[float | None, ...]
-    """Mean effect of each component in the metric's unit; None until it is measured; shape (component,)."""
+    exact: tuple[Estimate | None, ...]
+    """Effect of each component in the metric's unit; None until it is measured; shape (component,)."""
     unit: str
     n: int
 
@@ -116,6 +114,8 @@ class SweepResult:
     cells: tuple[Cell, ...]
     per_prompt: tuple[tuple[float, ...], ...]
     """Support of each component on each prompt, in `unit`; shape (component, prompt)."""
+    layers: tuple[Estimate, ...]
+    """Per layer, the effects of its components, each taken alone, added up; in `unit`; shape (layer,)."""
     no_fraction: str
     """Why there is no fraction of the gap; empty where there is."""
     no_marks: str
@@ -151,8 +151,7 @@ class SweepAudit:
         screened = _screen(subject, request, parts, on_progress)
         effect = _measure(subject, request, parts, screened, means, on_progress, on_partial)
         clusters, seed = request.prompts.templates, request.seed
-        ones = np.ones(len(request.prompts))
-        support = bootstrap_ratios(effect.support, ones, clusters, unit=effect.unit, seed=seed)
+        support = _average(effect.support, request, effect.unit)
         fractions: tuple[Estimate | None, ...] = (None,) * len(support)
         marks: tuple[float | None, ...] = (None,) * len(support)
         no_fraction = no_marks = ""
@@ -180,11 +179,24 @@ class SweepAudit:
             effect.accuracy,
             tuple(Cell(str(c), e, f, p) for c, e, f, p in zip(parts, support, fractions, marks, strict=True)),
             tuple(map(tuple, effect.support.tolist())),
+            _average(_add_layers(effect.support, parts), request, effect.unit),
             no_fraction,
             no_marks,
             screened,
             effect.controls,
         )
+
+
+def _average(values: NDArray, request: SweepRequest, unit: str) -> tuple[Estimate, ...]:
+    """Mean over prompts of each row; shape (row, prompt)."""
+    ones = np.ones(len(request.prompts))
+    return bootstrap_ratios(values, ones, request.prompts.templates, unit=unit, seed=request.seed)
+
+
+def _add_layers(support: NDArray[np.float64], parts: Sequence[Component]) -> NDArray[np.float64]:
+    """Sum over the components of each layer; shape (component, prompt) → (layer, prompt)."""
+    layers = np.array([part.layer for part in parts])
+    return np.stack([support[layers == layer].sum(0) for layer in range(layers.max() + 1)])
 
 
 def _screen(
@@ -200,16 +212,10 @@ def _screen(
             remedy="leave the screen out.",
         )
     method: Method = get_plugin("methods", request.screen)
-    found = method.screen(
-        subject,
-        request.prompts,
-        request.kind,
-        request.replacement,
-        request.direction.side,
-        on_progress=lambda done, total: on_progress(0, 1),
-    )
+    asked = ScreenRequest(request.prompts, request.kind, request.replacement, request.direction.side)
+    found = method.screen(subject, asked, on_progress=lambda done, total: on_progress(0, 1))
     assert found.components == tuple(parts)
-    return Screened(method.name, method.misses, found.is_signed, tuple(found.support.mean(1).tolist()))
+    return Screened(method.name, method.misses, found.is_signed, _average(found.support, request, "logits"))
 
 
 def _measure(
@@ -222,46 +228,34 @@ def _measure(
     on_partial: Callable[[Any], None],
 ) -> Effect:
     """The exact effects, block by block where that takes long; the screen's largest first."""
-    metric, edits = get_metric(request.metric), _edit_each(request, parts)
-    order = np.arange(len(parts)) if screened is None else np.argsort(-np.abs(screened.support), kind="stable")
-    is_long = screened is not None and len(request.prompts) >= _LEAST_PROMPTS
-    blocks = _cut(order) if is_long else [order]
-    work = [subject.count_work(request.prompts, [edits[i] for i in block]) for block in blocks]
-    exact: list[float | None] = [None] * len(parts)
-    effects: list[Effect] = []
+    metric = get_metric(request.metric)
     names = tuple(map(str, parts))
-    for step, block in enumerate(blocks):
+    exact: list[Estimate | None] = [None] * len(parts)
+
+    def show(done: NDArray[np.int_], effect: Effect) -> None:
+        for i, value in zip(done, _average(effect.support, request, effect.unit), strict=True):
+            exact[i] = value
         on_partial(SweepPartial(names, screened, tuple(exact), metric.unit, len(request.prompts)))
 
-        def advance(done: int, total: int, before: int = sum(work[:step]), own: int = work[step]) -> None:
-            on_progress(before + own * done // total, sum(work))
-
-        chosen = [edits[i] for i in block]
-        effect = measure_effect(
-            subject, request.prompts, chosen, metric, means=means, seed=request.seed, on_progress=advance
-        )
-        effects.append(effect)
-        for i, value in zip(block, effect.support.mean(1)):
-            exact[i] = float(value)
-    return _join(effects, blocks, edits)
-
-
-def _cut(order: NDArray[np.int_]) -> list[NDArray[np.int_]]:
-    return [block for block in np.split(order, [round(share * order.size) for share in CUTS]) if block.size]
-
-
-def _join(effects: Sequence[Effect], blocks: Sequence[NDArray[np.int_]], edits: Sequence[Intervention]) -> Effect:
-    """Blocks put back in the order of the components; controls passed in every block."""
-    patched = np.empty((len(edits), len(effects[0].clean)))
-    for block, effect in zip(blocks, effects, strict=True):
-        patched[block] = effect.patched
-    controls = Controls(
-        max(e.controls.identity_max for e in effects),
-        min(e.controls.noise_min for e in effects),
-        effects[0].controls.tolerance,
-        sum(e.controls.edits for e in effects),
+    on_partial(SweepPartial(names, screened, tuple(exact), metric.unit, len(request.prompts)))
+    is_long = screened is not None and len(request.prompts) >= _LEAST_PROMPTS
+    order = np.arange(len(parts)) if screened is None else _rank(screened)
+    return measure_in_blocks(
+        subject,
+        request.prompts,
+        _edit_each(request, parts),
+        metric,
+        cut(order) if is_long else [order],
+        means=means,
+        seed=request.seed,
+        on_progress=on_progress,
+        on_block=show,
     )
-    return replace(effects[0], interventions=tuple(edits), patched=patched, controls=controls)
+
+
+def _rank(screened: Screened) -> NDArray[np.int_]:
+    """Components by size of their estimate, the largest first."""
+    return np.argsort([-abs(estimate.value) for estimate in screened.support], kind="stable")
 
 
 def list_single_edits(subject: Subject, request: SweepRequest) -> list[Intervention]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from audit_core.component import Kind
 from audit_core.engine.capture import Capture, capture_run, embed_tokens
@@ -14,7 +16,8 @@ from audit_core.engine.sites import HookedModel
 from audit_core.errors import ControlFailed, Refused
 from audit_core.intervention import Side
 from audit_core.prompts import TokenisedPrompts, TokenPair
-from audit_core.subject import Subject
+from audit_core.screen import Screen, ScreenRequest
+from audit_core.subject import Progress, Subject, read_only
 
 if TYPE_CHECKING:
     import torch
@@ -166,6 +169,35 @@ def batch_prompts(runner: WaveRunner, prompts: TokenisedPrompts, *, rows_each: i
             yield Batch(part, tuple(prompts.pairs[i] for i in part), runner.find_calls(length))
 
 
+def screen_batches(
+    subject: Subject,
+    request: ScreenRequest,
+    estimate: Callable[[WaveRunner, Batch], torch.Tensor],
+    *,
+    rows_each: int = 1,
+    is_signed: bool = True,
+    on_progress: Progress,
+) -> Screen:
+    """Estimate batch by batch and put the prompts back in order.
+
+    Args:
+        estimate: change of the metric by each component, in logits; shape (prompt, component).
+        rows_each: rows that each prompt takes in a backward pass.
+        is_signed: whether estimates have a sign; then on the clean run a loss is support, on the corrupted run a gain.
+
+    Raises:
+        Refused: this subject has no slopes.
+    """
+    runner = get_runner(subject)
+    columns: dict[int, list[float]] = {}
+    for batch in batch_prompts(runner, request.prompts, rows_each=rows_each):
+        columns |= zip(batch.prompts, estimate(runner, batch).tolist())
+        on_progress(len(columns), len(request.prompts))
+    change = np.array([columns[i] for i in range(len(columns))], np.float32).T
+    support = -change if is_signed and request.side is Side.CLEAN else change
+    return Screen(subject.components(request.kind), read_only(np.ascontiguousarray(support)), is_signed)
+
+
 def embed(runner: WaveRunner, ids: Sequence[Sequence[int]]) -> torch.Tensor:
     """What enters the first block; shape (row, pos, d_model)."""
     import torch
@@ -176,13 +208,9 @@ def embed(runner: WaveRunner, ids: Sequence[Sequence[int]]) -> torch.Tensor:
 
 def capture_plain(runner: WaveRunner, batch: Batch, side: Side, kinds: Collection[Kind]) -> Capture:
     """One side's unedited run, as tensors that a slope can be multiplied with."""
-    return capture_run(runner.model, _tokens(batch.list_ids(side)), batch.calls, kinds, runner.turn)
-
-
-def _tokens(ids: Sequence[Sequence[int]]) -> torch.Tensor:
     import torch
 
-    return torch.tensor(ids)
+    return capture_run(runner.model, torch.tensor(batch.list_ids(side)), batch.calls, kinds, runner.turn)
 
 
 def sum_parts(kind: Kind, product: torch.Tensor) -> torch.Tensor:

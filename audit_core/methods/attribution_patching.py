@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from audit_core.component import Kind
 from audit_core.engine.gradients import (
     Batch,
-    batch_prompts,
     capture_plain,
     embed,
-    get_runner,
     measure_slopes,
+    screen_batches,
     sum_parts,
 )
 from audit_core.engine.runner import WaveRunner
-from audit_core.intervention import Replacement, Side
-from audit_core.prompts import TokenisedPrompts
-from audit_core.screen import Screen, check_asked, collect
+from audit_core.intervention import Replacement
+from audit_core.screen import Screen, ScreenRequest, check_asked
 from audit_core.subject import Progress, Subject
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -36,30 +38,21 @@ class AttributionPatching:
         "It sees no effect through a saturated softmax and no self-repair, and direct and indirect effects may cancel."
     )
 
-    def screen(
-        self,
-        subject: Subject,
-        prompts: TokenisedPrompts,
-        kind: Kind,
-        replacement: Replacement,
-        side: Side,
-        *,
-        on_progress: Progress,
-    ) -> Screen:
-        check_asked(self, subject, kind, replacement)
-        runner = get_runner(subject)
-        columns: dict[int, list[float]] = {}
-        for batch in batch_prompts(runner, prompts):
-            columns |= zip(batch.prompts, _estimate(runner, batch, kind, replacement, side))
-            on_progress(len(columns), len(prompts))
-        return collect(subject, kind, columns, side, is_signed=True)
+    def screen(self, subject: Subject, request: ScreenRequest, *, on_progress: Progress) -> Screen:
+        check_asked(self, subject, request)
+
+        def estimate(runner: WaveRunner, batch: Batch) -> torch.Tensor:
+            return _estimate(runner, batch, request)
+
+        return screen_batches(subject, request, estimate, on_progress=on_progress)
 
 
-def _estimate(runner: WaveRunner, batch: Batch, kind: Kind, replacement: Replacement, side: Side) -> list[list[float]]:
+def _estimate(runner: WaveRunner, batch: Batch, request: ScreenRequest) -> torch.Tensor:
     """Change of the metric by each component; shape (prompt, component)."""
     import torch
 
-    taken = replacement is Replacement.RESAMPLE
+    kind, side = request.kind, request.side
+    taken = request.replacement is Replacement.RESAMPLE
     put = capture_plain(runner, batch, side.other, (kind,)).sites if taken else {}
     rows = embed(runner, batch.list_ids(side))
     here = measure_slopes(runner, rows, batch.answers, batch.foils, (kind,), batch.calls)
@@ -68,7 +61,7 @@ def _estimate(runner: WaveRunner, batch: Batch, kind: Kind, replacement: Replace
             sum_parts(kind, ((put[place] if taken else 0.0) - here.activations[place]) * slope)
             for place, slope in sorted(here.slopes.items(), key=lambda item: item[0][1])
         ]
-        return torch.cat(parts, dim=1).tolist()
+        return torch.cat(parts, dim=1)
 
 
 PLUGIN = AttributionPatching()

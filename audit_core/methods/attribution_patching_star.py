@@ -9,19 +9,17 @@ from audit_core.component import Kind
 from audit_core.engine.gradients import (
     SLOPE_TOKENS,
     Batch,
-    batch_prompts,
     capture_plain,
     draw_patterns_with,
     embed,
-    get_runner,
     measure_slopes,
+    screen_batches,
     sum_parts,
 )
 from audit_core.engine.runner import WaveRunner
 from audit_core.engine.sites import count_indices
 from audit_core.intervention import Replacement, Side
-from audit_core.prompts import TokenisedPrompts
-from audit_core.screen import Screen, check_asked, collect
+from audit_core.screen import Screen, ScreenRequest, check_asked
 from audit_core.subject import Progress, Subject
 
 if TYPE_CHECKING:
@@ -48,26 +46,18 @@ class AttributionPatchingStar:
     replacements: tuple[Replacement, ...] = (Replacement.RESAMPLE,)
     misses: str = "It gives sizes without sign, too large rather than too small, and still sees no self-repair."
 
-    def screen(
-        self,
-        subject: Subject,
-        prompts: TokenisedPrompts,
-        kind: Kind,
-        replacement: Replacement,
-        side: Side,
-        *,
-        on_progress: Progress,
-    ) -> Screen:
-        check_asked(self, subject, kind, replacement)
-        runner = get_runner(subject)
-        columns: dict[int, list[float]] = {}
-        for batch in batch_prompts(runner, prompts, rows_each=subject.geometry.n_layers):
-            columns |= zip(batch.prompts, _estimate(runner, batch, kind, side))
-            on_progress(len(columns), len(prompts))
-        return collect(subject, kind, columns, side, is_signed=False)
+    def screen(self, subject: Subject, request: ScreenRequest, *, on_progress: Progress) -> Screen:
+        check_asked(self, subject, request)
+
+        def estimate(runner: WaveRunner, batch: Batch) -> torch.Tensor:
+            return _estimate(runner, batch, request.kind, request.side)
+
+        return screen_batches(
+            subject, request, estimate, rows_each=subject.geometry.n_layers, is_signed=False, on_progress=on_progress
+        )
 
 
-def _estimate(runner: WaveRunner, batch: Batch, kind: Kind, side: Side) -> list[list[float]]:
+def _estimate(runner: WaveRunner, batch: Batch, kind: Kind, side: Side) -> torch.Tensor:
     """Size of the change of the metric by each component; shape (prompt, component)."""
     import torch
 
@@ -95,7 +85,7 @@ def _estimate(runner: WaveRunner, batch: Batch, kind: Kind, side: Side) -> list[
                 product = slopes * change.repeat(len(layers), *(1,) * (change.dim() - 1))
                 part = _sum_heads(product, sizes[layer].shape[1]) if site is Kind.PATTERN else sum_parts(site, product)
                 sizes[layer] += part.view(len(layers), n_prompts, -1).abs().sum(0)
-    return (torch.cat(sizes, dim=1) / max(1, n_layers - 1)).tolist()
+    return torch.cat(sizes, dim=1) / max(1, n_layers - 1)
 
 
 def _sum_heads(product: torch.Tensor, n_components: int) -> torch.Tensor:

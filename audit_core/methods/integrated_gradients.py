@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from audit_core.component import Kind
 from audit_core.engine.gradients import (
     Batch,
-    batch_prompts,
     capture_plain,
     embed,
-    get_runner,
     measure_slopes,
+    screen_batches,
     sum_parts,
 )
 from audit_core.engine.runner import WaveRunner
 from audit_core.intervention import Replacement, Side
-from audit_core.prompts import TokenisedPrompts
-from audit_core.screen import Screen, check_asked, collect
+from audit_core.screen import Screen, ScreenRequest, check_asked
 from audit_core.subject import Progress, Subject
+
+if TYPE_CHECKING:
+    import torch
 
 STEPS = 8
 """Points on the path, by the midpoint rule. Five are usual for screening (Hanna et al. 2024); drawing an
@@ -38,26 +40,16 @@ class IntegratedGradients:
     replacements: tuple[Replacement, ...] = (Replacement.RESAMPLE,)
     misses: str = "The points between two prompts are no prompts; self-repair stays unseen."
 
-    def screen(
-        self,
-        subject: Subject,
-        prompts: TokenisedPrompts,
-        kind: Kind,
-        replacement: Replacement,
-        side: Side,
-        *,
-        on_progress: Progress,
-    ) -> Screen:
-        check_asked(self, subject, kind, replacement)
-        runner = get_runner(subject)
-        columns: dict[int, list[float]] = {}
-        for batch in batch_prompts(runner, prompts, rows_each=STEPS):
-            columns |= zip(batch.prompts, _estimate(runner, batch, kind, side))
-            on_progress(len(columns), len(prompts))
-        return collect(subject, kind, columns, side, is_signed=True)
+    def screen(self, subject: Subject, request: ScreenRequest, *, on_progress: Progress) -> Screen:
+        check_asked(self, subject, request)
+
+        def estimate(runner: WaveRunner, batch: Batch) -> torch.Tensor:
+            return _estimate(runner, batch, request.kind, request.side)
+
+        return screen_batches(subject, request, estimate, rows_each=STEPS, on_progress=on_progress)
 
 
-def _estimate(runner: WaveRunner, batch: Batch, kind: Kind, side: Side) -> list[list[float]]:
+def _estimate(runner: WaveRunner, batch: Batch, kind: Kind, side: Side) -> torch.Tensor:
     """Change of the metric by each component; shape (prompt, component)."""
     import torch
 
@@ -71,7 +63,7 @@ def _estimate(runner: WaveRunner, batch: Batch, kind: Kind, side: Side) -> list[
         for place, slope in sorted(found.slopes.items(), key=lambda item: item[0][1]):
             mean = slope.view(STEPS, len(batch.pairs), *slope.shape[1:]).mean(0)
             parts.append(sum_parts(kind, (runs[side.other].sites[place] - runs[side].sites[place]) * mean))
-        return torch.cat(parts, dim=1).tolist()
+        return torch.cat(parts, dim=1)
 
 
 PLUGIN = IntegratedGradients()

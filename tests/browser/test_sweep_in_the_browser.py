@@ -24,7 +24,7 @@ def test_the_exact_map_stands_beside_the_estimate_and_both_say_what_they_are(ser
         expect(page.locator(".stMarkdownBadge").filter(has_text=word).first).to_be_visible()
     expect(page.get_by_text("not a measurement").first).to_be_visible()
     expect(page.get_by_text(re.compile("components, .* were estimated too low"))).to_be_visible()
-    expect(page.get_by_text("templates; 5 are needed to mark components")).to_be_visible()
+    expect(page.get_by_text("1 template; 5 are needed to mark components")).to_be_visible()
 
 
 def test_a_selection_becomes_a_candidate_circuit_of_the_live_audit(server: Server, page: Page) -> None:

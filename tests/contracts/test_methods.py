@@ -11,7 +11,7 @@ from toy.prompts import tokenise_letters
 
 from audit_core.intervention import Side
 from audit_core.registry import list_plugins
-from audit_core.screen import can_estimate
+from audit_core.screen import ScreenRequest, can_estimate
 
 METHODS = list_plugins("methods")
 
@@ -33,7 +33,7 @@ def test_a_method_estimates_every_kind_it_names_and_says_what_it_misses(
             def note(*step: int, seen: list[tuple[int, ...]] = seen) -> None:
                 seen.append(step)
 
-            found = method.screen(subject, prompts, kind, replacement, Side.CLEAN, on_progress=note)
+            found = method.screen(subject, ScreenRequest(prompts, kind, replacement, Side.CLEAN), on_progress=note)
             assert found.components == subject.components(kind)
             assert found.support.shape == (len(found.components), len(prompts))
             assert np.isfinite(found.support).all()
@@ -53,7 +53,7 @@ def test_the_order_of_prompts_changes_no_estimate(key: str, load_family: Callabl
     turned = replace(prompts, pairs=prompts.pairs[::-1])
     kind, replacement = method.kinds[0], method.replacements[0]
     first, second = (
-        method.screen(subject, p, kind, replacement, Side.CORRUPTED, on_progress=lambda *_: None).support
+        method.screen(subject, ScreenRequest(p, kind, replacement, Side.CORRUPTED), on_progress=lambda *_: None).support
         for p in (prompts, turned)
     )
     np.testing.assert_allclose(first, second[:, ::-1], atol=1e-4)

@@ -18,7 +18,7 @@ from audit_core.errors import ComponentRefused, ControlFailed, Refused
 from audit_core.intervention import CLEAN_RUN, Direction, Replacement, Side, intervene
 from audit_core.prompts import TokenisedPrompts, tokenise
 from audit_core.registry import get_plugin
-from audit_core.screen import Method
+from audit_core.screen import Method, ScreenRequest
 from audit_core.subject import no_progress
 from audit_core.subjects.transformer import TransformerSubject
 
@@ -35,7 +35,7 @@ def estimate(
     side: Side = Side.CLEAN,
 ) -> dict[Component, np.ndarray]:
     method: Method = get_plugin("methods", name)
-    found = method.screen(subject, prompts, kind, replacement, side, on_progress=no_progress)
+    found = method.screen(subject, ScreenRequest(prompts, kind, replacement, side), on_progress=no_progress)
     assert found.support.shape == (len(found.components), len(prompts))
     return dict(zip(found.components, found.support))
 

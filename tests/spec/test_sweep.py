@@ -55,7 +55,10 @@ def test_what_is_estimated_largest_is_measured_first(planted: TransformerSubject
     _, partials = sweep(planted, prompts, screen=ATP)
     done = [name for name, value in zip(partials[1].components, partials[1].exact) if value is not None]
     assert done == ["L1.H0"]
-    assert partials[1].exact[partials[1].components.index("L1.H0")] == pytest.approx(2 * PRIMARY, abs=0.01)
+    found = partials[1].exact[partials[1].components.index("L1.H0")]
+    assert found is not None
+    assert found.value == pytest.approx(2 * PRIMARY, abs=0.01)
+    assert found.low is not None, "a number on its way has its interval too"
 
 
 def test_a_miss_of_the_screen_is_in_the_result_beside_the_measurement(
@@ -66,8 +69,15 @@ def test_a_miss_of_the_screen_is_in_the_result_beside_the_measurement(
     assert result.screened is not None
     assert result.cells[0].component == "L0.H0"
     assert result.cells[0].estimate.value == pytest.approx(2 * (PRIMARY + NEGATIVE), abs=0.01)
-    assert abs(result.screened.support[0]) < 1e-3
+    assert abs(result.screened.support[0].value) < 1e-3
     assert "saturated" in result.screened.misses
+
+
+def test_a_layer_adds_up_the_effects_of_its_components(planted: TransformerSubject, prompts: TokenisedPrompts) -> None:
+    """Layer 1: the induction head pushes 2 · 10, the negative head 2 · −3."""
+    result, _ = sweep(planted, prompts)
+    assert [e.value for e in result.layers] == pytest.approx([14, 2 * (PRIMARY + NEGATIVE), 0], abs=0.02)
+    assert all(e.low is not None and e.low <= e.value for e in result.layers)
 
 
 def test_marks_allow_for_how_many_were_looked_at(planted: TransformerSubject, prompts: TokenisedPrompts) -> None:

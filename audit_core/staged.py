@@ -1,0 +1,74 @@
+"""Effects measured in blocks, so that a long measurement shows what it has before it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audit_core.effect import Controls, Effect, Metric, measure_effect
+from audit_core.intervention import Intervention
+from audit_core.prompts import TokenisedPrompts
+from audit_core.subject import Means, Progress, Subject, no_progress
+
+CUTS = (1 / 16, 1 / 4, 1 / 2)
+"""Shares of the interventions, first in order first, after which a measurement shows what it has. Each cut costs the
+unedited runs once more, a twentieth of a sweep of all heads (measured)."""
+Block = NDArray[np.int_]
+"""Which interventions are measured together; shape (intervention of the block,)."""
+
+
+def cut(order: Block) -> list[Block]:
+    """An order of interventions in blocks that end at `CUTS`."""
+    return [block for block in np.split(order, [round(share * order.size) for share in CUTS]) if block.size]
+
+
+def measure_in_blocks(
+    subject: Subject,
+    prompts: TokenisedPrompts,
+    interventions: Sequence[Intervention],
+    metric: Metric,
+    blocks: Sequence[Block],
+    *,
+    means: Means | None = None,
+    seed: int,
+    on_progress: Progress = no_progress,
+    on_block: Callable[[Block, Effect], None],
+) -> Effect:
+    """As `measure_effect`, one block after the other; `on_block` gets each block but the last as it ends.
+
+    Raises:
+        ControlFailed, NotMeasured: as `measure_effect`, of any block.
+    """
+    chosen = [[interventions[i] for i in block] for block in blocks]
+    work = [subject.count_work(prompts, edits) for edits in chosen]
+    effects: list[Effect] = []
+    for step, edits in enumerate(chosen):
+        if effects:
+            on_block(blocks[step - 1], effects[-1])
+
+        def advance(done: int, total: int, before: int = sum(work[:step]), own: int = work[step]) -> None:
+            on_progress(before + own * done // total, sum(work))
+
+        effects.append(measure_effect(subject, prompts, edits, metric, means=means, seed=seed, on_progress=advance))
+    patched = np.empty((len(interventions), len(prompts)))
+    for block, effect in zip(blocks, effects, strict=True):
+        patched[block] = effect.patched
+    return replace(
+        effects[0],
+        interventions=tuple(interventions),
+        patched=patched,
+        controls=_join_controls([effect.controls for effect in effects]),
+    )
+
+
+def _join_controls(found: Sequence[Controls]) -> Controls:
+    """The worst of each, every block having passed its own."""
+    return Controls(
+        max(controls.identity_max for controls in found),
+        min(controls.noise_min for controls in found),
+        found[0].tolerance,
+        sum(controls.edits for controls in found),
+    )
