@@ -160,6 +160,7 @@ def sweep_components(options: argparse.Namespace) -> int:
                 "no_marks": result.no_marks or None,
                 "screened": None if result.screened is None else dump_result(result.screened),
                 "controls": dump_result(result.controls),
+                "fallback": subject.fallback or None,
                 "wall_s": time.monotonic() - start,
             }
         )
@@ -213,6 +214,7 @@ def _describe_test(subject: Subject, request: ClaimTestRequest, result: ClaimTes
         "clean": dump_result(result.clean),
         "corrupted": dump_result(result.corrupted),
         "controls": dump_result(result.controls),
+        "fallback": subject.fallback or None,
         "identity": identify_run(subject.identity, request),
     }
 

@@ -170,7 +170,7 @@ class Auditor:
 
     def _capture_means(self, reference: TokenisedPrompts, kinds: frozenset[Kind]) -> Means:
         # The usual kinds always, so that a change from heads to MLPs captures nothing anew.
-        kinds |= MEAN_KINDS
+        kinds |= {kind for kind in MEAN_KINDS if self.subject.components(kind)}
         key = f"{_reference_key(reference)} {sorted(kinds)}"
         with self._lock:
             if key in self._means:
@@ -187,7 +187,8 @@ class Auditor:
         ids = tuple(range(2, 2 + CALIBRATION_TOKENS))
         pair = TokenPair(Prompt("pace", "", "", "", "", ""), ids, ids[::-1], 0, 1, (), ())
         prompts = TokenisedPrompts("pace", (pair,), "")
-        edits = [intervene([c], Replacement.ZERO) for c in self.subject.components(Kind.HEAD)[::CALIBRATION_STEP]]
+        parts = self.subject.components(Kind.HEAD)[::CALIBRATION_STEP] or self.subject.components(Kind.RESID)
+        edits = [intervene([part], Replacement.ZERO) for part in parts]
         start = time.monotonic()
         self.subject.run(prompts, edits)
         self._pace_s = (time.monotonic() - start) / self.subject.count_work(prompts, edits)

@@ -97,8 +97,12 @@ class Subject(Protocol):
     def tolerance(self) -> float:
         """Largest change of a logit, in logits, that is arithmetic noise on this subject."""
 
+    @property
+    def fallback(self) -> str:
+        """Why every intervention costs a whole forward pass, to be shown with its price; empty where it costs less."""
+
     def components(self, kind: Kind) -> tuple[Component, ...]:
-        """Every component of a kind, at all positions."""
+        """Every component of a kind that can be reached, at all positions."""
 
     def count_work(self, prompts: TokenisedPrompts, interventions: Sequence[Intervention]) -> int:
         """Units of work of a run, proportional to its time; the total that `on_progress` counts to."""

@@ -82,7 +82,7 @@ def compare_with_loop(subject, prompts, edits) -> dict[str, float]:
     wave, loop, floors, worst = [], [], [], 0.0
     subject.run(prompts, edits)
     for _ in range(REPEATS):
-        # Another prompt in between: the engine keeps the last prompts' unedited runs, and a sweep must pay for its own.
+        # The engine keeps the last prompts' unedited runs, and a sweep must pay for its own.
         subject.runner.forget_captures()
         start = time.perf_counter()
         logits = subject.run(prompts, edits)
@@ -122,11 +122,9 @@ def bench_growth(subject, rows, edits) -> dict[str, float]:
     from audit_core import PromptSet, tokenise
 
     whole = tokenise(PromptSet("bench", rows), subject.tokenizer)
-    length = len(whole.pairs[0].clean_ids)
-    alike = [pair for pair in whole.pairs if len(pair.clean_ids) == length]
-    many = take(whole, (alike * MANY)[:MANY])
+    many = take(whole, whole.pairs[:MANY])
     singles = []
-    for pair in alike[:REPEATS]:
+    for pair in random.Random(0).sample(many.pairs, REPEATS):
         subject.runner.forget_captures()
         one = take(whole, [pair])
         singles.append(clock(lambda one=one: subject.run(one, edits)) / subject.count_work(one, edits))
@@ -139,7 +137,8 @@ def bench_growth(subject, rows, edits) -> dict[str, float]:
         "sweep.many_wall_s": wall,
         "sweep.prompts_growth": wall / (statistics.median(singles) * subject.count_work(many, edits)),
         "sweep.peak_memory_bytes": read_memory("VmHWM") - before,
-        **bench_depth(subject, take(whole, alike[:1]), edits),
+        **bench_depth(subject, take(whole, whole.pairs[:1]), edits),
+        **bench_suffix(subject, take(whole, whole.pairs[:1])),
     }
 
 
@@ -148,6 +147,19 @@ def bench_depth(subject, prompts, edits) -> dict[str, float]:
     late = [edit for edit in edits if edit.components[0].layer >= 20]
     paces = [clock(lambda e=e: subject.run(prompts, e)) / subject.count_work(prompts, e) for e in (edits, late)]
     return {"sweep.pace_late_layers_vs_all": paces[1] / paces[0]}
+
+
+def bench_suffix(subject, prompts) -> dict[str, float]:
+    """Heads edited at one position alone, late against early: work falls with the positions that can differ."""
+    from audit_core import Component, Kind, Replacement, intervene
+
+    last = len(prompts.pairs[0].clean_ids) - 1
+    heads = subject.components(Kind.HEAD)
+    paces = {}
+    for name, at in (("early", 1), ("middle", last // 2), ("last", last)):
+        edits = [intervene([Component(h.layer, h.kind, h.index, at)], Replacement.ZERO) for h in heads]
+        paces[name] = clock(lambda edits=edits: subject.run(prompts, edits)) / subject.count_work(prompts, edits)
+    return {f"sweep.pace_{name}_vs_early_positions": paces[name] / paces["early"] for name in ("middle", "last")}
 
 
 def bench_sets(subject, rows) -> dict[str, float]:

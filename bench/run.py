@@ -20,8 +20,9 @@ START, END = "<!-- figures of the last run -->", "<!-- end of figures -->"
 def main() -> None:
     from engine import REPEATS, bench_engine
     from page import bench_page
+    from widths import bench_widths
 
-    results = bench_page() | bench_engine()
+    results = bench_page() | bench_engine() | bench_widths()
     import torch
 
     environment = {

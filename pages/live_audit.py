@@ -2,46 +2,26 @@
 
 import streamlit as st
 
-from audit_core import AuditError
 from ui import choice as choices
-from ui import interventions, link, live_ask, live_maps, live_show, live_steps, own_prompts, services
+from ui import interventions, live_ask, live_maps, live_show, live_steps
+from ui.audited import ask_beside, close_questions, open_page
 from ui.header import plain
 from ui.history import show_history
 
 # 1. ask
 
-own_prompts.adopt_pending(live_ask.forget_prompt)
-link.seed(choices.first_visit())
-st.title("Live audit", anchor=False)
-st.markdown(
-    "Where a model looks is not what its parts do. Take parts away from a running model and see both, side by side."
+audited = open_page(
+    "Live audit",
+    "Where a model looks is not what its parts do. Take parts away from a running model and see both, side by side.",
+    choices.first_visit(),
 )
-with st.sidebar:
-    st.header("What is audited", anchor=False)
-    model = live_ask.ask_model()
-    services.ROOM.open(model)
-    try:
-        prompts = live_ask.ask_prompts()
-        measured, prompt_id = live_ask.ask_scope(prompts)
-    except AuditError as error:
-        live_steps.show_refusal(error)
-        st.stop()
-live_show.show_prompt(prompts, prompt_id)
-auditor = live_steps.wait_for_model(model)
-subject = auditor.subject
-try:
-    whole = services.tokenised(auditor, prompts)
-    with st.sidebar:
-        choice = live_ask.ask_rest(subject, whole, measured, prompt_id)
-except AuditError as error:
-    live_steps.show_refusal(error)
-    st.stop()
-link.publish({field.key: st.session_state[field.key] for field in choices.FIELDS})
-link.show_link()
+auditor, subject, prompt_id = audited.auditor, audited.auditor.subject, audited.prompt_id
+choice = ask_beside(lambda: live_ask.ask_rest(subject, audited.whole, audited.measured, prompt_id))
+close_questions(choices.FIELDS)
 
 # 2. compute, and 3. show, figure by figure: the quickest first
 
-live_show.show_identity(subject.identity)
+live_show.show_subject(subject)
 # Places in a fixed order: a figure that arrives late must not move, and so close, what stands below it.
 example, circuit, maps, scatter, details, tokens, below = (st.container() for _ in range(7))
 inside = tuple(str(c) for c in choice.components)

@@ -2,38 +2,21 @@
 
 import streamlit as st
 
-from audit_core import AuditError
-from ui import link, live_ask, live_show, live_steps, own_prompts, services, sweep_ask, sweep_show
+from ui import live_show, live_steps, sweep_ask, sweep_show
+from ui.audited import ask_beside, close_questions, open_page
 from ui.places import live_audit
 
 # 1. ask
 
-own_prompts.adopt_pending(live_ask.forget_prompt)
-link.seed(sweep_ask.FIELDS)
-st.title("Sweep", anchor=False)
-st.markdown("Replace every component of a kind, one at a time, and see which of them the answer moves with.")
-with st.sidebar:
-    st.header("What is audited", anchor=False)
-    model = live_ask.ask_model()
-    services.ROOM.open(model)
-    try:
-        prompts = live_ask.ask_prompts()
-        measured, prompt_id = live_ask.ask_scope(prompts)
-    except AuditError as error:
-        live_steps.show_refusal(error)
-        st.stop()
-live_show.show_prompt(prompts, prompt_id)
-auditor = live_steps.wait_for_model(model)
-try:
-    whole = services.tokenised(auditor, prompts)
-    with st.sidebar:
-        request = sweep_ask.ask_sweep(auditor.subject, whole, measured, prompt_id)
-except AuditError as error:
-    live_steps.show_refusal(error)
-    st.stop()
-link.publish({field.key: st.session_state[field.key] for field in sweep_ask.FIELDS})
-link.show_link()
-live_show.show_identity(auditor.subject.identity)
+audited = open_page(
+    "Sweep",
+    "Replace every component of a kind, one at a time, and see which of them the answer moves with.",
+    sweep_ask.FIELDS,
+)
+auditor = audited.auditor
+request = ask_beside(lambda: sweep_ask.ask_sweep(auditor.subject, audited.whole, audited.measured, audited.prompt_id))
+close_questions(sweep_ask.FIELDS)
+live_show.show_subject(auditor.subject)
 
 # 2. compute
 

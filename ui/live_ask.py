@@ -9,6 +9,7 @@ from audit_core import (
     AuditError,
     Circuit,
     Component,
+    ComponentRefused,
     Direction,
     Kind,
     ModelIdentity,
@@ -175,8 +176,14 @@ def ask_rest(subject: Subject, whole: TokenisedPrompts, measured: PromptSet, pro
     """Circuit, intervention and source, once the model is there.
 
     Raises:
-        ComponentRefused: an address in the link is not one.
+        ComponentRefused: an address in the link is not one, or the model has no heads.
     """
+    if not subject.components(Kind.HEAD):
+        raise ComponentRefused(
+            "This model has no attention heads that can be reached.",
+            wanted="heads: this page sets where they look beside what they do.",
+            remedy="open Sweep, which also replaces MLPs and the residual stream, or choose another model.",
+        )
     shown = pick_one(whole, prompt_id)
     kept = {prompt.id for prompt in measured.prompts}
     half = TokenisedPrompts(measured.name, tuple(p for p in whole.pairs if p.prompt.id in kept), measured.sha256)

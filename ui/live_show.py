@@ -12,9 +12,9 @@ from audit_core import (
     ClaimTestResult,
     Component,
     EdgesResult,
-    ModelIdentity,
     PromptSet,
     State,
+    Subject,
     estimate_cells,
     format_estimate,
     make_table,
@@ -88,7 +88,7 @@ def show_edges(result: EdgesResult, attention: Sequence[float], token: str) -> N
         figure_header(
             "Tokens it looks at",
             "observational",
-            f"attention of L{result.layer}.H{result.head} from {plain(repr(token))} to each token; sums to 1.",
+            f"attention of L{result.layer}.H{result.head} from {plain(repr(token))} to each token, on the clean run; sums to 1.",
         )
         st.plotly_chart(
             figures.token_bars(attention, result.tokens, unit="share of attention", is_effect=False), key="token-looks",
@@ -165,8 +165,9 @@ def show_prompt(prompts: PromptSet, prompt_id: str) -> None:
         st.markdown(f"Corrupted: **{plain(prompt.corrupted)}** → expected {plain(repr(prompt.foil))}")
 
 
-def show_identity(identity: ModelIdentity) -> None:
-    """Which artefact this is, down to the digest."""
+def show_subject(subject: Subject) -> None:
+    """Which artefact this is, down to the digest, and what is slow on it."""
+    identity = subject.identity
     with st.container(horizontal=True, gap="small"):
         st.badge(plain(identity.model), icon=":material/memory:", color="blue")
         for name, value in (("weights", identity.weights_sha256[:12]), ("tokenizer", identity.tokenizer_sha256[:12])):
@@ -178,6 +179,12 @@ def show_identity(identity: ModelIdentity) -> None:
             identity.licence,
         ):
             st.badge(plain(value), color="gray")
+    if subject.fallback:
+        st.warning(
+            f"This model runs only as a whole: {plain(subject.fallback)}. Every intervention costs a whole forward pass, "
+            "which takes longer; no effect is estimated from slopes. Measured numbers are as exact as on any other model.",
+            icon=":material/hourglass_top:",
+        )
 
 
 def show_limits(limits: Sequence[str]) -> None:

@@ -54,7 +54,7 @@ def ask_sweep(subject: Subject, whole: TokenisedPrompts, measured: PromptSet, pr
     else:
         st.session_state.dir = "noising"
     kind, replacement = Kind(st.session_state.kind), Replacement(st.session_state.ab)
-    screen = _ask_screen(kind, replacement)
+    screen = "" if subject.fallback else _ask_screen(kind, replacement)
     return SweepRequest(
         prompts, pick_reference(prompts, whole), kind, replacement, Direction(st.session_state.dir), screen=screen
     )

@@ -71,6 +71,11 @@ def show_map(result: SweepResult) -> None:
         f"each component is replaced alone ({result.replacement}, {result.direction}); + pushes towards the answer, − against "
         "it, marked where it exceeds a tenth of the strongest. Pick a cell to add it to the selection or take it out.",
     )  # fmt: skip
+    first = parse_component(names[0]).position
+    if first:
+        st.markdown(
+            f"Positions 0 to {first - 1} are left out: both prompts are the same there, so there is nothing to replace."
+        )
     values = [cell.estimate.value for cell in result.cells]
     texts = [f"effect {format_estimate(cell.estimate)}" for cell in result.cells]
     _draw(values, texts, names, result.unit, "Causal effect by layer", "grid-sweep")

@@ -14,7 +14,7 @@ from audit_core.claim import Universe
 from audit_core.component import Component, Kind
 from audit_core.effect import MIN_GAP, Controls, Effect, check_task, measure_effect
 from audit_core.errors import NotMeasured, Refused
-from audit_core.faithfulness import PAIR_UNIT, UNIT, list_universe
+from audit_core.faithfulness import PAIR_UNIT, UNIT, list_universe, needs_means
 from audit_core.intervention import (
     Direction,
     Intervention,
@@ -273,9 +273,11 @@ def _describe_finding(request: AblationRequest, effect: Effect, fraction: Estima
 def _conditions(request: AblationRequest) -> tuple[tuple[str, str], ...]:
     kinds = sorted({c.kind.value for c in request.components})
     positions = "all" if all(c.position is None for c in request.components) else "as listed"
-    ablation = request.replacement.value + (
-        f" × {request.factor:g}" if request.replacement is Replacement.SCALE else ""
-    )
+    ablation = request.replacement.value
+    if request.replacement is Replacement.SCALE:
+        ablation += f" × {request.factor:g}"
+    elif needs_means([request.replacement]):
+        ablation += f" over both runs of {len(request.reference)} prompts, those of equal length"
     return (
         ("granularity", "edges" if kinds == ["edge"] else "nodes"),
         ("component type", " and ".join(kinds)),

@@ -284,8 +284,11 @@ def list_cells(subject: Subject, request: SweepRequest) -> tuple[Component, ...]
             wanted="prompts of one length, so that positions line up.",
             remedy="keep the prompts of one length, or sweep heads or MLPs.",
         )
-    n_positions = lengths.pop()
-    return tuple(resid(layer, at) for layer in range(subject.geometry.n_layers) for at in range(n_positions))
+    # Up to the first token that differs both runs are one: nothing can be put from one into the other.
+    takes_run = request.replacement is Replacement.RESAMPLE
+    first = min(pair.first_changed for pair in request.prompts.pairs) if takes_run else 0
+    positions = range(first, lengths.pop())
+    return tuple(resid(part.layer, at) for part in subject.components(Kind.RESID) for at in positions)
 
 
 PLUGIN = SweepAudit()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,8 @@ from audit_core.errors import ControlFailed
 if TYPE_CHECKING:
     import torch
 
+Place = tuple[Kind, int]
+"""A site: kind of component and layer."""
 Turn = Callable[[], AbstractContextManager[Any]]
 """Entered for each block: holds the model's lock, so that others get their turn between blocks."""
 
@@ -23,8 +25,13 @@ Turn = Callable[[], AbstractContextManager[Any]]
 class Capture:
     """One side of a few prompts of equal length, run without any edit."""
 
+    tokens: torch.Tensor
+    """Shape (prompt, pos)."""
+    ends: torch.Tensor
+    """What the readout takes: the residual stream after the last block at the answer position, shape (prompt, d_model);
+    the logits there, shape (prompt, vocabulary), of a model that runs only as a whole."""
     residuals: tuple[torch.Tensor, ...]
-    """Residual stream entering each block, and after the last one; each shape (prompt, pos, d_model)."""
+    """Residual stream entering each block; each shape (prompt, pos, d_model); empty of a model that runs only as a whole."""
     sites: dict[tuple[Kind, int], torch.Tensor]
     """Activation per kind and layer; shapes as in `sites.HOOKS`."""
     keys_values: tuple[dict[str, torch.Tensor], ...]
@@ -33,13 +40,20 @@ class Capture:
 
     @property
     def size_bytes(self) -> int:
-        tensors = (*self.residuals, *self.sites.values(), *(v for layer in self.keys_values for v in layer.values()))
+        tensors = (
+            self.ends,
+            *self.residuals,
+            *self.sites.values(),
+            *(v for layer in self.keys_values for v in layer.values()),
+        )
         return sum(tensor.nbytes for tensor in tensors)
 
     def take_rows(self, start: int, count: int) -> Capture:
         """The capture of some of its prompts; views, not copies."""
         rows = slice(start, start + count)
         return Capture(
+            self.tokens[rows],
+            self.ends[rows],
             tuple(r[rows] for r in self.residuals),
             {k: v[rows] for k, v in self.sites.items()},
             tuple({k: v[rows] for k, v in layer.items()} for layer in self.keys_values),
@@ -64,22 +78,35 @@ def capture_run(
     with turn():
         residuals = [embed_tokens(model, tokens)]
     for layer in range(model.n_layers):
-        with turn():
-            points = {kind: model.find_point(kind, layer) for kind in kinds}
-            for kind, point in points.items():
-                point.add_hook(_keeper(sites, (kind, layer)))
-            recorder = KeyValueRecorder()
-            try:
-                residuals.append(call_block(model, layer, residuals[-1], calls[layer], start=0, cache=recorder))
-            finally:
-                for point in points.values():
-                    point.remove_hooks()
+        recorder = KeyValueRecorder()
+        with turn(), keep_sites(model, [(kind, layer) for kind in kinds], sites):
+            residuals.append(call_block(model, layer, residuals[-1], calls[layer], start=0, cache=recorder))
         keys_values.append(recorder.kept)
-    if missing := [
-        f"{kind} at layer {layer}" for kind in kinds for layer in range(model.n_layers) if (kind, layer) not in sites
-    ]:
+    end = residuals.pop()[:, -1]
+    return Capture(tokens, end, tuple(residuals), sites, tuple(keys_values) if all(keys_values) else ())
+
+
+@contextmanager
+def keep_sites(model: HookedModel, places: Sequence[Place], sites: dict[Place, torch.Tensor]) -> Iterator[None]:
+    """Keep activations while a block, or the model, runs.
+
+    Args:
+        sites: filled; shapes as in `sites.HOOKS`.
+
+    Raises:
+        InterventionRefused: this architecture does not expose one of the places.
+        ControlFailed: a hook did not fire.
+    """
+    points = [model.find_point(kind, layer) for kind, layer in places]
+    try:
+        for place, point in zip(places, points):
+            point.add_hook(_keeper(sites, place))
+        yield
+    finally:
+        for point in points:
+            point.remove_hooks()
+    if missing := [f"{kind} at layer {layer}" for kind, layer in places if (kind, layer) not in sites]:
         raise ControlFailed(f"The hook of {missing[0]} did not fire; nothing can be measured there.")
-    return Capture(tuple(residuals), sites, tuple(keys_values) if all(keys_values) else ())
 
 
 class _Entered(Exception):
@@ -104,7 +131,7 @@ def embed_tokens(model: HookedModel, tokens: torch.Tensor) -> torch.Tensor:
     return first[0]
 
 
-def _keeper(sites: dict, place: tuple[Kind, int]) -> Any:
+def _keeper(sites: dict[Place, torch.Tensor], place: Place) -> Any:
     def keep(value: torch.Tensor, hook: Any) -> None:
         sites[place] = value.detach()
 

@@ -148,9 +148,11 @@ def get_runner(subject: Subject) -> WaveRunner:
         Refused: this subject cannot.
     """
     runner = getattr(subject, "runner", None)
-    if not isinstance(runner, WaveRunner):
+    if not isinstance(runner, WaveRunner) or runner.fallback:
         raise Refused(
-            "This subject has no slopes.", wanted="a transformer whose blocks can be run.", remedy="measure it exactly."
+            "Slopes of this model cannot be taken.",
+            wanted="a transformer whose blocks can be run one by one.",
+            remedy="measure it exactly: leave the estimate out.",
         )
     return runner
 

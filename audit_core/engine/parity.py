@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from audit_core.engine.capture import Capture, capture_run
 from audit_core.engine.replay import Prefix, call_block
 from audit_core.engine.runner import WaveRunner
-from audit_core.errors import ModelRefused
+from audit_core.errors import ControlFailed, ModelRefused
 
 if TYPE_CHECKING:
     import torch
@@ -19,17 +19,19 @@ LEAST_TOLERANCE = 1e-4
 """Logits. Float32 rounding of the families tried stays below it (measured up to 2e-5)."""
 _N_TOKENS = 6
 _START = 3
+_MISFITS = (TypeError, ValueError, AttributeError, RuntimeError)
+"""What a block raises that is called with arguments that do not fit it."""
 _log = logging.getLogger(__name__)
 
 
 def check_parity(runner: WaveRunner, bos_id: int | None) -> float:
-    """Refuse a model whose blocks do not reproduce its own forward pass; find out whether it can share prefixes.
+    """Find out how a model may be run: blocks one by one, with or without kept prefixes, or only as a whole.
 
     Returns:
         The tolerance of this model, in logits: ten times the difference met, at least `LEAST_TOLERANCE`.
 
     Raises:
-        ModelRefused: replay is not exact.
+        ModelRefused: the model's own logits are not numbers.
     """
     import torch
 
@@ -38,37 +40,51 @@ def check_parity(runner: WaveRunner, bos_id: int | None) -> float:
     ids = torch.tensor([first, [*first[:_START], *first[_START:][::-1]]]) % runner.geometry.n_vocabulary
     with runner.turn():
         whole = runner.bridge(ids)[:, -1].float()
-        calls = runner.find_calls(ids.shape[1])
-        run = capture_run(runner.model, ids, calls, (), runner.turn)
-        end = run.residuals[-1][:, -1]
-        replayed, two = runner.readout.read_all(end), runner.readout.read_tokens(end[None], [1, 1])[0]
-        difference = max(float((whole - replayed).abs().max()), float((whole[:, 1] - two).abs().max()))
-        allowed = LARGEST_DIFFERENCE * max(1.0, float(whole.abs().max()))
-        if not difference <= allowed:
+        if not whole.isfinite().all():
             raise ModelRefused(
-                f"Replaying this model's blocks changes its logits by {difference:.3g}.",
-                wanted="a decoder-only transformer whose output is blocks, final norm, unembedding.",
-                remedy="use another architecture, or report this one.",
+                "This model's logits are not all numbers.", wanted="finite weights.", remedy="fetch the model again."
             )
-        tolerance = max(LEAST_TOLERANCE, 10 * difference)
+        allowed = LARGEST_DIFFERENCE * max(1.0, float(whole.abs().max()))
         try:
-            shared = _run_suffix(runner, run, calls)
-        except (TypeError, ValueError, AttributeError, RuntimeError) as error:
-            # A block that wants more of its cache than keys and values: no fault of the model, only slower.
-            _log.warning("Kept keys and values do not fit this architecture: %s", error)
-            shared = None
-        runner.shares_prefix = shared is not None and float((shared - whole).abs().max()) <= tolerance
+            run = capture_run(runner.model, ids, runner.find_calls(ids.shape[1]), (), runner.turn)
+            difference = _compare_ends(runner, run, whole)
+            why = "" if difference <= allowed else f"blocks run one by one change its logits by {difference:.3g}"
+        except (*_MISFITS, ControlFailed) as error:
+            why = f"its blocks want more than a residual stream ({type(error).__name__}: {str(error)[:120]})"
+        if why:
+            runner.fall_back(why)
+            _log.warning("Every intervention costs a whole forward pass on this model: %s.", why)
+            alone = torch.cat([runner.bridge(row[None])[:, -1].float() for row in ids])
+            return max(LEAST_TOLERANCE, 10 * float((alone - whole).abs().max()))
+        tolerance = max(LEAST_TOLERANCE, 10 * difference)
+        runner.shares_prefix = _can_share(runner, run, whole, tolerance)
     if not runner.shares_prefix:
         _log.warning("Prefixes are not shared on this architecture; sweeps compute every position and take longer.")
     return tolerance
 
 
-def _run_suffix(runner: WaveRunner, run: Capture, calls: tuple) -> torch.Tensor | None:
+def _compare_ends(runner: WaveRunner, run: Capture, whole: torch.Tensor) -> float:
+    """Largest difference from the model's own logits, read both ways."""
+    replayed, two = runner.readout.read_all(run.ends), runner.readout.read_tokens(run.ends[None], [1, 1])[0]
+    return max(float((whole - replayed).abs().max()), float((whole[:, 1] - two).abs().max()))
+
+
+def _can_share(runner: WaveRunner, run: Capture, whole: torch.Tensor, tolerance: float) -> bool:
+    try:
+        shared = _run_suffix(runner, run)
+    except _MISFITS as error:
+        # A block that wants more of its cache than keys and values: no fault of the model, only slower.
+        _log.warning("Kept keys and values do not fit this architecture: %s", error)
+        return False
+    return shared is not None and float((shared - whole).abs().max()) <= tolerance
+
+
+def _run_suffix(runner: WaveRunner, run: Capture) -> torch.Tensor | None:
     """Logits from the later positions alone, shape (row, vocabulary); None where no keys and values could be kept."""
     if not run.keys_values:
         return None
     rows = run.residuals[0][:, _START:]
-    for layer, call in enumerate(calls):
+    for layer, call in enumerate(runner.find_calls(run.tokens.shape[1])):
         prefix = Prefix([(run.keys_values[layer], 1)], _START)
         rows = call_block(runner.model, layer, rows, call, start=_START, cache=prefix)
     return runner.readout.read_all(rows[:, -1])

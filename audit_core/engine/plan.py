@@ -40,9 +40,19 @@ class Group:
 
 
 def plan_groups(
-    prompts: TokenisedPrompts, variants: Sequence[Variant], geometry: Geometry, *, can_share_prefix: bool
+    prompts: TokenisedPrompts,
+    variants: Sequence[Variant],
+    geometry: Geometry,
+    *,
+    can_share_prefix: bool,
+    is_whole: bool,
 ) -> tuple[Group, ...]:
-    """Cut a run into captures and waves; the same for equal arguments, so that work can be counted beforehand."""
+    """Cut a run into captures and waves; the same for equal arguments, so that work can be counted beforehand.
+
+    Args:
+        can_share_prefix: positions before the first difference are taken from the unedited run.
+        is_whole: every variant runs through all layers.
+    """
     edited = [i for i, variant in enumerate(variants) if variant.edits]
     sides = {variant.side for variant in variants} | {v.side.other for v in variants if v.takes_other_run}
     groups = []
@@ -55,7 +65,11 @@ def plan_groups(
             shared = _find_difference([prompts.pairs[i] for i in where]) if len(sides) > 1 else 0
             chunks = _cut(
                 [
-                    (i, variants[i].find_start(length, shared) if can_share_prefix else 0, variants[i].first_layer)
+                    (
+                        i,
+                        variants[i].find_start(length, shared) if can_share_prefix else 0,
+                        0 if is_whole else variants[i].first_layer,
+                    )
                     for i in edited
                 ],
                 n_prompts=len(where),
@@ -89,12 +103,8 @@ def _sort_by_length(prompts: TokenisedPrompts) -> list[tuple[int, list[int]]]:
 
 
 def _find_difference(pairs: Sequence[TokenPair]) -> int:
-    """First position at which any of these pairs' runs differ; the last position where none does."""
-    last = len(pairs[0].clean_ids) - 1
-    return min(
-        next((at for at, (a, b) in enumerate(zip(pair.clean_ids, pair.corrupted_ids)) if a != b), last)
-        for pair in pairs
-    )
+    """First position at which any of these pairs' runs differ."""
+    return min(pair.first_changed for pair in pairs)
 
 
 def _cut(

@@ -6,16 +6,19 @@ import threading
 from collections import OrderedDict
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from audit_core.component import Kind
 from audit_core.engine.capture import Capture, capture_run
+from audit_core.engine.forward import LogitReadout, capture_forward, run_forward
+from audit_core.engine.hooks import Sources
 from audit_core.engine.means import MEANS, MeanSums, gather_means
 from audit_core.engine.plan import Group, count_work, plan_groups
 from audit_core.engine.readout import LogitTable, Readout
 from audit_core.engine.replay import BlockCall, record_calls
 from audit_core.engine.sites import check_places, find_hooks
-from audit_core.engine.wave import Sources, Variant, compile_intervention, run_wave
+from audit_core.engine.wave import Variant, Wave, compile_intervention, run_wave
+from audit_core.errors import InterventionRefused
 from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, Intervention, Replacement, Side
 from audit_core.prompts import TokenisedPrompts, TokenPair
 from audit_core.subject import Floats, Geometry, Logits, Means, Progress, read_only
@@ -39,12 +42,18 @@ class WaveRunner:
     def __init__(self, bridge: TransformerBridge, geometry: Geometry) -> None:
         self.bridge, self.geometry = bridge, geometry
         self.model = find_hooks(bridge)
-        self.readout = Readout(bridge)
+        self.readout: Readout | LogitReadout = Readout(bridge)
+        self.fallback = ""
+        """Why blocks cannot be run one by one, so that each intervention costs a whole forward pass; empty where they can."""
         self.shares_prefix = False
         """Whether earlier positions may be taken from kept keys and values; set once that was seen to be exact."""
         self.lock = threading.RLock()
         self._calls: dict[int, tuple[BlockCall, ...]] = {}
         self._captures: OrderedDict[tuple, Capture] = OrderedDict()
+
+    def fall_back(self, why: str) -> None:
+        """Run the model as a whole from now on."""
+        self.fallback, self.shares_prefix, self.readout = why, False, LogitReadout()
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -71,6 +80,12 @@ class WaveRunner:
         """Logits at the answer position under each intervention; see `Subject.run`."""
         import torch
 
+        if not interventions or not len(prompts):
+            raise InterventionRefused(
+                f"{len(interventions)} interventions on {len(prompts)} prompts.",
+                wanted="at least one of each.",
+                remedy="choose a prompt and a component.",
+            )
         for length in sorted({len(pair.clean_ids) for pair in prompts.pairs}):
             check_places(interventions, self.geometry, length)
         variants = [compile_intervention(i) for i in interventions]
@@ -86,24 +101,16 @@ class WaveRunner:
 
         for group in groups:
             pairs = [prompts.pairs[i] for i in group.prompts]
-            calls, sources = self._prepare(pairs, interventions, means)
+            sources = self._prepare(pairs, interventions, means)
             advance(group.capture_work)
             # Not together with edited runs: an identity patch, alone in its wave, meets arithmetic of one shape throughout.
             if untouched := [i for i, variant in enumerate(variants) if not variant.edits]:
-                ends = [sources.captures[variants[i].side].residuals[-1][:, -1] for i in untouched]
+                ends = [sources.captures[variants[i].side].ends for i in untouched]
                 self._read(table, torch.stack(ends), untouched, group.prompts)
             for chunk in group.chunks:
-                wave = run_wave(
-                    self.model,
-                    calls,
-                    sources,
-                    [variants[i] for i in chunk.variants],
-                    start=chunk.start,
-                    generator=generator,
-                    turn=self.turn,
-                    on_layer=advance,
-                )
-                self._read(table, wave.residual, chunk.variants, group.prompts)
+                chosen = [variants[i] for i in chunk.variants]
+                wave = self._wave(sources, chosen, start=chunk.start, generator=generator, on_layer=advance)
+                self._read(table, wave.ends, chunk.variants, group.prompts)
                 applied += wave.edits_applied * len(pairs)
         return table.finish(applied)
 
@@ -136,27 +143,32 @@ class WaveRunner:
         import torch
 
         check_places([intervention], self.geometry, len(pair.clean_ids))
-        calls, sources = self._prepare([pair], [intervention], means, extra=(Kind.EDGE,))
+        sources = self._prepare([pair], [intervention], means, extra=(Kind.EDGE,))
         before = sources.captures[intervention.side]
         layers = {n: before.sites[Kind.EDGE, n] for n in range(self.geometry.n_layers)}
         if intervention.edits:
-            wave = run_wave(
-                self.model,
-                calls,
+            layers |= self._wave(
                 sources,
                 [compile_intervention(intervention)],
                 start=0,
                 generator=torch.Generator().manual_seed(0),
-                turn=self.turn,
                 on_layer=lambda _: None,
                 with_patterns=True,
-            )
-            layers |= wave.patterns
+            ).patterns
         with self.turn():
             return read_only(torch.cat([layers[n] for n in sorted(layers)]).numpy().copy())
 
+    def _wave(self, sources: Sources, variants: Sequence[Variant], *, start: int, **how: Any) -> Wave:
+        """Edited runs of the prompts that were captured."""
+        if self.fallback:
+            return run_forward(self.model, sources, variants, turn=self.turn, **how)
+        calls = self.find_calls(next(iter(sources.captures.values())).tokens.shape[1])
+        return run_wave(self.model, calls, sources, variants, start=start, turn=self.turn, **how)
+
     def _plan(self, prompts: TokenisedPrompts, variants: Sequence[Variant]) -> tuple[Group, ...]:
-        return plan_groups(prompts, variants, self.geometry, can_share_prefix=self.shares_prefix)
+        return plan_groups(
+            prompts, variants, self.geometry, can_share_prefix=self.shares_prefix, is_whole=bool(self.fallback)
+        )
 
     def batch(self, prompts: TokenisedPrompts) -> Iterator[tuple[int, ...]]:
         """Prompts of one length, as many as are captured together."""
@@ -169,7 +181,7 @@ class WaveRunner:
         interventions: Sequence[Intervention],
         means: Means | None,
         extra: Collection[Kind] = (),
-    ) -> tuple[tuple[BlockCall, ...], Sources]:
+    ) -> Sources:
         """Unedited runs of prompts of one length, with the activations that these interventions take from them.
 
         Args:
@@ -185,8 +197,7 @@ class WaveRunner:
         both = self._capture(rows, kinds) if len(pairs) > 1 else self._capture_once(tuple(rows), frozenset(kinds))
         captures = {side: both.take_rows(n * len(pairs), len(pairs)) for n, side in enumerate(sorted(sides))}
         wanted = {r for i in interventions for r in i.replacements if r in MEANS}
-        calls = self.find_calls(len(pairs[0].clean_ids))
-        return calls, Sources(captures, {r: gather_means(means, pairs, r) for r in wanted})
+        return Sources(captures, {r: gather_means(means, pairs, r) for r in wanted})
 
     def _capture_once(self, ids: tuple[tuple[int, ...], ...], kinds: frozenset[Kind]) -> Capture:
         """Unedited runs of the prompts lately drawn: a function of their tokens alone, so nothing of a run is kept."""
@@ -212,6 +223,8 @@ class WaveRunner:
     def _capture(self, ids: Sequence[Sequence[int]], kinds: Collection[Kind]) -> Capture:
         import torch
 
+        if self.fallback:
+            return capture_forward(self.model, torch.tensor(ids), kinds, self.turn)
         return capture_run(self.model, torch.tensor(ids), self.find_calls(len(ids[0])), kinds, self.turn)
 
     def find_calls(self, length: int) -> tuple[BlockCall, ...]:

@@ -47,9 +47,14 @@ class TransformerSubject:
         self.runner = WaveRunner(bridge, self.geometry)
         self.tolerance = check_parity(self.runner, tokenizer.bos_id)
 
+    @property
+    def fallback(self) -> str:
+        return self.runner.fallback
+
     def components(self, kind: Kind) -> tuple[Component, ...]:
         indices = range(count_indices(kind, self.geometry))
-        return tuple(Component(layer, kind, index) for layer in range(self.geometry.n_layers) for index in indices)
+        layers = [layer for layer in range(self.geometry.n_layers) if (kind, layer) in self.runner.model.points]
+        return tuple(Component(layer, kind, index) for layer in layers for index in indices)
 
     def run(
         self,

@@ -197,7 +197,8 @@ def test_a_map_of_the_residual_stream_has_a_cell_per_layer_and_position(
 ) -> None:
     _, request, result = results["sweep"][3]
     assert request.kind is Kind.RESID
-    assert len(result.cells) == 3 * len(prompts.pairs[0].clean_ids)
+    first = min(pair.first_changed for pair in prompts.pairs)
+    assert len(result.cells) == 3 * (len(prompts.pairs[0].clean_ids) - first)
     restored = {cell.component: cell.fraction.value for cell in result.cells}
     assert restored["L2.RESID@11"] == pytest.approx(1, abs=1e-4), "what enters the last layer at the end says it all"
     assert restored["L1.RESID@11"] == pytest.approx(0, abs=1e-4), "before layer 1 the end knows nothing of the context"

@@ -1,26 +1,12 @@
 """The live audit opened by Streamlit's own test driver: what needs no model must be there before one is."""
 
-from collections.abc import Iterator
+import time
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    import streamlit as st
-
-    monkeypatch.setenv("AUDIT_HOME", str(tmp_path))
-    monkeypatch.setattr(
-        st, "get_option", lambda name, real=st.get_option: "127.0.0.1" if name == "server.address" else real(name)
-    )
-    st.cache_resource.clear()
-    st.cache_data.clear()
-    yield tmp_path
-    st.cache_resource.clear()
 
 
 def open_page(**query: str) -> AppTest:
@@ -30,16 +16,21 @@ def open_page(**query: str) -> AppTest:
     return test.run()
 
 
+def wait_for_refusal(test: AppTest) -> None:
+    """The model is looked for in a thread of its own."""
+    deadline = time.monotonic() + 60
+    while not test.error and time.monotonic() < deadline:
+        time.sleep(0.05)
+        test.run()
+
+
 def refused(test: AppTest) -> str:
     return " ".join(error.value for error in test.error)
 
 
 def test_a_model_that_does_not_exist_is_refused_with_a_remedy(home: Path) -> None:
     test = open_page(model="./no-such-folder")
-    for _ in range(50):
-        if test.error:
-            break
-        test.run()
+    wait_for_refusal(test)
     assert not test.exception
     assert "What to do" in refused(test).replace("\\", "")
 

@@ -4,8 +4,7 @@ from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
 
-from tests.pages.test_live_audit_page import ROOT, refused
-from tests.pages.test_live_audit_page import home as home
+from tests.pages.test_live_audit_page import ROOT, refused, wait_for_refusal
 
 
 def open_sweep(**query: str) -> AppTest:
@@ -24,9 +23,6 @@ def test_prompts_are_on_the_page_before_any_model(home: Path) -> None:
 
 def test_a_model_that_does_not_exist_is_refused_with_a_remedy(home: Path) -> None:
     test = open_sweep(model="./no-such-folder", kind="?", screen="<b>", ab="scale", c="nonsense")
-    for _ in range(50):
-        if test.error:
-            break
-        test.run()
+    wait_for_refusal(test)
     assert not test.exception
     assert "What to do" in refused(test).replace("\\", "")

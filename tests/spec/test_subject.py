@@ -205,13 +205,23 @@ def test_a_prompt_of_one_token_can_be_run(tmp_path: Path) -> None:
     np.testing.assert_allclose(found, LiteralRunner(subject.bridge).run(prompts, asked), atol=1e-4)
 
 
-def test_a_model_whose_blocks_cannot_be_replayed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_whose_readout_is_not_ours_runs_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A family that does something between its last block and its logits must not pass for one that does not."""
     folder = build_random("gpt2", tmp_path)
     honest = Readout.read_all
     monkeypatch.setattr(Readout, "read_all", lambda self, residual: 1.1 * honest(self, residual))
-    with pytest.raises(ModelRefused, match="Replaying this model's blocks changes its logits"):
-        load(folder)
+    assert "blocks run one by one change its logits by" in load(folder).fallback
+
+
+def test_a_model_that_makes_no_numbers_is_refused(tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    file = build_random("gpt2", tmp_path) / "model.safetensors"
+    weights = load_file(file)
+    next(weight for name, weight in weights.items() if "mlp" in name)[:] = float("nan")
+    save_file(weights, file, metadata={"format": "pt"})
+    with pytest.raises(ModelRefused, match="logits are not all numbers"):
+        load(tmp_path)
 
 
 def test_a_folder_that_is_no_transformer_is_refused(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ class AdditiveSubject:
         self.identity = ModelIdentity("additive", "", *("0" * 64,) * 3, "float64", "none", "none", "not stated")
         self.geometry = Geometry(N_LAYERS, N_HEADS, N_HEADS, 1, 1, N_VOCABULARY, 0)
         self.tokenizer = WordTokenizer()
-        self.tolerance = 1e-6
+        self.tolerance, self.fallback = 1e-6, ""
 
     def components(self, kind: Kind) -> tuple[Component, ...]:
         if kind is Kind.MLP:

@@ -1,4 +1,4 @@
-"""Small models written to disk as Hugging Face folders: random weights in ten families, and one set by hand."""
+"""Small models written to disk as Hugging Face folders, with random weights."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ BOS = "<bos>"
 LETTERS = tuple("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLM")
 """The words of the random models; token 0 is the beginning of sequence, token i the i-th letter."""
 
-FAMILIES = ("gpt2", "gpt_neox", "llama", "mistral", "qwen2", "qwen3", "gemma2", "gemma3", "mixtral", "olmoe")
+BY_BLOCKS = ("gpt2", "gpt_neox", "llama", "mistral", "qwen2", "qwen3", "gemma2", "gemma3", "mixtral", "olmoe")
+AS_A_WHOLE = ("granite", "bloom")
+"""Families with heads whose blocks cannot be run one by one: logits scaled at the end, a mask for each head."""
+RECURRENT = "mamba"
+"""Neither heads nor MLPs: the residual stream alone."""
+FAMILIES = (*BY_BLOCKS, *AS_A_WHOLE)
 ADDS_TO_RESIDUAL = ("gpt2", "gpt_neox", "llama", "mistral", "qwen2", "qwen3")
 """Families in which z @ W_O enters the residual stream as it is; Gemma normalises it first."""
 
@@ -73,6 +78,10 @@ def _config(family: str) -> Any:
     if family == "gpt2":
         sizes = {"n_embd": 64, "n_layer": 3, "n_head": 4, "n_positions": 32}
         return AutoConfig.for_model("gpt2", **common, **sizes, resid_pdrop=0, embd_pdrop=0, attn_pdrop=0)
+    if family == "bloom":
+        return AutoConfig.for_model("bloom", **common, hidden_size=64, n_layer=3, n_head=4)
+    if family == "mamba":
+        return AutoConfig.for_model("mamba", **common, hidden_size=64, num_hidden_layers=3, state_size=8)
     sizes = {
         "hidden_size": 64,
         "intermediate_size": 96,
@@ -86,6 +95,7 @@ def _config(family: str) -> Any:
     grouped = {"num_key_value_heads": 2, "head_dim": 16}
     own: dict[str, Any] = {
         "llama": {},
+        "granite": {"logits_scaling": 3.0, "residual_multiplier": 0.7},
         "mistral": {"sliding_window": _WINDOW},
         "mixtral": {"num_local_experts": 4, "num_experts_per_tok": 2},
         "olmoe": {"num_experts": 4, "num_experts_per_tok": 2, "num_key_value_heads": 4},

@@ -1,0 +1,75 @@
+"""Whole forward passes: the answers of the wavefront, slowly, for a model whose blocks cannot be run one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from audit_core.component import Kind
+from audit_core.engine.capture import Capture, Place, Turn, keep_sites
+from audit_core.engine.hooks import EditHooks, Sources
+from audit_core.engine.sites import HookedModel
+from audit_core.engine.wave import Variant, Wave
+
+if TYPE_CHECKING:
+    import torch
+
+
+class LogitReadout:
+    """Stands where `Readout` does, for ends that are logits already."""
+
+    def read_all(self, logits: torch.Tensor) -> torch.Tensor:
+        """The same; shape (..., vocabulary)."""
+        return logits.float()
+
+    def read_tokens(self, logits: torch.Tensor, ids: list[int]) -> torch.Tensor:
+        """Logit of one token per prompt, shape (variant, prompt, vocabulary) → (variant, prompt)."""
+        import torch
+
+        return logits[:, torch.arange(len(ids)), torch.tensor(ids)].float()
+
+
+def capture_forward(model: HookedModel, tokens: torch.Tensor, kinds: Iterable[Kind], turn: Turn) -> Capture:
+    """As `capture_run`, in one pass through the whole model.
+
+    Raises:
+        ControlFailed: a site's hook did not fire.
+    """
+    sites: dict[Place, torch.Tensor] = {}
+    places = [(kind, layer) for kind in kinds for layer in range(model.n_layers)]
+    with turn(), keep_sites(model, places, sites):
+        end = model.bridge(tokens)[:, -1]
+    return Capture(tokens, end, (), sites, ())
+
+
+def run_forward(
+    model: HookedModel,
+    sources: Sources,
+    variants: Sequence[Variant],
+    *,
+    generator: torch.Generator,
+    turn: Turn,
+    on_layer: Callable[[int], None],
+    with_patterns: bool = False,
+) -> Wave:
+    """As `run_wave`: one pass through the whole model for all variants and prompts, every position.
+
+    Raises:
+        ControlFailed: an edit's hook did not fire.
+    """
+    import torch
+
+    tokens = torch.cat([sources.captures[variant.side].tokens for variant in variants])
+    n_prompts = len(tokens) // len(variants)
+    patterns: dict[int, torch.Tensor] = {}
+    hooks: list[EditHooks] = []
+    with turn(), ExitStack() as stack:
+        for layer in range(model.n_layers):
+            jobs = [(slot, v.side, e) for slot, v in enumerate(variants) for e in v.edits if e.layer == layer]
+            hooks.append(stack.enter_context(EditHooks(model, layer, jobs, sources, n_prompts, 0, generator)))
+            if with_patterns:
+                hooks[-1].watch_pattern(patterns)
+        end = model.bridge(tokens)[:, -1]
+    on_layer(tokens.numel() * model.n_layers)
+    return Wave(end.view(len(variants), n_prompts, -1), sum(hook.applied for hook in hooks), patterns)

@@ -1,0 +1,101 @@
+"""The edits of one layer, put on its hook points while the layer runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from audit_core.component import Kind
+from audit_core.engine.capture import Capture
+from audit_core.engine.sites import HOOKS, HookedModel, SiteEdit, replace_part
+from audit_core.errors import ControlFailed
+from audit_core.intervention import Replacement, Side
+
+if TYPE_CHECKING:
+    import torch
+
+_ORDER = {kind: at for at, kind in enumerate(HOOKS)}
+
+
+@dataclass(frozen=True, eq=False)
+class Sources:
+    """Where replacements take their activations from."""
+
+    captures: Mapping[Side, Capture]
+    means: Mapping[Replacement, Mapping[Kind, torch.Tensor]]
+    """Per kind, shape (prompt, layer, ...)."""
+
+    def read(self, side: Side, edit: SiteEdit) -> torch.Tensor | None:
+        """Activation of the whole site for the edited prompts, shape (prompt, ...)."""
+        if edit.replacement in self.means:
+            kind = Kind.EDGE if edit.kind is Kind.PATTERN else edit.kind
+            return self.means[edit.replacement][kind][:, edit.layer]
+        wanted = {Replacement.IDENTITY: side, Replacement.RESAMPLE: side.other}.get(edit.replacement)
+        return None if wanted is None else self.captures[wanted].sites[(edit.kind, edit.layer)]
+
+
+class EditHooks:
+    """Applies one layer's edits while its block runs, and counts that each one happened."""
+
+    def __init__(
+        self,
+        model: HookedModel,
+        layer: int,
+        jobs: Sequence[tuple[int, Side, SiteEdit]],
+        sources: Sources,
+        n_prompts: int,
+        start: int,
+        generator: torch.Generator,
+    ) -> None:
+        self.model, self.layer, self.sources = model, layer, sources
+        self.n_prompts, self.start, self.generator = n_prompts, start, generator
+        self.by_kind: dict[Kind, list[tuple[int, Side, SiteEdit]]] = {}
+        for job in sorted(jobs, key=lambda job: _ORDER[job[2].kind]):
+            self.by_kind.setdefault(job[2].kind, []).append(job)
+        self.points: list[Any] = []
+        self.applied = 0
+
+    def __enter__(self) -> EditHooks:
+        # All looked up before any is hooked: `__exit__` does not run when entering fails, and a hook left behind
+        # would edit every later run.
+        points = [self.model.find_point(kind, self.layer) for kind in self.by_kind]
+        for point, (kind, jobs) in zip(points, self.by_kind.items()):
+            point.add_hook(self._editor(kind, jobs))
+            self.points.append(point)
+        return self
+
+    def _editor(self, kind: Kind, jobs: Sequence[tuple[int, Side, SiteEdit]]) -> Any:
+        is_pattern = kind in (Kind.EDGE, Kind.PATTERN)
+
+        def edit(value: torch.Tensor, hook: Any) -> torch.Tensor:
+            value = value.clone()
+            n_positions = self.start + value.shape[2 if is_pattern else 1]
+            for slot, side, job in jobs:
+                rows = value[slot * self.n_prompts : (slot + 1) * self.n_prompts]
+                here, there = job.select(n_positions, self.start)
+                source = self.sources.read(side, job)
+                rows[here] = replace_part(rows[here], job, None if source is None else source[there], self.generator)
+                self.applied += job.n_edits
+            return value
+
+        return edit
+
+    def watch_pattern(self, patterns: dict[int, torch.Tensor]) -> None:
+        """Keep the pattern of the first joined variant; added after the edits, so it sees them."""
+
+        def keep(value: torch.Tensor, hook: Any) -> None:
+            patterns[self.layer] = value[: self.n_prompts].detach()
+
+        point: Any = self.model.find_point(Kind.EDGE, self.layer)
+        point.add_hook(keep)
+        self.points.append(point)
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        for point in self.points:
+            point.remove_hooks()
+        wanted = sum(job.n_edits for jobs in self.by_kind.values() for _, _, job in jobs)
+        if kind is None and self.applied != wanted:
+            raise ControlFailed(
+                f"{wanted - self.applied} of {wanted} edits at layer {self.layer} did not reach their activation; no number is shown."
+            )

@@ -1,0 +1,49 @@
+"""How the engine's distance from its floor moves with the width of the model: random weights, eight layers each."""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import tempfile
+
+from engine import REPEATS, clock, count_multiply_adds, measure_gemm
+
+WIDTHS = (256, 512, 1024, 2048)
+"""Of the residual stream."""
+
+
+def bench_widths() -> dict[str, float]:
+    """A sweep of all heads of one pair, at each width."""
+    return {f"sweep.gemm_floor_ratio_width_{width}": compare_with_floor(width) for width in WIDTHS}
+
+
+def compare_with_floor(width: int) -> float:
+    """Wall time over the time of the bare products; median of interleaved repeats."""
+    from audit_core import Kind, PromptSet, Replacement, intervene, load_prompt_set, tokenise
+
+    subject = build(width)
+    prompts = tokenise(PromptSet("bench", load_prompt_set("indirect_object").prompts[:1]), subject.tokenizer)
+    edits = [intervene([part], Replacement.RESAMPLE) for part in subject.components(Kind.HEAD)]
+    ratios = []
+    for _ in range(REPEATS):
+        subject.runner.forget_captures()
+        wall = clock(lambda: subject.run(prompts, edits))
+        ratios.append(wall / (count_multiply_adds(subject, prompts, edits) / measure_gemm()))
+    return statistics.median(ratios)
+
+
+def build(width: int):
+    """The default model's architecture and tokenizer at another width."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    from audit_core import open_subject, resolve_model
+
+    known = resolve_model("default")
+    config = AutoConfig.from_pretrained(known)
+    config.hidden_size, config.intermediate_size, config.num_hidden_layers = width, width * 8 // 3, 8
+    config.num_attention_heads, config.num_key_value_heads, config.head_dim = width // 64, width // 64, 64
+    with tempfile.TemporaryDirectory() as made:
+        for file in known.glob("tokenizer*.json"):
+            shutil.copy(file, made)
+        AutoModelForCausalLM.from_config(config).save_pretrained(made)
+        return open_subject(made)

@@ -1,0 +1,20 @@
+"""A home of its own for each page that is opened, and nothing left in Streamlit's caches."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    import streamlit as st
+
+    monkeypatch.setenv("AUDIT_HOME", str(tmp_path))
+    monkeypatch.setattr(
+        st, "get_option", lambda name, real=st.get_option: "127.0.0.1" if name == "server.address" else real(name)
+    )
+    st.cache_resource.clear()
+    st.cache_data.clear()
+    yield tmp_path
+    st.cache_resource.clear()

@@ -1,0 +1,60 @@
+"""The beginning of every page that audits: which model, which prompts, and the model made ready."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import streamlit as st
+
+from audit_core import AuditError, Auditor, PromptSet, TokenisedPrompts
+from ui import link, live_ask, live_show, live_steps, own_prompts, services
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Audited:
+    """What a page is about."""
+
+    auditor: Auditor
+    whole: TokenisedPrompts
+    """The whole prompt set."""
+    measured: PromptSet
+    """The part of it that is measured."""
+    prompt_id: str
+    """The prompt that is drawn."""
+
+
+def open_page(title: str, words: str, fields: Sequence[link.Field]) -> Audited:
+    """Title, side bar and pair; ends the run of the page with a reason where it cannot go on."""
+    own_prompts.adopt_pending(live_ask.forget_prompt)
+    link.seed(fields)
+    st.title(title, anchor=False)
+    st.markdown(words)
+    with st.sidebar:
+        st.header("What is audited", anchor=False)
+        model = live_ask.ask_model()
+        services.ROOM.open(model)
+    prompts = ask_beside(live_ask.ask_prompts)
+    measured, prompt_id = ask_beside(lambda: live_ask.ask_scope(prompts))
+    live_show.show_prompt(prompts, prompt_id)
+    auditor = live_steps.wait_for_model(model)
+    return Audited(auditor, ask_beside(lambda: services.tokenised(auditor, prompts)), measured, prompt_id)
+
+
+def ask_beside(ask: Callable[[], T]) -> T:
+    """What is asked for in the side bar, or the refusal on the page and the end of its run."""
+    try:
+        with st.sidebar:
+            return ask()
+    except AuditError as error:
+        live_steps.show_refusal(error)
+        st.stop()
+
+
+def close_questions(fields: Sequence[link.Field]) -> None:
+    """All is asked: put it into the link."""
+    link.publish({field.key: st.session_state[field.key] for field in fields})
+    link.show_link()
