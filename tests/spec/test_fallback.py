@@ -11,7 +11,7 @@ from agreement.literal import LiteralRunner
 from toy.models import AS_A_WHOLE, BY_BLOCKS, RECURRENT
 from toy.prompts import tokenise_letters
 
-from audit_core import Auditor, RunLog
+from audit_core import Asker, Auditor, RunLog
 from audit_core.audits.sweep import PLUGIN as SWEEP
 from audit_core.audits.sweep import SweepRequest
 from audit_core.component import Kind
@@ -109,4 +109,4 @@ def test_a_recurrent_model_is_timed_and_averaged_by_what_it_has(load_family: Loa
     prompts = tokenise_letters(auditor.subject.tokenizer, (6, 6))
     assert auditor.predict_s("sweep", SweepRequest(prompts, prompts, Kind.RESID)) is not None
     request = SweepRequest(prompts, prompts, Kind.RESID, Replacement.MEAN)
-    assert auditor.run("sweep", request).result.cells
+    assert auditor.run("sweep", request, asker=Asker("anyone", "test")).result.cells
