@@ -1,0 +1,40 @@
+"""Models whose weights are set by hand, so that what is true of them is known before anything is measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from audit_core.models import model_cache
+from audit_core.subjects.planted.key import PlantedModel
+from audit_core.subjects.transformer import TransformerSubject, load_transformer
+
+PLANTED_MODELS: tuple[PlantedModel, ...] = ()
+WEIGHTS_VERSION = 1
+"""Part of each cache folder's name: raised when a build would write other bytes."""
+
+
+def find_planted(name: str) -> PlantedModel | None:
+    """The planted model of this name, or None."""
+    return next((model for model in PLANTED_MODELS if model.name == name), None)
+
+
+def build_planted(model: PlantedModel, seed: int = 0) -> Path:
+    """Folder of a planted model, built if it is not there yet."""
+    folder = model_cache() / f"{model.name}-seed{seed}-v{WEIGHTS_VERSION}"
+    if not (folder / "config.json").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        model.build(folder, seed)
+    return folder
+
+
+@dataclass(frozen=True)
+class PlantedFamily:
+    name: str = "planted"
+    question: str = "What does the instrument find where the truth is known?"
+
+    def load(self, folder: Path) -> TransformerSubject:
+        return load_transformer(folder)
+
+
+PLUGIN = PlantedFamily()
