@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, stdtr, stdtrit
+from scipy.special import ndtr, ndtri, stdtrit
 
 from audit_core.errors import NotMeasured
 
@@ -18,6 +18,8 @@ MIN_TEMPLATES = 5
 """Below these an interval says too little to decide on (methods 1.8)."""
 
 Array = NDArray[np.float64]
+_FURTHEST = 38.0
+"""Standard deviations beyond which float64 has no tail left."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,8 @@ def bootstrap_mean(values: NDArray, clusters: Sequence[str], *, unit: str, seed:
         clusters: template of each prompt, shape (prompt,).
         seed: of the bootstrap.
 
-    Source: Hesterberg 2015, arXiv:1411.5279 (expanded percentile); Field & Welsh 2007 (cluster bootstrap).
+    Source: Efron 1987 (bias-corrected and accelerated); Hesterberg 2015, arXiv:1411.5279 (widened for few clusters);
+    Field & Welsh 2007 (cluster bootstrap).
     """
     return bootstrap_ratio(values, np.ones_like(values, dtype=float), clusters, unit=unit, seed=seed, level=level)
 
@@ -113,8 +116,51 @@ def _ratio_interval(
     if (gaps == 0).any():
         weights, gaps = weights[gaps != 0], gaps[gaps != 0]
     draws = (weights @ numerators.T) / gaps[:, None]
-    low, high = np.quantile(draws, [tail, 1 - tail], axis=0)
-    return low, high
+    return _accelerate(draws, numerators, denominator, clusters, tail)
+
+
+def _accelerate(
+    draws: Array, numerators: Array, denominator: Array, clusters: Sequence[str], tail: float
+) -> tuple[Array, Array]:
+    """Ends of the bias-corrected and accelerated interval of each series.
+
+    Args:
+        draws: shape (draw, series).
+        tail: probability outside on each side, already widened for few templates.
+    """
+    values = numerators.sum(1) / denominator.sum()
+    # Draws of templates that are all alike equal the value but for rounding, which must not pass for bias.
+    ties = np.abs(draws - values) <= 1e-12 * (1e-300 + np.abs(values))
+    below = ((draws < values) & ~ties).sum(0) + 0.5 * ties.sum(0)
+    bias = ndtri((below + 0.5) / (len(draws) + 1))
+    skew = _find_acceleration(numerators, denominator, clusters)
+    draws = np.sort(draws, axis=0)
+    ends = []
+    for side in (tail, 1 - tail):
+        # With two templates the widened tail is zero: the end is the furthest draw.
+        z = bias + np.clip(ndtri(side), -_FURTHEST, _FURTHEST)
+        # Likewise where the draws are so skewed that the correction has no solution.
+        room = 1 - skew * z
+        share = np.where(room > 0, ndtr(bias + z / np.where(room > 0, room, 1)), float(side > 0.5))
+        at = np.clip(share * (len(draws) - 1), 0, len(draws) - 1)
+        low = np.floor(at).astype(int)
+        high, part = np.minimum(low + 1, len(draws) - 1), at - low
+        series = np.arange(draws.shape[1])
+        ends.append(draws[low, series] + part * (draws[high, series] - draws[low, series]))
+    return ends[0], ends[1]
+
+
+def _find_acceleration(numerators: Array, denominator: Array, clusters: Sequence[str]) -> Array:
+    """How the spread of each ratio moves with its value, from leaving out one template at a time; shape (series,)."""
+    names, member = np.unique(np.asarray(clusters), return_inverse=True)
+    kept = 1.0 - (member[None] == np.arange(names.size)[:, None])
+    gaps = kept @ denominator
+    if (gaps == 0).any():
+        return np.zeros(len(numerators))
+    without = (kept @ numerators.T) / gaps[:, None]
+    pull = without.mean(0) - without
+    spread = 6 * (pull**2).sum(0) ** 1.5
+    return np.divide((pull**3).sum(0), spread, out=np.zeros(len(numerators)), where=spread > 0)
 
 
 def draw_weights(clusters: Sequence[str], *, seed: int, draws: int = DRAWS) -> Array | None:
@@ -130,41 +176,8 @@ def draw_weights(clusters: Sequence[str], *, seed: int, draws: int = DRAWS) -> A
     return picks[:, member].astype(float)
 
 
-def adjust_p_values(values: NDArray, clusters: Sequence[str]) -> NDArray[np.float64]:
-    """For each component, whether its effect differs from zero, allowing for how many were looked at.
-
-    Student's t over template means (prompts of one template are not independent), then Benjamini–Hochberg: of the
-    components whose adjusted value is below 0.05, at most 5 % are expected to have no effect.
-
-    Args:
-        values: shape (component, prompt).
-
-    Returns:
-        Adjusted p-values, shape (component,).
-
-    Raises:
-        NotMeasured: fewer than `MIN_TEMPLATES` templates.
-
-    Source: Benjamini and Hochberg 1995; `scipy.stats.false_discovery_control`.
-    """
-    from scipy.stats import false_discovery_control
-
-    names, member = np.unique(np.asarray(clusters), return_inverse=True)
-    if names.size < MIN_TEMPLATES:
-        raise NotMeasured(
-            "low_power",
-            f"{names.size} template{'s' * (names.size != 1)}; {MIN_TEMPLATES} are needed to mark components.",
-        )
-    means = np.stack([np.asarray(values, float)[:, member == at].mean(1) for at in range(names.size)], axis=1)
-    centre, spread = means.mean(1), means.std(1, ddof=1) / np.sqrt(names.size)
-    # No spread: the effect is the same everywhere, so it is zero for certain or certainly not.
-    t = np.divide(np.abs(centre), spread, out=np.where(centre == 0, 0.0, np.inf), where=spread > 0)
-    p = 2 * stdtr(names.size - 1, -t)
-    return np.asarray(false_discovery_control(p, method="bh"))
-
-
 def expanded_tail(n_clusters: int, level: float) -> float:
-    """Tail probability that widens a percentile interval to Student's t: few templates, wide interval.
+    """Tail probability that widens a bootstrap interval to Student's t: few templates, wide interval.
 
     Source: Hesterberg 2015, arXiv:1411.5279, section 5.3 (expanded percentile interval).
     """

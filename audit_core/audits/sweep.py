@@ -14,12 +14,13 @@ from audit_core.effect import Controls, Effect, check_task
 from audit_core.errors import NotMeasured, PromptRefused, Refused
 from audit_core.faithfulness import PAIR_UNIT
 from audit_core.intervention import Direction, Intervention, Replacement, intervene
+from audit_core.multiplicity import adjust_p_values
 from audit_core.prompts import TokenisedPrompts
 from audit_core.registry import get_plugin
 from audit_core.run import get_metric
 from audit_core.screen import Method, ScreenRequest
 from audit_core.staged import cut, measure_in_blocks
-from audit_core.statistics import Estimate, adjust_p_values, bootstrap_mean, bootstrap_ratios
+from audit_core.statistics import Estimate, bootstrap_mean, bootstrap_ratios
 from audit_core.subject import Means, Progress, Subject, no_partial
 
 _SCREENED_METRIC = "logit_difference"

@@ -14,8 +14,8 @@ from audit_core.audits.sweep import PLUGIN, SweepPartial, SweepRequest, SweepRes
 from audit_core.component import Kind
 from audit_core.errors import Cancelled, NotMeasured, Refused
 from audit_core.intervention import CLEAN_RUN, Direction, Replacement
+from audit_core.multiplicity import adjust_p_values
 from audit_core.prompts import TokenisedPrompts, tokenise
-from audit_core.statistics import adjust_p_values
 from audit_core.subject import no_progress
 from audit_core.subjects.transformer import TransformerSubject
 

@@ -1,0 +1,70 @@
+"""How surprising a number is, given how many others could have been in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtr
+
+from audit_core.errors import NotMeasured
+from audit_core.statistics import MIN_TEMPLATES
+
+
+def adjust_p_values(values: NDArray, clusters: Sequence[str]) -> NDArray[np.float64]:
+    """For each component, whether its effect differs from zero, allowing for how many were looked at.
+
+    Student's t over template means (prompts of one template are not independent), then Benjamini–Hochberg: of the
+    components whose adjusted value is below 0.05, at most 5 % are expected to have no effect.
+
+    Args:
+        values: shape (component, prompt).
+
+    Returns:
+        Adjusted p-values, shape (component,).
+
+    Raises:
+        NotMeasured: fewer than `MIN_TEMPLATES` templates.
+
+    Source: Benjamini and Hochberg 1995; `scipy.stats.false_discovery_control`.
+    """
+    from scipy.stats import false_discovery_control
+
+    names, member = np.unique(np.asarray(clusters), return_inverse=True)
+    if names.size < MIN_TEMPLATES:
+        raise NotMeasured(
+            "low_power",
+            f"{names.size} template{'s' * (names.size != 1)}; {MIN_TEMPLATES} are needed to mark components.",
+        )
+    means = np.stack([np.asarray(values, float)[:, member == at].mean(1) for at in range(names.size)], axis=1)
+    centre, spread = means.mean(1), means.std(1, ddof=1) / np.sqrt(names.size)
+    # No spread: the effect is the same everywhere, so it is zero for certain or certainly not.
+    t = np.divide(np.abs(centre), spread, out=np.where(centre == 0, 0.0, np.inf), where=spread > 0)
+    p = 2 * stdtr(names.size - 1, -t)
+    return np.asarray(false_discovery_control(p, method="bh"))
+
+
+def rank_in_null(value: float, null: NDArray) -> float:
+    """Share of random sets that do at least as much, the set itself counted among them: never below 1 / (draws + 1).
+
+    Args:
+        value: size of the claim's effect.
+        null: the same of each random set, shape (draw,).
+
+    Source: Phipson and Smyth 2010, doi:10.2202/1544-6115.1585.
+    """
+    return float((1 + (np.asarray(null) >= value).sum()) / (np.size(null) + 1))
+
+
+def adjust_holm(p_values: Sequence[float]) -> tuple[float, ...]:
+    """p-values of the claims of one report, allowing for how many there are; each at most 1.
+
+    Source: Holm 1979.
+    """
+    order = np.argsort(p_values, kind="stable")
+    m, adjusted, worst = len(p_values), [0.0] * len(p_values), 0.0
+    for rank, i in enumerate(order):
+        worst = max(worst, min(1.0, (m - rank) * float(p_values[i])))
+        adjusted[i] = worst
+    return tuple(adjusted)
