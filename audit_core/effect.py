@@ -235,15 +235,20 @@ def check_task(effect: Effect) -> None:
     Raises:
         NotMeasured: the model does not do the task, or clean and corrupted hardly differ.
     """
-    if effect.accuracy < MIN_ACCURACY:
+    check_gap(effect.clean, effect.corrupted)
+
+
+def check_gap(clean: NDArray[np.float64], corrupted: NDArray[np.float64]) -> None:
+    """`check_task` of bare numbers, each shape (prompt,)."""
+    accuracy, gap = float((clean > 0).mean()), float((clean - corrupted).mean())
+    if accuracy < MIN_ACCURACY:
         raise NotMeasured(
             "model_fails_task",
-            f"the model prefers the answer on {effect.accuracy:.0%} of {len(effect.clean)} prompts, {MIN_ACCURACY:.0%} needed; "
+            f"the model prefers the answer on {accuracy:.0%} of {len(clean)} prompts, {MIN_ACCURACY:.0%} needed; "
             "an explanation of a task that the model does not do cannot be tested.",
         )
-    gap = float(effect.gap.mean())
     if not gap >= MIN_GAP:
         raise NotMeasured(
             "model_fails_task",
-            f"the corrupted prompt changes the metric by {gap:.2f} {effect.unit}, {MIN_GAP} needed; choose a corruption that matters.",
+            f"the corrupted prompt changes the metric by {gap:.2f}, {MIN_GAP} needed; choose a corruption that matters.",
         )

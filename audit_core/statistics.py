@@ -176,6 +176,26 @@ def draw_weights(clusters: Sequence[str], *, seed: int, draws: int = DRAWS) -> A
     return picks[:, member].astype(float)
 
 
+def count_needed(estimate: Estimate, bound: float, *, power: float = 0.8) -> int | None:
+    """Prompts, in the same mix of templates, with which the interval would clear a bound if the value stayed what it is.
+
+    n ≥ (z_level + z_power)² σ² / (value − bound)², σ² being what the present interval says of one prompt.
+
+    Returns:
+        None where there is no interval or the value is the bound itself to within a hundredth of its spread.
+
+    Source: methods 1.8; Chow, Shao and Wang 2008, section 3.2.
+    """
+    if estimate.low is None or estimate.high is None or estimate.level is None:
+        return None
+    z = float(ndtri(0.5 + estimate.level / 2))
+    sigma = (estimate.high - estimate.low) / (2 * z) * np.sqrt(estimate.n)
+    distance = abs(estimate.value - bound)
+    if distance <= 0.01 * sigma:
+        return None
+    return int(np.ceil(((z + float(ndtri(power))) * sigma / distance) ** 2))
+
+
 def expanded_tail(n_clusters: int, level: float) -> float:
     """Tail probability that widens a bootstrap interval to Student's t: few templates, wide interval.
 

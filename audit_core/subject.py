@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit_core.component import Component, Kind
-from audit_core.intervention import Intervention
+from audit_core.intervention import Intervention, Replacement
 from audit_core.models.identity import ModelIdentity
 from audit_core.prompts import TokenisedPrompts, Tokenizer, TokenPair
 
@@ -132,6 +132,17 @@ class Subject(Protocol):
         on_progress: Progress = no_progress,
     ) -> Means:
         """Mean activations of these kinds of components over these prompts, by token length and by template."""
+
+    def measure_moves(
+        self,
+        prompts: TokenisedPrompts,
+        parts: Sequence[Component],
+        replacement: Replacement,
+        *,
+        means: Means | None = None,
+    ) -> Floats:
+        """How far a replacement moves each part's output on the clean run: root mean square over prompts and those
+        positions where it moves at all; shape (part,), in the activation's own units."""
 
     def attend(self, prompts: TokenisedPrompts, *, on_progress: Progress = no_progress) -> tuple[Floats, ...]:
         """Attention from the answer position on the clean run; per prompt, shape (layer, head, key)."""

@@ -67,7 +67,13 @@ def classify(estimate: Estimate, delta: float, *, narrow: Estimate | None = None
 
 
 def judge(
-    claim: Claim, families: Mapping[Replacement, Estimate], narrow: Mapping[Replacement, Estimate], *, n_templates: int
+    claim: Claim,
+    families: Mapping[Replacement, Estimate],
+    narrow: Mapping[Replacement, Estimate],
+    *,
+    n_templates: int,
+    p_null: float | None,
+    alpha: float,
 ) -> Verdict:
     """Hold a claim against what was measured.
 
@@ -75,6 +81,8 @@ def judge(
         families: estimate per ablation family at level 1 − α; the claim's own ablation among them.
         narrow: the same at level 1 − 2α.
         n_templates: templates behind the estimates.
+        p_null: share of random sets that do as much; None where the model is too small to draw any.
+        alpha: level that it must not exceed for "supported".
     """
     primary = families[claim.ablation]
     if primary.n < MIN_PROMPTS or n_templates < MIN_TEMPLATES:
@@ -90,6 +98,8 @@ def judge(
     }.get(state, ())
     if any(other in against for other in states.values()):
         state, reason = State.INCONCLUSIVE, "ablations_disagree"
+    if state is State.SUPPORTED and (p_null is None or p_null > alpha):
+        state, reason = State.INCONCLUSIVE, "null_not_beaten"
     return Verdict(state, reason, _sentence(claim, primary, state, reason, states))
 
 
@@ -113,6 +123,8 @@ def _sentence(
     if reason == "ablations_disagree" and states is not None:
         said = "; ".join(f"{family}: {found}" for family, found in sorted(states.items()))
         return f"Inconclusive: the answer depends on how the components are taken away ({said}); {_measured(claim, number)}."
+    if reason == "null_not_beaten":
+        return f"Inconclusive: too many random sets of the same shape do as much; {_measured(claim, number)}."
     if reason == "straddles_delta":
         return f"Inconclusive: the interval reaches across {delta}, the smallest effect of interest; {_measured(claim, number)}."
     them, push = ("it", "pushes") if len(claim.components) == 1 else ("them", "push")

@@ -1,4 +1,4 @@
-"""A claim held against prompts: every ablation family, controls first, and a verdict by its interval."""
+"""A claim held against prompts: controls, every ablation family, chance, self-repair, and a verdict by its interval."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from audit_core.claim import Claim
-from audit_core.component import Kind
-from audit_core.effect import Controls, Effect, check_task, measure_effect
-from audit_core.errors import NotMeasured
-from audit_core.faithfulness import describe_tuple, estimate_faithfulness, plan_circuit, read_circuit
-from audit_core.intervention import Intervention, Replacement
+from audit_core.claim import Claim, Role
+from audit_core.component import Component, Kind
+from audit_core.effect import Controls, measure_effect
+from audit_core.errors import ControlFailed
+from audit_core.faithfulness import describe_tuple
+from audit_core.intervention import Replacement
+from audit_core.mediation import Mediation, estimate_mediation
 from audit_core.plausibility import Source, list_sources, weigh_source
 from audit_core.prompts import TokenisedPrompts
+from audit_core.repair import Repair, list_later, plan_repair, read_repair, spread
 from audit_core.run import get_metric
-from audit_core.statistics import Estimate, bootstrap_mean
+from audit_core.statistics import Estimate, bootstrap_mean, count_needed
 from audit_core.subject import Means, Progress, Subject, no_partial
-from audit_core.verdict import Verdict, judge, refuse_verdict
-
-FAMILIES = (Replacement.RESAMPLE, Replacement.MEAN, Replacement.ZERO)
-"""All three always run: where they disagree, that is the finding (methods, decision 4)."""
+from audit_core.trial import FAMILIES, NullFinding, Trial, TrialPlan, judge_trial, plan_trial, read_trial
+from audit_core.verdict import State, refuse_verdict
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,12 @@ class ClaimTestRequest:
     def kinds(self) -> frozenset[Kind]:
         return frozenset(c.kind for c in self.claim.components)
 
+    @property
+    def lone_part(self) -> Component | None:
+        """The component whose absence others may make up for: of a claim that one alone is needed."""
+        is_lone = len(self.claim.components) == 1 and self.claim.role is Role.NECESSARY
+        return self.claim.components[0] if is_lone else None
+
     def describe(self) -> dict[str, Any]:
         return {"claim": self.claim.to_json()}
 
@@ -60,7 +66,7 @@ class Looks:
 
 @dataclass(frozen=True)
 class ClaimTestResult:
-    """What was found about one claim."""
+    """What was found about one claim. Numbers are None where an instrument check failed."""
 
     state: str
     reason: str | None
@@ -70,11 +76,17 @@ class ClaimTestResult:
     """Effect per ablation family, fraction of the clean – empty-circuit gap; None where it could not be measured."""
     not_measured: dict[str, str]
     """Why, per family without an estimate."""
-    clean: Estimate
-    corrupted: Estimate
-    accuracy: float
+    null: NullFinding | None
+    repair: Repair | None
+    """Of a single component; None for sets and for sufficiency."""
+    mediation: Mediation | None
+    n_needed: int | None
+    """Prompts that would settle an interval that reaches across δ, if the value stayed; None otherwise."""
+    clean: Estimate | None
+    corrupted: Estimate | None
+    accuracy: float | None
     looks: tuple[Looks, ...]
-    controls: Controls
+    controls: Controls | None
 
 
 @dataclass(frozen=True)
@@ -84,7 +96,9 @@ class ClaimTestAudit:
     result: type = ClaimTestResult
 
     def count_work(self, subject: Subject, request: ClaimTestRequest) -> int:
-        return subject.count_work(request.prompts, _plan(subject, request.claim))
+        # How far the null's directions reach does not change what they cost.
+        plan = _plan(subject, request, [1.0] * len(request.claim.components))
+        return subject.count_work(request.prompts, plan.list_all()) + _count_repair(subject, request)
 
     def run(
         self,
@@ -95,71 +109,105 @@ class ClaimTestAudit:
         on_progress: Progress,
         on_partial: Callable[[Any], None] = no_partial,
     ) -> ClaimTestResult:
-        claim, seed, clusters = request.claim, request.seed, request.prompts.templates
-        effect = measure_effect(
-            subject,
-            request.prompts,
-            _plan(subject, claim),
-            get_metric(claim.metric),
-            means=means,
-            seed=seed,
-            on_progress=on_progress,
-        )
-        wide = _estimate_families(subject, effect, claim, seed, 1 - claim.alpha)
-        narrow = _estimate_families(subject, effect, claim, seed, 1 - 2 * claim.alpha)
-        estimates = {f: e for f, e in wide.items() if isinstance(e, Estimate)}
-        refused = {f: e.detail for f, e in wide.items() if isinstance(e, NotMeasured)}
-        verdict = _judge(
-            effect, claim, estimates, {f: e for f, e in narrow.items() if isinstance(e, Estimate)}, refused
-        )
-        return ClaimTestResult(
-            verdict.state.value,
-            verdict.reason,
-            verdict.sentence,
-            describe_tuple(claim),
-            {f.value: estimates.get(f) for f in FAMILIES},
-            {f.value: why for f, why in refused.items()},
-            bootstrap_mean(effect.clean, clusters, unit=effect.unit, seed=seed),
-            bootstrap_mean(effect.corrupted, clusters, unit=effect.unit, seed=seed),
-            effect.accuracy,
-            _look(subject, request),
-            effect.controls,
-        )
-
-
-def _plan(subject: Subject, claim: Claim) -> list[Intervention]:
-    return [
-        run for family in FAMILIES for run in plan_circuit(subject, claim.components, claim.universe, family).as_tuple()
-    ]
-
-
-def _estimate_families(
-    subject: Subject, effect: Effect, claim: Claim, seed: int, level: float
-) -> dict[Replacement, Estimate | NotMeasured]:
-    found: dict[Replacement, Estimate | NotMeasured] = {}
-    for family in FAMILIES:
-        circuit = read_circuit(effect, plan_circuit(subject, claim.components, claim.universe, family))
         try:
-            found[family] = estimate_faithfulness(circuit, claim.role, seed=seed, level=level)
-        except NotMeasured as error:
-            found[family] = error
-    return found
+            return _test(subject, request, means, on_progress)
+        except ControlFailed as error:
+            return _refuse(request.claim, error)
 
 
-def _judge(
-    effect: Effect,
-    claim: Claim,
-    estimates: dict[Replacement, Estimate],
-    narrow: dict[Replacement, Estimate],
-    refused: dict[Replacement, str],
-) -> Verdict:
-    try:
-        check_task(effect)
-    except NotMeasured as error:
-        return refuse_verdict(claim, error.reason, error.detail)
-    if claim.ablation in refused:
-        return refuse_verdict(claim, "control_failed", refused[claim.ablation])
-    return judge(claim, estimates, narrow, n_templates=len(set(effect.prompts.templates)))
+def _test(subject: Subject, request: ClaimTestRequest, means: Means | None, on_progress: Progress) -> ClaimTestResult:
+    claim, seed, clusters = request.claim, request.seed, request.prompts.templates
+    metric = get_metric(claim.metric)
+    sizes = subject.measure_moves(request.prompts, claim.components, claim.ablation, means=means)
+    plan = _plan(subject, request, sizes.tolist())
+    runs, extra = plan.list_all(), _count_repair(subject, request)
+    own = subject.count_work(request.prompts, runs)
+    effect = measure_effect(
+        subject,
+        request.prompts,
+        runs,
+        metric,
+        means=means,
+        seed=seed,
+        on_progress=lambda done, total: on_progress(own * done // total, own + extra),
+    )
+    trial = read_trial(claim, plan, effect)
+    judged = judge_trial(trial, seed=seed)
+    repair = _find_repair(
+        subject, request, trial, on_progress=lambda done, total: on_progress(own + extra * done // total, own + extra)
+    )
+    primary = judged.families.get(claim.ablation)
+    verdict = judged.verdict
+    return ClaimTestResult(
+        verdict.state.value,
+        verdict.reason,
+        verdict.sentence,
+        describe_tuple(claim),
+        {f.value: judged.families.get(f) for f in FAMILIES},
+        {f.value: why for f, why in judged.not_measured.items()},
+        judged.null,
+        repair,
+        estimate_mediation(
+            trial.clean,
+            trial.corrupted,
+            trial.families[Replacement.RESAMPLE].without,
+            trial.denoised,
+            clusters,
+            unit=effect.unit,
+            seed=seed,
+        ),
+        _count_needed(claim, primary) if verdict.reason in ("straddles_delta", "low_power") else None,
+        bootstrap_mean(effect.clean, clusters, unit=effect.unit, seed=seed),
+        bootstrap_mean(effect.corrupted, clusters, unit=effect.unit, seed=seed),
+        effect.accuracy,
+        _look(subject, request),
+        effect.controls,
+    )
+
+
+def _plan(subject: Subject, request: ClaimTestRequest, sizes: list[float]) -> TrialPlan:
+    return plan_trial(subject, request.claim, sizes, seed=request.seed)
+
+
+def _count_repair(subject: Subject, request: ClaimTestRequest) -> int:
+    part = request.lone_part
+    return 0 if part is None else subject.count_work(spread(request.prompts), plan_repair(subject, part))
+
+
+def _find_repair(subject: Subject, request: ClaimTestRequest, trial: Trial, *, on_progress: Progress) -> Repair | None:
+    part = request.lone_part
+    if part is None:
+        return None
+    gap = trial.families[Replacement.ZERO].clean - trial.families[Replacement.ZERO].empty
+    effect = measure_effect(
+        subject,
+        spread(request.prompts),
+        plan_repair(subject, part),
+        get_metric(request.claim.metric),
+        seed=request.seed,
+        on_progress=on_progress,
+    )
+    least = request.claim.delta * abs(float(gap.mean()))
+    return read_repair(effect, list_later(subject, part), least=least, seed=request.seed)
+
+
+def _count_needed(claim: Claim, estimate: Estimate | None) -> int | None:
+    """Prompts to clear the nearer of the two bounds."""
+    if estimate is None:
+        return None
+    nearer = claim.delta if estimate.value > 0 else -claim.delta
+    return count_needed(estimate, nearer)
+
+
+def _refuse(claim: Claim, error: ControlFailed) -> ClaimTestResult:
+    """A dead instrument gives a reason and no number."""
+    verdict = refuse_verdict(claim, error.reason, error.detail)
+    nothing: dict[str, Estimate | None] = {family.value: None for family in FAMILIES}
+    why = {family.value: error.detail for family in FAMILIES}
+    return ClaimTestResult(
+        State.INCONCLUSIVE.value, verdict.reason, verdict.sentence, describe_tuple(claim), nothing, why,
+        None, None, None, None, None, None, None, (), None,
+    )  # fmt: skip
 
 
 def _look(subject: Subject, request: ClaimTestRequest) -> tuple[Looks, ...]:

@@ -35,6 +35,17 @@ class Sources:
         return None if wanted is None else self.captures[wanted].sites[(edit.kind, edit.layer)]
 
 
+def measure_move(edit: SiteEdit, sources: Sources) -> torch.Tensor:
+    """Length of the change that an edit of the clean run makes to its part; shape (prompt, pos)."""
+    import torch
+
+    now = sources.captures[Side.CLEAN].sites[edit.kind, edit.layer]
+    here, there = edit.select(now.shape[1], 0)
+    source = sources.read(Side.CLEAN, edit)
+    put = replace_part(now[here], edit, None if source is None else source[there], torch.Generator())
+    return (put - now[here]).flatten(2).norm(dim=2)
+
+
 class EditHooks:
     """Applies one layer's edits while its block runs, and counts that each one happened."""
 

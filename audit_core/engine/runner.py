@@ -8,10 +8,12 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from audit_core.component import Kind
+import numpy as np
+
+from audit_core.component import Component, Kind
 from audit_core.engine.capture import Capture, capture_run
 from audit_core.engine.forward import LogitReadout, capture_forward, run_forward
-from audit_core.engine.hooks import Sources
+from audit_core.engine.hooks import Sources, measure_move
 from audit_core.engine.means import MEANS, MeanSums, gather_means
 from audit_core.engine.plan import Group, count_work, plan_groups
 from audit_core.engine.readout import LogitTable, Readout
@@ -19,7 +21,7 @@ from audit_core.engine.replay import BlockCall, record_calls
 from audit_core.engine.sites import check_places, find_hooks
 from audit_core.engine.wave import Variant, Wave, compile_intervention, run_wave
 from audit_core.errors import InterventionRefused
-from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, Intervention, Replacement, Side
+from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, Intervention, Replacement, Side, intervene
 from audit_core.prompts import TokenisedPrompts, TokenPair
 from audit_core.subject import Floats, Geometry, Logits, Means, Progress, read_only
 
@@ -125,6 +127,24 @@ class WaveRunner:
             done += len(pairs)
             on_progress(done, len(reference))
         return sums.finish()
+
+    def measure_moves(
+        self, prompts: TokenisedPrompts, parts: Sequence[Component], replacement: Replacement, means: Means | None
+    ) -> Floats:
+        """How far a replacement moves each part's output; see `Subject.measure_moves`."""
+        edits = [intervene([part], replacement) for part in parts]
+        totals, counts = np.zeros(len(parts)), np.zeros(len(parts))
+        for where in self.batch(prompts):
+            pairs = [prompts.pairs[i] for i in where]
+            check_places(edits, self.geometry, len(pairs[0].clean_ids))
+            sources = self._prepare(pairs, edits, means, extra=[part.kind for part in parts])
+            for at, edit in enumerate(edits):
+                (job,) = compile_intervention(edit).edits
+                with self.turn():
+                    lengths = measure_move(job, sources).numpy()
+                totals[at] += (lengths**2).sum()
+                counts[at] += (lengths > 0).sum()
+        return np.sqrt(totals / np.maximum(counts, 1)).astype(np.float32)
 
     def attend(self, prompts: TokenisedPrompts, on_progress: Progress) -> tuple[Floats, ...]:
         """Attention from the answer position; see `Subject.attend`."""

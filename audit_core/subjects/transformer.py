@@ -14,7 +14,7 @@ from audit_core.engine.parity import check_parity
 from audit_core.engine.runner import WaveRunner
 from audit_core.engine.sites import HOOKS, count_indices
 from audit_core.errors import ModelRefused
-from audit_core.intervention import Intervention
+from audit_core.intervention import Intervention, Replacement
 from audit_core.models.folder import check_folder
 from audit_core.models.identity import ModelIdentity, identify_model
 from audit_core.prompts import TokenisedPrompts, TokenPair
@@ -81,6 +81,16 @@ class TransformerSubject:
         on_progress: Progress = no_progress,
     ) -> Means:
         return self.runner.capture_means(reference, kinds, on_progress)
+
+    def measure_moves(
+        self,
+        prompts: TokenisedPrompts,
+        parts: Sequence[Component],
+        replacement: Replacement,
+        *,
+        means: Means | None = None,
+    ) -> Floats:
+        return self.runner.measure_moves(prompts, parts, replacement, means)
 
     def attend(self, prompts: TokenisedPrompts, *, on_progress: Progress = no_progress) -> tuple[Floats, ...]:
         return self.runner.attend(prompts, on_progress)
