@@ -21,8 +21,14 @@ def found(*, zero: State, mean: State, resample: State) -> Mapping[Replacement, 
     return MappingProxyType({Replacement.ZERO: zero, Replacement.MEAN: mean, Replacement.RESAMPLE: resample})
 
 
+NOTHING = lost(zero=0, mean=0, resample=0)
+
+
 def list_bystanders(heads: tuple[tuple[int, int], ...], task: str) -> tuple[PlantedClaim, ...]:
-    """A claim for each background head: by itself it does nothing that counts."""
+    """A claim for each background head: it does nothing that counts.
+
+    Where answers and foils are drawn from the same words, what its random writes do to them comes to zero on average.
+    """
     return tuple(
         PlantedClaim(
             parse_components(f"L{layer}.H{index}"),

@@ -16,8 +16,10 @@ clean prompt and −7 on the corrupted one, so that taking every head away by ze
 Resampling the primary head moves its 10 from answer to foil: 20. In the query task the two prompts differ in their last
 word alone, before which nothing of the previous-token head changes: resample cannot see it there.
 
-`planted-strict` is the same without layer 2. In `planted-leak` the ballast is 64: what a decoy writes, and what balances
-it, swells the norm by a few percent, and every logit shrinks.
+`planted-strict` is the same without layer 2. In `planted-leak` the ballast is 64: whatever is written, and the dump that
+balances it, swells the norms by some percent and shrinks every logit. Without L1H2, which writes 15 into JUNK and −15
+into DUMP, the logit difference rises from 6.04 to 6.42. A mean over many words still fills DUMP, so only the zero
+family sees it.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from pathlib import Path
 
 from audit_core.claim import Role
 from audit_core.component import parse_components as parts
-from audit_core.subjects.planted.claims import found, list_bystanders, lost
+from audit_core.subjects.planted.claims import NOTHING, found, list_bystanders, lost
 from audit_core.subjects.planted.key import PlantedClaim, PlantedModel, PlantedRole, PlantedTask
 from audit_core.subjects.planted.tasks import VOTES, make_context, make_query, make_vote
 from audit_core.subjects.planted.weights import (
@@ -35,7 +37,6 @@ from audit_core.subjects.planted.weights import (
     FLAG,
     JUNK,
     OUT,
-    PREVIOUS,
     REST,
     WORDS,
     A,
@@ -43,6 +44,8 @@ from audit_core.subjects.planted.weights import (
     Head,
     fill_background,
     list_background,
+    plant_match,
+    plant_previous,
     save_model,
     start_model,
 )
@@ -57,27 +60,20 @@ _PLANTED = ((0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (1, 3), (2, 0))
 def build_induction(folder: Path, seed: int, *, n_layers: int = 3, ballast: float = BALLAST) -> None:
     """Write the model to a folder; its third layer holds the backup."""
     model = start_model(n_layers, ballast=ballast)
-    for index, block, gain in ((0, PREVIOUS, 1.0), (2, JUNK, JUNK_GAIN)):
-        previous = Head(model, 0, index)
-        previous.look_at_previous()
-        previous.copy_token(block, gain)
+    plant_previous(model)
+    plant_previous(model, 2, JUNK, JUNK_GAIN)
     vote = Head(model, 0, 1)
     for letter in (A, B):
         vote.write(letter, OUT + WORDS.index(letter), VOTE)
     for index, block, gain in ((0, OUT, PRIMARY), (1, OUT, 0.0), (2, JUNK, JUNK_GAIN), (3, OUT, NEGATIVE)):
-        match = Head(model, 1, index)
-        match.look_after_match()
-        match.copy_token(block, gain)
+        plant_match(model, 1, index, block, gain)
     Head(model, 1, 0).raise_flag(FLAG)
     if n_layers == 3:
-        backup = Head(model, 2, 0)
-        backup.look_after_match(flags={FLAG: 2 * REST})
-        backup.copy_token(OUT, BACKUP)
+        plant_match(model, 2, 0, OUT, BACKUP, flags={FLAG: 2 * REST})
     fill_background(model, list_background(n_layers, _PLANTED), seed=seed)
     save_model(model, folder)
 
 
-NOTHING = lost(zero=0, mean=0, resample=0)
 VOTE_LOGIT = VOTE * sum(margin / (voters + 2) for voters, margin in VOTES) / len(VOTES)
 """Attention is even over the letters, the first token and "=": each letter of the majority weighs 1/(voters + 2)."""
 _TASKS = (PlantedTask("query", make_query), PlantedTask("context", make_context), PlantedTask("vote", make_vote))
@@ -171,11 +167,39 @@ STRICT = PlantedModel(
     _TASKS,
     (*_SHARED, *_WITHOUT_BACKUP, *list_bystanders(list_background(2, _PLANTED), "query")),
 )
+_LEAKY = (
+    PlantedClaim(
+        parts("L0.H0"), "context", PlantedRole.CAUSE, State.SUPPORTED, lost(zero=6.05, mean=6.05, resample=12.08)
+    ),
+    PlantedClaim(
+        parts("L0.H0"),
+        "query",
+        PlantedRole.CAUSE,
+        State.INCONCLUSIVE,
+        lost(zero=6.05, mean=6.05, resample=0),
+        by_family=_BLIND_TO_PREVIOUS,
+    ),
+    PlantedClaim(parts("L0.H1"), "vote", PlantedRole.CAUSE, State.SUPPORTED, lost(zero=4.17, mean=4.17, resample=8.35)),
+    PlantedClaim(parts("L0.H2"), "vote", PlantedRole.DECOY, State.NEGLIGIBLE, lost(zero=-0.3, mean=-0.02, resample=0)),
+    PlantedClaim(
+        parts("L1.H0"), "query", PlantedRole.BACKED_UP, State.SUPPORTED, lost(zero=1.68, mean=8.62, resample=17.25)
+    ),
+    PlantedClaim(parts("L1.H1"), "query", PlantedRole.DECOY, State.NEGLIGIBLE, NOTHING),
+    PlantedClaim(
+        parts("L1.H2"), "query", PlantedRole.DECOY, State.NEGLIGIBLE, lost(zero=-0.37, mean=-0.06, resample=0.02)
+    ),
+    PlantedClaim(
+        parts("L1.H3"), "query", PlantedRole.NEGATIVE, State.REVERSED, lost(zero=-2.47, mean=-2.56, resample=-5.15)
+    ),
+    PlantedClaim(parts("L2.H0"), "query", PlantedRole.BACKUP, State.NEGLIGIBLE, NOTHING),
+)
+"""As the same claims without a leak, times the norms' shrinking with what is left."""
+
 LEAK = PlantedModel(
     "planted-leak",
     "Induction with a decoy that leaks through the norm",
     "As planted-induction with a weak ballast: what a decoy writes where nothing reads still shrinks every logit.",
     partial(build_induction, ballast=LEAKY_BALLAST),
     _TASKS,
-    (),
+    (*_LEAKY, *list_bystanders(list_background(3, _PLANTED), "query")),
 )

@@ -42,18 +42,15 @@ class _Corruption:
     foil: str
 
 
-def make_query(n_per_template: int, seed: int, *, modes: Sequence[str] = ("",)) -> PromptSet:
-    """`… a b … c d … a`, answer b; corrupted, the last word is c instead, and its answer d.
+def make_query(n_per_template: int, seed: int) -> PromptSet:
+    """`… a b … c d … a`, answer b; corrupted, the last word is c instead, and its answer d."""
+    return PromptSet("query", _make_successors("query", n_per_template, seed, _ask_another))
 
-    Args:
-        modes: first words that prompts may have; each with each place is a template.
-    """
 
-    def ask_another(context: _Context) -> _Corruption:
-        other = context.words[context.other]
-        return _Corruption((*context.words, other), context.words[context.other + 1])
-
-    return _make_successors("query", n_per_template, seed, ask_another, modes)
+def make_mode(n_per_template: int, seed: int, *, modes: Sequence[str]) -> PromptSet:
+    """As `make_query`, behind a first word that is one of the modes; each of them with each place is a template."""
+    prompts = [p for mode in modes for p in _make_successors(f"mode-{mode}", n_per_template, seed, _ask_another, mode)]
+    return PromptSet("-".join(["mode", *modes]), tuple(prompts))
 
 
 def make_context(n_per_template: int, seed: int) -> PromptSet:
@@ -64,7 +61,7 @@ def make_context(n_per_template: int, seed: int) -> PromptSet:
         words = context.replace((context.at, other), (context.other, asked))
         return _Corruption((*words, asked), context.words[context.other + 1])
 
-    return _make_successors("context", n_per_template, seed, swap)
+    return PromptSet("context", _make_successors("context", n_per_template, seed, swap))
 
 
 def make_absence(n_per_template: int, seed: int) -> PromptSet:
@@ -74,7 +71,7 @@ def make_absence(n_per_template: int, seed: int) -> PromptSet:
         asked = context.words[context.at]
         return _Corruption((*context.replace((context.at, context.stranger)), asked), EQUALS)
 
-    return _make_successors("absence", n_per_template, seed, erase)
+    return PromptSet("absence", _make_successors("absence", n_per_template, seed, erase))
 
 
 def make_vote(n_per_template: int, seed: int) -> PromptSet:
@@ -97,28 +94,32 @@ def make_vote(n_per_template: int, seed: int) -> PromptSet:
     return PromptSet("vote", tuple(prompts))
 
 
+def _ask_another(context: _Context) -> _Corruption:
+    other = context.words[context.other]
+    return _Corruption((*context.words, other), context.words[context.other + 1])
+
+
 def _make_successors(
-    name: str, n_per_template: int, seed: int, corrupt: Callable[[_Context], _Corruption], modes: Sequence[str] = ("",)
-) -> PromptSet:
+    name: str, n_per_template: int, seed: int, corrupt: Callable[[_Context], _Corruption], mode: str = ""
+) -> tuple[Prompt, ...]:
+    first, behind = ((mode,), f" behind {mode}") if mode else ((), "")
     prompts = []
-    for mode in modes:
-        first, mark = ((mode,), f"{mode}-") if mode else ((), "")
-        for place in PLACES:
-            draw = Random(f"{name} {seed} {mode} {place}")
-            for number in range(n_per_template):
-                context = _draw_context(draw, place)
-                corruption = corrupt(context)
-                prompts.append(
-                    Prompt(
-                        f"{name}-{mark}{place}-{number:03d}",
-                        " ".join([*first, *context.words, context.words[place]]),
-                        " ".join([*first, *corruption.words]),
-                        f" {context.words[place + 1]}",
-                        f" {corruption.foil}",
-                        f"{f'mode {mode}, ' if mode else ''}match at word {place + 1}",
-                    )
+    for place in PLACES:
+        draw = Random(f"{name} {seed} {place}")
+        for number in range(n_per_template):
+            context = _draw_context(draw, place)
+            corruption = corrupt(context)
+            prompts.append(
+                Prompt(
+                    f"{name}-{place}-{number:03d}",
+                    " ".join([*first, *context.words, context.words[place]]),
+                    " ".join([*first, *corruption.words]),
+                    f" {context.words[place + 1]}",
+                    f" {corruption.foil}",
+                    f"match at word {place + 1}{behind}",
                 )
-    return PromptSet(name, tuple(prompts))
+            )
+    return tuple(prompts)
 
 
 def _draw_context(draw: Random, place: int) -> _Context:

@@ -36,7 +36,9 @@ MATCH, REST = 30.0, 15.0
 """Attention scores: a match beats the resting place on the first token by e^15, and that beats all else by e^15."""
 BACKGROUND_GAIN = 0.02
 """Size of what a head with random weights writes; of the gap of 7 logits it moves less than a tenth (methods 3.2)."""
-_NO_FLAGS: Mapping[int, float] = MappingProxyType({})
+Flags = Mapping[int, float]
+"""Dimension of the residual stream → what each unit in it adds to the score of the resting place."""
+_NO_FLAGS: Flags = MappingProxyType({})
 
 
 def start_model(n_layers: int, *, ballast: float = BALLAST, n_neurons: int = 8) -> Any:
@@ -111,12 +113,12 @@ class Head:
         self.query_bias[0] = _SIZE
         self.key[POSITION + position, 0] = _SIZE
 
-    def look_after_match(self, *, rest: float = REST, flags: Mapping[int, float] = _NO_FLAGS) -> None:
+    def look_after_match(self, *, rest: float = REST, flags: Flags = _NO_FLAGS) -> None:
         """A token asks for the position whose predecessor it is; with no such position, for the first token.
 
         Args:
             rest: score of the first token; above `MATCH` the head rests there whatever there is to be found.
-            flags: what each unit in a dimension of the residual stream adds to `rest`.
+            flags: what changes `rest`.
         """
         for token in range(1, N_TOKENS):
             self.query[TOKEN + token, token] = _SIZE
@@ -157,6 +159,22 @@ _SIZE = math.sqrt(MATCH * math.sqrt(D_HEAD))
 """Of both sides of a match: size² / √d_head is its score."""
 _PER_SCORE = math.sqrt(D_HEAD) / _SIZE
 """On the query's side, for a score of 1 against a key of that size."""
+
+
+def plant_previous(model: Any, index: int = 0, block: int = PREVIOUS, gain: float = 1.0) -> None:
+    """A head of layer 0 that writes the token before this one into a block."""
+    head = Head(model, 0, index)
+    head.look_at_previous()
+    head.copy_token(block, gain)
+
+
+def plant_match(
+    model: Any, layer: int, index: int, block: int, gain: float, *, rest: float = REST, flags: Flags = _NO_FLAGS
+) -> None:
+    """A head that writes what followed the last occurrence of this token into a block; see `Head.look_after_match`."""
+    head = Head(model, layer, index)
+    head.look_after_match(rest=rest, flags=flags)
+    head.copy_token(block, gain)
 
 
 def respond(model: Any, layer: int, source: int, target: int, kinks: Sequence[tuple[float, float]]) -> None:
