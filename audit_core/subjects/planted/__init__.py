@@ -6,10 +6,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from audit_core.models import model_cache
+from audit_core.subjects.planted.conditional import DOSE, GATE, MODES, SUPPRESSED
+from audit_core.subjects.planted.induction import INDUCTION, LEAK, STRICT
 from audit_core.subjects.planted.key import PlantedModel
+from audit_core.subjects.planted.pairs import AND, CANCELLING, OR
 from audit_core.subjects.transformer import TransformerSubject, load_transformer
 
-PLANTED_MODELS: tuple[PlantedModel, ...] = ()
+PLANTED_MODELS: tuple[PlantedModel, ...] = (
+    INDUCTION,
+    STRICT,
+    LEAK,
+    AND,
+    OR,
+    CANCELLING,
+    MODES,
+    GATE,
+    DOSE,
+    SUPPRESSED,
+)
 WEIGHTS_VERSION = 1
 """Part of each cache folder's name: raised when a build would write other bytes."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
@@ -55,7 +55,7 @@ class PlantedClaim:
     """Mean loss of the metric when the components are replaced, in logits, as it follows from the weights; a family is
     missing where it depends on the prompts drawn."""
     role: Role = Role.NECESSARY
-    by_family: Mapping[Replacement, State] = MappingProxyType({})
+    by_family: Mapping[Replacement, State] = field(default_factory=lambda: MappingProxyType({}))
     """What one ablation family alone would say, where that differs from `expected`."""
 
 

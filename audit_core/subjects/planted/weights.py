@@ -1,0 +1,213 @@
+"""Tools to set a GPT-2's weights by hand: what each head looks at, what it writes, and when a neuron answers.
+
+    dimensions   hold
+    0 – 31       TOKEN: the token that stands here, one-hot
+    32 – 55      POSITION: where it stands, one-hot
+    56 – 87      PREVIOUS: the token before it, once a head has written it
+    88 – 119     OUT: the logit of each token
+    120 – 151    JUNK: nothing reads it
+    152, 153     FLAG, FLAG_B: signals between layers
+    154 – 185    NAMED: a token on its way to an MLP
+    189          DUMP: nothing reads it; every row that is written sums to zero by it, so the norms' mean is zero
+    190, 191     ±ballast: nothing reads it; the norms' standard deviation is then ballast · √(2/192) for every token
+
+Undone by the norms' own weight, the ballast makes each layer norm the identity, but for one part in a million of
+what a large write adds to the deviation; with a small ballast that part is no longer small.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+BOS, EQUALS, A, B = "<bos>", "=", "A", "B"
+NOUNS = tuple(f"w{number:02d}" for number in range(1, 29))
+WORDS = (BOS, *NOUNS, EQUALS, A, B)
+"""Token i is the i-th word; words stand between spaces."""
+N_TOKENS, N_POSITIONS, N_HEADS, D_HEAD = len(WORDS), 24, 6, 32
+D_MODEL = N_HEADS * D_HEAD
+TOKEN, POSITION, PREVIOUS, OUT, JUNK, FLAG, FLAG_B, NAMED, DUMP = 0, 32, 56, 88, 120, 152, 153, 154, 189
+
+BALLAST = 4096.0
+MATCH, REST = 30.0, 15.0
+"""Attention scores: a match beats the resting place on the first token by e^15, and that beats all else by e^15."""
+BACKGROUND_GAIN = 0.02
+"""Size of what a head with random weights writes; of the gap of 7 logits it moves less than a tenth (methods 3.2)."""
+Flags = Mapping[int, float]
+"""Dimension of the residual stream → what each unit in it adds to the score of the resting place."""
+_NO_FLAGS: Flags = MappingProxyType({})
+
+
+def start_model(n_layers: int, *, ballast: float = BALLAST, n_neurons: int = 8) -> Any:
+    """A GPT-2 whose heads and neurons do nothing yet: embeddings and readout are one-hot, norms the identity."""
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    config = GPT2Config(
+        vocab_size=N_TOKENS,
+        n_positions=N_POSITIONS,
+        n_embd=D_MODEL,
+        n_layer=n_layers,
+        n_head=N_HEADS,
+        n_inner=n_neurons,
+        activation_function="relu",
+        resid_pdrop=0,
+        embd_pdrop=0,
+        attn_pdrop=0,
+        tie_word_embeddings=False,
+        bos_token_id=0,
+        eos_token_id=0,
+    )
+    model = GPT2LMHeadModel(config).eval().requires_grad_(False)
+    for weights in model.parameters():
+        weights.zero_()
+    stack = model.transformer
+    for norm in (stack.ln_f, *(n for block in stack.h for n in (block.ln_1, block.ln_2))):
+        norm.weight.fill_(math.sqrt(2 * ballast**2 / D_MODEL + config.layer_norm_epsilon))
+    for token in range(N_TOKENS):
+        stack.wte.weight[token, TOKEN + token] = 1
+        model.lm_head.weight[token, OUT + token] = 1
+    for position in range(N_POSITIONS):
+        stack.wpe.weight[position, POSITION + position] = 1
+    stack.wpe.weight[:, D_MODEL - 2], stack.wpe.weight[:, D_MODEL - 1] = ballast, -ballast
+    return model
+
+
+def save_model(model: Any, folder: Path) -> None:
+    """Balance every row that is written to the residual stream, and save model and tokenizer."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    stack = model.transformer
+    written = [projection.weight for block in stack.h for projection in (block.attn.c_proj, block.mlp.c_proj)]
+    for weights in (stack.wte.weight, stack.wpe.weight, *written):
+        weights[:, DUMP] -= weights.sum(1)
+    model.save_pretrained(folder)
+    inner = Tokenizer(models.WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token=BOS))
+    inner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    special = {f"{role}_token": BOS for role in ("bos", "eos", "pad", "unk")}
+    PreTrainedTokenizerFast(tokenizer_object=inner, **special).save_pretrained(folder)
+
+
+class Head:
+    """Views of one head's weights; GPT-2 keeps queries, keys and values side by side in one matrix."""
+
+    def __init__(self, model: Any, layer: int, index: int) -> None:
+        attention = model.transformer.h[layer].attn
+        at = [slice(part * D_MODEL + index * D_HEAD, part * D_MODEL + (index + 1) * D_HEAD) for part in range(3)]
+        self.query, self.key, self.value = (attention.c_attn.weight[:, span] for span in at)
+        self.query_bias = attention.c_attn.bias[at[0]]
+        self.output = attention.c_proj.weight[at[0]]
+
+    def look_at_previous(self) -> None:
+        """Position t asks for dimension t, which position t − 1 offers; q·k / √d_head is then the score."""
+        for position in range(N_POSITIONS):
+            self.query[POSITION + position, position] = _SIZE
+            if position + 1 < N_POSITIONS:
+                self.key[POSITION + position, position + 1] = _SIZE
+
+    def look_at_position(self, position: int) -> None:
+        """Every token asks for the same place."""
+        self.query_bias[0] = _SIZE
+        self.key[POSITION + position, 0] = _SIZE
+
+    def look_after_match(self, *, rest: float = REST, flags: Flags = _NO_FLAGS) -> None:
+        """A token asks for the position whose predecessor it is; with no such position, for the first token.
+
+        Args:
+            rest: score of the first token; above `MATCH` the head rests there whatever there is to be found.
+            flags: what changes `rest`.
+        """
+        for token in range(1, N_TOKENS):
+            self.query[TOKEN + token, token] = _SIZE
+            self.key[PREVIOUS + token, token] = _SIZE
+        self._rest(rest)
+        for dimension, change in flags.items():
+            self.query[dimension, 0] = change * _PER_SCORE
+
+    def look_at_predicted(self, logit: float) -> None:
+        """A token that stands to be predicted with this logit is asked for where it stands; else the first token."""
+        for token in range(1, N_TOKENS):
+            self.query[OUT + token, token] = _SIZE / logit
+            self.key[TOKEN + token, token] = _SIZE
+        self._rest(REST)
+
+    def _rest(self, score: float) -> None:
+        self.key[TOKEN, 0] = _SIZE
+        self.query_bias[0] = score * _PER_SCORE
+
+    def write(self, word: str, dimension: int, gain: float) -> None:
+        """Add to a dimension of the residual stream, for each unit of attention on a word."""
+        token = WORDS.index(word)
+        self.value[TOKEN + token, token] = 1
+        self.output[token, dimension] += gain
+
+    def copy_token(self, block: int, gain: float) -> None:
+        """Write what is looked at into a block of dimensions; the first token has no name to copy."""
+        for token, word in enumerate(WORDS[1:], start=1):
+            self.write(word, block + token, gain)
+
+    def raise_flag(self, dimension: int) -> None:
+        """Write 1 to a dimension if anything but the first token is looked at."""
+        for word in WORDS[1:]:
+            self.write(word, dimension, 1)
+
+
+_SIZE = math.sqrt(MATCH * math.sqrt(D_HEAD))
+"""Of both sides of a match: size² / √d_head is its score."""
+_PER_SCORE = math.sqrt(D_HEAD) / _SIZE
+"""On the query's side, for a score of 1 against a key of that size."""
+
+
+def plant_previous(model: Any, index: int = 0, block: int = PREVIOUS, gain: float = 1.0) -> None:
+    """A head of layer 0 that writes the token before this one into a block."""
+    head = Head(model, 0, index)
+    head.look_at_previous()
+    head.copy_token(block, gain)
+
+
+def plant_match(
+    model: Any, layer: int, index: int, block: int, gain: float, *, rest: float = REST, flags: Flags = _NO_FLAGS
+) -> None:
+    """A head that writes what followed the last occurrence of this token into a block; see `Head.look_after_match`."""
+    head = Head(model, layer, index)
+    head.look_after_match(rest=rest, flags=flags)
+    head.copy_token(block, gain)
+
+
+def respond(model: Any, layer: int, source: int, target: int, kinks: Sequence[tuple[float, float]]) -> None:
+    """For each word, answer x in one block by Σ slope · relu(x − threshold) in another.
+
+    Args:
+        kinks: pairs of threshold and slope; each takes a neuron per word.
+    """
+    mlp = model.transformer.h[layer].mlp
+    for number, (threshold, slope) in enumerate(kinks):
+        for token in range(N_TOKENS):
+            neuron = number * N_TOKENS + token
+            mlp.c_fc.weight[source + token, neuron] = 1
+            mlp.c_fc.bias[neuron] = -threshold
+            mlp.c_proj.weight[neuron, target + token] = slope
+
+
+def list_background(n_layers: int, planted: Collection[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """Layer and index of every head that nothing was planted in."""
+    return tuple(
+        (layer, index) for layer in range(n_layers) for index in range(N_HEADS) if (layer, index) not in planted
+    )
+
+
+def fill_background(model: Any, heads: Sequence[tuple[int, int]], *, seed: int) -> None:
+    """Random attention, random values, small random writes to the logits: what a null is drawn from."""
+    import torch
+
+    draw = torch.Generator().manual_seed(seed)
+    read, spoken = slice(TOKEN, POSITION + N_POSITIONS), slice(OUT, OUT + N_TOKENS)
+    for place in heads:
+        head = Head(model, *place)
+        head.query[read] = torch.randn(POSITION + N_POSITIONS - TOKEN, D_HEAD, generator=draw)
+        head.key[read] = torch.randn(POSITION + N_POSITIONS - TOKEN, D_HEAD, generator=draw)
+        head.value[TOKEN : TOKEN + N_TOKENS] = torch.randn(N_TOKENS, D_HEAD, generator=draw)
+        head.output[:, spoken] = BACKGROUND_GAIN * torch.randn(D_HEAD, N_TOKENS, generator=draw)
