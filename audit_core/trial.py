@@ -18,7 +18,7 @@ from audit_core.multiplicity import rank_in_null
 from audit_core.null import Null, draw_null, plan_remainders, plan_removals
 from audit_core.statistics import Estimate
 from audit_core.subject import Subject
-from audit_core.verdict import Verdict, judge, refuse_verdict
+from audit_core.verdict import State, Verdict, classify, judge, refuse_verdict
 
 FAMILIES = (Replacement.RESAMPLE, Replacement.MEAN, Replacement.ZERO)
 """All three always run: where they disagree, that is the finding (methods, decision 4)."""
@@ -139,6 +139,8 @@ class Judgement:
 
     verdict: Verdict
     families: Mapping[Replacement, Estimate]
+    states: Mapping[Replacement, State]
+    """What each ablation family says by its interval alone."""
     not_measured: Mapping[Replacement, str]
     null: NullFinding | None
 
@@ -158,21 +160,22 @@ def judge_trial(trial: Trial, *, seed: int, alpha: float | None = None) -> Judge
         except NotMeasured as error:
             refused[family] = error.detail
     null = _place_in_null(trial, wide[claim.ablation].value) if claim.ablation in wide else None
+    states = {family: classify(wide[family], claim.delta, narrow=narrow[family]) for family in wide}
     try:
         check_gap(trial.clean, trial.corrupted)
     except NotMeasured as error:
-        return Judgement(refuse_verdict(claim, error.reason, error.detail), wide, refused, null)
+        return Judgement(refuse_verdict(claim, error.reason, error.detail), wide, states, refused, null)
     if claim.ablation in refused:
-        return Judgement(refuse_verdict(claim, "control_failed", refused[claim.ablation]), wide, refused, null)
+        return Judgement(refuse_verdict(claim, "control_failed", refused[claim.ablation]), wide, states, refused, null)
     verdict = judge(
         claim,
         wide,
-        narrow,
+        states,
         n_templates=len(set(trial.clusters)),
         p_null=None if null is None else null.p,
         alpha=claim.alpha if alpha is None else alpha,
     )
-    return Judgement(verdict, wide, refused, null)
+    return Judgement(verdict, wide, states, refused, null)
 
 
 def _place_in_null(trial: Trial, value: float) -> NullFinding:

@@ -13,6 +13,10 @@ from audit_core.intervention import Replacement
 from audit_core.statistics import MIN_PROMPTS, MIN_TEMPLATES, Estimate, format_estimate
 
 
+RULE_VERSION = 1
+"""Raised when the rule may judge the same numbers otherwise; calibrations of another version are not quoted."""
+
+
 class State(StrEnum):
     SUPPORTED = "supported"
     """The whole interval lies above δ."""
@@ -69,7 +73,7 @@ def classify(estimate: Estimate, delta: float, *, narrow: Estimate | None = None
 def judge(
     claim: Claim,
     families: Mapping[Replacement, Estimate],
-    narrow: Mapping[Replacement, Estimate],
+    states: Mapping[Replacement, State],
     *,
     n_templates: int,
     p_null: float | None,
@@ -79,7 +83,7 @@ def judge(
 
     Args:
         families: estimate per ablation family at level 1 − α; the claim's own ablation among them.
-        narrow: the same at level 1 − 2α.
+        states: what each family says by its interval alone, from `classify`.
         n_templates: templates behind the estimates.
         p_null: share of random sets that do as much; None where the model is too small to draw any.
         alpha: level that it must not exceed for "supported".
@@ -87,7 +91,6 @@ def judge(
     primary = families[claim.ablation]
     if primary.n < MIN_PROMPTS or n_templates < MIN_TEMPLATES:
         return Verdict(State.INCONCLUSIVE, "low_power", _sentence(claim, primary, State.INCONCLUSIVE, "low_power"))
-    states = {family: classify(e, claim.delta, narrow=narrow.get(family)) for family, e in families.items()}
     state, reason = states[claim.ablation], None
     if state is State.INCONCLUSIVE:
         reason = "straddles_delta"

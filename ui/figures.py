@@ -193,3 +193,27 @@ def token_bars(values: Sequence[float], tokens: Sequence[str], *, unit: str, is_
     pad = 1.35 * limit
     figure.update_xaxes(range=[-pad, pad] if is_effect else [0, 1.12])
     return figure.update_yaxes(autorange="reversed", tickfont={"size": 11})
+
+
+def verdict_figure(
+    families: Sequence[tuple[str, Estimate]], *, delta: float, null: Sequence[float], primary: str
+) -> go.Figure:
+    """Each family's interval against ±δ, and below them one tick per random set."""
+    figure = go.Figure()
+    names = [f"{family}, decides" if family == primary else family for family, _ in families]
+    figure.add_scatter(
+        x=[e.value for _, e in families], y=names, mode="markers",
+        marker={"size": 11, "symbol": ["diamond" if f == primary else "circle" for f, _ in families], "color": "#542788"},
+        error_x=_bars([(e.value, e.low, e.high) for _, e in families], True), showlegend=False,
+        hovertemplate="%{y}: %{x:.3f}<extra></extra>",
+    )  # fmt: skip
+    if null:
+        figure.add_scatter(
+            x=list(null), y=["random sets"] * len(null), mode="markers", showlegend=False,
+            marker={"size": 12, "symbol": "line-ns-open", "color": _INK, "line": {"width": 1}},
+            hovertemplate="a random set: %{x:.3f}<extra></extra>",
+        )  # fmt: skip
+    for at, text in ((delta, "δ"), (-delta, "−δ")):
+        figure.add_vline(x=at, line={"color": _INK, "dash": "dash"}, annotation_text=text)
+    figure.add_vline(x=0, line={"color": _INK, "width": 1})
+    return _style(figure, 240, families[0][1].unit[0].upper() + families[0][1].unit[1:], "")

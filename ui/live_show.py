@@ -22,14 +22,6 @@ from audit_core import (
 from ui import figures
 from ui.header import conditions_line, figure_header, plain, table_with_csv
 
-STATES = {
-    State.SUPPORTED: (":material/check_circle:", "Supported"),
-    State.NEGLIGIBLE: (":material/remove_circle:", "Below the smallest effect of interest"),
-    State.REVERSED: (":material/swap_horizontal_circle:", "Reversed: it pushes the other way"),
-    State.INCONCLUSIVE: (":material/help:", "Inconclusive"),
-}
-
-
 def show_ablation(result: AblationResult) -> None:
     """The joint effect of the chosen components, before and after."""
     figure_header(
@@ -135,26 +127,6 @@ def show_patterns(
     table_with_csv(
         lambda: make_table(("query", "key", run, "under intervention"), rows), "Attention pattern", "pattern"
     )
-
-
-def show_verdict(result: ClaimTestResult) -> None:
-    """State in words, icon and shape; the sentence; every ablation family."""
-    icon, words = STATES[State(result.state)]
-    with st.container(border=True):
-        st.markdown(f"### {icon} {words}")
-        st.markdown(f"**{plain(result.sentence)}**")
-        for family, estimate in result.families.items():
-            told = (
-                plain(result.not_measured.get(family, "not measured"))
-                if estimate is None
-                else plain(format_estimate(estimate))
-            )
-            st.markdown(f"- {family}: {told}")
-        conditions_line(result.conditions, result.clean.n)
-        st.markdown(
-            "By the interval rule alone: no matched random sets were drawn in this version. "
-            f"The model prefers the answer on {result.accuracy:.0%} of these prompts."
-        )
 
 
 def show_prompt(prompts: PromptSet, prompt_id: str) -> None:

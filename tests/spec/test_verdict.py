@@ -9,7 +9,7 @@ from audit_core.claim import Claim, Role
 from audit_core.component import head
 from audit_core.intervention import Replacement
 from audit_core.statistics import Estimate
-from audit_core.verdict import REASONS, State, Verdict, judge, refuse_verdict
+from audit_core.verdict import REASONS, State, Verdict, classify, judge, refuse_verdict
 
 FAMILIES = (Replacement.RESAMPLE, Replacement.MEAN, Replacement.ZERO)
 NEVER = re.compile(r"compliant|certified|\bsafe\b|proves|explains|tamper-proof|guarantee", re.I)
@@ -23,7 +23,21 @@ def interval(low: float, high: float, n: int = 60) -> Estimate:
 def verdict(*intervals: tuple[float, float], role: Role = Role.NECESSARY, n: int = 60, templates: int = 12) -> Verdict:
     claim = Claim("x", (head(1, 2),), role=role, delta=0.8 if role is Role.SUFFICIENT else 0.1)
     given = dict(zip(FAMILIES, [interval(low, high, n) for low, high in (intervals * 3)[:3]]))
-    return judge(claim, given, given, n_templates=templates)
+    return decide(claim, given, templates=templates)
+
+
+def decide(
+    claim: Claim,
+    families: dict[Replacement, Estimate],
+    *,
+    narrow: dict[Replacement, Estimate] | None = None,
+    templates: int = 12,
+    p_null: float | None = 0.005,
+) -> Verdict:
+    """The verdict on intervals as they stand, beside random sets of which none does as much."""
+    inner = narrow or families
+    states = {family: classify(wide, claim.delta, narrow=inner[family]) for family, wide in families.items()}
+    return judge(claim, families, states, n_templates=templates, p_null=p_null, alpha=claim.alpha)
 
 
 @pytest.mark.parametrize(
@@ -75,26 +89,26 @@ def test_one_sided_tests_may_say_negligible_where_the_two_sided_interval_does_no
     claim = Claim("x", (head(1, 2),), delta=0.1)
     wide = dict.fromkeys(FAMILIES, interval(-0.02, 0.11))
     narrow = dict.fromkeys(FAMILIES, interval(-0.01, 0.09))
-    assert judge(claim, wide, wide, n_templates=12).reason == "straddles_delta"
-    assert judge(claim, wide, narrow, n_templates=12).state is State.NEGLIGIBLE
+    assert decide(claim, wide).reason == "straddles_delta"
+    assert decide(claim, wide, narrow=narrow).state is State.NEGLIGIBLE
 
 
 def test_the_primary_ablation_decides_and_is_the_one_that_is_quoted() -> None:
     intervals = dict(zip(FAMILIES, (interval(0.2, 0.3), interval(0.05, 0.4), interval(0.6, 0.8))))
     for family, state in zip(FAMILIES, (State.SUPPORTED, State.INCONCLUSIVE, State.SUPPORTED)):
-        found = judge(Claim("x", (head(1, 2),), ablation=family), intervals, intervals, n_templates=12)
+        found = decide(Claim("x", (head(1, 2),), ablation=family), intervals)
         assert found.state is state
         assert f"{intervals[family].value:.2f} [" in found.sentence
 
 
 def test_no_family_is_contradicted_by_one_that_could_not_be_measured() -> None:
     given = {Replacement.RESAMPLE: interval(0.2, 0.3)}
-    assert judge(Claim("x", (head(1, 2),)), given, given, n_templates=12).state is State.SUPPORTED
+    assert decide(Claim("x", (head(1, 2),)), given).state is State.SUPPORTED
 
 
 def test_a_number_without_an_interval_cannot_be_held_against_anything() -> None:
     bare = dict.fromkeys(FAMILIES, Estimate(0.5, None, None, 60, "fraction of the clean–empty gap", None))
-    found = judge(Claim("x", (head(1, 2),)), bare, bare, n_templates=12)
+    found = decide(Claim("x", (head(1, 2),)), bare)
     assert found.state is State.INCONCLUSIVE
 
 
@@ -108,10 +122,23 @@ def test_a_question_that_could_not_be_put_is_not_tested() -> None:
 def test_few_components_are_named_and_many_are_counted(n: int) -> None:
     claim = Claim("x", tuple(head(0, index) for index in range(n)))
     given = dict.fromkeys(FAMILIES, interval(0.5, 0.6))
-    sentence = judge(claim, given, given, n_templates=12).sentence
+    sentence = decide(claim, given).sentence
     assert ("this set of 5 components" in sentence) is (n == 5)
     assert ("L0.H0" in sentence) is (n < 5)
 
 
 def test_every_reason_has_words() -> None:
     assert {"low_power", "straddles_delta", "ablations_disagree", "model_fails_task", "control_failed"} <= set(REASONS)
+
+
+@pytest.mark.parametrize("p, state", [(0.05, State.SUPPORTED), (0.051, State.INCONCLUSIVE), (None, State.INCONCLUSIVE)])
+def test_support_needs_more_than_random_sets_do(p: float | None, state: State) -> None:
+    """Ten draws cannot go below p = 1/11 = 0.09, and a model too small for any draw has no p at all (T11)."""
+    given = dict.fromkeys(FAMILIES, interval(0.5, 0.6))
+    found = decide(Claim("x", (head(1, 2),)), given, p_null=p)
+    assert found.state is state
+    assert found.reason == (None if state is State.SUPPORTED else "null_not_beaten")
+    small = dict.fromkeys(FAMILIES, interval(-0.01, 0.01))
+    assert decide(Claim("x", (head(1, 2),)), small, p_null=p).state is State.NEGLIGIBLE, (
+        "the null takes away, never gives"
+    )

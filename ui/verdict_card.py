@@ -1,0 +1,131 @@
+"""The verdict: its state in words, shape and icon, and beside it everything that could speak against it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from audit_core import (
+    Claim,
+    ClaimTestResult,
+    Estimate,
+    Ledger,
+    NullFinding,
+    Repair,
+    State,
+    estimate_cells,
+    format_estimate,
+    make_table,
+    quote_calibration,
+)
+from ui import figures
+from ui.header import conditions_line, figure_header, plain, table_with_csv
+
+STATES = {
+    State.SUPPORTED: (":material/check_circle:", "Supported"),
+    State.NEGLIGIBLE: (":material/remove_circle:", "Below the smallest effect of interest"),
+    State.REVERSED: (":material/swap_horizontal_circle:", "Reversed: it pushes the other way"),
+    State.INCONCLUSIVE: (":material/help:", "Inconclusive"),
+}
+
+
+def show_verdict(result: ClaimTestResult, claim: Claim, ledger: Ledger) -> None:
+    """The whole card."""
+    icon, words = STATES[State(result.state)]
+    with st.container(border=True):
+        figure_header("Verdict", "causal", "the state says where the whole interval lies against δ, not how likely it is.")
+        st.markdown(f"### {icon} {words}")
+        st.markdown(f"**{plain(result.sentence)}**")
+        if result.n_needed is not None:
+            st.markdown(f"About **{result.n_needed:,}** prompts of this mix would settle it, if the value stayed what it is.")
+        _show_families(result, claim)
+        if result.null is not None:
+            _show_null(result.null)
+        if result.repair is not None:
+            _show_repair(result.repair)
+        _show_mediation(result)
+        _show_conditions(result)
+        st.markdown(
+            f"Looked at before this on this model: {ledger.runs} runs, {ledger.components} components, {ledger.claims} "
+            f"claims, {ledger.prompt_sets} prompt sets, {ledger.metrics} metrics, {ledger.replacements} ways of replacing. "
+            "The more was looked at, the less one finding says."
+        )
+        st.markdown(f"*{plain(quote_calibration())}*")
+
+
+def _show_families(result: ClaimTestResult, claim: Claim) -> None:
+    measured = [(family, e) for family, e in result.families.items() if e is not None]
+    if not measured:
+        for why in sorted(set(result.not_measured.values())):
+            st.error(plain(why), icon=":material/error:")
+        return
+    st.plotly_chart(
+        figures.verdict_figure(
+            measured, delta=claim.delta, null=() if result.null is None else result.null.values, primary=claim.ablation.value
+        ),
+        key="verdict-figure", config={"displayModeBar": False},
+        alt="Interval of each way of replacing against plus and minus delta, and the effects of random sets below; the "
+        "table has the numbers.",
+    )  # fmt: skip
+    rows = [(family, *estimate_cells(e)) for family, e in measured]
+    table_with_csv(lambda: make_table(("replaced by", "effect", "low", "high", "n", "unit"), rows), "Verdict", "verdict")
+    for family, why in result.not_measured.items():
+        st.markdown(f"- {family}: not measured: {plain(why)}")
+
+
+def _show_null(null: NullFinding) -> None:
+    if null.p is None:
+        st.markdown(f"Random sets: none could be drawn ({plain(null.design)}).")
+        return
+    st.markdown(
+        f"Chance: p = **{null.p:.3f}**: the share, this claim counted, of {plain(null.design)}, that do at least as much."
+    )
+
+
+def _show_repair(repair: Repair) -> None:
+    """Whether others step in; shown for every single component, whatever the state."""
+    others = (
+        "No later part steps in for it."
+        if not repair.backups
+        else "Parts that do more once it is gone: "
+        + "; ".join(f"{b.component} by {plain(format_estimate(b.growth))}" for b in repair.backups)
+        + "."
+    )
+    share = (
+        "" if repair.repaired is None else f" Made up for by the rest of the model: {plain(format_estimate(repair.repaired))}."
+    )
+    st.markdown(
+        f"Self-repair (set to zero, {repair.total.n} prompts, {repair.n_others} later parts tried): with all later parts "
+        f"frozen the metric loses {plain(format_estimate(repair.direct))}, with them free {plain(format_estimate(repair.total))}."
+        f"{share} {others}"
+    )
+
+
+def _show_mediation(result: ClaimTestResult) -> None:
+    if result.mediation is None:
+        return
+    rows: Sequence[tuple[str, Estimate]] = (
+        ("total: the prompt is changed", result.mediation.total),
+        ("indirect: only these components see the change", result.mediation.indirect),
+        ("direct: all but these components see it", result.mediation.direct),
+        ("interaction: neither alone", result.mediation.interaction),
+    )
+    cells = [(name, *estimate_cells(estimate)) for name, estimate in rows]
+    table_with_csv(
+        lambda: make_table(("loss of the metric", "value", "low", "high", "n", "unit"), cells), "Mediation", "mediation"
+    )
+
+
+def _show_conditions(result: ClaimTestResult) -> None:
+    if result.clean is None or result.controls is None:
+        st.markdown("Controls: **failed**. No number of this run is shown.")
+        return
+    conditions_line(result.conditions, result.clean.n)
+    controls = result.controls
+    st.markdown(
+        f"Controls passed: {controls.edits:,} edits arrived; putting activations back moved logits by "
+        f"{controls.identity_max:.1e}, large noise by at least {controls.noise_min:.1f} (tolerance {controls.tolerance:.0e}); "
+        "replacing all that enters the model gave the corrupted run. "
+        f"The model prefers the answer on {result.accuracy:.0%} of these prompts."
+    )
