@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
-from toy.models import FAMILIES
+from agreement.literal import LiteralRunner
+from toy.models import FAMILIES, build_random, load
 from toy.prompts import tokenise_letters
 
-from audit_core.component import head
+from audit_core.component import Kind, head
+from audit_core.engine.replay import Prefix
 from audit_core.engine.runner import CAPTURES_KEPT
 from audit_core.intervention import Replacement, intervene
 from audit_core.prompts import TokenisedPrompts
 from audit_core.subjects.transformer import TransformerSubject
+
+if TYPE_CHECKING:
+    import torch
 
 Load = Callable[[str], TransformerSubject]
 
@@ -37,6 +46,41 @@ def test_positions_before_an_edit_can_matter_are_not_run_again(family: str, load
     ):
         expected = 4 * subject.geometry.n_layers * (captured + run)
         assert subject.count_work(prompts, [intervene([part], replacement)]) == pytest.approx(expected)
+
+
+def test_prompts_that_differ_late_are_run_together_wherever_they_stand(load_family: Load) -> None:
+    """One early difference among late ones would make every prompt beside it run from there on."""
+    subject = load_family("llama")
+    prompts = tokenise_letters(subject.tokenizer, [9] * 60)
+    lined_up = replace(prompts, pairs=tuple(sorted(prompts.pairs, key=lambda pair: pair.first_changed)))
+    assert lined_up.pairs != prompts.pairs
+    asked = [intervene([part], Replacement.RESAMPLE) for part in subject.components(Kind.HEAD)]
+    assert subject.count_work(prompts, asked) == subject.count_work(lined_up, asked)
+
+
+def doubled(keys: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    return 2 * keys, 2 * values
+
+
+def refused(keys: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    raise AttributeError("this cache keeps more than keys and values")
+
+
+@pytest.mark.parametrize("kept", [doubled, refused])
+def test_where_earlier_positions_cannot_be_put_back_all_are_run_and_numbers_stay_right(
+    kept: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An architecture whose cache means something else: found out at loading, where it costs time and no number."""
+    folder = build_random("llama", tmp_path)
+    honest = Prefix.update
+    monkeypatch.setattr(Prefix, "update", lambda self, *new, **_: kept(*honest(self, *new)))
+    subject = load(folder)
+    prompts = tokenise_letters(subject.tokenizer, [9] * 2)
+    asked = [intervene([head(1, 2, -1)], Replacement.RESAMPLE)]
+    found = subject.run(prompts, asked, vocabulary=True).vocabulary
+    np.testing.assert_allclose(found, LiteralRunner(subject.bridge).run(prompts, asked), atol=1e-4)
+    everywhere = [intervene([head(1, 2)], Replacement.RESAMPLE)]
+    assert subject.count_work(prompts, asked) == subject.count_work(prompts, everywhere)
 
 
 def test_the_unedited_run_of_a_prompt_is_kept_until_it_is_forgotten_or_others_came(load_family: Load) -> None:

@@ -205,13 +205,27 @@ def test_a_prompt_of_one_token_can_be_run(tmp_path: Path) -> None:
     np.testing.assert_allclose(found, LiteralRunner(subject.bridge).run(prompts, asked), atol=1e-4)
 
 
-def test_a_model_whose_blocks_cannot_be_replayed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("reading", ["read_all", "read_tokens"])
+def test_a_model_whose_blocks_cannot_be_replayed_is_refused(
+    reading: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A family that does something between its last block and its logits must not pass for one that does not."""
     folder = build_random("gpt2", tmp_path)
-    honest = Readout.read_all
-    monkeypatch.setattr(Readout, "read_all", lambda self, residual: 1.1 * honest(self, residual))
+    honest = getattr(Readout, reading)
+    monkeypatch.setattr(Readout, reading, lambda self, *asked: 1.1 * honest(self, *asked))
     with pytest.raises(ModelRefused, match="Replaying this model's blocks changes its logits"):
         load(folder)
+
+
+def test_a_model_that_replays_less_exactly_is_held_to_what_it_can_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Off by 5e-5 logits at loading: ten times that is its tolerance, and noise must move a logit by 100 times more."""
+    folder = build_random("gpt2", tmp_path)
+    honest = Readout.read_all
+    assert load(folder).tolerance == 1e-4
+    monkeypatch.setattr(Readout, "read_all", lambda self, residual: honest(self, residual) + 5e-5)
+    assert load(folder).tolerance == pytest.approx(5e-4, rel=0.2)
 
 
 def test_a_folder_that_is_no_transformer_is_refused(tmp_path: Path) -> None:
