@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from toy.additive import AdditiveSubject, pair_up
+from toy.additive import NOISE, AdditiveSubject, pair_up
 from toy.models import FAMILIES
 from toy.prompts import tokenise_letters
 
@@ -222,6 +223,16 @@ def test_controls_cover_every_layer_and_kind_that_is_edited_and_no_other() -> No
     }
     assert [noise.replacements for noise in noises] == [{Replacement.NOISE}] * 2
     assert {noise.components for noise in noises} == {tuple(head(0, n, -1) for n in range(3)), (mlp(1, -1),)}
+
+
+@pytest.mark.parametrize("tolerances, is_alive", [(101, True), (99, False)])
+def test_noise_must_move_a_logit_by_a_hundred_tolerances(tolerances: float, is_alive: bool) -> None:
+    """What moves hardly more than rounding does is dead."""
+    subject = AdditiveSubject({mlp(0): 3.0})
+    prompts, asked = pair_up(subject), [intervene([mlp(0)], Replacement.ZERO)]
+    subject.tolerance = NOISE / tolerances
+    with nullcontext() if is_alive else pytest.raises(ControlFailed, match="mlp of layer 0 moved no logit"):
+        assert measure_effect(subject, prompts, asked, LOGIT_DIFFERENCE, seed=0).controls.noise_min == NOISE
 
 
 def test_a_run_without_edits_needs_no_control() -> None:

@@ -68,6 +68,16 @@ def test_one_place_addressed_from_both_ends_is_refused(load_family: Load) -> Non
     subject.run(prompts, [intervene([head(0, 0, -1), head(0, 0, 5)], Replacement.SCALE, factor=0.5)])
 
 
+def test_a_pattern_and_one_of_its_edges_are_one_place(load_family: Load) -> None:
+    """Whichever is replaced last would undo the other; two heads' patterns are two places."""
+    subject = load_family("gpt2")
+    prompts = tokenise_letters(subject.tokenizer, (6,))
+    both = [Component(1, Kind.PATTERN, 2), edge(1, 2, 4, 1)]
+    with pytest.raises(InterventionRefused, match="part of an attention pattern that is replaced as well"):
+        subject.run(prompts, [intervene(both, Replacement.RESAMPLE)])
+    subject.run(prompts, [intervene([both[0], edge(1, 3, 4, 1)], Replacement.RESAMPLE)])
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_reaches_its_heads_mlps_and_stream(family: str, load_family: Load) -> None:
     subject = load_family(family)
