@@ -119,11 +119,16 @@ def write_markdown(found: Calibration) -> str:
         f"| intervals that hold the population's value | {describe_share(found.covered)} |",
     ]
     if found.random_supported is not None:
-        lines.append(f"| random heads of the default model called supported | {describe_share(found.random_supported)} |")
+        lines.append(
+            f"| random heads of the default model called supported | {describe_share(found.random_supported)} |"
+        )
     states = [state.value for state in State]
     for rule, table in found.confusion.items():
         lines += ["", f"## {rule.capitalize()} rule", "", "| planted | " + " | ".join(states) + " |", "|---" * 5 + "|"]
-        lines += [f"| {role} | " + " | ".join(str(row.get(s, 0)) for s in states) + " |" for role, row in sorted(table.items())]
+        lines += [
+            f"| {role} | " + " | ".join(str(row.get(s, 0)) for s in states) + " |"
+            for role, row in sorted(table.items())
+        ]
     lines += [
         "",
         "## Rules of one family that are fooled where the combined rule is not",

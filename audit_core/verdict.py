@@ -12,7 +12,6 @@ from audit_core.faithfulness import OVERSHOOT
 from audit_core.intervention import Replacement
 from audit_core.statistics import MIN_PROMPTS, MIN_TEMPLATES, Estimate, format_estimate
 
-
 RULE_VERSION = 1
 """Raised when the rule may judge the same numbers otherwise; calibrations of another version are not quoted."""
 

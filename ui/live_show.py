@@ -9,11 +9,9 @@ import streamlit as st
 
 from audit_core import (
     AblationResult,
-    ClaimTestResult,
     Component,
     EdgesResult,
     PromptSet,
-    State,
     Subject,
     estimate_cells,
     format_estimate,
@@ -21,6 +19,7 @@ from audit_core import (
 )
 from ui import figures
 from ui.header import conditions_line, figure_header, plain, table_with_csv
+
 
 def show_ablation(result: AblationResult) -> None:
     """The joint effect of the chosen components, before and after."""

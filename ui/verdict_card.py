@@ -34,11 +34,15 @@ def show_verdict(result: ClaimTestResult, claim: Claim, ledger: Ledger) -> None:
     """The whole card."""
     icon, words = STATES[State(result.state)]
     with st.container(border=True):
-        figure_header("Verdict", "causal", "the state says where the whole interval lies against δ, not how likely it is.")
+        figure_header(
+            "Verdict", "causal", "the state says where the whole interval lies against δ, not how likely it is."
+        )
         st.markdown(f"### {icon} {words}")
         st.markdown(f"**{plain(result.sentence)}**")
         if result.n_needed is not None:
-            st.markdown(f"About **{result.n_needed:,}** prompts of this mix would settle it, if the value stayed what it is.")
+            st.markdown(
+                f"About **{result.n_needed:,}** prompts of this mix would settle it, if the value stayed what it is."
+            )
         _show_families(result, claim)
         if result.null is not None:
             _show_null(result.null)
@@ -69,7 +73,9 @@ def _show_families(result: ClaimTestResult, claim: Claim) -> None:
         "table has the numbers.",
     )  # fmt: skip
     rows = [(family, *estimate_cells(e)) for family, e in measured]
-    table_with_csv(lambda: make_table(("replaced by", "effect", "low", "high", "n", "unit"), rows), "Verdict", "verdict")
+    table_with_csv(
+        lambda: make_table(("replaced by", "effect", "low", "high", "n", "unit"), rows), "Verdict", "verdict"
+    )
     for family, why in result.not_measured.items():
         st.markdown(f"- {family}: not measured: {plain(why)}")
 
@@ -93,7 +99,9 @@ def _show_repair(repair: Repair) -> None:
         + "."
     )
     share = (
-        "" if repair.repaired is None else f" Made up for by the rest of the model: {plain(format_estimate(repair.repaired))}."
+        ""
+        if repair.repaired is None
+        else f" Made up for by the rest of the model: {plain(format_estimate(repair.repaired))}."
     )
     st.markdown(
         f"Self-repair (set to zero, {repair.total.n} prompts, {repair.n_others} later parts tried): with all later parts "

@@ -102,11 +102,14 @@ def test_random_interventions_give_what_whole_forward_passes_give(family: str, l
     check()
 
 
-@pytest.mark.parametrize("chunk", [1, 30, 10_000])
+@pytest.mark.parametrize("chunk", [1, 30, 130, 10_000])
 def test_how_work_is_cut_into_chunks_changes_no_number(
     chunk: int, load_family: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One row at a time, a few, or all at once; products of other shapes round differently, and by no more than that."""
+    """One row at a time, a few, or all at once; products of other shapes round differently, and by no more than that.
+
+    At 130 the four prompts of seven tokens are three and one: the one that is left over is run too.
+    """
     monkeypatch.setattr("audit_core.engine.plan.CHUNK_TOKENS", chunk)
     subject = load_family("gemma3")
     prompts = tokenise_letters(subject.tokenizer, LENGTHS)
@@ -117,6 +120,19 @@ def test_how_work_is_cut_into_chunks_changes_no_number(
         CORRUPTED_RUN,
     ]
     compare(subject, LiteralRunner(subject.bridge, prompts), prompts, asked)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_late_edits_of_both_runs_in_one_wave_keep_the_beginning_of_their_own_run(
+    family: str, load_family: Load
+) -> None:
+    """Only edits behind the first difference, on both sides at once, can tell whose earlier keys and values a row has."""
+    subject = load_family(family)
+    prompts = tokenise_letters(subject.tokenizer, [9] * 4)
+    assert max(pair.first_changed for pair in prompts.pairs) < 8
+    parts = (head(0, 1, -1), head(1, 2, -2), mlp(0, -1), resid(1, -2))
+    asked = [Intervention((Edit(part, Replacement.ZERO),), side) for part in parts for side in Side]
+    compare(subject, LiteralRunner(subject.bridge), prompts, asked)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -246,3 +246,22 @@ def test_a_place_where_both_runs_are_one_is_refused_and_not_reported_as_without_
         assert get_plugin("audits", "ablation").run(subject, later, means=None, on_progress=no_progress).n == len(
             prompts
         )
+
+
+@pytest.mark.parametrize(
+    "at, replacement",
+    [
+        ((0, 1), Replacement.RESAMPLE),
+        ((2,), Replacement.RESAMPLE),
+        ((-3,), Replacement.RESAMPLE),
+        ((0,), Replacement.ZERO),
+    ],
+    ids=["one place of two", "one pair of two", "counted from the end", "not by the other run"],
+)
+def test_a_place_where_anything_can_change_is_measured(at: tuple[int, ...], replacement: Replacement) -> None:
+    """Of four tokens the first pair differs at 1, the second at 3."""
+    subject = AdditiveSubject({head(1, 1): 2.0})
+    prompts = pair_up(subject, texts=[("good 1 x", "bad 1 x"), ("good 1 x", "good 1 y")])
+    assert [pair.first_changed for pair in prompts.pairs] == [1, 3]
+    request = AblationRequest(prompts, prompts, tuple(head(1, 1, where) for where in at), replacement)
+    assert run(subject, "ablation", request).n == 2

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from toy.additive import AdditiveSubject, pair_up
+from toy.additive import NOISE, AdditiveSubject, pair_up
 from toy.models import FAMILIES
 from toy.prompts import tokenise_letters
 
@@ -121,6 +122,19 @@ def test_a_hook_that_fails_yields_no_number_and_a_row_that_says_so(
     assert '"result": null' not in json.dumps(list(RunLog(tmp_path).export())[1])
 
 
+def test_a_pattern_under_an_edit_that_never_arrived_is_not_drawn(
+    load_family: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No control runs beside a drawing: that the edit was counted is all that stands between it and the clean pattern."""
+    subject = load_family("llama")
+    pair = tokenise_letters(subject.tokenizer, (6,)).pairs[0]
+    point = subject.runner.model.points[Kind.HEAD, 1]
+    monkeypatch.setattr(point, "add_hook", skipped(point.add_hook))
+    with pytest.raises(ControlFailed, match="1 of 1 edits at layer 1 did not reach their activation"):
+        subject.patterns(pair, intervene([head(1, 2)], Replacement.ZERO))
+    assert subject.patterns(pair, intervene([head(0, 2)], Replacement.ZERO)).size
+
+
 @pytest.mark.parametrize("layer", [0, 1, 2])
 def test_one_dead_layer_among_live_ones_is_found(
     layer: int, load_family: Load, monkeypatch: pytest.MonkeyPatch
@@ -196,6 +210,29 @@ def test_a_head_without_output_weights_is_a_fact_about_the_model_and_not_a_dead_
     found = measure_effect(planted, prompts, [intervene([head(1, 1)], Replacement.ZERO)], LOGIT_DIFFERENCE, seed=0)
     assert np.abs(found.support).max() == 0
     assert found.controls.noise_min > 1
+
+
+def test_controls_cover_every_layer_and_kind_that_is_edited_and_no_other() -> None:
+    """Identity at all of them together, noise at each alone: a hook that distorts must not hide behind a sound one."""
+    subject = AdditiveSubject({head(0, 0): 3.0})
+    asked = [intervene([head(0, 1)], Replacement.ZERO), intervene([mlp(1)], Replacement.ZERO)]
+    heads = [head(0, index) for index in range(3)]
+    same, *noises = plan_controls(subject, asked).runs
+    assert {(edit.component, edit.replacement) for edit in same.edits} == {
+        (part, Replacement.IDENTITY) for part in (*heads, mlp(1))
+    }
+    assert [noise.replacements for noise in noises] == [{Replacement.NOISE}] * 2
+    assert {noise.components for noise in noises} == {tuple(head(0, n, -1) for n in range(3)), (mlp(1, -1),)}
+
+
+@pytest.mark.parametrize("tolerances, is_alive", [(101, True), (99, False)])
+def test_noise_must_move_a_logit_by_a_hundred_tolerances(tolerances: float, is_alive: bool) -> None:
+    """What moves hardly more than rounding does is dead."""
+    subject = AdditiveSubject({mlp(0): 3.0})
+    prompts, asked = pair_up(subject), [intervene([mlp(0)], Replacement.ZERO)]
+    subject.tolerance = NOISE / tolerances
+    with nullcontext() if is_alive else pytest.raises(ControlFailed, match="mlp of layer 0 moved no logit"):
+        assert measure_effect(subject, prompts, asked, LOGIT_DIFFERENCE, seed=0).controls.noise_min == NOISE
 
 
 def test_a_run_without_edits_needs_no_control() -> None:

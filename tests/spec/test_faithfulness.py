@@ -261,6 +261,16 @@ def test_what_is_kept_of_no_gap_is_not_shown() -> None:
     assert found.fraction.value == pytest.approx(0.4 / 6.8, abs=1e-6)
 
 
+@pytest.mark.parametrize("alpha", [0.05, 0.2])
+def test_intervals_of_a_claim_are_at_its_own_level(alpha: float) -> None:
+    subject = AdditiveSubject({head(0, 0): 3.0, head(0, 1): 1.0})
+    claim = Claim("a claim", (head(0, 0),), ablation=Replacement.ZERO, alpha=alpha)
+    request = ClaimTestRequest(pair_up(subject), claim)
+    means = subject.capture_means(request.prompts)
+    found = get_plugin("audits", "claim_test").run(subject, request, means=means, on_progress=no_progress)
+    assert found.families["zero"].level == pytest.approx(1 - alpha)
+
+
 def test_the_six_conditions_stand_beside_every_number() -> None:
     claim = Claim("a claim", (head(0, 0), mlp(1)), universe=Universe.HEADS_MLPS, role=Role.SUFFICIENT, delta=0.8)
     conditions = dict(describe_tuple(claim))

@@ -40,6 +40,8 @@ def test_patterns_are_those_of_a_whole_forward_pass(family: str, load_family: Lo
         intervene([head(0, 2), resid(1, -2)], Replacement.MEAN),
         intervene([mlp(0), edge(1, 1, 8, 3)], Replacement.ZERO),
         intervene([head(0, 1), head(1, 3)], Replacement.RESAMPLE, direction=Direction.DENOISING),
+        # Layers before the edit are the corrupted run's own.
+        intervene([head(1, 3)], Replacement.RESAMPLE, direction=Direction.DENOISING),
     ):
         drawn = subject.patterns(prompts.pairs[1], asked, means=means)
         np.testing.assert_allclose(drawn, literal.draw(prompts.pairs[1], asked), atol=1e-5)

@@ -65,12 +65,14 @@ def query(planted: TransformerSubject) -> TokenisedPrompts:
     return tokenise(make_induction(8, change="query", n_templates=2), planted.tokenizer)
 
 
+@pytest.mark.parametrize("direction", Direction)
 def test_a_head_whose_effect_is_a_straight_line_is_estimated_exactly(
-    planted: TransformerSubject, context: TokenisedPrompts
+    planted: TransformerSubject, context: TokenisedPrompts, direction: Direction
 ) -> None:
-    exact = measure(planted, context)
+    """Taken out of the clean run or put into the corrupted one: what pushes towards the answer has the same sign."""
+    exact = measure(planted, context, direction=direction)
     for name in (ATP, IG):
-        found = estimate(name, planted, context)
+        found = estimate(name, planted, context, side=direction.side)
         for part in (INDUCTION, NEGATIVE_HEAD):
             np.testing.assert_allclose(found[part], exact[part], atol=1e-2)
     assert exact[INDUCTION].min() == pytest.approx(2 * PRIMARY, abs=0.01)
@@ -166,6 +168,8 @@ def test_grouped_keys_count_every_head_that_shares_them(load_family: Callable[[s
 def test_what_a_method_cannot_estimate_is_refused(planted: TransformerSubject, context: TokenisedPrompts) -> None:
     with pytest.raises(ComponentRefused, match="integrated_gradients of head under zero"):
         estimate(IG, planted, context, Kind.HEAD, Replacement.ZERO)
+    with pytest.raises(ComponentRefused, match="attribution_patching_star of resid under resample"):
+        estimate(STAR, planted, context, Kind.RESID)
     toy = AdditiveSubject({head(0, 0): 1.0})
     with pytest.raises(Refused, match="Slopes of this model cannot be taken"):
         estimate(ATP, toy, pair_up(toy))  # type: ignore[arg-type]

@@ -68,6 +68,16 @@ def test_one_place_addressed_from_both_ends_is_refused(load_family: Load) -> Non
     subject.run(prompts, [intervene([head(0, 0, -1), head(0, 0, 5)], Replacement.SCALE, factor=0.5)])
 
 
+def test_a_pattern_and_one_of_its_edges_are_one_place(load_family: Load) -> None:
+    """Whichever is replaced last would undo the other; two heads' patterns are two places."""
+    subject = load_family("gpt2")
+    prompts = tokenise_letters(subject.tokenizer, (6,))
+    both = [Component(1, Kind.PATTERN, 2), edge(1, 2, 4, 1)]
+    with pytest.raises(InterventionRefused, match="part of an attention pattern that is replaced as well"):
+        subject.run(prompts, [intervene(both, Replacement.RESAMPLE)])
+    subject.run(prompts, [intervene([both[0], edge(1, 3, 4, 1)], Replacement.RESAMPLE)])
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_reaches_its_heads_mlps_and_stream(family: str, load_family: Load) -> None:
     subject = load_family(family)
@@ -205,11 +215,14 @@ def test_a_prompt_of_one_token_can_be_run(tmp_path: Path) -> None:
     np.testing.assert_allclose(found, LiteralRunner(subject.bridge).run(prompts, asked), atol=1e-4)
 
 
-def test_a_model_whose_readout_is_not_ours_runs_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("reading", ["read_all", "read_tokens"])
+def test_a_model_whose_readout_is_not_ours_runs_as_a_whole(
+    reading: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A family that does something between its last block and its logits must not pass for one that does not."""
     folder = build_random("gpt2", tmp_path)
-    honest = Readout.read_all
-    monkeypatch.setattr(Readout, "read_all", lambda self, residual: 1.1 * honest(self, residual))
+    honest = getattr(Readout, reading)
+    monkeypatch.setattr(Readout, reading, lambda self, *asked: 1.1 * honest(self, *asked))
     assert "blocks run one by one change its logits by" in load(folder).fallback
 
 
@@ -222,6 +235,17 @@ def test_a_model_that_makes_no_numbers_is_refused(tmp_path: Path) -> None:
     save_file(weights, file, metadata={"format": "pt"})
     with pytest.raises(ModelRefused, match="logits are not all numbers"):
         load(tmp_path)
+
+
+def test_a_model_that_replays_less_exactly_is_held_to_what_it_can_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Off by 5e-5 logits at loading: ten times that is its tolerance, and noise must move a logit by 100 times more."""
+    folder = build_random("gpt2", tmp_path)
+    honest = Readout.read_all
+    assert load(folder).tolerance == 1e-4
+    monkeypatch.setattr(Readout, "read_all", lambda self, residual: honest(self, residual) + 5e-5)
+    assert load(folder).tolerance == pytest.approx(5e-4, rel=0.2)
 
 
 def test_a_folder_that_is_no_transformer_is_refused(tmp_path: Path) -> None:

@@ -107,6 +107,16 @@ def test_components_with_an_effect_are_marked() -> None:
     assert found[10:].sum() <= 3
 
 
+def test_adjusted_values_by_hand() -> None:
+    """Five template means m − 2 … m + 2 have t = √2 · m on four degrees of freedom. Raw 0.01, 0.04, 0.042, 0.9, times
+    four over their rank, are 0.04, 0.08, 0.056, 0.9; and none may exceed one that began larger, so 0.08 becomes 0.056."""
+    from scipy.stats import t
+
+    raw = np.array([0.042, 0.9, 0.01, 0.04])
+    values = t.isf(raw / 2, 4)[:, None] / np.sqrt(2) + np.arange(-2, 3)
+    np.testing.assert_allclose(adjust_p_values(values, list("abcde")), [0.056, 0.9, 0.04, 0.056])
+
+
 def test_an_effect_that_never_varies_is_zero_for_certain_or_certainly_not() -> None:
     values = np.stack([np.zeros(10), np.full(10, 2.0)])
     np.testing.assert_allclose(adjust_p_values(values, [f"t{i % 5}" for i in range(10)]), [1, 0])
