@@ -16,7 +16,8 @@ LIBRARY = Path(audit_core.__file__).parent
 
 @pytest.mark.parametrize("shelf", SHELVES)
 def test_every_file_on_a_shelf_is_a_plugin_under_its_own_name(shelf: str) -> None:
-    files = {path.stem for path in (LIBRARY / shelf).glob("*.py")} - {"__init__"}
+    folders = {path.parent.name for path in (LIBRARY / shelf).glob("*/__init__.py")}
+    files = {path.stem for path in (LIBRARY / shelf).glob("*.py")} - {"__init__"} | folders
     assert set(list_plugins(shelf)) == files
     assert files
     for key, plugin in list_plugins(shelf).items():

@@ -1,7 +1,7 @@
 """Induction and a vote, with decoys, a negative head and a backup.
 
     head   looks at                     writes                                role
-    L0H0   the previous token           its name, for layer 1 to find         cause, where it is never seen to look
+    L0H0   the previous token           its name, for layer 1 to find         cause: real and indirect
     L0H1   every token alike            share of A, share of B, times VOTE    cause of the vote, looking at nothing
     L0H2   the previous token           JUNK, which nothing reads             decoy
     L1H0   the token after the last     that token's logit, times PRIMARY     cause; raises a flag
