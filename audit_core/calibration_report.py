@@ -6,11 +6,16 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pydantic import TypeAdapter
+
 from audit_core.calibration import COMBINED, Sample, count_states, wilson
+from audit_core.shipped import DATA
 from audit_core.statistics import Estimate
 from audit_core.trial import FAMILIES
 from audit_core.verdict import RULE_VERSION, State
 
+RECORD = DATA / "calibration.json"
+PAGE = DATA.parent / "docs/calibration.md"
 RULES = (COMBINED, *(family.value for family in FAMILIES))
 _LEAST_FOOLED = 0.5
 """Of a claim's samples: below it a rule errs by chance, from it on by construction."""
@@ -90,6 +95,32 @@ def find_fooled(samples: Sequence[Sample]) -> tuple[Fooled, ...]:
             if state != expected and count >= _LEAST_FOOLED * len(members):
                 fooled.append(Fooled(rule, model, components, planted, state, expected))
     return tuple(fooled)
+
+
+def load_calibration() -> Calibration | None:
+    """The record that ships with this version; None where the rule has changed since it was made."""
+    if not RECORD.is_file():
+        return None
+    found: Calibration = TypeAdapter(Calibration).validate_json(RECORD.read_bytes())
+    return found if found.rule_version == RULE_VERSION else None
+
+
+def save_calibration(found: Calibration) -> None:
+    """Write the record, and the page of the documentation made from it."""
+    RECORD.write_bytes(TypeAdapter(Calibration).dump_json(found, indent=1) + b"\n")
+    PAGE.write_text(write_markdown(found), encoding="utf-8")
+
+
+def quote_calibration() -> str:
+    """What to say beside every verdict of how often this rule is right."""
+    found = load_calibration()
+    if found is None:
+        return "How often this rule is right on models with known wiring was not measured for this version."
+    right = found.right[COMBINED]
+    return (
+        f"On models with known wiring this rule was right in {describe_share(right)} samples; "
+        "real models are messier, so it may be wrong more often here."
+    )
 
 
 def describe_share(estimate: Estimate) -> str:

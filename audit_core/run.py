@@ -28,8 +28,9 @@ from audit_core.prompts import Prompt, TokenisedPrompts, TokenPair
 from audit_core.registry import get_plugin
 from audit_core.store.log import RunLog, RunRecord
 from audit_core.subject import MEAN_KINDS, Floats, Means, Progress, Subject, no_partial, no_progress
+from audit_core.subjects.planted import build_planted, find_planted
 
-RESULT_VERSION = 3
+RESULT_VERSION = 4
 """Part of every content key: raise it when a result's meaning changes, and old results are no longer reused."""
 MIN_PACE_WORK = 20_000
 CALIBRATION_TOKENS = 6
@@ -257,12 +258,14 @@ def list_versions() -> dict[str, str]:
 
 
 def open_subject(name: str, *, on_progress: FetchProgress | None = None) -> Subject:
-    """Find, fetch if need be, check and load a model by known name, folder or hub id.
+    """Find, fetch or build if need be, check and load a model by known or planted name, folder or hub id.
 
     Raises:
         ModelRefused: it cannot or must not be loaded.
     """
-    subject: Subject = get_plugin("subjects", "transformer").load(resolve_model(name, on_progress))
+    planted = find_planted(name)
+    folder = resolve_model(name, on_progress) if planted is None else build_planted(planted)
+    subject: Subject = get_plugin("subjects", "transformer").load(folder)
     return subject
 
 

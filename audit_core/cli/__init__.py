@@ -1,0 +1,74 @@
+"""The command line: everything the pages do, headless. Results go to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from audit_core.cli.audits import sweep_components, test_claim
+from audit_core.cli.calibrate import calibrate_rule
+from audit_core.cli.log import export_log
+from audit_core.cli.models import fetch_known, show_models
+from audit_core.cli.output import say
+from audit_core.errors import AuditError, Cancelled
+from audit_core.registry import list_plugins
+
+INTERNAL = 5
+ABLATIONS = ("patch", "resample", "mean", "mean_template", "zero")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code of `docs/reference/cli.md`."""
+    options = build_parser().parse_args(arguments)
+    try:
+        code: int = options.command(options)
+        return code
+    except AuditError as error:
+        say(f"{type(error).__name__}: {error}")
+        return error.exit_code
+    except KeyboardInterrupt:
+        say("Interrupted; nothing it computed is kept.")
+        return Cancelled.exit_code
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m audit_core", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, command: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(command=command)
+        sub.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
+        return sub
+
+    add("models", show_models, "known models, where cached, digest, licence")
+    fetch = add("fetch", fetch_known, "fetch and prepare a known model")
+    fetch.add_argument("name", nargs="?", default="default")
+    sweep = add("sweep", sweep_components, "the exact effect of every component of a kind, one at a time")
+    sweep.add_argument("--kind", choices=("head", "mlp", "resid", "query", "key", "value", "expert"), default="head")
+    sweep.add_argument(
+        "--ablation",
+        choices=ABLATIONS,
+        default="resample",
+        help="patch restores clean activations in the corrupted run; the others take them away from the clean run",
+    )
+    test = add("test", test_claim, "controls, then the claim; prints the verdict")
+    test.add_argument("claim", type=Path, help="claim in TOML")
+    for command in (sweep, test):
+        command.add_argument("--model", default="default", help="default, a known name, a folder, or a hub id")
+        command.add_argument("--prompts", type=Path, required=True, help="prompt set in JSON Lines")
+        command.add_argument("--half", choices=("exploratory", "confirmatory"), help="only that half of the prompts")
+        command.add_argument("--seed", type=int, default=0)
+    sweep.add_argument("--metric", default="logit_difference")
+    sweep.add_argument("--screen", choices=tuple(list_plugins("methods")), default="", help="estimate set beside it")
+    calibration = add("calibrate", calibrate_rule, "how often the verdict rule is right on models with known wiring")
+    calibration.add_argument(
+        "--builds", type=int, default=2, help="builds of each planted model, with other random parts"
+    )
+    calibration.add_argument("--samples", type=int, default=6, help="samples of prompts per claim and build")
+    calibration.add_argument("--planted-only", action="store_true", help="leave the default model out")
+    calibration.add_argument("--write", action="store_true", help="replace the record that verdicts quote")
+    log = add("log", export_log, "the run log")
+    log.add_argument("action", choices=("export",))
+    return parser

@@ -1,0 +1,28 @@
+"""The command `calibrate`: how often the verdict rule is right where the truth is known."""
+
+from __future__ import annotations
+
+import argparse
+
+from audit_core.calibration import calibrate
+from audit_core.calibration_random import count_supported
+from audit_core.calibration_report import PAGE, save_calibration, summarise, write_markdown
+from audit_core.cli.output import say, show_progress, tell, tell_json
+from audit_core.run import dump_result
+
+
+def calibrate_rule(options: argparse.Namespace) -> int:
+    samples = calibrate(
+        seeds=range(options.builds),
+        samples=options.samples,
+        on_model=lambda name, done, total: say(f"{name} ({done + 1} of {total})"),
+    )
+    random = None if options.planted_only else count_supported(on_progress=show_progress)
+    found = summarise(samples, random)
+    if options.write:
+        save_calibration(found)
+        say(f"Written to {PAGE.name} and the record that verdicts quote.")
+    if options.json:
+        return tell_json(dump_result(found))
+    tell(write_markdown(found))
+    return 0

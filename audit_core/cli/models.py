@@ -1,0 +1,52 @@
+"""Commands about models: `models` and `fetch`."""
+
+from __future__ import annotations
+
+import argparse
+
+from audit_core.cli.output import show_fetch, tell, tell_json
+from audit_core.models import KNOWN_MODELS, digest_folder, fetch_model, find_known, resolve_model
+from audit_core.models.fetch import find_cached
+
+
+def show_models(options: argparse.Namespace) -> int:
+    rows = []
+    for known in KNOWN_MODELS:
+        folder = find_cached(known)
+        digest = None if folder is None else digest_folder(folder).weights_sha256
+        rows.append(
+            {
+                "name": known.name,
+                "alias": known.alias,
+                "title": known.title,
+                "licence": known.licence,
+                "quantisation": known.quantisation,
+                "folder": None if folder is None else str(folder),
+                "weights_sha256": digest,
+            }
+        )
+    if options.json:
+        return tell_json({"models": rows})
+    for row in rows:
+        where = row["folder"] or "not fetched: python -m audit_core fetch " + str(row["name"])
+        tell(
+            f"{row['name']}  {row['title']}  {row['licence']}\n  {where}\n  weights sha256 {row['weights_sha256'] or '-'}"
+        )
+    return 0
+
+
+def fetch_known(options: argparse.Namespace) -> int:
+    known = find_known(options.name)
+    folder = resolve_model(options.name, show_fetch) if known is None else fetch_model(known, on_progress=show_fetch)
+    digest = digest_folder(folder)
+    if options.json:
+        return tell_json(
+            {
+                "name": options.name,
+                "folder": str(folder),
+                "weights_sha256": digest.weights_sha256,
+                "tokenizer_sha256": digest.tokenizer_sha256,
+            }
+        )
+    tell(f"{options.name} is ready in {folder}")
+    return 0
