@@ -8,6 +8,14 @@ from audit_core.audits.attention import AttentionRequest, AttentionResult, find_
 from audit_core.audits.claim_test import ClaimTestRequest, ClaimTestResult
 from audit_core.audits.edges import EdgesRequest, EdgesResult
 from audit_core.audits.sweep import Screened, SweepPartial, SweepRequest, SweepResult, find_effect_line, list_cells
+from audit_core.calibration_report import (
+    RULES,
+    Calibration,
+    Fooled,
+    describe_share,
+    load_calibration,
+    quote_calibration,
+)
 from audit_core.circuit import Circuit
 from audit_core.claim import Claim, Role, Universe, load_claim
 from audit_core.component import Component, Kind, format_components, head, mlp, parse_component, parse_components
@@ -28,6 +36,8 @@ from audit_core.errors import (
 )
 from audit_core.intervention import CLEAN_RUN, Direction, Intervention, Replacement, describe_replacement, intervene
 from audit_core.jobs import JobManager, JobState, Report, Snapshot
+from audit_core.ledger import Ledger, read_ledger
+from audit_core.mediation import Mediation
 from audit_core.models import KNOWN_MODELS, ModelIdentity, find_known, model_cache, resolve_model
 from audit_core.plausibility import Source, list_sources
 from audit_core.prompts import (
@@ -41,18 +51,24 @@ from audit_core.prompts import (
     tokenise,
 )
 from audit_core.registry import get_plugin, list_plugins
+from audit_core.repair import Backup, Repair
 from audit_core.run import Asker, Auditor, Finished, open_subject, record_refusal
 from audit_core.shipped import list_circuits, list_prompt_sets, load_prompt_set
 from audit_core.statistics import Estimate, format_estimate, rank_agreement
 from audit_core.store import RunLog, RunRecord, audit_home, keep_prompts, load_kept_prompts
 from audit_core.subject import Subject
+from audit_core.subjects.planted import PLANTED_MODELS, find_planted
+from audit_core.subjects.planted.key import PlantedClaim, PlantedModel, PlantedRole, PlantedTask
 from audit_core.tables import estimate_cells, make_table, to_csv
+from audit_core.trial import NullFinding
 from audit_core.verdict import REASONS, State, Verdict
 
 __all__ = [
     "CLEAN_RUN",
     "KNOWN_MODELS",
+    "PLANTED_MODELS",
     "REASONS",
+    "RULES",
     "AblationRequest",
     "AblationResult",
     "Asker",
@@ -60,6 +76,8 @@ __all__ = [
     "AttentionResult",
     "AuditError",
     "Auditor",
+    "Backup",
+    "Calibration",
     "Cancelled",
     "Circuit",
     "Claim",
@@ -74,19 +92,28 @@ __all__ = [
     "EdgesResult",
     "Estimate",
     "Finished",
+    "Fooled",
     "IntegrityError",
     "Intervention",
     "InterventionRefused",
     "JobManager",
     "JobState",
     "Kind",
+    "Ledger",
+    "Mediation",
     "ModelIdentity",
     "ModelRefused",
     "NotMeasured",
+    "NullFinding",
+    "PlantedClaim",
+    "PlantedModel",
+    "PlantedRole",
+    "PlantedTask",
     "Prompt",
     "PromptRefused",
     "PromptSet",
     "Refused",
+    "Repair",
     "Replacement",
     "Report",
     "Role",
@@ -108,10 +135,12 @@ __all__ = [
     "audit_home",
     "describe_ablation",
     "describe_replacement",
+    "describe_share",
     "estimate_cells",
     "find_effect_line",
     "find_known",
     "find_looks_line",
+    "find_planted",
     "format_components",
     "format_estimate",
     "get_plugin",
@@ -124,6 +153,7 @@ __all__ = [
     "list_plugins",
     "list_prompt_sets",
     "list_sources",
+    "load_calibration",
     "load_claim",
     "load_kept_prompts",
     "load_prompt_set",
@@ -135,7 +165,9 @@ __all__ = [
     "parse_component",
     "parse_components",
     "parse_prompts",
+    "quote_calibration",
     "rank_agreement",
+    "read_ledger",
     "record_refusal",
     "resolve_model",
     "split_half",

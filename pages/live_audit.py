@@ -3,7 +3,7 @@
 import streamlit as st
 
 from ui import choice as choices
-from ui import interventions, live_ask, live_maps, live_show, live_steps
+from ui import interventions, live_ask, live_maps, live_show, live_steps, services, verdict_card
 from ui.audited import ask_beside, close_questions, open_page
 from ui.header import plain
 from ui.history import show_history
@@ -37,9 +37,10 @@ with circuit:
     interventions.show_interventions(choice)
     if choice.can_be_judged:
         title = f"Judge it on {choice.size}, three ways of replacing"
-        verdict = live_steps.answer_by_job(auditor, "claim_test", title, choice.ask_verdict(), at_once=False)
+        asked = choice.ask_verdict()
+        verdict = live_steps.answer_by_job(auditor, "claim_test", title, asked, at_once=False)
         if verdict is not None:
-            live_show.show_verdict(verdict)
+            verdict_card.show_verdict(verdict, asked.claim, services.read_looks(auditor))
 left, right = maps.columns(2, gap="medium")
 with left:
     title = f"Read attention on {choice.size}"

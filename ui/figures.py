@@ -217,3 +217,18 @@ def verdict_figure(
         figure.add_vline(x=at, line={"color": _INK, "dash": "dash"}, annotation_text=text)
     figure.add_vline(x=0, line={"color": _INK, "width": 1})
     return _style(figure, 240, families[0][1].unit[0].upper() + families[0][1].unit[1:], "")
+
+
+def share_bars(names: Sequence[str], shares: Sequence[Estimate]) -> go.Figure:
+    """Shares between 0 and 1 as points with their intervals, first name on top."""
+    figure = go.Figure(
+        go.Scatter(
+            x=[share.value for share in shares], y=list(names), mode="markers",
+            marker={"size": 10, "symbol": "diamond", "color": "#542788"},
+            error_x=_bars([(s.value, s.low, s.high) for s in shares], True),
+            hovertemplate="%{y}: %{x:.3f}<extra></extra>",
+        )
+    )  # fmt: skip
+    figure.update_yaxes(autorange="reversed")
+    styled = _style(figure, 320, "Share of samples", "")
+    return styled.update_xaxes(range=[-0.03, 1.03])

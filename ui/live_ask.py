@@ -6,6 +6,7 @@ import streamlit as st
 
 from audit_core import (
     KNOWN_MODELS,
+    PLANTED_MODELS,
     AuditError,
     Circuit,
     Component,
@@ -19,6 +20,7 @@ from audit_core import (
     Subject,
     TokenisedPrompts,
     Universe,
+    find_planted,
     format_components,
     head,
     list_circuits,
@@ -34,17 +36,21 @@ from ui.choice import ABLATIONS, DIRECTIONS, NO_PRESET, SCOPES, SOURCES, UNIVERS
 from ui.header import plain
 from ui.own_prompts import bring_own
 
+PLANTED_SET = "planted-"
+PLANTED_PER_TEMPLATE = 12
+"""So that either half has more than the twenty prompts that a verdict needs."""
+
 
 def ask_model() -> str:
     """Which model: a known one, or a folder or hub id typed in."""
-    options = tuple(known.name for known in KNOWN_MODELS)
+    options = (*(known.name for known in KNOWN_MODELS), *(model.name for model in PLANTED_MODELS))
     typed = st.session_state.model
     if typed not in options:
         options = (*options, typed)
-    titles = {known.name: known.title for known in KNOWN_MODELS}
+    titles = {model.name: model.title for model in (*KNOWN_MODELS, *PLANTED_MODELS)}
     st.selectbox(
         "Model", options, key="model", format_func=lambda name: titles.get(name, name), accept_new_options=True,
-        help="Choose a known model, or type a folder in Hugging Face format or a hub id.",
+        help="Choose a known model or one whose wiring was planted, or type a folder in Hugging Face format or a hub id.",
     )  # fmt: skip
     return str(st.session_state.model)
 
@@ -55,14 +61,19 @@ def ask_prompts() -> PromptSet:
     Raises:
         PromptRefused: the set named by the link is not here.
     """
-    key = st.session_state.set
-    options = (*list_prompt_sets(), *([key] if key.startswith("own-") else []))
+    key, planted = st.session_state.set, find_planted(st.session_state.model)
+    shipped = list_prompt_sets() if planted is None else tuple(PLANTED_SET + task.name for task in planted.tasks)
+    options = (*shipped, *([key] if key.startswith("own-") else []))
     link.repair("set", options)
     st.selectbox("Prompt set", options, key="set", format_func=_name_set, on_change=forget_prompt)
     with st.expander("Type a pair or upload a file", icon=":material/edit:"):
         bring_own()
     key = st.session_state.set
-    return load_kept_prompts(key) if key.startswith("own-") else load_prompt_set(key)
+    if key.startswith("own-"):
+        return load_kept_prompts(key)
+    if planted is not None:
+        return planted.find_task(key.removeprefix(PLANTED_SET)).make(PLANTED_PER_TEMPLATE, 0)
+    return load_prompt_set(key)
 
 
 def _name_set(key: str) -> str:

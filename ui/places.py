@@ -17,4 +17,6 @@ def live_audit() -> Any:
 
 def menu() -> dict[str, list[Any]]:
     """Headings of the menu, and the pages under each."""
-    return {"Explore": [live_audit(), st.Page(_PAGES / "sweep.py", title="Sweep", icon=":material/grid_on:")]}
+    sweep = st.Page(_PAGES / "sweep.py", title="Sweep", icon=":material/grid_on:")
+    calibration = st.Page(_PAGES / "calibration.py", title="Calibration", icon=":material/straighten:")
+    return {"Explore": [live_audit(), sweep, calibration]}

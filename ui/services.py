@@ -14,11 +14,13 @@ from audit_core import (
     Auditor,
     Finished,
     JobManager,
+    Ledger,
     PromptSet,
     Report,
     RunLog,
     TokenisedPrompts,
     audit_home,
+    read_ledger,
     take_all_cores,
     tokenise,
 )
@@ -59,6 +61,11 @@ def _browser_key() -> str | None:
     except (IndexError, ValueError, ZeroDivisionError):
         return None
     return hashlib.sha256(token).hexdigest()[:32]
+
+
+def read_looks(auditor: Auditor) -> Ledger:
+    """How much was looked at on this model, by everyone whose runs are in the log."""
+    return read_ledger(run_log().export(), auditor.subject.identity.short)
 
 
 def find_answer(auditor: Auditor, audit: str, request: Any) -> Finished[Any] | None:
@@ -118,4 +125,4 @@ def _keep(key: str, found: Finished[Any]) -> None:
         answers.popitem(last=False)
 
 
-__all__ = ["ROOM", "answer", "asker", "find_answer", "jobs", "run_log", "submit", "tokenised"]
+__all__ = ["ROOM", "answer", "asker", "find_answer", "jobs", "read_looks", "run_log", "submit", "tokenised"]

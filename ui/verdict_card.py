@@ -51,7 +51,7 @@ def show_verdict(result: ClaimTestResult, claim: Claim, ledger: Ledger) -> None:
         _show_mediation(result)
         _show_conditions(result)
         st.markdown(
-            f"Looked at before this on this model: {ledger.runs} runs, {ledger.components} components, {ledger.claims} "
+            f"Looked at on this model so far, this claim included: {ledger.runs} runs, {ledger.components} components, {ledger.claims} "
             f"claims, {ledger.prompt_sets} prompt sets, {ledger.metrics} metrics, {ledger.replacements} ways of replacing. "
             "The more was looked at, the less one finding says."
         )

@@ -1,0 +1,84 @@
+"""What the calibration page draws."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from audit_core import PLANTED_MODELS, RULES, Calibration, State, describe_share, load_calibration, make_table
+from ui import figures
+from ui.header import figure_header, plain, table_with_csv
+
+_ABOUT = {
+    "decoys called supported": "decoys_supported",
+    "single causes called supported": "causes_supported",
+    "negative heads called reversed": "negatives_reversed",
+    "intervals that hold the population's value": "covered",
+    "random heads of the default model called supported": "random_supported",
+}
+
+
+def read() -> Calibration | None:
+    """The record of this version, or what to do where there is none."""
+    found = load_calibration()
+    if found is None:
+        st.warning(
+            "This version of the rule has not been calibrated. What to do: run `python -m audit_core calibrate --write` "
+            "(some minutes), then open this page again.",
+            icon=":material/warning:",
+        )
+    return found
+
+
+def show_shares(found: Calibration) -> None:
+    """The headline shares, with intervals."""
+    figure_header(
+        "How often it is right", "causal",
+        f"shares of {found.n_samples:,} samples of prompts over {found.n_claims} claims, with Wilson's 95 % interval. Samples of "
+        "one claim share their prompts, so the true uncertainty is wider. Real models are messier than planted ones.",
+    )  # fmt: skip
+    shares = [(f"{rule} rule right", found.right[rule]) for rule in RULES]
+    shares += [(name, share) for name, key in _ABOUT.items() if (share := getattr(found, key)) is not None]
+    st.plotly_chart(
+        figures.share_bars([name for name, _ in shares], [share for _, share in shares]), key="shares",
+        config={"displayModeBar": False}, alt="Shares with their intervals; the table has the numbers.",
+    )  # fmt: skip
+    rows = [(name, describe_share(share)) for name, share in shares]
+    st.dataframe(make_table(("question", "share of samples, 95 % interval, n"), rows), hide_index=True)
+
+
+def show_confusion(found: Calibration) -> None:
+    """Planted role against verdict, per rule."""
+    figure_header(
+        "What was planted, and what was found", "causal",
+        "each row is a planted role, each column a verdict, each cell the number of samples. Which verdict is right depends on "
+        "the claim; a backed-up head, for one, is supported, and a gate inconclusive, because its families disagree.",
+    )  # fmt: skip
+    rule = st.segmented_control(
+        "Rule", RULES, default=RULES[0], key="rule", help="Combined, or one ablation family alone."
+    )
+    states = [state.value for state in State]
+    table = found.confusion[rule or RULES[0]]
+    rows = [(role, *(table[role].get(state, 0) for state in states)) for role in sorted(table)]
+    st.dataframe(make_table(("planted", *states), rows), hide_index=True)
+    table_with_csv(lambda: make_table(("planted", *states), rows), f"Confusion, {rule or RULES[0]} rule", "confusion")
+
+
+def show_fooled(found: Calibration) -> None:
+    """Rules of one family that a model fools by construction."""
+    figure_header(
+        "Which rule is fooled by what", "causal",
+        "claims that a rule of one ablation family misjudges on most samples, and the combined rule does not.",
+    )  # fmt: skip
+    rows = [(f.rule, f.model, f.components, f.planted, f.found, f.expected) for f in found.fooled]
+    st.dataframe(
+        make_table(("rule", "model", "components", "planted", "it says", "true"), rows), hide_index=True, key="fooled"
+    )
+
+
+def show_models() -> None:
+    """The models, which can be opened on any page by name."""
+    st.header("The planted models", anchor=False)
+    st.markdown("Type a name as the model on Live audit or Sweep, and choose one of its tasks.")
+    for model in PLANTED_MODELS:
+        tasks = ", ".join(task.name for task in model.tasks)
+        st.markdown(f"- **{plain(model.name)}**: {plain(model.title)}. {plain(model.story)} Tasks: {plain(tasks)}.")
