@@ -111,8 +111,6 @@ def _show_repair(repair: Repair) -> None:
 
 
 def _show_mediation(result: ClaimTestResult) -> None:
-    if result.mediation is None:
-        return
     rows: Sequence[tuple[str, Estimate]] = (
         ("total: the prompt is changed", result.mediation.total),
         ("indirect: only these components see the change", result.mediation.indirect),
@@ -126,9 +124,6 @@ def _show_mediation(result: ClaimTestResult) -> None:
 
 
 def _show_conditions(result: ClaimTestResult) -> None:
-    if result.clean is None or result.controls is None:
-        st.markdown("Controls: **failed**. No number of this run is shown.")
-        return
     conditions_line(result.conditions, result.clean.n)
     controls = result.controls
     st.markdown(

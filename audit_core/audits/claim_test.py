@@ -11,7 +11,6 @@ import numpy as np
 from audit_core.claim import Claim, Role
 from audit_core.component import Component, Kind
 from audit_core.effect import Controls, measure_effect
-from audit_core.errors import ControlFailed
 from audit_core.faithfulness import describe_tuple
 from audit_core.intervention import Replacement
 from audit_core.mediation import Mediation, estimate_mediation
@@ -22,7 +21,6 @@ from audit_core.run import get_metric
 from audit_core.statistics import Estimate, bootstrap_mean, count_needed
 from audit_core.subject import Means, Progress, Subject, no_partial
 from audit_core.trial import FAMILIES, NullFinding, Trial, TrialPlan, judge_trial, plan_trial, read_trial
-from audit_core.verdict import State, refuse_verdict
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ class Looks:
 
 @dataclass(frozen=True)
 class ClaimTestResult:
-    """What was found about one claim. Numbers are None where an instrument check failed."""
+    """What was found about one claim."""
 
     state: str
     reason: str | None
@@ -79,14 +77,14 @@ class ClaimTestResult:
     null: NullFinding | None
     repair: Repair | None
     """Of a single component; None for sets and for sufficiency."""
-    mediation: Mediation | None
+    mediation: Mediation
     n_needed: int | None
     """Prompts that would settle an interval that reaches across δ, if the value stayed; None otherwise."""
-    clean: Estimate | None
-    corrupted: Estimate | None
-    accuracy: float | None
+    clean: Estimate
+    corrupted: Estimate
+    accuracy: float
     looks: tuple[Looks, ...]
-    controls: Controls | None
+    controls: Controls
 
 
 @dataclass(frozen=True)
@@ -109,10 +107,7 @@ class ClaimTestAudit:
         on_progress: Progress,
         on_partial: Callable[[Any], None] = no_partial,
     ) -> ClaimTestResult:
-        try:
-            return _test(subject, request, means, on_progress)
-        except ControlFailed as error:
-            return _refuse(request.claim, error)
+        return _test(subject, request, means, on_progress)
 
 
 def _test(subject: Subject, request: ClaimTestRequest, means: Means | None, on_progress: Progress) -> ClaimTestResult:
@@ -197,17 +192,6 @@ def _count_needed(claim: Claim, estimate: Estimate | None) -> int | None:
         return None
     nearer = claim.delta if estimate.value > 0 else -claim.delta
     return count_needed(estimate, nearer)
-
-
-def _refuse(claim: Claim, error: ControlFailed) -> ClaimTestResult:
-    """A dead instrument gives a reason and no number."""
-    verdict = refuse_verdict(claim, error.reason, error.detail)
-    nothing: dict[str, Estimate | None] = {family.value: None for family in FAMILIES}
-    why = {family.value: error.detail for family in FAMILIES}
-    return ClaimTestResult(
-        State.INCONCLUSIVE.value, verdict.reason, verdict.sentence, describe_tuple(claim), nothing, why,
-        None, None, None, None, None, None, None, (), None,
-    )  # fmt: skip
 
 
 def _look(subject: Subject, request: ClaimTestRequest) -> tuple[Looks, ...]:

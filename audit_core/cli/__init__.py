@@ -54,7 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="patch restores clean activations in the corrupted run; the others take them away from the clean run",
     )
     test = add("test", test_claim, "controls, then the claim; prints the verdict")
-    test.add_argument("claim", type=Path, help="claim in TOML")
+    test.add_argument("claim", type=Path, nargs="+", help="claims in TOML; several are judged as one report")
     for command in (sweep, test):
         command.add_argument("--model", default="default", help="default, a known name, a folder, or a hub id")
         command.add_argument("--prompts", type=Path, required=True, help="prompt set in JSON Lines")

@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 import getpass
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from audit_core.audits.claim_test import ClaimTestRequest, ClaimTestResult
 from audit_core.audits.sweep import SweepRequest, SweepResult
-from audit_core.claim import load_claim
+from audit_core.calibration_report import quote_calibration
+from audit_core.claim import Claim, load_claim
 from audit_core.cli.output import show_fetch, show_progress, tell, tell_json
 from audit_core.component import Kind
-from audit_core.errors import AuditError
+from audit_core.errors import AuditError, ControlFailed
 from audit_core.intervention import Direction, Replacement
 from audit_core.prompts import TokenisedPrompts, load_prompts, split_half, tokenise
 from audit_core.run import Asker, Auditor, dump_result, identify_run, open_subject, record_refusal
@@ -83,22 +84,78 @@ def _print_sweep(result: SweepResult) -> None:
 
 
 def test_claim(options: argparse.Namespace) -> int:
-    claim = load_claim(options.claim)
-    subject, request, result = _run_audit(
-        options, "test", lambda prompts: ClaimTestRequest(prompts, claim, options.seed)
-    )
+    """Hold claims against prompts; several claims are one report, and each must beat chance in all of it."""
+    claims = [load_claim(path) for path in options.claim]
+    told: list[dict[str, Any]] = []
+    for claim in claims:
+        try:
+            subject, request, result = _run_audit(
+                options, "test", lambda prompts, claim=claim: ClaimTestRequest(prompts, claim, options.seed)
+            )
+        except ControlFailed as error:
+            told.append(_describe_failure(claim, error))
+        else:
+            told.append(_describe_test(subject, request, result))
+    _hold_to_report(claims, told)
     if options.json:
-        tell_json(_describe_test(subject, request, result))
+        tell_json(told[0] if len(told) == 1 else {"claims": told})
     else:
-        tell(f"{result.state.upper()}{f' ({result.reason})' if result.reason else ''}: {result.sentence}")
-        for family, estimate in result.families.items():
-            tell(f"  {family:<9} {_format(estimate) or result.not_measured.get(family, '')}")
-        tell("  matched random null: not run in this version; the state rests on the interval rule alone.")
-    return NOT_DECIDABLE if result.state == State.INCONCLUSIVE else 0
+        for found in told:
+            _print_test(found)
+    return NOT_DECIDABLE if any(found["state"] == State.INCONCLUSIVE for found in told) else 0
+
+
+def _hold_to_report(claims: Sequence[Claim], told: list[dict[str, Any]]) -> None:
+    """Holm over the claims: what is supported alone may be chance among many."""
+    draws = [found["null"] for found in told]
+    known = [null["p"] if null and null["p"] is not None else 1.0 for null in draws]
+    for claim, found, null, adjusted in zip(claims, told, draws, adjust_holm(known), strict=True):
+        if null is None:
+            continue
+        null["p_adjusted"], null["claims"] = adjusted, len(claims)
+        if found["state"] == State.SUPPORTED and adjusted > claim.alpha:
+            found["state"], found["reason"] = State.INCONCLUSIVE.value, "null_not_beaten"
+            found["sentence"] = (
+                f"Inconclusive: among {len(claims)} claims of this report chance does as much (adjusted p = {adjusted:.3f})."
+            )
+
+
+def _print_test(found: dict[str, Any]) -> None:
+    tell(f"{found['state'].upper()}{' (' + found['reason'] + ')' if found['reason'] else ''}: {found['sentence']}")
+    for family, estimate in found["families"].items():
+        tell(
+            f"  {family:<9} {format_estimate(Estimate(**estimate)) if estimate else found['not_measured'].get(family, '')}"
+        )
+    if found["null"]:
+        tell(f"  chance    p = {found['null']['p']:.3f}: {found['null']['matched_on']}")
+    if found["n_needed"]:
+        tell(f"  about {found['n_needed']:,} prompts of this mix would settle it")
+    for backup in (found["self_repair"] or {}).get("backups", ()):
+        tell(f"  backup    {backup['component']}: {format_estimate(Estimate(**backup['growth']))}")
+    tell(f"  {quote_calibration()}")
+
+
+def _describe_failure(claim: Claim, error: ControlFailed) -> dict[str, Any]:
+    """A dead instrument gives a reason and no number."""
+    return {
+        "claim": claim.to_json() | {"sha256": claim.sha256},
+        "state": State.INCONCLUSIVE.value,
+        "reason": error.reason,
+        "sentence": f"Not tested: {error.detail}",
+        "estimate": None,
+        "families": {},
+        "not_measured": {},
+        "null": None,
+        "n_needed": None,
+        "self_repair": None,
+        "mediation": None,
+        "controls": None,
+    }
 
 
 def _describe_test(subject: Subject, request: ClaimTestRequest, result: ClaimTestResult) -> dict[str, Any]:
     families = {k: None if e is None else dump_result(e) for k, e in result.families.items()}
+    null = result.null
     return {
         "claim": request.claim.to_json() | {"sha256": request.claim.sha256},
         "state": result.state,
@@ -107,14 +164,17 @@ def _describe_test(subject: Subject, request: ClaimTestRequest, result: ClaimTes
         "estimate": families[request.claim.ablation.value],
         "families": families,
         "not_measured": result.not_measured,
-        "null": {"draws": 0, "p": None, "matched_on": None, "reason": "matched nulls are not run in this version"},
+        "null": None if null is None else {"draws": len(null.values), "p": null.p, "matched_on": null.design},
+        "n_needed": result.n_needed,
         "plausibility": {look.source: dump_result(look.mass) for look in result.looks},
-        "self_repair": None,
+        "self_repair": None if result.repair is None else dump_result(result.repair),
+        "mediation": dump_result(result.mediation),
         "conditions": dict(result.conditions),
         "accuracy": result.accuracy,
         "clean": dump_result(result.clean),
         "corrupted": dump_result(result.corrupted),
         "controls": dump_result(result.controls),
+        "calibration": quote_calibration(),
         "fallback": subject.fallback or None,
         "identity": identify_run(subject.identity, request),
     }
@@ -143,7 +203,3 @@ def _user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return "unknown"
-
-
-def _format(estimate: Estimate | None) -> str:
-    return "" if estimate is None else format_estimate(estimate)
