@@ -9,6 +9,7 @@ from audit_core.models import model_cache
 from audit_core.subjects.planted.conditional import DOSE, GATE, MODES, SUPPRESSED
 from audit_core.subjects.planted.induction import INDUCTION, LEAK, STRICT
 from audit_core.subjects.planted.key import PlantedModel
+from audit_core.subjects.planted.llama import LLAMA
 from audit_core.subjects.planted.pairs import AND, CANCELLING, OR
 from audit_core.subjects.transformer import TransformerSubject, load_transformer
 
@@ -23,6 +24,7 @@ PLANTED_MODELS: tuple[PlantedModel, ...] = (
     GATE,
     DOSE,
     SUPPRESSED,
+    LLAMA,
 )
 WEIGHTS_VERSION = 1
 """Part of each cache folder's name: raised when a build would write other bytes."""
