@@ -235,10 +235,10 @@ def check_task(effect: Effect) -> None:
     Raises:
         NotMeasured: the model does not do the task, or clean and corrupted hardly differ.
     """
-    check_gap(effect.clean, effect.corrupted)
+    check_gap(effect.clean, effect.corrupted, effect.unit)
 
 
-def check_gap(clean: NDArray[np.float64], corrupted: NDArray[np.float64]) -> None:
+def check_gap(clean: NDArray[np.float64], corrupted: NDArray[np.float64], unit: str) -> None:
     """`check_task` of bare numbers, each shape (prompt,)."""
     accuracy, gap = float((clean > 0).mean()), float((clean - corrupted).mean())
     if accuracy < MIN_ACCURACY:
@@ -250,5 +250,5 @@ def check_gap(clean: NDArray[np.float64], corrupted: NDArray[np.float64]) -> Non
     if not gap >= MIN_GAP:
         raise NotMeasured(
             "model_fails_task",
-            f"the corrupted prompt changes the metric by {gap:.2f}, {MIN_GAP} needed; choose a corruption that matters.",
+            f"the corrupted prompt changes the metric by {gap:.2f} {unit}, {MIN_GAP} needed; choose a corruption that matters.",
         )

@@ -29,7 +29,7 @@ class Null:
 
 
 def draw_null(
-    parts: Sequence[Component], candidates: Sequence[Component], widths: Sequence[int], *, alpha: float, seed: int
+    parts: Sequence[Component], candidates: Sequence[Component], widths: Sequence[int], *, can_push: bool, seed: int
 ) -> Null:
     """Matched random sets, or, where the model has too few of them, random directions of equal size.
 
@@ -37,10 +37,12 @@ def draw_null(
         parts: the claim's components.
         candidates: all components of the universe.
         widths: dimensions of each part's output, for directions.
-        alpha: level that the null must be able to reach.
+        can_push: whether a push could stand for the claim: not where the claim is that the parts alone suffice.
     """
+    is_small = len(set(candidates) - set(parts)) < DRAWS
     sets, reach = draw_sets(parts, candidates, seed=seed)
-    if 1 / (len(sets) + 1) <= alpha:
+    # In a small model every other set holds one of the few parts that also matter, and is no picture of chance.
+    if not (is_small and can_push):
         near = "the same layers" if not reach else f"layers at most {reach} away"
         return Null(
             sets, (), f"{len(sets)} random sets of the same size and kinds, from {near}, without the claim's own"
@@ -50,9 +52,7 @@ def draw_null(
         tuple(tuple((v / np.linalg.norm(v)).tolist()) for v in (rng.normal(size=width) for width in widths))
         for _ in range(DRAWS)
     )
-    design = (
-        f"{DRAWS} random directions in the same outputs, as large as the replacement's own change; too few other sets"
-    )
+    design = f"{DRAWS} random directions in the same outputs, as large as the replacement's own change; the model has too few other parts"
     return Null((tuple(parts),) * DRAWS, directions, design)
 
 

@@ -52,7 +52,7 @@ def plan_trial(subject: Subject, claim: Claim, sizes: Sequence[float], *, seed: 
     widths = [
         subject.geometry.d_head if part.kind is Kind.HEAD else subject.geometry.d_model for part in claim.components
     ]
-    null = draw_null(claim.components, universe, widths, alpha=claim.alpha, seed=seed)
+    null = draw_null(claim.components, universe, widths, can_push=claim.role is Role.NECESSARY, seed=seed)
     draws = (
         plan_removals(null, claim.ablation, sizes)
         if claim.role is Role.NECESSARY
@@ -79,6 +79,8 @@ class Trial:
     """Shape (draw, prompt); no draws where the model is too small for any."""
     design: str
     clusters: tuple[str, ...]
+    unit: str
+    """Of the metric."""
 
     @property
     def clean(self) -> NDArray[np.float64]:
@@ -119,7 +121,7 @@ def read_trial(claim: Claim, plan: TrialPlan, effect: Effect) -> Trial:
             f"With all that enters the first block replaced, the metric misses the corrupted run's by {missed:.3g}."
         )
     null = np.array(list(rows)).reshape(len(plan.draws), len(effect.clean))
-    return Trial(claim, effect.corrupted, families, denoised, null, plan.null.design, clusters)
+    return Trial(claim, effect.corrupted, families, denoised, null, plan.null.design, clusters, effect.unit)
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,7 @@ def judge_trial(trial: Trial, *, seed: int, alpha: float | None = None) -> Judge
     null = _place_in_null(trial, wide[claim.ablation].value) if claim.ablation in wide else None
     states = {family: classify(wide[family], claim.delta, narrow=narrow[family]) for family in wide}
     try:
-        check_gap(trial.clean, trial.corrupted)
+        check_gap(trial.clean, trial.corrupted, trial.unit)
     except NotMeasured as error:
         return Judgement(refuse_verdict(claim, error.reason, error.detail), wide, states, refused, null)
     if claim.ablation in refused:

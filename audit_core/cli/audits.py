@@ -16,6 +16,7 @@ from audit_core.cli.output import show_fetch, show_progress, tell, tell_json
 from audit_core.component import Kind
 from audit_core.errors import AuditError, ControlFailed
 from audit_core.intervention import Direction, Replacement
+from audit_core.multiplicity import adjust_holm
 from audit_core.prompts import TokenisedPrompts, load_prompts, split_half, tokenise
 from audit_core.run import Asker, Auditor, dump_result, identify_run, open_subject, record_refusal
 from audit_core.statistics import Estimate, format_estimate
@@ -88,10 +89,12 @@ def test_claim(options: argparse.Namespace) -> int:
     claims = [load_claim(path) for path in options.claim]
     told: list[dict[str, Any]] = []
     for claim in claims:
+
+        def ask(prompts: TokenisedPrompts, claim: Claim = claim) -> ClaimTestRequest:
+            return ClaimTestRequest(prompts, claim, options.seed)
+
         try:
-            subject, request, result = _run_audit(
-                options, "test", lambda prompts, claim=claim: ClaimTestRequest(prompts, claim, options.seed)
-            )
+            subject, request, result = _run_audit(options, "test", ask)
         except ControlFailed as error:
             told.append(_describe_failure(claim, error))
         else:

@@ -32,6 +32,8 @@ TOLERANCE = {Replacement.ZERO: 0.05, Replacement.MEAN: 0.4, Replacement.RESAMPLE
 """Logits. A mean depends on which words were drawn; what zero and resample do follows from the weights."""
 ROOT = Path(__file__).resolve().parents[2]
 TASKS = [(model, task) for model in PLANTED_MODELS for task in model.tasks]
+GPT2_MODELS = [model for model in PLANTED_MODELS if model.name != "planted-llama"]
+"""Those whose norm needs a mean of zero; the Llama has tests of its own."""
 CLAIMS = [
     (model, claim) for model in PLANTED_MODELS for claim in model.claims if claim.planted is not PlantedRole.BYSTANDER
 ]
@@ -80,7 +82,7 @@ def test_a_planted_model_is_built_again_byte_for_byte(model: PlantedModel, tmp_p
         assert (tmp_path / "once" / name).read_bytes() == (tmp_path / "again" / name).read_bytes(), name
 
 
-@pytest.mark.parametrize("model", PLANTED_MODELS, ids=show)
+@pytest.mark.parametrize("model", GPT2_MODELS, ids=show)
 def test_another_seed_changes_the_background_heads_and_nothing_else(model: PlantedModel, tmp_path: Path) -> None:
     """A head's columns among queries, keys and values, its rows in the output matrix, with their part of the dump."""
     for seed in (0, 1):
@@ -105,7 +107,7 @@ def test_another_seed_changes_the_background_heads_and_nothing_else(model: Plant
     assert changed > 1000 * len(bystanders)
 
 
-@pytest.mark.parametrize("model", PLANTED_MODELS, ids=show)
+@pytest.mark.parametrize("model", GPT2_MODELS, ids=show)
 def test_every_row_that_is_written_sums_to_zero(model: PlantedModel, tmp_path: Path) -> None:
     """Else the norms' mean would move with what is written, and no effect would be what was planted."""
     model.build(tmp_path, 0)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from agreement.literal import LiteralRunner
-from toy.models import FAMILIES, build_random, load
+from toy.models import BY_BLOCKS, build_random, load
 from toy.prompts import tokenise_letters
 
 from audit_core.component import Kind, head
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Load = Callable[[str], TransformerSubject]
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", BY_BLOCKS)
 def test_positions_before_an_edit_can_matter_are_not_run_again(family: str, load_family: Load) -> None:
     """Were kept keys and values wrong, the check at loading would give them up: every number right, and all work done.
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from audit_core.component import Component, Kind, head, mlp
-from audit_core.intervention import Intervention, Replacement, Side
+from audit_core.component import Component, Kind, head, mlp, resid
+from audit_core.intervention import Edit, Intervention, Replacement, Side
 from audit_core.models import ModelIdentity
 from audit_core.prompts import Prompt, PromptSet, TokenisedPrompts, TokenPair, tokenise
 from audit_core.subject import Floats, Geometry, Logits, Means, Progress, no_progress
@@ -61,8 +61,8 @@ class AdditiveSubject:
         self.tolerance, self.fallback = 1e-6, ""
 
     def components(self, kind: Kind) -> tuple[Component, ...]:
-        if kind is Kind.MLP:
-            return tuple(mlp(layer) for layer in range(N_LAYERS))
+        if kind in (Kind.MLP, Kind.RESID):
+            return tuple((mlp if kind is Kind.MLP else resid)(layer) for layer in range(N_LAYERS))
         return tuple(head(layer, index) for layer in range(N_LAYERS) for index in range(N_HEADS))
 
     def count_work(self, prompts: TokenisedPrompts, interventions: Sequence[Intervention]) -> int:
@@ -92,17 +92,19 @@ class AdditiveSubject:
         texts = {Side.CLEAN: pair.prompt.clean, Side.CORRUPTED: pair.prompt.corrupted}
         own, other = (self.level(texts[side]) for side in (intervention.side, intervention.side.other))
         edits = {e.component: e for e in intervention.edits} if self.live else {}
+        if (entering := edits.get(resid(0))) is not None and entering.replacement is Replacement.RESAMPLE:
+            own = other
         total = self.rest
         for part, worth in self.worth.items():
             edit = edits.get(part)
-            total += (
-                worth * own if edit is None else self._replace(worth, own, other, edit.replacement, edit.factor, means)
-            )
+            total += worth * own if edit is None else self._replace(worth, own, other, edit, means)
         return total + NOISE * sum(e.replacement is Replacement.NOISE for e in edits.values())
 
-    def _replace(
-        self, worth: float, own: float, other: float, replacement: Replacement, factor: float, means: Means | None
-    ) -> float:
+    def _replace(self, worth: float, own: float, other: float, edit: Edit, means: Means | None) -> float:
+        replacement, factor = edit.replacement, edit.factor
+        if replacement is Replacement.ADD:
+            assert edit.direction is not None
+            return worth * (own + factor * edit.direction[0])
         if replacement in (Replacement.MEAN, Replacement.MEAN_TEMPLATE):
             assert means is not None
             return worth * float(means.activations[0, ""][Kind.HEAD])
@@ -115,6 +117,20 @@ class AdditiveSubject:
         texts = [text for pair in reference.pairs for text in (pair.prompt.clean, pair.prompt.corrupted)]
         mean = np.float32(np.mean([self.level(text) for text in texts]))
         return Means({(0, ""): {Kind.HEAD: mean}}, {(0, ""): len(reference)})
+
+    def measure_moves(
+        self,
+        prompts: TokenisedPrompts,
+        parts: Sequence[Component],
+        replacement: Replacement,
+        *,
+        means: Means | None = None,
+    ) -> Floats:
+        moves = []
+        for pair in prompts.pairs:
+            own, other = self.level(pair.prompt.clean), self.level(pair.prompt.corrupted)
+            moves.append(self._replace(1.0, own, other, Edit(head(0, 0), replacement), means) - own)
+        return np.full(len(parts), np.sqrt(np.mean(np.square(moves))), np.float32)
 
     def attend(self, prompts: TokenisedPrompts, *, on_progress: Progress = no_progress) -> tuple[Floats, ...]:
         """Every head looks evenly at all tokens."""
