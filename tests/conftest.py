@@ -48,3 +48,19 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Any:
     from toy.planted import build_planted
 
     return load(build_planted(tmp_path_factory.mktemp("planted")))
+
+
+@pytest.fixture(scope="session")
+def load_planted(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
+    """The subject of a planted model, built and loaded at the first call."""
+    from toy.models import load
+
+    from audit_core.subjects.planted import find_planted
+
+    def build(name: str) -> Any:
+        model, folder = find_planted(name), tmp_path_factory.mktemp(name)
+        assert model is not None
+        model.build(folder, 0)
+        return load(folder)
+
+    return cache(build)

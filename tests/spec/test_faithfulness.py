@@ -244,7 +244,8 @@ def test_a_family_without_a_gap_is_named_and_the_claim_on_it_is_not_judged() -> 
         assert "no gap" in found.not_measured["mean"]
         assert found.families["zero"].value == pytest.approx(1)
         if primary is Replacement.ZERO:
-            assert found.state == "supported"
+            # In one dimension a push as large as the replacement does as much: nothing tells it from chance.
+            assert found.reason == "null_not_beaten"
         else:
             assert (found.state, found.reason) == ("inconclusive", "control_failed")
 

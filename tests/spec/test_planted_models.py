@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from toy.models import load
 
 from audit_core.audits.claim_test import ClaimTestRequest, ClaimTestResult
 from audit_core.claim import DEFAULT_DELTA, Claim
@@ -38,18 +36,6 @@ CLAIMS = [
     (model, claim) for model in PLANTED_MODELS for claim in model.claims if claim.planted is not PlantedRole.BYSTANDER
 ]
 Load = Callable[[str], TransformerSubject]
-
-
-@pytest.fixture(scope="module")
-def load_planted(tmp_path_factory: pytest.TempPathFactory) -> Load:
-    """The subject of a planted model, built and loaded at the first call."""
-
-    def build(name: str) -> TransformerSubject:
-        folder = tmp_path_factory.mktemp(name)
-        planted.find_planted(name).build(folder, 0)  # type: ignore[union-attr]
-        return load(folder)
-
-    return cache(build)
 
 
 def draw(subject: TransformerSubject, model: PlantedModel, task: str, n: int, *, seed: int = 0) -> TokenisedPrompts:
