@@ -132,7 +132,12 @@ def _sentence(
     them, push = ("it", "pushes") if len(claim.components) == 1 else ("them", "push")
     if claim.role is Role.NECESSARY:
         return {
-            State.SUPPORTED: f"On these prompts the model relies on {parts}: replacing {them} costs {number}, more than the {delta} that counts.",
+            State.SUPPORTED: f"On these prompts the model relies on {parts}: replacing {them} costs {number}, more than the {delta} that counts."
+            + (
+                f" More than taking everything away (above {OVERSHOOT}): parts that push against the answer stay behind."
+                if estimate.value > OVERSHOOT
+                else ""
+            ),
             State.NEGLIGIBLE: f"{parts} {verb} less than the {delta} of the gap that counts: {_measured(claim, number)}.",
             State.REVERSED: f"{parts} {push} against the answer: replacing {them} gains more than {delta} of the gap; the metric fell by {number}.",
         }[state]
