@@ -113,8 +113,12 @@ def measure_population(subject: Subject, planted: PlantedClaim, prompts: Tokenis
         ablation=Replacement.RESAMPLE,
     )
     means = subject.capture_means(prompts)
-    sizes = subject.measure_moves(prompts, claim.components, claim.ablation, means=means).tolist()
-    plan = plan_trial(subject, claim, sizes, seed=seed)
+    plan = plan_trial(
+        subject,
+        claim,
+        lambda: subject.measure_moves(prompts, claim.components, claim.ablation, means=means).tolist(),
+        seed=seed,
+    )
     bare = replace(plan, draws=())
     trial = _measure(subject, claim, bare, prompts, means, seed)
     try:

@@ -29,6 +29,7 @@ from audit_core.registry import get_plugin
 from audit_core.store.log import RunLog, RunRecord
 from audit_core.subject import MEAN_KINDS, Floats, Means, Progress, Subject, no_partial, no_progress
 from audit_core.subjects.planted import build_planted, find_planted
+from audit_core.verdict import RULE_VERSION
 
 RESULT_VERSION = 4
 """Part of every content key: raise it when a result's meaning changes, and old results are no longer reused."""
@@ -74,6 +75,7 @@ class Auditor:
         """Digest of everything the result depends on."""
         parts = [
             RESULT_VERSION,
+            RULE_VERSION,
             audit,
             self.subject.identity.short,
             request.prompts.sha256,

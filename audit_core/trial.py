@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -41,11 +41,12 @@ class TrialPlan:
         return (*families, self.floor, self.denoised, *self.draws)
 
 
-def plan_trial(subject: Subject, claim: Claim, sizes: Sequence[float], *, seed: int) -> TrialPlan:
+def plan_trial(subject: Subject, claim: Claim, measure_sizes: Callable[[], Sequence[float]], *, seed: int) -> TrialPlan:
     """Which runs a claim is judged by.
 
     Args:
-        sizes: how far the claim's replacement moves each component's output; one per component.
+        measure_sizes: how far the claim's replacement moves each component's output, one per component; asked for only
+            where the null pushes.
         seed: of the null's draws.
     """
     universe = list_universe(subject, claim.universe)
@@ -53,6 +54,7 @@ def plan_trial(subject: Subject, claim: Claim, sizes: Sequence[float], *, seed: 
         subject.geometry.d_head if part.kind is Kind.HEAD else subject.geometry.d_model for part in claim.components
     ]
     null = draw_null(claim.components, universe, widths, can_push=claim.role is Role.NECESSARY, seed=seed)
+    sizes = measure_sizes() if null.directions else ()
     draws = (
         plan_removals(null, claim.ablation, sizes)
         if claim.role is Role.NECESSARY

@@ -20,7 +20,7 @@ from audit_core.repair import Repair, list_later, plan_repair, read_repair, spre
 from audit_core.run import get_metric
 from audit_core.statistics import Estimate, bootstrap_mean, count_needed
 from audit_core.subject import Means, Progress, Subject, no_partial
-from audit_core.trial import FAMILIES, NullFinding, Trial, TrialPlan, judge_trial, plan_trial, read_trial
+from audit_core.trial import FAMILIES, NullFinding, Trial, judge_trial, plan_trial, read_trial
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class ClaimTestAudit:
 
     def count_work(self, subject: Subject, request: ClaimTestRequest) -> int:
         # How far the null's directions reach does not change what they cost.
-        plan = _plan(subject, request, [1.0] * len(request.claim.components))
+        plan = plan_trial(subject, request.claim, lambda: [1.0] * len(request.claim.components), seed=request.seed)
         return subject.count_work(request.prompts, plan.list_all()) + _count_repair(subject, request)
 
     def run(
@@ -113,8 +113,12 @@ class ClaimTestAudit:
 def _test(subject: Subject, request: ClaimTestRequest, means: Means | None, on_progress: Progress) -> ClaimTestResult:
     claim, seed, clusters = request.claim, request.seed, request.prompts.templates
     metric = get_metric(claim.metric)
-    sizes = subject.measure_moves(request.prompts, claim.components, claim.ablation, means=means)
-    plan = _plan(subject, request, sizes.tolist())
+    plan = plan_trial(
+        subject,
+        claim,
+        lambda: subject.measure_moves(request.prompts, claim.components, claim.ablation, means=means).tolist(),
+        seed=seed,
+    )
     runs, extra = plan.list_all(), _count_repair(subject, request)
     own = subject.count_work(request.prompts, runs)
     effect = measure_effect(
@@ -158,10 +162,6 @@ def _test(subject: Subject, request: ClaimTestRequest, means: Means | None, on_p
         _look(subject, request),
         effect.controls,
     )
-
-
-def _plan(subject: Subject, request: ClaimTestRequest, sizes: list[float]) -> TrialPlan:
-    return plan_trial(subject, request.claim, sizes, seed=request.seed)
 
 
 def _count_repair(subject: Subject, request: ClaimTestRequest) -> int:

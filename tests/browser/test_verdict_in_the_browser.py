@@ -1,0 +1,46 @@
+"""The verdict card and the Calibration page in a real browser, on a model whose wiring is known."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Server
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+LINK = "/?model=planted-strict&set=planted-query&scope=confirmatory&c="
+
+
+def judge(page: Page, server: Server, part: str) -> None:
+    page.goto(server.url + LINK + part)
+    page.get_by_role("button", name=re.compile(r"Judge it on \d+ prompts, three ways of replacing")).click(
+        timeout=60_000
+    )
+    expect(page.get_by_role("heading", name="Verdict")).to_be_visible(timeout=120_000)
+
+
+def test_a_cause_is_supported_beside_all_that_could_speak_against_it(server: Server, page: Page) -> None:
+    judge(page, server, "L1.H0")
+    expect(page.get_by_role("heading", name="Supported")).to_be_visible()
+    expect(page.get_by_text("On these prompts the model relies on L1.H0")).to_be_visible()
+    expect(page.get_by_text(re.compile(r"Chance: p = 0\.0\d\d"))).to_be_visible()
+    expect(page.get_by_text("No later part steps in for it")).to_be_visible()
+    expect(page.get_by_text("replacing all that enters the model gave the corrupted run")).to_be_visible()
+    expect(page.get_by_text(re.compile("Looked at on this model so far"))).to_be_visible()
+    page.get_by_text("Verdict as a table").click()
+    expect(page.get_by_role("button", name="Download CSV")).to_be_visible()
+
+
+def test_a_decoy_that_looks_right_is_found_to_do_nothing(server: Server, page: Page) -> None:
+    judge(page, server, "L1.H1")
+    expect(page.get_by_role("heading", name="Below the smallest effect of interest")).to_be_visible()
+    assert page.get_by_text("relies on").count() == 0
+
+
+def test_the_calibration_page_shows_what_each_rule_said_of_what_was_planted(server: Server, page: Page) -> None:
+    page.goto(server.url + "/calibration")
+    expect(page.get_by_role("heading", name="Calibration", exact=True)).to_be_visible()
+    expect(page.get_by_role("heading", name="What was planted, and what was found")).to_be_visible(timeout=30_000)
+    page.get_by_role("radio", name="zero").or_(page.get_by_role("button", name="zero")).first.click()
+    expect(page.get_by_text("Confusion, zero rule as a table")).to_be_visible()
+    expect(page.get_by_role("heading", name="Which rule is fooled by what")).to_be_visible()
