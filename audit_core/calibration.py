@@ -119,8 +119,7 @@ def measure_population(subject: Subject, planted: PlantedClaim, prompts: Tokenis
         lambda: subject.measure_moves(prompts, claim.components, claim.ablation, means=means).tolist(),
         seed=seed,
     )
-    bare = replace(plan, draws=())
-    trial = _measure(subject, claim, bare, prompts, means, seed)
+    trial = _measure(subject, claim, plan.without_draws(), prompts, means, seed)
     try:
         value = estimate_faithfulness(trial.families[claim.ablation], claim.role, seed=seed, level=0.95).value
     except NotMeasured:

@@ -40,6 +40,11 @@ class TrialPlan:
         families = [run for runs in self.families.values() for run in runs.as_tuple()]
         return (*families, self.floor, self.denoised, *self.draws)
 
+    def without_draws(self) -> TrialPlan:
+        """The same without a null: for what its own interval may already decide."""
+        none = replace(self.null, design="the interval alone rules support out, so none were drawn")
+        return replace(self, draws=(), null=none if self.draws else self.null)
+
 
 def plan_trial(subject: Subject, claim: Claim, measure_sizes: Callable[[], Sequence[float]], *, seed: int) -> TrialPlan:
     """Which runs a claim is judged by.

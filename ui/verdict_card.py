@@ -82,7 +82,7 @@ def _show_families(result: ClaimTestResult, claim: Claim) -> None:
 
 def _show_null(null: NullFinding) -> None:
     if null.p is None:
-        st.markdown(f"Random sets: none could be drawn ({plain(null.design)}).")
+        st.markdown(f"Random sets: none ({plain(null.design)}).")
         return
     st.markdown(
         f"Chance: p = **{null.p:.3f}**: the share, this claim counted, of {plain(null.design)}, that do at least as much."

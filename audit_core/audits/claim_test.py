@@ -10,7 +10,7 @@ import numpy as np
 
 from audit_core.claim import Claim, Role
 from audit_core.component import Component, Kind
-from audit_core.effect import Controls, measure_effect
+from audit_core.effect import Controls, Effect, measure_effect
 from audit_core.faithfulness import describe_tuple
 from audit_core.intervention import Replacement
 from audit_core.mediation import Mediation, estimate_mediation
@@ -20,7 +20,17 @@ from audit_core.repair import Repair, list_later, plan_repair, read_repair, spre
 from audit_core.run import get_metric
 from audit_core.statistics import Estimate, bootstrap_mean, count_needed
 from audit_core.subject import Means, Progress, Subject, no_partial
-from audit_core.trial import FAMILIES, NullFinding, Trial, judge_trial, plan_trial, read_trial
+from audit_core.trial import (
+    FAMILIES,
+    Judgement,
+    NullFinding,
+    Trial,
+    TrialPlan,
+    judge_trial,
+    plan_trial,
+    read_trial,
+)
+from audit_core.verdict import State
 
 
 @dataclass(frozen=True)
@@ -119,19 +129,28 @@ def _test(subject: Subject, request: ClaimTestRequest, means: Means | None, on_p
         lambda: subject.measure_moves(request.prompts, claim.components, claim.ablation, means=means).tolist(),
         seed=seed,
     )
-    runs, extra = plan.list_all(), _count_repair(subject, request)
-    own = subject.count_work(request.prompts, runs)
-    effect = measure_effect(
-        subject,
-        request.prompts,
-        runs,
-        metric,
-        means=means,
-        seed=seed,
-        on_progress=lambda done, total: on_progress(own * done // total, own + extra),
-    )
-    trial = read_trial(claim, plan, effect)
-    judged = judge_trial(trial, seed=seed)
+    own, extra = subject.count_work(request.prompts, plan.list_all()), _count_repair(subject, request)
+
+    def measure(part: TrialPlan) -> tuple[Effect, Trial, Judgement]:
+        effect = measure_effect(
+            subject,
+            request.prompts,
+            part.list_all(),
+            metric,
+            means=means,
+            seed=seed,
+            on_progress=lambda done, total: on_progress(own * done // total, own + extra),
+        )
+        trial = read_trial(claim, part, effect)
+        return effect, trial, judge_trial(trial, seed=seed)
+
+    if claim.role is Role.NECESSARY:
+        effect, trial, judged = measure(plan)
+    else:
+        # Every draw leaves one small set alone, a whole pass each; and chance can but take "supported" away.
+        effect, trial, judged = measure(plan.without_draws())
+        if plan.draws and judged.states.get(claim.ablation) is State.SUPPORTED:
+            effect, trial, judged = measure(plan)
     repair = _find_repair(
         subject, request, trial, on_progress=lambda done, total: on_progress(own + extra * done // total, own + extra)
     )

@@ -48,7 +48,7 @@ def test_patch_is_denoising_and_mlps_can_be_swept(tmp_path: Path) -> None:
 
 def test_a_claim_is_judged_and_every_number_has_its_parts(tmp_path: Path) -> None:
     claim = write(tmp_path / "c.toml", 'name = "L23.H3 carries the name"\ncomponents = ["L23.H3"]\n')
-    done = assay(tmp_path, "test", claim, "--prompts", take_rows(tmp_path / "p.jsonl", 48), "--json")
+    done = assay(tmp_path, "test", claim, "--prompts", take_rows(tmp_path / "p.jsonl", 24), "--json")
     document = json.loads(done.stdout)
     assert done.returncode == (3 if document["state"] == "inconclusive" else 0), done.stderr
     assert {
@@ -57,8 +57,9 @@ def test_a_claim_is_judged_and_every_number_has_its_parts(tmp_path: Path) -> Non
     assert document["state"] == "supported"
     assert set(document["families"]) == {"resample", "mean", "zero"}
     assert all(set(number) == NUMBER for number in document["families"].values())
-    assert document["null"]["p"] is None
-    assert document["null"]["reason"]
+    assert document["null"]["draws"] == 199
+    assert document["null"]["p"] == 1 / 200, "no head of 199 does as much"
+    assert document["self_repair"]["n_others"] == 6 * 9 + 7
 
 
 def test_too_few_prompts_are_inconclusive_with_exit_code_3(tmp_path: Path) -> None:
