@@ -34,7 +34,8 @@ def show_shares(found: Calibration) -> None:
     figure_header(
         "How often it is right", "causal",
         f"shares of {found.n_samples:,} samples of prompts over {found.n_claims} claims, with Wilson's 95 % interval. Samples of "
-        "one claim share their prompts, so the true uncertainty is wider. Real models are messier than planted ones.",
+        "one claim share their prompts, so the true uncertainty is wider. Right is the state that the wiring demands: inconclusive "
+        "where ways of replacing must contradict each other, and only there. Real models are messier than planted ones.",
     )  # fmt: skip
     shares = [(f"{rule} rule right", found.right[rule]) for rule in RULES]
     shares += [(name, share) for name, key in _ABOUT.items() if (share := getattr(found, key)) is not None]
@@ -71,7 +72,7 @@ def show_fooled(found: Calibration) -> None:
     )  # fmt: skip
     rows = [(f.rule, f.model, f.components, f.planted, f.found, f.expected) for f in found.fooled]
     st.dataframe(
-        make_table(("rule", "model", "components", "planted", "it says", "true"), rows), hide_index=True, key="fooled"
+        make_table(("rule", "model", "components", "planted", "it says", "wanted"), rows), hide_index=True, key="fooled"
     )
 
 
