@@ -51,9 +51,9 @@ def show_verdict(result: ClaimTestResult, claim: Claim, ledger: Ledger) -> None:
         _show_mediation(result)
         _show_conditions(result)
         st.markdown(
-            f"Looked at on this model so far, this claim included: {ledger.runs} runs, {ledger.components} components, {ledger.claims} "
-            f"claims, {ledger.prompt_sets} prompt sets, {ledger.metrics} metrics, {ledger.replacements} ways of replacing. "
-            "The more was looked at, the less one finding says."
+            f"Looked at on this model so far, this claim included: runs {ledger.runs} · components {ledger.components} · claims "
+            f"{ledger.claims} · prompt sets {ledger.prompt_sets} · metrics {ledger.metrics} · ways of replacing "
+            f"{ledger.replacements}. The more was looked at, the less one finding says."
         )
         st.markdown(f"*{plain(quote_calibration())}*")
 
