@@ -106,7 +106,7 @@ class ClaimTestAudit:
     def count_work(self, subject: Subject, request: ClaimTestRequest) -> int:
         # How far the null's directions reach does not change what they cost.
         plan = plan_trial(subject, request.claim, lambda: [1.0] * len(request.claim.components), seed=request.seed)
-        return subject.count_work(request.prompts, plan.list_all()) + _count_repair(subject, request)
+        return sum(_count_stages(subject, request, plan))
 
     def run(
         self,
@@ -129,9 +129,13 @@ def _test(subject: Subject, request: ClaimTestRequest, means: Means | None, on_p
         lambda: subject.measure_moves(request.prompts, claim.components, claim.ablation, means=means).tolist(),
         seed=seed,
     )
-    own, extra = subject.count_work(request.prompts, plan.list_all()), _count_repair(subject, request)
+    first, own, extra = _count_stages(subject, request, plan)
+    whole = first + own + extra
 
-    def measure(part: TrialPlan) -> tuple[Effect, Trial, Judgement]:
+    def report(before: int, size: int) -> Progress:
+        return lambda done, total: on_progress(before + size * done // total, whole)
+
+    def measure(part: TrialPlan, progress: Progress) -> tuple[Effect, Trial, Judgement]:
         effect = measure_effect(
             subject,
             request.prompts,
@@ -139,21 +143,20 @@ def _test(subject: Subject, request: ClaimTestRequest, means: Means | None, on_p
             metric,
             means=means,
             seed=seed,
-            on_progress=lambda done, total: on_progress(own * done // total, own + extra),
+            on_progress=progress,
         )
         trial = read_trial(claim, part, effect)
         return effect, trial, judge_trial(trial, seed=seed)
 
     if claim.role is Role.NECESSARY:
-        effect, trial, judged = measure(plan)
+        effect, trial, judged = measure(plan, report(first, own))
     else:
         # Every draw leaves one small set alone, a whole pass each; and chance can but take "supported" away.
-        effect, trial, judged = measure(plan.without_draws())
+        effect, trial, judged = measure(plan.without_draws(), report(0, first))
         if plan.draws and judged.states.get(claim.ablation) is State.SUPPORTED:
-            effect, trial, judged = measure(plan)
-    repair = _find_repair(
-        subject, request, trial, on_progress=lambda done, total: on_progress(own + extra * done // total, own + extra)
-    )
+            effect, trial, judged = measure(plan, report(first, own))
+    repair = _find_repair(subject, request, trial, on_progress=report(first + own, extra))
+    on_progress(whole, whole)
     primary = judged.families.get(claim.ablation)
     verdict = judged.verdict
     return ClaimTestResult(
@@ -183,9 +186,13 @@ def _test(subject: Subject, request: ClaimTestRequest, means: Means | None, on_p
     )
 
 
-def _count_repair(subject: Subject, request: ClaimTestRequest) -> int:
+def _count_stages(subject: Subject, request: ClaimTestRequest, plan: TrialPlan) -> tuple[int, int, int]:
+    """Work without draws, where that comes first; with them; and of self-repair."""
+    bare = subject.count_work(request.prompts, plan.without_draws().list_all())
+    own = subject.count_work(request.prompts, plan.list_all())
     part = request.lone_part
-    return 0 if part is None else subject.count_work(spread(request.prompts), plan_repair(subject, part))
+    extra = 0 if part is None else subject.count_work(spread(request.prompts), plan_repair(subject, part))
+    return (0 if request.claim.role is Role.NECESSARY else bare), own, extra
 
 
 def _find_repair(subject: Subject, request: ClaimTestRequest, trial: Trial, *, on_progress: Progress) -> Repair | None:
