@@ -19,6 +19,7 @@ from audit_core.calibration_report import (
 from audit_core.circuit import Circuit
 from audit_core.claim import Claim, Role, Universe, load_claim
 from audit_core.component import Component, Kind, format_components, head, mlp, parse_component, parse_components
+from audit_core.drift import Drift
 from audit_core.engine.threads import leave_a_core, take_all_cores
 from audit_core.errors import (
     AuditError,
@@ -88,6 +89,7 @@ __all__ = [
     "ComponentRefused",
     "ControlFailed",
     "Direction",
+    "Drift",
     "EdgesRequest",
     "EdgesResult",
     "Estimate",

@@ -58,7 +58,7 @@ def count_supported(*, on_progress: Progress, name: str = "default", seed: int =
         }
         null = _take_null(subject, claim.components[0], heads, single[0], seed)
         trial = Trial(
-            claim, effect.corrupted, families, effect.clean, null, "other heads", prompts.templates, effect.unit
+            claim, effect.corrupted, families, effect.clean, {}, null, "other heads", prompts.templates, effect.unit
         )
         states.append(judge_trial(trial, seed=seed).verdict.state)
     return wilson(sum(state is State.SUPPORTED for state in states), len(states))

@@ -76,6 +76,9 @@ class Effect:
     """If asked for, on one prompt: all logits at the answer position; shape (run, vocabulary), runs being clean,
     corrupted and the interventions."""
     controls: Controls
+    norms: NDArray[np.float64] | None = None
+    """Length of the residual stream where the logits are read from; shape (run, prompt), runs as in `vocabulary`; None
+    where the subject gives logits alone."""
 
     def __post_init__(self) -> None:
         for array in (self.clean, self.corrupted, self.patched):
@@ -127,7 +130,7 @@ def measure_effect(
     rides = len(prompts) == 1
     asked = (*runs, *controls.runs) if rides else runs
     wants_words = metric.needs_vocabulary or next_tokens
-    values = np.empty((len(runs), len(prompts)))
+    values, norms = np.empty((len(runs), len(prompts))), np.full((len(runs), len(prompts)), np.nan)
     applied = 0
     chunks = tuple(_chunk_prompts(subject, prompts, len(asked), metric))
     work = [subject.count_work(chunk, asked) for _, chunk in chunks]
@@ -135,6 +138,8 @@ def measure_effect(
         progress = _from(sum(work[:step]), sum(work), on_progress)
         logits = subject.run(chunk, asked, means=means, vocabulary=wants_words, seed=seed, on_progress=progress)
         values[:, where] = metric.read(logits, chunk.pairs)[: len(runs)]
+        if logits.norms is not None:
+            norms[:, where] = logits.norms[: len(runs)]
         applied += logits.edits_applied
     wanted = sum(len(i.edits) for i in asked) * len(prompts)
     if applied != wanted:
@@ -149,7 +154,16 @@ def measure_effect(
         else run_controls(subject, prompts, controls, edits, seed=seed)
     )
     return Effect(
-        prompts, tuple(interventions), metric.name, metric.unit, values[0], values[1], values[2:], words, found
+        prompts,
+        tuple(interventions),
+        metric.name,
+        metric.unit,
+        values[0],
+        values[1],
+        values[2:],
+        words,
+        found,
+        None if logits.norms is None else norms,
     )
 
 

@@ -41,17 +41,22 @@ class Repair:
     backups: tuple[Backup, ...]
     """Parts whose growth is above the smallest effect of interest over its whole interval, largest first."""
     n_others: int
-    """Later parts that were tried as backups."""
+    """Later parts that were tried as backups; none where the loss is neither small nor made up for."""
 
 
-def plan_repair(subject: Subject, part: Component) -> tuple[Intervention, ...]:
-    """The component gone; gone with all later parts frozen; then each later part gone, alone and with it."""
+def plan_direct(subject: Subject, part: Component) -> tuple[Intervention, ...]:
+    """The component gone, and gone with all later parts frozen."""
+    gone = Edit(part, Replacement.ZERO)
+    frozen = [Edit(other, Replacement.IDENTITY) for other in list_later(subject, part)]
+    return Intervention((gone,)), Intervention((gone, *frozen))
+
+
+def plan_backups(subject: Subject, part: Component) -> tuple[Intervention, ...]:
+    """The component gone, then each later part, alone and with it."""
     later = list_later(subject, part)
-    frozen = [Edit(other, Replacement.IDENTITY) for other in later]
     alone = [intervene([other], Replacement.ZERO) for other in later]
     both = [intervene([part, other], Replacement.ZERO) for other in later]
-    gone = Edit(part, Replacement.ZERO)
-    return (Intervention((gone,)), Intervention((gone, *frozen)), *alone, *both)
+    return intervene([part], Replacement.ZERO), *alone, *both
 
 
 def list_later(subject: Subject, part: Component) -> tuple[Component, ...]:
@@ -73,28 +78,15 @@ def spread(prompts: TokenisedPrompts, most: int = MOST_PROMPTS) -> TokenisedProm
     return replace(prompts, pairs=tuple(prompts.pairs[at] for at in chosen))
 
 
-def read_repair(effect: Effect, later: Sequence[Component], *, least: float, seed: int) -> Repair:
-    """What the runs of `plan_repair` say.
+def read_direct(effect: Effect, *, least: float, seed: int) -> Repair:
+    """What the runs of `plan_direct` say.
 
     Args:
         effect: of those interventions, in their order.
         least: smallest effect of interest, in the metric's unit.
-
-    Source: McGrath et al. 2023, arXiv:2307.15771; Rushing and Nanda 2024, arXiv:2402.15390.
     """
-    clusters, unit, n = effect.prompts.templates, effect.unit, len(later)
-    total, direct, alone, both = (
-        effect.support[0],
-        effect.support[1],
-        effect.support[2 : 2 + n],
-        effect.support[2 + n :],
-    )
-    backups = []
-    for part, growth in zip(later, both - total - alone, strict=True):
-        estimate = bootstrap_mean(growth, clusters, unit=unit, seed=seed)
-        if estimate.low is not None and estimate.low > least:
-            backups.append(Backup(str(part), estimate))
-    backups.sort(key=lambda backup: -backup.growth.value)
+    clusters, unit = effect.prompts.templates, effect.unit
+    total, direct = effect.support
     repaired = None
     if abs(direct.mean()) > least:
         try:
@@ -106,6 +98,32 @@ def read_repair(effect: Effect, later: Sequence[Component], *, least: float, see
         bootstrap_mean(total, clusters, unit=unit, seed=seed),
         bootstrap_mean(direct, clusters, unit=unit, seed=seed),
         repaired,
-        tuple(backups[:SHOWN]),
-        n,
+        (),
+        0,
     )
+
+
+def needs_search(repair: Repair, *, least: float) -> bool:
+    """Whether others may have stepped in: the loss may be small, or is smaller than without them."""
+    is_large = repair.total.low is not None and repair.total.low > least
+    return not is_large or repair.direct.value - repair.total.value > least
+
+
+def read_backups(effect: Effect, later: Sequence[Component], *, least: float, seed: int) -> tuple[Backup, ...]:
+    """What the runs of `plan_backups` say, largest growth first.
+
+    Args:
+        effect: of those interventions, in their order.
+        later: the parts tried.
+        least: smallest effect of interest, in the metric's unit.
+
+    Source: McGrath et al. 2023, arXiv:2307.15771; Rushing and Nanda 2024, arXiv:2402.15390.
+    """
+    n = len(later)
+    gone, alone, both = effect.support[0], effect.support[1 : 1 + n], effect.support[1 + n :]
+    backups = []
+    for part, growth in zip(later, both - gone - alone, strict=True):
+        estimate = bootstrap_mean(growth, effect.prompts.templates, unit=effect.unit, seed=seed)
+        if estimate.low is not None and estimate.low > least:
+            backups.append(Backup(str(part), estimate))
+    return tuple(sorted(backups, key=lambda backup: -backup.growth.value)[:SHOWN])

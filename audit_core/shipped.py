@@ -1,4 +1,4 @@
-"""What ships in `data/`: prompt sets and candidate circuits, by id."""
+"""What ships in `data/`: prompt sets and candidate circuits by id, and unrelated text."""
 
 from __future__ import annotations
 
@@ -36,3 +36,9 @@ def load_prompt_set(key: str) -> PromptSet:
 def list_circuits() -> tuple[Circuit, ...]:
     """The shipped candidate circuits."""
     return tuple(load_circuit(path) for path in sorted((DATA / "circuits").glob("*.json")))
+
+
+@cache
+def load_texts() -> tuple[str, ...]:
+    """Shipped sentences of ordinary prose, none of which belongs to a task."""
+    return tuple((DATA / "text/plain.txt").read_text(encoding="utf-8").split("\n")[:-1])

@@ -59,9 +59,12 @@ class Logits:
     """All logits; shape (intervention, prompt, vocabulary); None unless asked for."""
     edits_applied: int
     """Edits that reached an activation, summed over interventions and prompts: none may be missing."""
+    norms: Floats | None = None
+    """Length of the residual stream where the logits are read from; shape (intervention, prompt); None where a subject
+    gives logits alone."""
 
     def __post_init__(self) -> None:
-        for array in (self.answer, self.foil, self.vocabulary):
+        for array in (self.answer, self.foil, self.vocabulary, self.norms):
             if array is not None:
                 read_only(array)
 

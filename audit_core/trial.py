@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from audit_core.claim import Claim, Role
 from audit_core.component import Kind
+from audit_core.drift import average_shift, measure_norm_shift
 from audit_core.effect import Effect, check_gap
 from audit_core.errors import ControlFailed, NotMeasured
 from audit_core.faithfulness import CircuitEffect, CircuitRuns, estimate_faithfulness, list_universe, plan_circuit
@@ -35,6 +36,10 @@ class TrialPlan:
     """The components alone restored in the corrupted run."""
     null: Null
     draws: tuple[Intervention, ...]
+
+    def find_judged(self, role: Role) -> Mapping[Replacement, Intervention]:
+        """Per family the run that speaks for or against the claim."""
+        return {f: run.without if role is Role.NECESSARY else run.alone for f, run in self.families.items()}
 
     def list_all(self) -> tuple[Intervention, ...]:
         families = [run for runs in self.families.values() for run in runs.as_tuple()]
@@ -82,6 +87,8 @@ class Trial:
     corrupted: NDArray[np.float64]
     families: Mapping[Replacement, CircuitEffect]
     denoised: NDArray[np.float64]
+    shifts: Mapping[Replacement, NDArray[np.float64]]
+    """Of each family's judged run, as `drift.measure_norm_shift` gives them."""
     null: NDArray[np.float64]
     """Shape (draw, prompt); no draws where the model is too small for any."""
     design: str
@@ -106,6 +113,7 @@ class Trial:
             corrupted=self.corrupted[at],
             families=families,
             denoised=self.denoised[at],
+            shifts={family: shift[at] for family, shift in self.shifts.items()},
             null=self.null[:, at],
             clusters=clusters,
         )
@@ -128,7 +136,9 @@ def read_trial(claim: Claim, plan: TrialPlan, effect: Effect) -> Trial:
             f"With all that enters the first block replaced, the metric misses the corrupted run's by {missed:.3g}."
         )
     null = np.array(list(rows)).reshape(len(plan.draws), len(effect.clean))
-    return Trial(claim, effect.corrupted, families, denoised, null, plan.null.design, clusters, effect.unit)
+    judged = {family: effect.interventions.index(run) for family, run in plan.find_judged(claim.role).items()}
+    shifts = measure_norm_shift(effect, judged)
+    return Trial(claim, effect.corrupted, families, denoised, shifts, null, plan.null.design, clusters, effect.unit)
 
 
 @dataclass(frozen=True)
@@ -152,6 +162,8 @@ class Judgement:
     """What each ablation family says by its interval alone."""
     not_measured: Mapping[Replacement, str]
     null: NullFinding | None
+    shifts: Mapping[Replacement, Estimate]
+    """How far each family's judged run leaves the unedited ones."""
 
 
 def judge_trial(trial: Trial, *, seed: int, alpha: float | None = None) -> Judgement:
@@ -170,12 +182,15 @@ def judge_trial(trial: Trial, *, seed: int, alpha: float | None = None) -> Judge
             refused[family] = error.detail
     null = _place_in_null(trial, wide[claim.ablation].value) if claim.ablation in wide else None
     states = {family: classify(wide[family], claim.delta, narrow=narrow[family]) for family in wide}
+    shifts = {family: average_shift(shift, trial.clusters, seed=seed) for family, shift in trial.shifts.items()}
     try:
         check_gap(trial.clean, trial.corrupted, trial.unit)
     except NotMeasured as error:
-        return Judgement(refuse_verdict(claim, error.reason, error.detail), wide, states, refused, null)
+        return Judgement(refuse_verdict(claim, error.reason, error.detail), wide, states, refused, null, shifts)
     if claim.ablation in refused:
-        return Judgement(refuse_verdict(claim, "control_failed", refused[claim.ablation]), wide, states, refused, null)
+        return Judgement(
+            refuse_verdict(claim, "control_failed", refused[claim.ablation]), wide, states, refused, null, shifts
+        )
     verdict = judge(
         claim,
         wide,
@@ -183,8 +198,9 @@ def judge_trial(trial: Trial, *, seed: int, alpha: float | None = None) -> Judge
         n_templates=len(set(trial.clusters)),
         p_null=None if null is None else null.p,
         alpha=claim.alpha if alpha is None else alpha,
+        shift=shifts.get(claim.ablation),
     )
-    return Judgement(verdict, wide, states, refused, null)
+    return Judgement(verdict, wide, states, refused, null, shifts)
 
 
 def _place_in_null(trial: Trial, value: float) -> NullFinding:

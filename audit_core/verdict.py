@@ -12,8 +12,12 @@ from audit_core.faithfulness import OVERSHOOT
 from audit_core.intervention import Replacement
 from audit_core.statistics import MIN_PROMPTS, MIN_TEMPLATES, Estimate, format_estimate
 
-RULE_VERSION = 1
+RULE_VERSION = 2
 """Raised when the rule may judge the same numbers otherwise; calibrations of another version are not quoted."""
+
+
+MOST_SHIFT = 5.0
+"""Standard deviations from what unedited runs give: further out, a run says little of the model when left alone."""
 
 
 class State(StrEnum):
@@ -77,6 +81,7 @@ def judge(
     n_templates: int,
     p_null: float | None,
     alpha: float,
+    shift: Estimate | None = None,
 ) -> Verdict:
     """Hold a claim against what was measured.
 
@@ -86,10 +91,14 @@ def judge(
         n_templates: templates behind the estimates.
         p_null: share of random sets that do as much; None where the model is too small to draw any.
         alpha: level that it must not exceed for "supported".
+        shift: how far the claim's own ablation moves the residual stream's length, in standard deviations of unedited
+            runs; None where that is not known.
     """
     primary = families[claim.ablation]
     if primary.n < MIN_PROMPTS or n_templates < MIN_TEMPLATES:
         return Verdict(State.INCONCLUSIVE, "low_power", _sentence(claim, primary, State.INCONCLUSIVE, "low_power"))
+    if shift is not None and abs(shift.value) > MOST_SHIFT:
+        return Verdict(State.INCONCLUSIVE, "off_distribution", _leave(claim, primary, shift))
     state, reason = states[claim.ablation], None
     if state is State.INCONCLUSIVE:
         reason = "straddles_delta"
@@ -151,6 +160,13 @@ def _sentence(
         State.NEGLIGIBLE: f"{parts} alone kept {number}, less than the {delta} that counts as sufficient.",
         State.REVERSED: f"{parts} alone turned the model against the answer: {number}.",
     }[state]
+
+
+def _leave(claim: Claim, estimate: Estimate, shift: Estimate) -> str:
+    return (
+        f"Inconclusive: the intervention moves the residual stream's length {shift.value:+.1f} standard deviations from "
+        f"unedited runs, {MOST_SHIFT:g} allowed; {_measured(claim, format_estimate(estimate))}."
+    )
 
 
 def _measured(claim: Claim, number: str) -> str:

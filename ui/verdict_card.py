@@ -9,6 +9,7 @@ import streamlit as st
 from audit_core import (
     Claim,
     ClaimTestResult,
+    Drift,
     Estimate,
     Ledger,
     NullFinding,
@@ -92,9 +93,11 @@ def _show_null(null: NullFinding) -> None:
 def _show_repair(repair: Repair) -> None:
     """Whether others step in; shown for every single component, whatever the state."""
     others = (
-        "No later part steps in for it."
+        "Backups were not looked for: the loss is not small, and freezing the later parts makes it no larger."
+        if not repair.n_others
+        else f"None of {repair.n_others} later parts steps in for it."
         if not repair.backups
-        else "Parts that do more once it is gone: "
+        else f"Of {repair.n_others} later parts, these do more once it is gone: "
         + "; ".join(f"{b.component} by {plain(format_estimate(b.growth))}" for b in repair.backups)
         + "."
     )
@@ -104,7 +107,7 @@ def _show_repair(repair: Repair) -> None:
         else f" Made up for by the rest of the model: {plain(format_estimate(repair.repaired))}."
     )
     st.markdown(
-        f"Self-repair (set to zero, {repair.total.n} prompts, {repair.n_others} later parts tried): with all later parts "
+        f"Self-repair (set to zero, {repair.total.n} prompts): with all later parts "
         f"frozen the metric loses {plain(format_estimate(repair.direct))}, with them free {plain(format_estimate(repair.total))}."
         f"{share} {others}"
     )
@@ -126,9 +129,24 @@ def _show_mediation(result: ClaimTestResult) -> None:
 def _show_conditions(result: ClaimTestResult) -> None:
     conditions_line(result.conditions, result.clean.n)
     controls = result.controls
+    _show_drift(result.drift)
     st.markdown(
         f"Controls passed: {controls.edits:,} edits arrived; putting activations back moved logits by "
         f"{controls.identity_max:.1e}, large noise by at least {controls.noise_min:.1f} (tolerance {controls.tolerance:.0e}); "
         "replacing all that enters the model gave the corrupted run. "
         f"The model prefers the answer on {result.accuracy:.0%} of these prompts."
     )
+
+
+def _show_drift(drift: Drift) -> None:
+    """How far the judged runs leave what the model normally computes."""
+    rows = [(f"{family}: length of the residual stream", *estimate_cells(e)) for family, e in drift.norms.items()]
+    rows += [(f"{family}: KL on unrelated text", *estimate_cells(e)) for family, e in drift.divergence.items()]
+    if rows:
+        table_with_csv(
+            lambda: make_table(("off-distribution monitor", "value", "low", "high", "n", "unit"), rows),
+            "Drift",
+            "drift",
+        )
+    if drift.not_measured:
+        st.markdown(f"KL on unrelated text: not measured: {plain(drift.not_measured)}")

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from audit_core.claim import Claim, Role
 from audit_core.component import Component, Kind
+from audit_core.drift import Drift, measure_divergence
 from audit_core.effect import Controls, Effect, measure_effect
+from audit_core.errors import NotMeasured
 from audit_core.faithfulness import describe_tuple
 from audit_core.intervention import Replacement
 from audit_core.mediation import Mediation, estimate_mediation
 from audit_core.plausibility import Source, list_sources, weigh_source
 from audit_core.prompts import TokenisedPrompts
-from audit_core.repair import Repair, list_later, plan_repair, read_repair, spread
+from audit_core.repair import (
+    Repair,
+    list_later,
+    needs_search,
+    plan_backups,
+    plan_direct,
+    read_backups,
+    read_direct,
+    spread,
+)
 from audit_core.run import get_metric
 from audit_core.statistics import Estimate, bootstrap_mean, count_needed
 from audit_core.subject import Means, Progress, Subject, no_partial
@@ -95,6 +106,7 @@ class ClaimTestResult:
     accuracy: float
     looks: tuple[Looks, ...]
     controls: Controls
+    drift: Drift
 
 
 @dataclass(frozen=True)
@@ -183,7 +195,16 @@ def _test(subject: Subject, request: ClaimTestRequest, means: Means | None, on_p
         effect.accuracy,
         _look(subject, request),
         effect.controls,
+        _find_drift(subject, plan, judged, claim.role, seed=seed),
     )
+
+
+def _find_drift(subject: Subject, plan: TrialPlan, judged: Judgement, role: Role, *, seed: int) -> Drift:
+    norms = {family.value: shift for family, shift in judged.shifts.items()}
+    try:
+        return Drift(norms, measure_divergence(subject, plan.find_judged(role), seed=seed), "")
+    except NotMeasured as error:
+        return Drift(norms, {}, error.detail)
 
 
 def _count_stages(subject: Subject, request: ClaimTestRequest, plan: TrialPlan) -> tuple[int, int, int]:
@@ -191,7 +212,7 @@ def _count_stages(subject: Subject, request: ClaimTestRequest, plan: TrialPlan) 
     bare = subject.count_work(request.prompts, plan.without_draws().list_all())
     own = subject.count_work(request.prompts, plan.list_all())
     part = request.lone_part
-    extra = 0 if part is None else subject.count_work(spread(request.prompts), plan_repair(subject, part))
+    extra = 0 if part is None else subject.count_work(spread(request.prompts), plan_backups(subject, part))
     return (0 if request.claim.role is Role.NECESSARY else bare), own, extra
 
 
@@ -199,17 +220,15 @@ def _find_repair(subject: Subject, request: ClaimTestRequest, trial: Trial, *, o
     part = request.lone_part
     if part is None:
         return None
-    gap = trial.families[Replacement.ZERO].clean - trial.families[Replacement.ZERO].empty
-    effect = measure_effect(
-        subject,
-        spread(request.prompts),
-        plan_repair(subject, part),
-        get_metric(request.claim.metric),
-        seed=request.seed,
-        on_progress=on_progress,
-    )
-    least = request.claim.delta * abs(float(gap.mean()))
-    return read_repair(effect, list_later(subject, part), least=least, seed=request.seed)
+    prompts, metric = spread(request.prompts), get_metric(request.claim.metric)
+    zeroed, seed = trial.families[Replacement.ZERO], request.seed
+    least = request.claim.delta * abs(float((zeroed.clean - zeroed.empty).mean()))
+    effect = measure_effect(subject, prompts, plan_direct(subject, part), metric, seed=seed)
+    found, later = read_direct(effect, least=least, seed=seed), list_later(subject, part)
+    if not later or not needs_search(found, least=least):
+        return found
+    effect = measure_effect(subject, prompts, plan_backups(subject, part), metric, seed=seed, on_progress=on_progress)
+    return replace(found, backups=read_backups(effect, later, least=least, seed=seed), n_others=len(later))
 
 
 def _count_needed(claim: Claim, estimate: Estimate | None) -> int | None:

@@ -177,6 +177,7 @@ def _describe_test(subject: Subject, request: ClaimTestRequest, result: ClaimTes
         "clean": dump_result(result.clean),
         "corrupted": dump_result(result.corrupted),
         "controls": dump_result(result.controls),
+        "off_distribution": dump_result(result.drift),
         "calibration": quote_calibration(),
         "fallback": subject.fallback or None,
         "identity": identify_run(subject.identity, request),

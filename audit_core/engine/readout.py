@@ -39,6 +39,10 @@ class Readout:
         logits = (final * weight[ids]).sum(-1)
         return self._soften(logits if bias is None else logits + bias[ids]).float()
 
+    def measure_norms(self, residual: torch.Tensor) -> torch.Tensor:
+        """Length of the residual stream, shape (..., d_model) → (...)."""
+        return residual.float().norm(dim=-1)
+
     def _output_weights(self) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Shapes (vocabulary, d_model) and (vocabulary,)."""
         layer: Any = self.bridge.unembed.original_component
@@ -57,6 +61,7 @@ class LogitTable:
         # Not a number until it is read, so that a place that no chunk filled is found out.
         self.answer, self.foil = np.full(shape, np.nan, np.float32), np.full(shape, np.nan, np.float32)
         self.vocabulary = np.full((*shape, n_vocabulary), np.nan, np.float32) if n_vocabulary else None
+        self.norms: Floats | None = None
 
     def list_ids(self, prompts: Sequence[int]) -> tuple[list[int], list[int]]:
         """Answer and foil tokens of some prompts."""
@@ -76,6 +81,12 @@ class LogitTable:
         answer, foil = self.list_ids(prompts)
         self.put(logits[:, at, answer], logits[:, at, foil], variants, prompts)
 
+    def put_norms(self, norms: Floats, variants: Sequence[int], prompts: Sequence[int]) -> None:
+        """Lengths of the residual stream; shape (variant, prompt)."""
+        if self.norms is None:
+            self.norms = np.full_like(self.answer, np.nan)
+        self.norms[np.ix_(variants, prompts)] = norms
+
     def finish(self, edits_applied: int) -> Logits:
         """The whole table, read-only."""
-        return Logits(self.answer, self.foil, self.vocabulary, edits_applied)
+        return Logits(self.answer, self.foil, self.vocabulary, edits_applied, self.norms)

@@ -260,6 +260,8 @@ class WaveRunner:
     def _read(self, table: LogitTable, end: torch.Tensor, variants: Sequence[int], prompts: Sequence[int]) -> None:
         """Logits of some variants and prompts from where they ended, shape (variant, prompt, d_model)."""
         with self.turn():
+            if isinstance(self.readout, Readout):
+                table.put_norms(self.readout.measure_norms(end).numpy(), variants, prompts)
             if table.vocabulary is not None:
                 table.put_all(self.readout.read_all(end).numpy(), variants, prompts)
             else:
