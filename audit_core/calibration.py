@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,11 +17,11 @@ from audit_core.intervention import Replacement
 from audit_core.prompts import TokenisedPrompts, tokenise
 from audit_core.run import get_metric
 from audit_core.statistics import Estimate
-from audit_core.subject import Means, Subject
+from audit_core.subject import Subject
 from audit_core.subjects.planted import PLANTED_MODELS, PlantedModel, build_planted
 from audit_core.subjects.planted.key import PlantedClaim
 from audit_core.subjects.transformer import load_transformer
-from audit_core.trial import Trial, TrialPlan, judge_trial, plan_trial, read_trial
+from audit_core.trial import Trial, draw_chance, judge_trial, plan_trial, read_trial
 
 POPULATION = 8
 """Prompts per template from which samples are drawn; what they give together is the truth."""
@@ -42,6 +43,8 @@ class Sample:
     role: str
     planted: str
     expected: str
+    is_in_contrast: bool
+    """Whether what the parts write differs between the two texts of a pair, as the wiring has it."""
     seed: int
     found: Mapping[str, str]
     """State under each rule: the combined one, and each ablation family alone."""
@@ -81,13 +84,13 @@ def judge_samples(
 ) -> Iterator[Sample]:
     """Measure a claim once on a population of prompts, and judge it on samples of that."""
     prompts = tokenise(model.find_task(planted.task).make(POPULATION, seed), subject.tokenizer)
-    trial = measure_population(subject, planted, prompts, seed=seed)
-    circuit, claim = trial.families[trial.claim.ablation], trial.claim
+    claim = make_claim(planted)
     rng = np.random.default_rng([seed, *map(ord, model.name + planted.task + str(planted.components))])
-    truth = estimate_faithfulness(circuit, claim.role, seed=seed, level=0.95).value
-    for number in range(samples):
-        sample = draw_sample(trial, rng)
-        judged = judge_trial(sample, seed=number)
+    rows = [draw_rows(prompts.templates, rng) for _ in range(samples)]
+    trial = measure_population(subject, claim, prompts, rows, seed=seed)
+    truth = estimate_faithfulness(trial.families[claim.ablation], claim.role, seed=seed, level=0.95).value
+    for number, chosen in enumerate(rows):
+        judged = judge_trial(take_sample(trial, chosen), seed=number)
         primary = judged.families.get(claim.ablation)
         yield Sample(
             model.name,
@@ -96,6 +99,7 @@ def judge_samples(
             claim.role.value,
             planted.planted.value,
             planted.expected.value,
+            abs(planted.support.get(claim.ablation, math.inf)) > 0,
             seed,
             {COMBINED: judged.verdict.state.value} | {f.value: state.value for f, state in judged.states.items()},
             judged.verdict.reason,
@@ -103,50 +107,43 @@ def judge_samples(
         )
 
 
-def measure_population(subject: Subject, planted: PlantedClaim, prompts: TokenisedPrompts, *, seed: int) -> Trial:
-    """A trial on all prompts; the null is drawn only where it can matter, since it can but take "supported" away."""
-    claim = Claim(
+def make_claim(planted: PlantedClaim) -> Claim:
+    return Claim(
         "planted",
         planted.components,
         role=planted.role,
         delta=DEFAULT_DELTA[planted.role.value],
         ablation=Replacement.RESAMPLE,
     )
-    means = subject.capture_means(prompts)
+
+
+def measure_population(
+    subject: Subject, claim: Claim, prompts: TokenisedPrompts, samples: Sequence[Sequence[int]], *, seed: int
+) -> Trial:
+    """A trial on all prompts, with draws if chance can still change the verdict on any sample, as in the audit itself."""
+    means, metric = subject.capture_means(prompts), get_metric(claim.metric)
     plan = plan_trial(
         subject,
         claim,
         lambda: subject.measure_moves(prompts, claim.components, claim.ablation, means=means).tolist(),
         seed=seed,
     )
-    trial = _measure(subject, claim, plan.without_draws(), prompts, means, seed)
-    try:
-        value = estimate_faithfulness(trial.families[claim.ablation], claim.role, seed=seed, level=0.95).value
-    except NotMeasured:
+    trial = read_trial(claim, plan, measure_effect(subject, prompts, plan.list_runs(), metric, means=means, seed=seed))
+    if not plan.draws or not any(judge_trial(take_sample(trial, rows), seed=0).awaits_chance for rows in samples):
         return trial
-    return trial if value < claim.delta / 2 else _measure(subject, claim, plan, prompts, means, seed)
+    return draw_chance(subject, prompts, trial, plan, metric, means=means, seed=seed, most=len(prompts))
 
 
-def _measure(
-    subject: Subject, claim: Claim, plan: TrialPlan, prompts: TokenisedPrompts, means: Means, seed: int
-) -> Trial:
-    effect = measure_effect(
-        subject,
-        prompts,
-        plan.list_all(),
-        get_metric(claim.metric),
-        means=means,
-        seed=seed,
-    )
-    return read_trial(claim, plan, effect)
-
-
-def draw_sample(trial: Trial, rng: np.random.Generator) -> Trial:
-    """Templates drawn with replacement, each a cluster of its own, and some prompts of each."""
-    names = np.array(trial.clusters)
+def draw_rows(templates: Sequence[str], rng: np.random.Generator) -> tuple[int, ...]:
+    """Templates drawn with replacement, and some prompts of each: `TEMPLATES` times `PROMPTS` rows."""
+    names = np.array(templates)
     picked = rng.choice(np.unique(names), TEMPLATES)
-    rows = [rng.choice(np.flatnonzero(names == name), PROMPTS) for name in picked]
-    sample = trial.take([int(i) for row in rows for i in row])
+    return tuple(int(i) for name in picked for i in rng.choice(np.flatnonzero(names == name), PROMPTS))
+
+
+def take_sample(trial: Trial, rows: Sequence[int]) -> Trial:
+    """The trial on drawn rows, in which each drawn template is a cluster of its own."""
+    sample = trial.take(rows)
     clusters = tuple(f"{at}" for at in range(TEMPLATES) for _ in range(PROMPTS))
     families = {family: replace(circuit, clusters=clusters) for family, circuit in sample.families.items()}
     return replace(sample, clusters=clusters, families=families)

@@ -17,8 +17,6 @@ from audit_core.subject import Logits, Means, Progress, Subject, no_progress, re
 
 NOISE_FACTOR = 100.0
 """A live hook moves a logit by more than this many tolerances under the noise control (methods 1.5)."""
-MIN_GAP = 0.5
-"""Logits. Below this clean – corrupted gap, a fraction of the gap is noise divided by noise."""
 MIN_ACCURACY = 0.75
 """Share of prompts on which the answer must beat the foil (methods 1.2)."""
 _MAX_VOCABULARY_FLOATS = 40_000_000
@@ -31,6 +29,8 @@ class Metric(Protocol):
     question: str
     unit: str
     needs_vocabulary: bool
+    min_gap: float
+    """In the metric's unit: below this clean – corrupted gap, a fraction of the gap is noise divided by noise."""
 
     def read(self, logits: Logits, pairs: Sequence[TokenPair]) -> NDArray[np.float64]:
         """Metric per intervention and prompt; shape (intervention, prompt)."""
@@ -66,6 +66,8 @@ class Effect:
     interventions: tuple[Intervention, ...]
     metric: str
     unit: str
+    min_gap: float
+    """See `Metric.min_gap`."""
     clean: NDArray[np.float64]
     """Shape (prompt,)."""
     corrupted: NDArray[np.float64]
@@ -158,6 +160,7 @@ def measure_effect(
         tuple(interventions),
         metric.name,
         metric.unit,
+        metric.min_gap,
         values[0],
         values[1],
         values[2:],
@@ -249,10 +252,10 @@ def check_task(effect: Effect) -> None:
     Raises:
         NotMeasured: the model does not do the task, or clean and corrupted hardly differ.
     """
-    check_gap(effect.clean, effect.corrupted, effect.unit)
+    check_gap(effect.clean, effect.corrupted, effect.unit, effect.min_gap)
 
 
-def check_gap(clean: NDArray[np.float64], corrupted: NDArray[np.float64], unit: str) -> None:
+def check_gap(clean: NDArray[np.float64], corrupted: NDArray[np.float64], unit: str, min_gap: float) -> None:
     """`check_task` of bare numbers, each shape (prompt,)."""
     accuracy, gap = float((clean > 0).mean()), float((clean - corrupted).mean())
     if accuracy < MIN_ACCURACY:
@@ -261,8 +264,8 @@ def check_gap(clean: NDArray[np.float64], corrupted: NDArray[np.float64], unit: 
             f"the model prefers the answer on {accuracy:.0%} of {len(clean)} prompts, {MIN_ACCURACY:.0%} needed; "
             "an explanation of a task that the model does not do cannot be tested.",
         )
-    if not gap >= MIN_GAP:
+    if not gap >= min_gap:
         raise NotMeasured(
             "model_fails_task",
-            f"the corrupted prompt changes the metric by {gap:.2f} {unit}, {MIN_GAP} needed; choose a corruption that matters.",
+            f"the corrupted prompt changes the metric by {gap:.2f} {unit}, {min_gap} needed; choose a corruption that matters.",
         )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from audit_core.claim import Claim, Role, Universe
 from audit_core.component import Component, Kind
-from audit_core.effect import MIN_GAP, Effect
+from audit_core.effect import Effect
 from audit_core.errors import NotMeasured
 from audit_core.intervention import Intervention, Replacement, intervene
 from audit_core.statistics import Estimate, bootstrap_ratio
@@ -66,6 +66,14 @@ class CircuitEffect:
     alone: NDArray[np.float64]
     empty: NDArray[np.float64]
     clusters: tuple[str, ...]
+    min_gap: float
+    """See `Metric.min_gap`."""
+
+    def take(self, prompts: Sequence[int]) -> CircuitEffect:
+        """The same on some of the prompts."""
+        at = np.asarray(prompts)
+        clusters = tuple(self.clusters[i] for i in prompts)
+        return CircuitEffect(self.clean[at], self.without[at], self.alone[at], self.empty[at], clusters, self.min_gap)
 
     @property
     def necessity(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -82,7 +90,7 @@ def read_circuit(effect: Effect, runs: CircuitRuns) -> CircuitEffect:
     """Pick a circuit's three runs out of a measured effect."""
     at = {intervention: i for i, intervention in enumerate(effect.interventions)}
     without, alone, empty = (effect.patched[at[run]] for run in runs.as_tuple())
-    return CircuitEffect(effect.clean, without, alone, empty, effect.prompts.templates)
+    return CircuitEffect(effect.clean, without, alone, empty, effect.prompts.templates, effect.min_gap)
 
 
 def estimate_faithfulness(circuit: CircuitEffect, role: Role, *, seed: int, level: float) -> Estimate:
@@ -100,15 +108,15 @@ def estimate_faithfulness(circuit: CircuitEffect, role: Role, *, seed: int, leve
         Estimate; unit `UNIT`; may exceed 1 or be negative; nothing is clipped.
 
     Raises:
-        NotMeasured: the whole model and the empty circuit do not differ by `MIN_GAP`.
+        NotMeasured: the whole model and the empty circuit do not differ by `min_gap`.
 
     Source: Wang et al. 2022, arXiv:2211.00593, section 4; Miller et al. 2024, arXiv:2407.08734.
     """
     numerator, denominator = circuit.necessity if role is Role.NECESSARY else circuit.sufficiency
-    if not denominator.mean() >= MIN_GAP:
+    if not denominator.mean() >= circuit.min_gap:
         raise NotMeasured(
             "control_failed",
-            f"taking the whole universe away changes the metric by {denominator.mean():.2f}, {MIN_GAP} needed: "
+            f"taking the whole universe away changes the metric by {denominator.mean():.2f}, {circuit.min_gap} needed: "
             "there is no gap to take a fraction of under this ablation.",
         )
     return bootstrap_ratio(numerator, denominator, circuit.clusters, unit=UNIT, seed=seed, level=level)

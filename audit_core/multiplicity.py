@@ -57,14 +57,19 @@ def rank_in_null(value: float, null: NDArray) -> float:
     return float((1 + (np.asarray(null) >= value).sum()) / (np.size(null) + 1))
 
 
-def adjust_holm(p_values: Sequence[float]) -> tuple[float, ...]:
-    """p-values of the claims of one report, allowing for how many there are; each at most 1.
+def step_down(holds_among: Sequence[int]) -> tuple[bool, ...]:
+    """Which claims of one report stand, allowing for how many there are.
+
+    Args:
+        holds_among: per claim, the largest k for which it stands at level α / k; 0 where it does not stand at α.
 
     Source: Holm 1979.
     """
-    order = np.argsort(p_values, kind="stable")
-    m, adjusted, worst = len(p_values), [0.0] * len(p_values), 0.0
-    for rank, i in enumerate(order):
-        worst = max(worst, min(1.0, (m - rank) * float(p_values[i])))
-        adjusted[i] = worst
-    return tuple(adjusted)
+    stands = [False] * len(holds_among)
+    while True:
+        left = stands.count(False)
+        newly = [at for at, most in enumerate(holds_among) if not stands[at] and most >= left]
+        if not newly:
+            return tuple(stands)
+        for at in newly:
+            stands[at] = True

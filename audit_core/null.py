@@ -12,6 +12,10 @@ from audit_core.intervention import Edit, Intervention, Replacement, intervene
 
 DRAWS = 199
 """Then p can reach 0.005; ten draws could not go below 0.09 (methods 1.4)."""
+PROMPTS = 48
+"""Prompts that draws are made on, at most: enough to rank by, and draws are nearly all of a verdict's price."""
+FEW_PARTS = 60
+"""In a model with fewer other parts each set holds one of the few that also matter, and is no picture of chance."""
 _TRIES = 40
 """Attempts per draw to find a set not drawn before."""
 
@@ -39,10 +43,9 @@ def draw_null(
         widths: dimensions of each part's output, for directions.
         can_push: whether a push could stand for the claim: not where the claim is that the parts alone suffice.
     """
-    is_small = len(set(candidates) - set(parts)) < DRAWS
     sets, reach = draw_sets(parts, candidates, seed=seed)
-    # In a small model every other set holds one of the few parts that also matter, and is no picture of chance.
-    if not (is_small and can_push):
+    is_small = len(set(candidates) - set(parts)) < FEW_PARTS
+    if not ((is_small or len(sets) < DRAWS) and can_push):
         near = "the same layers" if not reach else f"layers at most {reach} away"
         return Null(
             sets, (), f"{len(sets)} random sets of the same size and kinds, from {near}, without the claim's own"
@@ -52,7 +55,10 @@ def draw_null(
         tuple(tuple((v / np.linalg.norm(v)).tolist()) for v in (rng.normal(size=width) for width in widths))
         for _ in range(DRAWS)
     )
-    design = f"{DRAWS} random directions in the same outputs, as large as the replacement's own change; the model has too few other parts"
+    design = (
+        f"{DRAWS} random directions in the same outputs, at every position as large as the replacement's change where it "
+        "changes anything; the model has too few other parts"
+    )
     return Null((tuple(parts),) * DRAWS, directions, design)
 
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -89,6 +89,19 @@ class TokenisedPrompts:
     def templates(self) -> tuple[str, ...]:
         """Template of each prompt, shape (prompt,)."""
         return tuple(pair.prompt.template for pair in self.pairs)
+
+    def take(self, rows: Sequence[int]) -> TokenisedPrompts:
+        """Some of the prompts, under the hash of all."""
+        return replace(self, pairs=tuple(self.pairs[at] for at in rows))
+
+    def spread(self, most: int) -> tuple[int, ...]:
+        """Rows of at most so many prompts, as evenly over the templates as they allow, in order."""
+        seen: Counter[str] = Counter()
+        turns = []
+        for at, name in enumerate(self.templates):
+            turns.append((seen[name], at))
+            seen[name] += 1
+        return tuple(sorted(at for _, at in sorted(turns)[:most]))
 
 
 class Tokenizer(Protocol):

@@ -9,8 +9,7 @@ from audit_core.component import Component, Kind
 from audit_core.effect import Effect
 from audit_core.errors import NotMeasured
 from audit_core.intervention import Edit, Intervention, Replacement, intervene
-from audit_core.prompts import TokenisedPrompts
-from audit_core.statistics import Estimate, bootstrap_mean, bootstrap_ratio
+from audit_core.statistics import LEVEL, Estimate, bootstrap_mean, bootstrap_ratio
 from audit_core.subject import Subject
 
 REPAIR_UNIT = "fraction of the direct effect"
@@ -39,9 +38,12 @@ class Repair:
     repaired: Estimate | None
     """1 − total / direct; None where the direct effect is too small, or of unsure sign, to be divided by."""
     backups: tuple[Backup, ...]
-    """Parts whose growth is above the smallest effect of interest over its whole interval, largest first."""
-    n_others: int
-    """Later parts that were tried as backups; none where the loss is neither small nor made up for."""
+    """Parts whose growth lies beyond the smallest effect of interest over its whole interval, at a level that allows
+    for how many were tried; largest first."""
+    n_later: int
+    """Parts that read what the component writes."""
+    is_searched: bool
+    """Whether they were tried as backups: not where the loss is neither small nor made up for."""
 
 
 def plan_direct(subject: Subject, part: Component) -> tuple[Intervention, ...]:
@@ -68,17 +70,7 @@ def list_later(subject: Subject, part: Component) -> tuple[Component, ...]:
     return (*heads, *mlps)
 
 
-def spread(prompts: TokenisedPrompts, most: int = MOST_PROMPTS) -> TokenisedPrompts:
-    """Some of the prompts, as evenly over the templates as they allow."""
-    order: dict[int, int] = {}
-    seen: dict[str, int] = {}
-    for at, name in enumerate(prompts.templates):
-        order[at] = seen[name] = seen.get(name, -1) + 1
-    chosen = sorted(sorted(order, key=lambda at: (order[at], at))[:most])
-    return replace(prompts, pairs=tuple(prompts.pairs[at] for at in chosen))
-
-
-def read_direct(effect: Effect, *, least: float, seed: int) -> Repair:
+def read_direct(effect: Effect, n_later: int, *, least: float, seed: int) -> Repair:
     """What the runs of `plan_direct` say.
 
     Args:
@@ -99,31 +91,38 @@ def read_direct(effect: Effect, *, least: float, seed: int) -> Repair:
         bootstrap_mean(direct, clusters, unit=unit, seed=seed),
         repaired,
         (),
-        0,
+        n_later,
+        False,
     )
 
 
 def needs_search(repair: Repair, *, least: float) -> bool:
     """Whether others may have stepped in: the loss may be small, or is smaller than without them."""
     is_large = repair.total.low is not None and repair.total.low > least
-    return not is_large or repair.direct.value - repair.total.value > least
+    return repair.n_later > 0 and (not is_large or repair.direct.value - repair.total.value > least)
 
 
-def read_backups(effect: Effect, later: Sequence[Component], *, least: float, seed: int) -> tuple[Backup, ...]:
-    """What the runs of `plan_backups` say, largest growth first.
+def read_backups(effect: Effect, found: Repair, later: Sequence[Component], *, least: float, seed: int) -> Repair:
+    """What the runs of `plan_backups` add.
 
     Args:
         effect: of those interventions, in their order.
+        found: what `read_direct` gave: a backup acts in the direction of what is lost.
         later: the parts tried.
         least: smallest effect of interest, in the metric's unit.
 
     Source: McGrath et al. 2023, arXiv:2307.15771; Rushing and Nanda 2024, arXiv:2402.15390.
     """
-    n = len(later)
+    n, lost = len(later), found.direct if abs(found.direct.value) > least else found.total
     gone, alone, both = effect.support[0], effect.support[1 : 1 + n], effect.support[1 + n :]
     backups = []
     for part, growth in zip(later, both - gone - alone, strict=True):
-        estimate = bootstrap_mean(growth, effect.prompts.templates, unit=effect.unit, seed=seed)
-        if estimate.low is not None and estimate.low > least:
+        estimate = bootstrap_mean(
+            growth, effect.prompts.templates, unit=effect.unit, seed=seed, level=1 - (1 - LEVEL) / n
+        )
+        if estimate.low is None or estimate.high is None:
+            continue
+        if estimate.low > least if lost.value > 0 else estimate.high < -least:
             backups.append(Backup(str(part), estimate))
-    return tuple(sorted(backups, key=lambda backup: -backup.growth.value)[:SHOWN])
+    backups.sort(key=lambda backup: -abs(backup.growth.value))
+    return replace(found, backups=tuple(backups[:SHOWN]), is_searched=True)

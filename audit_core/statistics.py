@@ -35,17 +35,31 @@ class Estimate:
     unit: str
     level: float | None
     """Confidence level of the interval; None where there is none."""
+    templates: int | None = None
+    """Independent clusters behind the interval; None where n itself counts what is independent."""
 
     def to_json(self) -> dict[str, object]:
         return asdict(self)
 
 
 def format_estimate(estimate: Estimate) -> str:
-    """`0.56 [0.41, 0.70] of the clean–empty gap (95 %, n = 60)`."""
+    """`0.56 [0.41, 0.70] of the clean–empty gap (95 %, n = 60 in 12 templates)`."""
     unit = estimate.unit.replace("fraction ", "")
     level = "no interval" if estimate.level is None else f"{100 * estimate.level:g} %"
-    between = "" if estimate.low is None else f" [{estimate.low:.2f}, {estimate.high:.2f}]"
-    return f"{estimate.value:.2f}{between} {unit} ({level}, n = {estimate.n})"
+    numbers = [estimate.value] + (
+        [] if estimate.low is None or estimate.high is None else [estimate.low, estimate.high]
+    )
+    digits = _count_digits(max(map(abs, numbers)))
+    # Adding zero turns −0.0 into 0.0.
+    value, *ends = (f"{round(number, digits) + 0.0:.{digits}f}" for number in numbers)
+    between = f" [{', '.join(ends)}]" if ends else ""
+    of = "" if estimate.templates in (None, estimate.n) else f" in {estimate.templates} templates"
+    return f"{value}{between} {unit} ({level}, n = {estimate.n}{of})"
+
+
+def _count_digits(largest: float) -> int:
+    """Decimals that leave two figures of a small number, six at most."""
+    return 2 if largest >= 0.1 or largest < 1e-6 else min(6, 1 - int(np.floor(np.log10(largest))))
 
 
 def bootstrap_mean(values: NDArray, clusters: Sequence[str], *, unit: str, seed: int, level: float = LEVEL) -> Estimate:
@@ -94,7 +108,8 @@ def bootstrap_ratios(
     lows, highs = _ratio_interval(numerators, denominator, clusters, seed, level)
     if lows is None or highs is None:
         return tuple(Estimate(float(v), None, None, n, unit, None) for v in values)
-    return tuple(Estimate(float(v), float(lo), float(hi), n, unit, level) for v, lo, hi in zip(values, lows, highs))
+    k = len(set(clusters))
+    return tuple(Estimate(float(v), float(lo), float(hi), n, unit, level, k) for v, lo, hi in zip(values, lows, highs))
 
 
 def _ratio_interval(
@@ -177,9 +192,10 @@ def draw_weights(clusters: Sequence[str], *, seed: int, draws: int = DRAWS) -> A
 
 
 def count_needed(estimate: Estimate, bound: float, *, power: float = 0.8) -> int | None:
-    """Prompts, in the same mix of templates, with which the interval would clear a bound if the value stayed what it is.
+    """Templates, of as many prompts each as now, with which the interval would clear a bound if the value stayed.
 
-    n ≥ (z_level + z_power)² σ² / (value − bound)², σ² being what the present interval says of one prompt.
+    n ≥ (z_level + z_power)² σ² / (value − bound)², σ² being what the present interval says of one template: more prompts
+    of the templates at hand would narrow it less, because those are not independent.
 
     Returns:
         None where there is no interval or the value is the bound itself to within a hundredth of its spread.
@@ -188,8 +204,9 @@ def count_needed(estimate: Estimate, bound: float, *, power: float = 0.8) -> int
     """
     if estimate.low is None or estimate.high is None or estimate.level is None:
         return None
+    clusters = estimate.templates or estimate.n
     z = float(ndtri(0.5 + estimate.level / 2))
-    sigma = (estimate.high - estimate.low) / (2 * z) * np.sqrt(estimate.n)
+    sigma = (estimate.high - estimate.low) / (2 * z) * np.sqrt(clusters)
     distance = abs(estimate.value - bound)
     if distance <= 0.01 * sigma:
         return None
@@ -226,7 +243,7 @@ def rank_agreement(
     rho = [_spearman(a, np.abs(b)) for a, b in zip(weights @ first.T, weights @ second.T)]
     tail = expanded_tail(len(set(clusters)), LEVEL)
     low, high = np.quantile(rho, [tail, 1 - tail])
-    return Estimate(value, float(low), float(high), n, "Spearman ρ", LEVEL)
+    return Estimate(value, float(low), float(high), n, "Spearman ρ", LEVEL, len(set(clusters)))
 
 
 def _spearman(first: NDArray, second: NDArray) -> float:

@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 from audit_core.claim import Claim, Role
 from audit_core.component import Kind
 from audit_core.drift import average_shift, measure_norm_shift
-from audit_core.effect import Effect, check_gap
+from audit_core.effect import Effect, Metric, check_gap, measure_effect
 from audit_core.errors import ControlFailed, NotMeasured
 from audit_core.faithfulness import CircuitEffect, CircuitRuns, estimate_faithfulness, list_universe, plan_circuit
 from audit_core.intervention import Direction, Intervention, Replacement, intervene
 from audit_core.multiplicity import rank_in_null
-from audit_core.null import Null, draw_null, plan_remainders, plan_removals
+from audit_core.null import PROMPTS, Null, draw_null, plan_remainders, plan_removals
+from audit_core.prompts import TokenisedPrompts
 from audit_core.statistics import Estimate
-from audit_core.subject import Subject
+from audit_core.subject import Means, Progress, Subject, no_progress
 from audit_core.verdict import State, Verdict, classify, judge, refuse_verdict
 
 FAMILIES = (Replacement.RESAMPLE, Replacement.MEAN, Replacement.ZERO)
@@ -27,7 +28,7 @@ FAMILIES = (Replacement.RESAMPLE, Replacement.MEAN, Replacement.ZERO)
 
 @dataclass(frozen=True, eq=False)
 class TrialPlan:
-    """The interventions of a trial, in the order in which they are measured."""
+    """The interventions of a trial."""
 
     families: Mapping[Replacement, CircuitRuns]
     floor: Intervention
@@ -41,14 +42,10 @@ class TrialPlan:
         """Per family the run that speaks for or against the claim."""
         return {f: run.without if role is Role.NECESSARY else run.alone for f, run in self.families.items()}
 
-    def list_all(self) -> tuple[Intervention, ...]:
+    def list_runs(self) -> tuple[Intervention, ...]:
+        """All but the draws, which are made only where chance can still change the verdict."""
         families = [run for runs in self.families.values() for run in runs.as_tuple()]
-        return (*families, self.floor, self.denoised, *self.draws)
-
-    def without_draws(self) -> TrialPlan:
-        """The same without a null: for what its own interval may already decide."""
-        none = replace(self.null, design="the interval alone rules support out, so none were drawn")
-        return replace(self, draws=(), null=none if self.draws else self.null)
+        return (*families, self.floor, self.denoised)
 
 
 def plan_trial(subject: Subject, claim: Claim, measure_sizes: Callable[[], Sequence[float]], *, seed: int) -> TrialPlan:
@@ -90,7 +87,8 @@ class Trial:
     shifts: Mapping[Replacement, NDArray[np.float64]]
     """Of each family's judged run, as `drift.measure_norm_shift` gives them."""
     null: NDArray[np.float64]
-    """Shape (draw, prompt); no draws where the model is too small for any."""
+    """Shape (draw, prompt), not a number on prompts without draws; no rows before `draw_chance`, or where the model is
+    too small for any draw."""
     design: str
     clusters: tuple[str, ...]
     unit: str
@@ -104,14 +102,10 @@ class Trial:
         """The trial as it would have been on some of its prompts."""
         at = np.asarray(prompts)
         clusters = tuple(self.clusters[i] for i in prompts)
-        families = {
-            family: CircuitEffect(e.clean[at], e.without[at], e.alone[at], e.empty[at], clusters)
-            for family, e in self.families.items()
-        }
         return replace(
             self,
             corrupted=self.corrupted[at],
-            families=families,
+            families={family: circuit.take(prompts) for family, circuit in self.families.items()},
             denoised=self.denoised[at],
             shifts={family: shift[at] for family, shift in self.shifts.items()},
             null=self.null[:, at],
@@ -120,14 +114,15 @@ class Trial:
 
 
 def read_trial(claim: Claim, plan: TrialPlan, effect: Effect) -> Trial:
-    """Put measured runs in their places.
+    """Put the measured runs of `TrialPlan.list_runs` in their places.
 
     Raises:
         ControlFailed: replacing all that enters the model did not give the corrupted run.
     """
     rows, clusters = iter(effect.patched), effect.prompts.templates
     families = {
-        family: CircuitEffect(effect.clean, next(rows), next(rows), next(rows), clusters) for family in plan.families
+        family: CircuitEffect(effect.clean, next(rows), next(rows), next(rows), clusters, effect.min_gap)
+        for family in plan.families
     }
     floor, denoised = next(rows), next(rows)
     missed = float(np.abs(floor - effect.corrupted).max())
@@ -135,10 +130,45 @@ def read_trial(claim: Claim, plan: TrialPlan, effect: Effect) -> Trial:
         raise ControlFailed(
             f"With all that enters the first block replaced, the metric misses the corrupted run's by {missed:.3g}."
         )
-    null = np.array(list(rows)).reshape(len(plan.draws), len(effect.clean))
     judged = {family: effect.interventions.index(run) for family, run in plan.find_judged(claim.role).items()}
-    shifts = measure_norm_shift(effect, judged)
-    return Trial(claim, effect.corrupted, families, denoised, shifts, null, plan.null.design, clusters, effect.unit)
+    return Trial(
+        claim,
+        effect.corrupted,
+        families,
+        denoised,
+        measure_norm_shift(effect, judged),
+        np.empty((0, len(effect.clean))),
+        plan.null.design,
+        clusters,
+        effect.unit,
+    )
+
+
+def draw_chance(
+    subject: Subject,
+    prompts: TokenisedPrompts,
+    trial: Trial,
+    plan: TrialPlan,
+    metric: Metric,
+    *,
+    means: Means | None,
+    seed: int,
+    most: int = PROMPTS,
+    on_progress: Progress = no_progress,
+) -> Trial:
+    """The trial with its draws.
+
+    Args:
+        prompts: of the trial.
+        most: prompts that draws are made on.
+    """
+    rows = list(prompts.spread(most))
+    effect = measure_effect(
+        subject, prompts.take(rows), plan.draws, metric, means=means, seed=seed, on_progress=on_progress
+    )
+    values = np.full((len(plan.draws), len(prompts)), np.nan)
+    values[:, rows] = effect.patched
+    return replace(trial, null=values)
 
 
 @dataclass(frozen=True)
@@ -150,11 +180,13 @@ class NullFinding:
     """Effect of each draw, on the claim's scale."""
     p: float | None
     """Share that does as much, the claim itself counted; None without draws."""
+    n: int
+    """Prompts that the draws were made on, and the claim ranked on."""
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """A verdict with everything it was derived from."""
+    """A verdict with everything it was derived from; of a claim that could not be tested, nothing but the reason."""
 
     verdict: Verdict
     families: Mapping[Replacement, Estimate]
@@ -165,51 +197,69 @@ class Judgement:
     shifts: Mapping[Replacement, Estimate]
     """How far each family's judged run leaves the unedited ones."""
 
+    @property
+    def awaits_chance(self) -> bool:
+        """Whether all but the missing draws speaks for "supported"."""
+        return self.verdict.reason == "null_not_beaten" and self.null is not None and not self.null.values
+
 
 def judge_trial(trial: Trial, *, seed: int, alpha: float | None = None) -> Judgement:
     """Apply the rule of `verdict.judge` to a trial.
 
     Args:
-        alpha: level of the null's p, allowing for other claims of the same report; the claim's own unless given.
+        alpha: level of intervals and of the null's p, allowing for other claims of the same report; the claim's own
+            unless given.
     """
-    claim = trial.claim
+    claim, level = trial.claim, trial.claim.alpha if alpha is None else alpha
     wide, narrow, refused = {}, {}, {}
     for family, circuit in trial.families.items():
         try:
-            wide[family] = estimate_faithfulness(circuit, claim.role, seed=seed, level=1 - claim.alpha)
-            narrow[family] = estimate_faithfulness(circuit, claim.role, seed=seed, level=1 - 2 * claim.alpha)
+            wide[family] = estimate_faithfulness(circuit, claim.role, seed=seed, level=1 - level)
+            narrow[family] = estimate_faithfulness(circuit, claim.role, seed=seed, level=1 - 2 * level)
         except NotMeasured as error:
             refused[family] = error.detail
-    null = _place_in_null(trial, wide[claim.ablation].value) if claim.ablation in wide else None
+    try:
+        check_gap(trial.clean, trial.corrupted, trial.unit, trial.families[claim.ablation].min_gap)
+        if claim.ablation in refused:
+            raise NotMeasured("control_failed", refused[claim.ablation])
+    except NotMeasured as error:
+        nothing = dict.fromkeys(trial.families, error.detail)
+        return Judgement(refuse_verdict(claim, error.reason, error.detail), {}, {}, nothing, None, {})
     states = {family: classify(wide[family], claim.delta, narrow=narrow[family]) for family in wide}
     shifts = {family: average_shift(shift, trial.clusters, seed=seed) for family, shift in trial.shifts.items()}
-    try:
-        check_gap(trial.clean, trial.corrupted, trial.unit)
-    except NotMeasured as error:
-        return Judgement(refuse_verdict(claim, error.reason, error.detail), wide, states, refused, null, shifts)
-    if claim.ablation in refused:
-        return Judgement(
-            refuse_verdict(claim, "control_failed", refused[claim.ablation]), wide, states, refused, null, shifts
-        )
+    found = _place_in_null(trial)
     verdict = judge(
         claim,
         wide,
         states,
-        n_templates=len(set(trial.clusters)),
-        p_null=None if null is None else null.p,
-        alpha=claim.alpha if alpha is None else alpha,
+        narrow=narrow[claim.ablation],
+        p_null=found.p,
+        alpha=level,
         shift=shifts.get(claim.ablation),
     )
-    return Judgement(verdict, wide, states, refused, null, shifts)
+    return Judgement(verdict, wide, states, refused, found, shifts)
 
 
-def _place_in_null(trial: Trial, value: float) -> NullFinding:
+def count_claims_held(trial: Trial, *, seed: int) -> int:
+    """The largest k for which a supported claim is still supported at level α / k; 0 where it is not supported.
+
+    With r draws p cannot go below 1 / (r + 1), so no claim holds among more than α (r + 1).
+    """
+    most = 0
+    while judge_trial(trial, seed=seed, alpha=trial.claim.alpha / (most + 1)).verdict.state is State.SUPPORTED:
+        most += 1
+    return most
+
+
+def _place_in_null(trial: Trial) -> NullFinding:
     """Where the claim stands among its draws: by size of effect, or, for sufficiency, by closeness to the whole model."""
-    circuit, necessary = trial.families[trial.claim.ablation], trial.claim.role is Role.NECESSARY
-    gap = float((circuit.clean - circuit.empty).mean())
-    shift = circuit.clean[None] - trial.null if necessary else trial.null - circuit.empty[None]
-    values = shift.mean(1) / gap
-    if not values.size:
-        return NullFinding(trial.design, (), None)
+    necessary = trial.claim.role is Role.NECESSARY
+    rows = np.flatnonzero(~np.isnan(trial.null).any(0))
+    if not len(trial.null):
+        return NullFinding(trial.design, (), None, 0)
+    circuit, drawn = trial.families[trial.claim.ablation].take(rows.tolist()), trial.null[:, rows]
+    numerator, denominator = circuit.necessity if necessary else circuit.sufficiency
+    shift = circuit.clean[None] - drawn if necessary else drawn - circuit.empty[None]
+    values, value = shift.mean(1) / denominator.mean(), float(numerator.mean() / denominator.mean())
     size, sizes = (abs(value), np.abs(values)) if necessary else (-abs(1 - value), -np.abs(1 - values))
-    return NullFinding(trial.design, tuple(values.tolist()), rank_in_null(size, sizes))
+    return NullFinding(trial.design, tuple(values.tolist()), rank_in_null(size, sizes), len(rows))

@@ -34,8 +34,10 @@ class State(StrEnum):
 REASONS = {
     "low_power": f"fewer than {MIN_PROMPTS} prompts or {MIN_TEMPLATES} templates",
     "straddles_delta": "the interval reaches across the smallest effect of interest",
+    "report_too_long": "it is supported by itself, and not among the claims of its report",
     "null_not_beaten": "random sets of the same size do as well",
     "ablations_disagree": "another way of taking the components away says otherwise",
+    "one_family": "only one way of taking the components away could be measured",
     "model_fails_task": "the model does not do the task well enough to be explained",
     "control_failed": "an instrument check failed",
     "unstable": "another sample of prompts finds other components",
@@ -78,7 +80,7 @@ def judge(
     families: Mapping[Replacement, Estimate],
     states: Mapping[Replacement, State],
     *,
-    n_templates: int,
+    narrow: Estimate,
     p_null: float | None,
     alpha: float,
     shift: Estimate | None = None,
@@ -88,30 +90,36 @@ def judge(
     Args:
         families: estimate per ablation family at level 1 − α; the claim's own ablation among them.
         states: what each family says by its interval alone, from `classify`.
-        n_templates: templates behind the estimates.
-        p_null: share of random sets that do as much; None where the model is too small to draw any.
+        narrow: of the claim's own ablation at level 1 − 2α, which "negligible" rests on.
+        p_null: share of random sets that do as much; None without draws.
         alpha: level that it must not exceed for "supported".
         shift: how far the claim's own ablation moves the residual stream's length, in standard deviations of unedited
             runs; None where that is not known.
     """
     primary = families[claim.ablation]
-    if primary.n < MIN_PROMPTS or n_templates < MIN_TEMPLATES:
+    if primary.n < MIN_PROMPTS or (primary.templates or 0) < MIN_TEMPLATES:
         return Verdict(State.INCONCLUSIVE, "low_power", _sentence(claim, primary, State.INCONCLUSIVE, "low_power"))
     if shift is not None and abs(shift.value) > MOST_SHIFT:
         return Verdict(State.INCONCLUSIVE, "off_distribution", _leave(claim, primary, shift))
     state, reason = states[claim.ablation], None
     if state is State.INCONCLUSIVE:
         reason = "straddles_delta"
-    against = {
-        State.SUPPORTED: (State.NEGLIGIBLE, State.REVERSED),
-        State.NEGLIGIBLE: (State.SUPPORTED, State.REVERSED),
-        State.REVERSED: (State.SUPPORTED, State.NEGLIGIBLE),
-    }.get(state, ())
-    if any(other in against for other in states.values()):
-        state, reason = State.INCONCLUSIVE, "ablations_disagree"
+    if state is not State.INCONCLUSIVE:
+        if len(families) < 2:
+            state, reason = State.INCONCLUSIVE, "one_family"
+        elif any(_contradicts(state, states[other], families[other]) for other in families):
+            state, reason = State.INCONCLUSIVE, "ablations_disagree"
     if state is State.SUPPORTED and (p_null is None or p_null > alpha):
         state, reason = State.INCONCLUSIVE, "null_not_beaten"
-    return Verdict(state, reason, _sentence(claim, primary, state, reason, states))
+    shown = narrow if state is State.NEGLIGIBLE else primary
+    return Verdict(state, reason, _sentence(claim, shown, state, reason, states))
+
+
+def _contradicts(state: State, other: State, estimate: Estimate) -> bool:
+    """Whether a family's finding speaks against a state: by its own interval, or, where that is too wide, by its sign."""
+    if other is not State.INCONCLUSIVE:
+        return other is not state
+    return (state is State.SUPPORTED and estimate.value <= 0) or (state is State.REVERSED and estimate.value >= 0)
 
 
 def refuse_verdict(claim: Claim, reason: str, detail: str) -> Verdict:
@@ -134,8 +142,13 @@ def _sentence(
     if reason == "ablations_disagree" and states is not None:
         said = "; ".join(f"{family}: {found}" for family, found in sorted(states.items()))
         return f"Inconclusive: the answer depends on how the components are taken away ({said}); {_measured(claim, number)}."
+    if reason == "one_family":
+        return (
+            f"Inconclusive: only one way of taking the components away could be measured; {_measured(claim, number)}."
+        )
     if reason == "null_not_beaten":
-        return f"Inconclusive: too many random sets of the same shape do as much; {_measured(claim, number)}."
+        what = "do as much" if claim.role is Role.NECESSARY else "come as close to the whole model"
+        return f"Inconclusive: too many random sets of the same shape {what}; {_measured(claim, number)}."
     if reason == "straddles_delta":
         return f"Inconclusive: the interval reaches across {delta}, the smallest effect of interest; {_measured(claim, number)}."
     them, push = ("it", "pushes") if len(claim.components) == 1 else ("them", "push")

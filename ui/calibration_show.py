@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import streamlit as st
 
-from audit_core import PLANTED_MODELS, RULES, Calibration, State, describe_share, load_calibration, make_table
+from audit_core import (
+    PLANTED_MODELS,
+    RULES,
+    Calibration,
+    State,
+    describe_census,
+    describe_origin,
+    describe_share,
+    list_shares,
+    list_tallies,
+    load_calibration,
+    make_table,
+)
 from ui import figures
 from ui.header import figure_header, plain, table_with_csv
-
-_ABOUT = {
-    "decoys called supported": "decoys_supported",
-    "single causes called supported": "causes_supported",
-    "negative heads called reversed": "negatives_reversed",
-    "intervals that hold the population's value": "covered",
-    "random heads of the default model called supported": "random_supported",
-}
 
 
 def read() -> Calibration | None:
@@ -30,21 +34,24 @@ def read() -> Calibration | None:
 
 
 def show_shares(found: Calibration) -> None:
-    """The headline shares, with intervals."""
+    """What the wiring says beside what each rule says, and the headline shares."""
     figure_header(
         "How often it is right", "causal",
-        f"shares of {found.n_samples:,} samples of prompts over {found.n_claims} claims, with Wilson's 95 % interval. Samples of "
-        "one claim share their prompts, so the true uncertainty is wider. Right is the state that the wiring demands: inconclusive "
-        "where ways of replacing must contradict each other, and only there. Real models are messier than planted ones.",
+        "shares count claims, each build's as one, with Wilson's 95 % interval: a claim is judged right if all its samples are, "
+        "and wrong if any is; open means inconclusive. Real models are messier than planted ones.",
     )  # fmt: skip
-    shares = [(f"{rule} rule right", found.right[rule]) for rule in RULES]
-    shares += [(name, share) for name, key in _ABOUT.items() if (share := getattr(found, key)) is not None]
+    st.markdown(describe_origin(found))
+    columns = ("rule", "parts are", "right", "open", "wrong")
+    st.dataframe(make_table(columns, list_tallies(found)), hide_index=True, key="tallies")
+    shares = list_shares(found)
     st.plotly_chart(
         figures.share_bars([name for name, _ in shares], [share for _, share in shares]), key="shares",
         config={"displayModeBar": False}, alt="Shares with their intervals; the table has the numbers.",
     )  # fmt: skip
     rows = [(name, describe_share(share)) for name, share in shares]
-    st.dataframe(make_table(("question", "share of samples, 95 % interval, n"), rows), hide_index=True)
+    st.dataframe(make_table(("combined rule", "share, 95 % interval, n"), rows), hide_index=True)
+    if found.census is not None:
+        st.markdown(describe_census(found.census))
 
 
 def show_confusion(found: Calibration) -> None:
@@ -70,10 +77,9 @@ def show_fooled(found: Calibration) -> None:
         "Which rule is fooled by what", "causal",
         "claims that a rule of one ablation family misjudges on most samples, and the combined rule does not.",
     )  # fmt: skip
-    rows = [(f.rule, f.model, f.components, f.planted, f.found, f.expected) for f in found.fooled]
-    st.dataframe(
-        make_table(("rule", "model", "components", "planted", "it says", "wanted"), rows), hide_index=True, key="fooled"
-    )
+    rows = [(f.rule, f.model, f.components, f.task, f.planted, f.found, f.wired) for f in found.fooled]
+    columns = ("rule", "model", "components", "task", "planted", "it says", "the wiring says")
+    st.dataframe(make_table(columns, rows), hide_index=True, key="fooled")
 
 
 def show_models() -> None:

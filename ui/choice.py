@@ -163,7 +163,6 @@ class Choice:
         """What cannot be tested with this choice, and why."""
         found = [
             "Experts, documents and tools: this model is dense and has none.",
-            "Matched random sets and self-repair: not in this version.",
         ]
         if self.is_one:
             found.append("Intervals and a verdict: one prompt has neither; measure on a half of the set.")

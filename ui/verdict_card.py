@@ -12,6 +12,7 @@ from audit_core import (
     Drift,
     Estimate,
     Ledger,
+    Mediation,
     NullFinding,
     Repair,
     State,
@@ -36,20 +37,24 @@ def show_verdict(result: ClaimTestResult, claim: Claim, ledger: Ledger) -> None:
     icon, words = STATES[State(result.state)]
     with st.container(border=True):
         figure_header(
-            "Verdict", "causal", "the state says where the whole interval lies against δ, not how likely it is."
+            "Verdict",
+            "causal",
+            "the state says where the interval that the sentence quotes lies against δ, not how likely it is.",
         )
         st.markdown(f"### {icon} {words}")
         st.markdown(f"**{plain(result.sentence)}**")
-        if result.n_needed is not None:
+        if result.templates_needed is not None:
             st.markdown(
-                f"About **{result.n_needed:,}** prompts of this mix would settle it, if the value stayed what it is."
+                f"About **{result.templates_needed:,}** templates of as many prompts each would settle it, if the value stayed "
+                "what it is. More prompts of the same templates would help less: they are not independent."
             )
         _show_families(result, claim)
         if result.null is not None:
             _show_null(result.null)
         if result.repair is not None:
             _show_repair(result.repair)
-        _show_mediation(result)
+        if result.mediation is not None:
+            _show_mediation(result.mediation)
         _show_conditions(result)
         st.markdown(
             f"Looked at on this model so far, this claim included: runs {ledger.runs} · components {ledger.components} · claims "
@@ -83,42 +88,44 @@ def _show_families(result: ClaimTestResult, claim: Claim) -> None:
 
 def _show_null(null: NullFinding) -> None:
     if null.p is None:
-        st.markdown(f"Random sets: none ({plain(null.design)}).")
+        st.markdown(f'Chance: not drawn, because it could only take "supported" away ({plain(null.design)}).')
         return
     st.markdown(
-        f"Chance: p = **{null.p:.3f}**: the share, this claim counted, of {plain(null.design)}, that do at least as much."
+        f"Chance: p = **{null.p:.3f}**: the share, this claim counted, of {plain(null.design)}, that do at least as much, on {null.n} of the prompts."
     )
 
 
 def _show_repair(repair: Repair) -> None:
     """Whether others step in; shown for every single component, whatever the state."""
-    others = (
-        "Backups were not looked for: the loss is not small, and freezing the later parts makes it no larger."
-        if not repair.n_others
-        else f"None of {repair.n_others} later parts steps in for it."
-        if not repair.backups
-        else f"Of {repair.n_others} later parts, these do more once it is gone: "
-        + "; ".join(f"{b.component} by {plain(format_estimate(b.growth))}" for b in repair.backups)
-        + "."
-    )
     share = (
         ""
         if repair.repaired is None
         else f" Made up for by the rest of the model: {plain(format_estimate(repair.repaired))}."
     )
     st.markdown(
-        f"Self-repair (set to zero, {repair.total.n} prompts): with all later parts "
-        f"frozen the metric loses {plain(format_estimate(repair.direct))}, with them free {plain(format_estimate(repair.total))}."
-        f"{share} {others}"
+        f"Self-repair (set to zero, {repair.total.n} prompts): with all later parts frozen the metric loses "
+        f"{plain(format_estimate(repair.direct))}, with them free {plain(format_estimate(repair.total))}.{share} "
+        f"{_name_backups(repair)}"
     )
 
 
-def _show_mediation(result: ClaimTestResult) -> None:
+def _name_backups(repair: Repair) -> str:
+    if not repair.n_later:
+        return "No part comes after it."
+    if not repair.is_searched:
+        return "Backups were not looked for: the loss is not small, and freezing the later parts makes it no larger."
+    if not repair.backups:
+        return f"None of {repair.n_later} later parts does more than δ for it by itself once it is gone; many may do a little."
+    named = "; ".join(f"{b.component} by {plain(format_estimate(b.growth))}" for b in repair.backups)
+    return f"Of {repair.n_later} later parts, these do more once it is gone: {named}."
+
+
+def _show_mediation(mediation: Mediation) -> None:
     rows: Sequence[tuple[str, Estimate]] = (
-        ("total: the prompt is changed", result.mediation.total),
-        ("indirect: only these components see the change", result.mediation.indirect),
-        ("direct: all but these components see it", result.mediation.direct),
-        ("interaction: neither alone", result.mediation.interaction),
+        ("total: the prompt is changed", mediation.total),
+        ("indirect: only these components see the change", mediation.indirect),
+        ("direct: all but these components see it", mediation.direct),
+        ("interaction: neither alone", mediation.interaction),
     )
     cells = [(name, *estimate_cells(estimate)) for name, estimate in rows]
     table_with_csv(
@@ -129,7 +136,8 @@ def _show_mediation(result: ClaimTestResult) -> None:
 def _show_conditions(result: ClaimTestResult) -> None:
     conditions_line(result.conditions, result.clean.n)
     controls = result.controls
-    _show_drift(result.drift)
+    if result.drift is not None:
+        _show_drift(result.drift)
     st.markdown(
         f"Controls passed: {controls.edits:,} edits arrived; putting activations back moved logits by "
         f"{controls.identity_max:.1e}, large noise by at least {controls.noise_min:.1f} (tolerance {controls.tolerance:.0e}); "

@@ -12,7 +12,7 @@ from scipy.special import softmax
 
 from audit_core.claim import Universe
 from audit_core.component import Component, Kind
-from audit_core.effect import MIN_GAP, Controls, Effect, check_task, measure_effect
+from audit_core.effect import Controls, Effect, check_task, measure_effect
 from audit_core.errors import NotMeasured, Refused
 from audit_core.faithfulness import PAIR_UNIT, UNIT, list_universe, needs_means
 from audit_core.intervention import (
@@ -219,7 +219,7 @@ def _normalise(effect: Effect, request: AblationRequest) -> tuple[Estimate | Non
     if len(effect.patched) < 3:
         return fraction, None, ""
     empty = effect.patched[2]
-    if not (effect.clean - empty).mean() >= MIN_GAP:
+    if not (effect.clean - empty).mean() >= effect.min_gap:
         return fraction, None, "taking everything away hardly lowers the metric, so no share can be kept of it."
     try:
         kept = bootstrap_ratio(effect.patched[1] - empty, effect.clean - empty, clusters, unit=UNIT, seed=seed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,13 +11,15 @@ import numpy as np
 from audit_core.claim import Claim, Role
 from audit_core.component import Component, Kind
 from audit_core.drift import Drift, measure_divergence
-from audit_core.effect import Controls, Effect, measure_effect
+from audit_core.effect import Controls, measure_effect
 from audit_core.errors import NotMeasured
 from audit_core.faithfulness import describe_tuple
 from audit_core.intervention import Replacement
 from audit_core.mediation import Mediation, estimate_mediation
+from audit_core.null import PROMPTS as NULL_PROMPTS
 from audit_core.plausibility import Source, list_sources, weigh_source
 from audit_core.prompts import TokenisedPrompts
+from audit_core.repair import MOST_PROMPTS as REPAIR_PROMPTS
 from audit_core.repair import (
     Repair,
     list_later,
@@ -26,10 +28,9 @@ from audit_core.repair import (
     plan_direct,
     read_backups,
     read_direct,
-    spread,
 )
 from audit_core.run import get_metric
-from audit_core.statistics import Estimate, bootstrap_mean, count_needed
+from audit_core.statistics import MIN_TEMPLATES, Estimate, bootstrap_mean, count_needed
 from audit_core.subject import Means, Progress, Subject, no_partial
 from audit_core.trial import (
     FAMILIES,
@@ -37,11 +38,12 @@ from audit_core.trial import (
     NullFinding,
     Trial,
     TrialPlan,
+    count_claims_held,
+    draw_chance,
     judge_trial,
     plan_trial,
     read_trial,
 )
-from audit_core.verdict import State
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class Looks:
 
 @dataclass(frozen=True)
 class ClaimTestResult:
-    """What was found about one claim."""
+    """What was found about one claim; where the question could not be put, no number that could pass for an answer."""
 
     state: str
     reason: str | None
@@ -96,17 +98,20 @@ class ClaimTestResult:
     not_measured: dict[str, str]
     """Why, per family without an estimate."""
     null: NullFinding | None
+    holds_among: int
+    """Largest number of claims of one report among which "supported" would stand at its Bonferroni level; 0 where it is
+    not supported. Holm's step-down needs no more than this."""
     repair: Repair | None
     """Of a single component; None for sets and for sufficiency."""
-    mediation: Mediation
-    n_needed: int | None
-    """Prompts that would settle an interval that reaches across δ, if the value stayed; None otherwise."""
+    mediation: Mediation | None
+    templates_needed: int | None
+    """Templates of as many prompts each that would settle an interval which reaches across δ, if the value stayed."""
     clean: Estimate
     corrupted: Estimate
     accuracy: float
     looks: tuple[Looks, ...]
     controls: Controls
-    drift: Drift
+    drift: Drift | None
 
 
 @dataclass(frozen=True)
@@ -133,44 +138,43 @@ class ClaimTestAudit:
 
 
 def _test(subject: Subject, request: ClaimTestRequest, means: Means | None, on_progress: Progress) -> ClaimTestResult:
-    claim, seed, clusters = request.claim, request.seed, request.prompts.templates
-    metric = get_metric(claim.metric)
+    claim, prompts, seed = request.claim, request.prompts, request.seed
+    metric, clusters = get_metric(claim.metric), prompts.templates
     plan = plan_trial(
         subject,
         claim,
-        lambda: subject.measure_moves(request.prompts, claim.components, claim.ablation, means=means).tolist(),
+        lambda: subject.measure_moves(prompts, claim.components, claim.ablation, means=means).tolist(),
         seed=seed,
     )
-    first, own, extra = _count_stages(subject, request, plan)
-    whole = first + own + extra
+    own, draws, extra = _count_stages(subject, request, plan)
+    whole = own + draws + extra
 
     def report(before: int, size: int) -> Progress:
         return lambda done, total: on_progress(before + size * done // total, whole)
 
-    def measure(part: TrialPlan, progress: Progress) -> tuple[Effect, Trial, Judgement]:
-        effect = measure_effect(
-            subject,
-            request.prompts,
-            part.list_all(),
-            metric,
-            means=means,
-            seed=seed,
-            on_progress=progress,
+    effect = measure_effect(
+        subject, prompts, plan.list_runs(), metric, means=means, seed=seed, on_progress=report(0, own)
+    )
+    trial = read_trial(claim, plan, effect)
+    judged = judge_trial(trial, seed=seed)
+    if judged.awaits_chance and plan.draws:
+        trial = draw_chance(
+            subject, prompts, trial, plan, metric, means=means, seed=seed, on_progress=report(own, draws)
         )
-        trial = read_trial(claim, part, effect)
-        return effect, trial, judge_trial(trial, seed=seed)
-
-    if claim.role is Role.NECESSARY:
-        effect, trial, judged = measure(plan, report(first, own))
-    else:
-        # Every draw leaves one small set alone, a whole pass each; and chance can but take "supported" away.
-        effect, trial, judged = measure(plan.without_draws(), report(0, first))
-        if plan.draws and judged.states.get(claim.ablation) is State.SUPPORTED:
-            effect, trial, judged = measure(plan, report(first, own))
-    repair = _find_repair(subject, request, trial, on_progress=report(first + own, extra))
+        judged = judge_trial(trial, seed=seed)
+    verdict, is_tested = judged.verdict, bool(judged.families)
+    repair = _find_repair(subject, request, trial, on_progress=report(own + draws, extra)) if is_tested else None
+    mediation = estimate_mediation(
+        trial.clean,
+        trial.corrupted,
+        trial.families[Replacement.RESAMPLE].without,
+        trial.denoised,
+        clusters,
+        unit=effect.unit,
+        seed=seed,
+    )
+    drift = _find_drift(subject, plan, judged, claim.role, seed=seed) if is_tested else None
     on_progress(whole, whole)
-    primary = judged.families.get(claim.ablation)
-    verdict = judged.verdict
     return ClaimTestResult(
         verdict.state.value,
         verdict.reason,
@@ -179,23 +183,16 @@ def _test(subject: Subject, request: ClaimTestRequest, means: Means | None, on_p
         {f.value: judged.families.get(f) for f in FAMILIES},
         {f.value: why for f, why in judged.not_measured.items()},
         judged.null,
+        count_claims_held(trial, seed=seed),
         repair,
-        estimate_mediation(
-            trial.clean,
-            trial.corrupted,
-            trial.families[Replacement.RESAMPLE].without,
-            trial.denoised,
-            clusters,
-            unit=effect.unit,
-            seed=seed,
-        ),
-        _count_needed(claim, primary) if verdict.reason in ("straddles_delta", "low_power") else None,
+        mediation if is_tested else None,
+        _count_needed(claim, judged),
         bootstrap_mean(effect.clean, clusters, unit=effect.unit, seed=seed),
         bootstrap_mean(effect.corrupted, clusters, unit=effect.unit, seed=seed),
         effect.accuracy,
         _look(subject, request),
         effect.controls,
-        _find_drift(subject, plan, judged, claim.role, seed=seed),
+        drift,
     )
 
 
@@ -208,35 +205,40 @@ def _find_drift(subject: Subject, plan: TrialPlan, judged: Judgement, role: Role
 
 
 def _count_stages(subject: Subject, request: ClaimTestRequest, plan: TrialPlan) -> tuple[int, int, int]:
-    """Work without draws, where that comes first; with them; and of self-repair."""
-    bare = subject.count_work(request.prompts, plan.without_draws().list_all())
-    own = subject.count_work(request.prompts, plan.list_all())
-    part = request.lone_part
-    extra = 0 if part is None else subject.count_work(spread(request.prompts), plan_backups(subject, part))
-    return (0 if request.claim.role is Role.NECESSARY else bare), own, extra
+    """Work of the claim's own runs; of the draws; and of the search for backups."""
+    prompts, part = request.prompts, request.lone_part
+    own = subject.count_work(prompts, plan.list_runs())
+    draws = subject.count_work(prompts.take(prompts.spread(NULL_PROMPTS)), plan.draws) if plan.draws else 0
+    extra = 0 if part is None else subject.count_work(_take_few(prompts), plan_backups(subject, part))
+    return own, draws, extra
+
+
+def _take_few(prompts: TokenisedPrompts) -> TokenisedPrompts:
+    return prompts.take(prompts.spread(REPAIR_PROMPTS))
 
 
 def _find_repair(subject: Subject, request: ClaimTestRequest, trial: Trial, *, on_progress: Progress) -> Repair | None:
-    part = request.lone_part
+    part, seed = request.lone_part, request.seed
     if part is None:
         return None
-    prompts, metric = spread(request.prompts), get_metric(request.claim.metric)
-    zeroed, seed = trial.families[Replacement.ZERO], request.seed
-    least = request.claim.delta * abs(float((zeroed.clean - zeroed.empty).mean()))
+    prompts, metric, later = _take_few(request.prompts), get_metric(request.claim.metric), list_later(subject, part)
+    own = trial.families[request.claim.ablation]
+    least = request.claim.delta * float((own.clean - own.empty).mean())
     effect = measure_effect(subject, prompts, plan_direct(subject, part), metric, seed=seed)
-    found, later = read_direct(effect, least=least, seed=seed), list_later(subject, part)
-    if not later or not needs_search(found, least=least):
+    found = read_direct(effect, len(later), least=least, seed=seed)
+    if not needs_search(found, least=least):
         return found
     effect = measure_effect(subject, prompts, plan_backups(subject, part), metric, seed=seed, on_progress=on_progress)
-    return replace(found, backups=read_backups(effect, later, least=least, seed=seed), n_others=len(later))
+    return read_backups(effect, found, later, least=least, seed=seed)
 
 
-def _count_needed(claim: Claim, estimate: Estimate | None) -> int | None:
-    """Prompts to clear the nearer of the two bounds."""
-    if estimate is None:
+def _count_needed(claim: Claim, judged: Judgement) -> int | None:
+    """Templates to clear the nearer of the two bounds; never fewer than any verdict needs."""
+    estimate = judged.families.get(claim.ablation)
+    if estimate is None or judged.verdict.reason not in ("straddles_delta", "low_power"):
         return None
-    nearer = claim.delta if estimate.value > 0 else -claim.delta
-    return count_needed(estimate, nearer)
+    needed = count_needed(estimate, claim.delta if estimate.value > 0 else -claim.delta)
+    return None if needed is None else max(needed, MIN_TEMPLATES)
 
 
 def _look(subject: Subject, request: ClaimTestRequest) -> tuple[Looks, ...]:

@@ -58,15 +58,20 @@ def build_parser() -> argparse.ArgumentParser:
     for command in (sweep, test):
         command.add_argument("--model", default="default", help="default, a known name, a folder, or a hub id")
         command.add_argument("--prompts", type=Path, required=True, help="prompt set in JSON Lines")
-        command.add_argument("--half", choices=("exploratory", "confirmatory"), help="only that half of the prompts")
+        command.add_argument(
+            "--half",
+            choices=("exploratory", "confirmatory", "all"),
+            default="confirmatory" if command is test else "all",
+            help="which half of the prompts; default: confirmatory for test, all for sweep",
+        )
         command.add_argument("--seed", type=int, default=0)
     sweep.add_argument("--metric", default="logit_difference")
     sweep.add_argument("--screen", choices=tuple(list_plugins("methods")), default="", help="estimate set beside it")
     calibration = add("calibrate", calibrate_rule, "how often the verdict rule is right on models with known wiring")
     calibration.add_argument(
-        "--builds", type=int, default=2, help="builds of each planted model, with other random parts"
+        "--builds", type=int, default=3, help="builds of each planted model, with other random parts"
     )
-    calibration.add_argument("--samples", type=int, default=6, help="samples of prompts per claim and build")
+    calibration.add_argument("--samples", type=int, default=3, help="samples of prompts per claim and build")
     calibration.add_argument("--planted-only", action="store_true", help="leave the default model out")
     calibration.add_argument("--write", action="store_true", help="replace the record that verdicts quote")
     log = add("log", export_log, "the run log")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import getpass
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from audit_core.audits.claim_test import ClaimTestRequest, ClaimTestResult
@@ -14,9 +14,10 @@ from audit_core.calibration_report import quote_calibration
 from audit_core.claim import Claim, load_claim
 from audit_core.cli.output import show_fetch, show_progress, tell, tell_json
 from audit_core.component import Kind
-from audit_core.errors import AuditError, ControlFailed
+from audit_core.errors import AuditError, ClaimRefused, NotMeasured
 from audit_core.intervention import Direction, Replacement
-from audit_core.multiplicity import adjust_holm
+from audit_core.multiplicity import step_down
+from audit_core.null import DRAWS
 from audit_core.prompts import TokenisedPrompts, load_prompts, split_half, tokenise
 from audit_core.run import Asker, Auditor, dump_result, identify_run, open_subject, record_refusal
 from audit_core.statistics import Estimate, format_estimate
@@ -31,20 +32,19 @@ _SHOWN = 20
 def sweep_components(options: argparse.Namespace) -> int:
     start = time.monotonic()
 
-    def ask(prompts: TokenisedPrompts) -> SweepRequest:
-        is_patch = options.ablation == "patch"
-        return SweepRequest(
-            prompts,
-            prompts,
-            Kind(options.kind),
-            Replacement.RESAMPLE if is_patch else Replacement(options.ablation),
-            Direction.DENOISING if is_patch else Direction.NOISING,
-            metric=options.metric,
-            seed=options.seed,
-            screen=options.screen,
-        )
-
-    subject, request, result = _run_audit(options, "sweep", ask)
+    subject, prompts, auditor = _open(options, "sweep")
+    is_patch = options.ablation == "patch"
+    request = SweepRequest(
+        prompts,
+        prompts,
+        Kind(options.kind),
+        Replacement.RESAMPLE if is_patch else Replacement(options.ablation),
+        Direction.DENOISING if is_patch else Direction.NOISING,
+        metric=options.metric,
+        seed=options.seed,
+        screen=options.screen,
+    )
+    result: SweepResult = auditor.run("sweep", request, asker=_asker(), on_progress=show_progress).result
     if options.json:
         return tell_json(
             {
@@ -85,21 +85,22 @@ def _print_sweep(result: SweepResult) -> None:
 
 
 def test_claim(options: argparse.Namespace) -> int:
-    """Hold claims against prompts; several claims are one report, and each must beat chance in all of it."""
+    """Hold claims against prompts; several claims are one report, and each must stand in all of it."""
     claims = [load_claim(path) for path in options.claim]
+    _check_report(claims)
+    subject, prompts, auditor = _open(options, "test")
     told: list[dict[str, Any]] = []
     for claim in claims:
-
-        def ask(prompts: TokenisedPrompts, claim: Claim = claim) -> ClaimTestRequest:
-            return ClaimTestRequest(prompts, claim, options.seed)
-
+        request = ClaimTestRequest(prompts, claim, options.seed)
         try:
-            subject, request, result = _run_audit(options, "test", ask)
-        except ControlFailed as error:
-            told.append(_describe_failure(claim, error))
+            result = auditor.run("claim_test", request, asker=_asker(), on_progress=show_progress).result
+        except NotMeasured as error:
+            told.append(_describe_failure(subject, request, error))
         else:
             told.append(_describe_test(subject, request, result))
-    _hold_to_report(claims, told)
+    _hold_to_report(told)
+    for found in told:
+        found["half"] = options.half
     if options.json:
         tell_json(told[0] if len(told) == 1 else {"claims": told})
     else:
@@ -108,98 +109,125 @@ def test_claim(options: argparse.Namespace) -> int:
     return NOT_DECIDABLE if any(found["state"] == State.INCONCLUSIVE for found in told) else 0
 
 
-def _hold_to_report(claims: Sequence[Claim], told: list[dict[str, Any]]) -> None:
-    """Holm over the claims: what is supported alone may be chance among many."""
-    draws = [found["null"] for found in told]
-    known = [null["p"] if null and null["p"] is not None else 1.0 for null in draws]
-    for claim, found, null, adjusted in zip(claims, told, draws, adjust_holm(known), strict=True):
-        if null is None:
-            continue
-        null["p_adjusted"], null["claims"] = adjusted, len(claims)
-        if found["state"] == State.SUPPORTED and adjusted > claim.alpha:
-            found["state"], found["reason"] = State.INCONCLUSIVE.value, "null_not_beaten"
+def _check_report(claims: Sequence[Claim]) -> None:
+    """Refuse a report so long that its claims could not be told from chance.
+
+    Raises:
+        ClaimRefused: more claims than the draws of a null can carry.
+    """
+    most = min(int(claim.alpha * (DRAWS + 1)) for claim in claims)
+    if len(claims) > most:
+        raise ClaimRefused(
+            f"{len(claims)} claims in one report.",
+            wanted=f"at most {most}: with {DRAWS} draws p cannot go below 1/{DRAWS + 1}, which more claims would need.",
+            remedy="split the report, or test fewer claims.",
+        )
+
+
+def _hold_to_report(told: list[dict[str, Any]]) -> None:
+    """Holm over the claims: what is supported alone may not be among many."""
+    for found, stands in zip(told, step_down([found["holds_among"] for found in told]), strict=True):
+        found["report"] = {"claims": len(told), "stands": stands}
+        if found["state"] == State.SUPPORTED and not stands:
+            found["state"], found["reason"] = State.INCONCLUSIVE.value, "report_too_long"
             found["sentence"] = (
-                f"Inconclusive: among {len(claims)} claims of this report chance does as much (adjusted p = {adjusted:.3f})."
+                f"Inconclusive: supported by itself, but not among the {len(told)} claims of this report at Holm's level; "
+                f"measured {format_estimate(Estimate(**found['estimate']))}."
             )
 
 
 def _print_test(found: dict[str, Any]) -> None:
     tell(f"{found['state'].upper()}{' (' + found['reason'] + ')' if found['reason'] else ''}: {found['sentence']}")
     for family, estimate in found["families"].items():
-        tell(
-            f"  {family:<9} {format_estimate(Estimate(**estimate)) if estimate else found['not_measured'].get(family, '')}"
-        )
-    if found["null"]:
-        tell(f"  chance    p = {found['null']['p']:.3f}: {found['null']['matched_on']}")
-    if found["n_needed"]:
-        tell(f"  about {found['n_needed']:,} prompts of this mix would settle it")
+        why = found["not_measured"].get(family, "")
+        tell(f"  {family:<9} {format_estimate(Estimate(**estimate)) if estimate else 'not measured: ' + why}")
+    if null := found["null"]:
+        p = "not drawn: " if null["p"] is None else f"p = {null['p']:.3f}, on {null['n']} prompts: "
+        tell(f"  chance    {p}{null['matched_on']}")
+    if found["templates_needed"]:
+        tell(f"  about {found['templates_needed']:,} templates of as many prompts each would settle it")
     for backup in (found["self_repair"] or {}).get("backups", ()):
         tell(f"  backup    {backup['component']}: {format_estimate(Estimate(**backup['growth']))}")
     tell(f"  {quote_calibration()}")
 
 
-def _describe_failure(claim: Claim, error: ControlFailed) -> dict[str, Any]:
+def _describe_failure(subject: Subject, request: ClaimTestRequest, error: NotMeasured) -> dict[str, Any]:
     """A dead instrument gives a reason and no number."""
-    return {
-        "claim": claim.to_json() | {"sha256": claim.sha256},
-        "state": State.INCONCLUSIVE.value,
-        "reason": error.reason,
-        "sentence": f"Not tested: {error.detail}",
-        "estimate": None,
-        "families": {},
-        "not_measured": {},
-        "null": None,
-        "n_needed": None,
-        "self_repair": None,
-        "mediation": None,
-        "controls": None,
-    }
+    nothing = (
+        "estimate", "null", "templates_needed", "self_repair", "mediation", "accuracy", "clean", "corrupted", "controls",
+        "off_distribution",
+    )  # fmt: skip
+    return (
+        _describe_request(subject, request)
+        | {
+            "state": State.INCONCLUSIVE.value,
+            "reason": error.reason,
+            "sentence": f"Not tested: {error.detail}",
+            "families": {},
+            "not_measured": {},
+            "holds_among": 0,
+            "plausibility": {},
+            "conditions": {},
+        }
+        | dict.fromkeys(nothing)
+    )
 
 
 def _describe_test(subject: Subject, request: ClaimTestRequest, result: ClaimTestResult) -> dict[str, Any]:
     families = {k: None if e is None else dump_result(e) for k, e in result.families.items()}
     null = result.null
-    return {
-        "claim": request.claim.to_json() | {"sha256": request.claim.sha256},
+
+    def dump(part: Any) -> dict[str, Any] | None:
+        return None if part is None else dump_result(part)
+
+    return _describe_request(subject, request) | {
         "state": result.state,
         "reason": result.reason,
         "sentence": result.sentence,
         "estimate": families[request.claim.ablation.value],
         "families": families,
         "not_measured": result.not_measured,
-        "null": None if null is None else {"draws": len(null.values), "p": null.p, "matched_on": null.design},
-        "n_needed": result.n_needed,
+        "null": null and {"draws": len(null.values), "p": null.p, "matched_on": null.design, "n": null.n},
+        "holds_among": result.holds_among,
+        "templates_needed": result.templates_needed,
         "plausibility": {look.source: dump_result(look.mass) for look in result.looks},
-        "self_repair": None if result.repair is None else dump_result(result.repair),
-        "mediation": dump_result(result.mediation),
+        "self_repair": dump(result.repair),
+        "mediation": dump(result.mediation),
         "conditions": dict(result.conditions),
         "accuracy": result.accuracy,
         "clean": dump_result(result.clean),
         "corrupted": dump_result(result.corrupted),
         "controls": dump_result(result.controls),
-        "off_distribution": dump_result(result.drift),
+        "off_distribution": dump(result.drift),
+    }
+
+
+def _describe_request(subject: Subject, request: ClaimTestRequest) -> dict[str, Any]:
+    return {
+        "claim": request.claim.to_json() | {"sha256": request.claim.sha256},
         "calibration": quote_calibration(),
         "fallback": subject.fallback or None,
         "identity": identify_run(subject.identity, request),
     }
 
 
-def _run_audit(
-    options: argparse.Namespace, kind: str, ask: Callable[[TokenisedPrompts], Any]
-) -> tuple[Subject, Any, Any]:
-    """Prompts, model, run; whatever is refused on the way is logged before it is reported."""
-    log, asker = RunLog(audit_home()), Asker(_user(), "command line")
+def _open(options: argparse.Namespace, kind: str) -> tuple[Subject, TokenisedPrompts, Auditor]:
+    """Prompts and model; whatever is refused on the way is logged before it is reported."""
+    log = RunLog(audit_home())
     try:
         prompts = load_prompts(options.prompts)
-        if options.half:
+        if options.half != "all":
             prompts = split_half(prompts, exploratory=options.half == "exploratory")
         subject = open_subject(options.model, on_progress=show_fetch)
-        request = ask(tokenise(prompts, subject.tokenizer))
+        return subject, tokenise(prompts, subject.tokenizer), Auditor(subject, log)
     except AuditError as error:
-        record_refusal(log, kind, error, asker=asker, request={"prompts": str(options.prompts), "model": options.model})
+        request = {"prompts": str(options.prompts), "model": options.model}
+        record_refusal(log, kind, error, asker=_asker(), request=request)
         raise
-    audit = {"test": "claim_test"}.get(kind, kind)
-    return subject, request, Auditor(subject, log).run(audit, request, asker=asker, on_progress=show_progress).result
+
+
+def _asker() -> Asker:
+    return Asker(_user(), "command line")
 
 
 def _user() -> str:

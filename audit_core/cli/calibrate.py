@@ -17,8 +17,8 @@ def calibrate_rule(options: argparse.Namespace) -> int:
         samples=options.samples,
         on_model=lambda name, done, total: say(f"{name} ({done + 1} of {total})"),
     )
-    random = None if options.planted_only else count_supported(on_progress=show_progress)
-    found = summarise(samples, random)
+    census = None if options.planted_only else count_supported(on_progress=show_progress)
+    found = summarise(samples, census)
     if options.write:
         save_calibration(found)
         say(f"Written to {PAGE.name} and the record that verdicts quote.")

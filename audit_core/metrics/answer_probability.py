@@ -22,6 +22,7 @@ class AnswerProbability:
     question: str = "How much more probable is the answer than the foil?"
     unit: str = "probability"
     needs_vocabulary: bool = True
+    min_gap: float = 0.05
 
     def read(self, logits: Logits, pairs: Sequence[TokenPair]) -> NDArray[np.float64]:
         if logits.vocabulary is None:

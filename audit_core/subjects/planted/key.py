@@ -42,6 +42,21 @@ class PlantedRole(StrEnum):
     """Carries the answer on some templates only."""
 
 
+WIRED: Mapping[PlantedRole, State] = MappingProxyType(
+    {
+        PlantedRole.CAUSE: State.SUPPORTED,
+        PlantedRole.BACKED_UP: State.SUPPORTED,
+        PlantedRole.GATE: State.SUPPORTED,
+        PlantedRole.JOINT: State.SUPPORTED,
+        PlantedRole.DECOY: State.NEGLIGIBLE,
+        PlantedRole.BYSTANDER: State.NEGLIGIBLE,
+        PlantedRole.NEGATIVE: State.REVERSED,
+    }
+)
+"""What the wiring says of a part, whoever asks and however: the parts are used, idle, or push against the answer. Roles
+whose worth depends on the question are not here. No rule had a part in writing it, the combined one neither."""
+
+
 @dataclass(frozen=True)
 class PlantedClaim:
     """A claim about a planted model, and what is true of it."""
