@@ -59,7 +59,7 @@ def format_estimate(estimate: Estimate) -> str:
 
 def _count_digits(largest: float) -> int:
     """Decimals that leave two figures of a small number, six at most."""
-    return 2 if largest >= 0.1 or largest < 1e-6 else min(6, 1 - int(np.floor(np.log10(largest))))
+    return 2 if largest >= 0.05 or largest < 1e-6 else min(6, 1 - int(np.floor(np.log10(largest))))
 
 
 def bootstrap_mean(values: NDArray, clusters: Sequence[str], *, unit: str, seed: int, level: float = LEVEL) -> Estimate:

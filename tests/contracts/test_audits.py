@@ -116,7 +116,8 @@ def test_every_number_has_a_unit_and_its_n_and_lies_in_its_interval(
             else:
                 assert found.low is not None
                 assert found.high is not None
-                assert found.level == 0.95
+                # Backups are many, so each is held to a higher level.
+                assert found.level >= 0.95
                 # A sum over prompts and a mean over draws round differently in the last place.
                 assert found.low - 1e-9 <= found.value <= found.high + 1e-9
 

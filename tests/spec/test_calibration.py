@@ -16,12 +16,15 @@ from audit_core.calibration import (
     PROMPTS,
     TEMPLATES,
     Sample,
-    draw_sample,
+    draw_rows,
     judge_samples,
+    make_claim,
     measure_population,
+    take_sample,
     wilson,
 )
 from audit_core.calibration_report import (
+    describe_count,
     load_calibration,
     quote_calibration,
     save_calibration,
@@ -37,30 +40,46 @@ from audit_core.verdict import RULE_VERSION
 Load = Callable[[str], Any]
 
 
-def sample(planted: str, expected: str, found: str, covered: bool | None = None, **rules: str) -> Sample:
+def sample(
+    planted: str, found: str, at: int, *, covered: bool | None = None, part: str = "L0.H0", **rules: str
+) -> Sample:
+    """One sample of a claim on build `at`."""
     states = {COMBINED: found} | {rule: rules.get(rule, found) for rule in ("resample", "mean", "zero")}
-    return Sample("m", "L0.H0", "t", "necessary", planted, expected, 0, states, None, covered)
+    return Sample("m", part, "t", "necessary", planted, "negligible", True, at, states, None, covered)
 
 
 SAMPLES = (
-    *[sample("decoy", "negligible", "negligible", True)] * 9,
-    sample("decoy", "negligible", "supported", False),
-    *[sample("cause", "supported", "supported")] * 4,
-    *[sample("negative", "reversed", "reversed", True)] * 3,
-    *[replace(sample("gate", "inconclusive", "inconclusive", zero="supported"), components="L0.H1")] * 5,
+    *[sample("decoy", "negligible", at, covered=True) for at in range(9)],
+    sample("decoy", "supported", 9, covered=False),
+    *[sample("cause", "supported", at, part="L1.H0") for at in range(4)],
+    # Two samples of one claim, of which one went wrong: the claim is wrong.
+    sample("cause", "supported", 4, part="L1.H0"),
+    sample("cause", "negligible", 4, part="L1.H0"),
+    replace(sample("cause", "inconclusive", 0, part="L1.H4", resample="negligible"), is_in_contrast=False),
+    *[sample("negative", "reversed", at, part="L1.H3", covered=True) for at in range(3)],
+    *[sample("gate", "inconclusive", at, part="L0.H1", resample="negligible") for at in range(5)],
 )
 
 
-def test_shares_are_counted_by_hand() -> None:
-    """21 of 22 right; one decoy of ten called supported; 12 of 13 intervals hold; zero alone is fooled by the gate."""
+def test_claims_are_counted_by_hand() -> None:
+    """11 parts are used (cause, gate): 4 right, 1 wrong, 6 open; of 10 idle ones 9 right, 1 wrong."""
     found = summarise(SAMPLES)
-    assert found.right[COMBINED].value == pytest.approx(21 / 22)
-    assert found.right["zero"].value == pytest.approx(16 / 22)
-    assert found.decoys_supported.value == pytest.approx(0.1)
-    assert found.causes_supported.value == found.negatives_reversed.value == 1
+    used, idle = found.tallies[COMBINED]["supported"], found.tallies[COMBINED]["negligible"]
+    assert [describe_count(e) for e in (used.right, used.abstained, used.wrong)] == ["4 of 11", "6 of 11", "1 of 11"]
+    assert [describe_count(e) for e in (idle.right, idle.abstained, idle.wrong)] == ["9 of 10", "0 of 10", "1 of 10"]
+    by_resample = found.tallies["resample"]["supported"]
+    assert [describe_count(e) for e in (by_resample.right, by_resample.wrong)] == ["4 of 11", "7 of 11"]
+    assert describe_count(found.decoys_supported) == "1 of 10"
+    assert describe_count(found.causes_supported) == "4 of 5", "only of causes in the contrast"
+    assert describe_count(found.blind_causes_unresolved) == "1 of 1"
+    assert found.negatives_reversed.value == 1
     assert found.covered.value == pytest.approx(12 / 13)
+    assert (found.n_claims, found.n_samples, found.builds, found.samples_each) == (24, 25, 10, 2)
     assert found.confusion[COMBINED]["decoy"] == {"negligible": 9, "supported": 1}
-    assert [(f.rule, f.planted, f.found) for f in found.fooled] == [("zero", "gate", "supported")]
+    assert {(f.rule, f.planted, f.found) for f in found.fooled} == {
+        ("resample", "gate", "negligible"),
+        ("resample", "cause", "negligible"),
+    }
 
 
 def test_a_share_has_wilsons_interval() -> None:
@@ -78,8 +97,8 @@ def test_a_record_is_quoted_until_the_rule_changes(tmp_path: Path, monkeypatch: 
     found = summarise(SAMPLES)
     save_calibration(found)
     assert load_calibration() == found
-    assert "95.5 %" in quote_calibration()
-    assert "of 22" in quote_calibration()
+    assert "4 of 11 parts that are used" in quote_calibration()
+    assert "10.0 % [1.8, 40.4] of 10" in quote_calibration()
     assert (tmp_path / "calibration.md").read_text() == write_markdown(found)
     save_calibration(replace(found, rule_version=RULE_VERSION + 1))
     assert load_calibration() is None
@@ -92,19 +111,20 @@ def test_samples_of_a_planted_claim_are_judged_as_the_wiring_says(planted: str, 
     claim = next(c for c in model.claims if c.planted == planted and c.task == "query")
     found = list(judge_samples(subject, model, claim, seed=0, samples=3))
     assert [s.found[COMBINED] for s in found] == [claim.expected.value] * 3
-    assert {s.planted for s in found} == {planted}
+    assert all(s.is_in_contrast is (planted != "decoy") for s in found)
 
 
 def test_a_sample_draws_templates_with_replacement_and_keeps_rows_together(load_planted: Load) -> None:
     model, subject = find_planted("planted-induction"), load_planted("planted-induction")
     assert model is not None
     prompts = tokenise(model.find_task("query").make(8, 0), subject.tokenizer)
-    trial = measure_population(subject, model.claims[-1], prompts, seed=0)
-    drawn = draw_sample(trial, np.random.default_rng(0))
+    rows = draw_rows(prompts.templates, np.random.default_rng(0))
+    trial = measure_population(subject, make_claim(model.claims[-1]), prompts, [rows], seed=0)
+    drawn = take_sample(trial, rows)
     assert len(drawn.clean) == TEMPLATES * PROMPTS == len(drawn.clusters)
     assert len(set(drawn.clusters)) == TEMPLATES
-    rows = {(a, b) for a, b in zip(trial.clean.tolist(), trial.corrupted.tolist())}
-    assert set(zip(drawn.clean.tolist(), drawn.corrupted.tolist())) <= rows
+    pairs = {(a, b) for a, b in zip(trial.clean.tolist(), trial.corrupted.tolist())}
+    assert set(zip(drawn.clean.tolist(), drawn.corrupted.tolist())) <= pairs
 
 
 def test_the_ledger_counts_what_was_looked_at_on_this_model_alone() -> None:

@@ -44,7 +44,7 @@ def ask(
         files = [tmp_path / f"{part}.toml" for part in parts]
         for file, part in zip(files, parts):
             file.write_text(CLAIM.format(part=part))
-        code = cli.main(["test", *map(str, files), "--prompts", str(prompts), "--json"])
+        code = cli.main(["test", *map(str, files), "--prompts", str(prompts), "--half", "all", "--json"])
         return code, json.loads(capsys.readouterr().out)
 
     return run
@@ -61,12 +61,13 @@ def test_a_claim_comes_with_all_that_could_speak_against_it(ask: Callable[..., A
 
 
 def test_claims_of_one_report_must_each_beat_chance_in_all_of_it(ask: Callable[..., Any]) -> None:
-    """Holm over two claims and a null of 199: the smaller p of the two counts double."""
+    """Holm over two claims: the cause stands among ten, the decoy is no candidate."""
     code, report = ask("L1.H0", "L1.H1")
     found, decoy = report["claims"]
     assert (code, found["state"], decoy["state"]) == (0, "supported", "negligible")
-    smaller = min(found["null"]["p"], decoy["null"]["p"])
-    assert found["null"]["p_adjusted"] == pytest.approx(2 * smaller)
+    assert (found["holds_among"], decoy["holds_among"]) == (10, 0)
+    assert found["report"] == {"claims": 2, "stands": True}
+    assert decoy["null"]["draws"] == 0, "chance could only take support away, and there is none"
 
 
 @pytest.mark.parametrize("kind, part", [(Kind.HEAD, "L1.H0"), (Kind.MLP, "L1.MLP")])

@@ -35,11 +35,11 @@ def judge_leak(load_planted: Load, replacement: Replacement) -> Any:
     subject = load_planted("planted-leak")
     prompts = make_prompts(subject)
     claim = Claim("planted", parse_components("L0.H0"), ablation=replacement)
-    plan = plan_trial(subject, claim, lambda: [1.0], seed=0).without_draws()
+    plan = plan_trial(subject, claim, lambda: [1.0], seed=0)
     effect = measure_effect(
         subject,
         prompts,
-        plan.list_all(),
+        plan.list_runs(),
         get_metric(claim.metric),
         means=subject.capture_means(prompts),
         seed=0,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from toy.additive import AdditiveSubject, pair_up
 
 from audit_core.component import head, mlp
-from audit_core.effect import MIN_ACCURACY, MIN_GAP, Effect, check_task, measure_effect
+from audit_core.effect import MIN_ACCURACY, Effect, check_task, measure_effect
 from audit_core.errors import NotMeasured
 from audit_core.intervention import Direction, Intervention, Replacement, intervene
 from audit_core.metrics.answer_probability import PLUGIN as PROBABILITY
@@ -84,7 +86,7 @@ def effect_of(clean: list[float], corrupted: list[float]) -> Effect:
     prompts = pair_up(subject, len(clean))
     controls = measure(subject, prompts=prompts).controls
     return Effect(
-        prompts, (), "m", "logits", np.array(clean), np.array(corrupted), np.empty((0, len(clean))), None, controls
+        prompts, (), "m", "logits", 0.5, np.array(clean), np.array(corrupted), np.empty((0, len(clean))), None, controls
     )
 
 
@@ -105,7 +107,15 @@ def test_a_corruption_that_hardly_matters_leaves_nothing_to_divide_by(corrupted:
     """Dividing by the clean value instead, 1.0, would hide that nothing was corrupted."""
     with pytest.raises(NotMeasured, match=f"changes the metric by {gap} logits, 0.5 needed; choose a corruption"):
         check_task(effect_of([1] * 4, corrupted))
-    assert MIN_GAP == 0.5
+
+
+def test_each_metric_says_which_gap_is_large_enough_in_its_own_unit() -> None:
+    """0.4 is little in logits and much in probability."""
+    assert LOGIT_DIFFERENCE.min_gap == 0.5
+    assert PROBABILITY.min_gap == 0.05
+    check_task(replace(effect_of([0.7] * 4, [0.3] * 4), unit="probability", min_gap=0.05))
+    with pytest.raises(NotMeasured, match="0.40 logits, 0.5 needed"):
+        check_task(effect_of([0.7] * 4, [0.3] * 4))
 
 
 def test_whole_vocabularies_are_read_a_few_prompts_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from toy.prompts import tokenise_letters
 
 from audit_core.component import Component, Kind, head, mlp
 from audit_core.intervention import Replacement
-from audit_core.multiplicity import adjust_holm, rank_in_null
+from audit_core.multiplicity import rank_in_null, step_down
 from audit_core.null import DRAWS, draw_null, draw_sets, plan_remainders, plan_removals
 from audit_core.subjects.transformer import TransformerSubject
 
@@ -68,10 +68,23 @@ def test_the_claim_counts_itself(value: float, p: float) -> None:
     assert rank_in_null(value, np.array([1.0, 2.0, 3.0]) if value != 2.0 else np.array([1.0, 1.5, 3.0])) == p
 
 
-def test_holm_multiplies_the_smallest_by_all_and_never_falls() -> None:
-    """0.01 · 3 = 0.03; 0.02 · 2 = 0.04; 0.025 · 1 is raised to 0.04."""
-    assert adjust_holm([0.02, 0.01, 0.025]) == pytest.approx((0.04, 0.03, 0.04))
-    assert adjust_holm([0.9, 0.8]) == (1.0, 1.0)
+def test_holm_steps_down_through_the_claims_of_a_report() -> None:
+    """Of three claims one stands at α/3 and takes the bar to α/2, where the next stands, and then to α for the last."""
+    assert step_down([3, 2, 1]) == (True, True, True)
+    assert step_down([1, 3, 2]) == (True, True, True)
+    assert step_down([2, 2, 2]) == (False, False, False), "none stands at α/3, so nothing is ever taken off"
+    assert step_down([3, 1, 1]) == (True, False, False)
+    assert step_down([0, 9]) == (False, True)
+    assert step_down([]) == ()
+
+
+def test_holm_agrees_with_the_textbook_on_p_values() -> None:
+    """A claim with p stands among k claims where p ≤ α / k; adjusted p by hand: sorted, times those left, never falling."""
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        p = rng.uniform(0, 0.08, 5)
+        adjusted = np.maximum.accumulate(np.sort(p) * np.arange(5, 0, -1))[np.argsort(np.argsort(p))]
+        assert step_down([int(0.05 / value) for value in p]) == tuple(adjusted <= 0.05)
 
 
 @pytest.fixture(scope="module")

@@ -16,14 +16,14 @@ NEVER = re.compile(r"compliant|certified|\bsafe\b|proves|explains|tamper-proof|g
 CAUSAL_WORDS = re.compile(r"relies on|\buses\b|because", re.I)
 
 
-def interval(low: float, high: float, n: int = 60) -> Estimate:
-    return Estimate((low + high) / 2, low, high, n, "fraction of the clean–empty gap", 0.95)
+def interval(low: float, high: float, n: int = 60, templates: int = 12, level: float = 0.95) -> Estimate:
+    return Estimate((low + high) / 2, low, high, n, "fraction of the clean–empty gap", level, templates)
 
 
 def verdict(*intervals: tuple[float, float], role: Role = Role.NECESSARY, n: int = 60, templates: int = 12) -> Verdict:
     claim = Claim("x", (head(1, 2),), role=role, delta=0.8 if role is Role.SUFFICIENT else 0.1)
-    given = dict(zip(FAMILIES, [interval(low, high, n) for low, high in (intervals * 3)[:3]]))
-    return decide(claim, given, templates=templates)
+    given = dict(zip(FAMILIES, [interval(low, high, n, templates) for low, high in (intervals * 3)[:3]]))
+    return decide(claim, given)
 
 
 def decide(
@@ -31,13 +31,13 @@ def decide(
     families: dict[Replacement, Estimate],
     *,
     narrow: dict[Replacement, Estimate] | None = None,
-    templates: int = 12,
     p_null: float | None = 0.005,
 ) -> Verdict:
     """The verdict on intervals as they stand, beside random sets of which none does as much."""
     inner = narrow or families
     states = {family: classify(wide, claim.delta, narrow=inner[family]) for family, wide in families.items()}
-    return judge(claim, families, states, n_templates=templates, p_null=p_null, alpha=claim.alpha)
+    own = inner[claim.ablation]
+    return judge(claim, families, states, narrow=own, p_null=p_null, alpha=claim.alpha)
 
 
 @pytest.mark.parametrize(
@@ -88,9 +88,12 @@ def test_sentences_never_claim_more_than_was_measured() -> None:
 def test_one_sided_tests_may_say_negligible_where_the_two_sided_interval_does_not() -> None:
     claim = Claim("x", (head(1, 2),), delta=0.1)
     wide = dict.fromkeys(FAMILIES, interval(-0.02, 0.11))
-    narrow = dict.fromkeys(FAMILIES, interval(-0.01, 0.09))
+    narrow = dict.fromkeys(FAMILIES, interval(-0.01, 0.09, level=0.9))
     assert decide(claim, wide).reason == "straddles_delta"
-    assert decide(claim, wide, narrow=narrow).state is State.NEGLIGIBLE
+    found = decide(claim, wide, narrow=narrow)
+    assert found.state is State.NEGLIGIBLE
+    assert "[-0.01, 0.09]" in found.sentence, "the interval that decided is the one that is quoted"
+    assert "90 %" in found.sentence
 
 
 def test_the_primary_ablation_decides_and_is_the_one_that_is_quoted() -> None:
@@ -101,13 +104,25 @@ def test_the_primary_ablation_decides_and_is_the_one_that_is_quoted() -> None:
         assert f"{intervals[family].value:.2f} [" in found.sentence
 
 
-def test_no_family_is_contradicted_by_one_that_could_not_be_measured() -> None:
-    given = {Replacement.RESAMPLE: interval(0.2, 0.3)}
-    assert decide(Claim("x", (head(1, 2),)), given).state is State.SUPPORTED
+def test_one_way_of_taking_away_is_not_enough() -> None:
+    """Decision 4 of the methods: at least two families; a third that could not be measured contradicts nothing."""
+    claim, one = Claim("x", (head(1, 2),)), {Replacement.RESAMPLE: interval(0.2, 0.3)}
+    for low, high in ((0.2, 0.3), (-0.01, 0.01), (-0.3, -0.2)):
+        found = decide(claim, {Replacement.RESAMPLE: interval(low, high)})
+        assert (found.state, found.reason) == (State.INCONCLUSIVE, "one_family")
+    assert decide(claim, one | {Replacement.MEAN: interval(0.2, 0.4)}).state is State.SUPPORTED
+
+
+def test_a_family_too_wide_to_decide_speaks_by_its_sign() -> None:
+    """0.50 against −0.40 [−0.9, 0.1] is no support, and −0.50 against 0.40 no reversal."""
+    assert verdict((0.4, 0.6), (-0.9, 0.1), (0.4, 0.6)).reason == "ablations_disagree"
+    assert verdict((-0.6, -0.4), (-0.1, 0.9), (-0.6, -0.4)).reason == "ablations_disagree"
+    assert verdict((0.4, 0.6), (-0.1, 0.9), (0.4, 0.6)).state is State.SUPPORTED
+    assert verdict((-0.05, 0.05), (-0.3, 0.2), (-0.05, 0.05)).state is State.NEGLIGIBLE
 
 
 def test_a_number_without_an_interval_cannot_be_held_against_anything() -> None:
-    bare = dict.fromkeys(FAMILIES, Estimate(0.5, None, None, 60, "fraction of the clean–empty gap", None))
+    bare = dict.fromkeys(FAMILIES, Estimate(0.5, None, None, 60, "fraction of the clean–empty gap", None, 12))
     found = decide(Claim("x", (head(1, 2),)), bare)
     assert found.state is State.INCONCLUSIVE
 
@@ -128,6 +143,7 @@ def test_few_components_are_named_and_many_are_counted(n: int) -> None:
 
 
 def test_every_reason_has_words() -> None:
+    assert {"one_family", "report_too_long", "off_distribution"} <= set(REASONS)
     assert {"low_power", "straddles_delta", "ablations_disagree", "model_fails_task", "control_failed"} <= set(REASONS)
 
 
