@@ -8,7 +8,7 @@ import threading
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -35,6 +35,8 @@ RESULT_VERSION = 5
 """Part of every content key: raise it when a result's meaning changes, and old results are no longer reused."""
 MIN_PACE_WORK = 20_000
 CALIBRATION_TOKENS = 6
+LEAST_PACE_S = 0.3
+PACE_PROMPTS = 64
 CALIBRATION_STEP = 2
 _MEANS_KEPT = 4
 _MEAN_KINDS = frozenset((Replacement.MEAN, Replacement.MEAN_TEMPLATE))
@@ -192,9 +194,17 @@ class Auditor:
         prompts = TokenisedPrompts("pace", (pair,), "")
         parts = self.subject.components(Kind.HEAD)[::CALIBRATION_STEP] or self.subject.components(Kind.RESID)
         edits = [intervene([part], Replacement.ZERO) for part in parts]
+        took = self._time(prompts, edits)
+        if took < LEAST_PACE_S:
+            # So small a model that this was mostly overhead: its long runs would seem to take forever.
+            prompts = TokenisedPrompts("pace", (pair,) * PACE_PROMPTS, "")
+            took = self._time(prompts, edits)
+        self._pace_s = took / self.subject.count_work(prompts, edits)
+
+    def _time(self, prompts: TokenisedPrompts, edits: Sequence[Intervention]) -> float:
         start = time.monotonic()
         self.subject.run(prompts, edits)
-        self._pace_s = (time.monotonic() - start) / self.subject.count_work(prompts, edits)
+        return time.monotonic() - start
 
     def _keep_pace(self, wall_s: float, work: int) -> None:
         """Seconds per unit, leaning towards what was measured last; small runs are mostly overhead and are left out."""

@@ -21,6 +21,7 @@ from audit_core.audits.sweep import SweepRequest
 from audit_core.claim import Claim
 from audit_core.component import Component, Kind, head, mlp, resid
 from audit_core.effect import measure_effect, plan_controls, run_controls
+from audit_core.engine.sites import HOOKS
 from audit_core.errors import AuditError, ControlFailed, NotMeasured
 from audit_core.intervention import CLEAN_RUN, Direction, Edit, Intervention, Replacement, Side, intervene
 from audit_core.metrics.logit_difference import PLUGIN as LOGIT_DIFFERENCE
@@ -133,6 +134,25 @@ def test_a_pattern_under_an_edit_that_never_arrived_is_not_drawn(
     with pytest.raises(ControlFailed, match="1 of 1 edits at layer 1 did not reach their activation"):
         subject.patterns(pair, intervene([head(1, 2)], Replacement.ZERO))
     assert subject.patterns(pair, intervene([head(0, 2)], Replacement.ZERO)).size
+
+
+@pytest.mark.parametrize("family", ["gpt2", "mixtral"])
+@pytest.mark.parametrize("kind", HOOKS)
+def test_a_dead_hook_of_any_kind_is_found(
+    kind: Kind, family: str, load_family: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """T9: an edit that changes nothing is no finding, whatever it edits."""
+    subject = load_family(family)
+    parts = [part for part in subject.components(kind) if part.layer == 1]
+    if not parts:
+        pytest.skip(f"{family} has no {kind} that can be reached")
+    prompts = tokenise_letters(subject.tokenizer, [6] * 2)
+    asked = [intervene(parts[:1], Replacement.ZERO)]
+    assert measure_effect(subject, prompts, asked, LOGIT_DIFFERENCE, seed=0).controls.noise_min > 0
+    point = subject.runner.model.points[kind, 1]
+    monkeypatch.setattr(point, "add_hook", ignored(point.add_hook))
+    with pytest.raises(ControlFailed, match=f"{kind} of layer 1 moved no logit: this hook is dead"):
+        measure_effect(subject, prompts, asked, LOGIT_DIFFERENCE, seed=0)
 
 
 @pytest.mark.parametrize("layer", [0, 1, 2])

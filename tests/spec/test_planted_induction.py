@@ -118,6 +118,23 @@ def test_a_circuit_alone_says_what_its_gains_add_up_to(
     assert found == pytest.approx(logits, abs=0.05)
 
 
+@pytest.mark.parametrize("replacement, gap", [(Replacement.ZERO, 8), (Replacement.MEAN, 0), (Replacement.RESAMPLE, 0)])
+def test_the_missing_backup_shows_only_where_zero_wakes_it(
+    subject: TransformerSubject, prompts: TokenisedPrompts, replacement: Replacement, gap: float
+) -> None:
+    """T7: with its primary head taken out of both, the circuit without the backup is 8 logits from the model under zero,
+    5 − (−3), and nothing under the families that leave the backup asleep."""
+    whole = parse_components("L0.H0 L1.H0 L1.H3")
+    rest = [part for part in whole if part != head(1, 0)]
+    alone = plan_circuit(subject, rest, Universe.HEADS, replacement).alone
+    asked = [alone, intervene([head(1, 0)], replacement)]
+    means = subject.capture_means(prompts)
+    within, model = measure_effect(
+        subject, prompts, asked, get_plugin("metrics", "logit_difference"), means=means, seed=0
+    ).patched
+    assert abs(within - model).mean() == pytest.approx(gap, abs=0.5)
+
+
 def test_the_backup_hides_four_fifths_of_the_primary_head(
     subject: TransformerSubject, prompts: TokenisedPrompts
 ) -> None:
