@@ -246,6 +246,16 @@ def check_controls(subject: Subject, controls: ControlRuns, logits: Logits, firs
     return Controls(identity, float(moved.min()), subject.tolerance, edits)
 
 
+def join_controls(found: Sequence[Controls]) -> Controls:
+    """The worst of each, every measurement having passed its own."""
+    return Controls(
+        max(controls.identity_max for controls in found),
+        min(controls.noise_min for controls in found),
+        found[0].tolerance,
+        sum(controls.edits for controls in found),
+    )
+
+
 def check_task(effect: Effect) -> None:
     """Refuse to normalise an effect that has nothing to be normalised by.
 

@@ -1,4 +1,4 @@
-"""Finds what stands on a shelf: each file of `metrics/`, `subjects/`, `methods/` and `audits/` defines one `PLUGIN`; its key is the file's name."""
+"""Finds what stands on a shelf, one of `SHELVES`: each of its files defines one `PLUGIN`, whose key is the file's name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from audit_core.errors import Refused
 
-SHELVES = ("metrics", "subjects", "methods", "audits")
+SHELVES = ("metrics", "subjects", "methods", "discoveries", "audits")
 
 
 @cache

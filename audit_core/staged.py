@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from audit_core.effect import Controls, Effect, Metric, measure_effect
+from audit_core.effect import Effect, Metric, join_controls, measure_effect
 from audit_core.intervention import Intervention
 from audit_core.prompts import TokenisedPrompts
 from audit_core.subject import Means, Progress, Subject, no_progress
@@ -54,21 +54,15 @@ def measure_in_blocks(
 
         effects.append(measure_effect(subject, prompts, edits, metric, means=means, seed=seed, on_progress=advance))
     patched = np.empty((len(interventions), len(prompts)))
+    norms = None if effects[0].norms is None else np.empty((2 + len(interventions), len(prompts)))
     for block, effect in zip(blocks, effects, strict=True):
         patched[block] = effect.patched
+        if norms is not None and effect.norms is not None:
+            norms[:2], norms[2 + block] = effect.norms[:2], effect.norms[2:]
     return replace(
         effects[0],
         interventions=tuple(interventions),
         patched=patched,
-        controls=_join_controls([effect.controls for effect in effects]),
-    )
-
-
-def _join_controls(found: Sequence[Controls]) -> Controls:
-    """The worst of each, every block having passed its own."""
-    return Controls(
-        max(controls.identity_max for controls in found),
-        min(controls.noise_min for controls in found),
-        found[0].tolerance,
-        sum(controls.edits for controls in found),
+        norms=norms,
+        controls=join_controls([effect.controls for effect in effects]),
     )

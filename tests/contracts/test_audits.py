@@ -15,6 +15,7 @@ from toy.planted import make_induction
 from audit_core.audits.ablation import AblationRequest
 from audit_core.audits.attention import AttentionRequest
 from audit_core.audits.claim_test import ClaimTestRequest
+from audit_core.audits.discover import DiscoverRequest
 from audit_core.audits.edges import EdgesRequest
 from audit_core.audits.sweep import SweepRequest
 from audit_core.claim import Claim, Role, Universe
@@ -22,7 +23,7 @@ from audit_core.component import Kind, edge, head, mlp, resid
 from audit_core.effect import Controls
 from audit_core.intervention import Direction, Replacement
 from audit_core.plausibility import Source
-from audit_core.prompts import TokenisedPrompts, tokenise
+from audit_core.prompts import TokenisedPrompts, is_exploratory, tokenise
 from audit_core.registry import list_plugins
 from audit_core.run import Asker, Auditor, dump_result
 from audit_core.statistics import Estimate
@@ -35,6 +36,7 @@ AUDITS = tuple(list_plugins("audits"))
 def list_requests(prompts: TokenisedPrompts) -> dict[str, list[Any]]:
     one = replace(prompts, pairs=prompts.pairs[:1])
     circuit = (head(0, 0), head(1, 0), head(1, 3))
+    looked_at = replace(prompts, pairs=tuple(pair for pair in prompts.pairs if is_exploratory(pair.prompt)))
     return {
         "ablation": [
             AblationRequest(prompts, prompts, circuit),
@@ -51,6 +53,11 @@ def list_requests(prompts: TokenisedPrompts) -> dict[str, list[Any]]:
             ClaimTestRequest(prompts, Claim("mlp", (mlp(1),), Universe.HEADS_MLPS, ablation=Replacement.ZERO)),
             ClaimTestRequest(prompts, Claim("in probability", (head(1, 0),), metric="answer_probability")),
         ],
+        "discover": [
+            DiscoverRequest(looked_at, looked_at, method, replacement=Replacement.RESAMPLE)
+            for method in list_plugins("discoveries")
+        ]
+        + [DiscoverRequest(looked_at, looked_at, "exact", Universe.HEADS_MLPS, Replacement.MEAN)],
         "edges": [EdgesRequest(one, 1, 0), EdgesRequest(one, 2, 0, metric="answer_probability")],
         "sweep": [
             SweepRequest(prompts, prompts, kind, replacement, direction)
@@ -148,8 +155,11 @@ def test_an_equal_run_gives_equal_numbers(
 def test_whatever_intervenes_shows_that_its_hooks_were_alive(
     audit: str, results: dict[str, list[tuple[Auditor, Any, Any]]]
 ) -> None:
-    """Attention intervenes in nothing, so it alone has no controls."""
+    """Attention intervenes in nothing, and estimates and chance do not, so they alone have no controls."""
     for _, _, result in results[audit]:
+        if audit == "discover" and not result.is_measured:
+            assert not list(walk(result, Controls))
+            continue
         (controls,) = walk(result, Controls)
         assert controls.identity_max <= controls.tolerance
         assert controls.noise_min > 100 * controls.tolerance

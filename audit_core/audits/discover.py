@@ -1,0 +1,104 @@
+"""Which components a circuit might consist of: an order, from the exploratory half, by a method that says what it misses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from audit_core.claim import Universe
+from audit_core.component import Kind
+from audit_core.discovery import Discovery, DiscoveryRequest, check_exploratory
+from audit_core.effect import Controls
+from audit_core.intervention import Replacement
+from audit_core.prompts import TokenisedPrompts
+from audit_core.registry import get_plugin
+from audit_core.subject import Means, Progress, Subject, no_partial
+
+
+@dataclass(frozen=True)
+class DiscoverRequest:
+    """How a circuit is looked for, and on which prompts."""
+
+    prompts: TokenisedPrompts
+    reference: TokenisedPrompts
+    method: str
+    """Of the `discoveries/` shelf."""
+    universe: Universe = Universe.HEADS
+    replacement: Replacement = Replacement.RESAMPLE
+    metric: str = "logit_difference"
+    seed: int = 0
+
+    @property
+    def replacements(self) -> tuple[Replacement, ...]:
+        return (self.replacement,)
+
+    @property
+    def kinds(self) -> frozenset[Kind]:
+        return frozenset((Kind.HEAD,) if self.universe is Universe.HEADS else (Kind.HEAD, Kind.MLP))
+
+    def describe(self) -> dict[str, Any]:
+        return {
+            "method": self.method,
+            "universe": self.universe.value,
+            "replacement": self.replacement.value,
+            "metric": self.metric,
+        }
+
+
+@dataclass(frozen=True)
+class DiscoverResult:
+    """Every component of the universe once, the most important first: a hypothesis."""
+
+    method: str
+    misses: str
+    is_measured: bool
+    """Whether scores are measured effects; else they are estimates or ranks."""
+    unit: str
+    n: int
+    components: tuple[str, ...]
+    scores: tuple[float, ...]
+    """What they are ordered by, without an interval: an order is proposed, not claimed; shape (component,)."""
+    controls: Controls | None
+    """None where nothing was measured."""
+
+
+@dataclass(frozen=True)
+class DiscoverAudit:
+    name: str = "discover"
+    question: str = "Which components might a circuit consist of?"
+    result: type = DiscoverResult
+
+    def count_work(self, subject: Subject, request: DiscoverRequest) -> int:
+        method: Discovery = get_plugin("discoveries", request.method)
+        return method.count_work(subject, _ask(request))
+
+    def run(
+        self,
+        subject: Subject,
+        request: DiscoverRequest,
+        *,
+        means: Means | None,
+        on_progress: Progress,
+        on_partial: Callable[[Any], None] = no_partial,
+    ) -> DiscoverResult:
+        check_exploratory(request.prompts)
+        method: Discovery = get_plugin("discoveries", request.method)
+        found = method.order(subject, _ask(request), means=means, on_progress=on_progress)
+        return DiscoverResult(
+            method.name,
+            method.misses,
+            found.is_measured,
+            found.unit,
+            len(request.prompts),
+            tuple(map(str, found.components)),
+            tuple(found.scores.tolist()),
+            found.controls,
+        )
+
+
+def _ask(request: DiscoverRequest) -> DiscoveryRequest:
+    return DiscoveryRequest(request.prompts, request.universe, request.replacement, request.metric, request.seed)
+
+
+PLUGIN = DiscoverAudit()
