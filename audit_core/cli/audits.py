@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from audit_core.audits.claim_test import ClaimTestRequest, ClaimTestResult
+from audit_core.audits.discover import DiscoverRequest, DiscoverResult
 from audit_core.audits.sweep import SweepRequest, SweepResult
 from audit_core.calibration_report import quote_calibration
-from audit_core.claim import Claim, load_claim
+from audit_core.claim import Claim, Universe, load_claim
 from audit_core.cli.output import show_fetch, show_progress, tell, tell_json
 from audit_core.component import Kind
 from audit_core.errors import AuditError, ClaimRefused, NotMeasured
@@ -82,6 +83,31 @@ def _print_sweep(result: SweepResult) -> None:
         tell(f"  and {len(ranked) - _SHOWN} smaller; --json lists all.")
     if result.no_fraction:
         tell(f"No fraction of the gap: {result.no_fraction}")
+
+
+def discover_circuit(options: argparse.Namespace) -> int:
+    """An order of components: a hypothesis, to be judged by `test` on the other half."""
+    subject, prompts, auditor = _open(options, "discover")
+    request = DiscoverRequest(
+        prompts,
+        prompts,
+        options.method,
+        Universe(options.universe),
+        Replacement(options.ablation),
+        options.metric,
+        options.seed,
+    )
+    result: DiscoverResult = auditor.run("discover", request, asker=_asker(), on_progress=show_progress).result
+    if options.json:
+        return tell_json(dump_result(result) | {"identity": identify_run(subject.identity, request)})
+    kind = "measured" if result.is_measured else "not measured"
+    tell(f"Proposed by {result.method} on {result.n} exploratory prompts; scores in {result.unit}, {kind}.")
+    tell(f"It misses: {result.misses}")
+    for component, score in list(zip(result.components, result.scores, strict=True))[:_SHOWN]:
+        tell(f"  {component:<12} {score:+.3f}")
+    if len(result.components) > _SHOWN:
+        tell(f"  and {len(result.components) - _SHOWN} after them; --json lists all.")
+    return 0
 
 
 def test_claim(options: argparse.Namespace) -> int:

@@ -96,3 +96,49 @@ def _ignored(original: Callable[..., Any]) -> Callable[..., Any]:
         return original(drop, **options)
 
     return add
+
+
+def test_text_says_what_json_says_for_every_role_and_state(
+    load_planted: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], ask: Any
+) -> None:
+    """A cause, a decoy, a negative head, a set that suffices and one that does not: a person can read each."""
+    ask("L1.H0")
+    prompts, claim = tmp_path / "prompts.jsonl", tmp_path / "claim.toml"
+    for parts, role, state in (
+        (["L1.H0"], "necessary", "SUPPORTED"),
+        (["L1.H1"], "necessary", "NEGLIGIBLE"),
+        (["L1.H3"], "necessary", "REVERSED"),
+        (["L0.H0", "L1.H0", "L1.H3"], "sufficient", "SUPPORTED"),
+        (["L0.H0", "L1.H1", "L1.H2"], "sufficient", "NEGLIGIBLE"),
+    ):
+        claim.write_text(f'name = "a claim"\ncomponents = {json.dumps(parts)}\nrole = "{role}"\n')
+        assert cli.main(["test", str(claim), "--prompts", str(prompts), "--half", "all"]) == 0
+        told = capsys.readouterr().out
+        assert told.startswith(f"{state}: ")
+        assert ("chance    p = " in told) or ("chance    not drawn: " in told)
+        assert "resample" in told
+
+
+def test_more_claims_than_draws_can_carry_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], ask: Any
+) -> None:
+    ask("L1.H0")
+    claim = tmp_path / "L1.H0.toml"
+    code = cli.main(["test", *[str(claim)] * 11, "--prompts", str(tmp_path / "prompts.jsonl")])
+    assert code == 2
+    assert "at most 10" in capsys.readouterr().err
+
+
+def test_discovery_proposes_from_the_exploratory_half_and_says_what_it_misses(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], ask: Any
+) -> None:
+    ask("L1.H0")
+    prompts = str(tmp_path / "prompts.jsonl")
+    assert cli.main(["discover", "--prompts", prompts, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["components"][0], found["is_measured"], found["method"]) == ("L1.H0", True, "exact")
+    assert cli.main(["discover", "--prompts", prompts, "--method", "attribution_patching"]) == 0
+    told = capsys.readouterr().out
+    assert "not measured" in told
+    assert "It misses: " in told
+    assert cli.main(["discover", "--prompts", prompts, "--half", "all"]) == 2
