@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from audit_core.claim import Universe
-from audit_core.cli.audits import discover_circuit, sweep_components, test_claim
+from audit_core.cli.audits import sweep_components, test_claim
 from audit_core.cli.calibrate import calibrate_rule
+from audit_core.cli.circuits import break_circuit, discover_circuit
 from audit_core.cli.log import export_log
 from audit_core.cli.models import fetch_known, show_models
 from audit_core.cli.output import say
@@ -56,19 +57,22 @@ def build_parser() -> argparse.ArgumentParser:
     )
     discover = add("discover", discover_circuit, "components that a circuit might consist of, on the exploratory half")
     discover.add_argument("--method", choices=tuple(list_plugins("discoveries")), default="exact")
-    discover.add_argument("--universe", choices=tuple(Universe), default=Universe.HEADS.value)
-    discover.add_argument("--ablation", choices=("resample", "mean", "zero"), default="resample")
-    discover.add_argument("--metric", default="logit_difference")
+    circuit = add("circuit", break_circuit, "a circuit put to its tests: completeness, minimality, worst template")
+    circuit.add_argument("components", nargs="+", help="such as L23.H3 L20.H0")
+    for command in (discover, circuit):
+        command.add_argument("--universe", choices=tuple(Universe), default=Universe.HEADS.value)
+        command.add_argument("--ablation", choices=("resample", "mean", "zero"), default="resample")
+        command.add_argument("--metric", default="logit_difference")
     test = add("test", test_claim, "controls, then the claim; prints the verdict")
     test.add_argument("claim", type=Path, nargs="+", help="claims in TOML; several are judged as one report")
-    for command in (sweep, discover, test):
+    for command in (sweep, discover, circuit, test):
         command.add_argument("--model", default="default", help="default, a known name, a folder, or a hub id")
         command.add_argument("--prompts", type=Path, required=True, help="prompt set in JSON Lines")
         command.add_argument(
             "--half",
             choices=("exploratory", "confirmatory", "all"),
-            default={test: "confirmatory", discover: "exploratory"}.get(command, "all"),
-            help="which half of the prompts; default: confirmatory for test, exploratory for discover, all for sweep",
+            default={sweep: "all", discover: "exploratory"}.get(command, "confirmatory"),
+            help="which half of the prompts; default: exploratory for discover, all for sweep, else confirmatory",
         )
         command.add_argument("--seed", type=int, default=0)
     sweep.add_argument("--metric", default="logit_difference")

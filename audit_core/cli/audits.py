@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import time
 from collections.abc import Sequence
 from typing import Any
 
 from audit_core.audits.claim_test import ClaimTestRequest, ClaimTestResult
-from audit_core.audits.discover import DiscoverRequest, DiscoverResult
 from audit_core.audits.sweep import SweepRequest, SweepResult
 from audit_core.calibration_report import quote_calibration
-from audit_core.claim import Claim, Universe, load_claim
-from audit_core.cli.output import show_fetch, show_progress, tell, tell_json
+from audit_core.claim import Claim, load_claim
+from audit_core.cli.output import show_progress, tell, tell_json
+from audit_core.cli.session import asker, open_audit
 from audit_core.component import Kind
-from audit_core.errors import AuditError, ClaimRefused, NotMeasured
+from audit_core.errors import ClaimRefused, NotMeasured
 from audit_core.intervention import Direction, Replacement
 from audit_core.multiplicity import step_down
 from audit_core.null import DRAWS
-from audit_core.prompts import TokenisedPrompts, load_prompts, split_half, tokenise
-from audit_core.run import Asker, Auditor, dump_result, identify_run, open_subject, record_refusal
+from audit_core.run import dump_result, identify_run
 from audit_core.statistics import Estimate, format_estimate
-from audit_core.store import RunLog, audit_home
 from audit_core.subject import Subject
 from audit_core.verdict import State
 
@@ -33,7 +30,7 @@ _SHOWN = 20
 def sweep_components(options: argparse.Namespace) -> int:
     start = time.monotonic()
 
-    subject, prompts, auditor = _open(options, "sweep")
+    subject, prompts, auditor = open_audit(options, "sweep")
     is_patch = options.ablation == "patch"
     request = SweepRequest(
         prompts,
@@ -45,7 +42,7 @@ def sweep_components(options: argparse.Namespace) -> int:
         seed=options.seed,
         screen=options.screen,
     )
-    result: SweepResult = auditor.run("sweep", request, asker=_asker(), on_progress=show_progress).result
+    result: SweepResult = auditor.run("sweep", request, asker=asker(), on_progress=show_progress).result
     if options.json:
         return tell_json(
             {
@@ -85,41 +82,16 @@ def _print_sweep(result: SweepResult) -> None:
         tell(f"No fraction of the gap: {result.no_fraction}")
 
 
-def discover_circuit(options: argparse.Namespace) -> int:
-    """An order of components: a hypothesis, to be judged by `test` on the other half."""
-    subject, prompts, auditor = _open(options, "discover")
-    request = DiscoverRequest(
-        prompts,
-        prompts,
-        options.method,
-        Universe(options.universe),
-        Replacement(options.ablation),
-        options.metric,
-        options.seed,
-    )
-    result: DiscoverResult = auditor.run("discover", request, asker=_asker(), on_progress=show_progress).result
-    if options.json:
-        return tell_json(dump_result(result) | {"identity": identify_run(subject.identity, request)})
-    kind = "measured" if result.is_measured else "not measured"
-    tell(f"Proposed by {result.method} on {result.n} exploratory prompts; scores in {result.unit}, {kind}.")
-    tell(f"It misses: {result.misses}")
-    for component, score in list(zip(result.components, result.scores, strict=True))[:_SHOWN]:
-        tell(f"  {component:<12} {score:+.3f}")
-    if len(result.components) > _SHOWN:
-        tell(f"  and {len(result.components) - _SHOWN} after them; --json lists all.")
-    return 0
-
-
 def test_claim(options: argparse.Namespace) -> int:
     """Hold claims against prompts; several claims are one report, and each must stand in all of it."""
     claims = [load_claim(path) for path in options.claim]
     _check_report(claims)
-    subject, prompts, auditor = _open(options, "test")
+    subject, prompts, auditor = open_audit(options, "test")
     told: list[dict[str, Any]] = []
     for claim in claims:
         request = ClaimTestRequest(prompts, claim, options.seed)
         try:
-            result = auditor.run("claim_test", request, asker=_asker(), on_progress=show_progress).result
+            result = auditor.run("claim_test", request, asker=asker(), on_progress=show_progress).result
         except NotMeasured as error:
             told.append(_describe_failure(subject, request, error))
         else:
@@ -235,29 +207,3 @@ def _describe_request(subject: Subject, request: ClaimTestRequest) -> dict[str, 
         "fallback": subject.fallback or None,
         "identity": identify_run(subject.identity, request),
     }
-
-
-def _open(options: argparse.Namespace, kind: str) -> tuple[Subject, TokenisedPrompts, Auditor]:
-    """Prompts and model; whatever is refused on the way is logged before it is reported."""
-    log = RunLog(audit_home())
-    try:
-        prompts = load_prompts(options.prompts)
-        if options.half != "all":
-            prompts = split_half(prompts, exploratory=options.half == "exploratory")
-        subject = open_subject(options.model, on_progress=show_fetch)
-        return subject, tokenise(prompts, subject.tokenizer), Auditor(subject, log)
-    except AuditError as error:
-        request = {"prompts": str(options.prompts), "model": options.model}
-        record_refusal(log, kind, error, asker=_asker(), request=request)
-        raise
-
-
-def _asker() -> Asker:
-    return Asker(_user(), "command line")
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"

@@ -14,6 +14,7 @@ from toy.planted import make_induction
 
 from audit_core.audits.ablation import AblationRequest
 from audit_core.audits.attention import AttentionRequest
+from audit_core.audits.circuit import CircuitRequest
 from audit_core.audits.claim_test import ClaimTestRequest
 from audit_core.audits.discover import DiscoverRequest
 from audit_core.audits.edges import EdgesRequest
@@ -52,6 +53,10 @@ def list_requests(prompts: TokenisedPrompts) -> dict[str, list[Any]]:
             ClaimTestRequest(prompts, Claim("sufficient", circuit, role=Role.SUFFICIENT, delta=0.8)),
             ClaimTestRequest(prompts, Claim("mlp", (mlp(1),), Universe.HEADS_MLPS, ablation=Replacement.ZERO)),
             ClaimTestRequest(prompts, Claim("in probability", (head(1, 0),), metric="answer_probability")),
+        ],
+        "circuit": [
+            CircuitRequest(prompts, prompts, circuit),
+            CircuitRequest(prompts, prompts, (head(1, 0), mlp(1)), Universe.HEADS_MLPS, Replacement.MEAN),
         ],
         "discover": [
             DiscoverRequest(looked_at, looked_at, method, replacement=Replacement.RESAMPLE)

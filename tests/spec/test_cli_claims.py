@@ -25,7 +25,7 @@ def ask(
     """Claims about components of planted-strict, tested by the command; returns its exit code and its JSON."""
     model, subject = find_planted("planted-strict"), load_planted("planted-strict")
     assert model is not None
-    monkeypatch.setattr("audit_core.cli.audits.open_subject", lambda name, on_progress: subject)
+    monkeypatch.setattr("audit_core.cli.session.open_subject", lambda name, on_progress: subject)
     rows = [
         {
             "id": p.id,

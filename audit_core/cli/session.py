@@ -1,0 +1,39 @@
+"""What every command that runs an audit begins with: prompts, model, log, and who asks."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+
+from audit_core.cli.output import show_fetch
+from audit_core.errors import AuditError
+from audit_core.prompts import TokenisedPrompts, load_prompts, split_half, tokenise
+from audit_core.run import Asker, Auditor, open_subject, record_refusal
+from audit_core.store import RunLog, audit_home
+from audit_core.subject import Subject
+
+
+def open_audit(options: argparse.Namespace, kind: str) -> tuple[Subject, TokenisedPrompts, Auditor]:
+    """Prompts and model; whatever is refused on the way is logged before it is reported."""
+    log = RunLog(audit_home())
+    try:
+        prompts = load_prompts(options.prompts)
+        if options.half != "all":
+            prompts = split_half(prompts, exploratory=options.half == "exploratory")
+        subject = open_subject(options.model, on_progress=show_fetch)
+        return subject, tokenise(prompts, subject.tokenizer), Auditor(subject, log)
+    except AuditError as error:
+        request = {"prompts": str(options.prompts), "model": options.model}
+        record_refusal(log, kind, error, asker=asker(), request=request)
+        raise
+
+
+def asker() -> Asker:
+    return Asker(_user(), "command line")
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
