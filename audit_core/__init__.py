@@ -5,7 +5,10 @@ Pages and programs import from here and nowhere deeper. Nothing in this list imp
 
 from audit_core.audits.ablation import AblationRequest, AblationResult, describe_ablation
 from audit_core.audits.attention import AttentionRequest, AttentionResult, find_looks_line
+from audit_core.audits.circuit import CircuitRequest, CircuitResult
 from audit_core.audits.claim_test import ClaimTestRequest, ClaimTestResult
+from audit_core.audits.curve import CurvePoint, CurveRequest, CurveResult
+from audit_core.audits.discover import DiscoverRequest, DiscoverResult
 from audit_core.audits.edges import EdgesRequest, EdgesResult
 from audit_core.audits.sweep import Screened, SweepPartial, SweepRequest, SweepResult, find_effect_line, list_cells
 from audit_core.calibration_report import (
@@ -23,7 +26,9 @@ from audit_core.calibration_report import (
 )
 from audit_core.circuit import Circuit
 from audit_core.claim import Claim, Role, Universe, load_claim
+from audit_core.completeness import Gap, Worth
 from audit_core.component import Component, Kind, format_components, head, mlp, parse_component, parse_components
+from audit_core.curve import Areas
 from audit_core.drift import Drift
 from audit_core.engine.threads import leave_a_core, take_all_cores
 from audit_core.errors import (
@@ -77,6 +82,7 @@ __all__ = [
     "RULES",
     "AblationRequest",
     "AblationResult",
+    "Areas",
     "Asker",
     "AttentionRequest",
     "AttentionResult",
@@ -86,6 +92,8 @@ __all__ = [
     "Calibration",
     "Cancelled",
     "Circuit",
+    "CircuitRequest",
+    "CircuitResult",
     "Claim",
     "ClaimRefused",
     "ClaimTestRequest",
@@ -93,13 +101,19 @@ __all__ = [
     "Component",
     "ComponentRefused",
     "ControlFailed",
+    "CurvePoint",
+    "CurveRequest",
+    "CurveResult",
     "Direction",
+    "DiscoverRequest",
+    "DiscoverResult",
     "Drift",
     "EdgesRequest",
     "EdgesResult",
     "Estimate",
     "Finished",
     "Fooled",
+    "Gap",
     "IntegrityError",
     "Intervention",
     "InterventionRefused",
@@ -140,6 +154,7 @@ __all__ = [
     "TokenisedPrompts",
     "Universe",
     "Verdict",
+    "Worth",
     "audit_home",
     "describe_ablation",
     "describe_census",

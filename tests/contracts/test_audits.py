@@ -16,6 +16,7 @@ from audit_core.audits.ablation import AblationRequest
 from audit_core.audits.attention import AttentionRequest
 from audit_core.audits.circuit import CircuitRequest
 from audit_core.audits.claim_test import ClaimTestRequest
+from audit_core.audits.curve import CurveRequest
 from audit_core.audits.discover import DiscoverRequest
 from audit_core.audits.edges import EdgesRequest
 from audit_core.audits.sweep import SweepRequest
@@ -57,6 +58,9 @@ def list_requests(prompts: TokenisedPrompts) -> dict[str, list[Any]]:
         "circuit": [
             CircuitRequest(prompts, prompts, circuit),
             CircuitRequest(prompts, prompts, (head(1, 0), mlp(1)), Universe.HEADS_MLPS, Replacement.MEAN),
+        ],
+        "curve": [
+            CurveRequest(prompts, prompts, tuple(head(layer, index) for layer in range(3) for index in range(4)))
         ],
         "discover": [
             DiscoverRequest(looked_at, looked_at, method, replacement=Replacement.RESAMPLE)

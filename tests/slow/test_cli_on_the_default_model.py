@@ -8,7 +8,7 @@ import pytest
 from tests.spec.test_cli_refusals import ROOT, assay, is_refusal, write
 
 pytestmark = pytest.mark.slow
-NUMBER = {"value", "low", "high", "n", "unit", "level"}
+NUMBER = {"value", "low", "high", "n", "unit", "level", "templates"}
 
 
 def take_rows(path: Path, count: int) -> str:
@@ -48,7 +48,7 @@ def test_patch_is_denoising_and_mlps_can_be_swept(tmp_path: Path) -> None:
 
 def test_a_claim_is_judged_and_every_number_has_its_parts(tmp_path: Path) -> None:
     claim = write(tmp_path / "c.toml", 'name = "L23.H3 carries the name"\ncomponents = ["L23.H3"]\n')
-    done = assay(tmp_path, "test", claim, "--prompts", take_rows(tmp_path / "p.jsonl", 24), "--json")
+    done = assay(tmp_path, "test", claim, "--prompts", take_rows(tmp_path / "p.jsonl", 24), "--half", "all", "--json")
     document = json.loads(done.stdout)
     assert done.returncode == (3 if document["state"] == "inconclusive" else 0), done.stderr
     assert {
@@ -59,12 +59,13 @@ def test_a_claim_is_judged_and_every_number_has_its_parts(tmp_path: Path) -> Non
     assert all(set(number) == NUMBER for number in document["families"].values())
     assert document["null"]["draws"] == 199
     assert document["null"]["p"] == 1 / 200, "no head of 199 does as much"
-    assert document["self_repair"]["n_others"] == 6 * 9 + 7
+    assert document["self_repair"]["n_later"] == 6 * 9 + 7
+    assert document["half"] == "all"
 
 
 def test_too_few_prompts_are_inconclusive_with_exit_code_3(tmp_path: Path) -> None:
     claim = write(tmp_path / "c.toml", 'name = "x"\ncomponents = ["L23.H3"]\n')
-    done = assay(tmp_path, "test", claim, "--prompts", take_rows(tmp_path / "p.jsonl", 2), "--json")
+    done = assay(tmp_path, "test", claim, "--prompts", take_rows(tmp_path / "p.jsonl", 2), "--half", "all", "--json")
     assert done.returncode == 3
     assert (json.loads(done.stdout)["state"], json.loads(done.stdout)["reason"]) == ("inconclusive", "low_power")
 
