@@ -1,6 +1,6 @@
 """Scores every way of looking for a circuit where the wiring is known, and writes `docs/discovery.md`.
 
-Run from the repository root: `python data/circuits/score.py`. Of a task's wired heads (each carries something that differs
+Run from the repository root: `PYTHONPATH=. python data/circuits/score.py`. Of a task's wired heads (each carries something that differs
 between the two texts of a pair, or is one of two that do) the first k of an order are taken, k being how many there are; then
 precision and recall are the same share.
 """
@@ -38,7 +38,13 @@ def list_wired(model, task: str) -> tuple[str, ...]:
     for claim in model.claims:
         moves = any(abs(value) > 0 for family, value in claim.support.items() if family.value == "resample")
         is_one = len(claim.components) == 1 and claim.role.value == "necessary"
-        if claim.task == task and is_one and claim.planted not in IDLE and (moves or claim.planted == REDUNDANT):
+        # Where the context changes, so does what every later head of the same wiring reads.
+        if (
+            claim.task in (task, "query" if task == "context" else task)
+            and is_one
+            and claim.planted not in IDLE
+            and (moves or claim.planted == REDUNDANT)
+        ):
             heads.add(str(claim.components[0]))
     return tuple(sorted(heads))
 
@@ -73,7 +79,7 @@ def write(rows: list[tuple[str, ...]]) -> None:
     lines = [
         "# What each way of looking for a circuit finds",
         "",
-        "Made by `python data/circuits/score.py` on planted models, whose wiring is known: exploratory half of each task, resample,",
+        "Made by `PYTHONPATH=. python data/circuits/score.py` on planted models, whose wiring is known: exploratory half of each task, resample,",
         "heads. Of an order the first k are taken, k being the number of wired heads, so precision and recall are the same share.",
         "A wired head is one whose output differs between the two texts of a pair and matters, or one of two that each suffice.",
         "",
