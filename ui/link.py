@@ -9,6 +9,10 @@ from urllib.parse import urlencode
 import streamlit as st
 
 
+_SETTLED = "link_settled"
+"""Whether a run has drawn the whole page once."""
+
+
 @dataclass(frozen=True)
 class Field:
     """One piece of state: the widget key, and its value on a first visit."""
@@ -22,6 +26,10 @@ def seed(fields: tuple[Field, ...]) -> None:
     for field in fields:
         if field.key not in st.session_state:
             st.session_state[field.key] = st.query_params.get(field.key, field.default)[:2000]
+        elif not st.session_state.get(_SETTLED):
+            # Runs that only wait for the model follow each other so fast that the browser may never draw the one in which
+            # a widget got its value from the address; the next would then show, and send back, the widget's own default.
+            st.session_state[field.key] = st.session_state[field.key]
 
 
 def repair(key: str, options: tuple[str, ...]) -> None:
@@ -32,6 +40,7 @@ def repair(key: str, options: tuple[str, ...]) -> None:
 
 def publish(values: Mapping[str, str]) -> None:
     """Write the state into the address, leaving out what is empty."""
+    st.session_state[_SETTLED] = True
     wanted = {key: value for key, value in values.items() if value}
     if st.query_params.to_dict() != wanted:
         st.query_params.from_dict(wanted)
