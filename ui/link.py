@@ -8,7 +8,6 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-
 _SETTLED = "link_settled"
 """Whether a run has drawn the whole page once."""
 
