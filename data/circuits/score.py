@@ -35,17 +35,12 @@ METHODS = tuple(key for key in list_plugins("discoveries") if key != "random_ord
 def list_wired(model, task: str) -> tuple[str, ...]:
     """Heads of the task whose resampling matters, alone or in a pair that each suffice."""
     heads: set[str] = set()
-    for claim in model.claims:
+    # Where the context changes, so does what every later head of the same wiring reads.
+    tasks = (task, "query") if task == "context" else (task,)
+    for claim in (c for c in model.claims if c.task in tasks and c.role.value == "necessary"):
         moves = any(abs(value) > 0 for family, value in claim.support.items() if family.value == "resample")
-        is_one = len(claim.components) == 1 and claim.role.value == "necessary"
-        # Where the context changes, so does what every later head of the same wiring reads.
-        if (
-            claim.task in (task, "query" if task == "context" else task)
-            and is_one
-            and claim.planted not in IDLE
-            and (moves or claim.planted == REDUNDANT)
-        ):
-            heads.add(str(claim.components[0]))
+        if claim.planted == REDUNDANT or (len(claim.components) == 1 and claim.planted not in IDLE and moves):
+            heads |= set(map(str, claim.components))
     return tuple(sorted(heads))
 
 
