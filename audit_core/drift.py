@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from audit_core.effect import Effect
-from audit_core.errors import InterventionRefused, NotMeasured
+from audit_core.effect import Effect, check_arrived
+from audit_core.errors import ControlFailed, InterventionRefused, NotMeasured
 from audit_core.intervention import CLEAN_RUN, Intervention, Replacement
 from audit_core.prompts import Prompt, TokenisedPrompts, Tokenizer, TokenPair
 from audit_core.shipped import load_texts
@@ -43,9 +43,16 @@ def measure_norm_shift(effect: Effect, rows: Mapping[Replacement, int]) -> dict[
 
     Returns:
         Shape (prompt,) each; empty where unedited runs all have one length, or the subject does not tell.
+
+    Raises:
+        ControlFailed: a length is not a number.
     """
     if effect.norms is None:
         return {}
+    if not np.isfinite(effect.norms).all():
+        raise ControlFailed(
+            "A length of the residual stream is not a number; whether runs left the usual is not known."
+        )
     usual, edited = effect.norms[:2], effect.norms[2:]
     centre, spread = float(usual.mean()), float(usual.std())
     # Below the arithmetic's own noise there is no spread to count in.
@@ -66,6 +73,7 @@ def measure_divergence(
 
     Raises:
         NotMeasured: the tokenizer has no tokens for ordinary text, or the components stand at positions it lacks.
+        ControlFailed: an edit did not reach its activation.
     """
     texts = pair_texts(subject.tokenizer)
     kinds = frozenset(part.kind for i in interventions.values() for part in i.components)
@@ -74,6 +82,7 @@ def measure_divergence(
         logits = subject.run(texts, (CLEAN_RUN, *interventions.values()), means=means, vocabulary=True, seed=seed)
     except InterventionRefused as error:
         raise NotMeasured("off_distribution", f"on unrelated text: {error}") from error
+    check_arrived(logits.edits_applied, tuple(interventions.values()), texts)
     assert logits.vocabulary is not None
     clean, *edited = _log_softmax(logits.vocabulary.astype(np.float64))
     found = {}

@@ -143,9 +143,7 @@ def measure_effect(
         if logits.norms is not None:
             norms[:, where] = logits.norms[: len(runs)]
         applied += logits.edits_applied
-    wanted = sum(len(i.edits) for i in asked) * len(prompts)
-    if applied != wanted:
-        raise ControlFailed(f"{wanted - applied} of {wanted} edits did not reach their activation; no number is shown.")
+    check_arrived(applied, asked, prompts)
     if not np.isfinite(values).all():
         raise NotMeasured("control_failed", "the model produced a value that is not a number under an intervention.")
     words = logits.vocabulary[: len(runs), 0] if next_tokens and logits.vocabulary is not None else None
@@ -168,6 +166,17 @@ def measure_effect(
         found,
         None if logits.norms is None else norms,
     )
+
+
+def check_arrived(applied: int, asked: Sequence[Intervention], prompts: TokenisedPrompts) -> None:
+    """Refuse numbers of a run that an edit did not reach.
+
+    Raises:
+        ControlFailed: with how many.
+    """
+    wanted = sum(len(i.edits) for i in asked) * len(prompts)
+    if applied != wanted:
+        raise ControlFailed(f"{wanted - applied} of {wanted} edits did not reach their activation; no number is shown.")
 
 
 def _from(before: int, total: int, on_progress: Progress) -> Progress:

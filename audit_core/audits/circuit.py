@@ -30,7 +30,7 @@ from audit_core.faithfulness import describe_tuple, list_universe
 from audit_core.intervention import Intervention, Replacement, intervene
 from audit_core.prompts import TokenisedPrompts
 from audit_core.run import get_metric
-from audit_core.statistics import MIN_PROMPTS, MIN_TEMPLATES, Estimate, bootstrap_ratio
+from audit_core.statistics import MIN_PROMPTS, MIN_TEMPLATES, Estimate, bootstrap_ratio, format_estimate
 from audit_core.subject import Means, Progress, Subject, no_partial
 
 RANDOM_SUBSETS = 16
@@ -206,7 +206,7 @@ def _describe_completeness(gaps: Sequence[Gap], n_templates: int) -> str:
     )
     return (
         f"Of {of}, {sure} show a gap above {COMPLETE:g} over the whole interval and {len(wide) - sure} reach it. Widest without "
-        f"{', '.join(worst.subset)}: {worst.estimate.value:+.2f}."
+        f"{', '.join(worst.subset)}: {format_estimate(worst.estimate)}."
     )
 
 

@@ -13,7 +13,7 @@ from audit_core.claim import Claim
 from audit_core.component import parse_components
 from audit_core.drift import TEXT_TOKENS, measure_divergence, measure_norm_shift, pair_texts
 from audit_core.effect import measure_effect
-from audit_core.errors import NotMeasured
+from audit_core.errors import ControlFailed, NotMeasured
 from audit_core.intervention import Intervention, Replacement, intervene
 from audit_core.prompts import TokenisedPrompts, tokenise
 from audit_core.run import get_metric
@@ -118,3 +118,28 @@ def test_a_model_without_words_is_told_so(load_planted: Load) -> None:
     subject = load_planted("planted-strict")
     with pytest.raises(NotMeasured, match="no tokens for ordinary text"):
         measure_divergence(subject, {Replacement.ZERO: Intervention(())}, seed=0)
+
+
+def test_an_edit_that_never_arrived_gives_no_divergence_of_zero() -> None:
+    """No control run stands beside unrelated text: the count of edits is all there is between it and a silent nothing."""
+
+    class Losing(AdditiveSubject):
+        def run(self, *args: Any, **options: Any) -> Any:
+            logits = super().run(*args, **options)
+            return replace(logits, edits_applied=logits.edits_applied - 1)
+
+    part = parse_components("L0.H0")
+    runs = {Replacement.ZERO: intervene(part, Replacement.ZERO)}
+    with pytest.raises(ControlFailed, match="1 of 16 edits did not reach"):
+        measure_divergence(Losing({part[0]: 3.0}, level=lambda text: 1.0), runs, seed=0)
+
+
+def test_a_length_that_was_never_read_does_not_switch_the_monitor_off(load_planted: Load) -> None:
+    subject = load_planted("planted-leak")
+    run = intervene(parse_components("L0.H1"), Replacement.ZERO)
+    effect = measure_effect(subject, make_prompts(subject), [run], get_metric("logit_difference"), seed=0)
+    assert effect.norms is not None
+    broken = effect.norms.copy()
+    broken[0, 0] = np.nan
+    with pytest.raises(ControlFailed, match="not a number"):
+        measure_norm_shift(replace(effect, norms=broken), {Replacement.ZERO: 0})
