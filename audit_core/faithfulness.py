@@ -41,8 +41,12 @@ class CircuitRuns:
 
 def list_universe(subject: Subject, universe: Universe) -> tuple[Component, ...]:
     """All components that "everything else" can mean."""
-    kinds = (Kind.HEAD,) if universe is Universe.HEADS else (Kind.HEAD, Kind.MLP)
-    return tuple(component for kind in kinds for component in subject.components(kind))
+    return tuple(component for kind in list_kinds(universe) for component in subject.components(kind))
+
+
+def list_kinds(universe: Universe) -> tuple[Kind, ...]:
+    """Kinds of components that a universe holds."""
+    return (Kind.HEAD,) if universe is Universe.HEADS else (Kind.HEAD, Kind.MLP)
 
 
 def plan_circuit(
@@ -113,13 +117,26 @@ def estimate_faithfulness(circuit: CircuitEffect, role: Role, *, seed: int, leve
     Source: Wang et al. 2022, arXiv:2211.00593, section 4; Miller et al. 2024, arXiv:2407.08734.
     """
     numerator, denominator = circuit.necessity if role is Role.NECESSARY else circuit.sufficiency
-    if not denominator.mean() >= circuit.min_gap:
+    check_empty_gap(denominator, circuit.min_gap)
+    return bootstrap_ratio(numerator, denominator, circuit.clusters, unit=UNIT, seed=seed, level=level)
+
+
+def check_empty_gap(gap: NDArray[np.float64], min_gap: float) -> None:
+    """Refuse a fraction of a clean – empty gap that hardly is one.
+
+    Args:
+        gap: m(M) − m(∅) per prompt, shape (prompt,), in the metric's unit.
+        min_gap: see `Metric.min_gap`.
+
+    Raises:
+        NotMeasured: its mean is below `min_gap`.
+    """
+    if not gap.mean() >= min_gap:
         raise NotMeasured(
             "control_failed",
-            f"taking the whole universe away changes the metric by {denominator.mean():.2f}, {circuit.min_gap} needed: "
+            f"taking the whole universe away changes the metric by {gap.mean():.2f}, {min_gap} needed: "
             "there is no gap to take a fraction of under this ablation.",
         )
-    return bootstrap_ratio(numerator, denominator, circuit.clusters, unit=UNIT, seed=seed, level=level)
 
 
 def needs_means(replacements: Sequence[Replacement]) -> bool:

@@ -25,8 +25,8 @@ from audit_core.completeness import (
 )
 from audit_core.component import Component, Kind
 from audit_core.effect import Controls, check_task, join_controls, measure_effect
-from audit_core.errors import ClaimRefused, NotMeasured
-from audit_core.faithfulness import describe_tuple, list_universe
+from audit_core.errors import ClaimRefused
+from audit_core.faithfulness import check_empty_gap, describe_tuple, list_kinds, list_universe
 from audit_core.intervention import Intervention, Replacement, intervene
 from audit_core.prompts import TokenisedPrompts
 from audit_core.run import get_metric
@@ -54,7 +54,7 @@ class CircuitRequest:
 
     @property
     def kinds(self) -> frozenset[Kind]:
-        return frozenset((Kind.HEAD,) if self.universe is Universe.HEADS else (Kind.HEAD, Kind.MLP))
+        return frozenset(list_kinds(self.universe))
 
     def describe(self) -> dict[str, Any]:
         return {
@@ -129,11 +129,7 @@ class CircuitAudit:
         runner = CircuitRunner(request.components, universe, request.replacement, measure, clean)
         circuit = frozenset(request.components)
         runner.run([frozenset(universe), circuit, runner.all_but(circuit)])
-        if not runner.scale.mean() >= metric.min_gap:
-            raise NotMeasured(
-                "control_failed",
-                f"taking the whole universe away changes the metric by {runner.scale.mean():.2f}, {metric.min_gap} needed.",
-            )
+        check_empty_gap(runner.scale, metric.min_gap)
         subsets = propose_subsets(request.components, draws=RANDOM_SUBSETS, seed=seed)
         runner.run(out for subset in subsets for out in runner.list_gap_sets(subset.parts))
         gaps = read_gaps(runner, [*subsets, *search_greedily(runner)], clusters, seed=seed)
@@ -146,16 +142,7 @@ class CircuitAudit:
             return bootstrap_ratio(values, runner.scale, clusters, unit=GAP_UNIT, seed=seed)
 
         return CircuitResult(
-            describe_tuple(
-                Claim(
-                    "circuit",
-                    request.components,
-                    request.universe,
-                    Role.SUFFICIENT,
-                    request.metric,
-                    request.replacement,
-                )
-            ),
+            describe_tuple(_as_claim(request)),
             estimate(clean - runner.without(circuit)),
             estimate(kept),
             gaps,
@@ -167,6 +154,10 @@ class CircuitAudit:
             n,
             join_controls(found),
         )
+
+
+def _as_claim(request: CircuitRequest) -> Claim:
+    return Claim("circuit", request.components, request.universe, Role.SUFFICIENT, request.metric, request.replacement)
 
 
 def _check_components(request: CircuitRequest, universe: Sequence[Component]) -> None:

@@ -13,8 +13,8 @@ from audit_core.claim import Universe
 from audit_core.component import Component, Kind
 from audit_core.curve import Areas, list_sizes, measure_areas, plan_curve
 from audit_core.effect import Controls, check_task, measure_effect
-from audit_core.errors import ClaimRefused, NotMeasured
-from audit_core.faithfulness import UNIT, list_universe
+from audit_core.errors import ClaimRefused
+from audit_core.faithfulness import UNIT, check_empty_gap, list_kinds, list_universe
 from audit_core.intervention import Replacement
 from audit_core.prompts import TokenisedPrompts
 from audit_core.run import get_metric
@@ -45,7 +45,7 @@ class CurveRequest:
 
     @property
     def kinds(self) -> frozenset[Kind]:
-        return frozenset((Kind.HEAD,) if self.universe is Universe.HEADS else (Kind.HEAD, Kind.MLP))
+        return frozenset(list_kinds(self.universe))
 
     def describe(self) -> dict[str, Any]:
         return {
@@ -74,7 +74,7 @@ class CurveResult:
     points: tuple[CurvePoint, ...]
     areas: Areas
     random_areas: tuple[Areas, ...]
-    beaten_cmd: int
+    random_as_near: int
     """Random orders that come at least as near to the whole model, by CMD."""
     n: int
     controls: Controls
@@ -132,11 +132,7 @@ class CurveAudit:
         runs = np.concatenate([runs, whole], axis=1)
         empty = runs[0, 0]
         scale = effect.clean - empty
-        if not scale.mean() >= metric.min_gap:
-            raise NotMeasured(
-                "control_failed",
-                f"taking the whole universe away changes the metric by {scale.mean():.2f}, {metric.min_gap} needed.",
-            )
+        check_empty_gap(scale, metric.min_gap)
         values: NDArray[np.float64] = (runs - empty).mean(2) / scale.mean()
         kept = bootstrap_ratios(runs[0] - empty, scale, prompts.templates, unit=UNIT, seed=request.seed)
         areas = [measure_areas(sizes, row) for row in values]

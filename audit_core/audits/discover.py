@@ -10,6 +10,7 @@ from audit_core.claim import Universe
 from audit_core.component import Kind
 from audit_core.discovery import Discovery, DiscoveryRequest, check_exploratory
 from audit_core.effect import Controls
+from audit_core.faithfulness import list_kinds
 from audit_core.intervention import Replacement
 from audit_core.prompts import TokenisedPrompts
 from audit_core.registry import get_plugin
@@ -35,7 +36,7 @@ class DiscoverRequest:
 
     @property
     def kinds(self) -> frozenset[Kind]:
-        return frozenset((Kind.HEAD,) if self.universe is Universe.HEADS else (Kind.HEAD, Kind.MLP))
+        return frozenset(list_kinds(self.universe))
 
     def describe(self) -> dict[str, Any]:
         return {
