@@ -3,6 +3,7 @@
 Pages and programs import from here and nowhere deeper. Nothing in this list imports torch.
 """
 
+from audit_core.assessment import CIRCUIT_QUESTIONS, Assessment
 from audit_core.audits.ablation import AblationRequest, AblationResult, describe_ablation
 from audit_core.audits.attention import AttentionRequest, AttentionResult, find_looks_line
 from audit_core.audits.circuit import CircuitRequest, CircuitResult
@@ -10,7 +11,12 @@ from audit_core.audits.claim_test import ClaimTestRequest, ClaimTestResult
 from audit_core.audits.curve import CurvePoint, CurveRequest, CurveResult
 from audit_core.audits.discover import DiscoverRequest, DiscoverResult
 from audit_core.audits.edges import EdgesRequest, EdgesResult
+from audit_core.audits.recomposition import Part, RecompositionRequest, RecompositionResult
+from audit_core.audits.rival import Rival, RivalRequest, RivalResult
+from audit_core.audits.specificity import OtherTask, SpecificityRequest, SpecificityResult, TaskLoss
+from audit_core.audits.stability import Kept, StabilityRequest, StabilityResult
 from audit_core.audits.sweep import Screened, SweepPartial, SweepRequest, SweepResult, find_effect_line, list_cells
+from audit_core.audits.transfer import HeldOut, TransferRequest, TransferResult
 from audit_core.calibration_report import (
     RULES,
     Calibration,
@@ -25,6 +31,7 @@ from audit_core.calibration_report import (
     quote_calibration,
 )
 from audit_core.circuit import Circuit
+from audit_core.circuit_question import CircuitQuestion
 from audit_core.claim import Claim, Role, Universe, load_claim
 from audit_core.completeness import Gap, Worth
 from audit_core.component import Component, Kind, format_components, head, mlp, parse_component, parse_components
@@ -45,9 +52,11 @@ from audit_core.errors import (
     Refused,
     StoreRefused,
 )
+from audit_core.groups import GroupEstimates
 from audit_core.intervention import CLEAN_RUN, Direction, Intervention, Replacement, describe_replacement, intervene
 from audit_core.jobs import JobManager, JobState, Report, Snapshot
 from audit_core.ledger import Ledger, read_ledger
+from audit_core.measurement import Conditions, Measurement
 from audit_core.mediation import Mediation
 from audit_core.models import KNOWN_MODELS, ModelIdentity, find_known, model_cache, resolve_model
 from audit_core.plausibility import Source, list_sources
@@ -75,6 +84,7 @@ from audit_core.trial import NullFinding
 from audit_core.verdict import REASONS, State, Verdict
 
 __all__ = [
+    "CIRCUIT_QUESTIONS",
     "CLEAN_RUN",
     "KNOWN_MODELS",
     "PLANTED_MODELS",
@@ -84,6 +94,7 @@ __all__ = [
     "AblationResult",
     "Areas",
     "Asker",
+    "Assessment",
     "AttentionRequest",
     "AttentionResult",
     "AuditError",
@@ -92,6 +103,7 @@ __all__ = [
     "Calibration",
     "Cancelled",
     "Circuit",
+    "CircuitQuestion",
     "CircuitRequest",
     "CircuitResult",
     "Claim",
@@ -100,6 +112,7 @@ __all__ = [
     "ClaimTestResult",
     "Component",
     "ComponentRefused",
+    "Conditions",
     "ControlFailed",
     "CurvePoint",
     "CurveRequest",
@@ -114,18 +127,24 @@ __all__ = [
     "Finished",
     "Fooled",
     "Gap",
+    "GroupEstimates",
+    "HeldOut",
     "IntegrityError",
     "Intervention",
     "InterventionRefused",
     "JobManager",
     "JobState",
+    "Kept",
     "Kind",
     "Ledger",
+    "Measurement",
     "Mediation",
     "ModelIdentity",
     "ModelRefused",
     "NotMeasured",
     "NullFinding",
+    "OtherTask",
+    "Part",
     "PlantedClaim",
     "PlantedModel",
     "PlantedRole",
@@ -133,16 +152,25 @@ __all__ = [
     "Prompt",
     "PromptRefused",
     "PromptSet",
+    "RecompositionRequest",
+    "RecompositionResult",
     "Refused",
     "Repair",
     "Replacement",
     "Report",
+    "Rival",
+    "RivalRequest",
+    "RivalResult",
     "Role",
     "RunLog",
     "RunRecord",
     "Screened",
     "Snapshot",
     "Source",
+    "SpecificityRequest",
+    "SpecificityResult",
+    "StabilityRequest",
+    "StabilityResult",
     "State",
     "StoreRefused",
     "Subject",
@@ -150,8 +178,11 @@ __all__ = [
     "SweepRequest",
     "SweepResult",
     "Tally",
+    "TaskLoss",
     "TokenPair",
     "TokenisedPrompts",
+    "TransferRequest",
+    "TransferResult",
     "Universe",
     "Verdict",
     "Worth",

@@ -25,17 +25,17 @@ class Areas:
     """∫ |1 − f|: distance from the whole model; 0 is best."""
 
 
-def list_sizes(n: int) -> tuple[int, ...]:
-    """Components kept at each point of the curve; nothing and everything included."""
-    return tuple(sorted({round(share * n) for share in SHARES} | {min(1, n)}))
+def list_sizes(n: int, also: int = 1) -> tuple[int, ...]:
+    """Components kept at each point of the curve; nothing, one and everything included, and the size asked for."""
+    return tuple(sorted({round(share * n) for share in SHARES} | {min(1, n), min(also, n)}))
 
 
 def plan_curve(
-    order: Sequence[Component], universe: Sequence[Component], replacement: Replacement
+    order: Sequence[Component], universe: Sequence[Component], replacement: Replacement, sizes: Sequence[int]
 ) -> tuple[Intervention, ...]:
     """Everything but the first k of an order taken away, for each k but the last, at which nothing is."""
     plans = []
-    for size in list_sizes(len(universe))[:-1]:
+    for size in sizes[:-1]:
         kept = set(order[:size])
         plans.append(intervene([part for part in universe if part not in kept], replacement))
     return tuple(plans)

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from audit_core.claim import Universe
 from audit_core.component import Component
 from audit_core.effect import Controls
-from audit_core.errors import PromptRefused
+from audit_core.errors import PromptRefused, Refused
 from audit_core.intervention import Replacement
 from audit_core.prompts import TokenisedPrompts, is_exploratory
-from audit_core.subject import Means, Progress, Subject
+from audit_core.subject import Means, Progress, Subject, read_only
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,8 @@ class Order:
     """Whether the scores are effects that were measured; else they are estimates, or no effects at all."""
     controls: Controls | None
     """Of what was measured; None where nothing was."""
+    per_prompt: NDArray[np.float64] | None = None
+    """What the scores are means of, in the order's order; shape (component, prompt); None where they are no means over prompts."""
 
 
 class Discovery(Protocol):
@@ -81,8 +83,34 @@ def check_exploratory(prompts: TokenisedPrompts) -> None:
 
 
 def order_by_size(
-    parts: Sequence[Component], scores: NDArray[np.float64], unit: str, controls: Controls | None
+    parts: Sequence[Component], per_prompt: NDArray[np.float64], unit: str, controls: Controls | None
 ) -> Order:
-    """The largest in size first, whatever the sign: a part that pushes against the answer belongs to a circuit too."""
-    ranks = np.argsort(-np.abs(scores), kind="stable")
-    return Order(tuple(parts[at] for at in ranks), scores[ranks], unit, controls is not None, controls)
+    """The largest mean in size first, whatever the sign: a part that pushes against the answer belongs to a circuit too.
+
+    Args:
+        per_prompt: shape (component, prompt).
+    """
+    scores = per_prompt.mean(1)
+    ranks = rank_by_size(scores)
+    found = read_only(per_prompt[ranks])
+    return Order(tuple(parts[at] for at in ranks), scores[ranks], unit, controls is not None, controls, found)
+
+
+def rank_by_size(scores: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Indices, the largest in size first; ties as they come."""
+    return np.argsort(-np.abs(scores), kind="stable")
+
+
+def require_per_prompt(order: Order, method: str) -> NDArray[np.float64]:
+    """Scores per prompt, for questions that look again on some of the prompts.
+
+    Raises:
+        Refused: the method's order is no mean over prompts.
+    """
+    if order.per_prompt is None:
+        raise Refused(
+            f"{method} gives no score per prompt.",
+            wanted="a method whose order is a mean over prompts.",
+            remedy="choose exact, or one of the estimates from slopes.",
+        )
+    return order.per_prompt

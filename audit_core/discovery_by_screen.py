@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from audit_core.component import Component
 from audit_core.discovery import DiscoveryRequest, Order, order_by_size
@@ -36,7 +37,7 @@ class ScreenedOrder:
         self, subject: Subject, request: DiscoveryRequest, *, means: Means | None, on_progress: Progress
     ) -> Order:
         parts = list_universe(subject, request.universe)
-        found: dict[Component, float] = {}
+        found: dict[Component, NDArray[np.float64]] = {}
         kinds = tuple(dict.fromkeys(part.kind for part in parts))
         for step, kind in enumerate(kinds):
             asked = ScreenRequest(request.prompts, kind, request.replacement, Side.CLEAN)
@@ -45,6 +46,6 @@ class ScreenedOrder:
                 on_progress(before * total + done, len(kinds) * total)
 
             screen = self.method.screen(subject, asked, on_progress=report)
-            found |= dict(zip(screen.components, screen.support.mean(1).tolist(), strict=True))
-        scores = np.array([found[part] for part in parts], np.float64)
-        return order_by_size(parts, scores, "logits, estimated", None)
+            found |= dict(zip(screen.components, screen.support.astype(np.float64), strict=True))
+        per_prompt = np.stack([found[part] for part in parts])
+        return order_by_size(parts, per_prompt, "logits, estimated", None)

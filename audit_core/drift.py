@@ -67,9 +67,12 @@ def average_shift(shift: NDArray[np.float64], clusters: Sequence[str], *, seed: 
 
 
 def measure_divergence(
-    subject: Subject, interventions: Mapping[Replacement, Intervention], *, seed: int
+    subject: Subject, interventions: Mapping[str, Intervention], *, seed: int
 ) -> dict[str, Estimate]:
     """KL(clean ‖ ablated) of the next token on unrelated text; a text's resample counterpart is the next text.
+
+    Args:
+        interventions: by any name, such as the ablation family.
 
     Raises:
         NotMeasured: the tokenizer has no tokens for ordinary text, or the components stand at positions it lacks.
@@ -86,11 +89,11 @@ def measure_divergence(
     assert logits.vocabulary is not None
     clean, *edited = _log_softmax(logits.vocabulary.astype(np.float64))
     found = {}
-    for family, row in zip(interventions, edited, strict=True):
+    for name, row in zip(interventions, edited, strict=True):
         divergence = (np.exp(clean) * (clean - row)).sum(-1)
         if not np.isfinite(divergence).all():
             raise NotMeasured("control_failed", "on unrelated text the model produced a value that is not a number.")
-        found[family.value] = bootstrap_mean(divergence, texts.templates, unit=DIVERGENCE_UNIT, seed=seed)
+        found[str(name)] = bootstrap_mean(divergence, texts.templates, unit=DIVERGENCE_UNIT, seed=seed)
     return found
 
 

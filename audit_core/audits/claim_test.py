@@ -199,7 +199,8 @@ def _test(subject: Subject, request: ClaimTestRequest, means: Means | None, on_p
 def _find_drift(subject: Subject, plan: TrialPlan, judged: Judgement, role: Role, *, seed: int) -> Drift:
     norms = {family.value: shift for family, shift in judged.shifts.items()}
     try:
-        return Drift(norms, measure_divergence(subject, plan.find_judged(role), seed=seed), "")
+        judged_runs = {family.value: run for family, run in plan.find_judged(role).items()}
+        return Drift(norms, measure_divergence(subject, judged_runs, seed=seed), "")
     except NotMeasured as error:
         return Drift(norms, {}, error.detail)
 

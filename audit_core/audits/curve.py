@@ -9,16 +9,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audit_core.claim import Universe
-from audit_core.component import Component, Kind
+from audit_core.circuit_question import check_circuit
+from audit_core.circuit_search import SearchQuestion, price_order, search_elsewhere, share_progress
+from audit_core.component import Component
 from audit_core.curve import Areas, list_sizes, measure_areas, plan_curve
-from audit_core.effect import Controls, check_task, measure_effect
+from audit_core.effect import Controls, check_task, join_controls, measure_effect
 from audit_core.errors import ClaimRefused
-from audit_core.faithfulness import UNIT, check_empty_gap, list_kinds, list_universe
-from audit_core.intervention import Replacement
+from audit_core.faithfulness import UNIT, check_empty_gap, list_universe
+from audit_core.intervention import intervene
+from audit_core.measurement import Measurement
 from audit_core.prompts import TokenisedPrompts
 from audit_core.run import get_metric
-from audit_core.statistics import Estimate, bootstrap_ratios
+from audit_core.statistics import bootstrap_ratios
 from audit_core.subject import Means, Progress, Subject, no_partial
 
 RANDOM_ORDERS = 12
@@ -27,33 +29,14 @@ PROMPTS = 24
 
 
 @dataclass(frozen=True)
-class CurveRequest:
-    """Which order of components, and on which prompts."""
+class CurveRequest(SearchQuestion):
+    """A circuit, and the order of all components that it is held beside."""
 
-    prompts: TokenisedPrompts
-    reference: TokenisedPrompts
-    order: tuple[Component, ...]
-    """The whole universe, the most important first."""
-    universe: Universe = Universe.HEADS
-    replacement: Replacement = Replacement.RESAMPLE
-    metric: str = "logit_difference"
-    seed: int = 0
-
-    @property
-    def replacements(self) -> tuple[Replacement, ...]:
-        return (self.replacement,)
-
-    @property
-    def kinds(self) -> frozenset[Kind]:
-        return frozenset(list_kinds(self.universe))
+    order: tuple[Component, ...] = ()
+    """The whole universe, the most important first; where it is empty, the method finds it on the explored prompts."""
 
     def describe(self) -> dict[str, Any]:
-        return {
-            "order": [str(c) for c in self.order],
-            "universe": self.universe.value,
-            "replacement": self.replacement.value,
-            "metric": self.metric,
-        }
+        return super().describe() | {"order": [str(c) for c in self.order]}
 
 
 @dataclass(frozen=True)
@@ -61,7 +44,7 @@ class CurvePoint:
     """Circuits of one size."""
 
     size: int
-    kept: Estimate
+    kept: Measurement
     """(m(C_k) − m(∅)) / (m(M) − m(∅))."""
     random: tuple[float, ...]
     """The same of each random order's circuit of this size."""
@@ -72,6 +55,10 @@ class CurveResult:
     """A curve and its areas, beside chance."""
 
     points: tuple[CurvePoint, ...]
+    named: Measurement
+    """What the circuit asked about keeps alone."""
+    first: tuple[str, ...]
+    """As many of the order's first components as the circuit has."""
     areas: Areas
     random_areas: tuple[Areas, ...]
     random_as_near: int
@@ -87,9 +74,7 @@ class CurveAudit:
     result: type = CurveResult
 
     def count_work(self, subject: Subject, request: CurveRequest) -> int:
-        universe = list_universe(subject, request.universe)
-        plans = plan_curve(request.order, universe, request.replacement)
-        return subject.count_work(_take_few(request.prompts), plans) * (1 + RANDOM_ORDERS)
+        return _price_search(subject, request) + _price_curve(subject, request)
 
     def run(
         self,
@@ -101,52 +86,72 @@ class CurveAudit:
         on_partial: Callable[[Any], None] = no_partial,
     ) -> CurveResult:
         universe = list_universe(subject, request.universe)
-        if sorted(map(str, request.order)) != sorted(map(str, universe)):
+        check_circuit(request.components, universe, request.universe)
+        total, looking = self.count_work(subject, request), _price_search(subject, request)
+        order: tuple[Component, ...] = request.order
+        searched: tuple[Controls, ...] = ()
+        if not order:
+            searching = share_progress(on_progress, total, 0, looking)
+            found = search_elsewhere(subject, request, with_means=means is not None, on_progress=searching)
+            order = found.components
+            searched = () if found.controls is None else (found.controls,)
+        if sorted(map(str, order)) != sorted(map(str, universe)):
             raise ClaimRefused(
-                f"An order of {len(request.order)} components.",
+                f"An order of {len(order)} components.",
                 wanted=f"each of the {len(universe)} {request.universe} of this model once.",
                 remedy="take the order that a discovery gives.",
             )
-        rng, prompts, metric = (
-            np.random.default_rng(request.seed),
-            _take_few(request.prompts),
-            get_metric(request.metric),
-        )
-        orders = [request.order] + [
-            tuple(universe[at] for at in rng.permutation(len(universe))) for _ in range(RANDOM_ORDERS)
-        ]
-        sizes = list_sizes(len(universe))
+        rng, prompts = np.random.default_rng(request.seed), _take_few(request.prompts)
+        metric = get_metric(request.metric)
+        sizes = list_sizes(len(universe), len(request.components))
+        orders = [order] + [tuple(universe[at] for at in rng.permutation(len(universe))) for _ in range(RANDOM_ORDERS)]
+        circuit = set(request.components)
+        alone = intervene([part for part in universe if part not in circuit], request.replacement)
         effect = measure_effect(
             subject,
             prompts,
-            [run for order in orders for run in plan_curve(order, universe, request.replacement)],
+            [*(run for row in orders for run in plan_curve(row, universe, request.replacement, sizes)), alone],
             metric,
             means=means,
             seed=request.seed,
-            on_progress=on_progress,
+            on_progress=share_progress(on_progress, total, looking, total - looking),
         )
         check_task(effect)
         # At the last size nothing is taken away, which is the clean run.
-        runs = effect.patched.reshape(len(orders), len(sizes) - 1, -1)
+        runs = effect.patched[:-1].reshape(len(orders), len(sizes) - 1, -1)
         whole = np.broadcast_to(effect.clean, (len(orders), 1, len(prompts)))
         runs = np.concatenate([runs, whole], axis=1)
         empty = runs[0, 0]
         scale = effect.clean - empty
         check_empty_gap(scale, metric.min_gap)
         values: NDArray[np.float64] = (runs - empty).mean(2) / scale.mean()
-        kept = bootstrap_ratios(runs[0] - empty, scale, prompts.templates, unit=UNIT, seed=request.seed)
+        rows = np.stack([*runs[0], effect.patched[-1]]) - empty
+        *kept, named = bootstrap_ratios(rows, scale, prompts.templates, unit=UNIT, seed=request.seed)
         areas = [measure_areas(sizes, row) for row in values]
         return CurveResult(
             tuple(
-                CurvePoint(size, estimate, tuple(values[1:, at].tolist()))
+                CurvePoint(size, Measurement(estimate, request.left_alone), tuple(values[1:, at].tolist()))
                 for at, (size, estimate) in enumerate(zip(sizes, kept, strict=True))
             ),
+            Measurement(named, request.left_alone),
+            tuple(map(str, order[: len(circuit)])),
             areas[0],
             tuple(areas[1:]),
             sum(other.cmd <= areas[0].cmd for other in areas[1:]),
             len(prompts),
-            effect.controls,
+            join_controls((*searched, effect.controls)),
         )
+
+
+def _price_search(subject: Subject, request: CurveRequest) -> int:
+    return 0 if request.order else price_order(subject, request.method, request.search)
+
+
+def _price_curve(subject: Subject, request: CurveRequest) -> int:
+    universe = list_universe(subject, request.universe)
+    sizes = list_sizes(len(universe), len(request.components))
+    whole = intervene(universe, request.replacement)
+    return subject.count_work(_take_few(request.prompts), (whole,)) * (1 + len(sizes) * (1 + RANDOM_ORDERS))
 
 
 def _take_few(prompts: TokenisedPrompts) -> TokenisedPrompts:

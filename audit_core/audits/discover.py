@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from audit_core.circuit_search import find_order, price_order
 from audit_core.claim import Universe
 from audit_core.component import Kind
-from audit_core.discovery import Discovery, DiscoveryRequest, check_exploratory
+from audit_core.discovery import Discovery, DiscoveryRequest
 from audit_core.effect import Controls
 from audit_core.faithfulness import list_kinds
 from audit_core.intervention import Replacement
@@ -37,6 +38,11 @@ class DiscoverRequest:
     @property
     def kinds(self) -> frozenset[Kind]:
         return frozenset(list_kinds(self.universe))
+
+    @property
+    def search(self) -> DiscoveryRequest:
+        """What the method is asked."""
+        return DiscoveryRequest(self.prompts, self.universe, self.replacement, self.metric, self.seed)
 
     def describe(self) -> dict[str, Any]:
         return {
@@ -71,8 +77,7 @@ class DiscoverAudit:
     result: type = DiscoverResult
 
     def count_work(self, subject: Subject, request: DiscoverRequest) -> int:
-        method: Discovery = get_plugin("discoveries", request.method)
-        return method.count_work(subject, _ask(request))
+        return price_order(subject, request.method, request.search)
 
     def run(
         self,
@@ -83,9 +88,8 @@ class DiscoverAudit:
         on_progress: Progress,
         on_partial: Callable[[Any], None] = no_partial,
     ) -> DiscoverResult:
-        check_exploratory(request.prompts)
+        found = find_order(subject, request.method, request.search, means=means, on_progress=on_progress)
         method: Discovery = get_plugin("discoveries", request.method)
-        found = method.order(subject, _ask(request), means=means, on_progress=on_progress)
         return DiscoverResult(
             method.name,
             method.misses,
@@ -96,10 +100,6 @@ class DiscoverAudit:
             tuple(found.scores.tolist()),
             found.controls,
         )
-
-
-def _ask(request: DiscoverRequest) -> DiscoveryRequest:
-    return DiscoveryRequest(request.prompts, request.universe, request.replacement, request.metric, request.seed)
 
 
 PLUGIN = DiscoverAudit()

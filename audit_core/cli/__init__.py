@@ -6,10 +6,11 @@ import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from audit_core.assessment import CIRCUIT_QUESTIONS
 from audit_core.claim import Universe
 from audit_core.cli.audits import sweep_components, test_claim
 from audit_core.cli.calibrate import calibrate_rule
-from audit_core.cli.circuits import break_circuit, discover_circuit
+from audit_core.cli.circuits import discover_circuit, question_circuit
 from audit_core.cli.log import export_log
 from audit_core.cli.models import fetch_known, show_models
 from audit_core.cli.output import say
@@ -57,8 +58,13 @@ def build_parser() -> argparse.ArgumentParser:
     )
     discover = add("discover", discover_circuit, "components that a circuit might consist of, on the exploratory half")
     discover.add_argument("--method", choices=tuple(list_plugins("discoveries")), default="exact")
-    circuit = add("circuit", break_circuit, "a circuit put to its tests: completeness, minimality, worst template")
+    circuit = add("circuit", question_circuit, "one question about a circuit")
     circuit.add_argument("components", nargs="+", help="such as L23.H3 L20.H0")
+    circuit.add_argument("--ask", choices=CIRCUIT_QUESTIONS, default="circuit", help="; ".join(_list_questions()))
+    circuit.add_argument(
+        "--other", type=Path, nargs="+", default=(), help="prompt sets of other tasks, for specificity"
+    )
+    circuit.add_argument("--method", choices=tuple(list_plugins("discoveries")), default="exact")
     for command in (discover, circuit):
         command.add_argument("--universe", choices=tuple(Universe), default=Universe.HEADS.value)
         command.add_argument("--ablation", choices=("resample", "mean", "zero"), default="resample")
@@ -87,3 +93,8 @@ def build_parser() -> argparse.ArgumentParser:
     log = add("log", export_log, "the run log")
     log.add_argument("action", choices=("export",))
     return parser
+
+
+def _list_questions() -> list[str]:
+    audits = list_plugins("audits")
+    return [f"{key}: {audits[key].question}" for key in CIRCUIT_QUESTIONS]

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import fields, is_dataclass
+from typing import Any
 
-from audit_core.audits.circuit import CircuitRequest, CircuitResult
+from audit_core.assessment import Assessment
 from audit_core.audits.discover import DiscoverRequest, DiscoverResult
+from audit_core.audits.specificity import OtherTask
+from audit_core.circuit_question import CircuitQuestion
 from audit_core.claim import Universe
 from audit_core.cli.output import show_progress, tell, tell_json
 from audit_core.cli.session import asker, open_audit
 from audit_core.component import parse_components
+from audit_core.effect import Controls
+from audit_core.groups import GroupEstimates
 from audit_core.intervention import Replacement
+from audit_core.measurement import Conditions, Measurement
+from audit_core.prompts import load_prompts, split_half, tokenise
+from audit_core.registry import get_plugin
 from audit_core.run import dump_result, identify_run
-from audit_core.statistics import format_estimate
+from audit_core.statistics import Estimate, format_estimate
 
 _SHOWN = 20
-_GAPS_SHOWN = 8
 
 
 def discover_circuit(options: argparse.Namespace) -> int:
@@ -43,10 +51,11 @@ def discover_circuit(options: argparse.Namespace) -> int:
     return 0
 
 
-def break_circuit(options: argparse.Namespace) -> int:
-    """Completeness, minimality and the worst template of a circuit somebody named."""
-    subject, prompts, auditor = open_audit(options, "circuit")
-    request = CircuitRequest(
+def question_circuit(options: argparse.Namespace) -> int:
+    """One of the questions about a circuit somebody named."""
+    subject, prompts, auditor = open_audit(options, options.ask)
+    whole = load_prompts(options.prompts)
+    question = CircuitQuestion(
         prompts,
         prompts,
         parse_components(" ".join(options.components)),
@@ -55,26 +64,47 @@ def break_circuit(options: argparse.Namespace) -> int:
         options.metric,
         options.seed,
     )
-    result: CircuitResult = auditor.run("circuit", request, asker=asker(), on_progress=show_progress).result
+    others = tuple(
+        OtherTask(tokenise(split_half(load_prompts(path), exploratory=False), subject.tokenizer))
+        for path in options.other
+    )
+    explored = tokenise(split_half(whole, exploratory=True), subject.tokenizer)
+    request = Assessment(question, explored, others, options.method).ask(options.ask)
+    result = auditor.run(options.ask, request, asker=asker(), on_progress=show_progress).result
     if options.json:
         return tell_json(
             dump_result(result) | {"identity": identify_run(subject.identity, request), "half": options.half}
         )
-    tell("; ".join(f"{name}: {value}" for name, value in result.conditions))
-    tell(f"kept alone   {format_estimate(result.sufficiency)}")
-    tell(f"lost without {format_estimate(result.necessity)}")
-    tell(
-        f"worst template {result.worst_template}: alone it kept {result.worst_sufficiency:.2f} (n = {result.worst_n}, no interval)"
-    )
-    tell(result.completeness)
-    for gap in result.gaps[:_GAPS_SHOWN]:
-        tell(f"  without {', '.join(gap.subset):<30} {format_estimate(gap.estimate)} ({gap.how})")
-    if len(result.gaps) > _GAPS_SHOWN:
-        tell(f"  and {len(result.gaps) - _GAPS_SHOWN} narrower; --json lists all.")
-    tell("Worth to the circuit, each at its best beside the subsets tried:")
-    for worth in result.worths:
-        beside = f", without {', '.join(worth.beside)}" if worth.beside else ""
-        tell(f"  {worth.component:<12} {format_estimate(worth.estimate)}{beside}")
-    if result.idle:
-        tell(f"Idle in it: {', '.join(result.idle)}")
+    tell(get_plugin("audits", options.ask).question)
+    tell_findings(result)
     return 0
+
+
+def tell_findings(result: Any, depth: int = 1) -> None:
+    """Every finding of a result by its own name, lists cut short; `--json` has all."""
+    for field in fields(result):
+        value, name = getattr(result, field.name), "  " * depth + field.name.replace("_", " ")
+        if isinstance(value, Measurement):
+            tell(f"{name}: {format_estimate(value.estimate)}; {value.conditions.ablation}, {value.conditions.set}")
+        elif isinstance(value, Estimate):
+            tell(f"{name}: {format_estimate(value)}")
+        elif isinstance(value, (Conditions, Controls)) or value in ("", None):
+            continue
+        elif isinstance(value, GroupEstimates):
+            for group, estimate in zip(value.names, value.estimates, strict=True):
+                tell(f"{name}, {group}: {format_estimate(estimate)}")
+        elif is_dataclass(value):
+            tell(f"{name}:")
+            tell_findings(value, depth + 1)
+        elif isinstance(value, tuple) and value and is_dataclass(value[0]):
+            tell(f"{name}:")
+            for row in value[:_SHOWN]:
+                tell_findings(row, depth + 1)
+            if len(value) > _SHOWN:
+                tell(f"{name}: and {len(value) - _SHOWN} more; --json lists all.")
+        elif isinstance(value, tuple):
+            tell(f"{name}: {', '.join(f'{v:.3f}' if isinstance(v, float) else str(v) for v in value) or 'none'}")
+        elif isinstance(value, float):
+            tell(f"{name}: {value:.3f}")
+        else:
+            tell(f"{name}: {value}")

@@ -34,7 +34,7 @@ class Exact:
             on_progress=on_progress,
         )
         parts = list_universe(subject, request.universe)
-        return order_by_size(parts, effect.support.mean(1), effect.unit, effect.controls)
+        return order_by_size(parts, effect.support, effect.unit, effect.controls)
 
 
 def _replace_each(subject: Subject, request: DiscoveryRequest) -> tuple[Intervention, ...]:

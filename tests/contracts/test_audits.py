@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from toy.planted import make_induction
 
+from audit_core.assessment import CIRCUIT_QUESTIONS
 from audit_core.audits.ablation import AblationRequest
 from audit_core.audits.attention import AttentionRequest
 from audit_core.audits.circuit import CircuitRequest
@@ -19,11 +20,18 @@ from audit_core.audits.claim_test import ClaimTestRequest
 from audit_core.audits.curve import CurveRequest
 from audit_core.audits.discover import DiscoverRequest
 from audit_core.audits.edges import EdgesRequest
+from audit_core.audits.recomposition import RecompositionRequest
+from audit_core.audits.rival import RivalRequest
+from audit_core.audits.specificity import OtherTask, SpecificityRequest
+from audit_core.audits.stability import StabilityRequest
 from audit_core.audits.sweep import SweepRequest
+from audit_core.audits.transfer import TransferRequest
 from audit_core.claim import Claim, Role, Universe
 from audit_core.component import Kind, edge, head, mlp, resid
 from audit_core.effect import Controls
+from audit_core.groups import GroupEstimates
 from audit_core.intervention import Direction, Replacement
+from audit_core.measurement import Conditions, Measurement
 from audit_core.plausibility import Source
 from audit_core.prompts import TokenisedPrompts, is_exploratory, tokenise
 from audit_core.registry import list_plugins
@@ -33,12 +41,14 @@ from audit_core.store import RunLog
 from audit_core.subjects.transformer import TransformerSubject
 
 AUDITS = tuple(list_plugins("audits"))
+OF_SOME_PROMPTS = {"circuit", "transfer", "specificity"}
 
 
 def list_requests(prompts: TokenisedPrompts) -> dict[str, list[Any]]:
     one = replace(prompts, pairs=prompts.pairs[:1])
     circuit = (head(0, 0), head(1, 0), head(1, 3))
     looked_at = replace(prompts, pairs=tuple(pair for pair in prompts.pairs if is_exploratory(pair.prompt)))
+    judged = replace(prompts, pairs=tuple(pair for pair in prompts.pairs if not is_exploratory(pair.prompt)))
     return {
         "ablation": [
             AblationRequest(prompts, prompts, circuit),
@@ -60,13 +70,30 @@ def list_requests(prompts: TokenisedPrompts) -> dict[str, list[Any]]:
             CircuitRequest(prompts, prompts, (head(1, 0), mlp(1)), Universe.HEADS_MLPS, Replacement.MEAN),
         ],
         "curve": [
-            CurveRequest(prompts, prompts, tuple(head(layer, index) for layer in range(3) for index in range(4)))
+            CurveRequest(prompts, prompts, circuit, order=tuple(head(la, at) for la in range(3) for at in range(4))),
+            CurveRequest(judged, judged, circuit, explored=looked_at, method="integrated_gradients"),
         ],
         "discover": [
             DiscoverRequest(looked_at, looked_at, method, replacement=Replacement.RESAMPLE)
             for method in list_plugins("discoveries")
         ]
         + [DiscoverRequest(looked_at, looked_at, "exact", Universe.HEADS_MLPS, Replacement.MEAN)],
+        "recomposition": [
+            RecompositionRequest(prompts, prompts, circuit),
+            RecompositionRequest(prompts, prompts, (head(1, 0), mlp(1)), Universe.HEADS_MLPS, Replacement.MEAN),
+        ],
+        "rival": [
+            RivalRequest(judged, judged, circuit, explored=looked_at),
+            RivalRequest(
+                judged, judged, circuit, replacement=Replacement.MEAN, explored=looked_at, method="random_order"
+            ),
+        ],
+        "specificity": [
+            SpecificityRequest(prompts, prompts, circuit),
+            SpecificityRequest(prompts, prompts, circuit, others=(OtherTask(judged), OtherTask(judged, circuit[:1]))),
+        ],
+        "stability": [StabilityRequest(looked_at, looked_at, "exact", size=3)],
+        "transfer": [TransferRequest(judged, judged, circuit, explored=looked_at)],
         "edges": [EdgesRequest(one, 1, 0), EdgesRequest(one, 2, 0, metric="answer_probability")],
         "sweep": [
             SweepRequest(prompts, prompts, kind, replacement, direction)
@@ -123,10 +150,11 @@ def test_every_number_has_a_unit_and_its_n_and_lies_in_its_interval(
 ) -> None:
     for _, request, result in results[audit]:
         estimates = list(walk(result, Estimate))
-        assert estimates or getattr(result, "unit", "")
+        assert estimates or result.unit
         for found in estimates:
             assert found.unit
-            assert found.n == len(request.prompts)
+            # A template's own number, or another task's, counts its own prompts.
+            assert found.n == len(request.prompts) or (audit in OF_SOME_PROMPTS and found.n > 0)
             if found.n == 1:
                 assert (found.low, found.high, found.level) == (None, None, None)
             else:
@@ -184,6 +212,18 @@ def test_a_fraction_stands_beside_the_six_conditions(
         names = [name for name, _ in result.conditions]
         assert names == ["granularity", "component type", "ablation", "positions", "direction", "set"]
         assert all(value for _, value in result.conditions)
+
+
+@pytest.mark.parametrize("audit", CIRCUIT_QUESTIONS)
+def test_no_number_about_a_circuit_stands_without_its_six_conditions(
+    audit: str, results: dict[str, list[tuple[Auditor, Any, Any]]]
+) -> None:
+    """Estimates of a circuit sit inside measurements; only those of a group stand outside, beside the group's conditions."""
+    for _, _, result in results[audit]:
+        inside = {id(m.estimate) for m in walk(result, Measurement)}
+        grouped = {id(e) for g in walk(result, GroupEstimates) for e in g.estimates}
+        assert list(walk(result, Conditions))
+        assert all(id(estimate) in inside | grouped for estimate in walk(result, Estimate))
 
 
 @pytest.mark.parametrize("audit", AUDITS)

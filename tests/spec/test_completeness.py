@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
 from toy.additive import AdditiveSubject, pair_up
 
 from audit_core.audits.circuit import PLUGIN, CircuitRequest, CircuitResult
-from audit_core.completeness import find_worst_template, propose_subsets
+from audit_core.completeness import propose_subsets
 from audit_core.component import head, parse_components
 from audit_core.errors import ClaimRefused, NotMeasured
 from audit_core.intervention import Replacement
@@ -35,31 +34,31 @@ def test_the_missing_backup_is_found_under_zero_and_nothing_is_missing_with_it(l
     found = break_circuit(load_planted, "planted-induction", whole, Replacement.ZERO)
     widest = found.gaps[0]
     assert "L1.H0" in widest.subset
-    assert widest.estimate.value == pytest.approx(-8 / 7, abs=0.02)
+    assert widest.found.estimate.value == pytest.approx(-8 / 7, abs=0.02)
     assert "show a gap above 0.1 over the whole interval" in found.completeness
     with_it = break_circuit(load_planted, "planted-induction", whole + " L2.H0", Replacement.ZERO)
     assert with_it.completeness.startswith("No gap above 0.1 was found")
     asleep = break_circuit(load_planted, "planted-induction", whole, Replacement.RESAMPLE)
     assert asleep.completeness.startswith("No gap above 0.1 was found")
-    assert asleep.sufficiency.value == pytest.approx(1, abs=0.02)
+    assert asleep.sufficiency.estimate.value == pytest.approx(1, abs=0.02)
 
 
 def test_greedy_search_is_in_the_log_and_finds_no_less_than_singles(load_planted: Load) -> None:
     found = break_circuit(load_planted, "planted-induction", "L0.H0 L1.H0 L1.H3", Replacement.ZERO)
     widest = {
-        how: max(abs(g.estimate.value) for g in found.gaps if g.how == how) for how in {g.how for g in found.gaps}
+        how: max(abs(g.found.estimate.value) for g in found.gaps if g.how == how) for how in {g.how for g in found.gaps}
     }
     assert set(widest) >= {"single", "random"}
     assert len({gap.subset for gap in found.gaps}) == len(found.gaps) <= 7
-    assert [abs(g.estimate.value) for g in found.gaps] == sorted(
-        (abs(g.estimate.value) for g in found.gaps), reverse=True
+    assert [abs(g.found.estimate.value) for g in found.gaps] == sorted(
+        (abs(g.found.estimate.value) for g in found.gaps), reverse=True
     )
 
 
 def test_a_decoy_in_the_circuit_is_idle_and_the_wiring_is_not(load_planted: Load) -> None:
     found = break_circuit(load_planted, "planted-strict", "L0.H0 L1.H0 L1.H1 L1.H3", Replacement.ZERO)
     assert found.idle == ("L1.H1",)
-    worth = {w.component: w.estimate.value for w in found.worths}
+    worth = {w.component: w.found.estimate.value for w in found.worths}
     assert worth["L1.H0"] == pytest.approx(10 / 7, abs=0.02)
     assert worth["L1.H3"] == pytest.approx(-3 / 7, abs=0.02)
 
@@ -69,7 +68,7 @@ def test_one_of_two_that_each_suffice_is_worth_something_beside_the_right_subset
     found = break_circuit(load_planted, "planted-or", "L0.H0 L1.H0 L1.H1", Replacement.ZERO)
     worth = {w.component: w for w in found.worths}
     assert not found.idle
-    assert abs(worth["L1.H0"].estimate.value) > 0.9
+    assert abs(worth["L1.H0"].found.estimate.value) > 0.9
     assert "L1.H1" in worth["L1.H0"].beside
 
 
@@ -79,15 +78,15 @@ def test_numbers_by_hand() -> None:
     prompts = pair_up(subject)
     request = CircuitRequest(prompts, prompts, (head(0, 0), head(0, 1)), replacement=Replacement.ZERO)
     found = PLUGIN.run(subject, request, means=None, on_progress=no_progress)
-    assert found.sufficiency.value == pytest.approx(5 / 6)
-    assert found.necessity.value == pytest.approx(5 / 6)
-    assert {g.subset: round(g.estimate.value, 6) for g in found.gaps} == {
+    assert found.sufficiency.estimate.value == pytest.approx(5 / 6)
+    assert found.necessity.estimate.value == pytest.approx(5 / 6)
+    assert {g.subset: round(g.found.estimate.value, 6) for g in found.gaps} == {
         ("L0.H0",): -0.166667,
         ("L0.H1",): -0.166667,
         ("L0.H0", "L0.H1"): -0.166667,
     }
-    assert [round(w.estimate.value, 6) for w in found.worths] == [0.5, 0.333333]
-    assert found.worst_sufficiency == pytest.approx(5 / 6)
+    assert [round(w.found.estimate.value, 6) for w in found.worths] == [0.5, 0.333333]
+    assert [e.value for e in found.by_template.estimates] == pytest.approx([5 / 6] * len(set(prompts.templates)))
 
 
 def test_subsets_are_distinct_and_not_empty() -> None:
@@ -96,11 +95,6 @@ def test_subsets_are_distinct_and_not_empty() -> None:
     assert len({s.parts for s in found}) == len(found)
     assert all(s.parts and s.parts <= set(parts) for s in found)
     assert [s.how for s in found[:9]] == ["single"] * 6 + ["layer"] * 3
-
-
-def test_the_worst_template_is_the_lowest_ratio_of_means() -> None:
-    worst, value, n, ratios = find_worst_template(np.array([1, 2, 9, 9.0]), np.array([2, 4, 9, 9.0]), tuple("aabb"))
-    assert (worst, value, n, ratios) == ("a", 0.5, 2, {"a": 0.5, "b": 1.0})
 
 
 def test_what_is_no_part_of_the_universe_is_refused_and_no_gap_is_no_number() -> None:

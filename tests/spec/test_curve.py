@@ -39,7 +39,7 @@ def test_areas_by_hand() -> None:
 
 def test_each_plan_leaves_the_first_of_the_order() -> None:
     parts = tuple(head(0, index) for index in range(4))
-    plans = plan_curve(parts[::-1], parts, Replacement.ZERO)
+    plans = plan_curve(parts[::-1], parts, Replacement.ZERO, list_sizes(len(parts)))
     left = [sorted(set(map(str, parts)) - set(map(str, plan.components))) for plan in plans]
     assert left[0] == []
     assert left[1] == ["L0.H3"]
@@ -53,13 +53,14 @@ def test_a_curve_by_hand() -> None:
     order = subject.components(Kind.HEAD)
     found = PLUGIN.run(
         subject,
-        CurveRequest(pair_up(subject), pair_up(subject), order, replacement=Replacement.ZERO),
+        CurveRequest(pair_up(subject), pair_up(subject), order[:2], replacement=Replacement.ZERO, order=order),
         means=None,
         on_progress=no_progress,
     )
-    kept = {point.size: point.kept.value for point in found.points}
+    kept = {point.size: point.kept.estimate.value for point in found.points}
     assert kept[0] == pytest.approx(0)
     assert kept[1] == pytest.approx(4 / 6)
+    assert found.named.estimate.value == pytest.approx(1)
     assert kept[2] == kept[6] == pytest.approx(1)
     assert len(found.points[1].random) == RANDOM_ORDERS == len(found.random_areas)
     assert all(0 <= value <= 1 + 1e-9 for point in found.points for value in point.random)
@@ -73,7 +74,12 @@ def test_the_wiring_first_beats_random_orders(load_planted: Callable[[str], Any]
     wired = [head(0, 0), head(1, 0), head(1, 3)]
     rest = [part for part in subject.components(Kind.HEAD) if part not in wired]
     good, bad = (
-        PLUGIN.run(subject, CurveRequest(prompts, prompts, tuple(order)), means=None, on_progress=no_progress)
+        PLUGIN.run(
+            subject,
+            CurveRequest(prompts, prompts, tuple(wired), order=tuple(order)),
+            means=None,
+            on_progress=no_progress,
+        )
         for order in ([*wired, *rest], [*rest, *wired])
     )
     assert good.random_as_near == 0
@@ -81,4 +87,9 @@ def test_the_wiring_first_beats_random_orders(load_planted: Callable[[str], Any]
     assert bad.areas.cmd > 0.8
     assert bad.random_as_near > RANDOM_ORDERS / 2
     with pytest.raises(ClaimRefused, match="each of the 12 heads of this model once"):
-        PLUGIN.run(subject, CurveRequest(prompts, prompts, tuple(wired)), means=None, on_progress=no_progress)
+        PLUGIN.run(
+            subject,
+            CurveRequest(prompts, prompts, tuple(wired), order=tuple(wired)),
+            means=None,
+            on_progress=no_progress,
+        )

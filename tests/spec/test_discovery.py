@@ -91,7 +91,7 @@ def test_pruning_keeps_both_parts_that_single_replacement_calls_redundant(load_p
 
 def test_the_order_is_by_size_whatever_the_sign() -> None:
     parts = (head(0, 0), head(0, 1), head(0, 2))
-    found = order_by_size(parts, np.array([1.0, -3.0, 2.0]), "logits", None)
+    found = order_by_size(parts, np.array([[1.0, 1.0], [-2.0, -4.0], [2.0, 2.0]]), "logits", None)
     assert found.components == (head(0, 1), head(0, 2), head(0, 0))
     assert found.scores.tolist() == [-3, 2, 1]
 

@@ -1,0 +1,144 @@
+"""Whether other components do as much as the circuit: rivals found on one half of the prompts and measured on the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from audit_core.circuit_question import CircuitRunner, Parts, price_runs
+from audit_core.circuit_search import SearchQuestion, price_order, search_elsewhere, share_progress
+from audit_core.completeness import name_parts
+from audit_core.component import Component
+from audit_core.effect import Controls, join_controls
+from audit_core.measurement import Measurement
+from audit_core.subject import Means, Progress, Subject, no_partial
+
+SUFFICIENT_LOW, SUFFICIENT_HIGH = 0.80, 1.20
+"""A set whose whole interval lies between keeps about what the whole model does (methods 2.1)."""
+DISTINCT = 0.5
+"""Below this Jaccard index two circuits are rivals and not versions of one (methods 2.25)."""
+MIXES = 4
+"""Rivals that share some components with the circuit, beside the one that shares none."""
+RUNS = 1 + 2 * (2 + MIXES)
+
+
+@dataclass(frozen=True)
+class RivalRequest(SearchQuestion):
+    """Which circuit, judged on `prompts`; rivals are looked for on other prompts."""
+
+
+@dataclass(frozen=True)
+class Rival:
+    """One other set of the circuit's size."""
+
+    components: tuple[str, ...]
+    jaccard: float
+    """With the circuit: shared components / components in either."""
+    necessity: Measurement
+    sufficiency: Measurement
+
+
+@dataclass(frozen=True)
+class RivalResult:
+    """The circuit among its rivals, all measured on prompts that none was found on."""
+
+    circuit: Rival
+    """The circuit itself, with Jaccard index 1."""
+    rivals: tuple[Rival, ...]
+    """In the order in which they were made; the first shares no component."""
+    n_sufficient: int
+    """Rivals that keep about what the whole model does."""
+    sentence: str
+    how: str
+    """How rivals were looked for."""
+    controls: Controls
+
+
+@dataclass(frozen=True)
+class RivalAudit:
+    name: str = "rival"
+    question: str = "Do other components do as much?"
+    result: type = RivalResult
+
+    def count_work(self, subject: Subject, request: RivalRequest) -> int:
+        return price_order(subject, request.method, request.search) + price_runs(subject, request, RUNS)
+
+    def run(
+        self,
+        subject: Subject,
+        request: RivalRequest,
+        *,
+        means: Means | None,
+        on_progress: Progress,
+        on_partial: Callable[[Any], None] = no_partial,
+    ) -> RivalResult:
+        total, looking = self.count_work(subject, request), price_order(subject, request.method, request.search)
+        order = search_elsewhere(
+            subject, request, with_means=means is not None, on_progress=share_progress(on_progress, total, 0, looking)
+        )
+        measuring = share_progress(on_progress, total, looking, total - looking)
+        runner = CircuitRunner(subject, request, runs=RUNS, means=means, on_progress=measuring)
+        sets = [runner.circuit, *make_rivals(request.components, order.components, seed=request.seed)]
+        runner.run(out for chosen in sets for out in (chosen, runner.all_but(chosen)))
+        runner.finish()
+        own, *others = [_measure(runner, chosen) for chosen in sets]
+        n_sufficient = sum(_is_sufficient(rival.sufficiency) for rival in others)
+        return RivalResult(
+            own,
+            tuple(others),
+            n_sufficient,
+            _describe(own, others),
+            f"{request.method} on {len(request.search.prompts)} exploratory prompts of {request.search.prompts.name}: its first components "
+            f"outside the circuit, alone and in {MIXES} random mixes with components of the circuit",
+            runner.controls if order.controls is None else join_controls((order.controls, runner.controls)),
+        )
+
+
+def make_rivals(circuit: Sequence[Component], order: Sequence[Component], *, seed: int) -> tuple[Parts, ...]:
+    """Sets of the circuit's size with a Jaccard index below `DISTINCT` with it.
+
+    The first shares nothing; each of the others shares as many components as the bound allows, drawn at random, and takes the
+    first of the order for the rest.
+    """
+    size, inside = len(circuit), set(circuit)
+    outside = [part for part in order if part not in inside]
+    # s shared of k: s / (2k − s) < 1/2 where 3s < 2k.
+    shared = (2 * size - 1) // 3
+    rng, found = np.random.default_rng(seed), [frozenset(outside[:size])]
+    for _ in range(MIXES if shared else 0):
+        kept = rng.permutation(size)[:shared]
+        found.append(frozenset([*(circuit[at] for at in kept), *outside[: size - shared]]))
+    return tuple(dict.fromkeys(found))
+
+
+def _measure(runner: CircuitRunner, chosen: Parts) -> Rival:
+    circuit, question = runner.circuit, runner.question
+    asked = replace(question, components=tuple(sorted(chosen)))
+    return Rival(
+        name_parts(chosen),
+        len(chosen & circuit) / len(chosen | circuit),
+        runner.estimate(runner.lost(chosen), asked.taken_away),
+        runner.estimate(runner.kept(chosen), asked.left_alone),
+    )
+
+
+def _is_sufficient(found: Measurement) -> bool:
+    low, high = found.estimate.low, found.estimate.high
+    return low is not None and high is not None and low >= SUFFICIENT_LOW and high <= SUFFICIENT_HIGH
+
+
+def _describe(own: Rival, others: Sequence[Rival]) -> str:
+    between = f"between {SUFFICIENT_LOW:g} and {SUFFICIENT_HIGH:g} of the gap"
+    rivals = sum(_is_sufficient(rival.sufficiency) for rival in others)
+    if not _is_sufficient(own.sufficiency):
+        also = f"; {rivals} of {len(others)} rivals do" if rivals else f", and none of {len(others)} rivals tried does"
+        return f"The circuit alone does not keep {between} over its whole interval{also}."
+    if rivals:
+        return f'{rivals} of {len(others)} rivals also keep {between}: this is a sufficient set, not "the" circuit.'
+    return f"None of {len(others)} rivals tried keeps {between}, as the circuit does. Rivals that were not tried may."
+
+
+PLUGIN = RivalAudit()

@@ -1,0 +1,153 @@
+"""Whether a method would find the same circuit again on other prompts of the same kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audit_core.audits.discover import DiscoverRequest
+from audit_core.circuit_search import find_order, price_order
+from audit_core.discovery import rank_by_size, require_per_prompt
+from audit_core.effect import Controls
+from audit_core.errors import ClaimRefused
+from audit_core.measurement import Conditions
+from audit_core.statistics import draw_weights
+from audit_core.subject import Means, Progress, Subject, no_partial
+
+DRAWS = 200
+STABLE = 0.8
+"""Proposed bar of the mean Jaccard index (methods 1.9); below it nobody may speak of *the* circuit."""
+CORE = 0.95
+"""A component found in so many draws belongs to the core."""
+
+
+@dataclass(frozen=True)
+class StabilityRequest(DiscoverRequest):
+    """Which method, on which prompts, for a circuit of how many components."""
+
+    size: int = 10
+
+    def describe(self) -> dict[str, Any]:
+        return super().describe() | {"size": self.size}
+
+
+@dataclass(frozen=True)
+class Kept:
+    """How often one component is found."""
+
+    component: str
+    share: float
+    """Of the draws."""
+
+
+@dataclass(frozen=True)
+class StabilityResult:
+    """The circuit found on all prompts beside those found on bootstrap samples of them."""
+
+    found: tuple[str, ...]
+    """On all prompts, the most important first."""
+    jaccard: float
+    """Mean over pairs of draws: shared components / components in either; dimensionless, 1 where all are alike."""
+    jaccard_low: float
+    """5th percentile over pairs: a spread, not a confidence interval."""
+    jaccard_high: float
+    """95th percentile over pairs."""
+    shares: tuple[Kept, ...]
+    """Every component found in any draw, the steadiest first."""
+    core: tuple[str, ...]
+    """Found in at least `CORE` of the draws."""
+    draws: int
+    n: int
+    n_templates: int
+    unit: str
+    """Of the Jaccard index."""
+    conditions: Conditions
+    sentence: str
+    controls: Controls | None
+    """Of the discovery; None where it measured nothing."""
+
+
+@dataclass(frozen=True)
+class StabilityAudit:
+    name: str = "stability"
+    question: str = "Would the same circuit be found again?"
+    result: type = StabilityResult
+
+    def count_work(self, subject: Subject, request: StabilityRequest) -> int:
+        return price_order(subject, request.method, request.search)
+
+    def run(
+        self,
+        subject: Subject,
+        request: StabilityRequest,
+        *,
+        means: Means | None,
+        on_progress: Progress,
+        on_partial: Callable[[Any], None] = no_partial,
+    ) -> StabilityResult:
+        order = find_order(subject, request.method, request.search, means=means, on_progress=on_progress)
+        per_prompt = require_per_prompt(order, request.method)
+        if not 0 < request.size < len(order.components):
+            raise ClaimRefused(
+                f"A circuit of {request.size}.",
+                wanted=f"1 to {len(order.components) - 1} components.",
+                remedy="choose a size between.",
+            )
+        weights = draw_weights(request.prompts.templates, seed=request.seed, draws=DRAWS)
+        if weights is None:
+            raise ClaimRefused(
+                "Prompts of one template.",
+                wanted="several templates: prompts of one are not independent.",
+                remedy="add templates.",
+            )
+        sets = [_find(per_prompt @ row, request.size) for row in weights]
+        pairs = [len(a & b) / len(a | b) for a, b in combinations(sets, 2)]
+        counts = np.bincount(np.concatenate([sorted(chosen) for chosen in sets]), minlength=len(order.components))
+        ranked = [at for at in np.argsort(-counts, kind="stable") if counts[at]]
+        shares = tuple(Kept(str(order.components[at]), float(counts[at] / DRAWS)) for at in ranked)
+        mean, core = float(np.mean(pairs)), tuple(k.component for k in shares if k.share >= CORE)
+        low, high = np.quantile(pairs, [0.05, 0.95])
+        return StabilityResult(
+            tuple(map(str, order.components[: request.size])),
+            mean,
+            float(low),
+            float(high),
+            shares,
+            core,
+            DRAWS,
+            len(request.prompts),
+            len(set(request.prompts.templates)),
+            "Jaccard index",
+            Conditions(
+                "nodes",
+                " and ".join(sorted(request.kinds)),
+                request.replacement.value,
+                "all",
+                "noising",
+                f"the {request.size} first of {len(order.components)} by {request.method}",
+            ),
+            _describe(mean, core, request),
+            order.controls,
+        )
+
+
+def _find(scores: NDArray[np.float64], size: int) -> frozenset[int]:
+    return frozenset(rank_by_size(scores)[:size].tolist())
+
+
+def _describe(mean: float, core: tuple[str, ...], request: StabilityRequest) -> str:
+    kept = f"{len(core)} of {request.size} components are in nearly every one"
+    if mean >= STABLE:
+        return f"Found again on {DRAWS} samples of the prompts with a mean Jaccard index of {mean:.2f}; {kept}."
+    return (
+        f"On {DRAWS} samples of the prompts the circuits found have a mean Jaccard index of {mean:.2f}, below {STABLE:g}: "
+        f'this is one circuit among several that the method finds, not "the" circuit; {kept}.'
+    )
+
+
+PLUGIN = StabilityAudit()

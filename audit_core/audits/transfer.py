@@ -1,0 +1,142 @@
+"""Whether a circuit holds on templates that nobody looked at: the worst of them, with its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from audit_core.circuit_question import CircuitRunner, Parts, price_runs
+from audit_core.circuit_search import SearchQuestion, price_order, search_elsewhere, share_progress
+from audit_core.completeness import name_parts
+from audit_core.discovery import Order, rank_by_size, require_per_prompt
+from audit_core.effect import Controls, join_controls
+from audit_core.errors import PromptRefused
+from audit_core.faithfulness import UNIT
+from audit_core.groups import GroupEstimates, estimate_groups
+from audit_core.measurement import Conditions, Measurement
+from audit_core.statistics import format_estimate
+from audit_core.subject import Means, Progress, Subject, no_partial
+
+
+@dataclass(frozen=True)
+class TransferRequest(SearchQuestion):
+    """Which circuit; circuits of its size are found anew without each template, and measured on that template."""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """One template nobody looked at."""
+
+    template: str
+    components: tuple[str, ...]
+    """Found on the exploratory prompts of all other templates."""
+
+
+@dataclass(frozen=True)
+class TransferResult:
+    """What circuits keep on templates they were not found on, beside the named circuit."""
+
+    folds: tuple[HeldOut, ...]
+    sufficiency: Measurement
+    """Each prompt with all but the circuit found without its template taken away."""
+    necessity: Measurement
+    """Each prompt with the circuit found without its template taken away."""
+    found_elsewhere: GroupEstimates
+    """Sufficiency per held-out template."""
+    named: GroupEstimates
+    """Sufficiency of the named circuit per template, whoever found it on whatever prompts."""
+    conditions: Conditions
+    """Of both."""
+    sentence: str
+    controls: Controls
+
+
+@dataclass(frozen=True)
+class TransferAudit:
+    name: str = "transfer"
+    question: str = "Does it hold on templates that nobody looked at?"
+    result: type = TransferResult
+
+    def count_work(self, subject: Subject, request: TransferRequest) -> int:
+        return price_order(subject, request.method, request.search) + price_runs(subject, request, _count_runs(request))
+
+    def run(
+        self,
+        subject: Subject,
+        request: TransferRequest,
+        *,
+        means: Means | None,
+        on_progress: Progress,
+        on_partial: Callable[[Any], None] = no_partial,
+    ) -> TransferResult:
+        total, looking = self.count_work(subject, request), price_order(subject, request.method, request.search)
+        order = search_elsewhere(
+            subject, request, with_means=means is not None, on_progress=share_progress(on_progress, total, 0, looking)
+        )
+        found = find_without_each(order, request)
+        measuring = share_progress(on_progress, total, looking, total - looking)
+        runner = CircuitRunner(subject, request, runs=_count_runs(request), means=means, on_progress=measuring)
+        sets = [runner.circuit, *found.values()]
+        runner.run(out for chosen in sets for out in (chosen, runner.all_but(chosen)))
+        runner.finish()
+        # Each prompt is answered for by the circuit that never saw its template.
+        rows = [found[template] for template in runner.clusters]
+        kept = np.array([runner.kept(chosen)[at] for at, chosen in enumerate(rows)])
+        lost = np.array([runner.lost(chosen)[at] for at, chosen in enumerate(rows)])
+        by_template, named = (
+            estimate_groups(values, runner.scale, runner.clusters, unit=UNIT, min_gap=runner.min_gap)
+            for values in (kept, runner.kept(runner.circuit))
+        )
+        return TransferResult(
+            tuple(HeldOut(template, name_parts(chosen)) for template, chosen in found.items()),
+            runner.estimate(kept, request.left_alone),
+            runner.estimate(lost, request.taken_away),
+            by_template,
+            named,
+            request.left_alone,
+            _describe(by_template, named),
+            runner.controls if order.controls is None else join_controls((order.controls, runner.controls)),
+        )
+
+
+def find_without_each(order: Order, request: TransferRequest) -> dict[str, Parts]:
+    """For each template of the measured prompts, the circuit found on the explored prompts of all others.
+
+    Raises:
+        PromptRefused: the explored prompts have no other template.
+    """
+    per_prompt = require_per_prompt(order, request.method)
+    explored = np.asarray(request.search.prompts.templates)
+    found = {}
+    for template in dict.fromkeys(request.prompts.templates):
+        others = explored != template
+        if not others.any():
+            raise PromptRefused(
+                f"No explored prompt outside template {template!r}.",
+                wanted="several templates, so that one can be held out.",
+                remedy="add templates.",
+            )
+        ranks = rank_by_size(per_prompt[:, others].mean(1))
+        found[template] = frozenset(order.components[at] for at in ranks[: len(request.components)])
+    return found
+
+
+def _count_runs(request: TransferRequest) -> int:
+    return 3 + 2 * len(set(request.prompts.templates))
+
+
+def _describe(elsewhere: GroupEstimates, named: GroupEstimates) -> str:
+    words = (("of the circuits found without a template", elsewhere), ("of the named circuit", named))
+    worst = [
+        f"{whose}: {groups.names[groups.worst]}, kept alone {format_estimate(groups.estimates[groups.worst])}"
+        for whose, groups in words
+        if groups.worst is not None
+    ]
+    untested = f" Not tested, without a gap of their own: {', '.join(named.untested)}." if named.untested else ""
+    return f"Worst template {'; '.join(worst) or 'not known'}.{untested}"
+
+
+PLUGIN = TransferAudit()

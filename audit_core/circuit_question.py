@@ -1,0 +1,205 @@
+"""What every question about a circuit is asked with, and the runs that their answers share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audit_core.claim import Universe
+from audit_core.component import Component, Kind
+from audit_core.effect import Controls, check_task, join_controls, measure_effect
+from audit_core.errors import ClaimRefused
+from audit_core.faithfulness import UNIT, check_empty_gap, list_kinds, list_universe
+from audit_core.intervention import Intervention, Replacement, intervene
+from audit_core.measurement import Conditions, Measurement
+from audit_core.prompts import TokenisedPrompts
+from audit_core.registry import get_plugin
+from audit_core.statistics import bootstrap_ratio
+from audit_core.subject import Means, Progress, Subject
+
+Parts = frozenset[Component]
+
+
+@dataclass(frozen=True)
+class CircuitQuestion:
+    """Which circuit is asked about, on which prompts, by which replacement."""
+
+    prompts: TokenisedPrompts
+    reference: TokenisedPrompts
+    components: tuple[Component, ...]
+    universe: Universe = Universe.HEADS
+    replacement: Replacement = Replacement.RESAMPLE
+    metric: str = "logit_difference"
+    seed: int = 0
+
+    @property
+    def replacements(self) -> tuple[Replacement, ...]:
+        return (self.replacement,)
+
+    @property
+    def kinds(self) -> frozenset[Kind]:
+        return frozenset(list_kinds(self.universe))
+
+    def describe(self) -> dict[str, Any]:
+        return {
+            "components": [str(c) for c in self.components],
+            "universe": self.universe.value,
+            "replacement": self.replacement.value,
+            "metric": self.metric,
+        }
+
+    def state_conditions(self, out: str) -> Conditions:
+        """The six choices of one number.
+
+        Args:
+            out: what was taken away, in words.
+        """
+        kinds = " and ".join(sorted({part.kind.value for part in self.components}))
+        return Conditions("nodes", kinds, self.replacement.value, "all", "noising", out)
+
+    @property
+    def taken_away(self) -> Conditions:
+        """Of necessity."""
+        return self.state_conditions("circuit taken away")
+
+    @property
+    def left_alone(self) -> Conditions:
+        """Of sufficiency."""
+        return self.state_conditions(f"all other {self.universe} taken away")
+
+
+def identify_prompts(prompts: TokenisedPrompts) -> list[Any]:
+    """What a request says of prompts beside its own, so that other prompts are another run."""
+    return [prompts.name, prompts.sha256, [pair.prompt.id for pair in prompts.pairs]]
+
+
+def price_runs(subject: Subject, question: CircuitQuestion, runs: int) -> int:
+    """Units of work of so many runs, each taken for one that takes nearly everything away."""
+    whole = intervene(list_universe(subject, question.universe), question.replacement)
+    return subject.count_work(question.prompts, (whole,)) * runs
+
+
+class CircuitRunner:
+    """The model without any set of components, each set measured once.
+
+    Args:
+        runs: most sets that will be asked for, for the progress.
+
+    Raises:
+        ClaimRefused: the circuit is empty or not of this model.
+        NotMeasured: the model does not do the task, or the universe carries nothing of it.
+    """
+
+    def __init__(
+        self, subject: Subject, question: CircuitQuestion, *, runs: int, means: Means | None, on_progress: Progress
+    ) -> None:
+        self.question, self.universe = question, list_universe(subject, question.universe)
+        check_circuit(question.components, self.universe, question.universe)
+        self._subject, self._means, self._on_progress = subject, means, on_progress
+        self._runs, self._work, self._done = runs, price_runs(subject, question, runs), 0
+        self._metric = get_plugin("metrics", question.metric)
+        self._controls: list[Controls] = []
+        self.clean = measure_effect(subject, question.prompts, (), self._metric, seed=question.seed).clean
+        self._known: dict[Parts, NDArray[np.float64]] = {frozenset(): self.clean}
+        self.run([self.everything])
+        check_empty_gap(self.scale, self._metric.min_gap)
+
+    @property
+    def circuit(self) -> Parts:
+        return frozenset(self.question.components)
+
+    @property
+    def everything(self) -> Parts:
+        return frozenset(self.universe)
+
+    @property
+    def min_gap(self) -> float:
+        """See `Metric.min_gap`."""
+        return float(self._metric.min_gap)
+
+    @property
+    def clusters(self) -> tuple[str, ...]:
+        return self.question.prompts.templates
+
+    @property
+    def controls(self) -> Controls:
+        return join_controls(self._controls)
+
+    def run(self, sets: Iterable[Parts]) -> None:
+        """Measure the model without each of these sets, where that is not yet known."""
+        new = [out for out in dict.fromkeys(sets) if out not in self._known]
+        if not new:
+            return
+        question = self.question
+
+        def report(step: int, total: int) -> None:
+            # How far a search goes is not known beforehand: it may end early, and never runs over.
+            share = (self._done * total + len(new) * step) / (self._runs * total)
+            self._on_progress(min(self._work - 1, int(self._work * share)), self._work)
+
+        effect = measure_effect(
+            self._subject,
+            question.prompts,
+            [self._take_away(out) for out in new],
+            self._metric,
+            means=self._means,
+            seed=question.seed,
+            on_progress=report,
+        )
+        check_task(effect)
+        self._done += len(new)
+        self._controls.append(effect.controls)
+        self._known |= dict(zip(new, effect.patched, strict=True))
+
+    def finish(self) -> None:
+        """All is measured, however much was spared."""
+        self._on_progress(self._work, self._work)
+
+    def without(self, out: Parts) -> NDArray[np.float64]:
+        """The model without these components, measured before; shape (prompt,)."""
+        return self._known[out]
+
+    def alone(self, kept: Parts) -> NDArray[np.float64]:
+        """These components with all others of the universe taken away, measured before; shape (prompt,)."""
+        return self._known[self.all_but(kept)]
+
+    def all_but(self, kept: Parts) -> Parts:
+        """What is taken away when only these are kept."""
+        return self.everything - kept
+
+    @property
+    def scale(self) -> NDArray[np.float64]:
+        """m(M) − m(∅), shape (prompt,)."""
+        return self.clean - self.without(self.everything)
+
+    def lost(self, out: Parts) -> NDArray[np.float64]:
+        """m(M) − m(M∖C), shape (prompt,): the numerator of necessity."""
+        return self.clean - self.without(out)
+
+    def kept(self, kept: Parts) -> NDArray[np.float64]:
+        """m(C) − m(∅), shape (prompt,): the numerator of sufficiency."""
+        return self.alone(kept) - self.without(self.everything)
+
+    def estimate(self, numerator: NDArray[np.float64], conditions: Conditions) -> Measurement:
+        """A fraction of the clean – empty gap, with its interval."""
+        found = bootstrap_ratio(numerator, self.scale, self.clusters, unit=UNIT, seed=self.question.seed)
+        return Measurement(found, conditions)
+
+    def _take_away(self, out: Parts) -> Intervention:
+        # In the universe's order, so that the same set is the same intervention.
+        return intervene([part for part in self.universe if part in out], self.question.replacement)
+
+
+def check_circuit(components: Sequence[Component], universe: Sequence[Component], kind: Universe) -> None:
+    """Refuse an empty circuit and one with parts that are not in the universe."""
+    strangers = sorted(map(str, set(components) - set(universe)))
+    if strangers or not components:
+        raise ClaimRefused(
+            f"A circuit of {', '.join(strangers[:5]) or 'nothing'}.",
+            wanted=f"whole {kind} of this model.",
+            remedy="name heads or MLPs, without positions.",
+        )
