@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from audit_core.claim import Universe
-from audit_core.component import Component, parse_components
+from audit_core.component import Component, parse_component, parse_components, unique_components
 from audit_core.errors import ClaimRefused
 
 MAX_FILE_BYTES = 200_000
@@ -63,3 +63,23 @@ def load_circuit(path: Path) -> Circuit:
             wanted="name, statement, components, universe, task, model, weights_sha256, origin.",
             remedy="mend the file.",
         ) from error
+
+
+def read_components(text: str) -> tuple[Component, ...]:
+    """Components of a JSON document: a list of addresses, or an object with such a list as `components`.
+
+    Raises:
+        ClaimRefused: it is no such document.
+        ComponentRefused: an address is not in the grammar.
+    """
+    wanted = '["L23.H3", "L5.MLP"] or {"components": ["L23.H3", "L5.MLP"]}.'
+    if len(text) > MAX_FILE_BYTES:
+        raise ClaimRefused(f"{len(text):,} characters.", wanted="one circuit.", remedy="shorten it.")
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ClaimRefused(f"Not JSON: {str(error)[:100]}", wanted=wanted, remedy="mend the file.") from error
+    names = found.get("components") if isinstance(found, dict) else found
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise ClaimRefused("No list of addresses.", wanted=wanted, remedy="mend the file.")
+    return unique_components(parse_component(name) for name in names)

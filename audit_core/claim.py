@@ -110,6 +110,20 @@ def load_claim(path: Path | str) -> Claim:
     return parse_claim(table)
 
 
+def dump_claim(claim: Claim) -> str:
+    """The claim as a TOML file that `load_claim` reads back to an equal one."""
+
+    def quote(text: str) -> str:
+        # A TOML basic string escapes as JSON does, but for the delete character, which JSON leaves bare.
+        return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+    components = ", ".join(quote(str(component)) for component in claim.components)
+    rows = [f"name = {quote(claim.name)}", f"components = [{components}]"]
+    rows += [f"{name} = {quote(str(getattr(claim, name)))}" for name in ("universe", "role", "metric", "ablation")]
+    rows += [f"{name} = {float(getattr(claim, name))!r}" for name in ("delta", "alpha")]
+    return "\n".join(rows) + "\n"
+
+
 def parse_claim(table: dict[str, object]) -> Claim:
     """Build a claim from the fields of a TOML table; see `load_claim`."""
     if unknown := sorted(set(table) - set(_FIELDS)):

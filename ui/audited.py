@@ -27,8 +27,12 @@ class Audited:
     """The prompt that is drawn."""
 
 
-def open_page(title: str, words: str, fields: Sequence[link.Field]) -> Audited:
-    """Title, side bar and pair; ends the run of the page with a reason where it cannot go on."""
+def open_page(title: str, words: str, fields: Sequence[link.Field], *, asks_scope: bool = True) -> Audited:
+    """Title, side bar and pair; ends the run of the page with a reason where it cannot go on.
+
+    Args:
+        asks_scope: whether a person chooses what is measured on; else the page decides, and a prompt is only drawn.
+    """
     own_prompts.adopt_pending(live_ask.forget_prompt)
     link.seed(fields)
     st.title(title, anchor=False)
@@ -38,7 +42,7 @@ def open_page(title: str, words: str, fields: Sequence[link.Field]) -> Audited:
         model = live_ask.ask_model()
         services.ROOM.open(model)
     prompts = ask_beside(live_ask.ask_prompts)
-    measured, prompt_id = ask_beside(lambda: live_ask.ask_scope(prompts))
+    measured, prompt_id = ask_beside(lambda: live_ask.ask_scope(prompts) if asks_scope else live_ask.ask_drawn(prompts))
     live_show.show_prompt(prompts, prompt_id)
     auditor = live_steps.wait_for_model(model)
     return Audited(auditor, ask_beside(lambda: services.tokenised(auditor, prompts)), measured, prompt_id)

@@ -21,7 +21,7 @@ PUOR = (
 LOOKS = "Cividis"
 MIN_EFFECT_RANGE = 1.0
 """Smallest half-width of an effect axis, in the metric's unit: a hundredth of a logit must not fill a figure."""
-_INK = "#7d8590"
+INK = "#7d8590"
 """Axis and grid ink that reads on light and on dark."""
 
 
@@ -58,8 +58,8 @@ def ink_for(colours: Sequence[str]) -> list[str]:
     return inks
 
 
-def _style(figure: go.Figure, height: int, x: str, y: str) -> go.Figure:
-    axis = {"showgrid": False, "zeroline": False, "automargin": True, "linecolor": _INK, "ticks": "outside"}
+def style_figure(figure: go.Figure, height: int, x: str, y: str) -> go.Figure:
+    axis = {"showgrid": False, "zeroline": False, "automargin": True, "linecolor": INK, "ticks": "outside"}
     figure.update_layout(
         height=height,
         margin={"l": 8, "r": 8, "t": 16, "b": 8},
@@ -79,14 +79,14 @@ def scatter_axes(points: Sequence[Point], *, unit: str, mass_line: float, suppor
         figure.add_scatter(
             x=[p.mass for p in group], y=[p.support for p in group], mode="markers+text" if chosen else "markers",
             text=[p.name for p in group], textposition="top center", customdata=[p.name for p in group],
-            marker={"symbol": symbol, "size": size, "color": "#0072B2" if chosen else _INK, "line": {"width": 1.5}},
-            error_x=_bars([(p.mass, p.mass_low, p.mass_high) for p in group], chosen),
-            error_y=_bars([(p.support, p.support_low, p.support_high) for p in group], chosen),
+            marker={"symbol": symbol, "size": size, "color": "#0072B2" if chosen else INK, "line": {"width": 1.5}},
+            error_x=interval_bars([(p.mass, p.mass_low, p.mass_high) for p in group], chosen),
+            error_y=interval_bars([(p.support, p.support_low, p.support_high) for p in group], chosen),
             hovertemplate="%{text}<br>attention mass %{x:.3f}<br>effect %{y:+.3f} " + unit + "<extra></extra>",
         )  # fmt: skip
-    figure.add_vline(x=mass_line, line={"dash": "dash", "color": _INK, "width": 1})
+    figure.add_vline(x=mass_line, line={"dash": "dash", "color": INK, "width": 1})
     for level in (support_line, -support_line):
-        figure.add_hline(y=level, line={"dash": "dash", "color": _INK, "width": 1})
+        figure.add_hline(y=level, line={"dash": "dash", "color": INK, "width": 1})
     corners = (
         (0.99, 0.98, "right", "looks and acts"), (0.01, 0.98, "left", "acts, hardly looks"),
         (0.99, 0.5, "right", "looks, does little"), (0.99, 0.03, "right", "looks, pushes against"),
@@ -100,14 +100,14 @@ def scatter_axes(points: Sequence[Point], *, unit: str, mass_line: float, suppor
             text=text,
             showarrow=False,
             xanchor=anchor,
-            font={"size": 12, "color": _INK},
+            font={"size": 12, "color": INK},
         )
-    return _style(
+    return style_figure(
         figure, 420, "Where it looks: attention mass on the source token (0–1)", f"What it does: effect ({unit})"
     )
 
 
-def _bars(rows: Sequence[tuple[float, float | None, float | None]], chosen: bool) -> dict[str, object]:
+def interval_bars(rows: Sequence[tuple[float, float | None, float | None]], chosen: bool) -> dict[str, object]:
     if any(low is None or high is None for _, low, high in rows) or not rows:
         return {"visible": False}
     return {
@@ -130,14 +130,14 @@ def scatter_screen(
     for members, symbol, word in groups:
         figure.add_scatter(
             x=guess[members], y=exact[members], mode="markers", name=word, text=np.asarray(names)[members],
-            marker={"symbol": symbol, "size": 9, "color": _INK if word == "agree" else "#0072B2", "line": {"width": 1.5}},
+            marker={"symbol": symbol, "size": 9, "color": INK if word == "agree" else "#0072B2", "line": {"width": 1.5}},
             hovertemplate="%{text}, " + word + "<br>estimated %{x:+.3f}<br>measured %{y:+.3f} " + unit + "<extra></extra>",
         )  # fmt: skip
     far = float(max(np.abs(guess).max(), np.abs(exact).max(), MIN_EFFECT_RANGE))
     figure.add_scatter(
-        x=[-far, far], y=[-far, far], mode="lines", line={"dash": "dash", "color": _INK, "width": 1}, hoverinfo="skip"
+        x=[-far, far], y=[-far, far], mode="lines", line={"dash": "dash", "color": INK, "width": 1}, hoverinfo="skip"
     )
-    return _style(figure, 400, "Estimated effect (logits)", f"Measured effect ({unit})")
+    return style_figure(figure, 400, "Estimated effect (logits)", f"Measured effect ({unit})")
 
 
 def layer_bars(layers: Sequence[Estimate], *, unit: str) -> go.Figure:
@@ -147,12 +147,12 @@ def layer_bars(layers: Sequence[Estimate], *, unit: str) -> go.Figure:
     figure = go.Figure(
         go.Bar(
             x=list(range(len(layers))), y=values,
-            marker={"color": colour_does(values, limit), "line": {"color": _INK, "width": 1}},
-            error_y=_bars([(e.value, e.low, e.high) for e in layers], True),
+            marker={"color": colour_does(values, limit), "line": {"color": INK, "width": 1}},
+            error_y=interval_bars([(e.value, e.low, e.high) for e in layers], True),
             hovertemplate="layer %{x}: %{y:+.3f} " + unit + "<extra></extra>",
         )
     )  # fmt: skip
-    return _style(figure, 280, "Layer", f"Added effects ({unit})")
+    return style_figure(figure, 280, "Layer", f"Added effects ({unit})")
 
 
 def label_tokens(tokens: Sequence[str]) -> list[str]:
@@ -171,7 +171,7 @@ def pattern(weights: NDArray[np.float32], tokens: Sequence[str]) -> go.Figure:
         )
     )  # fmt: skip
     ticks = {"tickmode": "array", "tickvals": list(range(len(labels))), "ticktext": labels, "tickfont": {"size": 10}}
-    _style(figure, 380, "Key token (looked at)", "Query token (looking)")
+    style_figure(figure, 380, "Key token (looked at)", "Query token (looking)")
     figure.update_xaxes(**ticks, tickangle=-60)
     return figure.update_yaxes(**ticks, autorange="reversed")
 
@@ -184,12 +184,12 @@ def token_bars(values: Sequence[float], tokens: Sequence[str], *, unit: str, is_
     figure = go.Figure(
         go.Bar(
             x=numbers, y=label_tokens(tokens), orientation="h",
-            marker={"color": colours, "line": {"color": _INK, "width": 1}},
+            marker={"color": colours, "line": {"color": INK, "width": 1}},
             text=[f"{v:+.2f}" if is_effect else f"{v:.2f}" for v in numbers], textposition="outside", cliponaxis=False,
             hovertemplate="%{y}: %{x:.3f} " + unit + "<extra></extra>",
         )
     )  # fmt: skip
-    _style(figure, max(240, 24 * len(tokens)), unit, "")
+    style_figure(figure, max(240, 24 * len(tokens)), unit, "")
     pad = 1.35 * limit
     figure.update_xaxes(range=[-pad, pad] if is_effect else [0, 1.12])
     return figure.update_yaxes(autorange="reversed", tickfont={"size": 11})
@@ -204,19 +204,19 @@ def verdict_figure(
     figure.add_scatter(
         x=[e.value for _, e in families], y=names, mode="markers",
         marker={"size": 11, "symbol": ["diamond" if f == primary else "circle" for f, _ in families], "color": "#542788"},
-        error_x=_bars([(e.value, e.low, e.high) for _, e in families], True), showlegend=False,
+        error_x=interval_bars([(e.value, e.low, e.high) for _, e in families], True), showlegend=False,
         hovertemplate="%{y}: %{x:.3f}<extra></extra>",
     )  # fmt: skip
     if null:
         figure.add_scatter(
             x=list(null), y=["random sets"] * len(null), mode="markers", showlegend=False,
-            marker={"size": 12, "symbol": "line-ns-open", "color": _INK, "line": {"width": 1}},
+            marker={"size": 12, "symbol": "line-ns-open", "color": INK, "line": {"width": 1}},
             hovertemplate="a random set: %{x:.3f}<extra></extra>",
         )  # fmt: skip
     for at, text in ((delta, "δ"), (-delta, "−δ")):
-        figure.add_vline(x=at, line={"color": _INK, "dash": "dash"}, annotation_text=text)
-    figure.add_vline(x=0, line={"color": _INK, "width": 1})
-    return _style(figure, 240, families[0][1].unit[0].upper() + families[0][1].unit[1:], "")
+        figure.add_vline(x=at, line={"color": INK, "dash": "dash"}, annotation_text=text)
+    figure.add_vline(x=0, line={"color": INK, "width": 1})
+    return style_figure(figure, 240, families[0][1].unit[0].upper() + families[0][1].unit[1:], "")
 
 
 def share_bars(names: Sequence[str], shares: Sequence[Estimate]) -> go.Figure:
@@ -225,10 +225,10 @@ def share_bars(names: Sequence[str], shares: Sequence[Estimate]) -> go.Figure:
         go.Scatter(
             x=[share.value for share in shares], y=list(names), mode="markers",
             marker={"size": 10, "symbol": "diamond", "color": "#542788"},
-            error_x=_bars([(s.value, s.low, s.high) for s in shares], True),
+            error_x=interval_bars([(s.value, s.low, s.high) for s in shares], True),
             hovertemplate="%{y}: %{x:.3f}<extra></extra>",
         )
     )  # fmt: skip
     figure.update_yaxes(autorange="reversed")
-    styled = _style(figure, 320, "Share of samples", "")
+    styled = style_figure(figure, 320, "Share of samples", "")
     return styled.update_xaxes(range=[-0.03, 1.03])

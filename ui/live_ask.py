@@ -91,13 +91,21 @@ def ask_scope(prompts: PromptSet) -> tuple[PromptSet, str]:
     st.radio("Measure on", list(SCOPES) if len(prompts) > 1 else ["one"], key="scope", format_func=SCOPES.get)
     scope = st.session_state.scope
     half = prompts if scope == "one" else split_half(prompts, exploratory=scope == "exploratory")
-    names = {p.id: p for p in half.prompts}
-    link.repair("prompt", tuple(names))
-    st.selectbox(
-        "Prompt" if scope == "one" else "Prompt to draw", list(names), key="prompt",
-        format_func=lambda key: f"{key}: {names[key].clean}",
-    )  # fmt: skip
+    _ask_prompt(half, "Prompt" if scope == "one" else "Prompt to draw")
     return half, st.session_state.prompt
+
+
+def ask_drawn(prompts: PromptSet) -> tuple[PromptSet, str]:
+    """Which prompt is drawn, of the confirmatory half, which is measured."""
+    half = split_half(prompts, exploratory=False)
+    _ask_prompt(half, "Prompt to draw")
+    return half, st.session_state.prompt
+
+
+def _ask_prompt(prompts: PromptSet, label: str) -> None:
+    names = {p.id: p for p in prompts.prompts}
+    link.repair("prompt", tuple(names))
+    st.selectbox(label, list(names), key="prompt", format_func=lambda key: f"{key}: {names[key].clean}")
 
 
 def ask_circuit(

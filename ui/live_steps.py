@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -80,16 +80,18 @@ def answer_by_job(
     *,
     at_once: bool,
     show_partial: Callable[[Any], None] | None = None,
+    place: str = "",
 ) -> Any | None:
     """The result if known; else a job, started at once or by a button that says how long it will take.
 
     Args:
         show_partial: draws what is already known of a running job.
+        place: where on the page, if an audit is asked more than once there.
     """
     found = services.find_answer(auditor, audit, request)
     if found is not None:
         return found.result
-    key = f"job-{audit}"
+    key = f"job-{audit}{place}"
     mine = st.session_state.setdefault("jobs", {})
     content = auditor.content_key(audit, request)
     if content not in mine:
@@ -110,6 +112,27 @@ def answer_by_job(
             del mine[content]
             st.rerun()
     return None
+
+
+def start_all(auditor: Auditor, asked: Mapping[str, tuple[str, Any]]) -> None:
+    """A button that queues every question without an answer, with the time of all of them.
+
+    Args:
+        asked: title → audit and request.
+    """
+    mine = st.session_state.setdefault("jobs", {})
+    new = {
+        title: (audit, request)
+        for title, (audit, request) in asked.items()
+        if auditor.content_key(audit, request) not in mine and services.find_answer(auditor, audit, request) is None
+    }
+    times = [auditor.predict_s(audit, request) for audit, request in new.values()]
+    known = [seconds for seconds in times if seconds is not None]
+    about = f" (about {max(1, round(sum(known) / 60))} min)" if len(known) == len(times) else ""
+    if new and st.button(f"Ask all {len(new)} questions without an answer{about}", icon=":material/playlist_play:"):
+        for title, (audit, request) in new.items():
+            mine[auditor.content_key(audit, request)] = services.submit(auditor, audit, title, request)
+        st.rerun()
 
 
 def _show_end(state: JobState, error: str) -> None:

@@ -32,8 +32,12 @@ STATES = {
 }
 
 
-def show_verdict(result: ClaimTestResult, claim: Claim, ledger: Ledger) -> None:
-    """The whole card."""
+def show_verdict(result: ClaimTestResult, claim: Claim, ledger: Ledger, *, place: str = "") -> None:
+    """The whole card.
+
+    Args:
+        place: where on the page, if it shows several.
+    """
     icon, words = STATES[State(result.state)]
     with st.container(border=True):
         figure_header(
@@ -48,14 +52,14 @@ def show_verdict(result: ClaimTestResult, claim: Claim, ledger: Ledger) -> None:
                 f"About **{result.templates_needed:,}** templates of as many prompts each would settle it, if the value stayed "
                 "what it is. More prompts of the same templates would help less: they are not independent."
             )
-        _show_families(result, claim)
+        _show_families(result, claim, place)
         if result.null is not None:
             _show_null(result.null)
         if result.repair is not None:
             _show_repair(result.repair)
         if result.mediation is not None:
-            _show_mediation(result.mediation)
-        _show_conditions(result)
+            _show_mediation(result.mediation, place)
+        _show_conditions(result, place)
         st.markdown(
             f"Looked at on this model so far, this claim included: runs {ledger.runs} · components {ledger.components} · claims "
             f"{ledger.claims} · prompt sets {ledger.prompt_sets} · metrics {ledger.metrics} · ways of replacing "
@@ -64,7 +68,7 @@ def show_verdict(result: ClaimTestResult, claim: Claim, ledger: Ledger) -> None:
         st.markdown(f"*{plain(quote_calibration())}*")
 
 
-def _show_families(result: ClaimTestResult, claim: Claim) -> None:
+def _show_families(result: ClaimTestResult, claim: Claim, place: str) -> None:
     measured = [(family, e) for family, e in result.families.items() if e is not None]
     if not measured:
         for why in sorted(set(result.not_measured.values())):
@@ -74,13 +78,13 @@ def _show_families(result: ClaimTestResult, claim: Claim) -> None:
         figures.verdict_figure(
             measured, delta=claim.delta, null=() if result.null is None else result.null.values, primary=claim.ablation.value
         ),
-        key="verdict-figure", config={"displayModeBar": False},
+        key=f"verdict-figure{place}", config={"displayModeBar": False},
         alt="Interval of each way of replacing against plus and minus delta, and the effects of random sets below; the "
         "table has the numbers.",
     )  # fmt: skip
     rows = [(family, *estimate_cells(e)) for family, e in measured]
     table_with_csv(
-        lambda: make_table(("replaced by", "effect", "low", "high", "n", "unit"), rows), "Verdict", "verdict"
+        lambda: make_table(("replaced by", "effect", "low", "high", "n", "unit"), rows), "Verdict", f"verdict{place}"
     )
     for family, why in result.not_measured.items():
         st.markdown(f"- {family}: not measured: {plain(why)}")
@@ -120,7 +124,7 @@ def _name_backups(repair: Repair) -> str:
     return f"Of {repair.n_later} later parts, these do more once it is gone: {named}."
 
 
-def _show_mediation(mediation: Mediation) -> None:
+def _show_mediation(mediation: Mediation, place: str) -> None:
     rows: Sequence[tuple[str, Estimate]] = (
         ("total: the prompt is changed", mediation.total),
         ("indirect: only these components see the change", mediation.indirect),
@@ -129,15 +133,15 @@ def _show_mediation(mediation: Mediation) -> None:
     )
     cells = [(name, *estimate_cells(estimate)) for name, estimate in rows]
     table_with_csv(
-        lambda: make_table(("loss of the metric", "value", "low", "high", "n", "unit"), cells), "Mediation", "mediation"
+        lambda: make_table(("loss of the metric", "value", "low", "high", "n", "unit"), cells), "Mediation", f"mediation{place}"
     )
 
 
-def _show_conditions(result: ClaimTestResult) -> None:
+def _show_conditions(result: ClaimTestResult, place: str) -> None:
     conditions_line(result.conditions, result.clean.n)
     controls = result.controls
     if result.drift is not None:
-        _show_drift(result.drift)
+        _show_drift(result.drift, place)
     st.markdown(
         f"Controls passed: {controls.edits:,} edits arrived; putting activations back moved logits by "
         f"{controls.identity_max:.1e}, large noise by at least {controls.noise_min:.1f} (tolerance {controls.tolerance:.0e}); "
@@ -146,7 +150,7 @@ def _show_conditions(result: ClaimTestResult) -> None:
     )
 
 
-def _show_drift(drift: Drift) -> None:
+def _show_drift(drift: Drift, place: str) -> None:
     """How far the judged runs leave what the model normally computes."""
     rows = [(f"{family}: length of the residual stream", *estimate_cells(e)) for family, e in drift.norms.items()]
     rows += [(f"{family}: KL on unrelated text", *estimate_cells(e)) for family, e in drift.divergence.items()]
@@ -154,7 +158,7 @@ def _show_drift(drift: Drift) -> None:
         table_with_csv(
             lambda: make_table(("off-distribution monitor", "value", "low", "high", "n", "unit"), rows),
             "Drift",
-            "drift",
+            f"drift{place}",
         )
     if drift.not_measured:
         st.markdown(f"KL on unrelated text: not measured: {plain(drift.not_measured)}")

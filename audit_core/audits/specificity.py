@@ -57,6 +57,8 @@ class TaskLoss:
     """Loss of the circuit's own task minus this."""
     counterpart: Measurement | None
     """The same difference for the other task's circuit; None without one."""
+    is_apart: bool | None
+    """Whether the two tasks are told apart as far as was asked; None where that is not resolved."""
     finding: str
 
 
@@ -151,7 +153,7 @@ def _compare(own: CircuitRunner, there: CircuitRunner, counter: Parts) -> TaskLo
         other = f"{name}'s circuit taken away, {name} against {question.prompts.name}"
         counterpart = Measurement(_contrast(there, own, counter, question.seed), question.state_conditions(other))
     lost = there.estimate(there.lost(there.circuit), there.question.taken_away)
-    return TaskLoss(name, lost, difference, counterpart, _say(name, lost, difference, counterpart))
+    return TaskLoss(name, lost, difference, counterpart, *_find_dissociation(name, lost, difference, counterpart))
 
 
 def _contrast(first: CircuitRunner, second: CircuitRunner, out: Parts, seed: int) -> Estimate:
@@ -159,16 +161,18 @@ def _contrast(first: CircuitRunner, second: CircuitRunner, out: Parts, seed: int
     return contrast_ratios(*ratios, unit=f"{UNIT}, difference", seed=seed)
 
 
-def _say(name: str, lost: Measurement, difference: Measurement, counterpart: Measurement | None) -> str:
+def _find_dissociation(
+    name: str, lost: Measurement, difference: Measurement, counterpart: Measurement | None
+) -> tuple[bool | None, str]:
     if not _is_above(difference):
         if lost.is_beyond(DELTA):
-            return f"Shared: {name} is changed as well, and not clearly less."
-        return f"Not told apart from {name} by {DELTA:g}."
+            return False, f"Shared with {name}: without the circuit it is changed as well, and not clearly less."
+        return None, f"Not told apart from {name} by {DELTA:g} of the gap."
     if counterpart is None:
-        return f"Its own task loses more than {name}: one half of a dissociation."
+        return True, f"Its own task loses more than {name}: one half of a dissociation."
     if _is_above(counterpart):
-        return f"Double dissociation from {name}: each circuit costs its own task more."
-    return f"Its own task loses more than {name}, but {name}'s circuit does not cost {name} clearly more."
+        return True, f"Double dissociation from {name}: each circuit costs its own task more."
+    return None, f"Its own task loses more than {name}, but {name}'s circuit does not cost {name} clearly more."
 
 
 def _is_above(found: Measurement) -> bool:

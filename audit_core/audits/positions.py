@@ -1,0 +1,124 @@
+"""At which token of one prompt each component of a circuit acts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from audit_core.circuit_question import CircuitQuestion, check_circuit
+from audit_core.component import Component
+from audit_core.effect import Controls, check_task, measure_effect
+from audit_core.errors import PromptRefused
+from audit_core.faithfulness import list_universe
+from audit_core.intervention import Intervention, Replacement, intervene
+from audit_core.measurement import Measurement
+from audit_core.run import get_metric
+from audit_core.statistics import Estimate
+from audit_core.subject import Means, Progress, Subject, no_partial
+
+
+@dataclass(frozen=True)
+class PositionsRequest(CircuitQuestion):
+    """Which circuit, on which one prompt: positions of different prompts do not line up."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """One component at one token."""
+
+    component: str
+    position: int
+    effect: Measurement
+    """Support for the answer, in the metric's unit; without an interval, as one prompt has none."""
+
+
+@dataclass(frozen=True)
+class PositionsResult:
+    """Every component of the circuit at every token where it could act."""
+
+    first: int
+    """Positions before this one are the same in both prompts: there `resample` has nothing to put."""
+    n_positions: int
+    places: tuple[Place, ...]
+    """By component, then by position."""
+    main: tuple[Place, ...]
+    """Per component the place with the largest effect in size."""
+    unit: str
+    controls: Controls
+
+
+@dataclass(frozen=True)
+class PositionsAudit:
+    name: str = "positions"
+    question: str = "At which token does each component act?"
+    result: type = PositionsResult
+
+    def count_work(self, subject: Subject, request: PositionsRequest) -> int:
+        return subject.count_work(request.prompts, _replace_each(request))
+
+    def run(
+        self,
+        subject: Subject,
+        request: PositionsRequest,
+        *,
+        means: Means | None,
+        on_progress: Progress,
+        on_partial: Callable[[Any], None] = no_partial,
+    ) -> PositionsResult:
+        if len(request.prompts) != 1:
+            raise PromptRefused(
+                f"{len(request.prompts)} prompts.", wanted="one: positions do not line up.", remedy="choose a prompt."
+            )
+        check_circuit(request.components, list_universe(subject, request.universe), request.universe)
+        metric = get_metric(request.metric)
+        effect = measure_effect(
+            subject,
+            request.prompts,
+            _replace_each(request),
+            metric,
+            means=means,
+            seed=request.seed,
+            on_progress=on_progress,
+        )
+        check_task(effect)
+        conditions = replace(request.taken_away, positions="one", set="one component at one token taken away")
+        found = [
+            Place(
+                str(part),
+                position,
+                Measurement(Estimate(float(support), None, None, 1, effect.unit, None), conditions),
+            )
+            for (part, position), support in zip(_list_places(request), effect.support[:, 0], strict=True)
+        ]
+        main = [max((p for p in found if p.component == str(part)), key=_size) for part in request.components]
+        return PositionsResult(
+            _find_first(request),
+            len(request.prompts.pairs[0].clean_ids),
+            tuple(found),
+            tuple(main),
+            effect.unit,
+            effect.controls,
+        )
+
+
+def _size(place: Place) -> float:
+    return abs(place.effect.estimate.value)
+
+
+def _find_first(request: PositionsRequest) -> int:
+    return request.prompts.pairs[0].first_changed if request.replacement is Replacement.RESAMPLE else 0
+
+
+def _list_places(request: PositionsRequest) -> list[tuple[Component, int]]:
+    positions = range(_find_first(request), len(request.prompts.pairs[0].clean_ids))
+    return [(part, position) for part in request.components for position in positions]
+
+
+def _replace_each(request: PositionsRequest) -> tuple[Intervention, ...]:
+    return tuple(
+        intervene([replace(part, position=position)], request.replacement) for part, position in _list_places(request)
+    )
+
+
+PLUGIN = PositionsAudit()
