@@ -1,0 +1,154 @@
+"""What a component computes from a disturbed input, everything beside that input being as on the clean run."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from audit_core.component import Kind
+from audit_core.connection import Through
+from audit_core.engine.replay import BlockCall, call_block
+from audit_core.engine.runner import WaveRunner
+from audit_core.errors import ControlFailed
+
+if TYPE_CHECKING:
+    import torch
+
+INPUTS = {Through.QUERY: Kind.QUERY, Through.KEY: Kind.KEY, Through.VALUE: Kind.VALUE}
+"""Which activation of a layer carries each input of its heads."""
+
+
+class _Seen(Exception):
+    """All that was wanted of a block has been computed."""
+
+
+@dataclass(frozen=True, eq=False)
+class MlpRun:
+    """One MLP, run on rows."""
+
+    entering: torch.Tensor
+    """What the MLP was called with; shape (row, pos, d_model)."""
+    output: torch.Tensor
+    """Shape (row, pos, d_model)."""
+
+
+def run_heads(
+    runner: WaveRunner,
+    layer: int,
+    residual: torch.Tensor,
+    call: BlockCall,
+    *,
+    start: int,
+    cache: Any,
+    put: dict[Kind, torch.Tensor] | None = None,
+    keep: Collection[Kind] = (),
+) -> dict[Kind, torch.Tensor]:
+    """Run a block's attention and stop.
+
+    Args:
+        residual: what enters the block; shape (row, pos, d_model).
+        put: queries, keys or values to stand in place of those computed, of every head at once: a head's output
+            depends on its own query, and on the key and value that it shares with its group, alone.
+        keep: kinds to return beside the heads' outputs.
+
+    Raises:
+        ControlFailed: a hook did not fire.
+    """
+    kept: dict[Kind, torch.Tensor] = {}
+    put = put or {}
+    places = {kind: runner.model.find_point(kind, layer) for kind in (*put, *keep, Kind.HEAD)}
+    fired: set[Kind] = set()
+
+    def edit(kind: Kind) -> Any:
+        def replace(value: torch.Tensor, hook: Any) -> torch.Tensor:
+            fired.add(kind)
+            return put[kind].clone()
+
+        return replace
+
+    def watch(kind: Kind) -> Any:
+        def look(value: torch.Tensor, hook: Any) -> None:
+            fired.add(kind)
+            kept[kind] = value.clone()
+            if kind is Kind.HEAD:
+                raise _Seen
+
+        return look
+
+    try:
+        for kind, point in places.items():
+            point.add_hook(edit(kind) if kind in put else watch(kind))
+        call_block(runner.model, layer, residual, call, start=start, cache=cache)
+    except _Seen:
+        pass
+    finally:
+        for point in places.values():
+            point.remove_hooks()
+    _check_fired(set(places) - fired, layer)
+    return kept
+
+
+def run_mlp(
+    runner: WaveRunner,
+    layer: int,
+    residual: torch.Tensor,
+    call: BlockCall,
+    outputs: torch.Tensor,
+    *,
+    start: int,
+    cache: Any,
+) -> MlpRun:
+    """Run a block's MLP, its heads saying what they are told to.
+
+    Args:
+        residual: what enters the block; shape (row, pos, d_model).
+        outputs: of all heads of the layer; shape (row, pos, head, d_head).
+
+    Raises:
+        ControlFailed: a hook did not fire.
+    """
+    entering: list[torch.Tensor] = []
+    kept: list[torch.Tensor] = []
+    put: list[bool] = []
+
+    def replace(value: torch.Tensor, hook: Any) -> torch.Tensor:
+        put.append(True)
+        return outputs.clone()
+
+    def keep(value: torch.Tensor, hook: Any) -> None:
+        kept.append(value.clone())
+
+    places = {kind: runner.model.find_point(kind, layer) for kind in (Kind.HEAD, Kind.MLP)}
+    try:
+        places[Kind.HEAD].add_hook(replace)
+        places[Kind.MLP].add_hook(keep)
+        with _watch_input(runner, layer, entering):
+            call_block(runner.model, layer, residual, call, start=start, cache=cache)
+    finally:
+        for point in places.values():
+            point.remove_hooks()
+    _check_fired({kind for kind, seen in ((Kind.HEAD, put), (Kind.MLP, kept), (Kind.NEURON, entering)) if not seen}, layer)
+    return MlpRun(entering[0], kept[0])
+
+
+@contextmanager
+def _watch_input(runner: WaveRunner, layer: int, entering: list[torch.Tensor]) -> Iterator[None]:
+    """Keep what the MLP of a layer is called with."""
+    module: Any = runner.bridge.blocks[layer].mlp
+
+    def before(_module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        entering.append((args[0] if args else kwargs["hidden_states"]).clone())
+
+    handle = module.register_forward_pre_hook(before, with_kwargs=True)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _check_fired(missing: Collection[Kind], layer: int) -> None:
+    if missing:
+        name = "input of the MLP" if Kind.NEURON in missing else sorted(missing)[0]
+        raise ControlFailed(f"The hook of the {name} of layer {layer} did not fire; no connection to it was measured.")
