@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from audit_core.component import Kind
 from audit_core.connection import Through
+from audit_core.engine.capture import Capture
 from audit_core.engine.replay import BlockCall, call_block
 from audit_core.engine.runner import WaveRunner
+from audit_core.engine.sites import NOISE_SCALE
 from audit_core.errors import ControlFailed
 
 if TYPE_CHECKING:
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 
 INPUTS = {Through.QUERY: Kind.QUERY, Through.KEY: Kind.KEY, Through.VALUE: Kind.VALUE}
 """Which activation of a layer carries each input of its heads."""
+
+REACTS = 1e-4
+"""Of the largest output: far above rounding, far below what noise of ten times the input does."""
 
 
 class _Seen(Exception):
@@ -129,7 +134,9 @@ def run_mlp(
     finally:
         for point in places.values():
             point.remove_hooks()
-    _check_fired({kind for kind, seen in ((Kind.HEAD, put), (Kind.MLP, kept), (Kind.NEURON, entering)) if not seen}, layer)
+    _check_fired(
+        {kind for kind, seen in ((Kind.HEAD, put), (Kind.MLP, kept), (Kind.NEURON, entering)) if not seen}, layer
+    )
     return MlpRun(entering[0], kept[0])
 
 
@@ -152,3 +159,56 @@ def _check_fired(missing: Collection[Kind], layer: int) -> None:
     if missing:
         name = "input of the MLP" if Kind.NEURON in missing else sorted(missing)[0]
         raise ControlFailed(f"The hook of the {name} of layer {layer} did not fire; no connection to it was measured.")
+
+
+def find_is_parallel(runner: WaveRunner) -> bool:
+    """Whether attention and MLP of one block read the same; seen by moving the heads' outputs of block 0.
+
+    Raises:
+        ControlFailed: the MLP was never called.
+    """
+    import torch
+
+    call = runner.find_calls(1)[0]
+    with runner.turn():
+        shape = (1, 1, runner.geometry.n_heads, runner.geometry.d_head)
+        residual = torch.linspace(-1, 1, runner.geometry.d_model)[None, None]
+        outputs = (torch.zeros(shape), torch.ones(shape))
+        still, moved = (run_mlp(runner, 0, residual, call, z, start=0, cache=None).entering for z in outputs)
+    return bool(torch.equal(still, moved))
+
+
+def check_reaction(
+    runner: WaveRunner,
+    run: Capture,
+    layer: int,
+    kind: Kind,
+    through: Through,
+    call: BlockCall,
+    generator: torch.Generator,
+) -> None:
+    """Large noise on what enters a block must reach its heads through this input, or its MLP.
+
+    Raises:
+        ControlFailed: it did not.
+    """
+    import torch
+
+    residual = run.residuals[layer]
+    size = NOISE_SCALE * (residual.square().mean().sqrt() + 1.0)
+    noisy = residual + size * torch.randn(residual.shape, generator=generator)
+    if kind is Kind.MLP:
+        seen = [
+            run_mlp(runner, layer, rows, call, run.sites[Kind.HEAD, layer], start=0, cache=None).entering
+            for rows in (residual, noisy)
+        ]
+    else:
+        still = run_heads(runner, layer, residual, call, start=0, cache=None)
+        wanted = INPUTS.get(through)
+        moved = run_heads(runner, layer, noisy, call, start=0, cache=None, keep=() if wanted is None else (wanted,))
+        if wanted is not None:
+            put = {wanted: moved[wanted]}
+            moved = run_heads(runner, layer, residual, call, start=0, cache=None, put=put)
+        seen = [still[Kind.HEAD], moved[Kind.HEAD]]
+    if not float((seen[0] - seen[1]).abs().max()) > REACTS * float(seen[0].abs().max()):
+        raise ControlFailed(f"Large noise on the {through} input of every {kind} of layer {layer} moved none of them.")

@@ -11,7 +11,7 @@ from audit_core.engine.capture import Capture
 from audit_core.engine.hooks import Sources
 from audit_core.engine.runner import WaveRunner
 from audit_core.engine.sites import NOISE_SCALE, SiteEdit, replace_part
-from audit_core.errors import ControlFailed, Refused
+from audit_core.errors import Refused
 from audit_core.intervention import Replacement, Side
 
 if TYPE_CHECKING:
@@ -103,15 +103,18 @@ def check_sums(runner: WaveRunner, run: Capture) -> None:
     Raises:
         Refused: a block does more than add that to the residual stream, so that no part of it is any one component's.
     """
-    ends = [*run.residuals[1:]]
-    for layer, after in enumerate(ends):
+    for layer, before in enumerate(run.residuals):
+        is_last = layer + 1 == len(run.residuals)
         with runner.turn():
             attention: Any = runner.bridge.blocks[layer].attn
             try:
                 written = attention.o(run.sites[Kind.HEAD, layer].flatten(2)) + run.sites[Kind.MLP, layer]
             except AttributeError as error:
                 raise _refuse(f"Block {layer} has no output matrix of attention to be found.") from error
-            before = run.residuals[layer]
+            # Of the last block's output only the answer position is kept.
+            after = run.ends[:, None] if is_last else run.residuals[layer + 1]
+            if is_last:
+                before, written = before[:, -1:], written[:, -1:]
             off = float((after - before - written).abs().max())
             allowed = ADDS_UP * float(after.abs().max() + before.abs().max() + 1)
         if not off <= allowed:
@@ -134,27 +137,6 @@ def check_paths(runner: object) -> WaveRunner:
     if missing := [kind for kind in (Kind.HEAD, Kind.MLP) if (kind, 0) not in runner.model.points]:
         raise _refuse(f"No {missing[0]} can be reached in this architecture.")
     return runner
-
-
-def find_is_parallel(runner: WaveRunner) -> bool:
-    """Whether attention and MLP of one block read the same; seen by moving the heads' outputs of block 0.
-
-    Raises:
-        ControlFailed: the MLP was never called.
-    """
-    import torch
-
-    from audit_core.engine.receivers import run_mlp
-
-    call = runner.find_calls(1)[0]
-    with runner.turn():
-        shape = (1, 1, runner.geometry.n_heads, runner.geometry.d_head)
-        residual = torch.linspace(-1, 1, runner.geometry.d_model)[None, None]
-        seen = [run_mlp(runner, 0, residual, call, outputs, start=0, cache=None).entering for outputs in
-                (torch.zeros(shape), torch.ones(shape))]  # fmt: skip
-    if not all(value.isfinite().all() for value in seen):
-        raise ControlFailed("The first MLP reads what is not a number.")
-    return bool(torch.equal(*seen))
 
 
 def _refuse(found: str) -> Refused:
