@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -127,11 +127,11 @@ def list_connections(components: Iterable[Component], *, split: bool, is_paralle
         split: a head is reached through its query, key and value input apart, not through all together.
         is_parallel: attention and MLP of one block read the same, so that a head does not reach the MLP beside it.
     """
-    parts: Sequence[Component] = sorted(set(components))
-    found = [Connection(Terminal.INPUT, Terminal.OUTPUT)]
-    for receiver in (*parts, Terminal.OUTPUT):
-        for sender in (Terminal.INPUT, *parts):
-            if (sender, receiver) == (Terminal.INPUT, Terminal.OUTPUT) or not comes_before(sender, receiver):
+    parts: list[Endpoint] = [*sorted(set(components))]
+    found = []
+    for receiver in [*parts, Terminal.OUTPUT]:
+        for sender in [Terminal.INPUT, *parts]:
+            if not comes_before(sender, receiver):
                 continue
             for through in SPLIT if split and is_head(receiver) else (Through.WHOLE,):
                 connection = Connection(sender, receiver, through)

@@ -63,7 +63,7 @@ def run_heads(
     """
     kept: dict[Kind, torch.Tensor] = {}
     put = put or {}
-    places = {kind: runner.model.find_point(kind, layer) for kind in (*put, *keep, Kind.HEAD)}
+    places: dict[Kind, Any] = {kind: runner.model.find_point(kind, layer) for kind in (*put, *keep, Kind.HEAD)}
     fired: set[Kind] = set()
 
     def edit(kind: Kind) -> Any:
@@ -125,7 +125,7 @@ def run_mlp(
     def keep(value: torch.Tensor, hook: Any) -> None:
         kept.append(value.clone())
 
-    places = {kind: runner.model.find_point(kind, layer) for kind in (Kind.HEAD, Kind.MLP)}
+    places: dict[Kind, Any] = {kind: runner.model.find_point(kind, layer) for kind in (Kind.HEAD, Kind.MLP)}
     try:
         places[Kind.HEAD].add_hook(replace)
         places[Kind.MLP].add_hook(keep)
