@@ -11,8 +11,9 @@ import torch
 from toy.prompts import tokenise_letters
 
 from audit_core.component import Component, Kind, head, mlp
-from audit_core.connection import Connection, Terminal, Through, list_connections
+from audit_core.connection import SPLIT, Connection, Terminal, Through, comes_before, list_connections
 from audit_core.engine.paths import find_shape, run_connections
+from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, Intervention, Replacement, intervene
 from audit_core.prompts import TokenPair
 from audit_core.subjects.transformer import TransformerSubject
 
@@ -20,6 +21,8 @@ Load = Callable[[str], TransformerSubject]
 PARTS = (head(0, 1), head(0, 2), mlp(0), head(1, 0), head(1, 3), mlp(1), head(2, 1), mlp(2))
 CLOSE = 1e-4
 FAMILIES = ("gpt2", "llama", "qwen3", "gpt_neox", "mistral", "mixtral")
+"""Keys of their own; shared keys (grouped-query attention); norms of queries and keys; attention beside the MLP; a window
+shorter than the prompts; experts."""
 _INPUTS = {Through.QUERY: "hook_q", Through.KEY: "hook_k", Through.VALUE: "hook_v"}
 
 
@@ -28,6 +31,7 @@ class LiteralPaths:
 
     def __init__(self, bridge: Any) -> None:
         self.bridge = bridge
+        self._seen: dict[tuple, torch.Tensor] = {}
 
     def read(self, pair: TokenPair, connection: Connection) -> np.ndarray:
         """Logits of the vocabulary at the answer position."""
@@ -85,10 +89,15 @@ class LiteralPaths:
             return z @ find_output_matrix(self.bridge, sender.layer)[rows]
 
     def _see(self, ids: Sequence[int], name: str, hooks: Sequence[tuple[str, Any]] = ()) -> torch.Tensor:
+        key = (tuple(ids), name)
+        if not hooks and key in self._seen:
+            return self._seen[key]
         kept: list[torch.Tensor] = []
         keep = (name, lambda value, hook: kept.append(value.detach().clone()))
         with torch.inference_mode():
             self.bridge.run_with_hooks(torch.tensor([list(ids)]), fwd_hooks=[*hooks, keep])
+        if not hooks:
+            self._seen[key] = kept[-1]
         return kept[-1]
 
     def _logits(self, pair: TokenPair, hooks: Sequence[tuple[str, Any]]) -> np.ndarray:
@@ -117,7 +126,7 @@ def read_pairs(logits: np.ndarray, pair: TokenPair) -> tuple[float, float]:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_connection_does_what_whole_forward_passes_say(family: str, load_family: Load) -> None:
     subject = load_family(family)
-    prompts = tokenise_letters(subject.tokenizer, [6, 6, 9])
+    prompts = tokenise_letters(subject.tokenizer, [6, 9])
     connections = list_all(subject)
     if family in ("gpt2", "llama"):
         assert len(connections) > 60
@@ -133,3 +142,55 @@ def test_every_connection_does_what_whole_forward_passes_say(family: str, load_f
             biggest = max(biggest, abs(found[0] - fast.answer[0, at]))
     assert biggest > 0.1, "nothing moved: the comparison would pass on an engine that does nothing"
     assert fast.edits_applied == len(connections) * len(prompts)
+
+
+def list_upstream(
+    subject: TransformerSubject, receiver: Any, through: Through = Through.WHOLE
+) -> tuple[Connection, ...]:
+    parts = [*subject.components(Kind.HEAD), *subject.components(Kind.MLP)]
+    parallel = find_shape(subject)
+    found = [Connection(s, receiver, through) for s in (Terminal.INPUT, *parts) if comes_before(s, receiver)]
+    return tuple(connection for connection in found if not (parallel and connection.is_in_one_layer))
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama", "gpt_neox"])
+def test_all_that_a_receiver_hears_exchanged_at_once_makes_it_say_what_it_says_on_the_corrupted_run(
+    family: str, load_family: Load
+) -> None:
+    """Contributions add up to the whole residual stream, biases being the same in both runs: then patching all paths
+    into a component is patching the component, and all paths to the output give the corrupted run itself."""
+    subject = load_family(family)
+    prompts = tokenise_letters(subject.tokenizer, [6, 6, 9])
+    receivers = (head(0, 1), head(1, 3), head(2, 0), mlp(0), mlp(1), mlp(2), Terminal.OUTPUT)
+    found = run_connections(subject, prompts, [list_upstream(subject, receiver) for receiver in receivers])
+    whole: list[Intervention] = [intervene([r], Replacement.RESAMPLE) for r in receivers[:-1]]
+    wanted = subject.run(prompts, [CLEAN_RUN, CORRUPTED_RUN, *whole, CORRUPTED_RUN])
+    np.testing.assert_allclose(found.answer, wanted.answer, rtol=0, atol=CLOSE * np.abs(wanted.answer).max())
+    np.testing.assert_allclose(found.foil, wanted.foil, rtol=0, atol=CLOSE * np.abs(wanted.foil).max())
+    assert np.abs(found.answer[2:] - found.answer[0]).max() > 0.1
+
+
+@pytest.mark.parametrize("through", SPLIT)
+def test_through_one_input_it_is_that_input_of_the_corrupted_run(through: Through, load_family: Load) -> None:
+    """Where every head has keys and values of its own, all paths through one input are that input resampled."""
+    subject = load_family("gpt2")
+    prompts = tokenise_letters(subject.tokenizer, [6, 6, 9])
+    found = run_connections(subject, prompts, [list_upstream(subject, head(1, 2), through)])
+    wanted = subject.run(prompts, [intervene([Component(1, Kind(through.value), 2)], Replacement.RESAMPLE)])
+    np.testing.assert_allclose(found.answer[2:], wanted.answer, rtol=0, atol=CLOSE * np.abs(wanted.answer).max())
+
+
+@pytest.mark.parametrize("chunk", [1, 40, 10_000])
+def test_how_paths_are_cut_into_chunks_changes_no_number(
+    chunk: int, load_family: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subject = load_family("llama")
+    prompts = tokenise_letters(subject.tokenizer, [6, 6, 9])
+    bundles = [(connection,) for connection in list_all(subject)]
+    whole = run_connections(subject, prompts, bundles).answer
+    monkeypatch.setattr("audit_core.engine.plan.CHUNK_TOKENS", chunk)
+    seen: list[tuple[int, int]] = []
+    cut = run_connections(subject, prompts, bundles, on_progress=lambda done, total: seen.append((done, total)))
+    np.testing.assert_allclose(cut.answer, whole, rtol=0, atol=CLOSE * np.abs(whole).max())
+    assert seen == sorted(seen)
+    assert seen[-1][0] == seen[-1][1]
