@@ -10,6 +10,7 @@ from audit_core.audits.claim_test import ClaimTestRequest, ClaimTestResult
 from audit_core.audits.curve import CurvePoint, CurveRequest, CurveResult
 from audit_core.audits.discover import DiscoverRequest, DiscoverResult
 from audit_core.audits.edges import EdgesRequest, EdgesResult
+from audit_core.audits.paths import ConnectionEffect, PathsRequest, PathsResult
 from audit_core.audits.sweep import Screened, SweepPartial, SweepRequest, SweepResult, find_effect_line, list_cells
 from audit_core.calibration_report import (
     RULES,
@@ -28,6 +29,7 @@ from audit_core.circuit import Circuit
 from audit_core.claim import Claim, Role, Universe, load_claim
 from audit_core.completeness import Gap, Worth
 from audit_core.component import Component, Kind, format_components, head, mlp, parse_component, parse_components
+from audit_core.connection import Connection, Terminal, Through, list_connections, parse_connection
 from audit_core.curve import Areas
 from audit_core.drift import Drift
 from audit_core.engine.threads import leave_a_core, take_all_cores
@@ -100,6 +102,8 @@ __all__ = [
     "ClaimTestResult",
     "Component",
     "ComponentRefused",
+    "Connection",
+    "ConnectionEffect",
     "ControlFailed",
     "CurvePoint",
     "CurveRequest",
@@ -126,6 +130,8 @@ __all__ = [
     "ModelRefused",
     "NotMeasured",
     "NullFinding",
+    "PathsRequest",
+    "PathsResult",
     "PlantedClaim",
     "PlantedModel",
     "PlantedRole",
@@ -150,6 +156,8 @@ __all__ = [
     "SweepRequest",
     "SweepResult",
     "Tally",
+    "Terminal",
+    "Through",
     "TokenPair",
     "TokenisedPrompts",
     "Universe",
@@ -175,6 +183,7 @@ __all__ = [
     "leave_a_core",
     "list_cells",
     "list_circuits",
+    "list_connections",
     "list_plugins",
     "list_prompt_sets",
     "list_shares",
@@ -191,6 +200,7 @@ __all__ = [
     "open_subject",
     "parse_component",
     "parse_components",
+    "parse_connection",
     "parse_prompts",
     "quote_calibration",
     "rank_agreement",
