@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 from audit_core.component import Component, Kind
 from audit_core.connection import Connection, list_connections
 from audit_core.effect import NOISE_FACTOR, Controls, Metric, check_gap, plan_controls, run_controls
-from audit_core.engine.paths import check_reactions, count_connection_work, find_shape, run_connections
+from audit_core.engine.paths import (
+    check_contributions,
+    check_reactions,
+    count_connection_work,
+    find_shape,
+    run_connections,
+)
 from audit_core.errors import ComponentRefused, ControlFailed, NotMeasured, Refused
 from audit_core.faithfulness import PAIR_UNIT
 from audit_core.intervention import Replacement, intervene
@@ -183,7 +189,8 @@ def _run_controls(subject: Subject, request: PathsRequest, connections: Sequence
     """On the first prompt, as other audits have them: what must change nothing, and what must change something.
 
     Receivers must react to noise in each input, and their outputs must reach the logits. All senders' own contributions
-    put back into each input must leave the logits as they are.
+    put back into each input must leave the logits as they are. All contributions of the model, exchanged at once, must
+    give the corrupted run: one that were missing or wrong would be seen there.
 
     Raises:
         ControlFailed: one of these is not so.
@@ -193,6 +200,7 @@ def _run_controls(subject: Subject, request: PathsRequest, connections: Sequence
     for connection in connections:
         inputs.setdefault(connection.target, []).append(connection)
     bundles = [tuple(into) for into in inputs.values()]
+    check_contributions(subject, first)
     check_reactions(subject, first, bundles, seed=request.seed)
     whole = [intervene([part], request.replacement) for part in sorted(set(request.components))]
     found = run_controls(subject, first, plan_controls(subject, whole), 0, seed=request.seed)

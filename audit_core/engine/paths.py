@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from audit_core.component import Component, Kind
-from audit_core.connection import Terminal
+from audit_core.connection import Connection, Endpoint, Terminal
 from audit_core.engine.path_wave import Bundle, PathWave, count_replays, find_layer
 from audit_core.engine.plan import Group, plan_groups
 from audit_core.engine.readout import LogitTable
 from audit_core.engine.receivers import check_reaction, find_is_parallel
 from audit_core.engine.runner import WaveRunner
-from audit_core.engine.senders import Senders, check_paths, check_sums
+from audit_core.engine.senders import ADDS_UP, Senders, check_paths, check_sums
 from audit_core.engine.sites import check_places
 from audit_core.engine.wave import compile_intervention
 from audit_core.errors import ControlFailed, InterventionRefused
@@ -199,3 +199,32 @@ def check_reactions(subject: Subject, prompts: TokenisedPrompts, bundles: Sequen
     for layer, kind, through in sorted(inputs):
         with runner.turn():
             check_reaction(runner, run, layer, kind, through, calls[layer], generator)
+
+
+def check_contributions(subject: Subject, prompts: TokenisedPrompts) -> None:
+    """Exchange, on the first prompt, every contribution at once: the stream must become the corrupted run's.
+
+    Raises:
+        Refused: this subject's components do not add up.
+        ControlFailed: a contribution is missing or wrong.
+    """
+    import torch
+
+    runner = check_paths(getattr(subject, "runner", None))
+    sources = runner.prepare([prompts.pairs[0]], _BOTH, None, extra=(Kind.HEAD, Kind.MLP))
+    clean, corrupted = (sources.captures[side] for side in (Side.CLEAN, Side.CORRUPTED))
+    check_sums(runner, clean)
+    parts = [*subject.components(Kind.HEAD), *subject.components(Kind.MLP)]
+    before = [part for part in parts if part.layer + 1 < runner.model.n_layers]
+    # What enters the last block is known at every position; what leaves it, at the answer position.
+    places: tuple[tuple[int, list[Endpoint], torch.Tensor, torch.Tensor], ...] = (
+        (0, [Terminal.INPUT, *before], clean.residuals[-1], corrupted.residuals[-1]),
+        (clean.tokens.shape[1] - 1, [Terminal.INPUT, *parts], clean.ends[:, None], corrupted.ends[:, None]),
+    )
+    for start, written, now, wanted in places:
+        senders = Senders(runner, sources, Replacement.RESAMPLE, start, torch.Generator())
+        with runner.turn():
+            found = now + senders.change_stream([Connection(end, Terminal.OUTPUT) for end in written], now)
+        off, allowed = float((found - wanted).abs().max()), ADDS_UP * float(wanted.abs().max() + now.abs().max() + 1)
+        if not off <= allowed:
+            raise ControlFailed(f"All contributions exchanged at once leave the corrupted run's stream by {off:.3g}.")

@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ME = Asker("path score", "path score")
 LEAST = 0.05
 """Of the gap: background heads write a hundredth of it or less."""
+PER_TEMPLATE = 4
 HEADING = "## Connections"
 _MATCH = {"query": "input>{0}.Q {0}>output", "context": "input>L0.H0.V L0.H0>{0}.K {0}>output"}
 """A head that looks behind the last occurrence: in the one task the question changes, in the other what stands before."""
@@ -38,13 +39,8 @@ WIRED = {
     ("planted-strict", "context"): wire("context", "L1.H0", "L1.H3"),
     ("planted-strict", "vote"): {"input>L0.H1.V", "L0.H1>output"},
     ("planted-induction", "query"): wire("query", "L1.H0", "L1.H3"),
-    ("planted-induction", "context"): wire("context", "L1.H0", "L1.H3"),
-    ("planted-induction", "vote"): {"input>L0.H1.V", "L0.H1>output"},
     ("planted-suppression", "query"): wire("query", "L1.H0") | {"L1.H0>L2.H0.Q", "L2.H0>output"},
-    ("planted-suppression", "context"): wire("context", "L1.H0") | {"L1.H0>L2.H0.Q", "L2.H0>output"},
     ("planted-gate", "query"): wire("query", "L1.H0"),
-    ("planted-gate", "context"): wire("context", "L1.H0"),
-    ("planted-llama", "query"): wire("query", "L1.H0", "L1.H3"),
     ("planted-llama", "context"): wire("context", "L1.H0", "L1.H3"),
 }
 
@@ -55,7 +51,9 @@ def score() -> list[tuple[str, ...]]:
         model = find_planted(name)
         assert model is not None
         auditor = Auditor(open_subject(name), RunLog(audit_home()))
-        half = tokenise(split_half(model.find_task(task).make(8, 0), exploratory=True), auditor.subject.tokenizer)
+        half = tokenise(
+            split_half(model.find_task(task).make(PER_TEMPLATE, 0), exploratory=True), auditor.subject.tokenizer
+        )
         request = PathsRequest(half, half, auditor.subject.components(Kind.HEAD), split=True)
         known = auditor.find_earlier("paths", request)
         result = (known or auditor.run("paths", request, asker=ME)).result

@@ -16,6 +16,8 @@ from audit_core.audits.paths import PathsAudit, PathsRequest, PathsResult, list_
 from audit_core.component import Kind, head, mlp, parse_components
 from audit_core.connection import parse_connection
 from audit_core.engine.paths import find_shape, run_connections
+from audit_core.engine.senders import Senders
+from audit_core.engine.sites import SiteEdit
 from audit_core.errors import ComponentRefused, ControlFailed, InterventionRefused, Refused
 from audit_core.intervention import Replacement
 from audit_core.prompts import TokenisedPrompts
@@ -110,8 +112,29 @@ def test_an_output_put_to_another_head_is_reported(load_family: Load, monkeypatc
 
 def test_noise_that_goes_nowhere_is_reported(load_family: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     subject = load_family("llama")
-    monkeypatch.setattr("audit_core.engine.senders.Senders.change_stream", lambda self, _, stream: 0 * stream)
+    right = Senders.change_stream
+
+    def lose(self: Senders, connections: Any, stream: torch.Tensor) -> torch.Tensor:
+        return 0 * stream if self.replacement is Replacement.NOISE else right(self, connections, stream)
+
+    monkeypatch.setattr(Senders, "change_stream", lose)
+    monkeypatch.setattr(Senders, "replace_head", lambda self, head, outputs: None)
     with pytest.raises(ControlFailed, match="moved no logit"):
+        run(subject, ask(subject))
+
+
+@pytest.mark.parametrize("lost", [Kind.HEAD, Kind.MLP, Kind.RESID])
+def test_a_sender_whose_writing_is_lost_is_reported(
+    lost: Kind, load_family: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every connection from it would have an effect of zero; the sum of all contributions lacks its share."""
+    subject, right = load_family("llama"), Senders._change
+
+    def lose(self: Senders, edit: SiteEdit, now: torch.Tensor) -> torch.Tensor:
+        return right(self, edit, now) * (0 if edit.kind is lost and edit.layer == 0 else 1)
+
+    monkeypatch.setattr(Senders, "_change", lose)
+    with pytest.raises(ControlFailed, match="All contributions"):
         run(subject, ask(subject))
 
 
