@@ -48,28 +48,28 @@ class Senders:
             noise = torch.randn(residual.shape, generator=self.generator)
             return NOISE_SCALE * (residual.square().mean().sqrt() + 1.0) * noise
         total = torch.zeros_like(residual)
+        # One product per layer, however many of its heads send.
+        heads: dict[int, torch.Tensor] = {}
         for connection in connections:
             sender = connection.sender
             if sender is Terminal.INPUT:
                 edit = SiteEdit(0, Kind.RESID, self.replacement, 1.0, (), None, None)
                 total += self._change(edit, self.clean.residuals[0])
+                continue
+            assert isinstance(sender, Component)
+            now = self.clean.sites[sender.kind, sender.layer]
+            if is_head(sender):
+                outputs = heads.setdefault(sender.layer, torch.zeros_like(now[:, self.start :]))
+                self.replace_head(sender, outputs)
             else:
-                assert isinstance(sender, Component)
-                total += self._change_written(sender)
+                total += self._change(self._edit(sender), now)
+        for layer, outputs in heads.items():
+            total += project_heads(self.runner, layer, outputs)
         return total
 
     def replace_head(self, head: Component, outputs: torch.Tensor) -> None:
-        """Put a head's replacement among the outputs of its layer, shape (prompt, pos, head, d_head); in place."""
+        """Add a head's change to the outputs of its layer, shape (prompt, pos, head, d_head); in place."""
         outputs[:, :, head.index] += self._change(self._edit(head), self.clean.sites[head.kind, head.layer])[:, :, 0]
-
-    def _change_written(self, sender: Component) -> torch.Tensor:
-        now = self.clean.sites[sender.kind, sender.layer]
-        change = self._change(self._edit(sender), now)
-        if not is_head(sender):
-            return change
-        outputs = now.new_zeros(now.shape[0], now.shape[1] - self.start, *now.shape[2:])
-        outputs[:, :, sender.index] = change[:, :, 0]
-        return project_heads(self.runner, sender.layer, outputs)
 
     def _edit(self, sender: Component) -> SiteEdit:
         indices = (sender.index,) if is_head(sender) else ()
