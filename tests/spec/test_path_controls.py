@@ -13,7 +13,7 @@ from toy.prompts import tokenise_letters
 from transformer_lens.hook_points import HookPoint
 
 from audit_core.audits.paths import PathsAudit, PathsRequest, PathsResult, list_asked
-from audit_core.component import Kind, head, mlp, parse_components
+from audit_core.component import Component, Kind, head, mlp, parse_components
 from audit_core.connection import parse_connection
 from audit_core.engine.paths import find_shape, run_connections
 from audit_core.engine.senders import Senders
@@ -117,8 +117,14 @@ def test_noise_that_goes_nowhere_is_reported(load_family: Load, monkeypatch: pyt
     def lose(self: Senders, connections: Any, stream: torch.Tensor) -> torch.Tensor:
         return 0 * stream if self.replacement is Replacement.NOISE else right(self, connections, stream)
 
+    put = Senders.replace_head
+
+    def forget(self: Senders, sender: Component, outputs: torch.Tensor) -> None:
+        if self.replacement is not Replacement.NOISE:
+            put(self, sender, outputs)
+
     monkeypatch.setattr(Senders, "change_stream", lose)
-    monkeypatch.setattr(Senders, "replace_head", lambda self, head, outputs: None)
+    monkeypatch.setattr(Senders, "replace_head", forget)
     with pytest.raises(ControlFailed, match="moved no logit"):
         run(subject, ask(subject))
 
