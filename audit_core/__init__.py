@@ -11,6 +11,7 @@ from audit_core.audits.claim_test import ClaimTestRequest, ClaimTestResult
 from audit_core.audits.curve import CurvePoint, CurveRequest, CurveResult
 from audit_core.audits.discover import DiscoverRequest, DiscoverResult
 from audit_core.audits.edges import EdgesRequest, EdgesResult
+from audit_core.audits.paths import ConnectionEffect, PathsRequest, PathsResult
 from audit_core.audits.recomposition import Part, RecompositionRequest, RecompositionResult
 from audit_core.audits.rival import Rival, RivalRequest, RivalResult
 from audit_core.audits.specificity import OtherTask, SpecificityRequest, SpecificityResult, TaskLoss
@@ -35,6 +36,7 @@ from audit_core.circuit_question import CircuitQuestion
 from audit_core.claim import Claim, Role, Universe, load_claim
 from audit_core.completeness import Gap, Worth
 from audit_core.component import Component, Kind, format_components, head, mlp, parse_component, parse_components
+from audit_core.connection import Connection, Terminal, Through, list_connections, parse_connection
 from audit_core.curve import Areas
 from audit_core.drift import Drift
 from audit_core.engine.threads import leave_a_core, take_all_cores
@@ -113,6 +115,8 @@ __all__ = [
     "Component",
     "ComponentRefused",
     "Conditions",
+    "Connection",
+    "ConnectionEffect",
     "ControlFailed",
     "CurvePoint",
     "CurveRequest",
@@ -145,6 +149,8 @@ __all__ = [
     "NullFinding",
     "OtherTask",
     "Part",
+    "PathsRequest",
+    "PathsResult",
     "PlantedClaim",
     "PlantedModel",
     "PlantedRole",
@@ -179,6 +185,8 @@ __all__ = [
     "SweepResult",
     "Tally",
     "TaskLoss",
+    "Terminal",
+    "Through",
     "TokenPair",
     "TokenisedPrompts",
     "TransferRequest",
@@ -206,6 +214,7 @@ __all__ = [
     "leave_a_core",
     "list_cells",
     "list_circuits",
+    "list_connections",
     "list_plugins",
     "list_prompt_sets",
     "list_shares",
@@ -222,6 +231,7 @@ __all__ = [
     "open_subject",
     "parse_component",
     "parse_components",
+    "parse_connection",
     "parse_prompts",
     "quote_calibration",
     "rank_agreement",

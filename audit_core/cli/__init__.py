@@ -14,6 +14,7 @@ from audit_core.cli.circuits import discover_circuit, question_circuit
 from audit_core.cli.log import export_log
 from audit_core.cli.models import fetch_known, show_models
 from audit_core.cli.output import say
+from audit_core.cli.paths import FIRST, patch_paths
 from audit_core.errors import AuditError, Cancelled
 from audit_core.registry import list_plugins
 
@@ -65,20 +66,28 @@ def build_parser() -> argparse.ArgumentParser:
         "--other", type=Path, nargs="+", default=(), help="prompt sets of other tasks, for specificity"
     )
     circuit.add_argument("--method", choices=tuple(list_plugins("discoveries")), default="exact")
+    paths = add("paths", patch_paths, "what goes through each connection between components, directly")
+    paths.add_argument("components", nargs="*", help="such as L20.H0 L23.H3; none: the first of an order, see --first")
+    paths.add_argument("--first", type=int, default=FIRST, help=f"how many of the order to take (default {FIRST})")
+    paths.add_argument("--method", choices=tuple(list_plugins("discoveries")), default="exact", help="whose order")
+    paths.add_argument("--split", action="store_true", help="query, key and value inputs of heads apart")
+    paths.add_argument("--ablation", choices=("resample", "mean", "mean_template", "zero"), default="resample")
+    paths.add_argument("--metric", default="logit_difference")
+    paths.add_argument("--universe", choices=tuple(Universe), default=Universe.HEADS.value, help="of the order")
     for command in (discover, circuit):
         command.add_argument("--universe", choices=tuple(Universe), default=Universe.HEADS.value)
         command.add_argument("--ablation", choices=("resample", "mean", "zero"), default="resample")
         command.add_argument("--metric", default="logit_difference")
     test = add("test", test_claim, "controls, then the claim; prints the verdict")
     test.add_argument("claim", type=Path, nargs="+", help="claims in TOML; several are judged as one report")
-    for command in (sweep, discover, circuit, test):
+    for command in (sweep, discover, circuit, paths, test):
         command.add_argument("--model", default="default", help="default, a known name, a folder, or a hub id")
         command.add_argument("--prompts", type=Path, required=True, help="prompt set in JSON Lines")
         command.add_argument(
             "--half",
             choices=("exploratory", "confirmatory", "all"),
-            default={sweep: "all", discover: "exploratory"}.get(command, "confirmatory"),
-            help="which half of the prompts; default: exploratory for discover, all for sweep, else confirmatory",
+            default={sweep: "all", discover: "exploratory", paths: "exploratory"}.get(command, "confirmatory"),
+            help="which half of the prompts; default: exploratory for discover and paths, all for sweep, else confirmatory",
         )
         command.add_argument("--seed", type=int, default=0)
     sweep.add_argument("--metric", default="logit_difference")

@@ -103,16 +103,16 @@ class WaveRunner:
 
         for group in groups:
             pairs = [prompts.pairs[i] for i in group.prompts]
-            sources = self._prepare(pairs, interventions, means)
+            sources = self.prepare(pairs, interventions, means)
             advance(group.capture_work)
             # Not together with edited runs: an identity patch, alone in its wave, meets arithmetic of one shape throughout.
             if untouched := [i for i, variant in enumerate(variants) if not variant.edits]:
                 ends = [sources.captures[variants[i].side].ends for i in untouched]
-                self._read(table, torch.stack(ends), untouched, group.prompts)
+                self.read(table, torch.stack(ends), untouched, group.prompts)
             for chunk in group.chunks:
                 chosen = [variants[i] for i in chunk.variants]
                 wave = self._wave(sources, chosen, start=chunk.start, generator=generator, on_layer=advance)
-                self._read(table, wave.ends, chunk.variants, group.prompts)
+                self.read(table, wave.ends, chunk.variants, group.prompts)
                 applied += wave.edits_applied * len(pairs)
         return table.finish(applied)
 
@@ -137,7 +137,7 @@ class WaveRunner:
         for where in self.batch(prompts):
             pairs = [prompts.pairs[i] for i in where]
             check_places(edits, self.geometry, len(pairs[0].clean_ids))
-            sources = self._prepare(pairs, edits, means, extra=[part.kind for part in parts])
+            sources = self.prepare(pairs, edits, means, extra=[part.kind for part in parts])
             for at, edit in enumerate(edits):
                 (job,) = compile_intervention(edit).edits
                 with self.turn():
@@ -163,7 +163,7 @@ class WaveRunner:
         import torch
 
         check_places([intervention], self.geometry, len(pair.clean_ids))
-        sources = self._prepare([pair], [intervention], means, extra=(Kind.EDGE,))
+        sources = self.prepare([pair], [intervention], means, extra=(Kind.EDGE,))
         before = sources.captures[intervention.side]
         layers = {n: before.sites[Kind.EDGE, n] for n in range(self.geometry.n_layers)}
         if intervention.edits:
@@ -195,7 +195,7 @@ class WaveRunner:
         for group in self._plan(prompts, [compile_intervention(i) for i in (CLEAN_RUN, CORRUPTED_RUN)]):
             yield group.prompts
 
-    def _prepare(
+    def prepare(
         self,
         pairs: Sequence[TokenPair],
         interventions: Sequence[Intervention],
@@ -257,7 +257,7 @@ class WaveRunner:
                 self._calls[length] = record_calls(self.model, torch.zeros(1, length, dtype=torch.long))
         return self._calls[length]
 
-    def _read(self, table: LogitTable, end: torch.Tensor, variants: Sequence[int], prompts: Sequence[int]) -> None:
+    def read(self, table: LogitTable, end: torch.Tensor, variants: Sequence[int], prompts: Sequence[int]) -> None:
         """Logits of some variants and prompts from where they ended, shape (variant, prompt, d_model)."""
         with self.turn():
             if isinstance(self.readout, Readout):

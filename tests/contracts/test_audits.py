@@ -20,6 +20,7 @@ from audit_core.audits.claim_test import ClaimTestRequest
 from audit_core.audits.curve import CurveRequest
 from audit_core.audits.discover import DiscoverRequest
 from audit_core.audits.edges import EdgesRequest
+from audit_core.audits.paths import PathsRequest
 from audit_core.audits.recomposition import RecompositionRequest
 from audit_core.audits.rival import RivalRequest
 from audit_core.audits.specificity import OtherTask, SpecificityRequest
@@ -95,6 +96,10 @@ def list_requests(prompts: TokenisedPrompts) -> dict[str, list[Any]]:
         "stability": [StabilityRequest(looked_at, looked_at, "exact", size=3)],
         "transfer": [TransferRequest(judged, judged, circuit, explored=looked_at)],
         "edges": [EdgesRequest(one, 1, 0), EdgesRequest(one, 2, 0, metric="answer_probability")],
+        "paths": [
+            PathsRequest(prompts, prompts, (*circuit, mlp(1))),
+            PathsRequest(prompts, prompts, circuit, split=True, replacement=Replacement.MEAN),
+        ],
         "sweep": [
             SweepRequest(prompts, prompts, kind, replacement, direction)
             for kind, replacement, direction in (
@@ -204,7 +209,7 @@ def test_whatever_intervenes_shows_that_its_hooks_were_alive(
     assert not [c for _, _, result in results["attention"] for c in walk(result, Controls)]
 
 
-@pytest.mark.parametrize("audit", ["ablation", "claim_test"])
+@pytest.mark.parametrize("audit", ["ablation", "claim_test", "paths"])
 def test_a_fraction_stands_beside_the_six_conditions(
     audit: str, results: dict[str, list[tuple[Auditor, Any, Any]]]
 ) -> None:

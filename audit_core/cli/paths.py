@@ -1,0 +1,84 @@
+"""The command about connections: `paths`."""
+
+from __future__ import annotations
+
+import argparse
+
+from audit_core.audits.discover import DiscoverRequest, DiscoverResult
+from audit_core.audits.paths import PathsRequest, PathsResult, list_asked
+from audit_core.claim import Universe
+from audit_core.cli.output import say, show_progress, tell, tell_json
+from audit_core.cli.session import asker, open_audit
+from audit_core.component import Component, parse_component, parse_components
+from audit_core.connection import parse_connection
+from audit_core.errors import ComponentRefused
+from audit_core.intervention import Replacement
+from audit_core.prompts import TokenisedPrompts
+from audit_core.run import Auditor, dump_result, identify_run
+from audit_core.statistics import format_estimate
+
+FIRST = 12
+_LONG = 5_000
+"""Connections × prompts from which the time is predicted before it is spent: about a minute on the default model."""
+_SHOWN = 25
+
+
+def patch_paths(options: argparse.Namespace) -> int:
+    """What goes through each connection among components that were named, or that stand first in an order."""
+    subject, prompts, auditor = open_audit(options, "paths")
+    parts = parse_components(" ".join(options.components)) or _take_first(options, auditor, prompts)
+    request = PathsRequest(
+        prompts,
+        prompts,
+        parts,
+        options.split,
+        Replacement(options.ablation),
+        options.metric,
+        options.seed,
+    )
+    n_runs = len(list_asked(subject, request)) * len(prompts)
+    if n_runs > _LONG:
+        auditor.calibrate()
+        say(
+            f"{n_runs // len(prompts)} connections on {len(prompts)} prompts: about {auditor.predict_s('paths', request):.0f} s."
+        )
+    result: PathsResult = auditor.run("paths", request, asker=asker(), on_progress=show_progress).result
+    if options.json:
+        return tell_json(
+            dump_result(result) | {"identity": identify_run(subject.identity, request), "half": options.half}
+        )
+    _print_paths(result)
+    return 0
+
+
+def _take_first(options: argparse.Namespace, auditor: Auditor, prompts: TokenisedPrompts) -> tuple[Component, ...]:
+    """The first of an order of single components; it does not see those that act through others alone."""
+    if options.first < 2:
+        raise ComponentRefused(
+            f"The first {options.first} of an order.", wanted="two or more.", remedy="give --first 12, or components."
+        )
+    request = DiscoverRequest(
+        prompts,
+        prompts,
+        options.method,
+        Universe(options.universe),
+        Replacement(options.ablation),
+        options.metric,
+        options.seed,
+    )
+    found: DiscoverResult = auditor.run("discover", request, asker=asker(), on_progress=show_progress).result
+    say(f"Components by {found.method}. It misses: {found.misses}")
+    return tuple(parse_component(component) for component in found.components[: options.first])
+
+
+def _print_paths(result: PathsResult) -> None:
+    tell("; ".join(f"{name}: {value}" for name, value in result.conditions))
+    tell(f"clean {format_estimate(result.clean)} · corrupted {format_estimate(result.corrupted)}")
+    tell(f"Support that goes through each connection directly, among {', '.join(result.components)}:")
+    for found in result.connections[:_SHOWN]:
+        share = "" if found.fraction is None else f"   {format_estimate(found.fraction)}"
+        tell(f"  {parse_connection(found.connection).draw():<22} {format_estimate(found.estimate)}{share}")
+    if len(result.connections) > _SHOWN:
+        tell(f"  and {len(result.connections) - _SHOWN} smaller; --json lists all.")
+    if result.no_fraction:
+        tell(f"No fraction of the gap: {result.no_fraction}")
