@@ -12,12 +12,14 @@ from audit_core.audits.curve import CurvePoint, CurveRequest, CurveResult
 from audit_core.audits.discover import DiscoverRequest, DiscoverResult
 from audit_core.audits.edges import EdgesRequest, EdgesResult
 from audit_core.audits.paths import ConnectionEffect, PathsRequest, PathsResult
+from audit_core.audits.positions import Place, PositionsRequest, PositionsResult
 from audit_core.audits.recomposition import Part, RecompositionRequest, RecompositionResult
 from audit_core.audits.rival import Rival, RivalRequest, RivalResult
 from audit_core.audits.specificity import OtherTask, SpecificityRequest, SpecificityResult, TaskLoss
 from audit_core.audits.stability import Kept, StabilityRequest, StabilityResult
 from audit_core.audits.sweep import Screened, SweepPartial, SweepRequest, SweepResult, find_effect_line, list_cells
 from audit_core.audits.transfer import HeldOut, TransferRequest, TransferResult
+from audit_core.balance import Balance, sort_findings
 from audit_core.calibration_report import (
     RULES,
     Calibration,
@@ -31,14 +33,15 @@ from audit_core.calibration_report import (
     load_calibration,
     quote_calibration,
 )
-from audit_core.circuit import Circuit
+from audit_core.circuit import Circuit, read_components
 from audit_core.circuit_question import CircuitQuestion
-from audit_core.claim import Claim, Role, Universe, load_claim
+from audit_core.claim import Claim, Role, Universe, dump_claim, load_claim
 from audit_core.completeness import Gap, Worth
 from audit_core.component import Component, Kind, format_components, head, mlp, parse_component, parse_components
 from audit_core.connection import Connection, Terminal, Through, list_connections, parse_connection
 from audit_core.curve import Areas
 from audit_core.drift import Drift
+from audit_core.effect import Controls
 from audit_core.engine.threads import leave_a_core, take_all_cores
 from audit_core.errors import (
     AuditError,
@@ -67,6 +70,7 @@ from audit_core.prompts import (
     PromptSet,
     TokenisedPrompts,
     TokenPair,
+    is_exploratory,
     load_prompts,
     parse_prompts,
     split_half,
@@ -102,6 +106,7 @@ __all__ = [
     "AuditError",
     "Auditor",
     "Backup",
+    "Balance",
     "Calibration",
     "Cancelled",
     "Circuit",
@@ -118,6 +123,7 @@ __all__ = [
     "Connection",
     "ConnectionEffect",
     "ControlFailed",
+    "Controls",
     "CurvePoint",
     "CurveRequest",
     "CurveResult",
@@ -151,10 +157,13 @@ __all__ = [
     "Part",
     "PathsRequest",
     "PathsResult",
+    "Place",
     "PlantedClaim",
     "PlantedModel",
     "PlantedRole",
     "PlantedTask",
+    "PositionsRequest",
+    "PositionsResult",
     "Prompt",
     "PromptRefused",
     "PromptSet",
@@ -200,6 +209,7 @@ __all__ = [
     "describe_origin",
     "describe_replacement",
     "describe_share",
+    "dump_claim",
     "estimate_cells",
     "find_effect_line",
     "find_known",
@@ -210,6 +220,7 @@ __all__ = [
     "get_plugin",
     "head",
     "intervene",
+    "is_exploratory",
     "keep_prompts",
     "leave_a_core",
     "list_cells",
@@ -235,9 +246,11 @@ __all__ = [
     "parse_prompts",
     "quote_calibration",
     "rank_agreement",
+    "read_components",
     "read_ledger",
     "record_refusal",
     "resolve_model",
+    "sort_findings",
     "split_half",
     "take_all_cores",
     "to_csv",

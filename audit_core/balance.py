@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from audit_core.assessment import CIRCUIT_QUESTIONS
@@ -38,11 +38,9 @@ class Balance:
     """Questions without a result."""
 
 
-@dataclass
 class _Sides:
-    good: list[str] = field(default_factory=list)
-    bad: list[str] = field(default_factory=list)
-    unresolved: list[str] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.good, self.bad, self.unresolved = list[str](), list[str](), list[str]()
 
     def put(self, is_good: bool | None, text: str) -> None:
         {True: self.good, False: self.bad, None: self.unresolved}[is_good].append(text)

@@ -9,6 +9,7 @@ import streamlit as st
 from audit_core import (
     Assessment,
     AuditError,
+    Auditor,
     CircuitQuestion,
     Component,
     DiscoverRequest,
@@ -17,7 +18,6 @@ from audit_core import (
     PathsRequest,
     PositionsRequest,
     Replacement,
-    Subject,
     TokenisedPrompts,
     Universe,
     find_planted,
@@ -68,9 +68,7 @@ class CircuitChoice:
     def ask_paths(self) -> PathsRequest:
         """Connections among the components, on the measured prompts."""
         circuit = self.assessment.circuit
-        return PathsRequest(
-            circuit.prompts, circuit.reference, circuit.components, replacement=circuit.replacement
-        )
+        return PathsRequest(circuit.prompts, circuit.reference, circuit.components, replacement=circuit.replacement)
 
     def ask_positions(self) -> PositionsRequest:
         """Where each component acts on the drawn prompt."""
@@ -80,12 +78,13 @@ class CircuitChoice:
         )
 
 
-def ask_circuit_choice(subject: Subject, whole: TokenisedPrompts, prompt_id: str) -> CircuitChoice:
+def ask_circuit_choice(auditor: Auditor, whole: TokenisedPrompts, prompt_id: str) -> CircuitChoice:
     """Circuit, replacement and method, once the model is there.
 
     Raises:
         AuditError: an address that is not one.
     """
+    subject = auditor.subject
     st.header("Circuit", anchor=False)
     heads, mlps = subject.components(Kind.HEAD), subject.components(Kind.MLP)
     components = ask_circuit(whole.name, subject.identity, heads, mlps)
@@ -103,11 +102,12 @@ def ask_circuit_choice(subject: Subject, whole: TokenisedPrompts, prompt_id: str
     )  # fmt: skip
     st.markdown(f"It misses: {plain(list_plugins('discoveries')[st.session_state.method].misses)}")
     explored, judged = (
-        replace(whole, pairs=tuple(p for p in whole.pairs if is_exploratory(p.prompt) is half)) for half in (True, False)
+        replace(whole, pairs=tuple(p for p in whole.pairs if is_exploratory(p.prompt) is half))
+        for half in (True, False)
     )
     universe = Universe.HEADS_MLPS if any(c.kind is Kind.MLP for c in components) else Universe(st.session_state.u)
     question = CircuitQuestion(judged, judged, components, universe, Replacement(st.session_state.ab))
-    assessment = Assessment(question, explored, _list_others(subject, whole.name), st.session_state.method)
+    assessment = Assessment(question, explored, _list_others(auditor, whole.name), st.session_state.method)
     beside = _ask_beside(whole.name)
     return CircuitChoice(
         assessment,
@@ -147,19 +147,19 @@ def _ask_beside(task: str) -> tuple[Component, ...]:
     return parse_components(st.session_state.beside or "")
 
 
-def _list_others(subject: Subject, task: str) -> tuple[OtherTask, ...]:
+def _list_others(auditor: Auditor, task: str) -> tuple[OtherTask, ...]:
     """Every other task of this model, with its own circuit where one ships that was found in these weights."""
     planted = find_planted(st.session_state.model)
     names = list_prompt_sets() if planted is None else ()
-    return tuple(_read_task(subject, name) for name in names if name != task)
+    return tuple(_read_task(auditor, name) for name in names if name != task)
 
 
-def _read_task(subject: Subject, name: str) -> OtherTask:
-    whole = services.tokenised_for(subject, load_prompt_set(name))
+def _read_task(auditor: Auditor, name: str) -> OtherTask:
+    whole = services.tokenised(auditor, load_prompt_set(name))
     half = replace(whole, pairs=tuple(p for p in whole.pairs if not is_exploratory(p.prompt)))
     found = [
         c
         for c in list_circuits()
-        if c.task == name and c.weights_sha256 == subject.identity.weights_sha256 and len(c.components) > 1
+        if c.task == name and c.weights_sha256 == auditor.subject.identity.weights_sha256 and len(c.components) > 1
     ]
     return OtherTask(half, found[0].components if found else ())

@@ -56,7 +56,9 @@ def curve(found: CurveResult) -> go.Figure:
     sizes, kept = [p.size for p in found.points], [p.kept.estimate for p in found.points]
     figure = go.Figure()
     for order in zip(*(p.random for p in found.points), strict=True):
-        figure.add_scatter(x=sizes, y=list(order), mode="lines", line={"color": INK, "width": 1}, opacity=0.5, hoverinfo="skip")
+        figure.add_scatter(
+            x=sizes, y=list(order), mode="lines", line={"color": INK, "width": 1}, opacity=0.5, hoverinfo="skip"
+        )
     figure.add_scatter(
         x=sizes, y=[e.value for e in kept], mode="lines+markers", line={"color": EFFECT, "width": 2},
         marker={"size": 8, "symbol": "diamond"},

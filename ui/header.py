@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from audit_core import to_csv
+from audit_core import Controls, to_csv
 
 _BADGES = {
     "observational": (":material/visibility:", "gray"),
@@ -29,6 +29,14 @@ def figure_header(title: str, kinds: str, reading: str) -> None:
 def conditions_line(conditions: Sequence[tuple[str, str]], n: int) -> None:
     """The six-part tuple and n that every causal number hangs on."""
     st.markdown("Measured with " + " · ".join(f"{name}: **{value}**" for name, value in conditions) + f" · n = **{n}**")
+
+
+def controls_line(controls: Controls) -> None:
+    """What the instrument itself was found to do on these very runs."""
+    st.markdown(
+        f"Controls passed: {controls.edits:,} edits arrived; putting activations back moved logits by {controls.identity_max:.1e}; "
+        f"large noise moved them by at least {controls.noise_min:.1f} (tolerance {controls.tolerance:.0e})."
+    )
 
 
 def table_with_csv(build: Callable[[], Any], name: str, key: str) -> None:

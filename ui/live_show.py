@@ -18,7 +18,7 @@ from audit_core import (
     make_table,
 )
 from ui import figures
-from ui.header import conditions_line, figure_header, plain, table_with_csv
+from ui.header import conditions_line, controls_line, figure_header, plain, table_with_csv
 
 
 def show_ablation(result: AblationResult) -> None:
@@ -52,11 +52,7 @@ def show_ablation(result: AblationResult) -> None:
     if result.no_fraction:
         st.warning(f"Cannot be expressed as a fraction: {plain(result.no_fraction)}", icon=":material/warning:")
     conditions_line(result.conditions, result.n)
-    controls = result.controls
-    st.markdown(
-        f"Controls passed: {controls.edits:,} edits arrived; putting activations back moved logits by {controls.identity_max:.1e}; "
-        f"large noise moved them by at least {controls.noise_min:.1f} (tolerance {controls.tolerance:.0e})."
-    )
+    controls_line(result.controls)
 
 
 def show_next_tokens(result: AblationResult) -> None:

@@ -23,7 +23,7 @@ from audit_core import (
 )
 from ui import figures
 from ui.grid import Axes, layer_grid
-from ui.header import conditions_line, figure_header, plain, table_with_csv
+from ui.header import conditions_line, controls_line, figure_header, plain, table_with_csv
 from ui.live_maps import DELTA, colour_effects
 
 MARKED = 0.05
@@ -79,11 +79,7 @@ def show_map(result: SweepResult) -> None:
     values = [cell.estimate.value for cell in result.cells]
     texts = [f"effect {format_estimate(cell.estimate)}" for cell in result.cells]
     _draw(values, texts, names, result.unit, "Causal effect by layer", "grid-sweep")
-    controls = result.controls
-    st.markdown(
-        f"Controls passed: {controls.edits:,} edits arrived; putting activations back moved logits by "
-        f"{controls.identity_max:.1e}; large noise moved them by at least {controls.noise_min:.1f} (tolerance {controls.tolerance:.0e})."
-    )
+    controls_line(result.controls)
 
 
 def _draw(

@@ -133,7 +133,9 @@ def _show_mediation(mediation: Mediation, place: str) -> None:
     )
     cells = [(name, *estimate_cells(estimate)) for name, estimate in rows]
     table_with_csv(
-        lambda: make_table(("loss of the metric", "value", "low", "high", "n", "unit"), cells), "Mediation", f"mediation{place}"
+        lambda: make_table(("loss of the metric", "value", "low", "high", "n", "unit"), cells),
+        "Mediation",
+        f"mediation{place}",
     )
 
 

@@ -1,0 +1,88 @@
+"""Circuit: a set of components, the graph of what they do to one another, and every honest attempt to break it."""
+
+import streamlit as st
+
+from audit_core import CIRCUIT_QUESTIONS, Role, get_plugin, sort_findings
+from ui import circuit_ask, circuit_balance, circuit_graph, circuit_show, live_show, live_steps, services, verdict_card
+from ui.audited import ask_beside, close_questions, open_page
+from ui.circuit_ask import FIELDS
+
+# 1. ask
+
+circuit_ask.adopt_circuit()
+audited = open_page(
+    "Circuit",
+    "Somebody names a set of components and says that it does the work. See what survives when you try to break that.",
+    FIELDS,
+    asks_scope=False,
+)
+auditor, subject = audited.auditor, audited.auditor.subject
+choice = ask_beside(lambda: circuit_ask.ask_circuit_choice(auditor, audited.whole, audited.prompt_id))
+close_questions(FIELDS)
+live_show.show_subject(subject)
+n = len(choice.assessment.circuit.prompts)
+
+# 2. compute, and 3. show, question by question
+
+balance, drawn, verdicts, questions, beside, claims = (st.container() for _ in range(6))
+with st.expander(
+    "Look for a circuit on the exploratory half", icon=":material/search:", expanded=not choice.components
+):
+    found = live_steps.answer_by_job(
+        auditor, "discover", f"Look with {choice.assessment.method}", choice.ask_order(), at_once=False
+    )
+    if found is not None:
+        circuit_balance.show_proposal(found)
+if not choice.components:
+    balance.info("No circuit is named. Choose a candidate or type addresses in the side bar, or look for one below.")
+    st.stop()
+assessment = choice.assessment
+requests = {audit: assessment.ask(audit) for audit in CIRCUIT_QUESTIONS}
+trials = {role: assessment.ask_verdict(role) for role in Role}
+with drawn:
+    paths = places = None
+    if not 2 <= len(choice.components) <= circuit_ask.MAX_CONNECTED:
+        st.info(f"The graph of connections needs 2 to {circuit_ask.MAX_CONNECTED} components.", icon=":material/info:")
+    else:
+        paths = live_steps.answer_by_job(
+            auditor, "paths", f"Measure every connection on {n} prompts", choice.ask_paths(), at_once=False
+        )
+        places = None if paths is None else live_steps.answer_now(auditor, "positions", choice.ask_positions())
+    if paths is not None and places is not None:
+        pieces = choice.drawn.pairs[0].pieces
+        circuit_graph.show_graph(paths, places, pieces, subject.geometry.n_layers)
+with verdicts:
+    st.header("Is it needed, and is it enough?", anchor=False)
+    live_steps.start_all(
+        auditor,
+        {f"Judge: {role.value}": ("claim_test", trials[role]) for role in Role}
+        | {get_plugin("audits", audit).question: (audit, request) for audit, request in requests.items()},
+    )
+    judged = {}
+    for role, trial in trials.items():
+        title = f"Judge on {n} prompts, three ways of replacing: {role.value}"
+        judged[role] = live_steps.answer_by_job(auditor, "claim_test", title, trial, at_once=False, place=role.value)
+        if judged[role] is not None:
+            verdict_card.show_verdict(judged[role], trial.claim, services.read_looks(auditor), place=role.value)
+with questions:
+    known = {}
+    for audit, request in requests.items():
+        st.header(get_plugin("audits", audit).question, anchor=False)
+        result = live_steps.answer_by_job(auditor, audit, f"Ask on {n} prompts", request, at_once=False)
+        if result is not None:
+            known[audit] = result
+            circuit_show.SHOW[audit](result)
+with balance:
+    circuit_balance.show_balance(sort_findings(known, {role: v for role, v in judged.items() if v is not None}))
+with beside:
+    if choice.beside is not None:
+        st.header("Beside another circuit", anchor=False)
+        other = live_steps.answer_by_job(
+            auditor, "recomposition", f"Take the second circuit apart on {n} prompts", choice.beside.ask("recomposition"),
+            at_once=False, place="beside",
+        )  # fmt: skip
+        if other is not None and "recomposition" in known:
+            names = [", ".join(map(str, circuit.components)) for circuit in (assessment.circuit, choice.beside.circuit)]
+            circuit_balance.show_beside(known["recomposition"], other, names)
+with claims:
+    circuit_balance.offer_claims([trial.claim for trial in trials.values()], choice.components)
