@@ -34,12 +34,13 @@ with st.expander(
     if found is not None:
         circuit_balance.show_proposal(found)
 if not choice.components:
-    balance.info("No circuit is named. Choose a candidate or type addresses in the side bar, or look for one below.")
+    balance.info("No circuit is named. Choose a candidate or type addresses in the side bar, or look for one above.")
     st.stop()
 assessment = choice.assessment
 requests = {audit: assessment.ask(audit) for audit in CIRCUIT_QUESTIONS}
 trials = {role: assessment.ask_verdict(role) for role in Role}
 with drawn:
+    st.header("What do they do to one another?", anchor=False)
     paths = places = None
     if not 2 <= len(choice.components) <= circuit_ask.MAX_CONNECTED:
         st.info(f"The graph of connections needs 2 to {circuit_ask.MAX_CONNECTED} components.", icon=":material/info:")
@@ -65,13 +66,15 @@ with verdicts:
         if judged[role] is not None:
             verdict_card.show_verdict(judged[role], trial.claim, services.read_looks(auditor), place=role.value)
 with questions:
+    st.header("What survives an honest attempt to break it?", anchor=False)
     known = {}
     for audit, request in requests.items():
-        st.header(get_plugin("audits", audit).question, anchor=False)
-        result = live_steps.answer_by_job(auditor, audit, f"Ask on {n} prompts", request, at_once=False)
-        if result is not None:
-            known[audit] = result
-            circuit_show.SHOW[audit](result)
+        with st.container(border=True):
+            st.subheader(get_plugin("audits", audit).question, anchor=False)
+            result = live_steps.answer_by_job(auditor, audit, f"Ask on {n} prompts", request, at_once=False)
+            if result is not None:
+                known[audit] = result
+                circuit_show.SHOW[audit](result)
 with balance:
     circuit_balance.show_balance(sort_findings(known, {role: v for role, v in judged.items() if v is not None}))
 with beside:
@@ -81,7 +84,9 @@ with beside:
             auditor, "recomposition", f"Take the second circuit apart on {n} prompts", choice.beside.ask("recomposition"),
             at_once=False, place="beside",
         )  # fmt: skip
-        if other is not None and "recomposition" in known:
+        if "recomposition" not in known:
+            st.info("This circuit has to be taken apart as well: the first question above.", icon=":material/info:")
+        elif other is not None:
             names = [", ".join(map(str, circuit.components)) for circuit in (assessment.circuit, choice.beside.circuit)]
             circuit_balance.show_beside(known["recomposition"], other, names)
 with claims:

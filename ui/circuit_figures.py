@@ -101,7 +101,9 @@ class Line:
     text: str
 
 
-def graph(nodes: Sequence[Node], lines: Sequence[Line], pieces: Sequence[str], *, unit: str) -> go.Figure:
+def graph(
+    nodes: Sequence[Node], lines: Sequence[Line], pieces: Sequence[str], *, n_layers: int, unit: str
+) -> go.Figure:
     """Layers upwards, tokens across; the wider a line the stronger, drawn through where it supports and dotted where it pushes
     against the answer."""
     figure = go.Figure()
@@ -123,7 +125,7 @@ def graph(nodes: Sequence[Node], lines: Sequence[Line], pieces: Sequence[str], *
     )  # fmt: skip
     figure.add_scatter(
         x=[node.x for node in nodes], y=[node.y for node in nodes], mode="markers+text",
-        text=[node.name for node in nodes], textposition="middle right",
+        text=[node.name for node in nodes], textposition="top center",
         marker={
             "size": 15, "line": {"width": 2, "color": INK},
             "symbol": ["circle" if node.effect >= 0 else "square" for node in nodes],
@@ -131,6 +133,12 @@ def graph(nodes: Sequence[Node], lines: Sequence[Line], pieces: Sequence[str], *
         },
         customdata=[f"{node.effect:+.2f} {unit}" for node in nodes],
         hovertemplate="%{text}: %{customdata}<extra></extra>",
+    )  # fmt: skip
+    layers = sorted({round(node.y) for node in nodes} | set(range(0, n_layers, 5)))
+    names = {-1: "input", n_layers: "output"}
+    figure.update_yaxes(
+        tickmode="array", tickvals=layers, ticktext=[names.get(layer, str(layer)) for layer in layers],
+        range=[-1.8, n_layers + 1.2],
     )  # fmt: skip
     figure.update_xaxes(
         tickmode="array", tickvals=list(range(len(pieces))), ticktext=[piece.strip() or "␣" for piece in pieces],

@@ -35,7 +35,7 @@ def show_graph(paths: PathsResult, places: PositionsResult, pieces: tuple[str, .
         for c in shown
     ]
     st.plotly_chart(
-        circuit_figures.graph(nodes, lines, pieces, unit=paths.unit), key="graph", config={"displayModeBar": False},
+        circuit_figures.graph(nodes, lines, pieces, n_layers=n_layers, unit=paths.unit), key="graph", config={"displayModeBar": False},
         alt="Graph of the circuit, layers upwards and tokens across; the tables below name every component and connection.",
     )  # fmt: skip
     rows = [
@@ -77,5 +77,5 @@ def place_nodes(paths: PathsResult, places: PositionsResult, n_positions: int, n
         layer = parse_component(place.component).layer
         beside = taken.setdefault((layer, place.position), 0)
         taken[layer, place.position] += 1
-        nodes.append(Node(place.component, place.position - 0.9 * beside, float(layer), place.effect.estimate.value))
+        nodes.append(Node(place.component, place.position - 1.3 * beside, float(layer), place.effect.estimate.value))
     return nodes

@@ -41,7 +41,7 @@ def show_verdict(result: ClaimTestResult, claim: Claim, ledger: Ledger, *, place
     icon, words = STATES[State(result.state)]
     with st.container(border=True):
         figure_header(
-            "Verdict",
+            "Verdict" if not place else f"Verdict: is it {claim.role.value}?",
             "causal",
             "the state says where the interval that the sentence quotes lies against δ, not how likely it is.",
         )
