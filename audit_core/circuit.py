@@ -10,7 +10,7 @@ from audit_core.claim import Universe
 from audit_core.component import Component, parse_component, parse_components, unique_components
 from audit_core.errors import ClaimRefused
 
-MAX_FILE_BYTES = 200_000
+MAX_FILE_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,13 @@ class Circuit:
     model: str
     """Title of the model it was found in."""
     weights_sha256: str
-    """Weights it was found in; on other weights it is only a guess."""
+    """Weights it was found in; on other weights it is only a guess. Empty where a publication does not tell."""
     origin: str
     """How it was found, on which half of which prompts."""
     is_example: bool
     """One of the two heads that a first visit sets side by side."""
+    source: str = ""
+    """Publication it is taken from; empty where it was found here."""
 
 
 def load_circuit(path: Path) -> Circuit:
@@ -56,6 +58,7 @@ def load_circuit(path: Path) -> Circuit:
             weights_sha256=str(row["weights_sha256"]),
             origin=str(row["origin"]),
             is_example=row.get("is_example") is True,
+            source=str(row.get("source", "")),
         )
     except (json.JSONDecodeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise ClaimRefused(

@@ -108,7 +108,7 @@ def ask_circuit_choice(auditor: Auditor, whole: TokenisedPrompts, prompt_id: str
     universe = Universe.HEADS_MLPS if any(c.kind is Kind.MLP for c in components) else Universe(st.session_state.u)
     question = CircuitQuestion(judged, judged, components, universe, Replacement(st.session_state.ab))
     assessment = Assessment(question, explored, _list_others(auditor, whole.name), st.session_state.method)
-    beside = _ask_beside(whole.name)
+    beside = _ask_beside(whole.name, {*heads, *mlps})
     return CircuitChoice(
         assessment,
         pick_one(whole, prompt_id),
@@ -135,9 +135,9 @@ def adopt_circuit() -> None:
         st.session_state.c = found
 
 
-def _ask_beside(task: str) -> tuple[Component, ...]:
+def _ask_beside(task: str, parts: set[Component]) -> tuple[Component, ...]:
     st.header("Beside another", anchor=False)
-    presets = {format_components(c.components): c.name for c in list_circuits() if c.task == task}
+    presets = {format_components(c.components): c.name for c in list_circuits() if c.task == task and set(c.components) <= parts}
     typed = st.session_state.beside
     options = ["", *presets, *([typed] if typed and typed not in presets else [])]
     st.selectbox(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from audit_core import (
@@ -112,7 +114,8 @@ def ask_circuit(
     task: str, identity: ModelIdentity | None, heads: tuple[Component, ...], mlps: tuple[Component, ...]
 ) -> tuple[Component, ...]:
     """Which components: a shipped candidate, a list, or an address typed in."""
-    presets = {c.id: c for c in list_circuits() if c.task == task}
+    of_task = [c for c in list_circuits() if c.task == task]
+    presets = {c.id: c for c in of_task if set(c.components) <= {*heads, *mlps}}
     if presets:
         # Which candidate this is follows from the components, so a link, the map and the list cannot disagree with it.
         same = (key for key, c in presets.items() if format_components(c.components) == st.session_state.c)
@@ -131,6 +134,7 @@ def ask_circuit(
             st.warning(
                 "These candidates were found in other weights; here they are guesses.", icon=":material/warning:"
             )
+    _show_published([c for c in of_task if c.source])
     options = [str(c) for c in (*heads, *mlps)]
     chosen = [str(c) for c in parse_components(st.session_state.c)]
     st.session_state.parts = chosen
@@ -142,6 +146,14 @@ def ask_circuit(
     if "parts_error" in st.session_state:
         st.error(plain(st.session_state.pop("parts_error")), icon=":material/error:")
     return parse_components(st.session_state.c)
+
+
+def _show_published(circuits: Sequence[Circuit]) -> None:
+    """Circuits of other models that anyone who has the weights can test."""
+    if circuits:
+        with st.expander("Published circuits", icon=":material/menu_book:"):
+            for circuit in circuits:
+                st.markdown(f"**{plain(circuit.name)}** ({plain(circuit.source)}). {plain(circuit.origin)}")
 
 
 def _load_preset(presets: dict[str, Circuit]) -> None:
