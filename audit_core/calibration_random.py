@@ -58,7 +58,12 @@ def count_supported(*, on_progress: Progress, name: str = "default", seed: int =
     single = effect.patched[: -len(FAMILIES)].reshape(len(FAMILIES), len(heads), -1)
     empty = dict(zip(FAMILIES, effect.patched[-len(FAMILIES) :], strict=True))
     unmeasured = np.full_like(effect.clean, np.nan)
-    named = {part for circuit in list_circuits() if circuit.task == TASK and not circuit.source for part in circuit.components}
+    named = {
+        part
+        for circuit in list_circuits()
+        if circuit.task == TASK and not circuit.source
+        for part in circuit.components
+    }
     supported = set()
     for at, head in enumerate(heads):
         families = {

@@ -12,6 +12,7 @@ from audit_core import (
     Auditor,
     CircuitQuestion,
     Component,
+    ComponentRefused,
     DiscoverRequest,
     Kind,
     OtherTask,
@@ -87,7 +88,7 @@ def ask_circuit_choice(auditor: Auditor, whole: TokenisedPrompts, prompt_id: str
     subject = auditor.subject
     st.header("Circuit", anchor=False)
     heads, mlps = subject.components(Kind.HEAD), subject.components(Kind.MLP)
-    components = ask_circuit(whole.name, subject.identity, heads, mlps)
+    components = _only_whole(ask_circuit(whole.name, subject.identity, heads, mlps), {*heads, *mlps})
     _ask_file()
     link.repair("ab", WAYS)
     link.repair("u", tuple(Universe))
@@ -137,14 +138,28 @@ def adopt_circuit() -> None:
 
 def _ask_beside(task: str, parts: set[Component]) -> tuple[Component, ...]:
     st.header("Beside another", anchor=False)
-    presets = {format_components(c.components): c.name for c in list_circuits() if c.task == task and set(c.components) <= parts}
+    presets = {
+        format_components(c.components): c.name
+        for c in list_circuits()
+        if c.task == task and set(c.components) <= parts
+    }
     typed = st.session_state.beside
     options = ["", *presets, *([typed] if typed and typed not in presets else [])]
     st.selectbox(
         "Second circuit", options, key="beside", accept_new_options=True,
         format_func=lambda key: presets.get(key, key) or NOTHING, help="A shipped candidate, or addresses: L23.H3, L20.H0",
     )  # fmt: skip
-    return parse_components(st.session_state.beside or "")
+    return _only_whole(parse_components(st.session_state.beside or ""), parts)
+
+
+def _only_whole(components: tuple[Component, ...], parts: set[Component]) -> tuple[Component, ...]:
+    if strangers := [c for c in components if c not in parts]:
+        raise ComponentRefused(
+            f"{format_components(strangers[:5])} in a circuit.",
+            wanted="whole heads and MLPs of this model.",
+            remedy="take it out of the list; the live audit replaces single positions and edges.",
+        )
+    return components
 
 
 def _list_others(auditor: Auditor, task: str) -> tuple[OtherTask, ...]:

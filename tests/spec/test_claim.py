@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from audit_core.claim import Claim, Role, Universe, load_claim
-from audit_core.component import head, mlp
+from audit_core.claim import Claim, Role, Universe, dump_claim, load_claim
+from audit_core.component import head, mlp, parse_components
 from audit_core.errors import ClaimRefused, Refused
 from audit_core.intervention import Replacement
 
@@ -119,3 +119,11 @@ def test_the_digest_covers_every_field_and_is_blind_to_the_order_of_components(t
     digests = {claim.sha256, *(replace(claim, **change).sha256 for change in changes)}  # type: ignore[arg-type]
     assert len(digests) == len(changes) + 1
     assert load(tmp_path, WHOLE.replace('"L9.H6", "L5.MLP"', '"L5.MLP", "L9.H6", "L5.MLP"')).sha256 == claim.sha256
+
+
+@pytest.mark.parametrize("name", ["plain", 'quotes " and \\ and \x7f', "line\nbreak\ttab", "ünïcode ␣ 日本"])
+def test_a_claim_written_to_a_file_is_the_claim_that_is_read(name: str, tmp_path: Path) -> None:
+    claim = Claim(name, parse_components("L9.H6 L5.MLP"), Universe.HEADS_MLPS, Role.SUFFICIENT, delta=0.8, alpha=0.01)
+    file = tmp_path / "claim.toml"
+    file.write_text(dump_claim(claim), encoding="utf-8")
+    assert load_claim(file) == claim
