@@ -80,4 +80,6 @@ def weigh_slopes(looks: Looks) -> Floats:
 
     Source: Chefer et al. 2021, arXiv:2103.15679, equation 5, without the positive part; methods 2.17.
     """
-    return read_only(np.einsum("lhqk,lhqk->lh", looks.take_slopes(), looks.patterns, dtype=np.float64).astype(np.float32))
+    return read_only(
+        np.einsum("lhqk,lhqk->lh", looks.take_slopes(), looks.patterns, dtype=np.float64).astype(np.float32)
+    )

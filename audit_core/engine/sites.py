@@ -265,6 +265,8 @@ def _replace(
         return part + NOISE_SCALE * (part.square().mean().sqrt() + 1.0) * noise
     if source is None:
         raise InterventionRefused(
-            f"{edit.replacement} of {edit.kind} without a source.", wanted="captured activations.", remedy="report this defect."
+            f"{edit.replacement} of {edit.kind} without a source.",
+            wanted="captured activations.",
+            remedy="report this defect.",
         )
     return source

@@ -31,7 +31,9 @@ def test_patterns_up_to_the_first_shuffled_layer_stay_and_everything_behind_move
     np.testing.assert_allclose(after[:2], before[:2], atol=1e-6)
     assert np.abs(after[2] - before[2]).max() > 1e-3
     assert np.abs(other.run(prompts, [CLEAN_RUN], vocabulary=True).vocabulary - said).max() > 1e-2
-    assert (subject.run(prompts, [CLEAN_RUN], vocabulary=True).vocabulary == said).all(), "the shared model is untouched"
+    assert (subject.run(prompts, [CLEAN_RUN], vocabulary=True).vocabulary == said).all(), (
+        "the shared model is untouched"
+    )
     assert other.identity.short != subject.identity.short
     assert "shuffled from layer 1 up, seed 0" in other.identity.model
 
@@ -44,7 +46,11 @@ def test_every_matrix_keeps_its_numbers_and_the_seed_decides_their_order(load_fa
     np.testing.assert_array_equal(one, same)
     assert np.abs(one - other).max() > 1e-2
     own, shuffled = (dict(s.bridge.original_model.named_parameters()) for s in (subject, parts[0]))
-    moved = {name.split(".")[-2] if "lm_head" not in name else "lm_head" for name in own if (own[name] != shuffled[name]).any()}
+    moved = {
+        name.split(".")[-2] if "lm_head" not in name else "lm_head"
+        for name in own
+        if (own[name] != shuffled[name]).any()
+    }
     assert len([name for name in own if (own[name] != shuffled[name]).any()]) == 6, moved
     for name, weights in own.items():
         assert (weights.flatten().sort().values == shuffled[name].flatten().sort().values).all(), name
