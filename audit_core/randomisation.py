@@ -95,19 +95,21 @@ def randomise_views(
         What was found, and what could not be tested.
     """
     found: list[Randomisation] = []
+    missing: list[str] = []
     for layer in layers:
         try:
             other = subject.randomised(layer, seed=seed)
         except ModelRefused as error:
-            return tuple(found), (f"Weight randomisation: {error}",)
+            return tuple(found), (*missing, f"Weight randomisation: {error}")
         shuffled = read_views(other, prompts, on_progress=next(steps))
         after = metric.read(other.run(prompts, (CLEAN_RUN,)), prompts.pairs)[0]
         views = [(a, a.view in table.of_patterns) for a in _compare_tables(table, shuffled, prompts, seed)]
+        missing += [f"From layer {layer}: {text}" for text in shuffled.missing if text not in table.missing]
         title, moved = other.identity.model, table.measure_moved(shuffled)
         # Before the next is loaded, which is as large.
         del other
         found.append(read_randomisation(layer, title, (said, after), moved, views, prompts.templates, seed=seed))
-    return tuple(found), ()
+    return tuple(found), tuple(missing)
 
 
 def _compare_tables(

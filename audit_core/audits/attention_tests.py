@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from audit_core.agreement import Agreement, compare_heads, compare_tokens
 from audit_core.component import Component, Kind
 from audit_core.effect import Controls, Effect, check_gap, join_controls, measure_effect
-from audit_core.errors import ComponentRefused
+from audit_core.errors import ComponentRefused, InterventionRefused
 from audit_core.intervention import Intervention, Replacement, intervene
 from audit_core.pattern_test import DELTA, PatternTest, judge_patterns
 from audit_core.prompts import TokenisedPrompts
@@ -26,6 +26,7 @@ from audit_core.view_table import ViewTable, read_views
 MAX_PROMPTS = 24
 """Drawn evenly over the templates; each costs seconds for every head, way and shuffle on the default model."""
 SHUFFLES = 5
+MAX_SHUFFLES = 20
 METRIC = "logit_difference"
 """The one that slopes are taken of."""
 VIEW_PASSES = 6
@@ -47,6 +48,12 @@ class AttentionTestsRequest:
     shuffled_from: tuple[int, ...] = ()
     """Layers from which weights are shuffled, one model each; empty for the middle layer and the last."""
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.shuffles <= MAX_SHUFFLES:
+            raise InterventionRefused(
+                f"{self.shuffles} shuffles.", wanted=f"1 to {MAX_SHUFFLES}.", remedy=f"the usual number is {SHUFFLES}."
+            )
 
     @property
     def replacements(self) -> tuple[Replacement, ...]:

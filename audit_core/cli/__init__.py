@@ -6,7 +6,9 @@ import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from audit_core.audits.attention_tests import MAX_SHUFFLES, SHUFFLES
 from audit_core.claim import Universe
+from audit_core.cli.attention import run_attention_tests
 from audit_core.cli.audits import sweep_components, test_claim
 from audit_core.cli.calibrate import calibrate_rule
 from audit_core.cli.circuits import break_circuit, discover_circuit
@@ -59,20 +61,26 @@ def build_parser() -> argparse.ArgumentParser:
     discover.add_argument("--method", choices=tuple(list_plugins("discoveries")), default="exact")
     circuit = add("circuit", break_circuit, "a circuit put to its tests: completeness, minimality, worst template")
     circuit.add_argument("components", nargs="+", help="such as L23.H3 L20.H0")
+    attention = add("attention-tests", run_attention_tests, "where heads look taken away, and what attention shows")
+    attention.add_argument("heads", nargs="*", help="such as L23.H3 L24.H4; none for every head")
+    attention.add_argument(
+        "--shuffles", type=int, choices=range(1, MAX_SHUFFLES + 1), default=SHUFFLES, metavar=f"1-{MAX_SHUFFLES}"
+    )
     for command in (discover, circuit):
         command.add_argument("--universe", choices=tuple(Universe), default=Universe.HEADS.value)
         command.add_argument("--ablation", choices=("resample", "mean", "zero"), default="resample")
         command.add_argument("--metric", default="logit_difference")
     test = add("test", test_claim, "controls, then the claim; prints the verdict")
     test.add_argument("claim", type=Path, nargs="+", help="claims in TOML; several are judged as one report")
-    for command in (sweep, discover, circuit, test):
+    for command in (sweep, discover, circuit, attention, test):
         command.add_argument("--model", default="default", help="default, a known name, a folder, or a hub id")
         command.add_argument("--prompts", type=Path, required=True, help="prompt set in JSON Lines")
         command.add_argument(
             "--half",
             choices=("exploratory", "confirmatory", "all"),
-            default={sweep: "all", discover: "exploratory"}.get(command, "confirmatory"),
-            help="which half of the prompts; default: exploratory for discover, all for sweep, else confirmatory",
+            default={sweep: "all", discover: "exploratory", attention: "exploratory"}.get(command, "confirmatory"),
+            help="which half of the prompts; default: exploratory for discover and attention-tests, all for sweep, else "
+            "confirmatory",
         )
         command.add_argument("--seed", type=int, default=0)
     sweep.add_argument("--metric", default="logit_difference")

@@ -14,7 +14,7 @@ from toy.planted import BACKUP, CLEAN_LOGIT, NEGATIVE, PRIMARY, VOTE, make_induc
 from audit_core.agreement import compare_heads, compare_tokens
 from audit_core.audits.attention_tests import MAX_PROMPTS, AttentionTestsRequest, AttentionTestsResult
 from audit_core.component import Component, Kind, head, mlp
-from audit_core.errors import ComponentRefused, NotMeasured
+from audit_core.errors import ComponentRefused, InterventionRefused, NotMeasured
 from audit_core.pattern_test import CAVEAT, DELTA
 from audit_core.prompts import PromptSet, TokenisedPrompts, tokenise
 from audit_core.randomisation import read_randomisation
@@ -192,6 +192,12 @@ def test_only_whole_heads_of_the_model_are_tested(
 ) -> None:
     with pytest.raises(ComponentRefused, match="no whole head"):
         ask(planted, prompts, heads=(part,))
+
+
+@pytest.mark.parametrize("shuffles", [0, 21])
+def test_a_median_needs_a_shuffle_and_time_has_a_bound(shuffles: int, prompts: TokenisedPrompts) -> None:
+    with pytest.raises(InterventionRefused, match="1 to 20"):
+        AttentionTestsRequest(prompts, prompts, shuffles=shuffles)
 
 
 def test_a_task_that_the_model_does_not_do_is_not_measured(planted: TransformerSubject) -> None:
