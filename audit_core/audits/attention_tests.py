@@ -25,7 +25,7 @@ from audit_core.view_table import ViewTable, read_views
 
 MAX_PROMPTS = 24
 """Drawn evenly over the templates; each costs seconds for every head, way and shuffle on the default model."""
-SHUFFLES = 5
+SHUFFLES = 3
 MAX_SHUFFLES = 20
 METRIC = "logit_difference"
 """The one that slopes are taken of."""
