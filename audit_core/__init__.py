@@ -3,9 +3,11 @@
 Pages and programs import from here and nowhere deeper. Nothing in this list imports torch.
 """
 
+from audit_core.agreement import Agreement
 from audit_core.assessment import CIRCUIT_QUESTIONS, Assessment
 from audit_core.audits.ablation import AblationRequest, AblationResult, describe_ablation
 from audit_core.audits.attention import AttentionRequest, AttentionResult, find_looks_line
+from audit_core.audits.attention_tests import AttentionTestsRequest, AttentionTestsResult
 from audit_core.audits.circuit import CircuitRequest, CircuitResult
 from audit_core.audits.claim_test import ClaimTestRequest, ClaimTestResult
 from audit_core.audits.curve import CurvePoint, CurveRequest, CurveResult
@@ -64,6 +66,7 @@ from audit_core.ledger import Ledger, read_ledger
 from audit_core.measurement import Conditions, Measurement
 from audit_core.mediation import Mediation
 from audit_core.models import KNOWN_MODELS, ModelIdentity, find_known, model_cache, resolve_model
+from audit_core.pattern_test import PatternFinding, PatternTest
 from audit_core.plausibility import Source, list_sources
 from audit_core.prompts import (
     Prompt,
@@ -76,6 +79,7 @@ from audit_core.prompts import (
     split_half,
     tokenise,
 )
+from audit_core.randomisation import Dependence, Randomisation, ViewRandomised
 from audit_core.registry import get_plugin, list_plugins
 from audit_core.repair import Backup, Repair
 from audit_core.run import Asker, Auditor, Finished, open_subject, record_refusal
@@ -88,6 +92,7 @@ from audit_core.subjects.planted.key import PlantedClaim, PlantedModel, PlantedR
 from audit_core.tables import estimate_cells, make_table, to_csv
 from audit_core.trial import NullFinding
 from audit_core.verdict import REASONS, State, Verdict
+from audit_core.view import View
 
 __all__ = [
     "CIRCUIT_QUESTIONS",
@@ -98,11 +103,14 @@ __all__ = [
     "RULES",
     "AblationRequest",
     "AblationResult",
+    "Agreement",
     "Areas",
     "Asker",
     "Assessment",
     "AttentionRequest",
     "AttentionResult",
+    "AttentionTestsRequest",
+    "AttentionTestsResult",
     "AuditError",
     "Auditor",
     "Backup",
@@ -127,6 +135,7 @@ __all__ = [
     "CurvePoint",
     "CurveRequest",
     "CurveResult",
+    "Dependence",
     "Direction",
     "DiscoverRequest",
     "DiscoverResult",
@@ -157,6 +166,8 @@ __all__ = [
     "Part",
     "PathsRequest",
     "PathsResult",
+    "PatternFinding",
+    "PatternTest",
     "Place",
     "PlantedClaim",
     "PlantedModel",
@@ -167,6 +178,7 @@ __all__ = [
     "Prompt",
     "PromptRefused",
     "PromptSet",
+    "Randomisation",
     "RecompositionRequest",
     "RecompositionResult",
     "Refused",
@@ -202,6 +214,8 @@ __all__ = [
     "TransferResult",
     "Universe",
     "Verdict",
+    "View",
+    "ViewRandomised",
     "Worth",
     "audit_home",
     "describe_ablation",

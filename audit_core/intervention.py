@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from audit_core.component import Component, format_components
+from audit_core.component import Component, Kind, format_components
 from audit_core.errors import InterventionRefused
 
 
@@ -36,6 +36,10 @@ class Replacement(StrEnum):
     """The activation times a factor: below 1 suppresses, above 1 amplifies, below 0 reverses."""
     ADD = "add"
     """The activation plus a factor times a direction."""
+    UNIFORM = "uniform"
+    """A head's attention spread evenly over the keys it may see; the first token keeps exactly its own weight."""
+    PERMUTED = "permuted"
+    """A head's weights shuffled, by the run's seed, among the keys it may see; the first token keeps its own."""
     IDENTITY = "identity"
     """Control: the activation of the same run. Must change nothing."""
     NOISE = "noise"
@@ -43,7 +47,10 @@ class Replacement(StrEnum):
 
 
 ABLATIONS = (Replacement.RESAMPLE, Replacement.MEAN, Replacement.MEAN_TEMPLATE, Replacement.ZERO, Replacement.SCALE)
-"""What a person may choose for whole components; `add` needs a direction, the other two are controls."""
+"""What a person may choose for whole components; `add` needs a direction, two are of attention patterns alone, and two are
+controls."""
+RE_AIMED = (Replacement.UNIFORM, Replacement.PERMUTED)
+"""Of an attention pattern alone: what a head moves stays, where it looks is taken away (methods 2.15)."""
 
 
 class Direction(StrEnum):
@@ -74,6 +81,12 @@ class Edit:
     """Unit vector in the component's space: only the projection on it is replaced. None: the whole activation."""
 
     def __post_init__(self) -> None:
+        if self.replacement in RE_AIMED and self.component.kind is not Kind.PATTERN:
+            raise InterventionRefused(
+                f"{self.component} made {self.replacement}.",
+                wanted="an attention pattern such as L9.A6: nothing else has weights over keys.",
+                remedy="name the head's pattern, or choose zero, mean or resample.",
+            )
         if self.replacement in (Replacement.SCALE, Replacement.ADD) and not (
             math.isfinite(self.factor) and abs(self.factor) <= MAX_FACTOR
         ):
@@ -171,6 +184,8 @@ def describe_replacement(replacement: Replacement) -> str:
         Replacement.RESAMPLE: "replaced by the activation of the pair's other run",
         Replacement.SCALE: "multiplied by a factor",
         Replacement.ADD: "moved along a direction",
+        Replacement.UNIFORM: "spread evenly over the visible keys, the first token's weight kept",
+        Replacement.PERMUTED: "shuffled among the visible keys, the first token's weight kept",
         Replacement.IDENTITY: "replaced by itself",
         Replacement.NOISE: "disturbed by large noise",
     }[replacement]

@@ -10,7 +10,7 @@ from typing import Any
 
 from audit_core.errors import Refused
 
-SHELVES = ("metrics", "subjects", "methods", "discoveries", "audits")
+SHELVES = ("metrics", "subjects", "methods", "views", "discoveries", "audits")
 
 
 @cache

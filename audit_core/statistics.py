@@ -228,28 +228,45 @@ def rank_agreement(
     """Spearman correlation over components of two per-prompt measurements, with an interval over templates.
 
     Args:
-        first: shape (component, prompt).
-        second: shape (component, prompt); compared by magnitude of its mean.
+        first: shape (component, prompt); compared, as the second, by the magnitude of its mean.
+        second: shape (component, prompt).
 
     Returns:
-        Estimate; unit "Spearman ρ"; n is the number of prompts.
+        Estimate; unit "Spearman ρ"; n is the number of prompts. Draws of fewer templates are noisier and so agree less;
+        where that would leave the value itself out, the interval is widened to it.
+
+    Raises:
+        NotMeasured: all components measure the same, in one of the two or in a draw of it.
     """
-    value = _spearman(first.mean(1), np.abs(second.mean(1)))
+    value = correlate_ranks(np.abs(first.mean(1)), np.abs(second.mean(1)))
     n = first.shape[1]
     weights = draw_weights(clusters, seed=seed, draws=draws)
     if weights is None:
         return Estimate(value, None, None, n, "Spearman ρ", None)
     weights = weights / weights.sum(1, keepdims=True)
-    rho = [_spearman(a, np.abs(b)) for a, b in zip(weights @ first.T, weights @ second.T)]
+    rho = _correlate_rows(np.abs(weights @ first.T), np.abs(weights @ second.T))
     tail = expanded_tail(len(set(clusters)), LEVEL)
     low, high = np.quantile(rho, [tail, 1 - tail])
-    return Estimate(value, float(low), float(high), n, "Spearman ρ", LEVEL, len(set(clusters)))
+    low, high = min(value, float(low)), max(value, float(high))
+    return Estimate(value, low, high, n, "Spearman ρ", LEVEL, len(set(clusters)))
 
 
-def _spearman(first: NDArray, second: NDArray) -> float:
+def correlate_ranks(first: NDArray, second: NDArray) -> float:
+    """Spearman correlation of two lists, ties at their mean rank; shapes (component,).
+
+    Raises:
+        NotMeasured: one of the two has no order.
+    """
+    return float(_correlate_rows(first[None], second[None])[0])
+
+
+def _correlate_rows(first: NDArray, second: NDArray) -> Array:
+    """Spearman correlation row by row; shapes (draw, component) → (draw,)."""
     from scipy.stats import rankdata
 
-    ranks = np.stack([rankdata(first), rankdata(second)])
-    if (ranks.std(1) == 0).any():
+    ranks = np.stack([rankdata(first, axis=1), rankdata(second, axis=1)])
+    ranks -= ranks.mean(2, keepdims=True)
+    lengths = np.sqrt((ranks**2).sum(2))
+    if (lengths == 0).any():
         raise NotMeasured("control_failed", "all components measure the same, so they have no order to compare.")
-    return float(np.corrcoef(ranks)[0, 1])
+    return np.clip((ranks[0] * ranks[1]).sum(1) / (lengths[0] * lengths[1]), -1.0, 1.0)

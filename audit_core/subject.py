@@ -152,3 +152,11 @@ class Subject(Protocol):
 
     def patterns(self, pair: TokenPair, intervention: Intervention, *, means: Means | None = None) -> Floats:
         """Attention pattern of one prompt under an intervention; shape (layer, head, query, key)."""
+
+    def randomised(self, layer: int, *, seed: int) -> Subject:
+        """Another subject, under an identity of its own, whose values, attention outputs and MLPs from `layer` up and
+        whose unembedding hold the same numbers in a random order; this one is left as it is.
+
+        Raises:
+            ModelRefused: no such layer, or an architecture whose matrices are not known by name.
+        """

@@ -2,8 +2,8 @@
 
 import streamlit as st
 
+from ui import attention_tests, interventions, live_ask, live_maps, live_show, live_steps, services, verdict_card
 from ui import choice as choices
-from ui import interventions, live_ask, live_maps, live_show, live_steps, services, verdict_card
 from ui.audited import ask_beside, close_questions, open_page
 from ui.header import plain
 from ui.history import show_history
@@ -23,7 +23,7 @@ close_questions(choices.FIELDS)
 
 live_show.show_subject(subject)
 # Places in a fixed order: a figure that arrives late must not move, and so close, what stands below it.
-example, circuit, maps, scatter, details, tokens, below = (st.container() for _ in range(7))
+example, circuit, maps, scatter, own_tests, details, tokens, below = (st.container() for _ in range(8))
 inside = tuple(str(c) for c in choice.components)
 ablation = None
 with circuit:
@@ -59,6 +59,13 @@ if looks is not None and does is not None:
     with scatter:
         interventions.show_focus(choice)
         live_maps.show_scatter(looks, does, inside, choice.head, choice.prompts.templates, interventions.focus_head)
+with own_tests:
+    attention_tests.show_title(choice.is_one)
+    if not choice.is_one:
+        title, asked_tests = f"Put attention to its own tests on {choice.size}", choice.ask_attention_tests()
+        tested = live_steps.answer_by_job(auditor, "attention_tests", title, asked_tests, at_once=False)
+        if tested is not None:
+            attention_tests.show_tests(tested)
 with details:
     st.header(f"Head {choice.head} on prompt {plain(prompt_id[:60])}", anchor=False)
     pieces = choice.shown.pairs[0].pieces

@@ -10,6 +10,7 @@ from audit_core import (
     CLEAN_RUN,
     AblationRequest,
     AttentionRequest,
+    AttentionTestsRequest,
     Claim,
     ClaimTestRequest,
     Component,
@@ -116,6 +117,10 @@ class Choice:
     def ask_attention(self) -> AttentionRequest:
         """Where every head looks."""
         return AttentionRequest(self.prompts, self.source)
+
+    def ask_attention_tests(self) -> AttentionTestsRequest:
+        """Attention put to its own tests, on every head."""
+        return AttentionTestsRequest(self.prompts, self.reference)
 
     def ask_edges(self) -> EdgesRequest:
         """Every edge of the head in focus, on the drawn prompt."""

@@ -219,6 +219,41 @@ def verdict_figure(
     return style_figure(figure, 240, families[0][1].unit[0].upper() + families[0][1].unit[1:], "")
 
 
+def interval_rows(
+    names: Sequence[str],
+    series: Sequence[tuple[str, str, Sequence[Estimate | None]]],
+    *,
+    unit: str,
+    lines: Sequence[tuple[float, str]],
+    is_effect: bool,
+) -> go.Figure:
+    """Estimates with their intervals, a row per name; several in a row differ in shape and are named in the legend.
+
+    Args:
+        series: name, Plotly marker symbol, one estimate per name or None.
+        lines: values that a dashed line marks, with what stands at it.
+        is_effect: effects have the colour of effects; anything else has that of ink.
+    """
+    figure = go.Figure()
+    step = 0.8 / max(1, len(series))
+    for at, (label, symbol, estimates) in enumerate(series):
+        known = [(row, e) for row, e in enumerate(estimates) if e is not None]
+        figure.add_scatter(
+            x=[e.value for _, e in known], y=[row + step * (at - (len(series) - 1) / 2) for row, _ in known], mode="markers",
+            name=label, text=[names[row] for row, _ in known],
+            marker={"size": 10, "symbol": symbol, "color": "#542788" if is_effect else INK, "line": {"width": 1.5}},
+            error_x=interval_bars([(e.value, e.low, e.high) for _, e in known], True),
+            hovertemplate="%{text}, " + label + ": %{x:.3f}<extra></extra>",
+        )  # fmt: skip
+    for value, text in lines:
+        figure.add_vline(x=value, line={"color": INK, "dash": "dash", "width": 1}, annotation_text=text)
+    style_figure(figure, max(240, 90 + 30 * max(1, len(series)) * len(names) // 2), unit, "")
+    if len(series) > 1:
+        figure.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.2})
+    ticks = {"tickmode": "array", "tickvals": list(range(len(names))), "ticktext": list(names)}
+    return figure.update_yaxes(**ticks, range=[len(names) - 0.5, -0.5])
+
+
 def share_bars(names: Sequence[str], shares: Sequence[Estimate]) -> go.Figure:
     """Shares between 0 and 1 as points with their intervals, first name on top."""
     figure = go.Figure(

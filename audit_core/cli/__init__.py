@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from audit_core.assessment import CIRCUIT_QUESTIONS
+from audit_core.audits.attention_tests import MAX_SHUFFLES, SHUFFLES
 from audit_core.claim import Universe
+from audit_core.cli.attention import run_attention_tests
 from audit_core.cli.audits import sweep_components, test_claim
 from audit_core.cli.calibrate import calibrate_rule
 from audit_core.cli.circuits import discover_circuit, question_circuit
@@ -74,20 +76,27 @@ def build_parser() -> argparse.ArgumentParser:
     paths.add_argument("--ablation", choices=("resample", "mean", "mean_template", "zero"), default="resample")
     paths.add_argument("--metric", default="logit_difference")
     paths.add_argument("--universe", choices=tuple(Universe), default=Universe.HEADS.value, help="of the order")
+    attention = add("attention-tests", run_attention_tests, "where heads look taken away, and what attention shows")
+    attention.add_argument("heads", nargs="*", help="such as L23.H3 L24.H4; none for every head")
+    attention.add_argument(
+        "--shuffles", type=int, choices=range(1, MAX_SHUFFLES + 1), default=SHUFFLES, metavar=f"1-{MAX_SHUFFLES}"
+    )
     for command in (discover, circuit):
         command.add_argument("--universe", choices=tuple(Universe), default=Universe.HEADS.value)
         command.add_argument("--ablation", choices=("resample", "mean", "zero"), default="resample")
         command.add_argument("--metric", default="logit_difference")
     test = add("test", test_claim, "controls, then the claim; prints the verdict")
     test.add_argument("claim", type=Path, nargs="+", help="claims in TOML; several are judged as one report")
-    for command in (sweep, discover, circuit, paths, test):
+    looking = (discover, paths, attention)
+    for command in (sweep, discover, circuit, paths, attention, test):
         command.add_argument("--model", default="default", help="default, a known name, a folder, or a hub id")
         command.add_argument("--prompts", type=Path, required=True, help="prompt set in JSON Lines")
         command.add_argument(
             "--half",
             choices=("exploratory", "confirmatory", "all"),
-            default={sweep: "all", discover: "exploratory", paths: "exploratory"}.get(command, "confirmatory"),
-            help="which half of the prompts; default: exploratory for discover and paths, all for sweep, else confirmatory",
+            default="all" if command is sweep else "exploratory" if command in looking else "confirmatory",
+            help="which half of the prompts; default: exploratory for discover, paths and attention-tests, all for sweep, else "
+            "confirmatory",
         )
         command.add_argument("--seed", type=int, default=0)
     sweep.add_argument("--metric", default="logit_difference")

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from audit_core.component import Kind
 from audit_core.engine.capture import Capture
+from audit_core.engine.reaim import find_visible, reaim_pattern
 from audit_core.engine.sites import HOOKS, HookedModel, SiteEdit, replace_part
 from audit_core.errors import ControlFailed
-from audit_core.intervention import Replacement, Side
+from audit_core.intervention import RE_AIMED, Replacement, Side
 
 if TYPE_CHECKING:
     import torch
@@ -42,7 +43,12 @@ def measure_move(edit: SiteEdit, sources: Sources) -> torch.Tensor:
     now = sources.captures[Side.CLEAN].sites[edit.kind, edit.layer]
     here, there = edit.select(now.shape[1], 0)
     source = sources.read(Side.CLEAN, edit)
-    put = replace_part(now[here], edit, None if source is None else source[there], torch.Generator())
+    generator = torch.Generator().manual_seed(0)
+    put = (
+        reaim_pattern(now[here], edit, find_visible(now), sources.captures[Side.CLEAN].tokens, 0, generator)
+        if edit.replacement in RE_AIMED
+        else replace_part(now[here], edit, None if source is None else source[there], generator)
+    )
     return (put - now[here]).flatten(2).norm(dim=2)
 
 
@@ -80,13 +86,19 @@ class EditHooks:
         is_pattern = kind in (Kind.EDGE, Kind.PATTERN)
 
         def edit(value: torch.Tensor, hook: Any) -> torch.Tensor:
-            value = value.clone()
+            unedited, value = value, value.clone()
             n_positions = self.start + value.shape[2 if is_pattern else 1]
             for slot, side, job in jobs:
                 rows = value[slot * self.n_prompts : (slot + 1) * self.n_prompts]
                 here, there = job.select(n_positions, self.start)
-                source = self.sources.read(side, job)
-                rows[here] = replace_part(rows[here], job, None if source is None else source[there], self.generator)
+                if job.replacement in RE_AIMED:
+                    visible = find_visible(unedited[slot * self.n_prompts : (slot + 1) * self.n_prompts])
+                    tokens = self.sources.captures[side].tokens
+                    rows[here] = reaim_pattern(rows[here], job, visible, tokens, self.start, self.generator)
+                else:
+                    source = self.sources.read(side, job)
+                    put = None if source is None else source[there]
+                    rows[here] = replace_part(rows[here], job, put, self.generator)
                 self.applied += job.n_edits
             return value
 

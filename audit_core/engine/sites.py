@@ -107,7 +107,7 @@ def check_places(interventions: Sequence[Intervention], geometry: Geometry, n_po
                     f"0–{geometry.n_key_value_heads - 1}, neurons 0–{geometry.n_neurons - 1}, MLPs or residual stream.",
                     remedy="choose a component from the map.",
                 )
-            at, key = (None if n is None else _locate(n, n_positions) for n in (part.position, part.key))
+            at, key = (None if n is None else locate_position(n, n_positions) for n in (part.position, part.key))
             if at is not None and key is not None and key > at:
                 raise InterventionRefused(
                     f"{part} looks ahead.",
@@ -166,7 +166,7 @@ class SiteEdit:
             first_difference: first position at which the two runs of a pair differ; 0 where that is not known.
         """
         if self.position is not None:
-            return _locate(self.position, n_positions)
+            return locate_position(self.position, n_positions)
         # Before the first difference both runs are one: putting either's activation there changes nothing.
         takes_run = self.replacement in (Replacement.RESAMPLE, Replacement.IDENTITY)
         return first_difference if takes_run else 0
@@ -199,11 +199,12 @@ def _compact(indices: tuple[int, ...]) -> slice | list[int]:
 def _span(position: int | None, n_positions: int, start: int) -> slice:
     if position is None:
         return slice(None)
-    absolute = _locate(position, n_positions) - start
+    absolute = locate_position(position, n_positions) - start
     return slice(absolute, absolute + 1)
 
 
-def _locate(position: int, n_positions: int) -> int:
+def locate_position(position: int, n_positions: int) -> int:
+    """A position counted from the first token; a negative one is counted from behind."""
     absolute = position + n_positions if position < 0 else position
     if not 0 <= absolute < n_positions:
         raise InterventionRefused(
@@ -264,6 +265,8 @@ def _replace(
         return part + NOISE_SCALE * (part.square().mean().sqrt() + 1.0) * noise
     if source is None:
         raise InterventionRefused(
-            f"{edit.replacement} without a source.", wanted="captured activations.", remedy="report this defect."
+            f"{edit.replacement} of {edit.kind} without a source.",
+            wanted="captured activations.",
+            remedy="report this defect.",
         )
     return source

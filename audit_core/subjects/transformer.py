@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Sequence
+import hashlib
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audit_core.component import Component, Kind
 from audit_core.engine.parity import check_parity
+from audit_core.engine.randomise import shuffle_weights
 from audit_core.engine.runner import WaveRunner
 from audit_core.engine.sites import HOOKS, count_indices
 from audit_core.errors import ModelRefused
@@ -98,6 +101,23 @@ class TransformerSubject:
     def patterns(self, pair: TokenPair, intervention: Intervention, *, means: Means | None = None) -> Floats:
         return self.runner.draw_patterns(pair, intervention, means)
 
+    def randomised(self, layer: int, *, seed: int) -> TransformerSubject:
+        if not 0 <= layer < self.geometry.n_layers:
+            raise ModelRefused(
+                f"Weights shuffled from layer {layer}.",
+                wanted=f"0 to {self.geometry.n_layers - 1}.",
+                remedy="choose a layer of this model.",
+            )
+        folder = Path(self.identity.folder)
+        # Loaded anew: nothing of the shared model is touched, and its hooks are not copied.
+        inner, model = _read_folder(folder)
+        shuffle_weights(model, layer, n_heads=self.geometry.n_heads, seed=seed)
+        what = f"weights shuffled from layer {layer} up, seed {seed}"
+        digest = hashlib.sha256(f"{self.identity.weights_sha256} {what}".encode()).hexdigest()
+        identity = replace(self.identity, model=f"{self.identity.model}, {what}", weights_sha256=digest)
+        bridge, tokenizer = _cross(folder, inner, model)
+        return TransformerSubject(bridge, identity, tokenizer)
+
 
 def _read_geometry(bridge: TransformerBridge) -> Geometry:
     import torch
@@ -139,28 +159,47 @@ def load_transformer(folder: Path) -> TransformerSubject:
 
 
 def _boot(folder: Path) -> tuple[TransformerBridge, FolderTokenizer]:
+    return _cross(folder, *_read_folder(folder))
+
+
+def _read_folder(folder: Path) -> tuple[Any, Any]:
+    """Tokenizer and model as `transformers` has them."""
     import torch
-    from transformer_lens.model_bridge import TransformerBridge
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     options = {"local_files_only": True, "trust_remote_code": False}
-    try:
+    with _refusing(folder):
         inner = AutoTokenizer.from_pretrained(folder, **options)
         model = AutoModelForCausalLM.from_pretrained(
             folder, dtype=torch.float32, attn_implementation="eager", use_safetensors=True, **options
         )
+    return inner, model
+
+
+def _cross(folder: Path, inner: Any, model: Any) -> tuple[TransformerBridge, FolderTokenizer]:
+    """The same behind a bridge with hooks."""
+    import torch
+    from transformer_lens.model_bridge import TransformerBridge
+
+    with _refusing(folder):
         # A copy: TransformerLens gives a tokenizer without a beginning-of-sequence token one of its own choice.
         bridge = TransformerBridge.boot_transformers(
             str(folder), hf_model=model, tokenizer=copy.deepcopy(inner), device="cpu", dtype=torch.float32
         )
+    bridge.eval()
+    return bridge, FolderTokenizer(inner, getattr(inner, "bos_token_id", None))
+
+
+@contextmanager
+def _refusing(folder: Path) -> Iterator[None]:
+    try:
+        yield
     except (ValueError, KeyError, OSError, RuntimeError, NotImplementedError, AttributeError, TypeError) as error:
         raise ModelRefused(
             f"{folder.name} did not load: {type(error).__name__}: {str(error)[:300]}",
             wanted="a decoder-only transformer that TransformerLens knows.",
             remedy="check the folder, or use another model.",
         ) from error
-    bridge.eval()
-    return bridge, FolderTokenizer(inner, getattr(inner, "bos_token_id", None))
 
 
 @dataclass(frozen=True)

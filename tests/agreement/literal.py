@@ -43,9 +43,30 @@ def index_part(part: Component) -> tuple:
     return (0, at) if part.kind in (Kind.MLP, Kind.RESID) else (0, at, part.index)
 
 
-def change_part(value: torch.Tensor, hook: Any, *, edit: Edit, source: torch.Tensor | None) -> torch.Tensor:
+def reaim(value: torch.Tensor, edit: Edit, ids: Sequence[int], seed: int) -> None:
+    """One query after the other. Visible are the keys from the first that any head weighs to the last."""
+    part, n = edit.component, value.shape[2]
+    ranks = np.random.default_rng([seed, part.layer, part.index, *ids]).random((n, n))
+    for query in range(n) if part.position is None else [part.position % n]:
+        weighed = [key for key in range(n) if any(float(row[key]) > 0 for row in value[0, :, query])]
+        keys = [key for key in range(max(1, weighed[0]), weighed[-1] + 1)]
+        row = value[0, part.index, query]
+        weights = [float(row[key]) for key in keys]
+        if edit.replacement is Replacement.UNIFORM:
+            dealt = [sum(weights) / len(weights) for _ in keys]
+        else:
+            dealt = [weights[at] for at in sorted(range(len(keys)), key=lambda at: ranks[query, keys[at]])]
+        for key, weight in zip(keys, dealt, strict=True):
+            row[key] = weight
+
+
+def change_part(
+    value: torch.Tensor, hook: Any, *, edit: Edit, source: torch.Tensor | None, ids: Sequence[int] = ()
+) -> torch.Tensor:
     value, where = value.clone(), index_part(edit.component)
-    if edit.direction is not None:
+    if edit.replacement in (Replacement.UNIFORM, Replacement.PERMUTED):
+        reaim(value, edit, ids, 0)
+    elif edit.direction is not None:
         along = torch.tensor(edit.direction)
         value[where] += (
             move_along(value[where] @ along, None if source is None else source[where] @ along, edit)[..., None] * along
@@ -88,14 +109,14 @@ class LiteralRunner:
         return np.stack([kept[name][0].numpy() for name in names])
 
     def _forward(self, pair: TokenPair, intervention: Intervention, watching: list[tuple[str, Any]]) -> np.ndarray:
+        ids = pair.clean_ids if intervention.side is Side.CLEAN else pair.corrupted_ids
         hooks = [
             (
                 name_hook(edit.component),
-                partial(change_part, edit=edit, source=self._source(pair, intervention.side, edit)),
+                partial(change_part, edit=edit, source=self._source(pair, intervention.side, edit), ids=ids),
             )
             for edit in intervention.edits
         ]
-        ids = pair.clean_ids if intervention.side is Side.CLEAN else pair.corrupted_ids
         with torch.inference_mode():
             return self.bridge.run_with_hooks(torch.tensor([ids]), fwd_hooks=[*hooks, *watching])[0, -1].numpy()
 

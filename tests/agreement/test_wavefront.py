@@ -14,7 +14,7 @@ from toy.prompts import tokenise_letters
 
 from audit_core.component import Component, Kind, edge, head, mlp, resid
 from audit_core.engine.sites import HOOKS, count_indices
-from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, Edit, Intervention, Replacement, Side
+from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, RE_AIMED, Edit, Intervention, Replacement, Side
 from audit_core.prompts import TokenisedPrompts
 from audit_core.subject import Geometry
 from audit_core.subjects.transformer import TransformerSubject
@@ -48,7 +48,8 @@ def edits(draw: st.DrawFn, part: Component, shape: Geometry) -> Edit:
     """Any replacement of the part, or of its projection on a random direction."""
     factor, size = draw(st.floats(-2, 3)), shape.d_model if part.kind in (Kind.MLP, Kind.RESID) else shape.d_head
     if part.kind in (Kind.EDGE, Kind.PATTERN, Kind.NEURON) or draw(st.booleans()):
-        return Edit(part, draw(st.sampled_from(CHOICES)), factor)
+        ways = (*CHOICES, *RE_AIMED) if part.kind is Kind.PATTERN else CHOICES
+        return Edit(part, draw(st.sampled_from(ways)), factor)
     along = np.random.default_rng(draw(st.integers(0, 99))).normal(size=size)
     unit = tuple(float(x) for x in along / np.linalg.norm(along))
     return Edit(part, draw(st.sampled_from((*CHOICES, Replacement.ADD))), factor, unit)

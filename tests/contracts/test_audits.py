@@ -15,6 +15,7 @@ from toy.planted import make_induction
 from audit_core.assessment import CIRCUIT_QUESTIONS
 from audit_core.audits.ablation import AblationRequest
 from audit_core.audits.attention import AttentionRequest
+from audit_core.audits.attention_tests import AttentionTestsRequest
 from audit_core.audits.circuit import CircuitRequest
 from audit_core.audits.claim_test import ClaimTestRequest
 from audit_core.audits.curve import CurveRequest
@@ -60,6 +61,12 @@ def list_requests(prompts: TokenisedPrompts) -> dict[str, list[Any]]:
             AblationRequest(one, prompts, (edge(1, 0, -1, 2),), Replacement.ZERO, metric="answer_probability"),
         ],
         "attention": [AttentionRequest(prompts, source) for source in Source],
+        "attention_tests": [
+            AttentionTestsRequest(
+                prompts, prompts, (head(0, 0), head(1, 0), head(1, 3)), shuffles=2, shuffled_from=(1,)
+            ),
+            AttentionTestsRequest(prompts, prompts, shuffles=1, shuffled_from=(2,), seed=1),
+        ],
         "claim_test": [
             ClaimTestRequest(prompts, Claim("necessary", (head(1, 0),))),
             ClaimTestRequest(prompts, Claim("sufficient", circuit, role=Role.SUFFICIENT, delta=0.8)),

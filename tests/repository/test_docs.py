@@ -8,7 +8,10 @@ import audit_core
 from audit_core.cli import build_parser
 from audit_core.component import Kind
 from audit_core.intervention import Direction, Replacement
+from audit_core.pattern_test import PatternFinding
 from audit_core.plausibility import Source
+from audit_core.randomisation import Dependence
+from audit_core.registry import list_plugins
 from audit_core.verdict import REASONS, State
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,7 +34,7 @@ def test_the_glossary_has_a_row_for_every_value_a_person_can_meet() -> None:
     words = re.findall(r"^\| ([^|]+) \|", (ROOT / "docs/glossary.md").read_text(), re.M)
     known = {part.strip().strip("*") for row in words for part in row.split(",")}
     explained = known | set(re.findall(r"\*(\w+)\*", (ROOT / "docs/glossary.md").read_text()))
-    enums: tuple[type[StrEnum], ...] = (State, Replacement, Direction, Kind, Source)
+    enums: tuple[type[StrEnum], ...] = (State, Replacement, Direction, Kind, Source, PatternFinding, Dependence)
     wanted = {value.value for enum in enums for value in enum} | set(REASONS)
     assert wanted - explained == set()
 
@@ -40,6 +43,11 @@ def test_every_command_is_documented() -> None:
     page = (ROOT / "docs/reference/cli.md").read_text()
     for name in next(a for a in build_parser()._actions if a.choices).choices:
         assert f"`{name}" in page
+
+
+def test_every_view_has_a_line_on_what_it_hides() -> None:
+    rows = re.findall(r"^\| `(\w+)`[^|]*\| ([^|]+) \|", (ROOT / "docs/attention.md").read_text(), re.M)
+    assert {name for name, hides in rows if hides.strip()} == set(list_plugins("views"))
 
 
 def test_every_document_that_another_names_exists() -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from audit_core.component import Component, Kind, head, mlp, resid
+from audit_core.errors import ModelRefused
 from audit_core.intervention import Edit, Intervention, Replacement, Side
 from audit_core.models import ModelIdentity
 from audit_core.prompts import Prompt, PromptSet, TokenisedPrompts, TokenPair, tokenise
@@ -140,6 +141,9 @@ class AdditiveSubject:
     def patterns(self, pair: TokenPair, intervention: Intervention, *, means: Means | None = None) -> Floats:
         length = len(pair.clean_ids)
         return np.full((N_LAYERS, N_HEADS, length, length), 1 / length, np.float32)
+
+    def randomised(self, layer: int, *, seed: int) -> AdditiveSubject:
+        raise ModelRefused("A sum has no weights.", wanted="a transformer.", remedy="choose another subject.")
 
 
 def pair_up(

@@ -1,0 +1,79 @@
+"""How far two orders of the same heads or tokens agree: a comparison of the two axes, and a score of neither."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audit_core.errors import NotMeasured
+from audit_core.statistics import Estimate, bootstrap_mean, correlate_ranks, rank_agreement
+
+UNIT = "Spearman ρ"
+LEAST_HEADS = 3
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Rank correlation of one plausibility view with something measured on the same parts of the same prompts."""
+
+    view: str
+    over: str
+    """heads | tokens"""
+    n_parts: int
+    """Heads compared, or tokens of the longest prompt."""
+    prompts: str
+    """Name of the prompt set."""
+    estimate: Estimate | None
+    """Spearman ρ, −1 to 1; None where there is none."""
+    no_estimate: str
+    """Why there is none; empty where there is."""
+
+
+def compare_heads(
+    view: str, first: NDArray, second: NDArray, prompts: str, clusters: Sequence[str], *, seed: int
+) -> Agreement:
+    """Over heads, by the size of each one's mean over prompts.
+
+    Args:
+        first, second: shape (head, prompt).
+    """
+    estimate, why = None, ""
+    try:
+        if len(first) < LEAST_HEADS:
+            raise NotMeasured("low_power", f"{len(first)} heads have hardly an order; {LEAST_HEADS} needed.")
+        estimate = rank_agreement(np.asarray(first, float), np.asarray(second, float), clusters, seed=seed)
+    except NotMeasured as error:
+        why = error.detail
+    return Agreement(view, "heads", len(first), prompts, estimate, why)
+
+
+def compare_tokens(
+    view: str,
+    first: Sequence[NDArray],
+    second: Sequence[NDArray],
+    prompts: str,
+    clusters: Sequence[str],
+    *,
+    seed: int,
+) -> Agreement:
+    """Over the tokens of each prompt by size, then the mean over prompts; a prompt whose tokens have no order is left
+    out of it, and n counts those that are in.
+
+    Args:
+        first, second: per prompt, shape (key,).
+    """
+    rho, kept = [], []
+    for a, b, cluster in zip(first, second, clusters, strict=True):
+        try:
+            rho.append(correlate_ranks(np.abs(a), np.abs(b)))
+            kept.append(cluster)
+        except NotMeasured:
+            continue
+    longest = max(len(a) for a in first)
+    if not rho:
+        return Agreement(view, "tokens", longest, prompts, None, "on no prompt do the tokens have an order to compare.")
+    estimate = bootstrap_mean(np.array(rho), kept, unit=UNIT, seed=seed)
+    return Agreement(view, "tokens", longest, prompts, estimate, "")

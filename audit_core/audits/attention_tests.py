@@ -1,0 +1,272 @@
+"""Attention put to its own tests: patterns taken away, views beside the causal maps, and views without the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audit_core.agreement import Agreement, compare_heads, compare_tokens
+from audit_core.component import Component, Kind
+from audit_core.effect import Controls, Effect, check_gap, join_controls, measure_effect
+from audit_core.errors import ComponentRefused, InterventionRefused
+from audit_core.intervention import Intervention, Replacement, intervene
+from audit_core.pattern_test import DELTA, PatternTest, judge_patterns
+from audit_core.prompts import TokenisedPrompts
+from audit_core.randomisation import Randomisation, randomise_views
+from audit_core.run import get_metric
+from audit_core.statistics import Estimate, bootstrap_mean
+from audit_core.subject import Means, Progress, Subject, no_partial
+from audit_core.token_map import count_token_work, measure_tokens
+from audit_core.view_table import ViewTable, read_views
+
+MAX_PROMPTS = 24
+"""Drawn evenly over the templates; each costs seconds for every head, way and shuffle on the default model."""
+SHUFFLES = 3
+MAX_SHUFFLES = 20
+METRIC = "logit_difference"
+"""The one that slopes are taken of."""
+VIEW_PASSES = 6
+"""What slopes and views of one prompt cost, in forward passes (measured on the default model)."""
+FLOW_CUBE = 500
+"""Maximum flows of a prompt grow with the cube of its length: of 16 tokens 12 ms, of 128 tokens 2.4 s (measured, 30 layers)."""
+LOAD_TOKENS = 6_000
+"""What loading a model once more costs, in tokens through all its layers (measured on the default model)."""
+
+
+@dataclass(frozen=True)
+class AttentionTestsRequest:
+    """Which heads' patterns are tested, and on which prompts."""
+
+    prompts: TokenisedPrompts
+    reference: TokenisedPrompts
+    """Prompts that a token's mean is taken over."""
+    heads: tuple[Component, ...] = ()
+    """Whole heads; empty for every head of the model."""
+    shuffles: int = SHUFFLES
+    shuffled_from: tuple[int, ...] = ()
+    """Layers from which weights are shuffled, one model each; empty for the middle layer and the last."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.shuffles <= MAX_SHUFFLES:
+            raise InterventionRefused(
+                f"{self.shuffles} shuffles.", wanted=f"1 to {MAX_SHUFFLES}.", remedy=f"the usual number is {SHUFFLES}."
+            )
+
+    @property
+    def replacements(self) -> tuple[Replacement, ...]:
+        return (
+            Replacement.UNIFORM,
+            Replacement.PERMUTED,
+            Replacement.RESAMPLE,
+            Replacement.ZERO,
+            Replacement.MEAN,
+        )
+
+    @property
+    def kinds(self) -> frozenset[Kind]:
+        return frozenset((Kind.PATTERN, Kind.HEAD, Kind.RESID))
+
+    @property
+    def measured(self) -> TokenisedPrompts:
+        """The prompts that are measured: all, or `MAX_PROMPTS` of them."""
+        return self.prompts.take(self.prompts.spread(MAX_PROMPTS))
+
+    def describe(self) -> dict[str, Any]:
+        return {
+            "heads": [str(part) for part in self.heads],
+            "shuffles": self.shuffles,
+            "shuffled_from": list(self.shuffled_from),
+            "most_prompts": MAX_PROMPTS,
+        }
+
+
+@dataclass(frozen=True)
+class AttentionTestsResult:
+    """Three tests of what attention shows. None of them is a verdict on a head."""
+
+    prompts: str
+    n: int
+    """Prompts measured."""
+    n_templates: int
+    shuffles: int
+    delta: float
+    """Smallest effect of interest, fraction of the clean – corrupted gap."""
+    unit: str
+    clean: Estimate
+    corrupted: Estimate
+    patterns: tuple[PatternTest, ...]
+    """Per head, in order."""
+    comparisons: tuple[Agreement, ...]
+    """Each plausibility view beside the causal map of the same heads, or of the same tokens."""
+    randomisations: tuple[Randomisation, ...]
+    not_tested: tuple[str, ...]
+    """What could not be tested on this model or these prompts, and why."""
+    controls: Controls
+
+
+@dataclass(frozen=True)
+class AttentionTestsAudit:
+    name: str = "attention_tests"
+    question: str = "Does it matter where heads look, and does attention show what matters?"
+    result: type = AttentionTestsResult
+
+    def count_work(self, subject: Subject, request: AttentionTestsRequest) -> int:
+        return sum(_count_stages(subject, request))
+
+    def run(
+        self,
+        subject: Subject,
+        request: AttentionTestsRequest,
+        *,
+        means: Means | None,
+        on_progress: Progress,
+        on_partial: Callable[[Any], None] = no_partial,
+    ) -> AttentionTestsResult:
+        prompts, heads, seed = request.measured, list_heads(subject, request), request.seed
+        clusters, stages = prompts.templates, _count_stages(subject, request)
+        steps = iter(_Steps(stages, on_progress).list())
+        even, *dealt, other, zero = _measure_heads(subject, request, heads, steps)
+        permuted = np.median([effect.support for effect in dealt], axis=0)
+        patterns = judge_patterns(heads, (even, other, zero), permuted, clusters, seed=seed)
+        tokens, rows, controls = measure_tokens(
+            subject, prompts, get_metric(METRIC), means, seed=seed, on_progress=next(steps)
+        )
+        table = read_views(subject, prompts, on_progress=next(steps))
+        comparisons = _compare(request, table, heads, other.support, tokens, rows)
+        layers = _list_layers(subject, request)
+        randomisations, missing = randomise_views(
+            subject, prompts, table, get_metric(METRIC), other.clean, layers, steps, seed=seed
+        )
+        on_progress(sum(stages), sum(stages))
+        return AttentionTestsResult(
+            prompts.name,
+            len(prompts),
+            len(set(clusters)),
+            request.shuffles,
+            DELTA,
+            even.unit,
+            bootstrap_mean(even.clean, clusters, unit=even.unit, seed=seed),
+            bootstrap_mean(even.corrupted, clusters, unit=even.unit, seed=seed),
+            patterns,
+            comparisons,
+            randomisations,
+            (*table.missing, *_list_left_out(prompts, rows), *missing),
+            join_controls([*(effect.controls for effect in (even, *dealt, other, zero)), *controls]),
+        )
+
+
+def list_heads(subject: Subject, request: AttentionTestsRequest) -> tuple[Component, ...]:
+    """The heads asked for, or all.
+
+    Raises:
+        ComponentRefused: something else than whole heads of this model.
+    """
+    everything = subject.components(Kind.HEAD)
+    if strangers := sorted(map(str, set(request.heads) - set(everything))):
+        raise ComponentRefused(
+            f"{', '.join(strangers[:5])}: no whole head of this model.",
+            wanted="heads without positions, such as L9.H6.",
+            remedy="name heads, or none for all of them.",
+        )
+    return tuple(sorted(set(request.heads))) or everything
+
+
+def _list_left_out(prompts: TokenisedPrompts, rows: Sequence[int]) -> tuple[str, ...]:
+    if len(rows) == len(prompts):
+        return ()
+    return (f"Tokens of {len(prompts) - len(rows)} prompts: fewer than two reference prompts have their length.",)
+
+
+class _Steps:
+    """Progress of stage after stage as progress of the whole."""
+
+    def __init__(self, stages: Sequence[int], on_progress: Progress) -> None:
+        self.stages, self.on_progress = stages, on_progress
+
+    def list(self) -> tuple[Progress, ...]:
+        return tuple(self._part(sum(self.stages[:at]), own) for at, own in enumerate(self.stages))
+
+    def _part(self, before: int, own: int) -> Progress:
+        def report(done: int, total: int) -> None:
+            self.on_progress(before + own * done // max(1, total), sum(self.stages))
+
+        return report
+
+
+def _list_ways(request: AttentionTestsRequest) -> list[tuple[Kind, Replacement, int]]:
+    """What is done to every head, one way after the other, with its seed."""
+    return [
+        (Kind.PATTERN, Replacement.UNIFORM, request.seed),
+        *((Kind.PATTERN, Replacement.PERMUTED, request.seed + at) for at in range(request.shuffles)),
+        (Kind.HEAD, Replacement.RESAMPLE, request.seed),
+        (Kind.HEAD, Replacement.ZERO, request.seed),
+    ]
+
+
+def _edit_each(heads: Sequence[Component], kind: Kind, replacement: Replacement) -> list[Intervention]:
+    return [intervene([replace(head, kind=kind)], replacement) for head in heads]
+
+
+def _count_stages(subject: Subject, request: AttentionTestsRequest) -> list[int]:
+    """Work of each way of editing heads, of the tokens, of the views, and of each shuffled model."""
+    prompts, heads = request.measured, list_heads(subject, request)
+    ways = [
+        subject.count_work(prompts, _edit_each(heads, kind, replacement))
+        for kind, replacement, _ in _list_ways(request)
+    ]
+    tokens = count_token_work(subject, prompts)
+    lengths = [len(pair.clean_ids) for pair in prompts.pairs]
+    views = subject.geometry.n_layers * sum(VIEW_PASSES * n + n**3 // FLOW_CUBE for n in lengths)
+    shuffled = views + LOAD_TOKENS * subject.geometry.n_layers
+    return [*ways, tokens, views, *(shuffled for _ in _list_layers(subject, request))]
+
+
+def _list_layers(subject: Subject, request: AttentionTestsRequest) -> tuple[int, ...]:
+    last = subject.geometry.n_layers - 1
+    return request.shuffled_from or tuple(sorted({(last + 1) // 2, last}))
+
+
+def _measure_heads(
+    subject: Subject, request: AttentionTestsRequest, heads: Sequence[Component], steps: Iterator[Progress]
+) -> list[Effect]:
+    """Every head under every way, alone."""
+    metric, found = get_metric(METRIC), []
+    for (kind, replacement, seed), report in zip(_list_ways(request), steps):
+        edits = _edit_each(heads, kind, replacement)
+        found.append(measure_effect(subject, request.measured, edits, metric, seed=seed, on_progress=report))
+        # Before the long rest: a task that the model does not do has no gap to take a fraction of.
+        check_gap(found[0].clean, found[0].corrupted, metric.unit, metric.min_gap)
+    return found
+
+
+def _compare(
+    request: AttentionTestsRequest,
+    table: ViewTable,
+    heads: Sequence[Component],
+    support: NDArray,
+    tokens: Sequence[NDArray],
+    rows: Sequence[int],
+) -> tuple[Agreement, ...]:
+    """Each view beside the causal map: of heads by resampling, of tokens by their means."""
+    prompts = request.measured
+    name, clusters, seed = prompts.name, prompts.templates, request.seed
+    at = [(head.layer, head.index) for head in heads]
+    over_heads = [
+        compare_heads(view, np.stack([values[place] for place in at]), support, name, clusters, seed=seed)
+        for view, values in table.heads.items()
+    ]
+    kin = [clusters[row] for row in rows]
+    over_tokens = [
+        compare_tokens(view, [values[row] for row in rows], tokens, name, kin, seed=seed)
+        for view, values in table.tokens.items()
+        if rows
+    ]
+    return (*over_heads, *over_tokens)
+
+
+PLUGIN = AttentionTestsAudit()

@@ -1,0 +1,47 @@
+"""Command about attention: `attention-tests`."""
+
+from __future__ import annotations
+
+import argparse
+
+from audit_core.agreement import Agreement
+from audit_core.audits.attention_tests import AttentionTestsRequest, AttentionTestsResult
+from audit_core.cli.output import show_progress, tell, tell_json
+from audit_core.cli.session import asker, open_audit
+from audit_core.component import parse_components
+from audit_core.run import dump_result, identify_run
+from audit_core.statistics import format_estimate
+
+
+def run_attention_tests(options: argparse.Namespace) -> int:
+    """Patterns taken away, views beside the causal maps, and views without the weights: no verdict on a head."""
+    subject, prompts, auditor = open_audit(options, "attention-tests")
+    heads = parse_components(" ".join(options.heads))
+    request = AttentionTestsRequest(prompts, prompts, heads, options.shuffles, seed=options.seed)
+    result: AttentionTestsResult = auditor.run(
+        "attention_tests", request, asker=asker(), on_progress=show_progress
+    ).result
+    if options.json:
+        return tell_json(
+            dump_result(result) | {"identity": identify_run(subject.identity, request), "half": options.half}
+        )
+    tell(f"{result.n} prompts of {result.prompts}, {result.shuffles} shuffles each; δ = {result.delta:g} of the gap.")
+    tell("Where it looks, taken away (causal):")
+    for test in result.patterns:
+        tell(f"  {test.sentence}")
+    tell("Views beside the causal map (a comparison of the two axes, a score of neither):")
+    for comparison in result.comparisons:
+        tell(f"  {_describe(comparison)}")
+    for found in result.randomisations:
+        tell(f"Weights shuffled from layer {found.layer} up. {found.sentence}")
+        tell(f"  answer: {format_estimate(found.trained)} before, {format_estimate(found.shuffled)} after")
+        for view in found.views:
+            tell(f"  {_describe(view.agreement)}: {view.sentence}")
+    for text in result.not_tested:
+        tell(f"Not tested: {text}")
+    return 0
+
+
+def _describe(agreement: Agreement) -> str:
+    number = agreement.no_estimate if agreement.estimate is None else format_estimate(agreement.estimate)
+    return f"{agreement.view} over {agreement.over}: {number}"

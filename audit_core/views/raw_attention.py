@@ -1,0 +1,24 @@
+"""Raw attention: the last layer's patterns, averaged over heads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from audit_core.subject import Floats, read_only
+from audit_core.view import Looks
+
+
+@dataclass(frozen=True)
+class RawAttention:
+    """Row of the answer position in the last layer, mean over heads; sums to 1; shape (key,)."""
+
+    name: str = "raw_attention"
+    question: str = "Which tokens does the last layer look at from the answer position?"
+    hides: str = "It hides every layer but the last, what the heads move, and the sign of what they do."
+    needs_slopes: bool = False
+
+    def read(self, looks: Looks) -> Floats:
+        return read_only(looks.patterns[-1, :, -1].mean(0))
+
+
+PLUGIN = RawAttention()
