@@ -22,6 +22,7 @@ from audit_core.audits.curve import CurveRequest
 from audit_core.audits.discover import DiscoverRequest
 from audit_core.audits.edges import EdgesRequest
 from audit_core.audits.paths import PathsRequest
+from audit_core.audits.positions import PositionsRequest
 from audit_core.audits.recomposition import RecompositionRequest
 from audit_core.audits.rival import RivalRequest
 from audit_core.audits.specificity import OtherTask, SpecificityRequest
@@ -86,6 +87,10 @@ def list_requests(prompts: TokenisedPrompts) -> dict[str, list[Any]]:
             for method in list_plugins("discoveries")
         ]
         + [DiscoverRequest(looked_at, looked_at, "exact", Universe.HEADS_MLPS, Replacement.MEAN)],
+        "positions": [
+            PositionsRequest(one, prompts, circuit),
+            PositionsRequest(one, prompts, circuit, replacement=Replacement.MEAN),
+        ],
         "recomposition": [
             RecompositionRequest(prompts, prompts, circuit),
             RecompositionRequest(prompts, prompts, (head(1, 0), mlp(1)), Universe.HEADS_MLPS, Replacement.MEAN),

@@ -1,0 +1,78 @@
+"""The default model's circuits: one head is never called sufficient, and the shipped records say what they found, good or bad."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from audit_core import list_circuits, load_prompt_set, open_subject, split_half, tokenise
+from audit_core.claim import Claim, Role, Universe
+from audit_core.component import head
+from audit_core.effect import measure_effect
+from audit_core.faithfulness import list_kinds
+from audit_core.registry import get_plugin
+from audit_core.shipped import DATA
+from audit_core.subject import Subject
+from audit_core.trial import FAMILIES, judge_trial, plan_trial, read_trial
+from audit_core.verdict import State
+
+pytestmark = pytest.mark.slow
+FOUND = [circuit for circuit in list_circuits() if circuit.id.endswith("-found")]
+
+
+@pytest.fixture(scope="module")
+def subject() -> Subject:
+    return open_subject("default")
+
+
+@pytest.mark.parametrize("universe", list(Universe))
+def test_the_head_that_acts_is_never_called_sufficient(subject: Subject, universe: Universe) -> None:
+    """Under any way of replacing as the one that decides, and even if every random set did worse (p at its smallest)."""
+    half = tokenise(split_half(load_prompt_set("indirect_object"), exploratory=False), subject.tokenizer)
+    prompts = half.take(half.spread(36))
+    claim = Claim("L23.H3 alone", (head(23, 3),), universe, Role.SUFFICIENT, delta=0.8)
+    plan = plan_trial(subject, claim, list, seed=0)
+    means = subject.capture_means(prompts, kinds=frozenset(list_kinds(universe)))
+    metric = get_plugin("metrics", "logit_difference")
+    trial = read_trial(claim, plan, measure_effect(subject, prompts, plan.list_runs(), metric, means=means, seed=0))
+    # A null that the circuit beats whatever it does: nothing at all kept by any of 199 sets.
+    beaten = np.repeat(trial.families[claim.ablation].empty[None], 199, axis=0)
+    for family in FAMILIES:
+        asked = replace(trial, claim=replace(claim, ablation=family), null=beaten)
+        found = judge_trial(asked, seed=0).verdict
+        assert found.state is not State.SUPPORTED, f"{family}, {universe}: {found.sentence}"
+
+
+def test_three_tasks_have_a_circuit_with_its_full_record() -> None:
+    assert len({circuit.task for circuit in FOUND}) >= 3
+
+
+@pytest.mark.parametrize("circuit", FOUND, ids=lambda circuit: circuit.id)
+def test_a_record_says_what_speaks_against_the_circuit_as_well(circuit: object) -> None:
+    record = json.loads((Path(DATA) / f"circuits/{circuit.id}.json").read_text())  # type: ignore[attr-defined]
+    confirmatory = record["confirmatory"]
+    assert confirmatory["speaks_against"] or confirmatory["unresolved"], (
+        "a circuit without weaknesses was not looked at"
+    )
+    assert set(confirmatory["verdicts"]) == {"necessary", "sufficient"}
+    assert record["exploratory"]["prompts_sha256"] != confirmatory["prompts_sha256"]
+
+
+@pytest.mark.parametrize("circuit", FOUND, ids=lambda circuit: circuit.id)
+def test_what_a_record_says_is_kept_can_be_measured_again(circuit: object, subject: Subject) -> None:
+    from audit_core import RecompositionRequest
+
+    record = json.loads((Path(DATA) / f"circuits/{circuit.id}.json").read_text())  # type: ignore[attr-defined]
+    task, parts = circuit.task, circuit.components  # type: ignore[attr-defined]
+    half = tokenise(split_half(load_prompt_set(task), exploratory=False), subject.tokenizer)
+    audit = get_plugin("audits", "recomposition")
+    found = audit.run(
+        subject, RecompositionRequest(half, half, parts), means=None, on_progress=lambda done, total: None
+    )
+    recorded = record["confirmatory"]["questions"]["recomposition"]
+    for name in ("kept", "lost_together", "interaction"):
+        assert getattr(found, name).estimate.value == pytest.approx(recorded[name]["estimate"]["value"], abs=2e-3)
