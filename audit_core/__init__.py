@@ -20,6 +20,7 @@ from audit_core.audits.rival import Rival, RivalRequest, RivalResult
 from audit_core.audits.specificity import OtherTask, SpecificityRequest, SpecificityResult, TaskLoss
 from audit_core.audits.stability import Kept, StabilityRequest, StabilityResult
 from audit_core.audits.sweep import Screened, SweepPartial, SweepRequest, SweepResult, find_effect_line, list_cells
+from audit_core.audits.token_gradients import TokenGradientsRequest, TokenGradientsResult
 from audit_core.audits.transfer import HeldOut, TransferRequest, TransferResult
 from audit_core.balance import Balance, sort_findings
 from audit_core.calibration_report import (
@@ -208,6 +209,8 @@ __all__ = [
     "TaskLoss",
     "Terminal",
     "Through",
+    "TokenGradientsRequest",
+    "TokenGradientsResult",
     "TokenPair",
     "TokenisedPrompts",
     "TransferRequest",

@@ -73,6 +73,11 @@ with details:
     edges = live_steps.answer_now(auditor, "edges", choice.ask_edges())
     if edges is not None and before is not None:
         live_show.show_edges(edges, before[-1].tolist(), pieces[-1])
+    found = live_steps.answer_by_job(
+        auditor, "token_gradients", "Which tokens does the answer depend on?", choice.ask_tokens(), at_once=False
+    )
+    if found is not None:
+        live_show.show_token_gradients(found)
     after = None if choice.intervention is None else live_steps.read_pattern(auditor, choice, choice.intervention)
     if before is not None:
         is_clean = choice.unedited == choices.UNTOUCHED

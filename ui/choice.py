@@ -21,6 +21,7 @@ from audit_core import (
     Replacement,
     Source,
     SweepRequest,
+    TokenGradientsRequest,
     TokenisedPrompts,
     Universe,
     format_components,
@@ -125,6 +126,10 @@ class Choice:
     def ask_edges(self) -> EdgesRequest:
         """Every edge of the head in focus, on the drawn prompt."""
         return EdgesRequest(self.shown, self.head.layer, self.head.index)
+
+    def ask_tokens(self) -> TokenGradientsRequest:
+        """Every token of the drawn prompt."""
+        return TokenGradientsRequest(self.shown, self.reference)
 
     def ask_verdict(self) -> ClaimTestRequest:
         """The claim that the model needs the circuit, by the default smallest effect of interest."""

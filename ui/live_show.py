@@ -13,6 +13,7 @@ from audit_core import (
     EdgesResult,
     PromptSet,
     Subject,
+    TokenGradientsResult,
     estimate_cells,
     format_estimate,
     make_table,
@@ -159,3 +160,38 @@ def show_limits(limits: Sequence[str]) -> None:
     with st.expander("What this page does not test here, and why", icon=":material/block:"):
         for limit in limits:
             st.markdown(f"- {plain(limit)}")
+
+
+def show_token_gradients(result: TokenGradientsResult) -> None:
+    """Each token's embedding replaced by its mean: measured, and beside it what slopes say of the same."""
+    left, right = st.columns(2)
+    with left:
+        figure_header(
+            "Tokens the answer depends on", "causal",
+            "what the metric loses with that token's embedding alone replaced by its mean (one prompt, no interval).",
+        )  # fmt: skip
+        st.plotly_chart(
+            figures.token_bars(result.measured, result.tokens, unit=f"effect, {result.unit}", is_effect=True), key="tokens-measured",
+            config={"displayModeBar": False}, alt="Measured effect of each token; the numbers are in the table below.",
+        )  # fmt: skip
+    with right:
+        figure_header(
+            "The same by integrated gradients", "estimated",
+            "slopes averaged on the way from all mean embeddings to this prompt: an estimate, not a measurement.",
+        )  # fmt: skip
+        if result.estimated is None:
+            st.warning(f"Not drawn: {plain(result.not_estimated)}", icon=":material/warning:")
+        else:
+            st.plotly_chart(
+                figures.token_bars(result.estimated, result.tokens, unit="estimated, logits", is_effect=True),
+                key="tokens-estimated", config={"displayModeBar": False},
+                alt="Estimated effect of each token; the numbers are in the table below.",
+            )  # fmt: skip
+            st.markdown(
+                f"With {result.steps} steps they miss {result.missed:.1%} of the {result.change:+.2f} {result.unit} that they must add up to."
+            )
+    estimated = result.estimated or (None,) * len(result.tokens)
+    rows = list(zip(range(len(result.tokens)), map(repr, result.tokens), result.measured, estimated, strict=True))
+    columns = ("position", "token", f"measured effect, {result.unit}", "estimated, logits")
+    table_with_csv(lambda: make_table(columns, rows), "Tokens, measured and estimated", "token-gradients")
+    controls_line(result.controls)

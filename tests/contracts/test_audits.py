@@ -28,6 +28,7 @@ from audit_core.audits.rival import RivalRequest
 from audit_core.audits.specificity import OtherTask, SpecificityRequest
 from audit_core.audits.stability import StabilityRequest
 from audit_core.audits.sweep import SweepRequest
+from audit_core.audits.token_gradients import TokenGradientsRequest
 from audit_core.audits.transfer import TransferRequest
 from audit_core.claim import Claim, Role, Universe
 from audit_core.component import Kind, edge, head, mlp, resid
@@ -106,6 +107,10 @@ def list_requests(prompts: TokenisedPrompts) -> dict[str, list[Any]]:
             SpecificityRequest(prompts, prompts, circuit, others=(OtherTask(judged), OtherTask(judged, circuit[:1]))),
         ],
         "stability": [StabilityRequest(looked_at, looked_at, "exact", size=3)],
+        "token_gradients": [
+            TokenGradientsRequest(one, prompts),
+            TokenGradientsRequest(one, prompts, steps=1, most_steps=1),
+        ],
         "transfer": [TransferRequest(judged, judged, circuit, explored=looked_at)],
         "edges": [EdgesRequest(one, 1, 0), EdgesRequest(one, 2, 0, metric="answer_probability")],
         "paths": [

@@ -16,7 +16,7 @@ SHAPES = {
     3: "e8fc1cd0a93af040",
     4: "7e42ad8a7722e1ed",
     5: "4c6fda064be60190",
-    6: "d9be9584fefaf191",
+    6: "7aa1a452b628c466",
 }
 """Version → digest of the shape of all results. To change a result: raise the version, and add its digest here."""
 
