@@ -178,11 +178,11 @@ def read_randomisation(
         f"Pattern view: fails weight randomisation by construction for layers at or below the first shuffled one "
         f"(0 to {layer}): {format_estimate(below)}, while the answer "
         + ("collapses." if collapsed else "was not shown to collapse."),
-        tuple(_judge(agreement, pure and is_last, collapsed) for agreement, pure in views),
+        tuple(_judge(layer, agreement, pure and is_last, collapsed) for agreement, pure in views),
     )
 
 
-def _judge(agreement: Agreement, cannot_change: bool, collapsed: bool) -> ViewRandomised:
+def _judge(layer: int, agreement: Agreement, cannot_change: bool, collapsed: bool) -> ViewRandomised:
     found = agreement.estimate
     if cannot_change:
         return ViewRandomised(
@@ -191,7 +191,7 @@ def _judge(agreement: Agreement, cannot_change: bool, collapsed: bool) -> ViewRa
             "Fails weight randomisation by construction: it is made of patterns, and none lies behind a shuffled weight.",
         )
     if found is not None and found.high is not None and found.high < BOUND and collapsed:
-        return ViewRandomised(agreement, Dependence.DEPENDS.value, "Depends on the weights that produce the answer.")
+        return ViewRandomised(agreement, Dependence.DEPENDS.value, f"Depends on the weights from layer {layer} up.")
     why = (
         "the answer itself was not shown to collapse"
         if not collapsed
