@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+import threading
+from collections import OrderedDict
+from dataclasses import astuple, dataclass, replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from audit_core.circuit_question import CircuitQuestion, identify_prompts
 from audit_core.discovery import Discovery, DiscoveryRequest, Order, check_exploratory
@@ -11,6 +15,12 @@ from audit_core.errors import PromptRefused
 from audit_core.prompts import TokenisedPrompts
 from audit_core.registry import get_plugin
 from audit_core.subject import Means, Progress, Subject
+
+_ORDERS_KEPT = 4
+_NONE = TokenisedPrompts("", (), "")
+_orders: WeakKeyDictionary[Subject, OrderedDict[tuple[Any, ...], Order]] = WeakKeyDictionary()
+"""Several questions look for the same order, and looking is most of their time; forgotten with the subject."""
+_lock = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -50,13 +60,28 @@ def price_order(subject: Subject, method: str, request: DiscoveryRequest) -> int
 def find_order(
     subject: Subject, method: str, request: DiscoveryRequest, *, means: Means | None, on_progress: Progress
 ) -> Order:
-    """What a method proposes.
+    """What a method proposes; a function of its arguments, so the same order is not looked for twice.
 
     Raises:
         PromptRefused: prompts of the confirmatory half.
     """
     check_exploratory(request.prompts)
-    return _get_method(method).order(subject, request, means=means, on_progress=on_progress)
+    key = (method, json.dumps(identify_prompts(request.prompts)), *astuple(replace(request, prompts=_NONE))[1:])
+    with _lock:
+        kept = _orders.setdefault(subject, OrderedDict())
+        # Means are taken over prompts that the request does not name.
+        known = kept.get(key) if means is None else None
+    if known is not None:
+        on_progress(1, 1)
+        return known
+    found = _get_method(method).order(subject, request, means=means, on_progress=on_progress)
+    if means is not None:
+        return found
+    with _lock:
+        kept[key] = found
+        while len(kept) > _ORDERS_KEPT:
+            kept.popitem(last=False)
+    return found
 
 
 def search_elsewhere(subject: Subject, question: SearchQuestion, *, with_means: bool, on_progress: Progress) -> Order:

@@ -31,7 +31,8 @@ def show_title(is_one: bool) -> None:
     st.header("Attention's own tests", anchor=False)
     st.markdown(
         "Does it matter where heads look? Does attention order heads and tokens as their effects do? Does a view of attention "
-        "change when the weights that produce the answer are shuffled? None of this is a verdict on a head."
+        "change when the weights that produce the answer are shuffled? Tested on the heads that are named here and on some, evenly "
+        "over the model, that nobody named. None of this is a verdict on a head."
     )
     if is_one:
         st.info("One prompt has no interval. Choose a half of the set to run these tests.", icon=":material/info:")

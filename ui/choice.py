@@ -25,6 +25,7 @@ from audit_core import (
     TokenisedPrompts,
     Universe,
     format_components,
+    head,
     intervene,
     list_circuits,
     list_sources,
@@ -56,6 +57,8 @@ SOURCES = {
     "first": "the first token",
     "last": "the answer position itself",
 }
+SAMPLED_HEADS = 20
+"""Heads nobody named whose patterns are tested beside the named ones; all 270 take half an hour."""
 NO_PRESET = "none: my own selection"
 MEAN_REFERENCE = 16
 """Reference prompts of a mean on one prompt: enough to average names away, few enough to answer within a second or two."""
@@ -94,6 +97,8 @@ class Choice:
     source: Source
     head: Component
 
+    sampled_heads: tuple[Component, ...]
+    """Heads that nobody named, evenly over the model: what named heads do says little about heads."""
     candidates: tuple[tuple[str, Component], ...]
     """Heads set side by side: the first head of each shipped candidate, or the head in focus alone."""
 
@@ -120,8 +125,12 @@ class Choice:
         return AttentionRequest(self.prompts, self.source)
 
     def ask_attention_tests(self) -> AttentionTestsRequest:
-        """Attention put to its own tests, on every head."""
-        return AttentionTestsRequest(self.prompts, self.reference)
+        """Attention put to its own tests, on the heads somebody named and on some that nobody did."""
+        named = {
+            c for c in (*self.components, self.head, *(part for _, part in self.candidates)) if c.kind is Kind.HEAD
+        }
+        whole = {head(c.layer, c.index) for c in named}
+        return AttentionTestsRequest(self.prompts, self.reference, tuple(sorted(whole | set(self.sampled_heads))))
 
     def ask_edges(self) -> EdgesRequest:
         """Every edge of the head in focus, on the drawn prompt."""

@@ -34,7 +34,18 @@ from audit_core import (
     split_half,
 )
 from ui import link
-from ui.choice import ABLATIONS, DIRECTIONS, NO_PRESET, SCOPES, SOURCES, UNIVERSES, Choice, pick_one, pick_reference
+from ui.choice import (
+    ABLATIONS,
+    DIRECTIONS,
+    NO_PRESET,
+    SAMPLED_HEADS,
+    SCOPES,
+    SOURCES,
+    UNIVERSES,
+    Choice,
+    pick_one,
+    pick_reference,
+)
 from ui.header import plain
 from ui.own_prompts import bring_own
 
@@ -238,7 +249,7 @@ def ask_rest(subject: Subject, whole: TokenisedPrompts, measured: PromptSet, pro
     return Choice(
         st.session_state.scope,
         prompts, shown, pick_reference(prompts, whole), components, replacement, direction, factor, universe, source, focus,
-        candidates or ((f"Head in focus: {focus}", focus),),
+        heads[:: -(-len(heads) // SAMPLED_HEADS)], candidates or ((f"Head in focus: {focus}", focus),),
     )  # fmt: skip
 
 

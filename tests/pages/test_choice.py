@@ -15,7 +15,7 @@ def choice() -> Choice:
     prompts, part = pair_up(subject, 6), head(1, 1)
     return Choice(
         "confirmatory", prompts, replace(prompts, pairs=prompts.pairs[:1]), prompts, (part,), Replacement.RESAMPLE,
-        Direction.NOISING, 1.0, Universe.HEADS, Source.ANSWER, part, (("a head", part),),
+        Direction.NOISING, 1.0, Universe.HEADS, Source.ANSWER, part, (), (("a head", part),),
     )  # fmt: skip
 
 
@@ -46,3 +46,8 @@ def test_an_mlp_is_judged_among_heads_and_mlps(choice: Choice) -> None:
 def test_the_run_without_the_intervention_is_the_one_that_is_edited(choice: Choice) -> None:
     assert choice.unedited.side.value == "clean"
     assert replace(choice, direction=Direction.DENOISING).unedited.side.value == "corrupted"
+
+
+def test_attentions_tests_are_put_to_named_heads_and_to_some_that_nobody_named(choice: Choice) -> None:
+    asked = replace(choice, components=(head(1, 1, 2),), head=head(0, 1), sampled_heads=(head(0, 0), head(1, 1)))
+    assert asked.ask_attention_tests().heads == (head(0, 0), head(0, 1), head(1, 1))

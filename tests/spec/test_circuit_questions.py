@@ -142,6 +142,28 @@ def test_wiring_transfers_to_every_template_and_an_idle_head_to_none(load_plante
     assert idle.named.worst is not None
 
 
+def test_an_order_is_looked_for_once_and_never_taken_for_another(load_planted: Load, monkeypatch: Any) -> None:
+    subject, explored, judged = make(load_planted, "planted-strict", "context", 4)
+    method, looked = get_plugin("discoveries", "exact"), []
+    original = type(method).order
+
+    def order(self: Any, *asked: Any, **how: Any) -> Any:
+        looked.append(asked[1].replacement)
+        return original(self, *asked, **how)
+
+    monkeypatch.setattr(type(method), "order", order)
+    wired = parse_components("L0.H0 L1.H0 L1.H3")
+    requests = [TransferRequest(judged, judged, wired, explored=explored, seed=9), RivalRequest(judged, judged, wired, explored=explored, seed=9)]  # fmt: skip
+    for request in requests:
+        ask(type(request).__name__.removesuffix("Request").lower(), subject, request)
+    assert looked == [Replacement.RESAMPLE]
+    other = replace(requests[0], replacement=Replacement.ZERO)
+    fewer = replace(requests[0], explored=replace(explored, pairs=explored.pairs[:-1]))
+    ask("transfer", subject, other)
+    ask("transfer", subject, fewer)
+    assert looked == [Replacement.RESAMPLE, Replacement.ZERO, Replacement.RESAMPLE]
+
+
 def test_prompts_that_were_not_given_or_belong_to_the_wrong_half_are_refused(load_planted: Load) -> None:
     subject, explored, judged = make(load_planted, "planted-strict", "context", 4)
     with pytest.raises(PromptRefused, match="No prompts to look"):
