@@ -4,7 +4,7 @@ import streamlit as st
 
 from ui import live_show, live_steps, sweep_ask, sweep_show
 from ui.audited import ask_beside, close_questions, open_page
-from ui.places import live_audit
+from ui.places import circuit, live_audit
 
 # 1. ask
 
@@ -31,8 +31,9 @@ result = live_steps.answer_by_job(
 
 if result is not None:
     sweep_show.show_map(result)
-    if sweep_show.show_selection(result):
-        st.switch_page(live_audit())
+    opened = sweep_show.show_selection(result)
+    if opened:
+        st.switch_page(circuit() if opened == "circuit" else live_audit())
     sweep_show.show_ranking(result)
     sweep_show.show_screen(result)
     sweep_show.show_layers(result)

@@ -15,9 +15,13 @@ def live_audit() -> Any:
     return st.Page(_PAGES / "live_audit.py", title="Live audit", icon=":material/experiment:", default=True)
 
 
+def circuit() -> Any:
+    """The circuit page, made anew likewise."""
+    return st.Page(_PAGES / "circuit.py", title="Circuit", icon=":material/hub:")
+
+
 def menu() -> dict[str, list[Any]]:
     """Headings of the menu, and the pages under each."""
     sweep = st.Page(_PAGES / "sweep.py", title="Sweep", icon=":material/grid_on:")
-    circuit = st.Page(_PAGES / "circuit.py", title="Circuit", icon=":material/hub:")
     calibration = st.Page(_PAGES / "calibration.py", title="Calibration", icon=":material/straighten:")
-    return {"Explore": [live_audit(), sweep, circuit, calibration]}
+    return {"Explore": [live_audit(), sweep, circuit(), calibration]}

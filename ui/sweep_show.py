@@ -217,8 +217,8 @@ def toggle(name: str) -> None:
     st.session_state.c = format_components(set(chosen()) ^ {parse_component(name)})
 
 
-def show_selection(result: SweepResult) -> bool:
-    """The selection and what can be done with it; true when it is to be opened as a candidate circuit."""
+def show_selection(result: SweepResult) -> str:
+    """The selection and what can be done with it; the place where it is to be opened, or nothing."""
     st.header("Selection", anchor=False)
     names = [cell.component for cell in sorted(result.cells, key=lambda cell: -abs(cell.estimate.value))]
     kept = [str(c) for c in chosen()]
@@ -230,9 +230,12 @@ def show_selection(result: SweepResult) -> bool:
     st.markdown(
         "A selection made on these prompts is a proposal: judge it on the confirmatory half, which it has not seen."
     )
-    return st.button(
+    live, broken = st.columns(2)
+    if live.button(
         "Make this selection a candidate circuit", disabled=not kept, icon=":material/experiment:", type="primary"
-    )
+    ):
+        return "live audit"
+    return "circuit" if broken.button("Try to break it as a circuit", disabled=not kept, icon=":material/hub:") else ""
 
 
 def _take() -> None:
