@@ -28,8 +28,10 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(autouse=True)
 def share_of_the_machine(request: pytest.FixtureRequest) -> None:
     """Small models run on one thread: their products are slower on two, and far slower where other work wants a core."""
-    torch = sys.modules.get("torch")
-    if torch is not None:
+    if "torch" in sys.modules:
+        # Imported, not taken from the table: a page's thread may be half way through importing it.
+        import torch
+
         torch.set_num_threads(1 if request.node.get_closest_marker("slow") is None else os.cpu_count() or 1)
 
 
