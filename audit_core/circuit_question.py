@@ -134,6 +134,8 @@ class CircuitRunner:
         new = [out for out in dict.fromkeys(sets) if out not in self._known]
         if not new:
             return
+        if any(out - self.everything for out in new):
+            raise AssertionError("a set with parts outside the universe would be measured without them")
         question = self.question
 
         def report(step: int, total: int) -> None:

@@ -48,6 +48,8 @@ class Worth:
     """(m(C∖K) − m(C∖(K∪v))) / (m(M) − m(∅)) for the K tried at which it is largest in size."""
     beside: tuple[str, ...]
     """That K; empty for the circuit as it is."""
+    is_idle: bool
+    """Whether its whole interval lies within ± `MINIMAL` beside every K tried, not only beside that one."""
 
 
 def list_gap_sets(runner: CircuitRunner, subset: Parts) -> tuple[Parts, Parts]:
@@ -122,8 +124,11 @@ def read_worths(runner: CircuitRunner, subsets: Sequence[Subset]) -> tuple[Worth
         others = list(dict.fromkeys(out - {part} for out in beside))
         runner.run(runner.all_but(circuit - out - gone) for out in others for gone in (frozenset(), frozenset([part])))
         rows = np.stack([runner.alone(circuit - out) - runner.alone(circuit - out - {part}) for out in others])
+        estimates = bootstrap_ratios(rows, runner.scale, runner.clusters, unit=UNIT, seed=runner.question.seed)
+        measured = [Measurement(estimate, conditions) for estimate in estimates]
         best = int(np.argmax(np.abs(rows.mean(1))))
-        found.append(Worth(str(part), runner.estimate(rows[best], conditions), name_parts(others[best])))
+        is_idle = all(worth.is_within(MINIMAL) for worth in measured)
+        found.append(Worth(str(part), measured[best], name_parts(others[best]), is_idle))
     return tuple(found)
 
 

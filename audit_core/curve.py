@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from audit_core.component import Component
 from audit_core.intervention import Intervention, Replacement, intervene
 
-SHARES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
+SHARES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
 """Of the universe, in nodes: its ends included, so that no part of the area is left out."""
 
 

@@ -73,6 +73,12 @@ def check_exploratory(prompts: TokenisedPrompts) -> None:
     Raises:
         PromptRefused: with how many there are.
     """
+    if not len(prompts):
+        raise PromptRefused(
+            "No exploratory prompts.",
+            wanted="a set with prompts in both halves: a circuit is looked for in one, and judged on the other.",
+            remedy="add prompts; which half one belongs to follows from its text.",
+        )
     held_out = sum(not is_exploratory(pair.prompt) for pair in prompts.pairs)
     if held_out:
         raise PromptRefused(

@@ -49,9 +49,10 @@ with drawn:
             auditor, "paths", f"Measure every connection on {n} prompts", choice.ask_paths(), at_once=False
         )
         places = None if paths is None else live_steps.answer_now(auditor, "positions", choice.ask_positions())
-    if paths is not None and places is not None:
-        pieces = choice.drawn.pairs[0].pieces
-        circuit_graph.show_graph(paths, places, pieces, subject.geometry.n_layers)
+    if paths is not None:
+        if places is not None:
+            circuit_graph.show_graph(paths, places, choice.drawn.pairs[0].pieces, subject.geometry.n_layers)
+        circuit_graph.show_connections(paths)
 with verdicts:
     st.header("Is it needed, and is it enough?", anchor=False)
     live_steps.start_all(
@@ -76,7 +77,9 @@ with questions:
                 known[audit] = result
                 circuit_show.SHOW[audit](result)
 with balance:
-    circuit_balance.show_balance(sort_findings(known, {role: v for role, v in judged.items() if v is not None}))
+    verdicts_known = {role: found for role, found in judged.items() if found is not None}
+    sorted_findings = sort_findings(choice.components, known, verdicts_known)
+    circuit_balance.show_balance(sorted_findings, assessment.circuit.state_conditions("as each question below says"), n)
 with beside:
     if choice.beside is not None:
         st.header("Beside another circuit", anchor=False)

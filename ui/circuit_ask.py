@@ -113,7 +113,7 @@ def ask_circuit_choice(auditor: Auditor, whole: TokenisedPrompts, prompt_id: str
     return CircuitChoice(
         assessment,
         pick_one(whole, prompt_id),
-        replace(assessment, circuit=replace(question, components=beside)) if beside else None,
+        replace(assessment, circuit=replace(question, components=beside)) if beside and beside != components else None,
     )
 
 
@@ -166,7 +166,15 @@ def _list_others(auditor: Auditor, task: str) -> tuple[OtherTask, ...]:
     """Every other task of this model, with its own circuit where one ships that was found in these weights."""
     planted = find_planted(st.session_state.model)
     names = list_prompt_sets() if planted is None else ()
-    return tuple(_read_task(auditor, name) for name in names if name != task)
+    found = []
+    for name in names:
+        if name != task:
+            # A set that does not align under this tokenizer is another task's trouble, and must not close the page.
+            try:
+                found.append(_read_task(auditor, name))
+            except AuditError as error:
+                st.markdown(f"Left out of the other tasks: {plain(name)}: {plain(str(error)[:200])}")
+    return tuple(found)
 
 
 def _read_task(auditor: Auditor, name: str) -> OtherTask:

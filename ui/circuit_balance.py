@@ -11,6 +11,7 @@ from audit_core import (
     Balance,
     Claim,
     Component,
+    Conditions,
     DiscoverResult,
     Measurement,
     RecompositionResult,
@@ -26,12 +27,12 @@ SHOWN = 20
 MOST = 40
 
 
-def show_balance(balance: Balance) -> None:
+def show_balance(balance: Balance, conditions: Conditions, n: int) -> None:
     """Two columns of one width, and below them what is open."""
     figure_header(
         "For and against", "causal",
-        "findings on prompts that nobody used to find the circuit. They are not added up: one sound finding against a claim "
-        "outweighs any number that speak for it.",
+        "findings on the confirmatory half, unless a sentence says otherwise. Whether these prompts were already used to choose this "
+        "circuit is not known here. Nothing is added up: one sound finding against outweighs any number that speak for it.",
     )  # fmt: skip
     columns = (
         ("Speaks for it", ":material/add_circle:", balance.speaks_for),
@@ -40,16 +41,23 @@ def show_balance(balance: Balance) -> None:
     for column, (title, icon, found) in zip(st.columns(2), columns, strict=True):
         with column.container(border=True, height=320):
             st.markdown(f"**{icon} {title} ({len(found)})**")
-            for text in found:
-                st.markdown(f"- {plain(text)}")
+            _show_sentences(found)
             if not found:
                 st.markdown("Nothing found so far.")
     with st.container(border=True):
         st.markdown(f"**:material/help: Unresolved ({len(balance.unresolved)})**")
-        for text in balance.unresolved:
-            st.markdown(f"- {plain(text)}")
+        _show_sentences(balance.unresolved)
+        if balance.about_the_search:
+            st.markdown("**:material/search: About circuits that the search found, not about this one**")
+            _show_sentences(balance.about_the_search)
         if balance.not_asked:
             st.markdown(f"**Not asked yet ({len(balance.not_asked)}):** {plain(' '.join(balance.not_asked))}")
+    conditions_line(conditions.as_pairs(), n)
+
+
+def _show_sentences(found: Sequence[str]) -> None:
+    for text in found:
+        st.markdown(f"- {plain(text)}")
 
 
 def show_proposal(found: DiscoverResult) -> None:
@@ -66,16 +74,21 @@ def show_proposal(found: DiscoverResult) -> None:
     columns = ("rank", "component", "score", "unit")
     st.dataframe(make_table(columns, rows[:SHOWN]), hide_index=True, height=220, key="proposal")
     table_with_csv(lambda: make_table(columns, rows), f"All {len(rows)} components", "proposal-all")
-    size = st.number_input("Size of the circuit", 1, min(MOST, len(rows)), _read_size(), key="size_chosen")
-    st.session_state.size = str(size)
+    most = min(MOST, len(rows))
+    st.session_state.size_chosen = _read_size(most)
+    size = st.number_input("Size of the circuit", 1, most, key="size_chosen", on_change=_keep_size)
     if st.button(f"Take the first {size} as the circuit", icon=":material/arrow_downward:"):
         st.session_state.next_circuit = ", ".join(found.components[: int(size)])
         st.rerun()
 
 
-def _read_size() -> int:
+def _read_size(most: int) -> int:
     text = st.session_state.get("size", "6")
-    return max(1, min(MOST, int(text))) if text.isdecimal() and len(text) < 4 else 6
+    return max(1, min(most, int(text) if text.isdecimal() and len(text) < 4 else 6))
+
+
+def _keep_size() -> None:
+    st.session_state.size = str(st.session_state.size_chosen)
 
 
 def show_beside(first: RecompositionResult, second: RecompositionResult, names: Sequence[str]) -> None:

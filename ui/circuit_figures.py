@@ -99,6 +99,8 @@ class Line:
     receiver: int
     effect: float
     text: str
+    is_sure: bool
+    """Whether its interval leaves zero out."""
 
 
 def graph(
@@ -114,7 +116,7 @@ def graph(
             x=[a.x, b.x], y=[a.y, b.y], mode="lines", hoverinfo="skip",
             line={
                 "width": max(THINNEST, WIDEST * abs(line.effect) / strongest),
-                "color": EFFECT if line.effect > 0 else AGAINST, "dash": "solid" if line.effect > 0 else "dot",
+                "color": INK if not line.is_sure else EFFECT if line.effect > 0 else AGAINST, "dash": "solid" if line.effect > 0 else "dot",
             },
         )  # fmt: skip
     figure.add_scatter(

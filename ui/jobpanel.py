@@ -13,11 +13,12 @@ from ui.services import asker, jobs
 POLL_S = 1.0
 
 
-def job_panel(job: str, show_partial: Callable[[Any], None] | None = None) -> Snapshot | None:
+def job_panel(job: str, show_partial: Callable[[Any], None] | None = None, *, place: str = "") -> Snapshot | None:
     """Show the job, and run the page again when it ends; returns it as it stood when the page was drawn.
 
     Args:
         show_partial: draws what is already known.
+        place: where on the page: two questions may turn out to be one job.
     """
     owner = asker().session
     snapshot = jobs().get(job, owner=owner)
@@ -37,7 +38,7 @@ def job_panel(job: str, show_partial: Callable[[Any], None] | None = None) -> Sn
         left = "" if now.remaining_s is None else f", about {now.remaining_s:.0f} s left"
         state = "waiting for its turn" if now.state is JobState.QUEUED else f"{now.fraction:.0%}{left}"
         bar.progress(now.fraction, text=f"{now.title}: {state}")
-        if button.button("Cancel", key=f"cancel-{job}", icon=":material/stop_circle:"):
+        if button.button("Cancel", key=f"cancel-{job}{place}", icon=":material/stop_circle:"):
             jobs().cancel(job, owner=owner)
             st.rerun()
         if show_partial is not None and now.partial is not None:

@@ -95,12 +95,17 @@ def answer_by_job(
     mine = st.session_state.setdefault("jobs", {})
     content = auditor.content_key(audit, request)
     if content not in mine:
-        if not at_once and not st.button(
-            _promise(auditor, audit, title, request), key=f"start-{key}", icon=":material/play_arrow:"
-        ):
+        # What cannot be asked is mostly refused while its work is counted.
+        try:
+            if not at_once and not st.button(
+                _promise(auditor, audit, title, request), key=f"start-{key}", icon=":material/play_arrow:"
+            ):
+                return None
+            mine[content] = services.submit(auditor, audit, title, request)
+        except AuditError as error:
+            show_refusal(error)
             return None
-        mine[content] = services.submit(auditor, audit, title, request)
-    snapshot = job_panel(mine[content], show_partial)
+    snapshot = job_panel(mine[content], show_partial, place=key)
     if snapshot is None:
         del mine[content]
         st.info("That run is no longer in memory; start it again.", icon=":material/info:")
@@ -126,13 +131,22 @@ def start_all(auditor: Auditor, asked: Mapping[str, tuple[str, Any]]) -> None:
         for title, (audit, request) in asked.items()
         if auditor.content_key(audit, request) not in mine and services.find_answer(auditor, audit, request) is None
     }
-    times = [auditor.predict_s(audit, request) for audit, request in new.values()]
-    known = [seconds for seconds in times if seconds is not None]
-    about = f" (about {max(1, round(sum(known) / 60))} min)" if len(known) == len(times) else ""
+    times = {title: _predict(auditor, *question) for title, question in new.items()}
+    new = {title: question for title, question in new.items() if times[title] >= 0}
+    total = sum(seconds for seconds in times.values() if seconds > 0)
+    about = f" (about {max(1, round(total / 60))} min)" if total else ""
     if new and st.button(f"Ask all {len(new)} questions without an answer{about}", icon=":material/playlist_play:"):
         for title, (audit, request) in new.items():
             mine[auditor.content_key(audit, request)] = services.submit(auditor, audit, title, request)
         st.rerun()
+
+
+def _predict(auditor: Auditor, audit: str, request: Any) -> float:
+    """Seconds; 0 where the pace is not known yet, −1 where the question is refused, which is shown where it is asked."""
+    try:
+        return auditor.predict_s(audit, request) or 0.0
+    except AuditError:
+        return -1.0
 
 
 def _show_end(state: JobState, error: str) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 from audit_core.circuit_question import CircuitQuestion, CircuitRunner, price_runs
 from audit_core.completeness import (
     COMPLETE,
-    MINIMAL,
     Gap,
     Worth,
     list_gap_sets,
@@ -33,6 +32,9 @@ RANDOM_SUBSETS = 16
 class CircuitRequest(CircuitQuestion):
     """Which circuit is put to its tests, and on which prompts."""
 
+    def describe(self) -> dict[str, Any]:
+        return super().describe() | {"random_subsets": RANDOM_SUBSETS}
+
 
 @dataclass(frozen=True)
 class CircuitResult:
@@ -44,6 +46,8 @@ class CircuitResult:
     """Of every subset tried, the widest first: the search log."""
     completeness: str
     """In words, and only of the subsets tried."""
+    is_decidable: bool
+    """Whether there are prompts and templates enough for a finding."""
     worths: tuple[Worth, ...]
     """Per component, in the circuit's order."""
     idle: tuple[str, ...]
@@ -83,13 +87,15 @@ class CircuitAudit:
         worths = read_worths(runner, [s for s in subsets if s.how != "layer"])
         runner.finish()
         kept = runner.kept(circuit)
+        is_decidable = len(request.prompts) >= MIN_PROMPTS and len(set(runner.clusters)) >= MIN_TEMPLATES
         return CircuitResult(
             runner.estimate(runner.lost(circuit), request.taken_away),
             runner.estimate(kept, request.left_alone),
             gaps,
-            _describe_completeness(gaps, len(set(runner.clusters))),
+            _describe_completeness(gaps, is_decidable=is_decidable),
+            is_decidable,
             worths,
-            tuple(worth.component for worth in worths if worth.found.is_within(MINIMAL)),
+            tuple(worth.component for worth in worths if worth.is_idle),
             estimate_groups(kept, runner.scale, runner.clusters, unit=UNIT, min_gap=runner.min_gap),
             request.left_alone,
             runner.controls,
@@ -103,10 +109,10 @@ def _count_runs(components: Sequence[Component]) -> int:
     return 3 + 2 * (2 * size + RANDOM_SUBSETS) + pairs + pairs // 2 + size * RANDOM_SUBSETS
 
 
-def _describe_completeness(gaps: Sequence[Gap], n_templates: int) -> str:
+def _describe_completeness(gaps: Sequence[Gap], *, is_decidable: bool) -> str:
     worst, n = gaps[0], gaps[0].found.estimate.n
     of = f"the {len(gaps)} subsets tried"
-    if n < MIN_PROMPTS or n_templates < MIN_TEMPLATES:
+    if not is_decidable:
         return f"Shown on {n} prompts, which cannot carry a finding about {of}."
     wide = [gap for gap in gaps if not gap.found.is_within(COMPLETE)]
     if not wide:
@@ -114,7 +120,8 @@ def _describe_completeness(gaps: Sequence[Gap], n_templates: int) -> str:
     sure = sum(gap.found.is_beyond(COMPLETE) for gap in wide)
     return (
         f"Of {of}, {sure} show a gap above {COMPLETE:g} over the whole interval and {len(wide) - sure} reach it. Widest without "
-        f"{', '.join(worst.subset)}: {format_estimate(worst.found.estimate)}."
+        f"{', '.join(worst.subset)}: {format_estimate(worst.found.estimate)}. Each interval stands for itself: none allows for how many "
+        "subsets were tried, or that the greedy ones were chosen on these prompts."
     )
 
 

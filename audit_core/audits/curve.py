@@ -23,7 +23,8 @@ from audit_core.run import get_metric
 from audit_core.statistics import bootstrap_ratios
 from audit_core.subject import Means, Progress, Subject, no_partial
 
-RANDOM_ORDERS = 12
+RANDOM_ORDERS = 19
+"""Then the share that does as much cannot go below 0.05."""
 PROMPTS = 24
 """At most: every point takes nearly everything away, which is a whole pass a prompt."""
 
@@ -36,7 +37,7 @@ class CurveRequest(SearchQuestion):
     """The whole universe, the most important first; where it is empty, the method finds it on the explored prompts."""
 
     def describe(self) -> dict[str, Any]:
-        return super().describe() | {"order": [str(c) for c in self.order]}
+        return super().describe() | {"order": [str(c) for c in self.order], "random_orders": RANDOM_ORDERS}
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,8 @@ class CurveResult:
     points: tuple[CurvePoint, ...]
     named: Measurement
     """What the circuit asked about keeps alone."""
+    random_of_its_size: tuple[float, ...]
+    """What each random order's circuit of that size keeps."""
     first: tuple[str, ...]
     """As many of the order's first components as the circuit has."""
     areas: Areas
@@ -134,6 +137,7 @@ class CurveAudit:
                 for at, (size, estimate) in enumerate(zip(sizes, kept, strict=True))
             ),
             Measurement(named, request.left_alone),
+            tuple(values[1:, sizes.index(len(circuit))].tolist()),
             tuple(map(str, order[: len(circuit)])),
             areas[0],
             tuple(areas[1:]),

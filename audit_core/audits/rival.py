@@ -13,6 +13,7 @@ from audit_core.circuit_search import SearchQuestion, price_order, search_elsewh
 from audit_core.completeness import name_parts
 from audit_core.component import Component
 from audit_core.effect import Controls, join_controls
+from audit_core.errors import ClaimRefused
 from audit_core.measurement import Measurement
 from audit_core.subject import Means, Progress, Subject, no_partial
 
@@ -28,6 +29,9 @@ RUNS = 1 + 2 * (2 + MIXES)
 @dataclass(frozen=True)
 class RivalRequest(SearchQuestion):
     """Which circuit, judged on `prompts`; rivals are looked for on other prompts."""
+
+    def describe(self) -> dict[str, Any]:
+        return super().describe() | {"mixes": MIXES}
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,9 @@ class RivalResult:
     rivals: tuple[Rival, ...]
     """In the order in which they were made; the first shares no component."""
     n_sufficient: int
-    """Rivals that keep about what the whole model does."""
+    """Rivals shown to keep about what the whole model does."""
+    has_no_rival: bool | None
+    """Whether the circuit keeps that much and each rival was shown not to; None where an interval reaches across."""
     sentence: str
     how: str
     """How rivals were looked for."""
@@ -81,6 +87,12 @@ class RivalAudit:
         )
         measuring = share_progress(on_progress, total, looking, total - looking)
         runner = CircuitRunner(subject, request, runs=RUNS, means=means, on_progress=measuring)
+        if len(runner.universe) < 2 * len(runner.circuit):
+            raise ClaimRefused(
+                f"A circuit of {len(runner.circuit)} of {len(runner.universe)} components.",
+                wanted="one that leaves as many others as it has: a rival must have its size.",
+                remedy="ask about a smaller circuit, or in the larger universe.",
+            )
         sets = [runner.circuit, *make_rivals(request.components, order.components, seed=request.seed)]
         runner.run(out for chosen in sets for out in (chosen, runner.all_but(chosen)))
         runner.finish()
@@ -90,9 +102,10 @@ class RivalAudit:
             own,
             tuple(others),
             n_sufficient,
+            _decide(own, others),
             _describe(own, others),
             f"{request.method} on {len(request.search.prompts)} exploratory prompts of {request.search.prompts.name}: its first components "
-            f"outside the circuit, alone and in {MIXES} random mixes with components of the circuit",
+            f"outside the circuit, alone and in {len(others) - 1} random mixes with components of the circuit",
             runner.controls if order.controls is None else join_controls((order.controls, runner.controls)),
         )
 
@@ -130,15 +143,29 @@ def _is_sufficient(found: Measurement) -> bool:
     return low is not None and high is not None and low >= SUFFICIENT_LOW and high <= SUFFICIENT_HIGH
 
 
+def _is_outside(found: Measurement) -> bool:
+    low, high = found.estimate.low, found.estimate.high
+    return low is not None and high is not None and (high < SUFFICIENT_LOW or low > SUFFICIENT_HIGH)
+
+
+def _decide(own: Rival, others: Sequence[Rival]) -> bool | None:
+    if any(_is_sufficient(rival.sufficiency) for rival in others):
+        return False
+    is_apart = all(_is_outside(rival.sufficiency) for rival in others)
+    return True if is_apart and _is_sufficient(own.sufficiency) else None
+
+
 def _describe(own: Rival, others: Sequence[Rival]) -> str:
     between = f"between {SUFFICIENT_LOW:g} and {SUFFICIENT_HIGH:g} of the gap"
     rivals = sum(_is_sufficient(rival.sufficiency) for rival in others)
     if not _is_sufficient(own.sufficiency):
-        also = f"; {rivals} of {len(others)} rivals do" if rivals else f", and none of {len(others)} rivals tried does"
-        return f"The circuit alone does not keep {between} over its whole interval{also}."
+        also = f"{rivals} of {len(others)} rivals were" if rivals else f"nor was any of {len(others)} rivals tried"
+        return f"The circuit alone was not shown to keep {between}; {also}."
     if rivals:
         return f'{rivals} of {len(others)} rivals also keep {between}: this is a sufficient set, not "the" circuit.'
-    return f"None of {len(others)} rivals tried keeps {between}, as the circuit does. Rivals that were not tried may."
+    near = sum(not _is_outside(rival.sufficiency) for rival in others)
+    open_ = f"; of {near} it is not known" if near else ""
+    return f"None of {len(others)} rivals tried was shown to keep {between}, as the circuit does{open_}. Others may."
 
 
 PLUGIN = RivalAudit()

@@ -6,7 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from audit_core.circuit_question import CircuitQuestion, CircuitRunner, Parts, identify_prompts, price_runs
+from audit_core.circuit_question import (
+    CircuitQuestion,
+    CircuitRunner,
+    Parts,
+    check_circuit,
+    identify_prompts,
+    price_runs,
+)
+from audit_core.circuit_search import share_progress
 from audit_core.component import Component
 from audit_core.drift import measure_divergence
 from audit_core.effect import Controls, join_controls
@@ -17,7 +25,7 @@ from audit_core.intervention import intervene
 from audit_core.measurement import Conditions, Measurement
 from audit_core.null import draw_sets
 from audit_core.prompts import TokenisedPrompts
-from audit_core.statistics import Estimate
+from audit_core.statistics import LEVEL, Estimate
 from audit_core.subject import Means, Progress, Subject, no_partial
 
 DELTA = 0.10
@@ -43,7 +51,7 @@ class SpecificityRequest(CircuitQuestion):
 
     def describe(self) -> dict[str, Any]:
         others = [[identify_prompts(other.prompts), [str(c) for c in other.components]] for other in self.others]
-        return super().describe() | {"others": others}
+        return super().describe() | {"others": others, "random_sets": RANDOM_SETS}
 
 
 @dataclass(frozen=True)
@@ -87,7 +95,7 @@ class SpecificityAudit:
     result: type = SpecificityResult
 
     def count_work(self, subject: Subject, request: SpecificityRequest) -> int:
-        return sum(price_runs(subject, asked, _RUNS) for asked in _ask_each(request))
+        return sum(_price_each(subject, request))
 
     def run(
         self,
@@ -98,25 +106,25 @@ class SpecificityAudit:
         on_progress: Progress,
         on_partial: Callable[[Any], None] = no_partial,
     ) -> SpecificityResult:
-        own = CircuitRunner(
-            subject, request, runs=_RUNS, means=means, on_progress=self._share(subject, request, 0, on_progress)
-        )
+        universe = list_universe(subject, request.universe)
+        for other in request.others:
+            if other.components:
+                check_circuit(other.components, universe, request.universe)
+        prices, total = _price_each(subject, request), self.count_work(subject, request)
+        stages = [share_progress(on_progress, total, sum(prices[:at]), price) for at, price in enumerate(prices)]
+        own = CircuitRunner(subject, request, runs=2 + len(request.others), means=means, on_progress=stages[0])
         own.run([own.circuit, *(frozenset(other.components) for other in request.others)])
         losses, untested, controls = [], {}, [own.controls]
-        for at, (asked, other) in enumerate(zip(_ask_each(request)[1:], request.others, strict=True), start=1):
+        for asked, other, stage in zip(_ask_each(request)[1:], request.others, stages[1:], strict=True):
             known = None if means is None else subject.capture_means(asked.prompts, kinds=request.kinds)
             try:
-                there = CircuitRunner(
-                    subject, asked, runs=_RUNS, means=known, on_progress=self._share(subject, request, at, on_progress)
-                )
+                there = CircuitRunner(subject, asked, runs=3, means=known, on_progress=stage)
+                there.run([there.circuit, frozenset(other.components)])
+                losses.append(_compare(own, there, frozenset(other.components), n_tasks=len(request.others)))
+                controls.append(there.controls)
             except NotMeasured as error:
                 untested[asked.prompts.name] = error.detail
-                continue
-            there.run([there.circuit, frozenset(other.components)])
-            controls.append(there.controls)
-            losses.append(_compare(own, there, frozenset(other.components)))
         divergence, drawn, why = _measure_text(subject, request)
-        total = self.count_work(subject, request)
         on_progress(total, total)
         return SpecificityResult(
             own.estimate(own.lost(own.circuit), request.taken_away),
@@ -129,11 +137,15 @@ class SpecificityAudit:
             join_controls(controls),
         )
 
-    def _share(self, subject: Subject, request: SpecificityRequest, at: int, on_progress: Progress) -> Progress:
-        """Progress of one task among all."""
-        prices = [price_runs(subject, asked, _RUNS) for asked in _ask_each(request)]
-        before, total = sum(prices[:at]), sum(prices)
-        return lambda done, of: on_progress(before + prices[at] * done // of, total)
+
+def _price_each(subject: Subject, request: SpecificityRequest) -> list[int]:
+    """Units of work of the circuit's own task, then of each other; the text is as dear as a few runs of the first."""
+    first, *rest = _ask_each(request)
+    text = 1 + RANDOM_SETS // 4
+    return [
+        price_runs(subject, first, 2 + len(request.others) + text),
+        *(price_runs(subject, asked, 3) for asked in rest),
+    ]
 
 
 def _ask_each(request: SpecificityRequest) -> tuple[CircuitQuestion, ...]:
@@ -144,35 +156,53 @@ def _ask_each(request: SpecificityRequest) -> tuple[CircuitQuestion, ...]:
     )
 
 
-def _compare(own: CircuitRunner, there: CircuitRunner, counter: Parts) -> TaskLoss:
+def _compare(own: CircuitRunner, there: CircuitRunner, counter: Parts, *, n_tasks: int) -> TaskLoss:
     question, name = own.question, there.question.prompts.name
-    here = f"circuit taken away, {own.question.prompts.name} against {name}"
-    difference = Measurement(_contrast(own, there, own.circuit, question.seed), question.state_conditions(here))
-    counterpart = None
-    if counter:
-        other = f"{name}'s circuit taken away, {name} against {question.prompts.name}"
-        counterpart = Measurement(_contrast(there, own, counter, question.seed), question.state_conditions(other))
+    # Several tasks are compared, and the reader looks for one that differs: each difference at the level that allows for all.
+    level = 1 - (1 - LEVEL) / n_tasks
+    difference = Measurement(
+        _contrast(own, there, own.circuit, level),
+        question.state_conditions(f"circuit taken away, {question.prompts.name} against {name}"),
+    )
+    lost_here = own.estimate(own.lost(own.circuit), question.taken_away)
     lost = there.estimate(there.lost(there.circuit), there.question.taken_away)
-    return TaskLoss(name, lost, difference, counterpart, *_find_dissociation(name, lost, difference, counterpart))
+    counterpart, costs_its_own = None, False
+    if counter:
+        theirs = replace(there.question, components=tuple(sorted(counter)))
+        words = f"{name}'s own circuit taken away, {name} against {question.prompts.name}"
+        counterpart = Measurement(_contrast(there, own, counter, level), theirs.state_conditions(words))
+        costs_its_own = _is_above(there.estimate(there.lost(counter), theirs.taken_away))
+    return TaskLoss(
+        name,
+        lost,
+        difference,
+        counterpart,
+        *_find_dissociation(name, lost_here, lost, difference, counterpart, costs_its_own),
+    )
 
 
-def _contrast(first: CircuitRunner, second: CircuitRunner, out: Parts, seed: int) -> Estimate:
+def _contrast(first: CircuitRunner, second: CircuitRunner, out: Parts, level: float) -> Estimate:
     ratios = (Ratio(runner.lost(out), runner.scale, runner.clusters) for runner in (first, second))
-    return contrast_ratios(*ratios, unit=f"{UNIT}, difference", seed=seed)
+    return contrast_ratios(*ratios, unit=f"{UNIT}, difference", seed=first.question.seed, level=level)
 
 
 def _find_dissociation(
-    name: str, lost: Measurement, difference: Measurement, counterpart: Measurement | None
+    name: str,
+    lost_here: Measurement,
+    lost: Measurement,
+    difference: Measurement,
+    counterpart: Measurement | None,
+    costs_its_own: bool,
 ) -> tuple[bool | None, str]:
-    if not _is_above(difference):
-        if lost.is_beyond(DELTA):
-            return False, f"Shared with {name}: without the circuit it is changed as well, and not clearly less."
+    if lost.is_beyond(DELTA) and difference.is_within(DELTA):
+        return False, f"Shared with {name}: without the circuit it changes by as much, to within {DELTA:g}."
+    if not (_is_above(difference) and _is_above(lost_here)):
         return None, f"Not told apart from {name} by {DELTA:g} of the gap."
     if counterpart is None:
         return True, f"Its own task loses more than {name}: one half of a dissociation."
-    if _is_above(counterpart):
+    if _is_above(counterpart) and costs_its_own:
         return True, f"Double dissociation from {name}: each circuit costs its own task more."
-    return None, f"Its own task loses more than {name}, but {name}'s circuit does not cost {name} clearly more."
+    return None, f"Its own task loses more than {name}, but {name}'s circuit was not shown to cost {name} more."
 
 
 def _is_above(found: Measurement) -> bool:
@@ -194,8 +224,5 @@ def _measure_text(subject: Subject, request: SpecificityRequest) -> tuple[Measur
     conditions: Conditions = request.state_conditions("circuit taken away, on unrelated text")
     return Measurement(first, conditions), tuple(estimate.value for estimate in rest), ""
 
-
-_RUNS = 4
-"""Of one task at most: everything, the circuit, and another task's circuit taken away; the text counts as one."""
 
 PLUGIN = SpecificityAudit()

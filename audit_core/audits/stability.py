@@ -33,7 +33,7 @@ class StabilityRequest(DiscoverRequest):
     size: int = 10
 
     def describe(self) -> dict[str, Any]:
-        return super().describe() | {"size": self.size}
+        return super().describe() | {"size": self.size, "draws": DRAWS}
 
 
 @dataclass(frozen=True)
@@ -143,9 +143,9 @@ def _find(scores: NDArray[np.float64], size: int) -> frozenset[int]:
 def _describe(mean: float, core: tuple[str, ...], request: StabilityRequest) -> str:
     kept = f"{len(core)} of {request.size} components are in nearly every one"
     if mean >= STABLE:
-        return f"Found again on {DRAWS} samples of the prompts with a mean Jaccard index of {mean:.2f}; {kept}."
+        return f"Found again on {DRAWS} samples of the exploratory prompts with a mean Jaccard index of {mean:.2f}; {kept}."
     return (
-        f"On {DRAWS} samples of the prompts the circuits found have a mean Jaccard index of {mean:.2f}, below {STABLE:g}: "
+        f"On {DRAWS} samples of the exploratory prompts the circuits found have a mean Jaccard index of {mean:.2f}, below {STABLE:g}: "
         f'this is one circuit among several that the method finds, not "the" circuit; {kept}.'
     )
 

@@ -3,6 +3,26 @@
 from __future__ import annotations
 
 import os
+import threading
+
+_importing = threading.Lock()
+
+
+def import_libraries() -> None:
+    """Import what loading a model needs, one thread at a time.
+
+    transformers resolves its names lazily, and two threads that begin to load models at once can each meet the other's
+    half-imported modules (seen: AutoModelForCausalLM was not to be found).
+    """
+    with _importing:
+        from transformer_lens.model_bridge import TransformerBridge  # noqa: F401
+        from transformers import (  # noqa: F401
+            AutoModelForCausalLM,
+            AutoTokenizer,
+            GPT2LMHeadModel,
+            LlamaForCausalLM,
+            PreTrainedTokenizerFast,
+        )
 
 
 def leave_a_core() -> None:

@@ -1,13 +1,17 @@
 """Finds one circuit per task on the exploratory half, asks every question about it on the other, and writes the full record.
 
-Run from the repository root: `PYTHONPATH=. python data/circuits/assess.py indirect_object`. The rule, fixed before looking: order
+Run from the repository root: `PYTHONPATH=. python data/circuits/assess.py indirect_object gender_pronoun`. All circuits are found
+before any is assessed, so that each task stands beside the others with their own circuits. The rule, fixed before looking: order
 all heads by measured effect (resample, noising) on the exploratory half; take the fewest of 3, 4, 6, 8 and 10 that alone keep at
 least 0.9 of the gap there; ten where none does. Nothing that the confirmatory half says changes the circuit.
 """
 
+import argparse
 import json
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from audit_core import (
@@ -16,14 +20,15 @@ from audit_core import (
     Assessment,
     Auditor,
     CircuitQuestion,
+    Component,
     DiscoverRequest,
+    Estimate,
     OtherTask,
     RecompositionRequest,
     Role,
     RunLog,
     audit_home,
     format_components,
-    list_circuits,
     list_prompt_sets,
     load_prompt_set,
     open_subject,
@@ -57,8 +62,18 @@ class Finder:
         return tokenise(split_half(load_prompt_set(task), exploratory=explored), self.subject.tokenizer)
 
 
-def find(finder: Finder, task: str) -> None:
-    explored, judged = (finder.read(task, explored=half) for half in (True, False))
+@dataclass(frozen=True)
+class Found:
+    """What the exploratory half gave."""
+
+    task: str
+    components: tuple[Component, ...]
+    looked: dict[int, Estimate]
+    """What the first k keep alone there."""
+
+
+def find(finder: Finder, task: str) -> Found:
+    explored = finder.read(task, explored=True)
     order = finder.ask("discover", DiscoverRequest(explored, explored, METHOD))
     looked, components = {}, ()
     for size in SIZES:
@@ -66,15 +81,20 @@ def find(finder: Finder, task: str) -> None:
         looked[size] = finder.ask("recomposition", RecompositionRequest(explored, explored, components)).kept.estimate
         if looked[size].value >= ENOUGH:
             break
-    mine = finder.subject.identity.weights_sha256
-    own = {c.task: c.components for c in list_circuits() if c.id.endswith(SUFFIX) and c.weights_sha256 == mine}
+    return Found(task, components, looked)
+
+
+def assess(finder: Finder, found: Found, all_found: Sequence[Found]) -> None:
+    task, components, looked = found.task, found.components, found.looked
+    explored, judged = (finder.read(task, explored=half) for half in (True, False))
+    own = {other.task: other.components for other in all_found}
     others = tuple(
         OtherTask(finder.read(name, explored=False), own.get(name, ())) for name in list_prompt_sets() if name != task
     )
     assessment = Assessment(CircuitQuestion(judged, judged, components), explored, others, METHOD)
     verdicts = {role: finder.ask("claim_test", assessment.ask_verdict(role)) for role in Role}
     results = {audit: finder.ask(audit, assessment.ask(audit)) for audit in CIRCUIT_QUESTIONS}
-    balance = sort_findings(results, verdicts)
+    balance = sort_findings(components, results, verdicts)
     identity = finder.subject.identity
     record = {
         "name": f"Found: {len(components)} heads", "statement": f"{format_components(components)} carries the answer.",
@@ -89,6 +109,7 @@ def find(finder: Finder, task: str) -> None:
         "confirmatory": {
             "prompts_sha256": judged.sha256, "n": len(judged),
             "speaks_for": balance.speaks_for, "speaks_against": balance.speaks_against, "unresolved": balance.unresolved,
+            "about_the_search": balance.about_the_search,
             "verdicts": {role.value: dump_result(found) for role, found in verdicts.items()},
             "questions": {audit: dump_result(found) for audit, found in results.items()},
         },
@@ -116,6 +137,12 @@ def _shorten(value: object) -> object:
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("tasks", nargs="+", help="tasks whose circuits are found")
+    parser.add_argument("--only", nargs="*", help="of those, the tasks that are assessed; all unless given")
+    options = parser.parse_args()
     finder = Finder()
-    for name in sys.argv[1:] or list_prompt_sets():
-        find(finder, name)
+    circuits = [find(finder, name) for name in options.tasks]
+    for circuit in circuits:
+        if options.only is None or circuit.task in options.only:
+            assess(finder, circuit, circuits)

@@ -16,7 +16,7 @@ SHAPES = {
     3: "e8fc1cd0a93af040",
     4: "7e42ad8a7722e1ed",
     5: "4c6fda064be60190",
-    6: "7aa1a452b628c466",
+    6: "f04ce5bb22e63b1c",
 }
 """Version → digest of the shape of all results. To change a result: raise the version, and add its digest here."""
 

@@ -14,9 +14,12 @@ from audit_core.circuit_question import CircuitQuestion
 from audit_core.claim import Role
 from audit_core.component import parse_components
 from audit_core.errors import ClaimRefused
+from audit_core.groups import GroupEstimates
 from audit_core.intervention import Replacement
+from audit_core.measurement import Measurement
 from audit_core.prompts import is_exploratory, tokenise
 from audit_core.registry import get_plugin
+from audit_core.statistics import Estimate
 from audit_core.subject import no_progress
 from audit_core.subjects.planted import find_planted
 
@@ -47,7 +50,7 @@ def found(load_planted: Callable[[str], Any]) -> Callable[[str], tuple[dict[str,
 
 def test_the_missing_backup_speaks_against_the_circuit_that_is_otherwise_enough(found: Callable[[str], Any]) -> None:
     results, verdicts = found("L0.H0 L1.H0 L1.H3")
-    balance = sort_findings(results, verdicts)
+    balance = sort_findings(parse_components("L0.H0 L1.H0 L1.H3"), results, verdicts)
     assert any("show a gap above 0.1" in text for text in balance.speaks_against)
     assert any("leave over" in text for text in balance.speaks_for)
     assert not balance.not_asked
@@ -55,8 +58,51 @@ def test_the_missing_backup_speaks_against_the_circuit_that_is_otherwise_enough(
     assert len(every) == len(set(every))
 
 
+def test_an_idle_decoy_gets_no_credit_for_what_the_search_found(found: Callable[[str], Any]) -> None:
+    """L1.H1 looks right and does nothing: that a method finds the wiring again is no merit of the decoy."""
+    results, verdicts = found("L1.H1")
+    balance = sort_findings(parse_components("L1.H1"), results, verdicts)
+    assert balance.speaks_for == ()
+    assert len(balance.about_the_search) >= 2
+    assert any("Idle in it" in text for text in balance.speaks_against)
+
+
+def make_estimate(low: float, high: float) -> Estimate:
+    return Estimate((low + high) / 2, low, high, 72, "u", 0.95, 12)
+
+
+@pytest.mark.parametrize(
+    ("intervals", "side"),
+    [
+        ([(0.9, 1.1), (0.85, 1.0)], "speaks_for"),
+        ([(0.9, 1.1), (1.3, 1.5)], "speaks_against"),
+        ([(0.9, 1.1), (0.5, 0.7)], "speaks_against"),
+        ([(0.85, 0.95), (0.2, 1.6)], "unresolved"),
+    ],
+)
+def test_templates_are_judged_by_every_interval_and_overshoot_is_no_merit(
+    found: Callable[[str], Any], intervals: list[tuple[float, float]], side: str
+) -> None:
+    results, _ = found("L0.H0 L1.H0 L1.H3")
+    groups = GroupEstimates(("a", "b"), tuple(make_estimate(*ends) for ends in intervals), ("c",))
+    circuit = replace(results["circuit"], by_template=groups)
+    balance = sort_findings((), {"circuit": circuit}, {})
+    assert any("on every template" in text or "allow, or more" in text for text in getattr(balance, side))
+    assert any("not tested: c" in text for text in balance.unresolved)
+
+
+def test_what_was_not_shown_to_be_idle_is_not_shown_to_be_needed(found: Callable[[str], Any]) -> None:
+    results, _ = found("L0.H0 L1.H0 L1.H3")
+    circuit = results["circuit"]
+    vague = tuple(replace(w, found=Measurement(make_estimate(-0.3, 0.4), w.found.conditions)) for w in circuit.worths)
+    balance = sort_findings((), {"circuit": replace(circuit, worths=vague, idle=())}, {})
+    assert any("Not every component was shown" in text for text in balance.unresolved)
+    few = sort_findings((), {"circuit": replace(circuit, is_decidable=False)}, {})
+    assert not any("gap above" in text or "worth more" in text for text in (*few.speaks_for, *few.speaks_against))
+
+
 def test_what_was_not_asked_is_named_and_never_taken_for_good(found: Callable[[str], Any]) -> None:
-    nothing = sort_findings({}, {})
+    nothing = sort_findings((), {}, {})
     assert (nothing.speaks_for, nothing.speaks_against, nothing.unresolved) == ((), (), ())
     assert len(nothing.not_asked) == len(CIRCUIT_QUESTIONS) + len(Role)
 

@@ -11,15 +11,17 @@ from toy.additive import AdditiveSubject, pair_up
 
 from audit_core.audits.positions import PositionsRequest
 from audit_core.audits.recomposition import RecompositionRequest
-from audit_core.audits.rival import RivalRequest, make_rivals
-from audit_core.audits.specificity import OtherTask, SpecificityRequest
+from audit_core.audits.rival import Rival, RivalRequest, _decide, _describe, make_rivals
+from audit_core.audits.specificity import OtherTask, SpecificityRequest, _find_dissociation
 from audit_core.audits.stability import StabilityRequest
 from audit_core.audits.transfer import TransferRequest
 from audit_core.component import head, parse_components
 from audit_core.errors import ClaimRefused, PromptRefused, Refused
 from audit_core.intervention import Replacement
+from audit_core.measurement import Conditions, Measurement
 from audit_core.prompts import TokenisedPrompts, is_exploratory, tokenise
 from audit_core.registry import get_plugin
+from audit_core.statistics import Estimate
 from audit_core.subject import no_progress
 from audit_core.subjects.planted import find_planted
 
@@ -204,6 +206,59 @@ def test_two_tasks_with_a_head_each_are_doubly_dissociated_and_one_head_for_both
     both = ask("specificity", shared, request)
     assert both.tasks[0].finding.startswith("Shared")
     assert both.tasks[0].is_apart is False
+
+
+def test_a_task_that_loses_nothing_has_no_dissociation_even_where_another_gains(monkeypatch: Any) -> None:
+    """Own loss 0 and the other task better off by half: the difference is large, and nothing is dissociated."""
+    subject: Any = TwoTasks({head(0, 0): 4.0, head(0, 1): 4.0})
+    own, other = (group_prompts(pair_up(subject), name) for name in ("one", "two"))
+    request = SpecificityRequest(own, own, (head(1, 1),), replacement=Replacement.ZERO, others=(OtherTask(other),))
+    (task,) = ask("specificity", subject, request).tasks
+    assert task.is_apart is None
+    gained = _find_dissociation(
+        "other", *(measure(*ends) for ends in ((-0.05, 0.05), (-0.6, -0.4), (0.4, 0.6))), None, False
+    )
+    assert gained == (None, "Not told apart from other by 0.1 of the gap.")
+    vague = _find_dissociation(
+        "other", *(measure(*ends) for ends in ((0.6, 0.8), (0.2, 0.4), (0.05, 0.75))), None, False
+    )
+    assert vague[0] is None
+    alike = _find_dissociation(
+        "other", *(measure(*ends) for ends in ((0.6, 0.8), (0.6, 0.8), (-0.05, 0.05))), None, False
+    )
+    assert alike[0] is False
+
+
+def measure(low: float, high: float) -> Measurement:
+    conditions = Conditions("nodes", "head", "zero", "all", "noising", "circuit taken away")
+    return Measurement(Estimate((low + high) / 2, low, high, 72, "u", 0.95, 12), conditions)
+
+
+def test_a_counterpart_that_is_not_in_the_model_is_refused_and_never_skipped() -> None:
+    subject = AdditiveSubject({head(0, 0): 4.0})
+    own = pair_up(subject)
+    request = SpecificityRequest(own, own, (head(0, 0),), others=(OtherTask(own, (head(9, 9),)),))
+    with pytest.raises(ClaimRefused, match="L9.H9"):
+        ask("specificity", subject, request)
+
+
+def test_a_circuit_of_most_of_the_model_leaves_no_room_for_a_rival(load_planted: Load) -> None:
+    subject, explored, judged = make(load_planted, "planted-strict", "context", 4)
+    most = tuple(head(layer, index) for layer in range(2) for index in range(5))
+    with pytest.raises(ClaimRefused, match="leaves as many others"):
+        ask("rival", subject, RivalRequest(judged, judged, most, explored=explored))
+
+
+def test_a_rival_whose_interval_reaches_across_is_not_known_to_be_none(load_planted: Load) -> None:
+    own, near, far = (
+        Rival(("L0.H0",), 0.0, measure(0.5, 0.6), measure(*ends)) for ends in ((0.9, 1.1), (0.7, 1.1), (0.1, 0.2))
+    )
+    assert _decide(own, [far]) is True
+    assert _decide(own, [far, near]) is None
+    assert _decide(own, [far, own]) is False
+    assert _decide(far, [far]) is None
+    assert "of 1 it is not known" in _describe(own, [far, near])
+    assert "was not shown to keep" in _describe(near, [far])
 
 
 def group_prompts(prompts: TokenisedPrompts, name: str) -> TokenisedPrompts:

@@ -21,7 +21,7 @@ from audit_core.subjects.planted import find_planted
 
 
 def test_sizes_hold_nothing_one_and_everything() -> None:
-    assert list_sizes(270) == (0, 1, 3, 5, 14, 27, 54, 94, 135, 202, 270)
+    assert list_sizes(270) == (0, 1, 3, 5, 14, 27, 68, 135, 270)
     assert list_sizes(1) == (0, 1)
     for n in range(1, 50):
         sizes = list_sizes(n)
@@ -84,7 +84,7 @@ def test_the_wiring_first_beats_random_orders(load_planted: Callable[[str], Any]
     )
     assert good.random_as_near == 0
     assert good.areas.cmd < 0.2
-    assert bad.areas.cmd > 0.8
+    assert bad.areas.cmd > 0.7
     assert bad.random_as_near > RANDOM_ORDERS / 2
     with pytest.raises(ClaimRefused, match="each of the 12 heads of this model once"):
         PLUGIN.run(
