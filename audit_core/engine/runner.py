@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from audit_core.engine.plan import Group, count_work, plan_groups
 from audit_core.engine.readout import LogitTable, Readout
 from audit_core.engine.replay import BlockCall, record_calls
 from audit_core.engine.sites import check_places, find_hooks
+from audit_core.engine.threads import MODEL_LOCK
 from audit_core.engine.wave import Variant, Wave, compile_intervention, run_wave
 from audit_core.errors import InterventionRefused
 from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, Intervention, Replacement, Side, intervene
@@ -37,8 +37,8 @@ CAPTURE_BYTES = 128 * 1024**2
 class WaveRunner:
     """Runs interventions on a decoder-only transformer.
 
-    Hooks belong to the model, so one thread at a time holds the lock, for one block at a time: a live request waits
-    for a block of a sweep, not for the sweep.
+    One thread at a time holds the lock, for one block at a time: a live request waits for a block of a sweep, not for the
+    sweep; see `threads.MODEL_LOCK`.
     """
 
     def __init__(self, bridge: TransformerBridge, geometry: Geometry) -> None:
@@ -49,7 +49,7 @@ class WaveRunner:
         """Why blocks cannot be run one by one, so that each intervention costs a whole forward pass; empty where they can."""
         self.shares_prefix = False
         """Whether earlier positions may be taken from kept keys and values; set once that was seen to be exact."""
-        self.lock = threading.RLock()
+        self.lock = MODEL_LOCK
         self._calls: dict[int, tuple[BlockCall, ...]] = {}
         self._captures: OrderedDict[tuple, Capture] = OrderedDict()
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import threading
 
+MODEL_LOCK = threading.RLock()
+"""Held for each block that a model runs, and while a model is built or loaded. Hooks belong to a model, and transformers loads
+weights on torch's meta device: a model that ran in another thread meanwhile met tensors without numbers (seen)."""
 _importing = threading.Lock()
 
 

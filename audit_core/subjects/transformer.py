@@ -16,6 +16,7 @@ from audit_core.engine.parity import check_parity
 from audit_core.engine.randomise import shuffle_weights
 from audit_core.engine.runner import WaveRunner
 from audit_core.engine.sites import HOOKS, count_indices
+from audit_core.engine.threads import MODEL_LOCK
 from audit_core.errors import ModelRefused
 from audit_core.intervention import Intervention, Replacement
 from audit_core.models.folder import check_folder
@@ -168,7 +169,7 @@ def _read_folder(folder: Path) -> tuple[Any, Any]:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     options = {"local_files_only": True, "trust_remote_code": False}
-    with _refusing(folder):
+    with MODEL_LOCK, _refusing(folder):
         inner = AutoTokenizer.from_pretrained(folder, **options)
         model = AutoModelForCausalLM.from_pretrained(
             folder, dtype=torch.float32, attn_implementation="eager", use_safetensors=True, **options
@@ -181,7 +182,7 @@ def _cross(folder: Path, inner: Any, model: Any) -> tuple[TransformerBridge, Fol
     import torch
     from transformer_lens.model_bridge import TransformerBridge
 
-    with _refusing(folder):
+    with MODEL_LOCK, _refusing(folder):
         # A copy: TransformerLens gives a tokenizer without a beginning-of-sequence token one of its own choice.
         bridge = TransformerBridge.boot_transformers(
             str(folder), hf_model=model, tokenizer=copy.deepcopy(inner), device="cpu", dtype=torch.float32
