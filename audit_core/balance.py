@@ -107,9 +107,7 @@ def _sort_templates(sides: _Sides, groups: GroupEstimates) -> None:
     lowest = f"lowest on {groups.names[groups.worst]}, {format_estimate(worst)} kept"
     between = f"{SUFFICIENT_LOW:g} and {SUFFICIENT_HIGH:g}"
     if outside:
-        sides.put(
-            False, f"Alone it keeps less than {between} of the gap allow, or more, on {', '.join(outside)}; {lowest}."
-        )
+        sides.put(False, f"Alone it keeps what lies outside {between} of the gap on {', '.join(outside)}; {lowest}.")
     elif all(_is_inside(estimate) for estimate in groups.estimates):
         sides.put(True, f"Alone it keeps between {between} of the gap on every template; {lowest}.")
     else:
