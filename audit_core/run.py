@@ -20,7 +20,7 @@ from pydantic import TypeAdapter
 from audit_core.audit import Audit, Request
 from audit_core.component import Kind
 from audit_core.effect import Metric
-from audit_core.engine.threads import MODEL_LOCK, import_libraries
+from audit_core.engine.threads import import_libraries
 from audit_core.errors import AuditError, Cancelled, NotMeasured, Refused
 from audit_core.intervention import Intervention, Replacement, intervene
 from audit_core.models import ModelIdentity, resolve_model
@@ -278,11 +278,7 @@ def open_subject(name: str, *, on_progress: FetchProgress | None = None) -> Subj
     """
     import_libraries()
     planted = find_planted(name)
-    if planted is None:
-        folder = resolve_model(name, on_progress)
-    else:
-        with MODEL_LOCK:
-            folder = build_planted(planted)
+    folder = resolve_model(name, on_progress) if planted is None else build_planted(planted)
     subject: Subject = get_plugin("subjects", "transformer").load(folder)
     return subject
 

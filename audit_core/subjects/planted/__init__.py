@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from audit_core.engine.threads import MODEL_LOCK
 from audit_core.models import model_cache
 from audit_core.subjects.planted.conditional import DOSE, GATE, MODES, SUPPRESSED
 from audit_core.subjects.planted.induction import INDUCTION, LEAK, STRICT
@@ -40,7 +41,8 @@ def build_planted(model: PlantedModel, seed: int = 0) -> Path:
     folder = model_cache() / f"{model.name}-seed{seed}-v{WEIGHTS_VERSION}"
     if not (folder / "config.json").exists():
         folder.mkdir(parents=True, exist_ok=True)
-        model.build(folder, seed)
+        with MODEL_LOCK:
+            model.build(folder, seed)
     return folder
 
 
