@@ -11,6 +11,8 @@ from audit_core import JobState, Snapshot
 from ui.services import asker, jobs
 
 POLL_S = 1.0
+QUEUED_POLL_S = 5.0
+"""Of a job that waits for its turn: nine panels that each asked every second took most of the machine from the one that ran."""
 
 
 def job_panel(job: str, show_partial: Callable[[Any], None] | None = None, *, place: str = "") -> Snapshot | None:
@@ -25,14 +27,17 @@ def job_panel(job: str, show_partial: Callable[[Any], None] | None = None, *, pl
     if snapshot is None:
         return None
 
-    @st.fragment(run_every=POLL_S if snapshot.is_active else None)
+    every = {JobState.QUEUED: QUEUED_POLL_S, JobState.RUNNING: POLL_S}.get(snapshot.state)
+
+    @st.fragment(run_every=every)
     def panel() -> None:
         now = jobs().get(job, owner=owner)
         if now is None:
             return
+        if now.state is not snapshot.state:
+            # Drawn anew when a job ends, and when it begins, as only then it is asked more often.
+            st.rerun()
         if not now.is_active:
-            if snapshot.is_active:
-                st.rerun()
             return
         bar, button = st.columns([5, 1], vertical_alignment="center")
         left = "" if now.remaining_s is None else f", about {now.remaining_s:.0f} s left"
