@@ -1,0 +1,1 @@
+"""Checks an evidence pack with the standard library alone; `verify_pack.py` is these files joined into one."""

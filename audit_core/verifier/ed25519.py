@@ -1,0 +1,79 @@
+"""Ed25519 signatures checked by the equations of RFC 8032, section 5.1.7; no secret is ever handled here, so timing tells nothing."""
+
+from __future__ import annotations
+
+import hashlib
+
+_P = 2**255 - 19
+_ORDER = 2**252 + 27742317777372353535851937790883648493
+_D = -121665 * pow(121666, _P - 2, _P) % _P
+_ROOT_OF_MINUS_ONE = pow(2, (_P - 1) // 4, _P)
+_Point = tuple[int, int, int, int]
+"""Extended coordinates X, Y, Z, T with x = X/Z, y = Y/Z, xy = T/Z."""
+
+
+def is_signed_by(public_key: bytes, message: bytes, signature: bytes) -> bool:
+    """Whether the signature over the message was made with the key's secret half; any malformed input is simply not signed.
+
+    Args:
+        public_key: 32 bytes.
+        signature: 64 bytes.
+    """
+    if len(public_key) != 32 or len(signature) != 64:
+        return False
+    key, commitment = _read_point(public_key), _read_point(signature[:32])
+    scalar = int.from_bytes(signature[32:], "little")
+    if key is None or commitment is None or scalar >= _ORDER:
+        return False
+    if _is_same(_multiply(8, key), (0, 1, 1, 0)):
+        # A key of small order signs anything.
+        return False
+    challenge = int.from_bytes(hashlib.sha512(signature[:32] + public_key + message).digest(), "little") % _ORDER
+    return _is_same(_multiply(scalar, _BASE), _add(commitment, _multiply(challenge, key)))
+
+
+def _find_x(y: int, sign: int) -> int | None:
+    if y >= _P:
+        return None
+    square = (y * y - 1) * pow(_D * y * y + 1, _P - 2, _P) % _P
+    if square == 0:
+        return None if sign else 0
+    x = pow(square, (_P + 3) // 8, _P)
+    if (x * x - square) % _P:
+        x = x * _ROOT_OF_MINUS_ONE % _P
+    if (x * x - square) % _P:
+        return None
+    return _P - x if x & 1 != sign else x
+
+
+def _read_point(encoded: bytes) -> _Point | None:
+    number = int.from_bytes(encoded, "little")
+    y = number & ((1 << 255) - 1)
+    x = _find_x(y, number >> 255)
+    return None if x is None else (x, y, 1, x * y % _P)
+
+
+def _add(a: _Point, b: _Point) -> _Point:
+    first, second = (a[1] - a[0]) * (b[1] - b[0]) % _P, (a[1] + a[0]) * (b[1] + b[0]) % _P
+    third, fourth = 2 * a[3] * b[3] * _D % _P, 2 * a[2] * b[2] % _P
+    e, f, g, h = second - first, fourth - third, fourth + third, second + first
+    return e * f % _P, g * h % _P, f * g % _P, e * h % _P
+
+
+def _multiply(scalar: int, point: _Point) -> _Point:
+    total: _Point = (0, 1, 1, 0)
+    while scalar:
+        if scalar & 1:
+            total = _add(total, point)
+        point = _add(point, point)
+        scalar >>= 1
+    return total
+
+
+def _is_same(a: _Point, b: _Point) -> bool:
+    return (a[0] * b[2] - b[0] * a[2]) % _P == 0 and (a[1] * b[2] - b[1] * a[2]) % _P == 0
+
+
+_BASE_Y = 4 * pow(5, _P - 2, _P) % _P
+_BASE_X = _find_x(_BASE_Y, 0) or 0
+_BASE: _Point = (_BASE_X, _BASE_Y, 1, _BASE_X * _BASE_Y % _P)

@@ -1,0 +1,68 @@
+"""The verifier's own signature check against RFC 8032's vectors and a well-kept library."""
+
+import random
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from audit_core.verifier.ed25519 import is_signed_by
+
+# RFC 8032, section 7.1, tests 1 to 3: public key, message, signature.
+VECTORS = [
+    (
+        "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
+        "",
+        "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b",
+    ),
+    (
+        "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c",
+        "72",
+        "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00",
+    ),
+    (
+        "fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025",
+        "af82",
+        "6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac18ff9b538d16f290ae67f760984dc6594a7c15e9716ed28dc027beceea1ec40a",
+    ),
+]
+
+
+@pytest.mark.parametrize(("key", "message", "signature"), VECTORS)
+def test_the_vectors_of_the_standard_hold(key: str, message: str, signature: str) -> None:
+    assert is_signed_by(bytes.fromhex(key), bytes.fromhex(message), bytes.fromhex(signature))
+
+
+def test_what_the_library_signs_is_signed_and_one_changed_bit_is_not() -> None:
+    rng = random.Random(0)
+    key, other = (Ed25519PrivateKey.from_private_bytes(rng.randbytes(32)) for _ in range(2))
+    public = key.public_key().public_bytes_raw()
+    for _ in range(6):
+        message = rng.randbytes(50)
+        signature = key.sign(message)
+        assert is_signed_by(public, message, signature)
+        changed = bytearray(signature)
+        changed[rng.randrange(64)] ^= 1 << rng.randrange(8)
+        assert not is_signed_by(public, message, bytes(changed))
+        assert not is_signed_by(public, message + b"x", signature)
+        assert not is_signed_by(other.public_key().public_bytes_raw(), message, signature)
+
+
+def test_a_key_of_small_order_signs_nothing() -> None:
+    """The identity point as key, with R = identity and s = 0, fulfils the equation for every message."""
+    identity = (1).to_bytes(32, "little")
+    assert not is_signed_by(identity, b"anything", identity + bytes(32))
+
+
+@pytest.mark.parametrize("length", [0, 31, 33])
+def test_a_key_of_another_length_signs_nothing(length: int) -> None:
+    key, message, signature = (bytes.fromhex(part) for part in VECTORS[1])
+    assert not is_signed_by(key[:length].ljust(length, b"\0"), message, signature)
+    assert not is_signed_by(key, message, signature + b"\0")
+
+
+def test_a_scalar_beyond_the_order_is_refused() -> None:
+    """s + L satisfies the same equation: accepting it would give every signature a second spelling."""
+    key, message, signature = (bytes.fromhex(part) for part in VECTORS[1])
+    order = 2**252 + 27742317777372353535851937790883648493
+    s = int.from_bytes(signature[32:], "little") + order
+    assert not is_signed_by(key, message, signature[:32] + s.to_bytes(32, "little"))
