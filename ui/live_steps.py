@@ -107,9 +107,7 @@ def answer_by_job(
         return snapshot.result.result
     elif not snapshot.is_active:
         _show_end(snapshot.state, snapshot.error)
-        st.button(
-            "Run again", key=f"again-{key}", icon=":material/refresh:", on_click=lambda: mine.pop(content, None)
-        )
+        st.button("Run again", key=f"again-{key}", icon=":material/refresh:", on_click=lambda: mine.pop(content, None))
     return None
 
 
