@@ -21,23 +21,21 @@ REPEATS = 3
 
 
 class Pace:
-    """Seconds per unit of work, as measured last."""
+    """Seconds per unit of work: of each audit as it ran last, until then of this machine."""
 
     def __init__(self) -> None:
-        self._unit_s: float | None = None
+        self._machine_s: float | None = None
+        self._audits_s: dict[str, float] = {}
 
-    @property
-    def is_known(self) -> bool:
-        return self._unit_s is not None
-
-    def predict_s(self, work: int) -> float | None:
+    def predict_s(self, audit: str, work: int) -> float | None:
         """Seconds for so many units; None before anything was measured."""
-        return None if self._unit_s is None else self._unit_s * work
+        unit_s = self._audits_s.get(audit, self._machine_s)
+        return None if unit_s is None else unit_s * work
 
-    def keep(self, wall_s: float, work: int) -> None:
+    def keep(self, audit: str, wall_s: float, work: int) -> None:
         """Learn from a run that has ended; small ones are left out."""
         if work >= MIN_WORK:
-            self._unit_s = wall_s / work
+            self._audits_s[audit] = wall_s / work
 
     def calibrate(self, subject: Subject) -> None:
         """Measure on made-up tokens."""
@@ -53,7 +51,7 @@ class Pace:
             # So small a model that this was mostly overhead: its long runs would seem to take forever.
             prompts = TokenisedPrompts("pace", (pair,) * PROMPTS, "")
             took = min(_time(subject, prompts, edits) for _ in range(REPEATS))
-        self._unit_s = took / subject.count_work(prompts, edits)
+        self._machine_s = took / subject.count_work(prompts, edits)
 
 
 def _time(subject: Subject, prompts: TokenisedPrompts, edits: Sequence[Intervention]) -> float:

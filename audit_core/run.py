@@ -99,7 +99,7 @@ class Auditor:
 
     def predict_s(self, audit: str, request: Request) -> float | None:
         """Predicted seconds from the pace of earlier runs; None before the first."""
-        return self._pace.predict_s(self._count_work(audit, request)) if self._pace.is_known else None
+        return self._pace.predict_s(audit, self._count_work(audit, request))
 
     def _count_work(self, audit: str, request: Request) -> int:
         """Remembered: planning a trial's draws takes half a second, and a page asks at every click."""
@@ -155,7 +155,7 @@ class Auditor:
             means = self._capture_means(request.reference, request.kinds) if _wants_means(request) else None
             begun = time.monotonic()
             result = plugin.run(self.subject, request, means=means, on_progress=on_progress, on_partial=on_partial)
-            self._pace.keep(time.monotonic() - begun, self._count_work(audit, request))
+            self._pace.keep(audit, time.monotonic() - begun, self._count_work(audit, request))
         except (Cancelled, KeyboardInterrupt) as error:
             record("cancelled", "cancelled", str(error) or "interrupted at the keyboard")
             raise

@@ -197,16 +197,17 @@ def test_means_over_part_of_a_set_are_not_those_over_the_whole(auditor: Auditor)
 
 
 def test_time_is_predicted_from_the_pace_of_runs_large_enough_to_have_one(auditor: Auditor) -> None:
-    """Two seconds for the least work that counts; then the same in four, which is what counts from then on."""
+    """Two seconds for the least work that counts; then the same in four, which is what counts from then on; another audit has its own pace."""
     asked = ask_zero(pair_up(auditor.subject))
     auditor.run("ablation", asked, asker=ASKER)
     assert auditor.predict_s("ablation", asked) is None, "sixty units are mostly overhead"
     work = auditor.subject.count_work(asked.prompts, [CLEAN_RUN] * 3)
-    auditor._pace.keep(2.0, MIN_WORK)
+    auditor._pace.keep("ablation", 2.0, MIN_WORK)
     assert auditor.predict_s("ablation", asked) == pytest.approx(2 * work / MIN_WORK)
-    auditor._pace.keep(4.0, MIN_WORK)
+    auditor._pace.keep("ablation", 4.0, MIN_WORK)
     assert auditor.predict_s("ablation", asked) == pytest.approx(4 * work / MIN_WORK)
-    auditor._pace.keep(100.0, MIN_WORK - 1)
+    auditor._pace.keep("ablation", 100.0, MIN_WORK - 1)
+    auditor._pace.keep("sweep", 100.0, MIN_WORK)
     assert auditor.predict_s("ablation", asked) == pytest.approx(4 * work / MIN_WORK)
 
 
