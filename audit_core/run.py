@@ -8,7 +8,7 @@ import threading
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -22,10 +22,11 @@ from audit_core.component import Kind
 from audit_core.effect import Metric
 from audit_core.engine.threads import import_libraries
 from audit_core.errors import AuditError, Cancelled, NotMeasured, Refused
-from audit_core.intervention import Intervention, Replacement, intervene
+from audit_core.intervention import Intervention, Replacement
 from audit_core.models import ModelIdentity, resolve_model
 from audit_core.models import Progress as FetchProgress
-from audit_core.prompts import Prompt, TokenisedPrompts, TokenPair
+from audit_core.pace import Pace
+from audit_core.prompts import TokenisedPrompts, TokenPair
 from audit_core.registry import get_plugin
 from audit_core.store.log import RunLog, RunRecord
 from audit_core.subject import MEAN_KINDS, Floats, Means, Progress, Subject, no_partial, no_progress
@@ -34,12 +35,8 @@ from audit_core.verdict import RULE_VERSION
 
 RESULT_VERSION = 6
 """Part of every content key: raise it when a result's meaning changes, and old results are no longer reused."""
-MIN_PACE_WORK = 20_000
-CALIBRATION_TOKENS = 6
-LEAST_PACE_S = 0.3
-PACE_PROMPTS = 64
-CALIBRATION_STEP = 2
 _MEANS_KEPT = 4
+_WORK_KEPT = 256
 _MEAN_KINDS = frozenset((Replacement.MEAN, Replacement.MEAN_TEMPLATE))
 _PACKAGES = ("torch", "transformer_lens", "transformers", "numpy", "scipy")
 
@@ -71,7 +68,8 @@ class Auditor:
     def __init__(self, subject: Subject, log: RunLog) -> None:
         self.subject, self.log = subject, log
         self._means: OrderedDict[str, Means] = OrderedDict()
-        self._pace_s: float | None = None
+        self._work: OrderedDict[str, int] = OrderedDict()
+        self._pace = Pace()
         self._lock = threading.Lock()
 
     def content_key(self, audit: str, request: Request) -> str:
@@ -101,10 +99,16 @@ class Auditor:
 
     def predict_s(self, audit: str, request: Request) -> float | None:
         """Predicted seconds from the pace of earlier runs; None before the first."""
-        if self._pace_s is None:
-            return None
-        work: int = get_plugin("audits", audit).count_work(self.subject, request)
-        return self._pace_s * work
+        return self._pace.predict_s(audit, self._count_work(audit, request))
+
+    def _count_work(self, audit: str, request: Request) -> int:
+        """Remembered: planning a trial's draws takes half a second, and a page asks at every click."""
+        key = self.content_key(audit, request)
+        if key not in self._work:
+            while len(self._work) >= _WORK_KEPT:
+                self._work.popitem(last=False)
+            self._work[key] = get_plugin("audits", audit).count_work(self.subject, request)
+        return self._work[key]
 
     def run(
         self,
@@ -151,7 +155,7 @@ class Auditor:
             means = self._capture_means(request.reference, request.kinds) if _wants_means(request) else None
             begun = time.monotonic()
             result = plugin.run(self.subject, request, means=means, on_progress=on_progress, on_partial=on_partial)
-            self._keep_pace(time.monotonic() - begun, plugin.count_work(self.subject, request))
+            self._pace.keep(audit, time.monotonic() - begun, self._count_work(audit, request))
         except (Cancelled, KeyboardInterrupt) as error:
             record("cancelled", "cancelled", str(error) or "interrupted at the keyboard")
             raise
@@ -190,28 +194,7 @@ class Auditor:
 
     def calibrate(self) -> None:
         """Measure this machine's pace on made-up tokens, so that the first long run already has a predicted time."""
-        ids = tuple(range(2, 2 + CALIBRATION_TOKENS))
-        pair = TokenPair(Prompt("pace", "", "", "", "", ""), ids, ids[::-1], 0, 1, (), ())
-        prompts = TokenisedPrompts("pace", (pair,), "")
-        parts = self.subject.components(Kind.HEAD)[::CALIBRATION_STEP] or self.subject.components(Kind.RESID)
-        edits = [intervene([part], Replacement.ZERO) for part in parts]
-        took = self._time(prompts, edits)
-        if took < LEAST_PACE_S:
-            # So small a model that this was mostly overhead: its long runs would seem to take forever.
-            prompts = TokenisedPrompts("pace", (pair,) * PACE_PROMPTS, "")
-            took = self._time(prompts, edits)
-        self._pace_s = took / self.subject.count_work(prompts, edits)
-
-    def _time(self, prompts: TokenisedPrompts, edits: Sequence[Intervention]) -> float:
-        start = time.monotonic()
-        self.subject.run(prompts, edits)
-        return time.monotonic() - start
-
-    def _keep_pace(self, wall_s: float, work: int) -> None:
-        """Seconds per unit, leaning towards what was measured last; small runs are mostly overhead and are left out."""
-        if work >= MIN_PACE_WORK:
-            pace = wall_s / work
-            self._pace_s = pace if self._pace_s is None else 0.5 * (self._pace_s + pace)
+        self._pace.calibrate(self.subject)
 
 
 def _describe_request(request: Request) -> dict[str, Any]:

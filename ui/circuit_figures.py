@@ -14,6 +14,10 @@ EFFECT = "#542788"
 AGAINST = "#b35806"
 WIDEST = 9.0
 """Line width, in pixels, of the strongest connection."""
+BEND = 16
+"""Pieces of a drawn line."""
+SAME_COLUMN = 0.9
+"""Tokens apart, below which two nodes count as one above the other."""
 THINNEST = 0.8
 
 
@@ -103,6 +107,15 @@ class Line:
     """Whether its interval leaves zero out."""
 
 
+def _bow(sender: Node, receiver: Node) -> tuple[list[float], list[float]]:
+    """A line's points; within one column it bows out the further the longer it is, so that none hides behind another."""
+    shares = [at / BEND for at in range(BEND + 1)]
+    height = receiver.y - sender.y
+    out = 0.12 * abs(height) if abs(receiver.x - sender.x) < SAME_COLUMN else 0.0
+    xs = [sender.x + share * (receiver.x - sender.x) - 4 * out * share * (1 - share) for share in shares]
+    return xs, [sender.y + share * height for share in shares]
+
+
 def graph(
     nodes: Sequence[Node], lines: Sequence[Line], pieces: Sequence[str], *, n_layers: int, unit: str
 ) -> go.Figure:
@@ -111,23 +124,22 @@ def graph(
     figure = go.Figure()
     strongest = max([abs(line.effect) for line in lines] + [MIN_EFFECT_RANGE])
     for line in sorted(lines, key=lambda line: abs(line.effect)):
-        a, b = nodes[line.sender], nodes[line.receiver]
+        xs, ys = _bow(nodes[line.sender], nodes[line.receiver])
         figure.add_scatter(
-            x=[a.x, b.x], y=[a.y, b.y], mode="lines", hoverinfo="skip",
+            x=xs, y=ys, mode="lines", hoverinfo="skip",
             line={
                 "width": max(THINNEST, WIDEST * abs(line.effect) / strongest),
                 "color": INK if not line.is_sure else EFFECT if line.effect > 0 else AGAINST, "dash": "solid" if line.effect > 0 else "dot",
             },
         )  # fmt: skip
+    middles = [[part[BEND // 2] for part in _bow(nodes[line.sender], nodes[line.receiver])] for line in lines]
     figure.add_scatter(
-        x=[(nodes[line.sender].x + nodes[line.receiver].x) / 2 for line in lines],
-        y=[(nodes[line.sender].y + nodes[line.receiver].y) / 2 for line in lines],
-        mode="markers", marker={"size": 14, "opacity": 0}, text=[line.text for line in lines],
+        x=[x for x, _ in middles], y=[y for _, y in middles], mode="markers", marker={"size": 14, "opacity": 0}, text=[line.text for line in lines],
         hovertemplate="%{text}<extra></extra>",
     )  # fmt: skip
     figure.add_scatter(
         x=[node.x for node in nodes], y=[node.y for node in nodes], mode="markers+text",
-        text=[node.name for node in nodes], textposition="top center",
+        text=[node.name for node in nodes], textposition="middle right",
         marker={
             "size": 15, "line": {"width": 2, "color": INK},
             "symbol": ["circle" if node.effect >= 0 else "square" for node in nodes],
@@ -144,6 +156,6 @@ def graph(
     )  # fmt: skip
     figure.update_xaxes(
         tickmode="array", tickvals=list(range(len(pieces))), ticktext=[piece.strip() or "␣" for piece in pieces],
-        range=[-0.7, len(pieces) + 0.6], tickangle=-45,
+        range=[-0.7, len(pieces) + 1.4], tickangle=-45,
     )  # fmt: skip
     return style_figure(figure, 560, "Token at which the component does most", "Layer")

@@ -43,9 +43,10 @@ def job_panel(job: str, show_partial: Callable[[Any], None] | None = None, *, pl
         left = "" if now.remaining_s is None else f", about {now.remaining_s:.0f} s left"
         state = "waiting for its turn" if now.state is JobState.QUEUED else f"{now.fraction:.0%}{left}"
         bar.progress(now.fraction, text=f"{now.title}: {state}")
-        if button.button("Cancel", key=f"cancel-{job}{place}", icon=":material/stop_circle:"):
-            jobs().cancel(job, owner=owner)
-            st.rerun()
+        button.button(
+            "Cancel", key=f"cancel-{job}{place}", icon=":material/stop_circle:", on_click=jobs().cancel, args=(job,),
+            kwargs={"owner": owner},
+        )  # fmt: skip
         if show_partial is not None and now.partial is not None:
             show_partial(now.partial)
 

@@ -94,17 +94,11 @@ def answer_by_job(
     key = f"job-{audit}{place}"
     mine = st.session_state.setdefault("jobs", {})
     content = auditor.content_key(audit, request)
+    if content not in mine and at_once:
+        _start(auditor, audit, title, request)
     if content not in mine:
-        # What cannot be asked is mostly refused while its work is counted.
-        try:
-            if not at_once and not st.button(
-                _promise(auditor, audit, title, request), key=f"start-{key}", icon=":material/play_arrow:"
-            ):
-                return None
-            mine[content] = services.submit(auditor, audit, title, request)
-        except AuditError as error:
-            show_refusal(error)
-            return None
+        _offer_start(auditor, audit, title, request, key)
+        return None
     snapshot = job_panel(mine[content], show_partial, place=key)
     if snapshot is None:
         del mine[content]
@@ -113,10 +107,36 @@ def answer_by_job(
         return snapshot.result.result
     elif not snapshot.is_active:
         _show_end(snapshot.state, snapshot.error)
-        if st.button("Run again", key=f"again-{key}", icon=":material/refresh:"):
-            del mine[content]
-            st.rerun()
+        st.button("Run again", key=f"again-{key}", icon=":material/refresh:", on_click=lambda: mine.pop(content, None))
     return None
+
+
+def _start(auditor: Auditor, audit: str, title: str, request: Any) -> None:
+    """Queue the job; a refusal stays on the page until the question changes."""
+    content = auditor.content_key(audit, request)
+    refused = st.session_state.setdefault("refused", {})
+    if content not in refused:
+        try:
+            st.session_state.setdefault("jobs", {})[content] = services.submit(auditor, audit, title, request)
+        except AuditError as error:
+            refused[content] = error
+
+
+def _offer_start(auditor: Auditor, audit: str, title: str, request: Any, key: str) -> None:
+    refused = st.session_state.setdefault("refused", {})
+    content = auditor.content_key(audit, request)
+    try:
+        label = _promise(auditor, audit, title, request)
+    except AuditError as error:
+        # What cannot be asked is mostly refused while its work is counted.
+        refused[content] = error
+    if content in refused:
+        show_refusal(refused[content])
+        return
+    # A callback runs before anything else of the page: a second click, made while the page is still drawn, cannot lose it.
+    st.button(
+        label, key=f"start-{key}", icon=":material/play_arrow:", on_click=_start, args=(auditor, audit, title, request)
+    )
 
 
 def start_all(auditor: Auditor, asked: Mapping[str, tuple[str, Any]]) -> None:
@@ -135,10 +155,14 @@ def start_all(auditor: Auditor, asked: Mapping[str, tuple[str, Any]]) -> None:
     new = {title: question for title, question in new.items() if times[title] >= 0}
     total = sum(seconds for seconds in times.values() if seconds > 0)
     about = f" (about {max(1, round(total / 60))} min)" if total else ""
-    if new and st.button(f"Ask all {len(new)} questions without an answer{about}", icon=":material/playlist_play:"):
-        for title, (audit, request) in new.items():
-            mine[auditor.content_key(audit, request)] = services.submit(auditor, audit, title, request)
-        st.rerun()
+    label = f"Ask all {len(new)} questions without an answer{about}"
+    if new:
+        st.button(label, key="start-all", icon=":material/playlist_play:", on_click=_start_each, args=(auditor, new))
+
+
+def _start_each(auditor: Auditor, asked: Mapping[str, tuple[str, Any]]) -> None:
+    for title, (audit, request) in asked.items():
+        _start(auditor, audit, title, request)
 
 
 def _predict(auditor: Auditor, audit: str, request: Any) -> float:

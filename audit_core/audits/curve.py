@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,19 +91,8 @@ class CurveAudit:
         universe = list_universe(subject, request.universe)
         check_circuit(request.components, universe, request.universe)
         total, looking = self.count_work(subject, request), _price_search(subject, request)
-        order: tuple[Component, ...] = request.order
-        searched: tuple[Controls, ...] = ()
-        if not order:
-            searching = share_progress(on_progress, total, 0, looking)
-            found = search_elsewhere(subject, request, with_means=means is not None, on_progress=searching)
-            order = found.components
-            searched = () if found.controls is None else (found.controls,)
-        if sorted(map(str, order)) != sorted(map(str, universe)):
-            raise ClaimRefused(
-                f"An order of {len(order)} components.",
-                wanted=f"each of the {len(universe)} {request.universe} of this model once.",
-                remedy="take the order that a discovery gives.",
-            )
+        searching = share_progress(on_progress, total, 0, looking)
+        order, searched = _find_order(subject, request, universe, with_means=means is not None, on_progress=searching)
         rng, prompts = np.random.default_rng(request.seed), _take_few(request.prompts)
         metric = get_metric(request.metric)
         sizes = list_sizes(len(universe), len(request.components))
@@ -145,6 +134,27 @@ class CurveAudit:
             len(prompts),
             join_controls((*searched, effect.controls)),
         )
+
+
+def _find_order(
+    subject: Subject,
+    request: CurveRequest,
+    universe: Sequence[Component],
+    *,
+    with_means: bool,
+    on_progress: Progress,
+) -> tuple[tuple[Component, ...], tuple[Controls, ...]]:
+    """The order that was asked for, else the one that the search finds, and the controls of that search."""
+    if not request.order:
+        found = search_elsewhere(subject, request, with_means=with_means, on_progress=on_progress)
+        return found.components, () if found.controls is None else (found.controls,)
+    if sorted(map(str, request.order)) != sorted(map(str, universe)):
+        raise ClaimRefused(
+            f"An order of {len(request.order)} components.",
+            wanted=f"each of the {len(universe)} {request.universe} of this model once.",
+            remedy="take the order that a discovery gives.",
+        )
+    return request.order, ()
 
 
 def _price_search(subject: Subject, request: CurveRequest) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,6 +22,11 @@ from audit_core.errors import ControlFailed, InterventionRefused
 from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, Intervention, Replacement, Side, intervene
 from audit_core.prompts import TokenisedPrompts
 from audit_core.subject import Logits, Means, Progress, Subject, no_progress
+
+if TYPE_CHECKING:
+    import torch
+
+    from audit_core.engine.hooks import Sources
 
 _BOTH = (CLEAN_RUN, CORRUPTED_RUN)
 
@@ -67,23 +73,24 @@ def run_connections(
         done += units
         on_progress(done, work.total)
 
+    asked = (*_BOTH, *(_stand_in(bundle, replacement) for bundle in bundles))
     for number, group in enumerate(work.groups):
         pairs = [prompts.pairs[i] for i in group.prompts]
-        asked = (*_BOTH, *(_stand_in(bundle, replacement) for bundle in bundles))
         sources = runner.prepare(pairs, asked, means, extra=(Kind.HEAD, Kind.MLP))
         if number == 0:
             check_sums(runner, sources.captures[Side.CLEAN])
         advance(group.capture_work)
         runner.read(table, torch.stack([sources.captures[i.side].ends for i in _BOTH]), (0, 1), group.prompts)
-        last = Senders(runner, sources, replacement, len(pairs[0].clean_ids) - 1, generator)
+
+        def send(start: int, sources: Sources = sources) -> Senders:
+            return Senders(runner, sources, replacement, start, generator)
+
+        last = send(len(pairs[0].clean_ids) - 1)
         for row in work.last:
-            with runner.turn():
-                end = last.clean.ends + last.change_stream(bundles[row - 2], last.clean.ends[:, None])[:, 0]
-            runner.read(table, end[None], (row,), group.prompts)
+            runner.read(table, _write_to_output(runner, last, bundles[row - 2]), (row,), group.prompts)
             applied += len(pairs)
         for chunk in group.chunks:
-            senders = Senders(runner, sources, replacement, chunk.start, generator)
-            wave = PathWave(runner, senders, [bundles[row - 2] for row in chunk.variants], advance)
+            wave = PathWave(runner, send(chunk.start), [bundles[row - 2] for row in chunk.variants], advance)
             runner.read(table, wave.run(), chunk.variants, group.prompts)
             applied += wave.applied
     if applied != len(bundles) * len(prompts):
@@ -92,6 +99,13 @@ def run_connections(
         )
     rows = np.concatenate([[0, 1], 2 + np.argsort(order)]).astype(int)
     return Logits(table.answer[rows], table.foil[rows], None, applied)
+
+
+def _write_to_output(runner: WaveRunner, last: Senders, bundle: Bundle) -> torch.Tensor:
+    """The clean stream at the last position with what the senders write there exchanged; shape (1, prompt, d_model)."""
+    with runner.turn():
+        end = last.clean.ends + last.change_stream(bundle, last.clean.ends[:, None])[:, 0]
+    return end[None]
 
 
 def count_connection_work(

@@ -35,10 +35,9 @@ def choose(page: Page, label: str, option: re.Pattern[str]) -> None:
         page.get_by_role("combobox", name=label).click()
         found = page.get_by_role("option", name=option).first
         try:
-            found.wait_for(timeout=4_000)
+            found.click(timeout=4_000)
         except TimeoutError:
             continue
-        found.click()
         return
     raise AssertionError(f"{label} never offered {option.pattern}")
 

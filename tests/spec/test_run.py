@@ -22,9 +22,10 @@ from audit_core.claim import Claim, Role
 from audit_core.component import Kind, head, mlp
 from audit_core.errors import Cancelled, NotMeasured, PromptRefused, Refused, StoreRefused
 from audit_core.intervention import CLEAN_RUN, Direction, Replacement, intervene
+from audit_core.pace import MIN_WORK
 from audit_core.plausibility import Source
 from audit_core.prompts import TokenisedPrompts
-from audit_core.run import MIN_PACE_WORK, Asker, Auditor, Finished, open_subject, record_refusal
+from audit_core.run import Asker, Auditor, Finished, open_subject, record_refusal
 from audit_core.store import RunLog
 from audit_core.subjects.transformer import TransformerSubject
 
@@ -196,17 +197,18 @@ def test_means_over_part_of_a_set_are_not_those_over_the_whole(auditor: Auditor)
 
 
 def test_time_is_predicted_from_the_pace_of_runs_large_enough_to_have_one(auditor: Auditor) -> None:
-    """Two seconds for the least work that counts; then the same in four: (2 + 4)/2 = 3 seconds for so much."""
+    """Two seconds for the least work that counts; then the same in four, which is what counts from then on; another audit has its own pace."""
     asked = ask_zero(pair_up(auditor.subject))
     auditor.run("ablation", asked, asker=ASKER)
     assert auditor.predict_s("ablation", asked) is None, "sixty units are mostly overhead"
     work = auditor.subject.count_work(asked.prompts, [CLEAN_RUN] * 3)
-    auditor._keep_pace(2.0, MIN_PACE_WORK)
-    assert auditor.predict_s("ablation", asked) == pytest.approx(2 * work / MIN_PACE_WORK)
-    auditor._keep_pace(4.0, MIN_PACE_WORK)
-    assert auditor.predict_s("ablation", asked) == pytest.approx(3 * work / MIN_PACE_WORK)
-    auditor._keep_pace(100.0, MIN_PACE_WORK - 1)
-    assert auditor.predict_s("ablation", asked) == pytest.approx(3 * work / MIN_PACE_WORK)
+    auditor._pace.keep("ablation", 2.0, MIN_WORK)
+    assert auditor.predict_s("ablation", asked) == pytest.approx(2 * work / MIN_WORK)
+    auditor._pace.keep("ablation", 4.0, MIN_WORK)
+    assert auditor.predict_s("ablation", asked) == pytest.approx(4 * work / MIN_WORK)
+    auditor._pace.keep("ablation", 100.0, MIN_WORK - 1)
+    auditor._pace.keep("sweep", 100.0, MIN_WORK)
+    assert auditor.predict_s("ablation", asked) == pytest.approx(4 * work / MIN_WORK)
 
 
 def test_an_unknown_audit_metric_or_model_is_refused(auditor: Auditor) -> None:
