@@ -4,12 +4,13 @@ Pages and programs import from here and nowhere deeper. Nothing in this list imp
 """
 
 from audit_core.agreement import Agreement
-from audit_core.assessment import CIRCUIT_QUESTIONS, Assessment
+from audit_core.assessment import Assessment
 from audit_core.audits.ablation import AblationRequest, AblationResult, describe_ablation
 from audit_core.audits.attention import AttentionRequest, AttentionResult, find_looks_line
 from audit_core.audits.attention_tests import AttentionTestsRequest, AttentionTestsResult
 from audit_core.audits.circuit import CircuitRequest, CircuitResult
 from audit_core.audits.claim_test import ClaimTestRequest, ClaimTestResult
+from audit_core.audits.confirmation import CIRCUIT_QUESTIONS, ConfirmationRequest, ConfirmationResult
 from audit_core.audits.curve import CurvePoint, CurveRequest, CurveResult
 from audit_core.audits.discover import DiscoverRequest, DiscoverResult
 from audit_core.audits.edges import EdgesRequest, EdgesResult
@@ -129,6 +130,8 @@ __all__ = [
     "Component",
     "ComponentRefused",
     "Conditions",
+    "ConfirmationRequest",
+    "ConfirmationResult",
     "Connection",
     "ConnectionEffect",
     "ControlFailed",

@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from audit_core.assessment import CIRCUIT_QUESTIONS
 from audit_core.audits.circuit import CircuitResult
 from audit_core.audits.claim_test import ClaimTestResult
+from audit_core.audits.confirmation import CIRCUIT_QUESTIONS
 from audit_core.audits.curve import CurveResult
 from audit_core.audits.recomposition import RecompositionResult
 from audit_core.audits.rival import SUFFICIENT_HIGH, SUFFICIENT_LOW, RivalResult

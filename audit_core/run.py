@@ -33,7 +33,7 @@ from audit_core.subject import MEAN_KINDS, Floats, Means, Progress, Subject, no_
 from audit_core.subjects.planted import build_planted, find_planted
 from audit_core.verdict import RULE_VERSION
 
-RESULT_VERSION = 6
+RESULT_VERSION = 7
 """Part of every content key: raise it when a result's meaning changes, and old results are no longer reused."""
 _MEANS_KEPT = 4
 _WORK_KEPT = 256

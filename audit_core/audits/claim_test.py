@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,6 +86,21 @@ class Looks:
 
 
 @dataclass(frozen=True)
+class Item:
+    """The metric on one prompt, in the metric's unit; what `families` estimates is a ratio of means of differences of these."""
+
+    prompt: str
+    template: str
+    family: str
+    clean: float
+    corrupted: float
+    judged: float
+    """Without the components for a necessary claim, with them alone for a sufficient one."""
+    empty: float
+    """With the whole universe taken away."""
+
+
+@dataclass(frozen=True)
 class ClaimTestResult:
     """What was found about one claim; where the question could not be put, no number that could pass for an answer."""
 
@@ -112,6 +127,8 @@ class ClaimTestResult:
     looks: tuple[Looks, ...]
     controls: Controls
     drift: Drift | None
+    items: tuple[Item, ...]
+    """Every prompt under every family, so that others can compute the estimates again."""
 
 
 @dataclass(frozen=True)
@@ -193,7 +210,17 @@ def _test(subject: Subject, request: ClaimTestRequest, means: Means | None, on_p
         _look(subject, request),
         effect.controls,
         drift,
+        tuple(_list_items(prompts, trial)),
     )
+
+
+def _list_items(prompts: TokenisedPrompts, trial: Trial) -> Iterator[Item]:
+    is_necessary = trial.claim.role is Role.NECESSARY
+    for family, circuit in trial.families.items():
+        judged = circuit.without if is_necessary else circuit.alone
+        rows = zip(prompts.pairs, circuit.clean, trial.corrupted, judged, circuit.empty, strict=True)
+        for pair, *values in rows:
+            yield Item(pair.prompt.id, pair.prompt.template, family.value, *map(float, values))
 
 
 def _find_drift(subject: Subject, plan: TrialPlan, judged: Judgement, role: Role, *, seed: int) -> Drift:

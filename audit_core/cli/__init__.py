@@ -6,8 +6,8 @@ import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from audit_core.assessment import CIRCUIT_QUESTIONS
 from audit_core.audits.attention_tests import MAX_SHUFFLES, SHUFFLES
+from audit_core.audits.confirmation import CIRCUIT_QUESTIONS
 from audit_core.claim import Universe
 from audit_core.cli.attention import run_attention_tests
 from audit_core.cli.audits import sweep_components, test_claim

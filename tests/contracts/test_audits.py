@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from toy.planted import make_induction
 
-from audit_core.assessment import CIRCUIT_QUESTIONS
 from audit_core.audits.ablation import AblationRequest
 from audit_core.audits.attention import AttentionRequest
 from audit_core.audits.attention_tests import AttentionTestsRequest
 from audit_core.audits.circuit import CircuitRequest
 from audit_core.audits.claim_test import ClaimTestRequest
+from audit_core.audits.confirmation import CIRCUIT_QUESTIONS, ConfirmationRequest
 from audit_core.audits.curve import CurveRequest
 from audit_core.audits.discover import DiscoverRequest
 from audit_core.audits.edges import EdgesRequest
@@ -82,6 +82,16 @@ def list_requests(prompts: TokenisedPrompts) -> dict[str, list[Any]]:
         "curve": [
             CurveRequest(prompts, prompts, circuit, order=tuple(head(la, at) for la in range(3) for at in range(4))),
             CurveRequest(judged, judged, circuit, explored=looked_at, method="integrated_gradients"),
+        ],
+        "confirmation": [
+            ConfirmationRequest(judged, Claim("necessary", (head(1, 0),)), looked_at),
+            ConfirmationRequest(
+                judged,
+                Claim("alone", circuit, role=Role.SUFFICIENT, delta=0.8),
+                looked_at,
+                ("recomposition", "stability"),
+                method="integrated_gradients",
+            ),
         ],
         "discover": [
             DiscoverRequest(looked_at, looked_at, method, replacement=Replacement.RESAMPLE)

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from audit_core.assessment import CIRCUIT_QUESTIONS, Assessment
+from audit_core.assessment import Assessment
+from audit_core.audits.confirmation import CIRCUIT_QUESTIONS
 from audit_core.balance import Balance, sort_findings
 from audit_core.circuit_question import CircuitQuestion
 from audit_core.claim import Role
