@@ -15,6 +15,7 @@ from audit_core.errors import Refused
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import KeySerializationEncryption
 
 PASSPHRASE = "ASSAY_KEY_PASSPHRASE"
 """Environment variable; a person's key is encrypted with it where it is set."""
@@ -55,7 +56,7 @@ def make_key(home: Path, person: str) -> SigningKey:
     """
     if person == LOG_KEY:
         raise Refused(f"{LOG_KEY!r} as a person.", wanted="another name.", remedy="the log's key is made with the log.")
-    return _make(home, person, os.environ.get(PASSPHRASE, "").encode())
+    return _make(home, person)
 
 
 def load_key(home: Path, person: str) -> SigningKey:
@@ -68,12 +69,12 @@ def load_key(home: Path, person: str) -> SigningKey:
         raise Refused(
             f"{LOG_KEY!r} as a person.", wanted="another name.", remedy="the log's key signs checkpoints only."
         )
-    return _load(home, person, os.environ.get(PASSPHRASE, "").encode())
+    return _load(home, person)
 
 
 def open_log_key(home: Path) -> SigningKey:
     """The log's own key, made at the first call."""
-    return _load(home, LOG_KEY, b"") if has_log_key(home) else _make(home, LOG_KEY, b"")
+    return _load(home, LOG_KEY) if has_log_key(home) else _make(home, LOG_KEY)
 
 
 def has_log_key(home: Path) -> bool:
@@ -86,7 +87,7 @@ def load_log_key(home: Path) -> SigningKey:
     Raises:
         Refused: it is missing, readable by others, or no Ed25519 key.
     """
-    return _load(home, LOG_KEY, b"")
+    return _load(home, LOG_KEY)
 
 
 def _find_path(home: Path, person: str) -> Path:
@@ -99,20 +100,25 @@ def _find_path(home: Path, person: str) -> Path:
     return home / "keys" / f"{person}.pem"
 
 
-def _make(home: Path, person: str, passphrase: bytes) -> SigningKey:
-    from cryptography.hazmat.primitives import serialization
+def _make(home: Path, person: str) -> SigningKey:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import Encoding, PrivateFormat
 
     path = _find_path(home, person)
     path.parent.mkdir(mode=0o700, exist_ok=True)
     secret = Ed25519PrivateKey.generate()
-    protection: serialization.KeySerializationEncryption = (
-        serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()
-    )
-    _write_private(
-        path, secret.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, protection)
-    )
+    _write_private(path, secret.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, _protect(person)))
     return SigningKey(person, secret.public_key().public_bytes_raw(), secret)
+
+
+def _read_passphrase(person: str) -> bytes:
+    return b"" if person == LOG_KEY else os.environ.get(PASSPHRASE, "").encode()
+
+
+def _protect(person: str) -> KeySerializationEncryption:
+    from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, NoEncryption
+
+    return BestAvailableEncryption(_read_passphrase(person)) if _read_passphrase(person) else NoEncryption()
 
 
 def _write_private(path: Path, data: bytes) -> None:
@@ -134,15 +140,15 @@ def _write_private(path: Path, data: bytes) -> None:
         part.unlink(missing_ok=True)
 
 
-def _load(home: Path, person: str, passphrase: bytes) -> SigningKey:
+def _load(home: Path, person: str) -> SigningKey:
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     path = _find_path(home, person)
     try:
-        # The file's bytes are never given a name: a traceback that shows local variables would show them.
-        secret = load_pem_private_key(_read_private(path), password=passphrase or None)
+        # Neither file nor passphrase is given a name: a traceback that shows local variables would show them.
+        secret = load_pem_private_key(_read_private(path), password=_read_passphrase(person) or None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise Refused(
             f"{path.name} cannot be read as a key.",
