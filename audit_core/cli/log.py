@@ -45,13 +45,7 @@ def add_log_commands(log: argparse.ArgumentParser) -> None:
     def add(name: str, command: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
         sub = actions.add_parser(name, help=text, description=text)
         sub.set_defaults(command=command)
-        # No default of its own: it would undo a --json that was given before the action.
-        sub.add_argument(
-            "--json",
-            action="store_true",
-            default=argparse.SUPPRESS,
-            help="one JSON document on stdout and nothing else",
-        )
+        sub.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
         return sub
 
     export = add("export", export_log, "every run, or every event, one JSON object a line")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,12 +24,13 @@ _LOCK_POLL_S = 0.005
 _ENGINES_KEPT = 4
 _BESIDE = ("", ".wal", ".wal.checkpoint", ".wal.recovery")
 """Files that DuckDB writes for one database: all that its engine may open."""
+_ENGINES: dict[tuple[str, int], duckdb.DuckDBPyConnection] = {}
+"""By path and process; they hold no data between transactions."""
 _HARDENING = (
     "SET autoinstall_known_extensions = false",
     "SET autoload_known_extensions = false",
     "SET allow_community_extensions = false",
     "SET memory_limit = '512MB'",
-    "SET threads = 1",
     "SET temp_directory = ''",
     "SET enable_external_access = false",
     # Last: from here on nothing above can be taken back.
@@ -62,9 +62,11 @@ def open_database(home: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         ) from error
     except duckdb.CatalogException as error:
         raise IntegrityError(f"{path} lacks what its schema version has: {str(error)[:200]}") from error
-    except (duckdb.IOException, duckdb.SerializationException, duckdb.FatalException, OSError) as error:
+    except (duckdb.Error, OSError) as error:
         if "checksum" in str(error):
             raise IntegrityError(f"{path} is damaged: {str(error)[:200]}") from error
+        if not isinstance(error, _unusable()):
+            raise
         raise StoreRefused(
             f"The run log {path} cannot be used: {str(error)[:200]}",
             wanted="a DuckDB file this process may open.",
@@ -72,12 +74,19 @@ def open_database(home: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         ) from error
 
 
+def _unusable() -> tuple[type[Exception], ...]:
+    """What DuckDB and the system raise where the file is the matter, and not a statement."""
+    import duckdb
+
+    return duckdb.IOException, duckdb.SerializationException, duckdb.FatalException, OSError
+
+
 @contextmanager
 def _attach(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """The file attached for one transaction, and let go after it, so that another process may open it."""
     import duckdb
 
-    connection = _start_engine(str(path), os.getpid()).cursor()
+    connection = _find_engine(str(path)).cursor()
     try:
         connection.execute("ATTACH ? AS store", [str(path)])
         try:
@@ -89,7 +98,7 @@ def _attach(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             connection.execute("DETACH store")
     except duckdb.Error:
         # An engine that met a full disk or a damaged file may refuse all that follows: the next call starts another.
-        _start_engine.cache_clear()
+        _ENGINES.pop((str(path), os.getpid()), None)
         raise
     finally:
         connection.close()
@@ -109,16 +118,22 @@ def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
             connection.rollback()
 
 
-@lru_cache(maxsize=_ENGINES_KEPT)
-def _start_engine(path: str, process: int) -> duckdb.DuckDBPyConnection:
-    """An empty engine that may open this database and nothing else.
+def _find_engine(path: str) -> duckdb.DuckDBPyConnection:
+    """An empty engine that may open this database and nothing else; starting one costs ten times what attaching a file does.
 
-    Starting one costs ten times what attaching a file to it does. A forked process must not use its parent's.
+    A forked process must neither use its parent's engines nor end them, so it leaves them where they are.
     """
     import duckdb
 
-    engine = duckdb.connect(":memory:")
-    engine.execute("SET allowed_paths = ?", [[f"{path}{ending}" for ending in _BESIDE]])
-    for statement in _HARDENING:
-        engine.execute(statement)
-    return engine
+    process = os.getpid()
+    if (path, process) not in _ENGINES:
+        own = [key for key in _ENGINES if key[1] == process]
+        for key in own[: len(own) - _ENGINES_KEPT + 1]:
+            _ENGINES.pop(key, None)
+        # One thread is enough here, and the more there are, the longer a start takes.
+        engine = duckdb.connect(":memory:", config={"threads": 1})
+        engine.execute("SET allowed_paths = ?", [[f"{path}{ending}" for ending in _BESIDE]])
+        for statement in _HARDENING:
+            engine.execute(statement)
+        _ENGINES[path, process] = engine
+    return _ENGINES[path, process]

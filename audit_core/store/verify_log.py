@@ -42,6 +42,8 @@ class Finding:
     seq: int | None
     """The event, or the first of those among which it must be; None where no event can be named."""
     text: str
+    until: int | None = None
+    """The last of those among which it must be; None where one event is meant."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,18 @@ class Verification:
 
     @property
     def first_bad(self) -> int | None:
-        """The first event that is not as it was written."""
-        return min((finding.seq for finding in self.findings if finding.seq is not None), default=None)
+        """The first event that is not as it was written; where a checkpoint says no more than among which, the first of them."""
+        exact = [one.seq for one in self.findings if one.seq is not None and one.until is None]
+        return min([*exact, *(one.seq or 0 for one in self.findings if _is_open(one, exact))], default=None)
+
+
+def _is_open(finding: Finding, exact: Sequence[int]) -> bool:
+    """Whether none of the events that could be named is among those that a checkpoint puts in doubt."""
+    return (
+        finding.seq is not None
+        and finding.until is not None
+        and not any(finding.seq <= seq <= finding.until for seq in exact)
+    )
 
 
 _COLUMNS = ("log_id", "seq", "ts", "tenant", "actor", "action", "object_id", "prev")
@@ -223,7 +235,7 @@ def _check_roots(checkpoints: Sequence[Checkpoint], fault: Fault, log: _Read, fi
             findings.append(Finding(fault, len(log.leaves), text))
         elif roots[one.size] != one.root:
             text = f"events {good} to {one.size - 1} are not those that a checkpoint was signed over"
-            findings.append(Finding(fault, good, text))
+            findings.append(Finding(fault, good, text, until=one.size - 1))
         elif one.head != (log.entries[one.size - 1] if one.size else GENESIS):
             text = f"event {one.size - 1} is not the one that a checkpoint names as last"
             findings.append(Finding(fault, one.size - 1, text))
