@@ -5,7 +5,7 @@ from audit_core.store.database import open_database
 from audit_core.store.events import Action, AuditEvent, append_event, list_events
 from audit_core.store.home import audit_home, keep_prompts, load_kept_prompts
 from audit_core.store.log import ClaimRun, RunLog, RunRecord, RunStart, Unended, list_unended
-from audit_core.store.verify_log import Fault, Finding, Verification, verify_log
+from audit_core.store.verification import Fault, Finding, Verification, verify_log
 
 __all__ = [
     "Action",
