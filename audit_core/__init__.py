@@ -87,7 +87,7 @@ from audit_core.repair import Backup, Repair
 from audit_core.run import Asker, Auditor, Finished, open_subject, record_refusal
 from audit_core.shipped import list_circuits, list_prompt_sets, load_prompt_set
 from audit_core.statistics import Estimate, format_estimate, rank_agreement
-from audit_core.store import RunLog, RunRecord, audit_home, keep_prompts, load_kept_prompts
+from audit_core.store import ClaimRun, RunLog, RunRecord, audit_home, keep_prompts, load_kept_prompts
 from audit_core.subject import Subject
 from audit_core.subjects.planted import PLANTED_MODELS, find_planted
 from audit_core.subjects.planted.key import PlantedClaim, PlantedModel, PlantedRole, PlantedTask
@@ -125,6 +125,7 @@ __all__ = [
     "CircuitResult",
     "Claim",
     "ClaimRefused",
+    "ClaimRun",
     "ClaimTestRequest",
     "ClaimTestResult",
     "Component",

@@ -90,10 +90,25 @@ class JobManager:
         """Per job, everyone who asked for it, and whether they still want it."""
         self._stop: dict[str, threading.Event] = {}
         self._by_key: dict[str, str] = {}
+        self._drops: dict[str, Callable[[], None]] = {}
+        """Per job that has not begun, what to do if it never does."""
         self._keep = keep
 
-    def submit(self, key: str, title: str, work: Work, *, owner: str, predicted_s: float | None = None) -> str:
-        """Start work, or join it if it is already under way or done; returns the job's id."""
+    def submit(
+        self,
+        key: str,
+        title: str,
+        work: Work,
+        *,
+        owner: str,
+        predicted_s: float | None = None,
+        on_drop: Callable[[], None] | None = None,
+    ) -> str:
+        """Start work, or join it if it is already under way or done; returns the job's id.
+
+        Args:
+            on_drop: called instead of the work if everyone cancels before it begins.
+        """
         with self._lock:
             known = self._jobs.get(self._by_key.get(key, ""))
             if (
@@ -106,6 +121,8 @@ class JobManager:
             job = uuid.uuid4().hex
             self._jobs[job] = Snapshot(job, title, JobState.QUEUED, started_s=time.monotonic(), predicted_s=predicted_s)
             self._owners[job], self._stop[job], self._by_key[key] = {owner: True}, threading.Event(), job
+            if on_drop is not None:
+                self._drops[job] = on_drop
             self._forget_old()
         self._pool.submit(self._run, job, work)
         return job
@@ -132,7 +149,8 @@ class JobManager:
         with self._lock:
             for event in self._stop.values():
                 event.set()
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        # What still waits is run, so that it can say that it was dropped: a stopped job does no more than that.
+        self._pool.shutdown(wait=True)
 
     def _forget_old(self) -> None:
         finished = [job for job, snapshot in self._jobs.items() if not snapshot.is_active]
@@ -149,8 +167,12 @@ class JobManager:
                 raise Cancelled("cancelled by the person who started it")
             self._update(job, done=done, total=total)
 
+        on_drop = self._drops.pop(job, None)
         try:
-            progress(0, 0)
+            if stop.is_set():
+                if on_drop is not None:
+                    on_drop()
+                raise Cancelled("cancelled before it began")
             self._update(job, state=JobState.RUNNING, started_s=time.monotonic())
             result = work(Report(progress, lambda partial: self._update(job, partial=partial)))
         except Cancelled:

@@ -28,7 +28,7 @@ from audit_core.models import Progress as FetchProgress
 from audit_core.pace import Pace
 from audit_core.prompts import TokenisedPrompts, TokenPair
 from audit_core.registry import get_plugin
-from audit_core.store.log import RunLog, RunRecord
+from audit_core.store.log import ClaimRun, RunLog, RunRecord, RunStart
 from audit_core.subject import MEAN_KINDS, Floats, Means, Progress, Subject, no_partial, no_progress
 from audit_core.subjects.planted import build_planted, find_planted
 from audit_core.verdict import RULE_VERSION
@@ -52,6 +52,8 @@ class Finished(Generic[ResultT]):
     """Empty where an earlier result was reused."""
     is_reused: bool
     wall_s: float
+    attempt_no: int | None = None
+    """Which attempt at its registered claim, counted by the log; None for any other run."""
 
 
 @dataclass(frozen=True)
@@ -118,44 +120,29 @@ class Auditor:
         asker: Asker,
         on_progress: Progress = no_progress,
         on_partial: Callable[[Any], None] = no_partial,
+        claim: ClaimRun | None = None,
     ) -> Finished[Any]:
-        """Run one audit and append what became of it to the log.
+        """Run one audit; the log is told before it begins, and again of what became of it.
+
+        Args:
+            claim: of a confirmatory run, the registered claim that it tests.
 
         Raises:
             AuditError: whatever the audit raised, after it was logged.
         """
         plugin: Audit = get_plugin("audits", audit)
-        key, start = self.content_key(audit, request), time.monotonic()
-        started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        start, began = self._describe_start(audit, request, asker), time.monotonic()
+        attempt = self.log.start(start, claim)
 
-        def record(outcome: str, reason: str = "", detail: str = "", result: str | None = None) -> str:
-            run_id = uuid.uuid4().hex
-            self.log.append(
-                RunRecord(
-                    run_id,
-                    started_at,
-                    asker.actor,
-                    asker.session,
-                    audit,
-                    outcome,
-                    reason,
-                    detail,
-                    key,
-                    self.subject.identity.short,
-                    request.prompts.sha256,
-                    json.dumps(identify_run(self.subject.identity, request)),
-                    json.dumps(_describe_request(request)),
-                    result,
-                    time.monotonic() - start,
-                )
-            )
-            return run_id
+        def record(outcome: str, reason: str = "", detail: str = "", result: str | None = None) -> None:
+            self.log.append(_end(start, outcome, reason, detail, result, time.monotonic() - began))
 
         try:
             means = self._capture_means(request.reference, request.kinds) if _wants_means(request) else None
             begun = time.monotonic()
             result = plugin.run(self.subject, request, means=means, on_progress=on_progress, on_partial=on_partial)
             self._pace.keep(audit, time.monotonic() - begun, self._count_work(audit, request))
+            text = TypeAdapter(plugin.result).dump_json(result).decode()
         except (Cancelled, KeyboardInterrupt) as error:
             record("cancelled", "cancelled", str(error) or "interrupted at the keyboard")
             raise
@@ -168,8 +155,27 @@ class Auditor:
         except BaseException as error:
             record("failed", type(error).__name__, str(error)[:500])
             raise
-        text = TypeAdapter(plugin.result).dump_json(result).decode()
-        return Finished(result, record("done", result=text), False, time.monotonic() - start)
+        record("done", result=text)
+        return Finished(result, start.run_id, False, time.monotonic() - began, attempt)
+
+    def record_dropped(self, audit: str, request: Request, *, asker: Asker) -> None:
+        """Log a run that was asked for and cancelled while it waited for its turn."""
+        start = self._describe_start(audit, request, asker)
+        self.log.append(_end(start, "cancelled", "never_begun", "cancelled while it waited", None, 0.0))
+
+    def _describe_start(self, audit: str, request: Request, asker: Asker) -> RunStart:
+        return RunStart(
+            uuid.uuid4().hex,
+            datetime.now(UTC).isoformat(timespec="milliseconds"),
+            asker.actor,
+            asker.session,
+            audit,
+            self.content_key(audit, request),
+            self.subject.identity.short,
+            request.prompts.sha256,
+            json.dumps(identify_run(self.subject.identity, request)),
+            json.dumps(_describe_request(request)),
+        )
 
     def draw_patterns(self, pair: TokenPair, intervention: Intervention, reference: TokenisedPrompts) -> Floats:
         """Attention patterns of one prompt under an intervention; shape (layer, head, query, key). Not logged: a drawing."""
@@ -214,25 +220,14 @@ def _reference_key(reference: TokenisedPrompts) -> str:
 
 def record_refusal(log: RunLog, kind: str, error: AuditError, *, asker: Asker, request: dict[str, Any]) -> None:
     """Log a run that never began: prompts, claim or model were refused."""
-    log.append(
-        RunRecord(
-            uuid.uuid4().hex,
-            datetime.now(UTC).isoformat(timespec="milliseconds"),
-            asker.actor,
-            asker.session,
-            kind,
-            "refused",
-            type(error).__name__,
-            str(error)[:2000],
-            "",
-            "",
-            "",
-            "{}",
-            json.dumps(request),
-            None,
-            0.0,
-        )
-    )
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    asked = json.dumps(request)
+    start = RunStart(uuid.uuid4().hex, now, asker.actor, asker.session, kind, "", "", "", "{}", asked)
+    log.append(_end(start, "refused", type(error).__name__, str(error)[:2000], None, 0.0))
+
+
+def _end(start: RunStart, outcome: str, reason: str, detail: str, result: str | None, wall_s: float) -> RunRecord:
+    return RunRecord(**asdict(start), outcome=outcome, reason=reason, detail=detail, result=result, wall_s=wall_s)
 
 
 def identify_run(identity: ModelIdentity, request: Request) -> dict[str, Any]:

@@ -101,6 +101,7 @@ def submit(auditor: Auditor, audit: str, title: str, request: Any) -> str:
         work,
         owner=who.session,
         predicted_s=auditor.predict_s(audit, request),
+        on_drop=lambda: auditor.record_dropped(audit, request, asker=who),
     )
 
 

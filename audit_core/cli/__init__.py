@@ -13,7 +13,7 @@ from audit_core.cli.attention import run_attention_tests
 from audit_core.cli.audits import sweep_components, test_claim
 from audit_core.cli.calibrate import calibrate_rule
 from audit_core.cli.circuits import discover_circuit, question_circuit
-from audit_core.cli.log import export_log
+from audit_core.cli.log import add_log_commands
 from audit_core.cli.models import fetch_known, show_models
 from audit_core.cli.output import say
 from audit_core.cli.paths import FIRST, patch_paths
@@ -108,8 +108,8 @@ def build_parser() -> argparse.ArgumentParser:
     calibration.add_argument("--samples", type=int, default=3, help="samples of prompts per claim and build")
     calibration.add_argument("--planted-only", action="store_true", help="leave the default model out")
     calibration.add_argument("--write", action="store_true", help="replace the record that verdicts quote")
-    log = add("log", export_log, "the run log")
-    log.add_argument("action", choices=("export",))
+    text = "the run log, and the audit log behind it"
+    add_log_commands(commands.add_parser("log", help=text, description=text))
     return parser
 
 

@@ -1,19 +1,203 @@
-"""The command `log`."""
+"""The command `log`: what was run, and whether the record of it is what was written."""
 
 from __future__ import annotations
 
 import argparse
+import base64
+import binascii
 import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
-from audit_core.cli.output import tell, tell_json
-from audit_core.store import RunLog, audit_home
+from audit_core.cli.output import say, tell, tell_json
+from audit_core.cli.session import asker
+from audit_core.errors import IntegrityError, Refused
+from audit_core.evidence.keys import has_log_key, load_log_key
+from audit_core.store import (
+    Action,
+    AnchorKind,
+    RunLog,
+    Verification,
+    anchor_checkpoint,
+    append_event,
+    audit_home,
+    list_events,
+    list_unended,
+    make_checkpoint,
+    open_database,
+    read_status,
+    verify_log,
+)
+from audit_core.verifier.note import MAX_NOTE_BYTES
+
+_UNWITNESSED = (
+    "No checkpoint from outside was given: had the whole file been put back to an earlier state, or rewritten with the log's "
+    "key, this check would not see it."
+)
+
+
+def add_log_commands(log: argparse.ArgumentParser) -> None:
+    """What `log` can do, each with `--json`."""
+    actions = log.add_subparsers(required=True, metavar="ACTION")
+
+    def add(name: str, command: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        sub = actions.add_parser(name, help=text, description=text)
+        sub.set_defaults(command=command)
+        sub.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
+        return sub
+
+    export = add("export", export_log, "every run, or every event, one JSON object a line")
+    export.add_argument("--events", action="store_true", help="the audit log's events, as they are hashed")
+    verify = add("verify", verify_events, "whether the log is what was written; exit 4 if not")
+    verify.add_argument("--checkpoint", type=Path, nargs="+", default=(), help="notes that were handed out earlier")
+    verify.add_argument(
+        "--public-key", metavar="BASE64", help="the log's public key; default: that of the key kept here"
+    )
+    checkpoint = add("checkpoint", sign_checkpoint, "sign the log as it stands")
+    checkpoint.add_argument("--out", type=Path, help="file for the note; default: stdout")
+    anchor = add("anchor", record_anchor, "record that a checkpoint is held outside")
+    anchor.add_argument("--kind", choices=tuple(AnchorKind), required=True)
+    anchor.add_argument("--target", required=True, help="where: enough for a stranger to find it")
+    anchor.add_argument("--size", type=int, required=True, help="of which checkpoint: its second line")
+    add("status", show_status, "size, last checkpoint, what nobody outside could vouch for, runs without an end")
 
 
 def export_log(options: argparse.Namespace) -> int:
-    """One run a line, oldest first; with --json one array."""
+    """One object a line, oldest first; with --json one array."""
+    if options.events:
+        with open_database(audit_home()) as connection:
+            bodies = [event.body for event in list_events(connection)]
+        if options.json:
+            return tell_json([json.loads(body) for body in bodies])
+        for body in bodies:
+            tell(body)
+        return 0
     runs = RunLog(audit_home()).export()
     if options.json:
         return tell_json(list(runs))
     for run in runs:
         tell(json.dumps(run, ensure_ascii=False))
     return 0
+
+
+def verify_events(options: argparse.Namespace) -> int:
+    home, given = audit_home(), options.public_key
+    key = None if given is None else _read_public_key(given)
+    notes = [_read_note(path) for path in options.checkpoint]
+    with open_database(home) as connection:
+        key = load_log_key(home).public_key if key is None else key
+        found = verify_log(connection, public_key=key, held=notes)
+        # A log that is not what was written is left as it is: it is evidence.
+        if not found.findings and has_log_key(home):
+            payload = {"size": found.size, "checkpoints": found.checkpoints, "held": found.held}
+            append_event(
+                connection, actor=asker().actor, action=Action.LOG_VERIFIED, object_id=found.log_id, payload=payload
+            )
+    if options.json:
+        tell_json(_describe(found))
+    else:
+        _print(found)
+    return IntegrityError.exit_code if found.findings else 0
+
+
+def sign_checkpoint(options: argparse.Namespace) -> int:
+    home = audit_home()
+    with open_database(home) as connection:
+        signed = make_checkpoint(connection, home)
+    if options.out is not None:
+        _write_note(options.out, signed.note)
+    if options.json:
+        return tell_json(asdict(signed))
+    if options.out is None:
+        tell(signed.note.removesuffix("\n"))
+    else:
+        say(
+            f"Checkpoint over {signed.size} events in {options.out}. Give it away, then: log anchor --size {signed.size}"
+        )
+    return 0
+
+
+def record_anchor(options: argparse.Namespace) -> int:
+    with open_database(audit_home()) as connection:
+        event = anchor_checkpoint(
+            connection,
+            actor=asker().actor,
+            kind=AnchorKind(options.kind),
+            target=options.target,
+            size=options.size,
+        )
+    if options.json:
+        return tell_json({"seq": event.seq, **event.payload})
+    tell(f"Event {event.seq}: the checkpoint over {event.payload['size']} events is held at {options.target!r}.")
+    return 0
+
+
+def show_status(options: argparse.Namespace) -> int:
+    home = audit_home()
+    with open_database(home) as connection:
+        status, unended = read_status(connection), list_unended(connection, home)
+    if options.json:
+        return tell_json(asdict(status) | {"unended": [asdict(run) for run in unended]})
+    tell(f"{status.log_id}: {status.size} events")
+    tell("no checkpoint" if status.checkpoint is None else f"last checkpoint over {status.checkpoint.size} events")
+    held = f"held outside: the first {status.anchored_size}" if status.anchored_size else "held outside: nothing yet"
+    tell(
+        f"{held}; {status.unanchored_events} events and {status.unanchored_s:.0f} s since, for which nobody could vouch"
+    )
+    for run in unended:
+        tell(f"{'under way' if run.is_alive else 'abandoned'}: {run.kind} {run.run_id}, began {run.started_at}")
+    return 0
+
+
+def _describe(found: Verification) -> dict[str, Any]:
+    return asdict(found) | {"first_bad": found.first_bad, "is_whole": not found.findings}
+
+
+def _print(found: Verification) -> None:
+    if found.findings:
+        named = "no event can be named" if found.first_bad is None else f"the first is event {found.first_bad}"
+        tell(f"NOT AS WRITTEN: {found.log_id}, {len(found.findings)} findings; {named}.")
+    else:
+        tell(f"{found.log_id}: {found.size} events are as they were written.")
+    for finding in found.findings:
+        tell(f"  {finding.fault}: {finding.text}")
+    tell(f"Checked against {found.checkpoints} checkpoints in the same file and {found.held} from outside.")
+    if not found.held:
+        tell(_UNWITNESSED)
+    if found.clock_went_back:
+        tell(
+            f"The clock went back at events {', '.join(map(str, found.clock_went_back))}: times around them are in doubt."
+        )
+    if found.runs_before:
+        tell(f"{found.runs_before} runs are older than the log: it vouches for them only since it began.")
+
+
+def _read_note(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_NOTE_BYTES + 1).decode("utf-8", errors="replace")
+    except OSError as error:
+        raise Refused(
+            f"{path} cannot be read: {error.strerror}.", wanted="a checkpoint's note.", remedy="check the path."
+        ) from error
+
+
+def _write_note(path: Path, note: str) -> None:
+    try:
+        path.write_text(note, encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise Refused(
+            f"{path} cannot be written: {error.strerror}.", wanted="a file that can.", remedy="name another."
+        ) from error
+
+
+def _read_public_key(encoded: str) -> bytes:
+    try:
+        key = base64.b64decode(encoded, validate=True)
+    except binascii.Error:
+        key = b""
+    if len(key) != 32:
+        raise Refused("A public key that is none.", wanted="base64 of 32 bytes.", remedy="take it from trust.toml.")
+    return key

@@ -1,6 +1,34 @@
 """What is kept between runs."""
 
+from audit_core.store.checkpoints import AnchorKind, LogStatus, anchor_checkpoint, make_checkpoint, read_status
+from audit_core.store.database import open_database
+from audit_core.store.events import Action, AuditEvent, append_event, list_events
 from audit_core.store.home import audit_home, keep_prompts, load_kept_prompts
-from audit_core.store.log import RunLog, RunRecord
+from audit_core.store.log import ClaimRun, RunLog, RunRecord, RunStart, Unended, list_unended
+from audit_core.store.verification import Fault, Finding, Verification, verify_log
 
-__all__ = ["RunLog", "RunRecord", "audit_home", "keep_prompts", "load_kept_prompts"]
+__all__ = [
+    "Action",
+    "AnchorKind",
+    "AuditEvent",
+    "ClaimRun",
+    "Fault",
+    "Finding",
+    "LogStatus",
+    "RunLog",
+    "RunRecord",
+    "RunStart",
+    "Unended",
+    "Verification",
+    "anchor_checkpoint",
+    "append_event",
+    "audit_home",
+    "keep_prompts",
+    "list_events",
+    "list_unended",
+    "load_kept_prompts",
+    "make_checkpoint",
+    "open_database",
+    "read_status",
+    "verify_log",
+]

@@ -1,36 +1,45 @@
-"""The run log, and the only door to DuckDB: rows are appended, never changed."""
+"""The run log: every run is told of when it starts and when it ends, each time with its event in the same transaction."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock, Timeout
-
-from audit_core.errors import StoreRefused
+from audit_core.evidence.canonical import dump_canonical, hash_document
+from audit_core.store.database import DATABASE, open_database
+from audit_core.store.events import Action, AuditEvent, append_event, list_events
+from audit_core.store.life import is_alive, name_process
+from audit_core.verifier.log_entry import read_entry
 
 if TYPE_CHECKING:
     import duckdb
 
-LOCK_S = 20.0
-"""Seconds to wait for another process that is appending."""
-SCHEMA_VERSION = 1
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL);
-INSERT INTO schema_version SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM schema_version);
-CREATE SEQUENCE IF NOT EXISTS run_number;
-CREATE TABLE IF NOT EXISTS runs (
-    number BIGINT NOT NULL DEFAULT nextval('run_number'),
-    run_id VARCHAR NOT NULL, started_at VARCHAR NOT NULL, actor VARCHAR NOT NULL, session VARCHAR NOT NULL,
-    kind VARCHAR NOT NULL, outcome VARCHAR NOT NULL, reason VARCHAR NOT NULL, detail VARCHAR NOT NULL,
-    content_key VARCHAR NOT NULL, model_digest VARCHAR NOT NULL, prompts_sha256 VARCHAR NOT NULL,
-    identity VARCHAR NOT NULL, request VARCHAR NOT NULL, result VARCHAR, wall_s DOUBLE NOT NULL
-)
-"""
+ABANDONED = "abandoned"
+_NEVER_BEGUN = ("refused", "cancelled")
+
+
+@dataclass(frozen=True)
+class RunStart:
+    """What is known of a run before it begins."""
+
+    run_id: str
+    started_at: str
+    """ISO 8601, UTC."""
+    actor: str
+    session: str
+    kind: str
+    content_key: str
+    """Digest of everything the result depends on; equal keys have equal results."""
+    model_digest: str
+    prompts_sha256: str
+    identity: str
+    """JSON: model, digests, dtype, attention, versions."""
+    request: str
+    """JSON: what was asked, by ids."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +54,7 @@ class RunRecord:
     """Browser session that asked; History shows a session its own runs only."""
     kind: str
     outcome: str
-    """done | refused | not_measured | failed | cancelled"""
+    """done | refused | not_measured | failed | cancelled | abandoned"""
     reason: str
     """Machine-readable code of an outcome that is not `done`, else empty."""
     detail: str
@@ -61,10 +70,49 @@ class RunRecord:
     """JSON of the result; None where there is none."""
     wall_s: float
 
+    @property
+    def start(self) -> RunStart:
+        """What was known of it before it began."""
+        return RunStart(**{field.name: getattr(self, field.name) for field in fields(RunStart)})
 
-_COLUMNS = tuple(field.name for field in fields(RunRecord))
-_INSERT = f"INSERT INTO runs ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
-_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM runs"
+
+@dataclass(frozen=True)
+class ClaimRun:
+    """What makes a run confirmatory: the registered claim that it tests, and the preregistration that fixed how."""
+
+    claim_id: str
+    prereg_digest: str
+
+
+_INSERT = """
+INSERT INTO runs (run_id, started_at, actor, session, kind, outcome, reason, detail, content_key, model_digest, prompts_sha256,
+    identity, request, result, wall_s) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_INSERT_START = """
+INSERT INTO run_start (run_id, started_at, actor, session, kind, content_key, model_digest, prompts_sha256, identity, request,
+    process) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_ENDED = """
+SELECT number, '' AS process, run_id, started_at, actor, session, kind, outcome, reason, detail, content_key, model_digest,
+    prompts_sha256, identity, request, result, wall_s FROM runs
+"""
+_UNENDED = """
+SELECT number, process, run_id, started_at, actor, session, kind, 'abandoned' AS outcome, 'no_end' AS reason,
+    'its process ended and left no word of it' AS detail, content_key, model_digest, prompts_sha256, identity, request,
+    NULL AS result, 0.0 AS wall_s FROM run_start WHERE run_id NOT IN (SELECT run_id FROM runs)
+"""
+_ALL = f"SELECT * EXCLUDE (number) FROM ({_ENDED} UNION ALL {_UNENDED})"
+_NEWEST = f"{_ALL} WHERE ? IS NULL OR session = ? ORDER BY number DESC LIMIT ?"
+_OLDEST = f"{_ALL} ORDER BY number"
+_FIND_RESULT = """
+SELECT result FROM runs WHERE content_key = ? AND outcome = 'done' AND result IS NOT NULL ORDER BY number DESC LIMIT 1
+"""
+_LAST_OF_RUN = """
+SELECT action FROM audit_event WHERE object_id = ? AND action IN ('run.started', 'run.ended', 'run.refused') ORDER BY seq DESC LIMIT 1
+"""
+_PROCESSES = "SELECT run_id, process FROM run_start"
+# Found by text, which is fast, and then read: a claim may be named elsewhere in an event too.
+_STARTS_NAMING = "SELECT body FROM audit_event WHERE action = 'run.started' AND contains(body, ?)"
 
 
 class RunLog:
@@ -75,63 +123,131 @@ class RunLog:
     """
 
     def __init__(self, home: Path) -> None:
-        self.path = home / "runs.duckdb"
+        self.home, self.path = home, home / DATABASE
 
-    def append(self, record: RunRecord) -> None:
-        """Add one row.
+    def start(self, start: RunStart, claim: ClaimRun | None = None) -> int | None:
+        """Tell that a run begins, before anything of it can be seen; without an end it counts as abandoned.
+
+        Returns:
+            Which attempt at its claim this is, from 1; None for a run that tests no registered claim.
 
         Raises:
             StoreRefused: another process holds the log, or the disk refuses.
         """
-        with self._open() as connection:
+        process = name_process(self.home)
+        with open_database(self.home) as connection:
+            return _start(connection, start, claim, process)
+
+    def append(self, record: RunRecord) -> None:
+        """Tell how a run ended; one that was never started is told of as a whole, or as refused.
+
+        Raises:
+            StoreRefused: another process holds the log, or the disk refuses.
+        """
+        with open_database(self.home) as connection:
+            last = connection.execute(_LAST_OF_RUN, [record.run_id]).fetchone()
+            has_begun = last is not None and last[0] == Action.RUN_STARTED
+            is_refused = not has_begun and record.outcome in _NEVER_BEGUN
+            if not has_begun and not is_refused:
+                _start(connection, record.start, None, "")
             connection.execute(_INSERT, list(asdict(record).values()))
+            append_event(
+                connection,
+                actor=record.actor,
+                action=Action.RUN_REFUSED if is_refused else Action.RUN_ENDED,
+                object_id=record.run_id,
+                payload=(_describe_asked(record.start) if is_refused else {}) | _describe_end(record),
+            )
 
     def list_runs(self, *, session: str | None = None, limit: int = 200) -> tuple[RunRecord, ...]:
-        """Newest first; of one session unless None."""
-        with self._open() as connection:
-            rows = connection.execute(
-                f"{_SELECT} WHERE ? IS NULL OR session = ? ORDER BY number DESC LIMIT ?", [session, session, limit]
-            ).fetchall()
-        return tuple(RunRecord(*row) for row in rows)
+        """Newest first; of one session unless None. Runs under way are not among them, and abandoned ones are."""
+        with open_database(self.home) as connection:
+            rows = connection.execute(_NEWEST, [session, session, limit]).fetchall()
+        return tuple(self._read_over(rows))
 
     def find_result(self, content_key: str) -> dict[str, Any] | None:
         """Result of an earlier run with equal content, or None."""
-        with self._open() as connection:
-            row = connection.execute(
-                "SELECT result FROM runs WHERE content_key = ? AND outcome = 'done' AND result IS NOT NULL ORDER BY number DESC LIMIT 1",
-                [content_key],
-            ).fetchone()
+        with open_database(self.home) as connection:
+            row = connection.execute(_FIND_RESULT, [content_key]).fetchone()
         return None if row is None else json.loads(row[0])
 
     def export(self) -> Iterator[dict[str, Any]]:
-        """Every run, oldest first, as plain values."""
-        with self._open() as connection:
-            rows = connection.execute(f"{_SELECT} ORDER BY number").fetchall()
-        for row in rows:
-            record = dict(zip(_COLUMNS, row, strict=True))
+        """Every run that is over, oldest first, as plain values."""
+        with open_database(self.home) as connection:
+            rows = connection.execute(_OLDEST).fetchall()
+        for record in self._read_over(rows):
+            plain = asdict(record)
             for key in ("identity", "request", "result"):
-                record[key] = None if record[key] is None else json.loads(record[key])
-            yield record
+                plain[key] = None if plain[key] is None else json.loads(plain[key])
+            yield plain
 
-    @contextmanager
-    def _open(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        import duckdb
+    def _read_over(self, rows: list[tuple[Any, ...]]) -> Iterator[RunRecord]:
+        living = {token: is_alive(self.home, token) for token in {row[0] for row in rows if row[0]}}
+        return (RunRecord(*row[1:]) for row in rows if not living.get(row[0], False))
 
-        lock = FileLock(f"{self.path}.lock", timeout=LOCK_S)
-        try:
-            with lock, duckdb.connect(str(self.path)) as connection:
-                connection.execute("SET enable_external_access = false")
-                connection.execute(_SCHEMA)
-                yield connection
-        except Timeout as error:
-            raise StoreRefused(
-                f"Another process has held {self.path.name} for {LOCK_S:g} s.",
-                wanted="the run log.",
-                remedy="wait for it to finish, or set AUDIT_HOME to another folder.",
-            ) from error
-        except (duckdb.IOException, duckdb.SerializationException, OSError) as error:
-            raise StoreRefused(
-                f"The run log {self.path} cannot be used: {str(error)[:200]}",
-                wanted="a DuckDB file this process may open.",
-                remedy="close other programs that have it open, check the disk, or set AUDIT_HOME to another folder.",
-            ) from error
+
+@dataclass(frozen=True)
+class Unended:
+    """A run that the audit log saw begin and not end."""
+
+    run_id: str
+    started_at: str
+    kind: str
+    claim_id: str | None
+    is_alive: bool
+    """Its process still runs: the run is under way, and not abandoned."""
+
+
+def list_unended(connection: duckdb.DuckDBPyConnection, home: Path) -> tuple[Unended, ...]:
+    """Runs that began and did not end, oldest first, by the events alone."""
+    found: dict[str, AuditEvent] = {}
+    for event in list_events(connection):
+        if event.action == Action.RUN_STARTED:
+            found[event.object_id] = event
+        elif event.action == Action.RUN_ENDED:
+            found.pop(event.object_id, None)
+    processes = dict(connection.execute(_PROCESSES).fetchall()) if found else {}
+    return tuple(
+        Unended(run, event.ts, event.payload["kind"], event.payload["claim_id"], is_alive(home, processes.get(run, "")))
+        for run, event in found.items()
+    )
+
+
+def _start(connection: duckdb.DuckDBPyConnection, start: RunStart, claim: ClaimRun | None, process: str) -> int | None:
+    attempt = None if claim is None else 1 + count_attempts(connection, claim.claim_id)
+    connection.execute(_INSERT_START, [*astuple(start), process])
+    payload = _describe_asked(start) | {
+        "claim_id": None if claim is None else claim.claim_id,
+        "prereg_digest": None if claim is None else claim.prereg_digest,
+        "attempt_no": attempt,
+        "record_sha256": hash_document(list(astuple(start))),
+    }
+    append_event(connection, actor=start.actor, action=Action.RUN_STARTED, object_id=start.run_id, payload=payload)
+    return attempt
+
+
+def count_attempts(connection: duckdb.DuckDBPyConnection, claim_id: str) -> int:
+    """Runs that were started on a registered claim, whatever became of them."""
+    named = dump_canonical({"claim_id": claim_id})[1:-1].decode()
+    rows = connection.execute(_STARTS_NAMING, [named]).fetchall()
+    return sum(read_entry(body.encode())["payload"].get("claim_id") == claim_id for (body,) in rows)
+
+
+def _describe_asked(start: RunStart) -> dict[str, Any]:
+    """Digests and ids alone: prompts and results stay out of the audit log."""
+    return {
+        "kind": start.kind,
+        "content_key": start.content_key,
+        "prompts_sha256": start.prompts_sha256,
+        "model_digest": start.model_digest,
+    }
+
+
+def _describe_end(record: RunRecord) -> dict[str, Any]:
+    return {
+        "outcome": record.outcome,
+        "reason": record.reason,
+        "result_sha256": None if record.result is None else hashlib.sha256(record.result.encode()).hexdigest(),
+        "wall_s": record.wall_s,
+        "record_sha256": hash_document(list(astuple(record))),
+    }

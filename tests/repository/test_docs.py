@@ -12,6 +12,7 @@ from audit_core.pattern_test import PatternFinding
 from audit_core.plausibility import Source
 from audit_core.randomisation import Dependence
 from audit_core.registry import list_plugins
+from audit_core.store import Action, AnchorKind, Fault
 from audit_core.verdict import REASONS, State
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,7 +35,9 @@ def test_the_glossary_has_a_row_for_every_value_a_person_can_meet() -> None:
     words = re.findall(r"^\| ([^|]+) \|", (ROOT / "docs/glossary.md").read_text(), re.M)
     known = {part.strip().strip("*") for row in words for part in row.split(",")}
     explained = known | set(re.findall(r"\*(\w+)\*", (ROOT / "docs/glossary.md").read_text()))
-    enums: tuple[type[StrEnum], ...] = (State, Replacement, Direction, Kind, Source, PatternFinding, Dependence)
+    enums: tuple[type[StrEnum], ...] = (
+        State, Replacement, Direction, Kind, Source, PatternFinding, Dependence, Action, AnchorKind, Fault,
+    )  # fmt: skip
     wanted = {value.value for enum in enums for value in enum} | set(REASONS)
     assert wanted - explained == set()
 

@@ -6,7 +6,6 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import duckdb
 import pytest
 
 from audit_core.errors import StoreRefused
@@ -64,13 +63,6 @@ def test_a_file_that_is_no_log_is_refused_with_a_remedy(tmp_path: Path) -> None:
     (tmp_path / "runs.duckdb").write_text("this is not a database")
     with pytest.raises(StoreRefused, match="AUDIT_HOME"):
         RunLog(tmp_path).append(RECORD)
-
-
-def test_the_log_cannot_be_made_to_read_files(tmp_path: Path) -> None:
-    (tmp_path / "secret").write_text("x")
-    log = RunLog(tmp_path)
-    with log._open() as connection, pytest.raises(duckdb.PermissionException):
-        connection.execute("SELECT * FROM read_text(?)", [str(tmp_path / "secret")])
 
 
 def test_export_is_json(tmp_path: Path) -> None:

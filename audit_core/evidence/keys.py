@@ -1,0 +1,183 @@
+"""Signing keys, one file a person: made, kept readable by their owner alone, and never shown."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from audit_core.errors import Refused
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import KeySerializationEncryption
+
+PASSPHRASE = "ASSAY_KEY_PASSPHRASE"
+"""Environment variable; a person's key is encrypted with it where it is set."""
+LOG_KEY = "log"
+"""Not a person: signs checkpoints of the log, unattended and so without a passphrase, and nothing else."""
+MAX_KEY_BYTES = 16 << 10
+_PERSON = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True)
+class SigningKey:
+    """An Ed25519 key; the secret half has no way out of it but signatures."""
+
+    person: str
+    public_key: bytes
+    """32 bytes."""
+    _secret: Ed25519PrivateKey = field(repr=False, compare=False)
+
+    @property
+    def keyid(self) -> str:
+        return name_key(self.public_key)
+
+    def sign(self, message: bytes) -> bytes:
+        """64 bytes."""
+        return self._secret.sign(message)
+
+
+def name_key(public_key: bytes) -> str:
+    """The key id of 32 raw bytes."""
+    return f"sha256:{hashlib.sha256(public_key).hexdigest()}"
+
+
+def make_key(home: Path, person: str) -> SigningKey:
+    """Make a person's key, encrypted where `ASSAY_KEY_PASSPHRASE` is set.
+
+    Raises:
+        Refused: a name that is no file name, or a key that is there already.
+    """
+    if person == LOG_KEY:
+        raise Refused(f"{LOG_KEY!r} as a person.", wanted="another name.", remedy="the log's key is made with the log.")
+    return _make(home, person)
+
+
+def load_key(home: Path, person: str) -> SigningKey:
+    """Read a person's key.
+
+    Raises:
+        Refused: no such key, readable by others, not an Ed25519 key, or another passphrase.
+    """
+    if person == LOG_KEY:
+        raise Refused(
+            f"{LOG_KEY!r} as a person.", wanted="another name.", remedy="the log's key signs checkpoints only."
+        )
+    return _load(home, person)
+
+
+def open_log_key(home: Path) -> SigningKey:
+    """The log's own key, made at the first call."""
+    return _load(home, LOG_KEY) if has_log_key(home) else _make(home, LOG_KEY)
+
+
+def has_log_key(home: Path) -> bool:
+    return os.path.lexists(_find_path(home, LOG_KEY))
+
+
+def load_log_key(home: Path) -> SigningKey:
+    """The log's own key.
+
+    Raises:
+        Refused: it is missing, readable by others, or no Ed25519 key.
+    """
+    return _load(home, LOG_KEY)
+
+
+def _find_path(home: Path, person: str) -> Path:
+    if not _PERSON.fullmatch(person):
+        raise Refused(
+            f"{person[:80]!r} as the name of a key.",
+            wanted="up to 64 of a-z, 0-9, dot, hyphen and underscore, a letter or digit first.",
+            remedy="take a short name, such as the part of your address before the @.",
+        )
+    return home / "keys" / f"{person}.pem"
+
+
+def _make(home: Path, person: str) -> SigningKey:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import Encoding, PrivateFormat
+
+    path = _find_path(home, person)
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    secret = Ed25519PrivateKey.generate()
+    _write_private(path, secret.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, _protect(person)))
+    return SigningKey(person, secret.public_key().public_bytes_raw(), secret)
+
+
+def _read_passphrase(person: str) -> bytes:
+    return b"" if person == LOG_KEY else os.environ.get(PASSPHRASE, "").encode()
+
+
+def _protect(person: str) -> KeySerializationEncryption:
+    from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, NoEncryption
+
+    return BestAvailableEncryption(_read_passphrase(person)) if _read_passphrase(person) else NoEncryption()
+
+
+def _write_private(path: Path, data: bytes) -> None:
+    """Whole under another name first, then linked: a crash leaves no half a key, and a key that is there stays."""
+    part = path.with_suffix(f".{secrets.token_hex(8)}.part")
+    try:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(part, path)
+    except FileExistsError:
+        raise Refused(
+            f"{path.name} is there already.",
+            wanted="a person without a key.",
+            remedy="use that key; a new one would leave what the old one signed without its signer.",
+        ) from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _load(home: Path, person: str) -> SigningKey:
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    path = _find_path(home, person)
+    try:
+        # Neither file nor passphrase is given a name: a traceback that shows local variables would show them.
+        secret = load_pem_private_key(_read_private(path), password=_read_passphrase(person) or None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise Refused(
+            f"{path.name} cannot be read as a key.",
+            wanted=f"an Ed25519 key in PEM, and in {PASSPHRASE} its passphrase if it has one, and none if it has none.",
+            remedy=f"set or clear {PASSPHRASE}, or restore the file from a copy.",
+        ) from None
+    if not isinstance(secret, Ed25519PrivateKey):
+        raise Refused(f"{path.name} is a key of another kind.", wanted="Ed25519.", remedy="make a key here.")
+    return SigningKey(person, secret.public_key().public_bytes_raw(), secret)
+
+
+def _read_private(path: Path) -> bytes:
+    """The file, if it is a plain one that nobody but its owner can read; asked of the open file, so that it cannot be swapped."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    except OSError as error:
+        raise Refused(
+            f"{path.name} cannot be opened: {error.strerror}.",
+            wanted="a key file, not a link to one.",
+            remedy="restore it from a copy; a person, not a log, may also make a new one.",
+        ) from None
+    with os.fdopen(descriptor, "rb") as file:
+        seen = os.fstat(descriptor)
+        if not stat.S_ISREG(seen.st_mode) or (
+            os.name == "posix" and (stat.S_IMODE(seen.st_mode) & 0o077 or seen.st_uid not in (os.geteuid(), 0))
+        ):
+            raise Refused(
+                f"{path.name} can be read by others (mode {stat.S_IMODE(seen.st_mode):04o}) or is not yours.",
+                wanted="a plain file of your own with mode 0600.",
+                remedy="chmod 600 it if nobody can have read it; else make a new key and revoke this one.",
+            )
+        return file.read(MAX_KEY_BYTES)

@@ -1,0 +1,139 @@
+"""The only door to DuckDB: one transaction under the lock file, closed to files, extensions and settings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+
+from audit_core.errors import IntegrityError, StoreRefused
+from audit_core.store.checkpoints import seal_when_due
+from audit_core.store.schema import bring_up_to_date
+
+if TYPE_CHECKING:
+    import duckdb
+
+DATABASE = "runs.duckdb"
+LOCK_S = 20.0
+"""Seconds to wait for another process that is appending."""
+_LOCK_POLL_S = 0.005
+_ENGINES_KEPT = 4
+_BESIDE = ("", ".wal", ".wal.checkpoint", ".wal.recovery")
+"""Files that DuckDB writes for one database: all that its engine may open."""
+_ENGINES: dict[tuple[str, int], duckdb.DuckDBPyConnection] = {}
+"""By path and process; they hold no data between transactions."""
+_HARDENING = (
+    "SET autoinstall_known_extensions = false",
+    "SET autoload_known_extensions = false",
+    "SET allow_community_extensions = false",
+    "SET memory_limit = '512MB'",
+    "SET temp_directory = ''",
+    "SET enable_external_access = false",
+    # Last: from here on nothing above can be taken back.
+    "SET lock_configuration = true",
+)
+
+
+@contextmanager
+def open_database(home: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """One transaction on `home/runs.duckdb`, made or brought up to date if need be; any exception takes all of it back.
+
+    Raises:
+        StoreRefused: another process holds the file, the disk refuses, or it is no database.
+        IntegrityError: the database lacks what it must have, or its blocks are not what their checksums say.
+    """
+    import duckdb
+
+    path = home.resolve() / DATABASE
+    try:
+        with FileLock(f"{path}.lock", timeout=LOCK_S, poll_interval=_LOCK_POLL_S), _attach(path) as connection:
+            events = bring_up_to_date(connection, home)
+            yield connection
+            seal_when_due(connection, home, start=events)
+    except Timeout as error:
+        raise StoreRefused(
+            f"Another process has held {DATABASE} for {LOCK_S:g} s.",
+            wanted="the run log.",
+            remedy="wait for it to finish, or set AUDIT_HOME to another folder.",
+        ) from error
+    except duckdb.CatalogException as error:
+        raise IntegrityError(f"{path} lacks what its schema version has: {str(error)[:200]}") from error
+    except (duckdb.Error, OSError) as error:
+        if "checksum" in str(error):
+            raise IntegrityError(f"{path} is damaged: {str(error)[:200]}") from error
+        if not isinstance(error, _unusable()):
+            raise
+        raise StoreRefused(
+            f"The run log {path} cannot be used: {str(error)[:200]}",
+            wanted="a DuckDB file this process may open.",
+            remedy="close other programs that have it open, check the disk, or set AUDIT_HOME to another folder.",
+        ) from error
+
+
+def _unusable() -> tuple[type[Exception], ...]:
+    """What DuckDB and the system raise where the file is the matter, and not a statement."""
+    import duckdb
+
+    return duckdb.IOException, duckdb.SerializationException, duckdb.FatalException, OSError
+
+
+@contextmanager
+def _attach(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The file attached for one transaction, and let go after it, so that another process may open it."""
+    import duckdb
+
+    connection = _find_engine(str(path)).cursor()
+    try:
+        connection.execute("ATTACH ? AS store", [str(path)])
+        try:
+            connection.execute("USE store")
+            with _transaction(connection):
+                yield connection
+        finally:
+            connection.execute("USE memory")
+            connection.execute("DETACH store")
+    except duckdb.Error:
+        # An engine that met a full disk or a damaged file may refuse all that follows: the next call starts another.
+        _ENGINES.pop((str(path), os.getpid()), None)
+        raise
+    finally:
+        connection.close()
+
+
+@contextmanager
+def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    connection.begin()
+    is_whole = False
+    try:
+        yield
+        is_whole = True
+    finally:
+        if is_whole:
+            connection.commit()
+        else:
+            connection.rollback()
+
+
+def _find_engine(path: str) -> duckdb.DuckDBPyConnection:
+    """An empty engine that may open this database and nothing else; starting one costs ten times what attaching a file does.
+
+    A forked process must neither use its parent's engines nor end them, so it leaves them where they are.
+    """
+    import duckdb
+
+    process = os.getpid()
+    if (path, process) not in _ENGINES:
+        own = [key for key in _ENGINES if key[1] == process]
+        for key in own[: len(own) - _ENGINES_KEPT + 1]:
+            _ENGINES.pop(key, None)
+        # One thread is enough here, and the more there are, the longer a start takes.
+        engine = duckdb.connect(":memory:", config={"threads": 1})
+        engine.execute("SET allowed_paths = ?", [[f"{path}{ending}" for ending in _BESIDE]])
+        for statement in _HARDENING:
+            engine.execute(statement)
+        _ENGINES[path, process] = engine
+    return _ENGINES[path, process]
