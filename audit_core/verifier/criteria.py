@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeGuard
 
 from audit_core.verifier.policy_table import (
     GATE_CRITERIA,
@@ -88,7 +88,9 @@ def judge_interval(
         low, high: ends of the interval; both None where the number has none and rests on itself.
     """
     low, high = estimate if low is None else low, estimate if high is None else high
-    inside, outside = (low >= threshold, high < threshold) if comparator == ">=" else (high <= threshold, low > threshold)
+    inside, outside = (
+        (low >= threshold, high < threshold) if comparator == ">=" else (high <= threshold, low > threshold)
+    )
     if inside:
         return MEETS, None
     if outside:
@@ -116,7 +118,9 @@ def _evaluate_claim(
         if name in PROCESS_CRITERIA and name != PREREGISTERED:
             rows.append(_make_row(name, claim_id, *_read_fact(facts, name)))
     strayed = _find_mismatch(table, claim, kind)
-    measured = [] if strayed else [n for n in asked if n in table["criteria"] and kind in table["criteria"][n]["claim_kind"]]
+    measured = (
+        [] if strayed else [n for n in asked if n in table["criteria"] and kind in table["criteria"][n]["claim_kind"]]
+    )
     for name in measured:
         rows.append(_evaluate_number(name, table["criteria"][name], claim, own, standing))
     if not any(name in table["gate"]["required"] for name in measured):
@@ -165,7 +169,10 @@ def _evaluate_number(
     result = find_worst(result for result, _, _ in findings)
     reasons = [why for found, why, _ in findings if found == result and why is not None]
     if result == MEETS and standing != MEETS:
-        result, reasons = INCONCLUSIVE, ["exploratory: the number would meet the threshold, and the claim was not fixed before"]
+        result, reasons = (
+            INCONCLUSIVE,
+            ["exploratory: the number would meet the threshold, and the claim was not fixed before"],
+        )
     row = _make_row(name, claim["claim_id"], result, "; ".join(dict.fromkeys(reasons)) or None)
     measured = [found for _, _, found in findings if _is_number(found.get("estimate"))]
     return row | {
@@ -189,8 +196,9 @@ def _judge_metric_row(criterion: dict[str, Any], row: dict[str, Any]) -> tuple[s
     if estimate is None:
         return NOT_EVALUATED, why[:300] if isinstance(why, str) and why else "no number and no reason"
     ends = [end for end in (low, high) if end is not None]
-    if why is not None or not all(map(_is_number, (estimate, *ends))) or len(ends) == 1 or (ends and low > high):
-        return NOT_EVALUATED, "the row is no measurement: a number that is none, half an interval, or a number with a reason"
+    is_sound = why is None and all(map(_is_number, (estimate, *ends))) and len(ends) in (0, 2) and ends == sorted(ends)
+    if not is_sound:
+        return NOT_EVALUATED, "no measurement: a number that is none, half an interval, or a number with a reason"
     lacking = _find_lack(criterion, row, has_interval=bool(ends))
     if lacking:
         return INCONCLUSIVE, lacking
@@ -210,7 +218,9 @@ def _find_lack(criterion: dict[str, Any], row: dict[str, Any], *, has_interval: 
     if criterion["bound"] != "estimate" and not has_interval:
         return "the number has no interval"
     if has_interval and not (_is_number(level) and criterion["ci_level"] - _ROUNDING <= level < 1):
-        return f"the interval's level is {level if _is_number(level) else 'not stated'}, {criterion['ci_level']:g} needed"
+        return (
+            f"the interval's level is {level if _is_number(level) else 'not stated'}, {criterion['ci_level']:g} needed"
+        )
     return None
 
 
@@ -218,10 +228,10 @@ def _show_least_flattering(comparator: str, rows: list[dict[str, Any]]) -> dict[
     pick = min if STRICT_AGGREGATE[comparator] == "min" else max
     shown: dict[str, Any] = {}
     for key in ("estimate", "ci_low", "ci_high"):
-        values = [row.get(key) for row in rows]
-        shown[key] = pick(values) if values and all(map(_is_number, values)) else None
-    counts = [row.get("n") for row in rows]
-    return shown | {"n": min(counts) if counts and all(map(_is_number, counts)) else None}
+        values = [value for row in rows if _is_number(value := row.get(key))]
+        shown[key] = pick(values) if values and len(values) == len(rows) else None
+    counts = [count for row in rows if _is_number(count := row.get("n"))]
+    return shown | {"n": min(counts) if counts and len(counts) == len(rows) else None}
 
 
 def _step_down_by_claim(rows: list[dict[str, Any]], alpha: float) -> None:
@@ -238,7 +248,9 @@ def _step_down_by_claim(rows: list[dict[str, Any]], alpha: float) -> None:
             still_stands &= _is_number(row["estimate"]) and row["estimate"] >= least - _ROUNDING
             if not still_stands and row["result"] == MEETS:
                 row["result"] = INCONCLUSIVE
-                row["reason"] = f"not among the {len(family)} claims of this pack: Holm's step-down asks for {least:.4f}"
+                row["reason"] = (
+                    f"not among the {len(family)} claims of this pack: Holm's step-down asks for {least:.4f}"
+                )
 
 
 def _read_fact(facts: dict[str, Any], name: str) -> tuple[str, str | None]:
@@ -246,7 +258,7 @@ def _read_fact(facts: dict[str, Any], name: str) -> tuple[str, str | None]:
     if not isinstance(found, dict) or found.get("result") not in (MEETS, DOES_NOT_MEET, INCONCLUSIVE, NOT_EVALUATED):
         return NOT_EVALUATED, f"the pack does not say: {name}"
     why = found.get("reason")
-    return found["result"], why[:300] if isinstance(why, str) else None
+    return found["result"], why[:300] if isinstance(why, str) and why else None
 
 
 def _make_row(name: str, claim_id: str, result: str, reason: str | None) -> dict[str, Any]:
@@ -254,7 +266,7 @@ def _make_row(name: str, claim_id: str, result: str, reason: str | None) -> dict
     return {"id": name, "claim_id": claim_id, **dict.fromkeys(empty), "result": result, "reason": reason}
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
 
 

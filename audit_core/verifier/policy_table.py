@@ -216,9 +216,7 @@ def _take_number(found: dict[str, Any], key: str, least: float, most: float, whe
     return float(value)
 
 
-def _take_count(
-    found: dict[str, Any], key: str, least: int, most: int, where: str, default: int | None
-) -> int | None:
+def _take_count(found: dict[str, Any], key: str, least: int, most: int, where: str, default: int | None) -> int | None:
     value = found.get(key)
     if value is None:
         return default
@@ -240,7 +238,7 @@ def _take_names(
     *,
     may_be_empty: bool = False,
 ) -> list[str]:
-    value = found.get(key, default)
+    value: Any = found.get(key, default)
     is_list = isinstance(value, list) and all(isinstance(name, str) for name in value)
     if not is_list or (not value and not may_be_empty) or len(set(value)) != len(value):
         raise PolicyMalformed(
