@@ -98,21 +98,24 @@ def count_unanchored_events(records: ProcessRecords, now: datetime) -> Counted:
 def count_unanchored_s(records: ProcessRecords, now: datetime) -> Counted:
     """Without any anchor, since the log began."""
     log = records.log
-    return _measure_age(log, now, log and (log.anchored_at or log.began_at), "the log is empty")
+    return "the log is empty" if log is None else _measure_age(log, log.anchored_at or log.began_at, now)
 
 
 def count_verified_s(records: ProcessRecords, now: datetime) -> Counted:
-    return _measure_age(records.log, now, records.log and records.log.verified_at, "the log was never verified")
+    log = records.log
+    if log is None or log.verified_at is None:
+        return "the log was never verified"
+    return _measure_age(log, log.verified_at, now)
 
 
 def _share(flags: Sequence[bool], nothing: str) -> Counted:
     return (sum(flags) / len(flags), len(flags)) if flags else nothing
 
 
-def _measure_age(log: LogRecord | None, now: datetime, text: str | None, nothing: str) -> Counted:
+def _measure_age(log: LogRecord, text: str | None, now: datetime) -> Counted:
     at = parse_time(text)
-    if log is None or text is None:
-        return nothing
+    if text is None:
+        return "the log is empty"
     if at is None:
         return "its time cannot be read"
     if at > now:
