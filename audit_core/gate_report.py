@@ -6,11 +6,11 @@ from typing import Any
 from xml.etree import ElementTree
 
 from audit_core.gate import GateResult, GateRow
-from audit_core.verifier.criteria import DOES_NOT_MEET, MEETS
+from audit_core.verifier.criteria import DOES_NOT_MEET, INTEGRITY_FAILED, MEETS
 
 _TOOL = "assay gate"
-_SARIF_LEVELS = {MEETS: "none", DOES_NOT_MEET: "error"}
-_SARIF_KINDS = {MEETS: "pass", DOES_NOT_MEET: "fail"}
+_SARIF_LEVELS = {MEETS: "none", DOES_NOT_MEET: "error", INTEGRITY_FAILED: "error"}
+_SARIF_KINDS = {MEETS: "pass", DOES_NOT_MEET: "fail", INTEGRITY_FAILED: "fail"}
 
 
 def describe_gate(result: GateResult) -> dict[str, Any]:
