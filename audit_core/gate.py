@@ -39,6 +39,8 @@ class PackCheck:
     """SIGNER_VERIFIED, SIGNER_NOT_CHECKED (no trust file, or an unknown key) or SIGNER_FAILED."""
     reasons: tuple[str, ...] = ()
     signatures: tuple[CheckedSignature, ...] = ()
+    undecided: str | None = None
+    """What a verifier was asked and could not check, such as the log's own signature; None where there is nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,6 +129,8 @@ def decide_gate(
         GateRow("integrity", None, integrity, None if integrity == MEETS else why or "the pack could not be verified"),
         GateRow("signer", None, signer, None if signer == MEETS else why or check.signer),
     ]
+    if check.undecided is not None:
+        rows.append(GateRow("verification", None, NOT_EVALUATED, check.undecided or "the verifier left something open"))
     if documents is None or INTEGRITY_FAILED in (integrity, signer):
         # Nothing that a broken pack says of itself is worth holding against a threshold.
         return _conclude(policy, rows, ())
@@ -134,9 +138,9 @@ def decide_gate(
         forged = _find_forgery(documents)
         found = evaluate_policy(policy.resolved(), documents.claims, documents.metrics, documents.facts)
     except (DocumentsMalformed, PolicyMalformed) as error:
-        return _conclude(policy, [replace(rows[0], result=INTEGRITY_FAILED, reason=str(error)[:300]), rows[1]], ())
+        return _conclude(policy, [replace(rows[0], result=INTEGRITY_FAILED, reason=str(error)[:300]), *rows[1:]], ())
     if forged:
-        return _conclude(policy, [replace(rows[0], result=INTEGRITY_FAILED, reason=forged), rows[1]], ())
+        return _conclude(policy, [replace(rows[0], result=INTEGRITY_FAILED, reason=forged), *rows[1:]], ())
     if "four_eyes" in (*policy.required, *policy.optional):
         result, reason = judge_four_eyes(policy, check.signatures, now)
         rows.append(GateRow("four_eyes", None, result, reason, "four_eyes" in policy.required))

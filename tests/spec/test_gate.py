@@ -115,6 +115,13 @@ def test_a_broken_pack_is_four_and_nothing_it_says_is_read(change: dict[str, str
     assert "digest differs" in "".join(row.reason or "" for row in result.rows)
 
 
+@pytest.mark.parametrize("open_question", ["the log's key is not in the trust file", ""])
+def test_what_the_verifier_left_open_never_passes(open_question: str) -> None:
+    result = gate(GOOD, check=replace(CHECKED, undecided=open_question))
+    assert (result.overall, result.exit_code) == ("NOT_EVALUATED", 3)
+    assert find(result, "verification").reason
+
+
 def test_a_pack_that_cannot_be_read_is_four() -> None:
     assert decide_gate(read_toy(), CHECKED, None, now=NOW).exit_code == 4
 
