@@ -84,6 +84,12 @@ def test_a_pack_without_anything_is_no_empty_report() -> None:
     assert {case.tag for case in cases.values() if case is not None} == {"error"}
 
 
+def test_a_decision_without_rows_is_still_a_case() -> None:
+    (problem,) = read_cases(make_result()).values()
+    assert problem is not None
+    assert problem.get("type") == "INCONCLUSIVE"
+
+
 def test_what_does_not_count_is_skipped_with_what_it_is() -> None:
     waived = GateRow("stability", "C-0001", "DOES_NOT_MEET", "below", waiver=WAIVER)
     optional = GateRow("calibration", "C-0001", "NOT_EVALUATED", "not asked", is_required=False)

@@ -224,12 +224,17 @@ def gaps(found: ClaimFindings, *each: tuple[str, str, float, float]) -> ClaimFin
 
 
 def test_incompleteness_by_hand(asked: ClaimFindings) -> None:
-    """Widest −0.3 ± 0.1, so 0.3 and up to 0.4; the largest subset fixed beforehand is 0.1 ± 0.02, so 0.08 below."""
-    found = gaps(asked, ("a", "single", -0.3, 0.1), ("a b", "random", 0.1, 0.02), ("a b c", "greedy", 0.2, 0.01))
+    """Widest −0.3 ± 0.1, so 0.3; another reaches 0.2 + 0.25 = 0.45; the largest subset fixed beforehand is 0.1 ± 0.02, so 0.08
+    below."""
+    found = gaps(
+        asked, ("a", "single", -0.3, 0.1), ("a b", "random", 0.1, 0.02), ("a b c", "greedy", 0.2, 0.01), ("b", "single", 0.2, 0.25)
+    )  # fmt: skip
     row = measure_incompleteness(found)
-    assert (row.estimate, row.ci_low, row.ci_high) == pytest.approx((0.3, 0.08, 0.4))
+    assert (row.estimate, row.ci_low, row.ci_high) == pytest.approx((0.3, 0.08, 0.45))
     assert row.ci_method is not None
-    assert "3 subsets" in row.ci_method
+    assert "4 subsets" in row.ci_method
+    row = measure_incompleteness(gaps(asked, ("a", "single", -0.3, 0.1)))
+    assert (row.estimate, row.ci_low, row.ci_high) == pytest.approx((0.3, 0.2, 0.4))
 
 
 def test_a_gap_across_zero_is_nothing_below_and_its_further_end_above(asked: ClaimFindings) -> None:
