@@ -57,6 +57,7 @@ from audit_core.errors import (
     InterventionRefused,
     ModelRefused,
     NotMeasured,
+    PolicyRefused,
     PromptRefused,
     Refused,
     StoreRefused,
@@ -64,12 +65,14 @@ from audit_core.errors import (
 from audit_core.groups import GroupEstimates
 from audit_core.intervention import CLEAN_RUN, Direction, Intervention, Replacement, describe_replacement, intervene
 from audit_core.jobs import JobManager, JobState, Report, Snapshot
+from audit_core.kpi import KeyFigure, list_process_figures
 from audit_core.ledger import Ledger, read_ledger
 from audit_core.measurement import Conditions, Measurement
 from audit_core.mediation import Mediation
 from audit_core.models import KNOWN_MODELS, ModelIdentity, find_known, model_cache, resolve_model
 from audit_core.pattern_test import PatternFinding, PatternTest
 from audit_core.plausibility import Source, list_sources
+from audit_core.policy import Policy, load_policy
 from audit_core.prompts import (
     Prompt,
     PromptSet,
@@ -85,7 +88,7 @@ from audit_core.randomisation import Dependence, Randomisation, ViewRandomised
 from audit_core.registry import get_plugin, list_plugins
 from audit_core.repair import Backup, Repair
 from audit_core.run import Asker, Auditor, Finished, open_subject, record_refusal
-from audit_core.shipped import list_circuits, list_prompt_sets, load_prompt_set
+from audit_core.shipped import list_circuits, list_policies, list_prompt_sets, load_prompt_set, load_shipped_policy
 from audit_core.statistics import Estimate, format_estimate, rank_agreement
 from audit_core.store import ClaimRun, RunLog, RunRecord, audit_home, keep_prompts, load_kept_prompts
 from audit_core.subject import Subject
@@ -159,6 +162,7 @@ __all__ = [
     "JobManager",
     "JobState",
     "Kept",
+    "KeyFigure",
     "Kind",
     "Ledger",
     "Measurement",
@@ -178,6 +182,8 @@ __all__ = [
     "PlantedModel",
     "PlantedRole",
     "PlantedTask",
+    "Policy",
+    "PolicyRefused",
     "PositionsRequest",
     "PositionsResult",
     "Prompt",
@@ -248,6 +254,8 @@ __all__ = [
     "list_circuits",
     "list_connections",
     "list_plugins",
+    "list_policies",
+    "list_process_figures",
     "list_prompt_sets",
     "list_shares",
     "list_sources",
@@ -255,8 +263,10 @@ __all__ = [
     "load_calibration",
     "load_claim",
     "load_kept_prompts",
+    "load_policy",
     "load_prompt_set",
     "load_prompts",
+    "load_shipped_policy",
     "make_table",
     "mlp",
     "model_cache",

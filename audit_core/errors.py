@@ -6,6 +6,7 @@ AuditError
 │   ├── PromptRefused      prompts that cannot be used; names every bad row
 │   ├── InterventionRefused  a replacement that is undefined for this run
 │   ├── ClaimRefused       a claim file that is incomplete or contradictory
+│   ├── PolicyRefused      a policy or a waiver that cannot be applied
 │   ├── ModelRefused       weights that must not or cannot be loaded
 │   └── StoreRefused       the run log cannot be opened or written
 ├── NotMeasured            the question was sound and has no answer: a reason code (exit 3)
@@ -52,6 +53,10 @@ class InterventionRefused(Refused):
 
 
 class ClaimRefused(Refused):
+    pass
+
+
+class PolicyRefused(Refused):
     pass
 
 

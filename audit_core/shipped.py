@@ -1,4 +1,4 @@
-"""What ships in `data/`: prompt sets and candidate circuits by id, and unrelated text."""
+"""What ships in `data/`: prompt sets, candidate circuits and policies by id, and unrelated text."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from functools import cache
 from pathlib import Path
 
 from audit_core.circuit import Circuit, load_circuit
-from audit_core.errors import PromptRefused
+from audit_core.errors import PolicyRefused, PromptRefused
+from audit_core.policy import Policy, load_policy
 from audit_core.prompts import PromptSet, load_prompts
 
 DATA = Path(__file__).resolve().parents[1] / "data"
@@ -36,6 +37,26 @@ def load_prompt_set(key: str) -> PromptSet:
 def list_circuits() -> tuple[Circuit, ...]:
     """The shipped candidate circuits."""
     return tuple(load_circuit(path) for path in sorted((DATA / "circuits").glob("*.json")))
+
+
+@cache
+def list_policies() -> tuple[str, ...]:
+    """Ids of the shipped policies; examples, to be replaced by an organisation's own."""
+    return tuple(sorted(path.stem for path in (DATA / "policy").glob("*.toml")))
+
+
+@cache
+def load_shipped_policy(key: str = "default") -> Policy:
+    """A shipped policy.
+
+    Raises:
+        PolicyRefused: no such policy.
+    """
+    if key not in list_policies():
+        raise PolicyRefused(
+            f"No policy {key[:40]!r}.", wanted=", ".join(list_policies()) + ".", remedy="choose one of them."
+        )
+    return load_policy(DATA / "policy" / f"{key}.toml")
 
 
 @cache

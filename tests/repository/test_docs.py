@@ -10,10 +10,14 @@ from audit_core.component import Kind
 from audit_core.intervention import Direction, Replacement
 from audit_core.pattern_test import PatternFinding
 from audit_core.plausibility import Source
+from audit_core.policy import ThresholdSource
 from audit_core.randomisation import Dependence
 from audit_core.registry import list_plugins
+from audit_core.shipped import load_shipped_policy
 from audit_core.store import Action, AnchorKind, Fault
 from audit_core.verdict import REASONS, State
+from audit_core.verifier.criteria import WORST_FIRST
+from audit_core.verifier.policy_table import GATE_CRITERIA, PROCESS_CRITERIA
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -36,9 +40,9 @@ def test_the_glossary_has_a_row_for_every_value_a_person_can_meet() -> None:
     known = {part.strip().strip("*") for row in words for part in row.split(",")}
     explained = known | set(re.findall(r"\*(\w+)\*", (ROOT / "docs/glossary.md").read_text()))
     enums: tuple[type[StrEnum], ...] = (
-        State, Replacement, Direction, Kind, Source, PatternFinding, Dependence, Action, AnchorKind, Fault,
+        State, Replacement, Direction, Kind, Source, PatternFinding, Dependence, ThresholdSource, Action, AnchorKind, Fault,
     )  # fmt: skip
-    wanted = {value.value for enum in enums for value in enum} | set(REASONS)
+    wanted = {value.value for enum in enums for value in enum} | {*REASONS, *WORST_FIRST}
     assert wanted - explained == set()
 
 
@@ -46,6 +50,17 @@ def test_every_command_is_documented() -> None:
     page = (ROOT / "docs/reference/cli.md").read_text()
     for name in next(a for a in build_parser()._actions if a.choices).choices:
         assert f"`{name}" in page
+
+
+def test_every_key_of_a_policy_stands_in_its_reference() -> None:
+    page = (ROOT / "docs/reference/policy.md").read_text()
+    policy = load_shipped_policy().resolved()
+    keys = {"schema", "id", *policy["gate"], *policy["approval"]}
+    keys |= {f"applies_to.{key}" for key in policy["applies_to"]} | set(policy["criteria"]["faithfulness"])
+    named = {part.split(".")[-1] if "applies_to" not in part else part for part in re.findall(r"`([\w.]+)`", page)}
+    assert keys - named == set()
+    metrics = {criterion.metric for criterion in load_shipped_policy().criteria}
+    assert metrics | {*PROCESS_CRITERIA, *GATE_CRITERIA} <= named
 
 
 def test_every_view_has_a_line_on_what_it_hides() -> None:

@@ -1,0 +1,76 @@
+"""The command `gate`: holds a verified pack against a policy, and leaves with the decision's exit code."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime
+from pathlib import Path
+
+from audit_core.cli.output import say, tell, tell_json
+from audit_core.errors import PolicyRefused
+from audit_core.gate import GateResult, GateRow, PackCheck, PackDocuments, decide_gate
+from audit_core.gate_report import describe_gate, show_text, write_junit
+from audit_core.policy import load_policy
+from audit_core.waiver import load_waivers
+
+
+def add_gate_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("pack", type=Path, help="an evidence pack")
+    command.add_argument("--policy", type=Path, required=True, help="in TOML; yours, not the pack's")
+    command.add_argument(
+        "--trust", type=Path, help="whose keys count, in TOML; without it no signer is checked: exit 3"
+    )
+    command.add_argument("--waivers", type=Path, help="in TOML: who lets which finding pass for now, and why")
+    command.add_argument("--junit", type=Path, help="where to write JUnit XML")
+
+
+def pass_gate(options: argparse.Namespace, check: PackCheck, documents: PackDocuments | None) -> int:
+    """Decide on a pack that a verifier has looked at.
+
+    Args:
+        check: what the verifier found.
+        documents: what the pack says; None where it could not be read.
+
+    Returns:
+        Exit code of `docs/reference/cli.md`.
+    """
+    if options.junit:
+        # An older report must not pass for this one's, should this one end early.
+        _write_file(options.junit, b"")
+    policy = load_policy(options.policy)
+    waivers = load_waivers(options.waivers) if options.waivers else ()
+    result = decide_gate(policy, check, documents, waivers=waivers, now=datetime.now(UTC))
+    if options.junit:
+        _write_file(options.junit, write_junit(result))
+    if options.json:
+        tell_json(describe_gate(result))
+    else:
+        _tell_gate(result)
+    return result.exit_code
+
+
+def _tell_gate(result: GateResult) -> None:
+    for row in result.rows:
+        tell(_describe(row))
+    for note in result.notes:
+        say(show_text(note))
+    required, evaluated = result.coverage
+    tell(
+        f"{result.overall}: {evaluated} of {required} required rows evaluated, {len(result.waived)} waived; "
+        f"policy {result.policy_id} (sha256 {result.policy_sha256[:12]}). A factual finding, no opinion."
+    )
+
+
+def _describe(row: GateRow) -> str:
+    mark = " (waived)" if row.waiver else "" if row.is_required else " (optional)"
+    reason = f"  {show_text(row.reason)}" if row.reason else ""
+    return f"{row.result + mark:<26} {show_text(row.claim_id or 'pack'):<10} {row.id}{reason}"
+
+
+def _write_file(path: Path, data: bytes) -> None:
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise PolicyRefused(
+            f"{path} cannot be written: {error.strerror}.", wanted="a file that can.", remedy="choose another path."
+        ) from error
