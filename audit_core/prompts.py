@@ -273,6 +273,12 @@ def is_exploratory(prompt: Prompt) -> bool:
     return digest[0] % 2 == 0
 
 
+def name_half(prompts: TokenisedPrompts) -> str:
+    """exploratory, confirmatory, or both: which half of its set these prompts belong to."""
+    halves = {is_exploratory(pair.prompt) for pair in prompts.pairs}
+    return "both" if len(halves) > 1 else "exploratory" if halves == {True} else "confirmatory"
+
+
 def split_half(prompts: PromptSet, *, exploratory: bool) -> PromptSet:
     """The exploratory half (to look for circuits on) or the confirmatory half (to judge them on).
 

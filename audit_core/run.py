@@ -26,7 +26,7 @@ from audit_core.intervention import Intervention, Replacement
 from audit_core.models import ModelIdentity, resolve_model
 from audit_core.models import Progress as FetchProgress
 from audit_core.pace import Pace
-from audit_core.prompts import TokenisedPrompts, TokenPair
+from audit_core.prompts import TokenisedPrompts, TokenPair, name_half
 from audit_core.registry import get_plugin
 from audit_core.store.log import ClaimRun, RunLog, RunRecord, RunStart
 from audit_core.subject import MEAN_KINDS, Floats, Means, Progress, Subject, no_partial, no_progress
@@ -206,7 +206,7 @@ class Auditor:
 def _describe_request(request: Request) -> dict[str, Any]:
     pairs = request.prompts.pairs
     one = {"prompt": pairs[0].prompt.id} if len(pairs) == 1 else {}
-    return {"prompts": request.prompts.name, **one, **request.describe()}
+    return {"prompts": request.prompts.name, "half": name_half(request.prompts), **one, **request.describe()}
 
 
 def _wants_means(request: Request) -> bool:
