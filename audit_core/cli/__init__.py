@@ -13,6 +13,7 @@ from audit_core.cli.attention import run_attention_tests
 from audit_core.cli.audits import sweep_components, test_claim
 from audit_core.cli.calibrate import calibrate_rule
 from audit_core.cli.circuits import discover_circuit, question_circuit
+from audit_core.cli.claims import add_claim_commands
 from audit_core.cli.log import add_log_commands
 from audit_core.cli.models import fetch_known, show_models
 from audit_core.cli.output import say
@@ -87,6 +88,7 @@ def build_parser() -> argparse.ArgumentParser:
         command.add_argument("--metric", default="logit_difference")
     test = add("test", test_claim, "controls, then the claim; prints the verdict")
     test.add_argument("claim", type=Path, nargs="+", help="claims in TOML; several are judged as one report")
+    add_claim_commands(add)
     looking = (discover, paths, attention)
     for command in (sweep, discover, circuit, paths, attention, test):
         command.add_argument("--model", default="default", help="default, a known name, a folder, or a hub id")

@@ -14,7 +14,7 @@ from audit_core.store.events import LOG_ACTOR, Action, append_event
 if TYPE_CHECKING:
     import duckdb
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _VERSION_TABLE = "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)"
 _VERSION_1 = (
     # As version 1 wrote it, statement by statement and without a transaction: any of them may be there already.
@@ -54,6 +54,34 @@ _VERSION_2 = (
     )
     """,
     "CREATE TABLE refused_change (message VARCHAR)",
+)
+_VERSION_3 = (
+    "CREATE SEQUENCE claim_number",
+    """
+    CREATE TABLE claim (
+        claim_id VARCHAR PRIMARY KEY, created_at VARCHAR NOT NULL, owner VARCHAR NOT NULL, expires_at VARCHAR NOT NULL,
+        model VARCHAR NOT NULL, prompts VARCHAR NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE preregistration (
+        claim_id VARCHAR NOT NULL, version INTEGER NOT NULL, digest VARCHAR NOT NULL, body VARCHAR NOT NULL,
+        PRIMARY KEY (claim_id, version)
+    )
+    """,
+    "CREATE SEQUENCE deviation_number",
+    """
+    CREATE TABLE deviation (
+        number BIGINT NOT NULL DEFAULT nextval('deviation_number'), claim_id VARCHAR NOT NULL, body VARCHAR NOT NULL
+    )
+    """,
+    "CREATE TABLE claim_withdrawn (claim_id VARCHAR PRIMARY KEY, withdrawn_at VARCHAR NOT NULL, actor VARCHAR NOT NULL, reason VARCHAR NOT NULL)",
+)
+_KEPT_SINCE_3 = tuple(
+    f"CREATE TRIGGER {table}_{word} BEFORE {verb} ON {table} FOR EACH STATEMENT "
+    f"INSERT INTO refused_change SELECT error('append-only: {table}')"
+    for table in ("claim", "preregistration", "deviation", "claim_withdrawn")
+    for verb, word in (("DELETE", "kept"), ("UPDATE", "fixed"))
 )
 APPEND_ONLY = (
     # DuckDB 2.0 has them for whole statements only. They stop accidents; who may drop a trigger is stopped by the hashes.
@@ -102,6 +130,9 @@ def bring_up_to_date(connection: duckdb.DuckDBPyConnection, home: Path) -> int:
         for statement in (*_VERSION_1, *_VERSION_2, *APPEND_ONLY):
             connection.execute(statement)
         begin_log(connection, home)
+    if version < 3:
+        for statement in (*_VERSION_3, *_KEPT_SINCE_3):
+            connection.execute(statement)
     if version < SCHEMA_VERSION:
         connection.execute("INSERT INTO schema_version VALUES (?)", [SCHEMA_VERSION])
     events = connection.execute("SELECT count(*) FROM audit_event").fetchone()

@@ -1,0 +1,160 @@
+"""The commands `prereg`, `run`, `claims` and `withdraw`: from a claim to a confirmatory run."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any, Protocol
+
+from audit_core.audits.confirmation import CIRCUIT_QUESTIONS
+from audit_core.claim import load_claim
+from audit_core.cli.output import say, show_fetch, show_progress, tell, tell_json
+from audit_core.cli.session import asker
+from audit_core.confirm import QUESTIONS, Confirmation, explain_exploratory, freeze_claim, run_confirmatory
+from audit_core.errors import NotMeasured
+from audit_core.policy import Policy, load_policy
+from audit_core.preregistration import PriorAccess
+from audit_core.prompts import load_prompts
+from audit_core.run import Auditor, open_subject
+from audit_core.shipped import load_shipped_policy
+from audit_core.statistics import format_estimate
+from audit_core.store import RunLog, audit_home
+from audit_core.store.register import Register, RegisteredClaim
+from audit_core.verdict import State
+
+NOT_DECIDABLE = NotMeasured.exit_code
+
+
+class Adder(Protocol):
+    """Adds a command to the parser."""
+
+    def __call__(self, name: str, command: Any, text: str) -> argparse.ArgumentParser: ...
+
+
+def add_claim_commands(add: Adder) -> None:
+    prereg = add("prereg", freeze, "freezes a claim with everything that decides it; prints its id and digest")
+    prereg.add_argument("claim", type=Path, help="the claim in TOML")
+    prereg.add_argument("--model", default="default", help="default, a known name, a folder, or a hub id")
+    prereg.add_argument(
+        "--prompts", type=Path, required=True, help="the whole prompt set; judged on its confirmatory half"
+    )
+    prereg.add_argument("--policy", type=Path, help="policy in TOML; the shipped default unless given")
+    questions = tuple(name for name in CIRCUIT_QUESTIONS if name != "specificity")
+    prereg.add_argument("--ask", nargs="*", choices=questions, default=QUESTIONS, help="questions fixed with the claim")
+    prereg.add_argument(
+        "--prior-access", choices=tuple(PriorAccess), default=PriorAccess.NOTHING_RUN.value,
+        help="what you know of the confirmatory half; the run log can only make it worse",
+    )  # fmt: skip
+    prereg.add_argument("--seed", type=int, default=0)
+    run = add("run", confirm, "confirmatory run of a frozen claim; recorded as an attempt")
+    run.add_argument("claim_id", help="as prereg printed it, such as C-0001")
+    add("claims", show_claims, "the claims register: what was frozen, by whom, with which prior access")
+    withdraw = add("withdraw", withdraw_claim, "takes a claim back; it stays in the register")
+    withdraw.add_argument("claim_id")
+    withdraw.add_argument("--reason", required=True)
+
+
+def freeze(options: argparse.Namespace) -> int:
+    """Freeze one claim."""
+    claim, prompts = load_claim(options.claim), load_prompts(options.prompts)
+    policy = _read_policy(options.policy)
+    subject = open_subject(options.model, on_progress=show_fetch)
+    plan = freeze_claim(
+        Register(audit_home()), subject, claim, prompts, policy, owner=asker().actor, model=options.model,
+        questions=tuple(options.ask), declared=PriorAccess(options.prior_access), seed=options.seed,
+    )  # fmt: skip
+    if plan.is_exploratory:
+        say(
+            f"Results on this half are known ({plan.prior_access}): runs of {plan.claim_id} will be exploratory and cannot meet a "
+            "policy. Freeze before you look, or bring prompts that nobody has looked at."
+        )
+    found = {
+        "claim_id": plan.claim_id,
+        "digest": plan.digest,
+        "prior_access": plan.prior_access.value,
+        "n_prompts": plan.pins.n_prompts,
+    }
+    if options.json:
+        return tell_json(found)
+    tell(f"{plan.claim_id}: frozen at {plan.frozen_at}, digest {plan.digest}")
+    tell(f"  judged on {plan.pins.n_prompts} prompts of {plan.pins.prompts}; prior access: {plan.prior_access}")
+    tell(f"  next: python -m audit_core run {plan.claim_id}")
+    return 0
+
+
+def _read_policy(path: Path | None) -> Policy:
+    return load_shipped_policy() if path is None else load_policy(path)
+
+
+def confirm(options: argparse.Namespace) -> int:
+    """One attempt at a frozen claim."""
+    home = audit_home()
+
+    def open_auditor(model: str) -> Auditor:
+        return Auditor(open_subject(model, on_progress=show_fetch), RunLog(home))
+
+    found = run_confirmatory(Register(home), options.claim_id, open_auditor, asker=asker(), on_progress=show_progress)
+    verdict = found.result.verdict
+    if options.json:
+        tell_json(_describe(options.claim_id, found))
+    else:
+        reason = f" ({verdict.reason})" if verdict.reason else ""
+        tell(f"{options.claim_id}, attempt {found.attempt}: {verdict.state.upper()}{reason}: {verdict.sentence}")
+        for family, estimate in verdict.families.items():
+            tell(f"  {family:<9} {'not measured' if estimate is None else format_estimate(estimate)}")
+        for question, why in found.result.not_measured.items():
+            tell(f"  {question}: not measured: {why}")
+        if found.exploratory:
+            tell(f"  EXPLORATORY: {found.exploratory}; it cannot meet a policy")
+        tell(f"  next: python -m audit_core pack {options.claim_id} --out PACK.zip")
+    return NOT_DECIDABLE if verdict.state == State.INCONCLUSIVE else 0
+
+
+def _describe(claim_id: str, found: Confirmation) -> dict[str, Any]:
+    verdict = found.result.verdict
+    return {
+        "claim_id": claim_id,
+        "run_id": found.run_id,
+        "attempt": found.attempt,
+        "state": verdict.state,
+        "reason": verdict.reason,
+        "sentence": verdict.sentence,
+        "exploratory": found.exploratory or None,
+        "asked": sorted(found.result.answers),
+        "not_measured": found.result.not_measured,
+        "wall_s": found.wall_s,
+    }
+
+
+def show_claims(options: argparse.Namespace) -> int:
+    """Every registered claim, the first one first."""
+    claims = Register(audit_home()).list_claims()
+    if options.json:
+        return tell_json([_describe_claim(known) for known in claims])
+    for known in claims:
+        plan = known.plan
+        said = f"withdrawn: {known.withdrawn}" if known.withdrawn else explain_exploratory(known) or "confirmatory"
+        tell(
+            f"{known.claim_id}  version {plan.version}  {plan.digest[:12]}  {known.owner}  expires {known.expires_at}  {said}"
+        )
+        tell(f"  {plan.claim.name}")
+    return 0
+
+
+def _describe_claim(known: RegisteredClaim) -> dict[str, Any]:
+    return {
+        "claim_id": known.claim_id,
+        "owner": known.owner,
+        "created_at": known.created_at,
+        "expires_at": known.expires_at,
+        "withdrawn": known.withdrawn or None,
+        "exploratory": explain_exploratory(known) or None,
+        "plans": [plan.to_document() for plan in known.plans],
+        "deviations": [row.to_document(number) for number, row in enumerate(known.deviations, start=1)],
+    }
+
+
+def withdraw_claim(options: argparse.Namespace) -> int:
+    """Take one claim back."""
+    Register(audit_home()).withdraw(options.claim_id, by=asker().actor, reason=options.reason)
+    return tell_json({"withdrawn": options.claim_id}) if options.json else 0

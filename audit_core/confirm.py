@@ -1,0 +1,198 @@
+"""From a claim to a confirmatory run: freeze what decides, hold the run to it, and say what is exploratory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from audit_core.audits.confirmation import CIRCUIT_QUESTIONS, ConfirmationRequest, ConfirmationResult
+from audit_core.claim import Claim
+from audit_core.errors import ClaimRefused
+from audit_core.evidence.source import hash_source
+from audit_core.policy import Policy
+from audit_core.preregistration import Pins, Preregistration, PriorAccess
+from audit_core.prompts import PromptSet, TokenisedPrompts, split_half, tokenise
+from audit_core.run import Asker, Auditor, list_versions
+from audit_core.store import keep_prompts, load_kept_prompts
+from audit_core.store.database import open_database
+from audit_core.store.events import Action, append_event
+from audit_core.store.log import ClaimRun
+from audit_core.store.register import MAX_EXPIRY_DAYS, Register, RegisteredClaim
+from audit_core.subject import Progress, Subject, no_progress
+
+QUESTIONS = ("circuit", "stability", "transfer")
+"""Asked beside the claim unless others are named: what the default policy wants to know."""
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """One attempt at a claim."""
+
+    run_id: str
+    attempt: int
+    result: ConfirmationResult
+    wall_s: float
+    exploratory: str
+    """Why no policy can be met by it; empty where nothing stands in the way."""
+
+
+def freeze_claim(
+    register: Register,
+    subject: Subject,
+    claim: Claim,
+    prompts: PromptSet,
+    policy: Policy,
+    *,
+    owner: str,
+    model: str,
+    questions: Sequence[str] = QUESTIONS,
+    declared: PriorAccess = PriorAccess.NOTHING_RUN,
+    seed: int = 0,
+) -> Preregistration:
+    """Register a claim and freeze everything that decides it, before its half is opened.
+
+    Args:
+        prompts: the whole set; the claim is judged on its confirmatory half.
+        model: the name the subject was opened by.
+        declared: what the owner knew of the half; the run log can only make it worse.
+
+    Raises:
+        AuditError: prompts that do not align, a question there is not, components that are not in the model.
+    """
+    if unknown := [name for name in questions if name not in CIRCUIT_QUESTIONS or name == "specificity"]:
+        raise ClaimRefused(
+            f"Question {unknown[0]!r}.",
+            wanted=f"of {', '.join(name for name in CIRCUIT_QUESTIONS if name != 'specificity')}.",
+            remedy="leave it out; specificity needs other tasks and is asked on the circuit page.",
+        )
+    half, explored = _read_halves(subject, prompts)
+    request = ConfirmationRequest(half, claim, explored, tuple(questions), seed=seed)
+    _check_parts(subject, request)
+    pins = _pin(subject, half, policy)
+    key = keep_prompts(prompts)
+
+    def draft(claim_id: str, now: str, access: PriorAccess) -> Preregistration:
+        return Preregistration(
+            f"P-{claim_id}", claim_id, 1, claim, owner, now, now, pins, tuple(questions), access, seed
+        )
+
+    expires = datetime.now(UTC).date() + timedelta(days=MAX_EXPIRY_DAYS)
+    return register.freeze(
+        draft, owner=owner, declared=declared, expires_at=expires.isoformat(), model=model,
+        model_digest=subject.identity.short, prompts=key, prompts_sha256=(half.sha256, prompts.sha256),
+    )  # fmt: skip
+
+
+def run_confirmatory(
+    register: Register,
+    claim_id: str,
+    open_auditor: Callable[[str], Auditor],
+    *,
+    asker: Asker,
+    on_progress: Progress = no_progress,
+) -> Confirmation:
+    """The next attempt at a frozen claim; refused where anything is not as it was fixed.
+
+    Args:
+        open_auditor: gives the model of a name with its log.
+
+    Raises:
+        ClaimRefused: no such claim, withdrawn, or model, prompts or code differ from what was frozen; names what.
+        AuditError: whatever the run raised, after it was logged as an attempt.
+    """
+    known = register.find(claim_id)
+    if known.withdrawn:
+        raise ClaimRefused(f"{claim_id} was withdrawn.", wanted="a claim that stands.", remedy="freeze a new claim.")
+    auditor = open_auditor(known.model)
+    half, explored = _read_halves(auditor.subject, load_kept_prompts(known.prompts))
+    plan = known.plan
+    _check_pins(plan, auditor.subject, half)
+    request = ConfirmationRequest(half, plan.claim, explored, plan.questions, seed=plan.seed)
+    found = auditor.run(
+        "confirmation", request, asker=asker, on_progress=on_progress, claim=ClaimRun(claim_id, plan.digest)
+    )
+    why = explain_exploratory(known)
+    _tell_verdict(register.home, claim_id, found.run_id, found.result, asker, why)
+    assert found.attempt_no is not None
+    return Confirmation(found.run_id, found.attempt_no, found.result, found.wall_s, why)
+
+
+def explain_exploratory(known: RegisteredClaim) -> str:
+    """Why runs of a claim are exploratory; empty where they are confirmatory."""
+    if known.plans[0].is_exploratory:
+        return "results on this half were there before the plan was frozen"
+    if known.has_deviated:
+        return "the plan was changed after results were there"
+    return ""
+
+
+def _read_halves(subject: Subject, prompts: PromptSet) -> tuple[TokenisedPrompts, TokenisedPrompts]:
+    """Confirmatory and exploratory."""
+    halves = (split_half(prompts, exploratory=explored) for explored in (False, True))
+    confirmatory, exploratory = (tokenise(half, subject.tokenizer) for half in halves)
+    return confirmatory, exploratory
+
+
+def _check_parts(subject: Subject, request: ConfirmationRequest) -> None:
+    """A claim about parts that the model lacks is refused before it is frozen, not when it is run."""
+    known = {part for kind in request.kinds for part in subject.components(kind)}
+    if strangers := [part for part in request.claim.components if part not in known]:
+        raise ClaimRefused(
+            f"{strangers[0]} is not in this model.", wanted="components of the model.", remedy="mend the claim."
+        )
+
+
+def _pin(subject: Subject, half: TokenisedPrompts, policy: Policy) -> Pins:
+    identity = subject.identity
+    return Pins(
+        identity.model,
+        identity.weights_sha256,
+        identity.short,
+        half.name,
+        half.sha256,
+        len(half),
+        len(set(half.templates)),
+        policy.sha256,
+        list_versions()["assay"],
+        hash_source(),
+    )
+
+
+def _check_pins(plan: Preregistration, subject: Subject, half: TokenisedPrompts) -> None:
+    pins, identity = plan.pins, subject.identity
+    now = {
+        "model": (pins.model_digest, identity.short),
+        "weights": (pins.weights_sha256, identity.weights_sha256),
+        "prompts": (pins.prompts_sha256, half.sha256),
+        "code": (pins.code_sha256, hash_source()),
+    }
+    if changed := {name: pair for name, pair in now.items() if pair[0] != pair[1]}:
+        said = "; ".join(f"{name} was {was[:12]}…, is {found[:12]}…" for name, (was, found) in changed.items())
+        raise ClaimRefused(
+            f"{plan.claim_id} was frozen for something else: {said}.",
+            wanted="what was frozen.",
+            remedy="put it back, or amend the plan and say why: `amend`.",
+        )
+
+
+def _tell_verdict(
+    home: Path, claim_id: str, run_id: str, result: ConfirmationResult, asker: Asker, exploratory: str
+) -> None:
+    verdict = result.verdict
+    payload: dict[str, Any] = {
+        "claim_id": claim_id,
+        "state": verdict.state,
+        "reason": verdict.reason,
+        "exploratory": exploratory or None,
+    }
+    with open_database(home) as connection:
+        append_event(connection, actor=asker.actor, action=Action.VERDICT_REACHED, object_id=run_id, payload=payload)
+
+
+def repin(plan: Preregistration, subject: Subject, prompts: PromptSet, policy: Policy) -> Pins:
+    """What an amended plan is held to: the model, code and policy of now."""
+    half, _ = _read_halves(subject, prompts)
+    return _pin(subject, half, policy)
