@@ -13,7 +13,6 @@ from audit_core.evidence.canonical import dump_canonical, hash_document
 from audit_core.store.database import DATABASE, open_database
 from audit_core.store.events import Action, AuditEvent, append_event, list_events
 from audit_core.store.life import is_alive, name_process
-from audit_core.verifier.log_entry import read_entry
 
 if TYPE_CHECKING:
     import duckdb
@@ -111,8 +110,8 @@ _LAST_OF_RUN = """
 SELECT action FROM audit_event WHERE object_id = ? AND action IN ('run.started', 'run.ended', 'run.refused') ORDER BY seq DESC LIMIT 1
 """
 _PROCESSES = "SELECT run_id, process FROM run_start"
-# Found by text, which is fast, and then read: a claim may be named elsewhere in an event too.
-_STARTS_NAMING = "SELECT body FROM audit_event WHERE action = 'run.started' AND contains(body, ?)"
+# Inside a string of JSON a quote is escaped, so this text is the field itself and no other place that names a claim.
+_COUNT_STARTS = "SELECT count(*) FROM audit_event WHERE action = 'run.started' AND contains(body, ?)"
 
 
 class RunLog:
@@ -229,8 +228,8 @@ def _start(connection: duckdb.DuckDBPyConnection, start: RunStart, claim: ClaimR
 def count_attempts(connection: duckdb.DuckDBPyConnection, claim_id: str) -> int:
     """Runs that were started on a registered claim, whatever became of them."""
     named = dump_canonical({"claim_id": claim_id})[1:-1].decode()
-    rows = connection.execute(_STARTS_NAMING, [named]).fetchall()
-    return sum(read_entry(body.encode())["payload"].get("claim_id") == claim_id for (body,) in rows)
+    row = connection.execute(_COUNT_STARTS, [named]).fetchone()
+    return int(row[0]) if row else 0
 
 
 def _describe_asked(start: RunStart) -> dict[str, Any]:

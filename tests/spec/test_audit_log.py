@@ -20,6 +20,7 @@ from toy.forged_log import forge, sign_now, write_events
 from audit_core.errors import IntegrityError, Refused, StoreRefused
 from audit_core.evidence.keys import load_log_key
 from audit_core.evidence.merkle_proofs import prove_consistency, prove_inclusion
+from audit_core.evidence.note import sign_checkpoint
 from audit_core.store import (
     Action,
     AnchorKind,
@@ -38,6 +39,7 @@ from audit_core.store.checkpoints import MAX_EVENTS, SEALING, list_checkpoints, 
 from audit_core.store.database import DATABASE
 from audit_core.store.schema import SCHEMA_VERSION
 from audit_core.verifier.merkle import compute_root, is_consistent, is_included
+from audit_core.verifier.note import Checkpoint
 
 T0 = "2026-01-01T00:00:00.000000Z"
 
@@ -243,7 +245,7 @@ def test_proofs_made_of_the_log_hold_against_its_checkpoints(home: Path) -> None
 
 def test_the_unanchored_window_counts_from_what_others_hold(tmp_path: Path, clock: Callable[[str], None]) -> None:
     clock(T0)
-    assert sizes(tmp_path) == [1]
+    read(tmp_path)
     write_events(tmp_path, 9)
     sign_now(tmp_path)
     clock("2026-01-01T00:10:00.000000Z")
@@ -353,6 +355,16 @@ def test_the_columns_of_a_checkpoint_are_held_against_its_note(column: str, tmp_
     with forge(tmp_path) as file:
         file.checkpoints[0][column] = 2 if column == "size" else "0" * 64
     assert [finding.fault for finding in verify(tmp_path).findings] == ["checkpoint"]
+
+
+def test_a_checkpoint_that_names_another_head_is_a_finding(home: Path) -> None:
+    with forge(home) as file:
+        signed = file.checkpoints[0]
+        told = Checkpoint(signed["log_id"], 1, bytes.fromhex(signed["root"]), "0" * 64)
+        signed |= {"head": told.head, "note": sign_checkpoint(file.key, told)}
+    assert [finding.text for finding in verify(home).findings] == [
+        "event 0 is not the one that a checkpoint names as last"
+    ]
 
 
 def test_a_log_whose_first_event_is_gone_is_no_empty_log(tmp_path: Path) -> None:

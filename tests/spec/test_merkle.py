@@ -124,6 +124,15 @@ def test_everything_begins_with_nothing_so_nothing_is_no_witness(size: int) -> N
     assert not is_consistent(0, size, [], compute_root([]), ROOTS[size])
 
 
+def test_what_is_no_digest_is_never_hashed_into_a_root() -> None:
+    """A sibling of another length would let the border between left and right be moved: (a, b+c) hashes like (a+b, c)."""
+    left, right = LEAVES[:2]
+    shifted, rest = left + right[:1], right[1:]
+    assert hash_node(shifted, rest) == ROOTS[2]
+    assert not is_included(1, 2, rest, [shifted], ROOTS[2])
+    assert not is_consistent(1, 2, [rest], shifted, ROOTS[2])
+
+
 def test_there_is_no_proof_for_what_is_not_there() -> None:
     for make in (lambda: prove_inclusion(3, LEAVES[:3]), lambda: prove_inclusion(-1, LEAVES[:3])):
         with pytest.raises(IndexError):
