@@ -17,8 +17,10 @@ from audit_core.cli.log import export_log
 from audit_core.cli.models import fetch_known, show_models
 from audit_core.cli.output import say
 from audit_core.cli.paths import FIRST, patch_paths
+from audit_core.cli.verify import verify_evidence, write_verifier
 from audit_core.errors import AuditError, Cancelled
 from audit_core.registry import list_plugins
+from audit_core.verifier.command import add_arguments
 
 INTERNAL = 5
 ABLATIONS = ("patch", "resample", "mean", "mean_template", "zero")
@@ -108,6 +110,9 @@ def build_parser() -> argparse.ArgumentParser:
     calibration.add_argument("--samples", type=int, default=3, help="samples of prompts per claim and build")
     calibration.add_argument("--planted-only", action="store_true", help="leave the default model out")
     calibration.add_argument("--write", action="store_true", help="replace the record that verdicts quote")
+    add_arguments(add("verify", verify_evidence, "what can be checked of an evidence pack, offline"))
+    verifier = add("verifier", write_verifier, "write the verifier as one file that needs nothing but Python")
+    verifier.add_argument("--out", type=Path, default=Path("verify_pack.py"))
     log = add("log", export_log, "the run log")
     log.add_argument("action", choices=("export",))
     return parser

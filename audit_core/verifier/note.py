@@ -1,0 +1,113 @@
+"""Log checkpoints as C2SP signed notes: read, and checked against a key that is known from elsewhere."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+from dataclasses import dataclass
+
+from audit_core.verifier.ed25519 import is_signed_by
+
+MAX_NOTE_BYTES = 64 << 10
+_MAX_SIGNATURES = 100
+_ED25519_NOTE = b"\x01"
+_HEAD_ENTRY = re.compile(r"[0-9a-f]{64}")
+_NOTE_SIZE = re.compile(r"0|[1-9][0-9]{0,17}")
+_SIGNATURE_LINE = re.compile(r"— ([^\s+]+) ([A-Za-z0-9+/=]+)")
+
+
+class BadNote(ValueError):
+    """The text is no checkpoint that this key signed."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a log's key has signed: so many entries, and this root over them."""
+
+    origin: str
+    """Name of the log."""
+    size: int
+    root: bytes
+    head: str
+    """Hash of the last entry; 64 zeros for an empty log."""
+
+    @property
+    def text(self) -> str:
+        """What is signed."""
+        return f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n{self.head}\n"
+
+
+def hash_note_key(name: str, public_key: bytes) -> bytes:
+    """Four bytes that say which key a signature line is of (C2SP signed-note)."""
+    return hashlib.sha256(name.encode() + b"\n" + _ED25519_NOTE + public_key).digest()[:4]
+
+
+def read_checkpoint(note: str, *, origin: str, public_key: bytes) -> Checkpoint:
+    """The checkpoint in a note of this log, signed with this key.
+
+    Signatures by other keys are left aside, as the format asks; one by this key that does not hold condemns the note.
+
+    Raises:
+        BadNote: malformed, of another log, or not signed with this key.
+    """
+    text, signatures = _split_note(note)
+    checkpoint = _read_body(text)
+    if checkpoint.origin != origin:
+        raise BadNote(f"a checkpoint of {checkpoint.origin[:60]!r}, not of {origin!r}")
+    known = hash_note_key(origin, public_key)
+    ours = [signature[4:] for name, signature in signatures if name == origin and signature[:4] == known]
+    if not ours:
+        raise BadNote("no signature of this log's key")
+    if not all(is_signed_by(public_key, text.encode(), signature) for signature in ours):
+        raise BadNote("a signature that does not hold")
+    return checkpoint
+
+
+def _split_note(note: str) -> tuple[str, list[tuple[str, bytes]]]:
+    if len(note) > MAX_NOTE_BYTES or any(ord(character) < 32 and character != "\n" for character in note):
+        raise BadNote("too long, or control characters")
+    text, gap, below = note.rpartition("\n\n")
+    if not gap or not below.endswith("\n"):
+        raise BadNote("no signatures below a blank line")
+    lines = below[:-1].split("\n")
+    if len(lines) > _MAX_SIGNATURES:
+        raise BadNote(f"more than {_MAX_SIGNATURES} signatures")
+    found = []
+    for line in lines:
+        match = _SIGNATURE_LINE.fullmatch(line)
+        if match is None:
+            raise BadNote("a line that is no signature")
+        found.append((match[1], _decode_exactly(match[2])))
+    return text + "\n", found
+
+
+def _read_body(text: str) -> Checkpoint:
+    lines = text[:-1].split("\n")
+    if len(lines) != 4 or not lines[0] or not _NOTE_SIZE.fullmatch(lines[1]) or not _HEAD_ENTRY.fullmatch(lines[3]):
+        raise BadNote("not origin, size, root and head, a line each")
+    root = _decode_exactly(lines[2])
+    if len(root) != 32:
+        raise BadNote(f"a root of {len(root)} bytes")
+    return Checkpoint(lines[0], int(lines[1]), root, lines[3])
+
+
+def _decode_exactly(encoded: str) -> bytes:
+    """Base64 has several spellings of the same bytes, and one of them is right."""
+    try:
+        data = base64.b64decode(encoded, validate=True)
+    except binascii.Error as error:
+        raise BadNote("not base64") from error
+    if base64.b64encode(data).decode() != encoded:
+        raise BadNote("base64 spelled another way")
+    return data
+
+
+def read_unsigned(note: str) -> Checkpoint:
+    """What a note says, whoever signed it: for a reader who has no key to hold it against.
+
+    Raises:
+        BadNote: malformed.
+    """
+    return _read_body(_split_note(note)[0])

@@ -1,0 +1,176 @@
+"""Step 6: the documents agree with each other, with the log, and with the verdict that anybody can compute from them again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from audit_core.verifier.attempts import Attempt, count_attempts, find_gap, list_attempts, read_exported
+from audit_core.verifier.canonical_json import NotCanonical, encode_canonical
+from audit_core.verifier.container import BadPack
+from audit_core.verifier.criteria import DocumentsMalformed, evaluate_policy
+from audit_core.verifier.documents import Documents
+from audit_core.verifier.facts import derive_facts
+from audit_core.verifier.policy_table import PolicyMalformed, resolve_policy
+from audit_core.verifier.schemas_claims import SEEN
+
+
+def check_semantics(documents: Documents, members: Mapping[str, bytes], signed_pack_id: str | None) -> None:
+    """Check everything that is said in two places.
+
+    Args:
+        signed_pack_id: the pack that the signed statement is about; None where there is no such statement.
+
+    Raises:
+        BadPack: two places say different things.
+    """
+    if signed_pack_id is not None and signed_pack_id != documents.pack["pack_id"]:
+        raise BadPack(f"the signature is for pack {signed_pack_id}, the header names {documents.pack['pack_id']}")
+    _check_claims(documents)
+    _check_preregistration(documents, members["policy/policy.toml"])
+    attempts = list_attempts(documents.entries, documents.pack["claim_ids"])
+    _check_attempts(documents, attempts)
+    for run_id in documents.pack["run_ids"]:
+        _check_run(documents, members, run_id, attempts)
+    _check_deviations(documents)
+    _check_verdict(documents)
+
+
+def recompute_verdict(documents: Documents) -> dict[str, Any]:
+    """Criteria, overall and coverage, from claims, metrics, policy and log.
+
+    Raises:
+        BadPack: the policy cannot be applied.
+    """
+    try:
+        policy = resolve_policy(documents.parsed["policy/policy.toml"])
+        return evaluate_policy(policy, documents.claims, documents.metrics, derive_facts(documents))
+    except (PolicyMalformed, DocumentsMalformed) as error:
+        raise BadPack(f"policy/policy.toml cannot be applied: {str(error)[:200]!a}") from error
+
+
+def compute_plan_digest(preregistration: Mapping[str, Any]) -> str:
+    """SHA-256 of a preregistration's canonical bytes, without the field that holds it."""
+    return hashlib.sha256(
+        encode_canonical({name: value for name, value in preregistration.items() if name != "digest"})
+    ).hexdigest()
+
+
+def _check_claims(documents: Documents) -> None:
+    named, there = documents.pack["claim_ids"], [claim["claim_id"] for claim in documents.claims]
+    if sorted(named) != sorted(there) or len(set(named)) < len(named):
+        raise BadPack("pack.json and claims.json name different claims, or one twice")
+    for claim in documents.claims:
+        if claim["owner"] == claim["reviewer"]:
+            raise BadPack(f"{claim['claim_id']} is owned and reviewed by one person")
+        if claim["claim"]["sha256"] != _hash_claim(claim["claim"]):
+            raise BadPack(f"{claim['claim_id']} is not the claim that its digest names")
+
+
+def _hash_claim(claim: Mapping[str, Any]) -> str:
+    """As the product takes it when it freezes a claim; shares are doubles there, whatever they look like here."""
+    fields = {name: value for name, value in claim.items() if name != "sha256"}
+    fields |= {name: float(fields[name]) for name in ("delta", "alpha")}
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+
+
+def _check_preregistration(documents: Documents, policy: bytes) -> None:
+    plan = documents.preregistration
+    if compute_plan_digest(plan) != plan["digest"]:
+        raise BadPack("prereg.json is not what its digest says: it was changed after it was frozen")
+    policy_sha256 = hashlib.sha256(policy).hexdigest()
+    for name, said in (
+        ("prereg.json", plan["policy_sha256"]),
+        ("verdict.json", _read_verdict(documents)["policy_sha256"]),
+    ):
+        if said != policy_sha256:
+            raise BadPack(f"{name} names another policy than policy.toml")
+    try:
+        resolved = encode_canonical(resolve_policy(documents.parsed["policy/policy.toml"]))
+        shown = encode_canonical(documents.parsed["policy/policy.resolved.json"])
+    except (PolicyMalformed, NotCanonical) as error:
+        raise BadPack(f"policy/policy.toml cannot be applied: {str(error)[:200]!a}") from error
+    if resolved != shown:
+        raise BadPack("policy.resolved.json is not what policy.toml says")
+
+
+def _check_attempts(documents: Documents, attempts: tuple[Attempt, ...]) -> None:
+    exported = read_exported(documents.entries, documents.pack["pack_id"])
+    claim_ids = documents.pack["claim_ids"]
+    if sorted(exported) != sorted(claim_ids):
+        raise BadPack("the last entry of the log is not the export of this pack with these claims")
+    for claim_id in claim_ids:
+        if gap := find_gap(attempts, claim_id, exported[claim_id]):
+            raise BadPack(gap)
+    if (counted := count_attempts(attempts)) != documents.pack["attempts"]:
+        raise BadPack(f"pack.json counts {documents.pack['attempts']} attempts, the log shows {counted}")
+
+
+def _check_run(documents: Documents, members: Mapping[str, bytes], run_id: str, attempts: tuple[Attempt, ...]) -> None:
+    manifest = documents.find_manifest(run_id)
+    said, config = manifest["identity"], manifest["config"]
+    if said["run_id"] != run_id:
+        raise BadPack(f"runs/{run_id}/manifest.json is of run {said['run_id']}")
+    if said["prereg_digest"] != documents.preregistration["digest"]:
+        raise BadPack(f"run {run_id} names another preregistration")
+    for claim_id in said["claim_ids"]:
+        own = [attempt for attempt in attempts if (attempt.run_id, attempt.claim_id) == (run_id, claim_id)]
+        if len(own) != 1:
+            raise BadPack(f"the log shows {len(own)} starts of run {run_id} for {claim_id}")
+        logged = (own[0].number, own[0].prereg_digest, own[0].outcome or "abandoned")
+        if logged != (said["attempt_no"], said["prereg_digest"], said["status"]):
+            raise BadPack(f"run {run_id} says other things of itself than the log: attempt, preregistration or outcome")
+    if hashlib.sha256(encode_canonical(config["resolved_config"])).hexdigest() != config["config_sha256"]:
+        raise BadPack(f"the configuration of run {run_id} is not what its digest says")
+    for path, output in manifest["outputs"].items():
+        held = members.get(f"runs/{run_id}/{path}")
+        found = None if held is None else {"sha256": hashlib.sha256(held).hexdigest(), "bytes": len(held)}
+        if found is not None and found != output:
+            raise BadPack(f"runs/{run_id}/{path} is not the output that the run's manifest names")
+    about = {row["claim_id"] for row in documents.parsed[f"runs/{run_id}/metrics.json"]}
+    result = documents.parsed.get(f"runs/{run_id}/result.json")
+    if not about | ({result["claim_id"]} if result else set()) <= set(said["claim_ids"]):
+        raise BadPack(f"run {run_id} holds numbers of a claim that it did not test")
+
+
+def _check_deviations(documents: Documents) -> None:
+    """Each change of the plan has its row, each row its event, and what was changed last is what the plan says now."""
+    plan, rows = documents.preregistration, documents.deviations
+    changes = [row for row in rows if row["prior_access"] not in SEEN]
+    if plan["version"] > 1 and {row["prereg_version"] for row in changes} != set(range(2, plan["version"] + 1)):
+        raise BadPack(
+            f"prereg.json is version {plan['version']}, and deviations.jsonl does not say what changed in each"
+        )
+    if plan["version"] == 1 and changes:
+        raise BadPack("deviations.jsonl tells of amendments, and prereg.json is the first version")
+    for field, row in {row["field"]: row for row in changes}.items():
+        if field not in plan or encode_canonical(plan[field]) != encode_canonical(row["after"]):
+            raise BadPack(f"{row['id']}: {field[:60]!a} of prereg.json is not what the amendment made it")
+    actions = [entry["action"] for entry in documents.entries]
+    late = len(rows) - len(changes)
+    if late != actions.count("prereg.deviated"):
+        raise BadPack(f"{late} deviations in deviations.jsonl, {actions.count('prereg.deviated')} in the log")
+
+
+def _check_verdict(documents: Documents) -> None:
+    said = _read_verdict(documents)
+    found = recompute_verdict(documents)
+    for part in ("criteria", "overall", "coverage"):
+        if encode_canonical(said[part]) != encode_canonical(found[part]):
+            raise BadPack(f"verdict.json is not what policy, metrics and log give: {_name_difference(said, found)}")
+
+
+def _name_difference(said: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+    for ours, theirs in zip(found["criteria"], said["criteria"], strict=False):
+        if encode_canonical(ours) != encode_canonical(theirs):
+            return f"{theirs['claim_id']} {theirs['id'][:40]!a} says {theirs['result']}, computed {ours['result']}"
+    if len(found["criteria"]) != len(said["criteria"]):
+        return f"{len(said['criteria'])} criteria, computed {len(found['criteria'])}"
+    return f"overall {said['overall']}, computed {found['overall']}"
+
+
+def _read_verdict(documents: Documents) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = documents.parsed["verdict/verdict.json"]
+    return found
