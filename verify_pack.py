@@ -29,7 +29,7 @@ import tomllib
 import traceback
 import unicodedata
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -417,6 +417,283 @@ def _unpack(packed: bytes, entry: Entry) -> bytes:
     if content[place] == mark:
         raise BadPack(f"{entry.name} is a DuckDB database")
     return content
+
+
+####################################################################################################
+# policy_table.py: An acceptance policy read strictly: every key known, every threshold with its source and why, nothing lax by accident.
+####################################################################################################
+
+POLICY_SCHEMA = "assay/policy/1"
+CLAIM_KINDS = ("sufficiency", "necessity", "mediation", "absence_of_effect", "stability", "transfer", "calibration")
+ABLATION_NAMES = ("resample", "mean", "mean_template", "zero")
+THRESHOLD_SOURCES = ("default", "organisation", "regulator")
+PROCESS_CRITERIA = ("prereg_frozen_before_run", "attempts_disclosed", "rerun")
+"""Answered from a pack's documents, by no number; what each asks is fixed."""
+GATE_CRITERIA = ("integrity", "four_eyes")
+"""Answered by whoever checks the pack; no pack can answer them of itself."""
+NEVER_WAIVED = ("integrity", "prereg_frozen_before_run", "attempts_disclosed", "four_eyes")
+STRICT_AGGREGATE = {">=": "min", "<=": "max"}
+"""Over ablations: the least flattering; the other would pick the ablation that suits."""
+_STRICT_BOUND = {">=": "lower", "<=": "upper"}
+_POLICY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}\Z")
+_CRITERION_ID = re.compile(r"[a-z][a-z0-9_]{0,59}\Z")
+_MOST_POLICY_TEXT = 600
+
+
+class PolicyMalformed(ValueError):
+    """A policy that cannot be applied: what was found, what was wanted, what to do."""
+
+    def __init__(self, found: str, *, wanted: str, remedy: str) -> None:
+        self.found, self.wanted, self.remedy = found, wanted, remedy
+        super().__init__(f"{found} Wanted: {wanted} What to do: {remedy}")
+
+
+def resolve_policy(table: Any) -> dict[str, Any]:
+    """The policy with every default filled in; of a resolved policy, itself.
+
+    Args:
+        table: what a TOML or JSON reader made of the file.
+
+    Raises:
+        PolicyMalformed: unknown or missing keys, values out of range, or a rule that would be laxer than it reads.
+    """
+    _refuse_unknown(table, ("schema", "id", "applies_to", "gate", "criteria", "approval"), "the policy")
+    if table.get("schema") != POLICY_SCHEMA:
+        raise PolicyMalformed(
+            f"schema = {_quote_short(table.get('schema'))}.",
+            wanted=f'"{POLICY_SCHEMA}".',
+            remedy="write the schema this version reads.",
+        )
+    applies_to = _resolve_scope(table.get("applies_to", {}))
+    gate = _resolve_gate(table.get("gate"))
+    tables = table.get("criteria")
+    if not isinstance(tables, dict):
+        raise PolicyMalformed("No criteria.", wanted="[criteria.NAME] tables.", remedy="add them.")
+    criteria = {name: _resolve_criterion(name, tables[name], gate, applies_to["claim_kind"]) for name in tables}
+    _check_lists(gate, criteria)
+    approval = _resolve_approval(table.get("approval", {}))
+    if "four_eyes" in (*gate["required"], *gate["optional"]) and not (
+        approval["preparer_ne_reviewer"] or approval["reviewer_ne_approver"]
+    ):
+        raise PolicyMalformed(
+            "four_eyes is asked for and one person may do everything.",
+            wanted="preparer_ne_reviewer or reviewer_ne_approver.",
+            remedy="set one of them, or take four_eyes out.",
+        )
+    return {
+        "schema": POLICY_SCHEMA,
+        "id": _take_matching(table, "id", _POLICY_ID, "the policy"),
+        "applies_to": applies_to,
+        "gate": gate,
+        "criteria": criteria,
+        "approval": approval,
+    }
+
+
+def _resolve_scope(scope: Any) -> dict[str, Any]:
+    _refuse_unknown(scope, ("model", "claim_kind"), "applies_to")
+    models = scope.get("model", "*")
+    models = [models] if isinstance(models, str) else models
+    if not isinstance(models, list) or not models or not all(isinstance(m, str) and m for m in models):
+        raise PolicyMalformed(
+            f"applies_to.model = {_quote_short(models)}.", wanted='"*" or ids of models.', remedy="name the models."
+        )
+    kinds = _take_names(scope, "claim_kind", CLAIM_KINDS, "applies_to", list(CLAIM_KINDS))
+    return {"model": models, "claim_kind": kinds}
+
+
+def _resolve_gate(gate: Any) -> dict[str, Any]:
+    keys = ("required", "optional", "ci_level", "multiplicity", "max_waivers", "waiver_max_days")
+    _refuse_unknown(gate, keys, "gate")
+    _refuse_unknown(gate.get("multiplicity"), ("method", "alpha"), "gate.multiplicity")
+    multiplicity = gate["multiplicity"]
+    return {
+        "required": _take_names(gate, "required", None, "gate", None),
+        "optional": _take_names(gate, "optional", None, "gate", [], may_be_empty=True),
+        "ci_level": _take_number(gate, "ci_level", 0.5, 0.9999, "gate"),
+        "multiplicity": {
+            "method": _take_choice(multiplicity, "method", ("holm", "none"), "gate.multiplicity"),
+            "alpha": _take_number(multiplicity, "alpha", 1e-9, 0.5, "gate.multiplicity"),
+        },
+        "max_waivers": _take_count(gate, "max_waivers", 0, 100, "gate", 0),
+        "waiver_max_days": _take_count(gate, "waiver_max_days", 1, 366, "gate", 30),
+    }
+
+
+def _resolve_criterion(name: str, found: Any, gate: dict[str, Any], kinds: list[str]) -> dict[str, Any]:
+    where = f"criteria.{name[:60]}"
+    if name in PROCESS_CRITERIA or name in GATE_CRITERIA:
+        raise PolicyMalformed(
+            f"A table {where}.",
+            wanted="tables for criteria that are numbers; what this one asks is fixed.",
+            remedy="remove the table; the name in gate.required is enough.",
+        )
+    if not _CRITERION_ID.match(name):
+        raise PolicyMalformed(
+            f"A criterion named {_quote_short(name)}.", wanted="small letters, digits and _.", remedy="rename it."
+        )
+    keys = ("metric", "op", "threshold", "bound", "min_n", "min_templates", "min_gap_logit", "over_ablations")
+    _refuse_unknown(found, (*keys, "aggregate", "ci_level", "claim_kind", "source", "why"), where)
+    op = _take_choice(found, "op", tuple(STRICT_AGGREGATE), where)
+    bound = _take_choice(found, "bound", (_STRICT_BOUND[op], "estimate"), where)
+    over = found.get("over_ablations")
+    if over is not None:
+        over = _take_names(found, "over_ablations", ABLATION_NAMES, where, None)
+        _take_choice(found, "aggregate", (STRICT_AGGREGATE[op],), where)
+    elif found.get("aggregate") is not None:
+        raise PolicyMalformed(
+            f"{where}.aggregate without over_ablations.", wanted="both or neither.", remedy="add over_ablations."
+        )
+    gap = found.get("min_gap_logit")
+    return {
+        "metric": _take_matching(found, "metric", _CRITERION_ID, where),
+        "op": op,
+        "threshold": _take_number(found, "threshold", -1e9, 1e9, where),
+        "bound": bound,
+        "min_n": _take_count(found, "min_n", 1, 10**9, where, None),
+        "min_templates": _take_count(found, "min_templates", 1, 10**9, where, None),
+        "min_gap_logit": None if gap is None else _take_number(found, "min_gap_logit", 0, 1e6, where),
+        "over_ablations": over,
+        "aggregate": found.get("aggregate"),
+        "ci_level": _take_number({"ci_level": gate["ci_level"], **found}, "ci_level", 0.5, 0.9999, where),
+        "claim_kind": _take_names(found, "claim_kind", tuple(kinds), where, kinds),
+        "source": _take_choice(found, "source", THRESHOLD_SOURCES, where),
+        "why": _take_sentence(found, "why", where),
+    }
+
+
+def _resolve_approval(approval: Any) -> dict[str, Any]:
+    _refuse_unknown(approval, ("preparer_ne_reviewer", "reviewer_ne_approver", "max_age_days"), "approval")
+    flags = {key: approval.get(key, True) for key in ("preparer_ne_reviewer", "reviewer_ne_approver")}
+    for key, value in flags.items():
+        if not isinstance(value, bool):
+            raise PolicyMalformed(
+                f"approval.{key} = {_quote_short(value)}.", wanted="true or false.", remedy="write one of them."
+            )
+    return flags | {"max_age_days": _take_count(approval, "max_age_days", 1, 3660, "approval", 180)}
+
+
+def _check_lists(gate: dict[str, Any], criteria: dict[str, Any]) -> None:
+    """What is asked for exists, what exists is asked for, and something is measured."""
+    asked = [*gate["required"], *gate["optional"]]
+    for name in asked:
+        if name not in criteria and name not in PROCESS_CRITERIA and name not in GATE_CRITERIA:
+            raise PolicyMalformed(
+                f"gate asks for {_quote_short(name)}, which is no criterion.",
+                wanted=f"a table [criteria.{name[:60]}], or one of {', '.join((*GATE_CRITERIA, *PROCESS_CRITERIA))}.",
+                remedy="add the table or correct the name.",
+            )
+        if asked.count(name) > 1:
+            raise PolicyMalformed(
+                f"{name} is asked for twice.", wanted="each criterion once.", remedy="take one of them out."
+            )
+    for name in criteria:
+        if name not in asked:
+            raise PolicyMalformed(
+                f"criteria.{name} is never asked for.",
+                wanted="every criterion in gate.required or gate.optional.",
+                remedy="list it, or remove its table.",
+            )
+    if not any(name in criteria for name in gate["required"]):
+        raise PolicyMalformed(
+            "No required criterion is a measurement.",
+            wanted="at least one with a table, or every claim would be met by paper alone.",
+            remedy="add one to gate.required.",
+        )
+
+
+def _refuse_unknown(found: Any, known: tuple[str, ...], where: str) -> None:
+    if not isinstance(found, dict):
+        raise PolicyMalformed(f"No {where}.", wanted=f"a table with {', '.join(known)}.", remedy="add it.")
+    for key in found:
+        if key not in known:
+            raise PolicyMalformed(
+                f"Unknown key {_quote_short(key)} in {where}.",
+                wanted=", ".join(known) + ".",
+                remedy="remove or rename it.",
+            )
+
+
+def _take_choice(found: dict[str, Any], key: str, choices: tuple[str, ...], where: str) -> str:
+    value = found.get(key)
+    if not isinstance(value, str) or value not in choices:
+        raise PolicyMalformed(
+            f"{where}.{key} = {_quote_short(value)}.", wanted=f"{' or '.join(choices)}.", remedy=f"set {key}."
+        )
+    return value
+
+
+def _take_number(found: dict[str, Any], key: str, least: float, most: float, where: str) -> float:
+    value = found.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+        raise PolicyMalformed(
+            f"{where}.{key} = {_quote_short(value)}.",
+            wanted=f"a number from {least:g} to {most:g}.",
+            remedy=f"set {key}.",
+        )
+    return float(value)
+
+
+def _take_count(found: dict[str, Any], key: str, least: int, most: int, where: str, default: int | None) -> int | None:
+    value = found.get(key)
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise PolicyMalformed(
+            f"{where}.{key} = {_quote_short(value)}.",
+            wanted=f"a whole number from {least} to {most}.",
+            remedy=f"set {key}.",
+        )
+    return value
+
+
+def _take_names(
+    found: dict[str, Any],
+    key: str,
+    choices: tuple[str, ...] | None,
+    where: str,
+    default: list[str] | None,
+    *,
+    may_be_empty: bool = False,
+) -> list[str]:
+    value: Any = found.get(key, default)
+    is_list = isinstance(value, list) and all(isinstance(name, str) for name in value)
+    if not is_list or (not value and not may_be_empty) or len(set(value)) != len(value):
+        raise PolicyMalformed(
+            f"{where}.{key} = {_quote_short(value)}.", wanted="a list of names, each once.", remedy=f"set {key}."
+        )
+    strangers = [name for name in value if choices is not None and name not in choices]
+    if strangers:
+        raise PolicyMalformed(
+            f"{where}.{key} names {_quote_short(strangers[0])}.",
+            wanted=f"names among {', '.join(choices or ())}.",
+            remedy="correct it.",
+        )
+    return list(value)
+
+
+def _take_matching(found: dict[str, Any], key: str, pattern: re.Pattern[str], where: str) -> str:
+    value = found.get(key)
+    if not isinstance(value, str) or not pattern.match(value):
+        raise PolicyMalformed(
+            f"{where}.{key} = {_quote_short(value)}.", wanted="a name without spaces.", remedy=f"set {key}."
+        )
+    return value
+
+
+def _take_sentence(found: dict[str, Any], key: str, where: str) -> str:
+    value = found.get(key)
+    if not isinstance(value, str) or not 0 < len(value.strip()) <= _MOST_POLICY_TEXT:
+        raise PolicyMalformed(
+            f"{where}.{key} = {_quote_short(value)}.",
+            wanted=f"a sentence of at most {_MOST_POLICY_TEXT} characters that says why this threshold.",
+            remedy=f"write {key}.",
+        )
+    return value
+
+
+def _quote_short(value: object) -> str:
+    return repr(value)[:60]
 
 
 ####################################################################################################
@@ -828,6 +1105,49 @@ CONSISTENCY: Schema = or_null(record({"from_size": POSITIVE, "to_size": POSITIVE
 
 
 ####################################################################################################
+# schemas_policy.py: Schema of a policy with every default filled in, as `resolve_policy` gives it.
+####################################################################################################
+
+_KINDS: Schema = list_of(one_of(*CLAIM_KINDS), least=1)
+_CRITERION: Schema = record(
+    {
+        "metric": WORDS,
+        "op": one_of(">=", "<="),
+        "threshold": NUMBER,
+        "bound": one_of("lower", "upper", "estimate"),
+        "min_n": or_null(POSITIVE),
+        "min_templates": or_null(POSITIVE),
+        "min_gap_logit": or_null(NUMBER),
+        "over_ablations": or_null(list_of(one_of(*ABLATION_NAMES), least=1)),
+        "aggregate": or_null(one_of("min", "max")),
+        "ci_level": SHARE,
+        "claim_kind": _KINDS,
+        "source": one_of(*THRESHOLD_SOURCES),
+        "why": WORDS,
+    }
+)
+RESOLVED_POLICY: Schema = record(
+    {
+        "schema": {"const": POLICY_SCHEMA},
+        "id": WORDS,
+        "applies_to": record({"model": list_of(WORDS, least=1), "claim_kind": _KINDS}),
+        "gate": record(
+            {
+                "required": list_of(WORDS, least=1),
+                "optional": list_of(WORDS),
+                "ci_level": SHARE,
+                "multiplicity": record({"method": one_of("holm", "none"), "alpha": SHARE}),
+                "max_waivers": COUNT,
+                "waiver_max_days": POSITIVE,
+            }
+        ),
+        "criteria": table_of(_CRITERION),
+        "approval": record({"preparer_ne_reviewer": TRUTH, "reviewer_ne_approver": TRUTH, "max_age_days": POSITIVE}),
+    }
+)
+
+
+####################################################################################################
 # schemas_runs.py: Schemas of what was measured: run manifests, metrics, items, results and reruns.
 ####################################################################################################
 
@@ -1148,6 +1468,7 @@ FORMS: tuple[tuple[str, str, Schema], ...] = (
     ("claims", "claims/claims.json", CLAIMS),
     ("prereg", "prereg/prereg.json", PREREGISTRATION),
     ("deviation", "prereg/deviations.jsonl", DEVIATION),
+    ("policy", "policy/policy.resolved.json", RESOLVED_POLICY),
     ("run", "runs/*/manifest.json", RUN_MANIFEST),
     ("metrics", "runs/*/metrics.json", METRICS),
     ("item", "runs/*/items.jsonl", ITEM),
@@ -1173,6 +1494,8 @@ class Documents:
 
     parsed: Mapping[str, Any]
     """By member name; of a .jsonl, the list of its lines."""
+    policy: dict[str, Any]
+    """What `policy.toml` says, every default filled in."""
     lines: tuple[bytes, ...]
     """Bodies of the log's entries, as their digests were taken."""
 
@@ -1232,10 +1555,10 @@ def read_documents(members: Mapping[str, bytes], without: tuple[str, ...] = ()) 
             parsed.update({name: rows} if name in _KEPT_LINES else {})
         elif name.endswith(".json"):
             document = _read_one(name, data, schema, MAX_DOCUMENT_BYTES)
-            parsed.update({name: document} if schema is not None or name.startswith("policy/") else {})
-    parsed["policy/policy.toml"] = _read_toml("policy/policy.toml", members["policy/policy.toml"])
+            parsed.update({} if schema is None else {name: document})
+    policy = _read_policy("policy/policy.toml", members["policy/policy.toml"])
     _check_runs(parsed["pack.json"]["run_ids"], members)
-    return Documents(parsed, tuple(members["log/entries.jsonl"].split(b"\n")[:-1]))
+    return Documents(parsed, policy, tuple(members["log/entries.jsonl"].split(b"\n")[:-1]))
 
 
 def _find_form(name: str) -> Schema | None:
@@ -1273,11 +1596,13 @@ def _read_lines(name: str, data: bytes, schema: Schema | None, *, keep: bool) ->
     return kept
 
 
-def _read_toml(name: str, data: bytes) -> dict[str, Any]:
+def _read_policy(name: str, data: bytes) -> dict[str, Any]:
     if len(data) > MAX_POLICY_BYTES:
         raise BadPack(f"{name} is larger than {MAX_POLICY_BYTES:,} bytes")
     try:
-        return tomllib.loads(data.decode("utf-8"))
+        return resolve_policy(tomllib.loads(data.decode("utf-8")))
+    except PolicyMalformed as error:
+        raise BadPack(f"{name} cannot be applied: {error}") from error
     except (ValueError, RecursionError) as error:
         raise BadPack(f"{name} is not TOML: {str(error)[:120]}") from error
 
@@ -1352,19 +1677,23 @@ def hash_node(left: bytes, right: bytes) -> bytes:
 
 def compute_root(leaves: Sequence[bytes]) -> bytes:
     """Root over leaf hashes, in order; of no leaves, the hash of nothing (RFC 6962, 2.1)."""
-    if not leaves:
-        return hashlib.sha256(b"").digest()
+    return compute_roots(leaves, [len(leaves)])[len(leaves)]
+
+
+def compute_roots(leaves: Sequence[bytes], sizes: Collection[int]) -> dict[int, bytes]:
+    """The roots that the tree had at these sizes, in one pass; a size beyond the leaves has none."""
+    wanted = set(sizes)
+    roots = {0: hashlib.sha256(b"").digest()} if 0 in wanted else {}
     peaks: list[tuple[int, bytes]] = []
-    for leaf in leaves:
+    for size, leaf in enumerate(leaves, 1):
         height, digest = 0, leaf
         while peaks and peaks[-1][0] == height:
             digest = hash_node(peaks.pop()[1], digest)
             height += 1
         peaks.append((height, digest))
-    root = peaks.pop()[1]
-    while peaks:
-        root = hash_node(peaks.pop()[1], root)
-    return root
+        if size in wanted:
+            roots[size] = _join_peaks(peaks)
+    return roots
 
 
 def is_included(index: int, size: int, leaf: bytes, proof: Sequence[bytes], root: bytes) -> bool:
@@ -1411,6 +1740,13 @@ def is_consistent(old_size: int, new_size: int, proof: Sequence[bytes], old_root
             newer = hash_node(newer, sibling)
         position, last = position >> 1, last >> 1
     return last == 0 and older == old_root and newer == new_root
+
+
+def _join_peaks(peaks: Sequence[tuple[int, bytes]]) -> bytes:
+    root = peaks[-1][1]
+    for _, digest in reversed(peaks[:-1]):
+        root = hash_node(digest, root)
+    return root
 
 
 def _climb(position: int, last: int) -> tuple[int, int]:
@@ -2092,283 +2428,6 @@ class Verification:
 
 
 ####################################################################################################
-# policy_table.py: An acceptance policy read strictly: every key known, every threshold with its source and why, nothing lax by accident.
-####################################################################################################
-
-POLICY_SCHEMA = "assay/policy/1"
-CLAIM_KINDS = ("sufficiency", "necessity", "mediation", "absence_of_effect", "stability", "transfer", "calibration")
-ABLATION_NAMES = ("resample", "mean", "mean_template", "zero")
-THRESHOLD_SOURCES = ("default", "organisation", "regulator")
-PROCESS_CRITERIA = ("prereg_frozen_before_run", "attempts_disclosed", "rerun")
-"""Answered from a pack's documents, by no number; what each asks is fixed."""
-GATE_CRITERIA = ("integrity", "four_eyes")
-"""Answered by whoever checks the pack; no pack can answer them of itself."""
-NEVER_WAIVED = ("integrity", "prereg_frozen_before_run", "attempts_disclosed", "four_eyes")
-STRICT_AGGREGATE = {">=": "min", "<=": "max"}
-"""Over ablations: the least flattering; the other would pick the ablation that suits."""
-_STRICT_BOUND = {">=": "lower", "<=": "upper"}
-_POLICY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}\Z")
-_CRITERION_ID = re.compile(r"[a-z][a-z0-9_]{0,59}\Z")
-_MOST_POLICY_TEXT = 600
-
-
-class PolicyMalformed(ValueError):
-    """A policy that cannot be applied: what was found, what was wanted, what to do."""
-
-    def __init__(self, found: str, *, wanted: str, remedy: str) -> None:
-        self.found, self.wanted, self.remedy = found, wanted, remedy
-        super().__init__(f"{found} Wanted: {wanted} What to do: {remedy}")
-
-
-def resolve_policy(table: Any) -> dict[str, Any]:
-    """The policy with every default filled in; of a resolved policy, itself.
-
-    Args:
-        table: what a TOML or JSON reader made of the file.
-
-    Raises:
-        PolicyMalformed: unknown or missing keys, values out of range, or a rule that would be laxer than it reads.
-    """
-    _refuse_unknown(table, ("schema", "id", "applies_to", "gate", "criteria", "approval"), "the policy")
-    if table.get("schema") != POLICY_SCHEMA:
-        raise PolicyMalformed(
-            f"schema = {_quote_short(table.get('schema'))}.",
-            wanted=f'"{POLICY_SCHEMA}".',
-            remedy="write the schema this version reads.",
-        )
-    applies_to = _resolve_scope(table.get("applies_to", {}))
-    gate = _resolve_gate(table.get("gate"))
-    tables = table.get("criteria")
-    if not isinstance(tables, dict):
-        raise PolicyMalformed("No criteria.", wanted="[criteria.NAME] tables.", remedy="add them.")
-    criteria = {name: _resolve_criterion(name, tables[name], gate, applies_to["claim_kind"]) for name in tables}
-    _check_lists(gate, criteria)
-    approval = _resolve_approval(table.get("approval", {}))
-    if "four_eyes" in (*gate["required"], *gate["optional"]) and not (
-        approval["preparer_ne_reviewer"] or approval["reviewer_ne_approver"]
-    ):
-        raise PolicyMalformed(
-            "four_eyes is asked for and one person may do everything.",
-            wanted="preparer_ne_reviewer or reviewer_ne_approver.",
-            remedy="set one of them, or take four_eyes out.",
-        )
-    return {
-        "schema": POLICY_SCHEMA,
-        "id": _take_matching(table, "id", _POLICY_ID, "the policy"),
-        "applies_to": applies_to,
-        "gate": gate,
-        "criteria": criteria,
-        "approval": approval,
-    }
-
-
-def _resolve_scope(scope: Any) -> dict[str, Any]:
-    _refuse_unknown(scope, ("model", "claim_kind"), "applies_to")
-    models = scope.get("model", "*")
-    models = [models] if isinstance(models, str) else models
-    if not isinstance(models, list) or not models or not all(isinstance(m, str) and m for m in models):
-        raise PolicyMalformed(
-            f"applies_to.model = {_quote_short(models)}.", wanted='"*" or ids of models.', remedy="name the models."
-        )
-    kinds = _take_names(scope, "claim_kind", CLAIM_KINDS, "applies_to", list(CLAIM_KINDS))
-    return {"model": models, "claim_kind": kinds}
-
-
-def _resolve_gate(gate: Any) -> dict[str, Any]:
-    keys = ("required", "optional", "ci_level", "multiplicity", "max_waivers", "waiver_max_days")
-    _refuse_unknown(gate, keys, "gate")
-    _refuse_unknown(gate.get("multiplicity"), ("method", "alpha"), "gate.multiplicity")
-    multiplicity = gate["multiplicity"]
-    return {
-        "required": _take_names(gate, "required", None, "gate", None),
-        "optional": _take_names(gate, "optional", None, "gate", [], may_be_empty=True),
-        "ci_level": _take_number(gate, "ci_level", 0.5, 0.9999, "gate"),
-        "multiplicity": {
-            "method": _take_choice(multiplicity, "method", ("holm", "none"), "gate.multiplicity"),
-            "alpha": _take_number(multiplicity, "alpha", 1e-9, 0.5, "gate.multiplicity"),
-        },
-        "max_waivers": _take_count(gate, "max_waivers", 0, 100, "gate", 0),
-        "waiver_max_days": _take_count(gate, "waiver_max_days", 1, 366, "gate", 30),
-    }
-
-
-def _resolve_criterion(name: str, found: Any, gate: dict[str, Any], kinds: list[str]) -> dict[str, Any]:
-    where = f"criteria.{name[:60]}"
-    if name in PROCESS_CRITERIA or name in GATE_CRITERIA:
-        raise PolicyMalformed(
-            f"A table {where}.",
-            wanted="tables for criteria that are numbers; what this one asks is fixed.",
-            remedy="remove the table; the name in gate.required is enough.",
-        )
-    if not _CRITERION_ID.match(name):
-        raise PolicyMalformed(
-            f"A criterion named {_quote_short(name)}.", wanted="small letters, digits and _.", remedy="rename it."
-        )
-    keys = ("metric", "op", "threshold", "bound", "min_n", "min_templates", "min_gap_logit", "over_ablations")
-    _refuse_unknown(found, (*keys, "aggregate", "ci_level", "claim_kind", "source", "why"), where)
-    op = _take_choice(found, "op", tuple(STRICT_AGGREGATE), where)
-    bound = _take_choice(found, "bound", (_STRICT_BOUND[op], "estimate"), where)
-    over = found.get("over_ablations")
-    if over is not None:
-        over = _take_names(found, "over_ablations", ABLATION_NAMES, where, None)
-        _take_choice(found, "aggregate", (STRICT_AGGREGATE[op],), where)
-    elif found.get("aggregate") is not None:
-        raise PolicyMalformed(
-            f"{where}.aggregate without over_ablations.", wanted="both or neither.", remedy="add over_ablations."
-        )
-    gap = found.get("min_gap_logit")
-    return {
-        "metric": _take_matching(found, "metric", _CRITERION_ID, where),
-        "op": op,
-        "threshold": _take_number(found, "threshold", -1e9, 1e9, where),
-        "bound": bound,
-        "min_n": _take_count(found, "min_n", 1, 10**9, where, None),
-        "min_templates": _take_count(found, "min_templates", 1, 10**9, where, None),
-        "min_gap_logit": None if gap is None else _take_number(found, "min_gap_logit", 0, 1e6, where),
-        "over_ablations": over,
-        "aggregate": found.get("aggregate"),
-        "ci_level": _take_number({"ci_level": gate["ci_level"], **found}, "ci_level", 0.5, 0.9999, where),
-        "claim_kind": _take_names(found, "claim_kind", tuple(kinds), where, kinds),
-        "source": _take_choice(found, "source", THRESHOLD_SOURCES, where),
-        "why": _take_sentence(found, "why", where),
-    }
-
-
-def _resolve_approval(approval: Any) -> dict[str, Any]:
-    _refuse_unknown(approval, ("preparer_ne_reviewer", "reviewer_ne_approver", "max_age_days"), "approval")
-    flags = {key: approval.get(key, True) for key in ("preparer_ne_reviewer", "reviewer_ne_approver")}
-    for key, value in flags.items():
-        if not isinstance(value, bool):
-            raise PolicyMalformed(
-                f"approval.{key} = {_quote_short(value)}.", wanted="true or false.", remedy="write one of them."
-            )
-    return flags | {"max_age_days": _take_count(approval, "max_age_days", 1, 3660, "approval", 180)}
-
-
-def _check_lists(gate: dict[str, Any], criteria: dict[str, Any]) -> None:
-    """What is asked for exists, what exists is asked for, and something is measured."""
-    asked = [*gate["required"], *gate["optional"]]
-    for name in asked:
-        if name not in criteria and name not in PROCESS_CRITERIA and name not in GATE_CRITERIA:
-            raise PolicyMalformed(
-                f"gate asks for {_quote_short(name)}, which is no criterion.",
-                wanted=f"a table [criteria.{name[:60]}], or one of {', '.join((*GATE_CRITERIA, *PROCESS_CRITERIA))}.",
-                remedy="add the table or correct the name.",
-            )
-        if asked.count(name) > 1:
-            raise PolicyMalformed(
-                f"{name} is asked for twice.", wanted="each criterion once.", remedy="take one of them out."
-            )
-    for name in criteria:
-        if name not in asked:
-            raise PolicyMalformed(
-                f"criteria.{name} is never asked for.",
-                wanted="every criterion in gate.required or gate.optional.",
-                remedy="list it, or remove its table.",
-            )
-    if not any(name in criteria for name in gate["required"]):
-        raise PolicyMalformed(
-            "No required criterion is a measurement.",
-            wanted="at least one with a table, or every claim would be met by paper alone.",
-            remedy="add one to gate.required.",
-        )
-
-
-def _refuse_unknown(found: Any, known: tuple[str, ...], where: str) -> None:
-    if not isinstance(found, dict):
-        raise PolicyMalformed(f"No {where}.", wanted=f"a table with {', '.join(known)}.", remedy="add it.")
-    for key in found:
-        if key not in known:
-            raise PolicyMalformed(
-                f"Unknown key {_quote_short(key)} in {where}.",
-                wanted=", ".join(known) + ".",
-                remedy="remove or rename it.",
-            )
-
-
-def _take_choice(found: dict[str, Any], key: str, choices: tuple[str, ...], where: str) -> str:
-    value = found.get(key)
-    if not isinstance(value, str) or value not in choices:
-        raise PolicyMalformed(
-            f"{where}.{key} = {_quote_short(value)}.", wanted=f"{' or '.join(choices)}.", remedy=f"set {key}."
-        )
-    return value
-
-
-def _take_number(found: dict[str, Any], key: str, least: float, most: float, where: str) -> float:
-    value = found.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-        raise PolicyMalformed(
-            f"{where}.{key} = {_quote_short(value)}.",
-            wanted=f"a number from {least:g} to {most:g}.",
-            remedy=f"set {key}.",
-        )
-    return float(value)
-
-
-def _take_count(found: dict[str, Any], key: str, least: int, most: int, where: str, default: int | None) -> int | None:
-    value = found.get(key)
-    if value is None:
-        return default
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise PolicyMalformed(
-            f"{where}.{key} = {_quote_short(value)}.",
-            wanted=f"a whole number from {least} to {most}.",
-            remedy=f"set {key}.",
-        )
-    return value
-
-
-def _take_names(
-    found: dict[str, Any],
-    key: str,
-    choices: tuple[str, ...] | None,
-    where: str,
-    default: list[str] | None,
-    *,
-    may_be_empty: bool = False,
-) -> list[str]:
-    value: Any = found.get(key, default)
-    is_list = isinstance(value, list) and all(isinstance(name, str) for name in value)
-    if not is_list or (not value and not may_be_empty) or len(set(value)) != len(value):
-        raise PolicyMalformed(
-            f"{where}.{key} = {_quote_short(value)}.", wanted="a list of names, each once.", remedy=f"set {key}."
-        )
-    strangers = [name for name in value if choices is not None and name not in choices]
-    if strangers:
-        raise PolicyMalformed(
-            f"{where}.{key} names {_quote_short(strangers[0])}.",
-            wanted=f"names among {', '.join(choices or ())}.",
-            remedy="correct it.",
-        )
-    return list(value)
-
-
-def _take_matching(found: dict[str, Any], key: str, pattern: re.Pattern[str], where: str) -> str:
-    value = found.get(key)
-    if not isinstance(value, str) or not pattern.match(value):
-        raise PolicyMalformed(
-            f"{where}.{key} = {_quote_short(value)}.", wanted="a name without spaces.", remedy=f"set {key}."
-        )
-    return value
-
-
-def _take_sentence(found: dict[str, Any], key: str, where: str) -> str:
-    value = found.get(key)
-    if not isinstance(value, str) or not 0 < len(value.strip()) <= _MOST_POLICY_TEXT:
-        raise PolicyMalformed(
-            f"{where}.{key} = {_quote_short(value)}.",
-            wanted=f"a sentence of at most {_MOST_POLICY_TEXT} characters that says why this threshold.",
-            remedy=f"write {key}.",
-        )
-    return value
-
-
-def _quote_short(value: object) -> str:
-    return repr(value)[:60]
-
-
-####################################################################################################
 # criteria.py: The rule that turns intervals and thresholds into findings: one implementation, for the product, the verifier and the gate.
 ####################################################################################################
 
@@ -2806,13 +2865,12 @@ def recompute_verdict(documents: Documents) -> dict[str, Any]:
     """Criteria, overall and coverage, from claims, metrics, policy and log.
 
     Raises:
-        BadPack: the policy cannot be applied.
+        BadPack: claims or metrics that no policy can be held against.
     """
     try:
-        policy = resolve_policy(documents.parsed["policy/policy.toml"])
-        return evaluate_policy(policy, documents.claims, documents.metrics, derive_facts(documents))
-    except (PolicyMalformed, DocumentsMalformed) as error:
-        raise BadPack(f"policy/policy.toml cannot be applied: {str(error)[:200]!a}") from error
+        return evaluate_policy(documents.policy, documents.claims, documents.metrics, derive_facts(documents))
+    except DocumentsMalformed as error:
+        raise BadPack(f"the verdict cannot be computed: {error}") from error
 
 
 def compute_plan_digest(preregistration: Mapping[str, Any]) -> str:
@@ -2851,12 +2909,7 @@ def _check_preregistration(documents: Documents, policy: bytes) -> None:
     ):
         if said != policy_sha256:
             raise BadPack(f"{name} names another policy than policy.toml")
-    try:
-        resolved = encode_canonical(resolve_policy(documents.parsed["policy/policy.toml"]))
-        shown = encode_canonical(documents.parsed["policy/policy.resolved.json"])
-    except (PolicyMalformed, NotCanonical) as error:
-        raise BadPack(f"policy/policy.toml cannot be applied: {str(error)[:200]!a}") from error
-    if resolved != shown:
+    if encode_canonical(documents.policy) != encode_canonical(documents.parsed["policy/policy.resolved.json"]):
         raise BadPack("policy.resolved.json is not what policy.toml says")
 
 
@@ -3049,11 +3102,11 @@ class _Walk:
         if trust is None:
             self._skip("signature", "no trust file was given: anybody could have signed")
             return
-        last = max((read_time(entry["ts"]) for entry in documents.entries), default=None)
 
         def check() -> Signatures:
+            last = max((read_time(entry["ts"]) for entry in documents.entries), default=None)
             found = check_signatures(statements, trust, last)
-            check_roles(found.signers, _read_approval(documents))
+            check_roles(found.signers, documents.policy["approval"])
             return found
 
         self.signatures = self._take("signature", check, _name_signers) or self.signatures
@@ -3071,11 +3124,6 @@ class _Walk:
 
     def _skip(self, name: str, why: str) -> None:
         self.steps.setdefault(name, Step(name, NOT_CHECKED, why))
-
-
-def _read_approval(documents: Documents) -> Mapping[str, Any]:
-    table: Mapping[str, Any] = resolve_policy(documents.parsed["policy/policy.toml"])["approval"]
-    return table
 
 
 def _name_reproduction(documents: Documents | None) -> str:

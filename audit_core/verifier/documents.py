@@ -10,10 +10,12 @@ from typing import Any
 
 from audit_core.verifier.canonical_json import NotCanonical, encode_canonical
 from audit_core.verifier.container import BadPack
+from audit_core.verifier.policy_table import PolicyMalformed, resolve_policy
 from audit_core.verifier.schema import find_violation
 from audit_core.verifier.schema_words import Schema
 from audit_core.verifier.schemas_claims import CLAIMS, DEVIATION, PACK, PREREGISTRATION
 from audit_core.verifier.schemas_log import CONSISTENCY, ENTRY, INCLUSION, VERDICT
+from audit_core.verifier.schemas_policy import RESOLVED_POLICY
 from audit_core.verifier.schemas_runs import ITEM, METRICS, RERUNS, RESULT, RUN_MANIFEST
 from audit_core.verifier.schemas_signed import APPROVAL_STATEMENT, ENVELOPE, PACK_STATEMENT
 from audit_core.verifier.strict_json import NotStrictJson, load_strict
@@ -35,6 +37,7 @@ FORMS: tuple[tuple[str, str, Schema], ...] = (
     ("claims", "claims/claims.json", CLAIMS),
     ("prereg", "prereg/prereg.json", PREREGISTRATION),
     ("deviation", "prereg/deviations.jsonl", DEVIATION),
+    ("policy", "policy/policy.resolved.json", RESOLVED_POLICY),
     ("run", "runs/*/manifest.json", RUN_MANIFEST),
     ("metrics", "runs/*/metrics.json", METRICS),
     ("item", "runs/*/items.jsonl", ITEM),
@@ -60,6 +63,8 @@ class Documents:
 
     parsed: Mapping[str, Any]
     """By member name; of a .jsonl, the list of its lines."""
+    policy: dict[str, Any]
+    """What `policy.toml` says, every default filled in."""
     lines: tuple[bytes, ...]
     """Bodies of the log's entries, as their digests were taken."""
 
@@ -119,10 +124,10 @@ def read_documents(members: Mapping[str, bytes], without: tuple[str, ...] = ()) 
             parsed.update({name: rows} if name in _KEPT_LINES else {})
         elif name.endswith(".json"):
             document = _read_one(name, data, schema, MAX_DOCUMENT_BYTES)
-            parsed.update({name: document} if schema is not None or name.startswith("policy/") else {})
-    parsed["policy/policy.toml"] = _read_toml("policy/policy.toml", members["policy/policy.toml"])
+            parsed.update({} if schema is None else {name: document})
+    policy = _read_policy("policy/policy.toml", members["policy/policy.toml"])
     _check_runs(parsed["pack.json"]["run_ids"], members)
-    return Documents(parsed, tuple(members["log/entries.jsonl"].split(b"\n")[:-1]))
+    return Documents(parsed, policy, tuple(members["log/entries.jsonl"].split(b"\n")[:-1]))
 
 
 def _find_form(name: str) -> Schema | None:
@@ -160,11 +165,13 @@ def _read_lines(name: str, data: bytes, schema: Schema | None, *, keep: bool) ->
     return kept
 
 
-def _read_toml(name: str, data: bytes) -> dict[str, Any]:
+def _read_policy(name: str, data: bytes) -> dict[str, Any]:
     if len(data) > MAX_POLICY_BYTES:
         raise BadPack(f"{name} is larger than {MAX_POLICY_BYTES:,} bytes")
     try:
-        return tomllib.loads(data.decode("utf-8"))
+        return resolve_policy(tomllib.loads(data.decode("utf-8")))
+    except PolicyMalformed as error:
+        raise BadPack(f"{name} cannot be applied: {error}") from error
     except (ValueError, RecursionError) as error:
         raise BadPack(f"{name} is not TOML: {str(error)[:120]}") from error
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 _MAX_PROOF = 64
 """Nodes in a proof; a tree of 2^63 leaves needs no more."""
@@ -19,19 +19,23 @@ def hash_node(left: bytes, right: bytes) -> bytes:
 
 def compute_root(leaves: Sequence[bytes]) -> bytes:
     """Root over leaf hashes, in order; of no leaves, the hash of nothing (RFC 6962, 2.1)."""
-    if not leaves:
-        return hashlib.sha256(b"").digest()
+    return compute_roots(leaves, [len(leaves)])[len(leaves)]
+
+
+def compute_roots(leaves: Sequence[bytes], sizes: Collection[int]) -> dict[int, bytes]:
+    """The roots that the tree had at these sizes, in one pass; a size beyond the leaves has none."""
+    wanted = set(sizes)
+    roots = {0: hashlib.sha256(b"").digest()} if 0 in wanted else {}
     peaks: list[tuple[int, bytes]] = []
-    for leaf in leaves:
+    for size, leaf in enumerate(leaves, 1):
         height, digest = 0, leaf
         while peaks and peaks[-1][0] == height:
             digest = hash_node(peaks.pop()[1], digest)
             height += 1
         peaks.append((height, digest))
-    root = peaks.pop()[1]
-    while peaks:
-        root = hash_node(peaks.pop()[1], root)
-    return root
+        if size in wanted:
+            roots[size] = _join_peaks(peaks)
+    return roots
 
 
 def is_included(index: int, size: int, leaf: bytes, proof: Sequence[bytes], root: bytes) -> bool:
@@ -78,6 +82,13 @@ def is_consistent(old_size: int, new_size: int, proof: Sequence[bytes], old_root
             newer = hash_node(newer, sibling)
         position, last = position >> 1, last >> 1
     return last == 0 and older == old_root and newer == new_root
+
+
+def _join_peaks(peaks: Sequence[tuple[int, bytes]]) -> bytes:
+    root = peaks[-1][1]
+    for _, digest in reversed(peaks[:-1]):
+        root = hash_node(digest, root)
+    return root
 
 
 def _climb(position: int, last: int) -> tuple[int, int]:

@@ -8,12 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from audit_core.verifier.attempts import Attempt, count_attempts, find_gap, list_attempts, read_exported
-from audit_core.verifier.canonical_json import NotCanonical, encode_canonical
+from audit_core.verifier.canonical_json import encode_canonical
 from audit_core.verifier.container import BadPack
 from audit_core.verifier.criteria import DocumentsMalformed, evaluate_policy
 from audit_core.verifier.documents import Documents
 from audit_core.verifier.facts import derive_facts
-from audit_core.verifier.policy_table import PolicyMalformed, resolve_policy
 from audit_core.verifier.schemas_claims import SEEN
 
 
@@ -42,13 +41,12 @@ def recompute_verdict(documents: Documents) -> dict[str, Any]:
     """Criteria, overall and coverage, from claims, metrics, policy and log.
 
     Raises:
-        BadPack: the policy cannot be applied.
+        BadPack: claims or metrics that no policy can be held against.
     """
     try:
-        policy = resolve_policy(documents.parsed["policy/policy.toml"])
-        return evaluate_policy(policy, documents.claims, documents.metrics, derive_facts(documents))
-    except (PolicyMalformed, DocumentsMalformed) as error:
-        raise BadPack(f"policy/policy.toml cannot be applied: {str(error)[:200]!a}") from error
+        return evaluate_policy(documents.policy, documents.claims, documents.metrics, derive_facts(documents))
+    except DocumentsMalformed as error:
+        raise BadPack(f"the verdict cannot be computed: {error}") from error
 
 
 def compute_plan_digest(preregistration: Mapping[str, Any]) -> str:
@@ -87,12 +85,7 @@ def _check_preregistration(documents: Documents, policy: bytes) -> None:
     ):
         if said != policy_sha256:
             raise BadPack(f"{name} names another policy than policy.toml")
-    try:
-        resolved = encode_canonical(resolve_policy(documents.parsed["policy/policy.toml"]))
-        shown = encode_canonical(documents.parsed["policy/policy.resolved.json"])
-    except (PolicyMalformed, NotCanonical) as error:
-        raise BadPack(f"policy/policy.toml cannot be applied: {str(error)[:200]!a}") from error
-    if resolved != shown:
+    if encode_canonical(documents.policy) != encode_canonical(documents.parsed["policy/policy.resolved.json"]):
         raise BadPack("policy.resolved.json is not what policy.toml says")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from audit_core.verifier.clock import NotATime, read_time
 from audit_core.verifier.container import BadPack, read_members
@@ -12,7 +12,6 @@ from audit_core.verifier.documents import Documents, read_documents
 from audit_core.verifier.facts import list_reruns
 from audit_core.verifier.log_proof import LogFinding, check_log
 from audit_core.verifier.manifest import check_manifest
-from audit_core.verifier.policy_table import resolve_policy
 from audit_core.verifier.roles import check_roles
 from audit_core.verifier.semantics import check_semantics
 from audit_core.verifier.statement import Statement, read_statements
@@ -134,11 +133,11 @@ class _Walk:
         if trust is None:
             self._skip("signature", "no trust file was given: anybody could have signed")
             return
-        last = max((read_time(entry["ts"]) for entry in documents.entries), default=None)
 
         def check() -> Signatures:
+            last = max((read_time(entry["ts"]) for entry in documents.entries), default=None)
             found = check_signatures(statements, trust, last)
-            check_roles(found.signers, _read_approval(documents))
+            check_roles(found.signers, documents.policy["approval"])
             return found
 
         self.signatures = self._take("signature", check, _name_signers) or self.signatures
@@ -156,11 +155,6 @@ class _Walk:
 
     def _skip(self, name: str, why: str) -> None:
         self.steps.setdefault(name, Step(name, NOT_CHECKED, why))
-
-
-def _read_approval(documents: Documents) -> Mapping[str, Any]:
-    table: Mapping[str, Any] = resolve_policy(documents.parsed["policy/policy.toml"])["approval"]
-    return table
 
 
 def _name_reproduction(documents: Documents | None) -> str:

@@ -26,6 +26,9 @@ from audit_core.verifier.note import hash_note_key
 from audit_core.verifier.policy_table import resolve_policy
 from audit_core.verifier.schemas_signed import APPROVAL_PREDICATE_TYPE, PACK_PREDICATE_TYPE
 from audit_core.verifier.semantics import recompute_verdict
+from audit_core.verifier.trust import read_trust
+from audit_core.verifier.verification import Verification
+from audit_core.verifier.walk import verify_pack
 
 LOG_ID = "assay/0123456789abcdef"
 PACK_ID = "01JD5ZK3M8Q4V7W9X2Y6T0R1SN"
@@ -87,9 +90,7 @@ def write_trust(*rows: tuple[ToyKey, str], log: ToyKey | None = LOG, more: Mappi
             f'person = "{key.person}"\nroles = ["{role}"]\nvalid_from = "2026-01-01T00:00:00Z"\n{(more or {}).get(key, "")}\n'
         )
     if log is not None:
-        text += (
-            f'[[logs]]\nlog_id = "{LOG_ID}"\nkeyid = "{log.keyid}"\npublic_key = "{base64.b64encode(log.public_key).decode()}"\n'
-        )
+        text += f'[[logs]]\nlog_id = "{LOG_ID}"\nkeyid = "{log.keyid}"\npublic_key = "{base64.b64encode(log.public_key).decode()}"\n'
     return text.encode()
 
 
@@ -164,10 +165,14 @@ def write_log(events: Sequence[Event], log_id: str = LOG_ID) -> list[bytes]:
     return bodies
 
 
-def lines_to_files(bodies: Sequence[bytes], shown: Sequence[bool], key: ToyKey = LOG, log_id: str = LOG_ID) -> dict[str, bytes]:
+def lines_to_files(
+    bodies: Sequence[bytes], shown: Sequence[bool], key: ToyKey = LOG, log_id: str = LOG_ID
+) -> dict[str, bytes]:
     leaves = [hashlib.sha256(b"\0" + body).digest() for body in bodies]
     seqs = [seq for seq, is_shown in enumerate(shown) if is_shown]
-    rows = [{"seq": seq, "leaf": leaves[seq].hex(), "proof": [node.hex() for node in prove(seq, leaves)]} for seq in seqs]
+    rows = [
+        {"seq": seq, "leaf": leaves[seq].hex(), "proof": [node.hex() for node in prove(seq, leaves)]} for seq in seqs
+    ]
     return {
         "log/entries.jsonl": b"".join(bodies[seq] + b"\n" for seq in seqs),
         "log/inclusion.json": dump_canonical(rows),
@@ -219,9 +224,12 @@ def seal(files: Mapping[str, bytes], key: ToyKey = ANNA, **said: str) -> dict[st
 
 
 def approve(members: Mapping[str, bytes], key: ToyKey, role: str, **said: Any) -> dict[str, bytes]:
-    approval = Approval(**{"role": role, "person": key.person, "organisation": "Toy", "decision": "approve", "at": AT} | said)
+    approval = Approval(
+        **{"role": role, "person": key.person, "organisation": "Toy", "decision": "approve", "at": AT} | said
+    )
     envelope = sign_statement(members[MANIFEST], APPROVAL_PREDICATE_TYPE, approval.predicate(), key)
-    return {**members, f"attestations/approval-{role}-{key.person}.dsse.json": envelope}
+    number = sum("approval" in name for name in members)
+    return {**members, f"attestations/approval-{role}-{number}.dsse.json": envelope}
 
 
 def zip_up(members: Mapping[str, bytes] | Sequence[tuple[str, bytes]], **options: Any) -> bytes:
@@ -259,7 +267,9 @@ def edit(name: str, change: Callable[[Any], Any]) -> dict[str, bytes]:
         document = json.loads(members[name])
     changed = change(document)
     rows = document if changed is None else changed
-    data = b"".join(encode_canonical(row) + b"\n" for row in rows) if name.endswith(".jsonl") else encode_canonical(rows)
+    data = (
+        b"".join(encode_canonical(row) + b"\n" for row in rows) if name.endswith(".jsonl") else encode_canonical(rows)
+    )
     return seal({**members, name: data})
 
 
@@ -402,3 +412,14 @@ def _events(digest: str) -> list[Event]:
         _ended(RUNS[1], "done"),
         ("pack.exported", PACK_ID, {"claims": {"C-0001": {"attempts": 2}, "C-0002": {"attempts": 2}}}, True),
     ]
+
+
+def check(pack: bytes | Mapping[str, bytes], trust: bytes | None = None, saved: bytes | None = None) -> Verification:
+    """Verify with the usual trust file, unless another is given."""
+    data = pack if isinstance(pack, bytes) else zip_up(pack)
+    return verify_pack(data, read_trust(trust or write_trust()), saved)
+
+
+def name_failure(found: Verification) -> str:
+    """Steps that failed, each with what it says."""
+    return "; ".join(f"{step.name}: {step.detail}" for step in found.steps if step.result == "FAILED")
