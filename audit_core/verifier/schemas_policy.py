@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from audit_core.verifier.policy_table import ABLATION_NAMES, CLAIM_KINDS, POLICY_SCHEMA, THRESHOLD_SOURCES
 from audit_core.verifier.schema_words import (
-    COUNT, NUMBER, POSITIVE, SHARE, TRUTH, WORDS, Schema, list_of, one_of, or_null, record, table_of,
+    COUNT,
+    NUMBER,
+    POSITIVE,
+    SHARE,
+    TRUTH,
+    WORDS,
+    Schema,
+    list_of,
+    one_of,
+    or_null,
+    record,
+    table_of,
 )  # fmt: skip
 
 _KINDS: Schema = list_of(one_of(*CLAIM_KINDS), least=1)
