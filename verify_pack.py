@@ -22,6 +22,7 @@ import argparse
 import base64
 import binascii
 import hashlib
+import io
 import json
 import re
 import struct
@@ -270,11 +271,11 @@ def read_members(data: bytes) -> Mapping[str, bytes]:
     _check_names([entry.name for entry in entries])
     if (total := sum(entry.size_bytes for entry in entries)) > MAX_TOTAL_BYTES:
         raise BadPack(f"{total:,} bytes unpacked; at most {MAX_TOTAL_BYTES:,}")
-    members, position, bodies = {}, 0, data[:directory]
+    members, position = {}, 0
     for entry in sorted(entries, key=lambda entry: entry.start):
         if entry.start != position:
             raise BadPack(f"bytes that belong to no member, or members that overlap, before {entry.name}")
-        members[entry.name], position = _read_member(bodies, entry)
+        members[entry.name], position = _read_member(data, directory, entry)
     if position != directory:
         raise BadPack("bytes that belong to no member before the directory")
     return dict(sorted(members.items()))
@@ -368,9 +369,9 @@ def _check_extra(extra: bytes, shown: str) -> None:
         raise BadPack(f"{shown} has an extra field that is cut off")
 
 
-def _read_member(data: bytes, entry: Entry) -> tuple[bytes, int]:
-    """The unpacked bytes, and where the next entry must begin; `data` ends where the directory begins."""
-    if entry.start + _LOCAL.size > len(data) or data[entry.start : entry.start + 4] != _LOCAL_MARK:
+def _read_member(data: bytes, directory: int, entry: Entry) -> tuple[bytes, int]:
+    """The unpacked bytes, and where the next entry must begin; all of it lies before the directory."""
+    if entry.start + _LOCAL.size > directory or data[entry.start : entry.start + 4] != _LOCAL_MARK:
         raise BadPack(f"{entry.name} does not begin where the directory says")
     _, _, flags, method, _, _, checksum, packed, size_bytes, name_len, extra_len = _LOCAL.unpack_from(data, entry.start)
     name_at = entry.start + _LOCAL.size
@@ -384,7 +385,7 @@ def _read_member(data: bytes, entry: Entry) -> tuple[bytes, int]:
         raise BadPack(f"{entry.name} says other things of itself than the directory does")
     _check_extra(data[name_at + name_len : body], entry.name)
     end = body + entry.packed_bytes
-    if end > len(data):
+    if end > directory:
         raise BadPack(f"{entry.name} is cut off")
     content = _unpack(data[body:end], entry)
     return content, end + (_measure_descriptor(data[end : end + 16], wanted, entry.name) if flags & _STREAMED else 0)
@@ -871,8 +872,9 @@ def record(fields: Mapping[str, Schema], optional: Mapping[str, Schema] | None =
     }
 
 
-def list_of(item: Schema, least: int = 0) -> Schema:
-    return {"type": "array", "items": item, **({"minItems": least} if least else {})}
+def list_of(item: Schema, least: int = 0, most: int | None = None) -> Schema:
+    limits = ({"minItems": least} if least else {}) | ({} if most is None else {"maxItems": most})
+    return {"type": "array", "items": item, **limits}
 
 
 def table_of(item: Schema) -> Schema:
@@ -919,6 +921,8 @@ UNIT: Schema = WORDS
 PRIOR_ACCESS = ("nothing_run", "no_results_seen", "results_not_opened", "results_seen")
 SEEN = PRIOR_ACCESS[2:]
 """Access that makes a change to a frozen plan a deviation; before it, the change is an amendment."""
+MAX_CLAIMS, MAX_RUNS = 200, 1_000
+"""Far more than anybody reads; work grows with claims times attempts."""
 
 PACK: Schema = record(
     {
@@ -937,8 +941,8 @@ PACK: Schema = record(
                 "wheel_sha256": or_null(SHA256),
             }
         ),
-        "claim_ids": list_of(CLAIM_ID),
-        "run_ids": list_of(ID),
+        "claim_ids": list_of(CLAIM_ID, most=MAX_CLAIMS),
+        "run_ids": list_of(ID, most=MAX_RUNS),
         "supersedes": or_null(SHA256),
         "attempts": record({"total": COUNT, "completed": COUNT, "failed": COUNT, "abandoned": COUNT}),
         "withheld_count": COUNT,
@@ -1157,7 +1161,7 @@ _SEED = {"anyOf": [COUNT, TEXT, {"type": "null"}]}
 _IDENTITY = record(
     {
         "run_id": ID,
-        "claim_ids": list_of(CLAIM_ID, least=1),
+        "claim_ids": list_of(CLAIM_ID, least=1, most=20),
         "prereg_digest": SHA256,
         "attempt_no": POSITIVE,
         "started_at": TIME,
@@ -1318,13 +1322,13 @@ ENVELOPE: Schema = record(
     {
         "payloadType": WORDS,
         "payload": TEXT,
-        "signatures": list_of(record({"keyid": KEY_ID, "sig": TEXT}), least=1),
+        "signatures": list_of(record({"keyid": KEY_ID, "sig": TEXT}), least=1, most=20),
     }
 )
 
 
 def _describe_statement(predicate_type: str, predicate: Schema) -> Schema:
-    subject = {**list_of(record({"name": WORDS, "digest": record({"sha256": SHA256})}), least=1), "maxItems": 1}
+    subject = list_of(record({"name": WORDS, "digest": record({"sha256": SHA256})}), least=1, most=1)
     return record(
         {
             "_type": {"const": STATEMENT_TYPE},
@@ -1453,6 +1457,8 @@ def _parse_float(text: str) -> float:
 
 MAX_DOCUMENT_BYTES = 8 << 20
 MAX_LINE_BYTES = 1 << 20
+MAX_ALL_DOCUMENTS_BYTES = 32 << 20
+"""Parsing takes about a second for 8 MiB: a hostile pack must not hold its reader for long."""
 MAX_POLICY_BYTES = 256_000
 FOLDERS = (
     "attestations", "claims", "crosswalk", "environment", "log", "models", "policy", "prereg", "prompts", "report", "runs", "schemas",
@@ -1547,6 +1553,10 @@ def read_documents(members: Mapping[str, bytes], without: tuple[str, ...] = ()) 
             raise BadPack(f"{name} has no place in a pack")
     if absent := [name for name in REQUIRED if name not in members and name not in without]:
         raise BadPack(f"{absent[0]} is missing")
+    if (
+        total := sum(len(data) for name, data in members.items() if name.endswith((".json", ".jsonl")))
+    ) > MAX_ALL_DOCUMENTS_BYTES:
+        raise BadPack(f"{total:,} bytes of documents; at most {MAX_ALL_DOCUMENTS_BYTES:,}")
     parsed: dict[str, Any] = {}
     for name, data in members.items():
         schema = _find_form(name)
@@ -1589,8 +1599,8 @@ def _read_lines(name: str, data: bytes, schema: Schema | None, *, keep: bool) ->
     if data and not data.endswith(b"\n"):
         raise BadPack(f"the last line of {name} does not end")
     kept = []
-    for number, line in enumerate(data.split(b"\n")[:-1], 1):
-        row = _read_one(f"line {number} of {name}", line, schema, MAX_LINE_BYTES)
+    for number, line in enumerate(io.BytesIO(data), 1):
+        row = _read_one(f"line {number} of {name}", line[:-1], schema, MAX_LINE_BYTES)
         if keep:
             kept.append(row)
     return kept
@@ -2014,6 +2024,8 @@ def _read_manifest(data: bytes) -> dict[str, str]:
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 MAX_ENVELOPE_BYTES = 1 << 20
+MAX_APPROVALS = 50
+"""Each signature takes some 40 ms to check."""
 
 
 @dataclass(frozen=True)
@@ -2043,6 +2055,8 @@ def read_statements(members: Mapping[str, bytes], manifest_sha256: str) -> tuple
     if PACK_ENVELOPE not in members:
         raise BadPack(f"no {PACK_ENVELOPE}")
     names = [PACK_ENVELOPE, *filter(is_approval, members)]
+    if len(names) > 1 + MAX_APPROVALS:
+        raise BadPack(f"{len(names) - 1} approvals; at most {MAX_APPROVALS}")
     return tuple(_read_statement(name, members[name], manifest_sha256) for name in names)
 
 
@@ -2855,8 +2869,11 @@ def check_semantics(documents: Documents, members: Mapping[str, bytes], signed_p
     _check_preregistration(documents, members["policy/policy.toml"])
     attempts = list_attempts(documents.entries, documents.pack["claim_ids"])
     _check_attempts(documents, attempts)
+    starts: dict[tuple[str, str], list[Attempt]] = {}
+    for attempt in attempts:
+        starts.setdefault((attempt.run_id, attempt.claim_id), []).append(attempt)
     for run_id in documents.pack["run_ids"]:
-        _check_run(documents, members, run_id, attempts)
+        _check_run(documents, members, run_id, starts)
     _check_deviations(documents)
     _check_verdict(documents)
 
@@ -2925,7 +2942,12 @@ def _check_attempts(documents: Documents, attempts: tuple[Attempt, ...]) -> None
         raise BadPack(f"pack.json counts {documents.pack['attempts']} attempts, the log shows {counted}")
 
 
-def _check_run(documents: Documents, members: Mapping[str, bytes], run_id: str, attempts: tuple[Attempt, ...]) -> None:
+def _check_run(
+    documents: Documents,
+    members: Mapping[str, bytes],
+    run_id: str,
+    starts: Mapping[tuple[str, str], list[Attempt]],
+) -> None:
     manifest = documents.find_manifest(run_id)
     said, config = manifest["identity"], manifest["config"]
     if said["run_id"] != run_id:
@@ -2933,7 +2955,7 @@ def _check_run(documents: Documents, members: Mapping[str, bytes], run_id: str, 
     if said["prereg_digest"] != documents.preregistration["digest"]:
         raise BadPack(f"run {run_id} names another preregistration")
     for claim_id in said["claim_ids"]:
-        own = [attempt for attempt in attempts if (attempt.run_id, attempt.claim_id) == (run_id, claim_id)]
+        own = starts.get((run_id, claim_id), [])
         if len(own) != 1:
             raise BadPack(f"the log shows {len(own)} starts of run {run_id} for {claim_id}")
         logged = (own[0].number, own[0].prereg_digest, own[0].outcome or "abandoned")
@@ -3199,10 +3221,17 @@ def verify_files(pack: Path, trust: Path | None, checkpoint: Path | None, *, as_
         saved = None if checkpoint is None else _read(checkpoint, MAX_NOTE_BYTES)
         found = verify_pack(read_pack(pack), trusted, saved)
     except OSError as error:
-        return _complain(f"{error.filename}: {error.strerror}")
-    except (BadTrust, BadCheckpoint) as error:
-        return _complain(f"{'trust file' if isinstance(error, BadTrust) else 'saved checkpoint'}: {error}")
-    sys.stdout.write(json.dumps(found.describe(), indent=1) + "\n" if as_json else describe_lines(found))
+        return _complain(f"{error.filename}: {error.strerror}.", "files that can be read.", "check the path.")
+    except BadTrust as error:
+        return _complain(f"The trust file: {error}.", "one as docs/reference/pack.md has it.", "mend that row.")
+    except BadCheckpoint as error:
+        return _complain(
+            f"The saved checkpoint: {error}.", "a checkpoint of the log, as it was signed.", "look for your copy."
+        )
+    text = json.dumps(found.describe(), indent=1) + "\n" if as_json else describe_lines(found)
+    # A name that this terminal has no letters for must not end the program.
+    coding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    sys.stdout.write(text.encode(coding, "backslashreplace").decode(coding))
     return found.exit_code
 
 
@@ -3226,8 +3255,8 @@ def _read(path: Path, most: int) -> bytes:
         return file.read(most + 1)
 
 
-def _complain(text: str) -> int:
-    sys.stderr.write(show(text) + "\n")
+def _complain(found: str, wanted: str, remedy: str) -> int:
+    sys.stderr.write(f"{show(found)} Wanted: {wanted} What to do: {remedy}\n")
     return EXIT_USAGE
 
 

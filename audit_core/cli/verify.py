@@ -6,7 +6,7 @@ import argparse
 
 from audit_core.cli.output import say, tell_json
 from audit_core.errors import Refused
-from audit_core.evidence.join_verifier import join_verifier
+from audit_core.evidence.join_verifier import join_modules
 from audit_core.verifier.command import verify_files
 
 
@@ -17,7 +17,7 @@ def verify_evidence(options: argparse.Namespace) -> int:
 
 def write_verifier(options: argparse.Namespace) -> int:
     """Write the one file that checks packs without this product."""
-    text = join_verifier()
+    text = join_modules()
     try:
         options.out.write_text(text, encoding="utf-8")
     except OSError as error:

@@ -85,9 +85,8 @@ def _replace(path: Path, data: bytes) -> None:
             os.fsync(descriptor)
         Path(part).chmod(0o644)
         Path(part).replace(path)
-    except BaseException:
+    finally:
         Path(part).unlink(missing_ok=True)
-        raise
     _sync_folder(path.parent)
 
 

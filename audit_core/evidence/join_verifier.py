@@ -43,7 +43,7 @@ if __name__ == "__main__":
 """
 
 
-def join_verifier() -> str:
+def join_modules() -> str:
     """The one file, modules in the order in which they need each other.
 
     Raises:

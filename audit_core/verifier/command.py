@@ -44,10 +44,17 @@ def verify_files(pack: Path, trust: Path | None, checkpoint: Path | None, *, as_
         saved = None if checkpoint is None else _read(checkpoint, MAX_NOTE_BYTES)
         found = verify_pack(read_pack(pack), trusted, saved)
     except OSError as error:
-        return _complain(f"{error.filename}: {error.strerror}")
-    except (BadTrust, BadCheckpoint) as error:
-        return _complain(f"{'trust file' if isinstance(error, BadTrust) else 'saved checkpoint'}: {error}")
-    sys.stdout.write(json.dumps(found.describe(), indent=1) + "\n" if as_json else describe_lines(found))
+        return _complain(f"{error.filename}: {error.strerror}.", "files that can be read.", "check the path.")
+    except BadTrust as error:
+        return _complain(f"The trust file: {error}.", "one as docs/reference/pack.md has it.", "mend that row.")
+    except BadCheckpoint as error:
+        return _complain(
+            f"The saved checkpoint: {error}.", "a checkpoint of the log, as it was signed.", "look for your copy."
+        )
+    text = json.dumps(found.describe(), indent=1) + "\n" if as_json else describe_lines(found)
+    # A name that this terminal has no letters for must not end the program.
+    coding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    sys.stdout.write(text.encode(coding, "backslashreplace").decode(coding))
     return found.exit_code
 
 
@@ -71,6 +78,6 @@ def _read(path: Path, most: int) -> bytes:
         return file.read(most + 1)
 
 
-def _complain(text: str) -> int:
-    sys.stderr.write(show(text) + "\n")
+def _complain(found: str, wanted: str, remedy: str) -> int:
+    sys.stderr.write(f"{show(found)} Wanted: {wanted} What to do: {remedy}\n")
     return EXIT_USAGE

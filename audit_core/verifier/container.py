@@ -75,11 +75,11 @@ def read_members(data: bytes) -> Mapping[str, bytes]:
     _check_names([entry.name for entry in entries])
     if (total := sum(entry.size_bytes for entry in entries)) > MAX_TOTAL_BYTES:
         raise BadPack(f"{total:,} bytes unpacked; at most {MAX_TOTAL_BYTES:,}")
-    members, position, bodies = {}, 0, data[:directory]
+    members, position = {}, 0
     for entry in sorted(entries, key=lambda entry: entry.start):
         if entry.start != position:
             raise BadPack(f"bytes that belong to no member, or members that overlap, before {entry.name}")
-        members[entry.name], position = _read_member(bodies, entry)
+        members[entry.name], position = _read_member(data, directory, entry)
     if position != directory:
         raise BadPack("bytes that belong to no member before the directory")
     return dict(sorted(members.items()))
@@ -173,9 +173,9 @@ def _check_extra(extra: bytes, shown: str) -> None:
         raise BadPack(f"{shown} has an extra field that is cut off")
 
 
-def _read_member(data: bytes, entry: Entry) -> tuple[bytes, int]:
-    """The unpacked bytes, and where the next entry must begin; `data` ends where the directory begins."""
-    if entry.start + _LOCAL.size > len(data) or data[entry.start : entry.start + 4] != _LOCAL_MARK:
+def _read_member(data: bytes, directory: int, entry: Entry) -> tuple[bytes, int]:
+    """The unpacked bytes, and where the next entry must begin; all of it lies before the directory."""
+    if entry.start + _LOCAL.size > directory or data[entry.start : entry.start + 4] != _LOCAL_MARK:
         raise BadPack(f"{entry.name} does not begin where the directory says")
     _, _, flags, method, _, _, checksum, packed, size_bytes, name_len, extra_len = _LOCAL.unpack_from(data, entry.start)
     name_at = entry.start + _LOCAL.size
@@ -189,7 +189,7 @@ def _read_member(data: bytes, entry: Entry) -> tuple[bytes, int]:
         raise BadPack(f"{entry.name} says other things of itself than the directory does")
     _check_extra(data[name_at + name_len : body], entry.name)
     end = body + entry.packed_bytes
-    if end > len(data):
+    if end > directory:
         raise BadPack(f"{entry.name} is cut off")
     content = _unpack(data[body:end], entry)
     return content, end + (_measure_descriptor(data[end : end + 16], wanted, entry.name) if flags & _STREAMED else 0)

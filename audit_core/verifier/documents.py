@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import tomllib
 from collections.abc import Mapping
@@ -22,6 +23,8 @@ from audit_core.verifier.strict_json import NotStrictJson, load_strict
 
 MAX_DOCUMENT_BYTES = 8 << 20
 MAX_LINE_BYTES = 1 << 20
+MAX_ALL_DOCUMENTS_BYTES = 32 << 20
+"""Parsing takes about a second for 8 MiB: a hostile pack must not hold its reader for long."""
 MAX_POLICY_BYTES = 256_000
 FOLDERS = (
     "attestations", "claims", "crosswalk", "environment", "log", "models", "policy", "prereg", "prompts", "report", "runs", "schemas",
@@ -116,6 +119,10 @@ def read_documents(members: Mapping[str, bytes], without: tuple[str, ...] = ()) 
             raise BadPack(f"{name} has no place in a pack")
     if absent := [name for name in REQUIRED if name not in members and name not in without]:
         raise BadPack(f"{absent[0]} is missing")
+    if (
+        total := sum(len(data) for name, data in members.items() if name.endswith((".json", ".jsonl")))
+    ) > MAX_ALL_DOCUMENTS_BYTES:
+        raise BadPack(f"{total:,} bytes of documents; at most {MAX_ALL_DOCUMENTS_BYTES:,}")
     parsed: dict[str, Any] = {}
     for name, data in members.items():
         schema = _find_form(name)
@@ -158,8 +165,8 @@ def _read_lines(name: str, data: bytes, schema: Schema | None, *, keep: bool) ->
     if data and not data.endswith(b"\n"):
         raise BadPack(f"the last line of {name} does not end")
     kept = []
-    for number, line in enumerate(data.split(b"\n")[:-1], 1):
-        row = _read_one(f"line {number} of {name}", line, schema, MAX_LINE_BYTES)
+    for number, line in enumerate(io.BytesIO(data), 1):
+        row = _read_one(f"line {number} of {name}", line[:-1], schema, MAX_LINE_BYTES)
         if keep:
             kept.append(row)
     return kept

@@ -20,8 +20,9 @@ def record(fields: Mapping[str, Schema], optional: Mapping[str, Schema] | None =
     }
 
 
-def list_of(item: Schema, least: int = 0) -> Schema:
-    return {"type": "array", "items": item, **({"minItems": least} if least else {})}
+def list_of(item: Schema, least: int = 0, most: int | None = None) -> Schema:
+    limits = ({"minItems": least} if least else {}) | ({} if most is None else {"maxItems": most})
+    return {"type": "array", "items": item, **limits}
 
 
 def table_of(item: Schema) -> Schema:

@@ -29,6 +29,8 @@ from audit_core.verifier.schema_words import (
 PRIOR_ACCESS = ("nothing_run", "no_results_seen", "results_not_opened", "results_seen")
 SEEN = PRIOR_ACCESS[2:]
 """Access that makes a change to a frozen plan a deviation; before it, the change is an amendment."""
+MAX_CLAIMS, MAX_RUNS = 200, 1_000
+"""Far more than anybody reads; work grows with claims times attempts."""
 
 PACK: Schema = record(
     {
@@ -47,8 +49,8 @@ PACK: Schema = record(
                 "wheel_sha256": or_null(SHA256),
             }
         ),
-        "claim_ids": list_of(CLAIM_ID),
-        "run_ids": list_of(ID),
+        "claim_ids": list_of(CLAIM_ID, most=MAX_CLAIMS),
+        "run_ids": list_of(ID, most=MAX_RUNS),
         "supersedes": or_null(SHA256),
         "attempts": record({"total": COUNT, "completed": COUNT, "failed": COUNT, "abandoned": COUNT}),
         "withheld_count": COUNT,

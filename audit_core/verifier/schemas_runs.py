@@ -31,7 +31,7 @@ _SEED = {"anyOf": [COUNT, TEXT, {"type": "null"}]}
 _IDENTITY = record(
     {
         "run_id": ID,
-        "claim_ids": list_of(CLAIM_ID, least=1),
+        "claim_ids": list_of(CLAIM_ID, least=1, most=20),
         "prereg_digest": SHA256,
         "attempt_no": POSITIVE,
         "started_at": TIME,

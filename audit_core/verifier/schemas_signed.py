@@ -24,13 +24,13 @@ ENVELOPE: Schema = record(
     {
         "payloadType": WORDS,
         "payload": TEXT,
-        "signatures": list_of(record({"keyid": KEY_ID, "sig": TEXT}), least=1),
+        "signatures": list_of(record({"keyid": KEY_ID, "sig": TEXT}), least=1, most=20),
     }
 )
 
 
 def _describe_statement(predicate_type: str, predicate: Schema) -> Schema:
-    subject = {**list_of(record({"name": WORDS, "digest": record({"sha256": SHA256})}), least=1), "maxItems": 1}
+    subject = list_of(record({"name": WORDS, "digest": record({"sha256": SHA256})}), least=1, most=1)
     return record(
         {
             "_type": {"const": STATEMENT_TYPE},

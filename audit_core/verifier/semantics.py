@@ -31,8 +31,11 @@ def check_semantics(documents: Documents, members: Mapping[str, bytes], signed_p
     _check_preregistration(documents, members["policy/policy.toml"])
     attempts = list_attempts(documents.entries, documents.pack["claim_ids"])
     _check_attempts(documents, attempts)
+    starts: dict[tuple[str, str], list[Attempt]] = {}
+    for attempt in attempts:
+        starts.setdefault((attempt.run_id, attempt.claim_id), []).append(attempt)
     for run_id in documents.pack["run_ids"]:
-        _check_run(documents, members, run_id, attempts)
+        _check_run(documents, members, run_id, starts)
     _check_deviations(documents)
     _check_verdict(documents)
 
@@ -101,7 +104,12 @@ def _check_attempts(documents: Documents, attempts: tuple[Attempt, ...]) -> None
         raise BadPack(f"pack.json counts {documents.pack['attempts']} attempts, the log shows {counted}")
 
 
-def _check_run(documents: Documents, members: Mapping[str, bytes], run_id: str, attempts: tuple[Attempt, ...]) -> None:
+def _check_run(
+    documents: Documents,
+    members: Mapping[str, bytes],
+    run_id: str,
+    starts: Mapping[tuple[str, str], list[Attempt]],
+) -> None:
     manifest = documents.find_manifest(run_id)
     said, config = manifest["identity"], manifest["config"]
     if said["run_id"] != run_id:
@@ -109,7 +117,7 @@ def _check_run(documents: Documents, members: Mapping[str, bytes], run_id: str, 
     if said["prereg_digest"] != documents.preregistration["digest"]:
         raise BadPack(f"run {run_id} names another preregistration")
     for claim_id in said["claim_ids"]:
-        own = [attempt for attempt in attempts if (attempt.run_id, attempt.claim_id) == (run_id, claim_id)]
+        own = starts.get((run_id, claim_id), [])
         if len(own) != 1:
             raise BadPack(f"the log shows {len(own)} starts of run {run_id} for {claim_id}")
         logged = (own[0].number, own[0].prereg_digest, own[0].outcome or "abandoned")

@@ -18,6 +18,8 @@ from audit_core.verifier.strict_json import NotStrictJson, load_strict
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 MAX_ENVELOPE_BYTES = 1 << 20
+MAX_APPROVALS = 50
+"""Each signature takes some 40 ms to check."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ def read_statements(members: Mapping[str, bytes], manifest_sha256: str) -> tuple
     if PACK_ENVELOPE not in members:
         raise BadPack(f"no {PACK_ENVELOPE}")
     names = [PACK_ENVELOPE, *filter(is_approval, members)]
+    if len(names) > 1 + MAX_APPROVALS:
+        raise BadPack(f"{len(names) - 1} approvals; at most {MAX_APPROVALS}")
     return tuple(_read_statement(name, members[name], manifest_sha256) for name in names)
 
 

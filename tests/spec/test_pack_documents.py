@@ -128,6 +128,23 @@ def test_documents_and_lines_have_a_largest_size() -> None:
     fail(put("policy/policy.toml", b"#" + long[:300_000]), "larger than")
 
 
+def test_all_documents_together_have_a_largest_size() -> None:
+    part = b'"' + Random(0).randbytes(3_900_000).hex().encode() + b'"'
+    members = genuine_members() | {f"environment/part{number}.json": part for number in range(5)}
+    fail(seal(members), "bytes of documents")
+
+
+def test_a_file_of_empty_lines_is_refused_at_the_first() -> None:
+    began = time.monotonic()
+    fail(put("prompts/toy/items.jsonl", b"\n" * 500_000), "line 1 of")
+    assert time.monotonic() - began < 1
+
+
+@pytest.mark.parametrize(("name", "most"), [("claim_ids", 200), ("run_ids", 1_000)])
+def test_claims_and_runs_have_a_largest_number(name: str, most: int) -> None:
+    fail(edit("pack.json", lambda pack: pack.update({name: ["C-0001"] * (most + 1)})), f"at most {most}")
+
+
 @pytest.mark.parametrize(
     ("data", "match"),
     [(b"\xff", "not TOML"), (b"a = ", "not TOML"), (b"a = " + b"[" * 5_000, "not TOML"), (b"", "cannot be applied"),

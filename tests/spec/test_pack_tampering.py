@@ -381,6 +381,13 @@ def test_an_approval_by_an_unknown_key_is_not_counted() -> None:
     assert "not counted" in found.steps[3].detail
 
 
+def test_approvals_have_a_largest_number() -> None:
+    members = genuine_members()
+    envelope = approve(members, BEN, "reviewer")["attestations/approval-reviewer-0.dsse.json"]
+    many = {f"attestations/approval-{number}.dsse.json": envelope for number in range(51)}
+    fail({**members, **many}, "statement", "51 approvals; at most 50")
+
+
 def test_a_changed_approval_is_refused() -> None:
     members = approve(genuine_members(), BEN, "reviewer", decision="reject")
     name = "attestations/approval-reviewer-0.dsse.json"

@@ -182,6 +182,25 @@ def test_a_strangers_name_is_shown_and_not_obeyed(files: Path) -> None:
     assert "\x1b" not in done.stdout
 
 
+def test_a_name_that_the_terminal_has_no_letters_for_is_written_as_numbers(files: Path) -> None:
+    trust = write_trust((ANNA, "preparer")).decode().replace('person = "anna"', 'person = "\u5b89\u5a1c"')
+    (files / "odd.toml").write_text(trust, encoding="utf-8")
+    (files / "odd.zip").write_bytes(zip_up(seal(build_files(tell_story()), person="\u5b89\u5a1c")))
+    command = [sys.executable, "-S", str(JOINED), "odd.zip", "--trust", "odd.toml"]
+    done = subprocess.run(command, cwd=files, capture_output=True, text=True, env={"PYTHONIOENCODING": "ascii"})
+    assert done.returncode == 0, done.stderr
+    assert "\\u5b89\\u5a1c (preparer)" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments", [("missing.zip",), ("pack.zip", "--trust", "bad.toml"), ("pack.zip", "--checkpoint", "bad.txt")]
+)
+def test_what_was_wrong_with_the_call_is_said_in_three_parts(files: Path, arguments: tuple[str, ...]) -> None:
+    said = run_joined(*arguments, cwd=files).stderr
+    assert "Wanted: " in said
+    assert "What to do: " in said
+
+
 def test_the_verifier_is_written_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verifier", "--out", str(tmp_path / "v.py"), "--json"]) == 0
     assert (tmp_path / "v.py").read_bytes() == JOINED.read_bytes()

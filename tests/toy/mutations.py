@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from random import Random
 from typing import Any
 
@@ -77,7 +78,7 @@ def mutate_document(data: bytes, name: str, rng: Random) -> bytes:
 def _spoil(document: Any, rng: Random) -> Any:
     places = list(_walk(document, ()))
     if not places:
-        return rng.choice(VALUES)
+        return deepcopy(rng.choice(VALUES))
     *path, last = rng.choice(places)
     target = document
     for part in path:
@@ -86,14 +87,14 @@ def _spoil(document: Any, rng: Random) -> Any:
     if kind == 0:
         del target[last]
     elif kind == 1 and isinstance(target, list):
-        target.insert(last, target[last])
+        target.insert(last, deepcopy(target[last]))
     elif kind == 2 and isinstance(target[last], str):
         # Of the same form: digests, times and ids pass the schema and reach what stands behind it.
         target[last] = target[last][:-1] + rng.choice("0123456789abcdefZ")
     elif kind == 2 and isinstance(target[last], int | float) and not isinstance(target[last], bool):
         target[last] += rng.choice((-1, 1, 0.25))
     else:
-        target[last] = rng.choice(VALUES)
+        target[last] = deepcopy(rng.choice(VALUES))
     return document
 
 
