@@ -997,7 +997,7 @@ CLAIMS: Schema = list_of(
     )
 )
 _METRIC = record({"name": WORDS, "formula": TEXT, "unit": UNIT})
-PREREGISTRATION: Schema = record(
+_PLAN = record(
     {
         "schema": {"const": "assay/prereg/1"},
         "prereg_id": ID,
@@ -1008,6 +1008,7 @@ PREREGISTRATION: Schema = record(
         "frozen_at": TIME,
         "research_question": WORDS,
         "hypotheses": list_of(record({"id": WORDS, "text": WORDS, "directional": TRUTH, "null": TEXT}), least=1),
+        "claims": list_of(record({"claim_id": CLAIM_ID, "claim_sha256": SHA256}), least=1),
         "prior_access": one_of(*PRIOR_ACCESS),
         "model": record({"repo": WORDS, "revision": or_null(WORDS), "weights_tree_sha256": SHA256}),
         "prompts": record({"set_id": WORDS, "sha256": SHA256, "n_items": COUNT, "split": WORDS}),
@@ -1038,6 +1039,8 @@ PREREGISTRATION: Schema = record(
         "digest": SHA256,
     }
 )
+PREREGISTRATION: Schema = {"anyOf": [_PLAN, list_of(_PLAN, least=1, most=MAX_CLAIMS)]}
+"""One, or several where claims of one pack were preregistered apart."""
 DEVIATION: Schema = record(
     {
         "id": ID,
@@ -1052,7 +1055,8 @@ DEVIATION: Schema = record(
         "prior_access": one_of(*PRIOR_ACCESS),
         "approved_by": or_null(WORDS),
         "effect_on_claims": list_of(CLAIM_ID),
-    }
+    },
+    optional={"prereg_id": ID},
 )
 
 
@@ -1515,9 +1519,15 @@ class Documents:
         return list(self.parsed["claims/claims.json"])
 
     @property
-    def preregistration(self) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self.parsed["prereg/prereg.json"]
-        return found
+    def plans(self) -> list[dict[str, Any]]:
+        """Preregistrations; most packs have one."""
+        found = self.parsed["prereg/prereg.json"]
+        return [found] if isinstance(found, dict) else list(found)
+
+    def find_plan(self, claim_id: str) -> Mapping[str, Any] | None:
+        """The preregistration that names the claim."""
+        naming = [plan for plan in self.plans if any(row["claim_id"] == claim_id for row in plan["claims"])]
+        return naming[0] if len(naming) == 1 else None
 
     @property
     def deviations(self) -> list[dict[str, Any]]:
@@ -2720,7 +2730,8 @@ def _check_documents(claims: Any, metrics: Any, facts: Any) -> None:
 ####################################################################################################
 
 Fact = dict[str, str | None]
-_FREEZING = ("prereg.frozen", "prereg.amended")
+_FREEZING = ("prereg.frozen", "prereg.amended", "prereg.deviated")
+"""Each fixes a version; after the first, what changed stands in `deviations.jsonl`."""
 
 
 def derive_facts(documents: Documents) -> dict[str, dict[str, Fact]]:
@@ -2740,7 +2751,7 @@ def derive_facts(documents: Documents) -> dict[str, dict[str, Fact]]:
         ]
         own = [attempt for attempt in attempts if attempt.claim_id == claim_id]
         facts[claim_id] = {
-            "prereg_frozen_before_run": _judge_freeze(documents, packed, own),
+            "prereg_frozen_before_run": _judge_freeze(documents, claim_id, packed, own),
             "attempts_disclosed": _judge_attempts(attempts, claim_id, exported.get(claim_id)),
             "rerun": _judge_reruns(documents, packed),
             **_find_deviations(documents.deviations, claim_id),
@@ -2758,11 +2769,11 @@ def _fact(result: str, reason: str | None = None) -> Fact:
     return {"result": result, "reason": reason}
 
 
-def _judge_freeze(documents: Documents, packed: Sequence[str], attempts: Sequence[Attempt]) -> Fact:
+def _judge_freeze(documents: Documents, claim_id: str, packed: Sequence[str], attempts: Sequence[Attempt]) -> Fact:
     """Every run shown for the claim began after the preregistration it names was frozen, on the model and prompts it names."""
-    plan = documents.preregistration
-    if not packed:
-        return _fact(NOT_EVALUATED, "the pack shows no run of this claim")
+    plan = documents.find_plan(claim_id)
+    if not packed or plan is None:
+        return _fact(NOT_EVALUATED, f"the pack shows no {'preregistration' if packed else 'run'} of this claim")
     frozen = [entry["seq"] for entry in documents.entries if _freezes(entry, plan["digest"])]
     if not frozen:
         return _fact(DOES_NOT_MEET, "the log shows no freezing of this preregistration")
@@ -2777,6 +2788,8 @@ def _judge_freeze(documents: Documents, packed: Sequence[str], attempts: Sequenc
             return _fact(DOES_NOT_MEET, f"run {run_id} used another model than the preregistration names")
         if manifest["prompts"]["prompt_set_sha256"] != plan["prompts"]["sha256"]:
             return _fact(DOES_NOT_MEET, f"run {run_id} used other prompts than the preregistration names")
+    if plan["prior_access"] in SEEN:
+        return _fact(INCONCLUSIVE, f"EXPLORATORY: when the plan was fixed, {plan['prior_access'].replace('_', ' ')}")
     return _fact(MEETS)
 
 
@@ -2854,6 +2867,18 @@ def _fold_name(name: str) -> str:
 # semantics.py: Step 6: the documents agree with each other, with the log, and with the verdict that anybody can compute from them again.
 ####################################################################################################
 
+PLAN_FIELDS = {
+    "pins.model": ("model", "repo"),
+    "pins.weights_sha256": ("model", "weights_tree_sha256"),
+    "pins.prompts": ("prompts", "set_id"),
+    "pins.prompts_sha256": ("prompts", "sha256"),
+    "pins.n_prompts": ("prompts", "n_items"),
+    "pins.policy_sha256": ("policy_sha256",),
+    "pins.code_sha256": ("analysis_code", "sha256"),
+}
+"""Where a field that the product changes stands in `prereg.json`; others are named as they stand there, or are not there."""
+
+
 def check_semantics(documents: Documents, members: Mapping[str, bytes], signed_pack_id: str | None) -> None:
     """Check everything that is said in two places.
 
@@ -2866,7 +2891,7 @@ def check_semantics(documents: Documents, members: Mapping[str, bytes], signed_p
     if signed_pack_id is not None and signed_pack_id != documents.pack["pack_id"]:
         raise BadPack(f"the signature is for pack {signed_pack_id}, the header names {documents.pack['pack_id']}")
     _check_claims(documents)
-    _check_preregistration(documents, members["policy/policy.toml"])
+    _check_plans(documents, members["policy/policy.toml"])
     attempts = list_attempts(documents.entries, documents.pack["claim_ids"])
     _check_attempts(documents, attempts)
     starts: dict[tuple[str, str], list[Attempt]] = {}
@@ -2915,19 +2940,23 @@ def _hash_claim(claim: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
-def _check_preregistration(documents: Documents, policy: bytes) -> None:
-    plan = documents.preregistration
-    if compute_plan_digest(plan) != plan["digest"]:
-        raise BadPack("prereg.json is not what its digest says: it was changed after it was frozen")
+def _check_plans(documents: Documents, policy: bytes) -> None:
+    """Each preregistration is what was frozen, under the policy that is applied, and each claim is named by one of them."""
     policy_sha256 = hashlib.sha256(policy).hexdigest()
-    for name, said in (
-        ("prereg.json", plan["policy_sha256"]),
-        ("verdict.json", _read_verdict(documents)["policy_sha256"]),
-    ):
-        if said != policy_sha256:
-            raise BadPack(f"{name} names another policy than policy.toml")
+    for plan in documents.plans:
+        if compute_plan_digest(plan) != plan["digest"]:
+            raise BadPack(f"{plan['prereg_id']} is not what its digest says: it was changed after it was frozen")
+        if plan["policy_sha256"] != policy_sha256:
+            raise BadPack(f"{plan['prereg_id']} names another policy than policy.toml")
+    if _read_verdict(documents)["policy_sha256"] != policy_sha256:
+        raise BadPack("verdict.json names another policy than policy.toml")
     if encode_canonical(documents.policy) != encode_canonical(documents.parsed["policy/policy.resolved.json"]):
         raise BadPack("policy.resolved.json is not what policy.toml says")
+    named = sorted((row["claim_id"], row["claim_sha256"]) for plan in documents.plans for row in plan["claims"])
+    if documents.claims and named != sorted(
+        (claim["claim_id"], claim["claim"]["sha256"]) for claim in documents.claims
+    ):
+        raise BadPack("the preregistrations and claims.json are not about the same claims, or name one twice")
 
 
 def _check_attempts(documents: Documents, attempts: tuple[Attempt, ...]) -> None:
@@ -2952,9 +2981,10 @@ def _check_run(
     said, config = manifest["identity"], manifest["config"]
     if said["run_id"] != run_id:
         raise BadPack(f"runs/{run_id}/manifest.json is of run {said['run_id']}")
-    if said["prereg_digest"] != documents.preregistration["digest"]:
-        raise BadPack(f"run {run_id} names another preregistration")
     for claim_id in said["claim_ids"]:
+        plan = documents.find_plan(claim_id)
+        if plan is None or said["prereg_digest"] != plan["digest"]:
+            raise BadPack(f"run {run_id} names another preregistration than {claim_id} has")
         own = starts.get((run_id, claim_id), [])
         if len(own) != 1:
             raise BadPack(f"the log shows {len(own)} starts of run {run_id} for {claim_id}")
@@ -2975,22 +3005,47 @@ def _check_run(
 
 
 def _check_deviations(documents: Documents) -> None:
-    """Each change of the plan has its row, each row its event, and what was changed last is what the plan says now."""
-    plan, rows = documents.preregistration, documents.deviations
-    changes = [row for row in rows if row["prior_access"] not in SEEN]
-    if plan["version"] > 1 and {row["prereg_version"] for row in changes} != set(range(2, plan["version"] + 1)):
-        raise BadPack(
-            f"prereg.json is version {plan['version']}, and deviations.jsonl does not say what changed in each"
-        )
-    if plan["version"] == 1 and changes:
-        raise BadPack("deviations.jsonl tells of amendments, and prereg.json is the first version")
-    for field, row in {row["field"]: row for row in changes}.items():
-        if field not in plan or encode_canonical(plan[field]) != encode_canonical(row["after"]):
-            raise BadPack(f"{row['id']}: {field[:60]!a} of prereg.json is not what the amendment made it")
+    """Each version of each plan after the first has rows that say what it changed, and an event; what changed last is what it says."""
+    steps: set[tuple[str, int, bool]] = set()
+    for plan in documents.plans:
+        rows = [row for row in documents.deviations if row.get("prereg_id", plan["prereg_id"]) == plan["prereg_id"]]
+        if len(documents.plans) > 1 and any("prereg_id" not in row for row in rows):
+            raise BadPack("deviations.jsonl does not say which preregistration a row is of")
+        if {row["prereg_version"] for row in rows} != set(range(1, plan["version"])):
+            raise BadPack(
+                f"{plan['prereg_id']} is version {plan['version']}: deviations.jsonl does not say what each version changed"
+            )
+        steps |= {(plan["prereg_id"], row["prereg_version"], row["prior_access"] in SEEN) for row in rows}
+        _check_changes(plan, rows)
+    if any(
+        row.get("prereg_id") not in (None, *(plan["prereg_id"] for plan in documents.plans))
+        for row in documents.deviations
+    ):
+        raise BadPack("deviations.jsonl tells of a preregistration that the pack does not hold")
     actions = [entry["action"] for entry in documents.entries]
-    late = len(rows) - len(changes)
-    if late != actions.count("prereg.deviated"):
-        raise BadPack(f"{late} deviations in deviations.jsonl, {actions.count('prereg.deviated')} in the log")
+    for action, is_late in (("prereg.amended", False), ("prereg.deviated", True)):
+        shown = sum(late is is_late for _, _, late in steps)
+        if shown != actions.count(action):
+            raise BadPack(
+                f"{shown} changes of a plan in deviations.jsonl, {actions.count(action)} events {action} in the log"
+            )
+
+
+def _check_changes(plan: Mapping[str, Any], rows: list[dict[str, Any]]) -> None:
+    last: dict[str, Any] = {}
+    for row in sorted(rows, key=lambda row: int(row["prereg_version"])):
+        if row["field"] in last and last[row["field"]] != row["before"]:
+            raise BadPack(
+                f"{row['id']}: {row['field'][:60]!a} was not {ascii(row['before'])[:60]} before it was changed"
+            )
+        last[row["field"]] = row["after"]
+    for field, after in last.items():
+        *path, name = PLAN_FIELDS.get(field, (field,))
+        part: Any = plan
+        for step in path:
+            part = part[step]
+        if name in part and after not in (part[name], str(part[name])):
+            raise BadPack(f"{field[:60]!a} of {plan['prereg_id']} is not what it was last changed to")
 
 
 def _check_verdict(documents: Documents) -> None:

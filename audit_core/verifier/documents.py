@@ -81,9 +81,15 @@ class Documents:
         return list(self.parsed["claims/claims.json"])
 
     @property
-    def preregistration(self) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self.parsed["prereg/prereg.json"]
-        return found
+    def plans(self) -> list[dict[str, Any]]:
+        """Preregistrations; most packs have one."""
+        found = self.parsed["prereg/prereg.json"]
+        return [found] if isinstance(found, dict) else list(found)
+
+    def find_plan(self, claim_id: str) -> Mapping[str, Any] | None:
+        """The preregistration that names the claim."""
+        naming = [plan for plan in self.plans if any(row["claim_id"] == claim_id for row in plan["claims"])]
+        return naming[0] if len(naming) == 1 else None
 
     @property
     def deviations(self) -> list[dict[str, Any]]:

@@ -11,7 +11,8 @@ from audit_core.verifier.documents import Documents
 from audit_core.verifier.schemas_claims import SEEN
 
 Fact = dict[str, str | None]
-_FREEZING = ("prereg.frozen", "prereg.amended")
+_FREEZING = ("prereg.frozen", "prereg.amended", "prereg.deviated")
+"""Each fixes a version; after the first, what changed stands in `deviations.jsonl`."""
 
 
 def derive_facts(documents: Documents) -> dict[str, dict[str, Fact]]:
@@ -31,7 +32,7 @@ def derive_facts(documents: Documents) -> dict[str, dict[str, Fact]]:
         ]
         own = [attempt for attempt in attempts if attempt.claim_id == claim_id]
         facts[claim_id] = {
-            "prereg_frozen_before_run": _judge_freeze(documents, packed, own),
+            "prereg_frozen_before_run": _judge_freeze(documents, claim_id, packed, own),
             "attempts_disclosed": _judge_attempts(attempts, claim_id, exported.get(claim_id)),
             "rerun": _judge_reruns(documents, packed),
             **_find_deviations(documents.deviations, claim_id),
@@ -49,11 +50,11 @@ def _fact(result: str, reason: str | None = None) -> Fact:
     return {"result": result, "reason": reason}
 
 
-def _judge_freeze(documents: Documents, packed: Sequence[str], attempts: Sequence[Attempt]) -> Fact:
+def _judge_freeze(documents: Documents, claim_id: str, packed: Sequence[str], attempts: Sequence[Attempt]) -> Fact:
     """Every run shown for the claim began after the preregistration it names was frozen, on the model and prompts it names."""
-    plan = documents.preregistration
-    if not packed:
-        return _fact(NOT_EVALUATED, "the pack shows no run of this claim")
+    plan = documents.find_plan(claim_id)
+    if not packed or plan is None:
+        return _fact(NOT_EVALUATED, f"the pack shows no {'preregistration' if packed else 'run'} of this claim")
     frozen = [entry["seq"] for entry in documents.entries if _freezes(entry, plan["digest"])]
     if not frozen:
         return _fact(DOES_NOT_MEET, "the log shows no freezing of this preregistration")
@@ -68,6 +69,8 @@ def _judge_freeze(documents: Documents, packed: Sequence[str], attempts: Sequenc
             return _fact(DOES_NOT_MEET, f"run {run_id} used another model than the preregistration names")
         if manifest["prompts"]["prompt_set_sha256"] != plan["prompts"]["sha256"]:
             return _fact(DOES_NOT_MEET, f"run {run_id} used other prompts than the preregistration names")
+    if plan["prior_access"] in SEEN:
+        return _fact(INCONCLUSIVE, f"EXPLORATORY: when the plan was fixed, {plan['prior_access'].replace('_', ' ')}")
     return _fact(MEETS)
 
 

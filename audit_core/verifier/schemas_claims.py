@@ -105,7 +105,7 @@ CLAIMS: Schema = list_of(
     )
 )
 _METRIC = record({"name": WORDS, "formula": TEXT, "unit": UNIT})
-PREREGISTRATION: Schema = record(
+_PLAN = record(
     {
         "schema": {"const": "assay/prereg/1"},
         "prereg_id": ID,
@@ -116,6 +116,7 @@ PREREGISTRATION: Schema = record(
         "frozen_at": TIME,
         "research_question": WORDS,
         "hypotheses": list_of(record({"id": WORDS, "text": WORDS, "directional": TRUTH, "null": TEXT}), least=1),
+        "claims": list_of(record({"claim_id": CLAIM_ID, "claim_sha256": SHA256}), least=1),
         "prior_access": one_of(*PRIOR_ACCESS),
         "model": record({"repo": WORDS, "revision": or_null(WORDS), "weights_tree_sha256": SHA256}),
         "prompts": record({"set_id": WORDS, "sha256": SHA256, "n_items": COUNT, "split": WORDS}),
@@ -146,6 +147,8 @@ PREREGISTRATION: Schema = record(
         "digest": SHA256,
     }
 )
+PREREGISTRATION: Schema = {"anyOf": [_PLAN, list_of(_PLAN, least=1, most=MAX_CLAIMS)]}
+"""One, or several where claims of one pack were preregistered apart."""
 DEVIATION: Schema = record(
     {
         "id": ID,
@@ -160,5 +163,6 @@ DEVIATION: Schema = record(
         "prior_access": one_of(*PRIOR_ACCESS),
         "approved_by": or_null(WORDS),
         "effect_on_claims": list_of(CLAIM_ID),
-    }
+    },
+    optional={"prereg_id": ID},
 )

@@ -15,6 +15,17 @@ from audit_core.verifier.documents import Documents
 from audit_core.verifier.facts import derive_facts
 from audit_core.verifier.schemas_claims import SEEN
 
+PLAN_FIELDS = {
+    "pins.model": ("model", "repo"),
+    "pins.weights_sha256": ("model", "weights_tree_sha256"),
+    "pins.prompts": ("prompts", "set_id"),
+    "pins.prompts_sha256": ("prompts", "sha256"),
+    "pins.n_prompts": ("prompts", "n_items"),
+    "pins.policy_sha256": ("policy_sha256",),
+    "pins.code_sha256": ("analysis_code", "sha256"),
+}
+"""Where a field that the product changes stands in `prereg.json`; others are named as they stand there, or are not there."""
+
 
 def check_semantics(documents: Documents, members: Mapping[str, bytes], signed_pack_id: str | None) -> None:
     """Check everything that is said in two places.
@@ -28,7 +39,7 @@ def check_semantics(documents: Documents, members: Mapping[str, bytes], signed_p
     if signed_pack_id is not None and signed_pack_id != documents.pack["pack_id"]:
         raise BadPack(f"the signature is for pack {signed_pack_id}, the header names {documents.pack['pack_id']}")
     _check_claims(documents)
-    _check_preregistration(documents, members["policy/policy.toml"])
+    _check_plans(documents, members["policy/policy.toml"])
     attempts = list_attempts(documents.entries, documents.pack["claim_ids"])
     _check_attempts(documents, attempts)
     starts: dict[tuple[str, str], list[Attempt]] = {}
@@ -77,19 +88,23 @@ def _hash_claim(claim: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
-def _check_preregistration(documents: Documents, policy: bytes) -> None:
-    plan = documents.preregistration
-    if compute_plan_digest(plan) != plan["digest"]:
-        raise BadPack("prereg.json is not what its digest says: it was changed after it was frozen")
+def _check_plans(documents: Documents, policy: bytes) -> None:
+    """Each preregistration is what was frozen, under the policy that is applied, and each claim is named by one of them."""
     policy_sha256 = hashlib.sha256(policy).hexdigest()
-    for name, said in (
-        ("prereg.json", plan["policy_sha256"]),
-        ("verdict.json", _read_verdict(documents)["policy_sha256"]),
-    ):
-        if said != policy_sha256:
-            raise BadPack(f"{name} names another policy than policy.toml")
+    for plan in documents.plans:
+        if compute_plan_digest(plan) != plan["digest"]:
+            raise BadPack(f"{plan['prereg_id']} is not what its digest says: it was changed after it was frozen")
+        if plan["policy_sha256"] != policy_sha256:
+            raise BadPack(f"{plan['prereg_id']} names another policy than policy.toml")
+    if _read_verdict(documents)["policy_sha256"] != policy_sha256:
+        raise BadPack("verdict.json names another policy than policy.toml")
     if encode_canonical(documents.policy) != encode_canonical(documents.parsed["policy/policy.resolved.json"]):
         raise BadPack("policy.resolved.json is not what policy.toml says")
+    named = sorted((row["claim_id"], row["claim_sha256"]) for plan in documents.plans for row in plan["claims"])
+    if documents.claims and named != sorted(
+        (claim["claim_id"], claim["claim"]["sha256"]) for claim in documents.claims
+    ):
+        raise BadPack("the preregistrations and claims.json are not about the same claims, or name one twice")
 
 
 def _check_attempts(documents: Documents, attempts: tuple[Attempt, ...]) -> None:
@@ -114,9 +129,10 @@ def _check_run(
     said, config = manifest["identity"], manifest["config"]
     if said["run_id"] != run_id:
         raise BadPack(f"runs/{run_id}/manifest.json is of run {said['run_id']}")
-    if said["prereg_digest"] != documents.preregistration["digest"]:
-        raise BadPack(f"run {run_id} names another preregistration")
     for claim_id in said["claim_ids"]:
+        plan = documents.find_plan(claim_id)
+        if plan is None or said["prereg_digest"] != plan["digest"]:
+            raise BadPack(f"run {run_id} names another preregistration than {claim_id} has")
         own = starts.get((run_id, claim_id), [])
         if len(own) != 1:
             raise BadPack(f"the log shows {len(own)} starts of run {run_id} for {claim_id}")
@@ -137,22 +153,47 @@ def _check_run(
 
 
 def _check_deviations(documents: Documents) -> None:
-    """Each change of the plan has its row, each row its event, and what was changed last is what the plan says now."""
-    plan, rows = documents.preregistration, documents.deviations
-    changes = [row for row in rows if row["prior_access"] not in SEEN]
-    if plan["version"] > 1 and {row["prereg_version"] for row in changes} != set(range(2, plan["version"] + 1)):
-        raise BadPack(
-            f"prereg.json is version {plan['version']}, and deviations.jsonl does not say what changed in each"
-        )
-    if plan["version"] == 1 and changes:
-        raise BadPack("deviations.jsonl tells of amendments, and prereg.json is the first version")
-    for field, row in {row["field"]: row for row in changes}.items():
-        if field not in plan or encode_canonical(plan[field]) != encode_canonical(row["after"]):
-            raise BadPack(f"{row['id']}: {field[:60]!a} of prereg.json is not what the amendment made it")
+    """Each version of each plan after the first has rows that say what it changed, and an event; what changed last is what it says."""
+    steps: set[tuple[str, int, bool]] = set()
+    for plan in documents.plans:
+        rows = [row for row in documents.deviations if row.get("prereg_id", plan["prereg_id"]) == plan["prereg_id"]]
+        if len(documents.plans) > 1 and any("prereg_id" not in row for row in rows):
+            raise BadPack("deviations.jsonl does not say which preregistration a row is of")
+        if {row["prereg_version"] for row in rows} != set(range(1, plan["version"])):
+            raise BadPack(
+                f"{plan['prereg_id']} is version {plan['version']}: deviations.jsonl does not say what each version changed"
+            )
+        steps |= {(plan["prereg_id"], row["prereg_version"], row["prior_access"] in SEEN) for row in rows}
+        _check_changes(plan, rows)
+    if any(
+        row.get("prereg_id") not in (None, *(plan["prereg_id"] for plan in documents.plans))
+        for row in documents.deviations
+    ):
+        raise BadPack("deviations.jsonl tells of a preregistration that the pack does not hold")
     actions = [entry["action"] for entry in documents.entries]
-    late = len(rows) - len(changes)
-    if late != actions.count("prereg.deviated"):
-        raise BadPack(f"{late} deviations in deviations.jsonl, {actions.count('prereg.deviated')} in the log")
+    for action, is_late in (("prereg.amended", False), ("prereg.deviated", True)):
+        shown = sum(late is is_late for _, _, late in steps)
+        if shown != actions.count(action):
+            raise BadPack(
+                f"{shown} changes of a plan in deviations.jsonl, {actions.count(action)} events {action} in the log"
+            )
+
+
+def _check_changes(plan: Mapping[str, Any], rows: list[dict[str, Any]]) -> None:
+    last: dict[str, Any] = {}
+    for row in sorted(rows, key=lambda row: int(row["prereg_version"])):
+        if row["field"] in last and last[row["field"]] != row["before"]:
+            raise BadPack(
+                f"{row['id']}: {row['field'][:60]!a} was not {ascii(row['before'])[:60]} before it was changed"
+            )
+        last[row["field"]] = row["after"]
+    for field, after in last.items():
+        *path, name = PLAN_FIELDS.get(field, (field,))
+        part: Any = plan
+        for step in path:
+            part = part[step]
+        if name in part and after not in (part[name], str(part[name])):
+            raise BadPack(f"{field[:60]!a} of {plan['prereg_id']} is not what it was last changed to")
 
 
 def _check_verdict(documents: Documents) -> None:

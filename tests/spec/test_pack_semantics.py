@@ -127,7 +127,7 @@ def test_a_run_that_another_process_found_abandoned_counts_as_abandoned() -> Non
     ("field", "value", "match"),
     [
         ("identity/run_id", RUNS[1], "is of run"),
-        ("identity/prereg_digest", "9" * 64, "names another preregistration"),
+        ("identity/prereg_digest", "9" * 64, "names another preregistration than"),
         ("identity/claim_ids", ["C-0002"], "0 starts"),
         ("identity/attempt_no", 1, "other things of itself than the log"),
         ("identity/status", "failed", "other things of itself than the log"),
@@ -193,6 +193,8 @@ def test_a_claim_of_whole_numbers_keeps_its_digest() -> None:
         claim = story.documents[CLAIMS][0]["claim"]
         fields = {name: value for name, value in claim.items() if name != "sha256"} | {"delta": 1.0}
         claim |= fields | {"sha256": hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()}
+        story.documents[PLAN]["claims"][0]["claim_sha256"] = claim["sha256"]
+        redigest(story)
 
     assert check(retell(widen)).exit_code == 0
 
@@ -211,13 +213,13 @@ def test_a_preregistration_edited_after_it_was_frozen_is_refused() -> None:
         plan["sample_size"]["n"] = 20
         plan["digest"] = compute_plan_digest(plan)
 
-    fail(edit(PLAN, redo), "names another preregistration")
+    fail(edit(PLAN, redo), "names another preregistration than C-0001 has")
 
 
 def test_the_policy_is_the_one_that_was_preregistered_and_applied() -> None:
     members = genuine_members()
     other = POLICY.replace(b"threshold = 0.30", b"threshold = 0.20")
-    fail(seal({**members, "policy/policy.toml": other}), "prereg.json names another policy")
+    fail(seal({**members, "policy/policy.toml": other}), "P-0001 names another policy")
     fail(edit(VERDICT, settle("policy_sha256", to="9" * 64)), "verdict.json names another policy")
     resolved = members["policy/policy.resolved.json"].replace(b'"threshold":0.3', b'"threshold":0.2')
     fail(seal({**members, "policy/policy.resolved.json": resolved}), "is not what policy.toml says")
@@ -278,42 +280,10 @@ def test_a_rerun_taken_away_changes_the_verdict() -> None:
 # Deviations.
 
 
-def deviation(**said: Any) -> dict[str, Any]:
-    return {
-        "id": "D-1", "prereg_version": 1, "at": AT, "by": "anna", "field": "stopping_rule", "before": "none", "after": "200 prompts",
-        "reason": "too few", "class": "scope", "prior_access": "results_seen", "approved_by": "ben", "effect_on_claims": ["C-0001"],
-    } | said  # fmt: skip
-
-
-def deviate(story: Story, *rows: dict[str, Any], logged: int | None = None) -> None:
-    story.documents["prereg/deviations.jsonl"] = list(rows)
-    late = sum(row["prior_access"] in ("results_seen", "results_not_opened") for row in rows)
-    for _ in range(late if logged is None else logged):
-        story.events.insert(-1, ("prereg.deviated", "P-0001", {}, True))
-
-
-def test_what_a_deviation_touches_is_exploratory() -> None:
-    """It stands in the pack, the pack is whole, and the claim no longer meets anything by numbers alone."""
-    found = check(retell(lambda story: deviate(story, deviation())))
-    assert (found.exit_code, found.judgement) == (0, "INCONCLUSIVE")
-    assert found.documents is not None
-    rows = {(row["claim_id"], row["id"]): row for row in found.documents.parsed[VERDICT]["criteria"]}
-    assert "deviation: D-1 changed stopping_rule" in rows["C-0001", "prereg_frozen_before_run"]["reason"]
-    assert rows["C-0002", "effect"]["result"] == "MEETS"
-
-
-def test_a_deviation_left_out_or_made_up_contradicts_the_log() -> None:
-    fail(retell(lambda story: deviate(story, logged=1)), "0 deviations in deviations.jsonl, 1 in the log")
-    fail(retell(lambda story: deviate(story, deviation(), logged=0)), "1 deviations in deviations.jsonl, 0 in the log")
-
-
-def amend(story: Story, version: int, *rows: dict[str, Any], **fields: Any) -> None:
-    """A new version before anything was run, with its digest wherever it stands."""
+def redigest(story: Story) -> None:
+    """The plan's digest put right wherever it stands."""
     plan = story.documents[PLAN]
-    old = plan["digest"]
-    plan |= {"version": version, **fields}
-    plan["digest"] = compute_plan_digest(plan)
-    story.documents["prereg/deviations.jsonl"] = list(rows)
+    old, plan["digest"] = plan["digest"], compute_plan_digest(plan)
     for run_id in RUNS:
         story.documents[f"runs/{run_id}/manifest.json"]["identity"]["prereg_digest"] = plan["digest"]
     for event in story.events:
@@ -322,25 +292,146 @@ def amend(story: Story, version: int, *rows: dict[str, Any], **fields: Any) -> N
                 event[2][name] = plan["digest"]
 
 
-def amendment(**said: Any) -> dict[str, Any]:
-    return deviation(prior_access="nothing_run", prereg_version=2) | said
+def row(**said: Any) -> dict[str, Any]:
+    return {
+        "id": "D-1", "prereg_version": 1, "at": AT, "by": "anna", "field": "stopping_rule", "before": "none", "after": "200 prompts",
+        "reason": "too few", "class": "scope", "prior_access": "nothing_run", "approved_by": None, "effect_on_claims": [],
+    } | said  # fmt: skip
+
+
+LATE = {"prior_access": "results_seen", "effect_on_claims": ["C-0001"]}
+
+
+def amend(story: Story, *rows: dict[str, Any], events: tuple[str, ...] = (), **fields: Any) -> None:
+    """A later version of the plan, frozen before the runs, with rows and events as given."""
+    plan = story.documents[PLAN]
+    plan |= {"version": 1 + len(events), **fields}
+    redigest(story)
+    frozen = next(at for at, event in enumerate(story.events) if event[0] == "prereg.frozen")
+    for event in reversed(events):
+        story.events.insert(frozen + 1, (event, "P-0001", {"digest": plan["digest"]}, True))
+    story.documents["prereg/deviations.jsonl"] = list(rows)
+
+
+def amended(*rows: dict[str, Any], events: tuple[str, ...] = (), **fields: Any) -> dict[str, bytes]:
+    return retell(lambda story: amend(story, *rows, events=events, **fields))
+
+
+RULE = {"stopping_rule": "200 prompts"}
 
 
 def test_an_amendment_says_what_each_version_changed() -> None:
-    def good(story: Story) -> None:
-        amend(story, 2, amendment(), stopping_rule="200 prompts")
+    assert check(amended(row(), events=("prereg.amended",), **RULE)).exit_code == 0
+    fail(amended(events=("prereg.amended",), **RULE), "does not say what each version changed")
+    fail(amended(row(), events=("prereg.amended",) * 2, **RULE), "does not say what each version changed")
+    fail(
+        amended(row(), row(prereg_version=2), events=("prereg.amended",), **RULE),
+        "does not say what each version changed",
+    )
+    fail(amended(row(), **RULE), "does not say what each version changed")
 
-    assert check(retell(good)).exit_code == 0
-    fail(retell(lambda story: amend(story, 2, stopping_rule="200 prompts")), "does not say what changed")
-    fail(retell(lambda story: amend(story, 3, amendment(), stopping_rule="200 prompts")), "does not say what changed")
-    fail(retell(lambda story: amend(story, 1, amendment(), stopping_rule="200 prompts")), "is the first version")
+
+def test_what_a_deviation_touches_is_exploratory() -> None:
+    """It stands in the pack, the pack is whole, and the claim no longer meets anything by numbers alone."""
+    found = check(amended(row(**LATE), events=("prereg.deviated",), **RULE))
+    assert (found.exit_code, found.judgement) == (0, "INCONCLUSIVE")
+    assert found.documents is not None
+    rows = {(one["claim_id"], one["id"]): one for one in found.documents.parsed[VERDICT]["criteria"]}
+    assert "deviation: D-1 changed stopping_rule" in rows["C-0001", "prereg_frozen_before_run"]["reason"]
+    assert rows["C-0002", "effect"]["result"] == "MEETS"
+
+
+@pytest.mark.parametrize("access", ["results_not_opened", "results_seen"])
+def test_a_plan_fixed_with_results_in_reach_is_exploratory(access: str) -> None:
+    found = check(amended(prior_access=access))
+    assert (found.exit_code, found.judgement) == (0, "INCONCLUSIVE")
+    assert found.documents is not None
+    assert "EXPLORATORY" in found.documents.parsed[VERDICT]["criteria"][0]["reason"]
+
+
+def test_a_deviation_told_of_as_an_amendment_contradicts_the_log() -> None:
+    fail(
+        amended(row(), events=("prereg.deviated",), **RULE),
+        "1 changes of a plan in deviations.jsonl, 0 events prereg.amended",
+    )
+    fail(
+        amended(row(**LATE), events=("prereg.amended",), **RULE),
+        "0 changes of a plan in deviations.jsonl, 1 events prereg.amended",
+    )
+    extra = retell(lambda story: story.events.insert(-1, ("prereg.deviated", "P-0001", {}, True)))
+    fail(extra, "0 changes of a plan in deviations.jsonl, 1 events prereg.deviated")
 
 
 def test_what_was_changed_last_is_what_the_preregistration_says() -> None:
-    fail(retell(lambda story: amend(story, 2, amendment(), stopping_rule="other")), "is not what the amendment made it")
-    fail(retell(lambda story: amend(story, 2, amendment(field="nothing"))), "is not what the amendment made it")
-    rows = (amendment(), amendment(id="D-2", prereg_version=3, before="200 prompts", after="300 prompts"))
-    assert check(retell(lambda story: amend(story, 3, *rows, stopping_rule="300 prompts"))).exit_code == 0
+    event = ("prereg.amended",)
+    fail(
+        amended(row(), events=event, stopping_rule="other"),
+        "stopping_rule' of P-0001 is not what it was last changed to",
+    )
+    pinned = row(field="pins.n_prompts", before="30", after="40")
+    assert check(amended(pinned, events=event)).exit_code == 0
+    fail(
+        amended({**pinned, "after": "50"}, events=event),
+        "'pins.n_prompts' of P-0001 is not what it was last changed to",
+    )
+    rows = (row(prereg_version=2, id="D-2", before="200 prompts", after="300 prompts"), row())
+    assert check(amended(*rows, events=event * 2, stopping_rule="300 prompts")).exit_code == 0
+    fail(
+        amended({**rows[0], "before": "100 prompts"}, row(), events=event * 2, stopping_rule="300 prompts"),
+        "was not '100 prompts'",
+    )
+
+
+def second_plan(story: Story) -> None:
+    """C-0002 preregistered apart, as the product does."""
+    first = story.documents[PLAN]
+    plan = json.loads(json.dumps(first)) | {"prereg_id": "P-0002", "claims": [first["claims"].pop(1)]}
+    redigest(story)
+    plan["digest"] = compute_plan_digest(plan)
+    story.documents[PLAN] = [first, plan]
+    story.documents[f"runs/{RUNS[1]}/manifest.json"]["identity"]["prereg_digest"] = plan["digest"]
+    for event in story.events:
+        if event[2].get("claim_id") == "C-0002":
+            event[2]["prereg_digest"] = plan["digest"]
+    story.events.insert(4, ("prereg.frozen", "P-0002", {"digest": plan["digest"]}, True))
+
+
+def test_claims_may_be_preregistered_apart() -> None:
+    found = check(retell(second_plan))
+    assert (found.exit_code, found.judgement) == (0, "MEETS_POLICY")
+
+
+def test_a_run_names_the_preregistration_of_its_own_claim() -> None:
+    def swap(story: Story) -> None:
+        second_plan(story)
+        story.documents[MANIFEST]["identity"]["prereg_digest"] = story.documents[PLAN][1]["digest"]
+
+    fail(retell(swap), "names another preregistration than C-0001 has")
+
+
+def test_with_several_plans_each_change_says_which_it_is_of() -> None:
+    def change(story: Story, **said: Any) -> None:
+        second_plan(story)
+        story.documents["prereg/deviations.jsonl"] = [row(**said)]
+
+    fail(retell(change), "does not say which preregistration")
+    fail(retell(lambda story: change(story, prereg_id="P-0009")), "that the pack does not hold")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda plan: plan["claims"].pop(),
+        lambda plan: plan["claims"].append(plan["claims"][0]),
+        lambda plan: plan["claims"][0].update(claim_sha256="9" * 64),
+    ],
+)
+def test_preregistration_and_claims_are_about_the_same_claims(change: Callable[[Any], Any]) -> None:
+    def apply(story: Story) -> None:
+        change(story.documents[PLAN])
+        redigest(story)
+
+    fail(retell(apply), "not about the same claims, or name one twice")
 
 
 # Facts.

@@ -112,7 +112,7 @@ class Story:
 def tell_story() -> Story:
     """Two claims; C-0001 at its second attempt, after one that was abandoned; C-0002 at its first, after a failed one."""
     claims = [_claim("C-0001", "L1.H0"), _claim("C-0002", "L1.H1")]
-    plan = _plan(hashlib.sha256(POLICY).hexdigest())
+    plan = _plan(hashlib.sha256(POLICY).hexdigest(), claims)
     documents: dict[str, Any] = {
         "pack.json": _header(),
         "claims/claims.json": claims,
@@ -308,11 +308,12 @@ def _claim(claim_id: str, component: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _plan(policy_sha256: str) -> dict[str, Any]:
+def _plan(policy_sha256: str, claims: list[dict[str, Any]]) -> dict[str, Any]:
     plan = {
         "schema": "assay/prereg/1", "prereg_id": "P-0001", "version": 1, "title": "Toy", "authors": ["anna"], "created_at": AT,
         "frozen_at": AT, "research_question": "Is it needed?",
         "hypotheses": [{"id": "H1", "text": "It is.", "directional": True, "null": "It is not."}],
+        "claims": [{"claim_id": claim["claim_id"], "claim_sha256": claim["claim"]["sha256"]} for claim in claims],
         "prior_access": "nothing_run",
         "model": {"repo": "toy", "revision": None, "weights_tree_sha256": "1" * 64},
         "prompts": {"set_id": "toy", "sha256": "2" * 64, "n_items": 40, "split": "confirmatory"},
