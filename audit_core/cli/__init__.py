@@ -18,8 +18,10 @@ from audit_core.cli.log import add_log_commands
 from audit_core.cli.models import fetch_known, show_models
 from audit_core.cli.output import say
 from audit_core.cli.paths import FIRST, patch_paths
+from audit_core.cli.verify import verify_evidence, write_verifier
 from audit_core.errors import AuditError, Cancelled
 from audit_core.registry import list_plugins
+from audit_core.verifier.command import add_arguments
 
 INTERNAL = 5
 ABLATIONS = ("patch", "resample", "mean", "mean_template", "zero")
@@ -112,6 +114,9 @@ def build_parser() -> argparse.ArgumentParser:
     calibration.add_argument("--write", action="store_true", help="replace the record that verdicts quote")
     text = "the run log, and the audit log behind it"
     add_log_commands(commands.add_parser("log", help=text, description=text))
+    add_arguments(add("verify", verify_evidence, "what can be checked of an evidence pack, offline"))
+    verifier = add("verifier", write_verifier, "write the verifier as one file that needs nothing but Python")
+    verifier.add_argument("--out", type=Path, default=Path("verify_pack.py"))
     return parser
 
 

@@ -1,0 +1,30 @@
+"""The commands `verify` and `verifier`."""
+
+from __future__ import annotations
+
+import argparse
+
+from audit_core.cli.output import say, tell_json
+from audit_core.errors import Refused
+from audit_core.evidence.join_verifier import join_modules
+from audit_core.verifier.command import verify_files
+
+
+def verify_evidence(options: argparse.Namespace) -> int:
+    """What `verify_pack.py` does, by the same code."""
+    return verify_files(options.pack, options.trust, options.checkpoint, as_json=options.json)
+
+
+def write_verifier(options: argparse.Namespace) -> int:
+    """Write the one file that checks packs without this product."""
+    text = join_modules()
+    try:
+        options.out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise Refused(
+            f"{options.out} cannot be written: {error.strerror}.",
+            wanted="a file that can be written.",
+            remedy="choose another path for --out.",
+        ) from error
+    say(f"{options.out}: {len(text.splitlines()):,} lines.")
+    return tell_json({"out": str(options.out), "lines": len(text.splitlines())}) if options.json else 0

@@ -1,0 +1,100 @@
+"""Writes a pack: one zip archive, the same bytes for the same files, and never half of one."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from audit_core.errors import IntegrityError, Refused
+from audit_core.verifier.container import MAX_PACK_BYTES, BadPack, read_members, read_pack
+from audit_core.verifier.manifest import is_outside_manifest
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+"""The earliest time a zip archive can hold: when a pack was made stands in `pack.json`, where it is signed."""
+_REGULAR_FILE = 0o100644 << 16
+_UNIX = 3
+
+
+def make_manifest(files: Mapping[str, bytes]) -> bytes:
+    """`MANIFEST.sha256` over these files, as `sha256sum -c` reads it; itself and signatures are left out."""
+    names = sorted(name for name in files if not is_outside_manifest(name))
+    return "".join(f"{hashlib.sha256(files[name]).hexdigest()}  {name}\n" for name in names).encode()
+
+
+def write_pack(path: Path, files: Mapping[str, bytes]) -> None:
+    """Write the archive to a temporary file beside its place, then move it there whole.
+
+    Args:
+        files: every member by name, manifest and signatures included.
+
+    Raises:
+        Refused: a name, kind or size that the verifier would refuse.
+    """
+    data = _build_archive(files)
+    try:
+        read = read_members(data)
+    except BadPack as error:
+        raise Refused(
+            f"No pack can be made of these files: {error}.",
+            wanted=f"the names and kinds of docs/reference/pack.md, {MAX_PACK_BYTES:,} bytes at most.",
+            remedy="leave the file out, or make it smaller.",
+        ) from error
+    if read != dict(files):
+        raise IntegrityError("The archive does not read back to the files it was made of.")
+    _replace(path, data)
+
+
+def open_pack(path: Path) -> dict[str, bytes]:
+    """The members of a pack.
+
+    Raises:
+        Refused: no such file.
+        IntegrityError: not a pack's container.
+    """
+    try:
+        return dict(read_members(read_pack(path)))
+    except OSError as error:
+        raise Refused(
+            f"{path.name} cannot be read: {error.strerror}.", wanted="an evidence pack.", remedy="check the path."
+        ) from error
+    except BadPack as error:
+        raise IntegrityError(f"{path.name} is no pack: {error}.") from error
+
+
+def _build_archive(files: Mapping[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", allowZip64=False) as archive:
+        for name in sorted(files):
+            info = zipfile.ZipInfo(name, _EPOCH)
+            info.compress_type, info.external_attr, info.create_system = zipfile.ZIP_DEFLATED, _REGULAR_FILE, _UNIX
+            archive.writestr(info, files[name], compresslevel=9)
+    return buffer.getvalue()
+
+
+def _replace(path: Path, data: bytes) -> None:
+    descriptor, part = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+        Path(part).chmod(0o644)
+        Path(part).replace(path)
+    finally:
+        Path(part).unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Without it a crash may lose the new name while keeping the bytes; folders cannot be opened on every system."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,137 @@
+"""Signs what a pack is and what people decided about it: in-toto statements in DSSE envelopes, never part of the manifest."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from audit_core.errors import IntegrityError, Refused
+from audit_core.evidence.canonical import dump_canonical
+from audit_core.evidence.container import make_manifest, open_pack, write_pack
+from audit_core.verifier.container import BadPack
+from audit_core.verifier.manifest import MANIFEST, PACK_ENVELOPE, check_manifest, is_approval
+from audit_core.verifier.schemas_signed import APPROVAL_PREDICATE_TYPE, PACK_PREDICATE_TYPE, STATEMENT_TYPE
+from audit_core.verifier.statement import PAYLOAD_TYPE, encode_before_signing, read_statements
+
+
+class Key(Protocol):
+    """Whoever signs: a person's key file, or a token that keeps the secret to itself."""
+
+    @property
+    def keyid(self) -> str: ...
+
+    def sign(self, message: bytes) -> bytes: ...
+
+
+@dataclass(frozen=True)
+class Approval:
+    """One person's decision about one pack."""
+
+    role: str
+    """reviewer | approver"""
+    person: str
+    """As the trust file names them."""
+    organisation: str
+    decision: str
+    """approve | reject | approve_with_conditions"""
+    at: str
+    """RFC 3339, UTC."""
+    expires_at: str | None = None
+    conditions: Sequence[str] = ()
+    independence_statement: str = ""
+    conflicts: str = ""
+    evidence_viewed: Sequence[str] = ()
+
+    def predicate(self) -> dict[str, Any]:
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
+
+
+def seal_pack(
+    path: Path, files: Mapping[str, bytes], key: Key, *, pack_id: str, person: str, organisation: str, at: str
+) -> str:
+    """Add the manifest and the preparer's signature, and write the pack.
+
+    Args:
+        files: everything but manifest and signatures.
+        person: the preparer, as trust files name them.
+        at: time of signing, RFC 3339, UTC.
+
+    Returns:
+        SHA-256 of the manifest, which stands for the pack.
+
+    Raises:
+        Refused: files that no pack can hold.
+    """
+    manifest = make_manifest(files)
+    predicate = {"pack_id": pack_id, "role": "preparer", "person": person, "organisation": organisation, "at": at}
+    envelope = sign_statement(manifest, PACK_PREDICATE_TYPE, predicate, key)
+    write_pack(path, {**files, MANIFEST: manifest, PACK_ENVELOPE: envelope})
+    return hashlib.sha256(manifest).hexdigest()
+
+
+def add_approval(path: Path, approval: Approval, key: Key) -> str:
+    """Put a person's signed decision into a pack; every other member keeps its bytes.
+
+    Returns:
+        Name of the new member.
+
+    Raises:
+        IntegrityError: the pack is not whole: nobody should put a name to it.
+        Refused: a decision that is not one.
+    """
+    members = open_pack(path)
+    try:
+        digest = check_manifest(members)
+        read_statements(members, digest)
+    except BadPack as error:
+        raise IntegrityError(f"{path.name} is not whole: {error}.") from error
+    number = 1 + sum(map(is_approval, members))
+    name = f"attestations/approval-{approval.role}-{number}.dsse.json"
+    envelope = sign_statement(members[MANIFEST], APPROVAL_PREDICATE_TYPE, approval.predicate(), key)
+    try:
+        read_statements({**members, name: envelope}, digest)
+    except BadPack as error:
+        raise Refused(
+            f"No approval: {error}.",
+            wanted="role reviewer or approver; decision approve, reject or approve_with_conditions; a time in UTC.",
+            remedy="correct that field.",
+        ) from error
+    write_pack(path, {**members, name: envelope})
+    return name
+
+
+def sign_statement(manifest: bytes, predicate_type: str, predicate: Mapping[str, Any], key: Key) -> bytes:
+    """An envelope around a statement about this manifest."""
+    payload = dump_canonical(
+        {
+            "_type": STATEMENT_TYPE,
+            "subject": [{"name": MANIFEST, "digest": {"sha256": hashlib.sha256(manifest).hexdigest()}}],
+            "predicateType": predicate_type,
+            "predicate": dict(predicate),
+        }
+    )
+    return dump_canonical(
+        {
+            "payloadType": PAYLOAD_TYPE,
+            "payload": base64.b64encode(payload).decode(),
+            "signatures": [{"keyid": key.keyid, "sig": _sign(payload, key)}],
+        }
+    )
+
+
+def add_signature(envelope: bytes, key: Key) -> bytes:
+    """A second preparer's signature beside the first, over the same payload."""
+    document = deepcopy(json.loads(envelope))
+    payload = base64.b64decode(document["payload"])
+    document["signatures"].append({"keyid": key.keyid, "sig": _sign(payload, key)})
+    return dump_canonical(document)
+
+
+def _sign(payload: bytes, key: Key) -> str:
+    return base64.b64encode(key.sign(encode_before_signing(payload))).decode()

@@ -1,0 +1,83 @@
+"""`verify PACK.zip`: reads three files, says what was found line by line, and writes nothing but that."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from audit_core.verifier.container import read_pack
+from audit_core.verifier.log_proof import BadCheckpoint
+from audit_core.verifier.note import MAX_NOTE_BYTES
+from audit_core.verifier.trust import MAX_TRUST_BYTES, BadTrust, Trust, read_trust, show
+from audit_core.verifier.verification import EXIT_USAGE, Verification
+from audit_core.verifier.walk import verify_pack
+
+MEANINGS = {
+    0: "integrity and signer verified; what the findings mean is for a reader to judge",
+    3: "not decided: something asked for could not be checked",
+    4: "integrity or authenticity failed: rely on nothing in this pack",
+}
+
+
+def run_verifier(arguments: Sequence[str] | None = None) -> int:
+    """The command line of the joined file; returns the exit code of `docs/reference/pack.md`."""
+    parser = argparse.ArgumentParser(prog="verify_pack.py", description=__doc__)
+    add_arguments(parser)
+    parser.add_argument("--json", action="store_true", help="one JSON document instead of lines")
+    options = parser.parse_args(arguments)
+    return verify_files(options.pack, options.trust, options.checkpoint, as_json=options.json)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("pack", type=Path, metavar="PACK.zip")
+    parser.add_argument("--trust", type=Path, metavar="trust.toml", help="whose signatures count; never from the pack")
+    parser.add_argument("--checkpoint", type=Path, metavar="F", help="a checkpoint of the log, saved earlier")
+
+
+def verify_files(pack: Path, trust: Path | None, checkpoint: Path | None, *, as_json: bool) -> int:
+    """Check a pack and write what was found to standard output."""
+    try:
+        trusted: Trust | None = None if trust is None else read_trust(_read(trust, MAX_TRUST_BYTES))
+        saved = None if checkpoint is None else _read(checkpoint, MAX_NOTE_BYTES)
+        found = verify_pack(read_pack(pack), trusted, saved)
+    except OSError as error:
+        return _complain(f"{error.filename}: {error.strerror}.", "files that can be read.", "check the path.")
+    except BadTrust as error:
+        return _complain(f"The trust file: {error}.", "one as docs/reference/pack.md has it.", "mend that row.")
+    except BadCheckpoint as error:
+        return _complain(
+            f"The saved checkpoint: {error}.", "a checkpoint of the log, as it was signed.", "look for your copy."
+        )
+    text = json.dumps(found.describe(), indent=1) + "\n" if as_json else describe_lines(found)
+    # A name that this terminal has no letters for must not end the program.
+    coding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    sys.stdout.write(text.encode(coding, "backslashreplace").decode(coding))
+    return found.exit_code
+
+
+def describe_lines(found: Verification) -> str:
+    """One line a step, then the five results."""
+    lines = [f"{number} {step.name:<12} {step.result:<12} {step.detail}" for number, step in enumerate(found.steps, 1)]
+    lines += ["", f"{'pack':<14} {found.pack_id or 'unknown'}", f"{'integrity':<14} {found.integrity}"]
+    lines += [
+        f"{'authenticity':<14} {found.authenticity}",
+        f"{'time':<14} {found.time}",
+        f"{'reproduction':<14} {found.reproduction} (as recorded; nothing was run again)",
+        f"{'judgement':<14} {found.judgement} (by the pack's own policy)",
+        "",
+        f"exit {found.exit_code}: {MEANINGS[found.exit_code]}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _read(path: Path, most: int) -> bytes:
+    with path.open("rb") as file:
+        return file.read(most + 1)
+
+
+def _complain(found: str, wanted: str, remedy: str) -> int:
+    sys.stderr.write(f"{show(found)} Wanted: {wanted} What to do: {remedy}\n")
+    return EXIT_USAGE

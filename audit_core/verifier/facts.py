@@ -1,0 +1,112 @@
+"""What the pack's own documents say of how a claim was tested: the criteria of a policy that no metric answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from audit_core.verifier.attempts import Attempt, find_gap, list_attempts, read_exported
+from audit_core.verifier.criteria import DOES_NOT_MEET, INCONCLUSIVE, MEETS, NOT_EVALUATED
+from audit_core.verifier.documents import Documents
+from audit_core.verifier.schemas_claims import SEEN
+
+Fact = dict[str, str | None]
+_FREEZING = ("prereg.frozen", "prereg.amended", "prereg.deviated")
+"""Each fixes a version; after the first, what changed stands in `deviations.jsonl`."""
+
+
+def derive_facts(documents: Documents) -> dict[str, dict[str, Fact]]:
+    """Per claim, {criterion: {result, reason}} as `evaluate_policy` takes them.
+
+    prereg_frozen_before_run, attempts_disclosed and rerun are always there; deviation only where one affects the claim.
+    """
+    claim_ids = documents.pack["claim_ids"]
+    attempts = list_attempts(documents.entries, claim_ids)
+    exported = read_exported(documents.entries, documents.pack["pack_id"])
+    facts = {}
+    for claim_id in claim_ids:
+        packed = [
+            run_id
+            for run_id in documents.pack["run_ids"]
+            if claim_id in documents.find_manifest(run_id)["identity"]["claim_ids"]
+        ]
+        own = [attempt for attempt in attempts if attempt.claim_id == claim_id]
+        facts[claim_id] = {
+            "prereg_frozen_before_run": _judge_freeze(documents, claim_id, packed, own),
+            "attempts_disclosed": _judge_attempts(attempts, claim_id, exported.get(claim_id)),
+            "rerun": _judge_reruns(documents, packed),
+            **_find_deviations(documents.deviations, claim_id),
+        }
+    return facts
+
+
+def list_reruns(documents: Documents, run_ids: Sequence[str]) -> list[dict[str, Any]]:
+    """Reruns of these runs that may be compared with them at all."""
+    rows = [row for run_id in run_ids for row in documents.parsed.get(f"runs/{run_id}/reruns.json", [])]
+    return [row for row in rows if row["L0"] == "COMPARABLE"]
+
+
+def _fact(result: str, reason: str | None = None) -> Fact:
+    return {"result": result, "reason": reason}
+
+
+def _judge_freeze(documents: Documents, claim_id: str, packed: Sequence[str], attempts: Sequence[Attempt]) -> Fact:
+    """Every run shown for the claim began after the preregistration it names was frozen, on the model and prompts it names."""
+    plan = documents.find_plan(claim_id)
+    if not packed or plan is None:
+        return _fact(NOT_EVALUATED, f"the pack shows no {'preregistration' if packed else 'run'} of this claim")
+    frozen = [entry["seq"] for entry in documents.entries if _freezes(entry, plan["digest"])]
+    if not frozen:
+        return _fact(DOES_NOT_MEET, "the log shows no freezing of this preregistration")
+    for run_id in packed:
+        started = [attempt.seq for attempt in attempts if attempt.run_id == run_id]
+        if not started:
+            return _fact(DOES_NOT_MEET, f"the log shows no start of run {run_id}")
+        if min(started) < min(frozen):
+            return _fact(DOES_NOT_MEET, f"run {run_id} started before the preregistration was frozen")
+        manifest = documents.find_manifest(run_id)
+        if manifest["model"]["weights_tree_sha256"] != plan["model"]["weights_tree_sha256"]:
+            return _fact(DOES_NOT_MEET, f"run {run_id} used another model than the preregistration names")
+        if manifest["prompts"]["prompt_set_sha256"] != plan["prompts"]["sha256"]:
+            return _fact(DOES_NOT_MEET, f"run {run_id} used other prompts than the preregistration names")
+    if plan["prior_access"] in SEEN:
+        return _fact(INCONCLUSIVE, f"EXPLORATORY: when the plan was fixed, {plan['prior_access'].replace('_', ' ')}")
+    return _fact(MEETS)
+
+
+def _freezes(entry: Mapping[str, Any], digest: str) -> bool:
+    return entry["action"] in _FREEZING and digest in (
+        entry["payload"].get("digest"),
+        entry["payload"].get("prereg_digest"),
+    )
+
+
+def _judge_attempts(attempts: Sequence[Attempt], claim_id: str, exported: Any) -> Fact:
+    if not any(attempt.claim_id == claim_id for attempt in attempts):
+        return _fact(NOT_EVALUATED, "the log shows no attempt at this claim")
+    gap = find_gap(attempts, claim_id, exported)
+    return _fact(MEETS) if gap is None else _fact(DOES_NOT_MEET, gap)
+
+
+def _judge_reruns(documents: Documents, packed: Sequence[str]) -> Fact:
+    """At least one comparable rerun came to the same decision, and none to another."""
+    decided = [row for row in list_reruns(documents, packed) if row["L3"] != "NOT_EVALUATED"]
+    if not decided:
+        return _fact(NOT_EVALUATED, "the pack records no comparable rerun that came to a decision")
+    flipped = [row for row in decided if row["L3"] == "DECISION_FLIPPED"]
+    if any(row["L2"] != "WITHIN_TOLERANCE" for row in flipped):
+        return _fact(DOES_NOT_MEET, "a rerun came to another decision")
+    if flipped:
+        return _fact(
+            INCONCLUSIVE, "a rerun within tolerance came to another decision: the threshold lies inside the noise"
+        )
+    return _fact(MEETS)
+
+
+def _find_deviations(deviations: Sequence[Mapping[str, Any]], claim_id: str) -> dict[str, Fact]:
+    """Changes made with results in reach make what they touch exploratory."""
+    touching = [row for row in deviations if row["prior_access"] in SEEN and claim_id in row["effect_on_claims"]]
+    if not touching:
+        return {}
+    said = "; ".join(f"{row['id']} changed {row['field']}" for row in touching)
+    return {"deviation": _fact(INCONCLUSIVE, said[:200])}

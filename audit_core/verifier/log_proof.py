@@ -1,0 +1,108 @@
+"""Step 7: every entry shown is in the log that the checkpoint fixes, and that log continues the one somebody saved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from audit_core.verifier.container import BadPack
+from audit_core.verifier.documents import Documents
+from audit_core.verifier.log_entry import hash_entry
+from audit_core.verifier.merkle import hash_leaf, is_consistent, is_included
+from audit_core.verifier.note import BadNote, Checkpoint, read_checkpoint, read_unsigned
+from audit_core.verifier.trust import Trust, show
+
+NO_TRUST = "the log's key is in no trust file: anybody could have signed its checkpoint"
+
+
+class BadCheckpoint(ValueError):
+    """The saved checkpoint cannot be used: the caller's mistake, not the pack's."""
+
+
+@dataclass(frozen=True)
+class LogFinding:
+    """What the log step found."""
+
+    checkpoint: Checkpoint
+    is_signed: bool
+    """By a key of the trust file."""
+    is_anchored: bool
+    """Whether the log continues a checkpoint that the reader had saved."""
+    detail: str
+
+
+def check_log(documents: Documents, note: bytes, trust: Trust | None, saved: bytes | None) -> LogFinding:
+    """Check entries against the pack's checkpoint, and that against a saved one.
+
+    Raises:
+        BadPack: a signature, proof or link that does not hold.
+        BadCheckpoint: the saved checkpoint is none.
+    """
+    try:
+        text = note.decode("utf-8")
+        said = read_unsigned(text)
+        key = None if trust is None else trust.logs.get(said.origin)
+        checkpoint = said if key is None else read_checkpoint(text, origin=said.origin, public_key=key)
+    except (BadNote, UnicodeDecodeError) as error:
+        raise BadPack(f"log/checkpoint.txt: {show(str(error))}") from error
+    _check_entries(documents, checkpoint)
+    lack = _compare(documents.parsed["log/consistency.json"], checkpoint, key, saved)
+    detail = NO_TRUST if key is None else lack or "it continues the saved checkpoint"
+    return LogFinding(checkpoint, key is not None, lack is None, detail)
+
+
+def _check_entries(documents: Documents, checkpoint: Checkpoint) -> None:
+    entries, proofs = documents.entries, documents.parsed["log/inclusion.json"]
+    if [entry["seq"] for entry in entries] != [row["seq"] for row in proofs]:
+        raise BadPack("entries and proofs of the log are not about the same sequence numbers")
+    before: tuple[int, str] | None = None
+    for entry, row, body in zip(entries, proofs, documents.lines, strict=True):
+        seq, leaf = entry["seq"], hash_leaf(body)
+        if entry["log_id"] != checkpoint.origin:
+            raise BadPack(f"entry {seq} is of another log than the checkpoint")
+        if before is not None and seq <= before[0]:
+            raise BadPack(f"entry {seq} is out of order")
+        if before is not None and seq == before[0] + 1 and entry["prev"] != before[1]:
+            raise BadPack(f"entry {seq} does not follow entry {before[0]}")
+        if leaf.hex() != row["leaf"] or not is_included(
+            seq, checkpoint.size, leaf, _decode_proof(row["proof"]), checkpoint.root
+        ):
+            raise BadPack(f"entry {seq} is not in the log that the checkpoint fixes")
+        before = seq, hash_entry(body)
+    if before is None or before != (checkpoint.size - 1, checkpoint.head):
+        raise BadPack("the entries shown do not end where the checkpoint does")
+
+
+def _compare(
+    step: Mapping[str, Any] | None, checkpoint: Checkpoint, key: bytes | None, saved: bytes | None
+) -> str | None:
+    """Why the log cannot be held against the saved checkpoint; None where it continues it."""
+    if step is not None and step["to_size"] != checkpoint.size:
+        raise BadPack("log/consistency.json leads to another size than the checkpoint's")
+    if saved is None:
+        return "no saved checkpoint was given"
+    try:
+        text = saved.decode("utf-8")
+        old = read_unsigned(text)
+        if key is not None and old.origin == checkpoint.origin:
+            read_checkpoint(text, origin=old.origin, public_key=key)
+    except (BadNote, UnicodeDecodeError) as error:
+        raise BadCheckpoint(show(str(error))) from error
+    if old.origin != checkpoint.origin:
+        raise BadPack(f"the saved checkpoint is of {show(old.origin)}, the pack's of {show(checkpoint.origin)}")
+    if old.size > checkpoint.size:
+        return f"the saved checkpoint has {old.size:,} entries, the pack's {checkpoint.size:,}: it is the later one"
+    if old.size == checkpoint.size:
+        if (old.root, old.head) != (checkpoint.root, checkpoint.head):
+            raise BadPack("the log differs from the saved checkpoint of the same size")
+        return None
+    if step is None or step["from_size"] != old.size:
+        return f"the pack holds no proof from {old.size:,} entries on"
+    if not is_consistent(old.size, checkpoint.size, _decode_proof(step["proof"]), old.root, checkpoint.root):
+        raise BadPack("the log does not continue the saved checkpoint: entries were changed or taken away")
+    return None
+
+
+def _decode_proof(proof: Sequence[str]) -> list[bytes]:
+    return [bytes.fromhex(node) for node in proof]

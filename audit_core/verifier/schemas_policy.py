@@ -1,0 +1,57 @@
+"""Schema of a policy with every default filled in, as `resolve_policy` gives it."""
+
+from __future__ import annotations
+
+from audit_core.verifier.policy_table import ABLATION_NAMES, CLAIM_KINDS, POLICY_SCHEMA, THRESHOLD_SOURCES
+from audit_core.verifier.schema_words import (
+    COUNT,
+    NUMBER,
+    POSITIVE,
+    SHARE,
+    TRUTH,
+    WORDS,
+    Schema,
+    list_of,
+    one_of,
+    or_null,
+    record,
+    table_of,
+)  # fmt: skip
+
+_KINDS: Schema = list_of(one_of(*CLAIM_KINDS), least=1)
+_CRITERION: Schema = record(
+    {
+        "metric": WORDS,
+        "op": one_of(">=", "<="),
+        "threshold": NUMBER,
+        "bound": one_of("lower", "upper", "estimate"),
+        "min_n": or_null(POSITIVE),
+        "min_templates": or_null(POSITIVE),
+        "min_gap_logit": or_null(NUMBER),
+        "over_ablations": or_null(list_of(one_of(*ABLATION_NAMES), least=1)),
+        "aggregate": or_null(one_of("min", "max")),
+        "ci_level": SHARE,
+        "claim_kind": _KINDS,
+        "source": one_of(*THRESHOLD_SOURCES),
+        "why": WORDS,
+    }
+)
+RESOLVED_POLICY: Schema = record(
+    {
+        "schema": {"const": POLICY_SCHEMA},
+        "id": WORDS,
+        "applies_to": record({"model": list_of(WORDS, least=1), "claim_kind": _KINDS}),
+        "gate": record(
+            {
+                "required": list_of(WORDS, least=1),
+                "optional": list_of(WORDS),
+                "ci_level": SHARE,
+                "multiplicity": record({"method": one_of("holm", "none"), "alpha": SHARE}),
+                "max_waivers": COUNT,
+                "waiver_max_days": POSITIVE,
+            }
+        ),
+        "criteria": table_of(_CRITERION),
+        "approval": record({"preparer_ne_reviewer": TRUTH, "reviewer_ne_approver": TRUTH, "max_age_days": POSITIVE}),
+    }
+)

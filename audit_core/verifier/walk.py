@@ -1,0 +1,197 @@
+"""The eight steps in their order: each runs where those it rests on have passed, and none hides another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from audit_core.verifier.clock import NotATime, read_time
+from audit_core.verifier.container import BadPack, read_members
+from audit_core.verifier.criteria import DOES_NOT_MEET, INCONCLUSIVE, MEETS, NOT_EVALUATED
+from audit_core.verifier.documents import Documents, read_documents
+from audit_core.verifier.facts import list_reruns
+from audit_core.verifier.log_proof import LogFinding, check_log
+from audit_core.verifier.manifest import check_manifest
+from audit_core.verifier.roles import check_roles
+from audit_core.verifier.semantics import check_semantics
+from audit_core.verifier.statement import Statement, read_statements
+from audit_core.verifier.trust import Signatures, Trust, check_signatures, show
+from audit_core.verifier.verification import (
+    EXIT_FAILED,
+    EXIT_UNDECIDED,
+    EXIT_VERIFIED,
+    FAILED,
+    NOT_CHECKED,
+    PASSED,
+    STEPS,
+    Step,
+    Verification,
+)
+
+TIME_TOKEN = "attestations/time.tsr"
+_JUDGEMENTS = {
+    MEETS: "MEETS_POLICY",
+    DOES_NOT_MEET: "DOES_NOT_MEET_POLICY",
+    INCONCLUSIVE: "INCONCLUSIVE",
+    NOT_EVALUATED: "NOT_EVALUATED",
+}
+_Found = TypeVar("_Found")
+
+
+def verify_pack(data: bytes, trust: Trust | None = None, saved: bytes | None = None) -> Verification:
+    """Check a pack.
+
+    Args:
+        data: the pack's bytes.
+        trust: whose signatures count; None leaves signers and log key unchecked.
+        saved: a checkpoint of the log that the reader kept from earlier.
+
+    Raises:
+        BadCheckpoint: the saved checkpoint is none.
+    """
+    walk = _Walk(trust, saved)
+    walk.go(data)
+    return walk.conclude()
+
+
+class _Walk:
+    """One pass over one pack; what a step found is kept for those that rest on it."""
+
+    def __init__(self, trust: Trust | None, saved: bytes | None) -> None:
+        self.trust, self.saved = trust, saved
+        self.steps: dict[str, Step] = {}
+        self.manifest: str | None = None
+        self.documents: Documents | None = None
+        self.signatures = Signatures((), ())
+        self.log: LogFinding | None = None
+
+    def go(self, data: bytes) -> None:
+        members = self._take("container", lambda: read_members(data), _count)
+        if members is None:
+            return
+        manifest = self._take("manifest", lambda: check_manifest(members), "SHA-256 {}".format)
+        if manifest is None:
+            return
+        self.manifest = manifest
+        self._skip("time", _describe_token(members))
+        statements = self._take("statement", lambda: read_statements(members, manifest), _count_statements)
+        documents = self._take("schema", lambda: read_documents(members), _count_documents)
+        if documents is None:
+            return
+        self.documents = documents
+        pack_id = None if statements is None else statements[0].predicate["pack_id"]
+        self._take("semantics", lambda: check_semantics(documents, members, pack_id), _say_equal)
+        note = members["log/checkpoint.txt"]
+        self.log = self._take("log", lambda: check_log(documents, note, self.trust, self.saved), _describe_log)
+        if self.log is not None and not self.log.is_signed:
+            self.steps["log"] = Step("log", NOT_CHECKED, f"proofs hold; {self.log.detail}")
+        if statements is not None:
+            self._check_signers(statements, documents)
+
+    def conclude(self) -> Verification:
+        for name in STEPS:
+            self._skip(name, "an earlier step failed")
+        steps = tuple(self.steps[name] for name in STEPS)
+        failed = {step.name for step in steps if step.result == FAILED}
+        documents = self.documents if failed <= {"signature"} else None
+        return Verification(
+            steps=steps,
+            integrity="INTEGRITY_FAILED" if failed - {"signature"} else "INTEGRITY_VERIFIED",
+            authenticity=self._name_authenticity(failed),
+            time="ANCHORED" if documents and self.log and self.log.is_signed and self.log.is_anchored else "UNANCHORED",
+            reproduction=_name_reproduction(documents),
+            judgement=_JUDGEMENTS[documents.parsed["verdict/verdict.json"]["overall"] if documents else NOT_EVALUATED],
+            signers=self.signatures.signers,
+            pack_id=None if self.documents is None else self.documents.pack["pack_id"],
+            manifest_sha256=self.manifest,
+            exit_code=EXIT_FAILED if failed else EXIT_VERIFIED if self._is_decided() else EXIT_UNDECIDED,
+            documents=documents,
+        )
+
+    def _is_decided(self) -> bool:
+        """Whether all that was asked could be answered: signers, the log's key, a saved checkpoint, and some claim at all."""
+        return bool(
+            self._has_preparer
+            and self.documents
+            and self.documents.claims
+            and self.log
+            and self.log.is_signed
+            and (self.saved is None or self.log.is_anchored)
+        )
+
+    def _name_authenticity(self, failed: set[str]) -> str:
+        if "signature" in failed:
+            return "SIGNER_FAILED"
+        return "SIGNER_VERIFIED" if self._has_preparer else "SIGNER_NOT_CHECKED"
+
+    @property
+    def _has_preparer(self) -> bool:
+        return any(signer.role == "preparer" for signer in self.signatures.signers)
+
+    def _check_signers(self, statements: tuple[Statement, ...], documents: Documents) -> None:
+        trust = self.trust
+        if trust is None:
+            self._skip("signature", "no trust file was given: anybody could have signed")
+            return
+
+        def check() -> Signatures:
+            last = max((read_time(entry["ts"]) for entry in documents.entries), default=None)
+            found = check_signatures(statements, trust, last)
+            check_roles(found.signers, documents.policy["approval"])
+            return found
+
+        self.signatures = self._take("signature", check, _name_signers) or self.signatures
+        if statements[0].member in self.signatures.unknown:
+            self.steps["signature"] = Step("signature", NOT_CHECKED, "the preparer's key is not in the trust file")
+
+    def _take(self, name: str, check: Callable[[], _Found], describe: Callable[[_Found], str]) -> _Found | None:
+        try:
+            found = check()
+        except (BadPack, NotATime) as error:
+            self.steps[name] = Step(name, FAILED, show(str(error)))
+            return None
+        self.steps[name] = Step(name, PASSED, describe(found))
+        return found
+
+    def _skip(self, name: str, why: str) -> None:
+        self.steps.setdefault(name, Step(name, NOT_CHECKED, why))
+
+
+def _name_reproduction(documents: Documents | None) -> str:
+    """The worst decision among the reruns that the pack records."""
+    rows = [] if documents is None else list_reruns(documents, documents.pack["run_ids"])
+    for level, word in (("L3", "DECISION_FLIPPED"), ("L2", "OUTSIDE_TOLERANCE"), ("L3", "DECISION_EQUAL")):
+        if any(row[level] == word for row in rows):
+            return word
+    return NOT_EVALUATED
+
+
+def _describe_token(members: Mapping[str, bytes]) -> str:
+    if TIME_TOKEN not in members:
+        return "the pack holds no time stamp of a third party"
+    return f"{TIME_TOKEN} is there; check it with: openssl ts -verify"
+
+
+def _describe_log(found: LogFinding) -> str:
+    return f"{found.checkpoint.size:,} entries; {found.detail}"
+
+
+def _count(members: Mapping[str, bytes]) -> str:
+    return f"{len(members)} members, {sum(map(len, members.values())):,} bytes"
+
+
+def _count_statements(found: tuple[Statement, ...]) -> str:
+    return f"{len(found)} about this manifest"
+
+
+def _count_documents(found: Documents) -> str:
+    return f"{len(found.parsed)} documents of known form"
+
+
+def _say_equal(_: None) -> str:
+    return "attempts, preregistration and verdict computed again: equal"
+
+
+def _name_signers(found: Signatures) -> str:
+    names = [f"{show(row.person)} ({row.role})" for row in found.signers]
+    return ", ".join([*names, *(f"{member} by an unknown key: not counted" for member in found.unknown)])

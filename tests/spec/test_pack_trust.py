@@ -1,0 +1,69 @@
+"""The trust file says whose signatures count; what is unclear in it is refused, as it would count the wrong ones."""
+
+import base64
+
+import pytest
+from toy.packs import ANNA, LOG, write_trust
+
+from audit_core.verifier.trust import MAX_TRUST_BYTES, BadTrust, name_key, read_trust, show
+
+GOOD = write_trust((ANNA, "preparer"))
+
+
+def test_a_trust_file_reads() -> None:
+    trust = read_trust(
+        write_trust(more={ANNA: 'valid_to = "2027-01-01T00:00:00Z"\nrevoked_at = "2026-12-01T00:00:00.5Z"'})
+    )
+    anna = trust.keys[ANNA.keyid]
+    assert (anna.person, anna.roles, anna.public_key) == ("anna", ("preparer",), ANNA.public_key)
+    assert anna.valid_to is not None
+    assert anna.revoked_at is not None
+    assert trust.logs == {"assay/0123456789abcdef": LOG.public_key}
+    assert name_key(ANNA.public_key) == ANNA.keyid
+
+
+def test_a_trust_file_may_name_nobody() -> None:
+    trust = read_trust(b'schema = "assay/trust/1"')
+    assert (trust.keys, trust.logs) == ({}, {})
+
+
+@pytest.mark.parametrize(
+    ("data", "match"),
+    [
+        (b"\xff", "not TOML"),
+        (b"[", "not TOML"),
+        (b"", "wanted schema"),
+        (GOOD.replace(b"trust/1", b"trust/2"), "wanted schema"),
+        (GOOD + b"[more]\n", "wanted schema"),
+        (b'schema = "assay/trust/1"\nkeys = "x"', "not a list of tables"),
+        (b'schema = "assay/trust/1"\nkeys = ["x"]', "not a list of tables"),
+        (b'schema = "assay/trust/1"\n[keys]\n', "not a list of tables"),
+        (GOOD.replace(b'person = "anna"', b'person = "anna"\nrole = "x"'), "unknown field"),
+        (GOOD.replace(b'person = "anna"', b'person = ""'), "without a person"),
+        (GOOD.replace(b'person = "anna"', b"person = 1"), "not text in quotes"),
+        (GOOD.replace(b'person = "anna"\n', b""), "a row without 'person'"),
+        (GOOD.replace(b'["preparer"]', b"[]"), "roles are"),
+        (GOOD.replace(b'["preparer"]', b'["boss"]'), "roles are"),
+        (GOOD.replace(b'["preparer"]', b'"preparer"'), "roles are"),
+        (GOOD.replace(b'["preparer"]', b"[[]]"), "unhashable"),
+        (GOOD.replace(b'"2026-01-01T00:00:00Z"', b"2026-01-01T00:00:00Z"), "not text in quotes"),
+        (GOOD.replace(b'"2026-01-01T00:00:00Z"', b'"2026-01-01"'), "is not a time"),
+        (GOOD.replace(b'valid_from = "2026-01-01T00:00:00Z"', b""), "a row without 'valid_from'"),
+        (GOOD.replace(b"sha256:", b"sha512:"), "is not the 32 bytes"),
+        (GOOD.replace(base64.b64encode(ANNA.public_key), base64.b64encode(LOG.public_key)), "is not the 32 bytes"),
+        (GOOD.replace(base64.b64encode(ANNA.public_key), b"!"), "not base64"),
+        (GOOD.replace(base64.b64encode(LOG.public_key), base64.b64encode(ANNA.public_key)), "is not the 32 bytes"),
+        (write_trust((ANNA, "preparer"), (ANNA, "reviewer")), "stands there twice"),
+        (GOOD + write_trust(log=LOG)[write_trust(log=LOG).index(b"[[logs]]") :], "stands there twice"),
+        (b"#" * (MAX_TRUST_BYTES + 1), "larger than"),
+        (b"a = " + b"[" * 5_000, "not TOML"),
+    ],
+)  # fmt: skip
+def test_a_trust_file_that_is_unclear_is_refused(data: bytes, match: str) -> None:
+    with pytest.raises(BadTrust, match=match):
+        read_trust(data)
+
+
+def test_names_of_strangers_do_not_steer_a_terminal() -> None:
+    assert show("a\x1b[31m\u202eb\u200b\n") == "a\\u001b[31m\\u202eb\\u200b\\u000a"
+    assert len(show("x" * 500)) == 120

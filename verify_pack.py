@@ -1,0 +1,3325 @@
+"""Checks an evidence pack of Assay with the standard library alone: python -I -S verify_pack.py PACK.zip --trust trust.toml
+
+Needs Python 3.11 or newer. It reads the pack, the trust file and a saved checkpoint, writes to standard output, and opens
+nothing else. Take this file from the people you trust, never from inside a pack.
+
+Exit codes: 0 integrity and signer verified, 2 wrong usage, 3 something asked for could not be checked, 4 integrity or
+authenticity failed, 5 internal error.
+
+Made from audit_core/verifier/*.py by: python -m audit_core verifier --out verify_pack.py
+"""
+
+from __future__ import annotations
+
+import sys
+
+if sys.version_info < (3, 11):
+    # Python would stop at an import, with 1, which elsewhere means: evaluated and not met.
+    sys.stderr.write("Python 3.11 or newer is needed.\n")
+    sys.exit(2)
+
+import argparse
+import base64
+import binascii
+import hashlib
+import io
+import json
+import re
+import struct
+import tomllib
+import traceback
+import unicodedata
+import zlib
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeGuard, TypeVar
+
+
+####################################################################################################
+# attempts.py: Attempts at a claim, as the log numbered them: nobody who exports a pack can leave one out unseen.
+####################################################################################################
+
+@dataclass(frozen=True)
+class Attempt:
+    """One confirmatory run that was started, whatever became of it."""
+
+    claim_id: str
+    run_id: str
+    number: Any
+    """As the log says; an integer from 1 if the log is in order."""
+    seq: int
+    prereg_digest: Any
+    outcome: str | None
+    """None: it was started and never ended."""
+
+
+def list_attempts(entries: Iterable[Mapping[str, Any]], claim_ids: Sequence[str]) -> tuple[Attempt, ...]:
+    """In the order of the log."""
+    started, ended = [], {}
+    for entry in entries:
+        if entry["action"] == "run.started" and entry["payload"].get("claim_id") in claim_ids:
+            started.append(entry)
+        elif entry["action"] == "run.ended":
+            ended[entry["object_id"]] = str(entry["payload"].get("outcome"))
+    return tuple(
+        Attempt(
+            entry["payload"]["claim_id"],
+            entry["object_id"],
+            entry["payload"].get("attempt_no"),
+            entry["seq"],
+            entry["payload"].get("prereg_digest"),
+            ended.get(entry["object_id"]),
+        )
+        for entry in started
+    )
+
+
+def count_attempts(attempts: Iterable[Attempt]) -> dict[str, int]:
+    """What `pack.json` says under `attempts`."""
+    outcomes = [attempt.outcome for attempt in attempts]
+    completed, abandoned = outcomes.count("done"), outcomes.count(None) + outcomes.count("abandoned")
+    return {
+        "total": len(outcomes),
+        "completed": completed,
+        "failed": len(outcomes) - completed - abandoned,
+        "abandoned": abandoned,
+    }
+
+
+def find_gap(attempts: Sequence[Attempt], claim_id: str, exported: Any) -> str | None:
+    """Why the attempts at a claim are not all there, or None.
+
+    Args:
+        exported: number of attempts that the signed event of the export names for this claim.
+    """
+    numbers = [attempt.number for attempt in attempts if attempt.claim_id == claim_id]
+    if numbers != list(range(1, len(numbers) + 1)) or any(type(number) is not int for number in numbers):
+        return f"attempts at {claim_id} are numbered {numbers[:12]!a}, not from 1 on without a gap"
+    if type(exported) is not int or exported != len(numbers):
+        return f"{len(numbers)} attempts at {claim_id} are shown, and the export was logged with {ascii(exported)[:20]}"
+    return None
+
+
+def read_exported(entries: Sequence[Mapping[str, Any]], pack_id: str) -> dict[str, Any]:
+    """Attempts by claim, as the event of this pack's export says; empty where there is no such event at the end."""
+    last = entries[-1] if entries else None
+    if last is None or last["action"] != "pack.exported" or last["object_id"] != pack_id:
+        return {}
+    claims = last["payload"].get("claims")
+    if not isinstance(claims, dict) or not all(isinstance(row, dict) for row in claims.values()):
+        return {}
+    return {claim_id: row.get("attempts") for claim_id, row in claims.items()}
+
+
+####################################################################################################
+# canonical_json.py: Canonical JSON (RFC 8785) written with the standard library, for values that `load_strict` returns.
+####################################################################################################
+
+class NotCanonical(ValueError):
+    """The value has no canonical form, or the bytes are not it."""
+
+
+def encode_canonical(value: Any) -> bytes:
+    """The one byte form of a document.
+
+    Raises:
+        NotCanonical: an integer of 2^53 and more, NaN or infinity, a lone surrogate, or no JSON value.
+    """
+    try:
+        return _write(value).encode("utf-8")
+    except (UnicodeEncodeError, RecursionError) as error:
+        raise NotCanonical(f"no canonical form: {str(error)[:120]}") from error
+
+
+def _write(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, int):
+        if abs(value) >= 2**53:
+            raise NotCanonical("an integer of 2^53 or more: it has to be text")
+        return str(value)
+    if isinstance(value, float):
+        return _write_double(value)
+    if isinstance(value, list):
+        return "[" + ",".join(_write(item) for item in value) + "]"
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        # RFC 8785, 3.2.3: keys in the order of their UTF-16 code units.
+        keys = sorted(value, key=lambda key: key.encode("utf-16-be"))
+        return "{" + ",".join(f"{_write(key)}:{_write(value[key])}" for key in keys) + "}"
+    raise NotCanonical(f"no JSON value: {type(value).__name__}")
+
+
+def _write_double(value: float) -> str:
+    """Shortest digits that read back, laid out as ECMAScript does: plain between 1e-6 and 1e21, else with an exponent."""
+    if value != value or value in (float("inf"), float("-inf")):
+        raise NotCanonical("NaN and infinity are no JSON numbers")
+    if value == 0:
+        return "0"
+    sign = "-" if value < 0 else ""
+    mantissa, _, exponent = f"{abs(value)!r}".partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    point = len(whole) + int(exponent or 0)
+    digits = whole + fraction
+    point -= len(digits) - len(digits.lstrip("0"))
+    digits = digits.strip("0")
+    if 0 < point <= 21:
+        text = digits.ljust(point, "0")
+        return sign + text[:point] + ("." + text[point:] if text[point:] else "")
+    if -6 < point <= 0:
+        return sign + "0." + "0" * -point + digits
+    tail = "." + digits[1:] if digits[1:] else ""
+    return f"{sign}{digits[0]}{tail}e{point - 1:+d}"
+
+
+####################################################################################################
+# clock.py: Times in documents: RFC 3339, UTC, ending in Z, so that no reader has to guess a zone.
+####################################################################################################
+
+TIME_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z$"
+_TIME = re.compile(TIME_PATTERN.replace("$", r"\Z"))
+
+
+class NotATime(ValueError):
+    """The text is no time in UTC."""
+
+
+def read_time(text: str) -> datetime:
+    """Parse a time.
+
+    Raises:
+        NotATime: another form, another zone, or a day that no calendar has.
+    """
+    if not _TIME.match(text):
+        raise NotATime(f"{text[:40]!a} is not a time such as 2026-11-21T09:30:00Z")
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError as error:
+        raise NotATime(f"{text[:40]!a}: {error}") from error
+
+
+####################################################################################################
+# container.py: Step 1: a pack's bytes read as a zip archive in the one way that leaves nothing to interpret, and never written to a disk.
+####################################################################################################
+
+MAX_PACK_BYTES = 128 << 20
+MAX_TOTAL_BYTES = 256 << 20
+MAX_MEMBER_BYTES = 64 << 20
+MAX_MEMBERS = 5_000
+MAX_NAME_BYTES = 240
+MAX_RATIO = 200
+"""Of a member above RATIO_FROM_BYTES: DEFLATE reaches 1032 on zeros, documents stay below 50."""
+RATIO_FROM_BYTES = 1 << 20
+SUFFIXES = (".json", ".jsonl", ".txt", ".md", ".toml", ".xml", ".html", ".pdf", ".parquet", ".sha256", ".tsr")
+"""What a pack is made of. Archives, databases, programs and pickles have no place in it, whatever they hold."""
+FOREIGN_STARTS = {b"PK\x03\x04": "a zip archive", b"PK\x05\x06": "a zip archive", b"\x1f\x8b": "a gzip archive"}
+"""Not what is inside: what a member begins with when it was renamed."""
+_DUCKDB_MARK = slice(8, 12), b"DUCK"
+_NAME = re.compile(r"[A-Za-z0-9._/+@=-]+\Z")
+_DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(1, 10))}
+_LOCAL, _CENTRAL, _END = struct.Struct("<4s5H3I2H"), struct.Struct("<4s6H3I5H2I"), struct.Struct("<4s4H2IH")
+_LOCAL_MARK, _CENTRAL_MARK, _END_MARK, _DESCRIPTOR_MARK = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06", b"PK\x07\x08"
+_STREAMED, _KNOWN_FLAGS = 0x0008, 0x0008 | 0x0006 | 0x0800
+"""Sizes after the data; and beside it how hard DEFLATE tried, and names in UTF-8. Encryption and patches are other bits."""
+_STORED, _DEFLATED = 0, 8
+_ZIP64_FIELD, _UNICODE_NAME_FIELD = 0x0001, 0x7075
+_FULL = 0xFFFFFFFF
+
+
+class BadPack(ValueError):
+    """The pack is not what it has to be; the message says where."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of the central directory."""
+
+    name: str
+    flags: int
+    method: int
+    checksum: int
+    packed_bytes: int
+    size_bytes: int
+    start: int
+
+
+def read_pack(path: Path) -> bytes:
+    """The file's bytes, and one more than a pack may have where there are too many.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        return file.read(MAX_PACK_BYTES + 1)
+
+
+def read_members(data: bytes) -> Mapping[str, bytes]:
+    """Every member by name, held in memory.
+
+    The archive must be its entries one after the other, its directory and its end, with no byte before, between or after.
+    Then no two programs can see two different packs in it.
+
+    Raises:
+        BadPack: anything else, or a name, kind or size that no pack has.
+    """
+    if len(data) > MAX_PACK_BYTES:
+        raise BadPack(f"the file is larger than {MAX_PACK_BYTES:,} bytes")
+    entries, directory = _read_directory(data)
+    _check_names([entry.name for entry in entries])
+    if (total := sum(entry.size_bytes for entry in entries)) > MAX_TOTAL_BYTES:
+        raise BadPack(f"{total:,} bytes unpacked; at most {MAX_TOTAL_BYTES:,}")
+    members, position = {}, 0
+    for entry in sorted(entries, key=lambda entry: entry.start):
+        if entry.start != position:
+            raise BadPack(f"bytes that belong to no member, or members that overlap, before {entry.name}")
+        members[entry.name], position = _read_member(data, directory, entry)
+    if position != directory:
+        raise BadPack("bytes that belong to no member before the directory")
+    return dict(sorted(members.items()))
+
+
+def check_name(name: str) -> None:
+    """Refuse a member name that some file system would read as another one, or as a place outside.
+
+    Raises:
+        BadPack: with the reason.
+    """
+    shown = ascii(name[:80])
+    if not 0 < len(name) <= MAX_NAME_BYTES or not _NAME.match(name):
+        raise BadPack(f"unsafe member name {shown}")
+    for part in name.split("/"):
+        if not part.strip(".") or part.endswith(".") or part.split(".")[0].upper() in _DEVICES:
+            raise BadPack(f"unsafe member name {shown}")
+    if not name.endswith(SUFFIXES):
+        raise BadPack(f"a kind of member that packs do not hold: {shown}")
+
+
+def _check_names(names: list[str]) -> None:
+    folded: dict[str, str] = {}
+    for name in names:
+        check_name(name)
+        if twin := folded.get(name.casefold()):
+            raise BadPack(f"two members have one name: {twin} and {name}")
+        folded[name.casefold()] = name
+    for name in names:
+        for end in (place for place, letter in enumerate(name) if letter == "/"):
+            if name[:end].casefold() in folded:
+                raise BadPack(f"{name[:end]} is a member and a folder")
+
+
+def _read_directory(data: bytes) -> tuple[list[Entry], int]:
+    """The rows of the central directory, and where it begins."""
+    end = len(data) - _END.size
+    if end < 0 or data[end : end + 4] != _END_MARK:
+        raise BadPack("no zip archive, or bytes after its end")
+    _, disk, first_disk, here, count, size_bytes, directory, comment = _END.unpack(data[end:])
+    if disk or first_disk or here != count or comment:
+        raise BadPack("an archive in parts, or with a comment")
+    if count > MAX_MEMBERS:
+        raise BadPack(f"{count:,} members or zip64; at most {MAX_MEMBERS:,}")
+    if directory + size_bytes != end:
+        raise BadPack("the directory does not reach from where it says to the end: zip64, or bytes before the archive")
+    entries, position = [], directory
+    for _ in range(count):
+        entry, position = _read_row(data, position, end)
+        entries.append(entry)
+    if position != end:
+        raise BadPack("the directory holds more than its members")
+    return entries, directory
+
+
+def _read_row(data: bytes, position: int, end: int) -> tuple[Entry, int]:
+    if position + _CENTRAL.size > end or data[position : position + 4] != _CENTRAL_MARK:
+        raise BadPack("the directory holds fewer members than it says")
+    (_, _, _, flags, method, _, _, checksum, packed, size_bytes, name_len, extra_len, comment, disk, _, attributes, start) = (
+        _CENTRAL.unpack_from(data, position)
+    )  # fmt: skip
+    name_at = position + _CENTRAL.size
+    following = name_at + name_len + extra_len + comment
+    if following > end:
+        raise BadPack("the directory is cut off")
+    name = data[name_at : name_at + name_len].decode("latin-1")
+    shown = ascii(name[:80])
+    if flags & ~_KNOWN_FLAGS:
+        raise BadPack(f"{shown} is encrypted or packed in a way that packs do not use")
+    if method not in (_STORED, _DEFLATED):
+        raise BadPack(f"{shown} is packed by method {method}; stored and DEFLATE are read")
+    if attributes >> 16 & 0o170000 not in (0, 0o100000) or attributes & 0x10:
+        raise BadPack(f"{shown} is a link, a folder or a device, not a file")
+    if _FULL in (packed, size_bytes, start) or disk or comment:
+        raise BadPack(f"{shown} is written as zip64, on another disk or with a comment")
+    _check_extra(data[name_at + name_len : name_at + name_len + extra_len], shown)
+    if size_bytes > MAX_MEMBER_BYTES or (size_bytes > RATIO_FROM_BYTES and size_bytes > packed * MAX_RATIO):
+        raise BadPack(f"{shown} would unpack to {size_bytes:,} bytes from {packed:,}")
+    return Entry(name, flags, method, checksum, packed, size_bytes, start), following
+
+
+def _check_extra(extra: bytes, shown: str) -> None:
+    """Fields that archivers add (times, owners) mean nothing here; those that give a size or a name anew are refused."""
+    position = 0
+    while position + 4 <= len(extra):
+        kind, length = struct.unpack_from("<2H", extra, position)
+        if kind in (_ZIP64_FIELD, _UNICODE_NAME_FIELD):
+            raise BadPack(f"{shown} has a second size or name (zip64)")
+        position += 4 + length
+    if position != len(extra):
+        raise BadPack(f"{shown} has an extra field that is cut off")
+
+
+def _read_member(data: bytes, directory: int, entry: Entry) -> tuple[bytes, int]:
+    """The unpacked bytes, and where the next entry must begin; all of it lies before the directory."""
+    if entry.start + _LOCAL.size > directory or data[entry.start : entry.start + 4] != _LOCAL_MARK:
+        raise BadPack(f"{entry.name} does not begin where the directory says")
+    _, _, flags, method, _, _, checksum, packed, size_bytes, name_len, extra_len = _LOCAL.unpack_from(data, entry.start)
+    name_at = entry.start + _LOCAL.size
+    body = name_at + name_len + extra_len
+    says = (data[name_at : name_at + name_len], flags, method)
+    sizes = (checksum, packed, size_bytes)
+    wanted = (entry.checksum, entry.packed_bytes, entry.size_bytes)
+    if says != (entry.name.encode(), entry.flags, entry.method) or (
+        sizes != wanted and not (flags & _STREAMED and sizes == (0, 0, 0))
+    ):
+        raise BadPack(f"{entry.name} says other things of itself than the directory does")
+    _check_extra(data[name_at + name_len : body], entry.name)
+    end = body + entry.packed_bytes
+    if end > directory:
+        raise BadPack(f"{entry.name} is cut off")
+    content = _unpack(data[body:end], entry)
+    return content, end + (_measure_descriptor(data[end : end + 16], wanted, entry.name) if flags & _STREAMED else 0)
+
+
+def _measure_descriptor(found: bytes, wanted: tuple[int, int, int], name: str) -> int:
+    plain = struct.pack("<3I", *wanted)
+    for form in (_DESCRIPTOR_MARK + plain, plain):
+        if found.startswith(form):
+            return len(form)
+    raise BadPack(f"{name} is followed by other sizes than the directory says")
+
+
+def _unpack(packed: bytes, entry: Entry) -> bytes:
+    content = packed
+    if entry.method == _DEFLATED:
+        reader = zlib.decompressobj(-zlib.MAX_WBITS)
+        try:
+            content = reader.decompress(packed, entry.size_bytes + 1)
+        except zlib.error as error:
+            raise BadPack(f"{entry.name} cannot be unpacked: {error}") from error
+        if not reader.eof or reader.unused_data or reader.unconsumed_tail:
+            raise BadPack(f"{entry.name} unpacks to more or less than the directory says")
+    if len(content) != entry.size_bytes or zlib.crc32(content) != entry.checksum:
+        raise BadPack(f"{entry.name} unpacks to other bytes than the directory says")
+    for start, kind in FOREIGN_STARTS.items():
+        if content.startswith(start):
+            raise BadPack(f"{entry.name} is {kind}")
+    place, mark = _DUCKDB_MARK
+    if content[place] == mark:
+        raise BadPack(f"{entry.name} is a DuckDB database")
+    return content
+
+
+####################################################################################################
+# policy_table.py: An acceptance policy read strictly: every key known, every threshold with its source and why, nothing lax by accident.
+####################################################################################################
+
+POLICY_SCHEMA = "assay/policy/1"
+CLAIM_KINDS = ("sufficiency", "necessity", "mediation", "absence_of_effect", "stability", "transfer", "calibration")
+ABLATION_NAMES = ("resample", "mean", "mean_template", "zero")
+THRESHOLD_SOURCES = ("default", "organisation", "regulator")
+PROCESS_CRITERIA = ("prereg_frozen_before_run", "attempts_disclosed", "rerun")
+"""Answered from a pack's documents, by no number; what each asks is fixed."""
+GATE_CRITERIA = ("integrity", "four_eyes")
+"""Answered by whoever checks the pack; no pack can answer them of itself."""
+NEVER_WAIVED = ("integrity", "prereg_frozen_before_run", "attempts_disclosed", "four_eyes")
+STRICT_AGGREGATE = {">=": "min", "<=": "max"}
+"""Over ablations: the least flattering; the other would pick the ablation that suits."""
+_STRICT_BOUND = {">=": "lower", "<=": "upper"}
+_POLICY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}\Z")
+_CRITERION_ID = re.compile(r"[a-z][a-z0-9_]{0,59}\Z")
+_MOST_POLICY_TEXT = 600
+
+
+class PolicyMalformed(ValueError):
+    """A policy that cannot be applied: what was found, what was wanted, what to do."""
+
+    def __init__(self, found: str, *, wanted: str, remedy: str) -> None:
+        self.found, self.wanted, self.remedy = found, wanted, remedy
+        super().__init__(f"{found} Wanted: {wanted} What to do: {remedy}")
+
+
+def resolve_policy(table: Any) -> dict[str, Any]:
+    """The policy with every default filled in; of a resolved policy, itself.
+
+    Args:
+        table: what a TOML or JSON reader made of the file.
+
+    Raises:
+        PolicyMalformed: unknown or missing keys, values out of range, or a rule that would be laxer than it reads.
+    """
+    _refuse_unknown(table, ("schema", "id", "applies_to", "gate", "criteria", "approval"), "the policy")
+    if table.get("schema") != POLICY_SCHEMA:
+        raise PolicyMalformed(
+            f"schema = {_quote_short(table.get('schema'))}.",
+            wanted=f'"{POLICY_SCHEMA}".',
+            remedy="write the schema this version reads.",
+        )
+    applies_to = _resolve_scope(table.get("applies_to", {}))
+    gate = _resolve_gate(table.get("gate"))
+    tables = table.get("criteria")
+    if not isinstance(tables, dict):
+        raise PolicyMalformed("No criteria.", wanted="[criteria.NAME] tables.", remedy="add them.")
+    criteria = {name: _resolve_criterion(name, tables[name], gate, applies_to["claim_kind"]) for name in tables}
+    _check_lists(gate, criteria)
+    approval = _resolve_approval(table.get("approval", {}))
+    if "four_eyes" in (*gate["required"], *gate["optional"]) and not (
+        approval["preparer_ne_reviewer"] or approval["reviewer_ne_approver"]
+    ):
+        raise PolicyMalformed(
+            "four_eyes is asked for and one person may do everything.",
+            wanted="preparer_ne_reviewer or reviewer_ne_approver.",
+            remedy="set one of them, or take four_eyes out.",
+        )
+    return {
+        "schema": POLICY_SCHEMA,
+        "id": _take_matching(table, "id", _POLICY_ID, "the policy"),
+        "applies_to": applies_to,
+        "gate": gate,
+        "criteria": criteria,
+        "approval": approval,
+    }
+
+
+def _resolve_scope(scope: Any) -> dict[str, Any]:
+    _refuse_unknown(scope, ("model", "claim_kind"), "applies_to")
+    models = scope.get("model", "*")
+    models = [models] if isinstance(models, str) else models
+    if not isinstance(models, list) or not models or not all(isinstance(m, str) and m for m in models):
+        raise PolicyMalformed(
+            f"applies_to.model = {_quote_short(models)}.", wanted='"*" or ids of models.', remedy="name the models."
+        )
+    kinds = _take_names(scope, "claim_kind", CLAIM_KINDS, "applies_to", list(CLAIM_KINDS))
+    return {"model": models, "claim_kind": kinds}
+
+
+def _resolve_gate(gate: Any) -> dict[str, Any]:
+    keys = ("required", "optional", "ci_level", "multiplicity", "max_waivers", "waiver_max_days")
+    _refuse_unknown(gate, keys, "gate")
+    _refuse_unknown(gate.get("multiplicity"), ("method", "alpha"), "gate.multiplicity")
+    multiplicity = gate["multiplicity"]
+    return {
+        "required": _take_names(gate, "required", None, "gate", None),
+        "optional": _take_names(gate, "optional", None, "gate", [], may_be_empty=True),
+        "ci_level": _take_number(gate, "ci_level", 0.5, 0.9999, "gate"),
+        "multiplicity": {
+            "method": _take_choice(multiplicity, "method", ("holm", "none"), "gate.multiplicity"),
+            "alpha": _take_number(multiplicity, "alpha", 1e-9, 0.5, "gate.multiplicity"),
+        },
+        "max_waivers": _take_count(gate, "max_waivers", 0, 100, "gate", 0),
+        "waiver_max_days": _take_count(gate, "waiver_max_days", 1, 366, "gate", 30),
+    }
+
+
+def _resolve_criterion(name: str, found: Any, gate: dict[str, Any], kinds: list[str]) -> dict[str, Any]:
+    where = f"criteria.{name[:60]}"
+    if name in PROCESS_CRITERIA or name in GATE_CRITERIA:
+        raise PolicyMalformed(
+            f"A table {where}.",
+            wanted="tables for criteria that are numbers; what this one asks is fixed.",
+            remedy="remove the table; the name in gate.required is enough.",
+        )
+    if not _CRITERION_ID.match(name):
+        raise PolicyMalformed(
+            f"A criterion named {_quote_short(name)}.", wanted="small letters, digits and _.", remedy="rename it."
+        )
+    keys = ("metric", "op", "threshold", "bound", "min_n", "min_templates", "min_gap_logit", "over_ablations")
+    _refuse_unknown(found, (*keys, "aggregate", "ci_level", "claim_kind", "source", "why"), where)
+    op = _take_choice(found, "op", tuple(STRICT_AGGREGATE), where)
+    bound = _take_choice(found, "bound", (_STRICT_BOUND[op], "estimate"), where)
+    over = found.get("over_ablations")
+    if over is not None:
+        over = _take_names(found, "over_ablations", ABLATION_NAMES, where, None)
+        _take_choice(found, "aggregate", (STRICT_AGGREGATE[op],), where)
+    elif found.get("aggregate") is not None:
+        raise PolicyMalformed(
+            f"{where}.aggregate without over_ablations.", wanted="both or neither.", remedy="add over_ablations."
+        )
+    gap = found.get("min_gap_logit")
+    return {
+        "metric": _take_matching(found, "metric", _CRITERION_ID, where),
+        "op": op,
+        "threshold": _take_number(found, "threshold", -1e9, 1e9, where),
+        "bound": bound,
+        "min_n": _take_count(found, "min_n", 1, 10**9, where, None),
+        "min_templates": _take_count(found, "min_templates", 1, 10**9, where, None),
+        "min_gap_logit": None if gap is None else _take_number(found, "min_gap_logit", 0, 1e6, where),
+        "over_ablations": over,
+        "aggregate": found.get("aggregate"),
+        "ci_level": _take_number({"ci_level": gate["ci_level"], **found}, "ci_level", 0.5, 0.9999, where),
+        "claim_kind": _take_names(found, "claim_kind", tuple(kinds), where, kinds),
+        "source": _take_choice(found, "source", THRESHOLD_SOURCES, where),
+        "why": _take_sentence(found, "why", where),
+    }
+
+
+def _resolve_approval(approval: Any) -> dict[str, Any]:
+    _refuse_unknown(approval, ("preparer_ne_reviewer", "reviewer_ne_approver", "max_age_days"), "approval")
+    flags = {key: approval.get(key, True) for key in ("preparer_ne_reviewer", "reviewer_ne_approver")}
+    for key, value in flags.items():
+        if not isinstance(value, bool):
+            raise PolicyMalformed(
+                f"approval.{key} = {_quote_short(value)}.", wanted="true or false.", remedy="write one of them."
+            )
+    return flags | {"max_age_days": _take_count(approval, "max_age_days", 1, 3660, "approval", 180)}
+
+
+def _check_lists(gate: dict[str, Any], criteria: dict[str, Any]) -> None:
+    """What is asked for exists, what exists is asked for, and something is measured."""
+    asked = [*gate["required"], *gate["optional"]]
+    for name in asked:
+        if name not in criteria and name not in PROCESS_CRITERIA and name not in GATE_CRITERIA:
+            raise PolicyMalformed(
+                f"gate asks for {_quote_short(name)}, which is no criterion.",
+                wanted=f"a table [criteria.{name[:60]}], or one of {', '.join((*GATE_CRITERIA, *PROCESS_CRITERIA))}.",
+                remedy="add the table or correct the name.",
+            )
+        if asked.count(name) > 1:
+            raise PolicyMalformed(
+                f"{name} is asked for twice.", wanted="each criterion once.", remedy="take one of them out."
+            )
+    for name in criteria:
+        if name not in asked:
+            raise PolicyMalformed(
+                f"criteria.{name} is never asked for.",
+                wanted="every criterion in gate.required or gate.optional.",
+                remedy="list it, or remove its table.",
+            )
+    if not any(name in criteria for name in gate["required"]):
+        raise PolicyMalformed(
+            "No required criterion is a measurement.",
+            wanted="at least one with a table, or every claim would be met by paper alone.",
+            remedy="add one to gate.required.",
+        )
+
+
+def _refuse_unknown(found: Any, known: tuple[str, ...], where: str) -> None:
+    if not isinstance(found, dict):
+        raise PolicyMalformed(f"No {where}.", wanted=f"a table with {', '.join(known)}.", remedy="add it.")
+    for key in found:
+        if key not in known:
+            raise PolicyMalformed(
+                f"Unknown key {_quote_short(key)} in {where}.",
+                wanted=", ".join(known) + ".",
+                remedy="remove or rename it.",
+            )
+
+
+def _take_choice(found: dict[str, Any], key: str, choices: tuple[str, ...], where: str) -> str:
+    value = found.get(key)
+    if not isinstance(value, str) or value not in choices:
+        raise PolicyMalformed(
+            f"{where}.{key} = {_quote_short(value)}.", wanted=f"{' or '.join(choices)}.", remedy=f"set {key}."
+        )
+    return value
+
+
+def _take_number(found: dict[str, Any], key: str, least: float, most: float, where: str) -> float:
+    value = found.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+        raise PolicyMalformed(
+            f"{where}.{key} = {_quote_short(value)}.",
+            wanted=f"a number from {least:g} to {most:g}.",
+            remedy=f"set {key}.",
+        )
+    return float(value)
+
+
+def _take_count(found: dict[str, Any], key: str, least: int, most: int, where: str, default: int | None) -> int | None:
+    value = found.get(key)
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise PolicyMalformed(
+            f"{where}.{key} = {_quote_short(value)}.",
+            wanted=f"a whole number from {least} to {most}.",
+            remedy=f"set {key}.",
+        )
+    return value
+
+
+def _take_names(
+    found: dict[str, Any],
+    key: str,
+    choices: tuple[str, ...] | None,
+    where: str,
+    default: list[str] | None,
+    *,
+    may_be_empty: bool = False,
+) -> list[str]:
+    value: Any = found.get(key, default)
+    is_list = isinstance(value, list) and all(isinstance(name, str) for name in value)
+    if not is_list or (not value and not may_be_empty) or len(set(value)) != len(value):
+        raise PolicyMalformed(
+            f"{where}.{key} = {_quote_short(value)}.", wanted="a list of names, each once.", remedy=f"set {key}."
+        )
+    strangers = [name for name in value if choices is not None and name not in choices]
+    if strangers:
+        raise PolicyMalformed(
+            f"{where}.{key} names {_quote_short(strangers[0])}.",
+            wanted=f"names among {', '.join(choices or ())}.",
+            remedy="correct it.",
+        )
+    return list(value)
+
+
+def _take_matching(found: dict[str, Any], key: str, pattern: re.Pattern[str], where: str) -> str:
+    value = found.get(key)
+    if not isinstance(value, str) or not pattern.match(value):
+        raise PolicyMalformed(
+            f"{where}.{key} = {_quote_short(value)}.", wanted="a name without spaces.", remedy=f"set {key}."
+        )
+    return value
+
+
+def _take_sentence(found: dict[str, Any], key: str, where: str) -> str:
+    value = found.get(key)
+    if not isinstance(value, str) or not 0 < len(value.strip()) <= _MOST_POLICY_TEXT:
+        raise PolicyMalformed(
+            f"{where}.{key} = {_quote_short(value)}.",
+            wanted=f"a sentence of at most {_MOST_POLICY_TEXT} characters that says why this threshold.",
+            remedy=f"write {key}.",
+        )
+    return value
+
+
+def _quote_short(value: object) -> str:
+    return repr(value)[:60]
+
+
+####################################################################################################
+# schema.py: The part of JSON Schema (2020-12) that our own documents are described in; a keyword outside it is refused, never skipped.
+####################################################################################################
+
+_TYPES: dict[str, Callable[[Any], bool]] = {
+    "object": lambda value: isinstance(value, dict),
+    "array": lambda value: isinstance(value, list),
+    "string": lambda value: isinstance(value, str),
+    "boolean": lambda value: isinstance(value, bool),
+    "null": lambda value: value is None,
+    "number": lambda value: isinstance(value, int | float) and not isinstance(value, bool),
+    "integer": lambda value: (
+        not isinstance(value, bool) and (isinstance(value, int) or (isinstance(value, float) and value.is_integer()))
+    ),
+}
+_ANNOTATIONS = {"$schema", "$id", "title", "description"}
+
+
+class UnknownKeyword(ValueError):
+    """A schema asks for something this reader cannot check."""
+
+
+def find_violation(value: Any, schema: Mapping[str, Any], place: str = "") -> str | None:
+    """Where a document first departs from its schema, or None.
+
+    Raises:
+        UnknownKeyword: the schema uses a keyword that is not implemented here.
+    """
+    for keyword, wanted in schema.items():
+        if keyword in _ANNOTATIONS:
+            continue
+        if keyword not in _RULES:
+            raise UnknownKeyword(keyword)
+        if found := _RULES[keyword](value, wanted, schema, place):
+            return found
+    return None
+
+
+def _say(place: str, text: str) -> str:
+    return f"{place[:160] or 'the document'} {text}"
+
+
+def _quote(value: Any) -> str:
+    return ascii(value)[:60]
+
+
+def _check_type(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
+    return None if _TYPES[wanted](value) else _say(place, f"is {_quote(value)}, not of type {wanted}")
+
+
+def _check_const(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
+    return None if _is_equal(value, wanted) else _say(place, f"is {_quote(value)}, not {_quote(wanted)}")
+
+
+def _check_enum(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
+    if any(_is_equal(value, choice) for choice in wanted):
+        return None
+    return _say(place, f"is {_quote(value)}, not one of {', '.join(map(str, wanted))}")
+
+
+def _check_required(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
+    if isinstance(value, dict) and (missing := [name for name in wanted if name not in value]):
+        return _say(place, f"lacks {missing[0]}")
+    return None
+
+
+def _check_properties(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
+    for name, inner in wanted.items() if isinstance(value, dict) else ():
+        if name in value and (found := find_violation(value[name], inner, f"{place}.{name}".lstrip("."))):
+            return found
+    return None
+
+
+def _check_additional(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
+    """`false` forbids fields beside the named ones; a schema describes them."""
+    if not isinstance(value, dict):
+        return None
+    others = [name for name in value if name not in schema.get("properties", {})]
+    if wanted is False:
+        return _say(place, f"has a field {_quote(others[0])} that is not described") if others else None
+    for name in others:
+        if found := find_violation(value[name], wanted, f"{place}.{name[:40]!a}".lstrip(".")):
+            return found
+    return None
+
+
+def _check_pattern(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
+    """`$` ends the text, as in ECMAScript; Python's also stands before a last line break."""
+    if not isinstance(value, str) or re.search(re.sub(r"\$\Z", r"\\Z", wanted), value):
+        return None
+    return _say(place, f"is {_quote(value)}, not of the form {wanted}")
+
+
+def _check_items(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
+    for number, item in enumerate(value if isinstance(value, list) else ()):
+        if found := find_violation(item, wanted, f"{place}[{number}]"):
+            return found
+    return None
+
+
+def _check_min_items(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
+    short = isinstance(value, list) and len(value) < wanted
+    return _say(place, f"has {len(value)} items, at least {wanted} wanted") if short else None
+
+
+def _check_max_items(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
+    long = isinstance(value, list) and len(value) > wanted
+    return _say(place, f"has {len(value)} items, at most {wanted} wanted") if long else None
+
+
+def _check_min_length(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
+    return _say(place, "is empty or too short") if isinstance(value, str) and len(value) < wanted else None
+
+
+def _check_minimum(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
+    low = _TYPES["number"](value) and value < wanted
+    return _say(place, f"is {_quote(value)}, at least {wanted} wanted") if low else None
+
+
+def _check_maximum(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
+    high = _TYPES["number"](value) and value > wanted
+    return _say(place, f"is {_quote(value)}, at most {wanted} wanted") if high else None
+
+
+def _check_any_of(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
+    found = [find_violation(value, choice, place) for choice in wanted]
+    return None if None in found else found[0]
+
+
+def _is_equal(a: Any, b: Any) -> bool:
+    """As JSON counts: 1 is 1.0, and true is not 1."""
+    if isinstance(a, bool) or isinstance(b, bool):
+        return a is b
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(_is_equal, a, b))
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(_is_equal(a[key], b[key]) for key in a)
+    return bool(a == b)
+
+
+_RULES: dict[str, Callable[[Any, Any, Mapping[str, Any], str], str | None]] = {
+    "type": _check_type,
+    "const": _check_const,
+    "enum": _check_enum,
+    "required": _check_required,
+    "properties": _check_properties,
+    "additionalProperties": _check_additional,
+    "pattern": _check_pattern,
+    "items": _check_items,
+    "minItems": _check_min_items,
+    "maxItems": _check_max_items,
+    "minLength": _check_min_length,
+    "minimum": _check_minimum,
+    "maximum": _check_maximum,
+    "anyOf": _check_any_of,
+}
+
+
+####################################################################################################
+# schema_words.py: Words that the schemas of all documents are written in.
+####################################################################################################
+
+Schema = Mapping[str, Any]
+
+
+def record(fields: Mapping[str, Schema], optional: Mapping[str, Schema] | None = None) -> Schema:
+    """An object with these fields and no others."""
+    return {
+        "type": "object",
+        "required": list(fields),
+        "properties": {**fields, **(optional or {})},
+        "additionalProperties": False,
+    }
+
+
+def list_of(item: Schema, least: int = 0, most: int | None = None) -> Schema:
+    limits = ({"minItems": least} if least else {}) | ({} if most is None else {"maxItems": most})
+    return {"type": "array", "items": item, **limits}
+
+
+def table_of(item: Schema) -> Schema:
+    """An object whose keys are ids or names."""
+    return {"type": "object", "additionalProperties": item}
+
+
+def or_null(schema: Schema) -> Schema:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def matching(pattern: str) -> Schema:
+    return {"type": "string", "pattern": pattern}
+
+
+def one_of(*values: str) -> Schema:
+    return {"enum": list(values)}
+
+
+ANYTHING: Schema = {}
+TEXT: Schema = {"type": "string"}
+WORDS: Schema = {"type": "string", "minLength": 1}
+TRUTH: Schema = {"type": "boolean"}
+NUMBER: Schema = {"type": "number"}
+SHARE: Schema = {"type": "number", "minimum": 0, "maximum": 1}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+POSITIVE: Schema = {"type": "integer", "minimum": 1}
+AMOUNT: Schema = {"type": "number", "minimum": 0}
+SHA256: Schema = matching("^[0-9a-f]{64}$")
+GIT_COMMIT: Schema = matching("^[0-9a-f]{40}$")
+KEY_ID: Schema = matching("^sha256:[0-9a-f]{64}$")
+TIME: Schema = matching(TIME_PATTERN)
+DATE: Schema = matching("^[0-9]{4}-[0-9]{2}-[0-9]{2}$")
+ULID: Schema = matching("^[0-9A-HJKMNP-TV-Z]{26}$")
+CLAIM_ID: Schema = matching("^C-[0-9]{4,9}$")
+ID: Schema = matching("^[0-9A-Za-z][0-9A-Za-z._-]{0,79}$")
+UNIT: Schema = WORDS
+
+
+####################################################################################################
+# schemas_claims.py: Schemas of what was said beforehand: pack header, claims, preregistrations and their deviations.
+####################################################################################################
+
+PRIOR_ACCESS = ("nothing_run", "no_results_seen", "results_not_opened", "results_seen")
+SEEN = PRIOR_ACCESS[2:]
+"""Access that makes a change to a frozen plan a deviation; before it, the change is an amendment."""
+MAX_CLAIMS, MAX_RUNS = 200, 1_000
+"""Far more than anybody reads; work grows with claims times attempts."""
+
+PACK: Schema = record(
+    {
+        "schema": {"const": "assay/pack/1"},
+        "pack_id": ULID,
+        "created_at": TIME,
+        "organisation": TEXT,
+        "system_name": TEXT,
+        "intended_purpose": TEXT,
+        "producer": record(
+            {
+                "name": WORDS,
+                "version": WORDS,
+                "git_commit": or_null(GIT_COMMIT),
+                "git_dirty": or_null(TRUTH),
+                "wheel_sha256": or_null(SHA256),
+            }
+        ),
+        "claim_ids": list_of(CLAIM_ID, most=MAX_CLAIMS),
+        "run_ids": list_of(ID, most=MAX_RUNS),
+        "supersedes": or_null(SHA256),
+        "attempts": record({"total": COUNT, "completed": COUNT, "failed": COUNT, "abandoned": COUNT}),
+        "withheld_count": COUNT,
+        "limitations": list_of(WORDS, least=1),
+        "not_assessed": list_of(WORDS, least=1),
+        "disclaimer_id": WORDS,
+    }
+)
+_FIXED_CLAIM = record(
+    {
+        "name": WORDS,
+        "components": list_of(WORDS, least=1),
+        "universe": WORDS,
+        "role": one_of("necessary", "sufficient"),
+        "metric": WORDS,
+        "ablation": one_of("resample", "mean", "zero"),
+        "delta": NUMBER,
+        "alpha": NUMBER,
+        "sha256": SHA256,
+    }
+)
+_SCOPE = record(
+    {
+        "model_id": WORDS,
+        "prompt_set_id": WORDS,
+        "intervention": WORDS,
+        "positions": TEXT,
+        "dtype": WORDS,
+        "languages": list_of(WORDS),
+    }
+)
+CLAIMS: Schema = list_of(
+    record(
+        {
+            "claim_id": CLAIM_ID,
+            "statement": WORDS,
+            "kind": one_of(
+                "sufficiency", "necessity", "mediation", "absence_of_effect", "stability", "transfer", "calibration"
+            ),
+            "scope": _SCOPE,
+            "estimand": record(
+                {"name": WORDS, "formula": TEXT, "unit": one_of("logit", "nat", "probability", "ratio", "count")}
+            ),
+            "status": one_of("draft", "preregistered", "tested", "superseded", "withdrawn"),
+            "evidence": list_of(WORDS),
+            "counter_evidence": list_of(WORDS),
+            "owner": WORDS,
+            "reviewer": or_null(WORDS),
+            "expires_at": or_null(DATE),
+            "claim": _FIXED_CLAIM,
+        }
+    )
+)
+_METRIC = record({"name": WORDS, "formula": TEXT, "unit": UNIT})
+_PLAN = record(
+    {
+        "schema": {"const": "assay/prereg/1"},
+        "prereg_id": ID,
+        "version": POSITIVE,
+        "title": WORDS,
+        "authors": list_of(WORDS, least=1),
+        "created_at": TIME,
+        "frozen_at": TIME,
+        "research_question": WORDS,
+        "hypotheses": list_of(record({"id": WORDS, "text": WORDS, "directional": TRUTH, "null": TEXT}), least=1),
+        "claims": list_of(record({"claim_id": CLAIM_ID, "claim_sha256": SHA256}), least=1),
+        "prior_access": one_of(*PRIOR_ACCESS),
+        "model": record({"repo": WORDS, "revision": or_null(WORDS), "weights_tree_sha256": SHA256}),
+        "prompts": record({"set_id": WORDS, "sha256": SHA256, "n_items": COUNT, "split": WORDS}),
+        "interventions": list_of(
+            record(
+                {
+                    "type": WORDS,
+                    "site": WORDS,
+                    "value_source": TEXT,
+                    "direction": one_of("denoise", "noise"),
+                    "ablation": one_of("mean", "resample", "zero"),
+                }
+            ),
+            least=1,
+        ),
+        "primary_metrics": list_of(_METRIC, least=1),
+        "secondary_metrics": list_of(_METRIC),
+        "policy_sha256": SHA256,
+        "sample_size": record(
+            {"n": COUNT, "rationale": TEXT, "mde": or_null(NUMBER), "power": or_null(SHARE)},
+        ),
+        "exclusions": list_of(WORDS),
+        "stopping_rule": TEXT,
+        "multiplicity": record({"family": TEXT, "method": WORDS, "alpha": SHARE}),
+        "seeds": list_of(COUNT),
+        "analysis_code": record({"git_commit": or_null(GIT_COMMIT), "path": TEXT, "sha256": or_null(SHA256)}),
+        "exploratory": list_of(WORDS),
+        "digest": SHA256,
+    }
+)
+PREREGISTRATION: Schema = {"anyOf": [_PLAN, list_of(_PLAN, least=1, most=MAX_CLAIMS)]}
+"""One, or several where claims of one pack were preregistered apart."""
+DEVIATION: Schema = record(
+    {
+        "id": ID,
+        "prereg_version": POSITIVE,
+        "at": TIME,
+        "by": WORDS,
+        "field": WORDS,
+        "before": ANYTHING,
+        "after": ANYTHING,
+        "reason": WORDS,
+        "class": one_of("error", "feasibility", "scope", "other"),
+        "prior_access": one_of(*PRIOR_ACCESS),
+        "approved_by": or_null(WORDS),
+        "effect_on_claims": list_of(CLAIM_ID),
+    },
+    optional={"prereg_id": ID},
+)
+
+
+####################################################################################################
+# schemas_log.py: Schemas of verdict and log: what was concluded, and the entries that show what was done.
+####################################################################################################
+
+RESULTS = ("MEETS", "DOES_NOT_MEET", "INCONCLUSIVE", "NOT_EVALUATED")
+
+VERDICT: Schema = record(
+    {
+        "policy_sha256": SHA256,
+        "evaluated_at": TIME,
+        "evaluator": WORDS,
+        "criteria": list_of(
+            record(
+                {
+                    "id": WORDS,
+                    "claim_id": CLAIM_ID,
+                    "metric": or_null(WORDS),
+                    "comparator": or_null(WORDS),
+                    "threshold": or_null(NUMBER),
+                    "estimate": or_null(NUMBER),
+                    "ci_low": or_null(NUMBER),
+                    "ci_high": or_null(NUMBER),
+                    "n": or_null(COUNT),
+                    "n_required": or_null(COUNT),
+                    "result": one_of(*RESULTS),
+                    "reason": or_null(WORDS),
+                }
+            )
+        ),
+        "overall": one_of(*RESULTS),
+        "waived": list_of(record({"criterion": WORDS, "by": WORDS, "reason": WORDS, "expires_at": WORDS})),
+        "coverage": record({"required": COUNT, "evaluated": COUNT}),
+    }
+)
+ENTRY: Schema = record(
+    {
+        "v": {"const": 1},
+        "log_id": WORDS,
+        "seq": COUNT,
+        "ts": TIME,
+        "tenant": WORDS,
+        "actor": WORDS,
+        "action": WORDS,
+        "object_id": {"type": "string"},
+        "payload": {"type": "object"},
+        "prev": SHA256,
+    }
+)
+INCLUSION: Schema = list_of(record({"seq": COUNT, "leaf": SHA256, "proof": list_of(SHA256)}))
+CONSISTENCY: Schema = or_null(record({"from_size": POSITIVE, "to_size": POSITIVE, "proof": list_of(SHA256)}))
+
+
+####################################################################################################
+# schemas_policy.py: Schema of a policy with every default filled in, as `resolve_policy` gives it.
+####################################################################################################
+
+_KINDS: Schema = list_of(one_of(*CLAIM_KINDS), least=1)
+_CRITERION: Schema = record(
+    {
+        "metric": WORDS,
+        "op": one_of(">=", "<="),
+        "threshold": NUMBER,
+        "bound": one_of("lower", "upper", "estimate"),
+        "min_n": or_null(POSITIVE),
+        "min_templates": or_null(POSITIVE),
+        "min_gap_logit": or_null(NUMBER),
+        "over_ablations": or_null(list_of(one_of(*ABLATION_NAMES), least=1)),
+        "aggregate": or_null(one_of("min", "max")),
+        "ci_level": SHARE,
+        "claim_kind": _KINDS,
+        "source": one_of(*THRESHOLD_SOURCES),
+        "why": WORDS,
+    }
+)
+RESOLVED_POLICY: Schema = record(
+    {
+        "schema": {"const": POLICY_SCHEMA},
+        "id": WORDS,
+        "applies_to": record({"model": list_of(WORDS, least=1), "claim_kind": _KINDS}),
+        "gate": record(
+            {
+                "required": list_of(WORDS, least=1),
+                "optional": list_of(WORDS),
+                "ci_level": SHARE,
+                "multiplicity": record({"method": one_of("holm", "none"), "alpha": SHARE}),
+                "max_waivers": COUNT,
+                "waiver_max_days": POSITIVE,
+            }
+        ),
+        "criteria": table_of(_CRITERION),
+        "approval": record({"preparer_ne_reviewer": TRUTH, "reviewer_ne_approver": TRUTH, "max_age_days": POSITIVE}),
+    }
+)
+
+
+####################################################################################################
+# schemas_runs.py: Schemas of what was measured: run manifests, metrics, items, results and reruns.
+####################################################################################################
+
+OUTCOMES = ("done", "refused", "not_measured", "failed", "cancelled", "abandoned")
+_SEED = {"anyOf": [COUNT, TEXT, {"type": "null"}]}
+"""Seeds of 2^53 and more are text."""
+_IDENTITY = record(
+    {
+        "run_id": ID,
+        "claim_ids": list_of(CLAIM_ID, least=1, most=20),
+        "prereg_digest": SHA256,
+        "attempt_no": POSITIVE,
+        "started_at": TIME,
+        "ended_at": or_null(TIME),
+        "duration_s": or_null(AMOUNT),
+        "status": one_of(*OUTCOMES),
+    }
+)
+_MODEL = record(
+    {
+        "repo": WORDS,
+        "revision": or_null(WORDS),
+        "weights_tree_sha256": SHA256,
+        "files": list_of(record({"path": WORDS, "sha256": SHA256, "bytes": COUNT})),
+        "param_count": or_null(COUNT),
+        "dtype_on_disk": or_null(WORDS),
+        "dtype_run": WORDS,
+        "quantisation": or_null(TEXT),
+        "adapters": list_of(WORDS),
+        "config_sha256": or_null(SHA256),
+        "tokenizer_tree_sha256": or_null(SHA256),
+        "chat_template_sha256": or_null(SHA256),
+        "remote_code": {"const": False},
+    }
+)
+_DETERMINISM = record(
+    {
+        "use_deterministic_algorithms": or_null(TRUTH),
+        "cublas_workspace": or_null(TEXT),
+        "tf32": or_null(TRUTH),
+        "attention_impl": or_null(WORDS),
+        "batch_size": or_null(COUNT),
+        "padding_side": or_null(WORDS),
+        "num_threads": or_null(COUNT),
+        "compile": or_null(TRUTH),
+    }
+)
+_ENVIRONMENT_TEXTS = (
+    "os", "kernel", "cpu_model", "gpu_model", "driver", "cuda", "torch", "transformers", "numpy", "blas", "python", "container_digest",
+)  # fmt: skip
+_ENVIRONMENT = record(
+    {name: or_null(TEXT) for name in _ENVIRONMENT_TEXTS}
+    | {
+        "n_cpu": or_null(COUNT),
+        "gpu_count": or_null(COUNT),
+        "lock_sha256": or_null(SHA256),
+        "git_commit": or_null(GIT_COMMIT),
+        "git_dirty": or_null(TRUTH),
+        "diff_sha256": or_null(SHA256),
+    }
+)
+RUN_MANIFEST: Schema = record(
+    {
+        "schema": {"const": "assay/run/1"},
+        "identity": _IDENTITY,
+        "model": _MODEL,
+        "prompts": record(
+            {"set_id": WORDS, "prompt_set_sha256": SHA256, "n_items": COUNT, "tokenised_sha256": or_null(SHA256)}
+        ),
+        "config": record(
+            {"resolved_config": {"type": "object"}, "config_sha256": SHA256, "interventions_sha256": or_null(SHA256)}
+        ),
+        "seeds": record(
+            {name: _SEED for name in ("python", "numpy", "torch", "cuda", "data_order")}
+            | {"generator": table_of(_SEED)}
+        ),
+        "determinism": _DETERMINISM,
+        "environment": _ENVIRONMENT,
+        "cost": record(
+            {
+                "wall_s": or_null(AMOUNT),
+                "gpu_s": or_null(AMOUNT),
+                "peak_rss_bytes": or_null(COUNT),
+                "peak_vram_bytes": or_null(COUNT),
+                "energy_j": or_null(AMOUNT),
+            }
+        ),
+        "outputs": table_of(record({"sha256": SHA256, "bytes": COUNT})),
+    }
+)
+_METRIC_ROW = record(
+    {
+        "metric": WORDS,
+        "claim_id": CLAIM_ID,
+        "ablation": or_null(one_of("resample", "mean", "mean_template", "zero")),
+        "estimate": or_null(NUMBER),
+        "unit": UNIT,
+        "n": or_null(COUNT),
+        "n_templates": or_null(COUNT),
+        "ci_low": or_null(NUMBER),
+        "ci_high": or_null(NUMBER),
+        "ci_level": or_null(SHARE),
+        "ci_method": or_null(WORDS),
+        "reason": or_null(WORDS),
+        "denominator_abs_min": or_null(NUMBER),
+    },
+    optional={
+        "n_boot": or_null(COUNT),
+        "missing": COUNT,
+        "excluded": COUNT,
+        "tolerance": or_null(record({"abs": AMOUNT, "rel": AMOUNT, "source": WORDS})),
+    },
+)
+METRICS: Schema = list_of(
+    {
+        **_METRIC_ROW,
+        "anyOf": [
+            {"properties": {"estimate": NUMBER, "reason": {"type": "null"}}},
+            {"properties": {"estimate": {"type": "null"}, "reason": WORDS}},
+        ],
+    }
+)
+ITEM: Schema = record(
+    {
+        "item_id": WORDS,
+        "item_commitment": or_null(WORDS),
+        "clean": or_null(NUMBER),
+        "corrupt": or_null(NUMBER),
+        "patched": or_null(NUMBER),
+        "effect": or_null(NUMBER),
+        "unit": UNIT,
+        "excluded_reason": or_null(WORDS),
+    }
+)
+RESULT: Schema = record(
+    {
+        "claim_id": CLAIM_ID,
+        "state": one_of("supported", "negligible", "reversed", "inconclusive"),
+        "reason": or_null(WORDS),
+        "sentence": WORDS,
+        "conditions": {"type": "object"},
+    }
+)
+RERUNS: Schema = list_of(
+    record(
+        {
+            "at": TIME,
+            "by": WORDS,
+            "environment": TEXT,
+            "L0": one_of("COMPARABLE", "NOT_COMPARABLE"),
+            "L1": one_of("BITWISE_EQUAL", "NOT_BITWISE_EQUAL", "NOT_EVALUATED"),
+            "L2": one_of("WITHIN_TOLERANCE", "OUTSIDE_TOLERANCE", "NOT_EVALUATED"),
+            "L3": one_of("DECISION_EQUAL", "DECISION_FLIPPED", "NOT_EVALUATED"),
+        }
+    )
+)
+
+
+####################################################################################################
+# schemas_signed.py: Schemas of what is signed: envelope, statement of the pack, statement of an approval.
+####################################################################################################
+
+STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+PACK_PREDICATE_TYPE = "https://assay.example/evidence-pack/v1"
+APPROVAL_PREDICATE_TYPE = "https://assay.example/approval/v1"
+
+ENVELOPE: Schema = record(
+    {
+        "payloadType": WORDS,
+        "payload": TEXT,
+        "signatures": list_of(record({"keyid": KEY_ID, "sig": TEXT}), least=1, most=20),
+    }
+)
+
+
+def _describe_statement(predicate_type: str, predicate: Schema) -> Schema:
+    subject = list_of(record({"name": WORDS, "digest": record({"sha256": SHA256})}), least=1, most=1)
+    return record(
+        {
+            "_type": {"const": STATEMENT_TYPE},
+            "subject": subject,
+            "predicateType": {"const": predicate_type},
+            "predicate": predicate,
+        }
+    )
+
+
+PACK_STATEMENT: Schema = _describe_statement(
+    PACK_PREDICATE_TYPE,
+    record({"pack_id": ULID, "role": {"const": "preparer"}, "person": WORDS, "organisation": TEXT, "at": TIME}),
+)
+APPROVAL_STATEMENT: Schema = _describe_statement(
+    APPROVAL_PREDICATE_TYPE,
+    record(
+        {
+            "role": one_of("reviewer", "approver"),
+            "person": WORDS,
+            "organisation": TEXT,
+            "decision": one_of("approve", "reject", "approve_with_conditions"),
+            "conditions": list_of(WORDS),
+            "independence_statement": TEXT,
+            "conflicts": TEXT,
+            "evidence_viewed": list_of(WORDS),
+            "at": TIME,
+            "expires_at": or_null(TIME),
+        }
+    ),
+)
+
+
+####################################################################################################
+# strict_json.py: JSON read so that two readers cannot see two documents: no duplicate keys, no NaN, no surrogates, bounded depth and size.
+####################################################################################################
+
+MAX_JSON_DEPTH = 64
+MAX_JSON_BYTES = 64 << 20
+MAX_JSON_DIGITS = 400
+"""Of one number; Python refuses integers of more than 4300 digits with an error of its own, later and slower."""
+
+
+class NotStrictJson(ValueError):
+    """The bytes are not one unambiguous JSON document."""
+
+
+def load_strict(data: bytes) -> Any:
+    """Parse UTF-8 bytes.
+
+    Raises:
+        NotStrictJson: not UTF-8, not JSON, a key twice in one object, NaN or Infinity, a lone surrogate, or too deep.
+    """
+    if len(data) > MAX_JSON_BYTES:
+        raise NotStrictJson(f"{len(data):,} bytes of JSON; at most {MAX_JSON_BYTES:,}")
+    try:
+        text = data.decode("utf-8")
+        _check_depth(text)
+        value = json.loads(
+            text,
+            object_pairs_hook=_refuse_twins,
+            parse_constant=_refuse_constant,
+            parse_int=_parse_int,
+            parse_float=_parse_float,
+        )
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except NotStrictJson:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise NotStrictJson(f"not JSON: {str(error)[:120]}") from error
+    return value
+
+
+def _check_depth(text: str) -> None:
+    """Counted outside strings before parsing, as the parser would recurse first."""
+    depth, in_string, escaped = 0, False, False
+    for character in text:
+        if in_string:
+            if escaped:
+                escaped = False
+            elif character == "\\":
+                escaped = True
+            elif character == '"':
+                in_string = False
+        elif character == '"':
+            in_string = True
+        elif character in "[{":
+            depth += 1
+            if depth > MAX_JSON_DEPTH:
+                raise NotStrictJson(f"nested more than {MAX_JSON_DEPTH} deep")
+        elif character in "]}":
+            depth -= 1
+
+
+def _refuse_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise NotStrictJson(f"the key {key[:60]!r} stands twice in one object")
+        found[key] = value
+    return found
+
+
+def _refuse_constant(name: str) -> Any:
+    raise NotStrictJson(f"{name} is not a number")
+
+
+def _parse_int(text: str) -> int:
+    if len(text) > MAX_JSON_DIGITS:
+        raise NotStrictJson(f"a number of {len(text)} digits")
+    return int(text)
+
+
+def _parse_float(text: str) -> float:
+    if len(text) > MAX_JSON_DIGITS:
+        raise NotStrictJson(f"a number of {len(text)} digits")
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise NotStrictJson(f"{text[:30]} is beyond what a double holds")
+    return value
+
+
+####################################################################################################
+# documents.py: Step 5: every document in the pack parses in one way only, and those that are ours have the form they say they have.
+####################################################################################################
+
+MAX_DOCUMENT_BYTES = 8 << 20
+MAX_LINE_BYTES = 1 << 20
+MAX_ALL_DOCUMENTS_BYTES = 32 << 20
+"""Parsing takes about a second for 8 MiB: a hostile pack must not hold its reader for long."""
+MAX_POLICY_BYTES = 256_000
+FOLDERS = (
+    "attestations", "claims", "crosswalk", "environment", "log", "models", "policy", "prereg", "prompts", "report", "runs", "schemas",
+    "verdict",
+)  # fmt: skip
+TOP_FILES = ("MANIFEST.sha256", "README.txt", "pack.json", "ro-crate-metadata.json")
+REQUIRED = (
+    "README.txt", "pack.json", "claims/claims.json", "prereg/prereg.json", "policy/policy.toml", "policy/policy.resolved.json",
+    "verdict/verdict.json", "log/entries.jsonl", "log/checkpoint.txt", "log/inclusion.json", "log/consistency.json",
+)  # fmt: skip
+FORMS: tuple[tuple[str, str, Schema], ...] = (
+    ("pack", "pack.json", PACK),
+    ("claims", "claims/claims.json", CLAIMS),
+    ("prereg", "prereg/prereg.json", PREREGISTRATION),
+    ("deviation", "prereg/deviations.jsonl", DEVIATION),
+    ("policy", "policy/policy.resolved.json", RESOLVED_POLICY),
+    ("run", "runs/*/manifest.json", RUN_MANIFEST),
+    ("metrics", "runs/*/metrics.json", METRICS),
+    ("item", "runs/*/items.jsonl", ITEM),
+    ("result", "runs/*/result.json", RESULT),
+    ("reruns", "runs/*/reruns.json", RERUNS),
+    ("verdict", "verdict/verdict.json", VERDICT),
+    ("entry", "log/entries.jsonl", ENTRY),
+    ("inclusion", "log/inclusion.json", INCLUSION),
+    ("consistency", "log/consistency.json", CONSISTENCY),
+)
+"""Name of the schema, where its documents stand (of a .jsonl, one a line), and the schema; all in canonical form."""
+SCHEMAS: Mapping[str, Schema] = {name: schema for name, _, schema in FORMS} | {
+    "envelope": ENVELOPE,
+    "statement": PACK_STATEMENT,
+    "approval": APPROVAL_STATEMENT,
+}
+_KEPT_LINES = ("prereg/deviations.jsonl", "log/entries.jsonl")
+
+
+@dataclass(frozen=True)
+class Documents:
+    """The pack's own documents, parsed."""
+
+    parsed: Mapping[str, Any]
+    """By member name; of a .jsonl, the list of its lines."""
+    policy: dict[str, Any]
+    """What `policy.toml` says, every default filled in."""
+    lines: tuple[bytes, ...]
+    """Bodies of the log's entries, as their digests were taken."""
+
+    @property
+    def pack(self) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self.parsed["pack.json"]
+        return found
+
+    @property
+    def claims(self) -> list[dict[str, Any]]:
+        return list(self.parsed["claims/claims.json"])
+
+    @property
+    def plans(self) -> list[dict[str, Any]]:
+        """Preregistrations; most packs have one."""
+        found = self.parsed["prereg/prereg.json"]
+        return [found] if isinstance(found, dict) else list(found)
+
+    def find_plan(self, claim_id: str) -> Mapping[str, Any] | None:
+        """The preregistration that names the claim."""
+        naming = [plan for plan in self.plans if any(row["claim_id"] == claim_id for row in plan["claims"])]
+        return naming[0] if len(naming) == 1 else None
+
+    @property
+    def deviations(self) -> list[dict[str, Any]]:
+        return list(self.parsed.get("prereg/deviations.jsonl", []))
+
+    @property
+    def entries(self) -> list[dict[str, Any]]:
+        return list(self.parsed["log/entries.jsonl"])
+
+    @property
+    def metrics(self) -> list[dict[str, Any]]:
+        """Rows of all runs, in the order in which the header names the runs."""
+        return [row for run_id in self.pack["run_ids"] for row in self.parsed[f"runs/{run_id}/metrics.json"]]
+
+    def find_manifest(self, run_id: str) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self.parsed[f"runs/{run_id}/manifest.json"]
+        return found
+
+
+def read_documents(members: Mapping[str, bytes], without: tuple[str, ...] = ()) -> Documents:
+    """Parse and check every document.
+
+    The schemas are those of this program; copies inside the pack are never read for it.
+
+    Args:
+        without: required members that a pack in the making does not hold yet.
+
+    Raises:
+        BadPack: a file outside the layout, a document that is missing, ambiguous, of another form, or not canonical.
+    """
+    for name in members:
+        if ("/" in name and name.split("/")[0] not in FOLDERS) or ("/" not in name and name not in TOP_FILES):
+            raise BadPack(f"{name} has no place in a pack")
+    if absent := [name for name in REQUIRED if name not in members and name not in without]:
+        raise BadPack(f"{absent[0]} is missing")
+    if (
+        total := sum(len(data) for name, data in members.items() if name.endswith((".json", ".jsonl")))
+    ) > MAX_ALL_DOCUMENTS_BYTES:
+        raise BadPack(f"{total:,} bytes of documents; at most {MAX_ALL_DOCUMENTS_BYTES:,}")
+    parsed: dict[str, Any] = {}
+    for name, data in members.items():
+        schema = _find_form(name)
+        if name.endswith(".jsonl"):
+            rows = _read_lines(name, data, schema, keep=name in _KEPT_LINES)
+            parsed.update({name: rows} if name in _KEPT_LINES else {})
+        elif name.endswith(".json"):
+            document = _read_one(name, data, schema, MAX_DOCUMENT_BYTES)
+            parsed.update({} if schema is None else {name: document})
+    policy = _read_policy("policy/policy.toml", members["policy/policy.toml"])
+    _check_runs(parsed["pack.json"]["run_ids"], members)
+    return Documents(parsed, policy, tuple(members["log/entries.jsonl"].split(b"\n")[:-1]))
+
+
+def _find_form(name: str) -> Schema | None:
+    for _, place, schema in FORMS:
+        if re.fullmatch(re.escape(place).replace(r"\*", "[^/]+"), name):
+            return schema
+    return None
+
+
+def _read_one(name: str, data: bytes, schema: Schema | None, most: int) -> Any:
+    if len(data) > most:
+        raise BadPack(f"{name} is larger than {most:,} bytes")
+    try:
+        document = load_strict(data)
+        canonical = data if schema is None else encode_canonical(document)
+    except (NotStrictJson, NotCanonical) as error:
+        raise BadPack(f"{name}: {error}") from error
+    if schema is not None and (found := find_violation(document, schema)):
+        raise BadPack(f"{name}: {found}")
+    if canonical != data:
+        raise BadPack(f"{name} is not in canonical form")
+    return document
+
+
+def _read_lines(name: str, data: bytes, schema: Schema | None, *, keep: bool) -> list[Any]:
+    if keep and len(data) > MAX_DOCUMENT_BYTES:
+        raise BadPack(f"{name} is larger than {MAX_DOCUMENT_BYTES:,} bytes")
+    if data and not data.endswith(b"\n"):
+        raise BadPack(f"the last line of {name} does not end")
+    kept = []
+    for number, line in enumerate(io.BytesIO(data), 1):
+        row = _read_one(f"line {number} of {name}", line[:-1], schema, MAX_LINE_BYTES)
+        if keep:
+            kept.append(row)
+    return kept
+
+
+def _read_policy(name: str, data: bytes) -> dict[str, Any]:
+    if len(data) > MAX_POLICY_BYTES:
+        raise BadPack(f"{name} is larger than {MAX_POLICY_BYTES:,} bytes")
+    try:
+        return resolve_policy(tomllib.loads(data.decode("utf-8")))
+    except PolicyMalformed as error:
+        raise BadPack(f"{name} cannot be applied: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise BadPack(f"{name} is not TOML: {str(error)[:120]}") from error
+
+
+def _check_runs(named: list[str], members: Mapping[str, bytes]) -> None:
+    """Every run that the header names is there, and no other."""
+    for run_id in named:
+        for part in ("manifest", "metrics"):
+            if f"runs/{run_id}/{part}.json" not in members:
+                raise BadPack(f"runs/{run_id}/{part}.json is missing")
+    if strangers := sorted({name.split("/")[1] for name in members if name.startswith("runs/")} - set(named)):
+        raise BadPack(f"runs/{strangers[0]} is not among the runs that pack.json names")
+    if len(set(named)) < len(named):
+        raise BadPack("pack.json names a run twice")
+
+
+####################################################################################################
+# log_entry.py: One entry of an audit log: its bytes as stored, the hash that the next entry names, and its leaf in the tree.
+####################################################################################################
+
+GENESIS = "0" * 64
+"""What the first entry of a log names as the one before it."""
+ENTRY_FIELDS = ("v", "log_id", "seq", "ts", "tenant", "actor", "action", "object_id", "payload", "prev")
+ENTRY_VERSION = 1
+_ENTRY_DOMAIN = b"audit-entry-v1\0"
+
+
+class BadEntry(ValueError):
+    """The bytes are no entry of an audit log."""
+
+
+def hash_entry(body: bytes) -> str:
+    """Hexadecimal; the prefix keeps an entry from being taken for a node or leaf of the tree, or for anything signed."""
+    return hashlib.sha256(_ENTRY_DOMAIN + body).hexdigest()
+
+
+def read_entry(body: bytes) -> Mapping[str, Any]:
+    """The record that the bytes hold.
+
+    Raises:
+        BadEntry: not one unambiguous JSON object with exactly the fields of an entry.
+    """
+    try:
+        record = load_strict(body)
+    except NotStrictJson as error:
+        raise BadEntry(str(error)) from error
+    if not isinstance(record, dict) or set(record) != set(ENTRY_FIELDS):
+        raise BadEntry("not the fields of an entry")
+    texts = ("log_id", "ts", "tenant", "actor", "action", "object_id", "prev")
+    if not all(isinstance(record[name], str) for name in texts) or not isinstance(record["payload"], dict):
+        raise BadEntry("a field of another type")
+    if record["v"] != ENTRY_VERSION or type(record["seq"]) is not int or record["seq"] < 0:
+        raise BadEntry("another version, or no sequence number")
+    return record
+
+
+####################################################################################################
+# merkle.py: The Merkle tree of RFC 6962: roots, and whether a proof shows that an entry is in a log or that a log only grew.
+####################################################################################################
+
+_MAX_PROOF = 64
+"""Nodes in a proof; a tree of 2^63 leaves needs no more."""
+
+
+def hash_leaf(data: bytes) -> bytes:
+    return hashlib.sha256(b"\x00" + data).digest()
+
+
+def hash_node(left: bytes, right: bytes) -> bytes:
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+def compute_root(leaves: Sequence[bytes]) -> bytes:
+    """Root over leaf hashes, in order; of no leaves, the hash of nothing (RFC 6962, 2.1)."""
+    return compute_roots(leaves, [len(leaves)])[len(leaves)]
+
+
+def compute_roots(leaves: Sequence[bytes], sizes: Collection[int]) -> dict[int, bytes]:
+    """The roots that the tree had at these sizes, in one pass; a size beyond the leaves has none."""
+    wanted = set(sizes)
+    roots = {0: hashlib.sha256(b"").digest()} if 0 in wanted else {}
+    peaks: list[tuple[int, bytes]] = []
+    for size, leaf in enumerate(leaves, 1):
+        height, digest = 0, leaf
+        while peaks and peaks[-1][0] == height:
+            digest = hash_node(peaks.pop()[1], digest)
+            height += 1
+        peaks.append((height, digest))
+        if size in wanted:
+            roots[size] = _join_peaks(peaks)
+    return roots
+
+
+def is_included(index: int, size: int, leaf: bytes, proof: Sequence[bytes], root: bytes) -> bool:
+    """Whether the proof shows the leaf hash at this index of the tree of this size and root (RFC 9162, 2.1.3.2)."""
+    if not 0 <= index < size or not _are_digests([leaf, root, *proof]):
+        return False
+    position, last, digest = index, size - 1, leaf
+    for sibling in proof:
+        if last == 0:
+            return False
+        if position & 1 or position == last:
+            digest = hash_node(sibling, digest)
+            position, last = _climb(position, last)
+        else:
+            digest = hash_node(digest, sibling)
+        position, last = position >> 1, last >> 1
+    return last == 0 and digest == root
+
+
+def is_consistent(old_size: int, new_size: int, proof: Sequence[bytes], old_root: bytes, new_root: bytes) -> bool:
+    """Whether the proof shows that the newer tree begins with all of the older one (RFC 9162, 2.1.4.2).
+
+    An older tree of no leaves is refused: everything begins with nothing, so it would show nothing.
+    """
+    if not 0 < old_size <= new_size or not _are_digests([old_root, new_root, *proof]):
+        return False
+    if old_size == new_size:
+        return not proof and old_root == new_root
+    if not proof:
+        return False
+    is_whole_subtree = old_size & (old_size - 1) == 0
+    path = [old_root, *proof] if is_whole_subtree else list(proof)
+    position, last = old_size - 1, new_size - 1
+    while position & 1:
+        position, last = position >> 1, last >> 1
+    older = newer = path[0]
+    for sibling in path[1:]:
+        if last == 0:
+            return False
+        if position & 1 or position == last:
+            older, newer = hash_node(sibling, older), hash_node(sibling, newer)
+            position, last = _climb(position, last)
+        else:
+            newer = hash_node(newer, sibling)
+        position, last = position >> 1, last >> 1
+    return last == 0 and older == old_root and newer == new_root
+
+
+def _join_peaks(peaks: Sequence[tuple[int, bytes]]) -> bytes:
+    root = peaks[-1][1]
+    for _, digest in reversed(peaks[:-1]):
+        root = hash_node(digest, root)
+    return root
+
+
+def _climb(position: int, last: int) -> tuple[int, int]:
+    """Past the levels on which a node at the right edge has no sibling."""
+    while position and not position & 1:
+        position, last = position >> 1, last >> 1
+    return position, last
+
+
+def _are_digests(digests: Sequence[bytes]) -> bool:
+    return len(digests) <= _MAX_PROOF + 2 and all(len(digest) == 32 for digest in digests)
+
+
+####################################################################################################
+# ed25519.py: Ed25519 signatures checked by the equations of RFC 8032, section 5.1.7; no secret is ever handled here, so timing tells nothing.
+####################################################################################################
+
+_P = 2**255 - 19
+_ORDER = 2**252 + 27742317777372353535851937790883648493
+_D = -121665 * pow(121666, _P - 2, _P) % _P
+_ROOT_OF_MINUS_ONE = pow(2, (_P - 1) // 4, _P)
+_Point = tuple[int, int, int, int]
+"""Extended coordinates X, Y, Z, T with x = X/Z, y = Y/Z, xy = T/Z."""
+
+
+def is_signed_by(public_key: bytes, message: bytes, signature: bytes) -> bool:
+    """Whether the signature over the message was made with the key's secret half; any malformed input is simply not signed.
+
+    Args:
+        public_key: 32 bytes.
+        signature: 64 bytes.
+    """
+    if len(public_key) != 32 or len(signature) != 64:
+        return False
+    key, commitment = _read_point(public_key), _read_point(signature[:32])
+    scalar = int.from_bytes(signature[32:], "little")
+    if key is None or commitment is None or scalar >= _ORDER:
+        return False
+    if _is_same(_multiply(8, key), (0, 1, 1, 0)):
+        # A key of small order signs anything.
+        return False
+    challenge = int.from_bytes(hashlib.sha512(signature[:32] + public_key + message).digest(), "little") % _ORDER
+    return _is_same(_multiply(scalar, _BASE), _add(commitment, _multiply(challenge, key)))
+
+
+def _find_x(y: int, sign: int) -> int | None:
+    if y >= _P:
+        return None
+    square = (y * y - 1) * pow(_D * y * y + 1, _P - 2, _P) % _P
+    if square == 0:
+        return None if sign else 0
+    x = pow(square, (_P + 3) // 8, _P)
+    if (x * x - square) % _P:
+        x = x * _ROOT_OF_MINUS_ONE % _P
+    if (x * x - square) % _P:
+        return None
+    return _P - x if x & 1 != sign else x
+
+
+def _read_point(encoded: bytes) -> _Point | None:
+    number = int.from_bytes(encoded, "little")
+    y = number & ((1 << 255) - 1)
+    x = _find_x(y, number >> 255)
+    return None if x is None else (x, y, 1, x * y % _P)
+
+
+def _add(a: _Point, b: _Point) -> _Point:
+    first, second = (a[1] - a[0]) * (b[1] - b[0]) % _P, (a[1] + a[0]) * (b[1] + b[0]) % _P
+    third, fourth = 2 * a[3] * b[3] * _D % _P, 2 * a[2] * b[2] % _P
+    e, f, g, h = second - first, fourth - third, fourth + third, second + first
+    return e * f % _P, g * h % _P, f * g % _P, e * h % _P
+
+
+def _multiply(scalar: int, point: _Point) -> _Point:
+    total: _Point = (0, 1, 1, 0)
+    while scalar:
+        if scalar & 1:
+            total = _add(total, point)
+        point = _add(point, point)
+        scalar >>= 1
+    return total
+
+
+def _is_same(a: _Point, b: _Point) -> bool:
+    return (a[0] * b[2] - b[0] * a[2]) % _P == 0 and (a[1] * b[2] - b[1] * a[2]) % _P == 0
+
+
+_BASE_Y = 4 * pow(5, _P - 2, _P) % _P
+_BASE_X = _find_x(_BASE_Y, 0) or 0
+_BASE: _Point = (_BASE_X, _BASE_Y, 1, _BASE_X * _BASE_Y % _P)
+
+
+####################################################################################################
+# note.py: Log checkpoints as C2SP signed notes: read, and checked against a key that is known from elsewhere.
+####################################################################################################
+
+MAX_NOTE_BYTES = 64 << 10
+_MAX_SIGNATURES = 100
+_ED25519_NOTE = b"\x01"
+_HEAD_ENTRY = re.compile(r"[0-9a-f]{64}")
+_NOTE_SIZE = re.compile(r"0|[1-9][0-9]{0,17}")
+_SIGNATURE_LINE = re.compile(r"— ([^\s+]+) ([A-Za-z0-9+/=]+)")
+
+
+class BadNote(ValueError):
+    """The text is no checkpoint that this key signed."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a log's key has signed: so many entries, and this root over them."""
+
+    origin: str
+    """Name of the log."""
+    size: int
+    root: bytes
+    head: str
+    """Hash of the last entry; 64 zeros for an empty log."""
+
+    @property
+    def text(self) -> str:
+        """What is signed."""
+        return f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n{self.head}\n"
+
+
+def hash_note_key(name: str, public_key: bytes) -> bytes:
+    """Four bytes that say which key a signature line is of (C2SP signed-note)."""
+    return hashlib.sha256(name.encode() + b"\n" + _ED25519_NOTE + public_key).digest()[:4]
+
+
+def read_checkpoint(note: str, *, origin: str, public_key: bytes) -> Checkpoint:
+    """The checkpoint in a note of this log, signed with this key.
+
+    Signatures by other keys are left aside, as the format asks; one by this key that does not hold condemns the note.
+
+    Raises:
+        BadNote: malformed, of another log, or not signed with this key.
+    """
+    text, signatures = _split_note(note)
+    checkpoint = _read_body(text)
+    if checkpoint.origin != origin:
+        raise BadNote(f"a checkpoint of {checkpoint.origin[:60]!r}, not of {origin!r}")
+    known = hash_note_key(origin, public_key)
+    ours = [signature[4:] for name, signature in signatures if name == origin and signature[:4] == known]
+    if not ours:
+        raise BadNote("no signature of this log's key")
+    if not all(is_signed_by(public_key, text.encode(), signature) for signature in ours):
+        raise BadNote("a signature that does not hold")
+    return checkpoint
+
+
+def _split_note(note: str) -> tuple[str, list[tuple[str, bytes]]]:
+    if len(note) > MAX_NOTE_BYTES or any(ord(character) < 32 and character != "\n" for character in note):
+        raise BadNote("too long, or control characters")
+    text, gap, below = note.rpartition("\n\n")
+    if not gap or not below.endswith("\n"):
+        raise BadNote("no signatures below a blank line")
+    lines = below[:-1].split("\n")
+    if len(lines) > _MAX_SIGNATURES:
+        raise BadNote(f"more than {_MAX_SIGNATURES} signatures")
+    found = []
+    for line in lines:
+        match = _SIGNATURE_LINE.fullmatch(line)
+        if match is None:
+            raise BadNote("a line that is no signature")
+        found.append((match[1], _decode_exactly(match[2])))
+    return text + "\n", found
+
+
+def _read_body(text: str) -> Checkpoint:
+    lines = text[:-1].split("\n")
+    if len(lines) != 4 or not lines[0] or not _NOTE_SIZE.fullmatch(lines[1]) or not _HEAD_ENTRY.fullmatch(lines[3]):
+        raise BadNote("not origin, size, root and head, a line each")
+    root = _decode_exactly(lines[2])
+    if len(root) != 32:
+        raise BadNote(f"a root of {len(root)} bytes")
+    return Checkpoint(lines[0], int(lines[1]), root, lines[3])
+
+
+def _decode_exactly(encoded: str) -> bytes:
+    """Base64 has several spellings of the same bytes, and one of them is right."""
+    try:
+        data = base64.b64decode(encoded, validate=True)
+    except binascii.Error as error:
+        raise BadNote("not base64") from error
+    if base64.b64encode(data).decode() != encoded:
+        raise BadNote("base64 spelled another way")
+    return data
+
+
+def read_unsigned(note: str) -> Checkpoint:
+    """What a note says, whoever signed it: for a reader who has no key to hold it against.
+
+    Raises:
+        BadNote: malformed.
+    """
+    return _read_body(_split_note(note)[0])
+
+
+####################################################################################################
+# manifest.py: Step 2: the manifest names every file of the pack but itself and the signatures, each with its SHA-256.
+####################################################################################################
+
+MANIFEST = "MANIFEST.sha256"
+PACK_ENVELOPE = "attestations/pack.dsse.json"
+_OUTSIDE = re.compile(
+    r"attestations/(pack\.dsse\.json|approval-[a-z0-9-]{1,60}\.dsse\.json|time\.tsr|sigstore\.json)\Z"
+)
+_APPROVAL = re.compile(r"attestations/approval-[a-z0-9-]{1,60}\.dsse\.json\Z")
+_ROW = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9._/+@=-]+)\Z")
+
+
+def is_outside_manifest(name: str) -> bool:
+    """Whether the manifest must not name it: itself, and the four kinds of attestation, which are made after it."""
+    return name == MANIFEST or bool(_OUTSIDE.match(name))
+
+
+def is_approval(name: str) -> bool:
+    return bool(_APPROVAL.match(name))
+
+
+def check_manifest(members: Mapping[str, bytes]) -> str:
+    """Hold the manifest against the members, both ways.
+
+    Returns:
+        SHA-256 of the manifest: the one number that stands for the whole pack.
+
+    Raises:
+        BadPack: no manifest, a line it cannot have, a file it does not name, one that is missing, or other bytes.
+    """
+    if MANIFEST not in members:
+        raise BadPack(f"no {MANIFEST}")
+    listed = _read_manifest(members[MANIFEST])
+    present = {name for name in members if not is_outside_manifest(name)}
+    if unlisted := sorted(present - set(listed)):
+        raise BadPack(f"{unlisted[0]} is not in the manifest ({len(unlisted)} such)")
+    if missing := sorted(set(listed) - present):
+        raise BadPack(f"{missing[0]} is in the manifest and not in the pack ({len(missing)} such)")
+    changed = [name for name, digest in listed.items() if hashlib.sha256(members[name]).hexdigest() != digest]
+    if changed:
+        raise BadPack(f"{changed[0]} is not the file that the manifest names ({len(changed)} such)")
+    return hashlib.sha256(members[MANIFEST]).hexdigest()
+
+
+def _read_manifest(data: bytes) -> dict[str, str]:
+    lines = data.decode("latin-1").split("\n")
+    if lines.pop() != "":
+        raise BadPack("the manifest's last line does not end")
+    listed: dict[str, str] = {}
+    before = ""
+    for number, line in enumerate(lines, 1):
+        found = _ROW.match(line)
+        if not found:
+            raise BadPack(f"line {number} of the manifest is not a digest, two spaces and a name")
+        if found[2] <= before:
+            raise BadPack(f"line {number} of the manifest is out of order or there twice")
+        before = found[2]
+        listed[before] = found[1]
+    return listed
+
+
+####################################################################################################
+# statement.py: Step 3: a signed statement is about this manifest and no other, in an envelope (DSSE) that says what kind of bytes it holds.
+####################################################################################################
+
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+MAX_ENVELOPE_BYTES = 1 << 20
+MAX_APPROVALS = 50
+"""Each signature takes some 40 ms to check."""
+
+
+@dataclass(frozen=True)
+class Statement:
+    """What an envelope says, before anybody asked who signed it."""
+
+    member: str
+    predicate: Mapping[str, Any]
+    message: bytes
+    """What is signed: DSSE's pre-authentication encoding of type and payload."""
+    signatures: tuple[tuple[str, bytes], ...]
+    """Key id and 64 bytes each."""
+
+
+def encode_before_signing(payload: bytes, payload_type: str = PAYLOAD_TYPE) -> bytes:
+    """DSSE's pre-authentication encoding: lengths stand before the parts, so that no two pairs give the same bytes."""
+    kind = payload_type.encode("utf-8")
+    return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
+
+
+def read_statements(members: Mapping[str, bytes], manifest_sha256: str) -> tuple[Statement, ...]:
+    """The pack's statement first, then each approval.
+
+    Raises:
+        BadPack: no pack statement, or one that is not a statement about this manifest.
+    """
+    if PACK_ENVELOPE not in members:
+        raise BadPack(f"no {PACK_ENVELOPE}")
+    names = [PACK_ENVELOPE, *filter(is_approval, members)]
+    if len(names) > 1 + MAX_APPROVALS:
+        raise BadPack(f"{len(names) - 1} approvals; at most {MAX_APPROVALS}")
+    return tuple(_read_statement(name, members[name], manifest_sha256) for name in names)
+
+
+def _read_statement(member: str, data: bytes, manifest_sha256: str) -> Statement:
+    envelope = _read_document(member, data, ENVELOPE)
+    if envelope["payloadType"] != PAYLOAD_TYPE:
+        raise BadPack(f"{member} says its payload is {envelope['payloadType'][:60]!a}, not {PAYLOAD_TYPE}")
+    payload = _decode_base64(member, envelope["payload"])
+    form = PACK_STATEMENT if member == PACK_ENVELOPE else APPROVAL_STATEMENT
+    statement = _read_document(f"the payload of {member}", payload, form)
+    subject = statement["subject"][0]
+    if subject["name"] != MANIFEST or subject["digest"]["sha256"] != manifest_sha256:
+        raise BadPack(f"{member} is a statement about another manifest, not about this pack")
+    try:
+        for field in ("at", "expires_at"):
+            if statement["predicate"].get(field) is not None:
+                read_time(statement["predicate"][field])
+    except NotATime as error:
+        raise BadPack(f"{member}: {error}") from error
+    signatures = tuple((row["keyid"], _decode_base64(member, row["sig"])) for row in envelope["signatures"])
+    if len({keyid for keyid, _ in signatures}) < len(signatures):
+        raise BadPack(f"{member} is signed twice with one key")
+    return Statement(member, statement["predicate"], encode_before_signing(payload), signatures)
+
+
+def _read_document(name: str, data: bytes, form: Mapping[str, Any]) -> Any:
+    if len(data) > MAX_ENVELOPE_BYTES:
+        raise BadPack(f"{name} is larger than {MAX_ENVELOPE_BYTES:,} bytes")
+    try:
+        document = load_strict(data)
+        canonical = encode_canonical(document)
+    except (NotStrictJson, NotCanonical) as error:
+        raise BadPack(f"{name}: {error}") from error
+    if found := find_violation(document, form):
+        raise BadPack(f"{name}: {found}")
+    if canonical != data:
+        raise BadPack(f"{name} is not in canonical form")
+    return document
+
+
+def _decode_base64(member: str, text: str) -> bytes:
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise BadPack(f"{member}: not base64: {error}") from error
+    if base64.b64encode(data).decode() != text:
+        raise BadPack(f"{member}: base64 that reads back as other text")
+    return data
+
+
+####################################################################################################
+# trust.py: Step 4: who signed, held against a trust file that came by another way than the pack.
+####################################################################################################
+
+TRUST_SCHEMA = "assay/trust/1"
+ROLES = ("preparer", "reviewer", "approver")
+MAX_TRUST_BYTES = 1 << 20
+_KEY_FIELDS = {"keyid", "public_key", "person", "roles", "valid_from", "valid_to", "revoked_at"}
+_LOG_FIELDS = {"log_id", "keyid", "public_key"}
+
+
+class BadTrust(ValueError):
+    """The trust file cannot be used: the caller's mistake, not the pack's."""
+
+
+@dataclass(frozen=True)
+class TrustedKey:
+    """One person's key, the roles they may sign in, and when."""
+
+    keyid: str
+    public_key: bytes
+    person: str
+    roles: tuple[str, ...]
+    valid_from: datetime
+    valid_to: datetime | None
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Trust:
+    """Whose signatures count."""
+
+    keys: Mapping[str, TrustedKey]
+    logs: Mapping[str, bytes]
+    """Public key of each log, by log id."""
+
+
+@dataclass(frozen=True)
+class Signer:
+    """One statement whose signature holds."""
+
+    member: str
+    person: str
+    role: str
+    keyid: str
+    at: str
+    decision: str | None
+    """approve | reject | approve_with_conditions; None of the preparer, who decides nothing."""
+    expires_at: str | None
+
+
+@dataclass(frozen=True)
+class Signatures:
+    """What the trust file says of a pack's statements."""
+
+    signers: tuple[Signer, ...]
+    unknown: tuple[str, ...]
+    """Members signed by keys that the trust file does not name: neither held nor broken."""
+
+
+def name_key(public_key: bytes) -> str:
+    """The id of a key: its own digest, so that no name can stand for two."""
+    return "sha256:" + hashlib.sha256(public_key).hexdigest()
+
+
+def read_trust(data: bytes) -> Trust:
+    """Parse a trust file.
+
+    Raises:
+        BadTrust: not TOML, an unknown field, or a key that is not what its id says.
+    """
+    if len(data) > MAX_TRUST_BYTES:
+        raise BadTrust(f"larger than {MAX_TRUST_BYTES:,} bytes")
+    try:
+        table = tomllib.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise BadTrust(f"not TOML: {str(error)[:120]}") from error
+    if table.get("schema") != TRUST_SCHEMA or not set(table) <= {"schema", "keys", "logs"}:
+        raise BadTrust(f'wanted schema = "{TRUST_SCHEMA}", [[keys]] and [[logs]], and nothing else')
+    keys, logs = _list_tables(table, "keys"), _list_tables(table, "logs")
+    try:
+        trust = Trust(
+            {row["keyid"]: _read_key(row) for row in keys}, {row["log_id"]: _read_log_key(row) for row in logs}
+        )
+    except (KeyError, TypeError, NotATime) as error:
+        raise BadTrust(f"a row without {error}" if isinstance(error, KeyError) else str(error)) from error
+    if len(trust.keys) < len(keys) or len(trust.logs) < len(logs):
+        raise BadTrust("one key or one log stands there twice")
+    return trust
+
+
+def check_signatures(statements: Sequence[Statement], trust: Trust, last_event_at: datetime | None) -> Signatures:
+    """Hold every statement against the keys that are trusted for its role.
+
+    A signature is at least as young as the last event that the pack's log shows, whatever time it gives itself: a key that
+    was revoked or had run out by then signs nothing, even for a thief who dates back.
+
+    Raises:
+        BadPack: a signature that does not hold, or by a key that is not trusted for what the statement says.
+    """
+    found = [(statement, _find_signer(statement, trust, last_event_at)) for statement in statements]
+    return Signatures(
+        tuple(signer for _, signer in found if signer is not None),
+        tuple(statement.member for statement, signer in found if signer is None),
+    )
+
+
+def _find_signer(statement: Statement, trust: Trust, last_event_at: datetime | None) -> Signer | None:
+    said = statement.predicate
+    at = read_time(said["at"])
+    known = [(trust.keys[keyid], signature) for keyid, signature in statement.signatures if keyid in trust.keys]
+    for key, signature in known:
+        if not is_signed_by(key.public_key, statement.message, signature):
+            raise BadPack(f"{statement.member}: the signature of {show(key.person)} does not hold")
+    for key, _ in known:
+        if said["role"] in key.roles and said["person"] == key.person:
+            _check_validity(key, max(at, last_event_at or at), at, statement.member)
+            return Signer(
+                statement.member, key.person, said["role"], key.keyid, said["at"], said.get("decision"), said.get("expires_at")
+            )  # fmt: skip
+    if known:
+        raise BadPack(
+            f"{statement.member} speaks for {show(said['person'])} as {said['role']}; its key is trusted for other things"
+        )
+    return None
+
+
+def _check_validity(key: TrustedKey, latest: datetime, at: datetime, member: str) -> None:
+    if at < key.valid_from:
+        raise BadPack(f"{member} was signed before the key of {show(key.person)} was valid")
+    if key.valid_to is not None and latest > key.valid_to:
+        raise BadPack(f"{member} was signed after the key of {show(key.person)} had expired")
+    if key.revoked_at is not None and latest >= key.revoked_at:
+        raise BadPack(f"{member} was signed after the key of {show(key.person)} was revoked")
+
+
+def show(text: str) -> str:
+    """Text of a stranger, for a terminal: letters that steer it or turn the line around are written as numbers."""
+    return "".join(letter if letter.isprintable() else f"\\u{ord(letter):04x}" for letter in text[:120])
+
+
+def _list_tables(table: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    rows = table.get(name, [])
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise BadTrust(f"[[{name}]] is not a list of tables")
+    return rows
+
+
+def _read_key(row: Mapping[str, Any]) -> TrustedKey:
+    _check_fields(row, _KEY_FIELDS)
+    roles = row["roles"]
+    if not isinstance(roles, list) or not roles or not set(roles) <= set(ROLES):
+        raise BadTrust(f"roles are one or more of {', '.join(ROLES)}")
+    if not row["person"]:
+        raise BadTrust("a key without a person")
+    ends = [read_time(row[name]) if name in row else None for name in ("valid_to", "revoked_at")]
+    return TrustedKey(
+        row["keyid"], _read_public_key(row), row["person"], tuple(roles), read_time(row["valid_from"]), ends[0], ends[1]
+    )
+
+
+def _read_log_key(row: Mapping[str, Any]) -> bytes:
+    _check_fields(row, _LOG_FIELDS)
+    return _read_public_key(row)
+
+
+def _check_fields(row: Mapping[str, Any], fields: set[str]) -> None:
+    if unknown := sorted(set(row) - fields):
+        raise BadTrust(f"unknown field {unknown[0]!a}")
+    if wrong := [name for name in row if name != "roles" and not isinstance(row[name], str)]:
+        raise BadTrust(f"{wrong[0]} is not text in quotes")
+
+
+def _read_public_key(row: Mapping[str, Any]) -> bytes:
+    try:
+        key = base64.b64decode(row["public_key"], validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise BadTrust(f"public_key is not base64: {error}") from error
+    if len(key) != 32 or name_key(key) != row["keyid"]:
+        raise BadTrust(f"public_key is not the 32 bytes that {row['keyid'][:80]!a} names")
+    return key
+
+
+####################################################################################################
+# log_proof.py: Step 7: every entry shown is in the log that the checkpoint fixes, and that log continues the one somebody saved.
+####################################################################################################
+
+NO_TRUST = "the log's key is in no trust file: anybody could have signed its checkpoint"
+
+
+class BadCheckpoint(ValueError):
+    """The saved checkpoint cannot be used: the caller's mistake, not the pack's."""
+
+
+@dataclass(frozen=True)
+class LogFinding:
+    """What the log step found."""
+
+    checkpoint: Checkpoint
+    is_signed: bool
+    """By a key of the trust file."""
+    is_anchored: bool
+    """Whether the log continues a checkpoint that the reader had saved."""
+    detail: str
+
+
+def check_log(documents: Documents, note: bytes, trust: Trust | None, saved: bytes | None) -> LogFinding:
+    """Check entries against the pack's checkpoint, and that against a saved one.
+
+    Raises:
+        BadPack: a signature, proof or link that does not hold.
+        BadCheckpoint: the saved checkpoint is none.
+    """
+    try:
+        text = note.decode("utf-8")
+        said = read_unsigned(text)
+        key = None if trust is None else trust.logs.get(said.origin)
+        checkpoint = said if key is None else read_checkpoint(text, origin=said.origin, public_key=key)
+    except (BadNote, UnicodeDecodeError) as error:
+        raise BadPack(f"log/checkpoint.txt: {show(str(error))}") from error
+    _check_entries(documents, checkpoint)
+    lack = _compare(documents.parsed["log/consistency.json"], checkpoint, key, saved)
+    detail = NO_TRUST if key is None else lack or "it continues the saved checkpoint"
+    return LogFinding(checkpoint, key is not None, lack is None, detail)
+
+
+def _check_entries(documents: Documents, checkpoint: Checkpoint) -> None:
+    entries, proofs = documents.entries, documents.parsed["log/inclusion.json"]
+    if [entry["seq"] for entry in entries] != [row["seq"] for row in proofs]:
+        raise BadPack("entries and proofs of the log are not about the same sequence numbers")
+    before: tuple[int, str] | None = None
+    for entry, row, body in zip(entries, proofs, documents.lines, strict=True):
+        seq, leaf = entry["seq"], hash_leaf(body)
+        if entry["log_id"] != checkpoint.origin:
+            raise BadPack(f"entry {seq} is of another log than the checkpoint")
+        if before is not None and seq <= before[0]:
+            raise BadPack(f"entry {seq} is out of order")
+        if before is not None and seq == before[0] + 1 and entry["prev"] != before[1]:
+            raise BadPack(f"entry {seq} does not follow entry {before[0]}")
+        if leaf.hex() != row["leaf"] or not is_included(
+            seq, checkpoint.size, leaf, _decode_proof(row["proof"]), checkpoint.root
+        ):
+            raise BadPack(f"entry {seq} is not in the log that the checkpoint fixes")
+        before = seq, hash_entry(body)
+    if before is None or before != (checkpoint.size - 1, checkpoint.head):
+        raise BadPack("the entries shown do not end where the checkpoint does")
+
+
+def _compare(
+    step: Mapping[str, Any] | None, checkpoint: Checkpoint, key: bytes | None, saved: bytes | None
+) -> str | None:
+    """Why the log cannot be held against the saved checkpoint; None where it continues it."""
+    if step is not None and step["to_size"] != checkpoint.size:
+        raise BadPack("log/consistency.json leads to another size than the checkpoint's")
+    if saved is None:
+        return "no saved checkpoint was given"
+    try:
+        text = saved.decode("utf-8")
+        old = read_unsigned(text)
+        if key is not None and old.origin == checkpoint.origin:
+            read_checkpoint(text, origin=old.origin, public_key=key)
+    except (BadNote, UnicodeDecodeError) as error:
+        raise BadCheckpoint(show(str(error))) from error
+    if old.origin != checkpoint.origin:
+        raise BadPack(f"the saved checkpoint is of {show(old.origin)}, the pack's of {show(checkpoint.origin)}")
+    if old.size > checkpoint.size:
+        return f"the saved checkpoint has {old.size:,} entries, the pack's {checkpoint.size:,}: it is the later one"
+    if old.size == checkpoint.size:
+        if (old.root, old.head) != (checkpoint.root, checkpoint.head):
+            raise BadPack("the log differs from the saved checkpoint of the same size")
+        return None
+    if step is None or step["from_size"] != old.size:
+        return f"the pack holds no proof from {old.size:,} entries on"
+    if not is_consistent(old.size, checkpoint.size, _decode_proof(step["proof"]), old.root, checkpoint.root):
+        raise BadPack("the log does not continue the saved checkpoint: entries were changed or taken away")
+    return None
+
+
+def _decode_proof(proof: Sequence[str]) -> list[bytes]:
+    return [bytes.fromhex(node) for node in proof]
+
+
+####################################################################################################
+# verification.py: What was found of a pack: eight steps, and five results that are never one.
+####################################################################################################
+
+STEPS = ("container", "manifest", "statement", "signature", "schema", "semantics", "log", "time")
+PASSED, FAILED, NOT_CHECKED = "PASSED", "FAILED", "NOT_CHECKED"
+EXIT_VERIFIED, EXIT_USAGE, EXIT_UNDECIDED, EXIT_FAILED, EXIT_INTERNAL = 0, 2, 3, 4, 5
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step and what came of it."""
+
+    name: str
+    result: str
+    """PASSED | FAILED | NOT_CHECKED"""
+    detail: str
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The five results answer five questions, and none stands for another."""
+
+    steps: tuple[Step, ...]
+    integrity: str
+    """INTEGRITY_VERIFIED | INTEGRITY_FAILED: whether the pack is whole and its documents agree."""
+    authenticity: str
+    """SIGNER_VERIFIED | SIGNER_NOT_CHECKED (no trust file, or a preparer it does not name) | SIGNER_FAILED"""
+    time: str
+    """ANCHORED | UNANCHORED: whether the log continues a checkpoint that the reader had saved."""
+    reproduction: str
+    """What the reruns recorded in the pack say; nothing is run again here."""
+    judgement: str
+    """What the pack's own policy says of its own metrics, computed again; NOT_EVALUATED unless integrity holds."""
+    signers: tuple[Signer, ...]
+    pack_id: str | None
+    manifest_sha256: str | None
+    exit_code: int
+    documents: Documents | None
+    """What the pack says; None unless its integrity holds."""
+
+    def describe(self) -> dict[str, Any]:
+        """As JSON."""
+        plain = (
+            "pack_id", "manifest_sha256", "integrity", "authenticity", "time", "reproduction", "judgement", "exit_code",
+        )  # fmt: skip
+        return {name: getattr(self, name) for name in plain} | {
+            "signers": [vars(signer) for signer in self.signers],
+            "steps": [{"step": number, **vars(step)} for number, step in enumerate(self.steps, 1)],
+        }
+
+
+####################################################################################################
+# criteria.py: The rule that turns intervals and thresholds into findings: one implementation, for the product, the verifier and the gate.
+####################################################################################################
+
+MEETS = "MEETS"
+DOES_NOT_MEET = "DOES_NOT_MEET"
+INCONCLUSIVE = "INCONCLUSIVE"
+NOT_EVALUATED = "NOT_EVALUATED"
+INTEGRITY_FAILED = "INTEGRITY_FAILED"
+WORST_FIRST = (INTEGRITY_FAILED, DOES_NOT_MEET, NOT_EVALUATED, INCONCLUSIVE, MEETS)
+PREREGISTERED = "prereg_frozen_before_run"
+"""Asked of every claim, whether or not a policy lists it: without it a claim is exploratory."""
+ROLE_KINDS = {"necessary": "necessity", "sufficient": "sufficiency"}
+P_VALUE_METRICS = ("faithfulness_percentile_vs_random",)
+"""Metrics that are 1 − p, so that Holm's step-down has something to adjust."""
+_LIVE_STATUS = ("preregistered", "tested")
+_ROUNDING = 1e-12
+"""199 draws and their p are exact twentieths and hundredths; their floats are not."""
+
+
+class DocumentsMalformed(ValueError):
+    """Claims, metrics or facts that are not in the form a pack prescribes."""
+
+
+def evaluate_policy(
+    policy: dict[str, Any], claims: list[dict[str, Any]], metrics: list[dict[str, Any]], facts: dict[str, Any]
+) -> dict[str, Any]:
+    """Hold every claim against every criterion that is about claims of its kind, but for those only a gate can answer.
+
+    Args:
+        policy: as `resolve_policy` takes it.
+        claims: items of `claims.json`.
+        metrics: rows of every run's `metrics.json`; several rows of one claim, metric and ablation all count.
+        facts: per claim id, {criterion: {result, reason}} of the process criteria.
+
+    Returns:
+        {criteria: [row], overall, coverage: {required, evaluated}}; a row is {id, claim_id, metric, comparator, threshold,
+        estimate, ci_low, ci_high, n, n_required, result, reason}.
+
+    Raises:
+        PolicyMalformed: see `resolve_policy`.
+        DocumentsMalformed: claims, metrics or facts that no pack holds.
+    """
+    table = resolve_policy(policy)
+    _check_documents(claims, metrics, facts)
+    rows: list[dict[str, Any]] = []
+    for claim in claims:
+        own = [row for row in metrics if row.get("claim_id") == claim["claim_id"]]
+        rows += _evaluate_claim(table, claim, own, facts.get(claim["claim_id"], {}))
+    if table["gate"]["multiplicity"]["method"] == "holm":
+        _step_down_by_claim(rows, table["gate"]["multiplicity"]["alpha"])
+    required = [row for row in rows if is_required(table, row["id"])]
+    evaluated = sum(row["result"] != NOT_EVALUATED for row in required)
+    return {
+        "criteria": rows,
+        "overall": find_worst(row["result"] for row in required),
+        "coverage": {"required": len(required), "evaluated": evaluated},
+    }
+
+
+def find_worst(results: Iterable[str]) -> str:
+    """The worst of several results; of none at all, that nothing was evaluated."""
+    found = set(results)
+    return next((result for result in WORST_FIRST if result in found), NOT_EVALUATED)
+
+
+def is_required(table: dict[str, Any], criterion: str) -> bool:
+    """Whether a row counts: all but those the policy calls optional, so that a row made here counts too."""
+    return criterion == PREREGISTERED or criterion not in table["gate"]["optional"]
+
+
+def judge_interval(
+    comparator: str, threshold: float, estimate: float, low: float | None, high: float | None
+) -> tuple[str, str | None]:
+    """The three-valued rule: all of the interval on one side of the threshold, or no finding.
+
+    Args:
+        low, high: ends of the interval; both None where the number has none and rests on itself.
+    """
+    low, high = estimate if low is None else low, estimate if high is None else high
+    inside, outside = (
+        (low >= threshold, high < threshold) if comparator == ">=" else (high <= threshold, low > threshold)
+    )
+    if inside:
+        return MEETS, None
+    if outside:
+        return DOES_NOT_MEET, None
+    return INCONCLUSIVE, "the interval reaches across the threshold"
+
+
+def find_kind(claim: dict[str, Any]) -> str | None:
+    """What a claim is about, by its role; None where role and stated kind contradict each other."""
+    said, role = claim.get("kind"), claim["claim"].get("role")
+    by_role = ROLE_KINDS.get(role) if isinstance(role, str) else None
+    if by_role is None or said is None:
+        return by_role or (said if isinstance(said, str) else None)
+    return by_role if said == by_role else None
+
+
+def _evaluate_claim(
+    table: dict[str, Any], claim: dict[str, Any], own: list[dict[str, Any]], facts: dict[str, Any]
+) -> list[dict[str, Any]]:
+    claim_id, kind = claim["claim_id"], find_kind(claim)
+    standing, why = _judge_standing(claim, facts)
+    rows = [_make_row(PREREGISTERED, claim_id, standing, why)]
+    asked = [name for name in (*table["gate"]["required"], *table["gate"]["optional"]) if name not in GATE_CRITERIA]
+    for name in asked:
+        if name in PROCESS_CRITERIA and name != PREREGISTERED:
+            rows.append(_make_row(name, claim_id, *_read_fact(facts, name)))
+    strayed = _find_mismatch(table, claim, kind)
+    measured = (
+        [] if strayed else [n for n in asked if n in table["criteria"] and kind in table["criteria"][n]["claim_kind"]]
+    )
+    for name in measured:
+        rows.append(_evaluate_number(name, table["criteria"][name], claim, own, standing))
+    if not any(name in table["gate"]["required"] for name in measured):
+        reason = strayed or f"no required criterion of the policy is about claims of kind {kind}"
+        rows.append(_make_row("applies_to", claim_id, NOT_EVALUATED, reason))
+    return rows
+
+
+def _judge_standing(claim: dict[str, Any], facts: dict[str, Any]) -> tuple[str, str | None]:
+    """Whether a claim was fixed before its run and left alone since: all else is exploratory."""
+    result, why = _read_fact(facts, PREREGISTERED)
+    if result == MEETS and "deviation" in facts:
+        result, why = _read_fact(facts, "deviation")
+        why = None if result == MEETS else f"affected by a deviation: {why}"
+    if result == MEETS and claim.get("status") not in _LIVE_STATUS:
+        return INCONCLUSIVE, f"the claim's status is {claim.get('status')!r}"[:80]
+    return result, why
+
+
+def _find_mismatch(table: dict[str, Any], claim: dict[str, Any], kind: str | None) -> str | None:
+    """Why the policy says nothing about a claim; None where it does."""
+    scope, models = claim.get("scope"), table["applies_to"]["model"]
+    model = scope.get("model_id") if isinstance(scope, dict) else None
+    if kind is None:
+        return "the claim's role and its kind contradict each other, or neither is known"
+    if kind not in table["applies_to"]["claim_kind"]:
+        return f"the policy does not apply to claims of kind {kind[:40]}"
+    if "*" not in models and model not in models:
+        return "the policy does not apply to this model"
+    return None
+
+
+def _evaluate_number(
+    name: str, criterion: dict[str, Any], claim: dict[str, Any], own: list[dict[str, Any]], standing: str
+) -> dict[str, Any]:
+    wanted = criterion["over_ablations"] or [None]
+    findings: list[tuple[str, str | None, dict[str, Any]]] = []
+    for ablation in wanted:
+        found = [row for row in own if row.get("metric") == criterion["metric"] and _is_under(row, ablation, claim)]
+        of = "" if ablation is None else f"{ablation}: "
+        if not found:
+            findings.append((NOT_EVALUATED, f"{of}the pack holds no row of {criterion['metric']}", {}))
+        for row in found:
+            result, why = _judge_metric_row(criterion, row)
+            findings.append((result, None if why is None else of + why, row))
+    result = find_worst(result for result, _, _ in findings)
+    reasons = [why for found, why, _ in findings if found == result and why is not None]
+    if result == MEETS and standing != MEETS:
+        result, reasons = (
+            INCONCLUSIVE,
+            ["exploratory: the number would meet the threshold, and the claim was not fixed before"],
+        )
+    row = _make_row(name, claim["claim_id"], result, "; ".join(dict.fromkeys(reasons)) or None)
+    measured = [found for _, _, found in findings if _is_number(found.get("estimate"))]
+    return row | {
+        "metric": criterion["metric"],
+        "comparator": criterion["op"],
+        "threshold": criterion["threshold"],
+        "n_required": criterion["min_n"],
+        **_show_least_flattering(criterion["op"], measured),
+    }
+
+
+def _is_under(row: dict[str, Any], ablation: str | None, claim: dict[str, Any]) -> bool:
+    """Whether a row was made with an ablation; without one asked for, with the claim's own or none at all."""
+    if ablation is not None:
+        return row.get("ablation") == ablation
+    return row.get("ablation") is None or row.get("ablation") == claim["claim"].get("ablation")
+
+
+def _judge_metric_row(criterion: dict[str, Any], row: dict[str, Any]) -> tuple[str, str | None]:
+    estimate, low, high, why = row.get("estimate"), row.get("ci_low"), row.get("ci_high"), row.get("reason")
+    if estimate is None:
+        return NOT_EVALUATED, why[:300] if isinstance(why, str) and why else "no number and no reason"
+    ends = [end for end in (low, high) if end is not None]
+    is_sound = why is None and all(map(_is_number, (estimate, *ends))) and len(ends) in (0, 2) and ends == sorted(ends)
+    if not is_sound:
+        return NOT_EVALUATED, "no measurement: a number that is none, half an interval, or a number with a reason"
+    lacking = _find_lack(criterion, row, has_interval=bool(ends))
+    if lacking:
+        return INCONCLUSIVE, lacking
+    slack = _ROUNDING * max(1.0, abs(estimate))
+    if ends and not low - slack <= estimate <= high + slack:
+        return INCONCLUSIVE, "the estimate lies outside its own interval"
+    return judge_interval(criterion["op"], criterion["threshold"], estimate, low, high)
+
+
+def _find_lack(criterion: dict[str, Any], row: dict[str, Any], *, has_interval: bool) -> str | None:
+    """What a measurement lacks to carry a finding, whatever it says."""
+    for key, column in (("min_n", "n"), ("min_templates", "n_templates"), ("min_gap_logit", "denominator_abs_min")):
+        least, found = criterion[key], row.get(column)
+        if least is not None and not (_is_number(found) and found >= least):
+            return f"{column} is {found if _is_number(found) else 'not stated'}, {least:g} needed"
+    level = row.get("ci_level")
+    if criterion["bound"] != "estimate" and not has_interval:
+        return "the number has no interval"
+    if has_interval and not (_is_number(level) and criterion["ci_level"] - _ROUNDING <= level < 1):
+        return (
+            f"the interval's level is {level if _is_number(level) else 'not stated'}, {criterion['ci_level']:g} needed"
+        )
+    return None
+
+
+def _show_least_flattering(comparator: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    pick = min if STRICT_AGGREGATE[comparator] == "min" else max
+    shown: dict[str, Any] = {}
+    for key in ("estimate", "ci_low", "ci_high"):
+        values = [value for row in rows if _is_number(value := row.get(key))]
+        shown[key] = pick(values) if values and len(values) == len(rows) else None
+    counts = [count for row in rows if _is_number(count := row.get("n"))]
+    return shown | {"n": min(counts) if counts and len(counts) == len(rows) else None}
+
+
+def _step_down_by_claim(rows: list[dict[str, Any]], alpha: float) -> None:
+    """Holm over the claims of a pack, for criteria whose metric is 1 − p; a claim without a number counts as p = 1.
+
+    Source: Holm 1979.
+    """
+    for name in dict.fromkeys(row["id"] for row in rows if row["metric"] in P_VALUE_METRICS):
+        family = [row for row in rows if row["id"] == name]
+        family.sort(key=lambda row: -(row["estimate"] if _is_number(row["estimate"]) else 0.0))
+        still_stands = True
+        for at, row in enumerate(family):
+            least = 1 - alpha / (len(family) - at)
+            still_stands &= _is_number(row["estimate"]) and row["estimate"] >= least - _ROUNDING
+            if not still_stands and row["result"] == MEETS:
+                row["result"] = INCONCLUSIVE
+                row["reason"] = (
+                    f"not among the {len(family)} claims of this pack: Holm's step-down asks for {least:.4f}"
+                )
+
+
+def _read_fact(facts: dict[str, Any], name: str) -> tuple[str, str | None]:
+    found = facts.get(name)
+    if not isinstance(found, dict) or found.get("result") not in (MEETS, DOES_NOT_MEET, INCONCLUSIVE, NOT_EVALUATED):
+        return NOT_EVALUATED, f"the pack does not say: {name}"
+    why = found.get("reason")
+    return found["result"], why[:300] if isinstance(why, str) and why else None
+
+
+def _make_row(name: str, claim_id: str, result: str, reason: str | None) -> dict[str, Any]:
+    empty = ("metric", "comparator", "threshold", "estimate", "ci_low", "ci_high", "n", "n_required")
+    return {"id": name, "claim_id": claim_id, **dict.fromkeys(empty), "result": result, "reason": reason}
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
+
+
+def _check_documents(claims: Any, metrics: Any, facts: Any) -> None:
+    if not isinstance(claims, list) or not isinstance(metrics, list) or not isinstance(facts, dict):
+        raise DocumentsMalformed("claims and metrics are lists, facts an object")
+    if not all(isinstance(row, dict) for row in (*claims, *metrics, *facts.values())):
+        raise DocumentsMalformed("every claim, metric row and fact is an object")
+    ids = [claim.get("claim_id") for claim in claims]
+    if not all(isinstance(found, str) and found for found in ids) or len(set(ids)) != len(ids):
+        raise DocumentsMalformed("every claim has an id of its own")
+    if not all(isinstance(claim.get("claim"), dict) for claim in claims):
+        raise DocumentsMalformed("every claim states its role and ablation under the key claim")
+
+
+####################################################################################################
+# facts.py: What the pack's own documents say of how a claim was tested: the criteria of a policy that no metric answers.
+####################################################################################################
+
+Fact = dict[str, str | None]
+_FREEZING = ("prereg.frozen", "prereg.amended", "prereg.deviated")
+"""Each fixes a version; after the first, what changed stands in `deviations.jsonl`."""
+
+
+def derive_facts(documents: Documents) -> dict[str, dict[str, Fact]]:
+    """Per claim, {criterion: {result, reason}} as `evaluate_policy` takes them.
+
+    prereg_frozen_before_run, attempts_disclosed and rerun are always there; deviation only where one affects the claim.
+    """
+    claim_ids = documents.pack["claim_ids"]
+    attempts = list_attempts(documents.entries, claim_ids)
+    exported = read_exported(documents.entries, documents.pack["pack_id"])
+    facts = {}
+    for claim_id in claim_ids:
+        packed = [
+            run_id
+            for run_id in documents.pack["run_ids"]
+            if claim_id in documents.find_manifest(run_id)["identity"]["claim_ids"]
+        ]
+        own = [attempt for attempt in attempts if attempt.claim_id == claim_id]
+        facts[claim_id] = {
+            "prereg_frozen_before_run": _judge_freeze(documents, claim_id, packed, own),
+            "attempts_disclosed": _judge_attempts(attempts, claim_id, exported.get(claim_id)),
+            "rerun": _judge_reruns(documents, packed),
+            **_find_deviations(documents.deviations, claim_id),
+        }
+    return facts
+
+
+def list_reruns(documents: Documents, run_ids: Sequence[str]) -> list[dict[str, Any]]:
+    """Reruns of these runs that may be compared with them at all."""
+    rows = [row for run_id in run_ids for row in documents.parsed.get(f"runs/{run_id}/reruns.json", [])]
+    return [row for row in rows if row["L0"] == "COMPARABLE"]
+
+
+def _fact(result: str, reason: str | None = None) -> Fact:
+    return {"result": result, "reason": reason}
+
+
+def _judge_freeze(documents: Documents, claim_id: str, packed: Sequence[str], attempts: Sequence[Attempt]) -> Fact:
+    """Every run shown for the claim began after the preregistration it names was frozen, on the model and prompts it names."""
+    plan = documents.find_plan(claim_id)
+    if not packed or plan is None:
+        return _fact(NOT_EVALUATED, f"the pack shows no {'preregistration' if packed else 'run'} of this claim")
+    frozen = [entry["seq"] for entry in documents.entries if _freezes(entry, plan["digest"])]
+    if not frozen:
+        return _fact(DOES_NOT_MEET, "the log shows no freezing of this preregistration")
+    for run_id in packed:
+        started = [attempt.seq for attempt in attempts if attempt.run_id == run_id]
+        if not started:
+            return _fact(DOES_NOT_MEET, f"the log shows no start of run {run_id}")
+        if min(started) < min(frozen):
+            return _fact(DOES_NOT_MEET, f"run {run_id} started before the preregistration was frozen")
+        manifest = documents.find_manifest(run_id)
+        if manifest["model"]["weights_tree_sha256"] != plan["model"]["weights_tree_sha256"]:
+            return _fact(DOES_NOT_MEET, f"run {run_id} used another model than the preregistration names")
+        if manifest["prompts"]["prompt_set_sha256"] != plan["prompts"]["sha256"]:
+            return _fact(DOES_NOT_MEET, f"run {run_id} used other prompts than the preregistration names")
+    if plan["prior_access"] in SEEN:
+        return _fact(INCONCLUSIVE, f"EXPLORATORY: when the plan was fixed, {plan['prior_access'].replace('_', ' ')}")
+    return _fact(MEETS)
+
+
+def _freezes(entry: Mapping[str, Any], digest: str) -> bool:
+    return entry["action"] in _FREEZING and digest in (
+        entry["payload"].get("digest"),
+        entry["payload"].get("prereg_digest"),
+    )
+
+
+def _judge_attempts(attempts: Sequence[Attempt], claim_id: str, exported: Any) -> Fact:
+    if not any(attempt.claim_id == claim_id for attempt in attempts):
+        return _fact(NOT_EVALUATED, "the log shows no attempt at this claim")
+    gap = find_gap(attempts, claim_id, exported)
+    return _fact(MEETS) if gap is None else _fact(DOES_NOT_MEET, gap)
+
+
+def _judge_reruns(documents: Documents, packed: Sequence[str]) -> Fact:
+    """At least one comparable rerun came to the same decision, and none to another."""
+    decided = [row for row in list_reruns(documents, packed) if row["L3"] != "NOT_EVALUATED"]
+    if not decided:
+        return _fact(NOT_EVALUATED, "the pack records no comparable rerun that came to a decision")
+    flipped = [row for row in decided if row["L3"] == "DECISION_FLIPPED"]
+    if any(row["L2"] != "WITHIN_TOLERANCE" for row in flipped):
+        return _fact(DOES_NOT_MEET, "a rerun came to another decision")
+    if flipped:
+        return _fact(
+            INCONCLUSIVE, "a rerun within tolerance came to another decision: the threshold lies inside the noise"
+        )
+    return _fact(MEETS)
+
+
+def _find_deviations(deviations: Sequence[Mapping[str, Any]], claim_id: str) -> dict[str, Fact]:
+    """Changes made with results in reach make what they touch exploratory."""
+    touching = [row for row in deviations if row["prior_access"] in SEEN and claim_id in row["effect_on_claims"]]
+    if not touching:
+        return {}
+    said = "; ".join(f"{row['id']} changed {row['field']}" for row in touching)
+    return {"deviation": _fact(INCONCLUSIVE, said[:200])}
+
+
+####################################################################################################
+# roles.py: Whether one person signed in two roles that a policy keeps apart; who has to sign at all is a gate's question.
+####################################################################################################
+
+def check_roles(signers: Sequence[Signer], approval: Mapping[str, Any]) -> None:
+    """Refuse one person in two roles that have to be two persons.
+
+    Args:
+        approval: the table `approval` of a resolved policy.
+
+    Raises:
+        BadPack: with the person's name.
+    """
+    people = {
+        role: {_fold_name(row.person) for row in signers if row.role == role}
+        for role in ("preparer", "reviewer", "approver")
+    }
+    apart = []
+    if approval["preparer_ne_reviewer"]:
+        apart += [("preparer", "reviewer"), ("preparer", "approver")]
+    if approval["reviewer_ne_approver"]:
+        apart.append(("reviewer", "approver"))
+    for one, other in apart:
+        if both := sorted(people[one] & people[other]):
+            raise BadPack(f"{show(both[0])} signed as {one} and as {other}")
+
+
+def _fold_name(name: str) -> str:
+    """Two spellings of one name are one person."""
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+
+
+####################################################################################################
+# semantics.py: Step 6: the documents agree with each other, with the log, and with the verdict that anybody can compute from them again.
+####################################################################################################
+
+PLAN_FIELDS = {
+    "pins.model": ("model", "repo"),
+    "pins.weights_sha256": ("model", "weights_tree_sha256"),
+    "pins.prompts": ("prompts", "set_id"),
+    "pins.prompts_sha256": ("prompts", "sha256"),
+    "pins.n_prompts": ("prompts", "n_items"),
+    "pins.policy_sha256": ("policy_sha256",),
+    "pins.code_sha256": ("analysis_code", "sha256"),
+}
+"""Where a field that the product changes stands in `prereg.json`; others are named as they stand there, or are not there."""
+
+
+def check_semantics(documents: Documents, members: Mapping[str, bytes], signed_pack_id: str | None) -> None:
+    """Check everything that is said in two places.
+
+    Args:
+        signed_pack_id: the pack that the signed statement is about; None where there is no such statement.
+
+    Raises:
+        BadPack: two places say different things.
+    """
+    if signed_pack_id is not None and signed_pack_id != documents.pack["pack_id"]:
+        raise BadPack(f"the signature is for pack {signed_pack_id}, the header names {documents.pack['pack_id']}")
+    _check_claims(documents)
+    _check_plans(documents, members["policy/policy.toml"])
+    attempts = list_attempts(documents.entries, documents.pack["claim_ids"])
+    _check_attempts(documents, attempts)
+    starts: dict[tuple[str, str], list[Attempt]] = {}
+    for attempt in attempts:
+        starts.setdefault((attempt.run_id, attempt.claim_id), []).append(attempt)
+    for run_id in documents.pack["run_ids"]:
+        _check_run(documents, members, run_id, starts)
+    _check_deviations(documents)
+    _check_verdict(documents)
+
+
+def recompute_verdict(documents: Documents) -> dict[str, Any]:
+    """Criteria, overall and coverage, from claims, metrics, policy and log.
+
+    Raises:
+        BadPack: claims or metrics that no policy can be held against.
+    """
+    try:
+        return evaluate_policy(documents.policy, documents.claims, documents.metrics, derive_facts(documents))
+    except DocumentsMalformed as error:
+        raise BadPack(f"the verdict cannot be computed: {error}") from error
+
+
+def compute_plan_digest(preregistration: Mapping[str, Any]) -> str:
+    """SHA-256 of a preregistration's canonical bytes, without the field that holds it."""
+    return hashlib.sha256(
+        encode_canonical({name: value for name, value in preregistration.items() if name != "digest"})
+    ).hexdigest()
+
+
+def _check_claims(documents: Documents) -> None:
+    named, there = documents.pack["claim_ids"], [claim["claim_id"] for claim in documents.claims]
+    if sorted(named) != sorted(there) or len(set(named)) < len(named):
+        raise BadPack("pack.json and claims.json name different claims, or one twice")
+    for claim in documents.claims:
+        if claim["owner"] == claim["reviewer"]:
+            raise BadPack(f"{claim['claim_id']} is owned and reviewed by one person")
+        if claim["claim"]["sha256"] != _hash_claim(claim["claim"]):
+            raise BadPack(f"{claim['claim_id']} is not the claim that its digest names")
+
+
+def _hash_claim(claim: Mapping[str, Any]) -> str:
+    """As the product takes it when it freezes a claim; shares are doubles there, whatever they look like here."""
+    fields = {name: value for name, value in claim.items() if name != "sha256"}
+    fields |= {name: float(fields[name]) for name in ("delta", "alpha")}
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+
+
+def _check_plans(documents: Documents, policy: bytes) -> None:
+    """Each preregistration is what was frozen, under the policy that is applied, and each claim is named by one of them."""
+    policy_sha256 = hashlib.sha256(policy).hexdigest()
+    for plan in documents.plans:
+        if compute_plan_digest(plan) != plan["digest"]:
+            raise BadPack(f"{plan['prereg_id']} is not what its digest says: it was changed after it was frozen")
+        if plan["policy_sha256"] != policy_sha256:
+            raise BadPack(f"{plan['prereg_id']} names another policy than policy.toml")
+    if _read_verdict(documents)["policy_sha256"] != policy_sha256:
+        raise BadPack("verdict.json names another policy than policy.toml")
+    if encode_canonical(documents.policy) != encode_canonical(documents.parsed["policy/policy.resolved.json"]):
+        raise BadPack("policy.resolved.json is not what policy.toml says")
+    named = sorted((row["claim_id"], row["claim_sha256"]) for plan in documents.plans for row in plan["claims"])
+    if documents.claims and named != sorted(
+        (claim["claim_id"], claim["claim"]["sha256"]) for claim in documents.claims
+    ):
+        raise BadPack("the preregistrations and claims.json are not about the same claims, or name one twice")
+
+
+def _check_attempts(documents: Documents, attempts: tuple[Attempt, ...]) -> None:
+    exported = read_exported(documents.entries, documents.pack["pack_id"])
+    claim_ids = documents.pack["claim_ids"]
+    if sorted(exported) != sorted(claim_ids):
+        raise BadPack("the last entry of the log is not the export of this pack with these claims")
+    for claim_id in claim_ids:
+        if gap := find_gap(attempts, claim_id, exported[claim_id]):
+            raise BadPack(gap)
+    if (counted := count_attempts(attempts)) != documents.pack["attempts"]:
+        raise BadPack(f"pack.json counts {documents.pack['attempts']} attempts, the log shows {counted}")
+
+
+def _check_run(
+    documents: Documents,
+    members: Mapping[str, bytes],
+    run_id: str,
+    starts: Mapping[tuple[str, str], list[Attempt]],
+) -> None:
+    manifest = documents.find_manifest(run_id)
+    said, config = manifest["identity"], manifest["config"]
+    if said["run_id"] != run_id:
+        raise BadPack(f"runs/{run_id}/manifest.json is of run {said['run_id']}")
+    for claim_id in said["claim_ids"]:
+        plan = documents.find_plan(claim_id)
+        if plan is None or said["prereg_digest"] != plan["digest"]:
+            raise BadPack(f"run {run_id} names another preregistration than {claim_id} has")
+        own = starts.get((run_id, claim_id), [])
+        if len(own) != 1:
+            raise BadPack(f"the log shows {len(own)} starts of run {run_id} for {claim_id}")
+        logged = (own[0].number, own[0].prereg_digest, own[0].outcome or "abandoned")
+        if logged != (said["attempt_no"], said["prereg_digest"], said["status"]):
+            raise BadPack(f"run {run_id} says other things of itself than the log: attempt, preregistration or outcome")
+    if hashlib.sha256(encode_canonical(config["resolved_config"])).hexdigest() != config["config_sha256"]:
+        raise BadPack(f"the configuration of run {run_id} is not what its digest says")
+    for path, output in manifest["outputs"].items():
+        held = members.get(f"runs/{run_id}/{path}")
+        found = None if held is None else {"sha256": hashlib.sha256(held).hexdigest(), "bytes": len(held)}
+        if found is not None and found != output:
+            raise BadPack(f"runs/{run_id}/{path} is not the output that the run's manifest names")
+    about = {row["claim_id"] for row in documents.parsed[f"runs/{run_id}/metrics.json"]}
+    result = documents.parsed.get(f"runs/{run_id}/result.json")
+    if not about | ({result["claim_id"]} if result else set()) <= set(said["claim_ids"]):
+        raise BadPack(f"run {run_id} holds numbers of a claim that it did not test")
+
+
+def _check_deviations(documents: Documents) -> None:
+    """Each version of each plan after the first has rows that say what it changed, and an event; what changed last is what it says."""
+    steps: set[tuple[str, int, bool]] = set()
+    for plan in documents.plans:
+        rows = [row for row in documents.deviations if row.get("prereg_id", plan["prereg_id"]) == plan["prereg_id"]]
+        if len(documents.plans) > 1 and any("prereg_id" not in row for row in rows):
+            raise BadPack("deviations.jsonl does not say which preregistration a row is of")
+        if {row["prereg_version"] for row in rows} != set(range(1, plan["version"])):
+            raise BadPack(
+                f"{plan['prereg_id']} is version {plan['version']}: deviations.jsonl does not say what each version changed"
+            )
+        steps |= {(plan["prereg_id"], row["prereg_version"], row["prior_access"] in SEEN) for row in rows}
+        _check_changes(plan, rows)
+    if any(
+        row.get("prereg_id") not in (None, *(plan["prereg_id"] for plan in documents.plans))
+        for row in documents.deviations
+    ):
+        raise BadPack("deviations.jsonl tells of a preregistration that the pack does not hold")
+    actions = [entry["action"] for entry in documents.entries]
+    for action, is_late in (("prereg.amended", False), ("prereg.deviated", True)):
+        shown = sum(late is is_late for _, _, late in steps)
+        if shown != actions.count(action):
+            raise BadPack(
+                f"{shown} changes of a plan in deviations.jsonl, {actions.count(action)} events {action} in the log"
+            )
+
+
+def _check_changes(plan: Mapping[str, Any], rows: list[dict[str, Any]]) -> None:
+    last: dict[str, Any] = {}
+    for row in sorted(rows, key=lambda row: int(row["prereg_version"])):
+        if row["field"] in last and last[row["field"]] != row["before"]:
+            raise BadPack(
+                f"{row['id']}: {row['field'][:60]!a} was not {ascii(row['before'])[:60]} before it was changed"
+            )
+        last[row["field"]] = row["after"]
+    for field, after in last.items():
+        *path, name = PLAN_FIELDS.get(field, (field,))
+        part: Any = plan
+        for step in path:
+            part = part[step]
+        if name in part and after not in (part[name], str(part[name])):
+            raise BadPack(f"{field[:60]!a} of {plan['prereg_id']} is not what it was last changed to")
+
+
+def _check_verdict(documents: Documents) -> None:
+    said = _read_verdict(documents)
+    found = recompute_verdict(documents)
+    for part in ("criteria", "overall", "coverage"):
+        if encode_canonical(said[part]) != encode_canonical(found[part]):
+            raise BadPack(f"verdict.json is not what policy, metrics and log give: {_name_difference(said, found)}")
+
+
+def _name_difference(said: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+    for ours, theirs in zip(found["criteria"], said["criteria"], strict=False):
+        if encode_canonical(ours) != encode_canonical(theirs):
+            return f"{theirs['claim_id']} {theirs['id'][:40]!a} says {theirs['result']}, computed {ours['result']}"
+    if len(found["criteria"]) != len(said["criteria"]):
+        return f"{len(said['criteria'])} criteria, computed {len(found['criteria'])}"
+    return f"overall {said['overall']}, computed {found['overall']}"
+
+
+def _read_verdict(documents: Documents) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = documents.parsed["verdict/verdict.json"]
+    return found
+
+
+####################################################################################################
+# walk.py: The eight steps in their order: each runs where those it rests on have passed, and none hides another.
+####################################################################################################
+
+TIME_TOKEN = "attestations/time.tsr"
+_JUDGEMENTS = {
+    MEETS: "MEETS_POLICY",
+    DOES_NOT_MEET: "DOES_NOT_MEET_POLICY",
+    INCONCLUSIVE: "INCONCLUSIVE",
+    NOT_EVALUATED: "NOT_EVALUATED",
+}
+_Found = TypeVar("_Found")
+
+
+def verify_pack(data: bytes, trust: Trust | None = None, saved: bytes | None = None) -> Verification:
+    """Check a pack.
+
+    Args:
+        data: the pack's bytes.
+        trust: whose signatures count; None leaves signers and log key unchecked.
+        saved: a checkpoint of the log that the reader kept from earlier.
+
+    Raises:
+        BadCheckpoint: the saved checkpoint is none.
+    """
+    walk = _Walk(trust, saved)
+    walk.go(data)
+    return walk.conclude()
+
+
+class _Walk:
+    """One pass over one pack; what a step found is kept for those that rest on it."""
+
+    def __init__(self, trust: Trust | None, saved: bytes | None) -> None:
+        self.trust, self.saved = trust, saved
+        self.steps: dict[str, Step] = {}
+        self.manifest: str | None = None
+        self.documents: Documents | None = None
+        self.signatures = Signatures((), ())
+        self.log: LogFinding | None = None
+
+    def go(self, data: bytes) -> None:
+        members = self._take("container", lambda: read_members(data), _count)
+        if members is None:
+            return
+        manifest = self._take("manifest", lambda: check_manifest(members), "SHA-256 {}".format)
+        if manifest is None:
+            return
+        self.manifest = manifest
+        self._skip("time", _describe_token(members))
+        statements = self._take("statement", lambda: read_statements(members, manifest), _count_statements)
+        documents = self._take("schema", lambda: read_documents(members), _count_documents)
+        if documents is None:
+            return
+        self.documents = documents
+        pack_id = None if statements is None else statements[0].predicate["pack_id"]
+        self._take("semantics", lambda: check_semantics(documents, members, pack_id), _say_equal)
+        note = members["log/checkpoint.txt"]
+        self.log = self._take("log", lambda: check_log(documents, note, self.trust, self.saved), _describe_log)
+        if self.log is not None and not self.log.is_signed:
+            self.steps["log"] = Step("log", NOT_CHECKED, f"proofs hold; {self.log.detail}")
+        if statements is not None:
+            self._check_signers(statements, documents)
+
+    def conclude(self) -> Verification:
+        for name in STEPS:
+            self._skip(name, "an earlier step failed")
+        steps = tuple(self.steps[name] for name in STEPS)
+        failed = {step.name for step in steps if step.result == FAILED}
+        documents = self.documents if failed <= {"signature"} else None
+        return Verification(
+            steps=steps,
+            integrity="INTEGRITY_FAILED" if failed - {"signature"} else "INTEGRITY_VERIFIED",
+            authenticity=self._name_authenticity(failed),
+            time="ANCHORED" if documents and self.log and self.log.is_signed and self.log.is_anchored else "UNANCHORED",
+            reproduction=_name_reproduction(documents),
+            judgement=_JUDGEMENTS[documents.parsed["verdict/verdict.json"]["overall"] if documents else NOT_EVALUATED],
+            signers=self.signatures.signers,
+            pack_id=None if self.documents is None else self.documents.pack["pack_id"],
+            manifest_sha256=self.manifest,
+            exit_code=EXIT_FAILED if failed else EXIT_VERIFIED if self._is_decided() else EXIT_UNDECIDED,
+            documents=documents,
+        )
+
+    def _is_decided(self) -> bool:
+        """Whether all that was asked could be answered: signers, the log's key, a saved checkpoint, and some claim at all."""
+        return bool(
+            self._has_preparer
+            and self.documents
+            and self.documents.claims
+            and self.log
+            and self.log.is_signed
+            and (self.saved is None or self.log.is_anchored)
+        )
+
+    def _name_authenticity(self, failed: set[str]) -> str:
+        if "signature" in failed:
+            return "SIGNER_FAILED"
+        return "SIGNER_VERIFIED" if self._has_preparer else "SIGNER_NOT_CHECKED"
+
+    @property
+    def _has_preparer(self) -> bool:
+        return any(signer.role == "preparer" for signer in self.signatures.signers)
+
+    def _check_signers(self, statements: tuple[Statement, ...], documents: Documents) -> None:
+        trust = self.trust
+        if trust is None:
+            self._skip("signature", "no trust file was given: anybody could have signed")
+            return
+
+        def check() -> Signatures:
+            last = max((read_time(entry["ts"]) for entry in documents.entries), default=None)
+            found = check_signatures(statements, trust, last)
+            check_roles(found.signers, documents.policy["approval"])
+            return found
+
+        self.signatures = self._take("signature", check, _name_signers) or self.signatures
+        if statements[0].member in self.signatures.unknown:
+            self.steps["signature"] = Step("signature", NOT_CHECKED, "the preparer's key is not in the trust file")
+
+    def _take(self, name: str, check: Callable[[], _Found], describe: Callable[[_Found], str]) -> _Found | None:
+        try:
+            found = check()
+        except (BadPack, NotATime) as error:
+            self.steps[name] = Step(name, FAILED, show(str(error)))
+            return None
+        self.steps[name] = Step(name, PASSED, describe(found))
+        return found
+
+    def _skip(self, name: str, why: str) -> None:
+        self.steps.setdefault(name, Step(name, NOT_CHECKED, why))
+
+
+def _name_reproduction(documents: Documents | None) -> str:
+    """The worst decision among the reruns that the pack records."""
+    rows = [] if documents is None else list_reruns(documents, documents.pack["run_ids"])
+    for level, word in (("L3", "DECISION_FLIPPED"), ("L2", "OUTSIDE_TOLERANCE"), ("L3", "DECISION_EQUAL")):
+        if any(row[level] == word for row in rows):
+            return word
+    return NOT_EVALUATED
+
+
+def _describe_token(members: Mapping[str, bytes]) -> str:
+    if TIME_TOKEN not in members:
+        return "the pack holds no time stamp of a third party"
+    return f"{TIME_TOKEN} is there; check it with: openssl ts -verify"
+
+
+def _describe_log(found: LogFinding) -> str:
+    return f"{found.checkpoint.size:,} entries; {found.detail}"
+
+
+def _count(members: Mapping[str, bytes]) -> str:
+    return f"{len(members)} members, {sum(map(len, members.values())):,} bytes"
+
+
+def _count_statements(found: tuple[Statement, ...]) -> str:
+    return f"{len(found)} about this manifest"
+
+
+def _count_documents(found: Documents) -> str:
+    return f"{len(found.parsed)} documents of known form"
+
+
+def _say_equal(_: None) -> str:
+    return "attempts, preregistration and verdict computed again: equal"
+
+
+def _name_signers(found: Signatures) -> str:
+    names = [f"{show(row.person)} ({row.role})" for row in found.signers]
+    return ", ".join([*names, *(f"{member} by an unknown key: not counted" for member in found.unknown)])
+
+
+####################################################################################################
+# command.py: `verify PACK.zip`: reads three files, says what was found line by line, and writes nothing but that.
+####################################################################################################
+
+MEANINGS = {
+    0: "integrity and signer verified; what the findings mean is for a reader to judge",
+    3: "not decided: something asked for could not be checked",
+    4: "integrity or authenticity failed: rely on nothing in this pack",
+}
+
+
+def run_verifier(arguments: Sequence[str] | None = None) -> int:
+    """The command line of the joined file; returns the exit code of `docs/reference/pack.md`."""
+    parser = argparse.ArgumentParser(prog="verify_pack.py", description=__doc__)
+    add_arguments(parser)
+    parser.add_argument("--json", action="store_true", help="one JSON document instead of lines")
+    options = parser.parse_args(arguments)
+    return verify_files(options.pack, options.trust, options.checkpoint, as_json=options.json)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("pack", type=Path, metavar="PACK.zip")
+    parser.add_argument("--trust", type=Path, metavar="trust.toml", help="whose signatures count; never from the pack")
+    parser.add_argument("--checkpoint", type=Path, metavar="F", help="a checkpoint of the log, saved earlier")
+
+
+def verify_files(pack: Path, trust: Path | None, checkpoint: Path | None, *, as_json: bool) -> int:
+    """Check a pack and write what was found to standard output."""
+    try:
+        trusted: Trust | None = None if trust is None else read_trust(_read(trust, MAX_TRUST_BYTES))
+        saved = None if checkpoint is None else _read(checkpoint, MAX_NOTE_BYTES)
+        found = verify_pack(read_pack(pack), trusted, saved)
+    except OSError as error:
+        return _complain(f"{error.filename}: {error.strerror}.", "files that can be read.", "check the path.")
+    except BadTrust as error:
+        return _complain(f"The trust file: {error}.", "one as docs/reference/pack.md has it.", "mend that row.")
+    except BadCheckpoint as error:
+        return _complain(
+            f"The saved checkpoint: {error}.", "a checkpoint of the log, as it was signed.", "look for your copy."
+        )
+    text = json.dumps(found.describe(), indent=1) + "\n" if as_json else describe_lines(found)
+    # A name that this terminal has no letters for must not end the program.
+    coding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    sys.stdout.write(text.encode(coding, "backslashreplace").decode(coding))
+    return found.exit_code
+
+
+def describe_lines(found: Verification) -> str:
+    """One line a step, then the five results."""
+    lines = [f"{number} {step.name:<12} {step.result:<12} {step.detail}" for number, step in enumerate(found.steps, 1)]
+    lines += ["", f"{'pack':<14} {found.pack_id or 'unknown'}", f"{'integrity':<14} {found.integrity}"]
+    lines += [
+        f"{'authenticity':<14} {found.authenticity}",
+        f"{'time':<14} {found.time}",
+        f"{'reproduction':<14} {found.reproduction} (as recorded; nothing was run again)",
+        f"{'judgement':<14} {found.judgement} (by the pack's own policy)",
+        "",
+        f"exit {found.exit_code}: {MEANINGS[found.exit_code]}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _read(path: Path, most: int) -> bytes:
+    with path.open("rb") as file:
+        return file.read(most + 1)
+
+
+def _complain(found: str, wanted: str, remedy: str) -> int:
+    sys.stderr.write(f"{show(found)} Wanted: {wanted} What to do: {remedy}\n")
+    return EXIT_USAGE
+
+
+if __name__ == "__main__":
+    try:
+        code = run_verifier()
+    except Exception:
+        # Python would exit with 1, which elsewhere means: evaluated and not met.
+        traceback.print_exc()
+        code = EXIT_INTERNAL
+    sys.exit(code)
