@@ -1,0 +1,1 @@
+"""Renderings of a pack's documents for people: one HTML file, one PDF, and one HTML file of a single result."""
