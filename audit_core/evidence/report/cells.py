@@ -19,7 +19,7 @@ from audit_core.evidence.report.quantity import (
 ABSENT = "not recorded"
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?Z")
 ESTIMATE_COLUMNS = ("", "value", "low", "high", "unit", "n", "level")
-ESTIMATE_WIDTHS = (26, 10, 10, 10, 22, 14, 8)
+ESTIMATE_WIDTHS = (23, 9, 9, 9, 24, 18, 8)
 
 
 def cell(value: Any) -> Line:

@@ -31,17 +31,17 @@ def tell_criteria(pack: PackView) -> Section:
     coverage = as_table(pack.verdict.get("coverage"))
     table = Table(
         "Criteria, claim by claim",
-        ("criterion", "claim", "measured", "threshold", "source", "n, wanted", "result"),
+        ("criterion", "claim", "measured", "threshold", "source", "n (wanted)", "result"),
         tuple(_criterion(pack, row) for row in rows),
         numeric=(2, 3, 5),
-        widths=(17, 8, 21, 11, 14, 11, 22),
+        widths=(20, 8, 20, 11, 14, 11, 22),
     )
     facts = Facts(
         (
             ("Policy", cell(pack.policy.get("id"))),
             ("Policy, SHA-256", digest_cell(pack.verdict.get("policy_sha256"))),
             ("Evaluated", line(*cell(pack.verdict.get("evaluated_at")), " by ", *cell(pack.verdict.get("evaluator")))),
-            ("Required, evaluated", line(*cell(coverage.get("required")), ", ", *cell(coverage.get("evaluated")))),
+            ("Evaluated of those required", line(*cell(coverage.get("evaluated")), " of ", *cell(coverage.get("required")))),
         )
     )
     rule = (
@@ -54,7 +54,7 @@ def tell_criteria(pack: PackView) -> Section:
 
 def _criterion(pack: PackView, row: Mapping[str, Any]) -> tuple[Line, ...]:
     word, threshold = find_word(RESULTS, row.get("result")), number(row.get("threshold"))
-    needed = line(*_count(row.get("n")), ", ", *_count(row.get("n_required")))
+    needed = line(*_count(row.get("n")), " (", *_count(row.get("n_required")), ")") if row.get("n") is not None else line("–")
     reason = line(": ", theirs(row["reason"])) if row.get("reason") else ()
     return (
         line(theirs(row.get("id"))),
