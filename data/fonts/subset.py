@@ -21,7 +21,22 @@ WANTED = {
     "DejaVuSansMono.ttf": [(0x20, 0x7E), (0xA1, 0xAC), (0xAE, 0x17F), (0x384, 0x3E1), (0x400, 0x45F), (0x2010, 0x2026), (0x27E8, 0x27E9)],
     "DejaVuSans.ttf": SIGNS + OTHERS,
 }  # fmt: skip
-TABLES = ["GDEF", "GPOS", "GSUB", "kern", "fpgm", "prep", "cvt ", "gasp", "hdmx", "VDMX", "LTSH", "FFTM", "DSIG", "STAT"]
+TABLES = [
+    "GDEF",
+    "GPOS",
+    "GSUB",
+    "kern",
+    "fpgm",
+    "prep",
+    "cvt ",
+    "gasp",
+    "hdmx",
+    "VDMX",
+    "LTSH",
+    "FFTM",
+    "DSIG",
+    "STAT",
+]
 
 
 def cut(path: Path, ranges: list[tuple[int, int]]) -> None:

@@ -160,7 +160,11 @@ def families(claim_id: str, name: str, rows: dict[str, tuple[float, float, float
 
 
 def metrics_first() -> list[dict[str, Any]]:
-    rows = families("C-0001", "necessity_drop", {"resample": (0.463, 0.382, 0.551), "mean": (0.421, 0.334, 0.512), "zero": (0.508, 0.391, 0.627)})
+    rows = families(
+        "C-0001",
+        "necessity_drop",
+        {"resample": (0.463, 0.382, 0.551), "mean": (0.421, 0.334, 0.512), "zero": (0.508, 0.391, 0.627)},
+    )
     return [
         *rows,
         metric("C-0001", "faithfulness_percentile_vs_random", 0.995, unit="probability", ci_low=0.972, ci_high=1.0, n=199, n_templates=None),

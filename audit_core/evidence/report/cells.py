@@ -56,7 +56,7 @@ def list_items(value: Any) -> tuple[Line, ...]:
 
 def estimate_table(caption: str, first: str, rows: Sequence[tuple[str | Line, Quantity]]) -> Table:
     """Numbers as a figure shows them, one row each; where there is no number the reason stands in the unit's place."""
-    cells = []
+    cells: list[tuple[Line, ...]] = []
     for label, quantity in rows:
         name = line(label) if isinstance(label, str) else label
         if quantity.value is None:

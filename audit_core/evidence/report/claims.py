@@ -7,7 +7,18 @@ from typing import Any
 
 from audit_core.evidence.canonical import hash_document
 from audit_core.evidence.environment import keep_allowed
-from audit_core.evidence.report.blocks import Block, Facts, Heading, Line, Paragraph, Section, Table, code, join_spans, line
+from audit_core.evidence.report.blocks import (
+    Block,
+    Facts,
+    Heading,
+    Line,
+    Paragraph,
+    Section,
+    Table,
+    code,
+    join_spans,
+    line,
+)
 from audit_core.evidence.report.cells import cell, digest_cell, pick_facts
 from audit_core.evidence.report.pack_view import PackView, Run, as_table, as_tables
 
@@ -132,7 +143,14 @@ def _table_runs(runs: tuple[Run, ...]) -> Table:
         manifest, prompts = run.manifest, as_table(run.manifest.get("prompts"))
         claims = join_spans([code(claim_id) for claim_id in run.claim_ids])
         rows.append(
-            (line(code(run.run_id[:12])), claims, cell(manifest.get("attempt_no")), cell(manifest.get("started_at")), cell(manifest.get("status")), cell(prompts.get("n_items")))  # fmt: skip
+            (
+                line(code(run.run_id[:12])),
+                claims,
+                cell(manifest.get("attempt_no")),
+                cell(manifest.get("started_at")),
+                cell(manifest.get("status")),
+                cell(prompts.get("n_items")),
+            )
         )
     return Table(
         "Runs of this pack", ("run", "claims", "attempt", "started", "status", "prompts"), tuple(rows), (2, 5), (20, 14, 10, 30, 14, 12)

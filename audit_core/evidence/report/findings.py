@@ -61,7 +61,10 @@ def _tell_run(pack: PackView, claim: Mapping[str, Any], run: Run) -> list[Block]
     blocks: list[Block] = [Finding(word.shape, word.text, cell(result.get("sentence")), word.tone)]
     conditions = as_table(result.get("conditions"))
     if conditions:
-        parts = [line(f"{'; ' if i else ''}", theirs(name), " ", *cell(value)) for i, (name, value) in enumerate(conditions.items())]
+        parts = [
+            line(f"{'; ' if i else ''}", theirs(name), " ", *cell(value))
+            for i, (name, value) in enumerate(conditions.items())
+        ]
         blocks.append(Paragraph(line("Measured with ", *(span for part in parts for span in part), "; run ", code(run.run_id[:12]), ".")))  # fmt: skip
     rows = run.metrics_of(claim_id)
     for name in dict.fromkeys(str(row.get("metric")) for row in rows if row.get("ablation")):
@@ -104,9 +107,7 @@ def _draw_families(
     return Figure(line(theirs(name), " by way of replacing"), Badge.CAUSAL, EFFECT_READING, plot, table)
 
 
-def _state(
-    pack: PackView, claim: Mapping[str, Any], run: Run, name: str, rows: list[Mapping[str, Any]]
-) -> Paragraph:
+def _state(pack: PackView, claim: Mapping[str, Any], run: Run, name: str, rows: list[Mapping[str, Any]]) -> Paragraph:
     """The sentence of an agreed procedure: what was done under which policy, and no conclusion beyond it."""
     decides = as_table(claim.get("claim")).get("ablation")
     row = next((row for row in rows if row.get("ablation") == decides), rows[0])
@@ -140,7 +141,11 @@ def _tell_chance(result: Mapping[str, Any]) -> Paragraph:
 def _tell_repair(result: Mapping[str, Any], key: str) -> list[Block]:
     repair = as_table(result.get("repair") or result.get("self_repair"))
     if not repair:
-        return [Paragraph(line("Self-repair: not measured in this run; it is for single components that are said to be needed."))]
+        return [
+            Paragraph(
+                line("Self-repair: not measured in this run; it is for single components that are said to be needed.")
+            )
+        ]
     rows: list[tuple[str, Quantity]] = [
         (words, read_estimate(as_table(repair[part])))
         for part, words in (("direct", "later parts frozen"), ("total", "later parts free"))
@@ -155,7 +160,9 @@ def _tell_repair(result: Mapping[str, Any], key: str) -> list[Block]:
     named = line("; these do more once it is gone: ", *(span for part in backups for span in part)) if backups else line("; no single later part was found to step in")  # fmt: skip
     blocks: list[Block] = []
     if rows:
-        plot = draw_intervals(f"{key}-repair", "Loss of the metric, later parts frozen and free", rows, unit=rows[0][1].unit)
+        plot = draw_intervals(
+            f"{key}-repair", "Loss of the metric, later parts frozen and free", rows, unit=rows[0][1].unit
+        )
         table = estimate_table("Self-repair, as drawn", "later parts", rows)
         blocks.append(Figure(line("Self-repair"), Badge.CAUSAL, REPAIR_READING, plot, table))
     return [*blocks, Paragraph(line("Self-repair: ", *share, *named, "."))]
@@ -172,11 +179,15 @@ def _weigh(pack: PackView, claim: Mapping[str, Any], runs: tuple[Run, ...]) -> B
     for run in runs:
         result = run.result_of(claim_id) or {}
         word = find_word(STATES, result.get("state"))
-        (pro if word.tone == "for" else contra).insert(0, line(f"Finding: {word.marked} (run ", code(run.run_id[:12]), ")"))
+        (pro if word.tone == "for" else contra).insert(
+            0, line(f"Finding: {word.marked} (run ", code(run.run_id[:12]), ")")
+        )
         contra += [_unmeasured(row) for row in run.metrics_of(claim_id) if row.get("estimate") is None]
     searched = claim.get("counter_evidence_search")
     looked = f"None recorded. {'A search for it is recorded.' if searched else 'No search for it is recorded.'}"
-    return Balance(Side("Speaks for the claim", tuple(pro), "None recorded."), Side("Speaks against it", tuple(contra), looked))
+    return Balance(
+        Side("Speaks for the claim", tuple(pro), "None recorded."), Side("Speaks against it", tuple(contra), looked)
+    )
 
 
 def _unmeasured(row: Mapping[str, Any]) -> Line:
@@ -194,5 +205,6 @@ def _reference(item: Any) -> Line:
     if not table:
         return cell(item)
     words = next((table[key] for key in ("note", "text", "description") if table.get(key)), None)
-    where = [code(str(table["run_id"])[:12])] if table.get("run_id") else []
-    return line(*cell(words), *((" (run ", *where, ")") if where else ()))
+    if not table.get("run_id"):
+        return cell(words)
+    return line(*cell(words), " (run ", code(str(table["run_id"])[:12]), ")")

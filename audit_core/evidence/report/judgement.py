@@ -41,7 +41,10 @@ def tell_criteria(pack: PackView) -> Section:
             ("Policy", cell(pack.policy.get("id"))),
             ("Policy, SHA-256", digest_cell(pack.verdict.get("policy_sha256"))),
             ("Evaluated", line(*cell(pack.verdict.get("evaluated_at")), " by ", *cell(pack.verdict.get("evaluator")))),
-            ("Evaluated of those required", line(*cell(coverage.get("evaluated")), " of ", *cell(coverage.get("required")))),
+            (
+                "Evaluated of those required",
+                line(*cell(coverage.get("evaluated")), " of ", *cell(coverage.get("required"))),
+            ),
         )
     )
     rule = (
@@ -54,7 +57,11 @@ def tell_criteria(pack: PackView) -> Section:
 
 def _criterion(pack: PackView, row: Mapping[str, Any]) -> tuple[Line, ...]:
     word, threshold = find_word(RESULTS, row.get("result")), number(row.get("threshold"))
-    needed = line(*_count(row.get("n")), " (", *_count(row.get("n_required")), ")") if row.get("n") is not None else line("–")
+    needed = (
+        line(*_count(row.get("n")), " (", *_count(row.get("n_required")), ")")
+        if row.get("n") is not None
+        else line("–")
+    )
     reason = line(": ", theirs(row["reason"])) if row.get("reason") else ()
     return (
         line(theirs(row.get("id"))),
@@ -106,7 +113,11 @@ def tell_deviations(pack: PackView) -> Section:
 def disclose_attempts(pack: PackView) -> Section:
     """Every run that was started on these claims, those left out of the evidence too."""
     begun = [entry for entry in pack.entries if entry.get("action") == "run.started"]
-    ends = {entry.get("object_id"): as_table(entry.get("payload")) for entry in pack.entries if entry.get("action") == "run.ended"}
+    ends = {
+        entry.get("object_id"): as_table(entry.get("payload"))
+        for entry in pack.entries
+        if entry.get("action") == "run.ended"
+    }
     shown = {run.run_id for run in pack.runs}
     rows = tuple(_attempt(entry, ends.get(entry.get("object_id")), shown) for entry in begun)
     counts = as_table(pack.header.get("attempts"))

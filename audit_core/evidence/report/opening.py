@@ -28,7 +28,9 @@ def list_facts(pack: PackView) -> Facts:
     """What stands under the title."""
     header = pack.header
     producer = as_table(header.get("producer"))
-    made_by = line(theirs(producer["name"]), " ", theirs(producer.get("version", ""))) if "name" in producer else line(ABSENT)
+    made_by = (
+        line(theirs(producer["name"]), " ", theirs(producer.get("version", ""))) if "name" in producer else line(ABSENT)
+    )
     return Facts(
         (
             ("Organisation", cell(header.get("organisation"))),

@@ -179,7 +179,9 @@ def clip(text: str, letters: int) -> str:
 
 def cut(text: str, letters: int) -> str:
     """At most so many letters, and how many more the documents hold."""
-    return text if len(text) <= letters else f"{text[:letters]}… [{len(text) - letters} more characters in the documents]"
+    return (
+        text if len(text) <= letters else f"{text[:letters]}… [{len(text) - letters} more characters in the documents]"
+    )
 
 
 def _read_time(made_at: str | None) -> datetime:

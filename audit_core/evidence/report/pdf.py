@@ -21,7 +21,18 @@ from audit_core.evidence.report.blocks import (
 )
 from audit_core.evidence.report.build import build_report
 from audit_core.evidence.report.pack_view import Documents
-from audit_core.evidence.report.paper import INK, LEADING, MARGIN, POINT_MM, RULE, SOFT, TONES, Paper, clip, share_widths
+from audit_core.evidence.report.paper import (
+    INK,
+    LEADING,
+    MARGIN,
+    POINT_MM,
+    RULE,
+    SOFT,
+    TONES,
+    Paper,
+    clip,
+    share_widths,
+)
 from audit_core.evidence.report.plot import Plot, Row
 
 LABEL_MM = 50.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -81,6 +82,7 @@ def draw_intervals(
     """Lay out one row per interval that has a value; zero is always on the axis.
 
     Args:
+        key: what sets the figure apart from the others of its report.
         lines: values that a dashed line marks, with what stands at it.
         deciding: label of the row that decides.
         strip: label and values of a row of many marks without intervals.
@@ -104,7 +106,8 @@ def draw_intervals(
     told += [f"{strip[0]}: {_tell_strip(strip[1])}"] if strip[1] else []
     told += [f"dashed line at {value:g}: {label}" for value, label in lines]
     guides = (Guide(-low / (high - low), "", True, 0), *_guides(lines, low, high))
-    return Plot(key, title, "; ".join(told) + ".", unit, tuple(rows), guides, _ticks(low, high))
+    anchor = "figure-" + hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()[:12]
+    return Plot(anchor, title, "; ".join(told) + ".", unit, tuple(rows), guides, _ticks(low, high))
 
 
 def _tell_strip(values: Sequence[float]) -> str:
