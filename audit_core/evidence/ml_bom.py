@@ -151,7 +151,8 @@ def _weigh(pack: PackView, claim: Mapping[str, Any]) -> tuple[list[dict[str, Any
 
 def _refer(claim_id: str, name: str, item: Any) -> dict[str, Any]:
     table = as_table(item)
-    words = next((str(table[key]) for key in ("note", "text", "description") if table.get(key)), str(item))
+    words = next((str(table[key]) for key in ("note", "text", "description") if table.get(key)), None)
+    words = words or (item if isinstance(item, str) else "Recorded without words.")
     path = f"runs/{table['run_id']}/metrics.json" if table.get("run_id") else "claims/claims.json"
     return _evidence(claim_id, name, words, path)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 
 from fontTools.ttLib import TTFont
@@ -25,6 +26,8 @@ INK, SOFT, RULE = (27, 31, 36), (87, 96, 106), (213, 218, 224)
 TONES = {"for": (84, 39, 136), "against": (154, 74, 6), "open": SOFT}
 LEADING = 1.5
 POINT_MM = 0.3528
+_PAGES = "\ue000" * 6
+"""Private use: shown as its code point wherever a document has it."""
 _UNDATED = datetime(1980, 1, 1, tzinfo=UTC)
 _SECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 
@@ -43,14 +46,14 @@ class _Run:
 class Paper(FPDF):
     """Header and footer of every page, and text in the voices of a report."""
 
-    def __init__(self, report: Report, pages: int) -> None:
+    def __init__(self, report: Report) -> None:
         super().__init__("P", "mm", "A4")
-        self.report, self.total = report, pages
+        self.report = report
         for (family, style), file in FACES.items():
             self.add_font(family, style, FONTS / file)
         self.set_fallback_fonts(["text", "signs"], exact_match=False)
-        # The library would put the number of pages in place of this text wherever anyone wrote it.
-        self.str_alias_nb_pages = ""
+        # The library puts the number of pages in the place of this letter; nobody else's text can hold it.
+        self.alias_nb_pages(_PAGES)
         self.set_margins(MARGIN, 20, MARGIN)
         self.c_margin = 0.0
         self.set_auto_page_break(True, FOOT)
@@ -74,8 +77,8 @@ class Paper(FPDF):
         self.line(MARGIN, self.get_y(), MARGIN + self.epw, self.get_y())
         self.set_y(-15)
         self._small()
-        self.cell(self.epw - 24, 4, self.report.seal.label)
-        self.cell(24, 4, f"Page {self.page_no()} of {self.total}", align="R")
+        self.cell(self.epw - 20, 4, self.report.seal.label)
+        self.cell(20, 4, f"Page {self.page_no()} of {_PAGES}")
         self.set_xy(MARGIN, -11)
         self.set_font("code", "", 7.5)
         self.cell(self.epw, 4, self.report.seal.digest)
@@ -100,32 +103,33 @@ class Paper(FPDF):
         """A paragraph, wrapped between words, each span in its voice."""
         spans = (Span(line),) if isinstance(line, str) else line
         height, left = size * POINT_MM * LEADING, MARGIN + indent_mm
-        x = left
         self.set_y(self.get_y())
+        x, waiting = left, list[_Run]()
         for word in self._split(spans, size, style):
-            width = sum(run.width for run in word)
-            if x > left and x + width > MARGIN + self.epw:
-                x = self._break_line(height, left)
+            if x > left and x + sum(run.width for run in word) > MARGIN + self.epw:
+                x = self._set_line(waiting, left, height)
                 word = word[1:] if word[0].text == " " else word
             for run in word:
-                for text, part in self._fit(run, MARGIN + self.epw - left):
-                    if x > left and x + part > MARGIN + self.epw + 0.01:
-                        x = self._break_line(height, left)
-                    self.set_font(run.family, run.style, run.size)
-                    self._put(x, part, height, text)
-                    x += part
-        self._break_line(height, left)
+                for piece in self._fit(run, MARGIN + self.epw - left):
+                    if x > left and x + piece.width > MARGIN + self.epw + 0.01:
+                        x = self._set_line(waiting, left, height)
+                    waiting.append(piece)
+                    x += piece.width
+        self._set_line(waiting, left, height)
 
-    def _put(self, x: float, width_mm: float, height_mm: float, text: str) -> None:
+    def _set_line(self, runs: list[_Run], left: float, height_mm: float) -> float:
+        """Put one line on the page, neighbours of one font together, and empty the list."""
         if self.get_y() + height_mm > self.page_break_trigger:
             self.add_page()
-        y = self.get_y()
-        self.set_xy(x, y)
-        self.cell(width_mm, height_mm, text)
-        self.set_xy(x, y)
-
-    def _break_line(self, height_mm: float, left: float) -> float:
-        self.set_xy(left, self.get_y() + height_mm)
+        x, y = left, self.get_y()
+        for face, members in groupby(runs, key=lambda run: (run.family, run.style, run.size)):
+            together = list(members)
+            self.set_font(*face)
+            self.set_xy(x, y)
+            self.cell(sum(run.width for run in together), height_mm, "".join(run.text for run in together))
+            x += sum(run.width for run in together)
+        runs.clear()
+        self.set_xy(left, y + height_mm)
         return left
 
     def _split(self, spans: Sequence[Span], size: float, style: str) -> list[list[_Run]]:
@@ -141,17 +145,18 @@ class Paper(FPDF):
                     words[-1].append(_Run(piece, *face, self.get_string_width(piece)))
         return [word for word in words if word]
 
-    def _fit(self, run: _Run, room_mm: float) -> list[tuple[str, float]]:
-        """The run in pieces no wider than a line, each with its width."""
+    def _fit(self, run: _Run, room_mm: float) -> list[_Run]:
+        """The run in pieces no wider than a line."""
         if run.width <= room_mm:
-            return [(run.text, run.width)]
+            return [run]
         self.set_font(run.family, run.style, run.size)
-        pieces = [""]
+        pieces = [replace(run, text="", width=0.0)]
         for character in run.text:
-            if self.get_string_width(pieces[-1] + character) > room_mm:
-                pieces.append("")
-            pieces[-1] += character
-        return [(piece, self.get_string_width(piece)) for piece in pieces]
+            width = self.get_string_width(character)
+            if pieces[-1].width + width > room_mm:
+                pieces.append(replace(run, text="", width=0.0))
+            pieces[-1] = replace(pieces[-1], text=pieces[-1].text + character, width=pieces[-1].width + width)
+        return pieces
 
     def cells(self, line: Line, width_mm: float) -> str:
         """A line as the plain text of a table cell; what would not fit on a page is cut, and says so."""

@@ -45,13 +45,8 @@ def render_pdf(documents: Documents, *, root_digest: str) -> bytes:
 
 
 def write_pdf(report: Report) -> bytes:
-    """Any report as PDF, laid out twice: only then is the number of pages known."""
-    pages = _lay_out(report, 0).pages_count
-    return bytes(_lay_out(report, pages).output())
-
-
-def _lay_out(report: Report, pages: int) -> Paper:
-    paper = Paper(report, pages)
+    """Any report as PDF."""
+    paper = Paper(report)
     paper.ink(SOFT)
     paper.say(report.kind.upper(), 8)
     paper.ink()
@@ -63,7 +58,7 @@ def _lay_out(report: Report, pages: int) -> Paper:
         _open_section(paper, section.title)
         for block in section.blocks:
             _show(paper, block)
-    return paper
+    return bytes(paper.output())
 
 
 def _seal(paper: Paper, report: Report) -> None:
