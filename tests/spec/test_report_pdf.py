@@ -60,7 +60,8 @@ def test_the_digest_and_the_number_of_pages_stand_on_every_page() -> None:
         assert f"Page {i} of {len(pages)}" in " ".join(page.split())
 
 
-def test_equal_documents_give_equal_bytes() -> None:
+def test_equal_documents_give_equal_bytes_and_the_date_is_that_of_the_documents() -> None:
+    assert b"(D:20261121103000Z" in render_pdf(sample_documents(), root_digest=ROOT_DIGEST)
     assert render_pdf(sample_documents(), root_digest=ROOT_DIGEST) == render_pdf(sample_documents(), root_digest=ROOT_DIGEST)  # fmt: skip
 
 

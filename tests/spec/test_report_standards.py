@@ -43,6 +43,7 @@ def test_the_crate_names_every_member_and_every_run_with_what_it_made() -> None:
         assert {"@id": "prereg/prereg.json"} in action["object"]
     assert entities["./"]["conformsTo"]["@id"].endswith("/wfrun/process/0.5")
     assert len(entities["./"]["mentions"]) == 3
+    assert entities["./"]["datePublished"] == sample_documents()["pack.json"]["created_at"]
 
 
 def test_every_reference_of_the_crate_leads_somewhere() -> None:

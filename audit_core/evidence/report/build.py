@@ -13,13 +13,17 @@ from audit_core.evidence.report.judgement import disclose_attempts, tell_criteri
 from audit_core.evidence.report.opening import list_facts, say_what_this_is, summarise
 from audit_core.evidence.report.pack_view import Documents, PackView
 
+MANIFEST = "SHA-256 of the manifest"
 
-def build_report(documents: Documents, *, root_digest: str) -> Report:
+
+def build_report(documents: Documents, *, root_digest: str, digest_of: str = MANIFEST) -> Report:
     """All that the HTML and the PDF show.
 
     Args:
         documents: path in the pack → parsed JSON; of JSON Lines, the list of its lines.
         root_digest: SHA-256 of the manifest that the documents were read under, hexadecimal.
+        digest_of: what it is the digest of, in words; a report that lies inside the pack cannot name the manifest that
+            covers the report itself.
 
     Raises:
         Refused: a digest of another form, or documents without the pack's header.
@@ -38,7 +42,7 @@ def build_report(documents: Documents, *, root_digest: str) -> Report:
         "Evidence report",
         line(theirs(pack.header.get("system_name", "Unnamed system"))),
         list_facts(pack),
-        Seal("SHA-256 of the manifest", root_digest),
+        Seal(digest_of, root_digest),
         (
             say_what_this_is(),
             summarise(pack),

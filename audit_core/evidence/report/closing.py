@@ -37,7 +37,7 @@ def tell_checking() -> Section:
                 "Five questions, answered one by one",
                 ("question", "who answers it", "what it rests on"),
                 (
-                    (line("Are these the bytes?"), line("the verifier"), line("every file against the manifest, the manifest against the digest on this page")),
+                    (line("Are these the bytes?"), line("the verifier"), line("every file against the manifest, and this rendering made again from the same files")),
                     (line("Who signed?"), line("the verifier, with keys you trust"), line("signatures over the manifest; an unknown signer counts as none")),
                     (line("When?"), line("the log, and whoever keeps its checkpoints"), line("a time that others can confirm, or the machine's own clock, which nobody can")),
                     (line("Does it come out again?"), line("a rerun"), line("the same weights, prompts and settings on another machine, within a stated tolerance")),

@@ -9,7 +9,7 @@ from pathlib import Path
 import jinja2
 
 from audit_core.evidence.report.blocks import Block, Line, Report
-from audit_core.evidence.report.build import build_report
+from audit_core.evidence.report.build import MANIFEST, build_report
 from audit_core.evidence.report.pack_view import Documents
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -18,9 +18,9 @@ MOST_LETTERS = 48
 _ESCAPES = re.compile(r"(⟨U\+[0-9A-F]{4,6}⟩)")
 
 
-def render_html(documents: Documents, *, root_digest: str) -> bytes:
+def render_html(documents: Documents, *, root_digest: str, digest_of: str = MANIFEST) -> bytes:
     """The report of a pack; equal documents give equal bytes. See `build_report`."""
-    return write_html(build_report(documents, root_digest=root_digest))
+    return write_html(build_report(documents, root_digest=root_digest, digest_of=digest_of))
 
 
 def write_html(report: Report) -> bytes:

@@ -16,11 +16,8 @@ _DEVIATION = (
     ("at", "When"), ("by", "By"), ("field", "What was changed"), ("before", "Before"), ("after", "After"), ("reason", "Reason"), ("class", "Sort"),
     ("prior_access", "Seen of the results by then"), ("approved_by", "Agreed to by"), ("effect_on_claims", "Claims that it touches"),
 )  # fmt: skip
-SOURCES = {
-    "default": "default of the product: to be replaced by the organisation",
-    "organisation": "organisation",
-    "regulator": "regulator",
-}  # fmt: skip
+SOURCES = ("default", "organisation", "regulator")
+"""Who may have set a threshold; of any other the source is not stated."""
 
 
 def tell_criteria(pack: PackView) -> Section:

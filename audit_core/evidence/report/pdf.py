@@ -19,7 +19,7 @@ from audit_core.evidence.report.blocks import (
     Table,
     line,
 )
-from audit_core.evidence.report.build import build_report
+from audit_core.evidence.report.build import MANIFEST, build_report
 from audit_core.evidence.report.pack_view import Documents
 from audit_core.evidence.report.paper import (
     INK,
@@ -39,9 +39,9 @@ LABEL_MM = 50.0
 ROW_MM, TOP_MM, AXIS_MM = 10.5, 4.5, 10.0
 
 
-def render_pdf(documents: Documents, *, root_digest: str) -> bytes:
+def render_pdf(documents: Documents, *, root_digest: str, digest_of: str = MANIFEST) -> bytes:
     """The report of a pack as PDF; equal documents give equal bytes. See `build_report`."""
-    return write_pdf(build_report(documents, root_digest=root_digest))
+    return write_pdf(build_report(documents, root_digest=root_digest, digest_of=digest_of))
 
 
 def write_pdf(report: Report) -> bytes:
