@@ -255,3 +255,16 @@ def test_without_a_preregistration_the_report_says_exploratory() -> None:
     documents = sample_documents()
     del documents["prereg/prereg.json"]
     assert "exploratory, and decides nothing" in strip(section(render(documents), "Preregistration"))
+
+
+@pytest.mark.parametrize(
+    ("path", "field"), [("verdict/verdict.json", "policy_sha256"), ("prereg/prereg.json", "digest")]
+)
+def test_a_threshold_counts_as_recorded_before_only_by_a_record_that_run_and_verdict_name(
+    path: str, field: str
+) -> None:
+    documents = sample_documents()
+    documents[path][field] = "0" * 64
+    said = strip(section(render(documents), "Findings"))
+    assert "recorded no later than" not in said
+    assert said.count("No record from before the run names this policy.") == 3

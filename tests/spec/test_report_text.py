@@ -42,11 +42,12 @@ def test_marks_piled_on_a_letter_stay_in_their_line() -> None:
     assert make_visible("a" + "\u0336" * 9).count("⟨U+0336⟩") == 6
 
 
-@given(st.text())
+@given(st.text() | st.text(alphabet="ab\u0430\u0435\u0336\u202e ⟨⟩"))
 def test_nothing_hidden_is_left_and_doing_it_twice_changes_nothing(text: str) -> None:
     shown = make_visible(text)
     assert all(unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp") for c in shown)
     assert shown.encode("utf-8").decode("utf-8") == shown
+    assert make_visible(shown) == shown
 
 
 @given(st.text(alphabet=st.characters(min_codepoint=0x20, max_codepoint=0x7E)))

@@ -113,8 +113,12 @@ def _state(pack: PackView, claim: Mapping[str, Any], run: Run, name: str, rows: 
     row = next((row for row in rows if row.get("ablation") == decides), rows[0])
     manifest = run.manifest
     model, prompts = as_table(manifest.get("model")), as_table(manifest.get("prompts"))
-    frozen = next((prereg.get("frozen_at") for prereg in pack.tables("prereg/prereg.json")), None)
-    recorded = line(" The threshold was recorded no later than ", *cell(frozen), ".") if frozen else line(" No threshold was recorded beforehand.")  # fmt: skip
+    frozen = _find_frozen(pack, run)
+    recorded = (
+        line(" The threshold was recorded no later than ", *cell(frozen), ".")
+        if frozen
+        else line(" No record from before the run names this policy.")
+    )
     return Paragraph(
         line(
             "Under policy ", *cell(pack.policy.get("id")), " (SHA-256 ", code(str(pack.verdict.get("policy_sha256", "–"))[:12]), "), ",
@@ -124,6 +128,15 @@ def _state(pack: PackView, claim: Mapping[str, Any], run: Run, name: str, rows: 
             " This is a factual finding about the tested conditions, not an assurance conclusion.",
         )
     )  # fmt: skip
+
+
+def _find_frozen(pack: PackView, run: Run) -> Any:
+    """When the policy that the verdict rests on was frozen, by a preregistration that the run names; else None."""
+    for prereg in pack.tables("prereg/prereg.json"):
+        is_named = bool(prereg.get("digest")) and prereg["digest"] == run.manifest.get("prereg_digest")
+        if is_named and prereg.get("policy_sha256") == pack.verdict.get("policy_sha256"):
+            return prereg.get("frozen_at")
+    return None
 
 
 def _tell_chance(result: Mapping[str, Any]) -> Paragraph:

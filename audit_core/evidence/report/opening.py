@@ -50,16 +50,15 @@ def say_what_this_is() -> Section:
         (
             Paragraph(
                 line(
-                    "Findings of fact: what stated procedures measured on a stated model, with stated prompts, against thresholds "
-                    "that stood in a record beforehand."
+                    "Findings of fact: what stated procedures measured on a stated model, with stated prompts, against stated thresholds."
                 ),
                 is_lead=True,
             ),
             Bullets(
                 (
                     line(
-                        "It is a rendering of signed documents. Where it differs from them, the documents are right; the digest at "
-                        "its head and foot names them."
+                        "It is a rendering of documents. Where it differs from them, the documents are right; the digest at its head "
+                        "and foot names them."
                     ),
                     line(
                         "It says nothing of models, prompts or interventions that were not tested, and an effect that was not "

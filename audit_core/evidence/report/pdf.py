@@ -31,11 +31,13 @@ from audit_core.evidence.report.paper import (
     TONES,
     Paper,
     clip,
+    plain,
     share_widths,
 )
 from audit_core.evidence.report.plot import Plot, Row
 
 LABEL_MM = 50.0
+LETTERS_A_MM = 0.6
 ROW_MM, TOP_MM, AXIS_MM = 10.5, 4.5, 10.0
 
 
@@ -146,7 +148,11 @@ def _facts(paper: Paper, block: Facts) -> None:
 def _table(paper: Paper, block: Table) -> None:
     if not block.rows:
         return
-    paper.need(22)
+    widths = share_widths(block.widths, len(block.columns))
+    room = [paper.epw * width / sum(widths) for width in widths]
+    longest = max(len(plain(value)) / width for value, width in zip(block.rows[0], room, strict=True))
+    # The caption must not stand alone at the foot of a page: its first row needs about this much.
+    paper.need(min(22 + 4.2 * longest / LETTERS_A_MM, 80))
     paper.ink(SOFT)
     paper.say(block.caption, 8)
     paper.ink()
@@ -155,7 +161,6 @@ def _table(paper: Paper, block: Table) -> None:
     paper.set_draw_color(*RULE)
     # A table fills its cells with whatever colour was used last.
     paper.set_fill_color(255, 255, 255)
-    widths = share_widths(block.widths, len(block.columns))
     aligns = tuple("RIGHT" if i in block.numeric else "LEFT" for i in range(len(block.columns)))
     with paper.table(
         col_widths=widths, text_align=aligns, align="LEFT", v_align="TOP", borders_layout="HORIZONTAL_LINES", line_height=4.2,
@@ -166,8 +171,8 @@ def _table(paper: Paper, block: Table) -> None:
             head.cell(name)
         for row in block.rows:
             cells = table.row()
-            for width, value in zip(widths, row, strict=True):
-                cells.cell(paper.cells(value, paper.epw * width / sum(widths)))
+            for width, value in zip(room, row, strict=True):
+                cells.cell(paper.cells(value, width))
     paper.gap(3.5)
 
 

@@ -45,4 +45,7 @@ def _mark_lookalikes(found: re.Match[str]) -> str:
     word = found.group()
     if not _LATIN.search(word):
         return word
-    return "".join(letter + name_code_point(letter) if letter in _LOOKALIKES else letter for letter in word)
+    shown = "".join(letter + name_code_point(letter) if letter in _LOOKALIKES else letter for letter in word)
+    # A mark ends its word: what is marked already stands last, with its code point behind it.
+    named = name_code_point(word[-1])
+    return shown.removesuffix(named) if found.string.startswith(named, found.end()) else shown
