@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,8 @@ from audit_core.statistics import Estimate
 if TYPE_CHECKING:
     import pandas as pd
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = re.compile(r"[\s\ufeff]*[=+\-@＝＋－＠|%]|[\t\r\n]")
+"""Openings that a spreadsheet may run: signs, also full-width or after blanks, and breaks that put a sign first in a cell."""
 
 
 def make_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> pd.DataFrame:
@@ -28,13 +30,15 @@ def estimate_cells(estimate: Estimate | None) -> tuple[float | None, float | Non
 
 
 def to_csv(table: pd.DataFrame) -> bytes:
-    """UTF-8 CSV in which no text cell can run as a spreadsheet formula."""
+    """UTF-8 CSV in which no cell of text, nor the name of a column, can run as a spreadsheet formula."""
     safe = table.copy()
     for column in safe.columns:
         safe[column] = [_defuse(value) for value in safe[column]]
-    return safe.to_csv(index=False).encode()
+    safe.columns = [_defuse(column) for column in safe.columns]
+    # With this line end a lone carriage return is quoted; unquoted it would begin a line, and a cell, of its own.
+    return safe.to_csv(index=False, lineterminator="\r\n").encode()
 
 
 def _defuse(value: object) -> object:
     # Numbers keep their minus sign; only text can carry a formula.
-    return "'" + value if isinstance(value, str) and value.startswith(_FORMULA) else value
+    return "'" + value if isinstance(value, str) and _FORMULA.match(value) else value

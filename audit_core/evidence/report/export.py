@@ -1,0 +1,236 @@
+"""One result or one claim as an HTML file for people who do not code: same parts as a report, and no signature."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from audit_core.evidence.canonical import hash_document
+from audit_core.evidence.report.blocks import (
+    Badge,
+    Block,
+    Bullets,
+    Facts,
+    Figure,
+    Finding,
+    Line,
+    Paragraph,
+    Report,
+    Seal,
+    Section,
+    Table,
+    line,
+    theirs,
+)
+from audit_core.evidence.report.cells import cell, digest_cell, estimate_table
+from audit_core.evidence.report.html import write_html
+from audit_core.evidence.report.pack_view import as_table
+from audit_core.evidence.report.plot import draw_intervals
+from audit_core.evidence.report.quantity import Quantity, format_number, number, read_estimate
+from audit_core.evidence.report.words_for import STATES, find_word
+
+MOST_DRAWN, MOST_LISTED = 40, 400
+_ESTIMATE = {"value", "low", "high", "n", "unit", "level"}
+_IDENTITY = (
+    ("model", "Model"), ("weights_sha256", "Weights, SHA-256"), ("tokenizer_sha256", "Tokenizer, SHA-256"), ("config_sha256", "Configuration, SHA-256"),
+    ("dtype", "Number format"), ("attention", "Attention implementation"), ("quantisation", "Quantisation"), ("licence", "Licence"),
+    ("prompts", "Prompts"), ("prompts_sha256", "Prompts, SHA-256"), ("n_prompts", "Number of prompts"), ("seed", "Seed"), ("versions", "Versions"),
+)  # fmt: skip
+"""An allow-list: where the model lay on someone's disk is nobody's business."""
+_TOLD = {"identity", "claim", "state", "reason", "sentence", "conditions", "estimate"}
+_LOOKS = {"plausibility", "looks", "attention", "mass", "views", "patterns"}
+_SCREENS = {"screened", "screen", "guess", "gradients", "token_gradients"}
+_READING = "a mark is the value and its bar the interval at the level in the table; zero is no effect."
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A value and where in the document it stands."""
+
+    path: tuple[str, ...]
+    value: Any
+
+    @property
+    def name(self) -> str:
+        return " · ".join(self.path)
+
+
+def export_html(document: Mapping[str, Any], *, title: str = "") -> bytes:
+    """A run's result, as `dump_result` gives it with its identity and conditions, or a claim, as one file.
+
+    Args:
+        document: ready for `json.dumps`.
+        title: what the reader calls it; else the claim's name, or "Result".
+
+    Raises:
+        Refused: a value that JSON has no form for.
+    """
+    return write_html(build_export(document, title=title))
+
+
+def build_export(document: Mapping[str, Any], *, title: str = "") -> Report:
+    """The same before it is written."""
+    claim = as_table(document.get("claim")) or (document if "components" in document and "delta" in document else {})
+    identity = as_table(document.get("identity"))
+    rows = [
+        (words, (digest_cell if key.endswith("sha256") else _spell)(identity[key]))
+        for key, words in _IDENTITY
+        if key in identity
+    ]
+    sections = [_explain(), *_tell_claim(claim), *_tell_finding(document)]
+    if claim is not document:
+        sections += [*_draw_numbers(document, claim), *_list_rest(document)]
+    named = title or str(claim.get("name") or claim.get("statement") or "Result")
+    digest = Seal("SHA-256 of the JSON that this was made from; nobody signed it", hash_document(dict(document)))
+    return Report("Result", line(theirs(named)), Facts(tuple(rows)), digest, tuple(sections), None)  # fmt: skip
+
+
+def _explain() -> Section:
+    return Section(
+        "what",
+        "What this is, and what it is not",
+        (
+            Bullets(
+                (
+                    line("One result of one run, as the instrument gave it, or one claim. It bears on the model, prompts and intervention named here, and on no others."),
+                    line("It is no evidence pack: nobody signed it, other attempts are not listed, and no policy was applied."),
+                )
+            ),
+        ),
+    )  # fmt: skip
+
+
+def _spell(value: Any) -> Line:
+    if isinstance(value, Mapping):
+        return line(theirs(", ".join(f"{key} {inner}" for key, inner in sorted(value.items()))))
+    return cell(value)
+
+
+def _tell_claim(claim: Mapping[str, Any]) -> Iterator[Section]:
+    if claim:
+        rows = tuple(
+            (key.replace("_", " "), (digest_cell if key == "sha256" else _spell)(value))
+            for key, value in claim.items()
+            if key not in ("evidence", "counter_evidence")
+        )
+        yield Section("claim", "Claim", (Facts(tuple((_own(name), value) for name, value in rows)),))  # fmt: skip
+
+
+def _own(name: str) -> str:
+    """A key of a document as a label; what it cannot show it shows as code points."""
+    return theirs(name).text
+
+
+def _tell_finding(document: Mapping[str, Any]) -> Iterator[Section]:
+    blocks: list[Block] = []
+    if document.get("state") or document.get("sentence"):
+        word = find_word(STATES, document.get("state"))
+        blocks.append(Finding(word.shape, word.text, cell(document.get("sentence")), word.tone))
+    if document.get("reason"):
+        blocks.append(Paragraph(line("Reason: ", theirs(document["reason"]), ".")))
+    conditions = document.get("conditions")
+    pairs = (
+        conditions.items()
+        if isinstance(conditions, Mapping)
+        else conditions
+        if isinstance(conditions, list | tuple)
+        else ()
+    )
+    rows = tuple((_own(str(name)), cell(value)) for name, value in pairs)
+    if rows:
+        blocks.append(Facts(rows))
+    if blocks:
+        yield Section("finding", "Finding and conditions", tuple(blocks))
+
+
+def _draw_numbers(document: Mapping[str, Any], claim: Mapping[str, Any]) -> Iterator[Section]:
+    """One figure for each field and unit; the claim's own ways of replacing stand beside δ."""
+    groups: dict[tuple[str, str], list[_Found]] = {}
+    for found in _walk(document, ()):
+        if _is_estimate(found.value) and found.path[0] not in ("identity", "estimate"):
+            groups.setdefault((found.path[0], str(found.value["unit"])), []).append(found)
+    blocks: list[Block] = []
+    for (field, unit), members in groups.items():
+        delta = number(claim.get("delta")) if field == "families" else None
+        lines = [] if delta is None else [(delta, "δ")]
+        bounds = tuple(bound for bound, _ in lines)
+        rows = [
+            (" · ".join(found.path[1:]) or field, replace(read_estimate(found.value), beside=bounds))
+            for found in members
+        ]
+        blocks += _show_numbers(field, unit, rows[:MOST_LISTED], lines, _badge(members[0].path, unit))
+        if len(rows) > MOST_LISTED:
+            blocks.append(Paragraph(line(f"{len(rows) - MOST_LISTED} more are in the JSON.")))
+    if blocks:
+        yield Section("numbers", "Numbers", tuple(blocks))
+
+
+def _show_numbers(
+    field: str, unit: str, rows: list[tuple[str, Quantity]], lines: list[tuple[float, str]], badge: Badge
+) -> list[Block]:
+    name = _own(field.replace("_", " "))
+    table = estimate_table(name, "", [(line(theirs(label)), quantity) for label, quantity in rows])
+    if len(rows) > MOST_DRAWN:
+        return [Paragraph(line(f"{name} [{badge}]: too many to draw.")), table]
+    plot = draw_intervals(f"{field}-{unit}", name, rows, unit=unit, lines=lines)
+    return [Figure(line(theirs(name)), badge, _READING, plot, table)]
+
+
+def _badge(path: tuple[str, ...], unit: str) -> Badge:
+    if _LOOKS & set(path) or "attention" in unit:
+        return Badge.OBSERVATIONAL
+    return Badge.ESTIMATED if _SCREENS & set(path) else Badge.CAUSAL
+
+
+def _list_rest(document: Mapping[str, Any]) -> Iterator[Section]:
+    """Everything that no other section shows, by its place in the document."""
+    rest = {key: value for key, value in document.items() if key not in _TOLD}
+    found = [item for item in _walk(rest, ()) if not _is_estimate(item.value)]
+    if not found:
+        return
+    rows = tuple((line(theirs(item.name)), _summarise(item.value)) for item in found[:MOST_LISTED])
+    blocks: list[Block] = [Table("Everything else that was recorded", ("field", "value"), rows, widths=(40, 60))]
+    if len(found) > MOST_LISTED:
+        blocks.append(Paragraph(line(f"{len(found) - MOST_LISTED} more are in the JSON.")))
+    yield Section("rest", "Everything else", tuple(blocks))
+
+
+def _summarise(value: Any) -> Line:
+    numbers = [number(item) for item in value] if isinstance(value, list | tuple) else []
+    known = [item for item in numbers if item is not None]
+    if len(known) > 12 and len(known) == len(numbers):
+        return line(f"{len(known)} numbers from {format_number(min(known), 4)} to {format_number(max(known), 4)}")
+    return cell(value)
+
+
+def _walk(value: Any, path: tuple[str, ...]) -> Iterator[_Found]:
+    """Leaves of a document: estimates, lists of plain values, and plain values."""
+    if _is_estimate(value) or _is_plain(value):
+        yield _Found(path, value)
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            if key != "folder":
+                yield from _walk(inner, (*path, str(key)))
+    elif isinstance(value, list | tuple):
+        for i, inner in enumerate(value):
+            yield from _walk(inner, (*path, _name_item(inner, i)))
+
+
+def _name_item(item: Any, index: int) -> str:
+    named = (
+        next((item[key] for key in ("component", "name", "source") if item.get(key)), None)
+        if isinstance(item, Mapping)
+        else None
+    )
+    return str(named) if isinstance(named, str) else str(index + 1)
+
+
+def _is_estimate(value: Any) -> bool:
+    return isinstance(value, Mapping) and set(value) >= _ESTIMATE
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return all(not isinstance(item, Mapping | list | tuple) for item in value)
+    return not isinstance(value, Mapping) or not value

@@ -1,0 +1,223 @@
+"""What each claim came to: figures against δ, chance, self-repair, the verdict's sentence, and both sides of the balance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from audit_core.evidence.report.blocks import (
+    Badge,
+    Balance,
+    Block,
+    Figure,
+    Finding,
+    Heading,
+    Line,
+    Paragraph,
+    Section,
+    Side,
+    code,
+    line,
+    theirs,
+)
+from audit_core.evidence.report.cells import cell, estimate_table, span_quantity
+from audit_core.evidence.report.pack_view import PackView, Run, as_list, as_table, as_tables
+from audit_core.evidence.report.plot import draw_intervals
+from audit_core.evidence.report.quantity import Quantity, format_bound, number, read_estimate, read_metric
+from audit_core.evidence.report.words_for import RESULTS, STATES, compare, find_word
+
+_MOST_DRAWS = 500
+"""Marks that a strip shows; beyond them they are one bar."""
+EFFECT_READING = (
+    "a mark is the value and its bar the interval; the whole interval beyond the dashed line δ speaks for the claim, "
+    "the whole interval between zero and δ against it. The filled diamond is the way of replacing that decides."
+)  # fmt: skip
+REPAIR_READING = (
+    "how much the metric falls with all later parts frozen, and with them free to react; where the second is smaller, "
+    "the rest of the model made up for part of the loss."
+)  # fmt: skip
+
+
+def tell_findings(pack: PackView) -> Section:
+    """One part a claim, whatever it came to."""
+    blocks: list[Block] = []
+    for claim in pack.claims:
+        claim_id = str(claim.get("claim_id", ""))
+        blocks.append(Heading(line(code(claim_id), "  ", *cell(claim.get("statement")))))
+        runs = pack.runs_of(claim_id)
+        if not runs:
+            blocks.append(Paragraph(line("Not tested: no run of this claim is in the pack.")))
+        for run in runs:
+            blocks += _tell_run(pack, claim, run)
+        blocks.append(_weigh(pack, claim, runs))
+    return Section("findings", "Findings", tuple(blocks) or (Paragraph(line("No claim is in this pack.")),))
+
+
+def _tell_run(pack: PackView, claim: Mapping[str, Any], run: Run) -> list[Block]:
+    claim_id = str(claim.get("claim_id", ""))
+    result = run.result_of(claim_id) or {}
+    word = find_word(STATES, result.get("state"))
+    blocks: list[Block] = [Finding(word.shape, word.text, cell(result.get("sentence")), word.tone)]
+    conditions = as_table(result.get("conditions"))
+    if conditions:
+        parts = [
+            line(f"{'; ' if i else ''}", theirs(name), " ", *cell(value))
+            for i, (name, value) in enumerate(conditions.items())
+        ]
+        blocks.append(Paragraph(line("Measured with ", *(span for part in parts for span in part), "; run ", code(run.run_id[:12]), ".")))  # fmt: skip
+    rows = run.metrics_of(claim_id)
+    for name in dict.fromkeys(str(row.get("metric")) for row in rows if row.get("ablation")):
+        chosen = [row for row in rows if row.get("metric") == name and row.get("ablation")]
+        blocks += [_draw_families(pack, claim, run, name, chosen), _state(pack, claim, run, name, chosen)]
+    others = [(line(theirs(row.get("metric"))), read_metric(row)) for row in rows if not row.get("ablation")]
+    if others:
+        blocks.append(estimate_table("Other measurements of this claim", "metric", others))
+    blocks += [_tell_chance(result), *_tell_repair(result, f"{claim_id}-{run.run_id[:8]}")]
+    return blocks
+
+
+def _draw_families(
+    pack: PackView, claim: Mapping[str, Any], run: Run, name: str, rows: list[Mapping[str, Any]]
+) -> Figure:
+    body, claim_id = as_table(claim.get("claim")), str(claim.get("claim_id", ""))
+    delta, decides = number(body.get("delta")), str(body.get("ablation", ""))
+    intervals = [(f"{row['ablation']}, decides" if row["ablation"] == decides else str(row["ablation"]), read_metric(row)) for row in rows]  # fmt: skip
+    lines = [] if delta is None else [(delta, "δ")]
+    if delta is not None and body.get("role") == "necessary":
+        lines.append((-delta, "−δ"))
+    for row in pack.criteria_of(claim_id):
+        threshold = number(row.get("threshold"))
+        if row.get("metric") == name and threshold is not None and threshold != delta:
+            lines.append((threshold, f"policy {compare(row.get('comparator'), format_bound(threshold))}"))
+    null = as_table(result.get("null")) if (result := run.result_of(claim_id)) else {}
+    draws = [value for item in as_list(null.get("values"))[:_MOST_DRAWS] if (value := number(item)) is not None]
+    bounds = tuple(bound for bound, _ in lines)
+    intervals = [(label, replace(quantity, beside=bounds)) for label, quantity in intervals]
+    plot = draw_intervals(
+        f"{claim_id}-{run.run_id[:8]}-{name}",
+        f"{claim_id}: {name} by way of replacing",
+        intervals,
+        unit=intervals[0][1].unit,
+        lines=lines,
+        deciding=f"{decides}, decides",
+        strip=("random sets", draws),
+    )
+    table = estimate_table(f"{name} by way of replacing, as drawn", "replaced by", intervals)
+    return Figure(line(theirs(name), " by way of replacing"), Badge.CAUSAL, EFFECT_READING, plot, table)
+
+
+def _state(pack: PackView, claim: Mapping[str, Any], run: Run, name: str, rows: list[Mapping[str, Any]]) -> Paragraph:
+    """The sentence of an agreed procedure: what was done under which policy, and no conclusion beyond it."""
+    decides = as_table(claim.get("claim")).get("ablation")
+    row = next((row for row in rows if row.get("ablation") == decides), rows[0])
+    manifest = run.manifest
+    model, prompts = as_table(manifest.get("model")), as_table(manifest.get("prompts"))
+    frozen = _find_frozen(pack, run)
+    recorded = (
+        line(" The threshold was recorded no later than ", *cell(frozen), ".")
+        if frozen
+        else line(" No record from before the run names this policy.")
+    )
+    return Paragraph(
+        line(
+            "Under policy ", *cell(pack.policy.get("id")), " (SHA-256 ", code(str(pack.verdict.get("policy_sha256", "–"))[:12]), "), ",
+            theirs(row.get("ablation")), " ablation on model ", *cell(model.get("repo")), " (weights ",
+            code(str(model.get("weights_tree_sha256", "–"))[:12]), "), prompt set ", *cell(prompts.get("set_id")), ", measured ", theirs(name), " = ",
+            *span_quantity(read_metric(row)), ".", *recorded,
+            " This is a factual finding about the tested conditions, not an assurance conclusion.",
+        )
+    )  # fmt: skip
+
+
+def _find_frozen(pack: PackView, run: Run) -> Any:
+    """When the policy that the verdict rests on was frozen, by a preregistration that the run names; else None."""
+    for prereg in pack.tables("prereg/prereg.json"):
+        is_named = bool(prereg.get("digest")) and prereg["digest"] == run.manifest.get("prereg_digest")
+        if is_named and prereg.get("policy_sha256") == pack.verdict.get("policy_sha256"):
+            return prereg.get("frozen_at")
+    return None
+
+
+def _tell_chance(result: Mapping[str, Any]) -> Paragraph:
+    null = as_table(result.get("null"))
+    if not null:
+        return Paragraph(line("Chance: no random sets are recorded for this run."))
+    design, share = null.get("design", null.get("matched_on")), number(null.get("p"))
+    if share is None:
+        return Paragraph(line("Chance: ", *cell(design), "."))
+    return Paragraph(
+        line(f"Chance: p = {share:.3f}, the share, this claim counted, of ", *cell(design), ", that do at least as much, on ", *cell(null.get("n")), " of the prompts.")
+    )  # fmt: skip
+
+
+def _tell_repair(result: Mapping[str, Any], key: str) -> list[Block]:
+    repair = as_table(result.get("repair") or result.get("self_repair"))
+    if not repair:
+        return [
+            Paragraph(
+                line("Self-repair: not measured in this run; it is for single components that are said to be needed.")
+            )
+        ]
+    rows: list[tuple[str, Quantity]] = [
+        (words, read_estimate(as_table(repair[part])))
+        for part, words in (("direct", "later parts frozen"), ("total", "later parts free"))
+        if repair.get(part)
+    ]
+    repaired = as_table(repair.get("repaired"))
+    share: Line = line("made up for by the rest of the model ", *span_quantity(read_estimate(repaired))) if repaired else line("the share made up for could not be measured")  # fmt: skip
+    backups = [
+        line(theirs(row.get("component")), " by ", *span_quantity(read_estimate(as_table(row.get("growth")))))
+        for row in as_tables(repair.get("backups"))
+    ]
+    named = line("; these do more once it is gone: ", *(span for part in backups for span in part)) if backups else line("; no single later part was found to step in")  # fmt: skip
+    blocks: list[Block] = []
+    if rows:
+        plot = draw_intervals(
+            f"{key}-repair", "Loss of the metric, later parts frozen and free", rows, unit=rows[0][1].unit
+        )
+        table = estimate_table("Self-repair, as drawn", "later parts", rows)
+        blocks.append(Figure(line("Self-repair"), Badge.CAUSAL, REPAIR_READING, plot, table))
+    return [*blocks, Paragraph(line("Self-repair: ", *share, *named, "."))]
+
+
+def _weigh(pack: PackView, claim: Mapping[str, Any], runs: tuple[Run, ...]) -> Balance:
+    """Both sides get the same room; criteria that are not met, undecided or not evaluated never count for a claim."""
+    claim_id = str(claim.get("claim_id", ""))
+    pro = [_reference(item) for item in as_list(claim.get("evidence"))]
+    contra = [_reference(item) for item in as_list(claim.get("counter_evidence"))]
+    for row in pack.criteria_of(claim_id):
+        meets = row.get("result") == "MEETS"
+        (pro if meets else contra).append(_criterion_line(row))
+    for run in runs:
+        result = run.result_of(claim_id) or {}
+        word = find_word(STATES, result.get("state"))
+        (pro if word.tone == "for" else contra).insert(
+            0, line(f"Finding: {word.marked} (run ", code(run.run_id[:12]), ")")
+        )
+        contra += [_unmeasured(row) for row in run.metrics_of(claim_id) if row.get("estimate") is None]
+    searched = claim.get("counter_evidence_search")
+    looked = f"None recorded. {'A search for it is recorded.' if searched else 'No search for it is recorded.'}"
+    return Balance(
+        Side("Speaks for the claim", tuple(pro), "None recorded."), Side("Speaks against it", tuple(contra), looked)
+    )
+
+
+def _unmeasured(row: Mapping[str, Any]) -> Line:
+    way = line(", ", theirs(row["ablation"])) if row.get("ablation") else ()
+    return line("Not measured: ", theirs(row.get("metric")), *way)
+
+
+def _criterion_line(row: Mapping[str, Any]) -> Line:
+    word = find_word(RESULTS, row.get("result"))
+    return line("Criterion ", theirs(row.get("id")), f": {word.marked}")
+
+
+def _reference(item: Any) -> Line:
+    table = as_table(item)
+    if not table:
+        return cell(item)
+    words = next((table[key] for key in ("note", "text", "description") if table.get(key)), None)
+    if not table.get("run_id"):
+        return cell(words)
+    return line(*cell(words), " (run ", code(str(table["run_id"])[:12]), ")")

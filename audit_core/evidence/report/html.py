@@ -1,0 +1,52 @@
+"""A report as one HTML file: no script, nothing fetched, every text escaped where it is set."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+
+import jinja2
+
+from audit_core.evidence.report.blocks import Block, Line, Report
+from audit_core.evidence.report.build import MANIFEST, build_report
+from audit_core.evidence.report.pack_view import Documents
+
+TEMPLATES = Path(__file__).resolve().parent / "templates"
+MOST_LETTERS = 48
+"""Of a label inside a drawing, where nothing wraps; the table has the whole of it."""
+_ESCAPES = re.compile(r"(⟨U\+[0-9A-F]{4,6}⟩)")
+
+
+def render_html(documents: Documents, *, root_digest: str, digest_of: str = MANIFEST) -> bytes:
+    """The report of a pack; equal documents give equal bytes. See `build_report`."""
+    return write_html(build_report(documents, root_digest=root_digest, digest_of=digest_of))
+
+
+def write_html(report: Report) -> bytes:
+    """Any report as UTF-8 HTML."""
+    return _environment().get_template("report.html.j2").render(report=report).encode("utf-8")
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )  # fmt: skip
+    made.filters |= {"split_escapes": _ESCAPES.split, "clip": _clip, "plain": _plain, "sort_of": _sort_of}
+    return made
+
+
+def _clip(text: str) -> str:
+    from audit_core.evidence.report.visible import make_visible
+
+    shown = make_visible(text)
+    return shown if len(shown) <= MOST_LETTERS else shown[: MOST_LETTERS - 1] + "…"
+
+
+def _plain(line: Line) -> str:
+    return "".join(span.text for span in line)
+
+
+def _sort_of(block: Block) -> str:
+    return type(block).__name__

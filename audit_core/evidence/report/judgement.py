@@ -1,0 +1,143 @@
+"""How the findings stand against the policy, what departed from the plan, and every attempt that was made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from audit_core.evidence.report.blocks import Block, Facts, Heading, Line, Paragraph, Section, Table, code, line, theirs
+from audit_core.evidence.report.cells import cell, digest_cell, pick_facts
+from audit_core.evidence.report.pack_view import PackView, as_table, as_tables
+from audit_core.evidence.report.quantity import format_bound, format_interval, number, read_metric
+from audit_core.evidence.report.words_for import RESULTS, compare, find_word
+
+_DEVIATION = (
+    ("at", "When"), ("by", "By"), ("field", "What was changed"), ("before", "Before"), ("after", "After"), ("reason", "Reason"), ("class", "Sort"),
+    ("prior_access", "Seen of the results by then"), ("approved_by", "Agreed to by"), ("effect_on_claims", "Claims that it touches"),
+)  # fmt: skip
+SOURCES = ("default", "organisation", "regulator")
+"""Who may have set a threshold; of any other the source is not stated."""
+
+
+def tell_criteria(pack: PackView) -> Section:
+    """Every criterion with its threshold, and where the threshold comes from."""
+    rows = as_tables(pack.verdict.get("criteria"))
+    if not rows:
+        return Section("criteria", "Policy criteria", (Paragraph(line("No criterion was evaluated in this pack.")),))
+    coverage = as_table(pack.verdict.get("coverage"))
+    table = Table(
+        "Criteria, claim by claim",
+        ("criterion", "claim", "measured", "threshold", "source", "n (wanted)", "result"),
+        tuple(_criterion(pack, row) for row in rows),
+        numeric=(2, 3, 5),
+        widths=(20, 8, 20, 11, 14, 11, 22),
+    )
+    facts = Facts(
+        (
+            ("Policy", cell(pack.policy.get("id"))),
+            ("Policy, SHA-256", digest_cell(pack.verdict.get("policy_sha256"))),
+            ("Evaluated", line(*cell(pack.verdict.get("evaluated_at")), " by ", *cell(pack.verdict.get("evaluator")))),
+            (
+                "Evaluated of those required",
+                line(*cell(coverage.get("evaluated")), " of ", *cell(coverage.get("required"))),
+            ),
+        )
+    )
+    rule = (
+        "A criterion is met if the end of the interval that its policy names lies on the right side of the threshold, not met "
+        "if the whole interval lies on the wrong side, and inconclusive otherwise. Thresholds marked default are judgements of "
+        "the product's authors; people who answer for the system must set their own."
+    )  # fmt: skip
+    return Section("criteria", "Policy criteria", (facts, Paragraph(line(rule)), table, *_waivers(pack)))
+
+
+def _criterion(pack: PackView, row: Mapping[str, Any]) -> tuple[Line, ...]:
+    word, threshold = find_word(RESULTS, row.get("result")), number(row.get("threshold"))
+    needed = (
+        line(*_count(row.get("n")), " (", *_count(row.get("n_required")), ")")
+        if row.get("n") is not None
+        else line("–")
+    )
+    reason = line(": ", theirs(row["reason"])) if row.get("reason") else ()
+    return (
+        line(theirs(row.get("id"))),
+        line(code(row["claim_id"])) if row.get("claim_id") else line("all"),
+        line(format_interval(replace(read_metric(row), beside=() if threshold is None else (threshold,)))),
+        line("–" if threshold is None else compare(row.get("comparator"), format_bound(threshold))),
+        line(_source(pack, row.get("id"))),
+        needed,
+        line(word.marked, *reason),
+    )
+
+
+def _count(value: Any) -> Line:
+    return line("–") if value is None else cell(value)
+
+
+def _source(pack: PackView, criterion: Any) -> str:
+    """Where a threshold comes from, in three words of ours; anything else is not stated."""
+    settings = as_table(as_table(pack.policy.get("criteria")).get(criterion))
+    source = settings.get("source", pack.policy.get("source"))
+    if "threshold" not in settings and "source" not in settings:
+        return "–"
+    return str(source) if source in SOURCES else "not stated"
+
+
+def _waivers(pack: PackView) -> tuple[Block, ...]:
+    waived = as_tables(pack.verdict.get("waived"))
+    if not waived:
+        return (Paragraph(line("Nothing was waived.")),)
+    rows = tuple(tuple(cell(row.get(key)) for key in ("criterion", "by", "reason", "expires_at")) for row in waived)
+    return (Table("Waived", ("criterion", "by", "reason", "until"), rows, widths=(20, 20, 40, 20)),)
+
+
+def tell_deviations(pack: PackView) -> Section:
+    """What was changed after the plan was frozen."""
+    rows = pack.tables("prereg/deviations.jsonl")
+    if not rows:
+        return Section("deviations", "Deviations", (Paragraph(line("No deviation from the plan is recorded.")),))
+    note = (
+        "Changed before any result could be seen, it is an amendment; changed after, it is a deviation, the tests that it "
+        "touches are exploratory, and none of them meets a criterion."
+    )  # fmt: skip
+    blocks: list[Block] = [Paragraph(line(note))]
+    for row in rows:
+        blocks += [Heading(line(code(row.get("id", "")))), pick_facts(row, _DEVIATION)]
+    return Section("deviations", "Deviations", tuple(blocks))
+
+
+def disclose_attempts(pack: PackView) -> Section:
+    """Every run that was started on these claims, those left out of the evidence too."""
+    begun = [entry for entry in pack.entries if entry.get("action") == "run.started"]
+    ends = {
+        entry.get("object_id"): as_table(entry.get("payload"))
+        for entry in pack.entries
+        if entry.get("action") == "run.ended"
+    }
+    shown = {run.run_id for run in pack.runs}
+    rows = tuple(_attempt(entry, ends.get(entry.get("object_id")), shown) for entry in begun)
+    counts = as_table(pack.header.get("attempts"))
+    told = line(
+        "The pack's header counts ", *cell(counts.get("total")), " attempts: ", *cell(counts.get("completed")), " completed, ",
+        *cell(counts.get("failed")), " failed, ", *cell(counts.get("abandoned")), f" abandoned. The log entries in the pack start {len(begun)}. "
+        "The log assigns the numbers; an attempt that was left out would leave a gap.",
+    )  # fmt: skip
+    table = Table(
+        "Attempts", ("claim", "attempt", "run", "started", "outcome", "in this pack"), rows, (1,), (10, 10, 20, 28, 20, 12)
+    )  # fmt: skip
+    return Section("attempts", "Attempts", (Paragraph(told), table))
+
+
+def _attempt(entry: Mapping[str, Any], end: Mapping[str, Any] | None, shown: set[str]) -> tuple[Line, ...]:
+    payload, run_id = as_table(entry.get("payload")), str(entry.get("object_id", ""))
+    outcome = line("abandoned: it never ended") if end is None else cell(end.get("outcome"))
+    reason = line(" (", theirs(end["reason"]), ")") if end and end.get("reason") else ()
+    return (
+        line(code(payload["claim_id"])) if payload.get("claim_id") else line("–"),
+        line("–") if payload.get("attempt_no") is None else cell(payload["attempt_no"]),
+        line(code(run_id[:12])),
+        cell(entry.get("ts")),
+        line(*outcome, *reason),
+        line("yes" if run_id in shown else "no"),
+    )

@@ -1,0 +1,126 @@
+"""A pack described as an RO-Crate of the Process Run Crate profile: which runs made which files from what."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from audit_core.errors import Refused
+from audit_core.evidence.canonical import dump_canonical
+from audit_core.evidence.report.pack_view import Documents, PackView, Run, as_table
+
+if TYPE_CHECKING:
+    from rocrate.rocrate import ROCrate
+
+PROCESS_PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
+RUN_CONTEXT = "https://w3id.org/ro/terms/workflow-run/context"
+_COMPLETED = "http://schema.org/CompletedActionStatus"
+_FAILED = "http://schema.org/FailedActionStatus"
+_DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
+_MEDIA = {
+    ".json": "application/json", ".jsonl": "application/jsonl", ".txt": "text/plain", ".md": "text/markdown", ".html": "text/html",
+    ".pdf": "application/pdf", ".parquet": "application/vnd.apache.parquet", ".toml": "application/toml", ".xml": "application/xml",
+}  # fmt: skip
+
+
+def dump_crate(documents: Documents, *, paths: Iterable[str] = ()) -> bytes:
+    """The crate's metadata as canonical JSON; nothing is fetched, and equal documents give equal bytes.
+
+    Args:
+        documents: path in the pack → parsed JSON.
+        paths: members of the pack that are no JSON documents, and so not among these.
+
+    Raises:
+        Refused: documents without the pack's header.
+    """
+    from rocrate.rocrate import ROCrate
+
+    pack = PackView(documents)
+    if not pack.header:
+        raise Refused(
+            "Documents without pack.json.", wanted="the documents of one pack.", remedy="add the header of the pack."
+        )
+    crate = ROCrate()
+    _describe_root(crate, pack)
+    for path in sorted({*documents, *paths}):
+        _add_file(crate, path)
+    instrument = _add_instrument(crate, as_table(pack.header.get("producer")))
+    actions = [_add_action(crate, pack, run, instrument) for run in pack.runs]
+    if actions:
+        crate.root_dataset["mentions"] = actions
+    found: dict[str, Any] = crate.metadata.generate()
+    found["@graph"] = sorted(found["@graph"], key=lambda entity: str(entity["@id"]))
+    return dump_canonical(found)
+
+
+def _describe_root(crate: ROCrate, pack: PackView) -> None:
+    from rocrate.model.contextentity import ContextEntity
+
+    header = pack.header
+    crate.metadata.extra_contexts.append(RUN_CONTEXT)
+    root = crate.root_dataset
+    made = header.get("created_at")
+    # The library would put the present moment here, and two crates of one pack would differ.
+    root["datePublished"] = made if isinstance(made, str) and _DATE.fullmatch(made) else "1980-01-01"
+    root["name"] = f"Evidence pack: {header.get('system_name', 'unnamed system')}"
+    root["description"] = (
+        "Findings of stated tests on a stated model. Factual findings, not an assurance conclusion. Limitations: "
+        + " ".join(str(item) for item in header.get("limitations") or ["none recorded."])
+    )
+    root["identifier"] = str(header.get("pack_id", ""))
+    root["license"] = "No licence is stated: ask the organisation that made the pack."
+    profile = {"@type": "CreativeWork", "name": "Process Run Crate", "version": "0.5"}
+    root["conformsTo"] = crate.add(ContextEntity(crate, PROCESS_PROFILE, properties=profile))
+    if header.get("organisation"):
+        publisher = {"@type": "Organization", "name": str(header["organisation"])}
+        root["publisher"] = crate.add(ContextEntity(crate, "#organisation", properties=publisher))
+
+
+def _add_file(crate: ROCrate, path: str) -> None:
+    suffix = "." + path.rsplit(".", 1)[-1] if "." in path else ""
+    properties = {"name": path, "encodingFormat": _MEDIA.get(suffix, "application/octet-stream")}
+    crate.add_file(None, dest_path=path, properties=properties)
+
+
+def _add_instrument(crate: ROCrate, producer: Mapping[str, Any]) -> Any:
+    from rocrate.model.contextentity import ContextEntity
+
+    properties = {
+        "@type": "SoftwareApplication",
+        "name": str(producer.get("name", "assay")),
+        "softwareVersion": str(producer.get("version", "")),
+    }
+    return crate.add(ContextEntity(crate, "#instrument", properties=properties))  # fmt: skip
+
+
+def _add_action(crate: ROCrate, pack: PackView, run: Run, instrument: Any) -> Any:
+    manifest = run.manifest
+    set_id = as_table(manifest.get("prompts")).get("set_id")
+    inputs = [
+        path
+        for path in (f"prompts/{set_id}/set.json", "prereg/prereg.json", *_model_files(pack))
+        if path in pack.documents
+    ]
+    outputs = [path for path in sorted(pack.documents) if path.startswith(f"runs/{run.run_id}/")]
+    properties: dict[str, Any] = {
+        "@type": "CreateAction",
+        "name": f"Run {run.run_id} of {', '.join(run.claim_ids)}",
+        "actionStatus": {"@id": _COMPLETED if manifest.get("status") == "completed" else _FAILED},
+    }
+    properties |= {
+        key: manifest[field]
+        for field, key in (("started_at", "startTime"), ("ended_at", "endTime"))
+        if manifest.get(field)
+    }
+    return crate.add_action(
+        instrument,
+        identifier=f"#run-{run.run_id}",
+        object=[crate.get(path) for path in inputs],
+        result=[crate.get(path) for path in outputs],
+        properties=properties,
+    )  # fmt: skip
+
+
+def _model_files(pack: PackView) -> list[str]:
+    return [f"models/{model_id}/identity.json" for model_id, _ in pack.models()]

@@ -1,0 +1,113 @@
+"""One result as one HTML file: every number with its interval, what kind of evidence it is, and no claim to a signature."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+from toy.sample_pack import CLAIMS, GAP, claim, identity, metrics_first, result_first
+
+from audit_core import Estimate
+from audit_core.errors import Refused
+from audit_core.evidence.canonical import hash_document
+from audit_core.evidence.report.export import MOST_DRAWN, export_html
+
+
+def estimate(value: float, unit: str = "logits") -> dict[str, Any]:
+    return asdict(Estimate(value, value - 0.1, value + 0.1, 72, unit, 0.95, 12))
+
+
+def document() -> dict[str, Any]:
+    """As the command line gives it for a claim that was tested."""
+    result = result_first()
+    families = {row["ablation"]: estimate(row["estimate"], GAP) for row in metrics_first() if row["ablation"]}
+    return {
+        "claim": claim(*CLAIMS[0])["claim"], "identity": identity() | {"n_prompts": 72, "seed": 0, "folder": "/somewhere/private"},
+        "state": result["state"], "reason": None, "sentence": result["sentence"], "families": families, "estimate": families["resample"],
+        "self_repair": result["repair"], "plausibility": {"first token": estimate(0.43, "share of attention")},
+        "screened": [{"component": "L1.H2", "guess": estimate(0.2)}], "conditions": result["conditions"], "null": result["null"], "accuracy": 0.97,
+    }  # fmt: skip
+
+
+def strip(part: str) -> str:
+    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", "", part)))
+
+
+def test_every_estimate_is_drawn_once_and_stands_in_a_table_with_its_unit_and_level() -> None:
+    page = export_html(document()).decode()
+    drawn = re.findall(r'class="value"[^>]*>(.*?)<', page)
+    assert len(drawn) == 3 + 4 + 1 + 1
+    for number in drawn:
+        value, low, high = re.findall(r"-?[\d.]+", number)
+        row = next(
+            r
+            for r in re.findall(r"<tr>.*?</tr>", page, re.S)
+            if f">{value}<" in r and f">{low}<" in r and f">{high}<" in r
+        )
+        assert "95 %" in row
+        assert "72 in 12 templates" in row
+
+
+def test_attention_is_observational_a_screen_estimated_and_an_effect_causal() -> None:
+    page = export_html(document()).decode()
+    badges = {
+        strip(title).strip(): badge for title, badge in re.findall(r"<h4>(.*?)</h4> <span class=\"badge (\w+)\"", page)
+    }
+    assert badges == {
+        "families": "causal",
+        "self repair": "causal",
+        "plausibility": "observational",
+        "screened": "estimated",
+    }
+
+
+def test_it_says_that_nobody_signed_it_and_names_the_json_it_was_made_from() -> None:
+    page = strip(export_html(document()).decode())
+    assert page.count(hash_document(document())) == 2
+    assert "nobody signed it" in page
+    assert "no policy was applied" in page
+
+
+def test_where_the_model_lay_on_a_disk_is_not_shown() -> None:
+    assert "/somewhere/private" not in export_html(document()).decode()
+
+
+def test_the_families_stand_beside_delta() -> None:
+    figure = next(
+        part
+        for part in re.findall(r"<figure>.*?</figure>", export_html(document()).decode(), re.S)
+        if "families" in part
+    )
+    assert ">δ<" in figure
+
+
+def test_a_long_list_of_numbers_is_a_table_and_not_a_drawing() -> None:
+    rows = [{"component": f"L{i}.H0", "effect": estimate(i / 10)} for i in range(MOST_DRAWN + 1)]
+    page = export_html({"cells": rows}).decode()
+    assert "<svg" not in page
+    assert "too many to draw" in page
+    assert page.count("72 in 12 templates") == MOST_DRAWN + 1
+
+
+def test_everything_that_was_recorded_is_there() -> None:
+    page = strip(export_html(document()).decode())
+    for part in ("accuracy", "199 sets of one head", "60 numbers from -0.0600 to 0.0580", "granularity", "noising", "logit_difference"):  # fmt: skip
+        assert part in page
+
+
+@pytest.mark.parametrize("made", [claim(*CLAIMS[1]), claim(*CLAIMS[1])["claim"]])
+def test_a_claim_alone_is_a_file_too(made: dict[str, Any]) -> None:
+    page = strip(export_html(made).decode())
+    assert "L10.H2" in page
+    assert "sufficient" in page
+    assert "0.8" in page
+
+
+def test_what_json_cannot_hold_is_refused() -> None:
+    with pytest.raises(Refused):
+        export_html({"accuracy": float("nan")})
+    assert json.loads(json.dumps(document())) == document()
