@@ -77,11 +77,23 @@ _VERSION_3 = (
     """,
     "CREATE TABLE claim_withdrawn (claim_id VARCHAR PRIMARY KEY, withdrawn_at VARCHAR NOT NULL, actor VARCHAR NOT NULL, reason VARCHAR NOT NULL)",
 )
-_KEPT_SINCE_3 = tuple(
-    f"CREATE TRIGGER {table}_{word} BEFORE {verb} ON {table} FOR EACH STATEMENT "
-    f"INSERT INTO refused_change SELECT error('append-only: {table}')"
-    for table in ("claim", "preregistration", "deviation", "claim_withdrawn")
-    for verb, word in (("DELETE", "kept"), ("UPDATE", "fixed"))
+_KEPT_SINCE_3 = (
+    "CREATE TRIGGER claim_kept BEFORE DELETE ON claim FOR EACH STATEMENT "
+    "INSERT INTO refused_change SELECT error('append-only: claim')",
+    "CREATE TRIGGER claim_fixed BEFORE UPDATE ON claim FOR EACH STATEMENT "
+    "INSERT INTO refused_change SELECT error('append-only: claim')",
+    "CREATE TRIGGER preregistration_kept BEFORE DELETE ON preregistration FOR EACH STATEMENT "
+    "INSERT INTO refused_change SELECT error('append-only: preregistration')",
+    "CREATE TRIGGER preregistration_fixed BEFORE UPDATE ON preregistration FOR EACH STATEMENT "
+    "INSERT INTO refused_change SELECT error('append-only: preregistration')",
+    "CREATE TRIGGER deviation_kept BEFORE DELETE ON deviation FOR EACH STATEMENT "
+    "INSERT INTO refused_change SELECT error('append-only: deviation')",
+    "CREATE TRIGGER deviation_fixed BEFORE UPDATE ON deviation FOR EACH STATEMENT "
+    "INSERT INTO refused_change SELECT error('append-only: deviation')",
+    "CREATE TRIGGER claim_withdrawn_kept BEFORE DELETE ON claim_withdrawn FOR EACH STATEMENT "
+    "INSERT INTO refused_change SELECT error('append-only: claim_withdrawn')",
+    "CREATE TRIGGER claim_withdrawn_fixed BEFORE UPDATE ON claim_withdrawn FOR EACH STATEMENT "
+    "INSERT INTO refused_change SELECT error('append-only: claim_withdrawn')",
 )
 APPEND_ONLY = (
     # DuckDB 2.0 has them for whole statements only. They stop accidents; who may drop a trigger is stopped by the hashes.
