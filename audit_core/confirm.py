@@ -19,6 +19,7 @@ from audit_core.run import Asker, Auditor, list_versions
 from audit_core.store import keep_prompts, load_kept_prompts
 from audit_core.store.database import open_database
 from audit_core.store.events import Action, append_event
+from audit_core.store.home import keep_policy
 from audit_core.store.log import ClaimRun
 from audit_core.store.register import MAX_EXPIRY_DAYS, Register, RegisteredClaim
 from audit_core.subject import Progress, Subject, no_progress
@@ -73,6 +74,7 @@ def freeze_claim(
     _check_parts(subject, request)
     pins = _pin(subject, half, policy)
     key = keep_prompts(prompts)
+    keep_policy(policy.text)
 
     def draft(claim_id: str, now: str, access: PriorAccess) -> Preregistration:
         return Preregistration(

@@ -57,6 +57,8 @@ class Policy:
     preparer_ne_reviewer: bool
     reviewer_ne_approver: bool
     resolved_json: str
+    text: bytes
+    """The file as it was read: what the digest is of."""
 
     def resolved(self) -> dict[str, Any]:
         """What `evaluate_policy` takes and a pack holds beside the file; a new one each time."""
@@ -104,6 +106,7 @@ def parse_policy(data: bytes, name: str) -> Policy:
         approval["preparer_ne_reviewer"],
         approval["reviewer_ne_approver"],
         json.dumps(table),
+        data,
     )
 
 

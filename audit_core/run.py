@@ -22,6 +22,7 @@ from audit_core.component import Kind
 from audit_core.effect import Metric
 from audit_core.engine.threads import import_libraries
 from audit_core.errors import AuditError, Cancelled, NotMeasured, Refused
+from audit_core.evidence.environment import Accelerator, Origin, describe_environment
 from audit_core.intervention import Intervention, Replacement
 from audit_core.models import ModelIdentity, resolve_model
 from audit_core.models import Progress as FetchProgress
@@ -238,8 +239,15 @@ def identify_run(identity: ModelIdentity, request: Request) -> dict[str, Any]:
         "prompts_sha256": request.prompts.sha256,
         "n_prompts": len(request.prompts),
         "versions": list_versions(),
+        "environment": _read_environment(),
         "seed": request.seed,
     }
+
+
+@cache
+def _read_environment() -> dict[str, str | int | bool | None]:
+    """This machine, by an allow-list; accelerators are not asked yet."""
+    return describe_environment(Accelerator(), Origin())
 
 
 @cache

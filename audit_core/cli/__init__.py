@@ -17,6 +17,7 @@ from audit_core.cli.claims import add_claim_commands
 from audit_core.cli.log import add_log_commands
 from audit_core.cli.models import fetch_known, show_models
 from audit_core.cli.output import say
+from audit_core.cli.packs import add_pack_commands
 from audit_core.cli.paths import FIRST, patch_paths
 from audit_core.cli.verify import verify_evidence, write_verifier
 from audit_core.errors import AuditError, Cancelled
@@ -91,6 +92,7 @@ def build_parser() -> argparse.ArgumentParser:
     test = add("test", test_claim, "controls, then the claim; prints the verdict")
     test.add_argument("claim", type=Path, nargs="+", help="claims in TOML; several are judged as one report")
     add_claim_commands(add)
+    add_pack_commands(add)
     looking = (discover, paths, attention)
     for command in (sweep, discover, circuit, paths, attention, test):
         command.add_argument("--model", default="default", help="default, a known name, a folder, or a hub id")

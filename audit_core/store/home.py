@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import uuid
 from pathlib import Path
 
-from audit_core.errors import PromptRefused, StoreRefused
+from audit_core.errors import IntegrityError, PromptRefused, StoreRefused
 from audit_core.prompts import PromptSet, dump_jsonl, load_prompts
 
 
@@ -41,6 +42,35 @@ def keep_prompts(prompts: PromptSet) -> str:
         part.write_text(dump_jsonl(prompts.prompts), encoding="utf-8")
         part.replace(path)
     return key
+
+
+def keep_policy(text: bytes) -> None:
+    """Store a policy under its digest: a claim frozen under it is packed with it, whatever becomes of the file."""
+    folder = audit_home() / "policies"
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{hashlib.sha256(text).hexdigest()}.toml"
+    if not path.exists():
+        part = path.with_suffix(f".{uuid.uuid4().hex}.part")
+        part.write_bytes(text)
+        part.replace(path)
+
+
+def load_kept_policy(sha256: str) -> bytes:
+    """Read a policy back by its digest.
+
+    Raises:
+        StoreRefused: none of that digest is kept here.
+        IntegrityError: the file was changed.
+    """
+    path = audit_home() / "policies" / f"{sha256}.toml"
+    if not re.fullmatch(r"[0-9a-f]{64}", sha256) or not path.is_file():
+        raise StoreRefused(
+            f"No policy {sha256[:12]!r} here.", wanted="one that a claim was frozen under.", remedy="freeze under it."
+        )
+    text = path.read_bytes()
+    if hashlib.sha256(text).hexdigest() != sha256:
+        raise IntegrityError(f"Policy {sha256[:12]}… is not what was frozen; it was changed on disk.")
+    return text
 
 
 def load_kept_prompts(key: str) -> PromptSet:

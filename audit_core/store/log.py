@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -103,6 +103,7 @@ SELECT number, process, run_id, started_at, actor, session, kind, 'abandoned' AS
 _ALL = f"SELECT * EXCLUDE (number) FROM ({_ENDED} UNION ALL {_UNENDED})"
 _NEWEST = f"{_ALL} WHERE ? IS NULL OR session = ? ORDER BY number DESC LIMIT ?"
 _OLDEST = f"{_ALL} ORDER BY number"
+_THESE = "SELECT * EXCLUDE (number) FROM (" + _ENDED + ") WHERE run_id IN (SELECT unnest(?)) ORDER BY number"
 _FIND_RESULT = """
 SELECT result FROM runs WHERE content_key = ? AND outcome = 'done' AND result IS NOT NULL ORDER BY number DESC LIMIT 1
 """
@@ -169,6 +170,12 @@ class RunLog:
         with open_database(self.home) as connection:
             row = connection.execute(_FIND_RESULT, [content_key]).fetchone()
         return None if row is None else json.loads(row[0])
+
+    def read_runs(self, run_ids: Sequence[str]) -> tuple[RunRecord, ...]:
+        """Runs that ended, oldest first, of these ids."""
+        with open_database(self.home) as connection:
+            rows = connection.execute(_THESE, [list(run_ids)]).fetchall()
+        return tuple(RunRecord(*row[1:]) for row in rows)
 
     def export(self) -> Iterator[dict[str, Any]]:
         """Every run that is over, oldest first, as plain values."""

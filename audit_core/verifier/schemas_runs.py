@@ -154,7 +154,8 @@ ITEM: Schema = record(
         "effect": or_null(NUMBER),
         "unit": UNIT,
         "excluded_reason": or_null(WORDS),
-    }
+    },
+    optional={"ablation": or_null(WORDS), "template": or_null(WORDS), "empty": or_null(NUMBER)},
 )
 RESULT: Schema = record(
     {
@@ -163,7 +164,8 @@ RESULT: Schema = record(
         "reason": or_null(WORDS),
         "sentence": WORDS,
         "conditions": {"type": "object"},
-    }
+    },
+    optional={"null": or_null({"type": "object"}), "repair": or_null({"type": "object"})},
 )
 RERUNS: Schema = list_of(
     record(

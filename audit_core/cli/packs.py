@@ -1,0 +1,207 @@
+"""The commands `keys`, `pack`, `approve` and `gate`: evidence leaves the product, is signed for, and is held against a policy."""
+
+from __future__ import annotations
+
+import argparse
+import base64
+from datetime import UTC, datetime
+from pathlib import Path
+
+from audit_core.approval import CheckedSignature
+from audit_core.cli.claims import Adder
+from audit_core.cli.gate import add_gate_options, pass_gate
+from audit_core.cli.output import say, tell, tell_json
+from audit_core.errors import Refused
+from audit_core.evidence.keys import SigningKey, load_key, load_log_key, make_key
+from audit_core.evidence.statement import Approval, add_approval
+from audit_core.gate import PackCheck, PackDocuments
+from audit_core.pack import Issue, export_pack
+from audit_core.store import audit_home
+from audit_core.store.database import open_database
+from audit_core.store.events import Action, append_event, find_log_id, read_clock
+from audit_core.verifier.command import MAX_TRUST_BYTES
+from audit_core.verifier.container import MAX_PACK_BYTES
+from audit_core.verifier.facts import derive_facts
+from audit_core.verifier.trust import BadTrust, read_trust
+from audit_core.verifier.verification import Verification
+from audit_core.verifier.walk import verify_pack
+
+ROLES = ("preparer", "reviewer", "approver")
+
+
+def add_pack_commands(add: Adder) -> None:
+    keys = add("keys", manage_keys, "signing keys of people: make one; write the trust file that strangers are given")
+    keys.add_argument("action", choices=("make", "trust"))
+    keys.add_argument("person", nargs="?", help="for make: whose key, such as anna")
+    keys.add_argument("--out", type=Path, default=Path("trust.toml"), help="for trust: where to write")
+    keys.add_argument(
+        "--key",
+        action="append",
+        default=[],
+        metavar="PERSON:ROLE",
+        help="for trust: whose key of this home, in which role",
+    )
+    pack = add("pack", write_evidence, "evidence pack about registered claims, signed")
+    pack.add_argument("claim_id", nargs="+", help="as prereg printed it")
+    pack.add_argument("--out", type=Path, required=True, help="where to write the pack")
+    pack.add_argument("--key", required=True, metavar="PERSON", help="who prepares and signs it")
+    pack.add_argument("--organisation", default="")
+    pack.add_argument("--system", default="", help="name of the system that the model is part of")
+    pack.add_argument("--purpose", default="", help="what that system is for")
+    approve = add("approve", approve_evidence, "puts a person's signed decision into a pack")
+    approve.add_argument("pack", type=Path)
+    approve.add_argument("--key", required=True, metavar="PERSON")
+    approve.add_argument("--role", choices=ROLES[1:], required=True)
+    approve.add_argument("--decision", choices=("approve", "reject", "approve_with_conditions"), default="approve")
+    approve.add_argument("--condition", action="append", default=[])
+    approve.add_argument("--independence", default="", help="your relation to whoever prepared it")
+    approve.add_argument("--organisation", default="")
+    add_gate_options(add("gate", gate_evidence, "holds a pack against a policy of yours; the exit code decides"))
+
+
+def manage_keys(options: argparse.Namespace) -> int:
+    """Make a person's key, or write the trust file of this home."""
+    home = audit_home()
+    if options.action == "make":
+        if not options.person:
+            raise Refused("No person.", wanted="keys make PERSON.", remedy="say whose key it is.")
+        key = make_key(home, options.person)
+        with open_database(home) as connection:
+            told = {"keyid": key.keyid, "public_key": key.public_key.hex(), "signs": "packs"}
+            append_event(connection, actor=options.person, action=Action.KEY_MADE, object_id=key.keyid, payload=told)
+        return tell_json({"person": key.person, "keyid": key.keyid}) if options.json else _say_key(key)
+    text = describe_trust(home, [_split_role(name) for name in options.key])
+    _write(options.out, text.encode())
+    say(f"{options.out}: give it to whoever checks your packs, by another way than the packs.")
+    return tell_json({"out": str(options.out)}) if options.json else 0
+
+
+def describe_trust(home: Path, keys: list[tuple[str, str]]) -> str:
+    """A trust file of keys of this home and of its log."""
+    rows = ['schema = "assay/trust/1"\n']
+    now = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0).strftime("%Y-%m-%dT%H:%M:%SZ")
+    for person, role in keys:
+        key = load_key(home, person)
+        rows.append(
+            f'[[keys]]\nkeyid = "{key.keyid}"\npublic_key = "{_encode(key)}"\nperson = "{person}"\nroles = ["{role}"]\n'
+            f'valid_from = "{now}"\n'
+        )
+    with open_database(home) as connection:
+        log_id = find_log_id(connection)
+    log = load_log_key(home)
+    rows.append(f'[[logs]]\nlog_id = "{log_id}"\nkeyid = "{log.keyid}"\npublic_key = "{_encode(log)}"\n')
+    return "\n".join(rows)
+
+
+def write_evidence(options: argparse.Namespace) -> int:
+    """Write one signed pack."""
+    home = audit_home()
+    issue = Issue(options.key, options.organisation, options.system, options.purpose)
+    found = export_pack(home, options.claim_id, options.out, key=load_key(home, options.key), issue=issue)
+    if options.json:
+        return tell_json(
+            {
+                "out": str(found.path), "pack_id": found.pack_id, "root_digest": found.root_digest,
+                "attempts": dict(found.attempts), "overall": found.overall,
+            }
+        )  # fmt: skip
+    tell(f"{found.path}: pack {found.pack_id}, manifest {found.root_digest}")
+    tell(f"  the policy it was frozen under says: {found.overall}")
+    tell(f"  next: python verify_pack.py {found.path} --trust trust.toml")
+    return 0
+
+
+def approve_evidence(options: argparse.Namespace) -> int:
+    """Sign a decision about a pack."""
+    approval = Approval(
+        options.role, options.key, options.organisation, options.decision, read_clock(), None, tuple(options.condition),
+        options.independence,
+    )  # fmt: skip
+    name = add_approval(options.pack, approval, load_key(audit_home(), options.key))
+    tell_json({"member": name}) if options.json else tell(f"{options.pack}: {name}")
+    return 0
+
+
+def gate_evidence(options: argparse.Namespace) -> int:
+    """Verify a pack, then hold it against a policy."""
+    data = _read(options.pack, MAX_PACK_BYTES)
+    try:
+        trust = None if options.trust is None else read_trust(_read(options.trust, MAX_TRUST_BYTES))
+    except BadTrust as error:
+        raise Refused(
+            f"{options.trust} is no trust file: {error}.",
+            wanted="docs/reference/pack.md has its form.",
+            remedy="mend it.",
+        ) from error
+    found = verify_pack(data, trust)
+    return pass_gate(options, read_check(found), read_evidence(found))
+
+
+def read_check(found: Verification) -> PackCheck:
+    """What the verifier says, as the gate takes it."""
+    said = {
+        result: tuple(f"{step.name}: {step.detail}" for step in found.steps if step.result == result)
+        for result in ("FAILED", "NOT_CHECKED")
+    }
+    signatures = tuple(
+        CheckedSignature(signer.role, signer.person, signer.decision, signer.at, signer.expires_at)
+        for signer in found.signers
+    )
+    undone = "; ".join(said["NOT_CHECKED"]) if found.exit_code == 3 else None
+    return PackCheck(found.integrity, found.authenticity, said["FAILED"], signatures, undone)
+
+
+def read_evidence(found: Verification) -> PackDocuments | None:
+    """What the pack says, as the gate takes it; None where it could not be read."""
+    documents = found.documents
+    if documents is None:
+        return None
+    verdict = documents.parsed["verdict/verdict.json"]
+    return PackDocuments(
+        documents.claims,
+        documents.metrics,
+        derive_facts(documents),
+        documents.policy,
+        verdict["policy_sha256"],
+        verdict,
+    )
+
+
+def _say_key(key: SigningKey) -> int:
+    tell(f"{key.person}: {key.keyid}")
+    return 0
+
+
+def _split_role(text: str) -> tuple[str, str]:
+    person, _, role = text.partition(":")
+    if role not in ROLES:
+        raise Refused(
+            f"--key {text[:60]}.", wanted=f"PERSON:ROLE, a role of {', '.join(ROLES)}.", remedy="add the role."
+        )
+    return person, role
+
+
+def _encode(key: SigningKey) -> str:
+    return base64.b64encode(key.public_key).decode()
+
+
+def _read(path: Path, most: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(most + 1)
+    except OSError as error:
+        raise Refused(
+            f"{path} cannot be read: {error.strerror}.", wanted="a file.", remedy="check the path."
+        ) from error
+    if len(data) > most:
+        raise Refused(f"{path} has more than {most:,} bytes.", wanted="fewer.", remedy="check the path.")
+    return data
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise Refused(
+            f"{path} cannot be written: {error.strerror}.", wanted="a file.", remedy="choose another."
+        ) from error

@@ -1,0 +1,65 @@
+"""The log's part of a pack: the export as an event, what is shown of the rest, and the proofs that it is in the signed log."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from audit_core.errors import Refused
+from audit_core.evidence.canonical import dump_canonical
+from audit_core.evidence.merkle_proofs import prove_inclusion
+from audit_core.store.checkpoints import find_checkpoint
+from audit_core.store.database import open_database
+from audit_core.store.events import Action, AuditEvent, append_event, list_events
+from audit_core.store.register import RegisteredClaim
+
+
+def log_export(
+    home: Path, pack_id: str, claims: Sequence[RegisteredClaim], person: str
+) -> tuple[tuple[AuditEvent, ...], str]:
+    """All events up to the export, and the checkpoint over them."""
+    with open_database(home) as connection:
+        before = list_events(connection)
+        counts = {
+            known.claim_id: sum(
+                event.action == Action.RUN_STARTED and event.payload["claim_id"] == known.claim_id for event in before
+            )
+            for known in claims
+        }
+        if untested := [claim_id for claim_id, number in counts.items() if not number]:
+            raise Refused(
+                f"{untested[0]} was never run.",
+                wanted="a claim with an attempt.",
+                remedy=f"run it: `run {untested[0]}`.",
+            )
+        told = {"claims": {claim_id: {"attempts": number} for claim_id, number in counts.items()}}
+        last = append_event(connection, actor=person, action=Action.PACK_EXPORTED, object_id=pack_id, payload=told)
+        events = list_events(connection)
+    with open_database(home) as connection:
+        signed = find_checkpoint(connection, size=last.seq + 1)
+    assert signed is not None, "an export is always followed by a checkpoint"
+    return events, signed.note
+
+
+def choose_events(
+    events: Sequence[AuditEvent], claims: Sequence[RegisteredClaim], pack_id: str
+) -> tuple[AuditEvent, ...]:
+    """Everything about these claims, their plans and their runs, and the export itself; the rest stays behind its hash."""
+    names = {known.claim_id for known in claims}
+    own = {*names, *(known.plan.prereg_id for known in claims), pack_id}
+    own |= {event.object_id for event in events if event.payload.get("claim_id") in names}
+    return tuple(event for event in events if event.object_id in own)
+
+
+def write_log(events: Sequence[AuditEvent], shown: Sequence[AuditEvent], note: str) -> dict[str, bytes]:
+    leaves = [bytes.fromhex(event.leaf) for event in events]
+    rows = [
+        {"seq": event.seq, "leaf": event.leaf, "proof": [node.hex() for node in prove_inclusion(event.seq, leaves)]}
+        for event in shown
+    ]
+    return {
+        "log/entries.jsonl": b"".join(event.body.encode() + b"\n" for event in shown),
+        "log/inclusion.json": dump_canonical(rows),
+        "log/checkpoint.txt": note.encode(),
+        "log/consistency.json": dump_canonical(None),
+    }
