@@ -95,23 +95,20 @@ def _add_instrument(crate: ROCrate, producer: Mapping[str, Any]) -> Any:
 
 
 def _add_action(crate: ROCrate, pack: PackView, run: Run, instrument: Any) -> Any:
-    manifest = run.manifest
-    set_id = as_table(manifest.get("prompts")).get("set_id")
-    inputs = [
-        path
-        for path in (f"prompts/{set_id}/set.json", "prereg/prereg.json", *_model_files(pack))
-        if path in pack.documents
-    ]
+    sha256 = as_table(run.manifest.get("prompts")).get("prompt_set_sha256")
+    sets = [path for path in sorted(pack.documents) if path.startswith("prompts/") and path.endswith("/set.json")]
+    own = [path for path in sets if pack.table(path).get("sha256") == sha256]
+    inputs = [path for path in (*own, "prereg/prereg.json", *_model_files(pack)) if path in pack.documents]
     outputs = [path for path in sorted(pack.documents) if path.startswith(f"runs/{run.run_id}/")]
     properties: dict[str, Any] = {
         "@type": "CreateAction",
         "name": f"Run {run.run_id} of {', '.join(run.claim_ids)}",
-        "actionStatus": {"@id": _COMPLETED if manifest.get("status") == "completed" else _FAILED},
+        "actionStatus": {"@id": _COMPLETED if run.identity.get("status") == "done" else _FAILED},
     }
     properties |= {
-        key: manifest[field]
+        key: run.identity[field]
         for field, key in (("started_at", "startTime"), ("ended_at", "endTime"))
-        if manifest.get(field)
+        if run.identity.get(field)
     }
     return crate.add_action(
         instrument,

@@ -234,14 +234,12 @@ RESULTS = {"C-0001": result_first, "C-0002": result_second, "C-0003": result_thi
 
 def manifest(claim_id: str, run_id: str) -> dict[str, Any]:
     return {
-        "run_id": run_id,
-        "claim_ids": [claim_id],
-        "prereg_digest": digest("prereg"),
-        "attempt_no": 2 if claim_id == "C-0002" else 1,
-        "started_at": STARTED.format(list(RUNS).index(claim_id) + 2),
-        "ended_at": STARTED.format(list(RUNS).index(claim_id) + 3),
-        "duration_s": 60.0,
-        "status": "completed",
+        "schema": "assay/run/1",
+        "identity": {
+            "run_id": run_id, "claim_ids": [claim_id], "prereg_digest": digest("prereg"), "attempt_no": 2 if claim_id == "C-0002" else 1,
+            "started_at": STARTED.format(list(RUNS).index(claim_id) + 2), "ended_at": STARTED.format(list(RUNS).index(claim_id) + 3),
+            "duration_s": 60.0, "status": "done",
+        },
         "model": {
             "repo": "sample/sample-model-135m", "revision": "b" * 40, "weights_tree_sha256": digest("weights"), "param_count": 134515008,
             "dtype_on_disk": "bfloat16", "dtype_run": "float32", "quantisation": "none", "config_sha256": digest("config"),

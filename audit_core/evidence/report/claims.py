@@ -140,15 +140,15 @@ def tell_runs(pack: PackView) -> Section:
 def _table_runs(runs: tuple[Run, ...]) -> Table:
     rows = []
     for run in runs:
-        manifest, prompts = run.manifest, as_table(run.manifest.get("prompts"))
+        prompts = as_table(run.manifest.get("prompts"))
         claims = join_spans([code(claim_id) for claim_id in run.claim_ids])
         rows.append(
             (
                 line(code(run.run_id[:12])),
                 claims,
-                cell(manifest.get("attempt_no")),
-                cell(manifest.get("started_at")),
-                cell(manifest.get("status")),
+                cell(run.identity.get("attempt_no")),
+                cell(run.identity.get("started_at")),
+                cell(run.identity.get("status")),
                 cell(prompts.get("n_items")),
             )
         )

@@ -27,6 +27,8 @@ from audit_core.evidence.report.plot import draw_intervals
 from audit_core.evidence.report.quantity import Quantity, format_bound, number, read_estimate, read_metric
 from audit_core.evidence.report.words_for import RESULTS, STATES, compare, find_word
 
+OWN_METRIC = {"necessary": "necessity_drop", "sufficient": "faithfulness_ld"}
+"""The figure that a claim is about, by its role."""
 _MOST_DRAWS = 500
 """Marks that a strip shows; beyond them they are one bar."""
 EFFECT_READING = (
@@ -37,6 +39,11 @@ REPAIR_READING = (
     "how much the metric falls with all later parts frozen, and with them free to react; where the second is smaller, "
     "the rest of the model made up for part of the loss."
 )  # fmt: skip
+
+
+def _name_metric(row: Mapping[str, Any]) -> Line:
+    how = row.get("ablation")
+    return line(theirs(row.get("metric")), ", ", theirs(how), " ablation") if how else line(theirs(row.get("metric")))
 
 
 def tell_findings(pack: PackView) -> Section:
@@ -67,10 +74,12 @@ def _tell_run(pack: PackView, claim: Mapping[str, Any], run: Run) -> list[Block]
         ]
         blocks.append(Paragraph(line("Measured with ", *(span for part in parts for span in part), "; run ", code(run.run_id[:12]), ".")))  # fmt: skip
     rows = run.metrics_of(claim_id)
-    for name in dict.fromkeys(str(row.get("metric")) for row in rows if row.get("ablation")):
-        chosen = [row for row in rows if row.get("metric") == name and row.get("ablation")]
+    name = OWN_METRIC.get(str(as_table(claim.get("claim")).get("role")), "")
+    chosen = [row for row in rows if row.get("metric") == name and row.get("ablation")]
+    if chosen:
         blocks += [_draw_families(pack, claim, run, name, chosen), _state(pack, claim, run, name, chosen)]
-    others = [(line(theirs(row.get("metric"))), read_metric(row)) for row in rows if not row.get("ablation")]
+    # δ and chance are about the claim's own figure: drawn through any other they would judge what nobody claimed.
+    others = [(_name_metric(row), read_metric(row)) for row in rows if row not in chosen]
     if others:
         blocks.append(estimate_table("Other measurements of this claim", "metric", others))
     blocks += [_tell_chance(result), *_tell_repair(result, f"{claim_id}-{run.run_id[:8]}")]
@@ -133,7 +142,8 @@ def _state(pack: PackView, claim: Mapping[str, Any], run: Run, name: str, rows: 
 def _find_frozen(pack: PackView, run: Run) -> Any:
     """When the policy that the verdict rests on was frozen, by a preregistration that the run names; else None."""
     for prereg in pack.tables("prereg/prereg.json"):
-        is_named = bool(prereg.get("digest")) and prereg["digest"] == run.manifest.get("prereg_digest")
+        named = run.identity.get("prereg_digest")
+        is_named = bool(prereg.get("digest")) and prereg["digest"] == named
         if is_named and prereg.get("policy_sha256") == pack.verdict.get("policy_sha256"):
             return prereg.get("frozen_at")
     return None

@@ -28,9 +28,14 @@ class Run:
         return next((result for result in self.results if result.get("claim_id") == claim_id), None)
 
     @property
+    def identity(self) -> Mapping[str, Any]:
+        """Which run it is, of which attempt and plan."""
+        return as_table(self.manifest.get("identity"))
+
+    @property
     def claim_ids(self) -> tuple[str, ...]:
         """Claims that the manifest, the metrics or the results name."""
-        named = [item for item in as_list(self.manifest.get("claim_ids")) if isinstance(item, str)]
+        named = [item for item in as_list(self.identity.get("claim_ids")) if isinstance(item, str)]
         named += [str(row["claim_id"]) for row in (*self.metrics, *self.results) if row.get("claim_id")]
         return tuple(dict.fromkeys(named))
 
