@@ -1,8 +1,10 @@
 """Step 5: documents parse in one way, have the form that this program knows, and no schema from inside the pack is asked."""
 
+import io
 import json
 import re
 import time
+import zipfile
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from random import Random
@@ -132,6 +134,21 @@ def test_all_documents_together_have_a_largest_size() -> None:
     part = b'"' + Random(0).randbytes(3_900_000).hex().encode() + b'"'
     members = genuine_members() | {f"environment/part{number}.json": part for number in range(5)}
     fail(seal(members), "bytes of documents")
+
+
+def test_lines_that_nobody_keeps_may_be_many() -> None:
+    lines = b'{"id":"p","clean":"%s"}\n' % Random(0).randbytes(300).hex().encode()
+    name = "prompts/toy/items.jsonl"
+    data = b"".join(lines.replace(b"p", b"%d" % number, 1) for number in range(1 + (8 << 20) // len(lines)))
+    assert len(data) > 8 << 20
+    stored = [
+        (other, data if other == name else part) for other, part in seal({**genuine_members(), name: data}).items()
+    ]
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for other, part in stored:
+            archive.writestr(other, part)
+    assert check(buffer.getvalue()).exit_code == 0
 
 
 def test_a_file_of_empty_lines_is_refused_at_the_first() -> None:

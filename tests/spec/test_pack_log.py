@@ -243,6 +243,7 @@ def test_a_saved_checkpoint_that_is_none_is_the_readers_mistake(data: bytes) -> 
 def test_without_a_trusted_log_key_nothing_is_anchored() -> None:
     found = check(genuine_members(), write_trust(log=None), saved=saved(14))
     assert judge(found) == (3, "UNANCHORED", "NOT_CHECKED")
+    assert "in no trust file" in found.steps[6].detail
     assert verify_pack(zip_up(genuine_members()), saved=saved(14)).time == "UNANCHORED"
 
 
