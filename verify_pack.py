@@ -339,8 +339,6 @@ def _read_row(data: bytes, position: int, end: int) -> tuple[Entry, int]:
     )  # fmt: skip
     name_at = position + _CENTRAL.size
     following = name_at + name_len + extra_len + comment
-    if following > end:
-        raise BadPack("the directory is cut off")
     name = data[name_at : name_at + name_len].decode("latin-1")
     shown = ascii(name[:80])
     if flags & ~_KNOWN_FLAGS:
@@ -2363,7 +2361,7 @@ def _check_entries(documents: Documents, checkpoint: Checkpoint) -> None:
         ):
             raise BadPack(f"entry {seq} is not in the log that the checkpoint fixes")
         before = seq, hash_entry(body)
-    if before is None or before != (checkpoint.size - 1, checkpoint.head):
+    if before != (checkpoint.size - 1, checkpoint.head):
         raise BadPack("the entries shown do not end where the checkpoint does")
 
 

@@ -143,8 +143,6 @@ def _read_row(data: bytes, position: int, end: int) -> tuple[Entry, int]:
     )  # fmt: skip
     name_at = position + _CENTRAL.size
     following = name_at + name_len + extra_len + comment
-    if following > end:
-        raise BadPack("the directory is cut off")
     name = data[name_at : name_at + name_len].decode("latin-1")
     shown = ascii(name[:80])
     if flags & ~_KNOWN_FLAGS:

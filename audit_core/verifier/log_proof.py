@@ -70,7 +70,7 @@ def _check_entries(documents: Documents, checkpoint: Checkpoint) -> None:
         ):
             raise BadPack(f"entry {seq} is not in the log that the checkpoint fixes")
         before = seq, hash_entry(body)
-    if before is None or before != (checkpoint.size - 1, checkpoint.head):
+    if before != (checkpoint.size - 1, checkpoint.head):
         raise BadPack("the entries shown do not end where the checkpoint does")
 
 

@@ -39,6 +39,14 @@ def patch_both(data: bytes, local: int, central: int, value: bytes) -> bytes:
     return patch_directory(data[:local] + value + data[local + len(value) :], central, value)
 
 
+def lengthen_directory(data: bytes, junk: bytes, rows: int) -> bytes:
+    """Bytes behind the last row, within the directory as its end now says."""
+    end = len(data) - 22
+    (size,) = struct.unpack_from("<I", data, end + 12)
+    last = data[end : end + 8] + struct.pack("<2HI", rows, rows, size + len(junk)) + data[end + 16 :]
+    return data[:end] + junk + last
+
+
 def test_a_plain_archive_reads_back() -> None:
     assert read_members(zip_up(FILES)) == FILES
 
@@ -155,6 +163,11 @@ def test_other_ways_of_packing_are_refused() -> None:
         (lambda data: data + b"evil", "bytes after its end"),
         (lambda data: data[:-1], "bytes after its end"),
         (lambda data: b"", "no zip archive"),
+        (lambda data: b"PK\5\6".ljust(11), "no zip archive"),
+        (lambda data: data[:-16] + b"\1\0" + data[-14:], "in parts"),
+        (lambda data: patch_directory(data, 0, b"XX", row=1), "fewer members"),
+        (lambda data: lengthen_directory(data, b"PK\1\2", rows=3), "fewer members"),
+        (lambda data: lengthen_directory(data, b"evil!", rows=2), "more than its members"),
         (lambda data: data[:-2] + b"\x04\0evil", "bytes after its end"),
         (lambda data: data[:-2] + b"\x04\0", "with a comment"),
         (lambda data: data[:-18] + b"\1\0" + data[-16:], "in parts"),

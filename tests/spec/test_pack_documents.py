@@ -1,8 +1,10 @@
 """Step 5: documents parse in one way, have the form that this program knows, and no schema from inside the pack is asked."""
 
+import io
 import json
 import re
 import time
+import zipfile
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from random import Random
@@ -134,6 +136,21 @@ def test_all_documents_together_have_a_largest_size() -> None:
     fail(seal(members), "bytes of documents")
 
 
+def test_lines_that_nobody_keeps_may_be_many() -> None:
+    lines = b'{"id":"p","clean":"%s"}\n' % Random(0).randbytes(300).hex().encode()
+    name = "prompts/toy/items.jsonl"
+    data = b"".join(lines.replace(b"p", b"%d" % number, 1) for number in range(1 + (8 << 20) // len(lines)))
+    assert len(data) > 8 << 20
+    stored = [
+        (other, data if other == name else part) for other, part in seal({**genuine_members(), name: data}).items()
+    ]
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for other, part in stored:
+            archive.writestr(other, part)
+    assert check(buffer.getvalue()).exit_code == 0
+
+
 def test_a_file_of_empty_lines_is_refused_at_the_first() -> None:
     began = time.monotonic()
     fail(put("prompts/toy/items.jsonl", b"\n" * 500_000), "line 1 of")
@@ -191,6 +208,7 @@ def test_files_of_the_layout_that_hold_no_document_are_left_alone() -> None:
     found = check(seal({**genuine_members(), **more}) | {"attestations/time.tsr": b"\x30"})
     assert found.exit_code == 0
     assert "openssl ts" in found.steps[7].detail
+    assert found.steps[4].detail == check(genuine_members()).steps[4].detail
 
 
 def test_a_schema_inside_the_pack_is_never_asked() -> None:

@@ -231,7 +231,8 @@ def test_a_proof_to_another_size_is_refused_even_if_nobody_asked() -> None:
 def test_a_saved_checkpoint_of_another_log_is_refused() -> None:
     other = "assay/fedcba9876543210"
     bodies = write_log(EVENTS, other)
-    fail(genuine_members(), "the saved checkpoint is of", write_checkpoint(bodies, LOG, other))
+    for key in (LOG, MALLORY):
+        fail(genuine_members(), "the saved checkpoint is of", write_checkpoint(bodies, key, other))
 
 
 @pytest.mark.parametrize("data", [b"nothing", b"\xff", write_checkpoint(BODIES, MALLORY)])
@@ -243,7 +244,14 @@ def test_a_saved_checkpoint_that_is_none_is_the_readers_mistake(data: bytes) -> 
 def test_without_a_trusted_log_key_nothing_is_anchored() -> None:
     found = check(genuine_members(), write_trust(log=None), saved=saved(14))
     assert judge(found) == (3, "UNANCHORED", "NOT_CHECKED")
+    assert "in no trust file" in found.steps[6].detail
     assert verify_pack(zip_up(genuine_members()), saved=saved(14)).time == "UNANCHORED"
+
+
+def test_a_pack_that_is_not_whole_is_anchored_by_nothing() -> None:
+    false = edit("verdict/verdict.json", lambda verdict: verdict.update(overall="INCONCLUSIVE"))
+    found = check(false, saved=saved(14))
+    assert (found.exit_code, found.steps[6].result, found.time) == (4, "PASSED", "UNANCHORED")
 
 
 def test_proofs_are_checked_without_a_trust_file_too() -> None:

@@ -129,6 +129,7 @@ def test_a_run_that_another_process_found_abandoned_counts_as_abandoned() -> Non
         ("identity/run_id", RUNS[1], "is of run"),
         ("identity/prereg_digest", "9" * 64, "names another preregistration than"),
         ("identity/claim_ids", ["C-0002"], "0 starts"),
+        ("identity/claim_ids", ["C-0009"], "names another preregistration than C-0009 has"),
         ("identity/attempt_no", 1, "other things of itself than the log"),
         ("identity/status", "failed", "other things of itself than the log"),
         ("config/resolved_config", {"seed": 1}, "not what its digest says"),
@@ -268,6 +269,10 @@ def test_a_verdict_that_is_not_what_the_numbers_give_is_refused(lie: Callable[[A
     fail(edit(VERDICT, tell), "verdict.json is not what")
 
 
+def test_a_verdict_that_leaves_a_criterion_out_is_named() -> None:
+    fail(edit(VERDICT, settle("criteria", to=[])), "0 criteria, computed 8")
+
+
 def test_numbers_changed_under_an_old_verdict_are_refused() -> None:
     path = f"runs/{RUNS[0]}/metrics.json"
     fail(edit(path, lambda rows: rows[0].update(estimate=0.2, ci_low=0.1, ci_high=0.3)), "verdict.json is not what")
@@ -368,6 +373,8 @@ def test_what_was_changed_last_is_what_the_preregistration_says() -> None:
         amended(row(), events=event, stopping_rule="other"),
         "stopping_rule' of P-0001 is not what it was last changed to",
     )
+    elsewhere = row(field="claim.delta", before="0.2", after="0.1")
+    assert check(amended(elsewhere, events=event)).exit_code == 0
     pinned = row(field="pins.n_prompts", before="30", after="40")
     assert check(amended(pinned, events=event)).exit_code == 0
     fail(

@@ -60,6 +60,7 @@ def test_the_genuine_pack_passes_every_step_that_can_be_run_offline() -> None:
     found = check(genuine_members())
     assert found.exit_code == 0
     assert [step.result for step in found.steps] == ["PASSED"] * 7 + ["NOT_CHECKED"]
+    assert "no time stamp" in found.steps[7].detail
     assert (found.integrity, found.authenticity, found.time) == ("INTEGRITY_VERIFIED", "SIGNER_VERIFIED", "UNANCHORED")
     assert (found.reproduction, found.judgement) == ("DECISION_EQUAL", "MEETS_POLICY")
     assert [(signer.person, signer.role) for signer in found.signers] == [("anna", "preparer")]
@@ -71,6 +72,8 @@ def test_the_genuine_pack_passes_every_step_that_can_be_run_offline() -> None:
 def test_01_an_edited_file() -> None:
     members = genuine_members()
     fail({**members, METRICS: better(members[METRICS])}, "manifest", "not the file that the manifest names")
+    found = check({**members, METRICS: better(members[METRICS])})
+    assert [step.result for step in found.steps] == ["PASSED", "FAILED"] + ["NOT_CHECKED"] * 6
 
 
 def test_02_an_edited_file_and_its_line_in_the_manifest() -> None:
@@ -91,6 +94,8 @@ def test_03_another_key_under_the_preparers_id() -> None:
     members = seal(files, MALLORY, person="anna")
     members[PACK_ENVELOPE] = members[PACK_ENVELOPE].replace(MALLORY.keyid.encode(), ANNA.keyid.encode())
     fail(members, "signature", "does not hold")
+    assert check(members).authenticity == "SIGNER_FAILED"
+    assert check(members).integrity == "INTEGRITY_VERIFIED"
 
 
 def test_04_a_deleted_file() -> None:
@@ -161,7 +166,19 @@ def test_15_a_key_twice_in_a_signed_document() -> None:
 
 def test_16_the_signature_of_another_genuine_pack() -> None:
     other = seal(build_files(tell_story()) | {"README.txt": b"other"})
-    fail({**genuine_members(), PACK_ENVELOPE: other[PACK_ENVELOPE]}, "statement", "another manifest")
+    transplanted = {**genuine_members(), PACK_ENVELOPE: other[PACK_ENVELOPE]}
+    fail(transplanted, "statement", "another manifest")
+    found = check(transplanted)
+    assert [step.result for step in found.steps] == [
+        "PASSED",
+        "PASSED",
+        "FAILED",
+        "NOT_CHECKED",
+        "PASSED",
+        "PASSED",
+        "PASSED",
+        "NOT_CHECKED",
+    ]
 
 
 def test_17_bytes_before_the_archive() -> None:

@@ -46,12 +46,14 @@ def test_a_trust_file_may_name_nobody() -> None:
         (GOOD.replace(b'["preparer"]', b'["boss"]'), "roles are"),
         (GOOD.replace(b'["preparer"]', b'"preparer"'), "roles are"),
         (GOOD.replace(b'["preparer"]', b"[[]]"), "unhashable"),
+        (GOOD.replace(b'["preparer"]', b"{ preparer = 1 }"), "roles are"),
         (GOOD.replace(b'"2026-01-01T00:00:00Z"', b"2026-01-01T00:00:00Z"), "not text in quotes"),
         (GOOD.replace(b'"2026-01-01T00:00:00Z"', b'"2026-01-01"'), "is not a time"),
         (GOOD.replace(b'valid_from = "2026-01-01T00:00:00Z"', b""), "a row without 'valid_from'"),
         (GOOD.replace(b"sha256:", b"sha512:"), "is not the 32 bytes"),
         (GOOD.replace(base64.b64encode(ANNA.public_key), base64.b64encode(LOG.public_key)), "is not the 32 bytes"),
         (GOOD.replace(base64.b64encode(ANNA.public_key), b"!"), "not base64"),
+        (GOOD.replace(b"[[logs]]\n", b"[[logs]]\nmore = \"x\"\n"), "unknown field"),
         (GOOD.replace(base64.b64encode(LOG.public_key), base64.b64encode(ANNA.public_key)), "is not the 32 bytes"),
         (write_trust((ANNA, "preparer"), (ANNA, "reviewer")), "stands there twice"),
         (GOOD + write_trust(log=LOG)[write_trust(log=LOG).index(b"[[logs]]") :], "stands there twice"),
@@ -61,6 +63,14 @@ def test_a_trust_file_may_name_nobody() -> None:
 )  # fmt: skip
 def test_a_trust_file_that_is_unclear_is_refused(data: bytes, match: str) -> None:
     with pytest.raises(BadTrust, match=match):
+        read_trust(data)
+
+
+def test_a_key_of_another_length_is_refused_though_its_id_is_right() -> None:
+    short = ANNA.public_key[:31]
+    data = GOOD.replace(ANNA.keyid.encode(), name_key(short).encode())
+    data = data.replace(base64.b64encode(ANNA.public_key), base64.b64encode(short))
+    with pytest.raises(BadTrust, match="is not the 32 bytes"):
         read_trust(data)
 
 
