@@ -126,7 +126,7 @@ def decide_gate(
     signer = _SIGNER_RESULTS.get(check.signer, INTEGRITY_FAILED)
     why = "; ".join(check.reasons)
     rows = [
-        GateRow("integrity", None, integrity, None if integrity == MEETS else why or "the pack could not be verified"),
+        GateRow("integrity", None, integrity, None if integrity == MEETS else why or "the pack could not be checked"),
         GateRow("signer", None, signer, None if signer == MEETS else why or check.signer),
     ]
     if check.undecided is not None:

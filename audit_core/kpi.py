@@ -110,7 +110,7 @@ _RULES = (
         ("claims", "packs"),
         count_evidence,
         ">= 1",
-        "claims in a verified pack / claims in the register; drafts, superseded and withdrawn ones left out",
+        "claims in a pack that was checked / claims in the register; drafts, superseded and withdrawn ones left out",
     ),
     _Rule(
         "prereg_rate",
@@ -158,7 +158,7 @@ _RULES = (
         ("approvals",),
         count_four_eyes,
         ">= 1",
-        "approved packs whose reviewer did not prepare them / approved packs",
+        "packs signed for by a reviewer who did not prepare them / packs signed for",
     ),
     _Rule(
         "median_review_time",
@@ -198,6 +198,6 @@ _RULES = (
         ("log",),
         count_verified_s,
         f"<= {VERIFY_S}",
-        "time since all of the log was last verified",
+        "time since all of the log was last checked",
     ),
 )

@@ -17,11 +17,11 @@ _IN_USE = ("preregistered", "tested")
 def count_evidence(records: ProcessRecords, now: datetime) -> Counted:
     claims: Sequence[ClaimRecord] = [one for one in records.claims or () if one.status in _IN_USE]
     packs: Sequence[PackRecord] = [pack for pack in records.packs or () if not pack.is_superseded]
-    verified = {claim_id for pack in packs if pack.is_verified for claim_id in pack.claim_ids}
-    unknown = {claim_id for pack in packs if pack.is_verified is None for claim_id in pack.claim_ids} - verified
+    checked = {claim_id for pack in packs if pack.is_verified for claim_id in pack.claim_ids}
+    unknown = {claim_id for pack in packs if pack.is_verified is None for claim_id in pack.claim_ids} - checked
     if any(one.claim_id in unknown for one in claims):
         return "packs that no verifier has looked at"
-    return _share([one.claim_id in verified for one in claims], "no claim in the register is in use")
+    return _share([one.claim_id in checked for one in claims], "no claim in the register is in use")
 
 
 def count_preregistered(records: ProcessRecords, now: datetime) -> Counted:
@@ -60,8 +60,8 @@ def count_within_tolerance(records: ProcessRecords, now: datetime) -> Counted:
 
 
 def count_four_eyes(records: ProcessRecords, now: datetime) -> Counted:
-    approved = [rows for rows in _group_by_pack(records) if any(_approves(row) for row in rows)]
-    return _share([_has_four_eyes(rows) for rows in approved], "no pack is approved")
+    signed = [rows for rows in _group_by_pack(records) if any(_approves(row) for row in rows)]
+    return _share([_has_four_eyes(rows) for rows in signed], "no pack is signed for")
 
 
 def count_review_h(records: ProcessRecords, now: datetime) -> Counted:
@@ -104,7 +104,7 @@ def count_unanchored_s(records: ProcessRecords, now: datetime) -> Counted:
 def count_verified_s(records: ProcessRecords, now: datetime) -> Counted:
     log = records.log
     if log is None or log.verified_at is None:
-        return "the log was never verified"
+        return "the log was never checked"
     return _measure_age(log, log.verified_at, now)
 
 

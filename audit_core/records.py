@@ -82,7 +82,7 @@ class LogRecord:
     """Events covered by the last checkpoint held outside; None where there is none."""
     anchored_at: str | None
     verified_at: str | None
-    """When all of the log was last verified."""
+    """When all of the log was last checked."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The command `gate`: holds a verified pack against a policy, and leaves with the decision's exit code."""
+"""The command `gate`: holds a pack that was checked against a policy, and leaves with the decision's exit code."""
 
 from __future__ import annotations
 

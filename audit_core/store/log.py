@@ -103,7 +103,10 @@ SELECT number, process, run_id, started_at, actor, session, kind, 'abandoned' AS
 _ALL = f"SELECT * EXCLUDE (number) FROM ({_ENDED} UNION ALL {_UNENDED})"
 _NEWEST = f"{_ALL} WHERE ? IS NULL OR session = ? ORDER BY number DESC LIMIT ?"
 _OLDEST = f"{_ALL} ORDER BY number"
-_THESE = "SELECT * EXCLUDE (number) FROM (" + _ENDED + ") WHERE run_id IN (SELECT unnest(?)) ORDER BY number"
+_THESE = """
+SELECT number, run_id, started_at, actor, session, kind, outcome, reason, detail, content_key, model_digest, prompts_sha256,
+    identity, request, result, wall_s FROM runs WHERE run_id IN (SELECT unnest(?)) ORDER BY number
+"""
 _FIND_RESULT = """
 SELECT result FROM runs WHERE content_key = ? AND outcome = 'done' AND result IS NOT NULL ORDER BY number DESC LIMIT 1
 """

@@ -1,0 +1,261 @@
+"""From a claim to a pack on a model whose wiring is known: what was frozen decides, every attempt counts, a stranger can check it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from toy.planted import make_induction
+
+from audit_core.claim import Claim
+from audit_core.component import head
+from audit_core.confirm import freeze_claim, run_confirmatory
+from audit_core.errors import ClaimRefused, IntegrityError, Refused
+from audit_core.evidence.keys import make_key
+from audit_core.pack import Issue, export_pack
+from audit_core.preregistration import ChangeKind, Preregistration, PriorAccess
+from audit_core.prompts import PromptSet, split_half, tokenise
+from audit_core.run import Asker, Auditor
+from audit_core.shipped import load_shipped_policy
+from audit_core.store import RunLog
+from audit_core.store.database import open_database
+from audit_core.store.register import Register
+from audit_core.subjects.transformer import TransformerSubject
+
+ME = Asker("anna", "test")
+CLAIM = Claim("the copying head is needed", (head(1, 0),))
+ROOT = Path(__file__).resolve().parents[2]
+"""Of the project: where `verify_pack.py` lies."""
+
+
+@pytest.fixture(scope="module")
+def subject(planted: TransformerSubject) -> TransformerSubject:
+    return planted
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("AUDIT_HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def prompts() -> PromptSet:
+    return make_induction(40, change="query", n_templates=6)
+
+
+def freeze(home: Path, subject: TransformerSubject, prompts: PromptSet, **said: object) -> Preregistration:
+    return freeze_claim(
+        Register(home),
+        subject,
+        CLAIM,
+        prompts,
+        load_shipped_policy(),
+        owner="anna",
+        model="planted",
+        questions=(),
+        **said,
+    )  # type: ignore[arg-type]
+
+
+def run(home: Path, subject: TransformerSubject, claim_id: str) -> object:
+    return run_confirmatory(Register(home), claim_id, lambda name: Auditor(subject, RunLog(home)), asker=ME)
+
+
+def look_at(home: Path, subject: TransformerSubject, prompts: PromptSet, *, explored: bool) -> None:
+    from audit_core.audits.ablation import AblationRequest
+
+    half = tokenise(split_half(prompts, exploratory=explored), subject.tokenizer)
+    Auditor(subject, RunLog(home)).run("ablation", AblationRequest(half, half, (head(1, 0),)), asker=ME)
+
+
+def test_attempts_are_numbered_by_the_log(home: Path, subject: TransformerSubject, prompts: PromptSet) -> None:
+    plan = freeze(home, subject, prompts)
+    found = [run(home, subject, plan.claim_id) for _ in range(2)]
+    assert [one.attempt for one in found] == [1, 2]  # type: ignore[attr-defined]
+    assert not found[0].exploratory  # type: ignore[attr-defined]
+    assert found[0].result == found[1].result  # type: ignore[attr-defined]
+
+
+def test_what_the_log_shows_of_the_half_makes_a_plan_exploratory_and_the_other_half_does_not(
+    home: Path, subject: TransformerSubject, prompts: PromptSet
+) -> None:
+    look_at(home, subject, prompts, explored=True)
+    assert freeze(home, subject, prompts).prior_access is PriorAccess.NO_RESULTS_SEEN
+    look_at(home, subject, prompts, explored=False)
+    late = freeze(home, subject, prompts)
+    assert late.prior_access is PriorAccess.RESULTS_SEEN
+    assert run(home, subject, late.claim_id).exploratory  # type: ignore[attr-defined]
+
+
+def test_what_an_owner_declares_is_never_made_better(
+    home: Path, subject: TransformerSubject, prompts: PromptSet
+) -> None:
+    plan = freeze(home, subject, prompts, declared=PriorAccess.RESULTS_SEEN)
+    assert plan.prior_access is PriorAccess.RESULTS_SEEN
+
+
+@pytest.mark.parametrize(
+    ("field", "said"), [("model_digest", "model"), ("prompts_sha256", "prompts"), ("code_sha256", "code")]
+)
+def test_a_run_with_anything_else_than_what_was_frozen_is_refused(
+    home: Path, subject: TransformerSubject, prompts: PromptSet, field: str, said: str
+) -> None:
+    register = Register(home)
+    plan = freeze(home, subject, prompts)
+    register.amend(
+        plan.claim_id, lambda old: replace(old, pins=replace(old.pins, **{field: "0" * 64})), by="anna", reason="to try",
+        kind=ChangeKind.OTHER, prompts_sha256=(),
+    )  # fmt: skip
+    with pytest.raises(ClaimRefused, match=said):
+        run(home, subject, plan.claim_id)
+
+
+def test_a_change_after_a_look_is_a_deviation_and_before_it_an_amendment(
+    home: Path, subject: TransformerSubject, prompts: PromptSet
+) -> None:
+    register = Register(home)
+    plan = freeze(home, subject, prompts)
+    hashes = (plan.pins.prompts_sha256,)
+
+    def change(delta: float) -> None:
+        register.amend(
+            plan.claim_id, lambda old: replace(old, claim=replace(old.claim, delta=delta)), by="anna", reason="a slip",
+            kind=ChangeKind.ERROR, prompts_sha256=hashes,
+        )  # fmt: skip
+
+    change(0.2)
+    known = register.find(plan.claim_id)
+    assert (known.plan.version, known.has_deviated) == (2, False)
+    assert [(row.field, row.before, row.after) for row in known.deviations] == [("claim.delta", "0.1", "0.2")]
+    run(home, subject, plan.claim_id)
+    change(0.3)
+    assert register.find(plan.claim_id).has_deviated
+    assert run(home, subject, plan.claim_id).exploratory  # type: ignore[attr-defined]
+    with pytest.raises(ClaimRefused, match="as it was"):
+        change(0.3)
+
+
+def test_a_plan_edited_in_the_database_is_found(home: Path, subject: TransformerSubject, prompts: PromptSet) -> None:
+    plan = freeze(home, subject, prompts)
+    with open_database(home) as connection:
+        connection.execute("DROP TRIGGER preregistration_fixed ON preregistration")
+        connection.execute("UPDATE preregistration SET body = replace(body, '\"delta\": 0.1', '\"delta\": 0.9')")
+    with pytest.raises(IntegrityError, match="not what was frozen"):
+        run(home, subject, plan.claim_id)
+
+
+def test_a_withdrawn_claim_stays_and_is_not_run(home: Path, subject: TransformerSubject, prompts: PromptSet) -> None:
+    plan, register = freeze(home, subject, prompts), Register(home)
+    register.withdraw(plan.claim_id, by="anna", reason="superseded")
+    with pytest.raises(ClaimRefused, match="withdrawn"):
+        run(home, subject, plan.claim_id)
+    assert [known.withdrawn for known in register.list_claims()] == ["superseded"]
+
+
+@pytest.mark.parametrize(
+    ("claim", "questions", "said"),
+    [
+        (replace(CLAIM, components=(head(9, 0),)), (), "not in this model"),
+        (CLAIM, ("specificity",), "Question"),
+        (CLAIM, ("everything",), "Question"),
+    ],
+)
+def test_what_cannot_be_run_is_not_frozen(
+    home: Path, subject: TransformerSubject, prompts: PromptSet, claim: Claim, questions: tuple[str, ...], said: str
+) -> None:
+    with pytest.raises(ClaimRefused, match=said):
+        freeze_claim(
+            Register(home),
+            subject,
+            claim,
+            prompts,
+            load_shipped_policy(),
+            owner="anna",
+            model="planted",
+            questions=questions,
+        )
+    assert Register(home).list_claims() == ()
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory: pytest.TempPathFactory, subject: TransformerSubject, prompts: PromptSet) -> Iterator[Path]:
+    """Two attempts, then a pack with its trust file."""
+    from audit_core.cli.packs import describe_trust
+
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUDIT_HOME", str(home))
+        plan = freeze(home, subject, prompts)
+        for _ in range(2):
+            run(home, subject, plan.claim_id)
+        export_pack(home, [plan.claim_id], home / "p.zip", key=make_key(home, "anna"), issue=Issue("anna", "Example"))
+        (home / "trust.toml").write_text(describe_trust(home, [("anna", "preparer")]))
+        yield home
+
+
+def verify(home: Path, pack: str, *more: str) -> subprocess.CompletedProcess[str]:
+    """As a stranger would: the standard library alone, in an empty folder."""
+    empty = home / "empty"
+    empty.mkdir(exist_ok=True)
+    return subprocess.run(
+        [sys.executable, "-I", "-S", str(ROOT / "verify_pack.py"), str(home / pack), *more],
+        cwd=empty, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+def test_a_stranger_checks_the_pack_without_the_project(packed: Path) -> None:
+    found = verify(packed, "p.zip", "--trust", str(packed / "trust.toml"))
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert verify(packed, "p.zip").returncode == 3, "no trust file: nobody is known to have signed"
+
+
+def test_every_attempt_is_in_the_pack_with_its_numbers(packed: Path) -> None:
+    with zipfile.ZipFile(packed / "p.zip") as pack:
+        header = json.loads(pack.read("pack.json"))
+        assert header["attempts"] == {"total": 2, "completed": 2, "failed": 0, "abandoned": 0}
+        assert len(header["run_ids"]) == 2
+        for run_id in header["run_ids"]:
+            rows = [json.loads(line) for line in pack.read(f"runs/{run_id}/items.jsonl").splitlines()]
+            metrics = json.loads(pack.read(f"runs/{run_id}/metrics.json"))
+            own = {row["ablation"]: row["estimate"] for row in metrics if row["metric"] == "necessity_drop"}
+            for family, estimate in own.items():
+                mine = [row for row in rows if row["ablation"] == family]
+                gap = sum(row["clean"] - row["empty"] for row in mine)
+                assert sum(row["effect"] for row in mine) / gap == pytest.approx(estimate, abs=1e-9)
+
+
+def test_one_changed_byte_of_any_member_is_found(packed: Path) -> None:
+    with zipfile.ZipFile(packed / "p.zip") as pack:
+        members = {name: pack.read(name) for name in pack.namelist()}
+    names = sorted(members)[:: max(1, len(members) // 8)]
+    for name in names:
+        data = bytearray(members[name])
+        data[len(data) // 2] ^= 1
+        with zipfile.ZipFile(packed / "bad.zip", "w", zipfile.ZIP_DEFLATED) as bad:
+            for other, content in members.items():
+                bad.writestr(zipfile.ZipInfo(other, (1980, 1, 1, 0, 0, 0)), bytes(data) if other == name else content)
+        assert verify(packed, "bad.zip", "--trust", str(packed / "trust.toml")).returncode == 4, name
+
+
+def test_a_claim_that_was_never_run_is_not_packed(home: Path, subject: TransformerSubject, prompts: PromptSet) -> None:
+    plan = freeze(home, subject, prompts)
+    with pytest.raises(Refused, match="never run"):
+        export_pack(home, [plan.claim_id], home / "p.zip", key=make_key(home, "anna"), issue=Issue("anna"))
+    assert not (home / "p.zip").exists()
+
+
+def test_no_secret_of_the_machine_is_in_the_pack(packed: Path) -> None:
+    import getpass
+
+    secrets = [str(packed), str(Path.home()) + "/", f'"{getpass.getuser()}@']
+    with zipfile.ZipFile(packed / "p.zip") as pack:
+        for name in pack.namelist():
+            text = pack.read(name).decode("utf-8", "replace")
+            assert not [secret for secret in secrets if secret in text], name
