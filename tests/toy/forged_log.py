@@ -90,12 +90,12 @@ def forge(home: Path) -> Iterator[Forged]:
             raw.execute(statement)
 
 
-def insert(raw: duckdb.DuckDBPyConnection, table: str, rows: list[list[Any]]) -> None:
-    if rows:
-        marks = f"({', '.join('?' * len(rows[0]))})"
-        raw.execute(
-            f"INSERT INTO {table} VALUES {', '.join([marks] * len(rows))}", [cell for row in rows for cell in row]
-        )
+def insert(raw: duckdb.DuckDBPyConnection, table: str, rows: list[list[Any]], chunk: int = 500) -> None:
+    for start in range(0, len(rows), chunk):
+        part = rows[start : start + chunk]
+        marks = f"({', '.join('?' * len(part[0]))})"
+        values = [cell for row in part for cell in row]
+        raw.execute(f"INSERT INTO {table} VALUES {', '.join([marks] * len(part))}", values)
 
 
 def write_events(home: Path, count: int, *, action: Action = Action.CLAIM_REGISTERED, start: int = 0) -> None:
