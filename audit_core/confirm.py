@@ -18,7 +18,7 @@ from audit_core.prompts import PromptSet, TokenisedPrompts, split_half, tokenise
 from audit_core.run import Asker, Auditor, list_versions
 from audit_core.store import keep_prompts, load_kept_prompts
 from audit_core.store.database import open_database
-from audit_core.store.events import Action, append_event
+from audit_core.store.events import Action, append_event, list_events
 from audit_core.store.home import keep_policy
 from audit_core.store.log import ClaimRun
 from audit_core.store.register import MAX_EXPIRY_DAYS, Register, RegisteredClaim
@@ -113,6 +113,7 @@ def run_confirmatory(
     plan = known.plan
     _check_pins(plan, auditor.subject, half)
     request = ConfirmationRequest(half, plan.claim, explored, plan.questions, seed=plan.seed)
+    _tell_opened(register.home, plan, asker)
     found = auditor.run(
         "confirmation", request, asker=asker, on_progress=on_progress, claim=ClaimRun(claim_id, plan.digest)
     )
@@ -178,6 +179,17 @@ def _check_pins(plan: Preregistration, subject: Subject, half: TokenisedPrompts)
             wanted="what was frozen.",
             remedy="put it back, or amend the plan and say why: `amend`.",
         )
+
+
+def _tell_opened(home: Path, plan: Preregistration, asker: Asker) -> None:
+    """Told once for each claim: from then on a change of its plan is a deviation."""
+    with open_database(home) as connection:
+        told = list_events(connection, action=Action.HALF_OPENED)
+        if not any(event.payload["claim_id"] == plan.claim_id for event in told):
+            payload = {"claim_id": plan.claim_id, "prompts_sha256": plan.pins.prompts_sha256, "digest": plan.digest}
+            append_event(
+                connection, actor=asker.actor, action=Action.HALF_OPENED, object_id=plan.pins.prompts, payload=payload
+            )
 
 
 def _tell_verdict(

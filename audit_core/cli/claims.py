@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from audit_core.audits.confirmation import CIRCUIT_QUESTIONS
 from audit_core.claim import load_claim
 from audit_core.cli.output import say, show_fetch, show_progress, tell, tell_json
-from audit_core.cli.session import asker
+from audit_core.cli.session import Adder, asker
 from audit_core.confirm import QUESTIONS, Confirmation, explain_exploratory, freeze_claim, run_confirmatory
 from audit_core.errors import NotMeasured
 from audit_core.policy import Policy, load_policy
@@ -23,12 +23,6 @@ from audit_core.store.register import Register, RegisteredClaim
 from audit_core.verdict import State
 
 NOT_DECIDABLE = NotMeasured.exit_code
-
-
-class Adder(Protocol):
-    """Adds a command to the parser."""
-
-    def __call__(self, name: str, command: Any, text: str) -> argparse.ArgumentParser: ...
 
 
 def add_claim_commands(add: Adder) -> None:

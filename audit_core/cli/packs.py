@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from audit_core.approval import CheckedSignature
-from audit_core.cli.claims import Adder
 from audit_core.cli.gate import add_gate_options, pass_gate
 from audit_core.cli.output import say, tell, tell_json
+from audit_core.cli.session import Adder
 from audit_core.errors import Refused
 from audit_core.evidence.keys import SigningKey, load_key, load_log_key, make_key
 from audit_core.evidence.statement import Approval, add_approval

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import getpass
+from typing import Any, Protocol
 
 from audit_core.cli.output import show_fetch
 from audit_core.errors import AuditError
@@ -11,6 +12,12 @@ from audit_core.prompts import TokenisedPrompts, load_prompts, split_half, token
 from audit_core.run import Asker, Auditor, open_subject, record_refusal
 from audit_core.store import RunLog, audit_home
 from audit_core.subject import Subject
+
+
+class Adder(Protocol):
+    """Adds a command to the parser."""
+
+    def __call__(self, name: str, command: Any, text: str) -> argparse.ArgumentParser: ...
 
 
 def open_audit(options: argparse.Namespace, kind: str) -> tuple[Subject, TokenisedPrompts, Auditor]:

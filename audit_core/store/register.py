@@ -71,6 +71,8 @@ class Sightings:
 Draft = Callable[[str, str, PriorAccess], Preregistration]
 """Claim id, time and prior access → the plan to freeze."""
 _SEEN = "SELECT prompts_sha256, kind, request, identity FROM runs WHERE model_digest = ? AND outcome = 'done'"
+_COUNT_CLAIMS = "SELECT count(*) FROM claim"
+_COUNT_DEVIATIONS = "SELECT count(*) FROM deviation"
 _NOT_RESULTS = ("attention",)
 """Where a model looks is no result about what its parts do."""
 
@@ -102,9 +104,7 @@ class Register:
         with open_database(self.home) as connection:
             seen = read_sightings(connection, model_digest, prompts_sha256)
             access = max(declared, seen.access, key=list(PriorAccess).index)
-            row = connection.execute("SELECT nextval('claim_number')").fetchone()
-            assert row is not None
-            claim_id, now = f"C-{row[0]:04d}", read_clock()
+            claim_id, now = f"C-{_count_next(connection, _COUNT_CLAIMS):04d}", read_clock()
             plan = draft(claim_id, now, access)
             connection.execute(
                 "INSERT INTO claim VALUES (?, ?, ?, ?, ?, ?)", [claim_id, now, owner, expires_at, model, prompts]
@@ -144,7 +144,8 @@ class Register:
             _insert_plan(connection, plan)
             for row in rows:
                 body = json.dumps({**asdict(row), "kind": row.kind.value, "prior_access": row.prior_access.value})
-                connection.execute("INSERT INTO deviation (claim_id, body) VALUES (?, ?)", [claim_id, body])
+                number = _count_next(connection, _COUNT_DEVIATIONS)
+                connection.execute("INSERT INTO deviation VALUES (?, ?, ?)", [number, claim_id, body])
             action = Action.PREREG_DEVIATED if rows[0].is_deviation else Action.PREREG_AMENDED
             told = _tell_plan(plan) | {"fields": [row.field for row in rows], "class": kind.value}
             append_event(connection, actor=by, action=action, object_id=plan.prereg_id, payload=told)
@@ -172,6 +173,12 @@ class Register:
         with open_database(self.home) as connection:
             rows = connection.execute("SELECT claim_id FROM claim ORDER BY claim_id").fetchall()
             return tuple(_read_claim(connection, row[0]) for row in rows)
+
+
+def _count_next(connection: duckdb.DuckDBPyConnection, count: str) -> int:
+    """Rows are only ever appended, by one writer at a time: their number is the next one's."""
+    row = connection.execute(count).fetchone()
+    return 1 + (int(row[0]) if row else 0)
 
 
 def read_sightings(

@@ -56,7 +56,6 @@ _VERSION_2 = (
     "CREATE TABLE refused_change (message VARCHAR)",
 )
 _VERSION_3 = (
-    "CREATE SEQUENCE claim_number",
     """
     CREATE TABLE claim (
         claim_id VARCHAR PRIMARY KEY, created_at VARCHAR NOT NULL, owner VARCHAR NOT NULL, expires_at VARCHAR NOT NULL,
@@ -69,10 +68,9 @@ _VERSION_3 = (
         PRIMARY KEY (claim_id, version)
     )
     """,
-    "CREATE SEQUENCE deviation_number",
     """
     CREATE TABLE deviation (
-        number BIGINT NOT NULL DEFAULT nextval('deviation_number'), claim_id VARCHAR NOT NULL, body VARCHAR NOT NULL
+        number BIGINT PRIMARY KEY, claim_id VARCHAR NOT NULL, body VARCHAR NOT NULL
     )
     """,
     "CREATE TABLE claim_withdrawn (claim_id VARCHAR PRIMARY KEY, withdrawn_at VARCHAR NOT NULL, actor VARCHAR NOT NULL, reason VARCHAR NOT NULL)",

@@ -1,0 +1,131 @@
+"""The commands and their options; each group is asked alike wherever it occurs."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from audit_core.audits.attention_tests import MAX_SHUFFLES, SHUFFLES
+from audit_core.audits.confirmation import CIRCUIT_QUESTIONS
+from audit_core.claim import Universe
+from audit_core.cli.attention import run_attention_tests
+from audit_core.cli.audits import sweep_components, test_claim
+from audit_core.cli.calibrate import calibrate_rule
+from audit_core.cli.circuits import discover_circuit, question_circuit
+from audit_core.cli.claims import add_claim_commands
+from audit_core.cli.log import add_log_commands
+from audit_core.cli.models import fetch_known, show_models
+from audit_core.cli.packs import add_pack_commands
+from audit_core.cli.paths import FIRST, patch_paths
+from audit_core.cli.session import Adder
+from audit_core.cli.verify import verify_evidence, write_verifier
+from audit_core.registry import list_plugins
+from audit_core.verifier.command import add_arguments
+
+WAYS = ("resample", "mean", "zero")
+HALVES = ("exploratory", "confirmatory", "all")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m audit_core", description="Everything the pages do, headless.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, command: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(command=command)
+        sub.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
+        return sub
+
+    _add_models(add)
+    _add_looking(add)
+    _add_circuits(add)
+    _add_judging(add)
+    add_claim_commands(add)
+    add_pack_commands(add)
+    add_arguments(add("verify", verify_evidence, "what can be checked of an evidence pack, offline"))
+    verifier = add("verifier", write_verifier, "write the verifier as one file that needs nothing but Python")
+    verifier.add_argument("--out", type=Path, default=Path("verify_pack.py"))
+    text = "the run log, and the audit log behind it"
+    add_log_commands(commands.add_parser("log", help=text, description=text))
+    return parser
+
+
+def _add_models(add: Adder) -> None:
+    add("models", show_models, "known models, where cached, digest, licence")
+    fetch = add("fetch", fetch_known, "fetch and prepare a known model")
+    fetch.add_argument("name", nargs="?", default="default")
+
+
+def _add_looking(add: Adder) -> None:
+    """What looks at a model without judging anything."""
+    sweep = add("sweep", sweep_components, "the exact effect of every component of a kind, one at a time")
+    sweep.add_argument("--kind", choices=("head", "mlp", "resid", "query", "key", "value", "expert"), default="head")
+    _ask_ablation(
+        sweep, ("patch", "resample", "mean", "mean_template", "zero"),
+        "patch restores clean activations in the corrupted run; the others take them away from the clean run",
+    )  # fmt: skip
+    sweep.add_argument("--screen", choices=tuple(list_plugins("methods")), default="", help="estimate set beside it")
+    _ask_prompts(sweep, "all")
+    attention = add("attention-tests", run_attention_tests, "where heads look taken away, and what attention shows")
+    attention.add_argument("heads", nargs="*", help="such as L23.H3 L24.H4; none for every head")
+    attention.add_argument(
+        "--shuffles", type=int, choices=range(1, MAX_SHUFFLES + 1), default=SHUFFLES, metavar=f"1-{MAX_SHUFFLES}"
+    )
+    _ask_prompts(attention, "exploratory")
+
+
+def _add_circuits(add: Adder) -> None:
+    discover = add("discover", discover_circuit, "components that a circuit might consist of, on the exploratory half")
+    _ask_search(discover)
+    _ask_ablation(discover, WAYS)
+    _ask_prompts(discover, "exploratory")
+    circuit = add("circuit", question_circuit, "one question about a circuit")
+    circuit.add_argument("components", nargs="+", help="such as L23.H3 L20.H0")
+    audits = list_plugins("audits")
+    questions = "; ".join(f"{key}: {audits[key].question}" for key in CIRCUIT_QUESTIONS)
+    circuit.add_argument("--ask", choices=CIRCUIT_QUESTIONS, default="circuit", help=questions)
+    circuit.add_argument(
+        "--other", type=Path, nargs="+", default=(), help="prompt sets of other tasks, for specificity"
+    )
+    _ask_search(circuit)
+    _ask_ablation(circuit, WAYS)
+    _ask_prompts(circuit, "confirmatory")
+    paths = add("paths", patch_paths, "what goes through each connection between components, directly")
+    paths.add_argument("components", nargs="*", help="such as L20.H0 L23.H3; none: the first of an order, see --first")
+    paths.add_argument("--first", type=int, default=FIRST, help=f"how many of the order to take (default {FIRST})")
+    paths.add_argument("--split", action="store_true", help="query, key and value inputs of heads apart")
+    _ask_search(paths)
+    _ask_ablation(paths, ("resample", "mean", "mean_template", "zero"))
+    _ask_prompts(paths, "exploratory")
+
+
+def _add_judging(add: Adder) -> None:
+    test = add("test", test_claim, "controls, then the claim; prints the verdict")
+    test.add_argument("claim", type=Path, nargs="+", help="claims in TOML; several are judged as one report")
+    _ask_prompts(test, "confirmatory")
+    calibration = add("calibrate", calibrate_rule, "how often the verdict rule is right on models with known wiring")
+    calibration.add_argument(
+        "--builds", type=int, default=3, help="builds of each planted model, with other random parts"
+    )
+    calibration.add_argument("--samples", type=int, default=3, help="samples of prompts per claim and build")
+    calibration.add_argument("--planted-only", action="store_true", help="leave the default model out")
+    calibration.add_argument("--write", action="store_true", help="replace the record that verdicts quote")
+
+
+def _ask_ablation(command: argparse.ArgumentParser, ways: Sequence[str], text: str | None = None) -> None:
+    command.add_argument("--ablation", choices=ways, default="resample", help=text)
+    command.add_argument("--metric", default="logit_difference")
+
+
+def _ask_search(command: argparse.ArgumentParser) -> None:
+    methods = tuple(list_plugins("discoveries"))
+    command.add_argument("--method", choices=methods, default="exact", help="how circuits are looked for")
+    command.add_argument("--universe", choices=tuple(Universe), default=Universe.HEADS.value)
+
+
+def _ask_prompts(command: argparse.ArgumentParser, half: str) -> None:
+    command.add_argument("--model", default="default", help="default, a known name, a folder, or a hub id")
+    command.add_argument("--prompts", type=Path, required=True, help="prompt set in JSON Lines")
+    command.add_argument("--half", choices=HALVES, default=half, help=f"which half of the prompts (default {half})")
+    command.add_argument("--seed", type=int, default=0)
