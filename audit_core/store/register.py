@@ -104,7 +104,7 @@ class Register:
         with open_database(self.home) as connection:
             seen = read_sightings(connection, model_digest, prompts_sha256)
             access = max(declared, seen.access, key=list(PriorAccess).index)
-            claim_id, now = f"C-{_count_next(connection, _COUNT_CLAIMS):04d}", read_clock()
+            claim_id, now = f"C-{_follow(connection.execute(_COUNT_CLAIMS).fetchone()):04d}", read_clock()
             plan = draft(claim_id, now, access)
             connection.execute(
                 "INSERT INTO claim VALUES (?, ?, ?, ?, ?, ?)", [claim_id, now, owner, expires_at, model, prompts]
@@ -144,7 +144,7 @@ class Register:
             _insert_plan(connection, plan)
             for row in rows:
                 body = json.dumps({**asdict(row), "kind": row.kind.value, "prior_access": row.prior_access.value})
-                number = _count_next(connection, _COUNT_DEVIATIONS)
+                number = _follow(connection.execute(_COUNT_DEVIATIONS).fetchone())
                 connection.execute("INSERT INTO deviation VALUES (?, ?, ?)", [number, claim_id, body])
             action = Action.PREREG_DEVIATED if rows[0].is_deviation else Action.PREREG_AMENDED
             told = _tell_plan(plan) | {"fields": [row.field for row in rows], "class": kind.value}
@@ -175,10 +175,9 @@ class Register:
             return tuple(_read_claim(connection, row[0]) for row in rows)
 
 
-def _count_next(connection: duckdb.DuckDBPyConnection, count: str) -> int:
+def _follow(count: tuple[Any, ...] | None) -> int:
     """Rows are only ever appended, by one writer at a time: their number is the next one's."""
-    row = connection.execute(count).fetchone()
-    return 1 + (int(row[0]) if row else 0)
+    return 1 + (int(count[0]) if count else 0)
 
 
 def read_sightings(
