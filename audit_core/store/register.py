@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import duckdb
 
 MAX_EXPIRY_DAYS = 180
-"""After which a claim wants to be tested again; evidence practice, see docs/reference/evidence.md."""
+"""After which a claim wants to be tested again; as approvals do, see docs/reference/policy.md."""
 
 
 @dataclass(frozen=True)
