@@ -183,7 +183,7 @@ def _write_documents(
     for known in claims:
         files |= _write_prompts(known)
         for attempt in attempts[known.claim_id]:
-            files |= _write_run(known, attempt)
+            files |= _write_run(known, attempt) | _write_reruns(attempt.record.run_id, shown)
     return files | {f"schemas/{name}": data for name, data in render_schemas().items()}
 
 
@@ -202,6 +202,17 @@ def _write_run(known: RegisteredClaim, attempt: Attempt) -> dict[str, bytes]:
     identity = {name: value for name, value in attempt.identity.items() if name not in ("folder", "environment")}
     files = {f"{folder}/{name}": data for name, data in files.items()}
     return files | {f"models/{_name(str(identity['short']))}/identity.json": dump_canonical(identity)}
+
+
+def _write_reruns(run_id: str, shown: Sequence[AuditEvent]) -> dict[str, bytes]:
+    """Every comparison that the log tells of, good or bad."""
+    fields = ("at", "by", "environment", "L0", "L1", "L2", "L3")
+    rows = [
+        {name: event.payload[name] for name in fields}
+        for event in shown
+        if event.action == Action.RERUN_COMPARED and event.object_id == run_id
+    ]
+    return {f"runs/{run_id}/reruns.json": dump_canonical(rows)} if rows else {}
 
 
 def _write_prompts(known: RegisteredClaim) -> dict[str, bytes]:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import argparse
 import base64
+import json
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 from audit_core.approval import CheckedSignature
 from audit_core.cli.gate import add_gate_options, pass_gate
-from audit_core.cli.output import say, tell, tell_json
-from audit_core.cli.session import Adder
-from audit_core.errors import Refused
+from audit_core.cli.output import say, show_fetch, show_progress, tell, tell_json
+from audit_core.cli.session import Adder, asker
+from audit_core.errors import NotMeasured, Refused
 from audit_core.evidence.keys import SigningKey, load_key, load_log_key, make_key
 from audit_core.evidence.statement import Approval, add_approval
 from audit_core.gate import PackCheck, PackDocuments
 from audit_core.pack import Issue, export_pack
-from audit_core.store import audit_home
+from audit_core.rerun import Comparison, rerun_pack
+from audit_core.run import Auditor, open_subject
+from audit_core.store import RunLog, audit_home
 from audit_core.store.database import open_database
 from audit_core.store.events import Action, append_event, find_log_id, read_clock
 from audit_core.verifier.command import MAX_TRUST_BYTES
@@ -26,6 +30,7 @@ from audit_core.verifier.trust import BadTrust, read_trust
 from audit_core.verifier.verification import Verification
 from audit_core.verifier.walk import verify_pack
 
+NOT_DECIDABLE = NotMeasured.exit_code
 ROLES = ("preparer", "reviewer", "approver")
 
 
@@ -56,6 +61,10 @@ def add_pack_commands(add: Adder) -> None:
     approve.add_argument("--condition", action="append", default=[])
     approve.add_argument("--independence", default="", help="your relation to whoever prepared it")
     approve.add_argument("--organisation", default="")
+    rerun = add("rerun", rerun_evidence, "runs a pack's runs again here and compares, on four levels")
+    rerun.add_argument("pack", type=Path)
+    rerun.add_argument("--model", default="default", help="default, a known name, a folder, or a hub id")
+    rerun.add_argument("--out", type=Path, help="where to write the comparison as JSON")
     add_gate_options(add("gate", gate_evidence, "holds a pack against a policy of yours; the exit code decides"))
 
 
@@ -120,6 +129,38 @@ def approve_evidence(options: argparse.Namespace) -> int:
     name = add_approval(options.pack, approval, load_key(audit_home(), options.key))
     tell_json({"member": name}) if options.json else tell(f"{options.pack}: {name}")
     return 0
+
+
+def rerun_evidence(options: argparse.Namespace) -> int:
+    """Make a pack's runs again: 0 all decisions equal within tolerance, 1 not, 3 nothing could be compared."""
+
+    def open_auditor() -> Auditor:
+        return Auditor(open_subject(options.model, on_progress=show_fetch), RunLog(audit_home()))
+
+    found = rerun_pack(options.pack, open_auditor, asker=asker(), on_progress=show_progress)
+    told = [asdict(one) for one in found]
+    if options.out is not None:
+        _write(options.out, (json.dumps(told, indent=1) + "\n").encode())
+    if options.json:
+        tell_json(told)
+    else:
+        for one in found:
+            _tell_comparison(one)
+    if not all(one.is_comparable for one in found):
+        return NOT_DECIDABLE
+    return int(any(one.decision != "DECISION_EQUAL" or one.numeric != "WITHIN_TOLERANCE" for one in found))
+
+
+def _tell_comparison(one: Comparison) -> None:
+    tell(f"{one.claim_id}, run {one.run_id[:12]}: {'COMPARABLE' if one.is_comparable else 'NOT_COMPARABLE'}")
+    for line in one.differs:
+        tell(f"  {line}")
+    if one.is_comparable:
+        tell(f"  bits      {one.bitwise}")
+        tell(
+            f"  numbers   {one.numeric}: {one.n_outside} of {one.n_values} outside, largest difference {one.worst:.2g}"
+        )
+        tell(f"  decision  {one.decision}{': ' + '; '.join(one.flipped) if one.flipped else ''}")
 
 
 def gate_evidence(options: argparse.Namespace) -> int:

@@ -39,6 +39,7 @@ class Action(StrEnum):
     PREREG_DEVIATED = "prereg.deviated"
     HALF_OPENED = "half.opened"
     VERDICT_REACHED = "verdict.reached"
+    RERUN_COMPARED = "rerun.compared"
     PACK_EXPORTED = "pack.exported"
     PACK_REFUSED = "pack.refused"
     GATE_DECIDED = "gate.decided"

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,10 +18,13 @@ from audit_core.claim import Claim
 from audit_core.component import head
 from audit_core.confirm import freeze_claim, run_confirmatory
 from audit_core.errors import ClaimRefused, IntegrityError, Refused
-from audit_core.evidence.keys import make_key
+from audit_core.evidence.canonical import dump_canonical
+from audit_core.evidence.container import make_manifest, write_pack
+from audit_core.evidence.keys import load_key, make_key
 from audit_core.pack import Issue, export_pack
 from audit_core.preregistration import ChangeKind, Preregistration, PriorAccess
 from audit_core.prompts import PromptSet, split_half, tokenise
+from audit_core.rerun import rerun_pack
 from audit_core.run import Asker, Auditor
 from audit_core.shipped import load_shipped_policy
 from audit_core.store import RunLog
@@ -242,6 +246,59 @@ def test_one_changed_byte_of_any_member_is_found(packed: Path) -> None:
             for other, content in members.items():
                 bad.writestr(zipfile.ZipInfo(other, (1980, 1, 1, 0, 0, 0)), bytes(data) if other == name else content)
         assert verify(packed, "bad.zip", "--trust", str(packed / "trust.toml")).returncode == 4, name
+
+
+def test_a_rerun_here_gives_the_same_bits_and_decisions_and_the_next_pack_says_so(
+    packed: Path, subject: TransformerSubject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AUDIT_HOME", str(packed))
+    (found,) = rerun_pack(
+        packed / "p.zip", lambda: Auditor(subject, RunLog(packed)), asker=ME, run_ids=_runs(packed)[:1]
+    )
+    assert (found.bitwise, found.numeric, found.decision) == ("BITWISE_EQUAL", "WITHIN_TOLERANCE", "DECISION_EQUAL")
+    assert found.n_values > 100
+    assert not found.differs
+    export_pack(packed, [found.claim_id], packed / "q.zip", key=load_key(packed, "anna"), issue=Issue("anna"))
+    with zipfile.ZipFile(packed / "q.zip") as pack:
+        (row,) = json.loads(pack.read(f"runs/{found.run_id}/reruns.json"))
+        rows = json.loads(pack.read("verdict/verdict.json"))["criteria"]
+    assert (row["L0"], row["L3"]) == ("COMPARABLE", "DECISION_EQUAL")
+    assert [one["result"] for one in rows if one["id"] == "rerun"] == ["MEETS"]
+    assert verify(packed, "q.zip", "--trust", str(packed / "trust.toml")).returncode == 0
+
+
+def test_another_attention_implementation_is_not_compared(packed: Path, subject: TransformerSubject) -> None:
+    other = copy(subject)
+    other.identity = replace(subject.identity, attention="sdpa")
+    (found, _) = rerun_pack(packed / "p.zip", lambda: Auditor(other, RunLog(packed)), asker=ME)
+    assert not found.is_comparable
+    assert any("attention" in line and "sdpa" in line for line in found.differs)
+    assert (found.bitwise, found.numeric, found.decision, found.worst) == ("NOT_EVALUATED",) * 3 + (None,)
+
+
+def test_a_pack_whose_numbers_were_shifted_is_outside_and_its_decision_is_told(
+    packed: Path, subject: TransformerSubject
+) -> None:
+    """Nobody can make such a pack verify; a rerun must see it even where somebody who may sign did."""
+    with zipfile.ZipFile(packed / "p.zip") as pack:
+        members = {name: pack.read(name) for name in pack.namelist()}
+    (run_id, *_) = _runs(packed)
+    name = f"runs/{run_id}/items.jsonl"
+    rows = [json.loads(line) for line in members[name].splitlines()]
+    rows[0]["patched"] += 0.01
+    members[name] = b"".join(dump_canonical(row) + b"\n" for row in rows)
+    result = json.loads(members[f"runs/{run_id}/result.json"])
+    members[f"runs/{run_id}/result.json"] = dump_canonical(result | {"state": "negligible"})
+    members["MANIFEST.sha256"] = make_manifest({n: d for n, d in members.items() if n != "MANIFEST.sha256"})
+    write_pack(packed / "shifted.zip", members)
+    (found,) = rerun_pack(packed / "shifted.zip", lambda: Auditor(subject, RunLog(packed)), asker=ME, run_ids=[run_id])
+    assert (found.numeric, found.n_outside, found.decision) == ("OUTSIDE_TOLERANCE", 1, "DECISION_FLIPPED")
+    assert found.flipped[0].startswith("verdict: negligible")
+
+
+def _runs(home: Path) -> list[str]:
+    with zipfile.ZipFile(home / "p.zip") as pack:
+        return list(json.loads(pack.read("pack.json"))["run_ids"])
 
 
 def test_a_claim_that_was_never_run_is_not_packed(home: Path, subject: TransformerSubject, prompts: PromptSet) -> None:
