@@ -25,43 +25,26 @@ from audit_core.audits.token_gradients import TokenGradientsRequest, TokenGradie
 from audit_core.audits.transfer import HeldOut, TransferRequest, TransferResult
 from audit_core.balance import Balance, sort_findings
 from audit_core.calibration_report import (
-    RULES,
-    Calibration,
-    Fooled,
-    Tally,
-    describe_census,
-    describe_origin,
-    describe_share,
-    list_shares,
-    list_tallies,
-    load_calibration,
-    quote_calibration,
-)
+    RULES, Calibration, Fooled, Tally, describe_census, describe_origin, describe_share, list_shares, list_tallies,
+    load_calibration, quote_calibration,
+)  # fmt: skip
 from audit_core.circuit import Circuit, read_components
 from audit_core.circuit_question import CircuitQuestion
-from audit_core.claim import Claim, Role, Universe, dump_claim, load_claim
+from audit_core.claim import Claim, Role, Universe, dump_claim, load_claim, parse_claim
 from audit_core.completeness import Gap, Worth
 from audit_core.component import Component, Kind, format_components, head, mlp, parse_component, parse_components
+from audit_core.confirm import Confirmation, freeze_claim, run_confirmatory
 from audit_core.connection import Connection, Terminal, Through, list_connections, parse_connection
 from audit_core.curve import Areas
+from audit_core.dossier import AttemptLine, Dossier, read_dossier
 from audit_core.drift import Drift
 from audit_core.effect import Controls
 from audit_core.engine.threads import leave_a_core, take_all_cores
 from audit_core.errors import (
-    AuditError,
-    Cancelled,
-    ClaimRefused,
-    ComponentRefused,
-    ControlFailed,
-    IntegrityError,
-    InterventionRefused,
-    ModelRefused,
-    NotMeasured,
-    PolicyRefused,
-    PromptRefused,
-    Refused,
-    StoreRefused,
-)
+    AuditError, Cancelled, ClaimRefused, ComponentRefused, ControlFailed, IntegrityError, InterventionRefused,
+    ModelRefused, NotMeasured, PolicyRefused, PromptRefused, Refused, StoreRefused,
+)  # fmt: skip
+from audit_core.evidence.keys import list_people, load_key
 from audit_core.groups import GroupEstimates
 from audit_core.intervention import CLEAN_RUN, Direction, Intervention, Replacement, describe_replacement, intervene
 from audit_core.jobs import JobManager, JobState, Report, Snapshot
@@ -70,27 +53,24 @@ from audit_core.ledger import Ledger, read_ledger
 from audit_core.measurement import Conditions, Measurement
 from audit_core.mediation import Mediation
 from audit_core.models import KNOWN_MODELS, ModelIdentity, find_known, model_cache, resolve_model
+from audit_core.pack import Issue, export_pack
 from audit_core.pattern_test import PatternFinding, PatternTest
 from audit_core.plausibility import Source, list_sources
 from audit_core.policy import Policy, load_policy
+from audit_core.preregistration import Preregistration, PriorAccess
 from audit_core.prompts import (
-    Prompt,
-    PromptSet,
-    TokenisedPrompts,
-    TokenPair,
-    is_exploratory,
-    load_prompts,
-    parse_prompts,
-    split_half,
-    tokenise,
-)
+    Prompt, PromptSet, TokenisedPrompts, TokenPair, is_exploratory, load_prompts, parse_prompts, split_half, tokenise,
+)  # fmt: skip
 from audit_core.randomisation import Dependence, Randomisation, ViewRandomised
 from audit_core.registry import get_plugin, list_plugins
 from audit_core.repair import Backup, Repair
 from audit_core.run import Asker, Auditor, Finished, open_subject, record_refusal
 from audit_core.shipped import list_circuits, list_policies, list_prompt_sets, load_prompt_set, load_shipped_policy
 from audit_core.statistics import Estimate, format_estimate, rank_agreement
-from audit_core.store import ClaimRun, RunLog, RunRecord, audit_home, keep_prompts, load_kept_prompts
+from audit_core.store import (
+    AuditEvent, ClaimRun, Register, RegisteredClaim, RunLog, RunRecord, Trail, audit_home, keep_prompts,
+    load_kept_prompts, read_trail, sign_checkpoint_now,
+)  # fmt: skip
 from audit_core.subject import Subject
 from audit_core.subjects.planted import PLANTED_MODELS, find_planted
 from audit_core.subjects.planted.key import PlantedClaim, PlantedModel, PlantedRole, PlantedTask
@@ -112,11 +92,13 @@ __all__ = [
     "Areas",
     "Asker",
     "Assessment",
+    "AttemptLine",
     "AttentionRequest",
     "AttentionResult",
     "AttentionTestsRequest",
     "AttentionTestsResult",
     "AuditError",
+    "AuditEvent",
     "Auditor",
     "Backup",
     "Balance",
@@ -134,6 +116,7 @@ __all__ = [
     "Component",
     "ComponentRefused",
     "Conditions",
+    "Confirmation",
     "ConfirmationRequest",
     "ConfirmationResult",
     "Connection",
@@ -147,6 +130,7 @@ __all__ = [
     "Direction",
     "DiscoverRequest",
     "DiscoverResult",
+    "Dossier",
     "Drift",
     "EdgesRequest",
     "EdgesResult",
@@ -159,6 +143,7 @@ __all__ = [
     "IntegrityError",
     "Intervention",
     "InterventionRefused",
+    "Issue",
     "JobManager",
     "JobState",
     "Kept",
@@ -186,6 +171,8 @@ __all__ = [
     "PolicyRefused",
     "PositionsRequest",
     "PositionsResult",
+    "Preregistration",
+    "PriorAccess",
     "Prompt",
     "PromptRefused",
     "PromptSet",
@@ -193,6 +180,8 @@ __all__ = [
     "RecompositionRequest",
     "RecompositionResult",
     "Refused",
+    "Register",
+    "RegisteredClaim",
     "Repair",
     "Replacement",
     "Report",
@@ -223,6 +212,7 @@ __all__ = [
     "TokenGradientsResult",
     "TokenPair",
     "TokenisedPrompts",
+    "Trail",
     "TransferRequest",
     "TransferResult",
     "Universe",
@@ -238,12 +228,14 @@ __all__ = [
     "describe_share",
     "dump_claim",
     "estimate_cells",
+    "export_pack",
     "find_effect_line",
     "find_known",
     "find_looks_line",
     "find_planted",
     "format_components",
     "format_estimate",
+    "freeze_claim",
     "get_plugin",
     "head",
     "intervene",
@@ -253,6 +245,7 @@ __all__ = [
     "list_cells",
     "list_circuits",
     "list_connections",
+    "list_people",
     "list_plugins",
     "list_policies",
     "list_process_figures",
@@ -263,6 +256,7 @@ __all__ = [
     "load_calibration",
     "load_claim",
     "load_kept_prompts",
+    "load_key",
     "load_policy",
     "load_prompt_set",
     "load_prompts",
@@ -271,6 +265,7 @@ __all__ = [
     "mlp",
     "model_cache",
     "open_subject",
+    "parse_claim",
     "parse_component",
     "parse_components",
     "parse_connection",
@@ -278,12 +273,16 @@ __all__ = [
     "quote_calibration",
     "rank_agreement",
     "read_components",
+    "read_dossier",
     "read_ledger",
+    "read_trail",
     "record_refusal",
     "resolve_model",
+    "run_confirmatory",
+    "sign_checkpoint_now",
     "sort_findings",
     "split_half",
     "take_all_cores",
     "to_csv",
     "tokenise",
-]
+]  # fmt: skip

@@ -15,11 +15,6 @@ from audit_core.errors import AuditError, Refused
 from audit_core.evidence.canonical import dump_canonical
 from audit_core.evidence.environment import list_packages
 from audit_core.evidence.keys import SigningKey
-from audit_core.evidence.ml_bom import dump_model_bom, dump_package_bom
-from audit_core.evidence.model_card import dump_model_card
-from audit_core.evidence.report.html import render_html
-from audit_core.evidence.report.pdf import render_pdf
-from audit_core.evidence.ro_crate import dump_crate
 from audit_core.evidence.schema_files import render_schemas
 from audit_core.evidence.statement import seal_pack
 from audit_core.pack_documents import (
@@ -236,6 +231,13 @@ def _write_verdict(files: Mapping[str, bytes], policy: Policy) -> dict[str, byte
 
 def _write_renderings(files: Mapping[str, bytes]) -> dict[str, bytes]:
     """For people and other tools; the digest that they name is of everything else, as no file can name its own."""
+    # Four libraries of writers, which nothing else of the product needs: a page must not wait for them.
+    from audit_core.evidence.ml_bom import dump_model_bom, dump_package_bom
+    from audit_core.evidence.model_card import dump_model_card
+    from audit_core.evidence.report.html import render_html
+    from audit_core.evidence.report.pdf import render_pdf
+    from audit_core.evidence.ro_crate import dump_crate
+
     documents = {name: _parse(name, data) for name, data in files.items() if name.endswith((".json", ".jsonl"))}
     listed = "".join(f"{hashlib.sha256(files[name]).hexdigest()}  {name}\n" for name in sorted(files))
     digest = hashlib.sha256(listed.encode()).hexdigest()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -32,7 +33,6 @@ NOT_ASSESSED = (
     "Training data, and behaviour outside the prompt set.",
     "Calibration of the model's probabilities.",
 )
-_RESULT = TypeAdapter(ConfirmationResult)
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,17 @@ class Attempt:
 
     @property
     def result(self) -> ConfirmationResult:
-        found: ConfirmationResult = _RESULT.validate_json(self.record.result or "")
-        return found
+        return _adapter().validate_json(self.record.result or "")
 
     @property
     def identity(self) -> Mapping[str, Any]:
         found: Mapping[str, Any] = json.loads(self.record.identity)
         return found
+
+
+@cache
+def _adapter() -> TypeAdapter[ConfirmationResult]:
+    return TypeAdapter(ConfirmationResult)
 
 
 def describe_claim(known: RegisteredClaim, attempts: Sequence[Attempt]) -> dict[str, Any]:

@@ -24,4 +24,6 @@ def menu() -> dict[str, list[Any]]:
     """Headings of the menu, and the pages under each."""
     sweep = st.Page(_PAGES / "sweep.py", title="Sweep", icon=":material/grid_on:")
     calibration = st.Page(_PAGES / "calibration.py", title="Calibration", icon=":material/straighten:")
-    return {"Explore": [live_audit(), sweep, circuit(), calibration]}
+    claims = st.Page(_PAGES / "claims.py", title="Claims", icon=":material/gavel:")
+    log = st.Page(_PAGES / "audit_log.py", title="Audit log", icon=":material/list_alt:")
+    return {"Explore": [live_audit(), sweep, circuit(), calibration], "Govern": [claims, log]}

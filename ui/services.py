@@ -65,7 +65,12 @@ def _browser_key() -> str | None:
 
 def read_looks(auditor: Auditor) -> Ledger:
     """How much was looked at on this model, by everyone whose runs are in the log."""
-    return read_ledger(run_log().export(), auditor.subject.identity.short)
+    return read_looks_of(auditor.subject.identity.short)
+
+
+def read_looks_of(model_digest: str) -> Ledger:
+    """The same of a model that need not be loaded."""
+    return read_ledger(run_log().export(), model_digest)
 
 
 def find_answer(auditor: Auditor, audit: str, request: Any) -> Finished[Any] | None:
@@ -126,4 +131,15 @@ def _keep(key: str, found: Finished[Any]) -> None:
         answers.popitem(last=False)
 
 
-__all__ = ["ROOM", "answer", "asker", "find_answer", "jobs", "read_looks", "run_log", "submit", "tokenised"]
+__all__ = [
+    "ROOM",
+    "answer",
+    "asker",
+    "find_answer",
+    "jobs",
+    "read_looks",
+    "read_looks_of",
+    "run_log",
+    "submit",
+    "tokenised",
+]

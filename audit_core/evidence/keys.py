@@ -72,6 +72,12 @@ def load_key(home: Path, person: str) -> SigningKey:
     return _load(home, person)
 
 
+def list_people(home: Path) -> tuple[str, ...]:
+    """Whose keys this home holds; the log's own is nobody's."""
+    found = sorted(path.stem for path in (home / "keys").glob("*.pem")) if (home / "keys").is_dir() else []
+    return tuple(person for person in found if person != LOG_KEY)
+
+
 def open_log_key(home: Path) -> SigningKey:
     """The log's own key, made at the first call."""
     return _load(home, LOG_KEY) if has_log_key(home) else _make(home, LOG_KEY)

@@ -5,6 +5,8 @@ from audit_core.store.database import open_database
 from audit_core.store.events import Action, AuditEvent, append_event, list_events
 from audit_core.store.home import audit_home, keep_prompts, load_kept_prompts
 from audit_core.store.log import ClaimRun, RunLog, RunRecord, RunStart, Unended, list_unended
+from audit_core.store.register import Register, RegisteredClaim, Sightings
+from audit_core.store.trail import Trail, read_trail, sign_checkpoint_now
 from audit_core.store.verification import Fault, Finding, Verification, verify_log
 
 __all__ = [
@@ -15,9 +17,13 @@ __all__ = [
     "Fault",
     "Finding",
     "LogStatus",
+    "Register",
+    "RegisteredClaim",
     "RunLog",
     "RunRecord",
     "RunStart",
+    "Sightings",
+    "Trail",
     "Unended",
     "Verification",
     "anchor_checkpoint",
@@ -30,5 +36,7 @@ __all__ = [
     "make_checkpoint",
     "open_database",
     "read_status",
+    "read_trail",
+    "sign_checkpoint_now",
     "verify_log",
 ]

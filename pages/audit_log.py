@@ -1,0 +1,39 @@
+"""Audit log: what was done here, by whom, in which order, and whether anybody outside could vouch for it."""
+
+import streamlit as st
+
+from audit_core import AuditError, audit_home, read_trail, sign_checkpoint_now
+from ui import live_steps, trail_show
+
+# 1. ask
+
+st.title("Audit log", anchor=False)
+st.markdown(
+    "Every run, freeze, verdict and export is an event that names the one before it. Events are appended and never changed; a change "
+    "shows, as far as somebody outside holds a checkpoint."
+)
+
+# 2. compute
+
+try:
+    trail = read_trail(audit_home())
+except AuditError as error:
+    live_steps.show_refusal(error)
+    st.stop()
+
+# 3. show
+
+trail_show.show_standing(trail)
+st.download_button(
+    "Sign a checkpoint and download it", data=lambda: sign_checkpoint_now(audit_home()), file_name="checkpoint.txt", mime="text/plain",
+    icon=":material/verified_user:", on_click="ignore",
+)  # fmt: skip
+st.download_button(
+    "Export every event", data="".join(event.body + "\n" for event in trail.events), file_name="events.jsonl",
+    mime="application/x-ndjson", icon=":material/download:", on_click="ignore",
+)  # fmt: skip
+st.header("Events", anchor=False)
+left, right = st.columns(2)
+action = left.selectbox("What", trail_show.list_actions(trail), key="action")
+text = right.text_input("Who or about what", key="about", placeholder="anna, C-0001, a run", max_chars=80)
+trail_show.show_events(trail, trail_show.choose_events(trail, action, text))

@@ -1,0 +1,47 @@
+"""Claims: what was fixed before it was tested, every attempt at it, what was found, and the evidence to take away."""
+
+import streamlit as st
+
+from audit_core import AuditError, Register, audit_home, read_dossier
+from ui import claims_ask, claims_show, link, live_steps
+
+# 1. ask
+
+link.seed((link.Field("claim", ""),))
+st.title("Claims", anchor=False)
+st.markdown(
+    "A claim is frozen with digests of model, prompts, policy and code before its half of the prompts is opened. Every attempt is numbered by "
+    "the log and disclosed."
+)
+try:
+    claims = {known.claim_id: known for known in reversed(Register(audit_home()).list_claims())}
+except AuditError as error:
+    live_steps.show_refusal(error)
+    st.stop()
+if frozen := st.session_state.pop("frozen", ""):
+    st.session_state.claim = frozen
+    st.success(f"{frozen} is frozen.", icon=":material/lock:")
+with st.expander("Freeze a claim", icon=":material/lock:", expanded=not claims):
+    claims_ask.ask_freeze()
+if not claims:
+    claims_show.show_none()
+    st.stop()
+link.repair("claim", tuple(claims))
+st.selectbox("Claim", list(claims), key="claim", format_func=lambda key: claims_show.describe_choice(claims[key]))
+link.publish({"claim": st.session_state.claim})
+
+# 2. compute
+
+try:
+    dossier = read_dossier(audit_home(), st.session_state.claim)
+except AuditError as error:
+    live_steps.show_refusal(error)
+    st.stop()
+
+# 3. show
+
+claims_show.show_plan(dossier)
+claims_show.show_attempts(dossier)
+claims_ask.ask_attempt(dossier)
+claims_show.show_findings(dossier)
+claims_ask.ask_pack(dossier)

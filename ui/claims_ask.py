@@ -1,0 +1,165 @@
+"""What a person does with claims: freezes one, makes an attempt, writes a pack."""
+
+from __future__ import annotations
+
+import tempfile
+import tomllib
+from pathlib import Path
+
+import streamlit as st
+
+from audit_core import (
+    CIRCUIT_QUESTIONS,
+    AuditError,
+    Auditor,
+    Claim,
+    Confirmation,
+    Dossier,
+    Issue,
+    JobState,
+    PriorAccess,
+    Register,
+    Report,
+    audit_home,
+    dump_claim,
+    export_pack,
+    freeze_claim,
+    head,
+    list_people,
+    list_prompt_sets,
+    load_key,
+    load_prompt_set,
+    load_shipped_policy,
+    parse_claim,
+    run_confirmatory,
+    take_all_cores,
+)
+from ui import services
+from ui.header import plain
+from ui.jobpanel import job_panel
+from ui.live_steps import show_refusal, wait_for_model
+
+EXAMPLE = dump_claim(Claim("L23.H3 is needed to name the indirect object", (head(23, 3),)))
+ACCESS = {
+    PriorAccess.NOTHING_RUN: "nothing was run on it",
+    PriorAccess.NO_RESULTS_SEEN: "things were run, no results seen",
+    PriorAccess.RESULTS_NOT_OPENED: "results exist, nobody opened them",
+    PriorAccess.RESULTS_SEEN: "results were seen",
+}
+
+
+def ask_freeze() -> None:
+    """Write or paste a claim, and freeze it with everything that decides it, once its model is there."""
+    with st.form("freeze", border=False):
+        st.text_area("Claim, in TOML", EXAMPLE, key="toml", height=230, max_chars=8000)
+        left, right = st.columns(2)
+        left.text_input("Model", "default", key="freeze_model", help="A known or planted name, a folder, or a hub id.")
+        right.selectbox("Prompt set; judged on its confirmatory half", list_prompt_sets(), key="freeze_set")
+        questions = [name for name in CIRCUIT_QUESTIONS if name != "specificity"]
+        left.multiselect("Asked in the same run", questions, ["circuit", "stability", "transfer"], key="freeze_asks")
+        right.selectbox(
+            "What you know of that half", list(ACCESS), key="freeze_access", format_func=ACCESS.get,
+            help="The run log is searched as well, and can only make it worse.",
+        )  # fmt: skip
+        left.text_input("Owner", key="freeze_owner", placeholder="who answers for it", max_chars=80)
+        if st.form_submit_button("Freeze", icon=":material/lock:"):
+            # Kept, as the page runs again and again while the model is made ready.
+            st.session_state.freezing = True
+    if st.session_state.get("freezing") and not st.session_state.freeze_owner.strip():
+        st.session_state.freezing = False
+        st.error("No owner. Wanted: who answers for the claim. What to do: fill in the field.", icon=":material/error:")
+    if st.session_state.get("freezing"):
+        _freeze_as_asked()
+        st.session_state.freezing = False
+
+
+def _freeze_as_asked() -> None:
+    asked = st.session_state
+    services.ROOM.open(asked.freeze_model)
+    auditor = wait_for_model(asked.freeze_model)
+    try:
+        plan = freeze_claim(
+            Register(audit_home()), auditor.subject, parse_claim(tomllib.loads(asked.toml)), load_prompt_set(asked.freeze_set),
+            load_shipped_policy(), owner=asked.freeze_owner, model=asked.freeze_model, questions=tuple(asked.freeze_asks),
+            declared=asked.freeze_access,
+        )  # fmt: skip
+    except AuditError as error:
+        show_refusal(error)
+    except tomllib.TOMLDecodeError as error:
+        st.error(f"The claim is not TOML: {plain(str(error))}", icon=":material/error:")
+    else:
+        st.session_state.frozen, st.session_state.freezing = plan.claim_id, False
+        st.rerun()
+
+
+def ask_attempt(dossier: Dossier) -> None:
+    """A button for the next attempt, its progress, and its end."""
+    known, mine = dossier.claim, st.session_state.setdefault("jobs", {})
+    key = f"attempt {known.claim_id} {len(dossier.attempts)}"
+    running = [job for name, job in mine.items() if name.startswith(f"attempt {known.claim_id} ")]
+    if running and (snapshot := job_panel(running[-1], place="attempt")) is not None:
+        if snapshot.is_active:
+            return
+        if snapshot.state is JobState.FAILED:
+            st.error(plain(snapshot.error), icon=":material/error:")
+    if known.withdrawn:
+        return
+    words = "Open the half: first attempt" if not dossier.attempts else f"Make attempt {len(dossier.attempts) + 1}"
+    st.button(
+        words, key="attempt", icon=":material/lock_open:", on_click=st.session_state.update, args=({"opening": key},),
+        help="It is logged before it begins, and counts whatever it finds.",
+    )  # fmt: skip
+    if st.session_state.get("opening") == key:
+        services.ROOM.open(known.model)
+        auditor = wait_for_model(known.model)
+        mine[key] = _submit(auditor, known.claim_id, words)
+        del st.session_state.opening
+        st.rerun()
+
+
+def _submit(auditor: Auditor, claim_id: str, title: str) -> str:
+    who, home = services.asker(), audit_home()
+
+    def work(report: Report) -> Confirmation:
+        take_all_cores()
+        return run_confirmatory(Register(home), claim_id, lambda name: auditor, asker=who, on_progress=report)
+
+    return services.jobs().submit(f"{claim_id} {title}", title, work, owner=who.session, predicted_s=None)
+
+
+def ask_pack(dossier: Dossier) -> None:
+    """Whose key signs, and the pack to take away."""
+    st.header("Evidence pack", anchor=False)
+    if dossier.packs:
+        st.markdown(f"Exported so far: {', '.join(dossier.packs)}.")
+    people = list_people(audit_home())
+    if not dossier.attempts or not people:
+        missing = "an attempt" if not dossier.attempts else "a key: `python -m audit_core keys make NAME`"
+        st.info(f"A pack needs {missing}.", icon=":material/info:")
+        return
+    left, right = st.columns(2)
+    person = left.selectbox("Prepared and signed by", people, key="signer")
+    organisation = right.text_input("Organisation", key="organisation", max_chars=120)
+    if st.button("Write the pack", icon=":material/inventory_2:", key="write-pack"):
+        try:
+            st.session_state.pack = _write_pack(dossier.claim.claim_id, person, organisation)
+        except AuditError as error:
+            show_refusal(error)
+    made = st.session_state.get("pack")
+    if made is not None and made[0] == dossier.claim.claim_id:
+        _, name, data, digest, overall = made
+        st.markdown(
+            f"Under the policy it was frozen with: **{overall.replace('_', ' ').lower()}**. Manifest `{digest}`. Every attempt is in it. Give "
+            "`verify_pack.py` and a trust file to whoever checks it, by another way."
+        )
+        st.download_button("Download the pack", data, file_name=name, mime="application/zip", icon=":material/download:", on_click="ignore")  # fmt: skip
+
+
+def _write_pack(claim_id: str, person: str, organisation: str) -> tuple[str, str, bytes, str, str]:
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / f"{claim_id}.evidence.zip"
+        found = export_pack(
+            audit_home(), [claim_id], out, key=load_key(audit_home(), person), issue=Issue(person, organisation)
+        )
+        name = f"{claim_id}_{found.root_digest[:12]}.evidence.zip"
+        return claim_id, name, out.read_bytes(), found.root_digest, found.overall

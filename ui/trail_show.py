@@ -1,0 +1,74 @@
+"""The audit log on the page: where it stands, what the check found, and every event with its own state."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from audit_core import AuditEvent, Trail, make_table
+from ui.header import plain, table_with_csv
+
+EVERYTHING = "every action"
+SHOWN = 500
+"""Newest events that are listed; the export has all."""
+
+
+def show_standing(trail: Trail) -> None:
+    """Findings of the check, and the window for which only this machine vouches."""
+    found, status = trail.verification, trail.status
+    if found.findings:
+        st.error(
+            f"**The log is not what was written.** First bad event: {found.first_bad}. "
+            + " ".join(plain(one.text) for one in found.findings[:5]),
+            icon=":material/error:",
+        )
+    else:
+        st.markdown(
+            f"**{status.size} events are as they were written**, checked against {found.checkpoints} signed checkpoints in the same file. "
+            "A file put back whole to an earlier state would pass this check: only a checkpoint held outside shows that."
+        )
+    columns = st.columns(4)
+    columns[0].metric("Events", f"{status.size:,}")
+    columns[1].metric("Held outside", f"{status.anchored_size:,} events")
+    columns[2].metric("Unanchored window", f"{status.unanchored_events:,} events")
+    columns[3].metric("for", f"{status.unanchored_s / 3600:.1f} h")
+    if status.unanchored_events:
+        st.markdown(
+            "For events in the unanchored window only this machine vouches. Give a checkpoint to somebody who does not control it, then "
+            "record where: `python -m audit_core log anchor --kind file --target WHERE --size N`."
+        )
+    if trail.unended:
+        rows = [(one.run_id[:12], one.started_at, one.kind, one.claim_id or "", "under way" if one.is_alive else "abandoned") for one in trail.unended]  # fmt: skip
+        st.subheader("Runs without an end", anchor=False)
+        st.dataframe(make_table(("run", "began", "kind", "claim", "state"), rows), hide_index=True)
+
+
+def list_actions(trail: Trail) -> list[str]:
+    """For the filter."""
+    return [EVERYTHING, *sorted({event.action for event in trail.events})]
+
+
+def choose_events(trail: Trail, action: str, text: str) -> list[AuditEvent]:
+    """Newest first; of one action, and with the text in actor, object or claim."""
+    wanted = text.strip().lower()
+    return [
+        event
+        for event in reversed(trail.events)
+        if action in (EVERYTHING, event.action)
+        and wanted in f"{event.actor} {event.object_id} {event.payload.get('claim_id') or ''}".lower()
+    ]
+
+
+def show_events(trail: Trail, events: Sequence[AuditEvent]) -> None:
+    """The list, and the whole of one event."""
+    rows = [(event.seq, event.ts, event.actor, event.action, event.object_id, trail.describe_event(event)) for event in events]  # fmt: skip
+    columns = ("number", "time, UTC", "who", "what", "about", "state")
+    st.markdown(f"{len(events):,} of {len(trail.events):,} events" + (f", the newest {SHOWN} listed" if len(events) > SHOWN else ""))  # fmt: skip
+    st.dataframe(make_table(columns, rows[:SHOWN]), hide_index=True, key="events")
+    table_with_csv(lambda: make_table(columns, rows), "These events", "events-csv")
+    if events:
+        picked = st.selectbox("One event as it is hashed", [event.seq for event in events[:SHOWN]], key="event")
+        chosen = next(event for event in events if event.seq == picked)
+        st.code(chosen.body, language="json", wrap_lines=True)
+        st.markdown(f"SHA-256 of it, as the next event names it: `{chosen.entry}`")
