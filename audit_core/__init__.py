@@ -64,6 +64,7 @@ from audit_core.prompts import (
 from audit_core.randomisation import Dependence, Randomisation, ViewRandomised
 from audit_core.registry import get_plugin, list_plugins
 from audit_core.repair import Backup, Repair
+from audit_core.result_page import render_result
 from audit_core.run import Asker, Auditor, Finished, open_subject, record_refusal
 from audit_core.shipped import list_circuits, list_policies, list_prompt_sets, load_prompt_set, load_shipped_policy
 from audit_core.statistics import Estimate, format_estimate, rank_agreement
@@ -277,6 +278,7 @@ __all__ = [
     "read_ledger",
     "read_trail",
     "record_refusal",
+    "render_result",
     "resolve_model",
     "run_confirmatory",
     "sign_checkpoint_now",

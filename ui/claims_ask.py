@@ -31,6 +31,7 @@ from audit_core import (
     load_prompt_set,
     load_shipped_policy,
     parse_claim,
+    render_result,
     run_confirmatory,
     take_all_cores,
 )
@@ -153,6 +154,16 @@ def ask_pack(dossier: Dossier) -> None:
             "`verify_pack.py` and a trust file to whoever checks it, by another way."
         )
         st.download_button("Download the pack", data, file_name=name, mime="application/zip", icon=":material/download:", on_click="ignore")  # fmt: skip
+
+
+def offer_page(dossier: Dossier) -> None:
+    """The last attempt as one file for somebody who does not code."""
+    done = [line.run_id for line in dossier.attempts if line.outcome == "done"]
+    if done:
+        st.download_button(
+            "Last attempt as one HTML page", data=lambda: render_result(audit_home(), done[-1]), file_name=f"{dossier.claim.claim_id}.html",
+            mime="text/html", icon=":material/description:", on_click="ignore",
+        )  # fmt: skip
 
 
 def _write_pack(claim_id: str, person: str, organisation: str) -> tuple[str, str, bytes, str, str]:

@@ -14,6 +14,7 @@ from audit_core.cli.audits import sweep_components, test_claim
 from audit_core.cli.calibrate import calibrate_rule
 from audit_core.cli.circuits import discover_circuit, question_circuit
 from audit_core.cli.claims import add_claim_commands
+from audit_core.cli.html import write_page
 from audit_core.cli.log import add_log_commands
 from audit_core.cli.models import fetch_known, show_models
 from audit_core.cli.packs import add_pack_commands
@@ -46,6 +47,9 @@ def build_parser() -> argparse.ArgumentParser:
     add_arguments(add("verify", verify_evidence, "what can be checked of an evidence pack, offline"))
     verifier = add("verifier", write_verifier, "write the verifier as one file that needs nothing but Python")
     verifier.add_argument("--out", type=Path, default=Path("verify_pack.py"))
+    page = add("html", write_page, "one run or claim as one HTML file that opens anywhere")
+    page.add_argument("name", help="a run id, or a claim id such as C-0001")
+    page.add_argument("--out", type=Path, required=True)
     text = "the run log, and the audit log behind it"
     add_log_commands(commands.add_parser("log", help=text, description=text))
     return parser

@@ -25,6 +25,7 @@ from audit_core.pack import Issue, export_pack
 from audit_core.preregistration import ChangeKind, Preregistration, PriorAccess
 from audit_core.prompts import PromptSet, split_half, tokenise
 from audit_core.rerun import rerun_pack
+from audit_core.result_page import render_result
 from audit_core.run import Asker, Auditor
 from audit_core.shipped import load_shipped_policy
 from audit_core.store import RunLog
@@ -265,6 +266,17 @@ def test_a_rerun_here_gives_the_same_bits_and_decisions_and_the_next_pack_says_s
     assert (row["L0"], row["L3"]) == ("COMPARABLE", "DECISION_EQUAL")
     assert [one["result"] for one in rows if one["id"] == "rerun"] == ["MEETS"]
     assert verify(packed, "q.zip", "--trust", str(packed / "trust.toml")).returncode == 0
+
+
+def test_a_run_and_a_claim_are_pages_that_fetch_nothing(packed: Path) -> None:
+    for name in (_runs(packed)[0], "C-0001"):
+        page = render_result(packed, name).decode()
+        assert "the copying head is needed" in page
+        assert "default-src" in page
+        assert "<script" not in page
+        assert str(packed) not in page
+    with pytest.raises(Refused, match="No run"):
+        render_result(packed, "0" * 32)
 
 
 def test_another_attention_implementation_is_not_compared(packed: Path, subject: TransformerSubject) -> None:

@@ -1,0 +1,25 @@
+"""The command `html`."""
+
+from __future__ import annotations
+
+import argparse
+
+from audit_core.cli.output import say, tell_json
+from audit_core.errors import Refused
+from audit_core.result_page import render_result
+from audit_core.store import audit_home
+
+
+def write_page(options: argparse.Namespace) -> int:
+    """One run or claim as one file."""
+    data = render_result(audit_home(), options.name)
+    try:
+        options.out.write_bytes(data)
+    except OSError as error:
+        raise Refused(
+            f"{options.out} cannot be written: {error.strerror}.",
+            wanted="a file that can be written.",
+            remedy="choose another path for --out.",
+        ) from error
+    say(f"{options.out}: {len(data):,} bytes, no script, nothing fetched.")
+    return tell_json({"out": str(options.out), "bytes": len(data)}) if options.json else 0

@@ -1,0 +1,60 @@
+"""One run or one claim as an HTML file that opens anywhere, for people who do not code."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from audit_core.errors import Refused
+from audit_core.store.log import RunLog, RunRecord
+from audit_core.store.register import Register
+
+_CLAIM = re.compile(r"C-\d{4,9}")
+
+
+def render_result(home: Path, name: str) -> bytes:
+    """The page of a run that ended with a result, or of a registered claim.
+
+    Args:
+        name: a run id, or a claim id such as C-0001.
+
+    Raises:
+        Refused: nothing of that name, or a run without a result.
+    """
+    # Templates are read only where a page is made.
+    from audit_core.evidence.report.export import export_html
+
+    if _CLAIM.fullmatch(name):
+        known = Register(home).find(name)
+        claim = known.plan.claim.to_json() | {"sha256": known.plan.claim.sha256}
+        told = {
+            "claim_id": known.claim_id,
+            "owner": known.owner,
+            "frozen_at": known.plan.frozen_at,
+            "digest": known.plan.digest,
+        }
+        return export_html(claim | told, title=f"{known.claim_id}: {known.plan.claim.name}")
+    found = RunLog(home).read_runs([name])
+    if not found or found[0].result is None:
+        raise Refused(
+            f"No run {name[:40]!r} with a result." if not found else f"Run {name[:40]!r} ended without a result.",
+            wanted="a run id, or a claim id such as C-0001.",
+            remedy="`log export` lists runs, `claims` lists claims.",
+        )
+    return export_html(
+        describe_record(found[0]), title=f"{found[0].kind.replace('_', ' ')}, {found[0].started_at[:10]}"
+    )
+
+
+def describe_record(record: RunRecord) -> dict[str, Any]:
+    """A run's result with what it was asked and whom it was run on; numbers per prompt stay in the log."""
+    result: dict[str, Any] = json.loads(record.result or "{}")
+    request, identity = json.loads(record.request), json.loads(record.identity)
+    verdict = result.pop("verdict", None)
+    if isinstance(verdict, dict):
+        result = {**verdict, "questions": result}
+    result.pop("items", None)
+    asked = {name: value for name, value in request.items() if name != "claim"}
+    return result | {"identity": identity, "claim": request.get("claim") or {}, "asked": asked, "run_id": record.run_id}
