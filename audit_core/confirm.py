@@ -206,7 +206,7 @@ def _tell_verdict(
         append_event(connection, actor=asker.actor, action=Action.VERDICT_REACHED, object_id=run_id, payload=payload)
 
 
-def repin(plan: Preregistration, subject: Subject, prompts: PromptSet, policy: Policy) -> Pins:
-    """What an amended plan is held to: the model, code and policy of now."""
+def pin_now(subject: Subject, prompts: PromptSet, policy: Policy) -> Pins:
+    """What an amended plan is held to: model, prompts and code as they are now."""
     half, _ = _read_halves(subject, prompts)
     return _pin(subject, half, policy)

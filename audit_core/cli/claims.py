@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,16 @@ from audit_core.audits.confirmation import CIRCUIT_QUESTIONS
 from audit_core.claim import load_claim
 from audit_core.cli.output import say, show_fetch, show_progress, tell, tell_json
 from audit_core.cli.session import Adder, asker
-from audit_core.confirm import QUESTIONS, Confirmation, explain_exploratory, freeze_claim, run_confirmatory
+from audit_core.confirm import QUESTIONS, Confirmation, explain_exploratory, freeze_claim, pin_now, run_confirmatory
 from audit_core.errors import NotMeasured
-from audit_core.policy import Policy, load_policy
-from audit_core.preregistration import PriorAccess
+from audit_core.policy import Policy, load_policy, parse_policy
+from audit_core.preregistration import ChangeKind, Preregistration, PriorAccess
 from audit_core.prompts import load_prompts
 from audit_core.run import Auditor, open_subject
 from audit_core.shipped import load_shipped_policy
 from audit_core.statistics import format_estimate
-from audit_core.store import RunLog, audit_home
+from audit_core.store import RunLog, audit_home, load_kept_prompts
+from audit_core.store.home import load_kept_policy
 from audit_core.store.register import Register, RegisteredClaim
 from audit_core.verdict import State
 
@@ -43,6 +45,15 @@ def add_claim_commands(add: Adder) -> None:
     run = add("run", confirm, "confirmatory run of a frozen claim; recorded as an attempt")
     run.add_argument("claim_id", help="as prereg printed it, such as C-0001")
     add("claims", show_claims, "the claims register: what was frozen, by whom, with which prior access")
+    amended = add("amend", amend_claim, "changes a frozen plan: a new version, with a row for every field")
+    amended.add_argument("claim_id")
+    amended.add_argument("--reason", required=True, help="why; it stands in every pack")
+    amended.add_argument("--class", dest="kind", choices=tuple(ChangeKind), default=ChangeKind.OTHER.value)
+    amended.add_argument("--delta", type=float, help="another smallest effect of interest")
+    amended.add_argument("--ask", nargs="*", choices=questions, help="other questions")
+    amended.add_argument(
+        "--repin", action="store_true", help="hold runs to the model and code as they are now, such as after an update"
+    )
     withdraw = add("withdraw", withdraw_claim, "takes a claim back; it stays in the register")
     withdraw.add_argument("claim_id")
     withdraw.add_argument("--reason", required=True)
@@ -146,6 +157,34 @@ def _describe_claim(known: RegisteredClaim) -> dict[str, Any]:
         "plans": [plan.to_document() for plan in known.plans],
         "deviations": [row.to_document(number) for number, row in enumerate(known.deviations, start=1)],
     }
+
+
+def amend_claim(options: argparse.Namespace) -> int:
+    """The next version of one plan; whether it is an amendment or a deviation follows from what was seen."""
+    home = audit_home()
+    register = Register(home)
+    known = register.find(options.claim_id)
+    prompts = load_kept_prompts(known.prompts)
+    pins = known.plan.pins
+    if options.repin:
+        policy = parse_policy(load_kept_policy(pins.policy_sha256), "the frozen policy")
+        pins = pin_now(open_subject(known.model, on_progress=show_fetch), prompts, policy)
+
+    def change(plan: Preregistration) -> Preregistration:
+        claim = plan.claim if options.delta is None else replace(plan.claim, delta=options.delta)
+        return replace(
+            plan, claim=claim, pins=pins, questions=plan.questions if options.ask is None else tuple(options.ask)
+        )
+
+    plan = register.amend(
+        known.claim_id, change, by=asker().actor, reason=options.reason, kind=ChangeKind(options.kind),
+        prompts_sha256=(pins.prompts_sha256, prompts.sha256),
+    )  # fmt: skip
+    found = {"claim_id": plan.claim_id, "version": plan.version, "digest": plan.digest, "counts_as": "deviation" if plan.is_exploratory else "amendment"}  # fmt: skip
+    if options.json:
+        return tell_json(found)
+    tell(f"{plan.claim_id} version {plan.version}, digest {plan.digest}: {'a deviation, its runs are exploratory' if plan.is_exploratory else 'an amendment'}")  # fmt: skip
+    return 0
 
 
 def withdraw_claim(options: argparse.Namespace) -> int:

@@ -16,6 +16,7 @@ from audit_core.intervention import Direction, Replacement
 from audit_core.pattern_test import PatternFinding
 from audit_core.plausibility import Source
 from audit_core.policy import ThresholdSource
+from audit_core.preregistration import ChangeKind, PriorAccess
 from audit_core.randomisation import Dependence
 from audit_core.registry import list_plugins
 from audit_core.shipped import load_shipped_policy
@@ -46,7 +47,7 @@ def test_the_glossary_has_a_row_for_every_value_a_person_can_meet() -> None:
     known = {part.strip().strip("*") for row in words for part in row.split(",")}
     explained = known | set(re.findall(r"\*(\w+)\*", (ROOT / "docs/glossary.md").read_text()))
     enums: tuple[type[StrEnum], ...] = (
-        State, Replacement, Direction, Kind, Source, PatternFinding, Dependence, ThresholdSource, Action, AnchorKind, Fault,
+        State, Replacement, Direction, Kind, Source, PatternFinding, Dependence, ThresholdSource, Action, AnchorKind, Fault, PriorAccess, ChangeKind,
     )  # fmt: skip
     wanted = {value.value for enum in enums for value in enum} | {*REASONS, *WORST_FIRST}
     assert wanted - explained == set()

@@ -268,6 +268,38 @@ def test_a_rerun_here_gives_the_same_bits_and_decisions_and_the_next_pack_says_s
     assert verify(packed, "q.zip", "--trust", str(packed / "trust.toml")).returncode == 0
 
 
+def test_plans_that_were_changed_are_packed_with_every_change_and_verify(
+    home: Path, subject: TransformerSubject, prompts: PromptSet
+) -> None:
+    """Twice before anything was run, then after: two amendments, and a deviation."""
+    from audit_core.cli.packs import describe_trust
+
+    register, plan = Register(home), freeze(home, subject, prompts)
+
+    def change(**fields: object) -> None:
+        register.amend(
+            plan.claim_id, lambda old: replace(old, **fields), by="anna", reason="a slip", kind=ChangeKind.ERROR,
+            prompts_sha256=(plan.pins.prompts_sha256,),
+        )  # fmt: skip
+
+    change(seed=1)
+    change(claim=replace(CLAIM, delta=0.2, name="the copying head is much needed"), questions=("recomposition",))
+    run(home, subject, plan.claim_id)
+    change(pins=replace(plan.pins, code_version="0.1.0+local"), seed=2)
+    run(home, subject, plan.claim_id)
+    key = make_key(home, "anna")
+    export_pack(home, [plan.claim_id], home / "p.zip", key=key, issue=Issue("anna"))
+    (home / "trust.toml").write_text(describe_trust(home, [("anna", "preparer")]))
+    found = verify(home, "p.zip", "--trust", str(home / "trust.toml"))
+    assert found.returncode == 0, found.stdout
+    with zipfile.ZipFile(home / "p.zip") as pack:
+        rows = [json.loads(line) for line in pack.read("prereg/deviations.jsonl").splitlines()]
+        criteria = json.loads(pack.read("verdict/verdict.json"))["criteria"]
+        assert json.loads(pack.read("pack.json"))["attempts"]["total"] == 2
+    assert {row["field"] for row in rows} == {"seed", "claim.delta", "claim.name", "questions", "pins.code_version"}
+    assert "MEETS" not in {row["result"] for row in criteria if row["metric"] is not None}
+
+
 def test_a_run_and_a_claim_are_pages_that_fetch_nothing(packed: Path) -> None:
     for name in (_runs(packed)[0], "C-0001"):
         page = render_result(packed, name).decode()
