@@ -26,7 +26,7 @@ except AuditError as error:
 trail_show.show_standing(trail)
 st.download_button(
     "Sign a checkpoint and download it", data=lambda: sign_checkpoint_now(audit_home()), file_name="checkpoint.txt", mime="text/plain",
-    icon=":material/verified_user:", on_click="ignore",
+    icon=":material/draw:", on_click="ignore",
 )  # fmt: skip
 st.download_button(
     "Export every event", data="".join(event.body + "\n" for event in trail.events), file_name="events.jsonl",

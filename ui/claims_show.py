@@ -51,7 +51,7 @@ def show_plan(dossier: Dossier) -> None:
         ("digest", plan.digest),
     ]
     st.header("What was fixed beforehand", anchor=False)
-    st.dataframe(make_table(("", "as frozen"), rows), hide_index=True, key="plan")
+    st.dataframe(make_table(("", "as frozen"), rows), hide_index=True, key="plan", height="content")
     if known.deviations:
         st.header("What was changed since", anchor=False)
         changes = [
@@ -83,6 +83,8 @@ def show_findings(dossier: Dossier) -> None:
     """The verdict of the last attempt, and every question that was fixed with it."""
     found, claim = dossier.latest, dossier.claim.plan.claim
     if found is None:
+        if dossier.attempts:
+            st.info("No attempt under the plan as it stands has come to a result.", icon=":material/info:")
         return
     st.header("What the last attempt found", anchor=False)
     verdict_card.show_verdict(

@@ -168,7 +168,9 @@ def amend_claim(options: argparse.Namespace) -> int:
     pins = known.plan.pins
     if options.repin:
         policy = parse_policy(load_kept_policy(pins.policy_sha256), "the frozen policy")
-        pins = pin_now(open_subject(known.model, on_progress=show_fetch), prompts, policy)
+        now = pin_now(open_subject(known.model, on_progress=show_fetch), prompts, policy)
+        # Prompts are kept under their digest; the name that was frozen stays.
+        pins = replace(now, prompts=pins.prompts)
 
     def change(plan: Preregistration) -> Preregistration:
         claim = plan.claim if options.delta is None else replace(plan.claim, delta=options.delta)
