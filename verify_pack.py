@@ -369,7 +369,7 @@ def _check_extra(extra: bytes, shown: str) -> None:
 
 def _read_member(data: bytes, directory: int, entry: Entry) -> tuple[bytes, int]:
     """The unpacked bytes, and where the next entry must begin; all of it lies before the directory."""
-    if entry.start + _LOCAL.size > directory or data[entry.start : entry.start + 4] != _LOCAL_MARK:
+    if data[entry.start : entry.start + 4] != _LOCAL_MARK:
         raise BadPack(f"{entry.name} does not begin where the directory says")
     _, _, flags, method, _, _, checksum, packed, size_bytes, name_len, extra_len = _LOCAL.unpack_from(data, entry.start)
     name_at = entry.start + _LOCAL.size

@@ -253,6 +253,16 @@ def test_zip64_is_refused(offset: int, what: str) -> None:
     refuse(patch_directory(zip_up(FILES), offset, b"\xff" * 4), what)
 
 
+def test_a_member_with_a_comment_or_on_another_disk_is_refused() -> None:
+    refuse(patch_directory(zip_up(FILES), 34, b"\1\0"), "on another disk or with a comment")
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        info = zipfile.ZipInfo("README.txt")
+        info.comment = b"evil"
+        archive.writestr(info, b"x")
+    refuse(buffer.getvalue(), "on another disk or with a comment")
+
+
 @pytest.mark.parametrize("kind", [0x0001, 0x7075])
 def test_an_extra_field_that_gives_a_second_size_or_name_is_refused(kind: int) -> None:
     buffer = io.BytesIO()
@@ -272,6 +282,9 @@ def test_times_and_owners_that_archivers_add_are_read_over() -> None:
         info.extra = struct.pack("<2H", 0x5455, 5) + bytes(5)
         archive.writestr(info, b"x")
     assert read_members(buffer.getvalue()) == {"README.txt": b"x"}
+    for place in (buffer.getvalue().index(b"UT"), buffer.getvalue().rindex(b"UT")):
+        second_name = buffer.getvalue()[:place] + struct.pack("<H", 0x7075) + buffer.getvalue()[place + 2 :]
+        refuse(second_name, "second size or name")
     at = buffer.getvalue().index(b"UT")
     refuse(buffer.getvalue()[: at + 2] + b"\xff\0" + buffer.getvalue()[at + 4 :], "cut off")
 
@@ -297,7 +310,10 @@ def test_limits_of_size_and_number_are_kept() -> None:
     for row in range(5):
         many = patch_directory(patch_directory(many, 24, huge, row), 20, huge, row)
     refuse(many, "bytes unpacked; at most")
-    refuse(patch_directory(data, 24, struct.pack("<I", MAX_MEMBER_BYTES + 1)), "would unpack to")
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("a.txt", bytes(MAX_MEMBER_BYTES + 1))
+    refuse(buffer.getvalue(), "would unpack to")
 
 
 def test_a_hundred_thousand_members_are_refused_at_once() -> None:

@@ -72,7 +72,7 @@ def test_an_attempt_left_out_of_the_pack_leaves_a_gap_in_the_numbers() -> None:
 
 
 def test_numbers_that_are_not_whole_or_come_twice_are_a_gap() -> None:
-    for numbers in ((1, True), (2, 2), (0, 1), (1, 3), (1, "2"), (1, None)):
+    for numbers in ((1, True), (True, 2), (2, 2), (0, 1), (1, 3), (1, "2"), (1, None)):
 
         def renumber(story: Story, numbers: tuple[Any, Any] = numbers) -> None:
             for event in story.events:
@@ -461,6 +461,10 @@ def move_freeze(story: Story) -> None:
     story.events.insert(-1, frozen)
 
 
+def freeze_another(story: Story) -> None:
+    next(event for event in story.events if event[0] == "prereg.frozen")[2]["digest"] = "9" * 64
+
+
 def other_model(story: Story) -> None:
     story.documents[MANIFEST]["model"]["weights_tree_sha256"] = "9" * 64
 
@@ -473,6 +477,7 @@ def other_prompts(story: Story) -> None:
     ("change", "result", "match"),
     [
         (lambda story: drop_events(story, "P-0001"), "DOES_NOT_MEET", "no freezing"),
+        (freeze_another, "DOES_NOT_MEET", "no freezing"),
         (move_freeze, "DOES_NOT_MEET", "before the preregistration was frozen"),
         (other_model, "DOES_NOT_MEET", "another model"),
         (other_prompts, "DOES_NOT_MEET", "other prompts"),
