@@ -314,7 +314,7 @@ KEYWORDS: Mapping[str, tuple[Any, list[Any]]] = {
     "const": (1, [1, 1.0, True, "1"]),
     "enum": (
         [0, [1, {"a": True}]],
-        [0, False, 0.0, [1, {"a": True}], [1, {"a": 1}], [True, {"a": True}], [1.0, {"a": True}]],
+        [0, 5, "x", False, 0.0, [1, {"a": True}], [1, {"a": 1}], [True, {"a": True}], [1.0, {"a": True}]],
     ),
     "required": (["a"], [{}, {"a": None}, [], "a"]),
     "properties": ({"a": {"type": "null"}}, [{}, {"a": None}, {"a": 1}, {"b": 1}, [1]]),
