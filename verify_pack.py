@@ -405,7 +405,7 @@ def _unpack(packed: bytes, entry: Entry) -> bytes:
             content = reader.decompress(packed, entry.size_bytes + 1)
         except zlib.error as error:
             raise BadPack(f"{entry.name} cannot be unpacked: {error}") from error
-        if not reader.eof or reader.unused_data or reader.unconsumed_tail:
+        if not reader.eof or reader.unused_data:
             raise BadPack(f"{entry.name} unpacks to more or less than the directory says")
     if len(content) != entry.size_bytes or zlib.crc32(content) != entry.checksum:
         raise BadPack(f"{entry.name} unpacks to other bytes than the directory says")

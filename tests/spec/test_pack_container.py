@@ -5,6 +5,7 @@ import struct
 import time
 import warnings
 import zipfile
+import zlib
 from collections.abc import Callable
 
 import pytest
@@ -238,6 +239,18 @@ def test_content_that_is_not_what_the_directory_says_is_refused() -> None:
     refuse(patch_both(data, 18, 20, struct.pack("<I", 5_000)), "cut off")
     body = 30 + len("README.txt")
     refuse(data[:body] + b"\xff" * 3 + data[body + 3 :], "cannot be unpacked")
+
+
+def test_a_stream_without_an_end_is_refused() -> None:
+    """Its bytes and checksum are right; what a reader makes of what follows is up to the reader."""
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    stream = packer.compress(b"hello") + packer.flush(zlib.Z_SYNC_FLUSH)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("README.txt", stream)
+    data = patch_both(buffer.getvalue(), 8, 10, struct.pack("<H", 8))
+    data = patch_both(data, 14, 16, struct.pack("<I", zlib.crc32(b"hello")))
+    refuse(patch_both(data, 22, 24, struct.pack("<I", 5)), "more or less")
 
 
 def test_bytes_hidden_behind_a_members_data_are_refused() -> None:

@@ -25,6 +25,7 @@ from toy.packs import (
 )
 
 from audit_core.evidence.canonical import dump_canonical, hash_document
+from audit_core.verifier.attempts import Attempt, find_gap
 from audit_core.verifier.documents import Documents, read_documents
 from audit_core.verifier.facts import derive_facts
 from audit_core.verifier.semantics import compute_plan_digest
@@ -501,6 +502,18 @@ def test_a_claim_without_a_run_was_not_tested() -> None:
     assert {name: fact["result"] for name, fact in found.items()} == {
         "prereg_frozen_before_run": "NOT_EVALUATED", "attempts_disclosed": "NOT_EVALUATED", "rerun": "NOT_EVALUATED",
     }  # fmt: skip
+
+
+def test_a_claim_that_no_plan_names_was_not_preregistered() -> None:
+    documents = read_documents(build_files(tell_story()))
+    documents.plans[0]["claims"].pop(0)
+    assert "no preregistration" in str(derive_facts(documents)["C-0001"]["prereg_frozen_before_run"]["reason"])
+
+
+def test_the_export_names_a_whole_number_of_attempts() -> None:
+    one = Attempt("C-0001", RUNS[0], 1, 5, "9" * 64, "done")
+    assert find_gap([one], "C-0001", 1) is None
+    assert find_gap([one], "C-0001", True) is not None
 
 
 def test_a_gap_in_the_attempts_is_not_disclosed() -> None:

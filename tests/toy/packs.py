@@ -401,7 +401,12 @@ def _events(digest: str) -> list[Event]:
         ("key.made", ANNA.keyid, {}, False),
         ("claim.registered", "C-0001", {}, True),
         ("claim.registered", "C-0002", {}, True),
-        ("prereg.frozen", "P-0001", {"digest": digest}, True),
+        (
+            "prereg.frozen",
+            "P-0001",
+            {"claim_id": "C-0001", "version": 1, "digest": digest, "prior_access": "nothing_run"},
+            True,
+        ),
         ("half.opened", "toy", {}, False),
         _started(LOST, "C-0001", 1, digest),
         _started(BROKEN, "C-0002", 1, digest),
