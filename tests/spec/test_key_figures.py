@@ -145,7 +145,7 @@ def test_without_an_anchor_the_window_is_the_whole_log() -> None:
 @pytest.mark.parametrize(
     "name, changes, says",
     [
-        ("log_verification_age", {"verified_at": None}, "never verified"),
+        ("log_verification_age", {"verified_at": None}, "never checked"),
         ("log_verification_age", {"verified_at": "2026-11-22T00:00:00Z"}, "future"),
         ("log_verification_age", {"verified_at": "lately"}, "cannot be read"),
         ("unanchored_s", {"anchored_at": "2027-01-01T00:00:00Z"}, "future"),
