@@ -33,7 +33,7 @@ from audit_core.circuit_question import CircuitQuestion
 from audit_core.claim import Claim, Role, Universe, dump_claim, load_claim, parse_claim
 from audit_core.completeness import Gap, Worth
 from audit_core.component import Component, Kind, format_components, head, mlp, parse_component, parse_components
-from audit_core.confirm import Confirmation, freeze_claim, run_confirmatory
+from audit_core.confirm import Confirmation, freeze_claim, predict_attempt_s, run_confirmatory
 from audit_core.connection import Connection, Terminal, Through, list_connections, parse_connection
 from audit_core.curve import Areas
 from audit_core.dossier import AttemptLine, Dossier, read_dossier
@@ -271,6 +271,7 @@ __all__ = [
     "parse_components",
     "parse_connection",
     "parse_prompts",
+    "predict_attempt_s",
     "quote_calibration",
     "rank_agreement",
     "read_components",

@@ -108,11 +108,8 @@ def run_confirmatory(
     known = register.find(claim_id)
     if known.withdrawn:
         raise ClaimRefused(f"{claim_id} was withdrawn.", wanted="a claim that stands.", remedy="freeze a new claim.")
-    auditor = open_auditor(known.model)
-    half, explored = _read_halves(auditor.subject, load_kept_prompts(known.prompts))
-    plan = known.plan
-    _check_pins(plan, auditor.subject, half)
-    request = ConfirmationRequest(half, plan.claim, explored, plan.questions, seed=plan.seed)
+    auditor, plan = open_auditor(known.model), known.plan
+    request = _ask_as_frozen(known, auditor.subject)
     _tell_opened(register.home, plan, asker)
     found = auditor.run(
         "confirmation", request, asker=asker, on_progress=on_progress, claim=ClaimRun(claim_id, plan.digest)
@@ -121,6 +118,22 @@ def run_confirmatory(
     _tell_verdict(register.home, claim_id, found.run_id, found.result, asker, why)
     assert found.attempt_no is not None
     return Confirmation(found.run_id, found.attempt_no, found.result, found.wall_s, why)
+
+
+def predict_attempt_s(known: RegisteredClaim, auditor: Auditor) -> float | None:
+    """Predicted seconds of the next attempt; None before this machine's pace is known.
+
+    Raises:
+        ClaimRefused: model, prompts or code differ from what was frozen.
+    """
+    return auditor.predict_s("confirmation", _ask_as_frozen(known, auditor.subject))
+
+
+def _ask_as_frozen(known: RegisteredClaim, subject: Subject) -> ConfirmationRequest:
+    half, explored = _read_halves(subject, load_kept_prompts(known.prompts))
+    plan = known.plan
+    _check_pins(plan, subject, half)
+    return ConfirmationRequest(half, plan.claim, explored, plan.questions, seed=plan.seed)
 
 
 def explain_exploratory(known: RegisteredClaim) -> str:

@@ -19,6 +19,7 @@ from audit_core import (
     JobState,
     PriorAccess,
     Register,
+    RegisteredClaim,
     Report,
     audit_home,
     dump_claim,
@@ -31,6 +32,7 @@ from audit_core import (
     load_prompt_set,
     load_shipped_policy,
     parse_claim,
+    predict_attempt_s,
     render_result,
     run_confirmatory,
     take_all_cores,
@@ -103,6 +105,10 @@ def ask_attempt(dossier: Dossier) -> None:
             return
         if snapshot.state is JobState.FAILED:
             st.error(plain(snapshot.error), icon=":material/error:")
+        if snapshot.state is JobState.CANCELLED:
+            st.info(
+                "Cancelled. The attempt stays in the log; nothing it computed is kept.", icon=":material/stop_circle:"
+            )
     if known.withdrawn:
         return
     words = "Open the half: first attempt" if not dossier.attempts else f"Make attempt {len(dossier.attempts) + 1}"
@@ -113,19 +119,25 @@ def ask_attempt(dossier: Dossier) -> None:
     if st.session_state.get("opening") == key:
         services.ROOM.open(known.model)
         auditor = wait_for_model(known.model)
-        mine[key] = _submit(auditor, known.claim_id, words)
         del st.session_state.opening
-        st.rerun()
+        try:
+            mine[key] = _submit(auditor, known, words)
+        except AuditError as error:
+            show_refusal(error)
+        else:
+            st.rerun()
 
 
-def _submit(auditor: Auditor, claim_id: str, title: str) -> str:
-    who, home = services.asker(), audit_home()
+def _submit(auditor: Auditor, known: RegisteredClaim, title: str) -> str:
+    who, home, claim_id = services.asker(), audit_home(), known.claim_id
 
     def work(report: Report) -> Confirmation:
         take_all_cores()
         return run_confirmatory(Register(home), claim_id, lambda name: auditor, asker=who, on_progress=report)
 
-    return services.jobs().submit(f"{claim_id} {title}", title, work, owner=who.session, predicted_s=None)
+    return services.jobs().submit(
+        f"{claim_id} {title}", title, work, owner=who.session, predicted_s=predict_attempt_s(known, auditor)
+    )
 
 
 def ask_pack(dossier: Dossier) -> None:

@@ -99,10 +99,19 @@ def show_findings(dossier: Dossier) -> None:
     for question, why in found.not_measured.items():
         st.warning(f"{plain(question)}: not measured: {plain(why)}", icon=":material/warning:")
     items = [
-        (one.prompt, one.template, one.family, one.clean, one.corrupted, one.judged, one.empty)
+        (
+            one.prompt,
+            one.template,
+            one.family,
+            one.clean,
+            one.corrupted,
+            one.judged,
+            one.empty,
+            found.verdict.clean.unit,
+        )
         for one in found.verdict.items
     ]
-    columns = ("prompt", "template", "replaced by", "clean", "corrupted", "judged run", "everything replaced")
+    columns = ("prompt", "template", "replaced by", "clean", "corrupted", "judged run", "everything replaced", "unit")
     table_with_csv(lambda: make_table(columns, items), f"All {len(items)} numbers behind the verdict", "items")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,7 +70,11 @@ class Sightings:
 
 Draft = Callable[[str, str, PriorAccess], Preregistration]
 """Claim id, time and prior access → the plan to freeze."""
-_SEEN = "SELECT prompts_sha256, kind, request, identity FROM runs WHERE model_digest = ? AND outcome = 'done'"
+_SEEN = """
+SELECT prompts_sha256, kind, request, identity FROM runs
+WHERE model_digest = ? AND (outcome = 'done' OR (outcome = 'cancelled' AND reason <> 'never_begun'))
+"""
+# A run that was cancelled half way may have shown what it had so far.
 _COUNT_CLAIMS = "SELECT count(*) FROM claim"
 _COUNT_DEVIATIONS = "SELECT count(*) FROM deviation"
 _NOT_RESULTS = ("attention",)
@@ -188,9 +192,15 @@ def read_sightings(
     sizes = [
         int(json.loads(identity).get("n_prompts", 0))
         for sha256, kind, request, identity in rows
-        if sha256 in prompts_sha256 and kind not in _NOT_RESULTS and json.loads(request).get("half") != "exploratory"
+        if kind not in _NOT_RESULTS and _has_shown(sha256, json.loads(request), prompts_sha256)
     ]
     return Sightings(sum(size != 1 for size in sizes), sum(size == 1 for size in sizes), len(rows))
+
+
+def _has_shown(sha256: str, request: Mapping[str, Any], wanted: Sequence[str]) -> bool:
+    """Whether a run told of this half: as what it was measured on, or as another task beside its own."""
+    beside = json.dumps(request.get("others", []))
+    return (sha256 in wanted and request.get("half") != "exploratory") or any(sha in beside for sha in wanted)
 
 
 def _tell_plan(plan: Preregistration) -> dict[str, Any]:

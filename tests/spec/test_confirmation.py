@@ -14,16 +14,19 @@ from pathlib import Path
 import pytest
 from toy.planted import make_induction
 
+from audit_core.audits.specificity import OtherTask, SpecificityRequest
+from audit_core.audits.sweep import SweepRequest
 from audit_core.claim import Claim
 from audit_core.component import head
 from audit_core.confirm import freeze_claim, run_confirmatory
-from audit_core.errors import ClaimRefused, IntegrityError, Refused
+from audit_core.errors import Cancelled, ClaimRefused, IntegrityError, NotMeasured, Refused
 from audit_core.evidence.canonical import dump_canonical
 from audit_core.evidence.container import make_manifest, write_pack
 from audit_core.evidence.keys import load_key, make_key
 from audit_core.pack import Issue, export_pack
 from audit_core.preregistration import ChangeKind, Preregistration, PriorAccess
 from audit_core.prompts import PromptSet, split_half, tokenise
+from audit_core.registry import get_plugin
 from audit_core.rerun import rerun_pack
 from audit_core.result_page import render_result
 from audit_core.run import Asker, Auditor
@@ -31,6 +34,7 @@ from audit_core.shipped import load_shipped_policy
 from audit_core.store import RunLog
 from audit_core.store.database import open_database
 from audit_core.store.register import Register
+from audit_core.store.trail import read_trail
 from audit_core.subjects.transformer import TransformerSubject
 
 ME = Asker("anna", "test")
@@ -97,6 +101,88 @@ def test_what_the_log_shows_of_the_half_makes_a_plan_exploratory_and_the_other_h
     late = freeze(home, subject, prompts)
     assert late.prior_access is PriorAccess.RESULTS_SEEN
     assert run(home, subject, late.claim_id).exploratory  # type: ignore[attr-defined]
+
+
+def test_a_half_that_was_shown_as_another_task_was_seen(
+    home: Path, subject: TransformerSubject, prompts: PromptSet
+) -> None:
+    """Specificity measures one task's circuit on the confirmatory halves of the others."""
+    own = make_induction(40, change="context", n_templates=6)
+    halves = [tokenise(split_half(one, exploratory=False), subject.tokenizer) for one in (own, prompts)]
+    asked = SpecificityRequest(halves[0], halves[0], (head(1, 0),), others=(OtherTask(halves[1], ()),))
+    Auditor(subject, RunLog(home)).run("specificity", asked, asker=ME)
+    assert freeze(home, subject, prompts).prior_access is PriorAccess.RESULTS_SEEN
+
+
+def test_a_run_that_was_cancelled_half_way_may_have_shown_something(
+    home: Path, subject: TransformerSubject, prompts: PromptSet
+) -> None:
+    half = tokenise(split_half(prompts, exploratory=False), subject.tokenizer)
+
+    def stop(done: int, total: int) -> None:
+        raise Cancelled("a person")
+
+    with pytest.raises(Cancelled):
+        Auditor(subject, RunLog(home)).run("sweep", SweepRequest(half, half), asker=ME, on_progress=stop)
+    assert freeze(home, subject, prompts).prior_access is PriorAccess.RESULTS_SEEN
+
+
+def test_the_opening_of_a_half_is_told_once_and_before_the_run(
+    home: Path, subject: TransformerSubject, prompts: PromptSet
+) -> None:
+    plan = freeze(home, subject, prompts)
+    for _ in range(2):
+        run(home, subject, plan.claim_id)
+    told = [event.action for event in read_trail(home).events if event.action in ("half.opened", "run.started")]
+    assert told == ["half.opened", "run.started", "run.started"]
+
+
+def test_a_question_without_an_answer_costs_the_verdict_nothing(
+    home: Path, subject: TransformerSubject, prompts: PromptSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: object, **named: object) -> None:
+        raise NotMeasured("low_power", "too few")
+
+    plan = freeze_claim(
+        Register(home), subject, CLAIM, prompts, load_shipped_policy(), owner="anna", model="planted", questions=("recomposition",)
+    )  # fmt: skip
+    monkeypatch.setattr(type(get_plugin("audits", "recomposition")), "run", refuse)
+    found = run(home, subject, plan.claim_id).result  # type: ignore[attr-defined]
+    assert found.recomposition is None
+    assert "too few" in found.not_measured["recomposition"]
+    assert found.verdict.families["resample"] is not None
+    monkeypatch.setattr(type(get_plugin("audits", "claim_test")), "run", refuse)
+    with pytest.raises(NotMeasured):
+        run(home, subject, plan.claim_id)
+
+
+def test_a_policy_changed_on_disk_packs_nothing_and_the_log_says_so(
+    home: Path, subject: TransformerSubject, prompts: PromptSet
+) -> None:
+    plan = freeze(home, subject, prompts)
+    run(home, subject, plan.claim_id)
+    (kept,) = (home / "policies").iterdir()
+    kept.write_bytes(kept.read_bytes().replace(b"0.30", b"0.03"))
+    with pytest.raises(IntegrityError, match="not what was frozen"):
+        export_pack(home, [plan.claim_id], home / "p.zip", key=make_key(home, "anna"), issue=Issue("anna"))
+    assert not (home / "p.zip").exists()
+
+
+def test_a_pack_that_cannot_be_written_leaves_nothing_and_is_told(
+    home: Path, subject: TransformerSubject, prompts: PromptSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = freeze(home, subject, prompts)
+    run(home, subject, plan.claim_id)
+
+    def refuse(*args: object) -> None:
+        raise Refused("No.", wanted="yes.", remedy="wait.")
+
+    monkeypatch.setattr("audit_core.evidence.statement.write_pack", refuse)
+    with pytest.raises(Refused):
+        export_pack(home, [plan.claim_id], home / "p.zip", key=make_key(home, "anna"), issue=Issue("anna"))
+    told = [event.action for event in read_trail(home).events][-2:]
+    assert told == ["pack.exported", "pack.refused"]
+    assert not (home / "p.zip").exists()
 
 
 def test_what_an_owner_declares_is_never_made_better(
