@@ -7,6 +7,7 @@ AuditError
 │   ├── InterventionRefused  a replacement that is undefined for this run
 │   ├── ClaimRefused       a claim file that is incomplete or contradictory
 │   ├── PolicyRefused      a policy or a waiver that cannot be applied
+│   ├── DecisionRefused    a decision about a pack that this person may not make; has a reason code
 │   ├── ModelRefused       weights that must not or cannot be loaded
 │   └── StoreRefused       the run log cannot be opened or written
 ├── NotMeasured            the question was sound and has no answer: a reason code (exit 3)
@@ -58,6 +59,18 @@ class ClaimRefused(Refused):
 
 class PolicyRefused(Refused):
     pass
+
+
+class DecisionRefused(Refused):
+    """A decision about a pack was turned away.
+
+    Args:
+        code: machine-readable, as the audit log has it.
+    """
+
+    def __init__(self, code: str, found: str, *, wanted: str, remedy: str) -> None:
+        self.code = code
+        super().__init__(found, wanted=wanted, remedy=remedy)
 
 
 class ModelRefused(Refused):

@@ -6,11 +6,14 @@ import argparse
 from datetime import UTC, datetime
 from pathlib import Path
 
+from audit_core.checked_pack import log_gate
 from audit_core.cli.output import say, tell, tell_json
+from audit_core.cli.session import asker
 from audit_core.errors import PolicyRefused
 from audit_core.gate import GateResult, GateRow, PackCheck, PackDocuments, decide_gate
 from audit_core.gate_report import describe_gate, show_text, write_junit
 from audit_core.policy import load_policy
+from audit_core.store import audit_home
 from audit_core.waiver import load_waivers
 
 
@@ -24,12 +27,13 @@ def add_gate_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--junit", type=Path, help="where to write JUnit XML")
 
 
-def pass_gate(options: argparse.Namespace, check: PackCheck, documents: PackDocuments | None) -> int:
-    """Decide on a pack that a verifier has looked at.
+def pass_gate(options: argparse.Namespace, check: PackCheck, documents: PackDocuments | None, *, pack: str) -> int:
+    """Decide on a pack that a verifier has looked at; the audit log is told what was decided.
 
     Args:
         check: what the verifier found.
         documents: what the pack says; None where it could not be read.
+        pack: its id, or its file's name where it could not be read.
 
     Returns:
         Exit code of `docs/reference/cli.md`.
@@ -40,6 +44,7 @@ def pass_gate(options: argparse.Namespace, check: PackCheck, documents: PackDocu
     policy = load_policy(options.policy)
     waivers = load_waivers(options.waivers) if options.waivers else ()
     result = decide_gate(policy, check, documents, waivers=waivers, now=datetime.now(UTC))
+    log_gate(audit_home(), result, pack=pack, actor=asker().actor)
     if options.junit:
         _write_file(options.junit, write_junit(result))
     if options.json:

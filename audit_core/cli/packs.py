@@ -9,25 +9,20 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from audit_core.approval import CheckedSignature
+from audit_core.checked_pack import load_trust, read_check, read_evidence
 from audit_core.cli.gate import add_gate_options, pass_gate
 from audit_core.cli.output import say, show_fetch, show_progress, tell, tell_json
 from audit_core.cli.session import Adder, asker
 from audit_core.errors import NotMeasured, Refused
 from audit_core.evidence.keys import SigningKey, load_key, load_log_key, make_key
 from audit_core.evidence.statement import Approval, add_approval
-from audit_core.gate import PackCheck, PackDocuments
 from audit_core.pack import Issue, export_pack
 from audit_core.rerun import Comparison, rerun_pack
 from audit_core.run import Auditor, open_subject
 from audit_core.store import RunLog, audit_home
 from audit_core.store.database import open_database
 from audit_core.store.events import Action, append_event, find_log_id, read_clock
-from audit_core.verifier.command import MAX_TRUST_BYTES
 from audit_core.verifier.container import MAX_PACK_BYTES
-from audit_core.verifier.facts import derive_facts
-from audit_core.verifier.trust import BadTrust, read_trust
-from audit_core.verifier.verification import Verification
 from audit_core.verifier.walk import verify_pack
 
 NOT_DECIDABLE = NotMeasured.exit_code
@@ -166,46 +161,8 @@ def _tell_comparison(one: Comparison) -> None:
 def gate_evidence(options: argparse.Namespace) -> int:
     """Verify a pack, then hold it against a policy."""
     data = _read(options.pack, MAX_PACK_BYTES)
-    try:
-        trust = None if options.trust is None else read_trust(_read(options.trust, MAX_TRUST_BYTES))
-    except BadTrust as error:
-        raise Refused(
-            f"{options.trust} is no trust file: {error}.",
-            wanted="docs/reference/pack.md has its form.",
-            remedy="mend it.",
-        ) from error
-    found = verify_pack(data, trust)
-    return pass_gate(options, read_check(found), read_evidence(found))
-
-
-def read_check(found: Verification) -> PackCheck:
-    """What the verifier says, as the gate takes it."""
-    said = {
-        result: tuple(f"{step.name}: {step.detail}" for step in found.steps if step.result == result)
-        for result in ("FAILED", "NOT_CHECKED")
-    }
-    signatures = tuple(
-        CheckedSignature(signer.role, signer.person, signer.decision, signer.at, signer.expires_at)
-        for signer in found.signers
-    )
-    undone = "; ".join(said["NOT_CHECKED"]) if found.exit_code == 3 else None
-    return PackCheck(found.integrity, found.authenticity, said["FAILED"], signatures, undone)
-
-
-def read_evidence(found: Verification) -> PackDocuments | None:
-    """What the pack says, as the gate takes it; None where it could not be read."""
-    documents = found.documents
-    if documents is None:
-        return None
-    verdict = documents.parsed["verdict/verdict.json"]
-    return PackDocuments(
-        documents.claims,
-        documents.metrics,
-        derive_facts(documents),
-        documents.policy,
-        verdict["policy_sha256"],
-        verdict,
-    )
+    found = verify_pack(data, None if options.trust is None else load_trust(options.trust))
+    return pass_gate(options, read_check(found), read_evidence(found), pack=found.pack_id or options.pack.name)
 
 
 def _say_key(key: SigningKey) -> int:

@@ -27,7 +27,12 @@ def make_manifest(files: Mapping[str, bytes]) -> bytes:
 
 
 def write_pack(path: Path, files: Mapping[str, bytes]) -> None:
-    """Write the archive to a temporary file beside its place, then move it there whole.
+    """Write the archive to a temporary file beside its place, then move it there whole; as `build_pack`."""
+    write_whole(path, build_pack(files))
+
+
+def build_pack(files: Mapping[str, bytes]) -> bytes:
+    """The archive's bytes.
 
     Args:
         files: every member by name, manifest and signatures included.
@@ -46,7 +51,7 @@ def write_pack(path: Path, files: Mapping[str, bytes]) -> None:
         ) from error
     if read != dict(files):
         raise IntegrityError("The archive does not read back to the files it was made of.")
-    _replace(path, data)
+    return data
 
 
 def open_pack(path: Path) -> dict[str, bytes]:
@@ -57,13 +62,28 @@ def open_pack(path: Path) -> dict[str, bytes]:
         IntegrityError: not a pack's container.
     """
     try:
-        return dict(read_members(read_pack(path)))
+        return read_archive(read_pack(path), path.name)
     except OSError as error:
         raise Refused(
             f"{path.name} cannot be read: {error.strerror}.", wanted="an evidence pack.", remedy="check the path."
         ) from error
     except BadPack as error:
         raise IntegrityError(f"{path.name} is no pack: {error}.") from error
+
+
+def read_archive(data: bytes, name: str) -> dict[str, bytes]:
+    """The members of a pack's bytes.
+
+    Args:
+        name: what an error calls it.
+
+    Raises:
+        IntegrityError: not a pack's container.
+    """
+    try:
+        return dict(read_members(data))
+    except BadPack as error:
+        raise IntegrityError(f"{name} is no pack: {error}.") from error
 
 
 def _build_archive(files: Mapping[str, bytes]) -> bytes:
@@ -76,7 +96,8 @@ def _build_archive(files: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def _replace(path: Path, data: bytes) -> None:
+def write_whole(path: Path, data: bytes) -> None:
+    """All of a file or none of it, whatever happens meanwhile."""
     descriptor, part = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -76,7 +76,7 @@ def seal_pack(
 
 
 def add_approval(path: Path, approval: Approval, key: Key) -> str:
-    """Put a person's signed decision into a pack; every other member keeps its bytes.
+    """Put a person's signed decision into a pack file; every other member keeps its bytes.
 
     Returns:
         Name of the new member.
@@ -86,11 +86,25 @@ def add_approval(path: Path, approval: Approval, key: Key) -> str:
         Refused: a decision that is not one.
     """
     members = open_pack(path)
+    name, envelope = sign_approval(members, approval, key, path.name)
+    write_pack(path, {**members, name: envelope})
+    return name
+
+
+def sign_approval(members: Mapping[str, bytes], approval: Approval, key: Key, pack: str) -> tuple[str, bytes]:
+    """A person's signed decision about a pack, and the name that it takes as a member of it.
+
+    Args:
+        pack: what an error calls it.
+
+    Raises:
+        As `add_approval`.
+    """
     try:
         digest = check_manifest(members)
         read_statements(members, digest)
     except BadPack as error:
-        raise IntegrityError(f"{path.name} is not whole: {error}.") from error
+        raise IntegrityError(f"{pack} is not whole: {error}.") from error
     number = 1 + sum(map(is_approval, members))
     name = f"attestations/approval-{approval.role}-{number}.dsse.json"
     envelope = sign_statement(members[MANIFEST], APPROVAL_PREDICATE_TYPE, approval.predicate(), key)
@@ -102,8 +116,7 @@ def add_approval(path: Path, approval: Approval, key: Key) -> str:
             wanted="role reviewer or approver; decision approve, reject or approve_with_conditions; a time in UTC.",
             remedy="correct that field.",
         ) from error
-    write_pack(path, {**members, name: envelope})
-    return name
+    return name, envelope
 
 
 def sign_statement(manifest: bytes, predicate_type: str, predicate: Mapping[str, Any], key: Key) -> bytes:

@@ -24,7 +24,7 @@ MAX_SECONDS = 3600.0
 SEALING = frozenset(
     {
         Action.PREREG_FROZEN, Action.PREREG_AMENDED, Action.VERDICT_REACHED, Action.GATE_DECIDED, Action.WAIVER_GIVEN,
-        Action.PACK_EXPORTED, Action.KEY_MADE, Action.KEY_ROTATED, Action.KEY_REVOKED,
+        Action.PACK_EXPORTED, Action.DECISION_MADE, Action.KEY_MADE, Action.KEY_ROTATED, Action.KEY_REVOKED,
     }
 )  # fmt: skip
 """Actions that are followed by a checkpoint at once; the end of a claim's run is another."""

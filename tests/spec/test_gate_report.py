@@ -14,11 +14,13 @@ import pytest
 from toy.policies import POLICY, make_claim, make_facts, make_number, read_toy
 
 from audit_core.approval import CheckedSignature
+from audit_core.checked_pack import log_gate
 from audit_core.cli.gate import add_gate_options, pass_gate
 from audit_core.errors import PolicyRefused
 from audit_core.gate import GateResult, GateRow, PackCheck, PackDocuments, decide_gate
 from audit_core.gate_report import describe_gate, show_text, write_junit, write_sarif
 from audit_core.verifier.criteria import evaluate_policy
+from audit_core.store import Action, audit_home, list_events, open_database
 from audit_core.waiver import Waiver
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -170,14 +172,16 @@ def test_the_command_writes_one_document_and_leaves_with_the_decisions_code(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     junit = tmp_path / "gate.xml"
-    code = pass_gate(read_options(tmp_path, "--json", "--junit", str(junit)), CHECK, read_pack(make_number(0.1, 0.2)))
+    code = pass_gate(
+        read_options(tmp_path, "--json", "--junit", str(junit)), CHECK, read_pack(make_number(0.1, 0.2)), pack="P"
+    )
     assert code == 1
     assert json.loads(capsys.readouterr().out)["exit_code"] == 1
     assert ElementTree.parse(junit).getroot().tag == "testsuites"
 
 
 def test_the_command_says_each_row_and_no_opinion(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert pass_gate(read_options(tmp_path), CHECK, read_pack(make_number(0.85, 0.95))) == 0
+    assert pass_gate(read_options(tmp_path), CHECK, read_pack(make_number(0.85, 0.95)), pack="P") == 0
     out = capsys.readouterr().out
     assert "MEETS                      C-0001     faithfulness" in out
     assert "MEETS: 5 of 5 required rows evaluated, 0 waived" in out
@@ -189,10 +193,25 @@ def test_a_refusal_leaves_no_older_report_behind(more: tuple[str, str], tmp_path
     junit = tmp_path / "gate.xml"
     junit.write_text("<testsuites><testsuite tests='1'/></testsuites>")
     with pytest.raises(PolicyRefused):
-        pass_gate(read_options(tmp_path, "--junit", str(junit), *more), CHECK, read_pack())
+        pass_gate(read_options(tmp_path, "--junit", str(junit), *more), CHECK, read_pack(), pack="P")
     assert junit.read_bytes() == b""
 
 
 def test_a_report_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PolicyRefused, match="cannot be written"):
-        pass_gate(read_options(tmp_path, "--junit", str(tmp_path / "no" / "gate.xml")), CHECK, read_pack())
+        pass_gate(read_options(tmp_path, "--junit", str(tmp_path / "no" / "gate.xml")), CHECK, read_pack(), pack="P")
+
+
+def test_what_a_gate_decided_is_in_the_audit_log(tmp_path: Path) -> None:
+    pass_gate(read_options(tmp_path), CHECK, read_pack(make_number(0.1, 0.2)), pack="01PACK")
+    with open_database(audit_home()) as connection:
+        (event,) = list_events(connection, action=Action.GATE_DECIDED)
+    assert (event.object_id, event.payload["overall"], event.payload["exit_code"]) == ("01PACK", "DOES_NOT_MEET", 1)
+
+
+def test_a_waiver_that_stands_is_in_the_audit_log(tmp_path: Path) -> None:
+    result = make_result(GateRow("x", "C-0001", "DOES_NOT_MEET", "below", waiver=WAIVER))
+    log_gate(tmp_path, result, pack="01PACK", actor="anna")
+    with open_database(tmp_path) as connection:
+        (event,) = list_events(connection, action=Action.WAIVER_GIVEN)
+    assert (event.payload["criterion"], event.payload["by"]) == ("x", WAIVER.by)

@@ -1,0 +1,167 @@
+"""What the key figures are counted from, read from a home: its register, its audit log and its desk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from audit_core.records import (
+    ApprovalRecord,
+    AttemptRecord,
+    ClaimRecord,
+    DeviationRecord,
+    LogRecord,
+    PackRecord,
+    ProcessRecords,
+    RerunRecord,
+)
+from audit_core.store.checkpoints import read_status
+from audit_core.store.database import open_database
+from audit_core.store.desk import DeskDecision, DeskPack, list_decisions, list_packs
+from audit_core.store.events import Action, AuditEvent, list_events, parse_time
+from audit_core.store.register import Register, RegisteredClaim
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+def read_records(home: Path, *, until: datetime | None = None) -> ProcessRecords:
+    """All records of one home.
+
+    Args:
+        until: count what had happened by then, as the log dates it; for a trend. The log's own standing is then not read,
+            as it was not kept.
+    """
+    claims = Register(home).list_claims()
+    with open_database(home) as connection:
+        events = [event for event in list_events(connection) if until is None or parse_time(event.ts) <= until]
+        packs = [pack for pack in list_packs(connection) if until is None or parse_time(pack.taken_at) <= until]
+        decisions = [one for one in list_decisions(connection) if until is None or parse_time(one.decided_at) <= until]
+        log = None if until is not None else _read_log(connection, events)
+    frozen = {event.payload["claim_id"] for event in events if event.action == Action.PREREG_FROZEN}
+    known = [claim for claim in claims if claim.claim_id in frozen]
+    return ProcessRecords(
+        claims=_list_claims(known, events),
+        preregistrations=len(frozen),
+        attempts=_list_attempts(events),
+        deviations=_list_deviations(known, until),
+        packs=_list_packs(events, packs, known),
+        reruns=_list_reruns(events),
+        approvals=_list_approvals(events, packs, decisions),
+        log=log,
+    )
+
+
+def _list_claims(claims: Sequence[RegisteredClaim], events: Sequence[AuditEvent]) -> tuple[ClaimRecord, ...]:
+    withdrawn = {event.object_id for event in events if event.action == Action.CLAIM_WITHDRAWN}
+    tested = {event.payload["claim_id"] for event in events if event.action == Action.VERDICT_REACHED}
+
+    def name_status(claim_id: str) -> str:
+        if claim_id in withdrawn:
+            return "withdrawn"
+        return "tested" if claim_id in tested else "preregistered"
+
+    return tuple(ClaimRecord(one.claim_id, name_status(one.claim_id), one.plans[0].frozen_at) for one in claims)
+
+
+def _list_attempts(events: Sequence[AuditEvent]) -> tuple[AttemptRecord, ...]:
+    return tuple(
+        AttemptRecord(event.object_id, str(event.payload["claim_id"]), event.ts)
+        for event in events
+        if event.action == Action.RUN_STARTED and event.payload.get("claim_id")
+    )
+
+
+def _list_deviations(claims: Sequence[RegisteredClaim], until: datetime | None) -> tuple[DeviationRecord, ...]:
+    return tuple(
+        DeviationRecord(claim.plan.prereg_id, row.kind.value)
+        for claim in claims
+        for row in claim.deviations
+        if row.is_deviation and (until is None or parse_time(row.at) <= until)
+    )
+
+
+def _list_packs(
+    events: Sequence[AuditEvent], packs: Sequence[DeskPack], claims: Sequence[RegisteredClaim]
+) -> tuple[PackRecord, ...]:
+    """Packs that were exported here and those that were brought; checked ones are those on the desk with a known signer."""
+    expiry = {claim.claim_id: claim.expires_at for claim in claims}
+    on_desk = {pack.pack_id: pack for pack in packs}
+    exported = {
+        event.object_id: tuple(event.payload["claims"]) for event in events if event.action == Action.PACK_EXPORTED
+    }
+    refused = {event.object_id for event in events if event.action == Action.PACK_REFUSED}
+    named = {pack_id: found for pack_id, found in exported.items() if pack_id not in refused}
+    named |= {pack.pack_id: pack.claim_ids for pack in packs}
+    stale = _list_stale(events)
+    newest = {claim_id: pack_id for pack_id, claim_ids in named.items() for claim_id in claim_ids}
+    return tuple(
+        PackRecord(
+            pack_id,
+            claim_ids,
+            on_desk[pack_id].check_found == "SIGNER_VERIFIED" if pack_id in on_desk else None,
+            min((expiry[one] for one in claim_ids if one in expiry), default=None),
+            tuple(reason for one in claim_ids for reason in stale.get(one, ())),
+            is_superseded=all(newest[one] != pack_id for one in claim_ids),
+        )
+        for pack_id, claim_ids in named.items()
+    )
+
+
+def _list_stale(events: Sequence[AuditEvent]) -> dict[str, tuple[str, ...]]:
+    """Reasons to test again that have come up since a claim's last verdict."""
+    return {}
+
+
+def _list_reruns(events: Sequence[AuditEvent]) -> tuple[RerunRecord, ...]:
+    return tuple(
+        RerunRecord(
+            str(event.payload["pack_id"]),
+            event.payload["L0"] == "COMPARABLE",
+            _read_level(event.payload["L2"], "WITHIN_TOLERANCE"),
+            _read_level(event.payload["L3"], "DECISION_EQUAL"),
+        )
+        for event in events
+        if event.action == Action.RERUN_COMPARED
+    )
+
+
+def _read_level(said: str, wanted: str) -> bool | None:
+    return None if said == "NOT_EVALUATED" else said == wanted
+
+
+def _list_approvals(
+    events: Sequence[AuditEvent], packs: Sequence[DeskPack], decisions: Sequence[DeskDecision]
+) -> tuple[ApprovalRecord, ...]:
+    by_root = {pack.root_digest: pack.pack_id for pack in packs}
+    prepared = [
+        ApprovalRecord(event.object_id, "preparer", event.actor, None, event.ts)
+        for event in events
+        if event.action == Action.PACK_EXPORTED
+    ]
+    return (
+        *prepared,
+        *(
+            ApprovalRecord(by_root[one.root_digest], one.role, one.person, one.decision, one.decided_at)
+            for one in decisions
+        ),
+    )
+
+
+def _read_log(connection: duckdb.DuckDBPyConnection, events: Sequence[AuditEvent]) -> LogRecord:
+    status = read_status(connection)
+    checked = [event.ts for event in events if event.action == Action.LOG_VERIFIED]
+    anchored = [
+        event.ts
+        for event in events
+        if event.action == Action.CHECKPOINT_ANCHORED and event.payload["size"] == status.anchored_size
+    ]
+    return LogRecord(
+        status.size,
+        events[0].ts if events else None,
+        status.anchored_size or None,
+        anchored[-1] if anchored else None,
+        checked[-1] if checked else None,
+    )
