@@ -218,15 +218,14 @@ def _refuse_person(case: Case, ruling: Ruling, decider: Decider) -> None:
             wanted="one decision of each person; what was approved may be rejected later, in the same role.",
             remedy="a new pack is decided anew.",
         )
-    if ruling.decision == "reject":
+    if ruling.role == "reviewer" or ruling.decision == "reject":
+        # A reviewer who was turned away for what another has said would learn it before having said anything.
         return
     if any(one.decision == "reject" for one in case.decisions):
         raise DecisionRefused(
             "rejected", "This pack was rejected.", wanted="a pack that stands.", remedy="mend what was found and make a new pack."
         )  # fmt: skip
-    if ruling.role == "approver" and not any(
-        one.role == "reviewer" and one.decision in _STANDING for one in case.decisions
-    ):
+    if not any(one.role == "reviewer" and one.decision in _STANDING for one in case.decisions):
         raise DecisionRefused(
             "not_reviewed", "Nobody has reviewed this pack.", wanted="a review by a third person first.", remedy="ask a reviewer."
         )  # fmt: skip

@@ -38,6 +38,7 @@ from audit_core import (
     take_all_cores,
 )
 from ui import services
+from ui.desk_ask import put_on_desk, show_taken
 from ui.header import plain
 from ui.jobpanel import job_panel
 from ui.live_steps import show_refusal, wait_for_model
@@ -165,7 +166,10 @@ def ask_pack(dossier: Dossier) -> None:
             f"Under the policy it was frozen with: **{overall.replace('_', ' ').lower()}**. Manifest `{digest}`. Every attempt is in it. Give "
             "`verify_pack.py` and a trust file to whoever checks it, by another way."
         )
-        st.download_button("Download the pack", data, file_name=name, mime="application/zip", icon=":material/download:", on_click="ignore")  # fmt: skip
+        with st.container(horizontal=True):
+            st.download_button("Download the pack", data, file_name=name, mime="application/zip", icon=":material/download:", on_click="ignore")  # fmt: skip
+            st.button("Put it on the review desk", key="to-desk", icon=":material/rate_review:", on_click=put_on_desk, args=(data,))  # fmt: skip
+    show_taken()
 
 
 def offer_page(dossier: Dossier) -> None:

@@ -25,5 +25,6 @@ def menu() -> dict[str, list[Any]]:
     sweep = st.Page(_PAGES / "sweep.py", title="Sweep", icon=":material/grid_on:")
     calibration = st.Page(_PAGES / "calibration.py", title="Calibration", icon=":material/straighten:")
     claims = st.Page(_PAGES / "claims.py", title="Claims", icon=":material/gavel:")
+    desk = st.Page(_PAGES / "desk.py", title="Review desk", icon=":material/rate_review:")
     log = st.Page(_PAGES / "audit_log.py", title="Audit log", icon=":material/list_alt:")
-    return {"Explore": [live_audit(), sweep, circuit(), calibration], "Govern": [claims, log]}
+    return {"Explore": [live_audit(), sweep, circuit(), calibration], "Govern": [claims, desk, log]}

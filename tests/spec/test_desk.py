@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from toy.packs import ANNA, BEN, CLEO, MALLORY, ToyKey, approve, genuine_members, retell, write_trust, zip_up
 
 from audit_core.desk import Case, Decider, Ruling, assemble_pack, decide, list_cases, take_pack
 from audit_core.errors import DecisionRefused, IntegrityError, Refused
@@ -17,7 +18,6 @@ from audit_core.verifier.container import read_members
 from audit_core.verifier.manifest import PACK_ENVELOPE
 from audit_core.verifier.trust import read_trust
 from audit_core.verifier.walk import verify_pack
-from tests.toy.packs import ANNA, BEN, CLEO, MALLORY, ToyKey, approve, genuine_members, retell, write_trust, zip_up
 
 REVIEW = Ruling("reviewer", "approve", "another team")
 APPROVAL = Ruling("approver", "approve", "another department")

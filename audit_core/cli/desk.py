@@ -1,0 +1,109 @@
+"""The command `desk`: packs that wait for a second and a third person, and what these decide."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from audit_core.checked_pack import load_home_trust, load_trust
+from audit_core.cli.output import tell, tell_json
+from audit_core.cli.session import Adder, asker
+from audit_core.desk import Case, Decider, Ruling, assemble_pack, decide, list_cases, take_pack
+from audit_core.errors import Refused
+from audit_core.evidence.container import write_whole
+from audit_core.evidence.keys import load_key
+from audit_core.review_agreement import measure_agreement
+from audit_core.store import audit_home
+from audit_core.verifier.container import BadPack, read_pack
+
+
+def add_desk_commands(add: Adder) -> None:
+    desk = add("desk", run_desk, "the review desk: take a pack, list what waits, decide, hand the signed pack out")
+    desk.add_argument("action", choices=("take", "list", "decide", "out"))
+    desk.add_argument("what", nargs="?", help="for take: the pack's file; for decide and out: its manifest digest")
+    desk.add_argument(
+        "--trust", type=Path, help="for take: whose keys count; else trust.toml of the home, else nobody's"
+    )
+    desk.add_argument("--key", metavar="PERSON", help="for decide: who signs")
+    desk.add_argument("--role", choices=("reviewer", "approver"), help="for decide")
+    desk.add_argument("--decision", choices=("approve", "reject", "approve_with_conditions"), help="for decide")
+    desk.add_argument("--condition", action="append", default=[], help="for decide; may be given again")
+    desk.add_argument("--independence", default="", help="for decide: your relation to whoever prepared it")
+    desk.add_argument("--organisation", default="", help="for decide")
+    desk.add_argument("--out", type=Path, help="for out: where to write the pack with its signatures")
+
+
+def run_desk(options: argparse.Namespace) -> int:
+    """One action at the desk."""
+    return {"take": _take, "list": _list, "decide": _decide, "out": _hand_out}[options.action](options)
+
+
+def _take(options: argparse.Namespace) -> int:
+    path = Path(_need(options.what, "the pack's file"))
+    trust = load_home_trust(audit_home()) if options.trust is None else load_trust(options.trust)
+    try:
+        data = read_pack(path)
+    except (OSError, BadPack) as error:
+        raise Refused(
+            f"{path} cannot be read: {error}.", wanted="an evidence pack.", remedy="check the path."
+        ) from error
+    pack = take_pack(audit_home(), data, by=asker().actor, trust=trust)
+    if options.json:
+        return tell_json({"root_digest": pack.root_digest, "pack_id": pack.pack_id, "signer": pack.check_found})
+    tell(f"{pack.root_digest}: pack {pack.pack_id}, {', '.join(pack.claim_ids)}; {pack.check_found}")
+    return 0
+
+
+def _list(options: argparse.Namespace) -> int:
+    cases = list_cases(audit_home())
+    agreement = measure_agreement(cases)
+    if options.json:
+        return tell_json({"cases": [_describe(case) for case in cases], "agreement": vars(agreement)})
+    for case in cases:
+        tell(
+            f"{case.pack.root_digest[:16]}  {case.state:<26} {', '.join(case.pack.claim_ids)}  pack {case.pack.pack_id}"
+        )
+    if agreement.n:
+        kappa = agreement.reason if agreement.kappa is None else f"kappa {agreement.kappa:.2f}"
+        tell(f"blind reviews agree on {agreement.agreed} of {agreement.n} packs; {kappa}")
+    return 0
+
+
+def _decide(options: argparse.Namespace) -> int:
+    ruling = Ruling(
+        _need(options.role, "--role"), _need(options.decision, "--decision"), options.independence, tuple(options.condition)
+    )  # fmt: skip
+    decider = Decider(load_key(audit_home(), _need(options.key, "--key")), organisation=options.organisation)
+    found = decide(audit_home(), _need(options.what, "the manifest digest of a pack"), ruling, decider)
+    told = {"number": found.number, "root_digest": found.root_digest, "role": found.role, "decision": found.decision}
+    if options.json:
+        return tell_json(told)
+    tell(f"{found.person}, {found.role}: {found.decision}")
+    return 0
+
+
+def _hand_out(options: argparse.Namespace) -> int:
+    data = assemble_pack(audit_home(), _need(options.what, "the manifest digest of a pack"))
+    if options.out is None:
+        raise Refused("No --out.", wanted="where to write the pack.", remedy="name a file.")
+    write_whole(options.out, data)
+    if options.json:
+        return tell_json({"out": str(options.out)})
+    tell(str(options.out))
+    return 0
+
+
+def _describe(case: Case) -> dict[str, object]:
+    return {
+        "root_digest": case.pack.root_digest,
+        "pack_id": case.pack.pack_id,
+        "claims": list(case.pack.claim_ids),
+        "state": case.state,
+        "decisions": [{"role": one.role, "person": one.person, "decision": one.decision} for one in case.decisions],
+    }
+
+
+def _need(said: str | None, wanted: str) -> str:
+    if not said:
+        raise Refused(f"No {wanted}.", wanted=wanted + ".", remedy="say it.")
+    return said

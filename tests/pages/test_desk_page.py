@@ -1,0 +1,93 @@
+"""The review desk opened by Streamlit's own test driver: empty, with a pack, and with decisions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+from toy.packs import genuine_members, retell, zip_up
+
+from audit_core.desk import list_cases, take_pack
+from audit_core.evidence.keys import make_key
+from tests.pages.test_claims_page import HOSTILE, open_page
+
+
+@pytest.fixture
+def desk(home: Path) -> Path:
+    """A pack that Anna prepared, and keys of four people."""
+    for person in ("anna", "ben", "cleo", "dora"):
+        make_key(home, person)
+    take_pack(home, zip_up(genuine_members()), by="anna")
+    return home
+
+
+def decide(test: AppTest, viewer: str, *, role: str = "reviewer", decision: str = "approve") -> AppTest:
+    test.selectbox(key="viewer").set_value(viewer).run()
+    test.radio(key="role").set_value(role)
+    test.radio(key="decision").set_value(decision)
+    test.text_input(key="independence").set_value("another team")
+    return next(one for one in test.button if one.label.startswith("Sign this")).click().run()
+
+
+def test_an_empty_desk_says_what_to_do(home: Path) -> None:
+    test = open_page("desk")
+    assert not test.exception
+    assert "No pack lies here" in test.info[0].value
+
+
+def test_without_a_key_nobody_decides(home: Path) -> None:
+    take_pack(home, zip_up(genuine_members()), by="anna")
+    test = open_page("desk")
+    assert not test.exception
+    assert any("keys make" in one.value for one in test.info)
+    assert not [one for one in test.button if one.label.startswith("Sign this")]
+
+
+def test_a_review_and_an_approval_are_made_on_the_page(desk: Path) -> None:
+    test = decide(open_page("desk"), "ben")
+    assert not test.exception
+    assert "Decision 1 is signed" in test.success[0].value
+    test = decide(test, "cleo", role="approver")
+    assert "Decision 2 is signed" in test.success[0].value
+    assert list_cases(desk)[0].state == "approved"
+    assert any("State: **approved**" in one.value for one in test.markdown)
+
+
+def test_whoever_prepared_it_is_refused_on_the_page(desk: Path) -> None:
+    test = decide(open_page("desk"), "anna")
+    assert "prepared this pack" in test.error[0].value
+    assert list_cases(desk)[0].state == "waiting for review"
+
+
+def test_a_second_reviewer_does_not_see_the_first_review(desk: Path) -> None:
+    test = decide(open_page("desk"), "ben", decision="reject")
+    test.selectbox(key="viewer").set_value("dora").run()
+    assert any("1 review given, and not shown" in one.value for one in test.info)
+    assert all("key" not in vars(one) or one.key != "decisions" for one in test.dataframe)
+    assert not [one for one in test.dataframe if "decision" in one.value.columns]
+    test = decide(test, "dora")
+    table = next(one.value for one in test.dataframe if "decision" in one.value.columns)
+    assert list(table["who"]) == ["ben", "dora"]
+
+
+def test_hostile_words_of_a_pack_are_shown_as_words(home: Path) -> None:
+    def change(story):  # type: ignore[no-untyped-def]
+        story.documents["pack.json"]["limitations"] = [HOSTILE]
+
+    take_pack(home, zip_up(retell(change)), by="anna")
+    test = open_page("desk")
+    assert not test.exception
+    shown = [one.value for one in test.markdown if "img" in one.value]
+    assert shown
+    assert all("\\<img" in text for text in shown)
+
+
+def test_what_speaks_against_a_claim_stands_beside_what_was_found(home: Path) -> None:
+    def change(story):  # type: ignore[no-untyped-def]
+        for run in [name for name in story.documents if name.endswith("result.json")]:
+            story.documents[run] |= {"state": "inconclusive", "reason": "low_power", "sentence": "It stayed open."}
+
+    take_pack(home, zip_up(retell(change)), by="anna")
+    test = open_page("desk")
+    assert any("a run found inconclusive" in one.value for one in test.markdown)

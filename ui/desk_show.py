@@ -1,0 +1,126 @@
+"""The review desk on the page: what a pack says, what a policy says of it, who decided, and the files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from audit_core import Case, CaseFile, ClaimReading, GateRow, make_table, measure_agreement
+from ui.header import plain, table_with_csv
+
+_NEVER = "nothing that was recorded; what was not asked is not in here"
+
+
+def show_none() -> None:
+    st.info(
+        "No pack lies here. Write one on the Claims page and put it on the desk, or bring a file above.",
+        icon=":material/info:",
+    )
+
+
+def describe_choice(case: Case) -> str:
+    """One line for a list of packs."""
+    return f"{', '.join(case.pack.claim_ids)}: {case.state} ({case.pack.root_digest[:12]})"
+
+
+def show_agreement(cases: Sequence[Case]) -> None:
+    """How far blind reviews agree, over every pack with two of them."""
+    found = measure_agreement(cases)
+    if not found.n:
+        return
+    beyond = plain(found.reason or "") if found.kappa is None else f"Fleiss' κ = **{found.kappa:.2f}**"
+    st.markdown(f"Blind reviews agree on **{found.agreed} of {found.n}** packs; beyond chance: {beyond}. n = {found.n} packs, too few for an interval below 20.")  # fmt: skip
+
+
+def show_claims(opened: CaseFile) -> None:
+    """Each claim with what was found, and before anything else what speaks against it."""
+    for claim in opened.claims:
+        st.header(claim.claim_id, anchor=False)
+        with st.container(border=True):
+            st.markdown(plain(claim.statement))
+            st.markdown(f"**Found:** {plain(claim.sentence) or 'no run came to a result'}")
+            st.markdown(f"**Speaks against it:** {_list(claim.speaks_against) or _NEVER}")
+            st.markdown(_describe_attempts(claim))
+
+
+def show_gate(opened: CaseFile) -> None:
+    """Every row of the policy the pack was frozen under, as it stands with the signatures that are on it now."""
+    gate = opened.gate
+    st.header("Under the policy it was frozen with", anchor=False)
+    required, evaluated = gate.coverage
+    st.markdown(
+        f"**{gate.overall.replace('_', ' ').lower()}**: {evaluated} of {required} required rows evaluated, {len(gate.waived)} waived. Policy "
+        f"{plain(gate.policy_id)}, SHA-256 {gate.policy_sha256[:12]}. A factual finding, no opinion."
+    )
+    if opened.verification.authenticity != "SIGNER_VERIFIED":
+        st.info(
+            "No signer is checked here: this home holds no trust file that names them. What to do: "
+            "`python -m audit_core keys trust --key PERSON:preparer … --out trust.toml`, and put the file into the home.",
+            icon=":material/info:",
+        )
+    rows = [_describe_row(row) for row in gate.rows]
+    columns = ("row", "claim", "result", "estimate", "interval", "n", "threshold", "why")
+    st.dataframe(make_table(columns, rows), hide_index=True, key="gate")
+    table_with_csv(lambda: make_table(columns, rows), "The policy's rows", "gate-rows")
+
+
+def show_limits(opened: CaseFile) -> None:
+    """What the preparer says was not shown."""
+    st.header("What was not shown", anchor=False)
+    st.markdown("".join(f"- {plain(text)}\n" for text in (*opened.limitations, *opened.not_assessed)))
+
+
+def show_decisions(opened: CaseFile, viewer: frozenset[str]) -> None:
+    """Decisions that the viewer may see; a review is blind until one's own is given."""
+    case = opened.case
+    st.header("Decisions", anchor=False)
+    st.markdown(f"State: **{case.state}**. Prepared or owned by {plain(', '.join(case.pack.authors))}.")
+    seen = case.show_to(viewer)
+    if hidden := len(case.decisions) - len(seen):
+        st.info(
+            f"{hidden} review{'s' * (hidden != 1)} given, and not shown to you before you have given yours.",
+            icon=":material/visibility_off:",
+        )
+    if seen:
+        rows = [(one.number, one.role, one.person, one.decision.replace("_", " "), one.decided_at) for one in seen]
+        st.dataframe(
+            make_table(("number", "role", "who", "decision", "when, UTC"), rows), hide_index=True, key="decisions"
+        )
+
+
+def offer_files(opened: CaseFile) -> None:
+    """The pack with its signatures, and its report."""
+    name = f"{'-'.join(opened.case.pack.claim_ids)[:60]}_{opened.case.pack.root_digest[:12]}"
+    with st.container(horizontal=True):
+        st.download_button(
+            "Download the pack with its signatures", opened.data, file_name=f"{name}.evidence.zip", mime="application/zip",
+            icon=":material/download:", on_click="ignore",
+        )  # fmt: skip
+        if opened.report is not None:
+            st.download_button(
+                "Download its report", opened.report, file_name=f"{name}.html", mime="text/html", icon=":material/description:",
+                on_click="ignore",
+            )  # fmt: skip
+
+
+def _describe_attempts(claim: ClaimReading) -> str:
+    counts = claim.attempts
+    return (
+        f"Attempts: **{counts['total']}**, of which {counts['completed']} completed, {counts['failed']} failed, "
+        f"{counts['abandoned']} abandoned. Owner {plain(claim.owner)}; expires {plain(claim.expires_at)}."
+    )
+
+
+def _describe_row(row: GateRow) -> tuple[object, ...]:
+    def show(number: float | None) -> str:
+        return "" if number is None else f"{number:.3g}"
+
+    interval = "" if row.ci_low is None and row.ci_high is None else f"[{show(row.ci_low)}, {show(row.ci_high)}]"
+    threshold = "" if row.threshold is None else f"{row.comparator} {row.threshold:g} {row.unit or ''}"
+    result = row.result + (" (waived)" if row.waiver else "" if row.is_required else " (optional)")
+    return row.id, row.claim_id or "pack", result, show(row.estimate), interval, row.n, threshold, row.reason or ""
+
+
+def _list(lines: Sequence[str]) -> str:
+    return "".join(f"\n- {plain(line)}" for line in lines)
