@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from audit_core.records import (
     ApprovalRecord,
@@ -17,41 +17,63 @@ from audit_core.records import (
     ProcessRecords,
     RerunRecord,
 )
-from audit_core.store.checkpoints import read_status
+from audit_core.store.checkpoints import LogStatus, read_status
 from audit_core.store.database import open_database
 from audit_core.store.desk import DeskDecision, DeskPack, list_decisions, list_packs
 from audit_core.store.events import Action, AuditEvent, list_events, parse_time
 from audit_core.store.register import Register, RegisteredClaim
 
-if TYPE_CHECKING:
-    import duckdb
+
+@dataclass(frozen=True)
+class HomeFacts:
+    """All that was recorded in one home, read once."""
+
+    claims: tuple[RegisteredClaim, ...]
+    events: tuple[AuditEvent, ...]
+    packs: tuple[DeskPack, ...]
+    decisions: tuple[DeskDecision, ...]
+    status: LogStatus
+
+    def list_records(self, until: datetime | None = None) -> ProcessRecords:
+        """What the key figures are counted from.
+
+        Args:
+            until: only what had happened by then, as the log dates it; for a trend. The log's own standing is then left out,
+                as it was not kept.
+        """
+
+        def is_there(at: str) -> bool:
+            return until is None or parse_time(at) <= until
+
+        events = [event for event in self.events if is_there(event.ts)]
+        packs = [pack for pack in self.packs if is_there(pack.taken_at)]
+        decisions = [one for one in self.decisions if is_there(one.decided_at)]
+        frozen = {event.payload["claim_id"] for event in events if event.action == Action.PREREG_FROZEN}
+        claims = [claim for claim in self.claims if claim.claim_id in frozen]
+        return ProcessRecords(
+            claims=_list_claims(claims, events),
+            preregistrations=len(frozen),
+            attempts=_list_attempts(events),
+            deviations=tuple(
+                DeviationRecord(claim.plan.prereg_id, row.kind.value)
+                for claim in claims
+                for row in claim.deviations
+                if row.is_deviation and is_there(row.at)
+            ),
+            packs=_list_packs(events, packs, claims),
+            reruns=_list_reruns(events),
+            approvals=_list_approvals(events, packs, decisions),
+            log=None if until is not None else _read_log(self.status, events),
+        )
 
 
-def read_records(home: Path, *, until: datetime | None = None) -> ProcessRecords:
-    """All records of one home.
-
-    Args:
-        until: count what had happened by then, as the log dates it; for a trend. The log's own standing is then not read,
-            as it was not kept.
-    """
+def read_home(home: Path) -> HomeFacts:
+    """Read register, log and desk."""
     claims = Register(home).list_claims()
     with open_database(home) as connection:
-        events = [event for event in list_events(connection) if until is None or parse_time(event.ts) <= until]
-        packs = [pack for pack in list_packs(connection) if until is None or parse_time(pack.taken_at) <= until]
-        decisions = [one for one in list_decisions(connection) if until is None or parse_time(one.decided_at) <= until]
-        log = None if until is not None else _read_log(connection, events)
-    frozen = {event.payload["claim_id"] for event in events if event.action == Action.PREREG_FROZEN}
-    known = [claim for claim in claims if claim.claim_id in frozen]
-    return ProcessRecords(
-        claims=_list_claims(known, events),
-        preregistrations=len(frozen),
-        attempts=_list_attempts(events),
-        deviations=_list_deviations(known, until),
-        packs=_list_packs(events, packs, known),
-        reruns=_list_reruns(events),
-        approvals=_list_approvals(events, packs, decisions),
-        log=log,
-    )
+        return HomeFacts(
+            claims, list_events(connection), list_packs(connection), list_decisions(connection), read_status(connection)
+        )
 
 
 def _list_claims(claims: Sequence[RegisteredClaim], events: Sequence[AuditEvent]) -> tuple[ClaimRecord, ...]:
@@ -74,15 +96,6 @@ def _list_attempts(events: Sequence[AuditEvent]) -> tuple[AttemptRecord, ...]:
     )
 
 
-def _list_deviations(claims: Sequence[RegisteredClaim], until: datetime | None) -> tuple[DeviationRecord, ...]:
-    return tuple(
-        DeviationRecord(claim.plan.prereg_id, row.kind.value)
-        for claim in claims
-        for row in claim.deviations
-        if row.is_deviation and (until is None or parse_time(row.at) <= until)
-    )
-
-
 def _list_packs(
     events: Sequence[AuditEvent], packs: Sequence[DeskPack], claims: Sequence[RegisteredClaim]
 ) -> tuple[PackRecord, ...]:
@@ -95,7 +108,6 @@ def _list_packs(
     refused = {event.object_id for event in events if event.action == Action.PACK_REFUSED}
     named = {pack_id: found for pack_id, found in exported.items() if pack_id not in refused}
     named |= {pack.pack_id: pack.claim_ids for pack in packs}
-    stale = _list_stale(events)
     newest = {claim_id: pack_id for pack_id, claim_ids in named.items() for claim_id in claim_ids}
     return tuple(
         PackRecord(
@@ -103,16 +115,10 @@ def _list_packs(
             claim_ids,
             on_desk[pack_id].check_found == "SIGNER_VERIFIED" if pack_id in on_desk else None,
             min((expiry[one] for one in claim_ids if one in expiry), default=None),
-            tuple(reason for one in claim_ids for reason in stale.get(one, ())),
             is_superseded=all(newest[one] != pack_id for one in claim_ids),
         )
         for pack_id, claim_ids in named.items()
     )
-
-
-def _list_stale(events: Sequence[AuditEvent]) -> dict[str, tuple[str, ...]]:
-    """Reasons to test again that have come up since a claim's last verdict."""
-    return {}
 
 
 def _list_reruns(events: Sequence[AuditEvent]) -> tuple[RerunRecord, ...]:
@@ -150,8 +156,7 @@ def _list_approvals(
     )
 
 
-def _read_log(connection: duckdb.DuckDBPyConnection, events: Sequence[AuditEvent]) -> LogRecord:
-    status = read_status(connection)
+def _read_log(status: LogStatus, events: Sequence[AuditEvent]) -> LogRecord:
     checked = [event.ts for event in events if event.action == Action.LOG_VERIFIED]
     anchored = [
         event.ts

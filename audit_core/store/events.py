@@ -42,6 +42,8 @@ class Action(StrEnum):
     RERUN_COMPARED = "rerun.compared"
     PACK_EXPORTED = "pack.exported"
     PACK_REFUSED = "pack.refused"
+    CARD_CLAIM_ADDED = "card_claim.added"
+    CARD_CLAIM_LINKED = "card_claim.linked"
     PACK_TAKEN = "pack.taken"
     DECISION_MADE = "decision.made"
     DECISION_REFUSED = "decision.refused"

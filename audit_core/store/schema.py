@@ -107,6 +107,18 @@ _VERSION_4 = (
         envelope VARCHAR NOT NULL
     )
     """,
+    """
+    CREATE TABLE card_claim (
+        number BIGINT PRIMARY KEY, model VARCHAR NOT NULL, text VARCHAR NOT NULL, card_sha256 VARCHAR NOT NULL,
+        added_at VARCHAR NOT NULL, added_by VARCHAR NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE card_claim_link (
+        number BIGINT PRIMARY KEY, card_claim BIGINT NOT NULL, claim_id VARCHAR NOT NULL, linked_at VARCHAR NOT NULL,
+        linked_by VARCHAR NOT NULL
+    )
+    """,
 )
 _KEPT_SINCE_4 = (
     "CREATE TRIGGER desk_pack_kept BEFORE DELETE ON desk_pack FOR EACH STATEMENT "
@@ -117,6 +129,14 @@ _KEPT_SINCE_4 = (
     "INSERT INTO refused_change SELECT error('append-only: desk_decision')",
     "CREATE TRIGGER desk_decision_fixed BEFORE UPDATE ON desk_decision FOR EACH STATEMENT "
     "INSERT INTO refused_change SELECT error('append-only: desk_decision')",
+    "CREATE TRIGGER card_claim_kept BEFORE DELETE ON card_claim FOR EACH STATEMENT "
+    "INSERT INTO refused_change SELECT error('append-only: card_claim')",
+    "CREATE TRIGGER card_claim_fixed BEFORE UPDATE ON card_claim FOR EACH STATEMENT "
+    "INSERT INTO refused_change SELECT error('append-only: card_claim')",
+    "CREATE TRIGGER card_claim_link_kept BEFORE DELETE ON card_claim_link FOR EACH STATEMENT "
+    "INSERT INTO refused_change SELECT error('append-only: card_claim_link')",
+    "CREATE TRIGGER card_claim_link_fixed BEFORE UPDATE ON card_claim_link FOR EACH STATEMENT "
+    "INSERT INTO refused_change SELECT error('append-only: card_claim_link')",
 )
 APPEND_ONLY = (
     # DuckDB 2.0 has them for whole statements only. They stop accidents; who may drop a trigger is stopped by the hashes.
