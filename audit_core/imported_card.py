@@ -69,7 +69,7 @@ def read_card(data: bytes) -> ImportedCard:
 
 def _find_sentences(body: str) -> tuple[str, ...]:
     plain = _MARKUP.sub(lambda match: match.group(1) or " ", _CODE.sub("\n\n", body))
-    sentences = (" ".join(piece.split())[:MAX_SENTENCE] for piece in _END.split(plain))
+    sentences = (" ".join(piece.split()).lstrip("-+ ")[:MAX_SENTENCE] for piece in _END.split(plain))
     return tuple(dict.fromkeys(one for one in sentences if len(one) > 15 and _CLAIMS.search(one)))
 
 
