@@ -50,6 +50,7 @@ from audit_core.errors import (
 from audit_core.evidence.keys import list_people, load_key, make_key
 from audit_core.groups import GroupEstimates
 from audit_core.home_records import HomeFacts, read_home
+from audit_core.imported_card import ImportedCard, read_card
 from audit_core.intervention import CLEAN_RUN, Direction, Intervention, Replacement, describe_replacement, intervene
 from audit_core.jobs import JobManager, JobState, Report, Snapshot
 from audit_core.kpi import KeyFigure, list_process_figures
@@ -62,6 +63,7 @@ from audit_core.pattern_test import PatternFinding, PatternTest
 from audit_core.plausibility import Source, list_sources
 from audit_core.gate import GateResult, GateRow
 from audit_core.policy import Policy, load_policy
+from audit_core.portfolio import ModelLine, Trend, follow_figures, list_models
 from audit_core.preregistration import Preregistration, PriorAccess
 from audit_core.prompts import (
     Prompt, PromptSet, TokenisedPrompts, TokenPair, is_exploratory, load_prompts, parse_prompts, split_half, tokenise,
@@ -79,6 +81,7 @@ from audit_core.store import (
     AuditEvent, ClaimRun, Register, RegisteredClaim, RunLog, RunRecord, Trail, audit_home, keep_prompts,
     load_kept_prompts, read_trail, sign_checkpoint_now,
 )  # fmt: skip
+from audit_core.store.card_claims import CardClaim, add_card_claim, link_card_claim, list_card_claims
 from audit_core.subject import Subject
 from audit_core.subjects.planted import PLANTED_MODELS, find_planted
 from audit_core.subjects.planted.key import PlantedClaim, PlantedModel, PlantedRole, PlantedTask
@@ -91,33 +94,34 @@ __all__ = [
     "APPROVAL_DAYS", "CIRCUIT_QUESTIONS", "CLEAN_RUN", "KNOWN_MODELS", "PLANTED_MODELS", "REASONS", "RULES",
     "AblationRequest", "AblationResult", "Agreement", "Areas", "Asker", "Assessment", "AttemptLine", "AttentionRequest",
     "AttentionResult", "AttentionTestsRequest", "AttentionTestsResult", "AuditError", "AuditEvent", "Auditor", "Backup",
-    "Balance", "Calibration", "Cancelled", "CardState", "Case", "CaseFile", "Circuit", "CircuitQuestion", "CircuitRequest",
-    "CircuitResult", "Claim", "ClaimReading", "ClaimRefused", "ClaimRun", "ClaimStanding", "ClaimTestRequest",
-    "ClaimTestResult", "Component", "ComponentRefused", "Conditions", "Confirmation", "ConfirmationRequest",
-    "ConfirmationResult", "Connection", "ConnectionEffect", "ControlFailed", "Controls", "CurvePoint", "CurveRequest",
-    "CurveResult", "Decider", "DecisionRefused", "Dependence", "Direction", "DiscoverRequest", "DiscoverResult", "Dossier",
-    "Drift", "EdgesRequest", "EdgesResult", "Estimate", "Finished", "Fooled", "Gap", "GateResult", "GateRow",
-    "GroupEstimates", "HeldOut", "HomeFacts", "IntegrityError", "Intervention", "InterventionRefused", "Issue",
-    "JobManager", "JobState", "Kept", "KeyFigure", "Kind", "Ledger", "Measurement", "Mediation", "ModelIdentity",
-    "ModelRefused", "NotMeasured", "NullFinding", "OtherTask", "Part", "PathsRequest", "PathsResult", "PatternFinding",
-    "PatternTest", "Place", "PlantedClaim", "PlantedModel", "PlantedRole", "PlantedTask", "Policy", "PolicyRefused",
-    "PositionsRequest", "PositionsResult", "Preregistration", "PriorAccess", "Prompt", "PromptRefused", "PromptSet",
-    "Randomisation", "RecompositionRequest", "RecompositionResult", "Refused", "Register", "RegisteredClaim", "Repair",
-    "Replacement", "Report", "ReviewAgreement", "Rival", "RivalRequest", "RivalResult", "Role", "Ruling", "RunLog",
-    "RunRecord", "Screened", "Snapshot", "Source", "SpecificityRequest", "SpecificityResult", "StabilityRequest",
-    "StabilityResult", "Standing", "State", "StoreRefused", "Subject", "SweepPartial", "SweepRequest", "SweepResult",
-    "Tally", "TaskLoss", "Terminal", "Through", "TokenGradientsRequest", "TokenGradientsResult", "TokenPair",
-    "TokenisedPrompts", "Trail", "TransferRequest", "TransferResult", "Universe", "Verdict", "View", "ViewRandomised",
-    "Worth", "assemble_pack", "audit_home", "decide", "describe_ablation", "describe_census", "describe_origin",
-    "describe_replacement", "describe_share", "dump_claim", "estimate_cells", "export_pack", "find_effect_line",
-    "find_known", "find_looks_line", "find_planted", "format_components", "format_estimate", "freeze_claim", "get_plugin",
-    "head", "intervene", "is_exploratory", "judge_sentence", "keep_prompts", "leave_a_core", "list_cases", "list_cells",
-    "list_circuits", "list_connections", "list_people", "list_plugins", "list_policies", "list_process_figures",
-    "list_prompt_sets", "list_shares", "list_sources", "list_tallies", "load_calibration", "load_claim", "load_home_trust",
-    "load_kept_prompts", "load_key", "load_policy", "load_prompt_set", "load_prompts", "load_shipped_policy", "make_key",
-    "make_table", "measure_agreement", "mlp", "model_cache", "open_case", "open_subject", "parse_claim", "parse_component",
-    "parse_components", "parse_connection", "parse_prompts", "predict_attempt_s", "quote_calibration", "rank_agreement",
-    "read_components", "read_dossier", "read_home", "read_ledger", "read_standings", "read_trail", "record_refusal",
-    "render_result", "resolve_model", "run_confirmatory", "sign_checkpoint_now", "sort_findings", "split_half",
-    "take_all_cores", "take_pack", "to_csv", "tokenise",
+    "Balance", "Calibration", "Cancelled", "CardClaim", "CardState", "Case", "CaseFile", "Circuit", "CircuitQuestion",
+    "CircuitRequest", "CircuitResult", "Claim", "ClaimReading", "ClaimRefused", "ClaimRun", "ClaimStanding",
+    "ClaimTestRequest", "ClaimTestResult", "Component", "ComponentRefused", "Conditions", "Confirmation",
+    "ConfirmationRequest", "ConfirmationResult", "Connection", "ConnectionEffect", "ControlFailed", "Controls",
+    "CurvePoint", "CurveRequest", "CurveResult", "Decider", "DecisionRefused", "Dependence", "Direction", "DiscoverRequest",
+    "DiscoverResult", "Dossier", "Drift", "EdgesRequest", "EdgesResult", "Estimate", "Finished", "Fooled", "Gap",
+    "GateResult", "GateRow", "GroupEstimates", "HeldOut", "HomeFacts", "ImportedCard", "IntegrityError", "Intervention",
+    "InterventionRefused", "Issue", "JobManager", "JobState", "Kept", "KeyFigure", "Kind", "Ledger", "Measurement",
+    "Mediation", "ModelIdentity", "ModelLine", "ModelRefused", "NotMeasured", "NullFinding", "OtherTask", "Part",
+    "PathsRequest", "PathsResult", "PatternFinding", "PatternTest", "Place", "PlantedClaim", "PlantedModel", "PlantedRole",
+    "PlantedTask", "Policy", "PolicyRefused", "PositionsRequest", "PositionsResult", "Preregistration", "PriorAccess",
+    "Prompt", "PromptRefused", "PromptSet", "Randomisation", "RecompositionRequest", "RecompositionResult", "Refused",
+    "Register", "RegisteredClaim", "Repair", "Replacement", "Report", "ReviewAgreement", "Rival", "RivalRequest",
+    "RivalResult", "Role", "Ruling", "RunLog", "RunRecord", "Screened", "Snapshot", "Source", "SpecificityRequest",
+    "SpecificityResult", "StabilityRequest", "StabilityResult", "Standing", "State", "StoreRefused", "Subject",
+    "SweepPartial", "SweepRequest", "SweepResult", "Tally", "TaskLoss", "Terminal", "Through", "TokenGradientsRequest",
+    "TokenGradientsResult", "TokenPair", "TokenisedPrompts", "Trail", "TransferRequest", "TransferResult", "Trend",
+    "Universe", "Verdict", "View", "ViewRandomised", "Worth", "add_card_claim", "assemble_pack", "audit_home", "decide",
+    "describe_ablation", "describe_census", "describe_origin", "describe_replacement", "describe_share", "dump_claim",
+    "estimate_cells", "export_pack", "find_effect_line", "find_known", "find_looks_line", "find_planted", "follow_figures",
+    "format_components", "format_estimate", "freeze_claim", "get_plugin", "head", "intervene", "is_exploratory",
+    "judge_sentence", "keep_prompts", "leave_a_core", "link_card_claim", "list_card_claims", "list_cases", "list_cells",
+    "list_circuits", "list_connections", "list_models", "list_people", "list_plugins", "list_policies",
+    "list_process_figures", "list_prompt_sets", "list_shares", "list_sources", "list_tallies", "load_calibration",
+    "load_claim", "load_home_trust", "load_kept_prompts", "load_key", "load_policy", "load_prompt_set", "load_prompts",
+    "load_shipped_policy", "make_key", "make_table", "measure_agreement", "mlp", "model_cache", "open_case", "open_subject",
+    "parse_claim", "parse_component", "parse_components", "parse_connection", "parse_prompts", "predict_attempt_s",
+    "quote_calibration", "rank_agreement", "read_card", "read_components", "read_dossier", "read_home", "read_ledger",
+    "read_standings", "read_trail", "record_refusal", "render_result", "resolve_model", "run_confirmatory",
+    "sign_checkpoint_now", "sort_findings", "split_half", "take_all_cores", "take_pack", "to_csv", "tokenise",
 ]  # fmt: skip
