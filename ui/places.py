@@ -20,11 +20,24 @@ def circuit() -> Any:
     return st.Page(_PAGES / "circuit.py", title="Circuit", icon=":material/hub:")
 
 
+def models() -> Any:
+    """Model cards, made anew likewise."""
+    return st.Page(_PAGES / "models.py", title="Model cards", icon=":material/badge:")
+
+
+def claims() -> Any:
+    """Claims, made anew likewise."""
+    return st.Page(_PAGES / "claims.py", title="Claims", icon=":material/gavel:")
+
+
+def desk() -> Any:
+    """The review desk, made anew likewise."""
+    return st.Page(_PAGES / "desk.py", title="Review desk", icon=":material/rate_review:")
+
+
 def menu() -> dict[str, list[Any]]:
     """Headings of the menu, and the pages under each."""
     sweep = st.Page(_PAGES / "sweep.py", title="Sweep", icon=":material/grid_on:")
     calibration = st.Page(_PAGES / "calibration.py", title="Calibration", icon=":material/straighten:")
-    claims = st.Page(_PAGES / "claims.py", title="Claims", icon=":material/gavel:")
-    desk = st.Page(_PAGES / "desk.py", title="Review desk", icon=":material/rate_review:")
     log = st.Page(_PAGES / "audit_log.py", title="Audit log", icon=":material/list_alt:")
-    return {"Explore": [live_audit(), sweep, circuit(), calibration], "Govern": [claims, desk, log]}
+    return {"Explore": [live_audit(), sweep, circuit(), calibration], "Review": [models(), claims(), desk(), log]}

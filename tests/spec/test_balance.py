@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields, replace
+from functools import cache
 from typing import Any
 
 import pytest
@@ -46,7 +47,7 @@ def found(load_planted: Callable[[str], Any]) -> Callable[[str], tuple[dict[str,
         results = {audit: run(audit, assessment.ask(audit)) for audit in CIRCUIT_QUESTIONS}
         return results, {role: run("claim_test", assessment.ask_verdict(role)) for role in Role}
 
-    return ask
+    return cache(ask)
 
 
 def test_the_missing_backup_speaks_against_the_circuit_that_is_otherwise_enough(found: Callable[[str], Any]) -> None:

@@ -1,0 +1,45 @@
+"""Model cards: what a model is, what attention can and cannot show of it, what was claimed of it, and what came of that."""
+
+import streamlit as st
+
+from audit_core import AuditError, audit_home, list_card_claims, list_model_names, read_home, read_standings, read_stale
+from ui import cards_ask, cards_show, link, live_steps, overview_portfolio
+
+# 1. ask
+
+link.seed((link.Field("model", "default"), link.Field("around", "")))
+st.title("Model cards", anchor=False)
+st.markdown("What is known of each model, what was claimed of how it works, and which of these claims somebody has tested.")
+try:
+    facts = read_home(audit_home())
+    standings = read_standings(audit_home(), read_stale(audit_home()))
+    sentences = list_card_claims(audit_home())
+except AuditError as error:
+    live_steps.show_refusal(error)
+    st.stop()
+name = cards_ask.ask_model(list_model_names([*(one.model for one in standings), *(one.model for one in sentences)]))
+around = cards_ask.ask_system()
+link.publish({"model": name, "around": ",".join(around)})
+
+# 2. compute
+
+sheet = cards_show.read(name)
+digest = "" if sheet.identity is None else sheet.identity.short
+own = [one for one in standings if one.model == name or (digest and one.model_digest == digest)]
+try:
+    cases = [case for case in overview_portfolio.open_cases() if {one.claim_id for one in own} & set(case.case.pack.claim_ids)]
+except AuditError as error:
+    live_steps.show_refusal(error)
+    cases = []
+
+# 3. show
+
+cards_show.show_identity(sheet)
+cards_show.show_attention(sheet, around)
+cards_show.show_claims(own)
+cards_show.show_sentences([one for one in sentences if one.model == name], own)
+cards_ask.ask_card(name)
+cards_ask.ask_link([one for one in sentences if one.model == name], own)
+cards_show.show_packs(cases)
+cards_show.show_figures(cases)
+cards_show.show_capabilities(sheet, around, facts)
