@@ -14,7 +14,7 @@ from audit_core.store.events import LOG_ACTOR, Action, append_event
 if TYPE_CHECKING:
     import duckdb
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 _VERSION_TABLE = "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)"
 _VERSION_1 = (
     # As version 1 wrote it, statement by statement and without a transaction: any of them may be there already.
@@ -93,6 +93,18 @@ _KEPT_SINCE_3 = (
     "CREATE TRIGGER claim_withdrawn_fixed BEFORE UPDATE ON claim_withdrawn FOR EACH STATEMENT "
     "INSERT INTO refused_change SELECT error('append-only: claim_withdrawn')",
 )
+_VERSION_4 = (
+    """
+    CREATE TABLE checklist (
+        checklist_id VARCHAR NOT NULL, version INTEGER NOT NULL, digest VARCHAR NOT NULL, body VARCHAR NOT NULL,
+        PRIMARY KEY (checklist_id, version)
+    )
+    """,
+    "CREATE TRIGGER checklist_kept BEFORE DELETE ON checklist FOR EACH STATEMENT "
+    "INSERT INTO refused_change SELECT error('append-only: checklist')",
+    "CREATE TRIGGER checklist_fixed BEFORE UPDATE ON checklist FOR EACH STATEMENT "
+    "INSERT INTO refused_change SELECT error('append-only: checklist')",
+)
 APPEND_ONLY = (
     # DuckDB 2.0 has them for whole statements only. They stop accidents; who may drop a trigger is stopped by the hashes.
     "CREATE TRIGGER event_kept BEFORE DELETE ON audit_event FOR EACH STATEMENT "
@@ -142,6 +154,9 @@ def bring_up_to_date(connection: duckdb.DuckDBPyConnection, home: Path) -> int:
         begin_log(connection, home)
     if version < 3:
         for statement in (*_VERSION_3, *_KEPT_SINCE_3):
+            connection.execute(statement)
+    if version < 4:
+        for statement in _VERSION_4:
             connection.execute(statement)
     if version < SCHEMA_VERSION:
         connection.execute("INSERT INTO schema_version VALUES (?)", [SCHEMA_VERSION])
