@@ -35,6 +35,7 @@ from audit_core.completeness import Gap, Worth
 from audit_core.component import Component, Kind, format_components, head, mlp, parse_component, parse_components
 from audit_core.confirm import Confirmation, freeze_claim, predict_attempt_s, run_confirmatory
 from audit_core.connection import Connection, Terminal, Through, list_connections, parse_connection
+from audit_core.crosswalk import ClauseCheck, Crosswalk, CrosswalkRow, Framework, Relation, RowCount, load_crosswalk
 from audit_core.curve import Areas
 from audit_core.dossier import AttemptLine, Dossier, read_dossier
 from audit_core.drift import Drift
@@ -45,19 +46,31 @@ from audit_core.errors import (
     ModelRefused, NotMeasured, PolicyRefused, PromptRefused, Refused, StoreRefused,
 )  # fmt: skip
 from audit_core.evidence.keys import list_people, load_key
+from audit_core.governance_map import (
+    COVERAGE_WORDS, Architecture, AuditFit, CapabilityMatrix, Coverage, Demand, GovernanceMap, list_capabilities,
+    load_governance_map,
+)  # fmt: skip
 from audit_core.groups import GroupEstimates
+from audit_core.holdings import Holding, list_holdings
 from audit_core.intervention import CLEAN_RUN, Direction, Intervention, Replacement, describe_replacement, intervene
 from audit_core.jobs import JobManager, JobState, Report, Snapshot
 from audit_core.kpi import KeyFigure, list_process_figures
 from audit_core.ledger import Ledger, read_ledger
 from audit_core.measurement import Conditions, Measurement
 from audit_core.mediation import Mediation
+from audit_core.model_class import ModelClass, Setting, find_architecture, read_architecture
 from audit_core.models import KNOWN_MODELS, ModelIdentity, find_known, model_cache, resolve_model
 from audit_core.pack import Issue, export_pack
 from audit_core.pattern_test import PatternFinding, PatternTest
 from audit_core.plausibility import Source, list_sources
 from audit_core.policy import Policy, load_policy
 from audit_core.preregistration import Preregistration, PriorAccess
+from audit_core.procurement import (
+    Answer, AnswerCount, AnswerWord, Checklist, ChecklistItem, FilledChecklist, count_answers, load_checklist,
+)  # fmt: skip
+from audit_core.procurement_export import (
+    ANSWER_COLUMNS, describe_count, dump_filled, list_answer_rows, write_filled_csv, write_filled_html,
+)  # fmt: skip
 from audit_core.prompts import (
     Prompt, PromptSet, TokenisedPrompts, TokenPair, is_exploratory, load_prompts, parse_prompts, split_half, tokenise,
 )  # fmt: skip
@@ -69,20 +82,22 @@ from audit_core.run import Asker, Auditor, Finished, open_subject, record_refusa
 from audit_core.shipped import list_circuits, list_policies, list_prompt_sets, load_prompt_set, load_shipped_policy
 from audit_core.statistics import Estimate, format_estimate, rank_agreement
 from audit_core.store import (
-    AuditEvent, ClaimRun, Register, RegisteredClaim, RunLog, RunRecord, Trail, audit_home, keep_prompts,
-    load_kept_prompts, read_trail, sign_checkpoint_now,
+    AuditEvent, ChecklistDraft, Checklists, ClaimRun, Register, RegisteredClaim, RunLog, RunRecord, Trail, audit_home,
+    keep_prompts, load_kept_prompts, read_trail, sign_checkpoint_now,
 )  # fmt: skip
 from audit_core.subject import Subject
 from audit_core.subjects.planted import PLANTED_MODELS, find_planted
 from audit_core.subjects.planted.key import PlantedClaim, PlantedModel, PlantedRole, PlantedTask
-from audit_core.tables import estimate_cells, make_table, to_csv
+from audit_core.tables import estimate_cells, make_table, shade_rows, to_csv
 from audit_core.trial import NullFinding
 from audit_core.verdict import REASONS, State, Verdict
 from audit_core.view import View
 
 __all__ = [
+    "ANSWER_COLUMNS",
     "CIRCUIT_QUESTIONS",
     "CLEAN_RUN",
+    "COVERAGE_WORDS",
     "KNOWN_MODELS",
     "PLANTED_MODELS",
     "REASONS",
@@ -90,6 +105,10 @@ __all__ = [
     "AblationRequest",
     "AblationResult",
     "Agreement",
+    "Answer",
+    "AnswerCount",
+    "AnswerWord",
+    "Architecture",
     "Areas",
     "Asker",
     "Assessment",
@@ -100,11 +119,17 @@ __all__ = [
     "AttentionTestsResult",
     "AuditError",
     "AuditEvent",
+    "AuditFit",
     "Auditor",
     "Backup",
     "Balance",
     "Calibration",
     "Cancelled",
+    "CapabilityMatrix",
+    "Checklist",
+    "ChecklistDraft",
+    "ChecklistItem",
+    "Checklists",
     "Circuit",
     "CircuitQuestion",
     "CircuitRequest",
@@ -114,6 +139,7 @@ __all__ = [
     "ClaimRun",
     "ClaimTestRequest",
     "ClaimTestResult",
+    "ClauseCheck",
     "Component",
     "ComponentRefused",
     "Conditions",
@@ -124,9 +150,13 @@ __all__ = [
     "ConnectionEffect",
     "ControlFailed",
     "Controls",
+    "Coverage",
+    "Crosswalk",
+    "CrosswalkRow",
     "CurvePoint",
     "CurveRequest",
     "CurveResult",
+    "Demand",
     "Dependence",
     "Direction",
     "DiscoverRequest",
@@ -136,11 +166,15 @@ __all__ = [
     "EdgesRequest",
     "EdgesResult",
     "Estimate",
+    "FilledChecklist",
     "Finished",
     "Fooled",
+    "Framework",
     "Gap",
+    "GovernanceMap",
     "GroupEstimates",
     "HeldOut",
+    "Holding",
     "IntegrityError",
     "Intervention",
     "InterventionRefused",
@@ -153,6 +187,7 @@ __all__ = [
     "Ledger",
     "Measurement",
     "Mediation",
+    "ModelClass",
     "ModelIdentity",
     "ModelRefused",
     "NotMeasured",
@@ -183,6 +218,7 @@ __all__ = [
     "Refused",
     "Register",
     "RegisteredClaim",
+    "Relation",
     "Repair",
     "Replacement",
     "Report",
@@ -190,9 +226,11 @@ __all__ = [
     "RivalRequest",
     "RivalResult",
     "Role",
+    "RowCount",
     "RunLog",
     "RunRecord",
     "Screened",
+    "Setting",
     "Snapshot",
     "Source",
     "SpecificityRequest",
@@ -222,14 +260,18 @@ __all__ = [
     "ViewRandomised",
     "Worth",
     "audit_home",
+    "count_answers",
     "describe_ablation",
     "describe_census",
+    "describe_count",
     "describe_origin",
     "describe_replacement",
     "describe_share",
     "dump_claim",
+    "dump_filled",
     "estimate_cells",
     "export_pack",
+    "find_architecture",
     "find_effect_line",
     "find_known",
     "find_looks_line",
@@ -243,9 +285,12 @@ __all__ = [
     "is_exploratory",
     "keep_prompts",
     "leave_a_core",
+    "list_answer_rows",
+    "list_capabilities",
     "list_cells",
     "list_circuits",
     "list_connections",
+    "list_holdings",
     "list_people",
     "list_plugins",
     "list_policies",
@@ -255,7 +300,10 @@ __all__ = [
     "list_sources",
     "list_tallies",
     "load_calibration",
+    "load_checklist",
     "load_claim",
+    "load_crosswalk",
+    "load_governance_map",
     "load_kept_prompts",
     "load_key",
     "load_policy",
@@ -274,6 +322,7 @@ __all__ = [
     "predict_attempt_s",
     "quote_calibration",
     "rank_agreement",
+    "read_architecture",
     "read_components",
     "read_dossier",
     "read_ledger",
@@ -282,10 +331,13 @@ __all__ = [
     "render_result",
     "resolve_model",
     "run_confirmatory",
+    "shade_rows",
     "sign_checkpoint_now",
     "sort_findings",
     "split_half",
     "take_all_cores",
     "to_csv",
     "tokenise",
+    "write_filled_csv",
+    "write_filled_html",
 ]  # fmt: skip

@@ -11,7 +11,7 @@ from audit_core.tables import make_table, to_csv
 if TYPE_CHECKING:
     from audit_core.evidence.report.blocks import Line, Section
 
-COLUMNS = ("section", "item", "question", "answer", "in words", "claims", "packs", "by", "at")
+ANSWER_COLUMNS = ("section", "item", "question", "answer", "in words", "claims", "packs", "by", "at")
 
 
 def dump_filled(filled: FilledChecklist) -> bytes:
@@ -19,8 +19,8 @@ def dump_filled(filled: FilledChecklist) -> bytes:
     return (json.dumps(filled.to_json() | {"digest": filled.digest}, indent=1, ensure_ascii=False) + "\n").encode()
 
 
-def list_rows(filled: FilledChecklist) -> list[tuple[str, ...]]:
-    """One row a question, under `COLUMNS`."""
+def list_answer_rows(filled: FilledChecklist) -> list[tuple[str, ...]]:
+    """One row a question, under `ANSWER_COLUMNS`."""
     return [
         (
             question.section, question.item_id, question.text, answer.answer.value, answer.text,
@@ -31,7 +31,7 @@ def list_rows(filled: FilledChecklist) -> list[tuple[str, ...]]:
 
 
 def write_filled_csv(filled: FilledChecklist) -> bytes:
-    return to_csv(make_table(COLUMNS, list_rows(filled)))
+    return to_csv(make_table(ANSWER_COLUMNS, list_answer_rows(filled)))
 
 
 def describe_count(count: AnswerCount) -> str:

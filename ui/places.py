@@ -25,5 +25,7 @@ def menu() -> dict[str, list[Any]]:
     sweep = st.Page(_PAGES / "sweep.py", title="Sweep", icon=":material/grid_on:")
     calibration = st.Page(_PAGES / "calibration.py", title="Calibration", icon=":material/straighten:")
     claims = st.Page(_PAGES / "claims.py", title="Claims", icon=":material/gavel:")
+    crosswalk = st.Page(_PAGES / "crosswalk.py", title="Crosswalk", icon=":material/compare_arrows:")
+    procurement = st.Page(_PAGES / "procurement.py", title="Procurement", icon=":material/checklist:")
     log = st.Page(_PAGES / "audit_log.py", title="Audit log", icon=":material/list_alt:")
-    return {"Explore": [live_audit(), sweep, circuit(), calibration], "Govern": [claims, log]}
+    return {"Explore": [live_audit(), sweep, circuit(), calibration], "Govern": [claims, crosswalk, procurement, log]}

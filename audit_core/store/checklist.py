@@ -32,7 +32,7 @@ _VERSIONS = "SELECT version, body FROM checklist WHERE checklist_id = ? ORDER BY
 
 
 @dataclass(frozen=True)
-class Draft:
+class ChecklistDraft:
     """What somebody wants to save."""
 
     about: str
@@ -49,7 +49,7 @@ class Checklists:
     def __init__(self, home: Path) -> None:
         self.home = home
 
-    def save(self, checklist: Checklist, draft: Draft, *, by: str) -> FilledChecklist:
+    def save(self, checklist: Checklist, draft: ChecklistDraft, *, by: str) -> FilledChecklist:
         """The next version. An answer that did not change keeps who gave it and when.
 
         Raises:
@@ -101,7 +101,7 @@ class Checklists:
         with open_database(self.home) as connection:
             return tuple(_read_versions(connection, one)[-1] for one in _list_ids(connection))
 
-    def _read_earlier(self, connection: duckdb.DuckDBPyConnection, draft: Draft) -> FilledChecklist | None:
+    def _read_earlier(self, connection: duckdb.DuckDBPyConnection, draft: ChecklistDraft) -> FilledChecklist | None:
         if not draft.checklist_id:
             return None
         versions = _read_versions(connection, draft.checklist_id)
