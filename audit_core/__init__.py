@@ -37,6 +37,7 @@ from audit_core.completeness import Gap, Worth
 from audit_core.component import Component, Kind, format_components, head, mlp, parse_component, parse_components
 from audit_core.confirm import Confirmation, freeze_claim, predict_attempt_s, run_confirmatory
 from audit_core.connection import Connection, Terminal, Through, list_connections, parse_connection
+from audit_core.crosswalk import ClauseCheck, Crosswalk, CrosswalkRow, Framework, Relation, RowCount, load_crosswalk
 from audit_core.curve import Areas
 from audit_core.desk import APPROVAL_DAYS, Case, Decider, Ruling, assemble_pack, decide, list_cases, take_pack
 from audit_core.dossier import AttemptLine, Dossier, read_dossier
@@ -48,7 +49,13 @@ from audit_core.errors import (
     InterventionRefused, ModelRefused, NotMeasured, PolicyRefused, PromptRefused, Refused, StoreRefused,
 )  # fmt: skip
 from audit_core.evidence.keys import list_people, load_key, make_key
+from audit_core.gate import GateResult, GateRow
+from audit_core.governance_map import (
+    COVERAGE_WORDS, Architecture, AuditFit, CapabilityMatrix, Coverage, Demand, GovernanceMap, list_capabilities,
+    load_governance_map,
+)  # fmt: skip
 from audit_core.groups import GroupEstimates
+from audit_core.holdings import Holding, list_holdings
 from audit_core.home_records import HomeFacts, read_home
 from audit_core.imported_card import ImportedCard, read_card
 from audit_core.intervention import CLEAN_RUN, Direction, Intervention, Replacement, describe_replacement, intervene
@@ -57,16 +64,22 @@ from audit_core.kpi import KeyFigure, list_process_figures
 from audit_core.ledger import Ledger, read_ledger
 from audit_core.measurement import Conditions, Measurement
 from audit_core.mediation import Mediation
+from audit_core.model_class import ModelClass, Setting, find_architecture, read_architecture
 from audit_core.models import KNOWN_MODELS, ModelIdentity, find_known, model_cache, resolve_model
 from audit_core.pack import Issue, export_pack
 from audit_core.pattern_test import PatternFinding, PatternTest
 from audit_core.plausibility import Source, list_sources
-from audit_core.gate import GateResult, GateRow
 from audit_core.policy import Policy, load_policy
 from audit_core.portfolio import ModelLine, Trend, follow_figures, list_models
 from audit_core.preregistration import Preregistration, PriorAccess
+from audit_core.procurement import (
+    Answer, AnswerCount, AnswerWord, Checklist, ChecklistItem, FilledChecklist, count_answers, load_checklist,
+)  # fmt: skip
+from audit_core.procurement_export import (
+    ANSWER_COLUMNS, describe_count, dump_filled, list_answer_rows, write_filled_csv, write_filled_html,
+)  # fmt: skip
 from audit_core.prompts import (
-    Prompt, PromptSet, TokenisedPrompts, TokenPair, is_exploratory, load_prompts, parse_prompts, split_half, tokenise,
+    Prompt, PromptSet, TokenPair, TokenisedPrompts, is_exploratory, load_prompts, parse_prompts, split_half, tokenise,
 )  # fmt: skip
 from audit_core.randomisation import Dependence, Randomisation, ViewRandomised
 from audit_core.registry import get_plugin, list_plugins
@@ -78,50 +91,56 @@ from audit_core.shipped import list_circuits, list_policies, list_prompt_sets, l
 from audit_core.standing import CardState, ClaimStanding, Standing, judge_sentence, read_standings
 from audit_core.statistics import Estimate, format_estimate, rank_agreement
 from audit_core.store import (
-    AuditEvent, ClaimRun, Register, RegisteredClaim, RunLog, RunRecord, Trail, audit_home, keep_prompts,
-    load_kept_prompts, read_trail, sign_checkpoint_now,
+    AuditEvent, ChecklistDraft, Checklists, ClaimRun, Register, RegisteredClaim, RunLog, RunRecord, Trail, audit_home,
+    keep_prompts, load_kept_prompts, read_trail, sign_checkpoint_now,
 )  # fmt: skip
 from audit_core.store.card_claims import CardClaim, add_card_claim, link_card_claim, list_card_claims
 from audit_core.subject import Subject
 from audit_core.subjects.planted import PLANTED_MODELS, find_planted
 from audit_core.subjects.planted.key import PlantedClaim, PlantedModel, PlantedRole, PlantedTask
-from audit_core.tables import estimate_cells, make_table, to_csv
+from audit_core.tables import estimate_cells, make_table, shade_rows, to_csv
 from audit_core.trial import NullFinding
 from audit_core.verdict import REASONS, State, Verdict
 from audit_core.view import View
 
 __all__ = [
-    "APPROVAL_DAYS", "CIRCUIT_QUESTIONS", "CLEAN_RUN", "KNOWN_MODELS", "PLANTED_MODELS", "REASONS", "RULES",
-    "AblationRequest", "AblationResult", "Agreement", "Areas", "Asker", "Assessment", "AttemptLine", "AttentionRequest",
-    "AttentionResult", "AttentionTestsRequest", "AttentionTestsResult", "AuditError", "AuditEvent", "Auditor", "Backup",
-    "Balance", "Calibration", "Cancelled", "CardClaim", "CardState", "Case", "CaseFile", "Circuit", "CircuitQuestion",
-    "CircuitRequest", "CircuitResult", "Claim", "ClaimReading", "ClaimRefused", "ClaimRun", "ClaimStanding",
-    "ClaimTestRequest", "ClaimTestResult", "Component", "ComponentRefused", "Conditions", "Confirmation",
-    "ConfirmationRequest", "ConfirmationResult", "Connection", "ConnectionEffect", "ControlFailed", "Controls",
-    "CurvePoint", "CurveRequest", "CurveResult", "Decider", "DecisionRefused", "Dependence", "Direction", "DiscoverRequest",
-    "DiscoverResult", "Dossier", "Drift", "EdgesRequest", "EdgesResult", "Estimate", "Finished", "Fooled", "Gap",
-    "GateResult", "GateRow", "GroupEstimates", "HeldOut", "HomeFacts", "ImportedCard", "IntegrityError", "Intervention",
-    "InterventionRefused", "Issue", "JobManager", "JobState", "Kept", "KeyFigure", "Kind", "Ledger", "Measurement",
-    "Mediation", "ModelIdentity", "ModelLine", "ModelRefused", "NotMeasured", "NullFinding", "OtherTask", "Part",
-    "PathsRequest", "PathsResult", "PatternFinding", "PatternTest", "Place", "PlantedClaim", "PlantedModel", "PlantedRole",
-    "PlantedTask", "Policy", "PolicyRefused", "PositionsRequest", "PositionsResult", "Preregistration", "PriorAccess",
-    "Prompt", "PromptRefused", "PromptSet", "Randomisation", "RecompositionRequest", "RecompositionResult", "Refused",
-    "Register", "RegisteredClaim", "Repair", "Replacement", "Report", "ReviewAgreement", "Rival", "RivalRequest",
-    "RivalResult", "Role", "Ruling", "RunLog", "RunRecord", "Screened", "Snapshot", "Source", "SpecificityRequest",
-    "SpecificityResult", "StabilityRequest", "StabilityResult", "Standing", "State", "StoreRefused", "Subject",
-    "SweepPartial", "SweepRequest", "SweepResult", "Tally", "TaskLoss", "Terminal", "Through", "TokenGradientsRequest",
-    "TokenGradientsResult", "TokenPair", "TokenisedPrompts", "Trail", "TransferRequest", "TransferResult", "Trend",
-    "Universe", "Verdict", "View", "ViewRandomised", "Worth", "add_card_claim", "assemble_pack", "audit_home", "decide",
-    "describe_ablation", "describe_census", "describe_origin", "describe_replacement", "describe_share", "dump_claim",
-    "estimate_cells", "export_pack", "find_effect_line", "find_known", "find_looks_line", "find_planted", "follow_figures",
+    "ANSWER_COLUMNS", "APPROVAL_DAYS", "CIRCUIT_QUESTIONS", "CLEAN_RUN", "COVERAGE_WORDS", "KNOWN_MODELS", "PLANTED_MODELS",
+    "REASONS", "RULES", "AblationRequest", "AblationResult", "Agreement", "Answer", "AnswerCount", "AnswerWord",
+    "Architecture", "Areas", "Asker", "Assessment", "AttemptLine", "AttentionRequest", "AttentionResult",
+    "AttentionTestsRequest", "AttentionTestsResult", "AuditError", "AuditEvent", "AuditFit", "Auditor", "Backup", "Balance",
+    "Calibration", "Cancelled", "CapabilityMatrix", "CardClaim", "CardState", "Case", "CaseFile", "Checklist",
+    "ChecklistDraft", "ChecklistItem", "Checklists", "Circuit", "CircuitQuestion", "CircuitRequest", "CircuitResult",
+    "Claim", "ClaimReading", "ClaimRefused", "ClaimRun", "ClaimStanding", "ClaimTestRequest", "ClaimTestResult",
+    "ClauseCheck", "Component", "ComponentRefused", "Conditions", "Confirmation", "ConfirmationRequest",
+    "ConfirmationResult", "Connection", "ConnectionEffect", "ControlFailed", "Controls", "Coverage", "Crosswalk",
+    "CrosswalkRow", "CurvePoint", "CurveRequest", "CurveResult", "Decider", "DecisionRefused", "Demand", "Dependence",
+    "Direction", "DiscoverRequest", "DiscoverResult", "Dossier", "Drift", "EdgesRequest", "EdgesResult", "Estimate",
+    "FilledChecklist", "Finished", "Fooled", "Framework", "Gap", "GateResult", "GateRow", "GovernanceMap", "GroupEstimates",
+    "HeldOut", "Holding", "HomeFacts", "ImportedCard", "IntegrityError", "Intervention", "InterventionRefused", "Issue",
+    "JobManager", "JobState", "Kept", "KeyFigure", "Kind", "Ledger", "Measurement", "Mediation", "ModelClass",
+    "ModelIdentity", "ModelLine", "ModelRefused", "NotMeasured", "NullFinding", "OtherTask", "Part", "PathsRequest",
+    "PathsResult", "PatternFinding", "PatternTest", "Place", "PlantedClaim", "PlantedModel", "PlantedRole", "PlantedTask",
+    "Policy", "PolicyRefused", "PositionsRequest", "PositionsResult", "Preregistration", "PriorAccess", "Prompt",
+    "PromptRefused", "PromptSet", "Randomisation", "RecompositionRequest", "RecompositionResult", "Refused", "Register",
+    "RegisteredClaim", "Relation", "Repair", "Replacement", "Report", "ReviewAgreement", "Rival", "RivalRequest",
+    "RivalResult", "Role", "RowCount", "Ruling", "RunLog", "RunRecord", "Screened", "Setting", "Snapshot", "Source",
+    "SpecificityRequest", "SpecificityResult", "StabilityRequest", "StabilityResult", "Standing", "State", "StoreRefused",
+    "Subject", "SweepPartial", "SweepRequest", "SweepResult", "Tally", "TaskLoss", "Terminal", "Through",
+    "TokenGradientsRequest", "TokenGradientsResult", "TokenPair", "TokenisedPrompts", "Trail", "TransferRequest",
+    "TransferResult", "Trend", "Universe", "Verdict", "View", "ViewRandomised", "Worth", "add_card_claim", "assemble_pack",
+    "audit_home", "count_answers", "decide", "describe_ablation", "describe_census", "describe_count", "describe_origin",
+    "describe_replacement", "describe_share", "dump_claim", "dump_filled", "estimate_cells", "export_pack",
+    "find_architecture", "find_effect_line", "find_known", "find_looks_line", "find_planted", "follow_figures",
     "format_components", "format_estimate", "freeze_claim", "get_plugin", "head", "intervene", "is_exploratory",
-    "judge_sentence", "keep_prompts", "leave_a_core", "link_card_claim", "list_card_claims", "list_cases", "list_cells",
-    "list_circuits", "list_connections", "list_models", "list_people", "list_plugins", "list_policies",
-    "list_process_figures", "list_prompt_sets", "list_shares", "list_sources", "list_tallies", "load_calibration",
-    "load_claim", "load_home_trust", "load_kept_prompts", "load_key", "load_policy", "load_prompt_set", "load_prompts",
-    "load_shipped_policy", "make_key", "make_table", "measure_agreement", "mlp", "model_cache", "open_case", "open_subject",
-    "parse_claim", "parse_component", "parse_components", "parse_connection", "parse_prompts", "predict_attempt_s",
-    "quote_calibration", "rank_agreement", "read_card", "read_components", "read_dossier", "read_home", "read_ledger",
-    "read_standings", "read_trail", "record_refusal", "render_result", "resolve_model", "run_confirmatory",
-    "sign_checkpoint_now", "sort_findings", "split_half", "take_all_cores", "take_pack", "to_csv", "tokenise",
+    "judge_sentence", "keep_prompts", "leave_a_core", "link_card_claim", "list_answer_rows", "list_capabilities",
+    "list_card_claims", "list_cases", "list_cells", "list_circuits", "list_connections", "list_holdings", "list_models",
+    "list_people", "list_plugins", "list_policies", "list_process_figures", "list_prompt_sets", "list_shares",
+    "list_sources", "list_tallies", "load_calibration", "load_checklist", "load_claim", "load_crosswalk",
+    "load_governance_map", "load_home_trust", "load_kept_prompts", "load_key", "load_policy", "load_prompt_set",
+    "load_prompts", "load_shipped_policy", "make_key", "make_table", "measure_agreement", "mlp", "model_cache", "open_case",
+    "open_subject", "parse_claim", "parse_component", "parse_components", "parse_connection", "parse_prompts",
+    "predict_attempt_s", "quote_calibration", "rank_agreement", "read_architecture", "read_card", "read_components",
+    "read_dossier", "read_home", "read_ledger", "read_standings", "read_trail", "record_refusal", "render_result",
+    "resolve_model", "run_confirmatory", "shade_rows", "sign_checkpoint_now", "sort_findings", "split_half",
+    "take_all_cores", "take_pack", "to_csv", "tokenise", "write_filled_csv", "write_filled_html",
 ]  # fmt: skip

@@ -33,7 +33,7 @@ class ModelSheet:
     """Why there is no identity; empty where there is one."""
 
 
-def list_names(claimed: Sequence[str]) -> tuple[str, ...]:
+def list_model_names(claimed: Sequence[str]) -> tuple[str, ...]:
     """Models to show: those that can be fetched by name, then those that somebody made a claim about."""
     return tuple(dict.fromkeys((*(known.name for known in KNOWN_MODELS), *claimed)))
 

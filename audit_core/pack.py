@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from audit_core.crosswalk import SHIPPED_CROSSWALK
 from audit_core.errors import AuditError, Refused
 from audit_core.evidence.canonical import dump_canonical
 from audit_core.evidence.environment import list_packages
@@ -172,6 +173,7 @@ def _write_documents(
         "prereg/deviations.jsonl": _dump_lines(list_deviations(claims)),
         "policy/policy.toml": policy.text,
         "policy/policy.resolved.json": dump_canonical(policy.resolved()),
+        "crosswalk/crosswalk.json": dump_canonical(json.loads(SHIPPED_CROSSWALK.read_bytes())),
         "environment/env.json": dump_canonical({"packages": [list(row) for row in list_packages()]}),
         "environment/requirements.lock.txt": "".join(f"{name}=={found}\n" for name, found in list_packages()).encode(),
     }

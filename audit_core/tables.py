@@ -10,9 +10,12 @@ from audit_core.statistics import Estimate
 
 if TYPE_CHECKING:
     import pandas as pd
+    from pandas.io.formats.style import Styler
 
 _FORMULA = re.compile(r"[\s\ufeff]*[=+\-@＝＋－＠|%]|[\t\r\n]")
 """Openings that a spreadsheet may run: signs, also full-width or after blanks, and breaks that put a sign first in a cell."""
+_GREY = "background-color: rgba(125, 133, 144, 0.25)"
+"""Lets the text through, on light and on dark."""
 
 
 def make_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> pd.DataFrame:
@@ -20,6 +23,11 @@ def make_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> pd.D
     import pandas as pd
 
     return pd.DataFrame(list(rows), columns=list(columns))
+
+
+def shade_rows(table: pd.DataFrame, shaded: Sequence[bool]) -> Styler:
+    """The table with some rows on grey, for a page; what the grey means must stand in the row in words."""
+    return table.style.apply(lambda row: [_GREY if shaded[int(str(row.name))] else ""] * len(row), axis=1)
 
 
 def estimate_cells(estimate: Estimate | None) -> tuple[float | None, float | None, float | None, int | None, str]:

@@ -9,7 +9,9 @@ from ui import cards_ask, cards_show, link, live_steps, overview_portfolio
 
 link.seed((link.Field("model", "default"), link.Field("around", "")))
 st.title("Model cards", anchor=False)
-st.markdown("What is known of each model, what was claimed of how it works, and which of these claims somebody has tested.")
+st.markdown(
+    "What is known of each model, what was claimed of how it works, and which of these claims somebody has tested."
+)
 try:
     facts = read_home(audit_home())
     standings = read_standings(audit_home(), read_stale(audit_home()))
@@ -27,7 +29,11 @@ sheet = cards_show.read(name)
 digest = "" if sheet.identity is None else sheet.identity.short
 own = [one for one in standings if one.model == name or (digest and one.model_digest == digest)]
 try:
-    cases = [case for case in overview_portfolio.open_cases() if {one.claim_id for one in own} & set(case.case.pack.claim_ids)]
+    cases = [
+        case
+        for case in overview_portfolio.open_cases()
+        if {one.claim_id for one in own} & set(case.case.pack.claim_ids)
+    ]
 except AuditError as error:
     live_steps.show_refusal(error)
     cases = []

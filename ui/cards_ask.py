@@ -54,7 +54,9 @@ def ask_card(model: str) -> None:
             )
             st.multiselect("Keep as claims to be tested", found.sentences, key="kept", format_func=_shorten)
         st.text_input("Or type one", key="typed", max_chars=600)
-        st.button("Keep", key="keep", icon=":material/add:", on_click=_keep, args=(model, found.sha256 if found else ""))
+        st.button(
+            "Keep", key="keep", icon=":material/add:", on_click=_keep, args=(model, found.sha256 if found else "")
+        )
     if (error := st.session_state.pop("card_refused", None)) is not None:
         show_refusal(error)
 
@@ -66,7 +68,9 @@ def ask_link(sentences: Sequence[CardClaim], claims: Sequence[ClaimStanding]) ->
     with st.form("link-card", border=True):
         named, ids = {one.number: one for one in sentences}, {one.claim_id: one for one in claims}
         st.selectbox("Sentence", list(named), key="linked", format_func=lambda number: _shorten(named[number].text))
-        st.selectbox("is tested by", list(ids), key="tested_by", format_func=lambda key: f"{key}: {ids[key].name[:_SHOWN]}")
+        st.selectbox(
+            "is tested by", list(ids), key="tested_by", format_func=lambda key: f"{key}: {ids[key].name[:_SHOWN]}"
+        )
         st.form_submit_button("Say so", icon=":material/link:", on_click=_link)
 
 

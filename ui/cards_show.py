@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from audit_core import (
+    COVERAGE_WORDS,
     CardClaim,
     CaseFile,
     ClaimStanding,
@@ -18,7 +19,7 @@ from audit_core import (
     list_capabilities,
     load_governance_map,
     make_table,
-    name_coverage,
+
     read_sheet,
 )
 from ui import places
@@ -52,15 +53,23 @@ def show_attention(sheet: ModelSheet, around: Sequence[str]) -> None:
     settings = _list_settings(sheet, around)
     st.header("What attention can and cannot show of it", anchor=False)
     if sheet.model_class is not None and not sheet.model_class.settings:
-        st.warning(f"Its class cannot be told from its configuration: {plain(sheet.model_class.because)}.", icon=":material/help:")
+        st.warning(
+            f"Its class cannot be told from its configuration: {plain(sheet.model_class.because)}.",
+            icon=":material/help:",
+        )
     for setting in settings:
         row = chart.find(setting)
         with st.container(border=True):
             st.subheader(row.title, anchor=False)
-            st.markdown(f"**Attention reveals:** {plain(row.reveals)}\n\n**It misses:** {plain(row.misses)}\n\n{plain(row.reality)}")
+            st.markdown(
+                f"**Attention reveals:** {plain(row.reveals)}\n\n**It misses:** {plain(row.misses)}\n\n{plain(row.reality)}"
+            )
             st.markdown("**Evidence to demand:**\n" + "".join(f"\n- {plain(one.text)}" for one in row.demands))
     left, right = st.columns(2)
-    for column, title, uses in ((left, "Acceptable use of attention", chart.acceptable), (right, "Unsafe use", chart.unsafe)):
+    for column, title, uses in (
+        (left, "Acceptable use of attention", chart.acceptable),
+        (right, "Unsafe use", chart.unsafe),
+    ):
         fitting = [use for use in uses if set(use.settings) & set(settings)]
         column.markdown(f"**{title}**" + "".join(f"\n- {plain(use.text)}" for use in fitting))
     st.markdown(f"{plain(chart.rule)} As of {chart.as_of}.")
@@ -70,7 +79,10 @@ def show_claims(claims: Sequence[ClaimStanding]) -> None:
     """Each registered claim with its standing and the measured sentence."""
     st.header(f"Claims ({len(claims)})", anchor=False)
     if not claims:
-        st.info("Nobody has registered a claim about this model. What to do: freeze one on the Claims page.", icon=":material/info:")
+        st.info(
+            "Nobody has registered a claim about this model. What to do: freeze one on the Claims page.",
+            icon=":material/info:",
+        )
         return
     rows = [
         (one.claim_id, one.standing.value, one.why, one.sentence or "not measured", one.name, one.attempts, one.tested_at[:10], one.expires_at)
@@ -82,7 +94,11 @@ def show_claims(claims: Sequence[ClaimStanding]) -> None:
     for one in claims[:3]:
         if one.sentence:
             st.markdown(f"**{one.claim_id}, {one.standing.value}:** {plain(one.sentence)}")
-    st.page_link(places.claims(), label="Open the claims, with every number behind them", query_params={"claim": claims[0].claim_id})
+    st.page_link(
+        places.claims(),
+        label="Open the claims, with every number behind them",
+        query_params={"claim": claims[0].claim_id},
+    )
 
 
 def show_sentences(sentences: Sequence[CardClaim], claims: Sequence[ClaimStanding]) -> None:
@@ -143,7 +159,7 @@ def show_capabilities(sheet: ModelSheet, around: Sequence[str], facts: HomeFacts
     applies = {True: "applies", False: "does not apply", None: "not placed yet"}
     rows = [(fit.question, applies[fit.applies], f"{done[fit.audit]} runs" if done.get(fit.audit) else "missing" if fit.applies else "") for fit in matrix.audits]  # fmt: skip
     st.dataframe(make_table(("audit", "on this model", "done here"), rows), hide_index=True, key="capabilities")
-    demands = [(demand.text, name_coverage(demand.coverage), ", ".join(demand.audits), demand.note) for _, demand in matrix.demands]  # fmt: skip
+    demands = [(demand.text, COVERAGE_WORDS[demand.coverage], ", ".join(demand.audits), demand.note) for _, demand in matrix.demands]  # fmt: skip
     st.dataframe(make_table(("evidence to demand", "here", "by", "note"), demands), hide_index=True, key="demands")
     table_with_csv(lambda: make_table(("audit", "on this model", "done here"), rows), "Capabilities", "capability-rows")
 

@@ -39,5 +39,11 @@ def menu() -> dict[str, list[Any]]:
     """Headings of the menu, and the pages under each."""
     sweep = st.Page(_PAGES / "sweep.py", title="Sweep", icon=":material/grid_on:")
     calibration = st.Page(_PAGES / "calibration.py", title="Calibration", icon=":material/straighten:")
+    crosswalk = st.Page(_PAGES / "crosswalk.py", title="Crosswalk", icon=":material/compare_arrows:")
+    procurement = st.Page(_PAGES / "procurement.py", title="Procurement", icon=":material/checklist:")
     log = st.Page(_PAGES / "audit_log.py", title="Audit log", icon=":material/list_alt:")
-    return {"Explore": [live_audit(), sweep, circuit(), calibration], "Review": [models(), claims(), desk(), log]}
+    return {
+        "Review": [models(), claims(), desk(), log],
+        "Explore": [live_audit(), sweep, circuit(), calibration],
+        "Govern": [crosswalk, procurement],
+    }

@@ -1,5 +1,6 @@
 """What is kept between runs."""
 
+from audit_core.store.checklist import ChecklistDraft, Checklists
 from audit_core.store.checkpoints import AnchorKind, LogStatus, anchor_checkpoint, make_checkpoint, read_status
 from audit_core.store.database import open_database
 from audit_core.store.events import Action, AuditEvent, append_event, list_events
@@ -13,6 +14,8 @@ __all__ = [
     "Action",
     "AnchorKind",
     "AuditEvent",
+    "ChecklistDraft",
+    "Checklists",
     "ClaimRun",
     "Fault",
     "Finding",

@@ -49,6 +49,7 @@ class Action(StrEnum):
     DECISION_REFUSED = "decision.refused"
     GATE_DECIDED = "gate.decided"
     WAIVER_GIVEN = "waiver.given"
+    CHECKLIST_SAVED = "checklist.saved"
     KEY_MADE = "key.made"
     KEY_ROTATED = "key.rotated"
     KEY_REVOKED = "key.revoked"

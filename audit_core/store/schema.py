@@ -10,6 +10,7 @@ from audit_core.errors import StoreRefused
 from audit_core.evidence.canonical import hash_document
 from audit_core.evidence.keys import open_log_key
 from audit_core.store.events import LOG_ACTOR, Action, append_event
+from audit_core.store.schema_4 import VERSION_4
 
 if TYPE_CHECKING:
     import duckdb
@@ -93,51 +94,6 @@ _KEPT_SINCE_3 = (
     "CREATE TRIGGER claim_withdrawn_fixed BEFORE UPDATE ON claim_withdrawn FOR EACH STATEMENT "
     "INSERT INTO refused_change SELECT error('append-only: claim_withdrawn')",
 )
-_VERSION_4 = (
-    """
-    CREATE TABLE desk_pack (
-        root_digest VARCHAR PRIMARY KEY, pack_id VARCHAR NOT NULL, taken_at VARCHAR NOT NULL, taken_by VARCHAR NOT NULL,
-        pack_sha256 VARCHAR NOT NULL, authors VARCHAR NOT NULL, claim_ids VARCHAR NOT NULL, check_found VARCHAR NOT NULL
-    )
-    """,
-    """
-    CREATE TABLE desk_decision (
-        number BIGINT PRIMARY KEY, root_digest VARCHAR NOT NULL, role VARCHAR NOT NULL, person VARCHAR NOT NULL,
-        account VARCHAR NOT NULL, decision VARCHAR NOT NULL, decided_at VARCHAR NOT NULL, document VARCHAR NOT NULL,
-        envelope VARCHAR NOT NULL
-    )
-    """,
-    """
-    CREATE TABLE card_claim (
-        number BIGINT PRIMARY KEY, model VARCHAR NOT NULL, text VARCHAR NOT NULL, card_sha256 VARCHAR NOT NULL,
-        added_at VARCHAR NOT NULL, added_by VARCHAR NOT NULL
-    )
-    """,
-    """
-    CREATE TABLE card_claim_link (
-        number BIGINT PRIMARY KEY, card_claim BIGINT NOT NULL, claim_id VARCHAR NOT NULL, linked_at VARCHAR NOT NULL,
-        linked_by VARCHAR NOT NULL
-    )
-    """,
-)
-_KEPT_SINCE_4 = (
-    "CREATE TRIGGER desk_pack_kept BEFORE DELETE ON desk_pack FOR EACH STATEMENT "
-    "INSERT INTO refused_change SELECT error('append-only: desk_pack')",
-    "CREATE TRIGGER desk_pack_fixed BEFORE UPDATE ON desk_pack FOR EACH STATEMENT "
-    "INSERT INTO refused_change SELECT error('append-only: desk_pack')",
-    "CREATE TRIGGER desk_decision_kept BEFORE DELETE ON desk_decision FOR EACH STATEMENT "
-    "INSERT INTO refused_change SELECT error('append-only: desk_decision')",
-    "CREATE TRIGGER desk_decision_fixed BEFORE UPDATE ON desk_decision FOR EACH STATEMENT "
-    "INSERT INTO refused_change SELECT error('append-only: desk_decision')",
-    "CREATE TRIGGER card_claim_kept BEFORE DELETE ON card_claim FOR EACH STATEMENT "
-    "INSERT INTO refused_change SELECT error('append-only: card_claim')",
-    "CREATE TRIGGER card_claim_fixed BEFORE UPDATE ON card_claim FOR EACH STATEMENT "
-    "INSERT INTO refused_change SELECT error('append-only: card_claim')",
-    "CREATE TRIGGER card_claim_link_kept BEFORE DELETE ON card_claim_link FOR EACH STATEMENT "
-    "INSERT INTO refused_change SELECT error('append-only: card_claim_link')",
-    "CREATE TRIGGER card_claim_link_fixed BEFORE UPDATE ON card_claim_link FOR EACH STATEMENT "
-    "INSERT INTO refused_change SELECT error('append-only: card_claim_link')",
-)
 APPEND_ONLY = (
     # DuckDB 2.0 has them for whole statements only. They stop accidents; who may drop a trigger is stopped by the hashes.
     "CREATE TRIGGER event_kept BEFORE DELETE ON audit_event FOR EACH STATEMENT "
@@ -189,7 +145,7 @@ def bring_up_to_date(connection: duckdb.DuckDBPyConnection, home: Path) -> int:
         for statement in (*_VERSION_3, *_KEPT_SINCE_3):
             connection.execute(statement)
     if version < 4:
-        for statement in (*_VERSION_4, *_KEPT_SINCE_4):
+        for statement in VERSION_4:
             connection.execute(statement)
     if version < SCHEMA_VERSION:
         connection.execute("INSERT INTO schema_version VALUES (?)", [SCHEMA_VERSION])

@@ -15,6 +15,7 @@ from audit_core.verifier.policy_table import PolicyMalformed, resolve_policy
 from audit_core.verifier.schema import find_violation
 from audit_core.verifier.schema_words import Schema
 from audit_core.verifier.schemas_claims import CLAIMS, DEVIATION, PACK, PREREGISTRATION
+from audit_core.verifier.schemas_crosswalk import CROSSWALK
 from audit_core.verifier.schemas_log import CONSISTENCY, ENTRY, INCLUSION, VERDICT
 from audit_core.verifier.schemas_policy import RESOLVED_POLICY
 from audit_core.verifier.schemas_runs import ITEM, METRICS, RERUNS, RESULT, RUN_MANIFEST
@@ -50,6 +51,7 @@ FORMS: tuple[tuple[str, str, Schema], ...] = (
     ("entry", "log/entries.jsonl", ENTRY),
     ("inclusion", "log/inclusion.json", INCLUSION),
     ("consistency", "log/consistency.json", CONSISTENCY),
+    ("crosswalk", "crosswalk/crosswalk.json", CROSSWALK),
 )
 """Name of the schema, where its documents stand (of a .jsonl, one a line), and the schema; all in canonical form."""
 SCHEMAS: Mapping[str, Schema] = {name: schema for name, _, schema in FORMS} | {

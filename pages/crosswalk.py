@@ -1,0 +1,38 @@
+"""Crosswalk: which evidence bears on which clause, how far, and how much of that anybody has checked."""
+
+import streamlit as st
+
+from audit_core import AuditError, audit_home, list_holdings, load_crosswalk
+from ui import crosswalk_show, link, live_steps
+
+# 1. ask
+
+crosswalk = load_crosswalk()
+frameworks = {"": "every framework"} | {row.id: row.title for row in crosswalk.frameworks}
+evidence = {"": "every item of evidence"} | {row.id: row.title for row in crosswalk.evidence}
+link.seed((link.Field("framework", ""), link.Field("evidence", "")))
+link.repair("framework", tuple(frameworks))
+link.repair("evidence", tuple(evidence))
+st.title("Crosswalk", anchor=False)
+crosswalk_show.show_notice(crosswalk)
+left, right = st.columns(2)
+left.selectbox("Framework", list(frameworks), key="framework", format_func=lambda key: frameworks[key])
+right.selectbox("Evidence", list(evidence), key="evidence", format_func=lambda key: evidence[key])
+link.publish({"framework": st.session_state.framework, "evidence": st.session_state.evidence})
+
+# 2. compute
+
+rows = crosswalk.choose(framework=st.session_state.framework, evidence=st.session_state.evidence)
+counts = crosswalk.count(rows)
+try:
+    holdings = list_holdings(audit_home(), crosswalk)
+except AuditError as error:
+    live_steps.show_refusal(error)
+    holdings = ()
+
+# 3. show
+
+crosswalk_show.show_counts(counts)
+crosswalk_show.show_rows(crosswalk, rows)
+crosswalk_show.show_holdings(holdings)
+crosswalk_show.show_readings(crosswalk)
