@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from audit_core import AuditError, audit_home, list_card_claims, list_model_names, read_home, read_standings, read_stale
+from audit_core import AuditError, audit_home, list_card_claims, list_model_names, read_home, read_stale, read_standings
 from ui import cards_ask, cards_show, link, live_steps, overview_portfolio
 
 # 1. ask

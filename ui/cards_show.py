@@ -19,7 +19,6 @@ from audit_core import (
     list_capabilities,
     load_governance_map,
     make_table,
-
     read_sheet,
 )
 from ui import places
