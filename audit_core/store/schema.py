@@ -14,7 +14,7 @@ from audit_core.store.events import LOG_ACTOR, Action, append_event
 if TYPE_CHECKING:
     import duckdb
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 _VERSION_TABLE = "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)"
 _VERSION_1 = (
     # As version 1 wrote it, statement by statement and without a transaction: any of them may be there already.
@@ -93,6 +93,21 @@ _KEPT_SINCE_3 = (
     "CREATE TRIGGER claim_withdrawn_fixed BEFORE UPDATE ON claim_withdrawn FOR EACH STATEMENT "
     "INSERT INTO refused_change SELECT error('append-only: claim_withdrawn')",
 )
+_VERSION_4 = (
+    """
+    CREATE TABLE person_state (
+        number BIGINT PRIMARY KEY, person VARCHAR NOT NULL, told_at VARCHAR NOT NULL, state VARCHAR NOT NULL,
+        actor VARCHAR NOT NULL, name VARCHAR NOT NULL, roles VARCHAR NOT NULL, expires_at VARCHAR NOT NULL,
+        reason VARCHAR NOT NULL
+    )
+    """,
+)
+_KEPT_SINCE_4 = (
+    "CREATE TRIGGER person_state_kept BEFORE DELETE ON person_state FOR EACH STATEMENT "
+    "INSERT INTO refused_change SELECT error('append-only: person_state')",
+    "CREATE TRIGGER person_state_fixed BEFORE UPDATE ON person_state FOR EACH STATEMENT "
+    "INSERT INTO refused_change SELECT error('append-only: person_state')",
+)
 APPEND_ONLY = (
     # DuckDB 2.0 has them for whole statements only. They stop accidents; who may drop a trigger is stopped by the hashes.
     "CREATE TRIGGER event_kept BEFORE DELETE ON audit_event FOR EACH STATEMENT "
@@ -142,6 +157,9 @@ def bring_up_to_date(connection: duckdb.DuckDBPyConnection, home: Path) -> int:
         begin_log(connection, home)
     if version < 3:
         for statement in (*_VERSION_3, *_KEPT_SINCE_3):
+            connection.execute(statement)
+    if version < 4:
+        for statement in (*_VERSION_4, *_KEPT_SINCE_4):
             connection.execute(statement)
     if version < SCHEMA_VERSION:
         connection.execute("INSERT INTO schema_version VALUES (?)", [SCHEMA_VERSION])
