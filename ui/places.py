@@ -1,29 +1,70 @@
-"""The pages and where they stand in the menu."""
+"""The pages, where they stand in the menu, and what a person must be allowed to do to open each."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
+from audit_core import Deed, Person
+
 _PAGES = Path(__file__).resolve().parents[1] / "pages"
 
 
+@dataclass(frozen=True)
+class Place:
+    """One page; its object is made anew at each run, as Streamlit marks it while it runs and sessions must not share the mark."""
+
+    file: str
+    title: str
+    icon: str
+    heading: str
+    deed: Deed
+
+
+_LIVE_AUDIT = Place("live_audit.py", "Live audit", ":material/experiment:", "Explore", Deed.RUN)
+_CIRCUIT = Place("circuit.py", "Circuit", ":material/hub:", "Explore", Deed.RUN)
+PLACES = (
+    _LIVE_AUDIT,
+    Place("sweep.py", "Sweep", ":material/grid_on:", "Explore", Deed.RUN),
+    _CIRCUIT,
+    Place("calibration.py", "Calibration", ":material/straighten:", "Explore", Deed.LOOK),
+    Place("claims.py", "Claims", ":material/gavel:", "Govern", Deed.LOOK),
+    Place("audit_log.py", "Audit log", ":material/list_alt:", "Govern", Deed.LOOK),
+    Place("people.py", "People", ":material/group:", "Govern", Deed.MANAGE_PEOPLE),
+)
+
+
 def live_audit() -> Any:
-    """Made anew at each run: Streamlit marks a page object while it runs, and sessions must not share the mark."""
-    return st.Page(_PAGES / "live_audit.py", title="Live audit", icon=":material/experiment:", default=True)
+    """The first page of whoever may run."""
+    return _make(_LIVE_AUDIT, is_visible=True, is_first=True)
 
 
 def circuit() -> Any:
-    """The circuit page, made anew likewise."""
-    return st.Page(_PAGES / "circuit.py", title="Circuit", icon=":material/hub:")
+    """The circuit page."""
+    return _make(_CIRCUIT, is_visible=True, is_first=False)
 
 
-def menu() -> dict[str, list[Any]]:
-    """Headings of the menu, and the pages under each."""
-    sweep = st.Page(_PAGES / "sweep.py", title="Sweep", icon=":material/grid_on:")
-    calibration = st.Page(_PAGES / "calibration.py", title="Calibration", icon=":material/straighten:")
-    claims = st.Page(_PAGES / "claims.py", title="Claims", icon=":material/gavel:")
-    log = st.Page(_PAGES / "audit_log.py", title="Audit log", icon=":material/list_alt:")
-    return {"Explore": [live_audit(), sweep, circuit(), calibration], "Govern": [claims, log]}
+def menu(person: Person | None) -> dict[str, list[Any]]:
+    """Headings of the menu, and the pages under each; what the person may not open is known and not listed."""
+    open_to = [place for place in PLACES if person is not None and person.may(place.deed)]
+    first = open_to[0] if open_to else PLACES[0]
+    found: dict[str, list[Any]] = {}
+    for place in PLACES:
+        # Nobody manages people where there is one person.
+        is_visible = place in open_to and not (person is not None and person.is_local and place.file == "people.py")
+        found.setdefault(place.heading, []).append(_make(place, is_visible=is_visible, is_first=place is first))
+    return found
+
+
+def find_deed(title: str) -> Deed:
+    """What it takes to open a page."""
+    return next(place.deed for place in PLACES if place.title == title)
+
+
+def _make(place: Place, *, is_visible: bool, is_first: bool) -> Any:
+    return st.Page(
+        _PAGES / place.file, title=place.title, icon=place.icon, default=is_first, visibility="visible" if is_visible else "hidden",
+    )  # fmt: skip
