@@ -102,13 +102,15 @@ def show_door(person: Person | None, refusal: AccessRefused, page: str) -> None:
         st.error(plain(told), icon=":material/error:")
 
 
-def show_person(person: Person) -> None:
-    """Who is asking, on every page."""
+def show_person(person: Person, page: str) -> None:
+    """Who is asking, on every page; who may approve can also say who they are once more."""
     if person.is_local:
         st.badge("no sign-in: one local person", icon=":material/person_off:", color="gray")
         return
     roles = ", ".join(sorted(person.roles))
     st.badge(f"{plain(person.name)}: {roles}", icon=":material/person:", color="gray")
+    if person.may(Deed.APPROVE):
+        ask_sign_in_again(page)
     st.button("Sign out", key="sign-out", icon=":material/logout:", on_click=st.logout)
 
 
@@ -129,7 +131,7 @@ def ask_sign_in_again(page: str) -> None:
     """A button for what needs a recent sign-in."""
     st.button(
         "Sign in again", key="sign-in-again", icon=":material/lock_clock:", on_click=sign_in,
-        args=(page, st.query_params.to_dict()), kwargs={"again": True},
+        args=(page, st.query_params.to_dict()), kwargs={"again": True}, help="An approval wants a sign-in of the last minutes.",
     )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ menu = places.menu(person)
 page = st.navigation(menu)
 return_to.resume([one for pages in menu.values() for one in pages])
 with st.sidebar:
-    auth.show_person(person)
+    auth.show_person(person, page.title)
 deed = places.find_deed(page.title)
 if not person.may(deed):
     auth.show_refused_page(person, deed, page.title)

@@ -44,7 +44,9 @@ def ask_change(others: Sequence[KnownPerson]) -> None:
     st.text_input("Reason", key="person_reason", max_chars=400, placeholder="left the team")
     chosen = next(one for one in others if one.id == st.session_state.person)
     if chosen.is_disabled:
-        st.button("Let them in again", key="enable", icon=":material/lock_open:", on_click=_change, args=(deeds.enable,))
+        st.button(
+            "Let them in again", key="enable", icon=":material/lock_open:", on_click=_change, args=(deeds.enable,)
+        )
     else:
         st.button("Keep them out", key="disable", icon=":material/block:", on_click=_change, args=(deeds.disable,))
 

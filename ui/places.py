@@ -26,12 +26,13 @@ class Place:
 
 _LIVE_AUDIT = Place("live_audit.py", "Live audit", ":material/experiment:", "Explore", Deed.RUN)
 _CIRCUIT = Place("circuit.py", "Circuit", ":material/hub:", "Explore", Deed.RUN)
+_CLAIMS = Place("claims.py", "Claims", ":material/gavel:", "Govern", Deed.LOOK)
 PLACES = (
     _LIVE_AUDIT,
     Place("sweep.py", "Sweep", ":material/grid_on:", "Explore", Deed.RUN),
     _CIRCUIT,
     Place("calibration.py", "Calibration", ":material/straighten:", "Explore", Deed.LOOK),
-    Place("claims.py", "Claims", ":material/gavel:", "Govern", Deed.LOOK),
+    _CLAIMS,
     Place("audit_log.py", "Audit log", ":material/list_alt:", "Govern", Deed.LOOK),
     Place("people.py", "People", ":material/group:", "Govern", Deed.MANAGE_PEOPLE),
 )
@@ -50,7 +51,7 @@ def circuit() -> Any:
 def menu(person: Person | None) -> dict[str, list[Any]]:
     """Headings of the menu, and the pages under each; what the person may not open is known and not listed."""
     open_to = [place for place in PLACES if person is not None and person.may(place.deed)]
-    first = open_to[0] if open_to else PLACES[0]
+    first = _LIVE_AUDIT if person is None or _LIVE_AUDIT in open_to else _CLAIMS
     found: dict[str, list[Any]] = {}
     for place in PLACES:
         # Nobody manages people where there is one person.
