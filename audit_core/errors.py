@@ -76,7 +76,7 @@ class AccessRefused(Refused):
         why: machine-readable code, one of `people.REFUSALS`.
     """
 
-    def __init__(self, found: str, *, wanted: str, remedy: str, why: str) -> None:
+    def __init__(self, found: str, *, wanted: str, remedy: str, why: str = "not_allowed") -> None:
         self.why = why
         super().__init__(found, wanted=wanted, remedy=remedy)
 

@@ -168,3 +168,15 @@ def test_events_of_people_are_part_of_the_chain(log: PersonLog) -> None:
     log.disable(ANNA.id, by=ADMIN, reason="left")
     with open_database(log.home) as connection:
         assert verify_log(connection, public_key=load_log_key(log.home).public_key).findings == ()
+
+
+def test_a_file_of_the_version_before_is_brought_up_to_date(log: PersonLog) -> None:
+    with duckdb.connect(str(log.home / DATABASE)) as raw:
+        raw.execute("DROP TABLE person_state")
+        raw.execute("DELETE FROM schema_version")
+        raw.execute("INSERT INTO schema_version VALUES (3)")
+    assert log.list_known() == ()
+    log.note_sign_in(ANNA)
+    assert [one.name for one in log.list_known()] == ["Anna"]
+    with duckdb.connect(str(log.home / DATABASE)) as raw, pytest.raises(duckdb.Error, match="append-only"):
+        raw.execute("UPDATE person_state SET state = 'enabled'")
