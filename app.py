@@ -4,11 +4,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import streamlit as st
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 import ui.live_maps  # noqa: F401  what the first page imports, so that its first visitor does not wait for it
+from ui.framing import RefuseFrames
 from ui.model_room import ROOM
 
 
@@ -23,4 +25,4 @@ async def readyz(_: Request) -> JSONResponse:
     return JSONResponse({"stage": seen.stage, "detail": seen.detail}, status_code=200 if seen.is_ready else 503)
 
 
-app = st.App("ui/main.py", lifespan=lifespan, routes=[Route("/readyz", readyz)])
+app = st.App("ui/main.py", lifespan=lifespan, routes=[Route("/readyz", readyz)], middleware=[Middleware(RefuseFrames)])

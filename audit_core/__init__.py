@@ -4,6 +4,7 @@ Pages and programs import from here and nowhere deeper. Nothing in this list imp
 """
 
 from audit_core.agreement import Agreement
+from audit_core.approval import name_person
 from audit_core.assessment import Assessment
 from audit_core.audits.ablation import AblationRequest, AblationResult, describe_ablation
 from audit_core.audits.attention import AttentionRequest, AttentionResult, find_looks_line
@@ -45,8 +46,9 @@ from audit_core.drift import Drift
 from audit_core.effect import Controls
 from audit_core.engine.threads import leave_a_core, take_all_cores
 from audit_core.errors import (
-    AuditError, Cancelled, ClaimRefused, ComponentRefused, ControlFailed, DecisionRefused, IntegrityError,
-    InterventionRefused, ModelRefused, NotMeasured, PolicyRefused, PromptRefused, Refused, StoreRefused,
+    AccessRefused, AuditError, Cancelled, ClaimRefused, ComponentRefused, ControlFailed, DecisionRefused,
+    IntegrityError, InterventionRefused, ModelRefused, NotMeasured, PolicyRefused, PromptRefused, Refused,
+    StoreRefused,
 )  # fmt: skip
 from audit_core.evidence.keys import list_people, load_key, make_key
 from audit_core.gate import GateResult, GateRow
@@ -69,6 +71,9 @@ from audit_core.model_sheet import ModelSheet, count_done, list_model_names, rea
 from audit_core.models import KNOWN_MODELS, ModelIdentity, find_known, model_cache, resolve_model
 from audit_core.pack import Issue, export_pack
 from audit_core.pattern_test import PatternFinding, PatternTest
+from audit_core.people import (
+    LOCAL_PERSON, MAY, Deed, Person, PersonRole, identify_person, read_person_id, require, require_recent,
+)  # fmt: skip
 from audit_core.plausibility import Source, list_sources
 from audit_core.policy import Policy, load_policy
 from audit_core.portfolio import ModelLine, Trend, follow_figures, list_models
@@ -87,15 +92,18 @@ from audit_core.registry import get_plugin, list_plugins
 from audit_core.repair import Backup, Repair
 from audit_core.result_page import render_result
 from audit_core.review_agreement import ReviewAgreement, measure_agreement
+from audit_core.role_map import RoleMap, load_role_map, parse_role_map
 from audit_core.run import Asker, Auditor, Finished, open_subject, record_refusal
 from audit_core.shipped import list_circuits, list_policies, list_prompt_sets, load_prompt_set, load_shipped_policy
 from audit_core.standing import CardState, ClaimStanding, Standing, judge_sentence, read_standings
 from audit_core.statistics import Estimate, format_estimate, rank_agreement
 from audit_core.store import (
-    AuditEvent, ChecklistDraft, Checklists, ClaimRun, Register, RegisteredClaim, RunLog, RunRecord, Trail, audit_home,
-    keep_prompts, load_kept_prompts, read_trail, sign_checkpoint_now,
+    AuditEvent, ChecklistDraft, Checklists, ClaimRun, KnownPerson, PersonLog, Register, RegisteredClaim, RunLog,
+    RunRecord, Trail, audit_home, find_refusal, keep_prompts, load_kept_prompts, read_trail, sign_checkpoint_now,
+    tell_refusal,
 )  # fmt: skip
 from audit_core.store.card_claims import CardClaim, add_card_claim, link_card_claim, list_card_claims
+from audit_core.store.desk import DeskDecision, DeskPack
 from audit_core.subject import Subject
 from audit_core.subjects.planted import PLANTED_MODELS, find_planted
 from audit_core.subjects.planted.key import PlantedClaim, PlantedModel, PlantedRole, PlantedTask
@@ -105,44 +113,46 @@ from audit_core.verdict import REASONS, State, Verdict
 from audit_core.view import View
 
 __all__ = [
-    "ANSWER_COLUMNS", "APPROVAL_DAYS", "CIRCUIT_QUESTIONS", "CLEAN_RUN", "COVERAGE_WORDS", "KNOWN_MODELS", "PLANTED_MODELS",
-    "REASONS", "RULES", "AblationRequest", "AblationResult", "Agreement", "Answer", "AnswerCount", "AnswerWord",
-    "Architecture", "Areas", "Asker", "Assessment", "AttemptLine", "AttentionRequest", "AttentionResult",
-    "AttentionTestsRequest", "AttentionTestsResult", "AuditError", "AuditEvent", "AuditFit", "Auditor", "Backup", "Balance",
-    "Calibration", "Cancelled", "CapabilityMatrix", "CardClaim", "CardState", "Case", "CaseFile", "Checklist",
-    "ChecklistDraft", "ChecklistItem", "Checklists", "Circuit", "CircuitQuestion", "CircuitRequest", "CircuitResult",
-    "Claim", "ClaimReading", "ClaimRefused", "ClaimRun", "ClaimStanding", "ClaimTestRequest", "ClaimTestResult",
-    "ClauseCheck", "Component", "ComponentRefused", "Conditions", "Confirmation", "ConfirmationRequest",
-    "ConfirmationResult", "Connection", "ConnectionEffect", "ControlFailed", "Controls", "Coverage", "Crosswalk",
-    "CrosswalkRow", "CurvePoint", "CurveRequest", "CurveResult", "Decider", "DecisionRefused", "Demand", "Dependence",
-    "Direction", "DiscoverRequest", "DiscoverResult", "Dossier", "Drift", "EdgesRequest", "EdgesResult", "Estimate",
-    "FilledChecklist", "Finished", "Fooled", "Framework", "Gap", "GateResult", "GateRow", "GovernanceMap", "GroupEstimates",
-    "HeldOut", "Holding", "HomeFacts", "ImportedCard", "IntegrityError", "Intervention", "InterventionRefused", "Issue",
-    "JobManager", "JobState", "Kept", "KeyFigure", "Kind", "Ledger", "Measurement", "Mediation", "ModelClass",
-    "ModelIdentity", "ModelLine", "ModelRefused", "ModelSheet", "NotMeasured", "NullFinding", "OtherTask", "Part",
-    "PathsRequest", "PathsResult", "PatternFinding", "PatternTest", "Place", "PlantedClaim", "PlantedModel", "PlantedRole",
+    "ANSWER_COLUMNS", "APPROVAL_DAYS", "CIRCUIT_QUESTIONS", "CLEAN_RUN", "COVERAGE_WORDS", "KNOWN_MODELS", "LOCAL_PERSON",
+    "MAY", "PLANTED_MODELS", "REASONS", "RULES", "AblationRequest", "AblationResult", "AccessRefused", "Agreement",
+    "Answer", "AnswerCount", "AnswerWord", "Architecture", "Areas", "Asker", "Assessment", "AttemptLine",
+    "AttentionRequest", "AttentionResult", "AttentionTestsRequest", "AttentionTestsResult", "AuditError", "AuditEvent",
+    "AuditFit", "Auditor", "Backup", "Balance", "Calibration", "Cancelled", "CapabilityMatrix", "CardClaim", "CardState",
+    "Case", "CaseFile", "Checklist", "ChecklistDraft", "ChecklistItem", "Checklists", "Circuit", "CircuitQuestion",
+    "CircuitRequest", "CircuitResult", "Claim", "ClaimReading", "ClaimRefused", "ClaimRun", "ClaimStanding",
+    "ClaimTestRequest", "ClaimTestResult", "ClauseCheck", "Component", "ComponentRefused", "Conditions", "Confirmation",
+    "ConfirmationRequest", "ConfirmationResult", "Connection", "ConnectionEffect", "ControlFailed", "Controls", "Coverage",
+    "Crosswalk", "CrosswalkRow", "CurvePoint", "CurveRequest", "CurveResult", "Decider", "DecisionRefused", "Deed",
+    "Demand", "Dependence", "DeskDecision", "DeskPack", "Direction", "DiscoverRequest", "DiscoverResult", "Dossier",
+    "Drift", "EdgesRequest", "EdgesResult", "Estimate", "FilledChecklist", "Finished", "Fooled", "Framework", "Gap",
+    "GateResult", "GateRow", "GovernanceMap", "GroupEstimates", "HeldOut", "Holding", "HomeFacts", "ImportedCard",
+    "IntegrityError", "Intervention", "InterventionRefused", "Issue", "JobManager", "JobState", "Kept", "KeyFigure", "Kind",
+    "KnownPerson", "Ledger", "Measurement", "Mediation", "ModelClass", "ModelIdentity", "ModelLine", "ModelRefused",
+    "ModelSheet", "NotMeasured", "NullFinding", "OtherTask", "Part", "PathsRequest", "PathsResult", "PatternFinding",
+    "PatternTest", "Person", "PersonLog", "PersonRole", "Place", "PlantedClaim", "PlantedModel", "PlantedRole",
     "PlantedTask", "Policy", "PolicyRefused", "PositionsRequest", "PositionsResult", "Preregistration", "PriorAccess",
     "Prompt", "PromptRefused", "PromptSet", "Randomisation", "RecompositionRequest", "RecompositionResult", "Refused",
     "Register", "RegisteredClaim", "Relation", "Repair", "Replacement", "Report", "ReviewAgreement", "Rival",
-    "RivalRequest", "RivalResult", "Role", "RowCount", "Ruling", "RunLog", "RunRecord", "Screened", "Setting", "Snapshot",
-    "Source", "SpecificityRequest", "SpecificityResult", "StabilityRequest", "StabilityResult", "Standing", "State",
-    "StoreRefused", "Subject", "SweepPartial", "SweepRequest", "SweepResult", "Tally", "TaskLoss", "Terminal", "Through",
-    "TokenGradientsRequest", "TokenGradientsResult", "TokenPair", "TokenisedPrompts", "Trail", "TransferRequest",
+    "RivalRequest", "RivalResult", "Role", "RoleMap", "RowCount", "Ruling", "RunLog", "RunRecord", "Screened", "Setting",
+    "Snapshot", "Source", "SpecificityRequest", "SpecificityResult", "StabilityRequest", "StabilityResult", "Standing",
+    "State", "StoreRefused", "Subject", "SweepPartial", "SweepRequest", "SweepResult", "Tally", "TaskLoss", "Terminal",
+    "Through", "TokenGradientsRequest", "TokenGradientsResult", "TokenPair", "TokenisedPrompts", "Trail", "TransferRequest",
     "TransferResult", "Trend", "Universe", "Verdict", "View", "ViewRandomised", "Worth", "add_card_claim", "assemble_pack",
     "audit_home", "count_answers", "count_done", "decide", "describe_ablation", "describe_census", "describe_count",
     "describe_origin", "describe_replacement", "describe_share", "dump_claim", "dump_filled", "estimate_cells",
-    "export_pack", "find_architecture", "find_effect_line", "find_known", "find_looks_line", "find_planted",
-    "follow_figures", "format_components", "format_estimate", "freeze_claim", "get_plugin", "head", "intervene",
-    "is_exploratory", "judge_sentence", "keep_prompts", "leave_a_core", "link_card_claim", "list_answer_rows",
+    "export_pack", "find_architecture", "find_effect_line", "find_known", "find_looks_line", "find_planted", "find_refusal",
+    "follow_figures", "format_components", "format_estimate", "freeze_claim", "get_plugin", "head", "identify_person",
+    "intervene", "is_exploratory", "judge_sentence", "keep_prompts", "leave_a_core", "link_card_claim", "list_answer_rows",
     "list_capabilities", "list_card_claims", "list_cases", "list_cells", "list_circuits", "list_connections",
     "list_holdings", "list_model_names", "list_models", "list_people", "list_plugins", "list_policies",
     "list_process_figures", "list_prompt_sets", "list_shares", "list_sources", "list_tallies", "load_calibration",
     "load_checklist", "load_claim", "load_crosswalk", "load_governance_map", "load_home_trust", "load_kept_prompts",
-    "load_key", "load_policy", "load_prompt_set", "load_prompts", "load_shipped_policy", "make_key", "make_table",
-    "measure_agreement", "mlp", "model_cache", "open_case", "open_subject", "parse_claim", "parse_component",
-    "parse_components", "parse_connection", "parse_prompts", "predict_attempt_s", "quote_calibration", "rank_agreement",
-    "read_architecture", "read_card", "read_components", "read_dossier", "read_home", "read_ledger", "read_sheet",
-    "read_standings", "read_trail", "record_refusal", "render_result", "resolve_model", "run_confirmatory", "shade_rows",
-    "sign_checkpoint_now", "sort_findings", "split_half", "take_all_cores", "take_pack", "to_csv", "tokenise",
-    "write_filled_csv", "write_filled_html",
+    "load_key", "load_policy", "load_prompt_set", "load_prompts", "load_role_map", "load_shipped_policy", "make_key",
+    "make_table", "measure_agreement", "mlp", "model_cache", "name_person", "open_case", "open_subject", "parse_claim",
+    "parse_component", "parse_components", "parse_connection", "parse_prompts", "parse_role_map", "predict_attempt_s",
+    "quote_calibration", "rank_agreement", "read_architecture", "read_card", "read_components", "read_dossier", "read_home",
+    "read_ledger", "read_person_id", "read_sheet", "read_standings", "read_trail", "record_refusal", "render_result",
+    "require", "require_recent", "resolve_model", "run_confirmatory", "shade_rows", "sign_checkpoint_now", "sort_findings",
+    "split_half", "take_all_cores", "take_pack", "tell_refusal", "to_csv", "tokenise", "write_filled_csv",
+    "write_filled_html",
 ]  # fmt: skip

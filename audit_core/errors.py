@@ -9,7 +9,8 @@ AuditError
 │   ├── PolicyRefused      a policy or a waiver that cannot be applied
 │   ├── DecisionRefused    a decision about a pack that this person may not make; has a reason code
 │   ├── ModelRefused       weights that must not or cannot be loaded
-│   └── StoreRefused       the run log cannot be opened or written
+│   ├── StoreRefused       the run log cannot be opened or written
+│   └── AccessRefused      a person who may not do this, or not now; says which by `why`
 ├── NotMeasured            the question was sound and has no answer: a reason code (exit 3)
 │   └── ControlFailed      an instrument check failed, so no number may be shown
 ├── IntegrityError         bytes are not what their digest says (exit 4)
@@ -79,6 +80,18 @@ class ModelRefused(Refused):
 
 class StoreRefused(Refused):
     pass
+
+
+class AccessRefused(Refused):
+    """A person may not do this, or not now.
+
+    Args:
+        why: machine-readable code, one of `people.REFUSALS`.
+    """
+
+    def __init__(self, found: str, *, wanted: str, remedy: str, why: str = "not_allowed") -> None:
+        self.why = why
+        super().__init__(found, wanted=wanted, remedy=remedy)
 
 
 class NotMeasured(AuditError):

@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from audit_core import AuditError, audit_home, read_trail, sign_checkpoint_now
-from ui import live_steps, trail_show
+from audit_core import AuditError, Deed, audit_home, read_trail
+from ui import deeds, live_steps, trail_show
 
 # 1. ask
 
@@ -24,14 +24,8 @@ except AuditError as error:
 # 3. show
 
 trail_show.show_standing(trail)
-st.download_button(
-    "Sign a checkpoint and download it", data=lambda: sign_checkpoint_now(audit_home()), file_name="checkpoint.txt", mime="text/plain",
-    icon=":material/draw:", on_click="ignore",
-)  # fmt: skip
-st.download_button(
-    "Export every event", data="".join(event.body + "\n" for event in trail.events), file_name="events.jsonl",
-    mime="application/x-ndjson", icon=":material/download:", on_click="ignore",
-)  # fmt: skip
+if deeds.may(Deed.EXPORT_LOG):
+    trail_show.offer_files(trail)
 st.header("Events", anchor=False)
 left, right = st.columns(2)
 action = left.selectbox("What", trail_show.list_actions(trail), key="action")

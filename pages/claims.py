@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from audit_core import AuditError, Register, audit_home, read_dossier
-from ui import claims_ask, claims_show, link, live_steps
+from audit_core import AuditError, Deed, Register, audit_home, read_dossier
+from ui import claims_ask, claims_show, deeds, link, live_steps
 
 # 1. ask
 
@@ -21,8 +21,9 @@ except AuditError as error:
 if frozen := st.session_state.pop("frozen", ""):
     st.session_state.claim = frozen
     st.success(f"{frozen} is frozen.", icon=":material/lock:")
-with st.expander("Freeze a claim", icon=":material/lock:", expanded=not claims):
-    claims_ask.ask_freeze()
+if deeds.may(Deed.FREEZE):
+    with st.expander("Freeze a claim", icon=":material/lock:", expanded=not claims):
+        claims_ask.ask_freeze()
 if not claims:
     claims_show.show_none()
     st.stop()

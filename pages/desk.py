@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from audit_core import AuditError, audit_home, list_cases, open_case
-from ui import desk_ask, desk_show, link, live_steps
+from ui import deeds, desk_ask, desk_show, link, live_steps
 
 # 1. ask
 
@@ -28,7 +28,7 @@ desk_show.show_agreement(tuple(cases.values()))
 link.repair("case", tuple(cases))
 st.selectbox("Pack", list(cases), key="case", format_func=lambda key: desk_show.describe_choice(cases[key]))
 link.publish({"case": st.session_state.case})
-viewer = desk_ask.ask_viewer()
+signer = desk_ask.ask_viewer()
 
 # 2. compute
 
@@ -43,6 +43,6 @@ except AuditError as error:
 desk_show.show_claims(opened)
 desk_show.show_gate(opened)
 desk_show.show_limits(opened)
-desk_show.show_decisions(opened, viewer)
-desk_ask.ask_decision(opened, viewer)
+desk_show.show_decisions(opened, deeds.list_names(signer))
+desk_ask.ask_decision(opened, signer)
 desk_show.offer_files(opened)

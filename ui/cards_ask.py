@@ -11,12 +11,9 @@ from audit_core import (
     CardClaim,
     ClaimStanding,
     ImportedCard,
-    add_card_claim,
-    audit_home,
-    link_card_claim,
     read_card,
 )
-from ui import link, services
+from ui import deeds, link
 from ui.header import plain
 from ui.live_steps import show_refusal
 
@@ -88,12 +85,12 @@ def _read(data: bytes) -> ImportedCard | None:
 
 
 def _keep(model: str, sha256: str) -> None:
-    asked, by = st.session_state, services.asker().actor
+    asked = st.session_state
     try:
         for text in asked.get("kept", ()):
-            add_card_claim(audit_home(), model, text, card_sha256=sha256, by=by)
+            deeds.keep_sentence(model, text, sha256)
         if asked.typed.strip():
-            add_card_claim(audit_home(), model, asked.typed, card_sha256="", by=by)
+            deeds.keep_sentence(model, asked.typed, "")
     except AuditError as error:
         asked.card_refused = error
     else:
@@ -103,7 +100,7 @@ def _keep(model: str, sha256: str) -> None:
 def _link() -> None:
     asked = st.session_state
     try:
-        link_card_claim(audit_home(), asked.linked, asked.tested_by, by=services.asker().actor)
+        deeds.link_sentence(asked.linked, asked.tested_by)
     except AuditError as error:
         asked.card_refused = error
 

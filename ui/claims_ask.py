@@ -2,42 +2,25 @@
 
 from __future__ import annotations
 
-import tempfile
-import tomllib
-from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
 from audit_core import (
     CIRCUIT_QUESTIONS,
     AuditError,
-    Auditor,
     Claim,
-    Confirmation,
+    Deed,
     Dossier,
-    Issue,
     JobState,
     PriorAccess,
-    Register,
-    RegisteredClaim,
-    Report,
     audit_home,
     dump_claim,
-    export_pack,
-    freeze_claim,
     head,
-    list_people,
     list_prompt_sets,
-    load_key,
-    load_prompt_set,
-    load_shipped_policy,
-    parse_claim,
-    predict_attempt_s,
     render_result,
-    run_confirmatory,
-    take_all_cores,
 )
-from ui import services
+from ui import deeds, services
 from ui.desk_ask import put_on_desk, show_taken
 from ui.header import plain
 from ui.jobpanel import job_panel
@@ -65,11 +48,12 @@ def ask_freeze() -> None:
             "What you know of that half", list(ACCESS), key="freeze_access", format_func=ACCESS.get,
             help="The run log is searched as well, and can only make it worse.",
         )  # fmt: skip
-        left.text_input("Owner", key="freeze_owner", placeholder="who answers for it", max_chars=80)
+        _ask_owner(left)
         if st.form_submit_button("Freeze", icon=":material/lock:"):
             # Kept, as the page runs again and again while the model is made ready.
             st.session_state.freezing = True
-    if st.session_state.get("freezing") and not st.session_state.freeze_owner.strip():
+    has_owner = not services.person().is_local or st.session_state.freeze_owner.strip()
+    if st.session_state.get("freezing") and not has_owner:
         st.session_state.freezing = False
         st.error("No owner. Wanted: who answers for the claim. What to do: fill in the field.", icon=":material/error:")
     if st.session_state.get("freezing"):
@@ -77,20 +61,25 @@ def ask_freeze() -> None:
         st.session_state.freezing = False
 
 
+def _ask_owner(column: Any) -> None:
+    person = services.person()
+    if person.is_local:
+        column.text_input("Owner", key="freeze_owner", placeholder="who answers for it", max_chars=80)
+    else:
+        column.markdown(f"Owner: **{plain(person.name)}**, as signed in")
+
+
 def _freeze_as_asked() -> None:
     asked = st.session_state
-    services.ROOM.open(asked.freeze_model)
-    auditor = wait_for_model(asked.freeze_model)
+    form = deeds.FreezeForm(
+        asked.toml, asked.freeze_model, asked.freeze_set, tuple(asked.freeze_asks), asked.freeze_access, asked.get("freeze_owner", ""),
+    )  # fmt: skip
     try:
-        plan = freeze_claim(
-            Register(audit_home()), auditor.subject, parse_claim(tomllib.loads(asked.toml)), load_prompt_set(asked.freeze_set),
-            load_shipped_policy(), owner=asked.freeze_owner, model=asked.freeze_model, questions=tuple(asked.freeze_asks),
-            declared=asked.freeze_access,
-        )  # fmt: skip
+        services.admit(Deed.FREEZE, f"a claim about {form.model}")
+        services.ROOM.open(form.model)
+        plan = deeds.freeze(wait_for_model(form.model), form)
     except AuditError as error:
         show_refusal(error)
-    except tomllib.TOMLDecodeError as error:
-        st.error(f"The claim is not TOML: {plain(str(error))}", icon=":material/error:")
     else:
         st.session_state.frozen, st.session_state.freezing = plan.claim_id, False
         st.rerun()
@@ -110,7 +99,7 @@ def ask_attempt(dossier: Dossier) -> None:
             st.info(
                 "Cancelled. The attempt stays in the log; nothing it computed is kept.", icon=":material/stop_circle:"
             )
-    if known.withdrawn:
+    if known.withdrawn or not deeds.may(Deed.ATTEMPT):
         return
     words = "Open the half: first attempt" if not dossier.attempts else f"Make attempt {len(dossier.attempts) + 1}"
     st.button(
@@ -122,23 +111,11 @@ def ask_attempt(dossier: Dossier) -> None:
         auditor = wait_for_model(known.model)
         del st.session_state.opening
         try:
-            mine[key] = _submit(auditor, known, words)
+            mine[key] = deeds.attempt(auditor, known, words)
         except AuditError as error:
             show_refusal(error)
         else:
             st.rerun()
-
-
-def _submit(auditor: Auditor, known: RegisteredClaim, title: str) -> str:
-    who, home, claim_id = services.asker(), audit_home(), known.claim_id
-
-    def work(report: Report) -> Confirmation:
-        take_all_cores()
-        return run_confirmatory(Register(home), claim_id, lambda name: auditor, asker=who, on_progress=report)
-
-    return services.jobs().submit(
-        f"{claim_id} {title}", title, work, owner=who.session, predicted_s=predict_attempt_s(known, auditor)
-    )
 
 
 def ask_pack(dossier: Dossier) -> None:
@@ -146,9 +123,12 @@ def ask_pack(dossier: Dossier) -> None:
     st.header("Evidence pack", anchor=False)
     if dossier.packs:
         st.markdown(f"Exported so far: {', '.join(dossier.packs)}.")
-    people = list_people(audit_home())
+    if not deeds.may(Deed.EXPORT_PACK):
+        return
+    people = deeds.list_signers()
     if not dossier.attempts or not people:
-        missing = "an attempt" if not dossier.attempts else "a key: `python -m audit_core keys make NAME`"
+        key = "a key of your own: `python -m audit_core keys make NAME`, and your name under [keys] in people.toml where people sign in"
+        missing = "an attempt" if not dossier.attempts else key
         st.info(f"A pack needs {missing}.", icon=":material/info:")
         return
     left, right = st.columns(2)
@@ -156,19 +136,18 @@ def ask_pack(dossier: Dossier) -> None:
     organisation = right.text_input("Organisation", key="organisation", max_chars=120)
     if st.button("Write the pack", icon=":material/inventory_2:", key="write-pack"):
         try:
-            st.session_state.pack = _write_pack(dossier.claim.claim_id, person, organisation)
+            st.session_state.pack = deeds.write_pack(dossier.claim.claim_id, person, organisation)
         except AuditError as error:
             show_refusal(error)
     made = st.session_state.get("pack")
-    if made is not None and made[0] == dossier.claim.claim_id:
-        _, name, data, digest, overall = made
+    if made is not None and made.claim_id == dossier.claim.claim_id:
         st.markdown(
-            f"Under the policy it was frozen with: **{overall.replace('_', ' ').lower()}**. Manifest `{digest}`. Every attempt is in it. Give "
+            f"Under the policy it was frozen with: **{made.overall.replace('_', ' ').lower()}**. Manifest `{made.digest}`. Every attempt is in it. Give "
             "`verify_pack.py` and a trust file to whoever checks it, by another way."
         )
         with st.container(horizontal=True):
-            st.download_button("Download the pack", data, file_name=name, mime="application/zip", icon=":material/download:", on_click="ignore")  # fmt: skip
-            st.button("Put it on the review desk", key="to-desk", icon=":material/rate_review:", on_click=put_on_desk, args=(data,))  # fmt: skip
+            st.download_button("Download the pack", made.data, file_name=made.name, mime="application/zip", icon=":material/download:", on_click="ignore")  # fmt: skip
+            st.button("Put it on the review desk", key="to-desk", icon=":material/rate_review:", on_click=put_on_desk, args=(made.data,))  # fmt: skip
     show_taken()
 
 
@@ -177,16 +156,6 @@ def offer_page(dossier: Dossier) -> None:
     done = [line.run_id for line in dossier.attempts if line.outcome == "done"]
     if done:
         st.download_button(
-            "Last attempt as one HTML page", data=lambda: render_result(audit_home(), done[-1]), file_name=f"{dossier.claim.claim_id}.html",
+            "Last attempt as one HTML page", data=deeds.offer(Deed.LOOK, done[-1], lambda: render_result(audit_home(), done[-1])), file_name=f"{dossier.claim.claim_id}.html",
             mime="text/html", icon=":material/description:", on_click="ignore",
         )  # fmt: skip
-
-
-def _write_pack(claim_id: str, person: str, organisation: str) -> tuple[str, str, bytes, str, str]:
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / f"{claim_id}.evidence.zip"
-        found = export_pack(
-            audit_home(), [claim_id], out, key=load_key(audit_home(), person), issue=Issue(person, organisation)
-        )
-        name = f"{claim_id}_{found.root_digest[:12]}.evidence.zip"
-        return claim_id, name, out.read_bytes(), found.root_digest, found.overall

@@ -1,22 +1,11 @@
-"""What a person does at the review desk: brings a pack, says who they are, decides."""
+"""What a person does at the review desk: brings a pack, says whose key signs, decides."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from audit_core import (
-    AuditError,
-    CaseFile,
-    Decider,
-    Ruling,
-    audit_home,
-    decide,
-    list_people,
-    load_home_trust,
-    load_key,
-    take_pack,
-)
-from ui import services
+from audit_core import AuditError, CaseFile, Deed, Ruling
+from ui import deeds, services
 from ui.live_steps import show_refusal
 
 DECISIONS = {
@@ -36,9 +25,12 @@ READ = {
 
 def ask_pack() -> None:
     """A pack as a file."""
-    with st.expander("Bring a pack", icon=":material/upload_file:"):
-        st.file_uploader("Evidence pack, as `pack` wrote it", type="zip", key="brought")
-        st.button("Put it on the desk", key="take", on_click=_take, disabled=st.session_state.get("brought") is None)
+    if deeds.may(Deed.EXPORT_PACK):
+        with st.expander("Bring a pack", icon=":material/upload_file:"):
+            st.file_uploader("Evidence pack, as `pack` wrote it", type="zip", key="brought")
+            st.button(
+                "Put it on the desk", key="take", on_click=_take, disabled=st.session_state.get("brought") is None
+            )
     show_taken()
 
 
@@ -53,7 +45,7 @@ def show_taken() -> None:
 def put_on_desk(data: bytes) -> None:
     """Take a pack and open its case; what stands against it is shown at the next run."""
     try:
-        pack = take_pack(audit_home(), data, by=services.asker().actor, trust=load_home_trust(audit_home()))
+        pack = deeds.take_to_desk(data)
     except AuditError as error:
         st.session_state.not_taken = error
     else:
@@ -66,36 +58,41 @@ def _take() -> None:
         put_on_desk(brought.getvalue())
 
 
-def ask_viewer() -> frozenset[str]:
-    """By which names the person before the screen may stand in a decision."""
-    people = list_people(audit_home())
+def ask_viewer() -> str:
+    """Whose key signs: without sign-in any of this home, else one's own; empty where there is none."""
+    people = deeds.list_signers()
     if not people:
-        return frozenset()
-    st.session_state.setdefault("viewer", people[0])
-    if st.session_state.viewer not in people:
+        return ""
+    if st.session_state.get("viewer") not in people:
         st.session_state.viewer = people[0]
-    st.selectbox(
-        "You sign as", people, key="viewer",
-        help="Without sign-in a key stands for its person, and whoever opens this page could take any key without a passphrase.",
-    )  # fmt: skip
-    return frozenset((st.session_state.viewer,))
+    if services.person().is_local:
+        st.selectbox(
+            "You sign as", people, key="viewer",
+            help="Without sign-in a key stands for its person, and whoever opens this page could take any key without a passphrase.",
+        )  # fmt: skip
+    return str(st.session_state.viewer)
 
 
-def ask_decision(opened: CaseFile, viewer: frozenset[str]) -> None:
+def ask_decision(opened: CaseFile, signer: str) -> None:
     """Approve, reject or approve with conditions; refused, and logged, where three persons would not be three."""
     if (error := st.session_state.pop("refused_decision", None)) is not None:
         show_refusal(error)
     if (number := st.session_state.pop("decided", None)) is not None:
         st.success(f"Decision {number} is signed and in the log.", icon=":material/draw:")
-    if not viewer:
+    roles = [role for role, deed in deeds.DECIDES.items() if deeds.may(deed)]
+    if not roles:
+        return
+    if not signer:
         st.info(
-            "To decide, somebody needs a signing key: `python -m audit_core keys make NAME`.", icon=":material/key:"
+            "To decide, you need a signing key of your own: `python -m audit_core keys make NAME`, and your name under [keys] in "
+            "people.toml where people sign in.",
+            icon=":material/key:",
         )
         return
     digest = opened.case.pack.root_digest
     with st.form(f"decide-{digest}", border=True):
         left, right = st.columns(2)
-        left.radio("You decide as", ("reviewer", "approver"), key="role", horizontal=True)
+        left.radio("You decide as", roles, key="role", horizontal=True)
         right.radio("Decision", list(DECISIONS), key="decision", format_func=DECISIONS.get)
         st.text_area("Conditions, one a line", key="conditions", max_chars=2000, height=80)
         st.text_input(
@@ -121,8 +118,8 @@ def _decide(digest: str) -> None:
         asked.conflicts,
         tuple(READ[one] for one in asked.read),
     )
+    passphrase, asked.passphrase = asked.passphrase, ""
     try:
-        key = load_key(audit_home(), asked.viewer)
-        st.session_state.decided = decide(audit_home(), digest, ruling, Decider(key)).number
+        st.session_state.decided = deeds.decide_case(digest, ruling, asked.viewer, passphrase).number
     except AuditError as error:
         st.session_state.refused_decision = error

@@ -6,7 +6,8 @@ import json
 
 import streamlit as st
 
-from audit_core import AuditError, RunRecord, load_kept_prompts, load_prompt_set, make_table, split_half
+from audit_core import AuditError, RunRecord, load_prompt_set, make_table, split_half
+from ui.deeds import load_own
 from ui.header import plain
 from ui.services import asker, run_log
 
@@ -69,7 +70,7 @@ def _prompts_now(name: str) -> str:
     """Hash of the prompts of that name as they are today; empty where they are gone."""
     key, _, half = name.partition("/")
     try:
-        prompts = load_kept_prompts(key) if key.startswith("own-") else load_prompt_set(key)
+        prompts = load_own(key) if key.startswith("own-") else load_prompt_set(key)
         return split_half(prompts, exploratory=half == "exploratory").sha256 if half else prompts.sha256
     except AuditError:
         return ""

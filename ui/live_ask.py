@@ -28,12 +28,11 @@ from audit_core import (
     list_circuits,
     list_prompt_sets,
     list_sources,
-    load_kept_prompts,
     load_prompt_set,
     parse_components,
     split_half,
 )
-from ui import link
+from ui import deeds, link
 from ui.choice import (
     ABLATIONS,
     DIRECTIONS,
@@ -83,7 +82,7 @@ def ask_prompts() -> PromptSet:
         bring_own()
     key = st.session_state.set
     if key.startswith("own-"):
-        return load_kept_prompts(key)
+        return deeds.load_own(key)
     if planted is not None:
         return planted.find_task(key.removeprefix(PLANTED_SET)).make(PLANTED_PER_TEMPLATE, 0)
     return load_prompt_set(key)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from audit_core import AuditError, Auditor, Intervention, JobState, TokenisedPrompts, TokenPair
+from audit_core import AccessRefused, AuditError, Auditor, Intervention, JobState, TokenisedPrompts, TokenPair
 from ui import services
 from ui.choice import Choice
 from ui.header import plain
@@ -61,8 +61,15 @@ def answer_now(auditor: Auditor, audit: str, request: Any) -> Any | None:
             return services.answer(auditor, audit, request).result
         except AuditError as error:
             refused[key] = error
-    show_refusal(refused[key])
+    _show_kept(refused, key)
     return None
+
+
+def _show_kept(refused: dict[str, AuditError], key: str) -> None:
+    """A question that was refused stays so; a person who was may be let in again."""
+    show_refusal(refused[key])
+    if isinstance(refused[key], AccessRefused):
+        del refused[key]
 
 
 def answer(auditor: Auditor, audit: str, title: str, request: Any, *, at_once: bool) -> Any | None:
@@ -131,7 +138,7 @@ def _offer_start(auditor: Auditor, audit: str, title: str, request: Any, key: st
         # What cannot be asked is mostly refused while its work is counted.
         refused[content] = error
     if content in refused:
-        show_refusal(refused[content])
+        _show_kept(refused, content)
         return
     # A callback runs before anything else of the page: a second click, made while the page is still drawn, cannot lose it.
     st.button(

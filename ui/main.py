@@ -9,19 +9,23 @@ if str(ROOT) not in sys.path:
 
 import streamlit as st  # noqa: E402
 
-from ui.places import menu  # noqa: E402
-
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+from ui import auth, places, return_to  # noqa: E402
 
 st.set_page_config(page_title="Assay", page_icon=str(ROOT / "ui/static/favicon.png"), layout="wide")
-if st.get_option("server.address") not in LOOPBACK:
-    st.error(
-        f"The server listens on {st.get_option('server.address') or 'every address'} and there is no sign-in. "
-        "Wanted: a loopback address. What to do: start it with --server.address 127.0.0.1.",
-        icon=":material/lock:",
-    )
+person, refusal = auth.find_visitor()
+if person is None or refusal is not None:
+    # Every page stays known, so that the address a visitor came with survives their sign-in; none is run.
+    page = st.navigation(places.menu(None), position="hidden")
+    if refusal is not None:
+        auth.show_door(person, refusal, page.title)
     st.stop()
-page = st.navigation(menu())
+menu = places.menu(person)
+page = st.navigation(menu)
+return_to.resume([one for pages in menu.values() for one in pages])
 with st.sidebar:
-    st.badge("no sign-in: one local person", icon=":material/person_off:", color="gray")
+    auth.show_person(person, page.title)
+deed = places.find_deed(page.title)
+if not person.may(deed):
+    auth.show_refused_page(person, deed, page.title)
+    st.stop()
 page.run()

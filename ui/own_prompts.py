@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from audit_core import AuditError, Prompt, PromptSet, keep_prompts, parse_prompts
+from audit_core import AuditError, Prompt, PromptSet, parse_prompts
+from ui import deeds
 
 
 def bring_own() -> None:
@@ -38,7 +39,7 @@ def _adopt(make: Callable[[], PromptSet]) -> None:
         if any(not getattr(p, f) for p in prompts.prompts for f in ("clean", "corrupted", "answer", "foil")):
             st.error("All four fields are needed.", icon=":material/error:")
             return
-        st.session_state["next_set"] = keep_prompts(prompts)
+        st.session_state["next_set"] = deeds.keep_own(prompts)
     except AuditError as error:
         st.error(str(error), icon=":material/error:")
     else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import uuid
 from collections import OrderedDict
 from typing import Any
@@ -10,11 +9,15 @@ from typing import Any
 import streamlit as st
 
 from audit_core import (
+    AccessRefused,
     Asker,
     Auditor,
+    Deed,
     Finished,
     JobManager,
     Ledger,
+    Person,
+    PersonLog,
     PromptSet,
     Report,
     RunLog,
@@ -24,6 +27,8 @@ from audit_core import (
     take_all_cores,
     tokenise,
 )
+from ui import auth
+from ui.browser import browser_key
 from ui.model_room import ROOM
 
 _ANSWERS_KEPT = 256
@@ -44,23 +49,39 @@ def _answers() -> OrderedDict[str, Finished[Any]]:
     return OrderedDict()
 
 
+def person() -> Person:
+    """Who is asking.
+
+    Raises:
+        AccessRefused: nobody is signed in, or it cannot be known who.
+    """
+    found = auth.who()
+    if found is None:
+        raise AccessRefused("Nobody is signed in.", wanted="a person.", remedy="sign in.", why="not_signed_in")
+    return found
+
+
 def asker() -> Asker:
-    """Who is asking. Without sign-in every person is the local one; a browser keeps its own history by its cookie."""
+    """Who is asking, and whose runs are theirs: a person's, in whichever browser; without sign-in, a browser's."""
+    known = person()
+    if not known.is_local:
+        return Asker(known.id, auth.name_owner(known))
     if "session" not in st.session_state:
-        st.session_state.session = _browser_key() or uuid.uuid4().hex
-    return Asker("local, not signed in", st.session_state.session)
+        st.session_state.session = browser_key() or uuid.uuid4().hex
+    return Asker(known.id, st.session_state.session)
 
 
-def _browser_key() -> str | None:
-    """A digest of the browser's request-forgery token; the cookie masks it anew at each response, so unmask it first."""
-    raw = st.context.cookies.get("_streamlit_xsrf")
-    parts = raw.split("|") if isinstance(raw, str) else []
-    try:
-        mask, masked = bytes.fromhex(parts[1]), bytes.fromhex(parts[2])
-        token = bytes(byte ^ mask[i % len(mask)] for i, byte in enumerate(masked))
-    except (IndexError, ValueError, ZeroDivisionError):
-        return None
-    return hashlib.sha256(token).hexdigest()[:32]
+def admit(deed: Deed, about: str, *, max_age_s: float | None = None) -> Person:
+    """Let whoever asks do it now; everything that writes begins here, as a hidden button hides nothing from a replayed one.
+
+    Args:
+        about: id of what the deed is done to.
+        max_age_s: seconds within which they must have shown the provider who they are.
+
+    Raises:
+        AccessRefused: they may not; it is in the log.
+    """
+    return PersonLog(audit_home()).admit(person(), deed, about=about, max_age_s=max_age_s)
 
 
 def read_looks(auditor: Auditor) -> Ledger:
@@ -83,9 +104,14 @@ def find_answer(auditor: Auditor, audit: str, request: Any) -> Finished[Any] | N
 
 
 def answer(auditor: Auditor, audit: str, request: Any) -> Finished[Any]:
-    """Known result, or a run here and now: only for what takes under a second."""
+    """Known result, or a run here and now: only for what takes under a second.
+
+    Raises:
+        AccessRefused: it is not known, and whoever asks may not run.
+    """
     found = find_answer(auditor, audit, request)
     if found is None:
+        admit(Deed.RUN, audit)
         who = asker()
         found = ROOM.answer(lambda: auditor.run(audit, request, asker=who))
         _keep(auditor.content_key(audit, request), found)
@@ -93,7 +119,12 @@ def answer(auditor: Auditor, audit: str, request: Any) -> Finished[Any]:
 
 
 def submit(auditor: Auditor, audit: str, title: str, request: Any) -> str:
-    """Run in the background; returns the job's id."""
+    """Run in the background; returns the job's id.
+
+    Raises:
+        AccessRefused: whoever asks may not run.
+    """
+    admit(Deed.RUN, audit)
     who = asker()
 
     def work(report: Report) -> Any:
@@ -133,10 +164,12 @@ def _keep(key: str, found: Finished[Any]) -> None:
 
 __all__ = [
     "ROOM",
+    "admit",
     "answer",
     "asker",
     "find_answer",
     "jobs",
+    "person",
     "read_looks",
     "read_looks_of",
     "run_log",

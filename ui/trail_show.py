@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from audit_core import AuditEvent, Trail, make_table
+from audit_core import AuditEvent, Deed, Trail, audit_home, make_table, sign_checkpoint_now
+from ui import deeds
 from ui.header import plain, table_with_csv
 
 EVERYTHING = "every action"
@@ -42,6 +43,19 @@ def show_standing(trail: Trail) -> None:
         rows = [(one.run_id[:12], one.started_at, one.kind, one.claim_id or "", "under way" if one.is_alive else "abandoned") for one in trail.unended]  # fmt: skip
         st.subheader("Runs without an end", anchor=False)
         st.dataframe(make_table(("run", "began", "kind", "claim", "state"), rows), hide_index=True)
+
+
+def offer_files(trail: Trail) -> None:
+    """A checkpoint to give away, and every event as it is hashed."""
+    st.download_button(
+        "Sign a checkpoint and download it", data=deeds.offer(Deed.EXPORT_LOG, "checkpoint", lambda: sign_checkpoint_now(audit_home())),
+        file_name="checkpoint.txt", mime="text/plain", icon=":material/draw:", on_click="ignore",
+    )  # fmt: skip
+    st.download_button(
+        "Export every event",
+        data=deeds.offer(Deed.EXPORT_LOG, "every event", lambda: "".join(event.body + "\n" for event in trail.events)),
+        file_name="events.jsonl", mime="application/x-ndjson", icon=":material/download:", on_click="ignore",
+    )  # fmt: skip
 
 
 def list_actions(trail: Trail) -> list[str]:

@@ -6,6 +6,7 @@ from audit_core.store.database import open_database
 from audit_core.store.events import Action, AuditEvent, append_event, list_events
 from audit_core.store.home import audit_home, keep_prompts, load_kept_prompts
 from audit_core.store.log import ClaimRun, RunLog, RunRecord, RunStart, Unended, list_unended
+from audit_core.store.people import KnownPerson, PersonLog, find_refusal, tell_refusal
 from audit_core.store.register import Register, RegisteredClaim, Sightings
 from audit_core.store.trail import Trail, read_trail, sign_checkpoint_now
 from audit_core.store.verification import Fault, Finding, Verification, verify_log
@@ -19,7 +20,9 @@ __all__ = [
     "ClaimRun",
     "Fault",
     "Finding",
+    "KnownPerson",
     "LogStatus",
+    "PersonLog",
     "Register",
     "RegisteredClaim",
     "RunLog",
@@ -32,6 +35,7 @@ __all__ = [
     "anchor_checkpoint",
     "append_event",
     "audit_home",
+    "find_refusal",
     "keep_prompts",
     "list_events",
     "list_unended",
@@ -41,5 +45,6 @@ __all__ = [
     "read_status",
     "read_trail",
     "sign_checkpoint_now",
+    "tell_refusal",
     "verify_log",
 ]

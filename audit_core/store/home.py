@@ -30,10 +30,14 @@ def audit_home() -> Path:
     return home
 
 
-def keep_prompts(prompts: PromptSet) -> str:
-    """Store a typed or uploaded set under its hash, so that links and history hold ids and never text; returns the id."""
-    folder = audit_home() / "prompts"
-    folder.mkdir(exist_ok=True)
+def keep_prompts(prompts: PromptSet, *, owner: str = "") -> str:
+    """Store a typed or uploaded set under its hash, so that links and history hold ids and never text; returns the id.
+
+    Args:
+        owner: digest of the only person who may read it back; empty where everybody may who has the id.
+    """
+    folder = _find_prompts(owner)
+    folder.mkdir(parents=True, exist_ok=True)
     key = f"own-{prompts.sha256[:24]}"
     path = folder / f"{key}.jsonl"
     if not path.exists():
@@ -73,13 +77,25 @@ def load_kept_policy(sha256: str) -> bytes:
     return text
 
 
-def load_kept_prompts(key: str) -> PromptSet:
+def _find_prompts(owner: str) -> Path:
+    folder = audit_home() / "prompts"
+    if not owner:
+        return folder
+    if not re.fullmatch(r"[0-9a-f]{32}", owner):
+        raise PromptRefused("Prompts of no person.", wanted="a person's digest.", remedy="sign in again.")
+    return folder / f"of-{owner}"
+
+
+def load_kept_prompts(key: str, *, owner: str = "") -> PromptSet:
     """Read a set back by its id.
+
+    Args:
+        owner: digest of the person who asks; theirs alone are looked through. Empty: those that belong to nobody.
 
     Raises:
         PromptRefused: no set of that id is kept here.
     """
-    path = audit_home() / "prompts" / f"{key}.jsonl"
+    path = _find_prompts(owner) / f"{key}.jsonl"
     if not re.fullmatch(r"own-[0-9a-f]{24}", key) or not path.is_file():
         raise PromptRefused(
             f"No prompts {key[:40]!r} here.", wanted="an id kept on this machine.", remedy="type or upload them again."

@@ -34,6 +34,13 @@ VERSION_4 = (
         PRIMARY KEY (checklist_id, version)
     )
     """,
+    """
+    CREATE TABLE person_state (
+        number BIGINT PRIMARY KEY, person VARCHAR NOT NULL, told_at VARCHAR NOT NULL, state VARCHAR NOT NULL,
+        actor VARCHAR NOT NULL, name VARCHAR NOT NULL, roles VARCHAR NOT NULL, expires_at VARCHAR NOT NULL,
+        reason VARCHAR NOT NULL
+    )
+    """,
     "CREATE TRIGGER desk_pack_kept BEFORE DELETE ON desk_pack FOR EACH STATEMENT "
     "INSERT INTO refused_change SELECT error('append-only: desk_pack')",
     "CREATE TRIGGER desk_pack_fixed BEFORE UPDATE ON desk_pack FOR EACH STATEMENT "
@@ -54,4 +61,8 @@ VERSION_4 = (
     "INSERT INTO refused_change SELECT error('append-only: checklist')",
     "CREATE TRIGGER checklist_fixed BEFORE UPDATE ON checklist FOR EACH STATEMENT "
     "INSERT INTO refused_change SELECT error('append-only: checklist')",
+    "CREATE TRIGGER person_state_kept BEFORE DELETE ON person_state FOR EACH STATEMENT "
+    "INSERT INTO refused_change SELECT error('append-only: person_state')",
+    "CREATE TRIGGER person_state_fixed BEFORE UPDATE ON person_state FOR EACH STATEMENT "
+    "INSERT INTO refused_change SELECT error('append-only: person_state')",
 )

@@ -10,8 +10,11 @@ import urllib.error
 import urllib.request
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -56,23 +59,43 @@ def _wait(url: str, seconds: float, process: subprocess.Popen) -> None:
         time.sleep(0.1)
 
 
+@contextmanager
+def _run(command: list[str], log: Path, url: str, **environment: str) -> Iterator[float]:
+    """A process until the block ends, once its address answers; yields the second at which it was started."""
+    with log.open("wb") as file:
+        started = time.monotonic()
+        process = subprocess.Popen(
+            [sys.executable, *command], cwd=ROOT, env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
+            stdout=file, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        try:
+            _wait(url, 60, process)
+            yield started
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+@contextmanager
+def _serve(home: Path, *options: str, port: int | None = None, **environment: str) -> Iterator[Server]:
+    """The app with a home of its own."""
+    port = port or _free_port()
+    url = f"http://127.0.0.1:{port}"
+    command = ["-m", "streamlit", "run", "app.py", "--server.port", str(port), *options]
+    with _run(command, home / "server.log", f"{url}/_stcore/health", AUDIT_HOME=str(home), **environment) as started:
+        yield Server(url, started, home)
+
+
+@pytest.fixture(scope="session")
+def processes() -> Any:
+    """To start more than one server: `free_port()`, `run(command, log, url)`, `serve(home, …)`."""
+    return SimpleNamespace(free_port=_free_port, run=_run, serve=_serve)
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    home, port = tmp_path_factory.mktemp("home"), _free_port()
-    environment = {**os.environ, "AUDIT_HOME": str(home), "PYTHONUNBUFFERED": "1"}
-    log = (home / "server.log").open("wb")
-    started = time.monotonic()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)],
-        cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT,
-    )  # fmt: skip
-    try:
-        _wait(f"http://127.0.0.1:{port}/_stcore/health", 60, process)
-        yield Server(f"http://127.0.0.1:{port}", started, home)
-    finally:
-        process.terminate()
-        process.wait(20)
-        log.close()
+    with _serve(tmp_path_factory.mktemp("home")) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,31 @@
+"""People: who has signed in, with which roles, and who is kept out."""
+
+import streamlit as st
+
+from audit_core import AuditError, Deed, PersonLog, audit_home
+from ui import live_steps, people_show, services
+
+# 1. ask
+
+st.title("People", anchor=False)
+st.markdown(
+    "Everybody who has signed in here, with the roles of their last sign-in. Roles come from the identity provider and from `people.toml` on "
+    "the server; here a person can be kept out, from their next action on, whatever their roles."
+)
+try:
+    me = services.admit(Deed.MANAGE_PEOPLE, "people")
+except AuditError as error:
+    live_steps.show_refusal(error)
+    st.stop()
+if me.is_local:
+    st.info("No sign-in is configured: there is one local person, with every role.", icon=":material/info:")
+    st.stop()
+
+# 2. compute
+
+people = PersonLog(audit_home()).list_known()
+
+# 3. show
+
+people_show.show_people(people)
+people_show.ask_change([one for one in people if one.id != me.id])

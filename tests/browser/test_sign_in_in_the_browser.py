@@ -1,0 +1,245 @@
+"""Sign-in against a real provider process, in real browsers: deep links, two people at once, and who is put out."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlparse
+
+import pytest
+from toy.people import ROLE_FILE
+
+from audit_core.store import RunLog, list_events, open_database
+
+pytestmark = pytest.mark.browser
+CANARY = {"anna": "canary-of-anna-77", "bela": "canary-of-bela-88"}
+
+
+@dataclass(frozen=True)
+class House:
+    """The app, its provider, and whom both know."""
+
+    url: str
+    issuer: str
+    home: Path
+    provider_log: Path
+
+    def employ(self, subject: str, *groups: str, **claims: Any) -> str:
+        """Tell the provider of a person; returns the id they have here."""
+        body = {"name": subject.capitalize(), "groups": list(groups), "auth_time": int(time.time()), **claims}
+        request = urllib.request.Request(
+            f"{self.issuer}/users/{subject}", json.dumps(body).encode(), {"Content-Type": "application/json"}, method="PUT"
+        )  # fmt: skip
+        urllib.request.urlopen(request, timeout=10).close()
+        return f"{self.issuer}|{subject}"
+
+    def list_told(self, action: str) -> list[Any]:
+        with open_database(self.home) as connection:
+            return [event for event in list_events(connection) if event.action == action]
+
+
+@pytest.fixture(scope="module")
+def house(processes: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    home = tmp_path_factory.mktemp("signed-in")
+    provider_port, port = processes.free_port(), processes.free_port()
+    issuer, url = f"http://localhost:{provider_port}", f"http://localhost:{port}"
+    section = f'client_id = "assay"\nclient_secret = "not-a-secret"\nserver_metadata_url = "{issuer}/.well-known/openid-configuration"\n'
+    (home / "secrets.toml").write_text(
+        f'[auth]\nredirect_uri = "{url}/oauth2callback"\ncookie_secret = "a cookie secret of the tests, long enough"\n{section}'
+        f'[auth.again]\n{section}client_kwargs = {{ prompt = "login" }}\nauthorize_params = {{ max_age = 0 }}\n'
+    )
+    (home / "people.toml").write_text(ROLE_FILE)
+    # The model is not asked for here; a folder that is not there spares a minute of loading it.
+    options = ("--secrets.files", str(home / "secrets.toml"))
+    provider = ["-m", "oidc_provider_mock", "--port", str(provider_port)]
+    known = f"{issuer}/.well-known/openid-configuration"
+    with (
+        processes.run(provider, home / "provider.log", known),
+        processes.serve(home, *options, port=port, AUDIT_DEFAULT_MODEL=str(home / "no-model"), AUTHLIB_INSECURE_TRANSPORT="1"),
+    ):  # fmt: skip
+        yield House(url, issuer, home, home / "provider.log")
+
+
+@pytest.fixture
+def visit(chromium: Any) -> Iterator[Callable[[], Any]]:
+    """A page in a browser profile of its own: another person."""
+    contexts = []
+
+    def open_profile() -> Any:
+        contexts.append(chromium.new_context(viewport={"width": 1400, "height": 900}))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(60_000)
+        return page
+
+    yield open_profile
+    for context in contexts:
+        context.close()
+
+
+def sign_in(page: Any, subject: str) -> None:
+    """From the door through the provider's form."""
+    page.get_by_role("button", name="Sign in").click()
+    page.locator("input[name=sub]").fill(subject)
+    page.get_by_role("button", name="Authorize", exact=True).click()
+
+
+def see_title(page: Any, title: str) -> None:
+    page.get_by_role("heading", name=title, level=1, exact=True).wait_for()
+
+
+def read_text(page: Any) -> str:
+    return str(page.locator("body").inner_text())
+
+
+def test_a_deep_link_is_kept_through_sign_in_and_sign_out_closes_the_door(house: House, visit: Any) -> None:
+    house.employ("dora", "team-view")
+    page = visit()
+    page.goto(f"{house.url}/audit_log?action=person.signed_in")
+    see_title(page, "Assay")
+    assert page.locator("[data-testid=stSidebarNav]").count() == 0
+    assert "Events" not in read_text(page)
+    sign_in(page, "dora")
+    see_title(page, "Audit log")
+    assert urlparse(page.url).path == "/audit_log"
+    assert parse_qs(urlparse(page.url).query)["action"] == ["person.signed_in"]
+    page.get_by_text("Dora: viewer").wait_for()
+    links = page.locator("[data-testid=stSidebarNav]").inner_text()
+    assert "Claims" in links
+    assert not re.search("Sweep|People|Live audit", links), "what a viewer may not open is not listed"
+    page.goto(f"{house.url}/claims")
+    see_title(page, "Claims")
+    page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url(re.compile(re.escape(house.issuer)))
+    page.goto(f"{house.url}/claims")
+    see_title(page, "Assay")
+
+
+def test_what_one_person_types_never_reaches_another(house: House, visit: Any) -> None:
+    """Two people at once, interleaved: on the page, by the other's link, in the logs, in what both may read."""
+    pages = {}
+    for subject in CANARY:
+        house.employ(subject, "team-research", "team-review")
+        pages[subject] = visit()
+        pages[subject].goto(house.url)
+        sign_in(pages[subject], subject)
+    for subject, page in pages.items():
+        see_title(page, "Live audit")
+        page.get_by_text("Type a pair or upload a file").click()
+        page.get_by_label("Clean prompt").fill(f"{CANARY[subject]} went to the store")
+        page.get_by_label("Corrupted prompt").fill(f"{CANARY[subject]} came to the store")
+        page.get_by_label("Answer, with its leading space").fill(" a")
+        page.get_by_label("Foil, with its leading space").fill(" b")
+    for page in pages.values():
+        page.get_by_role("button", name="Use this pair").click()
+    keys = {}
+    for subject, page in pages.items():
+        page.get_by_text(f"{CANARY[subject]} went").first.wait_for()
+        folder = next(
+            path for path in (house.home / "prompts").glob("of-*/*.jsonl") if CANARY[subject] in path.read_text()
+        )
+        keys[subject] = folder.stem
+    for subject, other in (("anna", "bela"), ("bela", "anna")):
+        page = pages[subject]
+        assert CANARY[other] not in page.content()
+        page.goto(f"{house.url}/?set={keys[other]}")
+        page.get_by_text(f"No prompts '{keys[other]}' here").wait_for()
+        assert CANARY[other] not in page.content()
+        page.goto(f"{house.url}/?set={keys[subject]}")
+        page.get_by_text(f"{CANARY[subject]} went").first.wait_for()
+        page.goto(f"{house.url}/audit_log")
+        see_title(page, "Audit log")
+        with page.expect_download() as caught:
+            page.get_by_role("button", name="Export every event").click()
+        exported = Path(caught.value.path()).read_text()
+        assert "person.signed_in" in exported
+        assert "canary" not in exported
+    assert "canary" not in (house.home / "server.log").read_text()
+    assert "canary" not in json.dumps(list(RunLog(house.home).export()))
+
+
+def test_an_admin_puts_somebody_out_at_their_next_action(house: House, visit: Any) -> None:
+    olga = house.employ("olga", "team-view")
+    house.employ("ada", "team-admin")
+    watched, admin = visit(), visit()
+    for page, subject in ((watched, "olga"), (admin, "ada")):
+        page.goto(f"{house.url}/claims")
+        sign_in(page, subject)
+        see_title(page, "Claims")
+    admin.get_by_role("link", name="People").click()
+    see_title(admin, "People")
+    admin.get_by_role("combobox", name="Person").click()
+    admin.get_by_role("option", name=re.compile("Olga")).click()
+    admin.get_by_label("Reason").fill("left the team")
+    admin.get_by_label("Reason").press("Tab")
+    admin.get_by_role("button", name="Keep them out").click()
+    admin.get_by_text("Done, and in the log").wait_for()
+    watched.get_by_role("link", name="Calibration").click()
+    watched.get_by_text("is disabled here").wait_for()
+    watched.reload()
+    watched.get_by_text("is disabled here").wait_for()
+    (event,) = [event for event in house.list_told("person.disabled") if event.object_id == olga]
+    assert event.actor == f"{house.issuer}|ada"
+
+
+def test_a_sign_in_that_has_ended_is_asked_for_anew(house: House, visit: Any) -> None:
+    """The provider's token ends in ten seconds; Streamlit's cookie lasts thirty days."""
+    house.employ("eva", "team-view", exp=int(time.time()) + 10)
+    page = visit()
+    page.goto(f"{house.url}/claims")
+    sign_in(page, "eva")
+    see_title(page, "Claims")
+    page.wait_for_timeout(10_500)
+    page.get_by_role("link", name="Calibration").click()
+    page.get_by_text("A sign-in that ended at").wait_for()
+    page.reload()
+    page.get_by_text("A sign-in that ended at").wait_for()
+    house.employ("eva", "team-view")
+    sign_in(page, "eva")
+    see_title(page, "Calibration")
+
+
+def test_signing_in_again_asks_the_provider_for_the_password(house: House, visit: Any) -> None:
+    """What an approval needs; `[auth.again]` carries both parameters to the provider, which then tells a new time."""
+    otto = house.employ("otto", "team-approve", auth_time=int(time.time()) - 7200)
+    page = visit()
+    page.goto(f"{house.url}/audit_log")
+    sign_in(page, "otto")
+    see_title(page, "Audit log")
+    house.employ("otto", "team-approve")
+    page.get_by_role("button", name="Sign in again").click()
+    page.locator("input[name=sub]").wait_for()
+    asked = parse_qs(urlparse(page.url).query)
+    assert (asked["prompt"], asked["max_age"]) == (["login"], ["0"])
+    page.locator("input[name=sub]").fill("otto")
+    page.get_by_role("button", name="Authorize", exact=True).click()
+    see_title(page, "Audit log")
+    first, second = (
+        event.payload["signed_in_at"] for event in house.list_told("person.signed_in") if event.actor == otto
+    )
+    assert datetime.fromisoformat(second) - datetime.fromisoformat(first) >= timedelta(hours=2)
+
+
+def test_every_answer_refuses_to_be_framed_and_the_cookie_stays_out_of_scripts(house: House, visit: Any) -> None:
+    for path in ("/", "/claims", "/_stcore/health", "/readyz", "/nothing-here"):
+        request = urllib.request.Request(f"{house.url}{path}")
+        try:
+            headers = urllib.request.urlopen(request, timeout=10).headers
+        except urllib.error.HTTPError as error:
+            headers = error.headers
+        assert headers["X-Frame-Options"] == "DENY", path
+        assert "frame-ancestors 'none'" in headers.get_all("Content-Security-Policy")[-1], path
+    house.employ("fay", "team-view")
+    page = visit()
+    page.goto(house.url)
+    sign_in(page, "fay")
+    see_title(page, "Claims")
+    assert page.request.get(f"{house.url}/auth/login?provider=forged").url.startswith(house.url), "no provider by hand"
+    cookies = {cookie["name"]: cookie for cookie in page.context.cookies()}
+    assert cookies["_streamlit_user"]["httpOnly"] is True

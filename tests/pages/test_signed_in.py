@@ -1,0 +1,367 @@
+"""The dashboard as people meet it who have signed in: what each may open and do, and what happens to a replayed click."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+from toy.people import ISSUER, ROLE_FILE, make_claims, make_person
+
+from audit_core.errors import AccessRefused, AuditError, PromptRefused
+from audit_core.people import PersonRole
+from audit_core.prompts import Prompt, PromptSet
+from audit_core.store import PersonLog, list_events, open_database
+
+ROOT = Path(__file__).resolve().parents[2]
+GROUPS = {"viewer": "team-view", "researcher": "team-research", "reviewer": "team-review", "approver": "team-approve", "admin": "team-admin"}  # fmt: skip
+
+
+class Provider:
+    """What the cookie of whoever is asking says; a test changes it as sign-ins do."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.claims: dict[str, Any] = {"is_logged_in": False}
+
+    def to_dict(self) -> dict[str, Any]:
+        return dict(self.claims)
+
+    def sign_in(self, subject: str, *roles: str, lasts_s: float = 3600) -> None:
+        self.claims = make_claims(subject, *(GROUPS[role] for role in roles), lasts_s=lasts_s)
+
+    def refusals(self) -> list[tuple[str, str, str]]:
+        with open_database(self.home) as connection:
+            events = [event for event in list_events(connection) if event.action == "person.refused"]
+        return [(event.actor.split("|")[1], event.payload["deed"], event.payload["why"]) for event in events]
+
+
+@pytest.fixture
+def provider(home: Path, monkeypatch: pytest.MonkeyPatch) -> Provider:
+    import streamlit as st
+
+    from ui import auth
+
+    found = Provider(home)
+    (home / "people.toml").write_text(ROLE_FILE)
+    monkeypatch.setattr(auth, "is_configured", lambda: True)
+    monkeypatch.setattr(st, "user", found)
+    return found
+
+
+def open_app(page: str = "", **query: str) -> AppTest:
+    """The router on its first page, or a page of its own behind it."""
+    test = AppTest.from_file(str(ROOT / "ui/main.py"), default_timeout=60)
+    if page:
+        test.switch_page(str(ROOT / f"pages/{page}.py"))
+    for key, value in query.items():
+        test.query_params[key] = value
+    return test.run()
+
+
+def titles(test: AppTest) -> list[str]:
+    assert not test.exception
+    return [one.value for one in test.title]
+
+
+def errors(test: AppTest) -> str:
+    return " ".join(one.value for one in test.error).replace("\\", "")
+
+
+def test_a_stranger_sees_a_door_and_no_page(provider: Provider) -> None:
+    test = open_app()
+    assert titles(test) == ["Assay"]
+    assert [one.key for one in test.button] == ["sign-in"]
+    assert not test.dataframe
+    assert provider.refusals() == []
+
+
+def test_whoever_has_no_role_is_told_their_id_and_sees_no_page(provider: Provider) -> None:
+    provider.sign_in("anna")
+    test = open_app()
+    assert titles(test) == ["Assay"]
+    assert f"{ISSUER}|anna" in errors(test)
+    test.run()
+    assert provider.refusals() == [("anna", "look", "no_role")], "told once, however often the browser asks"
+
+
+@pytest.mark.parametrize(("role", "first"), [("viewer", "Claims"), ("approver", "Claims"), ("admin", "Claims")])  # fmt: skip
+def test_whoever_may_not_run_begins_on_a_page_that_runs_nothing(provider: Provider, role: str, first: str) -> None:
+    provider.sign_in("anna", role)
+    test = open_app()
+    assert titles(test) == [first]
+    assert any(f"Anna: {role}" in one.value for one in test.sidebar.markdown)
+
+
+def test_a_page_that_a_role_does_not_open_says_who_may(provider: Provider) -> None:
+    provider.sign_in("anna", "viewer")
+    test = open_app("sweep")
+    assert titles(test) == ["Sweep"]
+    assert "researcher or reviewer" in errors(test)
+    assert not test.selectbox
+    test = open_app("people")
+    assert not test.dataframe
+    assert provider.refusals() == [("anna", "run", "not_allowed"), ("anna", "manage_people", "not_allowed")]
+
+
+def test_a_people_page_opened_past_the_router_refuses_by_itself(provider: Provider) -> None:
+    provider.sign_in("anna", "reviewer")
+    test = AppTest.from_file(str(ROOT / "pages/people.py"), default_timeout=60).run()
+    assert "may not manage people" in errors(test)
+    assert not test.dataframe
+
+
+def test_a_viewer_is_offered_nothing_that_writes(provider: Provider) -> None:
+    provider.sign_in("anna", "viewer")
+    assert not open_app("claims").text_area
+    assert not open_app("audit_log").get("download_button")
+    provider.sign_in("rita", "researcher")
+    assert open_app("claims").text_area
+    provider.sign_in("rob", "reviewer")
+    assert len(open_app("audit_log").get("download_button")) == 2
+
+
+def test_an_ended_sign_in_closes_the_page_at_the_next_action(provider: Provider) -> None:
+    provider.sign_in("anna", "viewer")
+    test = open_app("claims")
+    assert titles(test) == ["Claims"]
+    provider.claims["exp"] = provider.claims["auth_time"]
+    test.run()
+    assert titles(test) == ["Assay"]
+    assert "ended at" in errors(test)
+    assert "sign-in" in [one.key for one in test.button]
+
+
+def test_a_disabled_person_is_out_at_the_next_action(provider: Provider) -> None:
+    provider.sign_in("anna", "viewer")
+    test = open_app("claims")
+    assert titles(test) == ["Claims"]
+    PersonLog(provider.home).disable(f"{ISSUER}|anna", by=make_person("ada", PersonRole.ADMIN), reason="left")
+    test.run()
+    assert titles(test) == ["Assay"]
+    assert "disabled" in errors(test)
+
+
+def test_a_role_taken_away_on_the_server_is_gone_at_the_next_action(provider: Provider) -> None:
+    provider.sign_in("rita", "researcher")
+    test = open_app("claims")
+    assert test.text_area
+    (provider.home / "people.toml").write_text(ROLE_FILE.replace('"researcher"', '"viewer"'))
+    test.run()
+    assert not test.text_area
+    (provider.home / "people.toml").write_text("[roles\n")
+    assert titles(test.run()) == ["Assay"], "a file that cannot be read gives nobody a role"
+
+
+def test_an_admin_keeps_somebody_out_and_lets_them_in_again(provider: Provider) -> None:
+    provider.sign_in("anna", "viewer")
+    open_app()
+    provider.sign_in("ada", "admin")
+    test = open_app("people")
+    assert list(test.dataframe[0].value["name"]) == ["Anna", "Ada"]
+    test.text_input(key="person_reason").set_value("left")
+    test.button(key="disable").click().run()
+    assert list(test.dataframe[0].value["state"]) == ["disabled", "may sign in"]
+    test.text_input(key="person_reason").set_value("came back")
+    test.button(key="enable").click().run()
+    assert list(test.dataframe[0].value["state"]) == ["may sign in", "may sign in"]
+    test.button(key="disable").click().run()
+    assert "reason of 0 characters" in errors(test)
+
+
+@pytest.mark.parametrize("change", ["viewer", "expired"])
+def test_a_replayed_click_is_refused_and_logged(provider: Provider, change: str) -> None:
+    """The button was drawn for an admin; its state comes back from somebody who is none any more."""
+    provider.sign_in("anna", "viewer")
+    open_app()
+    provider.sign_in("ada", "admin")
+    test = open_app("people")
+    test.text_input(key="person_reason").set_value("revenge")
+    if change == "viewer":
+        provider.claims["groups"] = ["team-view"]
+    else:
+        provider.claims["exp"] = provider.claims["auth_time"]
+    test.button(key="disable").click().run()
+    why = "not_allowed" if change == "viewer" else "expired"
+    assert ("ada", "manage_people", why) in provider.refusals()
+    assert not [one for one in PersonLog(provider.home).list_known() if one.is_disabled]
+
+
+def test_a_session_that_changes_hands_forgets_what_was_in_it(provider: Provider) -> None:
+    provider.sign_in("anna", "viewer")
+    test = open_app()
+    test.session_state["jobs"] = {"of anna": "job"}
+    assert "jobs" in test.run().session_state
+    provider.sign_in("bela", "viewer")
+    assert "jobs" not in test.run().session_state
+
+
+def test_prompts_that_somebody_brought_open_for_nobody_else(provider: Provider) -> None:
+    from ui import deeds, services
+
+    prompts = PromptSet("own pair", (Prompt("own-1", "CANARY-A one", "CANARY-A two", " x", " y", "own"),))
+    provider.sign_in("anna", "researcher")
+    key = deeds.keep_own(prompts)
+    assert deeds.load_own(key) == deeds.load_own(key)
+    mine = services.asker().session
+    provider.sign_in("bela", "researcher", "reviewer", "approver", "admin")
+    with pytest.raises(PromptRefused) as caught:
+        deeds.load_own(key)
+    assert "CANARY" not in str(caught.value)
+    assert services.asker().session != mine, "history and jobs are a person's"
+    provider.sign_in("anna", "researcher", lasts_s=9999)
+    assert services.asker().session == mine
+
+
+class Reached(AuditError):
+    """The work behind a deed was reached."""
+
+
+class WorkBehind:
+    """Stands where a model would: whoever gets as far as to ask anything of it was let through."""
+
+    subject: Any = None
+
+    def __getattr__(self, name: str) -> Any:
+        raise Reached(name)
+
+    def content_key(self, audit: str, request: Any) -> str:
+        return "key"
+
+    def find_earlier(self, audit: str, request: Any) -> None:
+        return None
+
+
+DEEDS = {
+    "answer": "researcher reviewer",
+    "submit": "researcher reviewer",
+    "keep_own": "researcher reviewer",
+    "freeze": "researcher",
+    "attempt": "researcher",
+    "write_pack": "researcher",
+    "checkpoint": "reviewer approver admin",
+    "page of a run": "viewer researcher reviewer approver admin",
+    "disable": "admin",
+    "enable": "admin",
+}
+"""Every function of the dashboard that writes, and by hand who gets through."""
+
+
+@pytest.mark.parametrize("role", [*GROUPS, "none"])
+def test_each_function_that_writes_lets_its_roles_through_and_logs_the_others(
+    provider: Provider, role: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ui import deeds, services
+
+    work: Any = WorkBehind()
+    form = deeds.FreezeForm("x = 1", "m", "indirect_object", (), "nothing_run", "anna")
+    pair = PromptSet("own pair", (Prompt("own-1", "a", "b", " x", " y", "own"),))
+    monkeypatch.setattr(deeds, "run_confirmatory", None)
+    monkeypatch.setattr(deeds, "predict_attempt_s", lambda known, auditor: auditor.predict())
+    asked = {
+        "answer": lambda: services.answer(work, "sweep", None),
+        "submit": lambda: services.submit(work, "sweep", "title", None),
+        "keep_own": lambda: deeds.keep_own(pair),
+        "freeze": lambda: deeds.freeze(work, form),
+        "attempt": lambda: deeds.attempt(work, SimpleNamespace(claim_id="C-0001"), "title"),  # type: ignore[arg-type]
+        "write_pack": lambda: deeds.write_pack("C-0001", "anna", ""),
+        "checkpoint": lambda: deeds.offer(deeds.Deed.EXPORT_LOG, "checkpoint", lambda: 1)(),
+        "page of a run": lambda: deeds.offer(deeds.Deed.LOOK, "run", lambda: 1)(),
+        "disable": lambda: deeds.disable(f"{ISSUER}|nobody", "left"),
+        "enable": lambda: deeds.enable(f"{ISSUER}|nobody", "left"),
+    }
+    assert set(asked) == set(DEEDS)
+    provider.sign_in("anna", *([] if role == "none" else [role]))
+    through, refused = set(), set()
+    for name, ask in asked.items():
+        try:
+            ask()
+        except AccessRefused as refusal:
+            (through if refusal.why == "not_theirs" else refused).add(name)
+        except AuditError:
+            through.add(name)
+        else:
+            through.add(name)
+    assert through == {name for name, roles in DEEDS.items() if role in roles.split()}
+    logged = [entry for entry in provider.refusals() if entry[2] != "not_theirs"]
+    assert len(logged) == len(refused)
+
+
+def test_a_download_asks_when_it_is_clicked_and_not_only_when_it_is_drawn(provider: Provider) -> None:
+    from ui import deeds
+
+    provider.sign_in("rob", "reviewer")
+    PersonLog(provider.home).note_sign_in(make_person("rob", PersonRole.REVIEWER))
+    made = deeds.offer(deeds.Deed.EXPORT_LOG, "every event", lambda: "events")
+    assert made() == "events"
+    PersonLog(provider.home).disable(f"{ISSUER}|rob", by=make_person("ada", PersonRole.ADMIN), reason="left")
+    with pytest.raises(AccessRefused):
+        made()
+    assert provider.refusals() == [("rob", "export_log", "disabled")]
+
+
+def test_a_pack_is_signed_with_no_key_but_ones_own(provider: Provider) -> None:
+    from audit_core.evidence.keys import make_key
+    from ui import deeds
+
+    make_key(provider.home, "anna")
+    make_key(provider.home, "bela")
+    provider.sign_in("anna", "researcher")
+    assert deeds.list_signers() == ()
+    (provider.home / "people.toml").write_text(f'{ROLE_FILE}\n[keys]\n"{ISSUER}|anna" = "anna"\n')
+    assert deeds.list_signers() == ("anna",)
+    with pytest.raises(AccessRefused) as caught:
+        deeds.write_pack("C-0001", "bela", "")
+    assert caught.value.why == "not_theirs"
+    assert provider.refusals() == [("anna", "export_pack", "not_theirs")]
+
+
+def test_the_owner_of_a_claim_is_whoever_is_signed_in(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ui import deeds
+
+    seen: dict[str, Any] = {}
+    monkeypatch.setattr(deeds, "freeze_claim", lambda *given, **named: seen.update(named))
+    provider.sign_in("anna", "researcher")
+    toml = 'name = "s"\ncomponents = ["L0.H0"]\n'
+    deeds.freeze(
+        SimpleNamespace(subject=None),  # type: ignore[arg-type]
+        deeds.FreezeForm(toml, "m", "indirect_object", (), "nothing_run", owner="somebody else"),
+    )
+    assert seen["owner"] == f"{ISSUER}|anna"
+
+
+def test_an_open_address_is_for_those_who_sign_in(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    import streamlit as st
+
+    from ui import auth
+
+    monkeypatch.setattr(
+        st, "get_option", lambda name, real=st.get_option: "0.0.0.0" if name == "server.address" else real(name)
+    )
+    provider.sign_in("anna", "viewer")
+    assert titles(open_app()) == ["Claims"]
+    monkeypatch.setattr(auth, "is_configured", lambda: False)
+    test = open_app()
+    assert titles(test) == ["Assay"]
+    assert "there is no sign-in" in errors(test)
+    with pytest.raises(AccessRefused):
+        auth.who()
+
+
+def test_secrets_that_cannot_be_read_are_no_reason_to_let_everybody_in(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import streamlit as st
+
+    from ui import auth
+
+    path = home / "secrets.toml"
+    path.write_text("[auth\n")
+    real = st.get_option
+    monkeypatch.setattr(st, "get_option", lambda name: [str(path)] if name == "secrets.files" else real(name))
+    with pytest.raises(AccessRefused, match=r"secrets\.toml"):
+        auth.who()
+    path.unlink()
+    assert auth.who() is not None

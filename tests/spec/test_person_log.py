@@ -1,0 +1,182 @@
+"""What the log keeps of people: sign-ins once, refusals each, and who is kept out."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import duckdb
+import pytest
+from toy.people import ISSUER, make_person
+
+from audit_core.errors import AccessRefused, Refused
+from audit_core.evidence.keys import load_log_key
+from audit_core.people import LOCAL_PERSON, Deed, PersonRole
+from audit_core.store import AuditEvent, PersonLog, list_events, open_database, verify_log
+from audit_core.store.database import DATABASE
+
+ADMIN = make_person("ada", PersonRole.ADMIN)
+ANNA = make_person("anna", PersonRole.RESEARCHER)
+
+
+@pytest.fixture
+def log(own_home: Path) -> PersonLog:
+    own_home.mkdir()
+    found = PersonLog(own_home)
+    found.note_sign_in(ADMIN)
+    found.note_sign_in(ANNA)
+    return found
+
+
+def told(log: PersonLog, start: int = 3) -> list[AuditEvent]:
+    """Events after the log's own first one and the two sign-ins."""
+    with open_database(log.home) as connection:
+        return list(list_events(connection, start=start))
+
+
+def test_a_sign_in_is_told_once_however_many_windows_it_opens(log: PersonLog) -> None:
+    log.note_sign_in(ANNA)
+    log.note_sign_in(make_person("anna", PersonRole.RESEARCHER, lasts_s=7200))
+    (event,) = told(log)
+    assert (event.action, event.actor, event.object_id) == ("person.signed_in", f"{ISSUER}|anna", f"{ISSUER}|anna")
+    assert set(event.payload) == {"roles", "signed_in_at", "expires_at"}
+    assert event.payload["roles"] == ["researcher"]
+
+
+def test_a_display_name_stands_in_the_list_and_in_no_event(log: PersonLog) -> None:
+    assert [one.name for one in log.list_known()] == ["Ada", "Anna"]
+    assert not [event for event in told(log, 0) if "Anna" in event.body]
+
+
+def test_an_admitted_deed_writes_nothing_and_a_refused_one_an_event(log: PersonLog) -> None:
+    assert log.admit(ANNA, Deed.RUN, about="sweep") is ANNA
+    assert told(log) == []
+    with pytest.raises(AccessRefused):
+        log.admit(ANNA, Deed.APPROVE, about="C-0001")
+    (event,) = told(log)
+    assert (event.action, event.actor, event.object_id) == ("person.refused", ANNA.id, "C-0001")
+    assert event.payload == {"deed": "approve", "why": "not_allowed", "roles": ["researcher"]}
+
+
+def test_an_expired_person_is_refused_and_told_of(log: PersonLog) -> None:
+    late = make_person("anna", PersonRole.RESEARCHER, lasts_s=-1)
+    with pytest.raises(AccessRefused) as caught:
+        log.admit(late, Deed.RUN, about="sweep")
+    assert caught.value.why == "expired"
+    assert told(log)[0].payload["why"] == "expired"
+
+
+def test_a_deed_that_wants_a_recent_sign_in_refuses_an_old_one(log: PersonLog) -> None:
+    approver = make_person("otto", PersonRole.APPROVER, ago_s=600)
+    assert log.admit(approver, Deed.APPROVE, about="C-0001", max_age_s=900)
+    with pytest.raises(AccessRefused):
+        log.admit(approver, Deed.APPROVE, about="C-0001", max_age_s=300)
+    assert told(log)[-1].payload["why"] == "not_recent"
+
+
+def test_whoever_is_disabled_is_out_at_the_next_deed_and_in_again_when_enabled(log: PersonLog) -> None:
+    log.disable(ANNA.id, by=ADMIN, reason="left the team")
+    with pytest.raises(AccessRefused) as caught:
+        log.admit(ANNA, Deed.LOOK, about="claims")
+    assert caught.value.why == "disabled"
+    refusal = log.find_refusal(ANNA, Deed.RUN)
+    assert refusal is not None
+    assert refusal.why == "disabled"
+    assert [(one.id, one.is_disabled, one.reason) for one in log.list_known()] == [
+        (ADMIN.id, False, ""),
+        (ANNA.id, True, "left the team"),
+    ]
+    log.enable(ANNA.id, by=ADMIN, reason="came back")
+    assert log.admit(ANNA, Deed.RUN, about="sweep")
+    events = told(log)
+    assert [event.action for event in events] == ["person.disabled", "person.refused", "person.enabled"]
+    assert events[0].payload == {"reason_sha256": hashlib.sha256(b"left the team").hexdigest()}
+    assert (events[0].actor, events[0].object_id) == (ADMIN.id, ANNA.id)
+
+
+def test_a_new_sign_in_does_not_let_a_disabled_person_in(log: PersonLog) -> None:
+    log.disable(ANNA.id, by=ADMIN, reason="left")
+    again = make_person("anna", *PersonRole, lasts_s=9000)
+    log.note_sign_in(again)
+    with pytest.raises(AccessRefused):
+        log.admit(again, Deed.LOOK, about="claims")
+    assert [one.reason for one in log.list_known()] == ["", "left"]
+
+
+def test_nobody_but_an_admin_changes_who_is_out(log: PersonLog) -> None:
+    for role in set(PersonRole) - {PersonRole.ADMIN}:
+        with pytest.raises(AccessRefused):
+            log.disable(ADMIN.id, by=make_person("anna", role), reason="mine")
+    assert {event.action for event in told(log)} == {"person.refused"}
+    assert not [one for one in log.list_known() if one.is_disabled]
+
+
+def test_a_disabled_admin_cannot_enable_anybody_and_no_admin_disables_themself(log: PersonLog) -> None:
+    other = make_person("olga", PersonRole.ADMIN)
+    log.note_sign_in(other)
+    with pytest.raises(Refused, match="themself"):
+        log.disable(ADMIN.id, by=ADMIN, reason="tired")
+    log.disable(other.id, by=ADMIN, reason="left")
+    with pytest.raises(AccessRefused):
+        log.enable(other.id, by=other, reason="came back")
+    with pytest.raises(AccessRefused):
+        log.disable(ADMIN.id, by=other, reason="revenge")
+
+
+@pytest.mark.parametrize(
+    ("person_id", "reason", "found"),
+    [(ANNA.id, " ", "0 characters"), (ANNA.id, "x" * 401, "401 characters"), (f"{ISSUER}|nobody", "left", "never signed in")],
+)  # fmt: skip
+def test_a_change_without_reason_or_of_a_stranger_is_refused(
+    log: PersonLog, person_id: str, reason: str, found: str
+) -> None:
+    with pytest.raises(Refused, match=found):
+        log.disable(person_id, by=ADMIN, reason=reason)
+    assert told(log) == []
+
+
+def test_a_change_that_changes_nothing_is_refused(log: PersonLog) -> None:
+    with pytest.raises(Refused, match="enabled already"):
+        log.enable(ANNA.id, by=ADMIN, reason="why not")
+    log.disable(ANNA.id, by=ADMIN, reason="left")
+    with pytest.raises(Refused, match="disabled already"):
+        log.disable(ANNA.id, by=ADMIN, reason="left")
+
+
+def test_rows_taken_out_of_the_database_let_nobody_in(log: PersonLog) -> None:
+    """The events decide, and what happens to those the log's own check shows."""
+    log.disable(ANNA.id, by=ADMIN, reason="left")
+    with duckdb.connect(str(log.home / DATABASE)) as raw:
+        with pytest.raises(duckdb.Error, match="append-only"):
+            raw.execute("DELETE FROM person_state")
+        raw.execute("DROP TRIGGER person_state_kept ON person_state")
+        raw.execute("DELETE FROM person_state WHERE state = 'disabled'")
+    with pytest.raises(AccessRefused):
+        log.admit(ANNA, Deed.LOOK, about="claims")
+
+
+def test_the_local_person_and_nobody_leave_no_trace(log: PersonLog) -> None:
+    log.note_sign_in(LOCAL_PERSON)
+    assert log.admit(LOCAL_PERSON, Deed.MANAGE_PEOPLE, about="people") is LOCAL_PERSON
+    with pytest.raises(AccessRefused):
+        log.admit(None, Deed.LOOK, about="claims")
+    assert told(log) == []
+    assert [one.name for one in log.list_known()] == ["Ada", "Anna"]
+
+
+def test_events_of_people_are_part_of_the_chain(log: PersonLog) -> None:
+    log.disable(ANNA.id, by=ADMIN, reason="left")
+    with open_database(log.home) as connection:
+        assert verify_log(connection, public_key=load_log_key(log.home).public_key).findings == ()
+
+
+def test_a_file_of_the_version_before_is_brought_up_to_date(log: PersonLog) -> None:
+    with duckdb.connect(str(log.home / DATABASE)) as raw:
+        raw.execute("DROP TABLE person_state")
+        raw.execute("DELETE FROM schema_version")
+        raw.execute("INSERT INTO schema_version VALUES (3)")
+    assert log.list_known() == ()
+    log.note_sign_in(ANNA)
+    assert [one.name for one in log.list_known()] == ["Anna"]
+    with duckdb.connect(str(log.home / DATABASE)) as raw, pytest.raises(duckdb.Error, match="append-only"):
+        raw.execute("UPDATE person_state SET state = 'enabled'")

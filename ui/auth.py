@@ -1,0 +1,166 @@
+"""Who is asking: the person that the identity provider told of, or the local one where no sign-in is configured."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import streamlit as st
+from streamlit.errors import StreamlitAuthError
+
+from audit_core import (
+    LOCAL_PERSON,
+    AccessRefused,
+    Deed,
+    Person,
+    PersonLog,
+    audit_home,
+    identify_person,
+    load_role_map,
+    read_person_id,
+)
+from ui import return_to
+from ui.header import plain
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+AGAIN = "again"
+"""Name of the provider section that asks for the password anew: `[auth.again]`, see docs/reference/people.md."""
+
+
+def is_configured() -> bool:
+    """Whether there is a sign-in.
+
+    Raises:
+        AccessRefused: there is a file of secrets that cannot be read; what it says of sign-in is not known.
+    """
+    if st.secrets.load_if_toml_exists():
+        return "auth" in st.secrets
+    if any(Path(path).exists() for path in st.get_option("secrets.files")):
+        raise AccessRefused(
+            "A secrets.toml that cannot be read.", wanted="TOML, with an [auth] section or without.",
+            remedy="mend it, and start the server again.", why="bad_configuration",
+        )  # fmt: skip
+    return False
+
+
+def who() -> Person | None:
+    """The person asking, with their roles as they are now; None where nobody has signed in.
+
+    Raises:
+        AccessRefused: a token or configuration that cannot be used, or an open address without sign-in.
+    """
+    if is_configured():
+        claims = st.user.to_dict()
+        if not claims.get("is_logged_in"):
+            return None
+        roles = load_role_map(audit_home()).find_roles(claims, read_person_id(claims))
+        return identify_person(claims, roles)
+    address = st.get_option("server.address")
+    if address not in LOOPBACK:
+        raise AccessRefused(
+            f"The server listens on {address or 'every address'} and there is no sign-in.", wanted="a loopback address, or sign-in.",
+            remedy="start it with --server.address 127.0.0.1, or configure [auth] in .streamlit/secrets.toml.", why="bad_configuration",
+        )  # fmt: skip
+    return LOCAL_PERSON
+
+
+def name_owner(person: Person) -> str:
+    """A person's digest, by which what is theirs is kept apart; empty of the local one."""
+    return "" if person.is_local else hashlib.sha256(person.id.encode()).hexdigest()[:32]
+
+
+def find_visitor() -> tuple[Person | None, AccessRefused | None]:
+    """Who asks for a page, and why they may see none; whoever may is noted as signed in."""
+    try:
+        person = who()
+        _forget_others(person)
+        refusal = PersonLog(audit_home()).find_refusal(person, Deed.LOOK)
+        if person is not None and (refusal is None or refusal.why != "expired"):
+            _note_sign_in(person)
+        return person, refusal
+    except AccessRefused as refusal:
+        return None, refusal
+
+
+def show_door(person: Person | None, refusal: AccessRefused, page: str) -> None:
+    """What stands where a page would: why not, and what can be done."""
+    st.title("Assay", anchor=False)
+    if refusal.why == "not_signed_in":
+        st.markdown("Sign in to go on. You come back to the page you asked for.")
+    else:
+        st.error(plain(str(refusal)), icon=":material/lock:")
+    if refusal.why in ("not_signed_in", "expired"):
+        st.button(
+            "Sign in", key="sign-in", icon=":material/login:", type="primary", on_click=sign_in,
+            args=(page, st.query_params.to_dict()),
+        )  # fmt: skip
+    elif person is not None:
+        _tell_once(person, Deed.LOOK, page, refusal)
+    if person is not None and not person.is_local:
+        st.button("Sign out", key="sign-out", icon=":material/logout:", on_click=st.logout)
+    if told := st.session_state.pop("sign_in_error", ""):
+        st.error(plain(told), icon=":material/error:")
+
+
+def show_person(person: Person, page: str) -> None:
+    """Who is asking, on every page; who may approve can also say who they are once more."""
+    if person.is_local:
+        st.badge("no sign-in: one local person", icon=":material/person_off:", color="gray")
+        return
+    roles = ", ".join(sorted(person.roles))
+    st.badge(f"{plain(person.name)}: {roles}", icon=":material/person:", color="gray")
+    if person.may(Deed.APPROVE):
+        ask_sign_in_again(page)
+    st.button("Sign out", key="sign-out", icon=":material/logout:", on_click=st.logout)
+
+
+def sign_in(page: str, query: dict[str, str], *, again: bool = False) -> None:
+    """Go to the provider, and come back to the page.
+
+    Args:
+        again: ask for the password even of somebody who is signed in, where `[auth.again]` says how.
+    """
+    return_to.remember(page, query)
+    try:
+        st.login(AGAIN if again and AGAIN in st.secrets["auth"] else None)
+    except StreamlitAuthError as error:
+        st.session_state.sign_in_error = str(error)
+
+
+def ask_sign_in_again(page: str) -> None:
+    """A button for what needs a recent sign-in."""
+    st.button(
+        "Sign in again", key="sign-in-again", icon=":material/lock_clock:", on_click=sign_in,
+        args=(page, st.query_params.to_dict()), kwargs={"again": True}, help="An approval wants a sign-in of the last minutes.",
+    )  # fmt: skip
+
+
+def show_refused_page(person: Person, deed: Deed, page: str) -> None:
+    """What stands where a page would that somebody's roles do not open."""
+    st.title(page, anchor=False)
+    refusal = PersonLog(audit_home()).find_refusal(person, deed)
+    if refusal is not None:
+        st.error(plain(str(refusal)), icon=":material/lock:")
+        _tell_once(person, deed, page, refusal)
+
+
+def _tell_once(person: Person, deed: Deed, about: str, refusal: AccessRefused) -> None:
+    """Log that a page was refused: once a session, as the browser asks for it again and again."""
+    told = st.session_state.setdefault("refusals_told", set())
+    if (about, refusal.why) not in told:
+        told.add((about, refusal.why))
+        PersonLog(audit_home()).refuse(person, deed, about=f"page {about}", refusal=refusal)
+
+
+def _note_sign_in(person: Person) -> None:
+    if st.session_state.get("noted") != (person.id, person.expires_at):
+        PersonLog(audit_home()).note_sign_in(person)
+        st.session_state.noted = person.id, person.expires_at
+
+
+def _forget_others(person: Person | None) -> None:
+    """A session belongs to one person: nothing of another's may be left in it."""
+    owner = None if person is None else person.id
+    if st.session_state.get("belongs_to", owner) != owner:
+        st.session_state.clear()
+    st.session_state.belongs_to = owner
