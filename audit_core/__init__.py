@@ -44,7 +44,7 @@ from audit_core.errors import (
     AuditError, Cancelled, ClaimRefused, ComponentRefused, ControlFailed, IntegrityError, InterventionRefused,
     ModelRefused, NotMeasured, PolicyRefused, PromptRefused, Refused, StoreRefused,
 )  # fmt: skip
-from audit_core.evidence.keys import list_people, load_key
+from audit_core.evidence.keys import list_people
 from audit_core.groups import GroupEstimates
 from audit_core.intervention import CLEAN_RUN, Direction, Intervention, Replacement, describe_replacement, intervene
 from audit_core.jobs import JobManager, JobState, Report, Snapshot
@@ -70,7 +70,7 @@ from audit_core.shipped import list_circuits, list_policies, list_prompt_sets, l
 from audit_core.statistics import Estimate, format_estimate, rank_agreement
 from audit_core.store import (
     AuditEvent, ClaimRun, Register, RegisteredClaim, RunLog, RunRecord, Trail, audit_home, keep_prompts,
-    load_kept_prompts, read_trail, sign_checkpoint_now,
+    load_kept_prompts, load_key, read_trail, sign_checkpoint_now,
 )  # fmt: skip
 from audit_core.subject import Subject
 from audit_core.subjects.planted import PLANTED_MODELS, find_planted

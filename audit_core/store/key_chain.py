@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,10 +31,16 @@ class LogKey:
     ended: int | None = None
     """Number of the event that names the key after it."""
     valid_to: str | None = None
-    is_revoked: bool = False
+    """When it was followed by another in good order."""
+    revoked_at: str | None = None
+    """When it was revoked instead."""
     since: int = 0
     """Of a revoked key: the first event from which on it may have been in other hands."""
     reason: str = ""
+
+    @property
+    def is_revoked(self) -> bool:
+        return self.revoked_at is not None
 
     def signs(self, size: int) -> bool:
         """Whether checkpoints over so many events bear its signature; the one over a change of key bears both keys'."""
@@ -61,12 +67,12 @@ def read_chain(records: Iterable[Mapping[str, Any]]) -> tuple[LogKey, ...]:
 
 
 def _end(key: LogKey, record: Mapping[str, Any]) -> LogKey:
-    payload = record["payload"]
-    since = payload.get("since", 0)
-    return LogKey(
-        key.keyid, key.public_key, key.began, key.valid_from, record["seq"], record["ts"],
-        record["action"] == Action.KEY_REVOKED, since if type(since) is int else 0, str(payload.get("reason", "")),
-    )  # fmt: skip
+    if record["action"] == Action.KEY_ROTATED:
+        return replace(key, ended=record["seq"], valid_to=record["ts"])
+    since, reason = record["payload"].get("since", 0), str(record["payload"].get("reason", ""))
+    return replace(
+        key, ended=record["seq"], revoked_at=record["ts"], since=since if type(since) is int else 0, reason=reason
+    )
 
 
 def read_public_key(payload: Mapping[str, Any]) -> bytes | None:

@@ -278,7 +278,7 @@ def test_what_cannot_be_run_is_not_frozen(
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory: pytest.TempPathFactory, subject: TransformerSubject, prompts: PromptSet) -> Iterator[Path]:
     """Two attempts, then a pack with its trust file."""
-    from audit_core.cli.packs import describe_trust
+    from audit_core.cli.keys import describe_trust
 
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
@@ -358,7 +358,7 @@ def test_plans_that_were_changed_are_packed_with_every_change_and_verify(
     home: Path, subject: TransformerSubject, prompts: PromptSet
 ) -> None:
     """Twice before anything was run, then after: two amendments, and a deviation."""
-    from audit_core.cli.packs import describe_trust
+    from audit_core.cli.keys import describe_trust
 
     register, plan = Register(home), freeze(home, subject, prompts)
 
