@@ -67,6 +67,12 @@ def rotate_key(home: Path, person: str) -> SigningKey:
     """Make a person's next key, named by a statement that the key before it signs, and destroy the secret half of that one."""
     with open_database(home) as connection:
         old = _hold(connection, home, person)
+        if old.keyid not in _read_lives(connection):
+            raise Refused(
+                f"The key of {person} was not made here.",
+                wanted="a key that this log knows.",
+                remedy="rotate it where it was made.",
+            )
         new = keys.make_next_key(home, person)
         statement = {
             "schema": ROTATION_SCHEMA, "person": person, "at": read_clock(), "keyid": old.keyid, "public_key": old.public_key.hex(),
