@@ -42,13 +42,13 @@ def show_standing(trail: Trail) -> None:
     if status.carried:
         names = ", ".join(f"{plain(one.pack_id)} (over {one.size} events)" for one in status.carried[-CARRIED_SHOWN:])
         st.markdown(
-            f"Carried by {len(status.carried)} packs, not yet held outside; the newest: {names}. Once somebody has one: "
+            f"Packs whose checkpoint is carried and not yet held outside: {len(status.carried)}. The newest: {names}. Once somebody has one: "
             "`python -m audit_core log anchor --pack PACK.zip --held-by NAME`."
         )
     for key in found.revoked:
         st.warning(
-            f"Event {key.at} revokes a key of the log: {plain(key.reason)}. {len(key.checkpoints)} checkpoints rest on that key alone: "
-            "whoever had it could have signed others, and only a checkpoint that was held outside before shows it.",
+            f"Event {key.at} revokes a key of the log: {plain(key.reason)}. Checkpoints that rest on that key alone: {len(key.checkpoints)}. "
+            "Whoever had it could have signed others, and only a checkpoint that was held outside before shows it.",
             icon=":material/key_off:",
         )
     if trail.unended:
