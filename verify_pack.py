@@ -1944,17 +1944,30 @@ def read_checkpoint(note: str, *, origin: str, public_key: bytes) -> Checkpoint:
     Raises:
         BadNote: malformed, of another log, or not signed with this key.
     """
-    text, signatures = _split_note(note)
-    checkpoint = _read_body(text)
+    checkpoint = read_unsigned(note)
     if checkpoint.origin != origin:
         raise BadNote(f"a checkpoint of {checkpoint.origin[:60]!r}, not of {origin!r}")
-    known = hash_note_key(origin, public_key)
-    ours = [signature[4:] for name, signature in signatures if name == origin and signature[:4] == known]
-    if not ours:
-        raise BadNote("no signature of this log's key")
-    if not all(is_signed_by(public_key, text.encode(), signature) for signature in ours):
-        raise BadNote("a signature that does not hold")
+    list_signers(note, origin=origin, public_keys=[public_key])
     return checkpoint
+
+
+def list_signers(note: str, *, origin: str, public_keys: Sequence[bytes]) -> tuple[bytes, ...]:
+    """Which of a log's keys signed a note: one as a rule, two where one key is followed by another.
+
+    Raises:
+        BadNote: malformed, signed by none of them, or by one whose signature does not hold.
+    """
+    text, signatures = _split_note(note)
+    found = []
+    for key in public_keys:
+        known = hash_note_key(origin, key)
+        ours = [signature[4:] for name, signature in signatures if name == origin and signature[:4] == known]
+        if not all(is_signed_by(key, text.encode(), signature) for signature in ours):
+            raise BadNote("a signature that does not hold")
+        found += [key] if ours else []
+    if not found:
+        raise BadNote("no signature of this log's key")
+    return tuple(found)
 
 
 def _split_note(note: str) -> tuple[str, list[tuple[str, bytes]]]:
@@ -2163,8 +2176,9 @@ def _decode_base64(member: str, text: str) -> bytes:
 TRUST_SCHEMA = "assay/trust/1"
 ROLES = ("preparer", "reviewer", "approver")
 MAX_TRUST_BYTES = 1 << 20
+UNKNOWN = "by an unknown key: not counted"
 _KEY_FIELDS = {"keyid", "public_key", "person", "roles", "valid_from", "valid_to", "revoked_at"}
-_LOG_FIELDS = {"log_id", "keyid", "public_key"}
+_LOG_FIELDS = {"log_id", "keyid", "public_key", "valid_from", "valid_to", "revoked_at"}
 
 
 class BadTrust(ValueError):
@@ -2185,12 +2199,24 @@ class TrustedKey:
 
 
 @dataclass(frozen=True)
+class TrustedLogKey:
+    """One key of a log, and when it signed that log's checkpoints."""
+
+    log_id: str
+    keyid: str
+    public_key: bytes
+    valid_from: datetime | None
+    valid_to: datetime | None
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True)
 class Trust:
     """Whose signatures count."""
 
     keys: Mapping[str, TrustedKey]
-    logs: Mapping[str, bytes]
-    """Public key of each log, by log id."""
+    logs: Mapping[str, tuple[TrustedLogKey, ...]]
+    """Keys of each log, by log id."""
 
 
 @dataclass(frozen=True)
@@ -2212,8 +2238,8 @@ class Signatures:
     """What the trust file says of a pack's statements."""
 
     signers: tuple[Signer, ...]
-    unknown: tuple[str, ...]
-    """Members signed by keys that the trust file does not name: neither held nor broken."""
+    uncounted: Mapping[str, str]
+    """Members whose signature is neither held nor broken, and why: an unknown key, or one revoked since."""
 
 
 def name_key(public_key: bytes) -> str:
@@ -2238,12 +2264,12 @@ def read_trust(data: bytes) -> Trust:
     keys, logs = _list_tables(table, "keys"), _list_tables(table, "logs")
     try:
         trust = Trust(
-            {row["keyid"]: _read_key(row) for row in keys}, {row["log_id"]: _read_log_key(row) for row in logs}
+            {row["keyid"]: _read_key(row) for row in keys}, _group_by_log([_read_log_key(row) for row in logs])
         )
     except (KeyError, TypeError, NotATime) as error:
         raise BadTrust(f"a row without {error}" if isinstance(error, KeyError) else str(error)) from error
-    if len(trust.keys) < len(keys) or len(trust.logs) < len(logs):
-        raise BadTrust("one key or one log stands there twice")
+    if len(trust.keys) < len(keys):
+        raise BadTrust("one key stands there twice")
     return trust
 
 
@@ -2251,36 +2277,43 @@ def check_signatures(statements: Sequence[Statement], trust: Trust, last_event_a
     """Hold every statement against the keys that are trusted for its role.
 
     A signature is at least as young as the last event that the pack's log shows, whatever time it gives itself: a key that
-    was revoked or had run out by then signs nothing, even for a thief who dates back.
+    was revoked or had run out by then signs nothing, even for a thief who dates back. Of a key that was revoked later, the
+    date is all that speaks for the signature, and a thief can write any: it is not counted.
 
     Raises:
         BadPack: a signature that does not hold, or by a key that is not trusted for what the statement says.
     """
-    found = [(statement, _find_signer(statement, trust, last_event_at)) for statement in statements]
+    found = [(statement.member, _find_signer(statement, trust, last_event_at)) for statement in statements]
     return Signatures(
-        tuple(signer for _, signer in found if signer is not None),
-        tuple(statement.member for statement, signer in found if signer is None),
+        tuple(signer for _, signer in found if isinstance(signer, Signer)),
+        {member: signer for member, signer in found if isinstance(signer, str)},
     )
 
 
-def _find_signer(statement: Statement, trust: Trust, last_event_at: datetime | None) -> Signer | None:
+def _find_signer(statement: Statement, trust: Trust, last_event_at: datetime | None) -> Signer | str:
+    """Who signed, or why nobody who counts did."""
     said = statement.predicate
     at = read_time(said["at"])
     known = [(trust.keys[keyid], signature) for keyid, signature in statement.signatures if keyid in trust.keys]
     for key, signature in known:
         if not is_signed_by(key.public_key, statement.message, signature):
             raise BadPack(f"{statement.member}: the signature of {show(key.person)} does not hold")
-    for key, _ in known:
-        if said["role"] in key.roles and said["person"] == key.person:
-            _check_validity(key, max(at, last_event_at or at), at, statement.member)
-            return Signer(
-                statement.member, key.person, said["role"], key.keyid, said["at"], said.get("decision"), said.get("expires_at")
-            )  # fmt: skip
-    if known:
+    fitting = [key for key, _ in known if said["role"] in key.roles and said["person"] == key.person]
+    if known and not fitting:
         raise BadPack(
             f"{statement.member} speaks for {show(said['person'])} as {said['role']}; its key is trusted for other things"
         )
-    return None
+    for key in fitting:
+        _check_validity(key, max(at, last_event_at or at), at, statement.member)
+        if key.revoked_at is None:
+            return Signer(
+                statement.member, key.person, said["role"], key.keyid, said["at"], said.get("decision"), said.get("expires_at")
+            )  # fmt: skip
+    return (
+        f"by a key of {show(fitting[0].person)} that was revoked since: its date is its own word"
+        if fitting
+        else UNKNOWN
+    )
 
 
 def _check_validity(key: TrustedKey, latest: datetime, at: datetime, member: str) -> None:
@@ -2311,15 +2344,30 @@ def _read_key(row: Mapping[str, Any]) -> TrustedKey:
         raise BadTrust(f"roles are one or more of {', '.join(ROLES)}")
     if not row["person"]:
         raise BadTrust("a key without a person")
-    ends = [read_time(row[name]) if name in row else None for name in ("valid_to", "revoked_at")]
     return TrustedKey(
-        row["keyid"], _read_public_key(row), row["person"], tuple(roles), read_time(row["valid_from"]), ends[0], ends[1]
-    )
+        row["keyid"], _read_public_key(row), row["person"], tuple(roles), read_time(row["valid_from"]),
+        _read_end(row, "valid_to"), _read_end(row, "revoked_at"),
+    )  # fmt: skip
 
 
-def _read_log_key(row: Mapping[str, Any]) -> bytes:
+def _read_log_key(row: Mapping[str, Any]) -> TrustedLogKey:
     _check_fields(row, _LOG_FIELDS)
-    return _read_public_key(row)
+    dates = [_read_end(row, name) for name in ("valid_from", "valid_to", "revoked_at")]
+    return TrustedLogKey(row["log_id"], row["keyid"], _read_public_key(row), *dates)
+
+
+def _read_end(row: Mapping[str, Any], name: str) -> datetime | None:
+    return read_time(row[name]) if name in row else None
+
+
+def _group_by_log(keys: Sequence[TrustedLogKey]) -> dict[str, tuple[TrustedLogKey, ...]]:
+    logs = {key.log_id: tuple(one for one in keys if one.log_id == key.log_id) for key in keys}
+    for log_id, own in logs.items():
+        if len({key.keyid for key in own}) < len(own):
+            raise BadTrust("one key stands there twice")
+        if sum(key.valid_to is None and key.revoked_at is None for key in own) > 1:
+            raise BadTrust(f"log {log_id[:80]!a} has two keys without an end, and one log signs with one")
+    return logs
 
 
 def _check_fields(row: Mapping[str, Any], fields: set[str]) -> None:
@@ -2356,7 +2404,7 @@ class LogFinding:
 
     checkpoint: Checkpoint
     is_signed: bool
-    """By a key of the trust file."""
+    """By a key of the trust file that was not revoked since."""
     is_anchored: bool
     """Whether the log continues a checkpoint that the reader had saved."""
     detail: str
@@ -2371,15 +2419,39 @@ def check_log(documents: Documents, note: bytes, trust: Trust | None, saved: byt
     """
     try:
         text = note.decode("utf-8")
-        said = read_unsigned(text)
-        key = None if trust is None else trust.logs.get(said.origin)
-        checkpoint = said if key is None else read_checkpoint(text, origin=said.origin, public_key=key)
+        checkpoint = read_unsigned(text)
+        keys = () if trust is None else trust.logs.get(checkpoint.origin, ())
+        signers = _find_keys(text, checkpoint.origin, keys) if keys else ()
     except (BadNote, UnicodeDecodeError) as error:
         raise BadPack(f"log/checkpoint.txt: {show(str(error))}") from error
     _check_entries(documents, checkpoint)
-    lack = _compare(documents.parsed["log/consistency.json"], checkpoint, key, saved)
-    detail = NO_TRUST if key is None else lack or "it continues the saved checkpoint"
-    return LogFinding(checkpoint, key is not None, lack is None, detail)
+    last = max(read_time(entry["ts"]) for entry in documents.entries)
+    doubts = [_judge_key(key, last) for key in signers]
+    doubt = None if None in doubts else doubts[0] if doubts else NO_TRUST
+    lack = _compare(documents.parsed["log/consistency.json"], checkpoint, keys, saved)
+    return LogFinding(checkpoint, doubt is None, lack is None, doubt or lack or "it continues the saved checkpoint")
+
+
+def _find_keys(note: str, origin: str, keys: Sequence[TrustedLogKey]) -> list[TrustedLogKey]:
+    signed = list_signers(note, origin=origin, public_keys=[key.public_key for key in keys])
+    return [key for key in keys if key.public_key in signed]
+
+
+def _judge_key(key: TrustedLogKey, last: datetime) -> str | None:
+    """Why a checkpoint with this last event is not known to be the log's own; None where it is.
+
+    Raises:
+        BadPack: the log had another key by then, or not yet this one.
+    """
+    if key.valid_from is not None and last < key.valid_from:
+        raise BadPack("the log's last event is from before the key that signed its checkpoint")
+    if key.valid_to is not None and last > key.valid_to:
+        raise BadPack("the log's last event is from after the key that signed its checkpoint was followed by another")
+    if key.revoked_at is None:
+        return None
+    if last >= key.revoked_at:
+        raise BadPack("the log's last event is from after the key that signed its checkpoint was revoked")
+    return "the log's key was revoked later: whoever had it could have signed this since, with an earlier date"
 
 
 def _check_entries(documents: Documents, checkpoint: Checkpoint) -> None:
@@ -2405,7 +2477,7 @@ def _check_entries(documents: Documents, checkpoint: Checkpoint) -> None:
 
 
 def _compare(
-    step: Mapping[str, Any] | None, checkpoint: Checkpoint, key: bytes | None, saved: bytes | None
+    step: Mapping[str, Any] | None, checkpoint: Checkpoint, keys: Sequence[TrustedLogKey], saved: bytes | None
 ) -> str | None:
     """Why the log cannot be held against the saved checkpoint; None where it continues it."""
     if step is not None and step["to_size"] != checkpoint.size:
@@ -2415,8 +2487,8 @@ def _compare(
     try:
         text = saved.decode("utf-8")
         old = read_unsigned(text)
-        if key is not None and old.origin == checkpoint.origin:
-            read_checkpoint(text, origin=old.origin, public_key=key)
+        if keys and old.origin == checkpoint.origin:
+            _find_keys(text, old.origin, keys)
     except (BadNote, UnicodeDecodeError) as error:
         raise BadCheckpoint(show(str(error))) from error
     if old.origin != checkpoint.origin:
@@ -3147,7 +3219,7 @@ class _Walk:
         self.steps: dict[str, Step] = {}
         self.manifest: str | None = None
         self.documents: Documents | None = None
-        self.signatures = Signatures((), ())
+        self.signatures = Signatures((), {})
         self.log: LogFinding | None = None
 
     def go(self, data: bytes) -> None:
@@ -3226,8 +3298,10 @@ class _Walk:
             return found
 
         self.signatures = self._take("signature", check, _name_signers) or self.signatures
-        if statements[0].member in self.signatures.unknown:
-            self.steps["signature"] = Step("signature", NOT_CHECKED, "the preparer's key is not in the trust file")
+        why = self.signatures.uncounted.get(statements[0].member)
+        if why is not None:
+            why = "the preparer's key is not in the trust file" if why == UNKNOWN else f"signed {why}"
+            self.steps["signature"] = Step("signature", NOT_CHECKED, why)
 
     def _take(self, name: str, check: Callable[[], _Found], describe: Callable[[_Found], str]) -> _Found | None:
         try:
@@ -3279,7 +3353,7 @@ def _say_equal(_: None) -> str:
 
 def _name_signers(found: Signatures) -> str:
     names = [f"{show(row.person)} ({row.role})" for row in found.signers]
-    return ", ".join([*names, *(f"{member} by an unknown key: not counted" for member in found.unknown)])
+    return ", ".join([*names, *(f"{member} {why}" for member, why in found.uncounted.items())])
 
 
 ####################################################################################################

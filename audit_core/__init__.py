@@ -50,7 +50,7 @@ from audit_core.errors import (
     IntegrityError, InterventionRefused, ModelRefused, NotMeasured, PolicyRefused, PromptRefused, Refused,
     StoreRefused,
 )  # fmt: skip
-from audit_core.evidence.keys import list_people, load_key, make_key
+from audit_core.evidence.keys import list_people
 from audit_core.gate import GateResult, GateRow
 from audit_core.governance_map import (
     COVERAGE_WORDS, Architecture, AuditFit, CapabilityMatrix, Coverage, Demand, GovernanceMap, list_capabilities,
@@ -99,8 +99,8 @@ from audit_core.standing import CardState, ClaimStanding, Standing, judge_senten
 from audit_core.statistics import Estimate, format_estimate, rank_agreement
 from audit_core.store import (
     AuditEvent, ChecklistDraft, Checklists, ClaimRun, KnownPerson, PersonLog, Register, RegisteredClaim, RunLog,
-    RunRecord, Trail, audit_home, find_refusal, keep_prompts, load_kept_prompts, read_trail, sign_checkpoint_now,
-    tell_refusal,
+    RunRecord, Trail, audit_home, find_refusal, keep_prompts, load_kept_prompts, load_key, make_key, read_trail,
+    sign_checkpoint_now, tell_refusal,
 )  # fmt: skip
 from audit_core.store.card_claims import CardClaim, add_card_claim, link_card_claim, list_card_claims
 from audit_core.store.desk import DeskDecision, DeskPack

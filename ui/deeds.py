@@ -164,7 +164,8 @@ def decide_case(root_digest: str, ruling: Ruling, signer: str, passphrase: str) 
     if ruling.decision == "reject":
         services.admit(Deed.REJECT, root_digest, max_age_s=RECENT_S)
     _require_own(person, signer, Deed.REVIEW, root_digest)
-    key = load_key(audit_home(), signer, passphrase=passphrase)
+    # Without sign-in the variable of whoever started the server stands in, as it does on the command line.
+    key = load_key(audit_home(), signer, passphrase=passphrase or (None if person.is_local else ""))
     return decide(audit_home(), root_digest, ruling, Decider(key, "" if person.is_local else person.id))
 
 

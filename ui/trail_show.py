@@ -13,6 +13,7 @@ from ui.header import plain, table_with_csv
 EVERYTHING = "every action"
 SHOWN = 500
 """Newest events that are listed; the export has all."""
+CARRIED_SHOWN = 3
 
 
 def show_standing(trail: Trail) -> None:
@@ -38,6 +39,18 @@ def show_standing(trail: Trail) -> None:
         st.markdown(
             "For events in the unanchored window only this machine vouches. Give a checkpoint to somebody who does not control it, then "
             "record where: `python -m audit_core log anchor --kind file --target WHERE --size N`."
+        )
+    if status.carried:
+        names = ", ".join(f"{plain(one.pack_id)} (over {one.size} events)" for one in status.carried[-CARRIED_SHOWN:])
+        st.markdown(
+            f"Packs whose checkpoint is carried and not yet held outside: {len(status.carried)}. The newest: {names}. Once somebody has one: "
+            "`python -m audit_core log anchor --pack PACK.zip --held-by NAME`."
+        )
+    for key in found.revoked:
+        st.warning(
+            f"Event {key.at} revokes a key of the log: {plain(key.reason)}. Checkpoints that rest on that key alone: {len(key.checkpoints)}. "
+            "Whoever had it could have signed others, and only a checkpoint that was held outside before shows it.",
+            icon=":material/key_off:",
         )
     if trail.unended:
         rows = [(one.run_id[:12], one.started_at, one.kind, one.claim_id or "", "under way" if one.is_alive else "abandoned") for one in trail.unended]  # fmt: skip

@@ -11,9 +11,8 @@ from audit_core.cli.session import Adder, asker
 from audit_core.desk import Case, Decider, Ruling, assemble_pack, decide, list_cases, take_pack
 from audit_core.errors import Refused
 from audit_core.evidence.container import write_whole
-from audit_core.evidence.keys import load_key
 from audit_core.review_agreement import measure_agreement
-from audit_core.store import audit_home
+from audit_core.store import audit_home, load_key
 from audit_core.verifier.container import BadPack, read_pack
 
 

@@ -11,16 +11,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from audit_core.cli.anchors import record_anchor
+from audit_core.cli.keys import change_log_key
 from audit_core.cli.output import say, tell, tell_json
 from audit_core.cli.session import asker
-from audit_core.errors import IntegrityError, Refused
-from audit_core.evidence.keys import has_log_key, load_log_key
+from audit_core.errors import IntegrityError, NotMeasured, Refused
+from audit_core.evidence.keys import has_log_key
 from audit_core.store import (
     Action,
     AnchorKind,
+    RevokedKey,
     RunLog,
     Verification,
-    anchor_checkpoint,
     append_event,
     audit_home,
     list_events,
@@ -30,6 +32,7 @@ from audit_core.store import (
     read_status,
     verify_log,
 )
+from audit_core.store.key_chain import find_own_key
 from audit_core.verifier.note import MAX_NOTE_BYTES
 
 _UNWITNESSED = (
@@ -57,10 +60,16 @@ def add_log_commands(log: argparse.ArgumentParser) -> None:
     )
     checkpoint = add("checkpoint", sign_checkpoint, "sign the log as it stands")
     checkpoint.add_argument("--out", type=Path, help="file for the note; default: stdout")
-    anchor = add("anchor", record_anchor, "record that a checkpoint is held outside")
-    anchor.add_argument("--kind", choices=tuple(AnchorKind), required=True)
-    anchor.add_argument("--target", required=True, help="where: enough for a stranger to find it")
-    anchor.add_argument("--size", type=int, required=True, help="of which checkpoint: its second line")
+    anchor = add("anchor", record_anchor, "record that a checkpoint is held outside: --pack, or --kind with the rest")
+    anchor.add_argument("--pack", type=Path, help="a pack that was handed over; needs --held-by")
+    anchor.add_argument("--held-by", metavar="NAME", help="who has that pack")
+    anchor.add_argument("--kind", choices=tuple(AnchorKind))
+    anchor.add_argument("--target", help="where: enough for a stranger to find it")
+    anchor.add_argument("--size", type=int, help="of which checkpoint: its second line")
+    key = add("key", change_log_key, "another key for the log: rotate, or revoke one that may be in other hands")
+    key.add_argument("action", choices=("rotate", "revoke"))
+    key.add_argument("--reason", default="", help="for revoke: what happened")
+    key.add_argument("--since", type=int, default=0, metavar="EVENT", help="for revoke: the first event from which on")
     add("status", show_status, "size, last checkpoint, what nobody outside could vouch for, runs without an end")
 
 
@@ -87,8 +96,8 @@ def verify_events(options: argparse.Namespace) -> int:
     key = None if given is None else _read_public_key(given)
     notes = [_read_note(path) for path in options.checkpoint]
     with open_database(home) as connection:
-        key = load_log_key(home).public_key if key is None else key
-        found = verify_log(connection, public_key=key, held=notes)
+        known = find_own_key(connection, home).public_key if key is None else key
+        found = verify_log(connection, public_key=known, held=notes, is_own=key is None)
         # A log that is not what was written is left as it is: it is evidence.
         if not found.findings and has_log_key(home):
             payload = {"size": found.size, "checkpoints": found.checkpoints, "held": found.held}
@@ -99,7 +108,9 @@ def verify_events(options: argparse.Namespace) -> int:
         tell_json(_describe(found))
     else:
         _print(found)
-    return IntegrityError.exit_code if found.findings else 0
+    if found.findings:
+        return IntegrityError.exit_code
+    return NotMeasured.exit_code if found.rests_on_revoked else 0
 
 
 def sign_checkpoint(options: argparse.Namespace) -> int:
@@ -119,21 +130,6 @@ def sign_checkpoint(options: argparse.Namespace) -> int:
     return 0
 
 
-def record_anchor(options: argparse.Namespace) -> int:
-    with open_database(audit_home()) as connection:
-        event = anchor_checkpoint(
-            connection,
-            actor=asker().actor,
-            kind=AnchorKind(options.kind),
-            target=options.target,
-            size=options.size,
-        )
-    if options.json:
-        return tell_json({"seq": event.seq, **event.payload})
-    tell(f"Event {event.seq}: the checkpoint over {event.payload['size']} events is held at {options.target!r}.")
-    return 0
-
-
 def show_status(options: argparse.Namespace) -> int:
     home = audit_home()
     with open_database(home) as connection:
@@ -146,6 +142,8 @@ def show_status(options: argparse.Namespace) -> int:
     tell(
         f"{held}; {status.unanchored_events} events and {status.unanchored_s:.0f} s since, for which nobody could vouch"
     )
+    for pack in status.carried:
+        tell(f"carried by pack {pack.pack_id}, not yet held outside: the checkpoint over {pack.size} events")
     for run in unended:
         tell(f"{'under way' if run.is_alive else 'abandoned'}: {run.kind} {run.run_id}, began {run.started_at}")
     return 0
@@ -166,12 +164,31 @@ def _print(found: Verification) -> None:
     tell(f"Checked against {found.checkpoints} checkpoints in the same file and {found.held} from outside.")
     if not found.held:
         tell(_UNWITNESSED)
+    for key in found.revoked:
+        tell(_describe_revoked(key))
+    if found.rests_on_revoked:
+        tell(
+            "The key that this was checked with is no longer good for what follows: ask for the log's key by another way."
+        )
     if found.clock_went_back:
         tell(
             f"The clock went back at events {', '.join(map(str, found.clock_went_back))}: times around them are in doubt."
         )
     if found.runs_before:
         tell(f"{found.runs_before} runs are older than the log: it vouches for them only since it began.")
+
+
+def _describe_revoked(key: RevokedKey) -> str:
+    since = f"event {key.since}" if key.since else "its beginning"
+    rests = (
+        f"It alone signed over {', '.join(map(str, key.checkpoints))} events"
+        if key.checkpoints
+        else "Nothing rests on it"
+    )
+    return (
+        f"Event {key.at} revokes the log's key {key.keyid[:19]}…, in doubt since {since}: {key.reason}. {rests}. Whoever has it could "
+        "have written those events anew before the next key signed over them: a checkpoint that was held outside before is what shows."
+    )
 
 
 def _read_note(path: Path) -> str:

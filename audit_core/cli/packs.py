@@ -1,46 +1,31 @@
-"""The commands `keys`, `pack`, `approve` and `gate`: evidence leaves the product, is signed for, and is held against a policy."""
+"""The commands `pack`, `approve`, `rerun` and `gate`: evidence leaves the product, is signed for, and is held against a policy."""
 
 from __future__ import annotations
 
 import argparse
-import base64
 import json
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 
 from audit_core.checked_pack import load_trust, read_check, read_evidence
 from audit_core.cli.gate import add_gate_options, pass_gate
-from audit_core.cli.output import say, show_fetch, show_progress, tell, tell_json
+from audit_core.cli.keys import ROLES
+from audit_core.cli.output import show_fetch, show_progress, tell, tell_json
 from audit_core.cli.session import Adder, asker
 from audit_core.errors import NotMeasured, Refused
-from audit_core.evidence.keys import SigningKey, load_key, load_log_key, make_key
 from audit_core.evidence.statement import Approval, add_approval
 from audit_core.pack import Issue, export_pack
 from audit_core.rerun import Comparison, rerun_pack
 from audit_core.run import Auditor, open_subject
-from audit_core.store import RunLog, audit_home
-from audit_core.store.database import open_database
-from audit_core.store.events import Action, append_event, find_log_id, read_clock
+from audit_core.store import RunLog, audit_home, load_key
+from audit_core.store.events import read_clock
 from audit_core.verifier.container import MAX_PACK_BYTES
 from audit_core.verifier.walk import verify_pack
 
 NOT_DECIDABLE = NotMeasured.exit_code
-ROLES = ("preparer", "reviewer", "approver")
 
 
 def add_pack_commands(add: Adder) -> None:
-    keys = add("keys", manage_keys, "signing keys of people: make one; write the trust file that strangers are given")
-    keys.add_argument("action", choices=("make", "trust"))
-    keys.add_argument("person", nargs="?", help="for make: whose key, such as anna")
-    keys.add_argument("--out", type=Path, default=Path("trust.toml"), help="for trust: where to write")
-    keys.add_argument(
-        "--key",
-        action="append",
-        default=[],
-        metavar="PERSON:ROLE",
-        help="for trust: whose key of this home, in which role",
-    )
     pack = add("pack", write_evidence, "evidence pack about registered claims, signed")
     pack.add_argument("claim_id", nargs="+", help="as prereg printed it")
     pack.add_argument("--out", type=Path, required=True, help="where to write the pack")
@@ -61,40 +46,6 @@ def add_pack_commands(add: Adder) -> None:
     rerun.add_argument("--model", default="default", help="default, a known name, a folder, or a hub id")
     rerun.add_argument("--out", type=Path, help="where to write the comparison as JSON")
     add_gate_options(add("gate", gate_evidence, "holds a pack against a policy of yours; the exit code decides"))
-
-
-def manage_keys(options: argparse.Namespace) -> int:
-    """Make a person's key, or write the trust file of this home."""
-    home = audit_home()
-    if options.action == "make":
-        if not options.person:
-            raise Refused("No person.", wanted="keys make PERSON.", remedy="say whose key it is.")
-        key = make_key(home, options.person)
-        with open_database(home) as connection:
-            told = {"keyid": key.keyid, "public_key": key.public_key.hex(), "signs": "packs"}
-            append_event(connection, actor=options.person, action=Action.KEY_MADE, object_id=key.keyid, payload=told)
-        return tell_json({"person": key.person, "keyid": key.keyid}) if options.json else _say_key(key)
-    text = describe_trust(home, [_split_role(name) for name in options.key])
-    _write(options.out, text.encode())
-    say(f"{options.out}: give it to whoever checks your packs, by another way than the packs.")
-    return tell_json({"out": str(options.out)}) if options.json else 0
-
-
-def describe_trust(home: Path, keys: list[tuple[str, str]]) -> str:
-    """A trust file of keys of this home and of its log."""
-    rows = ['schema = "assay/trust/1"\n']
-    now = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0).strftime("%Y-%m-%dT%H:%M:%SZ")
-    for person, role in keys:
-        key = load_key(home, person)
-        rows.append(
-            f'[[keys]]\nkeyid = "{key.keyid}"\npublic_key = "{_encode(key)}"\nperson = "{person}"\nroles = ["{role}"]\n'
-            f'valid_from = "{now}"\n'
-        )
-    with open_database(home) as connection:
-        log_id = find_log_id(connection)
-    log = load_log_key(home)
-    rows.append(f'[[logs]]\nlog_id = "{log_id}"\nkeyid = "{log.keyid}"\npublic_key = "{_encode(log)}"\n')
-    return "\n".join(rows)
 
 
 def write_evidence(options: argparse.Namespace) -> int:
@@ -163,24 +114,6 @@ def gate_evidence(options: argparse.Namespace) -> int:
     data = _read(options.pack, MAX_PACK_BYTES)
     found = verify_pack(data, None if options.trust is None else load_trust(options.trust))
     return pass_gate(options, read_check(found), read_evidence(found), pack=found.pack_id or options.pack.name)
-
-
-def _say_key(key: SigningKey) -> int:
-    tell(f"{key.person}: {key.keyid}")
-    return 0
-
-
-def _split_role(text: str) -> tuple[str, str]:
-    person, _, role = text.partition(":")
-    if role not in ROLES:
-        raise Refused(
-            f"--key {text[:60]}.", wanted=f"PERSON:ROLE, a role of {', '.join(ROLES)}.", remedy="add the role."
-        )
-    return person, role
-
-
-def _encode(key: SigningKey) -> str:
-    return base64.b64encode(key.public_key).decode()
 
 
 def _read(path: Path, most: int) -> bytes:

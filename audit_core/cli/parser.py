@@ -16,6 +16,7 @@ from audit_core.cli.circuits import discover_circuit, question_circuit
 from audit_core.cli.claims import add_claim_commands
 from audit_core.cli.desk import add_desk_commands
 from audit_core.cli.html import write_page
+from audit_core.cli.keys import add_key_commands
 from audit_core.cli.log import add_log_commands
 from audit_core.cli.models import fetch_known, show_models
 from audit_core.cli.packs import add_pack_commands
@@ -44,6 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_circuits(add)
     _add_judging(add)
     add_claim_commands(add)
+    add_key_commands(add)
     add_pack_commands(add)
     add_desk_commands(add)
     add_arguments(add("verify", verify_evidence, "what can be checked of an evidence pack, offline"))

@@ -22,6 +22,7 @@ PASSPHRASE = "ASSAY_KEY_PASSPHRASE"
 LOG_KEY = "log"
 """Not a person: signs checkpoints of the log, unattended and so without a passphrase, and nothing else."""
 MAX_KEY_BYTES = 16 << 10
+_PEM, _NEXT = ".pem", ".pem.next"
 _PERSON = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
@@ -59,8 +60,11 @@ def make_key(home: Path, person: str) -> SigningKey:
     return _make(home, person)
 
 
-def load_key(home: Path, person: str) -> SigningKey:
+def load_key(home: Path, person: str, *, passphrase: str | None = None) -> SigningKey:
     """Read a person's key.
+
+    Args:
+        passphrase: as its owner typed it just now; None takes it from `ASSAY_KEY_PASSPHRASE`, which on a server would be everybody's.
 
     Raises:
         Refused: no such key, readable by others, not an Ed25519 key, or another passphrase.
@@ -69,7 +73,7 @@ def load_key(home: Path, person: str) -> SigningKey:
         raise Refused(
             f"{LOG_KEY!r} as a person.", wanted="another name.", remedy="the log's key signs checkpoints only."
         )
-    return _load(home, person)
+    return _load(home, person, passphrase=passphrase)
 
 
 def list_people(home: Path) -> tuple[str, ...]:
@@ -84,7 +88,7 @@ def open_log_key(home: Path) -> SigningKey:
 
 
 def has_log_key(home: Path) -> bool:
-    return os.path.lexists(_find_path(home, LOG_KEY))
+    return has_key(home, LOG_KEY)
 
 
 def load_log_key(home: Path) -> SigningKey:
@@ -96,21 +100,59 @@ def load_log_key(home: Path) -> SigningKey:
     return _load(home, LOG_KEY)
 
 
-def _find_path(home: Path, person: str) -> Path:
+def make_next_key(home: Path, name: str) -> SigningKey:
+    """A key that lies beside the one of that name and is not yet in use; one that never came into use gives way to it."""
+    _find_path(home, name, _NEXT).unlink(missing_ok=True)
+    return _make(home, name, _NEXT)
+
+
+def find_next_key(home: Path, name: str) -> SigningKey | None:
+    """The key that lies beside the one of that name, if there is one."""
+    return _load(home, name, _NEXT) if os.path.lexists(_find_path(home, name, _NEXT)) else None
+
+
+def take_next_key(home: Path, name: str) -> None:
+    """Put the next key in the place of the one of that name, whose secret half is gone with that."""
+    _find_path(home, name, _NEXT).replace(_find_path(home, name))
+    _sync_folder(home)
+
+
+def has_key(home: Path, person: str) -> bool:
+    return os.path.lexists(_find_path(home, person))
+
+
+def destroy_key(home: Path, person: str) -> None:
+    """Remove a key's file, and one that lies beside it; what backups hold is not reached."""
+    for ending in (_PEM, _NEXT):
+        _find_path(home, person, ending).unlink(missing_ok=True)
+    _sync_folder(home)
+
+
+def _sync_folder(home: Path) -> None:
+    if os.name != "posix" or not (home / "keys").is_dir():
+        return
+    descriptor = os.open(home / "keys", os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _find_path(home: Path, person: str, ending: str = _PEM) -> Path:
     if not _PERSON.fullmatch(person):
         raise Refused(
             f"{person[:80]!r} as the name of a key.",
             wanted="up to 64 of a-z, 0-9, dot, hyphen and underscore, a letter or digit first.",
             remedy="take a short name, such as the part of your address before the @.",
         )
-    return home / "keys" / f"{person}.pem"
+    return home / "keys" / f"{person}{ending}"
 
 
-def _make(home: Path, person: str) -> SigningKey:
+def _make(home: Path, person: str, ending: str = _PEM) -> SigningKey:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import Encoding, PrivateFormat
 
-    path = _find_path(home, person)
+    path = _find_path(home, person, ending)
     path.parent.mkdir(mode=0o700, exist_ok=True)
     secret = Ed25519PrivateKey.generate()
     _write_private(path, secret.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, _protect(person)))
@@ -119,6 +161,10 @@ def _make(home: Path, person: str) -> SigningKey:
 
 def _read_passphrase(person: str) -> bytes:
     return b"" if person == LOG_KEY else os.environ.get(PASSPHRASE, "").encode()
+
+
+def _choose_passphrase(person: str, typed: str | None) -> bytes | None:
+    return (_read_passphrase(person) if typed is None else typed.encode()) or None
 
 
 def _protect(person: str) -> KeySerializationEncryption:
@@ -146,15 +192,15 @@ def _write_private(path: Path, data: bytes) -> None:
         part.unlink(missing_ok=True)
 
 
-def _load(home: Path, person: str) -> SigningKey:
+def _load(home: Path, person: str, ending: str = _PEM, *, passphrase: str | None = None) -> SigningKey:
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-    path = _find_path(home, person)
+    path = _find_path(home, person, ending)
     try:
-        # Neither file nor passphrase is given a name: a traceback that shows local variables would show them.
-        secret = load_pem_private_key(_read_private(path), password=_read_passphrase(person) or None)
+        # Neither file nor chosen passphrase is given a name: a traceback that shows local variables would show them.
+        secret = load_pem_private_key(_read_private(path), password=_choose_passphrase(person, passphrase))
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise Refused(
             f"{path.name} cannot be read as a key.",
@@ -166,8 +212,20 @@ def _load(home: Path, person: str) -> SigningKey:
     return SigningKey(person, secret.public_key().public_bytes_raw(), secret)
 
 
+def _check_folder(folder: Path) -> None:
+    """Whoever may write the folder could put one key in another's place, or an old one back."""
+    mode = stat.S_IMODE(folder.stat().st_mode) if os.name == "posix" and folder.is_dir() else 0
+    if mode & 0o022:
+        raise Refused(
+            f"The folder of keys can be written by others (mode {mode:04o}).",
+            wanted="a folder of your own with mode 0700.",
+            remedy="chmod 700 it, and compare `keys trust` with what you gave away.",
+        )
+
+
 def _read_private(path: Path) -> bytes:
     """The file, if it is a plain one that nobody but its owner can read; asked of the open file, so that it cannot be swapped."""
+    _check_folder(path.parent)
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
     except OSError as error:

@@ -8,7 +8,10 @@ from audit_core.evidence.keys import SigningKey
 from audit_core.verifier.note import Checkpoint, hash_note_key
 
 
-def sign_checkpoint(key: SigningKey, checkpoint: Checkpoint) -> str:
-    """The whole note, with the log's name as the signer's."""
-    signature = hash_note_key(checkpoint.origin, key.public_key) + key.sign(checkpoint.text.encode())
-    return f"{checkpoint.text}\n— {checkpoint.origin} {base64.b64encode(signature).decode()}\n"
+def sign_checkpoint(key: SigningKey, checkpoint: Checkpoint, *others: SigningKey) -> str:
+    """The whole note: a line for each key, with the log's name as the signer's."""
+    lines = []
+    for one in (key, *others):
+        signature = hash_note_key(checkpoint.origin, one.public_key) + one.sign(checkpoint.text.encode())
+        lines.append(f"— {checkpoint.origin} {base64.b64encode(signature).decode()}\n")
+    return f"{checkpoint.text}\n{''.join(lines)}"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audit_core.errors import Refused
-from audit_core.evidence.keys import load_log_key
+from audit_core.evidence.keys import SigningKey
 from audit_core.evidence.note import sign_checkpoint
 from audit_core.store.events import Action, AuditEvent, append_event, find_log_id, list_events, parse_time, read_clock
+from audit_core.store.key_chain import hold_log_key
 from audit_core.verifier.log_entry import GENESIS
 from audit_core.verifier.merkle import compute_root
 from audit_core.verifier.note import Checkpoint
@@ -50,6 +52,15 @@ class Signed:
 
 
 @dataclass(frozen=True)
+class Carried:
+    """An exported pack whose checkpoint nobody is known to hold outside."""
+
+    pack_id: str
+    size: int
+    """Of the checkpoint in it."""
+
+
+@dataclass(frozen=True)
 class LogStatus:
     """How far the log is, and how far others could vouch for it."""
 
@@ -62,6 +73,8 @@ class LogStatus:
     unanchored_events: int
     unanchored_s: float
     """Seconds since that checkpoint was anchored, or since the log began."""
+    carried: tuple[Carried, ...]
+    """Packs that would cover more once somebody outside is known to hold them."""
 
 
 _SIZE = "SELECT count(*) FROM audit_event WHERE log_id = ?"
@@ -94,15 +107,19 @@ def make_checkpoint(connection: duckdb.DuckDBPyConnection, home: Path) -> Signed
     """Sign the log as it stands; the checkpoint of this size if there is one.
 
     Raises:
-        Refused: the log's key is missing or readable by others.
+        Refused: the log's key is missing, readable by others, or not the one in force.
     """
+    # Asked first: a change of key is signed with both keys in its own transaction, and the new one taken into use after it.
+    known = find_checkpoint(connection, size=count_events(connection))
+    return known if known is not None else sign_log(connection, hold_log_key(connection, home))
+
+
+def sign_log(connection: duckdb.DuckDBPyConnection, key: SigningKey, *others: SigningKey) -> Signed:
+    """A checkpoint over all events there are, with a signature of each key."""
     log_id = find_log_id(connection)
     rows = connection.execute(_LEAVES, [log_id]).fetchall()
-    known = find_checkpoint(connection, size=len(rows))
-    if known is not None:
-        return known
     root, head = compute_root([bytes.fromhex(row[0]) for row in rows]), rows[-1][1] if rows else GENESIS
-    note = sign_checkpoint(load_log_key(home), Checkpoint(log_id, len(rows), root, head))
+    note = sign_checkpoint(key, Checkpoint(log_id, len(rows), root, head), *others)
     connection.execute(_INSERT, [log_id, len(rows), root.hex(), head, note])
     return Signed(len(rows), root.hex(), head, note)
 
@@ -124,13 +141,20 @@ def list_leaves(connection: duckdb.DuckDBPyConnection, *, size: int) -> tuple[by
 
 
 def anchor_checkpoint(
-    connection: duckdb.DuckDBPyConnection, *, actor: str, kind: AnchorKind, target: str, size: int
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    actor: str,
+    kind: AnchorKind,
+    target: str,
+    size: int,
+    named: Mapping[str, str] | None = None,
 ) -> AuditEvent:
     """Record that a checkpoint is held outside: where, and by whose word.
 
     Args:
-        target: a file, a job, a pack: whatever a stranger would need to find it.
+        target: a file, a job, whoever holds a pack: whatever a stranger would need to find it.
         size: of which checkpoint. The latest may be one that nobody has been given.
+        named: more about what holds it, such as a pack's id and digest.
 
     Raises:
         Refused: no such checkpoint.
@@ -142,7 +166,9 @@ def anchor_checkpoint(
             wanted="a checkpoint that was signed and handed out.",
             remedy="python -m audit_core log checkpoint --out FILE first.",
         )
-    payload = {"size": held.size, "root": held.root, "kind": AnchorKind(kind).value, "target": target}
+    payload = {"size": held.size, "root": held.root, "kind": AnchorKind(kind).value, "target": target} | dict(
+        named or {}
+    )
     return append_event(
         connection, actor=actor, action=Action.CHECKPOINT_ANCHORED, object_id=str(held.size), payload=payload
     )
@@ -158,8 +184,15 @@ def read_status(connection: duckdb.DuckDBPyConnection) -> LogStatus:
         since = list_events(connection)[0].ts
     seconds = (parse_time(read_clock()) - parse_time(since)).total_seconds() if since else 0.0
     return LogStatus(
-        find_log_id(connection), size, find_checkpoint(connection), anchored, max(0, size - anchored), max(0.0, seconds)
-    )
+        find_log_id(connection), size, find_checkpoint(connection), anchored, max(0, size - anchored), max(0.0, seconds),
+        _list_carried(connection, anchored),
+    )  # fmt: skip
+
+
+def _list_carried(connection: duckdb.DuckDBPyConnection, anchored: int) -> tuple[Carried, ...]:
+    refused = {event.object_id for event in list_events(connection, action=Action.PACK_REFUSED)}
+    exported = list_events(connection, action=Action.PACK_EXPORTED, start=anchored)
+    return tuple(Carried(event.object_id, event.seq + 1) for event in exported if event.object_id not in refused)
 
 
 def count_events(connection: duckdb.DuckDBPyConnection) -> int:

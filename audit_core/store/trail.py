@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from audit_core.evidence.keys import load_log_key
 from audit_core.store.checkpoints import LogStatus, make_checkpoint, read_status
 from audit_core.store.database import open_database
 from audit_core.store.events import AuditEvent, list_events
+from audit_core.store.key_chain import find_own_key
 from audit_core.store.log import Unended, list_unended
 from audit_core.store.verification import Verification, verify_log
 
@@ -41,7 +41,7 @@ def read_trail(home: Path) -> Trail:
         IntegrityError: an event that cannot be read at all; `log verify` names it.
     """
     with open_database(home) as connection:
-        found = verify_log(connection, public_key=load_log_key(home).public_key)
+        found = verify_log(connection, public_key=find_own_key(connection, home).public_key, is_own=True)
         return Trail(list_events(connection), read_status(connection), found, list_unended(connection, home))
 
 

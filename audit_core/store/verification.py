@@ -4,46 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from audit_core.errors import Refused
 from audit_core.evidence.canonical import dump_canonical
-from audit_core.store.checkpoints import MAX_EVENTS
 from audit_core.store.events import Action, find_log_id, parse_time
+from audit_core.store.findings import Fault, Finding
+from audit_core.store.key_chain import PACKS, LogKey, read_chain
+from audit_core.store.person_keys import is_rotation_signed
+from audit_core.store.verify_checkpoints import Notes, RevokedKey, check_notes, trust_key
 from audit_core.store.verify_runs import count_runs_before, find_changed_runs
 from audit_core.verifier.log_entry import GENESIS, BadEntry, hash_entry, read_entry
-from audit_core.verifier.merkle import compute_roots, hash_leaf
-from audit_core.verifier.note import BadNote, Checkpoint, read_checkpoint
+from audit_core.verifier.merkle import hash_leaf
 
 if TYPE_CHECKING:
     import duckdb
-
-
-class Fault(StrEnum):
-    """What is wrong with a log."""
-
-    MISSING = "missing"
-    UNREADABLE = "unreadable"
-    COLUMN = "column"
-    HASH = "hash"
-    CHAIN = "chain"
-    CLOCK = "clock"
-    RUN = "run"
-    CHECKPOINT = "checkpoint"
-    HELD_CHECKPOINT = "held_checkpoint"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that is not as it was written."""
-
-    fault: Fault
-    seq: int | None
-    """The event, or the first of those among which it must be; None where no event can be named."""
-    text: str
-    until: int | None = None
-    """The last of those among which it must be; None where one event is meant."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +36,10 @@ class Verification:
     """Events that tell of a clock set back; no fault of the log."""
     runs_before: int
     """Runs that were there before the log began: nothing vouches for them but the log's first event, from then on."""
+    revoked: tuple[RevokedKey, ...] = ()
+    """Keys of the log that may be in other hands; no fault of the log."""
+    rests_on_revoked: bool = False
+    """The known key was revoked, or vouches for the one in force only by way of a key that was."""
 
     @property
     def first_bad(self) -> int | None:
@@ -96,13 +75,18 @@ class _Read:
 
 
 def verify_log(
-    connection: duckdb.DuckDBPyConnection, *, public_key: bytes | None = None, held: Sequence[str] = ()
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    public_key: bytes | None = None,
+    held: Sequence[str] = (),
+    is_own: bool = False,
 ) -> Verification:
-    """Check the chain; with the log's public key also the checkpoints in the same file and those that others hold.
+    """Check the chain; with a public key of the log also the checkpoints in the same file and those that others hold.
 
     Args:
-        public_key: 32 bytes, known from outside the file; None checks the chain alone.
+        public_key: 32 bytes, known from outside the file, of any key that the log ever had; None checks the chain alone.
         held: notes that were handed out earlier and come from elsewhere.
+        is_own: the key is the one that is kept here to sign with, and so must be the one in force.
 
     Raises:
         Refused: checkpoints are held against no key.
@@ -114,10 +98,14 @@ def verify_log(
     findings: list[Finding] = []
     log = _check_chain(log_id, connection.execute(_EVENTS).fetchall(), findings)
     notes = connection.execute(_NOTES).fetchall() if public_key is not None else []
+    chain = read_chain(log.records)
+    revoked: tuple[RevokedKey, ...] = ()
     if public_key is not None:
-        _check_stored(log_id, public_key, notes, log, findings)
-        read = _read_notes(log_id, public_key, held, Fault.HELD_CHECKPOINT, findings)
-        _check_roots(read, Fault.HELD_CHECKPOINT, log, findings)
+        trusted, doubt = trust_key(chain, public_key, is_own=is_own)
+        revoked = check_notes(Notes(log_id, notes, held), trusted, log.leaves, log.entries, findings)
+        # A first event that is gone or unreadable names no key either, and that is one finding.
+        findings += [Finding(Fault.KEY, None, doubt)] if doubt and not any(one.seq == 0 for one in findings) else []
+    findings += _check_rotations(log.records)
     findings += [Finding(Fault.RUN, seq, text) for seq, text in find_changed_runs(connection, log.records)]
     return Verification(
         log_id,
@@ -127,6 +115,8 @@ def verify_log(
         len(held),
         tuple(record["seq"] for record in log.records if record.get("action") == Action.CLOCK_WENT_BACK),
         count_runs_before(log.records),
+        revoked,
+        _leads_over_revoked(chain, public_key),
     )
 
 
@@ -191,53 +181,19 @@ def _check_time(record: Mapping[str, Any], before: str, findings: list[Finding])
         )
 
 
-def _check_stored(
-    log_id: str, public_key: bytes, rows: Sequence[tuple[Any, ...]], log: _Read, findings: list[Finding]
-) -> None:
-    """Checkpoints in the same file, their columns, and that there are as many as an honest log has."""
-    good = []
-    for *columns, note in rows:
-        (one,) = _read_notes(log_id, public_key, [note], Fault.CHECKPOINT, findings) or (None,)
-        if one is not None and columns != [one.origin, one.size, one.root.hex(), one.head]:
-            findings.append(
-                Finding(Fault.CHECKPOINT, None, f"columns of the checkpoint of {one.size} differ from its note")
-            )
-        good += [one] if one is not None else []
-    _check_roots(good, Fault.CHECKPOINT, log, findings)
-    sealed = max((one.size for one in good), default=0)
-    if len(log.entries) - sealed >= MAX_EVENTS:
-        text = (
-            f"no checkpoint over events {sealed} to {len(log.entries) - 1}; at most {MAX_EVENTS - 1} can be without one"
+def _check_rotations(records: Sequence[Mapping[str, Any]]) -> list[Finding]:
+    """Each key of a person that follows another is named by a statement which that one signed."""
+    return [
+        Finding(
+            Fault.KEY, record["seq"], f"event {record['seq']} names a new key that the key before it did not sign for"
         )
-        findings.append(Finding(Fault.CHECKPOINT, sealed, text))
+        for record in records
+        if record["action"] == Action.KEY_ROTATED
+        and record["payload"].get("signs") == PACKS
+        and not is_rotation_signed(record["payload"])
+    ]
 
 
-def _read_notes(
-    log_id: str, public_key: bytes, notes: Sequence[str], fault: Fault, findings: list[Finding]
-) -> list[Checkpoint]:
-    found = []
-    for note in notes:
-        try:
-            found.append(read_checkpoint(note, origin=log_id, public_key=public_key))
-        except BadNote as error:
-            findings.append(Finding(fault, None, f"not a checkpoint of this log: {error}"))
-    return found
-
-
-def _check_roots(checkpoints: Sequence[Checkpoint], fault: Fault, log: _Read, findings: list[Finding]) -> None:
-    """Each root over the log's first events; where one differs, the change lies behind the last that holds."""
-    roots, good = compute_roots(log.leaves, [one.size for one in checkpoints]), 0
-    for one in sorted(checkpoints, key=lambda checkpoint: checkpoint.size):
-        if one.size > len(log.leaves):
-            text = (
-                f"the log has {len(log.leaves)} events, and a checkpoint was signed over {one.size}: the rest is gone"
-            )
-            findings.append(Finding(fault, len(log.leaves), text))
-        elif roots[one.size] != one.root:
-            text = f"events {good} to {one.size - 1} are not those that a checkpoint was signed over"
-            findings.append(Finding(fault, good, text, until=one.size - 1))
-        elif one.head != (log.entries[one.size - 1] if one.size else GENESIS):
-            text = f"event {one.size - 1} is not the one that a checkpoint names as last"
-            findings.append(Finding(fault, one.size - 1, text))
-        else:
-            good = one.size
+def _leads_over_revoked(chain: Sequence[LogKey], public_key: bytes | None) -> bool:
+    at = next((number for number, key in enumerate(chain) if key.public_key == public_key), len(chain))
+    return any(key.is_revoked for key in chain[at:])

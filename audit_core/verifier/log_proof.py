@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+from audit_core.verifier.clock import read_time
 from audit_core.verifier.container import BadPack
 from audit_core.verifier.documents import Documents
 from audit_core.verifier.log_entry import hash_entry
 from audit_core.verifier.merkle import hash_leaf, is_consistent, is_included
-from audit_core.verifier.note import BadNote, Checkpoint, read_checkpoint, read_unsigned
-from audit_core.verifier.trust import Trust, show
+from audit_core.verifier.note import BadNote, Checkpoint, list_signers, read_unsigned
+from audit_core.verifier.trust import Trust, TrustedLogKey, show
 
 NO_TRUST = "the log's key is in no trust file: anybody could have signed its checkpoint"
 
@@ -26,7 +28,7 @@ class LogFinding:
 
     checkpoint: Checkpoint
     is_signed: bool
-    """By a key of the trust file."""
+    """By a key of the trust file that was not revoked since."""
     is_anchored: bool
     """Whether the log continues a checkpoint that the reader had saved."""
     detail: str
@@ -41,15 +43,39 @@ def check_log(documents: Documents, note: bytes, trust: Trust | None, saved: byt
     """
     try:
         text = note.decode("utf-8")
-        said = read_unsigned(text)
-        key = None if trust is None else trust.logs.get(said.origin)
-        checkpoint = said if key is None else read_checkpoint(text, origin=said.origin, public_key=key)
+        checkpoint = read_unsigned(text)
+        keys = () if trust is None else trust.logs.get(checkpoint.origin, ())
+        signers = _find_keys(text, checkpoint.origin, keys) if keys else ()
     except (BadNote, UnicodeDecodeError) as error:
         raise BadPack(f"log/checkpoint.txt: {show(str(error))}") from error
     _check_entries(documents, checkpoint)
-    lack = _compare(documents.parsed["log/consistency.json"], checkpoint, key, saved)
-    detail = NO_TRUST if key is None else lack or "it continues the saved checkpoint"
-    return LogFinding(checkpoint, key is not None, lack is None, detail)
+    last = max(read_time(entry["ts"]) for entry in documents.entries)
+    doubts = [_judge_key(key, last) for key in signers]
+    doubt = None if None in doubts else doubts[0] if doubts else NO_TRUST
+    lack = _compare(documents.parsed["log/consistency.json"], checkpoint, keys, saved)
+    return LogFinding(checkpoint, doubt is None, lack is None, doubt or lack or "it continues the saved checkpoint")
+
+
+def _find_keys(note: str, origin: str, keys: Sequence[TrustedLogKey]) -> list[TrustedLogKey]:
+    signed = list_signers(note, origin=origin, public_keys=[key.public_key for key in keys])
+    return [key for key in keys if key.public_key in signed]
+
+
+def _judge_key(key: TrustedLogKey, last: datetime) -> str | None:
+    """Why a checkpoint with this last event is not known to be the log's own; None where it is.
+
+    Raises:
+        BadPack: the log had another key by then, or not yet this one.
+    """
+    if key.valid_from is not None and last < key.valid_from:
+        raise BadPack("the log's last event is from before the key that signed its checkpoint")
+    if key.valid_to is not None and last > key.valid_to:
+        raise BadPack("the log's last event is from after the key that signed its checkpoint was followed by another")
+    if key.revoked_at is None:
+        return None
+    if last >= key.revoked_at:
+        raise BadPack("the log's last event is from after the key that signed its checkpoint was revoked")
+    return "the log's key was revoked later: whoever had it could have signed this since, with an earlier date"
 
 
 def _check_entries(documents: Documents, checkpoint: Checkpoint) -> None:
@@ -75,7 +101,7 @@ def _check_entries(documents: Documents, checkpoint: Checkpoint) -> None:
 
 
 def _compare(
-    step: Mapping[str, Any] | None, checkpoint: Checkpoint, key: bytes | None, saved: bytes | None
+    step: Mapping[str, Any] | None, checkpoint: Checkpoint, keys: Sequence[TrustedLogKey], saved: bytes | None
 ) -> str | None:
     """Why the log cannot be held against the saved checkpoint; None where it continues it."""
     if step is not None and step["to_size"] != checkpoint.size:
@@ -85,8 +111,8 @@ def _compare(
     try:
         text = saved.decode("utf-8")
         old = read_unsigned(text)
-        if key is not None and old.origin == checkpoint.origin:
-            read_checkpoint(text, origin=old.origin, public_key=key)
+        if keys and old.origin == checkpoint.origin:
+            _find_keys(text, old.origin, keys)
     except (BadNote, UnicodeDecodeError) as error:
         raise BadCheckpoint(show(str(error))) from error
     if old.origin != checkpoint.origin:

@@ -6,6 +6,7 @@ import base64
 import binascii
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from audit_core.verifier.ed25519 import is_signed_by
@@ -52,17 +53,30 @@ def read_checkpoint(note: str, *, origin: str, public_key: bytes) -> Checkpoint:
     Raises:
         BadNote: malformed, of another log, or not signed with this key.
     """
-    text, signatures = _split_note(note)
-    checkpoint = _read_body(text)
+    checkpoint = read_unsigned(note)
     if checkpoint.origin != origin:
         raise BadNote(f"a checkpoint of {checkpoint.origin[:60]!r}, not of {origin!r}")
-    known = hash_note_key(origin, public_key)
-    ours = [signature[4:] for name, signature in signatures if name == origin and signature[:4] == known]
-    if not ours:
-        raise BadNote("no signature of this log's key")
-    if not all(is_signed_by(public_key, text.encode(), signature) for signature in ours):
-        raise BadNote("a signature that does not hold")
+    list_signers(note, origin=origin, public_keys=[public_key])
     return checkpoint
+
+
+def list_signers(note: str, *, origin: str, public_keys: Sequence[bytes]) -> tuple[bytes, ...]:
+    """Which of a log's keys signed a note: one as a rule, two where one key is followed by another.
+
+    Raises:
+        BadNote: malformed, signed by none of them, or by one whose signature does not hold.
+    """
+    text, signatures = _split_note(note)
+    found = []
+    for key in public_keys:
+        known = hash_note_key(origin, key)
+        ours = [signature[4:] for name, signature in signatures if name == origin and signature[:4] == known]
+        if not all(is_signed_by(key, text.encode(), signature) for signature in ours):
+            raise BadNote("a signature that does not hold")
+        found += [key] if ours else []
+    if not found:
+        raise BadNote("no signature of this log's key")
+    return tuple(found)
 
 
 def _split_note(note: str) -> tuple[str, list[tuple[str, bytes]]]:

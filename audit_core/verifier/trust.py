@@ -19,8 +19,9 @@ from audit_core.verifier.statement import Statement
 TRUST_SCHEMA = "assay/trust/1"
 ROLES = ("preparer", "reviewer", "approver")
 MAX_TRUST_BYTES = 1 << 20
+UNKNOWN = "by an unknown key: not counted"
 _KEY_FIELDS = {"keyid", "public_key", "person", "roles", "valid_from", "valid_to", "revoked_at"}
-_LOG_FIELDS = {"log_id", "keyid", "public_key"}
+_LOG_FIELDS = {"log_id", "keyid", "public_key", "valid_from", "valid_to", "revoked_at"}
 
 
 class BadTrust(ValueError):
@@ -41,12 +42,24 @@ class TrustedKey:
 
 
 @dataclass(frozen=True)
+class TrustedLogKey:
+    """One key of a log, and when it signed that log's checkpoints."""
+
+    log_id: str
+    keyid: str
+    public_key: bytes
+    valid_from: datetime | None
+    valid_to: datetime | None
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True)
 class Trust:
     """Whose signatures count."""
 
     keys: Mapping[str, TrustedKey]
-    logs: Mapping[str, bytes]
-    """Public key of each log, by log id."""
+    logs: Mapping[str, tuple[TrustedLogKey, ...]]
+    """Keys of each log, by log id."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +81,8 @@ class Signatures:
     """What the trust file says of a pack's statements."""
 
     signers: tuple[Signer, ...]
-    unknown: tuple[str, ...]
-    """Members signed by keys that the trust file does not name: neither held nor broken."""
+    uncounted: Mapping[str, str]
+    """Members whose signature is neither held nor broken, and why: an unknown key, or one revoked since."""
 
 
 def name_key(public_key: bytes) -> str:
@@ -94,12 +107,12 @@ def read_trust(data: bytes) -> Trust:
     keys, logs = _list_tables(table, "keys"), _list_tables(table, "logs")
     try:
         trust = Trust(
-            {row["keyid"]: _read_key(row) for row in keys}, {row["log_id"]: _read_log_key(row) for row in logs}
+            {row["keyid"]: _read_key(row) for row in keys}, _group_by_log([_read_log_key(row) for row in logs])
         )
     except (KeyError, TypeError, NotATime) as error:
         raise BadTrust(f"a row without {error}" if isinstance(error, KeyError) else str(error)) from error
-    if len(trust.keys) < len(keys) or len(trust.logs) < len(logs):
-        raise BadTrust("one key or one log stands there twice")
+    if len(trust.keys) < len(keys):
+        raise BadTrust("one key stands there twice")
     return trust
 
 
@@ -107,36 +120,43 @@ def check_signatures(statements: Sequence[Statement], trust: Trust, last_event_a
     """Hold every statement against the keys that are trusted for its role.
 
     A signature is at least as young as the last event that the pack's log shows, whatever time it gives itself: a key that
-    was revoked or had run out by then signs nothing, even for a thief who dates back.
+    was revoked or had run out by then signs nothing, even for a thief who dates back. Of a key that was revoked later, the
+    date is all that speaks for the signature, and a thief can write any: it is not counted.
 
     Raises:
         BadPack: a signature that does not hold, or by a key that is not trusted for what the statement says.
     """
-    found = [(statement, _find_signer(statement, trust, last_event_at)) for statement in statements]
+    found = [(statement.member, _find_signer(statement, trust, last_event_at)) for statement in statements]
     return Signatures(
-        tuple(signer for _, signer in found if signer is not None),
-        tuple(statement.member for statement, signer in found if signer is None),
+        tuple(signer for _, signer in found if isinstance(signer, Signer)),
+        {member: signer for member, signer in found if isinstance(signer, str)},
     )
 
 
-def _find_signer(statement: Statement, trust: Trust, last_event_at: datetime | None) -> Signer | None:
+def _find_signer(statement: Statement, trust: Trust, last_event_at: datetime | None) -> Signer | str:
+    """Who signed, or why nobody who counts did."""
     said = statement.predicate
     at = read_time(said["at"])
     known = [(trust.keys[keyid], signature) for keyid, signature in statement.signatures if keyid in trust.keys]
     for key, signature in known:
         if not is_signed_by(key.public_key, statement.message, signature):
             raise BadPack(f"{statement.member}: the signature of {show(key.person)} does not hold")
-    for key, _ in known:
-        if said["role"] in key.roles and said["person"] == key.person:
-            _check_validity(key, max(at, last_event_at or at), at, statement.member)
-            return Signer(
-                statement.member, key.person, said["role"], key.keyid, said["at"], said.get("decision"), said.get("expires_at")
-            )  # fmt: skip
-    if known:
+    fitting = [key for key, _ in known if said["role"] in key.roles and said["person"] == key.person]
+    if known and not fitting:
         raise BadPack(
             f"{statement.member} speaks for {show(said['person'])} as {said['role']}; its key is trusted for other things"
         )
-    return None
+    for key in fitting:
+        _check_validity(key, max(at, last_event_at or at), at, statement.member)
+        if key.revoked_at is None:
+            return Signer(
+                statement.member, key.person, said["role"], key.keyid, said["at"], said.get("decision"), said.get("expires_at")
+            )  # fmt: skip
+    return (
+        f"by a key of {show(fitting[0].person)} that was revoked since: its date is its own word"
+        if fitting
+        else UNKNOWN
+    )
 
 
 def _check_validity(key: TrustedKey, latest: datetime, at: datetime, member: str) -> None:
@@ -167,15 +187,30 @@ def _read_key(row: Mapping[str, Any]) -> TrustedKey:
         raise BadTrust(f"roles are one or more of {', '.join(ROLES)}")
     if not row["person"]:
         raise BadTrust("a key without a person")
-    ends = [read_time(row[name]) if name in row else None for name in ("valid_to", "revoked_at")]
     return TrustedKey(
-        row["keyid"], _read_public_key(row), row["person"], tuple(roles), read_time(row["valid_from"]), ends[0], ends[1]
-    )
+        row["keyid"], _read_public_key(row), row["person"], tuple(roles), read_time(row["valid_from"]),
+        _read_end(row, "valid_to"), _read_end(row, "revoked_at"),
+    )  # fmt: skip
 
 
-def _read_log_key(row: Mapping[str, Any]) -> bytes:
+def _read_log_key(row: Mapping[str, Any]) -> TrustedLogKey:
     _check_fields(row, _LOG_FIELDS)
-    return _read_public_key(row)
+    dates = [_read_end(row, name) for name in ("valid_from", "valid_to", "revoked_at")]
+    return TrustedLogKey(row["log_id"], row["keyid"], _read_public_key(row), *dates)
+
+
+def _read_end(row: Mapping[str, Any], name: str) -> datetime | None:
+    return read_time(row[name]) if name in row else None
+
+
+def _group_by_log(keys: Sequence[TrustedLogKey]) -> dict[str, tuple[TrustedLogKey, ...]]:
+    logs = {key.log_id: tuple(one for one in keys if one.log_id == key.log_id) for key in keys}
+    for log_id, own in logs.items():
+        if len({key.keyid for key in own}) < len(own):
+            raise BadTrust("one key stands there twice")
+        if sum(key.valid_to is None and key.revoked_at is None for key in own) > 1:
+            raise BadTrust(f"log {log_id[:80]!a} has two keys without an end, and one log signs with one")
+    return logs
 
 
 def _check_fields(row: Mapping[str, Any], fields: set[str]) -> None:

@@ -15,7 +15,7 @@ from audit_core.verifier.manifest import check_manifest
 from audit_core.verifier.roles import check_roles
 from audit_core.verifier.semantics import check_semantics
 from audit_core.verifier.statement import Statement, read_statements
-from audit_core.verifier.trust import Signatures, Trust, check_signatures, show
+from audit_core.verifier.trust import UNKNOWN, Signatures, Trust, check_signatures, show
 from audit_core.verifier.verification import (
     EXIT_FAILED,
     EXIT_UNDECIDED,
@@ -62,7 +62,7 @@ class _Walk:
         self.steps: dict[str, Step] = {}
         self.manifest: str | None = None
         self.documents: Documents | None = None
-        self.signatures = Signatures((), ())
+        self.signatures = Signatures((), {})
         self.log: LogFinding | None = None
 
     def go(self, data: bytes) -> None:
@@ -141,8 +141,10 @@ class _Walk:
             return found
 
         self.signatures = self._take("signature", check, _name_signers) or self.signatures
-        if statements[0].member in self.signatures.unknown:
-            self.steps["signature"] = Step("signature", NOT_CHECKED, "the preparer's key is not in the trust file")
+        why = self.signatures.uncounted.get(statements[0].member)
+        if why is not None:
+            why = "the preparer's key is not in the trust file" if why == UNKNOWN else f"signed {why}"
+            self.steps["signature"] = Step("signature", NOT_CHECKED, why)
 
     def _take(self, name: str, check: Callable[[], _Found], describe: Callable[[_Found], str]) -> _Found | None:
         try:
@@ -194,4 +196,4 @@ def _say_equal(_: None) -> str:
 
 def _name_signers(found: Signatures) -> str:
     names = [f"{show(row.person)} ({row.role})" for row in found.signers]
-    return ", ".join([*names, *(f"{member} by an unknown key: not counted" for member in found.unknown)])
+    return ", ".join([*names, *(f"{member} {why}" for member, why in found.uncounted.items())])

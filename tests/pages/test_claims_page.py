@@ -13,10 +13,11 @@ from audit_core.component import head
 from audit_core.confirm import freeze_claim, run_confirmatory
 from audit_core.run import Asker, Auditor
 from audit_core.shipped import load_shipped_policy
-from audit_core.store import Register, RunLog
+from audit_core.store import Action, Register, RunLog, append_event, revoke_log_key
 from audit_core.store.database import open_database
 from audit_core.subjects.transformer import TransformerSubject
 from tests.pages.test_live_audit_page import ROOT
+from ui.header import plain
 
 HOSTILE = "<img src=x onerror=alert(1)> **bold** `code`"
 
@@ -104,6 +105,21 @@ def test_a_changed_event_is_named_on_the_page(claimed: Path) -> None:
     assert states[1] == "as written, unanchored"
     assert "actor" in states[2]
     assert states[3] == "after the first bad event"
+
+
+def test_the_log_page_names_packs_nobody_is_known_to_have_and_keys_that_leaked(own_home: Path) -> None:
+    own_home.mkdir(exist_ok=True)
+    with open_database(own_home) as connection:
+        append_event(connection, actor="a", action=Action.PACK_EXPORTED, object_id="P-*1*", payload={"claims": {}})
+    revoke_log_key(own_home, actor="a", reason="<b>stolen</b>")
+    test = open_page("audit_log")
+    assert not test.exception
+    text = " ".join(one.value for one in test.markdown)
+    assert "carried and not yet held outside: 1. The newest" in text
+    assert plain("P-*1*") in text
+    assert "Checkpoints that rest on that key alone: 1." in test.warning[0].value
+    assert plain("<b>stolen</b>") in test.warning[0].value
+    assert test.metric[2].value == "3 events"
 
 
 def _events(test: AppTest):  # type: ignore[no-untyped-def]

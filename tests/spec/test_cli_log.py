@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,19 @@ import pytest
 from toy.forged_log import forge, write_events
 
 from audit_core.cli import main
+from audit_core.evidence.container import make_manifest, open_pack, write_pack
 from audit_core.evidence.keys import load_log_key
-from audit_core.store import ClaimRun, RunLog, RunStart, list_events, open_database
+from audit_core.store import (
+    Action,
+    ClaimRun,
+    RunLog,
+    RunStart,
+    append_event,
+    list_events,
+    make_checkpoint,
+    open_database,
+)
+from audit_core.verifier.manifest import MANIFEST
 from audit_core.verifier.note import read_checkpoint
 
 
@@ -114,8 +126,62 @@ def test_an_anchor_is_recorded_for_the_checkpoint_it_names(home: Path, capsys: p
     assert (code, event) == (0, {"seq": 21, "size": 21, "root": signed["root"], "kind": "ci", "target": "job 7"})
     code, status = tell_json(capsys, "status")
     assert (status["size"], status["anchored_size"], status["unanchored_events"]) == (22, 21, 1)
-    with pytest.raises(SystemExit):
-        main(["log", "anchor", "--kind", "ci", "--target", "the latest, whichever that is"])
+    assert tell(capsys, "anchor", "--kind", "ci", "--target", "the latest, whichever that is")[0] == 2
+
+
+def export(home: Path, pack_id: str = "P-1") -> Path:
+    """As much of a pack as an anchor is about; the export is told of as `pack` tells of it."""
+    with open_database(home) as connection:
+        append_event(connection, actor="ada", action=Action.PACK_EXPORTED, object_id=pack_id, payload={"claims": {}})
+    with open_database(home) as connection:
+        note = make_checkpoint(connection, home).note
+    files = {"README.txt": b"A pack.", "log/checkpoint.txt": note.encode()}
+    write_pack(home / f"{pack_id}.zip", files | {MANIFEST: make_manifest(files)})
+    return home / f"{pack_id}.zip"
+
+
+def test_an_exported_pack_vouches_for_nothing_until_somebody_is_known_to_have_it(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pack = export(home)
+    _, status = tell_json(capsys, "status")
+    assert (status["anchored_size"], status["unanchored_events"]) == (0, 22)
+    assert status["carried"] == [{"pack_id": "P-1", "size": 22}]
+    assert "carried by pack P-1, not yet held outside" in tell(capsys, "status")[1]
+    code, event = tell_json(capsys, "anchor", "--pack", pack, "--held-by", "Ben at the bank")
+    assert (code, event["kind"], event["target"], event["size"]) == (0, "pack", "Ben at the bank", 22)
+    assert event["pack_id"] == "P-1"
+    assert event["manifest_sha256"] == hashlib.sha256(open_pack(pack)[MANIFEST]).hexdigest()
+    _, status = tell_json(capsys, "status")
+    assert (status["anchored_size"], status["unanchored_events"], status["carried"]) == (22, 1, [])
+
+
+def test_a_pack_that_was_never_written_carries_nothing(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    export(home)
+    with open_database(home) as connection:
+        append_event(
+            connection, actor="ada", action=Action.PACK_REFUSED, object_id="P-1", payload={"reason": "Refused"}
+        )
+    assert tell_json(capsys, "status")[1]["carried"] == []
+
+
+def test_what_is_no_pack_of_this_log_anchors_nothing(
+    home: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    pack, other = export(home), tmp_path / "other"
+    other.mkdir()
+    stranger = export(other, "P-2")
+    files = open_pack(pack)
+    write_events(home, 1)
+    loose = {"README.txt": b"A pack.", "log/checkpoint.txt": tell(capsys, "checkpoint")[1].encode()}
+    write_pack(home / "loose.zip", loose | {MANIFEST: make_manifest(loose)})
+    write_pack(home / "bad.zip", files | {"README.txt": b"Another pack."})
+    for path, code in ((stranger, 2), (home / "missing.zip", 2), (home / "bad.zip", 4), (home / "loose.zip", 2)):
+        assert tell(capsys, "anchor", "--pack", path, "--held-by", "Ben")[0] == code, path
+    for options in (("--pack", pack), ("--held-by", "Ben"), (), ("--kind", "ci", "--target", "x")):
+        assert tell(capsys, "anchor", *options)[0] == 2
+    assert tell(capsys, "anchor", "--pack", pack, "--held-by", "Ben", "--size", "22")[0] == 2
+    assert tell_json(capsys, "status")[1]["anchored_size"] == 0
 
 
 def test_status_says_what_is_sealed_what_nobody_could_vouch_for_and_what_has_no_end(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -12,17 +14,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from toy.planted import make_induction
 
 from audit_core.audits.specificity import OtherTask, SpecificityRequest
 from audit_core.audits.sweep import SweepRequest
 from audit_core.claim import Claim
+from audit_core.cli import main
 from audit_core.component import head
 from audit_core.confirm import freeze_claim, run_confirmatory
 from audit_core.errors import Cancelled, ClaimRefused, IntegrityError, NotMeasured, Refused
 from audit_core.evidence.canonical import dump_canonical
 from audit_core.evidence.container import make_manifest, write_pack
-from audit_core.evidence.keys import load_key, make_key
+from audit_core.evidence.keys import make_key
 from audit_core.pack import Issue, export_pack
 from audit_core.preregistration import ChangeKind, Preregistration, PriorAccess
 from audit_core.prompts import PromptSet, split_half, tokenise
@@ -31,7 +35,8 @@ from audit_core.rerun import rerun_pack
 from audit_core.result_page import render_result
 from audit_core.run import Asker, Auditor
 from audit_core.shipped import load_shipped_policy
-from audit_core.store import RunLog
+from audit_core.store import RunLog, load_key, revoke_key, revoke_log_key, rotate_key, rotate_log_key
+from audit_core.store import make_key as make_logged_key
 from audit_core.store.database import open_database
 from audit_core.store.register import Register
 from audit_core.store.trail import read_trail
@@ -278,7 +283,7 @@ def test_what_cannot_be_run_is_not_frozen(
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory: pytest.TempPathFactory, subject: TransformerSubject, prompts: PromptSet) -> Iterator[Path]:
     """Two attempts, then a pack with its trust file."""
-    from audit_core.cli.packs import describe_trust
+    from audit_core.cli.keys import describe_trust
 
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
@@ -286,7 +291,8 @@ def packed(tmp_path_factory: pytest.TempPathFactory, subject: TransformerSubject
         plan = freeze(home, subject, prompts)
         for _ in range(2):
             run(home, subject, plan.claim_id)
-        export_pack(home, [plan.claim_id], home / "p.zip", key=make_key(home, "anna"), issue=Issue("anna", "Example"))
+        key = make_logged_key(home, "anna")
+        export_pack(home, [plan.claim_id], home / "p.zip", key=key, issue=Issue("anna", "Example"))
         (home / "trust.toml").write_text(describe_trust(home, [("anna", "preparer")]))
         yield home
 
@@ -305,6 +311,71 @@ def test_a_stranger_checks_the_pack_without_the_project(packed: Path) -> None:
     found = verify(packed, "p.zip", "--trust", str(packed / "trust.toml"))
     assert found.returncode == 0, found.stdout + found.stderr
     assert verify(packed, "p.zip").returncode == 3, "no trust file: nobody is known to have signed"
+
+
+def test_packs_from_before_and_after_every_change_of_key_are_checked_by_one_trust_file(
+    packed: Path, tmp_path: Path
+) -> None:
+    from audit_core.cli.keys import describe_trust
+
+    home = tmp_path / "changed"
+    shutil.copytree(packed, home)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUDIT_HOME", str(home))
+        rotate_log_key(home, actor="root")
+        export_pack(home, ["C-0001"], home / "q.zip", key=rotate_key(home, "anna"), issue=Issue("anna"))
+        revoke_log_key(home, actor="root", reason="stolen")
+        revoke_key(home, "anna", actor="root", reason="stolen")
+        key = make_logged_key(home, "anna")
+        export_pack(home, ["C-0001"], home / "r.zip", key=key, issue=Issue("anna"))
+        (home / "trust.toml").write_text(describe_trust(home, [("anna", "preparer")]))
+    said = [verify(home, name, "--trust", str(home / "trust.toml")) for name in ("p.zip", "q.zip", "r.zip")]
+    assert [one.returncode for one in said] == [0, 3, 0]
+    assert "signed by a key of anna that was revoked since" in said[1].stdout
+    assert "the log's key was revoked later" in said[1].stdout
+
+
+def test_no_secret_half_of_a_key_is_in_any_pack_log_or_answer(
+    packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Raw, hexadecimal, base64 and as the key file holds it; the control is the public half, which is meant to be there."""
+    home = tmp_path / "searched"
+    shutil.copytree(packed, home)
+    monkeypatch.setenv("AUDIT_HOME", str(home))
+    secrets = [*_spell_secrets(home)]
+    for arguments in (
+        ["keys", "make", "ben", "--json"], ["keys", "rotate", "ben", "--json"], ["log", "key", "rotate", "--json"],
+        ["pack", "C-0001", "--out", str(home / "r.zip"), "--key", "ben", "--json"],
+        ["approve", str(home / "r.zip"), "--key", "anna", "--role", "reviewer", "--json"],
+        ["keys", "trust", "--key", "ben:preparer", "--out", str(home / "t.toml")], ["log", "export", "--events"],
+        ["log", "verify", "--json"], ["log", "status", "--json"], ["keys", "make", "ben"],
+    ):  # fmt: skip
+        main(arguments)
+        secrets += _spell_secrets(home)
+    said = capsys.readouterr()
+    seen = {"stdout": said.out.encode(), "stderr": said.err.encode(), "trust": (home / "t.toml").read_bytes()}
+    seen |= {path.name: path.read_bytes() for path in home.glob("runs.duckdb*")}
+    for name in ("p.zip", "r.zip"):
+        with zipfile.ZipFile(home / name) as pack:
+            seen |= {f"{name}: {member}": pack.read(member) for member in pack.namelist()}
+    public = load_key(home, "ben").public_key
+    assert public.hex().encode() in seen["stdout"]
+    assert base64.b64encode(public) in seen["trust"]
+    assert len(set(secrets)) >= 5 * 5, "two keys that were there, one made, and the two that followed"
+    assert [name for name, data in seen.items() if any(secret in data for secret in secrets)] == []
+
+
+def _spell_secrets(home: Path) -> Iterator[bytes]:
+    for path in (home / "keys").iterdir():
+        text = path.read_bytes()
+        raw = load_pem_private_key(text, None).private_bytes_raw()  # type: ignore[union-attr]
+        yield from (
+            raw,
+            raw.hex().encode(),
+            raw.hex().upper().encode(),
+            base64.b64encode(raw)[:-4],
+            text.splitlines()[1],
+        )
 
 
 def test_every_attempt_is_in_the_pack_with_its_numbers(packed: Path) -> None:
@@ -358,7 +429,7 @@ def test_plans_that_were_changed_are_packed_with_every_change_and_verify(
     home: Path, subject: TransformerSubject, prompts: PromptSet
 ) -> None:
     """Twice before anything was run, then after: two amendments, and a deviation."""
-    from audit_core.cli.packs import describe_trust
+    from audit_core.cli.keys import describe_trust
 
     register, plan = Register(home), freeze(home, subject, prompts)
 

@@ -20,10 +20,12 @@ from audit_core.errors import Refused
 from audit_core.evidence.keys import (
     PASSPHRASE,
     SigningKey,
+    find_next_key,
     has_log_key,
     load_key,
     load_log_key,
     make_key,
+    make_next_key,
     name_key,
     open_log_key,
 )
@@ -74,6 +76,31 @@ def test_a_key_that_others_can_read_is_refused(mode: int, tmp_path: Path) -> Non
     for load in (lambda: load_key(tmp_path, "ada"), lambda: load_log_key(tmp_path), lambda: open_log_key(tmp_path)):
         with pytest.raises(Refused, match=f"{mode:04o}"):
             load()
+
+
+@pytest.mark.parametrize("mode", [0o720, 0o702, 0o777])
+def test_a_folder_of_keys_that_others_can_write_is_refused(mode: int, tmp_path: Path) -> None:
+    """They could put one key in another's place, or an old one back."""
+    make_key(tmp_path, "ada")
+    open_log_key(tmp_path)
+    (tmp_path / "keys").chmod(mode)
+    for load in (lambda: load_key(tmp_path, "ada"), lambda: load_log_key(tmp_path)):
+        with pytest.raises(Refused, match=f"written by others .mode {mode:04o}"):
+            load()
+    (tmp_path / "keys").chmod(0o755)
+    assert load_key(tmp_path, "ada").person == "ada"
+
+
+def test_a_next_key_is_kept_as_the_one_before_and_only_one_lies_there(tmp_path: Path) -> None:
+    make_key(tmp_path, "ada")
+    assert find_next_key(tmp_path, "ada") is None
+    first, second = make_next_key(tmp_path, "ada"), make_next_key(tmp_path, "ada")
+    assert first != second == find_next_key(tmp_path, "ada")
+    path = tmp_path / "keys/ada.pem.next"
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.chmod(0o644)
+    with pytest.raises(Refused, match="0644"):
+        find_next_key(tmp_path, "ada")
 
 
 def test_a_link_to_a_key_is_refused(tmp_path: Path) -> None:

@@ -130,6 +130,31 @@ ATTACKS: list[tuple[str, Callable[[Path, Log], None], tuple[bool, bool, bool]]] 
 ]  # fmt: skip
 
 
+def begin_own_key(action: str, *, with_stolen: bool = False) -> Callable[[Path, Log], None]:
+    """Rewrite, begin a key of one's own before that, and sign what follows with it; the first checkpoint stays as it was."""
+
+    def attack(home: Path, log: Log) -> None:
+        with forge(home) as file:
+            file.insert(
+                49, action, keyid=log.stranger.keyid, public_key=log.stranger.public_key.hex(), signs="checkpoints"
+            )
+            file.edit(TARGET, value=1.0)
+            file.relink()
+            file.sign(log.stranger)
+            file.sign(file.key, at=1)
+            file.sign(*((file.key, log.stranger) if with_stolen else (log.stranger,)), at=50)
+
+    return attack
+
+
+KEY_ATTACKS: list[tuple[str, Callable[[Path, Log], None], tuple[bool, bool, bool]]] = [
+    ("rotated to the attacker's key", begin_own_key("key.rotated"), (False, True, True)),
+    ("revoked for the attacker's key", begin_own_key("key.revoked"), (False, True, True)),
+    ("… and signed for with the stolen log key", begin_own_key("key.rotated", with_stolen=True), (False, False, True)),
+]
+"""Beside the nineteen: what a log with changes of key adds to them."""
+
+
 def check(home: Path, log: Log) -> tuple[Verification, Verification, Verification]:
     with open_database(home) as connection:
         return (
@@ -139,7 +164,9 @@ def check(home: Path, log: Log) -> tuple[Verification, Verification, Verificatio
         )
 
 
-@pytest.mark.parametrize(("name", "attack", "detected"), ATTACKS, ids=[row[0] for row in ATTACKS])
+@pytest.mark.parametrize(
+    ("name", "attack", "detected"), [*ATTACKS, *KEY_ATTACKS], ids=[row[0] for row in [*ATTACKS, *KEY_ATTACKS]]
+)
 def test_an_attack_is_detected_by_what_can_and_missed_by_what_cannot(
     name: str, attack: Callable[[Path, Log], None], detected: tuple[bool, bool, bool], log: Log, tmp_path: Path
 ) -> None:

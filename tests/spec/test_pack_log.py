@@ -16,6 +16,7 @@ from toy.packs import (
     genuine_members,
     lines_to_files,
     name_failure,
+    name_log_key,
     prove_growth,
     retell,
     seal,
@@ -267,3 +268,64 @@ def test_events_that_are_no_business_of_the_pack_stay_out_of_it() -> None:
     assert b"half.opened" not in shown
     assert len(shown.splitlines()) == 11
     assert check(retell(lambda story: story.events.insert(5, ("log.verified", LOG_ID, {}, False)))).exit_code == 0
+
+
+# Keys of the log that followed each other. The log's last event is of 10:13.
+
+OLD = MALLORY
+"""Here the log's key until it was followed by another."""
+
+
+def trust_log(*rows: bytes) -> bytes:
+    return write_trust(log=None) + b"".join(rows)
+
+
+def at(minute: int) -> str:
+    return f"2026-11-21T10:{minute:02d}:00.000000Z"
+
+
+def signed_by(key: Any) -> dict[str, bytes]:
+    return with_log({"log/checkpoint.txt": write_checkpoint(BODIES, key)})
+
+
+def test_a_pack_from_before_and_one_from_after_the_logs_key_was_rotated_both_verify() -> None:
+    before = trust_log(name_log_key(OLD, valid_from=at(0), valid_to=at(13)), name_log_key(LOG, valid_from=at(13)))
+    assert judge(check(signed_by(OLD), before))[::2] == (0, "PASSED")
+    assert judge(check(signed_by(LOG), before))[::2] == (0, "PASSED")
+
+
+@pytest.mark.parametrize(
+    ("row", "match"),
+    [
+        (name_log_key(LOG, valid_to=at(12)), "after the key that signed its checkpoint was followed by another"),
+        (name_log_key(LOG, revoked_at=at(13)), "after the key that signed its checkpoint was revoked"),
+        (name_log_key(LOG, valid_from=at(14)), "before the key that signed its checkpoint"),
+    ],
+)
+def test_a_log_key_signs_nothing_outside_its_time(row: bytes, match: str) -> None:
+    found = check(genuine_members(), trust_log(row))
+    assert (found.exit_code, found.steps[6].result) == (4, "FAILED")
+    assert match in found.steps[6].detail
+
+
+def test_a_checkpoint_of_a_log_key_that_was_revoked_later_is_not_checked() -> None:
+    revoked = trust_log(name_log_key(LOG, revoked_at=at(14)))
+    found = check(genuine_members(), revoked, saved=saved(14))
+    assert judge(found) == (3, "UNANCHORED", "NOT_CHECKED")
+    assert "was revoked later" in found.steps[6].detail
+
+
+def test_a_saved_checkpoint_may_be_of_the_key_before() -> None:
+    both = trust_log(name_log_key(OLD, valid_to=at(5)), name_log_key(LOG, valid_from=at(5)))
+    held = write_checkpoint(BODIES[:6], OLD)
+    assert judge(check(with_step(6), both, saved=held)) == (0, "ANCHORED", "PASSED")
+    with pytest.raises(BadCheckpoint):
+        check(with_step(6), saved=held)
+
+
+def test_a_signature_of_a_known_key_that_does_not_hold_condemns_a_note_with_a_good_one() -> None:
+    note = write_checkpoint(BODIES, LOG)
+    false = write_checkpoint(BODIES[:13], OLD).decode().splitlines()[-1]
+    both = trust_log(name_log_key(OLD, valid_to=at(13)), name_log_key(LOG))
+    found = check(with_log({"log/checkpoint.txt": note + f"{false}\n".encode()}), both)
+    assert (found.exit_code, "does not hold" in found.steps[6].detail) == (4, True)

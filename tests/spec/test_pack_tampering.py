@@ -345,9 +345,25 @@ def test_an_expired_or_revoked_key_signs_nothing(row: str, match: str) -> None:
     fail(genuine_members(), "signature", match, write_trust(more={ANNA: row}))
 
 
-def test_a_key_that_expired_or_was_revoked_later_still_signed() -> None:
-    for row in ('valid_to = "2026-11-21T12:00:00Z"', 'revoked_at = "2026-11-22T00:00:00Z"'):
-        assert check(genuine_members(), write_trust(more={ANNA: row})).exit_code == 0
+def test_a_key_that_was_followed_by_another_later_still_signed() -> None:
+    assert check(genuine_members(), write_trust(more={ANNA: 'valid_to = "2026-11-21T12:00:00Z"'})).exit_code == 0
+
+
+def test_a_key_that_was_revoked_later_vouches_for_nothing_as_its_date_is_its_own_word() -> None:
+    """Whoever stole it can date back; nothing is found broken, and nobody is known to have signed."""
+    found = check(genuine_members(), write_trust(more={ANNA: 'revoked_at = "2026-11-22T00:00:00Z"'}))
+    assert (found.exit_code, found.authenticity, found.steps[3].result) == (3, "SIGNER_NOT_CHECKED", "NOT_CHECKED")
+    assert found.steps[3].detail == "signed by a key of anna that was revoked since: its date is its own word"
+    assert found.signers == ()
+
+
+def test_an_approval_by_a_key_that_was_revoked_later_is_not_counted() -> None:
+    found = check(
+        approve(genuine_members(), BEN, "reviewer"),
+        write_trust((ANNA, "preparer"), (BEN, "reviewer"), more={BEN: 'revoked_at = "2026-11-22T00:00:00Z"'}),
+    )
+    assert (found.exit_code, [signer.person for signer in found.signers]) == (0, ["anna"])
+    assert "by a key of ben that was revoked since" in found.steps[3].detail
 
 
 def test_a_key_is_not_valid_before_its_time() -> None:

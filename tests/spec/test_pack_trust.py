@@ -3,7 +3,7 @@
 import base64
 
 import pytest
-from toy.packs import ANNA, LOG, write_trust
+from toy.packs import ANNA, LOG, LOG_ID, MALLORY, name_log_key, write_trust
 
 from audit_core.verifier.trust import MAX_TRUST_BYTES, BadTrust, name_key, read_trust, show
 
@@ -18,7 +18,9 @@ def test_a_trust_file_reads() -> None:
     assert (anna.person, anna.roles, anna.public_key) == ("anna", ("preparer",), ANNA.public_key)
     assert anna.valid_to is not None
     assert anna.revoked_at is not None
-    assert trust.logs == {"assay/0123456789abcdef": LOG.public_key}
+    assert [(name, [key.public_key for key in keys]) for name, keys in trust.logs.items()] == [
+        (LOG_ID, [LOG.public_key])
+    ]
     assert name_key(ANNA.public_key) == ANNA.keyid
 
 
@@ -57,6 +59,9 @@ def test_a_trust_file_may_name_nobody() -> None:
         (GOOD.replace(base64.b64encode(LOG.public_key), base64.b64encode(ANNA.public_key)), "is not the 32 bytes"),
         (write_trust((ANNA, "preparer"), (ANNA, "reviewer")), "stands there twice"),
         (GOOD + write_trust(log=LOG)[write_trust(log=LOG).index(b"[[logs]]") :], "stands there twice"),
+        (GOOD + name_log_key(MALLORY), "two keys without an end"),
+        (GOOD + name_log_key(MALLORY, valid_to="2026-13-01T00:00:00Z"), "2026-13-01"),
+        (GOOD + name_log_key(MALLORY, until="2026-01-01T00:00:00Z"), "unknown field"),
         (b"#" * (MAX_TRUST_BYTES + 1), "larger than"),
         (b"a = " + b"[" * 5_000, "not TOML"),
     ],
@@ -77,3 +82,11 @@ def test_a_key_of_another_length_is_refused_though_its_id_is_right() -> None:
 def test_names_of_strangers_do_not_steer_a_terminal() -> None:
     assert show("a\x1b[31m\u202eb\u200b\n") == "a\\u001b[31m\\u202eb\\u200b\\u000a"
     assert len(show("x" * 500)) == 120
+
+
+def test_a_log_may_have_had_several_keys_one_of_them_without_an_end() -> None:
+    trust = read_trust(GOOD + name_log_key(MALLORY, valid_from="2026-01-01T00:00:00Z", valid_to="2026-02-01T00:00:00Z"))
+    assert [(key.keyid, key.valid_to is None) for key in trust.logs[LOG_ID]] == [
+        (LOG.keyid, True),
+        (MALLORY.keyid, False),
+    ]

@@ -41,6 +41,12 @@ class Forged:
         record["payload"].update(changes)
         self.rows[at]["body"] = dump_canonical(record).decode()
 
+    def insert(self, at: int, action: str, **payload: Any) -> None:
+        """An event that nobody wrote, in the form of the one before it; `relink` makes it one of the chain."""
+        row = dict(self.rows[at - 1])
+        record = json.loads(row["body"]) | {"action": action, "payload": payload}
+        self.rows.insert(at, row | {"body": dump_canonical(record).decode()})
+
     def rehash(self, at: int) -> None:
         body = self.rows[at]["body"].encode()
         self.rows[at] |= {"entry": hash_entry(body), "leaf": hash_leaf(body).hex()}
@@ -55,12 +61,14 @@ class Forged:
             self.rehash(at)
             prev = row["entry"]
 
-    def sign(self, key: SigningKey) -> None:
-        """Checkpoints anew, of the sizes that there were."""
+    def sign(self, key: SigningKey, *others: SigningKey, at: int | None = None) -> None:
+        """Checkpoints anew, of the sizes that there were, or one alone."""
         for row in self.checkpoints:
+            if at not in (None, row["size"]):
+                continue
             leaves = [bytes.fromhex(one["leaf"]) for one in self.rows[: row["size"]]]
             head = self.rows[row["size"] - 1]["entry"]
-            note = sign_checkpoint(key, Checkpoint(row["log_id"], row["size"], compute_root(leaves), head))
+            note = sign_checkpoint(key, Checkpoint(row["log_id"], row["size"], compute_root(leaves), head), *others)
             row |= {"root": compute_root(leaves).hex(), "head": head, "note": note}
 
     def forget_checkpoints(self, *, beyond: int) -> None:

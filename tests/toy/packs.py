@@ -89,9 +89,13 @@ def write_trust(*rows: tuple[ToyKey, str], log: ToyKey | None = LOG, more: Mappi
             f'[[keys]]\nkeyid = "{key.keyid}"\npublic_key = "{base64.b64encode(key.public_key).decode()}"\n'
             f'person = "{key.person}"\nroles = ["{role}"]\nvalid_from = "2026-01-01T00:00:00Z"\n{(more or {}).get(key, "")}\n'
         )
-    if log is not None:
-        text += f'[[logs]]\nlog_id = "{LOG_ID}"\nkeyid = "{log.keyid}"\npublic_key = "{base64.b64encode(log.public_key).decode()}"\n'
-    return text.encode()
+    return text.encode() + (b"" if log is None else name_log_key(log))
+
+
+def name_log_key(key: ToyKey, **dates: str) -> bytes:
+    """A row of a trust file."""
+    row = {"log_id": LOG_ID, "keyid": key.keyid, "public_key": base64.b64encode(key.public_key).decode(), **dates}
+    return ("[[logs]]\n" + "".join(f'{name} = "{value}"\n' for name, value in row.items())).encode()
 
 
 Event = tuple[str, str, dict[str, Any], bool]

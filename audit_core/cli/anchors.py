@@ -1,0 +1,59 @@
+"""`log anchor`: somebody outside holds a checkpoint, in a pack that was handed over or by itself."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from audit_core.cli.output import tell, tell_json
+from audit_core.cli.session import asker
+from audit_core.errors import IntegrityError, Refused
+from audit_core.evidence.container import open_pack
+from audit_core.store import Action, AnchorKind, anchor_checkpoint, audit_home, list_events, open_database
+from audit_core.store.checkpoints import list_checkpoints
+from audit_core.verifier.container import BadPack
+from audit_core.verifier.manifest import check_manifest
+
+
+def record_anchor(options: argparse.Namespace) -> int:
+    """By a pack that somebody has, or by the size of a checkpoint and where it is."""
+    by_pack, by_size = (options.pack, options.held_by), (options.kind, options.target, options.size)
+    named: dict[str, str] = {}
+    if None not in by_pack and set(by_size) == {None}:
+        kind, target = AnchorKind.PACK, options.held_by
+        size, named = _read_pack(options.pack)
+    elif None not in by_size and set(by_pack) == {None}:
+        kind, target, size = AnchorKind(options.kind), options.target, options.size
+    else:
+        raise Refused(
+            "An anchor named by halves.",
+            wanted="--pack and --held-by, or --kind, --target and --size.",
+            remedy="give these.",
+        )
+    with open_database(audit_home()) as connection:
+        event = anchor_checkpoint(connection, actor=asker().actor, kind=kind, target=target, size=size, named=named)
+    if options.json:
+        return tell_json({"seq": event.seq, **event.payload})
+    tell(f"Event {event.seq}: the checkpoint over {event.payload['size']} events is held: {event.payload['target']!r}.")
+    return 0
+
+
+def _read_pack(path: Path) -> tuple[int, dict[str, str]]:
+    """Size of the checkpoint in a pack, and what names the pack; the checkpoint must be the one that was signed here."""
+    members = open_pack(path)
+    try:
+        digest = check_manifest(members)
+    except BadPack as error:
+        raise IntegrityError(f"{path.name} is not whole: {error}.") from error
+    note = members.get("log/checkpoint.txt", b"").decode("utf-8", errors="replace")
+    with open_database(audit_home()) as connection:
+        exported = {event.seq + 1: event.object_id for event in list_events(connection, action=Action.PACK_EXPORTED)}
+        signed = {one.note: one.size for one in list_checkpoints(connection)}
+    size = signed.get(note)
+    if size is None or size not in exported:
+        raise Refused(
+            f"{path.name} carries no checkpoint that this log signed at an export.",
+            wanted="a pack of this home, as it was handed over.",
+            remedy="look for the pack; a checkpoint of another kind is anchored by --kind, --target and --size.",
+        )
+    return size, {"pack_id": exported[size], "manifest_sha256": digest}

@@ -1,0 +1,144 @@
+"""The commands `keys` and `log key`: keys are made, followed by others, revoked, and named to strangers."""
+
+from __future__ import annotations
+
+import argparse
+import base64
+from datetime import UTC, datetime
+from pathlib import Path
+
+from audit_core.cli.output import say, tell, tell_json
+from audit_core.cli.session import Adder, asker
+from audit_core.errors import Refused
+from audit_core.store import (
+    PersonKey,
+    audit_home,
+    list_keys,
+    load_key,
+    make_key,
+    open_database,
+    revoke_key,
+    revoke_log_key,
+    rotate_key,
+    rotate_log_key,
+)
+from audit_core.store.events import find_log_id
+from audit_core.store.key_chain import LogKey, hold_log_key, list_log_keys
+from audit_core.verifier.trust import ROLES
+
+
+def add_key_commands(add: Adder) -> None:
+    text = "signing keys of people: make, rotate or revoke one; write the trust file that strangers are given"
+    keys = add("keys", manage_keys, text)
+    keys.add_argument("action", choices=("make", "rotate", "revoke", "trust"))
+    keys.add_argument("person", nargs="?", help="whose key, such as anna; not for trust")
+    keys.add_argument("--reason", default="", help="for revoke: what happened")
+    keys.add_argument("--out", type=Path, default=Path("trust.toml"), help="for trust: where to write")
+    keys.add_argument(
+        "--key",
+        action="append",
+        default=[],
+        metavar="PERSON:ROLE",
+        help="for trust: whose keys of this home, in which role",
+    )
+
+
+def manage_keys(options: argparse.Namespace) -> int:
+    """Make, rotate or revoke a person's key, or write the trust file of this home."""
+    home = audit_home()
+    if options.action == "trust":
+        return _write_trust(home, options)
+    if not options.person:
+        raise Refused("No person.", wanted=f"keys {options.action} PERSON.", remedy="say whose key it is.")
+    if options.action == "revoke":
+        gone = revoke_key(home, options.person, actor=asker().actor, reason=options.reason)
+        say("Give out the trust file anew (keys trust): who has the old one still trusts this key.")
+        told = {"person": gone.person, "keyid": gone.keyid, "revoked_at": gone.revoked_at}
+        return (
+            tell_json(told) if options.json else _tell(f"{gone.person}: {gone.keyid} is revoked; its file is destroyed")
+        )
+    key = make_key(home, options.person) if options.action == "make" else rotate_key(home, options.person)
+    if options.action == "rotate":
+        say("The key before it signed for this one and is destroyed. Give out the trust file anew (keys trust).")
+    return (
+        tell_json({"person": key.person, "keyid": key.keyid}) if options.json else _tell(f"{key.person}: {key.keyid}")
+    )
+
+
+def describe_trust(home: Path, people: list[tuple[str, str]]) -> str:
+    """A trust file of keys of this home and of its log, those that are no longer in force with the times of that."""
+    with open_database(home) as connection:
+        hold_log_key(connection, home)
+        log_id, log_keys = find_log_id(connection), list_log_keys(connection)
+        known = {person: list_keys(connection, person) for person, _ in people}
+    rows = ['schema = "assay/trust/1"\n']
+    for person, role in people:
+        for key in known[person] or (_name_stranger(home, person),):
+            rows.append(f'[[keys]]\n{_encode(key)}person = "{person}"\nroles = ["{role}"]\n{_date(key)}')
+    # A log that never changed its key is pinned by it alone, as it always was.
+    dated = len(log_keys) > 1
+    rows += [f'[[logs]]\nlog_id = "{log_id}"\n{_encode(key)}{_date(key) if dated else ""}' for key in log_keys]
+    return "\n".join(rows)
+
+
+def change_log_key(options: argparse.Namespace) -> int:
+    home, who = audit_home(), asker().actor
+    if options.action == "rotate":
+        key = rotate_log_key(home, actor=who)
+    else:
+        key = revoke_log_key(home, actor=who, reason=options.reason, since=options.since)
+    if options.json:
+        return tell_json(
+            {"keyid": key.keyid, "public_key": base64.b64encode(key.public_key).decode(), "seq": key.began}
+        )
+    tell(
+        f"Event {key.began}: the log's key is {key.keyid} from now on; the one before it signed for that and is destroyed."
+    )
+    say("Give out the trust file anew (keys trust), by another way than the packs.")
+    if options.action == "revoke":
+        say(
+            "What the old key signed rests on whoever kept a checkpoint from before. Others who had the key could sign too."
+        )
+    return 0
+
+
+def _write_trust(home: Path, options: argparse.Namespace) -> int:
+    text = describe_trust(home, [_split_role(name) for name in options.key])
+    try:
+        options.out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise Refused(
+            f"{options.out} cannot be written: {error.strerror}.", wanted="a file.", remedy="choose another."
+        ) from error
+    say(f"{options.out}: give it to whoever checks your packs, by another way than the packs.")
+    return tell_json({"out": str(options.out)}) if options.json else 0
+
+
+def _name_stranger(home: Path, person: str) -> PersonKey:
+    """A key that was made elsewhere and brought here: this log knows nothing of when it began."""
+    key = load_key(home, person)
+    now = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return PersonKey(person, key.keyid, key.public_key, now)
+
+
+def _encode(key: PersonKey | LogKey) -> str:
+    return f'keyid = "{key.keyid}"\npublic_key = "{base64.b64encode(key.public_key).decode()}"\n'
+
+
+def _date(key: PersonKey | LogKey) -> str:
+    rows = {"valid_from": key.valid_from, "valid_to": key.valid_to, "revoked_at": key.revoked_at}
+    return "".join(f'{name} = "{at}"\n' for name, at in rows.items() if at)
+
+
+def _split_role(text: str) -> tuple[str, str]:
+    person, _, role = text.partition(":")
+    if role not in ROLES:
+        raise Refused(
+            f"--key {text[:60]}.", wanted=f"PERSON:ROLE, a role of {', '.join(ROLES)}.", remedy="add the role."
+        )
+    return person, role
+
+
+def _tell(text: str) -> int:
+    tell(text)
+    return 0
