@@ -5,31 +5,17 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from audit_core.errors import IntegrityError, Refused
+from audit_core.errors import Refused
 from audit_core.evidence.canonical import dump_canonical
-from audit_core.evidence.container import open_pack
 from audit_core.pack_documents import Attempt, list_items
 from audit_core.prompts import Prompt, PromptSet, is_exploratory
 from audit_core.store import load_kept_prompts
-from audit_core.store.openings import load_openings
 from audit_core.store.register import RegisteredClaim
 from audit_core.verifier.canonical_json import encode_canonical
-from audit_core.verifier.container import BadPack
-from audit_core.verifier.documents import Documents, read_documents
-from audit_core.verifier.prompt_digest import dump_prompt_rows
-from audit_core.verifier.withheld import (
-    SALT_BYTES,
-    BadOpenings,
-    Openings,
-    check_openings,
-    compute_commitment,
-    list_withheld,
-    read_openings,
-)
+from audit_core.verifier.withheld import SALT_BYTES, compute_commitment
 
 MIN_WITHHELD = 10
 """Of each half, whose digest stands in plan and log without a salt: at a thousand guesses a prompt, ten are 2^100."""
@@ -48,10 +34,6 @@ class WithheldSet:
     items: Mapping[str, str]
     """Prompt's id → id in the pack: its place in the set."""
     templates: Mapping[str, str]
-
-    @property
-    def short(self) -> str:
-        return self.sha256[:16]
 
 
 def withhold_set(known: RegisteredClaim) -> WithheldSet:
@@ -82,7 +64,9 @@ def hide_names(attempt: Attempt, hidden: WithheldSet) -> Attempt:
     record = attempt.record
     request, result = json.loads(record.request), _rename(json.loads(record.result or ""), hidden)
     if request.get("others"):
-        raise Refused("A run that looked at other tasks.", wanted="one set of prompts.", remedy="pack them in the open.")
+        raise Refused(
+            "A run that looked at other tasks.", wanted="one set of prompts.", remedy="pack them in the open."
+        )
     name, digest, ids = request["explored"]
     request["explored"] = [name, digest, [hidden.items[one] for one in ids]]
     return replace(attempt, record=replace(record, request=json.dumps(request), result=json.dumps(result)))
@@ -94,7 +78,7 @@ def _rename(value: Any, hidden: WithheldSet, table: Mapping[str, str] | None = N
         return {key: _rename(inner, hidden, tables.get(_NAMED.get(key, ""))) for key, inner in value.items()}
     if isinstance(value, list):
         return [_rename(inner, hidden, table) for inner in value]
-    return table[value] if table is not None and isinstance(value, str) else value
+    return table.get(value, "withheld") if table is not None and isinstance(value, str) else value
 
 
 @dataclass(frozen=True)
@@ -160,98 +144,56 @@ def describe_withheld(hidden: WithheldSet, items: Mapping[str, WithheldItem]) ->
 
 def cover_rows(rows: Sequence[Mapping[str, Any]], items: Mapping[str, WithheldItem]) -> list[dict[str, Any]]:
     """Rows of a run's `items.jsonl` with a commitment in the place of their numbers."""
-    return [
-        dict(row) | dict.fromkeys(NUMBERS) | {"item_commitment": items[row["item_id"]].commitment} for row in rows
-    ]
+    return [dict(row) | dict.fromkeys(NUMBERS) | {"item_commitment": items[row["item_id"]].commitment} for row in rows]
 
 
-def dump_openings(pack_id: str, sets: Mapping[str, Mapping[str, WithheldItem]]) -> bytes:
-    """All salts and items of a pack, by set and item; text as it is, as its digest was taken."""
+@dataclass(frozen=True)
+class Withholding:
+    """What one pack withholds; nothing, unless it was asked for."""
+
+    sets: Mapping[str, WithheldSet] = field(default_factory=dict)
+    """By the digest of the half that claims are judged on."""
+    items: Mapping[str, Mapping[str, WithheldItem]] = field(default_factory=dict)
+    """By the same digest, then by the item's id."""
+
+    @property
+    def n_items(self) -> int:
+        return sum(map(len, self.items.values()))
+
+
+def withhold(
+    claims: Sequence[RegisteredClaim], attempts: Mapping[str, Sequence[Attempt]]
+) -> tuple[Withholding, dict[str, list[Attempt]]]:
+    """Commit to every prompt of these claims; and the attempts with nothing of the prompts in them.
+
+    Raises:
+        Refused: as `withhold_set`.
+    """
+    sets = {known.plan.pins.prompts_sha256: withhold_set(known) for known in claims}
+    covered = {
+        known.claim_id: [hide_names(one, sets[known.plan.pins.prompts_sha256]) for one in attempts[known.claim_id]]
+        for known in claims
+    }
+    items = {
+        digest: commit(
+            hidden,
+            [
+                (known, one)
+                for known in claims
+                if known.plan.pins.prompts_sha256 == digest
+                for one in covered[known.claim_id]
+            ],
+        )
+        for digest, hidden in sets.items()
+    }
+    return Withholding(sets, items), covered
+
+
+def dump_openings(pack_id: str, withholding: Withholding) -> bytes:
+    """All salts and items of a pack; text as it is, as its digest was taken."""
     rows = [
-        {"set": short, "salt": item.salt.hex(), "item": dict(item.document)}
-        for short, items in sets.items()
+        {"set": digest[:16], "salt": item.salt.hex(), "item": dict(item.document)}
+        for digest, items in withholding.items.items()
         for item in items.values()
     ]
     return encode_canonical({"schema": "assay/openings/1", "pack_id": pack_id, "items": rows})
-
-
-def choose_openings(home: Path, pack: Path, item_ids: Sequence[str]) -> bytes:
-    """What opens these items of a pack to an auditor; all of them where none is named.
-
-    Raises:
-        Refused: no such item, or so few left that the set's digest would give them away.
-    """
-    documents = _read(open_pack(pack), pack.name)
-    kept = json.loads(load_openings(home, documents.pack["pack_id"]))
-    if not item_ids:
-        return encode_canonical(kept)
-    names = {row["item"]["item_id"] for row in kept["items"]}
-    if strangers := sorted(set(item_ids) - names):
-        raise Refused(
-            f"No item {strangers[0][:40]!r}.", wanted="items of prompts/*/withheld.json.", remedy="leave it out."
-        )
-    left = [row for row in kept["items"] if row["item"]["item_id"] not in item_ids]
-    counts: dict[tuple[str, bool], int] = {}
-    for row in left:
-        place = row["set"], is_exploratory(Prompt(**row["item"]["prompt"]))
-        counts[place] = counts.get(place, 0) + 1
-    if counts and min(counts.values()) < MIN_WITHHELD:
-        raise Refused(
-            f"{min(counts.values())} items of one half would stay closed: with the others open, its digest lets them be guessed.",
-            wanted=f"at least {MIN_WITHHELD} left closed in each half, or none.",
-            remedy="open all, or fewer.",
-        )
-    opened = [row for row in kept["items"] if row["item"]["item_id"] in item_ids]
-    return encode_canonical(kept | {"items": opened})
-
-
-def reveal(members: Mapping[str, bytes], documents: Documents, data: bytes | None) -> Mapping[str, bytes]:
-    """The members as they would be had nothing been withheld, so that the pack can be run again.
-
-    Raises:
-        Refused: prompts are withheld and were not all opened.
-        IntegrityError: the openings are not those of this pack.
-    """
-    if not (withheld := list_withheld(documents)):
-        return members
-    openings = _read_all(documents, members, data)
-    opened = {(one["set"], one["item"]["item_id"]): one["item"] for one in openings.items}
-    shown = dict(members)
-    for short, document in withheld.items():
-        prompts = [opened[short, row["item_id"]]["prompt"] for row in document["items"]]
-        shown[f"prompts/{short}/items.jsonl"] = dump_prompt_rows(prompts)
-    for run_id in documents.pack["run_ids"]:
-        short = documents.find_manifest(run_id)["prompts"]["prompt_set_sha256"][:16]
-        rows = [
-            {"item_id": item["prompt"]["id"], **row}
-            for (place, _), item in opened.items()
-            for row in item["runs"]
-            if place == short and row["run_id"] == run_id
-        ]
-        if short in withheld:
-            shown[f"runs/{run_id}/items.jsonl"] = b"".join(encode_canonical(row) + b"\n" for row in rows)
-    return shown
-
-
-def _read_all(documents: Documents, members: Mapping[str, bytes], data: bytes | None) -> Openings:
-    total = documents.pack["withheld_count"]
-    wanted, remedy = "all of them opened.", "ask whoever prepared the pack for its openings, and give them: --openings F."
-    if data is None:
-        raise Refused(f"{total} prompts are withheld from this pack.", wanted=wanted, remedy=remedy)
-    try:
-        openings = read_openings(data)
-        check_openings(documents, members, openings)
-    except BadOpenings as error:
-        raise Refused(f"The openings: {error}.", wanted="what `openings` writes.", remedy=remedy) from error
-    except BadPack as error:
-        raise IntegrityError(f"The openings do not open this pack: {error}.") from error
-    if len(openings.items) < total:
-        raise Refused(f"{len(openings.items)} of {total} withheld prompts are opened.", wanted=wanted, remedy=remedy)
-    return openings
-
-
-def _read(members: Mapping[str, bytes], name: str) -> Documents:
-    try:
-        return read_documents({key: data for key, data in members.items() if not key.startswith(("attestations/", "MANIFEST"))})
-    except BadPack as error:
-        raise IntegrityError(f"{name} is not whole: {error}.") from error

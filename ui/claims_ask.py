@@ -153,18 +153,35 @@ def ask_pack(dossier: Dossier) -> None:
     left, right = st.columns(2)
     person = left.selectbox("Prepared and signed by", people, key="signer")
     organisation = right.text_input("Organisation", key="organisation", max_chars=120)
+    left.checkbox(
+        "Withhold the prompts' text", key="withhold-prompts",
+        help="Salted commitments go out instead of text and numbers of each prompt. This home keeps what opens them.",
+    )  # fmt: skip
+    right.checkbox(
+        "Personal data in it may leave", key="acknowledge-personal-data",
+        help="E-mail addresses and names of this machine stop a pack unless you say so; the pack records that you did.",
+    )  # fmt: skip
     if st.button("Write the pack", icon=":material/inventory_2:", key="write-pack"):
+        asked = st.session_state
+        issue = Issue(
+            person, organisation, withhold_prompts=asked["withhold-prompts"],
+            acknowledge_personal_data=asked["acknowledge-personal-data"],
+        )  # fmt: skip
         try:
-            st.session_state.pack = _write_pack(dossier.claim.claim_id, person, organisation)
+            st.session_state.pack = _write_pack(dossier.claim.claim_id, issue)
         except AuditError as error:
             show_refusal(error)
     made = st.session_state.get("pack")
     if made is not None and made[0] == dossier.claim.claim_id:
-        _, name, data, digest, overall = made
+        _, name, data, digest, overall, withheld = made
         st.markdown(
             f"Under the policy it was frozen with: **{overall.replace('_', ' ').lower()}**. Manifest `{digest}`. Every attempt is in it. Give "
             "`verify_pack.py` and a trust file to whoever checks it, by another way."
         )
+        if withheld:
+            st.markdown(
+                f"{withheld} prompts are withheld. `python -m audit_core openings PACK --out F` writes what opens them."
+            )
         st.download_button("Download the pack", data, file_name=name, mime="application/zip", icon=":material/download:", on_click="ignore")  # fmt: skip
 
 
@@ -178,11 +195,9 @@ def offer_page(dossier: Dossier) -> None:
         )  # fmt: skip
 
 
-def _write_pack(claim_id: str, person: str, organisation: str) -> tuple[str, str, bytes, str, str]:
+def _write_pack(claim_id: str, issue: Issue) -> tuple[str, str, bytes, str, str, int]:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / f"{claim_id}.evidence.zip"
-        found = export_pack(
-            audit_home(), [claim_id], out, key=load_key(audit_home(), person), issue=Issue(person, organisation)
-        )
+        found = export_pack(audit_home(), [claim_id], out, key=load_key(audit_home(), issue.person), issue=issue)
         name = f"{claim_id}_{found.root_digest[:12]}.evidence.zip"
-        return claim_id, name, out.read_bytes(), found.root_digest, found.overall
+        return claim_id, name, out.read_bytes(), found.root_digest, found.overall, found.withheld_count

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from audit_core.verifier.schema_words import ID, NUMBER, POSITIVE, SHA256, TEXT, ULID, WORDS, Schema, list_of, matching, record
+from audit_core.verifier.schema_words import (
+    ID,
+    NUMBER,
+    POSITIVE,
+    SHA256,
+    TEXT,
+    ULID,
+    WORDS,
+    Schema,
+    list_of,
+    matching,
+    record,
+)
 
 MAX_WITHHELD = 2_000
 """Prompts of one set; the product takes no more."""

@@ -86,13 +86,14 @@ def check_prompt_sets(documents: Documents, members: Mapping[str, bytes]) -> Non
     listed = sum(len(document["items"]) for document in withheld.values())
     if listed != documents.pack["withheld_count"]:
         raise BadPack(f"pack.json counts {documents.pack['withheld_count']} withheld items, {listed} are listed")
-    digests = {}
-    for run_id in documents.pack["run_ids"]:
-        digest = documents.find_manifest(run_id)["prompts"]["prompt_set_sha256"]
-        digests[digest[:16]] = digest
-        _check_references(documents, members, run_id, withheld.get(digest[:16]))
+    by_run = {
+        run_id: documents.find_manifest(run_id)["prompts"]["prompt_set_sha256"] for run_id in documents.pack["run_ids"]
+    }
+    digests = {digest[:16]: digest for digest in by_run.values()}
     for short, document in withheld.items():
         _check_listed(short, document, digests.get(short), members)
+    for run_id, digest in by_run.items():
+        _check_references(members, run_id, withheld.get(digest[:16]))
     for short, digest in digests.items():
         if (rows := members.get(f"prompts/{short}/items.jsonl")) is not None:
             _check_shown(f"prompts/{short}/items.jsonl", rows, digest)
@@ -108,9 +109,7 @@ def _check_listed(short: str, document: Mapping[str, Any], digest: str | None, m
         raise BadPack(f"{place} lists an item twice, or not as many as it says")
 
 
-def _check_references(
-    documents: Documents, members: Mapping[str, bytes], run_id: str, withheld: Mapping[str, Any] | None
-) -> None:
+def _check_references(members: Mapping[str, bytes], run_id: str, withheld: Mapping[str, Any] | None) -> None:
     """A run's items name the commitments of their set, all of them or none."""
     name = f"runs/{run_id}/items.jsonl"
     if withheld is None and b'"item_commitment":"' not in members.get(name, b""):
@@ -187,7 +186,9 @@ def _open(
             raise BadPack(f"the opening of {place[1][:40]!a} is not what was committed to")
         opened[place] = item
     for short, document in withheld.items():
-        rows = [opened[short, row["item_id"]]["prompt"] for row in document["items"] if (short, row["item_id"]) in opened]
+        rows = [
+            opened[short, row["item_id"]]["prompt"] for row in document["items"] if (short, row["item_id"]) in opened
+        ]
         if len(rows) == len(document["items"]) and (hash_prompt_rows(rows), hash_judged_half(rows)) != (
             document["whole_sha256"], document["sha256"],
         ):  # fmt: skip
