@@ -947,7 +947,8 @@ PACK: Schema = record(
         "limitations": list_of(WORDS, least=1),
         "not_assessed": list_of(WORDS, least=1),
         "disclaimer_id": WORDS,
-    }
+    },
+    optional={"personal_data": record({"acknowledged_by": WORDS, "places": list_of(WORDS, least=1)})},
 )
 _FIXED_CLAIM = record(
     {
@@ -1187,6 +1188,48 @@ RESOLVED_POLICY: Schema = record(
         ),
         "criteria": table_of(_CRITERION),
         "approval": record({"preparer_ne_reviewer": TRUTH, "reviewer_ne_approver": TRUTH, "max_age_days": POSITIVE}),
+    }
+)
+
+
+####################################################################################################
+# schemas_prompts.py: Schemas of prompts that a pack withholds: what stands in it, and the file that opens them.
+####################################################################################################
+
+MAX_WITHHELD = 2_000
+"""Prompts of one set; the product takes no more."""
+
+WITHHELD: Schema = record(
+    {
+        "schema": {"const": "assay/withheld/1"},
+        "sha256": SHA256,
+        "n_items": POSITIVE,
+        "whole_sha256": SHA256,
+        "n_whole": POSITIVE,
+        "items": list_of(record({"item_id": ID, "template": ID, "commitment": SHA256}), least=1, most=MAX_WITHHELD),
+    }
+)
+PROMPT_ROW: Schema = record(
+    {name: WORDS for name in ("id", "clean", "corrupted", "answer", "foil", "template")},
+    optional={"group": TEXT, "source": TEXT},
+)
+_MEASURED = record(
+    {"run_id": ID, "ablation": WORDS} | {name: NUMBER for name in ("clean", "corrupt", "patched", "empty", "effect")}
+)
+OPENINGS: Schema = record(
+    {
+        "schema": {"const": "assay/openings/1"},
+        "pack_id": ULID,
+        "items": list_of(
+            record(
+                {
+                    "set": matching("^[0-9a-f]{16}$"),
+                    "salt": matching("^[0-9a-f]{32}$"),
+                    "item": record({"item_id": ID, "template": ID, "prompt": PROMPT_ROW, "runs": list_of(_MEASURED)}),
+                }
+            ),
+            least=1,
+        ),
     }
 )
 
@@ -1522,6 +1565,7 @@ FORMS: tuple[tuple[str, str, Schema], ...] = (
     ("item", "runs/*/items.jsonl", ITEM),
     ("result", "runs/*/result.json", RESULT),
     ("reruns", "runs/*/reruns.json", RERUNS),
+    ("withheld", "prompts/*/withheld.json", WITHHELD),
     ("verdict", "verdict/verdict.json", VERDICT),
     ("entry", "log/entries.jsonl", ENTRY),
     ("inclusion", "log/inclusion.json", INCLUSION),
@@ -1533,6 +1577,7 @@ SCHEMAS: Mapping[str, Schema] = {name: schema for name, _, schema in FORMS} | {
     "envelope": ENVELOPE,
     "statement": PACK_STATEMENT,
     "approval": APPROVAL_STATEMENT,
+    "openings": OPENINGS,
 }
 _KEPT_LINES = ("prereg/deviations.jsonl", "log/entries.jsonl")
 
@@ -2511,6 +2556,213 @@ def _decode_proof(proof: Sequence[str]) -> list[bytes]:
 
 
 ####################################################################################################
+# prompt_digest.py: The digest of prompts, and the half that one belongs to, as the product takes them.
+####################################################################################################
+
+def dump_prompt_rows(rows: Iterable[Mapping[str, Any]]) -> bytes:
+    """One row a line, keys sorted, text as it is: the bytes that are hashed."""
+    return "".join(json.dumps(dict(row), ensure_ascii=False, sort_keys=True) + "\n" for row in rows).encode()
+
+
+def is_exploratory_pair(clean: str, corrupted: str) -> bool:
+    """Which half a prompt belongs to: decided by the hash of its text, so nobody chooses and nothing drifts."""
+    return hashlib.sha256(f"{clean}\0{corrupted}".encode()).digest()[0] % 2 == 0
+
+
+def hash_prompt_rows(rows: Iterable[Mapping[str, Any]]) -> str:
+    return hashlib.sha256(dump_prompt_rows(rows)).hexdigest()
+
+
+def hash_judged_half(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Of the confirmatory half, which claims are judged on."""
+    return hash_prompt_rows(row for row in rows if not is_exploratory_pair(row["clean"], row["corrupted"]))
+
+
+####################################################################################################
+# withheld.py: Prompts that a pack shows, withholds behind salted commitments, or has opened to a reader by another way.
+####################################################################################################
+
+COMMITMENT_DOMAIN = b"assay-withheld-1\0"
+SALT_BYTES = 16
+"""128 bits: without it, whoever guesses a prompt could see that the guess is right."""
+MAX_OPENINGS_BYTES = 32 << 20
+PROMPTS_MATCH, PROMPTS_PARTLY_OPENED = "PROMPTS_MATCH", "PROMPTS_PARTLY_OPENED"
+PROMPTS_NOT_CHECKED, PROMPTS_FAILED = "PROMPTS_NOT_CHECKED", "PROMPTS_FAILED"
+_NUMBERS = ("clean", "corrupt", "patched", "empty", "effect")
+
+
+class BadOpenings(ValueError):
+    """The file opens nothing: the caller's mistake, not the pack's."""
+
+
+@dataclass(frozen=True)
+class Openings:
+    """Salts and text of withheld items, as the preparer keeps them."""
+
+    pack_id: str
+    items: tuple[Mapping[str, Any], ...]
+    """{set, salt, item}; the set by the first 16 characters of its digest."""
+
+
+@dataclass(frozen=True)
+class PromptsFinding:
+    """Whether the prompts are those that the runs name."""
+
+    result: str
+    """PROMPTS_MATCH | PROMPTS_PARTLY_OPENED | PROMPTS_NOT_CHECKED | PROMPTS_FAILED"""
+    detail: str
+
+
+def compute_commitment(salt: bytes, item: Mapping[str, Any]) -> str:
+    """SHA-256 over domain, salt and the item's canonical bytes."""
+    return hashlib.sha256(COMMITMENT_DOMAIN + salt + encode_canonical(item)).hexdigest()
+
+
+def read_openings(data: bytes) -> Openings:
+    """Parse what a preparer handed over.
+
+    Raises:
+        BadOpenings: too large, not one JSON document, or of another form.
+    """
+    if len(data) > MAX_OPENINGS_BYTES:
+        raise BadOpenings(f"larger than {MAX_OPENINGS_BYTES:,} bytes")
+    try:
+        document = load_strict(data)
+    except NotStrictJson as error:
+        raise BadOpenings(str(error)) from error
+    if found := find_violation(document, OPENINGS):
+        raise BadOpenings(found)
+    return Openings(document["pack_id"], tuple(document["items"]))
+
+
+def list_withheld(documents: Documents) -> dict[str, Mapping[str, Any]]:
+    """`withheld.json` of each set that is not shown, by the first 16 characters of its digest."""
+    return {
+        name.split("/")[1]: document for name, document in documents.parsed.items() if name.endswith("/withheld.json")
+    }
+
+
+def check_prompt_sets(documents: Documents, members: Mapping[str, bytes]) -> None:
+    """Sets are shown or withheld; those shown have the digest that their runs name, those withheld are counted and referred to.
+
+    Raises:
+        BadPack: two places say different things.
+    """
+    withheld = list_withheld(documents)
+    listed = sum(len(document["items"]) for document in withheld.values())
+    if listed != documents.pack["withheld_count"]:
+        raise BadPack(f"pack.json counts {documents.pack['withheld_count']} withheld items, {listed} are listed")
+    by_run = {
+        run_id: documents.find_manifest(run_id)["prompts"]["prompt_set_sha256"] for run_id in documents.pack["run_ids"]
+    }
+    digests = {digest[:16]: digest for digest in by_run.values()}
+    for short, document in withheld.items():
+        _check_listed(short, document, digests.get(short), members)
+    for run_id, digest in by_run.items():
+        _check_references(members, run_id, withheld.get(digest[:16]))
+    for short, digest in digests.items():
+        if (rows := members.get(f"prompts/{short}/items.jsonl")) is not None:
+            _check_shown(f"prompts/{short}/items.jsonl", rows, digest)
+
+
+def _check_listed(short: str, document: Mapping[str, Any], digest: str | None, members: Mapping[str, bytes]) -> None:
+    place, items = f"prompts/{short}/withheld.json", document["items"]
+    if f"prompts/{short}/items.jsonl" in members:
+        raise BadPack(f"prompts/{short} is shown and withheld")
+    if document["sha256"] != digest:
+        raise BadPack(f"{place} is of prompts that no run of this pack names")
+    if len({item["item_id"] for item in items}) < len(items) or len(items) != document["n_whole"]:
+        raise BadPack(f"{place} lists an item twice, or not as many as it says")
+
+
+def _check_references(members: Mapping[str, bytes], run_id: str, withheld: Mapping[str, Any] | None) -> None:
+    """A run's items name the commitments of their set, all of them or none."""
+    name = f"runs/{run_id}/items.jsonl"
+    if withheld is None and b'"item_commitment":"' not in members.get(name, b""):
+        return
+    known = {item["item_id"]: item for item in (withheld or {"items": ()})["items"]}
+    rows = [json.loads(line) for line in members.get(name, b"").splitlines()]
+    for row in rows:
+        item = known.get(row["item_id"])
+        if withheld is not None and item is None:
+            raise BadPack(f"{name} tells of an item that is not among the withheld: {row['item_id'][:40]!a}")
+        if row["item_commitment"] != (item["commitment"] if item else None):
+            raise BadPack(f"{name} names another commitment for {row['item_id'][:40]!a} than withheld.json")
+        if item and (any(row.get(field) is not None for field in _NUMBERS) or row.get("template") != item["template"]):
+            raise BadPack(f"{name} tells of {row['item_id'][:40]!a} what is withheld")
+    named = len({row["item_id"] for row in rows})
+    if withheld is not None and rows and named != withheld["n_items"]:
+        raise BadPack(f"{name} tells of {named} items, the set has {withheld['n_items']}")
+
+
+def _check_shown(name: str, data: bytes, digest: str) -> None:
+    rows = [json.loads(line) for line in data.splitlines()]
+    if any(find_violation(row, PROMPT_ROW) for row in rows):
+        raise BadPack(f"{name} holds a row that is no prompt")
+    if hash_judged_half(rows) != digest:
+        raise BadPack(f"{name} does not hold the prompts that its runs name")
+
+
+def check_openings(documents: Documents, members: Mapping[str, bytes], openings: Openings | None) -> PromptsFinding:
+    """Hold what was opened against the commitments; a pack that shows its prompts was checked with its other documents.
+
+    Raises:
+        BadPack: an opening of another pack, of no item of this one, or not of what was committed to.
+    """
+    withheld = list_withheld(documents)
+    total = sum(len(document["items"]) for document in withheld.values())
+    opened = {} if openings is None else _open(documents, withheld, openings)
+    shown = sum(name.startswith("prompts/") and name.endswith("/items.jsonl") for name in members)
+    if not total:
+        if not shown:
+            return PromptsFinding(PROMPTS_NOT_CHECKED, "the pack holds no prompts")
+        return PromptsFinding(PROMPTS_MATCH, "the text is in the pack and has the digest that its runs name")
+    if len(opened) == total:
+        return PromptsFinding(
+            PROMPTS_MATCH, f"{total} of {total} withheld items opened: as committed, and together the set that was run"
+        )
+    if not opened:
+        return PromptsFinding(
+            PROMPTS_NOT_CHECKED, f"{total} items are withheld and none was opened: text and set were not checked"
+        )
+    return PromptsFinding(
+        PROMPTS_PARTLY_OPENED,
+        f"{len(opened)} of {total} withheld items opened, as committed; the text of the others and the set were not checked",
+    )
+
+
+def _open(
+    documents: Documents, withheld: Mapping[str, Mapping[str, Any]], openings: Openings
+) -> dict[tuple[str, str], Mapping[str, Any]]:
+    """Every opened item by set and id; the digest of each set that is opened whole."""
+    if openings.pack_id != documents.pack["pack_id"]:
+        raise BadPack(f"the openings are of pack {openings.pack_id}")
+    listed = {(short, row["item_id"]): row for short, document in withheld.items() for row in document["items"]}
+    opened: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for one in openings.items:
+        item, place = one["item"], (one["set"], one["item"]["item_id"])
+        row = listed.get(place)
+        if row is None or place in opened:
+            raise BadPack(f"an opening of an item that is not withheld, or twice: {place[1][:40]!a}")
+        try:
+            is_what_was_committed = compute_commitment(bytes.fromhex(one["salt"]), item) == row["commitment"]
+        except NotCanonical as error:
+            raise BadPack(f"the opening of {place[1][:40]!a}: {error}") from error
+        if not is_what_was_committed or item["template"] != row["template"]:
+            raise BadPack(f"the opening of {place[1][:40]!a} is not what was committed to")
+        opened[place] = item
+    for short, document in withheld.items():
+        rows = [
+            opened[short, row["item_id"]]["prompt"] for row in document["items"] if (short, row["item_id"]) in opened
+        ]
+        if len(rows) == len(document["items"]) and (hash_prompt_rows(rows), hash_judged_half(rows)) != (
+            document["whole_sha256"], document["sha256"],
+        ):  # fmt: skip
+            raise BadPack(f"what was opened of prompts/{short} is together not the set that was run")
+    return opened
+
+
+####################################################################################################
 # verification.py: What was found of a pack: eight steps, and five results that are never one.
 ####################################################################################################
 
@@ -2544,6 +2796,8 @@ class Verification:
     """What the reruns recorded in the pack say; nothing is run again here."""
     judgement: str
     """What the pack's own policy says of its own metrics, computed again; NOT_EVALUATED unless integrity holds."""
+    prompts: PromptsFinding
+    """Whether the prompts are those that were run, as far as they are shown or were opened."""
     signers: tuple[Signer, ...]
     pack_id: str | None
     manifest_sha256: str | None
@@ -2557,6 +2811,7 @@ class Verification:
             "pack_id", "manifest_sha256", "integrity", "authenticity", "time", "reproduction", "judgement", "exit_code",
         )  # fmt: skip
         return {name: getattr(self, name) for name in plain} | {
+            "prompts": vars(self.prompts),
             "signers": [vars(signer) for signer in self.signers],
             "steps": [{"step": number, **vars(step)} for number, step in enumerate(self.steps, 1)],
         }
@@ -3010,6 +3265,7 @@ def check_semantics(documents: Documents, members: Mapping[str, bytes], signed_p
         starts.setdefault((attempt.run_id, attempt.claim_id), []).append(attempt)
     for run_id in documents.pack["run_ids"]:
         _check_run(documents, members, run_id, starts)
+    check_prompt_sets(documents, members)
     _check_deviations(documents)
     _check_verdict(documents)
 
@@ -3195,18 +3451,21 @@ _JUDGEMENTS = {
 _Found = TypeVar("_Found")
 
 
-def verify_pack(data: bytes, trust: Trust | None = None, saved: bytes | None = None) -> Verification:
+def verify_pack(
+    data: bytes, trust: Trust | None = None, saved: bytes | None = None, openings: Openings | None = None
+) -> Verification:
     """Check a pack.
 
     Args:
         data: the pack's bytes.
         trust: whose signatures count; None leaves signers and log key unchecked.
         saved: a checkpoint of the log that the reader kept from earlier.
+        openings: of prompts that the pack withholds, handed over by its preparer.
 
     Raises:
         BadCheckpoint: the saved checkpoint is none.
     """
-    walk = _Walk(trust, saved)
+    walk = _Walk(trust, saved, openings)
     walk.go(data)
     return walk.conclude()
 
@@ -3214,13 +3473,14 @@ def verify_pack(data: bytes, trust: Trust | None = None, saved: bytes | None = N
 class _Walk:
     """One pass over one pack; what a step found is kept for those that rest on it."""
 
-    def __init__(self, trust: Trust | None, saved: bytes | None) -> None:
-        self.trust, self.saved = trust, saved
+    def __init__(self, trust: Trust | None, saved: bytes | None, openings: Openings | None) -> None:
+        self.trust, self.saved, self.openings = trust, saved, openings
         self.steps: dict[str, Step] = {}
         self.manifest: str | None = None
         self.documents: Documents | None = None
         self.signatures = Signatures((), {})
         self.log: LogFinding | None = None
+        self.prompts = PromptsFinding(PROMPTS_NOT_CHECKED, "an earlier step failed")
 
     def go(self, data: bytes) -> None:
         members = self._take("container", lambda: read_members(data), _count)
@@ -3238,6 +3498,8 @@ class _Walk:
         self.documents = documents
         pack_id = None if statements is None else statements[0].predicate["pack_id"]
         self._take("semantics", lambda: check_semantics(documents, members, pack_id), _say_equal)
+        if self.steps["semantics"].result == PASSED:
+            self.prompts = _find_prompts(documents, members, self.openings)
         note = members["log/checkpoint.txt"]
         self.log = self._take("log", lambda: check_log(documents, note, self.trust, self.saved), _describe_log)
         if self.log is not None and not self.log.is_signed:
@@ -3261,9 +3523,15 @@ class _Walk:
             signers=self.signatures.signers,
             pack_id=None if self.documents is None else self.documents.pack["pack_id"],
             manifest_sha256=self.manifest,
-            exit_code=EXIT_FAILED if failed else EXIT_VERIFIED if self._is_decided() else EXIT_UNDECIDED,
+            prompts=self.prompts,
+            exit_code=self._name_exit(failed),
             documents=documents,
         )
+
+    def _name_exit(self, failed: set[str]) -> int:
+        if failed or self.prompts.result == PROMPTS_FAILED:
+            return EXIT_FAILED
+        return EXIT_VERIFIED if self._is_decided() else EXIT_UNDECIDED
 
     def _is_decided(self) -> bool:
         """Whether all that was asked could be answered: signers, the log's key, a saved checkpoint, and some claim at all."""
@@ -3314,6 +3582,14 @@ class _Walk:
 
     def _skip(self, name: str, why: str) -> None:
         self.steps.setdefault(name, Step(name, NOT_CHECKED, why))
+
+
+def _find_prompts(documents: Documents, members: Mapping[str, bytes], openings: Openings | None) -> PromptsFinding:
+    """A wrong opening is no fault of the pack's, and no step of its own: it is the reader's question that has no good answer."""
+    try:
+        return check_openings(documents, members, openings)
+    except BadPack as error:
+        return PromptsFinding(PROMPTS_FAILED, show(str(error)))
 
 
 def _name_reproduction(documents: Documents | None) -> str:
@@ -3373,21 +3649,25 @@ def run_verifier(arguments: Sequence[str] | None = None) -> int:
     add_arguments(parser)
     parser.add_argument("--json", action="store_true", help="one JSON document instead of lines")
     options = parser.parse_args(arguments)
-    return verify_files(options.pack, options.trust, options.checkpoint, as_json=options.json)
+    return verify_files(options.pack, options.trust, options.checkpoint, options.openings, as_json=options.json)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("pack", type=Path, metavar="PACK.zip")
     parser.add_argument("--trust", type=Path, metavar="trust.toml", help="whose signatures count; never from the pack")
     parser.add_argument("--checkpoint", type=Path, metavar="F", help="a checkpoint of the log, saved earlier")
+    parser.add_argument("--openings", type=Path, metavar="F", help="openings of prompts that the pack withholds")
 
 
-def verify_files(pack: Path, trust: Path | None, checkpoint: Path | None, *, as_json: bool) -> int:
+def verify_files(
+    pack: Path, trust: Path | None, checkpoint: Path | None, openings: Path | None = None, *, as_json: bool
+) -> int:
     """Check a pack and write what was found to standard output."""
     try:
         trusted: Trust | None = None if trust is None else read_trust(_read(trust, MAX_TRUST_BYTES))
         saved = None if checkpoint is None else _read(checkpoint, MAX_NOTE_BYTES)
-        found = verify_pack(read_pack(pack), trusted, saved)
+        opened = None if openings is None else read_openings(_read(openings, MAX_OPENINGS_BYTES))
+        found = verify_pack(read_pack(pack), trusted, saved, opened)
     except OSError as error:
         return _complain(f"{error.filename}: {error.strerror}.", "files that can be read.", "check the path.")
     except BadTrust as error:
@@ -3396,6 +3676,8 @@ def verify_files(pack: Path, trust: Path | None, checkpoint: Path | None, *, as_
         return _complain(
             f"The saved checkpoint: {error}.", "a checkpoint of the log, as it was signed.", "look for your copy."
         )
+    except BadOpenings as error:
+        return _complain(f"The openings: {error}.", "what `openings` writes.", "ask the preparer for them again.")
     text = json.dumps(found.describe(), indent=1) + "\n" if as_json else describe_lines(found)
     # A name that this terminal has no letters for must not end the program.
     coding = getattr(sys.stdout, "encoding", None) or "utf-8"
@@ -3412,10 +3694,17 @@ def describe_lines(found: Verification) -> str:
         f"{'time':<14} {found.time}",
         f"{'reproduction':<14} {found.reproduction} (as recorded; nothing was run again)",
         f"{'judgement':<14} {found.judgement} (by the pack's own policy)",
+        f"{'prompts':<14} {found.prompts.result} ({found.prompts.detail})",
         "",
-        f"exit {found.exit_code}: {MEANINGS[found.exit_code]}",
+        f"exit {found.exit_code}: {_name_meaning(found)}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _name_meaning(found: Verification) -> str:
+    if found.prompts.result == PROMPTS_FAILED and not any(step.result == FAILED for step in found.steps):
+        return "the openings do not open this pack; nothing else failed"
+    return MEANINGS[found.exit_code]
 
 
 def _read(path: Path, most: int) -> bytes:

@@ -11,50 +11,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audit_core.crosswalk import SHIPPED_CROSSWALK
 from audit_core.errors import AuditError, Refused
 from audit_core.evidence.canonical import dump_canonical
-from audit_core.evidence.environment import list_packages
 from audit_core.evidence.keys import SigningKey
-from audit_core.evidence.schema_files import render_schemas
 from audit_core.evidence.statement import seal_pack
-from audit_core.pack_documents import (
-    LIMITATIONS,
-    NOT_ASSESSED,
-    Attempt,
-    describe_claim,
-    describe_result,
-    describe_run,
-    list_deviations,
-    list_items,
-    list_metrics,
-)
+from audit_core.pack_documents import LIMITATIONS, NOT_ASSESSED, WITHHELD, Attempt
 from audit_core.pack_log import choose_events, log_export, write_log
+from audit_core.pack_members import write_documents
+from audit_core.pack_scan import find_personal_data, refuse_personal_data, refuse_quotes, refuse_secrets
 from audit_core.policy import Policy, parse_policy
 from audit_core.run import list_versions
-from audit_core.store import load_kept_prompts
 from audit_core.store.database import open_database
 from audit_core.store.events import Action, AuditEvent, append_event, read_clock
 from audit_core.store.home import load_kept_policy
 from audit_core.store.log import RunLog
+from audit_core.store.openings import keep_openings
 from audit_core.store.register import Register, RegisteredClaim
 from audit_core.verifier.attempts import count_attempts, list_attempts
 from audit_core.verifier.documents import read_documents
 from audit_core.verifier.semantics import recompute_verdict
+from audit_core.withholding import Withholding, dump_openings, list_fields, withhold
 
 DISCLAIMER = "findings-not-assurance-1"
 _BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-README = """Evidence pack of Assay.
-
-What this is: claims about parts of a language model, the plan that was frozen before the run, every attempt, the numbers with
-their intervals, the policy they are held against, and signatures. report/report.html reads it aloud.
-
-What this is not: an assurance, a legal assessment, or a statement about anything beyond the tested conditions.
-
-How to check it: python -I -S verify_pack.py THIS_FILE --trust trust.toml
-Take verify_pack.py and trust.toml from people you trust, by another way than this pack. docs/reference/pack.md says what is
-checked, and how to do it by hand with sha256sum and openssl.
-"""
 
 
 @dataclass(frozen=True)
@@ -65,6 +44,10 @@ class Issue:
     organisation: str = ""
     system_name: str = ""
     intended_purpose: str = ""
+    withhold_prompts: bool = False
+    """Text and numbers of every prompt stay here, behind salted commitments."""
+    acknowledge_personal_data: bool = False
+    """The person says that what looks like personal data may leave."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +61,8 @@ class Exported:
     attempts: Mapping[str, int]
     overall: str
     """What the policy says of it: `verdict.json`."""
+    withheld_count: int = 0
+    """Items whose openings this home keeps."""
 
 
 def export_pack(
@@ -86,20 +71,26 @@ def export_pack(
     """Write one pack about registered claims: every attempt disclosed, the export logged before the file exists.
 
     Raises:
-        Refused: no claims, a claim that was never run, frozen under another policy, or files no pack can hold.
+        Refused: no claims, a claim that was never run, frozen under another policy, files no pack can hold, what looks like a
+            secret, personal data that nobody acknowledged, or a quote of what is withheld.
         IntegrityError: a plan is not what was frozen.
     """
     claims = [Register(home).find(claim_id) for claim_id in dict.fromkeys(claim_ids)]
     policy = _read_policy(claims)
     pack_id = make_ulid()
-    events, note = log_export(home, pack_id, claims, issue.person)
+    events, note = log_export(home, pack_id, claims, issue.person, _tell(issue))
     shown = choose_events(events, claims, pack_id)
     attempts = {known.claim_id: _read_attempts(home, known, shown) for known in claims}
     try:
-        files = _write_documents(claims, attempts, shown, issue, policy, pack_id, supersedes)
-        files |= write_log(events, shown, note)
+        held, attempts = withhold(claims, attempts) if issue.withhold_prompts else (Withholding(), attempts)
+        files = write_documents(claims, attempts, shown, policy, held) | write_log(events, shown, note)
+        header = _head(claims, attempts, shown, issue, held) | {"pack_id": pack_id, "supersedes": supersedes}
+        header |= _scan(files | {"pack.json": dump_canonical(header)}, issue, held)
+        files["pack.json"] = dump_canonical(header)
         files |= _write_verdict(files, policy)
         files |= _write_renderings(files)
+        if held.n_items:
+            keep_openings(home, pack_id, dump_openings(pack_id, held))
         overall = str(json.loads(files["verdict/verdict.json"])["overall"])
         digest = seal_pack(
             out, files, key, pack_id=pack_id, person=issue.person, organisation=issue.organisation, at=read_clock()
@@ -109,7 +100,16 @@ def export_pack(
             told = {"reason": type(error).__name__}
             append_event(connection, actor=issue.person, action=Action.PACK_REFUSED, object_id=pack_id, payload=told)
         raise
-    return Exported(out, pack_id, digest, {name: len(runs) for name, runs in attempts.items()}, overall)
+    return Exported(out, pack_id, digest, {name: len(runs) for name, runs in attempts.items()}, overall, held.n_items)
+
+
+def _tell(issue: Issue) -> dict[str, Any]:
+    """What the event says of how much leaves."""
+    asked = {
+        "prompts_withheld": issue.withhold_prompts,
+        "personal_data_acknowledged": issue.acknowledge_personal_data,
+    }
+    return {name: True for name, was_asked in asked.items() if was_asked}
 
 
 def make_ulid() -> str:
@@ -148,79 +148,36 @@ def _read_attempts(home: Path, known: RegisteredClaim, shown: Sequence[AuditEven
     ]
 
 
-def _write_documents(
-    claims: Sequence[RegisteredClaim], attempts: Mapping[str, Sequence[Attempt]], shown: Sequence[AuditEvent], issue: Issue,
-    policy: Policy, pack_id: str, supersedes: str | None,
-) -> dict[str, bytes]:  # fmt: skip
-    runs = [run for known in claims for run in attempts[known.claim_id]]
-    entries = [json.loads(event.body) for event in shown]
-    plans = [known.plan.to_document() for known in claims]
-    header = {
-        "schema": "assay/pack/1", "pack_id": pack_id, "created_at": read_clock(), "organisation": issue.organisation,
+def _head(
+    claims: Sequence[RegisteredClaim], attempts: Mapping[str, Sequence[Attempt]], shown: Sequence[AuditEvent], issue: Issue, held: Withholding,
+) -> dict[str, Any]:  # fmt: skip
+    """`pack.json`, but for what only the export knows: its id, and which pack it supersedes."""
+    claim_ids = [known.claim_id for known in claims]
+    limits = [*LIMITATIONS, *([WITHHELD.format(held.n_items)] if held.n_items else [])]
+    return {
+        "schema": "assay/pack/1", "created_at": read_clock(), "organisation": issue.organisation,
         "system_name": issue.system_name, "intended_purpose": issue.intended_purpose,
         "producer": {
             "name": "assay", "version": list_versions()["assay"], "git_commit": None, "git_dirty": None, "wheel_sha256": None,
         },
-        "claim_ids": [known.claim_id for known in claims], "run_ids": [run.record.run_id for run in runs],
-        "supersedes": supersedes, "attempts": count_attempts(list_attempts(entries, [known.claim_id for known in claims])),
-        "withheld_count": 0, "limitations": list(LIMITATIONS), "not_assessed": list(NOT_ASSESSED), "disclaimer_id": DISCLAIMER,
+        "claim_ids": claim_ids, "run_ids": [run.record.run_id for claim_id in claim_ids for run in attempts[claim_id]],
+        "attempts": count_attempts(list_attempts([json.loads(event.body) for event in shown], claim_ids)),
+        "withheld_count": held.n_items, "limitations": limits, "not_assessed": list(NOT_ASSESSED), "disclaimer_id": DISCLAIMER,
     }  # fmt: skip
-    files = {
-        "README.txt": README.encode(),
-        "pack.json": dump_canonical(header),
-        "claims/claims.json": dump_canonical([describe_claim(known, attempts[known.claim_id]) for known in claims]),
-        "prereg/prereg.json": dump_canonical(plans[0] if len(plans) == 1 else plans),
-        "prereg/deviations.jsonl": _dump_lines(list_deviations(claims)),
-        "policy/policy.toml": policy.text,
-        "policy/policy.resolved.json": dump_canonical(policy.resolved()),
-        "crosswalk/crosswalk.json": dump_canonical(json.loads(SHIPPED_CROSSWALK.read_bytes())),
-        "environment/env.json": dump_canonical({"packages": [list(row) for row in list_packages()]}),
-        "environment/requirements.lock.txt": "".join(f"{name}=={found}\n" for name, found in list_packages()).encode(),
-    }
-    for known in claims:
-        files |= _write_prompts(known)
-        for attempt in attempts[known.claim_id]:
-            files |= _write_run(known, attempt) | _write_reruns(attempt.record.run_id, shown)
-    return files | {f"schemas/{name}": data for name, data in render_schemas().items()}
 
 
-def _write_run(known: RegisteredClaim, attempt: Attempt) -> dict[str, bytes]:
-    folder = f"runs/{attempt.record.run_id}"
-    whole = json.loads(attempt.record.result or "")
-    whole["verdict"].pop("items")
-    files = {
-        "metrics.json": dump_canonical(list_metrics(known, attempt)),
-        "result.json": dump_canonical(describe_result(known, attempt)),
-        "answers.json": dump_canonical(whole),
-        "items.jsonl": _dump_lines(list_items(known, attempt)),
-    }
-    outputs = {name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in files.items()}
-    files["manifest.json"] = dump_canonical(describe_run(known, attempt, outputs))
-    identity = {name: value for name, value in attempt.identity.items() if name not in ("folder", "environment")}
-    files = {f"{folder}/{name}": data for name, data in files.items()}
-    return files | {f"models/{_name(str(identity['short']))}/identity.json": dump_canonical(identity)}
-
-
-def _write_reruns(run_id: str, shown: Sequence[AuditEvent]) -> dict[str, bytes]:
-    """Every comparison that the log tells of, good or bad."""
-    fields = ("at", "by", "environment", "L0", "L1", "L2", "L3")
-    rows = [
-        {name: event.payload[name] for name in fields}
-        for event in shown
-        if event.action == Action.RERUN_COMPARED and event.object_id == run_id
-    ]
-    return {f"runs/{run_id}/reruns.json": dump_canonical(rows)} if rows else {}
-
-
-def _write_prompts(known: RegisteredClaim) -> dict[str, bytes]:
-    prompts, pins = load_kept_prompts(known.prompts), known.plan.pins
-    folder = f"prompts/{pins.prompts_sha256[:16]}"
-    rows = [{name: value for name, value in vars(prompt).items() if value} for prompt in prompts.prompts]
-    said = {
-        "set_id": pins.prompts, "sha256": pins.prompts_sha256, "n_items": pins.n_prompts, "split": "confirmatory",
-        "whole_sha256": prompts.sha256, "n_whole": len(prompts.prompts),
-    }  # fmt: skip
-    return {f"{folder}/set.json": dump_canonical(said), f"{folder}/items.jsonl": _dump_lines(rows)}
+def _scan(files: Mapping[str, bytes], issue: Issue, held: Withholding) -> dict[str, Any]:
+    """What the header adds about personal data; refused where something must not leave."""
+    refuse_secrets(files)
+    refuse_quotes(
+        files,
+        (text for one in held.sets.values() for prompt in one.prompts.prompts for text in list_fields(prompt).values()),
+    )
+    found = find_personal_data(files)
+    if not issue.acknowledge_personal_data:
+        refuse_personal_data(found)
+    said = {"acknowledged_by": issue.person, "places": [str(one) for one in found]}
+    return {"personal_data": said} if found else {}
 
 
 def _write_verdict(files: Mapping[str, bytes], policy: Policy) -> dict[str, bytes]:
@@ -259,11 +216,3 @@ def _write_renderings(files: Mapping[str, bytes]) -> dict[str, bytes]:
 
 def _parse(name: str, data: bytes) -> Any:
     return [json.loads(line) for line in data.splitlines()] if name.endswith(".jsonl") else json.loads(data)
-
-
-def _dump_lines(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    return b"".join(dump_canonical(dict(row)) + b"\n" for row in rows)
-
-
-def _name(text: str) -> str:
-    return "".join(character if character.isalnum() else "-" for character in text)

@@ -28,6 +28,10 @@ LIMITATIONS = (
     "Replacing activations takes a model to states it may never reach by itself.",
     "The log shows what was done with this installation; runs elsewhere are not known to it.",
 )
+WITHHELD = (
+    "The text of {} prompts, their numbers one by one and the answers by template are withheld, behind salted commitments: whoever "
+    "has only this pack can neither check them nor run it again."
+)
 NOT_ASSESSED = (
     "Whether the system is fit for its purpose, lawful, fair or harmless.",
     "Training data, and behaviour outside the prompt set.",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from audit_core.errors import Refused
 from audit_core.evidence.canonical import dump_canonical
@@ -15,9 +16,13 @@ from audit_core.store.register import RegisteredClaim
 
 
 def log_export(
-    home: Path, pack_id: str, claims: Sequence[RegisteredClaim], person: str
+    home: Path, pack_id: str, claims: Sequence[RegisteredClaim], person: str, more: Mapping[str, Any]
 ) -> tuple[tuple[AuditEvent, ...], str]:
-    """All events up to the export, and the checkpoint over them."""
+    """All events up to the export, and the checkpoint over them.
+
+    Args:
+        more: what the export's event says beside the number of attempts.
+    """
     with open_database(home) as connection:
         before = list_events(connection)
         counts = {
@@ -32,7 +37,7 @@ def log_export(
                 wanted="a claim with an attempt.",
                 remedy=f"run it: `run {untested[0]}`.",
             )
-        told = {"claims": {claim_id: {"attempts": number} for claim_id, number in counts.items()}}
+        told = dict(more) | {"claims": {claim_id: {"attempts": number} for claim_id, number in counts.items()}}
         last = append_event(connection, actor=person, action=Action.PACK_EXPORTED, object_id=pack_id, payload=told)
         events = list_events(connection)
     with open_database(home) as connection:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from audit_core.errors import PromptRefused
+from audit_core.verifier.prompt_digest import dump_prompt_rows, is_exploratory_pair
 
 MAX_FILE_BYTES = 4_000_000
 MAX_PROMPTS = 2_000
@@ -121,7 +122,7 @@ class Tokenizer(Protocol):
 def dump_jsonl(prompts: Sequence[Prompt]) -> str:
     """One row a line, empty optional fields left out: the bytes that are hashed."""
     rows = ({k: v for k, v in asdict(p).items() if v or k in _REQUIRED} for p in prompts)
-    return "".join(json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n" for row in rows)
+    return dump_prompt_rows(rows).decode()
 
 
 def load_prompts(path: Path | str) -> PromptSet:
@@ -269,8 +270,7 @@ def _refuse_if(faults: list[str], wanted: str) -> None:
 
 def is_exploratory(prompt: Prompt) -> bool:
     """Which half a prompt belongs to: decided by the hash of its text, so nobody chooses and nothing drifts."""
-    digest = hashlib.sha256(f"{prompt.clean}\0{prompt.corrupted}".encode()).digest()
-    return digest[0] % 2 == 0
+    return is_exploratory_pair(prompt.clean, prompt.corrupted)
 
 
 def name_half(prompts: TokenisedPrompts) -> str:

@@ -15,6 +15,7 @@ from audit_core.evidence.container import open_pack
 from audit_core.evidence.source import hash_source
 from audit_core.metric_row import ClaimFindings
 from audit_core.metric_rows import list_metric_rows
+from audit_core.openings import reveal
 from audit_core.prompts import TokenisedPrompts, parse_prompts, split_half, tokenise
 from audit_core.run import Asker, Auditor, identify_run
 from audit_core.store.database import open_database
@@ -73,21 +74,24 @@ def rerun_pack(
     *,
     asker: Asker,
     run_ids: Sequence[str] = (),
+    openings: bytes | None = None,
     on_progress: Progress = no_progress,
 ) -> tuple[Comparison, ...]:
     """Run every packed run again with this model and code, and compare; each comparison is an event of the log.
 
     Args:
         run_ids: some of the pack's runs; all unless given.
+        openings: of the prompts that the pack withholds, all of them.
 
     Raises:
         IntegrityError: the pack is not whole.
-        Refused: prompts that are not in the pack, or a run that it does not hold.
+        Refused: prompts that are neither in the pack nor all opened, or a run that it does not hold.
     """
     members, documents = _read(path)
     wanted = tuple(run_ids) or tuple(documents.pack["run_ids"])
     if strangers := [run_id for run_id in wanted if run_id not in documents.pack["run_ids"]]:
         raise Refused(f"No run {strangers[0][:40]!r} in this pack.", wanted="one of its runs.", remedy="leave it out.")
+    members = reveal(members, documents, openings)
     auditor = open_auditor()
     found = []
     for run_id in wanted:

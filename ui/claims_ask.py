@@ -12,6 +12,7 @@ from audit_core import (
     Claim,
     Deed,
     Dossier,
+    Issue,
     JobState,
     PriorAccess,
     audit_home,
@@ -134,9 +135,22 @@ def ask_pack(dossier: Dossier) -> None:
     left, right = st.columns(2)
     person = left.selectbox("Prepared and signed by", people, key="signer")
     organisation = right.text_input("Organisation", key="organisation", max_chars=120)
+    left.checkbox(
+        "Withhold the prompts' text", key="withhold-prompts",
+        help="Salted commitments go out instead of text and numbers of each prompt. This home keeps what opens them.",
+    )  # fmt: skip
+    right.checkbox(
+        "Personal data in it may leave", key="acknowledge-personal-data",
+        help="E-mail addresses and names of this machine stop a pack unless you say so; the pack records that you did.",
+    )  # fmt: skip
     if st.button("Write the pack", icon=":material/inventory_2:", key="write-pack"):
+        asked = st.session_state
+        issue = Issue(
+            person, organisation, withhold_prompts=asked["withhold-prompts"],
+            acknowledge_personal_data=asked["acknowledge-personal-data"],
+        )  # fmt: skip
         try:
-            st.session_state.pack = deeds.write_pack(dossier.claim.claim_id, person, organisation)
+            st.session_state.pack = deeds.write_pack(dossier.claim.claim_id, issue)
         except AuditError as error:
             show_refusal(error)
     made = st.session_state.get("pack")
@@ -145,6 +159,10 @@ def ask_pack(dossier: Dossier) -> None:
             f"Under the policy it was frozen with: **{made.overall.replace('_', ' ').lower()}**. Manifest `{made.digest}`. Every attempt is in it. Give "
             "`verify_pack.py` and a trust file to whoever checks it, by another way."
         )
+        if made.withheld:
+            st.markdown(
+                f"{made.withheld} prompts are withheld. `python -m audit_core openings PACK --out F` writes what opens them."
+            )
         with st.container(horizontal=True):
             st.download_button("Download the pack", made.data, file_name=made.name, mime="application/zip", icon=":material/download:", on_click="ignore")  # fmt: skip
             st.button("Put it on the review desk", key="to-desk", icon=":material/rate_review:", on_click=put_on_desk, args=(made.data,))  # fmt: skip

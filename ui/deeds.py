@@ -77,6 +77,8 @@ class WrittenPack:
     data: bytes
     digest: str
     overall: str
+    withheld: int
+    """Prompts whose text is not in it."""
 
 
 def may(deed: Deed) -> bool:
@@ -133,17 +135,15 @@ def list_signers() -> tuple[str, ...]:
     return tuple(name for name in list_people(home) if name == own)
 
 
-def write_pack(claim_id: str, signer: str, organisation: str) -> WrittenPack:
+def write_pack(claim_id: str, issue: Issue) -> WrittenPack:
     """Write and sign a pack with a key of one's own."""
     person = services.admit(Deed.EXPORT_PACK, claim_id)
-    _require_own(person, signer, Deed.EXPORT_PACK, claim_id)
+    _require_own(person, issue.person, Deed.EXPORT_PACK, claim_id)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / f"{claim_id}.evidence.zip"
-        found = export_pack(
-            audit_home(), [claim_id], out, key=load_key(audit_home(), signer), issue=Issue(signer, organisation)
-        )
+        found = export_pack(audit_home(), [claim_id], out, key=load_key(audit_home(), issue.person), issue=issue)
         name = f"{claim_id}_{found.root_digest[:12]}.evidence.zip"
-        return WrittenPack(claim_id, name, out.read_bytes(), found.root_digest, found.overall)
+        return WrittenPack(claim_id, name, out.read_bytes(), found.root_digest, found.overall, found.withheld_count)
 
 
 DECIDES = {"reviewer": Deed.REVIEW, "approver": Deed.APPROVE}

@@ -14,13 +14,16 @@ from audit_core.cli.output import show_fetch, show_progress, tell, tell_json
 from audit_core.cli.session import Adder, asker
 from audit_core.errors import NotMeasured, Refused
 from audit_core.evidence.statement import Approval, add_approval
+from audit_core.openings import choose_openings
 from audit_core.pack import Issue, export_pack
 from audit_core.rerun import Comparison, rerun_pack
 from audit_core.run import Auditor, open_subject
 from audit_core.store import RunLog, audit_home, load_key
 from audit_core.store.events import read_clock
+from audit_core.store.openings import write_private
 from audit_core.verifier.container import MAX_PACK_BYTES
 from audit_core.verifier.walk import verify_pack
+from audit_core.verifier.withheld import MAX_OPENINGS_BYTES
 
 NOT_DECIDABLE = NotMeasured.exit_code
 
@@ -33,6 +36,15 @@ def add_pack_commands(add: Adder) -> None:
     pack.add_argument("--organisation", default="")
     pack.add_argument("--system", default="", help="name of the system that the model is part of")
     pack.add_argument("--purpose", default="", help="what that system is for")
+    pack.add_argument(
+        "--withhold-prompts", action="store_true",
+        help="commitments instead of prompts and their numbers; this home keeps what opens them",
+    )  # fmt: skip
+    pack.add_argument(
+        "--acknowledge-personal-data",
+        action="store_true",
+        help="what looks like personal data may leave; recorded in the pack",
+    )
     approve = add("approve", approve_evidence, "puts a person's signed decision into a pack")
     approve.add_argument("pack", type=Path)
     approve.add_argument("--key", required=True, metavar="PERSON")
@@ -45,24 +57,44 @@ def add_pack_commands(add: Adder) -> None:
     rerun.add_argument("pack", type=Path)
     rerun.add_argument("--model", default="default", help="default, a known name, a folder, or a hub id")
     rerun.add_argument("--out", type=Path, help="where to write the comparison as JSON")
+    rerun.add_argument("--openings", type=Path, metavar="F", help="openings of prompts that the pack withholds")
+    opening = add("openings", write_openings, "what opens prompts that a pack of this home withholds, for an auditor")
+    opening.add_argument("pack", type=Path)
+    opening.add_argument("--item", action="append", default=[], metavar="ID", help="such as item-0007; none for all")
+    opening.add_argument("--out", type=Path, required=True)
     add_gate_options(add("gate", gate_evidence, "holds a pack against a policy of yours; the exit code decides"))
 
 
 def write_evidence(options: argparse.Namespace) -> int:
     """Write one signed pack."""
     home = audit_home()
-    issue = Issue(options.key, options.organisation, options.system, options.purpose)
+    issue = Issue(
+        options.key, options.organisation, options.system, options.purpose, options.withhold_prompts, options.acknowledge_personal_data
+    )  # fmt: skip
     found = export_pack(home, options.claim_id, options.out, key=load_key(home, options.key), issue=issue)
     if options.json:
         return tell_json(
             {
                 "out": str(found.path), "pack_id": found.pack_id, "root_digest": found.root_digest,
-                "attempts": dict(found.attempts), "overall": found.overall,
+                "attempts": dict(found.attempts), "overall": found.overall, "withheld_count": found.withheld_count,
             }
         )  # fmt: skip
     tell(f"{found.path}: pack {found.pack_id}, manifest {found.root_digest}")
     tell(f"  the policy it was frozen under says: {found.overall}")
+    if found.withheld_count:
+        tell(f"  {found.withheld_count} prompts withheld; `openings {found.path} --out F` writes what opens them")
     tell(f"  next: python verify_pack.py {found.path} --trust trust.toml")
+    return 0
+
+
+def write_openings(options: argparse.Namespace) -> int:
+    """Write openings of withheld prompts, readable by their owner alone."""
+    data = choose_openings(audit_home(), options.pack, options.item)
+    write_private(options.out, data)
+    count = len(json.loads(data)["items"])
+    if options.json:
+        return tell_json({"out": str(options.out), "items": count})
+    tell(f"{options.out}: opens {count} prompts. Give it only to whoever may read them, and never with the pack.")
     return 0
 
 
@@ -83,7 +115,8 @@ def rerun_evidence(options: argparse.Namespace) -> int:
     def open_auditor() -> Auditor:
         return Auditor(open_subject(options.model, on_progress=show_fetch), RunLog(audit_home()))
 
-    found = rerun_pack(options.pack, open_auditor, asker=asker(), on_progress=show_progress)
+    openings = None if options.openings is None else _read(options.openings, MAX_OPENINGS_BYTES)
+    found = rerun_pack(options.pack, open_auditor, asker=asker(), openings=openings, on_progress=show_progress)
     told = [asdict(one) for one in found]
     if options.out is not None:
         _write(options.out, (json.dumps(told, indent=1) + "\n").encode())

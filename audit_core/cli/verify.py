@@ -12,7 +12,7 @@ from audit_core.verifier.command import verify_files
 
 def verify_evidence(options: argparse.Namespace) -> int:
     """What `verify_pack.py` does, by the same code."""
-    return verify_files(options.pack, options.trust, options.checkpoint, as_json=options.json)
+    return verify_files(options.pack, options.trust, options.checkpoint, options.openings, as_json=options.json)
 
 
 def write_verifier(options: argparse.Namespace) -> int:

@@ -12,8 +12,9 @@ from audit_core.verifier.container import read_pack
 from audit_core.verifier.log_proof import BadCheckpoint
 from audit_core.verifier.note import MAX_NOTE_BYTES
 from audit_core.verifier.trust import MAX_TRUST_BYTES, BadTrust, Trust, read_trust, show
-from audit_core.verifier.verification import EXIT_USAGE, Verification
+from audit_core.verifier.verification import EXIT_USAGE, FAILED, Verification
 from audit_core.verifier.walk import verify_pack
+from audit_core.verifier.withheld import MAX_OPENINGS_BYTES, PROMPTS_FAILED, BadOpenings, read_openings
 
 MEANINGS = {
     0: "integrity and signer verified; what the findings mean is for a reader to judge",
@@ -28,21 +29,25 @@ def run_verifier(arguments: Sequence[str] | None = None) -> int:
     add_arguments(parser)
     parser.add_argument("--json", action="store_true", help="one JSON document instead of lines")
     options = parser.parse_args(arguments)
-    return verify_files(options.pack, options.trust, options.checkpoint, as_json=options.json)
+    return verify_files(options.pack, options.trust, options.checkpoint, options.openings, as_json=options.json)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("pack", type=Path, metavar="PACK.zip")
     parser.add_argument("--trust", type=Path, metavar="trust.toml", help="whose signatures count; never from the pack")
     parser.add_argument("--checkpoint", type=Path, metavar="F", help="a checkpoint of the log, saved earlier")
+    parser.add_argument("--openings", type=Path, metavar="F", help="openings of prompts that the pack withholds")
 
 
-def verify_files(pack: Path, trust: Path | None, checkpoint: Path | None, *, as_json: bool) -> int:
+def verify_files(
+    pack: Path, trust: Path | None, checkpoint: Path | None, openings: Path | None = None, *, as_json: bool
+) -> int:
     """Check a pack and write what was found to standard output."""
     try:
         trusted: Trust | None = None if trust is None else read_trust(_read(trust, MAX_TRUST_BYTES))
         saved = None if checkpoint is None else _read(checkpoint, MAX_NOTE_BYTES)
-        found = verify_pack(read_pack(pack), trusted, saved)
+        opened = None if openings is None else read_openings(_read(openings, MAX_OPENINGS_BYTES))
+        found = verify_pack(read_pack(pack), trusted, saved, opened)
     except OSError as error:
         return _complain(f"{error.filename}: {error.strerror}.", "files that can be read.", "check the path.")
     except BadTrust as error:
@@ -51,6 +56,8 @@ def verify_files(pack: Path, trust: Path | None, checkpoint: Path | None, *, as_
         return _complain(
             f"The saved checkpoint: {error}.", "a checkpoint of the log, as it was signed.", "look for your copy."
         )
+    except BadOpenings as error:
+        return _complain(f"The openings: {error}.", "what `openings` writes.", "ask the preparer for them again.")
     text = json.dumps(found.describe(), indent=1) + "\n" if as_json else describe_lines(found)
     # A name that this terminal has no letters for must not end the program.
     coding = getattr(sys.stdout, "encoding", None) or "utf-8"
@@ -67,10 +74,17 @@ def describe_lines(found: Verification) -> str:
         f"{'time':<14} {found.time}",
         f"{'reproduction':<14} {found.reproduction} (as recorded; nothing was run again)",
         f"{'judgement':<14} {found.judgement} (by the pack's own policy)",
+        f"{'prompts':<14} {found.prompts.result} ({found.prompts.detail})",
         "",
-        f"exit {found.exit_code}: {MEANINGS[found.exit_code]}",
+        f"exit {found.exit_code}: {_name_meaning(found)}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _name_meaning(found: Verification) -> str:
+    if found.prompts.result == PROMPTS_FAILED and not any(step.result == FAILED for step in found.steps):
+        return "the openings do not open this pack; nothing else failed"
+    return MEANINGS[found.exit_code]
 
 
 def _read(path: Path, most: int) -> bytes:

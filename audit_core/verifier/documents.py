@@ -18,6 +18,7 @@ from audit_core.verifier.schemas_claims import CLAIMS, DEVIATION, PACK, PREREGIS
 from audit_core.verifier.schemas_crosswalk import CROSSWALK
 from audit_core.verifier.schemas_log import CONSISTENCY, ENTRY, INCLUSION, VERDICT
 from audit_core.verifier.schemas_policy import RESOLVED_POLICY
+from audit_core.verifier.schemas_prompts import OPENINGS, WITHHELD
 from audit_core.verifier.schemas_runs import ITEM, METRICS, RERUNS, RESULT, RUN_MANIFEST
 from audit_core.verifier.schemas_signed import APPROVAL_STATEMENT, ENVELOPE, PACK_STATEMENT
 from audit_core.verifier.strict_json import NotStrictJson, load_strict
@@ -47,6 +48,7 @@ FORMS: tuple[tuple[str, str, Schema], ...] = (
     ("item", "runs/*/items.jsonl", ITEM),
     ("result", "runs/*/result.json", RESULT),
     ("reruns", "runs/*/reruns.json", RERUNS),
+    ("withheld", "prompts/*/withheld.json", WITHHELD),
     ("verdict", "verdict/verdict.json", VERDICT),
     ("entry", "log/entries.jsonl", ENTRY),
     ("inclusion", "log/inclusion.json", INCLUSION),
@@ -58,6 +60,7 @@ SCHEMAS: Mapping[str, Schema] = {name: schema for name, _, schema in FORMS} | {
     "envelope": ENVELOPE,
     "statement": PACK_STATEMENT,
     "approval": APPROVAL_STATEMENT,
+    "openings": OPENINGS,
 }
 _KEPT_LINES = ("prereg/deviations.jsonl", "log/entries.jsonl")
 

@@ -57,7 +57,8 @@ PACK: Schema = record(
         "limitations": list_of(WORDS, least=1),
         "not_assessed": list_of(WORDS, least=1),
         "disclaimer_id": WORDS,
-    }
+    },
+    optional={"personal_data": record({"acknowledged_by": WORDS, "places": list_of(WORDS, least=1)})},
 )
 _FIXED_CLAIM = record(
     {

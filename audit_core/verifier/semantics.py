@@ -14,6 +14,7 @@ from audit_core.verifier.criteria import DocumentsMalformed, evaluate_policy
 from audit_core.verifier.documents import Documents
 from audit_core.verifier.facts import derive_facts
 from audit_core.verifier.schemas_claims import SEEN
+from audit_core.verifier.withheld import check_prompt_sets
 
 PLAN_FIELDS = {
     "pins.model": ("model", "repo"),
@@ -47,6 +48,7 @@ def check_semantics(documents: Documents, members: Mapping[str, bytes], signed_p
         starts.setdefault((attempt.run_id, attempt.claim_id), []).append(attempt)
     for run_id in documents.pack["run_ids"]:
         _check_run(documents, members, run_id, starts)
+    check_prompt_sets(documents, members)
     _check_deviations(documents)
     _check_verdict(documents)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from audit_core.verifier.documents import Documents
 from audit_core.verifier.trust import Signer
+from audit_core.verifier.withheld import PromptsFinding
 
 STEPS = ("container", "manifest", "statement", "signature", "schema", "semantics", "log", "time")
 PASSED, FAILED, NOT_CHECKED = "PASSED", "FAILED", "NOT_CHECKED"
@@ -38,6 +39,8 @@ class Verification:
     """What the reruns recorded in the pack say; nothing is run again here."""
     judgement: str
     """What the pack's own policy says of its own metrics, computed again; NOT_EVALUATED unless integrity holds."""
+    prompts: PromptsFinding
+    """Whether the prompts are those that were run, as far as they are shown or were opened."""
     signers: tuple[Signer, ...]
     pack_id: str | None
     manifest_sha256: str | None
@@ -51,6 +54,7 @@ class Verification:
             "pack_id", "manifest_sha256", "integrity", "authenticity", "time", "reproduction", "judgement", "exit_code",
         )  # fmt: skip
         return {name: getattr(self, name) for name in plain} | {
+            "prompts": vars(self.prompts),
             "signers": [vars(signer) for signer in self.signers],
             "steps": [{"step": number, **vars(step)} for number, step in enumerate(self.steps, 1)],
         }

@@ -27,6 +27,7 @@ from audit_core.verifier.verification import (
     Step,
     Verification,
 )
+from audit_core.verifier.withheld import PROMPTS_FAILED, PROMPTS_NOT_CHECKED, Openings, PromptsFinding, check_openings
 
 TIME_TOKEN = "attestations/time.tsr"
 _JUDGEMENTS = {
@@ -38,18 +39,21 @@ _JUDGEMENTS = {
 _Found = TypeVar("_Found")
 
 
-def verify_pack(data: bytes, trust: Trust | None = None, saved: bytes | None = None) -> Verification:
+def verify_pack(
+    data: bytes, trust: Trust | None = None, saved: bytes | None = None, openings: Openings | None = None
+) -> Verification:
     """Check a pack.
 
     Args:
         data: the pack's bytes.
         trust: whose signatures count; None leaves signers and log key unchecked.
         saved: a checkpoint of the log that the reader kept from earlier.
+        openings: of prompts that the pack withholds, handed over by its preparer.
 
     Raises:
         BadCheckpoint: the saved checkpoint is none.
     """
-    walk = _Walk(trust, saved)
+    walk = _Walk(trust, saved, openings)
     walk.go(data)
     return walk.conclude()
 
@@ -57,13 +61,14 @@ def verify_pack(data: bytes, trust: Trust | None = None, saved: bytes | None = N
 class _Walk:
     """One pass over one pack; what a step found is kept for those that rest on it."""
 
-    def __init__(self, trust: Trust | None, saved: bytes | None) -> None:
-        self.trust, self.saved = trust, saved
+    def __init__(self, trust: Trust | None, saved: bytes | None, openings: Openings | None) -> None:
+        self.trust, self.saved, self.openings = trust, saved, openings
         self.steps: dict[str, Step] = {}
         self.manifest: str | None = None
         self.documents: Documents | None = None
         self.signatures = Signatures((), {})
         self.log: LogFinding | None = None
+        self.prompts = PromptsFinding(PROMPTS_NOT_CHECKED, "an earlier step failed")
 
     def go(self, data: bytes) -> None:
         members = self._take("container", lambda: read_members(data), _count)
@@ -81,6 +86,8 @@ class _Walk:
         self.documents = documents
         pack_id = None if statements is None else statements[0].predicate["pack_id"]
         self._take("semantics", lambda: check_semantics(documents, members, pack_id), _say_equal)
+        if self.steps["semantics"].result == PASSED:
+            self.prompts = _find_prompts(documents, members, self.openings)
         note = members["log/checkpoint.txt"]
         self.log = self._take("log", lambda: check_log(documents, note, self.trust, self.saved), _describe_log)
         if self.log is not None and not self.log.is_signed:
@@ -104,9 +111,15 @@ class _Walk:
             signers=self.signatures.signers,
             pack_id=None if self.documents is None else self.documents.pack["pack_id"],
             manifest_sha256=self.manifest,
-            exit_code=EXIT_FAILED if failed else EXIT_VERIFIED if self._is_decided() else EXIT_UNDECIDED,
+            prompts=self.prompts,
+            exit_code=self._name_exit(failed),
             documents=documents,
         )
+
+    def _name_exit(self, failed: set[str]) -> int:
+        if failed or self.prompts.result == PROMPTS_FAILED:
+            return EXIT_FAILED
+        return EXIT_VERIFIED if self._is_decided() else EXIT_UNDECIDED
 
     def _is_decided(self) -> bool:
         """Whether all that was asked could be answered: signers, the log's key, a saved checkpoint, and some claim at all."""
@@ -157,6 +170,14 @@ class _Walk:
 
     def _skip(self, name: str, why: str) -> None:
         self.steps.setdefault(name, Step(name, NOT_CHECKED, why))
+
+
+def _find_prompts(documents: Documents, members: Mapping[str, bytes], openings: Openings | None) -> PromptsFinding:
+    """A wrong opening is no fault of the pack's, and no step of its own: it is the reader's question that has no good answer."""
+    try:
+        return check_openings(documents, members, openings)
+    except BadPack as error:
+        return PromptsFinding(PROMPTS_FAILED, show(str(error)))
 
 
 def _name_reproduction(documents: Documents | None) -> str:

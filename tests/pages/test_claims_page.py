@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import json
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ from toy.planted import make_induction
 from audit_core.claim import Claim
 from audit_core.component import head
 from audit_core.confirm import freeze_claim, run_confirmatory
+from audit_core.evidence.keys import make_key
 from audit_core.run import Asker, Auditor
 from audit_core.shipped import load_shipped_policy
 from audit_core.store import Action, Register, RunLog, append_event, revoke_log_key
@@ -58,6 +62,25 @@ def test_a_claim_shows_its_plan_attempts_and_verdict(claimed: Path) -> None:
     plan = test.dataframe[0].value
     assert list(plan.iloc[0]) == ["components", "L1.H0"]
     assert not [one for one in test.markdown if "<img" in one.value and "\\<" not in one.value]
+
+
+def test_a_pack_from_the_page_can_withhold_its_prompts(claimed: Path) -> None:
+    make_key(claimed, "anna")
+    test = open_page("claims")
+    test.text_input(key="organisation").set_value("anna@bank.invalid")
+    test.checkbox(key="withhold-prompts").check()
+    test.button(key="write-pack").click()
+    test.run()
+    assert "personal data" in test.error[0].value
+    test.checkbox(key="acknowledge-personal-data").check()
+    test.button(key="write-pack").click()
+    test.run()
+    assert not test.exception
+    assert any("40 prompts are withheld" in one.value for one in test.markdown)
+    with zipfile.ZipFile(io.BytesIO(test.session_state["pack"][2])) as pack:
+        assert json.loads(pack.read("pack.json"))["withheld_count"] == 40
+        assert not [name for name in pack.namelist() if name.startswith("prompts/") and name.endswith("items.jsonl")]
+    assert len(list((claimed / "openings").iterdir())) == 1
 
 
 def test_a_claim_without_an_owner_is_not_frozen(home: Path) -> None:

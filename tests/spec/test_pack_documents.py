@@ -241,6 +241,25 @@ def documents() -> dict[str, list[Any]]:
         {"id": "D-1", "prereg_version": 1, "at": "2026-11-21T12:00:00Z", "by": "anna", "field": "x", "before": None, "after": [1], "reason": "y",
          "class": "error", "prior_access": "nothing_run", "approved_by": None, "effect_on_claims": ["C-0001"]}
     ]  # fmt: skip
+    item = {"item_id": "item-0001", "template": "template-001"}
+    found["withheld"] = [
+        {"schema": "assay/withheld/1", "sha256": "a" * 64, "n_items": 1, "whole_sha256": "b" * 64, "n_whole": 1,
+         "items": [item | {"commitment": "c" * 64}]}
+    ]  # fmt: skip
+    prompt = {name: "x" for name in ("id", "clean", "corrupted", "answer", "foil", "template", "group")}
+    measured = {
+        "run_id": RUNS[0],
+        "ablation": "mean",
+        "clean": 1,
+        "corrupt": -1.5,
+        "patched": 0,
+        "empty": -1,
+        "effect": 1,
+    }
+    found["openings"] = [
+        {"schema": "assay/openings/1", "pack_id": found["pack"][0]["pack_id"],
+         "items": [{"set": "a" * 16, "salt": "b" * 32, "item": item | {"prompt": prompt, "runs": [measured]}}]}
+    ]  # fmt: skip
     return found
 
 

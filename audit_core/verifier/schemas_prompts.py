@@ -1,0 +1,54 @@
+"""Schemas of prompts that a pack withholds: what stands in it, and the file that opens them."""
+
+from __future__ import annotations
+
+from audit_core.verifier.schema_words import (
+    ID,
+    NUMBER,
+    POSITIVE,
+    SHA256,
+    TEXT,
+    ULID,
+    WORDS,
+    Schema,
+    list_of,
+    matching,
+    record,
+)
+
+MAX_WITHHELD = 2_000
+"""Prompts of one set; the product takes no more."""
+
+WITHHELD: Schema = record(
+    {
+        "schema": {"const": "assay/withheld/1"},
+        "sha256": SHA256,
+        "n_items": POSITIVE,
+        "whole_sha256": SHA256,
+        "n_whole": POSITIVE,
+        "items": list_of(record({"item_id": ID, "template": ID, "commitment": SHA256}), least=1, most=MAX_WITHHELD),
+    }
+)
+PROMPT_ROW: Schema = record(
+    {name: WORDS for name in ("id", "clean", "corrupted", "answer", "foil", "template")},
+    optional={"group": TEXT, "source": TEXT},
+)
+_MEASURED = record(
+    {"run_id": ID, "ablation": WORDS} | {name: NUMBER for name in ("clean", "corrupt", "patched", "empty", "effect")}
+)
+OPENINGS: Schema = record(
+    {
+        "schema": {"const": "assay/openings/1"},
+        "pack_id": ULID,
+        "items": list_of(
+            record(
+                {
+                    "set": matching("^[0-9a-f]{16}$"),
+                    "salt": matching("^[0-9a-f]{32}$"),
+                    "item": record({"item_id": ID, "template": ID, "prompt": PROMPT_ROW, "runs": list_of(_MEASURED)}),
+                }
+            ),
+            least=1,
+        ),
+    }
+)
