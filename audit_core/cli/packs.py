@@ -17,7 +17,7 @@ from audit_core.errors import NotMeasured, Refused
 from audit_core.evidence.keys import SigningKey, load_key, load_log_key, make_key
 from audit_core.evidence.statement import Approval, add_approval
 from audit_core.pack import Issue, export_pack
-from audit_core.rerun import Comparison, rerun_pack
+from audit_core.rerun import Comparison, RerunTerms, rerun_pack
 from audit_core.run import Auditor, open_subject
 from audit_core.store import RunLog, audit_home
 from audit_core.store.database import open_database
@@ -60,6 +60,13 @@ def add_pack_commands(add: Adder) -> None:
     rerun.add_argument("pack", type=Path)
     rerun.add_argument("--model", default="default", help="default, a known name, a folder, or a hub id")
     rerun.add_argument("--out", type=Path, help="where to write the comparison as JSON")
+    rerun.add_argument(
+        "--other-code", action="store_true",
+        help="compare although the code differs: old against new; recorded as not comparable, with what was found",
+    )  # fmt: skip
+    rerun.add_argument(
+        "--attention", choices=("eager", "sdpa"), default="", help="the implementation it is wanted with"
+    )
     add_gate_options(add("gate", gate_evidence, "holds a pack against a policy of yours; the exit code decides"))
 
 
@@ -132,7 +139,8 @@ def rerun_evidence(options: argparse.Namespace) -> int:
     def open_auditor() -> Auditor:
         return Auditor(open_subject(options.model, on_progress=show_fetch), RunLog(audit_home()))
 
-    found = rerun_pack(options.pack, open_auditor, asker=asker(), on_progress=show_progress)
+    terms = RerunTerms(options.other_code, options.attention)
+    found = rerun_pack(options.pack, open_auditor, asker=asker(), terms=terms, on_progress=show_progress)
     told = [asdict(one) for one in found]
     if options.out is not None:
         _write(options.out, (json.dumps(told, indent=1) + "\n").encode())
@@ -147,9 +155,13 @@ def rerun_evidence(options: argparse.Namespace) -> int:
 
 
 def _tell_comparison(one: Comparison) -> None:
-    tell(f"{one.claim_id}, run {one.run_id[:12]}: {'COMPARABLE' if one.is_comparable else 'NOT_COMPARABLE'}")
+    is_rerun = one.is_comparable and not one.although
+    tell(f"{one.claim_id}, run {one.run_id[:12]}: {'COMPARABLE' if is_rerun else 'NOT_COMPARABLE'}")
     for line in one.differs:
         tell(f"  {line}")
+    for line in one.although:
+        name, _, values = line.partition(": ")
+        tell(f"  compared although the {name} differs: {values}; the log has it as not comparable")
     if one.is_comparable:
         tell(f"  bits      {one.bitwise}")
         tell(
