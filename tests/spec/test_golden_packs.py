@@ -14,6 +14,8 @@ import pytest
 from toy.golden import EXPECTED, FOLDER, ROOT, find_pack, list_packs
 
 from audit_core import cli
+from audit_core.evidence.canonical import dump_canonical
+from audit_core.evidence.container import make_manifest, write_pack
 from audit_core.rerun import Comparison
 from audit_core.run import open_subject
 from audit_core.store import RunLog
@@ -21,6 +23,7 @@ from audit_core.store.trail import read_trail
 
 OTHER_CODE = "f" * 64
 PLANTED = "planted-strict-1"
+PACK = find_pack(PLANTED)
 
 
 def verify(pack: Path, empty: Path) -> subprocess.CompletedProcess[str]:
@@ -78,8 +81,8 @@ def rerun(
     monkeypatch.setattr("audit_core.cli.packs.open_subject", lambda name, on_progress: loaded)
     monkeypatch.setattr("audit_core.rerun.hash_source", lambda: OTHER_CODE)
 
-    def ask(*words: str, name: str = PLANTED) -> tuple[int, str]:
-        code = cli.main(["rerun", str(find_pack(name)), *words])
+    def ask(*words: str, pack: Path = PACK) -> tuple[int, str]:
+        code = cli.main(["rerun", str(pack), *words])
         return code, capsys.readouterr().out
 
     return ask
@@ -87,7 +90,7 @@ def rerun(
 
 @pytest.mark.parametrize("name", list_packs("planted"))
 def test_what_is_run_here_decides_as_the_golden_pack_does(rerun: Any, name: str, own_home: Path) -> None:
-    code, told = rerun("--other-code", "--json", name=name)
+    code, told = rerun("--other-code", "--json", pack=find_pack(name))
     found = json.loads(told)
     assert code == 0, found
     assert {one["claim_id"] for one in found} == set(EXPECTED[name]["claims"])
@@ -120,6 +123,25 @@ def test_another_attention_implementation_is_not_compared_and_the_reason_is_told
     assert told.count("NOT_COMPARABLE") == 2
     assert "attention: eager in the pack, sdpa asked for; this engine computes attention step by step" in told
     assert list(RunLog(own_home).export()) == []
+
+
+@pytest.mark.parametrize("asked", [(), ("--attention", "sdpa")])
+def test_a_pack_of_a_run_with_another_attention_implementation_is_not_compared(
+    rerun: Any, asked: tuple[str, ...], tmp_path: Path
+) -> None:
+    """As another engine would have made it; that the same is asked for here changes nothing, as it cannot be run."""
+    with zipfile.ZipFile(PACK) as pack:
+        members = {name: pack.read(name) for name in pack.namelist()}
+    for name in [name for name in members if name.startswith("runs/") and name.endswith("/manifest.json")]:
+        said = json.loads(members[name])
+        said["determinism"]["attention_impl"] = "sdpa"
+        members[name] = dump_canonical(said)
+    members["MANIFEST.sha256"] = make_manifest({n: d for n, d in members.items() if n != "MANIFEST.sha256"})
+    write_pack(tmp_path / "fused.zip", members)
+    code, told = rerun("--other-code", *asked, pack=tmp_path / "fused.zip")
+    assert code == 3
+    assert told.count("attention: sdpa in the pack, ") == told.count("NOT_COMPARABLE") == 2
+    assert "eager" in told
 
 
 def test_the_text_says_that_the_code_differs_beside_the_levels(rerun: Any, monkeypatch: pytest.MonkeyPatch) -> None:
