@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from audit_core.audits.confirmation import ConfirmationRequest
 from audit_core.claim import parse_claim
@@ -36,6 +36,24 @@ _NUMBERS = ("clean", "corrupt", "patched", "empty")
 
 
 @dataclass(frozen=True)
+class RerunTerms:
+    """What whoever asks for a rerun says of it."""
+
+    other_code: bool = False
+    """Compare although the code here is not the code of the pack: old against new, and no reproduction."""
+    attention: str = ""
+    """The implementation that the rerun is wanted with; empty: the engine's own, which is the only one that can be run."""
+
+
+AS_PACKED = RerunTerms()
+
+
+class _Pack(NamedTuple):
+    members: Mapping[str, bytes]
+    documents: Documents
+
+
+@dataclass(frozen=True)
 class Comparison:
     """One packed run beside its rerun."""
 
@@ -55,17 +73,27 @@ class Comparison:
     """Largest difference of one number, in the metric's unit; None where nothing was compared."""
     flipped: tuple[str, ...]
     """Verdict and criteria that came out otherwise: what the pack says → what was found here."""
+    although: tuple[str, ...] = ()
+    """What differs too and was passed over, because whoever asked said so; each with both values."""
 
     @property
     def is_comparable(self) -> bool:
         return not self.differs
 
     def to_row(self, by: str) -> dict[str, Any]:
-        """As `reruns.json` of a pack has it."""
-        return {
-            "at": read_clock(), "by": by, "environment": "this installation", "L0": "COMPARABLE" if self.is_comparable else "NOT_COMPARABLE",
-            "L1": self.bitwise, "L2": self.numeric, "L3": self.decision,
-        }  # fmt: skip
+        """As `reruns.json` of a pack has it: what was compared although something differs is no rerun of what was packed."""
+        levels = {"L1": self.bitwise, "L2": self.numeric, "L3": self.decision}
+        if self.differs or self.although:
+            levels = {"L0": "NOT_COMPARABLE"} | dict.fromkeys(levels, _NOT)
+        return {"at": read_clock(), "by": by, "environment": "this installation", "L0": "COMPARABLE"} | levels
+
+    def to_payload(self, by: str) -> dict[str, Any]:
+        """As the log tells of it: the row, and what was found although something differs."""
+        row = {"claim_id": self.claim_id, **self.to_row(by)}
+        if not self.although:
+            return row
+        found = {"differs": list(self.although), "L1": self.bitwise, "L2": self.numeric, "L3": self.decision}
+        return row | {"although": found}
 
 
 def rerun_pack(
@@ -75,6 +103,7 @@ def rerun_pack(
     asker: Asker,
     run_ids: Sequence[str] = (),
     openings: bytes | None = None,
+    terms: RerunTerms = AS_PACKED,
     on_progress: Progress = no_progress,
 ) -> tuple[Comparison, ...]:
     """Run every packed run again with this model and code, and compare; each comparison is an event of the log.
@@ -82,77 +111,77 @@ def rerun_pack(
     Args:
         run_ids: some of the pack's runs; all unless given.
         openings: of the prompts that the pack withholds, all of them.
+        terms: what may differ, and what is wanted.
 
     Raises:
         IntegrityError: the pack is not whole.
         Refused: prompts that are neither in the pack nor all opened, or a run that it does not hold.
     """
-    members, documents = _read(path)
+    pack = _read(path)
+    documents = pack.documents
     wanted = tuple(run_ids) or tuple(documents.pack["run_ids"])
     if strangers := [run_id for run_id in wanted if run_id not in documents.pack["run_ids"]]:
         raise Refused(f"No run {strangers[0][:40]!r} in this pack.", wanted="one of its runs.", remedy="leave it out.")
-    members = reveal(members, documents, openings)
+    pack = replace(pack, members=reveal(pack.members, documents, openings))
     auditor = open_auditor()
     found = []
     for run_id in wanted:
-        comparison = _rerun(auditor, members, documents, run_id, asker, on_progress)
-        row = comparison.to_row(asker.actor)
+        comparison = _rerun(auditor, pack, run_id, terms, asker, on_progress)
         with open_database(auditor.log.home) as connection:
             append_event(
                 connection, actor=asker.actor, action=Action.RERUN_COMPARED, object_id=run_id,
-                payload={"claim_id": comparison.claim_id, "pack_id": documents.pack["pack_id"], **row},
+                payload={"pack_id": documents.pack["pack_id"], **comparison.to_payload(asker.actor)},
             )  # fmt: skip
         found.append(comparison)
     return tuple(found)
 
 
-def _read(path: Path) -> tuple[Mapping[str, bytes], Documents]:
+def _read(path: Path) -> _Pack:
     members = open_pack(path)
     try:
         check_manifest(members)
         packed = {name: data for name, data in members.items() if not name.startswith(("attestations/", "MANIFEST"))}
-        return members, read_documents(packed)
+        return _Pack(members, read_documents(packed))
     except BadPack as error:
         raise IntegrityError(f"{path.name} is not whole: {error}.") from error
 
 
 def _rerun(
-    auditor: Auditor,
-    members: Mapping[str, bytes],
-    documents: Documents,
-    run_id: str,
-    asker: Asker,
-    on_progress: Progress,
+    auditor: Auditor, pack: _Pack, run_id: str, terms: RerunTerms, asker: Asker, on_progress: Progress
 ) -> Comparison:
-    manifest = documents.find_manifest(run_id)
+    manifest = pack.documents.find_manifest(run_id)
     (claim_id,) = manifest["identity"]["claim_ids"]
-    item = next(one for one in documents.claims if one["claim_id"] == claim_id)
-    plan = documents.find_plan(claim_id) or {}
+    item = next(one for one in pack.documents.claims if one["claim_id"] == claim_id)
+    plan = pack.documents.find_plan(claim_id) or {}
     claim = parse_claim({name: value for name, value in item["claim"].items() if name != "sha256"})
-    judged, explored = _read_halves(auditor, members, manifest["prompts"]["prompt_set_sha256"])
+    judged, explored = _read_halves(auditor, pack.members, manifest["prompts"]["prompt_set_sha256"])
     config = manifest["config"]["resolved_config"]
     request = ConfirmationRequest(
         judged, claim, explored, tuple(config["questions"]), method=config["method"], seed=int(plan["seeds"][0])
     )
     now = identify_run(auditor.subject.identity, request)
-    if differs := _list_differences(manifest, plan, now):
-        return Comparison(run_id, claim_id, differs, _NOT, _NOT, _NOT, 0, 0, None, ())
+    differs = _list_differences(manifest, plan, now, terms.attention)
+    although = ("code",) if terms.other_code and "code" in differs else ()
+    said = tuple(f"{name}: {line}" for name, line in differs.items() if name not in although)
+    if said:
+        return Comparison(run_id, claim_id, said, _NOT, _NOT, _NOT, 0, 0, None, ())
     result = auditor.run("confirmation", request, asker=asker, on_progress=on_progress).result
     rows = list_metric_rows(
         ClaimFindings(claim_id, claim, result.verdict, result.circuit, result.stability, result.transfer)
     )
-    gaps, sizes = _compare_items(members[f"runs/{run_id}/items.jsonl"], result.verdict.items)
+    flipped = _list_flips(pack.documents, item, run_id, [row.to_json() for row in rows])
+    packed = pack.documents.parsed[f"runs/{run_id}/result.json"]
+    if (packed["state"], packed["reason"]) != (result.verdict.state, result.verdict.reason):
+        flipped = (f"verdict: {packed['state']} → {result.verdict.state}", *flipped)
+    gaps, sizes = _compare_items(pack.members[f"runs/{run_id}/items.jsonl"], result.verdict.items)
     outside = sum(gap > ATOL + RTOL * size for gap, size in zip(gaps, sizes, strict=True))
-    said = documents.parsed[f"runs/{run_id}/result.json"]
-    flipped = _list_flips(documents, item, run_id, [row.to_json() for row in rows])
-    if (said["state"], said["reason"]) != (result.verdict.state, result.verdict.reason):
-        flipped = (f"verdict: {said['state']} → {result.verdict.state}", *flipped)
     here = now["environment"]
     is_same_machine = all(manifest["environment"][name] == here[name] for name in _MACHINE)
     bitwise = "BITWISE_EQUAL" if not any(gaps) else "NOT_BITWISE_EQUAL" if is_same_machine else _NOT
     return Comparison(
         run_id, claim_id, (), bitwise, "OUTSIDE_TOLERANCE" if outside else "WITHIN_TOLERANCE",
         "DECISION_FLIPPED" if flipped else "DECISION_EQUAL", len(gaps), outside, max(gaps), flipped,
+        tuple(f"{name}: {differs[name]}" for name in although),
     )  # fmt: skip
 
 
@@ -173,24 +202,32 @@ def _read_halves(
     return judged, explored
 
 
-def _list_differences(manifest: Mapping[str, Any], plan: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, ...]:
+def _list_differences(
+    manifest: Mapping[str, Any], plan: Mapping[str, Any], now: Mapping[str, Any], attention: str
+) -> dict[str, str]:
     """Level 0: what must be the same for a comparison to mean anything. Attention and number format are part of it."""
-    model = manifest["model"]
+    model, packed = manifest["model"], manifest["determinism"]["attention_impl"]
     pairs = {
         "weights": (model["weights_tree_sha256"], now["weights_sha256"]),
         "tokenizer": (model["tokenizer_tree_sha256"], now["tokenizer_sha256"]),
         "configuration": (model["config_sha256"], now["config_sha256"]),
         "number format": (model["dtype_run"], now["dtype"]),
-        "attention": (manifest["determinism"]["attention_impl"], now["attention"]),
+        "attention": (packed, now["attention"]),
         "quantisation": (model["quantisation"], now["quantisation"]),
         "prompts": (manifest["prompts"]["prompt_set_sha256"], now["prompts_sha256"]),
         "code": (plan["analysis_code"]["sha256"], hash_source()),
     }
-    return tuple(
-        f"{name}: {str(was)[:16]} in the pack, {str(here)[:16]} here"
+    differs = {
+        name: f"{str(was)[:16]} in the pack, {str(here)[:16]} here"
         for name, (was, here) in pairs.items()
         if was != here
-    )
+    }
+    if attention not in ("", now["attention"]):
+        differs["attention"] = (
+            f"{packed} in the pack, {attention} asked for; this engine computes attention step by step, as "
+            f"{now['attention']}, and no other way"
+        )
+    return differs
 
 
 def _compare_items(packed: bytes, items: Sequence[Any]) -> tuple[list[float], list[float]]:

@@ -16,7 +16,7 @@ from audit_core.errors import NotMeasured, Refused
 from audit_core.evidence.statement import Approval, add_approval
 from audit_core.openings import choose_openings
 from audit_core.pack import Issue, export_pack
-from audit_core.rerun import Comparison, rerun_pack
+from audit_core.rerun import Comparison, RerunTerms, rerun_pack
 from audit_core.run import Auditor, open_subject
 from audit_core.store import RunLog, audit_home, load_key
 from audit_core.store.events import read_clock
@@ -58,6 +58,13 @@ def add_pack_commands(add: Adder) -> None:
     rerun.add_argument("--model", default="default", help="default, a known name, a folder, or a hub id")
     rerun.add_argument("--out", type=Path, help="where to write the comparison as JSON")
     rerun.add_argument("--openings", type=Path, metavar="F", help="openings of prompts that the pack withholds")
+    rerun.add_argument(
+        "--other-code", action="store_true",
+        help="compare although the code differs: old against new; recorded as not comparable, with what was found",
+    )  # fmt: skip
+    rerun.add_argument(
+        "--attention", choices=("eager", "sdpa"), default="", help="the implementation it is wanted with"
+    )
     opening = add("openings", write_openings, "what opens prompts that a pack of this home withholds, for an auditor")
     opening.add_argument("pack", type=Path)
     opening.add_argument("--item", action="append", default=[], metavar="ID", help="such as item-0007; none for all")
@@ -116,7 +123,10 @@ def rerun_evidence(options: argparse.Namespace) -> int:
         return Auditor(open_subject(options.model, on_progress=show_fetch), RunLog(audit_home()))
 
     openings = None if options.openings is None else _read(options.openings, MAX_OPENINGS_BYTES)
-    found = rerun_pack(options.pack, open_auditor, asker=asker(), openings=openings, on_progress=show_progress)
+    terms = RerunTerms(options.other_code, options.attention)
+    found = rerun_pack(
+        options.pack, open_auditor, asker=asker(), openings=openings, terms=terms, on_progress=show_progress
+    )
     told = [asdict(one) for one in found]
     if options.out is not None:
         _write(options.out, (json.dumps(told, indent=1) + "\n").encode())
@@ -131,9 +141,13 @@ def rerun_evidence(options: argparse.Namespace) -> int:
 
 
 def _tell_comparison(one: Comparison) -> None:
-    tell(f"{one.claim_id}, run {one.run_id[:12]}: {'COMPARABLE' if one.is_comparable else 'NOT_COMPARABLE'}")
+    is_rerun = one.is_comparable and not one.although
+    tell(f"{one.claim_id}, run {one.run_id[:12]}: {'COMPARABLE' if is_rerun else 'NOT_COMPARABLE'}")
     for line in one.differs:
         tell(f"  {line}")
+    for line in one.although:
+        name, _, values = line.partition(": ")
+        tell(f"  compared although the {name} differs: {values}; the log has it as not comparable")
     if one.is_comparable:
         tell(f"  bits      {one.bitwise}")
         tell(

@@ -1,0 +1,114 @@
+"""Makes one generation of golden packs, by the product's own commands alone: prereg, amend, run, pack, rerun, approve.
+
+Run from the repository root: `python data/packs/make.py 1`. It takes the packs of that generation anew, if they are there, and
+leaves every other generation as it is. The keys live in a temporary folder and are gone when it ends.
+What must come out stands in `expected.json`, by hand; `python -m pytest tests/spec/test_golden_packs.py` holds the packs to it.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from audit_core import find_planted
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+PLANTED = HERE / "planted-strict"
+PREPARER, REVIEWER = "golden-preparer", "golden-reviewer"
+SCHEMA = 'schema = "assay/trust/1"\n'
+
+
+@dataclass(frozen=True)
+class Home:
+    """A home of its own, thrown away with its keys; whoever runs the script is not named in the packs."""
+
+    folder: Path
+
+    def call(self, *words: object) -> dict:
+        """One command of the product; what it says as JSON."""
+        environment = os.environ | {"AUDIT_HOME": str(self.folder / "home"), "LOGNAME": "golden"}
+        environment.pop("ASSAY_KEY_PASSPHRASE", None)
+        command = [sys.executable, "-m", "audit_core", *map(str, words), "--json"]
+        found = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+        if found.returncode:
+            sys.exit(f"{' '.join(command)} ended with {found.returncode}: {found.stdout}")
+        return json.loads(found.stdout)
+
+    def freeze(self, component: str, *words: object) -> str:
+        """A claim that this part is needed, frozen; its id."""
+        file = self.folder / "claim.toml"
+        file.write_text(f'name = "{component} is needed"\ncomponents = ["{component}"]\n')
+        return self.call("prereg", file, *words)["claim_id"]
+
+    def pack(self, *words: object) -> None:
+        self.call("pack", *words, "--key", PREPARER, "--organisation", "Golden packs")
+
+
+def make_planted(home: Home, out: Path) -> None:
+    """A cause and a decoy: two claims in one pack, one plan amended, a rerun recorded, a reviewer's decision."""
+    model = PLANTED.relative_to(ROOT).as_posix()
+    named = ("--prompts", write_prompts(home.folder), "--model", model)
+    cause, decoy = home.freeze("L1.H0", *named), home.freeze("L1.H1", *named)
+    home.call("amend", decoy, "--reason", "golden packs hold an amendment", "--class", "scope", "--delta", "0.2")
+    for claim in (cause, decoy):
+        home.call("run", claim)
+    draft = home.folder / "draft.zip"
+    home.pack(cause, decoy, "--out", draft)
+    home.call("rerun", draft, "--model", model)
+    home.pack(cause, decoy, "--out", out)
+    home.call(
+        "approve", out, "--key", REVIEWER, "--role", "reviewer", "--independence", "none: made by the same script"
+    )
+
+
+def make_default(home: Home, out: Path) -> None:
+    """The shipped head that acts, on the shipped model; the claim's test alone, so that a rerun takes no longer than it must."""
+    claim = home.freeze("L23.H3", "--prompts", "data/prompts/indirect_object.jsonl", "--ask")
+    home.call("run", claim)
+    home.pack(claim, "--out", out)
+
+
+def write_prompts(folder: Path) -> Path:
+    """Six prompts for each of eight templates of the planted model's task."""
+    model = find_planted(PLANTED.name)
+    if not PLANTED.is_dir():
+        PLANTED.mkdir()
+        model.build(PLANTED, 0)
+    file = folder / "planted_query.jsonl"
+    prompts = model.find_task("query").make(6, 0).prompts
+    rows = [{name: value for name, value in vars(prompt).items() if value} for prompt in prompts]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return file
+
+
+def write_trust(home: Home, generation: int) -> None:
+    """The trust file of all generations: this one's keys instead of those it had."""
+    own, shared = home.folder / "trust.toml", HERE / "trust.toml"
+    home.call("keys", "trust", "--key", f"{PREPARER}:preparer", "--key", f"{REVIEWER}:reviewer", "--out", own)
+    text = shared.read_text() if shared.exists() else ""
+    blocks = dict(re.findall(r"^# generation (\d+)\n(.*?)(?=^# generation |\Z)", text, re.M | re.S))
+    blocks[str(generation)] = own.read_text().removeprefix(SCHEMA).strip() + "\n\n"
+    told = "".join(f"# generation {number}\n{blocks[number]}" for number in sorted(blocks, key=int))
+    shared.write_text(f"{SCHEMA}\n{told.rstrip()}\n")
+
+
+def make(generation: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        home = Home(Path(folder))
+        for person in (PREPARER, REVIEWER):
+            home.call("keys", "make", person)
+        for name, make_pack in (("planted-strict", make_planted), ("smollm2", make_default)):
+            out = HERE / f"{name}-{generation}.evidence.zip"
+            out.unlink(missing_ok=True)
+            make_pack(home, out)
+            print(f"{out.name}: {out.stat().st_size:,} bytes")
+        write_trust(home, generation)
+
+
+if __name__ == "__main__":
+    make(int(sys.argv[1]))

@@ -1,0 +1,170 @@
+"""Packs that earlier code made and that ship: they verify, and what is run here decides as they do."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from toy.golden import EXPECTED, FOLDER, ROOT, find_pack, list_packs
+
+from audit_core import cli
+from audit_core.evidence.canonical import dump_canonical
+from audit_core.evidence.container import make_manifest, write_pack
+from audit_core.rerun import Comparison
+from audit_core.run import open_subject
+from audit_core.store import RunLog
+from audit_core.store.trail import read_trail
+
+OTHER_CODE = "f" * 64
+PLANTED = "planted-strict-1"
+PACK = find_pack(PLANTED)
+
+
+def verify(pack: Path, empty: Path) -> subprocess.CompletedProcess[str]:
+    """As a stranger would: the standard library alone, in an empty folder."""
+    empty.mkdir()
+    return subprocess.run(
+        [sys.executable, "-I", "-S", str(ROOT / "verify_pack.py"), str(pack), "--trust", str(FOLDER / "trust.toml"), "--json"],
+        cwd=empty, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+def test_every_pack_that_ships_is_expected_to_say_something() -> None:
+    assert {path.name.removesuffix(".evidence.zip") for path in FOLDER.glob("*.zip")} == set(EXPECTED)
+    assert list_packs("planted"), "without one, nothing below is tested quickly"
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_golden_pack_verifies_as_it_did(name: str, tmp_path: Path) -> None:
+    found = verify(find_pack(name), tmp_path / "empty")
+    said, wanted = json.loads(found.stdout), EXPECTED[name]["verify"]
+    assert {key: said[key] for key in wanted} == wanted, said["steps"]
+    assert found.returncode == wanted["exit_code"]
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_golden_pack_says_what_is_true_of_the_model(name: str) -> None:
+    """The wiring of the planted model, and the head that the circuits' page found."""
+    with zipfile.ZipFile(find_pack(name)) as pack:
+        results = [json.loads(pack.read(member)) for member in pack.namelist() if member.endswith("/result.json")]
+    assert {row["claim_id"]: row["state"] for row in results} == EXPECTED[name]["claims"]
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_one_changed_byte_of_a_golden_pack_is_found(name: str, tmp_path: Path) -> None:
+    with zipfile.ZipFile(find_pack(name)) as pack:
+        members = {member: pack.read(member) for member in pack.namelist()}
+    changed = next(member for member in sorted(members) if member.endswith("/items.jsonl") and "runs/" in member)
+    with zipfile.ZipFile(tmp_path / "bad.zip", "w", zipfile.ZIP_DEFLATED) as bad:
+        for member, data in members.items():
+            content = bytes([*data[:100], data[100] ^ 1, *data[101:]]) if member == changed else data
+            bad.writestr(zipfile.ZipInfo(member, (1980, 1, 1, 0, 0, 0)), content)
+    assert verify(tmp_path / "bad.zip", tmp_path / "empty").returncode == 4
+
+
+@pytest.fixture(scope="module")
+def loaded() -> Any:
+    return open_subject(str(ROOT / EXPECTED[PLANTED]["model"]))
+
+
+@pytest.fixture
+def rerun(
+    loaded: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str]]:
+    """The command on a golden pack, with code that is not the pack's; its exit code, and what it says."""
+    monkeypatch.setattr("audit_core.cli.packs.open_subject", lambda name, on_progress: loaded)
+    monkeypatch.setattr("audit_core.rerun.hash_source", lambda: OTHER_CODE)
+
+    def ask(*words: str, pack: Path = PACK) -> tuple[int, str]:
+        code = cli.main(["rerun", str(pack), *words])
+        return code, capsys.readouterr().out
+
+    return ask
+
+
+@pytest.mark.parametrize("name", list_packs("planted"))
+def test_what_is_run_here_decides_as_the_golden_pack_does(rerun: Any, name: str, own_home: Path) -> None:
+    code, told = rerun("--other-code", "--json", pack=find_pack(name))
+    found = json.loads(told)
+    assert code == 0, found
+    assert {one["claim_id"] for one in found} == set(EXPECTED[name]["claims"])
+    for one in found:
+        assert {level: one[level] for level in EXPECTED[name]["rerun"]} == EXPECTED[name]["rerun"]
+        assert one["bitwise"] in ("BITWISE_EQUAL", "NOT_BITWISE_EQUAL", "NOT_EVALUATED")
+        assert one["n_values"] > 100
+        assert one["differs"] == []
+        (line,) = one["although"]
+        assert line.startswith("code: ")
+    told_of = [event.payload for event in read_trail(own_home).events if event.action == "rerun.compared"]
+    assert {row["L0"] for row in told_of} == {"NOT_COMPARABLE"}
+    assert {row["L3"] for row in told_of} == {"NOT_EVALUATED"}
+    assert {row["although"]["L3"] for row in told_of} == {"DECISION_EQUAL"}
+    assert OTHER_CODE[:16] in told_of[0]["although"]["differs"][0]
+
+
+def test_other_code_is_not_compared_unless_asked_and_is_all_that_differs(rerun: Any, own_home: Path) -> None:
+    code, told = rerun()
+    assert code == 3
+    lines = [line for line in told.splitlines() if line.startswith("  ")]
+    assert [line.split(":")[0] for line in lines] == ["  code"] * 2
+    assert "NOT_COMPARABLE" in told
+    assert list(RunLog(own_home).export()) == []
+
+
+def test_another_attention_implementation_is_not_compared_and_the_reason_is_told(rerun: Any, own_home: Path) -> None:
+    code, told = rerun("--attention", "sdpa", "--other-code")
+    assert code == 3
+    assert told.count("NOT_COMPARABLE") == 2
+    assert "attention: eager in the pack, sdpa asked for; this engine computes attention step by step" in told
+    assert list(RunLog(own_home).export()) == []
+
+
+@pytest.mark.parametrize("asked", [(), ("--attention", "sdpa")])
+def test_a_pack_of_a_run_with_another_attention_implementation_is_not_compared(
+    rerun: Any, asked: tuple[str, ...], tmp_path: Path
+) -> None:
+    """As another engine would have made it; that the same is asked for here changes nothing, as it cannot be run."""
+    with zipfile.ZipFile(PACK) as pack:
+        members = {name: pack.read(name) for name in pack.namelist()}
+    for name in [name for name in members if name.startswith("runs/") and name.endswith("/manifest.json")]:
+        said = json.loads(members[name])
+        said["determinism"]["attention_impl"] = "sdpa"
+        members[name] = dump_canonical(said)
+    members["MANIFEST.sha256"] = make_manifest({n: d for n, d in members.items() if n != "MANIFEST.sha256"})
+    write_pack(tmp_path / "fused.zip", members)
+    code, told = rerun("--other-code", *asked, pack=tmp_path / "fused.zip")
+    assert code == 3
+    assert told.count("attention: sdpa in the pack, ") == told.count("NOT_COMPARABLE") == 2
+    assert "eager" in told
+
+
+def test_the_text_says_that_the_code_differs_beside_the_levels(rerun: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = Comparison(
+        "0" * 32, "C-0001", (), "BITWISE_EQUAL", "WITHIN_TOLERANCE", "DECISION_EQUAL", 4, 0, 0.0, (),
+        ("code: aa in the pack, bb here",),
+    )  # fmt: skip
+    monkeypatch.setattr("audit_core.cli.packs.rerun_pack", lambda *_, **__: (one,))
+    code, told = rerun("--other-code")
+    assert code == 0
+    assert told.splitlines()[:2] == [
+        "C-0001, run 000000000000: NOT_COMPARABLE",
+        "  compared although the code differs: aa in the pack, bb here; the log has it as not comparable",
+    ]
+    assert "DECISION_EQUAL" in told
+
+
+def test_what_was_compared_although_the_code_differs_counts_as_no_rerun() -> None:
+    """A policy asks for a rerun of what was packed; the row of a pack must not pass this off as one."""
+    levels = ("BITWISE_EQUAL", "WITHIN_TOLERANCE", "DECISION_EQUAL")
+    found = Comparison("0" * 32, "C-0001", (), *levels, 4, 0, 0.0, (), ("code: aa in the pack, bb here",))
+    same = Comparison("0" * 32, "C-0001", (), *levels, 4, 0, 0.0, ())
+    names = ("L0", "L1", "L2", "L3")
+    assert [found.to_row("ben")[name] for name in names] == ["NOT_COMPARABLE", *["NOT_EVALUATED"] * 3]
+    assert [same.to_row("ben")[name] for name in names] == ["COMPARABLE", *levels]
+    assert "although" not in same.to_payload("ben")
