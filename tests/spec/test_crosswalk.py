@@ -185,6 +185,6 @@ def test_what_a_home_holds_is_counted_from_its_log(own_home: Path) -> None:
     assert held["policy_gate"].count == 1
     assert held["evidence_pack"].count == 0
     assert held["audit_log"].count == 7
-    assert (held["four_eyes"].count, held["not_covered"].place) == (None, "")
+    assert (held["offline_check"].count, held["not_covered"].place) == (None, "")
     assert [one.item.id for one in list_holdings(own_home)] == [item.id for item in load_crosswalk().evidence]
     assert all(one.place for one in held.values() if one.item.id != "not_covered")

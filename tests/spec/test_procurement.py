@@ -211,7 +211,7 @@ def test_the_json_to_take_away_is_the_saved_version_with_its_digest(kept: Checkl
     made = save(kept, Answer("patching", AnswerWord.PARTLY, "é"))
     told = json.loads(dump_filled(made))
     assert told.pop("digest") == made.digest
-    assert told == made.to_json() == json.loads(json.dumps(made.to_json()))
+    assert told == made.to_json()
 
 
 @pytest.mark.parametrize(
