@@ -57,11 +57,11 @@ _PLACES = {
     "policy_gate": _Place("command gate", "decisions of a gate", _count_events(Action.GATE_DECIDED)),
     "evidence_pack": _Place("Claims, command pack", "packs exported", _count_events(Action.PACK_EXPORTED)),
     "offline_check": _Place("command verify, verify_pack.py", "done by others, who do not tell this home"),
-    "four_eyes": _Place("command approve", "signed statements stand in packs, which a home does not keep"),
+    "four_eyes": _Place("Review desk, command approve", "decisions at the desk", _count_events(Action.DECISION_MADE)),
     "audit_log": _Place("Audit log", "events", lambda events, runs: sum(events.values())),
-    "change_triggers": _Place("Claims", "dates of expiry alone; triggers are not counted here yet"),
-    "key_figures": _Place("library: list_process_figures", "computed when asked for, not held"),
-    "bill_of_materials": _Place("evidence pack", "packs exported, each with its own", _count_events(Action.PACK_EXPORTED)),
+    "change_triggers": _Place("Model cards, Claims", "standings and dates of expiry are computed when asked for, not held"),
+    "key_figures": _Place("Model cards", "computed when asked for, not held"),
+    "bill_of_materials": _Place("Model cards, evidence pack", "packs exported, each with its own", _count_events(Action.PACK_EXPORTED)),
     "tool_security": _Place("tests of the source", "not in a home"),
 }  # fmt: skip
 _NOTHING = _Place("", "nothing in Assay bears on these clauses")

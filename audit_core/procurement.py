@@ -135,6 +135,7 @@ class FilledChecklist:
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {
             "schema": "assay/answers/1",
+            "questions": [asdict(question) for question in self.questions],
             "answers": [_dump_answer(answer) for answer in self.answers],
         }
 

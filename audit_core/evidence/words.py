@@ -46,7 +46,7 @@ NEVER = (
     Phrase(r"\btamper-?proof\b|\bunforgeable\b|\bcannot be (?:changed|altered|forged)\b", "detection only", "tamper-evident up to checkpoint k, held by …"),
     Phrase(r"\bimmutab(?:le|ly|ility)\b", "detection only", "tamper-evident up to checkpoint k, held by …"),
     Phrase(r"\bfixed before testing\b", "a record shows existence no later than T", "digest existed no later than T"),
-    Phrase(r"\bverified\b", "which of five checks?", "name the check", (r"integrity[_ ]verified", r"signer verified", r"log[._]verified", r"\bnot verified\b", r"`verified`", r"unverified", r"verified/verifytoken")),
+    Phrase(r"\bverified\b", "which of five checks?", "name the check", (r"integrity[_ ]verified", r"signer verified", r"log[._]verified", r"\bnot verified\b", r"`verified`", r'"verified"', r"\*verified\*", r"unverified", r"verified/verifytoken")),
     Phrase(r"\b(?:fully )?reproducib(?:le|ly)\b", "at which level?", "within tolerance on environment class …"),
     Phrase(r"\baudited by\b", "needs real independence", "reviewed by X (role …, relation …)"),
     Phrase(r"\bindependent(?:ly)? (?:audit|auditor|review|reviewed|reviewer|assess\w*|verif\w*|validat\w*|party)\b", "needs real independence", "reviewed by X (role …, relation …)"),

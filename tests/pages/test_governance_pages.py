@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
+from toy.register import freeze_by_hand
 
 from audit_core.crosswalk import load_crosswalk
 from audit_core.procurement import Answer, AnswerWord, load_checklist
 from audit_core.store import ChecklistDraft, Checklists
-from tests.pages.test_claims_page import HOSTILE, claimed, open_page  # noqa: F401
+from tests.pages.test_claims_page import HOSTILE, open_page
 
 SAVE = "FormSubmitter:form-{}-Save as a new version"
 
@@ -52,7 +53,8 @@ def test_the_filters_narrow_the_rows_and_a_broken_link_is_repaired(home: Path) -
     assert "No row has both" in read_text(test)
 
 
-def test_the_crosswalk_says_what_this_home_holds(claimed: Path) -> None:  # noqa: F811
+def test_the_crosswalk_says_what_this_home_holds(home: Path) -> None:
+    freeze_by_hand(home)
     test = open_page("crosswalk")
     held = find_table(test, "where").set_index("evidence")["here"]
     assert held["Claims register: scope, limits, what was not assessed"] == "1"
@@ -60,7 +62,8 @@ def test_the_crosswalk_says_what_this_home_holds(claimed: Path) -> None:  # noqa
     assert held["Calibration of the instrument"] == "–"
 
 
-def test_a_checklist_is_filled_saved_and_opened_again(claimed: Path) -> None:  # noqa: F811
+def test_a_checklist_is_filled_saved_and_opened_again(home: Path) -> None:
+    freeze_by_hand(home)
     test = open_page("procurement")
     assert not test.exception
     test.text_input(key="new-0-about").set_value(HOSTILE)
@@ -72,7 +75,7 @@ def test_a_checklist_is_filled_saved_and_opened_again(claimed: Path) -> None:  #
     test.run()
     assert not test.exception
     assert test.success[0].value == "Q-0001 is saved as version 1."
-    (saved,) = Checklists(claimed).list_latest()
+    (saved,) = Checklists(home).list_latest()
     assert [(one.item_id, one.by) for one in saved.answers if one.answer is AnswerWord.YES] == [("patching", "anna")]
     assert test.selectbox(key="checklist").value == "Q-0001"
     assert test.text_area(key="Q-0001-1-patching-text").value == HOSTILE, "the form shows what was saved"

@@ -9,15 +9,19 @@ from toy.sample_pack import ROOT_DIGEST, sample_documents
 import audit_core
 from audit_core.cli import build_parser
 from audit_core.component import Kind
+from audit_core.crosswalk import ClauseCheck, Relation
 from audit_core.evidence.report.export import export_html
 from audit_core.evidence.report.html import render_html
 from audit_core.evidence.words import drop_quoted, find_overclaims
+from audit_core.governance_map import Coverage
 from audit_core.intervention import Direction, Replacement
+from audit_core.model_class import Setting
 from audit_core.pattern_test import PatternFinding
 from audit_core.people import MAY, REFUSALS, Deed, PersonRole
 from audit_core.plausibility import Source
 from audit_core.policy import ThresholdSource
 from audit_core.preregistration import ChangeKind, PriorAccess
+from audit_core.procurement import AnswerWord
 from audit_core.randomisation import Dependence
 from audit_core.registry import list_plugins
 from audit_core.shipped import load_shipped_policy
@@ -50,6 +54,7 @@ def test_the_glossary_has_a_row_for_every_value_a_person_can_meet() -> None:
     enums: tuple[type[StrEnum], ...] = (
         State, Replacement, Direction, Kind, Source, PatternFinding, Dependence, ThresholdSource, Action, AnchorKind, Fault, PriorAccess, ChangeKind, Deed,
         PersonRole,
+        Relation, ClauseCheck, Setting, Coverage, AnswerWord,
     )  # fmt: skip
     wanted = {value.value for enum in enums for value in enum} | {*REASONS, *WORST_FIRST}
     assert wanted - explained == set()

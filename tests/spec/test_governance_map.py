@@ -1,0 +1,137 @@
+"""The map by architecture: what a configuration says, what attention shows there, and what this shelf covers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from audit_core.errors import ModelRefused, Refused
+from audit_core.governance_map import (
+    SHIPPED_MAP,
+    Coverage,
+    list_capabilities,
+    load_governance_map,
+    parse_governance_map,
+)
+from audit_core.model_class import Setting, find_architecture, read_architecture
+from audit_core.registry import list_plugins
+
+LLAMA = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "num_attention_heads": 9}
+
+
+@pytest.mark.parametrize(
+    ("config", "settings"),
+    [
+        (LLAMA, (Setting.DENSE,)),
+        ({"architectures": ["GPT2LMHeadModel"], "n_head": 12}, (Setting.DENSE,)),
+        (LLAMA | {"num_local_experts": 8}, (Setting.MIXTURE,)),
+        (LLAMA | {"num_experts": 64}, (Setting.MIXTURE,)),
+        (LLAMA | {"n_routed_experts": 256}, (Setting.MIXTURE,)),
+        (LLAMA | {"ffn_config": {"moe_num_experts": 16}}, (Setting.MIXTURE,)),
+        ({"architectures": ["X"], "text_config": {"num_local_experts": 16}}, (Setting.MIXTURE,)),
+        (LLAMA | {"num_experts": 1}, (Setting.DENSE,)),
+        (LLAMA | {"num_experts": True}, (Setting.DENSE,)),
+        (LLAMA | {"num_experts": "8"}, (Setting.DENSE,)),
+        ({"architectures": ["T5ForConditionalGeneration"], "is_encoder_decoder": True}, (Setting.ENCODER_DECODER,)),
+        ({"model_type": "encoder-decoder", "encoder": {}, "decoder": {}}, (Setting.ENCODER_DECODER,)),
+        ({"is_encoder_decoder": True, "num_experts": 8}, (Setting.ENCODER_DECODER, Setting.MIXTURE)),
+        (
+            {"architectures": ["Gemma3ForConditionalGeneration"], "text_config": {"num_attention_heads": 8}},
+            (Setting.DENSE,),
+        ),
+        ({"architectures": ["T5ForConditionalGeneration"], "num_heads": 8}, ()),
+        ({"architectures": ["BertForMaskedLM"], "num_attention_heads": 12}, ()),
+        ({"architectures": ["MambaForCausalLM"], "state_size": 16}, ()),
+        ({"architectures": ["RwkvForCausalLM"]}, ()),
+        ({"architectures": "LlamaForCausalLM", "num_attention_heads": 9}, ()),
+        ({"architectures": [{}], "text_config": 3, "num_experts": None}, ()),
+        ({}, ()),
+    ],
+)
+def test_a_configuration_says_what_a_model_is_or_that_it_cannot_be_told(
+    config: dict[str, Any], settings: tuple[Setting, ...]
+) -> None:
+    found = find_architecture(config)
+    assert found.settings == settings
+    assert found.because
+
+
+def test_retrieval_and_tools_are_never_read_off_a_model() -> None:
+    told = find_architecture(LLAMA | {"retrieval": True, "tools": ["search"], "n_docs": 5})
+    assert told.settings == (Setting.DENSE,)
+
+
+def test_a_folder_is_read_by_its_configuration(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(LLAMA))
+    assert read_architecture(tmp_path).settings == (Setting.DENSE,)
+    (tmp_path / "config.json").write_text("[")
+    with pytest.raises(ModelRefused):
+        read_architecture(tmp_path)
+
+
+def test_a_dense_model_has_the_shelf_and_lacks_what_nothing_covers() -> None:
+    found = list_capabilities([Setting.DENSE])
+    assert {fit.audit for fit in found.audits} == set(list_plugins("audits"))
+    fits = {fit.audit: fit.applies for fit in found.audits}
+    assert fits["claim_test"]
+    assert fits["sweep"]
+    missing = {demand.id for _, demand in found.demands if demand.coverage is Coverage.NONE}
+    assert missing == {"features", "decoding"}
+
+
+def test_what_is_asked_of_experts_documents_and_tools_is_not_available_here() -> None:
+    demands = {(setting, demand.id): demand for setting, demand in list_capabilities(list(Setting)).demands}
+    for place in (
+        (Setting.MIXTURE, "router"), (Setting.MIXTURE, "experts"), (Setting.RETRIEVAL, "leave_one_out"),
+        (Setting.TOOL_USE, "selection"), (Setting.ENCODER_DECODER, "cross_attention"),
+    ):  # fmt: skip
+        assert demands[place].coverage is Coverage.NONE
+        assert demands[place].audits == ()
+
+
+def test_no_audit_runs_on_a_class_that_cannot_be_opened_and_a_system_alone_has_none() -> None:
+    both = list_capabilities([Setting.MIXTURE, Setting.ENCODER_DECODER])
+    assert not any(fit.applies for fit in both.audits)
+    assert not any(fit.applies for fit in list_capabilities([Setting.RETRIEVAL]).audits)
+    assert any(fit.applies for fit in list_capabilities([Setting.MIXTURE, Setting.RETRIEVAL]).audits)
+
+
+def test_an_audit_that_the_map_does_not_place_is_said_to_be_unplaced_and_not_to_apply() -> None:
+    document = json.loads(SHIPPED_MAP.read_bytes())
+    for row in document["architectures"]:
+        row["audits"] = [audit for audit in row["audits"] if audit != "sweep"]
+    chart = parse_governance_map(json.dumps(document).encode())
+    fits = {fit.audit: fit.applies for fit in list_capabilities([Setting.DENSE], chart).audits}
+    assert fits["sweep"] is None
+    assert fits["ablation"] is True
+
+
+def test_the_map_names_its_sources_and_both_kinds_of_use() -> None:
+    chart = load_governance_map()
+    assert [row.id for row in chart.architectures] == list(Setting)
+    assert {chart.find(setting).kind for setting in (Setting.RETRIEVAL, Setting.TOOL_USE)} == {"system"}
+    assert chart.sources[0].by == "AI Research Team"
+    assert (len(chart.acceptable), len(chart.unsafe)) == (3, 3)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda d: d["architectures"][0]["demands"][0]["audits"].append("telepathy"), "telepathy"),
+        (lambda d: d["architectures"][0]["audits"].append("telepathy"), "telepathy"),
+        (lambda d: d["architectures"][0]["demands"][0].update(coverage="none"), "coverage none"),
+        (lambda d: d["architectures"][0]["demands"][0].update(audits=[]), "with 0 audits"),
+        (lambda d: d["architectures"][0]["demands"][0].update(coverage="full"), "coverage"),
+        (lambda d: d["architectures"].pop(), "each once"),
+        (lambda d: d["architectures"][0].update(source="hearsay"), "hearsay"),
+        (lambda d: d.update(more=1), "more"),
+    ],
+)
+def test_a_map_that_contradicts_the_shelf_or_itself_is_refused(change: Any, said: str) -> None:
+    document = json.loads(SHIPPED_MAP.read_bytes())
+    change(document)
+    with pytest.raises(Refused, match=said):
+        parse_governance_map(json.dumps(document).encode())
