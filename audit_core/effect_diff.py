@@ -105,7 +105,7 @@ def measure_effect_diff(
             on_progress(number * total + done, 2 * total)
 
         sweeps.append(auditor.run("sweep", request, asker=asker, on_progress=report).result)
-    return compare_effects(*sweeps, requests[0].prompts.templates, seed=question.seed)
+    return compare_effects(sweeps[0], sweeps[1], requests[0].prompts.templates, seed=question.seed)
 
 
 def compare_effects(before: SweepResult, after: SweepResult, clusters: Sequence[str], *, seed: int) -> EffectDiff:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from audit_core.records import (
     ProcessRecords,
     RerunRecord,
 )
+from audit_core.store.change_log import StaleRow, read_stale
 from audit_core.store.checkpoints import read_status
 from audit_core.store.database import open_database
 from audit_core.store.desk import DeskDecision, DeskPack, list_decisions, list_packs
@@ -40,6 +41,7 @@ def read_records(home: Path, *, until: datetime | None = None) -> ProcessRecords
         packs = [pack for pack in list_packs(connection) if until is None or parse_time(pack.taken_at) <= until]
         decisions = [one for one in list_decisions(connection) if until is None or parse_time(one.decided_at) <= until]
         log = None if until is not None else _read_log(connection, events)
+        stale = _list_stale(read_stale(connection), until)
     frozen = {event.payload["claim_id"] for event in events if event.action == Action.PREREG_FROZEN}
     known = [claim for claim in claims if claim.claim_id in frozen]
     return ProcessRecords(
@@ -47,7 +49,7 @@ def read_records(home: Path, *, until: datetime | None = None) -> ProcessRecords
         preregistrations=len(frozen),
         attempts=_list_attempts(events),
         deviations=_list_deviations(known, until),
-        packs=_list_packs(events, packs, known),
+        packs=_list_packs(events, packs, known, stale),
         reruns=_list_reruns(events),
         approvals=_list_approvals(events, packs, decisions),
         log=log,
@@ -84,7 +86,10 @@ def _list_deviations(claims: Sequence[RegisteredClaim], until: datetime | None) 
 
 
 def _list_packs(
-    events: Sequence[AuditEvent], packs: Sequence[DeskPack], claims: Sequence[RegisteredClaim]
+    events: Sequence[AuditEvent],
+    packs: Sequence[DeskPack],
+    claims: Sequence[RegisteredClaim],
+    stale: Mapping[str, tuple[str, ...]],
 ) -> tuple[PackRecord, ...]:
     """Packs that were exported here and those that were brought; checked ones are those on the desk with a known signer."""
     expiry = {claim.claim_id: claim.expires_at for claim in claims}
@@ -95,7 +100,6 @@ def _list_packs(
     refused = {event.object_id for event in events if event.action == Action.PACK_REFUSED}
     named = {pack_id: found for pack_id, found in exported.items() if pack_id not in refused}
     named |= {pack.pack_id: pack.claim_ids for pack in packs}
-    stale = _list_stale(events)
     newest = {claim_id: pack_id for pack_id, claim_ids in named.items() for claim_id in claim_ids}
     return tuple(
         PackRecord(
@@ -110,9 +114,15 @@ def _list_packs(
     )
 
 
-def _list_stale(events: Sequence[AuditEvent]) -> dict[str, tuple[str, ...]]:
-    """Reasons to test again that have come up since a claim's last verdict."""
-    return {}
+def _list_stale(rows: Sequence[StaleRow], until: datetime | None) -> dict[str, tuple[str, ...]]:
+    """Reasons to test again, per claim, that no verdict has answered."""
+    found: dict[str, tuple[str, ...]] = {}
+    for row in rows:
+        came, went = parse_time(row.trigger.at), None if row.is_open else parse_time(row.answered_at)
+        is_open = row.is_open if until is None else came <= until and (went is None or went > until)
+        if is_open:
+            found[row.trigger.claim_id] = (*found.get(row.trigger.claim_id, ()), row.trigger.kind.value)
+    return found
 
 
 def _list_reruns(events: Sequence[AuditEvent]) -> tuple[RerunRecord, ...]:

@@ -115,10 +115,10 @@ def compare_models(before: Path, after: Path) -> ModelDiff:
         ModelRefused: one of them may not be loaded.
         IntegrityError: one is not what its own record says.
     """
-    tensors = [list_tensors(folder) for folder in (before, after)]
+    old, new = list_tensors(before), list_tensors(after)
     configs = [read_json(folder / "config.json", limit=CONFIG_BYTES) for folder in (before, after)]
     layout, why = _agree_on_heads(*configs)
-    rows, moved = _compare_tensors(*tensors, layout)
+    rows, moved = _compare_tensors(old, new, layout)
     settings = list_key_changes("config.json", *configs)
     optional = (_read_optional(folder / "generation_config.json") for folder in (before, after))
     settings += list_key_changes("generation_config.json", *optional)
@@ -127,7 +127,7 @@ def compare_models(before: Path, after: Path) -> ModelDiff:
     return ModelDiff(
         sides[0],
         sides[1],
-        len({*tensors[0], *tensors[1]}),
+        len({*old, *new}),
         len(rows),
         tuple(listed),
         len(moved),
@@ -190,8 +190,8 @@ def _compare_one(name: str, before: StoredTensor | None, after: StoredTensor | N
         if found.is_same:
             return None
         change = TensorChange.VALUES if before.dtype == after.dtype else TensorChange.NUMBER_FORMAT
-    said = (None if one is None else one.describe() for one in (before, after))
-    return TensorDiff(name, change, *said, None if found.reason else found.max_abs, found.relative, found.reason)
+    was, now = (None if one is None else one.describe() for one in (before, after))
+    return TensorDiff(name, change, was, now, None if found.reason else found.max_abs, found.relative, found.reason)
 
 
 _WHY = {

@@ -19,6 +19,8 @@ _INTERLEAVED = ("gpt_neox", "bloom")
 """Families whose joint matrix holds query, key and value of each head in turn."""
 _EVERYTHING = slice(None)
 _PARTS = ("query", "key", "value")
+_SINGLE = {"q_proj": "query", "k_proj": "key", "v_proj": "value"}
+_OUTPUTS = ("o_proj", "out_proj", "dense", "c_proj")
 
 
 @dataclass(frozen=True)
@@ -91,32 +93,30 @@ def _read_count(config: Mapping[str, Any], *names: str) -> int:
 def _cut(layer: int, rest: str, shape: tuple[int, ...], layout: HeadLayout) -> Iterator[Share]:
     """Slices of one attention tensor; none where its name or shape is not one that is known."""
     *_, matrix, leaf = ["", *rest.split(".")]
-    own, shared = layout.n_heads * layout.d_head, layout.n_key_value_heads * layout.d_head
-    is_weight = leaf == "weight" and len(shape) == 2
-    if not is_weight and not (leaf == "bias" and len(shape) == 1):
+    if (leaf, len(shape)) not in (("weight", 2), ("bias", 1)):
         return
-    is_conv = layout.family in _CONV
-    wide = shape[-1] if is_conv else shape[0]
-    """Entries on the side of the heads, for matrices that read the residual stream."""
-    is_last = is_conv and is_weight
-    if matrix in ("q_proj", "k_proj", "v_proj") and not is_conv:
-        part = _PARTS["qkv".index(matrix[0])]
-        yield from _cut_block(layer, part, 0, layout, is_last) if wide == (own if part == "query" else shared) else ()
-    elif (matrix == "qkv_proj" or (matrix == "c_attn" and is_conv)) and wide == own + 2 * shared:
+    own, shared = layout.n_heads * layout.d_head, layout.n_key_value_heads * layout.d_head
+    is_conv, is_weight = layout.family in _CONV, leaf == "weight"
+    # Heads lie on the side that is not the residual stream's.
+    written, read = (shape[-1], shape[0]) if is_conv else (shape[0], shape[-1])
+    if is_weight and matrix in _OUTPUTS and (matrix == "c_proj") is is_conv and read == own:
+        yield from _cut_block(layer, "output", 0, layout, is_last=not is_conv)
+    elif matrix == ("c_attn" if is_conv else "qkv_proj") and written == own + 2 * shared:
         for part, start in zip(_PARTS, (0, own, own + shared)):
-            yield from _cut_block(layer, part, start, layout, is_last)
-    elif matrix == "query_key_value" and layout.family in _INTERLEAVED and wide == 3 * own and own == shared:
-        for index in range(layout.n_heads):
-            for number, part in enumerate(_PARTS):
-                start = (3 * index + number) * layout.d_head
-                yield Share((f"L{layer}.H{index}",), part, (slice(start, start + layout.d_head),))
-    elif is_weight and matrix in ("o_proj", "out_proj", "dense", "c_proj") and (matrix == "c_proj") is is_conv:
-        # The output reads the heads: they lie on the side that is its input.
-        if (shape[0] if is_conv else shape[1]) == own:
-            yield from _cut_block(layer, "output", 0, layout, not is_conv)
+            yield from _cut_block(layer, part, start, layout, is_last=is_conv and is_weight)
+    elif matrix in _SINGLE and not is_conv and written == (own if matrix == "q_proj" else shared):
+        yield from _cut_block(layer, _SINGLE[matrix], 0, layout, is_last=False)
+    elif matrix == "query_key_value" and layout.family in _INTERLEAVED and written == 3 * own and own == shared:
+        yield from _cut_interleaved(layer, layout)
 
 
-def _cut_block(layer: int, part: str, start: int, layout: HeadLayout, is_last: bool) -> Iterator[Share]:
+def _cut_interleaved(layer: int, layout: HeadLayout) -> Iterator[Share]:
+    for number in range(3 * layout.n_heads):
+        at = slice(number * layout.d_head, (number + 1) * layout.d_head)
+        yield Share((f"L{layer}.H{number // 3}",), _PARTS[number % 3], (at,))
+
+
+def _cut_block(layer: int, part: str, start: int, layout: HeadLayout, *, is_last: bool) -> Iterator[Share]:
     """One slice a head, or a group of heads that share it; along the last axis or the first."""
     group = layout.group if part in ("key", "value") else 1
     for number in range(layout.n_heads // group):

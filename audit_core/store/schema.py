@@ -107,6 +107,7 @@ _VERSION_4 = (
         envelope VARCHAR NOT NULL
     )
     """,
+    "CREATE TABLE claim_stale (number BIGINT PRIMARY KEY, claim_id VARCHAR NOT NULL, body VARCHAR NOT NULL)",
 )
 _KEPT_SINCE_4 = (
     "CREATE TRIGGER desk_pack_kept BEFORE DELETE ON desk_pack FOR EACH STATEMENT "
@@ -117,6 +118,10 @@ _KEPT_SINCE_4 = (
     "INSERT INTO refused_change SELECT error('append-only: desk_decision')",
     "CREATE TRIGGER desk_decision_fixed BEFORE UPDATE ON desk_decision FOR EACH STATEMENT "
     "INSERT INTO refused_change SELECT error('append-only: desk_decision')",
+    "CREATE TRIGGER claim_stale_kept BEFORE DELETE ON claim_stale FOR EACH STATEMENT "
+    "INSERT INTO refused_change SELECT error('append-only: claim_stale')",
+    "CREATE TRIGGER claim_stale_fixed BEFORE UPDATE ON claim_stale FOR EACH STATEMENT "
+    "INSERT INTO refused_change SELECT error('append-only: claim_stale')",
 )
 APPEND_ONLY = (
     # DuckDB 2.0 has them for whole statements only. They stop accidents; who may drop a trigger is stopped by the hashes.
