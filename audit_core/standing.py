@@ -59,7 +59,8 @@ def read_held(home: Path, known: RegisteredClaim) -> Held:
     shown = [(event.ts, event.actor, event.object_id) for event in events if event.action == Action.PACK_EXPORTED]
     shown += [(one.decided_at, one.person, roots.get(one.root_digest, "")) for one in decided]
     own = sorted(row for row in shown if row[2] in packs)
-    departures = (*_list_deviations(known, events, own), *_list_revoked(events, own))
+    since = events[_find_last_start(known, events) + 1 :]
+    departures = (*_list_deviations(known, since, own), *_list_revoked(events, since, own))
     last = _read_last(home, known, events)
     pinned = None if last is None or last.identity["short"] != known.plan.pins.model_digest else last.identity
     due = _find_due(known, events)
@@ -102,6 +103,17 @@ def _tells_of_pack(event: AuditEvent) -> bool:
     return event.action in (Action.PACK_EXPORTED, Action.PACK_TAKEN)
 
 
+def _find_last_start(known: RegisteredClaim, events: Sequence[AuditEvent]) -> int:
+    """Number of the event that began the claim's last run with a verdict; −1 without one. What came before it is answered."""
+    verdicts = {
+        event.object_id
+        for event in events
+        if event.action == Action.VERDICT_REACHED and event.payload["claim_id"] == known.claim_id
+    }
+    starts = [event.seq for event in events if event.action == Action.RUN_STARTED and event.object_id in verdicts]
+    return max(starts, default=-1)
+
+
 def _list_deviations(
     known: RegisteredClaim, events: Sequence[AuditEvent], shown: Sequence[tuple[str, str, str]]
 ) -> list[Change]:
@@ -118,9 +130,11 @@ def _list_deviations(
     return [Change(TriggerKind.PLAN_DEVIATED, shown[0][2], str(event.payload["digest"])) for event in late]
 
 
-def _list_revoked(events: Sequence[AuditEvent], shown: Sequence[tuple[str, str, str]]) -> list[Change]:
+def _list_revoked(
+    events: Sequence[AuditEvent], since: Sequence[AuditEvent], shown: Sequence[tuple[str, str, str]]
+) -> list[Change]:
     """Keys that signed evidence about the claim and were revoked."""
-    revoked = {event.object_id for event in events if event.action == Action.KEY_REVOKED}
+    revoked = {event.object_id for event in since if event.action == Action.KEY_REVOKED}
     changes = []
     for at, person, pack_id in shown:
         keys = [

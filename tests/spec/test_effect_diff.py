@@ -69,9 +69,7 @@ def sweep(subject: Any, prompts: PromptSet, tmp_path: Path) -> tuple[Any, tuple[
     return Auditor(subject, RunLog(tmp_path)).run("sweep", SweepRequest(asked, asked), asker=ME).result, asked.templates
 
 
-def test_a_model_beside_itself_has_no_difference(
-    versions: tuple[Any, Any], prompts: PromptSet, tmp_path: Path
-) -> None:
+def test_a_model_beside_itself_has_no_difference(versions: tuple[Any, Any], prompts: PromptSet, tmp_path: Path) -> None:
     result, clusters = sweep(versions[0], prompts, tmp_path)
     found = compare_effects(result, result, clusters, seed=0)
     assert {row.difference.value for row in found.rows} == {0.0}

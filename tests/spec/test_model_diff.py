@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 from toy.versions import Tensors, copy_model, edit_json, silence_head
 
 from audit_core.errors import ModelRefused
@@ -51,7 +52,9 @@ def tiny(tmp_path: Path) -> Path:
     (folder / "config.json").write_text(json.dumps(CONFIG))
     vocabulary = {"a": 0, "b": 1, "c": 2}
     (folder / "tokenizer.json").write_text(
-        json.dumps({"normalizer": None, "added_tokens": [], "model": {"type": "BPE", "vocab": vocabulary, "merges": []}})
+        json.dumps(
+            {"normalizer": None, "added_tokens": [], "model": {"type": "BPE", "vocab": vocabulary, "merges": []}}
+        )
     )
     (folder / "tokenizer_config.json").write_text(json.dumps({"bos_token": "a", "chat_template": "{{ x }}"}))
     return folder
@@ -303,9 +306,7 @@ def code(folder: Path) -> None:
 
 
 def overlapping(folder: Path) -> None:
-    header = json.dumps(
-        {name: {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]} for name in ("a", "b")}
-    ).encode()
+    header = json.dumps({name: {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]} for name in ("a", "b")}).encode()
     (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
 
 
@@ -328,6 +329,30 @@ def test_a_header_above_the_limit_is_refused_before_it_is_read(tiny: Path, monke
     monkeypatch.setattr(stored, "HEADER_BYTES", 64)
     with pytest.raises(ModelRefused, match="header"):
         list_tensors(tiny)
+
+
+def test_one_name_in_two_shards_is_refused(tiny: Path) -> None:
+    other = copy_model(tiny, tiny.parent / "v2")
+    shards = [f"model-0000{number}-of-00002.safetensors" for number in (1, 2)]
+    for shard in shards:
+        shutil.copy(other / "model.safetensors", other / shard)
+    (other / "model.safetensors").unlink()
+    (other / "model.safetensors.index.json").write_text(json.dumps({"weight_map": dict(zip("ab", shards))}))
+    with pytest.raises(ModelRefused, match="in two files"):
+        compare_models(tiny, other)
+
+
+def test_weights_cut_into_shards_are_other_files_and_the_same_tensors(tiny: Path) -> None:
+    other = copy_model(tiny, tiny.parent / "v2")
+    tensors = load_file(other / "model.safetensors")
+    (other / "model.safetensors").unlink()
+    shards = [f"model-0000{number}-of-00002.safetensors" for number in (1, 2)]
+    for number, shard in enumerate(shards):
+        save_file({name: tensors[name] for name in sorted(tensors)[number::2]}, other / shard)
+    (other / "model.safetensors.index.json").write_text(json.dumps({"weight_map": dict(zip("ab", shards))}))
+    found = compare_models(tiny, other)
+    assert (found.n_tensors, found.n_changed, found.is_same) == (9, 0, False)
+    assert [row.name for row in found.files] == [*shards, "model.safetensors"]
 
 
 def test_a_named_pipe_for_a_tokenizer_is_not_opened(tiny: Path) -> None:
