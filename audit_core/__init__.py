@@ -39,6 +39,7 @@ from audit_core.curve import Areas
 from audit_core.dossier import AttemptLine, Dossier, read_dossier
 from audit_core.drift import Drift
 from audit_core.effect import Controls
+from audit_core.effect_diff import EffectChange, EffectDiff, EffectQuestion, measure_effect_diff
 from audit_core.engine.threads import leave_a_core, take_all_cores
 from audit_core.errors import (
     AuditError, Cancelled, ClaimRefused, ComponentRefused, ControlFailed, IntegrityError, InterventionRefused,
@@ -52,6 +53,7 @@ from audit_core.kpi import KeyFigure, list_process_figures
 from audit_core.ledger import Ledger, read_ledger
 from audit_core.measurement import Conditions, Measurement
 from audit_core.mediation import Mediation
+from audit_core.model_diff import ComponentDiff, ModelDiff, TensorChange, TensorDiff, compare_models
 from audit_core.models import KNOWN_MODELS, ModelIdentity, find_known, model_cache, resolve_model
 from audit_core.pack import Issue, export_pack
 from audit_core.pattern_test import PatternFinding, PatternTest
@@ -63,20 +65,25 @@ from audit_core.prompts import (
 )  # fmt: skip
 from audit_core.randomisation import Dependence, Randomisation, ViewRandomised
 from audit_core.registry import get_plugin, list_plugins
+from audit_core.regression import Outcome, Regression
 from audit_core.repair import Backup, Repair
 from audit_core.result_page import render_result
-from audit_core.run import Asker, Auditor, Finished, open_subject, record_refusal
+from audit_core.revalidation import Artefact, Revalidation, Standing, rerun_stale, revalidate_claims
+from audit_core.run import Asker, Auditor, Finished, find_folder, open_subject, record_refusal
 from audit_core.shipped import list_circuits, list_policies, list_prompt_sets, load_prompt_set, load_shipped_policy
 from audit_core.statistics import Estimate, format_estimate, rank_agreement
 from audit_core.store import (
     AuditEvent, ClaimRun, Register, RegisteredClaim, RunLog, RunRecord, Trail, audit_home, keep_prompts,
     load_kept_prompts, read_trail, sign_checkpoint_now,
 )  # fmt: skip
+from audit_core.store.change_log import StaleRow, declare_incident, list_stale
 from audit_core.subject import Subject
 from audit_core.subjects.planted import PLANTED_MODELS, find_planted
 from audit_core.subjects.planted.key import PlantedClaim, PlantedModel, PlantedRole, PlantedTask
 from audit_core.tables import estimate_cells, make_table, to_csv
+from audit_core.tokenizer_diff import KeyChange, TokenizerDiff, VocabularyDiff
 from audit_core.trial import NullFinding
+from audit_core.trigger import Trigger, TriggerKind
 from audit_core.verdict import REASONS, State, Verdict
 from audit_core.view import View
 
@@ -91,6 +98,7 @@ __all__ = [
     "AblationResult",
     "Agreement",
     "Areas",
+    "Artefact",
     "Asker",
     "Assessment",
     "AttemptLine",
@@ -115,6 +123,7 @@ __all__ = [
     "ClaimTestRequest",
     "ClaimTestResult",
     "Component",
+    "ComponentDiff",
     "ComponentRefused",
     "Conditions",
     "Confirmation",
@@ -135,6 +144,9 @@ __all__ = [
     "Drift",
     "EdgesRequest",
     "EdgesResult",
+    "EffectChange",
+    "EffectDiff",
+    "EffectQuestion",
     "Estimate",
     "Finished",
     "Fooled",
@@ -148,16 +160,19 @@ __all__ = [
     "JobManager",
     "JobState",
     "Kept",
+    "KeyChange",
     "KeyFigure",
     "Kind",
     "Ledger",
     "Measurement",
     "Mediation",
+    "ModelDiff",
     "ModelIdentity",
     "ModelRefused",
     "NotMeasured",
     "NullFinding",
     "OtherTask",
+    "Outcome",
     "Part",
     "PathsRequest",
     "PathsResult",
@@ -183,9 +198,11 @@ __all__ = [
     "Refused",
     "Register",
     "RegisteredClaim",
+    "Regression",
     "Repair",
     "Replacement",
     "Report",
+    "Revalidation",
     "Rival",
     "RivalRequest",
     "RivalResult",
@@ -199,6 +216,8 @@ __all__ = [
     "SpecificityResult",
     "StabilityRequest",
     "StabilityResult",
+    "StaleRow",
+    "Standing",
     "State",
     "StoreRefused",
     "Subject",
@@ -207,21 +226,29 @@ __all__ = [
     "SweepResult",
     "Tally",
     "TaskLoss",
+    "TensorChange",
+    "TensorDiff",
     "Terminal",
     "Through",
     "TokenGradientsRequest",
     "TokenGradientsResult",
     "TokenPair",
     "TokenisedPrompts",
+    "TokenizerDiff",
     "Trail",
     "TransferRequest",
     "TransferResult",
+    "Trigger",
+    "TriggerKind",
     "Universe",
     "Verdict",
     "View",
     "ViewRandomised",
+    "VocabularyDiff",
     "Worth",
     "audit_home",
+    "compare_models",
+    "declare_incident",
     "describe_ablation",
     "describe_census",
     "describe_origin",
@@ -231,6 +258,7 @@ __all__ = [
     "estimate_cells",
     "export_pack",
     "find_effect_line",
+    "find_folder",
     "find_known",
     "find_looks_line",
     "find_planted",
@@ -253,6 +281,7 @@ __all__ = [
     "list_prompt_sets",
     "list_shares",
     "list_sources",
+    "list_stale",
     "list_tallies",
     "load_calibration",
     "load_claim",
@@ -263,6 +292,7 @@ __all__ = [
     "load_prompts",
     "load_shipped_policy",
     "make_table",
+    "measure_effect_diff",
     "mlp",
     "model_cache",
     "open_subject",
@@ -280,7 +310,9 @@ __all__ = [
     "read_trail",
     "record_refusal",
     "render_result",
+    "rerun_stale",
     "resolve_model",
+    "revalidate_claims",
     "run_confirmatory",
     "sign_checkpoint_now",
     "sort_findings",

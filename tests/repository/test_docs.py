@@ -13,14 +13,17 @@ from audit_core.evidence.report.export import export_html
 from audit_core.evidence.report.html import render_html
 from audit_core.evidence.words import drop_quoted, find_overclaims
 from audit_core.intervention import Direction, Replacement
+from audit_core.model_diff import TensorChange
 from audit_core.pattern_test import PatternFinding
 from audit_core.plausibility import Source
 from audit_core.policy import ThresholdSource
 from audit_core.preregistration import ChangeKind, PriorAccess
 from audit_core.randomisation import Dependence
 from audit_core.registry import list_plugins
+from audit_core.regression import Outcome
 from audit_core.shipped import load_shipped_policy
 from audit_core.store import Action, AnchorKind, Fault
+from audit_core.trigger import TriggerKind
 from audit_core.verdict import REASONS, State
 from audit_core.verifier.criteria import WORST_FIRST
 from audit_core.verifier.policy_table import GATE_CRITERIA, PROCESS_CRITERIA
@@ -47,7 +50,8 @@ def test_the_glossary_has_a_row_for_every_value_a_person_can_meet() -> None:
     known = {part.strip().strip("*") for row in words for part in row.split(",")}
     explained = known | set(re.findall(r"\*(\w+)\*", (ROOT / "docs/glossary.md").read_text()))
     enums: tuple[type[StrEnum], ...] = (
-        State, Replacement, Direction, Kind, Source, PatternFinding, Dependence, ThresholdSource, Action, AnchorKind, Fault, PriorAccess, ChangeKind,
+        State, Replacement, Direction, Kind, Source, PatternFinding, Dependence, ThresholdSource, Action, AnchorKind, Fault, PriorAccess, ChangeKind, TriggerKind, Outcome,
+        TensorChange,
     )  # fmt: skip
     wanted = {value.value for enum in enums for value in enum} | {*REASONS, *WORST_FIRST}
     assert wanted - explained == set()

@@ -88,7 +88,7 @@ def test_with_few_templates_nothing_is_marked_and_it_says_so(
 
 def test_holm_multiplies_the_smallest_by_all_and_never_turns_around() -> None:
     """Three components over six templates of one prompt; each p times how many are left, and at least the one before."""
-    values = np.random.default_rng(3).normal(size=(3, 6)) + [[3.0], [0.6], [0.5]]
+    values = np.random.default_rng(3).normal(size=(3, 6)) + np.array([[3.0], [0.6], [0.5]])
     clusters = [str(at) for at in range(6)]
     p = [float(ttest_1samp(row, 0).pvalue) for row in values]
     order = sorted(range(3), key=p.__getitem__)
