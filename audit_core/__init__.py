@@ -68,7 +68,7 @@ from audit_core.registry import get_plugin, list_plugins
 from audit_core.regression import Outcome, Regression
 from audit_core.repair import Backup, Repair
 from audit_core.result_page import render_result
-from audit_core.revalidation import Artefact, Revalidation, Standing, rerun_stale, revalidate_claims
+from audit_core.revalidation import Artefact, Revalidation, Revalidated, rerun_stale, revalidate_claims
 from audit_core.run import Asker, Auditor, Finished, find_folder, open_subject, record_refusal
 from audit_core.shipped import list_circuits, list_policies, list_prompt_sets, load_prompt_set, load_shipped_policy
 from audit_core.statistics import Estimate, format_estimate, rank_agreement
@@ -217,7 +217,7 @@ __all__ = [
     "StabilityRequest",
     "StabilityResult",
     "StaleRow",
-    "Standing",
+    "Revalidated",
     "State",
     "StoreRefused",
     "Subject",

@@ -13,7 +13,7 @@ from audit_core.errors import NotMeasured, Refused
 from audit_core.faithfulness import list_kinds
 from audit_core.prompts import split_half, tokenise
 from audit_core.run import Asker, Auditor
-from audit_core.standing import Held
+from audit_core.held import Held
 from audit_core.statistics import Estimate
 from audit_core.store import load_kept_prompts
 from audit_core.store.database import open_database

@@ -15,7 +15,7 @@ from audit_core.policy import Policy
 from audit_core.prompts import PromptSet, split_half
 from audit_core.regression import Outcome, Regression, rerun_claim
 from audit_core.run import Asker, Auditor, list_versions
-from audit_core.standing import Held, find_pinned_folder, read_held, read_templates
+from audit_core.held import Held, find_pinned_folder, read_held, read_templates
 from audit_core.store import load_kept_prompts
 from audit_core.store.change_log import StaleRow, list_stale, record_changes
 from audit_core.store.register import Register, RegisteredClaim
@@ -41,7 +41,7 @@ class Artefact:
 
 
 @dataclass(frozen=True)
-class Standing:
+class Revalidated:
     """One claim held against the present."""
 
     claim_id: str
@@ -83,14 +83,14 @@ class Revalidation:
     """Every claim about one model, held against it."""
 
     identity: ModelIdentity
-    standings: tuple[Standing, ...]
+    claims: tuple[Revalidated, ...]
     diffs: tuple[ModelDiff, ...]
     """From each pinned model that is at hand to this one."""
 
     @property
     def exit_code(self) -> int:
         """The worst of the claims': 1 before 3 before 0; without any claim nothing was evaluated, 3."""
-        codes = [standing.exit_code for standing in self.standings]
+        codes = [one.exit_code for one in self.claims]
         return 1 if 1 in codes else NOT_DECIDABLE if NOT_DECIDABLE in codes or not codes else 0
 
 
@@ -107,7 +107,7 @@ def revalidate_claims(home: Path, artefact: Artefact, claim_ids: Sequence[str] =
     identity = _identify(artefact.folder)
     known = _choose(home, artefact, identity, claim_ids)
     diffs: dict[str, ModelDiff] = {}
-    standings = []
+    claims = []
     for claim in known:
         held = read_held(home, claim)
         diff = _find_diff(held, artefact, identity, diffs)
@@ -120,8 +120,8 @@ def revalidate_claims(home: Path, artefact: Artefact, claim_ids: Sequence[str] =
         new = record_changes(home, claim.claim_id, changes, held_for=digest, by=asker.actor)
         rows = tuple(row for row in list_stale(home, claim.claim_id) if row.is_open)
         own = _list_own_parts(claim, digest == identity.short, diff)
-        standings.append(Standing(claim.claim_id, claim.plan.claim.name, claim.model, rows, len(new), own))
-    return Revalidation(identity, tuple(standings), tuple(diffs.values()))
+        claims.append(Revalidated(claim.claim_id, claim.plan.claim.name, claim.model, rows, len(new), own))
+    return Revalidation(identity, tuple(claims), tuple(diffs.values()))
 
 
 def rerun_stale(
@@ -137,7 +137,7 @@ def rerun_stale(
     Raises:
         ClaimRefused: the model is not the one that was compared.
     """
-    if not any(standing.is_stale for standing in found.standings):
+    if not any(one.is_stale for one in found.claims):
         return found
     auditor = open_auditor()
     if auditor.subject.identity.short != found.identity.short:
@@ -146,14 +146,14 @@ def rerun_stale(
             wanted=f"{found.identity.short}, which the claims were held against.",
             remedy="start again; somebody changed the folder meanwhile.",
         )
-    standings = []
-    for standing in found.standings:
-        if standing.is_stale:
-            held = read_held(home, Register(home).find(standing.claim_id))
+    claims = []
+    for one in found.claims:
+        if one.is_stale:
+            held = read_held(home, Register(home).find(one.claim_id))
             told = rerun_claim(held, auditor, asker=asker, on_progress=on_progress)
-            standing = replace(standing, regression=told)
-        standings.append(standing)
-    return replace(found, standings=tuple(standings))
+            one = replace(one, regression=told)
+        claims.append(one)
+    return replace(found, claims=tuple(claims))
 
 
 def describe_revalidation(found: Revalidation) -> dict[str, Any]:
@@ -161,23 +161,23 @@ def describe_revalidation(found: Revalidation) -> dict[str, Any]:
     return {
         "model": found.identity.to_json(),
         "exit_code": found.exit_code,
-        "claims": [_describe_standing(standing) for standing in found.standings],
+        "claims": [_describe_claim(one) for one in found.claims],
         "diffs": [diff.to_json() for diff in found.diffs],
     }
 
 
-def _describe_standing(standing: Standing) -> dict[str, Any]:
+def _describe_claim(one: Revalidated) -> dict[str, Any]:
     return {
-        "claim_id": standing.claim_id,
-        "name": standing.name,
-        "model": standing.model,
-        "state": "STALE" if standing.is_stale else "NOT_STALE",
-        "triggers": [row.trigger.to_json() for row in standing.open_rows],
-        "new": standing.n_new,
-        "own_parts_changed": None if standing.own_parts is None else list(standing.own_parts),
-        "waits_for": list(standing.waits_for),
-        "regression": None if standing.regression is None else standing.regression.to_json(),
-        "exit_code": standing.exit_code,
+        "claim_id": one.claim_id,
+        "name": one.name,
+        "model": one.model,
+        "state": "STALE" if one.is_stale else "NOT_STALE",
+        "triggers": [row.trigger.to_json() for row in one.open_rows],
+        "new": one.n_new,
+        "own_parts_changed": None if one.own_parts is None else list(one.own_parts),
+        "waits_for": list(one.waits_for),
+        "regression": None if one.regression is None else one.regression.to_json(),
+        "exit_code": one.exit_code,
     }
 
 
@@ -205,7 +205,7 @@ def _choose(
             why = "was withdrawn" if claim.withdrawn else f"is about {claim.plan.pins.model} ({claim.model[:80]})"
             raise ClaimRefused(
                 f"{claim.claim_id} {why}.",
-                wanted="a standing claim about this model, or about the one it follows.",
+                wanted="a claim that stands and is about this model, or about the one it follows.",
                 remedy="name the artefact that it follows: `--was`.",
             )
     return chosen

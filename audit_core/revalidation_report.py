@@ -5,16 +5,16 @@ from __future__ import annotations
 from xml.etree import ElementTree
 
 from audit_core.gate_report import show_text
-from audit_core.revalidation import Revalidation, Standing
+from audit_core.revalidation import Revalidation, Revalidated
 
 _TOOL = "assay revalidate"
 
 
 def write_revalidation_junit(found: Revalidation) -> bytes:
     """What no longer holds is a failure; what is stale and undecided is an error. Nothing is skipped."""
-    cases = [_describe(standing) for standing in found.standings]
+    cases = [_describe(one) for one in found.claims]
     whole = ElementTree.Element("testcase", {"classname": "revalidate", "name": "overall"})
-    _mark(whole, found.exit_code, f"exit code {found.exit_code}, {len(found.standings)} claims")
+    _mark(whole, found.exit_code, f"exit code {found.exit_code}, {len(found.claims)} claims")
     cases.append(whole)
     counts = {tag: sum(case.find(tag) is not None for case in cases) for tag in ("failure", "error")}
     suite = ElementTree.Element(
@@ -31,12 +31,12 @@ def write_revalidation_junit(found: Revalidation) -> bytes:
     return text
 
 
-def _describe(standing: Standing) -> ElementTree.Element:
-    case = ElementTree.Element("testcase", {"classname": show_text(standing.claim_id), "name": "revalidate"})
-    said = "; ".join(row.trigger.describe() for row in standing.open_rows)
-    if standing.regression is not None:
-        said += f"; rerun: {standing.regression.outcome.value} {standing.regression.reason}"
-    _mark(case, standing.exit_code, show_text(said))
+def _describe(one: Revalidated) -> ElementTree.Element:
+    case = ElementTree.Element("testcase", {"classname": show_text(one.claim_id), "name": "revalidate"})
+    said = "; ".join(row.trigger.describe() for row in one.open_rows)
+    if one.regression is not None:
+        said += f"; rerun: {one.regression.outcome.value} {one.regression.reason}"
+    _mark(case, one.exit_code, show_text(said))
     return case
 
 

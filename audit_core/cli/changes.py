@@ -16,7 +16,7 @@ from audit_core.intervention import Replacement
 from audit_core.model_diff import ModelDiff, compare_models
 from audit_core.policy import load_policy
 from audit_core.prompts import PromptSet, load_prompts, split_half
-from audit_core.revalidation import Artefact, Standing, describe_revalidation, rerun_stale, revalidate_claims
+from audit_core.revalidation import Artefact, Revalidated, describe_revalidation, rerun_stale, revalidate_claims
 from audit_core.revalidation_report import write_revalidation_junit
 from audit_core.run import Auditor, find_folder, open_subject
 from audit_core.statistics import Estimate, format_estimate
@@ -157,21 +157,21 @@ def revalidate(options: argparse.Namespace) -> int:
     if options.json:
         tell_json(describe_revalidation(found))
         return found.exit_code
-    for standing in found.standings:
-        _tell_standing(standing)
-    stale = sum(standing.is_stale for standing in found.standings)
-    nothing = "" if found.standings else "; nothing was evaluated: no claim is about this model"
-    tell(f"{stale} of {len(found.standings)} claims about {found.identity.short} are stale{nothing}.")
+    for one in found.claims:
+        _tell_claim(one)
+    stale = sum(one.is_stale for one in found.claims)
+    nothing = "" if found.claims else "; nothing was evaluated: no claim is about this model"
+    tell(f"{stale} of {len(found.claims)} claims about {found.identity.short} are stale{nothing}.")
     return found.exit_code
 
 
-def _tell_standing(standing: Standing) -> None:
-    tell(show_text(f"{standing.claim_id}: {'STALE' if standing.is_stale else 'not stale'}  {standing.name}"))
-    for row in standing.open_rows:
+def _tell_claim(one: Revalidated) -> None:
+    tell(show_text(f"{one.claim_id}: {'STALE' if one.is_stale else 'not stale'}  {one.name}"))
+    for row in one.open_rows:
         tell(show_text(f"  {row.trigger.describe()}  (since {row.trigger.at}, by {row.trigger.by})"))
-    if standing.own_parts:
-        tell(f"  among what changed: {', '.join(standing.own_parts)}, which the claim is about")
-    told = standing.regression
+    if one.own_parts:
+        tell(f"  among what changed: {', '.join(one.own_parts)}, which the claim is about")
+    told = one.regression
     if told is None:
         return
     tell(f"  rerun here: {told.outcome.value.upper()}: {told.state_before} → {told.state_after}  ({told.label})")
@@ -179,8 +179,8 @@ def _tell_standing(standing: Standing) -> None:
         tell(f"    {family:<9} {_say(told.before.get(family))} → {_say(told.after.get(family))}")
     if told.reason:
         tell(show_text(f"    {told.reason}"))
-    if standing.waits_for:
-        tell(f"  no rerun answers: {', '.join(standing.waits_for)}")
+    if one.waits_for:
+        tell(f"  no rerun answers: {', '.join(one.waits_for)}")
 
 
 def _say(estimate: Estimate | None) -> str:

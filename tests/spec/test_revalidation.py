@@ -108,7 +108,7 @@ def hold(home: Path, folder: Path, *claim_ids: str, was: Path | None = None, **s
 
 
 def kinds(found: Revalidation) -> dict[str, list[str]]:
-    return {one.claim_id: [row.trigger.kind.value for row in one.open_rows] for one in found.standings}
+    return {one.claim_id: [row.trigger.kind.value for row in one.open_rows] for one in found.claims}
 
 
 def overwrite(world: World, home: Path) -> None:
@@ -199,7 +199,7 @@ def test_where_no_claim_is_about_a_model_nothing_was_evaluated(world: World, ass
 def test_a_trigger_is_told_once_with_its_event(world: World, home: Path) -> None:
     for _ in range(2):
         found = hold(home, world.v2, NEEDED, was=world.v1)
-    assert [one.n_new for one in found.standings] == [0]
+    assert [one.n_new for one in found.claims] == [0]
     with open_database(home) as connection:
         told = list_events(connection, action=Action.CLAIM_STALE)
     assert [(event.object_id, event.payload["kind"], event.actor) for event in told] == [
@@ -274,7 +274,7 @@ def test_a_chat_template_alone_makes_a_claim_stale(
         monkeypatch.setattr("audit_core.revalidation.find_pinned_folder", lambda held, folders: None)
     found = hold(home, spoken, NEEDED, was=was if is_at_hand else None)
     assert kinds(found) == {NEEDED: ["chat_template_changed" if is_at_hand else "tokenizer_changed"]}
-    assert found.standings[0].own_parts == (() if is_at_hand else None)
+    assert found.claims[0].own_parts == (() if is_at_hand else None)
 
 
 def test_a_setting_of_the_model_makes_a_claim_stale(world: World, home: Path, tmp_path: Path) -> None:
@@ -330,7 +330,7 @@ def test_a_claim_past_its_date_is_stale_until_it_is_tested_again(world: World, h
     assert kinds(hold(home, world.v1, CARRIER)) == {CARRIER: []}, "tested long after 2020"
     found = hold(home, world.other, ELSEWHERE)
     assert kinds(found) == {ELSEWHERE: ["expired"]}
-    assert found.standings[0].open_rows[0].trigger.before == "2020-02-01"
+    assert found.claims[0].open_rows[0].trigger.before == "2020-02-01"
     run(home, world.subjects[world.other], ELSEWHERE)
     assert kinds(hold(home, world.other, ELSEWHERE)) == {ELSEWHERE: []}
 
@@ -398,7 +398,7 @@ def test_a_withdrawn_or_unknown_claim_is_not_made_stale(world: World, home: Path
     for claim_id in (NEEDED, "C-0099"):
         with pytest.raises(ClaimRefused):
             declare_incident(home, claim_id, held_for="x", by="anna", reason="why")
-    assert [one.claim_id for one in hold(home, world.v2, was=world.v1).standings] == [CARRIER]
+    assert [one.claim_id for one in hold(home, world.v2, was=world.v1).claims] == [CARRIER]
     with pytest.raises(ClaimRefused, match="withdrawn"):
         hold(home, world.v2, NEEDED, was=world.v1)
 
