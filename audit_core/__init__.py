@@ -44,6 +44,7 @@ from audit_core.desk import APPROVAL_DAYS, Case, Decider, Ruling, assemble_pack,
 from audit_core.dossier import AttemptLine, Dossier, read_dossier
 from audit_core.drift import Drift
 from audit_core.effect import Controls
+from audit_core.effect_diff import EffectChange, EffectDiff, EffectQuestion, measure_effect_diff
 from audit_core.engine.threads import leave_a_core, take_all_cores
 from audit_core.errors import (
     AccessRefused, AuditError, Cancelled, ClaimRefused, ComponentRefused, ControlFailed, DecisionRefused,
@@ -67,6 +68,7 @@ from audit_core.ledger import Ledger, read_ledger
 from audit_core.measurement import Conditions, Measurement
 from audit_core.mediation import Mediation
 from audit_core.model_class import ModelClass, Setting, find_architecture, read_architecture
+from audit_core.model_diff import ComponentDiff, ModelDiff, TensorChange, TensorDiff, compare_models
 from audit_core.model_sheet import ModelSheet, count_done, list_model_names, read_sheet
 from audit_core.models import KNOWN_MODELS, ModelIdentity, find_known, model_cache, resolve_model
 from audit_core.pack import Issue, export_pack
@@ -89,11 +91,13 @@ from audit_core.prompts import (
 )  # fmt: skip
 from audit_core.randomisation import Dependence, Randomisation, ViewRandomised
 from audit_core.registry import get_plugin, list_plugins
+from audit_core.regression import Outcome, Regression
 from audit_core.repair import Backup, Repair
 from audit_core.result_page import render_result
+from audit_core.revalidation import Artefact, Revalidated, Revalidation, rerun_stale, revalidate_claims
 from audit_core.review_agreement import ReviewAgreement, measure_agreement
 from audit_core.role_map import RoleMap, load_role_map, parse_role_map
-from audit_core.run import Asker, Auditor, Finished, open_subject, record_refusal
+from audit_core.run import Asker, Auditor, Finished, find_folder, open_subject, record_refusal
 from audit_core.shipped import list_circuits, list_policies, list_prompt_sets, load_prompt_set, load_shipped_policy
 from audit_core.standing import CardState, ClaimStanding, Standing, judge_sentence, read_standings
 from audit_core.statistics import Estimate, format_estimate, rank_agreement
@@ -103,56 +107,63 @@ from audit_core.store import (
     sign_checkpoint_now, tell_refusal,
 )  # fmt: skip
 from audit_core.store.card_claims import CardClaim, add_card_claim, link_card_claim, list_card_claims
+from audit_core.store.change_log import StaleRow, declare_incident, list_stale
 from audit_core.store.desk import DeskDecision, DeskPack
 from audit_core.subject import Subject
 from audit_core.subjects.planted import PLANTED_MODELS, find_planted
 from audit_core.subjects.planted.key import PlantedClaim, PlantedModel, PlantedRole, PlantedTask
 from audit_core.tables import estimate_cells, make_table, shade_rows, to_csv
+from audit_core.tokenizer_diff import KeyChange, TokenizerDiff, VocabularyDiff
 from audit_core.trial import NullFinding
+from audit_core.trigger import Trigger, TriggerKind
 from audit_core.verdict import REASONS, State, Verdict
 from audit_core.view import View
 
 __all__ = [
     "ANSWER_COLUMNS", "APPROVAL_DAYS", "CIRCUIT_QUESTIONS", "CLEAN_RUN", "COVERAGE_WORDS", "KNOWN_MODELS", "LOCAL_PERSON",
     "MAY", "PLANTED_MODELS", "REASONS", "RULES", "AblationRequest", "AblationResult", "AccessRefused", "Agreement",
-    "Answer", "AnswerCount", "AnswerWord", "Architecture", "Areas", "Asker", "Assessment", "AttemptLine",
+    "Answer", "AnswerCount", "AnswerWord", "Architecture", "Areas", "Artefact", "Asker", "Assessment", "AttemptLine",
     "AttentionRequest", "AttentionResult", "AttentionTestsRequest", "AttentionTestsResult", "AuditError", "AuditEvent",
     "AuditFit", "Auditor", "Backup", "Balance", "Calibration", "Cancelled", "CapabilityMatrix", "CardClaim", "CardState",
     "Case", "CaseFile", "Checklist", "ChecklistDraft", "ChecklistItem", "Checklists", "Circuit", "CircuitQuestion",
     "CircuitRequest", "CircuitResult", "Claim", "ClaimReading", "ClaimRefused", "ClaimRun", "ClaimStanding",
-    "ClaimTestRequest", "ClaimTestResult", "ClauseCheck", "Component", "ComponentRefused", "Conditions", "Confirmation",
-    "ConfirmationRequest", "ConfirmationResult", "Connection", "ConnectionEffect", "ControlFailed", "Controls", "Coverage",
-    "Crosswalk", "CrosswalkRow", "CurvePoint", "CurveRequest", "CurveResult", "Decider", "DecisionRefused", "Deed",
-    "Demand", "Dependence", "DeskDecision", "DeskPack", "Direction", "DiscoverRequest", "DiscoverResult", "Dossier",
-    "Drift", "EdgesRequest", "EdgesResult", "Estimate", "FilledChecklist", "Finished", "Fooled", "Framework", "Gap",
-    "GateResult", "GateRow", "GovernanceMap", "GroupEstimates", "HeldOut", "Holding", "HomeFacts", "ImportedCard",
-    "IntegrityError", "Intervention", "InterventionRefused", "Issue", "JobManager", "JobState", "Kept", "KeyFigure", "Kind",
-    "KnownPerson", "Ledger", "Measurement", "Mediation", "ModelClass", "ModelIdentity", "ModelLine", "ModelRefused",
-    "ModelSheet", "NotMeasured", "NullFinding", "OtherTask", "Part", "PathsRequest", "PathsResult", "PatternFinding",
-    "PatternTest", "Person", "PersonLog", "PersonRole", "Place", "PlantedClaim", "PlantedModel", "PlantedRole",
-    "PlantedTask", "Policy", "PolicyRefused", "PositionsRequest", "PositionsResult", "Preregistration", "PriorAccess",
-    "Prompt", "PromptRefused", "PromptSet", "Randomisation", "RecompositionRequest", "RecompositionResult", "Refused",
-    "Register", "RegisteredClaim", "Relation", "Repair", "Replacement", "Report", "ReviewAgreement", "Rival",
-    "RivalRequest", "RivalResult", "Role", "RoleMap", "RowCount", "Ruling", "RunLog", "RunRecord", "Screened", "Setting",
-    "Snapshot", "Source", "SpecificityRequest", "SpecificityResult", "StabilityRequest", "StabilityResult", "Standing",
-    "State", "StoreRefused", "Subject", "SweepPartial", "SweepRequest", "SweepResult", "Tally", "TaskLoss", "Terminal",
-    "Through", "TokenGradientsRequest", "TokenGradientsResult", "TokenPair", "TokenisedPrompts", "Trail", "TransferRequest",
-    "TransferResult", "Trend", "Universe", "Verdict", "View", "ViewRandomised", "Worth", "add_card_claim", "assemble_pack",
-    "audit_home", "count_answers", "count_done", "decide", "describe_ablation", "describe_census", "describe_count",
-    "describe_origin", "describe_replacement", "describe_share", "dump_claim", "dump_filled", "estimate_cells",
-    "export_pack", "find_architecture", "find_effect_line", "find_known", "find_looks_line", "find_planted", "find_refusal",
+    "ClaimTestRequest", "ClaimTestResult", "ClauseCheck", "Component", "ComponentDiff", "ComponentRefused", "Conditions",
+    "Confirmation", "ConfirmationRequest", "ConfirmationResult", "Connection", "ConnectionEffect", "ControlFailed",
+    "Controls", "Coverage", "Crosswalk", "CrosswalkRow", "CurvePoint", "CurveRequest", "CurveResult", "Decider",
+    "DecisionRefused", "Deed", "Demand", "Dependence", "DeskDecision", "DeskPack", "Direction", "DiscoverRequest",
+    "DiscoverResult", "Dossier", "Drift", "EdgesRequest", "EdgesResult", "EffectChange", "EffectDiff", "EffectQuestion",
+    "Estimate", "FilledChecklist", "Finished", "Fooled", "Framework", "Gap", "GateResult", "GateRow", "GovernanceMap",
+    "GroupEstimates", "HeldOut", "Holding", "HomeFacts", "ImportedCard", "IntegrityError", "Intervention",
+    "InterventionRefused", "Issue", "JobManager", "JobState", "Kept", "KeyChange", "KeyFigure", "Kind", "KnownPerson",
+    "Ledger", "Measurement", "Mediation", "ModelClass", "ModelDiff", "ModelIdentity", "ModelLine", "ModelRefused",
+    "ModelSheet", "NotMeasured", "NullFinding", "OtherTask", "Outcome", "Part", "PathsRequest", "PathsResult",
+    "PatternFinding", "PatternTest", "Person", "PersonLog", "PersonRole", "Place", "PlantedClaim", "PlantedModel",
+    "PlantedRole", "PlantedTask", "Policy", "PolicyRefused", "PositionsRequest", "PositionsResult", "Preregistration",
+    "PriorAccess", "Prompt", "PromptRefused", "PromptSet", "Randomisation", "RecompositionRequest", "RecompositionResult",
+    "Refused", "Register", "RegisteredClaim", "Regression", "Relation", "Repair", "Replacement", "Report", "Revalidated",
+    "Revalidation", "ReviewAgreement", "Rival", "RivalRequest", "RivalResult", "Role", "RoleMap", "RowCount", "Ruling",
+    "RunLog", "RunRecord", "Screened", "Setting", "Snapshot", "Source", "SpecificityRequest", "SpecificityResult",
+    "StabilityRequest", "StabilityResult", "StaleRow", "Standing", "State", "StoreRefused", "Subject", "SweepPartial",
+    "SweepRequest", "SweepResult", "Tally", "TaskLoss", "TensorChange", "TensorDiff", "Terminal", "Through",
+    "TokenGradientsRequest", "TokenGradientsResult", "TokenPair", "TokenisedPrompts", "TokenizerDiff", "Trail",
+    "TransferRequest", "TransferResult", "Trend", "Trigger", "TriggerKind", "Universe", "Verdict", "View", "ViewRandomised",
+    "VocabularyDiff", "Worth", "add_card_claim", "assemble_pack", "audit_home", "compare_models", "count_answers",
+    "count_done", "decide", "declare_incident", "describe_ablation", "describe_census", "describe_count", "describe_origin",
+    "describe_replacement", "describe_share", "dump_claim", "dump_filled", "estimate_cells", "export_pack",
+    "find_architecture", "find_effect_line", "find_folder", "find_known", "find_looks_line", "find_planted", "find_refusal",
     "follow_figures", "format_components", "format_estimate", "freeze_claim", "get_plugin", "head", "identify_person",
     "intervene", "is_exploratory", "judge_sentence", "keep_prompts", "leave_a_core", "link_card_claim", "list_answer_rows",
     "list_capabilities", "list_card_claims", "list_cases", "list_cells", "list_circuits", "list_connections",
     "list_holdings", "list_model_names", "list_models", "list_people", "list_plugins", "list_policies",
-    "list_process_figures", "list_prompt_sets", "list_shares", "list_sources", "list_tallies", "load_calibration",
-    "load_checklist", "load_claim", "load_crosswalk", "load_governance_map", "load_home_trust", "load_kept_prompts",
-    "load_key", "load_policy", "load_prompt_set", "load_prompts", "load_role_map", "load_shipped_policy", "make_key",
-    "make_table", "measure_agreement", "mlp", "model_cache", "name_person", "open_case", "open_subject", "parse_claim",
-    "parse_component", "parse_components", "parse_connection", "parse_prompts", "parse_role_map", "predict_attempt_s",
-    "quote_calibration", "rank_agreement", "read_architecture", "read_card", "read_components", "read_dossier", "read_home",
-    "read_ledger", "read_person_id", "read_sheet", "read_standings", "read_trail", "record_refusal", "render_result",
-    "require", "require_recent", "resolve_model", "run_confirmatory", "shade_rows", "sign_checkpoint_now", "sort_findings",
+    "list_process_figures", "list_prompt_sets", "list_shares", "list_sources", "list_stale", "list_tallies",
+    "load_calibration", "load_checklist", "load_claim", "load_crosswalk", "load_governance_map", "load_home_trust",
+    "load_kept_prompts", "load_key", "load_policy", "load_prompt_set", "load_prompts", "load_role_map",
+    "load_shipped_policy", "make_key", "make_table", "measure_agreement", "measure_effect_diff", "mlp", "model_cache",
+    "name_person", "open_case", "open_subject", "parse_claim", "parse_component", "parse_components", "parse_connection",
+    "parse_prompts", "parse_role_map", "predict_attempt_s", "quote_calibration", "rank_agreement", "read_architecture",
+    "read_card", "read_components", "read_dossier", "read_home", "read_ledger", "read_person_id", "read_sheet",
+    "read_standings", "read_trail", "record_refusal", "render_result", "require", "require_recent", "rerun_stale",
+    "resolve_model", "revalidate_claims", "run_confirmatory", "shade_rows", "sign_checkpoint_now", "sort_findings",
     "split_half", "take_all_cores", "take_pack", "tell_refusal", "to_csv", "tokenise", "write_filled_csv",
     "write_filled_html",
 ]  # fmt: skip

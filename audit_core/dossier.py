@@ -62,7 +62,7 @@ def read_dossier(home: Path, claim_id: str) -> Dossier:
     )
     done = [line.run_id for line in attempts if line.outcome == "done" and line.is_of_this_plan]
     records = RunLog(home).read_runs(done[-1:])
-    latest = _read_result(records[0].result or "") if records else None
+    latest = read_result(records[0].result or "") if records else None
     packs = tuple(
         event.object_id
         for event in events
@@ -77,7 +77,8 @@ def _adapter() -> TypeAdapter[ConfirmationResult]:
     return TypeAdapter(ConfirmationResult)
 
 
-def _read_result(text: str) -> ConfirmationResult:
+def read_result(text: str) -> ConfirmationResult:
+    """A stored result of an attempt."""
     return _adapter().validate_json(text)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ from audit_core.records import (
     ProcessRecords,
     RerunRecord,
 )
+from audit_core.store.change_log import StaleRow, read_stale
 from audit_core.store.checkpoints import LogStatus, read_status
 from audit_core.store.database import open_database
 from audit_core.store.desk import DeskDecision, DeskPack, list_decisions, list_packs
@@ -33,6 +34,15 @@ class HomeFacts:
     packs: tuple[DeskPack, ...]
     decisions: tuple[DeskDecision, ...]
     status: LogStatus
+    stale: tuple[StaleRow, ...]
+
+    def list_triggers(self) -> Mapping[str, tuple[str, ...]]:
+        """By claim, reasons to test again that no verdict has answered, each in a sentence."""
+        open_rows = [row.trigger for row in self.stale if row.is_open]
+        return {
+            claim_id: tuple(one.describe() for one in open_rows if one.claim_id == claim_id)
+            for claim_id in dict.fromkeys(one.claim_id for one in open_rows)
+        }
 
     def list_records(self, until: datetime | None = None) -> ProcessRecords:
         """What the key figures are counted from.
@@ -60,7 +70,7 @@ class HomeFacts:
                 for row in claim.deviations
                 if row.is_deviation and is_there(row.at)
             ),
-            packs=_list_packs(events, packs, claims),
+            packs=_list_packs(events, packs, claims, _list_stale(self.stale, until)),
             reruns=_list_reruns(events),
             approvals=_list_approvals(events, packs, decisions),
             log=None if until is not None else _read_log(self.status, events),
@@ -72,7 +82,12 @@ def read_home(home: Path) -> HomeFacts:
     claims = Register(home).list_claims()
     with open_database(home) as connection:
         return HomeFacts(
-            claims, list_events(connection), list_packs(connection), list_decisions(connection), read_status(connection)
+            claims,
+            list_events(connection),
+            list_packs(connection),
+            list_decisions(connection),
+            read_status(connection),
+            read_stale(connection),
         )
 
 
@@ -97,7 +112,10 @@ def _list_attempts(events: Sequence[AuditEvent]) -> tuple[AttemptRecord, ...]:
 
 
 def _list_packs(
-    events: Sequence[AuditEvent], packs: Sequence[DeskPack], claims: Sequence[RegisteredClaim]
+    events: Sequence[AuditEvent],
+    packs: Sequence[DeskPack],
+    claims: Sequence[RegisteredClaim],
+    stale: Mapping[str, tuple[str, ...]],
 ) -> tuple[PackRecord, ...]:
     """Packs that were exported here and those that were brought; checked ones are those on the desk with a known signer."""
     expiry = {claim.claim_id: claim.expires_at for claim in claims}
@@ -115,10 +133,22 @@ def _list_packs(
             claim_ids,
             on_desk[pack_id].check_found == "SIGNER_VERIFIED" if pack_id in on_desk else None,
             min((expiry[one] for one in claim_ids if one in expiry), default=None),
+            tuple(reason for one in claim_ids for reason in stale.get(one, ())),
             is_superseded=all(newest[one] != pack_id for one in claim_ids),
         )
         for pack_id, claim_ids in named.items()
     )
+
+
+def _list_stale(rows: Sequence[StaleRow], until: datetime | None) -> dict[str, tuple[str, ...]]:
+    """Reasons to test again, per claim, that no verdict has answered."""
+    found: dict[str, tuple[str, ...]] = {}
+    for row in rows:
+        came, went = parse_time(row.trigger.at), None if row.is_open else parse_time(row.answered_at)
+        is_open = row.is_open if until is None else came <= until and (went is None or went > until)
+        if is_open:
+            found[row.trigger.claim_id] = (*found.get(row.trigger.claim_id, ()), row.trigger.kind.value)
+    return found
 
 
 def _list_reruns(events: Sequence[AuditEvent]) -> tuple[RerunRecord, ...]:

@@ -31,6 +31,23 @@ def adjust_p_values(values: NDArray, clusters: Sequence[str]) -> NDArray[np.floa
     """
     from scipy.stats import false_discovery_control
 
+    return np.asarray(false_discovery_control(_test_against_zero(values, clusters), method="bh"))
+
+
+def adjust_for_any(values: NDArray, clusters: Sequence[str]) -> NDArray[np.float64]:
+    """As `adjust_p_values`, by Holm's step-down: below 0.05, the chance that any one marked component has no effect is 5 %.
+
+    Source: Holm 1979.
+    """
+    p = _test_against_zero(values, clusters)
+    order = np.argsort(p, kind="stable")
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(p.size, 0, -1)), 1.0)
+    return adjusted
+
+
+def _test_against_zero(values: NDArray, clusters: Sequence[str]) -> NDArray[np.float64]:
+    """Student's t over template means, two-sided; shape (component, prompt) → (component,)."""
     names, member = np.unique(np.asarray(clusters), return_inverse=True)
     if names.size < MIN_TEMPLATES:
         raise NotMeasured(
@@ -41,8 +58,7 @@ def adjust_p_values(values: NDArray, clusters: Sequence[str]) -> NDArray[np.floa
     centre, spread = means.mean(1), means.std(1, ddof=1) / np.sqrt(names.size)
     # No spread: the effect is the same everywhere, so it is zero for certain or certainly not.
     t = np.divide(np.abs(centre), spread, out=np.where(centre == 0, 0.0, np.inf), where=spread > 0)
-    p = 2 * stdtr(names.size - 1, -t)
-    return np.asarray(false_discovery_control(p, method="bh"))
+    return np.asarray(2 * stdtr(names.size - 1, -t))
 
 
 def rank_in_null(value: float, null: NDArray) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -122,7 +122,7 @@ def rerun_pack(
     wanted = tuple(run_ids) or tuple(documents.pack["run_ids"])
     if strangers := [run_id for run_id in wanted if run_id not in documents.pack["run_ids"]]:
         raise Refused(f"No run {strangers[0][:40]!r} in this pack.", wanted="one of its runs.", remedy="leave it out.")
-    pack = replace(pack, members=reveal(pack.members, documents, openings))
+    pack = pack._replace(members=reveal(pack.members, documents, openings))
     auditor = open_auditor()
     found = []
     for run_id in wanted:

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter
@@ -263,10 +264,18 @@ def open_subject(name: str, *, on_progress: FetchProgress | None = None) -> Subj
         ModelRefused: it cannot or must not be loaded.
     """
     import_libraries()
-    planted = find_planted(name)
-    folder = resolve_model(name, on_progress) if planted is None else build_planted(planted)
-    subject: Subject = get_plugin("subjects", "transformer").load(folder)
+    subject: Subject = get_plugin("subjects", "transformer").load(find_folder(name, on_progress=on_progress))
     return subject
+
+
+def find_folder(name: str, *, on_progress: FetchProgress | None = None) -> Path:
+    """Folder of a model by the names that `open_subject` takes, checked and not loaded.
+
+    Raises:
+        ModelRefused: it cannot or must not be loaded.
+    """
+    planted = find_planted(name)
+    return resolve_model(name, on_progress) if planted is None else build_planted(planted)
 
 
 def get_metric(name: str) -> Metric:

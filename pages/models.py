@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from audit_core import AuditError, audit_home, list_card_claims, list_model_names, read_home, read_stale, read_standings
+from audit_core import AuditError, audit_home, list_card_claims, list_model_names, read_home, read_standings
 from ui import cards_ask, cards_show, link, live_steps, overview_portfolio
 
 # 1. ask
@@ -14,7 +14,7 @@ st.markdown(
 )
 try:
     facts = read_home(audit_home())
-    standings = read_standings(audit_home(), read_stale(audit_home()))
+    standings = read_standings(audit_home(), facts.list_triggers())
     sentences = list_card_claims(audit_home())
 except AuditError as error:
     live_steps.show_refusal(error)

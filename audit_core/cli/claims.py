@@ -12,7 +12,7 @@ from audit_core.claim import load_claim
 from audit_core.cli.output import say, show_fetch, show_progress, tell, tell_json
 from audit_core.cli.session import Adder, asker
 from audit_core.confirm import QUESTIONS, Confirmation, explain_exploratory, freeze_claim, pin_now, run_confirmatory
-from audit_core.errors import NotMeasured
+from audit_core.errors import NotMeasured, Refused
 from audit_core.policy import Policy, load_policy, parse_policy
 from audit_core.preregistration import ChangeKind, Preregistration, PriorAccess
 from audit_core.prompts import load_prompts
@@ -20,7 +20,8 @@ from audit_core.run import Auditor, open_subject
 from audit_core.shipped import load_shipped_policy
 from audit_core.statistics import format_estimate
 from audit_core.store import RunLog, audit_home, load_kept_prompts
-from audit_core.store.home import load_kept_policy
+from audit_core.store.change_log import list_stale
+from audit_core.store.home import keep_policy, load_kept_policy
 from audit_core.store.register import Register, RegisteredClaim
 from audit_core.verdict import State
 
@@ -44,6 +45,7 @@ def add_claim_commands(add: Adder) -> None:
     prereg.add_argument("--seed", type=int, default=0)
     run = add("run", confirm, "confirmatory run of a frozen claim; recorded as an attempt")
     run.add_argument("claim_id", help="as prereg printed it, such as C-0001")
+    run.add_argument("--model", help="where the model lies now; the frozen digest decides whether it is the one")
     add("claims", show_claims, "the claims register: what was frozen, by whom, with which prior access")
     amended = add("amend", amend_claim, "changes a frozen plan: a new version, with a row for every field")
     amended.add_argument("claim_id")
@@ -54,6 +56,8 @@ def add_claim_commands(add: Adder) -> None:
     amended.add_argument(
         "--repin", action="store_true", help="hold runs to the model and code as they are now, such as after an update"
     )
+    amended.add_argument("--model", help="with --repin: the model to hold runs to, where it bears another name now")
+    amended.add_argument("--policy", type=Path, help="with --repin: the policy to hold runs to")
     withdraw = add("withdraw", withdraw_claim, "takes a claim back; it stays in the register")
     withdraw.add_argument("claim_id")
     withdraw.add_argument("--reason", required=True)
@@ -96,7 +100,7 @@ def confirm(options: argparse.Namespace) -> int:
     home = audit_home()
 
     def open_auditor(model: str) -> Auditor:
-        return Auditor(open_subject(model, on_progress=show_fetch), RunLog(home))
+        return Auditor(open_subject(options.model or model, on_progress=show_fetch), RunLog(home))
 
     found = run_confirmatory(Register(home), options.claim_id, open_auditor, asker=asker(), on_progress=show_progress)
     verdict = found.result.verdict
@@ -134,8 +138,12 @@ def _describe(claim_id: str, found: Confirmation) -> dict[str, Any]:
 def show_claims(options: argparse.Namespace) -> int:
     """Every registered claim, the first one first."""
     claims = Register(audit_home()).list_claims()
+    stale: dict[str, list[str]] = {}
+    for row in list_stale(audit_home()):
+        if row.is_open:
+            stale.setdefault(row.trigger.claim_id, []).append(row.trigger.kind.value)
     if options.json:
-        return tell_json([_describe_claim(known) for known in claims])
+        return tell_json([_describe_claim(known) | {"stale": stale.get(known.claim_id, [])} for known in claims])
     for known in claims:
         plan = known.plan
         said = f"withdrawn: {known.withdrawn}" if known.withdrawn else explain_exploratory(known) or "confirmatory"
@@ -143,6 +151,8 @@ def show_claims(options: argparse.Namespace) -> int:
             f"{known.claim_id}  version {plan.version}  {plan.digest[:12]}  {known.owner}  expires {known.expires_at}  {said}"
         )
         tell(f"  {plan.claim.name}")
+        if known.claim_id in stale:
+            tell(f"  STALE: {', '.join(stale[known.claim_id])}")
     return 0
 
 
@@ -166,9 +176,11 @@ def amend_claim(options: argparse.Namespace) -> int:
     known = register.find(options.claim_id)
     prompts = load_kept_prompts(known.prompts)
     pins = known.plan.pins
+    if (options.model or options.policy) and not options.repin:
+        raise Refused("--model or --policy without --repin.", wanted="--repin beside it.", remedy="add it.")
     if options.repin:
-        policy = parse_policy(load_kept_policy(pins.policy_sha256), "the frozen policy")
-        now = pin_now(open_subject(known.model, on_progress=show_fetch), prompts, policy)
+        policy = _read_pinned_policy(options.policy, pins.policy_sha256)
+        now = pin_now(open_subject(options.model or known.model, on_progress=show_fetch), prompts, policy)
         # Prompts are kept under their digest; the name that was frozen stays.
         pins = replace(now, prompts=pins.prompts)
 
@@ -187,6 +199,15 @@ def amend_claim(options: argparse.Namespace) -> int:
         return tell_json(found)
     tell(f"{plan.claim_id} version {plan.version}, digest {plan.digest}: {'a deviation, its runs are exploratory' if plan.is_exploratory else 'an amendment'}")  # fmt: skip
     return 0
+
+
+def _read_pinned_policy(path: Path | None, sha256: str) -> Policy:
+    """Another policy, kept from now on as the frozen one is; or the frozen one."""
+    if path is None:
+        return parse_policy(load_kept_policy(sha256), "the frozen policy")
+    policy = load_policy(path)
+    keep_policy(policy.text)
+    return policy
 
 
 def withdraw_claim(options: argparse.Namespace) -> int:

@@ -40,13 +40,13 @@ def pass_gate(options: argparse.Namespace, check: PackCheck, documents: PackDocu
     """
     if options.junit:
         # An older report must not pass for this one's, should this one end early.
-        _write_file(options.junit, b"")
+        write_file(options.junit, b"")
     policy = load_policy(options.policy)
     waivers = load_waivers(options.waivers) if options.waivers else ()
     result = decide_gate(policy, check, documents, waivers=waivers, now=datetime.now(UTC))
     log_gate(audit_home(), result, pack=pack, actor=asker().actor)
     if options.junit:
-        _write_file(options.junit, write_junit(result))
+        write_file(options.junit, write_junit(result))
     if options.json:
         tell_json(describe_gate(result))
     else:
@@ -72,7 +72,12 @@ def _describe(row: GateRow) -> str:
     return f"{row.result + mark:<26} {show_text(row.claim_id or 'pack'):<10} {row.id}{reason}"
 
 
-def _write_file(path: Path, data: bytes) -> None:
+def write_file(path: Path, data: bytes) -> None:
+    """Write a report.
+
+    Raises:
+        PolicyRefused: it cannot be written there.
+    """
     try:
         path.write_bytes(data)
     except OSError as error:

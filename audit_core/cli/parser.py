@@ -12,6 +12,7 @@ from audit_core.claim import Universe
 from audit_core.cli.attention import run_attention_tests
 from audit_core.cli.audits import sweep_components, test_claim
 from audit_core.cli.calibrate import calibrate_rule
+from audit_core.cli.changes import add_change_commands
 from audit_core.cli.circuits import discover_circuit, question_circuit
 from audit_core.cli.claims import add_claim_commands
 from audit_core.cli.desk import add_desk_commands
@@ -48,6 +49,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_key_commands(add)
     add_pack_commands(add)
     add_desk_commands(add)
+    add_change_commands(add)
     add_arguments(add("verify", verify_evidence, "what can be checked of an evidence pack, offline"))
     verifier = add("verifier", write_verifier, "write the verifier as one file that needs nothing but Python")
     verifier.add_argument("--out", type=Path, default=Path("verify_pack.py"))

@@ -31,7 +31,7 @@ def check_folder(path: Path) -> None:
             remedy="check the spelling, or give the folder that holds config.json.",
         )
     check_configs(path)
-    _check_whole(path, _weight_names(path))
+    _check_whole(path, list_weight_files(path))
 
 
 def check_configs(folder: Path) -> None:
@@ -105,7 +105,7 @@ def _refuse_code(content: dict[str, Any], path: Path) -> None:
         waiting += value.values()
 
 
-def _weight_names(folder: Path) -> list[str]:
+def list_weight_files(folder: Path) -> list[str]:
     """Names of the safetensors files that make up the weights, each a plain name in the folder."""
     if (folder / _WEIGHTS).is_file():
         return [_WEIGHTS]

@@ -95,6 +95,11 @@ def identify_model(folder: Path, *, dtype: str, attention: str) -> ModelIdentity
     )
 
 
+def digest_files(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file that decides what a folder computes or how text is generated from it, by name."""
+    return _file_digests(folder, (*_WEIGHT_FILES, *_TOKENIZER_FILES, "config.json", "generation_config.json"))
+
+
 def digest_folder(folder: Path) -> FolderDigest:
     """Digests of all safetensors files and of all tokenizer files in `folder`."""
     return FolderDigest(

@@ -34,6 +34,8 @@ class Action(StrEnum):
     RUN_REFUSED = "run.refused"
     CLAIM_REGISTERED = "claim.registered"
     CLAIM_WITHDRAWN = "claim.withdrawn"
+    CLAIM_STALE = "claim.stale"
+    CLAIM_REVALIDATED = "claim.revalidated"
     PREREG_FROZEN = "prereg.frozen"
     PREREG_AMENDED = "prereg.amended"
     PREREG_DEVIATED = "prereg.deviated"

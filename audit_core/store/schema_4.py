@@ -41,6 +41,7 @@ VERSION_4 = (
         reason VARCHAR NOT NULL
     )
     """,
+    "CREATE TABLE claim_stale (number BIGINT PRIMARY KEY, claim_id VARCHAR NOT NULL, body VARCHAR NOT NULL)",
     "CREATE TRIGGER desk_pack_kept BEFORE DELETE ON desk_pack FOR EACH STATEMENT "
     "INSERT INTO refused_change SELECT error('append-only: desk_pack')",
     "CREATE TRIGGER desk_pack_fixed BEFORE UPDATE ON desk_pack FOR EACH STATEMENT "
@@ -65,4 +66,8 @@ VERSION_4 = (
     "INSERT INTO refused_change SELECT error('append-only: person_state')",
     "CREATE TRIGGER person_state_fixed BEFORE UPDATE ON person_state FOR EACH STATEMENT "
     "INSERT INTO refused_change SELECT error('append-only: person_state')",
+    "CREATE TRIGGER claim_stale_kept BEFORE DELETE ON claim_stale FOR EACH STATEMENT "
+    "INSERT INTO refused_change SELECT error('append-only: claim_stale')",
+    "CREATE TRIGGER claim_stale_fixed BEFORE UPDATE ON claim_stale FOR EACH STATEMENT "
+    "INSERT INTO refused_change SELECT error('append-only: claim_stale')",
 )

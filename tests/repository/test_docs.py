@@ -16,6 +16,7 @@ from audit_core.evidence.words import drop_quoted, find_overclaims
 from audit_core.governance_map import Coverage
 from audit_core.intervention import Direction, Replacement
 from audit_core.model_class import Setting
+from audit_core.model_diff import TensorChange
 from audit_core.pattern_test import PatternFinding
 from audit_core.people import MAY, REFUSALS, Deed, PersonRole
 from audit_core.plausibility import Source
@@ -24,8 +25,11 @@ from audit_core.preregistration import ChangeKind, PriorAccess
 from audit_core.procurement import AnswerWord
 from audit_core.randomisation import Dependence
 from audit_core.registry import list_plugins
+from audit_core.regression import Outcome
 from audit_core.shipped import load_shipped_policy
+from audit_core.standing import CardState, Standing
 from audit_core.store import Action, AnchorKind, Fault
+from audit_core.trigger import TriggerKind
 from audit_core.verdict import REASONS, State
 from audit_core.verifier.criteria import WORST_FIRST
 from audit_core.verifier.policy_table import GATE_CRITERIA, PROCESS_CRITERIA
@@ -55,6 +59,7 @@ def test_the_glossary_has_a_row_for_every_value_a_person_can_meet() -> None:
         State, Replacement, Direction, Kind, Source, PatternFinding, Dependence, ThresholdSource, Action, AnchorKind, Fault, PriorAccess, ChangeKind, Deed,
         PersonRole,
         Relation, ClauseCheck, Setting, Coverage, AnswerWord,
+        TriggerKind, Outcome, TensorChange, Standing, CardState,
     )  # fmt: skip
     wanted = {value.value for enum in enums for value in enum} | {*REASONS, *WORST_FIRST}
     assert wanted - explained == set()

@@ -1,0 +1,218 @@
+"""The commands `diff`, `revalidate`, `incident` and `changes`: what changed, which claims it makes stale, and whether they still hold."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from audit_core.cli.gate import write_file
+from audit_core.cli.output import show_fetch, show_progress, tell, tell_json
+from audit_core.cli.session import Adder, asker
+from audit_core.component import Kind
+from audit_core.effect_diff import EffectDiff, EffectQuestion, measure_effect_diff
+from audit_core.gate_report import show_text
+from audit_core.intervention import Replacement
+from audit_core.model_diff import ModelDiff, compare_models
+from audit_core.policy import load_policy
+from audit_core.prompts import PromptSet, load_prompts, split_half
+from audit_core.revalidation import Artefact, Revalidated, describe_revalidation, rerun_stale, revalidate_claims
+from audit_core.revalidation_report import write_revalidation_junit
+from audit_core.run import Auditor, find_folder, open_subject
+from audit_core.statistics import Estimate, format_estimate
+from audit_core.store import RunLog, audit_home
+from audit_core.store.change_log import declare_incident, list_stale
+from audit_core.store.register import Register
+
+_SHOWN = 20
+
+
+def add_change_commands(add: Adder) -> None:
+    diff = add("diff", show_diff, "what differs between two models: tensors, heads, tokenizer, settings; no verdict")
+    diff.add_argument("before", metavar="A", help="default, a known name, a folder, or a hub id")
+    diff.add_argument("after", metavar="B")
+    diff.add_argument("--prompts", type=Path, help="measure every component's effect in both, on these prompts")
+    diff.add_argument("--half", choices=("exploratory", "confirmatory", "all"), default="exploratory")
+    diff.add_argument("--kind", choices=("head", "mlp"), default="head")
+    diff.add_argument("--ablation", choices=("resample", "mean", "zero"), default="resample")
+    diff.add_argument("--metric", default="logit_difference")
+    diff.add_argument("--seed", type=int, default=0)
+    again = add(
+        "revalidate", revalidate, "which claims about a model are stale, and with --run whether they still hold"
+    )
+    again.add_argument("--model", required=True, help="the model as it is now: a name, a folder, or a hub id")
+    again.add_argument("--was", help="the model that it follows, where that bore another name")
+    again.add_argument("--claim", nargs="+", default=(), metavar="CLAIM_ID", help="some of the claims about it")
+    again.add_argument("--policy", type=Path, help="the policy of today; claims frozen under another are stale")
+    again.add_argument("--prompts", type=Path, help="the prompt set of today; claims judged on another are stale")
+    again.add_argument("--run", action="store_true", help="test stale claims again here: regression tests, no attempts")
+    again.add_argument("--junit", type=Path, help="where to write JUnit XML")
+    incident = add("incident", tell_incident, "makes a claim stale because of something that happened")
+    incident.add_argument("claim_id")
+    incident.add_argument("--reason", required=True, help="what happened; it stands in the change log")
+    add("changes", show_changes, "the change log: what made claims stale, and which verdicts answered it")
+
+
+def show_diff(options: argparse.Namespace) -> int:
+    """Compare two models; with prompts, measure both."""
+    prompts = None if options.prompts is None else _read_half(options.prompts, options.half)
+    folders = [find_folder(name, on_progress=show_fetch) for name in (options.before, options.after)]
+    found = compare_models(folders[0], folders[1])
+    effects = None
+    if prompts is not None:
+        log = RunLog(audit_home())
+        auditors = [Auditor(open_subject(str(folder), on_progress=show_fetch), log) for folder in folders]
+        question = EffectQuestion(
+            prompts, Kind(options.kind), Replacement(options.ablation), metric=options.metric, seed=options.seed
+        )
+        effects = measure_effect_diff(auditors[0], auditors[1], question, asker=asker(), on_progress=show_progress)
+    if options.json:
+        half = {} if effects is None else {"half": options.half}
+        return tell_json({"models": found.to_json(), "effects": None if effects is None else effects.to_json()} | half)
+    _tell_diff(found)
+    if effects is not None:
+        _tell_effects(effects)
+    return 0
+
+
+def _read_half(path: Path, half: str) -> PromptSet:
+    prompts = load_prompts(path)
+    return prompts if half == "all" else split_half(prompts, exploratory=half == "exploratory")
+
+
+def _tell_diff(found: ModelDiff) -> None:
+    tell(f"{found.before.short} → {found.after.short}")
+    if found.is_same:
+        tell("The same bytes in every file that decides anything.")
+        return
+    tell(f"{found.n_changed} of {found.n_tensors} tensors differ, in {found.n_components} parts of the model")
+    for one in found.components[:_SHOWN]:
+        size = one.reason or f"largest {one.max_abs:.3g}, relative {_show(one.relative)}"
+        tell(show_text(f"  {one.component:<14} {', '.join(one.parts)}: {size}"))
+    _tell_more(found.n_components, "--json lists them")
+    if found.not_by_head:
+        tell(show_text(f"  Heads are not told apart: {found.not_by_head}."))
+    for name in found.outside[:_SHOWN]:
+        tell(show_text(f"  {name}: in no head or MLP"))
+    told = found.tokenizer
+    for change in (*found.settings[:_SHOWN], *told.settings[:_SHOWN]):
+        tell(show_text(f"  {change.file} {change.key}: {change.before} → {change.after}"))
+    if told.vocabulary is not None and not told.vocabulary.is_same:
+        words = told.vocabulary
+        tell(f"  vocabulary: {words.n_added} added, {words.n_removed} removed, {words.n_moved} moved")
+    elif told.not_read:
+        tell(f"  vocabulary: not compared: {told.not_read}")
+    for is_other, name in ((told.has_other_merges, "merges"), (told.has_other_template, "chat template")):
+        if is_other:
+            tell(f"  {name}: differ" if name == "merges" else f"  {name}: differs")
+    for file in found.files:
+        tell(show_text(f"  {file.name}: {(file.before or 'none')[:12]} → {(file.after or 'none')[:12]}"))
+
+
+def _show(number: float | None) -> str:
+    return "not known: all zero before" if number is None else f"{number:.3g}"
+
+
+def _tell_more(number: int, how: str) -> None:
+    if number > _SHOWN:
+        tell(f"  and {number - _SHOWN} more; {how}.")
+
+
+def _tell_effects(found: EffectDiff) -> None:
+    tell(f"Effects, {found.kind}s edited one at a time ({found.replacement}, {found.direction}), measured in both:")
+    ranked = sorted(found.rows, key=lambda row: -abs(row.difference.value))
+    for row in ranked[:_SHOWN]:
+        mark = "not marked" if row.is_changed is None else "changed" if row.is_changed else "no change shown"
+        tell(
+            f"  {row.component:<8} {row.before.value:.2f} → {row.after.value:.2f}; "
+            f"difference {format_estimate(row.difference)}  {mark}"
+        )
+    _tell_more(len(ranked), "--json lists them")
+    if found.no_marks:
+        tell(f"Nothing is marked: {found.no_marks}")
+
+
+def revalidate(options: argparse.Namespace) -> int:
+    """Hold registered claims against a model; the exit code is for a pipeline."""
+    if options.junit:
+        # An older report must not pass for this one's, should this one end early.
+        write_file(options.junit, b"")
+    home, who = audit_home(), asker()
+    artefact = Artefact(
+        options.model,
+        find_folder(options.model, on_progress=show_fetch),
+        None if options.was is None else find_folder(options.was, on_progress=show_fetch),
+        None if options.policy is None else load_policy(options.policy),
+        None if options.prompts is None else load_prompts(options.prompts),
+    )
+    found = revalidate_claims(home, artefact, options.claim, asker=who)
+    if options.run:
+
+        def open_auditor() -> Auditor:
+            return Auditor(open_subject(str(artefact.folder), on_progress=show_fetch), RunLog(home))
+
+        found = rerun_stale(home, found, open_auditor, asker=who, on_progress=show_progress)
+    if options.junit:
+        write_file(options.junit, write_revalidation_junit(found))
+    if options.json:
+        tell_json(describe_revalidation(found))
+        return found.exit_code
+    for one in found.claims:
+        _tell_claim(one)
+    stale = sum(one.is_stale for one in found.claims)
+    nothing = "" if found.claims else "; nothing was evaluated: no claim is about this model"
+    tell(f"{stale} of {len(found.claims)} claims about {found.identity.short} are stale{nothing}.")
+    return found.exit_code
+
+
+def _tell_claim(one: Revalidated) -> None:
+    tell(show_text(f"{one.claim_id}: {'STALE' if one.is_stale else 'not stale'}  {one.name}"))
+    for row in one.open_rows:
+        tell(show_text(f"  {row.trigger.describe()}  (since {row.trigger.at}, by {row.trigger.by})"))
+    if one.own_parts:
+        tell(f"  among what changed: {', '.join(one.own_parts)}, which the claim is about")
+    told = one.regression
+    if told is None:
+        return
+    tell(f"  rerun here: {told.outcome.value.upper()}: {told.state_before} → {told.state_after}  ({told.label})")
+    for family in dict.fromkeys((*told.before, *told.after)):
+        tell(f"    {family:<9} {_say(told.before.get(family))} → {_say(told.after.get(family))}")
+    if told.reason:
+        tell(show_text(f"    {told.reason}"))
+    if one.waits_for:
+        tell(f"  no rerun answers: {', '.join(one.waits_for)}")
+
+
+def _say(estimate: Estimate | None) -> str:
+    return "not measured" if estimate is None else format_estimate(estimate)
+
+
+def tell_incident(options: argparse.Namespace) -> int:
+    """Make one claim stale by a person's word."""
+    home = audit_home()
+    digest = Register(home).find(options.claim_id).plan.pins.model_digest
+    trigger = declare_incident(home, options.claim_id, held_for=digest, by=asker().actor, reason=options.reason)
+    if options.json:
+        return tell_json(trigger.to_json())
+    tell(show_text(f"{trigger.claim_id}: STALE  {trigger.describe()}"))
+    return 0
+
+
+def show_changes(options: argparse.Namespace) -> int:
+    """Every row of the change log, the first one first."""
+    rows = list_stale(audit_home())
+    if options.json:
+        said: list[dict[str, Any]] = [
+            {"number": row.number, **row.trigger.to_json(), "answered_by": row.answered_by or None, "answered_at": row.answered_at or None}
+            for row in rows
+        ]  # fmt: skip
+        return tell_json(said)
+    for row in rows:
+        answer = "open" if row.is_open else f"answered by run {row.answered_by[:12]} at {row.answered_at}"
+        trigger = row.trigger
+        tell(
+            show_text(
+                f"{row.number}  {trigger.at}  {trigger.claim_id}  {trigger.describe()}  by {trigger.by}  {answer}"
+            )
+        )
+    return 0
