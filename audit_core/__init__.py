@@ -35,6 +35,7 @@ from audit_core.completeness import Gap, Worth
 from audit_core.component import Component, Kind, format_components, head, mlp, parse_component, parse_components
 from audit_core.confirm import Confirmation, freeze_claim, predict_attempt_s, run_confirmatory
 from audit_core.connection import Connection, Terminal, Through, list_connections, parse_connection
+from audit_core.cost import AnswerCount, CostReport, KindCost, Seconds, read_costs
 from audit_core.curve import Areas
 from audit_core.dossier import AttemptLine, Dossier, read_dossier
 from audit_core.drift import Drift
@@ -72,6 +73,7 @@ from audit_core.store import (
     AuditEvent, ClaimRun, Register, RegisteredClaim, RunLog, RunRecord, Trail, audit_home, keep_prompts,
     load_kept_prompts, read_trail, sign_checkpoint_now,
 )  # fmt: skip
+from audit_core.story import MeasuredWith, Story, StoryClaim, StoryHead, StoryPrompts, load_story
 from audit_core.subject import Subject
 from audit_core.subjects.planted import PLANTED_MODELS, find_planted
 from audit_core.subjects.planted.key import PlantedClaim, PlantedModel, PlantedRole, PlantedTask
@@ -90,6 +92,7 @@ __all__ = [
     "AblationRequest",
     "AblationResult",
     "Agreement",
+    "AnswerCount",
     "Areas",
     "Asker",
     "Assessment",
@@ -124,6 +127,7 @@ __all__ = [
     "ConnectionEffect",
     "ControlFailed",
     "Controls",
+    "CostReport",
     "CurvePoint",
     "CurveRequest",
     "CurveResult",
@@ -150,7 +154,9 @@ __all__ = [
     "Kept",
     "KeyFigure",
     "Kind",
+    "KindCost",
     "Ledger",
+    "MeasuredWith",
     "Measurement",
     "Mediation",
     "ModelIdentity",
@@ -193,6 +199,7 @@ __all__ = [
     "RunLog",
     "RunRecord",
     "Screened",
+    "Seconds",
     "Snapshot",
     "Source",
     "SpecificityRequest",
@@ -201,6 +208,10 @@ __all__ = [
     "StabilityResult",
     "State",
     "StoreRefused",
+    "Story",
+    "StoryClaim",
+    "StoryHead",
+    "StoryPrompts",
     "Subject",
     "SweepPartial",
     "SweepRequest",
@@ -262,6 +273,7 @@ __all__ = [
     "load_prompt_set",
     "load_prompts",
     "load_shipped_policy",
+    "load_story",
     "make_table",
     "mlp",
     "model_cache",
@@ -275,6 +287,7 @@ __all__ = [
     "quote_calibration",
     "rank_agreement",
     "read_components",
+    "read_costs",
     "read_dossier",
     "read_ledger",
     "read_trail",

@@ -26,4 +26,9 @@ def menu() -> dict[str, list[Any]]:
     calibration = st.Page(_PAGES / "calibration.py", title="Calibration", icon=":material/straighten:")
     claims = st.Page(_PAGES / "claims.py", title="Claims", icon=":material/gavel:")
     log = st.Page(_PAGES / "audit_log.py", title="Audit log", icon=":material/list_alt:")
-    return {"Explore": [live_audit(), sweep, circuit(), calibration], "Govern": [claims, log]}
+    overview = st.Page(_PAGES / "overview.py", title="Overview", icon=":material/dashboard:")
+    return {
+        "Explore": [live_audit(), sweep, circuit(), calibration],
+        "Govern": [claims, log],
+        "Lead": [overview],
+    }

@@ -97,7 +97,11 @@ def shorten(value: object) -> object:
 def lay_out(value: object, pad: str = "") -> str:
     """JSON that a person can scroll through: a head or a prompt to a line."""
     flat = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    if len(flat) <= WIDE or not isinstance(value, dict | list) or not any(isinstance(v, dict | list | str) for v in value):
+    if (
+        len(flat) <= WIDE
+        or not isinstance(value, dict | list)
+        or not any(isinstance(v, dict | list | str) for v in value)
+    ):
         return flat
     inner = pad + " "
     if isinstance(value, dict):
