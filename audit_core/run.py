@@ -133,11 +133,13 @@ class Auditor:
             AuditError: whatever the audit raised, after it was logged.
         """
         plugin: Audit = get_plugin("audits", audit)
-        start, began = self._describe_start(audit, request, asker), time.monotonic()
+        start, began, burnt = self._describe_start(audit, request, asker), time.monotonic(), time.process_time()
         attempt = self.log.start(start, claim)
 
         def record(outcome: str, reason: str = "", detail: str = "", result: str | None = None) -> None:
-            self.log.append(_end(start, outcome, reason, detail, result, time.monotonic() - began))
+            ended = _end(start, outcome, reason, detail, result, time.monotonic() - began)
+            # Of the whole process: what pages and other runs took meanwhile is in it, as threads cannot be told apart.
+            self.log.append(ended, cpu_s=time.process_time() - burnt)
 
         try:
             means = self._capture_means(request.reference, request.kinds) if _wants_means(request) else None

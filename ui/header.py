@@ -13,6 +13,7 @@ _BADGES = {
     "observational": (":material/visibility:", "gray"),
     "causal": (":material/science:", "violet"),
     "estimated": (":material/query_stats:", "orange"),
+    "recorded": (":material/history:", "blue"),
 }
 
 

@@ -10,6 +10,7 @@ import streamlit as st
 from audit_core import (
     AttentionResult,
     Component,
+    Estimate,
     SweepResult,
     estimate_cells,
     find_effect_line,
@@ -36,15 +37,9 @@ def show_looks(
         f"each cell is a head; the digit is the tenths of its attention, from the answer position, that rest on {source}. "
         "A head can look at a token and do nothing with it.",
     )  # fmt: skip
-    values = np.array([estimate.value for estimate in result.mass])
-    colours = figures.colour_looks(values)
-    texts = [f"attention mass {format_estimate(estimate)}" for estimate in result.mass]
-    marks = [f"{int(min(v, 0.999) * 10)}" if v >= 0.1 else "" for v in values]
-    ramp = figures.colour_looks(np.linspace(0, 1, 9))
-    cells = Cells(colours, figures.ink_for(colours), marks, texts, ramp, "0", "1 share of attention")
     axes = head_axes(result.n_layers, result.n_heads)
     layer_grid(
-        cells, axes, label="Attention mass by layer and head", chosen=str(head), inside=inside,
+        colour_masses(result.mass), axes, label="Attention mass by layer and head", chosen=str(head), inside=inside,
         key="grid-looks", on_pick=pick,
     )  # fmt: skip
     rows = [
@@ -53,6 +48,16 @@ def show_looks(
     ]
     columns = ("head", "attention mass", "low", "high", "n", "unit", "normalised entropy (0 on one token, 1 even)")
     table_with_csv(lambda: make_table(columns, rows), "Where it looks", "attention")
+
+
+def colour_masses(masses: Sequence[Estimate]) -> Cells:
+    """Cells of a map of attention, each with its tenths as a digit."""
+    values = np.array([estimate.value for estimate in masses])
+    colours = figures.colour_looks(values)
+    texts = [f"attention mass {format_estimate(estimate)}" for estimate in masses]
+    marks = [f"{int(min(v, 0.999) * 10)}" if v >= 0.1 else "" for v in values]
+    ramp = figures.colour_looks(np.linspace(0, 1, 9))
+    return Cells(colours, figures.ink_for(colours), marks, texts, ramp, "0", "1 share of attention")
 
 
 def show_does(

@@ -26,10 +26,12 @@ class Place:
 
 _LIVE_AUDIT = Place("live_audit.py", "Live audit", ":material/experiment:", "Explore", Deed.RUN)
 _CIRCUIT = Place("circuit.py", "Circuit", ":material/hub:", "Explore", Deed.RUN)
+_OVERVIEW = Place("overview.py", "Overview", ":material/dashboard:", "Lead", Deed.LOOK)
 _MODELS = Place("models.py", "Model cards", ":material/badge:", "Review", Deed.LOOK)
 _CLAIMS = Place("claims.py", "Claims", ":material/gavel:", "Review", Deed.LOOK)
 _DESK = Place("desk.py", "Review desk", ":material/rate_review:", "Review", Deed.LOOK)
 PLACES = (
+    _OVERVIEW,
     _MODELS,
     _CLAIMS,
     _DESK,
@@ -72,7 +74,7 @@ def desk() -> Any:
 def menu(person: Person | None) -> dict[str, list[Any]]:
     """Headings of the menu, and the pages under each; what the person may not open is known and not listed."""
     open_to = [place for place in PLACES if person is not None and person.may(place.deed)]
-    first = _LIVE_AUDIT if person is None or _LIVE_AUDIT in open_to else _CLAIMS
+    first = _LIVE_AUDIT if person is None or _LIVE_AUDIT in open_to else _OVERVIEW
     found: dict[str, list[Any]] = {}
     for place in PLACES:
         # Nobody manages people where there is one person.

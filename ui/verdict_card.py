@@ -52,9 +52,9 @@ def show_verdict(result: ClaimTestResult, claim: Claim, ledger: Ledger, *, place
                 f"About **{result.templates_needed:,}** templates of as many prompts each would settle it, if the value stayed "
                 "what it is. More prompts of the same templates would help less: they are not independent."
             )
-        _show_families(result, claim, place)
+        show_families(result, claim, place)
         if result.null is not None:
-            _show_null(result.null)
+            show_null(result.null)
         if result.repair is not None:
             _show_repair(result.repair)
         if result.mediation is not None:
@@ -68,7 +68,8 @@ def show_verdict(result: ClaimTestResult, claim: Claim, ledger: Ledger, *, place
         st.markdown(f"*{plain(quote_calibration())}*")
 
 
-def _show_families(result: ClaimTestResult, claim: Claim, place: str) -> None:
+def show_families(result: ClaimTestResult, claim: Claim, place: str) -> None:
+    """Every way of replacing against δ, with what random sets do below, as figure and table."""
     measured = [(family, e) for family, e in result.families.items() if e is not None]
     if not measured:
         for why in sorted(set(result.not_measured.values())):
@@ -90,7 +91,8 @@ def _show_families(result: ClaimTestResult, claim: Claim, place: str) -> None:
         st.markdown(f"- {family}: not measured: {plain(why)}")
 
 
-def _show_null(null: NullFinding) -> None:
+def show_null(null: NullFinding) -> None:
+    """How often chance does as much, or why nobody asked."""
     if null.p is None:
         st.markdown(f'Chance: not drawn, because it could only take "supported" away ({plain(null.design)}).')
         return

@@ -141,8 +141,11 @@ class RunLog:
         with open_database(self.home) as connection:
             return _start(connection, start, claim, process)
 
-    def append(self, record: RunRecord) -> None:
+    def append(self, record: RunRecord, *, cpu_s: float | None = None) -> None:
         """Tell how a run ended; one that was never started is told of as a whole, or as refused.
+
+        Args:
+            cpu_s: CPU seconds of the whole process meanwhile, for the event alone; None where nobody counted.
 
         Raises:
             StoreRefused: another process holds the log, or the disk refuses.
@@ -159,7 +162,7 @@ class RunLog:
                 actor=record.actor,
                 action=Action.RUN_REFUSED if is_refused else Action.RUN_ENDED,
                 object_id=record.run_id,
-                payload=(_describe_asked(record.start) if is_refused else {}) | _describe_end(record),
+                payload=(_describe_asked(record.start) if is_refused else {}) | _describe_end(record, cpu_s),
             )
 
     def list_runs(self, *, session: str | None = None, limit: int = 200) -> tuple[RunRecord, ...]:
@@ -252,11 +255,12 @@ def _describe_asked(start: RunStart) -> dict[str, Any]:
     }
 
 
-def _describe_end(record: RunRecord) -> dict[str, Any]:
+def _describe_end(record: RunRecord, cpu_s: float | None) -> dict[str, Any]:
     return {
         "outcome": record.outcome,
         "reason": record.reason,
         "result_sha256": None if record.result is None else hashlib.sha256(record.result.encode()).hexdigest(),
         "wall_s": record.wall_s,
+        "cpu_s": cpu_s,
         "record_sha256": hash_document(list(astuple(record))),
     }

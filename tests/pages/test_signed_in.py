@@ -87,7 +87,7 @@ def test_whoever_has_no_role_is_told_their_id_and_sees_no_page(provider: Provide
     assert provider.refusals() == [("anna", "look", "no_role")], "told once, however often the browser asks"
 
 
-@pytest.mark.parametrize(("role", "first"), [("viewer", "Claims"), ("approver", "Claims"), ("admin", "Claims")])  # fmt: skip
+@pytest.mark.parametrize(("role", "first"), [("viewer", "Overview"), ("approver", "Overview"), ("admin", "Overview")])  # fmt: skip
 def test_whoever_may_not_run_begins_on_a_page_that_runs_nothing(provider: Provider, role: str, first: str) -> None:
     provider.sign_in("anna", role)
     test = open_app()
@@ -126,7 +126,7 @@ def test_a_viewer_is_offered_nothing_that_writes(provider: Provider) -> None:
 def test_an_ended_sign_in_closes_the_page_at_the_next_action(provider: Provider) -> None:
     provider.sign_in("anna", "viewer")
     test = open_app("claims")
-    assert titles(test) == ["Claims"]
+    assert titles(test) == ["Overview"]
     provider.claims["exp"] = provider.claims["auth_time"]
     test.run()
     assert titles(test) == ["Assay"]
@@ -137,7 +137,7 @@ def test_an_ended_sign_in_closes_the_page_at_the_next_action(provider: Provider)
 def test_a_disabled_person_is_out_at_the_next_action(provider: Provider) -> None:
     provider.sign_in("anna", "viewer")
     test = open_app("claims")
-    assert titles(test) == ["Claims"]
+    assert titles(test) == ["Overview"]
     PersonLog(provider.home).disable(f"{ISSUER}|anna", by=make_person("ada", PersonRole.ADMIN), reason="left")
     test.run()
     assert titles(test) == ["Assay"]
@@ -341,7 +341,7 @@ def test_an_open_address_is_for_those_who_sign_in(provider: Provider, monkeypatc
         st, "get_option", lambda name, real=st.get_option: "0.0.0.0" if name == "server.address" else real(name)
     )
     provider.sign_in("anna", "viewer")
-    assert titles(open_app()) == ["Claims"]
+    assert titles(open_app()) == ["Overview"]
     monkeypatch.setattr(auth, "is_configured", lambda: False)
     test = open_app()
     assert titles(test) == ["Assay"]

@@ -90,7 +90,8 @@ def test_a_run_is_two_events_with_digests_and_ids_alone(auditor: Auditor, log: R
         "model_digest": auditor.subject.identity.short,
     }
     assert row.result is not None
-    assert {key: value for key, value in end.payload.items() if key != "record_sha256"} == {
+    assert end.payload["cpu_s"] > 0
+    assert {key: value for key, value in end.payload.items() if key not in ("record_sha256", "cpu_s")} == {
         "outcome": "done",
         "reason": "",
         "result_sha256": hashlib.sha256(row.result.encode()).hexdigest(),

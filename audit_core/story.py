@@ -1,0 +1,138 @@
+"""The recorded story: what four heads look at and what they do, measured once on the default model and kept with its digests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from audit_core.audits.claim_test import ClaimTestResult
+from audit_core.claim import Claim, parse_claim
+from audit_core.effect import Controls
+from audit_core.errors import IntegrityError
+from audit_core.prompts import PromptSet, split_half
+from audit_core.shipped import DATA, load_prompt_set
+from audit_core.statistics import Estimate
+from audit_core.verdict import RULE_VERSION
+
+STORIES = DATA / "story"
+MAX_STORY_BYTES = 4 << 20
+
+
+@dataclass(frozen=True)
+class MeasuredWith:
+    """What a record was measured with, so that a stranger can tell whether it still speaks of what is here."""
+
+    recorded_at: str
+    """ISO 8601, UTC."""
+    identity: dict[str, str]
+    """Of the model, as `ModelIdentity.to_json`, without the folder."""
+    code_sha256: str
+    """Over the library's own source."""
+    rule_version: int
+    versions: dict[str, str]
+    seed: int
+
+
+@dataclass(frozen=True)
+class StoryPrompts:
+    """The prompts of a record: the half that was looked at freely, and the one that judged."""
+
+    name: str
+    exploratory_sha256: str
+    exploratory_n: int
+    confirmatory_sha256: str
+    confirmatory_n: int
+    example: str
+    """Id of the prompt that is drawn."""
+
+
+@dataclass(frozen=True)
+class StoryHead:
+    """One head on the exploratory half: where it looks and what it does, side by side and never added."""
+
+    component: str
+    attention: Estimate
+    effect: Estimate
+    fraction: Estimate
+    """The effect as a fraction of the clean–corrupted gap."""
+
+
+@dataclass(frozen=True)
+class StoryClaim:
+    """One claim as it was judged on the confirmatory half."""
+
+    key: str
+    """looks_most, looks, first_look or acts: why the head was named, see `data/story/record.py`."""
+    claim: dict[str, Any]
+    result: ClaimTestResult
+
+    @property
+    def stated(self) -> Claim:
+        return parse_claim(dict(self.claim))
+
+
+@dataclass(frozen=True)
+class Story:
+    """Read from `data/story/*.json`."""
+
+    measured_with: MeasuredWith
+    prompts: StoryPrompts
+    n_layers: int
+    n_heads: int
+    source: str
+    """The token that attention is read on."""
+    direction: str
+    replacement: str
+    accuracy: float
+    """Share of the exploratory half on which the model prefers the answer."""
+    controls: Controls
+    """Of the map of effects."""
+    heads: tuple[StoryHead, ...]
+    """Every head of the model, layer by layer."""
+    named: dict[str, str]
+    """Why a head was named → the head."""
+    claims: tuple[StoryClaim, ...]
+
+    def find_head(self, key: str) -> StoryHead:
+        """The head that was named for this reason."""
+        return next(head for head in self.heads if head.component == self.named[key])
+
+    def find_claim(self, key: str, role: str = "necessary") -> StoryClaim:
+        """The claim about it."""
+        return next(found for found in self.claims if found.key == key and found.claim["role"] == role)
+
+    def list_changes(self) -> tuple[str, ...]:
+        """What is no longer as it was when this was recorded, in words; none where all is."""
+        prompts, kept = load_prompt_set(self.prompts.name), self.prompts
+        found = []
+        if self.measured_with.rule_version != RULE_VERSION:
+            found.append("the rule of verdicts")
+        if (_hash_half(prompts, True), _hash_half(prompts, False)) != (
+            kept.exploratory_sha256,
+            kept.confirmatory_sha256,
+        ):
+            found.append("the prompts")
+        return tuple(found)
+
+
+def _hash_half(prompts: PromptSet, explored: bool) -> str:
+    return split_half(prompts, exploratory=explored).sha256
+
+
+@cache
+def load_story(key: str = "indirect_object") -> Story:
+    """A shipped record.
+
+    Raises:
+        IntegrityError: there is none, or it is no record.
+    """
+    path = STORIES / f"{key}.json"
+    if not key.isidentifier() or not path.is_file() or path.stat().st_size > MAX_STORY_BYTES:
+        raise IntegrityError(f"No story {key[:40]!r} of at most {MAX_STORY_BYTES:,} bytes ships with this version.")
+    try:
+        return TypeAdapter(Story).validate_json(path.read_bytes())
+    except ValueError as error:
+        raise IntegrityError(f"{path.name} is no recorded story: {str(error)[:300]}") from error
