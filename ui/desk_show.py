@@ -6,7 +6,16 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from audit_core import Case, CaseFile, ClaimReading, GateRow, make_table, measure_agreement
+from audit_core import (
+    Case,
+    CaseFile,
+    ClaimReading,
+    GateRow,
+    describe_share,
+    format_estimate,
+    make_table,
+    measure_agreement,
+)
 from ui.header import plain, table_with_csv
 
 _NEVER = "nothing that was recorded; what was not asked is not in here"
@@ -27,10 +36,12 @@ def describe_choice(case: Case) -> str:
 def show_agreement(cases: Sequence[Case]) -> None:
     """How far blind reviews agree, over every pack with two of them."""
     found = measure_agreement(cases)
-    if not found.n:
+    if found.agreed is None:
         return
-    beyond = plain(found.reason or "") if found.kappa is None else f"Fleiss' κ = **{found.kappa:.2f}**"
-    st.markdown(f"Blind reviews agree on **{found.agreed} of {found.n}** packs; beyond chance: {beyond}. n = {found.n} packs, too few for an interval below 20.")  # fmt: skip
+    beyond = f"no kappa: {found.reason}" if found.kappa is None else f"Fleiss' κ {format_estimate(found.kappa)}"
+    st.markdown(
+        f"Two blind reviews of a pack say the same: {plain(describe_share(found.agreed))} packs. Beyond chance: {plain(beyond)}."
+    )
 
 
 def show_claims(opened: CaseFile) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 
+from audit_core.calibration_report import describe_share
 from audit_core.checked_pack import load_home_trust, load_trust
 from audit_core.cli.output import tell, tell_json
 from audit_core.cli.session import Adder, asker
@@ -12,6 +14,7 @@ from audit_core.desk import Case, Decider, Ruling, assemble_pack, decide, list_c
 from audit_core.errors import Refused
 from audit_core.evidence.container import write_whole
 from audit_core.review_agreement import measure_agreement
+from audit_core.statistics import format_estimate
 from audit_core.store import audit_home, load_key
 from audit_core.verifier.container import BadPack, read_pack
 
@@ -57,14 +60,14 @@ def _list(options: argparse.Namespace) -> int:
     cases = list_cases(audit_home())
     agreement = measure_agreement(cases)
     if options.json:
-        return tell_json({"cases": [_describe(case) for case in cases], "agreement": vars(agreement)})
+        return tell_json({"cases": [_describe(case) for case in cases], "agreement": asdict(agreement)})
     for case in cases:
         tell(
             f"{case.pack.root_digest[:16]}  {case.state:<26} {', '.join(case.pack.claim_ids)}  pack {case.pack.pack_id}"
         )
-    if agreement.n:
-        kappa = agreement.reason if agreement.kappa is None else f"kappa {agreement.kappa:.2f}"
-        tell(f"blind reviews agree on {agreement.agreed} of {agreement.n} packs; {kappa}")
+    if agreement.agreed is not None:
+        kappa = agreement.reason if agreement.kappa is None else format_estimate(agreement.kappa)
+        tell(f"two blind reviews say the same: {describe_share(agreement.agreed)} packs; {kappa}")
     return 0
 
 

@@ -11,8 +11,9 @@ from toy.packs import ANNA, BEN, CLEO, MALLORY, ToyKey, approve, genuine_members
 
 from audit_core.desk import Case, Decider, Ruling, assemble_pack, decide, list_cases, take_pack
 from audit_core.errors import DecisionRefused, IntegrityError, Refused
-from audit_core.review_agreement import measure_agreement
+from audit_core.review_agreement import compute_kappa, measure_agreement
 from audit_core.store.database import open_database
+from audit_core.store.desk import DeskDecision, DeskPack
 from audit_core.store.events import Action, list_events
 from audit_core.verifier.container import read_members
 from audit_core.verifier.manifest import PACK_ENVELOPE
@@ -227,30 +228,45 @@ def test_a_review_is_blind_until_ones_own_is_given(tmp_path: Path, pack: str) ->
     assert (seen_by("dora"), seen_by("cleo")) == (2, 0)
 
 
-def reviewed(home: Path, *rulings: tuple[str, str]) -> list[Case]:
-    """Cases with two reviews each, told apart by their limitations."""
-    for number, pair in enumerate(rulings):
+def reviewed(pairs: list[tuple[str, str]]) -> list[Case]:
+    """Cases with two reviews each."""
+    blank = DeskPack("0" * 64, "01", "", "anna", "0" * 64, ("anna",), (), "")
 
-        def change(story, number=number):  # type: ignore[no-untyped-def]
-            story.documents["pack.json"]["limitations"] = [f"Case {number}."]
+    def decide_as(person: str, decision: str) -> DeskDecision:
+        return DeskDecision(1, "0" * 64, "reviewer", person, person, decision, "", "{}", "")
 
-        pack = take_pack(home, zip_up(retell(change)), by="anna").root_digest
-        for decision, key in zip(pair, (BEN, DORA), strict=True):
-            rule(home, pack, replace(REVIEW, decision=decision), key)
-    return list(list_cases(home))
+    return [Case(blank, (decide_as("ben", first), decide_as("dora", second))) for first, second in pairs]
 
 
-def test_agreement_is_counted_beyond_chance(tmp_path: Path) -> None:
-    """Four packs, three agreed: P = 3/4. Approve was given 5 of 8 times: P_e = 25/64 + 9/64 = 34/64. kappa = (48-34)/(64-34)."""
-    yes, no = "approve", "reject"
-    found = measure_agreement(reviewed(tmp_path, (yes, yes), (yes, yes), (no, no), (yes, no)))
-    assert (found.n, found.agreed, found.reason) == (4, 3, None)
-    assert found.kappa == pytest.approx(14 / 30)
+YES, NO = "approve", "reject"
 
 
-def test_without_variety_there_is_no_kappa(tmp_path: Path, pack: str) -> None:
-    assert measure_agreement(list_cases(tmp_path)).kappa is None
-    found = measure_agreement(reviewed(tmp_path, ("approve", "approve")))
-    assert (found.n, found.agreed, found.kappa) == (1, 1, None)
-    assert found.reason is not None
-    assert "chance" in found.reason
+def test_agreement_is_counted_beyond_chance() -> None:
+    """Four packs of which three agree: P = 3/4. Approve was given 5 of 8 times: P_e = 25/64 + 9/64 = 34/64. kappa = (48-34)/(64-34)."""
+    four = [(YES, YES), (YES, YES), (NO, NO), (YES, NO)]
+    assert compute_kappa(four) == pytest.approx(14 / 30)
+    found = measure_agreement(reviewed(four * 5))
+    assert found.kappa is not None
+    assert found.kappa.value == pytest.approx(14 / 30)
+    assert found.kappa.low is not None
+    assert found.kappa.high is not None
+    assert -0.2 < found.kappa.low < 14 / 30 < found.kappa.high < 1
+    assert found.agreed is not None
+    assert (found.agreed.value, found.agreed.n) == (0.75, 20)
+
+
+def test_habit_alone_is_no_agreement() -> None:
+    """Both approve three of four, independently: the same 10 of 16 times, by chance 10 of 16 times."""
+    habits = [YES, YES, YES, NO]
+    assert compute_kappa([(first, second) for first in habits for second in habits]) == pytest.approx(0)
+
+
+def test_without_variety_or_with_few_packs_there_is_no_kappa_and_it_says_why(tmp_path: Path, pack: str) -> None:
+    assert measure_agreement(list_cases(tmp_path)).reason == "no pack has two reviews"
+    few = measure_agreement(reviewed([(YES, NO)] * 19))
+    assert few.kappa is None
+    assert few.agreed is not None
+    assert few.agreed.value == 0
+    same = measure_agreement(reviewed([(YES, YES)] * 20))
+    assert same.kappa is None
+    assert "chance" in (same.reason or "")
