@@ -35,7 +35,7 @@ _NOBODY = {"root", "user", "admin", "administrator", "ubuntu", "debian", "runner
 """Accounts and hosts that are called so everywhere, and are words."""
 _NAME_FIELDS = {"owner", "reviewer", "authors", "actor", "by", "person", "approved_by", "evaluator"}
 """Say who did what; a login name there is meant."""
-_OURS = ("README.txt", "schemas/", "environment/")
+_OURS = ("README.txt", "schemas/", "environment/", "crosswalk/")
 """Written by the product, word for word, or by the allow-list of the environment."""
 _MIN_VARIABLE, _MIN_NAME, _MAX_QUOTED, _MIN_QUOTED, _MOST_NAMED = 8, 3, 5, 3, 5
 

@@ -77,7 +77,7 @@ def test_a_pack_from_the_page_can_withhold_its_prompts(claimed: Path) -> None:
     test.run()
     assert not test.exception
     assert any("40 prompts are withheld" in one.value for one in test.markdown)
-    with zipfile.ZipFile(io.BytesIO(test.session_state["pack"][2])) as pack:
+    with zipfile.ZipFile(io.BytesIO(test.session_state["pack"].data)) as pack:
         assert json.loads(pack.read("pack.json"))["withheld_count"] == 40
         assert not [name for name in pack.namelist() if name.startswith("prompts/") and name.endswith("items.jsonl")]
     assert len(list((claimed / "openings").iterdir())) == 1

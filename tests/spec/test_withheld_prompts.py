@@ -18,7 +18,7 @@ from toy.pdf_text import read_pages
 from toy.withheld import CANARY, freeze, make_prompts, pack_claim, read_openings_of, read_pack, run_claim, split_members
 
 from audit_core.cli import main
-from audit_core.cli.packs import describe_trust
+from audit_core.cli.keys import describe_trust
 from audit_core.errors import IntegrityError, Refused
 from audit_core.evidence.keys import make_key
 from audit_core.openings import choose_openings
