@@ -365,3 +365,23 @@ def test_secrets_that_cannot_be_read_are_no_reason_to_let_everybody_in(
         auth.who()
     path.unlink()
     assert auth.who() is not None
+
+
+@pytest.mark.parametrize(("secret", "is_good"), [("x" * 31, False), ("x" * 32, True), ("", False)])
+def test_a_cookie_secret_that_can_be_guessed_opens_nothing(
+    secret: str, is_good: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import streamlit as st
+
+    from ui import auth
+
+    class Secrets(dict):  # type: ignore[type-arg]
+        def load_if_toml_exists(self) -> bool:
+            return True
+
+    monkeypatch.setattr(st, "secrets", Secrets(auth={"cookie_secret": secret}))
+    if is_good:
+        assert auth.is_configured()
+        return
+    with pytest.raises(AccessRefused, match="guessed"):
+        auth.who()
