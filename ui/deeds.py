@@ -12,12 +12,16 @@ from typing import TypeVar
 from audit_core import (
     AccessRefused,
     Auditor,
+    Checklist,
+    ChecklistDraft,
+    Checklists,
     ClaimRefused,
     Confirmation,
     Decider,
     Deed,
     DeskDecision,
     DeskPack,
+    FilledChecklist,
     Issue,
     Person,
     PersonLog,
@@ -47,10 +51,6 @@ from audit_core import (
     run_confirmatory,
     take_all_cores,
     take_pack,
-    Checklist,
-    ChecklistDraft,
-    Checklists,
-    FilledChecklist,
 )
 from ui import auth, services
 

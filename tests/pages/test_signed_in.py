@@ -10,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from toy.people import ISSUER, ROLE_FILE, make_claims, make_person
 
-from audit_core import ChecklistDraft, Ruling, load_checklist
+from audit_core import ChecklistDraft, Issue, Ruling, load_checklist
 from audit_core.errors import AccessRefused, AuditError, PromptRefused
 from audit_core.people import PersonRole
 from audit_core.prompts import Prompt, PromptSet
@@ -273,13 +273,15 @@ def test_each_function_that_writes_lets_its_roles_through_and_logs_the_others(
         "keep_own": lambda: deeds.keep_own(pair),
         "freeze": lambda: deeds.freeze(work, form),
         "attempt": lambda: deeds.attempt(work, SimpleNamespace(claim_id="C-0001"), "title"),  # type: ignore[arg-type]
-        "write_pack": lambda: deeds.write_pack("C-0001", "anna", ""),
+        "write_pack": lambda: deeds.write_pack("C-0001", Issue("anna", "")),
         "take_to_desk": lambda: deeds.take_to_desk(b"no pack"),
         "decide_case: reviewer": lambda: deeds.decide_case("0" * 64, Ruling("reviewer", "approve", "none"), "anna", ""),
         "decide_case: approver": lambda: deeds.decide_case("0" * 64, Ruling("approver", "reject", "none"), "anna", ""),
         "keep_sentence": lambda: deeds.keep_sentence("m", "s", "0" * 64),
         "link_sentence": lambda: deeds.link_sentence(1, "C-0001"),
-        "save_checklist": lambda: deeds.save_checklist(load_checklist(), ChecklistDraft("a vendor", (), "P-9999", 7), "x"),
+        "save_checklist": lambda: deeds.save_checklist(
+            load_checklist(), ChecklistDraft("a vendor", (), "P-9999", 7), "x"
+        ),
         "offer: checkpoint": lambda: deeds.offer(deeds.Deed.EXPORT_LOG, "checkpoint", lambda: 1)(),
         "offer: page of a run": lambda: deeds.offer(deeds.Deed.LOOK, "run", lambda: 1)(),
         "disable": lambda: deeds.disable(f"{ISSUER}|nobody", "left"),
@@ -326,7 +328,7 @@ def test_a_pack_is_signed_with_no_key_but_ones_own(provider: Provider) -> None:
     (provider.home / "people.toml").write_text(f'{ROLE_FILE}\n[keys]\n"{ISSUER}|anna" = "anna"\n')
     assert deeds.list_signers() == ("anna",)
     with pytest.raises(AccessRefused) as caught:
-        deeds.write_pack("C-0001", "bela", "")
+        deeds.write_pack("C-0001", Issue("bela", ""))
     assert caught.value.why == "not_theirs"
     assert provider.refusals() == [("anna", "export_pack", "not_theirs")]
 

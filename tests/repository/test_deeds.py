@@ -66,7 +66,11 @@ def test_stores_are_written_to_only_where_it_is_asked_who_asks() -> None:
 def test_every_deed_of_the_dashboard_is_tried_by_every_role() -> None:
     """The table in tests/pages/test_signed_in.py has a row for each function that asks."""
     tree = ast.parse((ROOT / "tests/pages/test_signed_in.py").read_text())
-    table = next(node.value for node in ast.walk(tree) if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "DEEDS")
+    table = next(
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "DEEDS"
+    )
     assert isinstance(table, ast.Dict)
     rows = {ast.literal_eval(key).split(":")[0] for key in table.keys if key is not None}
     asking = {
