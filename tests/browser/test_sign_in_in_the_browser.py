@@ -239,7 +239,7 @@ def test_every_answer_refuses_to_be_framed_and_the_cookie_stays_out_of_scripts(h
         assert "frame-ancestors 'none'" in headers.get_all("Content-Security-Policy")[-1], path
     house.employ("fay", "team-view")
     page = visit()
-    page.goto(house.url)
+    page.goto(f"{house.url}/claims")
     sign_in(page, "fay")
     see_title(page, "Claims")
     assert page.request.get(f"{house.url}/auth/login?provider=forged").url.startswith(house.url), "no provider by hand"

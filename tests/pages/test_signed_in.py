@@ -127,7 +127,7 @@ def test_a_viewer_is_offered_nothing_that_writes(provider: Provider) -> None:
 def test_an_ended_sign_in_closes_the_page_at_the_next_action(provider: Provider) -> None:
     provider.sign_in("anna", "viewer")
     test = open_app("claims")
-    assert titles(test) == ["Overview"]
+    assert titles(test) == ["Claims"]
     provider.claims["exp"] = provider.claims["auth_time"]
     test.run()
     assert titles(test) == ["Assay"]
@@ -138,7 +138,7 @@ def test_an_ended_sign_in_closes_the_page_at_the_next_action(provider: Provider)
 def test_a_disabled_person_is_out_at_the_next_action(provider: Provider) -> None:
     provider.sign_in("anna", "viewer")
     test = open_app("claims")
-    assert titles(test) == ["Overview"]
+    assert titles(test) == ["Claims"]
     PersonLog(provider.home).disable(f"{ISSUER}|anna", by=make_person("ada", PersonRole.ADMIN), reason="left")
     test.run()
     assert titles(test) == ["Assay"]
