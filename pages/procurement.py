@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from audit_core import AuditError, Checklists, Register, audit_home, load_checklist
-from ui import link, live_steps, procurement_ask, procurement_show
+from audit_core import AuditError, Checklists, Deed, Register, audit_home, load_checklist
+from ui import deeds, link, live_steps, procurement_ask, procurement_show
 
 # 1. ask
 
@@ -27,7 +27,8 @@ st.selectbox(
 )
 link.publish({"checklist": st.session_state.checklist})
 current = saved.get(st.session_state.checklist)
-procurement_ask.ask_answers(checklist, current, claims)
+if deeds.may(Deed.FILL_CHECKLIST):
+    procurement_ask.ask_answers(checklist, current, claims)
 
 # 2. compute
 

@@ -23,6 +23,7 @@ from ui import return_to
 from ui.header import plain
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+MIN_COOKIE_SECRET = 32
 AGAIN = "again"
 """Name of the provider section that asks for the password anew: `[auth.again]`, see docs/reference/people.md."""
 
@@ -31,10 +32,18 @@ def is_configured() -> bool:
     """Whether there is a sign-in.
 
     Raises:
-        AccessRefused: there is a file of secrets that cannot be read; what it says of sign-in is not known.
+        AccessRefused: the secret of its cookies can be guessed, or there is a file of secrets that cannot be read: what it says
+            of sign-in is then not known.
     """
     if st.secrets.load_if_toml_exists():
-        return "auth" in st.secrets
+        if "auth" not in st.secrets:
+            return False
+        if len(str(st.secrets["auth"].get("cookie_secret", ""))) < MIN_COOKIE_SECRET:
+            raise AccessRefused(
+                "A cookie_secret that can be guessed.", wanted=f"{MIN_COOKIE_SECRET} random characters or more.",
+                remedy="put a longer one under [auth] in secrets.toml: who knows it can sign in as anybody.", why="bad_configuration",
+            )  # fmt: skip
+        return True
     if any(Path(path).exists() for path in st.get_option("secrets.files")):
         raise AccessRefused(
             "A secrets.toml that cannot be read.", wanted="TOML, with an [auth] section or without.",

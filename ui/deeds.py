@@ -12,12 +12,16 @@ from typing import TypeVar
 from audit_core import (
     AccessRefused,
     Auditor,
+    Checklist,
+    ChecklistDraft,
+    Checklists,
     ClaimRefused,
     Confirmation,
     Decider,
     Deed,
     DeskDecision,
     DeskPack,
+    FilledChecklist,
     Issue,
     Person,
     PersonLog,
@@ -160,10 +164,11 @@ def take_to_desk(data: bytes) -> DeskPack:
 
 def decide_case(root_digest: str, ruling: Ruling, signer: str, passphrase: str) -> DeskDecision:
     """Sign a decision with a key of one's own, by somebody who has shown who they are a short while ago."""
-    person = services.admit(DECIDES.get(ruling.role, Deed.APPROVE), root_digest, max_age_s=RECENT_S)
+    deed = DECIDES.get(ruling.role, Deed.APPROVE)
+    person = services.admit(deed, root_digest, max_age_s=RECENT_S)
     if ruling.decision == "reject":
         services.admit(Deed.REJECT, root_digest, max_age_s=RECENT_S)
-    _require_own(person, signer, Deed.REVIEW, root_digest)
+    _require_own(person, signer, deed, root_digest)
     # Without sign-in the variable of whoever started the server stands in, as it does on the command line.
     key = load_key(audit_home(), signer, passphrase=passphrase or (None if person.is_local else ""))
     return decide(audit_home(), root_digest, ruling, Decider(key, "" if person.is_local else person.id))
@@ -185,6 +190,13 @@ def link_sentence(number: int, claim_id: str) -> None:
     """Say that a registered claim tests a sentence."""
     person = services.admit(Deed.RUN, claim_id)
     link_card_claim(audit_home(), number, claim_id, by=person.id)
+
+
+def save_checklist(checklist: Checklist, draft: ChecklistDraft, answered_by: str) -> FilledChecklist:
+    """Save a filled checklist as its next version; who answers is whoever is signed in."""
+    person = services.admit(Deed.FILL_CHECKLIST, draft.checklist_id or "a new checklist")
+    by = answered_by if person.is_local else person.id
+    return Checklists(audit_home()).save(checklist, draft, by=by)
 
 
 def offer(deed: Deed, about: str, make: Callable[[], DataT]) -> Callable[[], DataT]:

@@ -14,10 +14,9 @@ from audit_core import (
     Checklist,
     ChecklistDraft,
     ChecklistItem,
-    Checklists,
     FilledChecklist,
-    audit_home,
 )
+from ui import deeds, services
 from ui.header import plain
 
 
@@ -41,7 +40,10 @@ def ask_answers(checklist: Checklist, current: FilledChecklist | None, claims: S
     with st.form(f"form-{prefix}", border=False):
         left, right = st.columns(2)
         _text(left, "Vendor and system", f"{prefix}-about", current.about if current else "", 200)
-        _text(right, "Who answers", f"{prefix}-by", "", 80)
+        if (person := services.person()).is_local:
+            _text(right, "Who answers", f"{prefix}-by", "", 80)
+        else:
+            right.markdown(f"Who answers: **{plain(person.name)}**, as signed in")
         for number, section in enumerate(checklist.sections):
             with st.expander(section.title, expanded=number == 0):
                 for item in section.items:
@@ -94,7 +96,7 @@ def _save(checklist: Checklist, current: FilledChecklist | None, prefix: str) ->
         current.version if current else 0,
     )
     try:
-        made = Checklists(audit_home()).save(checklist, draft, by=asked[f"{prefix}-by"])
+        made = deeds.save_checklist(checklist, draft, asked.get(f"{prefix}-by", ""))
     except AuditError as error:
         asked.checklist_refused = str(error)
         return

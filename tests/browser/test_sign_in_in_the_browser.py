@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -189,13 +190,14 @@ def test_an_admin_puts_somebody_out_at_their_next_action(house: House, visit: An
 
 
 def test_a_sign_in_that_has_ended_is_asked_for_anew(house: House, visit: Any) -> None:
-    """The provider's token ends in ten seconds; Streamlit's cookie lasts thirty days."""
-    house.employ("eva", "team-view", exp=int(time.time()) + 10)
+    """The provider's token ends in twenty seconds; Streamlit's cookie lasts thirty days."""
+    ends = int(time.time()) + 20
+    house.employ("eva", "team-view", exp=ends)
     page = visit()
     page.goto(f"{house.url}/claims")
     sign_in(page, "eva")
     see_title(page, "Claims")
-    page.wait_for_timeout(10_500)
+    page.wait_for_timeout(max(0.0, ends + 0.5 - time.time()) * 1000)
     page.get_by_role("link", name="Calibration").click()
     page.get_by_text("A sign-in that ended at").wait_for()
     page.reload()
@@ -237,7 +239,7 @@ def test_every_answer_refuses_to_be_framed_and_the_cookie_stays_out_of_scripts(h
         assert "frame-ancestors 'none'" in headers.get_all("Content-Security-Policy")[-1], path
     house.employ("fay", "team-view")
     page = visit()
-    page.goto(house.url)
+    page.goto(f"{house.url}/claims")
     sign_in(page, "fay")
     see_title(page, "Claims")
     assert page.request.get(f"{house.url}/auth/login?provider=forged").url.startswith(house.url), "no provider by hand"

@@ -10,6 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from toy.people import ISSUER, ROLE_FILE, make_claims, make_person
 
+from audit_core import ChecklistDraft, Issue, Ruling, load_checklist
 from audit_core.errors import AccessRefused, AuditError, PromptRefused
 from audit_core.people import PersonRole
 from audit_core.prompts import Prompt, PromptSet
@@ -126,7 +127,7 @@ def test_a_viewer_is_offered_nothing_that_writes(provider: Provider) -> None:
 def test_an_ended_sign_in_closes_the_page_at_the_next_action(provider: Provider) -> None:
     provider.sign_in("anna", "viewer")
     test = open_app("claims")
-    assert titles(test) == ["Overview"]
+    assert titles(test) == ["Claims"]
     provider.claims["exp"] = provider.claims["auth_time"]
     test.run()
     assert titles(test) == ["Assay"]
@@ -137,7 +138,7 @@ def test_an_ended_sign_in_closes_the_page_at_the_next_action(provider: Provider)
 def test_a_disabled_person_is_out_at_the_next_action(provider: Provider) -> None:
     provider.sign_in("anna", "viewer")
     test = open_app("claims")
-    assert titles(test) == ["Overview"]
+    assert titles(test) == ["Claims"]
     PersonLog(provider.home).disable(f"{ISSUER}|anna", by=make_person("ada", PersonRole.ADMIN), reason="left")
     test.run()
     assert titles(test) == ["Assay"]
@@ -241,8 +242,14 @@ DEEDS = {
     "freeze": "researcher",
     "attempt": "researcher",
     "write_pack": "researcher",
-    "checkpoint": "reviewer approver admin",
-    "page of a run": "viewer researcher reviewer approver admin",
+    "take_to_desk": "researcher",
+    "decide_case: reviewer": "reviewer",
+    "decide_case: approver": "approver",
+    "keep_sentence": "researcher reviewer",
+    "link_sentence": "researcher reviewer",
+    "save_checklist": "reviewer",
+    "offer: checkpoint": "reviewer approver admin",
+    "offer: page of a run": "viewer researcher reviewer approver admin",
     "disable": "admin",
     "enable": "admin",
 }
@@ -266,9 +273,17 @@ def test_each_function_that_writes_lets_its_roles_through_and_logs_the_others(
         "keep_own": lambda: deeds.keep_own(pair),
         "freeze": lambda: deeds.freeze(work, form),
         "attempt": lambda: deeds.attempt(work, SimpleNamespace(claim_id="C-0001"), "title"),  # type: ignore[arg-type]
-        "write_pack": lambda: deeds.write_pack("C-0001", "anna", ""),
-        "checkpoint": lambda: deeds.offer(deeds.Deed.EXPORT_LOG, "checkpoint", lambda: 1)(),
-        "page of a run": lambda: deeds.offer(deeds.Deed.LOOK, "run", lambda: 1)(),
+        "write_pack": lambda: deeds.write_pack("C-0001", Issue("anna", "")),
+        "take_to_desk": lambda: deeds.take_to_desk(b"no pack"),
+        "decide_case: reviewer": lambda: deeds.decide_case("0" * 64, Ruling("reviewer", "approve", "none"), "anna", ""),
+        "decide_case: approver": lambda: deeds.decide_case("0" * 64, Ruling("approver", "reject", "none"), "anna", ""),
+        "keep_sentence": lambda: deeds.keep_sentence("m", "s", "0" * 64),
+        "link_sentence": lambda: deeds.link_sentence(1, "C-0001"),
+        "save_checklist": lambda: deeds.save_checklist(
+            load_checklist(), ChecklistDraft("a vendor", (), "P-9999", 7), "x"
+        ),
+        "offer: checkpoint": lambda: deeds.offer(deeds.Deed.EXPORT_LOG, "checkpoint", lambda: 1)(),
+        "offer: page of a run": lambda: deeds.offer(deeds.Deed.LOOK, "run", lambda: 1)(),
         "disable": lambda: deeds.disable(f"{ISSUER}|nobody", "left"),
         "enable": lambda: deeds.enable(f"{ISSUER}|nobody", "left"),
     }
@@ -313,7 +328,7 @@ def test_a_pack_is_signed_with_no_key_but_ones_own(provider: Provider) -> None:
     (provider.home / "people.toml").write_text(f'{ROLE_FILE}\n[keys]\n"{ISSUER}|anna" = "anna"\n')
     assert deeds.list_signers() == ("anna",)
     with pytest.raises(AccessRefused) as caught:
-        deeds.write_pack("C-0001", "bela", "")
+        deeds.write_pack("C-0001", Issue("bela", ""))
     assert caught.value.why == "not_theirs"
     assert provider.refusals() == [("anna", "export_pack", "not_theirs")]
 
@@ -365,3 +380,47 @@ def test_secrets_that_cannot_be_read_are_no_reason_to_let_everybody_in(
         auth.who()
     path.unlink()
     assert auth.who() is not None
+
+
+@pytest.mark.parametrize(("secret", "is_good"), [("x" * 31, False), ("x" * 32, True), ("", False)])
+def test_a_cookie_secret_that_can_be_guessed_opens_nothing(
+    secret: str, is_good: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import streamlit as st
+
+    from ui import auth
+
+    class Secrets(dict):  # type: ignore[type-arg]
+        def load_if_toml_exists(self) -> bool:
+            return True
+
+    monkeypatch.setattr(st, "secrets", Secrets(auth={"cookie_secret": secret}))
+    if is_good:
+        assert auth.is_configured()
+        return
+    with pytest.raises(AccessRefused, match="guessed"):
+        auth.who()
+
+
+@pytest.mark.parametrize("ago_s", [60, 900])
+def test_a_decision_wants_a_sign_in_of_the_last_ten_minutes(provider: Provider, ago_s: int) -> None:
+    from ui import deeds
+
+    provider.sign_in("otto", "approver")
+    provider.claims["auth_time"] -= ago_s
+    with pytest.raises(AccessRefused) as caught:
+        deeds.decide_case("0" * 64, Ruling("approver", "approve", "none"), "otto", "")
+    # Whoever is let through is stopped at the key, which is nobody's here.
+    assert caught.value.why == ("not_theirs" if ago_s == 60 else "not_recent")
+
+
+def test_who_answers_a_checklist_is_whoever_is_signed_in(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ui import deeds
+
+    seen: dict[str, Any] = {}
+    monkeypatch.setattr(
+        deeds, "Checklists", lambda home: SimpleNamespace(save=lambda *given, **named: seen.update(named))
+    )
+    provider.sign_in("rob", "reviewer")
+    deeds.save_checklist(load_checklist(), ChecklistDraft("a vendor", ()), "somebody else")
+    assert seen["by"] == f"{ISSUER}|rob"
