@@ -29,7 +29,7 @@ from audit_core.models import Progress as FetchProgress
 from audit_core.pace import Pace
 from audit_core.prompts import TokenisedPrompts, TokenPair, name_half
 from audit_core.registry import get_plugin
-from audit_core.store.log import ClaimRun, RunLog, RunRecord, RunStart
+from audit_core.store.log import ClaimRun, Reached, RunLog, RunRecord, RunStart
 from audit_core.subject import MEAN_KINDS, Floats, Means, Progress, Subject, no_partial, no_progress
 from audit_core.subjects.planted import build_planted, find_planted
 from audit_core.verdict import RULE_VERSION
@@ -135,8 +135,8 @@ class Auditor:
         start, began = self._describe_start(audit, request, asker), time.monotonic()
         attempt = self.log.start(start, claim)
 
-        def record(outcome: str, reason: str = "", detail: str = "", result: str | None = None) -> None:
-            self.log.append(_end(start, outcome, reason, detail, result, time.monotonic() - began))
+        def record(outcome: str, reason: str = "", detail: str = "") -> None:
+            self.log.append(_end(start, outcome, reason, detail, None, time.monotonic() - began))
 
         try:
             means = self._capture_means(request.reference, request.kinds) if _wants_means(request) else None
@@ -156,7 +156,8 @@ class Auditor:
         except BaseException as error:
             record("failed", type(error).__name__, str(error)[:500])
             raise
-        record("done", result=text)
+        reached = None if claim is None else Reached(claim, result.verdict.state, result.verdict.reason)
+        self.log.append(_end(start, "done", "", "", text, time.monotonic() - began), reached)
         return Finished(result, start.run_id, False, time.monotonic() - began, attempt)
 
     def record_dropped(self, audit: str, request: Request, *, asker: Asker) -> None:
