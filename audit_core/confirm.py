@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from audit_core.audits.confirmation import CIRCUIT_QUESTIONS, ConfirmationRequest, ConfirmationResult
 from audit_core.claim import Claim
@@ -111,11 +110,9 @@ def run_confirmatory(
     auditor, plan = open_auditor(known.model), known.plan
     request = _ask_as_frozen(known, auditor.subject)
     _tell_opened(register.home, plan, asker)
-    found = auditor.run(
-        "confirmation", request, asker=asker, on_progress=on_progress, claim=ClaimRun(claim_id, plan.digest)
-    )
     why = explain_exploratory(known)
-    _tell_verdict(register.home, claim_id, found.run_id, found.result, asker, why)
+    claim = ClaimRun(claim_id, plan.digest, why)
+    found = auditor.run("confirmation", request, asker=asker, on_progress=on_progress, claim=claim)
     assert found.attempt_no is not None
     return Confirmation(found.run_id, found.attempt_no, found.result, found.wall_s, why)
 
@@ -203,20 +200,6 @@ def _tell_opened(home: Path, plan: Preregistration, asker: Asker) -> None:
             append_event(
                 connection, actor=asker.actor, action=Action.HALF_OPENED, object_id=plan.pins.prompts, payload=payload
             )
-
-
-def _tell_verdict(
-    home: Path, claim_id: str, run_id: str, result: ConfirmationResult, asker: Asker, exploratory: str
-) -> None:
-    verdict = result.verdict
-    payload: dict[str, Any] = {
-        "claim_id": claim_id,
-        "state": verdict.state,
-        "reason": verdict.reason,
-        "exploratory": exploratory or None,
-    }
-    with open_database(home) as connection:
-        append_event(connection, actor=asker.actor, action=Action.VERDICT_REACHED, object_id=run_id, payload=payload)
 
 
 def pin_now(subject: Subject, prompts: PromptSet, policy: Policy) -> Pins:

@@ -12,9 +12,10 @@ from pathlib import Path
 
 from audit_core.approval import name_person
 from audit_core.errors import DecisionRefused, IntegrityError, Refused
-from audit_core.evidence.container import build_pack, read_archive, write_whole
+from audit_core.evidence.container import build_pack, read_archive
 from audit_core.evidence.keys import SigningKey
 from audit_core.evidence.statement import Approval, sign_approval
+from audit_core.evidence.whole_file import write_whole
 from audit_core.store.database import open_database
 from audit_core.store.desk import (
     DeskDecision,

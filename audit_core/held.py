@@ -117,7 +117,7 @@ def _find_last_start(known: RegisteredClaim, events: Sequence[AuditEvent]) -> in
 def _list_deviations(
     known: RegisteredClaim, events: Sequence[AuditEvent], shown: Sequence[tuple[str, str, str]]
 ) -> list[Change]:
-    """Changes of the plan, made with results in reach, after a pack about the claim had left or was approved."""
+    """Changes of the plan, made with results in reach, after a pack about the claim had left or a person had decided about it."""
     if not shown:
         return []
     late = [

@@ -30,7 +30,7 @@ from audit_core.models import Progress as FetchProgress
 from audit_core.pace import Pace
 from audit_core.prompts import TokenisedPrompts, TokenPair, name_half
 from audit_core.registry import get_plugin
-from audit_core.store.log import ClaimRun, RunLog, RunRecord, RunStart
+from audit_core.store.log import ClaimRun, Reached, RunLog, RunRecord, RunStart
 from audit_core.subject import MEAN_KINDS, Floats, Means, Progress, Subject, no_partial, no_progress
 from audit_core.subjects.planted import build_planted, find_planted
 from audit_core.verdict import RULE_VERSION
@@ -136,10 +136,12 @@ class Auditor:
         start, began, burnt = self._describe_start(audit, request, asker), time.monotonic(), time.process_time()
         attempt = self.log.start(start, claim)
 
-        def record(outcome: str, reason: str = "", detail: str = "", result: str | None = None) -> None:
-            ended = _end(start, outcome, reason, detail, result, time.monotonic() - began)
+        def record(
+            outcome: str, reason: str = "", detail: str = "", text: str | None = None, reached: Reached | None = None
+        ) -> None:
+            ended = _end(start, outcome, reason, detail, text, time.monotonic() - began)
             # Of the whole process: what pages and other runs took meanwhile is in it, as threads cannot be told apart.
-            self.log.append(ended, cpu_s=time.process_time() - burnt)
+            self.log.append(ended, reached, cpu_s=time.process_time() - burnt)
 
         try:
             means = self._capture_means(request.reference, request.kinds) if _wants_means(request) else None
@@ -159,7 +161,8 @@ class Auditor:
         except BaseException as error:
             record("failed", type(error).__name__, str(error)[:500])
             raise
-        record("done", result=text)
+        reached = None if claim is None else Reached(claim, result.verdict.state, result.verdict.reason)
+        record("done", text=text, reached=reached)
         return Finished(result, start.run_id, False, time.monotonic() - began, attempt)
 
     def record_dropped(self, audit: str, request: Request, *, asker: Asker) -> None:

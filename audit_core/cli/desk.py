@@ -12,7 +12,7 @@ from audit_core.cli.output import tell, tell_json
 from audit_core.cli.session import Adder, asker
 from audit_core.desk import Case, Decider, Ruling, assemble_pack, decide, list_cases, take_pack
 from audit_core.errors import Refused
-from audit_core.evidence.container import write_whole
+from audit_core.evidence.whole_file import write_whole
 from audit_core.review_agreement import measure_agreement
 from audit_core.statistics import format_estimate
 from audit_core.store import audit_home, load_key

@@ -10,6 +10,7 @@ from pathlib import Path
 from audit_core.cli.output import say, tell, tell_json
 from audit_core.cli.session import Adder, asker
 from audit_core.errors import Refused
+from audit_core.evidence.whole_file import write_whole
 from audit_core.store import (
     PersonKey,
     audit_home,
@@ -105,7 +106,7 @@ def change_log_key(options: argparse.Namespace) -> int:
 def _write_trust(home: Path, options: argparse.Namespace) -> int:
     text = describe_trust(home, [_split_role(name) for name in options.key])
     try:
-        options.out.write_text(text, encoding="utf-8")
+        write_whole(options.out, text.encode())
     except OSError as error:
         raise Refused(
             f"{options.out} cannot be written: {error.strerror}.", wanted="a file.", remedy="choose another."

@@ -7,6 +7,7 @@ import argparse
 from audit_core.cli.output import say, tell_json
 from audit_core.errors import Refused
 from audit_core.evidence.join_verifier import join_modules
+from audit_core.evidence.whole_file import write_whole
 from audit_core.verifier.command import verify_files
 
 
@@ -19,7 +20,8 @@ def write_verifier(options: argparse.Namespace) -> int:
     """Write the one file that checks packs without this product."""
     text = join_modules()
     try:
-        options.out.write_text(text, encoding="utf-8")
+        # Half of it might run to its end and so exit with 0.
+        write_whole(options.out, text.encode())
     except OSError as error:
         raise Refused(
             f"{options.out} cannot be written: {error.strerror}.",

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from audit_core.errors import IntegrityError, Refused
+from audit_core.evidence.whole_file import write_whole
 from audit_core.verifier.container import MAX_PACK_BYTES, BadPack, read_members, read_pack
 from audit_core.verifier.manifest import is_outside_manifest
 
@@ -27,8 +26,20 @@ def make_manifest(files: Mapping[str, bytes]) -> bytes:
 
 
 def write_pack(path: Path, files: Mapping[str, bytes]) -> None:
-    """Write the archive to a temporary file beside its place, then move it there whole; as `build_pack`."""
-    write_whole(path, build_pack(files))
+    """Write the archive to a temporary file beside its place, then move it there whole; as `build_pack`.
+
+    Raises:
+        Refused: also a place that cannot be written.
+    """
+    data = build_pack(files)
+    try:
+        write_whole(path, data)
+    except OSError as error:
+        raise Refused(
+            f"{path} cannot be written: {error.strerror or error}.",
+            wanted="a place for a pack, in a folder that is there.",
+            remedy="choose another; a pack that was there is as it was.",
+        ) from error
 
 
 def build_pack(files: Mapping[str, bytes]) -> bytes:
@@ -94,28 +105,3 @@ def _build_archive(files: Mapping[str, bytes]) -> bytes:
             info.compress_type, info.external_attr, info.create_system = zipfile.ZIP_DEFLATED, _REGULAR_FILE, _UNIX
             archive.writestr(info, files[name], compresslevel=9)
     return buffer.getvalue()
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """All of a file or none of it, whatever happens meanwhile."""
-    descriptor, part = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(descriptor)
-        Path(part).chmod(0o644)
-        Path(part).replace(path)
-    finally:
-        Path(part).unlink(missing_ok=True)
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Without it a crash may lose the new name while keeping the bytes; folders cannot be opened on every system."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

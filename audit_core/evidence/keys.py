@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import secrets
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audit_core.errors import Refused
+from audit_core.evidence.whole_file import write_new
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -55,9 +55,20 @@ def make_key(home: Path, person: str) -> SigningKey:
     Raises:
         Refused: a name that is no file name, or a key that is there already.
     """
+    check_new(home, person)
+    return _make(home, person)
+
+
+def check_new(home: Path, person: str) -> None:
+    """That a person's first key can be made.
+
+    Raises:
+        Refused: a name that is no file name, or a key that is there already.
+    """
     if person == LOG_KEY:
         raise Refused(f"{LOG_KEY!r} as a person.", wanted="another name.", remedy="the log's key is made with the log.")
-    return _make(home, person)
+    if has_key(home, person):
+        raise _refuse_second(_find_path(home, person))
 
 
 def load_key(home: Path, person: str, *, passphrase: str | None = None) -> SigningKey:
@@ -155,8 +166,19 @@ def _make(home: Path, person: str, ending: str = _PEM) -> SigningKey:
     path = _find_path(home, person, ending)
     path.parent.mkdir(mode=0o700, exist_ok=True)
     secret = Ed25519PrivateKey.generate()
-    _write_private(path, secret.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, _protect(person)))
+    try:
+        write_new(path, secret.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, _protect(person)), mode=0o600)
+    except FileExistsError:
+        raise _refuse_second(path) from None
     return SigningKey(person, secret.public_key().public_bytes_raw(), secret)
+
+
+def _refuse_second(path: Path) -> Refused:
+    return Refused(
+        f"{path.name} is there already.",
+        wanted="a person without a key.",
+        remedy="use that key; a new one would leave what the old one signed without its signer.",
+    )
 
 
 def _read_passphrase(person: str) -> bytes:
@@ -171,25 +193,6 @@ def _protect(person: str) -> KeySerializationEncryption:
     from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, NoEncryption
 
     return BestAvailableEncryption(_read_passphrase(person)) if _read_passphrase(person) else NoEncryption()
-
-
-def _write_private(path: Path, data: bytes) -> None:
-    """Whole under another name first, then linked: a crash leaves no half a key, and a key that is there stays."""
-    part = path.with_suffix(f".{secrets.token_hex(8)}.part")
-    try:
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(part, path)
-    except FileExistsError:
-        raise Refused(
-            f"{path.name} is there already.",
-            wanted="a person without a key.",
-            remedy="use that key; a new one would leave what the old one signed without its signer.",
-        ) from None
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _load(home: Path, person: str, ending: str = _PEM, *, passphrase: str | None = None) -> SigningKey:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import uuid
 from pathlib import Path
 
 from audit_core.errors import IntegrityError, PromptRefused, StoreRefused
+from audit_core.evidence.whole_file import write_whole
 from audit_core.prompts import PromptSet, dump_jsonl, load_prompts
 
 
@@ -36,27 +36,32 @@ def keep_prompts(prompts: PromptSet, *, owner: str = "") -> str:
     Args:
         owner: digest of the only person who may read it back; empty where everybody may who has the id.
     """
-    folder = _find_prompts(owner)
-    folder.mkdir(parents=True, exist_ok=True)
-    key = f"own-{prompts.sha256[:24]}"
-    path = folder / f"{key}.jsonl"
-    if not path.exists():
-        # One name per writer: sessions are threads of one process, and two may bring the same prompts at once.
-        part = path.with_suffix(f".{uuid.uuid4().hex}.part")
-        part.write_text(dump_jsonl(prompts.prompts), encoding="utf-8")
-        part.replace(path)
+    key = _name_prompts(prompts)
+    _keep(_find_prompts(owner) / f"{key}.jsonl", dump_jsonl(prompts.prompts).encode())
     return key
 
 
 def keep_policy(text: bytes) -> None:
     """Store a policy under its digest: a claim frozen under it is packed with it, whatever becomes of the file."""
-    folder = audit_home() / "policies"
-    folder.mkdir(exist_ok=True)
-    path = folder / f"{hashlib.sha256(text).hexdigest()}.toml"
-    if not path.exists():
-        part = path.with_suffix(f".{uuid.uuid4().hex}.part")
-        part.write_bytes(text)
-        part.replace(path)
+    _keep(audit_home() / "policies" / f"{hashlib.sha256(text).hexdigest()}.toml", text)
+
+
+def _keep(path: Path, data: bytes) -> None:
+    """A file that is named by what it holds is written where it is missing or holds something else."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.is_file() or path.read_bytes() != data:
+            write_whole(path, data)
+    except OSError as error:
+        raise StoreRefused(
+            f"{path.name} cannot be kept: {error.strerror}.",
+            wanted="a home that can be written.",
+            remedy="check the disk, or set AUDIT_HOME to another folder.",
+        ) from error
+
+
+def _name_prompts(prompts: PromptSet) -> str:
+    return f"own-{prompts.sha256[:24]}"
 
 
 def load_kept_policy(sha256: str) -> bytes:
@@ -94,10 +99,14 @@ def load_kept_prompts(key: str, *, owner: str = "") -> PromptSet:
 
     Raises:
         PromptRefused: no set of that id is kept here.
+        IntegrityError: the file was changed.
     """
     path = _find_prompts(owner) / f"{key}.jsonl"
     if not re.fullmatch(r"own-[0-9a-f]{24}", key) or not path.is_file():
         raise PromptRefused(
             f"No prompts {key[:40]!r} here.", wanted="an id kept on this machine.", remedy="type or upload them again."
         )
-    return load_prompts(path)
+    prompts = load_prompts(path)
+    if _name_prompts(prompts) != key:
+        raise IntegrityError(f"Prompts {key} are not what was kept; the file was changed on disk.")
+    return prompts

@@ -81,6 +81,17 @@ class ClaimRun:
 
     claim_id: str
     prereg_digest: str
+    exploratory: str = ""
+    """Why no policy can be met by it; empty where nothing stands in the way."""
+
+
+@dataclass(frozen=True)
+class Reached:
+    """The verdict that a claim's run ended with."""
+
+    claim: ClaimRun
+    state: str
+    reason: str
 
 
 _INSERT = """
@@ -141,10 +152,11 @@ class RunLog:
         with open_database(self.home) as connection:
             return _start(connection, start, claim, process)
 
-    def append(self, record: RunRecord, *, cpu_s: float | None = None) -> None:
+    def append(self, record: RunRecord, reached: Reached | None = None, *, cpu_s: float | None = None) -> None:
         """Tell how a run ended; one that was never started is told of as a whole, or as refused.
 
         Args:
+            reached: told of in the same transaction, so that no attempt ends without its verdict.
             cpu_s: CPU seconds of the whole process meanwhile, for the event alone; None where nobody counted.
 
         Raises:
@@ -164,6 +176,8 @@ class RunLog:
                 object_id=record.run_id,
                 payload=(_describe_asked(record.start) if is_refused else {}) | _describe_end(record, cpu_s),
             )
+            if reached is not None:
+                _tell_verdict(connection, record, reached)
 
     def list_runs(self, *, session: str | None = None, limit: int = 200) -> tuple[RunRecord, ...]:
         """Newest first; of one session unless None. Runs under way are not among them, and abandoned ones are."""
@@ -236,6 +250,18 @@ def _start(connection: duckdb.DuckDBPyConnection, start: RunStart, claim: ClaimR
     }
     append_event(connection, actor=start.actor, action=Action.RUN_STARTED, object_id=start.run_id, payload=payload)
     return attempt
+
+
+def _tell_verdict(connection: duckdb.DuckDBPyConnection, record: RunRecord, reached: Reached) -> None:
+    payload = {
+        "claim_id": reached.claim.claim_id,
+        "state": reached.state,
+        "reason": reached.reason,
+        "exploratory": reached.claim.exploratory or None,
+    }
+    append_event(
+        connection, actor=record.actor, action=Action.VERDICT_REACHED, object_id=record.run_id, payload=payload
+    )
 
 
 def count_attempts(connection: duckdb.DuckDBPyConnection, claim_id: str) -> int:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from audit_core.errors import StoreRefused
+from audit_core.evidence.whole_file import write_new
 
 
 def keep_openings(home: Path, pack_id: str, data: bytes) -> Path:
@@ -40,10 +40,7 @@ def write_private(path: Path, data: bytes) -> None:
         StoreRefused: a file is there already, or none can be written.
     """
     try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        write_new(path, data, mode=0o600)
     except OSError as error:
         raise StoreRefused(
             f"{path} cannot be written: {error.strerror}.", wanted="a new file.", remedy="choose another name."

@@ -41,16 +41,20 @@ class PersonKey:
 
 
 def make_key(home: Path, person: str) -> SigningKey:
-    """Make a person's key and tell the log.
+    """Make a person's key and tell the log; it comes into use once it is told of, so that none can sign in silence.
 
     Raises:
         Refused: a name that is no file name, or a key that is there already.
     """
-    key = keys.make_key(home, person)
+    keys.check_new(home, person)
     with open_database(home) as connection:
+        _finish(_read_lives(connection), home, person)
+        keys.check_new(home, person)
+        key = keys.make_next_key(home, person)
         payload = {"keyid": key.keyid, "public_key": key.public_key.hex(), "signs": PACKS, "person": person}
         append_event(connection, actor=person, action=Action.KEY_MADE, object_id=key.keyid, payload=payload)
-    return key
+    with open_database(home) as connection:
+        return _hold(connection, home, person)
 
 
 def load_key(home: Path, person: str, *, passphrase: str | None = None) -> SigningKey:
@@ -134,13 +138,7 @@ def is_rotation_signed(payload: Mapping[str, Any]) -> bool:
 
 def _hold(connection: duckdb.DuckDBPyConnection, home: Path, person: str, passphrase: str | None = None) -> SigningKey:
     lives = _read_lives(connection)
-    if (
-        person != keys.LOG_KEY
-        and (following := keys.find_next_key(home, person)) is not None
-        and following.keyid in lives
-    ):
-        # A crash came between the event and the files; the event is what holds.
-        keys.take_next_key(home, person)
+    _finish(lives, home, person)
     mine = [key for key in lives.values() if key.person == person]
     if not keys.has_key(home, person) and mine and mine[-1].revoked_at is not None:
         raise _refuse(mine[-1])
@@ -149,6 +147,13 @@ def _hold(connection: duckdb.DuckDBPyConnection, home: Path, person: str, passph
     if life is not None and not life.is_in_force:
         raise _refuse(life)
     return key
+
+
+def _finish(lives: Mapping[str, PersonKey], home: Path, person: str) -> None:
+    """Where a crash came between the event and the files, the event is what holds."""
+    following = None if person == keys.LOG_KEY else keys.find_next_key(home, person)
+    if following is not None and following.keyid in lives:
+        keys.take_next_key(home, person)
 
 
 def _refuse(life: PersonKey) -> Refused:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from toy.prompts import make_letters
 
-from audit_core.errors import PromptRefused, StoreRefused
+from audit_core.errors import IntegrityError, PromptRefused, StoreRefused
 from audit_core.store import audit_home, keep_prompts, load_kept_prompts
 
 
@@ -58,3 +58,15 @@ def test_sessions_that_bring_the_same_prompts_at_once_all_keep_them(own_home: Pa
 def test_an_id_that_is_none_is_refused(key: str) -> None:
     with pytest.raises(PromptRefused, match="type or upload them again"):
         load_kept_prompts(key)
+
+
+def test_kept_prompts_that_were_changed_are_not_read_and_keeping_them_again_puts_them_right(own_home: Path) -> None:
+    rows = make_letters([4, 5])
+    key = keep_prompts(rows)
+    path = own_home / "prompts" / f"{key}.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(whole.splitlines(keepends=True)[0])
+    with pytest.raises(IntegrityError, match="changed on disk"):
+        load_kept_prompts(key)
+    assert keep_prompts(rows) == key
+    assert path.read_bytes() == whole

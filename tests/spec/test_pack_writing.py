@@ -90,7 +90,7 @@ def test_a_crash_leaves_the_old_pack_or_none(tmp_path: Path, monkeypatch: pytest
         raise OSError("the disk is full")
 
     monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(OSError, match="disk is full"):
+    with pytest.raises(Refused, match="disk is full"):
         write_pack(path, {"README.txt": b"other"})
     assert path.read_bytes() == before
     assert [found.name for found in path.parent.iterdir()] == ["a.zip"]
