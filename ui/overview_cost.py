@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+
 import plotly.graph_objects as go
 import streamlit as st
 
@@ -33,7 +35,7 @@ def show_costs(report: CostReport) -> None:
     figure_header(
         "By kind of audit", "",
         "seconds of every run that began, also of those that came to nothing; an answer that was reused is no run. CPU seconds are the "
-        "whole process's while the run lasted: pages and other runs are in them.",
+        "whole process's while the run lasted: pages and other runs are in them, and a sum may hold one second twice.",
     )  # fmt: skip
     st.markdown(
         f"All together {describe_seconds(report.wall)} on the clock, {describe_seconds(report.cpu)} of CPU. A claim is settled when its verdict is "
@@ -60,13 +62,9 @@ def describe_seconds(seconds: Seconds) -> str:
 
 
 def _say_time(seconds: float) -> str:
-    return (
-        f"{seconds:.1f} s"
-        if seconds < 120
-        else f"{seconds / 60:.1f} min"
-        if seconds < 7200
-        else f"{seconds / 3600:.1f} h"
-    )
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def _say_answers(cost: KindCost) -> str:
@@ -83,7 +81,8 @@ def _say_price(cost: KindCost) -> str:
 
 
 def _draw_bars(report: CostReport) -> go.Figure:
-    names = [cost.kind for cost in report.kinds]
+    # Plotly reads some HTML in labels, and a log may come from anywhere.
+    names = [html.escape(cost.kind) for cost in report.kinds]
     figure = go.Figure()
     for label, pattern, sums in (
         ("wall, plain", "", [cost.wall for cost in report.kinds]),

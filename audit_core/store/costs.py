@@ -61,21 +61,11 @@ def list_run_costs(home: Path) -> tuple[RunCost, ...]:
         refused = {event.object_id for event in list_events(connection, action=Action.RUN_REFUSED)}
     rows = []
     for run, kind, outcome, key, wall_s in ended:
-        has_begun = run not in refused
-        cpu_s = _read_seconds(told.get(run, {}).get("cpu_s"))
+        has_begun, said = run not in refused, verdicts.get(run, (None, None))
         # What never began took no time that anybody measured.
-        rows.append(
-            RunCost(
-                run,
-                kind,
-                outcome,
-                key,
-                has_begun,
-                wall_s if has_begun else None,
-                cpu_s,
-                *verdicts.get(run, (None, None)),
-            )
-        )
+        took = wall_s if has_begun else None
+        cpu_s = _read_seconds(told.get(run, {}).get("cpu_s"))
+        rows.append(RunCost(run, kind, outcome, key, has_begun, took, cpu_s, *said))
     for run, kind, key, process in unended:
         outcome = UNDER_WAY if is_alive(home, process) else ABANDONED
         rows.append(RunCost(run, kind, outcome, key, True, None, None, None, None))

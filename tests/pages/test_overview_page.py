@@ -155,3 +155,4 @@ def test_cost_stands_beside_what_it_settled(home: Path) -> None:
     bars = json.loads(figure.proto.spec)["data"]
     assert [bar["marker"]["pattern"]["shape"] for bar in bars] == ["", "/"], "told apart without colour"
     assert bars[1]["text"][1] == "not recorded"
+    assert "<img" not in figure.proto.spec
