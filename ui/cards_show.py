@@ -22,6 +22,7 @@ from audit_core import (
     read_sheet,
 )
 from ui import places
+from ui.desk_show import GATE_COLUMNS, describe_row
 from ui.header import plain, table_with_csv
 
 
@@ -135,19 +136,13 @@ def show_packs(cases: Sequence[CaseFile]) -> None:
 
 def show_figures(cases: Sequence[CaseFile]) -> None:
     """Measured figures of its packs beside the thresholds of the policy each was frozen under."""
-    rows = [
-        (row.claim_id, row.id, row.metric, row.estimate, row.ci_low, row.ci_high, row.level, row.unit, row.n, f"{row.comparator} {row.threshold:g}", row.result)
-        for case in cases
-        for row in case.gate.rows
-        if row.metric is not None and row.threshold is not None
-    ]  # fmt: skip
+    rows = [describe_row(row) for case in cases for row in case.gate.rows if row.metric is not None]
     if not rows:
         return
-    columns = ("claim", "criterion", "metric", "estimate", "low", "high", "level", "unit", "n", "threshold", "result")
     st.subheader("Measured figures", anchor=False)
     st.badge("causal", icon=":material/science:", color="violet")
-    st.dataframe(make_table(columns, rows), hide_index=True, key="figures-of-model")
-    table_with_csv(lambda: make_table(columns, rows), "Measured figures", "figures-of-model-rows")
+    st.dataframe(make_table(GATE_COLUMNS, rows), hide_index=True, key="figures-of-model")
+    table_with_csv(lambda: make_table(GATE_COLUMNS, rows), "Measured figures", "figures-of-model-rows")
 
 
 def show_capabilities(sheet: ModelSheet, around: Sequence[str], facts: HomeFacts) -> None:

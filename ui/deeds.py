@@ -21,8 +21,11 @@ from audit_core import (
     Deed,
     DeskDecision,
     DeskPack,
+    EffectDiff,
+    EffectQuestion,
     FilledChecklist,
     Issue,
+    ModelDiff,
     Person,
     PersonLog,
     Preregistration,
@@ -31,10 +34,14 @@ from audit_core import (
     RegisteredClaim,
     Report,
     Ruling,
+    RunLog,
     add_card_claim,
     audit_home,
+    compare_models,
     decide,
+    declare_incident,
     export_pack,
+    find_folder,
     freeze_claim,
     keep_prompts,
     link_card_claim,
@@ -45,10 +52,13 @@ from audit_core import (
     load_prompt_set,
     load_role_map,
     load_shipped_policy,
+    measure_effect_diff,
     name_person,
+    open_subject,
     parse_claim,
     predict_attempt_s,
     run_confirmatory,
+    split_half,
     take_all_cores,
     take_pack,
 )
@@ -197,6 +207,33 @@ def save_checklist(checklist: Checklist, draft: ChecklistDraft, answered_by: str
     person = services.admit(Deed.FILL_CHECKLIST, draft.checklist_id or "a new checklist")
     by = answered_by if person.is_local else person.id
     return Checklists(audit_home()).save(checklist, draft, by=by)
+
+
+def compare(before: str, after: str, prompts: str) -> str:
+    """Compare two models in the background, and measure both where a prompt set is named; returns the job's id."""
+    services.admit(Deed.RUN, f"{before} and {after}"[:200])
+    who, log = services.asker(), RunLog(audit_home())
+    question = EffectQuestion(split_half(load_prompt_set(prompts), exploratory=True)) if prompts else None
+
+    def work(report: Report) -> tuple[ModelDiff, EffectDiff | None]:
+        folders = [find_folder(name) for name in (before, after)]
+        found = compare_models(folders[0], folders[1])
+        if question is None:
+            return found, None
+        take_all_cores()
+        auditors = [Auditor(open_subject(str(folder)), log) for folder in folders]
+        return found, measure_effect_diff(auditors[0], auditors[1], question, asker=who, on_progress=report)
+
+    return services.jobs().submit(
+        f"changes {before} {after} {prompts}", "Compare", work, owner=who.session, predicted_s=None
+    )
+
+
+def declare(claim_id: str, reason: str) -> None:
+    """Make a claim stale because of something that happened."""
+    person = services.admit(Deed.DECLARE_INCIDENT, claim_id)
+    digest = Register(audit_home()).find(claim_id).plan.pins.model_digest
+    declare_incident(audit_home(), claim_id, held_for=digest, by=person.id, reason=reason)
 
 
 def offer(deed: Deed, about: str, make: Callable[[], DataT]) -> Callable[[], DataT]:

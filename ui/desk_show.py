@@ -21,6 +21,9 @@ from ui.header import plain, table_with_csv
 _NEVER = "nothing that was recorded; what was not asked is not in here"
 
 
+GATE_COLUMNS = ("row", "claim", "result", "estimate", "interval", "n", "unit", "threshold", "why")
+
+
 def show_none() -> None:
     st.info(
         "No pack lies here. Write one on the Claims page and put it on the desk, or bring a file above.",
@@ -70,10 +73,9 @@ def show_gate(opened: CaseFile) -> None:
             "`python -m audit_core keys trust --key PERSON:preparer … --out trust.toml`, and put the file into the home.",
             icon=":material/info:",
         )
-    rows = [_describe_row(row) for row in gate.rows]
-    columns = ("row", "claim", "result", "estimate", "interval", "n", "threshold", "why")
-    st.dataframe(make_table(columns, rows), hide_index=True, key="gate")
-    table_with_csv(lambda: make_table(columns, rows), "The policy's rows", "gate-rows")
+    rows = [describe_row(row) for row in gate.rows]
+    st.dataframe(make_table(GATE_COLUMNS, rows), hide_index=True, key="gate")
+    table_with_csv(lambda: make_table(GATE_COLUMNS, rows), "The policy's rows", "gate-rows")
 
 
 def show_limits(opened: CaseFile) -> None:
@@ -123,14 +125,19 @@ def _describe_attempts(claim: ClaimReading) -> str:
     )
 
 
-def _describe_row(row: GateRow) -> tuple[object, ...]:
-    def show(number: float | None) -> str:
-        return "" if number is None else f"{number:.3g}"
+def describe_row(row: GateRow) -> tuple[str, ...]:
+    """A row of `GATE_COLUMNS`."""
 
-    interval = "" if row.ci_low is None and row.ci_high is None else f"[{show(row.ci_low)}, {show(row.ci_high)}]"
-    threshold = "" if row.threshold is None else f"{row.comparator} {row.threshold:g} {row.unit or ''}"
+    def show(number: float | None) -> str:
+        return "open" if number is None else f"{number:.3f}"
+
+    estimate = "" if row.metric is None else "not measured" if row.estimate is None else show(row.estimate)
+    level = "" if row.level is None else f", {row.level:.0%}"
+    interval = "" if row.ci_low is None and row.ci_high is None else f"[{show(row.ci_low)}, {show(row.ci_high)}]{level}"
+    threshold = "" if row.threshold is None else f"{row.comparator} {row.threshold:g}"
     result = row.result + (" (waived)" if row.waiver else "" if row.is_required else " (optional)")
-    return row.id, row.claim_id or "pack", result, show(row.estimate), interval, row.n, threshold, row.reason or ""
+    n = "" if row.n is None else f"{row.n:,}"
+    return row.id, row.claim_id or "pack", result, estimate, interval, n, row.unit or "", threshold, row.reason or ""
 
 
 def _list(lines: Sequence[str]) -> str:

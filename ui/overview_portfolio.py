@@ -23,8 +23,8 @@ from audit_core import (
 from ui import places
 from ui.header import table_with_csv
 
-WEEKS = 8
-"""How far back the trend of a key figure goes."""
+BACK = (8, 4)
+"""Weeks ago, between which and now a key figure is followed."""
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -47,10 +47,11 @@ def show_portfolio(lines: Sequence[ModelLine], standings: Sequence[ClaimStanding
     columns[0].metric("Models that meet their policy", f"{sum(line.gate == 'MEETS' for line in lines)} of {len(lines)}")
     columns[1].metric("Claims untested", counted[Standing.UNTESTED])
     columns[2].metric("Claims stale", counted[Standing.STALE])
-    columns[3].metric(
-        "Unanchored window", f"{facts.status.unanchored_events:,} events, {facts.status.unanchored_s / 3600:.1f} h",
-        help="Events since a checkpoint was last held by somebody outside: only this machine vouches for them.",
-    )  # fmt: skip
+    columns[3].metric("Unanchored window", f"{facts.status.unanchored_events:,} events")
+    st.markdown(
+        f"For the {facts.status.unanchored_events:,} newest events, of the last {facts.status.unanchored_s / 3600:.1f} h, only this machine vouches: "
+        "nobody outside is known to hold a later checkpoint."
+    )
     if not lines:
         st.info("No claim is registered yet. What to do: freeze one on the Claims page.", icon=":material/info:")
         return
@@ -88,31 +89,34 @@ def show_open(standings: Sequence[ClaimStanding]) -> None:
 def show_figures(trends: Sequence[Trend]) -> None:
     """Key figures with their definitions and whose threshold stands beside them; each threshold is to be replaced by your own."""
     st.markdown(
-        f"Counted from the register, the audit log and the review desk; the line is the last {WEEKS} weeks, with gaps where nothing could be "
-        "counted. Thresholds are this product's defaults, to be replaced by your organisation's."
+        "Counted from the register, the audit log and the review desk. Thresholds are this product's defaults, to be replaced by your "
+        "organisation's."
     )
     rows = [
         (
-            one.figure.name.replace("_", " "), _show(one.figure.value), one.figure.unit, one.figure.n, one.figure.reason or "",
-            list(one.values), one.figure.default or "shown only", one.figure.source or "", one.figure.definition,
+            one.figure.name.replace("_", " "), *map(_show, one.values), one.figure.unit, _count_things(one.figure.n), one.figure.default or "shown only",
+            one.figure.source or "", one.figure.reason or "", one.figure.definition,
         )
         for one in trends
     ]  # fmt: skip
-    columns = ("key figure", "value", "unit", "n", "not evaluated because", "trend", "wanted", "whose", "definition")
-    st.dataframe(
-        make_table(columns, rows), hide_index=True, key="figures",
-        column_config={"trend": st.column_config.LineChartColumn("trend", help=f"Last {WEEKS} weeks, oldest first")},
-    )  # fmt: skip
-    flat = [
-        (*row[:5], "; ".join("not evaluated" if v is None else _show(v) for v in one.values), *row[6:])
-        for row, one in zip(rows, trends, strict=True)
-    ]
-    table_with_csv(lambda: make_table(columns, flat), "Key figures", "key-figures")
+    columns = (
+        "key figure",
+        *(f"{weeks} weeks ago" for weeks in BACK),
+        "now",
+        "unit",
+        "n",
+        "wanted",
+        "whose",
+        "not evaluated because",
+        "definition",
+    )
+    st.dataframe(make_table(columns, rows), hide_index=True, key="figures")
+    table_with_csv(lambda: make_table(columns, rows), "Key figures", "key-figures")
 
 
 def read_trends(facts: HomeFacts) -> tuple[Trend, ...]:
     now = datetime.now(UTC)
-    return follow_figures(facts, [now - timedelta(weeks=back) for back in range(WEEKS, -1, -1)])
+    return follow_figures(facts, [now - timedelta(weeks=back) for back in (*BACK, 0)])
 
 
 def _count(line: ModelLine) -> str:
@@ -121,3 +125,7 @@ def _count(line: ModelLine) -> str:
 
 def _show(value: float | None) -> str:
     return "not evaluated" if value is None else f"{value:.3g}"
+
+
+def _count_things(n: int | None) -> str:
+    return "" if n is None else f"{n:,}"

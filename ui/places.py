@@ -35,6 +35,7 @@ PLACES = (
     _MODELS,
     _CLAIMS,
     _DESK,
+    Place("changes.py", "Changes", ":material/difference:", "Review", Deed.LOOK),
     Place("audit_log.py", "Audit log", ":material/list_alt:", "Review", Deed.LOOK),
     _LIVE_AUDIT,
     Place("sweep.py", "Sweep", ":material/grid_on:", "Explore", Deed.RUN),

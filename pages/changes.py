@@ -1,0 +1,46 @@
+"""Changes: two versions of a model side by side, in their weights and in what their parts do, and the claims this makes stale."""
+
+import streamlit as st
+
+from audit_core import AuditError, Deed, audit_home, list_prompt_sets, list_stale
+from ui import changes_show, deeds, link, live_steps
+from ui.jobpanel import job_panel
+
+# 1. ask
+
+link.seed((link.Field("before", ""), link.Field("after", ""), link.Field("prompts", "")))
+st.title("Changes", anchor=False)
+st.markdown("What differs between two versions of a model, and which tested claims have to be tested again.")
+left, right = st.columns(2)
+left.text_input("Before", key="before", placeholder="default, a known name, a folder, or a hub id", max_chars=300)
+right.text_input("After", key="after", placeholder="the version that follows it", max_chars=300)
+link.repair("prompts", ("", *list_prompt_sets()))
+st.selectbox(
+    "Measure both on", ("", *list_prompt_sets()), key="prompts", format_func=lambda name: name or "nothing: compare the files alone",
+    help="Every head edited alone in each, on the exploratory half of the set.",
+)  # fmt: skip
+asked = (st.session_state.before.strip(), st.session_state.after.strip(), st.session_state.prompts)
+link.publish(dict(zip(("before", "after", "prompts"), asked, strict=True)))
+
+# 2. compute
+
+mine = st.session_state.setdefault("jobs", {})
+key = f"changes {asked}"
+if deeds.may(Deed.RUN) and st.button(
+    "Compare", icon=":material/difference:", key="compare", disabled=not all(asked[:2])
+):
+    try:
+        mine[key] = deeds.compare(*asked)
+    except AuditError as error:
+        live_steps.show_refusal(error)
+snapshot = job_panel(mine[key], place="changes") if key in mine else None
+
+# 3. show
+
+if snapshot is not None and not snapshot.is_active:
+    changes_show.show_end(snapshot)
+try:
+    changes_show.show_log(list_stale(audit_home()))
+except AuditError as error:
+    live_steps.show_refusal(error)
+changes_show.ask_incident()
