@@ -161,7 +161,8 @@ class Auditor:
         except BaseException as error:
             record("failed", type(error).__name__, str(error)[:500])
             raise
-        reached = None if claim is None else Reached(claim, result.verdict.state, result.verdict.reason)
+        verdict = getattr(result, "verdict", None)
+        reached = None if claim is None or verdict is None else Reached(claim, verdict.state, verdict.reason)
         record("done", text=text, reached=reached)
         return Finished(result, start.run_id, False, time.monotonic() - began, attempt)
 

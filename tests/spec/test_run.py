@@ -130,7 +130,7 @@ def test_what_was_refused_before_a_run_began_is_logged_too(log: RunLog) -> None:
 
 
 def test_a_result_that_cannot_be_logged_is_not_given(auditor: Auditor, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(record: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise StoreRefused("The disk is full.", wanted="room.", remedy="make some.")
 
     monkeypatch.setattr(auditor.log, "append", full)
