@@ -21,7 +21,7 @@ from audit_core.component import head
 from audit_core.confirm import Confirmation, freeze_claim, run_confirmatory
 from audit_core.errors import ClaimRefused, IntegrityError
 from audit_core.evidence.keys import make_key
-from audit_core.home_records import read_records
+from audit_core.home_records import read_home
 from audit_core.pack import Issue, export_pack
 from audit_core.prompts import PromptSet, dump_jsonl
 from audit_core.registry import get_plugin
@@ -346,11 +346,11 @@ def test_a_plan_that_deviates_after_its_pack_left_is_stale(world: World, assay: 
     assert kinds(hold(home, world.v1, NEEDED)) == {NEEDED: ["plan_deviated"]}
     (row,) = list_stale(home)
     assert (row.trigger.before, row.trigger.after) == (packed.pack_id, Register(home).find(NEEDED).plan.digest)
-    (record,) = read_records(home).packs or ()
+    (record,) = read_home(home).list_records().packs or ()
     assert record.open_triggers == ("plan_deviated",)
     run(home, world.subjects[world.v1], NEEDED)
     assert kinds(hold(home, world.v1, NEEDED)) == {NEEDED: []}
-    assert (read_records(home).packs or ())[0].open_triggers == ()
+    assert (read_home(home).list_records().packs or ())[0].open_triggers == ()
 
 
 def test_a_revoked_key_makes_the_claims_it_signed_for_stale(world: World, home: Path) -> None:
@@ -464,6 +464,6 @@ def test_a_model_swapped_between_comparing_and_running_is_refused(world: World, 
 def test_stale_evidence_counts_by_the_day(world: World, home: Path) -> None:
     export_pack(home, [NEEDED], home / "p.zip", key=make_key(home, "anna"), issue=Issue("anna"))
     declare_incident(home, NEEDED, held_for="x", by="anna", reason="why")
-    (now,) = read_records(home, until=datetime.now(UTC)).packs or ()
+    (now,) = read_home(home).list_records(datetime.now(UTC)).packs or ()
     assert now.open_triggers == ("incident",)
-    assert read_records(home, until=datetime.now(UTC) - timedelta(days=1)).packs == ()
+    assert read_home(home).list_records(datetime.now(UTC) - timedelta(days=1)).packs == ()
