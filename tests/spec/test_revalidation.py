@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -462,8 +463,10 @@ def test_a_model_swapped_between_comparing_and_running_is_refused(world: World, 
 
 
 def test_stale_evidence_counts_by_the_day(world: World, home: Path) -> None:
-    export_pack(home, [NEEDED], home / "p.zip", key=make_key(home, "anna"), issue=Issue("anna"))
     declare_incident(home, NEEDED, held_for="x", by="anna", reason="why")
+    export_pack(home, [NEEDED], home / "p.zip", key=make_key(home, "anna"), issue=Issue("anna"))
+    with zipfile.ZipFile(home / "p.zip") as pack:
+        assert b'"claim.stale"' in pack.read("log/entries.jsonl"), "a pack tells of it"
     (now,) = read_home(home).list_records(datetime.now(UTC)).packs or ()
     assert now.open_triggers == ("incident",)
     assert read_home(home).list_records(datetime.now(UTC) - timedelta(days=1)).packs == ()
