@@ -124,12 +124,17 @@ def _tell_effects(found: EffectDiff) -> None:
     for row in ranked[:_SHOWN]:
         mark = "not marked" if row.is_changed is None else "changed" if row.is_changed else "no change shown"
         tell(
-            f"  {row.component:<8} {row.before.value:.2f} → {row.after.value:.2f}; "
+            f"  {row.component:<8} {_round(row.before)} → {_round(row.after)}; "
             f"difference {format_estimate(row.difference)}  {mark}"
         )
     _tell_more(len(ranked), "--json lists them")
     if found.no_marks:
         tell(f"Nothing is marked: {found.no_marks}")
+
+
+def _round(estimate: Estimate) -> str:
+    # Adding zero turns −0.0 into 0.0.
+    return f"{round(estimate.value, 2) + 0.0:.2f}"
 
 
 def revalidate(options: argparse.Namespace) -> int:
