@@ -8,6 +8,7 @@ import streamlit as st
 
 from audit_core import (
     AuditError,
+    Deed,
     Estimate,
     State,
     Story,
@@ -19,7 +20,7 @@ from audit_core import (
     make_table,
     quote_calibration,
 )
-from ui import choice, link, live_steps, overview_maps
+from ui import choice, deeds, link, live_steps, overview_maps
 from ui.header import controls_line, figure_header, plain, table_with_csv
 from ui.places import live_audit
 from ui.verdict_card import STATES, show_families, show_null
@@ -187,6 +188,8 @@ def _show_verdicts(story: Story, title: str) -> None:
     )  # fmt: skip
     for found in story.claims:
         icon, words = STATES[State(found.result.state)]
+        if found.claim["role"] == "sufficient" and found.result.state == State.NEGLIGIBLE:
+            words = f"Below the {found.stated.delta:g} that would be enough"
         st.markdown(
             f"{icon} **{words}.** *{plain(found.stated.name)}* (δ = {found.stated.delta:g}). {plain(found.result.sentence)}"
         )
@@ -251,6 +254,9 @@ def _show_live(story: Story, title: str) -> None:
         f"Open the same prompt with {acting} taken away. From there on every number is measured when you ask for it, on this machine, "
         "and stands in the log. Put another head in its place, and see whether a verdict moves."
     )
+    if not deeds.may(Deed.RUN):
+        st.info("Your role looks and does not run. Ask a researcher or a reviewer to open it with you.")
+        return
     opened = st.button(
         "Open it in the live audit", key="go-live", icon=":material/experiment:", type="primary", on_click=_choose_live, args=(story, acting)
     )  # fmt: skip

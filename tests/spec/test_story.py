@@ -77,3 +77,10 @@ def test_a_file_that_is_no_story_is_refused(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(stories, "STORIES", tmp_path)
     with pytest.raises(IntegrityError, match="no recorded story"):
         load_story("broken")
+
+
+def test_the_words_on_the_page_fit_the_verdicts(story: Story) -> None:
+    """The last steps say that the acting head is needed and not shown to be enough; no looking head is said to be either."""
+    assert story.find_claim("acts").result.state == "supported"
+    assert story.find_claim("acts", "sufficient").result.state != "supported"
+    assert all(story.find_claim(key).result.state != "supported" for key in ("looks", "looks_most", "first_look"))
