@@ -243,6 +243,8 @@ DEEDS = {
     "attempt": "researcher",
     "write_pack": "researcher",
     "take_to_desk": "researcher",
+    "compare": "researcher reviewer",
+    "declare": "researcher reviewer approver admin",
     "decide_case: reviewer": "reviewer",
     "decide_case: approver": "approver",
     "keep_sentence": "researcher reviewer",
@@ -274,6 +276,8 @@ def test_each_function_that_writes_lets_its_roles_through_and_logs_the_others(
         "freeze": lambda: deeds.freeze(work, form),
         "attempt": lambda: deeds.attempt(work, SimpleNamespace(claim_id="C-0001"), "title"),  # type: ignore[arg-type]
         "write_pack": lambda: deeds.write_pack("C-0001", Issue("anna", "")),
+        "compare": lambda: deeds.compare("/nowhere", "/nowhere", ""),
+        "declare": lambda: deeds.declare("C-9999", "it happened"),
         "take_to_desk": lambda: deeds.take_to_desk(b"no pack"),
         "decide_case: reviewer": lambda: deeds.decide_case("0" * 64, Ruling("reviewer", "approve", "none"), "anna", ""),
         "decide_case: approver": lambda: deeds.decide_case("0" * 64, Ruling("approver", "reject", "none"), "anna", ""),

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DASHBOARD = [*sorted((ROOT / "ui").glob("*.py")), *sorted((ROOT / "pages").glob("*.py"))]
 WRITES = {
     "freeze_claim", "run_confirmatory", "export_pack", "keep_prompts", "load_key", "load_kept_prompts", "record_refusal", "find_refusal", "tell_refusal",
-    "take_pack", "decide", "add_card_claim", "link_card_claim",
+    "take_pack", "decide", "add_card_claim", "link_card_claim", "declare_incident", "compare_models", "measure_effect_diff",
 }  # fmt: skip
 """Public names that write, sign, or read what belongs to one person."""
 STORES = {"Register", "PersonLog", "Checklists", "RunLog"}

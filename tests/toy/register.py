@@ -50,6 +50,7 @@ def tell_attempt(home: Path, claim_id: str, run_id: str, state: str | None = Non
         attempt_no=1,
         kind="confirmation",
         model_digest=PINS.model_digest,
+        prompts_sha256=PINS.prompts_sha256,
     )
     if state is not None:
         said = {"claim_id": claim_id, "state": state, "reason": None, "exploratory": None} | verdict
