@@ -66,13 +66,6 @@ def make_planted(home: Home, out: Path) -> None:
     )
 
 
-def make_default(home: Home, out: Path) -> None:
-    """The shipped head that acts, on the shipped model; the claim's test alone, so that a rerun takes no longer than it must."""
-    claim = home.freeze("L23.H3", "--prompts", "data/prompts/indirect_object.jsonl", "--ask")
-    home.call("run", claim)
-    home.pack(claim, "--out", out)
-
-
 def write_prompts(folder: Path) -> Path:
     """Six prompts for each of eight templates of the planted model's task."""
     model = find_planted(PLANTED.name)
@@ -102,11 +95,10 @@ def make(generation: int) -> None:
         home = Home(Path(folder))
         for person in (PREPARER, REVIEWER):
             home.call("keys", "make", person)
-        for name, make_pack in (("planted-strict", make_planted), ("smollm2", make_default)):
-            out = HERE / f"{name}-{generation}.evidence.zip"
-            out.unlink(missing_ok=True)
-            make_pack(home, out)
-            print(f"{out.name}: {out.stat().st_size:,} bytes")
+        out = HERE / f"planted-strict-{generation}.evidence.zip"
+        out.unlink(missing_ok=True)
+        make_planted(home, out)
+        print(f"{out.name}: {out.stat().st_size:,} bytes")
         write_trust(home, generation)
 
 
