@@ -31,7 +31,7 @@ class Home:
 
     def call(self, *words: object) -> dict:
         """One command of the product; what it says as JSON."""
-        environment = os.environ | {"AUDIT_HOME": str(self.folder / "home"), "LOGNAME": "golden"}
+        environment = os.environ | {"AUDIT_HOME": str(self.folder / "home"), "LOGNAME": "golden-maker"}
         environment.pop("ASSAY_KEY_PASSPHRASE", None)
         command = [sys.executable, "-m", "audit_core", *map(str, words), "--json"]
         found = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
