@@ -79,7 +79,7 @@ def write_prompts(folder: Path) -> Path:
     return file
 
 
-def write_trust(home: Home, generation: int) -> None:
+def describe_trust(home: Home, generation: int) -> str:
     """The trust file of all generations: this one's keys instead of those it had."""
     own, shared = home.folder / "trust.toml", HERE / "trust.toml"
     home.call("keys", "trust", "--key", f"{PREPARER}:preparer", "--key", f"{REVIEWER}:reviewer", "--out", own)
@@ -87,7 +87,7 @@ def write_trust(home: Home, generation: int) -> None:
     blocks = dict(re.findall(r"^# generation (\d+)\n(.*?)(?=^# generation |\Z)", text, re.M | re.S))
     blocks[str(generation)] = own.read_text().removeprefix(SCHEMA).strip() + "\n\n"
     told = "".join(f"# generation {number}\n{blocks[number]}" for number in sorted(blocks, key=int))
-    shared.write_text(f"{SCHEMA}\n{told.rstrip()}\n")
+    return f"{SCHEMA}\n{told.rstrip()}\n"
 
 
 def make(generation: int) -> None:
@@ -95,11 +95,13 @@ def make(generation: int) -> None:
         home = Home(Path(folder))
         for person in (PREPARER, REVIEWER):
             home.call("keys", "make", person)
-        out = HERE / f"planted-strict-{generation}.evidence.zip"
-        out.unlink(missing_ok=True)
+        out = home.folder / f"planted-strict-{generation}.evidence.zip"
         make_planted(home, out)
-        print(f"{out.name}: {out.stat().st_size:,} bytes")
-        write_trust(home, generation)
+        data, trust = out.read_bytes(), describe_trust(home, generation)
+    # Both at the end: a run that is stopped must not leave a pack beside a trust file without its key.
+    (HERE / out.name).write_bytes(data)
+    (HERE / "trust.toml").write_text(trust)
+    print(f"{out.name}: {len(data):,} bytes")
 
 
 if __name__ == "__main__":
