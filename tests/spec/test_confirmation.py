@@ -396,7 +396,7 @@ def test_every_attempt_is_in_the_pack_with_its_numbers(packed: Path) -> None:
 def test_one_changed_byte_of_any_member_is_found(packed: Path) -> None:
     with zipfile.ZipFile(packed / "p.zip") as pack:
         members = {name: pack.read(name) for name in pack.namelist()}
-    names = sorted(members)[:: max(1, len(members) // 8)]
+    names = sorted(name for name, data in members.items() if data)[:: max(1, len(members) // 8)]
     for name in names:
         data = bytearray(members[name])
         data[len(data) // 2] ^= 1
