@@ -21,7 +21,7 @@ from audit_core import (
     quote_calibration,
 )
 from ui import choice, deeds, link, live_steps, overview_maps
-from ui.header import controls_line, figure_header, plain, table_with_csv
+from ui.header import conditions_line, controls_line, figure_header, plain, table_with_csv
 from ui.places import live_audit
 from ui.verdict_card import STATES, show_families, show_null
 
@@ -62,8 +62,7 @@ def show_story(story: Story) -> None:
             args=(at + 1,),
         )
     title, show = _STEPS[st.session_state.step]
-    with st.container(border=True):
-        show(story, f"Step {at} of {len(_STEPS)}: {title}")
+    show(story, f"Step {at} of {len(_STEPS)}: {title}")
 
 
 def _go(step: int) -> None:
@@ -118,7 +117,7 @@ def _show_both(story: Story, title: str) -> None:
     figure_header(
         title, "recorded", "the same heads twice; pick one on either map to outline it on both. No number of one map enters the other."
     )  # fmt: skip
-    left, right = st.columns(2, gap="medium")
+    left, right = st.columns(2, gap="small")
     with left:
         figure_header("Where it looks", "observational", "tenths of attention on the right name.")
         overview_maps.draw_looks(story)
@@ -129,23 +128,32 @@ def _show_both(story: Story, title: str) -> None:
         )  # fmt: skip
         overview_maps.draw_does(story)
     rows = [
-        (
-            head.component,
-            WHY[key],
-            format_estimate(head.attention),
-            format_estimate(head.effect),
-            _say_direction(head.effect),
-        )
+        (head.component, _bracket(head.attention), _bracket(head.effect), _say_direction(head.effect), WHY[key])
         for key, head in ((key, story.find_head(key)) for key in story.named)
     ]
-    columns = ("head", "in the story since it", "where it looks (observational)", "what it does (causal)", "that is")
-    st.dataframe(make_table(columns, rows), hide_index=True, key="story-named")
+    effect = story.heads[0].effect
+    columns = ("head", "looks: share of attention", f"does: {effect.unit}", "that is", "in the story since it")
+    st.table(
+        make_table(columns, rows),
+        hide_index=True,
+        alt="The four heads of the story: where each looks, and what it does.",
+    )
+    st.markdown(f"Brackets: {effect.level:.0%} intervals over {effect.templates} templates.")
+    conditions_line(
+        (("granularity", "nodes"), ("component type", "head"), ("ablation", story.replacement), ("positions", "all"),
+         ("direction", story.direction), ("set", "each head alone")), effect.n,
+    )  # fmt: skip
     overview_maps.show_focus(story)
     st.markdown(
         "All of it from the exploratory half, on which three of the heads were chosen: their values here flatter them. What is judged "
         "next is the other half."
     )
     overview_maps.tabulate(story, "story-both", only_looks=False)
+
+
+def _bracket(estimate: Estimate) -> str:
+    """Value and interval; unit, level and n stand beside the table."""
+    return f"{estimate.value:.2f} [{estimate.low:.2f}, {estimate.high:.2f}]"
 
 
 def _say_direction(effect: Estimate) -> str:
@@ -171,6 +179,7 @@ def _show_controls(story: Story, title: str) -> None:
     show_families(acting.result, acting.stated, "-story-chance")
     if acting.result.null is not None:
         show_null(acting.result.null)
+    conditions_line(acting.result.conditions, acting.result.clean.n)
     others = [
         found
         for found in story.claims
