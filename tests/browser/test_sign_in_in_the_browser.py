@@ -99,6 +99,17 @@ def read_text(page: Any) -> str:
     return str(page.locator("body").inner_text())
 
 
+def find_kept(house: House, words: str) -> str:
+    """Id under which prompts with these words are kept, once they are."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        for path in (house.home / "prompts").glob("of-*/*.jsonl"):
+            if words in path.read_text():
+                return path.stem
+        time.sleep(0.1)
+    pytest.fail(f"{words} was not kept")
+
+
 def test_a_deep_link_is_kept_through_sign_in_and_sign_out_closes_the_door(house: House, visit: Any) -> None:
     house.employ("dora", "team-view")
     page = visit()
@@ -142,10 +153,7 @@ def test_what_one_person_types_never_reaches_another(house: House, visit: Any) -
     keys = {}
     for subject, page in pages.items():
         page.get_by_text(f"{CANARY[subject]} went").first.wait_for()
-        folder = next(
-            path for path in (house.home / "prompts").glob("of-*/*.jsonl") if CANARY[subject] in path.read_text()
-        )
-        keys[subject] = folder.stem
+        keys[subject] = find_kept(house, CANARY[subject])
     for subject, other in (("anna", "bela"), ("bela", "anna")):
         page = pages[subject]
         assert CANARY[other] not in page.content()
