@@ -22,7 +22,8 @@ async def lifespan(_: st.App) -> AsyncIterator[dict[str, object]]:
 
 async def readyz(_: Request) -> JSONResponse:
     seen = ROOM.look("default")
-    return JSONResponse({"stage": seen.stage, "detail": seen.detail}, status_code=200 if seen.is_ready else 503)
+    # No detail: this is answered to anybody, and an error may name folders of this machine.
+    return JSONResponse({"stage": seen.stage}, status_code=200 if seen.is_ready else 503)
 
 
 app = st.App("ui/main.py", lifespan=lifespan, routes=[Route("/readyz", readyz)], middleware=[Middleware(RefuseFrames)])
