@@ -154,18 +154,18 @@ def parse_prompts(raw: bytes, *, name: str) -> PromptSet:
     prompts: list[Prompt] = []
     faults: list[str] = []
     # Not splitlines(): JSON text may hold U+2028 and U+0085 unescaped, and those must not end a row.
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            row = _parse_row(line, number, faults)
-            if row is not None:
-                prompts.append(row)
+    lines = [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
+    if len(lines) > MAX_PROMPTS:
+        raise PromptRefused(f"{len(lines):,} prompts.", wanted=f"at most {MAX_PROMPTS:,}.", remedy="take a sample.")
+    for number, line in lines:
+        row = _parse_row(line, number, faults)
+        if row is not None:
+            prompts.append(row)
     repeated = [key for key, times in Counter(p.id for p in prompts).items() if times > 1]
     faults += [f"row {key!r}: id used more than once" for key in repeated]
     _refuse_if(faults, "every row with its own id, clean, corrupted, answer, foil and template.")
     if not prompts:
         raise PromptRefused(f"{name} holds no prompts.", wanted="at least one row.", remedy="add rows.")
-    if len(prompts) > MAX_PROMPTS:
-        raise PromptRefused(f"{len(prompts):,} prompts.", wanted=f"at most {MAX_PROMPTS:,}.", remedy="take a sample.")
     return PromptSet(name, tuple(prompts))
 
 
