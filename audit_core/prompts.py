@@ -154,10 +154,12 @@ def parse_prompts(raw: bytes, *, name: str) -> PromptSet:
     prompts: list[Prompt] = []
     faults: list[str] = []
     # Not splitlines(): JSON text may hold U+2028 and U+0085 unescaped, and those must not end a row.
-    lines = [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
-    if len(lines) > MAX_PROMPTS:
-        raise PromptRefused(f"{len(lines):,} prompts.", wanted=f"at most {MAX_PROMPTS:,}.", remedy="take a sample.")
-    for number, line in lines:
+    rows = ((number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip())
+    for place, (number, line) in enumerate(rows):
+        if place == MAX_PROMPTS:
+            raise PromptRefused(
+                f"More than {MAX_PROMPTS:,} prompts.", wanted=f"at most {MAX_PROMPTS:,}.", remedy="take a sample."
+            )
         row = _parse_row(line, number, faults)
         if row is not None:
             prompts.append(row)
