@@ -8,6 +8,7 @@ import pickle
 import re
 import resource
 import shutil
+import socket
 import struct
 import time
 import zipfile
@@ -276,3 +277,17 @@ def overwrite(file: Path) -> None:
     with file.open("r+b") as stream:
         stream.seek(size)
         stream.write(b"\x11" * rest)
+
+
+def test_a_model_in_a_folder_loads_without_asking_any_network(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def refuse(*address: object, **options: object) -> None:
+        asked.append(address)
+        raise OSError("no network here")
+
+    for name in ("connect", "connect_ex"):
+        monkeypatch.setattr(socket.socket, name, refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    load_transformer(folder)
+    assert asked == []
