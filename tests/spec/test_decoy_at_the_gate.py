@@ -50,4 +50,4 @@ def test_a_claim_about_planted_decoys_does_not_pass_the_gate(
     told = json.loads(capsys.readouterr().out)
     assert code != 0
     assert told["overall"] != "MEETS"
-    assert [row["result"] for row in told["rows"] if row["id"] == "necessity"] == [wanted]
+    assert [row["result"] for row in told["criteria"] if row["id"] == "necessity"] == [wanted]
