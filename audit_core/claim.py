@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tomllib
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any, TypeVar
 from audit_core.component import Component, Kind, format_components, parse_components
 from audit_core.errors import ClaimRefused
 from audit_core.intervention import Replacement
+from audit_core.verifier.strict_toml import load_toml
 
 MAX_FILE_BYTES = 64_000
 DEFAULT_DELTA = {"necessary": 0.10, "sufficient": 0.80}
@@ -102,8 +102,8 @@ def load_claim(path: Path | str) -> Claim:
             f"{path.name} is larger than {MAX_FILE_BYTES:,} bytes.", wanted="one claim.", remedy="shorten it."
         )
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
+        table = load_toml(path.read_bytes())
+    except ValueError as error:
         raise ClaimRefused(
             f"{path.name} is not TOML: {error}", wanted="a claim in TOML.", remedy="mend that line."
         ) from error

@@ -25,11 +25,11 @@ _SECRETS = {
     "a Slack token": r"(?<![A-Za-z0-9])xox[abeprs]-[A-Za-z0-9-]{10,}",
     "a private key": r"-----BEGIN [A-Z ]*PRIVATE KEY",
     "a JSON web token": r"(?<![A-Za-z0-9])eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}",
-    "a password in an address": r"[a-z][a-z0-9+.-]*://[^\s/:@]+:[^\s/:@]+@",
+    "a password in an address": r"[a-z][a-z0-9+.-]{0,30}://[^\s/:@]+:[^\s/:@]+@",
 }
 _SECRET_FORMS = tuple((kind, re.compile(form)) for kind, form in _SECRETS.items())
 _SECRET_VARIABLE = re.compile(r"token|secret|passw|passphrase|credential|(api|access|private)_?key", re.I)
-_MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}")
+_MAIL = re.compile(r"[\w.+-]{1,64}@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}")
 _HOME_FOLDER = re.compile(r"(?:/home/|/Users/|[A-Za-z]:\\Users\\)[\w.-]+")
 _NOBODY = {"root", "user", "admin", "administrator", "ubuntu", "debian", "runner", "app", "test", "localhost"}
 """Accounts and hosts that are called so everywhere, and are words."""

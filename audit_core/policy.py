@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tomllib
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 from audit_core.errors import PolicyRefused
 from audit_core.verifier.policy_table import PolicyMalformed, resolve_policy
+from audit_core.verifier.strict_toml import load_toml
 
 MAX_FILE_BYTES = 256_000
 
@@ -86,10 +86,10 @@ def load_policy(path: Path | str) -> Policy:
 def parse_policy(data: bytes, name: str) -> Policy:
     """Read a policy from the bytes of a TOML file; see `load_policy`."""
     try:
-        table = resolve_policy(tomllib.loads(data.decode("utf-8")))
+        table = resolve_policy(load_toml(data))
     except PolicyMalformed as error:
         raise PolicyRefused(f"{name}: {error.found}", wanted=error.wanted, remedy=error.remedy) from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise PolicyRefused(
             f"{name} is not TOML: {str(error)[:200]}", wanted="a policy in TOML.", remedy="mend that line."
         ) from error

@@ -154,18 +154,20 @@ def parse_prompts(raw: bytes, *, name: str) -> PromptSet:
     prompts: list[Prompt] = []
     faults: list[str] = []
     # Not splitlines(): JSON text may hold U+2028 and U+0085 unescaped, and those must not end a row.
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            row = _parse_row(line, number, faults)
-            if row is not None:
-                prompts.append(row)
+    rows = ((number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip())
+    for place, (number, line) in enumerate(rows):
+        if place == MAX_PROMPTS:
+            raise PromptRefused(
+                f"More than {MAX_PROMPTS:,} prompts.", wanted=f"at most {MAX_PROMPTS:,}.", remedy="take a sample."
+            )
+        row = _parse_row(line, number, faults)
+        if row is not None:
+            prompts.append(row)
     repeated = [key for key, times in Counter(p.id for p in prompts).items() if times > 1]
     faults += [f"row {key!r}: id used more than once" for key in repeated]
     _refuse_if(faults, "every row with its own id, clean, corrupted, answer, foil and template.")
     if not prompts:
         raise PromptRefused(f"{name} holds no prompts.", wanted="at least one row.", remedy="add rows.")
-    if len(prompts) > MAX_PROMPTS:
-        raise PromptRefused(f"{len(prompts):,} prompts.", wanted=f"at most {MAX_PROMPTS:,}.", remedy="take a sample.")
     return PromptSet(name, tuple(prompts))
 
 

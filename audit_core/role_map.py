@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from audit_core.errors import AccessRefused
 from audit_core.people import PersonRole
+from audit_core.verifier.strict_toml import load_toml
 
 ROLE_FILE = "people.toml"
 MAX_ROLE_FILE_BYTES = 256 << 10
@@ -63,7 +63,7 @@ def parse_role_map(text: bytes) -> RoleMap:
     if len(text) > MAX_ROLE_FILE_BYTES:
         raise _bad_file(f"has more than {MAX_ROLE_FILE_BYTES:,} bytes")
     try:
-        found = tomllib.loads(text.decode())
+        found = load_toml(text)
     except ValueError as error:
         raise _bad_file(f"is not TOML: {str(error)[:200]}") from error
     if unknown := sorted(set(found) - {"claim", *_TABLES}):

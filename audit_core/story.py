@@ -18,6 +18,7 @@ from audit_core.statistics import Estimate
 from audit_core.verdict import RULE_VERSION
 
 STORIES = DATA / "story"
+MAX_KEY = 64
 MAX_STORY_BYTES = 4 << 20
 
 
@@ -130,7 +131,7 @@ def load_story(key: str = "indirect_object") -> Story:
         IntegrityError: there is none, or it is no record.
     """
     path = STORIES / f"{key}.json"
-    if not key.isidentifier() or not path.is_file() or path.stat().st_size > MAX_STORY_BYTES:
+    if not key.isidentifier() or len(key) > MAX_KEY or not path.is_file() or path.stat().st_size > MAX_STORY_BYTES:
         raise IntegrityError(f"No story {key[:40]!r} of at most {MAX_STORY_BYTES:,} bytes ships with this version.")
     try:
         return TypeAdapter(Story).validate_json(path.read_bytes())

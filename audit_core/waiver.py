@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -13,6 +12,7 @@ from audit_core.approval import name_person, parse_time
 from audit_core.errors import PolicyRefused
 from audit_core.policy import Policy
 from audit_core.verifier.policy_table import NEVER_WAIVED
+from audit_core.verifier.strict_toml import load_toml
 
 WAIVER_SCHEMA = "assay/waivers/1"
 MAX_FILE_BYTES = 64_000
@@ -50,8 +50,8 @@ def load_waivers(path: Path | str) -> tuple[Waiver, ...]:
             remedy="check the path.",
         )
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
+        table = load_toml(path.read_bytes())
+    except ValueError as error:
         raise PolicyRefused(
             f"{path.name} is not TOML: {str(error)[:200]}", wanted="waivers in TOML.", remedy="mend that line."
         ) from error

@@ -12,8 +12,12 @@ from audit_core.errors import ModelRefused
 CONFIG_BYTES = 1_000_000
 # A tokenizer_config.json lists every added token; an index lists every tensor of every expert.
 JSON_BYTES = 64_000_000
+HEADER_BYTES = 16_000_000
+"""Of all weight files of a folder together: about 150,000 tensors; a mixture of 60 layers with 128 experts has 25,000."""
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 _CODE_KEYS = ("auto_map", "custom_code", "custom_pipelines", "trust_remote_code")
+_PLACE_KEYS = ("transformers_weights", "fast_tokenizer_files")
+"""By these transformers would load other files than those that are checked and hashed here."""
 _WEIGHTS = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
 
@@ -51,7 +55,7 @@ def check_configs(folder: Path) -> None:
             remedy="merge the adapter into its base model (merge_and_unload) and save that.",
         )
     for path in sorted(folder.glob("*config.json")):
-        _refuse_code(read_json(path), path)
+        _refuse_requests(read_json(path), path)
 
 
 def read_json(path: Path, *, limit: int = JSON_BYTES) -> dict[str, Any]:
@@ -86,8 +90,8 @@ def read_json(path: Path, *, limit: int = JSON_BYTES) -> dict[str, Any]:
     return content
 
 
-def _refuse_code(content: dict[str, Any], path: Path) -> None:
-    """Look for a request to run code anywhere in the object: a nested config may carry its own."""
+def _refuse_requests(content: dict[str, Any], path: Path) -> None:
+    """Look for a request to run code or to load other files anywhere in the object: a nested config may carry its own."""
     waiting: list[Any] = [content]
     while waiting:
         value = waiting.pop()
@@ -101,6 +105,13 @@ def _refuse_code(content: dict[str, Any], path: Path) -> None:
                 f"{path} asks to run Python code of its own ({', '.join(asked)}).",
                 wanted="a model whose architecture transformers itself has; remote code is never executed.",
                 remedy="convert the model to an architecture in transformers, or choose another.",
+            )
+        asked = [key for key in _PLACE_KEYS if value.get(key)]
+        if asked:
+            raise ModelRefused(
+                f"{path} names files of its own choice to load ({', '.join(asked)}).",
+                wanted=f"{_WEIGHTS} and tokenizer.json under their usual names.",
+                remedy="rename the files and take the key out, or export with save_pretrained().",
             )
         waiting += value.values()
 
@@ -142,8 +153,16 @@ def _check_whole(folder: Path, names: list[str]) -> None:
     """Open each file's header, which tells a cut-off file or a placeholder from weights."""
     from safetensors import SafetensorError, safe_open
 
+    left = HEADER_BYTES
     for name in names:
         try:
+            left -= _measure_header(folder / name)
+            if left < 0:
+                raise ModelRefused(
+                    f"{folder / name} has a header that is too large, or the headers before it were.",
+                    wanted=f"at most {HEADER_BYTES / 1e6:g} MB of headers in all weight files together.",
+                    remedy="look at what the files hold.",
+                )
             with safe_open(folder / name, framework="numpy"):
                 pass
         except (OSError, SafetensorError) as error:
@@ -152,3 +171,12 @@ def _check_whole(folder: Path, names: list[str]) -> None:
                 wanted="every weight file, complete.",
                 remedy="fetch or copy the model again; a file of some hundred bytes is a git-lfs placeholder.",
             ) from error
+
+
+def _measure_header(file: Path) -> int:
+    """Bytes of the header, as the file says; one that says more than it has is left to the library to refuse."""
+    if not file.is_file():
+        raise FileNotFoundError("no file of that name")
+    with file.open("rb") as stream:
+        said = int.from_bytes(stream.read(8), "little")
+    return min(said, file.stat().st_size)

@@ -25,6 +25,7 @@ _TOKENIZER_FILES = (
     "*.model",
     "chat_template*",
 )
+_COMPUTING = (*_WEIGHT_FILES, *_TOKENIZER_FILES, "config.json", "generation_config.json")
 
 
 class FolderDigest(NamedTuple):
@@ -97,7 +98,7 @@ def identify_model(folder: Path, *, dtype: str, attention: str) -> ModelIdentity
 
 def digest_files(folder: Path) -> dict[str, str]:
     """SHA-256 of every file that decides what a folder computes or how text is generated from it, by name."""
-    return _file_digests(folder, (*_WEIGHT_FILES, *_TOKENIZER_FILES, "config.json", "generation_config.json"))
+    return _file_digests(folder, _COMPUTING)
 
 
 def digest_folder(folder: Path) -> FolderDigest:
@@ -108,8 +109,29 @@ def digest_folder(folder: Path) -> FolderDigest:
     )
 
 
+def stamp_files(folder: Path) -> dict[str, tuple[int, ...]]:
+    """Device, inode, size and times of the files of `digest_files`: whoever writes to one of them changes its stamp."""
+    found = {path.name: path.stat() for path in _find_files(folder, _COMPUTING)}
+    return {name: (it.st_dev, it.st_ino, it.st_size, it.st_mtime_ns, it.st_ctime_ns) for name, it in found.items()}
+
+
+def require_unchanged(folder: Path, stamps: dict[str, tuple[int, ...]]) -> None:
+    """Raise `IntegrityError` if a file was written, replaced, added or removed since the stamps were taken."""
+    now = stamp_files(folder)
+    changed = sorted(name for name in now.keys() | stamps.keys() if now.get(name) != stamps.get(name))
+    if changed:
+        raise IntegrityError(
+            f"In {folder} these files changed while the model was read: {', '.join(changed)[:300]}. "
+            "Wanted: files that stay as they were hashed. What to do: let whatever writes there finish, and load again."
+        )
+
+
+def _find_files(folder: Path, patterns: Iterable[str]) -> list[Path]:
+    return [path for pattern in patterns for path in folder.glob(pattern) if path.is_file()]
+
+
 def _file_digests(folder: Path, patterns: Iterable[str]) -> dict[str, str]:
-    paths = {path.name: path for pattern in patterns for path in folder.glob(pattern) if path.is_file()}
+    paths = {path.name: path for path in _find_files(folder, patterns)}
     return {name: hash_file(paths[name]) for name in sorted(paths)}
 
 

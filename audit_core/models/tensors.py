@@ -13,10 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit_core.errors import ModelRefused
-from audit_core.models.folder import check_folder, list_weight_files
+from audit_core.models.folder import HEADER_BYTES, check_folder, list_weight_files
 
-HEADER_BYTES = 32_000_000
-"""About 200,000 tensors; a mixture of 60 layers with 128 experts has 25,000."""
 _CHUNK = 4_000_000
 """Numbers held at once, of each of two tensors."""
 _FLOATS = {"F64": np.float64, "F32": np.float32, "F16": np.float16}

@@ -7,6 +7,8 @@ from pathlib import Path
 from audit_core.errors import StoreRefused
 from audit_core.evidence.whole_file import write_new
 
+MAX_ID = 64
+
 
 def keep_openings(home: Path, pack_id: str, data: bytes) -> Path:
     """Write them before the pack exists, readable by their owner alone: a pack whose salts are lost can never be opened."""
@@ -24,7 +26,7 @@ def load_openings(home: Path, pack_id: str) -> bytes:
         StoreRefused: this home made no such pack, or withheld nothing from it.
     """
     path = home / "openings" / f"{pack_id}.json"
-    if not pack_id.isalnum() or not path.is_file():
+    if not pack_id.isalnum() or len(pack_id) > MAX_ID or not path.is_file():
         raise StoreRefused(
             f"No openings of pack {pack_id[:40]!r} here.",
             wanted="a pack that was made in this home with --withhold-prompts.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import itertools
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -20,12 +21,15 @@ from audit_core.engine.threads import MODEL_LOCK
 from audit_core.errors import ModelRefused
 from audit_core.intervention import Intervention, Replacement
 from audit_core.models.folder import check_folder
-from audit_core.models.identity import ModelIdentity, identify_model
+from audit_core.models.identity import ModelIdentity, identify_model, require_unchanged, stamp_files
 from audit_core.prompts import TokenisedPrompts, TokenPair
 from audit_core.subject import MEAN_KINDS, Floats, Geometry, Logits, Means, Progress, no_progress
 
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
+
+Stamps = dict[str, tuple[int, ...]]
+"""Of the files that a subject was read from; see `stamp_files`."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +49,10 @@ class FolderTokenizer:
 class TransformerSubject:
     """Implements `Subject` on the engine."""
 
-    def __init__(self, bridge: TransformerBridge, identity: ModelIdentity, tokenizer: FolderTokenizer) -> None:
-        self.bridge, self.identity, self.tokenizer = bridge, identity, tokenizer
+    def __init__(
+        self, bridge: TransformerBridge, identity: ModelIdentity, tokenizer: FolderTokenizer, stamps: Stamps
+    ) -> None:
+        self.bridge, self.identity, self.tokenizer, self.stamps = bridge, identity, tokenizer, stamps
         self.geometry = _read_geometry(bridge)
         self.runner = WaveRunner(bridge, self.geometry)
         self.tolerance = check_parity(self.runner, tokenizer.bos_id)
@@ -112,12 +118,13 @@ class TransformerSubject:
         folder = Path(self.identity.folder)
         # Loaded anew: nothing of the shared model is touched, and its hooks are not copied.
         inner, model = _read_folder(folder)
+        require_unchanged(folder, self.stamps)
         shuffle_weights(model, layer, n_heads=self.geometry.n_heads, seed=seed)
         what = f"weights shuffled from layer {layer} up, seed {seed}"
         digest = hashlib.sha256(f"{self.identity.weights_sha256} {what}".encode()).hexdigest()
         identity = replace(self.identity, model=f"{self.identity.model}, {what}", weights_sha256=digest)
         bridge, tokenizer = _cross(folder, inner, model)
-        return TransformerSubject(bridge, identity, tokenizer)
+        return TransformerSubject(bridge, identity, tokenizer, self.stamps)
 
 
 def _read_geometry(bridge: TransformerBridge) -> Geometry:
@@ -149,14 +156,17 @@ def load_transformer(folder: Path) -> TransformerSubject:
 
     Raises:
         ModelRefused: the architecture is not supported, or its replay is not exact.
-        IntegrityError: the folder's bytes are not those recorded when it was converted.
+        IntegrityError: the folder's bytes are not those recorded when it was converted, or changed while they were read.
     """
+    stamps = stamp_files(folder)
     check_folder(folder)
     # Hashing half a gigabyte leaves the interpreter free, and importing torch needs nothing else.
     with ThreadPoolExecutor(1) as pool:
         identifying = pool.submit(identify_model, folder, dtype="float32", attention="eager")
         bridge, tokenizer = _boot(folder)
-        return TransformerSubject(bridge, identifying.result(), tokenizer)
+        identity = identifying.result()
+    require_unchanged(folder, stamps)
+    return TransformerSubject(bridge, identity, tokenizer, stamps)
 
 
 def _boot(folder: Path) -> tuple[TransformerBridge, FolderTokenizer]:
@@ -174,6 +184,9 @@ def _read_folder(folder: Path) -> tuple[Any, Any]:
         model = AutoModelForCausalLM.from_pretrained(
             folder, dtype=torch.float32, attn_implementation="eager", use_safetensors=True, **options
         )
+        # Else they stay mapped onto the file, and whoever writes to it later changes the model under its identity.
+        for weights in itertools.chain(model.parameters(), model.buffers()):
+            weights.data = weights.data.clone()
     return inner, model
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +21,7 @@ from audit_core.verifier.schemas_prompts import OPENINGS, WITHHELD
 from audit_core.verifier.schemas_runs import ITEM, METRICS, RERUNS, RESULT, RUN_MANIFEST
 from audit_core.verifier.schemas_signed import APPROVAL_STATEMENT, ENVELOPE, PACK_STATEMENT
 from audit_core.verifier.strict_json import NotStrictJson, load_strict
+from audit_core.verifier.strict_toml import load_toml
 
 MAX_DOCUMENT_BYTES = 8 << 20
 MAX_LINE_BYTES = 1 << 20
@@ -187,10 +187,10 @@ def _read_policy(name: str, data: bytes) -> dict[str, Any]:
     if len(data) > MAX_POLICY_BYTES:
         raise BadPack(f"{name} is larger than {MAX_POLICY_BYTES:,} bytes")
     try:
-        return resolve_policy(tomllib.loads(data.decode("utf-8")))
+        return resolve_policy(load_toml(data))
     except PolicyMalformed as error:
         raise BadPack(f"{name} cannot be applied: {error}") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise BadPack(f"{name} is not TOML: {str(error)[:120]}") from error
 
 

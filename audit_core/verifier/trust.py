@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +14,7 @@ from audit_core.verifier.clock import NotATime, read_time
 from audit_core.verifier.container import BadPack
 from audit_core.verifier.ed25519 import is_signed_by
 from audit_core.verifier.statement import Statement
+from audit_core.verifier.strict_toml import load_toml
 
 TRUST_SCHEMA = "assay/trust/1"
 ROLES = ("preparer", "reviewer", "approver")
@@ -99,8 +99,8 @@ def read_trust(data: bytes) -> Trust:
     if len(data) > MAX_TRUST_BYTES:
         raise BadTrust(f"larger than {MAX_TRUST_BYTES:,} bytes")
     try:
-        table = tomllib.loads(data.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
+        table = load_toml(data)
+    except ValueError as error:
         raise BadTrust(f"not TOML: {str(error)[:120]}") from error
     if table.get("schema") != TRUST_SCHEMA or not set(table) <= {"schema", "keys", "logs"}:
         raise BadTrust(f'wanted schema = "{TRUST_SCHEMA}", [[keys]] and [[logs]], and nothing else')
