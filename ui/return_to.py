@@ -12,6 +12,7 @@ import streamlit as st
 
 from ui.browser import browser_key
 
+_HAS_BEGUN = "return_to_begun"
 KEPT_S = 600.0
 KEPT = 1000
 """Targets of people who went to the provider and have not come back; the oldest goes first."""
@@ -59,7 +60,13 @@ def remember(page: str, query: dict[str, str]) -> None:
 
 
 def resume(pages: list[Any]) -> None:
-    """Go where this browser wanted to go, if it has just come back from the provider."""
+    """Go where this browser wanted to go, if it has just come back from the provider.
+
+    A session's first run alone: the click on *Sign in again* is followed by a run of the page that is being left.
+    """
+    if st.session_state.get(_HAS_BEGUN):
+        return
+    st.session_state[_HAS_BEGUN] = True
     key = browser_key()
     target = _targets().take(key, now_s=time.monotonic()) if key else None
     found = [page for page in pages if target is not None and page.title == target.page]

@@ -199,6 +199,26 @@ def test_a_session_that_changes_hands_forgets_what_was_in_it(provider: Provider)
     assert "jobs" not in test.run().session_state
 
 
+def test_signing_in_again_comes_back_to_the_page_it_was_asked_on(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import streamlit as st
+
+    from ui import return_to
+
+    asked: list[str | None] = []
+    monkeypatch.setattr(st, "login", asked.append)
+    monkeypatch.setattr(return_to, "browser_key", lambda: "one browser")
+    monkeypatch.setattr(st, "secrets", {"auth": {"again": {}}})
+    provider.sign_in("otto", "approver")
+    test = open_app("claims")
+    test.button(key="sign-in-again").click().run()
+    assert asked == ["again"]
+    back = open_app()
+    assert titles(back) == ["Claims"]
+    assert titles(open_app()) != ["Claims"], "once"
+
+
 def test_prompts_that_somebody_brought_open_for_nobody_else(provider: Provider) -> None:
     from ui import deeds, services
 
