@@ -194,3 +194,25 @@ def test_a_signature_is_about_the_pack_that_was_shown(office: Office) -> None:
     assert office.list_told("decision.made", shown) == [("ben", "reviewer")]
     assert office.list_told("decision.made", swapped) == []
     office.open_desk("ben", swapped).get_by_text("State: waiting for review").wait_for()
+
+
+def test_a_review_is_signed_by_keyboard_and_by_nothing_but_its_button(office: Office) -> None:
+    digest = put_on_desk(office, make_pack("Signed without a mouse."))
+    ben = office.open_desk("ben", digest)
+    tab_to(ben, ben.get_by_label("How you stand to whoever prepared it"))
+    ben.keyboard.type("another team")
+    ben.keyboard.press("Enter")
+    tab_to(ben, ben.get_by_role("button", name=SIGN))
+    assert office.list_told("decision.made", digest) == [], "Enter in a field signs nothing"
+    ben.keyboard.press("Enter")
+    ben.get_by_text("is signed and in the log").wait_for()
+    assert office.list_told("decision.made", digest) == [("ben", "reviewer")]
+
+
+def tab_to(page: Any, wanted: Any) -> None:
+    """Press Tab until it has the focus, as somebody without a mouse would."""
+    for _ in range(120):
+        page.keyboard.press("Tab")
+        if wanted.evaluate("one => one === document.activeElement"):
+            return
+    pytest.fail("120 times Tab, and the focus did not come there")
