@@ -75,8 +75,8 @@ class Session:
     async def _settle(self, title: str) -> None:
         await self.page.get_by_role("heading", name=title, level=1, exact=True).wait_for()
         await self.page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
-        if await self.page.locator("[data-testid=stException]").count():
-            self.tally.errors.append(f"{self.canary}: an exception on {title}")
+        for shown in await self.page.locator("[data-testid=stException]").all_inner_texts():
+            self.tally.errors.append(f"{self.canary}: on {title}: {shown[:200]!r}")
 
     async def _type(self) -> None:
         box = self.page.get_by_label("Owner").first
@@ -157,7 +157,8 @@ def main() -> int:
         finally:
             server.terminate()
             server.wait(20)
-        found["tracebacks"] = log.read_text(errors="replace").count("Traceback (most recent call last)")
+        said = log.read_text(errors="replace")
+        found |= {"tracebacks": said.count("Traceback"), "log_ends": said.splitlines()[-40:]}
     print(json.dumps(found, indent=1))
     return 1 if found["errors"] or found["crosstalk"] or found["tracebacks"] else 0
 
