@@ -46,10 +46,10 @@ def read_sheet(name: str) -> ModelSheet:
     """
     known, planted = find_known(name), find_planted(name)
     title = known.title if known else planted.title if planted else name
-    folder = _find_folder(name)
-    if folder is None:
-        return ModelSheet(name, title, None, None, f"not on this machine yet: `python -m audit_core fetch {name}`")
     try:
+        folder = _find_folder(name)
+        if folder is None:
+            return ModelSheet(name, title, None, None, f"not on this machine yet: `python -m audit_core fetch {name}`")
         identity = identify_model(folder, dtype=DTYPE, attention=ATTENTION)
         return ModelSheet(name, title, identity, read_architecture(folder), "")
     except AuditError as error:

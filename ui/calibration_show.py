@@ -61,14 +61,12 @@ def show_confusion(found: Calibration) -> None:
         "each row is a planted role, each column a verdict, each cell the number of samples. Which verdict is right depends on "
         "the claim; a backed-up head, for one, is supported, and a gate inconclusive, because its families disagree.",
     )  # fmt: skip
-    rule = st.segmented_control(
-        "Rule", RULES, default=RULES[0], key="rule", help="Combined, or one ablation family alone."
-    )
+    rule = st.radio("Rule", RULES, key="rule", horizontal=True, help="Combined, or one ablation family alone.")
     states = [state.value for state in State]
-    table = found.confusion[rule or RULES[0]]
+    table = found.confusion[rule]
     rows = [(role, *(table[role].get(state, 0) for state in states)) for role in sorted(table)]
     st.dataframe(make_table(("planted", *states), rows), hide_index=True)
-    table_with_csv(lambda: make_table(("planted", *states), rows), f"Confusion, {rule or RULES[0]} rule", "confusion")
+    table_with_csv(lambda: make_table(("planted", *states), rows), f"Confusion, {rule} rule", "confusion")
 
 
 def show_fooled(found: Calibration) -> None:

@@ -90,7 +90,8 @@ def ask_decision(opened: CaseFile, signer: str) -> None:
         )
         return
     digest = opened.case.pack.root_digest
-    with st.form(f"decide-{digest}", border=True):
+    # Enter in a field must not sign: nothing takes a signature back.
+    with st.form(f"decide-{digest}", border=True, enter_to_submit=False):
         left, right = st.columns(2)
         left.radio("You decide as", roles, key="role", horizontal=True)
         right.radio("Decision", list(DECISIONS), key="decision", format_func=DECISIONS.get)

@@ -9,7 +9,7 @@ import time
 import urllib.error
 import urllib.request
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,3 +138,19 @@ def page(context):
     page = context.new_page()
     page.set_default_timeout(90_000)
     return page
+
+
+@pytest.fixture
+def visit(chromium: Any) -> Iterator[Callable[[], Any]]:
+    """A page in a browser profile of its own, as often as it is called: another person each time."""
+    contexts = []
+
+    def open_profile() -> Any:
+        contexts.append(chromium.new_context(viewport={"width": 1400, "height": 900}, accept_downloads=True))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(60_000)
+        return page
+
+    yield open_profile
+    for context in contexts:
+        context.close()

@@ -7,8 +7,7 @@ import re
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,86 +16,17 @@ from urllib.parse import parse_qs, urlparse
 import pytest
 from toy.people import ROLE_FILE
 
-from audit_core.store import RunLog, list_events, open_database
+from audit_core.store import RunLog
+from tests.browser.signed_in import House, authorize, open_house, read_text, see_title, sign_in
 
 pytestmark = pytest.mark.browser
 CANARY = {"anna": "canary-of-anna-77", "bela": "canary-of-bela-88"}
 
 
-@dataclass(frozen=True)
-class House:
-    """The app, its provider, and whom both know."""
-
-    url: str
-    issuer: str
-    home: Path
-    provider_log: Path
-
-    def employ(self, subject: str, *groups: str, **claims: Any) -> str:
-        """Tell the provider of a person; returns the id they have here."""
-        body = {"name": subject.capitalize(), "groups": list(groups), "auth_time": int(time.time()), **claims}
-        request = urllib.request.Request(
-            f"{self.issuer}/users/{subject}", json.dumps(body).encode(), {"Content-Type": "application/json"}, method="PUT"
-        )  # fmt: skip
-        urllib.request.urlopen(request, timeout=10).close()
-        return f"{self.issuer}|{subject}"
-
-    def list_told(self, action: str) -> list[Any]:
-        with open_database(self.home) as connection:
-            return [event for event in list_events(connection) if event.action == action]
-
-
 @pytest.fixture(scope="module")
 def house(processes: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    home = tmp_path_factory.mktemp("signed-in")
-    provider_port, port = processes.free_port(), processes.free_port()
-    issuer, url = f"http://localhost:{provider_port}", f"http://localhost:{port}"
-    section = f'client_id = "assay"\nclient_secret = "not-a-secret"\nserver_metadata_url = "{issuer}/.well-known/openid-configuration"\n'
-    (home / "secrets.toml").write_text(
-        f'[auth]\nredirect_uri = "{url}/oauth2callback"\ncookie_secret = "a cookie secret of the tests, long enough"\n{section}'
-        f'[auth.again]\n{section}client_kwargs = {{ prompt = "login" }}\nauthorize_params = {{ max_age = 0 }}\n'
-    )
-    (home / "people.toml").write_text(ROLE_FILE)
-    # The model is not asked for here; a folder that is not there spares a minute of loading it.
-    options = ("--secrets.files", str(home / "secrets.toml"))
-    provider = ["-m", "oidc_provider_mock", "--port", str(provider_port)]
-    known = f"{issuer}/.well-known/openid-configuration"
-    with (
-        processes.run(provider, home / "provider.log", known),
-        processes.serve(home, *options, port=port, AUDIT_DEFAULT_MODEL=str(home / "no-model"), AUTHLIB_INSECURE_TRANSPORT="1"),
-    ):  # fmt: skip
-        yield House(url, issuer, home, home / "provider.log")
-
-
-@pytest.fixture
-def visit(chromium: Any) -> Iterator[Callable[[], Any]]:
-    """A page in a browser profile of its own: another person."""
-    contexts = []
-
-    def open_profile() -> Any:
-        contexts.append(chromium.new_context(viewport={"width": 1400, "height": 900}))
-        page = contexts[-1].new_page()
-        page.set_default_timeout(60_000)
-        return page
-
-    yield open_profile
-    for context in contexts:
-        context.close()
-
-
-def sign_in(page: Any, subject: str) -> None:
-    """From the door through the provider's form."""
-    page.get_by_role("button", name="Sign in").click()
-    page.locator("input[name=sub]").fill(subject)
-    page.get_by_role("button", name="Authorize", exact=True).click()
-
-
-def see_title(page: Any, title: str) -> None:
-    page.get_by_role("heading", name=title, level=1, exact=True).wait_for()
-
-
-def read_text(page: Any) -> str:
-    return str(page.locator("body").inner_text())
+    with open_house(processes, tmp_path_factory.mktemp("signed-in"), ROLE_FILE) as house:
+        yield house
 
 
 def find_kept(house: House, words: str) -> str:
@@ -227,8 +157,7 @@ def test_signing_in_again_asks_the_provider_for_the_password(house: House, visit
     page.locator("input[name=sub]").wait_for()
     asked = parse_qs(urlparse(page.url).query)
     assert (asked["prompt"], asked["max_age"]) == (["login"], ["0"])
-    page.locator("input[name=sub]").fill("otto")
-    page.get_by_role("button", name="Authorize", exact=True).click()
+    authorize(page, "otto")
     see_title(page, "Audit log")
     first, second = (
         event.payload["signed_in_at"] for event in house.list_told("person.signed_in") if event.actor == otto

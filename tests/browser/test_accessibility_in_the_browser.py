@@ -1,0 +1,104 @@
+"""Every page, light and dark, under axe-core: nothing serious but what Streamlit itself draws, each by name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from toy.packs import genuine_members, zip_up
+from toy.people import ROLE_FILE
+from toy.register import freeze_by_hand
+
+from audit_core.desk import take_pack
+from audit_core.evidence.keys import make_key
+from tests.browser.signed_in import House, open_house, see_title, sign_in
+from ui.places import PLACES
+
+pytestmark = pytest.mark.browser
+APP = "[data-testid=stApp]"
+OF_MODEL = {"live_audit.py": "?model=planted-or", "sweep.py": "?model=planted-or", "circuit.py": "?model=planted-or"}
+"""Pages that open a model: a planted one is there within seconds."""
+
+
+@dataclass(frozen=True)
+class Flaw:
+    """What axe-core finds in markup that Streamlit draws and that nothing here can change."""
+
+    rule: str
+    within: str
+    """Selector of Streamlit's element around it."""
+
+
+NAV = "[data-testid=stSidebarNav]"
+STREAMLITS = (
+    # Each section of the menu is a <div> straight inside the menu's <ul>, and the <li> stand in that.
+    Flaw("list", NAV),
+    Flaw("listitem", NAV),
+)
+
+
+@pytest.fixture(scope="module")
+def house(processes: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A home with a claim and a pack, and somebody who may do everything."""
+    home = tmp_path_factory.mktemp("seen-by-axe")
+    make_key(home, "alva")
+    freeze_by_hand(home)
+    take_pack(home, zip_up(genuine_members()), by="anna")
+    with open_house(processes, home, ROLE_FILE) as house:
+        (home / "people.toml").write_text(f'{ROLE_FILE}\n[keys]\n"{house.name("alva")}" = "alva"\n')
+        house.employ("alva", "team-research", "team-review", "team-approve", "team-admin")
+        yield house
+
+
+@pytest.mark.parametrize(("theme", "background"), [("Light", "rgb(255, 255, 255)"), ("Dark", "rgb(20, 23, 28)")])
+def test_no_page_has_a_serious_flaw_of_ours(house: House, visit: Any, theme: str, background: str) -> None:
+    page, found = visit(), set()
+    page.add_init_script(
+        f"localStorage.setItem('stActiveTheme-' + location.pathname + '-v2', JSON.stringify('{theme}'))"
+    )
+    page.goto(f"{house.url}/claims")
+    sign_in(page, "alva")
+    see_title(page, "Claims")
+    for place in PLACES:
+        # The first page has no path of its own.
+        path = "" if place.title == "Live audit" else place.file.removesuffix(".py")
+        page.goto(f"{house.url}/{path}{OF_MODEL.get(place.file, '')}")
+        see_title(page, place.title)
+        page.get_by_text("The model is being made ready").wait_for(state="hidden")
+        settle(page)
+        page.evaluate("document.querySelectorAll('details:not([open]) > summary').forEach(one => one.click())")
+        settle(page)
+        # What a run redraws fades in: half way its contrast is that of no page anybody reads.
+        page.add_style_tag(content="* { transition: none !important; animation: none !important; }")
+        assert page.locator("[data-testid=stException]").count() == 0, f"{place.title} is broken"
+        shown = page.locator(APP).evaluate("app => getComputedStyle(app).backgroundColor")
+        assert shown == background, f"{theme} is not what is drawn"
+        found |= {(place.title, *flaw) for flaw in list_flaws(page)}
+    ours = sorted(row for row in found if not isinstance(row[1], Flaw))
+    assert not ours, json.dumps(ours, indent=1)
+    assert {row[1] for row in found} == set(STREAMLITS), "what Streamlit has mended is taken off the list"
+
+
+def settle(page: Any) -> None:
+    """Until the page's run has ended, and another that a click began."""
+    for _ in range(3):
+        page.wait_for_timeout(300)
+        page.locator(f"{APP}[data-test-script-state=notRunning]").wait_for()
+
+
+def list_flaws(page: Any) -> Iterator[tuple[Any, ...]]:
+    """Rule and markup of what is serious or worse; of what is Streamlit's, the line of the list it stands on."""
+    for violation in Axe().run(page).response["violations"]:
+        if violation["impact"] not in ("serious", "critical"):
+            continue
+        for node in violation["nodes"]:
+            known = [flaw for flaw in STREAMLITS if flaw.rule == violation["id"] and is_within(page, node, flaw.within)]
+            yield (known[0],) if known else (violation["id"], str(node["target"]), node["html"][:300])
+
+
+def is_within(page: Any, node: dict[str, Any], selector: str) -> bool:
+    return bool(page.locator(node["target"][0]).first.evaluate("(one, wanted) => !!one.closest(wanted)", selector))
