@@ -190,17 +190,17 @@ def assemble_pack(home: Path, root_digest: str) -> bytes:
 def _refuse_ruling(ruling: Ruling) -> None:
     if not ruling.independence.strip():
         raise DecisionRefused(
-            "no_independence_statement",
             "No word on how you stand to whoever prepared it.",
             wanted="your relation to them, such as `another team, no part in the work`.",
             remedy="fill in the independence statement.",
+            code="no_independence_statement",
         )
     if (ruling.decision == "approve_with_conditions") is not bool(ruling.conditions):
         raise DecisionRefused(
-            "conditions_do_not_fit",
             f"{ruling.decision} with {len(ruling.conditions)} conditions.",
             wanted="conditions with approve_with_conditions, and with nothing else.",
             remedy="name them, or choose another decision.",
+            code="conditions_do_not_fit",
         )
 
 
@@ -208,32 +208,44 @@ def _refuse_person(case: Case, ruling: Ruling, decider: Decider) -> None:
     """Four eyes: author, reviewer and approver are three persons, and each decides once."""
     if decider.names & _fold(case.pack.authors):
         raise DecisionRefused(
-            "author", f"{decider.key.person} prepared this pack or owns a claim in it.", wanted="somebody else.", remedy="ask a colleague."
-        )  # fmt: skip
+            f"{decider.key.person} prepared this pack or owns a claim in it.",
+            wanted="somebody else.",
+            remedy="ask a colleague.",
+            code="author",
+        )
     own = [one for one in case.decisions if decider.names & _names_of(one)]
     takes_back = ruling.decision == "reject" and all((one.role, one.decision) != (ruling.role, "reject") for one in own)
     if own and not (takes_back and {one.role for one in own} == {ruling.role}):
         raise DecisionRefused(
-            "decided_before",
             f"{decider.key.person} has decided about this pack.",
             wanted="one decision of each person; what was approved may be rejected later, in the same role.",
             remedy="a new pack is decided anew.",
+            code="decided_before",
         )
     if ruling.role == "reviewer" or ruling.decision == "reject":
         # A reviewer who was turned away for what another has said would learn it before having said anything.
         return
     if any(one.decision == "reject" for one in case.decisions):
         raise DecisionRefused(
-            "rejected", "This pack was rejected.", wanted="a pack that stands.", remedy="mend what was found and make a new pack."
-        )  # fmt: skip
+            "This pack was rejected.",
+            wanted="a pack that stands.",
+            remedy="mend what was found and make a new pack.",
+            code="rejected",
+        )
     if not any(one.role == "reviewer" and one.decision in _STANDING for one in case.decisions):
         raise DecisionRefused(
-            "not_reviewed", "Nobody has reviewed this pack.", wanted="a review by a third person first.", remedy="ask a reviewer."
-        )  # fmt: skip
+            "Nobody has reviewed this pack.",
+            wanted="a review by a third person first.",
+            remedy="ask a reviewer.",
+            code="not_reviewed",
+        )
     if any(one.role == "approver" for one in case.decisions):
         raise DecisionRefused(
-            "approved_before", "This pack is approved.", wanted="a pack that waits for a decision.", remedy="nothing is left to do but to reject it."
-        )  # fmt: skip
+            "This pack is approved.",
+            wanted="a pack that waits for a decision.",
+            remedy="nothing is left to do but to reject it.",
+            code="approved_before",
+        )
 
 
 def _write_approval(ruling: Ruling, decider: Decider, now: str) -> Approval:

@@ -69,7 +69,7 @@ class DecisionRefused(Refused):
         code: machine-readable, as the audit log has it.
     """
 
-    def __init__(self, code: str, found: str, *, wanted: str, remedy: str) -> None:
+    def __init__(self, found: str, *, wanted: str, remedy: str, code: str = "refused") -> None:
         self.code = code
         super().__init__(found, wanted=wanted, remedy=remedy)
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from toy.packs import BEN, RUNS, approve, build_files, check, edit, genuine_members, name_failure, seal, tell_story
 
+from audit_core.crosswalk import SHIPPED_CROSSWALK
 from audit_core.evidence.schema_files import FOLDER, render_schemas
 from audit_core.verifier.canonical_json import NotCanonical, encode_canonical
 from audit_core.verifier.clock import NotATime, read_time
@@ -246,6 +247,8 @@ def documents() -> dict[str, list[Any]]:
         {"schema": "assay/withheld/1", "sha256": "a" * 64, "n_items": 1, "whole_sha256": "b" * 64, "n_whole": 1,
          "items": [item | {"commitment": "c" * 64}]}
     ]  # fmt: skip
+    shipped = json.loads(SHIPPED_CROSSWALK.read_bytes())
+    found["crosswalk"] = [{name: part[:2] if isinstance(part, list) else part for name, part in shipped.items()}]
     prompt = {name: "x" for name in ("id", "clean", "corrupted", "answer", "foil", "template", "group")}
     measured = {
         "run_id": RUNS[0],
