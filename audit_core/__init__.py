@@ -41,7 +41,8 @@ from audit_core.connection import Connection, Terminal, Through, list_connection
 from audit_core.cost import AnswerTally, CostReport, KindCost, Seconds, read_costs
 from audit_core.crosswalk import ClauseCheck, Crosswalk, CrosswalkRow, Framework, Relation, RowCount, load_crosswalk
 from audit_core.curve import Areas
-from audit_core.desk import APPROVAL_DAYS, Case, Decider, Ruling, assemble_pack, decide, list_cases, take_pack
+from audit_core.desk import APPROVAL_DAYS, assemble_pack, decide, list_cases, take_pack
+from audit_core.desk_rules import Case, Decider, Ruling
 from audit_core.dossier import AttemptLine, Dossier, read_dossier
 from audit_core.drift import Drift
 from audit_core.effect import Controls

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from audit_core.checked_pack import load_home_trust, read_check, read_evidence
-from audit_core.desk import Case, assemble_pack, list_cases
+from audit_core.desk import assemble_pack, list_cases
+from audit_core.desk_rules import Case
 from audit_core.errors import IntegrityError, Refused
 from audit_core.evidence.container import read_archive
 from audit_core.gate import GateResult, decide_gate

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from audit_core.calibration import wilson
-from audit_core.desk import Case
+from audit_core.desk_rules import Case
 from audit_core.statistics import Estimate
 
 DECISIONS = ("approve", "approve_with_conditions", "reject")

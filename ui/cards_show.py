@@ -37,7 +37,7 @@ def show_identity(sheet: ModelSheet) -> None:
     st.header("What it is", anchor=False)
     identity = sheet.identity
     if identity is None:
-        st.info(f"{plain(sheet.title)}: {sheet.why}", icon=":material/info:")
+        st.info(f"{plain(sheet.title)}: {plain(sheet.why)}", icon=":material/info:")
         return
     rows = [
         ("title", identity.model), ("licence", identity.licence), ("quantisation", identity.quantisation),
