@@ -52,13 +52,13 @@ class Case:
 
     @property
     def state(self) -> str:
-        """waiting for review | waiting for approval | approved | approved with conditions | rejected"""
+        """waiting for review | waiting for approval | signed by all three | signed with conditions | rejected"""
         if any(one.decision == "reject" for one in self.decisions):
             return "rejected"
         approvals = [one for one in self.decisions if one.role == "approver"]
         if approvals:
             given = {one.decision for one in self.decisions}
-            return "approved with conditions" if "approve_with_conditions" in given else "approved"
+            return "signed with conditions" if "approve_with_conditions" in given else "signed by all three"
         return "waiting for approval" if self.decisions else "waiting for review"
 
     def show_to(self, names: frozenset[str]) -> tuple[DeskDecision, ...]:
@@ -101,7 +101,7 @@ def refuse_person(case: Case, ruling: Ruling, decider: Decider) -> None:
     if own and not (takes_back and {one.role for one in own} == {ruling.role}):
         raise DecisionRefused(
             f"{decider.key.person} has decided about this pack.",
-            wanted="one decision of each person; what was approved may be rejected later, in the same role.",
+            wanted="one decision of each person; what one let pass one may reject later, in the same role.",
             remedy="a new pack is decided anew.",
             code="decided_before",
         )
@@ -124,7 +124,7 @@ def refuse_person(case: Case, ruling: Ruling, decider: Decider) -> None:
         )
     if any(one.role == "approver" for one in case.decisions):
         raise DecisionRefused(
-            "This pack is approved.",
+            "An approver has signed this pack.",
             wanted="a pack that waits for a decision.",
             remedy="nothing is left to do but to reject it.",
             code="approved_before",

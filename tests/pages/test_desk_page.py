@@ -50,8 +50,8 @@ def test_a_review_and_an_approval_are_made_on_the_page(desk: Path) -> None:
     assert "Decision 1 is signed" in test.success[0].value
     test = decide(test, "cleo", role="approver")
     assert "Decision 2 is signed" in test.success[0].value
-    assert list_cases(desk)[0].state == "approved"
-    assert any("State: **approved**" in one.value for one in test.markdown)
+    assert list_cases(desk)[0].state == "signed by all three"
+    assert any("State: **signed by all three**" in one.value for one in test.markdown)
 
 
 def test_whoever_prepared_it_is_refused_on_the_page(desk: Path) -> None:

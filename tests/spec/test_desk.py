@@ -78,13 +78,13 @@ def test_the_state_follows_the_decisions(tmp_path: Path, pack: str) -> None:
     for ruling, key in ((REVIEW, BEN), (APPROVAL, CLEO), (REJECTION, DORA)):
         rule(tmp_path, pack, ruling, key)
         seen.append(state(tmp_path))
-    assert seen == ["waiting for review", "waiting for approval", "approved", "rejected"]
+    assert seen == ["waiting for review", "waiting for approval", "signed by all three", "rejected"]
 
 
 def test_conditions_stay_visible_in_the_state(tmp_path: Path, pack: str) -> None:
     rule(tmp_path, pack, Ruling("reviewer", "approve_with_conditions", "another team", ("test on French",)), BEN)
     rule(tmp_path, pack, APPROVAL, CLEO)
-    assert state(tmp_path) == "approved with conditions"
+    assert state(tmp_path) == "signed with conditions"
 
 
 @pytest.mark.parametrize(

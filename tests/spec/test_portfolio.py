@@ -54,7 +54,7 @@ def test_a_model_meets_its_policy_once_three_persons_have_signed(home: Path) -> 
     assert read_line(home).gate == "NOT_EVALUATED"
     take_and_sign(home)
     line = read_line(home)
-    assert (line.gate, line.why, line.desk) == ("MEETS", "", ("approved",))
+    assert (line.gate, line.why, line.desk) == ("MEETS", "", ("signed by all three",))
 
 
 def test_a_stale_claim_takes_the_model_back(home: Path) -> None:
