@@ -135,7 +135,7 @@ def test_three_people_take_a_pack_over_the_desk_and_a_fourth_reads_it(office: Of
     fill(dora, "canary-of-dora, no part in it")
     sign(dora, "is signed and in the log")
     vera = office.open_desk("vera", digest)
-    vera.get_by_text("State: approved").wait_for()
+    vera.get_by_text("State: signed by all three").wait_for()
     assert vera.get_by_role("button", name=SIGN).count() == 0, "who looks has no form"
     assert "canary" not in vera.content()
     found = office.download("vera")
@@ -177,7 +177,7 @@ def test_of_two_approvals_at_once_one_stands(office: Office) -> None:
         button.evaluate("(button, at) => { setTimeout(() => button.click(), at - Date.now()); }", at)
     answers = {}
     for who, page in racers.items():
-        page.get_by_text("is signed and in the log").or_(page.get_by_text("This pack is approved.")).first.wait_for()
+        page.get_by_text("is signed and in the log").or_(page.get_by_text("An approver has signed this pack.")).first.wait_for()
         answers[who] = "is signed and in the log" in read_text(page)
     assert sorted(answers.values()) == [False, True]
     winner, loser = sorted(answers, key=lambda who: not answers[who])
