@@ -29,7 +29,7 @@ def test_the_story_is_walked_by_keyboard_and_its_maps_outline_one_head_on_both(s
     page.get_by_role("button", name="Next").focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Step 2 of 6")).to_be_visible()
-    assert page.url.endswith("step=2")
+    page.wait_for_url("**step=2")
     grids = [page.get_by_role("grid", name=f"Recorded {what}") for what in ("attention", "effect")]
     grids[0].get_by_role("gridcell", name="Layer 0, head 3:").click()
     for grid in grids:
