@@ -177,7 +177,9 @@ def test_of_two_approvals_at_once_one_stands(office: Office) -> None:
         button.evaluate("(button, at) => { setTimeout(() => button.click(), at - Date.now()); }", at)
     answers = {}
     for who, page in racers.items():
-        page.get_by_text("is signed and in the log").or_(page.get_by_text("An approver has signed this pack.")).first.wait_for()
+        page.get_by_text("is signed and in the log").or_(
+            page.get_by_text("An approver has signed this pack.")
+        ).first.wait_for()
         answers[who] = "is signed and in the log" in read_text(page)
     assert sorted(answers.values()) == [False, True]
     winner, loser = sorted(answers, key=lambda who: not answers[who])

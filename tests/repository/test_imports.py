@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -112,3 +113,12 @@ def test_the_dashboard_starts_without_torch() -> None:
     loaded = loaded_after("\n".join([*modules, *lines]))
     assert "streamlit" in loaded
     assert loaded & set(SLOW_TO_IMPORT) == set()
+
+
+def test_every_module_of_the_library_has_its_place_in_the_layers() -> None:
+    """A module that no layer names may import whatever it likes, and be imported from anywhere."""
+    table = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]
+    placed = {name.strip() for row in table["layers"] for name in row.split(":")}
+    there = {f"audit_core.{path.stem}" for path in (ROOT / "audit_core").glob("*.py")} - {"audit_core.__init__"}
+    there |= {f"audit_core.{path.parent.name}" for path in (ROOT / "audit_core").glob("*/__init__.py")}
+    assert there - placed == set()
