@@ -8,7 +8,7 @@ from audit_core.audit import Request
 from audit_core.audits.claim_test import ClaimTestRequest
 from audit_core.audits.confirmation import ask_question
 from audit_core.audits.specificity import OtherTask
-from audit_core.circuit_question import CircuitQuestion
+from audit_core.circuits.circuit_question import CircuitQuestion
 from audit_core.claim import DEFAULT_DELTA, Claim, Role
 from audit_core.component import format_components
 from audit_core.prompts import TokenisedPrompts

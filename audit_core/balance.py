@@ -15,8 +15,8 @@ from audit_core.audits.rival import SUFFICIENT_HIGH, SUFFICIENT_LOW, RivalResult
 from audit_core.audits.specificity import RANDOM_SETS, SpecificityResult
 from audit_core.audits.stability import STABLE, StabilityResult
 from audit_core.audits.transfer import TransferResult
+from audit_core.circuits.completeness import COMPLETE, MINIMAL
 from audit_core.claim import Role
-from audit_core.completeness import COMPLETE, MINIMAL
 from audit_core.component import Component
 from audit_core.groups import GroupEstimates
 from audit_core.registry import list_plugins

@@ -11,7 +11,7 @@ from audit_core.audits.confirmation import CIRCUIT_QUESTIONS, ConfirmationReques
 from audit_core.claim import Claim
 from audit_core.errors import ClaimRefused
 from audit_core.evidence.source import hash_source
-from audit_core.policy import Policy
+from audit_core.governance.policy import Policy
 from audit_core.preregistration import Pins, Preregistration, PriorAccess
 from audit_core.prompts import PromptSet, TokenisedPrompts, split_half, tokenise
 from audit_core.run import Asker, Auditor, list_versions

@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from audit_core.circuit import Circuit, load_circuit
+from audit_core.circuits.circuit import Circuit, load_circuit
 from audit_core.errors import PolicyRefused, PromptRefused
-from audit_core.policy import Policy, load_policy
+from audit_core.governance.policy import Policy, load_policy
 from audit_core.prompts import PromptSet, load_prompts
 
 DATA = Path(__file__).resolve().parents[1] / "data"

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from audit_core.attention.plausibility import Source, normalised_entropy, weigh_source
 from audit_core.component import Kind
 from audit_core.intervention import Replacement
-from audit_core.plausibility import Source, normalised_entropy, weigh_source
 from audit_core.prompts import TokenisedPrompts
 from audit_core.statistics import Estimate, bootstrap_ratios
 from audit_core.subject import Means, Progress, Subject, no_partial

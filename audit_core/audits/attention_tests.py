@@ -9,19 +9,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audit_core.agreement import Agreement, compare_heads, compare_tokens
+from audit_core.attention.agreement import Agreement, compare_heads, compare_tokens
+from audit_core.attention.pattern_test import DELTA, PatternTest, judge_patterns
+from audit_core.attention.randomisation import Randomisation, randomise_views
+from audit_core.attention.view_table import ViewTable, read_views
 from audit_core.component import Component, Kind
 from audit_core.effect import Controls, Effect, check_gap, join_controls, measure_effect
 from audit_core.errors import ComponentRefused, InterventionRefused
 from audit_core.intervention import Intervention, Replacement, intervene
-from audit_core.pattern_test import DELTA, PatternTest, judge_patterns
 from audit_core.prompts import TokenisedPrompts
-from audit_core.randomisation import Randomisation, randomise_views
 from audit_core.run import get_metric
 from audit_core.statistics import Estimate, bootstrap_mean
 from audit_core.subject import Means, Progress, Subject, no_partial
 from audit_core.token_map import count_token_work, measure_tokens
-from audit_core.view_table import ViewTable, read_views
 
 MAX_PROMPTS = 24
 """Drawn evenly over the templates; each costs seconds for every head, way and shuffle on the default model."""

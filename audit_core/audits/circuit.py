@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from audit_core.circuit_question import CircuitQuestion, CircuitRunner, price_runs
-from audit_core.completeness import (
+from audit_core.circuits.circuit_question import CircuitQuestion, CircuitRunner, price_runs
+from audit_core.circuits.completeness import (
     COMPLETE,
     Gap,
     Worth,

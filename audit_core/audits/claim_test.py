@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from audit_core.attention.plausibility import Source, list_sources, weigh_source
 from audit_core.claim import Claim, Role
 from audit_core.component import Component, Kind
 from audit_core.drift import Drift, measure_divergence
@@ -17,7 +18,6 @@ from audit_core.faithfulness import describe_tuple
 from audit_core.intervention import Replacement
 from audit_core.mediation import Mediation, estimate_mediation
 from audit_core.null import PROMPTS as NULL_PROMPTS
-from audit_core.plausibility import Source, list_sources, weigh_source
 from audit_core.prompts import TokenisedPrompts
 from audit_core.repair import MOST_PROMPTS as REPAIR_PROMPTS
 from audit_core.repair import (

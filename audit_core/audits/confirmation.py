@@ -15,8 +15,8 @@ from audit_core.audits.rival import RivalRequest, RivalResult
 from audit_core.audits.specificity import OtherTask, SpecificityRequest, SpecificityResult
 from audit_core.audits.stability import StabilityRequest, StabilityResult
 from audit_core.audits.transfer import TransferRequest, TransferResult
-from audit_core.circuit_question import CircuitQuestion, identify_prompts
-from audit_core.circuit_search import share_progress
+from audit_core.circuits.circuit_question import CircuitQuestion, identify_prompts
+from audit_core.circuits.circuit_search import share_progress
 from audit_core.claim import Claim
 from audit_core.component import Kind
 from audit_core.errors import ClaimRefused, NotMeasured, Refused

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audit_core.circuit_question import check_circuit
-from audit_core.circuit_search import SearchQuestion, price_order, search_elsewhere, share_progress
+from audit_core.circuits.circuit_question import check_circuit
+from audit_core.circuits.circuit_search import SearchQuestion, price_order, search_elsewhere, share_progress
+from audit_core.circuits.curve import Areas, list_sizes, measure_areas, plan_curve
 from audit_core.component import Component
-from audit_core.curve import Areas, list_sizes, measure_areas, plan_curve
 from audit_core.effect import Controls, check_task, join_controls, measure_effect
 from audit_core.errors import ClaimRefused
 from audit_core.faithfulness import UNIT, check_empty_gap, list_universe

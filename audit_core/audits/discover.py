@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from audit_core.circuit_search import find_order, price_order
+from audit_core.circuits.circuit_search import find_order, price_order
+from audit_core.circuits.discovery import Discovery, DiscoveryRequest
 from audit_core.claim import Universe
 from audit_core.component import Kind
-from audit_core.discovery import Discovery, DiscoveryRequest
 from audit_core.effect import Controls
 from audit_core.faithfulness import list_kinds
 from audit_core.intervention import Replacement

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from audit_core.circuit_question import CircuitQuestion, check_circuit
+from audit_core.circuits.circuit_question import CircuitQuestion, check_circuit
 from audit_core.component import Component
 from audit_core.effect import Controls, check_task, measure_effect
 from audit_core.errors import PromptRefused

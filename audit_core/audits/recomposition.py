@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from audit_core.circuit_question import CircuitQuestion, CircuitRunner, Parts, price_runs
+from audit_core.circuits.circuit_question import CircuitQuestion, CircuitRunner, Parts, price_runs
 from audit_core.component import Component
 from audit_core.effect import Controls
 from audit_core.measurement import Conditions, Measurement

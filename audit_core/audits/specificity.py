@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from audit_core.circuit_question import (
+from audit_core.circuits.circuit_question import (
     CircuitQuestion,
     CircuitRunner,
     Parts,
@@ -14,7 +14,7 @@ from audit_core.circuit_question import (
     identify_prompts,
     price_runs,
 )
-from audit_core.circuit_search import share_progress
+from audit_core.circuits.circuit_search import share_progress
 from audit_core.component import Component
 from audit_core.drift import measure_divergence
 from audit_core.effect import Controls, join_controls

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit_core.audits.discover import DiscoverRequest
-from audit_core.circuit_search import find_order, price_order
-from audit_core.discovery import rank_by_size, require_per_prompt
+from audit_core.circuits.circuit_search import find_order, price_order
+from audit_core.circuits.discovery import rank_by_size, require_per_prompt
 from audit_core.effect import Controls
 from audit_core.errors import ClaimRefused
 from audit_core.measurement import Conditions

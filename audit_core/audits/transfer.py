@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from audit_core.circuit_question import CircuitRunner, Parts, price_runs
-from audit_core.circuit_search import SearchQuestion, price_order, search_elsewhere, share_progress
-from audit_core.completeness import name_parts
-from audit_core.discovery import Order, rank_by_size, require_per_prompt
+from audit_core.circuits.circuit_question import CircuitRunner, Parts, price_runs
+from audit_core.circuits.circuit_search import SearchQuestion, price_order, search_elsewhere, share_progress
+from audit_core.circuits.completeness import name_parts
+from audit_core.circuits.discovery import Order, rank_by_size, require_per_prompt
 from audit_core.effect import Controls, join_controls
 from audit_core.errors import PromptRefused
 from audit_core.faithfulness import UNIT

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from audit_core.agreement import Agreement
+from audit_core.attention.agreement import Agreement
 from audit_core.audits.attention_tests import AttentionTestsRequest, AttentionTestsResult
 from audit_core.cli.output import show_progress, tell, tell_json
 from audit_core.cli.session import asker, open_audit

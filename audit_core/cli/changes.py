@@ -6,18 +6,18 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from audit_core.change.effect_diff import EffectDiff, EffectQuestion, measure_effect_diff
+from audit_core.change.model_diff import ModelDiff, compare_models
+from audit_core.change.revalidation import Artefact, Revalidated, describe_revalidation, rerun_stale, revalidate_claims
+from audit_core.change.revalidation_report import write_revalidation_junit
 from audit_core.cli.gate import write_file
 from audit_core.cli.output import show_fetch, show_progress, tell, tell_json
 from audit_core.cli.session import Adder, asker
 from audit_core.component import Kind
-from audit_core.effect_diff import EffectDiff, EffectQuestion, measure_effect_diff
-from audit_core.gate_report import show_text
+from audit_core.governance.gate_report import show_text
+from audit_core.governance.policy import load_policy
 from audit_core.intervention import Replacement
-from audit_core.model_diff import ModelDiff, compare_models
-from audit_core.policy import load_policy
 from audit_core.prompts import PromptSet, load_prompts, split_half
-from audit_core.revalidation import Artefact, Revalidated, describe_revalidation, rerun_stale, revalidate_claims
-from audit_core.revalidation_report import write_revalidation_junit
 from audit_core.run import Auditor, find_folder, open_subject
 from audit_core.statistics import Estimate, format_estimate
 from audit_core.store import RunLog, audit_home

@@ -9,7 +9,7 @@ from typing import Any
 from audit_core.assessment import Assessment
 from audit_core.audits.discover import DiscoverRequest, DiscoverResult
 from audit_core.audits.specificity import OtherTask
-from audit_core.circuit_question import CircuitQuestion
+from audit_core.circuits.circuit_question import CircuitQuestion
 from audit_core.claim import Universe
 from audit_core.cli.output import show_progress, tell, tell_json
 from audit_core.cli.session import asker, open_audit

@@ -13,7 +13,7 @@ from audit_core.cli.output import say, show_fetch, show_progress, tell, tell_jso
 from audit_core.cli.session import Adder, asker
 from audit_core.confirm import QUESTIONS, Confirmation, explain_exploratory, freeze_claim, pin_now, run_confirmatory
 from audit_core.errors import NotMeasured, Refused
-from audit_core.policy import Policy, load_policy, parse_policy
+from audit_core.governance.policy import Policy, load_policy, parse_policy
 from audit_core.preregistration import ChangeKind, Preregistration, PriorAccess
 from audit_core.prompts import load_prompts
 from audit_core.run import Auditor, open_subject

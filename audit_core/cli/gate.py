@@ -6,15 +6,15 @@ import argparse
 from datetime import UTC, datetime
 from pathlib import Path
 
-from audit_core.checked_pack import log_gate
 from audit_core.cli.output import say, tell, tell_json
 from audit_core.cli.session import asker
 from audit_core.errors import PolicyRefused
-from audit_core.gate import GateResult, GateRow, PackCheck, PackDocuments, decide_gate
-from audit_core.gate_report import describe_gate, show_text, write_junit
-from audit_core.policy import load_policy
+from audit_core.governance.gate import GateResult, GateRow, PackCheck, PackDocuments, decide_gate
+from audit_core.governance.gate_report import describe_gate, show_text, write_junit
+from audit_core.governance.policy import load_policy
+from audit_core.governance.waiver import load_waivers
+from audit_core.review.checked_pack import log_gate
 from audit_core.store import audit_home
-from audit_core.waiver import load_waivers
 
 
 def add_gate_options(command: argparse.ArgumentParser) -> None:

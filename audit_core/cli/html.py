@@ -6,7 +6,7 @@ import argparse
 
 from audit_core.cli.output import say, tell_json
 from audit_core.errors import Refused
-from audit_core.result_page import render_result
+from audit_core.home.result_page import render_result
 from audit_core.store import audit_home
 
 

@@ -7,16 +7,16 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from audit_core.checked_pack import load_trust, read_check, read_evidence
 from audit_core.cli.gate import add_gate_options, pass_gate
 from audit_core.cli.keys import ROLES
 from audit_core.cli.output import show_fetch, show_progress, tell, tell_json
 from audit_core.cli.session import Adder, asker
 from audit_core.errors import NotMeasured, Refused
 from audit_core.evidence.statement import Approval, add_approval
-from audit_core.openings import choose_openings
-from audit_core.pack import Issue, export_pack
-from audit_core.rerun import Comparison, RerunTerms, rerun_pack
+from audit_core.packs.openings import choose_openings
+from audit_core.packs.pack import Issue, export_pack
+from audit_core.packs.rerun import Comparison, RerunTerms, rerun_pack
+from audit_core.review.checked_pack import load_trust, read_check, read_evidence
 from audit_core.run import Auditor, open_subject
 from audit_core.store import RunLog, audit_home, load_key
 from audit_core.store.events import read_clock

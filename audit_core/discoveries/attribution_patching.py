@@ -1,6 +1,6 @@
 """Components by attribution patching: the straight line through the clean run."""
 
-from audit_core.discovery_by_screen import ScreenedOrder
+from audit_core.circuits.discovery_by_screen import ScreenedOrder
 from audit_core.methods.attribution_patching import PLUGIN as METHOD
 
 PLUGIN = ScreenedOrder(

@@ -1,6 +1,6 @@
 """Components by AtP*: attribution patching with its two corrections."""
 
-from audit_core.discovery_by_screen import ScreenedOrder
+from audit_core.circuits.discovery_by_screen import ScreenedOrder
 from audit_core.methods.attribution_patching_star import PLUGIN as METHOD
 
 PLUGIN = ScreenedOrder(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from audit_core.discovery import DiscoveryRequest, Order, order_by_size
+from audit_core.circuits.discovery import DiscoveryRequest, Order, order_by_size
 from audit_core.effect import measure_effect
 from audit_core.faithfulness import list_universe
 from audit_core.intervention import Intervention, intervene

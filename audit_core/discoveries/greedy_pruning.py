@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from audit_core.circuits.discovery import DiscoveryRequest, Order
 from audit_core.component import Component
-from audit_core.discovery import DiscoveryRequest, Order
 from audit_core.effect import Controls, join_controls, measure_effect
 from audit_core.faithfulness import list_universe
 from audit_core.intervention import Intervention, intervene

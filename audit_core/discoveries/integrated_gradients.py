@@ -1,6 +1,6 @@
 """Components by attribution patching along the way between the two prompts."""
 
-from audit_core.discovery_by_screen import ScreenedOrder
+from audit_core.circuits.discovery_by_screen import ScreenedOrder
 from audit_core.methods.integrated_gradients import PLUGIN as METHOD
 
 PLUGIN = ScreenedOrder(

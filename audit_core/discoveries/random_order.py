@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from audit_core.discovery import DiscoveryRequest, Order
+from audit_core.circuits.discovery import DiscoveryRequest, Order
 from audit_core.faithfulness import list_universe
 from audit_core.subject import Means, Progress, Subject
 

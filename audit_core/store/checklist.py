@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from audit_core.errors import IntegrityError, Refused
 from audit_core.evidence.canonical import dump_canonical
-from audit_core.procurement import (
+from audit_core.references.procurement import (
     MAX_ABOUT,
     MAX_NAME_LETTERS,
     Answer,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audit_core.errors import AccessRefused, Refused
-from audit_core.people import Deed, Person, require, require_recent
+from audit_core.governance.people import Deed, Person, require, require_recent
 from audit_core.store.database import open_database
 from audit_core.store.events import MAX_NAME, Action, append_event, find_log_id, read_clock
 

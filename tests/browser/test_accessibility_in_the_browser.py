@@ -13,8 +13,8 @@ from toy.packs import genuine_members, zip_up
 from toy.people import ROLE_FILE
 from toy.register import freeze_by_hand
 
-from audit_core.desk import take_pack
 from audit_core.evidence.keys import make_key
+from audit_core.review.desk import take_pack
 from tests.browser.signed_in import House, open_house, see_title, sign_in
 from ui.places import PLACES
 

@@ -8,8 +8,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from toy.packs import genuine_members, retell, zip_up
 
-from audit_core.desk import list_cases, take_pack
 from audit_core.evidence.keys import make_key
+from audit_core.review.desk import list_cases, take_pack
 from tests.pages.test_claims_page import HOSTILE, open_page
 
 

@@ -12,7 +12,7 @@ from toy.people import ISSUER, ROLE_FILE, make_claims, make_person
 
 from audit_core import ChecklistDraft, Issue, Ruling, load_checklist
 from audit_core.errors import AccessRefused, AuditError, PromptRefused
-from audit_core.people import PersonRole
+from audit_core.governance.people import PersonRole
 from audit_core.prompts import Prompt, PromptSet
 from audit_core.store import PersonLog, list_events, open_database
 

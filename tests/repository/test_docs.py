@@ -7,27 +7,27 @@ from pathlib import Path
 from toy.sample_pack import ROOT_DIGEST, sample_documents
 
 import audit_core
+from audit_core.attention.pattern_test import PatternFinding
+from audit_core.attention.plausibility import Source
+from audit_core.attention.randomisation import Dependence
+from audit_core.change.model_diff import TensorChange
+from audit_core.change.regression import Outcome
 from audit_core.cli import build_parser
 from audit_core.component import Kind
-from audit_core.crosswalk import ClauseCheck, Relation
 from audit_core.evidence.report.export import export_html
 from audit_core.evidence.report.html import render_html
 from audit_core.evidence.words import drop_quoted, find_overclaims
-from audit_core.governance_map import Coverage
+from audit_core.governance.people import MAY, REFUSALS, Deed, PersonRole
+from audit_core.governance.policy import ThresholdSource
+from audit_core.home.standing import CardState, Standing
 from audit_core.intervention import Direction, Replacement
-from audit_core.model_class import Setting
-from audit_core.model_diff import TensorChange
-from audit_core.pattern_test import PatternFinding
-from audit_core.people import MAY, REFUSALS, Deed, PersonRole
-from audit_core.plausibility import Source
-from audit_core.policy import ThresholdSource
 from audit_core.preregistration import ChangeKind, PriorAccess
-from audit_core.procurement import AnswerWord
-from audit_core.randomisation import Dependence
+from audit_core.references.crosswalk import ClauseCheck, Relation
+from audit_core.references.governance_map import Coverage
+from audit_core.references.model_class import Setting
+from audit_core.references.procurement import AnswerWord
 from audit_core.registry import list_plugins
-from audit_core.regression import Outcome
 from audit_core.shipped import load_shipped_policy
-from audit_core.standing import CardState, Standing
 from audit_core.store import Action, AnchorKind, Fault
 from audit_core.trigger import TriggerKind
 from audit_core.verdict import REASONS, State

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from toy.policies import read_toy
 
-from audit_core.approval import CheckedSignature, judge_four_eyes, name_person, parse_time
+from audit_core.governance.approval import CheckedSignature, judge_four_eyes, name_person, parse_time
 from audit_core.verifier.criteria import DOES_NOT_MEET, INCONCLUSIVE, MEETS, NOT_EVALUATED
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)

@@ -12,7 +12,7 @@ import pytest
 from audit_core.assessment import Assessment
 from audit_core.audits.confirmation import CIRCUIT_QUESTIONS
 from audit_core.balance import Balance, sort_findings
-from audit_core.circuit_question import CircuitQuestion
+from audit_core.circuits.circuit_question import CircuitQuestion
 from audit_core.claim import Role
 from audit_core.component import parse_components
 from audit_core.errors import ClaimRefused

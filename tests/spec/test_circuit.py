@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from audit_core.circuit import load_circuit, read_components
+from audit_core.circuits.circuit import load_circuit, read_components
 from audit_core.claim import Universe
 from audit_core.component import head
 from audit_core.errors import Refused

@@ -9,7 +9,7 @@ import pytest
 from toy.additive import AdditiveSubject, pair_up
 
 from audit_core.audits.circuit import PLUGIN, CircuitRequest, CircuitResult
-from audit_core.completeness import propose_subsets
+from audit_core.circuits.completeness import propose_subsets
 from audit_core.component import head, parse_components
 from audit_core.errors import ClaimRefused, NotMeasured
 from audit_core.intervention import Replacement

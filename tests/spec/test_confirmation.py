@@ -27,12 +27,12 @@ from audit_core.errors import Cancelled, ClaimRefused, IntegrityError, NotMeasur
 from audit_core.evidence.canonical import dump_canonical
 from audit_core.evidence.container import make_manifest, write_pack
 from audit_core.evidence.keys import make_key
-from audit_core.pack import Issue, export_pack
+from audit_core.home.result_page import render_result
+from audit_core.packs.pack import Issue, export_pack
+from audit_core.packs.rerun import rerun_pack
 from audit_core.preregistration import ChangeKind, Preregistration, PriorAccess
 from audit_core.prompts import PromptSet, split_half, tokenise
 from audit_core.registry import get_plugin
-from audit_core.rerun import rerun_pack
-from audit_core.result_page import render_result
 from audit_core.run import Asker, Auditor
 from audit_core.shipped import load_shipped_policy
 from audit_core.store import RunLog, load_key, revoke_key, revoke_log_key, rotate_key, rotate_log_key

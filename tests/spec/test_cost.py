@@ -12,8 +12,8 @@ from toy.additive import AdditiveSubject, pair_up
 
 from audit_core.audits.ablation import AblationRequest
 from audit_core.component import head
-from audit_core.cost import AnswerTally, KindCost, Seconds, count_costs, read_costs
 from audit_core.errors import PromptRefused
+from audit_core.home.cost import AnswerTally, KindCost, Seconds, count_costs, read_costs
 from audit_core.intervention import Replacement
 from audit_core.run import Asker, Auditor, record_refusal
 from audit_core.store import RunLog, RunRecord, RunStart, open_database

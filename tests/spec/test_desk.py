@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from toy.packs import ANNA, BEN, CLEO, MALLORY, ToyKey, approve, genuine_members, retell, write_trust, zip_up
 
-from audit_core.desk import assemble_pack, decide, list_cases, take_pack
-from audit_core.desk_rules import Case, Decider, Ruling
 from audit_core.errors import DecisionRefused, IntegrityError, Refused
-from audit_core.review_agreement import compute_kappa, measure_agreement
+from audit_core.review.desk import assemble_pack, decide, list_cases, take_pack
+from audit_core.review.desk_rules import Case, Decider, Ruling
+from audit_core.review.review_agreement import compute_kappa, measure_agreement
 from audit_core.store.database import open_database
 from audit_core.store.desk import DeskDecision, DeskPack
 from audit_core.store.events import Action, list_events

@@ -10,10 +10,10 @@ import pytest
 from toy.additive import AdditiveSubject, pair_up
 
 from audit_core.audits.discover import PLUGIN, DiscoverRequest, DiscoverResult
+from audit_core.circuits.discovery import DiscoveryRequest, order_by_size
 from audit_core.component import head
 from audit_core.discoveries.greedy_pruning import PLUGIN as GREEDY
 from audit_core.discoveries.greedy_pruning import _list_rounds
-from audit_core.discovery import DiscoveryRequest, order_by_size
 from audit_core.errors import PromptRefused
 from audit_core.intervention import Replacement
 from audit_core.prompts import TokenisedPrompts, split_half, tokenise

@@ -12,7 +12,7 @@ from toy.models import load
 from toy.versions import copy_model, silence_head
 
 from audit_core.audits.sweep import SweepRequest
-from audit_core.effect_diff import EffectQuestion, compare_effects, measure_effect_diff
+from audit_core.change.effect_diff import EffectQuestion, compare_effects, measure_effect_diff
 from audit_core.errors import NotMeasured
 from audit_core.multiplicity import adjust_for_any, adjust_p_values
 from audit_core.prompts import PromptSet, tokenise

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from toy.policies import make_claim, make_facts, make_number, read_toy
 
-from audit_core.approval import CheckedSignature
 from audit_core.errors import PolicyRefused
-from audit_core.gate import (
+from audit_core.governance.approval import CheckedSignature
+from audit_core.governance.gate import (
     EXIT_CODES,
     INTEGRITY_VERIFIED,
     SIGNER_FAILED,
@@ -23,9 +23,9 @@ from audit_core.gate import (
     PackDocuments,
     decide_gate,
 )
-from audit_core.policy import Policy
+from audit_core.governance.policy import Policy
+from audit_core.governance.waiver import Waiver, load_waivers
 from audit_core.verifier.criteria import evaluate_policy
-from audit_core.waiver import Waiver, load_waivers
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 SIGNED = (

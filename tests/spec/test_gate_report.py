@@ -13,15 +13,15 @@ from xml.etree import ElementTree
 import pytest
 from toy.policies import POLICY, make_claim, make_facts, make_number, read_toy
 
-from audit_core.approval import CheckedSignature
-from audit_core.checked_pack import log_gate
 from audit_core.cli.gate import add_gate_options, pass_gate
 from audit_core.errors import PolicyRefused
-from audit_core.gate import GateResult, GateRow, PackCheck, PackDocuments, decide_gate
-from audit_core.gate_report import describe_gate, show_text, write_junit, write_sarif
+from audit_core.governance.approval import CheckedSignature
+from audit_core.governance.gate import GateResult, GateRow, PackCheck, PackDocuments, decide_gate
+from audit_core.governance.gate_report import describe_gate, show_text, write_junit, write_sarif
+from audit_core.governance.waiver import Waiver
+from audit_core.review.checked_pack import log_gate
 from audit_core.store import Action, audit_home, list_events, open_database
 from audit_core.verifier.criteria import evaluate_policy
-from audit_core.waiver import Waiver
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 CHECK = PackCheck("INTEGRITY_VERIFIED", "SIGNER_VERIFIED", (), (CheckedSignature("preparer", "Ada"),))

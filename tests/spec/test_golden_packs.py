@@ -16,7 +16,7 @@ from toy.golden import EXPECTED, FOLDER, ROOT, find_pack, list_packs
 from audit_core import cli
 from audit_core.evidence.canonical import dump_canonical
 from audit_core.evidence.container import make_manifest, write_pack
-from audit_core.rerun import Comparison
+from audit_core.packs.rerun import Comparison
 from audit_core.run import open_subject
 from audit_core.store import RunLog
 from audit_core.store.trail import read_trail
@@ -79,7 +79,7 @@ def rerun(
 ) -> Callable[..., tuple[int, str]]:
     """The command on a golden pack, with code that is not the pack's; its exit code, and what it says."""
     monkeypatch.setattr("audit_core.cli.packs.open_subject", lambda name, on_progress: loaded)
-    monkeypatch.setattr("audit_core.rerun.hash_source", lambda: OTHER_CODE)
+    monkeypatch.setattr("audit_core.packs.rerun.hash_source", lambda: OTHER_CODE)
 
     def ask(*words: str, pack: Path = PACK) -> tuple[int, str]:
         code = cli.main(["rerun", str(pack), *words])

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from audit_core.errors import ModelRefused, Refused
-from audit_core.governance_map import (
+from audit_core.references.governance_map import (
     SHIPPED_MAP,
     Coverage,
     list_capabilities,
     load_governance_map,
     parse_governance_map,
 )
-from audit_core.model_class import Setting, find_architecture, read_architecture
+from audit_core.references.model_class import Setting, find_architecture, read_architecture
 from audit_core.registry import list_plugins
 
 LLAMA = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "num_attention_heads": 9}

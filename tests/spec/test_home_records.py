@@ -8,11 +8,11 @@ from pathlib import Path
 from toy.packs import BEN, genuine_members, zip_up
 from toy.register import freeze_by_hand, tell, tell_attempt
 
-from audit_core.desk import decide, take_pack
-from audit_core.desk_rules import Decider, Ruling
-from audit_core.home_records import read_home
-from audit_core.kpi import list_process_figures
-from audit_core.records import AttemptRecord, RerunRecord
+from audit_core.governance.kpi import list_process_figures
+from audit_core.governance.records import AttemptRecord, RerunRecord
+from audit_core.home.home_records import read_home
+from audit_core.review.desk import decide, take_pack
+from audit_core.review.desk_rules import Decider, Ruling
 from audit_core.store.events import Action
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from toy.prompts import make_letters
 
-from audit_core.desk import assemble_pack
-from audit_core.dossier import read_dossier
 from audit_core.errors import IntegrityError, Refused
 from audit_core.evidence.keys import load_key, make_key
-from audit_core.result_page import render_result
+from audit_core.home.dossier import read_dossier
+from audit_core.home.result_page import render_result
+from audit_core.review.desk import assemble_pack
 from audit_core.shipped import list_policies, list_prompt_sets, load_prompt_set, load_shipped_policy
 from audit_core.store import Checklists
 from audit_core.store.home import audit_home, keep_prompts, load_kept_policy, load_kept_prompts

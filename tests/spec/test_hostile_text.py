@@ -14,9 +14,9 @@ from toy.policies import make_claim, make_facts, make_number
 from audit_core.component import parse_components
 from audit_core.connection import parse_connection
 from audit_core.errors import ComponentRefused, PolicyRefused, PromptRefused
-from audit_core.imported_card import read_card
-from audit_core.pack_scan import find_personal_data
-from audit_core.policy import parse_policy
+from audit_core.governance.policy import parse_policy
+from audit_core.models.imported_card import read_card
+from audit_core.packs.pack_scan import find_personal_data
 from audit_core.prompts import MAX_FILE_BYTES, parse_prompts
 from audit_core.shipped import load_shipped_policy
 from audit_core.verifier.criteria import DOES_NOT_MEET, evaluate_policy

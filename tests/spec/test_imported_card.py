@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from audit_core.errors import Refused
-from audit_core.imported_card import MAX_CARD_BYTES, MAX_SENTENCES, read_card
+from audit_core.models.imported_card import MAX_CARD_BYTES, MAX_SENTENCES, read_card
 
 CARD = """---
 license: apache-2.0

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from toy.policies import make_number, read_toy
 
-from audit_core.kpi import KeyFigure, list_measured_figures, list_process_figures
-from audit_core.records import (
+from audit_core.governance.kpi import KeyFigure, list_measured_figures, list_process_figures
+from audit_core.governance.records import (
     ApprovalRecord,
     AttemptRecord,
     ClaimRecord,

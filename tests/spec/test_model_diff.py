@@ -12,8 +12,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 from toy.versions import Tensors, copy_model, edit_json, silence_head
 
+from audit_core.change.model_diff import ModelDiff, TensorChange, compare_models
 from audit_core.errors import ModelRefused
-from audit_core.model_diff import ModelDiff, TensorChange, compare_models
 from audit_core.models import tensors as stored
 from audit_core.models.layout import HeadLayout, read_layout, share_out
 from audit_core.models.tensors import list_tensors, measure_distance
@@ -187,7 +187,7 @@ def test_a_large_tensor_is_read_some_rows_at_a_time(tiny: Path, monkeypatch: pyt
 
 
 def test_lists_are_bounded_and_counts_are_not(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("audit_core.model_diff.MOST_ROWS", 2)
+    monkeypatch.setattr("audit_core.change.model_diff.MOST_ROWS", 2)
     found = compare_models(
         tiny, copy_model(tiny, tiny.parent / "v2", lambda t: [a.__iadd__(1) for a in t.values()] and None)
     )

@@ -8,7 +8,7 @@ import pytest
 from toy.packs import build_files, genuine_members, tell_story
 
 from audit_core.errors import Refused
-from audit_core.pack_scan import find_personal_data, refuse_personal_data, refuse_secrets
+from audit_core.packs.pack_scan import find_personal_data, refuse_personal_data, refuse_secrets
 
 # In two parts, so that no scanner of this repository takes them for real ones.
 SECRETS = {

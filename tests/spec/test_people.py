@@ -10,7 +10,7 @@ import pytest
 from toy.people import ISSUER, NOON, make_claims, make_person
 
 from audit_core.errors import AccessRefused
-from audit_core.people import (
+from audit_core.governance.people import (
     LOCAL_PERSON,
     MAY,
     REFUSALS,
@@ -74,7 +74,9 @@ def test_nobody_and_somebody_without_a_role_may_do_nothing() -> None:
 
 
 def test_a_deed_that_stands_in_no_table_is_allowed_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("audit_core.people.MAY", {deed: roles for deed, roles in MAY.items() if deed is not Deed.LOOK})
+    monkeypatch.setattr(
+        "audit_core.governance.people.MAY", {deed: roles for deed, roles in MAY.items() if deed is not Deed.LOOK}
+    )
     everyone = make_person("anna", *PersonRole, now=NOON)
     assert find_why(lambda: require(everyone, Deed.LOOK, now=NOON)) == "not_allowed"
 

@@ -11,7 +11,7 @@ from toy.people import ISSUER, make_person
 
 from audit_core.errors import AccessRefused, Refused
 from audit_core.evidence.keys import load_log_key
-from audit_core.people import LOCAL_PERSON, Deed, PersonRole
+from audit_core.governance.people import LOCAL_PERSON, Deed, PersonRole
 from audit_core.store import AuditEvent, PersonLog, list_events, open_database, verify_log
 from audit_core.store.database import DATABASE
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from toy.additive import AdditiveSubject, pair_up
 
+from audit_core.attention.plausibility import Source, find_source, list_sources, normalised_entropy, weigh_source
 from audit_core.errors import NotMeasured
-from audit_core.plausibility import Source, find_source, list_sources, normalised_entropy, weigh_source
 from audit_core.prompts import TokenisedPrompts
 
 TEXTS = (("x yes b no", "x yes c no"), ("y a yes no", "z a yes no"))

@@ -14,7 +14,7 @@ import duckdb
 import pytest
 
 from audit_core.errors import IntegrityError, Refused
-from audit_core.procurement import (
+from audit_core.references.procurement import (
     SHIPPED_CHECKLIST,
     Answer,
     AnswerWord,
@@ -24,7 +24,7 @@ from audit_core.procurement import (
     load_checklist,
     parse_checklist,
 )
-from audit_core.procurement_export import describe_count, dump_filled, write_filled_csv, write_filled_html
+from audit_core.references.procurement_export import describe_count, dump_filled, write_filled_csv, write_filled_html
 from audit_core.store import ChecklistDraft, Checklists
 from audit_core.store.database import DATABASE, open_database
 from audit_core.store.events import Action, list_events

@@ -17,16 +17,16 @@ from toy.models import load
 from toy.versions import copy_model, edit_json, silence_head
 
 from audit_core import cli
+from audit_core.change.revalidation import Artefact, Revalidation, rerun_stale, revalidate_claims
 from audit_core.claim import Claim
 from audit_core.component import head
 from audit_core.confirm import Confirmation, freeze_claim, run_confirmatory
 from audit_core.errors import ClaimRefused, IntegrityError
 from audit_core.evidence.keys import make_key
-from audit_core.home_records import read_home
-from audit_core.pack import Issue, export_pack
+from audit_core.home.home_records import read_home
+from audit_core.packs.pack import Issue, export_pack
 from audit_core.prompts import PromptSet, dump_jsonl
 from audit_core.registry import get_plugin
-from audit_core.revalidation import Artefact, Revalidation, rerun_stale, revalidate_claims
 from audit_core.run import Asker, Auditor, list_versions
 from audit_core.shipped import load_shipped_policy
 from audit_core.store import RunLog
@@ -272,7 +272,7 @@ def test_a_chat_template_alone_makes_a_claim_stale(
     was = world.v1
     if not is_at_hand:
         overwrite(World(world.v1, spoken, world.other, home, {}, world.prompts, None), home)
-        monkeypatch.setattr("audit_core.revalidation.find_pinned_folder", lambda held, folders: None)
+        monkeypatch.setattr("audit_core.change.revalidation.find_pinned_folder", lambda held, folders: None)
     found = hold(home, spoken, NEEDED, was=was if is_at_hand else None)
     assert kinds(found) == {NEEDED: ["chat_template_changed" if is_at_hand else "tokenizer_changed"]}
     assert found.claims[0].own_parts == (() if is_at_hand else None)
@@ -292,7 +292,7 @@ def test_a_minor_version_of_a_library_makes_a_claim_stale_and_a_patch_does_not(
     major, minor, *_ = versions["torch"].split(".")
 
     def set_torch(version: str) -> None:
-        monkeypatch.setattr("audit_core.revalidation.list_versions", lambda: versions | {"torch": version})
+        monkeypatch.setattr("audit_core.change.revalidation.list_versions", lambda: versions | {"torch": version})
 
     set_torch(f"{major}.{minor}.99+other")
     assert kinds(hold(home, world.v1, NEEDED)) == {NEEDED: []}
@@ -325,7 +325,7 @@ def test_prompts_that_are_not_those_frozen_are_not_run(
 ) -> None:
     """Such as where another version divides the same set into other halves."""
     fewer = PromptSet("fewer", world.prompts.prompts[5:])
-    monkeypatch.setattr("audit_core.regression.load_kept_prompts", lambda key: fewer)
+    monkeypatch.setattr("audit_core.change.regression.load_kept_prompts", lambda key: fewer)
     assay("incident", NEEDED, "--reason", "why")
     code, told = assay("revalidate", "--model", str(world.v1), "--claim", NEEDED, "--run")
     assert code == 3

@@ -8,8 +8,8 @@ import pytest
 from toy.people import ROLE_FILE
 
 from audit_core.errors import AccessRefused
-from audit_core.people import PersonRole
-from audit_core.role_map import MAX_ROLE_FILE_BYTES, RoleMap, load_role_map, parse_role_map
+from audit_core.governance.people import PersonRole
+from audit_core.governance.role_map import MAX_ROLE_FILE_BYTES, RoleMap, load_role_map, parse_role_map
 
 
 def test_values_of_the_claim_give_roles() -> None:

@@ -14,6 +14,7 @@ import pytest
 from toy.additive import AdditiveSubject, pair_up
 from toy.prompts import tokenise_letters
 
+from audit_core.attention.plausibility import Source
 from audit_core.audits.ablation import AblationRequest
 from audit_core.audits.attention import AttentionRequest
 from audit_core.audits.claim_test import ClaimTestRequest
@@ -23,7 +24,6 @@ from audit_core.component import Kind, head, mlp
 from audit_core.errors import Cancelled, NotMeasured, PromptRefused, Refused, StoreRefused
 from audit_core.intervention import CLEAN_RUN, Direction, Replacement, intervene
 from audit_core.pace import MIN_WORK
-from audit_core.plausibility import Source
 from audit_core.prompts import TokenisedPrompts
 from audit_core.run import Asker, Auditor, Finished, open_subject, record_refusal
 from audit_core.store import RunLog

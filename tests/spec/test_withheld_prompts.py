@@ -21,10 +21,11 @@ from audit_core.cli import main
 from audit_core.cli.keys import describe_trust
 from audit_core.errors import IntegrityError, Refused
 from audit_core.evidence.keys import make_key
-from audit_core.openings import choose_openings
-from audit_core.pack import Exported
+from audit_core.packs.openings import choose_openings
+from audit_core.packs.pack import Exported
+from audit_core.packs.rerun import rerun_pack
+from audit_core.packs.withholding import hide_names, withhold_set
 from audit_core.prompts import Prompt, PromptSet, is_exploratory
-from audit_core.rerun import rerun_pack
 from audit_core.run import Asker, Auditor
 from audit_core.store import RunLog
 from audit_core.store.register import Register
@@ -33,7 +34,6 @@ from audit_core.verifier.canonical_json import encode_canonical
 from audit_core.verifier.container import BadPack
 from audit_core.verifier.documents import read_documents
 from audit_core.verifier.withheld import COMMITMENT_DOMAIN, Openings, check_openings, check_prompt_sets
-from audit_core.withholding import hide_names, withhold_set
 
 ROOT = Path(__file__).resolve().parents[2]
 ME = Asker("anna", "test")
@@ -155,7 +155,7 @@ def test_a_dictionary_that_holds_every_prompt_and_number_confirms_none(
         "a salt in the pack"
     )
     for name, salt in (("constant", bytes(16)), ("empty", b"")):
-        monkeypatch.setattr("audit_core.withholding.secrets.token_bytes", lambda size, salt=salt: salt)
+        monkeypatch.setattr("audit_core.packs.withholding.secrets.token_bytes", lambda size, salt=salt: salt)
         bad = pack_claim(home, f"{name}.zip", withhold_prompts=True)
         guesses = [one["item"] for one in read_openings_of(home, bad)["items"]]
         assert attack(read_pack(home / f"{name}.zip"), guesses) == 60, name
@@ -202,8 +202,8 @@ def test_a_pack_that_quotes_a_withheld_prompt_is_not_written(home: Path, held: E
 
 def test_names_of_templates_in_reasons_are_covered(planted: TransformerSubject, home: Path) -> None:
     """A row without a number names the templates that could not be tested."""
-    from audit_core.pack import _read_attempts
-    from audit_core.pack_documents import list_metrics
+    from audit_core.packs.pack import _read_attempts
+    from audit_core.packs.pack_documents import list_metrics
     from audit_core.store.trail import read_trail
 
     known = Register(home).find("C-0001")

@@ -31,7 +31,7 @@ from audit_core.confirm import freeze_claim, run_confirmatory
 from audit_core.evidence import environment
 from audit_core.evidence.keys import load_log_key
 from audit_core.evidence.report import pdf
-from audit_core.pack import Issue, export_pack
+from audit_core.packs.pack import Issue, export_pack
 from audit_core.prompts import Prompt, PromptSet
 from audit_core.run import Asker, Auditor
 from audit_core.shipped import load_shipped_policy
@@ -206,7 +206,7 @@ def hurry() -> None:
         return measured[0]
 
     type(audit).run = recall
-    for module in (environment, sys.modules["audit_core.pack"]):
+    for module in (environment, sys.modules["audit_core.packs.pack"]):
         module.list_packages = lambda: packages
     pdf.render_pdf = lambda *args, **options: b"%PDF-1.7\n"  # type: ignore[assignment]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from audit_core.people import Person, PersonRole, identify_person
+from audit_core.governance.people import Person, PersonRole, identify_person
 
 ISSUER = "https://idp.example"
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from audit_core.policy import Policy, parse_policy
+from audit_core.governance.policy import Policy, parse_policy
 from audit_core.verifier.criteria import MEETS
 
 POLICY = """

@@ -15,7 +15,7 @@ from audit_core.claim import Claim
 from audit_core.component import head
 from audit_core.confirm import freeze_claim, run_confirmatory
 from audit_core.evidence.keys import load_key
-from audit_core.pack import Exported, Issue, export_pack
+from audit_core.packs.pack import Exported, Issue, export_pack
 from audit_core.prompts import PromptSet
 from audit_core.run import Asker, Auditor
 from audit_core.shipped import load_shipped_policy

@@ -1,0 +1,80 @@
+"""Every plausibility view of a few prompts, read off one model: observational, of tokens and of heads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audit_core.attention.plausibility import Source, list_sources, weigh_source
+from audit_core.engine.pattern_slopes import read_looks
+from audit_core.prompts import TokenisedPrompts
+from audit_core.registry import list_plugins
+from audit_core.subject import Floats, Progress, Subject
+from audit_core.view import weigh_slopes
+
+GRADIENT_HEADS = "gradient × attention"
+_SOURCES = {
+    Source.ANSWER: "attention mass on the answer token",
+    Source.CHANGED: "attention mass on the first changed token",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class ViewTable:
+    """What each view says on one model."""
+
+    heads: Mapping[str, NDArray]
+    """Per view of heads, shape (layer, head, prompt)."""
+    tokens: Mapping[str, Sequence[Floats]]
+    """Per view of tokens, per prompt, shape (key,)."""
+    rows: Sequence[Floats]
+    """Attention from the answer position; per prompt, shape (layer, head, key)."""
+    of_patterns: frozenset[str]
+    """Views made of patterns alone."""
+    missing: tuple[str, ...]
+    """Views that could not be read, and why."""
+
+    def measure_moved(self, other: ViewTable) -> NDArray:
+        """Total variation between the two models' attention from the answer position, mean over heads; shares of
+        attention, 0 to 1; shape (layer, prompt)."""
+        apart = [0.5 * np.abs(a - b).sum(-1).mean(-1) for a, b in zip(self.rows, other.rows, strict=True)]
+        return np.stack(apart, axis=1).astype(np.float64)
+
+
+def read_views(subject: Subject, prompts: TokenisedPrompts, *, on_progress: Progress) -> ViewTable:
+    """Read every view of the shelf, and three of heads, off the clean runs.
+
+    Of a prompt's patterns only the answer position's rows are kept.
+    """
+    has_slopes = not subject.fallback
+    views = {key: view for key, view in list_plugins("views").items() if has_slopes or not view.needs_slopes}
+    tokens: dict[str, dict[int, Floats]] = {key: {} for key in views}
+    rows: dict[int, Floats] = {}
+    slopes: dict[int, Floats] = {}
+    for at, looks in read_looks(subject, prompts, with_slopes=has_slopes):
+        rows[at] = looks.patterns[:, :, -1].copy()
+        for key, view in views.items():
+            tokens[key][at] = view.read(looks)
+        if has_slopes:
+            slopes[at] = weigh_slopes(looks)
+        on_progress(len(rows), len(prompts))
+    order = range(len(prompts))
+    kept = [rows[at] for at in order]
+    sources = [source for source in _SOURCES if source in list_sources(prompts)]
+    heads: dict[str, NDArray] = {_SOURCES[source]: weigh_source(kept, prompts, source).mass for source in sources}
+    pure = {*heads, *(key for key, view in views.items() if not view.needs_slopes)}
+    if has_slopes:
+        heads[GRADIENT_HEADS] = np.stack([slopes[at] for at in order], axis=-1)
+    missing = [f"{name}: not every prompt contains that token." for s, name in _SOURCES.items() if s not in sources]
+    if not has_slopes:
+        missing.append(f"Views that need slopes: this model runs only as a whole ({subject.fallback}).")
+    return ViewTable(
+        heads,
+        {key: [found[at] for at in order] for key, found in tokens.items()},
+        kept,
+        frozenset(pure),
+        tuple(missing),
+    )

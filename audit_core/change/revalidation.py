@@ -1,0 +1,257 @@
+"""Registered claims held against a model as it is now: which are stale and why, and whether their verdicts still come out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from audit_core.change.held import Held, find_pinned_folder, read_held, read_templates
+from audit_core.change.model_diff import ModelDiff, compare_models
+from audit_core.change.regression import Outcome, Regression, rerun_claim
+from audit_core.errors import ClaimRefused
+from audit_core.governance.policy import Policy
+from audit_core.models import ModelIdentity, identify_model
+from audit_core.prompts import PromptSet, split_half
+from audit_core.run import Asker, Auditor, list_versions
+from audit_core.store import load_kept_prompts
+from audit_core.store.change_log import StaleRow, list_stale, record_changes
+from audit_core.store.register import Register, RegisteredClaim
+from audit_core.subject import Progress, no_progress
+from audit_core.trigger import Present, list_changes
+
+NOT_DECIDABLE = 3
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """The model that claims are held against."""
+
+    name: str
+    """As it was typed: claims registered under this name are about it."""
+    folder: Path
+    was: Path | None = None
+    """Folder of the artefact that it follows: claims pinned to that one are about it too."""
+    policy: Policy | None = None
+    """The policy of today; None where nobody says."""
+    prompts: PromptSet | None = None
+    """The prompt set of today; None where it is what was kept."""
+
+
+@dataclass(frozen=True)
+class Revalidated:
+    """One claim held against the present."""
+
+    claim_id: str
+    name: str
+    model: str
+    """The name it was registered with."""
+    open_rows: tuple[StaleRow, ...]
+    """Every trigger that no verdict has answered, whoever raised it and when."""
+    n_new: int
+    """Of these, raised just now."""
+    own_parts: tuple[str, ...] | None
+    """The claim's components whose weights differ; None where the pinned model is not at hand to compare."""
+    regression: Regression | None = None
+    """None where nothing was run again."""
+
+    @property
+    def is_stale(self) -> bool:
+        return bool(self.open_rows)
+
+    @property
+    def waits_for(self) -> tuple[str, ...]:
+        """Open triggers that no rerun of the same can answer."""
+        return tuple(row.trigger.kind.value for row in self.open_rows if not row.trigger.kind.is_answered_by_rerun)
+
+    @property
+    def exit_code(self) -> int:
+        """0 not stale, or held with nothing left that a rerun cannot answer; 1 no longer holds; 3 not decided."""
+        if not self.is_stale:
+            return 0
+        if self.regression is None:
+            return NOT_DECIDABLE
+        if self.regression.outcome in (Outcome.FLIPPED, Outcome.LOST):
+            return 1
+        return NOT_DECIDABLE if self.regression.outcome is Outcome.UNDECIDED or self.waits_for else 0
+
+
+@dataclass(frozen=True)
+class Revalidation:
+    """Every claim about one model, held against it."""
+
+    identity: ModelIdentity
+    claims: tuple[Revalidated, ...]
+    diffs: tuple[ModelDiff, ...]
+    """From each pinned model that is at hand to this one."""
+
+    @property
+    def exit_code(self) -> int:
+        """The worst of the claims': 1 before 3 before 0; without any claim nothing was evaluated, 3."""
+        codes = [one.exit_code for one in self.claims]
+        return 1 if 1 in codes else NOT_DECIDABLE if NOT_DECIDABLE in codes or not codes else 0
+
+
+def revalidate_claims(home: Path, artefact: Artefact, claim_ids: Sequence[str] = (), *, asker: Asker) -> Revalidation:
+    """Hold claims against a model as it is now; what is new becomes a row of the change log.
+
+    Args:
+        claim_ids: some of the claims about this model; all unless given.
+
+    Raises:
+        ClaimRefused: a claim that is about another model.
+        IntegrityError: a folder, a plan or the log is not what it was.
+    """
+    identity = _identify(artefact.folder)
+    known = _choose(home, artefact, identity, claim_ids)
+    diffs: dict[str, ModelDiff] = {}
+    claims = []
+    for claim in known:
+        held = read_held(home, claim)
+        diff = _find_diff(held, artefact, identity, diffs)
+        present = _describe_present(artefact, identity, claim, diff)
+        if diff is not None:
+            # The folder itself tells what a claim that was never run has no record of.
+            held = replace(held, frozen=replace(held.frozen, identity=diff.before.to_json()))
+        changes = list_changes(held.frozen, present)
+        digest = claim.plan.pins.model_digest
+        new = record_changes(home, claim.claim_id, changes, held_for=digest, by=asker.actor)
+        rows = tuple(row for row in list_stale(home, claim.claim_id) if row.is_open)
+        own = _list_own_parts(claim, digest == identity.short, diff)
+        claims.append(Revalidated(claim.claim_id, claim.plan.claim.name, claim.model, rows, len(new), own))
+    return Revalidation(identity, tuple(claims), tuple(diffs.values()))
+
+
+def rerun_stale(
+    home: Path,
+    found: Revalidation,
+    open_auditor: Callable[[], Auditor],
+    *,
+    asker: Asker,
+    on_progress: Progress = no_progress,
+) -> Revalidation:
+    """Test each stale claim again on the model it was held against; see `rerun_claim`.
+
+    Raises:
+        ClaimRefused: the model is not the one that was compared.
+    """
+    if not any(one.is_stale for one in found.claims):
+        return found
+    auditor = open_auditor()
+    if auditor.subject.identity.short != found.identity.short:
+        raise ClaimRefused(
+            f"The model that was opened is {auditor.subject.identity.short}.",
+            wanted=f"{found.identity.short}, which the claims were held against.",
+            remedy="start again; somebody changed the folder meanwhile.",
+        )
+    claims = []
+    for one in found.claims:
+        if one.is_stale:
+            held = read_held(home, Register(home).find(one.claim_id))
+            told = rerun_claim(held, auditor, asker=asker, on_progress=on_progress)
+            one = replace(one, regression=told)
+        claims.append(one)
+    return replace(found, claims=tuple(claims))
+
+
+def describe_revalidation(found: Revalidation) -> dict[str, Any]:
+    """The whole as one JSON document."""
+    return {
+        "model": found.identity.to_json(),
+        "exit_code": found.exit_code,
+        "claims": [_describe_claim(one) for one in found.claims],
+        "diffs": [diff.to_json() for diff in found.diffs],
+    }
+
+
+def _describe_claim(one: Revalidated) -> dict[str, Any]:
+    return {
+        "claim_id": one.claim_id,
+        "name": one.name,
+        "model": one.model,
+        "state": "STALE" if one.is_stale else "NOT_STALE",
+        "triggers": [row.trigger.to_json() for row in one.open_rows],
+        "new": one.n_new,
+        "own_parts_changed": None if one.own_parts is None else list(one.own_parts),
+        "waits_for": list(one.waits_for),
+        "regression": None if one.regression is None else one.regression.to_json(),
+        "exit_code": one.exit_code,
+    }
+
+
+def _identify(folder: Path) -> ModelIdentity:
+    return identify_model(folder, dtype="float32", attention="eager")
+
+
+def _choose(
+    home: Path, artefact: Artefact, identity: ModelIdentity, claim_ids: Sequence[str]
+) -> tuple[RegisteredClaim, ...]:
+    """Claims that stand and are about this artefact: by digest, by the one it follows, or else by name."""
+    digests = {identity.short} | ({_identify(artefact.was).short} if artefact.was is not None else set())
+
+    def is_about(claim: RegisteredClaim) -> bool:
+        if claim.plan.pins.model_digest in digests:
+            return True
+        return artefact.was is None and (claim.model == artefact.name or _is_folder(claim.model, artefact.folder))
+
+    register = Register(home)
+    if not claim_ids:
+        return tuple(one for one in register.list_claims() if not one.withdrawn and is_about(one))
+    chosen = tuple(register.find(claim_id) for claim_id in dict.fromkeys(claim_ids))
+    for claim in chosen:
+        if claim.withdrawn or not is_about(claim):
+            why = "was withdrawn" if claim.withdrawn else f"is about {claim.plan.pins.model} ({claim.model[:80]})"
+            raise ClaimRefused(
+                f"{claim.claim_id} {why}.",
+                wanted="a claim that stands and is about this model, or about the one it follows.",
+                remedy="name the artefact that it follows: `--was`.",
+            )
+    return chosen
+
+
+def _is_folder(name: str, folder: Path) -> bool:
+    place = Path(name).expanduser()
+    return place.is_dir() and place.resolve() == folder.resolve()
+
+
+def _find_diff(
+    held: Held, artefact: Artefact, identity: ModelIdentity, diffs: dict[str, ModelDiff]
+) -> ModelDiff | None:
+    """From the pinned model to this one; None where they are one, or the pinned one is not at hand."""
+    digest = held.frozen.pins.model_digest
+    if digest == identity.short:
+        return None
+    if digest not in diffs:
+        place = find_pinned_folder(held, () if artefact.was is None else (artefact.was,))
+        if place is None:
+            return None
+        diffs[digest] = compare_models(place, artefact.folder)
+    return diffs[digest]
+
+
+def _describe_present(
+    artefact: Artefact, identity: ModelIdentity, claim: RegisteredClaim, diff: ModelDiff | None
+) -> Present:
+    prompts = artefact.prompts or load_kept_prompts(claim.prompts)
+    return Present(
+        identity.to_json(),
+        list_versions(),
+        datetime.now(UTC).date(),
+        None if artefact.policy is None else artefact.policy.sha256,
+        split_half(prompts, exploratory=False).sha256,
+        None if diff is None else read_templates(diff),
+    )
+
+
+def _list_own_parts(claim: RegisteredClaim, is_same: bool, diff: ModelDiff | None) -> tuple[str, ...] | None:
+    """The claim's parts among those that changed; a layer that cannot be divided counts for each of its heads."""
+    if is_same:
+        return ()
+    if diff is None:
+        return None
+    moved = {one.component for one in diff.components}
+    return tuple(
+        str(part) for part in claim.plan.claim.components if str(part) in moved or f"L{part.layer}.attention" in moved
+    )

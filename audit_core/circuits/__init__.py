@@ -1,0 +1,1 @@
+"""Sets of parts: proposed by a search, then questioned by intervening."""

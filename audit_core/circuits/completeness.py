@@ -1,0 +1,137 @@
+"""Completeness and minimality of a circuit: what it lacks, and what in it is idle, over the subsets that were tried."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audit_core.circuits.circuit_question import CircuitRunner, Parts
+from audit_core.component import Component
+from audit_core.faithfulness import UNIT
+from audit_core.measurement import Measurement
+from audit_core.statistics import bootstrap_ratios
+
+COMPLETE = 0.10
+"""|G| up to here, over its whole interval and every subset tried, is no gap found (methods 2.1)."""
+MINIMAL = 0.01
+"""A component that moves the circuit by less, whatever else is taken out, is idle in it (Wang et al. used 1 %)."""
+
+
+@dataclass(frozen=True)
+class Subset:
+    """Components taken out of both the circuit and the model."""
+
+    parts: Parts
+    how: str
+    """How it was chosen: single, layer, random or greedy."""
+
+
+@dataclass(frozen=True)
+class Gap:
+    """How far the circuit without a subset is from the model without it."""
+
+    subset: tuple[str, ...]
+    how: str
+    found: Measurement
+    """G(K) = (m(C∖K) − m(M∖K)) / (m(M) − m(∅)), with its sign: negative where the model has something to fall back on."""
+
+
+@dataclass(frozen=True)
+class Worth:
+    """What one component is worth to the circuit."""
+
+    component: str
+    found: Measurement
+    """(m(C∖K) − m(C∖(K∪v))) / (m(M) − m(∅)) for the K tried at which it is largest in size."""
+    beside: tuple[str, ...]
+    """That K; empty for the circuit as it is."""
+    is_idle: bool
+    """Whether its whole interval lies within ± `MINIMAL` beside every K tried, not only beside that one."""
+
+
+def list_gap_sets(runner: CircuitRunner, subset: Parts) -> tuple[Parts, Parts]:
+    """What is taken away for one gap: all but the circuit without the subset; and the subset alone."""
+    return runner.all_but(runner.circuit - subset), subset
+
+
+def _find_gap(runner: CircuitRunner, subset: Parts) -> NDArray[np.float64]:
+    """m(C∖K) − m(M∖K), shape (prompt,); both measured before."""
+    alone, model = list_gap_sets(runner, subset)
+    return runner.without(alone) - runner.without(model)
+
+
+def propose_subsets(components: Sequence[Component], *, draws: int, seed: int) -> tuple[Subset, ...]:
+    """Every single component, every layer's components together, and random subsets; no subset twice."""
+    found = [Subset(frozenset([part]), "single") for part in components]
+    for layer in sorted({part.layer for part in components}):
+        found.append(Subset(frozenset(part for part in components if part.layer == layer), "layer"))
+    rng = np.random.default_rng(seed)
+    for _ in range(draws):
+        chosen = rng.random(len(components)) < 0.5
+        found.append(Subset(frozenset(p for p, is_in in zip(components, chosen) if is_in), "random"))
+    first: dict[Parts, Subset] = {}
+    for subset in found:
+        if subset.parts:
+            first.setdefault(subset.parts, subset)
+    return tuple(first.values())
+
+
+def search_greedily(runner: CircuitRunner) -> tuple[Subset, ...]:
+    """From the empty subset on, add whichever component widens the gap most; every subset on the way counts as tried.
+
+    Source: Wang et al. 2022, arXiv:2211.00593, appendix on greedy completeness.
+    """
+    tried: list[Subset] = []
+    current: Parts = frozenset()
+    while current != runner.circuit:
+        larger = [current | {part} for part in runner.question.components if part not in current]
+        runner.run(out for subset in larger for out in list_gap_sets(runner, subset))
+        sizes = [abs(float(_find_gap(runner, subset).mean())) for subset in larger]
+        tried += [Subset(subset, "greedy") for subset in larger]
+        best = larger[int(np.argmax(sizes))]
+        if current and max(sizes) <= abs(float(_find_gap(runner, current).mean())):
+            break
+        current = best
+    return tuple(tried)
+
+
+def read_gaps(runner: CircuitRunner, subsets: Sequence[Subset]) -> tuple[Gap, ...]:
+    """Every subset's gap, the widest first.
+
+    Raises:
+        NotMeasured: the clean – empty gap changes its sign from template to template.
+    """
+    first = {subset.parts: subset for subset in reversed(subsets)}
+    rows = np.stack([_find_gap(runner, parts) for parts in first])
+    estimates = bootstrap_ratios(rows, runner.scale, runner.clusters, unit=UNIT, seed=runner.question.seed)
+    conditions = runner.question.state_conditions("a subset taken out of the circuit alone, and out of the whole model")
+    gaps = [
+        Gap(name_parts(subset.parts), subset.how, Measurement(estimate, conditions))
+        for subset, estimate in zip(first.values(), estimates, strict=True)
+    ]
+    return tuple(sorted(gaps, key=lambda gap: -abs(gap.found.estimate.value)))
+
+
+def read_worths(runner: CircuitRunner, subsets: Sequence[Subset]) -> tuple[Worth, ...]:
+    """What each component is worth at its best, over the subsets tried, in the circuit's order."""
+    circuit, found = runner.circuit, []
+    conditions = runner.question.state_conditions("one component taken out of the circuit alone, beside a subset")
+    beside = [frozenset[Component](), *(subset.parts for subset in subsets)]
+    for part in runner.question.components:
+        others = list(dict.fromkeys(out - {part} for out in beside))
+        runner.run(runner.all_but(circuit - out - gone) for out in others for gone in (frozenset(), frozenset([part])))
+        rows = np.stack([runner.alone(circuit - out) - runner.alone(circuit - out - {part}) for out in others])
+        estimates = bootstrap_ratios(rows, runner.scale, runner.clusters, unit=UNIT, seed=runner.question.seed)
+        measured = [Measurement(estimate, conditions) for estimate in estimates]
+        best = int(np.argmax(np.abs(rows.mean(1))))
+        is_idle = all(worth.is_within(MINIMAL) for worth in measured)
+        found.append(Worth(str(part), measured[best], name_parts(others[best]), is_idle))
+    return tuple(found)
+
+
+def name_parts(parts: Parts) -> tuple[str, ...]:
+    """By layer."""
+    return tuple(map(str, sorted(parts, key=lambda part: (part.layer, str(part)))))

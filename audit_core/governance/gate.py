@@ -1,0 +1,221 @@
+"""The gate: what a verifier found, what the policy says of the evidence, who approved and what is waived, as one decision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from audit_core.governance.approval import CheckedSignature, judge_four_eyes, parse_time
+from audit_core.governance.policy import Policy
+from audit_core.governance.waiver import Waiver, select_waivers
+from audit_core.verifier.criteria import (
+    DOES_NOT_MEET,
+    INCONCLUSIVE,
+    INTEGRITY_FAILED,
+    MEETS,
+    NOT_EVALUATED,
+    DocumentsMalformed,
+    evaluate_policy,
+    find_worst,
+    is_required,
+)
+from audit_core.verifier.policy_table import PolicyMalformed
+
+EXIT_CODES = {MEETS: 0, DOES_NOT_MEET: 1, INCONCLUSIVE: 3, NOT_EVALUATED: 3, INTEGRITY_FAILED: 4}
+INTEGRITY_VERIFIED = "INTEGRITY_VERIFIED"
+SIGNER_VERIFIED, SIGNER_NOT_CHECKED, SIGNER_FAILED = "SIGNER_VERIFIED", "SIGNER_NOT_CHECKED", "SIGNER_FAILED"
+_SIGNER_RESULTS = {SIGNER_VERIFIED: MEETS, SIGNER_NOT_CHECKED: NOT_EVALUATED}
+
+
+@dataclass(frozen=True)
+class PackCheck:
+    """What a verifier found of a pack; findings that are not of these words count as failures."""
+
+    integrity: str
+    """INTEGRITY_VERIFIED or INTEGRITY_FAILED."""
+    signer: str
+    """SIGNER_VERIFIED, SIGNER_NOT_CHECKED (no trust file, or an unknown key) or SIGNER_FAILED."""
+    reasons: tuple[str, ...] = ()
+    signatures: tuple[CheckedSignature, ...] = ()
+    undecided: str | None = None
+    """What a verifier was asked and could not check, such as the log's own signature; None where there is nothing."""
+
+
+@dataclass(frozen=True, eq=False)
+class PackDocuments:
+    """What a pack says, read strictly, after its digests were checked."""
+
+    claims: list[dict[str, Any]]
+    metrics: list[dict[str, Any]]
+    facts: dict[str, Any]
+    """Per claim, derived from the pack's documents by the verifier."""
+    policy: dict[str, Any]
+    """The pack's own policy, which its verdict was reached under."""
+    policy_sha256: str
+    """Of the pack's policy file."""
+    verdict: dict[str, Any]
+    """The pack's `verdict.json`, which is recomputed and never believed."""
+
+
+@dataclass(frozen=True)
+class GateRow:
+    """One criterion of one claim, or of the whole pack."""
+
+    id: str
+    claim_id: str | None
+    result: str
+    reason: str | None
+    is_required: bool = True
+    metric: str | None = None
+    comparator: str | None = None
+    threshold: float | None = None
+    estimate: float | None = None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    n: int | None = None
+    n_required: int | None = None
+    unit: str | None = None
+    level: float | None = None
+    """Lowest of the intervals behind the number."""
+    waiver: Waiver | None = None
+
+    @property
+    def counts(self) -> bool:
+        return self.is_required and self.waiver is None
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """The decision and all it rests on."""
+
+    rows: tuple[GateRow, ...]
+    overall: str
+    exit_code: int
+    policy_id: str
+    policy_sha256: str
+    notes: tuple[str, ...]
+    """What a reader should know and no row says."""
+
+    @property
+    def waived(self) -> tuple[GateRow, ...]:
+        return tuple(row for row in self.rows if row.waiver is not None)
+
+    @property
+    def coverage(self) -> tuple[int, int]:
+        """Required rows, and those of them that were evaluated; waived ones are in neither."""
+        counted = [row for row in self.rows if row.counts]
+        return len(counted), sum(row.result != NOT_EVALUATED for row in counted)
+
+
+def decide_gate(
+    policy: Policy, check: PackCheck, documents: PackDocuments | None, *, waivers: Sequence[Waiver] = (), now: datetime
+) -> GateResult:
+    """Decide on one pack.
+
+    Args:
+        policy: of whoever asks, not the pack's.
+        documents: None where the pack could not be read.
+        now: by the gate's clock, with a time zone.
+
+    Raises:
+        PolicyRefused: waivers that may not be given; see `select_waivers`.
+    """
+    integrity = MEETS if check.integrity == INTEGRITY_VERIFIED and documents is not None else INTEGRITY_FAILED
+    signer = _SIGNER_RESULTS.get(check.signer, INTEGRITY_FAILED)
+    why = "; ".join(check.reasons)
+    rows = [
+        GateRow("integrity", None, integrity, None if integrity == MEETS else why or "the pack could not be checked"),
+        GateRow("signer", None, signer, None if signer == MEETS else why or check.signer),
+    ]
+    if check.undecided is not None:
+        rows.append(GateRow("verification", None, NOT_EVALUATED, check.undecided or "the verifier left something open"))
+    if documents is None or INTEGRITY_FAILED in (integrity, signer):
+        # Nothing that a broken pack says of itself is worth holding against a threshold.
+        return _conclude(policy, rows, ())
+    try:
+        forged = _find_forgery(documents)
+        found = evaluate_policy(policy.resolved(), documents.claims, documents.metrics, documents.facts)
+    except (DocumentsMalformed, PolicyMalformed) as error:
+        return _conclude(policy, [replace(rows[0], result=INTEGRITY_FAILED, reason=str(error)[:300]), *rows[1:]], ())
+    if forged:
+        return _conclude(policy, [replace(rows[0], result=INTEGRITY_FAILED, reason=forged), *rows[1:]], ())
+    if "four_eyes" in (*policy.required, *policy.optional):
+        result, reason = judge_four_eyes(policy, check.signatures, now)
+        rows.append(GateRow("four_eyes", None, result, reason, "four_eyes" in policy.required))
+    rows += [_read_row(policy, row, documents.metrics) for row in found["criteria"]]
+    rows += _find_expired(documents.claims, now)
+    preparers = [signature.person for signature in check.signatures if signature.role == "preparer"]
+    claim_ids = [claim["claim_id"] for claim in documents.claims]
+    standing = select_waivers(policy, waivers, claim_ids=claim_ids, preparers=preparers, now=now)
+    rows = _mark_waived(rows, standing)
+    return _conclude(policy, [*rows, *_find_unmeasured(rows, claim_ids)], _note(policy, documents, waivers, standing))
+
+
+def _find_forgery(documents: PackDocuments) -> str | None:
+    """Why the pack's verdict is not what its own metrics and policy give; None where it is."""
+    again = evaluate_policy(documents.policy, documents.claims, documents.metrics, documents.facts)
+    for key in ("criteria", "overall", "coverage"):
+        if documents.verdict.get(key) != again[key]:
+            return f"verdict.json: {key} is not what the pack's metrics give under the pack's policy"
+    return None
+
+
+def _read_row(policy: Policy, row: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]]) -> GateRow:
+    of = (row["claim_id"], row["metric"])
+    behind = [one for one in metrics if (one.get("claim_id"), one.get("metric")) == of]
+    unit = next((one["unit"] for one in behind if isinstance(one.get("unit"), str)), None)
+    levels = [one["ci_level"] for one in behind if isinstance(one.get("ci_level"), float)]
+    level = min(levels) if levels and row["ci_low"] is not None else None
+    return GateRow(**row, unit=unit, level=level, is_required=is_required(policy.resolved(), row["id"]))
+
+
+def _find_expired(claims: Sequence[Mapping[str, Any]], now: datetime) -> list[GateRow]:
+    """Rows of claims whose revalidation is due, or whose date cannot be read."""
+    rows = []
+    for claim in claims:
+        said = claim.get("expires_at")
+        until = parse_time(said)
+        if said is not None and (until is None or until <= now):
+            why = f"STALE: revalidation was due {str(said)[:30]}"
+            rows.append(GateRow("expiry", claim["claim_id"], NOT_EVALUATED, why))
+    return rows
+
+
+def _mark_waived(rows: Sequence[GateRow], standing: Sequence[Waiver]) -> list[GateRow]:
+    by_row = {(waiver.criterion, waiver.claim_id): waiver for waiver in standing}
+    return [
+        replace(row, waiver=by_row.get((row.id, row.claim_id or ""))) if row.result != MEETS else row for row in rows
+    ]
+
+
+def _find_unmeasured(rows: Sequence[GateRow], claim_ids: Sequence[str]) -> list[GateRow]:
+    """A row for each claim that nothing measured speaks for any more, and one where there is no claim at all."""
+    measured = {row.claim_id for row in rows if row.metric is not None and row.counts}
+    known = {row.claim_id for row in rows if row.id == "applies_to"}
+    left = [
+        GateRow("evidence", claim_id, NOT_EVALUATED, "every measurement that counts is waived")
+        for claim_id in claim_ids
+        if claim_id not in measured and claim_id not in known
+    ]
+    return left if claim_ids else [GateRow("evidence", None, NOT_EVALUATED, "the pack holds no claim")]
+
+
+def _note(
+    policy: Policy, documents: PackDocuments, waivers: Sequence[Waiver], standing: Sequence[Waiver]
+) -> tuple[str, ...]:
+    notes = []
+    if documents.policy_sha256 != policy.sha256:
+        notes.append(
+            f"The pack was prepared under another policy (sha256 {documents.policy_sha256[:12]}): "
+            "the thresholds applied here are not those recorded before its run."
+        )
+    if expired := len(waivers) - len(standing):
+        notes.append(f"{expired} waiver{'s' * (expired != 1)} expired and not applied.")
+    return tuple(notes)
+
+
+def _conclude(policy: Policy, rows: Sequence[GateRow], notes: tuple[str, ...]) -> GateResult:
+    overall = find_worst(row.result for row in rows if row.counts)
+    return GateResult(tuple(rows), overall, EXIT_CODES[overall], policy.id, policy.sha256, notes)

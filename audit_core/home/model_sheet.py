@@ -1,0 +1,81 @@
+"""What is known of one model without loading it: what it is by digest, what class its configuration says, what was asked of it."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from audit_core.errors import AuditError
+from audit_core.home.home_records import HomeFacts
+from audit_core.models import KNOWN_MODELS, ModelIdentity, find_known, identify_model, model_cache
+from audit_core.models.fetch import find_cached
+from audit_core.references.model_class import ModelClass, read_architecture
+from audit_core.store.events import Action
+from audit_core.subjects.planted import WEIGHTS_VERSION, find_planted
+
+DTYPE, ATTENTION = "float32", "eager"
+"""As every model is held here; both are part of what a model's digest stands for."""
+
+
+@dataclass(frozen=True)
+class ModelSheet:
+    """One model, or why it cannot be read."""
+
+    name: str
+    """What a person types to open it."""
+    title: str
+    identity: ModelIdentity | None
+    model_class: ModelClass | None
+    why: str
+    """Why there is no identity; empty where there is one."""
+
+
+def list_model_names(claimed: Sequence[str]) -> tuple[str, ...]:
+    """Models to show: those that can be fetched by name, then those that somebody made a claim about."""
+    return tuple(dict.fromkeys((*(known.name for known in KNOWN_MODELS), *claimed)))
+
+
+def read_sheet(name: str) -> ModelSheet:
+    """Hash and classify a model's folder where it lies; nothing is fetched and nothing loaded.
+
+    Args:
+        name: a known or planted name, a folder, or a hub id.
+    """
+    known, planted = find_known(name), find_planted(name)
+    title = known.title if known else planted.title if planted else name
+    try:
+        folder = _find_folder(name)
+        if folder is None:
+            return ModelSheet(name, title, None, None, f"not on this machine yet: `python -m audit_core fetch {name}`")
+        identity = identify_model(folder, dtype=DTYPE, attention=ATTENTION)
+        return ModelSheet(name, title, identity, read_architecture(folder), "")
+    except AuditError as error:
+        return ModelSheet(name, title, None, None, str(error))
+
+
+def count_done(facts: HomeFacts, model_digest: str) -> Mapping[str, int]:
+    """How many runs of each audit came to a result on this model, by anyone whose runs are in the log."""
+    started = {
+        event.object_id: str(event.payload["kind"])
+        for event in facts.events
+        if event.action == Action.RUN_STARTED and event.payload.get("model_digest") == model_digest
+    }
+    done = [
+        started[event.object_id]
+        for event in facts.events
+        if event.action == Action.RUN_ENDED and event.object_id in started and event.payload["outcome"] == "done"
+    ]
+    return Counter(done)
+
+
+def _find_folder(name: str) -> Path | None:
+    if (known := find_known(name)) is not None:
+        return find_cached(known)
+    if (planted := find_planted(name)) is not None:
+        folder = model_cache() / f"{planted.name}-seed0-v{WEIGHTS_VERSION}"
+    else:
+        folder = Path(os.path.expanduser(name))
+    return folder if (folder / "config.json").is_file() else None

@@ -1,0 +1,1 @@
+"""Evidence packs: written, scanned, opened to an auditor, run again."""

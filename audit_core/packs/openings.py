@@ -1,0 +1,105 @@
+"""Withheld prompts opened again: chosen for an auditor, and put back where a pack is to be run again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from audit_core.errors import IntegrityError, Refused
+from audit_core.evidence.container import open_pack
+from audit_core.packs.withholding import MIN_WITHHELD
+from audit_core.prompts import Prompt, is_exploratory
+from audit_core.store.openings import load_openings
+from audit_core.verifier.canonical_json import encode_canonical
+from audit_core.verifier.container import BadPack
+from audit_core.verifier.documents import Documents, read_documents
+from audit_core.verifier.prompt_digest import dump_prompt_rows
+from audit_core.verifier.withheld import BadOpenings, Openings, check_openings, list_withheld, read_openings
+
+
+def choose_openings(home: Path, pack: Path, item_ids: Sequence[str]) -> bytes:
+    """What opens these items of a pack to an auditor; all of them where none is named.
+
+    Raises:
+        Refused: no such item, or so few left that the set's digest would give them away.
+    """
+    documents = _read(open_pack(pack), pack.name)
+    kept = json.loads(load_openings(home, documents.pack["pack_id"]))
+    if not item_ids:
+        return encode_canonical(kept)
+    names = {row["item"]["item_id"] for row in kept["items"]}
+    if strangers := sorted(set(item_ids) - names):
+        raise Refused(
+            f"No item {strangers[0][:40]!r}.", wanted="items of prompts/*/withheld.json.", remedy="leave it out."
+        )
+    left = [row for row in kept["items"] if row["item"]["item_id"] not in item_ids]
+    counts: dict[tuple[str, bool], int] = {}
+    for row in left:
+        place = row["set"], is_exploratory(Prompt(**row["item"]["prompt"]))
+        counts[place] = counts.get(place, 0) + 1
+    if counts and min(counts.values()) < MIN_WITHHELD:
+        raise Refused(
+            f"{min(counts.values())} items of one half would stay closed: with the others open, its digest lets them be guessed.",
+            wanted=f"at least {MIN_WITHHELD} left closed in each half, or none.",
+            remedy="open all, or fewer.",
+        )
+    opened = [row for row in kept["items"] if row["item"]["item_id"] in item_ids]
+    return encode_canonical(kept | {"items": opened})
+
+
+def reveal(members: Mapping[str, bytes], documents: Documents, data: bytes | None) -> Mapping[str, bytes]:
+    """The members as they would be had nothing been withheld, so that the pack can be run again.
+
+    Raises:
+        Refused: prompts are withheld and were not all opened.
+        IntegrityError: the openings are not those of this pack.
+    """
+    if not (withheld := list_withheld(documents)):
+        return members
+    openings = _read_all(documents, members, data)
+    opened = {(one["set"], one["item"]["item_id"]): one["item"] for one in openings.items}
+    shown = dict(members)
+    for short, document in withheld.items():
+        prompts = [opened[short, row["item_id"]]["prompt"] for row in document["items"]]
+        shown[f"prompts/{short}/items.jsonl"] = dump_prompt_rows(prompts)
+    for run_id in documents.pack["run_ids"]:
+        short = documents.find_manifest(run_id)["prompts"]["prompt_set_sha256"][:16]
+        rows = [
+            {"item_id": item["prompt"]["id"], **row}
+            for (place, _), item in opened.items()
+            for row in item["runs"]
+            if place == short and row["run_id"] == run_id
+        ]
+        if short in withheld:
+            shown[f"runs/{run_id}/items.jsonl"] = b"".join(encode_canonical(row) + b"\n" for row in rows)
+    return shown
+
+
+def _read_all(documents: Documents, members: Mapping[str, bytes], data: bytes | None) -> Openings:
+    total = documents.pack["withheld_count"]
+    wanted, remedy = (
+        "all of them opened.",
+        "ask whoever prepared the pack for its openings, and give them: --openings F.",
+    )
+    if data is None:
+        raise Refused(f"{total} prompts are withheld from this pack.", wanted=wanted, remedy=remedy)
+    try:
+        openings = read_openings(data)
+        check_openings(documents, members, openings)
+    except BadOpenings as error:
+        raise Refused(f"The openings: {error}.", wanted="what `openings` writes.", remedy=remedy) from error
+    except BadPack as error:
+        raise IntegrityError(f"The openings do not open this pack: {error}.") from error
+    if len(openings.items) < total:
+        raise Refused(f"{len(openings.items)} of {total} withheld prompts are opened.", wanted=wanted, remedy=remedy)
+    return openings
+
+
+def _read(members: Mapping[str, bytes], name: str) -> Documents:
+    try:
+        return read_documents(
+            {key: data for key, data in members.items() if not key.startswith(("attestations/", "MANIFEST"))}
+        )
+    except BadPack as error:
+        raise IntegrityError(f"{name} is not whole: {error}.") from error

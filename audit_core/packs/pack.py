@@ -1,0 +1,218 @@
+"""Gathers what the home knows of claims, logs the export, and writes one signed pack."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from audit_core.errors import AuditError, Refused
+from audit_core.evidence.canonical import dump_canonical
+from audit_core.evidence.keys import SigningKey
+from audit_core.evidence.statement import seal_pack
+from audit_core.governance.policy import Policy, parse_policy
+from audit_core.packs.pack_documents import LIMITATIONS, NOT_ASSESSED, WITHHELD, Attempt
+from audit_core.packs.pack_log import choose_events, log_export, write_log
+from audit_core.packs.pack_members import write_documents
+from audit_core.packs.pack_scan import find_personal_data, refuse_personal_data, refuse_quotes, refuse_secrets
+from audit_core.packs.withholding import Withholding, dump_openings, list_fields, withhold
+from audit_core.run import list_versions
+from audit_core.store.database import open_database
+from audit_core.store.events import Action, AuditEvent, append_event, read_clock
+from audit_core.store.home import load_kept_policy
+from audit_core.store.log import RunLog
+from audit_core.store.openings import keep_openings
+from audit_core.store.register import Register, RegisteredClaim
+from audit_core.verifier.attempts import count_attempts, list_attempts
+from audit_core.verifier.documents import read_documents
+from audit_core.verifier.semantics import recompute_verdict
+
+DISCLAIMER = "findings-not-assurance-1"
+_BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+@dataclass(frozen=True)
+class Issue:
+    """On whose behalf a pack is made, and of what."""
+
+    person: str
+    organisation: str = ""
+    system_name: str = ""
+    intended_purpose: str = ""
+    withhold_prompts: bool = False
+    """Text and numbers of every prompt stay here, behind salted commitments."""
+    acknowledge_personal_data: bool = False
+    """The person says that what looks like personal data may leave."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A pack that was written."""
+
+    path: Path
+    pack_id: str
+    root_digest: str
+    """SHA-256 of the manifest, which stands for the pack."""
+    attempts: Mapping[str, int]
+    overall: str
+    """What the policy says of it: `verdict.json`."""
+    withheld_count: int = 0
+    """Items whose openings this home keeps."""
+
+
+def export_pack(
+    home: Path, claim_ids: Sequence[str], out: Path, *, key: SigningKey, issue: Issue, supersedes: str | None = None
+) -> Exported:
+    """Write one pack about registered claims: every attempt disclosed, the export logged before the file exists.
+
+    Raises:
+        Refused: no claims, a claim that was never run, frozen under another policy, files no pack can hold, what looks like a
+            secret, personal data that nobody acknowledged, or a quote of what is withheld.
+        IntegrityError: a plan is not what was frozen.
+    """
+    claims = [Register(home).find(claim_id) for claim_id in dict.fromkeys(claim_ids)]
+    policy = _read_policy(claims)
+    pack_id = make_ulid()
+    events, note = log_export(home, pack_id, claims, issue.person, _tell(issue))
+    shown = choose_events(events, claims, pack_id)
+    attempts = {known.claim_id: _read_attempts(home, known, shown) for known in claims}
+    try:
+        held, attempts = withhold(claims, attempts) if issue.withhold_prompts else (Withholding(), attempts)
+        files = write_documents(claims, attempts, shown, policy, held) | write_log(events, shown, note)
+        header = _head(claims, attempts, shown, issue, held) | {"pack_id": pack_id, "supersedes": supersedes}
+        header |= _scan(files | {"pack.json": dump_canonical(header)}, issue, held)
+        files["pack.json"] = dump_canonical(header)
+        files |= _write_verdict(files, policy)
+        files |= _write_renderings(files)
+        if held.n_items:
+            keep_openings(home, pack_id, dump_openings(pack_id, held))
+        overall = str(json.loads(files["verdict/verdict.json"])["overall"])
+        digest = seal_pack(
+            out, files, key, pack_id=pack_id, person=issue.person, organisation=issue.organisation, at=read_clock()
+        )
+    except AuditError as error:
+        with open_database(home) as connection:
+            told = {"reason": type(error).__name__}
+            append_event(connection, actor=issue.person, action=Action.PACK_REFUSED, object_id=pack_id, payload=told)
+        raise
+    return Exported(out, pack_id, digest, {name: len(runs) for name, runs in attempts.items()}, overall, held.n_items)
+
+
+def _tell(issue: Issue) -> dict[str, Any]:
+    """What the event says of how much leaves."""
+    asked = {
+        "prompts_withheld": issue.withhold_prompts,
+        "personal_data_acknowledged": issue.acknowledge_personal_data,
+    }
+    return {name: True for name, was_asked in asked.items() if was_asked}
+
+
+def make_ulid() -> str:
+    """48 bits of milliseconds and 80 random bits, 26 characters of Crockford's base 32."""
+    number = (time.time_ns() // 1_000_000 << 80) | secrets.randbits(80)
+    return "".join(_BASE32[number >> shift & 31] for shift in range(125, -1, -5))
+
+
+def _read_policy(claims: Sequence[RegisteredClaim]) -> Policy:
+    """The one that all these claims were frozen under."""
+    if not claims:
+        raise Refused("No claims.", wanted="at least one claim id.", remedy="name one: `claims` lists them.")
+    digests = {known.plan.pins.policy_sha256 for known in claims}
+    if len(digests) > 1:
+        raise Refused(
+            f"Claims frozen under {len(digests)} policies.",
+            wanted="claims of one policy.",
+            remedy="make a pack for each; `gate` holds any pack against any policy.",
+        )
+    (digest,) = digests
+    return parse_policy(load_kept_policy(digest), f"{digest[:12]}.toml")
+
+
+def _read_attempts(home: Path, known: RegisteredClaim, shown: Sequence[AuditEvent]) -> list[Attempt]:
+    """Runs under the plan as it stands that came to a result: all of them, as none may be left out."""
+    started = {
+        event.object_id: event
+        for event in shown
+        if event.action == Action.RUN_STARTED and event.payload["prereg_digest"] == known.plan.digest
+    }
+    ended = {event.object_id: event for event in shown if event.action == Action.RUN_ENDED}
+    return [
+        Attempt(record, int(started[record.run_id].payload["attempt_no"]), started[record.run_id], ended[record.run_id])
+        for record in RunLog(home).read_runs(list(started))
+        if record.outcome == "done"
+    ]
+
+
+def _head(
+    claims: Sequence[RegisteredClaim], attempts: Mapping[str, Sequence[Attempt]], shown: Sequence[AuditEvent], issue: Issue, held: Withholding,
+) -> dict[str, Any]:  # fmt: skip
+    """`pack.json`, but for what only the export knows: its id, and which pack it supersedes."""
+    claim_ids = [known.claim_id for known in claims]
+    limits = [*LIMITATIONS, *([WITHHELD.format(held.n_items)] if held.n_items else [])]
+    return {
+        "schema": "assay/pack/1", "created_at": read_clock(), "organisation": issue.organisation,
+        "system_name": issue.system_name, "intended_purpose": issue.intended_purpose,
+        "producer": {
+            "name": "assay", "version": list_versions()["assay"], "git_commit": None, "git_dirty": None, "wheel_sha256": None,
+        },
+        "claim_ids": claim_ids, "run_ids": [run.record.run_id for claim_id in claim_ids for run in attempts[claim_id]],
+        "attempts": count_attempts(list_attempts([json.loads(event.body) for event in shown], claim_ids)),
+        "withheld_count": held.n_items, "limitations": limits, "not_assessed": list(NOT_ASSESSED), "disclaimer_id": DISCLAIMER,
+    }  # fmt: skip
+
+
+def _scan(files: Mapping[str, bytes], issue: Issue, held: Withholding) -> dict[str, Any]:
+    """What the header adds about personal data; refused where something must not leave."""
+    refuse_secrets(files)
+    refuse_quotes(
+        files,
+        (text for one in held.sets.values() for prompt in one.prompts.prompts for text in list_fields(prompt).values()),
+    )
+    found = find_personal_data(files)
+    if not issue.acknowledge_personal_data:
+        refuse_personal_data(found)
+    said = {"acknowledged_by": issue.person, "places": [str(one) for one in found]}
+    return {"personal_data": said} if found else {}
+
+
+def _write_verdict(files: Mapping[str, bytes], policy: Policy) -> dict[str, bytes]:
+    found = recompute_verdict(read_documents(files, without=("verdict/verdict.json",)))
+    said = {
+        "policy_sha256": policy.sha256, "evaluated_at": read_clock(), "evaluator": f"assay {list_versions()['assay']}", "waived": [],
+    }  # fmt: skip
+    return {"verdict/verdict.json": dump_canonical(said | found)}
+
+
+def _write_renderings(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """For people and other tools; the digest that they name is of everything else, as no file can name its own."""
+    # Four libraries of writers, which nothing else of the product needs: a page must not wait for them.
+    from audit_core.evidence.ml_bom import dump_model_bom, dump_package_bom
+    from audit_core.evidence.model_card import dump_model_card
+    from audit_core.evidence.report.html import render_html
+    from audit_core.evidence.report.pdf import render_pdf
+    from audit_core.evidence.ro_crate import dump_crate
+
+    documents = {name: _parse(name, data) for name, data in files.items() if name.endswith((".json", ".jsonl"))}
+    listed = "".join(f"{hashlib.sha256(files[name]).hexdigest()}  {name}\n" for name in sorted(files))
+    digest = hashlib.sha256(listed.encode()).hexdigest()
+    what = "SHA-256 of the list of all documents that this report is made of"
+    made = {
+        "report/report.html": render_html(documents, root_digest=digest, digest_of=what),
+        "report/report.pdf": render_pdf(documents, root_digest=digest, digest_of=what),
+        "environment/sbom.cdx.json": dump_package_bom(documents),
+    }
+    for name in [name for name in files if name.startswith("models/")]:
+        model = json.loads(files[name])["model"]
+        folder = name.rsplit("/", 1)[0]
+        made[f"{folder}/mlbom.cdx.json"] = dump_model_bom(documents, model_id=model)
+        made[f"{folder}/README.md"] = dump_model_card(documents, model_id=model)
+    return made | {"ro-crate-metadata.json": dump_crate(documents, paths=[*files, *made])}
+
+
+def _parse(name: str, data: bytes) -> Any:
+    return [json.loads(line) for line in data.splitlines()] if name.endswith(".jsonl") else json.loads(data)

@@ -1,0 +1,181 @@
+"""What a pack says, document by document, from the register, the log and the runs; the shapes stand in docs/reference/pack.md."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from audit_core.audits.confirmation import ConfirmationResult
+from audit_core.claim import Role
+from audit_core.evidence.canonical import hash_document
+from audit_core.evidence.environment import ALLOWED, keep_allowed
+from audit_core.packs.metric_row import ClaimFindings
+from audit_core.packs.metric_rows import list_metric_rows
+from audit_core.preregistration import describe_question
+from audit_core.store.events import AuditEvent
+from audit_core.store.log import RunRecord
+from audit_core.store.register import RegisteredClaim
+
+KINDS = {Role.NECESSARY: "necessity", Role.SUFFICIENT: "sufficiency"}
+LIMITATIONS = (
+    "Findings hold for this model, these prompts and these interventions, and for nothing else.",
+    "A model may behave otherwise when it is audited; a circuit that works on these prompts may be an illusion of the method.",
+    "Replacing activations takes a model to states it may never reach by itself.",
+    "The log shows what was done with this installation; runs elsewhere are not known to it.",
+)
+WITHHELD = (
+    "The text of {} prompts, their numbers one by one and the answers by template are withheld, behind salted commitments: whoever "
+    "has only this pack can neither check them nor run it again."
+)
+NOT_ASSESSED = (
+    "Whether the system is fit for its purpose, lawful, fair or harmless.",
+    "Training data, and behaviour outside the prompt set.",
+    "Calibration of the model's probabilities.",
+)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One run of a claim that came to a result."""
+
+    record: RunRecord
+    number: int
+    started: AuditEvent
+    ended: AuditEvent
+
+    @property
+    def result(self) -> ConfirmationResult:
+        return _adapter().validate_json(self.record.result or "")
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = json.loads(self.record.identity)
+        return found
+
+
+@cache
+def _adapter() -> TypeAdapter[ConfirmationResult]:
+    return TypeAdapter(ConfirmationResult)
+
+
+def describe_claim(known: RegisteredClaim, attempts: Sequence[Attempt]) -> dict[str, Any]:
+    """An item of `claims.json`; whatever speaks against the claim is named, whoever found it."""
+    claim, pins = known.plan.claim, known.plan.pins
+    speaks: dict[bool, list[str]] = {True: [], False: []}
+    for attempt in attempts:
+        state = attempt.result.verdict.state
+        speaks[state == "supported"].append(f"runs/{attempt.record.run_id}/result.json")
+    parts = ", ".join(map(str, claim.components))
+    verb = "carry" if claim.role is Role.NECESSARY else "alone keep"
+    return {
+        "claim_id": known.claim_id,
+        "statement": f"On prompt set {pins.prompts}, {parts} {verb} more than {claim.delta:g} of the clean–empty gap of {claim.metric} "
+        f"for {pins.model} under {claim.ablation} ablation. {claim.name}",
+        "kind": KINDS[claim.role],
+        "scope": {
+            "model_id": pins.model, "prompt_set_id": pins.prompts, "intervention": f"{claim.ablation} ablation",
+            "positions": "all", "dtype": "float32" if not attempts else str(attempts[-1].identity["dtype"]), "languages": ["en"],
+        },
+        "estimand": {"name": claim.metric, "formula": describe_question(claim), "unit": "ratio"},
+        "status": "withdrawn" if known.withdrawn else "tested" if attempts else "preregistered",
+        "evidence": speaks[True],
+        "counter_evidence": speaks[False],
+        "owner": known.owner,
+        "reviewer": None,
+        "expires_at": known.expires_at,
+        "claim": claim.to_json() | {"sha256": claim.sha256},
+    }  # fmt: skip
+
+
+def describe_run(known: RegisteredClaim, attempt: Attempt, outputs: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's `manifest.json`; what this version does not record is null."""
+    record, identity, plan = attempt.record, attempt.identity, known.plan
+    config = json.loads(record.request)
+    facts = keep_allowed(identity.get("environment") or {})
+    return {
+        "schema": "assay/run/1",
+        "identity": {
+            "run_id": record.run_id, "claim_ids": [known.claim_id], "prereg_digest": plan.digest, "attempt_no": attempt.number,
+            "started_at": attempt.started.ts, "ended_at": attempt.ended.ts, "duration_s": record.wall_s, "status": record.outcome,
+        },
+        "model": {
+            "repo": identity["model"], "revision": identity["short"], "weights_tree_sha256": identity["weights_sha256"], "files": [],
+            "param_count": None, "dtype_on_disk": None, "dtype_run": identity["dtype"], "quantisation": identity["quantisation"],
+            "adapters": [], "config_sha256": identity["config_sha256"], "tokenizer_tree_sha256": identity["tokenizer_sha256"],
+            "chat_template_sha256": None, "remote_code": False,
+        },
+        "prompts": {
+            "set_id": plan.pins.prompts, "prompt_set_sha256": record.prompts_sha256, "n_items": identity["n_prompts"],
+            "tokenised_sha256": None,
+        },
+        "config": {"resolved_config": config, "config_sha256": hash_document(config), "interventions_sha256": None},
+        "seeds": dict.fromkeys(("python", "numpy", "torch", "cuda", "data_order"))
+        | {"generator": {"every stage": identity["seed"]}},
+        "determinism": dict.fromkeys(
+            ("use_deterministic_algorithms", "cublas_workspace", "tf32", "batch_size", "padding_side", "num_threads", "compile")
+        )
+        | {"attention_impl": identity["attention"]},
+        "environment": dict.fromkeys(ALLOWED) | facts,
+        "cost": dict.fromkeys(("gpu_s", "peak_rss_bytes", "peak_vram_bytes", "energy_j")) | {"wall_s": record.wall_s},
+        "outputs": dict(outputs),
+    }  # fmt: skip
+
+
+def list_metrics(known: RegisteredClaim, attempt: Attempt) -> list[dict[str, Any]]:
+    """Rows of a run's `metrics.json`."""
+    found = attempt.result
+    asked = ClaimFindings(
+        known.claim_id, known.plan.claim, found.verdict, found.circuit, found.stability, found.transfer
+    )
+    return [row.to_json() for row in list_metric_rows(asked)]
+
+
+def describe_result(known: RegisteredClaim, attempt: Attempt) -> dict[str, Any]:
+    """A run's `result.json`: the verdict of the product's own rule."""
+    verdict = attempt.result.verdict
+    plain = json.loads(attempt.record.result or "")["verdict"]
+    return {
+        "claim_id": known.claim_id,
+        "state": verdict.state,
+        "reason": verdict.reason,
+        "sentence": verdict.sentence,
+        "conditions": dict(verdict.conditions),
+        "null": plain["null"],
+        "repair": plain["repair"],
+    }
+
+
+def list_items(known: RegisteredClaim, attempt: Attempt) -> list[dict[str, Any]]:
+    """Rows of `items.jsonl`: one prompt under one ablation; `effect` is what the estimate's numerator averages."""
+    is_necessary = known.plan.claim.role is Role.NECESSARY
+    verdict = attempt.result.verdict
+    return [
+        {
+            "item_id": item.prompt,
+            "item_commitment": None,
+            "ablation": item.family,
+            "template": item.template,
+            "clean": item.clean,
+            "corrupt": item.corrupted,
+            "patched": item.judged,
+            "empty": item.empty,
+            "effect": item.clean - item.judged if is_necessary else item.judged - item.empty,
+            "unit": verdict.clean.unit,
+            "excluded_reason": None,
+        }
+        for item in verdict.items
+    ]
+
+
+def list_deviations(claims: Sequence[RegisteredClaim]) -> list[dict[str, Any]]:
+    """Rows of `deviations.jsonl`, each naming its plan."""
+    return [
+        row.to_document(number) | {"id": f"D-{known.claim_id}-{number}", "prereg_id": known.plan.prereg_id}
+        for known in claims
+        for number, row in enumerate(known.deviations, start=1)
+    ]

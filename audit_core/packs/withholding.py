@@ -1,0 +1,199 @@
+"""Prompts that stay with whoever prepared a pack: ids that tell nothing, salted commitments, and what opens them again."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from audit_core.errors import Refused
+from audit_core.evidence.canonical import dump_canonical
+from audit_core.packs.pack_documents import Attempt, list_items
+from audit_core.prompts import Prompt, PromptSet, is_exploratory
+from audit_core.store import load_kept_prompts
+from audit_core.store.register import RegisteredClaim
+from audit_core.verifier.canonical_json import encode_canonical
+from audit_core.verifier.withheld import SALT_BYTES, compute_commitment
+
+MIN_WITHHELD = 10
+"""Of each half, whose digest stands in plan and log without a salt: at a thousand guesses a prompt, ten are 2^100."""
+NUMBERS = ("clean", "corrupt", "patched", "empty", "effect")
+_NAMED = {"prompt": "items", "template": "templates", "names": "templates", "untested": "templates"}
+"""Fields of a run's result that hold ids of prompts or names of templates."""
+
+
+@dataclass(frozen=True)
+class WithheldSet:
+    """A prompt set under ids that tell nothing of it."""
+
+    sha256: str
+    """Of the confirmatory half, as plan and log name it."""
+    prompts: PromptSet
+    items: Mapping[str, str]
+    """Prompt's id → id in the pack: its place in the set."""
+    templates: Mapping[str, str]
+
+
+def withhold_set(known: RegisteredClaim) -> WithheldSet:
+    """The prompts of a claim, to be withheld.
+
+    Raises:
+        Refused: a half of so few prompts that its digest, which cannot be withheld, would give them away to who guesses.
+    """
+    prompts = load_kept_prompts(known.prompts)
+    halves = [is_exploratory(prompt) for prompt in prompts.prompts]
+    if (fewest := min(halves.count(True), halves.count(False))) < MIN_WITHHELD:
+        raise Refused(
+            f"{fewest} prompts in one half of {known.plan.pins.prompts[:60]!r}: their digest stands in plan and log, and could be guessed from.",
+            wanted=f"at least {MIN_WITHHELD} in each half to withhold them.",
+            remedy="pack them in the open, or preregister a larger set.",
+        )
+    names = dict.fromkeys(prompt.template for prompt in prompts.prompts)
+    return WithheldSet(
+        known.plan.pins.prompts_sha256,
+        prompts,
+        {prompt.id: f"item-{number:04d}" for number, prompt in enumerate(prompts.prompts, 1)},
+        {name: f"template-{number:03d}" for number, name in enumerate(names, 1)},
+    )
+
+
+def hide_names(attempt: Attempt, hidden: WithheldSet) -> Attempt:
+    """The attempt as a pack may tell of it: its request and result with the set's ids in the place of people's."""
+    record = attempt.record
+    request, result = json.loads(record.request), _rename(json.loads(record.result or ""), hidden)
+    if request.get("others"):
+        raise Refused(
+            "A run that looked at other tasks.", wanted="one set of prompts.", remedy="pack them in the open."
+        )
+    name, digest, ids = request["explored"]
+    request["explored"] = [name, digest, [hidden.items[one] for one in ids]]
+    return replace(attempt, record=replace(record, request=json.dumps(request), result=json.dumps(result)))
+
+
+def _rename(value: Any, hidden: WithheldSet, table: Mapping[str, str] | None = None) -> Any:
+    if isinstance(value, dict):
+        tables = {"items": hidden.items, "templates": hidden.templates}
+        return {key: _rename(inner, hidden, tables.get(_NAMED.get(key, ""))) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_rename(inner, hidden, table) for inner in value]
+    return table.get(value, "withheld") if table is not None and isinstance(value, str) else value
+
+
+@dataclass(frozen=True)
+class WithheldItem:
+    """One prompt with its numbers, and the salt without which its commitment says nothing."""
+
+    salt: bytes
+    document: Mapping[str, Any]
+
+    @property
+    def commitment(self) -> str:
+        return compute_commitment(self.salt, self.document)
+
+
+def commit(hidden: WithheldSet, attempts: Sequence[tuple[RegisteredClaim, Attempt]]) -> dict[str, WithheldItem]:
+    """By the item's id in the pack.
+
+    An item is its prompt and its own numbers: whoever has the model could measure a guess and compare.
+
+    Args:
+        attempts: every run over this set, its names hidden.
+    """
+    measured: dict[str, list[dict[str, Any]]] = {}
+    for known, attempt in attempts:
+        for row in list_items(known, attempt):
+            own = {"run_id": attempt.record.run_id, "ablation": row["ablation"]} | {name: row[name] for name in NUMBERS}
+            measured.setdefault(row["item_id"], []).append(own)
+    return {
+        hidden.items[prompt.id]: WithheldItem(
+            secrets.token_bytes(SALT_BYTES),
+            {
+                "item_id": hidden.items[prompt.id],
+                "template": hidden.templates[prompt.template],
+                "prompt": list_fields(prompt),
+                "runs": measured.get(hidden.items[prompt.id], []),
+            },
+        )
+        for prompt in hidden.prompts.prompts
+    }
+
+
+def list_fields(prompt: Prompt) -> dict[str, str]:
+    """A prompt's fields, empty ones left out, as its set is hashed."""
+    return {name: value for name, value in vars(prompt).items() if value}
+
+
+def describe_withheld(hidden: WithheldSet, items: Mapping[str, WithheldItem]) -> bytes:
+    """`withheld.json`."""
+    return dump_canonical(
+        {
+            "schema": "assay/withheld/1",
+            "sha256": hidden.sha256,
+            "n_items": sum(not is_exploratory(prompt) for prompt in hidden.prompts.prompts),
+            "whole_sha256": hidden.prompts.sha256,
+            "n_whole": len(hidden.prompts),
+            "items": [
+                {"item_id": name, "template": item.document["template"], "commitment": item.commitment}
+                for name, item in items.items()
+            ],
+        }
+    )
+
+
+def cover_rows(rows: Sequence[Mapping[str, Any]], items: Mapping[str, WithheldItem]) -> list[dict[str, Any]]:
+    """Rows of a run's `items.jsonl` with a commitment in the place of their numbers."""
+    return [dict(row) | dict.fromkeys(NUMBERS) | {"item_commitment": items[row["item_id"]].commitment} for row in rows]
+
+
+@dataclass(frozen=True)
+class Withholding:
+    """What one pack withholds; nothing, unless it was asked for."""
+
+    sets: Mapping[str, WithheldSet] = field(default_factory=dict)
+    """By the digest of the half that claims are judged on."""
+    items: Mapping[str, Mapping[str, WithheldItem]] = field(default_factory=dict)
+    """By the same digest, then by the item's id."""
+
+    @property
+    def n_items(self) -> int:
+        return sum(map(len, self.items.values()))
+
+
+def withhold(
+    claims: Sequence[RegisteredClaim], attempts: Mapping[str, Sequence[Attempt]]
+) -> tuple[Withholding, dict[str, list[Attempt]]]:
+    """Commit to every prompt of these claims; and the attempts with nothing of the prompts in them.
+
+    Raises:
+        Refused: as `withhold_set`.
+    """
+    sets = {known.plan.pins.prompts_sha256: withhold_set(known) for known in claims}
+    covered = {
+        known.claim_id: [hide_names(one, sets[known.plan.pins.prompts_sha256]) for one in attempts[known.claim_id]]
+        for known in claims
+    }
+    items = {
+        digest: commit(
+            hidden,
+            [
+                (known, one)
+                for known in claims
+                if known.plan.pins.prompts_sha256 == digest
+                for one in covered[known.claim_id]
+            ],
+        )
+        for digest, hidden in sets.items()
+    }
+    return Withholding(sets, items), covered
+
+
+def dump_openings(pack_id: str, withholding: Withholding) -> bytes:
+    """All salts and items of a pack; text as it is, as its digest was taken."""
+    rows = [
+        {"set": digest[:16], "salt": item.salt.hex(), "item": dict(item.document)}
+        for digest, items in withholding.items.items()
+        for item in items.values()
+    ]
+    return encode_canonical({"schema": "assay/openings/1", "pack_id": pack_id, "items": rows})

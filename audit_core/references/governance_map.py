@@ -1,0 +1,224 @@
+"""What attention can and cannot show by kind of architecture, which evidence to demand instead, and what of it this shelf has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from audit_core.errors import Refused
+from audit_core.references.model_class import Setting
+from audit_core.registry import list_plugins
+from audit_core.shipped import DATA
+from audit_core.verifier.schema import find_violation
+from audit_core.verifier.schema_words import DATE, ID, TEXT, WORDS, Schema, list_of, one_of, record
+from audit_core.verifier.strict_json import NotStrictJson, load_strict
+
+SHIPPED_MAP = DATA / "governance/map.json"
+
+
+class Coverage(StrEnum):
+    """How much of a demanded kind of evidence an audit of this shelf gives."""
+
+    WHOLE = "whole"
+    PART = "part"
+    NONE = "none"
+
+
+COVERAGE_WORDS = {Coverage.WHOLE: "covered", Coverage.PART: "covered in part", Coverage.NONE: "not available here"}
+
+
+@dataclass(frozen=True)
+class Source:
+    """Who says it."""
+
+    id: str
+    title: str
+    by: str
+    note: str
+
+
+@dataclass(frozen=True)
+class Demand:
+    """One kind of evidence to ask for."""
+
+    id: str
+    text: str
+    coverage: Coverage
+    audits: tuple[str, ...]
+    """Keys of the shelf; none where the coverage is none."""
+    note: str
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """One row of the map."""
+
+    id: Setting
+    title: str
+    kind: str
+    """`model`: read off a configuration; `system`: declared by a person."""
+    source: str
+    reveals: str
+    misses: str
+    reality: str
+    attention_can: str
+    demands: tuple[Demand, ...]
+    audits: tuple[str, ...]
+    """Audits that run on models of this class."""
+
+
+@dataclass(frozen=True)
+class AttentionUse:
+    """A use of attention, and where it comes up."""
+
+    id: str
+    text: str
+    settings: tuple[Setting, ...]
+
+
+@dataclass(frozen=True)
+class GovernanceMap:
+    """The whole file."""
+
+    as_of: str
+    sources: tuple[Source, ...]
+    rule: str
+    architectures: tuple[Architecture, ...]
+    acceptable: tuple[AttentionUse, ...]
+    unsafe: tuple[AttentionUse, ...]
+
+    def find(self, setting: Setting) -> Architecture:
+        return next(row for row in self.architectures if row.id is setting)
+
+
+@dataclass(frozen=True)
+class AuditFit:
+    """Whether one audit of the shelf runs on a model of these classes."""
+
+    audit: str
+    question: str
+    applies: bool | None
+    """None for an audit that the map does not place yet."""
+
+
+@dataclass(frozen=True)
+class CapabilityMatrix:
+    """What can be found out here about a model in its system, and what cannot."""
+
+    audits: tuple[AuditFit, ...]
+    demands: tuple[tuple[Setting, Demand], ...]
+
+
+_DEMAND = record(
+    {"id": ID, "text": WORDS, "coverage": one_of(*Coverage), "audits": list_of(ID, most=100), "note": TEXT}
+)
+_USES = list_of(record({"id": ID, "text": WORDS, "settings": list_of(one_of(*Setting), least=1)}), least=1)
+_TEXTS = ("title", "source", "reveals", "misses", "reality", "attention_can")
+_MAP: Schema = record(
+    {
+        "schema": {"const": "assay/governance/1"},
+        "as_of": DATE,
+        "sources": list_of(record({"id": ID, "title": WORDS, "by": WORDS, "note": TEXT}), least=1),
+        "rule": WORDS,
+        "architectures": list_of(
+            record(
+                {"id": one_of(*Setting), "kind": one_of("model", "system"), **dict.fromkeys(_TEXTS, WORDS)}
+                | {"demands": list_of(_DEMAND, least=1), "audits": list_of(ID, most=100)}
+            ),
+            least=1,
+        ),
+        "uses": record({"acceptable": _USES, "unsafe": _USES}),
+    }
+)
+
+
+def load_governance_map(path: Path | None = None) -> GovernanceMap:
+    """Read a map; the shipped one unless told otherwise.
+
+    Raises:
+        Refused: not strict JSON, not of the form that docs/reference/governance.md gives, or naming audits that do not exist.
+    """
+    return _load_shipped() if path is None else parse_governance_map(path.read_bytes(), path.name)
+
+
+def parse_governance_map(data: bytes, name: str = "map.json") -> GovernanceMap:
+    """Read a map from bytes; see `load_governance_map`."""
+    try:
+        document = load_strict(data)
+    except NotStrictJson as error:
+        raise _refuse(name, str(error)) from error
+    if found := find_violation(document, _MAP):
+        raise _refuse(name, found)
+    made = GovernanceMap(
+        document["as_of"],
+        tuple(Source(**row) for row in document["sources"]),
+        document["rule"],
+        tuple(_read_architecture(row) for row in document["architectures"]),
+        *(tuple(_read_use(row) for row in document["uses"][name]) for name in ("acceptable", "unsafe")),
+    )
+    if wrong := _find_contradiction(made):
+        raise _refuse(name, wrong)
+    return made
+
+
+def list_capabilities(settings: Sequence[Setting], chart: GovernanceMap | None = None) -> CapabilityMatrix:
+    """Audits that run and evidence to demand, for a model of these classes in a system of these properties.
+
+    An audit applies where every class of the model has it: an encoder–decoder with experts has what both have.
+    """
+    chart = chart or load_governance_map()
+    rows = [chart.find(setting) for setting in settings]
+    models = [set(row.audits) for row in rows if row.kind == "model"]
+    fits = set.intersection(*models) if models else set()
+    placed = {audit for row in chart.architectures for audit in row.audits}
+    audits = tuple(
+        AuditFit(name, plugin.question, name in fits if name in placed else None)
+        for name, plugin in list_plugins("audits").items()
+    )
+    return CapabilityMatrix(audits, tuple((row.id, demand) for row in rows for demand in row.demands))
+
+
+@cache
+def _load_shipped() -> GovernanceMap:
+    return load_governance_map(SHIPPED_MAP)
+
+
+def _read_architecture(row: dict[str, Any]) -> Architecture:
+    demands = tuple(
+        Demand(**demand | {"coverage": Coverage(demand["coverage"]), "audits": tuple(demand["audits"])})
+        for demand in row["demands"]
+    )
+    return Architecture(**row | {"id": Setting(row["id"]), "demands": demands, "audits": tuple(row["audits"])})
+
+
+def _read_use(row: dict[str, Any]) -> AttentionUse:
+    return AttentionUse(row["id"], row["text"], tuple(Setting(one) for one in row["settings"]))
+
+
+def _find_contradiction(made: GovernanceMap) -> str:
+    """What a schema cannot say; empty where nothing is wrong."""
+    shelf, sources = set(list_plugins("audits")), {source.id for source in made.sources}
+    if [row.id for row in made.architectures] != list(Setting):
+        return f"its architectures are not {', '.join(Setting)}, each once and in this order"
+    for row in made.architectures:
+        if row.source not in sources:
+            return f"{row.id} names the source {row.source}, which is not listed"
+        for demand in row.demands:
+            if (demand.coverage is Coverage.NONE) != (not demand.audits):
+                return f"{row.id}, {demand.id}: coverage {demand.coverage} with {len(demand.audits)} audits"
+        named = {*row.audits, *(audit for demand in row.demands for audit in demand.audits)}
+        if strangers := sorted(named - shelf):
+            return f"{row.id} names the audit {strangers[0]}, which is not on the shelf"
+    return ""
+
+
+def _refuse(name: str, found: str) -> Refused:
+    return Refused(
+        f"{name}: {found}.",
+        wanted="a governance map as docs/reference/governance.md describes it.",
+        remedy="mend the file; what no audit covers is none, with no audits.",
+    )

@@ -1,0 +1,1 @@
+"""The review desk: three persons read one pack and decide about it."""

@@ -1,0 +1,111 @@
+"""A pack that a verifier has looked at, held against a policy: what the gate, the desk and the overview have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from audit_core.errors import Refused
+from audit_core.governance.approval import CheckedSignature
+from audit_core.governance.gate import GateResult, PackCheck, PackDocuments, decide_gate
+from audit_core.governance.policy import Policy
+from audit_core.governance.waiver import Waiver
+from audit_core.store.database import open_database
+from audit_core.store.events import Action, append_event
+from audit_core.verifier.facts import derive_facts
+from audit_core.verifier.trust import MAX_TRUST_BYTES, BadTrust, Trust, read_trust
+from audit_core.verifier.verification import Verification
+from audit_core.verifier.walk import verify_pack
+
+HOME_TRUST = "trust.toml"
+"""In the home: whose signatures this installation counts. Nobody's, where it is missing."""
+
+
+def gate_pack(
+    data: bytes, policy: Policy, trust: Trust | None, *, waivers: Sequence[Waiver] = (), now: datetime
+) -> GateResult:
+    """Verify a pack's bytes, then decide."""
+    found = verify_pack(data, trust)
+    return decide_gate(policy, read_check(found), read_evidence(found), waivers=waivers, now=now)
+
+
+def log_gate(home: Path, result: GateResult, *, pack: str, actor: str) -> None:
+    """Tell the audit log what a gate decided, and of each waiver that it let stand.
+
+    Args:
+        pack: the pack's id, or what is known of it where it could not be read.
+    """
+    told = {"policy_sha256": result.policy_sha256, "overall": result.overall, "exit_code": result.exit_code}
+    with open_database(home) as connection:
+        append_event(connection, actor=actor, action=Action.GATE_DECIDED, object_id=pack, payload=told)
+        for row in result.waived:
+            assert row.waiver is not None
+            waived = {
+                "criterion": row.id,
+                "claim_id": row.claim_id,
+                "by": row.waiver.by,
+                "expires_at": str(row.waiver.expires_at),
+            }
+            append_event(connection, actor=actor, action=Action.WAIVER_GIVEN, object_id=pack, payload=waived)
+
+
+def load_home_trust(home: Path) -> Trust | None:
+    """Whose signatures count here; None where nobody has said.
+
+    Raises:
+        Refused: the file is no trust file.
+    """
+    path = home / HOME_TRUST
+    if not path.is_file():
+        return None
+    return load_trust(path)
+
+
+def load_trust(path: Path) -> Trust:
+    """Read a trust file.
+
+    Raises:
+        Refused: it cannot be read, or is none.
+    """
+    try:
+        with path.open("rb") as file:
+            return read_trust(file.read(MAX_TRUST_BYTES + 1))
+    except OSError as error:
+        raise Refused(
+            f"{path} cannot be read: {error.strerror}.", wanted="a file.", remedy="check the path."
+        ) from error
+    except BadTrust as error:
+        raise Refused(
+            f"{path} is no trust file: {error}.", wanted="docs/reference/pack.md has its form.", remedy="mend it."
+        ) from error
+
+
+def read_check(found: Verification) -> PackCheck:
+    """What the verifier says, as the gate takes it."""
+    said = {
+        result: tuple(f"{step.name}: {step.detail}" for step in found.steps if step.result == result)
+        for result in ("FAILED", "NOT_CHECKED")
+    }
+    signatures = tuple(
+        CheckedSignature(signer.role, signer.person, signer.decision, signer.at, signer.expires_at)
+        for signer in found.signers
+    )
+    undone = "; ".join(said["NOT_CHECKED"]) if found.exit_code == 3 else None
+    return PackCheck(found.integrity, found.authenticity, said["FAILED"], signatures, undone)
+
+
+def read_evidence(found: Verification) -> PackDocuments | None:
+    """What the pack says, as the gate takes it; None where it could not be read."""
+    documents = found.documents
+    if documents is None:
+        return None
+    verdict = documents.parsed["verdict/verdict.json"]
+    return PackDocuments(
+        documents.claims,
+        documents.metrics,
+        derive_facts(documents),
+        documents.policy,
+        verdict["policy_sha256"],
+        verdict,
+    )

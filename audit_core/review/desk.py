@@ -1,0 +1,173 @@
+"""The review desk: packs that wait for a second and a third person, their signed decisions, and the pack with both on it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from audit_core.errors import DecisionRefused, IntegrityError, Refused
+from audit_core.evidence.container import build_pack, read_archive
+from audit_core.evidence.statement import Approval, sign_approval
+from audit_core.evidence.whole_file import write_whole
+from audit_core.review.desk_rules import Case, Decider, Ruling, refuse_person, refuse_ruling
+from audit_core.store.database import open_database
+from audit_core.store.desk import (
+    DeskDecision,
+    DeskPack,
+    find_pack,
+    insert_decision,
+    insert_pack,
+    list_decisions,
+    list_packs,
+    number_next,
+    tell_refused,
+)
+from audit_core.store.events import read_clock
+from audit_core.verifier.container import MAX_PACK_BYTES
+from audit_core.verifier.manifest import is_approval
+from audit_core.verifier.trust import Trust
+from audit_core.verifier.verification import Verification
+from audit_core.verifier.walk import verify_pack
+
+APPROVAL_DAYS = 180
+"""After which a decision has to be made again; as claims do."""
+
+
+def take_pack(home: Path, data: bytes, *, by: str, trust: Trust | None = None) -> DeskPack:
+    """Put a pack on the desk; one that lies there already stays as it was taken.
+
+    Args:
+        by: who brings it.
+        trust: whose signatures count; None leaves the signer unchecked, and the row says so.
+
+    Raises:
+        IntegrityError: it is not whole, or its signer is not who the trust file says.
+        Refused: approvals of elsewhere are in it: decisions are made here, on the pack as it was prepared.
+    """
+    if len(data) > MAX_PACK_BYTES:
+        raise Refused(
+            f"A pack of {len(data):,} bytes.", wanted=f"at most {MAX_PACK_BYTES:,}.", remedy="check the file."
+        )
+    found = verify_pack(data, trust)
+    if found.integrity != "INTEGRITY_VERIFIED" or found.authenticity == "SIGNER_FAILED" or found.documents is None:
+        raise IntegrityError(f"The pack is not taken: {_describe_failure(found)}.")
+    assert found.manifest_sha256 is not None
+    if any(is_approval(name) for name in read_archive(data, "the pack")):
+        raise Refused(
+            "A pack that somebody has decided about elsewhere.",
+            wanted="the pack as it was prepared.",
+            remedy="take the file that `pack` wrote; with `approve` people sign a file outside of any desk.",
+        )
+    authors = sorted({row["owner"] for row in found.documents.claims} | {_read_preparer(data)})
+    claim_ids = tuple(str(row["claim_id"]) for row in found.documents.claims)
+    pack_sha256 = _keep(home, data)
+    with open_database(home) as connection:
+        known = {one.root_digest: one for one in list_packs(connection)}
+        if found.manifest_sha256 in known:
+            return known[found.manifest_sha256]
+        pack = DeskPack(
+            found.manifest_sha256, str(found.pack_id), read_clock(), by, pack_sha256, tuple(authors), claim_ids,
+             found.authenticity,
+        )  # fmt: skip
+        insert_pack(connection, pack)
+    return pack
+
+
+def list_cases(home: Path) -> tuple[Case, ...]:
+    """Every pack on the desk, the newest first."""
+    with open_database(home) as connection:
+        decisions = list_decisions(connection)
+        return tuple(
+            Case(pack, tuple(one for one in decisions if one.root_digest == pack.root_digest))
+            for pack in list_packs(connection)
+        )
+
+
+def decide(home: Path, root_digest: str, ruling: Ruling, decider: Decider) -> DeskDecision:
+    """Sign a decision about one pack, if this person may make it; everything is checked and written in one transaction.
+
+    Args:
+        root_digest: of the pack that the person had before them, not of whichever lies there now.
+
+    Raises:
+        DecisionRefused: author, reviewer and approver are not three persons, or it is not their turn; the refusal is an event.
+        IntegrityError: the kept file is not the one that was taken.
+    """
+    account = decider.account or decider.key.person
+    try:
+        with open_database(home) as connection:
+            pack = find_pack(connection, root_digest)
+            case = Case(pack, list_decisions(connection, root_digest))
+            refuse_ruling(ruling)
+            refuse_person(case, ruling, decider)
+            now = read_clock()
+            approval = _write_approval(ruling, decider, now)
+            members = _open_kept(home, pack) | _list_envelopes(case.decisions)
+            name, envelope = sign_approval(members, approval, decider.key, pack.pack_id)
+            decision = DeskDecision(
+                number_next(connection), root_digest, ruling.role, decider.key.person, account, ruling.decision, now,
+                json.dumps({"member": name, **approval.predicate()}, ensure_ascii=False), base64.b64encode(envelope).decode(),
+            )  # fmt: skip
+            insert_decision(connection, pack, decision, hashlib.sha256(envelope).hexdigest())
+    except DecisionRefused as error:
+        with open_database(home) as connection:
+            tell_refused(connection, find_pack(connection, root_digest), account, ruling.role, error.code)
+        raise
+    return decision
+
+
+def assemble_pack(home: Path, root_digest: str) -> bytes:
+    """The pack as it leaves the desk: the file that was taken, and every signed decision about it."""
+    with open_database(home) as connection:
+        pack = find_pack(connection, root_digest)
+        decisions = list_decisions(connection, root_digest)
+    return build_pack(_open_kept(home, pack) | _list_envelopes(decisions))
+
+
+def _write_approval(ruling: Ruling, decider: Decider, now: str) -> Approval:
+    until = (datetime.now(UTC) + timedelta(days=APPROVAL_DAYS)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return Approval(
+        ruling.role, decider.key.person, decider.organisation, ruling.decision, now, until, ruling.conditions,
+        ruling.independence, ruling.conflicts, ruling.evidence_viewed,
+    )  # fmt: skip
+
+
+def _find_path(home: Path, pack_sha256: str) -> Path:
+    return home / "desk" / f"{pack_sha256}.zip"
+
+
+def _keep(home: Path, data: bytes) -> str:
+    """Under its digest, before the row: a file without a row is nothing, and the next try finds it there."""
+    digest = hashlib.sha256(data).hexdigest()
+    (home / "desk").mkdir(exist_ok=True)
+    write_whole(_find_path(home, digest), data)
+    return digest
+
+
+def _open_kept(home: Path, pack: DeskPack) -> dict[str, bytes]:
+    try:
+        data = _find_path(home, pack.pack_sha256).read_bytes()
+    except OSError as error:
+        raise IntegrityError(f"The file of pack {pack.pack_id} is gone from the desk: {error.strerror}.") from error
+    if hashlib.sha256(data).hexdigest() != pack.pack_sha256:
+        raise IntegrityError(f"The file of pack {pack.pack_id} is not the one that was taken; it was changed on disk.")
+    return read_archive(data, pack.pack_id)
+
+
+def _list_envelopes(decisions: Sequence[DeskDecision]) -> dict[str, bytes]:
+    return {json.loads(one.document)["member"]: base64.b64decode(one.envelope) for one in decisions}
+
+
+def _read_preparer(data: bytes) -> str:
+    envelope = json.loads(read_archive(data, "the pack")["attestations/pack.dsse.json"])
+    return str(json.loads(base64.b64decode(envelope["payload"]))["predicate"]["person"])
+
+
+def _describe_failure(found: Verification) -> str:
+    return (
+        "; ".join(f"{step.name}: {step.detail}" for step in found.steps if step.result == "FAILED") or found.integrity
+    )
