@@ -3,9 +3,11 @@
 Pages and programs import from here and nowhere deeper. Nothing in this list imports torch.
 """
 
-from audit_core.attention.agreement import Agreement
-from audit_core.governance.approval import name_person
 from audit_core.assessment import Assessment
+from audit_core.attention.agreement import Agreement
+from audit_core.attention.pattern_test import PatternFinding, PatternTest
+from audit_core.attention.plausibility import Source, list_sources
+from audit_core.attention.randomisation import Dependence, Randomisation, ViewRandomised
 from audit_core.audits.ablation import AblationRequest, AblationResult, describe_ablation
 from audit_core.audits.attention import AttentionRequest, AttentionResult, find_looks_line
 from audit_core.audits.attention_tests import AttentionTestsRequest, AttentionTestsResult
@@ -29,16 +31,57 @@ from audit_core.calibration_report import (
     RULES, Calibration, Fooled, Tally, describe_census, describe_origin, describe_share, list_shares, list_tallies,
     load_calibration, quote_calibration,
 )  # fmt: skip
-from audit_core.review.case_file import CaseFile, ClaimReading, open_case
-from audit_core.review.checked_pack import load_home_trust
+from audit_core.change.effect_diff import EffectChange, EffectDiff, EffectQuestion, measure_effect_diff
+from audit_core.change.model_diff import ComponentDiff, ModelDiff, TensorChange, TensorDiff, compare_models
+from audit_core.change.regression import Outcome, Regression
+from audit_core.change.revalidation import Artefact, Revalidated, Revalidation, rerun_stale, revalidate_claims
+from audit_core.change.tokenizer_diff import KeyChange, TokenizerDiff, VocabularyDiff
 from audit_core.circuits.circuit import Circuit, read_components
 from audit_core.circuits.circuit_question import CircuitQuestion
-from audit_core.claim import Claim, Role, Universe, dump_claim, load_claim, parse_claim
 from audit_core.circuits.completeness import Gap, Worth
+from audit_core.circuits.curve import Areas
+from audit_core.claim import Claim, Role, Universe, dump_claim, load_claim, parse_claim
 from audit_core.component import Component, Kind, format_components, head, mlp, parse_component, parse_components
 from audit_core.confirm import Confirmation, freeze_claim, predict_attempt_s, run_confirmatory
 from audit_core.connection import Connection, Terminal, Through, list_connections, parse_connection
+from audit_core.drift import Drift
+from audit_core.effect import Controls
+from audit_core.engine.threads import leave_a_core, take_all_cores
+from audit_core.errors import (
+    AccessRefused, AuditError, Cancelled, ClaimRefused, ComponentRefused, ControlFailed, DecisionRefused,
+    IntegrityError, InterventionRefused, ModelRefused, NotMeasured, PolicyRefused, PromptRefused, Refused,
+    StoreRefused,
+)  # fmt: skip
+from audit_core.evidence.keys import list_people
+from audit_core.governance.approval import name_person
+from audit_core.governance.gate import GateResult, GateRow
+from audit_core.governance.kpi import KeyFigure, list_process_figures
+from audit_core.governance.people import (
+    LOCAL_PERSON, MAY, Deed, Person, PersonRole, identify_person, read_person_id, require, require_recent,
+)  # fmt: skip
+from audit_core.governance.policy import Policy, load_policy
+from audit_core.governance.role_map import RoleMap, load_role_map, parse_role_map
+from audit_core.groups import GroupEstimates
 from audit_core.home.cost import AnswerTally, CostReport, KindCost, Seconds, read_costs
+from audit_core.home.dossier import AttemptLine, Dossier, read_dossier
+from audit_core.home.holdings import Holding, list_holdings
+from audit_core.home.home_records import HomeFacts, read_home
+from audit_core.home.model_sheet import ModelSheet, count_done, list_model_names, read_sheet
+from audit_core.home.portfolio import ModelLine, Trend, follow_figures, list_models
+from audit_core.home.result_page import render_result
+from audit_core.home.standing import CardState, ClaimStanding, Standing, judge_sentence, read_standings
+from audit_core.intervention import CLEAN_RUN, Direction, Intervention, Replacement, describe_replacement, intervene
+from audit_core.jobs import JobManager, JobState, Report, Snapshot
+from audit_core.ledger import Ledger, read_ledger
+from audit_core.measurement import Conditions, Measurement
+from audit_core.mediation import Mediation
+from audit_core.models import KNOWN_MODELS, ModelIdentity, find_known, model_cache, resolve_model
+from audit_core.models.imported_card import ImportedCard, read_card
+from audit_core.packs.pack import Issue, export_pack
+from audit_core.preregistration import Preregistration, PriorAccess
+from audit_core.prompts import (
+    Prompt, PromptSet, TokenPair, TokenisedPrompts, is_exploratory, load_prompts, parse_prompts, split_half, tokenise,
+)  # fmt: skip
 from audit_core.references.crosswalk import (
     ClauseCheck,
     Crosswalk,
@@ -48,68 +91,26 @@ from audit_core.references.crosswalk import (
     RowCount,
     load_crosswalk,
 )
-from audit_core.circuits.curve import Areas
-from audit_core.review.desk import APPROVAL_DAYS, assemble_pack, decide, list_cases, take_pack
-from audit_core.review.desk_rules import Case, Decider, Ruling
-from audit_core.home.dossier import AttemptLine, Dossier, read_dossier
-from audit_core.drift import Drift
-from audit_core.effect import Controls
-from audit_core.change.effect_diff import EffectChange, EffectDiff, EffectQuestion, measure_effect_diff
-from audit_core.engine.threads import leave_a_core, take_all_cores
-from audit_core.errors import (
-    AccessRefused, AuditError, Cancelled, ClaimRefused, ComponentRefused, ControlFailed, DecisionRefused,
-    IntegrityError, InterventionRefused, ModelRefused, NotMeasured, PolicyRefused, PromptRefused, Refused,
-    StoreRefused,
-)  # fmt: skip
-from audit_core.evidence.keys import list_people
-from audit_core.governance.gate import GateResult, GateRow
 from audit_core.references.governance_map import (
     COVERAGE_WORDS, Architecture, AuditFit, CapabilityMatrix, Coverage, Demand, GovernanceMap, list_capabilities,
     load_governance_map,
 )  # fmt: skip
-from audit_core.groups import GroupEstimates
-from audit_core.home.holdings import Holding, list_holdings
-from audit_core.home.home_records import HomeFacts, read_home
-from audit_core.models.imported_card import ImportedCard, read_card
-from audit_core.intervention import CLEAN_RUN, Direction, Intervention, Replacement, describe_replacement, intervene
-from audit_core.jobs import JobManager, JobState, Report, Snapshot
-from audit_core.governance.kpi import KeyFigure, list_process_figures
-from audit_core.ledger import Ledger, read_ledger
-from audit_core.measurement import Conditions, Measurement
-from audit_core.mediation import Mediation
 from audit_core.references.model_class import ModelClass, Setting, find_architecture, read_architecture
-from audit_core.change.model_diff import ComponentDiff, ModelDiff, TensorChange, TensorDiff, compare_models
-from audit_core.home.model_sheet import ModelSheet, count_done, list_model_names, read_sheet
-from audit_core.models import KNOWN_MODELS, ModelIdentity, find_known, model_cache, resolve_model
-from audit_core.packs.pack import Issue, export_pack
-from audit_core.attention.pattern_test import PatternFinding, PatternTest
-from audit_core.governance.people import (
-    LOCAL_PERSON, MAY, Deed, Person, PersonRole, identify_person, read_person_id, require, require_recent,
-)  # fmt: skip
-from audit_core.attention.plausibility import Source, list_sources
-from audit_core.governance.policy import Policy, load_policy
-from audit_core.home.portfolio import ModelLine, Trend, follow_figures, list_models
-from audit_core.preregistration import Preregistration, PriorAccess
 from audit_core.references.procurement import (
     Answer, AnswerCount, AnswerWord, Checklist, ChecklistItem, FilledChecklist, count_answers, load_checklist,
 )  # fmt: skip
 from audit_core.references.procurement_export import (
     ANSWER_COLUMNS, describe_count, dump_filled, list_answer_rows, write_filled_csv, write_filled_html,
 )  # fmt: skip
-from audit_core.prompts import (
-    Prompt, PromptSet, TokenPair, TokenisedPrompts, is_exploratory, load_prompts, parse_prompts, split_half, tokenise,
-)  # fmt: skip
-from audit_core.attention.randomisation import Dependence, Randomisation, ViewRandomised
 from audit_core.registry import get_plugin, list_plugins
-from audit_core.change.regression import Outcome, Regression
 from audit_core.repair import Backup, Repair
-from audit_core.home.result_page import render_result
-from audit_core.change.revalidation import Artefact, Revalidated, Revalidation, rerun_stale, revalidate_claims
+from audit_core.review.case_file import CaseFile, ClaimReading, open_case
+from audit_core.review.checked_pack import load_home_trust
+from audit_core.review.desk import APPROVAL_DAYS, assemble_pack, decide, list_cases, take_pack
+from audit_core.review.desk_rules import Case, Decider, Ruling
 from audit_core.review.review_agreement import ReviewAgreement, measure_agreement
-from audit_core.governance.role_map import RoleMap, load_role_map, parse_role_map
 from audit_core.run import Asker, Auditor, Finished, find_folder, open_subject, record_refusal
 from audit_core.shipped import list_circuits, list_policies, list_prompt_sets, load_prompt_set, load_shipped_policy
-from audit_core.home.standing import CardState, ClaimStanding, Standing, judge_sentence, read_standings
 from audit_core.statistics import Estimate, format_estimate, rank_agreement
 from audit_core.store import (
     AuditEvent, ChecklistDraft, Checklists, ClaimRun, KnownPerson, PersonLog, Register, RegisteredClaim, RunLog,
@@ -124,7 +125,6 @@ from audit_core.subject import Subject
 from audit_core.subjects.planted import PLANTED_MODELS, find_planted
 from audit_core.subjects.planted.key import PlantedClaim, PlantedModel, PlantedRole, PlantedTask
 from audit_core.tables import estimate_cells, make_table, shade_rows, to_csv
-from audit_core.change.tokenizer_diff import KeyChange, TokenizerDiff, VocabularyDiff
 from audit_core.trial import NullFinding
 from audit_core.trigger import Trigger, TriggerKind
 from audit_core.verdict import REASONS, State, Verdict

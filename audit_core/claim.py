@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
-from audit_core.component import Component, Kind, format_components, parse_components
+from audit_core.component import Component, Kind, format_components, parse_components, unique_components
 from audit_core.errors import ClaimRefused
 from audit_core.intervention import Replacement
 from audit_core.verifier.strict_toml import load_toml
@@ -48,6 +48,10 @@ class Claim:
     alpha: float = 0.05
 
     def __post_init__(self) -> None:
+        # A set of parts and two numbers: written in another order or as `1`, the claim is the same and has the same digest.
+        object.__setattr__(self, "components", unique_components(self.components))
+        object.__setattr__(self, "delta", float(self.delta))
+        object.__setattr__(self, "alpha", float(self.alpha))
         kinds = {component.kind for component in self.components}
         allowed = {Kind.HEAD} | ({Kind.MLP} if self.universe is Universe.HEADS_MLPS else set())
         if not self.components:

@@ -51,13 +51,21 @@ class Session:
     canary: str
     tally: Tally
 
-    async def walk(self, url: str, until: float, first: int) -> None:
-        """Page after page by the menu, until the time is over; the sessions begin at different pages."""
+    async def enter(self, url: str) -> None:
+        """The first page; one person after another, as all browsers are on the machine that serves them."""
         from playwright.async_api import Error
 
         try:
             await self.page.goto(f"{url}/?model=planted-or")
             await self._settle("Live audit")
+        except Error as error:
+            await self._fail(error)
+
+    async def walk(self, until: float, first: int) -> None:
+        """Page after page by the menu, until the time is over; the sessions begin at different pages."""
+        from playwright.async_api import Error
+
+        try:
             at = first
             while time.monotonic() < until:
                 start = time.monotonic()
@@ -70,7 +78,13 @@ class Session:
                 await self._look(title)
                 at += 1
         except Error as error:
-            self.tally.errors.append(f"{self.canary}: {str(error).splitlines()[0]}")
+            await self._fail(error)
+
+    async def _fail(self, error: Exception) -> None:
+        shown = await self.page.evaluate("() => document.body.innerText")
+        state = await self.page.locator("[data-testid=stApp]").get_attribute("data-test-connection-state")
+        said = str(error).splitlines()[0]
+        self.tally.errors.append(f"{self.canary}: {said} {state}, {self.page.url}: {shown[-300:]!r}")
 
     async def _settle(self, title: str) -> None:
         await self.page.get_by_role("heading", name=title, level=1, exact=True).wait_for()
@@ -108,16 +122,19 @@ async def visit(url: str, sessions: int, seconds: float, process: subprocess.Pop
             page.set_default_timeout(WAIT_MS)
             page.on("pageerror", lambda error: tally.errors.append(f"in a page: {error}"))
             opened.append(Session(page, f"canary-{number}-", tally))
-        until = time.monotonic() + seconds
-        walks = [session.walk(url, until, number) for number, session in enumerate(opened)]
+        for session in opened:
+            await session.enter(url)
+        before, until = read_cpu_s(process.pid), time.monotonic() + seconds
+        walks = [session.walk(until, number) for number, session in enumerate(opened)]
         half = asyncio.create_task(_read_later(process.pid, seconds / 2))
         await asyncio.gather(*walks)
         memory |= {"at_half": await half, "at_end": read_rss_mb(process.pid)}
+        cpu_s = read_cpu_s(process.pid) - before
         await browser.close()
     steps = sorted(tally.steps_s)
     return {
         "sessions": sessions, "seconds": seconds, "pages_opened": len(steps),
-        "median_s": statistics.median(steps) if steps else None, "slowest_s": steps[-1] if steps else None,
+        "server_cpu_s": round(cpu_s, 1), "median_s": statistics.median(steps) if steps else None, "slowest_s": steps[-1] if steps else None,
         "errors": tally.errors, "crosstalk": tally.crosstalk, "rss_mb": memory,
     }  # fmt: skip
 
@@ -125,6 +142,12 @@ async def visit(url: str, sessions: int, seconds: float, process: subprocess.Pop
 async def _read_later(pid: int, wait_s: float) -> float:
     await asyncio.sleep(wait_s)
     return read_rss_mb(pid)
+
+
+def read_cpu_s(pid: int) -> float:
+    """Seconds of CPU that a process has had, on Linux: fields 14 and 15 of its status, in ticks."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def read_rss_mb(pid: int) -> float:

@@ -77,6 +77,7 @@ class LogStatus:
     """Packs that would cover more once somebody outside is known to hold them."""
 
 
+_EVENTS = "SELECT count(*) FROM audit_event"
 _SIZE = "SELECT count(*) FROM audit_event WHERE log_id = ?"
 _LEAVES = "SELECT leaf, entry FROM audit_event WHERE log_id = ? ORDER BY seq"
 _FIND = """
@@ -95,6 +96,9 @@ def seal_when_due(connection: duckdb.DuckDBPyConnection, home: Path, *, start: i
     Args:
         start: how many events there were before this transaction.
     """
+    row = connection.execute(_EVENTS).fetchone()
+    if row is not None and row[0] == start:
+        return None
     added = list_events(connection, start=start)
     if not added or not (
         any(_asks_for_one(connection, event) for event in added) or _is_overdue(connection, added[-1])

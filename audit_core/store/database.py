@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,19 +14,22 @@ from filelock import FileLock, Timeout
 from audit_core.errors import IntegrityError, StoreRefused
 from audit_core.store.checkpoints import seal_when_due
 from audit_core.store.schema import bring_up_to_date
+from audit_core.store.turns import Turns
 
 if TYPE_CHECKING:
     import duckdb
 
 DATABASE = "runs.duckdb"
 LOCK_S = 20.0
-"""Seconds to wait for another process that is appending."""
+"""Seconds to wait for whoever is at the file, in this process or another."""
 _LOCK_POLL_S = 0.005
 _ENGINES_KEPT = 4
 _BESIDE = ("", ".wal", ".wal.checkpoint", ".wal.recovery")
 """Files that DuckDB writes for one database: all that its engine may open."""
 _ENGINES: dict[tuple[str, int], duckdb.DuckDBPyConnection] = {}
 """By path and process; they hold no data between transactions."""
+_TURNS: dict[tuple[str, int], Turns] = {}
+"""By path and process: of its threads one at a time asks for the lock file. Twenty that poll for it double what a transaction costs."""
 _HARDENING = (
     "SET autoinstall_known_extensions = false",
     "SET autoload_known_extensions = false",
@@ -50,13 +54,13 @@ def open_database(home: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
     path = home.resolve() / DATABASE
     try:
-        with FileLock(f"{path}.lock", timeout=LOCK_S, poll_interval=_LOCK_POLL_S), _attach(path) as connection:
+        with _wait_turn(path) as left_s, _lock(path, left_s), _attach(path) as connection:
             events = bring_up_to_date(connection, home)
             yield connection
             seal_when_due(connection, home, start=events)
     except Timeout as error:
         raise StoreRefused(
-            f"Another process has held {DATABASE} for {LOCK_S:g} s.",
+            f"Somebody else has held {DATABASE} for {LOCK_S:g} s.",
             wanted="the run log.",
             remedy="wait for it to finish, or set AUDIT_HOME to another folder.",
         ) from error
@@ -72,6 +76,22 @@ def open_database(home: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             wanted="a DuckDB file this process may open.",
             remedy="close other programs that have it open, check the disk, or set AUDIT_HOME to another folder.",
         ) from error
+
+
+@contextmanager
+def _wait_turn(path: Path) -> Iterator[float]:
+    """Alone among the threads of this process; given are the seconds that are left to wait for other processes."""
+    start, turns = time.monotonic(), _TURNS.setdefault((str(path), os.getpid()), Turns())
+    if not turns.take(LOCK_S):
+        raise Timeout(f"{path}.lock")
+    try:
+        yield max(0.0, LOCK_S - (time.monotonic() - start))
+    finally:
+        turns.give_on()
+
+
+def _lock(path: Path, wait_s: float) -> FileLock:
+    return FileLock(f"{path}.lock", timeout=wait_s, poll_interval=_LOCK_POLL_S)
 
 
 def _unusable() -> tuple[type[Exception], ...]:

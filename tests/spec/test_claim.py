@@ -127,3 +127,12 @@ def test_a_claim_written_to_a_file_is_the_claim_that_is_read(name: str, tmp_path
     file = tmp_path / "claim.toml"
     file.write_text(dump_claim(claim), encoding="utf-8")
     assert load_claim(file) == claim
+
+
+def test_a_claim_built_in_code_is_the_one_that_its_file_gives_back(tmp_path: Path) -> None:
+    """Frozen, it is written and read back: parts in another order, or 1 for 1.0, must not read as a changed claim."""
+    claim = Claim("x", (mlp(5), head(9, 6), mlp(5)), Universe.HEADS_MLPS, delta=1)
+    file = tmp_path / "claim.toml"
+    file.write_text(dump_claim(claim), encoding="utf-8")
+    assert load_claim(file) == claim
+    assert load_claim(file).sha256 == claim.sha256

@@ -3,13 +3,17 @@
 import json
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from audit_core.errors import StoreRefused
 from audit_core.store import RunLog, RunRecord
+from audit_core.store.database import open_database
 
 RECORD = RunRecord(
     "r1", "2026-01-01T00:00:00+00:00", "me", "s1", "sweep", "done", "", "", "key", "m", "p", "{}", "{}", '{"x": 1}', 0.5
@@ -57,6 +61,46 @@ def test_processes_that_append_together_lose_nothing(tmp_path: Path) -> None:
     assert [worker.wait(120) for worker in workers] == [0, 0, 0]
     names = [r["run_id"] for r in RunLog(tmp_path).export()]
     assert sorted(names) == sorted(f"{w}-{n}" for w in range(3) for n in range(10))
+
+
+def test_threads_that_append_together_lose_nothing(tmp_path: Path) -> None:
+    log = RunLog(tmp_path)
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(lambda number: log.append(replace(RECORD, run_id=f"r{number}")), range(48)))
+    assert sorted(r["run_id"] for r in log.export()) == sorted(f"r{number}" for number in range(48))
+
+
+def hold(home: Path, held: threading.Event, enough: threading.Event) -> None:
+    with open_database(home):
+        held.set()
+        enough.wait(60)
+
+
+def test_a_thread_that_holds_the_log_for_too_long_makes_others_give_up_and_go_on_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, held, enough = RunLog(tmp_path), threading.Event(), threading.Event()
+    log.append(RECORD)
+    monkeypatch.setattr("audit_core.store.database.LOCK_S", 0.2)
+    holder = threading.Thread(target=hold, args=(tmp_path, held, enough))
+    holder.start()
+    assert held.wait(60)
+    with pytest.raises(StoreRefused, match="has held"):
+        log.list_runs()
+    enough.set()
+    holder.join(60)
+    assert len(log.list_runs()) == 1
+
+
+def test_a_process_that_holds_the_log_for_too_long_makes_others_give_up_and_go_on_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = RunLog(tmp_path)
+    log.append(RECORD)
+    monkeypatch.setattr("audit_core.store.database.LOCK_S", 0.2)
+    with FileLock(tmp_path / "runs.duckdb.lock"), pytest.raises(StoreRefused, match="has held"):
+        log.list_runs()
+    assert len(log.list_runs()) == 1
 
 
 def test_a_file_that_is_no_log_is_refused_with_a_remedy(tmp_path: Path) -> None:
