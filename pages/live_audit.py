@@ -27,6 +27,7 @@ example, circuit, maps, scatter, own_tests, details, tokens, below = (st.contain
 inside = tuple(str(c) for c in choice.components)
 ablation = None
 with circuit:
+    st.header("The circuit", anchor=False)
     if not choice.components:
         st.info("No circuit is chosen. Pick a head on a map, choose a candidate, or type an address in the side bar.")
     else:
@@ -41,6 +42,7 @@ with circuit:
         verdict = live_steps.answer_by_job(auditor, "claim_test", title, asked, at_once=False)
         if verdict is not None:
             verdict_card.show_verdict(verdict, asked.claim, services.read_looks(auditor))
+maps.header("All heads", anchor=False)
 left, right = maps.columns(2, gap="medium")
 with left:
     title = f"Read attention on {choice.size}"

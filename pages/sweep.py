@@ -17,6 +17,7 @@ auditor = audited.auditor
 request = ask_beside(lambda: sweep_ask.ask_sweep(auditor.subject, audited.whole, audited.measured, audited.prompt_id))
 close_questions(sweep_ask.FIELDS)
 live_show.show_subject(auditor.subject)
+st.header("One at a time", anchor=False)
 
 # 2. compute
 

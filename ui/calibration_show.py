@@ -35,6 +35,7 @@ def read() -> Calibration | None:
 
 def show_shares(found: Calibration) -> None:
     """What the wiring says beside what each rule says, and the headline shares."""
+    st.header("What the rules said of it", anchor=False)
     figure_header(
         "How often it is right", "causal",
         "shares count claims, each build's as one, with Wilson's 95 % interval: a claim is judged right if all its samples are, "

@@ -110,7 +110,7 @@ def colour_effects(values: Sequence[float | None], texts: Sequence[str], unit: s
 
 def show_pair(looks: AttentionResult, does: SweepResult, candidates: Sequence[tuple[str, Component]]) -> None:
     """Two heads side by side: the point of the whole page, in numbers measured on the chosen prompts."""
-    st.subheader("Side by side, on the same prompts", anchor=False)
+    st.header("Side by side, on the same prompts", anchor=False)
     for column, (role, head) in zip(st.columns(len(candidates)), candidates, strict=True):
         at = head.layer * looks.n_heads + head.index
         mass, cell = looks.mass[at], does.cells[at]

@@ -28,10 +28,11 @@ ROW = {"id": "1", "clean": "a", "corrupted": "b", "answer": " c", "foil": " d", 
 
 
 @contextmanager
-def within_a_second() -> Iterator[None]:
+def within_seconds() -> Iterator[None]:
+    """What these texts took before they were bounded were minutes; a slow machine may take a second or two for what is linear."""
     started = time.process_time()
     yield
-    assert time.process_time() - started < 1.0
+    assert time.process_time() - started < 5.0
 
 
 CARDS = {
@@ -45,7 +46,7 @@ CARDS = {
 def test_no_card_takes_longer_than_its_length_allows(piece: str) -> None:
     """Half a megabyte each; with the square of that, an open bracket alone took minutes."""
     text = CARDS[piece] * (MEGABYTE // 2 // len(CARDS[piece]))
-    with within_a_second():
+    with within_seconds():
         read_card(b"\n" + text + b"x")
 
 
@@ -60,13 +61,13 @@ HUGE_PROMPTS = {
 
 @pytest.mark.parametrize("kind", HUGE_PROMPTS)
 def test_prompts_beyond_any_bound_are_refused_at_once(kind: str) -> None:
-    with within_a_second(), pytest.raises(PromptRefused):
+    with within_seconds(), pytest.raises(PromptRefused):
         parse_prompts(HUGE_PROMPTS[kind], name="huge")
 
 
 @pytest.mark.parametrize("data", [b"[" * 10_000 + b"]" * 10_000, b'{"a":' * 10_000, b"[" * MEGABYTE])
 def test_json_nested_beyond_any_bound_is_refused_at_once(data: bytes) -> None:
-    with within_a_second(), pytest.raises(NotStrictJson, match="deep"):
+    with within_seconds(), pytest.raises(NotStrictJson, match="deep"):
         load_strict(data)
 
 
@@ -82,25 +83,25 @@ TOML = {
 
 @pytest.mark.parametrize("kind", TOML)
 def test_toml_beyond_any_bound_is_refused_at_once(kind: str) -> None:
-    with within_a_second(), pytest.raises(PolicyRefused, match="TOML"):
+    with within_seconds(), pytest.raises(PolicyRefused, match="TOML"):
         parse_policy(TOML[kind], "policy.toml")
 
 
-def test_toml_just_within_the_bounds_is_read_within_a_second() -> None:
-    with within_a_second():
+def test_toml_just_within_the_bounds_is_read_within_seconds() -> None:
+    with within_seconds():
         load_toml(b"\n".join(b"a%d" % n + b".a" * 32 + b" = 1" for n in range(3000)))
 
 
 def test_a_pack_with_a_policy_made_to_take_forever_fails_at_once() -> None:
     pack = zip_up(seal(build_files(tell_story()) | {"policy/policy.toml": TOML["a key of 100,000 parts"]}))
-    with within_a_second():
+    with within_seconds():
         assert "not TOML" in name_failure(check(pack))
 
 
 @pytest.mark.parametrize("text", ["L", "L0.H0>", "doc:", "1", ">", "L0.H"])
 def test_an_address_of_a_megabyte_is_refused_at_once(text: str) -> None:
     long = text * (MEGABYTE // len(text))
-    with within_a_second():
+    with within_seconds():
         with pytest.raises(ComponentRefused):
             parse_components(long)
         with pytest.raises(ComponentRefused):
@@ -110,7 +111,7 @@ def test_an_address_of_a_megabyte_is_refused_at_once(text: str) -> None:
 @pytest.mark.parametrize("text", ["a", "a.", "a:", "a://", "@", "a@a.", "/home/"])
 def test_a_pack_is_scanned_in_time_that_grows_with_its_text(text: str) -> None:
     long = json.dumps({"text": text * (100_000 // len(text))}).encode()
-    with within_a_second():
+    with within_seconds():
         find_personal_data({"runs/r1/manifest.json": long})
 
 
