@@ -76,6 +76,7 @@ with questions:
             if result is not None:
                 known[audit] = result
                 circuit_show.SHOW[audit](result)
+                circuit_show.note_another_set(result, choice.components)
 with balance:
     verdicts_known = {role: found for role, found in judged.items() if found is not None}
     sorted_findings = sort_findings(choice.components, known, verdicts_known)

@@ -18,7 +18,7 @@ from audit_core import (
     make_table,
 )
 from ui import figures
-from ui.header import figure_header, plain, table_with_csv
+from ui.header import figure_header, plain, show_table, table_with_csv
 
 
 def read() -> Calibration | None:
@@ -35,7 +35,7 @@ def read() -> Calibration | None:
 
 def show_shares(found: Calibration) -> None:
     """What the wiring says beside what each rule says, and the headline shares."""
-    st.header("What the rules said of it", anchor=False)
+    st.header("What the rules said", anchor=False)
     figure_header(
         "How often it is right", "causal",
         "shares count claims, each build's as one, with Wilson's 95 % interval: a claim is judged right if all its samples are, "
@@ -43,14 +43,14 @@ def show_shares(found: Calibration) -> None:
     )  # fmt: skip
     st.markdown(describe_origin(found))
     columns = ("rule", "parts are", "right", "open", "wrong")
-    st.dataframe(make_table(columns, list_tallies(found)), hide_index=True, key="tallies")
+    show_table(make_table(columns, list_tallies(found)), key="tallies")
     shares = list_shares(found)
     st.plotly_chart(
         figures.share_bars([name for name, _ in shares], [share for _, share in shares]), key="shares",
         config={"displayModeBar": False}, alt="Shares with their intervals; the table has the numbers.",
     )  # fmt: skip
     rows = [(name, describe_share(share)) for name, share in shares]
-    st.dataframe(make_table(("combined rule", "share, 95 % interval, n"), rows), hide_index=True)
+    show_table(make_table(("combined rule", "share, 95 % interval, n"), rows))
     if found.census is not None:
         st.markdown(describe_census(found.census))
 
@@ -66,7 +66,7 @@ def show_confusion(found: Calibration) -> None:
     states = [state.value for state in State]
     table = found.confusion[rule]
     rows = [(role, *(table[role].get(state, 0) for state in states)) for role in sorted(table)]
-    st.dataframe(make_table(("planted", *states), rows), hide_index=True)
+    show_table(make_table(("planted", *states), rows))
     table_with_csv(lambda: make_table(("planted", *states), rows), f"Confusion, {rule} rule", "confusion")
 
 
@@ -78,7 +78,7 @@ def show_fooled(found: Calibration) -> None:
     )  # fmt: skip
     rows = [(f.rule, f.model, f.components, f.task, f.planted, f.found, f.wired) for f in found.fooled]
     columns = ("rule", "model", "components", "task", "planted", "it says", "the wiring says")
-    st.dataframe(make_table(columns, rows), hide_index=True, key="fooled")
+    show_table(make_table(columns, rows), key="fooled")
 
 
 def show_models() -> None:

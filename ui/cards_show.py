@@ -22,8 +22,8 @@ from audit_core import (
     read_sheet,
 )
 from ui import places
-from ui.desk_show import GATE_COLUMNS, describe_row
-from ui.header import plain, table_with_csv
+from ui.desk_show import GATE_COLUMNS, describe_row, show_gate_rows
+from ui.header import plain, show_table, table_with_csv
 
 
 @st.cache_data(max_entries=32, show_spinner="Reading the model's files …", ttl=600)
@@ -44,7 +44,7 @@ def show_identity(sheet: ModelSheet) -> None:
         ("held as", f"{identity.dtype}, attention {identity.attention}"), ("weights, SHA-256", identity.weights_sha256),
         ("tokenizer, SHA-256", identity.tokenizer_sha256), ("config, SHA-256", identity.config_sha256), ("all of it", identity.short),
     ]  # fmt: skip
-    st.dataframe(make_table(("", "as read from its files"), rows), hide_index=True, key="identity", height="content")
+    show_table(make_table(("", "as read from its files"), rows), key="identity", height="content")
 
 
 def show_attention(sheet: ModelSheet, around: Sequence[str]) -> None:
@@ -89,7 +89,7 @@ def show_claims(claims: Sequence[ClaimStanding]) -> None:
         for one in claims
     ]  # fmt: skip
     columns = ("claim", "standing", "why", "measured", "says", "attempts", "tested", "expires")
-    st.dataframe(make_table(columns, rows), hide_index=True, key="claims-of-model")
+    show_table(make_table(columns, rows), key="claims-of-model")
     table_with_csv(lambda: make_table(columns, rows), "Claims", "claims-of-model-rows")
     for one in claims[:3]:
         if one.sentence:
@@ -111,7 +111,7 @@ def show_sentences(sentences: Sequence[CardClaim], claims: Sequence[ClaimStandin
         for one in sentences
     ]  # fmt: skip
     columns = ("number", "state", "sentence", "tested by", "kept by", "on")
-    st.dataframe(make_table(columns, rows), hide_index=True, key="sentences")
+    show_table(make_table(columns, rows), key="sentences")
     table_with_csv(lambda: make_table(columns, rows), "Sentences", "sentences-rows")
 
 
@@ -130,7 +130,7 @@ def show_packs(cases: Sequence[CaseFile]) -> None:
         for case in cases
     ]  # fmt: skip
     columns = ("claims", "review desk", "policy", "decisions", "manifest")
-    st.dataframe(make_table(columns, rows), hide_index=True, key="packs-of-model")
+    show_table(make_table(columns, rows), key="packs-of-model")
     st.page_link(places.desk(), label="Open the review desk", query_params={"case": cases[0].case.pack.root_digest})
 
 
@@ -141,7 +141,7 @@ def show_figures(cases: Sequence[CaseFile]) -> None:
         return
     st.subheader("Measured figures", anchor=False)
     st.badge("causal", icon=":material/science:", color="violet")
-    st.dataframe(make_table(GATE_COLUMNS, rows), hide_index=True, key="figures-of-model")
+    show_gate_rows(rows, "figures-of-model")
     table_with_csv(lambda: make_table(GATE_COLUMNS, rows), "Measured figures", "figures-of-model-rows")
 
 
@@ -152,9 +152,9 @@ def show_capabilities(sheet: ModelSheet, around: Sequence[str], facts: HomeFacts
     done = count_done(facts, sheet.identity.short) if sheet.identity else {}
     applies = {True: "applies", False: "does not apply", None: "not placed yet"}
     rows = [(fit.question, applies[fit.applies], f"{done[fit.audit]} runs" if done.get(fit.audit) else "missing" if fit.applies else "") for fit in matrix.audits]  # fmt: skip
-    st.dataframe(make_table(("audit", "on this model", "done here"), rows), hide_index=True, key="capabilities")
+    show_table(make_table(("audit", "on this model", "done here"), rows), key="capabilities")
     demands = [(demand.text, COVERAGE_WORDS[demand.coverage], ", ".join(demand.audits), demand.note) for _, demand in matrix.demands]  # fmt: skip
-    st.dataframe(make_table(("evidence to demand", "here", "by", "note"), demands), hide_index=True, key="demands")
+    show_table(make_table(("evidence to demand", "here", "by", "note"), demands), key="demands")
     table_with_csv(lambda: make_table(("audit", "on this model", "done here"), rows), "Capabilities", "capability-rows")
 
 

@@ -20,7 +20,7 @@ from audit_core import (
     make_table,
 )
 from ui import deeds
-from ui.header import figure_header, plain, table_with_csv
+from ui.header import figure_header, plain, show_table, table_with_csv
 from ui.live_steps import show_refusal
 
 SHOWN = 30
@@ -56,7 +56,7 @@ def show_diff(found: ModelDiff) -> None:
     ]  # fmt: skip
     rows += [(name, "in no head or MLP", "", "", "") for name in found.outside]
     columns = ("part", "of it", "largest difference, weight", "relative, Frobenius", "why no number")
-    st.dataframe(make_table(columns, rows[:SHOWN]), hide_index=True, key="parts")
+    show_table(make_table(columns, rows[:SHOWN]), key="parts")
     table_with_csv(lambda: make_table(columns, rows), "Parts that differ", "parts-rows")
     told = found.tokenizer
     settings = [(one.file, one.key, one.before, one.after) for one in (*found.settings, *told.settings)]
@@ -69,9 +69,7 @@ def show_diff(found: ModelDiff) -> None:
         settings += [("tokenizer", name, "", "differs")] if is_other else []
     if settings:
         st.subheader("Tokenizer and settings", anchor=False)
-        st.dataframe(
-            make_table(("file", "setting", "before", "after"), settings[:200]), hide_index=True, key="settings"
-        )
+        show_table(make_table(("file", "setting", "before", "after"), settings[:200]), key="settings")
 
 
 def show_effects(found: EffectDiff) -> None:
@@ -90,7 +88,7 @@ def show_effects(found: EffectDiff) -> None:
         for row in ranked
     ]  # fmt: skip
     columns = ("part", "before", "after", "difference", "at 5 %, Holm over all")
-    st.dataframe(make_table(columns, rows[:SHOWN]), hide_index=True, key="effects")
+    show_table(make_table(columns, rows[:SHOWN]), key="effects")
     table_with_csv(lambda: make_table(columns, rows), "Effects in both", "effects-rows")
 
 
@@ -111,7 +109,7 @@ def show_log(rows: Sequence[StaleRow]) -> None:
         for row in reversed(rows)
     ]  # fmt: skip
     columns = ("number", "claim", "what changed", "by", "when, UTC", "since then")
-    st.dataframe(make_table(columns, shown), hide_index=True, key="change-log")
+    show_table(make_table(columns, shown), key="change-log")
     table_with_csv(lambda: make_table(columns, shown), "The change log", "change-log-rows")
 
 

@@ -21,7 +21,7 @@ from audit_core import (
     format_estimate,
     make_table,
 )
-from ui.header import conditions_line, figure_header, plain, table_with_csv
+from ui.header import conditions_line, figure_header, plain, show_table, table_with_csv
 
 SHOWN = 20
 MOST = 40
@@ -72,7 +72,7 @@ def show_proposal(found: DiscoverResult) -> None:
         for at, (name, score) in enumerate(zip(found.components, found.scores, strict=True), 1)
     ]
     columns = ("rank", "component", "score", "unit")
-    st.dataframe(make_table(columns, rows[:SHOWN]), hide_index=True, height=220, key="proposal")
+    show_table(make_table(columns, rows[:SHOWN]), height=220, key="proposal")
     table_with_csv(lambda: make_table(columns, rows), f"All {len(rows)} components", "proposal-all")
     most = min(MOST, len(rows))
     st.session_state.size_chosen = _read_size(most)

@@ -9,6 +9,7 @@ import streamlit as st
 
 from audit_core import (
     CircuitResult,
+    Component,
     CurveResult,
     Estimate,
     GroupEstimates,
@@ -174,6 +175,16 @@ def show_stability(found: StabilityResult, place: str = "") -> None:
     conditions_line(found.conditions.as_pairs(), found.n)
     if found.controls is not None:
         controls_line(found.controls)
+
+
+def note_another_set(found: Any, components: Sequence[Component]) -> None:
+    """Said where the search finds what nobody named: how steady that is says nothing of what was named."""
+    if isinstance(found, StabilityResult) and set(found.found) != set(map(str, components)):
+        st.warning(
+            f"The search finds {plain(', '.join(found.found))}, which is another set than the one named here. However often it "
+            "is found again, that says nothing of the one named here.",
+            icon=":material/compare:",
+        )
 
 
 def show_specificity(found: SpecificityResult, place: str = "") -> None:

@@ -6,7 +6,7 @@ import streamlit as st
 
 from audit_core import CIRCUIT_QUESTIONS, Dossier, RegisteredClaim, get_plugin, make_table
 from ui import circuit_show, services, verdict_card
-from ui.header import plain, table_with_csv
+from ui.header import plain, show_table, table_with_csv
 
 
 def describe_choice(known: RegisteredClaim) -> str:
@@ -51,7 +51,7 @@ def show_plan(dossier: Dossier) -> None:
         ("digest", plan.digest),
     ]
     st.header("What was fixed beforehand", anchor=False)
-    st.dataframe(make_table(("", "as frozen"), rows), hide_index=True, key="plan", height="content")
+    show_table(make_table(("", "as frozen"), rows), key="plan", height="content")
     if known.deviations:
         st.header("What was changed since", anchor=False)
         changes = [
@@ -59,7 +59,7 @@ def show_plan(dossier: Dossier) -> None:
             for row in known.deviations
         ]  # fmt: skip
         columns = ("version", "when", "who", "field", "before", "after", "why", "counts as")
-        st.dataframe(make_table(columns, changes), hide_index=True, key="changes")
+        show_table(make_table(columns, changes), key="changes")
 
 
 def show_attempts(dossier: Dossier) -> None:
@@ -72,9 +72,8 @@ def show_attempts(dossier: Dossier) -> None:
         (line.number, line.started_at, line.outcome, line.reason, "this plan" if line.is_of_this_plan else "an earlier version", line.run_id)
         for line in dossier.attempts
     ]  # fmt: skip
-    st.dataframe(
+    show_table(
         make_table(("attempt", "began, UTC", "outcome", "reason", "under", "run"), rows),
-        hide_index=True,
         key="attempts",
     )
 
@@ -96,6 +95,7 @@ def show_findings(dossier: Dossier) -> None:
             with st.container(border=True):
                 st.subheader(get_plugin("audits", question).question, anchor=False)
                 circuit_show.SHOW[question](answer)
+                circuit_show.note_another_set(answer, claim.components)
     for question, why in found.not_measured.items():
         st.warning(f"{plain(question)}: not measured: {plain(why)}", icon=":material/warning:")
     items = [

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from audit_core import ClauseCheck, Crosswalk, CrosswalkRow, Holding, Relation, RowCount, make_table, shade_rows
-from ui.header import plain, table_with_csv
+from ui.header import plain, show_table, table_with_csv
 
 STANDING = {
     ClauseCheck.PRIMARY: "counted: text read in the primary source",
@@ -65,7 +65,7 @@ def show_counts(counts: Sequence[RowCount]) -> None:
         "left out: unverified",
     )
     if rows:
-        st.dataframe(make_table(columns, rows), hide_index=True, key="counts", height="content")
+        show_table(make_table(columns, rows), key="counts", height="content")
 
 
 def show_rows(crosswalk: Crosswalk, rows: Sequence[CrosswalkRow]) -> None:
@@ -77,7 +77,7 @@ def show_rows(crosswalk: Crosswalk, rows: Sequence[CrosswalkRow]) -> None:
     cells = [_spell(crosswalk, row) for row in rows]
     # Five columns are what a reader compares; the rest stands in the row below and in the file.
     table = make_table(_COLUMNS[:5], [line[:5] for line in cells])
-    st.dataframe(shade_rows(table, [not row.counts for row in rows]), hide_index=True, key="rows")
+    show_table(shade_rows(table, [not row.counts for row in rows]), key="rows")
     table_with_csv(lambda: make_table(_COLUMNS, cells), "All fields of these rows", "crosswalk")
     picked = st.selectbox(
         "One row in full", range(len(rows)), key="row", format_func=lambda i: f"{cells[i][1]}: {cells[i][3]}, {cells[i][4]}"
@@ -105,7 +105,7 @@ def show_holdings(holdings: Sequence[Holding]) -> None:
         (one.item.title, "–" if one.count is None else f"{one.count:,}", one.what, one.place or "nowhere")
         for one in holdings
     ]
-    st.dataframe(make_table(("evidence", "here", "what is counted", "where"), rows), hide_index=True, key="holdings")
+    show_table(make_table(("evidence", "here", "what is counted", "where"), rows), key="holdings")
 
 
 def show_readings(crosswalk: Crosswalk) -> None:

@@ -16,7 +16,7 @@ from audit_core import (
     make_table,
     measure_agreement,
 )
-from ui.header import plain, table_with_csv
+from ui.header import plain, show_table, table_with_csv
 
 _NEVER = "nothing that was recorded; what was not asked is not in here"
 
@@ -74,7 +74,7 @@ def show_gate(opened: CaseFile) -> None:
             icon=":material/info:",
         )
     rows = [describe_row(row) for row in gate.rows]
-    st.dataframe(make_table(GATE_COLUMNS, rows), hide_index=True, key="gate")
+    show_gate_rows(rows, "gate")
     table_with_csv(lambda: make_table(GATE_COLUMNS, rows), "The policy's rows", "gate-rows")
 
 
@@ -97,9 +97,7 @@ def show_decisions(opened: CaseFile, viewer: frozenset[str]) -> None:
         )
     if seen:
         rows = [(one.number, one.role, one.person, one.decision.replace("_", " "), one.decided_at) for one in seen]
-        st.dataframe(
-            make_table(("number", "role", "who", "decision", "when, UTC"), rows), hide_index=True, key="decisions"
-        )
+        show_table(make_table(("number", "role", "who", "decision", "when, UTC"), rows), key="decisions")
 
 
 def offer_files(opened: CaseFile) -> None:
@@ -123,6 +121,12 @@ def _describe_attempts(claim: ClaimReading) -> str:
         f"Attempts: **{counts['total']}**, of which {counts['completed']} completed, {counts['failed']} failed, "
         f"{counts['abandoned']} abandoned. Owner {plain(claim.owner)}; expires {plain(claim.expires_at)}."
     )
+
+
+def show_gate_rows(rows: Sequence[tuple[str, ...]], key: str) -> None:
+    """Rows of `describe_row`; wide where a cut would hide an interval's end."""
+    wide = {"interval": st.column_config.Column(width=170), "why": st.column_config.Column(width="large")}
+    show_table(make_table(GATE_COLUMNS, rows), key=key, column_config=wide)
 
 
 def describe_row(row: GateRow) -> tuple[str, ...]:

@@ -61,7 +61,8 @@ def ink_for(colours: Sequence[str]) -> list[str]:
 def style_figure(figure: go.Figure, height: int, x: str, y: str) -> go.Figure:
     axis = {"showgrid": False, "zeroline": False, "automargin": True, "linecolor": INK, "ticks": "outside"}
     figure.update_layout(
-        height=height,
+        # Below that the title of the axis lies on its numbers.
+        height=max(height, 150),
         margin={"l": 8, "r": 8, "t": 16, "b": 8},
         showlegend=False,
         hoverlabel={"align": "left"},

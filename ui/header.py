@@ -46,11 +46,16 @@ def table_with_csv(build: Callable[[], Any], name: str, key: str) -> None:
     if box.open:
         with box:
             table = build()
-            st.dataframe(table, hide_index=True, key=f"table-{key}")
+            show_table(table, key=f"table-{key}")
             st.download_button(
                 "Download CSV", data=to_csv(table), file_name=f"{key}.csv", mime="text/csv", key=f"csv-{key}",
                 on_click="ignore", icon=":material/download:",
             )  # fmt: skip
+
+
+def show_table(table: Any, **options: Any) -> Any:
+    """Rows as they stand; where there is no value there is a dash, and not a word of some programming language."""
+    return st.dataframe(table, hide_index=True, placeholder="–", **options)
 
 
 def plain(text: str) -> str:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from audit_core import AuditError, RunRecord, load_prompt_set, make_table, split_half
 from ui.deeds import load_own
-from ui.header import plain
+from ui.header import plain, show_table
 from ui.services import asker, run_log
 
 _SHOWN = 50
@@ -24,9 +24,8 @@ def show_history(model_digest: str) -> None:
         (_when(r), r.kind, _summary(r), r.outcome, r.reason, f"{r.wall_s:.1f}", _stale(r, model_digest))
         for r in records
     ]
-    st.dataframe(
+    show_table(
         make_table(("when (UTC)", "kind", "asked", "outcome", "reason", "seconds", "stale"), rows),
-        hide_index=True,
         key="history",
     )
     names = {r.run_id: f"{_when(r)} {r.kind} {_summary(r)} ({r.outcome})" for r in records}

@@ -19,7 +19,7 @@ from audit_core import (
     make_table,
 )
 from ui import figures
-from ui.header import conditions_line, controls_line, figure_header, plain, table_with_csv
+from ui.header import conditions_line, controls_line, figure_header, plain, show_table, table_with_csv
 
 
 def show_ablation(result: AblationResult) -> None:
@@ -65,7 +65,7 @@ def show_next_tokens(result: AblationResult) -> None:
     table = make_table(("token", "before", "after", "change"), rows)
     percent = st.column_config.NumberColumn(format="%.3f")
     signed = st.column_config.NumberColumn(format="%+.3f")
-    st.dataframe(table, hide_index=True, column_config={"before": percent, "after": percent, "change": signed})
+    show_table(table, column_config={"before": percent, "after": percent, "change": signed})
     table_with_csv(lambda: table, "Next token", "next-token")
 
 

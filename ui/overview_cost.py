@@ -9,7 +9,7 @@ import streamlit as st
 
 from audit_core import AuditError, CostReport, KindCost, Seconds, audit_home, list_plugins, make_table, read_costs
 from ui import figures, live_steps
-from ui.header import figure_header, table_with_csv
+from ui.header import figure_header, show_table, table_with_csv
 
 OUTCOMES = ("done", "not_measured", "refused", "failed", "cancelled", "abandoned", "under way")
 NOT_RECORDED = "not recorded"
@@ -46,7 +46,7 @@ def show_costs(report: CostReport) -> None:
         for cost in report.kinds
     ]  # fmt: skip
     columns = ("audit", "runs started", "wall time", "CPU time", "what it settled", "wall time per settled claim")
-    st.dataframe(make_table(columns, rows), hide_index=True, key="costs")
+    show_table(make_table(columns, rows), key="costs")
     st.plotly_chart(
         _draw_bars(report), key="cost-bars", config={"displayModeBar": False},
         alt="Bars of wall seconds, plain, and CPU seconds, hatched, for each kind of audit; the tables have the numbers.",
@@ -85,20 +85,19 @@ def _draw_bars(report: CostReport) -> go.Figure:
     names = [html.escape(cost.kind) for cost in report.kinds]
     figure = go.Figure()
     for label, pattern, sums in (
-        ("wall, plain", "", [cost.wall for cost in report.kinds]),
-        ("CPU, hatched", "/", [cost.cpu for cost in report.kinds]),
+        ("wall", "", [cost.wall for cost in report.kinds]),
+        ("CPU", "/", [cost.cpu for cost in report.kinds]),
     ):
         figure.add_bar(
             y=names, x=[one.total for one in sums], orientation="h", name=label,
-            text=[NOT_RECORDED if one.total is None else f"{label.split(',')[0]} {_say_time(one.total)}" for one in sums],
+            text=[f"{label} {NOT_RECORDED if one.total is None else _say_time(one.total)}" for one in sums],
             textposition="outside", cliponaxis=False, hovertemplate="%{y}: %{text}<extra></extra>",
             marker={"color": figures.INK, "line": {"color": figures.INK, "width": 1}, "pattern": {"shape": pattern, "fillmode": "replace"}},
         )  # fmt: skip
     figures.style_figure(figure, 90 + 56 * len(names), "Seconds", "")
     most = max((one.total or 0.0 for cost in report.kinds for one in (cost.wall, cost.cpu)), default=0.0)
-    figure.update_layout(
-        showlegend=True, legend={"orientation": "h", "y": -0.3, "traceorder": "normal"}, barmode="group"
-    )
+    # Each bar says which it is: a legend would lie on the axis.
+    figure.update_layout(barmode="group")
     figure.update_xaxes(range=[0, 1.3 * most or 1.0])
     return figure.update_yaxes(autorange="reversed")
 

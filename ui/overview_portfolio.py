@@ -21,7 +21,7 @@ from audit_core import (
     open_case,
 )
 from ui import places
-from ui.header import table_with_csv
+from ui.header import show_table, table_with_csv
 
 BACK = (8, 4)
 """Weeks ago, between which and now a key figure is followed."""
@@ -63,7 +63,7 @@ def show_portfolio(lines: Sequence[ModelLine], standings: Sequence[ClaimStanding
         for line in lines
     ]  # fmt: skip
     names = ("model", "policy", "why", "claims", "by standing", "packs in use", "review desk", "digest")
-    st.dataframe(make_table(names, rows), hide_index=True, key="portfolio")
+    show_table(make_table(names, rows), key="portfolio")
     table_with_csv(lambda: make_table(names, rows), "The portfolio", "portfolio-rows")
     with st.container(horizontal=True):
         for page, label in (
@@ -81,9 +81,7 @@ def show_open(standings: Sequence[ClaimStanding]) -> None:
         return
     st.subheader("What is left to do", anchor=False)
     rows = [(one.claim_id, one.name, one.model, one.standing.value, one.why, one.expires_at) for one in left]
-    st.dataframe(
-        make_table(("claim", "says", "model", "standing", "why", "expires"), rows), hide_index=True, key="left-to-do"
-    )
+    show_table(make_table(("claim", "says", "model", "standing", "why", "expires"), rows), key="left-to-do")
 
 
 def show_figures(trends: Sequence[Trend]) -> None:
@@ -110,7 +108,7 @@ def show_figures(trends: Sequence[Trend]) -> None:
         "not evaluated because",
         "definition",
     )
-    st.dataframe(make_table(columns, rows), hide_index=True, key="figures")
+    show_table(make_table(columns, rows), key="figures")
     table_with_csv(lambda: make_table(columns, rows), "Key figures", "key-figures")
 
 

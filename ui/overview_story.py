@@ -21,7 +21,7 @@ from audit_core import (
     quote_calibration,
 )
 from ui import choice, deeds, link, live_steps, overview_maps
-from ui.header import conditions_line, controls_line, figure_header, plain, table_with_csv
+from ui.header import conditions_line, controls_line, figure_header, plain, show_table, table_with_csv
 from ui.places import live_audit
 from ui.verdict_card import STATES, show_families, show_null
 
@@ -135,7 +135,6 @@ def _show_both(story: Story, title: str) -> None:
     columns = ("head", "looks: share of attention", f"does: {effect.unit}", "that is", "in the story since it")
     st.table(
         make_table(columns, rows),
-        hide_index=True,
         alt="The four heads of the story: where each looks, and what it does.",
     )
     st.markdown(f"Brackets: {effect.level:.0%} intervals over {effect.templates} templates.")
@@ -217,9 +216,7 @@ def _show_estimates(found: StoryClaim) -> None:
         f"Each value is {over} / mean(clean − empty) over the {found.result.clean.n} prompts, in the way of replacing that is named:"
     )
     rows = [(family, *estimate_cells(e)) for family, e in found.result.families.items() if e is not None]
-    st.dataframe(
-        make_table(("replaced by", "value", "low", "high", "n", "unit"), rows), hide_index=True, key="story-families"
-    )
+    show_table(make_table(("replaced by", "value", "low", "high", "n", "unit"), rows), key="story-families")
 
 
 def _list_items(found: StoryClaim) -> object:

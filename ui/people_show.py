@@ -8,7 +8,7 @@ import streamlit as st
 
 from audit_core import AuditError, KnownPerson, make_table
 from ui import deeds
-from ui.header import table_with_csv
+from ui.header import show_table, table_with_csv
 from ui.live_steps import show_refusal
 
 _COLUMNS = ("name", "roles", "state", "first seen, UTC", "last sign-in, UTC", "reason of the last change", "id")
@@ -23,7 +23,7 @@ def show_people(people: Sequence[KnownPerson]) -> None:
         )
         for one in people
     ]  # fmt: skip
-    st.dataframe(make_table(_COLUMNS, rows), hide_index=True, key="people")
+    show_table(make_table(_COLUMNS, rows), key="people")
     table_with_csv(lambda: make_table(_COLUMNS, rows), "People", "people-csv")
 
 

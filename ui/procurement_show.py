@@ -18,7 +18,7 @@ from audit_core import (
     write_filled_csv,
     write_filled_html,
 )
-from ui.header import plain
+from ui.header import plain, show_table
 
 
 def describe_choice(filled: FilledChecklist | None) -> str:
@@ -39,7 +39,7 @@ def show_saved(filled: FilledChecklist) -> None:
     st.header(f"As saved: {filled.checklist_id}, version {filled.version}", anchor=False)
     st.markdown(f"About **{plain(filled.about)}**, saved by {plain(filled.saved_by)}, {filled.saved_at[:16]} UTC.")
     st.markdown(describe_count(count_answers(filled.answers)))
-    st.dataframe(make_table(ANSWER_COLUMNS, list_answer_rows(filled)), hide_index=True, key="answers")
+    show_table(make_table(ANSWER_COLUMNS, list_answer_rows(filled)), key="answers")
     named = sorted({claim for answer in filled.answers for claim in answer.claims})
     if named:
         st.markdown("Claims it names: " + ", ".join(f"[{one}](/claims?claim={one})" for one in named))
@@ -58,7 +58,7 @@ def show_versions(versions: Sequence[FilledChecklist]) -> None:
         for one in reversed(versions)
     ]
     columns = ("version", "saved, UTC", "by", "answers", "digest in the audit log")
-    st.dataframe(make_table(columns, rows), hide_index=True, key="versions")
+    show_table(make_table(columns, rows), key="versions")
 
 
 def show_source(checklist: Checklist) -> None:

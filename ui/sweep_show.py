@@ -23,7 +23,7 @@ from audit_core import (
 )
 from ui import figures
 from ui.grid import Axes, layer_grid
-from ui.header import conditions_line, controls_line, figure_header, plain, table_with_csv
+from ui.header import conditions_line, controls_line, figure_header, plain, show_table, table_with_csv
 from ui.live_maps import DELTA, colour_effects
 
 MARKED = 0.05
@@ -178,7 +178,7 @@ def show_ranking(result: SweepResult) -> None:
          c.adjusted_p, *estimate_cells(c.fraction)[:3])
         for c in order
     ]  # fmt: skip
-    st.dataframe(make_table(columns, rows[:SHOWN]), hide_index=True, key="ranking")
+    show_table(make_table(columns, rows[:SHOWN]), key="ranking")
     if len(rows) > SHOWN:
         st.markdown(f"The {SHOWN} largest of {len(rows)}; the table below has all.")
     table_with_csv(lambda: make_table(columns, rows), "All components", "all-components")

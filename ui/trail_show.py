@@ -8,7 +8,7 @@ import streamlit as st
 
 from audit_core import AuditEvent, Deed, Trail, audit_home, make_table, sign_checkpoint_now
 from ui import deeds
-from ui.header import plain, table_with_csv
+from ui.header import plain, show_table, table_with_csv
 
 EVERYTHING = "every action"
 SHOWN = 500
@@ -55,7 +55,7 @@ def show_standing(trail: Trail) -> None:
     if trail.unended:
         rows = [(one.run_id[:12], one.started_at, one.kind, one.claim_id or "", "under way" if one.is_alive else "abandoned") for one in trail.unended]  # fmt: skip
         st.subheader("Runs without an end", anchor=False)
-        st.dataframe(make_table(("run", "began", "kind", "claim", "state"), rows), hide_index=True)
+        show_table(make_table(("run", "began", "kind", "claim", "state"), rows))
 
 
 def offer_files(trail: Trail) -> None:
@@ -92,7 +92,7 @@ def show_events(trail: Trail, events: Sequence[AuditEvent]) -> None:
     rows = [(event.seq, event.ts, event.actor, event.action, event.object_id, trail.describe_event(event)) for event in events]  # fmt: skip
     columns = ("number", "time, UTC", "who", "what", "about", "state")
     st.markdown(f"{len(events):,} of {len(trail.events):,} events" + (f", the newest {SHOWN} listed" if len(events) > SHOWN else ""))  # fmt: skip
-    st.dataframe(make_table(columns, rows[:SHOWN]), hide_index=True, key="events")
+    show_table(make_table(columns, rows[:SHOWN]), key="events")
     table_with_csv(lambda: make_table(columns, rows), "These events", "events-csv")
     if events:
         picked = st.selectbox("One event as it is hashed", [event.seq for event in events[:SHOWN]], key="event")

@@ -103,6 +103,8 @@ def measure_transfer(found: ClaimFindings) -> MetricRow:
     metric, unit = "transfer_ratio", "ratio of two fractions of the clean–empty gap"
     if found.transfer is None or found.circuit is None:
         return leave_empty(found, metric, unit, NOT_ASKED)
+    if all(set(fold.components) != found.parts for fold in found.transfer.folds):
+        return leave_empty(found, metric, unit, "without a template the search finds other sets, whichever it is")
     groups, whole = found.transfer.found_elsewhere, found.circuit.sufficiency
     if groups.untested or groups.worst is None:
         why = f"not tested, without a gap of their own: {', '.join(groups.untested)[:200] or 'all templates'}"

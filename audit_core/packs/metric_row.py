@@ -66,6 +66,11 @@ class ClaimFindings:
     stability: StabilityResult | None = None
     transfer: TransferResult | None = None
 
+    @property
+    def parts(self) -> frozenset[str]:
+        """Components that the claim names, as results name them."""
+        return frozenset(str(part) for part in self.claim.components)
+
 
 def make_row(found: ClaimFindings, metric: str, estimate: Estimate, ablation: str) -> MetricRow:
     return MetricRow(

@@ -25,11 +25,10 @@ def list_metric_rows(found: ClaimFindings) -> tuple[MetricRow, ...]:
     Raises:
         ClaimRefused: the questions were asked about other components than the claim's.
     """
-    parts = {str(part) for part in found.claim.components}
-    if found.circuit is not None and {worth.component for worth in found.circuit.worths} != parts:
+    if found.circuit is not None and {worth.component for worth in found.circuit.worths} != found.parts:
         raise ClaimRefused(
             "A circuit's answers beside a claim about other components.",
-            wanted=f"answers about {', '.join(sorted(parts))[:200]}.",
+            wanted=f"answers about {', '.join(sorted(found.parts))[:200]}.",
             remedy="ask about the claim's components.",
         )
     if found.claim.metric != METRIC_OF_POLICIES:
@@ -104,6 +103,11 @@ def _read_stability(found: ClaimFindings) -> MetricRow:
     one = found.stability
     if len(one.found) != len(found.claim.components):
         return leave_empty(found, "core_jaccard", one.unit, "asked of circuits of another size than the claim's")
+    if set(one.found) != found.parts:
+        # However steady, it would vouch for what the claim does not name.
+        return leave_empty(
+            found, "core_jaccard", one.unit, f"the search finds another set: {', '.join(one.found)[:200]}"
+        )
     return MetricRow(
         "core_jaccard", found.claim_id, one.unit, one.conditions.ablation, one.jaccard, one.n, one.n_templates
     )

@@ -71,7 +71,9 @@ def describe_claim(known: RegisteredClaim, attempts: Sequence[Attempt]) -> dict[
         state = attempt.result.verdict.state
         speaks[state == "supported"].append(f"runs/{attempt.record.run_id}/result.json")
     parts = ", ".join(map(str, claim.components))
-    verb = "carry" if claim.role is Role.NECESSARY else "alone keep"
+    is_one = len(claim.components) == 1
+    verbs = {Role.NECESSARY: ("carry", "carries"), Role.SUFFICIENT: ("alone keep", "alone keeps")}
+    verb = verbs[claim.role][is_one]
     return {
         "claim_id": known.claim_id,
         "statement": f"On prompt set {pins.prompts}, {parts} {verb} more than {claim.delta:g} of the clean–empty gap of {claim.metric} "

@@ -163,5 +163,5 @@ def test_cost_stands_beside_what_it_settled(home: Path) -> None:
     (figure,) = [one for one in test.get("plotly_chart") if "Seconds" in one.proto.spec]
     bars = json.loads(figure.proto.spec)["data"]
     assert [bar["marker"]["pattern"]["shape"] for bar in bars] == ["", "/"], "told apart without colour"
-    assert bars[1]["text"][1] == "not recorded"
+    assert bars[1]["text"][1] == "CPU not recorded"
     assert "<img" not in figure.proto.spec

@@ -253,6 +253,17 @@ def test_the_circuit_of_a_sum_is_found_on_every_sample(asked: ClaimFindings) -> 
     assert row.estimate is None
 
 
+def test_how_steady_another_set_is_vouches_for_nothing_that_the_claim_names(asked: ClaimFindings) -> None:
+    """The search finds H0 and H1 on every sample and without every template; the claim names H0 and H2."""
+    other = replace(asked, claim=replace(asked.claim, components=(head(0, 0), head(0, 2))), circuit=None)
+    (row,) = rows(other, "core_jaccard")
+    assert (row.estimate, row.reason) == (None, "the search finds another set: L0.H0, L0.H1")
+    assert isinstance(asked.transfer, TransferResult)
+    folds = tuple(replace(fold, components=("L0.H0", "L0.H2")) for fold in asked.transfer.folds)
+    (row,) = rows(replace(asked, transfer=replace(asked.transfer, folds=folds)), "transfer_ratio")
+    assert (row.estimate, row.reason) == (None, "without a template the search finds other sets, whichever it is")
+
+
 def held_out(found: ClaimFindings, own: Estimate, *groups: Estimate, untested: tuple[str, ...] = ()) -> ClaimFindings:
     assert found.circuit is not None
     assert isinstance(found.transfer, TransferResult)
