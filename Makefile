@@ -2,8 +2,8 @@
 PYTHON ?= python3
 PIP_VERSION := 26.3
 BIN := .venv/bin
-# One process a core; a file's tests stay together, as they share what they build. What needs the default model or a browser
-# comes after all else, so that no more than one such test runs for each core.
+# Small models run on one thread each, so one process a core; a file's tests stay together, as they share what they build.
+# What needs the default model or a browser runs alone: two such tests on two cores took longer than one after the other.
 SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile
 export PYTHONDONTWRITEBYTECODE := 1
 export HF_HUB_DISABLE_TELEMETRY := 1
@@ -21,7 +21,7 @@ run: .venv/run ## set up, fetch the model, serve http://localhost:8501
 test: .venv/dev ## set up and run every test, browser tests included
 	$(BIN)/python -m audit_core fetch
 	$(BIN)/python -m pytest tests -m "not slow and not browser" $(SIDE_BY_SIDE)
-	$(BIN)/python -m pytest tests -m "slow or browser" $(SIDE_BY_SIDE)
+	$(BIN)/python -m pytest tests -m "slow or browser"
 
 quick: .venv/dev ## the tests that need no model and no browser
 	$(BIN)/python -m pytest tests -m "not slow and not browser" $(SIDE_BY_SIDE)
