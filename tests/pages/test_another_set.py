@@ -1,0 +1,21 @@
+"""Where the search finds what nobody named, the page says that its steadiness is about that other set."""
+
+import pytest
+
+from audit_core import StabilityResult, head
+from audit_core.measurement import Conditions
+from ui import circuit_show
+
+FOUND = StabilityResult(
+    ("L0.H0",), 1.0, 1.0, 1.0, (), ("L0.H0",), 200, 20, 5, "Jaccard index",
+    Conditions("nodes", "head", "resample", "all", "noising", "the 1 first of 3 by exact"), "Found again.", None,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("named, is_told", [(head(0, 0), False), (head(0, 1), True)])
+def test_another_set_is_named(monkeypatch: pytest.MonkeyPatch, named: object, is_told: bool) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(circuit_show.st, "warning", lambda text, icon: said.append(text))
+    circuit_show.note_another_set(FOUND, (named,))  # type: ignore[arg-type]
+    assert bool(said) is is_told
+    assert all("L0" in text and "another set" in text for text in said)
