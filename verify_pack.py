@@ -1209,8 +1209,9 @@ WITHHELD: Schema = record(
         "items": list_of(record({"item_id": ID, "template": ID, "commitment": SHA256}), least=1, most=MAX_WITHHELD),
     }
 )
+_ANSWERS: Schema = {"anyOf": [WORDS, list_of(WORDS, least=2)]}
 PROMPT_ROW: Schema = record(
-    {name: WORDS for name in ("id", "clean", "corrupted", "answer", "foil", "template")},
+    {name: WORDS for name in ("id", "clean", "corrupted", "template")} | dict.fromkeys(("answer", "foil"), _ANSWERS),
     optional={"group": TEXT, "source": TEXT},
 )
 _MEASURED = record(

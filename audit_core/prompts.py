@@ -6,9 +6,9 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from audit_core.errors import PromptRefused
 from audit_core.verifier.prompt_digest import dump_prompt_rows, is_exploratory_pair
@@ -16,6 +16,8 @@ from audit_core.verifier.prompt_digest import dump_prompt_rows, is_exploratory_p
 MAX_FILE_BYTES = 4_000_000
 MAX_PROMPTS = 2_000
 MAX_CHARACTERS = 4_000
+MAX_ANSWERS = 200
+"""Of one prompt: the two-digit numbers are a hundred."""
 MAX_TOKENS = 256
 """Attention maps of one prompt grow with its square: 270 heads at 256 tokens are 71 MB."""
 _REQUIRED = ("id", "clean", "corrupted", "answer", "foil", "template")
@@ -31,13 +33,47 @@ class Prompt:
     clean: str
     corrupted: str
     answer: str
-    """Token expected after the clean prompt, leading space included."""
+    """Text expected after the clean prompt, leading space included."""
     foil: str
-    """Token expected after the corrupted prompt, leading space included."""
+    """Text expected after the corrupted prompt, leading space included."""
     template: str
     """Prompts of one template are not independent: this is the cluster of the bootstrap."""
     group: str = ""
     source: str = ""
+    more_answers: tuple[str, ...] = ()
+    """Further right answers, where more than one is right."""
+    more_foils: tuple[str, ...] = ()
+    """Further answers that the corrupted prompt makes right."""
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """Every right answer."""
+        return (self.answer, *self.more_answers)
+
+    @property
+    def foils(self) -> tuple[str, ...]:
+        """Every foil."""
+        return (self.foil, *self.more_foils)
+
+    def list_texts(self) -> tuple[str, ...]:
+        """Every text of the row that is not empty."""
+        texts = (
+            self.id,
+            self.clean,
+            self.corrupted,
+            *self.answers,
+            *self.foils,
+            self.template,
+            self.group,
+            self.source,
+        )
+        return tuple(text for text in texts if text)
+
+    def to_row(self) -> dict[str, str | list[str]]:
+        """The row as it is written and hashed: empty optional fields left out, several answers as a list."""
+        row: dict[str, str | list[str]] = {name: getattr(self, name) for name in (*_REQUIRED, *_OPTIONAL)}
+        row |= {name: list(texts) for name, texts in (("answer", self.answers), ("foil", self.foils)) if len(texts) > 1}
+        return {name: value for name, value in row.items() if value or name in _REQUIRED}
 
 
 @dataclass(frozen=True)
@@ -121,8 +157,7 @@ class Tokenizer(Protocol):
 
 def dump_jsonl(prompts: Sequence[Prompt]) -> str:
     """One row a line, empty optional fields left out: the bytes that are hashed."""
-    rows = ({k: v for k, v in asdict(p).items() if v or k in _REQUIRED} for p in prompts)
-    return dump_prompt_rows(rows).decode()
+    return dump_prompt_rows(prompt.to_row() for prompt in prompts).decode()
 
 
 def load_prompts(path: Path | str) -> PromptSet:
@@ -185,13 +220,27 @@ def _parse_row(line: str, number: int, faults: list[str]) -> Prompt | None:
     known = (*_REQUIRED, *_OPTIONAL)
     problems = [f"{label}: {key} is missing" for key in _REQUIRED if key not in row]
     problems += [f"{label}: unknown field {str(key)[:40]!r}" for key in row if key not in known]
+    more = {name: _take_list(row, name, label, problems) for name in ("answer", "foil")}
     problems += [
         f"{label}: {key} is not text of 1 to {MAX_CHARACTERS} characters"
         for key in known
         if key in row and not (_is_text(row[key]) and (row[key] or key in _OPTIONAL))
     ]
     faults += problems
-    return None if problems else Prompt(**row)
+    return None if problems else Prompt(**row, more_answers=more["answer"], more_foils=more["foil"])
+
+
+def _take_list(row: dict[str, Any], name: str, label: str, problems: list[str]) -> tuple[str, ...]:
+    """Leave the first of several answers in the row; the others are returned."""
+    texts = row.get(name)
+    if not isinstance(texts, list):
+        return ()
+    if not texts or len(texts) > MAX_ANSWERS or not all(_is_text(text) and text for text in texts):
+        problems.append(f"{label}: {name} is not a list of 1 to {MAX_ANSWERS} texts")
+        row[name] = "?"
+        return ()
+    row[name], *more = dict.fromkeys(texts)
+    return tuple(more)
 
 
 def _is_text(value: object) -> bool:

@@ -20,7 +20,7 @@ from audit_core.packs.pack_documents import LIMITATIONS, NOT_ASSESSED, WITHHELD,
 from audit_core.packs.pack_log import choose_events, log_export, write_log
 from audit_core.packs.pack_members import write_documents
 from audit_core.packs.pack_scan import find_personal_data, refuse_personal_data, refuse_quotes, refuse_secrets
-from audit_core.packs.withholding import Withholding, dump_openings, list_fields, withhold
+from audit_core.packs.withholding import Withholding, dump_openings, withhold
 from audit_core.run import list_versions
 from audit_core.store.database import open_database
 from audit_core.store.events import Action, AuditEvent, append_event, read_clock
@@ -171,7 +171,7 @@ def _scan(files: Mapping[str, bytes], issue: Issue, held: Withholding) -> dict[s
     refuse_secrets(files)
     refuse_quotes(
         files,
-        (text for one in held.sets.values() for prompt in one.prompts.prompts for text in list_fields(prompt).values()),
+        (text for one in held.sets.values() for prompt in one.prompts.prompts for text in prompt.list_texts()),
     )
     found = find_personal_data(files)
     if not issue.acknowledge_personal_data:

@@ -20,7 +20,7 @@ from audit_core.packs.pack_documents import (
     list_items,
     list_metrics,
 )
-from audit_core.packs.withholding import WithheldItem, Withholding, cover_rows, describe_withheld, list_fields
+from audit_core.packs.withholding import WithheldItem, Withholding, cover_rows, describe_withheld
 from audit_core.references.crosswalk import SHIPPED_CROSSWALK
 from audit_core.store import load_kept_prompts
 from audit_core.store.events import Action, AuditEvent
@@ -116,7 +116,7 @@ def _write_prompts(known: RegisteredClaim, held: Withholding) -> dict[str, bytes
     if hidden := held.sets.get(pins.prompts_sha256):
         return files | {f"{folder}/withheld.json": describe_withheld(hidden, held.items[pins.prompts_sha256])}
     # Text as it is: in another normal form it would not have the digest that the runs name.
-    rows = b"".join(encode_canonical(list_fields(prompt)) + b"\n" for prompt in prompts.prompts)
+    rows = b"".join(encode_canonical(prompt.to_row()) + b"\n" for prompt in prompts.prompts)
     return files | {f"{folder}/items.jsonl": rows}
 
 

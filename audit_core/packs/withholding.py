@@ -11,7 +11,7 @@ from typing import Any
 from audit_core.errors import Refused
 from audit_core.evidence.canonical import dump_canonical
 from audit_core.packs.pack_documents import Attempt, list_items
-from audit_core.prompts import Prompt, PromptSet, is_exploratory
+from audit_core.prompts import PromptSet, is_exploratory
 from audit_core.store import load_kept_prompts
 from audit_core.store.register import RegisteredClaim
 from audit_core.verifier.canonical_json import encode_canonical
@@ -112,17 +112,12 @@ def commit(hidden: WithheldSet, attempts: Sequence[tuple[RegisteredClaim, Attemp
             {
                 "item_id": hidden.items[prompt.id],
                 "template": hidden.templates[prompt.template],
-                "prompt": list_fields(prompt),
+                "prompt": prompt.to_row(),
                 "runs": measured.get(hidden.items[prompt.id], []),
             },
         )
         for prompt in hidden.prompts.prompts
     }
-
-
-def list_fields(prompt: Prompt) -> dict[str, str]:
-    """A prompt's fields, empty ones left out, as its set is hashed."""
-    return {name: value for name, value in vars(prompt).items() if value}
 
 
 def describe_withheld(hidden: WithheldSet, items: Mapping[str, WithheldItem]) -> bytes:
