@@ -1212,7 +1212,7 @@ WITHHELD: Schema = record(
 _ANSWERS: Schema = {"anyOf": [WORDS, list_of(WORDS, least=2)]}
 PROMPT_ROW: Schema = record(
     {name: WORDS for name in ("id", "clean", "corrupted", "template")} | dict.fromkeys(("answer", "foil"), _ANSWERS),
-    optional={"group": TEXT, "source": TEXT},
+    optional={"group": TEXT, "source": TEXT, "form": {"const": "verbatim"}},
 )
 _MEASURED = record(
     {"run_id": ID, "ablation": WORDS} | {name: NUMBER for name in ("clean", "corrupt", "patched", "empty", "effect")}

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from audit_core.answers import Contrast, Tokenizer
 from audit_core.effect import Effect, check_arrived
 from audit_core.errors import ControlFailed, InterventionRefused, NotMeasured
 from audit_core.intervention import CLEAN_RUN, Intervention, Replacement
-from audit_core.prompts import Prompt, TokenisedPrompts, Tokenizer, TokenPair
+from audit_core.prompts import Prompt, TokenisedPrompts, TokenPair
 from audit_core.shipped import load_texts
 from audit_core.statistics import Estimate, bootstrap_mean
 from audit_core.subject import MEAN_KINDS, Subject
@@ -117,8 +118,7 @@ def pair_texts(tokenizer: Tokenizer) -> TokenisedPrompts:
             Prompt(f"text-{at}", "", "", "", "", f"text-{at}"),
             rows[at],
             rows[(at + 1) % len(rows)],
-            0,
-            1,
+            Contrast((), ((0,),), ((1,),)),
             pieces[at],
             pieces[(at + 1) % len(rows)],
         )

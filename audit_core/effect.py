@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from audit_core.component import Component, Kind
 from audit_core.errors import ControlFailed, NotMeasured
 from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, Edit, Intervention, Replacement, Side
-from audit_core.prompts import TokenisedPrompts, TokenPair
+from audit_core.prompts import TokenisedPrompts, TokenPair, require_told_apart
+from audit_core.sequences import Places, list_beginnings, list_places
 from audit_core.subject import Logits, Means, Progress, Subject, no_progress, read_only
 
 NOISE_FACTOR = 100.0
@@ -29,11 +30,17 @@ class Metric(Protocol):
     question: str
     unit: str
     needs_vocabulary: bool
+    reads_sequences: bool
+    """Whether it is given logits at every place where an answer goes on, not only where answer and foil part."""
     min_gap: float
     """In the metric's unit: below this clean – corrupted gap, a fraction of the gap is noise divided by noise."""
 
     def read(self, logits: Logits, pairs: Sequence[TokenPair]) -> NDArray[np.float64]:
-        """Metric per intervention and prompt; shape (intervention, prompt)."""
+        """Metric per intervention and prompt; shape (intervention, prompt).
+
+        Args:
+            logits: of these prompts; where the metric reads sequences, of their places (`sequences.list_places`).
+        """
 
 
 @dataclass(frozen=True)
@@ -125,25 +132,26 @@ def measure_effect(
     Raises:
         ControlFailed: an edit did not arrive, an identity patch changed something, or noise changed nothing.
         NotMeasured: the model produced something that is not a number.
+        PromptRefused: a metric of one position, and prompts whose answers no token there tells from foils.
     """
+    if not metric.reads_sequences:
+        require_told_apart(prompts.pairs)
     runs = (CLEAN_RUN, CORRUPTED_RUN, *interventions)
     controls = plan_controls(subject, interventions)
     # On one prompt the controls ride in the same wave, which spares them a pass; on a set they get the first prompt.
-    rides = len(prompts) == 1
+    rides = len(prompts) == 1 and not metric.reads_sequences
     asked = (*runs, *controls.runs) if rides else runs
     wants_words = metric.needs_vocabulary or next_tokens
     values, norms = np.empty((len(runs), len(prompts))), np.full((len(runs), len(prompts)), np.nan)
-    applied = 0
     chunks = tuple(_chunk_prompts(subject, prompts, len(asked), metric))
-    work = [subject.count_work(chunk, asked) for _, chunk in chunks]
-    for step, (where, chunk) in enumerate(chunks):
+    work = [subject.count_work(rows.prompts, asked) for _, rows in chunks]
+    for step, (where, rows) in enumerate(chunks):
         progress = _from(sum(work[:step]), sum(work), on_progress)
-        logits = subject.run(chunk, asked, means=means, vocabulary=wants_words, seed=seed, on_progress=progress)
-        values[:, where] = metric.read(logits, chunk.pairs)[: len(runs)]
+        logits = subject.run(rows.prompts, asked, means=means, vocabulary=wants_words, seed=seed, on_progress=progress)
+        values[:, where] = metric.read(logits, prompts.pairs[where])[: len(runs)]
         if logits.norms is not None:
-            norms[:, where] = logits.norms[: len(runs)]
-        applied += logits.edits_applied
-    check_arrived(applied, asked, prompts)
+            norms[:, where] = logits.norms[: len(runs), list(rows.starts)]
+        check_arrived(logits.edits_applied, asked, rows.prompts)
     if not np.isfinite(values).all():
         raise NotMeasured("control_failed", "the model produced a value that is not a number under an intervention.")
     words = logits.vocabulary[: len(runs), 0] if next_tokens and logits.vocabulary is not None else None
@@ -151,7 +159,7 @@ def measure_effect(
     found = (
         check_controls(subject, controls, logits, len(runs), edits)
         if rides
-        else run_controls(subject, prompts, controls, edits, seed=seed)
+        else run_controls(subject, chunks[0][1].prompts, controls, edits, seed=seed)
     )
     return Effect(
         prompts,
@@ -190,14 +198,16 @@ def _from(before: int, total: int, on_progress: Progress) -> Progress:
 
 def _chunk_prompts(
     subject: Subject, prompts: TokenisedPrompts, n_runs: int, metric: Metric
-) -> Iterator[tuple[slice, TokenisedPrompts]]:
+) -> Iterator[tuple[slice, Places]]:
     """All at once, unless whole vocabularies would fill the memory."""
     size = len(prompts)
     if metric.needs_vocabulary:
-        size = max(1, _MAX_VOCABULARY_FLOATS // (n_runs * subject.geometry.n_vocabulary))
+        most = max(len(list_beginnings(pair)) for pair in prompts.pairs) if metric.reads_sequences else 1
+        size = max(1, _MAX_VOCABULARY_FLOATS // (n_runs * most * subject.geometry.n_vocabulary))
     for start in range(0, len(prompts), size):
         where = slice(start, start + size)
-        yield where, replace(prompts, pairs=prompts.pairs[where])
+        part = replace(prompts, pairs=prompts.pairs[where])
+        yield where, list_places(part) if metric.reads_sequences else Places(part, tuple(range(len(part))))
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from audit_core.answers import Contrast
 from audit_core.component import Kind
 from audit_core.intervention import Intervention, Replacement, intervene
 from audit_core.prompts import Prompt, TokenisedPrompts, TokenPair
@@ -40,7 +41,7 @@ class Pace:
     def calibrate(self, subject: Subject) -> None:
         """Measure on made-up tokens."""
         ids = tuple(range(2, 2 + TOKENS))
-        pair = TokenPair(Prompt("pace", "", "", "", "", ""), ids, ids[::-1], 0, 1, (), ())
+        pair = TokenPair(Prompt("pace", "", "", "", "", ""), ids, ids[::-1], Contrast((), ((0,),), ((1,),)), (), ())
         prompts = TokenisedPrompts("pace", (pair,), "")
         parts = subject.components(Kind.HEAD)[::STEP] or subject.components(Kind.RESID)
         edits = [intervene([part], Replacement.ZERO) for part in parts]

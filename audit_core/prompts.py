@@ -7,9 +7,11 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+from audit_core.answers import AnswerFault, Contrast, Tokenizer, Tokens, contrast_answers, tokenise_answer
 from audit_core.errors import PromptRefused
 from audit_core.verifier.prompt_digest import dump_prompt_rows, is_exploratory_pair
 
@@ -20,9 +22,19 @@ MAX_ANSWERS = 200
 """Of one prompt: the two-digit numbers are a hundred."""
 MAX_TOKENS = 256
 """Attention maps of one prompt grow with its square: 270 heads at 256 tokens are 71 MB."""
+SEQUENCE_METRIC = "sequence_log_probability"
 _REQUIRED = ("id", "clean", "corrupted", "answer", "foil", "template")
-_OPTIONAL = ("group", "source")
+_OPTIONAL = ("group", "source", "form")
 _MAX_REPORTED = 20
+
+
+class PromptForm(StrEnum):
+    """How a prompt's text becomes the model's input."""
+
+    PLAIN = ""
+    """The beginning-of-sequence token is put before it, where the tokenizer has one and the text does not begin with it."""
+    VERBATIM = "verbatim"
+    """The text is the whole input, as a rendered chat template is."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +52,7 @@ class Prompt:
     """Prompts of one template are not independent: this is the cluster of the bootstrap."""
     group: str = ""
     source: str = ""
+    form: PromptForm = PromptForm.PLAIN
     more_answers: tuple[str, ...] = ()
     """Further right answers, where more than one is right."""
     more_foils: tuple[str, ...] = ()
@@ -93,16 +106,56 @@ class PromptSet:
 
 @dataclass(frozen=True)
 class TokenPair:
-    """One prompt after tokenisation: clean and corrupted have equal length and differ somewhere."""
+    """One prompt after tokenisation: clean and corrupted have equal length and differ somewhere.
+
+    Both end in the tokens with which all its answers and foils begin: the last position is the one where they part.
+    """
 
     prompt: Prompt
-    clean_ids: tuple[int, ...]
-    corrupted_ids: tuple[int, ...]
-    answer_id: int
-    foil_id: int
+    clean_ids: Tokens
+    corrupted_ids: Tokens
+    contrast: Contrast
+    """What may follow there."""
     pieces: tuple[str, ...]
     """Clean tokens as text, one per position, the beginning-of-sequence token first where there is one."""
     corrupted_pieces: tuple[str, ...]
+    is_read_in_context: bool = False
+    """Whether these are other tokens than its texts give one by one behind a beginning-of-sequence token."""
+
+    @property
+    def is_told_apart(self) -> bool:
+        """Whether the token at one position can tell right answers from foils."""
+        return bool(self.contrast.answer_ids and self.contrast.foil_ids)
+
+    @property
+    def answer_ids(self) -> Tokens:
+        """Tokens that a right answer goes on with and no foil does.
+
+        Raises:
+            PromptRefused: no token at one position tells answers and foils apart.
+        """
+        self._require_told_apart()
+        return self.contrast.answer_ids
+
+    @property
+    def foil_ids(self) -> Tokens:
+        """Tokens that a foil goes on with and no right answer does; raises as `answer_ids`."""
+        self._require_told_apart()
+        return self.contrast.foil_ids
+
+    @property
+    def answer_id(self) -> int:
+        """The first of `answer_ids`."""
+        return self.answer_ids[0]
+
+    @property
+    def foil_id(self) -> int:
+        """The first of `foil_ids`."""
+        return self.foil_ids[0]
+
+    def _require_told_apart(self) -> None:
+        if not self.is_told_apart:
+            require_told_apart([self])
 
     @property
     def first_changed(self) -> int:
@@ -118,6 +171,8 @@ class TokenisedPrompts:
     pairs: tuple[TokenPair, ...]
     sha256: str
     """Hash of the text rows these pairs were made from."""
+    notices: tuple[str, ...] = field(default=(), compare=False)
+    """What a reader must know of these prompts."""
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -139,20 +194,6 @@ class TokenisedPrompts:
             turns.append((seen[name], at))
             seen[name] += 1
         return tuple(sorted(at for _, at in sorted(turns)[:most]))
-
-
-class Tokenizer(Protocol):
-    """What alignment needs to know of a tokenizer."""
-
-    def encode(self, text: str) -> list[int]:
-        """Token ids without any special token."""
-
-    def piece(self, token_id: int) -> str:
-        """One token as text."""
-
-    @property
-    def bos_id(self) -> int | None:
-        """Beginning-of-sequence token, or None where the tokenizer has none."""
 
 
 def dump_jsonl(prompts: Sequence[Prompt]) -> str:
@@ -226,8 +267,13 @@ def _parse_row(line: str, number: int, faults: list[str]) -> Prompt | None:
         for key in known
         if key in row and not (_is_text(row[key]) and (row[key] or key in _OPTIONAL))
     ]
+    if row.get("form", "") not in tuple(PromptForm):
+        problems.append(f"{label}: form is not {PromptForm.VERBATIM.value!r} or left out")
     faults += problems
-    return None if problems else Prompt(**row, more_answers=more["answer"], more_foils=more["foil"])
+    if problems:
+        return None
+    row["form"] = PromptForm(row.get("form", ""))
+    return Prompt(**row, more_answers=more["answer"], more_foils=more["foil"])
 
 
 def _take_list(row: dict[str, Any], name: str, label: str, problems: list[str]) -> tuple[str, ...]:
@@ -254,61 +300,172 @@ def tokenise(prompts: PromptSet, tokenizer: Tokenizer) -> TokenisedPrompts:
     """Align every pair under a tokenizer, or refuse all of them and say which rows are wrong and why.
 
     Raises:
-        PromptRefused: an answer or foil is not one token, lacks the space the prompt needs, clean and
-            corrupted tokenise to different lengths, are the same, or are longer than `MAX_TOKENS`.
+        PromptRefused: an answer or foil cannot be scored after its prompt, clean and corrupted tokenise to different lengths,
+            are the same, or are longer than `MAX_TOKENS` or than the model takes, or hold tokens that the model lacks.
     """
-    faults: list[str] = []
-    pairs = tuple(_align(prompt, tokenizer, faults) for prompt in prompts.prompts)
-    _refuse_if(faults, "single-token answers and pairs of equal token length.")
-    return TokenisedPrompts(prompts.name, tuple(pair for pair in pairs if pair is not None), prompts.sha256)
+    aligned = align_rows(prompts, tokenizer)
+    _refuse_if(
+        [fault.text for fault in aligned.faults], "answers that follow their prompts and pairs of equal token length."
+    )
+    assert aligned.kept is not None
+    return aligned.kept
+
+
+def require_told_apart(pairs: Sequence[TokenPair]) -> None:
+    """Refuse prompts whose answers and foils differ in no single position, before a metric of one position is read.
+
+    Raises:
+        PromptRefused: with the ids of those prompts.
+    """
+    if missing := [pair.prompt.id[:60] for pair in pairs if not pair.is_told_apart]:
+        named = ", ".join(map(repr, missing[:_MAX_REPORTED])) + (" and more" if len(missing) > _MAX_REPORTED else "")
+        raise PromptRefused(
+            f"In {len(missing)} of {len(pairs)} prompts no token at one position tells answers from foils: {named}.",
+            wanted="a token that only right answers go on with, and one that only foils do.",
+            remedy=f"choose the metric {SEQUENCE_METRIC}, which reads every token of an answer, or leave these rows out.",
+        )
+
+
+@dataclass(frozen=True)
+class RowFault:
+    """Why a row cannot be used, and what to do."""
+
+    row_id: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """A prompt set under a tokenizer, row by row."""
+
+    kept: TokenisedPrompts | None
+    """None where no row can be used."""
+    faults: tuple[RowFault, ...]
+
+
+def align_rows(prompts: PromptSet, tokenizer: Tokenizer) -> Alignment:
+    """Align the rows that can be used, and say of each other one why it cannot."""
+    faults: list[RowFault] = []
+    pairs = []
+    for prompt in prompts.prompts:
+        found: list[str] = []
+        pair = _align(prompt, tokenizer, found)
+        faults += [RowFault(prompt.id, f"row {prompt.id[:60]!r}: {text}") for text in found]
+        pairs += [pair] if pair is not None and not found else []
+    kept = TokenisedPrompts(prompts.name, tuple(pairs), prompts.sha256, _describe_answers(pairs)) if pairs else None
+    return Alignment(kept, tuple(faults))
+
+
+def _describe_answers(pairs: Sequence[TokenPair]) -> tuple[str, ...]:
+    """What a reader must know of answers that are not one token each."""
+    several = sum(
+        any(len(s) > 1 for s in (*p.contrast.answers, *p.contrast.foils)) or bool(p.contrast.shared) for p in pairs
+    )
+    apart = sum(not pair.is_told_apart for pair in pairs)
+    sets = sum(len(p.contrast.answers) > 1 or len(p.contrast.foils) > 1 for p in pairs)
+    said = []
+    if several:
+        said.append(
+            f"{several} of {len(pairs)} prompts have answers of several tokens: metrics of one position read the first token "
+            f"in which answer and foil differ; {SEQUENCE_METRIC} reads all of them."
+        )
+    if apart:
+        said.append(f"{apart} of {len(pairs)} prompts can be measured with {SEQUENCE_METRIC} alone.")
+    if sets:
+        said.append(f"{sets} of {len(pairs)} prompts have several right answers or foils: each side counts as a set.")
+    return tuple(said)
 
 
 def _align(prompt: Prompt, tokenizer: Tokenizer, faults: list[str]) -> TokenPair | None:
-    label, before = f"row {prompt.id[:60]!r}", len(faults)
-    bos = [] if tokenizer.bos_id is None else [tokenizer.bos_id]
-    clean, corrupted = bos + tokenizer.encode(prompt.clean), bos + tokenizer.encode(prompt.corrupted)
-    for which, text in (("clean", prompt.clean), ("corrupted", prompt.corrupted)):
-        if text != text.rstrip():
-            faults.append(f"{label}: the {which} prompt ends in white space; move the space into answer and foil")
-    if max(len(clean), len(corrupted)) > MAX_TOKENS:
-        faults.append(f"{label}: {max(len(clean), len(corrupted))} tokens, at most {MAX_TOKENS}; shorten the prompt")
-    elif len(clean) != len(corrupted):
+    written = tokenizer.encode(prompt.clean), tokenizer.encode(prompt.corrupted)
+    clean, corrupted = ((*_begin(prompt, ids, tokenizer), *ids) for ids in written)
+    if len(clean) != len(corrupted):
         faults.append(
-            f"{label}: clean has {len(clean)} tokens and corrupted {len(corrupted)}; "
-            "use words that tokenise to the same number of tokens"
+            f"clean has {len(clean)} tokens and corrupted {len(corrupted)}; use words that tokenise to the same number of tokens"
         )
     elif clean == corrupted:
-        faults.append(f"{label}: clean and corrupted are the same tokens; change the word the answer depends on")
-    ids = {role: _single_token(prompt, role, tokenizer, label, faults) for role in ("answer", "foil")}
-    if ids["answer"] == ids["foil"]:
-        faults.append(f"{label}: answer and foil are the same token; choose a foil that is wrong for the clean prompt")
-    if len(faults) > before:
+        faults.append("clean and corrupted are the same tokens; change the word the answer depends on")
+    contrast = _contrast(prompt, written, tokenizer, faults)
+    if contrast is None:
         return None
+    clean, corrupted = (*clean, *contrast.shared), (*corrupted, *contrast.shared)
+    faults += _check_limits((clean, corrupted), contrast, tokenizer)
+    if faults:
+        return None
+    pieces = [tuple(map(tokenizer.piece, row)) for row in (clean, corrupted)]
     return TokenPair(
         prompt,
-        tuple(clean),
-        tuple(corrupted),
-        ids["answer"],
-        ids["foil"],
-        tuple(map(tokenizer.piece, clean)),
-        tuple(map(tokenizer.piece, corrupted)),
+        clean,
+        corrupted,
+        contrast,
+        pieces[0],
+        pieces[1],
+        not _is_as_apart(prompt, written[0], contrast, tokenizer),
     )
 
 
-def _single_token(prompt: Prompt, role: str, tokenizer: Tokenizer, label: str, faults: list[str]) -> int:
-    text: str = getattr(prompt, role)
-    ids = tokenizer.encode(text)
-    if len(ids) != 1:
-        pieces = " | ".join(tokenizer.piece(i) for i in ids[:6])
-        faults.append(f"{label}: {role} {text[:40]!r} is {len(ids)} tokens ({pieces}); use a single-token {role}")
-        return -1
-    # " Mary" and "Mary" are two tokens: without the space the model is scored on a word it would not write.
-    spaced = tokenizer.encode(" " + text)
-    if not text[0].isspace() and prompt.clean[-1].isalpha() and text[0].isalpha() and len(spaced) == 1:
+def _is_as_apart(prompt: Prompt, clean: list[int], contrast: Contrast, tokenizer: Tokenizer) -> bool:
+    """Whether each text by itself has these tokens, and the beginning-of-sequence token stands before the prompt."""
+    begins = tokenizer.bos_id is None or bool(_begin(prompt, clean, tokenizer))
+    answer, foil = (tuple(tokenizer.encode(text)) for text in (prompt.answer, prompt.foil))
+    return begins and contrast == Contrast((), (answer,), (foil,))
+
+
+def _begin(prompt: Prompt, ids: Sequence[int], tokenizer: Tokenizer) -> Tokens:
+    """The beginning-of-sequence token, unless it is there already or nothing may be put before the text."""
+    bos = tokenizer.bos_id
+    return () if bos is None or prompt.form is PromptForm.VERBATIM or ids[:1] == [bos] else (bos,)
+
+
+def _contrast(
+    prompt: Prompt, written: tuple[list[int], list[int]], tokenizer: Tokenizer, faults: list[str]
+) -> Contrast | None:
+    before = len(faults)
+    found: dict[str, list[Tokens]] = {"answer": [], "foil": []}
+    for role, texts in (("answer", prompt.answers), ("foil", prompt.foils)):
+        for text in texts:
+            try:
+                found[role].append(_tokenise_after_both(text, prompt, written, tokenizer))
+            except AnswerFault as fault:
+                faults.append(f"{role} {text[:40]!r} {fault}")
+    if len(faults) > before:
+        return None
+    try:
+        return contrast_answers(found["answer"], found["foil"])
+    except AnswerFault as fault:
+        faults.append(str(fault))
+        return None
+
+
+def _tokenise_after_both(
+    text: str, prompt: Prompt, written: tuple[list[int], list[int]], tokenizer: Tokenizer
+) -> Tokens:
+    after = tokenise_answer(text, prompt.clean, written[0], tokenizer)
+    try:
+        if tokenise_answer(text, prompt.corrupted, written[1], tokenizer) == after:
+            return after
+    except AnswerFault as fault:
+        raise AnswerFault(f"(after the corrupted prompt) {fault}") from fault
+    raise AnswerFault("is other tokens after the clean than after the corrupted prompt; end both alike")
+
+
+def _check_limits(rows: Sequence[Tokens], contrast: Contrast, tokenizer: Tokenizer) -> list[str]:
+    """What the model cannot take, however the text is written."""
+    limits, faults = tokenizer.limits, []
+    longest = max(map(len, rows)) + max(len(s) for s in (*contrast.answers, *contrast.foils)) - 1
+    most = min(MAX_TOKENS, limits.n_positions or MAX_TOKENS)
+    if longest > most:
         faults.append(
-            f"{label}: {role} {text[:40]!r} would continue the word {prompt.clean.split()[-1][:20]!r}; write {' ' + text[:39]!r}"
+            f"{longest} tokens, at most {most}{' on this model' if most < MAX_TOKENS else ''}; shorten the prompt"
         )
-    return ids[0]
+    used = {token for row in (*rows, *contrast.answers, *contrast.foils) for token in row}
+    if limits.n_tokens is not None and (beyond := sorted(t for t in used if t >= limits.n_tokens)):
+        named = ", ".join(f"{tokenizer.piece(token)!r} ({token})" for token in beyond[:3])
+        faults.append(
+            f"the tokenizer knows {named}, and the model has {limits.n_tokens} tokens; leave it out, or use the tokenizer "
+            "that belongs to the model"
+        )
+    return faults
 
 
 def _refuse_if(faults: list[str], wanted: str) -> None:
@@ -317,6 +474,11 @@ def _refuse_if(faults: list[str], wanted: str) -> None:
         raise PromptRefused(
             "; ".join(faults[:_MAX_REPORTED]) + more + ".", wanted=wanted, remedy="mend or remove these rows."
         )
+
+
+def take_verbatim(prompts: PromptSet) -> PromptSet:
+    """The set with every text as the whole input; see `PromptForm.VERBATIM`."""
+    return PromptSet(prompts.name, tuple(replace(p, form=PromptForm.VERBATIM) for p in prompts.prompts))
 
 
 def is_exploratory(prompt: Prompt) -> bool:

@@ -9,7 +9,7 @@ import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
@@ -30,6 +30,7 @@ from audit_core.models import Progress as FetchProgress
 from audit_core.pace import Pace
 from audit_core.prompts import TokenisedPrompts, TokenPair, name_half
 from audit_core.registry import get_plugin
+from audit_core.sequences import list_places
 from audit_core.store.log import ClaimRun, Reached, RunLog, RunRecord, RunStart
 from audit_core.subject import MEAN_KINDS, Floats, Means, Progress, Subject, no_partial, no_progress
 from audit_core.subjects.planted import build_planted, find_planted
@@ -78,7 +79,7 @@ class Auditor:
 
     def content_key(self, audit: str, request: Request) -> str:
         """Digest of everything the result depends on."""
-        parts = [
+        parts: list[Any] = [
             RESULT_VERSION,
             RULE_VERSION,
             audit,
@@ -90,6 +91,8 @@ class Auditor:
             request.describe(),
             list_versions(),
         ]
+        # What the texts do not say by themselves, so that answers kept from versions that read them otherwise are not met.
+        parts += [[p.clean_ids, astuple(p.contrast)] for p in request.prompts.pairs if p.is_read_in_context]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def find_earlier(self, audit: str, request: Request) -> Finished[Any] | None:
@@ -144,7 +147,7 @@ class Auditor:
             self.log.append(ended, reached, cpu_s=time.process_time() - burnt)
 
         try:
-            means = self._capture_means(request.reference, request.kinds) if _wants_means(request) else None
+            means = self._capture_means(_list_reference(request), request.kinds) if _wants_means(request) else None
             begun = time.monotonic()
             result = plugin.run(self.subject, request, means=means, on_progress=on_progress, on_partial=on_partial)
             self._pace.keep(audit, time.monotonic() - begun, self._count_work(audit, request))
@@ -215,6 +218,13 @@ def _describe_request(request: Request) -> dict[str, Any]:
     pairs = request.prompts.pairs
     one = {"prompt": pairs[0].prompt.id} if len(pairs) == 1 else {}
     return {"prompts": request.prompts.name, "half": name_half(request.prompts), **one, **request.describe()}
+
+
+def _list_reference(request: Request) -> TokenisedPrompts:
+    """What means are taken over: for a metric that reads sequences, at every place where an answer goes on."""
+    name = getattr(request, "metric", None) or getattr(getattr(request, "claim", None), "metric", None)
+    reads_sequences = name is not None and get_metric(name).reads_sequences
+    return list_places(request.reference).prompts if reads_sequences else request.reference
 
 
 def _wants_means(request: Request) -> bool:

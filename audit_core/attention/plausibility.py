@@ -17,9 +17,9 @@ class Source(StrEnum):
     """Which token of the prompt the answer position is asked to have looked at."""
 
     ANSWER = "answer"
-    """First occurrence of the answer token."""
+    """First occurrence of an answer's token."""
     FOIL = "foil"
-    """First occurrence of the foil token."""
+    """First occurrence of a foil's token."""
     CHANGED = "changed"
     """First token that differs between clean and corrupted."""
     FIRST = "first"
@@ -62,9 +62,9 @@ def find_source(pair: TokenPair, source: Source) -> int:
 
 
 def _find(pair: TokenPair, source: Source) -> int | None:
-    wanted = {Source.ANSWER: pair.answer_id, Source.FOIL: pair.foil_id}
+    wanted = {Source.ANSWER: pair.contrast.answer_ids, Source.FOIL: pair.contrast.foil_ids}
     if source in wanted:
-        return pair.clean_ids.index(wanted[source]) if wanted[source] in pair.clean_ids else None
+        return next((at for at, token in enumerate(pair.clean_ids) if token in wanted[source]), None)
     return {Source.CHANGED: pair.first_changed, Source.FIRST: 0, Source.LAST: len(pair.clean_ids) - 1}[source]
 
 

@@ -12,7 +12,7 @@ from audit_core.audits.specificity import OtherTask
 from audit_core.circuits.circuit_question import CircuitQuestion
 from audit_core.claim import Universe
 from audit_core.cli.output import show_progress, tell, tell_json
-from audit_core.cli.session import asker, open_audit
+from audit_core.cli.session import asker, open_audit, put_in_form
 from audit_core.component import parse_components
 from audit_core.effect import Controls
 from audit_core.groups import GroupEstimates
@@ -54,7 +54,7 @@ def discover_circuit(options: argparse.Namespace) -> int:
 def question_circuit(options: argparse.Namespace) -> int:
     """One of the questions about a circuit somebody named."""
     subject, prompts, auditor = open_audit(options, options.ask)
-    whole = load_prompts(options.prompts)
+    whole = put_in_form(load_prompts(options.prompts), options, subject)
     question = CircuitQuestion(
         prompts,
         prompts,
@@ -65,7 +65,11 @@ def question_circuit(options: argparse.Namespace) -> int:
         options.seed,
     )
     others = tuple(
-        OtherTask(tokenise(split_half(load_prompts(path), exploratory=False), subject.tokenizer))
+        OtherTask(
+            tokenise(
+                split_half(put_in_form(load_prompts(path), options, subject), exploratory=False), subject.tokenizer
+            )
+        )
         for path in options.other
     )
     explored = tokenise(split_half(whole, exploratory=True), subject.tokenizer)

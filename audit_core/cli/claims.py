@@ -10,7 +10,7 @@ from typing import Any
 from audit_core.audits.confirmation import CIRCUIT_QUESTIONS
 from audit_core.claim import load_claim
 from audit_core.cli.output import say, show_fetch, show_progress, tell, tell_json
-from audit_core.cli.session import Adder, asker
+from audit_core.cli.session import Adder, ask_form, asker, put_in_form
 from audit_core.confirm import QUESTIONS, Confirmation, explain_exploratory, freeze_claim, pin_now, run_confirmatory
 from audit_core.errors import NotMeasured, Refused
 from audit_core.governance.policy import Policy, load_policy, parse_policy
@@ -35,6 +35,7 @@ def add_claim_commands(add: Adder) -> None:
     prereg.add_argument(
         "--prompts", type=Path, required=True, help="the whole prompt set; judged on its confirmatory half"
     )
+    ask_form(prereg)
     prereg.add_argument("--policy", type=Path, help="policy in TOML; the shipped default unless given")
     questions = tuple(name for name in CIRCUIT_QUESTIONS if name != "specificity")
     prereg.add_argument("--ask", nargs="*", choices=questions, default=QUESTIONS, help="questions fixed with the claim")
@@ -68,6 +69,7 @@ def freeze(options: argparse.Namespace) -> int:
     claim, prompts = load_claim(options.claim), load_prompts(options.prompts)
     policy = _read_policy(options.policy)
     subject = open_subject(options.model, on_progress=show_fetch)
+    prompts = put_in_form(prompts, options, subject)
     plan = freeze_claim(
         Register(audit_home()), subject, claim, prompts, policy, owner=asker().actor, model=options.model,
         questions=tuple(options.ask), declared=PriorAccess(options.prior_access), seed=options.seed,

@@ -22,7 +22,7 @@ from audit_core.cli.log import add_log_commands
 from audit_core.cli.models import fetch_known, show_models
 from audit_core.cli.packs import add_pack_commands
 from audit_core.cli.paths import FIRST, patch_paths
-from audit_core.cli.session import Adder
+from audit_core.cli.session import Adder, ask_form
 from audit_core.cli.verify import verify_evidence, write_verifier
 from audit_core.registry import list_plugins
 from audit_core.verifier.command import add_arguments
@@ -137,5 +137,6 @@ def _ask_search(command: argparse.ArgumentParser) -> None:
 def _ask_prompts(command: argparse.ArgumentParser, half: str) -> None:
     command.add_argument("--model", default="default", help="default, a known name, a folder, or a hub id")
     command.add_argument("--prompts", type=Path, required=True, help="prompt set in JSON Lines")
+    ask_form(command)
     command.add_argument("--half", choices=HALVES, default=half, help=f"which half of the prompts (default {half})")
     command.add_argument("--seed", type=int, default=0)

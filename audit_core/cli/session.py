@@ -6,9 +6,10 @@ import argparse
 import getpass
 from typing import Any, Protocol
 
-from audit_core.cli.output import show_fetch
+from audit_core.chat import render_chat
+from audit_core.cli.output import say, show_fetch
 from audit_core.errors import AuditError
-from audit_core.prompts import TokenisedPrompts, load_prompts, split_half, tokenise
+from audit_core.prompts import PromptSet, TokenisedPrompts, load_prompts, split_half, take_verbatim, tokenise
 from audit_core.run import Asker, Auditor, open_subject, record_refusal
 from audit_core.store import RunLog, audit_home
 from audit_core.subject import Subject
@@ -24,15 +25,37 @@ def open_audit(options: argparse.Namespace, kind: str) -> tuple[Subject, Tokenis
     """Prompts and model; whatever is refused on the way is logged before it is reported."""
     log = RunLog(audit_home())
     try:
-        prompts = load_prompts(options.prompts)
-        if options.half != "all":
-            prompts = split_half(prompts, exploratory=options.half == "exploratory")
+        whole = load_prompts(options.prompts)
         subject = open_subject(options.model, on_progress=show_fetch)
-        return subject, tokenise(prompts, subject.tokenizer), Auditor(subject, log)
+        whole = put_in_form(whole, options, subject)
+        prompts = whole if options.half == "all" else split_half(whole, exploratory=options.half == "exploratory")
+        tokenised = tokenise(prompts, subject.tokenizer)
+        for notice in tokenised.notices:
+            say(notice)
+        return subject, tokenised, Auditor(subject, log)
     except AuditError as error:
         request = {"prompts": str(options.prompts), "model": options.model}
         record_refusal(log, kind, error, asker=asker(), request=request)
         raise
+
+
+def ask_form(command: argparse.ArgumentParser) -> None:
+    """Options for how the text of a prompt becomes the model's input; read by `put_in_form`."""
+    form = command.add_mutually_exclusive_group()
+    form.add_argument(
+        "--chat", action="store_true", help="each prompt as a user's message in the model's own chat template"
+    )
+    form.add_argument(
+        "--verbatim", action="store_true",
+        help="each prompt as it is written, with nothing put before it: for templates that are rendered already",
+    )  # fmt: skip
+
+
+def put_in_form(prompts: PromptSet, options: argparse.Namespace, subject: Subject) -> PromptSet:
+    """The set as `--chat` or `--verbatim` asks for it: another set, with a digest and halves of its own."""
+    if options.chat:
+        return render_chat(prompts, subject.tokenizer)
+    return take_verbatim(prompts) if options.verbatim else prompts
 
 
 def asker() -> Asker:

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from audit_core.answers import Tokens
 from audit_core.component import Kind
 from audit_core.engine.capture import Capture, Place, Turn, keep_sites
 from audit_core.engine.hooks import EditHooks, Sources
+from audit_core.engine.readout import join_tokens
 from audit_core.engine.sites import HookedModel
 from audit_core.engine.wave import Variant, Wave
 
@@ -23,11 +25,11 @@ class LogitReadout:
         """The same; shape (..., vocabulary)."""
         return logits.float()
 
-    def read_tokens(self, logits: torch.Tensor, ids: list[int]) -> torch.Tensor:
-        """Logit of one token per prompt, shape (variant, prompt, vocabulary) → (variant, prompt)."""
+    def read_tokens(self, logits: torch.Tensor, ids: Sequence[Tokens]) -> torch.Tensor:
+        """Logit of one set of tokens per prompt, shape (variant, prompt, vocabulary) → (variant, prompt)."""
         import torch
 
-        return logits[:, torch.arange(len(ids)), torch.tensor(ids)].float()
+        return join_tokens(ids, lambda tokens: logits[:, torch.arange(len(tokens)), torch.tensor(tokens)].float())
 
 
 def capture_forward(model: HookedModel, tokens: torch.Tensor, kinds: Iterable[Kind], turn: Turn) -> Capture:

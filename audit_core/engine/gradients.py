@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from audit_core.answers import Tokens
 from audit_core.component import Kind
 from audit_core.engine.capture import Capture, capture_run, embed_tokens
 from audit_core.engine.replay import BlockCall, call_block
@@ -41,8 +42,8 @@ class Slopes:
 def measure_slopes(
     runner: WaveRunner,
     residual: torch.Tensor,
-    answers: Sequence[int],
-    foils: Sequence[int],
+    answers: Sequence[Tokens],
+    foils: Sequence[Tokens],
     kinds: Sequence[Kind],
     calls: Sequence[BlockCall],
     *,
@@ -52,7 +53,7 @@ def measure_slopes(
 
     Args:
         residual: shape (row, pos, d_model).
-        answers, foils: token per row.
+        answers, foils: set of tokens per row.
         dropped: per row, the layer whose contribution to the residual stream passes no slope back (GradDrop).
 
     Raises:
@@ -74,7 +75,7 @@ def measure_slopes(
                 out = rows + kept * change + (1 - kept) * change.detach()
             rows = out
         end = rows[None, :, -1]
-        difference = (runner.readout.read_tokens(end, list(answers)) - runner.readout.read_tokens(end, list(foils)))[0]
+        difference = (runner.readout.read_tokens(end, answers) - runner.readout.read_tokens(end, foils))[0]
         places = list(leaves)
         found = torch.autograd.grad(difference.sum(), [leaves[place] for place in places], allow_unused=True)
     for place, slope in zip(places, found):
@@ -133,12 +134,12 @@ class Batch:
         return [pair.clean_ids if side is Side.CLEAN else pair.corrupted_ids for pair in self.pairs]
 
     @property
-    def answers(self) -> list[int]:
-        return [pair.answer_id for pair in self.pairs]
+    def answers(self) -> list[Tokens]:
+        return [pair.answer_ids for pair in self.pairs]
 
     @property
-    def foils(self) -> list[int]:
-        return [pair.foil_id for pair in self.pairs]
+    def foils(self) -> list[Tokens]:
+        return [pair.foil_ids for pair in self.pairs]
 
 
 def get_runner(subject: Subject) -> WaveRunner:

@@ -65,7 +65,7 @@ def check_parity(runner: WaveRunner, bos_id: int | None) -> float:
 
 def _compare_ends(runner: WaveRunner, run: Capture, whole: torch.Tensor) -> float:
     """Largest difference from the model's own logits, read both ways."""
-    replayed, two = runner.readout.read_all(run.ends), runner.readout.read_tokens(run.ends[None], [1, 1])[0]
+    replayed, two = runner.readout.read_all(run.ends), runner.readout.read_tokens(run.ends[None], [(1,), (1,)])[0]
     return max(float((whole - replayed).abs().max()), float((whole[:, 1] - two).abs().max()))
 
 

@@ -59,7 +59,7 @@ def integrate_gradients(
     def slopes_at(alphas: list[float]) -> tuple[torch.Tensor, torch.Tensor]:
         rows = torch.cat([far + alpha * (near - far) for alpha in alphas])
         found = measure_slopes(
-            runner, rows, [pair.answer_id] * len(alphas), [pair.foil_id] * len(alphas), (Kind.RESID,), calls
+            runner, rows, [pair.answer_ids] * len(alphas), [pair.foil_ids] * len(alphas), (Kind.RESID,), calls
         )
         return found.slopes[Kind.RESID, 0], found.metric
 

@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from audit_core.answers import Tokens
 from audit_core.prompts import TokenisedPrompts
 from audit_core.subject import Floats, Logits
 
 if TYPE_CHECKING:
     import torch
     from transformer_lens.model_bridge import TransformerBridge
+
+
+def join_tokens(ids: Sequence[Tokens], read: Callable[[list[int]], torch.Tensor]) -> torch.Tensor:
+    """Logits of sets of tokens, from a reader of one token per prompt; shape (variant, prompt)."""
+    import torch
+
+    width = max(map(len, ids))
+    first = read([tokens[0] for tokens in ids])
+    if width == 1:
+        return first
+    columns = [first]
+    for at in range(1, width):
+        column = read([tokens[min(at, len(tokens) - 1)] for tokens in ids])
+        # A smaller set has nothing in this column.
+        columns.append(column.masked_fill(torch.tensor([at >= len(tokens) for tokens in ids]), -torch.inf))
+    return torch.stack(columns).logsumexp(0)
 
 
 class Readout:
@@ -31,13 +48,20 @@ class Readout:
         logits = self.bridge.unembed(self.bridge.ln_final(flat))[:, 0]
         return self._soften(logits).reshape(*residual.shape[:-1], -1).float()
 
-    def read_tokens(self, residual: torch.Tensor, ids: list[int]) -> torch.Tensor:
-        """Logit of one token per prompt, shape (variant, prompt, d_model) → (variant, prompt)."""
+    def read_tokens(self, residual: torch.Tensor, ids: Sequence[Tokens]) -> torch.Tensor:
+        """Logit of one set of tokens per prompt, shape (variant, prompt, d_model) → (variant, prompt).
+
+        A set's logit is log Σ exp over its tokens: the difference of two is the log odds of one set against the other.
+        """
         flat = residual.reshape(-1, 1, residual.shape[-1])
         final = self.bridge.ln_final(flat)[:, 0].reshape(residual.shape)
         weight, bias = self._output_weights()
-        logits = (final * weight[ids]).sum(-1)
-        return self._soften(logits if bias is None else logits + bias[ids]).float()
+
+        def read(tokens: list[int]) -> torch.Tensor:
+            logits = (final * weight[tokens]).sum(-1)
+            return self._soften(logits if bias is None else logits + bias[tokens]).float()
+
+        return join_tokens(ids, read)
 
     def measure_norms(self, residual: torch.Tensor) -> torch.Tensor:
         """Length of the residual stream, shape (..., d_model) → (...)."""
@@ -52,6 +76,13 @@ class Readout:
         return self._cap * (logits / self._cap).tanh() if self._cap else logits
 
 
+def read_sets(logits: Floats, ids: Sequence[Tokens]) -> Floats:
+    """log Σ exp over one set of tokens per prompt, shape (variant, prompt, vocabulary) → (variant, prompt)."""
+    return np.stack(
+        [np.logaddexp.reduce(logits[:, at, list(tokens)], axis=-1) for at, tokens in enumerate(ids)], axis=1
+    )
+
+
 class LogitTable:
     """Logits as chunks deliver them, put where their intervention and prompt stand."""
 
@@ -63,10 +94,10 @@ class LogitTable:
         self.vocabulary = np.full((*shape, n_vocabulary), np.nan, np.float32) if n_vocabulary else None
         self.norms: Floats | None = None
 
-    def list_ids(self, prompts: Sequence[int]) -> tuple[list[int], list[int]]:
+    def list_ids(self, prompts: Sequence[int]) -> tuple[list[Tokens], list[Tokens]]:
         """Answer and foil tokens of some prompts."""
         pairs = [self.prompts.pairs[i] for i in prompts]
-        return [pair.answer_id for pair in pairs], [pair.foil_id for pair in pairs]
+        return [pair.answer_ids for pair in pairs], [pair.foil_ids for pair in pairs]
 
     def put(self, answer: Floats, foil: Floats, variants: Sequence[int], prompts: Sequence[int]) -> None:
         """Two logits each; shapes (variant, prompt)."""
@@ -77,9 +108,8 @@ class LogitTable:
         """All logits; shape (variant, prompt, vocabulary)."""
         assert self.vocabulary is not None
         self.vocabulary[np.ix_(variants, prompts)] = logits
-        at = np.arange(len(prompts))
-        answer, foil = self.list_ids(prompts)
-        self.put(logits[:, at, answer], logits[:, at, foil], variants, prompts)
+        answer, foil = (read_sets(logits, ids) for ids in self.list_ids(prompts))
+        self.put(answer, foil, variants, prompts)
 
     def put_norms(self, norms: Floats, variants: Sequence[int], prompts: Sequence[int]) -> None:
         """Lengths of the residual stream; shape (variant, prompt)."""

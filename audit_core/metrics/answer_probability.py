@@ -22,14 +22,18 @@ class AnswerProbability:
     question: str = "How much more probable is the answer than the foil?"
     unit: str = "probability"
     needs_vocabulary: bool = True
+    reads_sequences: bool = False
     min_gap: float = 0.05
 
     def read(self, logits: Logits, pairs: Sequence[TokenPair]) -> NDArray[np.float64]:
         if logits.vocabulary is None:
             raise NotMeasured("control_failed", "probabilities need the whole vocabulary, which this run did not read.")
         chances = np.exp(log_softmax(logits.vocabulary.astype(float), axis=-1))
-        at = np.arange(len(pairs))
-        return chances[:, at, [p.answer_id for p in pairs]] - chances[:, at, [p.foil_id for p in pairs]]
+        sums = [
+            chances[:, at, list(p.answer_ids)].sum(-1) - chances[:, at, list(p.foil_ids)].sum(-1)
+            for at, p in enumerate(pairs)
+        ]
+        return np.stack(sums, axis=1)
 
 
 PLUGIN = AnswerProbability()

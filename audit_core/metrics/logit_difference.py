@@ -20,6 +20,7 @@ class LogitDifference:
     question: str = "By how much does the model prefer the answer to the foil?"
     unit: str = "logits"
     needs_vocabulary: bool = False
+    reads_sequences: bool = False
     min_gap: float = 0.5
 
     def read(self, logits: Logits, pairs: Sequence[TokenPair]) -> NDArray[np.float64]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from audit_core.answers import TokenLimits
 from audit_core.component import Component, Kind
 from audit_core.engine.parity import check_parity
 from audit_core.engine.randomise import shuffle_weights
@@ -38,12 +39,33 @@ class FolderTokenizer:
 
     inner: Any
     bos_id: int | None
+    limits: TokenLimits
 
     def encode(self, text: str) -> list[int]:
         return list(self.inner.encode(text, add_special_tokens=False))
 
     def piece(self, token_id: int) -> str:
         return str(self.inner.decode([token_id], clean_up_tokenization_spaces=False))
+
+    def render_chat(self, message: str, reply: str | None = None) -> str:
+        from jinja2 import TemplateError
+
+        if not self.inner.chat_template:
+            raise ModelRefused(
+                "This model's tokenizer has no chat template.",
+                wanted="a model that is used by chat.",
+                remedy="leave the chat form out, or write the prompts as the model was trained on them.",
+            )
+        messages = [{"role": "user", "content": message}]
+        messages += [] if reply is None else [{"role": "assistant", "content": reply}]
+        try:
+            return str(self.inner.apply_chat_template(messages, tokenize=False, add_generation_prompt=reply is None))
+        except (TemplateError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
+            raise ModelRefused(
+                f"The chat template cannot be rendered: {type(error).__name__}: {str(error)[:200]}",
+                wanted="a template that takes one message of a user.",
+                remedy="render the prompts yourself and bring them with form 'verbatim'.",
+            ) from error
 
 
 class TransformerSubject:
@@ -201,7 +223,20 @@ def _cross(folder: Path, inner: Any, model: Any) -> tuple[TransformerBridge, Fol
             str(folder), hf_model=model, tokenizer=copy.deepcopy(inner), device="cpu", dtype=torch.float32
         )
     bridge.eval()
-    return bridge, FolderTokenizer(inner, getattr(inner, "bos_token_id", None))
+    return bridge, FolderTokenizer(inner, getattr(inner, "bos_token_id", None), read_limits(inner, model))
+
+
+def read_limits(inner: Any, model: Any) -> TokenLimits:
+    """How many tokens and positions a `transformers` model has, and which token stands for the unknown."""
+    tables = [table for table in (model.get_input_embeddings(), model.get_output_embeddings()) if table is not None]
+    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    unknown = inner.unk_token_id
+    return TokenLimits(
+        min(table.weight.shape[0] for table in tables),
+        positions if type(positions) is int and positions > 0 else None,
+        # Some name their beginning- or end-of-sequence token as the unknown one, and never write it for text.
+        unknown if unknown not in (inner.bos_token_id, inner.eos_token_id) else None,
+    )
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from audit_core.answers import TokenLimits
 from audit_core.models import identify_model
 from audit_core.prompts import Prompt, PromptSet, TokenPair, is_exploratory, load_prompts, tokenise
 from audit_core.subjects.transformer import FolderTokenizer
@@ -47,7 +48,7 @@ class Model:
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         inner = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        self.tokenizer = FolderTokenizer(inner, inner.bos_token_id)
+        self.tokenizer = FolderTokenizer(inner, inner.bos_token_id, TokenLimits())
         self._network = AutoModelForCausalLM.from_pretrained(
             folder, dtype=torch.float32, attn_implementation="eager", local_files_only=True
         ).eval()

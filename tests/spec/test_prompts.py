@@ -156,15 +156,22 @@ def test_a_prompt_that_fills_the_file_limit_is_refused_fast() -> None:
 @pytest.mark.parametrize(
     "changes, says",
     [
-        ({"answer": " wonderful"}, "answer ' wonderful' is 2 tokens ( wonder | ful); use a single-token answer"),
-        ({"foil": " go up"}, "foil ' go up' is 2 tokens"),
+        ({"answer": " up there"}, "an answer begins with a foil"),
+        ({"foil": " down there"}, "or a foil with an answer"),
         ({"answer": "down"}, "answer 'down' would continue the word 'sat'; write ' down'"),
         ({"foil": "up"}, "foil 'up' would continue the word 'sat'; write ' up'"),
         ({"clean": "the cat sat on"}, "clean has 5 tokens and corrupted 4; use words that tokenise to the same number"),
         ({"corrupted": "the wonderful sat"}, "clean has 4 tokens and corrupted 5"),
         ({"corrupted": "the cat sat"}, "clean and corrupted are the same tokens; change the word"),
-        ({"clean": "the cat sat "}, "the clean prompt ends in white space; move the space into answer and foil"),
-        ({"corrupted": "the dog sat\n"}, "the corrupted prompt ends in white space"),
+        (
+            {"clean": "the cat sat "},
+            "answer ' down' begins with a space and the prompt ends in white space; write 'down'",
+        ),
+        (
+            {"clean": "the cat sat ", "answer": "down"},
+            "is one token with the white space that the prompt ends in; move the space",
+        ),
+        ({"corrupted": "the dog sat\n"}, "(after the corrupted prompt) begins with a space and the prompt ends in"),
         ({"foil": " down"}, "answer and foil are the same token; choose a foil that is wrong"),
         ({"clean": "a " * 300 + "b", "corrupted": "a " * 300 + "c"}, f"302 tokens, at most {MAX_TOKENS}; shorten"),
     ],

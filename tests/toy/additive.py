@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from audit_core.answers import TokenLimits
 from audit_core.component import Component, Kind, head, mlp, resid
 from audit_core.errors import ModelRefused
 from audit_core.intervention import Edit, Intervention, Replacement, Side
@@ -31,7 +32,7 @@ class WordTokenizer:
         self.pieces = ["<bos>"]
 
     def encode(self, text: str) -> list[int]:
-        words = re.findall(r"\s?[^\s]+|\s", text)
+        words = re.findall(r"\s?\w+|\s?[^\w\s]|\s", text)
         return [self._number(word[i : i + _LONGEST + 1]) for word in words for i in range(0, len(word), _LONGEST + 1)]
 
     def _number(self, piece: str) -> int:
@@ -41,6 +42,13 @@ class WordTokenizer:
 
     def piece(self, token_id: int) -> str:
         return self.pieces[token_id]
+
+    @property
+    def limits(self) -> TokenLimits:
+        return TokenLimits()
+
+    def render_chat(self, message: str, reply: str | None = None) -> str:
+        return f"<user>{message}<assistant>\n{reply or ''}"
 
 
 class AdditiveSubject:

@@ -1,0 +1,41 @@
+"""Prompts in the form in which a chat model is used: each text as a user's message, under the tokenizer's own template."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from audit_core.answers import Tokenizer
+from audit_core.prompts import Prompt, PromptForm, PromptSet
+
+
+def render_chat(prompts: PromptSet, tokenizer: Tokenizer) -> PromptSet:
+    """The set with every prompt as a user's message, up to where the assistant begins to answer.
+
+    Answers are written as the template writes them there, mostly without a space before them. The rendered text is the
+    prompt from then on: it is what is hashed, split into halves, run, shown and packed, and nothing is put before it.
+
+    Raises:
+        ModelRefused: the tokenizer has no chat template, or it cannot be rendered.
+    """
+    return PromptSet(f"{prompts.name}, as chat", tuple(_render(prompt, tokenizer) for prompt in prompts.prompts))
+
+
+def _render(prompt: Prompt, tokenizer: Tokenizer) -> Prompt:
+    clean, corrupted = (tokenizer.render_chat(text) for text in (prompt.clean, prompt.corrupted))
+    answers, foils = (
+        tuple(_write_answer(text, prompt.clean, clean, tokenizer) for text in texts)
+        for texts in (prompt.answers, prompt.foils)
+    )
+    return replace(
+        prompt, clean=clean, corrupted=corrupted, answer=answers[0], foil=foils[0], more_answers=answers[1:],
+        more_foils=foils[1:], form=PromptForm.VERBATIM,
+    )  # fmt: skip
+
+
+def _write_answer(text: str, message: str, rendered: str, tokenizer: Tokenizer) -> str:
+    """The answer with the white space that the template puts before an assistant's words."""
+    words = text.strip()
+    tail = tokenizer.render_chat(message, words).removeprefix(rendered)
+    before, found, _ = tail.partition(words)
+    # A template that closes what it opened (such as a place to think in) writes more than white space there.
+    return before + words if found and not before.strip() else words
