@@ -27,6 +27,9 @@ class Tokenizer(Protocol):
     def encode(self, text: str) -> list[int]:
         """Token ids without any special token but those written in the text."""
 
+    def encode_each(self, texts: Sequence[str]) -> list[list[int]]:
+        """The same of many texts at once."""
+
     def piece(self, token_id: int) -> str:
         """One token as text."""
 
@@ -85,7 +88,7 @@ def contrast_answers(answers: Sequence[Tokens], foils: Sequence[Tokens]) -> Cont
     right, wrong = _drop_longer(answers), _drop_longer(foils)
     if set(right) & set(wrong):
         raise AnswerFault("answer and foil are the same token; choose a foil that is wrong for the clean prompt")
-    if any(_begins(a, b) or _begins(b, a) for a in right for b in wrong):
+    if _list_starts(right) & set(wrong) or _list_starts(wrong) & set(right):
         raise AnswerFault(
             "an answer begins with a foil, or a foil with an answer; choose ones that part from each other"
         )
@@ -99,29 +102,38 @@ def contrast_answers(answers: Sequence[Tokens], foils: Sequence[Tokens]) -> Cont
 def _drop_longer(sequences: Iterable[Tokens]) -> tuple[Tokens, ...]:
     """Each once, without those that begin with another: whatever continues an answer is that answer."""
     kept = dict.fromkeys(sequences)
-    return tuple(s for s in kept if not any(other != s and _begins(s, other) for other in kept))
+    return tuple(s for s in kept if not any(s[:n] in kept for n in range(1, len(s))))
 
 
-def _begins(sequence: Tokens, start: Tokens) -> bool:
-    return sequence[: len(start)] == start
+def _list_starts(sequences: Iterable[Tokens]) -> set[Tokens]:
+    """Everything that one of them begins with, and is not whole."""
+    return {s[:n] for s in sequences for n in range(1, len(s))}
 
 
-def tokenise_answer(text: str, prompt: str, prompt_ids: Sequence[int], tokenizer: Tokenizer) -> Tokens:
-    """The tokens that follow a prompt when `text` is written after it.
+def tokenise_answers(
+    texts: Sequence[str], prompt: str, prompt_ids: Sequence[int], tokenizer: Tokenizer
+) -> list[Tokens | AnswerFault]:
+    """The tokens that follow a prompt when each of these texts is written after it, or why they cannot be scored there.
 
-    Not the tokens of the text by itself: tokenizers that put a space before every text give another token there.
+    Not the tokens of a text by itself: tokenizers that put a space before every text give another token there.
 
     Args:
         prompt_ids: of the prompt, without a beginning-of-sequence token.
-
-    Raises:
-        AnswerFault: the answer does not follow as tokens of its own, lacks the space that a new word needs, has one too
-            many, or is not known to the tokenizer.
     """
-    whole = tokenizer.encode(prompt + text)
+    found: list[Tokens | AnswerFault] = []
+    for text, whole in zip(texts, tokenizer.encode_each([prompt + text for text in texts]), strict=True):
+        try:
+            found.append(_cut_answer(text, whole, prompt, list(prompt_ids), tokenizer))
+        except AnswerFault as fault:
+            found.append(fault)
+    return found
+
+
+def _cut_answer(text: str, whole: list[int], prompt: str, prompt_ids: list[int], tokenizer: Tokenizer) -> Tokens:
+    """What of the whole follows the prompt; raises `AnswerFault`."""
     follows = tuple(whole[len(prompt_ids) :])
     _check_spaces(text, prompt, len(follows), tokenizer)
-    if whole[: len(prompt_ids)] != list(prompt_ids) or not follows:
+    if whole[: len(prompt_ids)] != prompt_ids or not follows:
         if prompt[-1].isspace():
             raise AnswerFault(
                 "is one token with the white space that the prompt ends in; move the space into answer and foil"

@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from audit_core.answers import AnswerFault, Contrast, Tokenizer, Tokens, contrast_answers, tokenise_answer
+from audit_core.answers import AnswerFault, Contrast, Tokenizer, Tokens, contrast_answers, tokenise_answers
 from audit_core.errors import PromptRefused
 from audit_core.verifier.prompt_digest import dump_prompt_rows, is_exploratory_pair
 
@@ -420,33 +420,36 @@ def _begin(prompt: Prompt, ids: Sequence[int], tokenizer: Tokenizer) -> Tokens:
 def _contrast(
     prompt: Prompt, written: tuple[list[int], list[int]], tokenizer: Tokenizer, faults: list[str]
 ) -> Contrast | None:
-    before = len(faults)
-    found: dict[str, list[Tokens]] = {"answer": [], "foil": []}
+    sides = []
     for role, texts in (("answer", prompt.answers), ("foil", prompt.foils)):
-        for text in texts:
-            try:
-                found[role].append(_tokenise_after_both(text, prompt, written, tokenizer))
-            except AnswerFault as fault:
-                faults.append(f"{role} {text[:40]!r} {fault}")
-    if len(faults) > before:
+        found = []
+        after_clean = tokenise_answers(texts, prompt.clean, written[0], tokenizer)
+        after_corrupted = tokenise_answers(texts, prompt.corrupted, written[1], tokenizer)
+        for text, first, second in zip(texts, after_clean, after_corrupted, strict=True):
+            why = _compare_places(first, second)
+            if why:
+                faults.append(f"{role} {text[:40]!r} {why}")
+            elif isinstance(first, tuple):
+                found.append(first)
+        sides.append(found)
+    if faults:
         return None
     try:
-        return contrast_answers(found["answer"], found["foil"])
+        return contrast_answers(*sides)
     except AnswerFault as fault:
         faults.append(str(fault))
         return None
 
 
-def _tokenise_after_both(
-    text: str, prompt: Prompt, written: tuple[list[int], list[int]], tokenizer: Tokenizer
-) -> Tokens:
-    after = tokenise_answer(text, prompt.clean, written[0], tokenizer)
-    try:
-        if tokenise_answer(text, prompt.corrupted, written[1], tokenizer) == after:
-            return after
-    except AnswerFault as fault:
-        raise AnswerFault(f"(after the corrupted prompt) {fault}") from fault
-    raise AnswerFault("is other tokens after the clean than after the corrupted prompt; end both alike")
+def _compare_places(clean: Tokens | AnswerFault, corrupted: Tokens | AnswerFault) -> str:
+    """Why an answer cannot be scored after both prompts of a pair; empty where it can."""
+    if isinstance(clean, AnswerFault):
+        return str(clean)
+    if isinstance(corrupted, AnswerFault):
+        return f"(after the corrupted prompt) {corrupted}"
+    return (
+        "" if clean == corrupted else "is other tokens after the clean than after the corrupted prompt; end both alike"
+    )
 
 
 def _check_limits(rows: Sequence[Tokens], contrast: Contrast, tokenizer: Tokenizer) -> list[str]:

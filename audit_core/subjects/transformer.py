@@ -44,6 +44,9 @@ class FolderTokenizer:
     def encode(self, text: str) -> list[int]:
         return list(self.inner.encode(text, add_special_tokens=False))
 
+    def encode_each(self, texts: Sequence[str]) -> list[list[int]]:
+        return [list(ids) for ids in self.inner(list(texts), add_special_tokens=False)["input_ids"]]
+
     def piece(self, token_id: int) -> str:
         return str(self.inner.decode([token_id], clean_up_tokenization_spaces=False))
 

@@ -35,6 +35,9 @@ class WordTokenizer:
         words = re.findall(r"\s?\w+|\s?[^\w\s]|\s", text)
         return [self._number(word[i : i + _LONGEST + 1]) for word in words for i in range(0, len(word), _LONGEST + 1)]
 
+    def encode_each(self, texts: Sequence[str]) -> list[list[int]]:
+        return [self.encode(text) for text in texts]
+
     def _number(self, piece: str) -> int:
         if piece not in self.pieces:
             self.pieces.append(piece)
