@@ -36,6 +36,7 @@ from audit_core.change.model_diff import ComponentDiff, ModelDiff, TensorChange,
 from audit_core.change.regression import Outcome, Regression
 from audit_core.change.revalidation import Artefact, Revalidated, Revalidation, rerun_stale, revalidate_claims
 from audit_core.change.tokenizer_diff import KeyChange, TokenizerDiff, VocabularyDiff
+from audit_core.chat import CHAT_SUFFIX, render_chat
 from audit_core.circuits.circuit import Circuit, read_components
 from audit_core.circuits.circuit_question import CircuitQuestion
 from audit_core.circuits.completeness import Gap, Worth
@@ -80,7 +81,7 @@ from audit_core.models.imported_card import ImportedCard, read_card
 from audit_core.packs.pack import Issue, export_pack
 from audit_core.preregistration import Preregistration, PriorAccess
 from audit_core.prompts import (
-    Prompt, PromptSet, TokenPair, TokenisedPrompts, is_exploratory, load_prompts, parse_prompts, split_half, tokenise,
+    Prompt, PromptForm, PromptSet, TokenPair, TokenisedPrompts, is_exploratory, load_prompts, parse_prompts, split_half, tokenise,
 )  # fmt: skip
 from audit_core.references.crosswalk import (
     ClauseCheck,
@@ -131,7 +132,7 @@ from audit_core.verdict import REASONS, State, Verdict
 from audit_core.view import View
 
 __all__ = [
-    "ANSWER_COLUMNS", "APPROVAL_DAYS", "CIRCUIT_QUESTIONS", "CLEAN_RUN", "COVERAGE_WORDS", "KNOWN_MODELS", "LOCAL_PERSON",
+    "ANSWER_COLUMNS", "APPROVAL_DAYS", "CHAT_SUFFIX", "CIRCUIT_QUESTIONS", "CLEAN_RUN", "COVERAGE_WORDS", "KNOWN_MODELS", "LOCAL_PERSON",
     "MAY", "PLANTED_MODELS", "REASONS", "RULES", "AblationRequest", "AblationResult", "AccessRefused", "Agreement",
     "Answer", "AnswerCount", "AnswerTally", "AnswerWord", "Architecture", "Areas", "Artefact", "Asker", "Assessment",
     "AttemptLine", "AttentionRequest", "AttentionResult", "AttentionTestsRequest", "AttentionTestsResult", "AuditError",
@@ -150,7 +151,7 @@ __all__ = [
     "ModelLine", "ModelRefused", "ModelSheet", "NotMeasured", "NullFinding", "OtherTask", "Outcome", "Part", "PathsRequest",
     "PathsResult", "PatternFinding", "PatternTest", "Person", "PersonLog", "PersonRole", "Place", "PlantedClaim",
     "PlantedModel", "PlantedRole", "PlantedTask", "Policy", "PolicyRefused", "PositionsRequest", "PositionsResult",
-    "Preregistration", "PriorAccess", "Prompt", "PromptRefused", "PromptSet", "Randomisation", "RecompositionRequest",
+    "Preregistration", "PriorAccess", "Prompt", "PromptForm", "PromptRefused", "PromptSet", "Randomisation", "RecompositionRequest",
     "RecompositionResult", "Refused", "Register", "RegisteredClaim", "Regression", "Relation", "Repair", "Replacement",
     "Report", "Revalidated", "Revalidation", "ReviewAgreement", "Rival", "RivalRequest", "RivalResult", "Role", "RoleMap",
     "RowCount", "Ruling", "RunLog", "RunRecord", "Screened", "Seconds", "Setting", "Snapshot", "Source",
@@ -174,7 +175,7 @@ __all__ = [
     "open_subject", "parse_claim", "parse_component", "parse_components", "parse_connection", "parse_prompts",
     "parse_role_map", "predict_attempt_s", "quote_calibration", "rank_agreement", "read_architecture", "read_card",
     "read_components", "read_costs", "read_dossier", "read_home", "read_ledger", "read_person_id", "read_sheet",
-    "read_standings", "read_trail", "record_refusal", "render_result", "require", "require_recent", "rerun_stale",
+    "read_standings", "read_trail", "record_refusal", "render_chat", "render_result", "require", "require_recent", "rerun_stale",
     "resolve_model", "revalidate_claims", "run_confirmatory", "shade_rows", "sign_checkpoint_now", "sort_findings",
     "split_half", "take_all_cores", "take_pack", "tell_refusal", "to_csv", "tokenise", "write_filled_csv",
     "write_filled_html",

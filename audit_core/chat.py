@@ -7,6 +7,9 @@ from dataclasses import replace
 from audit_core.answers import Tokenizer
 from audit_core.prompts import Prompt, PromptForm, PromptSet
 
+CHAT_SUFFIX = ", as chat"
+"""Of the name of a set that was rendered."""
+
 
 def render_chat(prompts: PromptSet, tokenizer: Tokenizer) -> PromptSet:
     """The set with every prompt as a user's message, up to where the assistant begins to answer.
@@ -17,25 +20,21 @@ def render_chat(prompts: PromptSet, tokenizer: Tokenizer) -> PromptSet:
     Raises:
         ModelRefused: the tokenizer has no chat template, or it cannot be rendered.
     """
-    return PromptSet(f"{prompts.name}, as chat", tuple(_render(prompt, tokenizer) for prompt in prompts.prompts))
+    return PromptSet(f"{prompts.name}{CHAT_SUFFIX}", tuple(_render(prompt, tokenizer) for prompt in prompts.prompts))
 
 
 def _render(prompt: Prompt, tokenizer: Tokenizer) -> Prompt:
     clean, corrupted = (tokenizer.render_chat(text) for text in (prompt.clean, prompt.corrupted))
-    answers, foils = (
-        tuple(_write_answer(text, prompt.clean, clean, tokenizer) for text in texts)
-        for texts in (prompt.answers, prompt.foils)
-    )
+    before = _find_space(prompt.answer.strip(), prompt.clean, clean, tokenizer)
+    answers, foils = (tuple(before + text.strip() for text in texts) for texts in (prompt.answers, prompt.foils))
     return replace(
         prompt, clean=clean, corrupted=corrupted, answer=answers[0], foil=foils[0], more_answers=answers[1:],
         more_foils=foils[1:], form=PromptForm.VERBATIM,
     )  # fmt: skip
 
 
-def _write_answer(text: str, message: str, rendered: str, tokenizer: Tokenizer) -> str:
-    """The answer with the white space that the template puts before an assistant's words."""
-    words = text.strip()
-    tail = tokenizer.render_chat(message, words).removeprefix(rendered)
-    before, found, _ = tail.partition(words)
+def _find_space(reply: str, message: str, rendered: str, tokenizer: Tokenizer) -> str:
+    """The white space that the template puts before an assistant's words."""
+    before, found, _ = tokenizer.render_chat(message, reply).removeprefix(rendered).partition(reply)
     # A template that closes what it opened (such as a place to think in) writes more than white space there.
-    return before + words if found and not before.strip() else words
+    return before if found and not before.strip() else ""

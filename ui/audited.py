@@ -42,6 +42,10 @@ def open_page(title: str, words: str, fields: Sequence[link.Field], *, asks_scop
         model = live_ask.ask_model()
         services.ROOM.open(model)
     prompts = ask_beside(live_ask.ask_prompts)
+    if ask_beside(live_ask.ask_form):
+        chat = live_steps.wait_for_model(model)
+        written = prompts
+        prompts = ask_beside(lambda: services.rendered(chat, written))
     measured, prompt_id = ask_beside(lambda: live_ask.ask_scope(prompts) if asks_scope else live_ask.ask_drawn(prompts))
     live_show.show_prompt(prompts, prompt_id)
     auditor = live_steps.wait_for_model(model)

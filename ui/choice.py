@@ -33,6 +33,7 @@ from audit_core import (
 from ui import link
 
 UNTOUCHED = CLEAN_RUN
+FORMS = {"written": "As written", "chat": "As chat: a user's message in the model's own template"}
 SCOPES = {
     "one": "One prompt",
     "exploratory": "Set, exploratory half: look freely",
@@ -63,7 +64,7 @@ NO_PRESET = "none: my own selection"
 MEAN_REFERENCE = 16
 """Reference prompts of a mean on one prompt: enough to average names away, few enough to answer within a second or two."""
 FIELDS = (
-    link.Field("model", "default"), link.Field("set", "indirect_object"), link.Field("scope", "one"), link.Field("prompt", ""),
+    link.Field("model", "default"), link.Field("set", "indirect_object"), link.Field("form", "written"), link.Field("scope", "one"), link.Field("prompt", ""),
     link.Field("c", ""), link.Field("ab", "resample"), link.Field("dir", "noising"), link.Field("f", "0"),
     link.Field("u", "heads"), link.Field("src", "answer"), link.Field("head", ""),
 )  # fmt: skip

@@ -39,7 +39,7 @@ from ui.live_ask import ask_circuit
 WAYS = ("resample", "mean", "zero")
 NOTHING = "none"
 FIELDS = (
-    link.Field("model", "default"), link.Field("set", "indirect_object"), link.Field("prompt", ""), link.Field("c", ""),
+    link.Field("model", "default"), link.Field("set", "indirect_object"), link.Field("form", "written"), link.Field("prompt", ""), link.Field("c", ""),
     link.Field("ab", "resample"), link.Field("u", "heads"), link.Field("method", "exact"), link.Field("size", "6"),
     link.Field("beside", ""),
 )  # fmt: skip

@@ -6,7 +6,7 @@ import json
 
 import streamlit as st
 
-from audit_core import AuditError, RunRecord, load_prompt_set, make_table, split_half
+from audit_core import CHAT_SUFFIX, AuditError, RunRecord, load_prompt_set, make_table, split_half
 from ui.deeds import load_own
 from ui.header import plain, show_table
 from ui.services import asker, run_log
@@ -60,7 +60,9 @@ def _stale(record: RunRecord, model_digest: str) -> str:
     changed = []
     if record.model_digest and record.model_digest != model_digest:
         changed.append("another model")
-    if record.prompts_sha256 and record.prompts_sha256 != _prompts_now(json.loads(record.request).get("prompts", "")):
+    name = json.loads(record.request).get("prompts", "")
+    # What a template made of a set cannot be made again without its model; another model is said already.
+    if record.prompts_sha256 and CHAT_SUFFIX not in name and record.prompts_sha256 != _prompts_now(name):
         changed.append("other prompts")
     return " and ".join(changed)
 

@@ -16,6 +16,8 @@ from audit_core import (
     Direction,
     Kind,
     ModelIdentity,
+    Prompt,
+    PromptForm,
     PromptSet,
     Replacement,
     Source,
@@ -36,6 +38,7 @@ from ui import deeds, link
 from ui.choice import (
     ABLATIONS,
     DIRECTIONS,
+    FORMS,
     NO_PRESET,
     SAMPLED_HEADS,
     SCOPES,
@@ -88,6 +91,13 @@ def ask_prompts() -> PromptSet:
     return load_prompt_set(key)
 
 
+def ask_form() -> bool:
+    """Whether each prompt is put to the model as a user's message in its chat template."""
+    link.repair("form", tuple(FORMS))
+    st.selectbox("Prompt form", list(FORMS), key="form", format_func=FORMS.get, on_change=forget_prompt)
+    return bool(st.session_state.form == "chat")
+
+
 def _name_set(key: str) -> str:
     return f"yours ({key[4:12]})" if key.startswith("own-") else key.replace("_", " ")
 
@@ -117,7 +127,12 @@ def ask_drawn(prompts: PromptSet) -> tuple[PromptSet, str]:
 def _ask_prompt(prompts: PromptSet, label: str) -> None:
     names = {p.id: p for p in prompts.prompts}
     link.repair("prompt", tuple(names))
-    st.selectbox(label, list(names), key="prompt", format_func=lambda key: f"{key}: {names[key].clean}")
+    st.selectbox(label, list(names), key="prompt", format_func=lambda key: f"{key}: {_name_prompt(names[key])}")
+
+
+def _name_prompt(prompt: Prompt) -> str:
+    """Its text; of a rendered template the end, as all begin alike."""
+    return prompt.clean if prompt.form is PromptForm.PLAIN else f"…{prompt.clean[-120:]}"
 
 
 def ask_circuit(

@@ -11,6 +11,7 @@ from audit_core import (
     AblationResult,
     Component,
     EdgesResult,
+    PromptForm,
     PromptSet,
     Subject,
     TokenGradientsResult,
@@ -128,9 +129,17 @@ def show_patterns(
 def show_prompt(prompts: PromptSet, prompt_id: str) -> None:
     """The pair in words."""
     prompt = next(p for p in prompts.prompts if p.id == prompt_id)
+    sides = (("Clean", prompt.clean, prompt.answers), ("Corrupted", prompt.corrupted, prompt.foils))
     with st.container(border=True):
-        st.markdown(f"Clean: **{plain(prompt.clean)}** → expected {plain(repr(prompt.answer))}")
-        st.markdown(f"Corrupted: **{plain(prompt.corrupted)}** → expected {plain(repr(prompt.foil))}")
+        # Rendered templates are many lines: side by side they leave room for what was measured.
+        places = st.columns(2) if prompt.form is PromptForm.VERBATIM else (st.container(), st.container())
+        for place, (title, text, expected) in zip(places, sides):
+            wanted = " or ".join(plain(repr(one)) for one in expected[:5]) + (" …" if len(expected) > 5 else "")
+            if prompt.form is PromptForm.PLAIN:
+                place.markdown(f"{title}: **{plain(text)}** → expected {wanted}")
+            else:
+                place.markdown(f"{title}, the whole input → expected {wanted}")
+                place.code(text, language=None, wrap_lines=True)
 
 
 def show_subject(subject: Subject) -> None:

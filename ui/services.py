@@ -24,6 +24,7 @@ from audit_core import (
     TokenisedPrompts,
     audit_home,
     read_ledger,
+    render_chat,
     take_all_cores,
     tokenise,
 )
@@ -155,6 +156,20 @@ def tokenised(auditor: Auditor, prompts: PromptSet) -> TokenisedPrompts:
     return _tokenised(auditor, f"{auditor.subject.identity.short} {prompts.name}", prompts, prompts.sha256)
 
 
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _rendered(_auditor: Auditor, model: str, _prompts: PromptSet, sha256: str) -> PromptSet:
+    return render_chat(_prompts, _auditor.subject.tokenizer)
+
+
+def rendered(auditor: Auditor, prompts: PromptSet) -> PromptSet:
+    """The set in the model's chat template, rendered once.
+
+    Raises:
+        ModelRefused: the model has no template that can be rendered.
+    """
+    return _rendered(auditor, f"{auditor.subject.identity.short} {prompts.name}", prompts, prompts.sha256)
+
+
 def _keep(key: str, found: Finished[Any]) -> None:
     answers = _answers()
     answers[key] = found
@@ -172,6 +187,7 @@ __all__ = [
     "person",
     "read_looks",
     "read_looks_of",
+    "rendered",
     "run_log",
     "submit",
     "tokenised",

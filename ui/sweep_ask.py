@@ -30,7 +30,7 @@ KINDS = {
 }
 NO_SCREEN = "none"
 FIELDS = (
-    link.Field("model", "default"), link.Field("set", "indirect_object"), link.Field("scope", "one"),
+    link.Field("model", "default"), link.Field("set", "indirect_object"), link.Field("form", "written"), link.Field("scope", "one"),
     link.Field("prompt", ""), link.Field("kind", "head"), link.Field("ab", "resample"), link.Field("dir", "noising"),
     link.Field("screen", "attribution_patching"), link.Field("c", ""),
 )  # fmt: skip

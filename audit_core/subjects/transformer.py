@@ -21,6 +21,7 @@ from audit_core.engine.sites import HOOKS, count_indices
 from audit_core.engine.threads import MODEL_LOCK
 from audit_core.errors import ModelRefused
 from audit_core.intervention import Intervention, Replacement
+from audit_core.models.chat_template import render_template
 from audit_core.models.folder import check_folder
 from audit_core.models.identity import ModelIdentity, identify_model, require_unchanged, stamp_files
 from audit_core.prompts import TokenisedPrompts, TokenPair
@@ -51,24 +52,9 @@ class FolderTokenizer:
         return str(self.inner.decode([token_id], clean_up_tokenization_spaces=False))
 
     def render_chat(self, message: str, reply: str | None = None) -> str:
-        from jinja2 import TemplateError
-
-        if not self.inner.chat_template:
-            raise ModelRefused(
-                "This model's tokenizer has no chat template.",
-                wanted="a model that is used by chat.",
-                remedy="leave the chat form out, or write the prompts as the model was trained on them.",
-            )
         messages = [{"role": "user", "content": message}]
         messages += [] if reply is None else [{"role": "assistant", "content": reply}]
-        try:
-            return str(self.inner.apply_chat_template(messages, tokenize=False, add_generation_prompt=reply is None))
-        except (TemplateError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
-            raise ModelRefused(
-                f"The chat template cannot be rendered: {type(error).__name__}: {str(error)[:200]}",
-                wanted="a template that takes one message of a user.",
-                remedy="render the prompts yourself and bring them with form 'verbatim'.",
-            ) from error
+        return render_template(self.inner, messages, is_open=reply is None)
 
 
 class TransformerSubject:

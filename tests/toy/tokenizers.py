@@ -35,7 +35,7 @@ def make_bytes(merges: list[tuple[str, str]], *, template: str | None = None, sp
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
-    pieces = ["<s>", *pre_tokenizers.ByteLevel.alphabet(), *("".join(merge) for merge in merges)]
+    pieces = ["<s>", *sorted(pre_tokenizers.ByteLevel.alphabet()), *("".join(merge) for merge in merges)]
     inner = Tokenizer(models.BPE({piece: i for i, piece in enumerate(dict.fromkeys(pieces))}, merges))
     inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     inner.decoder = decoders.ByteLevel()

@@ -1,0 +1,74 @@
+"""Renders a tokenizer's chat template, which is a program that came with the model: sandboxed, and stopped when it takes too long."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from audit_core.errors import ModelRefused
+
+RENDER_S = 2.0
+"""Of one conversation; templates of models take about a millisecond."""
+
+
+class OutOfTime(Exception):
+    """A template ran for longer than it may."""
+
+
+def render_template(tokenizer: Any, messages: Sequence[Mapping[str, str]], *, is_open: bool) -> str:
+    """A conversation as text, in the template of a `transformers` tokenizer.
+
+    Args:
+        is_open: whether the assistant is to answer next.
+
+    Raises:
+        ModelRefused: there is no template, or it cannot be rendered.
+    """
+    from jinja2 import TemplateError
+
+    if not tokenizer.chat_template:
+        raise ModelRefused(
+            "This model's tokenizer has no chat template.",
+            wanted="a model that is used by chat.",
+            remedy="leave the chat form out, or write the prompts as the model was trained on them.",
+        )
+    faults = (
+        TemplateError,
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        ArithmeticError,
+        RecursionError,
+        OutOfTime,
+    )
+    try:
+        with _stopping_after(RENDER_S):
+            return str(tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=is_open))
+    except faults as error:
+        raise ModelRefused(
+            f"The chat template cannot be rendered: {type(error).__name__}: {str(error)[:200]}",
+            wanted="a template that takes one message of a user.",
+            remedy="render the prompts yourself and bring them verbatim.",
+        ) from error
+
+
+@contextmanager
+def _stopping_after(seconds: float) -> Iterator[None]:
+    """Stop Python code of this thread that runs for too long: jinja compiles a template, its loops included, to Python."""
+    end, outer = time.monotonic() + seconds, sys.gettrace()
+
+    def watch(frame: FrameType, event: str, arg: object) -> Any:
+        if time.monotonic() > end:
+            raise OutOfTime(f"it ran for more than {seconds:g} s")
+        return watch
+
+    sys.settrace(watch)
+    try:
+        yield
+    finally:
+        sys.settrace(outer)
