@@ -134,7 +134,7 @@ def _cut_answer(text: str, whole: list[int], prompt: str, prompt_ids: list[int],
     follows = tuple(whole[len(prompt_ids) :])
     _check_spaces(text, prompt, len(follows), tokenizer)
     if whole[: len(prompt_ids)] != prompt_ids or not follows:
-        if prompt[-1].isspace():
+        if prompt[-1:].isspace():
             raise AnswerFault(
                 "is one token with the white space that the prompt ends in; move the space into answer and foil"
             )
@@ -150,11 +150,11 @@ def _cut_answer(text: str, whole: list[int], prompt: str, prompt_ids: list[int],
 
 def _check_spaces(text: str, prompt: str, n_tokens: int, tokenizer: Tokenizer) -> None:
     # " Mary" and "Mary" are two tokens: with the wrong one the model is scored on a word that it would not write.
-    if prompt[-1].isspace() and text[0] == " " and not text[1:2].isspace():
+    if prompt[-1:].isspace() and text[:1] == " " and not text[1:2].isspace():
         raise AnswerFault(
             f"begins with a space and the prompt ends in white space; write {text[1:41]!r}, or end the prompt before it"
         )
-    if prompt[-1].isalpha() and text[0].isalpha():
+    if prompt[-1:].isalpha() and text[:1].isalpha():
         spaced = len(tokenizer.encode(f"{prompt} {text}")) - len(tokenizer.encode(prompt))
         if spaced == 1 or spaced < n_tokens:
             raise AnswerFault(f"would continue the word {prompt.split()[-1][:20]!r}; write {' ' + text[:39]!r}")
