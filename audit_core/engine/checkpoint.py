@@ -81,6 +81,13 @@ def check_kind(config: Mapping[str, Any]) -> None:
         is_decoder and kind in auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
     ):
         raise _refuse(kind, "a masked language model (an encoder): each token is read with those after it")
+    if kind == "falcon" and config.get("new_decoder_architecture") is True and config.get("num_kv_heads") != 1:
+        raise ModelRefused(
+            "This model is a Falcon with `new_decoder_architecture`: it stores query, key and value group by group, and "
+            "TransformerLens reads them as three blocks, so that its heads would be other heads.",
+            wanted="a Falcon of the older decoder, or one with a single key and value head.",
+            remedy=_REMEDY,
+        )
     if kind in _SOUND:
         raise _refuse(kind, "a model of sound")
     if kind not in auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:

@@ -13,6 +13,8 @@ from audit_core.models.tensors import StoredTensor, list_tensors
 
 LARGEST_SIZE = 1 << 31
 """No axis of a tensor is longer; a count above it is no size of a model."""
+MOST_LABELS = 10_000
+"""Transformers names each label: a million take half a minute."""
 _LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
 _VOCABULARY = ("vocab_size",)
 _WIDTHS = ("hidden_size", "n_embd", "d_model")
@@ -108,6 +110,13 @@ def _check_index(folder: Path, tensors: Mapping[str, StoredTensor]) -> None:
 
 
 def _check_counts(config: Mapping[str, Any]) -> None:
+    labels = config.get("num_labels")
+    if labels is not None and not (type(labels) is int and 0 <= labels <= MOST_LABELS):
+        raise ModelRefused(
+            f"config.json says num_labels: {ascii(labels)[:60]}.",
+            wanted=f"at most {MOST_LABELS}; a model that predicts tokens has none.",
+            remedy="take the key out of config.json.",
+        )
     for key, value in config.items():
         if key in _HEADS and isinstance(value, list) and len(set(map(str, value))) > 1:
             raise ModelRefused(

@@ -65,6 +65,12 @@ class TransformerSubject:
         self.bridge, self.identity, self.tokenizer, self.stamps = bridge, identity, tokenizer, stamps
         self.geometry = _read_geometry(bridge)
         self.runner = WaveRunner(bridge, self.geometry)
+        if not self.runner.model.list_layers(Kind.HEAD):
+            raise ModelRefused(
+                f"No layer of this model ({bridge.cfg.architecture}) has attention heads that TransformerLens can reach.",
+                wanted="a causal decoder with attention heads, in some layers at least.",
+                remedy="use such a model; nothing of this one was measured.",
+            )
         self.tolerance = check_parity(self.runner, tokenizer.bos_id, own)
 
     @property
