@@ -89,8 +89,8 @@ class AttentionAudit:
         flat = weighed.mass.reshape(-1, n)
         entropy = (sum(normalised_entropy(rows) for rows in attention) / n).ravel().tolist()
         # A layer of a hybrid model that does not attend: NaN in every prompt.
-        known = np.isfinite(flat).all(axis=1)
-        there = flat[known]
+        known = [bool(np.isfinite(row).all()) for row in flat]
+        there = flat[np.array(known)]
         mass = iter(bootstrap_ratios(there, there[0] * 0 + 1, request.prompts.templates, unit=UNIT, seed=request.seed))
         return AttentionResult(
             request.source.value,

@@ -126,7 +126,9 @@ def hold_to_files(folder: Path, tensors: Mapping[str, StoredTensor]) -> Iterator
     """
     from transformers import PreTrainedModel
 
-    original, seen = PreTrainedModel._load_pretrained_model, []
+    seen: list[tuple[Any, dict[str, str]]] = []
+    shared: Any = PreTrainedModel
+    original = shared._load_pretrained_model
 
     def load(model: Any, state_dict: Any, files: Any, load_config: Any) -> Any:
         _check_room(model, tensors)
@@ -136,11 +138,11 @@ def hold_to_files(folder: Path, tensors: Mapping[str, StoredTensor]) -> Iterator
         seen.append((model, tied))
         return info, index
 
-    PreTrainedModel._load_pretrained_model = staticmethod(load)
+    shared._load_pretrained_model = staticmethod(load)
     try:
         yield
     finally:
-        PreTrainedModel._load_pretrained_model = staticmethod(original)
+        shared._load_pretrained_model = staticmethod(original)
     if len(seen) != 1:
         raise ModelRefused(
             f"{folder.name} was not read through the check of its tensors.",
@@ -153,7 +155,9 @@ def hold_to_files(folder: Path, tensors: Mapping[str, StoredTensor]) -> Iterator
             folder, f"config.json ties weights of which the files hold two different ones: {list_names(untied)}"
         )
     if getattr(model.config, "_attn_implementation", "") != "eager":
-        raise _differs(folder, "its attention would be computed by other code than `eager`")
+        raise _differs(
+            folder, "its attention would be computed by other code than `eager`, which config.json must not choose"
+        )
 
 
 def _differs(folder: Path, found: str) -> ModelRefused:

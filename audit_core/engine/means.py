@@ -25,8 +25,10 @@ def stack_layers(found: Mapping[int, torch.Tensor], n_layers: int) -> torch.Tens
     """
     import torch
 
-    lacking = torch.full_like(next(iter(found.values())), float("nan")) if len(found) < n_layers else None
-    return torch.stack([found.get(layer, lacking) for layer in range(n_layers)], dim=1)
+    like = next(iter(found.values()))
+    return torch.stack(
+        [found[n] if n in found else torch.full_like(like, float("nan")) for n in range(n_layers)], dim=1
+    )
 
 
 class MeanSums:

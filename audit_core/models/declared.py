@@ -27,8 +27,9 @@ _QUANTISED = ("quantization_config", "compression_config")
 _CHOOSES_CODE = ("kernel_config", "use_kernels", "kernels", "fusion_config", "distributed_config")
 _ATTENTION = ("attn_implementation", "_attn_implementation", "_attn_implementation_internal")
 _EXPERTS = ("experts_implementation", "_experts_implementation", "_experts_implementation_internal")
-_PLAIN_NAMES = ("eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention", "batched_mm", "grouped_mm")
-"""Implementations that transformers itself has; any other name is that of a kernel to fetch."""
+_EXPERT_CODE = ("eager", "batched_mm", "grouped_mm")
+"""What transformers itself has; any other name is that of a kernel to fetch. An attention that config.json names would
+run in place of the one that the identity records."""
 _NUMBERS = ("F64", "F32", "F16", "BF16")
 
 
@@ -74,7 +75,8 @@ def _refuse_choices(config: Mapping[str, Any]) -> None:
                 remedy="dequantise the model, save it with save_pretrained() and audit that; it is another model.",
             )
         asked = [key for key in _CHOOSES_CODE if value.get(key)]
-        asked += [key for key in (*_ATTENTION, *_EXPERTS) if not _is_plain(value.get(key))]
+        asked += [key for key in _ATTENTION if not _is_plain(value.get(key), ("eager",))]
+        asked += [key for key in _EXPERTS if not _is_plain(value.get(key), _EXPERT_CODE)]
         if asked:
             raise ModelRefused(
                 f"config.json chooses the code that computes it ({', '.join(asked)}).",
@@ -84,10 +86,10 @@ def _refuse_choices(config: Mapping[str, Any]) -> None:
         waiting += value.values()
 
 
-def _is_plain(chosen: Any) -> bool:
+def _is_plain(chosen: Any, known: tuple[str, ...]) -> bool:
     if isinstance(chosen, dict):
-        return all(_is_plain(each) for each in chosen.values())
-    return chosen is None or (isinstance(chosen, str) and chosen in _PLAIN_NAMES)
+        return all(_is_plain(each, known) for each in chosen.values())
+    return chosen is None or (isinstance(chosen, str) and chosen in known)
 
 
 def _check_index(folder: Path, tensors: Mapping[str, StoredTensor]) -> None:

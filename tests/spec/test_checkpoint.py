@@ -140,7 +140,10 @@ SIZES: list[dict[str, object]] = [
     {"rope_parameters": {"rope_type": "yarn"}}, {"pad_token_id": 10**6}, {"rms_norm_eps": "x"}, {"model_type": "none"},
     {"model_type": 3}, {"architectures": "Llama"}, {"architectures": ["LlamaForSequenceClassification"]},
     {"quantization_config": {"quant_method": "gptq", "bits": 4}}, {"quantization_config": []},
-    {"_attn_implementation": "somebody/kernel"}, {"attn_implementation": {"": "x/y@main:z"}},
+    {"_attn_implementation": "somebody/kernel"},
+    {"_attn_implementation": "sdpa"},
+    {"attn_implementation": "flash_attention_2"},
+    {"_experts_implementation": "a/b"}, {"attn_implementation": {"": "x/y@main:z"}},
     {"text_config": {"_attn_implementation": "a/b"}}, {"kernel_config": {"a": 1}}, {"fusion_config": {"a": True}},
 ]  # fmt: skip
 
@@ -151,14 +154,6 @@ def test_a_config_that_cannot_be_is_refused_and_nothing_large_is_made(
 ) -> None:
     with pytest.raises(ModelRefused):
         load(change(shutil.copytree(built("llama"), tmp_path / "model"), **config))
-
-
-def test_an_implementation_that_transformers_has_is_not_the_one_that_runs(
-    built: Callable[[str], Path], tmp_path: Path
-) -> None:
-    """`hold_to_files` refuses a model whose attention is not `eager`."""
-    subject = load(change(shutil.copytree(built("llama"), tmp_path / "model"), _attn_implementation="sdpa"))
-    assert subject.identity.attention == "eager"
 
 
 @pytest.mark.parametrize(
