@@ -188,7 +188,9 @@ def show_scatter(
         "Looks against does",
         "scatter",
     )
-    rho = rank_agreement(np.array([row for row in looks.per_prompt if row]), np.array(does.per_prompt), clusters, seed=0)
+    rho = rank_agreement(
+        np.array([row for row in looks.per_prompt if row]), np.array(does.per_prompt), clusters, seed=0
+    )
     st.markdown(
         f"Rank agreement between attention mass and size of effect over {len(points)} heads: **{format_estimate(rho)}**. "
         "0 means that knowing where heads look tells nothing about which of them matter."
