@@ -149,10 +149,12 @@ class Subject(Protocol):
         positions where it moves at all; shape (part,), in the activation's own units."""
 
     def attend(self, prompts: TokenisedPrompts, *, on_progress: Progress = no_progress) -> tuple[Floats, ...]:
-        """Attention from the answer position on the clean run; per prompt, shape (layer, head, key)."""
+        """Attention from the answer position on the clean run; per prompt, shape (layer, head, key);
+        NaN in a layer without heads."""
 
     def patterns(self, pair: TokenPair, intervention: Intervention, *, means: Means | None = None) -> Floats:
-        """Attention pattern of one prompt under an intervention; shape (layer, head, query, key)."""
+        """Attention pattern of one prompt under an intervention; shape (layer, head, query, key); NaN in a layer
+        without heads."""
 
     def randomised(self, layer: int, *, seed: int) -> Subject:
         """Another subject, under an identity of its own, whose values, attention outputs and MLPs from `layer` up and

@@ -110,6 +110,18 @@ def head_axes(n_layers: int, n_heads: int) -> Axes:
     return Axes(n_layers, [f"H{index}" for index in range(n_heads)], names, "head")
 
 
+NO_HEADS = "no heads in this layer"
+
+
+def place_cells(
+    values: Sequence[float | None], texts: Sequence[str], names: Sequence[str], axes: Axes
+) -> tuple[list[float | None], list[str]]:
+    """Values and texts for every cell of a grid; None, and said so, in a layer that lacks this kind of component."""
+    known = {name: (value, text) for name, value, text in zip(names, values, texts, strict=True)}
+    placed = [known.get(name, (None, NO_HEADS if axes.word == "head" else "not in this layer")) for name in axes.names]
+    return [value for value, _ in placed], [text for _, text in placed]
+
+
 def layer_grid(
     cells: Cells,
     axes: Axes,

@@ -20,7 +20,7 @@ from audit_core import (
     rank_agreement,
 )
 from ui import figures
-from ui.grid import Cells, head_axes, layer_grid
+from ui.grid import NO_HEADS, Cells, head_axes, layer_grid, place_cells
 from ui.header import figure_header, plain, table_with_csv
 
 DELTA = 0.10
@@ -45,17 +45,18 @@ def show_looks(
     rows = [
         (name, e.value, e.low, e.high, e.n, e.unit, spread)
         for name, e, spread in zip(axes.names, result.mass, result.entropy, strict=True)
+        if e is not None
     ]
     columns = ("head", "attention mass", "low", "high", "n", "unit", "normalised entropy (0 on one token, 1 even)")
     table_with_csv(lambda: make_table(columns, rows), "Where it looks", "attention")
 
 
-def colour_masses(masses: Sequence[Estimate]) -> Cells:
-    """Cells of a map of attention, each with its tenths as a digit."""
-    values = np.array([estimate.value for estimate in masses])
+def colour_masses(masses: Sequence[Estimate | None]) -> Cells:
+    """Cells of a map of attention, each with its tenths as a digit; dotted in a layer without heads."""
+    values = np.array([0.0 if estimate is None else estimate.value for estimate in masses])
     colours = figures.colour_looks(values)
-    texts = [f"attention mass {format_estimate(estimate)}" for estimate in masses]
-    marks = [f"{int(min(v, 0.999) * 10)}" if v >= 0.1 else "" for v in values]
+    texts = [NO_HEADS if e is None else f"attention mass {format_estimate(e)}" for e in masses]
+    marks = ["·" if e is None else f"{int(min(v, 0.999) * 10)}" if v >= 0.1 else "" for e, v in zip(masses, values)]
     ramp = figures.colour_looks(np.linspace(0, 1, 9))
     return Cells(colours, figures.ink_for(colours), marks, texts, ramp, "0", "1 share of attention")
 
@@ -74,10 +75,12 @@ def show_does(
         f"each head is replaced alone ({result.replacement}, {result.direction}); + pushes towards the answer, − against it, "
         "marked where it exceeds a tenth of the strongest. Every cell was measured by intervening.",
     )  # fmt: skip
+    axes = head_axes(n_layers, n_heads)
     values = [cell.estimate.value for cell in result.cells]
     texts = [f"effect {format_estimate(cell.estimate)}" for cell in result.cells]
+    placed = place_cells(values, texts, [cell.component for cell in result.cells], axes)
     layer_grid(
-        colour_effects(values, texts, result.unit), head_axes(n_layers, n_heads), label="Causal effect by layer and head",
+        colour_effects(*placed, result.unit), axes, label="Causal effect by layer and head",
         chosen=str(head), inside=inside, key="grid-does", on_pick=pick,
     )  # fmt: skip
     if result.no_fraction:
@@ -111,25 +114,31 @@ def colour_effects(values: Sequence[float | None], texts: Sequence[str], unit: s
 def show_pair(looks: AttentionResult, does: SweepResult, candidates: Sequence[tuple[str, Component]]) -> None:
     """Two heads side by side: the point of the whole page, in numbers measured on the chosen prompts."""
     st.header("Side by side, on the same prompts", anchor=False)
+    masses, cells = list_masses(looks), {cell.component: cell for cell in does.cells}
+    sizes = [abs(c.estimate.value) for c in does.cells]
     for column, (role, head) in zip(st.columns(len(candidates)), candidates, strict=True):
-        at = head.layer * looks.n_heads + head.index
-        mass, cell = looks.mass[at], does.cells[at]
+        mass, cell = masses[str(head)], cells[str(head)]
         with column.container(border=True):
             st.markdown(f"**{plain(role)}**")
             left, right = st.columns(2)
             left.metric("looks: attention mass", f"{mass.value:.2f}")
             left.markdown(
-                f"observational: {plain(format_estimate(mass))}, rank {_rank([m.value for m in looks.mass], at)} of {len(looks.mass)}"
+                f"observational: {plain(format_estimate(mass))}, rank {_rank([m.value for m in masses.values()], mass.value)} of {len(masses)}"
             )
             right.metric(f"does: effect, {does.unit}", f"{cell.estimate.value:+.2f}")
-            sizes = [abs(c.estimate.value) for c in does.cells]
             right.markdown(
-                f"causal: {plain(format_estimate(cell.estimate))}, rank {_rank(sizes, at)} of {len(sizes)} by size"
+                f"causal: {plain(format_estimate(cell.estimate))}, rank {_rank(sizes, abs(cell.estimate.value))} of {len(sizes)} by size"
             )
 
 
-def _rank(values: Sequence[float], at: int) -> int:
-    return 1 + sum(value > values[at] for value in values)
+def list_masses(looks: AttentionResult) -> dict[str, Estimate]:
+    """Attention mass of each head that the model has, by its address."""
+    names = head_axes(looks.n_layers, looks.n_heads).names
+    return {name: mass for name, mass in zip(names, looks.mass, strict=True) if mass is not None}
+
+
+def _rank(values: Sequence[float], own: float) -> int:
+    return 1 + sum(value > own for value in values)
 
 
 def show_scatter(
@@ -146,19 +155,19 @@ def show_scatter(
         "right means it looks at the token, up or down means it changes the answer. If attention showed what matters, the "
         "marks would lie along a diagonal. Dashed lines: 95th percentile of attention, and a tenth of the gap.",
     )  # fmt: skip
-    names = [cell.component for cell in does.cells]
+    masses = list_masses(looks)
     points = [
         figures.Point(
-            name,
-            m.value,
-            m.low,
-            m.high,
+            c.component,
+            masses[c.component].value,
+            masses[c.component].low,
+            masses[c.component].high,
             c.estimate.value,
             c.estimate.low,
             c.estimate.high,
-            name in (*inside, str(head)),
+            c.component in (*inside, str(head)),
         )
-        for name, m, c in zip(names, looks.mass, does.cells, strict=True)
+        for c in does.cells
     ]
     line = find_effect_line(does, DELTA)
     figure = figures.scatter_axes(points, unit=does.unit, mass_line=find_looks_line(looks), support_line=line or 0.0)
@@ -179,8 +188,10 @@ def show_scatter(
         "Looks against does",
         "scatter",
     )
-    rho = rank_agreement(np.array(looks.per_prompt), np.array(does.per_prompt), clusters, seed=0)
+    rho = rank_agreement(
+        np.array([row for row in looks.per_prompt if row]), np.array(does.per_prompt), clusters, seed=0
+    )
     st.markdown(
-        f"Rank agreement between attention mass and size of effect over {len(names)} heads: **{format_estimate(rho)}**. "
+        f"Rank agreement between attention mass and size of effect over {len(points)} heads: **{format_estimate(rho)}**. "
         "0 means that knowing where heads look tells nothing about which of them matter."
     )

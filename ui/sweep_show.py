@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import streamlit as st
@@ -22,7 +23,7 @@ from audit_core import (
     parse_components,
 )
 from ui import figures
-from ui.grid import Axes, layer_grid
+from ui.grid import Axes, layer_grid, place_cells
 from ui.header import conditions_line, controls_line, figure_header, plain, show_table, table_with_csv
 from ui.live_maps import DELTA, colour_effects
 
@@ -40,7 +41,9 @@ def make_axes(names: Sequence[str]) -> Axes:
     n_layers = 1 + max(part.layer for part in parts)
     first = [part for part in parts if part.layer == parts[0].layer]
     rows = [_row_name(part) for part in first]
-    return Axes(n_layers, rows, names, _WORDS[parts[0].kind])
+    # Every layer has its column, also one of a hybrid model that has no such component.
+    everywhere = [str(replace(part, layer=layer)) for layer in range(n_layers) for part in first]
+    return Axes(n_layers, rows, everywhere, _WORDS[parts[0].kind])
 
 
 def _row_name(part: Component) -> str:
@@ -85,8 +88,9 @@ def show_map(result: SweepResult) -> None:
 def _draw(
     values: Sequence[float | None], texts: Sequence[str], names: Sequence[str], unit: str, label: str, key: str
 ) -> None:
+    axes = make_axes(names)
     layer_grid(
-        colour_effects(values, texts, unit), make_axes(names), label=label, chosen="",
+        colour_effects(*place_cells(values, texts, names, axes), unit), axes, label=label, chosen="",
         inside=[str(c) for c in chosen()], key=key, on_pick=toggle,
     )  # fmt: skip
 
@@ -99,8 +103,10 @@ def _show_estimate(screened: Screened, names: Sequence[str], where: str) -> None
     )  # fmt: skip
     texts = [f"estimated {format_estimate(estimate)}" for estimate in screened.support]
     values = [estimate.value for estimate in screened.support]
+    axes = make_axes(names)
+    placed = place_cells(values, texts, names, axes)
     layer_grid(
-        colour_effects(values, texts, "logits, estimated", before="~"), make_axes(names), label="Estimated effect by layer",
+        colour_effects(*placed, "logits, estimated", before="~"), axes, label="Estimated effect by layer",
         chosen="", inside=[], key=f"grid-estimate-{where}", on_pick=toggle,
     )  # fmt: skip
 

@@ -92,6 +92,6 @@ def normalised_entropy(rows: Floats) -> Floats:
         Dimensionless, shape (...).
     """
     with np.errstate(divide="ignore", invalid="ignore"):
-        terms = np.where(rows > 0, -rows * np.log(rows), 0.0)
+        terms = np.where(rows > 0, -rows * np.log(rows), rows * 0.0)
     # One key leaves no choice: its entropy is 0, and any positive scale says so.
     return (terms.sum(-1) / np.log(max(2, rows.shape[-1]))).astype(np.float32)

@@ -50,19 +50,19 @@ class AttentionResult:
     n: int
     n_layers: int
     n_heads: int
-    mass: tuple[Estimate, ...]
-    """Per head, layer by layer; unit "share of attention"."""
+    mass: tuple[Estimate | None, ...]
+    """Per head, layer by layer; unit "share of attention"; None in a layer without heads."""
     per_prompt: tuple[tuple[float, ...], ...]
-    """Shape (head, prompt), heads layer by layer."""
-    entropy: tuple[float, ...]
-    """Mean normalised entropy of each head's attention; 0 on one token, 1 even over all."""
+    """Shape (head, prompt), heads layer by layer; empty in a layer without heads."""
+    entropy: tuple[float | None, ...]
+    """Mean normalised entropy of each head's attention; 0 on one token, 1 even over all; None in a layer without heads."""
     positions: tuple[int, ...]
     """Source position in each prompt."""
 
 
 def find_looks_line(result: AttentionResult) -> float:
     """Attention mass above which a head counts as looking: the 95th percentile over all heads (methods 1.7)."""
-    return float(np.quantile([estimate.value for estimate in result.mass], 0.95))
+    return float(np.quantile([estimate.value for estimate in result.mass if estimate is not None], 0.95))
 
 
 @dataclass(frozen=True)
@@ -87,16 +87,19 @@ class AttentionAudit:
         weighed = weigh_source(attention, request.prompts, request.source)
         n_layers, n_heads, n = weighed.mass.shape
         flat = weighed.mass.reshape(-1, n)
-        entropy = sum(normalised_entropy(rows) for rows in attention) / n
-        mass = bootstrap_ratios(flat, flat[0] * 0 + 1, request.prompts.templates, unit=UNIT, seed=request.seed)
+        entropy = (sum(normalised_entropy(rows) for rows in attention) / n).ravel().tolist()
+        # A layer of a hybrid model that does not attend: NaN in every prompt.
+        known = [bool(np.isfinite(row).all()) for row in flat]
+        there = flat[np.array(known)]
+        mass = iter(bootstrap_ratios(there, there[0] * 0 + 1, request.prompts.templates, unit=UNIT, seed=request.seed))
         return AttentionResult(
             request.source.value,
             n,
             n_layers,
             n_heads,
-            mass,
-            tuple(map(tuple, flat.tolist())),
-            tuple(entropy.ravel().tolist()),
+            tuple(next(mass) if is_known else None for is_known in known),
+            tuple(tuple(row) if is_known else () for row, is_known in zip(flat.tolist(), known)),
+            tuple(value if is_known else None for value, is_known in zip(entropy, known)),
             weighed.positions,
         )
 

@@ -67,19 +67,20 @@ def capture_run(
 
     Args:
         tokens: prompts of equal length, shape (prompt, pos).
-        kinds: sites to keep, at every layer.
+        kinds: sites to keep, at every layer that has them.
 
     Raises:
+        InterventionRefused: a kind that no layer has.
         ControlFailed: a site's hook did not fire.
     """
     sites: dict[tuple[Kind, int], torch.Tensor] = {}
     keys_values: list[dict[str, torch.Tensor]] = []
-    kinds = tuple(kinds)
+    places = model.list_places(kinds)
     with turn():
         residuals = [embed_tokens(model, tokens)]
     for layer in range(model.n_layers):
         recorder = KeyValueRecorder()
-        with turn(), keep_sites(model, [(kind, layer) for kind in kinds], sites):
+        with turn(), keep_sites(model, [place for place in places if place[1] == layer], sites):
             residuals.append(call_block(model, layer, residuals[-1], calls[layer], start=0, cache=recorder))
         keys_values.append(recorder.kept)
     end = residuals.pop()[:, -1]

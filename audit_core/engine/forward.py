@@ -39,7 +39,7 @@ def capture_forward(model: HookedModel, tokens: torch.Tensor, kinds: Iterable[Ki
         ControlFailed: a site's hook did not fire.
     """
     sites: dict[Place, torch.Tensor] = {}
-    places = [(kind, layer) for kind in kinds for layer in range(model.n_layers)]
+    places = model.list_places(kinds)
     with turn(), keep_sites(model, places, sites):
         end = model.bridge(tokens)[:, -1]
     return Capture(tokens, end, (), sites, ())
@@ -70,7 +70,7 @@ def run_forward(
         for layer in range(model.n_layers):
             jobs = [(slot, v.side, e) for slot, v in enumerate(variants) for e in v.edits if e.layer == layer]
             hooks.append(stack.enter_context(EditHooks(model, layer, jobs, sources, n_prompts, 0, generator)))
-            if with_patterns:
+            if with_patterns and (Kind.EDGE, layer) in model.points:
                 hooks[-1].watch_pattern(patterns)
         end = model.bridge(tokens)[:, -1]
     on_layer(tokens.numel() * model.n_layers)

@@ -155,6 +155,12 @@ def get_runner(subject: Subject) -> WaveRunner:
             wanted="a transformer whose blocks can be run one by one.",
             remedy="measure it exactly: leave the estimate out.",
         )
+    if (there := len(runner.model.list_layers(Kind.PATTERN))) < runner.model.n_layers:
+        raise Refused(
+            f"Slopes of a model of which {there} of {runner.model.n_layers} layers attend are not taken.",
+            wanted="a transformer of which every layer has heads.",
+            remedy="measure it exactly: leave the estimate out.",
+        )
     return runner
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from audit_core.component import Kind
@@ -16,6 +16,19 @@ if TYPE_CHECKING:
     import torch
 
 MEANS = (Replacement.MEAN, Replacement.MEAN_TEMPLATE)
+
+
+def stack_layers(found: Mapping[int, torch.Tensor], n_layers: int) -> torch.Tensor:
+    """One tensor of all layers, shape (row, layer, ...), from those of each layer, shape (row, ...).
+
+    Layers without the site hold NaN and no zero: no edit there is accepted, and a zero would pass for a measurement.
+    """
+    import torch
+
+    like = next(iter(found.values()))
+    return torch.stack(
+        [found[n] if n in found else torch.full_like(like, float("nan")) for n in range(n_layers)], dim=1
+    )
 
 
 class MeanSums:
@@ -33,11 +46,9 @@ class MeanSums:
         Args:
             run: their clean runs and, after those, their corrupted runs.
         """
-        import torch
-
         n = len(pairs)
         sites = {
-            kind: torch.stack([(v[:n] + v[n:]) / 2 for v in (run.sites[kind, i] for i in range(n_layers))], dim=1)
+            kind: stack_layers({i: (v[:n] + v[n:]) / 2 for (k, i), v in run.sites.items() if k is kind}, n_layers)
             for kind in self.kinds
         }
         for template in {"", *(pair.prompt.template for pair in pairs)}:

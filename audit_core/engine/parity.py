@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from audit_core.engine.capture import Capture, capture_run
 from audit_core.engine.replay import Prefix, call_block
 from audit_core.engine.runner import WaveRunner
 from audit_core.errors import ControlFailed, ModelRefused
+from audit_core.subject import Floats, read_only
 
 if TYPE_CHECKING:
     import torch
@@ -17,6 +18,8 @@ LARGEST_DIFFERENCE = 1e-3
 """Relative to the largest logit: blocks replayed one by one differ from the whole by rounding alone."""
 LEAST_TOLERANCE = 1e-4
 """Logits. Float32 rounding of the families tried stays below it (measured up to 2e-5)."""
+LOOKS_AHEAD = 1e-5
+"""Relative to the largest logit: rows of one batch are computed alike, and float32 rounding stays below it."""
 _N_TOKENS = 6
 _START = 3
 _MISFITS = (TypeError, ValueError, AttributeError, RuntimeError)
@@ -24,20 +27,50 @@ _MISFITS = (TypeError, ValueError, AttributeError, RuntimeError)
 _log = logging.getLogger(__name__)
 
 
-def check_parity(runner: WaveRunner, bos_id: int | None) -> float:
+def run_alone(model: Any, bos_id: int | None) -> Floats:
+    """Logits of a `transformers` model on the tokens that `check_parity` takes, shape (row, vocabulary); before a bridge.
+
+    Raises:
+        ModelRefused: an earlier position depends on later tokens: the model is no causal decoder.
+    """
+    import torch
+
+    with torch.inference_mode():
+        found = model(_choose_tokens(bos_id, model.config.vocab_size), use_cache=False).logits.float()
+    ahead = float((found[0, :_START] - found[1, :_START]).abs().max())
+    if ahead > LOOKS_AHEAD * max(1.0, float(found.abs().max())):
+        raise ModelRefused(
+            f"This model ({model.config.model_type}) is no causal decoder: later tokens change its logits at earlier "
+            f"positions by {ahead:.3g}.",
+            wanted="a causal decoder: each token is predicted from those before it.",
+            remedy="use such a model; nothing of this one was measured.",
+        )
+    return read_only(found[:, -1].numpy().copy())
+
+
+def _choose_tokens(bos_id: int | None, n_vocabulary: int) -> torch.Tensor:
+    """Two rows that share a beginning: a wave has many rows, and arguments recorded from one must fit them."""
+    import torch
+
+    first = ([] if bos_id is None else [bos_id]) + list(range(5, 5 + _N_TOKENS))
+    return torch.tensor([first, [*first[:_START], *first[_START:][::-1]]]) % n_vocabulary
+
+
+def check_parity(runner: WaveRunner, bos_id: int | None, own: Floats | None = None) -> float:
     """Find out how a model may be run: blocks one by one, with or without kept prefixes, or only as a whole.
+
+    Args:
+        own: what `run_alone` found; without it the bridge is not held against the model itself.
 
     Returns:
         The tolerance of this model, in logits: ten times the difference met, at least `LEAST_TOLERANCE`.
 
     Raises:
-        ModelRefused: the model's own logits are not numbers.
+        ModelRefused: the model's own logits are not numbers, or the bridge computes others.
     """
     import torch
 
-    first = ([] if bos_id is None else [bos_id]) + list(range(5, 5 + _N_TOKENS))
-    # Two rows that share a beginning: a wave has many rows, and arguments recorded from one must fit them.
-    ids = torch.tensor([first, [*first[:_START], *first[_START:][::-1]]]) % runner.geometry.n_vocabulary
+    ids = _choose_tokens(bos_id, runner.geometry.n_vocabulary)
     with runner.turn():
         whole = runner.bridge(ids)[:, -1].float()
         if not whole.isfinite().all():
@@ -45,6 +78,8 @@ def check_parity(runner: WaveRunner, bos_id: int | None) -> float:
                 "This model's logits are not all numbers.", wanted="finite weights.", remedy="fetch the model again."
             )
         allowed = LARGEST_DIFFERENCE * max(1.0, float(whole.abs().max()))
+        if own is not None:
+            _hold_to_model(whole, own, allowed)
         try:
             run = capture_run(runner.model, ids, runner.find_calls(ids.shape[1]), (), runner.turn)
             difference = _compare_ends(runner, run, whole)
@@ -61,6 +96,20 @@ def check_parity(runner: WaveRunner, bos_id: int | None) -> float:
     if not runner.shares_prefix:
         _log.warning("Prefixes are not shared on this architecture; sweeps compute every position and take longer.")
     return tolerance
+
+
+def _hold_to_model(whole: torch.Tensor, own: Floats, allowed: float) -> None:
+    """Refuse a bridge whose logits are not those of the model that it was made of."""
+    import torch
+
+    apart = float((whole - torch.from_numpy(own.copy())).abs().max()) if whole.shape == own.shape else float("inf")
+    if not apart <= allowed:
+        raise ModelRefused(
+            f"TransformerLens computes other logits than the model itself (off by {apart:.3g}, allowed {allowed:.3g}): "
+            "it does not support this variant of the architecture.",
+            wanted="an architecture whose heads can be reached without changing what the model computes.",
+            remedy="use another model; nothing of this one was measured.",
+        )
 
 
 def _compare_ends(runner: WaveRunner, run: Capture, whole: torch.Tensor) -> float:

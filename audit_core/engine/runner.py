@@ -13,7 +13,7 @@ from audit_core.component import Component, Kind
 from audit_core.engine.capture import Capture, capture_run
 from audit_core.engine.forward import LogitReadout, capture_forward, run_forward
 from audit_core.engine.hooks import Sources, measure_move
-from audit_core.engine.means import MEANS, MeanSums, gather_means
+from audit_core.engine.means import MEANS, MeanSums, gather_means, stack_layers
 from audit_core.engine.plan import Group, count_work, plan_groups
 from audit_core.engine.readout import LogitTable, Readout
 from audit_core.engine.replay import BlockCall, record_calls
@@ -90,6 +90,7 @@ class WaveRunner:
             )
         for length in sorted({len(pair.clean_ids) for pair in prompts.pairs}):
             check_places(interventions, self.geometry, length)
+        self.model.check_sites(interventions)
         variants = [compile_intervention(i) for i in interventions]
         groups = self._plan(prompts, variants)
         table = LogitTable(prompts, len(variants), self.geometry.n_vocabulary if vocabulary else 0)
@@ -133,6 +134,7 @@ class WaveRunner:
     ) -> Floats:
         """How far a replacement moves each part's output; see `Subject.measure_moves`."""
         edits = [intervene([part], replacement) for part in parts]
+        self.model.check_sites(edits)
         totals, counts = np.zeros(len(parts)), np.zeros(len(parts))
         for where in self.batch(prompts):
             pairs = [prompts.pairs[i] for i in where]
@@ -148,24 +150,23 @@ class WaveRunner:
 
     def attend(self, prompts: TokenisedPrompts, on_progress: Progress) -> tuple[Floats, ...]:
         """Attention from the answer position; see `Subject.attend`."""
-        import torch
-
-        rows: dict[int, Floats] = {}
+        found: dict[int, Floats] = {}
         for where in self.batch(prompts):
             run = self._capture([prompts.pairs[i].clean_ids for i in where], (Kind.EDGE,))
-            last = torch.stack([run.sites[Kind.EDGE, n][:, :, -1] for n in range(self.geometry.n_layers)], dim=1)
-            rows |= {i: read_only(value.copy()) for i, value in zip(where, last.numpy())}
-            on_progress(len(rows), len(prompts))
-        return tuple(rows[i] for i in range(len(prompts)))
+            last = stack_layers({n: rows[:, :, -1] for (_, n), rows in run.sites.items()}, self.geometry.n_layers)
+            found |= {i: read_only(value.copy()) for i, value in zip(where, last.numpy())}
+            on_progress(len(found), len(prompts))
+        return tuple(found[i] for i in range(len(prompts)))
 
     def draw_patterns(self, pair: TokenPair, intervention: Intervention, means: Means | None) -> Floats:
-        """Attention pattern of one prompt under an intervention; shape (layer, head, query, key)."""
+        """Attention pattern of one prompt under an intervention; see `Subject.patterns`."""
         import torch
 
         check_places([intervention], self.geometry, len(pair.clean_ids))
+        self.model.check_sites([intervention])
         sources = self.prepare([pair], [intervention], means, extra=(Kind.EDGE,))
         before = sources.captures[intervention.side]
-        layers = {n: before.sites[Kind.EDGE, n] for n in range(self.geometry.n_layers)}
+        layers = {n: before.sites[Kind.EDGE, n] for n in self.model.list_layers(Kind.EDGE)}
         if intervention.edits:
             layers |= self._wave(
                 sources,
@@ -176,7 +177,7 @@ class WaveRunner:
                 with_patterns=True,
             ).patterns
         with self.turn():
-            return read_only(torch.cat([layers[n] for n in sorted(layers)]).numpy().copy())
+            return read_only(stack_layers(layers, self.geometry.n_layers)[0].numpy().copy())
 
     def _wave(self, sources: Sources, variants: Sequence[Variant], *, start: int, **how: Any) -> Wave:
         """Edited runs of the prompts that were captured."""

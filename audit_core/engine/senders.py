@@ -134,8 +134,9 @@ def check_paths(runner: object) -> WaveRunner:
         raise _refuse("This subject has no blocks.")
     if runner.fallback:
         raise _refuse(f"This model runs only as a whole: {runner.fallback}.")
-    if missing := [kind for kind in (Kind.HEAD, Kind.MLP) if (kind, 0) not in runner.model.points]:
-        raise _refuse(f"No {missing[0]} can be reached in this architecture.")
+    for kind in (Kind.HEAD, Kind.MLP):
+        if len(there := runner.model.list_layers(kind)) < runner.model.n_layers:
+            raise _refuse(f"Of {runner.model.n_layers} layers {len(there)} have a {kind} that can be reached.")
     return runner
 
 

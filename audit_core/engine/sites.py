@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -55,12 +55,36 @@ class HookedModel:
             InterventionRefused: this architecture does not expose it.
         """
         if (kind, layer) not in self.points:
+            there = self.list_layers(kind)
             raise InterventionRefused(
                 f"{kind} of layer {layer} has no hook in this architecture.",
-                wanted="a kind of component that can be reached.",
-                remedy="test another kind.",
+                wanted=f"one of the layers that have it: {', '.join(map(str, there))}."
+                if there
+                else "a kind of component that can be reached.",
+                remedy="choose a component from the map." if there else "test another kind.",
             )
         return self.points[kind, layer]
+
+    def list_layers(self, kind: Kind) -> tuple[int, ...]:
+        """Layers that have a kind of component: all of them, or those of a hybrid model that attend."""
+        return tuple(layer for layer in range(self.n_layers) if (kind, layer) in self.points)
+
+    def list_places(self, kinds: Iterable[Kind]) -> tuple[tuple[Kind, int], ...]:
+        """Every site of these kinds that the model has.
+
+        Raises:
+            InterventionRefused: a kind that no layer has.
+        """
+        found = [(kind, self.list_layers(kind)) for kind in kinds]
+        for kind, layers in found:
+            if not layers:
+                self.find_point(kind, 0)
+        return tuple((kind, layer) for kind, layers in found for layer in layers)
+
+    def check_sites(self, interventions: Sequence[Intervention]) -> None:
+        """Refuse an edit in a layer that lacks its site, before anything is run."""
+        for kind, layer in {(e.component.kind, e.component.layer) for i in interventions for e in i.edits}:
+            self.find_point(kind, layer)
 
 
 def find_hooks(bridge: TransformerBridge) -> HookedModel:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from audit_core.component import Kind
 from audit_core.engine.capture import Turn
 from audit_core.engine.hooks import EditHooks, Sources
 from audit_core.engine.replay import BlockCall, Prefix, call_block
@@ -96,7 +97,7 @@ def run_wave(
         ]
         cache = _find_prefix(sources, [variants[i].side for i in joined], layer, start)
         with turn(), EditHooks(model, layer, jobs, sources, n_prompts, start, generator) as hooks:
-            if with_patterns:
+            if with_patterns and (Kind.EDGE, layer) in model.points:
                 hooks.watch_pattern(patterns)
             rows = call_block(model, layer, rows, call, start=start, cache=cache)
         applied += hooks.applied

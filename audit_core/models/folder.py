@@ -131,6 +131,13 @@ def list_weight_files(folder: Path) -> list[str]:
     )
 
 
+def list_index(folder: Path) -> dict[str, str]:
+    """The shard of each tensor, as the index says; empty where one file holds all weights."""
+    if (folder / _WEIGHTS).is_file():
+        return {}
+    return dict(read_json(folder / _INDEX)["weight_map"])
+
+
 def _shard_names(index: Path) -> list[str]:
     weight_map = read_json(index).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:

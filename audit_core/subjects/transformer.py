@@ -5,16 +5,17 @@ from __future__ import annotations
 import copy
 import hashlib
 import itertools
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audit_core.answers import TokenLimits
 from audit_core.component import Component, Kind
-from audit_core.engine.parity import check_parity
+from audit_core.engine.checkpoint import check_kind, hold_to_files
+from audit_core.engine.faults import refuse_faults
+from audit_core.engine.parity import check_parity, run_alone
 from audit_core.engine.randomise import shuffle_weights
 from audit_core.engine.runner import WaveRunner
 from audit_core.engine.sites import HOOKS, count_indices
@@ -22,7 +23,8 @@ from audit_core.engine.threads import MODEL_LOCK
 from audit_core.errors import ModelRefused
 from audit_core.intervention import Intervention, Replacement
 from audit_core.models.chat_template import render_template
-from audit_core.models.folder import check_folder
+from audit_core.models.declared import check_declared
+from audit_core.models.folder import CONFIG_BYTES, check_folder, read_json
 from audit_core.models.identity import ModelIdentity, identify_model, require_unchanged, stamp_files
 from audit_core.prompts import TokenisedPrompts, TokenPair
 from audit_core.subject import MEAN_KINDS, Floats, Geometry, Logits, Means, Progress, no_progress
@@ -61,12 +63,26 @@ class TransformerSubject:
     """Implements `Subject` on the engine."""
 
     def __init__(
-        self, bridge: TransformerBridge, identity: ModelIdentity, tokenizer: FolderTokenizer, stamps: Stamps
+        self,
+        bridge: TransformerBridge,
+        identity: ModelIdentity,
+        tokenizer: FolderTokenizer,
+        stamps: Stamps,
+        own: Floats | None = None,
     ) -> None:
+        """Args:
+        own: logits of the model as `transformers` runs it, on the tokens that `check_parity` takes.
+        """
         self.bridge, self.identity, self.tokenizer, self.stamps = bridge, identity, tokenizer, stamps
         self.geometry = _read_geometry(bridge)
         self.runner = WaveRunner(bridge, self.geometry)
-        self.tolerance = check_parity(self.runner, tokenizer.bos_id)
+        if not self.runner.model.list_layers(Kind.HEAD):
+            raise ModelRefused(
+                f"No layer of this model ({bridge.cfg.architecture}) has attention heads that TransformerLens can reach.",
+                wanted="a causal decoder with attention heads, in some layers at least.",
+                remedy="use such a model; nothing of this one was measured.",
+            )
+        self.tolerance = check_parity(self.runner, tokenizer.bos_id, own)
 
     @property
     def fallback(self) -> str:
@@ -134,8 +150,7 @@ class TransformerSubject:
         what = f"weights shuffled from layer {layer} up, seed {seed}"
         digest = hashlib.sha256(f"{self.identity.weights_sha256} {what}".encode()).hexdigest()
         identity = replace(self.identity, model=f"{self.identity.model}, {what}", weights_sha256=digest)
-        bridge, tokenizer = _cross(folder, inner, model)
-        return TransformerSubject(bridge, identity, tokenizer, self.stamps)
+        return _wrap(folder, _cross(folder, inner, model), identity, self.stamps)
 
 
 def _read_geometry(bridge: TransformerBridge) -> Geometry:
@@ -174,14 +189,15 @@ def load_transformer(folder: Path) -> TransformerSubject:
     # Hashing half a gigabyte leaves the interpreter free, and importing torch needs nothing else.
     with ThreadPoolExecutor(1) as pool:
         identifying = pool.submit(identify_model, folder, dtype="float32", attention="eager")
-        bridge, tokenizer = _boot(folder)
+        crossed = _cross(folder, *_read_folder(folder))
         identity = identifying.result()
     require_unchanged(folder, stamps)
-    return TransformerSubject(bridge, identity, tokenizer, stamps)
+    return _wrap(folder, crossed, identity, stamps)
 
 
-def _boot(folder: Path) -> tuple[TransformerBridge, FolderTokenizer]:
-    return _cross(folder, *_read_folder(folder))
+def _wrap(folder: Path, crossed: _Crossed, identity: ModelIdentity, stamps: Stamps) -> TransformerSubject:
+    with refuse_faults(folder):
+        return TransformerSubject(crossed.bridge, identity, crossed.tokenizer, stamps, crossed.own)
 
 
 def _read_folder(folder: Path) -> tuple[Any, Any]:
@@ -190,7 +206,9 @@ def _read_folder(folder: Path) -> tuple[Any, Any]:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     options = {"local_files_only": True, "trust_remote_code": False}
-    with MODEL_LOCK, _refusing(folder):
+    tensors = check_declared(folder)
+    with MODEL_LOCK, refuse_faults(folder), hold_to_files(folder, tensors):
+        check_kind(read_json(folder / "config.json", limit=CONFIG_BYTES))
         inner = AutoTokenizer.from_pretrained(folder, **options)
         model = AutoModelForCausalLM.from_pretrained(
             folder, dtype=torch.float32, attn_implementation="eager", use_safetensors=True, **options
@@ -201,18 +219,30 @@ def _read_folder(folder: Path) -> tuple[Any, Any]:
     return inner, model
 
 
-def _cross(folder: Path, inner: Any, model: Any) -> tuple[TransformerBridge, FolderTokenizer]:
+@dataclass(frozen=True, eq=False)
+class _Crossed:
+    """A model behind its bridge."""
+
+    bridge: TransformerBridge
+    tokenizer: FolderTokenizer
+    own: Floats
+    """Logits before it went there; see `run_alone`."""
+
+
+def _cross(folder: Path, inner: Any, model: Any) -> _Crossed:
     """The same behind a bridge with hooks."""
     import torch
     from transformer_lens.model_bridge import TransformerBridge
 
-    with MODEL_LOCK, _refusing(folder):
+    bos_id = getattr(inner, "bos_token_id", None)
+    with MODEL_LOCK, refuse_faults(folder):
+        own = run_alone(model, bos_id)
         # A copy: TransformerLens gives a tokenizer without a beginning-of-sequence token one of its own choice.
         bridge = TransformerBridge.boot_transformers(
             str(folder), hf_model=model, tokenizer=copy.deepcopy(inner), device="cpu", dtype=torch.float32
         )
     bridge.eval()
-    return bridge, FolderTokenizer(inner, getattr(inner, "bos_token_id", None), read_limits(inner, model))
+    return _Crossed(bridge, FolderTokenizer(inner, bos_id, read_limits(inner, model)), own)
 
 
 def read_limits(inner: Any, model: Any) -> TokenLimits:
@@ -226,18 +256,6 @@ def read_limits(inner: Any, model: Any) -> TokenLimits:
         # Some name their beginning- or end-of-sequence token as the unknown one, and never write it for text.
         unknown if unknown not in (inner.bos_token_id, inner.eos_token_id) else None,
     )
-
-
-@contextmanager
-def _refusing(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except (ValueError, KeyError, OSError, RuntimeError, NotImplementedError, AttributeError, TypeError) as error:
-        raise ModelRefused(
-            f"{folder.name} did not load: {type(error).__name__}: {str(error)[:300]}",
-            wanted="a decoder-only transformer that TransformerLens knows.",
-            remedy="check the folder, or use another model.",
-        ) from error
 
 
 @dataclass(frozen=True)

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
-from agreement.literal import LiteralRunner
-from toy.models import AS_A_WHOLE, BY_BLOCKS, RECURRENT
+from toy.models import AS_A_WHOLE, BY_BLOCKS
 from toy.prompts import tokenise_letters
 
-from audit_core import Asker, Auditor, RunLog
 from audit_core.audits.sweep import PLUGIN as SWEEP
 from audit_core.audits.sweep import SweepRequest
 from audit_core.component import Kind
 from audit_core.engine.gradients import get_runner
-from audit_core.errors import InterventionRefused, Refused
+from audit_core.errors import Refused
 from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, Direction, Replacement, intervene
 from audit_core.subjects.transformer import TransformerSubject
 
 Load = Callable[[str], TransformerSubject]
 
 
-@pytest.mark.parametrize("family", [*AS_A_WHOLE, RECURRENT])
+@pytest.mark.parametrize("family", AS_A_WHOLE)
 def test_what_cannot_be_replayed_says_so(family: str, load_family: Load) -> None:
     subject = load_family(family)
     assert "one by one" in subject.fallback or "residual stream" in subject.fallback
@@ -58,27 +55,7 @@ def test_a_model_that_falls_back_answers_as_it_did_before(
     np.testing.assert_allclose(fast.patterns(pair, edit), slow.patterns(pair, edit), rtol=0, atol=1e-5)
 
 
-def test_a_recurrent_model_has_its_residual_stream_and_no_heads(load_family: Load) -> None:
-    subject = load_family(RECURRENT)
-    assert not subject.components(Kind.HEAD)
-    assert not subject.components(Kind.MLP)
-    prompts = tokenise_letters(subject.tokenizer, (6, 6))
-    with pytest.raises(InterventionRefused, match="no hook in this architecture"):
-        subject.attend(prompts)
-    means = subject.capture_means(prompts, kinds=(Kind.RESID,))
-    asked = [
-        intervene([part], way)
-        for part in subject.components(Kind.RESID)
-        for way in (Replacement.ZERO, Replacement.MEAN)
-    ]
-    found = subject.run(prompts, asked, means=means, vocabulary=True)
-    assert found.vocabulary is not None
-    np.testing.assert_allclose(
-        found.vocabulary, LiteralRunner(subject.bridge, prompts).run(prompts, asked), rtol=0, atol=1e-4
-    )
-
-
-@pytest.mark.parametrize("family", [*AS_A_WHOLE, RECURRENT])
+@pytest.mark.parametrize("family", AS_A_WHOLE)
 @pytest.mark.parametrize("direction", list(Direction))
 def test_a_sweep_passes_its_controls_and_counts_its_work(family: str, direction: Direction, load_family: Load) -> None:
     subject = load_family(family)
@@ -101,12 +78,3 @@ def test_every_method_refuses_a_model_without_slopes(load_family: Load) -> None:
             means=None,
             on_progress=lambda *_: None,
         )
-
-
-def test_a_recurrent_model_is_timed_and_averaged_by_what_it_has(load_family: Load, tmp_path: Path) -> None:
-    auditor = Auditor(load_family(RECURRENT), RunLog(tmp_path))
-    auditor.calibrate()
-    prompts = tokenise_letters(auditor.subject.tokenizer, (6, 6))
-    assert auditor.predict_s("sweep", SweepRequest(prompts, prompts, Kind.RESID)) is not None
-    request = SweepRequest(prompts, prompts, Kind.RESID, Replacement.MEAN)
-    assert auditor.run("sweep", request, asker=Asker("anyone", "test")).result.cells

@@ -162,7 +162,7 @@ def test_a_model_that_normalises_what_its_parts_write_is_refused(family: str, lo
         run(subject, ask(subject))
 
 
-@pytest.mark.parametrize("family", ["granite", "mamba"])
+@pytest.mark.parametrize("family", ["granite", "bloom"])
 def test_a_model_that_runs_only_as_a_whole_is_refused(family: str, load_family: Load) -> None:
     subject = load_family(family)
     prompts = tokenise_letters(subject.tokenizer, [6])

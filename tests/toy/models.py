@@ -13,7 +13,7 @@ BY_BLOCKS = ("gpt2", "gpt_neox", "llama", "mistral", "qwen2", "qwen3", "gemma2",
 AS_A_WHOLE = ("granite", "bloom")
 """Families with heads whose blocks cannot be run one by one: logits scaled at the end, a mask for each head."""
 RECURRENT = "mamba"
-"""Neither heads nor MLPs: the residual stream alone."""
+"""Neither heads nor MLPs: such a model is refused."""
 FAMILIES = (*BY_BLOCKS, *AS_A_WHOLE)
 ADDS_TO_RESIDUAL = ("gpt2", "gpt_neox", "llama", "mistral", "qwen2", "qwen3")
 """Families in which z @ W_O enters the residual stream as it is; Gemma normalises it first."""
