@@ -1,28 +1,29 @@
-"""Prompts: clean beside corrupted, aligned token by token, in templates, hashed; read from JSON Lines."""
+"""Prompts: clean beside corrupted, aligned token by token, in templates, hashed; read by `prompt_files`."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from audit_core.errors import PromptRefused
+from audit_core.prompt_files.fields import check_rows
+from audit_core.prompt_files.folder import read_bounded, read_folder
+from audit_core.prompt_files.forms import ACCEPTED, read_table
+from audit_core.prompt_files.layouts import fit_columns
+from audit_core.prompt_files.table import RowFault, Table
 from audit_core.verifier.prompt_digest import dump_prompt_rows, is_exploratory_pair
 
-MAX_FILE_BYTES = 4_000_000
-MAX_PROMPTS = 2_000
-MAX_CHARACTERS = 4_000
-MAX_ANSWERS = 200
-"""Of one prompt: the two-digit numbers are a hundred."""
 MAX_TOKENS = 256
 """Attention maps of one prompt grow with its square: 270 heads at 256 tokens are 71 MB."""
 _REQUIRED = ("id", "clean", "corrupted", "answer", "foil", "template")
 _OPTIONAL = ("group", "source")
 _MAX_REPORTED = 20
+NO_TEMPLATE = "all"
+"""The one template of a file that names none."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,8 @@ class PromptSet:
 
     name: str
     prompts: tuple[Prompt, ...]
+    notices: tuple[str, ...] = field(default=(), compare=False)
+    """What was read otherwise than it stands in the file; no part of the set."""
     sha256: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -160,94 +163,133 @@ def dump_jsonl(prompts: Sequence[Prompt]) -> str:
     return dump_prompt_rows(prompt.to_row() for prompt in prompts).decode()
 
 
-def load_prompts(path: Path | str) -> PromptSet:
-    """Read a prompt set from a JSON Lines file.
+@dataclass(frozen=True)
+class ReadPrompts:
+    """What a file gave: the prompts that can be used, and why the other rows cannot."""
+
+    name: str
+    form: str
+    """The form that was recognised, in words."""
+    prompts: tuple[Prompt, ...]
+    faults: tuple[RowFault, ...]
+    notices: tuple[str, ...]
+    n_rows: int
+    """Rows of the file, bad ones and repeats included."""
+    n_repeats: int
+
+
+def load_prompts(path: Path | str, *, columns: Mapping[str, str] | None = None) -> PromptSet:
+    """Read a prompt set from a file or a `datasets` folder, in any form that `prompt_files` knows.
+
+    Args:
+        columns: field -> column of the file, where the names differ.
 
     Raises:
-        PromptRefused: no such file, too large, or rows that are not in the format; names each bad row.
+        PromptRefused: no such file, too large, a form that is not read, or rows that cannot be used; names each bad row.
     """
+    return take_whole(read_prompt_file(path, columns=columns))
+
+
+def parse_prompts(raw: bytes, *, name: str, columns: Mapping[str, str] | None = None) -> PromptSet:
+    """Read a prompt set from the bytes of a file; see `load_prompts`."""
+    return take_whole(read_prompts(raw, name=name, columns=columns))
+
+
+def read_prompt_file(path: Path | str, *, columns: Mapping[str, str] | None = None) -> ReadPrompts:
+    """Read a file or folder and keep the good rows; see `load_prompts` for what is refused as a whole."""
     path = Path(path)
-    if not path.exists() or path.is_dir():
-        raise PromptRefused(f"No file {path}.", wanted="a prompt set in JSON Lines.", remedy="check the path.")
-    with path.open("rb") as stream:
-        raw = stream.read(MAX_FILE_BYTES + 1)
-    return parse_prompts(raw, name=path.stem)
+    if path.is_dir():
+        return _read_table(read_folder(path), path.resolve().name, columns or {})
+    if not path.exists():
+        raise PromptRefused(f"No file {path}.", wanted="a prompt set: " + ACCEPTED, remedy="check the path.")
+    return read_prompts(read_bounded(path), name=path.stem, columns=columns)
 
 
-def parse_prompts(raw: bytes, *, name: str) -> PromptSet:
-    """Read a prompt set from the bytes of a JSON Lines file; see `load_prompts`."""
-    if len(raw) > MAX_FILE_BYTES:
+def read_prompts(raw: bytes, *, name: str, columns: Mapping[str, str] | None = None) -> ReadPrompts:
+    """Read the bytes of a file and keep the good rows; see `load_prompts` for what is refused as a whole."""
+    return _read_table(read_table(raw, name), name, columns or {})
+
+
+def take_whole(read: ReadPrompts) -> PromptSet:
+    """All rows of a file as one set.
+
+    Raises:
+        PromptRefused: a row cannot be used, or there is none.
+    """
+    if read.faults:
+        more = f" (and {len(read.faults) - _MAX_REPORTED} more)" if len(read.faults) > _MAX_REPORTED else ""
         raise PromptRefused(
-            f"{name} has more than {MAX_FILE_BYTES:,} bytes.", wanted="fewer.", remedy="split the file."
+            f"{read.name}, read as {read.form}: " + "; ".join(map(str, read.faults[:_MAX_REPORTED])) + more + ".",
+            wanted="every row with its own clean, corrupted, answer and foil.",
+            remedy="fix or remove these rows; `prompts check FILE` lists all of them and can write the good ones.",
         )
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise PromptRefused(
-            f"{name} is not UTF-8 at byte {error.start}.", wanted="UTF-8 text.", remedy="save the file as UTF-8."
-        ) from error
-    prompts: list[Prompt] = []
-    faults: list[str] = []
-    # Not splitlines(): JSON text may hold U+2028 and U+0085 unescaped, and those must not end a row.
-    rows = ((number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip())
-    for place, (number, line) in enumerate(rows):
-        if place == MAX_PROMPTS:
-            raise PromptRefused(
-                f"More than {MAX_PROMPTS:,} prompts.", wanted=f"at most {MAX_PROMPTS:,}.", remedy="take a sample."
-            )
-        row = _parse_row(line, number, faults)
-        if row is not None:
-            prompts.append(row)
-    repeated = [key for key, times in Counter(p.id for p in prompts).items() if times > 1]
-    faults += [f"row {key!r}: id used more than once" for key in repeated]
-    _refuse_if(faults, "every row with its own id, clean, corrupted, answer, foil and template.")
-    if not prompts:
-        raise PromptRefused(f"{name} holds no prompts.", wanted="at least one row.", remedy="add rows.")
-    return PromptSet(name, tuple(prompts))
+    return keep_good(read)
 
 
-def _parse_row(line: str, number: int, faults: list[str]) -> Prompt | None:
-    label = f"line {number}"
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        faults.append(f"{label}: not JSON ({str(error)[:80]})")
-        return None
-    if not isinstance(row, dict):
-        faults.append(f"{label}: not an object")
-        return None
-    label = f"row {str(row.get('id', label))[:60]!r}"
-    known = (*_REQUIRED, *_OPTIONAL)
-    problems = [f"{label}: {key} is missing" for key in _REQUIRED if key not in row]
-    problems += [f"{label}: unknown field {str(key)[:40]!r}" for key in row if key not in known]
-    more = {name: _take_list(row, name, label, problems) for name in ("answer", "foil")}
-    problems += [
-        f"{label}: {key} is not text of 1 to {MAX_CHARACTERS} characters"
-        for key in known
-        if key in row and not (_is_text(row[key]) and (row[key] or key in _OPTIONAL))
-    ]
-    faults += problems
-    return None if problems else Prompt(**row, more_answers=more["answer"], more_foils=more["foil"])
+def keep_good(read: ReadPrompts) -> PromptSet:
+    """The good rows of a file as a set.
+
+    Raises:
+        PromptRefused: there is none.
+    """
+    if not read.prompts:
+        raise PromptRefused(f"{read.name} holds no prompts.", wanted="at least one row.", remedy="add rows.")
+    return PromptSet(read.name, read.prompts, notices=read.notices)
 
 
-def _take_list(row: dict[str, Any], name: str, label: str, problems: list[str]) -> tuple[str, ...]:
-    """Leave the first of several answers in the row; the others are returned."""
-    texts = row.get(name)
-    if not isinstance(texts, list):
-        return ()
-    if not texts or len(texts) > MAX_ANSWERS or not all(_is_text(text) and text for text in texts):
-        problems.append(f"{label}: {name} is not a list of 1 to {MAX_ANSWERS} texts")
-        row[name] = "?"
-        return ()
-    row[name], *more = dict.fromkeys(texts)
-    return tuple(more)
+def _read_table(table: Table, name: str, columns: Mapping[str, str]) -> ReadPrompts:
+    fitted = fit_columns(table, name, columns)
+    fields, faults = check_rows(fitted)
+    found = tuple(
+        Prompt(
+            row.id, row.clean, row.corrupted, row.answers[0], row.foils[0], row.template or NO_TEMPLATE,
+            row.group, row.source, row.answers[1:], row.foils[1:],
+        )
+        for row in fields
+    )  # fmt: skip
+    notices = list(fitted.notices)
+    if fields and not fields[0].template:
+        notices.append(f"The file names no templates: all prompts are of the template {NO_TEMPLATE!r}.")
+    kept, repeated, n_repeats = _set_repeats_aside(found)
+    if n_repeats:
+        notices.append(f"{n_repeats} rows repeat another one and are left out.")
+    bad = (*faults, *repeated)
+    n_rows = len(found) + len({(fault.place, fault.row_id) for fault in faults})
+    return ReadPrompts(name, fitted.form, kept, bad, tuple(notices), n_rows, n_repeats)
 
 
-def _is_text(value: object) -> bool:
-    """Text that can be written down again: JSON can spell half of a surrogate pair, UTF-8 cannot."""
-    if not isinstance(value, str) or len(value) > MAX_CHARACTERS:
-        return False
-    return not any("\ud800" <= character <= "\udfff" for character in value)
+def _set_repeats_aside(prompts: Sequence[Prompt]) -> tuple[tuple[Prompt, ...], tuple[RowFault, ...], int]:
+    """Each prompt once; an id that two different prompts have is a fault of the later one."""
+    kept: dict[str, Prompt] = {}
+    faults: list[RowFault] = []
+    for prompt in prompts:
+        if kept.setdefault(prompt.id, prompt) != prompt:
+            text = "id used more than once, for different rows"
+            faults.append(RowFault(prompt.id, text, "give each row its own id", "id_used_twice"))
+    return tuple(kept.values()), tuple(faults), len(prompts) - len(kept) - len(faults)
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """A set under one tokenizer: the pairs that can be run, and why the other rows cannot."""
+
+    kept: TokenisedPrompts | None
+    faults: tuple[RowFault, ...]
+
+
+def align_rows(prompts: PromptSet, tokenizer: Tokenizer) -> Alignment:
+    """Align every pair that can be aligned; unlike `tokenise`, a bad row refuses itself alone."""
+    pairs: list[TokenPair] = []
+    faults: list[RowFault] = []
+    for prompt in prompts.prompts:
+        found: list[str] = []
+        pair = _align(prompt, tokenizer, found)
+        if pair is not None:
+            pairs.append(pair)
+        label = f"row {prompt.id[:60]!r}: "
+        faults += [RowFault(prompt.id, text.removeprefix(label)) for text in found]
+    kept = TokenisedPrompts(prompts.name, tuple(pairs), prompts.sha256) if pairs else None
+    return Alignment(kept, tuple(faults))
 
 
 def tokenise(prompts: PromptSet, tokenizer: Tokenizer) -> TokenisedPrompts:
