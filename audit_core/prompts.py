@@ -13,7 +13,7 @@ from audit_core.errors import PromptRefused
 from audit_core.prompt_files.fields import check_rows
 from audit_core.prompt_files.folder import read_bounded, read_folder
 from audit_core.prompt_files.forms import ACCEPTED, read_table
-from audit_core.prompt_files.layouts import fit_columns
+from audit_core.prompt_files.layouts import find_missing, fit_columns
 from audit_core.prompt_files.table import RowFault, Table
 from audit_core.verifier.prompt_digest import dump_prompt_rows, is_exploratory_pair
 
@@ -208,6 +208,21 @@ def read_prompt_file(path: Path | str, *, columns: Mapping[str, str] | None = No
 def read_prompts(raw: bytes, *, name: str, columns: Mapping[str, str] | None = None) -> ReadPrompts:
     """Read the bytes of a file and keep the good rows; see `load_prompts` for what is refused as a whole."""
     return _read_table(read_table(raw, name), name, columns or {})
+
+
+@dataclass(frozen=True)
+class FoundColumns:
+    """What a file's columns are called, and which needed fields have none."""
+
+    form: str
+    columns: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+def find_columns(raw: bytes, *, name: str) -> FoundColumns:
+    """The columns of a file, to ask which one is meant where a needed field has none."""
+    table = read_table(raw, name)
+    return FoundColumns(table.form, table.columns, find_missing(table, {}) if table.rows else ())
 
 
 def take_whole(read: ReadPrompts) -> PromptSet:

@@ -18,6 +18,7 @@ from audit_core.effect import Controls
 from audit_core.groups import GroupEstimates
 from audit_core.intervention import Replacement
 from audit_core.measurement import Conditions, Measurement
+from audit_core.prompt_files.layouts import parse_columns
 from audit_core.prompts import load_prompts, split_half, tokenise
 from audit_core.registry import get_plugin
 from audit_core.run import dump_result, identify_run
@@ -54,7 +55,7 @@ def discover_circuit(options: argparse.Namespace) -> int:
 def question_circuit(options: argparse.Namespace) -> int:
     """One of the questions about a circuit somebody named."""
     subject, prompts, auditor = open_audit(options, options.ask)
-    whole = load_prompts(options.prompts)
+    whole = load_prompts(options.prompts, columns=parse_columns(options.column))
     question = CircuitQuestion(
         prompts,
         prompts,

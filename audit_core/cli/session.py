@@ -7,8 +7,9 @@ import getpass
 from typing import Any, Protocol
 
 from audit_core.cli.output import show_fetch
+from audit_core.cli.prompt_set import load_prompt_set
 from audit_core.errors import AuditError
-from audit_core.prompts import TokenisedPrompts, load_prompts, split_half, tokenise
+from audit_core.prompts import TokenisedPrompts, split_half, tokenise
 from audit_core.run import Asker, Auditor, open_subject, record_refusal
 from audit_core.store import RunLog, audit_home
 from audit_core.subject import Subject
@@ -24,7 +25,7 @@ def open_audit(options: argparse.Namespace, kind: str) -> tuple[Subject, Tokenis
     """Prompts and model; whatever is refused on the way is logged before it is reported."""
     log = RunLog(audit_home())
     try:
-        prompts = load_prompts(options.prompts)
+        prompts = load_prompt_set(options)
         if options.half != "all":
             prompts = split_half(prompts, exploratory=options.half == "exploratory")
         subject = open_subject(options.model, on_progress=show_fetch)

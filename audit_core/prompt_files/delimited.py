@@ -19,8 +19,9 @@ from audit_core.prompt_files.table import (
 
 _FORMS = {",": "CSV", "\t": "TSV", ";": "CSV with semicolons"}
 _FAMILIAR = frozenset(
-    "id clean corrupted corrupt answer answers foil wrong_answers template label correct_idx group source".split()
-)
+    ("id", "clean", "corrupted", "corrupt", "answer", "answers", "foil", "wrong_answers", "template", "group", "source",
+     "label", "correct_idx")
+)  # fmt: skip
 
 
 def read_delimited(text: str, name: str) -> Table:

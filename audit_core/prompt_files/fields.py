@@ -63,9 +63,10 @@ def _check(row: Row, is_text_only: bool, faults: list[RowFault]) -> RowFields | 
     }
     lists = {field: _as_list(texts.pop(field), is_text_only) for field in _LISTS if field in texts}
     for field, values in lists.items():
-        if isinstance(found[field], str) and _PYTHON_LIST.fullmatch(found[field]) and len(values) == 1 and is_text_only:  # type: ignore[arg-type]
+        value = found[field]
+        if is_text_only and len(values) == 1 and _PYTHON_LIST.fullmatch(str(value)):
             refuse(f"{field} is a list that is not JSON", 'write it as ["a", "b"] or as one text', "not_text")
-        elif isinstance(found[field], list) and not _are_texts(values):
+        elif isinstance(value, list) and not _are_texts(values):
             refuse(f"{field} is not a list of 1 to {MAX_ANSWERS} texts", "give texts, the best first", "not_text")
         elif not _are_texts(values):
             texts[field] = ""

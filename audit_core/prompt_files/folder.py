@@ -73,8 +73,8 @@ def _list_saved(folder: Path) -> list[Path] | None:
     if not (folder / "state.json").is_file():
         return None
     listed = _read_document(folder / "state.json").get("_data_files")
-    names = [entry.get("filename") for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
-    files = [folder / _check_name(name) for name in names[: _MAX_FILES + 1]]
+    entries = [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
+    files = [folder / _check_name(entry.get("filename")) for entry in entries[: _MAX_FILES + 1]]
     absent = [path.name for path in files if not path.is_file()]
     if not files or absent:
         raise PromptRefused(

@@ -96,7 +96,7 @@ def _read_lines(loader: _Loader, lines: Sequence[tuple[int, str]]) -> Table:
 
 def _take(loader: _Loader, found: Any, row: Row, rows: list[Row], faults: list[RowFault]) -> None:
     if not isinstance(found, dict):
-        remedy = "write it as {\"clean\": …, \"corrupted\": …, \"answer\": …, \"foil\": …}"
+        remedy = 'write it as {"clean": …, "corrupted": …, "answer": …, "foil": …}'
         faults.append(RowFault("", "not an object", remedy, "not_an_object", row.place))
     elif repeat := loader.name_repeat(found):
         faults.append(

@@ -94,7 +94,9 @@ def _note_unread(fitted: Table, table: Table, used: Iterable[str]) -> Table:
 
 
 def _refuse_missing(table: Table, name: str, missing: list[str]) -> PromptRefused:
-    found = f"{name}, read as {table.form}, has no column {', '.join(missing)}. Its columns: {show_columns(table.columns)}."
+    found = (
+        f"{name}, read as {table.form}, has no column {', '.join(missing)}. Its columns: {show_columns(table.columns)}."
+    )
     if {"correct_idx", "incorrect_idx"} <= set(table.columns):
         return PromptRefused(
             found + " correct_idx and incorrect_idx are token numbers of a tokenizer that the file does not name.",

@@ -69,7 +69,7 @@ def expand_relation(document: Mapping[str, Any]) -> Table:
 def _fill(template: str, number: int, subject: _Subject, other: _Subject) -> dict[str, object]:
     # The layout's own code scores the object after a space.
     return {
-        "id": f"t{number}-{subject.name}"[:200],
+        "id": f"t{number}-{subject.name}",
         "clean": template.replace("{}", subject.name),
         "corrupted": template.replace("{}", other.name),
         "answer": [" " + name for name in subject.objects],
@@ -110,7 +110,9 @@ def _read_subjects(samples: Sequence[Any], faults: list[RowFault]) -> tuple[list
         known = objects.setdefault(plain[0], [])
         if plain[1] not in known:
             known.append(plain[1])
-    notices = [f"{escaped} samples hold letters written as \\u and four digits; read as those letters."] if escaped else []
+    notices = (
+        [f"{escaped} samples hold letters written as \\u and four digits; read as those letters."] if escaped else []
+    )
     return [_Subject(name, tuple(found)) for name, found in objects.items()], notices
 
 
