@@ -13,8 +13,9 @@ PARQUET, ARROW_FILE, ARROW_STREAM = b"PAR1", b"ARROW1\0\0", b"\xff\xff\xff\xff"
 _MAX_UNPACKED_BYTES = 64_000_000
 """Sixteen times what a file may have: text in Parquet is packed 2 to 6 times."""
 _MAX_SCHEMA_ITEMS = 10_000
-_BATCH_ROWS = 16
-"""Of a dictionary page of one 4 MB text every row is a copy: 16 rows at a time are 64 MB."""
+_BATCH_ROWS = 256
+_VALUE_BYTES = 64
+"""What a value takes in Python beside its text."""
 
 
 def is_columnar(raw: bytes) -> bool:
@@ -23,7 +24,8 @@ def is_columnar(raw: bytes) -> bool:
 
 
 def read_columnar(raw: bytes, name: str) -> Table:
-    """Read Parquet, an Arrow file or an Arrow stream; columns of other types than text, numbers and lists of text are empty.
+    """Read Parquet, an Arrow file or an Arrow stream; columns of other types than text, numbers and lists of text
+    are empty.
 
     Raises:
         PromptRefused: broken, compressed beyond bounds, or too many columns or rows.
@@ -46,14 +48,18 @@ def read_columnar(raw: bytes, name: str) -> Table:
 def _collect(batches: Iterable[Any], form: str) -> Table:
     rows: list[Row] = []
     columns: tuple[str, ...] = ()
+    left = _MAX_UNPACKED_BYTES
     for batch in batches:
         # Offsets come from the file: unchecked, they would be read as addresses.
         batch.validate(full=True)
         columns = tuple(batch.schema.names)
-        values = [_list_values(column) for column in batch.columns]
+        if len(rows) + batch.num_rows > MAX_PROMPTS:
+            raise refuse_rows(form)
+        left -= sum(map(_count_bytes, batch.columns))
+        if left < 0:
+            raise _refuse_size(form)
+        values = [column.to_pylist() if _is_read(column.type) else [None] * len(column) for column in batch.columns]
         for cells in zip(*values):
-            if len(rows) == MAX_PROMPTS:
-                raise refuse_rows(form)
             number = len(rows) + 1
             rows.append(Row(f"row {number}", number, dict(zip(columns, cells))))
     if len(set(columns)) < len(columns):
@@ -63,17 +69,51 @@ def _collect(batches: Iterable[Any], form: str) -> Table:
     return Table(form, columns, tuple(rows))
 
 
-def _list_values(column: Any) -> list[Any]:
+def _refuse_size(form: str) -> PromptRefused:
+    return PromptRefused(
+        f"More than {_MAX_UNPACKED_BYTES:,} bytes when unpacked, read as {form}.",
+        wanted="fewer.",
+        remedy="take a sample, and leave out columns that no prompt needs.",
+    )
+
+
+def _count_bytes(column: Any) -> int:
+    """What a column takes once its texts are written out: a dictionary holds one text for any number of rows."""
+    import pyarrow.compute as compute
+
+    if not _is_read(column.type):
+        return 0
+    if _is_list(column.type):
+        return _VALUE_BYTES * len(column) + _count_bytes(column.flatten())
+    if _is_dictionary(column.type):
+        lengths = compute.binary_length(column.dictionary).take(column.indices)
+    elif _is_text(column.type):
+        lengths = compute.binary_length(column)
+    else:
+        return _VALUE_BYTES * len(column)
+    return _VALUE_BYTES * len(column) + (compute.sum(lengths).as_py() or 0)
+
+
+def _is_read(kind: Any) -> bool:
+    """Text, numbers, and lists of text; texts may be held in a dictionary."""
     import pyarrow.types as types
 
-    kind = column.type
-    if types.is_dictionary(kind):
-        return _list_values(column.dictionary_decode())
-    is_text_list = (types.is_list(kind) or types.is_large_list(kind)) and _is_text(kind.value_type)
-    if _is_text(kind) or is_text_list or types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind):
-        values: list[Any] = column.to_pylist()
-        return values
-    return [None] * len(column)
+    if _is_list(kind):
+        return _is_text(kind.value_type) or _is_dictionary(kind.value_type)
+    is_number = types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind)
+    return _is_text(kind) or _is_dictionary(kind) or is_number
+
+
+def _is_list(kind: Any) -> bool:
+    import pyarrow.types as types
+
+    return bool(types.is_list(kind) or types.is_large_list(kind))
+
+
+def _is_dictionary(kind: Any) -> bool:
+    import pyarrow.types as types
+
+    return bool(types.is_dictionary(kind)) and _is_text(kind.value_type)
 
 
 def _is_text(kind: Any) -> bool:
@@ -86,24 +126,23 @@ def _read_parquet(raw: bytes, form: str) -> Iterator[Any]:
     import pyarrow
     import pyarrow.parquet as parquet
 
-    file = parquet.ParquetFile(
-        pyarrow.BufferReader(raw),
-        thrift_string_size_limit=len(raw),
-        thrift_container_size_limit=_MAX_SCHEMA_ITEMS,
-    )
+    limits = {"thrift_string_size_limit": len(raw), "thrift_container_size_limit": _MAX_SCHEMA_ITEMS}
+    file = parquet.ParquetFile(pyarrow.BufferReader(raw), **limits)
     about = file.metadata
     if about.num_columns > MAX_COLUMNS:
         raise refuse_columns(form, about.num_columns)
     if about.num_rows > MAX_PROMPTS:
         raise refuse_rows(form)
     groups = (about.row_group(at) for at in range(about.num_row_groups))
-    unpacked = sum(group.column(at).total_uncompressed_size for group in groups for at in range(about.num_columns))
-    if unpacked > _MAX_UNPACKED_BYTES:
-        raise PromptRefused(
-            f"{unpacked:,} bytes when unpacked, read as {form}.",
-            wanted=f"at most {_MAX_UNPACKED_BYTES:,}.",
-            remedy="take a sample, and leave out columns that no prompt needs.",
-        )
+    if (
+        sum(group.column(at).total_uncompressed_size for group in groups for at in range(about.num_columns))
+        > _MAX_UNPACKED_BYTES
+    ):
+        raise _refuse_size(form)
+    # Texts stay in the dictionaries that the file has, so that they are counted before they are copied row by row.
+    leaves = [file.schema.column(at) for at in range(about.num_columns)]
+    texts = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY" and leaf.logical_type.type == "STRING"]
+    file = parquet.ParquetFile(pyarrow.BufferReader(raw), read_dictionary=texts, **limits)
     yield from file.iter_batches(batch_size=_BATCH_ROWS, use_threads=False)
 
 
@@ -123,10 +162,7 @@ def _read_arrow(raw: bytes, form: str) -> Iterator[Any]:
     reader = ipc.open_stream(pyarrow.BufferReader(stream))
     if len(reader.schema) > MAX_COLUMNS:
         raise refuse_columns(form, len(reader.schema))
-    for batch in reader:
-        if batch.num_rows > MAX_PROMPTS:
-            raise refuse_rows(form)
-        yield batch
+    yield from reader
 
 
 def _is_compressed(message: bytes) -> bool:
