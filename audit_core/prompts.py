@@ -198,11 +198,17 @@ def parse_prompts(raw: bytes, *, name: str, columns: Mapping[str, str] | None = 
 def read_prompt_file(path: Path | str, *, columns: Mapping[str, str] | None = None) -> ReadPrompts:
     """Read a file or folder and keep the good rows; see `load_prompts` for what is refused as a whole."""
     path = Path(path)
-    if path.is_dir():
-        return _read_table(read_folder(path), path.resolve().name, columns or {})
-    if not path.exists():
-        raise PromptRefused(f"No file {path}.", wanted="a prompt set: " + ACCEPTED, remedy="check the path.")
-    return read_prompts(read_bounded(path), name=path.stem, columns=columns)
+    try:
+        if path.is_dir():
+            return _read_table(read_folder(path), path.resolve().name, columns or {})
+        if not path.exists():
+            raise PromptRefused(f"No file {path}.", wanted="a prompt set: " + ACCEPTED, remedy="check the path.")
+        raw = read_bounded(path)
+    except OSError as error:
+        raise PromptRefused(
+            f"{path} cannot be read: {error.strerror}.", wanted="a file that can.", remedy="check path and permissions."
+        ) from error
+    return read_prompts(raw, name=path.stem, columns=columns)
 
 
 def read_prompts(raw: bytes, *, name: str, columns: Mapping[str, str] | None = None) -> ReadPrompts:

@@ -112,8 +112,11 @@ def _refuse_missing(table: Table, name: str, missing: list[str]) -> PromptRefuse
 
 
 def _is_years(table: Table, named: Mapping[str, str]) -> bool:
-    has_digits = any(column in table.columns for column in _YEARS) and "incorrect_idx" not in table.columns
-    return has_digits and {"clean", "corrupted"} <= set(named) and not {"answer", "foil"} & set(named)
+    """A column of such a name is common; that one row bears it out makes it this layout."""
+    if {"answer", "foil"} & set(named) or not {"clean", "corrupted"} <= set(named) or "incorrect_idx" in table.columns:
+        return False
+    columns = [column for column in _YEARS if column in table.columns]
+    return any(_read_year(row, named["clean"], column) is not None for column in columns for row in table.rows)
 
 
 def _read_years(table: Table, named: Mapping[str, str]) -> Table:
@@ -121,18 +124,26 @@ def _read_years(table: Table, named: Mapping[str, str]) -> Table:
     column = next(column for column in _YEARS if column in table.columns)
     rows: list[Row] = []
     faults = list(table.faults)
+    years = [f"{digits:02d}" for digits in range(100)]
     for original, row in zip(table.rows, _rename(table, named).rows):
-        digits = str(original.values.get(column, "")).strip()
-        year = _find_year(str(row.values.get("clean", "")))
-        if year is None or not digits.isascii() or not digits.isdigit() or int(digits[:9]) != year or year == 99:
-            text = f"{column} {digits[:20]!r} is not the last two digits, 00 to 98, of the year in the clean prompt"
+        year = _read_year(original, named["clean"], column)
+        if year is None:
+            found = str(original.values.get(column, ""))[:20]
+            text = f"{column} {found!r} is not the last two digits, 00 to 98, of the year in the clean prompt"
             remedy = "correct it, or give answer and foil as texts"
             faults.append(RowFault("", text, remedy, "not_a_year", row.place))
-            continue
-        years = [f"{digit:02d}" for digit in range(100)]
-        rows.append(replace(row, values={**row.values, "answer": years[year + 1 :], "foil": years[: year + 1]}))
+        else:
+            rows.append(replace(row, values={**row.values, "answer": years[year + 1 :], "foil": years[: year + 1]}))
     fitted = replace(table, form=f"{table.form}, greater-than", rows=tuple(rows), faults=tuple(faults))
     return _note_unread(fitted, table, (*named.values(), column))
+
+
+def _read_year(row: Row, clean: str, column: str) -> int | None:
+    """The two digits of a row's year; None where label and prompt do not agree on one that has a later one."""
+    digits = str(row.values.get(column, "")).strip()
+    year = _find_year(str(row.values.get(clean, "")))
+    is_same = digits.isascii() and digits.isdigit() and len(digits) <= 2 and int(digits) == year
+    return year if is_same and year != 99 else None
 
 
 def _find_year(text: str) -> int | None:

@@ -6,7 +6,7 @@ import io
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -139,10 +139,8 @@ def test_a_file_with_any_byte_changed_is_read_or_refused(kind: str) -> None:
     for at in range(0, len(whole), max(1, len(whole) // 150)):
         raw = bytearray(whole)
         raw[at] ^= 0xFF
-        try:
-            read_prompts(bytes(raw), name="changed")
-        except PromptRefused as error:
-            assert error.remedy
+        with suppress(PromptRefused):
+            assert read_prompts(bytes(raw), name="changed").n_rows <= 3
 
 
 @pytest.mark.parametrize(

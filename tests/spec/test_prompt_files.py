@@ -250,3 +250,14 @@ def test_a_saved_folder_reads_only_plain_files_of_its_own(tmp_path: Path, name: 
     (folder / "state.json").write_text(json.dumps({"_data_files": [{"filename": name}]}))
     with pytest.raises(PromptRefused):
         load_prompts(folder)
+
+
+@pytest.mark.parametrize("dump", [write_lines, json.dumps, write_parquet, write_arrow], ids=lambda f: f.__name__)
+def test_lists_of_answers_are_read_from_every_form_that_has_lists(dump: Any) -> None:
+    found = parse(dump([row | {"answer": [" x", " y"], "foil": [" z"]} for row in ROWS]))
+    assert [(prompt.answers, prompt.foils) for prompt in found.prompts] == [((" x", " y"), (" z",))] * 3
+
+
+def test_a_path_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PromptRefused, match="cannot be read"):
+        load_prompts(tmp_path / ("x" * 5000))

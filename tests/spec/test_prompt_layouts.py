@@ -89,6 +89,11 @@ def test_a_label_that_the_prompt_does_not_bear_out_is_a_bad_row(row: str) -> Non
     assert found.faults[0].place == "line 3"
 
 
+def test_a_label_in_a_file_without_years_is_no_year() -> None:
+    with pytest.raises(PromptRefused, match="has no column answer, foil"):
+        parse("clean,corrupted,label,wrong\na,b, x, y\n")
+
+
 def test_token_numbers_without_their_tokenizer_are_refused_as_that() -> None:
     with pytest.raises(PromptRefused, match="token numbers of a tokenizer that the file does not name"):
         parse("clean,corrupted,correct_idx,incorrect_idx\na,b,47764,26757\n")
