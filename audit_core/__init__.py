@@ -79,9 +79,10 @@ from audit_core.models import KNOWN_MODELS, ModelIdentity, find_known, model_cac
 from audit_core.models.imported_card import ImportedCard, read_card
 from audit_core.packs.pack import Issue, export_pack
 from audit_core.preregistration import Preregistration, PriorAccess
+from audit_core.prompt_files.reading import FoundColumns, ReadRows, find_columns, read_row_file, read_rows
 from audit_core.prompts import (
-    Alignment, FoundColumns, Prompt, PromptSet, ReadPrompts, TokenPair, TokenisedPrompts, align_rows, find_columns, is_exploratory,
-    keep_good, load_prompts, parse_prompts, read_prompt_file, read_prompts, split_half, tokenise,
+    Alignment, Prompt, PromptSet, TokenPair, TokenisedPrompts, align_rows, is_exploratory, keep_good, load_prompts, parse_prompts,
+    split_half, tokenise,
 )  # fmt: skip
 from audit_core.references.crosswalk import (
     ClauseCheck,
@@ -151,7 +152,7 @@ __all__ = [
     "ModelLine", "ModelRefused", "ModelSheet", "NotMeasured", "NullFinding", "OtherTask", "Outcome", "Part", "PathsRequest",
     "PathsResult", "PatternFinding", "PatternTest", "Person", "PersonLog", "PersonRole", "Place", "PlantedClaim",
     "PlantedModel", "PlantedRole", "PlantedTask", "Policy", "PolicyRefused", "PositionsRequest", "PositionsResult",
-    "Preregistration", "PriorAccess", "Prompt", "PromptRefused", "PromptSet", "Randomisation", "ReadPrompts", "RecompositionRequest",
+    "Preregistration", "PriorAccess", "Prompt", "PromptRefused", "PromptSet", "Randomisation", "ReadRows", "RecompositionRequest",
     "RecompositionResult", "Refused", "Register", "RegisteredClaim", "Regression", "Relation", "Repair", "Replacement",
     "Report", "Revalidated", "Revalidation", "ReviewAgreement", "Rival", "RivalRequest", "RivalResult", "Role", "RoleMap",
     "RowCount", "Ruling", "RunLog", "RunRecord", "Screened", "Seconds", "Setting", "Snapshot", "Source",
@@ -174,7 +175,7 @@ __all__ = [
     "make_table", "measure_agreement", "measure_effect_diff", "mlp", "model_cache", "name_person", "open_case",
     "open_subject", "parse_claim", "parse_component", "parse_components", "parse_connection", "parse_prompts",
     "parse_role_map", "predict_attempt_s", "quote_calibration", "rank_agreement", "read_architecture", "read_card",
-    "read_components", "read_costs", "read_dossier", "read_home", "read_ledger", "read_person_id", "read_prompt_file", "read_prompts", "read_sheet",
+    "read_components", "read_costs", "read_dossier", "read_home", "read_ledger", "read_person_id", "read_row_file", "read_rows", "read_sheet",
     "read_standings", "read_trail", "record_refusal", "render_result", "require", "require_recent", "rerun_stale",
     "resolve_model", "revalidate_claims", "run_confirmatory", "shade_rows", "sign_checkpoint_now", "sort_findings",
     "split_half", "take_all_cores", "take_pack", "tell_refusal", "to_csv", "tokenise", "write_filled_csv",

@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import Protocol
 
 from audit_core.errors import PromptRefused
-from audit_core.prompt_files.fields import check_rows
-from audit_core.prompt_files.folder import read_bounded, read_folder
-from audit_core.prompt_files.forms import ACCEPTED, read_table
-from audit_core.prompt_files.layouts import find_missing, fit_columns
-from audit_core.prompt_files.table import RowFault, Table
+from audit_core.prompt_files.fields import RowFields
+from audit_core.prompt_files.reading import ReadRows, read_row_file, read_rows, refuse_faults
+from audit_core.prompt_files.table import RowFault
 from audit_core.verifier.prompt_digest import dump_prompt_rows, is_exploratory_pair
 
 MAX_TOKENS = 256
@@ -163,21 +161,6 @@ def dump_jsonl(prompts: Sequence[Prompt]) -> str:
     return dump_prompt_rows(prompt.to_row() for prompt in prompts).decode()
 
 
-@dataclass(frozen=True)
-class ReadPrompts:
-    """What a file gave: the prompts that can be used, and why the other rows cannot."""
-
-    name: str
-    form: str
-    """The form that was recognised, in words."""
-    prompts: tuple[Prompt, ...]
-    faults: tuple[RowFault, ...]
-    notices: tuple[str, ...]
-    n_rows: int
-    """Rows of the file, bad ones and repeats included."""
-    n_repeats: int
-
-
 def load_prompts(path: Path | str, *, columns: Mapping[str, str] | None = None) -> PromptSet:
     """Read a prompt set from a file or a `datasets` folder, in any form that `prompt_files` knows.
 
@@ -187,107 +170,33 @@ def load_prompts(path: Path | str, *, columns: Mapping[str, str] | None = None) 
     Raises:
         PromptRefused: no such file, too large, a form that is not read, or rows that cannot be used; names each bad row.
     """
-    return take_whole(read_prompt_file(path, columns=columns))
+    return keep_good(refuse_faults(read_row_file(path, columns=columns)))
 
 
 def parse_prompts(raw: bytes, *, name: str, columns: Mapping[str, str] | None = None) -> PromptSet:
     """Read a prompt set from the bytes of a file; see `load_prompts`."""
-    return take_whole(read_prompts(raw, name=name, columns=columns))
+    return keep_good(refuse_faults(read_rows(raw, name=name, columns=columns)))
 
 
-def read_prompt_file(path: Path | str, *, columns: Mapping[str, str] | None = None) -> ReadPrompts:
-    """Read a file or folder and keep the good rows; see `load_prompts` for what is refused as a whole."""
-    path = Path(path)
-    try:
-        if path.is_dir():
-            return _read_table(read_folder(path), path.resolve().name, columns or {})
-        if not path.exists():
-            raise PromptRefused(f"No file {path}.", wanted="a prompt set: " + ACCEPTED, remedy="check the path.")
-        raw = read_bounded(path)
-    except OSError as error:
-        raise PromptRefused(
-            f"{path} cannot be read: {error.strerror}.", wanted="a file that can.", remedy="check path and permissions."
-        ) from error
-    return read_prompts(raw, name=path.stem, columns=columns)
-
-
-def read_prompts(raw: bytes, *, name: str, columns: Mapping[str, str] | None = None) -> ReadPrompts:
-    """Read the bytes of a file and keep the good rows; see `load_prompts` for what is refused as a whole."""
-    return _read_table(read_table(raw, name), name, columns or {})
-
-
-@dataclass(frozen=True)
-class FoundColumns:
-    """What a file's columns are called, and which needed fields have none."""
-
-    form: str
-    columns: tuple[str, ...]
-    missing: tuple[str, ...]
-
-
-def find_columns(raw: bytes, *, name: str) -> FoundColumns:
-    """The columns of a file, to ask which one is meant where a needed field has none."""
-    table = read_table(raw, name)
-    return FoundColumns(table.form, table.columns, find_missing(table, {}) if table.rows else ())
-
-
-def take_whole(read: ReadPrompts) -> PromptSet:
-    """All rows of a file as one set.
-
-    Raises:
-        PromptRefused: a row cannot be used, or there is none.
-    """
-    if read.faults:
-        more = f" (and {len(read.faults) - _MAX_REPORTED} more)" if len(read.faults) > _MAX_REPORTED else ""
-        raise PromptRefused(
-            f"{read.name}, read as {read.form}: " + "; ".join(map(str, read.faults[:_MAX_REPORTED])) + more + ".",
-            wanted="every row with its own clean, corrupted, answer and foil.",
-            remedy="fix or remove these rows; `prompts check FILE` lists all of them and can write the good ones.",
-        )
-    return keep_good(read)
-
-
-def keep_good(read: ReadPrompts) -> PromptSet:
+def keep_good(read: ReadRows) -> PromptSet:
     """The good rows of a file as a set.
 
     Raises:
         PromptRefused: there is none.
     """
-    if not read.prompts:
+    if not read.rows:
         raise PromptRefused(f"{read.name} holds no prompts.", wanted="at least one row.", remedy="add rows.")
-    return PromptSet(read.name, read.prompts, notices=read.notices)
+    notices = read.notices
+    if not read.rows[0].template:
+        notices = (*notices, f"The file names no templates: all prompts are of the template {NO_TEMPLATE!r}.")
+    return PromptSet(read.name, tuple(map(_make_prompt, read.rows)), notices=notices)
 
 
-def _read_table(table: Table, name: str, columns: Mapping[str, str]) -> ReadPrompts:
-    fitted = fit_columns(table, name, columns)
-    fields, faults = check_rows(fitted)
-    found = tuple(
-        Prompt(
-            row.id, row.clean, row.corrupted, row.answers[0], row.foils[0], row.template or NO_TEMPLATE,
-            row.group, row.source, row.answers[1:], row.foils[1:],
-        )
-        for row in fields
+def _make_prompt(row: RowFields) -> Prompt:
+    return Prompt(
+        row.id, row.clean, row.corrupted, row.answers[0], row.foils[0], row.template or NO_TEMPLATE,
+        row.group, row.source, row.answers[1:], row.foils[1:],
     )  # fmt: skip
-    notices = list(fitted.notices)
-    if fields and not fields[0].template:
-        notices.append(f"The file names no templates: all prompts are of the template {NO_TEMPLATE!r}.")
-    kept, repeated, n_repeats = _set_repeats_aside(found)
-    if n_repeats:
-        notices.append(f"{n_repeats} rows repeat another one and are left out.")
-    bad = (*faults, *repeated)
-    n_rows = len(found) + len({(fault.place, fault.row_id) for fault in faults})
-    return ReadPrompts(name, fitted.form, kept, bad, tuple(notices), n_rows, n_repeats)
-
-
-def _set_repeats_aside(prompts: Sequence[Prompt]) -> tuple[tuple[Prompt, ...], tuple[RowFault, ...], int]:
-    """Each prompt once; an id that two different prompts have is a fault of the later one."""
-    kept: dict[str, Prompt] = {}
-    faults: list[RowFault] = []
-    for prompt in prompts:
-        if kept.setdefault(prompt.id, prompt) != prompt:
-            text = "id used more than once, for different rows"
-            faults.append(RowFault(prompt.id, text, "give each row its own id", "id_used_twice"))
-    return tuple(kept.values()), tuple(faults), len(prompts) - len(kept) - len(faults)
 
 
 @dataclass(frozen=True)

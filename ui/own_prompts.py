@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from audit_core import AuditError, FoundColumns, Prompt, PromptSet, find_columns, keep_good, read_prompts
+from audit_core import AuditError, FoundColumns, Prompt, PromptSet, find_columns, keep_good, read_rows
 from ui import deeds
 from ui.header import plain
 
@@ -44,7 +44,7 @@ def offer_file(raw: bytes) -> None:
         columns = _ask_columns(find_columns(raw, name="uploaded"))
         if columns is None:
             return
-        read = read_prompts(raw, name="uploaded", columns=columns)
+        read = read_rows(raw, name="uploaded", columns=columns)
     except AuditError as error:
         st.error(plain(str(error)), icon=":material/error:")
         return
@@ -52,7 +52,7 @@ def offer_file(raw: bytes) -> None:
         st.caption(plain(notice))
     if read.faults:
         st.warning(
-            f"{len(read.prompts):,} of {read.n_rows:,} rows can be used. The others are set aside.",
+            f"{len(read.rows):,} of {read.n_rows:,} rows can be used. The others are set aside.",
             icon=":material/rule:",
         )
         st.dataframe(
@@ -62,8 +62,8 @@ def offer_file(raw: bytes) -> None:
             ],
             hide_index=True,
         )
-    label = f"Use the {len(read.prompts):,} good rows" if read.faults else "Use this file"
-    if st.button(label, icon=":material/upload_file:", disabled=not read.prompts):
+    label = f"Use the {len(read.rows):,} good rows" if read.faults else "Use this file"
+    if st.button(label, icon=":material/upload_file:", disabled=not read.rows):
         _adopt(lambda: keep_good(read))
 
 

@@ -13,8 +13,9 @@ from audit_core.cli.prompt_set import FORMS, add_column_option
 from audit_core.errors import PromptRefused
 from audit_core.governance.gate_report import show_text
 from audit_core.prompt_files.layouts import parse_columns
+from audit_core.prompt_files.reading import ReadRows, read_row_file
 from audit_core.prompt_files.table import RowFault
-from audit_core.prompts import PromptSet, ReadPrompts, align_rows, dump_jsonl, keep_good, read_prompt_file
+from audit_core.prompts import PromptSet, align_rows, dump_jsonl, keep_good
 from audit_core.run import open_subject
 
 SOME_SET_ASIDE = 1
@@ -40,7 +41,7 @@ def check_prompts(options: argparse.Namespace) -> int:
         raise PromptRefused(
             f"{options.out} is there.", wanted="a new file for --out.", remedy="choose another path, or add --force."
         )
-    read = read_prompt_file(options.file, columns=parse_columns(options.column))
+    read = read_row_file(options.file, columns=parse_columns(options.column))
     kept, refused = _hold_against_model(read, options.model)
     faults = (*read.faults, *refused)
     if kept is not None and options.out is not None:
@@ -56,9 +57,9 @@ def check_prompts(options: argparse.Namespace) -> int:
     return SOME_SET_ASIDE if faults else 0
 
 
-def _hold_against_model(read: ReadPrompts, model: str | None) -> tuple[PromptSet | None, tuple[RowFault, ...]]:
+def _hold_against_model(read: ReadRows, model: str | None) -> tuple[PromptSet | None, tuple[RowFault, ...]]:
     """The usable rows, under a tokenizer too where one is asked for."""
-    if not read.prompts:
+    if not read.rows:
         return None, ()
     whole = keep_good(read)
     if model is None:
@@ -82,7 +83,7 @@ def _write(path: Path, text: str, is_forced: bool) -> None:
         ) from error
 
 
-def _describe(read: ReadPrompts, kept: PromptSet | None, faults: Sequence[RowFault]) -> dict[str, Any]:
+def _describe(read: ReadRows, kept: PromptSet | None, faults: Sequence[RowFault]) -> dict[str, Any]:
     prompts = () if kept is None else kept.prompts
     # One row may have several faults: it is counted under the first.
     reasons = Counter({fault.label: fault.reason for fault in reversed(faults)}.values())
@@ -94,7 +95,7 @@ def _describe(read: ReadPrompts, kept: PromptSet | None, faults: Sequence[RowFau
         "set_aside": dict(sorted(reasons.items())),
         "distinct": len({(prompt.clean, prompt.corrupted) for prompt in prompts}),
         "templates": len({prompt.template for prompt in prompts}),
-        "notices": list(read.notices),
+        "notices": list(read.notices if kept is None else kept.notices),
         "bad": [
             {
                 "row": fault.row_id or None,

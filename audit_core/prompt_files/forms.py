@@ -22,7 +22,7 @@ _OTHERS = (
     (b"SQLite format 3", "a SQLite database", "export the table as CSV"),
     (b"\x93NUMPY", "a NumPy array", "write the rows as JSON Lines"),
     (b"\x80", "a Python pickle, which is never opened", "write the rows as JSON Lines"),
-    (b"version https://git-lfs", "a pointer to a file in Git LFS, not the file", "fetch it with git lfs pull"),
+    (b"version https:", "a pointer to a file in Git LFS, not the file", "fetch it with git lfs pull"),
 )
 _WIDE = (
     (codecs.BOM_UTF32_LE, "UTF-32"), (codecs.BOM_UTF32_BE, "UTF-32"),

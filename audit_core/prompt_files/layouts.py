@@ -52,7 +52,7 @@ def fit_columns(table: Table, name: str, columns: Mapping[str, str]) -> Table:
     """
     named = _name_columns(table, columns)
     absent = [column for field, column in columns.items() if named.get(field) != column]
-    if table.rows and absent:
+    if table.columns and absent:
         raise PromptRefused(
             f"{name}, read as {table.form}, has no column {absent[0][:40]!r}. Its columns: {show_columns(table.columns)}.",
             wanted="--column FIELD=COLUMN with a column of the file.",
@@ -61,7 +61,7 @@ def fit_columns(table: Table, name: str, columns: Mapping[str, str]) -> Table:
     if _is_years(table, named):
         return _read_years(table, named)
     missing = [field for field in NEEDED if field not in named]
-    if table.rows and missing:
+    if table.columns and missing:
         raise _refuse_missing(table, name, missing)
     return _note_unread(_rename(table, named), table, named.values())
 
@@ -94,9 +94,8 @@ def _note_unread(fitted: Table, table: Table, used: Iterable[str]) -> Table:
 
 
 def _refuse_missing(table: Table, name: str, missing: list[str]) -> PromptRefused:
-    found = (
-        f"{name}, read as {table.form}, has no column {', '.join(missing)}. Its columns: {show_columns(table.columns)}."
-    )
+    line = " (line 1)" if table.is_text_only else ""
+    found = f"{name}, read as {table.form}, has no column {', '.join(missing)}. Its columns{line}: {show_columns(table.columns)}."
     if {"correct_idx", "incorrect_idx"} <= set(table.columns):
         return PromptRefused(
             found + " correct_idx and incorrect_idx are token numbers of a tokenizer that the file does not name.",

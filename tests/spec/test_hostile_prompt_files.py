@@ -16,8 +16,9 @@ import pytest
 from pyarrow import ipc
 
 from audit_core.errors import PromptRefused
+from audit_core.prompt_files.reading import read_rows
 from audit_core.prompt_files.table import MAX_COLUMNS, MAX_FILE_BYTES
-from audit_core.prompts import load_prompts, parse_prompts, read_prompts
+from audit_core.prompts import load_prompts, parse_prompts
 
 HEADER = "clean,corrupted,answer,foil\n"
 GOOD = HEADER + "a,b, x, y\n"
@@ -73,7 +74,7 @@ REFUSED = {
     "UTF-16 without a mark": (GOOD.encode("utf-16-le"), "NUL character"),
     "UTF-32": (GOOD.encode("utf-32"), "is UTF-32, not UTF-8"),
     "Latin-1": (GOOD.encode() + "é,b, x, y\n".encode("latin-1"), "not UTF-8 at byte"),
-    "bars between cells": (GOOD.replace(",", "|"), "has no column clean, corrupted, answer, foil. Its columns: 'clean|corrupted|answer|foil'"),
+    "bars between cells": (GOOD.replace(",", "|"), "has no column clean, corrupted, answer, foil. Its columns (line 1): 'clean|corrupted|answer|foil'"),
     "spaces between cells": ("clean corrupted answer foil\na b x y\n", "has no column clean"),
     "a header twice": ("clean,corrupted,answer,answer,foil\na,b, x, z, y\n", "has no column answer"),
     "a header three times in other forms": ("clean;clean;clean;corrupted;answer;foil\na;b;c;d;e;f\n", "has no column clean"),
@@ -83,7 +84,7 @@ REFUSED = {
     "an open quotation mark": (GOOD + '"a,b, x, y\n' * 50, "line 3: not CSV"),
     "one cell too few": (GOOD + "a,b, x\n", "line 3: 3 cells under 4 column names"),
     "one cell too many": (GOOD + "a,b, x, y,\n", "line 3: 5 cells under 4 column names"),
-    "no header": ("a,b, x, y\nc,d, z, w\n", "Its columns: 'a', 'b', 'x', 'y'"),
+    "no header": ("a,b, x, y\nc,d, z, w\n", "Its columns (line 1): 'a', 'b', 'x', 'y'"),
     "a workbook": (b"PK\x03\x04" + b"0" * 100, "zip archive or an Excel workbook"),
     "gzip": (b"\x1f\x8b" + b"0" * 100, "compressed with gzip"),
     "a pickle": (b"\x80\x04\x95" + b"0" * 100, "pickle"),
@@ -140,7 +141,7 @@ def test_a_file_with_any_byte_changed_is_read_or_refused(kind: str) -> None:
         raw = bytearray(whole)
         raw[at] ^= 0xFF
         with suppress(PromptRefused):
-            assert read_prompts(bytes(raw), name="changed").n_rows <= 3
+            assert read_rows(bytes(raw), name="changed").n_rows <= 3
 
 
 @pytest.mark.parametrize(

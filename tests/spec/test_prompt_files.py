@@ -14,7 +14,8 @@ import pytest
 from pyarrow import ipc
 
 from audit_core.errors import PromptRefused
-from audit_core.prompts import PromptSet, dump_jsonl, find_columns, load_prompts, parse_prompts, read_prompts
+from audit_core.prompt_files.reading import find_columns, read_rows
+from audit_core.prompts import PromptSet, dump_jsonl, load_prompts, parse_prompts
 
 ROWS = [
     {"id": "r1", "clean": 'the cat, "sat"', "corrupted": "the dog; sat", "answer": " down", "foil": " up", "template": "t"},
@@ -142,7 +143,7 @@ def test_columns_under_other_names_are_mapped() -> None:
     found = parse(text, clean="Prompt", corrupted="other", answer="label", foil="wrong")
     assert found.prompts[0].answer == " x"
     assert found.prompts[0].corrupted == "a c"
-    assert "has no column clean, corrupted, answer, foil. Its columns: 'Prompt', 'other', 'label', 'wrong'" in refuse(
+    assert "has no column clean, corrupted, answer, foil. Its columns (line 1): 'Prompt', 'other', 'label', 'wrong'" in refuse(
         text
     )
     assert "has no column 'none'" in refuse(text, clean="none")
@@ -191,8 +192,8 @@ def test_a_row_that_repeats_another_is_left_out_and_counted() -> None:
 
 def test_a_bad_line_does_not_hide_that_a_file_is_json_lines() -> None:
     for lines in ([json.dumps(ROW), "{bad"], ["{bad", json.dumps(ROW)], ["[", json.dumps(ROW)]):
-        read = read_prompts("\n".join(lines).encode(), name="set")
-        assert (read.form, len(read.prompts), len(read.faults), read.n_rows) == ("JSON Lines", 1, 1, 2)
+        read = read_rows("\n".join(lines).encode(), name="set")
+        assert (read.form, len(read.rows), len(read.faults), read.n_rows) == ("JSON Lines", 1, 1, 2)
         assert "prompts check" in refuse("\n".join(lines))
 
 

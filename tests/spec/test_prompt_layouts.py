@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from audit_core.errors import PromptRefused
-from audit_core.prompts import PromptSet, ReadPrompts, parse_prompts, read_prompts
+from audit_core.prompt_files.reading import ReadRows, read_rows
+from audit_core.prompts import PromptSet, parse_prompts
 
 AUTO_CIRCUIT = {
     "seq_labels": ["a", "b"],
@@ -36,8 +37,8 @@ def parse(document: Any) -> PromptSet:
     return parse_prompts(document.encode() if isinstance(document, str) else json.dumps(document).encode(), name="set")
 
 
-def read(document: Any) -> ReadPrompts:
-    return read_prompts(document.encode() if isinstance(document, str) else json.dumps(document).encode(), name="set")
+def read(document: Any) -> ReadRows:
+    return read_rows(document.encode() if isinstance(document, str) else json.dumps(document).encode(), name="set")
 
 
 def test_auto_circuit_prompts_keep_their_sets_of_answers() -> None:
@@ -55,7 +56,7 @@ def test_the_same_columns_are_known_in_json_lines() -> None:
 
 def test_arrays_of_numbers_instead_of_texts_are_named_row_by_row() -> None:
     found = read({"prompts": [{"clean": [[3.0]], "corrupt": [[1.0]], "answers": [1], "wrong_answers": [0]}] * 3})
-    assert found.prompts == ()
+    assert found.rows == ()
     assert {fault.place for fault in found.faults} == {"item 1", "item 2", "item 3"}
     assert "clean is not text" in " ".join(map(str, found.faults))
 
@@ -84,7 +85,7 @@ def test_greater_than_makes_every_later_year_right_and_every_other_one_a_foil(co
 def test_a_label_that_the_prompt_does_not_bear_out_is_a_bad_row(row: str) -> None:
     good = "from the year 1352 to the year 13,from the year 1301 to the year 13,52"
     found = read(f"clean,corrupted,label\n{good}\n{row}\n")
-    assert len(found.prompts) == 1
+    assert len(found.rows) == 1
     assert [fault.reason for fault in found.faults] == ["not_a_year"]
     assert found.faults[0].place == "line 3"
 
@@ -134,7 +135,7 @@ def test_a_bad_sample_of_a_relation_is_named_and_the_others_are_kept() -> None:
     found = read(
         RELATION | {"samples": [*RELATION["samples"], {"subject": "Peru"}, "text", {"subject": 1, "object": 2}]}
     )
-    assert len(found.prompts) == 8
+    assert len(found.rows) == 8
     assert [fault.place for fault in found.faults] == ["sample 5", "sample 6", "sample 7"]
 
 
