@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
+from collections.abc import Iterator
 
 from audit_core.errors import PromptRefused
 from audit_core.prompt_files.table import (
@@ -43,10 +44,14 @@ def read_delimited(text: str, name: str) -> Table:
 
 def _read_header(text: str, mark: str) -> tuple[str, ...] | None:
     try:
-        cells = next(csv.reader(io.StringIO(text, newline=""), delimiter=mark, strict=True), [])
+        return _skip_to_header(csv.reader(io.StringIO(text, newline=""), delimiter=mark, strict=True))
     except csv.Error:
         return None
-    return tuple(cell.strip() for cell in cells)
+
+
+def _skip_to_header(reader: Iterator[list[str]]) -> tuple[str, ...]:
+    """The first line that is not empty."""
+    return next((tuple(cell.strip() for cell in cells) for cells in reader if cells), ())
 
 
 def _read_rows(text: str, mark: str, header: tuple[str, ...]) -> Table:
@@ -56,7 +61,7 @@ def _read_rows(text: str, mark: str, header: tuple[str, ...]) -> Table:
     # Of two columns under one name neither is read: which is meant cannot be known.
     repeated = {name for name, times in Counter(header).items() if times > 1 and name}
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=mark, strict=True)
-    next(reader)
+    _skip_to_header(reader)
     rows: list[Row] = []
     faults: list[RowFault] = []
     number = 0

@@ -42,7 +42,13 @@ def test_columns_whose_names_do_not_match_are_asked_for() -> None:
 
 def test_the_texts_of_a_file_are_never_markup() -> None:
     image = "![x](http://localhost/a.png)"
-    for raw in (f"id,{HEADER}{image},a,b,, y\n", f"{image},{HEADER}z,a,b, x, y\n", f"{image}\n1\n", "{bad " + image):
+    for raw in (
+        f"id,{HEADER}{image},a,b,, y\n",
+        f"{image},{HEADER}z,a,b, x, y\n",
+        f"{image}\n1\n",
+        f"{image}\n",
+        f'{{"{image}": [{{}}], "b": [{{}}]}}',
+    ):
         test = offer(raw)
         shown = [one.value for kind in (test.error, test.caption, test.warning, test.markdown) for one in kind]
         assert not [text for text in shown if image in text]

@@ -66,7 +66,7 @@ def write_arrow(rows: list[dict[str, Any]], *, is_file: bool = False, codec: str
 
 FORMS = {
     "CSV": write_csv(ROWS), "CSV with CRLF and a mark": "\ufeff" + write_csv(ROWS, ends="\r\n"),
-    "CSV of an old Mac": write_csv([ROWS[0], ROWS[2]], ends="\r"), "TSV": write_csv(ROWS, "\t"), "semicolons": write_csv(ROWS, ";"),
+    "CSV after empty lines": "\n\n" + write_csv(ROWS) + "\n\n", "CSV of an old Mac": write_csv([ROWS[0], ROWS[2]], ends="\r"), "TSV": write_csv(ROWS, "\t"), "semicolons": write_csv(ROWS, ";"),
     "JSON Lines": write_lines(ROWS), "JSON array": json.dumps(ROWS), "pretty array": json.dumps(ROWS, indent=2),
     "object with prompts": json.dumps({"prompts": ROWS}, indent=1), "object with examples": json.dumps({"examples": ROWS, "canary": "x"}),
     "Parquet": write_parquet(ROWS), "Arrow stream": write_arrow(ROWS), "Arrow file": write_arrow(ROWS, is_file=True),
@@ -143,8 +143,9 @@ def test_columns_under_other_names_are_mapped() -> None:
     found = parse(text, clean="Prompt", corrupted="other", answer="label", foil="wrong")
     assert found.prompts[0].answer == " x"
     assert found.prompts[0].corrupted == "a c"
-    assert "has no column clean, corrupted, answer, foil. Its columns (line 1): 'Prompt', 'other', 'label', 'wrong'" in refuse(
-        text
+    assert (
+        "has no column clean, corrupted, answer, foil. Its columns (line 1): 'Prompt', 'other', 'label', 'wrong'"
+        in refuse(text)
     )
     assert "has no column 'none'" in refuse(text, clean="none")
 
