@@ -12,7 +12,10 @@ from audit_core.prompt_files.table import MAX_ANSWERS, MAX_CHARACTERS, Row, RowF
 
 _LABELS = ("id", "template", "group", "source")
 _LISTS = ("answer", "foil")
-_PYTHON_LIST = re.compile(r"""\[(['"]).*\1\]""", re.DOTALL)
+_PYTHON_TEXT = r"""'[^'\\]*'|"[^"\\]*\""""
+_PYTHON_LIST = re.compile(rf"\[\s*(?:{_PYTHON_TEXT})(?:\s*,\s*(?:{_PYTHON_TEXT}))*\s*\]")
+"""As pandas writes a list into CSV. Texts side by side without a comma (NumPy's form) would be one text in Python."""
+_LIKE_A_LIST = re.compile(r"""\[(['"]).*\1\]""", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -64,8 +67,10 @@ def _check(row: Row, is_text_only: bool, faults: list[RowFault]) -> RowFields | 
     lists = {field: _as_list(texts.pop(field), is_text_only) for field in _LISTS if field in texts}
     for field, values in lists.items():
         value = found[field]
-        if is_text_only and len(values) == 1 and _PYTHON_LIST.fullmatch(str(value)):
-            refuse(f"{field} is a list that is not JSON", 'write it as ["a", "b"] or as one text', "not_text")
+        if is_text_only and values == (value,) and _LIKE_A_LIST.fullmatch(str(value)):
+            refuse(
+                f"{field} is a list in a notation that is not read", 'write it as ["a", "b"] or as one text', "not_text"
+            )
         elif isinstance(value, list) and not _are_texts(values):
             refuse(f"{field} is not a list of 1 to {MAX_ANSWERS} texts", "give texts, the best first", "not_text")
         elif not _are_texts(values):
@@ -97,6 +102,8 @@ def _as_list(value: object, is_text_only: bool) -> Sequence[object]:
     if isinstance(value, list):
         return tuple(dict.fromkeys(value)) if all(isinstance(one, str) for one in value) else value
     if is_text_only and isinstance(value, str) and value.startswith("[") and len(value) <= MAX_CHARACTERS:
+        if _PYTHON_LIST.fullmatch(value):
+            return tuple(dict.fromkeys(text[1:-1] for text in re.findall(_PYTHON_TEXT, value)))
         try:
             found = json.loads(value)
         except (ValueError, RecursionError):

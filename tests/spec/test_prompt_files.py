@@ -181,8 +181,15 @@ def test_a_text_that_looks_like_a_list_stays_a_text_in_json() -> None:
     assert parse(write_lines([ROW | {"answer": '[" x"]'}])).prompts[0].answers == ('[" x"]',)
 
 
-def test_a_python_list_in_a_cell_is_no_answer() -> None:
-    assert "answer is a list that is not JSON" in refuse("clean,corrupted,answer,foil\na,b,\"[' x', ' y']\",z\n")
+def test_a_list_as_pandas_writes_it_into_a_cell_is_a_list_of_answers() -> None:
+    found = parse("""clean,corrupted,answer,foil\na,b,"[' x', "" y's"", ' x']",[' z']\n""").prompts[0]
+    assert (found.answers, found.foils) == ((" x", " y's"), (" z",))
+
+
+@pytest.mark.parametrize("cell", ["[' x' ' y']", r"[' x\n', ' y']", "[' x', 5, ' y']", "[' x', [' y'], ' z']"])
+def test_a_list_in_another_notation_is_no_answer(cell: str) -> None:
+    """NumPy leaves the commas out: Python would read one text, ' x y', that nobody wrote."""
+    assert "answer is a list in a notation that is not read" in refuse(f'clean,corrupted,answer,foil\na,b,"{cell}",z\n')
 
 
 def test_a_row_that_repeats_another_is_left_out_and_counted() -> None:
