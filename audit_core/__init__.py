@@ -80,8 +80,10 @@ from audit_core.models import KNOWN_MODELS, ModelIdentity, find_known, model_cac
 from audit_core.models.imported_card import ImportedCard, read_card
 from audit_core.packs.pack import Issue, export_pack
 from audit_core.preregistration import Preregistration, PriorAccess
+from audit_core.prompt_files.reading import FoundColumns, ReadRows, find_columns, read_row_file, read_rows
+from audit_core.alignment import Alignment, align_rows, tokenise
 from audit_core.prompts import (
-    Prompt, PromptForm, PromptSet, TokenPair, TokenisedPrompts, is_exploratory, load_prompts, parse_prompts, split_half, tokenise,
+    Prompt, PromptForm, PromptSet, TokenPair, TokenisedPrompts, is_exploratory, keep_good, load_prompts, parse_prompts, split_half,
 )  # fmt: skip
 from audit_core.references.crosswalk import (
     ClauseCheck,
@@ -133,7 +135,7 @@ from audit_core.view import View
 
 __all__ = [
     "ANSWER_COLUMNS", "APPROVAL_DAYS", "CHAT_SUFFIX", "CIRCUIT_QUESTIONS", "CLEAN_RUN", "COVERAGE_WORDS", "KNOWN_MODELS", "LOCAL_PERSON",
-    "MAY", "PLANTED_MODELS", "REASONS", "RULES", "AblationRequest", "AblationResult", "AccessRefused", "Agreement",
+    "MAY", "PLANTED_MODELS", "REASONS", "RULES", "AblationRequest", "AblationResult", "AccessRefused", "Agreement", "Alignment",
     "Answer", "AnswerCount", "AnswerTally", "AnswerWord", "Architecture", "Areas", "Artefact", "Asker", "Assessment",
     "AttemptLine", "AttentionRequest", "AttentionResult", "AttentionTestsRequest", "AttentionTestsResult", "AuditError",
     "AuditEvent", "AuditFit", "Auditor", "Backup", "Balance", "Calibration", "Cancelled", "CapabilityMatrix", "CardClaim",
@@ -144,14 +146,14 @@ __all__ = [
     "ControlFailed", "Controls", "CostReport", "Coverage", "Crosswalk", "CrosswalkRow", "CurvePoint", "CurveRequest",
     "CurveResult", "Decider", "DecisionRefused", "Deed", "Demand", "Dependence", "DeskDecision", "DeskPack", "Direction",
     "DiscoverRequest", "DiscoverResult", "Dossier", "Drift", "EdgesRequest", "EdgesResult", "EffectChange", "EffectDiff",
-    "EffectQuestion", "Estimate", "FilledChecklist", "Finished", "Fooled", "Framework", "Gap", "GateResult", "GateRow",
+    "EffectQuestion", "Estimate", "FilledChecklist", "Finished", "Fooled", "FoundColumns", "Framework", "Gap", "GateResult", "GateRow",
     "GovernanceMap", "GroupEstimates", "HeldOut", "Holding", "HomeFacts", "ImportedCard", "IntegrityError", "Intervention",
     "InterventionRefused", "Issue", "JobManager", "JobState", "Kept", "KeyChange", "KeyFigure", "Kind", "KindCost",
     "KnownPerson", "Ledger", "MeasuredWith", "Measurement", "Mediation", "ModelClass", "ModelDiff", "ModelIdentity",
     "ModelLine", "ModelRefused", "ModelSheet", "NotMeasured", "NullFinding", "OtherTask", "Outcome", "Part", "PathsRequest",
     "PathsResult", "PatternFinding", "PatternTest", "Person", "PersonLog", "PersonRole", "Place", "PlantedClaim",
     "PlantedModel", "PlantedRole", "PlantedTask", "Policy", "PolicyRefused", "PositionsRequest", "PositionsResult",
-    "Preregistration", "PriorAccess", "Prompt", "PromptForm", "PromptRefused", "PromptSet", "Randomisation", "RecompositionRequest",
+    "Preregistration", "PriorAccess", "Prompt", "PromptForm", "PromptRefused", "PromptSet", "Randomisation", "ReadRows", "RecompositionRequest",
     "RecompositionResult", "Refused", "Register", "RegisteredClaim", "Regression", "Relation", "Repair", "Replacement",
     "Report", "Revalidated", "Revalidation", "ReviewAgreement", "Rival", "RivalRequest", "RivalResult", "Role", "RoleMap",
     "RowCount", "Ruling", "RunLog", "RunRecord", "Screened", "Seconds", "Setting", "Snapshot", "Source",
@@ -160,12 +162,12 @@ __all__ = [
     "SweepResult", "Tally", "TaskLoss", "TensorChange", "TensorDiff", "Terminal", "Through", "TokenGradientsRequest",
     "TokenGradientsResult", "TokenPair", "TokenisedPrompts", "TokenizerDiff", "Trail", "TransferRequest", "TransferResult",
     "Trend", "Trigger", "TriggerKind", "Universe", "Verdict", "View", "ViewRandomised", "VocabularyDiff", "Worth",
-    "add_card_claim", "assemble_pack", "audit_home", "compare_models", "count_answers", "count_done", "decide",
+    "add_card_claim", "align_rows", "assemble_pack", "audit_home", "compare_models", "count_answers", "count_done", "decide",
     "declare_incident", "describe_ablation", "describe_census", "describe_count", "describe_origin", "describe_replacement",
-    "describe_share", "dump_claim", "dump_filled", "estimate_cells", "export_pack", "find_architecture", "find_effect_line",
+    "describe_share", "dump_claim", "dump_filled", "estimate_cells", "export_pack", "find_architecture", "find_columns", "find_effect_line",
     "find_folder", "find_known", "find_looks_line", "find_planted", "find_refusal", "follow_figures", "format_components",
     "format_estimate", "freeze_claim", "get_plugin", "head", "identify_person", "intervene", "is_exploratory",
-    "judge_sentence", "keep_prompts", "leave_a_core", "link_card_claim", "list_answer_rows", "list_capabilities",
+    "judge_sentence", "keep_good", "keep_prompts", "leave_a_core", "link_card_claim", "list_answer_rows", "list_capabilities",
     "list_card_claims", "list_cases", "list_cells", "list_circuits", "list_connections", "list_holdings",
     "list_model_names", "list_models", "list_people", "list_plugins", "list_policies", "list_process_figures",
     "list_prompt_sets", "list_shares", "list_sources", "list_stale", "list_tallies", "load_calibration", "load_checklist",
@@ -174,7 +176,7 @@ __all__ = [
     "make_table", "measure_agreement", "measure_effect_diff", "mlp", "model_cache", "name_person", "open_case",
     "open_subject", "parse_claim", "parse_component", "parse_components", "parse_connection", "parse_prompts",
     "parse_role_map", "predict_attempt_s", "quote_calibration", "rank_agreement", "read_architecture", "read_card",
-    "read_components", "read_costs", "read_dossier", "read_home", "read_ledger", "read_person_id", "read_sheet",
+    "read_components", "read_costs", "read_dossier", "read_home", "read_ledger", "read_person_id", "read_row_file", "read_rows", "read_sheet",
     "read_standings", "read_trail", "record_refusal", "render_chat", "render_result", "require", "require_recent", "rerun_stale",
     "resolve_model", "revalidate_claims", "run_confirmatory", "shade_rows", "sign_checkpoint_now", "sort_findings",
     "split_half", "take_all_cores", "take_pack", "tell_refusal", "to_csv", "tokenise", "write_filled_csv",

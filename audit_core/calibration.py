@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from audit_core.alignment import tokenise
 from audit_core.claim import DEFAULT_DELTA, Claim
 from audit_core.effect import measure_effect
 from audit_core.errors import NotMeasured
 from audit_core.faithfulness import estimate_faithfulness
 from audit_core.intervention import Replacement
-from audit_core.prompts import TokenisedPrompts, tokenise
+from audit_core.prompts import TokenisedPrompts
 from audit_core.run import get_metric
 from audit_core.statistics import Estimate
 from audit_core.subject import Subject

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from audit_core.alignment import tokenise
 from audit_core.claim import Claim
 from audit_core.component import Component, Kind
 from audit_core.effect import measure_effect
 from audit_core.faithfulness import CircuitEffect, list_universe
 from audit_core.intervention import intervene
 from audit_core.null import draw_sets
-from audit_core.prompts import split_half, tokenise
+from audit_core.prompts import split_half
 from audit_core.run import get_metric, open_subject
 from audit_core.shipped import list_circuits, load_prompt_set
 from audit_core.subject import Progress

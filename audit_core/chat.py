@@ -20,7 +20,8 @@ def render_chat(prompts: PromptSet, tokenizer: Tokenizer) -> PromptSet:
     Raises:
         ModelRefused: the tokenizer has no chat template, or it cannot be rendered.
     """
-    return PromptSet(f"{prompts.name}{CHAT_SUFFIX}", tuple(_render(prompt, tokenizer) for prompt in prompts.prompts))
+    rows = tuple(_render(prompt, tokenizer) for prompt in prompts.prompts)
+    return PromptSet(f"{prompts.name}{CHAT_SUFFIX}", rows, prompts.notices)
 
 
 def _render(prompt: Prompt, tokenizer: Tokenizer) -> Prompt:

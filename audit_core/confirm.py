@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from audit_core.alignment import tokenise
 from audit_core.audits.confirmation import CIRCUIT_QUESTIONS, ConfirmationRequest, ConfirmationResult
 from audit_core.claim import Claim
 from audit_core.errors import ClaimRefused
 from audit_core.evidence.source import hash_source
 from audit_core.governance.policy import Policy
 from audit_core.preregistration import Pins, Preregistration, PriorAccess
-from audit_core.prompts import PromptSet, TokenisedPrompts, split_half, tokenise
+from audit_core.prompts import PromptSet, TokenisedPrompts, split_half
 from audit_core.run import Asker, Auditor, list_versions
 from audit_core.store import keep_prompts, load_kept_prompts
 from audit_core.store.database import open_database

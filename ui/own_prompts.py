@@ -6,8 +6,11 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from audit_core import AuditError, Prompt, PromptSet, parse_prompts
+from audit_core import AuditError, FoundColumns, Prompt, PromptSet, find_columns, keep_good, read_rows
 from ui import deeds
+from ui.header import plain
+
+_ENDINGS = ["csv", "tsv", "txt", "json", "jsonl", "ndjson", "parquet", "arrow"]
 
 
 def bring_own() -> None:
@@ -28,9 +31,53 @@ def bring_own() -> None:
         foil = st.text_input("Foil, with its leading space", max_chars=60, placeholder=" John")
         if st.form_submit_button("Use this pair", icon=":material/check:"):
             _adopt(lambda: PromptSet("own pair", (Prompt("own-1", clean, corrupted, answer, foil, "own"),)))
-    upload = st.file_uploader("Prompt set in JSON Lines", type=["jsonl"], max_upload_size=4)
-    if upload is not None and st.button("Use this file", icon=":material/upload_file:"):
-        _adopt(lambda: parse_prompts(upload.getvalue(), name="uploaded"))
+    upload = st.file_uploader(
+        "Prompt set: CSV, TSV, JSON, JSON Lines, Parquet or Arrow", type=_ENDINGS, max_upload_size=4
+    )
+    if upload is not None:
+        offer_file(upload.getvalue())
+
+
+def offer_file(raw: bytes) -> None:
+    """Say what of a file can be used and what cannot; what is used is chosen by the button alone."""
+    try:
+        columns = _ask_columns(find_columns(raw, name="uploaded"))
+        if columns is None:
+            return
+        read = read_rows(raw, name="uploaded", columns=columns)
+    except AuditError as error:
+        st.error(plain(str(error)), icon=":material/error:")
+        return
+    for notice in read.notices:
+        st.caption(plain(notice))
+    if read.faults:
+        st.warning(
+            f"{len(read.rows):,} of {read.n_rows:,} rows can be used. The others are set aside.",
+            icon=":material/rule:",
+        )
+        st.dataframe(
+            [
+                {"Row": fault.row_id or fault.place, "Found": fault.text, "What to do": fault.remedy}
+                for fault in read.faults
+            ],
+            hide_index=True,
+        )
+    label = f"Use the {len(read.rows):,} good rows" if read.faults else "Use this file"
+    if st.button(label, icon=":material/upload_file:", disabled=not read.rows):
+        _adopt(lambda: keep_good(read))
+
+
+def _ask_columns(found: FoundColumns) -> dict[str, str] | None:
+    """Which column is which, where names do not say; None until each is chosen."""
+    if not found.missing or not found.columns:
+        return {}
+    st.caption(f"Read as {plain(found.form)}. Choose the columns whose names do not match.")
+    chosen = {
+        field: st.selectbox(f"Column for {field}", found.columns, index=None, key=f"column for {field}")
+        for field in found.missing
+    }
+    named = {field: column for field, column in chosen.items() if column is not None}
+    return named if len(named) == len(chosen) else None
 
 
 def _adopt(make: Callable[[], PromptSet]) -> None:
@@ -41,7 +88,7 @@ def _adopt(make: Callable[[], PromptSet]) -> None:
             return
         st.session_state["next_set"] = deeds.keep_own(prompts)
     except AuditError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(plain(str(error)), icon=":material/error:")
     else:
         st.rerun()
 

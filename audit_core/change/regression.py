@@ -7,12 +7,13 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+from audit_core.alignment import tokenise
 from audit_core.audits.claim_test import ClaimTestRequest, ClaimTestResult
 from audit_core.change.held import Held
 from audit_core.component import Kind
 from audit_core.errors import NotMeasured, Refused
 from audit_core.faithfulness import list_kinds
-from audit_core.prompts import split_half, tokenise
+from audit_core.prompts import split_half
 from audit_core.run import Asker, Auditor
 from audit_core.statistics import Estimate
 from audit_core.store import load_kept_prompts

@@ -12,12 +12,13 @@ from audit_core.change.revalidation import Artefact, Revalidated, describe_reval
 from audit_core.change.revalidation_report import write_revalidation_junit
 from audit_core.cli.gate import write_file
 from audit_core.cli.output import show_fetch, show_progress, tell, tell_json
+from audit_core.cli.prompt_set import add_prompts_option, load_prompt_set
 from audit_core.cli.session import Adder, asker
 from audit_core.component import Kind
 from audit_core.governance.gate_report import show_text
 from audit_core.governance.policy import load_policy
 from audit_core.intervention import Replacement
-from audit_core.prompts import PromptSet, load_prompts, split_half
+from audit_core.prompts import PromptSet, split_half
 from audit_core.run import Auditor, find_folder, open_subject
 from audit_core.statistics import Estimate, format_estimate
 from audit_core.store import RunLog, audit_home
@@ -31,7 +32,7 @@ def add_change_commands(add: Adder) -> None:
     diff = add("diff", show_diff, "what differs between two models: tensors, heads, tokenizer, settings; no verdict")
     diff.add_argument("before", metavar="A", help="default, a known name, a folder, or a hub id")
     diff.add_argument("after", metavar="B")
-    diff.add_argument("--prompts", type=Path, help="measure every component's effect in both, on these prompts")
+    add_prompts_option(diff, required=False, text="measure every component's effect in both, on these prompts")
     diff.add_argument("--half", choices=("exploratory", "confirmatory", "all"), default="exploratory")
     diff.add_argument("--kind", choices=("head", "mlp"), default="head")
     diff.add_argument("--ablation", choices=("resample", "mean", "zero"), default="resample")
@@ -44,7 +45,7 @@ def add_change_commands(add: Adder) -> None:
     again.add_argument("--was", help="the model that it follows, where that bore another name")
     again.add_argument("--claim", nargs="+", default=(), metavar="CLAIM_ID", help="some of the claims about it")
     again.add_argument("--policy", type=Path, help="the policy of today; claims frozen under another are stale")
-    again.add_argument("--prompts", type=Path, help="the prompt set of today; claims judged on another are stale")
+    add_prompts_option(again, required=False, text="the prompt set of today, where claims judged on another are stale")
     again.add_argument("--run", action="store_true", help="test stale claims again here: regression tests, no attempts")
     again.add_argument("--junit", type=Path, help="where to write JUnit XML")
     incident = add("incident", tell_incident, "makes a claim stale because of something that happened")
@@ -55,7 +56,7 @@ def add_change_commands(add: Adder) -> None:
 
 def show_diff(options: argparse.Namespace) -> int:
     """Compare two models; with prompts, measure both."""
-    prompts = None if options.prompts is None else _read_half(options.prompts, options.half)
+    prompts = None if options.prompts is None else _read_half(options)
     folders = [find_folder(name, on_progress=show_fetch) for name in (options.before, options.after)]
     found = compare_models(folders[0], folders[1])
     effects = None
@@ -75,9 +76,9 @@ def show_diff(options: argparse.Namespace) -> int:
     return 0
 
 
-def _read_half(path: Path, half: str) -> PromptSet:
-    prompts = load_prompts(path)
-    return prompts if half == "all" else split_half(prompts, exploratory=half == "exploratory")
+def _read_half(options: argparse.Namespace) -> PromptSet:
+    prompts = load_prompt_set(options)
+    return prompts if options.half == "all" else split_half(prompts, exploratory=options.half == "exploratory")
 
 
 def _tell_diff(found: ModelDiff) -> None:
@@ -148,7 +149,7 @@ def revalidate(options: argparse.Namespace) -> int:
         find_folder(options.model, on_progress=show_fetch),
         None if options.was is None else find_folder(options.was, on_progress=show_fetch),
         None if options.policy is None else load_policy(options.policy),
-        None if options.prompts is None else load_prompts(options.prompts),
+        None if options.prompts is None else load_prompt_set(options),
     )
     found = revalidate_claims(home, artefact, options.claim, asker=who)
     if options.run:

@@ -6,6 +6,7 @@ import argparse
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+from audit_core.alignment import tokenise
 from audit_core.assessment import Assessment
 from audit_core.audits.discover import DiscoverRequest, DiscoverResult
 from audit_core.audits.specificity import OtherTask
@@ -18,7 +19,8 @@ from audit_core.effect import Controls
 from audit_core.groups import GroupEstimates
 from audit_core.intervention import Replacement
 from audit_core.measurement import Conditions, Measurement
-from audit_core.prompts import load_prompts, split_half, tokenise
+from audit_core.prompt_files.layouts import parse_columns
+from audit_core.prompts import load_prompts, split_half
 from audit_core.registry import get_plugin
 from audit_core.run import dump_result, identify_run
 from audit_core.statistics import Estimate, format_estimate
@@ -54,7 +56,7 @@ def discover_circuit(options: argparse.Namespace) -> int:
 def question_circuit(options: argparse.Namespace) -> int:
     """One of the questions about a circuit somebody named."""
     subject, prompts, auditor = open_audit(options, options.ask)
-    whole = put_in_form(load_prompts(options.prompts), options, subject)
+    whole = put_in_form(load_prompts(options.prompts, columns=parse_columns(options.column)), options, subject)
     question = CircuitQuestion(
         prompts,
         prompts,

@@ -10,12 +10,12 @@ from typing import Any
 from audit_core.audits.confirmation import CIRCUIT_QUESTIONS
 from audit_core.claim import load_claim
 from audit_core.cli.output import say, show_fetch, show_progress, tell, tell_json
+from audit_core.cli.prompt_set import add_prompts_option, load_prompt_set
 from audit_core.cli.session import Adder, ask_form, asker, put_in_form
 from audit_core.confirm import QUESTIONS, Confirmation, explain_exploratory, freeze_claim, pin_now, run_confirmatory
 from audit_core.errors import NotMeasured, Refused
 from audit_core.governance.policy import Policy, load_policy, parse_policy
 from audit_core.preregistration import ChangeKind, Preregistration, PriorAccess
-from audit_core.prompts import load_prompts
 from audit_core.run import Auditor, open_subject
 from audit_core.shipped import load_shipped_policy
 from audit_core.statistics import format_estimate
@@ -32,9 +32,7 @@ def add_claim_commands(add: Adder) -> None:
     prereg = add("prereg", freeze, "freezes a claim with everything that decides it; prints its id and digest")
     prereg.add_argument("claim", type=Path, help="the claim in TOML")
     prereg.add_argument("--model", default="default", help="default, a known name, a folder, or a hub id")
-    prereg.add_argument(
-        "--prompts", type=Path, required=True, help="the whole prompt set; judged on its confirmatory half"
-    )
+    add_prompts_option(prereg, required=True, text="the whole prompt set, judged on its confirmatory half")
     ask_form(prereg)
     prereg.add_argument("--policy", type=Path, help="policy in TOML; the shipped default unless given")
     questions = tuple(name for name in CIRCUIT_QUESTIONS if name != "specificity")
@@ -66,7 +64,7 @@ def add_claim_commands(add: Adder) -> None:
 
 def freeze(options: argparse.Namespace) -> int:
     """Freeze one claim."""
-    claim, prompts = load_claim(options.claim), load_prompts(options.prompts)
+    claim, prompts = load_claim(options.claim), load_prompt_set(options)
     policy = _read_policy(options.policy)
     subject = open_subject(options.model, on_progress=show_fetch)
     prompts = put_in_form(prompts, options, subject)

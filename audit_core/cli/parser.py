@@ -22,6 +22,8 @@ from audit_core.cli.log import add_log_commands
 from audit_core.cli.models import fetch_known, show_models
 from audit_core.cli.packs import add_pack_commands
 from audit_core.cli.paths import FIRST, patch_paths
+from audit_core.cli.prompt_set import add_prompts_option
+from audit_core.cli.prompts import add_prompt_commands
 from audit_core.cli.session import Adder, ask_form
 from audit_core.cli.verify import verify_evidence, write_verifier
 from audit_core.registry import list_plugins
@@ -42,6 +44,8 @@ def build_parser() -> argparse.ArgumentParser:
         return sub
 
     _add_models(add)
+    text = "prompt files: which rows can be used"
+    add_prompt_commands(commands.add_parser("prompts", help=text, description=text))
     _add_looking(add)
     _add_circuits(add)
     _add_judging(add)
@@ -136,7 +140,7 @@ def _ask_search(command: argparse.ArgumentParser) -> None:
 
 def _ask_prompts(command: argparse.ArgumentParser, half: str) -> None:
     command.add_argument("--model", default="default", help="default, a known name, a folder, or a hub id")
-    command.add_argument("--prompts", type=Path, required=True, help="prompt set in JSON Lines")
+    add_prompts_option(command, required=True, text="the prompt set")
     ask_form(command)
     command.add_argument("--half", choices=HALVES, default=half, help=f"which half of the prompts (default {half})")
     command.add_argument("--seed", type=int, default=0)

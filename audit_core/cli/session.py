@@ -6,10 +6,12 @@ import argparse
 import getpass
 from typing import Any, Protocol
 
+from audit_core.alignment import tokenise
 from audit_core.chat import render_chat
 from audit_core.cli.output import say, show_fetch
+from audit_core.cli.prompt_set import load_prompt_set
 from audit_core.errors import AuditError
-from audit_core.prompts import PromptSet, TokenisedPrompts, load_prompts, split_half, take_verbatim, tokenise
+from audit_core.prompts import PromptSet, TokenisedPrompts, split_half, take_verbatim
 from audit_core.run import Asker, Auditor, open_subject, record_refusal
 from audit_core.store import RunLog, audit_home
 from audit_core.subject import Subject
@@ -25,7 +27,7 @@ def open_audit(options: argparse.Namespace, kind: str) -> tuple[Subject, Tokenis
     """Prompts and model; whatever is refused on the way is logged before it is reported."""
     log = RunLog(audit_home())
     try:
-        whole = load_prompts(options.prompts)
+        whole = load_prompt_set(options)
         subject = open_subject(options.model, on_progress=show_fetch)
         whole = put_in_form(whole, options, subject)
         prompts = whole if options.half == "all" else split_half(whole, exploratory=options.half == "exploratory")

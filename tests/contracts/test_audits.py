@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from toy.planted import make_induction
 
+from audit_core.alignment import tokenise
 from audit_core.attention.plausibility import Source
 from audit_core.audits.ablation import AblationRequest
 from audit_core.audits.attention import AttentionRequest
@@ -37,7 +38,7 @@ from audit_core.effect import Controls, join_controls
 from audit_core.groups import GroupEstimates
 from audit_core.intervention import Direction, Replacement
 from audit_core.measurement import Conditions, Measurement
-from audit_core.prompts import TokenisedPrompts, is_exploratory, tokenise
+from audit_core.prompts import TokenisedPrompts, is_exploratory
 from audit_core.registry import list_plugins
 from audit_core.run import Asker, Auditor, dump_result
 from audit_core.statistics import Estimate

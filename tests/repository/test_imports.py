@@ -21,6 +21,7 @@ ROOMS = {
     "transformer_lens": ("audit_core/engine/", "audit_core/subjects/", "audit_core/methods/"),
     "duckdb": ("audit_core/store/",),
     "pandas": ("audit_core/tables.py",),
+    "pyarrow": ("audit_core/prompt_files/columnar.py",),
     "streamlit": ("ui/", "pages/", "app.py"),
     "plotly": ("ui/", "pages/"),
 }

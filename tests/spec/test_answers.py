@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from toy.tokenizers import make_bytes, make_sentencepiece, wrap
 
+from audit_core.alignment import align_rows, tokenise
 from audit_core.answers import AnswerFault, Contrast, contrast_answers
 from audit_core.errors import PromptRefused
 from audit_core.prompts import (
@@ -16,11 +17,9 @@ from audit_core.prompts import (
     PromptForm,
     PromptSet,
     TokenPair,
-    align_rows,
     parse_prompts,
     require_told_apart,
     take_verbatim,
-    tokenise,
 )
 
 WORDS = [

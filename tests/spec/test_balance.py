@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from audit_core.alignment import tokenise
 from audit_core.assessment import Assessment
 from audit_core.audits.confirmation import CIRCUIT_QUESTIONS
 from audit_core.balance import Balance, sort_findings
@@ -19,7 +20,7 @@ from audit_core.errors import ClaimRefused
 from audit_core.groups import GroupEstimates
 from audit_core.intervention import Replacement
 from audit_core.measurement import Measurement
-from audit_core.prompts import is_exploratory, tokenise
+from audit_core.prompts import is_exploratory
 from audit_core.registry import get_plugin
 from audit_core.statistics import Estimate
 from audit_core.subject import no_progress

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from audit_core import calibration_report
+from audit_core.alignment import tokenise
 from audit_core.calibration import (
     COMBINED,
     PROMPTS,
@@ -33,7 +34,6 @@ from audit_core.calibration_report import (
 )
 from audit_core.errors import NotMeasured
 from audit_core.ledger import read_ledger
-from audit_core.prompts import tokenise
 from audit_core.subjects.planted import find_planted
 from audit_core.verdict import RULE_VERSION
 

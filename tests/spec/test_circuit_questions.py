@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from toy.additive import AdditiveSubject, pair_up
 
+from audit_core.alignment import tokenise
 from audit_core.audits.positions import PositionsRequest
 from audit_core.audits.recomposition import RecompositionRequest
 from audit_core.audits.rival import Rival, RivalRequest, _decide, _describe, make_rivals
@@ -19,7 +20,7 @@ from audit_core.component import head, parse_components
 from audit_core.errors import ClaimRefused, PromptRefused, Refused
 from audit_core.intervention import Replacement
 from audit_core.measurement import Conditions, Measurement
-from audit_core.prompts import TokenisedPrompts, is_exploratory, tokenise
+from audit_core.prompts import TokenisedPrompts, is_exploratory
 from audit_core.registry import get_plugin
 from audit_core.statistics import Estimate
 from audit_core.subject import no_progress

@@ -17,6 +17,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from toy.planted import make_induction
 
+from audit_core.alignment import tokenise
 from audit_core.audits.specificity import OtherTask, SpecificityRequest
 from audit_core.audits.sweep import SweepRequest
 from audit_core.claim import Claim
@@ -31,7 +32,7 @@ from audit_core.home.result_page import render_result
 from audit_core.packs.pack import Issue, export_pack
 from audit_core.packs.rerun import rerun_pack
 from audit_core.preregistration import ChangeKind, Preregistration, PriorAccess
-from audit_core.prompts import PromptSet, split_half, tokenise
+from audit_core.prompts import PromptSet, split_half
 from audit_core.registry import get_plugin
 from audit_core.run import Asker, Auditor
 from audit_core.shipped import load_shipped_policy

@@ -224,7 +224,7 @@ def test_a_head_without_output_weights_is_a_fact_about_the_model_and_not_a_dead_
 ) -> None:
     from toy.planted import make_induction
 
-    from audit_core.prompts import tokenise
+    from audit_core.alignment import tokenise
 
     prompts = tokenise(make_induction(3, change="query"), planted.tokenizer)
     found = measure_effect(planted, prompts, [intervene([head(1, 1)], Replacement.ZERO)], LOGIT_DIFFERENCE, seed=0)

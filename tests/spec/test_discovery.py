@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from toy.additive import AdditiveSubject, pair_up
 
+from audit_core.alignment import tokenise
 from audit_core.audits.discover import PLUGIN, DiscoverRequest, DiscoverResult
 from audit_core.circuits.discovery import DiscoveryRequest, order_by_size
 from audit_core.component import head
@@ -16,7 +17,7 @@ from audit_core.discoveries.greedy_pruning import PLUGIN as GREEDY
 from audit_core.discoveries.greedy_pruning import _list_rounds
 from audit_core.errors import PromptRefused
 from audit_core.intervention import Replacement
-from audit_core.prompts import TokenisedPrompts, split_half, tokenise
+from audit_core.prompts import TokenisedPrompts, split_half
 from audit_core.registry import list_plugins
 from audit_core.subject import no_progress
 from audit_core.subjects.planted import find_planted

@@ -7,6 +7,7 @@ import pytest
 from toy.additive import AdditiveSubject, pair_up
 from toy.planted import make_induction
 
+from audit_core.alignment import tokenise
 from audit_core.audits.ablation import AblationRequest, AblationResult
 from audit_core.audits.claim_test import ClaimTestRequest, ClaimTestResult
 from audit_core.claim import Claim, Role, Universe
@@ -23,7 +24,7 @@ from audit_core.faithfulness import (
 )
 from audit_core.intervention import Replacement
 from audit_core.metrics.logit_difference import PLUGIN as LOGIT_DIFFERENCE
-from audit_core.prompts import PromptSet, TokenisedPrompts, tokenise
+from audit_core.prompts import PromptSet, TokenisedPrompts
 from audit_core.registry import get_plugin
 from audit_core.statistics import Estimate
 from audit_core.subject import Subject, no_progress

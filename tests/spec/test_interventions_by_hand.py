@@ -13,6 +13,7 @@ from toy.models import ADDS_TO_RESIDUAL, FAMILIES
 from toy.planted import make_induction, make_votes
 from toy.prompts import tokenise_letters
 
+from audit_core.alignment import tokenise
 from audit_core.component import Component, Kind, edge, head, parse_components, resid
 from audit_core.intervention import (
     CLEAN_RUN,
@@ -23,7 +24,7 @@ from audit_core.intervention import (
     Replacement,
     intervene,
 )
-from audit_core.prompts import TokenisedPrompts, tokenise
+from audit_core.prompts import TokenisedPrompts
 from audit_core.subjects.transformer import TransformerSubject
 
 Load = Callable[[str], TransformerSubject]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from toy.models import load
 
+from audit_core.alignment import tokenise
 from audit_core.attention.plausibility import Source, weigh_source
 from audit_core.audits.claim_test import ClaimTestRequest
 from audit_core.claim import DEFAULT_DELTA, Claim, Universe
@@ -17,7 +18,7 @@ from audit_core.component import Component, Kind, head, parse_components
 from audit_core.effect import Effect, measure_effect
 from audit_core.faithfulness import CircuitRuns, estimate_faithfulness, plan_circuit, read_circuit
 from audit_core.intervention import CLEAN_RUN, Intervention, Replacement, intervene
-from audit_core.prompts import Prompt, PromptSet, TokenisedPrompts, tokenise
+from audit_core.prompts import Prompt, PromptSet, TokenisedPrompts
 from audit_core.registry import get_plugin
 from audit_core.subject import no_progress
 from audit_core.subjects.planted import PLANTED_MODELS, find_planted

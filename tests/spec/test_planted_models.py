@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from audit_core.alignment import tokenise
 from audit_core.audits.claim_test import ClaimTestRequest, ClaimTestResult
 from audit_core.claim import DEFAULT_DELTA, Claim
 from audit_core.component import Kind, head
 from audit_core.effect import Effect, measure_effect
 from audit_core.intervention import Replacement, intervene
-from audit_core.prompts import TokenisedPrompts, tokenise
+from audit_core.prompts import TokenisedPrompts
 from audit_core.registry import get_plugin
 from audit_core.subject import no_progress
 from audit_core.subjects import planted

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from audit_core.alignment import tokenise
 from audit_core.audits.claim_test import PLUGIN, ClaimTestRequest, ClaimTestResult
 from audit_core.claim import Claim
 from audit_core.component import parse_components
 from audit_core.effect import measure_effect
-from audit_core.prompts import PromptSet, tokenise
+from audit_core.prompts import PromptSet
 from audit_core.run import get_metric
 from audit_core.statistics import MIN_TEMPLATES, Estimate, count_needed
 from audit_core.subject import no_progress

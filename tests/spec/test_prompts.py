@@ -14,21 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from toy.additive import WordTokenizer
 
+from audit_core.alignment import MAX_TOKENS, tokenise
 from audit_core.errors import PromptRefused
-from audit_core.prompts import (
-    MAX_CHARACTERS,
-    MAX_FILE_BYTES,
-    MAX_PROMPTS,
-    MAX_TOKENS,
-    Prompt,
-    PromptSet,
-    dump_jsonl,
-    is_exploratory,
-    load_prompts,
-    parse_prompts,
-    split_half,
-    tokenise,
-)
+from audit_core.prompt_files.table import MAX_CHARACTERS, MAX_FILE_BYTES, MAX_PROMPTS
+from audit_core.prompts import Prompt, PromptSet, dump_jsonl, is_exploratory, load_prompts, parse_prompts, split_half
 
 ROW = {
     "id": "r1",
@@ -97,11 +86,10 @@ def test_a_file_is_named_after_its_stem_and_a_byte_order_mark_is_no_part_of_it(t
         ('{"id": ' + "9" * 5000 + "}", "line 2: not JSON"),
         ("[" * 100_000, "line 2: not JSON"),
         ({"id": "r2", "clean": "x"}, "row 'r2': corrupted is missing"),
-        ({**ROW, "id": "r2", "extra": 1}, "row 'r2': unknown field 'extra'"),
         ({**ROW, "id": "r2", "answer": 5}, "row 'r2': answer is not text"),
         ({**ROW, "id": "r2", "foil": ""}, "row 'r2': foil is not text of 1 to"),
         ({**ROW, "id": "r2", "clean": "x" * (MAX_CHARACTERS + 1)}, "row 'r2': clean is not text of 1 to"),
-        ({**ROW, "id": "r2", "source": None}, "row 'r2': source is not text"),
+        ({**ROW, "id": "r2", "source": ["s"]}, "row 'r2': source is not text"),
         ({**ROW, "id": ["r2"]}, "id is not text"),
         (
             '{"id": "r2", "clean": "\\ud83d cut", "corrupted": "b c", "answer": " a", "foil": " b", "template": "t"}',
@@ -128,8 +116,8 @@ def test_text_that_is_not_utf8_is_refused_at_its_byte() -> None:
     assert "not UTF-8 at byte 3" in refuse(lambda: parse_prompts(b"abc\xff", name="set"))
 
 
-def test_an_id_used_twice_is_refused() -> None:
-    assert "row 'r1': id used more than once" in refuse(lambda: parse(ROW, ROW))
+def test_an_id_used_for_two_different_rows_is_refused() -> None:
+    assert "row 'r1': id used more than once" in refuse(lambda: parse(ROW, {**ROW, "answer": " up", "foil": " down"}))
 
 
 def test_too_many_prompts_are_refused() -> None:

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from audit_core.alignment import tokenise
 from audit_core.audits.claim_test import PLUGIN, ClaimTestRequest, ClaimTestResult
 from audit_core.claim import Claim
 from audit_core.component import head, mlp, parse_components
 from audit_core.mediation import estimate_mediation
-from audit_core.prompts import TokenisedPrompts, tokenise
+from audit_core.prompts import TokenisedPrompts
 from audit_core.repair import MOST_PROMPTS, Repair, list_later, needs_search
 from audit_core.statistics import Estimate
 from audit_core.subject import no_progress

@@ -13,10 +13,11 @@ from toy.additive import AdditiveSubject, pair_up
 from toy.planted import BACKUP, NEGATIVE, PRIMARY, make_induction
 from toy.prompts import tokenise_letters
 
+from audit_core.alignment import tokenise
 from audit_core.component import Component, Kind, head
 from audit_core.errors import ComponentRefused, ControlFailed, Refused
 from audit_core.intervention import CLEAN_RUN, Direction, Replacement, Side, intervene
-from audit_core.prompts import TokenisedPrompts, tokenise
+from audit_core.prompts import TokenisedPrompts
 from audit_core.registry import get_plugin
 from audit_core.screen import Method, ScreenRequest
 from audit_core.subject import no_progress

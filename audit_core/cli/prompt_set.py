@@ -1,0 +1,42 @@
+"""The options `--prompts` and `--column`, asked alike by every command, and the set that they name."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from audit_core.cli.output import say
+from audit_core.governance.gate_report import show_text
+from audit_core.prompt_files.layouts import parse_columns
+from audit_core.prompts import PromptSet, load_prompts
+
+FORMS = "CSV, TSV, JSON, JSON Lines, Parquet, Arrow, or a folder of the datasets library"
+
+
+def add_prompts_option(command: argparse.ArgumentParser, *, required: bool, text: str) -> None:
+    """Ask for a prompt set."""
+    command.add_argument("--prompts", type=Path, required=required, help=f"{text}: {FORMS}")
+    add_column_option(command)
+
+
+def add_column_option(command: argparse.ArgumentParser) -> None:
+    """Ask which column is which field."""
+    command.add_argument(
+        "--column",
+        action="append",
+        default=[],
+        metavar="FIELD=COLUMN",
+        help="a column of the prompt file under another name, such as answer=label; once for each",
+    )
+
+
+def load_prompt_set(options: argparse.Namespace) -> PromptSet:
+    """The set that was asked for; what was read otherwise than it stands in the file is said.
+
+    Raises:
+        PromptRefused: as `load_prompts`.
+    """
+    prompts = load_prompts(options.prompts, columns=parse_columns(options.column))
+    for notice in prompts.notices:
+        say(show_text(f"{prompts.name}: {notice}"))
+    return prompts

@@ -1,0 +1,124 @@
+"""The command `prompts check`: what can be used of a prompt file, what cannot and why, and the usable rows as a file."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from audit_core.alignment import align_rows
+from audit_core.cli.output import say, show_fetch, tell, tell_json
+from audit_core.cli.prompt_set import FORMS, add_column_option
+from audit_core.errors import PromptRefused
+from audit_core.governance.gate_report import show_text
+from audit_core.prompt_files.layouts import parse_columns
+from audit_core.prompt_files.reading import ReadRows, read_row_file
+from audit_core.prompt_files.table import RowFault
+from audit_core.prompts import PromptSet, dump_jsonl, keep_good
+from audit_core.run import open_subject
+
+SOME_SET_ASIDE = 1
+
+
+def add_prompt_commands(prompts: argparse.ArgumentParser) -> None:
+    """What `prompts` can do."""
+    actions = prompts.add_subparsers(required=True, metavar="ACTION")
+    text = "what can be used of a prompt file, every row that cannot with its reason, and the usable rows as a file"
+    check = actions.add_parser("check", help=text, description=text)
+    check.set_defaults(command=check_prompts)
+    check.add_argument("file", type=Path, help=FORMS)
+    check.add_argument("--model", help="also hold the rows against this model's tokenizer")
+    add_column_option(check)
+    check.add_argument("--out", type=Path, metavar="KEPT.jsonl", help="where to write the usable rows, as JSON Lines")
+    check.add_argument("--force", action="store_true", help="write over a file that is there")
+    check.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
+
+
+def check_prompts(options: argparse.Namespace) -> int:
+    """Read a file in any form; 0 when every row can be used, 1 when some can, 2 when none can."""
+    if options.out is not None and options.out.exists() and not options.force:
+        raise PromptRefused(
+            f"{options.out} is there.", wanted="a new file for --out.", remedy="choose another path, or add --force."
+        )
+    read = read_row_file(options.file, columns=parse_columns(options.column))
+    kept, refused = _hold_against_model(read, options.model)
+    faults = (*read.faults, *refused)
+    if kept is not None and options.out is not None:
+        _write(options.out, dump_jsonl(kept.prompts), options.force)
+    found = _describe(read, kept, faults)
+    if options.json:
+        tell_json(found | {"out": None if kept is None or options.out is None else str(options.out)})
+    else:
+        _print(options, found, faults)
+    if kept is None:
+        say(f"{read.name} holds no row that can be used.")
+        return PromptRefused.exit_code
+    return SOME_SET_ASIDE if faults else 0
+
+
+def _hold_against_model(read: ReadRows, model: str | None) -> tuple[PromptSet | None, tuple[RowFault, ...]]:
+    """The usable rows, under a tokenizer too where one is asked for."""
+    if not read.rows:
+        return None, ()
+    whole = keep_good(read)
+    if model is None:
+        return whole, ()
+    aligned = align_rows(whole, open_subject(model, on_progress=show_fetch).tokenizer)
+    if aligned.kept is None:
+        return None, aligned.faults
+    prompts = tuple(pair.prompt for pair in aligned.kept.pairs)
+    return PromptSet(whole.name, prompts, notices=whole.notices), aligned.faults
+
+
+def _write(path: Path, text: str, is_forced: bool) -> None:
+    try:
+        with path.open("wb" if is_forced else "xb") as stream:
+            stream.write(text.encode())
+    except OSError as error:
+        raise PromptRefused(
+            f"{path} cannot be written: {error.strerror}.",
+            wanted="a new file in a folder that can be written.",
+            remedy="choose another path for --out.",
+        ) from error
+
+
+def _describe(read: ReadRows, kept: PromptSet | None, faults: Sequence[RowFault]) -> dict[str, Any]:
+    prompts = () if kept is None else kept.prompts
+    # One row may have several faults: it is counted under the first.
+    reasons = Counter({fault.label: fault.reason for fault in reversed(faults)}.values())
+    return {
+        "form": read.form,
+        "rows": read.n_rows,
+        "kept": len(prompts),
+        "repeats": read.n_repeats,
+        "set_aside": dict(sorted(reasons.items())),
+        "distinct": len({(prompt.clean, prompt.corrupted) for prompt in prompts}),
+        "templates": len({prompt.template for prompt in prompts}),
+        "notices": list(read.notices if kept is None else kept.notices),
+        "bad": [
+            {
+                "row": fault.row_id or None,
+                "place": fault.place or None,
+                "reason": fault.reason,
+                "found": fault.text,
+                "remedy": fault.remedy or None,
+            }
+            for fault in faults
+        ],
+    }
+
+
+def _print(options: argparse.Namespace, found: dict[str, Any], faults: Sequence[RowFault]) -> None:
+    tell(show_text(f"{options.file}: read as {found['form']}"))
+    aside = ", ".join(f"{times} {reason.replace('_', ' ')}" for reason, times in found["set_aside"].items())
+    tell(
+        f"  {found['rows']:,} rows: {found['kept']:,} kept, {sum(found['set_aside'].values()):,} set aside"
+        f"{f' ({aside})' if aside else ''}, {found['repeats']:,} repeats"
+    )
+    tell(f"  {found['distinct']:,} distinct pairs of prompts, {found['templates']:,} templates")
+    for text in (*found["notices"], *map(str, faults)):
+        tell(show_text(f"  {text}"))
+    if options.out is not None and found["kept"]:
+        tell(show_text(f"  written: {options.out}"))

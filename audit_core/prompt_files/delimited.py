@@ -1,0 +1,92 @@
+"""CSV, TSV and semicolon-separated text: RFC 4180 quoting, any line ends, the first line names the columns."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterator
+
+from audit_core.errors import PromptRefused
+from audit_core.prompt_files.table import (
+    MAX_COLUMNS,
+    MAX_PROMPTS,
+    Row,
+    RowFault,
+    Table,
+    refuse_columns,
+    refuse_rows,
+)
+
+_FORMS = {",": "CSV", "\t": "TSV", ";": "CSV with semicolons"}
+_FAMILIAR = frozenset(
+    ("id", "clean", "corrupted", "corrupt", "answer", "answers", "foil", "wrong_answers", "template", "group", "source",
+     "label", "correct_idx")
+)  # fmt: skip
+
+
+def read_delimited(text: str, name: str) -> Table:
+    """Read delimited text; the separator is the one under which the first line names most columns that are known.
+
+    Raises:
+        PromptRefused: the first line is no header, or there are too many columns or rows.
+    """
+    headers = {mark: header for mark in _FORMS if (header := _read_header(text, mark)) is not None}
+    if not headers:
+        raise PromptRefused(
+            f"{name} is neither JSON nor a table: its first line cannot be read as column names.",
+            wanted="CSV or TSV with a first line of column names, JSON, JSON Lines, Parquet or Arrow.",
+            remedy="check what the file is and how its quotation marks are closed.",
+        )
+    mark = max(headers, key=lambda mark: (len(_FAMILIAR & set(headers[mark])), len(headers[mark])))
+    return _read_rows(text, mark, headers[mark])
+
+
+def _read_header(text: str, mark: str) -> tuple[str, ...] | None:
+    try:
+        return _skip_to_header(csv.reader(io.StringIO(text, newline=""), delimiter=mark, strict=True))
+    except csv.Error:
+        return None
+
+
+def _skip_to_header(reader: Iterator[list[str]]) -> tuple[str, ...]:
+    """The first line that is not empty."""
+    return next((tuple(cell.strip() for cell in cells) for cells in reader if cells), ())
+
+
+def _read_rows(text: str, mark: str, header: tuple[str, ...]) -> Table:
+    form = _FORMS[mark]
+    if len(header) > MAX_COLUMNS:
+        raise refuse_columns(form, len(header))
+    # Of two columns under one name neither is read: which is meant cannot be known.
+    repeated = {name for name, times in Counter(header).items() if times > 1 and name}
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=mark, strict=True)
+    _skip_to_header(reader)
+    rows: list[Row] = []
+    faults: list[RowFault] = []
+    number = 0
+    while True:
+        start = reader.line_num + 1
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:
+            cells, problem = [], f"not {form} ({error})"
+        else:
+            if cells is None:
+                break
+            if not any(cells):
+                continue
+            problem = f"{len(cells):,} cells under {len(header)} column names" if len(cells) != len(header) else ""
+        if number == MAX_PROMPTS:
+            raise refuse_rows(form)
+        number += 1
+        place = f"line {start}"
+        if problem:
+            remedy = "quote cells that hold the separator, a quotation mark or a line break, and close the quotes"
+            faults.append(RowFault("", problem, remedy, "cells", place))
+        else:
+            values = {name: cell for name, cell in zip(header, cells) if name and name not in repeated}
+            rows.append(Row(place, number, values))
+    notices = tuple(f"Column {name[:40]!r} stands there more than once and is not read." for name in sorted(repeated))
+    columns = tuple(name for name in header if name and name not in repeated)
+    return Table(form, columns, tuple(rows), tuple(faults), notices, is_text_only=True)
