@@ -13,7 +13,7 @@ from audit_core.errors import ClaimRefused
 from audit_core.evidence.source import hash_source
 from audit_core.governance.policy import Policy
 from audit_core.preregistration import Pins, Preregistration, PriorAccess
-from audit_core.prompts import PromptSet, TokenisedPrompts, split_half, tokenise
+from audit_core.prompts import PromptSet, TokenisedPrompts, drop_repeats, split_half, tokenise
 from audit_core.run import Asker, Auditor, list_versions
 from audit_core.store import keep_prompts, load_kept_prompts
 from audit_core.store.database import open_database
@@ -68,6 +68,7 @@ def freeze_claim(
             wanted=f"of {', '.join(name for name in CIRCUIT_QUESTIONS if name != 'specificity')}.",
             remedy="leave it out; specificity needs other tasks and is asked on the circuit page.",
         )
+    prompts = drop_repeats(prompts)
     half, explored = _read_halves(subject, prompts)
     request = ConfirmationRequest(half, claim, explored, tuple(questions), seed=seed)
     _check_parts(subject, request)

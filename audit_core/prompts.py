@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from audit_core.errors import PromptRefused
+from audit_core.repeats import describe_repeats, find_repeats, find_token_repeats
+from audit_core.template_labels import believe_templates
 from audit_core.verifier.prompt_digest import dump_prompt_rows, is_exploratory_pair
 
 MAX_FILE_BYTES = 4_000_000
@@ -83,6 +85,10 @@ class PromptSet:
     name: str
     prompts: tuple[Prompt, ...]
     sha256: str = field(init=False)
+    notices: tuple[str, ...] = field(default=(), compare=False)
+    """What was set aside when the set was read, and why."""
+    whole: PromptSet | None = field(default=None, compare=False, repr=False)
+    """The set that these are a part of; None where they are all."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sha256", hashlib.sha256(dump_jsonl(self.prompts).encode()).hexdigest())
@@ -103,11 +109,23 @@ class TokenPair:
     pieces: tuple[str, ...]
     """Clean tokens as text, one per position, the beginning-of-sequence token first where there is one."""
     corrupted_pieces: tuple[str, ...]
+    cluster: str = ""
+    """Of the bootstrap, where the texts contradict the label; empty: the prompt's template."""
 
     @property
     def first_changed(self) -> int:
         """First position at which the two prompts differ."""
         return next(i for i, (a, b) in enumerate(zip(self.clean_ids, self.corrupted_ids)) if a != b)
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """A prompt that is in the set, and not measured."""
+
+    prompt: str
+    template: str
+    reason: str
+    """In words that say nothing of its text."""
 
 
 @dataclass(frozen=True)
@@ -118,14 +136,18 @@ class TokenisedPrompts:
     pairs: tuple[TokenPair, ...]
     sha256: str
     """Hash of the text rows these pairs were made from."""
+    notices: tuple[str, ...] = field(default=(), compare=False)
+    """What was set aside, and what was not believed, and why."""
+    set_aside: tuple[SetAside, ...] = field(default=(), compare=False)
+    """Rows that are under the hash, and not among the pairs."""
 
     def __len__(self) -> int:
         return len(self.pairs)
 
     @property
     def templates(self) -> tuple[str, ...]:
-        """Template of each prompt, shape (prompt,)."""
-        return tuple(pair.prompt.template for pair in self.pairs)
+        """What each prompt is clustered by, shape (prompt,): its template, unless the texts contradict the labels."""
+        return tuple(pair.cluster or pair.prompt.template for pair in self.pairs)
 
     def take(self, rows: Sequence[int]) -> TokenisedPrompts:
         """Some of the prompts, under the hash of all."""
@@ -175,7 +197,22 @@ def load_prompts(path: Path | str) -> PromptSet:
 
 
 def parse_prompts(raw: bytes, *, name: str) -> PromptSet:
-    """Read a prompt set from the bytes of a JSON Lines file; see `load_prompts`."""
+    """Read a prompt set from the bytes of a JSON Lines file, repeats left out; see `load_prompts`."""
+    return drop_repeats(parse_rows(raw, name=name))
+
+
+def drop_repeats(prompts: PromptSet) -> PromptSet:
+    """The set without prompts that say the same as an earlier one, and a notice of which those were."""
+    repeats = find_repeats(prompts.prompts)
+    if not repeats:
+        return prompts
+    notice = describe_repeats([prompt.id for prompt in prompts.prompts], repeats)
+    kept = tuple(prompt for at, prompt in enumerate(prompts.prompts) if at not in repeats)
+    return PromptSet(prompts.name, kept, (*prompts.notices, notice))
+
+
+def parse_rows(raw: bytes, *, name: str) -> PromptSet:
+    """Every row of a JSON Lines file, repeats among them: for a set whose digest somebody already has."""
     if len(raw) > MAX_FILE_BYTES:
         raise PromptRefused(
             f"{name} has more than {MAX_FILE_BYTES:,} bytes.", wanted="fewer.", remedy="split the file."
@@ -260,7 +297,26 @@ def tokenise(prompts: PromptSet, tokenizer: Tokenizer) -> TokenisedPrompts:
     faults: list[str] = []
     pairs = tuple(_align(prompt, tokenizer, faults) for prompt in prompts.prompts)
     _refuse_if(faults, "single-token answers and pairs of equal token length.")
-    return TokenisedPrompts(prompts.name, tuple(pair for pair in pairs if pair is not None), prompts.sha256)
+    found = TokenisedPrompts(
+        prompts.name, tuple(pair for pair in pairs if pair is not None), prompts.sha256, prompts.notices
+    )
+    return _count_distinct(found, (prompts.whole or prompts).prompts)
+
+
+def _count_distinct(found: TokenisedPrompts, whole: tuple[Prompt, ...]) -> TokenisedPrompts:
+    """Without repeats, and clustered by templates that the texts of the whole set do not contradict."""
+    repeats, clusters = find_token_repeats(found.pairs), believe_templates(whole)
+    names = {prompt: name for prompt, name in zip(whole, clusters.names, strict=True) if name != prompt.template}
+    pairs = [replace(pair, cluster=names.get(pair.prompt, "")) for pair in found.pairs]
+    notices = [*found.notices, clusters.notice]
+    if repeats:
+        notices.append(describe_repeats([pair.prompt.id for pair in pairs], repeats))
+    kept = tuple(pair for at, pair in enumerate(pairs) if at not in repeats)
+    left_out = tuple(
+        SetAside(pairs[at].prompt.id, pairs[at].prompt.template, "says the same as an earlier prompt")
+        for at in sorted(repeats)
+    )
+    return replace(found, pairs=kept, notices=tuple(dict.fromkeys(filter(None, notices))), set_aside=left_out)
 
 
 def _align(prompt: Prompt, tokenizer: Tokenizer, faults: list[str]) -> TokenPair | None:
@@ -342,4 +398,4 @@ def split_half(prompts: PromptSet, *, exploratory: bool) -> PromptSet:
         raise PromptRefused(
             f"{prompts.name} has no prompt in its {half} half.", wanted="a set with both halves.", remedy="add prompts."
         )
-    return PromptSet(f"{prompts.name}/{half}", kept)
+    return PromptSet(f"{prompts.name}/{half}", kept, prompts.notices, prompts)

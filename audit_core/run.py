@@ -30,6 +30,7 @@ from audit_core.models import Progress as FetchProgress
 from audit_core.pace import Pace
 from audit_core.prompts import TokenisedPrompts, TokenPair, name_half
 from audit_core.registry import get_plugin
+from audit_core.set_aside import set_aside
 from audit_core.store.log import ClaimRun, Reached, RunLog, RunRecord, RunStart
 from audit_core.subject import MEAN_KINDS, Floats, Means, Progress, Subject, no_partial, no_progress
 from audit_core.subjects.planted import build_planted, find_planted
@@ -43,6 +44,7 @@ _MEAN_KINDS = frozenset((Replacement.MEAN, Replacement.MEAN_TEMPLATE))
 _PACKAGES = ("torch", "transformer_lens", "transformers", "numpy", "scipy")
 
 ResultT = TypeVar("ResultT")
+RequestT = TypeVar("RequestT", bound=Request)
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ class Finished(Generic[ResultT]):
     wall_s: float
     attempt_no: int | None = None
     """Which attempt at its registered claim, counted by the log; None for any other run."""
+    notices: tuple[str, ...] = ()
+    """What of the prompts was set aside or not believed, and why."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,8 @@ class Auditor:
 
     def content_key(self, audit: str, request: Request) -> str:
         """Digest of everything the result depends on."""
-        parts = [
+        request = _keep_measurable(request)
+        parts: list[Any] = [
             RESULT_VERSION,
             RULE_VERSION,
             audit,
@@ -90,20 +95,24 @@ class Auditor:
             request.describe(),
             list_versions(),
         ]
+        clusters = request.prompts.templates
+        if clusters != tuple(pair.prompt.template for pair in request.prompts.pairs):
+            parts.append(clusters)
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def find_earlier(self, audit: str, request: Request) -> Finished[Any] | None:
         """An equal run's result from the log, without running anything."""
+        request = _keep_measurable(request)
         found = self.log.find_result(self.content_key(audit, request))
         if found is None:
             return None
         shape: Any = get_plugin("audits", audit).result
         adapter: TypeAdapter[Any] = TypeAdapter(shape)
-        return Finished(adapter.validate_python(found), "", True, 0.0)
+        return Finished(adapter.validate_python(found), "", True, 0.0, notices=request.prompts.notices)
 
     def predict_s(self, audit: str, request: Request) -> float | None:
         """Predicted seconds from the pace of earlier runs; None before the first."""
-        return self._pace.predict_s(audit, self._count_work(audit, request))
+        return self._pace.predict_s(audit, self._count_work(audit, _keep_measurable(request)))
 
     def _count_work(self, audit: str, request: Request) -> int:
         """Remembered: planning a trial's draws takes half a second, and a page asks at every click."""
@@ -133,6 +142,7 @@ class Auditor:
             AuditError: whatever the audit raised, after it was logged.
         """
         plugin: Audit = get_plugin("audits", audit)
+        request = _keep_measurable(request)
         start, began, burnt = self._describe_start(audit, request, asker), time.monotonic(), time.process_time()
         attempt = self.log.start(start, claim)
 
@@ -164,11 +174,11 @@ class Auditor:
         verdict = getattr(result, "verdict", None)
         reached = None if claim is None or verdict is None else Reached(claim, verdict.state, verdict.reason)
         record("done", text=text, reached=reached)
-        return Finished(result, start.run_id, False, time.monotonic() - began, attempt)
+        return Finished(result, start.run_id, False, time.monotonic() - began, attempt, request.prompts.notices)
 
     def record_dropped(self, audit: str, request: Request, *, asker: Asker) -> None:
         """Log a run that was asked for and cancelled while it waited for its turn."""
-        start = self._describe_start(audit, request, asker)
+        start = self._describe_start(audit, _keep_measurable(request), asker)
         self.log.append(_end(start, "cancelled", "never_begun", "cancelled while it waited", None, 0.0))
 
     def _describe_start(self, audit: str, request: Request, asker: Asker) -> RunStart:
@@ -214,7 +224,30 @@ class Auditor:
 def _describe_request(request: Request) -> dict[str, Any]:
     pairs = request.prompts.pairs
     one = {"prompt": pairs[0].prompt.id} if len(pairs) == 1 else {}
-    return {"prompts": request.prompts.name, "half": name_half(request.prompts), **one, **request.describe()}
+    return {
+        "prompts": request.prompts.name,
+        "half": name_half(request.prompts),
+        **one,
+        **request.describe(),
+        **_describe_prompts(request.prompts),
+    }
+
+
+def _describe_prompts(prompts: TokenisedPrompts) -> dict[str, Any]:
+    """What of a set was not measured or not believed; nothing for most."""
+    found: dict[str, Any] = {}
+    if prompts.set_aside:
+        found["set_aside"] = [[one.prompt, one.template, one.reason] for one in prompts.set_aside]
+    if any(pair.cluster for pair in prompts.pairs):
+        found["clusters"] = {
+            "named": len({p.prompt.template for p in prompts.pairs}),
+            "counted": len(set(prompts.templates)),
+        }
+    return found
+
+
+def _keep_measurable(request: RequestT) -> RequestT:
+    return set_aside(request, request.replacements)
 
 
 def _wants_means(request: Request) -> bool:

@@ -24,6 +24,7 @@ from audit_core.faithfulness import list_kinds
 from audit_core.intervention import Replacement
 from audit_core.prompts import TokenisedPrompts
 from audit_core.registry import get_plugin
+from audit_core.set_aside import keep_measurable
 from audit_core.subject import Means, Progress, Subject, no_partial
 from audit_core.trial import FAMILIES
 
@@ -49,6 +50,7 @@ def ask_question(
     if audit == "specificity":
         return SpecificityRequest(**base, others=others)
     if audit == "stability":
+        explored = keep_measurable(explored, explored, circuit.replacements)
         return StabilityRequest(
             explored,
             explored,
