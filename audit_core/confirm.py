@@ -37,6 +37,8 @@ class Confirmation:
     wall_s: float
     exploratory: str
     """Why no policy can be met by it; empty where nothing stands in the way."""
+    notices: tuple[str, ...] = ()
+    """What of the prompts was set aside or not believed, and why."""
 
 
 def freeze_claim(
@@ -115,7 +117,7 @@ def run_confirmatory(
     claim = ClaimRun(claim_id, plan.digest, why)
     found = auditor.run("confirmation", request, asker=asker, on_progress=on_progress, claim=claim)
     assert found.attempt_no is not None
-    return Confirmation(found.run_id, found.attempt_no, found.result, found.wall_s, why)
+    return Confirmation(found.run_id, found.attempt_no, found.result, found.wall_s, why, found.notices)
 
 
 def predict_attempt_s(known: RegisteredClaim, auditor: Auditor) -> float | None:

@@ -273,6 +273,7 @@ def _end(start: RunStart, outcome: str, reason: str, detail: str, result: str | 
 
 def identify_run(identity: ModelIdentity, request: Request) -> dict[str, Any]:
     """All that a stranger needs to run the same again."""
+    request = _keep_measurable(request)
     return {
         **identity.to_json(),
         "prompts": request.prompts.name,

@@ -135,7 +135,9 @@ def test_an_id_used_twice_is_refused() -> None:
 def test_too_many_prompts_are_refused() -> None:
     rows = [{**ROW, "id": str(n)} for n in range(MAX_PROMPTS + 1)]
     assert "take a sample" in refuse(lambda: parse(*rows))
-    distinct = [{**row, "clean": f"the cat sat {n}", "corrupted": f"the dog sat {n}"} for n, row in enumerate(rows[:-1])]
+    distinct = [
+        {**row, "clean": f"the cat sat {n}", "corrupted": f"the dog sat {n}"} for n, row in enumerate(rows[:-1])
+    ]
     assert len(parse(*distinct)) == MAX_PROMPTS
 
 
