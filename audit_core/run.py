@@ -24,13 +24,14 @@ from audit_core.effect import Metric
 from audit_core.engine.threads import import_libraries
 from audit_core.errors import AuditError, Cancelled, NotMeasured, Refused
 from audit_core.evidence.environment import Accelerator, Origin, describe_environment
-from audit_core.intervention import Intervention, Replacement
+from audit_core.intervention import Intervention
+from audit_core.measurable import set_aside
 from audit_core.models import ModelIdentity, resolve_model
 from audit_core.models import Progress as FetchProgress
 from audit_core.pace import Pace
-from audit_core.prompts import TokenisedPrompts, TokenPair, name_half
+from audit_core.prompts import TokenisedPrompts, TokenPair
 from audit_core.registry import get_plugin
-from audit_core.set_aside import set_aside
+from audit_core.request_record import MEANS, describe_request, reference_key, wants_means
 from audit_core.store.log import ClaimRun, Reached, RunLog, RunRecord, RunStart
 from audit_core.subject import MEAN_KINDS, Floats, Means, Progress, Subject, no_partial, no_progress
 from audit_core.subjects.planted import build_planted, find_planted
@@ -40,11 +41,9 @@ RESULT_VERSION = 7
 """Part of every content key: raise it when a result's meaning changes, and old results are no longer reused."""
 _MEANS_KEPT = 4
 _WORK_KEPT = 256
-_MEAN_KINDS = frozenset((Replacement.MEAN, Replacement.MEAN_TEMPLATE))
 _PACKAGES = ("torch", "transformer_lens", "transformers", "numpy", "scipy")
 
 ResultT = TypeVar("ResultT")
-RequestT = TypeVar("RequestT", bound=Request)
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ class Auditor:
 
     def content_key(self, audit: str, request: Request) -> str:
         """Digest of everything the result depends on."""
-        request = _keep_measurable(request)
+        request = set_aside(request)
         parts: list[Any] = [
             RESULT_VERSION,
             RULE_VERSION,
@@ -90,7 +89,7 @@ class Auditor:
             self.subject.identity.short,
             request.prompts.sha256,
             [pair.prompt.id for pair in request.prompts.pairs],
-            _reference_key(request.reference) if _wants_means(request) else "",
+            reference_key(request.reference) if wants_means(request) else "",
             request.seed,
             request.describe(),
             list_versions(),
@@ -102,7 +101,7 @@ class Auditor:
 
     def find_earlier(self, audit: str, request: Request) -> Finished[Any] | None:
         """An equal run's result from the log, without running anything."""
-        request = _keep_measurable(request)
+        request = set_aside(request)
         found = self.log.find_result(self.content_key(audit, request))
         if found is None:
             return None
@@ -112,7 +111,7 @@ class Auditor:
 
     def predict_s(self, audit: str, request: Request) -> float | None:
         """Predicted seconds from the pace of earlier runs; None before the first."""
-        return self._pace.predict_s(audit, self._count_work(audit, _keep_measurable(request)))
+        return self._pace.predict_s(audit, self._count_work(audit, set_aside(request)))
 
     def _count_work(self, audit: str, request: Request) -> int:
         """Remembered: planning a trial's draws takes half a second, and a page asks at every click."""
@@ -142,7 +141,7 @@ class Auditor:
             AuditError: whatever the audit raised, after it was logged.
         """
         plugin: Audit = get_plugin("audits", audit)
-        request = _keep_measurable(request)
+        request = set_aside(request)
         start, began, burnt = self._describe_start(audit, request, asker), time.monotonic(), time.process_time()
         attempt = self.log.start(start, claim)
 
@@ -154,7 +153,7 @@ class Auditor:
             self.log.append(ended, reached, cpu_s=time.process_time() - burnt)
 
         try:
-            means = self._capture_means(request.reference, request.kinds) if _wants_means(request) else None
+            means = self._capture_means(request.reference, request.kinds) if wants_means(request) else None
             begun = time.monotonic()
             result = plugin.run(self.subject, request, means=means, on_progress=on_progress, on_partial=on_partial)
             self._pace.keep(audit, time.monotonic() - begun, self._count_work(audit, request))
@@ -178,7 +177,7 @@ class Auditor:
 
     def record_dropped(self, audit: str, request: Request, *, asker: Asker) -> None:
         """Log a run that was asked for and cancelled while it waited for its turn."""
-        start = self._describe_start(audit, _keep_measurable(request), asker)
+        start = self._describe_start(audit, set_aside(request), asker)
         self.log.append(_end(start, "cancelled", "never_begun", "cancelled while it waited", None, 0.0))
 
     def _describe_start(self, audit: str, request: Request, asker: Asker) -> RunStart:
@@ -192,12 +191,12 @@ class Auditor:
             self.subject.identity.short,
             request.prompts.sha256,
             json.dumps(identify_run(self.subject.identity, request)),
-            json.dumps(_describe_request(request)),
+            json.dumps(describe_request(request)),
         )
 
     def draw_patterns(self, pair: TokenPair, intervention: Intervention, reference: TokenisedPrompts) -> Floats:
         """Attention patterns of one prompt under an intervention; shape (layer, head, query, key). Not logged: a drawing."""
-        wants_means = bool(_MEAN_KINDS & intervention.replacements)
+        wants_means = bool(MEANS & intervention.replacements)
         kinds = frozenset(component.kind for component in intervention.components)
         means = self._capture_means(reference, kinds) if wants_means else None
         return self.subject.patterns(pair, intervention, means=means)
@@ -205,7 +204,7 @@ class Auditor:
     def _capture_means(self, reference: TokenisedPrompts, kinds: frozenset[Kind]) -> Means:
         # The usual kinds always, so that a change from heads to MLPs captures nothing anew.
         kinds |= {kind for kind in MEAN_KINDS if self.subject.components(kind)}
-        key = f"{_reference_key(reference)} {sorted(kinds)}"
+        key = f"{reference_key(reference)} {sorted(kinds)}"
         with self._lock:
             if key in self._means:
                 return self._means[key]
@@ -219,44 +218,6 @@ class Auditor:
     def calibrate(self) -> None:
         """Measure this machine's pace on made-up tokens, so that the first long run already has a predicted time."""
         self._pace.calibrate(self.subject)
-
-
-def _describe_request(request: Request) -> dict[str, Any]:
-    pairs = request.prompts.pairs
-    one = {"prompt": pairs[0].prompt.id} if len(pairs) == 1 else {}
-    return {
-        "prompts": request.prompts.name,
-        "half": name_half(request.prompts),
-        **one,
-        **request.describe(),
-        **_describe_prompts(request.prompts),
-    }
-
-
-def _describe_prompts(prompts: TokenisedPrompts) -> dict[str, Any]:
-    """What of a set was not measured or not believed; nothing for most."""
-    found: dict[str, Any] = {}
-    if prompts.set_aside:
-        found["set_aside"] = [[one.prompt, one.template, one.reason] for one in prompts.set_aside]
-    if any(pair.cluster for pair in prompts.pairs):
-        found["clusters"] = {
-            "named": len({p.prompt.template for p in prompts.pairs}),
-            "counted": len(set(prompts.templates)),
-        }
-    return found
-
-
-def _keep_measurable(request: RequestT) -> RequestT:
-    return set_aside(request, request.replacements)
-
-
-def _wants_means(request: Request) -> bool:
-    return bool(_MEAN_KINDS & set(request.replacements))
-
-
-def _reference_key(reference: TokenisedPrompts) -> str:
-    """Which prompts a mean is taken over: part of a set has the set's hash, so their ids are needed beside it."""
-    return f"{reference.sha256}:{[pair.prompt.id for pair in reference.pairs]}"
 
 
 def record_refusal(log: RunLog, kind: str, error: AuditError, *, asker: Asker, request: dict[str, Any]) -> None:
@@ -273,7 +234,7 @@ def _end(start: RunStart, outcome: str, reason: str, detail: str, result: str | 
 
 def identify_run(identity: ModelIdentity, request: Request) -> dict[str, Any]:
     """All that a stranger needs to run the same again."""
-    request = _keep_measurable(request)
+    request = set_aside(request)
     return {
         **identity.to_json(),
         "prompts": request.prompts.name,

@@ -22,9 +22,9 @@ from audit_core.component import Kind
 from audit_core.errors import ClaimRefused, NotMeasured, Refused
 from audit_core.faithfulness import list_kinds
 from audit_core.intervention import Replacement
+from audit_core.measurable import keep_measurable
 from audit_core.prompts import TokenisedPrompts
 from audit_core.registry import get_plugin
-from audit_core.set_aside import keep_measurable
 from audit_core.subject import Means, Progress, Subject, no_partial
 from audit_core.trial import FAMILIES
 

@@ -22,10 +22,10 @@ from audit_core.errors import NotMeasured
 from audit_core.faithfulness import UNIT, list_universe
 from audit_core.groups import Ratio, contrast_ratios
 from audit_core.intervention import intervene
+from audit_core.measurable import keep_measurable
 from audit_core.measurement import Conditions, Measurement
 from audit_core.null import draw_sets
 from audit_core.prompts import TokenisedPrompts
-from audit_core.set_aside import keep_measurable
 from audit_core.statistics import LEVEL, Estimate
 from audit_core.subject import Means, Progress, Subject, no_partial
 

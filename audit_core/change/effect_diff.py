@@ -12,10 +12,10 @@ from audit_core.audits.sweep import SweepRequest, SweepResult
 from audit_core.component import Kind
 from audit_core.errors import NotMeasured, PromptRefused
 from audit_core.intervention import Direction, Replacement
+from audit_core.measurable import set_aside
 from audit_core.multiplicity import adjust_for_any
 from audit_core.prompts import PromptSet, tokenise
 from audit_core.run import Asker, Auditor
-from audit_core.set_aside import set_aside
 from audit_core.statistics import Estimate, bootstrap_ratios
 from audit_core.subject import Progress, no_progress
 
@@ -115,7 +115,7 @@ def _keep_common(requests: Sequence[SweepRequest]) -> list[SweepRequest]:
     Raises:
         PromptRefused: no prompt is left.
     """
-    asked = [set_aside(request, request.replacements) for request in requests]
+    asked = [set_aside(request) for request in requests]
     names = [[pair.prompt.id for pair in request.prompts.pairs] for request in asked]
     common = set(names[0]) & set(names[1])
     if not common:

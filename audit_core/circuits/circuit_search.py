@@ -12,9 +12,9 @@ from weakref import WeakKeyDictionary
 from audit_core.circuits.circuit_question import CircuitQuestion, identify_prompts
 from audit_core.circuits.discovery import Discovery, DiscoveryRequest, Order, check_exploratory
 from audit_core.errors import PromptRefused
+from audit_core.measurable import keep_measurable
 from audit_core.prompts import TokenisedPrompts
 from audit_core.registry import get_plugin
-from audit_core.set_aside import keep_measurable
 from audit_core.subject import Means, Progress, Subject
 
 _ORDERS_KEPT = 4

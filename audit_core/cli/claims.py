@@ -14,10 +14,10 @@ from audit_core.cli.session import Adder, asker, say_notices
 from audit_core.confirm import QUESTIONS, Confirmation, explain_exploratory, freeze_claim, pin_now, run_confirmatory
 from audit_core.errors import NotMeasured, Refused
 from audit_core.governance.policy import Policy, load_policy, parse_policy
+from audit_core.measurable import keep_measurable
 from audit_core.preregistration import ChangeKind, Preregistration, PriorAccess
 from audit_core.prompts import drop_repeats, load_prompts, split_half, tokenise
 from audit_core.run import Auditor, open_subject
-from audit_core.set_aside import keep_measurable
 from audit_core.shipped import load_shipped_policy
 from audit_core.statistics import format_estimate
 from audit_core.store import RunLog, audit_home, load_kept_prompts

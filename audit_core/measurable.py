@@ -20,17 +20,16 @@ _NAMED = 5
 RequestT = TypeVar("RequestT")
 
 
-def set_aside(request: RequestT, replacements: Iterable[Replacement]) -> RequestT:
+def set_aside(request: RequestT) -> RequestT:
     """The request without prompts that lack a mean, under all its replacements alike, so that they are compared on the same.
 
     Unchanged where none lacks one, and where all do: then the run is refused as a whole.
 
     Args:
-        request: of an audit: a frozen dataclass with `prompts` and `reference`.
-        replacements: that it asks for.
+        request: of an audit: a frozen dataclass with `prompts`, `reference` and `replacements`.
     """
     asked: Any = request
-    kept = keep_measurable(asked.prompts, asked.reference, replacements)
+    kept = keep_measurable(asked.prompts, asked.reference, asked.replacements)
     if kept is asked.prompts:
         return request
     # Whoever takes means over the measured prompts themselves knows it by the object.
@@ -57,6 +56,17 @@ def keep_measurable(
     return replace(
         kept, set_aside=(*prompts.set_aside, *rows), notices=(*prompts.notices, _describe(left_out, len(kept)))
     )
+
+
+def describe_left_out(prompts: TokenisedPrompts) -> dict[str, Any]:
+    """What of a set was not measured or not believed, as the run log has it; nothing for most."""
+    found: dict[str, Any] = {}
+    if prompts.set_aside:
+        found["set_aside"] = [[one.prompt, one.template, one.reason] for one in prompts.set_aside]
+    if any(pair.cluster for pair in prompts.pairs):
+        named = {pair.prompt.template for pair in prompts.pairs}
+        found["clusters"] = {"named": len(named), "counted": len(set(prompts.templates))}
+    return found
 
 
 def _key(pair: TokenPair, replacement: Replacement) -> tuple[int, str]:
