@@ -45,8 +45,8 @@ def describe_repeats(names: Sequence[str], repeats: dict[int, int]) -> str:
     """
     said = [f"{names[at][:60]!r} repeats {names[first][:60]!r}" for at, first in sorted(repeats.items())]
     more = f" (and {len(said) - _NAMED} more)" if len(said) > _NAMED else ""
-    few = "1 prompt says" if len(said) == 1 else f"{len(said)} prompts say"
-    return f"{few} the same as an earlier one and counts once: {'; '.join(said[:_NAMED])}{more}."
+    says, count = ("1 prompt says", "counts") if len(said) == 1 else (f"{len(said)} prompts say", "count")
+    return f"{says} the same as an earlier one and {count} once: {'; '.join(said[:_NAMED])}{more}."
 
 
 def normalise_text(text: str) -> str:

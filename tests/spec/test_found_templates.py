@@ -16,10 +16,32 @@ from audit_core.subjects.planted import PLANTED_MODELS
 from audit_core.template_labels import believe_templates
 
 NAMES = ("Mary", "John", "Anna", "Paul", "Emma", "Luke")
-FILLERS = (
-    "park river stone cloud music paper field seven window bottle garden silver doctor winter summer letter pocket market "
-    "bridge forest shore valley museum harbour"
-).split()
+FILLERS = [
+    "park",
+    "river",
+    "stone",
+    "cloud",
+    "music",
+    "paper",
+    "field",
+    "seven",
+    "window",
+    "bottle",
+    "garden",
+    "silver",
+    "doctor",
+    "winter",
+    "summer",
+    "letter",
+    "pocket",
+    "market",
+    "bridge",
+    "forest",
+    "shore",
+    "valley",
+    "museum",
+    "harbour",
+]
 TEXT = "Then {a} and {b} walked to the {filler}, {s} gave a ball to"
 OTHER = "When {a} met {b} at noon in town, {s} sold a car to"
 
@@ -73,7 +95,9 @@ def test_two_skeletons_under_twelve_names_are_two() -> None:
 def test_texts_of_a_script_without_spaces_share_a_skeleton() -> None:
     text = "当{a}和{b}去公园的时候，{s}把一个球给了"
     rows = []
-    for at, (a, b) in enumerate([("玛丽", "约翰"), ("安娜", "保罗"), ("艾玛", "卢克"), ("玛丽", "保罗"), ("约翰", "安娜")]):
+    for at, (a, b) in enumerate(
+        [("玛丽", "约翰"), ("安娜", "保罗"), ("艾玛", "卢克"), ("玛丽", "保罗"), ("约翰", "安娜")]
+    ):
         clean, corrupted = (text.format(a=a, b=b, s=s) for s in (b, a))
         rows.append(Prompt(f"p{at}", clean, corrupted, a, b, f"t{at}"))
     assert len(set(find_templates(rows))) == 1
