@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toy.planted import make_induction, make_votes
+from toy.planted import make_induction
 from toy.withheld import freeze, pack_claim, read_pack
 
 from audit_core.audits.ablation import AblationRequest
@@ -25,6 +25,7 @@ from audit_core.audits.sweep import SweepRequest
 from audit_core.change.effect_diff import EffectQuestion, measure_effect_diff
 from audit_core.claim import Claim
 from audit_core.cli import main
+from audit_core.cli.keys import describe_trust
 from audit_core.component import head
 from audit_core.confirm import run_confirmatory
 from audit_core.errors import InterventionRefused
@@ -33,7 +34,7 @@ from audit_core.intervention import Replacement
 from audit_core.measurable import keep_measurable, set_aside
 from audit_core.prompts import Prompt, PromptSet, TokenisedPrompts, is_exploratory, tokenise
 from audit_core.run import Asker, Auditor, identify_run
-from audit_core.store import RunLog
+from audit_core.store import RunLog, audit_home
 from audit_core.store.register import Register
 from audit_core.subjects.transformer import TransformerSubject
 
@@ -42,7 +43,7 @@ ME = Asker("anna", "test")
 MEAN = Replacement.MEAN
 
 
-def lengthen(prompt: Prompt, name: str = "odd", word: str = "w25") -> Prompt:
+def lengthen(prompt: Prompt, name: str = "odd", word: str = "w20") -> Prompt:
     return replace(prompt, id=name, clean=f"{word} {prompt.clean}", corrupted=f"{word} {prompt.corrupted}")
 
 
@@ -58,8 +59,8 @@ def odd(planted: TransformerSubject) -> TokenisedPrompts:
 
 
 @pytest.fixture
-def auditor(planted: TransformerSubject, own_home: Path) -> Auditor:
-    return Auditor(planted, RunLog(own_home))
+def auditor(planted: TransformerSubject) -> Auditor:
+    return Auditor(planted, RunLog(audit_home()))
 
 
 REQUESTS: dict[str, tuple[str, Callable[[TokenisedPrompts], Any]]] = {
@@ -89,7 +90,7 @@ def test_a_prompt_of_another_length_is_set_aside_and_the_others_are_measured(
 def test_the_run_log_names_what_was_set_aside(odd: TokenisedPrompts, auditor: Auditor) -> None:
     auditor.run("sweep", SweepRequest(odd, odd, replacement=MEAN), asker=ME)
     auditor.run("sweep", SweepRequest(odd, odd), asker=ME)
-    asked = [json.loads(record.request) for record in auditor.log.recent(2)]
+    asked = [json.loads(record.request) for record in auditor.log.list_runs()]
     named = [request["set_aside"] for request in asked if "set_aside" in request]
     assert named == [[["odd", "t0", "as a mean needs two prompts of a length (and template)"]]]
 
@@ -181,12 +182,29 @@ def test_one_distinct_prompt_or_template_carries_no_verdict(planted: Transformer
         auditor.run(
             "claim_test", ClaimTestRequest(tokenise(PromptSet("p", tuple(one)), planted.tokenizer), claim), asker=ME
         )
-    mates = tokenise(
-        make_votes(*((f"{a}{b}{c}", "BBB") for a in "AB" for b in "AB" for c in "AB" if a + b + c != "BBB")),
-        planted.tokenizer,
-    )
-    found = auditor.run("claim_test", ClaimTestRequest(mates, Claim("votes", (head(0, 1),))), asker=ME).result
-    assert (found.verdict, found.reason) == ("inconclusive", "low_power")
+    # One text, a word that nobody asks about exchanged in each, every prompt a template of its own.
+    words = rows[0].clean.split()
+    asked = {*rows[0].answer.split(), *rows[0].foil.split(), words[-1], rows[0].corrupted.split()[-1]}
+    filler = next(word for word in words if word not in asked)
+    free = [f"w{at:02d}" for at in range(1, 21) if f"w{at:02d}" not in words]
+    fillers = [(one, other) for one in free for other in free if one < other][:24]
+    several = [
+        replace(
+            rows[0],
+            id=f"r{at}",
+            template=f"t{at}",
+            clean=f"{more} {rows[0].clean.replace(filler, word)}",
+            corrupted=f"{more} {rows[0].corrupted.replace(filler, word)}",
+        )
+        for at, (word, more) in enumerate(fillers)
+    ]
+    prompts = tokenise(PromptSet("p", tuple(several)), planted.tokenizer)
+    assert len(prompts) == 24
+    found = auditor.run("claim_test", ClaimTestRequest(prompts, claim), asker=ME)
+    assert (found.result.state, found.result.reason) == ("inconclusive", "low_power")
+    assert found.result.clean.templates in (1, None)
+    assert found.result.clean.low is None
+    assert found.notices == ("24 templates are named; their texts share 1 skeleton; intervals are taken over 1.",)
 
 
 def test_a_pack_names_a_prompt_that_was_set_aside_and_verifies_open_and_withheld(
@@ -201,6 +219,7 @@ def test_a_pack_names_a_prompt_that_was_set_aside_and_verifies_open_and_withheld
     found = run_confirmatory(Register(own_home), name, lambda _: Auditor(planted, RunLog(own_home)), asker=asker)
     assert "'odd' (13 tokens)" in found.notices[-1]
     make_key(own_home, "anna")
+    (own_home / "trust.toml").write_text(describe_trust(own_home, [("anna", "preparer")]))
     for withheld in (False, True):
         path = own_home / f"{withheld}.zip"
         pack_claim(own_home, path.name, withhold_prompts=withheld)
@@ -215,6 +234,7 @@ def test_a_pack_names_a_prompt_that_was_set_aside_and_verifies_open_and_withheld
         ]
         assert left_out[0]["item_id"] == ("item-0061" if withheld else "odd")
         assert left_out[0]["clean"] is None
-        command = [sys.executable, "-I", "-S", str(ROOT / "verify_pack.py"), str(path), "--json"]
+        trust = ["--trust", str(own_home / "trust.toml"), "--json"]
+        command = [sys.executable, "-I", "-S", str(ROOT / "verify_pack.py"), str(path), *trust]
         said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-        assert json.loads(said.stdout)["result"] != "FAILED", said.stdout + said.stderr
+        assert said.returncode == 0, said.stdout + said.stderr
