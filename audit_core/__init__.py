@@ -62,6 +62,7 @@ from audit_core.governance.people import (
 )  # fmt: skip
 from audit_core.governance.policy import Policy, load_policy
 from audit_core.governance.role_map import RoleMap, load_role_map, parse_role_map
+from audit_core.found_templates import find_templates
 from audit_core.groups import GroupEstimates
 from audit_core.home.cost import AnswerTally, CostReport, KindCost, Seconds, read_costs
 from audit_core.home.dossier import AttemptLine, Dossier, read_dossier
@@ -76,6 +77,7 @@ from audit_core.jobs import JobManager, JobState, Report, Snapshot
 from audit_core.ledger import Ledger, read_ledger
 from audit_core.measurement import Conditions, Measurement
 from audit_core.mediation import Mediation
+from audit_core.measurable import keep_measurable
 from audit_core.models import KNOWN_MODELS, ModelIdentity, find_known, model_cache, resolve_model
 from audit_core.models.imported_card import ImportedCard, read_card
 from audit_core.packs.pack import Issue, export_pack
@@ -84,6 +86,7 @@ from audit_core.prompt_files.reading import FoundColumns, ReadRows, find_columns
 from audit_core.alignment import Alignment, align_rows, tokenise
 from audit_core.prompts import (
     Prompt, PromptForm, PromptSet, TokenPair, TokenisedPrompts, is_exploratory, keep_good, load_prompts, parse_prompts, split_half,
+    SetAside, drop_repeats,
 )  # fmt: skip
 from audit_core.references.crosswalk import (
     ClauseCheck,
@@ -156,7 +159,9 @@ __all__ = [
     "Preregistration", "PriorAccess", "Prompt", "PromptForm", "PromptRefused", "PromptSet", "Randomisation", "ReadRows", "RecompositionRequest",
     "RecompositionResult", "Refused", "Register", "RegisteredClaim", "Regression", "Relation", "Repair", "Replacement",
     "Report", "Revalidated", "Revalidation", "ReviewAgreement", "Rival", "RivalRequest", "RivalResult", "Role", "RoleMap",
-    "RowCount", "Ruling", "RunLog", "RunRecord", "Screened", "Seconds", "Setting", "Snapshot", "Source",
+    "RowCount", "Ruling", "RunLog", "RunRecord", "Screened", "Seconds",
+    "SetAside",
+    "Setting", "Snapshot", "Source",
     "SpecificityRequest", "SpecificityResult", "StabilityRequest", "StabilityResult", "StaleRow", "Standing", "State",
     "StoreRefused", "Story", "StoryClaim", "StoryHead", "StoryPrompts", "Subject", "SweepPartial", "SweepRequest",
     "SweepResult", "Tally", "TaskLoss", "TensorChange", "TensorDiff", "Terminal", "Through", "TokenGradientsRequest",
@@ -164,10 +169,16 @@ __all__ = [
     "Trend", "Trigger", "TriggerKind", "Universe", "Verdict", "View", "ViewRandomised", "VocabularyDiff", "Worth",
     "add_card_claim", "align_rows", "assemble_pack", "audit_home", "compare_models", "count_answers", "count_done", "decide",
     "declare_incident", "describe_ablation", "describe_census", "describe_count", "describe_origin", "describe_replacement",
-    "describe_share", "dump_claim", "dump_filled", "estimate_cells", "export_pack", "find_architecture", "find_columns", "find_effect_line",
-    "find_folder", "find_known", "find_looks_line", "find_planted", "find_refusal", "follow_figures", "format_components",
+    "describe_share",
+    "drop_repeats",
+    "dump_claim", "dump_filled", "estimate_cells", "export_pack", "find_architecture", "find_columns", "find_effect_line",
+    "find_folder", "find_known", "find_looks_line", "find_planted", "find_refusal",
+    "find_templates",
+    "follow_figures", "format_components",
     "format_estimate", "freeze_claim", "get_plugin", "head", "identify_person", "intervene", "is_exploratory",
-    "judge_sentence", "keep_good", "keep_prompts", "leave_a_core", "link_card_claim", "list_answer_rows", "list_capabilities",
+    "judge_sentence",
+    "keep_good", "keep_measurable",
+    "keep_prompts", "leave_a_core", "link_card_claim", "list_answer_rows", "list_capabilities",
     "list_card_claims", "list_cases", "list_cells", "list_circuits", "list_connections", "list_holdings",
     "list_model_names", "list_models", "list_people", "list_plugins", "list_policies", "list_process_figures",
     "list_prompt_sets", "list_shares", "list_sources", "list_stale", "list_tallies", "load_calibration", "load_checklist",

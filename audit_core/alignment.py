@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from audit_core.answers import AnswerFault, Contrast, Tokenizer, Tokens, contrast_answers, tokenise_answers
 from audit_core.errors import PromptRefused
 from audit_core.prompt_files.table import RowFault
-from audit_core.prompts import MAX_REPORTED, SEQUENCE_METRIC, Prompt, PromptForm, PromptSet, TokenisedPrompts, TokenPair
+from audit_core.prompts import (
+    MAX_REPORTED,
+    SEQUENCE_METRIC,
+    Prompt,
+    PromptForm,
+    PromptSet,
+    SetAside,
+    TokenisedPrompts,
+    TokenPair,
+)
+from audit_core.repeats import describe_repeats, find_token_repeats
+from audit_core.template_labels import believe_templates
 
 MAX_TOKENS = 256
 """Attention maps of one prompt grow with its square: 270 heads at 256 tokens are 71 MB."""
@@ -48,8 +59,27 @@ def align_rows(prompts: PromptSet, tokenizer: Tokenizer) -> Alignment:
         pair = _align(prompt, tokenizer, found)
         faults += [RowFault(prompt.id, text) for text in found]
         pairs += [pair] if pair is not None and not found else []
-    kept = TokenisedPrompts(prompts.name, tuple(pairs), prompts.sha256, _describe_answers(pairs)) if pairs else None
-    return Alignment(kept, tuple(faults))
+    if not pairs:
+        return Alignment(None, tuple(faults))
+    notices = (*prompts.notices, *_describe_answers(pairs))
+    aligned = TokenisedPrompts(prompts.name, tuple(pairs), prompts.sha256, notices)
+    return Alignment(_count_distinct(aligned, (prompts.whole or prompts).prompts), tuple(faults))
+
+
+def _count_distinct(found: TokenisedPrompts, whole: tuple[Prompt, ...]) -> TokenisedPrompts:
+    """Without repeats, and clustered by templates that the texts of the whole set do not contradict."""
+    repeats, clusters = find_token_repeats(found.pairs), believe_templates(whole)
+    names = {prompt: name for prompt, name in zip(whole, clusters.names, strict=True) if name != prompt.template}
+    pairs = [replace(pair, cluster=names.get(pair.prompt, "")) for pair in found.pairs]
+    notices = [*found.notices, clusters.notice]
+    if repeats:
+        notices.append(describe_repeats([pair.prompt.id for pair in pairs], repeats))
+    kept = tuple(pair for at, pair in enumerate(pairs) if at not in repeats)
+    left_out = tuple(
+        SetAside(pairs[at].prompt.id, pairs[at].prompt.template, "says the same as an earlier prompt")
+        for at in sorted(repeats)
+    )
+    return replace(found, pairs=kept, notices=tuple(dict.fromkeys(filter(None, notices))), set_aside=left_out)
 
 
 def _describe_answers(pairs: Sequence[TokenPair]) -> tuple[str, ...]:

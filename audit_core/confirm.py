@@ -14,7 +14,7 @@ from audit_core.errors import ClaimRefused
 from audit_core.evidence.source import hash_source
 from audit_core.governance.policy import Policy
 from audit_core.preregistration import Pins, Preregistration, PriorAccess
-from audit_core.prompts import PromptSet, TokenisedPrompts, split_half
+from audit_core.prompts import PromptSet, TokenisedPrompts, drop_repeats, split_half
 from audit_core.run import Asker, Auditor, list_versions
 from audit_core.store import keep_prompts, load_kept_prompts
 from audit_core.store.database import open_database
@@ -38,6 +38,8 @@ class Confirmation:
     wall_s: float
     exploratory: str
     """Why no policy can be met by it; empty where nothing stands in the way."""
+    notices: tuple[str, ...] = ()
+    """What of the prompts was set aside or not believed, and why."""
 
 
 def freeze_claim(
@@ -69,6 +71,7 @@ def freeze_claim(
             wanted=f"of {', '.join(name for name in CIRCUIT_QUESTIONS if name != 'specificity')}.",
             remedy="leave it out; specificity needs other tasks and is asked on the circuit page.",
         )
+    prompts = drop_repeats(prompts)
     half, explored = _read_halves(subject, prompts)
     request = ConfirmationRequest(half, claim, explored, tuple(questions), seed=seed)
     _check_parts(subject, request)
@@ -115,7 +118,7 @@ def run_confirmatory(
     claim = ClaimRun(claim_id, plan.digest, why)
     found = auditor.run("confirmation", request, asker=asker, on_progress=on_progress, claim=claim)
     assert found.attempt_no is not None
-    return Confirmation(found.run_id, found.attempt_no, found.result, found.wall_s, why)
+    return Confirmation(found.run_id, found.attempt_no, found.result, found.wall_s, why, found.notices)
 
 
 def predict_attempt_s(known: RegisteredClaim, auditor: Auditor) -> float | None:

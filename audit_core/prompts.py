@@ -13,6 +13,7 @@ from audit_core.answers import Contrast, Tokens
 from audit_core.errors import PromptRefused
 from audit_core.prompt_files.fields import RowFields
 from audit_core.prompt_files.reading import ReadRows, read_row_file, read_rows, refuse_faults
+from audit_core.repeats import describe_repeats, find_repeats
 from audit_core.verifier.prompt_digest import dump_prompt_rows, is_exploratory_pair
 
 SEQUENCE_METRIC = "sequence_log_probability"
@@ -91,9 +92,11 @@ class PromptSet:
 
     name: str
     prompts: tuple[Prompt, ...]
-    notices: tuple[str, ...] = field(default=(), compare=False)
-    """What was read otherwise than it stands in the file; no part of the set."""
     sha256: str = field(init=False)
+    notices: tuple[str, ...] = field(default=(), compare=False)
+    """What was set aside or read otherwise than it stands in the file, and why; no part of the set."""
+    whole: PromptSet | None = field(default=None, compare=False, repr=False)
+    """The set that these are a part of; None where they are all."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sha256", hashlib.sha256(dump_jsonl(self.prompts).encode()).hexdigest())
@@ -119,6 +122,8 @@ class TokenPair:
     corrupted_pieces: tuple[str, ...]
     is_read_in_context: bool = False
     """Whether these are other tokens than its texts give one by one behind a beginning-of-sequence token."""
+    cluster: str = ""
+    """Of the bootstrap, where the texts contradict the label; empty: the prompt's template."""
 
     @property
     def is_told_apart(self) -> bool:
@@ -162,6 +167,16 @@ class TokenPair:
 
 
 @dataclass(frozen=True)
+class SetAside:
+    """A prompt that is in the set, and not measured."""
+
+    prompt: str
+    template: str
+    reason: str
+    """In words that say nothing of its text."""
+
+
+@dataclass(frozen=True)
 class TokenisedPrompts:
     """A prompt set under one tokenizer."""
 
@@ -170,15 +185,17 @@ class TokenisedPrompts:
     sha256: str
     """Hash of the text rows these pairs were made from."""
     notices: tuple[str, ...] = field(default=(), compare=False)
-    """What a reader must know of these prompts."""
+    """What was set aside, and what was not believed, and why."""
+    set_aside: tuple[SetAside, ...] = field(default=(), compare=False)
+    """Rows that are under the hash, and not among the pairs."""
 
     def __len__(self) -> int:
         return len(self.pairs)
 
     @property
     def templates(self) -> tuple[str, ...]:
-        """Template of each prompt, shape (prompt,)."""
-        return tuple(pair.prompt.template for pair in self.pairs)
+        """What each prompt is clustered by, shape (prompt,): its template, unless the texts contradict the labels."""
+        return tuple(pair.cluster or pair.prompt.template for pair in self.pairs)
 
     def take(self, rows: Sequence[int]) -> TokenisedPrompts:
         """Some of the prompts, under the hash of all."""
@@ -208,12 +225,27 @@ def load_prompts(path: Path | str, *, columns: Mapping[str, str] | None = None) 
     Raises:
         PromptRefused: no such file, too large, a form that is not read, or rows that cannot be used; names each bad row.
     """
-    return keep_good(refuse_faults(read_row_file(path, columns=columns)))
+    return drop_repeats(keep_good(refuse_faults(read_row_file(path, columns=columns))))
 
 
 def parse_prompts(raw: bytes, *, name: str, columns: Mapping[str, str] | None = None) -> PromptSet:
-    """Read a prompt set from the bytes of a file; see `load_prompts`."""
-    return keep_good(refuse_faults(read_rows(raw, name=name, columns=columns)))
+    """Read a prompt set from the bytes of a file, repeats left out; see `load_prompts`."""
+    return drop_repeats(keep_good(refuse_faults(read_rows(raw, name=name, columns=columns))))
+
+
+def parse_rows(raw: bytes, *, name: str) -> PromptSet:
+    """Every row of a file, repeats among them: for a set whose digest is known already."""
+    return keep_good(refuse_faults(read_rows(raw, name=name)))
+
+
+def drop_repeats(prompts: PromptSet) -> PromptSet:
+    """The set without prompts that say the same as an earlier one, and a notice of which those were."""
+    repeats = find_repeats(prompts.prompts)
+    if not repeats:
+        return prompts
+    notice = describe_repeats([prompt.id for prompt in prompts.prompts], repeats)
+    kept = tuple(prompt for at, prompt in enumerate(prompts.prompts) if at not in repeats)
+    return PromptSet(prompts.name, kept, (*prompts.notices, notice))
 
 
 def keep_good(read: ReadRows) -> PromptSet:
@@ -224,10 +256,7 @@ def keep_good(read: ReadRows) -> PromptSet:
     """
     if not read.rows:
         raise PromptRefused(f"{read.name} holds no prompts.", wanted="at least one row.", remedy="add rows.")
-    notices = read.notices
-    if not read.rows[0].template:
-        notices = (*notices, f"The file names no templates: all prompts are of the template {NO_TEMPLATE!r}.")
-    return PromptSet(read.name, tuple(map(_make_prompt, read.rows)), notices=notices)
+    return PromptSet(read.name, tuple(map(_make_prompt, read.rows)), notices=read.notices)
 
 
 def _make_prompt(row: RowFields) -> Prompt:
@@ -282,4 +311,4 @@ def split_half(prompts: PromptSet, *, exploratory: bool) -> PromptSet:
         raise PromptRefused(
             f"{prompts.name} has no prompt in its {half} half.", wanted="a set with both halves.", remedy="add prompts."
         )
-    return PromptSet(f"{prompts.name}/{half}", kept)
+    return PromptSet(f"{prompts.name}/{half}", kept, prompts.notices, prompts)

@@ -24,12 +24,14 @@ from audit_core.effect import Metric
 from audit_core.engine.threads import import_libraries
 from audit_core.errors import AuditError, Cancelled, NotMeasured, Refused
 from audit_core.evidence.environment import Accelerator, Origin, describe_environment
-from audit_core.intervention import Intervention, Replacement
+from audit_core.intervention import Intervention
+from audit_core.measurable import set_aside
 from audit_core.models import ModelIdentity, resolve_model
 from audit_core.models import Progress as FetchProgress
 from audit_core.pace import Pace
-from audit_core.prompts import TokenisedPrompts, TokenPair, name_half
+from audit_core.prompts import TokenisedPrompts, TokenPair
 from audit_core.registry import get_plugin
+from audit_core.request_record import MEANS, describe_request, reference_key, wants_means
 from audit_core.sequences import list_places
 from audit_core.store.log import ClaimRun, Reached, RunLog, RunRecord, RunStart
 from audit_core.subject import MEAN_KINDS, Floats, Means, Progress, Subject, no_partial, no_progress
@@ -40,7 +42,6 @@ RESULT_VERSION = 7
 """Part of every content key: raise it when a result's meaning changes, and old results are no longer reused."""
 _MEANS_KEPT = 4
 _WORK_KEPT = 256
-_MEAN_KINDS = frozenset((Replacement.MEAN, Replacement.MEAN_TEMPLATE))
 _PACKAGES = ("torch", "transformer_lens", "transformers", "numpy", "scipy")
 
 ResultT = TypeVar("ResultT")
@@ -57,6 +58,8 @@ class Finished(Generic[ResultT]):
     wall_s: float
     attempt_no: int | None = None
     """Which attempt at its registered claim, counted by the log; None for any other run."""
+    notices: tuple[str, ...] = ()
+    """What of the prompts was set aside or not believed, and why."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,7 @@ class Auditor:
 
     def content_key(self, audit: str, request: Request) -> str:
         """Digest of everything the result depends on."""
+        request = set_aside(request)
         parts: list[Any] = [
             RESULT_VERSION,
             RULE_VERSION,
@@ -86,27 +90,31 @@ class Auditor:
             self.subject.identity.short,
             request.prompts.sha256,
             [pair.prompt.id for pair in request.prompts.pairs],
-            _reference_key(request.reference) if _wants_means(request) else "",
+            reference_key(request.reference) if wants_means(request) else "",
             request.seed,
             request.describe(),
             list_versions(),
         ]
         # What the texts do not say by themselves, so that answers kept from versions that read them otherwise are not met.
         parts += [[p.clean_ids, astuple(p.contrast)] for p in request.prompts.pairs if p.is_read_in_context]
+        clusters = request.prompts.templates
+        if clusters != tuple(pair.prompt.template for pair in request.prompts.pairs):
+            parts.append(clusters)
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def find_earlier(self, audit: str, request: Request) -> Finished[Any] | None:
         """An equal run's result from the log, without running anything."""
+        request = set_aside(request)
         found = self.log.find_result(self.content_key(audit, request))
         if found is None:
             return None
         shape: Any = get_plugin("audits", audit).result
         adapter: TypeAdapter[Any] = TypeAdapter(shape)
-        return Finished(adapter.validate_python(found), "", True, 0.0)
+        return Finished(adapter.validate_python(found), "", True, 0.0, notices=request.prompts.notices)
 
     def predict_s(self, audit: str, request: Request) -> float | None:
         """Predicted seconds from the pace of earlier runs; None before the first."""
-        return self._pace.predict_s(audit, self._count_work(audit, request))
+        return self._pace.predict_s(audit, self._count_work(audit, set_aside(request)))
 
     def _count_work(self, audit: str, request: Request) -> int:
         """Remembered: planning a trial's draws takes half a second, and a page asks at every click."""
@@ -136,6 +144,7 @@ class Auditor:
             AuditError: whatever the audit raised, after it was logged.
         """
         plugin: Audit = get_plugin("audits", audit)
+        request = set_aside(request)
         start, began, burnt = self._describe_start(audit, request, asker), time.monotonic(), time.process_time()
         attempt = self.log.start(start, claim)
 
@@ -147,7 +156,7 @@ class Auditor:
             self.log.append(ended, reached, cpu_s=time.process_time() - burnt)
 
         try:
-            means = self._capture_means(_list_reference(request), request.kinds) if _wants_means(request) else None
+            means = self._capture_means(_list_reference(request), request.kinds) if wants_means(request) else None
             begun = time.monotonic()
             result = plugin.run(self.subject, request, means=means, on_progress=on_progress, on_partial=on_partial)
             self._pace.keep(audit, time.monotonic() - begun, self._count_work(audit, request))
@@ -167,11 +176,11 @@ class Auditor:
         verdict = getattr(result, "verdict", None)
         reached = None if claim is None or verdict is None else Reached(claim, verdict.state, verdict.reason)
         record("done", text=text, reached=reached)
-        return Finished(result, start.run_id, False, time.monotonic() - began, attempt)
+        return Finished(result, start.run_id, False, time.monotonic() - began, attempt, request.prompts.notices)
 
     def record_dropped(self, audit: str, request: Request, *, asker: Asker) -> None:
         """Log a run that was asked for and cancelled while it waited for its turn."""
-        start = self._describe_start(audit, request, asker)
+        start = self._describe_start(audit, set_aside(request), asker)
         self.log.append(_end(start, "cancelled", "never_begun", "cancelled while it waited", None, 0.0))
 
     def _describe_start(self, audit: str, request: Request, asker: Asker) -> RunStart:
@@ -185,12 +194,12 @@ class Auditor:
             self.subject.identity.short,
             request.prompts.sha256,
             json.dumps(identify_run(self.subject.identity, request)),
-            json.dumps(_describe_request(request)),
+            json.dumps(describe_request(request)),
         )
 
     def draw_patterns(self, pair: TokenPair, intervention: Intervention, reference: TokenisedPrompts) -> Floats:
         """Attention patterns of one prompt under an intervention; shape (layer, head, query, key). Not logged: a drawing."""
-        wants_means = bool(_MEAN_KINDS & intervention.replacements)
+        wants_means = bool(MEANS & intervention.replacements)
         kinds = frozenset(component.kind for component in intervention.components)
         means = self._capture_means(reference, kinds) if wants_means else None
         return self.subject.patterns(pair, intervention, means=means)
@@ -198,7 +207,7 @@ class Auditor:
     def _capture_means(self, reference: TokenisedPrompts, kinds: frozenset[Kind]) -> Means:
         # The usual kinds always, so that a change from heads to MLPs captures nothing anew.
         kinds |= {kind for kind in MEAN_KINDS if self.subject.components(kind)}
-        key = f"{_reference_key(reference)} {sorted(kinds)}"
+        key = f"{reference_key(reference)} {sorted(kinds)}"
         with self._lock:
             if key in self._means:
                 return self._means[key]
@@ -214,26 +223,11 @@ class Auditor:
         self._pace.calibrate(self.subject)
 
 
-def _describe_request(request: Request) -> dict[str, Any]:
-    pairs = request.prompts.pairs
-    one = {"prompt": pairs[0].prompt.id} if len(pairs) == 1 else {}
-    return {"prompts": request.prompts.name, "half": name_half(request.prompts), **one, **request.describe()}
-
-
 def _list_reference(request: Request) -> TokenisedPrompts:
     """What means are taken over: for a metric that reads sequences, at every place where an answer goes on."""
     name = getattr(request, "metric", None) or getattr(getattr(request, "claim", None), "metric", None)
     reads_sequences = name is not None and get_metric(name).reads_sequences
     return list_places(request.reference).prompts if reads_sequences else request.reference
-
-
-def _wants_means(request: Request) -> bool:
-    return bool(_MEAN_KINDS & set(request.replacements))
-
-
-def _reference_key(reference: TokenisedPrompts) -> str:
-    """Which prompts a mean is taken over: part of a set has the set's hash, so their ids are needed beside it."""
-    return f"{reference.sha256}:{[pair.prompt.id for pair in reference.pairs]}"
 
 
 def record_refusal(log: RunLog, kind: str, error: AuditError, *, asker: Asker, request: dict[str, Any]) -> None:
@@ -250,6 +244,7 @@ def _end(start: RunStart, outcome: str, reason: str, detail: str, result: str | 
 
 def identify_run(identity: ModelIdentity, request: Request) -> dict[str, Any]:
     """All that a stranger needs to run the same again."""
+    request = set_aside(request)
     return {
         **identity.to_json(),
         "prompts": request.prompts.name,

@@ -49,7 +49,10 @@ def open_page(title: str, words: str, fields: Sequence[link.Field], *, asks_scop
     measured, prompt_id = ask_beside(lambda: live_ask.ask_scope(prompts) if asks_scope else live_ask.ask_drawn(prompts))
     live_show.show_prompt(prompts, prompt_id)
     auditor = live_steps.wait_for_model(model)
-    return Audited(auditor, ask_beside(lambda: services.tokenised(auditor, prompts)), measured, prompt_id)
+    whole = ask_beside(lambda: services.tokenised(auditor, prompts))
+    with st.sidebar:
+        own_prompts.show_notices(whole.notices)
+    return Audited(auditor, whole, measured, prompt_id)
 
 
 def ask_beside(ask: Callable[[], T]) -> T:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import streamlit as st
 
@@ -27,6 +28,7 @@ from audit_core import (
     find_planted,
     format_components,
     head,
+    keep_measurable,
     list_circuits,
     list_prompt_sets,
     list_sources,
@@ -242,13 +244,16 @@ def ask_rest(subject: Subject, whole: TokenisedPrompts, measured: PromptSet, pro
         )
     shown = pick_one(whole, prompt_id)
     kept = {prompt.id for prompt in measured.prompts}
-    half = TokenisedPrompts(measured.name, tuple(p for p in whole.pairs if p.prompt.id in kept), measured.sha256)
+    pairs = tuple(p for p in whole.pairs if p.prompt.id in kept)
+    half = replace(whole, name=measured.name, pairs=pairs, sha256=measured.sha256)
     prompts = shown if st.session_state.scope == "one" else half
     st.header("Candidate circuit", anchor=False)
     heads, mlps = subject.components(Kind.HEAD), subject.components(Kind.MLP)
     components = ask_circuit(whole.name, subject.identity, heads, mlps)
     st.header("Intervention", anchor=False)
     replacement, direction, factor, universe = ask_intervention()
+    # Both axes are compared on the same prompts, so what one cannot be measured on is set aside for both.
+    prompts = keep_measurable(prompts, pick_reference(prompts, whole), (replacement,))
     st.header("Attention", anchor=False)
     source = ask_source(prompts)
     first = next((c for c in components if c.kind in (Kind.HEAD, Kind.EDGE)), heads[0])

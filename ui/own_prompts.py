@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 
@@ -87,6 +87,8 @@ def _adopt(make: Callable[[], PromptSet]) -> None:
             st.error("All four fields are needed.", icon=":material/error:")
             return
         st.session_state["next_set"] = deeds.keep_own(prompts)
+        # The kept set holds no repeats any more: what was left out is known only now.
+        st.session_state["set_aside"] = (st.session_state["next_set"], prompts.notices)
     except AuditError as error:
         st.error(plain(str(error)), icon=":material/error:")
     else:
@@ -99,3 +101,13 @@ def adopt_pending(forget_prompt: Callable[[], None]) -> None:
     if pending:
         st.session_state["set"] = pending
         forget_prompt()
+
+
+def show_notices(notices: Sequence[str]) -> None:
+    """What of the chosen set was set aside or not believed; nothing for most sets."""
+    key, dropped = st.session_state.get("set_aside", ("", ()))
+    found = tuple(dict.fromkeys((*(dropped if key == st.session_state.get("set") else ()), *notices)))
+    if found:
+        with st.expander("Not every prompt counts as it stands", icon=":material/rule:"):
+            for notice in found:
+                st.caption(plain(notice))

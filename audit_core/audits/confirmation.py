@@ -22,6 +22,7 @@ from audit_core.component import Kind
 from audit_core.errors import ClaimRefused, NotMeasured, Refused
 from audit_core.faithfulness import list_kinds
 from audit_core.intervention import Replacement
+from audit_core.measurable import keep_measurable
 from audit_core.prompts import TokenisedPrompts
 from audit_core.registry import get_plugin
 from audit_core.subject import Means, Progress, Subject, no_partial
@@ -49,6 +50,7 @@ def ask_question(
     if audit == "specificity":
         return SpecificityRequest(**base, others=others)
     if audit == "stability":
+        explored = keep_measurable(explored, explored, circuit.replacements)
         return StabilityRequest(
             explored,
             explored,

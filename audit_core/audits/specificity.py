@@ -22,6 +22,7 @@ from audit_core.errors import NotMeasured
 from audit_core.faithfulness import UNIT, list_universe
 from audit_core.groups import Ratio, contrast_ratios
 from audit_core.intervention import intervene
+from audit_core.measurable import keep_measurable
 from audit_core.measurement import Conditions, Measurement
 from audit_core.null import draw_sets
 from audit_core.prompts import TokenisedPrompts
@@ -150,9 +151,10 @@ def _price_each(subject: Subject, request: SpecificityRequest) -> list[int]:
 
 def _ask_each(request: SpecificityRequest) -> tuple[CircuitQuestion, ...]:
     """The circuit's own task, and every other with the same circuit."""
+    others = [keep_measurable(other.prompts, other.prompts, request.replacements) for other in request.others]
     return (
         request,
-        *(replace(request, prompts=other.prompts, reference=other.prompts) for other in request.others),
+        *(replace(request, prompts=kept, reference=kept) for kept in others),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,9 @@ import numpy as np
 from audit_core.alignment import tokenise
 from audit_core.audits.sweep import SweepRequest, SweepResult
 from audit_core.component import Kind
-from audit_core.errors import NotMeasured
+from audit_core.errors import NotMeasured, PromptRefused
 from audit_core.intervention import Direction, Replacement
+from audit_core.measurable import set_aside
 from audit_core.multiplicity import adjust_for_any
 from audit_core.prompts import PromptSet
 from audit_core.run import Asker, Auditor
@@ -98,7 +99,7 @@ def measure_effect_diff(
     Raises:
         AuditError: whatever a sweep raised; prompts that one tokenizer cannot align.
     """
-    requests = [question.ask(auditor) for auditor in (before, after)]
+    requests = _keep_common([question.ask(auditor) for auditor in (before, after)])
     sweeps = []
     for number, (auditor, request) in enumerate(zip((before, after), requests, strict=True)):
 
@@ -107,6 +108,31 @@ def measure_effect_diff(
 
         sweeps.append(auditor.run("sweep", request, asker=asker, on_progress=report).result)
     return compare_effects(sweeps[0], sweeps[1], requests[0].prompts.templates, seed=question.seed)
+
+
+def _keep_common(requests: Sequence[SweepRequest]) -> list[SweepRequest]:
+    """Both requests on the prompts that both models can be measured on: under two tokenizers others are set aside.
+
+    Raises:
+        PromptRefused: no prompt is left.
+    """
+    asked = [set_aside(request) for request in requests]
+    names = [[pair.prompt.id for pair in request.prompts.pairs] for request in asked]
+    common = set(names[0]) & set(names[1])
+    if not common:
+        raise PromptRefused(
+            "No prompt can be measured on both models.",
+            wanted="prompts whose tokens have the same lengths under both tokenizers.",
+            remedy="choose another replacement, or more prompts.",
+        )
+    if len(common) == len(names[0]) == len(names[1]):
+        return asked
+    kept = [
+        request.prompts.take([at for at, name in enumerate(ids) if name in common])
+        for request, ids in zip(asked, names, strict=True)
+    ]
+    # Fewer prompts may leave another without a mean.
+    return _keep_common([replace(one, prompts=few, reference=few) for one, few in zip(asked, kept, strict=True)])
 
 
 def compare_effects(before: SweepResult, after: SweepResult, clusters: Sequence[str], *, seed: int) -> EffectDiff:

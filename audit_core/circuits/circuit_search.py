@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 from audit_core.circuits.circuit_question import CircuitQuestion, identify_prompts
 from audit_core.circuits.discovery import Discovery, DiscoveryRequest, Order, check_exploratory
 from audit_core.errors import PromptRefused
+from audit_core.measurable import keep_measurable
 from audit_core.prompts import TokenisedPrompts
 from audit_core.registry import get_plugin
 from audit_core.subject import Means, Progress, Subject
@@ -49,7 +50,8 @@ class SearchQuestion(CircuitQuestion):
                 wanted="the exploratory half of the set.",
                 remedy="give it beside the prompts that are measured.",
             )
-        return DiscoveryRequest(self.explored, self.universe, self.replacement, self.metric, self.seed)
+        explored = keep_measurable(self.explored, self.explored, self.replacements)
+        return DiscoveryRequest(explored, self.universe, self.replacement, self.metric, self.seed)
 
 
 def price_order(subject: Subject, method: str, request: DiscoveryRequest) -> int:

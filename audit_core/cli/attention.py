@@ -6,8 +6,8 @@ import argparse
 
 from audit_core.attention.agreement import Agreement
 from audit_core.audits.attention_tests import AttentionTestsRequest, AttentionTestsResult
-from audit_core.cli.output import show_progress, tell, tell_json
-from audit_core.cli.session import asker, open_audit
+from audit_core.cli.output import tell, tell_json
+from audit_core.cli.session import open_audit, run_audit
 from audit_core.component import parse_components
 from audit_core.run import dump_result, identify_run
 from audit_core.statistics import format_estimate
@@ -18,13 +18,11 @@ def run_attention_tests(options: argparse.Namespace) -> int:
     subject, prompts, auditor = open_audit(options, "attention-tests")
     heads = parse_components(" ".join(options.heads))
     request = AttentionTestsRequest(prompts, prompts, heads, options.shuffles, seed=options.seed)
-    result: AttentionTestsResult = auditor.run(
-        "attention_tests", request, asker=asker(), on_progress=show_progress
-    ).result
+    done = run_audit(auditor, "attention_tests", request)
+    result: AttentionTestsResult = done.result
     if options.json:
-        return tell_json(
-            dump_result(result) | {"identity": identify_run(subject.identity, request), "half": options.half}
-        )
+        more = {"identity": identify_run(subject.identity, request), "half": options.half}
+        return tell_json(dump_result(result) | more | {"notices": list(done.notices)})
     tell(f"{result.n} prompts of {result.prompts}, {result.shuffles} shuffles each; δ = {result.delta:g} of the gap.")
     tell("Where it looks, taken away (causal):")
     for test in result.patterns:

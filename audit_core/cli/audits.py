@@ -12,7 +12,7 @@ from audit_core.audits.sweep import SweepRequest, SweepResult
 from audit_core.calibration_report import quote_calibration
 from audit_core.claim import Claim, load_claim
 from audit_core.cli.output import show_progress, tell, tell_json
-from audit_core.cli.session import asker, open_audit
+from audit_core.cli.session import asker, open_audit, run_audit, say_notices
 from audit_core.component import Kind
 from audit_core.errors import ClaimRefused, NotMeasured
 from audit_core.intervention import Direction, Replacement
@@ -42,7 +42,8 @@ def sweep_components(options: argparse.Namespace) -> int:
         seed=options.seed,
         screen=options.screen,
     )
-    result: SweepResult = auditor.run("sweep", request, asker=asker(), on_progress=show_progress).result
+    found = run_audit(auditor, "sweep", request)
+    result: SweepResult = found.result
     if options.json:
         return tell_json(
             {
@@ -62,6 +63,7 @@ def sweep_components(options: argparse.Namespace) -> int:
                 "screened": None if result.screened is None else dump_result(result.screened),
                 "controls": dump_result(result.controls),
                 "fallback": subject.fallback or None,
+                "notices": list(found.notices),
                 "wall_s": time.monotonic() - start,
             }
         )
@@ -88,17 +90,21 @@ def test_claim(options: argparse.Namespace) -> int:
     _check_report(claims)
     subject, prompts, auditor = open_audit(options, "test")
     told: list[dict[str, Any]] = []
+    notices = prompts.notices
     for claim in claims:
         request = ClaimTestRequest(prompts, claim, options.seed)
         try:
-            result = auditor.run("claim_test", request, asker=asker(), on_progress=show_progress).result
+            done = auditor.run("claim_test", request, asker=asker(), on_progress=show_progress)
         except NotMeasured as error:
             told.append(_describe_failure(subject, request, error))
         else:
-            told.append(_describe_test(subject, request, result))
+            notices = done.notices
+            told.append(_describe_test(subject, request, done.result))
+    # All claims of a report are measured on the same prompts.
+    say_notices(notices[len(prompts.notices) :])
     _hold_to_report(told)
     for found in told:
-        found["half"] = options.half
+        found["half"], found["notices"] = options.half, list(notices)
     if options.json:
         tell_json(told[0] if len(told) == 1 else {"claims": told})
     else:

@@ -12,8 +12,8 @@ from audit_core.audits.discover import DiscoverRequest, DiscoverResult
 from audit_core.audits.specificity import OtherTask
 from audit_core.circuits.circuit_question import CircuitQuestion
 from audit_core.claim import Universe
-from audit_core.cli.output import show_progress, tell, tell_json
-from audit_core.cli.session import asker, open_audit, put_in_form
+from audit_core.cli.output import tell, tell_json
+from audit_core.cli.session import open_audit, put_in_form, run_audit
 from audit_core.component import parse_components
 from audit_core.effect import Controls
 from audit_core.groups import GroupEstimates
@@ -40,9 +40,11 @@ def discover_circuit(options: argparse.Namespace) -> int:
         options.metric,
         options.seed,
     )
-    result: DiscoverResult = auditor.run("discover", request, asker=asker(), on_progress=show_progress).result
+    found = run_audit(auditor, "discover", request)
+    result: DiscoverResult = found.result
     if options.json:
-        return tell_json(dump_result(result) | {"identity": identify_run(subject.identity, request)})
+        identity = identify_run(subject.identity, request)
+        return tell_json(dump_result(result) | {"identity": identity, "notices": list(found.notices)})
     kind = "measured" if result.is_measured else "not measured"
     tell(f"Proposed by {result.method} on {result.n} exploratory prompts; scores in {result.unit}, {kind}.")
     tell(f"It misses: {result.misses}")
@@ -76,11 +78,11 @@ def question_circuit(options: argparse.Namespace) -> int:
     )
     explored = tokenise(split_half(whole, exploratory=True), subject.tokenizer)
     request = Assessment(question, explored, others, options.method).ask(options.ask)
-    result = auditor.run(options.ask, request, asker=asker(), on_progress=show_progress).result
+    found = run_audit(auditor, options.ask, request)
+    result = found.result
     if options.json:
-        return tell_json(
-            dump_result(result) | {"identity": identify_run(subject.identity, request), "half": options.half}
-        )
+        more = {"identity": identify_run(subject.identity, request), "half": options.half}
+        return tell_json(dump_result(result) | more | {"notices": list(found.notices)})
     tell(get_plugin("audits", options.ask).question)
     tell_findings(result)
     return 0

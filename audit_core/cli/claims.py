@@ -7,15 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from audit_core.alignment import tokenise
 from audit_core.audits.confirmation import CIRCUIT_QUESTIONS
 from audit_core.claim import load_claim
 from audit_core.cli.output import say, show_fetch, show_progress, tell, tell_json
 from audit_core.cli.prompt_set import add_prompts_option, load_prompt_set
-from audit_core.cli.session import Adder, ask_form, asker, put_in_form
+from audit_core.cli.session import Adder, ask_form, asker, put_in_form, say_notices
 from audit_core.confirm import QUESTIONS, Confirmation, explain_exploratory, freeze_claim, pin_now, run_confirmatory
 from audit_core.errors import NotMeasured, Refused
 from audit_core.governance.policy import Policy, load_policy, parse_policy
+from audit_core.measurable import keep_measurable
 from audit_core.preregistration import ChangeKind, Preregistration, PriorAccess
+from audit_core.prompts import drop_repeats, split_half
 from audit_core.run import Auditor, open_subject
 from audit_core.shipped import load_shipped_policy
 from audit_core.statistics import format_estimate
@@ -23,6 +26,7 @@ from audit_core.store import RunLog, audit_home, load_kept_prompts
 from audit_core.store.change_log import list_stale
 from audit_core.store.home import keep_policy, load_kept_policy
 from audit_core.store.register import Register, RegisteredClaim
+from audit_core.trial import FAMILIES
 from audit_core.verdict import State
 
 NOT_DECIDABLE = NotMeasured.exit_code
@@ -72,6 +76,9 @@ def freeze(options: argparse.Namespace) -> int:
         Register(audit_home()), subject, claim, prompts, policy, owner=asker().actor, model=options.model,
         questions=tuple(options.ask), declared=PriorAccess(options.prior_access), seed=options.seed,
     )  # fmt: skip
+    half = tokenise(split_half(drop_repeats(prompts), exploratory=False), subject.tokenizer)
+    notices = keep_measurable(half, half, FAMILIES).notices
+    say_notices(notices)
     if plan.is_exploratory:
         say(
             f"Results on this half are known ({plan.prior_access}): runs of {plan.claim_id} will be exploratory and cannot meet a "
@@ -82,6 +89,7 @@ def freeze(options: argparse.Namespace) -> int:
         "digest": plan.digest,
         "prior_access": plan.prior_access.value,
         "n_prompts": plan.pins.n_prompts,
+        "notices": list(notices),
     }
     if options.json:
         return tell_json(found)
@@ -104,6 +112,7 @@ def confirm(options: argparse.Namespace) -> int:
 
     found = run_confirmatory(Register(home), options.claim_id, open_auditor, asker=asker(), on_progress=show_progress)
     verdict = found.result.verdict
+    say_notices(found.notices)
     if options.json:
         tell_json(_describe(options.claim_id, found))
     else:
@@ -131,6 +140,7 @@ def _describe(claim_id: str, found: Confirmation) -> dict[str, Any]:
         "exploratory": found.exploratory or None,
         "asked": sorted(found.result.answers),
         "not_measured": found.result.not_measured,
+        "notices": list(found.notices),
         "wall_s": found.wall_s,
     }
 

@@ -7,8 +7,8 @@ import argparse
 from audit_core.audits.discover import DiscoverRequest, DiscoverResult
 from audit_core.audits.paths import PathsRequest, PathsResult, list_asked
 from audit_core.claim import Universe
-from audit_core.cli.output import say, show_progress, tell, tell_json
-from audit_core.cli.session import asker, open_audit
+from audit_core.cli.output import say, tell, tell_json
+from audit_core.cli.session import open_audit, run_audit
 from audit_core.component import Component, parse_component, parse_components
 from audit_core.connection import parse_connection
 from audit_core.errors import ComponentRefused
@@ -42,11 +42,11 @@ def patch_paths(options: argparse.Namespace) -> int:
         say(
             f"{n_runs // len(prompts)} connections on {len(prompts)} prompts: about {auditor.predict_s('paths', request):.0f} s."
         )
-    result: PathsResult = auditor.run("paths", request, asker=asker(), on_progress=show_progress).result
+    found = run_audit(auditor, "paths", request)
+    result: PathsResult = found.result
     if options.json:
-        return tell_json(
-            dump_result(result) | {"identity": identify_run(subject.identity, request), "half": options.half}
-        )
+        more = {"identity": identify_run(subject.identity, request), "half": options.half}
+        return tell_json(dump_result(result) | more | {"notices": list(found.notices)})
     _print_paths(result)
     return 0
 
@@ -66,7 +66,7 @@ def _take_first(options: argparse.Namespace, auditor: Auditor, prompts: Tokenise
         options.metric,
         options.seed,
     )
-    found: DiscoverResult = auditor.run("discover", request, asker=asker(), on_progress=show_progress).result
+    found: DiscoverResult = run_audit(auditor, "discover", request).result
     say(f"Components by {found.method}. It misses: {found.misses}")
     return tuple(parse_component(component) for component in found.components[: options.first])
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 import getpass
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 from audit_core.alignment import tokenise
+from audit_core.audit import Request
 from audit_core.chat import render_chat
-from audit_core.cli.output import say, show_fetch
+from audit_core.cli.output import say, show_fetch, show_progress
 from audit_core.cli.prompt_set import load_prompt_set
 from audit_core.errors import AuditError
 from audit_core.prompts import PromptSet, TokenisedPrompts, split_half, take_verbatim
-from audit_core.run import Asker, Auditor, open_subject, record_refusal
+from audit_core.run import Asker, Auditor, Finished, open_subject, record_refusal
 from audit_core.store import RunLog, audit_home
 from audit_core.subject import Subject
 
@@ -32,8 +34,7 @@ def open_audit(options: argparse.Namespace, kind: str) -> tuple[Subject, Tokenis
         whole = put_in_form(whole, options, subject)
         prompts = whole if options.half == "all" else split_half(whole, exploratory=options.half == "exploratory")
         tokenised = tokenise(prompts, subject.tokenizer)
-        for notice in tokenised.notices:
-            say(notice)
+        say_notices(tokenised.notices)
         return subject, tokenised, Auditor(subject, log)
     except AuditError as error:
         request = {"prompts": str(options.prompts), "model": options.model}
@@ -58,6 +59,19 @@ def put_in_form(prompts: PromptSet, options: argparse.Namespace, subject: Subjec
     if options.chat:
         return render_chat(prompts, subject.tokenizer)
     return take_verbatim(prompts) if options.verbatim else prompts
+
+
+def run_audit(auditor: Auditor, kind: str, request: Request) -> Finished[Any]:
+    """Run one audit with its progress on standard error, and what it set aside."""
+    found = auditor.run(kind, request, asker=asker(), on_progress=show_progress)
+    say_notices(found.notices[len(request.prompts.notices) :])
+    return found
+
+
+def say_notices(notices: Iterable[str]) -> None:
+    """What of the prompts was set aside or not believed."""
+    for notice in dict.fromkeys(notices):
+        say(f"Notice: {notice}")
 
 
 def asker() -> Asker:

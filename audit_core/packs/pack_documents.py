@@ -156,7 +156,7 @@ def list_items(known: RegisteredClaim, attempt: Attempt) -> list[dict[str, Any]]
     """Rows of `items.jsonl`: one prompt under one ablation; `effect` is what the estimate's numerator averages."""
     is_necessary = known.plan.claim.role is Role.NECESSARY
     verdict = attempt.result.verdict
-    return [
+    measured = [
         {
             "item_id": item.prompt,
             "item_commitment": None,
@@ -171,6 +171,17 @@ def list_items(known: RegisteredClaim, attempt: Attempt) -> list[dict[str, Any]]
             "excluded_reason": None,
         }
         for item in verdict.items
+    ]
+    return measured + _list_set_aside(attempt, verdict.clean.unit)
+
+
+def _list_set_aside(attempt: Attempt, unit: str) -> list[dict[str, Any]]:
+    """Rows of prompts that were set aside: a reason in the place of numbers."""
+    found = json.loads(attempt.record.request).get("set_aside", [])
+    nothing = dict.fromkeys(("item_commitment", "clean", "corrupt", "patched", "empty", "effect"))
+    return [
+        nothing | {"item_id": name, "ablation": None, "template": template, "unit": unit, "excluded_reason": why}
+        for name, template, why in found
     ]
 
 

@@ -17,7 +17,7 @@ from audit_core.evidence.source import hash_source
 from audit_core.packs.metric_row import ClaimFindings
 from audit_core.packs.metric_rows import list_metric_rows
 from audit_core.packs.openings import reveal
-from audit_core.prompts import TokenisedPrompts, parse_prompts, split_half
+from audit_core.prompts import TokenisedPrompts, parse_rows, split_half
 from audit_core.run import Asker, Auditor, identify_run
 from audit_core.store.database import open_database
 from audit_core.store.events import Action, append_event, read_clock
@@ -194,7 +194,7 @@ def _read_halves(
         raise Refused(
             "The prompts are not in the pack.", wanted=name + ".", remedy="ask whoever prepared it for the prompts."
         )
-    whole = parse_prompts(members[name], name="packed")
+    whole = parse_rows(members[name], name="packed")
     judged, explored = (
         tokenise(split_half(whole, exploratory=half), auditor.subject.tokenizer) for half in (False, True)
     )

@@ -69,6 +69,10 @@ def hide_names(attempt: Attempt, hidden: WithheldSet) -> Attempt:
         )
     name, digest, ids = request["explored"]
     request["explored"] = [name, digest, [hidden.items[one] for one in ids]]
+    if "set_aside" in request:
+        request["set_aside"] = [
+            [hidden.items[one], hidden.templates[template], why] for one, template, why in request["set_aside"]
+        ]
     return replace(attempt, record=replace(record, request=json.dumps(request), result=json.dumps(result)))
 
 
@@ -104,6 +108,8 @@ def commit(hidden: WithheldSet, attempts: Sequence[tuple[RegisteredClaim, Attemp
     measured: dict[str, list[dict[str, Any]]] = {}
     for known, attempt in attempts:
         for row in list_items(known, attempt):
+            if row["excluded_reason"] is not None:
+                continue
             own = {"run_id": attempt.record.run_id, "ablation": row["ablation"]} | {name: row[name] for name in NUMBERS}
             measured.setdefault(row["item_id"], []).append(own)
     return {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from audit_core.errors import IntegrityError, PromptRefused, StoreRefused
 from audit_core.evidence.whole_file import write_whole
-from audit_core.prompts import PromptSet, dump_jsonl, load_prompts
+from audit_core.prompts import PromptSet, dump_jsonl, parse_rows
 
 
 def audit_home() -> Path:
@@ -106,7 +106,8 @@ def load_kept_prompts(key: str, *, owner: str = "") -> PromptSet:
         raise PromptRefused(
             f"No prompts {key[:40]!r} here.", wanted="an id kept on this machine.", remedy="type or upload them again."
         )
-    prompts = load_prompts(path)
+    # A set kept by an earlier version may hold repeats: its digest is of all rows, and they are set aside when it is run.
+    prompts = parse_rows(path.read_bytes(), name=path.stem)
     if _name_prompts(prompts) != key:
         raise IntegrityError(f"Prompts {key} are not what was kept; the file was changed on disk.")
     return prompts

@@ -123,7 +123,10 @@ def test_an_id_used_for_two_different_rows_is_refused() -> None:
 def test_too_many_prompts_are_refused() -> None:
     rows = [{**ROW, "id": str(n)} for n in range(MAX_PROMPTS + 1)]
     assert "take a sample" in refuse(lambda: parse(*rows))
-    assert len(parse(*rows[:-1])) == MAX_PROMPTS
+    distinct = [
+        {**row, "clean": f"the cat sat {n}", "corrupted": f"the dog sat {n}"} for n, row in enumerate(rows[:-1])
+    ]
+    assert len(parse(*distinct)) == MAX_PROMPTS
 
 
 @pytest.mark.parametrize("content", [b"x" * 10_000_000, json.dumps({**ROW, "clean": "a " * 5_000_000}).encode()])

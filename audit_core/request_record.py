@@ -1,0 +1,35 @@
+"""How a request is written down: for the run log, and for keys of what depends on its reference prompts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from audit_core.audit import Request
+from audit_core.intervention import Replacement
+from audit_core.measurable import describe_left_out
+from audit_core.prompts import TokenisedPrompts, name_half
+
+MEANS = frozenset((Replacement.MEAN, Replacement.MEAN_TEMPLATE))
+
+
+def describe_request(request: Request) -> dict[str, Any]:
+    """What was asked, as the run log has it: by ids and plain values, and what of the prompts was set aside."""
+    pairs = request.prompts.pairs
+    one = {"prompt": pairs[0].prompt.id} if len(pairs) == 1 else {}
+    return {
+        "prompts": request.prompts.name,
+        "half": name_half(request.prompts),
+        **one,
+        **request.describe(),
+        **describe_left_out(request.prompts),
+    }
+
+
+def wants_means(request: Request) -> bool:
+    """Whether anything is replaced by a mean over reference prompts."""
+    return bool(MEANS & set(request.replacements))
+
+
+def reference_key(reference: TokenisedPrompts) -> str:
+    """Which prompts a mean is taken over: part of a set has the set's hash, so their ids are needed beside it."""
+    return f"{reference.sha256}:{[pair.prompt.id for pair in reference.pairs]}"
