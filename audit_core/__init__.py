@@ -3,6 +3,8 @@
 Pages and programs import from here and nowhere deeper. Nothing in this list imports torch.
 """
 
+# Before all others: these variables are read once, when a model library is imported.
+import audit_core.telemetry  # noqa: F401
 from audit_core.assessment import Assessment
 from audit_core.attention.agreement import Agreement
 from audit_core.attention.pattern_test import PatternFinding, PatternTest

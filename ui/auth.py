@@ -117,7 +117,7 @@ def show_person(person: Person, page: str) -> None:
         st.badge("no sign-in: one local person", icon=":material/person_off:", color="gray")
         return
     roles = ", ".join(sorted(person.roles))
-    st.badge(f"{plain(person.name)}: {roles}", icon=":material/person:", color="gray")
+    st.badge(f"{plain(person.name)}: {plain(roles)}", icon=":material/person:", color="gray")
     if person.may(Deed.APPROVE):
         ask_sign_in_again(page)
     st.button("Sign out", key="sign-out", icon=":material/logout:", on_click=st.logout)

@@ -123,7 +123,7 @@ def ask_pack(dossier: Dossier) -> None:
     """Whose key signs, and the pack to take away."""
     st.header("Evidence pack", anchor=False)
     if dossier.packs:
-        st.markdown(f"Exported so far: {', '.join(dossier.packs)}.")
+        st.markdown(f"Exported so far: {plain(', '.join(dossier.packs))}.")
     if not deeds.may(Deed.EXPORT_PACK):
         return
     people = deeds.list_signers()
@@ -156,7 +156,7 @@ def ask_pack(dossier: Dossier) -> None:
     made = st.session_state.get("pack")
     if made is not None and made.claim_id == dossier.claim.claim_id:
         st.markdown(
-            f"Under the policy it was frozen with: **{made.overall.replace('_', ' ').lower()}**. Manifest `{made.digest}`. Every attempt is in it. Give "
+            f"Under the policy it was frozen with: **{plain(made.overall.replace('_', ' ').lower())}**. Manifest `{made.digest}`. Every attempt is in it. Give "
             "`verify_pack.py` and a trust file to whoever checks it, by another way."
         )
         if made.withheld:

@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from audit_core import JobState, Snapshot
+from ui.header import plain
 from ui.services import asker, jobs
 
 POLL_S = 1.0
@@ -42,7 +43,7 @@ def job_panel(job: str, show_partial: Callable[[Any], None] | None = None, *, pl
         bar, button = st.columns([5, 1], vertical_alignment="center")
         left = "" if now.remaining_s is None else f", about {now.remaining_s:.0f} s left"
         state = "waiting for its turn" if now.state is JobState.QUEUED else f"{now.fraction:.0%}{left}"
-        bar.progress(now.fraction, text=f"{now.title}: {state}")
+        bar.progress(now.fraction, text=f"{plain(now.title)}: {state}")
         button.button(
             "Cancel", key=f"cancel-{job}{place}", icon=":material/stop_circle:", on_click=jobs().cancel, args=(job,),
             kwargs={"owner": owner},

@@ -33,7 +33,9 @@ def wait_for_model(name: str) -> Auditor:
         if seen.is_ready or seen.has_failed:
             st.rerun()
         share = seen.done / seen.total if seen.total else 0.0
-        st.progress(share, text=f"{_STAGES.get(seen.stage, seen.stage)} …" + (f" {share:.0%}" if seen.total else ""))
+        st.progress(
+            share, text=f"{plain(_STAGES.get(seen.stage, seen.stage))} …" + (f" {share:.0%}" if seen.total else "")
+        )
 
     seen = services.ROOM.look(name)
     if seen.has_failed:

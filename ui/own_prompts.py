@@ -8,6 +8,7 @@ import streamlit as st
 
 from audit_core import AuditError, Prompt, PromptSet, parse_prompts
 from ui import deeds
+from ui.header import plain
 
 
 def bring_own() -> None:
@@ -41,7 +42,7 @@ def _adopt(make: Callable[[], PromptSet]) -> None:
             return
         st.session_state["next_set"] = deeds.keep_own(prompts)
     except AuditError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(plain(str(error)), icon=":material/error:")
     else:
         st.rerun()
 
