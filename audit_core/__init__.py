@@ -51,7 +51,7 @@ from audit_core.effect import Controls
 from audit_core.engine.threads import leave_a_core, take_all_cores
 from audit_core.errors import (
     AccessRefused, AuditError, Cancelled, ClaimRefused, ComponentRefused, ControlFailed, DecisionRefused,
-    IntegrityError, InterventionRefused, ModelRefused, NotMeasured, PolicyRefused, PromptRefused, Refused,
+    IntegrityError, InterventionRefused, ModelRefused, NotMeasured, PolicyRefused, PromptRefused, QueueFull, Refused,
     StoreRefused,
 )  # fmt: skip
 from audit_core.evidence.keys import list_people
@@ -152,7 +152,7 @@ __all__ = [
     "ModelLine", "ModelRefused", "ModelSheet", "NotMeasured", "NullFinding", "OtherTask", "Outcome", "Part", "PathsRequest",
     "PathsResult", "PatternFinding", "PatternTest", "Person", "PersonLog", "PersonRole", "Place", "PlantedClaim",
     "PlantedModel", "PlantedRole", "PlantedTask", "Policy", "PolicyRefused", "PositionsRequest", "PositionsResult",
-    "Preregistration", "PriorAccess", "Prompt", "PromptRefused", "PromptSet", "Randomisation", "RecompositionRequest",
+    "Preregistration", "PriorAccess", "Prompt", "PromptRefused", "PromptSet", "QueueFull", "Randomisation", "RecompositionRequest",
     "RecompositionResult", "Refused", "Register", "RegisteredClaim", "Regression", "Relation", "Repair", "Replacement",
     "Report", "Revalidated", "Revalidation", "ReviewAgreement", "Rival", "RivalRequest", "RivalResult", "Role", "RoleMap",
     "RowCount", "Ruling", "RunLog", "RunRecord", "Screened", "Seconds", "Setting", "Snapshot", "Source",

@@ -8,7 +8,16 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from audit_core import AccessRefused, AuditError, Auditor, Intervention, JobState, TokenisedPrompts, TokenPair
+from audit_core import (
+    AccessRefused,
+    AuditError,
+    Auditor,
+    Intervention,
+    JobState,
+    QueueFull,
+    TokenisedPrompts,
+    TokenPair,
+)
 from ui import services
 from ui.choice import Choice
 from ui.header import plain
@@ -68,9 +77,9 @@ def answer_now(auditor: Auditor, audit: str, request: Any) -> Any | None:
 
 
 def _show_kept(refused: dict[str, AuditError], key: str) -> None:
-    """A question that was refused stays so; a person who was may be let in again."""
+    """A question that was refused stays so; a person may be let in again, and a queue has room again."""
     show_refusal(refused[key])
-    if isinstance(refused[key], AccessRefused):
+    if isinstance(refused[key], AccessRefused | QueueFull):
         del refused[key]
 
 
