@@ -25,7 +25,7 @@ from audit_core.engine.threads import import_libraries
 from audit_core.errors import AuditError, Cancelled, NotMeasured, Refused
 from audit_core.evidence.environment import Accelerator, Origin, describe_environment
 from audit_core.intervention import Intervention, Replacement
-from audit_core.models import ModelIdentity, resolve_model
+from audit_core.models import ANYBODY, ModelAccess, ModelIdentity, resolve_model
 from audit_core.models import Progress as FetchProgress
 from audit_core.pace import Pace
 from audit_core.prompts import TokenisedPrompts, TokenPair, name_half
@@ -263,25 +263,30 @@ def list_versions() -> dict[str, str]:
     return {"assay": "0.1.0", **{name: version(name) for name in _PACKAGES}}
 
 
-def open_subject(name: str, *, on_progress: FetchProgress | None = None) -> Subject:
+def open_subject(name: str, *, on_progress: FetchProgress | None = None, access: ModelAccess = ANYBODY) -> Subject:
     """Find, fetch or build if need be, check and load a model by known or planted name, folder or hub id.
+
+    Args:
+        access: what may be sent to the hub, and what a refusal may say of a path.
 
     Raises:
         ModelRefused: it cannot or must not be loaded.
     """
     import_libraries()
-    subject: Subject = get_plugin("subjects", "transformer").load(find_folder(name, on_progress=on_progress))
+    subject: Subject = get_plugin("subjects", "transformer").load(
+        find_folder(name, on_progress=on_progress, access=access)
+    )
     return subject
 
 
-def find_folder(name: str, *, on_progress: FetchProgress | None = None) -> Path:
+def find_folder(name: str, *, on_progress: FetchProgress | None = None, access: ModelAccess = ANYBODY) -> Path:
     """Folder of a model by the names that `open_subject` takes, checked and not loaded.
 
     Raises:
         ModelRefused: it cannot or must not be loaded.
     """
     planted = find_planted(name)
-    return resolve_model(name, on_progress) if planted is None else build_planted(planted)
+    return resolve_model(name, on_progress, access) if planted is None else build_planted(planted)
 
 
 def get_metric(name: str) -> Metric:

@@ -18,14 +18,14 @@ from audit_core import (
     TokenisedPrompts,
     TokenPair,
 )
-from ui import services
+from ui import auth, model_question, services
 from ui.choice import Choice
 from ui.header import plain
 from ui.jobpanel import job_panel
 
 POLL_S = 0.5
 _STAGES = {
-    "starting": "Starting", "wait": "Another process is fetching the model", "download": "Downloading the model",
+    "queued": "Waiting for its turn: models are loaded one at a time", "cancelling": "Stopping", "starting": "Starting", "wait": "Another process is fetching the model", "download": "Downloading the model",
     "unpack": "Unpacking", "convert": "Converting to float32", "write": "Writing", "loading": "Loading the model",
 }  # fmt: skip
 
@@ -39,19 +39,24 @@ def wait_for_model(name: str) -> Auditor:
     @st.fragment(run_every=POLL_S)
     def waiting() -> None:
         seen = services.ROOM.look(name)
-        if seen.is_ready or seen.has_failed:
+        if not seen.is_under_way or model_question.is_cancelled(name) or auth.has_changed():
             st.rerun()
         share = seen.done / seen.total if seen.total else 0.0
-        st.progress(
-            share, text=f"{plain(_STAGES.get(seen.stage, seen.stage))} …" + (f" {share:.0%}" if seen.total else "")
+        where = f", {seen.detail}" if seen.stage == "queued" else f" {share:.0%}" if seen.total else ""
+        bar, button = st.columns([5, 1], vertical_alignment="center")
+        bar.progress(share, text=plain(f"{_STAGES.get(seen.stage, seen.stage)} …{where}"))
+        button.button(
+            "Cancel",
+            key=f"cancel-load-{name}",
+            icon=":material/stop_circle:",
+            on_click=model_question.cancel,
+            args=(name,),
         )
 
     seen = services.ROOM.look(name)
     if seen.has_failed:
         st.error(f"**The model cannot be used.** {plain(seen.detail)}", icon=":material/error:")
-        if st.button("Try again", icon=":material/refresh:"):
-            services.ROOM.retry(name)
-            st.rerun()
+        st.button("Try again", key="load-again", icon=":material/refresh:", on_click=model_question.press, args=(name,))
     else:
         st.markdown("The model is being made ready. The page goes on by itself.")
         waiting()
