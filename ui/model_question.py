@@ -118,7 +118,7 @@ def _ask(name: str) -> None:
                 "It was never loaded here, so a link or a typed name alone does not load it. Nothing has been fetched."
             )
         st.markdown(f"Model: **{plain(name[:300]) or 'no name'}**")
-        st.markdown(f"Size: **{NOT_KNOWN if size is None else f'{size:,} bytes'}**")
+        st.markdown(f"Size: **{plain(NOT_KNOWN) if size is None else f'{size:,} bytes'}**")
         st.markdown(f"Source: **{plain(describe_source(name))}**")
         st.button(
             "Load it", key="load-model", icon=":material/download:", type="primary", on_click=press, args=(name,)

@@ -175,6 +175,12 @@ class ModelRoom:
             ahead = [load.name for load in self._waiting].index(name) + (self._current is not None)
             return Seen(name, "queued", detail=f"{ahead} before it")
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is being loaded or waits."""
+        with self._lock:
+            return self._current is None
+
     def auditor(self, name: str) -> Auditor | None:
         """The ready model, or None."""
         with self._lock:
@@ -209,15 +215,14 @@ class ModelRoom:
             del self._loads[load.name], self._seen[load.name]
 
     def _load(self, load: _Load) -> None:
+        auditor = None
         try:
             auditor = self._read(load)
         except Cancelled:
             with self._lock:
                 self._drop(load)
-            _sweep()
         except AuditError as error:
             self._end(load, Seen(load.name, "failed", detail=str(error)))
-            _sweep()
         except BaseException as error:
             # A thread that dies in silence would leave the page waiting for ever.
             traceback.print_exc()
@@ -227,6 +232,9 @@ class ModelRoom:
             self._keep(load, auditor)
             auditor.calibrate()
         finally:
+            if auditor is None:
+                # Here, where the error and the frames that it held are gone.
+                _sweep()
             with self._lock:
                 self._current = None
                 self._start_next()
