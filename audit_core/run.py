@@ -272,10 +272,12 @@ def open_subject(name: str, *, on_progress: FetchProgress | None = None, access:
     Raises:
         ModelRefused: it cannot or must not be loaded.
     """
+    if find_planted(name) is not None:
+        import_libraries()
+    # Before the libraries are imported, which takes seconds: what is refused or cancelled on the way needs none of them.
+    folder = find_folder(name, on_progress=on_progress, access=access)
     import_libraries()
-    subject: Subject = get_plugin("subjects", "transformer").load(
-        find_folder(name, on_progress=on_progress, access=access)
-    )
+    subject: Subject = get_plugin("subjects", "transformer").load(folder)
     return subject
 
 

@@ -49,9 +49,7 @@ def fetch_from_hub(repo_id: str, on_progress: Progress | None, access: ModelAcce
             # Fetched before by somebody who may read it.
             return cached
         is_gated = isinstance(error, GatedRepoError)
-        state = (
-            "asks its readers to accept terms first" if is_gated else "is not on the hub, or not for anybody to read"
-        )
+        state = "asks its readers to accept terms first" if is_gated else "is not on the hub, or not for you to read"
         first = "accept them there" if is_gated else "check the spelling"
         raise _refuse(
             repo_id, state, f"{first}, set {TOKEN_VARIABLE} and fetch it on the command line", error
@@ -61,15 +59,22 @@ def fetch_from_hub(repo_id: str, on_progress: Progress | None, access: ModelAcce
 
 
 def find_in_cache(repo_id: str) -> Path | None:
-    """The snapshot that was fetched last, if the hub library's cache has one with weights; no request is made."""
+    """The snapshot that was fetched last, if the hub library's cache has it whole; no request is made."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
-        folder = Path(snapshot_download(repo_id, local_files_only=True, token=False))
+        folder = snapshot_download(
+            repo_id,
+            allow_patterns=[*_SMALL_FILES, *_WEIGHT_FILES],
+            ignore_patterns=list(_IGNORED_FILES),
+            local_files_only=True,
+            token=False,
+        )
     except (LocalEntryNotFoundError, OSError, ValueError):
         return None
-    return folder if any(folder.glob("*.safetensors")) else None
+    # Where the library kept no list of the files, what it found may be a part.
+    return Path(folder) if any(Path(folder).glob("*.safetensors")) else None
 
 
 @contextmanager
