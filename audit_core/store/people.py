@@ -89,6 +89,9 @@ class PersonLog:
         if person.is_local:
             return
         with open_database(self.home) as connection:
+            if has_signed_out(connection, person):
+                # A window that was left open must not end what its person began since.
+                return
             rows = connection.execute(_LASTING, [person.id, _spell(datetime.now(UTC))]).fetchall()
             payload = {"sign_ins": sorted({person.sign_in, *(str(digest) for (digest,) in rows)})}
             append_event(
