@@ -18,7 +18,10 @@ NOW = int(datetime.now(UTC).timestamp())
 
 def person(subject: str = "anna", **claims: Any) -> Person:
     """As one token tells of them; each token differs in whatever is given."""
-    return identify_person(make_claims(subject) | {"iat": NOW} | claims, frozenset({PersonRole.RESEARCHER}))
+    return identify_person(
+        make_claims(subject, now=datetime.fromtimestamp(NOW, UTC)) | {"iat": NOW} | claims,
+        frozenset({PersonRole.RESEARCHER}),
+    )
 
 
 @pytest.fixture
@@ -105,7 +108,8 @@ def test_the_log_tells_of_it_by_digests_and_stands_when_rows_are_taken_out(log: 
     assert event.payload == {"sign_ins": [mine.sign_in]}
     assert "a nonce" not in event.body
     assert load_log_key(log.home) is not None
-    assert not verify_log(log.home).findings
+    with open_database(log.home) as connection:
+        assert not verify_log(connection).findings
     with duckdb.connect(str(log.home / DATABASE)) as raw:
         raw.execute("DROP TRIGGER person_state_kept ON person_state")
         raw.execute("DELETE FROM person_state")
