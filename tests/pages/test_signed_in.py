@@ -369,6 +369,7 @@ class WorkBehind:
 DEEDS = {
     "answer": "researcher reviewer",
     "submit": "researcher reviewer",
+    "open_model": "researcher reviewer",
     "keep_own": "researcher reviewer",
     "freeze": "researcher",
     "attempt": "researcher",
@@ -399,10 +400,12 @@ def test_each_function_that_writes_lets_its_roles_through_and_logs_the_others(
     form = deeds.FreezeForm("x = 1", "m", "indirect_object", (), "nothing_run", "anna")
     pair = PromptSet("own pair", (Prompt("own-1", "a", "b", " x", " y", "own"),))
     monkeypatch.setattr(deeds, "run_confirmatory", None)
+    monkeypatch.setattr(services, "ROOM", work)
     monkeypatch.setattr(deeds, "predict_attempt_s", lambda known, auditor: auditor.predict())
     asked = {
         "answer": lambda: services.answer(work, "sweep", None),
         "submit": lambda: services.submit(work, "sweep", "title", None),
+        "open_model": lambda: services.open_model("someone/model", is_asked=True),
         "keep_own": lambda: deeds.keep_own(pair),
         "freeze": lambda: deeds.freeze(work, form),
         "attempt": lambda: deeds.attempt(work, SimpleNamespace(claim_id="C-0001"), "title"),  # type: ignore[arg-type]
