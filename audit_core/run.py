@@ -264,17 +264,14 @@ def list_versions() -> dict[str, str]:
 
 
 def open_subject(name: str, *, on_progress: FetchProgress | None = None, access: ModelAccess = ANYBODY) -> Subject:
-    """Find, fetch or build if need be, check and load a model by known or planted name, folder or hub id.
-
-    Args:
-        access: what may be sent to the hub, and what a refusal may say of a path.
+    """Find, fetch or build if need be, check and load a model by known or planted name, folder or hub id; see `ModelAccess`.
 
     Raises:
         ModelRefused: it cannot or must not be loaded.
     """
     if find_planted(name) is not None:
         import_libraries()
-    # Before the libraries are imported, which takes seconds: what is refused or cancelled on the way needs none of them.
+    # First of all else: what is refused or cancelled needs no libraries, whose import takes seconds.
     folder = find_folder(name, on_progress=on_progress, access=access)
     import_libraries()
     subject: Subject = get_plugin("subjects", "transformer").load(folder)
@@ -282,11 +279,7 @@ def open_subject(name: str, *, on_progress: FetchProgress | None = None, access:
 
 
 def find_folder(name: str, *, on_progress: FetchProgress | None = None, access: ModelAccess = ANYBODY) -> Path:
-    """Folder of a model by the names that `open_subject` takes, checked and not loaded.
-
-    Raises:
-        ModelRefused: it cannot or must not be loaded.
-    """
+    """Folder of a model by the names that `open_subject` takes, checked and not loaded; raises as it does."""
     planted = find_planted(name)
     return resolve_model(name, on_progress, access) if planted is None else build_planted(planted)
 
