@@ -7,6 +7,7 @@ BIN := .venv/bin
 SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile
 export PYTHONDONTWRITEBYTECODE := 1
 export HF_HUB_DISABLE_TELEMETRY := 1
+export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help run test quick check bench clean

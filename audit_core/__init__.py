@@ -3,6 +3,8 @@
 Pages and programs import from here and nowhere deeper. Nothing in this list imports torch.
 """
 
+# Before all others: these variables are read once, when a model library is imported.
+import audit_core.telemetry  # noqa: F401
 from audit_core.assessment import Assessment
 from audit_core.attention.agreement import Agreement
 from audit_core.attention.pattern_test import PatternFinding, PatternTest
@@ -50,7 +52,7 @@ from audit_core.effect import Controls
 from audit_core.engine.threads import leave_a_core, take_all_cores
 from audit_core.errors import (
     AccessRefused, AuditError, Cancelled, ClaimRefused, ComponentRefused, ControlFailed, DecisionRefused,
-    IntegrityError, InterventionRefused, ModelRefused, NotMeasured, PolicyRefused, PromptRefused, Refused,
+    IntegrityError, InterventionRefused, ModelRefused, NotMeasured, PolicyRefused, PromptRefused, QueueFull, Refused,
     StoreRefused,
 )  # fmt: skip
 from audit_core.evidence.keys import list_people
@@ -78,7 +80,9 @@ from audit_core.ledger import Ledger, read_ledger
 from audit_core.measurement import Conditions, Measurement
 from audit_core.mediation import Mediation
 from audit_core.measurable import keep_measurable
-from audit_core.models import KNOWN_MODELS, ModelIdentity, find_known, model_cache, resolve_model
+from audit_core.models import (
+    KNOWN_MODELS, LINK, PAGE, ModelAccess, ModelIdentity, ModelOrigin, find_known, find_origin, model_cache, resolve_model,
+)  # fmt: skip
 from audit_core.models.imported_card import ImportedCard, read_card
 from audit_core.packs.pack import Issue, export_pack
 from audit_core.preregistration import Preregistration, PriorAccess
@@ -120,8 +124,8 @@ from audit_core.shipped import list_circuits, list_policies, list_prompt_sets, l
 from audit_core.statistics import Estimate, format_estimate, rank_agreement
 from audit_core.store import (
     AuditEvent, ChecklistDraft, Checklists, ClaimRun, KnownPerson, PersonLog, Register, RegisteredClaim, RunLog,
-    RunRecord, Trail, audit_home, find_refusal, keep_prompts, load_kept_prompts, load_key, make_key, read_trail,
-    sign_checkpoint_now, tell_refusal,
+    RunRecord, Trail, audit_home, find_refusal, keep_prompts, load_kept_prompts, load_key, make_key, note_opened,
+    read_trail, sign_checkpoint_now, tell_refusal, was_opened,
 )  # fmt: skip
 from audit_core.store.card_claims import CardClaim, add_card_claim, link_card_claim, list_card_claims
 from audit_core.store.change_log import StaleRow, declare_incident, list_stale
@@ -137,59 +141,55 @@ from audit_core.verdict import REASONS, State, Verdict
 from audit_core.view import View
 
 __all__ = [
-    "ANSWER_COLUMNS", "APPROVAL_DAYS", "CHAT_SUFFIX", "CIRCUIT_QUESTIONS", "CLEAN_RUN", "COVERAGE_WORDS", "KNOWN_MODELS", "LOCAL_PERSON",
-    "MAY", "PLANTED_MODELS", "REASONS", "RULES", "AblationRequest", "AblationResult", "AccessRefused", "Agreement", "Alignment",
-    "Answer", "AnswerCount", "AnswerTally", "AnswerWord", "Architecture", "Areas", "Artefact", "Asker", "Assessment",
-    "AttemptLine", "AttentionRequest", "AttentionResult", "AttentionTestsRequest", "AttentionTestsResult", "AuditError",
-    "AuditEvent", "AuditFit", "Auditor", "Backup", "Balance", "Calibration", "Cancelled", "CapabilityMatrix", "CardClaim",
-    "CardState", "Case", "CaseFile", "Checklist", "ChecklistDraft", "ChecklistItem", "Checklists", "Circuit",
-    "CircuitQuestion", "CircuitRequest", "CircuitResult", "Claim", "ClaimReading", "ClaimRefused", "ClaimRun",
-    "ClaimStanding", "ClaimTestRequest", "ClaimTestResult", "ClauseCheck", "Component", "ComponentDiff", "ComponentRefused",
-    "Conditions", "Confirmation", "ConfirmationRequest", "ConfirmationResult", "Connection", "ConnectionEffect",
-    "ControlFailed", "Controls", "CostReport", "Coverage", "Crosswalk", "CrosswalkRow", "CurvePoint", "CurveRequest",
-    "CurveResult", "Decider", "DecisionRefused", "Deed", "Demand", "Dependence", "DeskDecision", "DeskPack", "Direction",
-    "DiscoverRequest", "DiscoverResult", "Dossier", "Drift", "EdgesRequest", "EdgesResult", "EffectChange", "EffectDiff",
-    "EffectQuestion", "Estimate", "FilledChecklist", "Finished", "Fooled", "FoundColumns", "Framework", "Gap", "GateResult", "GateRow",
-    "GovernanceMap", "GroupEstimates", "HeldOut", "Holding", "HomeFacts", "ImportedCard", "IntegrityError", "Intervention",
-    "InterventionRefused", "Issue", "JobManager", "JobState", "Kept", "KeyChange", "KeyFigure", "Kind", "KindCost",
-    "KnownPerson", "Ledger", "MeasuredWith", "Measurement", "Mediation", "ModelClass", "ModelDiff", "ModelIdentity",
-    "ModelLine", "ModelRefused", "ModelSheet", "NotMeasured", "NullFinding", "OtherTask", "Outcome", "Part", "PathsRequest",
-    "PathsResult", "PatternFinding", "PatternTest", "Person", "PersonLog", "PersonRole", "Place", "PlantedClaim",
-    "PlantedModel", "PlantedRole", "PlantedTask", "Policy", "PolicyRefused", "PositionsRequest", "PositionsResult",
-    "Preregistration", "PriorAccess", "Prompt", "PromptForm", "PromptRefused", "PromptSet", "Randomisation", "ReadRows", "RecompositionRequest",
-    "RecompositionResult", "Refused", "Register", "RegisteredClaim", "Regression", "Relation", "Repair", "Replacement",
-    "Report", "Revalidated", "Revalidation", "ReviewAgreement", "Rival", "RivalRequest", "RivalResult", "Role", "RoleMap",
-    "RowCount", "Ruling", "RunLog", "RunRecord", "Screened", "Seconds",
-    "SetAside",
-    "Setting", "Snapshot", "Source",
-    "SpecificityRequest", "SpecificityResult", "StabilityRequest", "StabilityResult", "StaleRow", "Standing", "State",
-    "StoreRefused", "Story", "StoryClaim", "StoryHead", "StoryPrompts", "Subject", "SweepPartial", "SweepRequest",
-    "SweepResult", "Tally", "TaskLoss", "TensorChange", "TensorDiff", "Terminal", "Through", "TokenGradientsRequest",
-    "TokenGradientsResult", "TokenPair", "TokenisedPrompts", "TokenizerDiff", "Trail", "TransferRequest", "TransferResult",
-    "Trend", "Trigger", "TriggerKind", "Universe", "Verdict", "View", "ViewRandomised", "VocabularyDiff", "Worth",
-    "add_card_claim", "align_rows", "assemble_pack", "audit_home", "compare_models", "count_answers", "count_done", "decide",
-    "declare_incident", "describe_ablation", "describe_census", "describe_count", "describe_origin", "describe_replacement",
-    "describe_share",
-    "drop_repeats",
-    "dump_claim", "dump_filled", "estimate_cells", "export_pack", "find_architecture", "find_columns", "find_effect_line",
-    "find_folder", "find_known", "find_looks_line", "find_planted", "find_refusal",
-    "find_templates",
-    "follow_figures", "format_components",
-    "format_estimate", "freeze_claim", "get_plugin", "head", "identify_person", "intervene", "is_exploratory",
-    "judge_sentence",
-    "keep_good", "keep_measurable",
-    "keep_prompts", "leave_a_core", "link_card_claim", "list_answer_rows", "list_capabilities",
-    "list_card_claims", "list_cases", "list_cells", "list_circuits", "list_connections", "list_holdings",
-    "list_model_names", "list_models", "list_people", "list_plugins", "list_policies", "list_process_figures",
-    "list_prompt_sets", "list_shares", "list_sources", "list_stale", "list_tallies", "load_calibration", "load_checklist",
-    "load_claim", "load_crosswalk", "load_governance_map", "load_home_trust", "load_kept_prompts", "load_key",
-    "load_policy", "load_prompt_set", "load_prompts", "load_role_map", "load_shipped_policy", "load_story", "make_key",
-    "make_table", "measure_agreement", "measure_effect_diff", "mlp", "model_cache", "name_person", "open_case",
+    "ANSWER_COLUMNS", "APPROVAL_DAYS", "CHAT_SUFFIX", "CIRCUIT_QUESTIONS", "CLEAN_RUN", "COVERAGE_WORDS",
+    "KNOWN_MODELS", "LINK", "LOCAL_PERSON", "MAY", "PAGE", "PLANTED_MODELS", "REASONS", "RULES", "AblationRequest",
+    "AblationResult", "AccessRefused", "Agreement", "Alignment", "Answer", "AnswerCount", "AnswerTally", "AnswerWord",
+    "Architecture", "Areas", "Artefact", "Asker", "Assessment", "AttemptLine", "AttentionRequest", "AttentionResult",
+    "AttentionTestsRequest", "AttentionTestsResult", "AuditError", "AuditEvent", "AuditFit", "Auditor", "Backup",
+    "Balance", "Calibration", "Cancelled", "CapabilityMatrix", "CardClaim", "CardState", "Case", "CaseFile",
+    "Checklist", "ChecklistDraft", "ChecklistItem", "Checklists", "Circuit", "CircuitQuestion", "CircuitRequest",
+    "CircuitResult", "Claim", "ClaimReading", "ClaimRefused", "ClaimRun", "ClaimStanding", "ClaimTestRequest",
+    "ClaimTestResult", "ClauseCheck", "Component", "ComponentDiff", "ComponentRefused", "Conditions", "Confirmation",
+    "ConfirmationRequest", "ConfirmationResult", "Connection", "ConnectionEffect", "ControlFailed", "Controls",
+    "CostReport", "Coverage", "Crosswalk", "CrosswalkRow", "CurvePoint", "CurveRequest", "CurveResult", "Decider",
+    "DecisionRefused", "Deed", "Demand", "Dependence", "DeskDecision", "DeskPack", "Direction", "DiscoverRequest",
+    "DiscoverResult", "Dossier", "Drift", "EdgesRequest", "EdgesResult", "EffectChange", "EffectDiff",
+    "EffectQuestion", "Estimate", "FilledChecklist", "Finished", "Fooled", "FoundColumns", "Framework", "Gap",
+    "GateResult", "GateRow", "GovernanceMap", "GroupEstimates", "HeldOut", "Holding", "HomeFacts", "ImportedCard",
+    "IntegrityError", "Intervention", "InterventionRefused", "Issue", "JobManager", "JobState", "Kept", "KeyChange",
+    "KeyFigure", "Kind", "KindCost", "KnownPerson", "Ledger", "MeasuredWith", "Measurement", "Mediation",
+    "ModelAccess", "ModelClass", "ModelDiff", "ModelIdentity", "ModelLine", "ModelOrigin", "ModelRefused",
+    "ModelSheet", "NotMeasured", "NullFinding", "OtherTask", "Outcome", "Part", "PathsRequest", "PathsResult",
+    "PatternFinding", "PatternTest", "Person", "PersonLog", "PersonRole", "Place", "PlantedClaim", "PlantedModel",
+    "PlantedRole", "PlantedTask", "Policy", "PolicyRefused", "PositionsRequest", "PositionsResult", "Preregistration",
+    "PriorAccess", "Prompt", "PromptForm", "PromptRefused", "PromptSet", "QueueFull", "Randomisation", "ReadRows",
+    "RecompositionRequest", "RecompositionResult", "Refused", "Register", "RegisteredClaim", "Regression", "Relation",
+    "Repair", "Replacement", "Report", "Revalidated", "Revalidation", "ReviewAgreement", "Rival", "RivalRequest",
+    "RivalResult", "Role", "RoleMap", "RowCount", "Ruling", "RunLog", "RunRecord", "Screened", "Seconds", "SetAside",
+    "Setting", "Snapshot", "Source", "SpecificityRequest", "SpecificityResult", "StabilityRequest", "StabilityResult",
+    "StaleRow", "Standing", "State", "StoreRefused", "Story", "StoryClaim", "StoryHead", "StoryPrompts", "Subject",
+    "SweepPartial", "SweepRequest", "SweepResult", "Tally", "TaskLoss", "TensorChange", "TensorDiff", "Terminal",
+    "Through", "TokenGradientsRequest", "TokenGradientsResult", "TokenPair", "TokenisedPrompts", "TokenizerDiff",
+    "Trail", "TransferRequest", "TransferResult", "Trend", "Trigger", "TriggerKind", "Universe", "Verdict", "View",
+    "ViewRandomised", "VocabularyDiff", "Worth", "add_card_claim", "align_rows", "assemble_pack", "audit_home",
+    "compare_models", "count_answers", "count_done", "decide", "declare_incident", "describe_ablation",
+    "describe_census", "describe_count", "describe_origin", "describe_replacement", "describe_share", "drop_repeats",
+    "dump_claim", "dump_filled", "estimate_cells", "export_pack", "find_architecture", "find_columns",
+    "find_effect_line", "find_folder", "find_known", "find_looks_line", "find_origin", "find_planted", "find_refusal",
+    "find_templates", "follow_figures", "format_components", "format_estimate", "freeze_claim", "get_plugin", "head",
+    "identify_person", "intervene", "is_exploratory", "judge_sentence", "keep_good", "keep_measurable",
+    "keep_prompts", "leave_a_core", "link_card_claim", "list_answer_rows", "list_capabilities", "list_card_claims",
+    "list_cases", "list_cells", "list_circuits", "list_connections", "list_holdings", "list_model_names",
+    "list_models", "list_people", "list_plugins", "list_policies", "list_process_figures", "list_prompt_sets",
+    "list_shares", "list_sources", "list_stale", "list_tallies", "load_calibration", "load_checklist", "load_claim",
+    "load_crosswalk", "load_governance_map", "load_home_trust", "load_kept_prompts", "load_key", "load_policy",
+    "load_prompt_set", "load_prompts", "load_role_map", "load_shipped_policy", "load_story", "make_key", "make_table",
+    "measure_agreement", "measure_effect_diff", "mlp", "model_cache", "name_person", "note_opened", "open_case",
     "open_subject", "parse_claim", "parse_component", "parse_components", "parse_connection", "parse_prompts",
     "parse_role_map", "predict_attempt_s", "quote_calibration", "rank_agreement", "read_architecture", "read_card",
-    "read_components", "read_costs", "read_dossier", "read_home", "read_ledger", "read_person_id", "read_row_file", "read_rows", "read_sheet",
-    "read_standings", "read_trail", "record_refusal", "render_chat", "render_result", "require", "require_recent", "rerun_stale",
-    "resolve_model", "revalidate_claims", "run_confirmatory", "shade_rows", "sign_checkpoint_now", "sort_findings",
-    "split_half", "take_all_cores", "take_pack", "tell_refusal", "to_csv", "tokenise", "write_filled_csv",
-    "write_filled_html",
+    "read_components", "read_costs", "read_dossier", "read_home", "read_ledger", "read_person_id", "read_row_file",
+    "read_rows", "read_sheet", "read_standings", "read_trail", "record_refusal", "render_chat", "render_result",
+    "require", "require_recent", "rerun_stale", "resolve_model", "revalidate_claims", "run_confirmatory",
+    "shade_rows", "sign_checkpoint_now", "sort_findings", "split_half", "take_all_cores", "take_pack", "tell_refusal",
+    "to_csv", "tokenise", "was_opened", "write_filled_csv", "write_filled_html",
 ]  # fmt: skip

@@ -10,6 +10,7 @@ AuditError
 │   ├── DecisionRefused    a decision about a pack that this person may not make; has a reason code
 │   ├── ModelRefused       weights that must not or cannot be loaded
 │   ├── StoreRefused       the run log cannot be opened or written
+│   ├── QueueFull          too much waits already; the same may be asked again later
 │   └── AccessRefused      a person who may not do this, or not now; says which by `why`
 ├── NotMeasured            the question was sound and has no answer: a reason code (exit 3)
 │   └── ControlFailed      an instrument check failed, so no number may be shown
@@ -80,6 +81,10 @@ class ModelRefused(Refused):
 
 class StoreRefused(Refused):
     pass
+
+
+class QueueFull(Refused):
+    """Nothing is wrong with what was asked: as much waits as may wait."""
 
 
 class AccessRefused(Refused):

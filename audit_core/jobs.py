@@ -1,4 +1,4 @@
-"""Background jobs with progress, predicted time and cancel; nothing here knows of a screen."""
+"""Background jobs with progress, predicted time and cancel, taken in turn per owner; nothing here knows of a screen."""
 
 from __future__ import annotations
 
@@ -6,14 +6,20 @@ import threading
 import time
 import traceback
 import uuid
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from audit_core.errors import AuditError, Cancelled
+from audit_core.errors import AuditError, Cancelled, QueueFull
+
+MAX_WAITING = 200
+"""Jobs of all owners together that may wait for their turn."""
+MAX_WAITING_EACH = 24
+"""Of one owner: all questions of the circuit page at once are half of that."""
+_SERVED_KEPT = 1000
 
 
 class JobState(StrEnum):
@@ -79,7 +85,8 @@ Work = Callable[[Report], Any]
 class JobManager:
     """Runs one job at a time and shares equal work: the same key asked for twice is computed once.
 
-    A job belongs to everyone who asked for it; it is cancelled when the last of them cancels.
+    A job belongs to everyone who asked for it; it is cancelled when the last of them cancels. Owners take turns: after one job of one owner
+    comes one of the next who waits, however many each has queued.
     """
 
     def __init__(self, *, workers: int = 1, keep: int = 64) -> None:
@@ -92,6 +99,12 @@ class JobManager:
         self._by_key: dict[str, str] = {}
         self._drops: dict[str, Callable[[], None]] = {}
         """Per job that has not begun, what to do if it never does."""
+        self._work: dict[str, Work] = {}
+        """Per job that has not begun, what it does."""
+        self._waiting: dict[str, deque[str]] = {}
+        """Per owner, their jobs that have not begun, oldest first; shared work stands in the queue of each."""
+        self._served: OrderedDict[str, None] = OrderedDict()
+        """Owners whose turn it was, the longest ago first."""
         self._keep = keep
 
     def submit(
@@ -108,6 +121,9 @@ class JobManager:
 
         Args:
             on_drop: called instead of the work if everyone cancels before it begins.
+
+        Raises:
+            QueueFull: as many jobs wait, of this owner or of all, as may.
         """
         with self._lock:
             known = self._jobs.get(self._by_key.get(key, ""))
@@ -117,14 +133,20 @@ class JobManager:
                 and not self._stop[known.id].is_set()
             ):
                 self._owners[known.id][owner] = True
+                if known.id in self._work and known.id not in self._waiting.get(owner, ()):
+                    # Their own turn may come before that of whoever asked first.
+                    self._waiting.setdefault(owner, deque()).append(known.id)
                 return known.id
+            self._require_room(owner)
             job = uuid.uuid4().hex
             self._jobs[job] = Snapshot(job, title, JobState.QUEUED, started_s=time.monotonic(), predicted_s=predicted_s)
             self._owners[job], self._stop[job], self._by_key[key] = {owner: True}, threading.Event(), job
             if on_drop is not None:
                 self._drops[job] = on_drop
+            self._work[job] = work
+            self._waiting.setdefault(owner, deque()).append(job)
             self._forget_old()
-        self._pool.submit(self._run, job, work)
+        self._pool.submit(self._run_next)
         return job
 
     def get(self, job: str | None, *, owner: str) -> Snapshot | None:
@@ -142,8 +164,15 @@ class JobManager:
             if owner not in owners or not self._jobs[job].is_active:
                 return
             owners[owner] = False
-            if not any(owners.values()):
-                self._stop[job].set()
+            if job in self._work:
+                self._leave_queue(owner, job)
+            if any(owners.values()):
+                return
+            self._stop[job].set()
+            work = self._work.pop(job, None)
+        if work is not None:
+            # It has not begun and makes room at once: what is cancelled must not keep others out until its turn.
+            self._run(job, work)
 
     def shut_down(self) -> None:
         with self._lock:
@@ -151,6 +180,50 @@ class JobManager:
                 event.set()
         # What still waits is run, so that it can say that it was dropped: a stopped job does no more than that.
         self._pool.shutdown(wait=True)
+
+    def _require_room(self, owner: str) -> None:
+        mine, everyone = len(self._waiting.get(owner, ())), len(self._work)
+        if mine >= MAX_WAITING_EACH:
+            raise QueueFull(
+                f"{mine} of your runs wait for their turn.", wanted=f"at most {MAX_WAITING_EACH} of one person.",
+                remedy="wait until one of them begins, or cancel one that you do not need.",
+            )  # fmt: skip
+        if everyone >= MAX_WAITING:
+            raise QueueFull(
+                f"{everyone} runs of everyone here wait for their turn.", wanted=f"at most {MAX_WAITING}.",
+                remedy="ask again later: people take turns, so yours does not wait for all of them.",
+            )  # fmt: skip
+
+    def _leave_queue(self, owner: str, job: str) -> None:
+        queue = self._waiting.get(owner)
+        if queue is None:
+            return
+        if job in queue:
+            queue.remove(job)
+        if not queue:
+            del self._waiting[owner]
+
+    def _take_next(self) -> tuple[str, Work] | None:
+        """The oldest job of the owner who has waited longest for a turn; one who never had a turn comes first."""
+        with self._lock:
+            if not self._waiting:
+                return None
+            rank = {owner: n for n, owner in enumerate(self._served)}
+            owner = min(self._waiting, key=lambda one: rank.get(one, -1))
+            self._served[owner] = None
+            self._served.move_to_end(owner)
+            while len(self._served) > _SERVED_KEPT:
+                self._served.popitem(last=False)
+            job = self._waiting[owner][0]
+            for one in self._owners[job]:
+                self._leave_queue(one, job)
+            return job, self._work.pop(job)
+
+    def _run_next(self) -> None:
+        # One call for each job that was queued; one that was cancelled leaves its call without work.
+        found = self._take_next()
+        if found is not None:
+            self._run(*found)
 
     def _forget_old(self) -> None:
         finished = [job for job, snapshot in self._jobs.items() if not snapshot.is_active]

@@ -58,7 +58,11 @@ def normalise_text(text: str) -> str:
 def _read(prompt: Prompt) -> tuple[Hashable, ...]:
     texts = (normalise_text(prompt.clean) or prompt.clean, normalise_text(prompt.corrupted) or prompt.corrupted)
     # An answer may be a mark itself, so marks count here.
-    return (prompt.form, *texts, *(frozenset(" ".join(t.split()) or t for t in found) for found in (prompt.answers, prompt.foils)))
+    return (
+        prompt.form,
+        *texts,
+        *(frozenset(" ".join(t.split()) or t for t in found) for found in (prompt.answers, prompt.foils)),
+    )
 
 
 def _find_equal(keys: Iterable[Hashable]) -> dict[int, int]:

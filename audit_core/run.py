@@ -26,7 +26,7 @@ from audit_core.errors import AuditError, Cancelled, NotMeasured, Refused
 from audit_core.evidence.environment import Accelerator, Origin, describe_environment
 from audit_core.intervention import Intervention
 from audit_core.measurable import set_aside
-from audit_core.models import ModelIdentity, resolve_model
+from audit_core.models import ANYBODY, ModelAccess, ModelIdentity, resolve_model
 from audit_core.models import Progress as FetchProgress
 from audit_core.pace import Pace
 from audit_core.prompts import TokenisedPrompts, TokenPair
@@ -268,25 +268,25 @@ def list_versions() -> dict[str, str]:
     return {"assay": "0.1.0", **{name: version(name) for name in _PACKAGES}}
 
 
-def open_subject(name: str, *, on_progress: FetchProgress | None = None) -> Subject:
-    """Find, fetch or build if need be, check and load a model by known or planted name, folder or hub id.
+def open_subject(name: str, *, on_progress: FetchProgress | None = None, access: ModelAccess = ANYBODY) -> Subject:
+    """Find, fetch or build if need be, check and load a model by known or planted name, folder or hub id; see `ModelAccess`.
 
     Raises:
         ModelRefused: it cannot or must not be loaded.
     """
+    if find_planted(name) is not None:
+        import_libraries()
+    # First of all else: what is refused or cancelled needs no libraries, whose import takes seconds.
+    folder = find_folder(name, on_progress=on_progress, access=access)
     import_libraries()
-    subject: Subject = get_plugin("subjects", "transformer").load(find_folder(name, on_progress=on_progress))
+    subject: Subject = get_plugin("subjects", "transformer").load(folder)
     return subject
 
 
-def find_folder(name: str, *, on_progress: FetchProgress | None = None) -> Path:
-    """Folder of a model by the names that `open_subject` takes, checked and not loaded.
-
-    Raises:
-        ModelRefused: it cannot or must not be loaded.
-    """
+def find_folder(name: str, *, on_progress: FetchProgress | None = None, access: ModelAccess = ANYBODY) -> Path:
+    """Folder of a model by the names that `open_subject` takes, checked and not loaded; raises as it does."""
     planted = find_planted(name)
-    return resolve_model(name, on_progress) if planted is None else build_planted(planted)
+    return resolve_model(name, on_progress, access) if planted is None else build_planted(planted)
 
 
 def get_metric(name: str) -> Metric:

@@ -4,6 +4,7 @@ import streamlit as st
 
 from audit_core import AuditError, Deed, Register, audit_home, read_dossier
 from ui import claims_ask, claims_show, deeds, link, live_steps
+from ui.header import plain
 
 # 1. ask
 
@@ -20,7 +21,7 @@ except AuditError as error:
     st.stop()
 if frozen := st.session_state.pop("frozen", ""):
     st.session_state.claim = frozen
-    st.success(f"{frozen} is frozen.", icon=":material/lock:")
+    st.success(f"{plain(frozen)} is frozen.", icon=":material/lock:")
 if deeds.may(Deed.FREEZE):
     with st.expander("Freeze a claim", icon=":material/lock:", expanded=not claims):
         claims_ask.ask_freeze()

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+import audit_core  # noqa: F401  before any test imports a model library: it turns their usage statistics off
+
 # The same examples at every run, on however slow a machine: what fails here fails everywhere.
 settings.register_profile("assay", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("assay")

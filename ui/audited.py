@@ -9,7 +9,7 @@ from typing import TypeVar
 import streamlit as st
 
 from audit_core import AuditError, Auditor, PromptSet, TokenisedPrompts
-from ui import link, live_ask, live_show, live_steps, own_prompts, services
+from ui import link, live_ask, live_show, live_steps, model_question, own_prompts, services
 
 T = TypeVar("T")
 
@@ -40,14 +40,19 @@ def open_page(title: str, words: str, fields: Sequence[link.Field], *, asks_scop
     with st.sidebar:
         st.header("What is audited", anchor=False)
         model = live_ask.ask_model()
-        services.ROOM.open(model)
+    # Begun before the rest is drawn, as it takes longest.
+    is_on_its_way = model_question.settle(model)
     prompts = ask_beside(live_ask.ask_prompts)
     if ask_beside(live_ask.ask_form):
+        if not is_on_its_way:
+            st.stop()
         chat = live_steps.wait_for_model(model)
         written = prompts
         prompts = ask_beside(lambda: services.rendered(chat, written))
     measured, prompt_id = ask_beside(lambda: live_ask.ask_scope(prompts) if asks_scope else live_ask.ask_drawn(prompts))
     live_show.show_prompt(prompts, prompt_id)
+    if not is_on_its_way:
+        st.stop()
     auditor = live_steps.wait_for_model(model)
     whole = ask_beside(lambda: services.tokenised(auditor, prompts))
     with st.sidebar:

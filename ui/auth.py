@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 import streamlit as st
@@ -11,6 +13,7 @@ from streamlit.errors import StreamlitAuthError
 from audit_core import (
     LOCAL_PERSON,
     AccessRefused,
+    AuditError,
     Deed,
     Person,
     PersonLog,
@@ -24,8 +27,25 @@ from ui.header import plain
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MIN_COOKIE_SECRET = 32
+_OUTSIDE = ("expired", "signed_out")
+"""Refusals of somebody whose sign-in does not count any more: it is not noted again, and they are offered another."""
 AGAIN = "again"
 """Name of the provider section that asks for the password anew: `[auth.again]`, see docs/reference/people.md."""
+
+
+class _Changes:
+    """How often this server has put somebody out."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._lock = threading.Lock()
+
+    def note(self) -> None:
+        with self._lock:
+            self.count += 1
+
+
+_CHANGES = _Changes()
 
 
 def is_configured() -> bool:
@@ -80,11 +100,16 @@ def name_owner(person: Person) -> str:
 
 def find_visitor() -> tuple[Person | None, AccessRefused | None]:
     """Who asks for a page, and why they may see none; whoever may is noted as signed in."""
+    changes = _CHANGES.count
     try:
         person = who()
         _forget_others(person)
+        st.session_state.people_seen, st.session_state.people_until = (
+            changes,
+            None if person is None else person.expires_at,
+        )
         refusal = PersonLog(audit_home()).find_refusal(person, Deed.LOOK)
-        if person is not None and (refusal is None or refusal.why != "expired"):
+        if person is not None and (refusal is None or refusal.why not in _OUTSIDE):
             _note_sign_in(person)
         return person, refusal
     except AccessRefused as refusal:
@@ -98,7 +123,7 @@ def show_door(person: Person | None, refusal: AccessRefused, page: str) -> None:
         st.markdown("Sign in to go on. You come back to the page you asked for.")
     else:
         st.error(plain(str(refusal)), icon=":material/lock:")
-    if refusal.why in ("not_signed_in", "expired"):
+    if refusal.why in ("not_signed_in", *_OUTSIDE):
         st.button(
             "Sign in", key="sign-in", icon=":material/login:", type="primary", on_click=sign_in,
             args=(page, st.query_params.to_dict()),
@@ -106,7 +131,7 @@ def show_door(person: Person | None, refusal: AccessRefused, page: str) -> None:
     elif person is not None:
         _tell_once(person, Deed.LOOK, page, refusal)
     if person is not None and not person.is_local:
-        st.button("Sign out", key="sign-out", icon=":material/logout:", on_click=st.logout)
+        st.button("Sign out", key="sign-out", icon=":material/logout:", on_click=sign_out, args=(person,))
     if told := st.session_state.pop("sign_in_error", ""):
         st.error(plain(told), icon=":material/error:")
 
@@ -117,10 +142,12 @@ def show_person(person: Person, page: str) -> None:
         st.badge("no sign-in: one local person", icon=":material/person_off:", color="gray")
         return
     roles = ", ".join(sorted(person.roles))
-    st.badge(f"{plain(person.name)}: {roles}", icon=":material/person:", color="gray")
+    st.badge(f"{plain(person.name)}: {plain(roles)}", icon=":material/person:", color="gray")
     if person.may(Deed.APPROVE):
         ask_sign_in_again(page)
-    st.button("Sign out", key="sign-out", icon=":material/logout:", on_click=st.logout)
+    st.button("Sign out", key="sign-out", icon=":material/logout:", on_click=sign_out, args=(person,))
+    if told := st.session_state.pop("sign_out_error", ""):
+        st.error(plain(f"You are still signed in. {told}"), icon=":material/error:")
 
 
 def sign_in(page: str, query: dict[str, str], *, again: bool = False) -> None:
@@ -134,6 +161,34 @@ def sign_in(page: str, query: dict[str, str], *, again: bool = False) -> None:
         st.login(AGAIN if again and AGAIN in st.secrets["auth"] else None)
     except StreamlitAuthError as error:
         st.session_state.sign_in_error = str(error)
+
+
+def sign_out(person: Person) -> None:
+    """End the person's sign-ins on the server, then take the cookie away: a copy of it, or another window, opens nothing any more."""
+    try:
+        PersonLog(audit_home()).sign_out(person)
+    except AuditError as error:
+        # The cookie stays too: who is told that they are out must be out.
+        st.session_state.sign_out_error = str(error)
+        return
+    _CHANGES.note()
+    st.logout()
+
+
+def has_changed() -> bool:
+    """Whether somebody signed out or was kept out, or this sign-in has ended, since this session's page was run as a whole.
+
+    Parts of a page that run by themselves ask this, and have the whole page run: only that asks who is asking. Without a question to the log,
+    as they run every second.
+    """
+    ends = st.session_state.get("people_until")
+    is_over = ends is not None and datetime.now(UTC) >= ends
+    return is_over or bool(st.session_state.get("people_seen", _CHANGES.count) != _CHANGES.count)
+
+
+def note_change() -> None:
+    """Have every open page ask again who is asking."""
+    _CHANGES.note()
 
 
 def ask_sign_in_again(page: str) -> None:

@@ -93,7 +93,7 @@ def show_claims(claims: Sequence[ClaimStanding]) -> None:
     table_with_csv(lambda: make_table(columns, rows), "Claims", "claims-of-model-rows")
     for one in claims[:3]:
         if one.sentence:
-            st.markdown(f"**{one.claim_id}, {one.standing.value}:** {plain(one.sentence)}")
+            st.markdown(f"**{plain(one.claim_id)}, {one.standing.value}:** {plain(one.sentence)}")
     st.page_link(
         places.claims(),
         label="Open the claims, with every number behind them",

@@ -110,7 +110,7 @@ def show_beside(first: RecompositionResult, second: RecompositionResult, names: 
         "beside-table",
     )
     shared = {p.component for p in first.parts} & {p.component for p in second.parts}
-    st.markdown(f"Components in both: {', '.join(sorted(shared)) or 'none'}.")
+    st.markdown(f"Components in both: {plain(', '.join(sorted(map(str, shared))) or 'none')}.")
     conditions_line(first.kept.conditions.as_pairs(), first.kept.estimate.n)
 
 

@@ -21,7 +21,7 @@ from audit_core import (
     list_prompt_sets,
     render_result,
 )
-from ui import deeds, services
+from ui import deeds, model_question, services
 from ui.desk_ask import put_on_desk, show_taken
 from ui.header import plain
 from ui.jobpanel import job_panel
@@ -53,6 +53,7 @@ def ask_freeze() -> None:
         if st.form_submit_button("Freeze", icon=":material/lock:"):
             # Kept, as the page runs again and again while the model is made ready.
             st.session_state.freezing = True
+            model_question.press(st.session_state.freeze_model)
     has_owner = not services.person().is_local or st.session_state.freeze_owner.strip()
     if st.session_state.get("freezing") and not has_owner:
         st.session_state.freezing = False
@@ -77,7 +78,7 @@ def _freeze_as_asked() -> None:
     )  # fmt: skip
     try:
         services.admit(Deed.FREEZE, f"a claim about {form.model}")
-        services.ROOM.open(form.model)
+        model_question.begin(form.model)
         plan = deeds.freeze(wait_for_model(form.model), form)
     except AuditError as error:
         show_refusal(error)
@@ -104,11 +105,16 @@ def ask_attempt(dossier: Dossier) -> None:
         return
     words = "Open the half: first attempt" if not dossier.attempts else f"Make attempt {len(dossier.attempts) + 1}"
     st.button(
-        words, key="attempt", icon=":material/lock_open:", on_click=st.session_state.update, args=({"opening": key},),
+        words, key="attempt", icon=":material/lock_open:", on_click=_open_half, args=(key, known.model),
         help="It is logged before it begins, and counts whatever it finds.",
     )  # fmt: skip
     if st.session_state.get("opening") == key:
-        services.ROOM.open(known.model)
+        try:
+            model_question.begin(known.model)
+        except AuditError as error:
+            del st.session_state.opening
+            show_refusal(error)
+            return
         auditor = wait_for_model(known.model)
         del st.session_state.opening
         try:
@@ -119,11 +125,16 @@ def ask_attempt(dossier: Dossier) -> None:
             st.rerun()
 
 
+def _open_half(key: str, model: str) -> None:
+    st.session_state.opening = key
+    model_question.press(model)
+
+
 def ask_pack(dossier: Dossier) -> None:
     """Whose key signs, and the pack to take away."""
     st.header("Evidence pack", anchor=False)
     if dossier.packs:
-        st.markdown(f"Exported so far: {', '.join(dossier.packs)}.")
+        st.markdown(f"Exported so far: {plain(', '.join(dossier.packs))}.")
     if not deeds.may(Deed.EXPORT_PACK):
         return
     people = deeds.list_signers()
@@ -156,7 +167,7 @@ def ask_pack(dossier: Dossier) -> None:
     made = st.session_state.get("pack")
     if made is not None and made.claim_id == dossier.claim.claim_id:
         st.markdown(
-            f"Under the policy it was frozen with: **{made.overall.replace('_', ' ').lower()}**. Manifest `{made.digest}`. Every attempt is in it. Give "
+            f"Under the policy it was frozen with: **{plain(made.overall.replace('_', ' ').lower())}**. Manifest `{made.digest}`. Every attempt is in it. Give "
             "`verify_pack.py` and a trust file to whoever checks it, by another way."
         )
         if made.withheld:

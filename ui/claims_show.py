@@ -25,7 +25,7 @@ def show_plan(dossier: Dossier) -> None:
         else:
             st.badge("confirmatory", icon=":material/lock_clock:", color="blue")
         st.badge(f"version {plan.version}", color="gray")
-        st.badge(f"expires {known.expires_at}", icon=":material/event:", color="gray")
+        st.badge(f"expires {plain(known.expires_at)}", icon=":material/event:", color="gray")
     if dossier.exploratory:
         st.warning(
             f"Runs of this claim are exploratory and meet no policy: {plain(dossier.exploratory)}.",

@@ -253,6 +253,7 @@ def offer(deed: Deed, about: str, make: Callable[[], DataT]) -> Callable[[], Dat
 def disable(person_id: str, reason: str) -> None:
     """Keep somebody out from their next action on."""
     PersonLog(audit_home()).disable(person_id, by=services.person(), reason=reason)
+    auth.note_change()
 
 
 def enable(person_id: str, reason: str) -> None:

@@ -6,6 +6,7 @@ import streamlit as st
 
 from audit_core import AuditError, CaseFile, Deed, Ruling
 from ui import deeds, services
+from ui.header import plain
 from ui.live_steps import show_refusal
 
 DECISIONS = {
@@ -37,7 +38,7 @@ def ask_pack() -> None:
 def show_taken() -> None:
     """What became of a pack that was brought."""
     if "taken" in st.session_state:
-        st.success(f"On the desk: {st.session_state.pop('taken')[:16]}…", icon=":material/inventory_2:")
+        st.success(f"On the desk: {plain(st.session_state.pop('taken')[:16])}…", icon=":material/inventory_2:")
     if (error := st.session_state.pop("not_taken", None)) is not None:
         show_refusal(error)
 

@@ -50,7 +50,7 @@ def show_agreement(cases: Sequence[Case]) -> None:
 def show_claims(opened: CaseFile) -> None:
     """Each claim with what was found, and before anything else what speaks against it."""
     for claim in opened.claims:
-        st.header(claim.claim_id, anchor=False)
+        st.header(plain(claim.claim_id), anchor=False)
         with st.container(border=True):
             st.markdown(plain(claim.statement))
             st.markdown(f"**Found:** {plain(claim.sentence) or 'no run came to a result'}")
@@ -64,8 +64,8 @@ def show_gate(opened: CaseFile) -> None:
     st.header("Under the policy it was frozen with", anchor=False)
     required, evaluated = gate.coverage
     st.markdown(
-        f"**{gate.overall.replace('_', ' ').lower()}**: {evaluated} of {required} required rows evaluated, {len(gate.waived)} waived. Policy "
-        f"{plain(gate.policy_id)}, SHA-256 {gate.policy_sha256[:12]}. A factual finding, no opinion."
+        f"**{plain(gate.overall.replace('_', ' ').lower())}**: {evaluated} of {required} required rows evaluated, {len(gate.waived)} waived. Policy "
+        f"{plain(gate.policy_id)}, SHA-256 {plain(gate.policy_sha256[:12])}. A factual finding, no opinion."
     )
     if opened.verification.authenticity != "SIGNER_VERIFIED":
         st.info(
@@ -88,7 +88,7 @@ def show_decisions(opened: CaseFile, viewer: frozenset[str]) -> None:
     """Decisions that the viewer may see; a review is blind until one's own is given."""
     case = opened.case
     st.header("Decisions", anchor=False)
-    st.markdown(f"State: **{case.state}**. Prepared or owned by {plain(', '.join(case.pack.authors))}.")
+    st.markdown(f"State: **{plain(case.state)}**. Prepared or owned by {plain(', '.join(case.pack.authors))}.")
     seen = case.show_to(viewer)
     if hidden := len(case.decisions) - len(seen):
         st.info(

@@ -29,7 +29,11 @@ def figure_header(title: str, kinds: str, reading: str) -> None:
 
 def conditions_line(conditions: Sequence[tuple[str, str]], n: int) -> None:
     """The six-part tuple and n that every causal number hangs on."""
-    st.markdown("Measured with " + " · ".join(f"{name}: **{value}**" for name, value in conditions) + f" · n = **{n}**")
+    st.markdown(
+        "Measured with "
+        + " · ".join(f"{plain(name)}: **{plain(value)}**" for name, value in conditions)
+        + f" · n = **{n}**"
+    )
 
 
 def controls_line(controls: Controls) -> None:

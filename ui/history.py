@@ -79,11 +79,11 @@ def _prompts_now(name: str) -> str:
 
 def _show_record(record: RunRecord, stale: str) -> None:
     with st.container(border=True):
-        st.markdown(f"**Recorded {_when(record)} UTC, not run again.** {plain(_summary(record))}")
+        st.markdown(f"**Recorded {plain(_when(record))} UTC, not run again.** {plain(_summary(record))}")
         if stale:
             st.warning(f"Stale: recorded with {stale} than there are now.", icon=":material/history:")
         if record.result is None:
-            st.markdown(f"{record.outcome}: {plain(record.detail)}")
+            st.markdown(plain(f"{record.outcome}: {record.detail}"))
             return
         result = json.loads(record.result)
         for key in ("sentence", "finding"):

@@ -8,7 +8,9 @@ from typing import Any
 import streamlit as st
 
 from audit_core import JobState, Snapshot
-from ui.services import asker, jobs
+from ui.auth import has_changed
+from ui.header import plain
+from ui.services import asker, cancel_job, jobs
 
 POLL_S = 1.0
 QUEUED_POLL_S = 5.0
@@ -34,7 +36,8 @@ def job_panel(job: str, show_partial: Callable[[Any], None] | None = None, *, pl
         now = jobs().get(job, owner=owner)
         if now is None:
             return
-        if now.state is not snapshot.state:
+        # What follows is shown to nobody who signed out meanwhile.
+        if now.state is not snapshot.state or has_changed():
             # Drawn anew when a job ends, and when it begins, as only then it is asked more often.
             st.rerun()
         if not now.is_active:
@@ -42,10 +45,9 @@ def job_panel(job: str, show_partial: Callable[[Any], None] | None = None, *, pl
         bar, button = st.columns([5, 1], vertical_alignment="center")
         left = "" if now.remaining_s is None else f", about {now.remaining_s:.0f} s left"
         state = "waiting for its turn" if now.state is JobState.QUEUED else f"{now.fraction:.0%}{left}"
-        bar.progress(now.fraction, text=f"{now.title}: {state}")
+        bar.progress(now.fraction, text=f"{plain(now.title)}: {state}")
         button.button(
-            "Cancel", key=f"cancel-{job}{place}", icon=":material/stop_circle:", on_click=jobs().cancel, args=(job,),
-            kwargs={"owner": owner},
+            "Cancel", key=f"cancel-{job}{place}", icon=":material/stop_circle:", on_click=cancel_job, args=(job,),
         )  # fmt: skip
         if show_partial is not None and now.partial is not None:
             show_partial(now.partial)

@@ -36,7 +36,7 @@ from audit_core import (
     parse_components,
     split_half,
 )
-from ui import deeds, link
+from ui import deeds, link, model_question
 from ui.choice import (
     ABLATIONS,
     DIRECTIONS,
@@ -67,6 +67,7 @@ def ask_model() -> str:
     titles = {model.name: model.title for model in (*KNOWN_MODELS, *PLANTED_MODELS)}
     st.selectbox(
         "Model", options, key="model", format_func=lambda name: titles.get(name, name), accept_new_options=True,
+        on_change=model_question.note_choice,
         help="Choose a known model or one whose wiring was planted, or type a folder in Hugging Face format or a hub id.",
     )  # fmt: skip
     return str(st.session_state.model)

@@ -148,7 +148,7 @@ def show_subject(subject: Subject) -> None:
     with st.container(horizontal=True, gap="small"):
         st.badge(plain(identity.model), icon=":material/memory:", color="blue")
         for name, value in (("weights", identity.weights_sha256[:12]), ("tokenizer", identity.tokenizer_sha256[:12])):
-            st.badge(f"{name} {value}", color="gray")
+            st.badge(plain(f"{name} {value}"), color="gray")
         for value in (
             identity.dtype,
             f"{identity.attention} attention",

@@ -8,15 +8,24 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from audit_core import AccessRefused, AuditError, Auditor, Intervention, JobState, TokenisedPrompts, TokenPair
-from ui import services
+from audit_core import (
+    AccessRefused,
+    AuditError,
+    Auditor,
+    Intervention,
+    JobState,
+    QueueFull,
+    TokenisedPrompts,
+    TokenPair,
+)
+from ui import auth, model_question, services
 from ui.choice import Choice
 from ui.header import plain
 from ui.jobpanel import job_panel
 
 POLL_S = 0.5
 _STAGES = {
-    "starting": "Starting", "wait": "Another process is fetching the model", "download": "Downloading the model",
+    "queued": "Waiting for its turn: models are loaded one at a time", "cancelling": "Stopping", "starting": "Starting", "wait": "Another process is fetching the model", "download": "Downloading the model",
     "unpack": "Unpacking", "convert": "Converting to float32", "write": "Writing", "loading": "Loading the model",
 }  # fmt: skip
 
@@ -30,17 +39,24 @@ def wait_for_model(name: str) -> Auditor:
     @st.fragment(run_every=POLL_S)
     def waiting() -> None:
         seen = services.ROOM.look(name)
-        if seen.is_ready or seen.has_failed:
+        if not seen.is_under_way or model_question.is_cancelled(name) or auth.has_changed():
             st.rerun()
         share = seen.done / seen.total if seen.total else 0.0
-        st.progress(share, text=f"{_STAGES.get(seen.stage, seen.stage)} …" + (f" {share:.0%}" if seen.total else ""))
+        where = f", {seen.detail}" if seen.stage == "queued" else f" {share:.0%}" if seen.total else ""
+        bar, button = st.columns([5, 1], vertical_alignment="center")
+        bar.progress(share, text=plain(f"{_STAGES.get(seen.stage, seen.stage)} …{where}"))
+        button.button(
+            "Cancel",
+            key=f"cancel-load-{name}",
+            icon=":material/stop_circle:",
+            on_click=model_question.cancel,
+            args=(name,),
+        )
 
     seen = services.ROOM.look(name)
     if seen.has_failed:
         st.error(f"**The model cannot be used.** {plain(seen.detail)}", icon=":material/error:")
-        if st.button("Try again", icon=":material/refresh:"):
-            services.ROOM.retry(name)
-            st.rerun()
+        st.button("Try again", key="load-again", icon=":material/refresh:", on_click=model_question.press, args=(name,))
     else:
         st.markdown("The model is being made ready. The page goes on by itself.")
         waiting()
@@ -66,9 +82,9 @@ def answer_now(auditor: Auditor, audit: str, request: Any) -> Any | None:
 
 
 def _show_kept(refused: dict[str, AuditError], key: str) -> None:
-    """A question that was refused stays so; a person who was may be let in again."""
+    """A question that was refused stays so; a person may be let in again, and a queue has room again."""
     show_refusal(refused[key])
-    if isinstance(refused[key], AccessRefused):
+    if isinstance(refused[key], AccessRefused | QueueFull):
         del refused[key]
 
 

@@ -43,7 +43,7 @@ def show_focus(story: Story) -> None:
     """Both numbers of the outlined head, in a sentence each."""
     head = _focused(story)
     st.markdown(
-        f"Outlined: **{head.component}**. It looks: {plain(format_estimate(head.attention))}. It does: {plain(format_estimate(head.effect))}. Dashed: the heads above."
+        f"Outlined: **{plain(head.component)}**. It looks: {plain(format_estimate(head.attention))}. It does: {plain(format_estimate(head.effect))}. Dashed: the heads above."
     )
 
 

@@ -8,7 +8,7 @@ import streamlit as st
 
 from audit_core import AuditError, KnownPerson, make_table
 from ui import deeds
-from ui.header import show_table, table_with_csv
+from ui.header import plain, show_table, table_with_csv
 from ui.live_steps import show_refusal
 
 _COLUMNS = ("name", "roles", "state", "first seen, UTC", "last sign-in, UTC", "reason of the last change", "id")
@@ -33,7 +33,7 @@ def ask_change(others: Sequence[KnownPerson]) -> None:
     if error := st.session_state.pop("people_refused", None):
         show_refusal(error)
     if told := st.session_state.pop("people_told", ""):
-        st.success(told, icon=":material/check:")
+        st.success(plain(told), icon=":material/check:")
     if not others:
         st.markdown("Nobody else has signed in yet.")
         return

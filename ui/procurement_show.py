@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from urllib.parse import quote
 
 import streamlit as st
 
@@ -36,13 +37,17 @@ def show_none() -> None:
 
 def show_saved(filled: FilledChecklist) -> None:
     """The version as it was saved, and its files."""
-    st.header(f"As saved: {filled.checklist_id}, version {filled.version}", anchor=False)
-    st.markdown(f"About **{plain(filled.about)}**, saved by {plain(filled.saved_by)}, {filled.saved_at[:16]} UTC.")
+    st.header(f"As saved: {plain(filled.checklist_id)}, version {filled.version}", anchor=False)
+    st.markdown(
+        f"About **{plain(filled.about)}**, saved by {plain(filled.saved_by)}, {plain(filled.saved_at[:16])} UTC."
+    )
     st.markdown(describe_count(count_answers(filled.answers)))
     show_table(make_table(ANSWER_COLUMNS, list_answer_rows(filled)), key="answers")
     named = sorted({claim for answer in filled.answers for claim in answer.claims})
     if named:
-        st.markdown("Claims it names: " + ", ".join(f"[{one}](/claims?claim={one})" for one in named))
+        st.markdown(
+            "Claims it names: " + ", ".join(f"[{plain(one)}](/claims?claim={quote(one, safe='')})" for one in named)
+        )
     stem = f"{filled.checklist_id}-v{filled.version}"
     with st.container(horizontal=True):
         st.download_button("JSON", lambda: dump_filled(filled), f"{stem}.json", "application/json", key="json", icon=":material/download:", on_click="ignore")  # fmt: skip
@@ -62,4 +67,4 @@ def show_versions(versions: Sequence[FilledChecklist]) -> None:
 
 
 def show_source(checklist: Checklist) -> None:
-    st.markdown(f"{plain(checklist.title)}, as of {checklist.as_of}. Source: {plain(checklist.source)}")
+    st.markdown(f"{plain(checklist.title)}, as of {plain(checklist.as_of)}. Source: {plain(checklist.source)}")

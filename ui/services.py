@@ -9,6 +9,8 @@ from typing import Any
 import streamlit as st
 
 from audit_core import (
+    LINK,
+    PAGE,
     AccessRefused,
     Asker,
     Auditor,
@@ -30,7 +32,7 @@ from audit_core import (
 )
 from ui import auth
 from ui.browser import browser_key
-from ui.model_room import ROOM
+from ui.model_room import NOT_ASKED_FOR, ROOM
 
 _ANSWERS_KEPT = 256
 
@@ -83,6 +85,42 @@ def admit(deed: Deed, about: str, *, max_age_s: float | None = None) -> Person:
         AccessRefused: they may not; it is in the log.
     """
     return PersonLog(audit_home()).admit(person(), deed, about=about, max_age_s=max_age_s)
+
+
+def open_model(name: str, *, is_asked: bool) -> None:
+    """Begin to load a model for whoever asks.
+
+    Args:
+        is_asked: whether they pressed a button for it; a page that opens by itself sends no request.
+
+    Raises:
+        AccessRefused: whoever asks may not run.
+        QueueFull: too many models wait to be loaded.
+    """
+    if is_asked:
+        admit(Deed.RUN, f"model {name}")
+    if not ROOM.look(name).has_failed:
+        ROOM.open(name, owner=asker().session, access=PAGE if is_asked else LINK)
+    elif is_asked:
+        ROOM.retry(name, owner=asker().session, access=PAGE)
+
+
+def cancel_model(name: str) -> None:
+    """Whoever asks no longer waits for a model."""
+    if (who := _find_asker_still_in()) is not None:
+        ROOM.cancel(name, owner=who.session)
+
+
+def cancel_job(job: str) -> None:
+    """Whoever asks no longer wants a run of theirs; nothing happens if they are signed out, as the page that follows says."""
+    if (who := _find_asker_still_in()) is not None:
+        jobs().cancel(job, owner=who.session)
+
+
+def _find_asker_still_in() -> Asker | None:
+    """Who is asking, from a part of a page that runs by itself, where the log was not asked whether they are still signed in."""
+    refusal = PersonLog(audit_home()).find_refusal(auth.who(), Deed.LOOK)
+    return None if refusal is not None else asker()
 
 
 def read_looks(auditor: Auditor) -> Ledger:
@@ -178,12 +216,16 @@ def _keep(key: str, found: Finished[Any]) -> None:
 
 
 __all__ = [
+    "NOT_ASKED_FOR",
     "ROOM",
     "admit",
     "answer",
     "asker",
+    "cancel_job",
+    "cancel_model",
     "find_answer",
     "jobs",
+    "open_model",
     "person",
     "read_looks",
     "read_looks_of",

@@ -88,7 +88,7 @@ def show_families(result: ClaimTestResult, claim: Claim, place: str) -> None:
         lambda: make_table(("replaced by", "effect", "low", "high", "n", "unit"), rows), "Verdict", f"verdict{place}"
     )
     for family, why in result.not_measured.items():
-        st.markdown(f"- {family}: not measured: {plain(why)}")
+        st.markdown(f"- {plain(family)}: not measured: {plain(why)}")
 
 
 def show_null(null: NullFinding) -> None:

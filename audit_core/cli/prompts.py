@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from audit_core.alignment import align_rows
-from audit_core.cli.output import say, show_fetch, tell, tell_json
+from audit_core.cli.output import say, tell, tell_json
 from audit_core.cli.prompt_set import FORMS, add_column_option
+from audit_core.cli.session import open_model
 from audit_core.errors import PromptRefused
 from audit_core.governance.gate_report import show_text
 from audit_core.prompt_files.layouts import parse_columns
 from audit_core.prompt_files.reading import ReadRows, read_row_file
 from audit_core.prompt_files.table import RowFault
 from audit_core.prompts import PromptSet, dump_jsonl, keep_good
-from audit_core.run import open_subject
 
 SOME_SET_ASIDE = 1
 
@@ -65,7 +65,7 @@ def _hold_against_model(read: ReadRows, model: str | None) -> tuple[PromptSet | 
     whole = keep_good(read)
     if model is None:
         return whole, ()
-    aligned = align_rows(whole, open_subject(model, on_progress=show_fetch).tokenizer)
+    aligned = align_rows(whole, open_model(model).tokenizer)
     if aligned.kept is None:
         return None, aligned.faults
     prompts = tuple(pair.prompt for pair in aligned.kept.pairs)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -68,6 +70,7 @@ MAY: Mapping[Deed, frozenset[PersonRole]] = {
 REFUSALS = {
     "not_signed_in": "nobody is signed in",
     "expired": "the sign-in has ended",
+    "signed_out": "the person has signed out since this sign-in",
     "disabled": "an admin has disabled this person",
     "no_role": "the person holds no role here",
     "not_allowed": "none of the person's roles may do this",
@@ -92,6 +95,10 @@ class Person:
     """When they last showed the provider who they are; None where it does not say."""
     expires_at: datetime | None
     """End of the sign-in; None of the local person alone."""
+    sign_in: str = ""
+    """Digest of what tells this sign-in from every other of the same person; empty of the local person."""
+    issued_at: datetime | None = None
+    """When the provider gave the token; None where it does not say."""
 
     @property
     def is_local(self) -> bool:
@@ -118,7 +125,20 @@ def identify_person(claims: Mapping[str, object], roles: frozenset[PersonRole]) 
     subject = str(claims["sub"]) if isinstance(claims.get("sub"), str) else ""
     shown = next((claims[key] for key in ("name", "preferred_username") if isinstance(claims.get(key), str)), subject)
     name = "".join(c for c in str(shown) if c.isprintable()).strip()[:MAX_DISPLAY_NAME]
-    return Person(read_person_id(claims), name or subject, roles, _read_time(claims.get("auth_time")), ends)
+    return Person(
+        read_person_id(claims), name or subject, roles, _read_time(claims.get("auth_time")), ends, _name_sign_in(claims),
+        _read_time(claims.get("iat")),
+    )  # fmt: skip
+
+
+_OF_ONE_SIGN_IN = ("iss", "sub", "jti", "nonce", "iat", "auth_time", "exp")
+"""Claims of a token that differ from one sign-in to the next, beside whose it is; `sid` outlives a sign-out at some providers."""
+
+
+def _name_sign_in(claims: Mapping[str, object]) -> str:
+    """The same for one token however often it is sent, and another for each token that a provider gives."""
+    told = {name: str(claims[name]) for name in _OF_ONE_SIGN_IN if claims.get(name) is not None}
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
 def read_person_id(claims: Mapping[str, object]) -> str:

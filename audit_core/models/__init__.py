@@ -1,23 +1,30 @@
 """Models: which are known, how they reach this machine, and which folders may be loaded."""
 
+from audit_core.models.access import ANYBODY, LINK, PAGE, ModelAccess
 from audit_core.models.cache import Progress, model_cache
 from audit_core.models.fetch import fetch_model
 from audit_core.models.folder import check_folder
 from audit_core.models.identity import FolderDigest, ModelIdentity, digest_files, digest_folder, identify_model
 from audit_core.models.known import KNOWN_MODELS, KnownModel, find_known
-from audit_core.models.resolve import resolve_model
+from audit_core.models.resolve import ModelOrigin, find_origin, resolve_model
 
 __all__ = [
+    "ANYBODY",
     "KNOWN_MODELS",
+    "LINK",
+    "PAGE",
     "FolderDigest",
     "KnownModel",
+    "ModelAccess",
     "ModelIdentity",
+    "ModelOrigin",
     "Progress",
     "check_folder",
     "digest_files",
     "digest_folder",
     "fetch_model",
     "find_known",
+    "find_origin",
     "identify_model",
     "model_cache",
     "resolve_model",

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from audit_core.errors import Cancelled, ModelRefused
+from audit_core.models.access import ANYBODY, TOKEN_VARIABLE, ModelAccess
 from audit_core.models.cache import Progress
 from audit_core.models.folder import check_configs
 
@@ -15,8 +19,10 @@ _WEIGHT_FILES = ("*.safetensors",)
 _IGNORED_FILES = ("*/*", "consolidated*")
 
 
-def fetch_from_hub(repo_id: str, on_progress: Progress | None) -> Path:
-    """Snapshot of a hub model in the hub library's own cache; from that cache alone when offline.
+def fetch_from_hub(repo_id: str, on_progress: Progress | None, access: ModelAccess = ANYBODY) -> Path:
+    """Snapshot of a hub model in the hub library's own cache; from that cache alone when offline, or where no request may be made.
+
+    A fetch that is cancelled takes away what it wrote.
 
     Raises:
         ModelRefused: the hub is out of reach, has no such model for this reader, or the model asks to run code.
@@ -26,21 +32,74 @@ def fetch_from_hub(repo_id: str, on_progress: Progress | None) -> Path:
     # The library re-exports the root of its HTTP client's errors, whichever client it is built on.
     from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined, unused-ignore]  # isort: skip
 
+    cached = find_in_cache(repo_id)
+    if access.is_cached_only:
+        if cached is None:
+            raise _refuse_uncached(repo_id)
+        return cached
     bar = _silent_bar(on_progress)
     try:
-        small = _snapshot(repo_id, bar, _SMALL_FILES)
-        check_configs(small)
-        # The folder is named by its commit, and both calls must see the same one.
-        return _snapshot(repo_id, bar, _SMALL_FILES + _WEIGHT_FILES, revision=small.name)
-    except GatedRepoError as error:
-        raise _refuse(repo_id, "asks its readers to accept terms first", "accept them and log in", error) from error
-    except RepositoryNotFoundError as error:
-        raise _refuse(repo_id, "is not on the hub, or not for you to read", "check the spelling", error) from error
+        with _leaving_nothing(repo_id):
+            small = _snapshot(repo_id, bar, _SMALL_FILES, access)
+            check_configs(small)
+            # The folder is named by its commit, and both calls must see the same one.
+            return _snapshot(repo_id, bar, _SMALL_FILES + _WEIGHT_FILES, access, revision=small.name)
+    except (GatedRepoError, RepositoryNotFoundError) as error:
+        if cached is not None:
+            # Fetched before by somebody who may read it.
+            return cached
+        is_gated = isinstance(error, GatedRepoError)
+        state = "asks its readers to accept terms first" if is_gated else "is not on the hub, or not for you to read"
+        first = "accept them there" if is_gated else "check the spelling"
+        raise _refuse(
+            repo_id, state, f"{first}, set {TOKEN_VARIABLE} and fetch it on the command line", error
+        ) from error
     except (OSError, HTTPError, XetDownloadError, ValueError) as error:
         raise _refuse(repo_id, "could not be fetched", "check the network and run again", error) from error
 
 
-def _snapshot(repo_id: str, bar: type[Any], patterns: tuple[str, ...], *, revision: str | None = None) -> Path:
+def find_in_cache(repo_id: str) -> Path | None:
+    """The snapshot that was fetched last, if the hub library's cache has it whole; no request is made."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        folder = snapshot_download(
+            repo_id,
+            allow_patterns=[*_SMALL_FILES, *_WEIGHT_FILES],
+            ignore_patterns=list(_IGNORED_FILES),
+            local_files_only=True,
+            token=False,
+        )
+    except (LocalEntryNotFoundError, OSError, ValueError):
+        return None
+    # Where the library kept no list of the files, what it found may be a part.
+    return Path(folder) if any(Path(folder).glob("*.safetensors")) else None
+
+
+@contextmanager
+def _leaving_nothing(repo_id: str) -> Iterator[None]:
+    """When cancelled: without the cache entry that did not exist before, or without the unfinished files of one that did."""
+    from huggingface_hub import constants
+    from huggingface_hub.file_download import repo_folder_name
+
+    name = repo_folder_name(repo_id=repo_id, repo_type="model")
+    entry = Path(constants.HF_HUB_CACHE) / name
+    was_there = entry.exists()
+    try:
+        yield
+    except Cancelled:
+        for path in entry.glob("blobs/*.incomplete"):
+            path.unlink(missing_ok=True)
+        if not was_there:
+            shutil.rmtree(entry, ignore_errors=True)
+            shutil.rmtree(entry.parent / ".locks" / name, ignore_errors=True)
+        raise
+
+
+def _snapshot(
+    repo_id: str, bar: type[Any], patterns: tuple[str, ...], access: ModelAccess, *, revision: str | None = None
+) -> Path:
     from huggingface_hub import snapshot_download
 
     folder = snapshot_download(
@@ -49,6 +108,8 @@ def _snapshot(repo_id: str, bar: type[Any], patterns: tuple[str, ...], *, revisi
         allow_patterns=list(patterns),
         ignore_patterns=list(_IGNORED_FILES),
         tqdm_class=bar,
+        # False, not None: None would send a login that this machine keeps, or a token of its environment.
+        token=access.token or False,
     )
     return Path(folder)
 
@@ -59,6 +120,14 @@ def _refuse(repo_id: str, state: str, first_step: str, error: Exception) -> Mode
         f"The model {repo_id} {state} ({said[:200].rstrip('.')}).",
         wanted="a model this reader may fetch from a hub within reach, or one already in the hub's cache here.",
         remedy=f"{first_step}; or download the model elsewhere and give its folder.",
+    )
+
+
+def _refuse_uncached(repo_id: str) -> ModelRefused:
+    return ModelRefused(
+        f"The model {repo_id} is no longer in the hub's cache here, and a page that opens by itself sends no request.",
+        wanted="a model that is on this machine.",
+        remedy="press the button that loads it, or fetch it on the command line.",
     )
 
 

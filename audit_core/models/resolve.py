@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+from enum import StrEnum
 from pathlib import Path
 
 from audit_core.errors import ModelRefused
+from audit_core.models.access import ANYBODY, ModelAccess
 from audit_core.models.cache import Progress
 from audit_core.models.fetch import fetch_model
 from audit_core.models.folder import check_folder
@@ -17,12 +19,33 @@ _PART = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,94}[A-Za-z0-9_])?"
 _HUB_ID = re.compile(f"{_PART}/{_PART}")
 
 
-def resolve_model(name_or_path: str | os.PathLike[str], on_progress: Progress | None = None) -> Path:
+class ModelOrigin(StrEnum):
+    """Where a name leads, by its spelling alone: nothing is looked up."""
+
+    KNOWN = "known name"
+    FOLDER = "folder"
+    HUB = "hub"
+    NOWHERE = "nowhere"
+
+
+def find_origin(name: str) -> ModelOrigin:
+    """Where a model of this name comes from, as far as its spelling says."""
+    if find_known(name) is not None:
+        return ModelOrigin.KNOWN
+    if _looks_like_path(name):
+        return ModelOrigin.FOLDER
+    return ModelOrigin.HUB if _is_hub_id(name) else ModelOrigin.NOWHERE
+
+
+def resolve_model(
+    name_or_path: str | os.PathLike[str], on_progress: Progress | None = None, access: ModelAccess = ANYBODY
+) -> Path:
     """Folder of the model a person named, fetched if need be and checked.
 
     Args:
         name_or_path: a known name, an existing folder, or a hub id `org/name`; tried in that order.
         on_progress: see `fetch_model`.
+        access: what may be sent to the hub, and what a refusal may say of a path.
 
     Raises:
         ModelRefused: nothing of that name can be loaded, or it must not be.
@@ -33,7 +56,10 @@ def resolve_model(name_or_path: str | os.PathLike[str], on_progress: Progress | 
     if known is not None:
         return fetch_model(known, on_progress=on_progress)
     expanded = os.path.expanduser(name)
-    if os.path.lexists(expanded) or _looks_like_path(name):
+    is_model = os.path.isfile(os.path.join(expanded, "config.json"))
+    if _looks_like_path(name) or is_model or (access.tells_paths and os.path.lexists(expanded)):
+        if not is_model and not access.tells_paths:
+            raise _refuse_path(name)
         folder = Path(expanded)
         check_folder(folder)
         return folder.resolve()
@@ -43,9 +69,18 @@ def resolve_model(name_or_path: str | os.PathLike[str], on_progress: Progress | 
             wanted=f"one of {', '.join(known.name for known in KNOWN_MODELS)}; a folder; or `organisation/model`.",
             remedy="check the spelling; a model on the hub needs its organisation before the slash.",
         )
-    folder = fetch_from_hub(name, on_progress)
+    folder = fetch_from_hub(name, on_progress, access)
     check_folder(folder)
     return folder
+
+
+def _refuse_path(name: str) -> ModelRefused:
+    """The same words for what is not there, is a file, may not be read or is another folder: a page is no list of the server's files."""
+    return ModelRefused(
+        f"No model can be opened at {ascii(name)[:200]}.",
+        wanted="a folder with config.json and safetensors weights that this server may read.",
+        remedy="check the spelling; whoever runs the server can open it on the command line, which says more.",
+    )
 
 
 def _looks_like_path(name: str) -> bool:

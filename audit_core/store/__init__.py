@@ -8,6 +8,7 @@ from audit_core.store.findings import Fault, Finding
 from audit_core.store.home import audit_home, keep_prompts, load_kept_prompts
 from audit_core.store.log import ClaimRun, RunLog, RunRecord, RunStart, Unended, list_unended
 from audit_core.store.log_key import revoke_log_key, rotate_log_key
+from audit_core.store.opened_models import note_opened, was_opened
 from audit_core.store.people import KnownPerson, PersonLog, find_refusal, tell_refusal
 from audit_core.store.person_keys import PersonKey, list_keys, load_key, make_key, revoke_key, rotate_key
 from audit_core.store.register import Register, RegisteredClaim, Sightings
@@ -51,6 +52,7 @@ __all__ = [
     "load_key",
     "make_checkpoint",
     "make_key",
+    "note_opened",
     "open_database",
     "read_status",
     "read_trail",
@@ -61,4 +63,5 @@ __all__ = [
     "sign_checkpoint_now",
     "tell_refusal",
     "verify_log",
+    "was_opened",
 ]

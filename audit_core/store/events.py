@@ -56,6 +56,7 @@ class Action(StrEnum):
     KEY_ROTATED = "key.rotated"
     KEY_REVOKED = "key.revoked"
     PERSON_SIGNED_IN = "person.signed_in"
+    PERSON_SIGNED_OUT = "person.signed_out"
     PERSON_REFUSED = "person.refused"
     PERSON_DISABLED = "person.disabled"
     PERSON_ENABLED = "person.enabled"

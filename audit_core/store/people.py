@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audit_core.errors import AccessRefused, Refused
-from audit_core.governance.people import Deed, Person, require, require_recent
+from audit_core.governance.people import CLOCK_SKEW_S, Deed, Person, require, require_recent
 from audit_core.store.database import open_database
-from audit_core.store.events import MAX_NAME, Action, append_event, find_log_id, read_clock
+from audit_core.store.events import MAX_NAME, Action, append_event, find_log_id, parse_time, read_clock
 
 if TYPE_CHECKING:
     import duckdb
@@ -21,13 +21,22 @@ MAX_REASON = 400
 _SIGNED_IN, _DISABLED, _ENABLED = "signed_in", "disabled", "enabled"
 _INSERT = "INSERT INTO person_state VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _COUNT = "SELECT count(*) FROM person_state"
+# Of a sign-in, the column of reasons holds its digest.
 _HAS_SIGNED_IN = (
-    "SELECT count(*) FROM person_state WHERE person = ? AND state = 'signed_in' AND (? IS NULL OR expires_at = ?)"
+    "SELECT count(*) FROM person_state WHERE person = ? AND state = 'signed_in' AND (? IS NULL OR reason = ?)"
 )
 # The rows describe; the audit log decides, as its events name one another and cannot be taken out one by one.
 _LAST_WORD = """
 SELECT action FROM audit_event WHERE log_id = ? AND object_id = ? AND action IN ('person.disabled', 'person.enabled')
 ORDER BY seq DESC LIMIT 1
+"""
+# Each sign-out names the sign-ins that it ended; a digest of 64 characters stands in no event's text by chance.
+_SIGNED_OUT = """
+SELECT count(*) FILTER (contains(body, ?)), max(ts) FROM audit_event WHERE log_id = ? AND object_id = ? AND action = 'person.signed_out'
+"""
+_LASTING = """
+SELECT reason FROM person_state
+WHERE person = ? AND state = 'signed_in' AND reason <> '' AND expires_at > ? ORDER BY number DESC LIMIT 300
 """
 _ROWS = "SELECT person, told_at, state, name, roles, reason FROM person_state ORDER BY number"
 
@@ -55,14 +64,14 @@ class PersonLog:
         self.home = home
 
     def note_sign_in(self, person: Person) -> None:
-        """Tell of a sign-in once, however many windows it opens: one end of a sign-in is one sign-in."""
+        """Tell of a sign-in once, however many windows it opens."""
         if person.is_local:
             return
         ends = _spell(person.expires_at)
         with open_database(self.home) as connection:
-            if _has_signed_in(connection, person.id, ends):
+            if _has_signed_in(connection, person.id, person.sign_in):
                 return
-            _insert(connection, person.id, _SIGNED_IN, actor=person.id, person=person)
+            _insert(connection, person.id, _SIGNED_IN, actor=person.id, person=person, reason=person.sign_in)
             payload = {
                 "roles": sorted(person.roles),
                 "signed_in_at": _spell(person.signed_in_at) or None,
@@ -70,6 +79,23 @@ class PersonLog:
             }
             append_event(
                 connection, actor=person.id, action=Action.PERSON_SIGNED_IN, object_id=person.id, payload=payload
+            )
+
+    def sign_out(self, person: Person) -> None:
+        """End every sign-in of the person that was seen until now, in every window and of every copied cookie; a later one is another.
+
+        It is an event of the log, so a restart of the server changes nothing.
+        """
+        if person.is_local:
+            return
+        with open_database(self.home) as connection:
+            if has_signed_out(connection, person):
+                # A window that was left open must not end what its person began since.
+                return
+            rows = connection.execute(_LASTING, [person.id, _spell(datetime.now(UTC))]).fetchall()
+            payload = {"sign_ins": sorted({person.sign_in, *(str(digest) for (digest,) in rows)})}
+            append_event(
+                connection, actor=person.id, action=Action.PERSON_SIGNED_OUT, object_id=person.id, payload=payload
             )
 
     def find_refusal(self, person: Person | None, deed: Deed) -> AccessRefused | None:
@@ -160,6 +186,10 @@ def find_refusal(
     """Why the person may not do it now, inside the caller's transaction; None where they may."""
     now = datetime.now(UTC)
     refusal = _catch(lambda: require(person, deed, now=now))
+    if refusal is None and has_signed_out(connection, person):
+        refusal = AccessRefused(
+            f"{person.name} has signed out.", wanted="a sign-in since then.", remedy="sign in again.", why="signed_out"
+        )
     if refusal is None and is_disabled(connection, person.id):
         refusal = AccessRefused(
             f"{person.name} ({person.id}) is disabled here.", wanted="a person who is not.", remedy="ask an admin of this server.",
@@ -181,6 +211,21 @@ def tell_refusal(
         object_id=about[:MAX_NAME],
         payload={"deed": deed.value, "why": refusal.why, "roles": sorted(person.roles)},
     )
+
+
+def has_signed_out(connection: duckdb.DuckDBPyConnection, person: Person) -> bool:
+    """Whether the person has ended this sign-in, or a later one before this was seen at all."""
+    if person.is_local:
+        return False
+    row = connection.execute(_SIGNED_OUT, [person.sign_in, find_log_id(connection), person.id]).fetchone()
+    if row is None or row[1] is None:
+        return False
+    if row[0] or not person.sign_in:
+        return True
+    # A cookie copied before any page was opened with it. Clocks may differ by as much as is allowed elsewhere.
+    is_seen = _has_signed_in(connection, person.id, person.sign_in)
+    before = parse_time(str(row[1])) - timedelta(seconds=CLOCK_SKEW_S)
+    return not is_seen and person.issued_at is not None and person.issued_at < before
 
 
 def is_disabled(connection: duckdb.DuckDBPyConnection, person_id: str) -> bool:
@@ -222,9 +267,9 @@ def _insert(
     connection.execute(_INSERT, [number, person_id, read_clock(), state, actor, *told, reason])
 
 
-def _has_signed_in(connection: duckdb.DuckDBPyConnection, person_id: str, ends: str | None = None) -> bool:
-    """Ever, or with this end of the sign-in."""
-    row = connection.execute(_HAS_SIGNED_IN, [person_id, ends, ends]).fetchone()
+def _has_signed_in(connection: duckdb.DuckDBPyConnection, person_id: str, sign_in: str | None = None) -> bool:
+    """Ever, or by this very sign-in."""
+    row = connection.execute(_HAS_SIGNED_IN, [person_id, sign_in, sign_in]).fetchone()
     return row is not None and row[0] > 0
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from audit_core import note_opened
 from tests.pages.test_dead_hook_on_the_page import texts, wait_for
 from tests.pages.test_live_audit_page import open_page
 
@@ -19,6 +20,7 @@ def test_one_prompt_is_told_why_there_are_no_tests(
 ) -> None:
     subject = load_planted("planted-strict")
     monkeypatch.setattr("ui.model_room.open_subject", lambda name, on_progress: subject)
+    note_opened(home, "planted-strict")
     test = open_page(**LINK, scope="one")
     wait_for(test, lambda t: any(h.value == "Attention's own tests" for h in t.header))
     assert any("One prompt has no interval" in text.value for text in test.info)
@@ -30,6 +32,7 @@ def test_a_half_of_the_set_is_tested_and_each_figure_says_what_kind_of_evidence_
 ) -> None:
     subject = load_planted("planted-strict")
     monkeypatch.setattr("ui.model_room.open_subject", lambda name, on_progress: subject)
+    note_opened(home, "planted-strict")
     test = open_page(**LINK, scope="exploratory")
     wait_for(test, lambda t: any(b.key == "start-job-attention_tests" for b in t.button))
     test.button(key="start-job-attention_tests").click().run()

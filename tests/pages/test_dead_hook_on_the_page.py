@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from audit_core import note_opened
 from audit_core.component import Kind
 from tests.pages.test_live_audit_page import open_page
 
@@ -38,6 +39,7 @@ def test_a_dead_hook_ends_as_a_failed_control_without_a_number(
     subject = load_planted("planted-strict")
     point = subject.runner.model.points[kind, 1]
     monkeypatch.setattr("ui.model_room.open_subject", lambda name, on_progress: subject)
+    note_opened(home, "planted-strict")
     with monkeypatch.context() as patch:
         patch.setattr(point, "add_hook", _ignored(point.add_hook))
         test = open_page(**LINK, c=part, u="heads+mlps")

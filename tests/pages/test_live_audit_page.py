@@ -30,6 +30,7 @@ def refused(test: AppTest) -> str:
 
 def test_a_model_that_does_not_exist_is_refused_with_a_remedy(home: Path) -> None:
     test = open_page(model="./no-such-folder")
+    test.button(key="load-model").click().run()
     wait_for_refusal(test)
     assert not test.exception
     assert "What to do" in refused(test).replace("\\", "")

@@ -156,6 +156,117 @@ def test_a_role_taken_away_on_the_server_is_gone_at_the_next_action(provider: Pr
     assert titles(test.run()) == ["Assay"], "a file that cannot be read gives nobody a role"
 
 
+@pytest.fixture
+def leaves(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Where Streamlit takes the cookie away, which a copy of it survives."""
+    import streamlit as st
+
+    found: list[str] = []
+    monkeypatch.setattr(st, "logout", lambda: found.append("logout"))
+    return found
+
+
+def test_a_second_window_can_do_nothing_more_once_the_first_has_signed_out(
+    provider: Provider, leaves: list[str]
+) -> None:
+    """Both hold the same token, which lasts for an hour."""
+    from ui import auth, deeds, services
+
+    provider.sign_in("anna", "researcher")
+    first, second = open_app("claims"), open_app("claims")
+    assert titles(second) == ["Claims"]
+    first.button(key="sign-out").click().run()
+    assert leaves == ["logout"]
+    assert titles(second.run()) == ["Assay"]
+    assert "has signed out" in errors(second)
+    assert "sign-in" in [one.key for one in second.button]
+    for deed in (
+        lambda: services.admit(deeds.Deed.RUN, "sweep"),
+        lambda: deeds.keep_own(PromptSet("own pair", (Prompt("own-1", "a b", "a c", " x", " y", "own"),))),
+        lambda: deeds.write_pack("C-0001", Issue("anna", "")),
+        lambda: deeds.compare("/nowhere", "/nowhere", ""),
+        lambda: services.open_model("someone/model", is_asked=True),
+    ):
+        with pytest.raises(AccessRefused) as caught:
+            deed()
+        assert caught.value.why == "signed_out"
+    assert titles(open_app("claims")) == ["Assay"], "a copied cookie opens no new window"
+    assert auth.who() is not None, "the cookie itself still reads"
+    provider.claims["nonce"] = "of the next sign-in"
+    assert titles(open_app("claims")) == ["Claims"]
+
+
+def test_a_replayed_sign_out_of_a_window_that_is_out_changes_nothing(provider: Provider, leaves: list[str]) -> None:
+    provider.sign_in("anna", "viewer")
+    test = open_app("claims")
+    test.button(key="sign-out").click().run()
+    test.button(key="sign-out").click().run()
+    assert titles(test) == ["Assay"]
+
+
+def test_a_download_that_was_drawn_before_the_sign_out_gives_nothing(provider: Provider, leaves: list[str]) -> None:
+    from ui import deeds
+
+    provider.sign_in("rob", "reviewer")
+    test = open_app("audit_log")
+    made = deeds.offer(deeds.Deed.EXPORT_LOG, "every event", lambda: "events")
+    assert made() == "events"
+    test.button(key="sign-out").click().run()
+    with pytest.raises(AccessRefused):
+        made()
+
+
+def test_parts_of_a_page_that_run_by_themselves_have_the_whole_page_asked_again(
+    provider: Provider, leaves: list[str]
+) -> None:
+    """A running job is drawn every second without a question to the log."""
+    import threading
+
+    import streamlit as st
+
+    from ui import auth, services
+
+    provider.sign_in("anna", "researcher")
+    assert auth.find_visitor()[1] is None
+    assert not auth.has_changed()
+    gate, begun = threading.Event(), threading.Event()
+
+    def work(report: Any) -> None:
+        begun.set()
+        while not gate.wait(0.01):
+            report(1, 2)
+
+    job = services.jobs().submit("k", "t", work, owner=services.asker().session)
+    assert begun.wait(5)
+    person = auth.who()
+    assert person is not None
+    auth.sign_out(person)
+    assert auth.has_changed()
+    services.cancel_job(job)
+    seen = services.jobs().get(job, owner=services.asker().session)
+    assert seen is not None
+    assert seen.is_active, "whoever is out cancels nothing; the run goes on, and is theirs when they are back"
+    gate.set()
+    st.session_state.clear()
+
+
+def test_a_sign_out_that_cannot_be_kept_says_that_one_is_still_in(
+    provider: Provider, leaves: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from audit_core.errors import StoreRefused
+
+    def refuse(self: PersonLog, person: Any) -> None:
+        raise StoreRefused("The disk is full.", wanted="room.", remedy="make room.")
+
+    provider.sign_in("anna", "viewer")
+    test = open_app("claims")
+    monkeypatch.setattr(PersonLog, "sign_out", refuse)
+    test.button(key="sign-out").click().run()
+    assert titles(test) == ["Claims"]
+    assert "still signed in" in errors(test)
+    assert leaves == []
+
+
 def test_an_admin_keeps_somebody_out_and_lets_them_in_again(provider: Provider) -> None:
     provider.sign_in("anna", "viewer")
     open_app()
@@ -258,6 +369,7 @@ class WorkBehind:
 DEEDS = {
     "answer": "researcher reviewer",
     "submit": "researcher reviewer",
+    "open_model": "researcher reviewer",
     "keep_own": "researcher reviewer",
     "freeze": "researcher",
     "attempt": "researcher",
@@ -288,10 +400,12 @@ def test_each_function_that_writes_lets_its_roles_through_and_logs_the_others(
     form = deeds.FreezeForm("x = 1", "m", "indirect_object", (), "nothing_run", "anna")
     pair = PromptSet("own pair", (Prompt("own-1", "a", "b", " x", " y", "own"),))
     monkeypatch.setattr(deeds, "run_confirmatory", None)
+    monkeypatch.setattr(services, "ROOM", work)
     monkeypatch.setattr(deeds, "predict_attempt_s", lambda known, auditor: auditor.predict())
     asked = {
         "answer": lambda: services.answer(work, "sweep", None),
         "submit": lambda: services.submit(work, "sweep", "title", None),
+        "open_model": lambda: services.open_model("someone/model", is_asked=True),
         "keep_own": lambda: deeds.keep_own(pair),
         "freeze": lambda: deeds.freeze(work, form),
         "attempt": lambda: deeds.attempt(work, SimpleNamespace(claim_id="C-0001"), "title"),  # type: ignore[arg-type]

@@ -58,9 +58,9 @@ def test_stores_are_written_to_only_where_it_is_asked_who_asks() -> None:
         and not node.func.attr.startswith(("list_", "find", "read_"))
     }
     assert ("ui/deeds.py", "PersonLog", "disable") in found, "this rule would hold of anything"
-    # The door itself notes who came in, and whom it turned away.
+    # The door itself notes who came in, who left, and whom it turned away.
     assert {file for file, _, _ in found} <= {*ASKS_FIRST, "ui/auth.py"}
-    assert {method for file, _, method in found if file == "ui/auth.py"} == {"note_sign_in", "refuse"}
+    assert {method for file, _, method in found if file == "ui/auth.py"} == {"note_sign_in", "refuse", "sign_out"}
 
 
 def test_every_deed_of_the_dashboard_is_tried_by_every_role() -> None:

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from audit_core.errors import NotMeasured
-from audit_core.jobs import JobManager, JobState, Snapshot
+from audit_core.errors import NotMeasured, QueueFull
+from audit_core.jobs import MAX_WAITING, MAX_WAITING_EACH, JobManager, JobState, Snapshot
 
 
 @pytest.fixture
@@ -200,3 +200,100 @@ def test_failed_work_can_be_asked_for_again(jobs: JobManager) -> None:
 
     assert wait(jobs, jobs.submit("k", "t", work, owner="a")).state is JobState.FAILED
     assert wait(jobs, jobs.submit("k", "t", work, owner="a")).result == 7
+
+
+@pytest.fixture
+def held(jobs: JobManager) -> Iterator[threading.Event]:
+    """The one worker is busy with a job of owner `z` until the event is set."""
+    gate, begun = threading.Event(), threading.Event()
+
+    def work(progress: object) -> None:
+        begun.set()
+        gate.wait(20)
+
+    jobs.submit("held", "t", work, owner="z")
+    assert begun.wait(5)
+    yield gate
+    gate.set()
+
+
+def queue(jobs: JobManager, order: list[str], owner: str, *names: str) -> list[str]:
+    return [jobs.submit(name, "t", lambda progress, name=name: order.append(name), owner=owner) for name in names]
+
+
+def test_owners_take_turns_however_many_jobs_one_of_them_queued(jobs: JobManager, held: threading.Event) -> None:
+    order: list[str] = []
+    last = queue(jobs, order, "a", "a1", "a2", "a3", "a4")[-1]
+    queue(jobs, order, "b", "b1", "b2")
+    queue(jobs, order, "c", "c1")
+    held.set()
+    wait(jobs, last, "a")
+    assert order == ["a1", "b1", "c1", "a2", "b2", "a3", "a4"]
+
+
+def test_one_who_comes_late_is_served_before_the_next_of_one_who_was_served(
+    jobs: JobManager, held: threading.Event
+) -> None:
+    order: list[str] = []
+    last = queue(jobs, order, "z", "z1", "z2")[-1]
+    queue(jobs, order, "late", "l1")
+    held.set()
+    wait(jobs, last, "z")
+    assert order == ["l1", "z1", "z2"], "owner z had the turn that is under way"
+
+
+def test_one_owner_cannot_queue_more_than_their_share_and_is_told_how_many_wait(
+    jobs: JobManager, held: threading.Event
+) -> None:
+    order: list[str] = []
+    queue(jobs, order, "a", *(f"a{n}" for n in range(MAX_WAITING_EACH)))
+    with pytest.raises(QueueFull, match=f"{MAX_WAITING_EACH} of your runs wait.*cancel one"):
+        queue(jobs, order, "a", "one more")
+    queue(jobs, order, "b", "b1")
+    assert jobs.submit("a0", "t", lambda progress: None, owner="a"), "what waits already is joined, not refused"
+
+
+def test_all_owners_together_cannot_queue_without_bound(jobs: JobManager, held: threading.Event) -> None:
+    order: list[str] = []
+    for n in range(MAX_WAITING):
+        queue(jobs, order, f"owner {n // MAX_WAITING_EACH}", f"k{n}")
+    with pytest.raises(QueueFull, match=f"{MAX_WAITING} runs of everyone"):
+        queue(jobs, order, "a newcomer", "one more")
+
+
+def test_cancelling_what_waits_makes_room_at_once_and_says_that_it_was_dropped(
+    jobs: JobManager, held: threading.Event
+) -> None:
+    dropped: list[str] = []
+    for n in range(MAX_WAITING_EACH * 3):
+        job = jobs.submit(f"k{n}", "t", lambda progress: None, owner="a", on_drop=lambda: dropped.append("x"))
+        jobs.cancel(job, owner="a")
+        seen = jobs.get(job, owner="a")
+        assert seen is not None
+        assert seen.state is JobState.CANCELLED
+    assert len(dropped) == MAX_WAITING_EACH * 3
+
+
+def test_shared_work_runs_once_at_the_first_of_its_owners_turns(jobs: JobManager, held: threading.Event) -> None:
+    order: list[str] = []
+    last = queue(jobs, order, "a", "a1", "shared", "a2")[-1]
+    shared = queue(jobs, order, "b", "shared")[0]
+    jobs.cancel(shared, owner="a")
+    held.set()
+    wait(jobs, last, "a")
+    assert wait(jobs, shared, "b").state is JobState.DONE
+    assert order == ["a1", "shared", "a2"]
+
+
+def test_work_that_one_owner_left_and_joined_again_waits_once(jobs: JobManager, held: threading.Event) -> None:
+    order: list[str] = []
+    shared = queue(jobs, order, "a", "shared")[0]
+    queue(jobs, order, "b", "shared")
+    jobs.cancel(shared, owner="a")
+    assert queue(jobs, order, "a", "shared") == [shared]
+    jobs.cancel(shared, owner="a")
+    jobs.cancel(shared, owner="b")
+    last = queue(jobs, order, "a", "last")[0]
+    held.set()
+    wait(jobs, last, "a")
+    assert order == ["last"]

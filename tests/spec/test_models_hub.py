@@ -37,12 +37,14 @@ PROGRAM = """
 import sys
 from audit_core.errors import Cancelled, ModelRefused
 from audit_core.models import resolve_model
+from audit_core.models.access import ANYBODY, LINK, PAGE, read_command_line_access
+access = {"page": PAGE, "link": LINK, "command": read_command_line_access()}.get((sys.argv[2:] or [""])[0], ANYBODY)
 steps = []
 def on_progress(stage, done, total):
     steps.append((stage, done, total))
-    if sys.argv[2:] and done: raise Cancelled("enough")
+    if sys.argv[2:] == ["stop"] and done: raise Cancelled("enough")
 try:
-    folder = resolve_model(sys.argv[1], on_progress)
+    folder = resolve_model(sys.argv[1], on_progress, access)
     print("files", *sorted(path.name for path in folder.iterdir()))
     print("last step", *max(steps, default=()))
 except ModelRefused as refusal:
@@ -55,11 +57,14 @@ print("torch" in sys.modules)
 
 class Hub(http.server.BaseHTTPRequestHandler):
     served: list[str]
+    asked: list[tuple[str, str | None]]
+    """Every request's path, of whatever kind, and the authorization that it carried."""
 
     def do_HEAD(self) -> None:
         self.do_GET()
 
     def do_GET(self) -> None:
+        self.asked.append((self.path, self.headers.get("authorization")))
         path = self.path.split("?")[0].strip("/")
         content = self.answer(path)
         self.send_response(404 if content is None else 200)
@@ -96,17 +101,17 @@ class Hub(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def hub() -> Iterator[str]:
-    Hub.served = []
+    Hub.served, Hub.asked = [], []
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
 
 
-def resolve(name: str, hub: str, home: Path, *flags: str) -> tuple[str, str]:
+def resolve(name: str, hub: str, home: Path, *flags: str, **variables: str) -> tuple[str, str]:
     """What `resolve_model(name)` does in a process of its own, and what it writes to stderr."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "TRANSFORMERS_"))}
-    environment = {**kept, "HF_ENDPOINT": hub, "HF_HOME": str(home), "NO_PROXY": "127.0.0.1"}
+    environment = {**kept, "HF_ENDPOINT": hub, "HF_HOME": str(home), "NO_PROXY": "127.0.0.1", **variables}
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, name, *flags],
         cwd=ROOT,
@@ -167,3 +172,47 @@ def test_a_hub_download_stops_when_cancelled(hub: str, tmp_path: Path) -> None:
     said, _ = resolve("org/plain", hub, tmp_path, "stop")
     assert said.startswith("cancelled")
     assert not list(tmp_path.rglob("model.safetensors"))
+    left = [path.name for path in tmp_path.rglob("*") if path.is_file()]
+    assert left in ([], ["CACHEDIR.TAG"]), "nothing of the model is left behind"
+
+
+@pytest.mark.parametrize("who", ["library", "page", "link", "command"])
+def test_no_request_carries_a_token_that_nobody_gave_for_it(who: str, hub: str, tmp_path: Path) -> None:
+    """A token of the server's would let whoever sends a link read what it may read."""
+    (tmp_path / "token").write_text("hf_servers")
+    kept = {"HF_TOKEN": "hf_servers", "HUGGING_FACE_HUB_TOKEN": "hf_servers"}
+    others = {"AUDIT_HUB_TOKEN": "hf_of_the_command_line"} if who != "command" else {}
+    said, _ = resolve("org/plain", hub, tmp_path, who, **kept, **others)
+    assert {authorization for _, authorization in Hub.asked} <= {None}
+    assert bool(Hub.asked) is (who != "link")
+    assert said.startswith("refused" if who == "link" else "files")
+
+
+def test_the_command_line_sends_the_token_of_its_own_variable(hub: str, tmp_path: Path) -> None:
+    said, noise = resolve("org/plain", hub, tmp_path, "command", AUDIT_HUB_TOKEN="hf_mine", HF_TOKEN="hf_servers")
+    assert said.startswith("files")
+    assert {authorization for _, authorization in Hub.asked} == {"Bearer hf_mine"}
+    assert "hf_mine" not in said + noise
+
+
+def test_a_page_that_opens_by_itself_takes_a_hub_model_from_the_cache_and_asks_nothing(
+    hub: str, tmp_path: Path
+) -> None:
+    resolve("org/plain", hub, tmp_path, "page")
+    Hub.asked.clear()
+    said, _ = resolve("org/plain", hub, tmp_path, "link")
+    assert said.startswith("files config.json model.safetensors tokenizer.json")
+    assert Hub.asked == [], "not even HEAD"
+
+
+def test_a_cancelled_fetch_leaves_an_earlier_one_as_it_was(hub: str, tmp_path: Path) -> None:
+    resolve("org/plain", hub, tmp_path, "page")
+    before = sorted(path.name for path in tmp_path.rglob("*") if path.is_file())
+    resolve("org/plain", hub, tmp_path, "stop")
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == before
+
+
+def test_a_token_stands_in_no_repr() -> None:
+    from audit_core.models.access import ModelAccess
+
+    assert "hf_mine" not in repr(ModelAccess(token="hf_mine"))

@@ -1,0 +1,106 @@
+"""Markdown in an uploaded row, a link or a model's name stays text on the page: nothing in it is an image, a link or a heading."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from audit_core import keep_prompts, parse_prompts
+
+ROOT = Path(__file__).resolve().parents[2]
+IMAGE = "![x](http://127.0.0.1:9/pixel.png)"
+HOSTILE = [
+    IMAGE, "<img src=http://127.0.0.1:9/pixel.png>", "[x](http://127.0.0.1:9)", "# heading", "**bold**", ":material/error:", "`code`",
+    ":red[x]", "$x$", "![][a]\n\n[a]: http://127.0.0.1:9/pixel.png", "<style>*{background:url(http://127.0.0.1:9)}</style>", "~~x~~", "| a | b |",
+]  # fmt: skip
+ACTIVE = re.compile(r"(?<!\\)!\[|(?<!\\)\]\(|(?<!\\)<(img|style|a)\b")
+"""What would be drawn as an image, a link or a tag."""
+
+
+def list_texts(test: AppTest) -> list[str]:
+    """Everything that is drawn as Markdown."""
+    drawn = (
+        *test.markdown,
+        *test.error,
+        *test.warning,
+        *test.info,
+        *test.success,
+        *test.header,
+        *test.subheader,
+        *test.title,
+        *test.caption,
+    )
+    labels = [str(one.label) for kind in ("button", "expander", "radio", "selectbox") for one in test.get(kind)]
+    return [*(str(one.value) for one in drawn), *labels]
+
+
+def open_page(**query: str) -> AppTest:
+    test = AppTest.from_file(str(ROOT / "ui/main.py"), default_timeout=60)
+    for key, value in query.items():
+        test.query_params[key] = value
+    return test.run()
+
+
+def row(**changes: str) -> dict[str, str]:
+    return {"id": "r", "clean": "a b", "corrupted": "a c", "answer": " x", "foil": " y", "template": "t"} | changes
+
+
+def upload(test: AppTest, rows: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    """As if the file lay in the box: the test driver fills none."""
+    import streamlit as st
+
+    data = "\n".join(json.dumps(one) for one in rows).encode()
+    monkeypatch.setattr(
+        st, "file_uploader", lambda *_, **__: SimpleNamespace(getvalue=lambda: data, name=f"{IMAGE}.jsonl")
+    )
+    test.run()
+    (button,) = [one for one in test.button if one.label == "Use this file"]
+    return button.click().run()
+
+
+def refuse_markup(test: AppTest) -> None:
+    assert not test.exception
+    assert [text for text in list_texts(test) if ACTIVE.search(text)] == []
+
+
+@pytest.mark.parametrize("field", ["id", "clean", "answer", "template", "a field of its own"])
+def test_a_refused_upload_is_told_of_in_text(home: Path, monkeypatch: pytest.MonkeyPatch, field: str) -> None:
+    rows = [row(**{field: text, "foil": ""}) for text in HOSTILE] + [row(id=IMAGE), row(id=IMAGE)]
+    test = upload(open_page(model="./none"), rows, monkeypatch)
+    assert test.error, "it is refused"
+    refuse_markup(test)
+
+
+def test_a_refusal_names_the_row_by_what_it_says(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    test = upload(open_page(model="./none"), [row(id=IMAGE), row(id=IMAGE)], monkeypatch)
+    said = " ".join(one.value for one in test.error)
+    assert IMAGE in said.replace("\\", "")
+    refuse_markup(test)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_an_accepted_row_is_drawn_as_text(home: Path, text: str) -> None:
+    rows = [row(id=text, clean=f"a {text} b", corrupted=f"a {text} c", template=text), row(id="s")]
+    key = keep_prompts(parse_prompts("\n".join(map(json.dumps, rows)).encode(), name="uploaded"))
+    test = open_page(model="./none", set=key, prompt=text)
+    assert test.session_state["prompt"] == text
+    refuse_markup(test)
+
+
+@pytest.mark.parametrize("key", ["model", "set", "prompt", "c", "scope", "ab", "head"])
+def test_an_address_is_drawn_as_text(home: Path, key: str) -> None:
+    refuse_markup(open_page(**{"model": "./none", key: " ".join(HOSTILE)}))
+
+
+def test_the_check_sees_what_is_not_escaped() -> None:
+    from ui.header import plain
+
+    assert ACTIVE.search(IMAGE)
+    assert ACTIVE.search("<img src=x>")
+    assert not any(ACTIVE.search(plain(text)) for text in HOSTILE)

@@ -1,0 +1,302 @@
+"""Every text that a page hands to Markdown is written in the source, a number, or escaped: held over the source of all pages.
+
+Streamlit draws labels, titles, messages and tooltips as Markdown, and a browser fetches an image that stands in one.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "app.py", *sorted((ROOT / "ui").glob("*.py")), *sorted((ROOT / "pages").glob("*.py"))]
+DRAWS = {
+    "error", "warning", "info", "success", "exception", "markdown", "caption", "write", "write_stream", "toast", "metric", "expander", "button",
+    "badge", "subheader", "header", "title", "popover", "selectbox", "radio", "checkbox", "text_input", "text_area", "multiselect",
+    "segmented_control", "pills", "download_button", "progress", "spinner", "status", "form_submit_button", "number_input", "toggle",
+    "link_button", "page_link", "tabs", "html", "slider", "select_slider", "file_uploader", "camera_input", "dialog", "latex", "date_input",
+    "time_input", "color_picker", "chat_input", "chat_message", "text", "menu_button", "audio_input", "feedback",
+}  # fmt: skip
+"""Names of Streamlit's functions that draw Markdown in their first argument."""
+LISTS = {"radio", "tabs", "segmented_control", "pills"}
+"""Whose options are drawn as Markdown as well; those of a selectbox and a multiselect are not."""
+TEXT_OPTIONS = {"label", "body", "help", "text", "value", "delta", "format_func", "captions", "caption", "options"}
+PLAIN_BOXES = {
+    "text_input",
+    "text_area",
+    "number_input",
+    "checkbox",
+    "toggle",
+    "slider",
+    "selectbox",
+    "multiselect",
+    "code",
+    "text",
+}
+"""Whose `value` and `options` are drawn as they are."""
+ESCAPES = {"plain"}
+COUNTS = {"len", "round", "max", "min", "sum", "int", "abs", "_rank"}
+PASS_ON = {"figure_header", "open_page", "table_with_csv"}
+"""Functions of the pages that draw what they are given: their callers are held to the same."""
+REVIEWED: dict[str, list[str]] = {
+    "ui/attention_tests.py": [
+        "_kinds(agreements)",
+        "_kinds(comparisons)",
+        "counts['irrelevant']",
+        "counts['matters']",
+        "counts['unresolved']",
+        "found.layer",
+        "key.replace('_', ' ')",
+        "name",
+        "result.n",
+        "result.n_templates",
+        "result.shuffles",
+    ],
+    "ui/audited.py": ["title", "words"],
+    "ui/auth.py": ["page"],
+    "ui/calibration_show.py": ["RULES", "describe_census(found.census)", "describe_origin(found)", "rule"],
+    "ui/cards_show.py": ["chart.as_of", "one.standing.value", "places.claims()", "places.desk()", "row.title", "title"],
+    "ui/changes_show.py": [
+        "found.after.short",
+        "found.before.short",
+        "found.kind",
+        "found.n",
+        "found.n_changed",
+        "found.n_components",
+        "found.n_templates",
+        "found.n_tensors",
+        "found.unit",
+    ],
+    "ui/circuit_ask.py": ["UNIVERSES.get", "list(Universe)"],
+    "ui/circuit_balance.py": ["claim.role.value", "found.n", "icon", "label", "size", "title"],
+    "ui/circuit_graph.py": ["unsure"],
+    "ui/circuit_show.py": [
+        "SHOWN",
+        "found.core",
+        "found.draws",
+        "found.idle",
+        "found.n",
+        "found.n_templates",
+        "found.n_universe",
+        "found.random_as_large",
+        "found.random_as_near",
+        "key",
+        "name",
+        "place",
+    ],
+    "ui/claims_ask.py": ["made.digest", "made.withheld", "missing", "words"],
+    "ui/claims_show.py": ["get_plugin('audits', question).question", "plan.version"],
+    "ui/crosswalk_show.py": [
+        "by",
+        "checked",
+        "clause",
+        "crosswalk.as_of",
+        "framework",
+        "out",
+        "primary",
+        "relation",
+        "standing",
+        "title",
+        "titles",
+        "url",
+        "version",
+        "why",
+    ],
+    "ui/desk_ask.py": ["DECISIONS.get", "digest[:12]", "list(DECISIONS)", "number", "roles"],
+    "ui/desk_show.py": [
+        "_NEVER",
+        "_describe_attempts(claim)",
+        "_list(claim.speaks_against)",
+        "evaluated",
+        "hidden",
+        "hidden != 1",
+        "required",
+    ],
+    "ui/header.py": ["kind", "n", "name", "reading", "title"],
+    "ui/history.py": ["stale"],
+    "ui/interventions.py": ["choice.head", "component"],
+    "ui/jobpanel.py": ["now.fraction", "state"],
+    "ui/live_ask.py": ["SCOPES.get", "UNIVERSES.get", "label", "list(SCOPES)", "list(Universe)"],
+    "ui/live_maps.py": ["does.unit", "format_estimate(rho)", "result.direction", "result.replacement", "source"],
+    "ui/live_show.py": [
+        "format_estimate(base)",
+        "format_estimate(result.after)",
+        "format_estimate(result.support)",
+        "head",
+        "kept",
+        "name",
+        "result.head",
+        "result.layer",
+        "result.rest",
+        "result.steps",
+        "result.unit",
+    ],
+    "ui/live_steps.py": ["label", "share"],
+    "ui/overview_cost.py": ["describe_seconds(report.cpu)", "describe_seconds(report.wall)"],
+    "ui/overview_maps.py": ["key"],
+    "ui/overview_portfolio.py": ["counted[Standing.STALE]", "counted[Standing.UNTESTED]", "label", "page"],
+    "ui/overview_story.py": [
+        "_STEPS[key][0]",
+        "acting",
+        "changed",
+        "effect.templates",
+        "found.result.clean.n",
+        "head.component",
+        "icon",
+        "key",
+        "line",
+        "list(_STEPS)",
+        "made.code_sha256[:12]",
+        "made.identity['weights_sha256'][:12]",
+        "over",
+        "prompts.confirmatory_sha256[:12]",
+        "prompts.exploratory_sha256[:12]",
+        "story.direction",
+        "story.replacement",
+        "title",
+        "words",
+    ],
+    "ui/procurement_ask.py": ["current.version", "label", "section.title"],
+    "ui/procurement_show.py": [
+        "describe_count(count_answers(filled.answers))",
+        "filled.version",
+        "quote(one, safe='')",
+    ],
+    "ui/sweep_ask.py": ["get_plugin('methods', st.session_state.screen).question"],
+    "ui/sweep_show.py": [
+        "SHOWN",
+        "done",
+        "first",
+        "partial.n",
+        "result.direction",
+        "result.n",
+        "result.replacement",
+        "result.unit",
+        "rule",
+        "screened.method.replace('_', ' ')",
+        "screened.misses",
+        "sign",
+    ],
+    "ui/trail_show.py": [
+        "SHOWN",
+        "chosen.entry",
+        "found.checkpoints",
+        "found.first_bad",
+        "key.at",
+        "names",
+        "status.size",
+    ],
+    "ui/verdict_card.py": [
+        "_name_backups(repair)",
+        "claim.role.value",
+        "icon",
+        "ledger.claims",
+        "ledger.components",
+        "ledger.metrics",
+        "ledger.prompt_sets",
+        "ledger.replacements",
+        "ledger.runs",
+        "null.n",
+        "place",
+        "repair.total.n",
+        "share",
+        "words",
+    ],
+    "pages/circuit.py": ["FIELDS", "circuit_ask.MAX_CONNECTED", "get_plugin('audits', audit).question"],
+    "pages/live_audit.py": ["choice.head", "choices.first_visit()"],
+    "pages/sweep.py": ["sweep_ask.FIELDS"],
+}
+"""What was read by a person and needs no escape: numbers, digests of ours, component addresses that were parsed, words of shipped files and of
+the source. A new entry says that its text cannot come from a link, an upload, a model, a pack, a provider or an error message."""
+
+
+def find_texts(call: ast.Call, name: str) -> Iterator[ast.expr]:
+    """What of a call is drawn as Markdown."""
+    drawn = {"metric": 3}.get(name, 2 if name in LISTS else 1)
+    yield from call.args[:drawn]
+    for option in call.keywords:
+        if option.arg in TEXT_OPTIONS and not (
+            name in PLAIN_BOXES and option.arg in ("value", "options", "format_func")
+        ):
+            yield option.value
+
+
+def find_open(text: ast.expr) -> Iterator[ast.expr]:
+    """The parts of a text that are neither written in the source, nor numbers, nor escaped."""
+    match text:
+        case ast.Constant():
+            return
+        case ast.JoinedStr(values=parts) | ast.BoolOp(values=parts):
+            for part in parts:
+                yield from find_open(part)
+        case ast.FormattedValue(value=value, format_spec=spec):
+            if spec is None or not ast.unparse(spec).rstrip("'\"").endswith(("f", "e", "g", "d", "%", ",")):
+                yield from find_open(value)
+        case ast.BinOp(left=left, right=right):
+            yield from find_open(left)
+            yield from find_open(right)
+        case ast.IfExp(body=left, orelse=right):
+            yield from find_open(left)
+            yield from find_open(right)
+        case ast.Call(func=ast.Name(id=name)) if name in ESCAPES | COUNTS:
+            return
+        case ast.Call(func=ast.Attribute(attr="join"), args=parts):
+            for part in parts:
+                yield from find_open(part)
+        case ast.GeneratorExp(elt=part) | ast.ListComp(elt=part) | ast.Starred(value=part) | ast.Lambda(body=part):
+            yield from find_open(part)
+        case ast.List(elts=parts) | ast.Tuple(elts=parts):
+            for part in parts:
+                yield from find_open(part)
+        case _:
+            yield text
+
+
+def list_open(source: str) -> set[str]:
+    found = set()
+    for call in ast.walk(ast.parse(source)):
+        match call:
+            case ast.Call(func=ast.Attribute(attr=name)) if name in DRAWS:
+                texts = list(find_texts(call, name))
+            case ast.Call(func=ast.Name(id=name)) if name in PASS_ON:
+                texts = [text for text in call.args if not isinstance(text, ast.Lambda)]
+            case _:
+                continue
+        found |= {ast.unparse(part) for text in texts for part in find_open(text)}
+    return found
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_every_text_drawn_as_markdown_is_ours_or_escaped(path: Path) -> None:
+    name = path.relative_to(ROOT).as_posix()
+    found = list_open(path.read_text())
+    assert found - set(REVIEWED.get(name, [])) == set(), f"escape these with ui.header.plain: {name}"
+    assert set(REVIEWED.get(name, [])) - found == set(), f"no longer drawn, so take them off the list: {name}"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "st.error(str(error))", "st.warning(f'**{row.id}**')", "column.markdown('a' + name)", "st.button(label=name)", "box.metric('x', name)",
+        "st.text_input('Model', name, help=f'as {typed}')", "st.radio('Which', names)", "st.tabs(names)", "st.info(' '.join(names))",
+        "st.success(name if name else 'none')", "st.caption(*lines)", "figure_header('x', 'causal', f'of {name}')", "st.expander(name or 'x')",
+        "st.badge(f'{name:>10}')", "st.radio('Which', keys, format_func=lambda key: names[key])",
+    ],
+)  # fmt: skip
+def test_a_text_that_is_not_escaped_is_found(line: str) -> None:
+    assert list_open(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "st.error(plain(str(error)))", "st.warning(f'**{plain(row.id)}**, {share:.0%}')", "st.metric('Events', f'{size:,}')",
+        "st.selectbox('Model', names, format_func=names.get)", "st.markdown('- ' + ', '.join(plain(one) for one in names))",
+        "st.button(f'All {len(new)}')", "st.text_input('Model', typed)",
+    ],
+)  # fmt: skip
+def test_a_text_that_is_escaped_passes(line: str) -> None:
+    assert not list_open(line)
