@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from audit_core.verifier.container import read_pack
+from audit_core.verifier.decisions import DECISIONS_MISSING
 from audit_core.verifier.log_proof import BadCheckpoint
 from audit_core.verifier.note import MAX_NOTE_BYTES
 from audit_core.verifier.trust import MAX_TRUST_BYTES, BadTrust, Trust, read_trust, show
@@ -75,6 +76,7 @@ def describe_lines(found: Verification) -> str:
         f"{'reproduction':<14} {found.reproduction} (as recorded; nothing was run again)",
         f"{'judgement':<14} {found.judgement} (by the pack's own policy)",
         f"{'prompts':<14} {found.prompts.result} ({found.prompts.detail})",
+        f"{'decisions':<14} {found.decisions.result} ({found.decisions.detail})",
         "",
         f"exit {found.exit_code}: {_name_meaning(found)}",
     ]
@@ -82,7 +84,11 @@ def describe_lines(found: Verification) -> str:
 
 
 def _name_meaning(found: Verification) -> str:
-    if found.prompts.result == PROMPTS_FAILED and not any(step.result == FAILED for step in found.steps):
+    if any(step.result == FAILED for step in found.steps):
+        return MEANINGS[found.exit_code]
+    if found.decisions.result == DECISIONS_MISSING:
+        return "a signed decision was taken out of this pack after another was signed; nothing else failed"
+    if found.prompts.result == PROMPTS_FAILED:
         return "the openings do not open this pack; nothing else failed"
     return MEANINGS[found.exit_code]
 
