@@ -68,6 +68,7 @@ class SignedApproval:
     envelope: bytes
     approval: Approval
     """As it was signed: with the decisions that it names."""
+    pack_id: str
     root_digest: str
     """SHA-256 of the manifest that it is about."""
 
@@ -127,7 +128,8 @@ def sign_approval(members: Mapping[str, bytes], approval: Approval, key: Key, pa
     """
     try:
         digest = check_manifest(members)
-        found = check_decisions(read_statements(members, digest)[1:], None)
+        prepared, *decisions = read_statements(members, digest)
+        found = check_decisions(decisions, None)
     except BadPack as error:
         raise IntegrityError(f"{pack} is not whole: {error}.") from error
     if found.missing:
@@ -144,14 +146,13 @@ def sign_approval(members: Mapping[str, bytes], approval: Approval, key: Key, pa
             wanted="role reviewer or approver; decision approve, reject or approve_with_conditions; a time in UTC.",
             remedy="correct that field.",
         ) from error
-    return SignedApproval(name, envelope, approval, digest)
+    return SignedApproval(name, envelope, approval, prepared.predicate["pack_id"], digest)
 
 
 def _name_member(role: str, there: Sequence[str]) -> str:
     """A name that no decision in the pack has: after one was taken out, counting alone would write over another."""
     names = (f"attestations/approval-{role}-{number}.dsse.json" for number in count(1 + len(there)))
     return next(name for name in names if name not in there)
-
 
 
 def sign_statement(manifest: bytes, predicate_type: str, predicate: Mapping[str, Any], key: Key) -> bytes:

@@ -113,7 +113,7 @@ def decide(home: Path, root_digest: str, ruling: Ruling, decider: Decider) -> De
                 json.dumps({"member": signed.member, **signed.approval.predicate()}, ensure_ascii=False),
                 base64.b64encode(signed.envelope).decode(),
             )  # fmt: skip
-            insert_decision(connection, pack, decision, signed.envelope_sha256)
+            insert_decision(connection, decision, signed)
     except DecisionRefused as error:
         with open_database(home) as connection:
             tell_refused(connection, find_pack(connection, root_digest), account, ruling.role, error.code)

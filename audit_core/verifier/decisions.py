@@ -44,7 +44,9 @@ def check_decisions(statements: Sequence[Statement], counted: Collection[str] | 
             said = f"{_name_decider(one)} signed after a decision that is not in this pack: sha256 {digest}"
             missing.setdefault(digest, said)
     silent = tuple(sorted({_name_decider(one) for one in deciders if "decisions_seen" not in one.predicate}))
-    result, detail = _describe_decisions(present, tuple(missing.values()), silent, _count_decisions(statements, counted))
+    result, detail = _describe_decisions(
+        present, tuple(missing.values()), silent, _count_decisions(statements, counted)
+    )
     return DecisionsFinding(result, detail, present, tuple(missing.values()), silent)
 
 
@@ -65,7 +67,9 @@ def _count_decisions(statements: Sequence[Statement], counted: Collection[str] |
     total = len({one.sha256 for one in statements})
     if counted is None:
         return f"{total} in this pack, and no signature was checked"
-    return f"{total} in this pack, {len({one.sha256 for one in statements if one.member in counted})} by keys that count"
+    return (
+        f"{total} in this pack, {len({one.sha256 for one in statements if one.member in counted})} by keys that count"
+    )
 
 
 def _name_decider(statement: Statement) -> str:
