@@ -2670,6 +2670,76 @@ def _decode_proof(proof: Sequence[str]) -> list[bytes]:
 
 
 ####################################################################################################
+# streams.py: Standard output and standard error, whatever encoding they have: nothing that was found is lost for want of a letter.
+####################################################################################################
+
+CLOSED = ("Standard output is closed.", "a place for the result.", "send it to a file, or to /dev/null.")
+"""Found, wanted, remedy."""
+
+
+def prepare_streams() -> bool:
+    """Write letters that a stream's encoding lacks as numbers, as in ``\\u6a21``; an ending of the program for want of a letter is worse.
+
+    Returns:
+        False where standard output is closed, so that no result could be written.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+    return sys.stdout is not None
+
+
+def is_utf8(encoding: str | None) -> bool:
+    """Whether every letter can be written as it is; a stream without an encoding holds text and not bytes."""
+    return encoding is None or encoding.lower().replace("-", "").replace("_", "") in ("utf8", "utf8sig", "cp65001")
+
+
+def write_result(text: str) -> None:
+    """Write to standard output, and find out now whether it arrived.
+
+    Raises:
+        OSError: it did not, such as on a full disk. Where nobody reads any more, as behind `head`, that is no error.
+    """
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        abandon_output()
+    except OSError:
+        abandon_output()
+        raise
+
+
+def write_message(text: str) -> None:
+    """Write to standard error, if anybody can read it."""
+    if sys.stderr is None:
+        return
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except OSError:
+        sys.stderr = None
+
+
+def flush_output() -> bool:
+    """Let what others wrote, such as the help of a parser, arrive; False, with a message, where it does not."""
+    try:
+        write_result("")
+    except OSError as error:
+        write_message(f"Standard output: {error.strerror}.\n")
+        return False
+    return True
+
+
+def abandon_output() -> None:
+    """Write nothing more: what is left in the buffer would fail again as the program ends, with a code of its own."""
+    sys.stdout = None
+
+
+####################################################################################################
 # prompt_digest.py: The digest of prompts, and the half that one belongs to, as the product takes them.
 ####################################################################################################
 
@@ -3770,7 +3840,15 @@ def run_verifier(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="verify_pack.py", description=__doc__)
     add_arguments(parser)
     parser.add_argument("--json", action="store_true", help="one JSON document instead of lines")
-    options = parser.parse_args(arguments)
+    if not prepare_streams():
+        return _complain(*CLOSED)
+    try:
+        options = parser.parse_args(arguments)
+    except SystemExit:
+        # The parser prints the help, which has to arrive or fail here and not as Python ends.
+        if not flush_output():
+            return EXIT_USAGE
+        raise
     return verify_files(options.pack, options.trust, options.checkpoint, options.openings, as_json=options.json)
 
 
@@ -3800,10 +3878,14 @@ def verify_files(
         )
     except BadOpenings as error:
         return _complain(f"The openings: {error}.", "what `openings` writes.", "ask the preparer for them again.")
-    text = json.dumps(found.describe(), indent=1) + "\n" if as_json else describe_lines(found)
-    # A name that this terminal has no letters for must not end the program.
-    coding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    sys.stdout.write(text.encode(coding, "backslashreplace").decode(coding))
+    try:
+        write_result(json.dumps(found.describe(), indent=1) + "\n" if as_json else describe_lines(found))
+    except OSError as error:
+        return _complain(
+            f"The finding could not be written to standard output: {error.strerror}.",
+            "a place for it.",
+            "send it elsewhere.",
+        )
     return found.exit_code
 
 
@@ -3840,7 +3922,7 @@ def _read(path: Path, most: int) -> bytes:
 
 
 def _complain(found: str, wanted: str, remedy: str) -> int:
-    sys.stderr.write(f"{show(found)} Wanted: {wanted} What to do: {remedy}\n")
+    write_message(f"{show(found)} Wanted: {wanted} What to do: {remedy}\n")
     return EXIT_USAGE
 
 
