@@ -419,6 +419,925 @@ def _unpack(packed: bytes, entry: Entry) -> bytes:
 
 
 ####################################################################################################
+# manifest.py: Step 2: the manifest names every file of the pack but itself and the signatures, each with its SHA-256.
+####################################################################################################
+
+MANIFEST = "MANIFEST.sha256"
+PACK_ENVELOPE = "attestations/pack.dsse.json"
+_OUTSIDE = re.compile(
+    r"attestations/(pack\.dsse\.json|approval-[a-z0-9-]{1,60}\.dsse\.json|time\.tsr|sigstore\.json)\Z"
+)
+_APPROVAL = re.compile(r"attestations/approval-[a-z0-9-]{1,60}\.dsse\.json\Z")
+_ROW = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9._/+@=-]+)\Z")
+
+
+def is_outside_manifest(name: str) -> bool:
+    """Whether the manifest must not name it: itself, and the four kinds of attestation, which are made after it."""
+    return name == MANIFEST or bool(_OUTSIDE.match(name))
+
+
+def is_approval(name: str) -> bool:
+    return bool(_APPROVAL.match(name))
+
+
+def check_manifest(members: Mapping[str, bytes]) -> str:
+    """Hold the manifest against the members, both ways.
+
+    Returns:
+        SHA-256 of the manifest: the one number that stands for the whole pack.
+
+    Raises:
+        BadPack: no manifest, a line it cannot have, a file it does not name, one that is missing, or other bytes.
+    """
+    if MANIFEST not in members:
+        raise BadPack(f"no {MANIFEST}")
+    listed = _read_manifest(members[MANIFEST])
+    present = {name for name in members if not is_outside_manifest(name)}
+    if unlisted := sorted(present - set(listed)):
+        raise BadPack(f"{unlisted[0]} is not in the manifest ({len(unlisted)} such)")
+    if missing := sorted(set(listed) - present):
+        raise BadPack(f"{missing[0]} is in the manifest and not in the pack ({len(missing)} such)")
+    changed = [name for name, digest in listed.items() if hashlib.sha256(members[name]).hexdigest() != digest]
+    if changed:
+        raise BadPack(f"{changed[0]} is not the file that the manifest names ({len(changed)} such)")
+    return hashlib.sha256(members[MANIFEST]).hexdigest()
+
+
+def _read_manifest(data: bytes) -> dict[str, str]:
+    lines = data.decode("latin-1").split("\n")
+    if lines.pop() != "":
+        raise BadPack("the manifest's last line does not end")
+    listed: dict[str, str] = {}
+    before = ""
+    for number, line in enumerate(lines, 1):
+        found = _ROW.match(line)
+        if not found:
+            raise BadPack(f"line {number} of the manifest is not a digest, two spaces and a name")
+        if found[2] <= before:
+            raise BadPack(f"line {number} of the manifest is out of order or there twice")
+        before = found[2]
+        listed[before] = found[1]
+    return listed
+
+
+####################################################################################################
+# schema.py: The part of JSON Schema (2020-12) that our own documents are described in; a keyword outside it is refused, never skipped.
+####################################################################################################
+
+_TYPES: dict[str, Callable[[Any], bool]] = {
+    "object": lambda value: isinstance(value, dict),
+    "array": lambda value: isinstance(value, list),
+    "string": lambda value: isinstance(value, str),
+    "boolean": lambda value: isinstance(value, bool),
+    "null": lambda value: value is None,
+    "number": lambda value: isinstance(value, int | float) and not isinstance(value, bool),
+    "integer": lambda value: (
+        not isinstance(value, bool) and (isinstance(value, int) or (isinstance(value, float) and value.is_integer()))
+    ),
+}
+_ANNOTATIONS = {"$schema", "$id", "title", "description"}
+
+
+class UnknownKeyword(ValueError):
+    """A schema asks for something this reader cannot check."""
+
+
+def find_violation(value: Any, schema: Mapping[str, Any], place: str = "") -> str | None:
+    """Where a document first departs from its schema, or None.
+
+    Raises:
+        UnknownKeyword: the schema uses a keyword that is not implemented here.
+    """
+    for keyword, wanted in schema.items():
+        if keyword in _ANNOTATIONS:
+            continue
+        if keyword not in _RULES:
+            raise UnknownKeyword(keyword)
+        if found := _RULES[keyword](value, wanted, schema, place):
+            return found
+    return None
+
+
+def _say(place: str, text: str) -> str:
+    return f"{place[:160] or 'the document'} {text}"
+
+
+def _quote(value: Any) -> str:
+    return ascii(value)[:60]
+
+
+def _check_type(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
+    return None if _TYPES[wanted](value) else _say(place, f"is {_quote(value)}, not of type {wanted}")
+
+
+def _check_const(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
+    return None if _is_equal(value, wanted) else _say(place, f"is {_quote(value)}, not {_quote(wanted)}")
+
+
+def _check_enum(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
+    if any(_is_equal(value, choice) for choice in wanted):
+        return None
+    return _say(place, f"is {_quote(value)}, not one of {', '.join(map(str, wanted))}")
+
+
+def _check_required(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
+    if isinstance(value, dict) and (missing := [name for name in wanted if name not in value]):
+        return _say(place, f"lacks {missing[0]}")
+    return None
+
+
+def _check_properties(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
+    for name, inner in wanted.items() if isinstance(value, dict) else ():
+        if name in value and (found := find_violation(value[name], inner, f"{place}.{name}".lstrip("."))):
+            return found
+    return None
+
+
+def _check_additional(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
+    """`false` forbids fields beside the named ones; a schema describes them."""
+    if not isinstance(value, dict):
+        return None
+    others = [name for name in value if name not in schema.get("properties", {})]
+    if wanted is False:
+        return _say(place, f"has a field {_quote(others[0])} that is not described") if others else None
+    for name in others:
+        if found := find_violation(value[name], wanted, f"{place}.{name[:40]!a}".lstrip(".")):
+            return found
+    return None
+
+
+def _check_pattern(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
+    """`$` ends the text, as in ECMAScript; Python's also stands before a last line break."""
+    if not isinstance(value, str) or re.search(re.sub(r"\$\Z", r"\\Z", wanted), value):
+        return None
+    return _say(place, f"is {_quote(value)}, not of the form {wanted}")
+
+
+def _check_items(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
+    for number, item in enumerate(value if isinstance(value, list) else ()):
+        if found := find_violation(item, wanted, f"{place}[{number}]"):
+            return found
+    return None
+
+
+def _check_min_items(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
+    short = isinstance(value, list) and len(value) < wanted
+    return _say(place, f"has {len(value)} items, at least {wanted} wanted") if short else None
+
+
+def _check_max_items(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
+    long = isinstance(value, list) and len(value) > wanted
+    return _say(place, f"has {len(value)} items, at most {wanted} wanted") if long else None
+
+
+def _check_min_length(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
+    return _say(place, "is empty or too short") if isinstance(value, str) and len(value) < wanted else None
+
+
+def _check_minimum(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
+    low = _TYPES["number"](value) and value < wanted
+    return _say(place, f"is {_quote(value)}, at least {wanted} wanted") if low else None
+
+
+def _check_maximum(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
+    high = _TYPES["number"](value) and value > wanted
+    return _say(place, f"is {_quote(value)}, at most {wanted} wanted") if high else None
+
+
+def _check_any_of(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
+    found = [find_violation(value, choice, place) for choice in wanted]
+    return None if None in found else found[0]
+
+
+def _is_equal(a: Any, b: Any) -> bool:
+    """As JSON counts: 1 is 1.0, and true is not 1."""
+    if isinstance(a, bool) or isinstance(b, bool):
+        return a is b
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(_is_equal, a, b))
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(_is_equal(a[key], b[key]) for key in a)
+    return bool(a == b)
+
+
+_RULES: dict[str, Callable[[Any, Any, Mapping[str, Any], str], str | None]] = {
+    "type": _check_type,
+    "const": _check_const,
+    "enum": _check_enum,
+    "required": _check_required,
+    "properties": _check_properties,
+    "additionalProperties": _check_additional,
+    "pattern": _check_pattern,
+    "items": _check_items,
+    "minItems": _check_min_items,
+    "maxItems": _check_max_items,
+    "minLength": _check_min_length,
+    "minimum": _check_minimum,
+    "maximum": _check_maximum,
+    "anyOf": _check_any_of,
+}
+
+
+####################################################################################################
+# schema_words.py: Words that the schemas of all documents are written in.
+####################################################################################################
+
+Schema = Mapping[str, Any]
+
+
+def record(fields: Mapping[str, Schema], optional: Mapping[str, Schema] | None = None) -> Schema:
+    """An object with these fields and no others."""
+    return {
+        "type": "object",
+        "required": list(fields),
+        "properties": {**fields, **(optional or {})},
+        "additionalProperties": False,
+    }
+
+
+def list_of(item: Schema, least: int = 0, most: int | None = None) -> Schema:
+    limits = ({"minItems": least} if least else {}) | ({} if most is None else {"maxItems": most})
+    return {"type": "array", "items": item, **limits}
+
+
+def table_of(item: Schema) -> Schema:
+    """An object whose keys are ids or names."""
+    return {"type": "object", "additionalProperties": item}
+
+
+def or_null(schema: Schema) -> Schema:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def matching(pattern: str) -> Schema:
+    return {"type": "string", "pattern": pattern}
+
+
+def one_of(*values: str) -> Schema:
+    return {"enum": list(values)}
+
+
+ANYTHING: Schema = {}
+TEXT: Schema = {"type": "string"}
+WORDS: Schema = {"type": "string", "minLength": 1}
+TRUTH: Schema = {"type": "boolean"}
+NUMBER: Schema = {"type": "number"}
+SHARE: Schema = {"type": "number", "minimum": 0, "maximum": 1}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+POSITIVE: Schema = {"type": "integer", "minimum": 1}
+AMOUNT: Schema = {"type": "number", "minimum": 0}
+SHA256: Schema = matching("^[0-9a-f]{64}$")
+GIT_COMMIT: Schema = matching("^[0-9a-f]{40}$")
+KEY_ID: Schema = matching("^sha256:[0-9a-f]{64}$")
+TIME: Schema = matching(TIME_PATTERN)
+DATE: Schema = matching("^[0-9]{4}-[0-9]{2}-[0-9]{2}$")
+ULID: Schema = matching("^[0-9A-HJKMNP-TV-Z]{26}$")
+CLAIM_ID: Schema = matching("^C-[0-9]{4,9}$")
+ID: Schema = matching("^[0-9A-Za-z][0-9A-Za-z._-]{0,79}$")
+UNIT: Schema = WORDS
+
+
+####################################################################################################
+# schemas_signed.py: Schemas of what is signed: envelope, statement of the pack, statement of an approval.
+####################################################################################################
+
+STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+PACK_PREDICATE_TYPE = "https://assay.example/evidence-pack/v1"
+APPROVAL_PREDICATE_TYPE = "https://assay.example/approval/v1"
+
+ENVELOPE: Schema = record(
+    {
+        "payloadType": WORDS,
+        "payload": TEXT,
+        "signatures": list_of(record({"keyid": KEY_ID, "sig": TEXT}), least=1, most=20),
+    }
+)
+
+
+def _describe_statement(predicate_type: str, predicate: Schema) -> Schema:
+    subject = list_of(record({"name": WORDS, "digest": record({"sha256": SHA256})}), least=1, most=1)
+    return record(
+        {
+            "_type": {"const": STATEMENT_TYPE},
+            "subject": subject,
+            "predicateType": {"const": predicate_type},
+            "predicate": predicate,
+        }
+    )
+
+
+PACK_STATEMENT: Schema = _describe_statement(
+    PACK_PREDICATE_TYPE,
+    record({"pack_id": ULID, "role": {"const": "preparer"}, "person": WORDS, "organisation": TEXT, "at": TIME}),
+)
+APPROVAL_STATEMENT: Schema = _describe_statement(
+    APPROVAL_PREDICATE_TYPE,
+    record(
+        {
+            "role": one_of("reviewer", "approver"),
+            "person": WORDS,
+            "organisation": TEXT,
+            "decision": one_of("approve", "reject", "approve_with_conditions"),
+            "conditions": list_of(WORDS),
+            "independence_statement": TEXT,
+            "conflicts": TEXT,
+            "evidence_viewed": list_of(WORDS),
+            "at": TIME,
+            "expires_at": or_null(TIME),
+        },
+        # Left out by decisions that were signed before it was recorded; what is signed cannot be added to.
+        {"decisions_seen": list_of(SHA256, most=50)},
+    ),
+)
+
+
+####################################################################################################
+# strict_json.py: JSON read so that two readers cannot see two documents: no duplicate keys, no NaN, no surrogates, bounded depth and size.
+####################################################################################################
+
+MAX_JSON_DEPTH = 64
+MAX_JSON_BYTES = 64 << 20
+MAX_JSON_DIGITS = 400
+"""Of one number; Python refuses integers of more than 4300 digits with an error of its own, later and slower."""
+
+
+class NotStrictJson(ValueError):
+    """The bytes are not one unambiguous JSON document."""
+
+
+def load_strict(data: bytes) -> Any:
+    """Parse UTF-8 bytes.
+
+    Raises:
+        NotStrictJson: not UTF-8, not JSON, a key twice in one object, NaN or Infinity, a lone surrogate, or too deep.
+    """
+    if len(data) > MAX_JSON_BYTES:
+        raise NotStrictJson(f"{len(data):,} bytes of JSON; at most {MAX_JSON_BYTES:,}")
+    try:
+        text = data.decode("utf-8")
+        _check_depth(text)
+        value = json.loads(
+            text,
+            object_pairs_hook=_refuse_twins,
+            parse_constant=_refuse_constant,
+            parse_int=_parse_int,
+            parse_float=_parse_float,
+        )
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except NotStrictJson:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise NotStrictJson(f"not JSON: {str(error)[:120]}") from error
+    return value
+
+
+def _check_depth(text: str) -> None:
+    """Counted outside strings before parsing, as the parser would recurse first."""
+    depth, in_string, escaped = 0, False, False
+    for character in text:
+        if in_string:
+            if escaped:
+                escaped = False
+            elif character == "\\":
+                escaped = True
+            elif character == '"':
+                in_string = False
+        elif character == '"':
+            in_string = True
+        elif character in "[{":
+            depth += 1
+            if depth > MAX_JSON_DEPTH:
+                raise NotStrictJson(f"nested more than {MAX_JSON_DEPTH} deep")
+        elif character in "]}":
+            depth -= 1
+
+
+def _refuse_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise NotStrictJson(f"the key {key[:60]!r} stands twice in one object")
+        found[key] = value
+    return found
+
+
+def _refuse_constant(name: str) -> Any:
+    raise NotStrictJson(f"{name} is not a number")
+
+
+def _parse_int(text: str) -> int:
+    if len(text) > MAX_JSON_DIGITS:
+        raise NotStrictJson(f"a number of {len(text)} digits")
+    return int(text)
+
+
+def _parse_float(text: str) -> float:
+    if len(text) > MAX_JSON_DIGITS:
+        raise NotStrictJson(f"a number of {len(text)} digits")
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise NotStrictJson(f"{text[:30]} is beyond what a double holds")
+    return value
+
+
+####################################################################################################
+# statement.py: Step 3: a signed statement is about this manifest and no other, in an envelope (DSSE) that says what kind of bytes it holds.
+####################################################################################################
+
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+MAX_ENVELOPE_BYTES = 1 << 20
+MAX_APPROVALS = 50
+"""Each signature takes some 40 ms to check."""
+
+
+@dataclass(frozen=True)
+class Statement:
+    """What an envelope says, before anybody asked who signed it."""
+
+    member: str
+    predicate: Mapping[str, Any]
+    message: bytes
+    """What is signed: DSSE's pre-authentication encoding of type and payload."""
+    signatures: tuple[tuple[str, bytes], ...]
+    """Key id and 64 bytes each."""
+    sha256: str
+    """Of the envelope's bytes: what a later decision names this one by."""
+
+
+def encode_before_signing(payload: bytes, payload_type: str = PAYLOAD_TYPE) -> bytes:
+    """DSSE's pre-authentication encoding: lengths stand before the parts, so that no two pairs give the same bytes."""
+    kind = payload_type.encode("utf-8")
+    return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
+
+
+def read_statements(members: Mapping[str, bytes], manifest_sha256: str) -> tuple[Statement, ...]:
+    """The pack's statement first, then each approval.
+
+    Raises:
+        BadPack: no pack statement, or one that is not a statement about this manifest.
+    """
+    if PACK_ENVELOPE not in members:
+        raise BadPack(f"no {PACK_ENVELOPE}")
+    names = [PACK_ENVELOPE, *filter(is_approval, members)]
+    if len(names) > 1 + MAX_APPROVALS:
+        raise BadPack(f"{len(names) - 1} approvals; at most {MAX_APPROVALS}")
+    return tuple(_read_statement(name, members[name], manifest_sha256) for name in names)
+
+
+def _read_statement(member: str, data: bytes, manifest_sha256: str) -> Statement:
+    envelope = _read_document(member, data, ENVELOPE)
+    if envelope["payloadType"] != PAYLOAD_TYPE:
+        raise BadPack(f"{member} says its payload is {envelope['payloadType'][:60]!a}, not {PAYLOAD_TYPE}")
+    payload = _decode_base64(member, envelope["payload"])
+    form = PACK_STATEMENT if member == PACK_ENVELOPE else APPROVAL_STATEMENT
+    statement = _read_document(f"the payload of {member}", payload, form)
+    subject = statement["subject"][0]
+    if subject["name"] != MANIFEST or subject["digest"]["sha256"] != manifest_sha256:
+        raise BadPack(f"{member} is a statement about another manifest, not about this pack")
+    try:
+        for field in ("at", "expires_at"):
+            if statement["predicate"].get(field) is not None:
+                read_time(statement["predicate"][field])
+    except NotATime as error:
+        raise BadPack(f"{member}: {error}") from error
+    signatures = tuple((row["keyid"], _decode_base64(member, row["sig"])) for row in envelope["signatures"])
+    if len({keyid for keyid, _ in signatures}) < len(signatures):
+        raise BadPack(f"{member} is signed twice with one key")
+    digest = hashlib.sha256(data).hexdigest()
+    return Statement(member, statement["predicate"], encode_before_signing(payload), signatures, digest)
+
+
+def _read_document(name: str, data: bytes, form: Mapping[str, Any]) -> Any:
+    if len(data) > MAX_ENVELOPE_BYTES:
+        raise BadPack(f"{name} is larger than {MAX_ENVELOPE_BYTES:,} bytes")
+    try:
+        document = load_strict(data)
+        canonical = encode_canonical(document)
+    except (NotStrictJson, NotCanonical) as error:
+        raise BadPack(f"{name}: {error}") from error
+    if found := find_violation(document, form):
+        raise BadPack(f"{name}: {found}")
+    if canonical != data:
+        raise BadPack(f"{name} is not in canonical form")
+    return document
+
+
+def _decode_base64(member: str, text: str) -> bytes:
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise BadPack(f"{member}: not base64: {error}") from error
+    if base64.b64encode(data).decode() != text:
+        raise BadPack(f"{member}: base64 that reads back as other text")
+    return data
+
+
+####################################################################################################
+# ed25519.py: Ed25519 signatures checked by the equations of RFC 8032, section 5.1.7; no secret is ever handled here, so timing tells nothing.
+####################################################################################################
+
+_P = 2**255 - 19
+_ORDER = 2**252 + 27742317777372353535851937790883648493
+_D = -121665 * pow(121666, _P - 2, _P) % _P
+_ROOT_OF_MINUS_ONE = pow(2, (_P - 1) // 4, _P)
+_Point = tuple[int, int, int, int]
+"""Extended coordinates X, Y, Z, T with x = X/Z, y = Y/Z, xy = T/Z."""
+
+
+def is_signed_by(public_key: bytes, message: bytes, signature: bytes) -> bool:
+    """Whether the signature over the message was made with the key's secret half; any malformed input is simply not signed.
+
+    Args:
+        public_key: 32 bytes.
+        signature: 64 bytes.
+    """
+    if len(public_key) != 32 or len(signature) != 64:
+        return False
+    key, commitment = _read_point(public_key), _read_point(signature[:32])
+    scalar = int.from_bytes(signature[32:], "little")
+    if key is None or commitment is None or scalar >= _ORDER:
+        return False
+    if _is_same(_multiply(8, key), (0, 1, 1, 0)):
+        # A key of small order signs anything.
+        return False
+    challenge = int.from_bytes(hashlib.sha512(signature[:32] + public_key + message).digest(), "little") % _ORDER
+    return _is_same(_multiply(scalar, _BASE), _add(commitment, _multiply(challenge, key)))
+
+
+def _find_x(y: int, sign: int) -> int | None:
+    if y >= _P:
+        return None
+    square = (y * y - 1) * pow(_D * y * y + 1, _P - 2, _P) % _P
+    if square == 0:
+        return None if sign else 0
+    x = pow(square, (_P + 3) // 8, _P)
+    if (x * x - square) % _P:
+        x = x * _ROOT_OF_MINUS_ONE % _P
+    if (x * x - square) % _P:
+        return None
+    return _P - x if x & 1 != sign else x
+
+
+def _read_point(encoded: bytes) -> _Point | None:
+    number = int.from_bytes(encoded, "little")
+    y = number & ((1 << 255) - 1)
+    x = _find_x(y, number >> 255)
+    return None if x is None else (x, y, 1, x * y % _P)
+
+
+def _add(a: _Point, b: _Point) -> _Point:
+    first, second = (a[1] - a[0]) * (b[1] - b[0]) % _P, (a[1] + a[0]) * (b[1] + b[0]) % _P
+    third, fourth = 2 * a[3] * b[3] * _D % _P, 2 * a[2] * b[2] % _P
+    e, f, g, h = second - first, fourth - third, fourth + third, second + first
+    return e * f % _P, g * h % _P, f * g % _P, e * h % _P
+
+
+def _multiply(scalar: int, point: _Point) -> _Point:
+    total: _Point = (0, 1, 1, 0)
+    while scalar:
+        if scalar & 1:
+            total = _add(total, point)
+        point = _add(point, point)
+        scalar >>= 1
+    return total
+
+
+def _is_same(a: _Point, b: _Point) -> bool:
+    return (a[0] * b[2] - b[0] * a[2]) % _P == 0 and (a[1] * b[2] - b[1] * a[2]) % _P == 0
+
+
+_BASE_Y = 4 * pow(5, _P - 2, _P) % _P
+_BASE_X = _find_x(_BASE_Y, 0) or 0
+_BASE: _Point = (_BASE_X, _BASE_Y, 1, _BASE_X * _BASE_Y % _P)
+
+
+####################################################################################################
+# strict_toml.py: TOML read in bounded time: the library's reader takes the square of a dotted key's length, and recurses.
+####################################################################################################
+
+MAX_TOML_BYTES = 256 << 10
+MAX_TOML_DOTS = 32
+"""In one line; a key cannot go on in the next."""
+
+
+def load_toml(data: bytes) -> dict[str, Any]:
+    """Parse UTF-8 bytes.
+
+    Raises:
+        ValueError: not UTF-8, not TOML, too large, or nested too deeply.
+    """
+    if len(data) > MAX_TOML_BYTES:
+        raise ValueError(f"{len(data):,} bytes of TOML; at most {MAX_TOML_BYTES:,}")
+    if any(line.count(b".") > MAX_TOML_DOTS for line in data.split(b"\n")):
+        raise ValueError(f"a line with more than {MAX_TOML_DOTS} dots")
+    try:
+        return tomllib.loads(data.decode("utf-8"))
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+####################################################################################################
+# trust.py: Step 4: who signed, held against a trust file that came by another way than the pack.
+####################################################################################################
+
+TRUST_SCHEMA = "assay/trust/1"
+ROLES = ("preparer", "reviewer", "approver")
+MAX_TRUST_BYTES = 1 << 20
+UNKNOWN = "by an unknown key: not counted"
+_KEY_FIELDS = {"keyid", "public_key", "person", "roles", "valid_from", "valid_to", "revoked_at"}
+_LOG_FIELDS = {"log_id", "keyid", "public_key", "valid_from", "valid_to", "revoked_at"}
+
+
+class BadTrust(ValueError):
+    """The trust file cannot be used: the caller's mistake, not the pack's."""
+
+
+@dataclass(frozen=True)
+class TrustedKey:
+    """One person's key, the roles they may sign in, and when."""
+
+    keyid: str
+    public_key: bytes
+    person: str
+    roles: tuple[str, ...]
+    valid_from: datetime
+    valid_to: datetime | None
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True)
+class TrustedLogKey:
+    """One key of a log, and when it signed that log's checkpoints."""
+
+    log_id: str
+    keyid: str
+    public_key: bytes
+    valid_from: datetime | None
+    valid_to: datetime | None
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Trust:
+    """Whose signatures count."""
+
+    keys: Mapping[str, TrustedKey]
+    logs: Mapping[str, tuple[TrustedLogKey, ...]]
+    """Keys of each log, by log id."""
+
+
+@dataclass(frozen=True)
+class Signer:
+    """One statement whose signature holds."""
+
+    member: str
+    person: str
+    role: str
+    keyid: str
+    at: str
+    decision: str | None
+    """approve | reject | approve_with_conditions; None of the preparer, who decides nothing."""
+    expires_at: str | None
+    sha256: str
+    """Of the envelope's bytes."""
+    decisions_seen: tuple[str, ...] | None
+    """SHA-256 of each decision that was in the pack as this one was signed; None where that was not recorded."""
+
+
+@dataclass(frozen=True)
+class Signatures:
+    """What the trust file says of a pack's statements."""
+
+    signers: tuple[Signer, ...]
+    uncounted: Mapping[str, str]
+    """Members whose signature is neither held nor broken, and why: an unknown key, or one revoked since."""
+
+
+def name_key(public_key: bytes) -> str:
+    """The id of a key: its own digest, so that no name can stand for two."""
+    return "sha256:" + hashlib.sha256(public_key).hexdigest()
+
+
+def read_trust(data: bytes) -> Trust:
+    """Parse a trust file.
+
+    Raises:
+        BadTrust: not TOML, an unknown field, or a key that is not what its id says.
+    """
+    if len(data) > MAX_TRUST_BYTES:
+        raise BadTrust(f"larger than {MAX_TRUST_BYTES:,} bytes")
+    try:
+        table = load_toml(data)
+    except ValueError as error:
+        raise BadTrust(f"not TOML: {str(error)[:120]}") from error
+    if table.get("schema") != TRUST_SCHEMA or not set(table) <= {"schema", "keys", "logs"}:
+        raise BadTrust(f'wanted schema = "{TRUST_SCHEMA}", [[keys]] and [[logs]], and nothing else')
+    keys, logs = _list_tables(table, "keys"), _list_tables(table, "logs")
+    try:
+        trust = Trust(
+            {row["keyid"]: _read_key(row) for row in keys}, _group_by_log([_read_log_key(row) for row in logs])
+        )
+    except (KeyError, TypeError, NotATime) as error:
+        raise BadTrust(f"a row without {error}" if isinstance(error, KeyError) else str(error)) from error
+    if len(trust.keys) < len(keys):
+        raise BadTrust("one key stands there twice")
+    return trust
+
+
+def check_signatures(statements: Sequence[Statement], trust: Trust, last_event_at: datetime | None) -> Signatures:
+    """Hold every statement against the keys that are trusted for its role.
+
+    A signature is at least as young as the last event that the pack's log shows, whatever time it gives itself: a key that
+    was revoked or had run out by then signs nothing, even for a thief who dates back. Of a key that was revoked later, the
+    date is all that speaks for the signature, and a thief can write any: it is not counted.
+
+    Raises:
+        BadPack: a signature that does not hold, or by a key that is not trusted for what the statement says.
+    """
+    found = [(statement.member, _find_signer(statement, trust, last_event_at)) for statement in statements]
+    return Signatures(
+        tuple(signer for _, signer in found if isinstance(signer, Signer)),
+        {member: signer for member, signer in found if isinstance(signer, str)},
+    )
+
+
+def _find_signer(statement: Statement, trust: Trust, last_event_at: datetime | None) -> Signer | str:
+    """Who signed, or why nobody who counts did."""
+    said = statement.predicate
+    at = read_time(said["at"])
+    known = [(trust.keys[keyid], signature) for keyid, signature in statement.signatures if keyid in trust.keys]
+    for key, signature in known:
+        if not is_signed_by(key.public_key, statement.message, signature):
+            raise BadPack(f"{statement.member}: the signature of {show(key.person)} does not hold")
+    fitting = [key for key, _ in known if said["role"] in key.roles and said["person"] == key.person]
+    if known and not fitting:
+        raise BadPack(
+            f"{statement.member} speaks for {show(said['person'])} as {said['role']}; its key is trusted for other things"
+        )
+    for key in fitting:
+        _check_validity(key, max(at, last_event_at or at), at, statement.member)
+        if key.revoked_at is None:
+            return _name_signer(statement, key)
+    return (
+        f"by a key of {show(fitting[0].person)} that was revoked since: its date is its own word"
+        if fitting
+        else UNKNOWN
+    )
+
+
+def _name_signer(statement: Statement, key: TrustedKey) -> Signer:
+    said = statement.predicate
+    seen = said.get("decisions_seen")
+    return Signer(
+        statement.member, key.person, said["role"], key.keyid, said["at"], said.get("decision"), said.get("expires_at"),
+        statement.sha256, None if seen is None else tuple(seen),
+    )  # fmt: skip
+
+
+def _check_validity(key: TrustedKey, latest: datetime, at: datetime, member: str) -> None:
+    if at < key.valid_from:
+        raise BadPack(f"{member} was signed before the key of {show(key.person)} was valid")
+    if key.valid_to is not None and latest > key.valid_to:
+        raise BadPack(f"{member} was signed after the key of {show(key.person)} had expired")
+    if key.revoked_at is not None and latest >= key.revoked_at:
+        raise BadPack(f"{member} was signed after the key of {show(key.person)} was revoked")
+
+
+def show(text: str) -> str:
+    """Text of a stranger, for a terminal: letters that steer it or turn the line around are written as numbers."""
+    return "".join(letter if letter.isprintable() else f"\\u{ord(letter):04x}" for letter in text[:120])
+
+
+def _list_tables(table: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    rows = table.get(name, [])
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise BadTrust(f"[[{name}]] is not a list of tables")
+    return rows
+
+
+def _read_key(row: Mapping[str, Any]) -> TrustedKey:
+    _check_fields(row, _KEY_FIELDS)
+    roles = row["roles"]
+    if not isinstance(roles, list) or not roles or not set(roles) <= set(ROLES):
+        raise BadTrust(f"roles are one or more of {', '.join(ROLES)}")
+    if not row["person"]:
+        raise BadTrust("a key without a person")
+    return TrustedKey(
+        row["keyid"], _read_public_key(row), row["person"], tuple(roles), read_time(row["valid_from"]),
+        _read_end(row, "valid_to"), _read_end(row, "revoked_at"),
+    )  # fmt: skip
+
+
+def _read_log_key(row: Mapping[str, Any]) -> TrustedLogKey:
+    _check_fields(row, _LOG_FIELDS)
+    dates = [_read_end(row, name) for name in ("valid_from", "valid_to", "revoked_at")]
+    return TrustedLogKey(row["log_id"], row["keyid"], _read_public_key(row), *dates)
+
+
+def _read_end(row: Mapping[str, Any], name: str) -> datetime | None:
+    return read_time(row[name]) if name in row else None
+
+
+def _group_by_log(keys: Sequence[TrustedLogKey]) -> dict[str, tuple[TrustedLogKey, ...]]:
+    logs = {key.log_id: tuple(one for one in keys if one.log_id == key.log_id) for key in keys}
+    for log_id, own in logs.items():
+        if len({key.keyid for key in own}) < len(own):
+            raise BadTrust("one key stands there twice")
+        if sum(key.valid_to is None and key.revoked_at is None for key in own) > 1:
+            raise BadTrust(f"log {log_id[:80]!a} has two keys without an end, and one log signs with one")
+    return logs
+
+
+def _check_fields(row: Mapping[str, Any], fields: set[str]) -> None:
+    if unknown := sorted(set(row) - fields):
+        raise BadTrust(f"unknown field {unknown[0]!a}")
+    if wrong := [name for name in row if name != "roles" and not isinstance(row[name], str)]:
+        raise BadTrust(f"{wrong[0]} is not text in quotes")
+
+
+def _read_public_key(row: Mapping[str, Any]) -> bytes:
+    try:
+        key = base64.b64decode(row["public_key"], validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise BadTrust(f"public_key is not base64: {error}") from error
+    if len(key) != 32 or name_key(key) != row["keyid"]:
+        raise BadTrust(f"public_key is not the 32 bytes that {row['keyid'][:80]!a} names")
+    return key
+
+
+####################################################################################################
+# decisions.py: Whether every signed decision that a later one names is still in the pack: deleting one shows, unless nobody signed after it.
+####################################################################################################
+
+DECISIONS_COMPLETE, DECISIONS_MISSING = "DECISIONS_COMPLETE", "DECISIONS_MISSING"
+DECISIONS_NOT_NAMED, DECISIONS_NONE = "DECISIONS_NOT_NAMED", "DECISIONS_NONE"
+_LATER_NOT_KNOWN = "decisions made after this copy are not known"
+
+
+@dataclass(frozen=True)
+class DecisionsFinding:
+    """What the decisions in a pack say of one another."""
+
+    result: str
+    """DECISIONS_COMPLETE | DECISIONS_MISSING | DECISIONS_NOT_NAMED (one was signed before this was recorded) | DECISIONS_NONE"""
+    detail: str
+    present: tuple[str, ...] = ()
+    """SHA-256 of each decision in the pack, counted or not; one that is there twice is named once."""
+    missing: tuple[str, ...] = ()
+    """For each decision that is named and not there, a sentence that says whose signature names it."""
+    silent: tuple[str, ...] = ()
+    """Who signed without naming the decisions they saw, each with the role."""
+
+
+def check_decisions(statements: Sequence[Statement], counted: Collection[str] | None) -> DecisionsFinding:
+    """Hold the decisions that signatures name against those that are in the pack.
+
+    Args:
+        statements: every decision in the pack.
+        counted: members whose signature a trust file counts; only their lists are believed, since anybody could add one that
+            names what never was. None where no signature was checked: then every list is read.
+    """
+    present = tuple(sorted({one.sha256 for one in statements}))
+    deciders = [one for one in statements if counted is None or one.member in counted]
+    missing: dict[str, str] = {}
+    for one in deciders:
+        for digest in sorted(set(one.predicate.get("decisions_seen", ())) - set(present)):
+            said = f"{_name_decider(one)} signed after a decision that is not in this pack: sha256 {digest}"
+            missing.setdefault(digest, said)
+    silent = tuple(sorted({_name_decider(one) for one in deciders if "decisions_seen" not in one.predicate}))
+    result, detail = _describe_decisions(
+        present, tuple(missing.values()), silent, _count_decisions(statements, counted)
+    )
+    return DecisionsFinding(result, detail, present, tuple(missing.values()), silent)
+
+
+def _describe_decisions(
+    present: Sequence[str], missing: Sequence[str], silent: Sequence[str], how_many: str
+) -> tuple[str, str]:
+    if missing:
+        return DECISIONS_MISSING, "; ".join(missing)
+    if not present:
+        return DECISIONS_NONE, f"no decision in this pack; {_LATER_NOT_KNOWN}"
+    if silent:
+        said = f"{', '.join(silent)} did not name the decisions they saw, so that an earlier one could be gone"
+        return DECISIONS_NOT_NAMED, f"{how_many}; {said}; {_LATER_NOT_KNOWN}"
+    return DECISIONS_COMPLETE, f"{how_many}; every decision that these name is there; {_LATER_NOT_KNOWN}"
+
+
+def _count_decisions(statements: Sequence[Statement], counted: Collection[str] | None) -> str:
+    total = len({one.sha256 for one in statements})
+    if counted is None:
+        return f"{total} in this pack, and no signature was checked"
+    return (
+        f"{total} in this pack, {len({one.sha256 for one in statements if one.member in counted})} by keys that count"
+    )
+
+
+def _name_decider(statement: Statement) -> str:
+    return f"{show(statement.predicate['person'])} ({statement.predicate['role']})"
+
+
+####################################################################################################
 # policy_table.py: An acceptance policy read strictly: every key known, every threshold with its source and why, nothing lax by accident.
 ####################################################################################################
 
@@ -693,223 +1612,6 @@ def _take_sentence(found: dict[str, Any], key: str, where: str) -> str:
 
 def _quote_short(value: object) -> str:
     return repr(value)[:60]
-
-
-####################################################################################################
-# schema.py: The part of JSON Schema (2020-12) that our own documents are described in; a keyword outside it is refused, never skipped.
-####################################################################################################
-
-_TYPES: dict[str, Callable[[Any], bool]] = {
-    "object": lambda value: isinstance(value, dict),
-    "array": lambda value: isinstance(value, list),
-    "string": lambda value: isinstance(value, str),
-    "boolean": lambda value: isinstance(value, bool),
-    "null": lambda value: value is None,
-    "number": lambda value: isinstance(value, int | float) and not isinstance(value, bool),
-    "integer": lambda value: (
-        not isinstance(value, bool) and (isinstance(value, int) or (isinstance(value, float) and value.is_integer()))
-    ),
-}
-_ANNOTATIONS = {"$schema", "$id", "title", "description"}
-
-
-class UnknownKeyword(ValueError):
-    """A schema asks for something this reader cannot check."""
-
-
-def find_violation(value: Any, schema: Mapping[str, Any], place: str = "") -> str | None:
-    """Where a document first departs from its schema, or None.
-
-    Raises:
-        UnknownKeyword: the schema uses a keyword that is not implemented here.
-    """
-    for keyword, wanted in schema.items():
-        if keyword in _ANNOTATIONS:
-            continue
-        if keyword not in _RULES:
-            raise UnknownKeyword(keyword)
-        if found := _RULES[keyword](value, wanted, schema, place):
-            return found
-    return None
-
-
-def _say(place: str, text: str) -> str:
-    return f"{place[:160] or 'the document'} {text}"
-
-
-def _quote(value: Any) -> str:
-    return ascii(value)[:60]
-
-
-def _check_type(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
-    return None if _TYPES[wanted](value) else _say(place, f"is {_quote(value)}, not of type {wanted}")
-
-
-def _check_const(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
-    return None if _is_equal(value, wanted) else _say(place, f"is {_quote(value)}, not {_quote(wanted)}")
-
-
-def _check_enum(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
-    if any(_is_equal(value, choice) for choice in wanted):
-        return None
-    return _say(place, f"is {_quote(value)}, not one of {', '.join(map(str, wanted))}")
-
-
-def _check_required(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
-    if isinstance(value, dict) and (missing := [name for name in wanted if name not in value]):
-        return _say(place, f"lacks {missing[0]}")
-    return None
-
-
-def _check_properties(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
-    for name, inner in wanted.items() if isinstance(value, dict) else ():
-        if name in value and (found := find_violation(value[name], inner, f"{place}.{name}".lstrip("."))):
-            return found
-    return None
-
-
-def _check_additional(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
-    """`false` forbids fields beside the named ones; a schema describes them."""
-    if not isinstance(value, dict):
-        return None
-    others = [name for name in value if name not in schema.get("properties", {})]
-    if wanted is False:
-        return _say(place, f"has a field {_quote(others[0])} that is not described") if others else None
-    for name in others:
-        if found := find_violation(value[name], wanted, f"{place}.{name[:40]!a}".lstrip(".")):
-            return found
-    return None
-
-
-def _check_pattern(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
-    """`$` ends the text, as in ECMAScript; Python's also stands before a last line break."""
-    if not isinstance(value, str) or re.search(re.sub(r"\$\Z", r"\\Z", wanted), value):
-        return None
-    return _say(place, f"is {_quote(value)}, not of the form {wanted}")
-
-
-def _check_items(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
-    for number, item in enumerate(value if isinstance(value, list) else ()):
-        if found := find_violation(item, wanted, f"{place}[{number}]"):
-            return found
-    return None
-
-
-def _check_min_items(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
-    short = isinstance(value, list) and len(value) < wanted
-    return _say(place, f"has {len(value)} items, at least {wanted} wanted") if short else None
-
-
-def _check_max_items(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
-    long = isinstance(value, list) and len(value) > wanted
-    return _say(place, f"has {len(value)} items, at most {wanted} wanted") if long else None
-
-
-def _check_min_length(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
-    return _say(place, "is empty or too short") if isinstance(value, str) and len(value) < wanted else None
-
-
-def _check_minimum(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
-    low = _TYPES["number"](value) and value < wanted
-    return _say(place, f"is {_quote(value)}, at least {wanted} wanted") if low else None
-
-
-def _check_maximum(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
-    high = _TYPES["number"](value) and value > wanted
-    return _say(place, f"is {_quote(value)}, at most {wanted} wanted") if high else None
-
-
-def _check_any_of(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
-    found = [find_violation(value, choice, place) for choice in wanted]
-    return None if None in found else found[0]
-
-
-def _is_equal(a: Any, b: Any) -> bool:
-    """As JSON counts: 1 is 1.0, and true is not 1."""
-    if isinstance(a, bool) or isinstance(b, bool):
-        return a is b
-    if isinstance(a, list) and isinstance(b, list):
-        return len(a) == len(b) and all(map(_is_equal, a, b))
-    if isinstance(a, dict) and isinstance(b, dict):
-        return a.keys() == b.keys() and all(_is_equal(a[key], b[key]) for key in a)
-    return bool(a == b)
-
-
-_RULES: dict[str, Callable[[Any, Any, Mapping[str, Any], str], str | None]] = {
-    "type": _check_type,
-    "const": _check_const,
-    "enum": _check_enum,
-    "required": _check_required,
-    "properties": _check_properties,
-    "additionalProperties": _check_additional,
-    "pattern": _check_pattern,
-    "items": _check_items,
-    "minItems": _check_min_items,
-    "maxItems": _check_max_items,
-    "minLength": _check_min_length,
-    "minimum": _check_minimum,
-    "maximum": _check_maximum,
-    "anyOf": _check_any_of,
-}
-
-
-####################################################################################################
-# schema_words.py: Words that the schemas of all documents are written in.
-####################################################################################################
-
-Schema = Mapping[str, Any]
-
-
-def record(fields: Mapping[str, Schema], optional: Mapping[str, Schema] | None = None) -> Schema:
-    """An object with these fields and no others."""
-    return {
-        "type": "object",
-        "required": list(fields),
-        "properties": {**fields, **(optional or {})},
-        "additionalProperties": False,
-    }
-
-
-def list_of(item: Schema, least: int = 0, most: int | None = None) -> Schema:
-    limits = ({"minItems": least} if least else {}) | ({} if most is None else {"maxItems": most})
-    return {"type": "array", "items": item, **limits}
-
-
-def table_of(item: Schema) -> Schema:
-    """An object whose keys are ids or names."""
-    return {"type": "object", "additionalProperties": item}
-
-
-def or_null(schema: Schema) -> Schema:
-    return {"anyOf": [schema, {"type": "null"}]}
-
-
-def matching(pattern: str) -> Schema:
-    return {"type": "string", "pattern": pattern}
-
-
-def one_of(*values: str) -> Schema:
-    return {"enum": list(values)}
-
-
-ANYTHING: Schema = {}
-TEXT: Schema = {"type": "string"}
-WORDS: Schema = {"type": "string", "minLength": 1}
-TRUTH: Schema = {"type": "boolean"}
-NUMBER: Schema = {"type": "number"}
-SHARE: Schema = {"type": "number", "minimum": 0, "maximum": 1}
-COUNT: Schema = {"type": "integer", "minimum": 0}
-POSITIVE: Schema = {"type": "integer", "minimum": 1}
-AMOUNT: Schema = {"type": "number", "minimum": 0}
-SHA256: Schema = matching("^[0-9a-f]{64}$")
-GIT_COMMIT: Schema = matching("^[0-9a-f]{40}$")
-KEY_ID: Schema = matching("^sha256:[0-9a-f]{64}$")
-TIME: Schema = matching(TIME_PATTERN)
-DATE: Schema = matching("^[0-9]{4}-[0-9]{2}-[0-9]{2}$")
-ULID: Schema = matching("^[0-9A-HJKMNP-TV-Z]{26}$")
-CLAIM_ID: Schema = matching("^C-[0-9]{4,9}$")
-ID: Schema = matching("^[0-9A-Za-z][0-9A-Za-z._-]{0,79}$")
-UNIT: Schema = WORDS
 
 
 ####################################################################################################
@@ -1397,172 +2099,6 @@ RERUNS: Schema = list_of(
 
 
 ####################################################################################################
-# schemas_signed.py: Schemas of what is signed: envelope, statement of the pack, statement of an approval.
-####################################################################################################
-
-STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
-PACK_PREDICATE_TYPE = "https://assay.example/evidence-pack/v1"
-APPROVAL_PREDICATE_TYPE = "https://assay.example/approval/v1"
-
-ENVELOPE: Schema = record(
-    {
-        "payloadType": WORDS,
-        "payload": TEXT,
-        "signatures": list_of(record({"keyid": KEY_ID, "sig": TEXT}), least=1, most=20),
-    }
-)
-
-
-def _describe_statement(predicate_type: str, predicate: Schema) -> Schema:
-    subject = list_of(record({"name": WORDS, "digest": record({"sha256": SHA256})}), least=1, most=1)
-    return record(
-        {
-            "_type": {"const": STATEMENT_TYPE},
-            "subject": subject,
-            "predicateType": {"const": predicate_type},
-            "predicate": predicate,
-        }
-    )
-
-
-PACK_STATEMENT: Schema = _describe_statement(
-    PACK_PREDICATE_TYPE,
-    record({"pack_id": ULID, "role": {"const": "preparer"}, "person": WORDS, "organisation": TEXT, "at": TIME}),
-)
-APPROVAL_STATEMENT: Schema = _describe_statement(
-    APPROVAL_PREDICATE_TYPE,
-    record(
-        {
-            "role": one_of("reviewer", "approver"),
-            "person": WORDS,
-            "organisation": TEXT,
-            "decision": one_of("approve", "reject", "approve_with_conditions"),
-            "conditions": list_of(WORDS),
-            "independence_statement": TEXT,
-            "conflicts": TEXT,
-            "evidence_viewed": list_of(WORDS),
-            "at": TIME,
-            "expires_at": or_null(TIME),
-        }
-    ),
-)
-
-
-####################################################################################################
-# strict_json.py: JSON read so that two readers cannot see two documents: no duplicate keys, no NaN, no surrogates, bounded depth and size.
-####################################################################################################
-
-MAX_JSON_DEPTH = 64
-MAX_JSON_BYTES = 64 << 20
-MAX_JSON_DIGITS = 400
-"""Of one number; Python refuses integers of more than 4300 digits with an error of its own, later and slower."""
-
-
-class NotStrictJson(ValueError):
-    """The bytes are not one unambiguous JSON document."""
-
-
-def load_strict(data: bytes) -> Any:
-    """Parse UTF-8 bytes.
-
-    Raises:
-        NotStrictJson: not UTF-8, not JSON, a key twice in one object, NaN or Infinity, a lone surrogate, or too deep.
-    """
-    if len(data) > MAX_JSON_BYTES:
-        raise NotStrictJson(f"{len(data):,} bytes of JSON; at most {MAX_JSON_BYTES:,}")
-    try:
-        text = data.decode("utf-8")
-        _check_depth(text)
-        value = json.loads(
-            text,
-            object_pairs_hook=_refuse_twins,
-            parse_constant=_refuse_constant,
-            parse_int=_parse_int,
-            parse_float=_parse_float,
-        )
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
-    except NotStrictJson:
-        raise
-    except (ValueError, RecursionError) as error:
-        raise NotStrictJson(f"not JSON: {str(error)[:120]}") from error
-    return value
-
-
-def _check_depth(text: str) -> None:
-    """Counted outside strings before parsing, as the parser would recurse first."""
-    depth, in_string, escaped = 0, False, False
-    for character in text:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif character == "\\":
-                escaped = True
-            elif character == '"':
-                in_string = False
-        elif character == '"':
-            in_string = True
-        elif character in "[{":
-            depth += 1
-            if depth > MAX_JSON_DEPTH:
-                raise NotStrictJson(f"nested more than {MAX_JSON_DEPTH} deep")
-        elif character in "]}":
-            depth -= 1
-
-
-def _refuse_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise NotStrictJson(f"the key {key[:60]!r} stands twice in one object")
-        found[key] = value
-    return found
-
-
-def _refuse_constant(name: str) -> Any:
-    raise NotStrictJson(f"{name} is not a number")
-
-
-def _parse_int(text: str) -> int:
-    if len(text) > MAX_JSON_DIGITS:
-        raise NotStrictJson(f"a number of {len(text)} digits")
-    return int(text)
-
-
-def _parse_float(text: str) -> float:
-    if len(text) > MAX_JSON_DIGITS:
-        raise NotStrictJson(f"a number of {len(text)} digits")
-    value = float(text)
-    if value in (float("inf"), float("-inf")):
-        raise NotStrictJson(f"{text[:30]} is beyond what a double holds")
-    return value
-
-
-####################################################################################################
-# strict_toml.py: TOML read in bounded time: the library's reader takes the square of a dotted key's length, and recurses.
-####################################################################################################
-
-MAX_TOML_BYTES = 256 << 10
-MAX_TOML_DOTS = 32
-"""In one line; a key cannot go on in the next."""
-
-
-def load_toml(data: bytes) -> dict[str, Any]:
-    """Parse UTF-8 bytes.
-
-    Raises:
-        ValueError: not UTF-8, not TOML, too large, or nested too deeply.
-    """
-    if len(data) > MAX_TOML_BYTES:
-        raise ValueError(f"{len(data):,} bytes of TOML; at most {MAX_TOML_BYTES:,}")
-    if any(line.count(b".") > MAX_TOML_DOTS for line in data.split(b"\n")):
-        raise ValueError(f"a line with more than {MAX_TOML_DOTS} dots")
-    try:
-        return tomllib.loads(data.decode("utf-8"))
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
-
-
-####################################################################################################
 # documents.py: Step 5: every document in the pack parses in one way only, and those that are ours have the form they say they have.
 ####################################################################################################
 
@@ -1891,85 +2427,6 @@ def _are_digests(digests: Sequence[bytes]) -> bool:
 
 
 ####################################################################################################
-# ed25519.py: Ed25519 signatures checked by the equations of RFC 8032, section 5.1.7; no secret is ever handled here, so timing tells nothing.
-####################################################################################################
-
-_P = 2**255 - 19
-_ORDER = 2**252 + 27742317777372353535851937790883648493
-_D = -121665 * pow(121666, _P - 2, _P) % _P
-_ROOT_OF_MINUS_ONE = pow(2, (_P - 1) // 4, _P)
-_Point = tuple[int, int, int, int]
-"""Extended coordinates X, Y, Z, T with x = X/Z, y = Y/Z, xy = T/Z."""
-
-
-def is_signed_by(public_key: bytes, message: bytes, signature: bytes) -> bool:
-    """Whether the signature over the message was made with the key's secret half; any malformed input is simply not signed.
-
-    Args:
-        public_key: 32 bytes.
-        signature: 64 bytes.
-    """
-    if len(public_key) != 32 or len(signature) != 64:
-        return False
-    key, commitment = _read_point(public_key), _read_point(signature[:32])
-    scalar = int.from_bytes(signature[32:], "little")
-    if key is None or commitment is None or scalar >= _ORDER:
-        return False
-    if _is_same(_multiply(8, key), (0, 1, 1, 0)):
-        # A key of small order signs anything.
-        return False
-    challenge = int.from_bytes(hashlib.sha512(signature[:32] + public_key + message).digest(), "little") % _ORDER
-    return _is_same(_multiply(scalar, _BASE), _add(commitment, _multiply(challenge, key)))
-
-
-def _find_x(y: int, sign: int) -> int | None:
-    if y >= _P:
-        return None
-    square = (y * y - 1) * pow(_D * y * y + 1, _P - 2, _P) % _P
-    if square == 0:
-        return None if sign else 0
-    x = pow(square, (_P + 3) // 8, _P)
-    if (x * x - square) % _P:
-        x = x * _ROOT_OF_MINUS_ONE % _P
-    if (x * x - square) % _P:
-        return None
-    return _P - x if x & 1 != sign else x
-
-
-def _read_point(encoded: bytes) -> _Point | None:
-    number = int.from_bytes(encoded, "little")
-    y = number & ((1 << 255) - 1)
-    x = _find_x(y, number >> 255)
-    return None if x is None else (x, y, 1, x * y % _P)
-
-
-def _add(a: _Point, b: _Point) -> _Point:
-    first, second = (a[1] - a[0]) * (b[1] - b[0]) % _P, (a[1] + a[0]) * (b[1] + b[0]) % _P
-    third, fourth = 2 * a[3] * b[3] * _D % _P, 2 * a[2] * b[2] % _P
-    e, f, g, h = second - first, fourth - third, fourth + third, second + first
-    return e * f % _P, g * h % _P, f * g % _P, e * h % _P
-
-
-def _multiply(scalar: int, point: _Point) -> _Point:
-    total: _Point = (0, 1, 1, 0)
-    while scalar:
-        if scalar & 1:
-            total = _add(total, point)
-        point = _add(point, point)
-        scalar >>= 1
-    return total
-
-
-def _is_same(a: _Point, b: _Point) -> bool:
-    return (a[0] * b[2] - b[0] * a[2]) % _P == 0 and (a[1] * b[2] - b[1] * a[2]) % _P == 0
-
-
-_BASE_Y = 4 * pow(5, _P - 2, _P) % _P
-_BASE_X = _find_x(_BASE_Y, 0) or 0
-_BASE: _Point = (_BASE_X, _BASE_Y, 1, _BASE_X * _BASE_Y % _P)
-
-
-####################################################################################################
 # note.py: Log checkpoints as C2SP signed notes: read, and checked against a key that is known from elsewhere.
 ####################################################################################################
 
@@ -2087,375 +2544,6 @@ def read_unsigned(note: str) -> Checkpoint:
         BadNote: malformed.
     """
     return _read_body(_split_note(note)[0])
-
-
-####################################################################################################
-# manifest.py: Step 2: the manifest names every file of the pack but itself and the signatures, each with its SHA-256.
-####################################################################################################
-
-MANIFEST = "MANIFEST.sha256"
-PACK_ENVELOPE = "attestations/pack.dsse.json"
-_OUTSIDE = re.compile(
-    r"attestations/(pack\.dsse\.json|approval-[a-z0-9-]{1,60}\.dsse\.json|time\.tsr|sigstore\.json)\Z"
-)
-_APPROVAL = re.compile(r"attestations/approval-[a-z0-9-]{1,60}\.dsse\.json\Z")
-_ROW = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9._/+@=-]+)\Z")
-
-
-def is_outside_manifest(name: str) -> bool:
-    """Whether the manifest must not name it: itself, and the four kinds of attestation, which are made after it."""
-    return name == MANIFEST or bool(_OUTSIDE.match(name))
-
-
-def is_approval(name: str) -> bool:
-    return bool(_APPROVAL.match(name))
-
-
-def check_manifest(members: Mapping[str, bytes]) -> str:
-    """Hold the manifest against the members, both ways.
-
-    Returns:
-        SHA-256 of the manifest: the one number that stands for the whole pack.
-
-    Raises:
-        BadPack: no manifest, a line it cannot have, a file it does not name, one that is missing, or other bytes.
-    """
-    if MANIFEST not in members:
-        raise BadPack(f"no {MANIFEST}")
-    listed = _read_manifest(members[MANIFEST])
-    present = {name for name in members if not is_outside_manifest(name)}
-    if unlisted := sorted(present - set(listed)):
-        raise BadPack(f"{unlisted[0]} is not in the manifest ({len(unlisted)} such)")
-    if missing := sorted(set(listed) - present):
-        raise BadPack(f"{missing[0]} is in the manifest and not in the pack ({len(missing)} such)")
-    changed = [name for name, digest in listed.items() if hashlib.sha256(members[name]).hexdigest() != digest]
-    if changed:
-        raise BadPack(f"{changed[0]} is not the file that the manifest names ({len(changed)} such)")
-    return hashlib.sha256(members[MANIFEST]).hexdigest()
-
-
-def _read_manifest(data: bytes) -> dict[str, str]:
-    lines = data.decode("latin-1").split("\n")
-    if lines.pop() != "":
-        raise BadPack("the manifest's last line does not end")
-    listed: dict[str, str] = {}
-    before = ""
-    for number, line in enumerate(lines, 1):
-        found = _ROW.match(line)
-        if not found:
-            raise BadPack(f"line {number} of the manifest is not a digest, two spaces and a name")
-        if found[2] <= before:
-            raise BadPack(f"line {number} of the manifest is out of order or there twice")
-        before = found[2]
-        listed[before] = found[1]
-    return listed
-
-
-####################################################################################################
-# statement.py: Step 3: a signed statement is about this manifest and no other, in an envelope (DSSE) that says what kind of bytes it holds.
-####################################################################################################
-
-PAYLOAD_TYPE = "application/vnd.in-toto+json"
-MAX_ENVELOPE_BYTES = 1 << 20
-MAX_APPROVALS = 50
-"""Each signature takes some 40 ms to check."""
-
-
-@dataclass(frozen=True)
-class Statement:
-    """What an envelope says, before anybody asked who signed it."""
-
-    member: str
-    predicate: Mapping[str, Any]
-    message: bytes
-    """What is signed: DSSE's pre-authentication encoding of type and payload."""
-    signatures: tuple[tuple[str, bytes], ...]
-    """Key id and 64 bytes each."""
-
-
-def encode_before_signing(payload: bytes, payload_type: str = PAYLOAD_TYPE) -> bytes:
-    """DSSE's pre-authentication encoding: lengths stand before the parts, so that no two pairs give the same bytes."""
-    kind = payload_type.encode("utf-8")
-    return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
-
-
-def read_statements(members: Mapping[str, bytes], manifest_sha256: str) -> tuple[Statement, ...]:
-    """The pack's statement first, then each approval.
-
-    Raises:
-        BadPack: no pack statement, or one that is not a statement about this manifest.
-    """
-    if PACK_ENVELOPE not in members:
-        raise BadPack(f"no {PACK_ENVELOPE}")
-    names = [PACK_ENVELOPE, *filter(is_approval, members)]
-    if len(names) > 1 + MAX_APPROVALS:
-        raise BadPack(f"{len(names) - 1} approvals; at most {MAX_APPROVALS}")
-    return tuple(_read_statement(name, members[name], manifest_sha256) for name in names)
-
-
-def _read_statement(member: str, data: bytes, manifest_sha256: str) -> Statement:
-    envelope = _read_document(member, data, ENVELOPE)
-    if envelope["payloadType"] != PAYLOAD_TYPE:
-        raise BadPack(f"{member} says its payload is {envelope['payloadType'][:60]!a}, not {PAYLOAD_TYPE}")
-    payload = _decode_base64(member, envelope["payload"])
-    form = PACK_STATEMENT if member == PACK_ENVELOPE else APPROVAL_STATEMENT
-    statement = _read_document(f"the payload of {member}", payload, form)
-    subject = statement["subject"][0]
-    if subject["name"] != MANIFEST or subject["digest"]["sha256"] != manifest_sha256:
-        raise BadPack(f"{member} is a statement about another manifest, not about this pack")
-    try:
-        for field in ("at", "expires_at"):
-            if statement["predicate"].get(field) is not None:
-                read_time(statement["predicate"][field])
-    except NotATime as error:
-        raise BadPack(f"{member}: {error}") from error
-    signatures = tuple((row["keyid"], _decode_base64(member, row["sig"])) for row in envelope["signatures"])
-    if len({keyid for keyid, _ in signatures}) < len(signatures):
-        raise BadPack(f"{member} is signed twice with one key")
-    return Statement(member, statement["predicate"], encode_before_signing(payload), signatures)
-
-
-def _read_document(name: str, data: bytes, form: Mapping[str, Any]) -> Any:
-    if len(data) > MAX_ENVELOPE_BYTES:
-        raise BadPack(f"{name} is larger than {MAX_ENVELOPE_BYTES:,} bytes")
-    try:
-        document = load_strict(data)
-        canonical = encode_canonical(document)
-    except (NotStrictJson, NotCanonical) as error:
-        raise BadPack(f"{name}: {error}") from error
-    if found := find_violation(document, form):
-        raise BadPack(f"{name}: {found}")
-    if canonical != data:
-        raise BadPack(f"{name} is not in canonical form")
-    return document
-
-
-def _decode_base64(member: str, text: str) -> bytes:
-    try:
-        data = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise BadPack(f"{member}: not base64: {error}") from error
-    if base64.b64encode(data).decode() != text:
-        raise BadPack(f"{member}: base64 that reads back as other text")
-    return data
-
-
-####################################################################################################
-# trust.py: Step 4: who signed, held against a trust file that came by another way than the pack.
-####################################################################################################
-
-TRUST_SCHEMA = "assay/trust/1"
-ROLES = ("preparer", "reviewer", "approver")
-MAX_TRUST_BYTES = 1 << 20
-UNKNOWN = "by an unknown key: not counted"
-_KEY_FIELDS = {"keyid", "public_key", "person", "roles", "valid_from", "valid_to", "revoked_at"}
-_LOG_FIELDS = {"log_id", "keyid", "public_key", "valid_from", "valid_to", "revoked_at"}
-
-
-class BadTrust(ValueError):
-    """The trust file cannot be used: the caller's mistake, not the pack's."""
-
-
-@dataclass(frozen=True)
-class TrustedKey:
-    """One person's key, the roles they may sign in, and when."""
-
-    keyid: str
-    public_key: bytes
-    person: str
-    roles: tuple[str, ...]
-    valid_from: datetime
-    valid_to: datetime | None
-    revoked_at: datetime | None
-
-
-@dataclass(frozen=True)
-class TrustedLogKey:
-    """One key of a log, and when it signed that log's checkpoints."""
-
-    log_id: str
-    keyid: str
-    public_key: bytes
-    valid_from: datetime | None
-    valid_to: datetime | None
-    revoked_at: datetime | None
-
-
-@dataclass(frozen=True)
-class Trust:
-    """Whose signatures count."""
-
-    keys: Mapping[str, TrustedKey]
-    logs: Mapping[str, tuple[TrustedLogKey, ...]]
-    """Keys of each log, by log id."""
-
-
-@dataclass(frozen=True)
-class Signer:
-    """One statement whose signature holds."""
-
-    member: str
-    person: str
-    role: str
-    keyid: str
-    at: str
-    decision: str | None
-    """approve | reject | approve_with_conditions; None of the preparer, who decides nothing."""
-    expires_at: str | None
-
-
-@dataclass(frozen=True)
-class Signatures:
-    """What the trust file says of a pack's statements."""
-
-    signers: tuple[Signer, ...]
-    uncounted: Mapping[str, str]
-    """Members whose signature is neither held nor broken, and why: an unknown key, or one revoked since."""
-
-
-def name_key(public_key: bytes) -> str:
-    """The id of a key: its own digest, so that no name can stand for two."""
-    return "sha256:" + hashlib.sha256(public_key).hexdigest()
-
-
-def read_trust(data: bytes) -> Trust:
-    """Parse a trust file.
-
-    Raises:
-        BadTrust: not TOML, an unknown field, or a key that is not what its id says.
-    """
-    if len(data) > MAX_TRUST_BYTES:
-        raise BadTrust(f"larger than {MAX_TRUST_BYTES:,} bytes")
-    try:
-        table = load_toml(data)
-    except ValueError as error:
-        raise BadTrust(f"not TOML: {str(error)[:120]}") from error
-    if table.get("schema") != TRUST_SCHEMA or not set(table) <= {"schema", "keys", "logs"}:
-        raise BadTrust(f'wanted schema = "{TRUST_SCHEMA}", [[keys]] and [[logs]], and nothing else')
-    keys, logs = _list_tables(table, "keys"), _list_tables(table, "logs")
-    try:
-        trust = Trust(
-            {row["keyid"]: _read_key(row) for row in keys}, _group_by_log([_read_log_key(row) for row in logs])
-        )
-    except (KeyError, TypeError, NotATime) as error:
-        raise BadTrust(f"a row without {error}" if isinstance(error, KeyError) else str(error)) from error
-    if len(trust.keys) < len(keys):
-        raise BadTrust("one key stands there twice")
-    return trust
-
-
-def check_signatures(statements: Sequence[Statement], trust: Trust, last_event_at: datetime | None) -> Signatures:
-    """Hold every statement against the keys that are trusted for its role.
-
-    A signature is at least as young as the last event that the pack's log shows, whatever time it gives itself: a key that
-    was revoked or had run out by then signs nothing, even for a thief who dates back. Of a key that was revoked later, the
-    date is all that speaks for the signature, and a thief can write any: it is not counted.
-
-    Raises:
-        BadPack: a signature that does not hold, or by a key that is not trusted for what the statement says.
-    """
-    found = [(statement.member, _find_signer(statement, trust, last_event_at)) for statement in statements]
-    return Signatures(
-        tuple(signer for _, signer in found if isinstance(signer, Signer)),
-        {member: signer for member, signer in found if isinstance(signer, str)},
-    )
-
-
-def _find_signer(statement: Statement, trust: Trust, last_event_at: datetime | None) -> Signer | str:
-    """Who signed, or why nobody who counts did."""
-    said = statement.predicate
-    at = read_time(said["at"])
-    known = [(trust.keys[keyid], signature) for keyid, signature in statement.signatures if keyid in trust.keys]
-    for key, signature in known:
-        if not is_signed_by(key.public_key, statement.message, signature):
-            raise BadPack(f"{statement.member}: the signature of {show(key.person)} does not hold")
-    fitting = [key for key, _ in known if said["role"] in key.roles and said["person"] == key.person]
-    if known and not fitting:
-        raise BadPack(
-            f"{statement.member} speaks for {show(said['person'])} as {said['role']}; its key is trusted for other things"
-        )
-    for key in fitting:
-        _check_validity(key, max(at, last_event_at or at), at, statement.member)
-        if key.revoked_at is None:
-            return Signer(
-                statement.member, key.person, said["role"], key.keyid, said["at"], said.get("decision"), said.get("expires_at")
-            )  # fmt: skip
-    return (
-        f"by a key of {show(fitting[0].person)} that was revoked since: its date is its own word"
-        if fitting
-        else UNKNOWN
-    )
-
-
-def _check_validity(key: TrustedKey, latest: datetime, at: datetime, member: str) -> None:
-    if at < key.valid_from:
-        raise BadPack(f"{member} was signed before the key of {show(key.person)} was valid")
-    if key.valid_to is not None and latest > key.valid_to:
-        raise BadPack(f"{member} was signed after the key of {show(key.person)} had expired")
-    if key.revoked_at is not None and latest >= key.revoked_at:
-        raise BadPack(f"{member} was signed after the key of {show(key.person)} was revoked")
-
-
-def show(text: str) -> str:
-    """Text of a stranger, for a terminal: letters that steer it or turn the line around are written as numbers."""
-    return "".join(letter if letter.isprintable() else f"\\u{ord(letter):04x}" for letter in text[:120])
-
-
-def _list_tables(table: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
-    rows = table.get(name, [])
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise BadTrust(f"[[{name}]] is not a list of tables")
-    return rows
-
-
-def _read_key(row: Mapping[str, Any]) -> TrustedKey:
-    _check_fields(row, _KEY_FIELDS)
-    roles = row["roles"]
-    if not isinstance(roles, list) or not roles or not set(roles) <= set(ROLES):
-        raise BadTrust(f"roles are one or more of {', '.join(ROLES)}")
-    if not row["person"]:
-        raise BadTrust("a key without a person")
-    return TrustedKey(
-        row["keyid"], _read_public_key(row), row["person"], tuple(roles), read_time(row["valid_from"]),
-        _read_end(row, "valid_to"), _read_end(row, "revoked_at"),
-    )  # fmt: skip
-
-
-def _read_log_key(row: Mapping[str, Any]) -> TrustedLogKey:
-    _check_fields(row, _LOG_FIELDS)
-    dates = [_read_end(row, name) for name in ("valid_from", "valid_to", "revoked_at")]
-    return TrustedLogKey(row["log_id"], row["keyid"], _read_public_key(row), *dates)
-
-
-def _read_end(row: Mapping[str, Any], name: str) -> datetime | None:
-    return read_time(row[name]) if name in row else None
-
-
-def _group_by_log(keys: Sequence[TrustedLogKey]) -> dict[str, tuple[TrustedLogKey, ...]]:
-    logs = {key.log_id: tuple(one for one in keys if one.log_id == key.log_id) for key in keys}
-    for log_id, own in logs.items():
-        if len({key.keyid for key in own}) < len(own):
-            raise BadTrust("one key stands there twice")
-        if sum(key.valid_to is None and key.revoked_at is None for key in own) > 1:
-            raise BadTrust(f"log {log_id[:80]!a} has two keys without an end, and one log signs with one")
-    return logs
-
-
-def _check_fields(row: Mapping[str, Any], fields: set[str]) -> None:
-    if unknown := sorted(set(row) - fields):
-        raise BadTrust(f"unknown field {unknown[0]!a}")
-    if wrong := [name for name in row if name != "roles" and not isinstance(row[name], str)]:
-        raise BadTrust(f"{wrong[0]} is not text in quotes")
-
-
-def _read_public_key(row: Mapping[str, Any]) -> bytes:
-    try:
-        key = base64.b64decode(row["public_key"], validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise BadTrust(f"public_key is not base64: {error}") from error
-    if len(key) != 32 or name_key(key) != row["keyid"]:
-        raise BadTrust(f"public_key is not the 32 bytes that {row['keyid'][:80]!a} names")
-    return key
 
 
 ####################################################################################################
@@ -2579,6 +2667,76 @@ def _compare(
 
 def _decode_proof(proof: Sequence[str]) -> list[bytes]:
     return [bytes.fromhex(node) for node in proof]
+
+
+####################################################################################################
+# streams.py: Standard output and standard error, whatever encoding they have: nothing that was found is lost for want of a letter.
+####################################################################################################
+
+CLOSED = ("Standard output is closed.", "a place for the result.", "send it to a file, or to /dev/null.")
+"""Found, wanted, remedy."""
+
+
+def prepare_streams() -> bool:
+    """Write letters that a stream's encoding lacks as numbers, as in ``\\u6a21``; an ending of the program for want of a letter is worse.
+
+    Returns:
+        False where standard output is closed, so that no result could be written.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+    return sys.stdout is not None
+
+
+def is_utf8(encoding: str | None) -> bool:
+    """Whether every letter can be written as it is; a stream without an encoding holds text and not bytes."""
+    return encoding is None or encoding.lower().replace("-", "").replace("_", "") in ("utf8", "utf8sig", "cp65001")
+
+
+def write_result(text: str) -> None:
+    """Write to standard output, and find out now whether it arrived.
+
+    Raises:
+        OSError: it did not, such as on a full disk. Where nobody reads any more, as behind `head`, that is no error.
+    """
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        abandon_output()
+    except OSError:
+        abandon_output()
+        raise
+
+
+def write_message(text: str) -> None:
+    """Write to standard error, if anybody can read it."""
+    if sys.stderr is None:
+        return
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except OSError:
+        sys.stderr = None
+
+
+def flush_output() -> bool:
+    """Let what others wrote, such as the help of a parser, arrive; False, with a message, where it does not."""
+    try:
+        write_result("")
+    except OSError as error:
+        write_message(f"Standard output: {error.strerror}.\n")
+        return False
+    return True
+
+
+def abandon_output() -> None:
+    """Write nothing more: what is left in the buffer would fail again as the program ends, with a code of its own."""
+    sys.stdout = None
 
 
 ####################################################################################################
@@ -2824,6 +2982,8 @@ class Verification:
     """What the pack's own policy says of its own metrics, computed again; NOT_EVALUATED unless integrity holds."""
     prompts: PromptsFinding
     """Whether the prompts are those that were run, as far as they are shown or were opened."""
+    decisions: DecisionsFinding
+    """Whether every decision that another one names is in the pack."""
     signers: tuple[Signer, ...]
     pack_id: str | None
     manifest_sha256: str | None
@@ -2838,6 +2998,7 @@ class Verification:
         )  # fmt: skip
         return {name: getattr(self, name) for name in plain} | {
             "prompts": vars(self.prompts),
+            "decisions": vars(self.decisions),
             "signers": [vars(signer) for signer in self.signers],
             "steps": [{"step": number, **vars(step)} for number, step in enumerate(self.steps, 1)],
         }
@@ -3507,6 +3668,7 @@ class _Walk:
         self.signatures = Signatures((), {})
         self.log: LogFinding | None = None
         self.prompts = PromptsFinding(PROMPTS_NOT_CHECKED, "an earlier step failed")
+        self.decisions = DecisionsFinding(DECISIONS_NONE, "an earlier step failed: no decision was read")
 
     def go(self, data: bytes) -> None:
         members = self._take("container", lambda: read_members(data), _count)
@@ -3532,6 +3694,9 @@ class _Walk:
             self.steps["log"] = Step("log", NOT_CHECKED, f"proofs hold; {self.log.detail}")
         if statements is not None:
             self._check_signers(statements, documents)
+            is_checked = self.trust is not None and self.steps["signature"].result != FAILED
+            counted = {signer.member for signer in self.signatures.signers} if is_checked else None
+            self.decisions = check_decisions(statements[1:], counted)
 
     def conclude(self) -> Verification:
         for name in STEPS:
@@ -3550,12 +3715,13 @@ class _Walk:
             pack_id=None if self.documents is None else self.documents.pack["pack_id"],
             manifest_sha256=self.manifest,
             prompts=self.prompts,
+            decisions=self.decisions,
             exit_code=self._name_exit(failed),
             documents=documents,
         )
 
     def _name_exit(self, failed: set[str]) -> int:
-        if failed or self.prompts.result == PROMPTS_FAILED:
+        if failed or self.prompts.result == PROMPTS_FAILED or self.decisions.result == DECISIONS_MISSING:
             return EXIT_FAILED
         return EXIT_VERIFIED if self._is_decided() else EXIT_UNDECIDED
 
@@ -3674,7 +3840,15 @@ def run_verifier(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="verify_pack.py", description=__doc__)
     add_arguments(parser)
     parser.add_argument("--json", action="store_true", help="one JSON document instead of lines")
-    options = parser.parse_args(arguments)
+    if not prepare_streams():
+        return _complain(*CLOSED)
+    try:
+        options = parser.parse_args(arguments)
+    except SystemExit:
+        # The parser prints the help, which has to arrive or fail here and not as Python ends.
+        if not flush_output():
+            return EXIT_USAGE
+        raise
     return verify_files(options.pack, options.trust, options.checkpoint, options.openings, as_json=options.json)
 
 
@@ -3704,10 +3878,14 @@ def verify_files(
         )
     except BadOpenings as error:
         return _complain(f"The openings: {error}.", "what `openings` writes.", "ask the preparer for them again.")
-    text = json.dumps(found.describe(), indent=1) + "\n" if as_json else describe_lines(found)
-    # A name that this terminal has no letters for must not end the program.
-    coding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    sys.stdout.write(text.encode(coding, "backslashreplace").decode(coding))
+    try:
+        write_result(json.dumps(found.describe(), indent=1) + "\n" if as_json else describe_lines(found))
+    except OSError as error:
+        return _complain(
+            f"The finding could not be written to standard output: {error.strerror}.",
+            "a place for it.",
+            "send it elsewhere.",
+        )
     return found.exit_code
 
 
@@ -3721,6 +3899,7 @@ def describe_lines(found: Verification) -> str:
         f"{'reproduction':<14} {found.reproduction} (as recorded; nothing was run again)",
         f"{'judgement':<14} {found.judgement} (by the pack's own policy)",
         f"{'prompts':<14} {found.prompts.result} ({found.prompts.detail})",
+        f"{'decisions':<14} {found.decisions.result} ({found.decisions.detail})",
         "",
         f"exit {found.exit_code}: {_name_meaning(found)}",
     ]
@@ -3728,7 +3907,11 @@ def describe_lines(found: Verification) -> str:
 
 
 def _name_meaning(found: Verification) -> str:
-    if found.prompts.result == PROMPTS_FAILED and not any(step.result == FAILED for step in found.steps):
+    if any(step.result == FAILED for step in found.steps):
+        return MEANINGS[found.exit_code]
+    if found.decisions.result == DECISIONS_MISSING:
+        return "a signed decision was taken out of this pack after another was signed; nothing else failed"
+    if found.prompts.result == PROMPTS_FAILED:
         return "the openings do not open this pack; nothing else failed"
     return MEANINGS[found.exit_code]
 
@@ -3739,7 +3922,7 @@ def _read(path: Path, most: int) -> bytes:
 
 
 def _complain(found: str, wanted: str, remedy: str) -> int:
-    sys.stderr.write(f"{show(found)} Wanted: {wanted} What to do: {remedy}\n")
+    write_message(f"{show(found)} Wanted: {wanted} What to do: {remedy}\n")
     return EXIT_USAGE
 
 

@@ -5,11 +5,13 @@ import sys
 import traceback
 
 from audit_core.cli import INTERNAL, main
+from audit_core.cli.output import keep_descriptors
 
 if __name__ == "__main__":
     # Nothing here may reach a network except a fetch that was asked for, and libraries chatter on stderr.
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    keep_descriptors()
     try:
         code = main()
     except (SystemExit, GeneratorExit):

@@ -129,7 +129,7 @@ def bench_growth(subject, rows, edits) -> dict[str, float]:
         one = take(whole, [pair])
         singles.append(clock(lambda one=one: subject.run(one, edits)) / subject.count_work(one, edits))
     gc.collect()
-    Path("/proc/self/clear_refs").write_text("5")
+    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
     before = read_memory("VmRSS")
     wall = clock(lambda: subject.run(many, edits))
     return {
@@ -223,5 +223,7 @@ def take(prompts, pairs):
 
 def read_memory(field: str) -> int:
     """Bytes, from the process's own status."""
-    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field))
+    (line,) = (
+        line for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines() if line.startswith(field)
+    )
     return int(line.split()[1]) * 1024

@@ -34,13 +34,13 @@ def main() -> None:
         "repeats": REPEATS,
     }
     text = json.dumps({"figures": results, "environment": environment}, indent=1) + "\n"
-    (ROOT / "bench/results.json").write_text(text)
+    (ROOT / "bench/results.json").write_text(text, encoding="utf-8")
     rows = [f"| `{name}` | {value:.4g} |" for name, value in results.items()]
     about = ", ".join(f"{name} {value}" for name, value in environment.items())
     page = ROOT / "docs/performance.md"
-    before, rest = page.read_text().split(START)
+    before, rest = page.read_text(encoding="utf-8").split(START)
     table = "\n".join([START, "", f"{about}.", "", "| figure | value |", "|---|---|", *rows, "", END])
-    page.write_text(before + table + rest.split(END)[1])
+    page.write_text(before + table + rest.split(END)[1], encoding="utf-8")
     print("\n".join(rows))
 
 

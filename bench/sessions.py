@@ -146,13 +146,13 @@ async def _read_later(pid: int, wait_s: float) -> float:
 
 def read_cpu_s(pid: int) -> float:
     """Seconds of CPU that a process has had, on Linux: fields 14 and 15 of its status, in ticks."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def read_rss_mb(pid: int) -> float:
     """Resident memory of a process, on Linux."""
-    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(encoding="utf-8"))
     if found is None:
         raise SystemExit("No VmRSS: this reads memory on Linux only.")
     return round(int(found[1]) / 1024, 1)

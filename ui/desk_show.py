@@ -10,6 +10,7 @@ from audit_core import (
     Case,
     CaseFile,
     ClaimReading,
+    DeskDecision,
     GateRow,
     describe_share,
     format_estimate,
@@ -67,6 +68,7 @@ def show_gate(opened: CaseFile) -> None:
         f"**{plain(gate.overall.replace('_', ' ').lower())}**: {evaluated} of {required} required rows evaluated, {len(gate.waived)} waived. Policy "
         f"{plain(gate.policy_id)}, SHA-256 {plain(gate.policy_sha256[:12])}. A factual finding, no opinion."
     )
+    st.markdown(f"Decisions: {plain(gate.decisions)}.")
     if opened.verification.authenticity != "SIGNER_VERIFIED":
         st.info(
             "No signer is checked here: this home holds no trust file that names them. What to do: "
@@ -96,8 +98,18 @@ def show_decisions(opened: CaseFile, viewer: frozenset[str]) -> None:
             icon=":material/visibility_off:",
         )
     if seen:
-        rows = [(one.number, one.role, one.person, one.decision.replace("_", " "), one.decided_at) for one in seen]
-        show_table(make_table(("number", "role", "who", "decision", "when, UTC"), rows), key="decisions")
+        rows = [
+            (one.number, one.role, one.person, one.decision.replace("_", " "), one.decided_at, _describe_named(one))
+            for one in seen
+        ]
+        columns = ("number", "role", "who", "decision", "when, UTC", "earlier decisions it names")
+        show_table(make_table(columns, rows), key="decisions")
+
+
+def _describe_named(decision: DeskDecision) -> str:
+    """How many decisions this one's signature holds in the pack; none of them can be taken out unseen."""
+    named = decision.decisions_seen
+    return "not recorded" if named is None else str(len(named))
 
 
 def offer_files(opened: CaseFile) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
-from audit_core.cli.output import say
+from audit_core.cli.output import check_words, open_output, say
 from audit_core.cli.parser import build_parser
-from audit_core.errors import AuditError, Cancelled
+from audit_core.errors import AuditError, Cancelled, Refused
+from audit_core.verifier.streams import flush_output
 
 INTERNAL = 5
 
@@ -15,8 +17,11 @@ __all__ = ["INTERNAL", "build_parser", "main"]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code of `docs/reference/cli.md`."""
-    options = build_parser().parse_args(arguments)
     try:
+        open_output()
+        words = list(sys.argv[1:] if arguments is None else arguments)
+        check_words(words)
+        options = build_parser().parse_args(words)
         code: int = options.command(options)
         return code
     except AuditError as error:
@@ -25,3 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         say("Interrupted; nothing it computed is kept.")
         return Cancelled.exit_code
+    except SystemExit:
+        # The parser prints the help, which has to arrive or fail here and not as Python ends.
+        if not flush_output():
+            return Refused.exit_code
+        raise

@@ -11,6 +11,7 @@ from audit_core.cli.session import asker
 from audit_core.errors import PolicyRefused
 from audit_core.governance.gate import GateResult, GateRow, PackCheck, PackDocuments, decide_gate
 from audit_core.governance.gate_report import describe_gate, show_text, write_junit
+from audit_core.governance.latest import DeskRecord
 from audit_core.governance.policy import load_policy
 from audit_core.governance.waiver import load_waivers
 from audit_core.review.checked_pack import log_gate
@@ -27,13 +28,21 @@ def add_gate_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--junit", type=Path, help="where to write JUnit XML")
 
 
-def pass_gate(options: argparse.Namespace, check: PackCheck, documents: PackDocuments | None, *, pack: str) -> int:
+def pass_gate(
+    options: argparse.Namespace,
+    check: PackCheck,
+    documents: PackDocuments | None,
+    *,
+    pack: str,
+    desk: DeskRecord | None = None,
+) -> int:
     """Decide on a pack that a verifier has looked at; the audit log is told what was decided.
 
     Args:
         check: what the verifier found.
         documents: what the pack says; None where it could not be read.
         pack: its id, or its file's name where it could not be read.
+        desk: decisions about the pack that this installation knows of; None where it does not know the pack.
 
     Returns:
         Exit code of `docs/reference/cli.md`.
@@ -43,7 +52,7 @@ def pass_gate(options: argparse.Namespace, check: PackCheck, documents: PackDocu
         write_file(options.junit, b"")
     policy = load_policy(options.policy)
     waivers = load_waivers(options.waivers) if options.waivers else ()
-    result = decide_gate(policy, check, documents, waivers=waivers, now=datetime.now(UTC))
+    result = decide_gate(policy, check, documents, waivers=waivers, now=datetime.now(UTC), desk=desk)
     log_gate(audit_home(), result, pack=pack, actor=asker().actor)
     if options.junit:
         write_file(options.junit, write_junit(result))
@@ -59,6 +68,8 @@ def _tell_gate(result: GateResult) -> None:
         tell(_describe(row))
     for note in result.notes:
         say(show_text(note))
+    if result.decisions:
+        tell(f"decisions: {show_text(result.decisions)}.")
     required, evaluated = result.coverage
     tell(
         f"{result.overall}: {evaluated} of {required} required rows evaluated, {len(result.waived)} waived; "

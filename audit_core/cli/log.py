@@ -13,7 +13,7 @@ from typing import Any
 
 from audit_core.cli.anchors import record_anchor
 from audit_core.cli.keys import change_log_key
-from audit_core.cli.output import say, tell, tell_json
+from audit_core.cli.output import say, tell, tell_json, tell_json_text
 from audit_core.cli.session import asker
 from audit_core.errors import IntegrityError, NotMeasured, Refused
 from audit_core.evidence.keys import has_log_key
@@ -81,13 +81,13 @@ def export_log(options: argparse.Namespace) -> int:
         if options.json:
             return tell_json([json.loads(body) for body in bodies])
         for body in bodies:
-            tell(body)
+            tell_json_text(body)
         return 0
     runs = RunLog(audit_home()).export()
     if options.json:
         return tell_json(list(runs))
     for run in runs:
-        tell(json.dumps(run, ensure_ascii=False))
+        tell_json(run)
     return 0
 
 

@@ -12,11 +12,13 @@ from audit_core.cli.keys import ROLES
 from audit_core.cli.output import show_progress, tell, tell_json
 from audit_core.cli.session import Adder, asker, open_model
 from audit_core.errors import NotMeasured, Refused
-from audit_core.evidence.statement import Approval, add_approval
+from audit_core.evidence.statement import Approval
 from audit_core.packs.openings import choose_openings
 from audit_core.packs.pack import Issue, export_pack
 from audit_core.packs.rerun import Comparison, RerunTerms, rerun_pack
 from audit_core.review.checked_pack import load_trust, read_check, read_evidence
+from audit_core.review.desk_record import consult_desk
+from audit_core.review.file_approval import approve_file
 from audit_core.run import Auditor
 from audit_core.store import RunLog, audit_home, load_key
 from audit_core.store.events import read_clock
@@ -111,8 +113,12 @@ def approve_evidence(options: argparse.Namespace) -> int:
         options.role, options.key, options.organisation, options.decision, read_clock(), None, tuple(options.condition),
         options.independence,
     )  # fmt: skip
-    name = add_approval(options.pack, approval, load_key(audit_home(), options.key))
-    tell_json({"member": name}) if options.json else tell(f"{options.pack}: {name}")
+    home = audit_home()
+    signed = approve_file(home, options.pack, approval, load_key(home, options.key), actor=asker().actor)
+    seen = list(signed.approval.decisions_seen or ())
+    if options.json:
+        return tell_json({"member": signed.member, "decisions_seen": seen})
+    tell(f"{options.pack}: {signed.member}, which names {len(seen)} earlier decision{'s' * (len(seen) != 1)}")
     return 0
 
 
@@ -160,7 +166,9 @@ def gate_evidence(options: argparse.Namespace) -> int:
     """Verify a pack, then hold it against a policy."""
     data = _read(options.pack, MAX_PACK_BYTES)
     found = verify_pack(data, None if options.trust is None else load_trust(options.trust))
-    return pass_gate(options, read_check(found), read_evidence(found), pack=found.pack_id or options.pack.name)
+    desk = consult_desk(audit_home(), found.manifest_sha256)
+    name = found.pack_id or options.pack.name
+    return pass_gate(options, read_check(found), read_evidence(found), pack=name, desk=desk)
 
 
 def _read(path: Path, most: int) -> bytes:

@@ -113,7 +113,7 @@ def _read_processor() -> str | None:
     info = Path("/proc/cpuinfo")
     if not info.is_file():
         return platform.processor() or None
-    found = re.search(r"^model name\s*:\s*(.+)$", info.read_text(errors="replace"), re.M)
+    found = re.search(r"^model name\s*:\s*(.+)$", info.read_text(encoding="utf-8", errors="replace"), re.M)
     return found[1].strip() if found else platform.machine() or None
 
 

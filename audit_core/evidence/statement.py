@@ -7,7 +7,8 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +16,7 @@ from audit_core.errors import IntegrityError, Refused
 from audit_core.evidence.canonical import dump_canonical
 from audit_core.evidence.container import make_manifest, open_pack, write_pack
 from audit_core.verifier.container import BadPack
+from audit_core.verifier.decisions import check_decisions
 from audit_core.verifier.manifest import MANIFEST, PACK_ENVELOPE, check_manifest, is_approval
 from audit_core.verifier.schemas_signed import APPROVAL_PREDICATE_TYPE, PACK_PREDICATE_TYPE, STATEMENT_TYPE
 from audit_core.verifier.statement import PAYLOAD_TYPE, encode_before_signing, read_statements
@@ -47,9 +49,33 @@ class Approval:
     independence_statement: str = ""
     conflicts: str = ""
     evidence_viewed: Sequence[str] = ()
+    decisions_seen: Sequence[str] | None = None
+    """SHA-256 of each decision that is in the pack as this one is signed; None leaves it out, as older decisions do."""
 
     def predicate(self) -> dict[str, Any]:
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
+        said = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
+        if self.decisions_seen is None:
+            del said["decisions_seen"]
+        return said
+
+
+@dataclass(frozen=True)
+class SignedApproval:
+    """A decision with its signature, not yet in a pack."""
+
+    member: str
+    """Name that it takes as a member of the pack."""
+    envelope: bytes
+    approval: Approval
+    """As it was signed: with the decisions that it names."""
+    pack_id: str
+    root_digest: str
+    """SHA-256 of the manifest that it is about."""
+
+    @property
+    def envelope_sha256(self) -> str:
+        """What a later decision names this one by."""
+        return hashlib.sha256(self.envelope).hexdigest()
 
 
 def seal_pack(
@@ -86,13 +112,13 @@ def add_approval(path: Path, approval: Approval, key: Key) -> str:
         Refused: a decision that is not one.
     """
     members = open_pack(path)
-    name, envelope = sign_approval(members, approval, key, path.name)
-    write_pack(path, {**members, name: envelope})
-    return name
+    signed = sign_approval(members, approval, key, path.name)
+    write_pack(path, {**members, signed.member: signed.envelope})
+    return signed.member
 
 
-def sign_approval(members: Mapping[str, bytes], approval: Approval, key: Key, pack: str) -> tuple[str, bytes]:
-    """A person's signed decision about a pack, and the name that it takes as a member of it.
+def sign_approval(members: Mapping[str, bytes], approval: Approval, key: Key, pack: str) -> SignedApproval:
+    """A person's signed decision about a pack; it names every decision that the pack holds, so that none can be taken out.
 
     Args:
         pack: what an error calls it.
@@ -102,11 +128,15 @@ def sign_approval(members: Mapping[str, bytes], approval: Approval, key: Key, pa
     """
     try:
         digest = check_manifest(members)
-        read_statements(members, digest)
+        prepared, *decisions = read_statements(members, digest)
+        found = check_decisions(decisions, None)
     except BadPack as error:
         raise IntegrityError(f"{pack} is not whole: {error}.") from error
-    number = 1 + sum(map(is_approval, members))
-    name = f"attestations/approval-{approval.role}-{number}.dsse.json"
+    if found.missing:
+        raise IntegrityError(f"{pack} is not whole: {'; '.join(found.missing)}.")
+    there = [name for name in members if is_approval(name)]
+    approval = replace(approval, decisions_seen=found.present)
+    name = _name_member(approval.role, there)
     envelope = sign_statement(members[MANIFEST], APPROVAL_PREDICATE_TYPE, approval.predicate(), key)
     try:
         read_statements({**members, name: envelope}, digest)
@@ -116,7 +146,13 @@ def sign_approval(members: Mapping[str, bytes], approval: Approval, key: Key, pa
             wanted="role reviewer or approver; decision approve, reject or approve_with_conditions; a time in UTC.",
             remedy="correct that field.",
         ) from error
-    return name, envelope
+    return SignedApproval(name, envelope, approval, prepared.predicate["pack_id"], digest)
+
+
+def _name_member(role: str, there: Sequence[str]) -> str:
+    """A name that no decision in the pack has: after one was taken out, counting alone would write over another."""
+    names = (f"attestations/approval-{role}-{number}.dsse.json" for number in count(1 + len(there)))
+    return next(name for name in names if name not in there)
 
 
 def sign_statement(manifest: bytes, predicate_type: str, predicate: Mapping[str, Any], key: Key) -> bytes:

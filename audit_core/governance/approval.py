@@ -24,6 +24,10 @@ class CheckedSignature:
     at: str = ""
     """RFC 3339, by the signer's own clock."""
     expires_at: str | None = None
+    sha256: str = ""
+    """Of the signed envelope."""
+    decisions_seen: tuple[str, ...] | None = None
+    """SHA-256 of each decision that was in the pack as this one was signed; None where that was not recorded."""
 
 
 def name_person(name: str) -> str:
@@ -85,10 +89,15 @@ def _judge_persons(
 
 
 def _find_latest(found: Sequence[CheckedSignature]) -> list[CheckedSignature]:
-    """What each person said last in each role; a time that cannot be read is the oldest."""
+    """What each person said last in each role; a time that cannot be read is the oldest.
+
+    A decision that the same person's other decision names came before it, whatever their clock said.
+    """
     beginning = datetime.min.replace(tzinfo=UTC)
     latest: dict[tuple[str, str], CheckedSignature] = {}
-    for signature in sorted(found, key=lambda one: (parse_time(one.at) or beginning, one.decision == "reject")):
+    replaced = {(one.role, name_person(one.person), digest) for one in found for digest in one.decisions_seen or ()}
+    last = [one for one in found if (one.role, name_person(one.person), one.sha256) not in replaced]
+    for signature in sorted(last, key=lambda one: (parse_time(one.at) or beginning, one.decision == "reject")):
         latest[signature.role, name_person(signature.person)] = signature
     return list(latest.values())
 

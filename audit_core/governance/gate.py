@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from audit_core.governance.approval import CheckedSignature, judge_four_eyes, parse_time
+from audit_core.governance.latest import DeskRecord, describe_record, name_decisions
 from audit_core.governance.policy import Policy
 from audit_core.governance.waiver import Waiver, select_waivers
 from audit_core.verifier.criteria import (
@@ -41,6 +42,12 @@ class PackCheck:
     signatures: tuple[CheckedSignature, ...] = ()
     undecided: str | None = None
     """What a verifier was asked and could not check, such as the log's own signature; None where there is nothing."""
+    decisions: tuple[str, ...] = ()
+    """SHA-256 of each signed decision in the pack, whether or not its signature counts."""
+    missing: tuple[str, ...] = ()
+    """For each decision that a counted signature names and the pack lacks, a sentence."""
+    silent: tuple[str, ...] = ()
+    """Who signed without naming the decisions they saw."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +104,8 @@ class GateResult:
     policy_sha256: str
     notes: tuple[str, ...]
     """What a reader should know and no row says."""
+    decisions: str = ""
+    """How many signed decisions the pack holds, what the desk of this installation says of them, and what is not known."""
 
     @property
     def waived(self) -> tuple[GateRow, ...]:
@@ -110,7 +119,13 @@ class GateResult:
 
 
 def decide_gate(
-    policy: Policy, check: PackCheck, documents: PackDocuments | None, *, waivers: Sequence[Waiver] = (), now: datetime
+    policy: Policy,
+    check: PackCheck,
+    documents: PackDocuments | None,
+    *,
+    waivers: Sequence[Waiver] = (),
+    now: datetime,
+    desk: DeskRecord | None = None,
 ) -> GateResult:
     """Decide on one pack.
 
@@ -118,6 +133,7 @@ def decide_gate(
         policy: of whoever asks, not the pack's.
         documents: None where the pack could not be read.
         now: by the gate's clock, with a time zone.
+        desk: decisions that this installation knows of; None where the pack is not known to it.
 
     Raises:
         PolicyRefused: waivers that may not be given; see `select_waivers`.
@@ -144,13 +160,36 @@ def decide_gate(
     if "four_eyes" in (*policy.required, *policy.optional):
         result, reason = judge_four_eyes(policy, check.signatures, now)
         rows.append(GateRow("four_eyes", None, result, reason, "four_eyes" in policy.required))
+    rows += _find_missing_decisions(policy, check, desk)
     rows += [_read_row(policy, row, documents.metrics) for row in found["criteria"]]
     rows += _find_expired(documents.claims, now)
     preparers = [signature.person for signature in check.signatures if signature.role == "preparer"]
     claim_ids = [claim["claim_id"] for claim in documents.claims]
     standing = select_waivers(policy, waivers, claim_ids=claim_ids, preparers=preparers, now=now)
     rows = _mark_waived(rows, standing)
-    return _conclude(policy, [*rows, *_find_unmeasured(rows, claim_ids)], _note(policy, documents, waivers, standing))
+    found_notes = _note(policy, documents, waivers, standing)
+    decided = _conclude(policy, [*rows, *_find_unmeasured(rows, claim_ids)], found_notes)
+    return replace(decided, decisions=_describe_decisions(check, desk))
+
+
+def _find_missing_decisions(policy: Policy, check: PackCheck, desk: DeskRecord | None) -> list[GateRow]:
+    """A row where a signature names a decision that is gone, and one where the desk holds a decision that this copy lacks."""
+    rows = []
+    if check.missing:
+        rows.append(GateRow("decisions", None, DOES_NOT_MEET, "; ".join(check.missing)))
+    if desk is not None and (missing := desk.find_missing(check.decisions)):
+        reason = f"this copy lacks {name_decisions(missing)}; get the latest with `desk out`"
+        # Where a policy asks for nobody's approval, a later decision changes nothing.
+        rows.append(GateRow("desk", None, DOES_NOT_MEET, reason, "four_eyes" in policy.required))
+    return rows
+
+
+def _describe_decisions(check: PackCheck, desk: DeskRecord | None) -> str:
+    count = len(check.decisions)
+    parts = [f"{count} signed decision{'s' * (count != 1)} in the pack", describe_record(desk, check.decisions)]
+    if check.silent:
+        parts.append(f"{', '.join(check.silent)} did not name the decisions they saw: an earlier one could be gone")
+    return "; ".join(parts)
 
 
 def _find_forgery(documents: PackDocuments) -> str | None:

@@ -23,6 +23,7 @@ def describe_gate(result: GateResult) -> dict[str, Any]:
         "coverage": {"required": required, "evaluated": evaluated},
         "waived": [row.waiver.to_json() | {"result": row.result} for row in result.rows if row.waiver is not None],
         "notes": list(result.notes),
+        "decisions": result.decisions,
         "criteria": [_describe_row(row) for row in result.rows],
         "sarif": write_sarif(result),
     }
@@ -66,6 +67,8 @@ def write_junit(result: GateResult) -> bytes:
         },
     )
     suite.extend(cases)
+    if result.decisions:
+        ElementTree.SubElement(suite, "system-out").text = show_text(result.decisions)
     whole = ElementTree.Element("testsuites")
     whole.append(suite)
     text: bytes = ElementTree.tostring(whole, encoding="utf-8", xml_declaration=True)

@@ -14,6 +14,7 @@ from audit_core.governance.gate import GateResult, decide_gate
 from audit_core.governance.policy import Policy, parse_policy
 from audit_core.review.checked_pack import load_home_trust, read_check, read_evidence
 from audit_core.review.desk import assemble_pack, list_cases
+from audit_core.review.desk_record import consult_desk
 from audit_core.review.desk_rules import Case
 from audit_core.verifier.attempts import count_attempts, list_attempts
 from audit_core.verifier.documents import Documents
@@ -79,7 +80,7 @@ def open_case(home: Path, root_digest: str, *, policy: Policy | None = None, now
         raise IntegrityError(f"Pack {case.pack.pack_id} no longer verifies.")
     members = read_archive(data, case.pack.pack_id)
     asked = policy or parse_policy(members["policy/policy.toml"], "policy.toml")
-    gate = decide_gate(asked, read_check(found), read_evidence(found), now=now)
+    gate = decide_gate(asked, read_check(found), read_evidence(found), now=now, desk=consult_desk(home, root_digest))
     return CaseFile(
         case,
         tuple(_read_claim(claim, documents, gate) for claim in documents.claims),

@@ -11,6 +11,7 @@ from audit_core.governance.approval import CheckedSignature
 from audit_core.governance.gate import GateResult, PackCheck, PackDocuments, decide_gate
 from audit_core.governance.policy import Policy
 from audit_core.governance.waiver import Waiver
+from audit_core.review.desk_record import consult_desk
 from audit_core.store.database import open_database
 from audit_core.store.events import Action, append_event
 from audit_core.verifier.facts import derive_facts
@@ -23,11 +24,22 @@ HOME_TRUST = "trust.toml"
 
 
 def gate_pack(
-    data: bytes, policy: Policy, trust: Trust | None, *, waivers: Sequence[Waiver] = (), now: datetime
+    data: bytes,
+    policy: Policy,
+    trust: Trust | None,
+    *,
+    waivers: Sequence[Waiver] = (),
+    now: datetime,
+    home: Path | None = None,
 ) -> GateResult:
-    """Verify a pack's bytes, then decide."""
+    """Verify a pack's bytes, then decide.
+
+    Args:
+        home: of the installation whose desk is asked for later decisions; None asks none, and the result says so.
+    """
     found = verify_pack(data, trust)
-    return decide_gate(policy, read_check(found), read_evidence(found), waivers=waivers, now=now)
+    desk = None if home is None else consult_desk(home, found.manifest_sha256)
+    return decide_gate(policy, read_check(found), read_evidence(found), waivers=waivers, now=now, desk=desk)
 
 
 def log_gate(home: Path, result: GateResult, *, pack: str, actor: str) -> None:
@@ -88,11 +100,22 @@ def read_check(found: Verification) -> PackCheck:
         for result in ("FAILED", "NOT_CHECKED")
     }
     signatures = tuple(
-        CheckedSignature(signer.role, signer.person, signer.decision, signer.at, signer.expires_at)
+        CheckedSignature(
+            signer.role,
+            signer.person,
+            signer.decision,
+            signer.at,
+            signer.expires_at,
+            signer.sha256,
+            signer.decisions_seen,
+        )
         for signer in found.signers
     )
     undone = "; ".join(said["NOT_CHECKED"]) if found.exit_code == 3 else None
-    return PackCheck(found.integrity, found.authenticity, said["FAILED"], signatures, undone)
+    named = found.decisions
+    return PackCheck(
+        found.integrity, found.authenticity, said["FAILED"], signatures, undone, named.present, named.missing, named.silent
+    )  # fmt: skip
 
 
 def read_evidence(found: Verification) -> PackDocuments | None:

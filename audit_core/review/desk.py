@@ -107,12 +107,13 @@ def decide(home: Path, root_digest: str, ruling: Ruling, decider: Decider) -> De
             now = read_clock()
             approval = _write_approval(ruling, decider, now)
             members = _open_kept(home, pack) | _list_envelopes(case.decisions)
-            name, envelope = sign_approval(members, approval, decider.key, pack.pack_id)
+            signed = sign_approval(members, approval, decider.key, pack.pack_id)
             decision = DeskDecision(
                 number_next(connection), root_digest, ruling.role, decider.key.person, account, ruling.decision, now,
-                json.dumps({"member": name, **approval.predicate()}, ensure_ascii=False), base64.b64encode(envelope).decode(),
+                json.dumps({"member": signed.member, **signed.approval.predicate()}, ensure_ascii=False),
+                base64.b64encode(signed.envelope).decode(),
             )  # fmt: skip
-            insert_decision(connection, pack, decision, hashlib.sha256(envelope).hexdigest())
+            insert_decision(connection, decision, signed)
     except DecisionRefused as error:
         with open_database(home) as connection:
             tell_refused(connection, find_pack(connection, root_digest), account, ruling.role, error.code)

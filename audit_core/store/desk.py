@@ -12,6 +12,8 @@ from audit_core.store.events import Action, append_event
 if TYPE_CHECKING:
     import duckdb
 
+    from audit_core.evidence.statement import SignedApproval
+
 
 @dataclass(frozen=True)
 class DeskPack:
@@ -51,6 +53,12 @@ class DeskDecision:
     envelope: str
     """The signed statement, as it stands in the pack that leaves the desk."""
 
+    @property
+    def decisions_seen(self) -> tuple[str, ...] | None:
+        """SHA-256 of each decision that it names; None of one that was signed before this was recorded."""
+        seen = json.loads(self.document).get("decisions_seen")
+        return None if seen is None else tuple(seen)
+
 
 _PACKS = """
 SELECT root_digest, pack_id, taken_at, taken_by, pack_sha256, authors, claim_ids, check_found FROM desk_pack ORDER BY taken_at DESC
@@ -75,22 +83,25 @@ def insert_pack(connection: duckdb.DuckDBPyConnection, pack: DeskPack) -> None:
     append_event(connection, actor=pack.taken_by, action=Action.PACK_TAKEN, object_id=pack.pack_id, payload=told)
 
 
-def insert_decision(
-    connection: duckdb.DuckDBPyConnection, pack: DeskPack, decision: DeskDecision, envelope_sha256: str
-) -> None:
+def insert_decision(connection: duckdb.DuckDBPyConnection, decision: DeskDecision, signed: SignedApproval) -> None:
     """Record a decision, with its event, in the caller's transaction."""
     row = [
         decision.number, decision.root_digest, decision.role, decision.person, decision.account, decision.decision,
         decision.decided_at, decision.document, decision.envelope,
     ]  # fmt: skip
     connection.execute("INSERT INTO desk_decision VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+    log_decision(connection, signed, actor=decision.account)
+
+
+def log_decision(connection: duckdb.DuckDBPyConnection, signed: SignedApproval, *, actor: str) -> None:
+    """Record a signed decision as an event, at the desk or into a file, in the caller's transaction."""
     told = {
-        "root_digest": pack.root_digest,
-        "role": decision.role,
-        "decision": decision.decision,
-        "envelope_sha256": envelope_sha256,
+        "root_digest": signed.root_digest,
+        "role": signed.approval.role,
+        "decision": signed.approval.decision,
+        "envelope_sha256": signed.envelope_sha256,
     }
-    append_event(connection, actor=decision.account, action=Action.DECISION_MADE, object_id=pack.pack_id, payload=told)
+    append_event(connection, actor=actor, action=Action.DECISION_MADE, object_id=signed.pack_id, payload=told)
 
 
 def tell_refused(connection: duckdb.DuckDBPyConnection, pack: DeskPack, account: str, role: str, code: str) -> None:

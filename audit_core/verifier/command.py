@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from audit_core.verifier.container import read_pack
+from audit_core.verifier.decisions import DECISIONS_MISSING
 from audit_core.verifier.log_proof import BadCheckpoint
 from audit_core.verifier.note import MAX_NOTE_BYTES
+from audit_core.verifier.streams import CLOSED, flush_output, prepare_streams, write_message, write_result
 from audit_core.verifier.trust import MAX_TRUST_BYTES, BadTrust, Trust, read_trust, show
 from audit_core.verifier.verification import EXIT_USAGE, FAILED, Verification
 from audit_core.verifier.walk import verify_pack
@@ -28,7 +29,15 @@ def run_verifier(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="verify_pack.py", description=__doc__)
     add_arguments(parser)
     parser.add_argument("--json", action="store_true", help="one JSON document instead of lines")
-    options = parser.parse_args(arguments)
+    if not prepare_streams():
+        return _complain(*CLOSED)
+    try:
+        options = parser.parse_args(arguments)
+    except SystemExit:
+        # The parser prints the help, which has to arrive or fail here and not as Python ends.
+        if not flush_output():
+            return EXIT_USAGE
+        raise
     return verify_files(options.pack, options.trust, options.checkpoint, options.openings, as_json=options.json)
 
 
@@ -58,10 +67,14 @@ def verify_files(
         )
     except BadOpenings as error:
         return _complain(f"The openings: {error}.", "what `openings` writes.", "ask the preparer for them again.")
-    text = json.dumps(found.describe(), indent=1) + "\n" if as_json else describe_lines(found)
-    # A name that this terminal has no letters for must not end the program.
-    coding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    sys.stdout.write(text.encode(coding, "backslashreplace").decode(coding))
+    try:
+        write_result(json.dumps(found.describe(), indent=1) + "\n" if as_json else describe_lines(found))
+    except OSError as error:
+        return _complain(
+            f"The finding could not be written to standard output: {error.strerror}.",
+            "a place for it.",
+            "send it elsewhere.",
+        )
     return found.exit_code
 
 
@@ -75,6 +88,7 @@ def describe_lines(found: Verification) -> str:
         f"{'reproduction':<14} {found.reproduction} (as recorded; nothing was run again)",
         f"{'judgement':<14} {found.judgement} (by the pack's own policy)",
         f"{'prompts':<14} {found.prompts.result} ({found.prompts.detail})",
+        f"{'decisions':<14} {found.decisions.result} ({found.decisions.detail})",
         "",
         f"exit {found.exit_code}: {_name_meaning(found)}",
     ]
@@ -82,7 +96,11 @@ def describe_lines(found: Verification) -> str:
 
 
 def _name_meaning(found: Verification) -> str:
-    if found.prompts.result == PROMPTS_FAILED and not any(step.result == FAILED for step in found.steps):
+    if any(step.result == FAILED for step in found.steps):
+        return MEANINGS[found.exit_code]
+    if found.decisions.result == DECISIONS_MISSING:
+        return "a signed decision was taken out of this pack after another was signed; nothing else failed"
+    if found.prompts.result == PROMPTS_FAILED:
         return "the openings do not open this pack; nothing else failed"
     return MEANINGS[found.exit_code]
 
@@ -93,5 +111,5 @@ def _read(path: Path, most: int) -> bytes:
 
 
 def _complain(found: str, wanted: str, remedy: str) -> int:
-    sys.stderr.write(f"{show(found)} Wanted: {wanted} What to do: {remedy}\n")
+    write_message(f"{show(found)} Wanted: {wanted} What to do: {remedy}\n")
     return EXIT_USAGE

@@ -59,6 +59,8 @@ APPROVAL_STATEMENT: Schema = _describe_statement(
             "evidence_viewed": list_of(WORDS),
             "at": TIME,
             "expires_at": or_null(TIME),
-        }
+        },
+        # Left out by decisions that were signed before it was recorded; what is signed cannot be added to.
+        {"decisions_seen": list_of(SHA256, most=50)},
     ),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +33,8 @@ class Statement:
     """What is signed: DSSE's pre-authentication encoding of type and payload."""
     signatures: tuple[tuple[str, bytes], ...]
     """Key id and 64 bytes each."""
+    sha256: str
+    """Of the envelope's bytes: what a later decision names this one by."""
 
 
 def encode_before_signing(payload: bytes, payload_type: str = PAYLOAD_TYPE) -> bytes:
@@ -73,7 +76,8 @@ def _read_statement(member: str, data: bytes, manifest_sha256: str) -> Statement
     signatures = tuple((row["keyid"], _decode_base64(member, row["sig"])) for row in envelope["signatures"])
     if len({keyid for keyid, _ in signatures}) < len(signatures):
         raise BadPack(f"{member} is signed twice with one key")
-    return Statement(member, statement["predicate"], encode_before_signing(payload), signatures)
+    digest = hashlib.sha256(data).hexdigest()
+    return Statement(member, statement["predicate"], encode_before_signing(payload), signatures, digest)
 
 
 def _read_document(name: str, data: bytes, form: Mapping[str, Any]) -> Any:

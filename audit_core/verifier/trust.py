@@ -74,6 +74,10 @@ class Signer:
     decision: str | None
     """approve | reject | approve_with_conditions; None of the preparer, who decides nothing."""
     expires_at: str | None
+    sha256: str
+    """Of the envelope's bytes."""
+    decisions_seen: tuple[str, ...] | None
+    """SHA-256 of each decision that was in the pack as this one was signed; None where that was not recorded."""
 
 
 @dataclass(frozen=True)
@@ -149,14 +153,21 @@ def _find_signer(statement: Statement, trust: Trust, last_event_at: datetime | N
     for key in fitting:
         _check_validity(key, max(at, last_event_at or at), at, statement.member)
         if key.revoked_at is None:
-            return Signer(
-                statement.member, key.person, said["role"], key.keyid, said["at"], said.get("decision"), said.get("expires_at")
-            )  # fmt: skip
+            return _name_signer(statement, key)
     return (
         f"by a key of {show(fitting[0].person)} that was revoked since: its date is its own word"
         if fitting
         else UNKNOWN
     )
+
+
+def _name_signer(statement: Statement, key: TrustedKey) -> Signer:
+    said = statement.predicate
+    seen = said.get("decisions_seen")
+    return Signer(
+        statement.member, key.person, said["role"], key.keyid, said["at"], said.get("decision"), said.get("expires_at"),
+        statement.sha256, None if seen is None else tuple(seen),
+    )  # fmt: skip
 
 
 def _check_validity(key: TrustedKey, latest: datetime, at: datetime, member: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from audit_core.verifier.decisions import DecisionsFinding
 from audit_core.verifier.documents import Documents
 from audit_core.verifier.trust import Signer
 from audit_core.verifier.withheld import PromptsFinding
@@ -41,6 +42,8 @@ class Verification:
     """What the pack's own policy says of its own metrics, computed again; NOT_EVALUATED unless integrity holds."""
     prompts: PromptsFinding
     """Whether the prompts are those that were run, as far as they are shown or were opened."""
+    decisions: DecisionsFinding
+    """Whether every decision that another one names is in the pack."""
     signers: tuple[Signer, ...]
     pack_id: str | None
     manifest_sha256: str | None
@@ -55,6 +58,7 @@ class Verification:
         )  # fmt: skip
         return {name: getattr(self, name) for name in plain} | {
             "prompts": vars(self.prompts),
+            "decisions": vars(self.decisions),
             "signers": [vars(signer) for signer in self.signers],
             "steps": [{"step": number, **vars(step)} for number, step in enumerate(self.steps, 1)],
         }

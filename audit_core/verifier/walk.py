@@ -8,6 +8,7 @@ from typing import TypeVar
 from audit_core.verifier.clock import NotATime, read_time
 from audit_core.verifier.container import BadPack, read_members
 from audit_core.verifier.criteria import DOES_NOT_MEET, INCONCLUSIVE, MEETS, NOT_EVALUATED
+from audit_core.verifier.decisions import DECISIONS_MISSING, DECISIONS_NONE, DecisionsFinding, check_decisions
 from audit_core.verifier.documents import Documents, read_documents
 from audit_core.verifier.facts import list_reruns
 from audit_core.verifier.log_proof import LogFinding, check_log
@@ -69,6 +70,7 @@ class _Walk:
         self.signatures = Signatures((), {})
         self.log: LogFinding | None = None
         self.prompts = PromptsFinding(PROMPTS_NOT_CHECKED, "an earlier step failed")
+        self.decisions = DecisionsFinding(DECISIONS_NONE, "an earlier step failed: no decision was read")
 
     def go(self, data: bytes) -> None:
         members = self._take("container", lambda: read_members(data), _count)
@@ -94,6 +96,9 @@ class _Walk:
             self.steps["log"] = Step("log", NOT_CHECKED, f"proofs hold; {self.log.detail}")
         if statements is not None:
             self._check_signers(statements, documents)
+            is_checked = self.trust is not None and self.steps["signature"].result != FAILED
+            counted = {signer.member for signer in self.signatures.signers} if is_checked else None
+            self.decisions = check_decisions(statements[1:], counted)
 
     def conclude(self) -> Verification:
         for name in STEPS:
@@ -112,12 +117,13 @@ class _Walk:
             pack_id=None if self.documents is None else self.documents.pack["pack_id"],
             manifest_sha256=self.manifest,
             prompts=self.prompts,
+            decisions=self.decisions,
             exit_code=self._name_exit(failed),
             documents=documents,
         )
 
     def _name_exit(self, failed: set[str]) -> int:
-        if failed or self.prompts.result == PROMPTS_FAILED:
+        if failed or self.prompts.result == PROMPTS_FAILED or self.decisions.result == DECISIONS_MISSING:
             return EXIT_FAILED
         return EXIT_VERIFIED if self._is_decided() else EXIT_UNDECIDED
 

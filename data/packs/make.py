@@ -83,9 +83,9 @@ def describe_trust(home: Home, generation: int) -> str:
     """The trust file of all generations: this one's keys instead of those it had."""
     own, shared = home.folder / "trust.toml", HERE / "trust.toml"
     home.call("keys", "trust", "--key", f"{PREPARER}:preparer", "--key", f"{REVIEWER}:reviewer", "--out", own)
-    text = shared.read_text() if shared.exists() else ""
+    text = shared.read_text(encoding="utf-8") if shared.exists() else ""
     blocks = dict(re.findall(r"^# generation (\d+)\n(.*?)(?=^# generation |\Z)", text, re.M | re.S))
-    blocks[str(generation)] = own.read_text().removeprefix(SCHEMA).strip() + "\n\n"
+    blocks[str(generation)] = own.read_text(encoding="utf-8").removeprefix(SCHEMA).strip() + "\n\n"
     told = "".join(f"# generation {number}\n{blocks[number]}" for number in sorted(blocks, key=int))
     return f"{SCHEMA}\n{told.rstrip()}\n"
 

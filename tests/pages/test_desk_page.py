@@ -10,6 +10,7 @@ from toy.packs import genuine_members, retell, zip_up
 
 from audit_core.evidence.keys import make_key
 from audit_core.review.desk import list_cases, take_pack
+from audit_core.store.database import open_database
 from tests.pages.test_claims_page import HOSTILE, open_page
 
 
@@ -91,3 +92,24 @@ def test_what_speaks_against_a_claim_stands_beside_what_was_found(home: Path) ->
     take_pack(home, zip_up(retell(change)), by="anna")
     test = open_page("desk")
     assert any("a run found inconclusive" in one.value for one in test.markdown)
+
+
+def test_the_page_says_which_decisions_are_known_and_what_each_names(desk: Path) -> None:
+    test = decide(open_page("desk"), "ben")
+    test = decide(test, "cleo", role="approver")
+    assert not test.exception
+    assert any("desk consulted: 2 decisions, all in the pack" in one.value.replace("\\", "") for one in test.markdown)
+    table = next(one.value for one in test.dataframe if "decision" in one.value.columns)
+    assert list(table["earlier decisions it names"]) == ["0", "1"]
+
+
+def test_a_decision_that_was_deleted_from_the_desk_is_named_by_the_page(desk: Path) -> None:
+    decide(decide(open_page("desk"), "ben"), "dora", decision="reject")
+    with open_database(desk) as connection:
+        connection.execute("DROP TRIGGER desk_decision_kept ON desk_decision")
+        connection.execute("DELETE FROM desk_decision WHERE decision = 'reject'")
+    test = open_page("desk")
+    assert not test.exception
+    assert any("1 not in the pack: reject by" in one.value.replace("\\", "") for one in test.markdown)
+    rows = next(one.value for one in test.dataframe if "why" in one.value.columns)
+    assert list(rows[rows["row"] == "desk"]["result"]) == ["DOES_NOT_MEET"]

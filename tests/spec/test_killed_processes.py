@@ -54,7 +54,7 @@ def test_processes_were_killed_at_every_kind_of_step(deaths: list[Death]) -> Non
     """The control: without these steps the others would hold of processes that nobody killed."""
     taken = {act: {death.step for death in of(act, deaths)} for act in ACTS}
     stored, file = {"INSERT", "commit", "committed"}, {"first half", "second half", "sync"}
-    for act in ("begin", "key", "freeze", "run", "pack"):
+    for act in ("begin", "key", "freeze", "run", "pack", "approve"):
         assert taken[act] >= stored, act
     for act in ("begin", "key", "freeze", "pack", "approve", "verifier"):
         assert taken[act] >= file | {"os.link" if act in ("begin", "key") else "os.rename"}, act
@@ -78,7 +78,7 @@ def test_every_event_from_before_is_there_and_a_commit_decides_about_the_rest(de
         assert death.left.events[: len(before)] == before, death.site
     places = {(death.act, *death.site.split(" < ", 1)): len(death.left.events) for death in deaths}
     commits = [place for place in places if place[1] == "commit" and place[0] != "begin"]
-    assert {act for act, *_ in commits} == {"key", "freeze", "run", "pack"}
+    assert {act for act, *_ in commits} == {"key", "freeze", "run", "pack", "approve"}
     for act, _, callers in commits:
         assert places[act, "commit", callers] < places[act, "committed", callers], callers
 
