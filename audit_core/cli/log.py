@@ -33,6 +33,7 @@ from audit_core.store import (
     verify_log,
 )
 from audit_core.store.key_chain import find_own_key
+from audit_core.store.snapshot import open_snapshot
 from audit_core.verifier.note import MAX_NOTE_BYTES
 
 _UNWITNESSED = (
@@ -97,10 +98,12 @@ def verify_events(options: argparse.Namespace) -> int:
     notes = [_read_note(path) for path in options.checkpoint]
     with open_database(home) as connection:
         known = find_own_key(connection, home).public_key if key is None else key
+    with open_snapshot(home) as connection:
         found = verify_log(connection, public_key=known, held=notes, is_own=key is None)
-        # A log that is not what was written is left as it is: it is evidence.
-        if not found.findings and has_log_key(home):
-            payload = {"size": found.size, "checkpoints": found.checkpoints, "held": found.held}
+    # A log that is not what was written is left as it is: it is evidence.
+    if not found.findings and has_log_key(home):
+        payload = {"size": found.size, "checkpoints": found.checkpoints, "held": found.held}
+        with open_database(home) as connection:
             append_event(
                 connection, actor=asker().actor, action=Action.LOG_VERIFIED, object_id=found.log_id, payload=payload
             )
