@@ -60,6 +60,11 @@ def show_standing(trail: Trail) -> None:
             f"Packs whose checkpoint is carried and not yet held outside: {len(status.carried)}. The newest: {names}. Once somebody has one: "
             "`python -m audit_core log anchor --pack PACK.zip --held-by NAME`."
         )
+    for seq in found.restarts:
+        st.warning(
+            f"Event {seq}: this log was begun where another one was gone. Ask for what vouches for the one before.",
+            icon=":material/warning:",
+        )
     for key in found.revoked:
         st.warning(
             f"Event {key.at} revokes a key of the log: {plain(key.reason)}. Checkpoints that rest on that key alone: {len(key.checkpoints)}. "

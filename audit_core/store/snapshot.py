@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,17 +29,25 @@ def open_snapshot(home: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """
     with open_database(home):
         pass
-    folder = home / FOLDER
-    folder.mkdir(mode=0o700, exist_ok=True)
-    _sweep(folder)
-    with TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as place:
-        copy = Path(place) / DATABASE
+    with make_copy(home, ()) as copy, open_copy(copy / DATABASE) as connection:
+        yield connection
+
+
+@contextmanager
+def make_copy(home: Path, folders: Sequence[str]) -> Iterator[Path]:
+    """A folder with a copy of the database and of these folders of the home, all of one moment; gone in the end."""
+    place = home / FOLDER
+    place.mkdir(mode=0o700, exist_ok=True)
+    _sweep(place)
+    with TemporaryDirectory(dir=place, ignore_cleanup_errors=True) as folder:
+        copy = Path(folder)
         with hold_file(home) as path:
             for ending in ("", ".wal"):
                 with suppress(FileNotFoundError):
-                    shutil.copyfile(f"{path}{ending}", f"{copy}{ending}")
-        with open_copy(copy) as connection:
-            yield connection
+                    shutil.copyfile(f"{path}{ending}", f"{copy / DATABASE}{ending}")
+            for name in folders:
+                shutil.copytree(home / name, copy / name)
+        yield copy
 
 
 def _sweep(folder: Path) -> None:

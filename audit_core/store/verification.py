@@ -37,6 +37,8 @@ class Verification:
     """Events that tell of a clock set back; no fault of the log."""
     runs_before: int
     """Runs that were there before the log began: nothing vouches for them but the log's first event, from then on."""
+    restarts: tuple[int, ...] = ()
+    """Events that tell of a log begun where another was gone; no fault of this one."""
     revoked: tuple[RevokedKey, ...] = ()
     """Keys of the log that may be in other hands; no fault of the log."""
     rests_on_revoked: bool = False
@@ -124,6 +126,7 @@ def verify_log(
         len(held),
         tuple(record["seq"] for record in log.records if record.get("action") == Action.CLOCK_WENT_BACK),
         count_runs_before(log.records),
+        tuple(record["seq"] for record in log.records if record.get("action") == Action.LOG_RESTARTED),
         revoked,
         _leads_over_revoked(chain, public_key),
     )
