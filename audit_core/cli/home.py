@@ -20,13 +20,19 @@ def add_home_commands(home: argparse.ArgumentParser) -> None:
     backup.add_argument("out", type=Path, metavar="OUT")
     keys = backup.add_mutually_exclusive_group()
     keys.add_argument(
-        "--with-private-keys", action="store_true", help="keys too: whoever has the file can sign as the log and as its people"
+        "--with-private-keys",
+        action="store_true",
+        help="keys too: whoever has the file can sign as the log and as its people",
     )
-    keys.add_argument("--without-private-keys", action="store_true", help="the default: keep keys/ apart, in a safe place")
+    keys.add_argument(
+        "--without-private-keys", action="store_true", help="the default: keep keys/ apart, in a safe place"
+    )
     put = actions.add_parser("restore", help="check a backup, then put it in the home's place")
     put.set_defaults(command=restore_home)
     put.add_argument("file", type=Path, metavar="FILE")
-    put.add_argument("--old-to", type=Path, metavar="DIR", help="new folder that the home which is there now is moved to")
+    put.add_argument(
+        "--old-to", type=Path, metavar="DIR", help="new folder that the home which is there now is moved to"
+    )
     put.add_argument("--checkpoint", type=Path, nargs="+", default=(), help="notes that the restored log must reach")
     for action in (backup, put):
         action.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")

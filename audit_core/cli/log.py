@@ -32,9 +32,9 @@ from audit_core.store import (
     read_status,
     verify_log,
 )
-from audit_core.store.key_chain import find_own_key
 from audit_core.store.database import open_restarted
 from audit_core.store.events import find_log_id
+from audit_core.store.key_chain import find_own_key
 from audit_core.store.lost_log import MAX_REASON, Restart
 from audit_core.store.snapshot import open_snapshot
 from audit_core.verifier.note import MAX_NOTE_BYTES
@@ -74,7 +74,9 @@ def add_log_commands(log: argparse.ArgumentParser) -> None:
     key.add_argument("action", choices=("rotate", "revoke"))
     key.add_argument("--reason", default="", help="for revoke: what happened")
     key.add_argument("--since", type=int, default=0, metavar="EVENT", help="for revoke: the first event from which on")
-    restart = add("restart", restart_log, "begin another log where the one of this home is gone; its first events say so")
+    restart = add(
+        "restart", restart_log, "begin another log where the one of this home is gone; its first events say so"
+    )
     restart.add_argument("--reason", required=True, help="what became of the log, as far as is known")
     add("status", show_status, "size, last checkpoint, what nobody outside could vouch for, runs without an end")
 
@@ -126,7 +128,9 @@ def restart_log(options: argparse.Namespace) -> int:
     reason = options.reason.strip()
     if not 0 < len(reason) <= MAX_REASON:
         raise Refused(
-            f"A reason of {len(reason):,} characters.", wanted=f"1 to {MAX_REASON:,}.", remedy="say what became of the log."
+            f"A reason of {len(reason):,} characters.",
+            wanted=f"1 to {MAX_REASON:,}.",
+            remedy="say what became of the log.",
         )
     home = audit_home()
     with open_restarted(home, Restart(asker().actor, reason)) as connection:

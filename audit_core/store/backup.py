@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from audit_core.errors import IntegrityError, Refused
 from audit_core.evidence.keys import has_log_key, load_log_key
-from audit_core.store.database import DATABASE, hold_file, open_copy
+from audit_core.store.database import DATABASE, open_copy
 from audit_core.store.events import read_clock
 from audit_core.store.findings import Finding
 from audit_core.store.key_chain import list_log_keys
@@ -252,7 +252,9 @@ def _check_log(fresh: Path, backup: Backup, held: Sequence[str]) -> None:
         key = load_log_key(fresh).public_key if has_log_key(fresh) else chain[-1].public_key
         found: Verification = verify_log(connection, public_key=key, held=held, is_own=has_log_key(fresh))
     if found.findings or (found.log_id, found.size) != (backup.log_id, backup.size):
-        raise IntegrityError(f"The log in the backup is not what was written: {_name(found.findings)} The home is as it was.")
+        raise IntegrityError(
+            f"The log in the backup is not what was written: {_name(found.findings)} The home is as it was."
+        )
     for ending in ("", ".wal"):
         if (fresh / f"{DATABASE}{ending}").exists():
             (fresh / f"{DATABASE}{ending}").chmod(0o600)
@@ -275,7 +277,9 @@ def _refuse_used(home: Path, old_to: Path | None) -> None:
     own, running = name_process(home), home / "running"
     if any(path.stem != own and is_alive(home, path.stem) for path in running.glob("*.lock")):
         raise Refused(
-            f"{home} is in use by another process.", wanted="nobody at work in it.", remedy="stop the server, and restore again."
+            f"{home} is in use by another process.",
+            wanted="nobody at work in it.",
+            remedy="stop the server, and restore again.",
         )
 
 
@@ -292,8 +296,7 @@ def _swap(home: Path, fresh: Path, old_to: Path | None) -> None:
     """Two renames; if the second fails the first is taken back."""
     is_there = home.exists() and any(home.iterdir())
     if is_there and old_to is not None:
-        with hold_file(home):
-            home.rename(old_to)
+        home.rename(old_to)
     try:
         fresh.rename(home)
     except OSError:

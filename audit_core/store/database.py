@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -226,9 +226,21 @@ def _transaction(connection: duckdb.DuckDBPyConnection, fate: _Fate) -> Iterator
     finally:
         if is_whole:
             fate.size = _count(connection)
-            connection.commit()
+            _commit(connection)
         else:
             connection.rollback()
+
+
+def _commit(connection: duckdb.DuckDBPyConnection) -> None:
+    """A commit that failed is taken back, as far as the engine still can: else the file could not be let go of."""
+    import duckdb
+
+    try:
+        connection.commit()
+    except duckdb.Error:
+        with suppress(duckdb.Error):
+            connection.rollback()
+        raise
 
 
 def _count(connection: duckdb.DuckDBPyConnection) -> int:

@@ -27,7 +27,9 @@ def find_signs(home: Path) -> tuple[str, ...]:
     """Files here that only a home with a log has."""
     if _find_beginning(home).exists():
         return ()
-    return tuple(f"keys/{LOG_KEY}{ending}" for ending in (".pem", ".pem.next") if os.path.lexists(_find_key(home, ending)))
+    return tuple(
+        f"keys/{LOG_KEY}{ending}" for ending in (".pem", ".pem.next") if os.path.lexists(_find_key(home, ending))
+    )
 
 
 def refuse_lost_log(home: Path, database: Path, restart: Restart | None) -> None:
