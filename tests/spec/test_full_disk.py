@@ -128,7 +128,7 @@ with open_database(home):
 most = (home / "runs.duckdb").stat().st_size + 300_000
 resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
 done = refused = 0
-for batch in range(12):
+for batch in range(23):
     try:
         with open_database(home) as connection:
             for row in range(10):
