@@ -30,8 +30,7 @@ SCHEMA, MANIFEST = "assay/home-backup/1", "backup.json"
 KEYS = "keys"
 _PASSING = {"running", "queue", "snapshots"}
 """Folders that say which processes run: another machine's, by the time somebody restores."""
-MAX_FILES, MAX_MANIFEST_BYTES = 200_000, 64 << 20
-MAX_TOTAL_BYTES = 256 << 30
+MAX_FILES, MAX_MANIFEST_BYTES, MAX_TOTAL_BYTES = 200_000, 64 << 20, 256 << 30
 _NAME = re.compile(r"[A-Za-z0-9_@=+-][A-Za-z0-9._@=+-]*(/[A-Za-z0-9_@=+-][A-Za-z0-9._@=+-]*){0,7}\Z")
 _CHUNK = 1 << 20
 
@@ -255,9 +254,6 @@ def _check_log(fresh: Path, backup: Backup, held: Sequence[str]) -> None:
         raise IntegrityError(
             f"The log in the backup is not what was written: {_name(found.findings)} The home is as it was."
         )
-    for ending in ("", ".wal"):
-        if (fresh / f"{DATABASE}{ending}").exists():
-            (fresh / f"{DATABASE}{ending}").chmod(0o600)
 
 
 def _name(findings: Sequence[Finding]) -> str:
@@ -265,8 +261,7 @@ def _name(findings: Sequence[Finding]) -> str:
 
 
 def _refuse_used(home: Path, old_to: Path | None) -> None:
-    is_empty = not home.exists() or not any(home.iterdir())
-    if is_empty:
+    if not home.exists() or not any(home.iterdir()):
         return
     if old_to is None or old_to.exists() or old_to.resolve().is_relative_to(home):
         raise Refused(

@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,12 +45,12 @@ _HARDENING = (
 )
 
 
-@dataclass
 class _Fate:
     """How far a transaction came."""
 
-    size: int | None = None
-    """Events that the log has once it is committed; None while nothing is."""
+    def __init__(self) -> None:
+        self.size: int | None = None
+        """Events that the log has once it is committed; None while nothing is."""
 
 
 @contextmanager
