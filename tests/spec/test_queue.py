@@ -38,7 +38,7 @@ def start(home: Path, name: str, rounds: int) -> subprocess.Popen[bytes]:
 def test_of_several_processes_none_gets_many_turns_while_another_waits(tmp_path: Path) -> None:
     with open_database(tmp_path):
         pass
-    names, rounds = "abc", 12
+    names, rounds = "abc", 8
     running = [start(tmp_path, name, rounds) for name in names]
     while not all((tmp_path / f"ready-{name}").exists() for name in names):
         time.sleep(0.01)
