@@ -117,6 +117,9 @@ def read_exported(entries: Sequence[Mapping[str, Any]], pack_id: str) -> dict[st
 # canonical_json.py: Canonical JSON (RFC 8785) written with the standard library, for values that `load_strict` returns.
 ####################################################################################################
 
+_TEXTS = json.JSONEncoder(ensure_ascii=False)
+
+
 class NotCanonical(ValueError):
     """The value has no canonical form, or the bytes are not it."""
 
@@ -137,7 +140,7 @@ def _write(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
+        return _TEXTS.encode(value)
     if isinstance(value, int):
         if abs(value) >= 2**53:
             raise NotCanonical("an integer of 2^53 or more: it has to be text")
@@ -148,9 +151,13 @@ def _write(value: Any) -> str:
         return "[" + ",".join(_write(item) for item in value) + "]"
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
         # RFC 8785, 3.2.3: keys in the order of their UTF-16 code units.
-        keys = sorted(value, key=lambda key: key.encode("utf-16-be"))
+        keys = sorted(value, key=None if all(map(str.isascii, value)) else _order_key)
         return "{" + ",".join(f"{_write(key)}:{_write(value[key])}" for key in keys) + "}"
     raise NotCanonical(f"no JSON value: {type(value).__name__}")
+
+
+def _order_key(key: str) -> bytes:
+    return key.encode("utf-16-be")
 
 
 def _write_double(value: float) -> str:
@@ -424,6 +431,8 @@ def _unpack(packed: bytes, entry: Entry) -> bytes:
 
 MANIFEST = "MANIFEST.sha256"
 PACK_ENVELOPE = "attestations/pack.dsse.json"
+MAX_MANIFEST_BYTES = MAX_MEMBERS * (64 + 2 + MAX_NAME_BYTES + 1)
+"""A row for each member that a pack may have."""
 _OUTSIDE = re.compile(
     r"attestations/(pack\.dsse\.json|approval-[a-z0-9-]{1,60}\.dsse\.json|time\.tsr|sigstore\.json)\Z"
 )
@@ -449,6 +458,8 @@ def check_manifest(members: Mapping[str, bytes]) -> str:
     Raises:
         BadPack: no manifest, a line it cannot have, a file it does not name, one that is missing, or other bytes.
     """
+    if len(members.get(MANIFEST, b"")) > MAX_MANIFEST_BYTES:
+        raise BadPack(f"{MANIFEST} is larger than {MAX_MANIFEST_BYTES:,} bytes")
     if MANIFEST not in members:
         raise BadPack(f"no {MANIFEST}")
     listed = _read_manifest(members[MANIFEST])
@@ -605,8 +616,12 @@ def _check_maximum(value: Any, wanted: Any, schema: Mapping[str, Any], place: st
 
 
 def _check_any_of(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
-    found = [find_violation(value, choice, place) for choice in wanted]
-    return None if None in found else found[0]
+    first = None
+    for choice in wanted:
+        if (found := find_violation(value, choice, place)) is None:
+            return None
+        first = first or found
+    return first
 
 
 def _is_equal(a: Any, b: Any) -> bool:
@@ -757,8 +772,15 @@ APPROVAL_STATEMENT: Schema = _describe_statement(
 
 MAX_JSON_DEPTH = 64
 MAX_JSON_BYTES = 64 << 20
+MAX_JSON_VALUES = 500_000
+"""Reading one and checking its form takes some 10 microseconds, and a value of two bytes takes a hundred in memory."""
 MAX_JSON_DIGITS = 400
 """Of one number; Python refuses integers of more than 4300 digits with an error of its own, later and slower."""
+
+
+_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\Z)', re.DOTALL)
+"""Up to its end or the text's, and never tried twice from one place."""
+_BRACKETS = re.compile(r"[\[{\]}]")
 
 
 class NotStrictJson(ValueError):
@@ -773,17 +795,15 @@ def load_strict(data: bytes) -> Any:
     """
     if len(data) > MAX_JSON_BYTES:
         raise NotStrictJson(f"{len(data):,} bytes of JSON; at most {MAX_JSON_BYTES:,}")
+    if (values := count_values(data)) > MAX_JSON_VALUES:
+        raise NotStrictJson(f"up to {values:,} values in one document; at most {MAX_JSON_VALUES:,}")
     try:
         text = data.decode("utf-8")
         _check_depth(text)
-        value = json.loads(
-            text,
-            object_pairs_hook=_refuse_twins,
-            parse_constant=_refuse_constant,
-            parse_int=_parse_int,
-            parse_float=_parse_float,
-        )
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
+        value = _DECODER.decode(text)
+        if "\\u" in text:
+            # UTF-8 holds no lone surrogate: only an escape can bring one in.
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
     except NotStrictJson:
         raise
     except (ValueError, RecursionError) as error:
@@ -791,25 +811,20 @@ def load_strict(data: bytes) -> Any:
     return value
 
 
+def count_values(data: bytes) -> int:
+    """No fewer values than a document holds, found before anything is parsed: commas and brackets within texts count too."""
+    return 1 + data.count(b",") + data.count(b"[") + data.count(b"{")
+
+
 def _check_depth(text: str) -> None:
     """Counted outside strings before parsing, as the parser would recurse first."""
-    depth, in_string, escaped = 0, False, False
-    for character in text:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif character == "\\":
-                escaped = True
-            elif character == '"':
-                in_string = False
-        elif character == '"':
-            in_string = True
-        elif character in "[{":
-            depth += 1
-            if depth > MAX_JSON_DEPTH:
-                raise NotStrictJson(f"nested more than {MAX_JSON_DEPTH} deep")
-        elif character in "]}":
-            depth -= 1
+    if text.count("[") + text.count("{") <= MAX_JSON_DEPTH:
+        return
+    depth = 0
+    for bracket in _BRACKETS.findall(_STRING.sub("", text)):
+        depth += 1 if bracket in "[{" else -1
+        if depth > MAX_JSON_DEPTH:
+            raise NotStrictJson(f"nested more than {MAX_JSON_DEPTH} deep")
 
 
 def _refuse_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -838,6 +853,11 @@ def _parse_float(text: str) -> float:
     if value in (float("inf"), float("-inf")):
         raise NotStrictJson(f"{text[:30]} is beyond what a double holds")
     return value
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_refuse_twins, parse_constant=_refuse_constant, parse_int=_parse_int, parse_float=_parse_float
+)
 
 
 ####################################################################################################
@@ -2106,6 +2126,8 @@ MAX_DOCUMENT_BYTES = 8 << 20
 MAX_LINE_BYTES = 1 << 20
 MAX_ALL_DOCUMENTS_BYTES = 32 << 20
 """Parsing takes about a second for 8 MiB: a hostile pack must not hold its reader for long."""
+MAX_LINES = 100_000
+"""Of all JSON Lines members together; a line costs its reader some 10 microseconds before anything is in it."""
 MAX_POLICY_BYTES = 256_000
 FOLDERS = (
     "attestations", "claims", "crosswalk", "environment", "log", "models", "policy", "prereg", "prompts", "report", "runs", "schemas",
@@ -2209,10 +2231,7 @@ def read_documents(members: Mapping[str, bytes], without: tuple[str, ...] = ()) 
             raise BadPack(f"{name} has no place in a pack")
     if absent := [name for name in REQUIRED if name not in members and name not in without]:
         raise BadPack(f"{absent[0]} is missing")
-    if (
-        total := sum(len(data) for name, data in members.items() if name.endswith((".json", ".jsonl")))
-    ) > MAX_ALL_DOCUMENTS_BYTES:
-        raise BadPack(f"{total:,} bytes of documents; at most {MAX_ALL_DOCUMENTS_BYTES:,}")
+    _check_amounts(members)
     parsed: dict[str, Any] = {}
     for name, data in members.items():
         schema = _find_form(name)
@@ -2225,6 +2244,19 @@ def read_documents(members: Mapping[str, bytes], without: tuple[str, ...] = ()) 
     policy = _read_policy("policy/policy.toml", members["policy/policy.toml"])
     _check_runs(parsed["pack.json"]["run_ids"], members)
     return Documents(parsed, policy, tuple(members["log/entries.jsonl"].split(b"\n")[:-1]))
+
+
+def _check_amounts(members: Mapping[str, bytes]) -> None:
+    """Counted in the bytes, before a first document is parsed."""
+    lines = {name: data.count(b"\n") for name, data in members.items() if name.endswith(".jsonl")}
+    documents = [data for name, data in members.items() if name.endswith((".json", ".jsonl"))]
+    if (total := sum(map(len, documents))) > MAX_ALL_DOCUMENTS_BYTES:
+        raise BadPack(f"{total:,} bytes of documents; at most {MAX_ALL_DOCUMENTS_BYTES:,}")
+    if (total := sum(lines.values())) > MAX_LINES:
+        longest = max(lines, key=lambda name: lines[name])
+        raise BadPack(f"{total:,} lines of JSON, most of them in {longest}; at most {MAX_LINES:,}")
+    if (total := sum(map(count_values, documents)) + sum(lines.values())) > MAX_JSON_VALUES:
+        raise BadPack(f"up to {total:,} values in all documents; at most {MAX_JSON_VALUES:,}")
 
 
 def _find_form(name: str) -> Schema | None:

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from audit_core import AuditError, Deed, audit_home, read_trail
+from audit_core import AuditError, Deed, audit_home
 from ui import deeds, live_steps, trail_show
 
 # 1. ask
@@ -16,7 +16,7 @@ st.markdown(
 # 2. compute
 
 try:
-    trail = read_trail(audit_home())
+    trail = trail_show.read_with_progress(audit_home())
 except AuditError as error:
     live_steps.show_refusal(error)
     st.stop()

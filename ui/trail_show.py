@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import streamlit as st
 
-from audit_core import AuditEvent, Deed, Trail, audit_home, make_table, sign_checkpoint_now
+from audit_core import AuditEvent, Deed, Trail, audit_home, make_table, read_trail, sign_checkpoint_now
 from ui import deeds
 from ui.header import plain, show_table, table_with_csv
 
@@ -14,6 +15,19 @@ EVERYTHING = "every action"
 SHOWN = 500
 """Newest events that are listed; the export has all."""
 CARRIED_SHOWN = 3
+
+
+def read_with_progress(home: Path) -> Trail:
+    """The log, checked; others write meanwhile, and whoever leaves the page ends the check."""
+    bar = st.progress(0.0, "The log is being read.")
+
+    def tell(done: int, total: int) -> None:
+        bar.progress(done / total, f"{done:,} of {total:,} events are checked.")
+
+    try:
+        return read_trail(home, tell)
+    finally:
+        bar.empty()
 
 
 def show_standing(trail: Trail) -> None:
@@ -45,6 +59,11 @@ def show_standing(trail: Trail) -> None:
         st.markdown(
             f"Packs whose checkpoint is carried and not yet held outside: {len(status.carried)}. The newest: {names}. Once somebody has one: "
             "`python -m audit_core log anchor --pack PACK.zip --held-by NAME`."
+        )
+    for seq in found.restarts:
+        st.warning(
+            f"Event {seq}: this log was begun where another one was gone. Ask for what vouches for the one before.",
+            icon=":material/warning:",
         )
     for key in found.revoked:
         st.warning(

@@ -32,7 +32,11 @@ from audit_core.store import (
     read_status,
     verify_log,
 )
+from audit_core.store.database import open_restarted
+from audit_core.store.events import find_log_id
 from audit_core.store.key_chain import find_own_key
+from audit_core.store.lost_log import MAX_REASON, Restart
+from audit_core.store.snapshot import open_snapshot
 from audit_core.verifier.note import MAX_NOTE_BYTES
 
 _UNWITNESSED = (
@@ -70,6 +74,10 @@ def add_log_commands(log: argparse.ArgumentParser) -> None:
     key.add_argument("action", choices=("rotate", "revoke"))
     key.add_argument("--reason", default="", help="for revoke: what happened")
     key.add_argument("--since", type=int, default=0, metavar="EVENT", help="for revoke: the first event from which on")
+    restart = add(
+        "restart", restart_log, "begin another log where the one of this home is gone; its first events say so"
+    )
+    restart.add_argument("--reason", required=True, help="what became of the log, as far as is known")
     add("status", show_status, "size, last checkpoint, what nobody outside could vouch for, runs without an end")
 
 
@@ -94,13 +102,15 @@ def export_log(options: argparse.Namespace) -> int:
 def verify_events(options: argparse.Namespace) -> int:
     home, given = audit_home(), options.public_key
     key = None if given is None else _read_public_key(given)
-    notes = [_read_note(path) for path in options.checkpoint]
+    notes = [read_note(path) for path in options.checkpoint]
     with open_database(home) as connection:
         known = find_own_key(connection, home).public_key if key is None else key
+    with open_snapshot(home) as connection:
         found = verify_log(connection, public_key=known, held=notes, is_own=key is None)
-        # A log that is not what was written is left as it is: it is evidence.
-        if not found.findings and has_log_key(home):
-            payload = {"size": found.size, "checkpoints": found.checkpoints, "held": found.held}
+    # A log that is not what was written is left as it is: it is evidence.
+    if not found.findings and has_log_key(home):
+        payload = {"size": found.size, "checkpoints": found.checkpoints, "held": found.held}
+        with open_database(home) as connection:
             append_event(
                 connection, actor=asker().actor, action=Action.LOG_VERIFIED, object_id=found.log_id, payload=payload
             )
@@ -111,6 +121,24 @@ def verify_events(options: argparse.Namespace) -> int:
     if found.findings:
         return IntegrityError.exit_code
     return NotMeasured.exit_code if found.rests_on_revoked else 0
+
+
+def restart_log(options: argparse.Namespace) -> int:
+    """Begin another log where one is gone, under the same key where it is still there."""
+    reason = options.reason.strip()
+    if not 0 < len(reason) <= MAX_REASON:
+        raise Refused(
+            f"A reason of {len(reason):,} characters.",
+            wanted=f"1 to {MAX_REASON:,}.",
+            remedy="say what became of the log.",
+        )
+    home = audit_home()
+    with open_restarted(home, Restart(asker().actor, reason)) as connection:
+        log_id = find_log_id(connection)
+    if options.json:
+        return tell_json({"log_id": log_id, "reason": reason})
+    say(f"Another log begins: {log_id}. It holds nothing of the one before, and its first events say why it began.")
+    return 0
 
 
 def sign_checkpoint(options: argparse.Namespace) -> int:
@@ -174,6 +202,8 @@ def _print(found: Verification) -> None:
         tell(
             f"The clock went back at events {', '.join(map(str, found.clock_went_back))}: times around them are in doubt."
         )
+    for event in found.restarts:
+        tell(f"Event {event}: this log was begun where another one was gone; ask for what vouches for the one before.")
     if found.runs_before:
         tell(f"{found.runs_before} runs are older than the log: it vouches for them only since it began.")
 
@@ -191,7 +221,12 @@ def _describe_revoked(key: RevokedKey) -> str:
     )
 
 
-def _read_note(path: Path) -> str:
+def read_note(path: Path) -> str:
+    """A checkpoint's note from a file.
+
+    Raises:
+        Refused: it cannot be read.
+    """
     try:
         with path.open("rb") as file:
             return file.read(MAX_NOTE_BYTES + 1).decode("utf-8", errors="replace")

@@ -16,6 +16,7 @@ from audit_core.cli.changes import add_change_commands
 from audit_core.cli.circuits import discover_circuit, question_circuit
 from audit_core.cli.claims import add_claim_commands
 from audit_core.cli.desk import add_desk_commands
+from audit_core.cli.home import add_home_commands
 from audit_core.cli.html import write_page
 from audit_core.cli.keys import add_key_commands
 from audit_core.cli.log import add_log_commands
@@ -60,6 +61,8 @@ def build_parser() -> argparse.ArgumentParser:
     page = add("html", write_page, "one run or claim as one HTML file that opens anywhere")
     page.add_argument("name", help="a run id, or a claim id such as C-0001")
     page.add_argument("--out", type=Path, required=True)
+    text = "everything that is kept here, in one file and back"
+    add_home_commands(commands.add_parser("home", help=text, description=text))
     text = "the run log, and the audit log behind it"
     add_log_commands(commands.add_parser("log", help=text, description=text))
     return parser

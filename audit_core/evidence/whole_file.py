@@ -14,7 +14,7 @@ STALE_S = 3600.0
 """Far longer than any disk takes for one file: a part that is older has lost its writer."""
 
 
-def write_whole(path: Path, data: bytes) -> None:
+def write_whole(path: Path, data: bytes, *, mode: int = 0o666) -> None:
     """Write a file, over what was there.
 
     What is no plain file, such as a pipe or `/dev/null`, has no whole to keep and is written straight.
@@ -27,7 +27,7 @@ def write_whole(path: Path, data: bytes) -> None:
         return
     # A link stays a link, and what it points to is replaced.
     path = path.resolve()
-    with _write_part(path.parent, data, mode=0o666) as part:
+    with _write_part(path.parent, data, mode=mode) as part:
         part.replace(path)
     _sync_folder(path.parent)
 

@@ -144,8 +144,8 @@ def _find_path(home: Path, pack_sha256: str) -> Path:
 def _keep(home: Path, data: bytes) -> str:
     """Under its digest, before the row: a file without a row is nothing, and the next try finds it there."""
     digest = hashlib.sha256(data).hexdigest()
-    (home / "desk").mkdir(exist_ok=True)
-    write_whole(_find_path(home, digest), data)
+    (home / "desk").mkdir(mode=0o700, exist_ok=True)
+    write_whole(_find_path(home, digest), data, mode=0o600)
     return digest
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,10 @@ from filelock import FileLock, Timeout
 
 from audit_core.errors import IntegrityError, StoreRefused
 from audit_core.store.checkpoints import seal_when_due
+from audit_core.store.lost_log import Restart, end_beginning, refuse_lost_log
+from audit_core.store.private import FILE_MODE, tighten_home, tighten_top
 from audit_core.store.schema import bring_up_to_date
+from audit_core.store.tickets import stand_in_queue
 from audit_core.store.turns import Turns
 
 if TYPE_CHECKING:
@@ -42,25 +45,93 @@ _HARDENING = (
 )
 
 
+class _Fate:
+    """How far a transaction came."""
+
+    def __init__(self) -> None:
+        self.size: int | None = None
+        """Events that the log has once it is committed; None while nothing is."""
+
+
 @contextmanager
 def open_database(home: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """One transaction on `home/runs.duckdb`, made or brought up to date if need be; any exception takes all of it back.
 
     Raises:
-        StoreRefused: another process holds the file, the disk refuses, or it is no database.
+        StoreRefused: another process holds the file, the disk refuses, it is no database, or the log of this home is gone.
         IntegrityError: the database lacks what it must have, or its blocks are not what their checksums say.
     """
-    import duckdb
+    with _open(home, None) as connection:
+        yield connection
 
-    path = home.resolve() / DATABASE
-    try:
-        with _wait_turn(path) as left_s, _lock(path, left_s), _attach(path) as connection:
-            events = bring_up_to_date(connection, home)
+
+@contextmanager
+def open_restarted(home: Path, restart: Restart) -> Iterator[duckdb.DuckDBPyConnection]:
+    """As `open_database`, where the log of this home is gone and a person decided that another begins."""
+    with _open(home, restart) as connection:
+        yield connection
+
+
+@contextmanager
+def _open(home: Path, restart: Restart | None) -> Iterator[duckdb.DuckDBPyConnection]:
+    fate = _Fate()
+    with _explain(home.resolve() / DATABASE, fate), hold_file(home) as path:
+        refuse_lost_log(home, path, restart)
+        with _attach(path, fate) as connection:
+            events = bring_up_to_date(connection, home, restart)
             yield connection
             seal_when_due(connection, home, start=events)
+        end_beginning(home)
+        tighten_top(home.resolve())
+
+
+@contextmanager
+def hold_file(home: Path) -> Iterator[Path]:
+    """The database's path, for nobody else while this lasts; whoever came first, in this process or another, goes first.
+
+    Raises:
+        Timeout: others had it for too long.
+    """
+    folder = home.resolve()
+    path, start = folder / DATABASE, time.monotonic()
+    tighten_home(folder, os.getpid())
+
+    def left_s() -> float:
+        return max(0.0, LOCK_S - (time.monotonic() - start))
+
+    with stand_in_queue(folder) as ticket, _wait_turn(path):
+        if not ticket.wait(left_s()):
+            raise Timeout(f"{path}.lock")
+        with FileLock(f"{path}.lock", timeout=left_s(), poll_interval=_LOCK_POLL_S, mode=FILE_MODE):
+            yield path
+
+
+@contextmanager
+def open_copy(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A copy of the database that nobody else has open.
+
+    Raises:
+        StoreRefused, IntegrityError: as `open_database`.
+    """
+    fate = _Fate()
+    with _explain(path, fate):
+        try:
+            with _attach(path, fate) as connection:
+                yield connection
+        finally:
+            _ENGINES.pop((str(path), os.getpid()), None)
+
+
+@contextmanager
+def _explain(path: Path, fate: _Fate) -> Iterator[None]:
+    """What the engine and the system raise, as errors of ours that say what was recorded."""
+    import duckdb
+
+    try:
+        yield
     except Timeout as error:
         raise StoreRefused(
-            f"Somebody else has held {DATABASE} for {LOCK_S:g} s.",
+            f"Somebody else has held {DATABASE} for {LOCK_S:g} s. Nothing of this was recorded.",
             wanted="the run log.",
             remedy="wait for it to finish, or set AUDIT_HOME to another folder.",
         ) from error
@@ -71,27 +142,47 @@ def open_database(home: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             raise IntegrityError(f"{path} is damaged: {str(error)[:200]}") from error
         if not isinstance(error, _unusable()):
             raise
+        recorded = _ask_recorded(path, fate)
+        if recorded is True:
+            # The transaction is in the file: only tidying up after it failed, and the next opening does it.
+            return
         raise StoreRefused(
-            f"The run log {path} cannot be used: {str(error)[:200]}",
+            f"The run log {path} cannot be used: {str(error)[:200]} {_RECORDED[recorded]}",
             wanted="a DuckDB file this process may open.",
             remedy="close other programs that have it open, check the disk, or set AUDIT_HOME to another folder.",
         ) from error
 
 
+_RECORDED = {
+    False: "Nothing of this was recorded.",
+    None: "Whether this was recorded cannot be read now: `log status` says how many events there are, once it can.",
+}
+
+
+def _ask_recorded(path: Path, fate: _Fate) -> bool | None:
+    """Whether what was to be committed is in the file; None where it cannot be read. Asked of the file by another engine."""
+    import duckdb
+
+    if fate.size is None:
+        return False
+    _ENGINES.pop((str(path), os.getpid()), None)
+    size = None
+    # Letting go of the file tidies it up, and on a full disk fails as it did before: what was read stands.
+    with suppress(duckdb.Error, OSError), _attach(path, _Fate()) as connection:
+        size = _count(connection)
+    return None if size is None else size >= fate.size
+
+
 @contextmanager
-def _wait_turn(path: Path) -> Iterator[float]:
-    """Alone among the threads of this process; given are the seconds that are left to wait for other processes."""
-    start, turns = time.monotonic(), _TURNS.setdefault((str(path), os.getpid()), Turns())
+def _wait_turn(path: Path) -> Iterator[None]:
+    """Alone among the threads of this process."""
+    turns = _TURNS.setdefault((str(path), os.getpid()), Turns())
     if not turns.take(LOCK_S):
         raise Timeout(f"{path}.lock")
     try:
-        yield max(0.0, LOCK_S - (time.monotonic() - start))
+        yield
     finally:
         turns.give_on()
-
-
-def _lock(path: Path, wait_s: float) -> FileLock:
-    return FileLock(f"{path}.lock", timeout=wait_s, poll_interval=_LOCK_POLL_S)
 
 
 def _unusable() -> tuple[type[Exception], ...]:
@@ -102,7 +193,7 @@ def _unusable() -> tuple[type[Exception], ...]:
 
 
 @contextmanager
-def _attach(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+def _attach(path: Path, fate: _Fate) -> Iterator[duckdb.DuckDBPyConnection]:
     """The file attached for one transaction, and let go after it, so that another process may open it."""
     import duckdb
 
@@ -111,7 +202,7 @@ def _attach(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         connection.execute("ATTACH ? AS store", [str(path)])
         try:
             connection.execute("USE store")
-            with _transaction(connection):
+            with _transaction(connection, fate):
                 yield connection
         finally:
             connection.execute("USE memory")
@@ -125,7 +216,7 @@ def _attach(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 @contextmanager
-def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+def _transaction(connection: duckdb.DuckDBPyConnection, fate: _Fate) -> Iterator[None]:
     connection.begin()
     is_whole = False
     try:
@@ -133,9 +224,27 @@ def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
         is_whole = True
     finally:
         if is_whole:
-            connection.commit()
+            fate.size = _count(connection)
+            _commit(connection)
         else:
             connection.rollback()
+
+
+def _commit(connection: duckdb.DuckDBPyConnection) -> None:
+    """A commit that failed is taken back, as far as the engine still can: else the file could not be let go of."""
+    import duckdb
+
+    try:
+        connection.commit()
+    except duckdb.Error:
+        with suppress(duckdb.Error):
+            connection.rollback()
+        raise
+
+
+def _count(connection: duckdb.DuckDBPyConnection) -> int:
+    row = connection.execute("SELECT count(*) FROM audit_event").fetchone()
+    return int(row[0]) if row else 0
 
 
 def _find_engine(path: str) -> duckdb.DuckDBPyConnection:

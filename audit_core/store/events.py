@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from audit_core.errors import IntegrityError, StoreRefused
@@ -62,6 +63,7 @@ class Action(StrEnum):
     PERSON_ENABLED = "person.enabled"
     CHECKPOINT_ANCHORED = "checkpoint.anchored"
     LOG_VERIFIED = "log.verified"
+    LOG_RESTARTED = "log.restarted"
     CLOCK_WENT_BACK = "clock.went_back"
 
 
@@ -194,6 +196,7 @@ def _build(
     return _read(body.decode(), hash_entry(body), hash_leaf(body).hex())
 
 
+@lru_cache(maxsize=100_000)
 def _read(body: str, entry: str, leaf: str) -> AuditEvent:
     # Read back from the bytes: the columns must be what the body says after normalisation, not what was passed in.
     record = read_entry(body.encode())

@@ -22,7 +22,7 @@ def audit_home() -> Path:
 
     home = Path(os.environ.get("AUDIT_HOME") or platformdirs.user_data_dir("assay", appauthor=False))
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise StoreRefused(
             f"{home} cannot be made: {error.strerror}.", wanted="a writable folder.", remedy="set AUDIT_HOME to one."
@@ -49,9 +49,9 @@ def keep_policy(text: bytes) -> None:
 def _keep(path: Path, data: bytes) -> None:
     """A file that is named by what it holds is written where it is missing or holds something else."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not path.is_file() or path.read_bytes() != data:
-            write_whole(path, data)
+            write_whole(path, data, mode=0o600)
     except OSError as error:
         raise StoreRefused(
             f"{path.name} cannot be kept: {error.strerror}.",

@@ -47,9 +47,9 @@ def is_alive(home: Path, token: str) -> bool:
 
 @lru_cache(maxsize=_HOMES)
 def _begin(home: Path, process: int) -> Life:
-    (home / "running").mkdir(exist_ok=True)
+    (home / "running").mkdir(mode=0o700, exist_ok=True)
     token = secrets.token_hex(16)
-    lock = FileLock(_find_path(home, token))
+    lock = FileLock(_find_path(home, token), mode=0o600)
     lock.acquire()
     atexit.register(_leave, _find_path(home, token))
     return Life(token, lock)

@@ -224,10 +224,12 @@ class Unended:
     """Its process still runs: the run is under way, and not abandoned."""
 
 
-def list_unended(connection: duckdb.DuckDBPyConnection, home: Path) -> tuple[Unended, ...]:
-    """Runs that began and did not end, oldest first, by the events alone."""
+def list_unended(
+    connection: duckdb.DuckDBPyConnection, home: Path, events: Sequence[AuditEvent] | None = None
+) -> tuple[Unended, ...]:
+    """Runs that began and did not end, oldest first, by the events alone; those given, or else all that are there."""
     found: dict[str, AuditEvent] = {}
-    for event in list_events(connection):
+    for event in list_events(connection) if events is None else events:
         if event.action == Action.RUN_STARTED:
             found[event.object_id] = event
         elif event.action == Action.RUN_ENDED:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from audit_core.errors import StoreRefused
 from audit_core.evidence.canonical import hash_document
-from audit_core.evidence.keys import open_log_key
+from audit_core.evidence.keys import LOG_KEY, open_log_key
 from audit_core.store.events import LOG_ACTOR, Action, append_event
+from audit_core.store.lost_log import Restart, find_signs, mark_beginning
 from audit_core.store.schema_4 import VERSION_4
 
 if TYPE_CHECKING:
@@ -119,8 +120,11 @@ SELECT run_id, started_at, actor, session, kind, outcome, reason, detail, conten
 """
 
 
-def bring_up_to_date(connection: duckdb.DuckDBPyConnection, home: Path) -> int:
+def bring_up_to_date(connection: duckdb.DuckDBPyConnection, home: Path, restart: Restart | None = None) -> int:
     """Make or add what this version has and the file lacks, in the caller's transaction.
+
+    Args:
+        restart: who decided that this log begins where another is gone, and why.
 
     Returns:
         How many events the log held before.
@@ -138,9 +142,12 @@ def bring_up_to_date(connection: duckdb.DuckDBPyConnection, home: Path) -> int:
             remedy="use the Assay that wrote it, or a newer one; or set AUDIT_HOME to another folder.",
         )
     if version < 2:
+        _refuse_empty(home, restart)
         for statement in (*_VERSION_1, *_VERSION_2, *APPEND_ONLY):
             connection.execute(statement)
         begin_log(connection, home)
+        if restart is not None:
+            _tell_restart(connection, home, restart)
     if version < 3:
         for statement in (*_VERSION_3, *_KEPT_SINCE_3):
             connection.execute(statement)
@@ -151,6 +158,23 @@ def bring_up_to_date(connection: duckdb.DuckDBPyConnection, home: Path) -> int:
         connection.execute("INSERT INTO schema_version VALUES (?)", [SCHEMA_VERSION])
     events = connection.execute("SELECT count(*) FROM audit_event").fetchone()
     return 0 if version < 2 or events is None else int(events[0])
+
+
+def _refuse_empty(home: Path, restart: Restart | None) -> None:
+    """A file of an empty database in the log's place is a log that is gone, too."""
+    if restart is None and (signs := find_signs(home)):
+        raise StoreRefused(
+            f"The log of this home is gone: the database holds none, and {signs[0]} says that there was one. Nothing was recorded.",
+            wanted="the database as it was, with its events.",
+            remedy="put it back from a copy (`home restore`); if there is none, move the empty file away and run `log restart --reason WHY`.",
+        )
+    if restart is None:
+        mark_beginning(home)
+
+
+def _tell_restart(connection: duckdb.DuckDBPyConnection, home: Path, restart: Restart) -> None:
+    payload = {"reason": restart.reason, "left_behind": list(find_signs(home))}
+    append_event(connection, actor=restart.actor, action=Action.LOG_RESTARTED, object_id=LOG_KEY, payload=payload)
 
 
 def begin_log(connection: duckdb.DuckDBPyConnection, home: Path) -> None:

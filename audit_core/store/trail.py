@@ -10,7 +10,8 @@ from audit_core.store.database import open_database
 from audit_core.store.events import AuditEvent, list_events
 from audit_core.store.key_chain import find_own_key
 from audit_core.store.log import Unended, list_unended
-from audit_core.store.verification import Verification, verify_log
+from audit_core.store.snapshot import open_snapshot
+from audit_core.store.verification import Progress, Verification, verify_log
 
 
 @dataclass(frozen=True)
@@ -34,15 +35,21 @@ class Trail:
         return "as written, held outside" if event.seq < self.status.anchored_size else "as written, unanchored"
 
 
-def read_trail(home: Path) -> Trail:
-    """Read and check the log.
+def read_trail(home: Path, on_progress: Progress | None = None) -> Trail:
+    """Read and check the log, in a copy of it, so that others write meanwhile.
+
+    Args:
+        on_progress: told how many events are checked; whatever it raises ends the check.
 
     Raises:
         IntegrityError: an event that cannot be read at all; `log verify` names it.
     """
     with open_database(home) as connection:
-        found = verify_log(connection, public_key=find_own_key(connection, home).public_key, is_own=True)
-        return Trail(list_events(connection), read_status(connection), found, list_unended(connection, home))
+        public_key = find_own_key(connection, home).public_key
+    with open_snapshot(home) as connection:
+        found = verify_log(connection, public_key=public_key, is_own=True, on_progress=on_progress)
+        events = list_events(connection)
+        return Trail(events, read_status(connection), found, list_unended(connection, home, events))
 
 
 def sign_checkpoint_now(home: Path) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from audit_core.evidence.canonical import dump_canonical
 from audit_core.store.events import Action, find_log_id, parse_time
 from audit_core.store.findings import Fault, Finding
 from audit_core.store.key_chain import PACKS, LogKey, read_chain
+from audit_core.store.known_good import KnownGood
 from audit_core.store.person_keys import is_rotation_signed
 from audit_core.store.verify_checkpoints import Notes, RevokedKey, check_notes, trust_key
 from audit_core.store.verify_runs import count_runs_before, find_changed_runs
@@ -36,6 +37,8 @@ class Verification:
     """Events that tell of a clock set back; no fault of the log."""
     runs_before: int
     """Runs that were there before the log began: nothing vouches for them but the log's first event, from then on."""
+    restarts: tuple[int, ...] = ()
+    """Events that tell of a log begun where another was gone; no fault of this one."""
     revoked: tuple[RevokedKey, ...] = ()
     """Keys of the log that may be in other hands; no fault of the log."""
     rests_on_revoked: bool = False
@@ -74,12 +77,19 @@ class _Read:
     entries: tuple[str, ...]
 
 
+_KNOWN: KnownGood[Mapping[str, Any]] = KnownGood()
+_TOLD_EVERY = 500
+Progress = Callable[[int, int], None]
+"""Told of events checked, and of how many there are."""
+
+
 def verify_log(
     connection: duckdb.DuckDBPyConnection,
     *,
     public_key: bytes | None = None,
     held: Sequence[str] = (),
     is_own: bool = False,
+    on_progress: Progress | None = None,
 ) -> Verification:
     """Check the chain; with a public key of the log also the checkpoints in the same file and those that others hold.
 
@@ -87,6 +97,7 @@ def verify_log(
         public_key: 32 bytes, known from outside the file, of any key that the log ever had; None checks the chain alone.
         held: notes that were handed out earlier and come from elsewhere.
         is_own: the key is the one that is kept here to sign with, and so must be the one in force.
+        on_progress: told now and then how many events are checked; whatever it raises ends the check.
 
     Raises:
         Refused: checkpoints are held against no key.
@@ -96,7 +107,7 @@ def verify_log(
         raise Refused("Checkpoints without a key.", wanted="the log's public key.", remedy="give --public-key.")
     log_id = find_log_id(connection)
     findings: list[Finding] = []
-    log = _check_chain(log_id, connection.execute(_EVENTS).fetchall(), findings)
+    log = _check_chain(log_id, connection.execute(_EVENTS).fetchall(), findings, on_progress)
     notes = connection.execute(_NOTES).fetchall() if public_key is not None else []
     chain = read_chain(log.records)
     revoked: tuple[RevokedKey, ...] = ()
@@ -115,25 +126,30 @@ def verify_log(
         len(held),
         tuple(record["seq"] for record in log.records if record.get("action") == Action.CLOCK_WENT_BACK),
         count_runs_before(log.records),
+        tuple(record["seq"] for record in log.records if record.get("action") == Action.LOG_RESTARTED),
         revoked,
         _leads_over_revoked(chain, public_key),
     )
 
 
-def _check_chain(log_id: str, rows: Sequence[tuple[Any, ...]], findings: list[Finding]) -> _Read:
+def _check_chain(
+    log_id: str, rows: Sequence[tuple[Any, ...]], findings: list[Finding], on_progress: Progress | None
+) -> _Read:
     """Every event by itself and beside the one before it; what follows a fault is checked as if it were right."""
     records: list[Mapping[str, Any]] = []
     leaves, entries, prev, time = [], [], GENESIS, ""
     if not rows:
         findings.append(Finding(Fault.MISSING, 0, "the log has no first event"))
     expected = 0
-    for row in rows:
+    for number, row in enumerate(rows):
+        if on_progress is not None and number % _TOLD_EVERY == 0:
+            on_progress(number, len(rows))
         seq, body, entry = row[1], row[8].encode(), row[9]
         if seq != expected:
             text = f"events {expected} to {seq - 1} are missing" if seq > expected else f"event {seq} stands twice"
             findings.append(Finding(Fault.MISSING, min(seq, expected), text))
         expected = seq + 1
-        record = _check_event(log_id, row, findings)
+        record = _recall_event(log_id, row, findings)
         if record.get("prev", row[7]) != prev:
             findings.append(Finding(Fault.CHAIN, seq, f"event {seq} does not name the hash of the event before it"))
         if record:
@@ -144,6 +160,15 @@ def _check_chain(log_id: str, rows: Sequence[tuple[Any, ...]], findings: list[Fi
         leaves.append(hash_leaf(body))
         entries.append(hash_entry(body))
     return _Read(tuple(record for record in records if record), tuple(leaves), tuple(entries))
+
+
+def _recall_event(log_id: str, row: tuple[Any, ...], findings: list[Finding]) -> Mapping[str, Any]:
+    def check() -> tuple[Mapping[str, Any], bool]:
+        before = len(findings)
+        record = _check_event(log_id, row, findings)
+        return record, len(findings) == before
+
+    return _KNOWN.find((log_id, row), check)
 
 
 def _check_event(log_id: str, row: tuple[Any, ...], findings: list[Finding]) -> Mapping[str, Any]:

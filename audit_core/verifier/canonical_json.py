@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+_TEXTS = json.JSONEncoder(ensure_ascii=False)
+
 
 class NotCanonical(ValueError):
     """The value has no canonical form, or the bytes are not it."""
@@ -26,7 +28,7 @@ def _write(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
+        return _TEXTS.encode(value)
     if isinstance(value, int):
         if abs(value) >= 2**53:
             raise NotCanonical("an integer of 2^53 or more: it has to be text")
@@ -37,9 +39,13 @@ def _write(value: Any) -> str:
         return "[" + ",".join(_write(item) for item in value) + "]"
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
         # RFC 8785, 3.2.3: keys in the order of their UTF-16 code units.
-        keys = sorted(value, key=lambda key: key.encode("utf-16-be"))
+        keys = sorted(value, key=None if all(map(str.isascii, value)) else _order_key)
         return "{" + ",".join(f"{_write(key)}:{_write(value[key])}" for key in keys) + "}"
     raise NotCanonical(f"no JSON value: {type(value).__name__}")
+
+
+def _order_key(key: str) -> bytes:
+    return key.encode("utf-16-be")
 
 
 def _write_double(value: float) -> str:

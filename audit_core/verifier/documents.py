@@ -20,13 +20,15 @@ from audit_core.verifier.schemas_policy import RESOLVED_POLICY
 from audit_core.verifier.schemas_prompts import OPENINGS, WITHHELD
 from audit_core.verifier.schemas_runs import ITEM, METRICS, RERUNS, RESULT, RUN_MANIFEST
 from audit_core.verifier.schemas_signed import APPROVAL_STATEMENT, ENVELOPE, PACK_STATEMENT
-from audit_core.verifier.strict_json import NotStrictJson, load_strict
+from audit_core.verifier.strict_json import MAX_JSON_VALUES, NotStrictJson, count_values, load_strict
 from audit_core.verifier.strict_toml import load_toml
 
 MAX_DOCUMENT_BYTES = 8 << 20
 MAX_LINE_BYTES = 1 << 20
 MAX_ALL_DOCUMENTS_BYTES = 32 << 20
 """Parsing takes about a second for 8 MiB: a hostile pack must not hold its reader for long."""
+MAX_LINES = 100_000
+"""Of all JSON Lines members together; a line costs its reader some 10 microseconds before anything is in it."""
 MAX_POLICY_BYTES = 256_000
 FOLDERS = (
     "attestations", "claims", "crosswalk", "environment", "log", "models", "policy", "prereg", "prompts", "report", "runs", "schemas",
@@ -130,10 +132,7 @@ def read_documents(members: Mapping[str, bytes], without: tuple[str, ...] = ()) 
             raise BadPack(f"{name} has no place in a pack")
     if absent := [name for name in REQUIRED if name not in members and name not in without]:
         raise BadPack(f"{absent[0]} is missing")
-    if (
-        total := sum(len(data) for name, data in members.items() if name.endswith((".json", ".jsonl")))
-    ) > MAX_ALL_DOCUMENTS_BYTES:
-        raise BadPack(f"{total:,} bytes of documents; at most {MAX_ALL_DOCUMENTS_BYTES:,}")
+    _check_amounts(members)
     parsed: dict[str, Any] = {}
     for name, data in members.items():
         schema = _find_form(name)
@@ -146,6 +145,19 @@ def read_documents(members: Mapping[str, bytes], without: tuple[str, ...] = ()) 
     policy = _read_policy("policy/policy.toml", members["policy/policy.toml"])
     _check_runs(parsed["pack.json"]["run_ids"], members)
     return Documents(parsed, policy, tuple(members["log/entries.jsonl"].split(b"\n")[:-1]))
+
+
+def _check_amounts(members: Mapping[str, bytes]) -> None:
+    """Counted in the bytes, before a first document is parsed."""
+    lines = {name: data.count(b"\n") for name, data in members.items() if name.endswith(".jsonl")}
+    documents = [data for name, data in members.items() if name.endswith((".json", ".jsonl"))]
+    if (total := sum(map(len, documents))) > MAX_ALL_DOCUMENTS_BYTES:
+        raise BadPack(f"{total:,} bytes of documents; at most {MAX_ALL_DOCUMENTS_BYTES:,}")
+    if (total := sum(lines.values())) > MAX_LINES:
+        longest = max(lines, key=lambda name: lines[name])
+        raise BadPack(f"{total:,} lines of JSON, most of them in {longest}; at most {MAX_LINES:,}")
+    if (total := sum(map(count_values, documents)) + sum(lines.values())) > MAX_JSON_VALUES:
+        raise BadPack(f"up to {total:,} values in all documents; at most {MAX_JSON_VALUES:,}")
 
 
 def _find_form(name: str) -> Schema | None:

@@ -6,10 +6,12 @@ import hashlib
 import re
 from collections.abc import Mapping
 
-from audit_core.verifier.container import BadPack
+from audit_core.verifier.container import MAX_MEMBERS, MAX_NAME_BYTES, BadPack
 
 MANIFEST = "MANIFEST.sha256"
 PACK_ENVELOPE = "attestations/pack.dsse.json"
+MAX_MANIFEST_BYTES = MAX_MEMBERS * (64 + 2 + MAX_NAME_BYTES + 1)
+"""A row for each member that a pack may have."""
 _OUTSIDE = re.compile(
     r"attestations/(pack\.dsse\.json|approval-[a-z0-9-]{1,60}\.dsse\.json|time\.tsr|sigstore\.json)\Z"
 )
@@ -35,6 +37,8 @@ def check_manifest(members: Mapping[str, bytes]) -> str:
     Raises:
         BadPack: no manifest, a line it cannot have, a file it does not name, one that is missing, or other bytes.
     """
+    if len(members.get(MANIFEST, b"")) > MAX_MANIFEST_BYTES:
+        raise BadPack(f"{MANIFEST} is larger than {MAX_MANIFEST_BYTES:,} bytes")
     if MANIFEST not in members:
         raise BadPack(f"no {MANIFEST}")
     listed = _read_manifest(members[MANIFEST])

@@ -127,8 +127,12 @@ def _check_maximum(value: Any, wanted: Any, schema: Mapping[str, Any], place: st
 
 
 def _check_any_of(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
-    found = [find_violation(value, choice, place) for choice in wanted]
-    return None if None in found else found[0]
+    first = None
+    for choice in wanted:
+        if (found := find_violation(value, choice, place)) is None:
+            return None
+        first = first or found
+    return first
 
 
 def _is_equal(a: Any, b: Any) -> bool:

@@ -14,8 +14,11 @@ from pathlib import Path
 import pytest
 from toy.forged_log import Forged, copy_home, forge, sign_now, write_events
 
+from audit_core.errors import StoreRefused
 from audit_core.evidence.keys import SigningKey, load_log_key, open_log_key
 from audit_core.store import Action, Verification, append_event, make_checkpoint, open_database, verify_log
+from audit_core.store.database import open_restarted
+from audit_core.store.lost_log import Restart
 
 SIZE, TARGET = 200, 60
 LATE = 160
@@ -80,8 +83,12 @@ def truncate(file: Forged) -> None:
 
 
 def delete_everything(home: Path, log: Log) -> None:
-    """And let the product begin a new log, as if there had been none."""
+    """And have the product begin another log, which takes a decision with a name and a reason."""
     (home / "runs.duckdb").unlink()
+    with pytest.raises(StoreRefused, match="The log of this home is gone"), open_database(home):
+        pass
+    with open_restarted(home, Restart("mallory", "it was not here")):
+        pass
 
 
 def roll_back(home: Path, log: Log) -> None:

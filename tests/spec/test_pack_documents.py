@@ -154,7 +154,8 @@ def test_lines_that_nobody_keeps_may_be_many() -> None:
 
 def test_a_file_of_empty_lines_is_refused_at_the_first() -> None:
     began = time.monotonic()
-    fail(put("prompts/toy/items.jsonl", b"\n" * 500_000), "line 1 of")
+    fail(put("prompts/toy/items.jsonl", b"\n" * 500_000), "lines of JSON")
+    fail(put("prompts/toy/items.jsonl", b"\n" * 50_000), "line 1 of")
     assert time.monotonic() - began < 1
 
 

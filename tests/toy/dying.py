@@ -37,6 +37,7 @@ from audit_core.run import Asker, Auditor
 from audit_core.shipped import load_shipped_policy
 from audit_core.store import RunLog, list_events, load_key, open_database, verify_log
 from audit_core.store.events import find_log_id
+from audit_core.store.private import tighten_home
 from audit_core.store.register import Register
 
 PACK, TRUST, VERIFIER = "packs/p.zip", "trust.toml", "verify_pack.py"
@@ -156,6 +157,8 @@ def live(act: str, home: Path, last: int | None) -> int:
         try:
             os.environ["AUDIT_HOME"] = str(home)
             left = look(home) if last is None and act != "begin" else None
+            # Files that an act left open to others are tightened once a process: not at a step of some and not of others.
+            tighten_home(home.resolve(), os.getpid())
             steps = Steps(home, last)
             steps.watch()
             said: dict[str, Any] = {"answer": ACTS[act](home), "sites": list(steps.sites)}
