@@ -49,6 +49,13 @@ def ask_card(model: str) -> None:
                 f"Licence in its metadata: {plain(found.licence or 'not stated')}. {len(found.sentences)} sentences that seem to say how the "
                 f"model works{', the first ones of more' if found.is_cut else ''}. Its own numbers are not taken over."
             )
+            if found.language:
+                st.warning(
+                    f"Not read: the card is in {plain(found.language)}, and English words are looked for.",
+                    icon=":material/translate:",
+                )
+            if found.n_too_long:
+                st.caption(f"{found.n_too_long} sentences are too long to keep; type their point below.")
             st.multiselect("Keep as claims to be tested", found.sentences, key="kept", format_func=_shorten)
         st.text_input("Or type one", key="typed", max_chars=600)
         st.button(

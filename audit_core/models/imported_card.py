@@ -7,16 +7,13 @@ import re
 from dataclasses import dataclass
 
 from audit_core.errors import Refused
+from audit_core.models.card_text import find_language, find_sentences, list_paragraphs
 
-MAX_CARD_BYTES = 1 << 20
+MAX_CARD_BYTES = 256 << 10
 MAX_METADATA_BYTES = 64 << 10
 MAX_SENTENCE = 600
 MAX_SENTENCES = 200
-_METADATA = re.compile(r"\A---\r?\n.*?\n---\r?\n", re.DOTALL)
-_CODE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
-_MARKUP = re.compile(r"!?\[([^\[\]\n]*)\]\([^\[)\n]*\)|[*_`#>|]+|<[^<>\n]{0,300}>")
-"""No part of it reaches past the next place where another match may begin: the time grows with the text and not with its square."""
-_END = re.compile(r"(?<=[.!?])\s+|\n\s*\n|\n\s*[-*+]\s+|\n\s*\d+\.\s+")
+_METADATA = re.compile(r"\A\ufeff?---[ \t]*\r?\n.*?\n---[ \t]*\r?(?:\n|\Z)", re.DOTALL)
 _CLAIMS = re.compile(
     r"\b(attention|attends?|heads?|circuits?|neurons?|heat ?maps?|saliency|interpretab\w*|explain\w*|explanation\w*|relies on|focus(?:es)? on|"
     r"looks? at|because it|decides? by|reason(?:s|ing)|faithful\w*|mechanis\w*|chain[- ]of[- ]thought)\b",
@@ -37,6 +34,10 @@ class ImportedCard:
     """Of the body, each once, that seem to claim how the model works."""
     is_cut: bool
     """Whether there were more than are kept."""
+    n_too_long: int = 0
+    """Sentences of that kind that are longer than `MAX_SENTENCE` and were left out: none is kept in part."""
+    language: str = ""
+    """The card's own language where it is not English: its sentences were then not read, as the words looked for are English."""
 
 
 def read_card(data: bytes) -> ImportedCard:
@@ -58,20 +59,24 @@ def read_card(data: bytes) -> ImportedCard:
         raise Refused("The card is not UTF-8.", wanted="README.md of the model.", remedy="save it as UTF-8.") from error
     block = _METADATA.match(text)
     metadata = _read_metadata(block.group() if block else "")
-    found = _find_sentences(text[block.end() :] if block else text)
+    body = text[block.end() :] if block else text
+    paragraphs = "\n\n".join(list_paragraphs(body))
+    language = find_language(paragraphs)
+    claims = (
+        ()
+        if language
+        else tuple(dict.fromkeys(one for one in find_sentences(body) if _CLAIMS.search(one) and len(one) > 15))
+    )
+    found = tuple(one for one in claims if len(one) <= MAX_SENTENCE)
     return ImportedCard(
         hashlib.sha256(data).hexdigest(),
-        _read_word(metadata, "license"),
-        _read_word(metadata, "base_model"),
+        _read_licence(metadata),
+        _read_words(metadata.get("base_model")),
         found[:MAX_SENTENCES],
         len(found) > MAX_SENTENCES,
+        len(claims) - len(found),
+        language,
     )
-
-
-def _find_sentences(body: str) -> tuple[str, ...]:
-    plain = _MARKUP.sub(lambda match: match.group(1) or " ", _CODE.sub("\n\n", body))
-    sentences = (" ".join(piece.split()).lstrip("-+ ")[:MAX_SENTENCE] for piece in _END.split(plain))
-    return tuple(dict.fromkeys(one for one in sentences if len(one) > 15 and _CLAIMS.search(one)))
 
 
 def _read_metadata(block: str) -> dict[str, object]:
@@ -92,9 +97,18 @@ def _read_metadata(block: str) -> dict[str, object]:
             wanted="a table in YAML between two lines of three hyphens.",
             remedy="mend it, or leave it out.",
         ) from error
-    return {"license": data.get("license"), "base_model": data.get("base_model")}
+    return {name: data.get(name) for name in ("license", "license_name", "base_model")}
 
 
-def _read_word(metadata: dict[str, object], name: str) -> str | None:
-    found = metadata.get(name)
-    return found[:200] if isinstance(found, str) else None
+def _read_licence(metadata: dict[str, object]) -> str | None:
+    """The licence as the card names it, with the name that goes with `other`."""
+    licence, name = _read_words(metadata.get("license")), _read_words(metadata.get("license_name"))
+    return f"{licence} ({name})" if licence and name else licence or name
+
+
+def _read_words(found: object) -> str | None:
+    """A text, or a list of texts joined by commas; None for what is neither, or empty."""
+    words = [
+        one.strip() for one in (found if isinstance(found, list) else [found]) if isinstance(one, str) and one.strip()
+    ]
+    return ", ".join(words)[:200] or None

@@ -46,7 +46,7 @@ def test_a_sentence_that_is_said_twice_is_kept_once() -> None:
 
 def test_markup_and_tags_are_words_or_gone() -> None:
     (sentence,) = read_card(b"The <img src=x onerror=alert(1)> head attends to *it*.").sentences
-    assert sentence == "The head attends to it ."
+    assert sentence == "The head attends to it."
 
 
 def test_more_sentences_than_anybody_reads_are_cut_and_it_says_so() -> None:
@@ -78,5 +78,77 @@ def test_references_that_multiply_cost_nothing() -> None:
     assert read_card(card.encode()).licence == "mit"
 
 
-def test_metadata_of_other_kinds_is_no_word() -> None:
-    assert read_card(b"---\nlicense: [a, b]\n---\nIt attends to the name.").licence is None
+@pytest.mark.parametrize(
+    "metadata, licence, base",
+    [
+        ("license: [a, b]\nbase_model: [org/base]", "a, b", "org/base"),
+        ("license:\n- apache-2.0\nbase_model:\n- org/one\n- org/two", "apache-2.0", "org/one, org/two"),
+        ("license: other\nlicense_name: llama3", "other (llama3)", None),
+        ("license: null\nbase_model: 7", None, None),
+        ("license: {a: b}\nbase_model: []", None, None),
+    ],
+)
+def test_metadata_may_be_a_text_or_a_list_of_texts(metadata: str, licence: str | None, base: str | None) -> None:
+    found = read_card(f"---\n{metadata}\n---\nIt attends to the name.".encode())
+    assert (found.licence, found.base_model) == (licence, base)
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Following Smith et al. the attention of head 3 (cf. Fig. 2) finds the name, i.e. it explains the answer.",
+        "In Sec. 4 the heads of layer No. 3 vs. No. 4 attend to names, e.g. Mary, approx. 0.71 of the time in v1.5.",
+        "Dr. J. Doe of the U.S. Office explains it.",
+        'The attention head explains "Why?" and nothing else.',
+        "The attention ... explains the answer.",
+    ],
+)
+def test_a_sentence_is_kept_whole_and_alone(sentence: str) -> None:
+    """Between a heading, a list, a table and neighbours, wrapped and with markup."""
+    words = sentence.split(" ")
+    wrapped = " ".join(words[:4]) + "\n" + " ".join(words[4:])
+    card = f"# Attention explains it\n{wrapped} It is small.\n\n| Attention heads |\n|---|\n| 40 |\n\n- {sentence}\n- Small.\n\nHeads\n-----\n"
+    assert read_card(card.encode()).sentences == (sentence,)
+
+
+@pytest.mark.parametrize(
+    "card",
+    [
+        "<!-- The attention head explains it. -->", "~~~\nattention explains it all\n~~~", "    attention explains it all here",
+        "<table><tr><td>Attention heads explain it</td></tr></table>", "![The attention head explains it](x.png)", "## How attention explains it",
+    ],
+)  # fmt: skip
+def test_what_is_no_running_text_is_no_sentence(card: str) -> None:
+    assert read_card(f"Hello there.\n\n{card}\n".encode()).sentences == ()
+
+
+def test_markup_inside_a_sentence_is_removed_and_names_stay() -> None:
+    (found,) = read_card(b'> The **head** `attn_out` of my_model_name [attends](http://x.org "t") to it.\r\n').sentences
+    assert found == "The head attn_out of my_model_name attends to it."
+
+
+def test_a_sentence_that_is_too_long_is_left_out_and_counted() -> None:
+    long = "The attention head " + "really " * 100 + "explains it."
+    found = read_card(f"{long} It attends to the name.".encode())
+    assert (found.sentences, found.n_too_long) == (("It attends to the name.",), 1)
+
+
+@pytest.mark.parametrize(
+    "text, language",
+    [
+        ("Внимание модели показывает, что она читает. " * 3, "a Cyrillic script"),
+        ("注意力图显示模型读取了什么内容。" * 3, "Chinese or Japanese"),
+        (
+            "Die Attention der Köpfe zeigt, was das Modell liest, und das ist nicht für die Antwort wichtig, die es von dem Text ist.",
+            "German",
+        ),
+        (
+            "L'attention des têtes montre ce que le modèle lit et la réponse est dans le texte pour les noms qui sont sur la page.",
+            "French",
+        ),
+    ],
+)
+def test_a_language_that_is_not_read_is_named(text: str, language: str) -> None:
+    found = read_card(text.encode())
+    assert (found.language, found.sentences) == (language, ())
+    assert read_card(b"It attends to the name of the subject, and that is what the model is for.").language == ""
