@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from audit_core.errors import Refused
 from audit_core.models.card_text import find_language, find_sentences, list_paragraphs
 
-MAX_CARD_BYTES = 256 << 10
+MAX_CARD_BYTES = 600_000
 MAX_METADATA_BYTES = 64 << 10
 MAX_SENTENCE = 600
 MAX_SENTENCES = 200
