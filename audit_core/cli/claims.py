@@ -9,8 +9,8 @@ from typing import Any
 
 from audit_core.audits.confirmation import CIRCUIT_QUESTIONS
 from audit_core.claim import load_claim
-from audit_core.cli.output import say, show_progress, tell, tell_json
-from audit_core.cli.session import Adder, asker, open_model
+from audit_core.cli.output import say, show_fetch, show_progress, tell, tell_json
+from audit_core.cli.session import Adder, asker, open_subject
 from audit_core.confirm import QUESTIONS, Confirmation, explain_exploratory, freeze_claim, pin_now, run_confirmatory
 from audit_core.errors import NotMeasured, Refused
 from audit_core.governance.policy import Policy, load_policy, parse_policy
@@ -67,7 +67,7 @@ def freeze(options: argparse.Namespace) -> int:
     """Freeze one claim."""
     claim, prompts = load_claim(options.claim), load_prompts(options.prompts)
     policy = _read_policy(options.policy)
-    subject = open_model(options.model)
+    subject = open_subject(options.model, on_progress=show_fetch)
     plan = freeze_claim(
         Register(audit_home()), subject, claim, prompts, policy, owner=asker().actor, model=options.model,
         questions=tuple(options.ask), declared=PriorAccess(options.prior_access), seed=options.seed,
@@ -100,7 +100,7 @@ def confirm(options: argparse.Namespace) -> int:
     home = audit_home()
 
     def open_auditor(model: str) -> Auditor:
-        return Auditor(open_model(options.model or model), RunLog(home))
+        return Auditor(open_subject(options.model or model, on_progress=show_fetch), RunLog(home))
 
     found = run_confirmatory(Register(home), options.claim_id, open_auditor, asker=asker(), on_progress=show_progress)
     verdict = found.result.verdict
@@ -180,7 +180,7 @@ def amend_claim(options: argparse.Namespace) -> int:
         raise Refused("--model or --policy without --repin.", wanted="--repin beside it.", remedy="add it.")
     if options.repin:
         policy = _read_pinned_policy(options.policy, pins.policy_sha256)
-        now = pin_now(open_model(options.model or known.model), prompts, policy)
+        now = pin_now(open_subject(options.model or known.model, on_progress=show_fetch), prompts, policy)
         # Prompts are kept under their digest; the name that was frozen stays.
         pins = replace(now, prompts=pins.prompts)
 
