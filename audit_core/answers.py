@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 Tokens = tuple[int, ...]
+
+
+class PromptForm(StrEnum):
+    """How a prompt's text becomes the model's input."""
+
+    PLAIN = ""
+    """The beginning-of-sequence token is put before it, where the tokenizer has one and the text does not begin with it."""
+    VERBATIM = "verbatim"
+    """The text is the whole input, as a rendered chat template is."""
 
 
 @dataclass(frozen=True)

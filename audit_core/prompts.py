@@ -6,14 +6,13 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from pathlib import Path
 
-from audit_core.answers import Contrast, Tokens
+from audit_core.answers import Contrast, PromptForm, Tokens
 from audit_core.errors import PromptRefused
 from audit_core.prompt_files.fields import RowFields
 from audit_core.prompt_files.reading import ReadRows, read_row_file, read_rows, refuse_faults
-from audit_core.repeats import describe_repeats, find_repeats
+from audit_core.repeats import SetAside, describe_repeats, find_repeats
 from audit_core.verifier.prompt_digest import dump_prompt_rows, is_exploratory_pair
 
 SEQUENCE_METRIC = "sequence_log_probability"
@@ -23,15 +22,6 @@ MAX_REPORTED = 20
 """Bad rows that a refusal names."""
 NO_TEMPLATE = "all"
 """The one template of a file that names none."""
-
-
-class PromptForm(StrEnum):
-    """How a prompt's text becomes the model's input."""
-
-    PLAIN = ""
-    """The beginning-of-sequence token is put before it, where the tokenizer has one and the text does not begin with it."""
-    VERBATIM = "verbatim"
-    """The text is the whole input, as a rendered chat template is."""
 
 
 @dataclass(frozen=True)
@@ -164,16 +154,6 @@ class TokenPair:
     def first_changed(self) -> int:
         """First position at which the two prompts differ."""
         return next(i for i, (a, b) in enumerate(zip(self.clean_ids, self.corrupted_ids)) if a != b)
-
-
-@dataclass(frozen=True)
-class SetAside:
-    """A prompt that is in the set, and not measured."""
-
-    prompt: str
-    template: str
-    reason: str
-    """In words that say nothing of its text."""
 
 
 @dataclass(frozen=True)

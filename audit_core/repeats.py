@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,6 +14,16 @@ _END = ".,;:!?…。、，！？；："
 """Marks that may end a sentence: with or without them a prompt says the same."""
 _NAMED = 5
 """Ids that a notice spells out; the rest is counted."""
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """A prompt that is in the set, and not measured."""
+
+    prompt: str
+    template: str
+    reason: str
+    """In words that say nothing of its text."""
 
 
 def find_repeats(prompts: Sequence[Prompt]) -> dict[int, int]:

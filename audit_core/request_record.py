@@ -8,6 +8,8 @@ from audit_core.audit import Request
 from audit_core.intervention import Replacement
 from audit_core.measurable import describe_left_out
 from audit_core.prompts import TokenisedPrompts, name_half
+from audit_core.registry import get_plugin
+from audit_core.sequences import list_places
 
 MEANS = frozenset((Replacement.MEAN, Replacement.MEAN_TEMPLATE))
 
@@ -33,3 +35,10 @@ def wants_means(request: Request) -> bool:
 def reference_key(reference: TokenisedPrompts) -> str:
     """Which prompts a mean is taken over: part of a set has the set's hash, so their ids are needed beside it."""
     return f"{reference.sha256}:{[pair.prompt.id for pair in reference.pairs]}"
+
+
+def list_reference(request: Request) -> TokenisedPrompts:
+    """What means are taken over: for a metric that reads sequences, at every place where an answer goes on."""
+    name = getattr(request, "metric", None) or getattr(getattr(request, "claim", None), "metric", None)
+    reads_sequences = name is not None and get_plugin("metrics", name).reads_sequences
+    return list_places(request.reference).prompts if reads_sequences else request.reference

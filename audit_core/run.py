@@ -31,14 +31,13 @@ from audit_core.models import Progress as FetchProgress
 from audit_core.pace import Pace
 from audit_core.prompts import TokenisedPrompts, TokenPair
 from audit_core.registry import get_plugin
-from audit_core.request_record import MEANS, describe_request, reference_key, wants_means
-from audit_core.sequences import list_places
+from audit_core.request_record import MEANS, describe_request, list_reference, reference_key, wants_means
 from audit_core.store.log import ClaimRun, Reached, RunLog, RunRecord, RunStart
 from audit_core.subject import MEAN_KINDS, Floats, Means, Progress, Subject, no_partial, no_progress
 from audit_core.subjects.planted import build_planted, find_planted
 from audit_core.verdict import RULE_VERSION
 
-RESULT_VERSION = 7
+RESULT_VERSION = 8
 """Part of every content key: raise it when a result's meaning changes, and old results are no longer reused."""
 _MEANS_KEPT = 4
 _WORK_KEPT = 256
@@ -156,7 +155,7 @@ class Auditor:
             self.log.append(ended, reached, cpu_s=time.process_time() - burnt)
 
         try:
-            means = self._capture_means(_list_reference(request), request.kinds) if wants_means(request) else None
+            means = self._capture_means(list_reference(request), request.kinds) if wants_means(request) else None
             begun = time.monotonic()
             result = plugin.run(self.subject, request, means=means, on_progress=on_progress, on_partial=on_partial)
             self._pace.keep(audit, time.monotonic() - begun, self._count_work(audit, request))
@@ -221,13 +220,6 @@ class Auditor:
     def calibrate(self) -> None:
         """Measure this machine's pace on made-up tokens, so that the first long run already has a predicted time."""
         self._pace.calibrate(self.subject)
-
-
-def _list_reference(request: Request) -> TokenisedPrompts:
-    """What means are taken over: for a metric that reads sequences, at every place where an answer goes on."""
-    name = getattr(request, "metric", None) or getattr(getattr(request, "claim", None), "metric", None)
-    reads_sequences = name is not None and get_metric(name).reads_sequences
-    return list_places(request.reference).prompts if reads_sequences else request.reference
 
 
 def record_refusal(log: RunLog, kind: str, error: AuditError, *, asker: Asker, request: dict[str, Any]) -> None:

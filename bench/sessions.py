@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
+from audit_core import note_opened  # noqa: E402
 from bench.page import free_port, is_up, time_until  # noqa: E402
 
 WALK = ("Overview", "Model cards", "Review desk", "Changes", "Audit log", "Calibration", "Crosswalk", "Procurement", "Claims", "Live audit")  # fmt: skip
@@ -166,6 +167,8 @@ def main() -> int:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
         log, port = Path(home) / "server.log", free_port()
+        # A link to a model that was never loaded would wait for a button.
+        note_opened(Path(home), "planted-or")
         # The default model is not asked for: a folder that is not there spares its loading.
         environment = {**os.environ, "AUDIT_HOME": home, "AUDIT_DEFAULT_MODEL": f"{home}/none"}
         with log.open("wb") as out:
@@ -180,7 +183,7 @@ def main() -> int:
         finally:
             server.terminate()
             server.wait(20)
-        said = log.read_text(errors="replace")
+        said = log.read_text(encoding="utf-8", errors="replace")
         found |= {"tracebacks": said.count("Traceback"), "log_ends": said.splitlines()[-40:]}
     print(json.dumps(found, indent=1))
     return 1 if found["errors"] or found["crosstalk"] or found["tracebacks"] else 0

@@ -55,7 +55,7 @@ def ask_card(model: str) -> None:
                     icon=":material/translate:",
                 )
             if found.n_too_long:
-                st.caption(f"{found.n_too_long} sentences are too long to keep; type their point below.")
+                st.caption(f"{int(found.n_too_long)} sentences are too long to keep; type their point below.")
             st.multiselect("Keep as claims to be tested", found.sentences, key="kept", format_func=_shorten)
         st.text_input("Or type one", key="typed", max_chars=600)
         st.button(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from audit_core import (
+    PAGE,
     AccessRefused,
     Auditor,
     Checklist,
@@ -216,7 +217,7 @@ def compare(before: str, after: str, prompts: str) -> str:
     question = EffectQuestion(split_half(load_prompt_set(prompts), exploratory=True)) if prompts else None
 
     def work(report: Report) -> tuple[ModelDiff, EffectDiff | None]:
-        folders = [find_folder(name) for name in (before, after)]
+        folders = [find_folder(name, access=PAGE) for name in (before, after)]
         found = compare_models(folders[0], folders[1])
         if question is None:
             return found, None

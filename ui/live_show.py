@@ -134,11 +134,11 @@ def show_prompt(prompts: PromptSet, prompt_id: str) -> None:
         # Rendered templates are many lines: side by side they leave room for what was measured.
         places = st.columns(2) if prompt.form is PromptForm.VERBATIM else (st.container(), st.container())
         for place, (title, text, expected) in zip(places, sides):
-            wanted = " or ".join(plain(repr(one)) for one in expected[:5]) + (" …" if len(expected) > 5 else "")
+            wanted = " or ".join(repr(one) for one in expected[:5]) + (" …" if len(expected) > 5 else "")
             if prompt.form is PromptForm.PLAIN:
-                place.markdown(f"{title}: **{plain(text)}** → expected {wanted}")
+                place.markdown(f"{plain(title)}: **{plain(text)}** → expected {plain(wanted)}")
             else:
-                place.markdown(f"{title}, the whole input → expected {wanted}")
+                place.markdown(f"{plain(title)}, the whole input → expected {plain(wanted)}")
                 place.code(text, language=None, wrap_lines=True)
 
 

@@ -73,7 +73,7 @@ def _show_origin(story: Story) -> None:
     """What was measured, when and with what: nobody must take a record for a live number."""
     made, prompts = story.measured_with, story.prompts
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        st.badge(f"recorded {plain(made.recorded_at[:10])}", icon=":material/history:", color="blue")
+        st.badge(f"recorded {made.recorded_at[:10]}", icon=":material/history:", color="blue")
         st.markdown(
             f"{plain(made.identity['model'])}, weights `{made.identity['weights_sha256'][:12]}`, prompts "
             f"`{prompts.exploratory_sha256[:12]}` and `{prompts.confirmatory_sha256[:12]}`, code `{made.code_sha256[:12]}`. "

@@ -63,7 +63,7 @@ def offer_file(raw: bytes) -> None:
             hide_index=True,
         )
     label = f"Use the {len(read.rows):,} good rows" if read.faults else "Use this file"
-    if st.button(label, icon=":material/upload_file:", disabled=not read.rows):
+    if st.button(plain(label), icon=":material/upload_file:", disabled=not read.rows):
         _adopt(lambda: drop_repeats(keep_good(read)))
 
 
@@ -73,7 +73,7 @@ def _ask_columns(found: FoundColumns) -> dict[str, str] | None:
         return {}
     st.caption(f"Read as {plain(found.form)}. Choose the columns whose names do not match.")
     chosen = {
-        field: st.selectbox(f"Column for {field}", found.columns, index=None, key=f"column for {field}")
+        field: st.selectbox(f"Column for {plain(field)}", found.columns, index=None, key=f"column for {field}")
         for field in found.missing
     }
     named = {field: column for field, column in chosen.items() if column is not None}

@@ -23,7 +23,7 @@ from ui.header import plain
 def show_outcome() -> None:
     """What became of the last attempt to save: a refusal stays until the next."""
     if saved := st.session_state.pop("checklist_saved", ""):
-        st.success(plain(saved), icon=":material/save:")
+        st.success(saved, icon=":material/save:")
     if refused := st.session_state.get("checklist_refused", ""):
         st.error(plain(refused), icon=":material/error:")
 

@@ -11,9 +11,9 @@ from audit_core.change.model_diff import ModelDiff, compare_models
 from audit_core.change.revalidation import Artefact, Revalidated, describe_revalidation, rerun_stale, revalidate_claims
 from audit_core.change.revalidation_report import write_revalidation_junit
 from audit_core.cli.gate import write_file
-from audit_core.cli.output import show_progress, tell, tell_json
+from audit_core.cli.output import show_fetch, show_progress, tell, tell_json
 from audit_core.cli.prompt_set import add_prompts_option, load_prompt_set
-from audit_core.cli.session import Adder, asker, find_model_folder, open_model
+from audit_core.cli.session import Adder, asker, find_folder, open_subject
 from audit_core.component import Kind
 from audit_core.governance.gate_report import show_text
 from audit_core.governance.policy import load_policy
@@ -57,12 +57,12 @@ def add_change_commands(add: Adder) -> None:
 def show_diff(options: argparse.Namespace) -> int:
     """Compare two models; with prompts, measure both."""
     prompts = None if options.prompts is None else _read_half(options)
-    folders = [find_model_folder(name) for name in (options.before, options.after)]
+    folders = [find_folder(name, on_progress=show_fetch) for name in (options.before, options.after)]
     found = compare_models(folders[0], folders[1])
     effects = None
     if prompts is not None:
         log = RunLog(audit_home())
-        auditors = [Auditor(open_model(str(folder)), log) for folder in folders]
+        auditors = [Auditor(open_subject(str(folder), on_progress=show_fetch), log) for folder in folders]
         question = EffectQuestion(
             prompts, Kind(options.kind), Replacement(options.ablation), metric=options.metric, seed=options.seed
         )
@@ -146,8 +146,8 @@ def revalidate(options: argparse.Namespace) -> int:
     home, who = audit_home(), asker()
     artefact = Artefact(
         options.model,
-        find_model_folder(options.model),
-        None if options.was is None else find_model_folder(options.was),
+        find_folder(options.model, on_progress=show_fetch),
+        None if options.was is None else find_folder(options.was, on_progress=show_fetch),
         None if options.policy is None else load_policy(options.policy),
         None if options.prompts is None else load_prompt_set(options),
     )
@@ -155,7 +155,7 @@ def revalidate(options: argparse.Namespace) -> int:
     if options.run:
 
         def open_auditor() -> Auditor:
-            return Auditor(open_model(str(artefact.folder)), RunLog(home))
+            return Auditor(open_subject(str(artefact.folder), on_progress=show_fetch), RunLog(home))
 
         found = rerun_stale(home, found, open_auditor, asker=who, on_progress=show_progress)
     if options.junit:

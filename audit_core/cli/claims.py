@@ -10,9 +10,9 @@ from typing import Any
 from audit_core.alignment import tokenise
 from audit_core.audits.confirmation import CIRCUIT_QUESTIONS
 from audit_core.claim import load_claim
-from audit_core.cli.output import say, show_progress, tell, tell_json
+from audit_core.cli.output import say, show_fetch, show_progress, tell, tell_json
 from audit_core.cli.prompt_set import add_prompts_option, load_prompt_set
-from audit_core.cli.session import Adder, ask_form, asker, open_model, put_in_form, say_notices
+from audit_core.cli.session import Adder, ask_form, asker, open_subject, put_in_form, say_notices
 from audit_core.confirm import QUESTIONS, Confirmation, explain_exploratory, freeze_claim, pin_now, run_confirmatory
 from audit_core.errors import NotMeasured, Refused
 from audit_core.governance.policy import Policy, load_policy, parse_policy
@@ -70,7 +70,7 @@ def freeze(options: argparse.Namespace) -> int:
     """Freeze one claim."""
     claim, prompts = load_claim(options.claim), load_prompt_set(options)
     policy = _read_policy(options.policy)
-    subject = open_model(options.model)
+    subject = open_subject(options.model, on_progress=show_fetch)
     prompts = put_in_form(prompts, options, subject)
     plan = freeze_claim(
         Register(audit_home()), subject, claim, prompts, policy, owner=asker().actor, model=options.model,
@@ -108,7 +108,7 @@ def confirm(options: argparse.Namespace) -> int:
     home = audit_home()
 
     def open_auditor(model: str) -> Auditor:
-        return Auditor(open_model(options.model or model), RunLog(home))
+        return Auditor(open_subject(options.model or model, on_progress=show_fetch), RunLog(home))
 
     found = run_confirmatory(Register(home), options.claim_id, open_auditor, asker=asker(), on_progress=show_progress)
     verdict = found.result.verdict
@@ -190,7 +190,7 @@ def amend_claim(options: argparse.Namespace) -> int:
         raise Refused("--model or --policy without --repin.", wanted="--repin beside it.", remedy="add it.")
     if options.repin:
         policy = _read_pinned_policy(options.policy, pins.policy_sha256)
-        now = pin_now(open_model(options.model or known.model), prompts, policy)
+        now = pin_now(open_subject(options.model or known.model, on_progress=show_fetch), prompts, policy)
         # Prompts are kept under their digest; the name that was frozen stays.
         pins = replace(now, prompts=pins.prompts)
 

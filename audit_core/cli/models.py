@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from audit_core.cli.output import show_fetch, tell, tell_json
-from audit_core.cli.session import find_model_folder
+from audit_core.cli.session import find_folder
 from audit_core.models import KNOWN_MODELS, digest_folder, fetch_model, find_known
 from audit_core.models.fetch import find_cached
 
@@ -38,7 +38,11 @@ def show_models(options: argparse.Namespace) -> int:
 
 def fetch_known(options: argparse.Namespace) -> int:
     known = find_known(options.name)
-    folder = find_model_folder(options.name) if known is None else fetch_model(known, on_progress=show_fetch)
+    folder = (
+        find_folder(options.name, on_progress=show_fetch)
+        if known is None
+        else fetch_model(known, on_progress=show_fetch)
+    )
     digest = digest_folder(folder)
     if options.json:
         return tell_json(

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from audit_core.cli.gate import add_gate_options, pass_gate
 from audit_core.cli.keys import ROLES
-from audit_core.cli.output import show_progress, tell, tell_json
-from audit_core.cli.session import Adder, asker, open_model
+from audit_core.cli.output import show_fetch, show_progress, tell, tell_json
+from audit_core.cli.session import Adder, asker, open_subject
 from audit_core.errors import NotMeasured, Refused
 from audit_core.evidence.statement import Approval
 from audit_core.packs.openings import choose_openings
@@ -126,7 +126,7 @@ def rerun_evidence(options: argparse.Namespace) -> int:
     """Make a pack's runs again: 0 all decisions equal within tolerance, 1 not, 3 nothing could be compared."""
 
     def open_auditor() -> Auditor:
-        return Auditor(open_model(options.model), RunLog(audit_home()))
+        return Auditor(open_subject(options.model, on_progress=show_fetch), RunLog(audit_home()))
 
     openings = None if options.openings is None else _read(options.openings, MAX_OPENINGS_BYTES)
     terms = RerunTerms(options.other_code, options.attention)

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from audit_core.alignment import align_rows
-from audit_core.cli.output import say, tell, tell_json
+from audit_core.cli.output import say, show_fetch, tell, tell_json
 from audit_core.cli.prompt_set import FORMS, add_column_option
-from audit_core.cli.session import open_model
+from audit_core.cli.session import open_subject
 from audit_core.errors import PromptRefused
 from audit_core.governance.gate_report import show_text
 from audit_core.prompt_files.layouts import parse_columns
@@ -65,7 +65,7 @@ def _hold_against_model(read: ReadRows, model: str | None) -> tuple[PromptSet | 
     whole = keep_good(read)
     if model is None:
         return whole, ()
-    aligned = align_rows(whole, open_model(model).tokenizer)
+    aligned = align_rows(whole, open_subject(model, on_progress=show_fetch).tokenizer)
     if aligned.kept is None:
         return None, aligned.faults
     prompts = tuple(pair.prompt for pair in aligned.kept.pairs)
@@ -74,7 +74,10 @@ def _hold_against_model(read: ReadRows, model: str | None) -> tuple[PromptSet | 
 
 def _write(path: Path, text: str, is_forced: bool) -> None:
     try:
-        with path.open("wb" if is_forced else "xb") as stream:
+        if is_forced:
+            path.write_bytes(text.encode())
+            return
+        with path.open("xb") as stream:
             stream.write(text.encode())
     except OSError as error:
         raise PromptRefused(

@@ -14,9 +14,12 @@ from audit_core.chat import render_chat
 from audit_core.cli.output import say, show_fetch, show_progress
 from audit_core.cli.prompt_set import load_prompt_set
 from audit_core.errors import AuditError
+from audit_core.models import Progress
 from audit_core.models.access import read_command_line_access
 from audit_core.prompts import PromptSet, TokenisedPrompts, split_half, take_verbatim
-from audit_core.run import Asker, Auditor, Finished, find_folder, open_subject, record_refusal
+from audit_core.run import Asker, Auditor, Finished, record_refusal
+from audit_core.run import find_folder as fetch_folder
+from audit_core.run import open_subject as load_subject
 from audit_core.store import RunLog, audit_home
 from audit_core.store.opened_models import note_opened
 from audit_core.subject import Subject
@@ -33,7 +36,7 @@ def open_audit(options: argparse.Namespace, kind: str) -> tuple[Subject, Tokenis
     log = RunLog(audit_home())
     try:
         whole = load_prompt_set(options)
-        subject = open_model(options.model)
+        subject = open_subject(options.model, on_progress=show_fetch)
         whole = put_in_form(whole, options, subject)
         prompts = whole if options.half == "all" else split_half(whole, exploratory=options.half == "exploratory")
         tokenised = tokenise(prompts, subject.tokenizer)
@@ -77,16 +80,16 @@ def say_notices(notices: Iterable[str]) -> None:
         say(f"Notice: {notice}")
 
 
-def open_model(name: str) -> Subject:
+def open_subject(name: str, *, on_progress: Progress) -> Subject:
     """Load a model with the token of whoever types the command, and remember that this installation opened it."""
-    subject = open_subject(name, on_progress=show_fetch, access=read_command_line_access())
+    subject = load_subject(name, on_progress=on_progress, access=read_command_line_access())
     note_opened(audit_home(), name)
     return subject
 
 
-def find_model_folder(name: str) -> Path:
+def find_folder(name: str, *, on_progress: Progress) -> Path:
     """Its folder, fetched if need be with the same token."""
-    return find_folder(name, on_progress=show_fetch, access=read_command_line_access())
+    return fetch_folder(name, on_progress=on_progress, access=read_command_line_access())
 
 
 def asker() -> Asker:

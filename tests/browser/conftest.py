@@ -18,6 +18,8 @@ from typing import Any
 
 import pytest
 
+from audit_core import PLANTED_MODELS, note_opened
+
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
@@ -78,7 +80,9 @@ def _run(command: list[str], log: Path, url: str, **environment: str) -> Iterato
 
 @contextmanager
 def _serve(home: Path, *options: str, port: int | None = None, **environment: str) -> Iterator[Server]:
-    """The app with a home of its own."""
+    """The app with a home of its own, in which the planted models were opened before: links to them open at once."""
+    for model in PLANTED_MODELS:
+        note_opened(home, model.name)
     port = port or _free_port()
     url = f"http://127.0.0.1:{port}"
     command = ["-m", "streamlit", "run", "app.py", "--server.port", str(port), *options]

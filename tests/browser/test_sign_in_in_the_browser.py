@@ -63,6 +63,33 @@ def test_a_deep_link_is_kept_through_sign_in_and_sign_out_closes_the_door(house:
     see_title(page, "Assay")
 
 
+def test_a_sign_out_closes_the_other_tab_and_every_copy_of_the_cookie(house: House, visit: Any) -> None:
+    house.employ("cleo", "team-view")
+    first, thief = visit(), visit()
+    first.goto(f"{house.url}/claims")
+    sign_in(first, "cleo")
+    see_title(first, "Claims")
+    second = first.context.new_page()
+    second.goto(f"{house.url}/claims")
+    see_title(second, "Claims")
+    thief.context.add_cookies(first.context.cookies())
+    thief.goto(f"{house.url}/claims")
+    see_title(thief, "Claims")
+    first.get_by_role("button", name="Sign out").click()
+    first.wait_for_url(re.compile(re.escape(house.issuer)))
+    for page in (second, thief):
+        page.get_by_role("link", name="Calibration").click()
+        page.get_by_text("has signed out").wait_for()
+    thief.reload()
+    thief.get_by_text("has signed out").wait_for()
+    sign_in(second, "cleo")
+    see_title(second, "Calibration")
+    thief.reload()
+    thief.get_by_text("has signed out").wait_for()
+    (event,) = house.list_told("person.signed_out")[-1:]
+    assert event.actor == house.name("cleo")
+
+
 def test_what_one_person_types_never_reaches_another(house: House, visit: Any) -> None:
     """Two people at once, interleaved: on the page, by the other's link, in the logs, in what both may read."""
     pages = {}

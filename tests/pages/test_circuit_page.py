@@ -24,6 +24,7 @@ def test_prompts_are_on_the_page_before_any_model(home: Path) -> None:
 
 def test_a_model_that_does_not_exist_is_refused_with_a_remedy(home: Path) -> None:
     test = open_circuit(model="./no-such-folder", method="?", ab="scale", c="nonsense", beside="<b>", size="x", u="?")
+    test.button(key="load-model").click().run()
     wait_for_refusal(test)
     assert not test.exception
     assert "What to do" in refused(test).replace("\\", "")

@@ -245,3 +245,22 @@ def test_nobody_without_the_right_to_run_loads_a_model_by_pressing(
     provider.claims["groups"] = ["team-view"]
     test.button(key="load-model").click().run()
     assert loads.asked == []
+
+
+def test_a_comparison_tells_no_more_of_a_path_than_a_page_does(
+    home: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    from ui import deeds, services
+
+    said = set()
+    folder = tmp_path_factory.mktemp("server")
+    for kind in ("nothing", "a file", "an empty folder"):
+        path = PATHS[kind](folder)
+        job = deeds.compare(str(path), "default", "")
+        deadline = time.monotonic() + 20
+        while (seen := services.jobs().get(job, owner=services.asker().session)) is None or seen.is_active:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        said.add(seen.error.replace(str(path), "PATH"))
+    assert len(said) == 1
+    assert "No model can be opened at 'PATH'" in said.pop()

@@ -23,6 +23,7 @@ def test_prompts_are_on_the_page_before_any_model(home: Path) -> None:
 
 def test_a_model_that_does_not_exist_is_refused_with_a_remedy(home: Path) -> None:
     test = open_sweep(model="./no-such-folder", kind="?", screen="<b>", ab="scale", c="nonsense")
+    test.button(key="load-model").click().run()
     wait_for_refusal(test)
     assert not test.exception
     assert "What to do" in refused(test).replace("\\", "")

@@ -54,7 +54,14 @@ def test_no_error_is_swallowed_whole() -> None:
         for node in ast.walk(tree)
         if isinstance(node, ast.ExceptHandler) and node.type is not None and "BaseException" in ast.unparse(node.type)
     }
-    assert wide <= {"audit_core/__main__.py", "audit_core/jobs.py", "audit_core/run.py", "ui/model_room.py"}
+    assert wide <= {
+        "audit_core/__main__.py",
+        "audit_core/jobs.py",
+        "audit_core/run.py",
+        "ui/model_room.py",
+        # tokenizers raises bare exceptions and panics for files from outside; all of them are refusals.
+        "audit_core/engine/faults.py",
+    }
 
 
 def test_the_library_prints_nothing() -> None:

@@ -151,6 +151,7 @@ REVIEWED: dict[str, list[str]] = {
         "list(_STEPS)",
         "made.code_sha256[:12]",
         "made.identity['weights_sha256'][:12]",
+        "made.recorded_at[:10]",
         "over",
         "prompts.confirmatory_sha256[:12]",
         "prompts.exploratory_sha256[:12]",
@@ -159,7 +160,7 @@ REVIEWED: dict[str, list[str]] = {
         "title",
         "words",
     ],
-    "ui/procurement_ask.py": ["current.version", "label", "section.title"],
+    "ui/procurement_ask.py": ["current.version", "label", "saved", "section.title"],
     "ui/procurement_show.py": [
         "describe_count(count_answers(filled.answers))",
         "filled.version",

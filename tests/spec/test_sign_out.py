@@ -13,13 +13,21 @@ from audit_core.errors import AccessRefused
 from audit_core.governance.people import LOCAL_PERSON, Deed, Person, PersonRole, identify_person
 from audit_core.store import PersonLog, list_events, open_database, verify_log
 
-NOW = int(datetime.now(UTC).timestamp())
+MOMENT = [0]
+"""Second at which the test began: tokens made in it are equal where their claims are, however slow the machine."""
+
+
+@pytest.fixture(autouse=True)
+def moment() -> None:
+    MOMENT[0] = int(datetime.now(UTC).timestamp())
 
 
 def person(subject: str = "anna", **claims: Any) -> Person:
-    """As one token tells of them; each token differs in whatever is given."""
+    """As one token tells of them; each token differs in whatever is given, times in seconds from now."""
+    now = MOMENT[0]
+    claims |= {name: now + claims[name] for name in ("iat", "exp") if name in claims}
     return identify_person(
-        make_claims(subject, now=datetime.fromtimestamp(NOW, UTC)) | {"iat": NOW} | claims,
+        make_claims(subject, now=datetime.fromtimestamp(now, UTC)) | {"iat": now} | claims,
         frozenset({PersonRole.RESEARCHER}),
     )
 
@@ -46,10 +54,10 @@ def test_a_token_that_signed_out_is_refused_at_the_next_deed_and_after_a_restart
 
 
 OTHERS = {
-    "an earlier token, before signing in again": {"nonce": "zero", "iat": NOW - 30},
+    "an earlier token, before signing in again": {"nonce": "zero", "iat": -30},
     "another browser's token of the same second": {"nonce": "other"},
-    "a token of a provider whose clock is ahead": {"nonce": "ahead", "iat": NOW + 50},
-    "a token without a nonce": {"exp": NOW + 900},
+    "a token of a provider whose clock is ahead": {"nonce": "ahead", "iat": 50},
+    "a token without a nonce": {"exp": 900},
     "a token with an id of its own": {"jti": "other"},
 }
 
@@ -63,9 +71,7 @@ def test_every_sign_in_that_was_seen_before_is_ended_with_it(log: PersonLog, kin
     assert why(log, other) == "signed_out"
 
 
-@pytest.mark.parametrize(
-    "claims", [{"nonce": "new"}, {"iat": NOW + 1}, {"iat": NOW - 20, "exp": NOW + 77}, {"jti": "new"}]
-)
+@pytest.mark.parametrize("claims", [{"nonce": "new"}, {"iat": 1}, {"iat": -20, "exp": 77}, {"jti": "new"}])
 def test_whoever_signs_in_afterwards_is_in(log: PersonLog, claims: dict[str, Any]) -> None:
     """Also where the provider's clock is behind ours, or its session, and with it `exp` and `sid`, goes on."""
     old, new = person(nonce="old", sid="same"), person(**{"nonce": "old", "sid": "same"} | claims)
@@ -81,7 +87,7 @@ def test_a_cookie_that_was_copied_before_it_was_ever_used_opens_nothing_either(l
     mine = person(nonce="one")
     log.note_sign_in(mine)
     log.sign_out(mine)
-    assert why(log, person(nonce="never seen", iat=NOW - 600)) == "signed_out"
+    assert why(log, person(nonce="never seen", iat=-600)) == "signed_out"
 
 
 def test_another_persons_sign_in_is_left_alone(log: PersonLog) -> None:
