@@ -22,7 +22,7 @@ def read_with_progress(home: Path) -> Trail:
     bar = st.progress(0.0, "The log is being read.")
 
     def tell(done: int, total: int) -> None:
-        bar.progress(done / total, plain(f"{done:,} of {total:,} events are checked."))
+        bar.progress(done / total, f"{done:,} of {total:,} events are checked.")
 
     try:
         return read_trail(home, tell)

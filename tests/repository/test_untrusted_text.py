@@ -181,15 +181,7 @@ REVIEWED: dict[str, list[str]] = {
         "screened.misses",
         "sign",
     ],
-    "ui/trail_show.py": [
-        "SHOWN",
-        "chosen.entry",
-        "found.checkpoints",
-        "found.first_bad",
-        "key.at",
-        "names",
-        "status.size",
-    ],
+    "ui/trail_show.py": ["SHOWN", "chosen.entry", "done", "found.checkpoints", "found.first_bad", "key.at", "names", "seq", "status.size", "total"],
     "ui/verdict_card.py": [
         "_name_backups(repair)",
         "claim.role.value",
