@@ -50,7 +50,7 @@ def find_templates(prompts: Sequence[Prompt]) -> tuple[str, ...]:
 
     Cost: at most n² comparisons of `MAX_WORDS` words; 2,000 unlike prompts take a few seconds.
 
-    Limits: a short text (fewer than seven fixed words) with one word exchanged, each used by three prompts or more, is
+    Limits: texts with fewer than `MIN_FIXED` words beside their slots are compared as they are; a short text (fewer than seven fixed words) with one word exchanged, each used by three prompts or more, is
     taken for another template; so is a text of which more than one word in three is exchanged; meaning is not read.
     """
     return tuple(f"skeleton {at + 1}" for at in _number(prompts))
@@ -115,14 +115,11 @@ def _count_shared(texts: Sequence[tuple[str, ...]], places: Iterable[int]) -> in
 
 
 def _mask(prompt: Prompt, words: tuple[str, ...]) -> tuple[str, ...]:
-    """A prompt's skeleton: slots where its pair varies; its words as they are where that would leave nothing."""
+    """A prompt's skeleton: slots where its pair varies; its words as they are where that would leave next to nothing."""
     said = {word for text in (*prompt.answers, *prompt.foils) for word in _list_words(text)}
     changed = _list_changed(_list_words(prompt.clean), _list_words(prompt.corrupted))
-    for slots in (said | changed, said):
-        masked = _put_slots(words, slots)
-        if _count_fixed(masked) >= MIN_FIXED:
-            return masked
-    return words
+    masked = _put_slots(words, said | changed)
+    return masked if _count_fixed(masked) >= MIN_FIXED else words
 
 
 def _list_changed(clean: Sequence[str], corrupted: Sequence[str]) -> set[str]:

@@ -1,0 +1,44 @@
+"""What of a chosen set was set aside stands beside the choice, as plain text."""
+
+from __future__ import annotations
+
+from streamlit.testing.v1 import AppTest
+
+
+def test_notices_stand_under_the_choice_and_nothing_of_them_is_markup() -> None:
+    def page() -> None:
+        from ui.own_prompts import show_notices
+
+        show_notices(("1 prompt says the same: '![x](http://a.b/c.png)' repeats 'p0'.", "12 templates are named."))
+
+    test = AppTest.from_function(page).run()
+    assert [box.label for box in test.expander] == ["Not every prompt counts as it stands"]
+    first, second = (caption.value for caption in test.caption)
+    assert "![x](" not in first
+    assert "\\!\\[x\\]\\(" in first
+    assert second.startswith("12 templates are named")
+
+
+def test_a_set_without_notices_shows_none() -> None:
+    def page() -> None:
+        from ui.own_prompts import show_notices
+
+        show_notices(())
+
+    assert not AppTest.from_function(page).run().expander
+
+
+def test_repeats_dropped_from_an_upload_are_told_with_that_set_alone() -> None:
+    def page() -> None:
+        import streamlit as st
+
+        from ui.own_prompts import show_notices
+
+        st.session_state["set_aside"] = ("own-1", ("2 prompts say the same.",))
+        show_notices(())
+
+    test = AppTest.from_function(page)
+    test.session_state["set"] = "own-1"
+    assert [caption.value for caption in test.run().caption] == ["2 prompts say the same\\."]
+    test.session_state["set"] = "indirect_object"
+    assert not test.run().caption
