@@ -180,7 +180,7 @@ def main() -> int:
         finally:
             server.terminate()
             server.wait(20)
-        said = log.read_text(errors="replace")
+        said = log.read_text(encoding="utf-8", errors="replace")
         found |= {"tracebacks": said.count("Traceback"), "log_ends": said.splitlines()[-40:]}
     print(json.dumps(found, indent=1))
     return 1 if found["errors"] or found["crosstalk"] or found["tracebacks"] else 0

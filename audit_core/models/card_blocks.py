@@ -18,7 +18,7 @@ def _split(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
 
-MAX_LINES = 8_000
+MAX_LINES = 5_000
 MAX_LINE = 20_000
 MAX_BLOCK = 8_000
 MAX_MARKS = 40_000
@@ -33,6 +33,8 @@ _INLINE_TAGS = _split(
 _NO_TEXT = _split(
     "h1 h2 h3 h4 h5 h6 table td th tr thead tbody caption script style pre textarea title svg math summary"
 )
+CODE_SPACE = "\ue000"
+"""A space inside code, where no sentence ends; whoever cuts a block into sentences makes it a space again."""
 BREAK = "\n"
 """Between two parts of a block that are no neighbours in a sentence, such as lines that a hard break parts."""
 
@@ -101,7 +103,9 @@ def _read_inline(content: str) -> str:
 
 
 def _read_piece(token: Token) -> str:
-    if token.type in ("text", "code_inline", "text_special"):
+    if token.type == "code_inline":
+        return token.content.replace(" ", CODE_SPACE)
+    if token.type in ("text", "text_special"):
         # Two words that only a line parts in the source are one line of text.
         return token.content.replace("\n", " ")
     if token.type == "softbreak":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from audit_core.models.card_blocks import BREAK
+from audit_core.models.card_blocks import BREAK, CODE_SPACE
 
 
 def _split(words: str) -> frozenset[str]:
@@ -35,10 +35,10 @@ def split_sentences(block: str) -> Iterator[str]:
         start = 0
         for stop in _STOP.finditer(part):
             if _ends_sentence(part[start : stop.start()], stop):
-                yield part[start : stop.end("close")]
+                yield part[start : stop.end("close")].replace(CODE_SPACE, " ")
                 start = stop.end()
         if start < len(part):
-            yield part[start:]
+            yield part[start:].replace(CODE_SPACE, " ")
 
 
 def _ends_sentence(before: str, stop: re.Match[str]) -> bool:

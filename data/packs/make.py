@@ -34,7 +34,7 @@ class Home:
         environment = os.environ | {"AUDIT_HOME": str(self.folder / "home"), "LOGNAME": "golden-maker"}
         environment.pop("ASSAY_KEY_PASSPHRASE", None)
         command = [sys.executable, "-m", "audit_core", *map(str, words), "--json"]
-        found = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+        found = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, encoding="utf-8")
         if found.returncode:
             sys.exit(f"{' '.join(command)} ended with {found.returncode}: {found.stdout}")
         return json.loads(found.stdout)
@@ -42,7 +42,7 @@ class Home:
     def freeze(self, component: str, *words: object) -> str:
         """A claim that this part is needed, frozen; its id."""
         file = self.folder / "claim.toml"
-        file.write_text(f'name = "{component} is needed"\ncomponents = ["{component}"]\n')
+        file.write_text(f'name = "{component} is needed"\ncomponents = ["{component}"]\n', encoding="utf-8")
         return self.call("prereg", file, *words)["claim_id"]
 
     def pack(self, *words: object) -> None:
@@ -75,7 +75,7 @@ def write_prompts(folder: Path) -> Path:
     file = folder / "planted_query.jsonl"
     prompts = model.find_task("query").make(6, 0).prompts
     rows = [{name: value for name, value in vars(prompt).items() if value} for prompt in prompts]
-    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return file
 
 
@@ -100,7 +100,7 @@ def make(generation: int) -> None:
         data, trust = out.read_bytes(), describe_trust(home, generation)
     # Both at the end: a run that is stopped must not leave a pack beside a trust file without its key.
     (HERE / out.name).write_bytes(data)
-    (HERE / "trust.toml").write_text(trust)
+    (HERE / "trust.toml").write_text(trust, encoding="utf-8")
     print(f"{out.name}: {len(data):,} bytes")
 
 
