@@ -46,16 +46,10 @@ def ask_card(model: str) -> None:
         found = None if brought is None else _read(brought.getvalue())
         if found is not None:
             st.markdown(
-                f"Licence in its metadata: {plain(found.licence or 'not stated')}. {len(found.sentences)} sentences that seem to say how the "
+                f"Licence in its metadata: {plain(found.licence or 'not stated')}. Base model: {plain(found.base_model or 'not stated')}. {len(found.sentences)} sentences that seem to say how the "
                 f"model works{', the first ones of more' if found.is_cut else ''}. Its own numbers are not taken over."
             )
-            if found.language:
-                st.warning(
-                    f"Not read: the card is in {plain(found.language)}, and English words are looked for.",
-                    icon=":material/translate:",
-                )
-            if found.n_too_long:
-                st.caption(f"{int(found.n_too_long)} sentences are too long to keep; type their point below.")
+            _show_unread(found)
             st.multiselect("Keep as claims to be tested", found.sentences, key="kept", format_func=_shorten)
         st.text_input("Or type one", key="typed", max_chars=600)
         st.button(
@@ -63,6 +57,17 @@ def ask_card(model: str) -> None:
         )
     if (error := st.session_state.pop("card_refused", None)) is not None:
         show_refusal(error)
+
+
+def _show_unread(found: ImportedCard) -> None:
+    """What of the card was not looked at, and why."""
+    if found.unread:
+        st.info(plain(found.unread_sentence), icon=":material/translate:")
+    if found.left_out:
+        st.info(
+            f"{found.left_out:,} parts are too long to be quoted whole and were left out.",
+            icon=":material/content_cut:",
+        )
 
 
 def ask_link(sentences: Sequence[CardClaim], claims: Sequence[ClaimStanding]) -> None:

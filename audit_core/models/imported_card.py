@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
+from itertools import islice
 
 from audit_core.errors import Refused
-from audit_core.models.card_text import find_language, find_sentences, list_paragraphs
+from audit_core.models.card_blocks import read_blocks
+from audit_core.models.card_language import ENGLISH, find_language, name_code
+from audit_core.models.card_sentences import split_sentences
 
-MAX_CARD_BYTES = 600_000
+MAX_CARD_BYTES = 1 << 20
 MAX_METADATA_BYTES = 64 << 10
 MAX_SENTENCE = 600
 MAX_SENTENCES = 200
-_METADATA = re.compile(r"\A\ufeff?---[ \t]*\r?\n.*?\n---[ \t]*\r?(?:\n|\Z)", re.DOTALL)
+_SHORTEST = 15
+_MOST_WORDS, _LONGEST, _DEEPEST = 10, 200, 3
+_READ = ("license", "license_name", "license_link", "base_model", "language")
+_METADATA = re.compile(r"\A---[ \t]*\n(.*?\n)??---[ \t]*(?:\n|\Z)", re.DOTALL)
 _CLAIMS = re.compile(
     r"\b(attention|attends?|heads?|circuits?|neurons?|heat ?maps?|saliency|interpretab\w*|explain\w*|explanation\w*|relies on|focus(?:es)? on|"
     r"looks? at|because it|decides? by|reason(?:s|ing)|faithful\w*|mechanis\w*|chain[- ]of[- ]thought)\b",
@@ -23,21 +32,42 @@ _CLAIMS = re.compile(
 
 
 @dataclass(frozen=True)
+class UnreadText:
+    """Paragraphs in one language that is not read."""
+
+    language: str
+    blocks: int
+    """How many; 0 where only the metadata name the language."""
+
+
+@dataclass(frozen=True)
 class ImportedCard:
     """What is taken from a card; its own numbers are not."""
 
     sha256: str
     """Of the bytes that were brought."""
     licence: str | None
+    """As the metadata state it; several are joined by commas, and another one than the hub knows has its name and address."""
     base_model: str | None
     sentences: tuple[str, ...]
-    """Of the body, each once, that seem to claim how the model works."""
+    """Of the body, each once and word for word, that seem to claim how the model works."""
     is_cut: bool
     """Whether there were more than are kept."""
-    n_too_long: int = 0
-    """Sentences of that kind that are longer than `MAX_SENTENCE` and were left out: none is kept in part."""
-    language: str = ""
-    """The card's own language where it is not English: its sentences were then not read, as the words looked for are English."""
+    left_out: int = 0
+    """Sentences and blocks too long to be kept whole: a part of one would not be what the card says."""
+    unread: tuple[UnreadText, ...] = ()
+    """Text in languages that are not read: the words that are looked for are English."""
+
+    @property
+    def unread_sentence(self) -> str:
+        """For a reader, which languages were found and not read; empty where all was read."""
+        if not self.unread:
+            return ""
+        found = " and ".join(
+            f"{one.language} ({one.blocks} paragraph{'s' * (one.blocks != 1)})" if one.blocks else one.language
+            for one in self.unread
+        )
+        return f"The card has text in {found}, which was not read: the words that are looked for are English."
 
 
 def read_card(data: bytes) -> ImportedCard:
@@ -54,61 +84,108 @@ def read_card(data: bytes) -> ImportedCard:
             f"A card of {len(data):,} bytes.", wanted=f"at most {MAX_CARD_BYTES:,}.", remedy="take README.md."
         )
     try:
-        text = data.decode("utf-8")
+        text = data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         raise Refused("The card is not UTF-8.", wanted="README.md of the model.", remedy="save it as UTF-8.") from error
-    block = _METADATA.match(text)
-    metadata = _read_metadata(block.group() if block else "")
-    body = text[block.end() :] if block else text
-    paragraphs = "\n\n".join(list_paragraphs(body))
-    language = find_language(paragraphs)
-    claims = (
-        ()
-        if language
-        else tuple(dict.fromkeys(one for one in find_sentences(body) if _CLAIMS.search(one) and len(one) > 15))
-    )
-    found = tuple(one for one in claims if len(one) <= MAX_SENTENCE)
+    metadata, body = _split_metadata(text)
+    read = read_blocks(body)
+    languages = [find_language(block) for block in read.blocks]
+    english = [block for block, language in zip(read.blocks, languages) if language in (None, ENGLISH)]
+    found, too_long = _find_sentences(english)
     return ImportedCard(
         hashlib.sha256(data).hexdigest(),
-        _read_licence(metadata),
-        _read_words(metadata.get("base_model")),
+        _name_licence(metadata),
+        _join(metadata.get("base_model")),
         found[:MAX_SENTENCES],
         len(found) > MAX_SENTENCES,
-        len(claims) - len(found),
-        language,
+        read.left_out + too_long,
+        _list_unread(languages, metadata),
     )
 
 
-def _read_metadata(block: str) -> dict[str, object]:
-    from huggingface_hub import ModelCard
-    from yaml import YAMLError
-
-    if not block:
-        return {}
-    if len(block) > MAX_METADATA_BYTES:
-        raise Refused(
-            f"Metadata of {len(block):,} characters.", wanted=f"at most {MAX_METADATA_BYTES:,}.", remedy="shorten it."
-        )
-    try:
-        data = ModelCard(block, ignore_metadata_errors=True).data
-    except (ValueError, TypeError, YAMLError, RecursionError, AttributeError) as error:
-        raise Refused(
-            f"The card's metadata cannot be read: {str(error)[:200]}.",
-            wanted="a table in YAML between two lines of three hyphens.",
-            remedy="mend it, or leave it out.",
-        ) from error
-    return {name: data.get(name) for name in ("license", "license_name", "base_model")}
-
-
-def _read_licence(metadata: dict[str, object]) -> str | None:
-    """The licence as the card names it, with the name that goes with `other`."""
-    licence, name = _read_words(metadata.get("license")), _read_words(metadata.get("license_name"))
-    return f"{licence} ({name})" if licence and name else licence or name
-
-
-def _read_words(found: object) -> str | None:
-    """A text, or a list of texts joined by commas; None for what is neither, or empty."""
-    words = [
-        one.strip() for one in (found if isinstance(found, list) else [found]) if isinstance(one, str) and one.strip()
+def _find_sentences(blocks: Sequence[str]) -> tuple[tuple[str, ...], int]:
+    """Sentences that seem to claim how the model works, and how many such were too long to keep."""
+    claims = [
+        sentence
+        for block in blocks
+        for sentence in split_sentences(block)
+        if len(sentence) > _SHORTEST and _CLAIMS.search(sentence)
     ]
-    return ", ".join(words)[:200] or None
+    kept = tuple(dict.fromkeys(one for one in claims if len(one) <= MAX_SENTENCE))
+    return kept, sum(len(one) > MAX_SENTENCE for one in claims)
+
+
+def _list_unread(languages: Sequence[str | None], metadata: Mapping[str, object]) -> tuple[UnreadText, ...]:
+    counts = Counter(one for one in languages if one not in (None, ENGLISH))
+    if counts or ENGLISH in languages or not languages:
+        return tuple(UnreadText(str(name), count) for name, count in counts.most_common())
+    # Too few words to tell: the metadata say at least which languages the model is for.
+    stated = [name_code(code) for code in _list_words(metadata.get("language"))]
+    return () if not stated or ENGLISH in stated else tuple(UnreadText(name, 0) for name in dict.fromkeys(stated))
+
+
+def _split_metadata(text: str) -> tuple[Mapping[str, object], str]:
+    """The table before the body, and the body; a card may begin with a rule and have no table."""
+    block = _METADATA.match(text)
+    if block is None:
+        return {}, text
+    source = block[1] or ""
+    if len(source) > MAX_METADATA_BYTES:
+        raise Refused(
+            f"Metadata of {len(source):,} characters.", wanted=f"at most {MAX_METADATA_BYTES:,}.", remedy="shorten it."
+        )
+    found = _parse_metadata(source)
+    if isinstance(found, str):
+        return {}, text
+    if found is not None and not isinstance(found, dict):
+        raise _refuse_metadata(f"they are a {type(found).__name__}")
+    return found or {}, text[block.end() :]
+
+
+def _parse_metadata(source: str) -> object:
+    import yaml
+
+    try:
+        loader = yaml.SafeLoader(source)
+        node = loader.get_single_node()
+        keys = Counter(str(key.value) for key, _ in node.value) if isinstance(node, yaml.MappingNode) else Counter()
+        found: object = None if node is None else loader.construct_document(node)
+    except (ValueError, TypeError, yaml.YAMLError, RecursionError, AttributeError) as error:
+        raise _refuse_metadata(str(error)[:200]) from error
+    if twice := sorted(name for name in _READ if keys[name] > 1):
+        raise _refuse_metadata(f"{twice[0]} stands there twice")
+    return found
+
+
+def _refuse_metadata(why: str) -> Refused:
+    return Refused(
+        f"The card's metadata cannot be read: {why}.",
+        wanted="a table in YAML between two lines of three hyphens, each key once.",
+        remedy="correct it, or leave it out.",
+    )
+
+
+def _name_licence(metadata: Mapping[str, object]) -> str | None:
+    """The licence; one that the hub has no name for by its own name and address."""
+    licence = _join(metadata.get("license"))
+    own = [words for name in ("license_name", "license_link") if (words := _join(metadata.get(name))) is not None]
+    if licence is None and not own:
+        return None
+    return f"{licence or 'other'} ({', '.join(own)})" if own else licence
+
+
+def _join(value: object) -> str | None:
+    words = list(islice(_list_words(value), _MOST_WORDS + 1))
+    if not words:
+        return None
+    return ", ".join(words[:_MOST_WORDS])[:_LONGEST] + (", …" if len(words) > _MOST_WORDS else "")
+
+
+def _list_words(value: object, depth: int = 0) -> Iterator[str]:
+    """Words and numbers of a value of YAML; lists and tables by what they hold."""
+    if isinstance(value, str | int | float | date):
+        said = " ".join(str(value).split()) if not isinstance(value, bool) else str(value).lower()
+        yield from [said] if said else []
+    elif isinstance(value, list | tuple | dict) and depth < _DEEPEST:
+        for one in islice(value.values() if isinstance(value, dict) else value, 4 * _MOST_WORDS):
+            yield from _list_words(one, depth + 1)

@@ -88,3 +88,14 @@ def test_a_sentence_is_typed_kept_and_linked(carded: Path) -> None:
     next(one for one in test.button if one.label == "Say so").click().run()
     table = next(one.value for one in test.dataframe if "sentence" in one.value.columns)
     assert list(table["state"]) == ["untested", "contradicted"]
+
+
+def test_a_card_in_a_language_that_is_not_read_says_so(carded: Path) -> None:
+    test = open_page("models", model="toy")
+    card = "---\nlicense:\n- mit\nbase_model: [x/y]\n---\n模型使用注意力机制来解释答案。\n\nThe head attends to the name.\n"
+    test.file_uploader(key="card").set_value(("README.md", card.encode(), "text/markdown")).run()
+    assert not test.exception
+    assert any("Chinese" in one.value and "not read" in one.value for one in test.info)
+    said = next(one.value.replace("\\", "") for one in test.markdown if "Licence in its metadata" in one.value)
+    assert "mit. Base model: x/y. 1 sentences" in said
+    assert list(test.multiselect(key="kept").options) == ["The head attends to the name."]

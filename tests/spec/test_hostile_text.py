@@ -39,7 +39,8 @@ def within_seconds() -> Iterator[None]:
 CARDS = {
     "open brackets": b"[", "links without an end": b"[](", "pictures": b"![", "open tags": b"<", "lines of spaces": b" \n\t",
     "hyphens": b"\n---", "ends of sentences": b". ", "numbered lines": b"\n1", "words that nearly claim": b"explaining", "fences": b"``` x",
-    "one link in another": b"[a](", "spaces": b" ", "digits": b"1",
+    "one link in another": b"[a](", "spaces": b" ", "digits": b"1", "list items": b"- a\n", "nested lists": b"- - - a\n", "tables": b"|a|b\n|-|-\n", "stars": b"*a_", "comments": b"<!--", "tags": b"<a href=", "references": b"[a]: x\n",
+    "pictures by line": b"![\n\n", "abbreviations": b"e.g. ", "Chinese": "模".encode(), "quotes": b"> - a\n", "footnotes": b"[^",
 }  # fmt: skip
 
 

@@ -79,76 +79,124 @@ def test_references_that_multiply_cost_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "metadata, licence, base",
+    ("metadata", "licence", "base_model"),
     [
-        ("license: [a, b]\nbase_model: [org/base]", "a, b", "org/base"),
-        ("license:\n- apache-2.0\nbase_model:\n- org/one\n- org/two", "apache-2.0", "org/one, org/two"),
-        ("license: other\nlicense_name: llama3", "other (llama3)", None),
-        ("license: null\nbase_model: 7", None, None),
-        ("license: {a: b}\nbase_model: []", None, None),
+        ("license: [a, b]\nbase_model: [x/y, z/w]", "a, b", "x/y, z/w"),
+        ("license:\n- apache-2.0\nbase_model:\n- org/base", "apache-2.0", "org/base"),
+        ("license: other\nlicense_name: acme\nlicense_link: LICENSE", "other (acme, LICENSE)", None),
+        ("license_name: acme", "other (acme)", None),
+        ("license: null\nbase_model:", None, None),
+        ("license: []\nbase_model: {}", None, None),
+        ("license: 2.0\nbase_model: 7", "2.0", "7"),
+        ("license: 2024-01-01\nbase_model: {name: a/b, relation: finetune}", "2024-01-01", "a/b, finetune"),
+        ("license: no\nbase_model: [[a/b], [c/d]]", "false", "a/b, c/d"),
+        (f"license: {['l'] * 20}", ", ".join(["l"] * 10) + ", …", None),
     ],
 )
-def test_metadata_may_be_a_text_or_a_list_of_texts(metadata: str, licence: str | None, base: str | None) -> None:
-    found = read_card(f"---\n{metadata}\n---\nIt attends to the name.".encode())
-    assert (found.licence, found.base_model) == (licence, base)
+def test_metadata_are_read_in_every_form_that_cards_have(
+    metadata: str, licence: str | None, base_model: str | None
+) -> None:
+    for text in (f"---\n{metadata}\n---\nIt attends to the name.\n\n---\n\nIt is small.", f"---\n{metadata}\n---"):
+        for data in (text.encode(), text.replace("\n", "\r\n").encode(), b"\xef\xbb\xbf" + text.encode()):
+            found = read_card(data)
+            assert (found.licence, found.base_model) == (licence, base_model)
+            assert found.sentences == (("It attends to the name.",) if "attends" in text else ())
 
 
-@pytest.mark.parametrize(
-    "sentence",
-    [
-        "Following Smith et al. the attention of head 3 (cf. Fig. 2) finds the name, i.e. it explains the answer.",
-        "In Sec. 4 the heads of layer No. 3 vs. No. 4 attend to names, e.g. Mary, approx. 0.71 of the time in v1.5.",
-        "Dr. J. Doe of the U.S. Office explains it.",
-        'The attention head explains "Why?" and nothing else.',
-        "The attention ... explains the answer.",
-    ],
+def test_a_key_that_stands_twice_is_refused() -> None:
+    with pytest.raises(Refused, match="license stands there twice"):
+        read_card(b"---\nlicense: mit\nlicense: apache-2.0\n---\nIt attends.")
+
+
+def test_a_card_that_begins_with_a_rule_has_no_metadata() -> None:
+    assert read_card(b"---\n\nIt attends to the name.\n\n---\nmore").sentences == ("It attends to the name.",)
+
+
+WHOLE = (
+    "Following Smith et al. the attention of head 3 (cf. Fig. 2) finds the name, i.e. it explains the answer.",
+    "The U.S. Army uses heads, e.g. No. 5 of Sec. 3.1, vs. approx. 2.5 in Eq. (4).",
+    "J. R. Smith and Dr. Who explain attention as of v. 3.1 and 4.5.1.",
+    '"Why does it attend?" asks the paper about attention.',
+    "It explains the answer ... and then attends to it.",
+    "The head attends to `layer.0.attn. Head` and to snake_case_name.",
+    "Does the head attend to the name?!",
+    'The attention of the model is explained in [the paper](https://example.org/a_b_c "A title.") by its authors.',
+    "Its attention in $a_i + b_j$ is 3.14 🙂 for all heads.",
+    "The heads were made in the U.S.",
 )
-def test_a_sentence_is_kept_whole_and_alone(sentence: str) -> None:
-    """Between a heading, a list, a table and neighbours, wrapped and with markup."""
-    words = sentence.split(" ")
-    wrapped = " ".join(words[:4]) + "\n" + " ".join(words[4:])
-    card = f"# Attention explains it\n{wrapped} It is small.\n\n| Attention heads |\n|---|\n| 40 |\n\n- {sentence}\n- Small.\n\nHeads\n-----\n"
-    assert read_card(card.encode()).sentences == (sentence,)
+PLAIN = {
+    WHOLE[5]: "The head attends to layer.0.attn. Head and to snake_case_name.",
+    WHOLE[7]: "The attention of the model is explained in the paper by its authors.",
+}
 
 
+@pytest.mark.parametrize("whole", WHOLE)
 @pytest.mark.parametrize(
-    "card",
+    "around",
     [
-        "<!-- The attention head explains it. -->", "~~~\nattention explains it all\n~~~", "    attention explains it all here",
-        "<table><tr><td>Attention heads explain it</td></tr></table>", "![The attention head explains it](x.png)", "## How attention explains it",
+        "{}", "# Attention heading\n{}\n## Another\n", "Attention heading\n===\n{}\n", "- {}\n- It is small.", "1. {}\n2. It is small.",
+        "> {}", "It is small. {} The end.", "- It is small:\n  - {}\n", "**{}**", "<p align='center'>\n\n{}\n\n</p>",
+        "| Attention heads | Layers |\n|---|---|\n| 40 heads | 40 |\n\n{}", "~~~\nattention = explain(x)\n~~~\n{}", "<!-- attention\n\nexplains -->\n\n{}",
+        "![attention badge](a.svg) [![attention](b.svg)](c)\n\n{}", "    attention = explain(x)\n\n{}\n",
+        "<table><tr><td>Attention heads explain it.</td></tr></table>\n\n{}", "{}\n\n@misc{{a, title={{Attention is all that heads need}}}}",
     ],
 )  # fmt: skip
-def test_what_is_no_running_text_is_no_sentence(card: str) -> None:
-    assert read_card(f"Hello there.\n\n{card}\n".encode()).sentences == ()
+def test_a_sentence_is_kept_word_for_word_whatever_stands_around_it(whole: str, around: str) -> None:
+    found = read_card(around.format(whole).encode())
+    assert found.sentences == (PLAIN.get(whole, whole),)
+    assert (found.left_out, found.unread) == (0, ())
 
 
-def test_markup_inside_a_sentence_is_removed_and_names_stay() -> None:
-    (found,) = read_card(b'> The **head** `attn_out` of my_model_name [attends](http://x.org "t") to it.\r\n').sentences
-    assert found == "The head attn_out of my_model_name attends to it."
+def test_lines_that_a_card_wraps_are_one_sentence_and_breaks_part_them() -> None:
+    assert read_card(b"The head\nattends to\nthe name.").sentences == ("The head attends to the name.",)
+    assert read_card(b"Developed by: Org  \nAttention type: eager  \nLanguage: none").sentences == (
+        "Attention type: eager",
+    )
+    assert read_card(b"<div>Attention of heads<br>Explained just above</div>").sentences == ("Attention of heads", "Explained just above")  # fmt: skip
 
 
-def test_a_sentence_that_is_too_long_is_left_out_and_counted() -> None:
-    long = "The attention head " + "really " * 100 + "explains it."
-    found = read_card(f"{long} It attends to the name.".encode())
-    assert (found.sentences, found.n_too_long) == (("It attends to the name.",), 1)
+@pytest.mark.parametrize("after", ["The", "It", "We", "However,"])
+def test_an_abbreviation_that_ends_a_sentence_ends_it(after: str) -> None:
+    text = f"Attention is explained by Smith et al. {after} heads attend to it."
+    assert read_card(text.encode()).sentences == (
+        "Attention is explained by Smith et al.",
+        f"{after} heads attend to it.",
+    )
+
+
+def test_a_sentence_too_long_to_keep_is_left_out_and_counted() -> None:
+    found = read_card(b"The head attends to " + b"a name and " * 80 + b"more. It attends to the name.")
+    assert (found.sentences, found.left_out) == (("It attends to the name.",), 1)
+    assert read_card(b"It attends to " + b"x" * 30_000).left_out == 1
+    assert read_card(b"It is small.\n\n" * 5_000).left_out > 0
 
 
 @pytest.mark.parametrize(
-    "text, language",
+    ("text", "language"),
     [
-        ("Внимание модели показывает, что она читает. " * 3, "a Cyrillic script"),
-        ("注意力图显示模型读取了什么内容。" * 3, "Chinese or Japanese"),
-        (
-            "Die Attention der Köpfe zeigt, was das Modell liest, und das ist nicht für die Antwort wichtig, die es von dem Text ist.",
-            "German",
-        ),
-        (
-            "L'attention des têtes montre ce que le modèle lit et la réponse est dans le texte pour les noms qui sont sur la page.",
-            "French",
-        ),
+        ("模型使用注意力机制来解释答案。", "Chinese"),
+        ("モデルは注意機構を使います。", "Japanese"),
+        ("모델은 어텐션을 사용합니다.", "Korean"),
+        ("Модель использует внимание.", "a language in Cyrillic script"),
+        ("النموذج يستخدم الانتباه", "a language in Arabic script"),
+        ("Das Modell erklärt die Antwort nicht mit der attention.", "German"),
+        ("Le modèle utilise les heads de attention pour la réponse.", "French"),
+        ("El modelo usa las heads de attention para la respuesta.", "Spanish"),
     ],
 )
 def test_a_language_that_is_not_read_is_named(text: str, language: str) -> None:
-    found = read_card(text.encode())
-    assert (found.language, found.sentences) == (language, ())
-    assert read_card(b"It attends to the name of the subject, and that is what the model is for.").language == ""
+    found = read_card(f"{text}\n\n{text}".encode())
+    assert [(one.language, one.blocks) for one in found.unread] == [(language, 2)]
+    assert found.sentences == ()
+    assert f"{language} (2 paragraphs)" in found.unread_sentence
+    both = read_card(f"{text}\n\nThe head attends to the name.".encode())
+    assert both.sentences == ("The head attends to the name.",)
+    assert [one.language for one in both.unread] == [language]
+
+
+def test_where_the_text_is_too_short_to_tell_the_metadata_name_the_language() -> None:
+    assert read_card(b"---\nlanguage:\n- zh\n- pt-BR\n---\nAttention").unread_sentence.startswith(
+        "The card has text in Chinese and Portuguese, which was not read"
+    )
+    assert read_card(b"---\nlanguage: [en, zh]\n---\nAttention").unread == ()
+    assert read_card(b"---\nlanguage: zh\n---\nThe head attends to the name.").unread == ()

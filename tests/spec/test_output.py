@@ -17,6 +17,7 @@ from audit_core.errors import Refused
 from audit_core.store import RunLog
 from audit_core.verifier.streams import is_utf8
 from tests.toy.golden import find_pack, list_packs
+from tests.toy.models import build_random
 
 ROOT = Path(__file__).resolve().parents[2]
 PACK = find_pack(list_packs("planted")[0])
@@ -155,3 +156,25 @@ def test_a_closed_standard_error_takes_nothing_away(tmp_path: Path, words: list[
 def test_the_joined_verifier_writes_names_in_ascii(tmp_path: Path) -> None:
     done = start(VERIFY, "", tmp_path, PYTHONIOENCODING="ascii", LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+def test_a_sweep_of_a_model_whose_name_has_other_letters_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, encoding: str
+) -> None:
+    """The run is done and logged once, and its result arrives as JSON and as text."""
+    folder = build_random("llama", tmp_path / "模型")
+    prompts = tmp_path / "données.jsonl"
+    rows = [
+        {"id": f"é{n}", "clean": f"a b {x} a b", "corrupted": f"a c {x} a c", "answer": f" {x}", "foil": " d", "template": "t"}
+        for n, x in enumerate("efgh")
+    ]  # fmt: skip
+    prompts.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    monkeypatch.setenv("AUDIT_HOME", str(tmp_path / "home"))
+    words = ["sweep", "--model", str(folder), "--prompts", str(prompts), "--half", "all", "--kind", "mlp"]
+    for more in (["--json"], []):
+        buffer = write_to(monkeypatch, encoding)
+        assert cli.main([*words, *more]) == 0
+        written = buffer.getvalue().decode(encoding)
+        assert not more or json.loads(written)["identity"]["model"] == "模型"
+    assert {run["outcome"] for run in RunLog(tmp_path / "home").export()} == {"done"}

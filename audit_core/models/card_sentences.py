@@ -1,0 +1,61 @@
+"""Cuts a block of English text into its sentences, word for word; a full stop that ends none is known by what stands around it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from audit_core.models.card_blocks import BREAK, CODE_SPACE
+
+
+def _split(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+_STOP = re.compile(r"(?P<stop>[.!?\u2026]+)(?P<close>[\"'\u201d\u2019\u00bb)\]*_]{0,4})\s+(?=(?P<next>\S+))")
+_WORD = re.compile(r"[^\s(\[\"'\u201c\u2018\u2014/]{1,40}\Z")
+_NEVER_LAST = _split(
+    "cf e.g i.e eg ie fig figs eq eqs eqn sec secs sect tab ch chap vs approx dr mr mrs ms prof st resp incl ca vol app appx "
+    "ref refs def thm lem prop alg pp p v ver viz aka a.k.a al ed eds esp dept gen hon rev sr jr mt ft jan feb mar apr jun jul aug sept oct nov dec"
+)
+"""Before these a sentence goes on, whatever letter follows, but for the few that end one too."""
+_MAY_BE_LAST = _split("al etc inc ltd co corp jr sr a.m p.m ph.d m.sc b.sc u.s u.k e.u u.n a.k.a")
+_BEFORE_A_NUMBER = _split("no nos nr art para par")
+_STARTERS = _split(
+    "the this that these those it its we our they their he she you your in on at for from with by to as if when while although though "
+    "however moreover furthermore additionally thus therefore hence here there both each all some most many no a an and but or so please "
+    "see note using unlike since because after before during over under what why how which who is are was"
+)
+"""Words that begin a sentence and no name: after `et al.` or `U.S.` they tell the two apart."""
+
+
+def split_sentences(block: str) -> Iterator[str]:
+    """Sentences of a block in their order; joined by single spaces they are the block again."""
+    for part in block.split(BREAK):
+        start = 0
+        for stop in _STOP.finditer(part):
+            if _ends_sentence(part[start : stop.start()], stop):
+                yield part[start : stop.end("close")].replace(CODE_SPACE, " ")
+                start = stop.end()
+        if start < len(part):
+            yield part[start:].replace(CODE_SPACE, " ")
+
+
+def _ends_sentence(before: str, stop: re.Match[str]) -> bool:
+    following = stop["next"].lstrip("\"'\u201c\u2018\u00ab([*_`")
+    first = following[:1]
+    if stop["stop"] != ".":
+        # "Why?" it asks: the sentence goes on behind the quotation, and behind an ellipsis.
+        return not (first.islower() and (stop["close"] or set(stop["stop"]) <= set(".\u2026")))
+    found = _WORD.search(before[-48:])
+    word = found[0] if found else ""
+    bare, is_starter = word.lower(), following.strip(".,;:!?)").lower() in _STARTERS and first.isupper()
+    if not word or (word.isdigit() and len(before.split()) == 1):
+        # The number of a list item, or a stop with nothing before it.
+        return bool(stop["close"]) and not first.islower()
+    if bare in _BEFORE_A_NUMBER and first.isdigit():
+        return False
+    is_letters = (len(word) == 1 and word.isalpha() and word != "I") or re.fullmatch(r"(?:[A-Za-z]\.)+[A-Za-z]", word)
+    if bare in _MAY_BE_LAST or (is_letters and bare not in _NEVER_LAST):
+        return is_starter or (bare == "etc" and first.isupper())
+    return bare not in _NEVER_LAST
