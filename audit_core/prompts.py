@@ -21,7 +21,7 @@ _OPTIONAL = ("group", "source", "form")
 MAX_REPORTED = 20
 """Bad rows that a refusal names."""
 NO_TEMPLATE = "all"
-"""The one template of a file that names none."""
+"""Label of the prompts of a file that names no templates."""
 
 
 @dataclass(frozen=True)
@@ -236,7 +236,8 @@ def keep_good(read: ReadRows) -> PromptSet:
     """
     if not read.rows:
         raise PromptRefused(f"{read.name} holds no prompts.", wanted="at least one row.", remedy="add rows.")
-    return PromptSet(read.name, tuple(map(_make_prompt, read.rows)), notices=read.notices)
+    said = () if read.rows[0].template else ("The file names no templates: they are found from its texts.",)
+    return PromptSet(read.name, tuple(map(_make_prompt, read.rows)), notices=(*read.notices, *said))
 
 
 def _make_prompt(row: RowFields) -> Prompt:

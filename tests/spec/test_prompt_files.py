@@ -130,7 +130,7 @@ def test_a_notice_is_no_part_of_a_set() -> None:
     assert parse(write_lines([ROW | {"seed": 7}])) == parse(write_lines([ROW]))
 
 
-def test_a_file_without_templates_is_one_template_and_says_so() -> None:
+def test_a_file_without_templates_says_so() -> None:
     plain = [{key: value for key, value in row.items() if key != "template"} for row in ROWS]
     found = parse(write_csv(plain))
     assert {prompt.template for prompt in found.prompts} == {"all"}
