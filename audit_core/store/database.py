@@ -51,6 +51,8 @@ class _Fate:
     def __init__(self) -> None:
         self.size: int | None = None
         """Events that the log has once it is committed; None while nothing is."""
+        self.start: int | None = None
+        """Events that it had before."""
 
 
 @contextmanager
@@ -75,10 +77,11 @@ def open_restarted(home: Path, restart: Restart) -> Iterator[duckdb.DuckDBPyConn
 @contextmanager
 def _open(home: Path, restart: Restart | None) -> Iterator[duckdb.DuckDBPyConnection]:
     fate = _Fate()
-    with _explain(home.resolve() / DATABASE, fate), hold_file(home) as path:
+    # Twice: while the file is held, what became of a transaction can be asked without others writing meanwhile.
+    with _explain(home.resolve() / DATABASE, fate), hold_file(home) as path, _explain(path, fate):
         refuse_lost_log(home, path, restart)
         with _attach(path, fate) as connection:
-            events = bring_up_to_date(connection, home, restart)
+            events = fate.start = bring_up_to_date(connection, home, restart)
             yield connection
             seal_when_due(connection, home, start=events)
         end_beginning(home)
@@ -170,7 +173,8 @@ def _ask_recorded(path: Path, fate: _Fate) -> bool | None:
     # Letting go of the file tidies it up, and on a full disk fails as it did before: what was read stands.
     with suppress(duckdb.Error, OSError), _attach(path, _Fate()) as connection:
         size = _count(connection)
-    return None if size is None else size >= fate.size
+    # A transaction without events leaves no trace that could be counted.
+    return None if size is None or fate.size == fate.start else size >= fate.size
 
 
 @contextmanager
@@ -189,7 +193,13 @@ def _unusable() -> tuple[type[Exception], ...]:
     """What DuckDB and the system raise where the file is the matter, and not a statement."""
     import duckdb
 
-    return duckdb.IOException, duckdb.SerializationException, duckdb.FatalException, OSError
+    return (
+        duckdb.IOException,
+        duckdb.SerializationException,
+        duckdb.TransactionException,
+        duckdb.FatalException,
+        OSError,
+    )
 
 
 @contextmanager

@@ -69,7 +69,7 @@ def test_prompts_beyond_any_bound_are_refused_at_once(kind: str) -> None:
 
 @pytest.mark.parametrize("data", [b"[" * 10_000 + b"]" * 10_000, b'{"a":' * 10_000, b"[" * MEGABYTE])
 def test_json_nested_beyond_any_bound_is_refused_at_once(data: bytes) -> None:
-    with within_seconds(), pytest.raises(NotStrictJson, match="deep"):
+    with within_seconds(), pytest.raises(NotStrictJson, match="deep|values in one document"):
         load_strict(data)
 
 
