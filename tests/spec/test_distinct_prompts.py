@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -103,8 +104,14 @@ def test_a_tokenizer_that_cannot_tell_two_texts_apart_makes_them_one(planted: Tr
         def encode(self, text: str) -> list[int]:
             return planted.tokenizer.encode(text.replace("w30", "w20"))
 
+        def encode_each(self, texts: Sequence[str]) -> list[list[int]]:
+            return [self.encode(text) for text in texts]
+
         def piece(self, token_id: int) -> str:
             return planted.tokenizer.piece(token_id)
+
+        limits = planted.tokenizer.limits
+        render_chat = planted.tokenizer.render_chat
 
     (row,) = make_induction(1, change="query").prompts
     first, second = (
