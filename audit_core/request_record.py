@@ -39,6 +39,15 @@ def reference_key(reference: TokenisedPrompts) -> str:
 
 def list_reference(request: Request) -> TokenisedPrompts:
     """What means are taken over: for a metric that reads sequences, at every place where an answer goes on."""
+    return list_places(request.reference).prompts if _reads_sequences(request) else request.reference
+
+
+def count_places(request: Request) -> float:
+    """Forward passes a prompt takes: one, or of a metric that reads sequences one for each place where an answer goes on."""
+    prompts = request.prompts
+    return len(list_places(prompts).prompts) / len(prompts) if _reads_sequences(request) and len(prompts) else 1.0
+
+
+def _reads_sequences(request: Request) -> bool:
     name = getattr(request, "metric", None) or getattr(getattr(request, "claim", None), "metric", None)
-    reads_sequences = name is not None and get_plugin("metrics", name).reads_sequences
-    return list_places(request.reference).prompts if reads_sequences else request.reference
+    return name is not None and bool(get_plugin("metrics", name).reads_sequences)

@@ -31,7 +31,7 @@ from audit_core.models import Progress as FetchProgress
 from audit_core.pace import Pace
 from audit_core.prompts import TokenisedPrompts, TokenPair
 from audit_core.registry import get_plugin
-from audit_core.request_record import MEANS, describe_request, list_reference, reference_key, wants_means
+from audit_core.request_record import MEANS, count_places, describe_request, list_reference, reference_key, wants_means
 from audit_core.store.log import ClaimRun, Reached, RunLog, RunRecord, RunStart
 from audit_core.subject import MEAN_KINDS, Floats, Means, Progress, Subject, no_partial, no_progress
 from audit_core.subjects.planted import build_planted, find_planted
@@ -121,7 +121,8 @@ class Auditor:
         if key not in self._work:
             while len(self._work) >= _WORK_KEPT:
                 self._work.popitem(last=False)
-            self._work[key] = get_plugin("audits", audit).count_work(self.subject, request)
+            work = get_plugin("audits", audit).count_work(self.subject, request)
+            self._work[key] = round(work * count_places(request))
         return self._work[key]
 
     def run(

@@ -1,8 +1,9 @@
-"""One queue for the store across processes: whoever came first goes first, and a process that was killed holds up nobody."""
+"""First come, first served access to the store across processes; killed and stopped processes are passed over."""
 
 from __future__ import annotations
 
 import itertools
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,19 +13,26 @@ from audit_core.store.life import is_alive, name_process
 
 FOLDER = "queue"
 _POLL_S = 0.003
+_RENEW_S = 0.25
+_STOPPED_S = 2.0
+"""A waiting process that has not renewed its ticket for so long is stopped, or its machine is: it is passed over."""
 _NUMBERS = itertools.count()
 
 
 @contextmanager
 def stand_in_queue(home: Path) -> Iterator[Ticket]:
-    """Hold a ticket: a file named by the time and the process. It orders those who wait; the lock file keeps them apart."""
+    """Hold a ticket: a file named by the time and the process. It orders those who wait; the lock file keeps them apart.
+
+    The time is the machine's monotonic clock, which all its processes share: setting the wall clock reorders nothing.
+    """
     process = name_process(home)
     folder = home / FOLDER
     folder.mkdir(mode=0o700, exist_ok=True)
-    path = folder / f"{time.time_ns():020d}-{process}-{next(_NUMBERS)}"
+    path = folder / f"{time.monotonic_ns():020d}-{process}-{next(_NUMBERS)}"
     path.touch(mode=0o600)
+    _renew(path)
     try:
-        yield Ticket(home, process)
+        yield Ticket(home, process, path)
     finally:
         path.unlink(missing_ok=True)
 
@@ -36,15 +44,20 @@ class Ticket:
     process: the others of that process wait for it, and it must not wait for them.
     """
 
-    def __init__(self, home: Path, process: str) -> None:
-        self._home, self._process = home, process
+    def __init__(self, home: Path, process: str, path: Path) -> None:
+        self._home, self._process, self._path = home, process, path
 
     def wait(self, wait_s: float) -> bool:
         """Whether the turn of this process came within so many seconds."""
         end = time.monotonic() + wait_s
+        renewed = 0.0
         while not self._is_next():
-            if time.monotonic() >= end:
+            now = time.monotonic()
+            if now >= end:
                 return False
+            if now - renewed > _RENEW_S:
+                _renew(self._path)
+                renewed = now
             time.sleep(_POLL_S)
         return True
 
@@ -54,7 +67,24 @@ class Ticket:
             if process == self._process:
                 return True
             if is_alive(self._home, process):
-                return False
+                if _is_waiting(path):
+                    return False
+                continue
             with suppress(OSError):
                 path.unlink(missing_ok=True)
         return True
+
+
+def _renew(path: Path) -> None:
+    """Write the monotonic clock as the file's time."""
+    now = time.monotonic_ns()
+    with suppress(OSError):
+        os.utime(path, ns=(now, now))
+
+
+def _is_waiting(path: Path) -> bool:
+    """Whether the ticket was renewed lately. The process at work renews nothing, and the lock file keeps others out of it."""
+    try:
+        return time.monotonic_ns() - path.stat().st_mtime_ns < _STOPPED_S * 1e9
+    except OSError:
+        return False

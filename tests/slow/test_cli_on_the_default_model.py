@@ -70,7 +70,7 @@ def test_too_few_prompts_are_inconclusive_with_exit_code_3(tmp_path: Path) -> No
     assert (json.loads(done.stdout)["state"], json.loads(done.stdout)["reason"]) == ("inconclusive", "low_power")
 
 
-def test_answers_of_several_tokens_and_unequal_pairs_are_refused_by_row(tmp_path: Path) -> None:
+def test_unequal_pairs_and_answers_that_do_not_follow_are_refused_by_row(tmp_path: Path) -> None:
     good = json.loads((ROOT / "data/prompts/indirect_object.jsonl").read_text(encoding="utf-8").splitlines()[0])
     rows = [
         good | {"id": "many", "answer": " Maryborough-on-Sea"},
@@ -80,8 +80,9 @@ def test_answers_of_several_tokens_and_unequal_pairs_are_refused_by_row(tmp_path
     ]
     done = assay(tmp_path, "sweep", "--prompts", write(tmp_path / "p.jsonl", "\n".join(map(json.dumps, rows)) + "\n"))
     assert is_refusal(done), done.stderr
-    for name in ("many", "unequal", "space", "same"):
+    for name in ("unequal", "space", "same"):
         assert f"'{name}'" in done.stderr
+    assert "'many'" not in done.stderr, "its first token tells it from the foil"
     runs = [json.loads(line) for line in assay(tmp_path, "log", "export").stdout.splitlines()]
     assert [run["outcome"] for run in runs] == ["refused"]
 

@@ -7,6 +7,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from audit_core.store import open_database
 from audit_core.store.life import name_process
 from audit_core.store.tickets import FOLDER, Ticket, stand_in_queue
@@ -54,23 +56,50 @@ def _list_runs(order: str, name: str) -> list[str]:
     return ["", *"".join(one if one == name else " " for one in order).split()]
 
 
-def test_the_ticket_of_a_killed_process_is_taken_away(tmp_path: Path) -> None:
+def _start_waiting(home: Path) -> subprocess.Popen[bytes]:
+    """A process with a ticket."""
     code = (
         "import sys, time; from pathlib import Path; from audit_core.store.tickets import stand_in_queue\n"
         "with stand_in_queue(Path(sys.argv[1])):\n print('in', flush=True); time.sleep(60)"
     )
     root = Path(__file__).resolve().parents[2]
     process = subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(root)}
+        [sys.executable, "-c", code, str(home)], stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(root)}
     )
     assert process.stdout is not None
     assert process.stdout.readline() == b"in\n"
+    return process
+
+
+def test_the_ticket_of_a_killed_process_is_taken_away(tmp_path: Path) -> None:
+    process = _start_waiting(tmp_path)
     with stand_in_queue(tmp_path) as ticket:
         assert not ticket.wait(0.05)
         process.send_signal(signal.SIGKILL)
         process.wait(20)
         assert ticket.wait(5)
     assert list((tmp_path / FOLDER).iterdir()) == []
+
+
+def test_a_stopped_process_ahead_is_passed_over_and_keeps_its_ticket(tmp_path: Path) -> None:
+    process = _start_waiting(tmp_path)
+    try:
+        with stand_in_queue(tmp_path) as ticket:
+            assert not ticket.wait(0.05)
+            process.send_signal(signal.SIGSTOP)
+            assert ticket.wait(10)
+            assert len(list((tmp_path / FOLDER).iterdir())) == 2
+    finally:
+        process.kill()
+        process.wait(20)
+
+
+def test_setting_the_wall_clock_back_lets_nobody_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with stand_in_queue(tmp_path):
+        (first,) = (tmp_path / FOLDER).iterdir()
+        monkeypatch.setattr(time, "time_ns", lambda: 0)
+        with stand_in_queue(tmp_path):
+            assert min((tmp_path / FOLDER).iterdir()) == first
 
 
 def test_an_older_ticket_of_the_same_process_is_no_reason_to_wait(tmp_path: Path) -> None:
@@ -82,4 +111,4 @@ def test_a_file_that_is_no_ticket_stops_nobody(tmp_path: Path) -> None:
     (tmp_path / FOLDER).mkdir()
     for name in ("0", "0-x-0", "00000000000000000000-../../x-0".replace("/", "_"), f"0-{'0' * 32}-0"):
         (tmp_path / FOLDER / name).touch()
-    assert Ticket(tmp_path, name_process(tmp_path)).wait(1)
+    assert Ticket(tmp_path, name_process(tmp_path), tmp_path / FOLDER / "0-x-1").wait(1)
