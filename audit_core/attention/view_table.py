@@ -54,7 +54,12 @@ def read_views(subject: Subject, prompts: TokenisedPrompts, *, on_progress: Prog
     tokens: dict[str, dict[int, Floats]] = {key: {} for key in views}
     rows: dict[int, Floats] = {}
     slopes: dict[int, Floats] = {}
+    without_heads: list[int] = []
     for at, looks in read_looks(subject, prompts, with_slopes=has_slopes):
+        without_heads = np.flatnonzero(np.isnan(looks.patterns).any(axis=(1, 2, 3))).tolist()
+        if without_heads:
+            # Attention is then not how tokens reach the answer: multiplying it through the layers would be a number of nothing.
+            views, tokens = {}, {}
         rows[at] = looks.patterns[:, :, -1].copy()
         for key, view in views.items():
             tokens[key][at] = view.read(looks)
@@ -71,6 +76,9 @@ def read_views(subject: Subject, prompts: TokenisedPrompts, *, on_progress: Prog
     missing = [f"{name}: not every prompt contains that token." for s, name in _SOURCES.items() if s not in sources]
     if not has_slopes:
         missing.append(f"Views that need slopes: this model runs only as a whole ({subject.fallback}).")
+    if without_heads:
+        layers = ", ".join(map(str, without_heads))
+        missing.append(f"Views of tokens: layers {layers} have no heads and mix tokens in another way.")
     return ViewTable(
         heads,
         {key: [found[at] for at in order] for key, found in tokens.items()},

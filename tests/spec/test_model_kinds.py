@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +16,15 @@ from toy.prompts import tokenise_letters
 from audit_core.attention.plausibility import Source
 from audit_core.audits.attention import PLUGIN as ATTENTION
 from audit_core.audits.attention import AttentionRequest
+from audit_core.audits.attention_tests import PLUGIN as ATTENTION_TESTS
+from audit_core.audits.attention_tests import AttentionTestsRequest
 from audit_core.audits.sweep import PLUGIN as SWEEP
 from audit_core.audits.sweep import SweepRequest
 from audit_core.component import Component, Kind
 from audit_core.engine.gradients import get_runner
 from audit_core.engine.senders import check_paths
 from audit_core.errors import InterventionRefused, ModelRefused, Refused
-from audit_core.intervention import CLEAN_RUN, Replacement, intervene
+from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, Replacement, intervene
 from audit_core.subjects.transformer import TransformerSubject
 
 SIZES = {
@@ -148,6 +152,19 @@ def test_attention_of_a_layer_without_heads_is_no_number(hybrid: TransformerSubj
     assert np.isnan(pattern[[0, 2]]).all()
     np.testing.assert_allclose(pattern[ATTENDING].sum(-1), 1, atol=1e-5)
     assert np.isnan(hybrid.patterns(prompts.pairs[0], CLEAN_RUN)[0]).all()
+
+
+def test_attention_itself_is_tested_on_the_heads_that_a_hybrid_model_has(hybrid: TransformerSubject) -> None:
+    many = tokenise_letters(hybrid.tokenizer, (6,) * 60)
+    found = hybrid.run(many, [CLEAN_RUN, CORRUPTED_RUN])
+    clean, corrupted = (found.answer - found.foil)[:2]
+    prompts = many.take([int(at) for at in np.flatnonzero((clean > 0.3) & (clean - corrupted > 0.6))])
+    request, means = AttentionTestsRequest(prompts, prompts), hybrid.capture_means(prompts)
+    result = ATTENTION_TESTS.run(hybrid, request, means=means, on_progress=lambda *_: None)
+    assert [test.head for test in result.patterns] == [f"L{ATTENDING}.H{index}" for index in range(4)]
+    assert {found.over for found in result.comparisons} == {"heads"}
+    assert "Views of tokens: layers 0, 2 have no heads and mix tokens in another way." in result.not_tested
+    assert "NaN" not in json.dumps(asdict(result), default=str)
 
 
 @pytest.mark.parametrize("way", [Replacement.ZERO, Replacement.RESAMPLE, Replacement.MEAN])
