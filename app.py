@@ -9,9 +9,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-import ui.live_maps  # noqa: F401  what the first page imports, so that its first visitor does not wait for it
-from ui.framing import RefuseFrames
-from ui.model_room import ROOM
+import ui.live.head_maps  # noqa: F401  what the first page imports, so that its first visitor does not wait for it
+from ui.flow.model_pool import ROOM
+from ui.shell.framing import RefuseFrames
 
 
 @asynccontextmanager
@@ -26,4 +26,5 @@ async def readyz(_: Request) -> JSONResponse:
     return JSONResponse({"stage": seen.stage}, status_code=200 if seen.is_ready else 503)
 
 
-app = st.App("ui/main.py", lifespan=lifespan, routes=[Route("/readyz", readyz)], middleware=[Middleware(RefuseFrames)])
+ROUTES, MIDDLEWARE = [Route("/readyz", readyz)], [Middleware(RefuseFrames)]
+app = st.App("ui/shell/main.py", lifespan=lifespan, routes=ROUTES, middleware=MIDDLEWARE)

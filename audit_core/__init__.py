@@ -5,7 +5,7 @@ Pages and programs import from here and nowhere deeper. Nothing in this list imp
 
 # Before all others: these variables are read once, when a model library is imported.
 import audit_core.telemetry  # noqa: F401
-from audit_core.assessment import Assessment
+from audit_core.assessment.questions import Assessment
 from audit_core.attention.agreement import Agreement
 from audit_core.attention.pattern_test import PatternFinding, PatternTest
 from audit_core.attention.plausibility import Source, list_sources
@@ -28,8 +28,8 @@ from audit_core.audits.stability import Kept, StabilityRequest, StabilityResult
 from audit_core.audits.sweep import Screened, SweepPartial, SweepRequest, SweepResult, find_effect_line, list_cells
 from audit_core.audits.token_gradients import TokenGradientsRequest, TokenGradientsResult
 from audit_core.audits.transfer import HeldOut, TransferRequest, TransferResult
-from audit_core.balance import Balance, sort_findings
-from audit_core.calibration_report import (
+from audit_core.assessment.balance import Balance, sort_findings
+from audit_core.calibration.report import (
     RULES, Calibration, Fooled, Tally, describe_census, describe_origin, describe_share, list_shares, list_tallies,
     load_calibration, quote_calibration,
 )  # fmt: skip
@@ -38,7 +38,7 @@ from audit_core.change.model_diff import ComponentDiff, ModelDiff, TensorChange,
 from audit_core.change.regression import Outcome, Regression
 from audit_core.change.revalidation import Artefact, Revalidated, Revalidation, rerun_stale, revalidate_claims
 from audit_core.change.tokenizer_diff import KeyChange, TokenizerDiff, VocabularyDiff
-from audit_core.chat import CHAT_SUFFIX, render_chat
+from audit_core.prompts.chat import CHAT_SUFFIX, render_chat
 from audit_core.circuits.circuit import Circuit, read_components
 from audit_core.circuits.circuit_question import CircuitQuestion
 from audit_core.circuits.completeness import Gap, Worth
@@ -47,7 +47,7 @@ from audit_core.claim import Claim, Role, Universe, dump_claim, load_claim, pars
 from audit_core.component import Component, Kind, format_components, head, mlp, parse_component, parse_components
 from audit_core.confirm import Confirmation, freeze_claim, predict_attempt_s, run_confirmatory
 from audit_core.connection import Connection, Terminal, Through, list_connections, parse_connection
-from audit_core.drift import Drift
+from audit_core.judging.shift import Drift
 from audit_core.effect import Controls
 from audit_core.engine.threads import leave_a_core, take_all_cores
 from audit_core.errors import (
@@ -64,22 +64,22 @@ from audit_core.governance.people import (
 )  # fmt: skip
 from audit_core.governance.policy import Policy, load_policy
 from audit_core.governance.role_map import RoleMap, load_role_map, parse_role_map
-from audit_core.found_templates import find_templates
-from audit_core.groups import GroupEstimates
+from audit_core.prompts.found_templates import find_templates
+from audit_core.stats.groups import GroupEstimates
 from audit_core.home.cost import AnswerTally, CostReport, KindCost, Seconds, read_costs
-from audit_core.home.dossier import AttemptLine, Dossier, read_dossier
-from audit_core.home.holdings import Holding, list_holdings
+from audit_core.home.claim_history import AttemptLine, Dossier, read_dossier
+from audit_core.home.evidence_counts import Holding, list_holdings
 from audit_core.home.home_records import HomeFacts, read_home
 from audit_core.home.model_sheet import ModelSheet, count_done, list_model_names, read_sheet
 from audit_core.home.portfolio import ModelLine, Trend, follow_figures, list_models
 from audit_core.home.result_page import render_result
-from audit_core.home.standing import CardState, ClaimStanding, Standing, judge_sentence, read_standings
+from audit_core.home.claim_status import CardState, ClaimStanding, Standing, judge_sentence, read_standings
 from audit_core.intervention import CLEAN_RUN, Direction, Intervention, Replacement, describe_replacement, intervene
 from audit_core.jobs import JobManager, JobState, Report, Snapshot
 from audit_core.ledger import Ledger, read_ledger
-from audit_core.measurement import Conditions, Measurement
-from audit_core.mediation import Mediation
-from audit_core.measurable import keep_measurable
+from audit_core.stats.measurement import Conditions, Measurement
+from audit_core.stats.mediation import Mediation
+from audit_core.prompts.measurable import keep_measurable
 from audit_core.models import (
     KNOWN_MODELS, LINK, PAGE, ModelAccess, ModelIdentity, ModelOrigin, find_known, find_origin, model_cache, resolve_model,
 )  # fmt: skip
@@ -87,8 +87,8 @@ from audit_core.models.imported_card import ImportedCard, read_card
 from audit_core.packs.pack import Issue, export_pack
 from audit_core.preregistration import Preregistration, PriorAccess
 from audit_core.prompt_files.reading import FoundColumns, ReadRows, find_columns, read_row_file, read_rows
-from audit_core.alignment import Alignment, align_rows, tokenise
-from audit_core.prompts import (
+from audit_core.prompts.alignment import Alignment, align_rows, tokenise
+from audit_core.prompts.prompt_set import (
     Prompt, PromptForm, PromptSet, TokenPair, TokenisedPrompts, is_exploratory, keep_good, load_prompts, parse_prompts, split_half,
     SetAside, drop_repeats,
 )  # fmt: skip
@@ -113,7 +113,7 @@ from audit_core.references.procurement_export import (
     ANSWER_COLUMNS, describe_count, dump_filled, list_answer_rows, write_filled_csv, write_filled_html,
 )  # fmt: skip
 from audit_core.registry import get_plugin, list_plugins
-from audit_core.repair import Backup, Repair
+from audit_core.judging.repair import Backup, Repair
 from audit_core.review.case_file import CaseFile, ClaimReading, open_case
 from audit_core.review.checked_pack import load_home_trust
 from audit_core.review.desk import APPROVAL_DAYS, assemble_pack, decide, list_cases, take_pack
@@ -121,23 +121,24 @@ from audit_core.review.desk_rules import Case, Decider, Ruling
 from audit_core.review.review_agreement import ReviewAgreement, measure_agreement
 from audit_core.run import Asker, Auditor, Finished, find_folder, open_subject, record_refusal
 from audit_core.shipped import list_circuits, list_policies, list_prompt_sets, load_prompt_set, load_shipped_policy
-from audit_core.statistics import Estimate, format_estimate, rank_agreement
+from audit_core.stats.bootstrap import rank_agreement
+from audit_core.stats.estimates import Estimate, format_estimate
 from audit_core.store import (
     AuditEvent, ChecklistDraft, Checklists, ClaimRun, KnownPerson, PersonLog, Register, RegisteredClaim, RunLog,
     RunRecord, Trail, audit_home, find_refusal, keep_prompts, load_kept_prompts, load_key, make_key, note_opened,
     read_trail, sign_checkpoint_now, tell_refusal, was_opened,
 )  # fmt: skip
-from audit_core.store.card_claims import CardClaim, add_card_claim, link_card_claim, list_card_claims
-from audit_core.store.change_log import StaleRow, declare_incident, list_stale
-from audit_core.store.desk import DeskDecision, DeskPack
+from audit_core.store.claims.card_claims import CardClaim, add_card_claim, link_card_claim, list_card_claims
+from audit_core.store.claims.change_log import StaleRow, declare_incident, list_stale
+from audit_core.store.desk.desk_rows import DeskDecision, DeskPack
 from audit_core.story import MeasuredWith, Story, StoryClaim, StoryHead, StoryPrompts, load_story
 from audit_core.subject import Subject
 from audit_core.subjects.planted import PLANTED_MODELS, find_planted
 from audit_core.subjects.planted.key import PlantedClaim, PlantedModel, PlantedRole, PlantedTask
 from audit_core.tables import estimate_cells, make_table, shade_rows, to_csv
-from audit_core.trial import NullFinding
+from audit_core.judging.trial import NullFinding
 from audit_core.trigger import Trigger, TriggerKind
-from audit_core.verdict import REASONS, State, Verdict
+from audit_core.judging.verdict import REASONS, State, Verdict
 from audit_core.view import View
 
 __all__ = [

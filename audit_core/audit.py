@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from audit_core.component import Kind
 from audit_core.intervention import Replacement
-from audit_core.prompts import TokenisedPrompts
+from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.subject import Means, Progress, Subject, no_partial
 
 

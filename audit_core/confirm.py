@@ -7,21 +7,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from audit_core.alignment import tokenise
 from audit_core.audits.confirmation import CIRCUIT_QUESTIONS, ConfirmationRequest, ConfirmationResult
 from audit_core.claim import Claim
 from audit_core.errors import ClaimRefused
 from audit_core.evidence.source import hash_source
 from audit_core.governance.policy import Policy
 from audit_core.preregistration import Pins, Preregistration, PriorAccess
-from audit_core.prompts import PromptSet, TokenisedPrompts, drop_repeats, split_half
+from audit_core.prompts.alignment import tokenise
+from audit_core.prompts.prompt_set import PromptSet, TokenisedPrompts, drop_repeats, split_half
 from audit_core.run import Asker, Auditor, list_versions
 from audit_core.store import keep_prompts, load_kept_prompts
-from audit_core.store.database import open_database
-from audit_core.store.events import Action, append_event, list_events
-from audit_core.store.home import keep_policy
-from audit_core.store.log import ClaimRun
-from audit_core.store.register import MAX_EXPIRY_DAYS, Register, RegisteredClaim
+from audit_core.store.claims.register import MAX_EXPIRY_DAYS, Register, RegisteredClaim
+from audit_core.store.data_directory import keep_policy
+from audit_core.store.database.connection import open_database
+from audit_core.store.database.events import Action, append_event, list_events
+from audit_core.store.log.run_log import ClaimRun
 from audit_core.subject import Progress, Subject, no_progress
 
 QUESTIONS = ("circuit", "stability", "transfer")

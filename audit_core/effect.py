@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from audit_core.component import Component, Kind
 from audit_core.errors import ControlFailed, NotMeasured
 from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, Edit, Intervention, Replacement, Side
-from audit_core.prompts import TokenisedPrompts, TokenPair, require_told_apart
-from audit_core.sequences import Places, list_beginnings, list_places
+from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair, require_told_apart
+from audit_core.prompts.sequences import Places, list_beginnings, list_places
+from audit_core.registry import get_plugin
 from audit_core.subject import Logits, Means, Progress, Subject, no_progress, read_only
 
 NOISE_FACTOR = 100.0
@@ -41,6 +42,16 @@ class Metric(Protocol):
         Args:
             logits: of these prompts; where the metric reads sequences, of their places (`sequences.list_places`).
         """
+
+
+def get_metric(name: str) -> Metric:
+    """A metric by name.
+
+    Raises:
+        Refused: no such metric.
+    """
+    metric: Metric = get_plugin("metrics", name)
+    return metric
 
 
 @dataclass(frozen=True)

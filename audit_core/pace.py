@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from audit_core.answers import Contrast
 from audit_core.component import Kind
 from audit_core.intervention import Intervention, Replacement, intervene
-from audit_core.prompts import Prompt, TokenisedPrompts, TokenPair
+from audit_core.prompts.answers import Contrast
+from audit_core.prompts.prompt_set import Prompt, TokenisedPrompts, TokenPair
 from audit_core.subject import Subject
 
 MIN_WORK = 20_000

@@ -10,7 +10,7 @@ from typing import Any
 
 from audit_core.errors import Refused
 
-SHELVES = ("metrics", "subjects", "methods", "views", "discoveries", "audits")
+SHELVES = ("metrics", "subjects", "estimators", "views", "circuit_discovery", "audits")
 
 
 @cache

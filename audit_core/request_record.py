@@ -6,10 +6,10 @@ from typing import Any
 
 from audit_core.audit import Request
 from audit_core.intervention import Replacement
-from audit_core.measurable import describe_left_out
-from audit_core.prompts import TokenisedPrompts, name_half
+from audit_core.prompts.measurable import describe_left_out
+from audit_core.prompts.prompt_set import TokenisedPrompts, name_half
+from audit_core.prompts.sequences import list_places
 from audit_core.registry import get_plugin
-from audit_core.sequences import list_places
 
 MEANS = frozenset((Replacement.MEAN, Replacement.MEAN_TEMPLATE))
 

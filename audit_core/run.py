@@ -20,22 +20,21 @@ from pydantic import TypeAdapter
 
 from audit_core.audit import Audit, Request
 from audit_core.component import Kind
-from audit_core.effect import Metric
 from audit_core.engine.threads import import_libraries
 from audit_core.errors import AuditError, Cancelled, NotMeasured, Refused
 from audit_core.evidence.environment import Accelerator, Origin, describe_environment
 from audit_core.intervention import Intervention
-from audit_core.measurable import set_aside
+from audit_core.judging.verdict import RULE_VERSION
 from audit_core.models import ANYBODY, ModelAccess, ModelIdentity, resolve_model
 from audit_core.models import Progress as FetchProgress
 from audit_core.pace import Pace
-from audit_core.prompts import TokenisedPrompts, TokenPair
+from audit_core.prompts.measurable import set_aside
+from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair
 from audit_core.registry import get_plugin
 from audit_core.request_record import MEANS, count_places, describe_request, list_reference, reference_key, wants_means
-from audit_core.store.log import ClaimRun, Reached, RunLog, RunRecord, RunStart
+from audit_core.store.log.run_log import ClaimRun, Reached, RunLog, RunRecord, RunStart
 from audit_core.subject import MEAN_KINDS, Floats, Means, Progress, Subject, no_partial, no_progress
 from audit_core.subjects.planted import build_planted, find_planted
-from audit_core.verdict import RULE_VERSION
 
 RESULT_VERSION = 8
 """Part of every content key: raise it when a result's meaning changes, and old results are no longer reused."""
@@ -280,16 +279,6 @@ def find_folder(name: str, *, on_progress: FetchProgress | None = None, access: 
     """Folder of a model by the names that `open_subject` takes, checked and not loaded; raises as it does."""
     planted = find_planted(name)
     return resolve_model(name, on_progress, access) if planted is None else build_planted(planted)
-
-
-def get_metric(name: str) -> Metric:
-    """A metric by name.
-
-    Raises:
-        Refused: no such metric.
-    """
-    metric: Metric = get_plugin("metrics", name)
-    return metric
 
 
 def dump_result(result: Any) -> dict[str, Any]:

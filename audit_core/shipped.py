@@ -1,16 +1,14 @@
-"""What ships in `data/`: prompt sets, candidate circuits and policies by id, and unrelated text."""
+"""What ships in `data/`: prompt sets, candidate circuits and policies, by id."""
 
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 
 from audit_core.circuits.circuit import Circuit, load_circuit
+from audit_core.data_folder import DATA
 from audit_core.errors import PolicyRefused, PromptRefused
 from audit_core.governance.policy import Policy, load_policy
-from audit_core.prompts import PromptSet, load_prompts
-
-DATA = Path(__file__).resolve().parents[1] / "data"
+from audit_core.prompts.prompt_set import PromptSet, load_prompts
 
 
 @cache
@@ -57,9 +55,3 @@ def load_shipped_policy(key: str = "default") -> Policy:
             f"No policy {key[:40]!r}.", wanted=", ".join(list_policies()) + ".", remedy="choose one of them."
         )
     return load_policy(DATA / "policy" / f"{key}.toml")
-
-
-@cache
-def load_texts() -> tuple[str, ...]:
-    """Shipped sentences of ordinary prose, none of which belongs to a task."""
-    return tuple((DATA / "text/plain.txt").read_text(encoding="utf-8").split("\n")[:-1])

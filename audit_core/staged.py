@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from audit_core.effect import Effect, Metric, join_controls, measure_effect
 from audit_core.intervention import Intervention
-from audit_core.prompts import TokenisedPrompts
+from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.subject import Means, Progress, Subject, no_progress
 
 CUTS = (1 / 16, 1 / 4, 1 / 2)

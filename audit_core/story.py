@@ -10,12 +10,13 @@ from pydantic import TypeAdapter
 
 from audit_core.audits.claim_test import ClaimTestResult
 from audit_core.claim import Claim, parse_claim
+from audit_core.data_folder import DATA
 from audit_core.effect import Controls
 from audit_core.errors import IntegrityError
-from audit_core.prompts import PromptSet, split_half
-from audit_core.shipped import DATA, load_prompt_set
-from audit_core.statistics import Estimate
-from audit_core.verdict import RULE_VERSION
+from audit_core.judging.verdict import RULE_VERSION
+from audit_core.prompts.prompt_set import PromptSet, split_half
+from audit_core.shipped import load_prompt_set
+from audit_core.stats.estimates import Estimate
 
 STORIES = DATA / "story"
 MAX_KEY = 64

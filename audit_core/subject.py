@@ -9,11 +9,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from audit_core.answers import Tokenizer
 from audit_core.component import Component, Kind
 from audit_core.intervention import Intervention, Replacement
 from audit_core.models.identity import ModelIdentity
-from audit_core.prompts import TokenisedPrompts, TokenPair
+from audit_core.prompts.answers import Tokenizer
+from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair
 
 Floats = NDArray[np.float32]
 Progress = Callable[[int, int], None]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from audit_core.statistics import Estimate
+from audit_core.stats.estimates import Estimate
 
 if TYPE_CHECKING:
     import pandas as pd

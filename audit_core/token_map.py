@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from audit_core.component import resid
 from audit_core.effect import Controls, Metric, measure_effect
 from audit_core.intervention import Intervention, Replacement, intervene
-from audit_core.prompts import TokenisedPrompts
+from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.subject import Means, Progress, Subject
 
 

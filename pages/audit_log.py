@@ -3,7 +3,8 @@
 import streamlit as st
 
 from audit_core import AuditError, Deed, audit_home
-from ui import deeds, live_steps, trail_show
+from ui.flow import actions, answers
+from ui.log import show
 
 # 1. ask
 
@@ -16,18 +17,18 @@ st.markdown(
 # 2. compute
 
 try:
-    trail = trail_show.read_with_progress(audit_home())
+    trail = show.read_with_progress(audit_home())
 except AuditError as error:
-    live_steps.show_refusal(error)
+    answers.show_refusal(error)
     st.stop()
 
 # 3. show
 
-trail_show.show_standing(trail)
-if deeds.may(Deed.EXPORT_LOG):
-    trail_show.offer_files(trail)
+show.show_standing(trail)
+if actions.may(Deed.EXPORT_LOG):
+    show.offer_files(trail)
 st.header("Events", anchor=False)
 left, right = st.columns(2)
-action = left.selectbox("What", trail_show.list_actions(trail), key="action")
+action = left.selectbox("What", show.list_actions(trail), key="action")
 text = right.text_input("Who or about what", key="about", placeholder="anna, C-0001, a run", max_chars=80)
-trail_show.show_events(trail, trail_show.choose_events(trail, action, text))
+show.show_events(trail, show.choose_events(trail, action, text))

@@ -3,8 +3,10 @@
 import streamlit as st
 
 from audit_core import AuditError, Deed, audit_home, list_prompt_sets, list_stale
-from ui import changes_show, deeds, link, live_steps
-from ui.jobpanel import job_panel
+from ui.changes import show
+from ui.flow import actions, answers
+from ui.flow.job_panel import job_panel
+from ui.shell import link
 
 # 1. ask
 
@@ -26,21 +28,21 @@ link.publish(dict(zip(("before", "after", "prompts"), asked, strict=True)))
 
 mine = st.session_state.setdefault("jobs", {})
 key = f"changes {asked}"
-if deeds.may(Deed.RUN) and st.button(
+if actions.may(Deed.RUN) and st.button(
     "Compare", icon=":material/difference:", key="compare", disabled=not all(asked[:2])
 ):
     try:
-        mine[key] = deeds.compare(*asked)
+        mine[key] = actions.compare(*asked)
     except AuditError as error:
-        live_steps.show_refusal(error)
+        answers.show_refusal(error)
 snapshot = job_panel(mine[key], place="changes") if key in mine else None
 
 # 3. show
 
 if snapshot is not None and not snapshot.is_active:
-    changes_show.show_end(snapshot)
+    show.show_end(snapshot)
 try:
-    changes_show.show_log(list_stale(audit_home()))
+    show.show_log(list_stale(audit_home()))
 except AuditError as error:
-    live_steps.show_refusal(error)
-changes_show.ask_incident()
+    answers.show_refusal(error)
+show.ask_incident()

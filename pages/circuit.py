@@ -3,13 +3,15 @@
 import streamlit as st
 
 from audit_core import CIRCUIT_QUESTIONS, Role, get_plugin, sort_findings
-from ui import circuit_ask, circuit_balance, circuit_graph, circuit_show, live_show, live_steps, services, verdict_card
-from ui.audited import ask_beside, close_questions, open_page
-from ui.circuit_ask import FIELDS
+from ui.circuit import for_and_against, form, graph, results
+from ui.circuit.form import FIELDS
+from ui.flow import answers, services
+from ui.flow.subject_view import ask_beside, close_questions, open_page, show_subject
+from ui.parts import verdict_card
 
 # 1. ask
 
-circuit_ask.adopt_circuit()
+form.adopt_circuit()
 audited = open_page(
     "Circuit",
     "Somebody names a set of components and says that it does the work. See what survives when you try to break that.",
@@ -17,9 +19,9 @@ audited = open_page(
     asks_scope=False,
 )
 auditor, subject = audited.auditor, audited.auditor.subject
-choice = ask_beside(lambda: circuit_ask.ask_circuit_choice(auditor, audited.whole, audited.prompt_id))
+choice = ask_beside(lambda: form.ask_circuit_choice(auditor, audited.whole, audited.prompt_id))
 close_questions(FIELDS)
-live_show.show_subject(subject)
+show_subject(subject)
 n = len(choice.assessment.circuit.prompts)
 
 # 2. compute, and 3. show, question by question
@@ -28,11 +30,11 @@ balance, drawn, verdicts, questions, beside, claims = (st.container() for _ in r
 with st.expander(
     "Look for a circuit on the exploratory half", icon=":material/search:", expanded=not choice.components
 ):
-    found = live_steps.answer_by_job(
+    found = answers.answer_by_job(
         auditor, "discover", f"Look with {choice.assessment.method}", choice.ask_order(), at_once=False
     )
     if found is not None:
-        circuit_balance.show_proposal(found)
+        for_and_against.show_proposal(found)
 if not choice.components:
     balance.info("No circuit is named. Choose a candidate or type addresses in the side bar, or look for one above.")
     st.stop()
@@ -42,20 +44,20 @@ trials = {role: assessment.ask_verdict(role) for role in Role}
 with drawn:
     st.header("What do they do to one another?", anchor=False)
     paths = places = None
-    if not 2 <= len(choice.components) <= circuit_ask.MAX_CONNECTED:
-        st.info(f"The graph of connections needs 2 to {circuit_ask.MAX_CONNECTED} components.", icon=":material/info:")
+    if not 2 <= len(choice.components) <= form.MAX_CONNECTED:
+        st.info(f"The graph of connections needs 2 to {form.MAX_CONNECTED} components.", icon=":material/info:")
     else:
-        paths = live_steps.answer_by_job(
+        paths = answers.answer_by_job(
             auditor, "paths", f"Measure every connection on {n} prompts", choice.ask_paths(), at_once=False
         )
-        places = None if paths is None else live_steps.answer_now(auditor, "positions", choice.ask_positions())
+        places = None if paths is None else answers.answer_now(auditor, "positions", choice.ask_positions())
     if paths is not None:
         if places is not None:
-            circuit_graph.show_graph(paths, places, choice.drawn.pairs[0].pieces, subject.geometry.n_layers)
-        circuit_graph.show_connections(paths)
+            graph.show_graph(paths, places, choice.drawn.pairs[0].pieces, subject.geometry.n_layers)
+        graph.show_connections(paths)
 with verdicts:
     st.header("Is it needed, and is it enough?", anchor=False)
-    live_steps.start_all(
+    answers.start_all(
         auditor,
         {f"Judge: {role.value}": ("claim_test", trials[role]) for role in Role}
         | {get_plugin("audits", audit).question: (audit, request) for audit, request in requests.items()},
@@ -63,7 +65,7 @@ with verdicts:
     judged = {}
     for role, trial in trials.items():
         title = f"Judge on {n} prompts, three ways of replacing: {role.value}"
-        judged[role] = live_steps.answer_by_job(auditor, "claim_test", title, trial, at_once=False, place=role.value)
+        judged[role] = answers.answer_by_job(auditor, "claim_test", title, trial, at_once=False, place=role.value)
         if judged[role] is not None:
             verdict_card.show_verdict(judged[role], trial.claim, services.read_looks(auditor), place=role.value)
 with questions:
@@ -72,19 +74,19 @@ with questions:
     for audit, request in requests.items():
         with st.container(border=True):
             st.subheader(get_plugin("audits", audit).question, anchor=False)
-            result = live_steps.answer_by_job(auditor, audit, f"Ask on {n} prompts", request, at_once=False)
+            result = answers.answer_by_job(auditor, audit, f"Ask on {n} prompts", request, at_once=False)
             if result is not None:
                 known[audit] = result
-                circuit_show.SHOW[audit](result)
-                circuit_show.note_another_set(result, choice.components)
+                results.SHOW[audit](result)
+                results.note_another_set(result, choice.components)
 with balance:
     verdicts_known = {role: found for role, found in judged.items() if found is not None}
     sorted_findings = sort_findings(choice.components, known, verdicts_known)
-    circuit_balance.show_balance(sorted_findings, assessment.circuit.state_conditions("as each question below says"), n)
+    for_and_against.show_balance(sorted_findings, assessment.circuit.state_conditions("as each question below says"), n)
 with beside:
     if choice.beside is not None:
         st.header("Beside another circuit", anchor=False)
-        other = live_steps.answer_by_job(
+        other = answers.answer_by_job(
             auditor, "recomposition", f"Take the second circuit apart on {n} prompts", choice.beside.ask("recomposition"),
             at_once=False, place="beside",
         )  # fmt: skip
@@ -92,6 +94,6 @@ with beside:
             st.info("This circuit has to be taken apart as well: the first question above.", icon=":material/info:")
         elif other is not None:
             names = [", ".join(map(str, circuit.components)) for circuit in (assessment.circuit, choice.beside.circuit)]
-            circuit_balance.show_beside(known["recomposition"], other, names)
+            for_and_against.show_beside(known["recomposition"], other, names)
 with claims:
-    circuit_balance.offer_claims([trial.claim for trial in trials.values()], choice.components)
+    for_and_against.offer_claims([trial.claim for trial in trials.values()], choice.components)

@@ -3,8 +3,10 @@
 import streamlit as st
 
 from audit_core import AuditError, Deed, Register, audit_home, read_dossier
-from ui import claims_ask, claims_show, deeds, link, live_steps
-from ui.header import plain
+from ui.claims import form, show
+from ui.flow import actions, answers
+from ui.parts.header import plain
+from ui.shell import link
 
 # 1. ask
 
@@ -17,19 +19,19 @@ st.markdown(
 try:
     claims = {known.claim_id: known for known in reversed(Register(audit_home()).list_claims())}
 except AuditError as error:
-    live_steps.show_refusal(error)
+    answers.show_refusal(error)
     st.stop()
 if frozen := st.session_state.pop("frozen", ""):
     st.session_state.claim = frozen
     st.success(f"{plain(frozen)} is frozen.", icon=":material/lock:")
-if deeds.may(Deed.FREEZE):
+if actions.may(Deed.FREEZE):
     with st.expander("Freeze a claim", icon=":material/lock:", expanded=not claims):
-        claims_ask.ask_freeze()
+        form.ask_freeze()
 if not claims:
-    claims_show.show_none()
+    show.show_none()
     st.stop()
 link.repair("claim", tuple(claims))
-st.selectbox("Claim", list(claims), key="claim", format_func=lambda key: claims_show.describe_choice(claims[key]))
+st.selectbox("Claim", list(claims), key="claim", format_func=lambda key: show.describe_choice(claims[key]))
 link.publish({"claim": st.session_state.claim})
 
 # 2. compute
@@ -37,14 +39,14 @@ link.publish({"claim": st.session_state.claim})
 try:
     dossier = read_dossier(audit_home(), st.session_state.claim)
 except AuditError as error:
-    live_steps.show_refusal(error)
+    answers.show_refusal(error)
     st.stop()
 
 # 3. show
 
-claims_show.show_plan(dossier)
-claims_show.show_attempts(dossier)
-claims_ask.ask_attempt(dossier)
-claims_show.show_findings(dossier)
-claims_ask.ask_pack(dossier)
-claims_ask.offer_page(dossier)
+show.show_plan(dossier)
+show.show_attempts(dossier)
+form.ask_attempt(dossier)
+show.show_findings(dossier)
+form.ask_pack(dossier)
+form.offer_page(dossier)

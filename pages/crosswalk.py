@@ -3,7 +3,9 @@
 import streamlit as st
 
 from audit_core import AuditError, audit_home, list_holdings, load_crosswalk
-from ui import crosswalk_show, link, live_steps
+from ui.crosswalk import show
+from ui.flow import answers
+from ui.shell import link
 
 # 1. ask
 
@@ -14,7 +16,7 @@ link.seed((link.Field("framework", ""), link.Field("evidence", "")))
 link.repair("framework", tuple(frameworks))
 link.repair("evidence", tuple(evidence))
 st.title("Crosswalk", anchor=False)
-crosswalk_show.show_notice(crosswalk)
+show.show_notice(crosswalk)
 left, right = st.columns(2)
 left.selectbox("Framework", list(frameworks), key="framework", format_func=lambda key: frameworks[key])
 right.selectbox("Evidence", list(evidence), key="evidence", format_func=lambda key: evidence[key])
@@ -27,12 +29,12 @@ counts = crosswalk.count(rows)
 try:
     holdings = list_holdings(audit_home(), crosswalk)
 except AuditError as error:
-    live_steps.show_refusal(error)
+    answers.show_refusal(error)
     holdings = ()
 
 # 3. show
 
-crosswalk_show.show_counts(counts)
-crosswalk_show.show_rows(crosswalk, rows)
-crosswalk_show.show_holdings(holdings)
-crosswalk_show.show_readings(crosswalk)
+show.show_counts(counts)
+show.show_rows(crosswalk, rows)
+show.show_holdings(holdings)
+show.show_readings(crosswalk)

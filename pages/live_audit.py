@@ -2,11 +2,13 @@
 
 import streamlit as st
 
-from ui import attention_tests, interventions, live_ask, live_maps, live_show, live_steps, services, verdict_card
-from ui import choice as choices
-from ui.audited import ask_beside, close_questions, open_page
-from ui.header import plain
-from ui.history import show_history
+from ui.flow import answers, services, subject_form
+from ui.flow import choice as choices
+from ui.flow.history import show_history
+from ui.flow.subject_view import ask_beside, close_questions, open_page, show_subject
+from ui.live import attention_tests, head_maps, interventions, show
+from ui.parts import verdict_card
+from ui.parts.header import plain
 
 # 1. ask
 
@@ -16,12 +18,12 @@ audited = open_page(
     choices.first_visit(),
 )
 auditor, subject, prompt_id = audited.auditor, audited.auditor.subject, audited.prompt_id
-choice = ask_beside(lambda: live_ask.ask_rest(subject, audited.whole, audited.measured, prompt_id))
+choice = ask_beside(lambda: subject_form.ask_rest(subject, audited.whole, audited.measured, prompt_id))
 close_questions(choices.FIELDS)
 
 # 2. compute, and 3. show, figure by figure: the quickest first
 
-live_show.show_subject(subject)
+show_subject(subject)
 # Places in a fixed order: a figure that arrives late must not move, and so close, what stands below it.
 example, circuit, maps, scatter, own_tests, details, tokens, below = (st.container() for _ in range(8))
 inside = tuple(str(c) for c in choice.components)
@@ -32,65 +34,65 @@ with circuit:
         st.info("No circuit is chosen. Pick a head on a map, choose a candidate, or type an address in the side bar.")
     else:
         title = f"Replace this circuit on {choice.size}"
-        ablation = live_steps.answer(auditor, "ablation", title, choice.ask_ablation(), at_once=choice.is_one)
+        ablation = answers.answer(auditor, "ablation", title, choice.ask_ablation(), at_once=choice.is_one)
     if ablation is not None:
-        live_show.show_ablation(ablation)
+        show.show_ablation(ablation)
     interventions.show_interventions(choice)
     if choice.can_be_judged:
         title = f"Judge it on {choice.size}, three ways of replacing"
         asked = choice.ask_verdict()
-        verdict = live_steps.answer_by_job(auditor, "claim_test", title, asked, at_once=False)
+        verdict = answers.answer_by_job(auditor, "claim_test", title, asked, at_once=False)
         if verdict is not None:
             verdict_card.show_verdict(verdict, asked.claim, services.read_looks(auditor))
 maps.header("All heads", anchor=False)
 left, right = maps.columns(2, gap="medium")
 with left:
     title = f"Read attention on {choice.size}"
-    looks = live_steps.answer_by_job(auditor, "attention", title, choice.ask_attention(), at_once=choice.is_one)
+    looks = answers.answer_by_job(auditor, "attention", title, choice.ask_attention(), at_once=choice.is_one)
     if looks is not None:
-        live_maps.show_looks(looks, choices.SOURCES[choice.source], choice.head, inside, interventions.focus_head)
+        head_maps.show_looks(looks, choices.SOURCES[choice.source], choice.head, inside, interventions.focus_head)
 with right:
     title = f"Replace each head on {choice.size}"
-    does = live_steps.answer_by_job(auditor, "sweep", title, choice.ask_sweep(), at_once=choice.is_one)
+    does = answers.answer_by_job(auditor, "sweep", title, choice.ask_sweep(), at_once=choice.is_one)
     if does is not None:
         shape = subject.geometry.n_layers, subject.geometry.n_heads
-        live_maps.show_does(does, *shape, choice.head, inside, interventions.focus_head)
+        head_maps.show_does(does, *shape, choice.head, inside, interventions.focus_head)
 if looks is not None and does is not None:
     with example:
-        live_maps.show_pair(looks, does, choice.candidates)
+        head_maps.show_pair(looks, does, choice.candidates)
     with scatter:
         interventions.show_focus(choice)
-        live_maps.show_scatter(looks, does, inside, choice.head, choice.prompts.templates, interventions.focus_head)
+        head_maps.show_scatter(looks, does, inside, choice.head, choice.prompts.templates, interventions.focus_head)
 with own_tests:
     attention_tests.show_title(choice.is_one)
     if not choice.is_one:
         title, asked_tests = f"Put attention to its own tests on {choice.size}", choice.ask_attention_tests()
-        tested = live_steps.answer_by_job(auditor, "attention_tests", title, asked_tests, at_once=False)
+        tested = answers.answer_by_job(auditor, "attention_tests", title, asked_tests, at_once=False)
         if tested is not None:
             attention_tests.show_tests(tested)
 with details:
     st.header(f"Head {choice.head} on prompt {plain(prompt_id[:60])}", anchor=False)
     pieces = choice.shown.pairs[0].pieces
-    before = live_steps.read_pattern(auditor, choice, choices.UNTOUCHED)
-    edges = live_steps.answer_now(auditor, "edges", choice.ask_edges())
+    before = answers.read_pattern(auditor, choice, choices.UNTOUCHED)
+    edges = answers.answer_now(auditor, "edges", choice.ask_edges())
     if edges is not None and before is not None:
-        live_show.show_edges(edges, before[-1].tolist(), pieces[-1])
-    found = live_steps.answer_by_job(
+        show.show_edges(edges, before[-1].tolist(), pieces[-1])
+    found = answers.answer_by_job(
         auditor, "token_gradients", "Which tokens does the answer depend on?", choice.ask_tokens(), at_once=False
     )
     if found is not None:
-        live_show.show_token_gradients(found)
-    after = None if choice.intervention is None else live_steps.read_pattern(auditor, choice, choice.intervention)
+        show.show_token_gradients(found)
+    after = None if choice.intervention is None else answers.read_pattern(auditor, choice, choice.intervention)
     if before is not None:
         is_clean = choice.unedited == choices.UNTOUCHED
-        base = before if is_clean else live_steps.read_pattern(auditor, choice, choice.unedited)
+        base = before if is_clean else answers.read_pattern(auditor, choice, choice.unedited)
         words = pieces if is_clean else choice.shown.pairs[0].corrupted_pieces
         if base is not None:
-            live_show.show_patterns(base, after, words, choice.head, choice.unedited.side.value)
+            show.show_patterns(base, after, words, choice.head, choice.unedited.side.value)
 if ablation is not None and ablation.next_tokens:
     with tokens:
-        live_show.show_next_tokens(ablation)
+        show.show_next_tokens(ablation)
 with below:
-    live_show.show_limits(choice.limits)
+    show.show_limits(choice.limits)
     with st.expander("History: earlier runs of this browser", icon=":material/history:"):
         show_history(subject.identity.short)

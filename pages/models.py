@@ -3,7 +3,10 @@
 import streamlit as st
 
 from audit_core import AuditError, audit_home, list_card_claims, list_model_names, read_home, read_standings
-from ui import cards_ask, cards_show, link, live_steps, overview_portfolio
+from ui.cards import form, show
+from ui.flow import answers
+from ui.overview import portfolio
+from ui.shell import link
 
 # 1. ask
 
@@ -17,35 +20,31 @@ try:
     standings = read_standings(audit_home(), facts.list_triggers())
     sentences = list_card_claims(audit_home())
 except AuditError as error:
-    live_steps.show_refusal(error)
+    answers.show_refusal(error)
     st.stop()
-name = cards_ask.ask_model(list_model_names([*(one.model for one in standings), *(one.model for one in sentences)]))
-around = cards_ask.ask_system()
+name = form.ask_model(list_model_names([*(one.model for one in standings), *(one.model for one in sentences)]))
+around = form.ask_system()
 link.publish({"model": name, "around": ",".join(around)})
 
 # 2. compute
 
-sheet = cards_show.read(name)
+sheet = show.read(name)
 digest = "" if sheet.identity is None else sheet.identity.short
 own = [one for one in standings if one.model == name or (digest and one.model_digest == digest)]
 try:
-    cases = [
-        case
-        for case in overview_portfolio.open_cases()
-        if {one.claim_id for one in own} & set(case.case.pack.claim_ids)
-    ]
+    cases = [case for case in portfolio.open_cases() if {one.claim_id for one in own} & set(case.case.pack.claim_ids)]
 except AuditError as error:
-    live_steps.show_refusal(error)
+    answers.show_refusal(error)
     cases = []
 
 # 3. show
 
-cards_show.show_identity(sheet)
-cards_show.show_attention(sheet, around)
-cards_show.show_claims(own)
-cards_show.show_sentences([one for one in sentences if one.model == name], own)
-cards_ask.ask_card(name)
-cards_ask.ask_link([one for one in sentences if one.model == name], own)
-cards_show.show_packs(cases)
-cards_show.show_figures(cases)
-cards_show.show_capabilities(sheet, around, facts)
+show.show_identity(sheet)
+show.show_attention(sheet, around)
+show.show_claims(own)
+show.show_sentences([one for one in sentences if one.model == name], own)
+form.ask_card(name)
+form.ask_link([one for one in sentences if one.model == name], own)
+show.show_packs(cases)
+show.show_figures(cases)
+show.show_capabilities(sheet, around, facts)

@@ -3,7 +3,8 @@
 import streamlit as st
 
 from audit_core import AuditError, Deed, PersonLog, audit_home
-from ui import live_steps, people_show, services
+from ui.flow import answers, services
+from ui.people import show
 
 # 1. ask
 
@@ -15,7 +16,7 @@ st.markdown(
 try:
     me = services.admit(Deed.MANAGE_PEOPLE, "people")
 except AuditError as error:
-    live_steps.show_refusal(error)
+    answers.show_refusal(error)
     st.stop()
 if me.is_local:
     st.info("No sign-in is configured: there is one local person, with every role.", icon=":material/info:")
@@ -27,5 +28,5 @@ people = PersonLog(audit_home()).list_known()
 
 # 3. show
 
-people_show.show_people(people)
-people_show.ask_change([one for one in people if one.id != me.id])
+show.show_people(people)
+show.ask_change([one for one in people if one.id != me.id])

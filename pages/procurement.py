@@ -3,7 +3,9 @@
 import streamlit as st
 
 from audit_core import AuditError, Checklists, Deed, Register, audit_home, load_checklist
-from ui import deeds, link, live_steps, procurement_ask, procurement_show
+from ui.flow import actions, answers
+from ui.procurement import form, show
+from ui.shell import link
 
 # 1. ask
 
@@ -17,32 +19,30 @@ try:
     saved = {one.checklist_id: one for one in reversed(Checklists(audit_home()).list_latest())}
     claims = [known.claim_id for known in Register(audit_home()).list_claims()]
 except AuditError as error:
-    live_steps.show_refusal(error)
+    answers.show_refusal(error)
     st.stop()
-procurement_ask.show_outcome()
+form.show_outcome()
 link.seed((link.Field("checklist", ""),))
 link.repair("checklist", ("", *saved))
-st.selectbox(
-    "Checklist", ["", *saved], key="checklist", format_func=lambda key: procurement_show.describe_choice(saved.get(key))
-)
+st.selectbox("Checklist", ["", *saved], key="checklist", format_func=lambda key: show.describe_choice(saved.get(key)))
 link.publish({"checklist": st.session_state.checklist})
 current = saved.get(st.session_state.checklist)
-if deeds.may(Deed.FILL_CHECKLIST):
-    procurement_ask.ask_answers(checklist, current, claims)
+if actions.may(Deed.FILL_CHECKLIST):
+    form.ask_answers(checklist, current, claims)
 
 # 2. compute
 
 try:
     versions = Checklists(audit_home()).find(current.checklist_id) if current else ()
 except AuditError as error:
-    live_steps.show_refusal(error)
+    answers.show_refusal(error)
     st.stop()
 
 # 3. show
 
 if current is None:
-    procurement_show.show_none()
+    show.show_none()
 else:
-    procurement_show.show_saved(current)
-    procurement_show.show_versions(versions)
-procurement_show.show_source(checklist)
+    show.show_saved(current)
+    show.show_versions(versions)
+show.show_source(checklist)

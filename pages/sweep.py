@@ -2,39 +2,38 @@
 
 import streamlit as st
 
-from ui import live_show, live_steps, sweep_ask, sweep_show
-from ui.audited import ask_beside, close_questions, open_page
-from ui.places import circuit, live_audit
+from ui.flow import answers
+from ui.flow.subject_view import ask_beside, close_questions, open_page, show_subject
+from ui.shell.navigation import circuit, live_audit
+from ui.sweep import form, show
 
 # 1. ask
 
 audited = open_page(
     "Sweep",
     "Replace every component of a kind, one at a time, and see which of them the answer moves with.",
-    sweep_ask.FIELDS,
+    form.FIELDS,
 )
 auditor = audited.auditor
-request = ask_beside(lambda: sweep_ask.ask_sweep(auditor.subject, audited.whole, audited.measured, audited.prompt_id))
-close_questions(sweep_ask.FIELDS)
-live_show.show_subject(auditor.subject)
+request = ask_beside(lambda: form.ask_sweep(auditor.subject, audited.whole, audited.measured, audited.prompt_id))
+close_questions(form.FIELDS)
+show_subject(auditor.subject)
 st.header("One at a time", anchor=False)
 
 # 2. compute
 
 n = len(request.prompts)
 size = "one prompt" if n == 1 else f"{n} prompts"
-title = f"Sweep {sweep_ask.KINDS[request.kind.value].lower()} on {size}"
-result = live_steps.answer_by_job(
-    auditor, "sweep", title, request, at_once=n == 1, show_partial=sweep_show.show_partial
-)
+title = f"Sweep {form.KINDS[request.kind.value].lower()} on {size}"
+result = answers.answer_by_job(auditor, "sweep", title, request, at_once=n == 1, show_partial=show.show_partial)
 
 # 3. show
 
 if result is not None:
-    sweep_show.show_map(result)
-    opened = sweep_show.show_selection(result)
+    show.show_map(result)
+    opened = show.show_selection(result)
     if opened:
         st.switch_page(circuit() if opened == "circuit" else live_audit())
-    sweep_show.show_ranking(result)
-    sweep_show.show_screen(result)
-    sweep_show.show_layers(result)
+    show.show_ranking(result)
+    show.show_screen(result)
+    show.show_layers(result)

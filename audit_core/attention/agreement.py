@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit_core.errors import NotMeasured
-from audit_core.statistics import Estimate, bootstrap_mean, correlate_ranks, rank_agreement
+from audit_core.stats.bootstrap import bootstrap_mean, correlate_ranks, rank_agreement
+from audit_core.stats.estimates import Estimate
 
 UNIT = "Spearman ρ"
 LEAST_HEADS = 3

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from audit_core.component import Component
 from audit_core.effect import Effect, check_task
-from audit_core.faithfulness import PAIR_UNIT
-from audit_core.statistics import MIN_PROMPTS, MIN_TEMPLATES, Estimate, bootstrap_ratios, format_estimate
+from audit_core.judging.faithfulness import PAIR_UNIT
+from audit_core.stats.bootstrap import bootstrap_ratios
+from audit_core.stats.estimates import MIN_PROMPTS, MIN_TEMPLATES, Estimate, format_estimate
 
 DELTA = 0.10
 """Smallest effect of interest, fraction of the clean – corrupted gap (methods 1.3)."""

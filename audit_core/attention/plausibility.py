@@ -9,7 +9,7 @@ from enum import StrEnum
 import numpy as np
 
 from audit_core.errors import NotMeasured
-from audit_core.prompts import TokenisedPrompts, TokenPair
+from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair
 from audit_core.subject import Floats, read_only
 
 

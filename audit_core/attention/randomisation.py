@@ -14,8 +14,9 @@ from audit_core.attention.view_table import ViewTable, read_views
 from audit_core.effect import MIN_ACCURACY, Metric
 from audit_core.errors import ModelRefused, NotMeasured
 from audit_core.intervention import CLEAN_RUN
-from audit_core.prompts import TokenisedPrompts
-from audit_core.statistics import Estimate, bootstrap_mean, bootstrap_ratio, format_estimate
+from audit_core.prompts.prompt_set import TokenisedPrompts
+from audit_core.stats.bootstrap import bootstrap_mean, bootstrap_ratio
+from audit_core.stats.estimates import Estimate, format_estimate
 from audit_core.subject import Progress, Subject
 
 BOUND = 0.5

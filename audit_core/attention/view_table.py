@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit_core.attention.plausibility import Source, list_sources, weigh_source
-from audit_core.engine.pattern_slopes import read_looks
-from audit_core.prompts import TokenisedPrompts
+from audit_core.engine.pattern_gradients import read_looks
+from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.registry import list_plugins
 from audit_core.subject import Floats, Progress, Subject
 from audit_core.view import weigh_slopes

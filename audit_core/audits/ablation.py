@@ -12,9 +12,8 @@ from scipy.special import softmax
 
 from audit_core.claim import Universe
 from audit_core.component import Component, Kind
-from audit_core.effect import Controls, Effect, check_task, measure_effect
+from audit_core.effect import Controls, Effect, check_task, get_metric, measure_effect
 from audit_core.errors import NotMeasured, Refused
-from audit_core.faithfulness import PAIR_UNIT, UNIT, list_universe, needs_means
 from audit_core.intervention import (
     Direction,
     Intervention,
@@ -22,9 +21,10 @@ from audit_core.intervention import (
     describe_replacement,
     intervene,
 )
-from audit_core.prompts import TokenisedPrompts, TokenPair
-from audit_core.run import get_metric
-from audit_core.statistics import Estimate, bootstrap_mean, bootstrap_ratio, format_estimate
+from audit_core.judging.faithfulness import PAIR_UNIT, UNIT, list_universe, needs_means
+from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair
+from audit_core.stats.bootstrap import bootstrap_mean, bootstrap_ratio
+from audit_core.stats.estimates import Estimate, format_estimate
 from audit_core.subject import Means, Progress, Subject, no_partial
 
 TOP_TOKENS = 10

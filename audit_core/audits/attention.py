@@ -11,8 +11,9 @@ import numpy as np
 from audit_core.attention.plausibility import Source, normalised_entropy, weigh_source
 from audit_core.component import Kind
 from audit_core.intervention import Replacement
-from audit_core.prompts import TokenisedPrompts
-from audit_core.statistics import Estimate, bootstrap_ratios
+from audit_core.prompts.prompt_set import TokenisedPrompts
+from audit_core.stats.bootstrap import bootstrap_ratios
+from audit_core.stats.estimates import Estimate
 from audit_core.subject import Means, Progress, Subject, no_partial
 
 UNIT = "share of attention"

@@ -14,12 +14,12 @@ from audit_core.attention.pattern_test import DELTA, PatternTest, judge_patterns
 from audit_core.attention.randomisation import Randomisation, randomise_views
 from audit_core.attention.view_table import ViewTable, read_views
 from audit_core.component import Component, Kind
-from audit_core.effect import Controls, Effect, check_gap, join_controls, measure_effect
+from audit_core.effect import Controls, Effect, check_gap, get_metric, join_controls, measure_effect
 from audit_core.errors import ComponentRefused, InterventionRefused
 from audit_core.intervention import Intervention, Replacement, intervene
-from audit_core.prompts import TokenisedPrompts
-from audit_core.run import get_metric
-from audit_core.statistics import Estimate, bootstrap_mean
+from audit_core.prompts.prompt_set import TokenisedPrompts
+from audit_core.stats.bootstrap import bootstrap_mean
+from audit_core.stats.estimates import Estimate
 from audit_core.subject import Means, Progress, Subject, no_partial
 from audit_core.token_map import count_token_work, measure_tokens
 

@@ -19,10 +19,10 @@ from audit_core.circuits.completeness import (
 )
 from audit_core.component import Component
 from audit_core.effect import Controls
-from audit_core.faithfulness import UNIT
-from audit_core.groups import GroupEstimates, estimate_groups
-from audit_core.measurement import Conditions, Measurement
-from audit_core.statistics import MIN_PROMPTS, MIN_TEMPLATES, format_estimate
+from audit_core.judging.faithfulness import UNIT
+from audit_core.stats.estimates import MIN_PROMPTS, MIN_TEMPLATES, format_estimate
+from audit_core.stats.groups import GroupEstimates, estimate_groups
+from audit_core.stats.measurement import Conditions, Measurement
 from audit_core.subject import Means, Progress, Subject, no_partial
 
 RANDOM_SUBSETS = 16

@@ -11,16 +11,13 @@ import numpy as np
 from audit_core.attention.plausibility import Source, list_sources, weigh_source
 from audit_core.claim import Claim, Role
 from audit_core.component import Component, Kind
-from audit_core.drift import Drift, measure_divergence
-from audit_core.effect import Controls, measure_effect
+from audit_core.effect import Controls, get_metric, measure_effect
 from audit_core.errors import NotMeasured
-from audit_core.faithfulness import describe_tuple
 from audit_core.intervention import Replacement
-from audit_core.mediation import Mediation, estimate_mediation
-from audit_core.null import PROMPTS as NULL_PROMPTS
-from audit_core.prompts import TokenisedPrompts
-from audit_core.repair import MOST_PROMPTS as REPAIR_PROMPTS
-from audit_core.repair import (
+from audit_core.judging.faithfulness import describe_tuple
+from audit_core.judging.null import PROMPTS as NULL_PROMPTS
+from audit_core.judging.repair import MOST_PROMPTS as REPAIR_PROMPTS
+from audit_core.judging.repair import (
     Repair,
     list_later,
     needs_search,
@@ -29,10 +26,8 @@ from audit_core.repair import (
     read_backups,
     read_direct,
 )
-from audit_core.run import get_metric
-from audit_core.statistics import MIN_TEMPLATES, Estimate, bootstrap_mean, count_needed
-from audit_core.subject import Means, Progress, Subject, no_partial
-from audit_core.trial import (
+from audit_core.judging.shift import Drift, measure_divergence
+from audit_core.judging.trial import (
     FAMILIES,
     Judgement,
     NullFinding,
@@ -44,6 +39,11 @@ from audit_core.trial import (
     plan_trial,
     read_trial,
 )
+from audit_core.prompts.prompt_set import TokenisedPrompts
+from audit_core.stats.bootstrap import bootstrap_mean
+from audit_core.stats.estimates import MIN_TEMPLATES, Estimate, count_needed
+from audit_core.stats.mediation import Mediation, estimate_mediation
+from audit_core.subject import Means, Progress, Subject, no_partial
 
 
 @dataclass(frozen=True)

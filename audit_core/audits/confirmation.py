@@ -20,13 +20,13 @@ from audit_core.circuits.circuit_search import share_progress
 from audit_core.claim import Claim
 from audit_core.component import Kind
 from audit_core.errors import ClaimRefused, NotMeasured, Refused
-from audit_core.faithfulness import list_kinds
 from audit_core.intervention import Replacement
-from audit_core.measurable import keep_measurable
-from audit_core.prompts import TokenisedPrompts
+from audit_core.judging.faithfulness import list_kinds
+from audit_core.judging.trial import FAMILIES
+from audit_core.prompts.measurable import keep_measurable
+from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.registry import get_plugin
 from audit_core.subject import Means, Progress, Subject, no_partial
-from audit_core.trial import FAMILIES
 
 CIRCUIT_QUESTIONS = ("recomposition", "circuit", "curve", "transfer", "rival", "stability", "specificity")
 """Audits that ask about a circuit, beside `claim_test`; in the order in which a reader wants them."""

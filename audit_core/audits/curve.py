@@ -13,14 +13,13 @@ from audit_core.circuits.circuit_question import check_circuit
 from audit_core.circuits.circuit_search import SearchQuestion, price_order, search_elsewhere, share_progress
 from audit_core.circuits.curve import Areas, list_sizes, measure_areas, plan_curve
 from audit_core.component import Component
-from audit_core.effect import Controls, check_task, join_controls, measure_effect
+from audit_core.effect import Controls, check_task, get_metric, join_controls, measure_effect
 from audit_core.errors import ClaimRefused
-from audit_core.faithfulness import UNIT, check_empty_gap, list_universe
 from audit_core.intervention import intervene
-from audit_core.measurement import Measurement
-from audit_core.prompts import TokenisedPrompts
-from audit_core.run import get_metric
-from audit_core.statistics import bootstrap_ratios
+from audit_core.judging.faithfulness import UNIT, check_empty_gap, list_universe
+from audit_core.prompts.prompt_set import TokenisedPrompts
+from audit_core.stats.bootstrap import bootstrap_ratios
+from audit_core.stats.measurement import Measurement
 from audit_core.subject import Means, Progress, Subject, no_partial
 
 RANDOM_ORDERS = 19

@@ -11,9 +11,9 @@ from audit_core.circuits.discovery import Discovery, DiscoveryRequest
 from audit_core.claim import Universe
 from audit_core.component import Kind
 from audit_core.effect import Controls
-from audit_core.faithfulness import list_kinds
 from audit_core.intervention import Replacement
-from audit_core.prompts import TokenisedPrompts
+from audit_core.judging.faithfulness import list_kinds
+from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.registry import get_plugin
 from audit_core.subject import Means, Progress, Subject, no_partial
 
@@ -89,7 +89,7 @@ class DiscoverAudit:
         on_partial: Callable[[Any], None] = no_partial,
     ) -> DiscoverResult:
         found = find_order(subject, request.method, request.search, means=means, on_progress=on_progress)
-        method: Discovery = get_plugin("discoveries", request.method)
+        method: Discovery = get_plugin("circuit_discovery", request.method)
         return DiscoverResult(
             method.name,
             method.misses,

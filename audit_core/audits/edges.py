@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from audit_core.component import Kind, edge
-from audit_core.effect import Controls, measure_effect
+from audit_core.effect import Controls, get_metric, measure_effect
 from audit_core.errors import Refused
 from audit_core.intervention import Intervention, Replacement, intervene
-from audit_core.prompts import TokenisedPrompts
-from audit_core.run import get_metric
+from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.subject import Means, Progress, Subject, no_partial
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from audit_core.component import Component, Kind
 from audit_core.connection import Connection, list_connections
-from audit_core.effect import NOISE_FACTOR, Controls, Metric, check_gap, plan_controls, run_controls
+from audit_core.effect import NOISE_FACTOR, Controls, Metric, check_gap, get_metric, plan_controls, run_controls
 from audit_core.engine.paths import (
     check_contributions,
     check_reactions,
@@ -20,11 +20,11 @@ from audit_core.engine.paths import (
     run_connections,
 )
 from audit_core.errors import ComponentRefused, ControlFailed, NotMeasured, Refused
-from audit_core.faithfulness import PAIR_UNIT
 from audit_core.intervention import Replacement, intervene
-from audit_core.prompts import TokenisedPrompts
-from audit_core.run import get_metric
-from audit_core.statistics import Estimate, bootstrap_mean, bootstrap_ratios
+from audit_core.judging.faithfulness import PAIR_UNIT
+from audit_core.prompts.prompt_set import TokenisedPrompts
+from audit_core.stats.bootstrap import bootstrap_mean, bootstrap_ratios
+from audit_core.stats.estimates import Estimate
 from audit_core.subject import Logits, Means, Progress, Subject, no_partial
 
 MAX_RUNS = 2_000_000

@@ -8,13 +8,12 @@ from typing import Any
 
 from audit_core.circuits.circuit_question import CircuitQuestion, check_circuit
 from audit_core.component import Component
-from audit_core.effect import Controls, check_task, measure_effect
+from audit_core.effect import Controls, check_task, get_metric, measure_effect
 from audit_core.errors import PromptRefused
-from audit_core.faithfulness import list_universe
 from audit_core.intervention import Intervention, Replacement, intervene
-from audit_core.measurement import Measurement
-from audit_core.run import get_metric
-from audit_core.statistics import Estimate
+from audit_core.judging.faithfulness import list_universe
+from audit_core.stats.estimates import Estimate
+from audit_core.stats.measurement import Measurement
 from audit_core.subject import Means, Progress, Subject, no_partial
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from audit_core.circuits.circuit_question import CircuitQuestion, CircuitRunner, Parts, price_runs
 from audit_core.component import Component
 from audit_core.effect import Controls
-from audit_core.measurement import Conditions, Measurement
+from audit_core.stats.measurement import Conditions, Measurement
 from audit_core.subject import Means, Progress, Subject, no_partial
 
 

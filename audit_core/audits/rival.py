@@ -14,7 +14,7 @@ from audit_core.circuits.completeness import name_parts
 from audit_core.component import Component
 from audit_core.effect import Controls, join_controls
 from audit_core.errors import ClaimRefused
-from audit_core.measurement import Measurement
+from audit_core.stats.measurement import Measurement
 from audit_core.subject import Means, Progress, Subject, no_partial
 
 SUFFICIENT_LOW, SUFFICIENT_HIGH = 0.80, 1.20

@@ -16,17 +16,17 @@ from audit_core.circuits.circuit_question import (
 )
 from audit_core.circuits.circuit_search import share_progress
 from audit_core.component import Component
-from audit_core.drift import measure_divergence
 from audit_core.effect import Controls, join_controls
 from audit_core.errors import NotMeasured
-from audit_core.faithfulness import UNIT, list_universe
-from audit_core.groups import Ratio, contrast_ratios
 from audit_core.intervention import intervene
-from audit_core.measurable import keep_measurable
-from audit_core.measurement import Conditions, Measurement
-from audit_core.null import draw_sets
-from audit_core.prompts import TokenisedPrompts
-from audit_core.statistics import LEVEL, Estimate
+from audit_core.judging.faithfulness import UNIT, list_universe
+from audit_core.judging.null import draw_sets
+from audit_core.judging.shift import measure_divergence
+from audit_core.prompts.measurable import keep_measurable
+from audit_core.prompts.prompt_set import TokenisedPrompts
+from audit_core.stats.estimates import LEVEL, Estimate
+from audit_core.stats.groups import Ratio, contrast_ratios
+from audit_core.stats.measurement import Conditions, Measurement
 from audit_core.subject import Means, Progress, Subject, no_partial
 
 DELTA = 0.10

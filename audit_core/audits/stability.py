@@ -15,8 +15,8 @@ from audit_core.circuits.circuit_search import find_order, price_order
 from audit_core.circuits.discovery import rank_by_size, require_per_prompt
 from audit_core.effect import Controls
 from audit_core.errors import ClaimRefused
-from audit_core.measurement import Conditions
-from audit_core.statistics import draw_weights
+from audit_core.stats.bootstrap import draw_weights
+from audit_core.stats.measurement import Conditions
 from audit_core.subject import Means, Progress, Subject, no_partial
 
 DRAWS = 200

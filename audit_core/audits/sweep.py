@@ -10,17 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit_core.component import Component, Kind, resid
-from audit_core.effect import Controls, Effect, check_task
+from audit_core.effect import Controls, Effect, check_task, get_metric
 from audit_core.errors import NotMeasured, PromptRefused, Refused
-from audit_core.faithfulness import PAIR_UNIT
+from audit_core.estimator import Method, ScreenRequest
 from audit_core.intervention import Direction, Intervention, Replacement, intervene
-from audit_core.multiplicity import adjust_p_values
-from audit_core.prompts import TokenisedPrompts
+from audit_core.judging.faithfulness import PAIR_UNIT
+from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.registry import get_plugin
-from audit_core.run import get_metric
-from audit_core.screen import Method, ScreenRequest
 from audit_core.staged import cut, measure_in_blocks
-from audit_core.statistics import Estimate, bootstrap_mean, bootstrap_ratios
+from audit_core.stats.bootstrap import bootstrap_mean, bootstrap_ratios
+from audit_core.stats.estimates import Estimate
+from audit_core.stats.multiplicity import adjust_p_values
 from audit_core.subject import Means, Progress, Subject, no_partial
 
 _SCREENED_METRIC = "logit_difference"
@@ -212,7 +212,7 @@ def _screen(
             wanted=f"{_SCREENED_METRIC}, the one metric that slopes are taken of, over whole components.",
             remedy="leave the screen out.",
         )
-    method: Method = get_plugin("methods", request.screen)
+    method: Method = get_plugin("estimators", request.screen)
     asked = ScreenRequest(request.prompts, request.kind, request.replacement, request.direction.side)
     found = method.screen(subject, asked, on_progress=lambda done, total: on_progress(0, 1))
     assert found.components == tuple(parts)

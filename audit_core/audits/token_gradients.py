@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from audit_core.component import Kind, resid
-from audit_core.effect import Controls, check_gap, measure_effect
+from audit_core.effect import Controls, check_gap, get_metric, measure_effect
 from audit_core.engine.path_gradients import MOST_STEPS, STEPS, integrate_gradients
 from audit_core.errors import NotMeasured, PromptRefused, Refused
 from audit_core.intervention import Intervention, Replacement, intervene
-from audit_core.prompts import TokenisedPrompts
-from audit_core.run import get_metric
+from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.subject import Means, Progress, Subject, no_partial
 
 _PASSES = 3

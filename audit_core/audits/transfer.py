@@ -14,10 +14,10 @@ from audit_core.circuits.completeness import name_parts
 from audit_core.circuits.discovery import Order, rank_by_size, require_per_prompt
 from audit_core.effect import Controls, join_controls
 from audit_core.errors import PromptRefused
-from audit_core.faithfulness import UNIT
-from audit_core.groups import GroupEstimates, estimate_groups
-from audit_core.measurement import Conditions, Measurement
-from audit_core.statistics import format_estimate
+from audit_core.judging.faithfulness import UNIT
+from audit_core.stats.estimates import format_estimate
+from audit_core.stats.groups import GroupEstimates, estimate_groups
+from audit_core.stats.measurement import Conditions, Measurement
 from audit_core.subject import Means, Progress, Subject, no_partial
 
 

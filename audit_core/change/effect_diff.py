@@ -8,16 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from audit_core.alignment import tokenise
 from audit_core.audits.sweep import SweepRequest, SweepResult
 from audit_core.component import Kind
 from audit_core.errors import NotMeasured, PromptRefused
 from audit_core.intervention import Direction, Replacement
-from audit_core.measurable import set_aside
-from audit_core.multiplicity import adjust_for_any
-from audit_core.prompts import PromptSet
+from audit_core.prompts.alignment import tokenise
+from audit_core.prompts.measurable import set_aside
+from audit_core.prompts.prompt_set import PromptSet
 from audit_core.run import Asker, Auditor
-from audit_core.statistics import Estimate, bootstrap_ratios
+from audit_core.stats.bootstrap import bootstrap_ratios
+from audit_core.stats.estimates import Estimate
+from audit_core.stats.multiplicity import adjust_for_any
 from audit_core.subject import Progress, no_progress
 
 ALPHA = 0.05

@@ -7,20 +7,20 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from audit_core.alignment import tokenise
 from audit_core.audits.claim_test import ClaimTestRequest, ClaimTestResult
-from audit_core.change.held import Held
+from audit_core.change.revalidation_baseline import Held
 from audit_core.component import Kind
 from audit_core.errors import NotMeasured, Refused
-from audit_core.faithfulness import list_kinds
-from audit_core.prompts import split_half
+from audit_core.judging.faithfulness import list_kinds
+from audit_core.judging.verdict import State
+from audit_core.prompts.alignment import tokenise
+from audit_core.prompts.prompt_set import split_half
 from audit_core.run import Asker, Auditor
-from audit_core.statistics import Estimate
+from audit_core.stats.estimates import Estimate
 from audit_core.store import load_kept_prompts
-from audit_core.store.database import open_database
-from audit_core.store.events import Action, append_event
+from audit_core.store.database.connection import open_database
+from audit_core.store.database.events import Action, append_event
 from audit_core.subject import Progress, Subject, no_progress
-from audit_core.verdict import State
 
 LABEL = "regression, exploratory: the half was opened before"
 """Beside every number of these runs: no policy can be met by them."""

@@ -8,17 +8,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from audit_core.change.held import Held, find_pinned_folder, read_held, read_templates
 from audit_core.change.model_diff import ModelDiff, compare_models
 from audit_core.change.regression import Outcome, Regression, rerun_claim
+from audit_core.change.revalidation_baseline import Held, find_pinned_folder, read_held, read_templates
 from audit_core.errors import ClaimRefused
 from audit_core.governance.policy import Policy
 from audit_core.models import ModelIdentity, identify_model
-from audit_core.prompts import PromptSet, split_half
+from audit_core.prompts.prompt_set import PromptSet, split_half
 from audit_core.run import Asker, Auditor, list_versions
 from audit_core.store import load_kept_prompts
-from audit_core.store.change_log import StaleRow, list_stale, record_changes
-from audit_core.store.register import Register, RegisteredClaim
+from audit_core.store.claims.change_log import StaleRow, list_stale, record_changes
+from audit_core.store.claims.register import Register, RegisteredClaim
 from audit_core.subject import Progress, no_progress
 from audit_core.trigger import Present, list_changes
 

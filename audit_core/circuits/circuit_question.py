@@ -13,12 +13,12 @@ from audit_core.claim import Universe
 from audit_core.component import Component, Kind
 from audit_core.effect import Controls, check_task, join_controls, measure_effect
 from audit_core.errors import ClaimRefused
-from audit_core.faithfulness import UNIT, check_empty_gap, list_kinds, list_universe
 from audit_core.intervention import Intervention, Replacement, intervene
-from audit_core.measurement import Conditions, Measurement
-from audit_core.prompts import TokenisedPrompts
+from audit_core.judging.faithfulness import UNIT, check_empty_gap, list_kinds, list_universe
+from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.registry import get_plugin
-from audit_core.statistics import bootstrap_ratio
+from audit_core.stats.bootstrap import bootstrap_ratio
+from audit_core.stats.measurement import Conditions, Measurement
 from audit_core.subject import Means, Progress, Subject
 
 Parts = frozenset[Component]

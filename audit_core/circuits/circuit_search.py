@@ -12,8 +12,8 @@ from weakref import WeakKeyDictionary
 from audit_core.circuits.circuit_question import CircuitQuestion, identify_prompts
 from audit_core.circuits.discovery import Discovery, DiscoveryRequest, Order, check_exploratory
 from audit_core.errors import PromptRefused
-from audit_core.measurable import keep_measurable
-from audit_core.prompts import TokenisedPrompts
+from audit_core.prompts.measurable import keep_measurable
+from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.registry import get_plugin
 from audit_core.subject import Means, Progress, Subject
 
@@ -110,5 +110,5 @@ def share_progress(on_progress: Progress, total: int, before: int, work: int) ->
 
 
 def _get_method(name: str) -> Discovery:
-    method: Discovery = get_plugin("discoveries", name)
+    method: Discovery = get_plugin("circuit_discovery", name)
     return method

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from audit_core.circuits.circuit_question import CircuitRunner, Parts
 from audit_core.component import Component
-from audit_core.faithfulness import UNIT
-from audit_core.measurement import Measurement
-from audit_core.statistics import bootstrap_ratios
+from audit_core.judging.faithfulness import UNIT
+from audit_core.stats.bootstrap import bootstrap_ratios
+from audit_core.stats.measurement import Measurement
 
 COMPLETE = 0.10
 """|G| up to here, over its whole interval and every subset tried, is no gap found (methods 2.1)."""

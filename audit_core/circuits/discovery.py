@@ -14,7 +14,7 @@ from audit_core.component import Component
 from audit_core.effect import Controls
 from audit_core.errors import PromptRefused, Refused
 from audit_core.intervention import Replacement
-from audit_core.prompts import TokenisedPrompts, is_exploratory
+from audit_core.prompts.prompt_set import TokenisedPrompts, is_exploratory
 from audit_core.subject import Means, Progress, Subject, read_only
 
 

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from audit_core.circuits.discovery import DiscoveryRequest, Order, order_by_size
 from audit_core.component import Component
-from audit_core.faithfulness import list_universe
+from audit_core.estimator import Method, ScreenRequest
 from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, Side
-from audit_core.screen import Method, ScreenRequest
+from audit_core.judging.faithfulness import list_universe
 from audit_core.subject import Means, Progress, Subject
 
 _PASSES = 3

@@ -10,7 +10,7 @@ from audit_core.cli.session import asker
 from audit_core.errors import IntegrityError, Refused
 from audit_core.evidence.container import open_pack
 from audit_core.store import Action, AnchorKind, anchor_checkpoint, audit_home, list_events, open_database
-from audit_core.store.checkpoints import list_checkpoints
+from audit_core.store.database.checkpoints import list_checkpoints
 from audit_core.verifier.container import BadPack
 from audit_core.verifier.manifest import check_manifest
 

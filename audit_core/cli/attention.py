@@ -10,7 +10,7 @@ from audit_core.cli.output import tell, tell_json
 from audit_core.cli.session import open_audit, run_audit
 from audit_core.component import parse_components
 from audit_core.run import dump_result, identify_run
-from audit_core.statistics import format_estimate
+from audit_core.stats.estimates import format_estimate
 
 
 def run_attention_tests(options: argparse.Namespace) -> int:

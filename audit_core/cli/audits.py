@@ -9,19 +9,19 @@ from typing import Any
 
 from audit_core.audits.claim_test import ClaimTestRequest, ClaimTestResult
 from audit_core.audits.sweep import SweepRequest, SweepResult
-from audit_core.calibration_report import quote_calibration
+from audit_core.calibration.report import quote_calibration
 from audit_core.claim import Claim, load_claim
 from audit_core.cli.output import show_progress, tell, tell_json
 from audit_core.cli.session import asker, open_audit, run_audit, say_notices
 from audit_core.component import Kind
 from audit_core.errors import ClaimRefused, NotMeasured
 from audit_core.intervention import Direction, Replacement
-from audit_core.multiplicity import step_down
-from audit_core.null import DRAWS
+from audit_core.judging.null import DRAWS
+from audit_core.judging.verdict import State
 from audit_core.run import dump_result, identify_run
-from audit_core.statistics import Estimate, format_estimate
+from audit_core.stats.estimates import Estimate, format_estimate
+from audit_core.stats.multiplicity import step_down
 from audit_core.subject import Subject
-from audit_core.verdict import State
 
 NOT_DECIDABLE = 3
 _SHOWN = 20

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from audit_core.calibration import calibrate
-from audit_core.calibration_random import count_supported
-from audit_core.calibration_report import PAGE, save_calibration, summarise, write_markdown
+from audit_core.calibration.census import count_supported
+from audit_core.calibration.report import PAGE, save_calibration, summarise, write_markdown
+from audit_core.calibration.samples import calibrate
 from audit_core.cli.output import say, show_progress, tell, tell_json
 from audit_core.run import dump_result
 

@@ -18,12 +18,12 @@ from audit_core.component import Kind
 from audit_core.governance.gate_report import show_text
 from audit_core.governance.policy import load_policy
 from audit_core.intervention import Replacement
-from audit_core.prompts import PromptSet, split_half
+from audit_core.prompts.prompt_set import PromptSet, split_half
 from audit_core.run import Auditor
-from audit_core.statistics import Estimate, format_estimate
+from audit_core.stats.estimates import Estimate, format_estimate
 from audit_core.store import RunLog, audit_home
-from audit_core.store.change_log import declare_incident, list_stale
-from audit_core.store.register import Register
+from audit_core.store.claims.change_log import declare_incident, list_stale
+from audit_core.store.claims.register import Register
 
 _SHOWN = 20
 

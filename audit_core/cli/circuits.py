@@ -6,8 +6,7 @@ import argparse
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from audit_core.alignment import tokenise
-from audit_core.assessment import Assessment
+from audit_core.assessment.questions import Assessment
 from audit_core.audits.discover import DiscoverRequest, DiscoverResult
 from audit_core.audits.specificity import OtherTask
 from audit_core.circuits.circuit_question import CircuitQuestion
@@ -16,14 +15,15 @@ from audit_core.cli.output import tell, tell_json
 from audit_core.cli.session import open_audit, put_in_form, run_audit
 from audit_core.component import parse_components
 from audit_core.effect import Controls
-from audit_core.groups import GroupEstimates
 from audit_core.intervention import Replacement
-from audit_core.measurement import Conditions, Measurement
 from audit_core.prompt_files.layouts import parse_columns
-from audit_core.prompts import load_prompts, split_half
+from audit_core.prompts.alignment import tokenise
+from audit_core.prompts.prompt_set import load_prompts, split_half
 from audit_core.registry import get_plugin
 from audit_core.run import dump_result, identify_run
-from audit_core.statistics import Estimate, format_estimate
+from audit_core.stats.estimates import Estimate, format_estimate
+from audit_core.stats.groups import GroupEstimates
+from audit_core.stats.measurement import Conditions, Measurement
 
 _SHOWN = 20
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from audit_core.alignment import tokenise
 from audit_core.audits.confirmation import CIRCUIT_QUESTIONS
 from audit_core.claim import load_claim
 from audit_core.cli.output import say, show_fetch, show_progress, tell, tell_json
@@ -16,18 +15,19 @@ from audit_core.cli.session import Adder, ask_form, asker, open_subject, put_in_
 from audit_core.confirm import QUESTIONS, Confirmation, explain_exploratory, freeze_claim, pin_now, run_confirmatory
 from audit_core.errors import NotMeasured, Refused
 from audit_core.governance.policy import Policy, load_policy, parse_policy
-from audit_core.measurable import keep_measurable
+from audit_core.judging.trial import FAMILIES
+from audit_core.judging.verdict import State
 from audit_core.preregistration import ChangeKind, Preregistration, PriorAccess
-from audit_core.prompts import drop_repeats, split_half
+from audit_core.prompts.alignment import tokenise
+from audit_core.prompts.measurable import keep_measurable
+from audit_core.prompts.prompt_set import drop_repeats, split_half
 from audit_core.run import Auditor
 from audit_core.shipped import load_shipped_policy
-from audit_core.statistics import format_estimate
+from audit_core.stats.estimates import format_estimate
 from audit_core.store import RunLog, audit_home, load_kept_prompts
-from audit_core.store.change_log import list_stale
-from audit_core.store.home import keep_policy, load_kept_policy
-from audit_core.store.register import Register, RegisteredClaim
-from audit_core.trial import FAMILIES
-from audit_core.verdict import State
+from audit_core.store.claims.change_log import list_stale
+from audit_core.store.claims.register import Register, RegisteredClaim
+from audit_core.store.data_directory import keep_policy, load_kept_policy
 
 NOT_DECIDABLE = NotMeasured.exit_code
 

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-from audit_core.calibration_report import describe_share
+from audit_core.calibration.report import describe_share
 from audit_core.cli.output import tell, tell_json
 from audit_core.cli.session import Adder, asker
 from audit_core.errors import Refused
@@ -15,7 +15,7 @@ from audit_core.review.checked_pack import load_home_trust, load_trust
 from audit_core.review.desk import assemble_pack, decide, list_cases, take_pack
 from audit_core.review.desk_rules import Case, Decider, Ruling
 from audit_core.review.review_agreement import measure_agreement
-from audit_core.statistics import format_estimate
+from audit_core.stats.estimates import format_estimate
 from audit_core.store import audit_home, load_key
 from audit_core.verifier.container import BadPack, read_pack
 

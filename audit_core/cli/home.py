@@ -9,7 +9,7 @@ from pathlib import Path
 from audit_core.cli.log import read_note
 from audit_core.cli.output import say, tell_json
 from audit_core.store import audit_home, open_database
-from audit_core.store.backup import back_up, restore
+from audit_core.store.log.backup import back_up, restore
 
 
 def add_home_commands(home: argparse.ArgumentParser) -> None:

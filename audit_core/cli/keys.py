@@ -23,8 +23,8 @@ from audit_core.store import (
     rotate_key,
     rotate_log_key,
 )
-from audit_core.store.events import find_log_id
-from audit_core.store.key_chain import LogKey, hold_log_key, list_log_keys
+from audit_core.store.database.events import find_log_id
+from audit_core.store.database.key_chain import LogKey, hold_log_key, list_log_keys
 from audit_core.verifier.trust import ROLES
 
 

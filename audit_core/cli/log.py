@@ -32,11 +32,11 @@ from audit_core.store import (
     read_status,
     verify_log,
 )
-from audit_core.store.database import open_restarted
-from audit_core.store.events import find_log_id
-from audit_core.store.key_chain import find_own_key
-from audit_core.store.lost_log import MAX_REASON, Restart
-from audit_core.store.snapshot import open_snapshot
+from audit_core.store.database.connection import open_restarted
+from audit_core.store.database.events import find_log_id
+from audit_core.store.database.key_chain import find_own_key
+from audit_core.store.database.lost_log import MAX_REASON, Restart
+from audit_core.store.log.snapshot import open_snapshot
 from audit_core.verifier.note import MAX_NOTE_BYTES
 
 _UNWITNESSED = (

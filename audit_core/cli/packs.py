@@ -21,8 +21,8 @@ from audit_core.review.desk_record import consult_desk
 from audit_core.review.file_approval import approve_file
 from audit_core.run import Auditor
 from audit_core.store import RunLog, audit_home, load_key
-from audit_core.store.events import read_clock
-from audit_core.store.openings import write_private
+from audit_core.store.database.events import read_clock
+from audit_core.store.keys.openings import write_private
 from audit_core.verifier.container import MAX_PACK_BYTES
 from audit_core.verifier.walk import verify_pack
 from audit_core.verifier.withheld import MAX_OPENINGS_BYTES

@@ -82,7 +82,7 @@ def _add_looking(add: Adder) -> None:
         sweep, ("patch", "resample", "mean", "mean_template", "zero"),
         "patch restores clean activations in the corrupted run; the others take them away from the clean run",
     )  # fmt: skip
-    sweep.add_argument("--screen", choices=tuple(list_plugins("methods")), default="", help="estimate set beside it")
+    sweep.add_argument("--screen", choices=tuple(list_plugins("estimators")), default="", help="estimate set beside it")
     _ask_prompts(sweep, "all")
     attention = add("attention-tests", run_attention_tests, "where heads look taken away, and what attention shows")
     attention.add_argument("heads", nargs="*", help="such as L23.H3 L24.H4; none for every head")
@@ -136,7 +136,7 @@ def _ask_ablation(command: argparse.ArgumentParser, ways: Sequence[str], text: s
 
 
 def _ask_search(command: argparse.ArgumentParser) -> None:
-    methods = tuple(list_plugins("discoveries"))
+    methods = tuple(list_plugins("circuit_discovery"))
     command.add_argument("--method", choices=methods, default="exact", help="how circuits are looked for")
     command.add_argument("--universe", choices=tuple(Universe), default=Universe.HEADS.value)
 

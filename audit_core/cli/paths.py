@@ -13,9 +13,9 @@ from audit_core.component import Component, parse_component, parse_components
 from audit_core.connection import parse_connection
 from audit_core.errors import ComponentRefused
 from audit_core.intervention import Replacement
-from audit_core.prompts import TokenisedPrompts
+from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.run import Auditor, dump_result, identify_run
-from audit_core.statistics import format_estimate
+from audit_core.stats.estimates import format_estimate
 
 FIRST = 12
 _LONG = 5_000

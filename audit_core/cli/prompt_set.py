@@ -8,7 +8,7 @@ from pathlib import Path
 from audit_core.cli.output import say
 from audit_core.governance.gate_report import show_text
 from audit_core.prompt_files.layouts import parse_columns
-from audit_core.prompts import PromptSet, load_prompts
+from audit_core.prompts.prompt_set import PromptSet, load_prompts
 
 FORMS = "CSV, TSV, JSON, JSON Lines, Parquet, Arrow, or a folder of the datasets library"
 

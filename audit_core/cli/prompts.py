@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from audit_core.alignment import align_rows
 from audit_core.cli.output import say, show_fetch, tell, tell_json
 from audit_core.cli.prompt_set import FORMS, add_column_option
 from audit_core.cli.session import open_subject
@@ -17,7 +16,8 @@ from audit_core.governance.gate_report import show_text
 from audit_core.prompt_files.layouts import parse_columns
 from audit_core.prompt_files.reading import ReadRows, read_row_file
 from audit_core.prompt_files.table import RowFault
-from audit_core.prompts import PromptSet, dump_jsonl, keep_good
+from audit_core.prompts.alignment import align_rows
+from audit_core.prompts.prompt_set import PromptSet, dump_jsonl, keep_good
 
 SOME_SET_ASIDE = 1
 

@@ -8,15 +8,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
-from audit_core.alignment import tokenise
 from audit_core.audit import Request
-from audit_core.chat import render_chat
 from audit_core.cli.output import say, show_fetch, show_progress
 from audit_core.cli.prompt_set import load_prompt_set
 from audit_core.errors import AuditError
 from audit_core.models import Progress
 from audit_core.models.access import read_command_line_access
-from audit_core.prompts import PromptSet, TokenisedPrompts, split_half, take_verbatim
+from audit_core.prompts.alignment import tokenise
+from audit_core.prompts.chat import render_chat
+from audit_core.prompts.prompt_set import PromptSet, TokenisedPrompts, split_half, take_verbatim
 from audit_core.run import Asker, Auditor, Finished, record_refusal
 from audit_core.run import find_folder as fetch_folder
 from audit_core.run import open_subject as load_subject

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from audit_core.answers import Tokens
 from audit_core.component import Kind
 from audit_core.engine.capture import Capture, Place, Turn, keep_sites
 from audit_core.engine.hooks import EditHooks, Sources
 from audit_core.engine.readout import join_tokens
 from audit_core.engine.sites import HookedModel
 from audit_core.engine.wave import Variant, Wave
+from audit_core.prompts.answers import Tokens
 
 if TYPE_CHECKING:
     import torch

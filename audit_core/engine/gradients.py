@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from audit_core.answers import Tokens
 from audit_core.component import Kind
 from audit_core.engine.capture import Capture, capture_run, embed_tokens
 from audit_core.engine.replay import BlockCall, call_block
 from audit_core.engine.runner import WaveRunner
 from audit_core.engine.sites import HookedModel
 from audit_core.errors import ControlFailed, Refused
+from audit_core.estimator import Screen, ScreenRequest
 from audit_core.intervention import Side
-from audit_core.prompts import TokenisedPrompts, TokenPair
-from audit_core.screen import Screen, ScreenRequest
+from audit_core.prompts.answers import Tokens
+from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair
 from audit_core.subject import Progress, Subject, read_only
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from audit_core.component import Kind
 from audit_core.engine.capture import Capture
-from audit_core.engine.reaim import find_visible, reaim_pattern
+from audit_core.engine.pattern_ablation import find_visible, reaim_pattern
 from audit_core.engine.sites import HOOKS, HookedModel, SiteEdit, replace_part
 from audit_core.errors import ControlFailed
 from audit_core.intervention import RE_AIMED, Replacement, Side

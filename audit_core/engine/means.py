@@ -9,7 +9,7 @@ from audit_core.component import Kind
 from audit_core.engine.capture import Capture
 from audit_core.errors import InterventionRefused
 from audit_core.intervention import Replacement
-from audit_core.prompts import TokenPair
+from audit_core.prompts.prompt_set import TokenPair
 from audit_core.subject import Means, read_only
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import numpy as np
 from audit_core.component import Kind
 from audit_core.engine.gradients import SLOPE_TOKENS, embed, get_runner, measure_slopes
 from audit_core.errors import NotMeasured
-from audit_core.prompts import TokenPair
+from audit_core.prompts.prompt_set import TokenPair
 from audit_core.subject import Floats, Subject, read_only
 
 STEPS = 50

@@ -20,7 +20,7 @@ from audit_core.engine.sites import check_places
 from audit_core.engine.wave import compile_intervention
 from audit_core.errors import ControlFailed, InterventionRefused
 from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, Intervention, Replacement, Side, intervene
-from audit_core.prompts import TokenisedPrompts
+from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.subject import Logits, Means, Progress, Subject, no_progress
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from audit_core.engine.wave import Variant
-from audit_core.prompts import TokenisedPrompts, TokenPair
+from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair
 from audit_core.subject import Geometry
 
 MEMORY_BUDGET_BYTES = 512 * 1024**2

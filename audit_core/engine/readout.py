@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from audit_core.answers import Tokens
-from audit_core.prompts import TokenisedPrompts
+from audit_core.prompts.answers import Tokens
+from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.subject import Floats, Logits
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from audit_core.engine.threads import MODEL_LOCK
 from audit_core.engine.wave import Variant, Wave, compile_intervention, run_wave
 from audit_core.errors import InterventionRefused
 from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, Intervention, Replacement, Side, intervene
-from audit_core.prompts import TokenisedPrompts, TokenPair
+from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair
 from audit_core.subject import Floats, Geometry, Logits, Means, Progress, read_only
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from audit_core.store.costs import UNDER_WAY, RunCost, list_run_costs
-from audit_core.verdict import State
+from audit_core.judging.verdict import State
+from audit_core.store.log.costs import UNDER_WAY, RunCost, list_run_costs
 
 JUDGING = ("claim_test", "confirmation")
 """Kinds of audit that come to a verdict; every other one measures, and settles nothing by itself."""

@@ -17,12 +17,12 @@ from audit_core.governance.records import (
     ProcessRecords,
     RerunRecord,
 )
-from audit_core.store.change_log import StaleRow, read_stale
-from audit_core.store.checkpoints import LogStatus, read_status
-from audit_core.store.database import open_database
-from audit_core.store.desk import DeskDecision, DeskPack, list_decisions, list_packs
-from audit_core.store.events import Action, AuditEvent, list_events, parse_time
-from audit_core.store.register import Register, RegisteredClaim
+from audit_core.store.claims.change_log import StaleRow, read_stale
+from audit_core.store.claims.register import Register, RegisteredClaim
+from audit_core.store.database.checkpoints import LogStatus, read_status
+from audit_core.store.database.connection import open_database
+from audit_core.store.database.events import Action, AuditEvent, list_events, parse_time
+from audit_core.store.desk.desk_rows import DeskDecision, DeskPack, list_decisions, list_packs
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from audit_core.home.home_records import HomeFacts
 from audit_core.models import KNOWN_MODELS, ModelIdentity, find_known, identify_model, model_cache
 from audit_core.models.fetch import find_cached
 from audit_core.references.model_class import ModelClass, read_architecture
-from audit_core.store.events import Action
+from audit_core.store.database.events import Action
 from audit_core.subjects.planted import WEIGHTS_VERSION, find_planted
 
 DTYPE, ATTENTION = "float32", "eager"

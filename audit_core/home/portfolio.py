@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from audit_core.governance.kpi import KeyFigure, list_process_figures
+from audit_core.home.claim_status import ClaimStanding, Standing
 from audit_core.home.home_records import HomeFacts
-from audit_core.home.standing import ClaimStanding, Standing
 from audit_core.review.case_file import CaseFile
 from audit_core.verifier.criteria import NOT_EVALUATED, find_worst
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from audit_core.errors import Refused
-from audit_core.store.log import RunLog, RunRecord
-from audit_core.store.register import Register
+from audit_core.store.claims.register import Register
+from audit_core.store.log.run_log import RunLog, RunRecord
 
 _CLAIM = re.compile(r"C-\d{4,9}")
 

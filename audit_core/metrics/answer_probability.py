@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 
 from audit_core.errors import NotMeasured
-from audit_core.prompts import TokenPair
+from audit_core.prompts.prompt_set import TokenPair
 from audit_core.subject import Logits
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit_core.errors import NotMeasured
-from audit_core.prompts import SEQUENCE_METRIC, TokenPair
-from audit_core.sequences import score_sets
+from audit_core.prompts.prompt_set import SEQUENCE_METRIC, TokenPair
+from audit_core.prompts.sequences import score_sets
 from audit_core.subject import Logits
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from audit_core.circuits.completeness import Gap
-from audit_core.faithfulness import UNIT
+from audit_core.judging.faithfulness import UNIT
 from audit_core.packs.metric_row import (
     BOOTSTRAP,
     NOT_ASKED,
@@ -15,7 +15,7 @@ from audit_core.packs.metric_row import (
     join_levels,
     leave_empty,
 )
-from audit_core.statistics import Estimate
+from audit_core.stats.estimates import Estimate
 
 
 def measure_ablation_range(found: ClaimFindings) -> MetricRow:

@@ -10,8 +10,8 @@ from audit_core.audits.claim_test import ClaimTestResult
 from audit_core.audits.stability import StabilityResult
 from audit_core.audits.transfer import TransferResult
 from audit_core.claim import Claim
-from audit_core.run import get_metric
-from audit_core.statistics import Estimate
+from audit_core.effect import get_metric
+from audit_core.stats.estimates import Estimate
 
 NOT_ASKED = "not asked"
 BOOTSTRAP = "bias-corrected and accelerated bootstrap over templates, tails widened to Student's t"

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 from audit_core.claim import Role
 from audit_core.errors import ClaimRefused
-from audit_core.faithfulness import UNIT
-from audit_core.measurement import Measurement
+from audit_core.judging.faithfulness import UNIT
+from audit_core.judging.trial import FAMILIES
+from audit_core.judging.verdict import MOST_SHIFT
 from audit_core.packs.metric_bounds import measure_ablation_range, measure_incompleteness, measure_transfer
 from audit_core.packs.metric_row import NOT_ASKED, ClaimFindings, MetricRow, leave_empty, make_row
-from audit_core.trial import FAMILIES
-from audit_core.verdict import MOST_SHIFT
+from audit_core.stats.measurement import Measurement
 
 OWN_METRIC = {Role.SUFFICIENT: "faithfulness_ld", Role.NECESSARY: "necessity_drop"}
 METRIC_OF_POLICIES = "logit_difference"

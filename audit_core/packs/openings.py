@@ -9,8 +9,8 @@ from pathlib import Path
 from audit_core.errors import IntegrityError, Refused
 from audit_core.evidence.container import open_pack
 from audit_core.packs.withholding import MIN_WITHHELD
-from audit_core.prompts import Prompt, is_exploratory
-from audit_core.store.openings import load_openings
+from audit_core.prompts.prompt_set import Prompt, is_exploratory
+from audit_core.store.keys.openings import load_openings
 from audit_core.verifier.canonical_json import encode_canonical
 from audit_core.verifier.container import BadPack
 from audit_core.verifier.documents import Documents, read_documents

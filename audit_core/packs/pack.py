@@ -22,12 +22,12 @@ from audit_core.packs.pack_members import write_documents
 from audit_core.packs.pack_scan import find_personal_data, refuse_personal_data, refuse_quotes, refuse_secrets
 from audit_core.packs.withholding import Withholding, dump_openings, withhold
 from audit_core.run import list_versions
-from audit_core.store.database import open_database
-from audit_core.store.events import Action, AuditEvent, append_event, read_clock
-from audit_core.store.home import load_kept_policy
-from audit_core.store.log import RunLog
-from audit_core.store.openings import keep_openings
-from audit_core.store.register import Register, RegisteredClaim
+from audit_core.store.claims.register import Register, RegisteredClaim
+from audit_core.store.data_directory import load_kept_policy
+from audit_core.store.database.connection import open_database
+from audit_core.store.database.events import Action, AuditEvent, append_event, read_clock
+from audit_core.store.keys.openings import keep_openings
+from audit_core.store.log.run_log import RunLog
 from audit_core.verifier.attempts import count_attempts, list_attempts
 from audit_core.verifier.documents import read_documents
 from audit_core.verifier.semantics import recompute_verdict

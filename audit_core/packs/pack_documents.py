@@ -17,9 +17,9 @@ from audit_core.evidence.environment import ALLOWED, keep_allowed
 from audit_core.packs.metric_row import ClaimFindings
 from audit_core.packs.metric_rows import list_metric_rows
 from audit_core.preregistration import describe_question
-from audit_core.store.events import AuditEvent
-from audit_core.store.log import RunRecord
-from audit_core.store.register import RegisteredClaim
+from audit_core.store.claims.register import RegisteredClaim
+from audit_core.store.database.events import AuditEvent
+from audit_core.store.log.run_log import RunRecord
 
 KINDS = {Role.NECESSARY: "necessity", Role.SUFFICIENT: "sufficiency"}
 LIMITATIONS = (

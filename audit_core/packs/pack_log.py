@@ -9,10 +9,10 @@ from typing import Any
 from audit_core.errors import Refused
 from audit_core.evidence.canonical import dump_canonical
 from audit_core.evidence.merkle_proofs import prove_inclusion
-from audit_core.store.checkpoints import find_checkpoint
-from audit_core.store.database import open_database
-from audit_core.store.events import Action, AuditEvent, append_event, list_events
-from audit_core.store.register import RegisteredClaim
+from audit_core.store.claims.register import RegisteredClaim
+from audit_core.store.database.checkpoints import find_checkpoint
+from audit_core.store.database.connection import open_database
+from audit_core.store.database.events import Action, AuditEvent, append_event, list_events
 
 
 def log_export(

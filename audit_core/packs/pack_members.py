@@ -23,8 +23,8 @@ from audit_core.packs.pack_documents import (
 from audit_core.packs.withholding import WithheldItem, Withholding, cover_rows, describe_withheld
 from audit_core.references.crosswalk import SHIPPED_CROSSWALK
 from audit_core.store import load_kept_prompts
-from audit_core.store.events import Action, AuditEvent
-from audit_core.store.register import RegisteredClaim
+from audit_core.store.claims.register import RegisteredClaim
+from audit_core.store.database.events import Action, AuditEvent
 from audit_core.verifier.canonical_json import encode_canonical
 
 README = """Evidence pack of Assay.

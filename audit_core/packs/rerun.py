@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from audit_core.alignment import tokenise
 from audit_core.audits.confirmation import ConfirmationRequest
 from audit_core.claim import parse_claim
 from audit_core.errors import IntegrityError, Refused
@@ -17,10 +16,11 @@ from audit_core.evidence.source import hash_source
 from audit_core.packs.metric_row import ClaimFindings
 from audit_core.packs.metric_rows import list_metric_rows
 from audit_core.packs.openings import reveal
-from audit_core.prompts import TokenisedPrompts, parse_rows, split_half
+from audit_core.prompts.alignment import tokenise
+from audit_core.prompts.prompt_set import TokenisedPrompts, parse_rows, split_half
 from audit_core.run import Asker, Auditor, identify_run
-from audit_core.store.database import open_database
-from audit_core.store.events import Action, append_event, read_clock
+from audit_core.store.database.connection import open_database
+from audit_core.store.database.events import Action, append_event, read_clock
 from audit_core.subject import Progress, no_progress
 from audit_core.verifier.container import BadPack
 from audit_core.verifier.criteria import evaluate_policy

@@ -11,9 +11,9 @@ from typing import Any
 from audit_core.errors import Refused
 from audit_core.evidence.canonical import dump_canonical
 from audit_core.packs.pack_documents import Attempt, list_items
-from audit_core.prompts import PromptSet, is_exploratory
+from audit_core.prompts.prompt_set import PromptSet, is_exploratory
 from audit_core.store import load_kept_prompts
-from audit_core.store.register import RegisteredClaim
+from audit_core.store.claims.register import RegisteredClaim
 from audit_core.verifier.canonical_json import encode_canonical
 from audit_core.verifier.withheld import SALT_BYTES, compute_commitment
 

@@ -11,8 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from audit_core.data_folder import DATA
 from audit_core.errors import Refused
-from audit_core.shipped import DATA
 from audit_core.verifier.schema import find_violation
 from audit_core.verifier.schemas_crosswalk import CROSSWALK
 from audit_core.verifier.strict_json import NotStrictJson, load_strict

@@ -9,10 +9,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from audit_core.data_folder import DATA
 from audit_core.errors import Refused
 from audit_core.references.model_class import Setting
 from audit_core.registry import list_plugins
-from audit_core.shipped import DATA
 from audit_core.verifier.schema import find_violation
 from audit_core.verifier.schema_words import DATE, ID, TEXT, WORDS, Schema, list_of, one_of, record
 from audit_core.verifier.strict_json import NotStrictJson, load_strict

@@ -12,8 +12,8 @@ from audit_core.governance.gate import GateResult, PackCheck, PackDocuments, dec
 from audit_core.governance.policy import Policy
 from audit_core.governance.waiver import Waiver
 from audit_core.review.desk_record import consult_desk
-from audit_core.store.database import open_database
-from audit_core.store.events import Action, append_event
+from audit_core.store.database.connection import open_database
+from audit_core.store.database.events import Action, append_event
 from audit_core.verifier.facts import derive_facts
 from audit_core.verifier.trust import MAX_TRUST_BYTES, BadTrust, Trust, read_trust
 from audit_core.verifier.verification import Verification

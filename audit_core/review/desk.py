@@ -14,8 +14,9 @@ from audit_core.evidence.container import build_pack, read_archive
 from audit_core.evidence.statement import Approval, sign_approval
 from audit_core.evidence.whole_file import write_whole
 from audit_core.review.desk_rules import Case, Decider, Ruling, refuse_person, refuse_ruling
-from audit_core.store.database import open_database
-from audit_core.store.desk import (
+from audit_core.store.database.connection import open_database
+from audit_core.store.database.events import read_clock
+from audit_core.store.desk.desk_rows import (
     DeskDecision,
     DeskPack,
     find_pack,
@@ -26,7 +27,6 @@ from audit_core.store.desk import (
     number_next,
     tell_refused,
 )
-from audit_core.store.events import read_clock
 from audit_core.verifier.container import MAX_PACK_BYTES
 from audit_core.verifier.manifest import is_approval
 from audit_core.verifier.trust import Trust

@@ -7,9 +7,9 @@ import hashlib
 from pathlib import Path
 
 from audit_core.governance.latest import DeskRecord, KnownDecision
-from audit_core.store.database import DATABASE, open_database
-from audit_core.store.desk import list_decisions, list_packs
-from audit_core.store.events import Action, list_events
+from audit_core.store.database.connection import DATABASE, open_database
+from audit_core.store.database.events import Action, list_events
+from audit_core.store.desk.desk_rows import list_decisions, list_packs
 
 
 def consult_desk(home: Path, root_digest: str | None) -> DeskRecord | None:

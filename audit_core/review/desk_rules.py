@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from audit_core.errors import DecisionRefused
 from audit_core.evidence.keys import SigningKey
 from audit_core.governance.approval import name_person
-from audit_core.store.desk import DeskDecision, DeskPack
+from audit_core.store.desk.desk_rows import DeskDecision, DeskPack
 
 _STANDING = ("approve", "approve_with_conditions")
 

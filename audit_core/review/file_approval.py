@@ -6,8 +6,8 @@ from pathlib import Path
 
 from audit_core.evidence.container import open_pack, write_pack
 from audit_core.evidence.statement import Approval, Key, SignedApproval, sign_approval
-from audit_core.store.database import open_database
-from audit_core.store.desk import log_decision
+from audit_core.store.database.connection import open_database
+from audit_core.store.desk.desk_rows import log_decision
 
 
 def approve_file(home: Path, path: Path, approval: Approval, key: Key, *, actor: str) -> SignedApproval:

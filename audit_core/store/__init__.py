@@ -1,20 +1,27 @@
 """What is kept between runs."""
 
-from audit_core.store.checklist import ChecklistDraft, Checklists
-from audit_core.store.checkpoints import AnchorKind, Carried, LogStatus, anchor_checkpoint, make_checkpoint, read_status
-from audit_core.store.database import open_database
-from audit_core.store.events import Action, AuditEvent, append_event, list_events
-from audit_core.store.findings import Fault, Finding
-from audit_core.store.home import audit_home, keep_prompts, load_kept_prompts
-from audit_core.store.log import ClaimRun, RunLog, RunRecord, RunStart, Unended, list_unended
-from audit_core.store.log_key import revoke_log_key, rotate_log_key
+from audit_core.store.claims.register import Register, RegisteredClaim, Sightings
+from audit_core.store.data_directory import audit_home, keep_prompts, load_kept_prompts
+from audit_core.store.database.checkpoints import (
+    AnchorKind,
+    Carried,
+    LogStatus,
+    anchor_checkpoint,
+    make_checkpoint,
+    read_status,
+)
+from audit_core.store.database.connection import open_database
+from audit_core.store.database.events import Action, AuditEvent, append_event, list_events
+from audit_core.store.desk.checklist import ChecklistDraft, Checklists
+from audit_core.store.keys.log_key import revoke_log_key, rotate_log_key
+from audit_core.store.keys.person_keys import PersonKey, list_keys, load_key, make_key, revoke_key, rotate_key
+from audit_core.store.log.findings import Fault, Finding
+from audit_core.store.log.run_log import ClaimRun, RunLog, RunRecord, RunStart, Unended, list_unended
+from audit_core.store.log.trail import Trail, read_trail, sign_checkpoint_now
+from audit_core.store.log.verification import Verification, verify_log
+from audit_core.store.log.verify_checkpoints import RevokedKey
 from audit_core.store.opened_models import note_opened, was_opened
-from audit_core.store.people import KnownPerson, PersonLog, find_refusal, tell_refusal
-from audit_core.store.person_keys import PersonKey, list_keys, load_key, make_key, revoke_key, rotate_key
-from audit_core.store.register import Register, RegisteredClaim, Sightings
-from audit_core.store.trail import Trail, read_trail, sign_checkpoint_now
-from audit_core.store.verification import Verification, verify_log
-from audit_core.store.verify_checkpoints import RevokedKey
+from audit_core.store.people.person_log import KnownPerson, PersonLog, find_refusal, tell_refusal
 
 __all__ = [
     "Action",

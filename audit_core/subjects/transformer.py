@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from audit_core.answers import TokenLimits
 from audit_core.component import Component, Kind
 from audit_core.engine.checkpoint import check_kind, hold_to_files
 from audit_core.engine.faults import refuse_faults
@@ -26,7 +25,8 @@ from audit_core.models.chat_template import render_template
 from audit_core.models.declared import check_declared
 from audit_core.models.folder import CONFIG_BYTES, check_folder, read_json
 from audit_core.models.identity import ModelIdentity, identify_model, require_unchanged, stamp_files
-from audit_core.prompts import TokenisedPrompts, TokenPair
+from audit_core.prompts.answers import TokenLimits
+from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair
 from audit_core.subject import MEAN_KINDS, Floats, Geometry, Logits, Means, Progress, no_progress
 
 if TYPE_CHECKING:

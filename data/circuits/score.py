@@ -29,7 +29,7 @@ IDLE = ("decoy", "bystander", "backup")
 REDUNDANT = "redundant"
 LUCK = 20
 """Random orders that chance is averaged over."""
-METHODS = tuple(key for key in list_plugins("discoveries") if key != "random_order")
+METHODS = tuple(key for key in list_plugins("circuit_discovery") if key != "random_order")
 
 
 def list_wired(model, task: str) -> tuple[str, ...]:
@@ -84,7 +84,7 @@ def write(rows: list[tuple[str, ...]]) -> None:
         "",
         "What each is known to miss:",
         "",
-        *(f"* `{key}`: {get_plugin('discoveries', key).misses}" for key in (*METHODS, "random_order")),
+        *(f"* `{key}`: {get_plugin('circuit_discovery', key).misses}" for key in (*METHODS, "random_order")),
         "",
         "An order is a hypothesis. `circuit` breaks it, `test` judges it, both on the other half of the prompts.",
         "",

@@ -10,7 +10,7 @@ from itertools import combinations, permutations, product
 from pathlib import Path
 from typing import TypeVar
 
-from audit_core.prompts import Prompt, dump_jsonl, is_exploratory
+from audit_core.prompts.prompt_set import Prompt, dump_jsonl, is_exploratory
 from data.prompts import words
 
 SEED = 0

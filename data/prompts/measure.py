@@ -10,10 +10,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from audit_core.alignment import tokenise
-from audit_core.answers import TokenLimits
 from audit_core.models import identify_model
-from audit_core.prompts import Prompt, PromptSet, TokenPair, is_exploratory, load_prompts
+from audit_core.prompts.alignment import tokenise
+from audit_core.prompts.answers import TokenLimits
+from audit_core.prompts.prompt_set import Prompt, PromptSet, TokenPair, is_exploratory, load_prompts
 from audit_core.subjects.transformer import FolderTokenizer
 from data.prompts.cards import write_readme
 from data.prompts.generate import SEED, TASKS

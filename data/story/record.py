@@ -31,9 +31,9 @@ from audit_core import (
     tokenise,
 )
 from audit_core.evidence.source import hash_source
+from audit_core.judging.verdict import RULE_VERSION
 from audit_core.run import list_versions
 from audit_core.story import MeasuredWith, Story, StoryClaim, StoryHead, StoryPrompts
-from audit_core.verdict import RULE_VERSION
 
 TASK, EXAMPLE, SEED = "indirect_object", "io-0001", 0
 RULED = {"looks_most": "looks-most", "looks": "looks", "acts": "acts"}

@@ -14,7 +14,7 @@ import torch
 
 from audit_core.component import Component, Kind
 from audit_core.intervention import Edit, Intervention, Replacement, Side
-from audit_core.prompts import TokenisedPrompts, TokenPair
+from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair
 
 HOOKS = {
     Kind.HEAD: "attn.hook_z",

@@ -10,13 +10,13 @@ import pytest
 from toy.models import build_random, load
 from toy.versions import Tensors, copy_model
 
-from audit_core.alignment import tokenise
 from audit_core.change.model_diff import compare_models
 from audit_core.component import head
 from audit_core.intervention import CLEAN_RUN, Replacement, intervene
 from audit_core.models.folder import read_json
 from audit_core.models.layout import read_layout, share_out
-from audit_core.prompts import Prompt, PromptSet
+from audit_core.prompts.alignment import tokenise
+from audit_core.prompts.prompt_set import Prompt, PromptSet
 
 HEAD = "L1.H1"
 

@@ -14,7 +14,7 @@ from audit_core.component import Component, Kind, head, mlp
 from audit_core.connection import SPLIT, Connection, Terminal, Through, comes_before, list_connections
 from audit_core.engine.paths import find_shape, run_connections
 from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, Intervention, Replacement, intervene
-from audit_core.prompts import TokenPair
+from audit_core.prompts.prompt_set import TokenPair
 from audit_core.subjects.transformer import TransformerSubject
 
 Load = Callable[[str], TransformerSubject]

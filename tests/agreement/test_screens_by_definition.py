@@ -13,10 +13,10 @@ from agreement.literal import HOOKS
 from toy.prompts import tokenise_letters
 
 from audit_core.component import Kind
+from audit_core.estimator import ScreenRequest
 from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, Replacement, Side
-from audit_core.prompts import TokenPair
+from audit_core.prompts.prompt_set import TokenPair
 from audit_core.registry import get_plugin
-from audit_core.screen import ScreenRequest
 from audit_core.subject import no_progress
 from audit_core.subjects.transformer import TransformerSubject
 
@@ -74,7 +74,7 @@ def test_dropping_layers_adds_up_sizes_layer_by_layer(family: str, kind: Kind, l
         grouped = heads.view(n_layers, len(subject.components(kind)) // n_layers, -1).sum(2)
         expected.append(grouped.abs().sum(0) / (n_layers - 1))
     request = ScreenRequest(prompts, kind, Replacement.RESAMPLE, Side.CLEAN)
-    found = get_plugin("methods", "attribution_patching_star").screen(subject, request, on_progress=no_progress)
+    found = get_plugin("estimators", "attribution_patching_star").screen(subject, request, on_progress=no_progress)
     np.testing.assert_allclose(found.support[:, 0], torch.cat(expected), rtol=1e-3, atol=1e-4)
 
 
@@ -84,7 +84,7 @@ def test_slopes_along_the_path_add_up_to_the_gap(side: Side, load_family: Load) 
     subject = load_family("gpt2")
     prompts = tokenise_letters(subject.tokenizer, [7] * 4)
     request = ScreenRequest(prompts, Kind.RESID, Replacement.RESAMPLE, side)
-    found = get_plugin("methods", "integrated_gradients").screen(subject, request, on_progress=no_progress)
+    found = get_plugin("estimators", "integrated_gradients").screen(subject, request, on_progress=no_progress)
     logits = subject.run(prompts, [CLEAN_RUN, CORRUPTED_RUN])
     clean, corrupted = logits.answer - logits.foil
     np.testing.assert_allclose(found.support[0], clean - corrupted, rtol=0.05, atol=0.05)

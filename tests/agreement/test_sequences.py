@@ -12,14 +12,14 @@ import pytest
 from agreement.literal import LiteralRunner
 from scipy.special import log_softmax, logsumexp
 
-from audit_core.alignment import tokenise
 from audit_core.audits.sweep import SweepRequest
 from audit_core.component import Kind, head, mlp
-from audit_core.effect import measure_effect
+from audit_core.effect import get_metric, measure_effect
 from audit_core.errors import PromptRefused
 from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, Direction, Replacement, intervene
-from audit_core.prompts import Prompt, PromptSet, TokenisedPrompts, TokenPair
-from audit_core.run import Auditor, get_metric
+from audit_core.prompts.alignment import tokenise
+from audit_core.prompts.prompt_set import Prompt, PromptSet, TokenisedPrompts, TokenPair
+from audit_core.run import Auditor
 from audit_core.store import RunLog, audit_home
 
 SEQUENCES = [("a b", "a c", "d"), ("e", "f g h", "a d")]

@@ -15,7 +15,7 @@ from toy.prompts import tokenise_letters
 from audit_core.component import Component, Kind, edge, head, mlp, resid
 from audit_core.engine.sites import HOOKS, count_indices
 from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, RE_AIMED, Edit, Intervention, Replacement, Side
-from audit_core.prompts import TokenisedPrompts
+from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.subject import Geometry
 from audit_core.subjects.transformer import TransformerSubject
 

@@ -16,7 +16,7 @@ from toy.register import freeze_by_hand
 from audit_core.evidence.keys import make_key
 from audit_core.review.desk import take_pack
 from tests.browser.signed_in import House, open_house, see_title, sign_in
-from ui.places import PLACES
+from ui.shell.navigation import PLACES
 
 pytestmark = pytest.mark.browser
 APP = "[data-testid=stApp]"

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from toy.planted import make_induction
 
-from audit_core.alignment import tokenise
 from audit_core.attention.plausibility import Source
 from audit_core.audits.ablation import AblationRequest
 from audit_core.audits.attention import AttentionRequest
@@ -35,13 +34,14 @@ from audit_core.audits.transfer import TransferRequest
 from audit_core.claim import Claim, Role, Universe
 from audit_core.component import Kind, edge, head, mlp, resid
 from audit_core.effect import Controls, join_controls
-from audit_core.groups import GroupEstimates
 from audit_core.intervention import Direction, Replacement
-from audit_core.measurement import Conditions, Measurement
-from audit_core.prompts import TokenisedPrompts, is_exploratory
+from audit_core.prompts.alignment import tokenise
+from audit_core.prompts.prompt_set import TokenisedPrompts, is_exploratory
 from audit_core.registry import list_plugins
 from audit_core.run import Asker, Auditor, dump_result
-from audit_core.statistics import Estimate
+from audit_core.stats.estimates import Estimate
+from audit_core.stats.groups import GroupEstimates
+from audit_core.stats.measurement import Conditions, Measurement
 from audit_core.store import RunLog
 from audit_core.subjects.transformer import TransformerSubject
 
@@ -96,7 +96,7 @@ def list_requests(prompts: TokenisedPrompts) -> dict[str, list[Any]]:
         ],
         "discover": [
             DiscoverRequest(looked_at, looked_at, method, replacement=Replacement.RESAMPLE)
-            for method in list_plugins("discoveries")
+            for method in list_plugins("circuit_discovery")
         ]
         + [DiscoverRequest(looked_at, looked_at, "exact", Universe.HEADS_MLPS, Replacement.MEAN)],
         "positions": [

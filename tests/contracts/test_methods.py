@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from toy.prompts import tokenise_letters
 
+from audit_core.estimator import ScreenRequest, can_estimate
 from audit_core.intervention import Side
 from audit_core.registry import list_plugins
-from audit_core.screen import ScreenRequest, can_estimate
 
-METHODS = list_plugins("methods")
+METHODS = list_plugins("estimators")
 
 
 @pytest.mark.parametrize("key", METHODS)

@@ -33,7 +33,7 @@ def test_an_unknown_plugin_is_refused_with_the_names_there_are(shelf: str) -> No
 
 
 def test_an_unknown_shelf_is_refused() -> None:
-    with pytest.raises(Refused, match="metrics, subjects, methods, views, discoveries, audits"):
+    with pytest.raises(Refused, match="metrics, subjects, estimators, views, circuit_discovery, audits"):
         list_plugins("helpers")
 
 

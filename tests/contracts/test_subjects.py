@@ -14,7 +14,7 @@ from toy.prompts import tokenise_letters
 from audit_core.component import Kind
 from audit_core.intervention import ABLATIONS, CLEAN_RUN, CORRUPTED_RUN, Direction, Replacement, intervene
 from audit_core.models import ModelIdentity
-from audit_core.prompts import TokenisedPrompts
+from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.registry import list_plugins
 from audit_core.subject import Subject
 

@@ -3,8 +3,8 @@
 import pytest
 
 from audit_core import StabilityResult, head
-from audit_core.measurement import Conditions
-from ui import circuit_show
+from audit_core.stats.measurement import Conditions
+from ui.circuit import results
 
 FOUND = StabilityResult(
     ("L0.H0",), 1.0, 1.0, 1.0, (), ("L0.H0",), 200, 20, 5, "Jaccard index",
@@ -15,7 +15,7 @@ FOUND = StabilityResult(
 @pytest.mark.parametrize("named, is_told", [(head(0, 0), False), (head(0, 1), True)])
 def test_another_set_is_named(monkeypatch: pytest.MonkeyPatch, named: object, is_told: bool) -> None:
     said: list[str] = []
-    monkeypatch.setattr(circuit_show.st, "warning", lambda text, icon: said.append(text))
-    circuit_show.note_another_set(FOUND, (named,))  # type: ignore[arg-type]
+    monkeypatch.setattr(results.st, "warning", lambda text, icon: said.append(text))
+    results.note_another_set(FOUND, (named,))  # type: ignore[arg-type]
     assert bool(said) is is_told
     assert all("L0" in text and "another set" in text for text in said)

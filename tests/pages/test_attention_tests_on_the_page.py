@@ -19,7 +19,7 @@ def test_one_prompt_is_told_why_there_are_no_tests(
     home: Path, load_planted: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     subject = load_planted("planted-strict")
-    monkeypatch.setattr("ui.model_room.open_subject", lambda name, on_progress: subject)
+    monkeypatch.setattr("ui.flow.model_pool.open_subject", lambda name, on_progress: subject)
     note_opened(home, "planted-strict")
     test = open_page(**LINK, scope="one")
     wait_for(test, lambda t: any(h.value == "Attention's own tests" for h in t.header))
@@ -31,7 +31,7 @@ def test_a_half_of_the_set_is_tested_and_each_figure_says_what_kind_of_evidence_
     home: Path, load_planted: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     subject = load_planted("planted-strict")
-    monkeypatch.setattr("ui.model_room.open_subject", lambda name, on_progress: subject)
+    monkeypatch.setattr("ui.flow.model_pool.open_subject", lambda name, on_progress: subject)
     note_opened(home, "planted-strict")
     test = open_page(**LINK, scope="exploratory")
     wait_for(test, lambda t: any(b.key == "start-job-attention_tests" for b in t.button))

@@ -6,7 +6,7 @@ import pytest
 from toy.additive import AdditiveSubject, pair_up
 
 from audit_core import Direction, Replacement, Source, Universe, head, mlp
-from ui.choice import Choice
+from ui.flow.choice import Choice
 
 
 @pytest.fixture

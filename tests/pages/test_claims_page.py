@@ -18,10 +18,10 @@ from audit_core.evidence.keys import make_key
 from audit_core.run import Asker, Auditor
 from audit_core.shipped import load_shipped_policy
 from audit_core.store import Action, Register, RunLog, append_event, revoke_log_key
-from audit_core.store.database import open_database
+from audit_core.store.database.connection import open_database
 from audit_core.subjects.transformer import TransformerSubject
 from tests.pages.test_live_audit_page import ROOT
-from ui.header import plain
+from ui.parts.header import plain
 
 HOSTILE = "<img src=x onerror=alert(1)> **bold** `code`"
 

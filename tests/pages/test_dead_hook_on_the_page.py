@@ -38,7 +38,7 @@ def test_a_dead_hook_ends_as_a_failed_control_without_a_number(
 ) -> None:
     subject = load_planted("planted-strict")
     point = subject.runner.model.points[kind, 1]
-    monkeypatch.setattr("ui.model_room.open_subject", lambda name, on_progress: subject)
+    monkeypatch.setattr("ui.flow.model_pool.open_subject", lambda name, on_progress: subject)
     note_opened(home, "planted-strict")
     with monkeypatch.context() as patch:
         patch.setattr(point, "add_hook", _ignored(point.add_hook))

@@ -10,7 +10,7 @@ from toy.packs import genuine_members, retell, zip_up
 
 from audit_core.evidence.keys import make_key
 from audit_core.review.desk import list_cases, take_pack
-from audit_core.store.database import open_database
+from audit_core.store.database.connection import open_database
 from tests.pages.test_claims_page import HOSTILE, open_page
 
 

@@ -124,7 +124,7 @@ def test_a_second_person_who_saves_over_the_first_is_told(home: Path) -> None:
 
 @pytest.mark.parametrize("version", [1, 2])
 def test_a_changed_version_is_refused_on_the_page(home: Path, version: int) -> None:
-    from audit_core.store.database import open_database
+    from audit_core.store.database.connection import open_database
 
     kept = Checklists(home)
     kept.save(load_checklist(), ChecklistDraft("ACME", ()), by="anna")

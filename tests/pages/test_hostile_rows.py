@@ -41,7 +41,7 @@ def list_texts(test: AppTest) -> list[str]:
 
 
 def open_page(**query: str) -> AppTest:
-    test = AppTest.from_file(str(ROOT / "ui/main.py"), default_timeout=60)
+    test = AppTest.from_file(str(ROOT / "ui/shell/main.py"), default_timeout=60)
     for key, value in query.items():
         test.query_params[key] = value
     return test.run()
@@ -98,7 +98,7 @@ def test_an_address_is_drawn_as_text(home: Path, key: str) -> None:
 
 
 def test_the_check_sees_what_is_not_escaped() -> None:
-    from ui.header import plain
+    from ui.parts.header import plain
 
     assert ACTIVE.search(IMAGE)
     assert ACTIVE.search("<img src=x>")

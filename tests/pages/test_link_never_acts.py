@@ -32,19 +32,19 @@ class Loads:
 
 @pytest.fixture
 def loads(home: Path, monkeypatch: pytest.MonkeyPatch) -> Loads:
-    import ui.model_room
-    from ui import services
-    from ui.model_room import ModelRoom
+    import ui.flow.model_pool
+    from ui.flow import services
+    from ui.flow.model_pool import ModelRoom
 
     found = Loads()
-    monkeypatch.setattr(ui.model_room, "open_subject", found.open)
+    monkeypatch.setattr(ui.flow.model_pool, "open_subject", found.open)
     monkeypatch.setattr(services, "ROOM", ModelRoom())
-    monkeypatch.setattr(ui.model_room, "take_all_cores", lambda: None)
+    monkeypatch.setattr(ui.flow.model_pool, "take_all_cores", lambda: None)
     return found
 
 
 def open_page(page: str = "live_audit", **query: str) -> AppTest:
-    test = AppTest.from_file(str(ROOT / "ui/main.py"), default_timeout=60)
+    test = AppTest.from_file(str(ROOT / "ui/shell/main.py"), default_timeout=60)
     if page != "live_audit":
         test.switch_page(str(ROOT / f"pages/{page}.py"))
     for key, value in query.items():
@@ -127,7 +127,7 @@ def test_picking_a_shipped_model_from_the_list_is_a_press_and_typing_another_is_
     test.selectbox(key="model").set_value("planted-strict").run()
     until(test, lambda: bool(loads.asked))
     assert [name for name, _ in loads.asked] == ["planted-strict"]
-    test = AppTest.from_file(str(ROOT / "ui/main.py"), default_timeout=60)
+    test = AppTest.from_file(str(ROOT / "ui/shell/main.py"), default_timeout=60)
     test.session_state["model"] = "other/model"
     test.run()
     assert find_button(test, "load-model")
@@ -152,7 +152,7 @@ def test_a_cancelled_load_is_not_begun_again_by_the_next_run_of_the_page(
 ) -> None:
     import threading
 
-    import ui.model_room
+    import ui.flow.model_pool
 
     gate = threading.Event()
 
@@ -161,7 +161,7 @@ def test_a_cancelled_load_is_not_begun_again_by_the_next_run_of_the_page(
         while not gate.wait(0.01):
             on_progress("download", 1, 2)
 
-    monkeypatch.setattr(ui.model_room, "open_subject", wait)
+    monkeypatch.setattr(ui.flow.model_pool, "open_subject", wait)
     test = open_page(model="someone/model")
     test.button(key="load-model").click().run()
     assert find_button(test, "cancel-load-someone/model")
@@ -174,9 +174,9 @@ def test_a_cancelled_load_is_not_begun_again_by_the_next_run_of_the_page(
 
 
 def test_a_full_queue_is_said_with_its_length_and_a_button(loads: Loads, monkeypatch: pytest.MonkeyPatch) -> None:
-    import ui.model_room
+    import ui.flow.model_pool
 
-    monkeypatch.setattr(ui.model_room, "MAX_WAITING", 0)
+    monkeypatch.setattr(ui.flow.model_pool, "MAX_WAITING", 0)
     test = open_page(model="someone/model")
     test.button(key="load-model").click().run()
     assert "models wait to be loaded" in said(test)
@@ -210,11 +210,11 @@ def test_a_signed_in_person_learns_nothing_of_the_servers_folders(
     provider: Provider, home: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, kind: str, step: str  # noqa: F811
 ) -> None:  # fmt: skip
     """The page says the same of each path, whatever is there: only a model folder differs."""
-    from ui import services
-    from ui.model_room import ModelRoom
+    from ui.flow import services
+    from ui.flow.model_pool import ModelRoom
 
     monkeypatch.setattr(services, "ROOM", ModelRoom())
-    monkeypatch.setattr("ui.model_room.take_all_cores", lambda: None)
+    monkeypatch.setattr("ui.flow.model_pool.take_all_cores", lambda: None)
     provider.sign_in("anna", "researcher")
     path = PATHS[kind](tmp_path_factory.mktemp("server"))
     test = open_page(model=str(path))
@@ -250,13 +250,13 @@ def test_nobody_without_the_right_to_run_loads_a_model_by_pressing(
 def test_a_comparison_tells_no_more_of_a_path_than_a_page_does(
     home: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    from ui import deeds, services
+    from ui.flow import actions, services
 
     said = set()
     folder = tmp_path_factory.mktemp("server")
     for kind in ("nothing", "a file", "an empty folder"):
         path = PATHS[kind](folder)
-        job = deeds.compare(str(path), "default", "")
+        job = actions.compare(str(path), "default", "")
         deadline = time.monotonic() + 20
         while (seen := services.jobs().get(job, owner=services.asker().session)) is None or seen.is_active:
             assert time.monotonic() < deadline

@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def open_page(**query: str) -> AppTest:
-    test = AppTest.from_file(str(ROOT / "ui/main.py"), default_timeout=60)
+    test = AppTest.from_file(str(ROOT / "ui/shell/main.py"), default_timeout=60)
     for key, value in query.items():
         test.query_params[key] = value
     return test.run()

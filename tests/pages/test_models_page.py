@@ -9,7 +9,7 @@ from toy.packs import genuine_members, write_trust, zip_up
 from toy.register import PINS, freeze_by_hand, tell_attempt
 
 from audit_core.review.desk import take_pack
-from audit_core.store.card_claims import add_card_claim, list_card_claims
+from audit_core.store.claims.card_claims import add_card_claim, list_card_claims
 from tests.pages.test_claims_page import HOSTILE, open_page
 
 

@@ -9,7 +9,7 @@ HEADER = "clean,corrupted,answer,foil\n"
 
 def offer(raw: str) -> AppTest:
     def page(raw: str) -> None:
-        from ui.own_prompts import offer_file
+        from ui.flow.own_prompts import offer_file
 
         offer_file(raw.encode())
 

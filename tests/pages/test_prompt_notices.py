@@ -7,7 +7,7 @@ from streamlit.testing.v1 import AppTest
 
 def test_notices_stand_under_the_choice_and_nothing_of_them_is_markup() -> None:
     def page() -> None:
-        from ui.own_prompts import show_notices
+        from ui.flow.own_prompts import show_notices
 
         show_notices(("1 prompt says the same: '![x](http://a.b/c.png)' repeats 'p0'.", "12 templates are named."))
 
@@ -21,7 +21,7 @@ def test_notices_stand_under_the_choice_and_nothing_of_them_is_markup() -> None:
 
 def test_a_set_without_notices_shows_none() -> None:
     def page() -> None:
-        from ui.own_prompts import show_notices
+        from ui.flow.own_prompts import show_notices
 
         show_notices(())
 
@@ -32,7 +32,7 @@ def test_repeats_dropped_from_an_upload_are_told_with_that_set_alone() -> None:
     def page() -> None:
         import streamlit as st
 
-        from ui.own_prompts import show_notices
+        from ui.flow.own_prompts import show_notices
 
         st.session_state["set_aside"] = ("own-1", ("2 prompts say the same.",))
         show_notices(())

@@ -13,7 +13,7 @@ from toy.people import ISSUER, ROLE_FILE, make_claims, make_person
 from audit_core import ChecklistDraft, Issue, Ruling, load_checklist
 from audit_core.errors import AccessRefused, AuditError, PromptRefused
 from audit_core.governance.people import PersonRole
-from audit_core.prompts import Prompt, PromptSet
+from audit_core.prompts.prompt_set import Prompt, PromptSet
 from audit_core.store import PersonLog, list_events, open_database
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,7 +43,7 @@ class Provider:
 def provider(home: Path, monkeypatch: pytest.MonkeyPatch) -> Provider:
     import streamlit as st
 
-    from ui import auth
+    from ui.shell import auth
 
     found = Provider(home)
     (home / "people.toml").write_text(ROLE_FILE)
@@ -54,7 +54,7 @@ def provider(home: Path, monkeypatch: pytest.MonkeyPatch) -> Provider:
 
 def open_app(page: str = "", **query: str) -> AppTest:
     """The router on its first page, or a page of its own behind it."""
-    test = AppTest.from_file(str(ROOT / "ui/main.py"), default_timeout=60)
+    test = AppTest.from_file(str(ROOT / "ui/shell/main.py"), default_timeout=60)
     if page:
         test.switch_page(str(ROOT / f"pages/{page}.py"))
     for key, value in query.items():
@@ -170,7 +170,8 @@ def test_a_second_window_can_do_nothing_more_once_the_first_has_signed_out(
     provider: Provider, leaves: list[str]
 ) -> None:
     """Both hold the same token, which lasts for an hour."""
-    from ui import auth, deeds, services
+    from ui.flow import actions, services
+    from ui.shell import auth
 
     provider.sign_in("anna", "researcher")
     first, second = open_app("claims"), open_app("claims")
@@ -181,10 +182,10 @@ def test_a_second_window_can_do_nothing_more_once_the_first_has_signed_out(
     assert "has signed out" in errors(second)
     assert "sign-in" in [one.key for one in second.button]
     for deed in (
-        lambda: services.admit(deeds.Deed.RUN, "sweep"),
-        lambda: deeds.keep_own(PromptSet("own pair", (Prompt("own-1", "a b", "a c", " x", " y", "own"),))),
-        lambda: deeds.write_pack("C-0001", Issue("anna", "")),
-        lambda: deeds.compare("/nowhere", "/nowhere", ""),
+        lambda: services.admit(actions.Deed.RUN, "sweep"),
+        lambda: actions.keep_own(PromptSet("own pair", (Prompt("own-1", "a b", "a c", " x", " y", "own"),))),
+        lambda: actions.write_pack("C-0001", Issue("anna", "")),
+        lambda: actions.compare("/nowhere", "/nowhere", ""),
         lambda: services.open_model("someone/model", is_asked=True),
     ):
         with pytest.raises(AccessRefused) as caught:
@@ -205,11 +206,11 @@ def test_a_replayed_sign_out_of_a_window_that_is_out_changes_nothing(provider: P
 
 
 def test_a_download_that_was_drawn_before_the_sign_out_gives_nothing(provider: Provider, leaves: list[str]) -> None:
-    from ui import deeds
+    from ui.flow import actions
 
     provider.sign_in("rob", "reviewer")
     test = open_app("audit_log")
-    made = deeds.offer(deeds.Deed.EXPORT_LOG, "every event", lambda: "events")
+    made = actions.offer(actions.Deed.EXPORT_LOG, "every event", lambda: "events")
     assert made() == "events"
     test.button(key="sign-out").click().run()
     with pytest.raises(AccessRefused):
@@ -224,7 +225,8 @@ def test_parts_of_a_page_that_run_by_themselves_have_the_whole_page_asked_again(
 
     import streamlit as st
 
-    from ui import auth, services
+    from ui.flow import services
+    from ui.shell import auth
 
     provider.sign_in("anna", "researcher")
     assert auth.find_visitor()[1] is None
@@ -315,7 +317,7 @@ def test_signing_in_again_comes_back_to_the_page_it_was_asked_on(
 ) -> None:
     import streamlit as st
 
-    from ui import return_to
+    from ui.shell import return_to
 
     asked: list[str | None] = []
     monkeypatch.setattr(st, "login", asked.append)
@@ -331,16 +333,16 @@ def test_signing_in_again_comes_back_to_the_page_it_was_asked_on(
 
 
 def test_prompts_that_somebody_brought_open_for_nobody_else(provider: Provider) -> None:
-    from ui import deeds, services
+    from ui.flow import actions, services
 
     prompts = PromptSet("own pair", (Prompt("own-1", "CANARY-A one", "CANARY-A two", " x", " y", "own"),))
     provider.sign_in("anna", "researcher")
-    key = deeds.keep_own(prompts)
-    assert deeds.load_own(key) == deeds.load_own(key)
+    key = actions.keep_own(prompts)
+    assert actions.load_own(key) == actions.load_own(key)
     mine = services.asker().session
     provider.sign_in("bela", "researcher", "reviewer", "approver", "admin")
     with pytest.raises(PromptRefused) as caught:
-        deeds.load_own(key)
+        actions.load_own(key)
     assert "CANARY" not in str(caught.value)
     assert services.asker().session != mine, "history and jobs are a person's"
     provider.sign_in("anna", "researcher", lasts_s=9999)
@@ -394,36 +396,40 @@ DEEDS = {
 def test_each_function_that_writes_lets_its_roles_through_and_logs_the_others(
     provider: Provider, role: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ui import deeds, services
+    from ui.flow import actions, services
 
     work: Any = WorkBehind()
-    form = deeds.FreezeForm("x = 1", "m", "indirect_object", (), "nothing_run", "anna")
+    form = actions.FreezeForm("x = 1", "m", "indirect_object", (), "nothing_run", "anna")
     pair = PromptSet("own pair", (Prompt("own-1", "a", "b", " x", " y", "own"),))
-    monkeypatch.setattr(deeds, "run_confirmatory", None)
+    monkeypatch.setattr(actions, "run_confirmatory", None)
     monkeypatch.setattr(services, "ROOM", work)
-    monkeypatch.setattr(deeds, "predict_attempt_s", lambda known, auditor: auditor.predict())
+    monkeypatch.setattr(actions, "predict_attempt_s", lambda known, auditor: auditor.predict())
     asked = {
         "answer": lambda: services.answer(work, "sweep", None),
         "submit": lambda: services.submit(work, "sweep", "title", None),
         "open_model": lambda: services.open_model("someone/model", is_asked=True),
-        "keep_own": lambda: deeds.keep_own(pair),
-        "freeze": lambda: deeds.freeze(work, form),
-        "attempt": lambda: deeds.attempt(work, SimpleNamespace(claim_id="C-0001"), "title"),  # type: ignore[arg-type]
-        "write_pack": lambda: deeds.write_pack("C-0001", Issue("anna", "")),
-        "compare": lambda: deeds.compare("/nowhere", "/nowhere", ""),
-        "declare": lambda: deeds.declare("C-9999", "it happened"),
-        "take_to_desk": lambda: deeds.take_to_desk(b"no pack"),
-        "decide_case: reviewer": lambda: deeds.decide_case("0" * 64, Ruling("reviewer", "approve", "none"), "anna", ""),
-        "decide_case: approver": lambda: deeds.decide_case("0" * 64, Ruling("approver", "reject", "none"), "anna", ""),
-        "keep_sentence": lambda: deeds.keep_sentence("m", "s", "0" * 64),
-        "link_sentence": lambda: deeds.link_sentence(1, "C-0001"),
-        "save_checklist": lambda: deeds.save_checklist(
+        "keep_own": lambda: actions.keep_own(pair),
+        "freeze": lambda: actions.freeze(work, form),
+        "attempt": lambda: actions.attempt(work, SimpleNamespace(claim_id="C-0001"), "title"),  # type: ignore[arg-type]
+        "write_pack": lambda: actions.write_pack("C-0001", Issue("anna", "")),
+        "compare": lambda: actions.compare("/nowhere", "/nowhere", ""),
+        "declare": lambda: actions.declare("C-9999", "it happened"),
+        "take_to_desk": lambda: actions.take_to_desk(b"no pack"),
+        "decide_case: reviewer": lambda: actions.decide_case(
+            "0" * 64, Ruling("reviewer", "approve", "none"), "anna", ""
+        ),
+        "decide_case: approver": lambda: actions.decide_case(
+            "0" * 64, Ruling("approver", "reject", "none"), "anna", ""
+        ),
+        "keep_sentence": lambda: actions.keep_sentence("m", "s", "0" * 64),
+        "link_sentence": lambda: actions.link_sentence(1, "C-0001"),
+        "save_checklist": lambda: actions.save_checklist(
             load_checklist(), ChecklistDraft("a vendor", (), "P-9999", 7), "x"
         ),
-        "offer: checkpoint": lambda: deeds.offer(deeds.Deed.EXPORT_LOG, "checkpoint", lambda: 1)(),
-        "offer: page of a run": lambda: deeds.offer(deeds.Deed.LOOK, "run", lambda: 1)(),
-        "disable": lambda: deeds.disable(f"{ISSUER}|nobody", "left"),
-        "enable": lambda: deeds.enable(f"{ISSUER}|nobody", "left"),
+        "offer: checkpoint": lambda: actions.offer(actions.Deed.EXPORT_LOG, "checkpoint", lambda: 1)(),
+        "offer: page of a run": lambda: actions.offer(actions.Deed.LOOK, "run", lambda: 1)(),
+        "disable": lambda: actions.disable(f"{ISSUER}|nobody", "left"),
+        "enable": lambda: actions.enable(f"{ISSUER}|nobody", "left"),
     }
     assert set(asked) == set(DEEDS)
     provider.sign_in("anna", *([] if role == "none" else [role]))
@@ -443,11 +449,11 @@ def test_each_function_that_writes_lets_its_roles_through_and_logs_the_others(
 
 
 def test_a_download_asks_when_it_is_clicked_and_not_only_when_it_is_drawn(provider: Provider) -> None:
-    from ui import deeds
+    from ui.flow import actions
 
     provider.sign_in("rob", "reviewer")
     PersonLog(provider.home).note_sign_in(make_person("rob", PersonRole.REVIEWER))
-    made = deeds.offer(deeds.Deed.EXPORT_LOG, "every event", lambda: "events")
+    made = actions.offer(actions.Deed.EXPORT_LOG, "every event", lambda: "events")
     assert made() == "events"
     PersonLog(provider.home).disable(f"{ISSUER}|rob", by=make_person("ada", PersonRole.ADMIN), reason="left")
     with pytest.raises(AccessRefused):
@@ -457,30 +463,30 @@ def test_a_download_asks_when_it_is_clicked_and_not_only_when_it_is_drawn(provid
 
 def test_a_pack_is_signed_with_no_key_but_ones_own(provider: Provider) -> None:
     from audit_core.evidence.keys import make_key
-    from ui import deeds
+    from ui.flow import actions
 
     make_key(provider.home, "anna")
     make_key(provider.home, "bela")
     provider.sign_in("anna", "researcher")
-    assert deeds.list_signers() == ()
+    assert actions.list_signers() == ()
     (provider.home / "people.toml").write_text(f'{ROLE_FILE}\n[keys]\n"{ISSUER}|anna" = "anna"\n')
-    assert deeds.list_signers() == ("anna",)
+    assert actions.list_signers() == ("anna",)
     with pytest.raises(AccessRefused) as caught:
-        deeds.write_pack("C-0001", Issue("bela", ""))
+        actions.write_pack("C-0001", Issue("bela", ""))
     assert caught.value.why == "not_theirs"
     assert provider.refusals() == [("anna", "export_pack", "not_theirs")]
 
 
 def test_the_owner_of_a_claim_is_whoever_is_signed_in(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ui import deeds
+    from ui.flow import actions
 
     seen: dict[str, Any] = {}
-    monkeypatch.setattr(deeds, "freeze_claim", lambda *given, **named: seen.update(named))
+    monkeypatch.setattr(actions, "freeze_claim", lambda *given, **named: seen.update(named))
     provider.sign_in("anna", "researcher")
     toml = 'name = "s"\ncomponents = ["L0.H0"]\n'
-    deeds.freeze(
+    actions.freeze(
         SimpleNamespace(subject=None),  # type: ignore[arg-type]
-        deeds.FreezeForm(toml, "m", "indirect_object", (), "nothing_run", owner="somebody else"),
+        actions.FreezeForm(toml, "m", "indirect_object", (), "nothing_run", owner="somebody else"),
     )
     assert seen["owner"] == f"{ISSUER}|anna"
 
@@ -488,7 +494,7 @@ def test_the_owner_of_a_claim_is_whoever_is_signed_in(provider: Provider, monkey
 def test_an_open_address_is_for_those_who_sign_in(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
     import streamlit as st
 
-    from ui import auth
+    from ui.shell import auth
 
     monkeypatch.setattr(
         st, "get_option", lambda name, real=st.get_option: "0.0.0.0" if name == "server.address" else real(name)
@@ -508,7 +514,7 @@ def test_secrets_that_cannot_be_read_are_no_reason_to_let_everybody_in(
 ) -> None:
     import streamlit as st
 
-    from ui import auth
+    from ui.shell import auth
 
     path = home / "secrets.toml"
     path.write_text("[auth\n")
@@ -526,7 +532,7 @@ def test_a_cookie_secret_that_can_be_guessed_opens_nothing(
 ) -> None:
     import streamlit as st
 
-    from ui import auth
+    from ui.shell import auth
 
     class Secrets(dict):  # type: ignore[type-arg]
         def load_if_toml_exists(self) -> bool:
@@ -542,23 +548,23 @@ def test_a_cookie_secret_that_can_be_guessed_opens_nothing(
 
 @pytest.mark.parametrize("ago_s", [60, 900])
 def test_a_decision_wants_a_sign_in_of_the_last_ten_minutes(provider: Provider, ago_s: int) -> None:
-    from ui import deeds
+    from ui.flow import actions
 
     provider.sign_in("otto", "approver")
     provider.claims["auth_time"] -= ago_s
     with pytest.raises(AccessRefused) as caught:
-        deeds.decide_case("0" * 64, Ruling("approver", "approve", "none"), "otto", "")
+        actions.decide_case("0" * 64, Ruling("approver", "approve", "none"), "otto", "")
     # Whoever is let through is stopped at the key, which is nobody's here.
     assert caught.value.why == ("not_theirs" if ago_s == 60 else "not_recent")
 
 
 def test_who_answers_a_checklist_is_whoever_is_signed_in(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ui import deeds
+    from ui.flow import actions
 
     seen: dict[str, Any] = {}
     monkeypatch.setattr(
-        deeds, "Checklists", lambda home: SimpleNamespace(save=lambda *given, **named: seen.update(named))
+        actions, "Checklists", lambda home: SimpleNamespace(save=lambda *given, **named: seen.update(named))
     )
     provider.sign_in("rob", "reviewer")
-    deeds.save_checklist(load_checklist(), ChecklistDraft("a vendor", ()), "somebody else")
+    actions.save_checklist(load_checklist(), ChecklistDraft("a vendor", ()), "somebody else")
     assert seen["by"] == f"{ISSUER}|rob"

@@ -14,11 +14,12 @@ from toy.additive import AdditiveSubject, pair_up
 from audit_core.claim import Role, Universe
 from audit_core.component import Component, Kind
 from audit_core.effect import measure_effect
-from audit_core.faithfulness import estimate_faithfulness, plan_circuit, read_circuit
 from audit_core.intervention import Direction, Replacement, intervene
+from audit_core.judging.faithfulness import estimate_faithfulness, plan_circuit, read_circuit
 from audit_core.metrics.logit_difference import PLUGIN as LOGIT_DIFFERENCE
-from audit_core.prompts import TokenisedPrompts
-from audit_core.statistics import Estimate, bootstrap_ratio
+from audit_core.prompts.prompt_set import TokenisedPrompts
+from audit_core.stats.bootstrap import bootstrap_ratio
+from audit_core.stats.estimates import Estimate
 from audit_core.subject import Subject
 
 FAMILIES = (Replacement.ZERO, Replacement.MEAN, Replacement.RESAMPLE)

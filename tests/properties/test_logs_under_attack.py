@@ -15,7 +15,7 @@ from toy.forged_log import COLUMNS, Forged, forge, insert, sign_now, write_event
 
 from audit_core.evidence.keys import load_log_key
 from audit_core.store import RunLog, RunRecord, open_database, verify_log
-from audit_core.store.database import DATABASE
+from audit_core.store.database.connection import DATABASE
 
 SIZE = 30
 TAIL = 4

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audit_core.statistics import Estimate
-from audit_core.verdict import State, classify
+from audit_core.judging.verdict import State, classify
+from audit_core.stats.estimates import Estimate
 
 deltas = st.floats(0.01, 1)
 sizes = st.floats(-3, 3)

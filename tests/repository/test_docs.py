@@ -19,8 +19,9 @@ from audit_core.evidence.report.html import render_html
 from audit_core.evidence.words import drop_quoted, find_overclaims
 from audit_core.governance.people import MAY, REFUSALS, Deed, PersonRole
 from audit_core.governance.policy import ThresholdSource
-from audit_core.home.standing import CardState, Standing
+from audit_core.home.claim_status import CardState, Standing
 from audit_core.intervention import Direction, Replacement
+from audit_core.judging.verdict import REASONS, State
 from audit_core.preregistration import ChangeKind, PriorAccess
 from audit_core.references.crosswalk import ClauseCheck, Relation
 from audit_core.references.governance_map import Coverage
@@ -30,7 +31,6 @@ from audit_core.registry import list_plugins
 from audit_core.shipped import load_shipped_policy
 from audit_core.store import Action, AnchorKind, Fault
 from audit_core.trigger import TriggerKind
-from audit_core.verdict import REASONS, State
 from audit_core.verifier.criteria import WORST_FIRST
 from audit_core.verifier.policy_table import GATE_CRITERIA, PROCESS_CRITERIA
 
@@ -111,7 +111,7 @@ def test_every_document_that_another_names_exists() -> None:
 
 def test_no_document_page_template_or_report_claims_more_than_was_measured() -> None:
     """`words.py` holds the phrases; that a banned word in a template is found, `test_words.py` shows by putting one there."""
-    code = [*(ROOT / "ui").glob("*.py"), *(ROOT / "pages").glob("*.py"), *(ROOT / "audit_core").rglob("*.py")]
+    code = [*(ROOT / "ui").rglob("*.py"), *(ROOT / "pages").glob("*.py"), *(ROOT / "audit_core").rglob("*.py")]
     templates = sorted((ROOT / "audit_core").rglob("*.j2"))
     assert templates
     texts = {page.name: page.read_text() for page in [*DOCS, *code, *templates] if page.name != "words.py"}

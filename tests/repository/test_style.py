@@ -10,9 +10,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = sorted((ROOT / "audit_core").rglob("*.py"))
-CODE = [*LIBRARY, ROOT / "app.py", *sorted((ROOT / "ui").glob("*.py")), *sorted((ROOT / "pages").glob("*.py"))]
-MODULE_LINES, PAGE_LINES, APP_LINES = 300, 130, 30
-"""A file that outgrows the first becomes a folder; a page is around 120 lines and app.py around 20."""
+CODE = [*LIBRARY, ROOT / "app.py", *sorted((ROOT / "ui").rglob("*.py")), *sorted((ROOT / "pages").glob("*.py"))]
+MODULE_LINES, PAGE_LINES, APP_LINES = 400, 130, 30
+"""Around 300 lines is a module, 400 where it is one story; a page is around 120 lines and app.py around 20."""
 COMMENT_SHARE = 0.12
 NO_ROOM = {"utils", "helpers", "common", "misc"}
 
@@ -58,7 +58,7 @@ def test_no_error_is_swallowed_whole() -> None:
         "audit_core/__main__.py",
         "audit_core/jobs.py",
         "audit_core/run.py",
-        "ui/model_room.py",
+        "ui/flow/model_pool.py",
         # tokenizers raises bare exceptions and panics for files from outside; all of them are refusals.
         "audit_core/engine/faults.py",
     }

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "app.py", *sorted((ROOT / "ui").glob("*.py")), *sorted((ROOT / "pages").glob("*.py"))]
+PAGES = [ROOT / "app.py", *sorted((ROOT / "ui").rglob("*.py")), *sorted((ROOT / "pages").glob("*.py"))]
 DRAWS = {
     "error", "warning", "info", "success", "exception", "markdown", "caption", "write", "write_stream", "toast", "metric", "expander", "button",
     "badge", "subheader", "header", "title", "popover", "selectbox", "radio", "checkbox", "text_input", "text_area", "multiselect",
@@ -42,7 +42,7 @@ COUNTS = {"len", "round", "max", "min", "sum", "int", "abs", "_rank"}
 PASS_ON = {"figure_header", "open_page", "table_with_csv"}
 """Functions of the pages that draw what they are given: their callers are held to the same."""
 REVIEWED: dict[str, list[str]] = {
-    "ui/attention_tests.py": [
+    "ui/live/attention_tests.py": [
         "_kinds(agreements)",
         "_kinds(comparisons)",
         "counts['irrelevant']",
@@ -55,11 +55,11 @@ REVIEWED: dict[str, list[str]] = {
         "result.n_templates",
         "result.shuffles",
     ],
-    "ui/audited.py": ["title", "words"],
-    "ui/auth.py": ["page"],
-    "ui/calibration_show.py": ["RULES", "describe_census(found.census)", "describe_origin(found)", "rule"],
-    "ui/cards_show.py": ["chart.as_of", "one.standing.value", "places.claims()", "places.desk()", "row.title", "title"],
-    "ui/changes_show.py": [
+    "ui/flow/subject_view.py": ["title", "words"],
+    "ui/shell/auth.py": ["page"],
+    "ui/calibration/show.py": ["RULES", "describe_census(found.census)", "describe_origin(found)", "rule"],
+    "ui/cards/show.py": ["chart.as_of", "one.standing.value", "navigation.claims()", "navigation.desk()", "row.title", "title"],
+    "ui/changes/show.py": [
         "found.after.short",
         "found.before.short",
         "found.kind",
@@ -70,10 +70,10 @@ REVIEWED: dict[str, list[str]] = {
         "found.n_tensors",
         "found.unit",
     ],
-    "ui/circuit_ask.py": ["UNIVERSES.get", "list(Universe)"],
-    "ui/circuit_balance.py": ["claim.role.value", "found.n", "icon", "label", "size", "title"],
-    "ui/circuit_graph.py": ["unsure"],
-    "ui/circuit_show.py": [
+    "ui/circuit/form.py": ["UNIVERSES.get", "list(Universe)"],
+    "ui/circuit/for_and_against.py": ["claim.role.value", "found.n", "icon", "label", "size", "title"],
+    "ui/circuit/graph.py": ["unsure"],
+    "ui/circuit/results.py": [
         "SHOWN",
         "found.core",
         "found.draws",
@@ -87,9 +87,9 @@ REVIEWED: dict[str, list[str]] = {
         "name",
         "place",
     ],
-    "ui/claims_ask.py": ["made.digest", "made.withheld", "missing", "words"],
-    "ui/claims_show.py": ["get_plugin('audits', question).question", "plan.version"],
-    "ui/crosswalk_show.py": [
+    "ui/claims/form.py": ["made.digest", "made.withheld", "missing", "words"],
+    "ui/claims/show.py": ["get_plugin('audits', question).question", "plan.version"],
+    "ui/crosswalk/show.py": [
         "by",
         "checked",
         "clause",
@@ -105,8 +105,8 @@ REVIEWED: dict[str, list[str]] = {
         "version",
         "why",
     ],
-    "ui/desk_ask.py": ["DECISIONS.get", "digest[:12]", "list(DECISIONS)", "number", "roles"],
-    "ui/desk_show.py": [
+    "ui/desk/form.py": ["DECISIONS.get", "digest[:12]", "list(DECISIONS)", "number", "roles"],
+    "ui/desk/show.py": [
         "_NEVER",
         "_describe_attempts(claim)",
         "_list(claim.speaks_against)",
@@ -115,13 +115,13 @@ REVIEWED: dict[str, list[str]] = {
         "hidden != 1",
         "required",
     ],
-    "ui/header.py": ["kind", "n", "name", "reading", "title"],
-    "ui/history.py": ["stale"],
-    "ui/interventions.py": ["choice.head", "component"],
-    "ui/jobpanel.py": ["now.fraction", "state"],
-    "ui/live_ask.py": ["SCOPES.get", "UNIVERSES.get", "label", "list(SCOPES)", "list(Universe)"],
-    "ui/live_maps.py": ["does.unit", "format_estimate(rho)", "result.direction", "result.replacement", "source"],
-    "ui/live_show.py": [
+    "ui/parts/header.py": ["kind", "n", "name", "reading", "title"],
+    "ui/flow/history.py": ["stale"],
+    "ui/live/interventions.py": ["choice.head", "component"],
+    "ui/flow/job_panel.py": ["now.fraction", "state"],
+    "ui/flow/subject_form.py": ["SCOPES.get", "UNIVERSES.get", "label", "list(SCOPES)", "list(Universe)"],
+    "ui/live/head_maps.py": ["does.unit", "format_estimate(rho)", "result.direction", "result.replacement", "source"],
+    "ui/live/show.py": [
         "format_estimate(base)",
         "format_estimate(result.after)",
         "format_estimate(result.support)",
@@ -134,11 +134,11 @@ REVIEWED: dict[str, list[str]] = {
         "result.steps",
         "result.unit",
     ],
-    "ui/live_steps.py": ["label", "share"],
-    "ui/overview_cost.py": ["describe_seconds(report.cpu)", "describe_seconds(report.wall)"],
-    "ui/overview_maps.py": ["key"],
-    "ui/overview_portfolio.py": ["counted[Standing.STALE]", "counted[Standing.UNTESTED]", "label", "page"],
-    "ui/overview_story.py": [
+    "ui/flow/answers.py": ["label", "share"],
+    "ui/overview/cost.py": ["describe_seconds(report.cpu)", "describe_seconds(report.wall)"],
+    "ui/overview/maps.py": ["key"],
+    "ui/overview/portfolio.py": ["counted[Standing.STALE]", "counted[Standing.UNTESTED]", "label", "page"],
+    "ui/overview/story.py": [
         "_STEPS[key][0]",
         "acting",
         "changed",
@@ -160,14 +160,14 @@ REVIEWED: dict[str, list[str]] = {
         "title",
         "words",
     ],
-    "ui/procurement_ask.py": ["current.version", "label", "saved", "section.title"],
-    "ui/procurement_show.py": [
+    "ui/procurement/form.py": ["current.version", "label", "saved", "section.title"],
+    "ui/procurement/show.py": [
         "describe_count(count_answers(filled.answers))",
         "filled.version",
         "quote(one, safe='')",
     ],
-    "ui/sweep_ask.py": ["get_plugin('methods', st.session_state.screen).question"],
-    "ui/sweep_show.py": [
+    "ui/sweep/form.py": ["get_plugin('estimators', st.session_state.screen).question"],
+    "ui/sweep/show.py": [
         "SHOWN",
         "done",
         "first",
@@ -181,7 +181,7 @@ REVIEWED: dict[str, list[str]] = {
         "screened.misses",
         "sign",
     ],
-    "ui/trail_show.py": [
+    "ui/log/show.py": [
         "SHOWN",
         "chosen.entry",
         "done",
@@ -193,7 +193,7 @@ REVIEWED: dict[str, list[str]] = {
         "status.size",
         "total",
     ],
-    "ui/verdict_card.py": [
+    "ui/parts/verdict_card.py": [
         "_name_backups(repair)",
         "claim.role.value",
         "icon",
@@ -209,9 +209,9 @@ REVIEWED: dict[str, list[str]] = {
         "share",
         "words",
     ],
-    "pages/circuit.py": ["FIELDS", "circuit_ask.MAX_CONNECTED", "get_plugin('audits', audit).question"],
+    "pages/circuit.py": ["FIELDS", "form.MAX_CONNECTED", "get_plugin('audits', audit).question"],
     "pages/live_audit.py": ["choice.head", "choices.first_visit()"],
-    "pages/sweep.py": ["sweep_ask.FIELDS"],
+    "pages/sweep.py": ["form.FIELDS"],
 }
 """What was read by a person and needs no escape: numbers, digests of ours, component addresses that were parsed, words of shipped files and of
 the source. A new entry says that its text cannot come from a link, an upload, a model, a pack, a provider or an error message."""
@@ -277,7 +277,7 @@ def list_open(source: str) -> set[str]:
 def test_every_text_drawn_as_markdown_is_ours_or_escaped(path: Path) -> None:
     name = path.relative_to(ROOT).as_posix()
     found = list_open(path.read_text())
-    assert found - set(REVIEWED.get(name, [])) == set(), f"escape these with ui.header.plain: {name}"
+    assert found - set(REVIEWED.get(name, [])) == set(), f"escape these with ui.parts.header.plain: {name}"
     assert set(REVIEWED.get(name, [])) - found == set(), f"no longer drawn, so take them off the list: {name}"
 
 

@@ -12,13 +12,13 @@ import pytest
 from audit_core import list_circuits, load_prompt_set, open_subject, split_half, tokenise
 from audit_core.claim import Claim, Role, Universe
 from audit_core.component import head
+from audit_core.data_folder import DATA
 from audit_core.effect import measure_effect
-from audit_core.faithfulness import list_kinds
+from audit_core.judging.faithfulness import list_kinds
+from audit_core.judging.trial import FAMILIES, judge_trial, plan_trial, read_trial
+from audit_core.judging.verdict import State
 from audit_core.registry import get_plugin
-from audit_core.shipped import DATA
 from audit_core.subject import Subject
-from audit_core.trial import FAMILIES, judge_trial, plan_trial, read_trial
-from audit_core.verdict import State
 
 pytestmark = pytest.mark.slow
 FOUND = [circuit for circuit in list_circuits() if circuit.id.endswith("-found")]

@@ -25,7 +25,7 @@ from audit_core.intervention import (
     Side,
     intervene,
 )
-from audit_core.prompts import TokenisedPrompts
+from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.registry import get_plugin
 from audit_core.subject import Means, no_progress
 from audit_core.subjects.transformer import TransformerSubject

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from audit_core.alignment import tokenise
-from audit_core.prompts import load_prompts
+from audit_core.prompts.alignment import tokenise
+from audit_core.prompts.prompt_set import load_prompts
 
 if TYPE_CHECKING:
     from data.prompts.measure import Model

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from toy.tokenizers import make_bytes, make_sentencepiece, wrap
 
-from audit_core.alignment import align_rows, tokenise
-from audit_core.answers import AnswerFault, Contrast, contrast_answers
 from audit_core.errors import PromptRefused
-from audit_core.prompts import (
+from audit_core.prompts.alignment import align_rows, tokenise
+from audit_core.prompts.answers import AnswerFault, Contrast, contrast_answers
+from audit_core.prompts.prompt_set import (
     Prompt,
     PromptForm,
     PromptSet,

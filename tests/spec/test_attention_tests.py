@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from toy.planted import BACKUP, CLEAN_LOGIT, NEGATIVE, PRIMARY, VOTE, make_induction, make_votes
 
-from audit_core.alignment import tokenise
 from audit_core.attention.agreement import compare_heads, compare_tokens
 from audit_core.attention.pattern_test import CAVEAT, DELTA
 from audit_core.attention.randomisation import read_randomisation
 from audit_core.audits.attention_tests import MAX_PROMPTS, AttentionTestsRequest, AttentionTestsResult
 from audit_core.component import Component, Kind, head, mlp
 from audit_core.errors import ComponentRefused, InterventionRefused, NotMeasured
-from audit_core.prompts import PromptSet, TokenisedPrompts
+from audit_core.prompts.alignment import tokenise
+from audit_core.prompts.prompt_set import PromptSet, TokenisedPrompts
 from audit_core.registry import get_plugin
 from audit_core.run import dump_result
 from audit_core.subject import Subject, no_progress

@@ -11,7 +11,6 @@ import pytest
 from toy.additive import AdditiveSubject, pair_up
 from toy.planted import N_TOKENS, make_induction
 
-from audit_core.alignment import tokenise
 from audit_core.attention.plausibility import Source
 from audit_core.audits.ablation import AblationRequest, AblationResult, describe_ablation
 from audit_core.audits.attention import AttentionRequest, AttentionResult, find_looks_line
@@ -20,7 +19,8 @@ from audit_core.audits.sweep import SweepRequest, SweepResult, find_effect_line
 from audit_core.component import Kind, edge, head, mlp, resid
 from audit_core.errors import PromptRefused, Refused
 from audit_core.intervention import Direction, Replacement
-from audit_core.prompts import TokenisedPrompts
+from audit_core.prompts.alignment import tokenise
+from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.registry import get_plugin
 from audit_core.subject import Subject, no_progress
 from audit_core.subjects.transformer import TransformerSubject

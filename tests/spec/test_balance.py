@@ -9,20 +9,20 @@ from typing import Any
 
 import pytest
 
-from audit_core.alignment import tokenise
-from audit_core.assessment import Assessment
+from audit_core.assessment.balance import Balance, sort_findings
+from audit_core.assessment.questions import Assessment
 from audit_core.audits.confirmation import CIRCUIT_QUESTIONS
-from audit_core.balance import Balance, sort_findings
 from audit_core.circuits.circuit_question import CircuitQuestion
 from audit_core.claim import Role
 from audit_core.component import parse_components
 from audit_core.errors import ClaimRefused
-from audit_core.groups import GroupEstimates
 from audit_core.intervention import Replacement
-from audit_core.measurement import Measurement
-from audit_core.prompts import is_exploratory
+from audit_core.prompts.alignment import tokenise
+from audit_core.prompts.prompt_set import is_exploratory
 from audit_core.registry import get_plugin
-from audit_core.statistics import Estimate
+from audit_core.stats.estimates import Estimate
+from audit_core.stats.groups import GroupEstimates
+from audit_core.stats.measurement import Measurement
 from audit_core.subject import no_progress
 from audit_core.subjects.planted import find_planted
 

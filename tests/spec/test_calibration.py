@@ -10,9 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from audit_core import calibration_report
-from audit_core.alignment import tokenise
-from audit_core.calibration import (
+from audit_core.calibration import report
+from audit_core.calibration.report import (
+    describe_count,
+    load_calibration,
+    quote_calibration,
+    save_calibration,
+    summarise,
+    write_markdown,
+)
+from audit_core.calibration.samples import (
     COMBINED,
     PROMPTS,
     TEMPLATES,
@@ -24,18 +31,11 @@ from audit_core.calibration import (
     take_sample,
     wilson,
 )
-from audit_core.calibration_report import (
-    describe_count,
-    load_calibration,
-    quote_calibration,
-    save_calibration,
-    summarise,
-    write_markdown,
-)
 from audit_core.errors import NotMeasured
+from audit_core.judging.verdict import RULE_VERSION
 from audit_core.ledger import read_ledger
+from audit_core.prompts.alignment import tokenise
 from audit_core.subjects.planted import find_planted
-from audit_core.verdict import RULE_VERSION
 
 Load = Callable[[str], Any]
 
@@ -91,8 +91,8 @@ def test_a_share_has_wilsons_interval() -> None:
 
 
 def test_a_record_is_quoted_until_the_rule_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calibration_report, "RECORD", tmp_path / "calibration.json")
-    monkeypatch.setattr(calibration_report, "PAGE", tmp_path / "calibration.md")
+    monkeypatch.setattr(report, "RECORD", tmp_path / "calibration.json")
+    monkeypatch.setattr(report, "PAGE", tmp_path / "calibration.md")
     assert "not measured for this version" in quote_calibration()
     found = summarise(SAMPLES)
     save_calibration(found)

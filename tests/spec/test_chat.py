@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from toy.tokenizers import CHATML, INSTRUCT, make_bytes, make_sentencepiece, wrap
 
-from audit_core.alignment import tokenise
-from audit_core.chat import render_chat
 from audit_core.errors import ModelRefused
 from audit_core.models import chat_template
-from audit_core.prompts import Prompt, PromptForm, PromptSet, TokenPair
+from audit_core.prompts.alignment import tokenise
+from audit_core.prompts.chat import render_chat
+from audit_core.prompts.prompt_set import Prompt, PromptForm, PromptSet, TokenPair
 
 SPECIAL = ("<|im_start|>", "<|im_end|>")
 LOOPS = "{% for a in range(90000) %}{% for b in range(90000) %}{% endfor %}{% endfor %}"

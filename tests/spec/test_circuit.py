@@ -10,8 +10,9 @@ import pytest
 from audit_core.circuits.circuit import load_circuit, read_components
 from audit_core.claim import Universe
 from audit_core.component import head
+from audit_core.data_folder import DATA
 from audit_core.errors import Refused
-from audit_core.shipped import DATA, list_circuits
+from audit_core.shipped import list_circuits
 
 ROW = {
     "name": "Looks most",

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from toy.additive import AdditiveSubject, pair_up
 
-from audit_core.alignment import tokenise
 from audit_core.audits.positions import PositionsRequest
 from audit_core.audits.recomposition import RecompositionRequest
 from audit_core.audits.rival import Rival, RivalRequest, _decide, _describe, make_rivals
@@ -19,10 +18,11 @@ from audit_core.audits.transfer import TransferRequest
 from audit_core.component import head, parse_components
 from audit_core.errors import ClaimRefused, PromptRefused, Refused
 from audit_core.intervention import Replacement
-from audit_core.measurement import Conditions, Measurement
-from audit_core.prompts import TokenisedPrompts, is_exploratory
+from audit_core.prompts.alignment import tokenise
+from audit_core.prompts.prompt_set import TokenisedPrompts, is_exploratory
 from audit_core.registry import get_plugin
-from audit_core.statistics import Estimate
+from audit_core.stats.estimates import Estimate
+from audit_core.stats.measurement import Conditions, Measurement
 from audit_core.subject import no_progress
 from audit_core.subjects.planted import find_planted
 
@@ -147,7 +147,7 @@ def test_wiring_transfers_to_every_template_and_an_idle_head_to_none(load_plante
 
 def test_an_order_is_looked_for_once_and_never_taken_for_another(load_planted: Load, monkeypatch: Any) -> None:
     subject, explored, judged = make(load_planted, "planted-strict", "context", 4)
-    method, looked = get_plugin("discoveries", "exact"), []
+    method, looked = get_plugin("circuit_discovery", "exact"), []
     original = type(method).order
 
     def order(self: Any, *asked: Any, **how: Any) -> Any:

@@ -211,7 +211,7 @@ def test_events_are_exported_as_they_are_hashed(home: Path, capsys: pytest.Captu
 def test_a_clock_set_back_is_told_of_beside_a_whole_log(
     home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("audit_core.store.events.read_clock", lambda: "2001-01-01T00:00:00.000000Z")
+    monkeypatch.setattr("audit_core.store.database.events.read_clock", lambda: "2001-01-01T00:00:00.000000Z")
     write_events(home, 1)
     monkeypatch.undo()
     monkeypatch.setenv("AUDIT_HOME", str(home))

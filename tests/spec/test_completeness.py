@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from toy.additive import AdditiveSubject, pair_up
 
-from audit_core.alignment import tokenise
 from audit_core.audits.circuit import PLUGIN, CircuitRequest, CircuitResult
 from audit_core.circuits.completeness import propose_subsets
 from audit_core.component import head, parse_components
 from audit_core.errors import ClaimRefused, NotMeasured
 from audit_core.intervention import Replacement
+from audit_core.prompts.alignment import tokenise
 from audit_core.subject import no_progress
 from audit_core.subjects.planted import find_planted
 

@@ -17,7 +17,6 @@ import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from toy.planted import make_induction
 
-from audit_core.alignment import tokenise
 from audit_core.audits.specificity import OtherTask, SpecificityRequest
 from audit_core.audits.sweep import SweepRequest
 from audit_core.claim import Claim
@@ -32,15 +31,16 @@ from audit_core.home.result_page import render_result
 from audit_core.packs.pack import Issue, export_pack
 from audit_core.packs.rerun import rerun_pack
 from audit_core.preregistration import ChangeKind, Preregistration, PriorAccess
-from audit_core.prompts import PromptSet, split_half
+from audit_core.prompts.alignment import tokenise
+from audit_core.prompts.prompt_set import PromptSet, split_half
 from audit_core.registry import get_plugin
 from audit_core.run import Asker, Auditor
 from audit_core.shipped import load_shipped_policy
 from audit_core.store import RunLog, load_key, revoke_key, revoke_log_key, rotate_key, rotate_log_key
 from audit_core.store import make_key as make_logged_key
-from audit_core.store.database import open_database
-from audit_core.store.register import Register
-from audit_core.store.trail import read_trail
+from audit_core.store.claims.register import Register
+from audit_core.store.database.connection import open_database
+from audit_core.store.log.trail import read_trail
 from audit_core.subjects.transformer import TransformerSubject
 
 ME = Asker("anna", "test")

@@ -25,7 +25,7 @@ from audit_core.engine.sites import HOOKS
 from audit_core.errors import AuditError, ControlFailed, NotMeasured
 from audit_core.intervention import CLEAN_RUN, Direction, Edit, Intervention, Replacement, Side, intervene
 from audit_core.metrics.logit_difference import PLUGIN as LOGIT_DIFFERENCE
-from audit_core.prompts import TokenisedPrompts
+from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.run import Asker, Auditor
 from audit_core.store import RunLog
 from audit_core.subject import Logits
@@ -224,7 +224,7 @@ def test_a_head_without_output_weights_is_a_fact_about_the_model_and_not_a_dead_
 ) -> None:
     from toy.planted import make_induction
 
-    from audit_core.alignment import tokenise
+    from audit_core.prompts.alignment import tokenise
 
     prompts = tokenise(make_induction(3, change="query"), planted.tokenizer)
     found = measure_effect(planted, prompts, [intervene([head(1, 1)], Replacement.ZERO)], LOGIT_DIFFERENCE, seed=0)

@@ -17,7 +17,7 @@ from audit_core.home.cost import AnswerTally, KindCost, Seconds, count_costs, re
 from audit_core.intervention import Replacement
 from audit_core.run import Asker, Auditor, record_refusal
 from audit_core.store import RunLog, RunRecord, RunStart, open_database
-from audit_core.store.costs import RunCost, list_run_costs
+from audit_core.store.log.costs import RunCost, list_run_costs
 
 ASKER = Asker("ada", "session 1")
 
@@ -148,7 +148,7 @@ def test_a_run_records_the_cpu_seconds_of_its_process(tmp_path: Path, monkeypatc
 
 @pytest.mark.parametrize("told", ["7", True, -1.0, None, [1]])
 def test_a_forged_number_of_seconds_is_no_number(told: object) -> None:
-    from audit_core.store.costs import _read_seconds
+    from audit_core.store.log.costs import _read_seconds
 
     assert _read_seconds(told) is None
 

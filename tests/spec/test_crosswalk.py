@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 from toy.packs import check, genuine_members, name_failure, seal
 
+from audit_core.data_folder import DATA
 from audit_core.errors import Refused
 from audit_core.evidence.canonical import dump_canonical
 from audit_core.evidence.words import find_overclaims
-from audit_core.home.holdings import list_holdings
+from audit_core.home.evidence_counts import list_holdings
 from audit_core.references.crosswalk import SHIPPED_CROSSWALK, ClauseCheck, Relation, load_crosswalk, parse_crosswalk
-from audit_core.shipped import DATA
-from audit_core.store.database import open_database
-from audit_core.store.events import Action, append_event
+from audit_core.store.database.connection import open_database
+from audit_core.store.database.events import Action, append_event
 from audit_core.verifier.schemas_crosswalk import CHECKS, RELATIONS
 
 DATED = sorted(path for folder in ("crosswalk", "governance", "procurement") for path in (DATA / folder).iterdir())

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from toy.additive import AdditiveSubject, pair_up
 
-from audit_core.alignment import tokenise
 from audit_core.audits.curve import PLUGIN, RANDOM_ORDERS, CurveRequest
 from audit_core.circuits.curve import list_sizes, measure_areas, plan_curve
 from audit_core.component import Kind, head
 from audit_core.errors import ClaimRefused
 from audit_core.intervention import Replacement
+from audit_core.prompts.alignment import tokenise
 from audit_core.subject import no_progress
 from audit_core.subjects.planted import find_planted
 

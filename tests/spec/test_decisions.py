@@ -39,8 +39,8 @@ from audit_core.review.desk import assemble_pack, decide, take_pack
 from audit_core.review.desk_record import consult_desk
 from audit_core.review.desk_rules import Decider, Ruling
 from audit_core.review.file_approval import approve_file
-from audit_core.store.database import open_database
-from audit_core.store.events import Action, list_events
+from audit_core.store.database.connection import open_database
+from audit_core.store.database.events import Action, list_events
 from audit_core.verifier.command import describe_lines
 from audit_core.verifier.criteria import DOES_NOT_MEET, MEETS
 from audit_core.verifier.trust import read_trust

@@ -13,12 +13,12 @@ from audit_core.cli import main
 from audit_core.cli.keys import describe_trust
 from audit_core.component import Component, head
 from audit_core.confirm import freeze_claim, run_confirmatory
+from audit_core.data_folder import DATA
 from audit_core.governance.policy import parse_policy
 from audit_core.packs.pack import Issue, export_pack
 from audit_core.run import Asker, Auditor
-from audit_core.shipped import DATA
 from audit_core.store import RunLog, make_key
-from audit_core.store.register import Register
+from audit_core.store.claims.register import Register
 from audit_core.subjects.transformer import TransformerSubject
 
 POLICY = (DATA / "policy/default.toml").read_bytes().replace(b"min_n = 200", b"min_n = 20")

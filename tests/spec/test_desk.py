@@ -13,9 +13,9 @@ from audit_core.errors import DecisionRefused, IntegrityError, Refused
 from audit_core.review.desk import assemble_pack, decide, list_cases, take_pack
 from audit_core.review.desk_rules import Case, Decider, Ruling
 from audit_core.review.review_agreement import compute_kappa, measure_agreement
-from audit_core.store.database import open_database
-from audit_core.store.desk import DeskDecision, DeskPack
-from audit_core.store.events import Action, list_events
+from audit_core.store.database.connection import open_database
+from audit_core.store.database.events import Action, list_events
+from audit_core.store.desk.desk_rows import DeskDecision, DeskPack
 from audit_core.verifier.container import read_members
 from audit_core.verifier.manifest import PACK_ENVELOPE
 from audit_core.verifier.trust import read_trust

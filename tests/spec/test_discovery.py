@@ -9,21 +9,21 @@ import numpy as np
 import pytest
 from toy.additive import AdditiveSubject, pair_up
 
-from audit_core.alignment import tokenise
 from audit_core.audits.discover import PLUGIN, DiscoverRequest, DiscoverResult
+from audit_core.circuit_discovery.greedy_pruning import PLUGIN as GREEDY
+from audit_core.circuit_discovery.greedy_pruning import _list_rounds
 from audit_core.circuits.discovery import DiscoveryRequest, order_by_size
 from audit_core.component import head
-from audit_core.discoveries.greedy_pruning import PLUGIN as GREEDY
-from audit_core.discoveries.greedy_pruning import _list_rounds
 from audit_core.errors import PromptRefused
 from audit_core.intervention import Replacement
-from audit_core.prompts import TokenisedPrompts, split_half
+from audit_core.prompts.alignment import tokenise
+from audit_core.prompts.prompt_set import TokenisedPrompts, split_half
 from audit_core.registry import list_plugins
 from audit_core.subject import no_progress
 from audit_core.subjects.planted import find_planted
 
 Load = Callable[[str], Any]
-METHODS = tuple(list_plugins("discoveries"))
+METHODS = tuple(list_plugins("circuit_discovery"))
 WIRED = {
     "planted-induction": (Replacement.RESAMPLE, {"L0.H0", "L1.H0", "L1.H3"}),
     "planted-and": (Replacement.ZERO, {"L0.H0", "L1.H0", "L1.H1"}),

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from toy.planted import make_induction
 
-from audit_core.alignment import tokenise
 from audit_core.claim import Claim
 from audit_core.component import head
 from audit_core.confirm import freeze_claim
-from audit_core.prompts import PromptSet, drop_repeats, parse_prompts, split_half
+from audit_core.prompts.alignment import tokenise
+from audit_core.prompts.prompt_set import PromptSet, drop_repeats, parse_prompts, split_half
 from audit_core.shipped import load_shipped_policy
 from audit_core.store import keep_prompts, load_kept_prompts
-from audit_core.store.register import Register
+from audit_core.store.claims.register import Register
 from audit_core.subjects.transformer import TransformerSubject
 
 ROW = {

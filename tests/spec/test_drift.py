@@ -9,18 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from audit_core.alignment import tokenise
 from audit_core.claim import Claim
 from audit_core.component import parse_components
-from audit_core.drift import TEXT_TOKENS, measure_divergence, measure_norm_shift, pair_texts
-from audit_core.effect import measure_effect
+from audit_core.data_folder import load_texts
+from audit_core.effect import get_metric, measure_effect
 from audit_core.errors import ControlFailed, NotMeasured
 from audit_core.intervention import Intervention, Replacement, intervene
-from audit_core.prompts import TokenisedPrompts
-from audit_core.run import get_metric
-from audit_core.shipped import load_texts
+from audit_core.judging.shift import TEXT_TOKENS, measure_divergence, measure_norm_shift, pair_texts
+from audit_core.judging.trial import judge_trial, plan_trial, read_trial
+from audit_core.prompts.alignment import tokenise
+from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.subjects.planted import find_planted
-from audit_core.trial import judge_trial, plan_trial, read_trial
 from tests.toy.additive import AdditiveSubject
 
 Load = Callable[[str], Any]

@@ -14,7 +14,7 @@ from audit_core.errors import NotMeasured
 from audit_core.intervention import Direction, Intervention, Replacement, intervene
 from audit_core.metrics.answer_probability import PLUGIN as PROBABILITY
 from audit_core.metrics.logit_difference import PLUGIN as LOGIT_DIFFERENCE
-from audit_core.prompts import TokenisedPrompts
+from audit_core.prompts.prompt_set import TokenisedPrompts
 
 GOOD, BAD = head(0, 0), head(1, 2)
 WORTH = {GOOD: 3.0, BAD: -1.0, mlp(0): 0.5}

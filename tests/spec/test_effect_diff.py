@@ -11,13 +11,13 @@ from scipy.stats import ttest_1samp
 from toy.models import load
 from toy.versions import copy_model, silence_head
 
-from audit_core.alignment import tokenise
 from audit_core.audits.sweep import SweepRequest
 from audit_core.change.effect_diff import EffectQuestion, compare_effects, measure_effect_diff
 from audit_core.errors import NotMeasured
-from audit_core.multiplicity import adjust_for_any, adjust_p_values
-from audit_core.prompts import PromptSet
+from audit_core.prompts.alignment import tokenise
+from audit_core.prompts.prompt_set import PromptSet
 from audit_core.run import Asker, Auditor
+from audit_core.stats.multiplicity import adjust_for_any, adjust_p_values
 from audit_core.store import RunLog
 from audit_core.subjects.planted import find_planted
 

@@ -6,7 +6,7 @@ import pytest
 
 from audit_core import errors
 from audit_core.errors import AuditError, Cancelled, ControlFailed, IntegrityError, NotMeasured, Refused
-from audit_core.verdict import REASONS
+from audit_core.judging.verdict import REASONS
 
 REFUSALS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Refused)]
 

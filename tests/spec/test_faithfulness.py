@@ -7,14 +7,14 @@ import pytest
 from toy.additive import AdditiveSubject, pair_up
 from toy.planted import make_induction
 
-from audit_core.alignment import tokenise
 from audit_core.audits.ablation import AblationRequest, AblationResult
 from audit_core.audits.claim_test import ClaimTestRequest, ClaimTestResult
 from audit_core.claim import Claim, Role, Universe
 from audit_core.component import Component, Kind, head, mlp, parse_components
 from audit_core.effect import measure_effect
 from audit_core.errors import NotMeasured
-from audit_core.faithfulness import (
+from audit_core.intervention import Replacement
+from audit_core.judging.faithfulness import (
     CircuitEffect,
     describe_tuple,
     estimate_faithfulness,
@@ -22,11 +22,11 @@ from audit_core.faithfulness import (
     plan_circuit,
     read_circuit,
 )
-from audit_core.intervention import Replacement
 from audit_core.metrics.logit_difference import PLUGIN as LOGIT_DIFFERENCE
-from audit_core.prompts import PromptSet, TokenisedPrompts
+from audit_core.prompts.alignment import tokenise
+from audit_core.prompts.prompt_set import PromptSet, TokenisedPrompts
 from audit_core.registry import get_plugin
-from audit_core.statistics import Estimate
+from audit_core.stats.estimates import Estimate
 from audit_core.subject import Subject, no_progress
 from audit_core.subjects.transformer import TransformerSubject
 

@@ -9,11 +9,11 @@ from dataclasses import replace
 import pytest
 from toy.planted import make_induction, make_votes
 
-from audit_core.found_templates import find_templates
-from audit_core.prompts import Prompt, PromptSet, split_half
+from audit_core.prompts.found_templates import find_templates
+from audit_core.prompts.prompt_set import Prompt, PromptSet, split_half
+from audit_core.prompts.template_labels import believe_templates
 from audit_core.shipped import list_prompt_sets, load_prompt_set
 from audit_core.subjects.planted import PLANTED_MODELS
-from audit_core.template_labels import believe_templates
 
 NAMES = ("Mary", "John", "Anna", "Paul", "Emma", "Luke")
 FILLERS = [

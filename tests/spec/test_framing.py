@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from ui.framing import RefuseFrames
+from ui.shell.framing import RefuseFrames
 
 
 def test_each_answer_carries_both_headers_and_keeps_its_own() -> None:

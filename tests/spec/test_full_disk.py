@@ -11,7 +11,8 @@ import duckdb
 import pytest
 
 from audit_core.errors import StoreRefused
-from audit_core.store import Action, append_event, database, list_events, open_database, verify_log
+from audit_core.store import Action, append_event, list_events, open_database, verify_log
+from audit_core.store.database import connection
 
 
 class Failing:
@@ -55,14 +56,14 @@ def count(home: Path) -> int:
 @pytest.fixture
 def fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     assert count(tmp_path) == 1
-    genuine, once = database._find_engine, [True]
+    genuine, once = connection._find_engine, [True]
 
     def break_once(step: str, *, after: bool) -> None:
         def find(path: str) -> Any:
             engine = genuine(path)
             return Failing(engine, step, after=after) if once and once.pop() else engine
 
-        monkeypatch.setattr(database, "_find_engine", find)
+        monkeypatch.setattr(connection, "_find_engine", find)
 
     return break_once
 
@@ -91,9 +92,9 @@ def test_where_it_cannot_be_read_the_error_says_that_it_is_not_known(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert count(tmp_path) == 1
-    genuine = database._find_engine
-    monkeypatch.setattr(database, "_find_engine", lambda path: Failing(genuine(path), "commit", after=False))
-    monkeypatch.setattr(database, "_count", _refuse_second_count())
+    genuine = connection._find_engine
+    monkeypatch.setattr(connection, "_find_engine", lambda path: Failing(genuine(path), "commit", after=False))
+    monkeypatch.setattr(connection, "_count", _refuse_second_count())
     with pytest.raises(StoreRefused, match="Whether this was recorded cannot be read now"):
         write_two(tmp_path)
 
@@ -112,7 +113,7 @@ def _refuse_second_count() -> Callable[[Any], int]:
 def test_a_refusal_for_want_of_a_turn_says_that_nothing_was_recorded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "LOCK_S", 0.0)
+    monkeypatch.setattr(connection, "LOCK_S", 0.0)
     with open_database(tmp_path), pytest.raises(StoreRefused, match="Nothing of this was recorded"):
         write_two(tmp_path)
 

@@ -19,7 +19,7 @@ from audit_core.evidence.container import make_manifest, write_pack
 from audit_core.packs.rerun import Comparison
 from audit_core.run import open_subject
 from audit_core.store import RunLog
-from audit_core.store.trail import read_trail
+from audit_core.store.log.trail import read_trail
 
 OTHER_CODE = "f" * 64
 PLANTED = "planted-strict-2"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from audit_core.groups import Ratio, contrast_ratios, estimate_groups
-from audit_core.measurement import Conditions, Measurement
-from audit_core.statistics import Estimate
+from audit_core.stats.estimates import Estimate
+from audit_core.stats.groups import Ratio, contrast_ratios, estimate_groups
+from audit_core.stats.measurement import Conditions, Measurement
 
 
 def test_a_group_by_hand() -> None:

@@ -13,7 +13,7 @@ import pytest
 from audit_core.cli import main
 from audit_core.errors import AuditError, IntegrityError, Refused
 from audit_core.store import Action, append_event, list_events, make_checkpoint, make_key, open_database, verify_log
-from audit_core.store.backup import MANIFEST, back_up, restore
+from audit_core.store.log.backup import MANIFEST, back_up, restore
 
 DATABASE = "runs.duckdb"
 

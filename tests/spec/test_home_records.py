@@ -13,7 +13,7 @@ from audit_core.governance.records import AttemptRecord, RerunRecord
 from audit_core.home.home_records import read_home
 from audit_core.review.desk import decide, take_pack
 from audit_core.review.desk_rules import Decider, Ruling
-from audit_core.store.events import Action
+from audit_core.store.database.events import Action
 
 
 def value(home: Path, name: str) -> tuple[float | None, str | None]:

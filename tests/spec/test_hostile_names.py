@@ -11,13 +11,13 @@ from toy.prompts import make_letters
 
 from audit_core.errors import IntegrityError, Refused
 from audit_core.evidence.keys import load_key, make_key
-from audit_core.home.dossier import read_dossier
+from audit_core.home.claim_history import read_dossier
 from audit_core.home.result_page import render_result
 from audit_core.review.desk import assemble_pack
 from audit_core.shipped import list_policies, list_prompt_sets, load_prompt_set, load_shipped_policy
 from audit_core.store import Checklists
-from audit_core.store.home import audit_home, keep_prompts, load_kept_policy, load_kept_prompts
-from audit_core.store.openings import load_openings
+from audit_core.store.data_directory import audit_home, keep_prompts, load_kept_policy, load_kept_prompts
+from audit_core.store.keys.openings import load_openings
 from audit_core.story import load_story
 
 POLICY, PROMPTS = list_policies()[0], list_prompt_sets()[0]

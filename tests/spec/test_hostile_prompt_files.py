@@ -18,7 +18,7 @@ from pyarrow import ipc
 from audit_core.errors import PromptRefused
 from audit_core.prompt_files.reading import read_rows
 from audit_core.prompt_files.table import MAX_COLUMNS, MAX_FILE_BYTES
-from audit_core.prompts import load_prompts, parse_prompts
+from audit_core.prompts.prompt_set import load_prompts, parse_prompts
 
 HEADER = "clean,corrupted,answer,foil\n"
 GOOD = HEADER + "a,b, x, y\n"

@@ -18,7 +18,7 @@ from audit_core.governance.policy import parse_policy
 from audit_core.models.imported_card import read_card
 from audit_core.packs.pack_scan import find_personal_data
 from audit_core.prompt_files.table import MAX_FILE_BYTES
-from audit_core.prompts import parse_prompts
+from audit_core.prompts.prompt_set import parse_prompts
 from audit_core.shipped import load_shipped_policy
 from audit_core.verifier.criteria import DOES_NOT_MEET, evaluate_policy
 from audit_core.verifier.strict_json import NotStrictJson, load_strict

@@ -13,7 +13,6 @@ from toy.models import ADDS_TO_RESIDUAL, FAMILIES
 from toy.planted import make_induction, make_votes
 from toy.prompts import tokenise_letters
 
-from audit_core.alignment import tokenise
 from audit_core.component import Component, Kind, edge, head, parse_components, resid
 from audit_core.intervention import (
     CLEAN_RUN,
@@ -24,7 +23,8 @@ from audit_core.intervention import (
     Replacement,
     intervene,
 )
-from audit_core.prompts import TokenisedPrompts
+from audit_core.prompts.alignment import tokenise
+from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.subjects.transformer import TransformerSubject
 
 Load = Callable[[str], TransformerSubject]

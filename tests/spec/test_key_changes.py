@@ -31,8 +31,8 @@ from audit_core.store import (
     rotate_log_key,
     verify_log,
 )
-from audit_core.store.checkpoints import list_checkpoints
-from audit_core.store.key_chain import list_log_keys
+from audit_core.store.database.checkpoints import list_checkpoints
+from audit_core.store.database.key_chain import list_log_keys
 from audit_core.verifier.ed25519 import is_signed_by
 from audit_core.verifier.note import list_signers
 from audit_core.verifier.trust import read_trust
@@ -175,7 +175,7 @@ def test_a_crash_between_the_event_and_the_files_is_made_good_at_the_next_signin
 ) -> None:
     old = load_log_key(home).keyid
     with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="power"):
-        patch.setattr("audit_core.store.key_chain.take_next_key", _fail)
+        patch.setattr("audit_core.store.database.key_chain.take_next_key", _fail)
         rotate_log_key(home, actor="ada")
     assert load_log_key(home).keyid == old
     write_events(home, 1)
@@ -187,7 +187,7 @@ def test_a_crash_between_the_event_and_the_files_is_made_good_at_the_next_signin
 def test_a_crash_before_the_event_changes_no_key(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old = load_log_key(home).keyid
     with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="power"):
-        patch.setattr("audit_core.store.log_key.sign_log", _fail)
+        patch.setattr("audit_core.store.keys.log_key.sign_log", _fail)
         rotate_log_key(home, actor="ada")
     write_events(home, 1)
     sign_now(home)

@@ -18,8 +18,8 @@ from toy.dying import ACTS, PACK, SURVIVED, TRUST, VERIFIER, Death, read_deaths
 from audit_core.evidence.join_verifier import join_modules
 from audit_core.evidence.keys import list_people, load_log_key
 from audit_core.store import Action, list_events, load_key, open_database, verify_log
-from audit_core.store.home import load_kept_prompts
-from audit_core.store.register import Register
+from audit_core.store.claims.register import Register
+from audit_core.store.data_directory import load_kept_prompts
 from audit_core.verifier.trust import read_trust
 from audit_core.verifier.walk import verify_pack
 

@@ -17,8 +17,8 @@ from toy.forged_log import Forged, copy_home, forge, sign_now, write_events
 from audit_core.errors import StoreRefused
 from audit_core.evidence.keys import SigningKey, load_log_key, open_log_key
 from audit_core.store import Action, Verification, append_event, make_checkpoint, open_database, verify_log
-from audit_core.store.database import open_restarted
-from audit_core.store.lost_log import Restart
+from audit_core.store.database.connection import open_restarted
+from audit_core.store.database.lost_log import Restart
 
 SIZE, TARGET = 200, 60
 LATE = 160

@@ -7,7 +7,7 @@ import pytest
 from audit_core.cli import main
 from audit_core.errors import StoreRefused
 from audit_core.store import RunLog, list_events, open_database
-from audit_core.store.lost_log import BEGINNING
+from audit_core.store.database.lost_log import BEGINNING
 
 
 @pytest.fixture

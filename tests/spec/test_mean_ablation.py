@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from toy.planted import make_votes
 
-from audit_core.alignment import tokenise
 from audit_core.component import Kind, head
 from audit_core.errors import InterventionRefused
 from audit_core.intervention import Replacement, intervene
-from audit_core.prompts import PromptSet, TokenisedPrompts
+from audit_core.prompts.alignment import tokenise
+from audit_core.prompts.prompt_set import PromptSet, TokenisedPrompts
 from audit_core.subjects.transformer import TransformerSubject
 
 PAIRS = (("AAB", "ABB"), ("AAA", "BBA"))

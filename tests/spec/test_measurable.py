@@ -14,7 +14,6 @@ import pytest
 from toy.planted import make_induction
 from toy.withheld import freeze, pack_claim, read_pack
 
-from audit_core.alignment import tokenise
 from audit_core.audits.ablation import AblationRequest
 from audit_core.audits.claim_test import ClaimTestRequest
 from audit_core.audits.confirmation import OtherTask
@@ -32,11 +31,12 @@ from audit_core.confirm import run_confirmatory
 from audit_core.errors import InterventionRefused
 from audit_core.evidence.keys import make_key
 from audit_core.intervention import Replacement
-from audit_core.measurable import keep_measurable, set_aside
-from audit_core.prompts import Prompt, PromptSet, TokenisedPrompts, is_exploratory
+from audit_core.prompts.alignment import tokenise
+from audit_core.prompts.measurable import keep_measurable, set_aside
+from audit_core.prompts.prompt_set import Prompt, PromptSet, TokenisedPrompts, is_exploratory
 from audit_core.run import Asker, Auditor, identify_run
 from audit_core.store import RunLog, audit_home
-from audit_core.store.register import Register
+from audit_core.store.claims.register import Register
 from audit_core.subjects.transformer import TransformerSubject
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,26 +10,26 @@ import numpy as np
 import pytest
 from toy.additive import AdditiveSubject, pair_up
 
-from audit_core.assessment import Assessment
+from audit_core.assessment.questions import Assessment
 from audit_core.audits.claim_test import ClaimTestRequest
 from audit_core.audits.transfer import TransferResult
 from audit_core.circuits.circuit_question import CircuitQuestion
 from audit_core.circuits.completeness import Gap
 from audit_core.claim import Claim, Role
 from audit_core.component import head
-from audit_core.drift import Drift
 from audit_core.errors import ClaimRefused
-from audit_core.groups import GroupEstimates
-from audit_core.measurement import Measurement
+from audit_core.judging.shift import Drift
+from audit_core.judging.trial import NullFinding
 from audit_core.packs.metric_bounds import measure_ablation_range, measure_incompleteness, measure_transfer
 from audit_core.packs.metric_row import ClaimFindings, MetricRow
 from audit_core.packs.metric_rows import list_metric_rows
-from audit_core.prompts import TokenisedPrompts, is_exploratory
+from audit_core.prompts.prompt_set import TokenisedPrompts, is_exploratory
 from audit_core.registry import get_plugin
 from audit_core.shipped import load_shipped_policy
-from audit_core.statistics import Estimate
+from audit_core.stats.estimates import Estimate
+from audit_core.stats.groups import GroupEstimates
+from audit_core.stats.measurement import Measurement
 from audit_core.subject import no_progress
-from audit_core.trial import NullFinding
 from audit_core.verifier.criteria import evaluate_policy
 
 PARTS = (head(0, 0), head(0, 1))

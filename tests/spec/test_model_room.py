@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-import ui.model_room
+import ui.flow.model_pool
 from audit_core import LINK, PAGE
 from audit_core.engine.threads import leave_a_core, take_all_cores
 from audit_core.errors import ModelRefused, QueueFull
 from audit_core.store import was_opened
-from audit_core.store.home import audit_home
-from ui.model_room import KEPT, MAX_WAITING, MAX_WAITING_EACH, NOT_ASKED_FOR, ModelRoom
+from audit_core.store.data_directory import audit_home
+from ui.flow.model_pool import KEPT, MAX_WAITING, MAX_WAITING_EACH, NOT_ASKED_FOR, ModelRoom
 
 
 def wait(room: ModelRoom, name: str) -> None:
@@ -37,7 +37,7 @@ def test_a_model_that_failed_is_not_loaded_again_until_somebody_asks(monkeypatch
         loads.append(name)
         raise ModelRefused("broken", wanted="a model", remedy="use another")
 
-    monkeypatch.setattr(ui.model_room, "open_subject", fail)
+    monkeypatch.setattr(ui.flow.model_pool, "open_subject", fail)
     room = ModelRoom()
     for _ in range(3):
         room.open("x")
@@ -117,9 +117,9 @@ class Subject:
 @pytest.fixture
 def loader(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loader]:
     found = Loader()
-    monkeypatch.setattr(ui.model_room, "open_subject", found.load)
+    monkeypatch.setattr(ui.flow.model_pool, "open_subject", found.load)
     monkeypatch.setattr(
-        ui.model_room, "Auditor", lambda subject, log: SimpleNamespace(subject=subject, calibrate=lambda: None)
+        ui.flow.model_pool, "Auditor", lambda subject, log: SimpleNamespace(subject=subject, calibrate=lambda: None)
     )
     yield found
     found.gate.set()
@@ -202,7 +202,7 @@ def test_a_load_that_cannot_be_stopped_half_way_is_thrown_away_at_its_end(
         loader.models.append(weakref.ref(model))
         return model
 
-    monkeypatch.setattr(ui.model_room, "open_subject", load)
+    monkeypatch.setattr(ui.flow.model_pool, "open_subject", load)
     room.open("org/model", owner="a")
     assert begun.wait(5)
     room.cancel("org/model", owner="a")
@@ -257,7 +257,7 @@ def test_a_load_that_fails_frees_its_turn(loader: Loader) -> None:
 
 
 def test_failures_are_remembered_and_not_without_bound(loader: Loader, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ui.model_room, "FAILURES_KEPT", 3)
+    monkeypatch.setattr(ui.flow.model_pool, "FAILURES_KEPT", 3)
     room = loader.make_room()
     loader.gate.set()
     for n in range(5):

@@ -7,8 +7,8 @@ from toy.prompts import tokenise_letters
 
 from audit_core.component import Component, Kind, head, mlp
 from audit_core.intervention import Replacement
-from audit_core.multiplicity import rank_in_null, step_down
-from audit_core.null import DRAWS, draw_null, draw_sets, plan_remainders, plan_removals
+from audit_core.judging.null import DRAWS, draw_null, draw_sets, plan_remainders, plan_removals
+from audit_core.stats.multiplicity import rank_in_null, step_down
 from audit_core.subjects.transformer import TransformerSubject
 
 LARGE = [head(layer, index) for layer in range(30) for index in range(9)]

@@ -20,7 +20,7 @@ from audit_core.engine.senders import Senders
 from audit_core.engine.sites import SiteEdit
 from audit_core.errors import ComponentRefused, ControlFailed, InterventionRefused, Refused
 from audit_core.intervention import Replacement
-from audit_core.prompts import TokenisedPrompts
+from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.subjects.transformer import TransformerSubject
 
 Load = Callable[[str], TransformerSubject]

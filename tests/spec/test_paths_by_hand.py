@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from toy.planted import BACKUP, NEGATIVE, PRIMARY, make_induction
 
-from audit_core.alignment import tokenise
 from audit_core.audits.paths import PathsAudit, PathsRequest, PathsResult
 from audit_core.component import parse_components
 from audit_core.intervention import Replacement
+from audit_core.prompts.alignment import tokenise
 from audit_core.subjects.transformer import TransformerSubject
 
 WIRED = parse_components("L0.H0 L1.H0 L1.H1 L1.H2 L1.H3 L2.H0")

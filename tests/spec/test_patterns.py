@@ -11,9 +11,9 @@ from toy.models import FAMILIES
 from toy.planted import make_induction
 from toy.prompts import tokenise_letters
 
-from audit_core.alignment import tokenise
 from audit_core.component import edge, head, mlp, resid
 from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, Direction, Replacement, intervene
+from audit_core.prompts.alignment import tokenise
 from audit_core.subjects.transformer import TransformerSubject
 
 Load = Callable[[str], TransformerSubject]

@@ -13,7 +13,7 @@ from audit_core.errors import AccessRefused, Refused
 from audit_core.evidence.keys import load_log_key
 from audit_core.governance.people import LOCAL_PERSON, Deed, PersonRole
 from audit_core.store import AuditEvent, PersonLog, list_events, open_database, verify_log
-from audit_core.store.database import DATABASE
+from audit_core.store.database.connection import DATABASE
 
 OF_VERSION_3 = {
     "schema_version", "runs", "run_start", "audit_log", "audit_event", "audit_checkpoint", "refused_change", "claim", "preregistration",

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from toy.models import load
 
-from audit_core.alignment import tokenise
 from audit_core.attention.plausibility import Source, weigh_source
 from audit_core.audits.claim_test import ClaimTestRequest
 from audit_core.claim import Claim, Universe
 from audit_core.component import Component, Kind, head, parse_components
 from audit_core.effect import measure_effect
-from audit_core.faithfulness import plan_circuit
 from audit_core.intervention import Intervention, Replacement, intervene
-from audit_core.prompts import PromptSet, TokenisedPrompts
+from audit_core.judging.faithfulness import plan_circuit
+from audit_core.prompts.alignment import tokenise
+from audit_core.prompts.prompt_set import PromptSet, TokenisedPrompts
 from audit_core.registry import get_plugin
 from audit_core.subject import no_progress
 from audit_core.subjects.planted import INDUCTION, LEAK, STRICT

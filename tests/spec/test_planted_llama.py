@@ -10,15 +10,16 @@ import numpy as np
 import pytest
 from toy.models import load
 
-from audit_core.alignment import tokenise
 from audit_core.attention.plausibility import Source, weigh_source
 from audit_core.audits.claim_test import ClaimTestRequest
 from audit_core.claim import DEFAULT_DELTA, Claim, Universe
 from audit_core.component import Component, Kind, head, parse_components
 from audit_core.effect import Effect, measure_effect
-from audit_core.faithfulness import CircuitRuns, estimate_faithfulness, plan_circuit, read_circuit
 from audit_core.intervention import CLEAN_RUN, Intervention, Replacement, intervene
-from audit_core.prompts import Prompt, PromptSet, TokenisedPrompts
+from audit_core.judging.faithfulness import CircuitRuns, estimate_faithfulness, plan_circuit, read_circuit
+from audit_core.judging.verdict import State, classify
+from audit_core.prompts.alignment import tokenise
+from audit_core.prompts.prompt_set import Prompt, PromptSet, TokenisedPrompts
 from audit_core.registry import get_plugin
 from audit_core.subject import no_progress
 from audit_core.subjects.planted import PLANTED_MODELS, find_planted
@@ -26,7 +27,6 @@ from audit_core.subjects.planted.key import PlantedClaim, PlantedRole
 from audit_core.subjects.planted.llama import BACKUP, D_HEAD, EVEN, HEADS_PER_KEY, LLAMA
 from audit_core.subjects.planted.weights import N_POSITIONS, NOUNS
 from audit_core.subjects.transformer import TransformerSubject
-from audit_core.verdict import State, classify
 
 TOLERANCE = {Replacement.ZERO: 0.05, Replacement.MEAN: 0.4, Replacement.RESAMPLE: 0.05}
 """Logits. A mean depends on which words were drawn; what zero and resample do follows from the weights."""

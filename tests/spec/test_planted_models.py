@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from audit_core.alignment import tokenise
 from audit_core.audits.claim_test import ClaimTestRequest, ClaimTestResult
 from audit_core.claim import DEFAULT_DELTA, Claim
 from audit_core.component import Kind, head
 from audit_core.effect import Effect, measure_effect
 from audit_core.intervention import Replacement, intervene
-from audit_core.prompts import TokenisedPrompts
+from audit_core.judging.verdict import State, classify
+from audit_core.prompts.alignment import tokenise
+from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.registry import get_plugin
 from audit_core.subject import no_progress
 from audit_core.subjects import planted
@@ -25,7 +26,6 @@ from audit_core.subjects.planted import PLANTED_MODELS, build_planted, find_plan
 from audit_core.subjects.planted.key import PlantedClaim, PlantedModel, PlantedRole
 from audit_core.subjects.planted.weights import D_HEAD, D_MODEL, DUMP
 from audit_core.subjects.transformer import TransformerSubject
-from audit_core.verdict import State, classify
 
 TOLERANCE = {Replacement.ZERO: 0.05, Replacement.MEAN: 0.4, Replacement.RESAMPLE: 0.05}
 """Logits. A mean depends on which words were drawn; what zero and resample do follows from the weights."""

@@ -8,7 +8,7 @@ from toy.additive import AdditiveSubject, pair_up
 
 from audit_core.attention.plausibility import Source, find_source, list_sources, normalised_entropy, weigh_source
 from audit_core.errors import NotMeasured
-from audit_core.prompts import TokenisedPrompts
+from audit_core.prompts.prompt_set import TokenisedPrompts
 
 TEXTS = (("x yes b no", "x yes c no"), ("y a yes no", "z a yes no"))
 """With the first token: answer ` yes` at 2 and 3, foil ` no` at 4, the first change at 3 and 1."""

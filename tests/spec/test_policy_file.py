@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from toy.policies import POLICY, read_toy
 
+from audit_core.data_folder import DATA
 from audit_core.errors import PolicyRefused
 from audit_core.governance.policy import ThresholdSource, load_policy, parse_policy
-from audit_core.shipped import DATA, list_policies, load_shipped_policy
+from audit_core.shipped import list_policies, load_shipped_policy
 from audit_core.verifier.policy_table import PolicyMalformed, resolve_policy
 
 

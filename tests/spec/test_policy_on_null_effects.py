@@ -9,9 +9,10 @@ import pytest
 from numpy.typing import NDArray
 from toy.policies import make_claim, make_facts, make_number, read_toy
 
-from audit_core.multiplicity import rank_in_null
 from audit_core.shipped import load_shipped_policy
-from audit_core.statistics import Estimate, bootstrap_ratios
+from audit_core.stats.bootstrap import bootstrap_ratios
+from audit_core.stats.estimates import Estimate
+from audit_core.stats.multiplicity import rank_in_null
 from audit_core.verifier.criteria import DOES_NOT_MEET, INCONCLUSIVE, MEETS, evaluate_policy
 
 TEMPLATES, PER_TEMPLATE, TRIALS = 12, 20, 400

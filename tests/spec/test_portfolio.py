@@ -9,13 +9,13 @@ import pytest
 from toy.packs import BEN, CLEO, genuine_members, write_trust, zip_up
 from toy.register import freeze_by_hand, tell_attempt
 
+from audit_core.home.claim_status import Standing, read_standings
 from audit_core.home.home_records import read_home
 from audit_core.home.portfolio import ModelLine, follow_figures, list_models
-from audit_core.home.standing import Standing, read_standings
 from audit_core.review.case_file import CaseFile, open_case
 from audit_core.review.desk import decide, list_cases, take_pack
 from audit_core.review.desk_rules import Decider, Ruling
-from audit_core.store.register import Register
+from audit_core.store.claims.register import Register
 
 
 @pytest.fixture

@@ -8,17 +8,16 @@ from typing import Any
 
 import pytest
 
-from audit_core.alignment import tokenise
 from audit_core.audits.claim_test import PLUGIN, ClaimTestRequest, ClaimTestResult
 from audit_core.claim import Claim
 from audit_core.component import parse_components
-from audit_core.effect import measure_effect
-from audit_core.prompts import PromptSet
-from audit_core.run import get_metric
-from audit_core.statistics import MIN_TEMPLATES, Estimate, count_needed
+from audit_core.effect import get_metric, measure_effect
+from audit_core.judging.trial import count_claims_held, draw_chance, judge_trial, plan_trial, read_trial
+from audit_core.prompts.alignment import tokenise
+from audit_core.prompts.prompt_set import PromptSet
+from audit_core.stats.estimates import MIN_TEMPLATES, Estimate, count_needed
 from audit_core.subject import no_progress
 from audit_core.subjects.planted import find_planted
-from audit_core.trial import count_claims_held, draw_chance, judge_trial, plan_trial, read_trial
 
 Load = Callable[[str], Any]
 

@@ -12,12 +12,12 @@ from toy.additive import AdditiveSubject
 from audit_core.claim import Claim
 from audit_core.component import head
 from audit_core.confirm import freeze_claim, run_confirmatory
-from audit_core.prompts import Prompt, PromptSet
+from audit_core.prompts.prompt_set import Prompt, PromptSet
 from audit_core.run import Asker, Auditor
 from audit_core.shipped import load_shipped_policy
 from audit_core.store import RunLog, audit_home, keep_prompts, make_key, open_database, read_trail
-from audit_core.store.private import tighten_home
-from audit_core.store.register import Register
+from audit_core.store.claims.register import Register
+from audit_core.store.database.private import tighten_home
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes are of POSIX")
 

@@ -26,8 +26,8 @@ from audit_core.references.procurement import (
 )
 from audit_core.references.procurement_export import describe_count, dump_filled, write_filled_csv, write_filled_html
 from audit_core.store import ChecklistDraft, Checklists
-from audit_core.store.database import DATABASE, open_database
-from audit_core.store.events import Action, list_events
+from audit_core.store.database.connection import DATABASE, open_database
+from audit_core.store.database.events import Action, list_events
 
 HOSTILE = "<script>alert(1)</script>\u202e=cmd()"
 
@@ -145,7 +145,7 @@ def test_a_save_whose_event_is_refused_is_not_made(kept: Checklists, monkeypatch
     def refuse(*_: object, **__: object) -> None:
         raise Refused("no event", wanted="one.", remedy="none.")
 
-    monkeypatch.setattr("audit_core.store.checklist.append_event", refuse)
+    monkeypatch.setattr("audit_core.store.desk.checklist.append_event", refuse)
     with pytest.raises(Refused, match="no event"):
         save(kept)
     assert count_rows(kept) == (0, 0)

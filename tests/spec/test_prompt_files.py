@@ -15,7 +15,7 @@ from pyarrow import ipc
 
 from audit_core.errors import PromptRefused
 from audit_core.prompt_files.reading import find_columns, read_rows
-from audit_core.prompts import PromptSet, dump_jsonl, load_prompts, parse_prompts
+from audit_core.prompts.prompt_set import PromptSet, dump_jsonl, load_prompts, parse_prompts
 
 ROWS = [
     {"id": "r1", "clean": 'the cat, "sat"', "corrupted": "the dog; sat", "answer": " down", "foil": " up", "template": "t"},

@@ -9,7 +9,7 @@ import pytest
 
 from audit_core.errors import PromptRefused
 from audit_core.prompt_files.reading import ReadRows, read_rows
-from audit_core.prompts import PromptSet, parse_prompts
+from audit_core.prompts.prompt_set import PromptSet, parse_prompts
 
 AUTO_CIRCUIT = {
     "seq_labels": ["a", "b"],

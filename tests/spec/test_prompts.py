@@ -14,10 +14,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from toy.additive import WordTokenizer
 
-from audit_core.alignment import MAX_TOKENS, tokenise
 from audit_core.errors import PromptRefused
 from audit_core.prompt_files.table import MAX_CHARACTERS, MAX_FILE_BYTES, MAX_PROMPTS
-from audit_core.prompts import Prompt, PromptSet, dump_jsonl, is_exploratory, load_prompts, parse_prompts, split_half
+from audit_core.prompts.alignment import MAX_TOKENS, tokenise
+from audit_core.prompts.prompt_set import (
+    Prompt,
+    PromptSet,
+    dump_jsonl,
+    is_exploratory,
+    load_prompts,
+    parse_prompts,
+    split_half,
+)
 
 ROW = {
     "id": "r1",

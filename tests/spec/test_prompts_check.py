@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from toy.additive import WordTokenizer
 
-from audit_core.alignment import align_rows
 from audit_core.cli import build_parser, main
-from audit_core.prompts import load_prompts, parse_prompts
+from audit_core.prompts.alignment import align_rows
+from audit_core.prompts.prompt_set import load_prompts, parse_prompts
 
 GOOD = "".join(f"r{n},the cat {n},the dog {n}, down, up,t\n" for n in range(3))
 HEADER = "id,clean,corrupted,answer,foil,template\n"

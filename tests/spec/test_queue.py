@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from audit_core.store import open_database
-from audit_core.store.life import name_process
-from audit_core.store.tickets import FOLDER, Ticket, stand_in_queue
+from audit_core.store.database.process_lock import name_process
+from audit_core.store.database.process_queue import FOLDER, Ticket, stand_in_queue
 
 GREEDY = """
 import sys, time
@@ -59,7 +59,7 @@ def _list_runs(order: str, name: str) -> list[str]:
 def _start_waiting(home: Path) -> subprocess.Popen[bytes]:
     """A process with a ticket."""
     code = (
-        "import sys, time; from pathlib import Path; from audit_core.store.tickets import stand_in_queue\n"
+        "import sys, time; from pathlib import Path; from audit_core.store.database.process_queue import stand_in_queue\n"
         "with stand_in_queue(Path(sys.argv[1])):\n print('in', flush=True); time.sleep(60)"
     )
     root = Path(__file__).resolve().parents[2]

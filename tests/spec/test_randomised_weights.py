@@ -10,9 +10,9 @@ from toy.models import AS_A_WHOLE, BY_BLOCKS
 from toy.planted import CLEAN_LOGIT, make_induction
 from toy.prompts import tokenise_letters
 
-from audit_core.alignment import tokenise
 from audit_core.errors import ModelRefused
 from audit_core.intervention import CLEAN_RUN
+from audit_core.prompts.alignment import tokenise
 from audit_core.subjects.transformer import TransformerSubject
 
 Load = Callable[[str], TransformerSubject]

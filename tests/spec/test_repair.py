@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from audit_core.alignment import tokenise
 from audit_core.audits.claim_test import PLUGIN, ClaimTestRequest, ClaimTestResult
 from audit_core.claim import Claim
 from audit_core.component import head, mlp, parse_components
-from audit_core.mediation import estimate_mediation
-from audit_core.prompts import TokenisedPrompts
-from audit_core.repair import MOST_PROMPTS, Repair, list_later, needs_search
-from audit_core.statistics import Estimate
+from audit_core.judging.repair import MOST_PROMPTS, Repair, list_later, needs_search
+from audit_core.prompts.alignment import tokenise
+from audit_core.prompts.prompt_set import TokenisedPrompts
+from audit_core.stats.estimates import Estimate
+from audit_core.stats.mediation import estimate_mediation
 from audit_core.subject import no_progress
 from audit_core.subjects.planted import find_planted
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ui.return_to import KEPT, KEPT_S, Target, Targets
+from ui.shell.return_to import KEPT, KEPT_S, Target, Targets
 
 
 def test_a_target_is_given_back_once_and_to_its_browser_alone() -> None:

@@ -25,15 +25,15 @@ from audit_core.errors import ClaimRefused, IntegrityError
 from audit_core.evidence.keys import make_key
 from audit_core.home.home_records import read_home
 from audit_core.packs.pack import Issue, export_pack
-from audit_core.prompts import PromptSet, dump_jsonl
+from audit_core.prompts.prompt_set import PromptSet, dump_jsonl
 from audit_core.registry import get_plugin
 from audit_core.run import Asker, Auditor, list_versions
 from audit_core.shipped import load_shipped_policy
 from audit_core.store import RunLog
-from audit_core.store.change_log import declare_incident, list_stale, record_changes
-from audit_core.store.database import open_database
-from audit_core.store.events import Action, append_event, list_events
-from audit_core.store.register import Register
+from audit_core.store.claims.change_log import declare_incident, list_stale, record_changes
+from audit_core.store.claims.register import Register
+from audit_core.store.database.connection import open_database
+from audit_core.store.database.events import Action, append_event, list_events
 from audit_core.subjects.planted import find_planted
 from audit_core.trigger import Change, TriggerKind
 

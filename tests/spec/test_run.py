@@ -24,7 +24,7 @@ from audit_core.component import Kind, head, mlp
 from audit_core.errors import Cancelled, NotMeasured, PromptRefused, Refused, StoreRefused
 from audit_core.intervention import CLEAN_RUN, Direction, Replacement, intervene
 from audit_core.pace import MIN_WORK
-from audit_core.prompts import TokenisedPrompts
+from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.run import Asker, Auditor, Finished, open_subject, record_refusal
 from audit_core.store import RunLog
 from audit_core.subjects.transformer import TransformerSubject

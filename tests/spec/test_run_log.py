@@ -13,7 +13,7 @@ from filelock import FileLock
 
 from audit_core.errors import StoreRefused
 from audit_core.store import RunLog, RunRecord
-from audit_core.store.database import open_database
+from audit_core.store.database.connection import open_database
 
 RECORD = RunRecord(
     "r1", "2026-01-01T00:00:00+00:00", "me", "s1", "sweep", "done", "", "", "key", "m", "p", "{}", "{}", '{"x": 1}', 0.5
@@ -81,7 +81,7 @@ def test_a_thread_that_holds_the_log_for_too_long_makes_others_give_up_and_go_on
 ) -> None:
     log, held, enough = RunLog(tmp_path), threading.Event(), threading.Event()
     log.append(RECORD)
-    monkeypatch.setattr("audit_core.store.database.LOCK_S", 0.2)
+    monkeypatch.setattr("audit_core.store.database.connection.LOCK_S", 0.2)
     with ThreadPoolExecutor(1) as pool:
         holder = pool.submit(hold, tmp_path, held, enough)
         assert held.wait(60)
@@ -98,7 +98,7 @@ def test_a_process_that_holds_the_log_for_too_long_makes_others_give_up_and_go_o
 ) -> None:
     log = RunLog(tmp_path)
     log.append(RECORD)
-    monkeypatch.setattr("audit_core.store.database.LOCK_S", 0.2)
+    monkeypatch.setattr("audit_core.store.database.connection.LOCK_S", 0.2)
     with FileLock(tmp_path / "runs.duckdb.lock"), pytest.raises(StoreRefused, match="has held"):
         log.list_runs()
     assert len(log.list_runs()) == 1

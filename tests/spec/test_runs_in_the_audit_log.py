@@ -36,7 +36,7 @@ from audit_core.store import (
     open_database,
     verify_log,
 )
-from audit_core.store.checkpoints import list_checkpoints
+from audit_core.store.database.checkpoints import list_checkpoints
 
 ASKER = Asker("ada", "session 1")
 START = RunStart("r1", "2026-01-01T00:00:00.000+00:00", "ada", "s1", "sweep", "key", "m", "p", "{}", '{"x": 1}')
@@ -413,7 +413,7 @@ def test_an_old_run_changed_after_the_log_began_is_a_finding(change: str, old: R
 
 
 def test_a_migration_that_is_interrupted_leaves_the_old_file(old: RunLog, monkeypatch: pytest.MonkeyPatch) -> None:
-    from audit_core.store import schema
+    from audit_core.store.database import schema
 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt

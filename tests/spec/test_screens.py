@@ -13,13 +13,13 @@ from toy.additive import AdditiveSubject, pair_up
 from toy.planted import BACKUP, NEGATIVE, PRIMARY, make_induction
 from toy.prompts import tokenise_letters
 
-from audit_core.alignment import tokenise
 from audit_core.component import Component, Kind, head
 from audit_core.errors import ComponentRefused, ControlFailed, Refused
+from audit_core.estimator import Method, ScreenRequest
 from audit_core.intervention import CLEAN_RUN, Direction, Replacement, Side, intervene
-from audit_core.prompts import TokenisedPrompts
+from audit_core.prompts.alignment import tokenise
+from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.registry import get_plugin
-from audit_core.screen import Method, ScreenRequest
 from audit_core.subject import no_progress
 from audit_core.subjects.transformer import TransformerSubject
 
@@ -35,7 +35,7 @@ def estimate(
     replacement: Replacement = Replacement.RESAMPLE,
     side: Side = Side.CLEAN,
 ) -> dict[Component, np.ndarray]:
-    method: Method = get_plugin("methods", name)
+    method: Method = get_plugin("estimators", name)
     found = method.screen(subject, ScreenRequest(prompts, kind, replacement, side), on_progress=no_progress)
     assert found.support.shape == (len(found.components), len(prompts))
     return dict(zip(found.components, found.support))
@@ -125,7 +125,7 @@ def test_a_small_step_is_estimated_as_it_is_measured(
     """A slope is a limit: taking 1/100 of an activation away costs 1/100 of the estimate, for every kind and family."""
     subject = load_family(family)
     prompts = tokenise_letters(subject.tokenizer, [6, 6, 8])
-    for kind in get_plugin("methods", ATP).kinds:
+    for kind in get_plugin("estimators", ATP).kinds:
         if not subject.components(kind):
             with pytest.raises(ComponentRefused, match="no neuron"):
                 estimate(ATP, subject, prompts, kind, Replacement.ZERO)

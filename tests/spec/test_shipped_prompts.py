@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from audit_core.prompts import Prompt, PromptSet, load_prompts, split_half
+from audit_core.prompts.prompt_set import Prompt, PromptSet, load_prompts, split_half
 from data.prompts.cards import CARDS, write_readme
 from data.prompts.generate import TASKS, build_files
 from data.prompts.words import CAPITALS

@@ -103,7 +103,7 @@ def test_the_log_tells_of_it_by_digests_and_stands_when_rows_are_taken_out(log: 
     import duckdb
 
     from audit_core.evidence.keys import load_log_key
-    from audit_core.store.database import DATABASE
+    from audit_core.store.database.connection import DATABASE
 
     mine = person(nonce="a nonce of the provider")
     log.note_sign_in(mine)

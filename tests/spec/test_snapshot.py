@@ -7,8 +7,8 @@ import pytest
 from toy.forged_log import forge, write_events
 
 from audit_core.store import Action, append_event, list_events, open_database, read_trail
-from audit_core.store.known_good import KnownGood
-from audit_core.store.snapshot import FOLDER
+from audit_core.store.log.known_good import KnownGood
+from audit_core.store.log.snapshot import FOLDER
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from audit_core.component import Kind, head
 from audit_core.engine.replay import Prefix
 from audit_core.engine.runner import CAPTURES_KEPT
 from audit_core.intervention import Replacement, intervene
-from audit_core.prompts import TokenisedPrompts
+from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.subjects.transformer import TransformerSubject
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from audit_core.component import head, mlp
 from audit_core.effect import measure_effect
 from audit_core.intervention import Intervention, Replacement, intervene
 from audit_core.metrics.logit_difference import PLUGIN as LOGIT_DIFFERENCE
-from audit_core.prompts import TokenPair
+from audit_core.prompts.prompt_set import TokenPair
 from audit_core.staged import measure_in_blocks
 from audit_core.subject import Means
 

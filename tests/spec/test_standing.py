@@ -9,10 +9,10 @@ import pytest
 from toy.register import freeze_by_hand, tell_attempt
 
 from audit_core.errors import ClaimRefused
-from audit_core.home.standing import CardState, Standing, judge_sentence, read_standings
+from audit_core.home.claim_status import CardState, Standing, judge_sentence, read_standings
 from audit_core.preregistration import ChangeKind
-from audit_core.store.card_claims import add_card_claim, link_card_claim, list_card_claims
-from audit_core.store.register import Register
+from audit_core.store.claims.card_claims import add_card_claim, link_card_claim, list_card_claims
+from audit_core.store.claims.register import Register
 
 
 def stand(home: Path, **triggers: tuple[str, ...]) -> Standing:

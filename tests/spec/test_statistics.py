@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 from audit_core.errors import NotMeasured
-from audit_core.statistics import (
+from audit_core.stats.bootstrap import (
     bootstrap_mean,
     bootstrap_ratio,
     bootstrap_ratios,
     draw_weights,
     expanded_tail,
-    format_estimate,
     rank_agreement,
 )
+from audit_core.stats.estimates import format_estimate
 
 
 def test_a_ratio_is_of_means_and_not_a_mean_of_ratios() -> None:

@@ -12,13 +12,13 @@ import pytest
 from toy.models import FAMILIES, build_random, load
 from toy.prompts import tokenise_letters
 
-from audit_core.alignment import tokenise
 from audit_core.component import Component, Kind, edge, head, mlp, resid
 from audit_core.engine.readout import Readout
 from audit_core.engine.sites import HookedModel
 from audit_core.errors import AuditError, Cancelled, ComponentRefused, InterventionRefused, ModelRefused
 from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, Edit, Intervention, Replacement, intervene
-from audit_core.prompts import Prompt, PromptSet
+from audit_core.prompts.alignment import tokenise
+from audit_core.prompts.prompt_set import Prompt, PromptSet
 from audit_core.subjects.transformer import TransformerSubject
 
 Load = Callable[[str], TransformerSubject]

@@ -10,13 +10,13 @@ import pytest
 from toy.planted import NEGATIVE, PRIMARY, make_induction
 from toy.prompts import tokenise_letters
 
-from audit_core.alignment import tokenise
 from audit_core.audits.sweep import PLUGIN, SweepPartial, SweepRequest, SweepResult
 from audit_core.component import Kind
 from audit_core.errors import Cancelled, NotMeasured, Refused
 from audit_core.intervention import CLEAN_RUN, Direction, Replacement
-from audit_core.multiplicity import adjust_p_values
-from audit_core.prompts import TokenisedPrompts
+from audit_core.prompts.alignment import tokenise
+from audit_core.prompts.prompt_set import TokenisedPrompts
+from audit_core.stats.multiplicity import adjust_p_values
 from audit_core.subject import no_progress
 from audit_core.subjects.transformer import TransformerSubject
 

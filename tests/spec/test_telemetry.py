@@ -21,7 +21,7 @@ STARTS = {
     "the hub library first": "import huggingface_hub.constants; import audit_core",
     "the command line": "from audit_core.cli import main; main(['models'])",
     "the server": "import app",
-    "the pages alone": "import ui.model_room",
+    "the pages alone": "import ui.flow.model_pool",
     "the bench": "import sys; sys.path.insert(0, 'bench'); import engine, page, sessions, widths; import audit_core",
     "the tests": "import sys; sys.path.insert(0, 'tests'); import conftest",
 }
@@ -50,7 +50,7 @@ def test_the_hub_is_told_nothing_about_this_machine(start: str, tmp_path: Path) 
     assert run(STARTS[start] + SAYS, tmp_path)[-1] == "True True 1"
 
 
-@pytest.mark.parametrize("module", ["app", "ui.auth"])
+@pytest.mark.parametrize("module", ["app", "ui.shell.auth"])
 @pytest.mark.parametrize("place", ["here", "elsewhere"])
 def test_no_visitors_browser_sends_usage_statistics(module: str, place: str, tmp_path: Path) -> None:
     """Streamlit reads its configuration from where it is started, and from variables."""

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from audit_core.alignment import tokenise
 from audit_core.audits.token_gradients import PLUGIN, TokenGradientsRequest
 from audit_core.component import Kind
 from audit_core.engine.path_gradients import integrate_gradients
 from audit_core.errors import NotMeasured, PromptRefused
-from audit_core.prompts import TokenisedPrompts, TokenPair
+from audit_core.prompts.alignment import tokenise
+from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair
 from audit_core.subject import no_progress
 from audit_core.subjects.planted import find_planted
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from audit_core.store.turns import Turns
+from audit_core.store.database.fair_lock import Turns
 
 
 def wait_until(holds: object, seconds: float = 20.0) -> None:

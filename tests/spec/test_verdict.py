@@ -8,8 +8,8 @@ import pytest
 from audit_core.claim import Claim, Role
 from audit_core.component import head
 from audit_core.intervention import Replacement
-from audit_core.statistics import Estimate
-from audit_core.verdict import REASONS, State, Verdict, classify, judge, refuse_verdict
+from audit_core.judging.verdict import REASONS, State, Verdict, classify, judge, refuse_verdict
+from audit_core.stats.estimates import Estimate
 
 FAMILIES = (Replacement.RESAMPLE, Replacement.MEAN, Replacement.ZERO)
 NEVER = re.compile(r"compliant|certified|\bsafe\b|proves|explains|tamper-proof|guarantee", re.I)

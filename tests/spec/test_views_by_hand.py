@@ -10,11 +10,11 @@ import pytest
 from toy.planted import NEGATIVE, PRIMARY, make_induction
 from toy.prompts import tokenise_letters
 
-from audit_core.alignment import tokenise
 from audit_core.attention.view_table import GRADIENT_HEADS, read_views
 from audit_core.component import edge
-from audit_core.engine.pattern_slopes import read_looks
+from audit_core.engine.pattern_gradients import read_looks
 from audit_core.intervention import CLEAN_RUN, Edit, Intervention, Replacement
+from audit_core.prompts.alignment import tokenise
 from audit_core.registry import get_plugin
 from audit_core.subjects.transformer import TransformerSubject
 from audit_core.view import Looks, weigh_slopes

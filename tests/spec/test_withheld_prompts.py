@@ -25,10 +25,10 @@ from audit_core.packs.openings import choose_openings
 from audit_core.packs.pack import Exported
 from audit_core.packs.rerun import rerun_pack
 from audit_core.packs.withholding import hide_names, withhold_set
-from audit_core.prompts import Prompt, PromptSet, is_exploratory
+from audit_core.prompts.prompt_set import Prompt, PromptSet, is_exploratory
 from audit_core.run import Asker, Auditor
 from audit_core.store import RunLog
-from audit_core.store.register import Register
+from audit_core.store.claims.register import Register
 from audit_core.subjects.transformer import TransformerSubject
 from audit_core.verifier.canonical_json import encode_canonical
 from audit_core.verifier.container import BadPack
@@ -204,7 +204,7 @@ def test_names_of_templates_in_reasons_are_covered(planted: TransformerSubject, 
     """A row without a number names the templates that could not be tested."""
     from audit_core.packs.pack import _read_attempts
     from audit_core.packs.pack_documents import list_metrics
-    from audit_core.store.trail import read_trail
+    from audit_core.store.log.trail import read_trail
 
     known = Register(home).find("C-0001")
     (attempt,) = _read_attempts(home, known, read_trail(home).events)
@@ -382,7 +382,7 @@ def test_some_items_are_opened_for_an_auditor_but_not_all_but_a_few(home: Path, 
 
 
 def test_a_secret_stops_the_export_and_the_log_says_so(home: Path) -> None:
-    from audit_core.store.trail import read_trail
+    from audit_core.store.log.trail import read_trail
 
     token = "hf_" + "canaryCANARYcanaryCANARY"
     with pytest.raises(Refused, match=r"pack\.json organisation: a Hugging Face token") as refused:

@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from audit_core.alignment import tokenise
-from audit_core.answers import TokenLimits
 from audit_core.component import Component, Kind, head, mlp, resid
 from audit_core.errors import ModelRefused
 from audit_core.intervention import Edit, Intervention, Replacement, Side
 from audit_core.models import ModelIdentity
-from audit_core.prompts import Prompt, PromptSet, TokenisedPrompts, TokenPair
+from audit_core.prompts.alignment import tokenise
+from audit_core.prompts.answers import TokenLimits
+from audit_core.prompts.prompt_set import Prompt, PromptSet, TokenisedPrompts, TokenPair
 from audit_core.subject import Floats, Geometry, Logits, Means, Progress, no_progress
 
 N_LAYERS, N_HEADS, N_VOCABULARY = 2, 3, 64

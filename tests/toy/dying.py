@@ -32,13 +32,13 @@ from audit_core.evidence import environment
 from audit_core.evidence.keys import load_log_key
 from audit_core.evidence.report import pdf
 from audit_core.packs.pack import Issue, export_pack
-from audit_core.prompts import Prompt, PromptSet
+from audit_core.prompts.prompt_set import Prompt, PromptSet
 from audit_core.run import Asker, Auditor
 from audit_core.shipped import load_shipped_policy
 from audit_core.store import RunLog, list_events, load_key, open_database, verify_log
-from audit_core.store.events import find_log_id
-from audit_core.store.private import tighten_home
-from audit_core.store.register import Register
+from audit_core.store.claims.register import Register
+from audit_core.store.database.events import find_log_id
+from audit_core.store.database.private import tighten_home
 
 PACK, TRUST, VERIFIER = "packs/p.zip", "trust.toml", "verify_pack.py"
 

@@ -23,7 +23,7 @@ from typing import Any
 
 from toy.models import BOS, save_tokenizer
 
-from audit_core.prompts import Prompt, PromptSet
+from audit_core.prompts.prompt_set import Prompt, PromptSet
 
 PRIMARY, NEGATIVE, BACKUP, VOTE, JUNK_GAIN = 10.0, -3.0, 8.0, 20.0, 15.0
 CLEAN_LOGIT = PRIMARY + NEGATIVE

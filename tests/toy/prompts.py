@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from toy.models import LETTERS
 
-from audit_core.alignment import tokenise
-from audit_core.answers import Tokenizer
-from audit_core.prompts import Prompt, PromptSet, TokenisedPrompts
+from audit_core.prompts.alignment import tokenise
+from audit_core.prompts.answers import Tokenizer
+from audit_core.prompts.prompt_set import Prompt, PromptSet, TokenisedPrompts
 
 
 def make_letters(lengths: Sequence[int], *, n_templates: int = 2, seed: int = 0) -> PromptSet:

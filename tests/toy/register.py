@@ -8,9 +8,9 @@ from typing import Any
 from audit_core.claim import Claim
 from audit_core.component import head
 from audit_core.preregistration import Pins, Preregistration, PriorAccess
-from audit_core.store.database import open_database
-from audit_core.store.events import Action, append_event
-from audit_core.store.register import Register
+from audit_core.store.claims.register import Register
+from audit_core.store.database.connection import open_database
+from audit_core.store.database.events import Action, append_event
 
 PINS = Pins("toy model", "1" * 64, "a1b2c3d4e5f6", "toy prompts", "2" * 64, 40, 5, "3" * 64, "0.1.0", "4" * 64)
 

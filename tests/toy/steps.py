@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Any
 
 from audit_core import errors
-from audit_core.store import database
+from audit_core.store.database import connection
 
 OURS = str(Path(errors.__file__).parent)
 CHANGES = ("INSERT", "UPDATE", "DELETE", "CREATE")
@@ -40,7 +40,7 @@ class Steps:
 
     def watch(self) -> None:
         sys.addaudithook(self.watch_calls)
-        sync, open_file, find_engine = os.fsync, io.open, database._find_engine
+        sync, open_file, find_engine = os.fsync, io.open, connection._find_engine
 
         def take_sync(descriptor: int) -> None:
             self.take("sync")
@@ -53,7 +53,7 @@ class Steps:
         os.fsync = take_sync
         # `Path.open`, `Path.write_bytes` and `os.fdopen` all end here.
         io.open = open_watched  # type: ignore[assignment]
-        database._find_engine = lambda path: Watched(find_engine(path), self)  # type: ignore[assignment, return-value]
+        connection._find_engine = lambda path: Watched(find_engine(path), self)  # type: ignore[assignment, return-value]
 
 
 class HalfWritten:

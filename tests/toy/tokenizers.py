@@ -47,7 +47,7 @@ def make_bytes(merges: list[tuple[str, str]], *, template: str | None = None, sp
 
 def wrap(inner: Any, **limits: int) -> Any:
     """As a subject asks it."""
-    from audit_core.answers import TokenLimits
+    from audit_core.prompts.answers import TokenLimits
     from audit_core.subjects.transformer import FolderTokenizer
 
     return FolderTokenizer(inner, inner.bos_token_id, TokenLimits(**limits))

@@ -16,11 +16,11 @@ from audit_core.component import head
 from audit_core.confirm import freeze_claim, run_confirmatory
 from audit_core.evidence.keys import load_key
 from audit_core.packs.pack import Exported, Issue, export_pack
-from audit_core.prompts import PromptSet
+from audit_core.prompts.prompt_set import PromptSet
 from audit_core.run import Asker, Auditor
 from audit_core.shipped import load_shipped_policy
 from audit_core.store import RunLog
-from audit_core.store.register import Register
+from audit_core.store.claims.register import Register
 from audit_core.subjects.transformer import TransformerSubject
 
 CANARY = "canary"

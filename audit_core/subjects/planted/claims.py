@@ -7,8 +7,8 @@ from types import MappingProxyType
 
 from audit_core.component import parse_components
 from audit_core.intervention import Replacement
+from audit_core.judging.verdict import State
 from audit_core.subjects.planted.key import PlantedClaim, PlantedRole
-from audit_core.verdict import State
 
 
 def lost(*, zero: float, mean: float, resample: float) -> Mapping[Replacement, float]:

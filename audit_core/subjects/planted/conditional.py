@@ -27,6 +27,7 @@ from functools import partial
 from pathlib import Path
 
 from audit_core.component import parse_components as parts
+from audit_core.judging.verdict import State
 from audit_core.subjects.planted.claims import NOTHING, found, list_bystanders, lost
 from audit_core.subjects.planted.key import PlantedClaim, PlantedModel, PlantedRole, PlantedTask
 from audit_core.subjects.planted.tasks import make_context, make_mode, make_query
@@ -48,7 +49,6 @@ from audit_core.subjects.planted.weights import (
     save_model,
     start_model,
 )
-from audit_core.verdict import State
 
 ANSWER, SUPPRESSION = 10.0, -4.0
 """Logits."""

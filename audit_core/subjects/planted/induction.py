@@ -29,6 +29,7 @@ from pathlib import Path
 
 from audit_core.claim import Role
 from audit_core.component import parse_components as parts
+from audit_core.judging.verdict import State
 from audit_core.subjects.planted.claims import NOTHING, found, list_bystanders, lost
 from audit_core.subjects.planted.key import PlantedClaim, PlantedModel, PlantedRole, PlantedTask
 from audit_core.subjects.planted.tasks import VOTES, make_context, make_query, make_vote
@@ -49,7 +50,6 @@ from audit_core.subjects.planted.weights import (
     save_model,
     start_model,
 )
-from audit_core.verdict import State
 
 PRIMARY, NEGATIVE, BACKUP, VOTE, JUNK_GAIN = 10.0, -3.0, 8.0, 33.0, 15.0
 """Logits per unit of attention (methods 3.2)."""

@@ -11,8 +11,8 @@ from types import MappingProxyType
 from audit_core.claim import Role
 from audit_core.component import Component
 from audit_core.intervention import Replacement
-from audit_core.prompts import PromptSet
-from audit_core.verdict import State
+from audit_core.judging.verdict import State
+from audit_core.prompts.prompt_set import PromptSet
 
 
 class PlantedRole(StrEnum):

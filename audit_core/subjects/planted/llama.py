@@ -40,6 +40,7 @@ from typing import Any
 from audit_core.claim import Role
 from audit_core.component import parse_components as parts
 from audit_core.intervention import Replacement
+from audit_core.judging.verdict import State
 from audit_core.subjects.planted.claims import NOTHING, found, list_bystanders, lost
 from audit_core.subjects.planted.key import PlantedClaim, PlantedModel, PlantedRole, PlantedTask
 from audit_core.subjects.planted.tasks import make_context, make_query
@@ -53,7 +54,6 @@ from audit_core.subjects.planted.weights import (
     REST,
     WORDS,
 )
-from audit_core.verdict import State
 
 PRIMARY, NEGATIVE, BACKUP, JUNK_GAIN, EVEN = 10.0, -3.0, 9.5, 15.0, 5.0
 """Logits per unit of attention."""

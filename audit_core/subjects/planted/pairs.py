@@ -21,6 +21,7 @@ from functools import partial
 from pathlib import Path
 
 from audit_core.component import parse_components as parts
+from audit_core.judging.verdict import State
 from audit_core.subjects.planted.claims import NOTHING, found, list_bystanders, lost
 from audit_core.subjects.planted.key import PlantedClaim, PlantedModel, PlantedRole, PlantedTask
 from audit_core.subjects.planted.tasks import make_absence, make_context, make_query
@@ -38,7 +39,6 @@ from audit_core.subjects.planted.weights import (
     save_model,
     start_model,
 )
-from audit_core.verdict import State
 
 ANSWER = 10.0
 """Logits of a token that the MLP answers."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from random import Random
 
-from audit_core.prompts import Prompt, PromptSet
+from audit_core.prompts.prompt_set import Prompt, PromptSet
 from audit_core.subjects.planted.weights import EQUALS, NOUNS, A, B
 
 PLACES = range(1, 9)

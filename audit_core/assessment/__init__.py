@@ -1,0 +1,1 @@
+"""All questions about one circuit, and what speaks for and against it."""

@@ -1,0 +1,196 @@
+"""What speaks for a circuit, what against it, and what is not known: the findings of its questions, sorted, never added up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from audit_core.audits.circuit import CircuitResult
+from audit_core.audits.claim_test import ClaimTestResult
+from audit_core.audits.confirmation import CIRCUIT_QUESTIONS
+from audit_core.audits.curve import CurveResult
+from audit_core.audits.recomposition import RecompositionResult
+from audit_core.audits.rival import SUFFICIENT_HIGH, SUFFICIENT_LOW, RivalResult
+from audit_core.audits.specificity import RANDOM_SETS, SpecificityResult
+from audit_core.audits.stability import STABLE, StabilityResult
+from audit_core.audits.transfer import TransferResult
+from audit_core.circuits.completeness import COMPLETE, MINIMAL
+from audit_core.claim import Role
+from audit_core.component import Component
+from audit_core.judging.verdict import State
+from audit_core.registry import list_plugins
+from audit_core.stats.estimates import Estimate, format_estimate
+from audit_core.stats.groups import GroupEstimates
+
+LEFT_OVER = 0.20
+"""What a sufficient circuit may leave over, either way (methods 2.1)."""
+
+
+@dataclass(frozen=True)
+class Balance:
+    """Sentences; they have no weights, and no number is made of them."""
+
+    speaks_for: tuple[str, ...]
+    speaks_against: tuple[str, ...]
+    unresolved: tuple[str, ...]
+    """Asked, and not decided either way."""
+    about_the_search: tuple[str, ...]
+    """Of circuits that a method found while the questions were asked: no merit or fault of the circuit that was named."""
+    not_asked: tuple[str, ...]
+    """Questions without a result."""
+
+
+class _Sides:
+    def __init__(self, components: Collection[Component]) -> None:
+        self.named = frozenset(map(str, components))
+        self.good, self.bad, self.unresolved, self.search = list[str](), list[str](), list[str](), list[str]()
+
+    def put(self, is_good: bool | None, text: str) -> None:
+        {True: self.good, False: self.bad, None: self.unresolved}[is_good].append(text)
+
+
+def sort_findings(
+    components: Collection[Component], results: Mapping[str, Any], verdicts: Mapping[Role, ClaimTestResult]
+) -> Balance:
+    """Sort what is known.
+
+    Args:
+        components: of the circuit.
+        results: by audit of `CIRCUIT_QUESTIONS`; a question that was not asked is left out.
+        verdicts: on the claims that the circuit is needed, and that it is enough.
+    """
+    sides, audits = _Sides(components), list_plugins("audits")
+    for role in Role:
+        if role in verdicts:
+            _sort_verdict(sides, verdicts[role])
+    for audit in CIRCUIT_QUESTIONS:
+        if audit in results:
+            _SORT[audit](sides, results[audit])
+    missing = [f"Is it {role.value}?" for role in Role if role not in verdicts]
+    missing += [audits[audit].question for audit in CIRCUIT_QUESTIONS if audit not in results]
+    return Balance(tuple(sides.good), tuple(sides.bad), tuple(sides.unresolved), tuple(sides.search), tuple(missing))
+
+
+def _sort_verdict(sides: _Sides, found: ClaimTestResult) -> None:
+    is_good = {State.SUPPORTED: True, State.NEGLIGIBLE: False, State.REVERSED: False}.get(State(found.state))
+    sides.put(is_good, found.sentence)
+
+
+def _sort_completeness(sides: _Sides, found: CircuitResult) -> None:
+    wide = [gap for gap in found.gaps if not gap.found.is_within(COMPLETE)]
+    sure = any(gap.found.is_beyond(COMPLETE) for gap in wide)
+    is_complete = False if sure else None if wide else True
+    sides.put(is_complete if found.is_decidable else None, found.completeness)
+    if found.idle:
+        sides.put(
+            False if found.is_decidable else None,
+            f"Idle in it, within ± {MINIMAL:g} beside every subset tried: {', '.join(found.idle)}.",
+        )
+    elif all(worth.found.is_beyond(MINIMAL) for worth in found.worths):
+        sides.put(
+            True if found.is_decidable else None,
+            f"Each of its components is worth more than {MINIMAL:g} to it, beside the subset that shows it best.",
+        )
+    else:
+        sides.put(None, "Not every component was shown to be worth something to it, and none was shown to be idle.")
+    _sort_templates(sides, found.by_template)
+
+
+def _sort_templates(sides: _Sides, groups: GroupEstimates) -> None:
+    if groups.untested:
+        sides.put(None, f"Templates without a gap of their own, not tested: {', '.join(groups.untested)}.")
+    if groups.worst is None:
+        return
+    outside = [name for name, e in zip(groups.names, groups.estimates, strict=True) if _is_outside(e)]
+    worst = groups.estimates[groups.worst]
+    lowest = f"lowest on {groups.names[groups.worst]}, {format_estimate(worst)} kept"
+    between = f"{SUFFICIENT_LOW:g} and {SUFFICIENT_HIGH:g}"
+    if outside:
+        sides.put(False, f"Alone it keeps what lies outside {between} of the gap on {', '.join(outside)}; {lowest}.")
+    elif all(_is_inside(estimate) for estimate in groups.estimates):
+        sides.put(True, f"Alone it keeps between {between} of the gap on every template; {lowest}.")
+    else:
+        sides.put(None, f"Whether it keeps between {between} of the gap on every template is not resolved; {lowest}.")
+
+
+def _is_inside(found: Estimate) -> bool:
+    low, high = found.low, found.high
+    return low is not None and high is not None and low >= SUFFICIENT_LOW and high <= SUFFICIENT_HIGH
+
+
+def _is_outside(found: Estimate) -> bool:
+    low, high = found.low, found.high
+    return low is not None and high is not None and (high < SUFFICIENT_LOW or low > SUFFICIENT_HIGH)
+
+
+def _sort_curve(sides: _Sides, found: CurveResult) -> None:
+    named, drawn = found.named.estimate, found.random_of_its_size
+    as_near = sum(abs(1 - value) <= abs(1 - named.value) for value in drawn)
+    text = (
+        f"Of {len(drawn)} random circuits of its size {as_near} come as near to the whole model when left alone; it keeps "
+        f"{format_estimate(named)}."
+    )
+    is_good = None
+    if named.low is not None and named.high is not None:
+        furthest = max(abs(1 - named.low), abs(1 - named.high))
+        # By its whole interval nearer than all, or half of chance as near.
+        if not as_near and all(abs(1 - value) > furthest for value in drawn):
+            is_good = True
+        elif 2 * as_near >= len(drawn):
+            is_good = False
+    sides.put(is_good, text)
+    near = f"{found.random_as_near} of {len(found.random_areas)} random orders come as near to the whole model"
+    sides.search.append(f"Of the order that the search found, {near}.")
+
+
+def _sort_transfer(sides: _Sides, found: TransferResult) -> None:
+    sides.search.append(found.sentence)
+
+
+def _sort_rival(sides: _Sides, found: RivalResult) -> None:
+    sides.put(found.has_no_rival, found.sentence)
+
+
+def _sort_stability(sides: _Sides, found: StabilityResult) -> None:
+    # A method that finds its own circuit again says nothing of another one.
+    if sides.named == frozenset(found.found):
+        sides.put(found.jaccard >= STABLE, found.sentence)
+        return
+    shared = sorted(sides.named & frozenset(found.core))
+    sides.search.append(found.sentence)
+    sides.put(
+        None,
+        f"The search finds another circuit than this one; of this one's components {', '.join(shared) or 'none'} are in the core of "
+        "what it finds.",
+    )
+
+
+def _sort_specificity(sides: _Sides, found: SpecificityResult) -> None:
+    for task in found.tasks:
+        sides.put(task.is_apart, task.finding)
+    drawn = len(found.random_divergences)
+    if found.divergence is not None and drawn:
+        text = (
+            f"Unrelated text changes by {format_estimate(found.divergence.estimate)} without it; {found.random_as_large} of {drawn} "
+            "random sets of its shape change it as much."
+        )
+        sides.put(False if not found.random_as_large and drawn >= RANDOM_SETS else None, text)
+    for name, why in found.untested.items():
+        sides.put(None, f"{name}: not measured: {why}")
+
+
+def _sort_recomposition(sides: _Sides, found: RecompositionResult) -> None:
+    is_good = True if found.left_over.is_within(LEFT_OVER) else False if found.left_over.is_beyond(LEFT_OVER) else None
+    sides.put(is_good, f"Put together again, the parts leave over {format_estimate(found.left_over.estimate)}.")
+
+
+_SORT: dict[str, Callable[[_Sides, Any], None]] = {
+    "recomposition": _sort_recomposition,
+    "circuit": _sort_completeness,
+    "curve": _sort_curve,
+    "transfer": _sort_transfer,
+    "rival": _sort_rival,
+    "stability": _sort_stability,
+    "specificity": _sort_specificity,
+}

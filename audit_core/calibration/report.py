@@ -1,0 +1,286 @@
+"""What the calibration samples say together: confusion of planted role and verdict, per rule, with intervals."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from pydantic import TypeAdapter
+
+from audit_core.calibration.census import HeadCensus
+from audit_core.calibration.samples import COMBINED, Sample, count_states, wilson
+from audit_core.data_folder import DATA
+from audit_core.judging.trial import FAMILIES
+from audit_core.judging.verdict import RULE_VERSION, State
+from audit_core.stats.estimates import Estimate
+from audit_core.subjects.planted.key import WIRED, PlantedRole
+
+RECORD = DATA / "calibration.json"
+PAGE = DATA.parent / "docs/calibration.md"
+RULES = (COMBINED, *(family.value for family in FAMILIES))
+_LEAST_FOOLED = 0.5
+"""Of a claim's samples: below it a rule errs by chance, from it on by construction."""
+
+
+@dataclass(frozen=True)
+class Fooled:
+    """A claim that one rule gets wrong by construction, and the combined rule does not."""
+
+    rule: str
+    model: str
+    components: str
+    task: str
+    planted: str
+    found: str
+    wired: str
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Claims of which every sample was judged as wired, any was judged otherwise, and the rest, where the rule abstained."""
+
+    right: Estimate
+    abstained: Estimate
+    wrong: Estimate
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How often each rule was right. Shares count claims, each build's as one: samples of a claim share its prompts."""
+
+    rule_version: int
+    builds: int
+    samples_each: int
+    n_claims: int
+    n_samples: int
+    tallies: dict[str, dict[str, Tally]]
+    """Rule → what the wiring says → how the claims of which it says so were judged."""
+    confusion: dict[str, dict[str, dict[str, int]]]
+    """Rule → planted role → state → samples."""
+    decoys_supported: Estimate
+    """Claims of which any sample was."""
+    causes_supported: Estimate
+    """Single causes that the prompts' contrast passes through: claims of which every sample was."""
+    blind_causes_unresolved: Estimate
+    """Single causes outside the contrast, so that resampling changes nothing in them: claims left inconclusive."""
+    negatives_reversed: Estimate
+    as_keyed: Estimate
+    """Claims judged as their key foresees for this rule, which says where ways of replacing must contradict each other."""
+    covered: Estimate
+    """Intervals, one a sample, that hold the value of the whole population of prompts."""
+    fooled: tuple[Fooled, ...]
+    census: HeadCensus | None
+    """What the rule says of the heads of the default model; None where that was not run."""
+
+
+def summarise(samples: Sequence[Sample], census: HeadCensus | None = None) -> Calibration:
+    """Count; see `Calibration`.
+
+    Raises:
+        NotMeasured: samples without decoys, causes or negative heads.
+    """
+    claims = _group(samples)
+    covered = [sample.covered for sample in samples if sample.covered is not None]
+    single = [c for c in claims if c[0].planted == "cause" and c[0].role == "necessary" and " " not in c[0].components]
+
+    def share(chosen: Sequence[Sequence[Sample]], state: State, counts: Callable[[Iterable[bool]], bool]) -> Estimate:
+        return wilson(sum(counts(s.found[COMBINED] == state for s in claim) for claim in chosen), len(chosen))
+
+    def planted(role: str) -> list[tuple[Sample, ...]]:
+        return [claim for claim in claims if claim[0].planted == role]
+
+    return Calibration(
+        RULE_VERSION,
+        len({s.seed for s in samples}),
+        max(map(len, claims)),
+        len(claims),
+        len(samples),
+        {rule: _tally(claims, rule) for rule in RULES},
+        {rule: {role: dict(states) for role, states in count_states(samples, rule).items()} for rule in RULES},
+        share(planted("decoy"), State.SUPPORTED, any),
+        share([c for c in single if c[0].is_in_contrast], State.SUPPORTED, all),
+        share([c for c in single if not c[0].is_in_contrast], State.INCONCLUSIVE, all),
+        share(planted("negative"), State.REVERSED, all),
+        wilson(sum(all(s.is_right for s in claim) for claim in claims), len(claims)),
+        wilson(sum(covered), len(covered)),
+        find_fooled(samples),
+        census,
+    )
+
+
+def _group(samples: Sequence[Sample]) -> list[tuple[Sample, ...]]:
+    """Samples of one claim on one build together."""
+    groups: dict[tuple[str, str, str, str, int], list[Sample]] = {}
+    for s in samples:
+        groups.setdefault((s.model, s.components, s.task, s.role, s.seed), []).append(s)
+    return [tuple(group) for group in groups.values()]
+
+
+def _tally(claims: Sequence[Sequence[Sample]], rule: str) -> dict[str, Tally]:
+    tallies = {}
+    for truth in (State.SUPPORTED, State.NEGLIGIBLE, State.REVERSED):
+        chosen = [[s.found.get(rule, "") for s in c] for c in claims if WIRED.get(PlantedRole(c[0].planted)) is truth]
+        if not chosen:
+            continue
+        right = sum(all(state == truth for state in states) for states in chosen)
+        wrong = sum(any(state not in (truth, State.INCONCLUSIVE) for state in states) for states in chosen)
+        n = len(chosen)
+        tallies[truth.value] = Tally(wilson(right, n), wilson(n - right - wrong, n), wilson(wrong, n))
+    return tallies
+
+
+def find_fooled(samples: Sequence[Sample]) -> tuple[Fooled, ...]:
+    """Claims of which a rule of one family says the contrary of the wiring on most samples, and the combined rule on few."""
+    groups: dict[tuple[str, str, str, str, str], list[Sample]] = {}
+    for s in samples:
+        groups.setdefault((s.model, s.components, s.task, s.role, s.planted), []).append(s)
+    fooled = []
+    for (model, components, task, _, planted), members in groups.items():
+        truth, most = WIRED.get(PlantedRole(planted)), _LEAST_FOOLED * len(members)
+        if truth is None or sum(s.found[COMBINED] not in (truth, State.INCONCLUSIVE) for s in members) >= most:
+            continue
+        for rule in RULES[1:]:
+            state, count = Counter(s.found.get(rule, "") for s in members).most_common(1)[0]
+            if state not in (truth, State.INCONCLUSIVE) and count >= most:
+                fooled.append(Fooled(rule, model, components, task, planted, state, truth.value))
+    return tuple(fooled)
+
+
+def load_calibration() -> Calibration | None:
+    """The record that ships with this version; None where the rule has changed since it was made."""
+    if not RECORD.is_file():
+        return None
+    found = json.loads(RECORD.read_bytes())
+    # Before its shape is looked at: another version's record may have another.
+    return TypeAdapter(Calibration).validate_python(found) if found["rule_version"] == RULE_VERSION else None
+
+
+def save_calibration(found: Calibration) -> None:
+    """Write the record, and the page of the documentation made from it."""
+    RECORD.write_bytes(TypeAdapter(Calibration).dump_json(found, indent=1) + b"\n")
+    PAGE.write_text(write_markdown(found), encoding="utf-8")
+
+
+def quote_calibration() -> str:
+    """What to say beside every verdict of how often this rule is right."""
+    found = load_calibration()
+    if found is None:
+        return "How often this rule is right on models with known wiring was not measured for this version."
+    tallies = found.tallies[COMBINED]
+    used, idle = tallies[State.SUPPORTED.value], tallies[State.NEGLIGIBLE.value]
+    return (
+        f"On models with known wiring this rule called {describe_count(used.right)} parts that are used supported and left "
+        f"{describe_count(used.abstained)} open; of parts that are idle it misjudged {describe_share(idle.wrong)}. Real models "
+        "are messier, so it may be wrong more often here."
+    )
+
+
+def describe_share(estimate: Estimate) -> str:
+    """`97.1 % [95.0, 98.4] of 412`."""
+    assert estimate.low is not None
+    assert estimate.high is not None
+    return f"{100 * estimate.value:.1f} % [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}] of {estimate.n:,}"
+
+
+def describe_count(estimate: Estimate) -> str:
+    """`35 of 40`."""
+    return f"{round(estimate.value * estimate.n):,} of {estimate.n:,}"
+
+
+def list_shares(found: Calibration) -> tuple[tuple[str, Estimate], ...]:
+    """The headline shares and their names, for page and documentation."""
+    return (
+        ("single causes in the prompts' contrast, called supported", found.causes_supported),
+        ("single causes outside it, left inconclusive", found.blind_causes_unresolved),
+        ("negative heads called reversed", found.negatives_reversed),
+        ("decoys called supported on any sample", found.decoys_supported),
+        ("verdict as the key foresees for this rule", found.as_keyed),
+        ("intervals (one a sample) that hold the population's value", found.covered),
+    )
+
+
+def list_tallies(found: Calibration) -> tuple[tuple[str, str, str, str, str], ...]:
+    """Rule, what the wiring says, and the shares of claims judged right, left open and judged wrong."""
+    words = {State.SUPPORTED: "used", State.NEGLIGIBLE: "idle", State.REVERSED: "against the answer"}
+    return tuple(
+        (
+            rule,
+            words[State(truth)],
+            describe_share(tally.right),
+            describe_share(tally.abstained),
+            describe_share(tally.wrong),
+        )
+        for rule, tallies in found.tallies.items()
+        for truth, tally in tallies.items()
+    )
+
+
+def describe_census(census: HeadCensus) -> str:
+    """What the rule says of the heads of the default model, in a sentence."""
+    return (
+        f"All heads of the default model, each as a claim on {census.n_prompts} confirmatory prompts of {census.task}: of "
+        f"{census.others} that the exploratory half gave no reason to name {census.others_supported} are called supported, of "
+        f"{census.named} that a shipped circuit names {census.named_supported}. This counts weak heads and is no rate of false "
+        "alarms: nobody knows this model's wiring."
+    )
+
+
+def describe_origin(found: Calibration) -> str:
+    """What was judged, in a sentence."""
+    return (
+        f"Rule version {found.rule_version}; {found.builds} builds of each model with other random parts, "
+        f"{found.samples_each} samples of prompts for each claim: {found.n_claims:,} claims, {found.n_samples:,} samples."
+    )
+
+
+def write_markdown(found: Calibration) -> str:
+    """The page `docs/calibration.md`."""
+    states = [state.value for state in State]
+    lines = [
+        "# How often the verdict is right",
+        "",
+        f"Made by `python -m audit_core calibrate --builds {found.builds} --samples {found.samples_each} --write`. Models whose",
+        "weights are set by hand carry claims whose truth follows from the wiring. Shares count claims, each build's as one, with",
+        "Wilson's 95 % interval: a claim is judged right if all its samples are, and wrong if any is. Planted models are cleaner",
+        "than real ones.",
+        "",
+        describe_origin(found),
+        "",
+        "## By what the wiring says",
+        "",
+        "No rule had a part in writing what the wiring says. *Open* is a verdict of inconclusive.",
+        "",
+        "| rule | parts are | right | open | wrong |",
+        "|---|---|---|---|---|",
+        *("| " + " | ".join(row) + " |" for row in list_tallies(found)),
+        "",
+        "## The combined rule",
+        "",
+        "| question | share |",
+        "|---|---|",
+        *(f"| {name} | {describe_share(share)} |" for name, share in list_shares(found)),
+    ]
+    if found.census is not None:
+        lines += ["", describe_census(found.census)]
+    for rule, table in found.confusion.items():
+        lines += ["", f"## {rule.capitalize()} rule: samples", "", "| planted | " + " | ".join(states) + " |"]
+        lines += ["|---" * 5 + "|"]
+        lines += [
+            f"| {role} | " + " | ".join(str(row.get(s, 0)) for s in states) + " |"
+            for role, row in sorted(table.items())
+        ]
+    lines += [
+        "",
+        "## Rules of one family that are fooled where the combined rule is not",
+        "",
+        "| rule | model | components | task | planted | it says | the wiring says |",
+        "|---|---|---|---|---|---|---|",
+        *(
+            f"| {f.rule} | {f.model} | {f.components} | {f.task} | {f.planted} | {f.found} | {f.wired} |"
+            for f in found.fooled
+        ),
+        "",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,176 @@
+"""How often the verdict rule is right where the truth is known: planted claims, judged on many samples of prompts."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from audit_core.claim import DEFAULT_DELTA, Claim
+from audit_core.effect import get_metric, measure_effect
+from audit_core.errors import NotMeasured
+from audit_core.intervention import Replacement
+from audit_core.judging.faithfulness import estimate_faithfulness
+from audit_core.judging.trial import Trial, draw_chance, judge_trial, plan_trial, read_trial
+from audit_core.prompts.alignment import tokenise
+from audit_core.prompts.prompt_set import TokenisedPrompts
+from audit_core.stats.estimates import Estimate
+from audit_core.subject import Subject
+from audit_core.subjects.planted import PLANTED_MODELS, PlantedModel, build_planted
+from audit_core.subjects.planted.key import PlantedClaim
+from audit_core.subjects.transformer import load_transformer
+
+POPULATION = 8
+"""Prompts per template from which samples are drawn; what they give together is the truth."""
+TEMPLATES, PROMPTS = 10, 6
+"""Of each sample: templates drawn with replacement, and prompts of each."""
+COMBINED = "combined"
+SAME = 1e-6
+"""Of the gap: effects that vary less from prompt to prompt than this have an interval without width."""
+Told = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One claim on one sample of prompts of one build of a model."""
+
+    model: str
+    components: str
+    task: str
+    role: str
+    planted: str
+    expected: str
+    is_in_contrast: bool
+    """Whether what the parts write differs between the two texts of a pair, as the wiring has it."""
+    seed: int
+    found: Mapping[str, str]
+    """State under each rule: the combined one, and each ablation family alone."""
+    reason: str | None
+    covered: bool | None
+    """Whether the primary interval holds the population's value; None where there is no interval with a width."""
+
+    @property
+    def is_right(self) -> bool:
+        return self.found[COMBINED] == self.expected
+
+
+def calibrate(
+    *,
+    seeds: Sequence[int],
+    samples: int,
+    models: Sequence[PlantedModel] = PLANTED_MODELS,
+    on_model: Told = lambda *_: None,
+) -> tuple[Sample, ...]:
+    """Judge every planted claim on many samples of prompts, for several builds of each model.
+
+    Args:
+        seeds: of the builds: background weights, prompts and samples differ.
+        samples: per claim and build.
+    """
+    found: list[Sample] = []
+    for step, (model, seed) in enumerate((model, seed) for model in models for seed in seeds):
+        on_model(f"{model.name}, build {seed}", step, len(models) * len(seeds))
+        subject = load_transformer(build_planted(model, seed))
+        for claim in model.claims:
+            found.extend(judge_samples(subject, model, claim, seed=seed, samples=samples))
+    return tuple(found)
+
+
+def judge_samples(
+    subject: Subject, model: PlantedModel, planted: PlantedClaim, *, seed: int, samples: int
+) -> Iterator[Sample]:
+    """Measure a claim once on a population of prompts, and judge it on samples of that."""
+    prompts = tokenise(model.find_task(planted.task).make(POPULATION, seed), subject.tokenizer)
+    claim = make_claim(planted)
+    rng = np.random.default_rng([seed, *map(ord, model.name + planted.task + str(planted.components))])
+    rows = [draw_rows(prompts.templates, rng) for _ in range(samples)]
+    trial = measure_population(subject, claim, prompts, rows, seed=seed)
+    truth = estimate_faithfulness(trial.families[claim.ablation], claim.role, seed=seed, level=0.95).value
+    for number, chosen in enumerate(rows):
+        judged = judge_trial(take_sample(trial, chosen), seed=number)
+        primary = judged.families.get(claim.ablation)
+        yield Sample(
+            model.name,
+            " ".join(map(str, claim.components)),
+            planted.task,
+            claim.role.value,
+            planted.planted.value,
+            planted.expected.value,
+            abs(planted.support.get(claim.ablation, math.inf)) > 0,
+            seed,
+            {COMBINED: judged.verdict.state.value} | {f.value: state.value for f, state in judged.states.items()},
+            judged.verdict.reason,
+            None if primary is None else is_covered(primary, truth),
+        )
+
+
+def make_claim(planted: PlantedClaim) -> Claim:
+    return Claim(
+        "planted",
+        planted.components,
+        role=planted.role,
+        delta=DEFAULT_DELTA[planted.role.value],
+        ablation=Replacement.RESAMPLE,
+    )
+
+
+def measure_population(
+    subject: Subject, claim: Claim, prompts: TokenisedPrompts, samples: Sequence[Sequence[int]], *, seed: int
+) -> Trial:
+    """A trial on all prompts, with draws if chance can still change the verdict on any sample, as in the audit itself."""
+    means, metric = subject.capture_means(prompts), get_metric(claim.metric)
+    plan = plan_trial(
+        subject,
+        claim,
+        lambda: subject.measure_moves(prompts, claim.components, claim.ablation, means=means).tolist(),
+        seed=seed,
+    )
+    trial = read_trial(claim, plan, measure_effect(subject, prompts, plan.list_runs(), metric, means=means, seed=seed))
+    if not plan.draws or not any(judge_trial(take_sample(trial, rows), seed=0).awaits_chance for rows in samples):
+        return trial
+    return draw_chance(subject, prompts, trial, plan, metric, means=means, seed=seed, most=len(prompts))
+
+
+def draw_rows(templates: Sequence[str], rng: np.random.Generator) -> tuple[int, ...]:
+    """Templates drawn with replacement, and some prompts of each: `TEMPLATES` times `PROMPTS` rows."""
+    names = np.array(templates)
+    picked = rng.choice(np.unique(names), TEMPLATES)
+    return tuple(int(i) for name in picked for i in rng.choice(np.flatnonzero(names == name), PROMPTS))
+
+
+def take_sample(trial: Trial, rows: Sequence[int]) -> Trial:
+    """The trial on drawn rows, in which each drawn template is a cluster of its own."""
+    sample = trial.take(rows)
+    clusters = tuple(f"{at}" for at in range(TEMPLATES) for _ in range(PROMPTS))
+    families = {family: replace(circuit, clusters=clusters) for family, circuit in sample.families.items()}
+    return replace(sample, clusters=clusters, families=families)
+
+
+def is_covered(estimate: Estimate, truth: float) -> bool | None:
+    if estimate.low is None or estimate.high is None or estimate.high - estimate.low < SAME:
+        return None
+    return estimate.low <= truth <= estimate.high
+
+
+def wilson(hits: int, n: int) -> Estimate:
+    """A share with Wilson's interval.
+
+    Source: Wilson 1927; `scipy.stats.binomtest`.
+    """
+    from scipy.stats import binomtest
+
+    if not n:
+        raise NotMeasured("low_power", "no sample of this kind.")
+    interval = binomtest(hits, n).proportion_ci(method="wilson")
+    return Estimate(hits / n, float(interval.low), float(interval.high), n, "share of samples", 0.95)
+
+
+def count_states(samples: Sequence[Sample], rule: str = COMBINED) -> dict[str, Counter[str]]:
+    """Planted role → how often each state was found."""
+    table: dict[str, Counter[str]] = {}
+    for sample in samples:
+        table.setdefault(sample.planted, Counter())[sample.found[rule]] += 1
+    return table

@@ -1,0 +1,1 @@
+"""Shelf: ways to propose a circuit, one method a file."""

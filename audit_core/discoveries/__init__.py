@@ -1,1 +1,0 @@
-"""Shelf: one file per way of looking for a circuit; each defines one `PLUGIN`."""

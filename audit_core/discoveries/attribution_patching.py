@@ -1,8 +1,0 @@
-"""Components by attribution patching: the straight line through the clean run."""
-
-from audit_core.circuits.discovery_by_screen import ScreenedOrder
-from audit_core.methods.attribution_patching import PLUGIN as METHOD
-
-PLUGIN = ScreenedOrder(
-    "attribution_patching", "What would each component do, if the model were a straight line?", METHOD
-)

@@ -1,8 +1,0 @@
-"""Components by attribution patching along the way between the two prompts."""
-
-from audit_core.circuits.discovery_by_screen import ScreenedOrder
-from audit_core.methods.integrated_gradients import PLUGIN as METHOD
-
-PLUGIN = ScreenedOrder(
-    "integrated_gradients", "What would each component do, by the average slope between the prompts?", METHOD
-)

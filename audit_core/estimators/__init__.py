@@ -1,0 +1,1 @@
+"""Shelf: cheap estimates of every component's effect, one method a file."""

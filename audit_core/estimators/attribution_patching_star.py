@@ -1,0 +1,107 @@
+"""AtP*: attribution patching with the softmax recomputed for queries and keys, and with layers dropped in turn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from audit_core.component import Kind
+from audit_core.engine.gradients import (
+    SLOPE_TOKENS,
+    Batch,
+    capture_plain,
+    draw_patterns_with,
+    embed,
+    measure_slopes,
+    screen_batches,
+    sum_parts,
+)
+from audit_core.engine.runner import WaveRunner
+from audit_core.engine.sites import count_indices
+from audit_core.estimator import Screen, ScreenRequest, check_asked
+from audit_core.intervention import Replacement, Side
+from audit_core.subject import Progress, Subject
+
+if TYPE_CHECKING:
+    import torch
+
+_QUERY_KEY = (Kind.QUERY, Kind.KEY)
+
+
+@dataclass(frozen=True)
+class AttributionPatchingStar:
+    """ĉ(n) = 1/(L − 1) · Σ over dropped layers ℓ of |ĉ_ℓ(n)|, one prompt at a time, then averaged.
+
+    ĉ_ℓ is attribution patching whose slopes do not pass through what layer ℓ adds to the residual stream, so that a
+    direct and an indirect effect of opposite sign cannot hide each other. For queries and keys the pattern that the other
+    run's vector gives is computed exactly, and only what follows the pattern is taken as a line. With grouped-query
+    attention a key head counts the patterns of all heads that share it.
+
+    Source: Kramár et al. 2024, arXiv:2403.00745, sections 3.1.1 (query and key correction) and 3.1.2 (GradDrop).
+    """
+
+    name: str = "attribution_patching_star"
+    question: str = "How large might each component's effect be, when no layer may hide another?"
+    kinds: tuple[Kind, ...] = (Kind.HEAD, Kind.MLP, Kind.QUERY, Kind.KEY, Kind.VALUE)
+    replacements: tuple[Replacement, ...] = (Replacement.RESAMPLE,)
+    misses: str = "It gives sizes without sign, too large rather than too small, and still sees no self-repair."
+
+    def screen(self, subject: Subject, request: ScreenRequest, *, on_progress: Progress) -> Screen:
+        check_asked(self, subject, request)
+
+        def estimate(runner: WaveRunner, batch: Batch) -> torch.Tensor:
+            return _estimate(runner, batch, request.kind, request.side)
+
+        return screen_batches(
+            subject, request, estimate, rows_each=subject.geometry.n_layers, is_signed=False, on_progress=on_progress
+        )
+
+
+def _estimate(runner: WaveRunner, batch: Batch, kind: Kind, side: Side) -> torch.Tensor:
+    """Size of the change of the metric by each component; shape (prompt, component)."""
+    import torch
+
+    site = Kind.PATTERN if kind in _QUERY_KEY else kind
+    n_layers, n_prompts = runner.model.n_layers, len(batch.pairs)
+    changes = _list_changes(runner, batch, kind, side)
+    rows = embed(runner, batch.list_ids(side))
+    sizes = [torch.zeros(n_prompts, count_indices(kind, runner.geometry)) for _ in range(n_layers)]
+    # One row per dropped layer and prompt, as many layers at a time as a backward pass may keep.
+    step = max(1, SLOPE_TOKENS // (n_prompts * rows.shape[1]))
+    for first in range(0, n_layers, step):
+        layers = range(first, min(first + step, n_layers))
+        found = measure_slopes(
+            runner,
+            rows.repeat(len(layers), 1, 1),
+            batch.answers * len(layers),
+            batch.foils * len(layers),
+            (site,),
+            batch.calls,
+            dropped=[layer for layer in layers for _ in range(n_prompts)],
+        )
+        with runner.turn():
+            for layer, change in enumerate(changes):
+                slopes = found.slopes[site, layer]
+                product = slopes * change.repeat(len(layers), *(1,) * (change.dim() - 1))
+                part = _sum_heads(product, sizes[layer].shape[1]) if site is Kind.PATTERN else sum_parts(site, product)
+                sizes[layer] += part.view(len(layers), n_prompts, -1).abs().sum(0)
+    return torch.cat(sizes, dim=1) / max(1, n_layers - 1)
+
+
+def _sum_heads(product: torch.Tensor, n_components: int) -> torch.Tensor:
+    """Sum patterns (row, head, query, key) per query or key head; a key head has its whole group of patterns."""
+    return product.sum((2, 3)).view(product.shape[0], n_components, -1).sum(2)
+
+
+def _list_changes(runner: WaveRunner, batch: Batch, kind: Kind, side: Side) -> list[torch.Tensor]:
+    """By how much each component's activation (for queries and keys: its pattern) changes; per layer."""
+    kinds = (kind, Kind.PATTERN) if kind in _QUERY_KEY else (kind,)
+    here, there = (capture_plain(runner, batch, of, kinds) for of in (side, side.other))
+    layers = range(runner.model.n_layers)
+    if kind not in _QUERY_KEY:
+        return [there.sites[kind, n] - here.sites[kind, n] for n in layers]
+    patterns = draw_patterns_with(runner, kind, here.residuals, there.sites, batch.calls)
+    return [patterns[n] - here.sites[Kind.PATTERN, n] for n in layers]
+
+
+PLUGIN = AttributionPatchingStar()

@@ -1,0 +1,90 @@
+"""What a home holds of each item of evidence that the crosswalk names, and where it is to be found."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from audit_core.references.crosswalk import Crosswalk, EvidenceItem, load_crosswalk
+from audit_core.store.database.connection import open_database
+from audit_core.store.database.events import Action, list_events
+
+
+@dataclass(frozen=True)
+class Holding:
+    """One item of evidence in one home."""
+
+    item: EvidenceItem
+    place: str
+    """Page or command; empty where Assay has nothing of the kind."""
+    count: int | None
+    """How many the home holds; None where a home does not hold them."""
+    what: str
+    """What was counted, or why there is nothing to count."""
+
+
+@dataclass(frozen=True)
+class _Place:
+    place: str
+    what: str
+    count: Callable[[Mapping[str, int], Mapping[str, int]], int] | None = None
+    """Of events by action and of finished runs by kind."""
+
+
+def _count_events(*actions: Action) -> Callable[[Mapping[str, int], Mapping[str, int]], int]:
+    return lambda events, runs: sum(events[action] for action in actions)
+
+
+def _count_runs(*kinds: str) -> Callable[[Mapping[str, int], Mapping[str, int]], int]:
+    return lambda events, runs: sum(runs[kind] for kind in kinds)
+
+
+_CAUSAL = ("ablation", "sweep", "claim_test", "confirmation", "positions", "paths", "edges")
+_TESTS = ("circuit", "rival", "recomposition", "curve", "specificity", "attention_tests", "confirmation")
+_PLACES = {
+    "claims_register": _Place("Claims", "claims registered", _count_events(Action.CLAIM_REGISTERED)),
+    "preregistration": _Place("Claims", "plans frozen", _count_events(Action.PREREG_FROZEN)),
+    "deviation_log": _Place(
+        "Claims", "changes to frozen plans", _count_events(Action.PREREG_AMENDED, Action.PREREG_DEVIATED)
+    ),
+    "run_manifest": _Place("Audit log, evidence pack", "runs that ended", _count_events(Action.RUN_ENDED)),
+    "causal_results": _Place("Live audit, Sweep, Circuit, Claims", "runs with a result", _count_runs(*_CAUSAL)),
+    "test_of_the_test": _Place("Circuit, Claims", "runs with a result", _count_runs(*_TESTS)),
+    "stability_transfer": _Place("Circuit, Claims", "runs with a result", _count_runs("stability", "transfer")),
+    "calibration": _Place("Calibration", "ships with the product; a home holds none of its own"),
+    "policy_gate": _Place("command gate", "decisions of a gate", _count_events(Action.GATE_DECIDED)),
+    "evidence_pack": _Place("Claims, command pack", "packs exported", _count_events(Action.PACK_EXPORTED)),
+    "offline_check": _Place("command verify, verify_pack.py", "done by others, who do not tell this home"),
+    "four_eyes": _Place("Review desk, command approve", "decisions at the desk", _count_events(Action.DECISION_MADE)),
+    "audit_log": _Place("Audit log", "events", lambda events, runs: sum(events.values())),
+    "change_triggers": _Place("Model cards, Claims", "standings and dates of expiry are computed when asked for, not held"),
+    "key_figures": _Place("Model cards", "computed when asked for, not held"),
+    "bill_of_materials": _Place("Model cards, evidence pack", "packs exported, each with its own", _count_events(Action.PACK_EXPORTED)),
+    "tool_security": _Place("tests of the source", "not in a home"),
+}  # fmt: skip
+_NOTHING = _Place("", "nothing in Assay bears on these clauses")
+
+
+def list_holdings(home: Path, crosswalk: Crosswalk | None = None) -> tuple[Holding, ...]:
+    """Each item of evidence, in the crosswalk's order, with what this home holds of it.
+
+    Raises:
+        IntegrityError: an event of the log cannot be read.
+    """
+    with open_database(home) as connection:
+        events = list_events(connection)
+    kinds = {event.object_id: str(event.payload.get("kind")) for event in events if event.action == Action.RUN_STARTED}
+    by_action = Counter(event.action for event in events)
+    by_kind = Counter(
+        kinds.get(event.object_id, "")
+        for event in events
+        if event.action == Action.RUN_ENDED and event.payload.get("outcome") == "done"
+    )
+    crosswalk = crosswalk or load_crosswalk()
+    found = ((item, _PLACES.get(item.id, _NOTHING)) for item in crosswalk.evidence)
+    return tuple(
+        Holding(item, place.place, None if place.count is None else place.count(by_action, by_kind), place.what)
+        for item, place in found
+    )

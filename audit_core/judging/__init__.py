@@ -1,0 +1,1 @@
+"""From effects to a verdict: faithfulness, matched null, self-repair, distribution shift, the rule."""

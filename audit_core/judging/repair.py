@@ -1,0 +1,129 @@
+"""Self-repair: what a component does by itself, and which other parts step in when it is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from audit_core.component import Component, Kind
+from audit_core.effect import Effect
+from audit_core.errors import NotMeasured
+from audit_core.intervention import Edit, Intervention, Replacement, intervene
+from audit_core.stats.bootstrap import bootstrap_mean, bootstrap_ratio
+from audit_core.stats.estimates import LEVEL, Estimate
+from audit_core.subject import Subject
+
+REPAIR_UNIT = "fraction of the direct effect"
+MOST_PROMPTS = 24
+"""Two runs per later component: on all prompts of a set they would cost more than the claim itself."""
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Backup:
+    """A part that does more once the component is gone."""
+
+    component: str
+    growth: Estimate
+    """Effect of both gone − effects of each gone alone, in the metric's unit: g = E(P ∪ u) − E(P) − E(u)."""
+
+
+@dataclass(frozen=True)
+class Repair:
+    """A single component set to zero, with the rest of the model allowed to react and not."""
+
+    total: Estimate
+    """Loss of the metric with everything downstream recomputed."""
+    direct: Estimate
+    """Loss with everything downstream frozen at its clean output."""
+    repaired: Estimate | None
+    """1 − total / direct; None where the direct effect is too small, or of unsure sign, to be divided by."""
+    backups: tuple[Backup, ...]
+    """Parts whose growth lies beyond the smallest effect of interest over its whole interval, at a level that allows
+    for how many were tried; largest first."""
+    n_later: int
+    """Parts that read what the component writes."""
+    is_searched: bool
+    """Whether they were tried as backups: not where the loss is neither small nor made up for."""
+
+
+def plan_direct(subject: Subject, part: Component) -> tuple[Intervention, ...]:
+    """The component gone, and gone with all later parts frozen."""
+    gone = Edit(part, Replacement.ZERO)
+    frozen = [Edit(other, Replacement.IDENTITY) for other in list_later(subject, part)]
+    return Intervention((gone,)), Intervention((gone, *frozen))
+
+
+def plan_backups(subject: Subject, part: Component) -> tuple[Intervention, ...]:
+    """The component gone, then each later part, alone and with it."""
+    later = list_later(subject, part)
+    alone = [intervene([other], Replacement.ZERO) for other in later]
+    both = [intervene([part, other], Replacement.ZERO) for other in later]
+    return intervene([part], Replacement.ZERO), *alone, *both
+
+
+def list_later(subject: Subject, part: Component) -> tuple[Component, ...]:
+    """Heads and MLPs that read what this component writes."""
+    heads = (c for c in subject.components(Kind.HEAD) if c.layer > part.layer)
+    # A head's own layer's MLP reads it too, where the two are not computed side by side.
+    first = part.layer if part.kind is Kind.HEAD else part.layer + 1
+    mlps = (c for c in subject.components(Kind.MLP) if c.layer >= first)
+    return (*heads, *mlps)
+
+
+def read_direct(effect: Effect, n_later: int, *, least: float, seed: int) -> Repair:
+    """What the runs of `plan_direct` say.
+
+    Args:
+        effect: of those interventions, in their order.
+        least: smallest effect of interest, in the metric's unit.
+    """
+    clusters, unit = effect.prompts.templates, effect.unit
+    total, direct = effect.support
+    repaired = None
+    if abs(direct.mean()) > least:
+        try:
+            repaired = bootstrap_ratio(direct - total, direct, clusters, unit=REPAIR_UNIT, seed=seed)
+        except NotMeasured:
+            # The direct effect changes its sign from template to template: there is nothing to take a share of.
+            repaired = None
+    return Repair(
+        bootstrap_mean(total, clusters, unit=unit, seed=seed),
+        bootstrap_mean(direct, clusters, unit=unit, seed=seed),
+        repaired,
+        (),
+        n_later,
+        False,
+    )
+
+
+def needs_search(repair: Repair, *, least: float) -> bool:
+    """Whether others may have stepped in: the loss may be small, or is smaller than without them."""
+    is_large = repair.total.low is not None and repair.total.low > least
+    return repair.n_later > 0 and (not is_large or repair.direct.value - repair.total.value > least)
+
+
+def read_backups(effect: Effect, found: Repair, later: Sequence[Component], *, least: float, seed: int) -> Repair:
+    """What the runs of `plan_backups` add.
+
+    Args:
+        effect: of those interventions, in their order.
+        found: what `read_direct` gave: a backup acts in the direction of what is lost.
+        later: the parts tried.
+        least: smallest effect of interest, in the metric's unit.
+
+    Source: McGrath et al. 2023, arXiv:2307.15771; Rushing and Nanda 2024, arXiv:2402.15390.
+    """
+    n, lost = len(later), found.direct if abs(found.direct.value) > least else found.total
+    gone, alone, both = effect.support[0], effect.support[1 : 1 + n], effect.support[1 + n :]
+    backups = []
+    for part, growth in zip(later, both - gone - alone, strict=True):
+        estimate = bootstrap_mean(
+            growth, effect.prompts.templates, unit=effect.unit, seed=seed, level=1 - (1 - LEVEL) / n
+        )
+        if estimate.low is None or estimate.high is None:
+            continue
+        if estimate.low > least if lost.value > 0 else estimate.high < -least:
+            backups.append(Backup(str(part), estimate))
+    backups.sort(key=lambda backup: -abs(backup.growth.value))
+    return replace(found, backups=tuple(backups[:SHOWN]), is_searched=True)

@@ -1,0 +1,135 @@
+"""Whether an intervention leaves what the model normally computes, and what it does to text that has nothing to do with the task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audit_core.data_folder import load_texts
+from audit_core.effect import Effect, check_arrived
+from audit_core.errors import ControlFailed, InterventionRefused, NotMeasured
+from audit_core.intervention import CLEAN_RUN, Intervention, Replacement
+from audit_core.prompts.answers import Contrast, Tokenizer
+from audit_core.prompts.prompt_set import Prompt, TokenisedPrompts, TokenPair
+from audit_core.stats.bootstrap import bootstrap_mean
+from audit_core.stats.estimates import Estimate
+from audit_core.subject import MEAN_KINDS, Subject
+
+TEXT_TOKENS = 16
+"""Of each unrelated text; all are cut to one length, so that they share a batch and can stand in for each other."""
+NORM_UNIT = "standard deviations of unedited runs"
+DIVERGENCE_UNIT = "nats"
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How far the runs that a verdict rests on leave what the model normally computes."""
+
+    norms: dict[str, Estimate]
+    """Per ablation family: how far the length of the residual stream, where the logits are read from, lies from its mean
+    over unedited runs; empty where it does not vary or is not known."""
+    divergence: dict[str, Estimate]
+    """Per ablation family: KL(clean ‖ ablated) of the next token on unrelated text; n counts texts."""
+    not_measured: str
+    """Why there is no divergence; empty where there is."""
+
+
+def measure_norm_shift(effect: Effect, rows: Mapping[Replacement, int]) -> dict[Replacement, NDArray[np.float64]]:
+    """Each family's residual length against the unedited runs', per prompt, in their standard deviations.
+
+    Args:
+        rows: which of the effect's interventions is which family's.
+
+    Returns:
+        Shape (prompt,) each; empty where unedited runs all have one length, or the subject does not tell.
+
+    Raises:
+        ControlFailed: a length is not a number.
+    """
+    if effect.norms is None:
+        return {}
+    if not np.isfinite(effect.norms).all():
+        raise ControlFailed(
+            "A length of the residual stream is not a number; whether runs left the usual is not known."
+        )
+    usual, edited = effect.norms[:2], effect.norms[2:]
+    centre, spread = float(usual.mean()), float(usual.std())
+    # Below the arithmetic's own noise there is no spread to count in.
+    if not spread > 1e-5 * centre:
+        return {}
+    return {family: (edited[row] - centre) / spread for family, row in rows.items()}
+
+
+def average_shift(shift: NDArray[np.float64], clusters: Sequence[str], *, seed: int) -> Estimate:
+    """Mean over prompts of what `measure_norm_shift` gives."""
+    return bootstrap_mean(shift, clusters, unit=NORM_UNIT, seed=seed)
+
+
+def measure_divergence(
+    subject: Subject, interventions: Mapping[str, Intervention], *, seed: int
+) -> dict[str, Estimate]:
+    """KL(clean ‖ ablated) of the next token on unrelated text; a text's resample counterpart is the next text.
+
+    Args:
+        interventions: by any name, such as the ablation family.
+
+    Raises:
+        NotMeasured: the tokenizer has no tokens for ordinary text, or the components stand at positions it lacks.
+        ControlFailed: an edit did not reach its activation.
+    """
+    texts = pair_texts(subject.tokenizer)
+    kinds = frozenset(part.kind for i in interventions.values() for part in i.components)
+    means = subject.capture_means(texts, kinds=kinds & MEAN_KINDS)
+    try:
+        logits = subject.run(texts, (CLEAN_RUN, *interventions.values()), means=means, vocabulary=True, seed=seed)
+    except InterventionRefused as error:
+        raise NotMeasured("off_distribution", f"on unrelated text: {error}") from error
+    check_arrived(logits.edits_applied, tuple(interventions.values()), texts)
+    assert logits.vocabulary is not None
+    clean, *edited = _log_softmax(logits.vocabulary.astype(np.float64))
+    found = {}
+    for name, row in zip(interventions, edited, strict=True):
+        divergence = (np.exp(clean) * (clean - row)).sum(-1)
+        if not np.isfinite(divergence).all():
+            raise NotMeasured("control_failed", "on unrelated text the model produced a value that is not a number.")
+        found[str(name)] = bootstrap_mean(divergence, texts.templates, unit=DIVERGENCE_UNIT, seed=seed)
+    return found
+
+
+def pair_texts(tokenizer: Tokenizer) -> TokenisedPrompts:
+    """The shipped texts, each beside the next, all of `TEXT_TOKENS` tokens; each is a template of its own.
+
+    Raises:
+        NotMeasured: the tokenizer has no tokens for them.
+    """
+    bos = [] if tokenizer.bos_id is None else [tokenizer.bos_id]
+    rows = []
+    for text in load_texts():
+        ids = tokenizer.encode(text)
+        if "".join(map(tokenizer.piece, ids)).replace(" ", "") != text.replace(" ", ""):
+            raise NotMeasured("off_distribution", "this model's tokenizer has no tokens for ordinary text.")
+        rows.append(tuple((bos + ids)[:TEXT_TOKENS]))
+    pieces = [tuple(map(tokenizer.piece, row)) for row in rows]
+    # No answer is asked for: the whole vocabulary is read, and the two ids only fill their places.
+    pairs = tuple(
+        TokenPair(
+            Prompt(f"text-{at}", "", "", "", "", f"text-{at}"),
+            rows[at],
+            rows[(at + 1) % len(rows)],
+            Contrast((), ((0,),), ((1,),)),
+            pieces[at],
+            pieces[(at + 1) % len(rows)],
+        )
+        for at in range(len(rows))
+    )
+    return TokenisedPrompts("unrelated text", pairs, "")
+
+
+def _log_softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    from scipy.special import log_softmax
+
+    values: NDArray[np.float64] = log_softmax(logits, axis=-1)
+    return values

@@ -1,0 +1,271 @@
+"""A claim's trial: every run that its verdict rests on, and the verdict that follows from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audit_core.claim import Claim, Role
+from audit_core.component import Kind
+from audit_core.effect import Effect, Metric, check_gap, measure_effect
+from audit_core.errors import ControlFailed, NotMeasured
+from audit_core.intervention import Direction, Intervention, Replacement, intervene
+from audit_core.judging.faithfulness import (
+    CircuitEffect,
+    CircuitRuns,
+    estimate_faithfulness,
+    list_universe,
+    plan_circuit,
+)
+from audit_core.judging.null import PROMPTS, Null, draw_null, plan_remainders, plan_removals
+from audit_core.judging.shift import average_shift, measure_norm_shift
+from audit_core.judging.verdict import State, Verdict, classify, judge, refuse_verdict
+from audit_core.prompts.prompt_set import TokenisedPrompts
+from audit_core.stats.estimates import Estimate
+from audit_core.stats.multiplicity import rank_in_null
+from audit_core.subject import Means, Progress, Subject, no_progress
+
+FAMILIES = (Replacement.RESAMPLE, Replacement.MEAN, Replacement.ZERO)
+"""All three always run: where they disagree, that is the finding (methods, decision 4)."""
+
+
+@dataclass(frozen=True, eq=False)
+class TrialPlan:
+    """The interventions of a trial."""
+
+    families: Mapping[Replacement, CircuitRuns]
+    floor: Intervention
+    """All that enters the first block replaced: must give the corrupted run, and is a cause for certain."""
+    denoised: Intervention
+    """The components alone restored in the corrupted run."""
+    null: Null
+    draws: tuple[Intervention, ...]
+
+    def find_judged(self, role: Role) -> Mapping[Replacement, Intervention]:
+        """Per family the run that speaks for or against the claim."""
+        return {f: run.without if role is Role.NECESSARY else run.alone for f, run in self.families.items()}
+
+    def list_runs(self) -> tuple[Intervention, ...]:
+        """All but the draws, which are made only where chance can still change the verdict."""
+        families = [run for runs in self.families.values() for run in runs.as_tuple()]
+        return (*families, self.floor, self.denoised)
+
+
+def plan_trial(subject: Subject, claim: Claim, measure_sizes: Callable[[], Sequence[float]], *, seed: int) -> TrialPlan:
+    """Which runs a claim is judged by.
+
+    Args:
+        measure_sizes: how far the claim's replacement moves each component's output, one per component; asked for only
+            where the null pushes.
+        seed: of the null's draws.
+    """
+    universe = list_universe(subject, claim.universe)
+    widths = [
+        subject.geometry.d_head if part.kind is Kind.HEAD else subject.geometry.d_model for part in claim.components
+    ]
+    null = draw_null(claim.components, universe, widths, can_push=claim.role is Role.NECESSARY, seed=seed)
+    sizes = measure_sizes() if null.directions else ()
+    draws = (
+        plan_removals(null, claim.ablation, sizes)
+        if claim.role is Role.NECESSARY
+        else plan_remainders(null, universe, claim.ablation)
+    )
+    return TrialPlan(
+        {family: plan_circuit(subject, claim.components, claim.universe, family) for family in FAMILIES},
+        intervene([part for part in subject.components(Kind.RESID) if part.layer == 0], Replacement.RESAMPLE),
+        intervene(claim.components, Replacement.RESAMPLE, direction=Direction.DENOISING),
+        null,
+        draws,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """Metric per prompt of every run; each array's last axis is prompt; in the metric's unit."""
+
+    claim: Claim
+    corrupted: NDArray[np.float64]
+    families: Mapping[Replacement, CircuitEffect]
+    denoised: NDArray[np.float64]
+    shifts: Mapping[Replacement, NDArray[np.float64]]
+    """Of each family's judged run, as `drift.measure_norm_shift` gives them."""
+    null: NDArray[np.float64]
+    """Shape (draw, prompt), not a number on prompts without draws; no rows before `draw_chance`, or where the model is
+    too small for any draw."""
+    design: str
+    clusters: tuple[str, ...]
+    unit: str
+    """Of the metric."""
+
+    @property
+    def clean(self) -> NDArray[np.float64]:
+        return self.families[self.claim.ablation].clean
+
+    def take(self, prompts: Sequence[int]) -> Trial:
+        """The trial as it would have been on some of its prompts."""
+        at = np.asarray(prompts)
+        clusters = tuple(self.clusters[i] for i in prompts)
+        return replace(
+            self,
+            corrupted=self.corrupted[at],
+            families={family: circuit.take(prompts) for family, circuit in self.families.items()},
+            denoised=self.denoised[at],
+            shifts={family: shift[at] for family, shift in self.shifts.items()},
+            null=self.null[:, at],
+            clusters=clusters,
+        )
+
+
+def read_trial(claim: Claim, plan: TrialPlan, effect: Effect) -> Trial:
+    """Put the measured runs of `TrialPlan.list_runs` in their places.
+
+    Raises:
+        ControlFailed: replacing all that enters the model did not give the corrupted run.
+    """
+    rows, clusters = iter(effect.patched), effect.prompts.templates
+    families = {
+        family: CircuitEffect(effect.clean, next(rows), next(rows), next(rows), clusters, effect.min_gap)
+        for family in plan.families
+    }
+    floor, denoised = next(rows), next(rows)
+    missed = float(np.abs(floor - effect.corrupted).max())
+    if not missed <= effect.controls.tolerance:
+        raise ControlFailed(
+            f"With all that enters the first block replaced, the metric misses the corrupted run's by {missed:.3g}."
+        )
+    judged = {family: effect.interventions.index(run) for family, run in plan.find_judged(claim.role).items()}
+    return Trial(
+        claim,
+        effect.corrupted,
+        families,
+        denoised,
+        measure_norm_shift(effect, judged),
+        np.empty((0, len(effect.clean))),
+        plan.null.design,
+        clusters,
+        effect.unit,
+    )
+
+
+def draw_chance(
+    subject: Subject,
+    prompts: TokenisedPrompts,
+    trial: Trial,
+    plan: TrialPlan,
+    metric: Metric,
+    *,
+    means: Means | None,
+    seed: int,
+    most: int = PROMPTS,
+    on_progress: Progress = no_progress,
+) -> Trial:
+    """The trial with its draws.
+
+    Args:
+        prompts: of the trial.
+        most: prompts that draws are made on.
+    """
+    rows = list(prompts.spread(most))
+    effect = measure_effect(
+        subject, prompts.take(rows), plan.draws, metric, means=means, seed=seed, on_progress=on_progress
+    )
+    values = np.full((len(plan.draws), len(prompts)), np.nan)
+    values[:, rows] = effect.patched
+    return replace(trial, null=values)
+
+
+@dataclass(frozen=True)
+class NullFinding:
+    """The claim's effect among what random sets of its shape do."""
+
+    design: str
+    values: tuple[float, ...]
+    """Effect of each draw, on the claim's scale."""
+    p: float | None
+    """Share that does as much, the claim itself counted; None without draws."""
+    n: int
+    """Prompts that the draws were made on, and the claim ranked on."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A verdict with everything it was derived from; of a claim that could not be tested, nothing but the reason."""
+
+    verdict: Verdict
+    families: Mapping[Replacement, Estimate]
+    states: Mapping[Replacement, State]
+    """What each ablation family says by its interval alone."""
+    not_measured: Mapping[Replacement, str]
+    null: NullFinding | None
+    shifts: Mapping[Replacement, Estimate]
+    """How far each family's judged run leaves the unedited ones."""
+
+    @property
+    def awaits_chance(self) -> bool:
+        """Whether all but the missing draws speaks for "supported"."""
+        return self.verdict.reason == "null_not_beaten" and self.null is not None and not self.null.values
+
+
+def judge_trial(trial: Trial, *, seed: int, alpha: float | None = None) -> Judgement:
+    """Apply the rule of `verdict.judge` to a trial.
+
+    Args:
+        alpha: level of intervals and of the null's p, allowing for other claims of the same report; the claim's own
+            unless given.
+    """
+    claim, level = trial.claim, trial.claim.alpha if alpha is None else alpha
+    wide, narrow, refused = {}, {}, {}
+    for family, circuit in trial.families.items():
+        try:
+            wide[family] = estimate_faithfulness(circuit, claim.role, seed=seed, level=1 - level)
+            narrow[family] = estimate_faithfulness(circuit, claim.role, seed=seed, level=1 - 2 * level)
+        except NotMeasured as error:
+            refused[family] = error.detail
+    try:
+        check_gap(trial.clean, trial.corrupted, trial.unit, trial.families[claim.ablation].min_gap)
+        if claim.ablation in refused:
+            raise NotMeasured("control_failed", refused[claim.ablation])
+    except NotMeasured as error:
+        nothing = dict.fromkeys(trial.families, error.detail)
+        return Judgement(refuse_verdict(claim, error.reason, error.detail), {}, {}, nothing, None, {})
+    states = {family: classify(wide[family], claim.delta, narrow=narrow[family]) for family in wide}
+    shifts = {family: average_shift(shift, trial.clusters, seed=seed) for family, shift in trial.shifts.items()}
+    found = _place_in_null(trial)
+    verdict = judge(
+        claim,
+        wide,
+        states,
+        narrow=narrow[claim.ablation],
+        p_null=found.p,
+        alpha=level,
+        shift=shifts.get(claim.ablation),
+    )
+    return Judgement(verdict, wide, states, refused, found, shifts)
+
+
+def count_claims_held(trial: Trial, *, seed: int) -> int:
+    """The largest k for which a supported claim is still supported at level α / k; 0 where it is not supported.
+
+    With r draws p cannot go below 1 / (r + 1), so no claim holds among more than α (r + 1).
+    """
+    most = 0
+    while judge_trial(trial, seed=seed, alpha=trial.claim.alpha / (most + 1)).verdict.state is State.SUPPORTED:
+        most += 1
+    return most
+
+
+def _place_in_null(trial: Trial) -> NullFinding:
+    """Where the claim stands among its draws: by size of effect, or, for sufficiency, by closeness to the whole model."""
+    necessary = trial.claim.role is Role.NECESSARY
+    rows = np.flatnonzero(~np.isnan(trial.null).any(0))
+    if not len(trial.null):
+        return NullFinding(trial.design, (), None, 0)
+    circuit, drawn = trial.families[trial.claim.ablation].take(rows.tolist()), trial.null[:, rows]
+    numerator, denominator = circuit.necessity if necessary else circuit.sufficiency
+    shift = circuit.clean[None] - drawn if necessary else drawn - circuit.empty[None]
+    values, value = shift.mean(1) / denominator.mean(), float(numerator.mean() / denominator.mean())
+    size, sizes = (abs(value), np.abs(values)) if necessary else (-abs(1 - value), -np.abs(1 - values))
+    return NullFinding(trial.design, tuple(values.tolist()), rank_in_null(size, sizes), len(rows))

@@ -1,0 +1,194 @@
+"""A verdict: an interval held against a claim's smallest effect of interest, and the sentence that says so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from audit_core.claim import Claim, Role
+from audit_core.component import format_components
+from audit_core.intervention import Replacement
+from audit_core.judging.faithfulness import OVERSHOOT
+from audit_core.stats.estimates import MIN_PROMPTS, MIN_TEMPLATES, Estimate, format_estimate
+
+RULE_VERSION = 2
+"""Raised when the rule may judge the same numbers otherwise; calibrations of another version are not quoted."""
+
+
+MOST_SHIFT = 5.0
+"""Standard deviations from what unedited runs give: further out, a run says little of the model when left alone."""
+
+
+class State(StrEnum):
+    SUPPORTED = "supported"
+    """The whole interval lies above δ."""
+    NEGLIGIBLE = "negligible"
+    """The whole interval lies between −δ and δ: smaller than the smallest effect of interest."""
+    REVERSED = "reversed"
+    """The whole interval lies below −δ: the components push against the answer."""
+    INCONCLUSIVE = "inconclusive"
+    """None of these; the reason says why."""
+
+
+REASONS = {
+    "low_power": f"fewer than {MIN_PROMPTS} prompts or {MIN_TEMPLATES} templates",
+    "straddles_delta": "the interval reaches across the smallest effect of interest",
+    "report_too_long": "it is supported by itself, and not among the claims of its report",
+    "null_not_beaten": "random sets of the same size do as well",
+    "ablations_disagree": "another way of taking the components away says otherwise",
+    "one_family": "only one way of taking the components away could be measured",
+    "model_fails_task": "the model does not do the task well enough to be explained",
+    "control_failed": "an instrument check failed",
+    "unstable": "another sample of prompts finds other components",
+    "off_distribution": "the intervention pushed the model outside what it normally computes",
+    "no_source": "the prompt does not contain the token asked about",
+}
+"""Machine-readable reason of an inconclusive verdict, and its words."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was found about a claim, conditional on the claim's own tuple."""
+
+    state: State
+    reason: str | None
+    sentence: str
+
+
+def classify(estimate: Estimate, delta: float, *, narrow: Estimate | None = None) -> State:
+    """The region rule of methods 1.3.
+
+    Args:
+        estimate: with its interval at level 1 − α.
+        narrow: the same at level 1 − 2α: two one-sided tests for "smaller than δ".
+    """
+    if estimate.low is None or estimate.high is None:
+        return State.INCONCLUSIVE
+    inner = narrow or estimate
+    if estimate.low > delta:
+        return State.SUPPORTED
+    if estimate.high < -delta:
+        return State.REVERSED
+    if inner.low is not None and inner.high is not None and -delta < inner.low and inner.high < delta:
+        return State.NEGLIGIBLE
+    return State.INCONCLUSIVE
+
+
+def judge(
+    claim: Claim,
+    families: Mapping[Replacement, Estimate],
+    states: Mapping[Replacement, State],
+    *,
+    narrow: Estimate,
+    p_null: float | None,
+    alpha: float,
+    shift: Estimate | None = None,
+) -> Verdict:
+    """Hold a claim against what was measured.
+
+    Args:
+        families: estimate per ablation family at level 1 − α; the claim's own ablation among them.
+        states: what each family says by its interval alone, from `classify`.
+        narrow: of the claim's own ablation at level 1 − 2α, which "negligible" rests on.
+        p_null: share of random sets that do as much; None without draws.
+        alpha: level that it must not exceed for "supported".
+        shift: how far the claim's own ablation moves the residual stream's length, in standard deviations of unedited
+            runs; None where that is not known.
+    """
+    primary = families[claim.ablation]
+    if primary.n < MIN_PROMPTS or (primary.templates or 0) < MIN_TEMPLATES:
+        return Verdict(State.INCONCLUSIVE, "low_power", _sentence(claim, primary, State.INCONCLUSIVE, "low_power"))
+    if shift is not None and abs(shift.value) > MOST_SHIFT:
+        return Verdict(State.INCONCLUSIVE, "off_distribution", _leave(claim, primary, shift))
+    state, reason = states[claim.ablation], None
+    if state is State.INCONCLUSIVE:
+        reason = "straddles_delta"
+    if state is not State.INCONCLUSIVE:
+        if len(families) < 2:
+            state, reason = State.INCONCLUSIVE, "one_family"
+        elif any(_contradicts(state, states[other], families[other]) for other in families):
+            state, reason = State.INCONCLUSIVE, "ablations_disagree"
+    if state is State.SUPPORTED and (p_null is None or p_null > alpha):
+        state, reason = State.INCONCLUSIVE, "null_not_beaten"
+    shown = narrow if state is State.NEGLIGIBLE else primary
+    return Verdict(state, reason, _sentence(claim, shown, state, reason, states))
+
+
+def _contradicts(state: State, other: State, estimate: Estimate) -> bool:
+    """Whether a family's finding speaks against a state: by its own interval, or, where that is too wide, by its sign."""
+    if other is not State.INCONCLUSIVE:
+        return other is not state
+    return (state is State.SUPPORTED and estimate.value <= 0) or (state is State.REVERSED and estimate.value >= 0)
+
+
+def refuse_verdict(claim: Claim, reason: str, detail: str) -> Verdict:
+    """A verdict without a number: the question could not be put."""
+    return Verdict(State.INCONCLUSIVE, reason, f"Not tested: {detail}")
+
+
+def _sentence(
+    claim: Claim,
+    estimate: Estimate,
+    state: State,
+    reason: str | None,
+    states: Mapping[Replacement, State] | None = None,
+) -> str:
+    parts, number = _name(claim), format_estimate(estimate)
+    delta, verb = f"{claim.delta:g}", "carries" if len(claim.components) == 1 else "carry"
+    if reason == "low_power":
+        least = f"{MIN_PROMPTS} prompts over {MIN_TEMPLATES} templates"
+        return f"Shown on n = {estimate.n}, which cannot carry a verdict ({least} needed): {_measured(claim, number)}."
+    if reason == "ablations_disagree" and states is not None:
+        said = "; ".join(f"{family}: {found}" for family, found in sorted(states.items()))
+        return f"Inconclusive: the answer depends on how the components are taken away ({said}); {_measured(claim, number)}."
+    if reason == "one_family":
+        return (
+            f"Inconclusive: only one way of taking the components away could be measured; {_measured(claim, number)}."
+        )
+    if reason == "null_not_beaten":
+        what = "do as much" if claim.role is Role.NECESSARY else "come as close to the whole model"
+        return f"Inconclusive: too many random sets of the same shape {what}; {_measured(claim, number)}."
+    if reason == "straddles_delta":
+        return f"Inconclusive: the interval reaches across {delta}, the smallest effect of interest; {_measured(claim, number)}."
+    them, push = ("it", "pushes") if len(claim.components) == 1 else ("them", "push")
+    if claim.role is Role.NECESSARY:
+        return {
+            State.SUPPORTED: f"On these prompts the model relies on {parts}: replacing {them} costs {number}, more than the {delta} that counts."
+            + (
+                f" More than taking everything away (above {OVERSHOOT}): parts that push against the answer stay behind."
+                if estimate.value > OVERSHOOT
+                else ""
+            ),
+            State.NEGLIGIBLE: f"{parts} {verb} less than the {delta} of the gap that counts: {_measured(claim, number)}.",
+            State.REVERSED: f"{parts} {push} against the answer: replacing {them} gains more than {delta} of the gap; the metric fell by {number}.",
+        }[state]
+    flag = (
+        f" It restores more than the whole model (above {OVERSHOOT}): a part that pushes against the answer was left out."
+        if estimate.value > OVERSHOOT
+        else ""
+    )
+    return {
+        State.SUPPORTED: f"{parts} alone kept {number}, more than the {delta} that counts as sufficient.{flag}",
+        State.NEGLIGIBLE: f"{parts} alone kept {number}, less than the {delta} that counts as sufficient.",
+        State.REVERSED: f"{parts} alone turned the model against the answer: {number}.",
+    }[state]
+
+
+def _leave(claim: Claim, estimate: Estimate, shift: Estimate) -> str:
+    return (
+        f"Inconclusive: the intervention moves the residual stream's length {shift.value:+.1f} standard deviations from "
+        f"unedited runs, {MOST_SHIFT:g} allowed; {_measured(claim, format_estimate(estimate))}."
+    )
+
+
+def _measured(claim: Claim, number: str) -> str:
+    if claim.role is Role.NECESSARY:
+        return f"with {_name(claim)} {'set to zero' if claim.ablation is Replacement.ZERO else 'replaced'}, the metric fell by {number}"
+    return f"with all other {claim.universe} replaced, {_name(claim)} alone kept {number}"
+
+
+def _name(claim: Claim) -> str:
+    if len(claim.components) <= 4:
+        return format_components(claim.components)
+    return f"this set of {len(claim.components)} components"

@@ -1,1 +1,0 @@
-"""Shelf: cheap estimates of every component's effect. They order work and propose; they never decide."""

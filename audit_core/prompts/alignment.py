@@ -1,0 +1,205 @@
+"""Alignment: a prompt set under a tokenizer, clean beside corrupted, with answers as the tokens that follow there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from audit_core.errors import PromptRefused
+from audit_core.prompt_files.table import RowFault
+from audit_core.prompts.answers import AnswerFault, Contrast, Tokenizer, Tokens, contrast_answers, tokenise_answers
+from audit_core.prompts.prompt_set import (
+    MAX_REPORTED,
+    SEQUENCE_METRIC,
+    Prompt,
+    PromptForm,
+    PromptSet,
+    SetAside,
+    TokenisedPrompts,
+    TokenPair,
+)
+from audit_core.prompts.repeats import describe_repeats, find_token_repeats
+from audit_core.prompts.template_labels import believe_templates
+
+MAX_TOKENS = 256
+"""Attention maps of one prompt grow with its square: 270 heads at 256 tokens are 71 MB."""
+
+
+def tokenise(prompts: PromptSet, tokenizer: Tokenizer) -> TokenisedPrompts:
+    """Align every pair under a tokenizer, or refuse all of them and say which rows are wrong and why.
+
+    Raises:
+        PromptRefused: an answer or foil cannot be scored after its prompt, clean and corrupted tokenise to different lengths,
+            are the same, or are longer than `MAX_TOKENS` or than the model takes, or hold tokens that the model lacks.
+    """
+    aligned = align_rows(prompts, tokenizer)
+    _refuse_if(
+        [f"row {fault.row_id[:60]!r}: {fault.text}" for fault in aligned.faults],
+        "answers that follow their prompts and pairs of equal token length.",
+    )
+    assert aligned.kept is not None
+    return aligned.kept
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """A prompt set under a tokenizer, row by row."""
+
+    kept: TokenisedPrompts | None
+    """None where no row can be used."""
+    faults: tuple[RowFault, ...]
+
+
+def align_rows(prompts: PromptSet, tokenizer: Tokenizer) -> Alignment:
+    """Align the rows that can be used, and say of each other one why it cannot."""
+    faults: list[RowFault] = []
+    pairs = []
+    for prompt in prompts.prompts:
+        found: list[str] = []
+        pair = _align(prompt, tokenizer, found)
+        faults += [RowFault(prompt.id, text) for text in found]
+        pairs += [pair] if pair is not None and not found else []
+    if not pairs:
+        return Alignment(None, tuple(faults))
+    notices = (*prompts.notices, *_describe_answers(pairs))
+    aligned = TokenisedPrompts(prompts.name, tuple(pairs), prompts.sha256, notices)
+    return Alignment(_count_distinct(aligned, (prompts.whole or prompts).prompts), tuple(faults))
+
+
+def _count_distinct(found: TokenisedPrompts, whole: tuple[Prompt, ...]) -> TokenisedPrompts:
+    """Without repeats, and clustered by templates that the texts of the whole set do not contradict."""
+    repeats, clusters = find_token_repeats(found.pairs), believe_templates(whole)
+    names = {prompt: name for prompt, name in zip(whole, clusters.names, strict=True) if name != prompt.template}
+    pairs = [replace(pair, cluster=names.get(pair.prompt, "")) for pair in found.pairs]
+    notices = [*found.notices, clusters.notice]
+    if repeats:
+        notices.append(describe_repeats([pair.prompt.id for pair in pairs], repeats))
+    kept = tuple(pair for at, pair in enumerate(pairs) if at not in repeats)
+    left_out = tuple(
+        SetAside(pairs[at].prompt.id, pairs[at].prompt.template, "says the same as an earlier prompt")
+        for at in sorted(repeats)
+    )
+    return replace(found, pairs=kept, notices=tuple(dict.fromkeys(filter(None, notices))), set_aside=left_out)
+
+
+def _describe_answers(pairs: Sequence[TokenPair]) -> tuple[str, ...]:
+    """What a reader must know of answers that are not one token each."""
+    several = sum(
+        any(len(s) > 1 for s in (*p.contrast.answers, *p.contrast.foils)) or bool(p.contrast.shared) for p in pairs
+    )
+    apart = sum(not pair.is_told_apart for pair in pairs)
+    sets = sum(len(p.contrast.answers) > 1 or len(p.contrast.foils) > 1 for p in pairs)
+    said = []
+    if several:
+        said.append(
+            f"{several} of {len(pairs)} prompts have answers of several tokens: metrics of one position read the first token "
+            f"in which answer and foil differ; {SEQUENCE_METRIC} reads all of them."
+        )
+    if apart:
+        said.append(f"{apart} of {len(pairs)} prompts can be measured with {SEQUENCE_METRIC} alone.")
+    if sets:
+        said.append(f"{sets} of {len(pairs)} prompts have several right answers or foils: each side counts as a set.")
+    return tuple(said)
+
+
+def _align(prompt: Prompt, tokenizer: Tokenizer, faults: list[str]) -> TokenPair | None:
+    written = tokenizer.encode(prompt.clean), tokenizer.encode(prompt.corrupted)
+    clean, corrupted = ((*_begin(prompt, ids, tokenizer), *ids) for ids in written)
+    if len(clean) != len(corrupted):
+        faults.append(
+            f"clean has {len(clean)} tokens and corrupted {len(corrupted)}; use words that tokenise to the same number of tokens"
+        )
+    elif clean == corrupted:
+        faults.append("clean and corrupted are the same tokens; change the word the answer depends on")
+    contrast = _contrast(prompt, written, tokenizer, faults)
+    if contrast is None:
+        return None
+    clean, corrupted = (*clean, *contrast.shared), (*corrupted, *contrast.shared)
+    faults += _check_limits((clean, corrupted), contrast, tokenizer)
+    if faults:
+        return None
+    pieces = [tuple(map(tokenizer.piece, row)) for row in (clean, corrupted)]
+    return TokenPair(
+        prompt,
+        clean,
+        corrupted,
+        contrast,
+        pieces[0],
+        pieces[1],
+        not _is_as_apart(prompt, written[0], contrast, tokenizer),
+    )
+
+
+def _is_as_apart(prompt: Prompt, clean: list[int], contrast: Contrast, tokenizer: Tokenizer) -> bool:
+    """Whether each text by itself has these tokens, and the beginning-of-sequence token stands before the prompt."""
+    begins = tokenizer.bos_id is None or bool(_begin(prompt, clean, tokenizer))
+    answer, foil = (tuple(tokenizer.encode(text)) for text in (prompt.answer, prompt.foil))
+    return begins and contrast == Contrast((), (answer,), (foil,))
+
+
+def _begin(prompt: Prompt, ids: Sequence[int], tokenizer: Tokenizer) -> Tokens:
+    """The beginning-of-sequence token, unless it is there already or nothing may be put before the text."""
+    bos = tokenizer.bos_id
+    return () if bos is None or prompt.form is PromptForm.VERBATIM or ids[:1] == [bos] else (bos,)
+
+
+def _contrast(
+    prompt: Prompt, written: tuple[list[int], list[int]], tokenizer: Tokenizer, faults: list[str]
+) -> Contrast | None:
+    sides = []
+    for role, texts in (("answer", prompt.answers), ("foil", prompt.foils)):
+        found = []
+        after_clean = tokenise_answers(texts, prompt.clean, written[0], tokenizer)
+        after_corrupted = tokenise_answers(texts, prompt.corrupted, written[1], tokenizer)
+        for text, first, second in zip(texts, after_clean, after_corrupted, strict=True):
+            why = _compare_places(first, second)
+            if why:
+                faults.append(f"{role} {text[:40]!r} {why}")
+            elif isinstance(first, tuple):
+                found.append(first)
+        sides.append(found)
+    if faults:
+        return None
+    try:
+        return contrast_answers(*sides)
+    except AnswerFault as fault:
+        faults.append(str(fault))
+        return None
+
+
+def _compare_places(clean: Tokens | AnswerFault, corrupted: Tokens | AnswerFault) -> str:
+    """Why an answer cannot be scored after both prompts of a pair; empty where it can."""
+    if isinstance(clean, AnswerFault):
+        return str(clean)
+    if isinstance(corrupted, AnswerFault):
+        return f"(after the corrupted prompt) {corrupted}"
+    return (
+        "" if clean == corrupted else "is other tokens after the clean than after the corrupted prompt; end both alike"
+    )
+
+
+def _check_limits(rows: Sequence[Tokens], contrast: Contrast, tokenizer: Tokenizer) -> list[str]:
+    """What the model cannot take, however the text is written."""
+    limits, faults = tokenizer.limits, []
+    longest = max(map(len, rows)) + max(len(s) for s in (*contrast.answers, *contrast.foils)) - 1
+    most = min(MAX_TOKENS, limits.n_positions or MAX_TOKENS)
+    if longest > most:
+        faults.append(
+            f"{longest} tokens, at most {most}{' on this model' if most < MAX_TOKENS else ''}; shorten the prompt"
+        )
+    used = {token for row in (*rows, *contrast.answers, *contrast.foils) for token in row}
+    if limits.n_tokens is not None and (beyond := sorted(t for t in used if t >= limits.n_tokens)):
+        named = ", ".join(f"{tokenizer.piece(token)!r} ({token})" for token in beyond[:3])
+        faults.append(
+            f"the tokenizer knows {named}, and the model has {limits.n_tokens} tokens; leave it out, or use the tokenizer "
+            "that belongs to the model"
+        )
+    return faults
+
+
+def _refuse_if(faults: list[str], wanted: str) -> None:
+    if faults:
+        more = f" (and {len(faults) - MAX_REPORTED} more)" if len(faults) > MAX_REPORTED else ""
+        raise PromptRefused(
+            "; ".join(faults[:MAX_REPORTED]) + more + ".", wanted=wanted, remedy="mend or remove these rows."
+        )

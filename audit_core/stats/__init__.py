@@ -1,0 +1,1 @@
+"""Estimates, bootstrap intervals, groups, multiplicity, mediation. Nothing here mentions a model."""

@@ -1,0 +1,206 @@
+"""Intervals by a bootstrap over templates, because prompts of one template are not independent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri, stdtrit
+
+from audit_core.errors import NotMeasured
+from audit_core.stats.estimates import LEVEL, Estimate
+
+DRAWS = 10_000
+
+Array = NDArray[np.float64]
+_FURTHEST = 38.0
+"""Standard deviations beyond which float64 has no tail left."""
+
+
+def bootstrap_mean(values: NDArray, clusters: Sequence[str], *, unit: str, seed: int, level: float = LEVEL) -> Estimate:
+    """Mean over prompts with an interval over templates.
+
+    Args:
+        values: one number per prompt, shape (prompt,).
+        clusters: template of each prompt, shape (prompt,).
+        seed: of the bootstrap.
+
+    Source: Efron 1987 (bias-corrected and accelerated); Hesterberg 2015, arXiv:1411.5279 (widened for few clusters);
+    Field & Welsh 2007 (cluster bootstrap).
+    """
+    return bootstrap_ratio(values, np.ones_like(values, dtype=float), clusters, unit=unit, seed=seed, level=level)
+
+
+def bootstrap_ratio(
+    numerator: NDArray, denominator: NDArray, clusters: Sequence[str], *, unit: str, seed: int, level: float = LEVEL
+) -> Estimate:
+    """Ratio of means over prompts, both recomputed in each draw, with an interval over templates.
+
+    Args:
+        numerator: shape (prompt,).
+        denominator: shape (prompt,).
+    """
+    return bootstrap_ratios(numerator[None], denominator, clusters, unit=unit, seed=seed, level=level)[0]
+
+
+def bootstrap_ratios(
+    numerators: NDArray, denominator: NDArray, clusters: Sequence[str], *, unit: str, seed: int, level: float = LEVEL
+) -> tuple[Estimate, ...]:
+    """`bootstrap_ratio` for many numerators over the same draws.
+
+    Args:
+        numerators: shape (series, prompt).
+        denominator: shape (prompt,).
+
+    Raises:
+        NotMeasured: the denominator's own interval reaches zero, so its sign is not known (methods 1.2).
+    """
+    numerators, denominator = np.asarray(numerators, float), np.asarray(denominator, float)
+    n = denominator.size
+    if denominator.sum() == 0:
+        raise NotMeasured("control_failed", "the gap to take a fraction of is zero.")
+    values = numerators.sum(1) / denominator.sum()
+    lows, highs = _ratio_interval(numerators, denominator, clusters, seed, level)
+    if lows is None or highs is None:
+        return tuple(Estimate(float(v), None, None, n, unit, None) for v in values)
+    k = len(set(clusters))
+    return tuple(Estimate(float(v), float(lo), float(hi), n, unit, level, k) for v, lo, hi in zip(values, lows, highs))
+
+
+def _ratio_interval(
+    numerators: Array, denominator: Array, clusters: Sequence[str], seed: int, level: float
+) -> tuple[Array | None, Array | None]:
+    weights = draw_weights(clusters, seed=seed)
+    if weights is None:
+        return None, None
+    tail = expanded_tail(len(set(clusters)), level)
+    gaps = weights @ denominator
+    lowest, highest = np.quantile(gaps, [tail, 1 - tail])
+    if lowest <= 0 <= highest:
+        raise NotMeasured(
+            "control_failed",
+            "from template to template the gap to take a fraction of changes its sign; "
+            "more templates, or a corruption that matters in each, are needed.",
+        )
+    # A draw of nothing but templates without a gap has no fraction; there are fewer of them than the tail, or none.
+    if (gaps == 0).any():
+        weights, gaps = weights[gaps != 0], gaps[gaps != 0]
+    draws = (weights @ numerators.T) / gaps[:, None]
+    return _accelerate(draws, numerators, denominator, clusters, tail)
+
+
+def _accelerate(
+    draws: Array, numerators: Array, denominator: Array, clusters: Sequence[str], tail: float
+) -> tuple[Array, Array]:
+    """Ends of the bias-corrected and accelerated interval of each series.
+
+    Args:
+        draws: shape (draw, series).
+        tail: probability outside on each side, already widened for few templates.
+    """
+    values = numerators.sum(1) / denominator.sum()
+    # Draws of templates that are all alike equal the value but for rounding, which must not pass for bias.
+    ties = np.abs(draws - values) <= 1e-12 * (1e-300 + np.abs(values))
+    below = ((draws < values) & ~ties).sum(0) + 0.5 * ties.sum(0)
+    bias = ndtri((below + 0.5) / (len(draws) + 1))
+    skew = _find_acceleration(numerators, denominator, clusters)
+    draws = np.sort(draws, axis=0)
+    ends = []
+    for side in (tail, 1 - tail):
+        # With two templates the widened tail is zero: the end is the furthest draw.
+        z = bias + np.clip(ndtri(side), -_FURTHEST, _FURTHEST)
+        # Likewise where the draws are so skewed that the correction has no solution.
+        room = 1 - skew * z
+        share = np.where(room > 0, ndtr(bias + z / np.where(room > 0, room, 1)), float(side > 0.5))
+        at = np.clip(share * (len(draws) - 1), 0, len(draws) - 1)
+        low = np.floor(at).astype(int)
+        high, part = np.minimum(low + 1, len(draws) - 1), at - low
+        series = np.arange(draws.shape[1])
+        ends.append(draws[low, series] + part * (draws[high, series] - draws[low, series]))
+    return ends[0], ends[1]
+
+
+def _find_acceleration(numerators: Array, denominator: Array, clusters: Sequence[str]) -> Array:
+    """How the spread of each ratio moves with its value, from leaving out one template at a time; shape (series,)."""
+    names, member = np.unique(np.asarray(clusters), return_inverse=True)
+    kept = 1.0 - (member[None] == np.arange(names.size)[:, None])
+    gaps = kept @ denominator
+    if (gaps == 0).any():
+        return np.zeros(len(numerators))
+    without = (kept @ numerators.T) / gaps[:, None]
+    pull = without.mean(0) - without
+    spread = 6 * (pull**2).sum(0) ** 1.5
+    return np.divide((pull**3).sum(0), spread, out=np.zeros(len(numerators)), where=spread > 0)
+
+
+def draw_weights(clusters: Sequence[str], *, seed: int, draws: int = DRAWS) -> Array | None:
+    """How often each prompt enters each draw: whole templates are drawn with replacement.
+
+    Returns:
+        Shape (draw, prompt), or None with fewer than two templates.
+    """
+    names, member = np.unique(np.asarray(clusters), return_inverse=True)
+    if names.size < 2:
+        return None
+    picks = np.random.default_rng(seed).multinomial(names.size, np.full(names.size, 1 / names.size), size=draws)
+    return picks[:, member].astype(float)
+
+
+def expanded_tail(n_clusters: int, level: float) -> float:
+    """Tail probability that widens a bootstrap interval to Student's t: few templates, wide interval.
+
+    Source: Hesterberg 2015, arXiv:1411.5279, section 5.3 (expanded percentile interval).
+    """
+    t = stdtrit(n_clusters - 1, (1 - level) / 2)
+    return float(ndtr(np.sqrt(n_clusters / (n_clusters - 1)) * t))
+
+
+def rank_agreement(
+    first: NDArray, second: NDArray, clusters: Sequence[str], *, seed: int, draws: int = 1_000
+) -> Estimate:
+    """Spearman correlation over components of two per-prompt measurements, with an interval over templates.
+
+    Args:
+        first: shape (component, prompt); compared, as the second, by the magnitude of its mean.
+        second: shape (component, prompt).
+
+    Returns:
+        Estimate; unit "Spearman ρ"; n is the number of prompts. Draws of fewer templates are noisier and so agree less;
+        where that would leave the value itself out, the interval is widened to it.
+
+    Raises:
+        NotMeasured: all components measure the same, in one of the two or in a draw of it.
+    """
+    value = correlate_ranks(np.abs(first.mean(1)), np.abs(second.mean(1)))
+    n = first.shape[1]
+    weights = draw_weights(clusters, seed=seed, draws=draws)
+    if weights is None:
+        return Estimate(value, None, None, n, "Spearman ρ", None)
+    weights = weights / weights.sum(1, keepdims=True)
+    rho = _correlate_rows(np.abs(weights @ first.T), np.abs(weights @ second.T))
+    tail = expanded_tail(len(set(clusters)), LEVEL)
+    low, high = np.quantile(rho, [tail, 1 - tail])
+    low, high = min(value, float(low)), max(value, float(high))
+    return Estimate(value, low, high, n, "Spearman ρ", LEVEL, len(set(clusters)))
+
+
+def correlate_ranks(first: NDArray, second: NDArray) -> float:
+    """Spearman correlation of two lists, ties at their mean rank; shapes (component,).
+
+    Raises:
+        NotMeasured: one of the two has no order.
+    """
+    return float(_correlate_rows(first[None], second[None])[0])
+
+
+def _correlate_rows(first: NDArray, second: NDArray) -> Array:
+    """Spearman correlation row by row; shapes (draw, component) → (draw,)."""
+    from scipy.stats import rankdata
+
+    ranks = np.stack([rankdata(first, axis=1), rankdata(second, axis=1)])
+    ranks -= ranks.mean(2, keepdims=True)
+    lengths = np.sqrt((ranks**2).sum(2))
+    if (lengths == 0).any():
+        raise NotMeasured("control_failed", "all components measure the same, so they have no order to compare.")
+    return np.clip((ranks[0] * ranks[1]).sum(1) / (lengths[0] * lengths[1]), -1.0, 1.0)

@@ -1,0 +1,91 @@
+"""How surprising a number is, given how many others could have been in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtr
+
+from audit_core.errors import NotMeasured
+from audit_core.stats.estimates import MIN_TEMPLATES
+
+
+def adjust_p_values(values: NDArray, clusters: Sequence[str]) -> NDArray[np.float64]:
+    """For each component, whether its effect differs from zero, allowing for how many were looked at.
+
+    Student's t over template means (prompts of one template are not independent), then Benjamini–Hochberg: of the
+    components whose adjusted value is below 0.05, at most 5 % are expected to have no effect.
+
+    Args:
+        values: shape (component, prompt).
+
+    Returns:
+        Adjusted p-values, shape (component,).
+
+    Raises:
+        NotMeasured: fewer than `MIN_TEMPLATES` templates.
+
+    Source: Benjamini and Hochberg 1995; `scipy.stats.false_discovery_control`.
+    """
+    from scipy.stats import false_discovery_control
+
+    return np.asarray(false_discovery_control(_test_against_zero(values, clusters), method="bh"))
+
+
+def adjust_for_any(values: NDArray, clusters: Sequence[str]) -> NDArray[np.float64]:
+    """As `adjust_p_values`, by Holm's step-down: below 0.05, the chance that any one marked component has no effect is 5 %.
+
+    Source: Holm 1979.
+    """
+    p = _test_against_zero(values, clusters)
+    order = np.argsort(p, kind="stable")
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(p.size, 0, -1)), 1.0)
+    return adjusted
+
+
+def _test_against_zero(values: NDArray, clusters: Sequence[str]) -> NDArray[np.float64]:
+    """Student's t over template means, two-sided; shape (component, prompt) → (component,)."""
+    names, member = np.unique(np.asarray(clusters), return_inverse=True)
+    if names.size < MIN_TEMPLATES:
+        raise NotMeasured(
+            "low_power",
+            f"{names.size} template{'s' * (names.size != 1)}; {MIN_TEMPLATES} are needed to mark components.",
+        )
+    means = np.stack([np.asarray(values, float)[:, member == at].mean(1) for at in range(names.size)], axis=1)
+    centre, spread = means.mean(1), means.std(1, ddof=1) / np.sqrt(names.size)
+    # No spread: the effect is the same everywhere, so it is zero for certain or certainly not.
+    t = np.divide(np.abs(centre), spread, out=np.where(centre == 0, 0.0, np.inf), where=spread > 0)
+    return np.asarray(2 * stdtr(names.size - 1, -t))
+
+
+def rank_in_null(value: float, null: NDArray) -> float:
+    """Share of random sets that do at least as much, the set itself counted among them: never below 1 / (draws + 1).
+
+    Args:
+        value: size of the claim's effect.
+        null: the same of each random set, shape (draw,).
+
+    Source: Phipson and Smyth 2010, doi:10.2202/1544-6115.1585.
+    """
+    return float((1 + (np.asarray(null) >= value).sum()) / (np.size(null) + 1))
+
+
+def step_down(holds_among: Sequence[int]) -> tuple[bool, ...]:
+    """Which claims of one report stand, allowing for how many there are.
+
+    Args:
+        holds_among: per claim, the largest k for which it stands at level α / k; 0 where it does not stand at α.
+
+    Source: Holm 1979.
+    """
+    stands = [False] * len(holds_among)
+    while True:
+        left = stands.count(False)
+        newly = [at for at, most in enumerate(holds_among) if not stands[at] and most >= left]
+        if not newly:
+            return tuple(stands)
+        for at in newly:
+            stands[at] = True

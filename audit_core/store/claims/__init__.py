@@ -1,0 +1,1 @@
+"""The claims register, the change log, sentences of model cards."""

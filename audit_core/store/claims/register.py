@@ -1,0 +1,295 @@
+"""The claims register: claims, their frozen plans, and every change to one; rows are appended, never changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from audit_core.claim import Claim, parse_claim
+from audit_core.errors import ClaimRefused, IntegrityError
+from audit_core.preregistration import ChangeKind, Deviation, Pins, Preregistration, PriorAccess, amend
+from audit_core.store.database.connection import open_database
+from audit_core.store.database.events import Action, append_event, list_events, read_clock
+
+if TYPE_CHECKING:
+    import duckdb
+
+MAX_EXPIRY_DAYS = 180
+"""After which a claim wants to be tested again; as approvals do, see docs/reference/policy.md."""
+
+
+@dataclass(frozen=True)
+class RegisteredClaim:
+    """A claim with all that was fixed about it."""
+
+    claim_id: str
+    created_at: str
+    owner: str
+    expires_at: str
+    """Date, UTC."""
+    model: str
+    """The name it is opened by."""
+    prompts: str
+    """Key of the whole set, as kept in the home."""
+    plans: tuple[Preregistration, ...]
+    """Every version, the first one first."""
+    deviations: tuple[Deviation, ...]
+    withdrawn: str
+    """Why it was withdrawn; empty while it stands."""
+
+    @property
+    def plan(self) -> Preregistration:
+        """The version that a run must hold to."""
+        return self.plans[-1]
+
+    @property
+    def has_deviated(self) -> bool:
+        return any(row.is_deviation for row in self.deviations)
+
+
+@dataclass(frozen=True)
+class Sightings:
+    """What the run log shows of a half that nobody should have looked at."""
+
+    sets: int
+    """Runs over several of its prompts that ended with a result."""
+    single: int
+    """Runs over one of its prompts."""
+    runs: int
+    """Runs of this model on anything."""
+
+    @property
+    def access(self) -> PriorAccess:
+        if self.sets:
+            return PriorAccess.RESULTS_SEEN
+        return PriorAccess.NO_RESULTS_SEEN if self.runs else PriorAccess.NOTHING_RUN
+
+
+Draft = Callable[[str, str, PriorAccess], Preregistration]
+"""Claim id, time and prior access → the plan to freeze."""
+_SEEN = """
+SELECT prompts_sha256, kind, request, identity FROM runs
+WHERE model_digest = ? AND (outcome = 'done' OR (outcome = 'cancelled' AND reason <> 'never_begun'))
+"""
+# A run that was cancelled half way may have shown what it had so far.
+_COUNT_CLAIMS = "SELECT count(*) FROM claim"
+_COUNT_DEVIATIONS = "SELECT count(*) FROM deviation"
+_NOT_RESULTS = ("attention",)
+"""Where a model looks is no result about what its parts do."""
+
+
+class Register:
+    """Register, freeze, amend and find claims of one home."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+
+    def freeze(
+        self,
+        draft: Draft,
+        *,
+        owner: str,
+        declared: PriorAccess,
+        expires_at: str,
+        model: str,
+        model_digest: str,
+        prompts: str,
+        prompts_sha256: Sequence[str],
+    ) -> Preregistration:
+        """Register a claim and freeze its plan, in one transaction; what its half has already shown is looked up in the same.
+
+        Args:
+            declared: what the owner says was known; the log can only make it worse.
+            prompts_sha256: hashes under which the half can have been run: its own, and that of the whole set.
+        """
+        with open_database(self.home) as connection:
+            seen = read_sightings(connection, model_digest, prompts_sha256)
+            access = max(declared, seen.access, key=list(PriorAccess).index)
+            claim_id, now = f"C-{_follow(connection.execute(_COUNT_CLAIMS).fetchone()):04d}", read_clock()
+            plan = draft(claim_id, now, access)
+            connection.execute(
+                "INSERT INTO claim VALUES (?, ?, ?, ?, ?, ?)", [claim_id, now, owner, expires_at, model, prompts]
+            )
+            registered = {"claim_sha256": plan.claim.sha256, "expires_at": expires_at}
+            append_event(
+                connection, actor=owner, action=Action.CLAIM_REGISTERED, object_id=claim_id, payload=registered
+            )
+            _insert_plan(connection, plan)
+            frozen = _tell_plan(plan) | {"seen_in_sets": seen.sets, "seen_alone": seen.single}
+            append_event(connection, actor=owner, action=Action.PREREG_FROZEN, object_id=plan.prereg_id, payload=frozen)
+        return plan
+
+    def amend(
+        self,
+        claim_id: str,
+        change: Callable[[Preregistration], Preregistration],
+        *,
+        by: str,
+        reason: str,
+        kind: ChangeKind,
+        prompts_sha256: Sequence[str],
+    ) -> Preregistration:
+        """The next version of a frozen plan, with a row per changed field.
+
+        Raises:
+            ClaimRefused: no such claim, it is withdrawn, nothing changed, or no reason.
+        """
+        with open_database(self.home) as connection:
+            known = _read_claim(connection, claim_id)
+            _refuse_withdrawn(known)
+            seen = read_sightings(connection, known.plan.pins.model_digest, prompts_sha256)
+            now = read_clock()
+            plan, rows = amend(
+                known.plan, change(known.plan), at=now, by=by, reason=reason, kind=kind, seen=seen.access
+            )
+            _insert_plan(connection, plan)
+            for row in rows:
+                body = json.dumps({**asdict(row), "kind": row.kind.value, "prior_access": row.prior_access.value})
+                number = _follow(connection.execute(_COUNT_DEVIATIONS).fetchone())
+                connection.execute("INSERT INTO deviation VALUES (?, ?, ?)", [number, claim_id, body])
+            action = Action.PREREG_DEVIATED if rows[0].is_deviation else Action.PREREG_AMENDED
+            told = _tell_plan(plan) | {"fields": [row.field for row in rows], "class": kind.value}
+            append_event(connection, actor=by, action=action, object_id=plan.prereg_id, payload=told)
+        return plan
+
+    def withdraw(self, claim_id: str, *, by: str, reason: str) -> None:
+        """Take a claim back; it stays in the register, and no further run of it is confirmatory."""
+        with open_database(self.home) as connection:
+            _refuse_withdrawn(_read_claim(connection, claim_id))
+            connection.execute("INSERT INTO claim_withdrawn VALUES (?, ?, ?, ?)", [claim_id, read_clock(), by, reason])
+            append_event(connection, actor=by, action=Action.CLAIM_WITHDRAWN, object_id=claim_id, payload={})
+
+    def find(self, claim_id: str) -> RegisteredClaim:
+        """One claim.
+
+        Raises:
+            ClaimRefused: no such claim.
+            IntegrityError: a plan is not what the audit log says was frozen.
+        """
+        with open_database(self.home) as connection:
+            return _read_claim(connection, claim_id)
+
+    def list_claims(self) -> tuple[RegisteredClaim, ...]:
+        """Every claim, the first one first."""
+        with open_database(self.home) as connection:
+            rows = connection.execute("SELECT claim_id FROM claim ORDER BY claim_id").fetchall()
+            return tuple(_read_claim(connection, row[0]) for row in rows)
+
+
+def _follow(count: tuple[Any, ...] | None) -> int:
+    """Rows are only ever appended, by one writer at a time: their number is the next one's."""
+    return 1 + (int(count[0]) if count else 0)
+
+
+def read_sightings(
+    connection: duckdb.DuckDBPyConnection, model_digest: str, prompts_sha256: Sequence[str]
+) -> Sightings:
+    """Runs that have shown something of a confirmatory half, by anyone whose runs are in this log."""
+    rows = connection.execute(_SEEN, [model_digest]).fetchall()
+    sizes = [
+        int(json.loads(identity).get("n_prompts", 0))
+        for sha256, kind, request, identity in rows
+        if kind not in _NOT_RESULTS and _has_shown(sha256, json.loads(request), prompts_sha256)
+    ]
+    return Sightings(sum(size != 1 for size in sizes), sum(size == 1 for size in sizes), len(rows))
+
+
+def _has_shown(sha256: str, request: Mapping[str, Any], wanted: Sequence[str]) -> bool:
+    """Whether a run told of this half: as what it was measured on, or as another task beside its own."""
+    beside = json.dumps(request.get("others", []))
+    return (sha256 in wanted and request.get("half") != "exploratory") or any(sha in beside for sha in wanted)
+
+
+def _tell_plan(plan: Preregistration) -> dict[str, Any]:
+    return {
+        "claim_id": plan.claim_id,
+        "version": plan.version,
+        "digest": plan.digest,
+        "prior_access": plan.prior_access.value,
+    }
+
+
+def _insert_plan(connection: duckdb.DuckDBPyConnection, plan: Preregistration) -> None:
+    body = asdict(plan) | {
+        "claim": plan.claim.to_json(), "prior_access": plan.prior_access.value, "questions": list(plan.questions),
+    }  # fmt: skip
+    connection.execute(
+        "INSERT INTO preregistration VALUES (?, ?, ?, ?)",
+        [plan.claim_id, plan.version, plan.digest, json.dumps(body, ensure_ascii=False)],
+    )
+
+
+def _read_claim(connection: duckdb.DuckDBPyConnection, claim_id: str) -> RegisteredClaim:
+    row = connection.execute("SELECT * FROM claim WHERE claim_id = ?", [claim_id]).fetchone()
+    if row is None:
+        raise ClaimRefused(
+            f"No claim {claim_id[:40]!r} in this register.",
+            wanted="an id that `prereg` gave.",
+            remedy="list them: `claims`.",
+        )
+    plans = connection.execute(
+        "SELECT digest, body FROM preregistration WHERE claim_id = ? ORDER BY version", [claim_id]
+    ).fetchall()
+    frozen = _read_frozen(connection, claim_id)
+    deviations = connection.execute(
+        "SELECT body FROM deviation WHERE claim_id = ? ORDER BY number", [claim_id]
+    ).fetchall()
+    withdrawn = connection.execute("SELECT reason FROM claim_withdrawn WHERE claim_id = ?", [claim_id]).fetchone()
+    own_id, created_at, owner, expires_at, model, prompts = row
+    return RegisteredClaim(
+        own_id,
+        created_at,
+        owner,
+        expires_at,
+        model,
+        prompts,
+        tuple(_parse_plan(digest, body, frozen) for digest, body in plans),
+        tuple(_parse_deviation(body) for (body,) in deviations),
+        "" if withdrawn is None else withdrawn[0],
+    )
+
+
+def _read_frozen(connection: duckdb.DuckDBPyConnection, claim_id: str) -> set[str]:
+    """Digests of this claim's plans as the audit log tells them."""
+    actions = (Action.PREREG_FROZEN, Action.PREREG_AMENDED, Action.PREREG_DEVIATED)
+    events = [event for action in actions for event in list_events(connection, action=action)]
+    return {str(event.payload["digest"]) for event in events if event.payload.get("claim_id") == claim_id}
+
+
+def _parse_plan(digest: str, body: str, frozen: set[str]) -> Preregistration:
+    fields = json.loads(body)
+    claim: Claim = parse_claim(fields["claim"])
+    plan = Preregistration(
+        **fields
+        | {
+            "claim": claim,
+            "pins": Pins(**fields["pins"]),
+            "questions": tuple(fields["questions"]),
+            "prior_access": PriorAccess(fields["prior_access"]),
+        }
+    )
+    if plan.digest != digest or digest not in frozen:
+        raise IntegrityError(
+            f"Plan {plan.prereg_id} version {plan.version} is not what was frozen: its digest is {plan.digest[:12]}…, the "
+            f"register says {digest[:12]}…, and the audit log tells of {len(frozen)} frozen for this claim. Run `log verify`."
+        )
+    return plan
+
+
+def _parse_deviation(body: str) -> Deviation:
+    fields = json.loads(body)
+    return Deviation(
+        **fields | {"kind": ChangeKind(fields["kind"]), "prior_access": PriorAccess(fields["prior_access"])}
+    )
+
+
+def _refuse_withdrawn(known: RegisteredClaim) -> None:
+    if known.withdrawn:
+        raise ClaimRefused(
+            f"{known.claim_id} was withdrawn: {known.withdrawn[:200]}",
+            wanted="a claim that stands.",
+            remedy="freeze a new claim.",
+        )

@@ -1,0 +1,1 @@
+"""The connection to DuckDB: schema, locks, audit log events, checkpoints."""

@@ -1,0 +1,119 @@
+"""Which key signs the log's checkpoints, and when: from its first event on, each change of key is an event of the log itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from audit_core.errors import Refused
+from audit_core.evidence.keys import LOG_KEY, SigningKey, find_next_key, load_log_key, name_key, take_next_key
+from audit_core.store.database.events import Action, list_events
+
+if TYPE_CHECKING:
+    import duckdb
+
+CHANGES = (Action.KEY_ROTATED, Action.KEY_REVOKED)
+CHECKPOINTS, PACKS = "checkpoints", "packs"
+"""What a key signs: the log's own key the one, a person's the other."""
+
+
+@dataclass(frozen=True)
+class LogKey:
+    """One key of the log."""
+
+    keyid: str
+    public_key: bytes
+    began: int
+    """Number of the event that names it."""
+    valid_from: str
+    ended: int | None = None
+    """Number of the event that names the key after it."""
+    valid_to: str | None = None
+    """When it was followed by another in good order."""
+    revoked_at: str | None = None
+    """When it was revoked instead."""
+    since: int = 0
+    """Of a revoked key: the first event from which on it may have been in other hands."""
+    reason: str = ""
+
+    @property
+    def is_revoked(self) -> bool:
+        return self.revoked_at is not None
+
+    def signs(self, size: int) -> bool:
+        """Whether checkpoints over so many events bear its signature; the one over a change of key bears both keys'."""
+        return self.began < size and (self.ended is None or size <= self.ended + 1)
+
+
+def read_chain(records: Iterable[Mapping[str, Any]]) -> tuple[LogKey, ...]:
+    """The log's keys in their order; none where the first event names none.
+
+    Args:
+        records: events in their order; those that are no change of the log's key are passed over.
+    """
+    chain: list[LogKey] = []
+    for record in records:
+        action, payload = record["action"], record["payload"]
+        is_first, is_change = action == Action.KEY_MADE and record["seq"] == 0, action in CHANGES and bool(chain)
+        public_key = read_public_key(payload)
+        if payload.get("signs") != CHECKPOINTS or public_key is None or not (is_first or is_change):
+            continue
+        if chain:
+            chain[-1] = _end(chain[-1], record)
+        chain.append(LogKey(name_key(public_key), public_key, record["seq"], record["ts"]))
+    return tuple(chain)
+
+
+def _end(key: LogKey, record: Mapping[str, Any]) -> LogKey:
+    if record["action"] == Action.KEY_ROTATED:
+        return replace(key, ended=record["seq"], valid_to=record["ts"])
+    since, reason = record["payload"].get("since", 0), str(record["payload"].get("reason", ""))
+    return replace(
+        key, ended=record["seq"], revoked_at=record["ts"], since=since if type(since) is int else 0, reason=reason
+    )
+
+
+def read_public_key(payload: Mapping[str, Any]) -> bytes | None:
+    """The 32 bytes that an event names; None where they are not those of its key id."""
+    try:
+        key = bytes.fromhex(payload["public_key"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    return key if len(key) == 32 and name_key(key) == payload.get("keyid") else None
+
+
+def list_log_keys(connection: duckdb.DuckDBPyConnection) -> tuple[LogKey, ...]:
+    """The log's keys, the one in force last."""
+    found = [event for action in (Action.KEY_MADE, *CHANGES) for event in list_events(connection, action=action)]
+    return read_chain([vars(event) for event in sorted(found, key=lambda event: event.seq)])
+
+
+def hold_log_key(connection: duckdb.DuckDBPyConnection, home: Path) -> SigningKey:
+    """The key in force, to sign with.
+
+    Raises:
+        Refused: the key kept here is missing, readable by others, or not the one in force.
+    """
+    key, chain = find_own_key(connection, home), list_log_keys(connection)
+    if chain and chain[-1].keyid != key.keyid:
+        raise Refused(
+            f"The log's key here is {key.keyid[:19]}…, and the one in force is {chain[-1].keyid[:19]}….",
+            wanted="the key that the log's last change of key names.",
+            remedy="find out who changed which: an old copy of the database, an old copy of the key, or a forged event.",
+        )
+    return key
+
+
+def find_own_key(connection: duckdb.DuckDBPyConnection, home: Path) -> SigningKey:
+    """The key kept here, in force or not; a change of key that a crash cut short is brought to its end first."""
+    following = find_next_key(home, LOG_KEY)
+    if following is not None and following.keyid in {key.keyid for key in list_log_keys(connection)[-1:]}:
+        take_next_key(home, LOG_KEY)
+    return load_log_key(home)
+
+
+def find_signers(chain: Sequence[LogKey], size: int) -> tuple[LogKey, ...]:
+    """Whose signatures a checkpoint over so many events must bear: one key's, or two at a change."""
+    return tuple(key for key in chain if key.signs(size))

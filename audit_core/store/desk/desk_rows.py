@@ -1,0 +1,146 @@
+"""The review desk's rows: packs that lie on it, and every decision about one, appended and never changed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from audit_core.errors import Refused
+from audit_core.store.database.events import Action, append_event
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from audit_core.evidence.statement import SignedApproval
+
+
+@dataclass(frozen=True)
+class DeskPack:
+    """A pack that lies on the desk."""
+
+    root_digest: str
+    """SHA-256 of the manifest: what every decision is about."""
+    pack_id: str
+    taken_at: str
+    taken_by: str
+    pack_sha256: str
+    """Of the file as it was taken."""
+    authors: tuple[str, ...]
+    """Who prepared the pack, and who owns a claim in it: none of them may decide about it."""
+    claim_ids: tuple[str, ...]
+    check_found: str
+    """What the verifier said as the pack was taken: SIGNER_VERIFIED or SIGNER_NOT_CHECKED."""
+
+
+@dataclass(frozen=True)
+class DeskDecision:
+    """One person's signed decision."""
+
+    number: int
+    root_digest: str
+    role: str
+    """reviewer | approver"""
+    person: str
+    """As the signature says."""
+    account: str
+    """As the sign-in says; the same as the person where there is none."""
+    decision: str
+    """approve | reject | approve_with_conditions"""
+    decided_at: str
+    document: str
+    """JSON: all that was signed."""
+    envelope: str
+    """The signed statement, as it stands in the pack that leaves the desk."""
+
+    @property
+    def decisions_seen(self) -> tuple[str, ...] | None:
+        """SHA-256 of each decision that it names; None of one that was signed before this was recorded."""
+        seen = json.loads(self.document).get("decisions_seen")
+        return None if seen is None else tuple(seen)
+
+
+_PACKS = """
+SELECT root_digest, pack_id, taken_at, taken_by, pack_sha256, authors, claim_ids, check_found FROM desk_pack ORDER BY taken_at DESC
+"""
+_DECISIONS = """
+SELECT number, root_digest, role, person, account, decision, decided_at, document, envelope FROM desk_decision
+WHERE ? IS NULL OR root_digest = ? ORDER BY number
+"""
+_COUNT = "SELECT count(*) FROM desk_decision"
+
+
+def insert_pack(connection: duckdb.DuckDBPyConnection, pack: DeskPack) -> None:
+    """Put a pack on the desk, with its event, in the caller's transaction."""
+    row = [pack.root_digest, pack.pack_id, pack.taken_at, pack.taken_by, pack.pack_sha256, json.dumps(pack.authors), json.dumps(pack.claim_ids), pack.check_found]  # fmt: skip
+    connection.execute("INSERT INTO desk_pack VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+    told = {
+        "root_digest": pack.root_digest,
+        "pack_sha256": pack.pack_sha256,
+        "claims": list(pack.claim_ids),
+        "signer": pack.check_found,
+    }
+    append_event(connection, actor=pack.taken_by, action=Action.PACK_TAKEN, object_id=pack.pack_id, payload=told)
+
+
+def insert_decision(connection: duckdb.DuckDBPyConnection, decision: DeskDecision, signed: SignedApproval) -> None:
+    """Record a decision, with its event, in the caller's transaction."""
+    row = [
+        decision.number, decision.root_digest, decision.role, decision.person, decision.account, decision.decision,
+        decision.decided_at, decision.document, decision.envelope,
+    ]  # fmt: skip
+    connection.execute("INSERT INTO desk_decision VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+    log_decision(connection, signed, actor=decision.account)
+
+
+def log_decision(connection: duckdb.DuckDBPyConnection, signed: SignedApproval, *, actor: str) -> None:
+    """Record a signed decision as an event, at the desk or into a file, in the caller's transaction."""
+    told = {
+        "root_digest": signed.root_digest,
+        "role": signed.approval.role,
+        "decision": signed.approval.decision,
+        "envelope_sha256": signed.envelope_sha256,
+    }
+    append_event(connection, actor=actor, action=Action.DECISION_MADE, object_id=signed.pack_id, payload=told)
+
+
+def tell_refused(connection: duckdb.DuckDBPyConnection, pack: DeskPack, account: str, role: str, code: str) -> None:
+    """An attempt to decide that was turned away is an event too."""
+    told = {"root_digest": pack.root_digest, "role": role, "reason": code}
+    append_event(connection, actor=account, action=Action.DECISION_REFUSED, object_id=pack.pack_id, payload=told)
+
+
+def list_packs(connection: duckdb.DuckDBPyConnection) -> tuple[DeskPack, ...]:
+    """Packs on the desk, the newest first."""
+    rows = connection.execute(_PACKS).fetchall()
+    return tuple(
+        DeskPack(digest, pack_id, at, by, sha256, tuple(json.loads(authors)), tuple(json.loads(claims)), found)
+        for digest, pack_id, at, by, sha256, authors, claims, found in rows
+    )
+
+
+def find_pack(connection: duckdb.DuckDBPyConnection, root_digest: str) -> DeskPack:
+    """One pack.
+
+    Raises:
+        Refused: it does not lie on this desk.
+    """
+    for pack in list_packs(connection):
+        if pack.root_digest == root_digest:
+            return pack
+    raise Refused(
+        f"No pack {root_digest[:16]!r} on this desk.",
+        wanted="the manifest digest of a pack that was put there.",
+        remedy="put it there: `desk take PACK.zip`.",
+    )
+
+
+def list_decisions(connection: duckdb.DuckDBPyConnection, root_digest: str | None = None) -> tuple[DeskDecision, ...]:
+    """Decisions in their order; about one pack unless None."""
+    return tuple(DeskDecision(*row) for row in connection.execute(_DECISIONS, [root_digest, root_digest]).fetchall())
+
+
+def number_next(connection: duckdb.DuckDBPyConnection) -> int:
+    """Number of the next decision: rows are only ever appended, by one writer at a time."""
+    row = connection.execute(_COUNT).fetchone()
+    return 1 + (int(row[0]) if row else 0)

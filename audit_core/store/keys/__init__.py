@@ -1,0 +1,1 @@
+"""Keys of the log and of people, and what opens withheld prompts."""

@@ -1,0 +1,1 @@
+"""The run log, its verification, its costs, backup and snapshots."""

@@ -1,0 +1,1 @@
+"""Sign-ins, disabled people and refused actions."""

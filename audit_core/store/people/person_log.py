@@ -1,0 +1,285 @@
+"""People as the log knows them: who signed in, whom an admin disabled, and every deed that was refused."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from audit_core.errors import AccessRefused, Refused
+from audit_core.governance.people import CLOCK_SKEW_S, Deed, Person, require, require_recent
+from audit_core.store.database.connection import open_database
+from audit_core.store.database.events import MAX_NAME, Action, append_event, find_log_id, parse_time, read_clock
+
+if TYPE_CHECKING:
+    import duckdb
+
+MAX_REASON = 400
+_SIGNED_IN, _DISABLED, _ENABLED = "signed_in", "disabled", "enabled"
+_INSERT = "INSERT INTO person_state VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_COUNT = "SELECT count(*) FROM person_state"
+# Of a sign-in, the column of reasons holds its digest.
+_HAS_SIGNED_IN = (
+    "SELECT count(*) FROM person_state WHERE person = ? AND state = 'signed_in' AND (? IS NULL OR reason = ?)"
+)
+# The rows describe; the audit log decides, as its events name one another and cannot be taken out one by one.
+_LAST_WORD = """
+SELECT action FROM audit_event WHERE log_id = ? AND object_id = ? AND action IN ('person.disabled', 'person.enabled')
+ORDER BY seq DESC LIMIT 1
+"""
+# Each sign-out names the sign-ins that it ended; a digest of 64 characters stands in no event's text by chance.
+_SIGNED_OUT = """
+SELECT count(*) FILTER (contains(body, ?)), max(ts) FROM audit_event WHERE log_id = ? AND object_id = ? AND action = 'person.signed_out'
+"""
+_LASTING = """
+SELECT reason FROM person_state
+WHERE person = ? AND state = 'signed_in' AND reason <> '' AND expires_at > ? ORDER BY number DESC LIMIT 300
+"""
+_ROWS = "SELECT person, told_at, state, name, roles, reason FROM person_state ORDER BY number"
+
+
+@dataclass(frozen=True)
+class KnownPerson:
+    """Somebody who has signed in at least once."""
+
+    id: str
+    name: str
+    """As the provider last gave it."""
+    roles: str
+    """Of the last sign-in, separated by commas."""
+    first_seen: str
+    last_signed_in: str
+    is_disabled: bool
+    reason: str
+    """Of the last change of their state; empty where there was none."""
+
+
+class PersonLog:
+    """Admit people to deeds, and remember what was refused."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+
+    def note_sign_in(self, person: Person) -> None:
+        """Tell of a sign-in once, however many windows it opens."""
+        if person.is_local:
+            return
+        ends = _spell(person.expires_at)
+        with open_database(self.home) as connection:
+            if _has_signed_in(connection, person.id, person.sign_in):
+                return
+            _insert(connection, person.id, _SIGNED_IN, actor=person.id, person=person, reason=person.sign_in)
+            payload = {
+                "roles": sorted(person.roles),
+                "signed_in_at": _spell(person.signed_in_at) or None,
+                "expires_at": ends,
+            }
+            append_event(
+                connection, actor=person.id, action=Action.PERSON_SIGNED_IN, object_id=person.id, payload=payload
+            )
+
+    def sign_out(self, person: Person) -> None:
+        """End every sign-in of the person that was seen until now, in every window and of every copied cookie; a later one is another.
+
+        It is an event of the log, so a restart of the server changes nothing.
+        """
+        if person.is_local:
+            return
+        with open_database(self.home) as connection:
+            if has_signed_out(connection, person):
+                # A window that was left open must not end what its person began since.
+                return
+            rows = connection.execute(_LASTING, [person.id, _spell(datetime.now(UTC))]).fetchall()
+            payload = {"sign_ins": sorted({person.sign_in, *(str(digest) for (digest,) in rows)})}
+            append_event(
+                connection, actor=person.id, action=Action.PERSON_SIGNED_OUT, object_id=person.id, payload=payload
+            )
+
+    def find_refusal(self, person: Person | None, deed: Deed) -> AccessRefused | None:
+        """Why the person may not do it now; None where they may. Nothing is written."""
+        if person is None or person.is_local:
+            return _catch(lambda: require(person, deed, now=datetime.now(UTC)))
+        with open_database(self.home) as connection:
+            return find_refusal(connection, person, deed)
+
+    def admit(self, person: Person | None, deed: Deed, *, about: str, max_age_s: float | None = None) -> Person:
+        """Let the person do it now, or refuse and tell of it: the one way in for everything that writes.
+
+        Args:
+            about: id of what the deed is done to.
+            max_age_s: seconds within which they must have shown the provider who they are; None where it does not matter.
+
+        Raises:
+            AccessRefused: as `require` and `require_recent`, and of whoever an admin has disabled.
+        """
+        if person is None or person.is_local:
+            return require(person, deed, now=datetime.now(UTC))
+        with open_database(self.home) as connection:
+            refusal = find_refusal(connection, person, deed, max_age_s)
+            if refusal is not None:
+                tell_refusal(connection, person, deed, about, refusal)
+        if refusal is not None:
+            raise refusal
+        return person
+
+    def refuse(self, person: Person, deed: Deed, *, about: str, refusal: AccessRefused) -> None:
+        """Tell of a refusal that was found elsewhere."""
+        if not person.is_local:
+            with open_database(self.home) as connection:
+                tell_refusal(connection, person, deed, about, refusal)
+
+    def disable(self, person_id: str, *, by: Person, reason: str) -> None:
+        """Keep somebody out from their next action on.
+
+        Raises:
+            AccessRefused: `by` may not do that.
+            Refused: no reason, nobody of that id, `by` themself, or disabled already.
+        """
+        self._change(person_id, _DISABLED, Action.PERSON_DISABLED, by, reason)
+
+    def enable(self, person_id: str, *, by: Person, reason: str) -> None:
+        """Let somebody in again; raises as `disable`."""
+        self._change(person_id, _ENABLED, Action.PERSON_ENABLED, by, reason)
+
+    def list_known(self) -> tuple[KnownPerson, ...]:
+        """Everybody who has signed in, the first one first."""
+        with open_database(self.home) as connection:
+            rows = connection.execute(_ROWS).fetchall()
+            people: dict[str, KnownPerson] = {}
+            for person, told_at, state, name, roles, reason in rows:
+                last = people.get(person) or KnownPerson(person, name, roles, told_at, "", False, "")
+                is_in = state == _SIGNED_IN
+                people[person] = KnownPerson(
+                    person,
+                    name if is_in else last.name,
+                    roles if is_in else last.roles,
+                    last.first_seen,
+                    told_at if is_in else last.last_signed_in,
+                    is_disabled(connection, person),
+                    last.reason if is_in else reason,
+                )
+        return tuple(people.values())
+
+    def _change(self, person_id: str, state: str, action: Action, by: Person, reason: str) -> None:
+        reason = reason.strip()
+        with open_database(self.home) as connection:
+            refusal = find_refusal(connection, by, Deed.MANAGE_PEOPLE)
+            if refusal is not None:
+                tell_refusal(connection, by, Deed.MANAGE_PEOPLE, person_id, refusal)
+            else:
+                _check_change(connection, person_id, state, by, reason)
+                _insert(connection, person_id, state, actor=by.id, reason=reason)
+                digest = hashlib.sha256(reason.encode()).hexdigest()
+                append_event(
+                    connection, actor=by.id, action=action, object_id=person_id, payload={"reason_sha256": digest}
+                )
+        if refusal is not None:
+            raise refusal
+
+
+def find_refusal(
+    connection: duckdb.DuckDBPyConnection, person: Person, deed: Deed, max_age_s: float | None = None
+) -> AccessRefused | None:
+    """Why the person may not do it now, inside the caller's transaction; None where they may."""
+    now = datetime.now(UTC)
+    refusal = _catch(lambda: require(person, deed, now=now))
+    if refusal is None and has_signed_out(connection, person):
+        refusal = AccessRefused(
+            f"{person.name} has signed out.", wanted="a sign-in since then.", remedy="sign in again.", why="signed_out"
+        )
+    if refusal is None and is_disabled(connection, person.id):
+        refusal = AccessRefused(
+            f"{person.name} ({person.id}) is disabled here.", wanted="a person who is not.", remedy="ask an admin of this server.",
+            why="disabled",
+        )  # fmt: skip
+    if refusal is None and max_age_s is not None:
+        refusal = _catch(lambda: require_recent(person, max_age_s=max_age_s, now=now))
+    return refusal
+
+
+def tell_refusal(
+    connection: duckdb.DuckDBPyConnection, person: Person, deed: Deed, about: str, refusal: AccessRefused
+) -> None:
+    """Append the refusal as an event, inside the caller's transaction; which must then be let stand."""
+    append_event(
+        connection,
+        actor=person.id,
+        action=Action.PERSON_REFUSED,
+        object_id=about[:MAX_NAME],
+        payload={"deed": deed.value, "why": refusal.why, "roles": sorted(person.roles)},
+    )
+
+
+def has_signed_out(connection: duckdb.DuckDBPyConnection, person: Person) -> bool:
+    """Whether the person has ended this sign-in, or a later one before this was seen at all."""
+    if person.is_local:
+        return False
+    row = connection.execute(_SIGNED_OUT, [person.sign_in, find_log_id(connection), person.id]).fetchone()
+    if row is None or row[1] is None:
+        return False
+    if row[0] or not person.sign_in:
+        return True
+    # A cookie copied before any page was opened with it. Clocks may differ by as much as is allowed elsewhere.
+    is_seen = _has_signed_in(connection, person.id, person.sign_in)
+    before = parse_time(str(row[1])) - timedelta(seconds=CLOCK_SKEW_S)
+    return not is_seen and person.issued_at is not None and person.issued_at < before
+
+
+def is_disabled(connection: duckdb.DuckDBPyConnection, person_id: str) -> bool:
+    """Whether the log's last word on a person is that they are kept out."""
+    row = connection.execute(_LAST_WORD, [find_log_id(connection), person_id]).fetchone()
+    return row is not None and row[0] == Action.PERSON_DISABLED
+
+
+def _check_change(connection: duckdb.DuckDBPyConnection, person_id: str, state: str, by: Person, reason: str) -> None:
+    if not 0 < len(reason) <= MAX_REASON:
+        raise Refused(
+            f"A reason of {len(reason)} characters.", wanted=f"1 to {MAX_REASON}.", remedy="say why, in a sentence."
+        )
+    if person_id == by.id:
+        raise Refused(
+            f"{by.name} about themself.",
+            wanted="another person.",
+            remedy="ask another admin, so that one always remains.",
+        )
+    if not _has_signed_in(connection, person_id):
+        raise Refused(
+            f"{person_id[:80]!r} has never signed in.",
+            wanted="a person of the list.",
+            remedy="take roles away in people.toml or at the provider.",
+        )
+    if is_disabled(connection, person_id) is (state == _DISABLED):
+        raise Refused(
+            f"{person_id[:80]!r} is {state} already.", wanted="a change.", remedy="nothing is to do; look at the list."
+        )
+
+
+def _insert(
+    connection: duckdb.DuckDBPyConnection, person_id: str, state: str, *, actor: str, person: Person | None = None, reason: str = ""
+) -> None:  # fmt: skip
+    # Rows are only ever appended, by one writer at a time: their number is the next one's.
+    row = connection.execute(_COUNT).fetchone()
+    number = 1 + (int(row[0]) if row else 0)
+    told = ("", "", "") if person is None else (person.name, ", ".join(sorted(person.roles)), _spell(person.expires_at))
+    connection.execute(_INSERT, [number, person_id, read_clock(), state, actor, *told, reason])
+
+
+def _has_signed_in(connection: duckdb.DuckDBPyConnection, person_id: str, sign_in: str | None = None) -> bool:
+    """Ever, or by this very sign-in."""
+    row = connection.execute(_HAS_SIGNED_IN, [person_id, sign_in, sign_in]).fetchone()
+    return row is not None and row[0] > 0
+
+
+def _spell(moment: datetime | None) -> str:
+    return "" if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _catch(ask: Callable[[], object]) -> AccessRefused | None:
+    try:
+        ask()
+    except AccessRefused as refusal:
+        return refusal
+    return None

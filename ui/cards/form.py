@@ -1,0 +1,122 @@
+"""What a person does on a model card: chooses a model, says what system it is part of, brings a card, and links its sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from audit_core import (
+    AuditError,
+    CardClaim,
+    ClaimStanding,
+    ImportedCard,
+    read_card,
+)
+from ui.flow import actions
+from ui.flow.answers import show_refusal
+from ui.parts.header import plain
+from ui.shell import link
+
+SYSTEM = {"retrieval": "retrieves documents", "tool_use": "calls tools"}
+"""What cannot be read off a model: a person declares it."""
+_SHOWN = 90
+
+
+def ask_model(names: Sequence[str]) -> str:
+    link.repair("model", tuple(names))
+    return str(st.selectbox("Model", names, key="model"))
+
+
+def ask_system() -> tuple[str, ...]:
+    """What the system around the model does, declared by whoever knows."""
+    if "around_picked" not in st.session_state:
+        st.session_state.around_picked = [one for one in st.session_state.around.split(",") if one in SYSTEM]
+    picked = st.multiselect(
+        "The system around it", list(SYSTEM), key="around_picked", format_func=SYSTEM.get, placeholder="nothing but the model",
+        help="Cannot be read off a model. It decides which evidence to ask for.",
+    )  # fmt: skip
+    return tuple(picked)
+
+
+def ask_card(model: str) -> None:
+    """A model card as a file, and which of its sentences are kept as claims to be tested."""
+    with st.expander("Bring a Hugging Face model card", icon=":material/upload_file:"):
+        st.file_uploader("README.md of the model", type="md", key="card")
+        brought = st.session_state.get("card")
+        found = None if brought is None else _read(brought.getvalue())
+        if found is not None:
+            st.markdown(
+                f"Licence in its metadata: {plain(found.licence or 'not stated')}. Base model: {plain(found.base_model or 'not stated')}. {len(found.sentences)} sentences that seem to say how the "
+                f"model works{', the first ones of more' if found.is_cut else ''}. Its own numbers are not taken over."
+            )
+            _show_unread(found)
+            st.multiselect("Keep as claims to be tested", found.sentences, key="kept", format_func=_shorten)
+        st.text_input("Or type one", key="typed", max_chars=600)
+        st.button(
+            "Keep", key="keep", icon=":material/add:", on_click=_keep, args=(model, found.sha256 if found else "")
+        )
+    if (error := st.session_state.pop("card_refused", None)) is not None:
+        show_refusal(error)
+
+
+def _show_unread(found: ImportedCard) -> None:
+    """What of the card was not looked at, and why."""
+    if found.unread:
+        st.info(plain(found.unread_sentence), icon=":material/translate:")
+    if found.left_out:
+        st.info(
+            f"{found.left_out:,} parts are too long to be quoted whole and were left out.",
+            icon=":material/content_cut:",
+        )
+
+
+def ask_link(sentences: Sequence[CardClaim], claims: Sequence[ClaimStanding]) -> None:
+    """Which registered claim tests which sentence: a person's judgement, logged with their name."""
+    if not sentences or not claims:
+        return
+    with st.form("link-card", border=True):
+        named, ids = {one.number: one for one in sentences}, {one.claim_id: one for one in claims}
+        st.selectbox("Sentence", list(named), key="linked", format_func=lambda number: _shorten(named[number].text))
+        st.selectbox(
+            "is tested by", list(ids), key="tested_by", format_func=lambda key: f"{key}: {ids[key].name[:_SHOWN]}"
+        )
+        st.form_submit_button("Say so", icon=":material/link:", on_click=_link)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _parse(data: bytes) -> ImportedCard:
+    return read_card(data)
+
+
+def _read(data: bytes) -> ImportedCard | None:
+    try:
+        return _parse(data)
+    except AuditError as error:
+        show_refusal(error)
+        return None
+
+
+def _keep(model: str, sha256: str) -> None:
+    asked = st.session_state
+    try:
+        for text in asked.get("kept", ()):
+            actions.keep_sentence(model, text, sha256)
+        if asked.typed.strip():
+            actions.keep_sentence(model, asked.typed, "")
+    except AuditError as error:
+        asked.card_refused = error
+    else:
+        asked.kept, asked.typed = [], ""
+
+
+def _link() -> None:
+    asked = st.session_state
+    try:
+        actions.link_sentence(asked.linked, asked.tested_by)
+    except AuditError as error:
+        asked.card_refused = error
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

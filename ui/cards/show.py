@@ -1,0 +1,163 @@
+"""A model card on the page: identity, what attention can show, claims, packs, figures, and what could still be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from audit_core import (
+    COVERAGE_WORDS,
+    CardClaim,
+    CaseFile,
+    ClaimStanding,
+    HomeFacts,
+    ModelSheet,
+    Setting,
+    count_done,
+    judge_sentence,
+    list_capabilities,
+    load_governance_map,
+    make_table,
+    read_sheet,
+)
+from ui.desk.show import GATE_COLUMNS, describe_row, show_gate_rows
+from ui.parts.header import plain, show_table, table_with_csv
+from ui.shell import navigation
+
+
+@st.cache_data(max_entries=32, show_spinner="Reading the model's files …", ttl=600)
+def read(name: str) -> ModelSheet:
+    """Hashing a model of half a gigabyte takes a second; ten minutes later it is looked at again."""
+    return read_sheet(name)
+
+
+def show_identity(sheet: ModelSheet) -> None:
+    """What it is, by digest."""
+    st.header("What it is", anchor=False)
+    identity = sheet.identity
+    if identity is None:
+        st.info(f"{plain(sheet.title)}: {plain(sheet.why)}", icon=":material/info:")
+        return
+    rows = [
+        ("title", identity.model), ("licence", identity.licence), ("quantisation", identity.quantisation),
+        ("held as", f"{identity.dtype}, attention {identity.attention}"), ("weights, SHA-256", identity.weights_sha256),
+        ("tokenizer, SHA-256", identity.tokenizer_sha256), ("config, SHA-256", identity.config_sha256), ("all of it", identity.short),
+    ]  # fmt: skip
+    show_table(make_table(("", "as read from its files"), rows), key="identity", height="content")
+
+
+def show_attention(sheet: ModelSheet, around: Sequence[str]) -> None:
+    """The governance map's rows for this class of model and this system."""
+    chart = load_governance_map()
+    settings = _list_settings(sheet, around)
+    st.header("What attention can and cannot show of it", anchor=False)
+    if sheet.model_class is not None and not sheet.model_class.settings:
+        st.warning(
+            f"Its class cannot be told from its configuration: {plain(sheet.model_class.because)}.",
+            icon=":material/help:",
+        )
+    for setting in settings:
+        row = chart.find(setting)
+        with st.container(border=True):
+            st.subheader(row.title, anchor=False)
+            st.markdown(
+                f"**Attention reveals:** {plain(row.reveals)}\n\n**It misses:** {plain(row.misses)}\n\n{plain(row.reality)}"
+            )
+            st.markdown("**Evidence to demand:**\n" + "".join(f"\n- {plain(one.text)}" for one in row.demands))
+    left, right = st.columns(2)
+    for column, title, uses in (
+        (left, "Acceptable use of attention", chart.acceptable),
+        (right, "Unsafe use", chart.unsafe),
+    ):
+        fitting = [use for use in uses if set(use.settings) & set(settings)]
+        column.markdown(f"**{title}**" + "".join(f"\n- {plain(use.text)}" for use in fitting))
+    st.markdown(f"{plain(chart.rule)} As of {chart.as_of}.")
+
+
+def show_claims(claims: Sequence[ClaimStanding]) -> None:
+    """Each registered claim with its standing and the measured sentence."""
+    st.header(f"Claims ({len(claims)})", anchor=False)
+    if not claims:
+        st.info(
+            "Nobody has registered a claim about this model. What to do: freeze one on the Claims page.",
+            icon=":material/info:",
+        )
+        return
+    rows = [
+        (one.claim_id, one.standing.value, one.why, one.sentence or "not measured", one.name, one.attempts, one.tested_at[:10], one.expires_at)
+        for one in claims
+    ]  # fmt: skip
+    columns = ("claim", "standing", "why", "measured", "says", "attempts", "tested", "expires")
+    show_table(make_table(columns, rows), key="claims-of-model")
+    table_with_csv(lambda: make_table(columns, rows), "Claims", "claims-of-model-rows")
+    for one in claims[:3]:
+        if one.sentence:
+            st.markdown(f"**{plain(one.claim_id)}, {one.standing.value}:** {plain(one.sentence)}")
+    st.page_link(
+        navigation.claims(),
+        label="Open the claims, with every number behind them",
+        query_params={"claim": claims[0].claim_id},
+    )
+
+
+def show_sentences(sentences: Sequence[CardClaim], claims: Sequence[ClaimStanding]) -> None:
+    """What a card says of how the model works, and what became of it."""
+    if not sentences:
+        return
+    st.header("What its model card says", anchor=False)
+    rows = [
+        (one.number, judge_sentence(one, claims).value, one.text, ", ".join(one.claim_ids) or "nothing", one.added_by, one.added_at[:10])
+        for one in sentences
+    ]  # fmt: skip
+    columns = ("number", "state", "sentence", "tested by", "kept by", "on")
+    show_table(make_table(columns, rows), key="sentences")
+    table_with_csv(lambda: make_table(columns, rows), "Sentences", "sentences-rows")
+
+
+def show_packs(cases: Sequence[CaseFile]) -> None:
+    """Packs on the desk about these claims."""
+    st.header("Evidence packs and approvals", anchor=False)
+    if not cases:
+        st.info("No pack about this model lies on the review desk.", icon=":material/info:")
+        return
+    rows = [
+        (
+            ", ".join(case.case.pack.claim_ids), case.case.state, case.gate.overall.replace("_", " ").lower(),
+            ", ".join(f"{one.role} {one.person}: {one.decision.replace('_', ' ')}" for one in case.case.decisions) or "none yet",
+            case.case.pack.root_digest,
+        )
+        for case in cases
+    ]  # fmt: skip
+    columns = ("claims", "review desk", "policy", "decisions", "manifest")
+    show_table(make_table(columns, rows), key="packs-of-model")
+    st.page_link(navigation.desk(), label="Open the review desk", query_params={"case": cases[0].case.pack.root_digest})
+
+
+def show_figures(cases: Sequence[CaseFile]) -> None:
+    """Measured figures of its packs beside the thresholds of the policy each was frozen under."""
+    rows = [describe_row(row) for case in cases for row in case.gate.rows if row.metric is not None]
+    if not rows:
+        return
+    st.subheader("Measured figures", anchor=False)
+    st.badge("causal", icon=":material/science:", color="violet")
+    show_gate_rows(rows, "figures-of-model")
+    table_with_csv(lambda: make_table(GATE_COLUMNS, rows), "Measured figures", "figures-of-model-rows")
+
+
+def show_capabilities(sheet: ModelSheet, around: Sequence[str], facts: HomeFacts) -> None:
+    """Which audits run on this model, which were run, and which evidence cannot be had here."""
+    st.header("What can be asked of it here", anchor=False)
+    matrix = list_capabilities(_list_settings(sheet, around))
+    done = count_done(facts, sheet.identity.short) if sheet.identity else {}
+    applies = {True: "applies", False: "does not apply", None: "not placed yet"}
+    rows = [(fit.question, applies[fit.applies], f"{done[fit.audit]} runs" if done.get(fit.audit) else "missing" if fit.applies else "") for fit in matrix.audits]  # fmt: skip
+    show_table(make_table(("audit", "on this model", "done here"), rows), key="capabilities")
+    demands = [(demand.text, COVERAGE_WORDS[demand.coverage], ", ".join(demand.audits), demand.note) for _, demand in matrix.demands]  # fmt: skip
+    show_table(make_table(("evidence to demand", "here", "by", "note"), demands), key="demands")
+    table_with_csv(lambda: make_table(("audit", "on this model", "done here"), rows), "Capabilities", "capability-rows")
+
+
+def _list_settings(sheet: ModelSheet, around: Sequence[str]) -> list[Setting]:
+    found = () if sheet.model_class is None else sheet.model_class.settings
+    return [*found, *(Setting(one) for one in around)]

@@ -1,0 +1,141 @@
+"""Two versions of a model on the page, and the change log of claims."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from audit_core import (
+    AuditError,
+    Deed,
+    EffectDiff,
+    JobState,
+    ModelDiff,
+    Register,
+    Snapshot,
+    StaleRow,
+    audit_home,
+    format_estimate,
+    make_table,
+)
+from ui.flow import actions
+from ui.flow.answers import show_refusal
+from ui.parts.header import figure_header, plain, show_table, table_with_csv
+
+SHOWN = 30
+"""Rows on the page; the file has all that the comparison keeps."""
+
+
+def show_end(snapshot: Snapshot) -> None:
+    """What came of the comparison."""
+    if snapshot.state is not JobState.DONE:
+        st.error(plain(snapshot.error) or "Cancelled; nothing is kept.", icon=":material/error:")
+        return
+    found, effects = snapshot.result
+    show_diff(found)
+    if effects is not None:
+        show_effects(effects)
+
+
+def show_diff(found: ModelDiff) -> None:
+    """What differs in the files, by head where heads can be told apart."""
+    st.header("In the files", anchor=False)
+    st.markdown(f"`{found.before.short}` → `{found.after.short}`")
+    if found.is_same:
+        st.info("The same bytes in every file that decides anything.", icon=":material/drag_handle:")
+        return
+    st.markdown(
+        f"**{found.n_changed} of {found.n_tensors} tensors differ, in {found.n_components} parts of the model.** How far weights moved says "
+        "nothing of what that does."
+    )
+    if found.not_by_head:
+        st.warning(f"Heads are not told apart: {plain(found.not_by_head)}.", icon=":material/warning:")
+    rows = [
+        (one.component, ", ".join(one.parts), _show(one.max_abs), _show(one.relative), one.reason) for one in found.components
+    ]  # fmt: skip
+    rows += [(name, "in no head or MLP", "", "", "") for name in found.outside]
+    columns = ("part", "of it", "largest difference, weight", "relative, Frobenius", "why no number")
+    show_table(make_table(columns, rows[:SHOWN]), key="parts")
+    table_with_csv(lambda: make_table(columns, rows), "Parts that differ", "parts-rows")
+    told = found.tokenizer
+    settings = [(one.file, one.key, one.before, one.after) for one in (*found.settings, *told.settings)]
+    if told.vocabulary is not None and not told.vocabulary.is_same:
+        words = told.vocabulary
+        settings.append(
+            ("tokenizer", "vocabulary", "", f"{words.n_added} added, {words.n_removed} removed, {words.n_moved} moved")
+        )
+    for is_other, name in ((told.has_other_merges, "merges"), (told.has_other_template, "chat template")):
+        settings += [("tokenizer", name, "", "differs")] if is_other else []
+    if settings:
+        st.subheader("Tokenizer and settings", anchor=False)
+        show_table(make_table(("file", "setting", "before", "after"), settings[:200]), key="settings")
+
+
+def show_effects(found: EffectDiff) -> None:
+    """Every part's effect in both, on the same prompts."""
+    figure_header(
+        "What each part does in both", "causal",
+        f"each {found.kind} edited alone in each version, on the same {found.n} prompts in {found.n_templates} templates; the difference is taken "
+        f"prompt by prompt. Unit {found.unit}.",
+    )  # fmt: skip
+    if found.no_marks:
+        st.info(f"Nothing is marked: {plain(found.no_marks)}", icon=":material/info:")
+    marks = {True: "changed", False: "no change shown", None: "not marked"}
+    ranked = sorted(found.rows, key=lambda row: -abs(row.difference.value))
+    rows = [
+        (row.component, format_estimate(row.before), format_estimate(row.after), format_estimate(row.difference), marks[row.is_changed])
+        for row in ranked
+    ]  # fmt: skip
+    columns = ("part", "before", "after", "difference", "at 5 %, Holm over all")
+    show_table(make_table(columns, rows[:SHOWN]), key="effects")
+    table_with_csv(lambda: make_table(columns, rows), "Effects in both", "effects-rows")
+
+
+def show_log(rows: Sequence[StaleRow]) -> None:
+    """What made claims stale, and which verdicts answered it."""
+    st.header("What made claims stale", anchor=False)
+    if not rows:
+        st.markdown(
+            "Nothing yet. `python -m audit_core revalidate --model NAME` holds the claims against a model as it is now; a pipeline runs it at each "
+            "change."
+        )
+        return
+    shown = [
+        (
+            row.number, row.trigger.claim_id, row.trigger.describe(), row.trigger.by, row.trigger.at,
+            "open" if row.is_open else f"answered by run {row.answered_by[:12]}",
+        )
+        for row in reversed(rows)
+    ]  # fmt: skip
+    columns = ("number", "claim", "what changed", "by", "when, UTC", "since then")
+    show_table(make_table(columns, shown), key="change-log")
+    table_with_csv(lambda: make_table(columns, shown), "The change log", "change-log-rows")
+
+
+def ask_incident() -> None:
+    """Something happened that no file shows: a person says so, and the claim is stale until it is tested again."""
+    if (error := st.session_state.pop("incident_refused", None)) is not None:
+        show_refusal(error)
+    try:
+        claims = [one.claim_id for one in Register(audit_home()).list_claims()]
+    except AuditError as found:
+        show_refusal(found)
+        return
+    if not claims or not actions.may(Deed.DECLARE_INCIDENT):
+        return
+    with st.form("incident", border=True, clear_on_submit=True):
+        st.selectbox("Something happened that concerns", claims, key="incident_claim")
+        st.text_input("What", key="incident_reason", max_chars=400)
+        st.form_submit_button("Make the claim stale", icon=":material/report:", on_click=_declare)
+
+
+def _declare() -> None:
+    try:
+        actions.declare(st.session_state.incident_claim, st.session_state.incident_reason)
+    except AuditError as error:
+        st.session_state.incident_refused = error
+
+
+def _show(number: float | None) -> str:
+    return "" if number is None else f"{number:.3g}"

@@ -1,0 +1,190 @@
+"""What a person does with claims: freezes one, makes an attempt, writes a pack."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from audit_core import (
+    CIRCUIT_QUESTIONS,
+    AuditError,
+    Claim,
+    Deed,
+    Dossier,
+    Issue,
+    JobState,
+    PriorAccess,
+    audit_home,
+    dump_claim,
+    head,
+    list_prompt_sets,
+    render_result,
+)
+from ui.desk.form import put_on_desk, show_taken
+from ui.flow import actions, model_question, services
+from ui.flow.answers import show_refusal, wait_for_model
+from ui.flow.job_panel import job_panel
+from ui.parts.header import plain
+
+EXAMPLE = dump_claim(Claim("L23.H3 is needed to name the indirect object", (head(23, 3),)))
+ACCESS = {
+    PriorAccess.NOTHING_RUN: "nothing was run on it",
+    PriorAccess.NO_RESULTS_SEEN: "things were run, no results seen",
+    PriorAccess.RESULTS_NOT_OPENED: "results exist, nobody opened them",
+    PriorAccess.RESULTS_SEEN: "results were seen",
+}
+
+
+def ask_freeze() -> None:
+    """Write or paste a claim, and freeze it with everything that decides it, once its model is there."""
+    with st.form("freeze", border=False):
+        st.text_area("Claim, in TOML", EXAMPLE, key="toml", height=230, max_chars=8000)
+        left, right = st.columns(2)
+        left.text_input("Model", "default", key="freeze_model", help="A known or planted name, a folder, or a hub id.")
+        right.selectbox("Prompt set; judged on its confirmatory half", list_prompt_sets(), key="freeze_set")
+        questions = [name for name in CIRCUIT_QUESTIONS if name != "specificity"]
+        left.multiselect("Asked in the same run", questions, ["circuit", "stability", "transfer"], key="freeze_asks")
+        right.selectbox(
+            "What you know of that half", list(ACCESS), key="freeze_access", format_func=ACCESS.get,
+            help="The run log is searched as well, and can only make it worse.",
+        )  # fmt: skip
+        _ask_owner(left)
+        if st.form_submit_button("Freeze", icon=":material/lock:"):
+            # Kept, as the page runs again and again while the model is made ready.
+            st.session_state.freezing = True
+            model_question.press(st.session_state.freeze_model)
+    has_owner = not services.person().is_local or st.session_state.freeze_owner.strip()
+    if st.session_state.get("freezing") and not has_owner:
+        st.session_state.freezing = False
+        st.error("No owner. Wanted: who answers for the claim. What to do: fill in the field.", icon=":material/error:")
+    if st.session_state.get("freezing"):
+        _freeze_as_asked()
+        st.session_state.freezing = False
+
+
+def _ask_owner(column: Any) -> None:
+    person = services.person()
+    if person.is_local:
+        column.text_input("Owner", key="freeze_owner", placeholder="who answers for it", max_chars=80)
+    else:
+        column.markdown(f"Owner: **{plain(person.name)}**, as signed in")
+
+
+def _freeze_as_asked() -> None:
+    asked = st.session_state
+    form = actions.FreezeForm(
+        asked.toml, asked.freeze_model, asked.freeze_set, tuple(asked.freeze_asks), asked.freeze_access, asked.get("freeze_owner", ""),
+    )  # fmt: skip
+    try:
+        services.admit(Deed.FREEZE, f"a claim about {form.model}")
+        model_question.begin(form.model)
+        plan = actions.freeze(wait_for_model(form.model), form)
+    except AuditError as error:
+        show_refusal(error)
+    else:
+        st.session_state.frozen, st.session_state.freezing = plan.claim_id, False
+        st.rerun()
+
+
+def ask_attempt(dossier: Dossier) -> None:
+    """A button for the next attempt, its progress, and its end."""
+    known, mine = dossier.claim, st.session_state.setdefault("jobs", {})
+    key = f"attempt {known.claim_id} {len(dossier.attempts)}"
+    running = [job for name, job in mine.items() if name.startswith(f"attempt {known.claim_id} ")]
+    if running and (snapshot := job_panel(running[-1], place="attempt")) is not None:
+        if snapshot.is_active:
+            return
+        if snapshot.state is JobState.FAILED:
+            st.error(plain(snapshot.error), icon=":material/error:")
+        if snapshot.state is JobState.CANCELLED:
+            st.info(
+                "Cancelled. The attempt stays in the log; nothing it computed is kept.", icon=":material/stop_circle:"
+            )
+    if known.withdrawn or not actions.may(Deed.ATTEMPT):
+        return
+    words = "Open the half: first attempt" if not dossier.attempts else f"Make attempt {len(dossier.attempts) + 1}"
+    st.button(
+        words, key="attempt", icon=":material/lock_open:", on_click=_open_half, args=(key, known.model),
+        help="It is logged before it begins, and counts whatever it finds.",
+    )  # fmt: skip
+    if st.session_state.get("opening") == key:
+        try:
+            model_question.begin(known.model)
+        except AuditError as error:
+            del st.session_state.opening
+            show_refusal(error)
+            return
+        auditor = wait_for_model(known.model)
+        del st.session_state.opening
+        try:
+            mine[key] = actions.attempt(auditor, known, words)
+        except AuditError as error:
+            show_refusal(error)
+        else:
+            st.rerun()
+
+
+def _open_half(key: str, model: str) -> None:
+    st.session_state.opening = key
+    model_question.press(model)
+
+
+def ask_pack(dossier: Dossier) -> None:
+    """Whose key signs, and the pack to take away."""
+    st.header("Evidence pack", anchor=False)
+    if dossier.packs:
+        st.markdown(f"Exported so far: {plain(', '.join(dossier.packs))}.")
+    if not actions.may(Deed.EXPORT_PACK):
+        return
+    people = actions.list_signers()
+    if not dossier.attempts or not people:
+        key = "a key of your own: `python -m audit_core keys make NAME`, and your name under [keys] in people.toml where people sign in"
+        missing = "an attempt" if not dossier.attempts else key
+        st.info(f"A pack needs {missing}.", icon=":material/info:")
+        return
+    left, right = st.columns(2)
+    person = left.selectbox("Prepared and signed by", people, key="signer")
+    organisation = right.text_input("Organisation", key="organisation", max_chars=120)
+    left.checkbox(
+        "Withhold the prompts' text", key="withhold-prompts",
+        help="Salted commitments go out instead of text and numbers of each prompt. This home keeps what opens them.",
+    )  # fmt: skip
+    right.checkbox(
+        "Personal data in it may leave", key="acknowledge-personal-data",
+        help="E-mail addresses and names of this machine stop a pack unless you say so; the pack records that you did.",
+    )  # fmt: skip
+    if st.button("Write the pack", icon=":material/inventory_2:", key="write-pack"):
+        asked = st.session_state
+        issue = Issue(
+            person, organisation, withhold_prompts=asked["withhold-prompts"],
+            acknowledge_personal_data=asked["acknowledge-personal-data"],
+        )  # fmt: skip
+        try:
+            st.session_state.pack = actions.write_pack(dossier.claim.claim_id, issue)
+        except AuditError as error:
+            show_refusal(error)
+    made = st.session_state.get("pack")
+    if made is not None and made.claim_id == dossier.claim.claim_id:
+        st.markdown(
+            f"Under the policy it was frozen with: **{plain(made.overall.replace('_', ' ').lower())}**. Manifest `{made.digest}`. Every attempt is in it. Give "
+            "`verify_pack.py` and a trust file to whoever checks it, by another way."
+        )
+        if made.withheld:
+            st.markdown(
+                f"{made.withheld} prompts are withheld. `python -m audit_core openings PACK --out F` writes what opens them."
+            )
+        with st.container(horizontal=True):
+            st.download_button("Download the pack", made.data, file_name=made.name, mime="application/zip", icon=":material/download:", on_click="ignore")  # fmt: skip
+            st.button("Put it on the review desk", key="to-desk", icon=":material/rate_review:", on_click=put_on_desk, args=(made.data,))  # fmt: skip
+    show_taken()
+
+
+def offer_page(dossier: Dossier) -> None:
+    """The last attempt as one file for somebody who does not code."""
+    done = [line.run_id for line in dossier.attempts if line.outcome == "done"]
+    if done:
+        st.download_button(
+            "Last attempt as one HTML page", data=actions.offer(Deed.LOOK, done[-1], lambda: render_result(audit_home(), done[-1])), file_name=f"{dossier.claim.claim_id}.html",
+            mime="text/html", icon=":material/description:", on_click="ignore",
+        )  # fmt: skip

@@ -1,0 +1,1 @@
+"""From a question to its answer: subject, prompts, permissions, jobs, models."""

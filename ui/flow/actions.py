@@ -1,0 +1,274 @@
+"""What people do that is kept, apart from runs: each begins by asking whether whoever asks may do it now."""
+
+from __future__ import annotations
+
+import tempfile
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from audit_core import (
+    PAGE,
+    AccessRefused,
+    Auditor,
+    Checklist,
+    ChecklistDraft,
+    Checklists,
+    ClaimRefused,
+    Confirmation,
+    Decider,
+    Deed,
+    DeskDecision,
+    DeskPack,
+    EffectDiff,
+    EffectQuestion,
+    FilledChecklist,
+    Issue,
+    ModelDiff,
+    Person,
+    PersonLog,
+    Preregistration,
+    PromptSet,
+    Register,
+    RegisteredClaim,
+    Report,
+    Ruling,
+    RunLog,
+    add_card_claim,
+    audit_home,
+    compare_models,
+    decide,
+    declare_incident,
+    export_pack,
+    find_folder,
+    freeze_claim,
+    keep_prompts,
+    link_card_claim,
+    list_people,
+    load_home_trust,
+    load_kept_prompts,
+    load_key,
+    load_prompt_set,
+    load_role_map,
+    load_shipped_policy,
+    measure_effect_diff,
+    name_person,
+    open_subject,
+    parse_claim,
+    predict_attempt_s,
+    run_confirmatory,
+    split_half,
+    take_all_cores,
+    take_pack,
+)
+from ui.flow import services
+from ui.shell import auth
+
+DataT = TypeVar("DataT")
+
+
+@dataclass(frozen=True)
+class FreezeForm:
+    """What a person fills in to freeze a claim."""
+
+    toml: str
+    model: str
+    prompts: str
+    """Name of a shipped set."""
+    questions: tuple[str, ...]
+    declared: str
+    """What they say they know of the half."""
+    owner: str
+    """Who answers for it; asked for only where nobody is signed in."""
+
+
+@dataclass(frozen=True)
+class WrittenPack:
+    """A pack to take away."""
+
+    claim_id: str
+    name: str
+    data: bytes
+    digest: str
+    overall: str
+    withheld: int
+    """Prompts whose text is not in it."""
+
+
+def may(deed: Deed) -> bool:
+    """Whether a button is worth showing; the deed itself asks again."""
+    return services.person().may(deed)
+
+
+def keep_own(prompts: PromptSet) -> str:
+    """Keep prompts that somebody typed or brought; theirs alone, where people sign in."""
+    person = services.admit(Deed.RUN, "own prompts")
+    return keep_prompts(prompts, owner=auth.name_owner(person))
+
+
+def load_own(key: str) -> PromptSet:
+    """Prompts of whoever asks; another person's id opens nothing."""
+    return load_kept_prompts(key, owner=auth.name_owner(services.person()))
+
+
+def freeze(auditor: Auditor, form: FreezeForm) -> Preregistration:
+    """Freeze a claim; its owner is whoever is signed in."""
+    person = services.admit(Deed.FREEZE, f"a claim about {form.model}")
+    try:
+        claim = parse_claim(tomllib.loads(form.toml))
+    except tomllib.TOMLDecodeError as error:
+        raise ClaimRefused(
+            f"The claim is not TOML: {error}.", wanted="TOML.", remedy="begin with the example that the form came with."
+        ) from error
+    return freeze_claim(
+        Register(audit_home()), auditor.subject, claim, load_prompt_set(form.prompts), load_shipped_policy(),
+        owner=form.owner if person.is_local else person.id, model=form.model, questions=form.questions, declared=form.declared,
+    )  # fmt: skip
+
+
+def attempt(auditor: Auditor, known: RegisteredClaim, title: str) -> str:
+    """Open a claim's half in the background; returns the job's id."""
+    services.admit(Deed.ATTEMPT, known.claim_id)
+    who, home, claim_id = services.asker(), audit_home(), known.claim_id
+
+    def work(report: Report) -> Confirmation:
+        take_all_cores()
+        return run_confirmatory(Register(home), claim_id, lambda name: auditor, asker=who, on_progress=report)
+
+    return services.jobs().submit(
+        f"{claim_id} {title}", title, work, owner=who.session, predicted_s=predict_attempt_s(known, auditor)
+    )
+
+
+def list_signers() -> tuple[str, ...]:
+    """Names of the keys that whoever asks may sign with: without sign-in all of this home, else their own."""
+    person, home = services.person(), audit_home()
+    if person.is_local:
+        return list_people(home)
+    own = load_role_map(home).keys.get(person.id)
+    return tuple(name for name in list_people(home) if name == own)
+
+
+def write_pack(claim_id: str, issue: Issue) -> WrittenPack:
+    """Write and sign a pack with a key of one's own."""
+    person = services.admit(Deed.EXPORT_PACK, claim_id)
+    _require_own(person, issue.person, Deed.EXPORT_PACK, claim_id)
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / f"{claim_id}.evidence.zip"
+        found = export_pack(audit_home(), [claim_id], out, key=load_key(audit_home(), issue.person), issue=issue)
+        name = f"{claim_id}_{found.root_digest[:12]}.evidence.zip"
+        return WrittenPack(claim_id, name, out.read_bytes(), found.root_digest, found.overall, found.withheld_count)
+
+
+DECIDES = {"reviewer": Deed.REVIEW, "approver": Deed.APPROVE}
+"""Role of a decision → what it takes to make it."""
+RECENT_S = 600.0
+"""Seconds within which whoever decides must have shown the provider who they are."""
+
+
+def take_to_desk(data: bytes) -> DeskPack:
+    """Put a pack on the review desk."""
+    person = services.admit(Deed.EXPORT_PACK, "a pack for the desk")
+    return take_pack(audit_home(), data, by=person.id, trust=load_home_trust(audit_home()))
+
+
+def decide_case(root_digest: str, ruling: Ruling, signer: str, passphrase: str) -> DeskDecision:
+    """Sign a decision with a key of one's own, by somebody who has shown who they are a short while ago."""
+    deed = DECIDES.get(ruling.role, Deed.APPROVE)
+    person = services.admit(deed, root_digest, max_age_s=RECENT_S)
+    if ruling.decision == "reject":
+        services.admit(Deed.REJECT, root_digest, max_age_s=RECENT_S)
+    _require_own(person, signer, deed, root_digest)
+    # Without sign-in the variable of whoever started the server stands in, as it does on the command line.
+    key = load_key(audit_home(), signer, passphrase=passphrase or (None if person.is_local else ""))
+    return decide(audit_home(), root_digest, ruling, Decider(key, "" if person.is_local else person.id))
+
+
+def list_names(signer: str) -> frozenset[str]:
+    """Every name by which whoever asks may stand in a decision."""
+    person = services.person()
+    return frozenset(name_person(name) for name in (signer, "" if person.is_local else person.id) if name)
+
+
+def keep_sentence(model: str, text: str, card_sha256: str) -> None:
+    """Keep a sentence of a model card as something to be tested."""
+    person = services.admit(Deed.RUN, f"a card of {model}")
+    add_card_claim(audit_home(), model, text, card_sha256=card_sha256, by=person.id)
+
+
+def link_sentence(number: int, claim_id: str) -> None:
+    """Say that a registered claim tests a sentence."""
+    person = services.admit(Deed.RUN, claim_id)
+    link_card_claim(audit_home(), number, claim_id, by=person.id)
+
+
+def save_checklist(checklist: Checklist, draft: ChecklistDraft, answered_by: str) -> FilledChecklist:
+    """Save a filled checklist as its next version; who answers is whoever is signed in."""
+    person = services.admit(Deed.FILL_CHECKLIST, draft.checklist_id or "a new checklist")
+    by = answered_by if person.is_local else person.id
+    return Checklists(audit_home()).save(checklist, draft, by=by)
+
+
+def compare(before: str, after: str, prompts: str) -> str:
+    """Compare two models in the background, and measure both where a prompt set is named; returns the job's id."""
+    services.admit(Deed.RUN, f"{before} and {after}"[:200])
+    who, log = services.asker(), RunLog(audit_home())
+    question = EffectQuestion(split_half(load_prompt_set(prompts), exploratory=True)) if prompts else None
+
+    def work(report: Report) -> tuple[ModelDiff, EffectDiff | None]:
+        folders = [find_folder(name, access=PAGE) for name in (before, after)]
+        found = compare_models(folders[0], folders[1])
+        if question is None:
+            return found, None
+        take_all_cores()
+        auditors = [Auditor(open_subject(str(folder)), log) for folder in folders]
+        return found, measure_effect_diff(auditors[0], auditors[1], question, asker=who, on_progress=report)
+
+    return services.jobs().submit(
+        f"changes {before} {after} {prompts}", "Compare", work, owner=who.session, predicted_s=None
+    )
+
+
+def declare(claim_id: str, reason: str) -> None:
+    """Make a claim stale because of something that happened."""
+    person = services.admit(Deed.DECLARE_INCIDENT, claim_id)
+    digest = Register(audit_home()).find(claim_id).plan.pins.model_digest
+    declare_incident(audit_home(), claim_id, held_for=digest, by=person.id, reason=reason)
+
+
+def offer(deed: Deed, about: str, make: Callable[[], DataT]) -> Callable[[], DataT]:
+    """What a download button runs when it is clicked: it asks then, and not only when the button was drawn.
+
+    The click arrives outside the page's run, where nobody could be asked who is asking: so that is settled now.
+    """
+    person, log = services.person(), PersonLog(audit_home())
+
+    def made() -> DataT:
+        log.admit(person, deed, about=about)
+        return make()
+
+    return made
+
+
+def disable(person_id: str, reason: str) -> None:
+    """Keep somebody out from their next action on."""
+    PersonLog(audit_home()).disable(person_id, by=services.person(), reason=reason)
+    auth.note_change()
+
+
+def enable(person_id: str, reason: str) -> None:
+    """Let somebody in again."""
+    PersonLog(audit_home()).enable(person_id, by=services.person(), reason=reason)
+
+
+def _require_own(person: Person, signer: str, deed: Deed, about: str) -> None:
+    if signer in list_signers():
+        return
+    refusal = AccessRefused(
+        f"The key {signer[:60]!r} for {person.name}.", wanted="a key of their own.",
+        remedy="whoever runs the server names it under [keys] in people.toml.", why="not_theirs",
+    )  # fmt: skip
+    PersonLog(audit_home()).refuse(person, deed, about=about, refusal=refusal)
+    raise refusal

@@ -1,0 +1,234 @@
+"""How the live audit gets its answers: at once where that takes under a second, else as a job with progress and cancel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from audit_core import (
+    AccessRefused,
+    AuditError,
+    Auditor,
+    Intervention,
+    JobState,
+    QueueFull,
+    TokenisedPrompts,
+    TokenPair,
+)
+from ui.flow import model_question, services
+from ui.flow.choice import Choice
+from ui.flow.job_panel import job_panel
+from ui.parts.header import plain
+from ui.shell import auth
+
+POLL_S = 0.5
+_STAGES = {
+    "queued": "Waiting for its turn: models are loaded one at a time", "cancelling": "Stopping", "starting": "Starting", "wait": "Another process is fetching the model", "download": "Downloading the model",
+    "unpack": "Unpacking", "convert": "Converting to float32", "write": "Writing", "loading": "Loading the model",
+}  # fmt: skip
+
+
+def wait_for_model(name: str) -> Auditor:
+    """The ready model; until then shows how far it is, and stops the page here."""
+    auditor = services.ROOM.auditor(name)
+    if auditor is not None:
+        return auditor
+
+    @st.fragment(run_every=POLL_S)
+    def waiting() -> None:
+        seen = services.ROOM.look(name)
+        if not seen.is_under_way or model_question.is_cancelled(name) or auth.has_changed():
+            st.rerun()
+        share = seen.done / seen.total if seen.total else 0.0
+        where = f", {seen.detail}" if seen.stage == "queued" else f" {share:.0%}" if seen.total else ""
+        bar, button = st.columns([5, 1], vertical_alignment="center")
+        bar.progress(share, text=plain(f"{_STAGES.get(seen.stage, seen.stage)} …{where}"))
+        button.button(
+            "Cancel",
+            key=f"cancel-load-{name}",
+            icon=":material/stop_circle:",
+            on_click=model_question.cancel,
+            args=(name,),
+        )
+
+    seen = services.ROOM.look(name)
+    if seen.has_failed:
+        st.error(f"**The model cannot be used.** {plain(seen.detail)}", icon=":material/error:")
+        st.button("Try again", key="load-again", icon=":material/refresh:", on_click=model_question.press, args=(name,))
+    else:
+        st.markdown("The model is being made ready. The page goes on by itself.")
+        waiting()
+    st.stop()
+
+
+def show_refusal(error: AuditError) -> None:
+    """An error stays on the page until its cause is gone."""
+    st.error(plain(str(error)), icon=":material/error:")
+
+
+def answer_now(auditor: Auditor, audit: str, request: Any) -> Any | None:
+    """The result, or None after showing why there is none. What was refused once is not run and logged again."""
+    refused = st.session_state.setdefault("refused", {})
+    key = auditor.content_key(audit, request)
+    if key not in refused:
+        try:
+            return services.answer(auditor, audit, request).result
+        except AuditError as error:
+            refused[key] = error
+    _show_kept(refused, key)
+    return None
+
+
+def _show_kept(refused: dict[str, AuditError], key: str) -> None:
+    """A question that was refused stays so; a person may be let in again, and a queue has room again."""
+    show_refusal(refused[key])
+    if isinstance(refused[key], AccessRefused | QueueFull):
+        del refused[key]
+
+
+def answer(auditor: Auditor, audit: str, title: str, request: Any, *, at_once: bool) -> Any | None:
+    """One prompt is answered here and now; a set by a job that waits for its button."""
+    if at_once:
+        return answer_now(auditor, audit, request)
+    return answer_by_job(auditor, audit, title, request, at_once=False)
+
+
+def answer_by_job(
+    auditor: Auditor,
+    audit: str,
+    title: str,
+    request: Any,
+    *,
+    at_once: bool,
+    show_partial: Callable[[Any], None] | None = None,
+    place: str = "",
+) -> Any | None:
+    """The result if known; else a job, started at once or by a button that says how long it will take.
+
+    Args:
+        show_partial: draws what is already known of a running job.
+        place: where on the page, if an audit is asked more than once there.
+    """
+    found = services.find_answer(auditor, audit, request)
+    if found is not None:
+        return found.result
+    key = f"job-{audit}{place}"
+    mine = st.session_state.setdefault("jobs", {})
+    content = auditor.content_key(audit, request)
+    if content not in mine and at_once:
+        _start(auditor, audit, title, request)
+    if content not in mine:
+        _offer_start(auditor, audit, title, request, key)
+        return None
+    snapshot = job_panel(mine[content], show_partial, place=key)
+    if snapshot is None:
+        del mine[content]
+        st.info("That run is no longer in memory; start it again.", icon=":material/info:")
+    elif snapshot.state is JobState.DONE:
+        return snapshot.result.result
+    elif not snapshot.is_active:
+        _show_end(snapshot.state, snapshot.error)
+        st.button("Run again", key=f"again-{key}", icon=":material/refresh:", on_click=lambda: mine.pop(content, None))
+    return None
+
+
+def _start(auditor: Auditor, audit: str, title: str, request: Any) -> None:
+    """Queue the job; a refusal stays on the page until the question changes."""
+    content = auditor.content_key(audit, request)
+    refused = st.session_state.setdefault("refused", {})
+    if content not in refused:
+        try:
+            st.session_state.setdefault("jobs", {})[content] = services.submit(auditor, audit, title, request)
+        except AuditError as error:
+            refused[content] = error
+
+
+def _offer_start(auditor: Auditor, audit: str, title: str, request: Any, key: str) -> None:
+    refused = st.session_state.setdefault("refused", {})
+    content = auditor.content_key(audit, request)
+    try:
+        label = _promise(auditor, audit, title, request)
+    except AuditError as error:
+        # What cannot be asked is mostly refused while its work is counted.
+        refused[content] = error
+    if content in refused:
+        _show_kept(refused, content)
+        return
+    # A callback runs before anything else of the page: a second click, made while the page is still drawn, cannot lose it.
+    st.button(
+        label, key=f"start-{key}", icon=":material/play_arrow:", on_click=_start, args=(auditor, audit, title, request)
+    )
+
+
+def start_all(auditor: Auditor, asked: Mapping[str, tuple[str, Any]]) -> None:
+    """A button that queues every question without an answer, with the time of all of them.
+
+    Args:
+        asked: title → audit and request.
+    """
+    mine = st.session_state.setdefault("jobs", {})
+    new = {
+        title: (audit, request)
+        for title, (audit, request) in asked.items()
+        if auditor.content_key(audit, request) not in mine and services.find_answer(auditor, audit, request) is None
+    }
+    times = {title: _predict(auditor, *question) for title, question in new.items()}
+    new = {title: question for title, question in new.items() if times[title] >= 0}
+    total = sum(seconds for seconds in times.values() if seconds > 0)
+    about = f" (about {max(1, round(total / 60))} min)" if total else ""
+    label = f"Ask all {len(new)} questions without an answer{about}"
+    if new:
+        st.button(label, key="start-all", icon=":material/playlist_play:", on_click=_start_each, args=(auditor, new))
+
+
+def _start_each(auditor: Auditor, asked: Mapping[str, tuple[str, Any]]) -> None:
+    for title, (audit, request) in asked.items():
+        _start(auditor, audit, title, request)
+
+
+def _predict(auditor: Auditor, audit: str, request: Any) -> float:
+    """Seconds; 0 where the pace is not known yet, −1 where the question is refused, which is shown where it is asked."""
+    try:
+        return auditor.predict_s(audit, request) or 0.0
+    except AuditError:
+        return -1.0
+
+
+def _show_end(state: JobState, error: str) -> None:
+    if state is JobState.CANCELLED:
+        st.info("Cancelled. Nothing it computed is kept.", icon=":material/stop_circle:")
+    else:
+        st.error(plain(error), icon=":material/error:")
+
+
+def _promise(auditor: Auditor, audit: str, title: str, request: Any) -> str:
+    seconds = auditor.predict_s(audit, request)
+    if seconds is None:
+        return title
+    return f"{title} (about {seconds / 60:.0f} min)" if seconds > 90 else f"{title} (about {max(seconds, 1):.0f} s)"
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _pattern(
+    _auditor: Auditor, model: str, _pair: TokenPair, ids: tuple[int, ...], _intervention: Intervention, key: str,
+    _reference: TokenisedPrompts, reference_key: str,
+) -> np.ndarray:  # fmt: skip
+    return services.ROOM.answer(lambda: _auditor.draw_patterns(_pair, _intervention, _reference))
+
+
+def read_pattern(auditor: Auditor, choice: Choice, intervention: Intervention) -> np.ndarray | None:
+    """Pattern of the head in focus on the drawn prompt under an intervention; shape (query, key)."""
+    pair, reference = choice.shown.pairs[0], choice.reference
+    ids = (*pair.clean_ids, -1, *pair.corrupted_ids)
+    kin = f"{reference.sha256} {[p.prompt.id for p in reference.pairs]}"
+    try:
+        found = _pattern(
+            auditor, auditor.subject.identity.short, pair, ids, intervention, str(intervention), reference, kin
+        )
+    except AuditError as error:
+        show_refusal(error)
+        return None
+    return found[choice.head.layer, choice.head.index]

@@ -1,0 +1,217 @@
+"""What a reviewer has chosen on the live audit: the words on the widgets, the state in the link, and one frozen choice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import streamlit as st
+
+from audit_core import (
+    CLEAN_RUN,
+    AblationRequest,
+    AttentionRequest,
+    AttentionTestsRequest,
+    Claim,
+    ClaimTestRequest,
+    Component,
+    Direction,
+    EdgesRequest,
+    Intervention,
+    Kind,
+    Replacement,
+    Source,
+    SweepRequest,
+    TokenGradientsRequest,
+    TokenisedPrompts,
+    Universe,
+    format_components,
+    head,
+    intervene,
+    list_circuits,
+    list_sources,
+)
+from ui.shell import link
+
+UNTOUCHED = CLEAN_RUN
+FORMS = {"written": "As written", "chat": "As chat: a user's message in the model's own template"}
+SCOPES = {
+    "one": "One prompt",
+    "exploratory": "Set, exploratory half: look freely",
+    "confirmatory": "Set, confirmatory half: judge here",
+}
+ABLATIONS = {
+    "resample": "Resample: the other prompt's activation",
+    "mean": "Mean over prompts",
+    "mean_template": "Mean over the template's prompts",
+    "zero": "Zero",
+    "scale": "Scale: suppress or amplify",
+}
+DIRECTIONS = {
+    "noising": "Noising: take away from the clean run",
+    "denoising": "Denoising: put back into the corrupted run",
+}
+UNIVERSES = {"heads": "all other heads", "heads+mlps": "all other heads and MLPs"}
+SOURCES = {
+    "answer": "the answer token",
+    "foil": "the foil token",
+    "changed": "the first changed token",
+    "first": "the first token",
+    "last": "the answer position itself",
+}
+SAMPLED_HEADS = 20
+"""Heads nobody named whose patterns are tested beside the named ones; all 270 take half an hour."""
+NO_PRESET = "none: my own selection"
+MEAN_REFERENCE = 16
+"""Reference prompts of a mean on one prompt: enough to average names away, few enough to answer within a second or two."""
+FIELDS = (
+    link.Field("model", "default"), link.Field("set", "indirect_object"), link.Field("form", "written"), link.Field("scope", "one"), link.Field("prompt", ""),
+    link.Field("c", ""), link.Field("ab", "resample"), link.Field("dir", "noising"), link.Field("f", "0"),
+    link.Field("u", "heads"), link.Field("src", "answer"), link.Field("head", ""),
+)  # fmt: skip
+
+
+def first_visit() -> tuple[link.Field, ...]:
+    """State of a page opened without a link: the solved example, with the head that acts already taken away."""
+    acting = [c for c in list_circuits() if c.is_example and c.id.endswith("-acts")]
+    start = (
+        {"c": format_components(acting[0].components), "set": acting[0].task} if acting and not st.query_params else {}
+    )
+    return tuple(link.Field(f.key, start.get(f.key, f.default)) for f in FIELDS)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Everything the page's numbers depend on."""
+
+    scope: str
+    """one | exploratory | confirmatory"""
+    prompts: TokenisedPrompts
+    """The prompts measured: one, or a half of the set."""
+    shown: TokenisedPrompts
+    """The one prompt whose tokens are drawn."""
+    reference: TokenisedPrompts
+    components: tuple[Component, ...]
+    replacement: Replacement
+    direction: Direction
+    factor: float
+    universe: Universe
+    source: Source
+    head: Component
+
+    sampled_heads: tuple[Component, ...]
+    """Heads that nobody named, evenly over the model: what named heads do says little about heads."""
+    candidates: tuple[tuple[str, Component], ...]
+    """Heads set side by side: the first head of each shipped candidate, or the head in focus alone."""
+
+    @property
+    def is_one(self) -> bool:
+        return len(self.prompts) == 1
+
+    @property
+    def size(self) -> str:
+        return "one prompt" if self.is_one else f"{len(self.prompts)} prompts"
+
+    def ask_ablation(self) -> AblationRequest:
+        """The circuit replaced together."""
+        return AblationRequest(
+            self.prompts, self.reference, self.components, self.replacement, self.direction, self.factor, self.universe
+        )
+
+    def ask_sweep(self) -> SweepRequest:
+        """Every head replaced alone."""
+        return SweepRequest(self.prompts, self.reference, Kind.HEAD, self.replacement, self.direction, self.factor)
+
+    def ask_attention(self) -> AttentionRequest:
+        """Where every head looks."""
+        return AttentionRequest(self.prompts, self.source)
+
+    def ask_attention_tests(self) -> AttentionTestsRequest:
+        """Attention put to its own tests, on the heads somebody named and on some that nobody did."""
+        named = {
+            c for c in (*self.components, self.head, *(part for _, part in self.candidates)) if c.kind is Kind.HEAD
+        }
+        whole = {head(c.layer, c.index) for c in named}
+        return AttentionTestsRequest(self.prompts, self.reference, tuple(sorted(whole | set(self.sampled_heads))))
+
+    def ask_edges(self) -> EdgesRequest:
+        """Every edge of the head in focus, on the drawn prompt."""
+        return EdgesRequest(self.shown, self.head.layer, self.head.index)
+
+    def ask_tokens(self) -> TokenGradientsRequest:
+        """Every token of the drawn prompt."""
+        return TokenGradientsRequest(self.shown, self.reference)
+
+    def ask_verdict(self) -> ClaimTestRequest:
+        """The claim that the model needs the circuit, by the default smallest effect of interest."""
+        name = f"{format_components(self.components)[:150]} carries the answer"
+        return ClaimTestRequest(
+            self.prompts, Claim(name, self.components, self._judged_universe, ablation=self.replacement)
+        )
+
+    @property
+    def _judged_universe(self) -> Universe:
+        """MLPs can only be judged among heads and MLPs."""
+        return Universe.HEADS_MLPS if any(c.kind is Kind.MLP for c in self.components) else self.universe
+
+    @property
+    def can_be_judged(self) -> bool:
+        """A verdict needs the half that nobody looked at, whole heads or MLPs, and a way of replacing that takes them away."""
+        whole = all(c.kind in (Kind.HEAD, Kind.MLP) and c.position is None for c in self.components)
+        ways = (Replacement.RESAMPLE, Replacement.MEAN, Replacement.ZERO)
+        return (
+            self.scope == "confirmatory"
+            and bool(self.components)
+            and whole
+            and self.replacement in ways
+            and self.direction is Direction.NOISING
+        )
+
+    @property
+    def unedited(self) -> Intervention:
+        """The run that the intervention edits, without it."""
+        return intervene((), Replacement.RESAMPLE, direction=self.direction)
+
+    @property
+    def intervention(self) -> Intervention | None:
+        """What is done to the drawn prompt; None without a circuit."""
+        if not self.components:
+            return None
+        return intervene(self.components, self.replacement, direction=self.direction, factor=self.factor)
+
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """What cannot be tested with this choice, and why."""
+        found = [
+            "Experts, documents and tools: this model is dense and has none.",
+        ]
+        if self.is_one:
+            found.append("Intervals and a verdict: one prompt has neither; measure on a half of the set.")
+        else:
+            found.append(
+                "Token edges of the whole set: positions of different prompts do not line up, so one prompt is drawn."
+            )
+        if self.scope == "exploratory":
+            found.append("A verdict: the exploratory half is for looking; the confirmatory half judges.")
+        if self.replacement is Replacement.SCALE or self.direction is Direction.DENOISING:
+            found.append(
+                "What the circuit keeps alone: only defined when components are taken away from the clean run."
+            )
+        missing = [SOURCES[s] for s in ("answer", "foil") if Source(s) not in list_sources(self.prompts)]
+        if missing:
+            found.append(f"Attention to {' and '.join(missing)}: not every prompt contains it.")
+        return tuple(found)
+
+
+def pick_reference(measured: TokenisedPrompts, whole: TokenisedPrompts) -> TokenisedPrompts:
+    """Prompts a mean is taken over: the measured ones, or for one prompt its nearest kin by template and length."""
+    if len(measured) > 1:
+        return measured
+    pair = measured.pairs[0]
+    kin = [p for p in whole.pairs if len(p.clean_ids) == len(pair.clean_ids)]
+    kin.sort(key=lambda p: p.prompt.template != pair.prompt.template)
+    return replace(whole, pairs=tuple(kin[:MEAN_REFERENCE]))
+
+
+def pick_one(prompts: TokenisedPrompts, key: str) -> TokenisedPrompts:
+    """The drawn prompt as a set of one."""
+    return replace(prompts, pairs=tuple(p for p in prompts.pairs if p.prompt.id == key))

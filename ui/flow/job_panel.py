@@ -1,0 +1,56 @@
+"""A background job on the page: predicted time, progress, cancel; it asks for news only while the job is active."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+
+from audit_core import JobState, Snapshot
+from ui.flow.services import asker, cancel_job, jobs
+from ui.parts.header import plain
+from ui.shell.auth import has_changed
+
+POLL_S = 1.0
+QUEUED_POLL_S = 5.0
+"""Of a job that waits for its turn: nine panels that each asked every second took most of the machine from the one that ran."""
+
+
+def job_panel(job: str, show_partial: Callable[[Any], None] | None = None, *, place: str = "") -> Snapshot | None:
+    """Show the job, and run the page again when it ends; returns it as it stood when the page was drawn.
+
+    Args:
+        show_partial: draws what is already known.
+        place: where on the page: two questions may turn out to be one job.
+    """
+    owner = asker().session
+    snapshot = jobs().get(job, owner=owner)
+    if snapshot is None:
+        return None
+
+    every = {JobState.QUEUED: QUEUED_POLL_S, JobState.RUNNING: POLL_S}.get(snapshot.state)
+
+    @st.fragment(run_every=every)
+    def panel() -> None:
+        now = jobs().get(job, owner=owner)
+        if now is None:
+            return
+        # What follows is shown to nobody who signed out meanwhile.
+        if now.state is not snapshot.state or has_changed():
+            # Drawn anew when a job ends, and when it begins, as only then it is asked more often.
+            st.rerun()
+        if not now.is_active:
+            return
+        bar, button = st.columns([5, 1], vertical_alignment="center")
+        left = "" if now.remaining_s is None else f", about {now.remaining_s:.0f} s left"
+        state = "waiting for its turn" if now.state is JobState.QUEUED else f"{now.fraction:.0%}{left}"
+        bar.progress(now.fraction, text=f"{plain(now.title)}: {state}")
+        button.button(
+            "Cancel", key=f"cancel-{job}{place}", icon=":material/stop_circle:", on_click=cancel_job, args=(job,),
+        )  # fmt: skip
+        if show_partial is not None and now.partial is not None:
+            show_partial(now.partial)
+
+    panel()
+    return snapshot

@@ -1,0 +1,279 @@
+"""What a reviewer chooses on the live audit: widgets in, one frozen choice out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import streamlit as st
+
+from audit_core import (
+    KNOWN_MODELS,
+    PLANTED_MODELS,
+    AuditError,
+    Circuit,
+    Component,
+    ComponentRefused,
+    Direction,
+    Kind,
+    ModelIdentity,
+    Prompt,
+    PromptForm,
+    PromptSet,
+    Replacement,
+    Source,
+    Subject,
+    TokenisedPrompts,
+    Universe,
+    find_planted,
+    format_components,
+    head,
+    keep_measurable,
+    list_circuits,
+    list_prompt_sets,
+    list_sources,
+    load_prompt_set,
+    parse_components,
+    split_half,
+)
+from ui.flow import actions, model_question
+from ui.flow.choice import (
+    ABLATIONS,
+    DIRECTIONS,
+    FORMS,
+    NO_PRESET,
+    SAMPLED_HEADS,
+    SCOPES,
+    SOURCES,
+    UNIVERSES,
+    Choice,
+    pick_one,
+    pick_reference,
+)
+from ui.flow.own_prompts import bring_own
+from ui.parts.header import plain
+from ui.shell import link
+
+PLANTED_SET = "planted-"
+PLANTED_PER_TEMPLATE = 12
+"""So that either half has more than the twenty prompts that a verdict needs."""
+
+
+def ask_model() -> str:
+    """Which model: a known one, or a folder or hub id typed in."""
+    options = (*(known.name for known in KNOWN_MODELS), *(model.name for model in PLANTED_MODELS))
+    typed = st.session_state.model
+    if typed not in options:
+        options = (*options, typed)
+    titles = {model.name: model.title for model in (*KNOWN_MODELS, *PLANTED_MODELS)}
+    st.selectbox(
+        "Model", options, key="model", format_func=lambda name: titles.get(name, name), accept_new_options=True,
+        on_change=model_question.note_choice,
+        help="Choose a known model or one whose wiring was planted, or type a folder in Hugging Face format or a hub id.",
+    )  # fmt: skip
+    return str(st.session_state.model)
+
+
+def ask_prompts() -> PromptSet:
+    """Which prompt set: shipped, kept from before, or brought now.
+
+    Raises:
+        PromptRefused: the set named by the link is not here.
+    """
+    key, planted = st.session_state.set, find_planted(st.session_state.model)
+    shipped = list_prompt_sets() if planted is None else tuple(PLANTED_SET + task.name for task in planted.tasks)
+    options = (*shipped, *([key] if key.startswith("own-") else []))
+    link.repair("set", options)
+    st.selectbox("Prompt set", options, key="set", format_func=_name_set, on_change=forget_prompt)
+    with st.expander("Type a pair or upload a file", icon=":material/edit:"):
+        bring_own()
+    key = st.session_state.set
+    if key.startswith("own-"):
+        return actions.load_own(key)
+    if planted is not None:
+        return planted.find_task(key.removeprefix(PLANTED_SET)).make(PLANTED_PER_TEMPLATE, 0)
+    return load_prompt_set(key)
+
+
+def ask_form() -> bool:
+    """Whether each prompt is put to the model as a user's message in its chat template."""
+    link.repair("form", tuple(FORMS))
+    st.selectbox("Prompt form", list(FORMS), key="form", format_func=FORMS.get, on_change=forget_prompt)
+    return bool(st.session_state.form == "chat")
+
+
+def _name_set(key: str) -> str:
+    return f"yours ({key[4:12]})" if key.startswith("own-") else key.replace("_", " ")
+
+
+def forget_prompt() -> None:
+    st.session_state.prompt = ""
+    st.session_state.src = "answer"
+
+
+def ask_scope(prompts: PromptSet) -> tuple[PromptSet, str]:
+    """One prompt or a half of the set, and which prompt is drawn; returns the measured set and the drawn prompt's id."""
+    link.repair("scope", tuple(SCOPES) if len(prompts) > 1 else ("one",))
+    st.radio("Measure on", list(SCOPES) if len(prompts) > 1 else ["one"], key="scope", format_func=SCOPES.get)
+    scope = st.session_state.scope
+    half = prompts if scope == "one" else split_half(prompts, exploratory=scope == "exploratory")
+    _ask_prompt(half, "Prompt" if scope == "one" else "Prompt to draw")
+    return half, st.session_state.prompt
+
+
+def ask_drawn(prompts: PromptSet) -> tuple[PromptSet, str]:
+    """Which prompt is drawn, of the confirmatory half, which is measured."""
+    half = split_half(prompts, exploratory=False)
+    _ask_prompt(half, "Prompt to draw")
+    return half, st.session_state.prompt
+
+
+def _ask_prompt(prompts: PromptSet, label: str) -> None:
+    names = {p.id: p for p in prompts.prompts}
+    link.repair("prompt", tuple(names))
+    st.selectbox(label, list(names), key="prompt", format_func=lambda key: f"{key}: {_name_prompt(names[key])}")
+
+
+def _name_prompt(prompt: Prompt) -> str:
+    """Its text; of a rendered template the end, as all begin alike."""
+    return prompt.clean if prompt.form is PromptForm.PLAIN else f"…{prompt.clean[-120:]}"
+
+
+def ask_circuit(
+    task: str, identity: ModelIdentity | None, heads: tuple[Component, ...], mlps: tuple[Component, ...]
+) -> tuple[Component, ...]:
+    """Which components: a shipped candidate, a list, or an address typed in."""
+    of_task = [c for c in list_circuits() if c.task == task]
+    presets = {c.id: c for c in of_task if set(c.components) <= {*heads, *mlps}}
+    if presets:
+        # Which candidate this is follows from the components, so a link, the map and the list cannot disagree with it.
+        same = (key for key, c in presets.items() if format_components(c.components) == st.session_state.c)
+        st.session_state.preset = next(same, NO_PRESET)
+        st.selectbox(
+            "Candidate circuit",
+            [NO_PRESET, *presets],
+            key="preset",
+            on_change=_load_preset,
+            args=(presets,),
+            format_func=lambda key: presets[key].name if key in presets else key,
+        )
+        if st.session_state.preset in presets:
+            st.markdown(plain(presets[st.session_state.preset].origin))
+        if identity is not None and any(c.weights_sha256 != identity.weights_sha256 for c in presets.values()):
+            st.warning(
+                "These candidates were found in other weights; here they are guesses.", icon=":material/warning:"
+            )
+    _show_published([c for c in of_task if c.source])
+    options = [str(c) for c in (*heads, *mlps)]
+    chosen = [str(c) for c in parse_components(st.session_state.c)]
+    st.session_state.parts = chosen
+    st.multiselect(
+        "Components", [*options, *(c for c in chosen if c not in options)], key="parts", accept_new_options=True,
+        on_change=_take_parts, placeholder="L23.H3, L5.MLP, L9.H6@-1, L9.H6:14>2",
+        help="Any heads and MLPs together. @ limits to a token position, : > names one attention edge.",
+    )  # fmt: skip
+    if "parts_error" in st.session_state:
+        st.error(plain(st.session_state.pop("parts_error")), icon=":material/error:")
+    return parse_components(st.session_state.c)
+
+
+def _show_published(circuits: Sequence[Circuit]) -> None:
+    """Circuits of other models that anyone who has the weights can test."""
+    if circuits:
+        with st.expander("Published circuits", icon=":material/menu_book:"):
+            for circuit in circuits:
+                st.markdown(f"**{plain(circuit.name)}** ({plain(circuit.source)}). {plain(circuit.origin)}")
+
+
+def _load_preset(presets: dict[str, Circuit]) -> None:
+    if st.session_state.preset in presets:
+        st.session_state.c = format_components(presets[st.session_state.preset].components)
+
+
+def _take_parts() -> None:
+    try:
+        st.session_state.c = format_components(parse_components(" ".join(st.session_state.parts)))
+    except AuditError as error:
+        st.session_state.parts_error = str(error)
+
+
+def ask_intervention() -> tuple[Replacement, Direction, float, Universe]:
+    """How the components are replaced."""
+    link.repair("ab", tuple(ABLATIONS))
+    link.repair("dir", tuple(DIRECTIONS))
+    link.repair("u", tuple(Universe))
+    st.selectbox("Replaced by", list(ABLATIONS), key="ab", format_func=ABLATIONS.get)
+    if st.session_state.ab == "resample":
+        st.selectbox("Direction", list(DIRECTIONS), key="dir", format_func=DIRECTIONS.get)
+    else:
+        st.session_state.dir = "noising"
+    factor = _read_factor()
+    if st.session_state.ab == "scale":
+        factor = st.number_input(
+            "Factor: 0 suppresses, 2 doubles, −1 reverses", -20.0, 20.0, value=factor, step=0.5, key="factor"
+        )
+        st.session_state.f = f"{factor:g}"
+    st.radio("Everything else means", list(Universe), key="u", format_func=UNIVERSES.get)
+    return Replacement(st.session_state.ab), Direction(st.session_state.dir), factor, Universe(st.session_state.u)
+
+
+def _read_factor() -> float:
+    try:
+        return max(-20.0, min(20.0, float(st.session_state.f)))
+    except ValueError:
+        return 0.0
+
+
+def ask_source(prompts: TokenisedPrompts) -> Source:
+    """Which token attention is measured on; only what every prompt contains."""
+    options = tuple(list_sources(prompts))
+    link.repair("src", options)
+    st.selectbox("Attention from the answer position to", list(options), key="src", format_func=lambda s: SOURCES[s])
+    return Source(st.session_state.src)
+
+
+def ask_rest(subject: Subject, whole: TokenisedPrompts, measured: PromptSet, prompt_id: str) -> Choice:
+    """Circuit, intervention and source, once the model is there.
+
+    Raises:
+        ComponentRefused: an address in the link is not one, or the model has no heads.
+    """
+    if not subject.components(Kind.HEAD):
+        raise ComponentRefused(
+            "This model has no attention heads that can be reached.",
+            wanted="heads: this page sets where they look beside what they do.",
+            remedy="open Sweep, which also replaces MLPs and the residual stream, or choose another model.",
+        )
+    shown = pick_one(whole, prompt_id)
+    kept = {prompt.id for prompt in measured.prompts}
+    pairs = tuple(p for p in whole.pairs if p.prompt.id in kept)
+    half = replace(whole, name=measured.name, pairs=pairs, sha256=measured.sha256)
+    prompts = shown if st.session_state.scope == "one" else half
+    st.header("Candidate circuit", anchor=False)
+    heads, mlps = subject.components(Kind.HEAD), subject.components(Kind.MLP)
+    components = ask_circuit(whole.name, subject.identity, heads, mlps)
+    st.header("Intervention", anchor=False)
+    replacement, direction, factor, universe = ask_intervention()
+    # Both axes are compared on the same prompts, so what one cannot be measured on is set aside for both.
+    prompts = keep_measurable(prompts, pick_reference(prompts, whole), (replacement,))
+    st.header("Attention", anchor=False)
+    source = ask_source(prompts)
+    first = next((c for c in components if c.kind in (Kind.HEAD, Kind.EDGE)), heads[0])
+    focus = _read_focus(heads, head(first.layer, first.index))
+    candidates = tuple(
+        (circuit.name, circuit.components[0])
+        for circuit in sorted(list_circuits(), key=lambda c: c.id, reverse=True)
+        if circuit.is_example
+        and circuit.task == whole.name
+        and circuit.weights_sha256 == subject.identity.weights_sha256
+    )
+    return Choice(
+        st.session_state.scope,
+        prompts, shown, pick_reference(prompts, whole), components, replacement, direction, factor, universe, source, focus,
+        heads[:: -(-len(heads) // SAMPLED_HEADS)], candidates or ((f"Head in focus: {focus}", focus),),
+    )  # fmt: skip
+
+
+def _read_focus(heads: tuple[Component, ...], fallback: Component) -> Component:
+    named = {str(c): c for c in heads}
+    return named.get(st.session_state.head, fallback)

@@ -1,0 +1,118 @@
+"""The beginning of every page that audits: which model, which prompts, and the model made ready."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import streamlit as st
+
+from audit_core import AuditError, Auditor, PromptForm, PromptSet, Subject, TokenisedPrompts
+from ui.flow import answers, model_question, own_prompts, services, subject_form
+from ui.parts.header import plain
+from ui.shell import link
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Audited:
+    """What a page is about."""
+
+    auditor: Auditor
+    whole: TokenisedPrompts
+    """The whole prompt set."""
+    measured: PromptSet
+    """The part of it that is measured."""
+    prompt_id: str
+    """The prompt that is drawn."""
+
+
+def open_page(title: str, words: str, fields: Sequence[link.Field], *, asks_scope: bool = True) -> Audited:
+    """Title, side bar and pair; ends the run of the page with a reason where it cannot go on.
+
+    Args:
+        asks_scope: whether a person chooses what is measured on; else the page decides, and a prompt is only drawn.
+    """
+    own_prompts.adopt_pending(subject_form.forget_prompt)
+    link.seed(fields)
+    st.title(title, anchor=False)
+    st.markdown(words)
+    with st.sidebar:
+        st.header("What is audited", anchor=False)
+        model = subject_form.ask_model()
+    # Begun before the rest is drawn, as it takes longest.
+    is_on_its_way = model_question.settle(model)
+    prompts = ask_beside(subject_form.ask_prompts)
+    if ask_beside(subject_form.ask_form):
+        if not is_on_its_way:
+            st.stop()
+        chat = answers.wait_for_model(model)
+        written = prompts
+        prompts = ask_beside(lambda: services.rendered(chat, written))
+    measured, prompt_id = ask_beside(
+        lambda: subject_form.ask_scope(prompts) if asks_scope else subject_form.ask_drawn(prompts)
+    )
+    show_prompt(prompts, prompt_id)
+    if not is_on_its_way:
+        st.stop()
+    auditor = answers.wait_for_model(model)
+    whole = ask_beside(lambda: services.tokenised(auditor, prompts))
+    with st.sidebar:
+        own_prompts.show_notices(whole.notices)
+    return Audited(auditor, whole, measured, prompt_id)
+
+
+def ask_beside(ask: Callable[[], T]) -> T:
+    """What is asked for in the side bar, or the refusal on the page and the end of its run."""
+    try:
+        with st.sidebar:
+            return ask()
+    except AuditError as error:
+        answers.show_refusal(error)
+        st.stop()
+
+
+def close_questions(fields: Sequence[link.Field]) -> None:
+    """All is asked: put it into the link."""
+    link.publish({field.key: st.session_state[field.key] for field in fields})
+    link.show_link()
+
+
+def show_prompt(prompts: PromptSet, prompt_id: str) -> None:
+    """The pair in words."""
+    prompt = next(p for p in prompts.prompts if p.id == prompt_id)
+    sides = (("Clean", prompt.clean, prompt.answers), ("Corrupted", prompt.corrupted, prompt.foils))
+    with st.container(border=True):
+        # Rendered templates are many lines: side by side they leave room for what was measured.
+        places = st.columns(2) if prompt.form is PromptForm.VERBATIM else (st.container(), st.container())
+        for place, (title, text, expected) in zip(places, sides):
+            wanted = " or ".join(repr(one) for one in expected[:5]) + (" …" if len(expected) > 5 else "")
+            if prompt.form is PromptForm.PLAIN:
+                place.markdown(f"{plain(title)}: **{plain(text)}** → expected {plain(wanted)}")
+            else:
+                place.markdown(f"{plain(title)}, the whole input → expected {plain(wanted)}")
+                place.code(text, language=None, wrap_lines=True)
+
+
+def show_subject(subject: Subject) -> None:
+    """Which artefact this is, down to the digest, and what is slow on it."""
+    identity = subject.identity
+    with st.container(horizontal=True, gap="small"):
+        st.badge(plain(identity.model), icon=":material/memory:", color="blue")
+        for name, value in (("weights", identity.weights_sha256[:12]), ("tokenizer", identity.tokenizer_sha256[:12])):
+            st.badge(plain(f"{name} {value}"), color="gray")
+        for value in (
+            identity.dtype,
+            f"{identity.attention} attention",
+            f"quantised: {identity.quantisation}",
+            identity.licence,
+        ):
+            st.badge(plain(value), color="gray")
+    if subject.fallback:
+        st.warning(
+            f"This model runs only as a whole: {plain(subject.fallback)}. Every intervention costs a whole forward pass, "
+            "which takes longer; no effect is estimated from slopes. Measured numbers are as exact as on any other model.",
+            icon=":material/hourglass_top:",
+        )

@@ -1,0 +1,158 @@
+"""Attention's own tests: where heads look taken away, views beside the causal map, and views without the weights."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import streamlit as st
+
+from audit_core import (
+    Agreement,
+    AttentionTestsResult,
+    PatternTest,
+    Randomisation,
+    estimate_cells,
+    format_estimate,
+    list_plugins,
+    make_table,
+)
+from ui.parts import figures
+from ui.parts.header import figure_header, plain, table_with_csv
+
+SHOWN = 10
+"""Heads drawn: those under whose four edits the most happens; the table has all."""
+_GRADIENT = "gradient"
+_COLUMNS = ("value", "low", "high", "n", "unit")
+
+
+def show_title(is_one: bool) -> None:
+    """What the section is for, and why there is none on one prompt."""
+    st.header("Attention's own tests", anchor=False)
+    st.markdown(
+        "Does it matter where heads look? Does attention order heads and tokens as their effects do? Does a view of attention "
+        "change when the weights that produce the answer are shuffled? Tested on the heads that are named here and on some, evenly "
+        "over the model, that nobody named. None of this is a verdict on a head."
+    )
+    if is_one:
+        st.info("One prompt has no interval. Choose a half of the set to run these tests.", icon=":material/info:")
+
+
+def show_tests(result: AttentionTestsResult) -> None:
+    """All three tests, and what could not be tested."""
+    st.markdown(
+        f"Measured on **{plain(result.prompts)}**, n = **{result.n}** prompts in {result.n_templates} templates · median of "
+        f"**{result.shuffles}** shuffles per prompt · δ = **{result.delta:g}** of the clean–corrupted gap · clean "
+        f"{plain(format_estimate(result.clean))}, corrupted {plain(format_estimate(result.corrupted))}"
+    )
+    _show_patterns(result)
+    _show_comparisons(result.comparisons)
+    for found in result.randomisations:
+        _show_randomisation(found)
+    for text in result.not_tested:
+        st.markdown(f"Not tested: {plain(text)}")
+
+
+def _show_patterns(result: AttentionTestsResult) -> None:
+    figure_header(
+        "Where it looks, taken away", "causal",
+        "for each head, its pattern made even or shuffled (what it moves stays, from elsewhere), beside its output replaced or set "
+        f"to zero. Dashed: ± δ. Drawn are the {min(SHOWN, len(result.patterns))} heads with the largest effect of any of the four. "
+        "A pattern that does not matter is not a head that does not matter.",
+    )  # fmt: skip
+    counts = Counter(test.finding for test in result.patterns)
+    st.markdown(
+        f"Of {len(result.patterns)} heads: the pattern of **{counts['matters']}** matters, of **{counts['irrelevant']}** it is "
+        f"irrelevant within ± δ, of **{counts['unresolved']}** it is unresolved."
+    )
+    drawn = sorted(result.patterns, key=_find_largest, reverse=True)[:SHOWN]
+    series = (
+        ("pattern even", "circle-open", [test.uniform for test in drawn]),
+        ("pattern shuffled", "diamond", [test.permuted for test in drawn]),
+        ("output resampled", "square-open", [test.resampled for test in drawn]),
+        ("output zero", "x", [test.zeroed for test in drawn]),
+    )
+    figure = figures.interval_rows(
+        [test.head for test in drawn], series, unit="Effect, fraction of the clean–corrupted gap",
+        lines=((result.delta, "δ"), (-result.delta, "−δ")), is_effect=True,
+    )  # fmt: skip
+    st.plotly_chart(
+        figure, key="pattern-tests", config={"displayModeBar": False},
+        alt="Effects of taking away where each head looks and what it moves; the numbers are in the table below.",
+    )  # fmt: skip
+    for test in drawn:
+        st.markdown(f"- {plain(test.sentence)}")
+    names = ("even", "shuffled", "resampled", "zero")
+    columns = ["head", "finding", *(f"{way}: {column}" for way in names for column in _COLUMNS), "in words"]
+    rows = [
+        (test.head, test.finding, *(cell for e in _list_effects(test) for cell in estimate_cells(e)), test.sentence)
+        for test in result.patterns
+    ]
+    table_with_csv(lambda: make_table(columns, rows), "Where it looks, taken away", "pattern-tests")
+
+
+def _list_effects(test: PatternTest) -> tuple:
+    return test.uniform, test.permuted, test.resampled, test.zeroed
+
+
+def _find_largest(test: PatternTest) -> float:
+    return max(abs(estimate.value) for estimate in _list_effects(test))
+
+
+def _name(agreement: Agreement) -> str:
+    return f"{agreement.view.replace('_', ' ')} ({agreement.over})"
+
+
+def _kinds(agreements: Sequence[Agreement]) -> str:
+    """Slopes make an estimate of what is otherwise only observed."""
+    return "observational" + (" estimated" if any(_GRADIENT in a.view for a in agreements) else "")
+
+
+def _show_comparisons(comparisons: Sequence[Agreement]) -> None:
+    figure_header(
+        "Views of attention beside the causal map", f"{_kinds(comparisons)} causal",
+        "rank correlation, over the same heads or tokens, between what a view shows and the size of the effect (heads: resampled; "
+        "tokens: embedding replaced by its mean, one at a time). It compares the two axes and is a score of neither: 1 the same "
+        "order, 0 none in common.",
+    )  # fmt: skip
+    _draw_agreements(comparisons, "views-beside", ((0.0, "0"),))
+    for key, view in list_plugins("views").items():
+        st.markdown(f"- **{key.replace('_', ' ')}**: {plain(view.hides)}")
+    rows = [(_name(a), a.n_parts, a.prompts, *estimate_cells(a.estimate), a.no_estimate) for a in comparisons]
+    columns = ("view", "heads or tokens", "prompts", *_COLUMNS, "why there is no number")
+    table_with_csv(lambda: make_table(columns, rows), "Views beside the causal map", "views-beside")
+
+
+def _draw_agreements(
+    agreements: Sequence[Agreement], key: str, lines: Sequence[tuple[float, str]], words: Sequence[str] = ()
+) -> None:
+    names = [_name(a) + (f": {word}" if word else "") for a, word in zip(agreements, words or [""] * len(agreements))]
+    series = (("rank correlation", "diamond", [a.estimate for a in agreements]),)
+    figure = figures.interval_rows(names, series, unit="Spearman ρ", lines=lines, is_effect=False)
+    st.plotly_chart(
+        figure.update_xaxes(range=[-1.05, 1.05]), key=f"figure-{key}", config={"displayModeBar": False},
+        alt="Rank correlations with their intervals; the numbers are in the table below.",
+    )  # fmt: skip
+
+
+def _show_randomisation(found: Randomisation) -> None:
+    agreements = [view.agreement for view in found.views]
+    figure_header(
+        f"The same views, weights shuffled from layer {found.layer} up", _kinds(agreements),
+        "rank correlation of each view with itself on a model whose values, outputs, MLPs and unembedding hold the same numbers in "
+        "a random order. A view depends on the weights only if its interval stays below 0.5 while the answer collapses.",
+    )  # fmt: skip
+    st.markdown(
+        f"The answer: logit difference {plain(format_estimate(found.trained))} before, {plain(format_estimate(found.shuffled))} "
+        f"after; the shuffled model prefers the answer on {plain(format_estimate(found.accuracy))}."
+    )
+    st.markdown(plain(found.sentence))
+    words = [view.finding.replace("_", " ") for view in found.views]
+    _draw_agreements(agreements, f"shuffled-{found.layer}", ((0.5, "0.5"),), words)
+    rows = [
+        (_name(view.agreement), view.finding, view.sentence, *estimate_cells(view.agreement.estimate))
+        for view in found.views
+    ]
+    columns = ("view", "finding", "in words", *_COLUMNS)
+    name = f"Views, weights shuffled from layer {found.layer}"
+    table_with_csv(lambda: make_table(columns, rows), name, f"shuffled-{found.layer}")

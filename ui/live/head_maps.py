@@ -1,0 +1,163 @@
+"""The two maps and their scatter: where it looks beside what it does, on the same heads, never in one colour or number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import streamlit as st
+
+from audit_core import (
+    AttentionResult,
+    Component,
+    Estimate,
+    SweepResult,
+    estimate_cells,
+    find_effect_line,
+    find_looks_line,
+    format_estimate,
+    make_table,
+    rank_agreement,
+)
+from ui.parts import figures
+from ui.parts.grid import head_axes, layer_grid, place_cells
+from ui.parts.header import figure_header, plain, table_with_csv
+from ui.parts.map_cells import DELTA, colour_effects, colour_masses
+
+
+def show_looks(
+    result: AttentionResult, source: str, head: Component, inside: Sequence[str], pick: Callable[[str], None]
+) -> None:
+    """The plausibility pane."""
+    figure_header(
+        "Where it looks", "observational",
+        f"each cell is a head; the digit is the tenths of its attention, from the answer position, that rest on {source}. "
+        "A head can look at a token and do nothing with it.",
+    )  # fmt: skip
+    axes = head_axes(result.n_layers, result.n_heads)
+    layer_grid(
+        colour_masses(result.mass), axes, label="Attention mass by layer and head", chosen=str(head), inside=inside,
+        key="grid-looks", on_pick=pick,
+    )  # fmt: skip
+    rows = [
+        (name, e.value, e.low, e.high, e.n, e.unit, spread)
+        for name, e, spread in zip(axes.names, result.mass, result.entropy, strict=True)
+        if e is not None
+    ]
+    columns = ("head", "attention mass", "low", "high", "n", "unit", "normalised entropy (0 on one token, 1 even)")
+    table_with_csv(lambda: make_table(columns, rows), "Where it looks", "attention")
+
+
+def show_does(
+    result: SweepResult,
+    n_layers: int,
+    n_heads: int,
+    head: Component,
+    inside: Sequence[str],
+    pick: Callable[[str], None],
+) -> None:
+    """The causal pane."""
+    figure_header(
+        "What it does", "causal",
+        f"each head is replaced alone ({result.replacement}, {result.direction}); + pushes towards the answer, − against it, "
+        "marked where it exceeds a tenth of the strongest. Every cell was measured by intervening.",
+    )  # fmt: skip
+    axes = head_axes(n_layers, n_heads)
+    values = [cell.estimate.value for cell in result.cells]
+    texts = [f"effect {format_estimate(cell.estimate)}" for cell in result.cells]
+    placed = place_cells(values, texts, [cell.component for cell in result.cells], axes)
+    layer_grid(
+        colour_effects(*placed, result.unit), axes, label="Causal effect by layer and head",
+        chosen=str(head), inside=inside, key="grid-does", on_pick=pick,
+    )  # fmt: skip
+    if result.no_fraction:
+        st.warning(f"No fraction of the gap is shown: {plain(result.no_fraction)}", icon=":material/warning:")
+    columns = ("head", "effect", "low", "high", "n", "unit", "fraction of the clean–corrupted gap", "low ", "high ")
+    rows = [(c.component, *estimate_cells(c.estimate), *estimate_cells(c.fraction)[:3]) for c in result.cells]
+    table_with_csv(lambda: make_table(columns, rows), "What it does", "effect")
+
+
+def show_pair(looks: AttentionResult, does: SweepResult, candidates: Sequence[tuple[str, Component]]) -> None:
+    """Two heads side by side: the point of the whole page, in numbers measured on the chosen prompts."""
+    st.header("Side by side, on the same prompts", anchor=False)
+    masses, cells = list_masses(looks), {cell.component: cell for cell in does.cells}
+    sizes = [abs(c.estimate.value) for c in does.cells]
+    for column, (role, head) in zip(st.columns(len(candidates)), candidates, strict=True):
+        mass, cell = masses[str(head)], cells[str(head)]
+        with column.container(border=True):
+            st.markdown(f"**{plain(role)}**")
+            left, right = st.columns(2)
+            left.metric("looks: attention mass", f"{mass.value:.2f}")
+            left.markdown(
+                f"observational: {plain(format_estimate(mass))}, rank {_rank([m.value for m in masses.values()], mass.value)} of {len(masses)}"
+            )
+            right.metric(f"does: effect, {does.unit}", f"{cell.estimate.value:+.2f}")
+            right.markdown(
+                f"causal: {plain(format_estimate(cell.estimate))}, rank {_rank(sizes, abs(cell.estimate.value))} of {len(sizes)} by size"
+            )
+
+
+def list_masses(looks: AttentionResult) -> dict[str, Estimate]:
+    """Attention mass of each head that the model has, by its address."""
+    names = head_axes(looks.n_layers, looks.n_heads).names
+    return {name: mass for name, mass in zip(names, looks.mass, strict=True) if mass is not None}
+
+
+def _rank(values: Sequence[float], own: float) -> int:
+    return 1 + sum(value > own for value in values)
+
+
+def show_scatter(
+    looks: AttentionResult,
+    does: SweepResult,
+    inside: Sequence[str],
+    head: Component,
+    clusters: tuple[str, ...],
+    pick: Callable[[str], None],
+) -> None:
+    """The two axes against each other."""
+    figure_header(
+        "Looks against does", "observational causal",
+        "right means it looks at the token, up or down means it changes the answer. If attention showed what matters, the "
+        "marks would lie along a diagonal. Dashed lines: 95th percentile of attention, and a tenth of the gap.",
+    )  # fmt: skip
+    masses = list_masses(looks)
+    points = [
+        figures.Point(
+            c.component,
+            masses[c.component].value,
+            masses[c.component].low,
+            masses[c.component].high,
+            c.estimate.value,
+            c.estimate.low,
+            c.estimate.high,
+            c.component in (*inside, str(head)),
+        )
+        for c in does.cells
+    ]
+    line = find_effect_line(does, DELTA)
+    figure = figures.scatter_axes(points, unit=does.unit, mass_line=find_looks_line(looks), support_line=line or 0.0)
+
+    def picked() -> None:
+        found = st.session_state.scatter.selection.points
+        if found and found[0].get("customdata"):
+            name = found[0]["customdata"]
+            pick(name if isinstance(name, str) else name[0])
+
+    st.plotly_chart(
+        figure, key="scatter", on_select=picked, selection_mode="points", config={"displayModeBar": False},
+        alt="Scatter of attention mass against causal effect, one mark per head; the same numbers stand in the two tables above.",
+    )  # fmt: skip
+    columns = ("head", "attention mass", "effect", "unit of effect", "n")
+    table_with_csv(
+        lambda: make_table(columns, [(p.name, p.mass, p.support, does.unit, does.n) for p in points]),
+        "Looks against does",
+        "scatter",
+    )
+    rho = rank_agreement(
+        np.array([row for row in looks.per_prompt if row]), np.array(does.per_prompt), clusters, seed=0
+    )
+    st.markdown(
+        f"Rank agreement between attention mass and size of effect over {len(points)} heads: **{format_estimate(rho)}**. "
+        "0 means that knowing where heads look tells nothing about which of them matter."
+    )

@@ -1,0 +1,165 @@
+"""The live audit's words and tables: what was asked, what was found, and what could not be tested."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import streamlit as st
+
+from audit_core import (
+    AblationResult,
+    Component,
+    EdgesResult,
+    TokenGradientsResult,
+    estimate_cells,
+    format_estimate,
+    make_table,
+)
+from ui.parts import figures
+from ui.parts.header import conditions_line, controls_line, figure_header, plain, show_table, table_with_csv
+
+
+def show_ablation(result: AblationResult) -> None:
+    """The joint effect of the chosen components, before and after."""
+    figure_header(
+        "The circuit under intervention",
+        "causal",
+        "before, after and the change stand on one scale; nothing is clipped.",
+    )
+    st.markdown(f"**{plain(result.sentence)}**")
+    st.info(plain(result.finding), icon=":material/science:")
+    before, after, change, alone = st.columns(4)
+    base = result.clean if dict(result.conditions)["direction"] == "noising" else result.corrupted
+    before.metric(f"before, {result.unit}", f"{base.value:+.2f}", help=format_estimate(base))
+    after.metric(f"after, {result.unit}", f"{result.after.value:+.2f}", help=format_estimate(result.after))
+    change.metric(
+        f"support for the answer, {result.unit}", f"{result.support.value:+.2f}", help=format_estimate(result.support)
+    )
+    if result.alone is not None:
+        kept = "" if result.kept is None else f"{format_estimate(result.kept)} kept"
+        alone.metric(f"only this circuit left, {result.unit}", f"{result.alone.value:+.2f}", help=kept or None)
+        if kept:
+            st.markdown(f"The circuit alone, {result.rest}: **{plain(kept)}**.")
+    numbers = (("before", base), ("after", result.after), ("support for the answer", result.support), ("only this circuit left", result.alone), ("support, as a fraction", result.fraction), ("kept alone, as a fraction", result.kept))  # fmt: skip
+    rows = [(name, *estimate_cells(e)) for name, e in numbers if e is not None]
+    table_with_csv(
+        lambda: make_table(("what", "value", "low", "high", "n", "unit"), rows),
+        "The circuit under intervention",
+        "circuit",
+    )
+    if result.no_fraction:
+        st.warning(f"Cannot be expressed as a fraction: {plain(result.no_fraction)}", icon=":material/warning:")
+    conditions_line(result.conditions, result.n)
+    controls_line(result.controls)
+
+
+def show_next_tokens(result: AblationResult) -> None:
+    """The next-token table before, after and change."""
+    figure_header(
+        "Next token", "causal", "probability of each candidate before and under the intervention, and the difference."
+    )
+    rows = [(f"{row.token!r}", row.before, row.after, row.after - row.before) for row in result.next_tokens]
+    table = make_table(("token", "before", "after", "change"), rows)
+    percent = st.column_config.NumberColumn(format="%.3f")
+    signed = st.column_config.NumberColumn(format="%+.3f")
+    show_table(table, column_config={"before": percent, "after": percent, "change": signed})
+    table_with_csv(lambda: table, "Next token", "next-token")
+
+
+def show_edges(result: EdgesResult, attention: Sequence[float], token: str) -> None:
+    """The token view: attention to each source beside the effect of knocking out that edge."""
+    left, right = st.columns(2)
+    with left:
+        figure_header(
+            "Tokens it looks at",
+            "observational",
+            f"attention of L{result.layer}.H{result.head} from {plain(repr(token))} to each token, on the clean run; sums to 1.",
+        )
+        st.plotly_chart(
+            figures.token_bars(attention, result.tokens, unit="share of attention", is_effect=False), key="token-looks",
+            config={"displayModeBar": False}, alt="Attention to each token; the numbers are in the table below.",
+        )  # fmt: skip
+    with right:
+        figure_header(
+            "Tokens it acts through",
+            "causal",
+            "effect of setting that one attention weight to zero, not renormalised (one prompt, no interval); the axis spans at least ±1.",
+        )
+        st.plotly_chart(
+            figures.token_bars(result.support, result.tokens, unit=f"effect, {result.unit}", is_effect=True), key="token-does",
+            config={"displayModeBar": False}, alt="Effect of each edge; the numbers are in the table below.",
+        )  # fmt: skip
+    rows = list(zip(range(len(result.tokens)), map(repr, result.tokens), attention, result.support, strict=True))
+    table_with_csv(
+        lambda: make_table(("position", "token", "share of attention", f"effect of the edge, {result.unit}"), rows),
+        "Tokens",
+        "tokens",
+    )
+
+
+def show_patterns(
+    before: np.ndarray, after: np.ndarray | None, tokens: Sequence[str], head: Component, run: str
+) -> None:
+    """The head's pattern on the run that is edited, and the same under the intervention."""
+    figure_header("Attention pattern", "observational", f"{head}: each row is a token, looking back at the columns.")
+    panes = [(f"{run} run", before)] + ([] if after is None else [("under the intervention", after)])
+    for column, (name, weights) in zip(st.columns(len(panes)), panes, strict=True):
+        column.markdown(f"**{name}**")
+        column.plotly_chart(
+            figures.pattern(weights, tokens), key=f"pattern-{name}", config={"displayModeBar": False},
+            alt=f"Attention pattern of {head}, {name}; the numbers are in the table below.",
+        )  # fmt: skip
+    if after is None:
+        st.markdown("Choose a circuit to see this pattern under the intervention.")
+    rows = [
+        (repr(q), repr(k), float(before[i, j]), None if after is None else float(after[i, j]))
+        for i, q in enumerate(tokens)
+        for j, k in enumerate(tokens)
+        if j <= i
+    ]
+    table_with_csv(
+        lambda: make_table(("query", "key", run, "under intervention"), rows), "Attention pattern", "pattern"
+    )
+
+
+def show_limits(limits: Sequence[str]) -> None:
+    """What could not be tested here, and why."""
+    with st.expander("What this page does not test here, and why", icon=":material/block:"):
+        for limit in limits:
+            st.markdown(f"- {plain(limit)}")
+
+
+def show_token_gradients(result: TokenGradientsResult) -> None:
+    """Each token's embedding replaced by its mean: measured, and beside it what slopes say of the same."""
+    left, right = st.columns(2)
+    with left:
+        figure_header(
+            "Tokens the answer depends on", "causal",
+            "what the metric loses with that token's embedding alone replaced by its mean (one prompt, no interval).",
+        )  # fmt: skip
+        st.plotly_chart(
+            figures.token_bars(result.measured, result.tokens, unit=f"effect, {result.unit}", is_effect=True), key="tokens-measured",
+            config={"displayModeBar": False}, alt="Measured effect of each token; the numbers are in the table below.",
+        )  # fmt: skip
+    with right:
+        figure_header(
+            "The same by integrated gradients", "estimated",
+            "slopes averaged on the way from all mean embeddings to this prompt: an estimate, not a measurement.",
+        )  # fmt: skip
+        if result.estimated is None:
+            st.warning(f"Not drawn: {plain(result.not_estimated)}", icon=":material/warning:")
+        else:
+            st.plotly_chart(
+                figures.token_bars(result.estimated, result.tokens, unit="estimated, logits", is_effect=True),
+                key="tokens-estimated", config={"displayModeBar": False},
+                alt="Estimated effect of each token; the numbers are in the table below.",
+            )  # fmt: skip
+            st.markdown(
+                f"With {result.steps} steps they miss {result.missed:.1%} of the {result.change:+.2f} {result.unit} that they must add up to."
+            )
+    estimated = result.estimated or (None,) * len(result.tokens)
+    rows = list(zip(range(len(result.tokens)), map(repr, result.tokens), result.measured, estimated, strict=True))
+    columns = ("position", "token", f"measured effect, {result.unit}", "estimated, logits")
+    table_with_csv(lambda: make_table(columns, rows), "Tokens, measured and estimated", "token-gradients")
+    controls_line(result.controls)

@@ -1,0 +1,1 @@
+"""Around every page: router, sign-in, navigation, links, framing."""

@@ -1,0 +1,230 @@
+"""Who is asking: the person that the identity provider told of, or the local one where no sign-in is configured."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+import streamlit as st
+from streamlit.errors import StreamlitAuthError
+
+from audit_core import (
+    LOCAL_PERSON,
+    AccessRefused,
+    AuditError,
+    Deed,
+    Person,
+    PersonLog,
+    audit_home,
+    identify_person,
+    load_role_map,
+    read_person_id,
+)
+from ui.parts.header import plain
+from ui.shell import return_to
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+MIN_COOKIE_SECRET = 32
+_OUTSIDE = ("expired", "signed_out")
+"""Refusals of somebody whose sign-in does not count any more: it is not noted again, and they are offered another."""
+AGAIN = "again"
+"""Name of the provider section that asks for the password anew: `[auth.again]`, see docs/reference/people.md."""
+
+
+class _Changes:
+    """How often this server has put somebody out."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._lock = threading.Lock()
+
+    def note(self) -> None:
+        with self._lock:
+            self.count += 1
+
+
+_CHANGES = _Changes()
+
+
+def is_configured() -> bool:
+    """Whether there is a sign-in.
+
+    Raises:
+        AccessRefused: the secret of its cookies can be guessed, or there is a file of secrets that cannot be read: what it says
+            of sign-in is then not known.
+    """
+    if st.secrets.load_if_toml_exists():
+        if "auth" not in st.secrets:
+            return False
+        if len(str(st.secrets["auth"].get("cookie_secret", ""))) < MIN_COOKIE_SECRET:
+            raise AccessRefused(
+                "A cookie_secret that can be guessed.", wanted=f"{MIN_COOKIE_SECRET} random characters or more.",
+                remedy="put a longer one under [auth] in secrets.toml: who knows it can sign in as anybody.", why="bad_configuration",
+            )  # fmt: skip
+        return True
+    if any(Path(path).exists() for path in st.get_option("secrets.files")):
+        raise AccessRefused(
+            "A secrets.toml that cannot be read.", wanted="TOML, with an [auth] section or without.",
+            remedy="mend it, and start the server again.", why="bad_configuration",
+        )  # fmt: skip
+    return False
+
+
+def who() -> Person | None:
+    """The person asking, with their roles as they are now; None where nobody has signed in.
+
+    Raises:
+        AccessRefused: a token or configuration that cannot be used, or an open address without sign-in.
+    """
+    if is_configured():
+        claims = st.user.to_dict()
+        if not claims.get("is_logged_in"):
+            return None
+        roles = load_role_map(audit_home()).find_roles(claims, read_person_id(claims))
+        return identify_person(claims, roles)
+    address = st.get_option("server.address")
+    if address not in LOOPBACK:
+        raise AccessRefused(
+            f"The server listens on {address or 'every address'} and there is no sign-in.", wanted="a loopback address, or sign-in.",
+            remedy="start it with --server.address 127.0.0.1, or configure [auth] in .streamlit/secrets.toml.", why="bad_configuration",
+        )  # fmt: skip
+    return LOCAL_PERSON
+
+
+def name_owner(person: Person) -> str:
+    """A person's digest, by which what is theirs is kept apart; empty of the local one."""
+    return "" if person.is_local else hashlib.sha256(person.id.encode()).hexdigest()[:32]
+
+
+def find_visitor() -> tuple[Person | None, AccessRefused | None]:
+    """Who asks for a page, and why they may see none; whoever may is noted as signed in."""
+    changes = _CHANGES.count
+    try:
+        person = who()
+        _forget_others(person)
+        st.session_state.people_seen, st.session_state.people_until = (
+            changes,
+            None if person is None else person.expires_at,
+        )
+        refusal = PersonLog(audit_home()).find_refusal(person, Deed.LOOK)
+        if person is not None and (refusal is None or refusal.why not in _OUTSIDE):
+            _note_sign_in(person)
+        return person, refusal
+    except AccessRefused as refusal:
+        return None, refusal
+
+
+def show_door(person: Person | None, refusal: AccessRefused, page: str) -> None:
+    """What stands where a page would: why not, and what can be done."""
+    st.title("Assay", anchor=False)
+    if refusal.why == "not_signed_in":
+        st.markdown("Sign in to go on. You come back to the page you asked for.")
+    else:
+        st.error(plain(str(refusal)), icon=":material/lock:")
+    if refusal.why in ("not_signed_in", *_OUTSIDE):
+        st.button(
+            "Sign in", key="sign-in", icon=":material/login:", type="primary", on_click=sign_in,
+            args=(page, st.query_params.to_dict()),
+        )  # fmt: skip
+    elif person is not None:
+        _tell_once(person, Deed.LOOK, page, refusal)
+    if person is not None and not person.is_local:
+        st.button("Sign out", key="sign-out", icon=":material/logout:", on_click=sign_out, args=(person,))
+    if told := st.session_state.pop("sign_in_error", ""):
+        st.error(plain(told), icon=":material/error:")
+
+
+def show_person(person: Person, page: str) -> None:
+    """Who is asking, on every page; who may approve can also say who they are once more."""
+    if person.is_local:
+        st.badge("no sign-in: one local person", icon=":material/person_off:", color="gray")
+        return
+    roles = ", ".join(sorted(person.roles))
+    st.badge(f"{plain(person.name)}: {plain(roles)}", icon=":material/person:", color="gray")
+    if person.may(Deed.APPROVE):
+        ask_sign_in_again(page)
+    st.button("Sign out", key="sign-out", icon=":material/logout:", on_click=sign_out, args=(person,))
+    if told := st.session_state.pop("sign_out_error", ""):
+        st.error(plain(f"You are still signed in. {told}"), icon=":material/error:")
+
+
+def sign_in(page: str, query: dict[str, str], *, again: bool = False) -> None:
+    """Go to the provider, and come back to the page.
+
+    Args:
+        again: ask for the password even of somebody who is signed in, where `[auth.again]` says how.
+    """
+    return_to.remember(page, query)
+    try:
+        st.login(AGAIN if again and AGAIN in st.secrets["auth"] else None)
+    except StreamlitAuthError as error:
+        st.session_state.sign_in_error = str(error)
+
+
+def sign_out(person: Person) -> None:
+    """End the person's sign-ins on the server, then take the cookie away: a copy of it, or another window, opens nothing any more."""
+    try:
+        PersonLog(audit_home()).sign_out(person)
+    except AuditError as error:
+        # The cookie stays too: who is told that they are out must be out.
+        st.session_state.sign_out_error = str(error)
+        return
+    _CHANGES.note()
+    st.logout()
+
+
+def has_changed() -> bool:
+    """Whether somebody signed out or was kept out, or this sign-in has ended, since this session's page was run as a whole.
+
+    Parts of a page that run by themselves ask this, and have the whole page run: only that asks who is asking. Without a question to the log,
+    as they run every second.
+    """
+    ends = st.session_state.get("people_until")
+    is_over = ends is not None and datetime.now(UTC) >= ends
+    return is_over or bool(st.session_state.get("people_seen", _CHANGES.count) != _CHANGES.count)
+
+
+def note_change() -> None:
+    """Have every open page ask again who is asking."""
+    _CHANGES.note()
+
+
+def ask_sign_in_again(page: str) -> None:
+    """A button for what needs a recent sign-in."""
+    st.button(
+        "Sign in again", key="sign-in-again", icon=":material/lock_clock:", on_click=sign_in,
+        args=(page, st.query_params.to_dict()), kwargs={"again": True}, help="An approval wants a sign-in of the last minutes.",
+    )  # fmt: skip
+
+
+def show_refused_page(person: Person, deed: Deed, page: str) -> None:
+    """What stands where a page would that somebody's roles do not open."""
+    st.title(page, anchor=False)
+    refusal = PersonLog(audit_home()).find_refusal(person, deed)
+    if refusal is not None:
+        st.error(plain(str(refusal)), icon=":material/lock:")
+        _tell_once(person, deed, page, refusal)
+
+
+def _tell_once(person: Person, deed: Deed, about: str, refusal: AccessRefused) -> None:
+    """Log that a page was refused: once a session, as the browser asks for it again and again."""
+    told = st.session_state.setdefault("refusals_told", set())
+    if (about, refusal.why) not in told:
+        told.add((about, refusal.why))
+        PersonLog(audit_home()).refuse(person, deed, about=f"page {about}", refusal=refusal)
+
+
+def _note_sign_in(person: Person) -> None:
+    if st.session_state.get("noted") != (person.id, person.expires_at):
+        PersonLog(audit_home()).note_sign_in(person)
+        st.session_state.noted = person.id, person.expires_at
+
+
+def _forget_others(person: Person | None) -> None:
+    """A session belongs to one person: nothing of another's may be left in it."""
+    owner = None if person is None else person.id
+    if st.session_state.get("belongs_to", owner) != owner:
+        st.session_state.clear()
+    st.session_state.belongs_to = owner

@@ -1,0 +1,31 @@
+"""The router. It must not stand beside `pages/`: Streamlit would then serve those without it."""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+import streamlit as st  # noqa: E402
+
+from ui.shell import auth, navigation, return_to  # noqa: E402
+
+st.set_page_config(page_title="Assay", page_icon=str(ROOT / "ui/static/favicon.png"), layout="wide")
+person, refusal = auth.find_visitor()
+if person is None or refusal is not None:
+    # Every page stays known, so that the address a visitor came with survives their sign-in; none is run.
+    page = st.navigation(navigation.menu(None), position="hidden")
+    if refusal is not None:
+        auth.show_door(person, refusal, page.title)
+    st.stop()
+menu = navigation.menu(person)
+page = st.navigation(menu)
+return_to.resume([one for pages in menu.values() for one in pages])
+with st.sidebar:
+    auth.show_person(person, page.title)
+deed = navigation.find_deed(page.title)
+if not person.may(deed):
+    auth.show_refused_page(person, deed, page.title)
+    st.stop()
+page.run()

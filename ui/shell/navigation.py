@@ -1,0 +1,95 @@
+"""The pages, where they stand in the menu, and what a person must be allowed to do to open each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from audit_core import Deed, Person
+
+_PAGES = Path(__file__).resolve().parents[2] / "pages"
+
+
+@dataclass(frozen=True)
+class Place:
+    """One page; its object is made anew at each run, as Streamlit marks it while it runs and sessions must not share the mark."""
+
+    file: str
+    title: str
+    icon: str
+    heading: str
+    deed: Deed
+
+
+_LIVE_AUDIT = Place("live_audit.py", "Live audit", ":material/experiment:", "Explore", Deed.RUN)
+_CIRCUIT = Place("circuit.py", "Circuit", ":material/hub:", "Explore", Deed.RUN)
+_OVERVIEW = Place("overview.py", "Overview", ":material/dashboard:", "Lead", Deed.LOOK)
+_MODELS = Place("models.py", "Model cards", ":material/badge:", "Review", Deed.LOOK)
+_CLAIMS = Place("claims.py", "Claims", ":material/gavel:", "Review", Deed.LOOK)
+_DESK = Place("desk.py", "Review desk", ":material/rate_review:", "Review", Deed.LOOK)
+PLACES = (
+    _OVERVIEW,
+    _MODELS,
+    _CLAIMS,
+    _DESK,
+    Place("changes.py", "Changes", ":material/difference:", "Review", Deed.LOOK),
+    Place("audit_log.py", "Audit log", ":material/list_alt:", "Review", Deed.LOOK),
+    _LIVE_AUDIT,
+    Place("sweep.py", "Sweep", ":material/grid_on:", "Explore", Deed.RUN),
+    _CIRCUIT,
+    Place("calibration.py", "Calibration", ":material/straighten:", "Explore", Deed.LOOK),
+    Place("crosswalk.py", "Crosswalk", ":material/compare_arrows:", "Govern", Deed.LOOK),
+    Place("procurement.py", "Procurement", ":material/checklist:", "Govern", Deed.LOOK),
+    Place("people.py", "People", ":material/group:", "Govern", Deed.MANAGE_PEOPLE),
+)
+
+
+def live_audit() -> Any:
+    """The first page of whoever may run."""
+    return _make(_LIVE_AUDIT, is_visible=True, is_first=True)
+
+
+def circuit() -> Any:
+    """The circuit page."""
+    return _make(_CIRCUIT, is_visible=True, is_first=False)
+
+
+def models() -> Any:
+    """Model cards."""
+    return _make(_MODELS, is_visible=True, is_first=False)
+
+
+def claims() -> Any:
+    """Claims."""
+    return _make(_CLAIMS, is_visible=True, is_first=False)
+
+
+def desk() -> Any:
+    """The review desk."""
+    return _make(_DESK, is_visible=True, is_first=False)
+
+
+def menu(person: Person | None) -> dict[str, list[Any]]:
+    """Headings of the menu, and the pages under each; what the person may not open is known and not listed."""
+    open_to = [place for place in PLACES if person is not None and person.may(place.deed)]
+    first = _LIVE_AUDIT if person is None or _LIVE_AUDIT in open_to else _OVERVIEW
+    found: dict[str, list[Any]] = {}
+    for place in PLACES:
+        # Nobody manages people where there is one person.
+        is_visible = place in open_to and not (person is not None and person.is_local and place.file == "people.py")
+        found.setdefault(place.heading, []).append(_make(place, is_visible=is_visible, is_first=place is first))
+    return found
+
+
+def find_deed(title: str) -> Deed:
+    """What it takes to open a page."""
+    return next(place.deed for place in PLACES if place.title == title)
+
+
+def _make(place: Place, *, is_visible: bool, is_first: bool) -> Any:
+    return st.Page(
+        _PAGES / place.file, title=place.title, icon=place.icon, default=is_first, visibility="visible" if is_visible else "hidden",
+    )  # fmt: skip

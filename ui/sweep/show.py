@@ -1,0 +1,248 @@
+"""The exact map as it grows, the estimate beside it, the ranking, and how effects lie over the layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import streamlit as st
+
+from audit_core import (
+    Component,
+    Kind,
+    Screened,
+    SweepPartial,
+    SweepResult,
+    estimate_cells,
+    find_effect_line,
+    format_components,
+    format_estimate,
+    make_table,
+    parse_component,
+    parse_components,
+)
+from ui.parts import figures
+from ui.parts.grid import Axes, layer_grid, place_cells
+from ui.parts.header import conditions_line, controls_line, figure_header, plain, show_table, table_with_csv
+from ui.parts.map_cells import DELTA, colour_effects
+
+MARKED = 0.05
+"""Adjusted p below which a component is marked."""
+SHOWN = 25
+MOST_CHOSEN = 40
+_WORDS = {Kind.HEAD: "head", Kind.QUERY: "query head", Kind.KEY: "key head", Kind.VALUE: "value head",
+          Kind.MLP: "MLP", Kind.RESID: "position"}  # fmt: skip
+
+
+def make_axes(names: Sequence[str]) -> Axes:
+    """Layers across, whatever a layer has several of down."""
+    parts = [parse_component(name) for name in names]
+    n_layers = 1 + max(part.layer for part in parts)
+    first = [part for part in parts if part.layer == parts[0].layer]
+    rows = [_row_name(part) for part in first]
+    # Every layer has its column, also one of a hybrid model that has no such component.
+    everywhere = [str(replace(part, layer=layer)) for layer in range(n_layers) for part in first]
+    return Axes(n_layers, rows, everywhere, _WORDS[parts[0].kind])
+
+
+def _row_name(part: Component) -> str:
+    if part.kind is Kind.RESID:
+        return f"@{part.position}"
+    return "MLP" if part.kind is Kind.MLP else str(part).rsplit(".", 1)[1]
+
+
+def show_partial(partial: SweepPartial) -> None:
+    """What is known while the sweep runs: measured cells, and estimates where nothing is measured yet."""
+    done = sum(value is not None for value in partial.exact)
+    if partial.screened is not None:
+        _show_estimate(partial.screened, partial.components, "while")
+    figure_header(
+        "What each does", "causal",
+        f"{done} of {len(partial.exact)} measured on {partial.n} prompts, the largest estimates first; · is not measured yet.",
+    )  # fmt: skip
+    texts = ["not measured yet" if e is None else f"effect {format_estimate(e)}" for e in partial.exact]
+    values = [None if e is None else e.value for e in partial.exact]
+    _draw(values, texts, partial.components, partial.unit, "Causal effect, growing", "grid-growing")
+
+
+def show_map(result: SweepResult) -> None:
+    """The exact map."""
+    names = [cell.component for cell in result.cells]
+    figure_header(
+        "What each does", "causal",
+        f"each component is replaced alone ({result.replacement}, {result.direction}); + pushes towards the answer, − against "
+        "it, marked where it exceeds a tenth of the strongest. Pick a cell to add it to the selection or take it out.",
+    )  # fmt: skip
+    first = parse_component(names[0]).position
+    if first:
+        st.markdown(
+            f"Positions 0 to {first - 1} are left out: both prompts are the same there, so there is nothing to replace."
+        )
+    values = [cell.estimate.value for cell in result.cells]
+    texts = [f"effect {format_estimate(cell.estimate)}" for cell in result.cells]
+    _draw(values, texts, names, result.unit, "Causal effect by layer", "grid-sweep")
+    controls_line(result.controls)
+
+
+def _draw(
+    values: Sequence[float | None], texts: Sequence[str], names: Sequence[str], unit: str, label: str, key: str
+) -> None:
+    axes = make_axes(names)
+    layer_grid(
+        colour_effects(*place_cells(values, texts, names, axes), unit), axes, label=label, chosen="",
+        inside=[str(c) for c in chosen()], key=key, on_pick=toggle,
+    )  # fmt: skip
+
+
+def _show_estimate(screened: Screened, names: Sequence[str], where: str) -> None:
+    sign = "" if screened.is_signed else " Sizes only: this method gives no sign."
+    figure_header(
+        f"What {screened.method.replace('_', ' ')} expects", "estimated",
+        f"an estimate from slopes, not a measurement.{sign} {screened.misses}",
+    )  # fmt: skip
+    texts = [f"estimated {format_estimate(estimate)}" for estimate in screened.support]
+    values = [estimate.value for estimate in screened.support]
+    axes = make_axes(names)
+    placed = place_cells(values, texts, names, axes)
+    layer_grid(
+        colour_effects(*placed, "logits, estimated", before="~"), axes, label="Estimated effect by layer",
+        chosen="", inside=[], key=f"grid-estimate-{where}", on_pick=toggle,
+    )  # fmt: skip
+
+
+def show_screen(result: SweepResult) -> None:
+    """The estimate beside the measurement, and where they disagree."""
+    screened = result.screened
+    if screened is None:
+        st.info("No estimate was asked for, or this method has none for these components.", icon=":material/info:")
+        return
+    names = [cell.component for cell in result.cells]
+    _show_estimate(screened, names, "after")
+    exact = np.array([cell.estimate.value for cell in result.cells])
+    guess = np.array([estimate.value for estimate in screened.support])
+    # A method without sign averages sizes over prompts, so it is held against the mean of measured sizes.
+    compared = exact if screened.is_signed else np.abs(result.per_prompt).mean(1)
+    line = find_effect_line(result, DELTA)
+    bar = line if line is not None else 0.1 * float(np.abs(exact).max() or 1.0)
+    differs = np.abs(guess - compared) > bar
+    missed = differs & (np.sign(compared) * (compared - guess) > 0)
+    invented = differs & ~missed
+    figure_header(
+        "Estimated against measured", "estimated causal",
+        f"on the line the estimate was right. Marked where the two differ by more than {bar:.2f} {result.unit}: squares were "
+        "estimated too low or with the wrong sign, crosses too high.",
+    )  # fmt: skip
+    figure = figures.scatter_screen(names, guess, compared, missed, invented, unit=result.unit)
+    st.plotly_chart(
+        figure, key="screen-scatter", config={"displayModeBar": False},
+        alt="Scatter of estimated against measured effect, one mark per component; the table below has the same numbers.",
+    )  # fmt: skip
+    st.markdown(
+        f"Of {len(names)} components, **{int(missed.sum())}** were estimated too low or with the wrong sign, and "
+        f"**{int(invented.sum())}** too high, by more than {bar:.2f} {result.unit}."
+    )
+    rows = [
+        (name, *estimate_cells(e), m, *estimate_cells(c.estimate)[1:3], "too low" if a else "too high" if b else "")
+        for name, e, m, c, a, b in zip(
+            names, screened.support, compared.tolist(), result.cells, missed, invented, strict=True
+        )
+    ]
+    size = "effect" if screened.is_signed else "size of the effect"
+    columns = (
+        "component", "estimated", "low", "high", "n", "unit", f"measured {size}", "low of the effect", "high of the effect",
+        "disagreement",
+    )  # fmt: skip
+    table_with_csv(lambda: make_table(columns, rows), "Estimated against measured", "screen")
+
+
+def show_ranking(result: SweepResult) -> None:
+    """Components by size of effect, with intervals, and marks that allow for how many were looked at."""
+    order = sorted(result.cells, key=lambda cell: -abs(cell.estimate.value))
+    rule = (
+        f"not drawn: {result.no_marks}"
+        if result.no_marks
+        else f"◆ differs from zero by Benjamini–Hochberg over {len(order)} components (false discovery rate 5 %, t over "
+        f"{result.n_templates} template means). Different from zero is not yet large: read the interval."
+    )
+    figure_header("Ranking", "causal", f"largest effect first. Marks: {rule}")
+    columns = (
+        "",
+        "component",
+        "effect",
+        "low",
+        "high",
+        "n",
+        "unit",
+        "adjusted p",
+        "fraction of the gap",
+        "low ",
+        "high ",
+    )
+    rows = [
+        ("◆" if c.adjusted_p is not None and c.adjusted_p < MARKED else "", c.component, *estimate_cells(c.estimate),
+         c.adjusted_p, *estimate_cells(c.fraction)[:3])
+        for c in order
+    ]  # fmt: skip
+    show_table(make_table(columns, rows[:SHOWN]), key="ranking")
+    if len(rows) > SHOWN:
+        st.markdown(f"The {SHOWN} largest of {len(rows)}; the table below has all.")
+    table_with_csv(lambda: make_table(columns, rows), "All components", "all-components")
+    if result.no_fraction:
+        st.warning(f"No fraction of the gap is shown: {plain(result.no_fraction)}", icon=":material/warning:")
+    kind = {"resid": "residual stream"}.get(result.kind, result.kind)
+    conditions_line(
+        (("granularity", "nodes"), ("component type", kind), ("ablation", result.replacement), ("positions", "one" if
+         result.kind == "resid" else "all"), ("direction", result.direction), ("set", "each component alone")), result.n,
+    )  # fmt: skip
+
+
+def show_layers(result: SweepResult) -> None:
+    """How effects lie over the layers."""
+    figure_header(
+        "Layer profile", "causal",
+        "per layer, the effects of its components, each taken alone, added up; above zero towards the answer, below against "
+        f"it; bars span the interval where there is one; n = {result.n}. The sum is not the effect of replacing the layer.",
+    )  # fmt: skip
+    st.plotly_chart(
+        figures.layer_bars(result.layers, unit=result.unit), key="layers", config={"displayModeBar": False},
+        alt="Bars per layer: added effects towards the answer above zero, against it below; the table has the numbers.",
+    )  # fmt: skip
+    rows = [(layer, *estimate_cells(estimate)) for layer, estimate in enumerate(result.layers)]
+    columns = ("layer", "added effects", "low", "high", "n", "unit")
+    table_with_csv(lambda: make_table(columns, rows), "Layer profile", "layers")
+
+
+def chosen() -> tuple[Component, ...]:
+    """The selection on its way to becoming a candidate circuit."""
+    return parse_components(st.session_state.get("c", ""))
+
+
+def toggle(name: str) -> None:
+    """Put a component into the selection, or take it out."""
+    st.session_state.c = format_components(set(chosen()) ^ {parse_component(name)})
+
+
+def show_selection(result: SweepResult) -> str:
+    """The selection and what can be done with it; the place where it is to be opened, or nothing."""
+    st.header("Selection", anchor=False)
+    names = [cell.component for cell in sorted(result.cells, key=lambda cell: -abs(cell.estimate.value))]
+    kept = [str(c) for c in chosen()]
+    st.session_state.sweep_chosen = kept
+    st.multiselect(
+        "Components", [*names[:MOST_CHOSEN], *(c for c in kept if c not in names[:MOST_CHOSEN])], key="sweep_chosen",
+        on_change=_take, placeholder="pick cells on the map, or choose here",
+    )  # fmt: skip
+    st.markdown(
+        "A selection made on these prompts is a proposal: judge it on the confirmatory half, which it has not seen."
+    )
+    live, broken = st.columns(2)
+    if live.button(
+        "Make this selection a candidate circuit", disabled=not kept, icon=":material/experiment:", type="primary"
+    ):
+        return "live audit"
+    return "circuit" if broken.button("Try to break it as a circuit", disabled=not kept, icon=":material/hub:") else ""
+
+
+def _take() -> None:
+    st.session_state.c = format_components(parse_components(" ".join(st.session_state.sweep_chosen)))
