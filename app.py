@@ -10,18 +10,18 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 import ui.live.head_maps  # noqa: F401  what the first page imports, so that its first visitor does not wait for it
-from ui.flow.model_pool import ROOM
+from ui.flow.model_pool import POOL
 from ui.shell.framing import RefuseFrames
 
 
 @asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[dict[str, object]]:
-    ROOM.open("default")
+    POOL.open("default")
     yield {}
 
 
 async def readyz(_: Request) -> JSONResponse:
-    seen = ROOM.look("default")
+    seen = POOL.look("default")
     # No detail: this is answered to anybody, and an error may name folders of this machine.
     return JSONResponse({"stage": seen.stage}, status_code=200 if seen.is_ready else 503)
 

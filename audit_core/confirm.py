@@ -14,8 +14,8 @@ from audit_core.evidence.source import hash_source
 from audit_core.governance.policy import Policy
 from audit_core.preregistration import Pins, Preregistration, PriorAccess
 from audit_core.prompts.alignment import tokenise
-from audit_core.prompts.prompt_set import PromptSet, TokenisedPrompts, drop_repeats, split_half
-from audit_core.run import Asker, Auditor, list_versions
+from audit_core.prompts.prompt_set import PromptSet, TokenisedPrompts, drop_repeats, take_split
+from audit_core.run import Actor, Auditor, list_versions
 from audit_core.store import keep_prompts, load_kept_prompts
 from audit_core.store.claims.register import MAX_EXPIRY_DAYS, Register, RegisteredClaim
 from audit_core.store.data_directory import keep_policy
@@ -96,7 +96,7 @@ def run_confirmatory(
     claim_id: str,
     open_auditor: Callable[[str], Auditor],
     *,
-    asker: Asker,
+    actor: Actor,
     on_progress: Progress = no_progress,
 ) -> Confirmation:
     """The next attempt at a frozen claim; refused where anything is not as it was fixed.
@@ -113,10 +113,10 @@ def run_confirmatory(
         raise ClaimRefused(f"{claim_id} was withdrawn.", wanted="a claim that stands.", remedy="freeze a new claim.")
     auditor, plan = open_auditor(known.model), known.plan
     request = _ask_as_frozen(known, auditor.subject)
-    _tell_opened(register.home, plan, asker)
+    _log_split_opened(register.home, plan, actor)
     why = explain_exploratory(known)
     claim = ClaimRun(claim_id, plan.digest, why)
-    found = auditor.run("confirmation", request, asker=asker, on_progress=on_progress, claim=claim)
+    found = auditor.run("confirmation", request, actor=actor, on_progress=on_progress, claim=claim)
     assert found.attempt_no is not None
     return Confirmation(found.run_id, found.attempt_no, found.result, found.wall_s, why, found.notices)
 
@@ -148,7 +148,7 @@ def explain_exploratory(known: RegisteredClaim) -> str:
 
 def _read_halves(subject: Subject, prompts: PromptSet) -> tuple[TokenisedPrompts, TokenisedPrompts]:
     """Confirmatory and exploratory."""
-    halves = (split_half(prompts, exploratory=explored) for explored in (False, True))
+    halves = (take_split(prompts, exploratory=explored) for explored in (False, True))
     confirmatory, exploratory = (tokenise(half, subject.tokenizer) for half in halves)
     return confirmatory, exploratory
 
@@ -195,14 +195,14 @@ def _check_pins(plan: Preregistration, subject: Subject, half: TokenisedPrompts)
         )
 
 
-def _tell_opened(home: Path, plan: Preregistration, asker: Asker) -> None:
+def _log_split_opened(home: Path, plan: Preregistration, actor: Actor) -> None:
     """Told once for each claim: from then on a change of its plan is a deviation."""
     with open_database(home) as connection:
-        told = list_events(connection, action=Action.HALF_OPENED)
-        if not any(event.payload["claim_id"] == plan.claim_id for event in told):
+        reported = list_events(connection, action=Action.HALF_OPENED)
+        if not any(event.payload["claim_id"] == plan.claim_id for event in reported):
             payload = {"claim_id": plan.claim_id, "prompts_sha256": plan.pins.prompts_sha256, "digest": plan.digest}
             append_event(
-                connection, actor=asker.actor, action=Action.HALF_OPENED, object_id=plan.pins.prompts, payload=payload
+                connection, actor=actor.name, action=Action.HALF_OPENED, object_id=plan.pins.prompts, payload=payload
             )
 
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from audit_core.component import Component, Kind
 from audit_core.errors import ControlFailed, NotMeasured
-from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, Edit, Intervention, Replacement, Side
-from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair, require_told_apart
+from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, Edit, Intervention, PromptSide, Replacement
+from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair, require_distinguished
 from audit_core.prompts.sequences import Places, list_beginnings, list_places
 from audit_core.registry import get_plugin
 from audit_core.subject import Logits, Means, Progress, Subject, no_progress, read_only
@@ -115,7 +115,7 @@ class Effect:
 
         Noising: what is lost without them. Denoising: what is gained with them. Negative: they push away from it.
         """
-        noising = np.array([i.side is Side.CLEAN for i in self.interventions])[:, None]
+        noising = np.array([i.side is PromptSide.CLEAN for i in self.interventions])[:, None]
         return np.where(noising, self.clean - self.patched, self.patched - self.corrupted)
 
     @property
@@ -146,12 +146,12 @@ def measure_effect(
         PromptRefused: a metric of one position, and prompts whose answers no token there tells from foils.
     """
     if not metric.reads_sequences:
-        require_told_apart(prompts.pairs)
+        require_distinguished(prompts.pairs)
     runs = (CLEAN_RUN, CORRUPTED_RUN, *interventions)
     controls = plan_controls(subject, interventions)
     # On one prompt the controls ride in the same wave, which spares them a pass; on a set they get the first prompt.
-    rides = len(prompts) == 1 and not metric.reads_sequences
-    asked = (*runs, *controls.runs) if rides else runs
+    share_batch = len(prompts) == 1 and not metric.reads_sequences
+    asked = (*runs, *controls.runs) if share_batch else runs
     wants_words = metric.needs_vocabulary or next_tokens
     values, norms = np.empty((len(runs), len(prompts))), np.full((len(runs), len(prompts)), np.nan)
     chunks = tuple(_chunk_prompts(subject, prompts, len(asked), metric))
@@ -169,7 +169,7 @@ def measure_effect(
     edits = sum(len(i.edits) for i in interventions) * len(prompts)
     found = (
         check_controls(subject, controls, logits, len(runs), edits)
-        if rides
+        if share_batch
         else run_controls(subject, chunks[0][1].prompts, controls, edits, seed=seed)
     )
     return Effect(

@@ -7,13 +7,13 @@ from typing import Protocol
 
 from audit_core.component import Component, Kind
 from audit_core.errors import ComponentRefused
-from audit_core.intervention import Replacement, Side
+from audit_core.intervention import PromptSide, Replacement
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.subject import Floats, Progress, Subject
 
 
 @dataclass(frozen=True, eq=False)
-class Screen:
+class EffectEstimates:
     """Estimated effect of replacing each component alone."""
 
     components: tuple[Component, ...]
@@ -23,17 +23,17 @@ class Screen:
 
 
 @dataclass(frozen=True)
-class ScreenRequest:
+class EstimateRequest:
     """Which components are estimated, each replaced alone."""
 
     prompts: TokenisedPrompts
     kind: Kind
     replacement: Replacement
-    side: Side
+    side: PromptSide
     """The run that is edited: clean is noising, corrupted is denoising."""
 
 
-class Method(Protocol):
+class Estimator(Protocol):
     """The contract of the `methods/` shelf."""
 
     @property
@@ -54,7 +54,7 @@ class Method(Protocol):
     def misses(self) -> str:
         """What it is known not to see, in one sentence that stands beside every figure drawn from it."""
 
-    def screen(self, subject: Subject, request: ScreenRequest, *, on_progress: Progress) -> Screen:
+    def screen(self, subject: Subject, request: EstimateRequest, *, on_progress: Progress) -> EffectEstimates:
         """Estimate every component of a kind.
 
         Raises:
@@ -63,12 +63,12 @@ class Method(Protocol):
         """
 
 
-def can_estimate(method: Method, kind: Kind, replacement: Replacement) -> bool:
+def can_estimate(method: Estimator, kind: Kind, replacement: Replacement) -> bool:
     """Whether a method has anything to say of a sweep."""
     return kind in method.kinds and replacement in method.replacements
 
 
-def check_asked(method: Method, subject: Subject, request: ScreenRequest) -> None:
+def check_asked(method: Estimator, subject: Subject, request: EstimateRequest) -> None:
     """Refuse what the method cannot estimate, or this model does not have.
 
     Raises:

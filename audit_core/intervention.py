@@ -11,15 +11,15 @@ from audit_core.component import Component, Kind, format_components
 from audit_core.errors import InterventionRefused
 
 
-class Side(StrEnum):
+class PromptSide(StrEnum):
     """Which prompt of the pair is run."""
 
     CLEAN = "clean"
     CORRUPTED = "corrupted"
 
     @property
-    def other(self) -> Side:
-        return Side.CORRUPTED if self is Side.CLEAN else Side.CLEAN
+    def other(self) -> PromptSide:
+        return PromptSide.CORRUPTED if self is PromptSide.CLEAN else PromptSide.CLEAN
 
 
 class Replacement(StrEnum):
@@ -49,7 +49,7 @@ class Replacement(StrEnum):
 ABLATIONS = (Replacement.RESAMPLE, Replacement.MEAN, Replacement.MEAN_TEMPLATE, Replacement.ZERO, Replacement.SCALE)
 """What a person may choose for whole components; `add` needs a direction, two are of attention patterns alone, and two are
 controls."""
-RE_AIMED = (Replacement.UNIFORM, Replacement.PERMUTED)
+PATTERN_ABLATIONS = (Replacement.UNIFORM, Replacement.PERMUTED)
 """Of an attention pattern alone: what a head moves stays, where it looks is taken away (methods 2.15)."""
 
 
@@ -62,8 +62,8 @@ class Direction(StrEnum):
     """Run corrupted, put clean activations back: asks what is sufficient."""
 
     @property
-    def side(self) -> Side:
-        return Side.CLEAN if self is Direction.NOISING else Side.CORRUPTED
+    def side(self) -> PromptSide:
+        return PromptSide.CLEAN if self is Direction.NOISING else PromptSide.CORRUPTED
 
 
 MAX_FACTOR = 100.0
@@ -81,7 +81,7 @@ class Edit:
     """Unit vector in the component's space: only the projection on it is replaced. None: the whole activation."""
 
     def __post_init__(self) -> None:
-        if self.replacement in RE_AIMED and self.component.kind is not Kind.PATTERN:
+        if self.replacement in PATTERN_ABLATIONS and self.component.kind is not Kind.PATTERN:
             raise InterventionRefused(
                 f"{self.component} made {self.replacement}.",
                 wanted="an attention pattern such as L9.A6: nothing else has weights over keys.",
@@ -118,7 +118,7 @@ class Intervention:
     """Any number of edits on one run of the pair; no edits is the run itself."""
 
     edits: tuple[Edit, ...] = ()
-    side: Side = Side.CLEAN
+    side: PromptSide = PromptSide.CLEAN
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "edits", tuple(sorted(self.edits, key=lambda edit: edit.component)))
@@ -147,7 +147,7 @@ class Intervention:
 
 
 CLEAN_RUN = Intervention()
-CORRUPTED_RUN = Intervention(side=Side.CORRUPTED)
+CORRUPTED_RUN = Intervention(side=PromptSide.CORRUPTED)
 
 
 def intervene(

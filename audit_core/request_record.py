@@ -7,7 +7,7 @@ from typing import Any
 from audit_core.audit import Request
 from audit_core.intervention import Replacement
 from audit_core.prompts.measurable import describe_left_out
-from audit_core.prompts.prompt_set import TokenisedPrompts, name_half
+from audit_core.prompts.prompt_set import TokenisedPrompts, name_split
 from audit_core.prompts.sequences import list_places
 from audit_core.registry import get_plugin
 
@@ -20,7 +20,7 @@ def describe_request(request: Request) -> dict[str, Any]:
     one = {"prompt": pairs[0].prompt.id} if len(pairs) == 1 else {}
     return {
         "prompts": request.prompts.name,
-        "half": name_half(request.prompts),
+        "half": name_split(request.prompts),
         **one,
         **request.describe(),
         **describe_left_out(request.prompts),

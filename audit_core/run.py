@@ -46,7 +46,7 @@ ResultT = TypeVar("ResultT")
 
 
 @dataclass(frozen=True)
-class Finished(Generic[ResultT]):
+class RunOutcome(Generic[ResultT]):
     """A result and where it came from."""
 
     result: ResultT
@@ -61,10 +61,10 @@ class Finished(Generic[ResultT]):
 
 
 @dataclass(frozen=True)
-class Asker:
-    """Who asked: both go into the log."""
+class Actor:
+    """The person and the session that ask for a run; the log records both."""
 
-    actor: str
+    name: str
     session: str
 
 
@@ -100,7 +100,7 @@ class Auditor:
             parts.append(clusters)
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
-    def find_earlier(self, audit: str, request: Request) -> Finished[Any] | None:
+    def find_earlier(self, audit: str, request: Request) -> RunOutcome[Any] | None:
         """An equal run's result from the log, without running anything."""
         request = set_aside(request)
         found = self.log.find_result(self.content_key(audit, request))
@@ -108,7 +108,7 @@ class Auditor:
             return None
         shape: Any = get_plugin("audits", audit).result
         adapter: TypeAdapter[Any] = TypeAdapter(shape)
-        return Finished(adapter.validate_python(found), "", True, 0.0, notices=request.prompts.notices)
+        return RunOutcome(adapter.validate_python(found), "", True, 0.0, notices=request.prompts.notices)
 
     def predict_s(self, audit: str, request: Request) -> float | None:
         """Predicted seconds from the pace of earlier runs; None before the first."""
@@ -129,11 +129,11 @@ class Auditor:
         audit: str,
         request: Request,
         *,
-        asker: Asker,
+        actor: Actor,
         on_progress: Progress = no_progress,
         on_partial: Callable[[Any], None] = no_partial,
         claim: ClaimRun | None = None,
-    ) -> Finished[Any]:
+    ) -> RunOutcome[Any]:
         """Run one audit; the log is told before it begins, and again of what became of it.
 
         Args:
@@ -144,7 +144,7 @@ class Auditor:
         """
         plugin: Audit = get_plugin("audits", audit)
         request = set_aside(request)
-        start, began, burnt = self._describe_start(audit, request, asker), time.monotonic(), time.process_time()
+        start, began, cpu_start_s = self._describe_start(audit, request, actor), time.monotonic(), time.process_time()
         attempt = self.log.start(start, claim)
 
         def record(
@@ -152,7 +152,7 @@ class Auditor:
         ) -> None:
             ended = _end(start, outcome, reason, detail, text, time.monotonic() - began)
             # Of the whole process: what pages and other runs took meanwhile is in it, as threads cannot be told apart.
-            self.log.append(ended, reached, cpu_s=time.process_time() - burnt)
+            self.log.append(ended, reached, cpu_s=time.process_time() - cpu_start_s)
 
         try:
             means = self._capture_means(list_reference(request), request.kinds) if wants_means(request) else None
@@ -175,19 +175,19 @@ class Auditor:
         verdict = getattr(result, "verdict", None)
         reached = None if claim is None or verdict is None else Reached(claim, verdict.state, verdict.reason)
         record("done", text=text, reached=reached)
-        return Finished(result, start.run_id, False, time.monotonic() - began, attempt, request.prompts.notices)
+        return RunOutcome(result, start.run_id, False, time.monotonic() - began, attempt, request.prompts.notices)
 
-    def record_dropped(self, audit: str, request: Request, *, asker: Asker) -> None:
+    def record_dropped(self, audit: str, request: Request, *, actor: Actor) -> None:
         """Log a run that was asked for and cancelled while it waited for its turn."""
-        start = self._describe_start(audit, set_aside(request), asker)
+        start = self._describe_start(audit, set_aside(request), actor)
         self.log.append(_end(start, "cancelled", "never_begun", "cancelled while it waited", None, 0.0))
 
-    def _describe_start(self, audit: str, request: Request, asker: Asker) -> RunStart:
+    def _describe_start(self, audit: str, request: Request, actor: Actor) -> RunStart:
         return RunStart(
             uuid.uuid4().hex,
             datetime.now(UTC).isoformat(timespec="milliseconds"),
-            asker.actor,
-            asker.session,
+            actor.name,
+            actor.session,
             audit,
             self.content_key(audit, request),
             self.subject.identity.short,
@@ -222,11 +222,11 @@ class Auditor:
         self._pace.calibrate(self.subject)
 
 
-def record_refusal(log: RunLog, kind: str, error: AuditError, *, asker: Asker, request: dict[str, Any]) -> None:
+def record_refusal(log: RunLog, kind: str, error: AuditError, *, actor: Actor, request: dict[str, Any]) -> None:
     """Log a run that never began: prompts, claim or model were refused."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     asked = json.dumps(request)
-    start = RunStart(uuid.uuid4().hex, now, asker.actor, asker.session, kind, "", "", "", "{}", asked)
+    start = RunStart(uuid.uuid4().hex, now, actor.name, actor.session, kind, "", "", "", "{}", asked)
     log.append(_end(start, "refused", type(error).__name__, str(error)[:2000], None, 0.0))
 
 

@@ -14,7 +14,7 @@ from audit_core.data_folder import DATA
 from audit_core.effect import Controls
 from audit_core.errors import IntegrityError
 from audit_core.judging.verdict import RULE_VERSION
-from audit_core.prompts.prompt_set import PromptSet, split_half
+from audit_core.prompts.prompt_set import PromptSet, take_split
 from audit_core.shipped import load_prompt_set
 from audit_core.stats.estimates import Estimate
 
@@ -121,7 +121,7 @@ class Story:
 
 
 def _hash_half(prompts: PromptSet, explored: bool) -> str:
-    return split_half(prompts, exploratory=explored).sha256
+    return take_split(prompts, exploratory=explored).sha256
 
 
 @cache

@@ -137,7 +137,7 @@ class Subject(Protocol):
     ) -> Means:
         """Mean activations of these kinds of components over these prompts, by token length and by template."""
 
-    def measure_moves(
+    def activation_change_rms(
         self,
         prompts: TokenisedPrompts,
         parts: Sequence[Component],
@@ -148,7 +148,9 @@ class Subject(Protocol):
         """How far a replacement moves each part's output on the clean run: root mean square over prompts and those
         positions where it moves at all; shape (part,), in the activation's own units."""
 
-    def attend(self, prompts: TokenisedPrompts, *, on_progress: Progress = no_progress) -> tuple[Floats, ...]:
+    def attention_to_last(
+        self, prompts: TokenisedPrompts, *, on_progress: Progress = no_progress
+    ) -> tuple[Floats, ...]:
         """Attention from the answer position on the clean run; per prompt, shape (layer, head, key);
         NaN in a layer without heads."""
 

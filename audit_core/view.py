@@ -12,33 +12,33 @@ from audit_core.subject import Floats, read_only
 
 
 @dataclass(frozen=True, eq=False)
-class Looks:
+class AttentionRecord:
     """The attention of one prompt on its unedited run, and how the logit difference changes with each weight."""
 
     patterns: Floats
     """Attention weights; each row sums to 1; shape (layer, head, query, key)."""
-    slopes: Floats | None
+    gradients: Floats | None
     """∂(logit difference)/∂weight, later layers following; logits per unit; shape (layer, head, query, key); None where
     the subject has no slopes."""
 
     def __post_init__(self) -> None:
         read_only(self.patterns)
-        if self.slopes is not None:
-            read_only(self.slopes)
+        if self.gradients is not None:
+            read_only(self.gradients)
 
-    def take_slopes(self) -> Floats:
+    def take_gradients(self) -> Floats:
         """The slopes, for a view that cannot do without.
 
         Raises:
             Refused: there are none.
         """
-        if self.slopes is None:
+        if self.gradients is None:
             raise Refused(
                 "A view that needs slopes, and none were taken.",
                 wanted="a transformer whose blocks can be run one by one.",
                 remedy="choose a view of the patterns alone.",
             )
-        return self.slopes
+        return self.gradients
 
 
 class View(Protocol):
@@ -55,10 +55,10 @@ class View(Protocol):
         """What it does not show, in one sentence that stands beside every figure drawn from it."""
 
     @property
-    def needs_slopes(self) -> bool:
+    def needs_gradients(self) -> bool:
         """Whether it looks at more than the patterns."""
 
-    def read(self, looks: Looks) -> Floats:
+    def read(self, looks: AttentionRecord) -> Floats:
         """Relevance of each token to the answer position: dimensionless, or in logits where slopes enter; shape (key,).
 
         Raises:
@@ -66,7 +66,7 @@ class View(Protocol):
         """
 
 
-def weigh_slopes(looks: Looks) -> Floats:
+def weigh_gradients(looks: AttentionRecord) -> Floats:
     """Gradient × attention of each head: ∇A ⊙ A added up over its queries and keys.
 
     To first order what the metric would lose if all of the head's weights shrank together; with its sign, unlike the
@@ -81,5 +81,5 @@ def weigh_slopes(looks: Looks) -> Floats:
     Source: Chefer et al. 2021, arXiv:2103.15679, equation 5, without the positive part; methods 2.17.
     """
     return read_only(
-        np.einsum("lhqk,lhqk->lh", looks.take_slopes(), looks.patterns, dtype=np.float64).astype(np.float32)
+        np.einsum("lhqk,lhqk->lh", looks.take_gradients(), looks.patterns, dtype=np.float64).astype(np.float32)
     )

@@ -76,7 +76,7 @@ class Session:
                 self.tally.steps_s.append(time.monotonic() - start)
                 if title == "Claims":
                     await self._type()
-                await self._look(title)
+                await self._read_attention(title)
                 at += 1
         except Error as error:
             await self._fail(error)
@@ -101,7 +101,7 @@ class Session:
         if await box.input_value() != self.canary:
             self.tally.crosstalk.append(f"{self.canary} typed, {await box.input_value()!r} found")
 
-    async def _look(self, title: str) -> None:
+    async def _read_attention(self, title: str) -> None:
         others = set(re.findall(r"canary-\d+-", await self.page.evaluate(SEEN))) - {self.canary}
         if others:
             self.tally.crosstalk.append(f"{self.canary} sees {sorted(others)} on {title}")

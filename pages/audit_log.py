@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from audit_core import AuditError, Deed, audit_home
+from audit_core import AuditError, Permission, audit_home
 from ui.flow import actions, answers
 from ui.log import show
 
@@ -25,7 +25,7 @@ except AuditError as error:
 # 3. show
 
 show.show_standing(trail)
-if actions.may(Deed.EXPORT_LOG):
+if actions.may(Permission.EXPORT_LOG):
     show.offer_files(trail)
 st.header("Events", anchor=False)
 left, right = st.columns(2)

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from audit_core import AuditError, Deed, audit_home, list_prompt_sets, list_stale
+from audit_core import AuditError, Permission, audit_home, list_prompt_sets, list_stale
 from ui.changes import show
 from ui.flow import actions, answers
 from ui.flow.job_panel import job_panel
@@ -28,7 +28,7 @@ link.publish(dict(zip(("before", "after", "prompts"), asked, strict=True)))
 
 mine = st.session_state.setdefault("jobs", {})
 key = f"changes {asked}"
-if actions.may(Deed.RUN) and st.button(
+if actions.may(Permission.RUN) and st.button(
     "Compare", icon=":material/difference:", key="compare", disabled=not all(asked[:2])
 ):
     try:

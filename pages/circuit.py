@@ -67,7 +67,9 @@ with verdicts:
         title = f"Judge on {n} prompts, three ways of replacing: {role.value}"
         judged[role] = answers.answer_by_job(auditor, "claim_test", title, trial, at_once=False, place=role.value)
         if judged[role] is not None:
-            verdict_card.show_verdict(judged[role], trial.claim, services.read_looks(auditor), place=role.value)
+            verdict_card.show_verdict(
+                judged[role], trial.claim, services.read_multiplicity_ledger(auditor), place=role.value
+            )
 with questions:
     st.header("What survives an honest attempt to break it?", anchor=False)
     known = {}
@@ -78,7 +80,7 @@ with questions:
             if result is not None:
                 known[audit] = result
                 results.SHOW[audit](result)
-                results.note_another_set(result, choice.components)
+                results.note_different_circuit(result, choice.components)
 with balance:
     verdicts_known = {role: found for role, found in judged.items() if found is not None}
     sorted_findings = sort_findings(choice.components, known, verdicts_known)

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from audit_core import AuditError, Deed, Register, audit_home, read_dossier
+from audit_core import AuditError, Permission, Register, audit_home, read_claim_history
 from ui.claims import form, show
 from ui.flow import actions, answers
 from ui.parts.header import plain
@@ -24,7 +24,7 @@ except AuditError as error:
 if frozen := st.session_state.pop("frozen", ""):
     st.session_state.claim = frozen
     st.success(f"{plain(frozen)} is frozen.", icon=":material/lock:")
-if actions.may(Deed.FREEZE):
+if actions.may(Permission.FREEZE):
     with st.expander("Freeze a claim", icon=":material/lock:", expanded=not claims):
         form.ask_freeze()
 if not claims:
@@ -37,16 +37,16 @@ link.publish({"claim": st.session_state.claim})
 # 2. compute
 
 try:
-    dossier = read_dossier(audit_home(), st.session_state.claim)
+    history = read_claim_history(audit_home(), st.session_state.claim)
 except AuditError as error:
     answers.show_refusal(error)
     st.stop()
 
 # 3. show
 
-show.show_plan(dossier)
-show.show_attempts(dossier)
-form.ask_attempt(dossier)
-show.show_findings(dossier)
-form.ask_pack(dossier)
-form.offer_page(dossier)
+show.show_plan(history)
+show.show_attempts(history)
+form.ask_attempt(history)
+show.show_findings(history)
+form.ask_pack(history)
+form.offer_page(history)

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from audit_core import AuditError, audit_home, list_holdings, load_crosswalk
+from audit_core import AuditError, audit_home, list_evidence_counts, load_crosswalk
 from ui.crosswalk import show
 from ui.flow import answers
 from ui.shell import link
@@ -27,7 +27,7 @@ link.publish({"framework": st.session_state.framework, "evidence": st.session_st
 rows = crosswalk.choose(framework=st.session_state.framework, evidence=st.session_state.evidence)
 counts = crosswalk.count(rows)
 try:
-    holdings = list_holdings(audit_home(), crosswalk)
+    holdings = list_evidence_counts(audit_home(), crosswalk)
 except AuditError as error:
     answers.show_refusal(error)
     holdings = ()

@@ -43,20 +43,20 @@ with circuit:
         asked = choice.ask_verdict()
         verdict = answers.answer_by_job(auditor, "claim_test", title, asked, at_once=False)
         if verdict is not None:
-            verdict_card.show_verdict(verdict, asked.claim, services.read_looks(auditor))
+            verdict_card.show_verdict(verdict, asked.claim, services.read_multiplicity_ledger(auditor))
 maps.header("All heads", anchor=False)
 left, right = maps.columns(2, gap="medium")
 with left:
     title = f"Read attention on {choice.size}"
     looks = answers.answer_by_job(auditor, "attention", title, choice.ask_attention(), at_once=choice.is_one)
     if looks is not None:
-        head_maps.show_looks(looks, choices.SOURCES[choice.source], choice.head, inside, interventions.focus_head)
+        head_maps.show_attention(looks, choices.SOURCES[choice.source], choice.head, inside, interventions.focus_head)
 with right:
     title = f"Replace each head on {choice.size}"
     does = answers.answer_by_job(auditor, "sweep", title, choice.ask_sweep(), at_once=choice.is_one)
     if does is not None:
         shape = subject.geometry.n_layers, subject.geometry.n_heads
-        head_maps.show_does(does, *shape, choice.head, inside, interventions.focus_head)
+        head_maps.show_effect(does, *shape, choice.head, inside, interventions.focus_head)
 if looks is not None and does is not None:
     with example:
         head_maps.show_pair(looks, does, choice.candidates)

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from audit_core import AuditError, audit_home, list_card_claims, list_model_names, read_home, read_standings
+from audit_core import AuditError, audit_home, list_card_claims, list_model_names, read_claim_statuses, read_home
 from ui.cards import form, show
 from ui.flow import answers
 from ui.overview import portfolio
@@ -17,7 +17,7 @@ st.markdown(
 )
 try:
     facts = read_home(audit_home())
-    standings = read_standings(audit_home(), facts.list_triggers())
+    standings = read_claim_statuses(audit_home(), facts.list_triggers())
     sentences = list_card_claims(audit_home())
 except AuditError as error:
     answers.show_refusal(error)

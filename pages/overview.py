@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from audit_core import AuditError, audit_home, list_models, read_home, read_standings
+from audit_core import AuditError, audit_home, list_models, read_claim_statuses, read_home
 from ui.flow import answers
 from ui.overview import cost, portfolio, story
 from ui.shell import link
@@ -19,7 +19,7 @@ st.markdown(
 
 try:
     facts = read_home(audit_home())
-    standings = read_standings(audit_home(), facts.list_triggers())
+    standings = read_claim_statuses(audit_home(), facts.list_triggers())
     lines = list_models(standings, portfolio.open_cases())
 except AuditError as error:
     answers.show_refusal(error)

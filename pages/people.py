@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from audit_core import AuditError, Deed, PersonLog, audit_home
+from audit_core import AuditError, Permission, PersonLog, audit_home
 from ui.flow import answers, services
 from ui.people import show
 
@@ -14,7 +14,7 @@ st.markdown(
     "the server; here a person can be kept out, from their next action on, whatever their roles."
 )
 try:
-    me = services.admit(Deed.MANAGE_PEOPLE, "people")
+    me = services.authorize(Permission.MANAGE_PEOPLE, "people")
 except AuditError as error:
     answers.show_refusal(error)
     st.stop()

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from audit_core import AuditError, Checklists, Deed, Register, audit_home, load_checklist
+from audit_core import AuditError, Checklists, Permission, Register, audit_home, load_checklist
 from ui.flow import actions, answers
 from ui.procurement import form, show
 from ui.shell import link
@@ -27,7 +27,7 @@ link.repair("checklist", ("", *saved))
 st.selectbox("Checklist", ["", *saved], key="checklist", format_func=lambda key: show.describe_choice(saved.get(key)))
 link.publish({"checklist": st.session_state.checklist})
 current = saved.get(st.session_state.checklist)
-if actions.may(Deed.FILL_CHECKLIST):
+if actions.may(Permission.FILL_CHECKLIST):
     form.ask_answers(checklist, current, claims)
 
 # 2. compute

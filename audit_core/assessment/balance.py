@@ -46,8 +46,8 @@ class _Sides:
         self.named = frozenset(map(str, components))
         self.good, self.bad, self.unresolved, self.search = list[str](), list[str](), list[str](), list[str]()
 
-    def put(self, is_good: bool | None, text: str) -> None:
-        {True: self.good, False: self.bad, None: self.unresolved}[is_good].append(text)
+    def put(self, is_valid: bool | None, text: str) -> None:
+        {True: self.good, False: self.bad, None: self.unresolved}[is_valid].append(text)
 
 
 def sort_findings(
@@ -73,8 +73,8 @@ def sort_findings(
 
 
 def _sort_verdict(sides: _Sides, found: ClaimTestResult) -> None:
-    is_good = {State.SUPPORTED: True, State.NEGLIGIBLE: False, State.REVERSED: False}.get(State(found.state))
-    sides.put(is_good, found.sentence)
+    is_valid = {State.SUPPORTED: True, State.NEGLIGIBLE: False, State.REVERSED: False}.get(State(found.state))
+    sides.put(is_valid, found.sentence)
 
 
 def _sort_completeness(sides: _Sides, found: CircuitResult) -> None:
@@ -131,15 +131,15 @@ def _sort_curve(sides: _Sides, found: CurveResult) -> None:
         f"Of {len(drawn)} random circuits of its size {as_near} come as near to the whole model when left alone; it keeps "
         f"{format_estimate(named)}."
     )
-    is_good = None
+    is_valid = None
     if named.low is not None and named.high is not None:
         furthest = max(abs(1 - named.low), abs(1 - named.high))
         # By its whole interval nearer than all, or half of chance as near.
         if not as_near and all(abs(1 - value) > furthest for value in drawn):
-            is_good = True
+            is_valid = True
         elif 2 * as_near >= len(drawn):
-            is_good = False
-    sides.put(is_good, text)
+            is_valid = False
+    sides.put(is_valid, text)
     near = f"{found.random_as_near} of {len(found.random_areas)} random orders come as near to the whole model"
     sides.search.append(f"Of the order that the search found, {near}.")
 
@@ -148,7 +148,7 @@ def _sort_transfer(sides: _Sides, found: TransferResult) -> None:
     sides.search.append(found.sentence)
 
 
-def _sort_rival(sides: _Sides, found: RivalResult) -> None:
+def _sort_alternative(sides: _Sides, found: RivalResult) -> None:
     sides.put(found.has_no_rival, found.sentence)
 
 
@@ -181,8 +181,8 @@ def _sort_specificity(sides: _Sides, found: SpecificityResult) -> None:
 
 
 def _sort_recomposition(sides: _Sides, found: RecompositionResult) -> None:
-    is_good = True if found.left_over.is_within(LEFT_OVER) else False if found.left_over.is_beyond(LEFT_OVER) else None
-    sides.put(is_good, f"Put together again, the parts leave over {format_estimate(found.left_over.estimate)}.")
+    is_valid = True if found.left_over.is_within(LEFT_OVER) else False if found.left_over.is_beyond(LEFT_OVER) else None
+    sides.put(is_valid, f"Put together again, the parts leave over {format_estimate(found.left_over.estimate)}.")
 
 
 _SORT: dict[str, Callable[[_Sides, Any], None]] = {
@@ -190,7 +190,7 @@ _SORT: dict[str, Callable[[_Sides, Any], None]] = {
     "circuit": _sort_completeness,
     "curve": _sort_curve,
     "transfer": _sort_transfer,
-    "rival": _sort_rival,
+    "rival": _sort_alternative,
     "stability": _sort_stability,
     "specificity": _sort_specificity,
 }

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit_core.attention.plausibility import Source, list_sources, weigh_source
-from audit_core.engine.pattern_gradients import read_looks
+from audit_core.engine.pattern_gradients import read_attention_records
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.registry import list_plugins
 from audit_core.subject import Floats, Progress, Subject
-from audit_core.view import weigh_slopes
+from audit_core.view import weigh_gradients
 
 GRADIENT_HEADS = "gradient × attention"
 _SOURCES = {
@@ -49,13 +49,13 @@ def read_views(subject: Subject, prompts: TokenisedPrompts, *, on_progress: Prog
 
     Of a prompt's patterns only the answer position's rows are kept.
     """
-    has_slopes = not subject.fallback
-    views = {key: view for key, view in list_plugins("views").items() if has_slopes or not view.needs_slopes}
+    has_gradients = not subject.fallback
+    views = {key: view for key, view in list_plugins("views").items() if has_gradients or not view.needs_gradients}
     tokens: dict[str, dict[int, Floats]] = {key: {} for key in views}
     rows: dict[int, Floats] = {}
-    slopes: dict[int, Floats] = {}
+    gradients: dict[int, Floats] = {}
     without_heads: list[int] = []
-    for at, looks in read_looks(subject, prompts, with_slopes=has_slopes):
+    for at, looks in read_attention_records(subject, prompts, with_gradients=has_gradients):
         without_heads = np.flatnonzero(np.isnan(looks.patterns).any(axis=(1, 2, 3))).tolist()
         if without_heads:
             # Attention is then not how tokens reach the answer: multiplying it through the layers would be a number of nothing.
@@ -63,18 +63,18 @@ def read_views(subject: Subject, prompts: TokenisedPrompts, *, on_progress: Prog
         rows[at] = looks.patterns[:, :, -1].copy()
         for key, view in views.items():
             tokens[key][at] = view.read(looks)
-        if has_slopes:
-            slopes[at] = weigh_slopes(looks)
+        if has_gradients:
+            gradients[at] = weigh_gradients(looks)
         on_progress(len(rows), len(prompts))
     order = range(len(prompts))
     kept = [rows[at] for at in order]
     sources = [source for source in _SOURCES if source in list_sources(prompts)]
     heads: dict[str, NDArray] = {_SOURCES[source]: weigh_source(kept, prompts, source).mass for source in sources}
-    pure = {*heads, *(key for key, view in views.items() if not view.needs_slopes)}
-    if has_slopes:
-        heads[GRADIENT_HEADS] = np.stack([slopes[at] for at in order], axis=-1)
+    pure = {*heads, *(key for key, view in views.items() if not view.needs_gradients)}
+    if has_gradients:
+        heads[GRADIENT_HEADS] = np.stack([gradients[at] for at in order], axis=-1)
     missing = [f"{name}: not every prompt contains that token." for s, name in _SOURCES.items() if s not in sources]
-    if not has_slopes:
+    if not has_gradients:
         missing.append(f"Views that need slopes: this model runs only as a whole ({subject.fallback}).")
     if without_heads:
         layers = ", ".join(map(str, without_heads))

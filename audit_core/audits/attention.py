@@ -61,7 +61,7 @@ class AttentionResult:
     """Source position in each prompt."""
 
 
-def find_looks_line(result: AttentionResult) -> float:
+def find_attention_line(result: AttentionResult) -> float:
     """Attention mass above which a head counts as looking: the 95th percentile over all heads (methods 1.7)."""
     return float(np.quantile([estimate.value for estimate in result.mass if estimate is not None], 0.95))
 
@@ -84,7 +84,7 @@ class AttentionAudit:
         on_progress: Progress,
         on_partial: Callable[[Any], None] = no_partial,
     ) -> AttentionResult:
-        attention = subject.attend(request.prompts, on_progress=on_progress)
+        attention = subject.attention_to_last(request.prompts, on_progress=on_progress)
         weighed = weigh_source(attention, request.prompts, request.source)
         n_layers, n_heads, n = weighed.mass.shape
         flat = weighed.mass.reshape(-1, n)

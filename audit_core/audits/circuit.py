@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from audit_core.circuits.circuit_question import CircuitQuestion, CircuitRunner, price_runs
+from audit_core.circuits.circuit_question import CircuitQuestion, CircuitRunner, count_run_work
 from audit_core.circuits.completeness import (
     COMPLETE,
     Gap,
-    Worth,
+    MinimalityScore,
     list_gap_sets,
     propose_subsets,
     read_gaps,
@@ -48,7 +48,7 @@ class CircuitResult:
     """In words, and only of the subsets tried."""
     is_decidable: bool
     """Whether there are prompts and templates enough for a finding."""
-    worths: tuple[Worth, ...]
+    worths: tuple[MinimalityScore, ...]
     """Per component, in the circuit's order."""
     idle: tuple[str, ...]
     """Components whose whole interval lies within ± `MINIMAL` beside every subset tried."""
@@ -65,7 +65,7 @@ class CircuitAudit:
     result: type = CircuitResult
 
     def count_work(self, subject: Subject, request: CircuitRequest) -> int:
-        return price_runs(subject, request, _count_runs(request.components))
+        return count_run_work(subject, request, _count_runs(request.components))
 
     def run(
         self,

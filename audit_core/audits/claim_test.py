@@ -26,7 +26,7 @@ from audit_core.judging.repair import (
     read_backups,
     read_direct,
 )
-from audit_core.judging.shift import Drift, measure_divergence
+from audit_core.judging.shift import DistributionShift, measure_divergence
 from audit_core.judging.trial import (
     FAMILIES,
     Judgement,
@@ -34,8 +34,8 @@ from audit_core.judging.trial import (
     Trial,
     TrialPlan,
     count_claims_held,
-    draw_chance,
     judge_trial,
+    measure_null_draws,
     plan_trial,
     read_trial,
 )
@@ -67,17 +67,17 @@ class ClaimTestRequest:
         return frozenset(c.kind for c in self.claim.components)
 
     @property
-    def lone_part(self) -> Component | None:
+    def single_component(self) -> Component | None:
         """The component whose absence others may make up for: of a claim that one alone is needed."""
-        is_lone = len(self.claim.components) == 1 and self.claim.role is Role.NECESSARY
-        return self.claim.components[0] if is_lone else None
+        is_single = len(self.claim.components) == 1 and self.claim.role is Role.NECESSARY
+        return self.claim.components[0] if is_single else None
 
     def describe(self) -> dict[str, Any]:
         return {"claim": self.claim.to_json()}
 
 
 @dataclass(frozen=True)
-class Looks:
+class SourceAttention:
     """How much the claim's heads look at a source token: beside the verdict, never part of it."""
 
     source: str
@@ -124,9 +124,9 @@ class ClaimTestResult:
     clean: Estimate
     corrupted: Estimate
     accuracy: float
-    looks: tuple[Looks, ...]
+    looks: tuple[SourceAttention, ...]
     controls: Controls
-    drift: Drift | None
+    drift: DistributionShift | None
     items: tuple[Item, ...]
     """Every prompt under every family, so that others can compute the estimates again."""
 
@@ -160,7 +160,7 @@ def _test(subject: Subject, request: ClaimTestRequest, means: Means | None, on_p
     plan = plan_trial(
         subject,
         claim,
-        lambda: subject.measure_moves(prompts, claim.components, claim.ablation, means=means).tolist(),
+        lambda: subject.activation_change_rms(prompts, claim.components, claim.ablation, means=means).tolist(),
         seed=seed,
     )
     own, draws, extra = _count_stages(subject, request, plan)
@@ -174,8 +174,8 @@ def _test(subject: Subject, request: ClaimTestRequest, means: Means | None, on_p
     )
     trial = read_trial(claim, plan, effect)
     judged = judge_trial(trial, seed=seed)
-    if judged.awaits_chance and plan.draws:
-        trial = draw_chance(
+    if judged.needs_null_draws and plan.draws:
+        trial = measure_null_draws(
             subject, prompts, trial, plan, metric, means=means, seed=seed, on_progress=report(own, draws)
         )
         judged = judge_trial(trial, seed=seed)
@@ -190,7 +190,7 @@ def _test(subject: Subject, request: ClaimTestRequest, means: Means | None, on_p
         unit=effect.unit,
         seed=seed,
     )
-    drift = _find_drift(subject, plan, judged, claim.role, seed=seed) if is_tested else None
+    drift = _find_shift(subject, plan, judged, claim.role, seed=seed) if is_tested else None
     on_progress(whole, whole)
     return ClaimTestResult(
         verdict.state.value,
@@ -207,7 +207,7 @@ def _test(subject: Subject, request: ClaimTestRequest, means: Means | None, on_p
         bootstrap_mean(effect.clean, clusters, unit=effect.unit, seed=seed),
         bootstrap_mean(effect.corrupted, clusters, unit=effect.unit, seed=seed),
         effect.accuracy,
-        _look(subject, request),
+        _read_attention(subject, request),
         effect.controls,
         drift,
         tuple(_list_items(prompts, trial)),
@@ -223,18 +223,18 @@ def _list_items(prompts: TokenisedPrompts, trial: Trial) -> Iterator[Item]:
             yield Item(pair.prompt.id, pair.prompt.template, family.value, *map(float, values))
 
 
-def _find_drift(subject: Subject, plan: TrialPlan, judged: Judgement, role: Role, *, seed: int) -> Drift:
+def _find_shift(subject: Subject, plan: TrialPlan, judged: Judgement, role: Role, *, seed: int) -> DistributionShift:
     norms = {family.value: shift for family, shift in judged.shifts.items()}
     try:
         judged_runs = {family.value: run for family, run in plan.find_judged(role).items()}
-        return Drift(norms, measure_divergence(subject, judged_runs, seed=seed), "")
+        return DistributionShift(norms, measure_divergence(subject, judged_runs, seed=seed), "")
     except NotMeasured as error:
-        return Drift(norms, {}, error.detail)
+        return DistributionShift(norms, {}, error.detail)
 
 
 def _count_stages(subject: Subject, request: ClaimTestRequest, plan: TrialPlan) -> tuple[int, int, int]:
     """Work of the claim's own runs; of the draws; and of the search for backups."""
-    prompts, part = request.prompts, request.lone_part
+    prompts, part = request.prompts, request.single_component
     own = subject.count_work(prompts, plan.list_runs())
     draws = subject.count_work(prompts.take(prompts.spread(NULL_PROMPTS)), plan.draws) if plan.draws else 0
     extra = 0 if part is None else subject.count_work(_take_few(prompts), plan_backups(subject, part))
@@ -246,7 +246,7 @@ def _take_few(prompts: TokenisedPrompts) -> TokenisedPrompts:
 
 
 def _find_repair(subject: Subject, request: ClaimTestRequest, trial: Trial, *, on_progress: Progress) -> Repair | None:
-    part, seed = request.lone_part, request.seed
+    part, seed = request.single_component, request.seed
     if part is None:
         return None
     prompts, metric, later = _take_few(request.prompts), get_metric(request.claim.metric), list_later(subject, part)
@@ -269,17 +269,17 @@ def _count_needed(claim: Claim, judged: Judgement) -> int | None:
     return None if needed is None else max(needed, MIN_TEMPLATES)
 
 
-def _look(subject: Subject, request: ClaimTestRequest) -> tuple[Looks, ...]:
+def _read_attention(subject: Subject, request: ClaimTestRequest) -> tuple[SourceAttention, ...]:
     heads = [c for c in request.claim.components if c.kind is Kind.HEAD]
     if not heads:
         return ()
-    attention = subject.attend(request.prompts)
+    attention = subject.attention_to_last(request.prompts)
     looks = []
     for source in (s for s in list_sources(request.prompts) if s in (Source.ANSWER, Source.FOIL, Source.CHANGED)):
         mass = weigh_source(attention, request.prompts, source).mass
         mean = np.stack([mass[c.layer, c.index] for c in heads]).mean(0)
         looks.append(
-            Looks(
+            SourceAttention(
                 source.value,
                 bootstrap_mean(mean, request.prompts.templates, unit="share of attention", seed=request.seed),
             )

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit_core.circuits.circuit_question import check_circuit
-from audit_core.circuits.circuit_search import SearchQuestion, price_order, search_elsewhere, share_progress
+from audit_core.circuits.circuit_search import SearchQuestion, count_order_work, search_elsewhere, share_progress
 from audit_core.circuits.curve import Areas, list_sizes, measure_areas, plan_curve
 from audit_core.component import Component
 from audit_core.effect import Controls, check_task, get_metric, join_controls, measure_effect
@@ -76,7 +76,7 @@ class CurveAudit:
     result: type = CurveResult
 
     def count_work(self, subject: Subject, request: CurveRequest) -> int:
-        return _price_search(subject, request) + _price_curve(subject, request)
+        return _count_search_work(subject, request) + _count_curve_work(subject, request)
 
     def run(
         self,
@@ -89,7 +89,7 @@ class CurveAudit:
     ) -> CurveResult:
         universe = list_universe(subject, request.universe)
         check_circuit(request.components, universe, request.universe)
-        total, looking = self.count_work(subject, request), _price_search(subject, request)
+        total, looking = self.count_work(subject, request), _count_search_work(subject, request)
         searching = share_progress(on_progress, total, 0, looking)
         order, searched = _find_order(subject, request, universe, with_means=means is not None, on_progress=searching)
         rng, prompts = np.random.default_rng(request.seed), _take_few(request.prompts)
@@ -156,11 +156,11 @@ def _find_order(
     return request.order, ()
 
 
-def _price_search(subject: Subject, request: CurveRequest) -> int:
-    return 0 if request.order else price_order(subject, request.method, request.search)
+def _count_search_work(subject: Subject, request: CurveRequest) -> int:
+    return 0 if request.order else count_order_work(subject, request.method, request.search)
 
 
-def _price_curve(subject: Subject, request: CurveRequest) -> int:
+def _count_curve_work(subject: Subject, request: CurveRequest) -> int:
     universe = list_universe(subject, request.universe)
     sizes = list_sizes(len(universe), len(request.components))
     whole = intervene(universe, request.replacement)

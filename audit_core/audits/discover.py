@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from audit_core.circuits.circuit_search import find_order, price_order
+from audit_core.circuits.circuit_search import count_order_work, find_order
 from audit_core.circuits.discovery import Discovery, DiscoveryRequest
 from audit_core.claim import Universe
 from audit_core.component import Kind
@@ -77,7 +77,7 @@ class DiscoverAudit:
     result: type = DiscoverResult
 
     def count_work(self, subject: Subject, request: DiscoverRequest) -> int:
-        return price_order(subject, request.method, request.search)
+        return count_order_work(subject, request.method, request.search)
 
     def run(
         self,

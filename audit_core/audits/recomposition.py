@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from audit_core.circuits.circuit_question import CircuitQuestion, CircuitRunner, Parts, price_runs
+from audit_core.circuits.circuit_question import CircuitQuestion, CircuitRunner, Parts, count_run_work
 from audit_core.component import Component
 from audit_core.effect import Controls
 from audit_core.stats.measurement import Conditions, Measurement
@@ -19,7 +19,7 @@ class RecompositionRequest(CircuitQuestion):
 
 
 @dataclass(frozen=True)
-class Part:
+class ComponentShare:
     """One component of the circuit."""
 
     component: str
@@ -35,7 +35,7 @@ class RecompositionResult:
 
     n_universe: int
     """Components that "everything" means here."""
-    parts: tuple[Part, ...]
+    parts: tuple[ComponentShare, ...]
     """From the first layer to the last, which is the order in which they are put back."""
     lost_together: Measurement
     lost_added_up: Measurement
@@ -56,7 +56,7 @@ class RecompositionAudit:
     result: type = RecompositionResult
 
     def count_work(self, subject: Subject, request: RecompositionRequest) -> int:
-        return price_runs(subject, request, _count_runs(request))
+        return count_run_work(subject, request, _count_runs(request))
 
     def run(
         self,
@@ -90,9 +90,9 @@ class RecompositionAudit:
         )
 
 
-def _read_part(runner: CircuitRunner, part: Component, kept: Parts, alone: Conditions) -> Part:
+def _read_part(runner: CircuitRunner, part: Component, kept: Parts, alone: Conditions) -> ComponentShare:
     put_back = runner.question.state_conditions(f"all other {runner.question.universe} taken away but the first parts")
-    return Part(
+    return ComponentShare(
         str(part),
         runner.estimate(runner.lost(frozenset([part])), alone),
         runner.estimate(runner.kept(kept), put_back),

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from audit_core.circuits.circuit_question import CircuitRunner, Parts, price_runs
-from audit_core.circuits.circuit_search import SearchQuestion, price_order, search_elsewhere, share_progress
+from audit_core.circuits.circuit_question import CircuitRunner, Parts, count_run_work
+from audit_core.circuits.circuit_search import SearchQuestion, count_order_work, search_elsewhere, share_progress
 from audit_core.circuits.completeness import name_parts
 from audit_core.component import Component
 from audit_core.effect import Controls, join_controls
@@ -35,7 +35,7 @@ class RivalRequest(SearchQuestion):
 
 
 @dataclass(frozen=True)
-class Rival:
+class AlternativeCircuit:
     """One other set of the circuit's size."""
 
     components: tuple[str, ...]
@@ -49,9 +49,9 @@ class Rival:
 class RivalResult:
     """The circuit among its rivals, all measured on prompts that none was found on."""
 
-    circuit: Rival
+    circuit: AlternativeCircuit
     """The circuit itself, with Jaccard index 1."""
-    rivals: tuple[Rival, ...]
+    rivals: tuple[AlternativeCircuit, ...]
     """In the order in which they were made; the first shares no component."""
     n_sufficient: int
     """Rivals shown to keep about what the whole model does."""
@@ -70,7 +70,7 @@ class RivalAudit:
     result: type = RivalResult
 
     def count_work(self, subject: Subject, request: RivalRequest) -> int:
-        return price_order(subject, request.method, request.search) + price_runs(subject, request, RUNS)
+        return count_order_work(subject, request.method, request.search) + count_run_work(subject, request, RUNS)
 
     def run(
         self,
@@ -81,7 +81,7 @@ class RivalAudit:
         on_progress: Progress,
         on_partial: Callable[[Any], None] = no_partial,
     ) -> RivalResult:
-        total, looking = self.count_work(subject, request), price_order(subject, request.method, request.search)
+        total, looking = self.count_work(subject, request), count_order_work(subject, request.method, request.search)
         order = search_elsewhere(
             subject, request, with_means=means is not None, on_progress=share_progress(on_progress, total, 0, looking)
         )
@@ -127,10 +127,10 @@ def make_rivals(circuit: Sequence[Component], order: Sequence[Component], *, see
     return tuple(dict.fromkeys(found))
 
 
-def _measure(runner: CircuitRunner, chosen: Parts) -> Rival:
+def _measure(runner: CircuitRunner, chosen: Parts) -> AlternativeCircuit:
     circuit, question = runner.circuit, runner.question
     asked = replace(question, components=tuple(sorted(chosen)))
-    return Rival(
+    return AlternativeCircuit(
         name_parts(chosen),
         len(chosen & circuit) / len(chosen | circuit),
         runner.estimate(runner.lost(chosen), asked.taken_away),
@@ -148,14 +148,14 @@ def _is_outside(found: Measurement) -> bool:
     return low is not None and high is not None and (high < SUFFICIENT_LOW or low > SUFFICIENT_HIGH)
 
 
-def _decide(own: Rival, others: Sequence[Rival]) -> bool | None:
+def _decide(own: AlternativeCircuit, others: Sequence[AlternativeCircuit]) -> bool | None:
     if any(_is_sufficient(rival.sufficiency) for rival in others):
         return False
     is_apart = all(_is_outside(rival.sufficiency) for rival in others)
     return True if is_apart and _is_sufficient(own.sufficiency) else None
 
 
-def _describe(own: Rival, others: Sequence[Rival]) -> str:
+def _describe(own: AlternativeCircuit, others: Sequence[AlternativeCircuit]) -> str:
     between = f"between {SUFFICIENT_LOW:g} and {SUFFICIENT_HIGH:g} of the gap"
     rivals = sum(_is_sufficient(rival.sufficiency) for rival in others)
     if not _is_sufficient(own.sufficiency):

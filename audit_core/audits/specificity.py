@@ -11,8 +11,8 @@ from audit_core.circuits.circuit_question import (
     CircuitRunner,
     Parts,
     check_circuit,
+    count_run_work,
     identify_prompts,
-    price_runs,
 )
 from audit_core.circuits.circuit_search import share_progress
 from audit_core.component import Component
@@ -96,7 +96,7 @@ class SpecificityAudit:
     result: type = SpecificityResult
 
     def count_work(self, subject: Subject, request: SpecificityRequest) -> int:
-        return sum(_price_each(subject, request))
+        return sum(_count_each_work(subject, request))
 
     def run(
         self,
@@ -111,7 +111,7 @@ class SpecificityAudit:
         for other in request.others:
             if other.components:
                 check_circuit(other.components, universe, request.universe)
-        prices, total = _price_each(subject, request), self.count_work(subject, request)
+        prices, total = _count_each_work(subject, request), self.count_work(subject, request)
         stages = [share_progress(on_progress, total, sum(prices[:at]), price) for at, price in enumerate(prices)]
         own = CircuitRunner(subject, request, runs=2 + len(request.others), means=means, on_progress=stages[0])
         own.run([own.circuit, *(frozenset(other.components) for other in request.others)])
@@ -139,13 +139,13 @@ class SpecificityAudit:
         )
 
 
-def _price_each(subject: Subject, request: SpecificityRequest) -> list[int]:
+def _count_each_work(subject: Subject, request: SpecificityRequest) -> list[int]:
     """Units of work of the circuit's own task, then of each other; the text is as dear as a few runs of the first."""
     first, *rest = _ask_each(request)
     text = 1 + RANDOM_SETS // 4
     return [
-        price_runs(subject, first, 2 + len(request.others) + text),
-        *(price_runs(subject, asked, 3) for asked in rest),
+        count_run_work(subject, first, 2 + len(request.others) + text),
+        *(count_run_work(subject, asked, 3) for asked in rest),
     ]
 
 

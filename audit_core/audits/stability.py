@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit_core.audits.discover import DiscoverRequest
-from audit_core.circuits.circuit_search import find_order, price_order
+from audit_core.circuits.circuit_search import count_order_work, find_order
 from audit_core.circuits.discovery import rank_by_size, require_per_prompt
 from audit_core.effect import Controls
 from audit_core.errors import ClaimRefused
@@ -37,7 +37,7 @@ class StabilityRequest(DiscoverRequest):
 
 
 @dataclass(frozen=True)
-class Kept:
+class SelectionFrequency:
     """How often one component is found."""
 
     component: str
@@ -57,7 +57,7 @@ class StabilityResult:
     """5th percentile over pairs: a spread, not a confidence interval."""
     jaccard_high: float
     """95th percentile over pairs."""
-    shares: tuple[Kept, ...]
+    shares: tuple[SelectionFrequency, ...]
     """Every component found in any draw, the steadiest first."""
     core: tuple[str, ...]
     """Found in at least `CORE` of the draws."""
@@ -79,7 +79,7 @@ class StabilityAudit:
     result: type = StabilityResult
 
     def count_work(self, subject: Subject, request: StabilityRequest) -> int:
-        return price_order(subject, request.method, request.search)
+        return count_order_work(subject, request.method, request.search)
 
     def run(
         self,
@@ -109,7 +109,7 @@ class StabilityAudit:
         pairs = [len(a & b) / len(a | b) for a, b in combinations(sets, 2)]
         counts = np.bincount(np.concatenate([sorted(chosen) for chosen in sets]), minlength=len(order.components))
         ranked = [at for at in np.argsort(-counts, kind="stable") if counts[at]]
-        shares = tuple(Kept(str(order.components[at]), float(counts[at] / DRAWS)) for at in ranked)
+        shares = tuple(SelectionFrequency(str(order.components[at]), float(counts[at] / DRAWS)) for at in ranked)
         mean, core = float(np.mean(pairs)), tuple(k.component for k in shares if k.share >= CORE)
         low, high = np.quantile(pairs, [0.05, 0.95])
         return StabilityResult(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from audit_core.component import Component, Kind, resid
 from audit_core.effect import Controls, Effect, check_task, get_metric
 from audit_core.errors import NotMeasured, PromptRefused, Refused
-from audit_core.estimator import Method, ScreenRequest
+from audit_core.estimator import EstimateRequest, Estimator
 from audit_core.intervention import Direction, Intervention, Replacement, intervene
 from audit_core.judging.faithfulness import PAIR_UNIT
 from audit_core.prompts.prompt_set import TokenisedPrompts
@@ -76,7 +76,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Screened:
+class EstimatedEffects:
     """What a cheap method says of the same components: estimated, never measured."""
 
     method: str
@@ -91,7 +91,7 @@ class SweepPartial:
     """A sweep on its way."""
 
     components: tuple[str, ...]
-    screened: Screened | None
+    screened: EstimatedEffects | None
     exact: tuple[Estimate | None, ...]
     """Effect of each component in the metric's unit; None until it is measured; shape (component,)."""
     unit: str
@@ -121,7 +121,7 @@ class SweepResult:
     """Why there is no fraction of the gap; empty where there is."""
     no_marks: str
     """Why no component is marked as different from zero; empty where they are."""
-    screened: Screened | None
+    screened: EstimatedEffects | None
     controls: Controls
 
 
@@ -202,7 +202,7 @@ def _add_layers(support: NDArray[np.float64], parts: Sequence[Component]) -> NDA
 
 def _screen(
     subject: Subject, request: SweepRequest, parts: Sequence[Component], on_progress: Progress
-) -> Screened | None:
+) -> EstimatedEffects | None:
     """The estimate; tells of itself only so that it can be cancelled."""
     if not request.screen:
         return None
@@ -212,18 +212,18 @@ def _screen(
             wanted=f"{_SCREENED_METRIC}, the one metric that slopes are taken of, over whole components.",
             remedy="leave the screen out.",
         )
-    method: Method = get_plugin("estimators", request.screen)
-    asked = ScreenRequest(request.prompts, request.kind, request.replacement, request.direction.side)
+    method: Estimator = get_plugin("estimators", request.screen)
+    asked = EstimateRequest(request.prompts, request.kind, request.replacement, request.direction.side)
     found = method.screen(subject, asked, on_progress=lambda done, total: on_progress(0, 1))
     assert found.components == tuple(parts)
-    return Screened(method.name, method.misses, found.is_signed, _average(found.support, request, "logits"))
+    return EstimatedEffects(method.name, method.misses, found.is_signed, _average(found.support, request, "logits"))
 
 
 def _measure(
     subject: Subject,
     request: SweepRequest,
     parts: Sequence[Component],
-    screened: Screened | None,
+    screened: EstimatedEffects | None,
     means: Means | None,
     on_progress: Progress,
     on_partial: Callable[[Any], None],
@@ -254,7 +254,7 @@ def _measure(
     )
 
 
-def _rank(screened: Screened) -> NDArray[np.int_]:
+def _rank(screened: EstimatedEffects) -> NDArray[np.int_]:
     """Components by size of their estimate, the largest first."""
     return np.argsort([-abs(estimate.value) for estimate in screened.support], kind="stable")
 

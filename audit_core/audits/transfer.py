@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from audit_core.circuits.circuit_question import CircuitRunner, Parts, price_runs
-from audit_core.circuits.circuit_search import SearchQuestion, price_order, search_elsewhere, share_progress
+from audit_core.circuits.circuit_question import CircuitRunner, Parts, count_run_work
+from audit_core.circuits.circuit_search import SearchQuestion, count_order_work, search_elsewhere, share_progress
 from audit_core.circuits.completeness import name_parts
 from audit_core.circuits.discovery import Order, rank_by_size, require_per_prompt
 from audit_core.effect import Controls, join_controls
@@ -61,7 +61,9 @@ class TransferAudit:
     result: type = TransferResult
 
     def count_work(self, subject: Subject, request: TransferRequest) -> int:
-        return price_order(subject, request.method, request.search) + price_runs(subject, request, _count_runs(request))
+        return count_order_work(subject, request.method, request.search) + count_run_work(
+            subject, request, _count_runs(request)
+        )
 
     def run(
         self,
@@ -72,7 +74,7 @@ class TransferAudit:
         on_progress: Progress,
         on_partial: Callable[[Any], None] = no_partial,
     ) -> TransferResult:
-        total, looking = self.count_work(subject, request), price_order(subject, request.method, request.search)
+        total, looking = self.count_work(subject, request), count_order_work(subject, request.method, request.search)
         order = search_elsewhere(
             subject, request, with_means=means is not None, on_progress=share_progress(on_progress, total, 0, looking)
         )

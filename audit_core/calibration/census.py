@@ -15,7 +15,7 @@ from audit_core.judging.null import draw_sets
 from audit_core.judging.trial import FAMILIES, Trial, judge_trial
 from audit_core.judging.verdict import State
 from audit_core.prompts.alignment import tokenise
-from audit_core.prompts.prompt_set import split_half
+from audit_core.prompts.prompt_set import take_split
 from audit_core.run import open_subject
 from audit_core.shipped import list_circuits, load_prompt_set
 from audit_core.subject import Progress
@@ -41,7 +41,7 @@ class HeadCensus:
 def count_supported(*, on_progress: Progress, name: str = "default", seed: int = 0) -> HeadCensus:
     """Judge every head; the others are its null."""
     subject = open_subject(name)
-    half = tokenise(split_half(load_prompt_set(TASK), exploratory=False), subject.tokenizer)
+    half = tokenise(take_split(load_prompt_set(TASK), exploratory=False), subject.tokenizer)
     prompts = half.take(half.spread(N_PROMPTS))
     heads = subject.components(Kind.HEAD)
     universe = list_universe(subject, Claim("random", (heads[0],)).universe)

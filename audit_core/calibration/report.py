@@ -20,12 +20,12 @@ from audit_core.subjects.planted.key import WIRED, PlantedRole
 RECORD = DATA / "calibration.json"
 PAGE = DATA.parent / "docs/calibration.md"
 RULES = (COMBINED, *(family.value for family in FAMILIES))
-_LEAST_FOOLED = 0.5
+_LEAST_SYSTEMATIC = 0.5
 """Of a claim's samples: below it a rule errs by chance, from it on by construction."""
 
 
 @dataclass(frozen=True)
-class Fooled:
+class SystematicError:
     """A claim that one rule gets wrong by construction, and the combined rule does not."""
 
     rule: str
@@ -70,7 +70,7 @@ class Calibration:
     """Claims judged as their key foresees for this rule, which says where ways of replacing must contradict each other."""
     covered: Estimate
     """Intervals, one a sample, that hold the value of the whole population of prompts."""
-    fooled: tuple[Fooled, ...]
+    fooled: tuple[SystematicError, ...]
     census: HeadCensus | None
     """What the rule says of the heads of the default model; None where that was not run."""
 
@@ -105,7 +105,7 @@ def summarise(samples: Sequence[Sample], census: HeadCensus | None = None) -> Ca
         share(planted("negative"), State.REVERSED, all),
         wilson(sum(all(s.is_right for s in claim) for claim in claims), len(claims)),
         wilson(sum(covered), len(covered)),
-        find_fooled(samples),
+        find_systematic_errors(samples),
         census,
     )
 
@@ -131,20 +131,20 @@ def _tally(claims: Sequence[Sequence[Sample]], rule: str) -> dict[str, Tally]:
     return tallies
 
 
-def find_fooled(samples: Sequence[Sample]) -> tuple[Fooled, ...]:
+def find_systematic_errors(samples: Sequence[Sample]) -> tuple[SystematicError, ...]:
     """Claims of which a rule of one family says the contrary of the wiring on most samples, and the combined rule on few."""
     groups: dict[tuple[str, str, str, str, str], list[Sample]] = {}
     for s in samples:
         groups.setdefault((s.model, s.components, s.task, s.role, s.planted), []).append(s)
     fooled = []
     for (model, components, task, _, planted), members in groups.items():
-        truth, most = WIRED.get(PlantedRole(planted)), _LEAST_FOOLED * len(members)
+        truth, most = WIRED.get(PlantedRole(planted)), _LEAST_SYSTEMATIC * len(members)
         if truth is None or sum(s.found[COMBINED] not in (truth, State.INCONCLUSIVE) for s in members) >= most:
             continue
         for rule in RULES[1:]:
             state, count = Counter(s.found.get(rule, "") for s in members).most_common(1)[0]
             if state not in (truth, State.INCONCLUSIVE) and count >= most:
-                fooled.append(Fooled(rule, model, components, task, planted, state, truth.value))
+                fooled.append(SystematicError(rule, model, components, task, planted, state, truth.value))
     return tuple(fooled)
 
 

@@ -14,7 +14,7 @@ from audit_core.effect import get_metric, measure_effect
 from audit_core.errors import NotMeasured
 from audit_core.intervention import Replacement
 from audit_core.judging.faithfulness import estimate_faithfulness
-from audit_core.judging.trial import Trial, draw_chance, judge_trial, plan_trial, read_trial
+from audit_core.judging.trial import Trial, judge_trial, measure_null_draws, plan_trial, read_trial
 from audit_core.prompts.alignment import tokenise
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.stats.estimates import Estimate
@@ -30,7 +30,7 @@ TEMPLATES, PROMPTS = 10, 6
 COMBINED = "combined"
 SAME = 1e-6
 """Of the gap: effects that vary less from prompt to prompt than this have an interval without width."""
-Told = Callable[[str, int, int], None]
+ModelProgress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def calibrate(
     seeds: Sequence[int],
     samples: int,
     models: Sequence[PlantedModel] = PLANTED_MODELS,
-    on_model: Told = lambda *_: None,
+    on_model: ModelProgress = lambda *_: None,
 ) -> tuple[Sample, ...]:
     """Judge every planted claim on many samples of prompts, for several builds of each model.
 
@@ -125,13 +125,13 @@ def measure_population(
     plan = plan_trial(
         subject,
         claim,
-        lambda: subject.measure_moves(prompts, claim.components, claim.ablation, means=means).tolist(),
+        lambda: subject.activation_change_rms(prompts, claim.components, claim.ablation, means=means).tolist(),
         seed=seed,
     )
     trial = read_trial(claim, plan, measure_effect(subject, prompts, plan.list_runs(), metric, means=means, seed=seed))
-    if not plan.draws or not any(judge_trial(take_sample(trial, rows), seed=0).awaits_chance for rows in samples):
+    if not plan.draws or not any(judge_trial(take_sample(trial, rows), seed=0).needs_null_draws for rows in samples):
         return trial
-    return draw_chance(subject, prompts, trial, plan, metric, means=means, seed=seed, most=len(prompts))
+    return measure_null_draws(subject, prompts, trial, plan, metric, means=means, seed=seed, most=len(prompts))
 
 
 def draw_rows(templates: Sequence[str], rng: np.random.Generator) -> tuple[int, ...]:

@@ -15,7 +15,7 @@ from audit_core.intervention import Direction, Replacement
 from audit_core.prompts.alignment import tokenise
 from audit_core.prompts.measurable import set_aside
 from audit_core.prompts.prompt_set import PromptSet
-from audit_core.run import Asker, Auditor
+from audit_core.run import Actor, Auditor
 from audit_core.stats.bootstrap import bootstrap_ratios
 from audit_core.stats.estimates import Estimate
 from audit_core.stats.multiplicity import adjust_for_any
@@ -93,7 +93,7 @@ class EffectQuestion:
 
 
 def measure_effect_diff(
-    before: Auditor, after: Auditor, question: EffectQuestion, *, asker: Asker, on_progress: Progress = no_progress
+    before: Auditor, after: Auditor, question: EffectQuestion, *, actor: Actor, on_progress: Progress = no_progress
 ) -> EffectDiff:
     """Sweep both models, each run in the log, and hold them beside each other prompt by prompt.
 
@@ -107,7 +107,7 @@ def measure_effect_diff(
         def report(done: int, total: int, number: int = number) -> None:
             on_progress(number * total + done, 2 * total)
 
-        sweeps.append(auditor.run("sweep", request, asker=asker, on_progress=report).result)
+        sweeps.append(auditor.run("sweep", request, actor=actor, on_progress=report).result)
     return compare_effects(sweeps[0], sweeps[1], requests[0].prompts.templates, seed=question.seed)
 
 

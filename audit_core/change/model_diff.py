@@ -12,7 +12,7 @@ from typing import Any
 from audit_core.change.tokenizer_diff import MOST_KEYS, KeyChange, TokenizerDiff, compare_tokenizers, list_key_changes
 from audit_core.models.folder import CONFIG_BYTES, read_json
 from audit_core.models.identity import ModelIdentity, digest_files, identify_model
-from audit_core.models.layout import HeadLayout, read_layout, share_out
+from audit_core.models.layout import HeadLayout, read_layout, split_tensor
 from audit_core.models.tensors import Distance, StoredTensor, list_tensors, measure_distance
 
 MOST_ROWS = 2_000
@@ -133,7 +133,7 @@ def compare_models(before: Path, after: Path) -> ModelDiff:
         len(moved),
         _list_components(moved),
         why,
-        tuple(row.name for row in listed if not share_out(row.name, (), None)),
+        tuple(row.name for row in listed if not split_tensor(row.name, (), None)),
         len(settings),
         tuple(settings[:MOST_KEYS]),
         compare_tokenizers(before, after),
@@ -209,7 +209,7 @@ def _measure_shares(
     assert one is not None
     is_whole = before is None or after is None or before.shape != after.shape
     can_cut = all(side is None or side.can_be_cut for side in (before, after))
-    for share in share_out(row.name, one.shape, layout if can_cut else None):
+    for share in split_tensor(row.name, one.shape, layout if can_cut else None):
         if is_whole or before is None or after is None:
             yield share.components, share.part, Distance(False, reason=f"{row.name[:200]}: {row.reason}")
             continue

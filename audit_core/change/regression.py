@@ -8,14 +8,14 @@ from enum import StrEnum
 from typing import Any
 
 from audit_core.audits.claim_test import ClaimTestRequest, ClaimTestResult
-from audit_core.change.revalidation_baseline import Held
+from audit_core.change.revalidation_baseline import RevalidationBaseline
 from audit_core.component import Kind
 from audit_core.errors import NotMeasured, Refused
 from audit_core.judging.faithfulness import list_kinds
 from audit_core.judging.verdict import State
 from audit_core.prompts.alignment import tokenise
-from audit_core.prompts.prompt_set import split_half
-from audit_core.run import Asker, Auditor
+from audit_core.prompts.prompt_set import take_split
+from audit_core.run import Actor, Auditor
 from audit_core.stats.estimates import Estimate
 from audit_core.store import load_kept_prompts
 from audit_core.store.database.connection import open_database
@@ -63,7 +63,9 @@ class Regression:
         return asdict(self) | {"outcome": self.outcome.value, "evidence": "causal"}
 
 
-def rerun_claim(held: Held, auditor: Auditor, *, asker: Asker, on_progress: Progress = no_progress) -> Regression:
+def rerun_claim(
+    baseline: RevalidationBaseline, auditor: Auditor, *, actor: Actor, on_progress: Progress = no_progress
+) -> Regression:
     """Test one claim on this model, against the thresholds that were frozen, on the half it was frozen for.
 
     The run is logged as any run is, under no claim and no attempt number; what came of it is an event about the claim.
@@ -72,19 +74,19 @@ def rerun_claim(held: Held, auditor: Auditor, *, asker: Asker, on_progress: Prog
         AuditError: the run failed in another way than by having no answer.
     """
     subject, digest = auditor.subject, auditor.subject.identity.short
-    before = None if held.last is None else held.last.result.verdict
+    before = None if baseline.last is None else baseline.last.result.verdict
     run_id, result, outcome, reason = "", None, Outcome.UNDECIDED, ""
-    if missing := _find_missing(held, subject):
+    if missing := _find_missing(baseline, subject):
         outcome, reason = Outcome.LOST, f"{missing} is not in this model"
     else:
         try:
-            finished = auditor.run("claim_test", _ask(held, subject), asker=asker, on_progress=on_progress)
+            finished = auditor.run("claim_test", _ask(baseline, subject), actor=actor, on_progress=on_progress)
             run_id, result = finished.run_id, finished.result
             outcome, reason = _compare(before, result)
         except (NotMeasured, Refused) as error:
             reason = str(error)
     found = Regression(
-        held.claim.claim_id, run_id, outcome, reason, None if before is None else before.state,
+        baseline.claim.claim_id, run_id, outcome, reason, None if before is None else before.state,
         None if result is None else result.state, {} if before is None else before.families,
         {} if result is None else result.families, digest,
     )  # fmt: skip
@@ -94,15 +96,15 @@ def rerun_claim(held: Held, auditor: Auditor, *, asker: Asker, on_progress: Prog
     }  # fmt: skip
     with open_database(auditor.log.home) as connection:
         append_event(
-            connection, actor=asker.actor, action=Action.CLAIM_REVALIDATED, object_id=run_id or found.claim_id,
+            connection, actor=actor.name, action=Action.CLAIM_REVALIDATED, object_id=run_id or found.claim_id,
             payload=payload,
         )  # fmt: skip
     return found
 
 
-def _ask(held: Held, subject: Subject) -> ClaimTestRequest:
-    plan = held.claim.plan
-    half = split_half(load_kept_prompts(held.claim.prompts), exploratory=False)
+def _ask(baseline: RevalidationBaseline, subject: Subject) -> ClaimTestRequest:
+    plan = baseline.claim.plan
+    half = take_split(load_kept_prompts(baseline.claim.prompts), exploratory=False)
     if half.sha256 != plan.pins.prompts_sha256:
         raise Refused(
             "The prompts that are kept here are not those that were frozen.",
@@ -112,9 +114,9 @@ def _ask(held: Held, subject: Subject) -> ClaimTestRequest:
     return ClaimTestRequest(tokenise(half, subject.tokenizer), plan.claim, plan.seed)
 
 
-def _find_missing(held: Held, subject: Subject) -> str:
+def _find_missing(baseline: RevalidationBaseline, subject: Subject) -> str:
     """The first of the claim's parts that the model lacks; empty where it has all."""
-    claim = held.claim.plan.claim
+    claim = baseline.claim.plan.claim
     kinds: list[Kind] = list(list_kinds(claim.universe))
     known = {part for kind in kinds for part in subject.components(kind)}
     return next((str(part) for part in claim.components if part not in known), "")

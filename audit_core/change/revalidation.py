@@ -10,12 +10,17 @@ from typing import Any
 
 from audit_core.change.model_diff import ModelDiff, compare_models
 from audit_core.change.regression import Outcome, Regression, rerun_claim
-from audit_core.change.revalidation_baseline import Held, find_pinned_folder, read_held, read_templates
+from audit_core.change.revalidation_baseline import (
+    RevalidationBaseline,
+    find_pinned_folder,
+    read_baseline,
+    read_templates,
+)
 from audit_core.errors import ClaimRefused
 from audit_core.governance.policy import Policy
 from audit_core.models import ModelIdentity, identify_model
-from audit_core.prompts.prompt_set import PromptSet, split_half
-from audit_core.run import Asker, Auditor, list_versions
+from audit_core.prompts.prompt_set import PromptSet, take_split
+from audit_core.run import Actor, Auditor, list_versions
 from audit_core.store import load_kept_prompts
 from audit_core.store.claims.change_log import StaleRow, list_stale, record_changes
 from audit_core.store.claims.register import Register, RegisteredClaim
@@ -94,7 +99,7 @@ class Revalidation:
         return 1 if 1 in codes else NOT_DECIDABLE if NOT_DECIDABLE in codes or not codes else 0
 
 
-def revalidate_claims(home: Path, artefact: Artefact, claim_ids: Sequence[str] = (), *, asker: Asker) -> Revalidation:
+def revalidate_claims(home: Path, artefact: Artefact, claim_ids: Sequence[str] = (), *, actor: Actor) -> Revalidation:
     """Hold claims against a model as it is now; what is new becomes a row of the change log.
 
     Args:
@@ -109,15 +114,15 @@ def revalidate_claims(home: Path, artefact: Artefact, claim_ids: Sequence[str] =
     diffs: dict[str, ModelDiff] = {}
     claims = []
     for claim in known:
-        held = read_held(home, claim)
-        diff = _find_diff(held, artefact, identity, diffs)
+        baseline = read_baseline(home, claim)
+        diff = _find_diff(baseline, artefact, identity, diffs)
         present = _describe_present(artefact, identity, claim, diff)
         if diff is not None:
             # The folder itself tells what a claim that was never run has no record of.
-            held = replace(held, frozen=replace(held.frozen, identity=diff.before.to_json()))
-        changes = list_changes(held.frozen, present)
+            baseline = replace(baseline, frozen=replace(baseline.frozen, identity=diff.before.to_json()))
+        changes = list_changes(baseline.frozen, present)
         digest = claim.plan.pins.model_digest
-        new = record_changes(home, claim.claim_id, changes, held_for=digest, by=asker.actor)
+        new = record_changes(home, claim.claim_id, changes, held_for=digest, by=actor.name)
         rows = tuple(row for row in list_stale(home, claim.claim_id) if row.is_open)
         own = _list_own_parts(claim, digest == identity.short, diff)
         claims.append(Revalidated(claim.claim_id, claim.plan.claim.name, claim.model, rows, len(new), own))
@@ -129,7 +134,7 @@ def rerun_stale(
     found: Revalidation,
     open_auditor: Callable[[], Auditor],
     *,
-    asker: Asker,
+    actor: Actor,
     on_progress: Progress = no_progress,
 ) -> Revalidation:
     """Test each stale claim again on the model it was held against; see `rerun_claim`.
@@ -149,9 +154,9 @@ def rerun_stale(
     claims = []
     for one in found.claims:
         if one.is_stale:
-            held = read_held(home, Register(home).find(one.claim_id))
-            told = rerun_claim(held, auditor, asker=asker, on_progress=on_progress)
-            one = replace(one, regression=told)
+            baseline = read_baseline(home, Register(home).find(one.claim_id))
+            reported = rerun_claim(baseline, auditor, actor=actor, on_progress=on_progress)
+            one = replace(one, regression=reported)
         claims.append(one)
     return replace(found, claims=tuple(claims))
 
@@ -217,14 +222,14 @@ def _is_folder(name: str, folder: Path) -> bool:
 
 
 def _find_diff(
-    held: Held, artefact: Artefact, identity: ModelIdentity, diffs: dict[str, ModelDiff]
+    baseline: RevalidationBaseline, artefact: Artefact, identity: ModelIdentity, diffs: dict[str, ModelDiff]
 ) -> ModelDiff | None:
     """From the pinned model to this one; None where they are one, or the pinned one is not at hand."""
-    digest = held.frozen.pins.model_digest
+    digest = baseline.frozen.pins.model_digest
     if digest == identity.short:
         return None
     if digest not in diffs:
-        place = find_pinned_folder(held, () if artefact.was is None else (artefact.was,))
+        place = find_pinned_folder(baseline, () if artefact.was is None else (artefact.was,))
         if place is None:
             return None
         diffs[digest] = compare_models(place, artefact.folder)
@@ -240,7 +245,7 @@ def _describe_present(
         list_versions(),
         datetime.now(UTC).date(),
         None if artefact.policy is None else artefact.policy.sha256,
-        split_half(prompts, exploratory=False).sha256,
+        take_split(prompts, exploratory=False).sha256,
         None if diff is None else read_templates(diff),
     )
 

@@ -36,7 +36,7 @@ class LastRun:
 
 
 @dataclass(frozen=True)
-class Held:
+class RevalidationBaseline:
     """A claim with what it is held to."""
 
     claim: RegisteredClaim
@@ -44,7 +44,7 @@ class Held:
     frozen: Frozen
 
 
-def read_held(home: Path, known: RegisteredClaim) -> Held:
+def read_baseline(home: Path, known: RegisteredClaim) -> RevalidationBaseline:
     """Gather what revalidation compares with the present.
 
     Raises:
@@ -52,7 +52,7 @@ def read_held(home: Path, known: RegisteredClaim) -> Held:
     """
     with open_database(home) as connection:
         events = list_events(connection)
-        claims_of = {event.object_id: tuple(event.payload["claims"]) for event in events if _tells_of_pack(event)}
+        claims_of = {event.object_id: tuple(event.payload["claims"]) for event in events if _names_pack(event)}
         roots = {pack.root_digest: pack.pack_id for pack in list_packs(connection)}
         decided = [one for one in list_decisions(connection) if one.decision in _APPROVING]
     packs = {pack_id for pack_id, claim_ids in claims_of.items() if known.claim_id in claim_ids}
@@ -65,30 +65,30 @@ def read_held(home: Path, known: RegisteredClaim) -> Held:
     pinned = None if last is None or last.identity["short"] != known.plan.pins.model_digest else last.identity
     due = _find_due(known, events)
     versions = None if last is None else last.identity["versions"]
-    return Held(known, last, Frozen(known.plan.pins, pinned, versions, due, departures))
+    return RevalidationBaseline(known, last, Frozen(known.plan.pins, pinned, versions, due, departures))
 
 
-def find_pinned_folder(held: Held, folders: Sequence[Path]) -> Path | None:
+def find_pinned_folder(baseline: RevalidationBaseline, folders: Sequence[Path]) -> Path | None:
     """Where the model that a claim is pinned to lies, byte for byte; None where it is not at hand.
 
     Args:
         folders: where else to look first.
     """
     places = [*folders]
-    if held.last is not None:
-        places.append(Path(str(held.last.identity["folder"])))
-    places.append(Path(held.claim.model).expanduser())
+    if baseline.last is not None:
+        places.append(Path(str(baseline.last.identity["folder"])))
+    places.append(Path(baseline.claim.model).expanduser())
     for place in places:
         found = _identify(place)
-        if found is not None and found.short == held.frozen.pins.model_digest:
+        if found is not None and found.short == baseline.frozen.pins.model_digest:
             return place
     return None
 
 
 def read_templates(diff: ModelDiff) -> Templates:
     """What a comparison of the two artefacts says of their chat templates."""
-    told = diff.tokenizer
-    return Templates(told.template_before, told.template_after, told.is_same_but_template)
+    reported = diff.tokenizer
+    return Templates(reported.template_before, reported.template_after, reported.is_same_but_template)
 
 
 def _identify(place: Path) -> ModelIdentity | None:
@@ -99,7 +99,7 @@ def _identify(place: Path) -> ModelIdentity | None:
         return None
 
 
-def _tells_of_pack(event: AuditEvent) -> bool:
+def _names_pack(event: AuditEvent) -> bool:
     return event.action in (Action.PACK_EXPORTED, Action.PACK_TAKEN)
 
 

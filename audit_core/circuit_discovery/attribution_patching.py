@@ -1,8 +1,8 @@
 """Components by attribution patching: the straight line through the clean run."""
 
-from audit_core.circuits.discovery_by_screen import ScreenedOrder
+from audit_core.circuits.discovery_by_screen import EstimatedOrder
 from audit_core.estimators.attribution_patching import PLUGIN as METHOD
 
-PLUGIN = ScreenedOrder(
+PLUGIN = EstimatedOrder(
     "attribution_patching", "What would each component do, if the model were a straight line?", METHOD
 )

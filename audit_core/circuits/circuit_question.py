@@ -77,7 +77,7 @@ def identify_prompts(prompts: TokenisedPrompts) -> list[Any]:
     return [prompts.name, prompts.sha256, [pair.prompt.id for pair in prompts.pairs]]
 
 
-def price_runs(subject: Subject, question: CircuitQuestion, runs: int) -> int:
+def count_run_work(subject: Subject, question: CircuitQuestion, runs: int) -> int:
     """Units of work of so many runs, each taken for one that takes nearly everything away."""
     whole = intervene(list_universe(subject, question.universe), question.replacement)
     return subject.count_work(question.prompts, (whole,)) * runs
@@ -100,7 +100,7 @@ class CircuitRunner:
         self.question, self.universe = question, list_universe(subject, question.universe)
         check_circuit(question.components, self.universe, question.universe)
         self._subject, self._means, self._on_progress = subject, means, on_progress
-        self._runs, self._work, self._done = runs, price_runs(subject, question, runs), 0
+        self._runs, self._work, self._done = runs, count_run_work(subject, question, runs), 0
         self._metric = get_plugin("metrics", question.metric)
         self._controls: list[Controls] = []
         self.clean = measure_effect(subject, question.prompts, (), self._metric, seed=question.seed).clean

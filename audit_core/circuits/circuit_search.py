@@ -54,7 +54,7 @@ class SearchQuestion(CircuitQuestion):
         return DiscoveryRequest(explored, self.universe, self.replacement, self.metric, self.seed)
 
 
-def price_order(subject: Subject, method: str, request: DiscoveryRequest) -> int:
+def count_order_work(subject: Subject, method: str, request: DiscoveryRequest) -> int:
     """Units of work of `find_order`."""
     return _get_method(method).count_work(subject, request)
 

@@ -40,7 +40,7 @@ class Gap:
 
 
 @dataclass(frozen=True)
-class Worth:
+class MinimalityScore:
     """What one component is worth to the circuit."""
 
     component: str
@@ -115,7 +115,7 @@ def read_gaps(runner: CircuitRunner, subsets: Sequence[Subset]) -> tuple[Gap, ..
     return tuple(sorted(gaps, key=lambda gap: -abs(gap.found.estimate.value)))
 
 
-def read_worths(runner: CircuitRunner, subsets: Sequence[Subset]) -> tuple[Worth, ...]:
+def read_worths(runner: CircuitRunner, subsets: Sequence[Subset]) -> tuple[MinimalityScore, ...]:
     """What each component is worth at its best, over the subsets tried, in the circuit's order."""
     circuit, found = runner.circuit, []
     conditions = runner.question.state_conditions("one component taken out of the circuit alone, beside a subset")
@@ -128,7 +128,7 @@ def read_worths(runner: CircuitRunner, subsets: Sequence[Subset]) -> tuple[Worth
         measured = [Measurement(estimate, conditions) for estimate in estimates]
         best = int(np.argmax(np.abs(rows.mean(1))))
         is_idle = all(worth.is_within(MINIMAL) for worth in measured)
-        found.append(Worth(str(part), measured[best], name_parts(others[best]), is_idle))
+        found.append(MinimalityScore(str(part), measured[best], name_parts(others[best]), is_idle))
     return tuple(found)
 
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from audit_core.circuits.discovery import DiscoveryRequest, Order, order_by_size
 from audit_core.component import Component
-from audit_core.estimator import Method, ScreenRequest
-from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, Side
+from audit_core.estimator import EstimateRequest, Estimator
+from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, PromptSide
 from audit_core.judging.faithfulness import list_universe
 from audit_core.subject import Means, Progress, Subject
 
@@ -19,12 +19,12 @@ _PASSES = 3
 
 
 @dataclass(frozen=True)
-class ScreenedOrder:
+class EstimatedOrder:
     """Components by the size of their estimated effect; always of the logit difference, the metric that slopes are taken of."""
 
     name: str
     question: str
-    method: Method
+    method: Estimator
 
     @property
     def misses(self) -> str:
@@ -40,7 +40,7 @@ class ScreenedOrder:
         found: dict[Component, NDArray[np.float64]] = {}
         kinds = tuple(dict.fromkeys(part.kind for part in parts))
         for step, kind in enumerate(kinds):
-            asked = ScreenRequest(request.prompts, kind, request.replacement, Side.CLEAN)
+            asked = EstimateRequest(request.prompts, kind, request.replacement, PromptSide.CLEAN)
 
             def report(done: int, total: int, before: int = step) -> None:
                 on_progress(before * total + done, len(kinds) * total)

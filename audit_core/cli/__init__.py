@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from audit_core.cli.output import check_words, open_output, say
+from audit_core.cli.output import check_words, open_output, print_status
 from audit_core.cli.parser import build_parser
 from audit_core.errors import AuditError, Cancelled, Refused
 from audit_core.verifier.streams import flush_output
@@ -25,10 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = options.command(options)
         return code
     except AuditError as error:
-        say(f"{type(error).__name__}: {error}")
+        print_status(f"{type(error).__name__}: {error}")
         return error.exit_code
     except KeyboardInterrupt:
-        say("Interrupted; nothing it computed is kept.")
+        print_status("Interrupted; nothing it computed is kept.")
         return Cancelled.exit_code
     except SystemExit:
         # The parser prints the help, which has to arrive or fail here and not as Python ends.

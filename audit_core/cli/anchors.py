@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from audit_core.cli.output import tell, tell_json
-from audit_core.cli.session import asker
+from audit_core.cli.output import print_json, print_result
+from audit_core.cli.session import current_actor
 from audit_core.errors import IntegrityError, Refused
 from audit_core.evidence.container import open_pack
 from audit_core.store import Action, AnchorKind, anchor_checkpoint, audit_home, list_events, open_database
@@ -31,10 +31,14 @@ def record_anchor(options: argparse.Namespace) -> int:
             remedy="give these.",
         )
     with open_database(audit_home()) as connection:
-        event = anchor_checkpoint(connection, actor=asker().actor, kind=kind, target=target, size=size, named=named)
+        event = anchor_checkpoint(
+            connection, actor=current_actor().name, kind=kind, target=target, size=size, named=named
+        )
     if options.json:
-        return tell_json({"seq": event.seq, **event.payload})
-    tell(f"Event {event.seq}: the checkpoint over {event.payload['size']} events is held: {event.payload['target']!r}.")
+        return print_json({"seq": event.seq, **event.payload})
+    print_result(
+        f"Event {event.seq}: the checkpoint over {event.payload['size']} events is held: {event.payload['target']!r}."
+    )
     return 0
 
 

@@ -6,7 +6,7 @@ import argparse
 
 from audit_core.attention.agreement import Agreement
 from audit_core.audits.attention_tests import AttentionTestsRequest, AttentionTestsResult
-from audit_core.cli.output import tell, tell_json
+from audit_core.cli.output import print_json, print_result
 from audit_core.cli.session import open_audit, run_audit
 from audit_core.component import parse_components
 from audit_core.run import dump_result, identify_run
@@ -22,21 +22,23 @@ def run_attention_tests(options: argparse.Namespace) -> int:
     result: AttentionTestsResult = done.result
     if options.json:
         more = {"identity": identify_run(subject.identity, request), "half": options.half}
-        return tell_json(dump_result(result) | more | {"notices": list(done.notices)})
-    tell(f"{result.n} prompts of {result.prompts}, {result.shuffles} shuffles each; δ = {result.delta:g} of the gap.")
-    tell("Where it looks, taken away (causal):")
+        return print_json(dump_result(result) | more | {"notices": list(done.notices)})
+    print_result(
+        f"{result.n} prompts of {result.prompts}, {result.shuffles} shuffles each; δ = {result.delta:g} of the gap."
+    )
+    print_result("Where it looks, taken away (causal):")
     for test in result.patterns:
-        tell(f"  {test.sentence}")
-    tell("Views beside the causal map (a comparison of the two axes, a score of neither):")
+        print_result(f"  {test.sentence}")
+    print_result("Views beside the causal map (a comparison of the two axes, a score of neither):")
     for comparison in result.comparisons:
-        tell(f"  {_describe(comparison)}")
+        print_result(f"  {_describe(comparison)}")
     for found in result.randomisations:
-        tell(f"Weights shuffled from layer {found.layer} up. {found.sentence}")
-        tell(f"  answer: {format_estimate(found.trained)} before, {format_estimate(found.shuffled)} after")
+        print_result(f"Weights shuffled from layer {found.layer} up. {found.sentence}")
+        print_result(f"  answer: {format_estimate(found.trained)} before, {format_estimate(found.shuffled)} after")
         for view in found.views:
-            tell(f"  {_describe(view.agreement)}: {view.sentence}")
+            print_result(f"  {_describe(view.agreement)}: {view.sentence}")
     for text in result.not_tested:
-        tell(f"Not tested: {text}")
+        print_result(f"Not tested: {text}")
     return 0
 
 

@@ -11,8 +11,8 @@ from audit_core.audits.claim_test import ClaimTestRequest, ClaimTestResult
 from audit_core.audits.sweep import SweepRequest, SweepResult
 from audit_core.calibration.report import quote_calibration
 from audit_core.claim import Claim, load_claim
-from audit_core.cli.output import show_progress, tell, tell_json
-from audit_core.cli.session import asker, open_audit, run_audit, say_notices
+from audit_core.cli.output import print_json, print_result, show_progress
+from audit_core.cli.session import current_actor, open_audit, print_notices, run_audit
 from audit_core.component import Kind
 from audit_core.errors import ClaimRefused, NotMeasured
 from audit_core.intervention import Direction, Replacement
@@ -45,7 +45,7 @@ def sweep_components(options: argparse.Namespace) -> int:
     found = run_audit(auditor, "sweep", request)
     result: SweepResult = found.result
     if options.json:
-        return tell_json(
+        return print_json(
             {
                 "identity": identify_run(subject.identity, request),
                 "unit": result.unit,
@@ -72,16 +72,18 @@ def sweep_components(options: argparse.Namespace) -> int:
 
 
 def _print_sweep(result: SweepResult) -> None:
-    tell(f"clean {format_estimate(result.clean)} · corrupted {format_estimate(result.corrupted)}")
-    tell(f"Support for the answer, {result.kind}s edited one at a time ({result.replacement}, {result.direction}):")
+    print_result(f"clean {format_estimate(result.clean)} · corrupted {format_estimate(result.corrupted)}")
+    print_result(
+        f"Support for the answer, {result.kind}s edited one at a time ({result.replacement}, {result.direction}):"
+    )
     ranked = sorted(result.cells, key=lambda cell: -abs(cell.estimate.value))
     for cell in ranked[:_SHOWN]:
         share = "" if cell.fraction is None else f"   {format_estimate(cell.fraction)}"
-        tell(f"  {cell.component:<12} {format_estimate(cell.estimate)}{share}")
+        print_result(f"  {cell.component:<12} {format_estimate(cell.estimate)}{share}")
     if len(ranked) > _SHOWN:
-        tell(f"  and {len(ranked) - _SHOWN} smaller; --json lists all.")
+        print_result(f"  and {len(ranked) - _SHOWN} smaller; --json lists all.")
     if result.no_fraction:
-        tell(f"No fraction of the gap: {result.no_fraction}")
+        print_result(f"No fraction of the gap: {result.no_fraction}")
 
 
 def test_claim(options: argparse.Namespace) -> int:
@@ -89,28 +91,28 @@ def test_claim(options: argparse.Namespace) -> int:
     claims = [load_claim(path) for path in options.claim]
     _check_report(claims)
     subject, prompts, auditor = open_audit(options, "test")
-    told: list[dict[str, Any]] = []
+    payload: list[dict[str, Any]] = []
     notices = prompts.notices
     for claim in claims:
         request = ClaimTestRequest(prompts, claim, options.seed)
         try:
-            done = auditor.run("claim_test", request, asker=asker(), on_progress=show_progress)
+            done = auditor.run("claim_test", request, actor=current_actor(), on_progress=show_progress)
         except NotMeasured as error:
-            told.append(_describe_failure(subject, request, error))
+            payload.append(_describe_failure(subject, request, error))
         else:
             notices = done.notices
-            told.append(_describe_test(subject, request, done.result))
+            payload.append(_describe_test(subject, request, done.result))
     # All claims of a report are measured on the same prompts.
-    say_notices(notices[len(prompts.notices) :])
-    _hold_to_report(told)
-    for found in told:
+    print_notices(notices[len(prompts.notices) :])
+    _require_report_form(payload)
+    for found in payload:
         found["half"], found["notices"] = options.half, list(notices)
     if options.json:
-        tell_json(told[0] if len(told) == 1 else {"claims": told})
+        print_json(payload[0] if len(payload) == 1 else {"claims": payload})
     else:
-        for found in told:
+        for found in payload:
             _print_test(found)
-    return NOT_DECIDABLE if any(found["state"] == State.INCONCLUSIVE for found in told) else 0
+    return NOT_DECIDABLE if any(found["state"] == State.INCONCLUSIVE for found in payload) else 0
 
 
 def _check_report(claims: Sequence[Claim]) -> None:
@@ -128,31 +130,33 @@ def _check_report(claims: Sequence[Claim]) -> None:
         )
 
 
-def _hold_to_report(told: list[dict[str, Any]]) -> None:
+def _require_report_form(payload: list[dict[str, Any]]) -> None:
     """Holm over the claims: what is supported alone may not be among many."""
-    for found, stands in zip(told, step_down([found["holds_among"] for found in told]), strict=True):
-        found["report"] = {"claims": len(told), "stands": stands}
+    for found, stands in zip(payload, step_down([found["holds_among"] for found in payload]), strict=True):
+        found["report"] = {"claims": len(payload), "stands": stands}
         if found["state"] == State.SUPPORTED and not stands:
             found["state"], found["reason"] = State.INCONCLUSIVE.value, "report_too_long"
             found["sentence"] = (
-                f"Inconclusive: supported by itself, but not among the {len(told)} claims of this report at Holm's level; "
+                f"Inconclusive: supported by itself, but not among the {len(payload)} claims of this report at Holm's level; "
                 f"measured {format_estimate(Estimate(**found['estimate']))}."
             )
 
 
 def _print_test(found: dict[str, Any]) -> None:
-    tell(f"{found['state'].upper()}{' (' + found['reason'] + ')' if found['reason'] else ''}: {found['sentence']}")
+    print_result(
+        f"{found['state'].upper()}{' (' + found['reason'] + ')' if found['reason'] else ''}: {found['sentence']}"
+    )
     for family, estimate in found["families"].items():
         why = found["not_measured"].get(family, "")
-        tell(f"  {family:<9} {format_estimate(Estimate(**estimate)) if estimate else 'not measured: ' + why}")
+        print_result(f"  {family:<9} {format_estimate(Estimate(**estimate)) if estimate else 'not measured: ' + why}")
     if null := found["null"]:
         p = "not drawn: " if null["p"] is None else f"p = {null['p']:.3f}, on {null['n']} prompts: "
-        tell(f"  chance    {p}{null['matched_on']}")
+        print_result(f"  chance    {p}{null['matched_on']}")
     if found["templates_needed"]:
-        tell(f"  about {found['templates_needed']:,} templates of as many prompts each would settle it")
+        print_result(f"  about {found['templates_needed']:,} templates of as many prompts each would settle it")
     for backup in (found["self_repair"] or {}).get("backups", ()):
-        tell(f"  backup    {backup['component']}: {format_estimate(Estimate(**backup['growth']))}")
-    tell(f"  {quote_calibration()}")
+        print_result(f"  backup    {backup['component']}: {format_estimate(Estimate(**backup['growth']))}")
+    print_result(f"  {quote_calibration()}")
 
 
 def _describe_failure(subject: Subject, request: ClaimTestRequest, error: NotMeasured) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import argparse
 from audit_core.calibration.census import count_supported
 from audit_core.calibration.report import PAGE, save_calibration, summarise, write_markdown
 from audit_core.calibration.samples import calibrate
-from audit_core.cli.output import say, show_progress, tell, tell_json
+from audit_core.cli.output import print_json, print_result, print_status, show_progress
 from audit_core.run import dump_result
 
 
@@ -15,14 +15,14 @@ def calibrate_rule(options: argparse.Namespace) -> int:
     samples = calibrate(
         seeds=range(options.builds),
         samples=options.samples,
-        on_model=lambda name, done, total: say(f"{name} ({done + 1} of {total})"),
+        on_model=lambda name, done, total: print_status(f"{name} ({done + 1} of {total})"),
     )
     census = None if options.planted_only else count_supported(on_progress=show_progress)
     found = summarise(samples, census)
     if options.write:
         save_calibration(found)
-        say(f"Written to {PAGE.name} and the record that verdicts quote.")
+        print_status(f"Written to {PAGE.name} and the record that verdicts quote.")
     if options.json:
-        return tell_json(dump_result(found))
-    tell(write_markdown(found))
+        return print_json(dump_result(found))
+    print_result(write_markdown(found))
     return 0

@@ -11,14 +11,14 @@ from audit_core.change.model_diff import ModelDiff, compare_models
 from audit_core.change.revalidation import Artefact, Revalidated, describe_revalidation, rerun_stale, revalidate_claims
 from audit_core.change.revalidation_report import write_revalidation_junit
 from audit_core.cli.gate import write_file
-from audit_core.cli.output import show_fetch, show_progress, tell, tell_json
+from audit_core.cli.output import print_json, print_result, show_fetch, show_progress
 from audit_core.cli.prompt_set import add_prompts_option, load_prompt_set
-from audit_core.cli.session import Adder, asker, find_folder, open_subject
+from audit_core.cli.session import Adder, current_actor, find_folder, open_subject
 from audit_core.component import Kind
 from audit_core.governance.gate_report import show_text
 from audit_core.governance.policy import load_policy
 from audit_core.intervention import Replacement
-from audit_core.prompts.prompt_set import PromptSet, split_half
+from audit_core.prompts.prompt_set import PromptSet, take_split
 from audit_core.run import Auditor
 from audit_core.stats.estimates import Estimate, format_estimate
 from audit_core.store import RunLog, audit_home
@@ -48,7 +48,7 @@ def add_change_commands(add: Adder) -> None:
     add_prompts_option(again, required=False, text="the prompt set of today, where claims judged on another are stale")
     again.add_argument("--run", action="store_true", help="test stale claims again here: regression tests, no attempts")
     again.add_argument("--junit", type=Path, help="where to write JUnit XML")
-    incident = add("incident", tell_incident, "makes a claim stale because of something that happened")
+    incident = add("incident", print_incident, "makes a claim stale because of something that happened")
     incident.add_argument("claim_id")
     incident.add_argument("--reason", required=True, help="what happened; it stands in the change log")
     add("changes", show_changes, "the change log: what made claims stale, and which verdicts answered it")
@@ -56,7 +56,7 @@ def add_change_commands(add: Adder) -> None:
 
 def show_diff(options: argparse.Namespace) -> int:
     """Compare two models; with prompts, measure both."""
-    prompts = None if options.prompts is None else _read_half(options)
+    prompts = None if options.prompts is None else _read_split(options)
     folders = [find_folder(name, on_progress=show_fetch) for name in (options.before, options.after)]
     found = compare_models(folders[0], folders[1])
     effects = None
@@ -66,71 +66,75 @@ def show_diff(options: argparse.Namespace) -> int:
         question = EffectQuestion(
             prompts, Kind(options.kind), Replacement(options.ablation), metric=options.metric, seed=options.seed
         )
-        effects = measure_effect_diff(auditors[0], auditors[1], question, asker=asker(), on_progress=show_progress)
+        effects = measure_effect_diff(
+            auditors[0], auditors[1], question, actor=current_actor(), on_progress=show_progress
+        )
     if options.json:
         half = {} if effects is None else {"half": options.half}
-        return tell_json({"models": found.to_json(), "effects": None if effects is None else effects.to_json()} | half)
-    _tell_diff(found)
+        return print_json({"models": found.to_json(), "effects": None if effects is None else effects.to_json()} | half)
+    _print_diff(found)
     if effects is not None:
-        _tell_effects(effects)
+        _print_effects(effects)
     return 0
 
 
-def _read_half(options: argparse.Namespace) -> PromptSet:
+def _read_split(options: argparse.Namespace) -> PromptSet:
     prompts = load_prompt_set(options)
-    return prompts if options.half == "all" else split_half(prompts, exploratory=options.half == "exploratory")
+    return prompts if options.half == "all" else take_split(prompts, exploratory=options.half == "exploratory")
 
 
-def _tell_diff(found: ModelDiff) -> None:
-    tell(f"{found.before.short} → {found.after.short}")
+def _print_diff(found: ModelDiff) -> None:
+    print_result(f"{found.before.short} → {found.after.short}")
     if found.is_same:
-        tell("The same bytes in every file that decides anything.")
+        print_result("The same bytes in every file that decides anything.")
         return
-    tell(f"{found.n_changed} of {found.n_tensors} tensors differ, in {found.n_components} parts of the model")
+    print_result(f"{found.n_changed} of {found.n_tensors} tensors differ, in {found.n_components} parts of the model")
     for one in found.components[:_SHOWN]:
         size = one.reason or f"largest {one.max_abs:.3g}, relative {_show(one.relative)}"
-        tell(show_text(f"  {one.component:<14} {', '.join(one.parts)}: {size}"))
-    _tell_more(found.n_components, "--json lists them")
+        print_result(show_text(f"  {one.component:<14} {', '.join(one.parts)}: {size}"))
+    _print_more(found.n_components, "--json lists them")
     if found.not_by_head:
-        tell(show_text(f"  Heads are not told apart: {found.not_by_head}."))
+        print_result(show_text(f"  Heads are not told apart: {found.not_by_head}."))
     for name in found.outside[:_SHOWN]:
-        tell(show_text(f"  {name}: in no head or MLP"))
-    told = found.tokenizer
-    for change in (*found.settings[:_SHOWN], *told.settings[:_SHOWN]):
-        tell(show_text(f"  {change.file} {change.key}: {change.before} → {change.after}"))
-    if told.vocabulary is not None and not told.vocabulary.is_same:
-        words = told.vocabulary
-        tell(f"  vocabulary: {words.n_added} added, {words.n_removed} removed, {words.n_moved} moved")
-    elif told.not_read:
-        tell(f"  vocabulary: not compared: {told.not_read}")
-    for is_other, name in ((told.has_other_merges, "merges"), (told.has_other_template, "chat template")):
+        print_result(show_text(f"  {name}: in no head or MLP"))
+    payload = found.tokenizer
+    for change in (*found.settings[:_SHOWN], *payload.settings[:_SHOWN]):
+        print_result(show_text(f"  {change.file} {change.key}: {change.before} → {change.after}"))
+    if payload.vocabulary is not None and not payload.vocabulary.is_same:
+        words = payload.vocabulary
+        print_result(f"  vocabulary: {words.n_added} added, {words.n_removed} removed, {words.n_moved} moved")
+    elif payload.not_read:
+        print_result(f"  vocabulary: not compared: {payload.not_read}")
+    for is_other, name in ((payload.has_other_merges, "merges"), (payload.has_other_template, "chat template")):
         if is_other:
-            tell(f"  {name}: differ" if name == "merges" else f"  {name}: differs")
+            print_result(f"  {name}: differ" if name == "merges" else f"  {name}: differs")
     for file in found.files:
-        tell(show_text(f"  {file.name}: {(file.before or 'none')[:12]} → {(file.after or 'none')[:12]}"))
+        print_result(show_text(f"  {file.name}: {(file.before or 'none')[:12]} → {(file.after or 'none')[:12]}"))
 
 
 def _show(number: float | None) -> str:
     return "not known: all zero before" if number is None else f"{number:.3g}"
 
 
-def _tell_more(number: int, how: str) -> None:
+def _print_more(number: int, how: str) -> None:
     if number > _SHOWN:
-        tell(f"  and {number - _SHOWN} more; {how}.")
+        print_result(f"  and {number - _SHOWN} more; {how}.")
 
 
-def _tell_effects(found: EffectDiff) -> None:
-    tell(f"Effects, {found.kind}s edited one at a time ({found.replacement}, {found.direction}), measured in both:")
+def _print_effects(found: EffectDiff) -> None:
+    print_result(
+        f"Effects, {found.kind}s edited one at a time ({found.replacement}, {found.direction}), measured in both:"
+    )
     ranked = sorted(found.rows, key=lambda row: -abs(row.difference.value))
     for row in ranked[:_SHOWN]:
         mark = "not marked" if row.is_changed is None else "changed" if row.is_changed else "no change shown"
-        tell(
+        print_result(
             f"  {row.component:<8} {_round(row.before)} → {_round(row.after)}; "
             f"difference {format_estimate(row.difference)}  {mark}"
         )
-    _tell_more(len(ranked), "--json lists them")
+    _print_more(len(ranked), "--json lists them")
     if found.no_marks:
-        tell(f"Nothing is marked: {found.no_marks}")
+        print_result(f"Nothing is marked: {found.no_marks}")
 
 
 def _round(estimate: Estimate) -> str:
@@ -143,7 +147,7 @@ def revalidate(options: argparse.Namespace) -> int:
     if options.junit:
         # An older report must not pass for this one's, should this one end early.
         write_file(options.junit, b"")
-    home, who = audit_home(), asker()
+    home, who = audit_home(), current_actor()
     artefact = Artefact(
         options.model,
         find_folder(options.model, on_progress=show_fetch),
@@ -151,56 +155,58 @@ def revalidate(options: argparse.Namespace) -> int:
         None if options.policy is None else load_policy(options.policy),
         None if options.prompts is None else load_prompt_set(options),
     )
-    found = revalidate_claims(home, artefact, options.claim, asker=who)
+    found = revalidate_claims(home, artefact, options.claim, actor=who)
     if options.run:
 
         def open_auditor() -> Auditor:
             return Auditor(open_subject(str(artefact.folder), on_progress=show_fetch), RunLog(home))
 
-        found = rerun_stale(home, found, open_auditor, asker=who, on_progress=show_progress)
+        found = rerun_stale(home, found, open_auditor, actor=who, on_progress=show_progress)
     if options.junit:
         write_file(options.junit, write_revalidation_junit(found))
     if options.json:
-        tell_json(describe_revalidation(found))
+        print_json(describe_revalidation(found))
         return found.exit_code
     for one in found.claims:
         _tell_claim(one)
     stale = sum(one.is_stale for one in found.claims)
     nothing = "" if found.claims else "; nothing was evaluated: no claim is about this model"
-    tell(f"{stale} of {len(found.claims)} claims about {found.identity.short} are stale{nothing}.")
+    print_result(f"{stale} of {len(found.claims)} claims about {found.identity.short} are stale{nothing}.")
     return found.exit_code
 
 
 def _tell_claim(one: Revalidated) -> None:
-    tell(show_text(f"{one.claim_id}: {'STALE' if one.is_stale else 'not stale'}  {one.name}"))
+    print_result(show_text(f"{one.claim_id}: {'STALE' if one.is_stale else 'not stale'}  {one.name}"))
     for row in one.open_rows:
-        tell(show_text(f"  {row.trigger.describe()}  (since {row.trigger.at}, by {row.trigger.by})"))
+        print_result(show_text(f"  {row.trigger.describe()}  (since {row.trigger.at}, by {row.trigger.by})"))
     if one.own_parts:
-        tell(f"  among what changed: {', '.join(one.own_parts)}, which the claim is about")
-    told = one.regression
-    if told is None:
+        print_result(f"  among what changed: {', '.join(one.own_parts)}, which the claim is about")
+    payload = one.regression
+    if payload is None:
         return
-    tell(f"  rerun here: {told.outcome.value.upper()}: {told.state_before} → {told.state_after}  ({told.label})")
-    for family in dict.fromkeys((*told.before, *told.after)):
-        tell(f"    {family:<9} {_say(told.before.get(family))} → {_say(told.after.get(family))}")
-    if told.reason:
-        tell(show_text(f"    {told.reason}"))
+    print_result(
+        f"  rerun here: {payload.outcome.value.upper()}: {payload.state_before} → {payload.state_after}  ({payload.label})"
+    )
+    for family in dict.fromkeys((*payload.before, *payload.after)):
+        print_result(f"    {family:<9} {_say(payload.before.get(family))} → {_say(payload.after.get(family))}")
+    if payload.reason:
+        print_result(show_text(f"    {payload.reason}"))
     if one.waits_for:
-        tell(f"  no rerun answers: {', '.join(one.waits_for)}")
+        print_result(f"  no rerun answers: {', '.join(one.waits_for)}")
 
 
 def _say(estimate: Estimate | None) -> str:
     return "not measured" if estimate is None else format_estimate(estimate)
 
 
-def tell_incident(options: argparse.Namespace) -> int:
+def print_incident(options: argparse.Namespace) -> int:
     """Make one claim stale by a person's word."""
     home = audit_home()
     digest = Register(home).find(options.claim_id).plan.pins.model_digest
-    trigger = declare_incident(home, options.claim_id, held_for=digest, by=asker().actor, reason=options.reason)
+    trigger = declare_incident(home, options.claim_id, held_for=digest, by=current_actor().name, reason=options.reason)
     if options.json:
-        return tell_json(trigger.to_json())
-    tell(show_text(f"{trigger.claim_id}: STALE  {trigger.describe()}"))
+        return print_json(trigger.to_json())
+    print_result(show_text(f"{trigger.claim_id}: STALE  {trigger.describe()}"))
     return 0
 
 
@@ -212,11 +218,11 @@ def show_changes(options: argparse.Namespace) -> int:
             {"number": row.number, **row.trigger.to_json(), "answered_by": row.answered_by or None, "answered_at": row.answered_at or None}
             for row in rows
         ]  # fmt: skip
-        return tell_json(said)
+        return print_json(said)
     for row in rows:
         answer = "open" if row.is_open else f"answered by run {row.answered_by[:12]} at {row.answered_at}"
         trigger = row.trigger
-        tell(
+        print_result(
             show_text(
                 f"{row.number}  {trigger.at}  {trigger.claim_id}  {trigger.describe()}  by {trigger.by}  {answer}"
             )

@@ -11,14 +11,14 @@ from audit_core.audits.discover import DiscoverRequest, DiscoverResult
 from audit_core.audits.specificity import OtherTask
 from audit_core.circuits.circuit_question import CircuitQuestion
 from audit_core.claim import Universe
-from audit_core.cli.output import tell, tell_json
+from audit_core.cli.output import print_json, print_result
 from audit_core.cli.session import open_audit, put_in_form, run_audit
 from audit_core.component import parse_components
 from audit_core.effect import Controls
 from audit_core.intervention import Replacement
 from audit_core.prompt_files.layouts import parse_columns
 from audit_core.prompts.alignment import tokenise
-from audit_core.prompts.prompt_set import load_prompts, split_half
+from audit_core.prompts.prompt_set import load_prompts, take_split
 from audit_core.registry import get_plugin
 from audit_core.run import dump_result, identify_run
 from audit_core.stats.estimates import Estimate, format_estimate
@@ -44,14 +44,14 @@ def discover_circuit(options: argparse.Namespace) -> int:
     result: DiscoverResult = found.result
     if options.json:
         identity = identify_run(subject.identity, request)
-        return tell_json(dump_result(result) | {"identity": identity, "notices": list(found.notices)})
+        return print_json(dump_result(result) | {"identity": identity, "notices": list(found.notices)})
     kind = "measured" if result.is_measured else "not measured"
-    tell(f"Proposed by {result.method} on {result.n} exploratory prompts; scores in {result.unit}, {kind}.")
-    tell(f"It misses: {result.misses}")
+    print_result(f"Proposed by {result.method} on {result.n} exploratory prompts; scores in {result.unit}, {kind}.")
+    print_result(f"It misses: {result.misses}")
     for component, score in list(zip(result.components, result.scores, strict=True))[:_SHOWN]:
-        tell(f"  {component:<12} {score:+.3f}")
+        print_result(f"  {component:<12} {score:+.3f}")
     if len(result.components) > _SHOWN:
-        tell(f"  and {len(result.components) - _SHOWN} after them; --json lists all.")
+        print_result(f"  and {len(result.components) - _SHOWN} after them; --json lists all.")
     return 0
 
 
@@ -71,48 +71,52 @@ def question_circuit(options: argparse.Namespace) -> int:
     others = tuple(
         OtherTask(
             tokenise(
-                split_half(put_in_form(load_prompts(path), options, subject), exploratory=False), subject.tokenizer
+                take_split(put_in_form(load_prompts(path), options, subject), exploratory=False), subject.tokenizer
             )
         )
         for path in options.other
     )
-    explored = tokenise(split_half(whole, exploratory=True), subject.tokenizer)
+    explored = tokenise(take_split(whole, exploratory=True), subject.tokenizer)
     request = Assessment(question, explored, others, options.method).ask(options.ask)
     found = run_audit(auditor, options.ask, request)
     result = found.result
     if options.json:
         more = {"identity": identify_run(subject.identity, request), "half": options.half}
-        return tell_json(dump_result(result) | more | {"notices": list(found.notices)})
-    tell(get_plugin("audits", options.ask).question)
-    tell_findings(result)
+        return print_json(dump_result(result) | more | {"notices": list(found.notices)})
+    print_result(get_plugin("audits", options.ask).question)
+    print_findings(result)
     return 0
 
 
-def tell_findings(result: Any, depth: int = 1) -> None:
+def print_findings(result: Any, depth: int = 1) -> None:
     """Every finding of a result by its own name, lists cut short; `--json` has all."""
     for field in fields(result):
         value, name = getattr(result, field.name), "  " * depth + field.name.replace("_", " ")
         if isinstance(value, Measurement):
-            tell(f"{name}: {format_estimate(value.estimate)}; {value.conditions.ablation}, {value.conditions.set}")
+            print_result(
+                f"{name}: {format_estimate(value.estimate)}; {value.conditions.ablation}, {value.conditions.set}"
+            )
         elif isinstance(value, Estimate):
-            tell(f"{name}: {format_estimate(value)}")
+            print_result(f"{name}: {format_estimate(value)}")
         elif isinstance(value, (Conditions, Controls)) or value in ("", None):
             continue
         elif isinstance(value, GroupEstimates):
             for group, estimate in zip(value.names, value.estimates, strict=True):
-                tell(f"{name}, {group}: {format_estimate(estimate)}")
+                print_result(f"{name}, {group}: {format_estimate(estimate)}")
         elif is_dataclass(value):
-            tell(f"{name}:")
-            tell_findings(value, depth + 1)
+            print_result(f"{name}:")
+            print_findings(value, depth + 1)
         elif isinstance(value, tuple) and value and is_dataclass(value[0]):
-            tell(f"{name}:")
+            print_result(f"{name}:")
             for row in value[:_SHOWN]:
-                tell_findings(row, depth + 1)
+                print_findings(row, depth + 1)
             if len(value) > _SHOWN:
-                tell(f"{name}: and {len(value) - _SHOWN} more; --json lists all.")
+                print_result(f"{name}: and {len(value) - _SHOWN} more; --json lists all.")
         elif isinstance(value, tuple):
-            tell(f"{name}: {', '.join(f'{v:.3f}' if isinstance(v, float) else str(v) for v in value) or 'none'}")
+            print_result(
+                f"{name}: {', '.join(f'{v:.3f}' if isinstance(v, float) else str(v) for v in value) or 'none'}"
+            )
         elif isinstance(value, float):
-            tell(f"{name}: {value:.3f}")
+            print_result(f"{name}: {value:.3f}")
         else:
-            tell(f"{name}: {value}")
+            print_result(f"{name}: {value}")

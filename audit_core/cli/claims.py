@@ -9,9 +9,9 @@ from typing import Any
 
 from audit_core.audits.confirmation import CIRCUIT_QUESTIONS
 from audit_core.claim import load_claim
-from audit_core.cli.output import say, show_fetch, show_progress, tell, tell_json
+from audit_core.cli.output import print_json, print_result, print_status, show_fetch, show_progress
 from audit_core.cli.prompt_set import add_prompts_option, load_prompt_set
-from audit_core.cli.session import Adder, ask_form, asker, open_subject, put_in_form, say_notices
+from audit_core.cli.session import Adder, ask_form, current_actor, open_subject, print_notices, put_in_form
 from audit_core.confirm import QUESTIONS, Confirmation, explain_exploratory, freeze_claim, pin_now, run_confirmatory
 from audit_core.errors import NotMeasured, Refused
 from audit_core.governance.policy import Policy, load_policy, parse_policy
@@ -20,7 +20,7 @@ from audit_core.judging.verdict import State
 from audit_core.preregistration import ChangeKind, Preregistration, PriorAccess
 from audit_core.prompts.alignment import tokenise
 from audit_core.prompts.measurable import keep_measurable
-from audit_core.prompts.prompt_set import drop_repeats, split_half
+from audit_core.prompts.prompt_set import drop_repeats, take_split
 from audit_core.run import Auditor
 from audit_core.shipped import load_shipped_policy
 from audit_core.stats.estimates import format_estimate
@@ -73,14 +73,14 @@ def freeze(options: argparse.Namespace) -> int:
     subject = open_subject(options.model, on_progress=show_fetch)
     prompts = put_in_form(prompts, options, subject)
     plan = freeze_claim(
-        Register(audit_home()), subject, claim, prompts, policy, owner=asker().actor, model=options.model,
+        Register(audit_home()), subject, claim, prompts, policy, owner=current_actor().name, model=options.model,
         questions=tuple(options.ask), declared=PriorAccess(options.prior_access), seed=options.seed,
     )  # fmt: skip
-    half = tokenise(split_half(drop_repeats(prompts), exploratory=False), subject.tokenizer)
+    half = tokenise(take_split(drop_repeats(prompts), exploratory=False), subject.tokenizer)
     notices = keep_measurable(half, half, FAMILIES).notices
-    say_notices(notices)
+    print_notices(notices)
     if plan.is_exploratory:
-        say(
+        print_status(
             f"Results on this half are known ({plan.prior_access}): runs of {plan.claim_id} will be exploratory and cannot meet a "
             "policy. Freeze before you look, or bring prompts that nobody has looked at."
         )
@@ -92,10 +92,10 @@ def freeze(options: argparse.Namespace) -> int:
         "notices": list(notices),
     }
     if options.json:
-        return tell_json(found)
-    tell(f"{plan.claim_id}: frozen at {plan.frozen_at}, digest {plan.digest}")
-    tell(f"  judged on {plan.pins.n_prompts} prompts of {plan.pins.prompts}; prior access: {plan.prior_access}")
-    tell(f"  next: python -m audit_core run {plan.claim_id}")
+        return print_json(found)
+    print_result(f"{plan.claim_id}: frozen at {plan.frozen_at}, digest {plan.digest}")
+    print_result(f"  judged on {plan.pins.n_prompts} prompts of {plan.pins.prompts}; prior access: {plan.prior_access}")
+    print_result(f"  next: python -m audit_core run {plan.claim_id}")
     return 0
 
 
@@ -110,21 +110,25 @@ def confirm(options: argparse.Namespace) -> int:
     def open_auditor(model: str) -> Auditor:
         return Auditor(open_subject(options.model or model, on_progress=show_fetch), RunLog(home))
 
-    found = run_confirmatory(Register(home), options.claim_id, open_auditor, asker=asker(), on_progress=show_progress)
+    found = run_confirmatory(
+        Register(home), options.claim_id, open_auditor, actor=current_actor(), on_progress=show_progress
+    )
     verdict = found.result.verdict
-    say_notices(found.notices)
+    print_notices(found.notices)
     if options.json:
-        tell_json(_describe(options.claim_id, found))
+        print_json(_describe(options.claim_id, found))
     else:
         reason = f" ({verdict.reason})" if verdict.reason else ""
-        tell(f"{options.claim_id}, attempt {found.attempt}: {verdict.state.upper()}{reason}: {verdict.sentence}")
+        print_result(
+            f"{options.claim_id}, attempt {found.attempt}: {verdict.state.upper()}{reason}: {verdict.sentence}"
+        )
         for family, estimate in verdict.families.items():
-            tell(f"  {family:<9} {'not measured' if estimate is None else format_estimate(estimate)}")
+            print_result(f"  {family:<9} {'not measured' if estimate is None else format_estimate(estimate)}")
         for question, why in found.result.not_measured.items():
-            tell(f"  {question}: not measured: {why}")
+            print_result(f"  {question}: not measured: {why}")
         if found.exploratory:
-            tell(f"  EXPLORATORY: {found.exploratory}; it cannot meet a policy")
-        tell(f"  next: python -m audit_core pack {options.claim_id} --out PACK.zip")
+            print_result(f"  EXPLORATORY: {found.exploratory}; it cannot meet a policy")
+        print_result(f"  next: python -m audit_core pack {options.claim_id} --out PACK.zip")
     return NOT_DECIDABLE if verdict.state == State.INCONCLUSIVE else 0
 
 
@@ -153,16 +157,16 @@ def show_claims(options: argparse.Namespace) -> int:
         if row.is_open:
             stale.setdefault(row.trigger.claim_id, []).append(row.trigger.kind.value)
     if options.json:
-        return tell_json([_describe_claim(known) | {"stale": stale.get(known.claim_id, [])} for known in claims])
+        return print_json([_describe_claim(known) | {"stale": stale.get(known.claim_id, [])} for known in claims])
     for known in claims:
         plan = known.plan
         said = f"withdrawn: {known.withdrawn}" if known.withdrawn else explain_exploratory(known) or "confirmatory"
-        tell(
+        print_result(
             f"{known.claim_id}  version {plan.version}  {plan.digest[:12]}  {known.owner}  expires {known.expires_at}  {said}"
         )
-        tell(f"  {plan.claim.name}")
+        print_result(f"  {plan.claim.name}")
         if known.claim_id in stale:
-            tell(f"  STALE: {', '.join(stale[known.claim_id])}")
+            print_result(f"  STALE: {', '.join(stale[known.claim_id])}")
     return 0
 
 
@@ -201,13 +205,13 @@ def amend_claim(options: argparse.Namespace) -> int:
         )
 
     plan = register.amend(
-        known.claim_id, change, by=asker().actor, reason=options.reason, kind=ChangeKind(options.kind),
+        known.claim_id, change, by=current_actor().name, reason=options.reason, kind=ChangeKind(options.kind),
         prompts_sha256=(pins.prompts_sha256, prompts.sha256),
     )  # fmt: skip
     found = {"claim_id": plan.claim_id, "version": plan.version, "digest": plan.digest, "counts_as": "deviation" if plan.is_exploratory else "amendment"}  # fmt: skip
     if options.json:
-        return tell_json(found)
-    tell(f"{plan.claim_id} version {plan.version}, digest {plan.digest}: {'a deviation, its runs are exploratory' if plan.is_exploratory else 'an amendment'}")  # fmt: skip
+        return print_json(found)
+    print_result(f"{plan.claim_id} version {plan.version}, digest {plan.digest}: {'a deviation, its runs are exploratory' if plan.is_exploratory else 'an amendment'}")  # fmt: skip
     return 0
 
 
@@ -222,5 +226,5 @@ def _read_pinned_policy(path: Path | None, sha256: str) -> Policy:
 
 def withdraw_claim(options: argparse.Namespace) -> int:
     """Take one claim back."""
-    Register(audit_home()).withdraw(options.claim_id, by=asker().actor, reason=options.reason)
-    return tell_json({"withdrawn": options.claim_id}) if options.json else 0
+    Register(audit_home()).withdraw(options.claim_id, by=current_actor().name, reason=options.reason)
+    return print_json({"withdrawn": options.claim_id}) if options.json else 0

@@ -7,13 +7,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 from audit_core.calibration.report import describe_share
-from audit_core.cli.output import tell, tell_json
-from audit_core.cli.session import Adder, asker
+from audit_core.cli.output import print_json, print_result
+from audit_core.cli.session import Adder, current_actor
 from audit_core.errors import Refused
 from audit_core.evidence.whole_file import write_whole
 from audit_core.review.checked_pack import load_home_trust, load_trust
 from audit_core.review.desk import assemble_pack, decide, list_cases, take_pack
-from audit_core.review.desk_rules import Case, Decider, Ruling
+from audit_core.review.desk_rules import Case, Decider, ReviewDecision
 from audit_core.review.review_agreement import measure_agreement
 from audit_core.stats.estimates import format_estimate
 from audit_core.store import audit_home, load_key
@@ -50,10 +50,10 @@ def _take(options: argparse.Namespace) -> int:
         raise Refused(
             f"{path} cannot be read: {error}.", wanted="an evidence pack.", remedy="check the path."
         ) from error
-    pack = take_pack(audit_home(), data, by=asker().actor, trust=trust)
+    pack = take_pack(audit_home(), data, by=current_actor().name, trust=trust)
     if options.json:
-        return tell_json({"root_digest": pack.root_digest, "pack_id": pack.pack_id, "signer": pack.check_found})
-    tell(f"{pack.root_digest}: pack {pack.pack_id}, {', '.join(pack.claim_ids)}; {pack.check_found}")
+        return print_json({"root_digest": pack.root_digest, "pack_id": pack.pack_id, "signer": pack.check_found})
+    print_result(f"{pack.root_digest}: pack {pack.pack_id}, {', '.join(pack.claim_ids)}; {pack.check_found}")
     return 0
 
 
@@ -61,27 +61,27 @@ def _list(options: argparse.Namespace) -> int:
     cases = list_cases(audit_home())
     agreement = measure_agreement(cases)
     if options.json:
-        return tell_json({"cases": [_describe(case) for case in cases], "agreement": asdict(agreement)})
+        return print_json({"cases": [_describe(case) for case in cases], "agreement": asdict(agreement)})
     for case in cases:
-        tell(
+        print_result(
             f"{case.pack.root_digest[:16]}  {case.state:<26} {', '.join(case.pack.claim_ids)}  pack {case.pack.pack_id}"
         )
     if agreement.agreed is not None:
         kappa = agreement.reason if agreement.kappa is None else format_estimate(agreement.kappa)
-        tell(f"two blind reviews say the same: {describe_share(agreement.agreed)} packs; {kappa}")
+        print_result(f"two blind reviews say the same: {describe_share(agreement.agreed)} packs; {kappa}")
     return 0
 
 
 def _decide(options: argparse.Namespace) -> int:
-    ruling = Ruling(
+    review_decision = ReviewDecision(
         _need(options.role, "--role"), _need(options.decision, "--decision"), options.independence, tuple(options.condition)
     )  # fmt: skip
     decider = Decider(load_key(audit_home(), _need(options.key, "--key")), organisation=options.organisation)
-    found = decide(audit_home(), _need(options.what, "the manifest digest of a pack"), ruling, decider)
-    told = {"number": found.number, "root_digest": found.root_digest, "role": found.role, "decision": found.decision}
+    found = decide(audit_home(), _need(options.what, "the manifest digest of a pack"), review_decision, decider)
+    payload = {"number": found.number, "root_digest": found.root_digest, "role": found.role, "decision": found.decision}
     if options.json:
-        return tell_json(told)
-    tell(f"{found.person}, {found.role}: {found.decision}")
+        return print_json(payload)
+    print_result(f"{found.person}, {found.role}: {found.decision}")
     return 0
 
 
@@ -91,8 +91,8 @@ def _hand_out(options: argparse.Namespace) -> int:
         raise Refused("No --out.", wanted="where to write the pack.", remedy="name a file.")
     write_whole(options.out, data)
     if options.json:
-        return tell_json({"out": str(options.out)})
-    tell(str(options.out))
+        return print_json({"out": str(options.out)})
+    print_result(str(options.out))
     return 0
 
 

@@ -6,8 +6,8 @@ import argparse
 from datetime import UTC, datetime
 from pathlib import Path
 
-from audit_core.cli.output import say, tell, tell_json
-from audit_core.cli.session import asker
+from audit_core.cli.output import print_json, print_result, print_status
+from audit_core.cli.session import current_actor
 from audit_core.errors import PolicyRefused
 from audit_core.governance.gate import GateResult, GateRow, PackCheck, PackDocuments, decide_gate
 from audit_core.governance.gate_report import describe_gate, show_text, write_junit
@@ -53,25 +53,25 @@ def pass_gate(
     policy = load_policy(options.policy)
     waivers = load_waivers(options.waivers) if options.waivers else ()
     result = decide_gate(policy, check, documents, waivers=waivers, now=datetime.now(UTC), desk=desk)
-    log_gate(audit_home(), result, pack=pack, actor=asker().actor)
+    log_gate(audit_home(), result, pack=pack, actor=current_actor().name)
     if options.junit:
         write_file(options.junit, write_junit(result))
     if options.json:
-        tell_json(describe_gate(result))
+        print_json(describe_gate(result))
     else:
-        _tell_gate(result)
+        _print_gate(result)
     return result.exit_code
 
 
-def _tell_gate(result: GateResult) -> None:
+def _print_gate(result: GateResult) -> None:
     for row in result.rows:
-        tell(_describe(row))
+        print_result(_describe(row))
     for note in result.notes:
-        say(show_text(note))
+        print_status(show_text(note))
     if result.decisions:
-        tell(f"decisions: {show_text(result.decisions)}.")
+        print_result(f"decisions: {show_text(result.decisions)}.")
     required, evaluated = result.coverage
-    tell(
+    print_result(
         f"{result.overall}: {evaluated} of {required} required rows evaluated, {len(result.waived)} waived; "
         f"policy {result.policy_id} (sha256 {result.policy_sha256[:12]}). A factual finding, no opinion."
     )

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from audit_core.cli.log import read_note
-from audit_core.cli.output import say, tell_json
+from audit_core.cli.output import print_json, print_status
 from audit_core.store import audit_home, open_database
 from audit_core.store.log.backup import back_up, restore
 
@@ -44,11 +44,11 @@ def back_up_home(options: argparse.Namespace) -> int:
         pass
     found = back_up(home, options.out, with_private_keys=options.with_private_keys)
     if options.json:
-        return tell_json(asdict(found))
+        return print_json(asdict(found))
     keys = "PRIVATE KEYS ARE IN IT: keep it as you keep them." if found.has_private_keys else (
         "No private keys are in it: keep the home's keys/ folder apart, as a restored log signs nothing without them."
     )  # fmt: skip
-    say(f"{len(found.files)} files and {found.size} events in {options.out}. {keys}")
+    print_status(f"{len(found.files)} files and {found.size} events in {options.out}. {keys}")
     return 0
 
 
@@ -56,14 +56,20 @@ def restore_home(options: argparse.Namespace) -> int:
     notes = [read_note(path) for path in options.checkpoint]
     found = restore(options.file, audit_home(), old_to=options.old_to, held=notes)
     if options.json:
-        return tell_json({**asdict(found), "old": None if found.old is None else str(found.old)})
-    say(f"Restored: {len(found.backup.files)} files and {found.backup.size} events, as of {found.backup.made_at}.")
+        return print_json({**asdict(found), "old": None if found.old is None else str(found.old)})
+    print_status(
+        f"Restored: {len(found.backup.files)} files and {found.backup.size} events, as of {found.backup.made_at}."
+    )
     if found.old is not None:
-        say(f"The home that was there lies in {found.old}.")
+        print_status(f"The home that was there lies in {found.old}.")
     if found.events_lost:
-        say(f"Its log had {found.events_lost} events more than the backup: they are in that folder alone.")
+        print_status(f"Its log had {found.events_lost} events more than the backup: they are in that folder alone.")
     if not found.backup.has_private_keys:
-        say("No private keys were in the backup: put keys/ back from where you keep it, or the log signs nothing.")
+        print_status(
+            "No private keys were in the backup: put keys/ back from where you keep it, or the log signs nothing."
+        )
     if not notes:
-        say("No checkpoint was given: that an older state was restored shows only by one (`log verify --checkpoint`).")
+        print_status(
+            "No checkpoint was given: that an older state was restored shows only by one (`log verify --checkpoint`)."
+        )
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from audit_core.cli.output import say, tell_json
+from audit_core.cli.output import print_json, print_status
 from audit_core.errors import Refused
 from audit_core.home.result_page import render_result
 from audit_core.store import audit_home
@@ -21,5 +21,5 @@ def write_page(options: argparse.Namespace) -> int:
             wanted="a file that can be written.",
             remedy="choose another path for --out.",
         ) from error
-    say(f"{options.out}: {len(data):,} bytes, no script, nothing fetched.")
-    return tell_json({"out": str(options.out), "bytes": len(data)}) if options.json else 0
+    print_status(f"{options.out}: {len(data):,} bytes, no script, nothing fetched.")
+    return print_json({"out": str(options.out), "bytes": len(data)}) if options.json else 0

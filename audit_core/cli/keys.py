@@ -7,8 +7,8 @@ import base64
 from datetime import UTC, datetime
 from pathlib import Path
 
-from audit_core.cli.output import say, tell, tell_json
-from audit_core.cli.session import Adder, asker
+from audit_core.cli.output import print_json, print_result, print_status
+from audit_core.cli.session import Adder, current_actor
 from audit_core.errors import Refused
 from audit_core.evidence.whole_file import write_whole
 from audit_core.store import (
@@ -24,7 +24,7 @@ from audit_core.store import (
     rotate_log_key,
 )
 from audit_core.store.database.events import find_log_id
-from audit_core.store.database.key_chain import LogKey, hold_log_key, list_log_keys
+from audit_core.store.database.key_chain import LogKey, ensure_log_key, list_log_keys
 from audit_core.verifier.trust import ROLES
 
 
@@ -52,29 +52,33 @@ def manage_keys(options: argparse.Namespace) -> int:
     if not options.person:
         raise Refused("No person.", wanted=f"keys {options.action} PERSON.", remedy="say whose key it is.")
     if options.action == "revoke":
-        gone = revoke_key(home, options.person, actor=asker().actor, reason=options.reason)
-        say("Give out the trust file anew (keys trust): who has the old one still trusts this key.")
-        told = {"person": gone.person, "keyid": gone.keyid, "revoked_at": gone.revoked_at}
+        gone = revoke_key(home, options.person, actor=current_actor().name, reason=options.reason)
+        print_status("Give out the trust file anew (keys trust): who has the old one still trusts this key.")
+        payload = {"person": gone.person, "keyid": gone.keyid, "revoked_at": gone.revoked_at}
         return (
-            tell_json(told) if options.json else _tell(f"{gone.person}: {gone.keyid} is revoked; its file is destroyed")
+            print_json(payload)
+            if options.json
+            else _tell(f"{gone.person}: {gone.keyid} is revoked; its file is destroyed")
         )
     key = make_key(home, options.person) if options.action == "make" else rotate_key(home, options.person)
     if options.action == "rotate":
-        say("The key before it signed for this one and is destroyed. Give out the trust file anew (keys trust).")
+        print_status(
+            "The key before it signed for this one and is destroyed. Give out the trust file anew (keys trust)."
+        )
     return (
-        tell_json({"person": key.person, "keyid": key.keyid}) if options.json else _tell(f"{key.person}: {key.keyid}")
+        print_json({"person": key.person, "keyid": key.keyid}) if options.json else _tell(f"{key.person}: {key.keyid}")
     )
 
 
 def describe_trust(home: Path, people: list[tuple[str, str]]) -> str:
     """A trust file of keys of this home and of its log, those that are no longer in force with the times of that."""
     with open_database(home) as connection:
-        hold_log_key(connection, home)
+        ensure_log_key(connection, home)
         log_id, log_keys = find_log_id(connection), list_log_keys(connection)
         known = {person: list_keys(connection, person) for person, _ in people}
     rows = ['schema = "assay/trust/1"\n']
     for person, role in people:
-        for key in known[person] or (_name_stranger(home, person),):
+        for key in known[person] or (_name_unknown_signer(home, person),):
             rows.append(f'[[keys]]\n{_encode(key)}person = "{person}"\nroles = ["{role}"]\n{_date(key)}')
     # A log that never changed its key is pinned by it alone, as it always was.
     dated = len(log_keys) > 1
@@ -83,21 +87,21 @@ def describe_trust(home: Path, people: list[tuple[str, str]]) -> str:
 
 
 def change_log_key(options: argparse.Namespace) -> int:
-    home, who = audit_home(), asker().actor
+    home, who = audit_home(), current_actor().name
     if options.action == "rotate":
         key = rotate_log_key(home, actor=who)
     else:
         key = revoke_log_key(home, actor=who, reason=options.reason, since=options.since)
     if options.json:
-        return tell_json(
+        return print_json(
             {"keyid": key.keyid, "public_key": base64.b64encode(key.public_key).decode(), "seq": key.began}
         )
-    tell(
+    print_result(
         f"Event {key.began}: the log's key is {key.keyid} from now on; the one before it signed for that and is destroyed."
     )
-    say("Give out the trust file anew (keys trust), by another way than the packs.")
+    print_status("Give out the trust file anew (keys trust), by another way than the packs.")
     if options.action == "revoke":
-        say(
+        print_status(
             "What the old key signed rests on whoever kept a checkpoint from before. Others who had the key could sign too."
         )
     return 0
@@ -111,11 +115,11 @@ def _write_trust(home: Path, options: argparse.Namespace) -> int:
         raise Refused(
             f"{options.out} cannot be written: {error.strerror}.", wanted="a file.", remedy="choose another."
         ) from error
-    say(f"{options.out}: give it to whoever checks your packs, by another way than the packs.")
-    return tell_json({"out": str(options.out)}) if options.json else 0
+    print_status(f"{options.out}: give it to whoever checks your packs, by another way than the packs.")
+    return print_json({"out": str(options.out)}) if options.json else 0
 
 
-def _name_stranger(home: Path, person: str) -> PersonKey:
+def _name_unknown_signer(home: Path, person: str) -> PersonKey:
     """A key that was made elsewhere and brought here: this log knows nothing of when it began."""
     key = load_key(home, person)
     now = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -141,5 +145,5 @@ def _split_role(text: str) -> tuple[str, str]:
 
 
 def _tell(text: str) -> int:
-    tell(text)
+    print_result(text)
     return 0

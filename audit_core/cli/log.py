@@ -13,8 +13,8 @@ from typing import Any
 
 from audit_core.cli.anchors import record_anchor
 from audit_core.cli.keys import change_log_key
-from audit_core.cli.output import say, tell, tell_json, tell_json_text
-from audit_core.cli.session import asker
+from audit_core.cli.output import print_json, print_json_text, print_result, print_status
+from audit_core.cli.session import current_actor
 from audit_core.errors import IntegrityError, NotMeasured, Refused
 from audit_core.evidence.keys import has_log_key
 from audit_core.store import (
@@ -87,15 +87,15 @@ def export_log(options: argparse.Namespace) -> int:
         with open_database(audit_home()) as connection:
             bodies = [event.body for event in list_events(connection)]
         if options.json:
-            return tell_json([json.loads(body) for body in bodies])
+            return print_json([json.loads(body) for body in bodies])
         for body in bodies:
-            tell_json_text(body)
+            print_json_text(body)
         return 0
     runs = RunLog(audit_home()).export()
     if options.json:
-        return tell_json(list(runs))
+        return print_json(list(runs))
     for run in runs:
-        tell_json(run)
+        print_json(run)
     return 0
 
 
@@ -112,10 +112,14 @@ def verify_events(options: argparse.Namespace) -> int:
         payload = {"size": found.size, "checkpoints": found.checkpoints, "held": found.held}
         with open_database(home) as connection:
             append_event(
-                connection, actor=asker().actor, action=Action.LOG_VERIFIED, object_id=found.log_id, payload=payload
+                connection,
+                actor=current_actor().name,
+                action=Action.LOG_VERIFIED,
+                object_id=found.log_id,
+                payload=payload,
             )
     if options.json:
-        tell_json(_describe(found))
+        print_json(_describe(found))
     else:
         _print(found)
     if found.findings:
@@ -133,11 +137,13 @@ def restart_log(options: argparse.Namespace) -> int:
             remedy="say what became of the log.",
         )
     home = audit_home()
-    with open_restarted(home, Restart(asker().actor, reason)) as connection:
+    with open_restarted(home, Restart(current_actor().name, reason)) as connection:
         log_id = find_log_id(connection)
     if options.json:
-        return tell_json({"log_id": log_id, "reason": reason})
-    say(f"Another log begins: {log_id}. It holds nothing of the one before, and its first events say why it began.")
+        return print_json({"log_id": log_id, "reason": reason})
+    print_status(
+        f"Another log begins: {log_id}. It holds nothing of the one before, and its first events say why it began."
+    )
     return 0
 
 
@@ -148,11 +154,11 @@ def sign_checkpoint(options: argparse.Namespace) -> int:
     if options.out is not None:
         _write_note(options.out, signed.note)
     if options.json:
-        return tell_json(asdict(signed))
+        return print_json(asdict(signed))
     if options.out is None:
-        tell(signed.note.removesuffix("\n"))
+        print_result(signed.note.removesuffix("\n"))
     else:
-        say(
+        print_status(
             f"Checkpoint over {signed.size} events in {options.out}. Give it away, then: log anchor --size {signed.size}"
         )
     return 0
@@ -163,17 +169,19 @@ def show_status(options: argparse.Namespace) -> int:
     with open_database(home) as connection:
         status, unended = read_status(connection), list_unended(connection, home)
     if options.json:
-        return tell_json(asdict(status) | {"unended": [asdict(run) for run in unended]})
-    tell(f"{status.log_id}: {status.size} events")
-    tell("no checkpoint" if status.checkpoint is None else f"last checkpoint over {status.checkpoint.size} events")
+        return print_json(asdict(status) | {"unended": [asdict(run) for run in unended]})
+    print_result(f"{status.log_id}: {status.size} events")
+    print_result(
+        "no checkpoint" if status.checkpoint is None else f"last checkpoint over {status.checkpoint.size} events"
+    )
     held = f"held outside: the first {status.anchored_size}" if status.anchored_size else "held outside: nothing yet"
-    tell(
+    print_result(
         f"{held}; {status.unanchored_events} events and {status.unanchored_s:.0f} s since, for which nobody could vouch"
     )
     for pack in status.carried:
-        tell(f"carried by pack {pack.pack_id}, not yet held outside: the checkpoint over {pack.size} events")
+        print_result(f"carried by pack {pack.pack_id}, not yet held outside: the checkpoint over {pack.size} events")
     for run in unended:
-        tell(f"{'under way' if run.is_alive else 'abandoned'}: {run.kind} {run.run_id}, began {run.started_at}")
+        print_result(f"{'under way' if run.is_alive else 'abandoned'}: {run.kind} {run.run_id}, began {run.started_at}")
     return 0
 
 
@@ -184,28 +192,30 @@ def _describe(found: Verification) -> dict[str, Any]:
 def _print(found: Verification) -> None:
     if found.findings:
         named = "no event can be named" if found.first_bad is None else f"the first is event {found.first_bad}"
-        tell(f"NOT AS WRITTEN: {found.log_id}, {len(found.findings)} findings; {named}.")
+        print_result(f"NOT AS WRITTEN: {found.log_id}, {len(found.findings)} findings; {named}.")
     else:
-        tell(f"{found.log_id}: {found.size} events are as they were written.")
+        print_result(f"{found.log_id}: {found.size} events are as they were written.")
     for finding in found.findings:
-        tell(f"  {finding.fault}: {finding.text}")
-    tell(f"Checked against {found.checkpoints} checkpoints in the same file and {found.held} from outside.")
+        print_result(f"  {finding.fault}: {finding.text}")
+    print_result(f"Checked against {found.checkpoints} checkpoints in the same file and {found.held} from outside.")
     if not found.held:
-        tell(_UNWITNESSED)
+        print_result(_UNWITNESSED)
     for key in found.revoked:
-        tell(_describe_revoked(key))
+        print_result(_describe_revoked(key))
     if found.rests_on_revoked:
-        tell(
+        print_result(
             "The key that this was checked with is no longer good for what follows: ask for the log's key by another way."
         )
     if found.clock_went_back:
-        tell(
+        print_result(
             f"The clock went back at events {', '.join(map(str, found.clock_went_back))}: times around them are in doubt."
         )
     for event in found.restarts:
-        tell(f"Event {event}: this log was begun where another one was gone; ask for what vouches for the one before.")
+        print_result(
+            f"Event {event}: this log was begun where another one was gone; ask for what vouches for the one before."
+        )
     if found.runs_before:
-        tell(f"{found.runs_before} runs are older than the log: it vouches for them only since it began.")
+        print_result(f"{found.runs_before} runs are older than the log: it vouches for them only since it began.")
 
 
 def _describe_revoked(key: RevokedKey) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from audit_core.cli.output import show_fetch, tell, tell_json
+from audit_core.cli.output import print_json, print_result, show_fetch
 from audit_core.cli.session import find_folder
 from audit_core.models import KNOWN_MODELS, digest_folder, fetch_model, find_known
 from audit_core.models.fetch import find_cached
@@ -27,10 +27,10 @@ def show_models(options: argparse.Namespace) -> int:
             }
         )
     if options.json:
-        return tell_json({"models": rows})
+        return print_json({"models": rows})
     for row in rows:
         where = row["folder"] or "not fetched: python -m audit_core fetch " + str(row["name"])
-        tell(
+        print_result(
             f"{row['name']}  {row['title']}  {row['licence']}\n  {where}\n  weights sha256 {row['weights_sha256'] or '-'}"
         )
     return 0
@@ -45,7 +45,7 @@ def fetch_known(options: argparse.Namespace) -> int:
     )
     digest = digest_folder(folder)
     if options.json:
-        return tell_json(
+        return print_json(
             {
                 "name": options.name,
                 "folder": str(folder),
@@ -53,5 +53,5 @@ def fetch_known(options: argparse.Namespace) -> int:
                 "tokenizer_sha256": digest.tokenizer_sha256,
             }
         )
-    tell(f"{options.name} is ready in {folder}")
+    print_result(f"{options.name} is ready in {folder}")
     return 0

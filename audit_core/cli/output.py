@@ -56,30 +56,30 @@ def keep_descriptors() -> None:
 def show_fetch(stage: str, done: int, total: int) -> None:
     """A moving line on a terminal; one line a stage in a log file."""
     if sys.stderr is not None and sys.stderr.isatty():
-        say(f"{stage} {done / total:.0%}   " if total else stage, end="\r")
+        print_status(f"{stage} {done / total:.0%}   " if total else stage, end="\r")
     elif done == 0:
-        say(f"{stage} …")
+        print_status(f"{stage} …")
 
 
 def show_progress(done: int, total: int) -> None:
     if sys.stderr is not None and sys.stderr.isatty():
-        say(f"{done / total:.0%}", end="\r")
+        print_status(f"{done / total:.0%}", end="\r")
 
 
-def tell_json(document: Any) -> int:
+def print_json(document: Any) -> int:
     # NaN is not JSON: a number that is not one must fail here, not in a reader's parser.
-    tell_json_text(json.dumps(document, ensure_ascii=False, allow_nan=False))
+    print_json_text(json.dumps(document, ensure_ascii=False, allow_nan=False))
     return 0
 
 
-def tell_json_text(text: str) -> None:
+def print_json_text(text: str) -> None:
     """Write a document that is JSON already, with JSON's own form of letters that standard output lacks: it stays the same document."""
     if not is_utf8(getattr(sys.stdout, "encoding", None)):
         text = _NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text)
-    tell(text)
+    print_result(text)
 
 
-def tell(text: str) -> None:
+def print_result(text: str) -> None:
     """Write a line of the result.
 
     Raises:
@@ -95,5 +95,5 @@ def tell(text: str) -> None:
         ) from error
 
 
-def say(text: str, end: str = "\n") -> None:
+def print_status(text: str, end: str = "\n") -> None:
     write_message(text + end)

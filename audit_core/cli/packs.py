@@ -9,12 +9,12 @@ from pathlib import Path
 
 from audit_core.cli.gate import add_gate_options, pass_gate
 from audit_core.cli.keys import ROLES
-from audit_core.cli.output import show_fetch, show_progress, tell, tell_json
-from audit_core.cli.session import Adder, asker, open_subject
+from audit_core.cli.output import print_json, print_result, show_fetch, show_progress
+from audit_core.cli.session import Adder, current_actor, open_subject
 from audit_core.errors import NotMeasured, Refused
 from audit_core.evidence.statement import Approval
 from audit_core.packs.openings import choose_openings
-from audit_core.packs.pack import Issue, export_pack
+from audit_core.packs.pack import ExportOptions, export_pack
 from audit_core.packs.rerun import Comparison, RerunTerms, rerun_pack
 from audit_core.review.checked_pack import load_trust, read_check, read_evidence
 from audit_core.review.desk_record import consult_desk
@@ -77,22 +77,24 @@ def add_pack_commands(add: Adder) -> None:
 def write_evidence(options: argparse.Namespace) -> int:
     """Write one signed pack."""
     home = audit_home()
-    issue = Issue(
+    issue = ExportOptions(
         options.key, options.organisation, options.system, options.purpose, options.withhold_prompts, options.acknowledge_personal_data
     )  # fmt: skip
     found = export_pack(home, options.claim_id, options.out, key=load_key(home, options.key), issue=issue)
     if options.json:
-        return tell_json(
+        return print_json(
             {
                 "out": str(found.path), "pack_id": found.pack_id, "root_digest": found.root_digest,
                 "attempts": dict(found.attempts), "overall": found.overall, "withheld_count": found.withheld_count,
             }
         )  # fmt: skip
-    tell(f"{found.path}: pack {found.pack_id}, manifest {found.root_digest}")
-    tell(f"  the policy it was frozen under says: {found.overall}")
+    print_result(f"{found.path}: pack {found.pack_id}, manifest {found.root_digest}")
+    print_result(f"  the policy it was frozen under says: {found.overall}")
     if found.withheld_count:
-        tell(f"  {found.withheld_count} prompts withheld; `openings {found.path} --out F` writes what opens them")
-    tell(f"  next: python verify_pack.py {found.path} --trust trust.toml")
+        print_result(
+            f"  {found.withheld_count} prompts withheld; `openings {found.path} --out F` writes what opens them"
+        )
+    print_result(f"  next: python verify_pack.py {found.path} --trust trust.toml")
     return 0
 
 
@@ -102,8 +104,10 @@ def write_openings(options: argparse.Namespace) -> int:
     write_private(options.out, data)
     count = len(json.loads(data)["items"])
     if options.json:
-        return tell_json({"out": str(options.out), "items": count})
-    tell(f"{options.out}: opens {count} prompts. Give it only to whoever may read them, and never with the pack.")
+        return print_json({"out": str(options.out), "items": count})
+    print_result(
+        f"{options.out}: opens {count} prompts. Give it only to whoever may read them, and never with the pack."
+    )
     return 0
 
 
@@ -114,11 +118,11 @@ def approve_evidence(options: argparse.Namespace) -> int:
         options.independence,
     )  # fmt: skip
     home = audit_home()
-    signed = approve_file(home, options.pack, approval, load_key(home, options.key), actor=asker().actor)
+    signed = approve_file(home, options.pack, approval, load_key(home, options.key), actor=current_actor().name)
     seen = list(signed.approval.decisions_seen or ())
     if options.json:
-        return tell_json({"member": signed.member, "decisions_seen": seen})
-    tell(f"{options.pack}: {signed.member}, which names {len(seen)} earlier decision{'s' * (len(seen) != 1)}")
+        return print_json({"member": signed.member, "decisions_seen": seen})
+    print_result(f"{options.pack}: {signed.member}, which names {len(seen)} earlier decision{'s' * (len(seen) != 1)}")
     return 0
 
 
@@ -131,35 +135,35 @@ def rerun_evidence(options: argparse.Namespace) -> int:
     openings = None if options.openings is None else _read(options.openings, MAX_OPENINGS_BYTES)
     terms = RerunTerms(options.other_code, options.attention)
     found = rerun_pack(
-        options.pack, open_auditor, asker=asker(), openings=openings, terms=terms, on_progress=show_progress
+        options.pack, open_auditor, actor=current_actor(), openings=openings, terms=terms, on_progress=show_progress
     )
-    told = [asdict(one) for one in found]
+    payload = [asdict(one) for one in found]
     if options.out is not None:
-        _write(options.out, (json.dumps(told, indent=1) + "\n").encode())
+        _write(options.out, (json.dumps(payload, indent=1) + "\n").encode())
     if options.json:
-        tell_json(told)
+        print_json(payload)
     else:
         for one in found:
-            _tell_comparison(one)
+            _print_comparison(one)
     if not all(one.is_comparable for one in found):
         return NOT_DECIDABLE
     return int(any(one.decision != "DECISION_EQUAL" or one.numeric != "WITHIN_TOLERANCE" for one in found))
 
 
-def _tell_comparison(one: Comparison) -> None:
+def _print_comparison(one: Comparison) -> None:
     is_rerun = one.is_comparable and not one.although
-    tell(f"{one.claim_id}, run {one.run_id[:12]}: {'COMPARABLE' if is_rerun else 'NOT_COMPARABLE'}")
+    print_result(f"{one.claim_id}, run {one.run_id[:12]}: {'COMPARABLE' if is_rerun else 'NOT_COMPARABLE'}")
     for line in one.differs:
-        tell(f"  {line}")
+        print_result(f"  {line}")
     for line in one.although:
         name, _, values = line.partition(": ")
-        tell(f"  compared although the {name} differs: {values}; the log has it as not comparable")
+        print_result(f"  compared although the {name} differs: {values}; the log has it as not comparable")
     if one.is_comparable:
-        tell(f"  bits      {one.bitwise}")
-        tell(
+        print_result(f"  bits      {one.bitwise}")
+        print_result(
             f"  numbers   {one.numeric}: {one.n_outside} of {one.n_values} outside, largest difference {one.worst:.2g}"
         )
-        tell(f"  decision  {one.decision}{': ' + '; '.join(one.flipped) if one.flipped else ''}")
+        print_result(f"  decision  {one.decision}{': ' + '; '.join(one.flipped) if one.flipped else ''}")
 
 
 def gate_evidence(options: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ import argparse
 from audit_core.audits.discover import DiscoverRequest, DiscoverResult
 from audit_core.audits.paths import PathsRequest, PathsResult, list_asked
 from audit_core.claim import Universe
-from audit_core.cli.output import say, tell, tell_json
+from audit_core.cli.output import print_json, print_result, print_status
 from audit_core.cli.session import open_audit, run_audit
 from audit_core.component import Component, parse_component, parse_components
 from audit_core.connection import parse_connection
@@ -39,14 +39,14 @@ def patch_paths(options: argparse.Namespace) -> int:
     n_runs = len(list_asked(subject, request)) * len(prompts)
     if n_runs > _LONG:
         auditor.calibrate()
-        say(
+        print_status(
             f"{n_runs // len(prompts)} connections on {len(prompts)} prompts: about {auditor.predict_s('paths', request):.0f} s."
         )
     found = run_audit(auditor, "paths", request)
     result: PathsResult = found.result
     if options.json:
         more = {"identity": identify_run(subject.identity, request), "half": options.half}
-        return tell_json(dump_result(result) | more | {"notices": list(found.notices)})
+        return print_json(dump_result(result) | more | {"notices": list(found.notices)})
     _print_paths(result)
     return 0
 
@@ -67,18 +67,18 @@ def _take_first(options: argparse.Namespace, auditor: Auditor, prompts: Tokenise
         options.seed,
     )
     found: DiscoverResult = run_audit(auditor, "discover", request).result
-    say(f"Components by {found.method}. It misses: {found.misses}")
+    print_status(f"Components by {found.method}. It misses: {found.misses}")
     return tuple(parse_component(component) for component in found.components[: options.first])
 
 
 def _print_paths(result: PathsResult) -> None:
-    tell("; ".join(f"{name}: {value}" for name, value in result.conditions))
-    tell(f"clean {format_estimate(result.clean)} · corrupted {format_estimate(result.corrupted)}")
-    tell(f"Support that goes through each connection directly, among {', '.join(result.components)}:")
+    print_result("; ".join(f"{name}: {value}" for name, value in result.conditions))
+    print_result(f"clean {format_estimate(result.clean)} · corrupted {format_estimate(result.corrupted)}")
+    print_result(f"Support that goes through each connection directly, among {', '.join(result.components)}:")
     for found in result.connections[:_SHOWN]:
         share = "" if found.fraction is None else f"   {format_estimate(found.fraction)}"
-        tell(f"  {parse_connection(found.connection).draw():<22} {format_estimate(found.estimate)}{share}")
+        print_result(f"  {parse_connection(found.connection).draw():<22} {format_estimate(found.estimate)}{share}")
     if len(result.connections) > _SHOWN:
-        tell(f"  and {len(result.connections) - _SHOWN} smaller; --json lists all.")
+        print_result(f"  and {len(result.connections) - _SHOWN} smaller; --json lists all.")
     if result.no_fraction:
-        tell(f"No fraction of the gap: {result.no_fraction}")
+        print_result(f"No fraction of the gap: {result.no_fraction}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from audit_core.cli.output import say
+from audit_core.cli.output import print_status
 from audit_core.governance.gate_report import show_text
 from audit_core.prompt_files.layouts import parse_columns
 from audit_core.prompts.prompt_set import PromptSet, load_prompts
@@ -38,5 +38,5 @@ def load_prompt_set(options: argparse.Namespace) -> PromptSet:
     """
     prompts = load_prompts(options.prompts, columns=parse_columns(options.column))
     for notice in prompts.notices:
-        say(show_text(f"{prompts.name}: {notice}"))
+        print_status(show_text(f"{prompts.name}: {notice}"))
     return prompts

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from audit_core.cli.output import say, show_fetch, tell, tell_json
+from audit_core.cli.output import print_json, print_result, print_status, show_fetch
 from audit_core.cli.prompt_set import FORMS, add_column_option
 from audit_core.cli.session import open_subject
 from audit_core.errors import PromptRefused
@@ -17,7 +17,7 @@ from audit_core.prompt_files.layouts import parse_columns
 from audit_core.prompt_files.reading import ReadRows, read_row_file
 from audit_core.prompt_files.table import RowFault
 from audit_core.prompts.alignment import align_rows
-from audit_core.prompts.prompt_set import PromptSet, dump_jsonl, keep_good
+from audit_core.prompts.prompt_set import PromptSet, dump_jsonl, keep_valid
 
 SOME_SET_ASIDE = 1
 
@@ -43,26 +43,26 @@ def check_prompts(options: argparse.Namespace) -> int:
             f"{options.out} is there.", wanted="a new file for --out.", remedy="choose another path, or add --force."
         )
     read = read_row_file(options.file, columns=parse_columns(options.column))
-    kept, refused = _hold_against_model(read, options.model)
+    kept, refused = _check_against_model(read, options.model)
     faults = (*read.faults, *refused)
     if kept is not None and options.out is not None:
         _write(options.out, dump_jsonl(kept.prompts), options.force)
     found = _describe(read, kept, faults)
     if options.json:
-        tell_json(found | {"out": None if kept is None or options.out is None else str(options.out)})
+        print_json(found | {"out": None if kept is None or options.out is None else str(options.out)})
     else:
         _print(options, found, faults)
     if kept is None:
-        say(f"{read.name} holds no row that can be used.")
+        print_status(f"{read.name} holds no row that can be used.")
         return PromptRefused.exit_code
     return SOME_SET_ASIDE if faults else 0
 
 
-def _hold_against_model(read: ReadRows, model: str | None) -> tuple[PromptSet | None, tuple[RowFault, ...]]:
+def _check_against_model(read: ReadRows, model: str | None) -> tuple[PromptSet | None, tuple[RowFault, ...]]:
     """The usable rows, under a tokenizer too where one is asked for."""
     if not read.rows:
         return None, ()
-    whole = keep_good(read)
+    whole = keep_valid(read)
     if model is None:
         return whole, ()
     aligned = align_rows(whole, open_subject(model, on_progress=show_fetch).tokenizer)
@@ -114,14 +114,14 @@ def _describe(read: ReadRows, kept: PromptSet | None, faults: Sequence[RowFault]
 
 
 def _print(options: argparse.Namespace, found: dict[str, Any], faults: Sequence[RowFault]) -> None:
-    tell(show_text(f"{options.file}: read as {found['form']}"))
+    print_result(show_text(f"{options.file}: read as {found['form']}"))
     aside = ", ".join(f"{times} {reason.replace('_', ' ')}" for reason, times in found["set_aside"].items())
-    tell(
+    print_result(
         f"  {found['rows']:,} rows: {found['kept']:,} kept, {sum(found['set_aside'].values()):,} set aside"
         f"{f' ({aside})' if aside else ''}, {found['repeats']:,} repeats"
     )
-    tell(f"  {found['distinct']:,} distinct pairs of prompts, {found['templates']:,} templates")
+    print_result(f"  {found['distinct']:,} distinct pairs of prompts, {found['templates']:,} templates")
     for text in (*found["notices"], *map(str, faults)):
-        tell(show_text(f"  {text}"))
+        print_result(show_text(f"  {text}"))
     if options.out is not None and found["kept"]:
-        tell(show_text(f"  written: {options.out}"))
+        print_result(show_text(f"  written: {options.out}"))

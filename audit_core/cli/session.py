@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from audit_core.audit import Request
-from audit_core.cli.output import say, show_fetch, show_progress
+from audit_core.cli.output import print_status, show_fetch, show_progress
 from audit_core.cli.prompt_set import load_prompt_set
 from audit_core.errors import AuditError
 from audit_core.models import Progress
 from audit_core.models.access import read_command_line_access
 from audit_core.prompts.alignment import tokenise
 from audit_core.prompts.chat import render_chat
-from audit_core.prompts.prompt_set import PromptSet, TokenisedPrompts, split_half, take_verbatim
-from audit_core.run import Asker, Auditor, Finished, record_refusal
+from audit_core.prompts.prompt_set import PromptSet, TokenisedPrompts, take_split, take_verbatim
+from audit_core.run import Actor, Auditor, RunOutcome, record_refusal
 from audit_core.run import find_folder as fetch_folder
 from audit_core.run import open_subject as load_subject
 from audit_core.store import RunLog, audit_home
@@ -38,13 +38,13 @@ def open_audit(options: argparse.Namespace, kind: str) -> tuple[Subject, Tokenis
         whole = load_prompt_set(options)
         subject = open_subject(options.model, on_progress=show_fetch)
         whole = put_in_form(whole, options, subject)
-        prompts = whole if options.half == "all" else split_half(whole, exploratory=options.half == "exploratory")
+        prompts = whole if options.half == "all" else take_split(whole, exploratory=options.half == "exploratory")
         tokenised = tokenise(prompts, subject.tokenizer)
-        say_notices(tokenised.notices)
+        print_notices(tokenised.notices)
         return subject, tokenised, Auditor(subject, log)
     except AuditError as error:
         request = {"prompts": str(options.prompts), "model": options.model}
-        record_refusal(log, kind, error, asker=asker(), request=request)
+        record_refusal(log, kind, error, actor=current_actor(), request=request)
         raise
 
 
@@ -67,17 +67,17 @@ def put_in_form(prompts: PromptSet, options: argparse.Namespace, subject: Subjec
     return take_verbatim(prompts) if options.verbatim else prompts
 
 
-def run_audit(auditor: Auditor, kind: str, request: Request) -> Finished[Any]:
+def run_audit(auditor: Auditor, kind: str, request: Request) -> RunOutcome[Any]:
     """Run one audit with its progress on standard error, and what it set aside."""
-    found = auditor.run(kind, request, asker=asker(), on_progress=show_progress)
-    say_notices(found.notices[len(request.prompts.notices) :])
+    found = auditor.run(kind, request, actor=current_actor(), on_progress=show_progress)
+    print_notices(found.notices[len(request.prompts.notices) :])
     return found
 
 
-def say_notices(notices: Iterable[str]) -> None:
+def print_notices(notices: Iterable[str]) -> None:
     """What of the prompts was set aside or not believed."""
     for notice in dict.fromkeys(notices):
-        say(f"Notice: {notice}")
+        print_status(f"Notice: {notice}")
 
 
 def open_subject(name: str, *, on_progress: Progress) -> Subject:
@@ -92,8 +92,8 @@ def find_folder(name: str, *, on_progress: Progress) -> Path:
     return fetch_folder(name, on_progress=on_progress, access=read_command_line_access())
 
 
-def asker() -> Asker:
-    return Asker(_user(), "command line")
+def current_actor() -> Actor:
+    return Actor(_user(), "command line")
 
 
 def _user() -> str:

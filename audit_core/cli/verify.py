@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from audit_core.cli.output import say, tell_json
+from audit_core.cli.output import print_json, print_status
 from audit_core.errors import Refused
 from audit_core.evidence.join_verifier import join_modules
 from audit_core.evidence.whole_file import write_whole
@@ -28,5 +28,5 @@ def write_verifier(options: argparse.Namespace) -> int:
             wanted="a file that can be written.",
             remedy="choose another path for --out.",
         ) from error
-    say(f"{options.out}: {len(text.splitlines()):,} lines.")
-    return tell_json({"out": str(options.out), "lines": len(text.splitlines())}) if options.json else 0
+    print_status(f"{options.out}: {len(text.splitlines()):,} lines.")
+    return print_json({"out": str(options.out), "lines": len(text.splitlines())}) if options.json else 0

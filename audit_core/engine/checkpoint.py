@@ -115,7 +115,7 @@ def _refuse(kind: str, what: str) -> ModelRefused:
 
 
 @contextmanager
-def hold_to_files(folder: Path, tensors: Mapping[str, StoredTensor]) -> Iterator[None]:
+def check_against_files(folder: Path, tensors: Mapping[str, StoredTensor]) -> Iterator[None]:
     """While a model is loaded by `transformers`, compare its weights with the files, before any gap is filled.
 
     The public report of `from_pretrained` leaves out what a model class chooses to ignore, and comes after missing
@@ -186,7 +186,7 @@ def _check_room(model: Any, tensors: Mapping[str, StoredTensor]) -> None:
 def _check_names(folder: Path, model: Any, info: Any, tensors: Mapping[str, StoredTensor]) -> None:
     state = model.state_dict()
     missing = _find_missing(model, set(info.missing_keys))
-    left = {name for name, tensor in tensors.items() if name not in state and _is_left_over(name, tensor)}
+    left = {name for name, tensor in tensors.items() if name not in state and _is_unexpected(name, tensor)}
     unexpected = {name for name in info.unexpected_keys if name not in left and not _was_left(name, left)}
     found = [
         f"{what}: {list_names(names)}"
@@ -220,7 +220,7 @@ def _find_missing(model: Any, missing: set[str]) -> set[str]:
     return {n for n in missing if not (n in buffers and any(re.search(each.pattern, n) for each in LEFT_OVER))}
 
 
-def _is_left_over(name: str, tensor: StoredTensor) -> bool:
+def _is_unexpected(name: str, tensor: StoredTensor) -> bool:
     return any(re.search(each.pattern, name) and len(tensor.shape) in each.n_axes for each in LEFT_OVER)
 
 

@@ -14,8 +14,8 @@ from audit_core.engine.replay import BlockCall, call_block
 from audit_core.engine.runner import WaveRunner
 from audit_core.engine.sites import HookedModel
 from audit_core.errors import ControlFailed, Refused
-from audit_core.estimator import Screen, ScreenRequest
-from audit_core.intervention import Side
+from audit_core.estimator import EffectEstimates, EstimateRequest
+from audit_core.intervention import PromptSide
 from audit_core.prompts.answers import Tokens
 from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair
 from audit_core.subject import Progress, Subject, read_only
@@ -23,23 +23,23 @@ from audit_core.subject import Progress, Subject, read_only
 if TYPE_CHECKING:
     import torch
 
-SLOPE_TOKENS = 256
+GRADIENT_TOKENS = 256
 """Rows × positions of one backward pass: what it keeps of 30 layers stays near half a gigabyte (default model)."""
 
 
 @dataclass(frozen=True, eq=False)
-class Slopes:
+class ActivationGradients:
     """Activations of a few rows, and how the logit difference changes with each of their numbers."""
 
     activations: dict[tuple[Kind, int], torch.Tensor]
     """Per kind and layer; shapes as in `sites.HOOKS`."""
-    slopes: dict[tuple[Kind, int], torch.Tensor]
+    gradients: dict[tuple[Kind, int], torch.Tensor]
     """∂(logit of the answer − logit of the foil) at the answer position / ∂activation; same shapes; logits per unit."""
     metric: torch.Tensor
     """Logit difference of each row; shape (row,)."""
 
 
-def measure_slopes(
+def measure_gradients(
     runner: WaveRunner,
     residual: torch.Tensor,
     answers: Sequence[Tokens],
@@ -48,7 +48,7 @@ def measure_slopes(
     calls: Sequence[BlockCall],
     *,
     dropped: Sequence[int] = (),
-) -> Slopes:
+) -> ActivationGradients:
     """Run rows from what enters the first block and differentiate the metric.
 
     Args:
@@ -83,7 +83,7 @@ def measure_slopes(
             raise ControlFailed(f"No slope reached the {place[0]} of layer {place[1]}; it cannot be screened.")
     if missing := [f"{k} of layer {n}" for k in kinds for n in range(runner.model.n_layers) if (k, n) not in leaves]:
         raise ControlFailed(f"The hook of the {missing[0]} did not fire; it cannot be screened.")
-    return Slopes(activations, dict(zip(places, found)), difference.detach())
+    return ActivationGradients(activations, dict(zip(places, found)), difference.detach())
 
 
 class _Watch:
@@ -130,8 +130,8 @@ class Batch:
     pairs: tuple[TokenPair, ...]
     calls: tuple[BlockCall, ...]
 
-    def list_ids(self, side: Side) -> list[tuple[int, ...]]:
-        return [pair.clean_ids if side is Side.CLEAN else pair.corrupted_ids for pair in self.pairs]
+    def list_ids(self, side: PromptSide) -> list[tuple[int, ...]]:
+        return [pair.clean_ids if side is PromptSide.CLEAN else pair.corrupted_ids for pair in self.pairs]
 
     @property
     def answers(self) -> list[Tokens]:
@@ -165,28 +165,28 @@ def get_runner(subject: Subject) -> WaveRunner:
 
 
 def batch_prompts(runner: WaveRunner, prompts: TokenisedPrompts, *, rows_each: int = 1) -> Iterator[Batch]:
-    """Cut prompts so that a backward pass keeps at most `SLOPE_TOKENS` rows × positions.
+    """Cut prompts so that a backward pass keeps at most `GRADIENT_TOKENS` rows × positions.
 
     Args:
         rows_each: rows that each prompt will take.
     """
     for where in runner.batch(prompts):
         length = len(prompts.pairs[where[0]].clean_ids)
-        size = max(1, SLOPE_TOKENS // (length * rows_each))
+        size = max(1, GRADIENT_TOKENS // (length * rows_each))
         for at in range(0, len(where), size):
             part = where[at : at + size]
             yield Batch(part, tuple(prompts.pairs[i] for i in part), runner.find_calls(length))
 
 
-def screen_batches(
+def estimate_batches(
     subject: Subject,
-    request: ScreenRequest,
+    request: EstimateRequest,
     estimate: Callable[[WaveRunner, Batch], torch.Tensor],
     *,
     rows_each: int = 1,
     is_signed: bool = True,
     on_progress: Progress,
-) -> Screen:
+) -> EffectEstimates:
     """Estimate batch by batch and put the prompts back in order.
 
     Args:
@@ -203,8 +203,8 @@ def screen_batches(
         columns |= zip(batch.prompts, estimate(runner, batch).tolist())
         on_progress(len(columns), len(request.prompts))
     change = np.array([columns[i] for i in range(len(columns))], np.float32).T
-    support = -change if is_signed and request.side is Side.CLEAN else change
-    return Screen(subject.components(request.kind), read_only(np.ascontiguousarray(support)), is_signed)
+    support = -change if is_signed and request.side is PromptSide.CLEAN else change
+    return EffectEstimates(subject.components(request.kind), read_only(np.ascontiguousarray(support)), is_signed)
 
 
 def embed(runner: WaveRunner, ids: Sequence[Sequence[int]]) -> torch.Tensor:
@@ -215,7 +215,7 @@ def embed(runner: WaveRunner, ids: Sequence[Sequence[int]]) -> torch.Tensor:
         return embed_tokens(runner.model, torch.tensor(ids))
 
 
-def capture_plain(runner: WaveRunner, batch: Batch, side: Side, kinds: Collection[Kind]) -> Capture:
+def capture_plain(runner: WaveRunner, batch: Batch, side: PromptSide, kinds: Collection[Kind]) -> Capture:
     """One side's unedited run, as tensors that a slope can be multiplied with."""
     import torch
 

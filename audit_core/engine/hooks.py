@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from audit_core.component import Kind
 from audit_core.engine.capture import Capture
-from audit_core.engine.pattern_ablation import find_visible, reaim_pattern
+from audit_core.engine.pattern_ablation import ablate_pattern, find_visible
 from audit_core.engine.sites import HOOKS, HookedModel, SiteEdit, replace_part
 from audit_core.errors import ControlFailed
-from audit_core.intervention import RE_AIMED, Replacement, Side
+from audit_core.intervention import PATTERN_ABLATIONS, PromptSide, Replacement
 
 if TYPE_CHECKING:
     import torch
@@ -23,11 +23,11 @@ _ORDER = {kind: at for at, kind in enumerate(HOOKS)}
 class Sources:
     """Where replacements take their activations from."""
 
-    captures: Mapping[Side, Capture]
+    captures: Mapping[PromptSide, Capture]
     means: Mapping[Replacement, Mapping[Kind, torch.Tensor]]
     """Per kind, shape (prompt, layer, ...)."""
 
-    def read(self, side: Side, edit: SiteEdit) -> torch.Tensor | None:
+    def read(self, side: PromptSide, edit: SiteEdit) -> torch.Tensor | None:
         """Activation of the whole site for the edited prompts, shape (prompt, ...)."""
         if edit.replacement in self.means:
             kind = Kind.EDGE if edit.kind is Kind.PATTERN else edit.kind
@@ -40,13 +40,13 @@ def measure_move(edit: SiteEdit, sources: Sources) -> torch.Tensor:
     """Length of the change that an edit of the clean run makes to its part; shape (prompt, pos)."""
     import torch
 
-    now = sources.captures[Side.CLEAN].sites[edit.kind, edit.layer]
+    now = sources.captures[PromptSide.CLEAN].sites[edit.kind, edit.layer]
     here, there = edit.select(now.shape[1], 0)
-    source = sources.read(Side.CLEAN, edit)
+    source = sources.read(PromptSide.CLEAN, edit)
     generator = torch.Generator().manual_seed(0)
     put = (
-        reaim_pattern(now[here], edit, find_visible(now), sources.captures[Side.CLEAN].tokens, 0, generator)
-        if edit.replacement in RE_AIMED
+        ablate_pattern(now[here], edit, find_visible(now), sources.captures[PromptSide.CLEAN].tokens, 0, generator)
+        if edit.replacement in PATTERN_ABLATIONS
         else replace_part(now[here], edit, None if source is None else source[there], generator)
     )
     return (put - now[here]).flatten(2).norm(dim=2)
@@ -59,7 +59,7 @@ class EditHooks:
         self,
         model: HookedModel,
         layer: int,
-        jobs: Sequence[tuple[int, Side, SiteEdit]],
+        jobs: Sequence[tuple[int, PromptSide, SiteEdit]],
         sources: Sources,
         n_prompts: int,
         start: int,
@@ -67,7 +67,7 @@ class EditHooks:
     ) -> None:
         self.model, self.layer, self.sources = model, layer, sources
         self.n_prompts, self.start, self.generator = n_prompts, start, generator
-        self.by_kind: dict[Kind, list[tuple[int, Side, SiteEdit]]] = {}
+        self.by_kind: dict[Kind, list[tuple[int, PromptSide, SiteEdit]]] = {}
         for job in sorted(jobs, key=lambda job: _ORDER[job[2].kind]):
             self.by_kind.setdefault(job[2].kind, []).append(job)
         self.points: list[Any] = []
@@ -82,7 +82,7 @@ class EditHooks:
             self.points.append(point)
         return self
 
-    def _editor(self, kind: Kind, jobs: Sequence[tuple[int, Side, SiteEdit]]) -> Any:
+    def _editor(self, kind: Kind, jobs: Sequence[tuple[int, PromptSide, SiteEdit]]) -> Any:
         is_pattern = kind in (Kind.EDGE, Kind.PATTERN)
 
         def edit(value: torch.Tensor, hook: Any) -> torch.Tensor:
@@ -91,10 +91,10 @@ class EditHooks:
             for slot, side, job in jobs:
                 rows = value[slot * self.n_prompts : (slot + 1) * self.n_prompts]
                 here, there = job.select(n_positions, self.start)
-                if job.replacement in RE_AIMED:
+                if job.replacement in PATTERN_ABLATIONS:
                     visible = find_visible(unedited[slot * self.n_prompts : (slot + 1) * self.n_prompts])
                     tokens = self.sources.captures[side].tokens
-                    rows[here] = reaim_pattern(rows[here], job, visible, tokens, self.start, self.generator)
+                    rows[here] = ablate_pattern(rows[here], job, visible, tokens, self.start, self.generator)
                 else:
                     source = self.sources.read(side, job)
                     put = None if source is None else source[there]

@@ -79,7 +79,7 @@ def check_parity(runner: WaveRunner, bos_id: int | None, own: Floats | None = No
             )
         allowed = LARGEST_DIFFERENCE * max(1.0, float(whole.abs().max()))
         if own is not None:
-            _hold_to_model(whole, own, allowed)
+            _check_against_model(whole, own, allowed)
         try:
             run = capture_run(runner.model, ids, runner.find_calls(ids.shape[1]), (), runner.turn)
             difference = _compare_ends(runner, run, whole)
@@ -98,7 +98,7 @@ def check_parity(runner: WaveRunner, bos_id: int | None, own: Floats | None = No
     return tolerance
 
 
-def _hold_to_model(whole: torch.Tensor, own: Floats, allowed: float) -> None:
+def _check_against_model(whole: torch.Tensor, own: Floats, allowed: float) -> None:
     """Refuse a bridge whose logits are not those of the model that it was made of."""
     import torch
 

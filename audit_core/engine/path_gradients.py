@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from audit_core.component import Kind
-from audit_core.engine.gradients import SLOPE_TOKENS, embed, get_runner, measure_slopes
+from audit_core.engine.gradients import GRADIENT_TOKENS, embed, get_runner, measure_gradients
 from audit_core.errors import NotMeasured
 from audit_core.prompts.prompt_set import TokenPair
 from audit_core.subject import Floats, Subject, read_only
@@ -54,22 +54,22 @@ def integrate_gradients(
     runner = get_runner(subject)
     calls = runner.find_calls(len(pair.clean_ids))
     far, near = torch.from_numpy(np.array(baseline))[None], embed(runner, [pair.clean_ids])
-    many = max(1, SLOPE_TOKENS // len(pair.clean_ids))
+    many = max(1, GRADIENT_TOKENS // len(pair.clean_ids))
 
-    def slopes_at(alphas: list[float]) -> tuple[torch.Tensor, torch.Tensor]:
+    def gradients_at(alphas: list[float]) -> tuple[torch.Tensor, torch.Tensor]:
         rows = torch.cat([far + alpha * (near - far) for alpha in alphas])
-        found = measure_slopes(
+        found = measure_gradients(
             runner, rows, [pair.answer_ids] * len(alphas), [pair.foil_ids] * len(alphas), (Kind.RESID,), calls
         )
-        return found.slopes[Kind.RESID, 0], found.metric
+        return found.gradients[Kind.RESID, 0], found.metric
 
-    ends = slopes_at([0.0, 1.0])[1]
+    ends = gradients_at([0.0, 1.0])[1]
     change = float(ends[1] - ends[0])
     while True:
         total = torch.zeros_like(near[0])
         for at in range(0, steps, many):
             alphas = [(step + 0.5) / steps for step in range(at, min(steps, at + many))]
-            total += slopes_at(alphas)[0].sum(0)
+            total += gradients_at(alphas)[0].sum(0)
         relevance = ((near - far)[0] * total / steps).sum(-1)
         missed = abs(float(relevance.sum()) - change) / max(abs(change), 1e-9)
         if missed <= COMPLETE:

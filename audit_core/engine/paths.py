@@ -19,7 +19,7 @@ from audit_core.engine.senders import ADDS_UP, Senders, check_paths, check_sums
 from audit_core.engine.sites import check_places
 from audit_core.engine.wave import compile_intervention
 from audit_core.errors import ControlFailed, InterventionRefused
-from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, Intervention, Replacement, Side, intervene
+from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, Intervention, PromptSide, Replacement, intervene
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.subject import Logits, Means, Progress, Subject, no_progress
 
@@ -78,7 +78,7 @@ def run_connections(
         pairs = [prompts.pairs[i] for i in group.prompts]
         sources = runner.prepare(pairs, asked, means, extra=(Kind.HEAD, Kind.MLP))
         if number == 0:
-            check_sums(runner, sources.captures[Side.CLEAN])
+            check_sums(runner, sources.captures[PromptSide.CLEAN])
         advance(group.capture_work)
         runner.read(table, torch.stack([sources.captures[i.side].ends for i in _BOTH]), (0, 1), group.prompts)
 
@@ -203,7 +203,7 @@ def check_reactions(subject: Subject, prompts: TokenisedPrompts, bundles: Sequen
 
     runner = check_paths(getattr(subject, "runner", None))
     pair = prompts.pairs[0]
-    run = runner.prepare([pair], [CLEAN_RUN], None, extra=(Kind.HEAD, Kind.MLP)).captures[Side.CLEAN]
+    run = runner.prepare([pair], [CLEAN_RUN], None, extra=(Kind.HEAD, Kind.MLP)).captures[PromptSide.CLEAN]
     calls, generator = runner.find_calls(len(pair.clean_ids)), torch.Generator().manual_seed(seed)
     inputs = {
         (bundle[0].receiver.layer, bundle[0].receiver.kind, bundle[0].through)
@@ -226,7 +226,7 @@ def check_contributions(subject: Subject, prompts: TokenisedPrompts) -> None:
 
     runner = check_paths(getattr(subject, "runner", None))
     sources = runner.prepare([prompts.pairs[0]], _BOTH, None, extra=(Kind.HEAD, Kind.MLP))
-    clean, corrupted = (sources.captures[side] for side in (Side.CLEAN, Side.CORRUPTED))
+    clean, corrupted = (sources.captures[side] for side in (PromptSide.CLEAN, PromptSide.CORRUPTED))
     check_sums(runner, clean)
     parts = [*subject.components(Kind.HEAD), *subject.components(Kind.MLP)]
     before = [part for part in parts if part.layer + 1 < runner.model.n_layers]

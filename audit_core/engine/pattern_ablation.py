@@ -29,7 +29,7 @@ def find_visible(weights: torch.Tensor) -> torch.Tensor:
     return seen.int().cummax(-1).values.bool() & seen.flip(-1).int().cummax(-1).values.flip(-1).bool()
 
 
-def reaim_pattern(
+def ablate_pattern(
     part: torch.Tensor,
     edit: SiteEdit,
     visible: torch.Tensor,

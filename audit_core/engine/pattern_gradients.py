@@ -7,14 +7,16 @@ from collections.abc import Iterator
 import numpy as np
 
 from audit_core.component import Kind
-from audit_core.engine.gradients import batch_prompts, embed, get_runner, measure_slopes
-from audit_core.intervention import CLEAN_RUN, Side
+from audit_core.engine.gradients import batch_prompts, embed, get_runner, measure_gradients
+from audit_core.intervention import CLEAN_RUN, PromptSide
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.subject import Subject
-from audit_core.view import Looks
+from audit_core.view import AttentionRecord
 
 
-def read_looks(subject: Subject, prompts: TokenisedPrompts, *, with_slopes: bool) -> Iterator[tuple[int, Looks]]:
+def read_attention_records(
+    subject: Subject, prompts: TokenisedPrompts, *, with_gradients: bool
+) -> Iterator[tuple[int, AttentionRecord]]:
     """Patterns of the clean run of each prompt, one prompt at a time; number of the prompt first.
 
     Prompts come batch by batch and not in order; of each only one is held beside its batch.
@@ -23,18 +25,18 @@ def read_looks(subject: Subject, prompts: TokenisedPrompts, *, with_slopes: bool
         Refused: slopes were asked for, of a model that has none.
         ControlFailed: a pattern's hook did not fire, or no slope reached it.
     """
-    if not with_slopes:
+    if not with_gradients:
         for at, pair in enumerate(prompts.pairs):
-            yield at, Looks(subject.patterns(pair, CLEAN_RUN), None)
+            yield at, AttentionRecord(subject.patterns(pair, CLEAN_RUN), None)
         return
     runner = get_runner(subject)
     for batch in batch_prompts(runner, prompts):
-        rows = embed(runner, batch.list_ids(Side.CLEAN))
-        found = measure_slopes(runner, rows, batch.answers, batch.foils, (Kind.PATTERN,), batch.calls)
+        rows = embed(runner, batch.list_ids(PromptSide.CLEAN))
+        found = measure_gradients(runner, rows, batch.answers, batch.foils, (Kind.PATTERN,), batch.calls)
         layers = range(runner.model.n_layers)
         for row, at in enumerate(batch.prompts):
-            patterns, slopes = (
+            patterns, gradients = (
                 np.stack([kept[Kind.PATTERN, layer][row].numpy() for layer in layers])
-                for kept in (found.activations, found.slopes)
+                for kept in (found.activations, found.gradients)
             )
-            yield at, Looks(patterns, slopes)
+            yield at, AttentionRecord(patterns, gradients)

@@ -21,7 +21,7 @@ from audit_core.engine.sites import check_places, find_hooks
 from audit_core.engine.threads import MODEL_LOCK
 from audit_core.engine.wave import Variant, Wave, compile_intervention, run_wave
 from audit_core.errors import InterventionRefused
-from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, Intervention, Replacement, Side, intervene
+from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, Intervention, PromptSide, Replacement, intervene
 from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair
 from audit_core.subject import Floats, Geometry, Logits, Means, Progress, read_only
 
@@ -129,7 +129,7 @@ class WaveRunner:
             on_progress(done, len(reference))
         return sums.finish()
 
-    def measure_moves(
+    def activation_change_rms(
         self, prompts: TokenisedPrompts, parts: Sequence[Component], replacement: Replacement, means: Means | None
     ) -> Floats:
         """How far a replacement moves each part's output; see `Subject.measure_moves`."""
@@ -148,7 +148,7 @@ class WaveRunner:
                 counts[at] += (lengths > 0).sum()
         return np.sqrt(totals / np.maximum(counts, 1)).astype(np.float32)
 
-    def attend(self, prompts: TokenisedPrompts, on_progress: Progress) -> tuple[Floats, ...]:
+    def attention_to_last(self, prompts: TokenisedPrompts, on_progress: Progress) -> tuple[Floats, ...]:
         """Attention from the answer position; see `Subject.attend`."""
         found: dict[int, Floats] = {}
         for where in self.batch(prompts):
@@ -212,7 +212,7 @@ class WaveRunner:
         kinds = {e.component.kind for i in interventions for e in i.edits if e.replacement in from_run} | set(extra)
         sides = {i.side for i in interventions}
         sides |= {i.side.other for i in interventions if Replacement.RESAMPLE in i.replacements}
-        ids = {Side.CLEAN: [p.clean_ids for p in pairs], Side.CORRUPTED: [p.corrupted_ids for p in pairs]}
+        ids = {PromptSide.CLEAN: [p.clean_ids for p in pairs], PromptSide.CORRUPTED: [p.corrupted_ids for p in pairs]}
         # Both sides in one batch: the weights are read once.
         rows = [row for side in sorted(sides) for row in ids[side]]
         both = self._capture(rows, kinds) if len(pairs) > 1 else self._capture_once(tuple(rows), frozenset(kinds))

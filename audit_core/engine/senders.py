@@ -12,7 +12,7 @@ from audit_core.engine.hooks import Sources
 from audit_core.engine.runner import WaveRunner
 from audit_core.engine.sites import NOISE_SCALE, SiteEdit, replace_part
 from audit_core.errors import Refused
-from audit_core.intervention import Replacement, Side
+from audit_core.intervention import PromptSide, Replacement
 
 if TYPE_CHECKING:
     import torch
@@ -34,7 +34,7 @@ class Senders:
     ) -> None:
         self.runner, self.sources, self.replacement = runner, sources, replacement
         self.start, self.generator = start, generator
-        self.clean: Capture = sources.captures[Side.CLEAN]
+        self.clean: Capture = sources.captures[PromptSide.CLEAN]
 
     def change_stream(self, connections: Iterable[Connection], residual: torch.Tensor) -> torch.Tensor:
         """The sum of the senders' changes; shape (prompt, pos, d_model).
@@ -83,10 +83,10 @@ class Senders:
         return replace_part(part, edit, None if source is None else source[where], self.generator) - part
 
     def _read(self, edit: SiteEdit) -> torch.Tensor | None:
-        run = {Replacement.RESAMPLE: Side.CORRUPTED, Replacement.IDENTITY: Side.CLEAN}.get(edit.replacement)
+        run = {Replacement.RESAMPLE: PromptSide.CORRUPTED, Replacement.IDENTITY: PromptSide.CLEAN}.get(edit.replacement)
         if edit.kind is Kind.RESID and run is not None:
             return self.sources.captures[run].residuals[0]
-        return self.sources.read(Side.CLEAN, edit)
+        return self.sources.read(PromptSide.CLEAN, edit)
 
 
 def project_heads(runner: WaveRunner, layer: int, outputs: torch.Tensor) -> torch.Tensor:

@@ -28,7 +28,7 @@ def import_libraries() -> None:
         )
 
 
-def leave_a_core() -> None:
+def spare_a_core() -> None:
     """Let this thread's matrix products use all cores but one.
 
     A live answer shares the machine with the browser that shows it and the server that sends it; with every core taken,
@@ -39,7 +39,7 @@ def leave_a_core() -> None:
     torch.set_num_threads(max(1, (os.cpu_count() or 1) - 1))
 
 
-def take_all_cores() -> None:
+def use_all_cores() -> None:
     """Let this thread's matrix products use every core: a thread begins with what another one last asked for."""
     import torch
 

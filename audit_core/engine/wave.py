@@ -12,7 +12,7 @@ from audit_core.engine.capture import Turn
 from audit_core.engine.hooks import EditHooks, Sources
 from audit_core.engine.replay import BlockCall, Prefix, call_block
 from audit_core.engine.sites import HookedModel, SiteEdit, group_edits
-from audit_core.intervention import Intervention, Replacement, Side
+from audit_core.intervention import Intervention, PromptSide, Replacement
 
 if TYPE_CHECKING:
     import torch
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Variant:
     """One intervention, compiled."""
 
-    side: Side
+    side: PromptSide
     edits: tuple[SiteEdit, ...]
 
     @property
@@ -109,7 +109,7 @@ def run_wave(
     return Wave(ends[back], applied, patterns)
 
 
-def _find_prefix(sources: Sources, sides: Sequence[Side], layer: int, start: int) -> Prefix | None:
+def _find_prefix(sources: Sources, sides: Sequence[PromptSide], layer: int, start: int) -> Prefix | None:
     if not start:
         return None
     runs = [(side, len(list(members))) for side, members in groupby(sides)]

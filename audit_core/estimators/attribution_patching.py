@@ -10,12 +10,12 @@ from audit_core.engine.gradients import (
     Batch,
     capture_plain,
     embed,
-    measure_slopes,
-    screen_batches,
+    estimate_batches,
+    measure_gradients,
     sum_parts,
 )
 from audit_core.engine.runner import WaveRunner
-from audit_core.estimator import Screen, ScreenRequest, check_asked
+from audit_core.estimator import EffectEstimates, EstimateRequest, check_asked
 from audit_core.intervention import Replacement
 from audit_core.subject import Progress, Subject
 
@@ -38,16 +38,16 @@ class AttributionPatching:
         "It sees no effect through a saturated softmax and no self-repair, and direct and indirect effects may cancel."
     )
 
-    def screen(self, subject: Subject, request: ScreenRequest, *, on_progress: Progress) -> Screen:
+    def screen(self, subject: Subject, request: EstimateRequest, *, on_progress: Progress) -> EffectEstimates:
         check_asked(self, subject, request)
 
         def estimate(runner: WaveRunner, batch: Batch) -> torch.Tensor:
             return _estimate(runner, batch, request)
 
-        return screen_batches(subject, request, estimate, on_progress=on_progress)
+        return estimate_batches(subject, request, estimate, on_progress=on_progress)
 
 
-def _estimate(runner: WaveRunner, batch: Batch, request: ScreenRequest) -> torch.Tensor:
+def _estimate(runner: WaveRunner, batch: Batch, request: EstimateRequest) -> torch.Tensor:
     """Change of the metric by each component; shape (prompt, component)."""
     import torch
 
@@ -55,11 +55,11 @@ def _estimate(runner: WaveRunner, batch: Batch, request: ScreenRequest) -> torch
     taken = request.replacement is Replacement.RESAMPLE
     put = capture_plain(runner, batch, side.other, (kind,)).sites if taken else {}
     rows = embed(runner, batch.list_ids(side))
-    here = measure_slopes(runner, rows, batch.answers, batch.foils, (kind,), batch.calls)
+    here = measure_gradients(runner, rows, batch.answers, batch.foils, (kind,), batch.calls)
     with runner.turn():
         parts = [
             sum_parts(kind, ((put[place] if taken else 0.0) - here.activations[place]) * slope)
-            for place, slope in sorted(here.slopes.items(), key=lambda item: item[0][1])
+            for place, slope in sorted(here.gradients.items(), key=lambda item: item[0][1])
         ]
         return torch.cat(parts, dim=1)
 

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 
 from audit_core.component import Kind
 from audit_core.engine.gradients import (
-    SLOPE_TOKENS,
+    GRADIENT_TOKENS,
     Batch,
     capture_plain,
     draw_patterns_with,
     embed,
-    measure_slopes,
-    screen_batches,
+    estimate_batches,
+    measure_gradients,
     sum_parts,
 )
 from audit_core.engine.runner import WaveRunner
 from audit_core.engine.sites import count_indices
-from audit_core.estimator import Screen, ScreenRequest, check_asked
-from audit_core.intervention import Replacement, Side
+from audit_core.estimator import EffectEstimates, EstimateRequest, check_asked
+from audit_core.intervention import PromptSide, Replacement
 from audit_core.subject import Progress, Subject
 
 if TYPE_CHECKING:
@@ -46,18 +46,18 @@ class AttributionPatchingStar:
     replacements: tuple[Replacement, ...] = (Replacement.RESAMPLE,)
     misses: str = "It gives sizes without sign, too large rather than too small, and still sees no self-repair."
 
-    def screen(self, subject: Subject, request: ScreenRequest, *, on_progress: Progress) -> Screen:
+    def screen(self, subject: Subject, request: EstimateRequest, *, on_progress: Progress) -> EffectEstimates:
         check_asked(self, subject, request)
 
         def estimate(runner: WaveRunner, batch: Batch) -> torch.Tensor:
             return _estimate(runner, batch, request.kind, request.side)
 
-        return screen_batches(
+        return estimate_batches(
             subject, request, estimate, rows_each=subject.geometry.n_layers, is_signed=False, on_progress=on_progress
         )
 
 
-def _estimate(runner: WaveRunner, batch: Batch, kind: Kind, side: Side) -> torch.Tensor:
+def _estimate(runner: WaveRunner, batch: Batch, kind: Kind, side: PromptSide) -> torch.Tensor:
     """Size of the change of the metric by each component; shape (prompt, component)."""
     import torch
 
@@ -67,10 +67,10 @@ def _estimate(runner: WaveRunner, batch: Batch, kind: Kind, side: Side) -> torch
     rows = embed(runner, batch.list_ids(side))
     sizes = [torch.zeros(n_prompts, count_indices(kind, runner.geometry)) for _ in range(n_layers)]
     # One row per dropped layer and prompt, as many layers at a time as a backward pass may keep.
-    step = max(1, SLOPE_TOKENS // (n_prompts * rows.shape[1]))
+    step = max(1, GRADIENT_TOKENS // (n_prompts * rows.shape[1]))
     for first in range(0, n_layers, step):
         layers = range(first, min(first + step, n_layers))
-        found = measure_slopes(
+        found = measure_gradients(
             runner,
             rows.repeat(len(layers), 1, 1),
             batch.answers * len(layers),
@@ -81,8 +81,8 @@ def _estimate(runner: WaveRunner, batch: Batch, kind: Kind, side: Side) -> torch
         )
         with runner.turn():
             for layer, change in enumerate(changes):
-                slopes = found.slopes[site, layer]
-                product = slopes * change.repeat(len(layers), *(1,) * (change.dim() - 1))
+                gradients = found.gradients[site, layer]
+                product = gradients * change.repeat(len(layers), *(1,) * (change.dim() - 1))
                 part = _sum_heads(product, sizes[layer].shape[1]) if site is Kind.PATTERN else sum_parts(site, product)
                 sizes[layer] += part.view(len(layers), n_prompts, -1).abs().sum(0)
     return torch.cat(sizes, dim=1) / max(1, n_layers - 1)
@@ -93,7 +93,7 @@ def _sum_heads(product: torch.Tensor, n_components: int) -> torch.Tensor:
     return product.sum((2, 3)).view(product.shape[0], n_components, -1).sum(2)
 
 
-def _list_changes(runner: WaveRunner, batch: Batch, kind: Kind, side: Side) -> list[torch.Tensor]:
+def _list_changes(runner: WaveRunner, batch: Batch, kind: Kind, side: PromptSide) -> list[torch.Tensor]:
     """By how much each component's activation (for queries and keys: its pattern) changes; per layer."""
     kinds = (kind, Kind.PATTERN) if kind in _QUERY_KEY else (kind,)
     here, there = (capture_plain(runner, batch, of, kinds) for of in (side, side.other))

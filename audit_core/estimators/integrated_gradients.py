@@ -10,13 +10,13 @@ from audit_core.engine.gradients import (
     Batch,
     capture_plain,
     embed,
-    measure_slopes,
-    screen_batches,
+    estimate_batches,
+    measure_gradients,
     sum_parts,
 )
 from audit_core.engine.runner import WaveRunner
-from audit_core.estimator import Screen, ScreenRequest, check_asked
-from audit_core.intervention import Replacement, Side
+from audit_core.estimator import EffectEstimates, EstimateRequest, check_asked
+from audit_core.intervention import PromptSide, Replacement
 from audit_core.subject import Progress, Subject
 
 if TYPE_CHECKING:
@@ -40,27 +40,27 @@ class IntegratedGradients:
     replacements: tuple[Replacement, ...] = (Replacement.RESAMPLE,)
     misses: str = "The points between two prompts are no prompts; self-repair stays unseen."
 
-    def screen(self, subject: Subject, request: ScreenRequest, *, on_progress: Progress) -> Screen:
+    def screen(self, subject: Subject, request: EstimateRequest, *, on_progress: Progress) -> EffectEstimates:
         check_asked(self, subject, request)
 
         def estimate(runner: WaveRunner, batch: Batch) -> torch.Tensor:
             return _estimate(runner, batch, request.kind, request.side)
 
-        return screen_batches(subject, request, estimate, rows_each=STEPS, on_progress=on_progress)
+        return estimate_batches(subject, request, estimate, rows_each=STEPS, on_progress=on_progress)
 
 
-def _estimate(runner: WaveRunner, batch: Batch, kind: Kind, side: Side) -> torch.Tensor:
+def _estimate(runner: WaveRunner, batch: Batch, kind: Kind, side: PromptSide) -> torch.Tensor:
     """Change of the metric by each component; shape (prompt, component)."""
     import torch
 
-    runs = {of: capture_plain(runner, batch, of, (kind,)) for of in Side}
+    runs = {of: capture_plain(runner, batch, of, (kind,)) for of in PromptSide}
     near, far = (embed(runner, batch.list_ids(of)) for of in (side, side.other))
     alphas = [(step + 0.5) / STEPS for step in range(STEPS)]
     path = torch.cat([near + alpha * (far - near) for alpha in alphas])
-    found = measure_slopes(runner, path, batch.answers * STEPS, batch.foils * STEPS, (kind,), batch.calls)
+    found = measure_gradients(runner, path, batch.answers * STEPS, batch.foils * STEPS, (kind,), batch.calls)
     with runner.turn():
         parts = []
-        for place, slope in sorted(found.slopes.items(), key=lambda item: item[0][1]):
+        for place, slope in sorted(found.gradients.items(), key=lambda item: item[0][1]):
             mean = slope.view(STEPS, len(batch.pairs), *slope.shape[1:]).mean(0)
             parts.append(sum_parts(kind, (runs[side.other].sites[place] - runs[side].sites[place]) * mean))
         return torch.cat(parts, dim=1)

@@ -28,7 +28,7 @@ class PersonRole(StrEnum):
     ADMIN = "admin"
 
 
-class Deed(StrEnum):
+class Permission(StrEnum):
     """What a person may be allowed to do."""
 
     LOOK = "look"
@@ -48,22 +48,22 @@ class Deed(StrEnum):
 
 
 _VIEWER, _RESEARCHER, _REVIEWER, _APPROVER, _ADMIN = PersonRole
-MAY: Mapping[Deed, frozenset[PersonRole]] = {
-    Deed.LOOK: frozenset(PersonRole),
-    Deed.RUN: frozenset({_RESEARCHER, _REVIEWER}),
-    Deed.FREEZE: frozenset({_RESEARCHER}),
-    Deed.AMEND: frozenset({_RESEARCHER}),
-    Deed.WITHDRAW: frozenset({_RESEARCHER}),
-    Deed.ATTEMPT: frozenset({_RESEARCHER}),
-    Deed.EXPORT_PACK: frozenset({_RESEARCHER}),
-    Deed.REVIEW: frozenset({_REVIEWER}),
-    Deed.APPROVE: frozenset({_APPROVER}),
-    Deed.REJECT: frozenset({_REVIEWER, _APPROVER}),
-    Deed.FILL_CHECKLIST: frozenset({_REVIEWER}),
-    Deed.DECLARE_INCIDENT: frozenset({_RESEARCHER, _REVIEWER, _APPROVER, _ADMIN}),
-    Deed.EXPORT_LOG: frozenset({_REVIEWER, _APPROVER, _ADMIN}),
+PERMISSIONS: Mapping[Permission, frozenset[PersonRole]] = {
+    Permission.LOOK: frozenset(PersonRole),
+    Permission.RUN: frozenset({_RESEARCHER, _REVIEWER}),
+    Permission.FREEZE: frozenset({_RESEARCHER}),
+    Permission.AMEND: frozenset({_RESEARCHER}),
+    Permission.WITHDRAW: frozenset({_RESEARCHER}),
+    Permission.ATTEMPT: frozenset({_RESEARCHER}),
+    Permission.EXPORT_PACK: frozenset({_RESEARCHER}),
+    Permission.REVIEW: frozenset({_REVIEWER}),
+    Permission.APPROVE: frozenset({_APPROVER}),
+    Permission.REJECT: frozenset({_REVIEWER, _APPROVER}),
+    Permission.FILL_CHECKLIST: frozenset({_REVIEWER}),
+    Permission.DECLARE_INCIDENT: frozenset({_RESEARCHER, _REVIEWER, _APPROVER, _ADMIN}),
+    Permission.EXPORT_LOG: frozenset({_REVIEWER, _APPROVER, _ADMIN}),
     # An admin who could also approve would decide who the other pair of eyes is.
-    Deed.MANAGE_PEOPLE: frozenset({_ADMIN}),
+    Permission.MANAGE_PEOPLE: frozenset({_ADMIN}),
 }
 """Deed → roles that allow it; what stands nowhere here is allowed to nobody."""
 
@@ -104,9 +104,9 @@ class Person:
     def is_local(self) -> bool:
         return self.expires_at is None
 
-    def may(self, deed: Deed) -> bool:
+    def may(self, permission: Permission) -> bool:
         """Whether any of their roles allows it; `require` also asks whether they are still signed in."""
-        return not self.roles.isdisjoint(MAY.get(deed, frozenset()))
+        return not self.roles.isdisjoint(PERMISSIONS.get(permission, frozenset()))
 
 
 LOCAL_PERSON = Person("local, not signed in", "one local person", frozenset(PersonRole), None, None)
@@ -137,8 +137,8 @@ _OF_ONE_SIGN_IN = ("iss", "sub", "jti", "nonce", "iat", "auth_time", "exp")
 
 def _name_sign_in(claims: Mapping[str, object]) -> str:
     """The same for one token however often it is sent, and another for each token that a provider gives."""
-    told = {name: str(claims[name]) for name in _OF_ONE_SIGN_IN if claims.get(name) is not None}
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+    reported = {name: str(claims[name]) for name in _OF_ONE_SIGN_IN if claims.get(name) is not None}
+    return hashlib.sha256(json.dumps(reported, sort_keys=True).encode()).hexdigest()
 
 
 def read_person_id(claims: Mapping[str, object]) -> str:
@@ -158,7 +158,7 @@ def read_person_id(claims: Mapping[str, object]) -> str:
     return found
 
 
-def require(person: Person | None, deed: Deed, *, now: datetime) -> Person:
+def require(person: Person | None, permission: Permission, *, now: datetime) -> Person:
     """Let the person do it, or refuse.
 
     Raises:
@@ -166,7 +166,10 @@ def require(person: Person | None, deed: Deed, *, now: datetime) -> Person:
     """
     if person is None:
         raise AccessRefused(
-            "Nobody is signed in.", wanted=f"a person who may {_say(deed)}.", remedy="sign in.", why="not_signed_in"
+            "Nobody is signed in.",
+            wanted=f"a person who may {_say(permission)}.",
+            remedy="sign in.",
+            why="not_signed_in",
         )
     if person.expires_at is not None and now >= person.expires_at:
         raise AccessRefused(
@@ -174,13 +177,13 @@ def require(person: Person | None, deed: Deed, *, now: datetime) -> Person:
         )  # fmt: skip
     if not person.roles:
         raise AccessRefused(
-            f"{person.name} ({person.id}) holds no role here.", wanted=f"a role that may {_say(deed)}.",
+            f"{person.name} ({person.id}) holds no role here.", wanted=f"a role that may {_say(permission)}.",
             remedy="give this id to whoever keeps people.toml on the server.", why="no_role",
         )  # fmt: skip
-    if not person.may(deed):
-        able = sorted(MAY.get(deed, frozenset()))
+    if not person.may(permission):
+        able = sorted(PERMISSIONS.get(permission, frozenset()))
         raise AccessRefused(
-            f"{person.name} as {', '.join(sorted(person.roles))} may not {_say(deed)}.", wanted=f"{' or '.join(able)}.",
+            f"{person.name} as {', '.join(sorted(person.roles))} may not {_say(permission)}.", wanted=f"{' or '.join(able)}.",
             remedy="ask somebody who has that role, or whoever gives roles.", why="not_allowed",
         )  # fmt: skip
     return person
@@ -222,5 +225,5 @@ def _bad_identity(found: str, wanted: str) -> AccessRefused:
     )  # fmt: skip
 
 
-def _say(deed: Deed) -> str:
-    return deed.value.replace("_", " ")
+def _say(permission: Permission) -> str:
+    return permission.value.replace("_", " ")

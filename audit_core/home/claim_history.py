@@ -31,7 +31,7 @@ class AttemptLine:
 
 
 @dataclass(frozen=True)
-class Dossier:
+class ClaimHistory:
     """A claim and what became of it."""
 
     claim: RegisteredClaim
@@ -44,7 +44,7 @@ class Dossier:
     """Ids of the packs that told of it."""
 
 
-def read_dossier(home: Path, claim_id: str) -> Dossier:
+def read_claim_history(home: Path, claim_id: str) -> ClaimHistory:
     """Gather one claim.
 
     Raises:
@@ -68,7 +68,7 @@ def read_dossier(home: Path, claim_id: str) -> Dossier:
         for event in events
         if event.action == Action.PACK_EXPORTED and claim_id in event.payload["claims"]
     )
-    return Dossier(known, attempts, latest, explain_exploratory(known), packs)
+    return ClaimHistory(known, attempts, latest, explain_exploratory(known), packs)
 
 
 @cache

@@ -15,7 +15,7 @@ from audit_core.store.database.events import Action, AuditEvent, list_events, re
 from audit_core.store.log.run_log import RunLog
 
 
-class Standing(StrEnum):
+class ClaimStatus(StrEnum):
     """State of a claim on a model card."""
 
     UNTESTED = "untested"
@@ -45,7 +45,7 @@ class CardState(StrEnum):
 
 
 @dataclass(frozen=True)
-class ClaimStanding:
+class ClaimSummary:
     """One claim on one line."""
 
     claim_id: str
@@ -53,7 +53,7 @@ class ClaimStanding:
     model: str
     """The name it is opened by."""
     model_digest: str
-    standing: Standing
+    standing: ClaimStatus
     why: str
     """Reason of an inconclusive verdict, what makes it stale, or why it was withdrawn; else empty."""
     found: str
@@ -68,7 +68,7 @@ class ClaimStanding:
     """Of the last verdict; empty without one."""
 
 
-def read_standings(home: Path, triggers: Mapping[str, Sequence[str]]) -> tuple[ClaimStanding, ...]:
+def read_claim_statuses(home: Path, triggers: Mapping[str, Sequence[str]]) -> tuple[ClaimSummary, ...]:
     """Every claim of the register, the newest first.
 
     Args:
@@ -92,7 +92,7 @@ def read_standings(home: Path, triggers: Mapping[str, Sequence[str]]) -> tuple[C
         standing, why = _judge(claim, verdict, triggers.get(claim.claim_id, ()), today)
         plan = claim.plan
         standings.append(
-            ClaimStanding(
+            ClaimSummary(
                 claim.claim_id, plan.claim.name, claim.model, plan.pins.model_digest, standing, why,
                 "" if verdict is None else str(verdict.payload["state"]),
                 "" if verdict is None else sentences.get(verdict.object_id, ""),
@@ -103,32 +103,32 @@ def read_standings(home: Path, triggers: Mapping[str, Sequence[str]]) -> tuple[C
     return tuple(standings)
 
 
-def judge_sentence(sentence: CardClaim, standings: Sequence[ClaimStanding]) -> CardState:
+def judge_sentence(sentence: CardClaim, standings: Sequence[ClaimSummary]) -> CardState:
     """State of a card's sentence by the registered claims that somebody said test it; the worst of them."""
     linked = {one.standing for one in standings if one.claim_id in sentence.claim_ids}
-    if linked & {Standing.NEGLIGIBLE, Standing.REVERSED}:
+    if linked & {ClaimStatus.NEGLIGIBLE, ClaimStatus.REVERSED}:
         return CardState.CONTRADICTED
-    if Standing.STALE in linked:
+    if ClaimStatus.STALE in linked:
         return CardState.STALE
-    if linked & {Standing.INCONCLUSIVE, Standing.EXPLORATORY}:
+    if linked & {ClaimStatus.INCONCLUSIVE, ClaimStatus.EXPLORATORY}:
         return CardState.OPEN
-    return CardState.TESTED if Standing.SUPPORTED in linked else CardState.UNTESTED
+    return CardState.TESTED if ClaimStatus.SUPPORTED in linked else CardState.UNTESTED
 
 
 def _judge(
     claim: RegisteredClaim, verdict: AuditEvent | None, triggers: Sequence[str], today: str
-) -> tuple[Standing, str]:
+) -> tuple[ClaimStatus, str]:
     if claim.withdrawn:
-        return Standing.WITHDRAWN, claim.withdrawn
+        return ClaimStatus.WITHDRAWN, claim.withdrawn
     if verdict is None:
-        return Standing.UNTESTED, ""
+        return ClaimStatus.UNTESTED, ""
     if triggers:
-        return Standing.STALE, "; ".join(triggers)
+        return ClaimStatus.STALE, "; ".join(triggers)
     if claim.expires_at <= today:
-        return Standing.STALE, f"expired {claim.expires_at}"
+        return ClaimStatus.STALE, f"expired {claim.expires_at}"
     if verdict.payload["exploratory"]:
-        return Standing.EXPLORATORY, str(verdict.payload["exploratory"])
-    return Standing(str(verdict.payload["state"])), str(verdict.payload["reason"] or "").replace("_", " ")
+        return ClaimStatus.EXPLORATORY, str(verdict.payload["exploratory"])
+    return ClaimStatus(str(verdict.payload["state"])), str(verdict.payload["reason"] or "").replace("_", " ")
 
 
 def _read_sentences(home: Path, run_ids: Sequence[str]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from audit_core.store.database.events import Action, list_events
 
 
 @dataclass(frozen=True)
-class Holding:
+class EvidenceCount:
     """One item of evidence in one home."""
 
     item: EvidenceItem
@@ -67,7 +67,7 @@ _PLACES = {
 _NOTHING = _Place("", "nothing in Assay bears on these clauses")
 
 
-def list_holdings(home: Path, crosswalk: Crosswalk | None = None) -> tuple[Holding, ...]:
+def list_evidence_counts(home: Path, crosswalk: Crosswalk | None = None) -> tuple[EvidenceCount, ...]:
     """Each item of evidence, in the crosswalk's order, with what this home holds of it.
 
     Raises:
@@ -85,6 +85,6 @@ def list_holdings(home: Path, crosswalk: Crosswalk | None = None) -> tuple[Holdi
     crosswalk = crosswalk or load_crosswalk()
     found = ((item, _PLACES.get(item.id, _NOTHING)) for item in crosswalk.evidence)
     return tuple(
-        Holding(item, place.place, None if place.count is None else place.count(by_action, by_kind), place.what)
+        EvidenceCount(item, place.place, None if place.count is None else place.count(by_action, by_kind), place.what)
         for item, place in found
     )

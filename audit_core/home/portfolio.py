@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from audit_core.governance.kpi import KeyFigure, list_process_figures
-from audit_core.home.claim_status import ClaimStanding, Standing
+from audit_core.home.claim_status import ClaimStatus, ClaimSummary
 from audit_core.home.home_records import HomeFacts
 from audit_core.review.case_file import CaseFile
 from audit_core.verifier.criteria import NOT_EVALUATED, find_worst
 
-CLOSED = (Standing.WITHDRAWN,)
+CLOSED = (ClaimStatus.WITHDRAWN,)
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class ModelLine:
     """The name it is opened by."""
     model_digest: str
     claims: int
-    by_standing: Mapping[Standing, int]
+    by_standing: Mapping[ClaimStatus, int]
     gate: str
     """Worst of what the gate says of each pack in use; NOT_EVALUATED where a claim is in none."""
     why: str
@@ -44,7 +44,7 @@ class Trend:
     """One a moment; None where it could not be counted then."""
 
 
-def list_models(standings: Sequence[ClaimStanding], cases: Sequence[CaseFile]) -> tuple[ModelLine, ...]:
+def list_models(standings: Sequence[ClaimSummary], cases: Sequence[CaseFile]) -> tuple[ModelLine, ...]:
     """One line a model with claims.
 
     Args:
@@ -67,7 +67,7 @@ def follow_figures(facts: HomeFacts, moments: Sequence[datetime]) -> tuple[Trend
     )
 
 
-def _read_line(claims: Sequence[ClaimStanding], cases: Sequence[CaseFile]) -> ModelLine:
+def _read_line(claims: Sequence[ClaimSummary], cases: Sequence[CaseFile]) -> ModelLine:
     standing = [one for one in claims if one.standing not in CLOSED]
     in_use: dict[str, CaseFile] = {}
     for claim in standing:
@@ -76,7 +76,7 @@ def _read_line(claims: Sequence[ClaimStanding], cases: Sequence[CaseFile]) -> Mo
             in_use[claim.claim_id] = found
     packs = {case.case.pack.root_digest: case for case in in_use.values()}
     missing = [one.claim_id for one in standing if one.claim_id not in in_use]
-    stale = [one.claim_id for one in standing if one.standing is Standing.STALE]
+    stale = [one.claim_id for one in standing if one.standing is ClaimStatus.STALE]
     reasons = [f"{case.gate.overall.replace('_', ' ').lower()}: pack {digest[:12]}" for digest, case in packs.items() if case.gate.exit_code]  # fmt: skip
     reasons += [f"no pack on the desk: {', '.join(missing)}"] if missing else []
     reasons += [f"stale: {', '.join(stale)}"] if stale else []

@@ -29,13 +29,13 @@ def render_result(home: Path, name: str) -> bytes:
     if _CLAIM.fullmatch(name):
         known = Register(home).find(name)
         claim = known.plan.claim.to_json() | {"sha256": known.plan.claim.sha256}
-        told = {
+        reported = {
             "claim_id": known.claim_id,
             "owner": known.owner,
             "frozen_at": known.plan.frozen_at,
             "digest": known.plan.digest,
         }
-        return export_html(claim | told, title=f"{known.claim_id}: {known.plan.claim.name}")
+        return export_html(claim | reported, title=f"{known.claim_id}: {known.plan.claim.name}")
     found = RunLog(home).read_runs([name])
     if not found or found[0].result is None:
         raise Refused(

@@ -25,7 +25,7 @@ DIVERGENCE_UNIT = "nats"
 
 
 @dataclass(frozen=True)
-class Drift:
+class DistributionShift:
     """How far the runs that a verdict rests on leave what the model normally computes."""
 
     norms: dict[str, Estimate]

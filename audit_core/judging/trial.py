@@ -37,7 +37,7 @@ class TrialPlan:
     """The interventions of a trial."""
 
     families: Mapping[Replacement, CircuitRuns]
-    floor: Intervention
+    positive_control: Intervention
     """All that enters the first block replaced: must give the corrupted run, and is a cause for certain."""
     denoised: Intervention
     """The components alone restored in the corrupted run."""
@@ -51,7 +51,7 @@ class TrialPlan:
     def list_runs(self) -> tuple[Intervention, ...]:
         """All but the draws, which are made only where chance can still change the verdict."""
         families = [run for runs in self.families.values() for run in runs.as_tuple()]
-        return (*families, self.floor, self.denoised)
+        return (*families, self.positive_control, self.denoised)
 
 
 def plan_trial(subject: Subject, claim: Claim, measure_sizes: Callable[[], Sequence[float]], *, seed: int) -> TrialPlan:
@@ -93,7 +93,7 @@ class Trial:
     shifts: Mapping[Replacement, NDArray[np.float64]]
     """Of each family's judged run, as `drift.measure_norm_shift` gives them."""
     null: NDArray[np.float64]
-    """Shape (draw, prompt), not a number on prompts without draws; no rows before `draw_chance`, or where the model is
+    """Shape (draw, prompt), not a number on prompts without draws; no rows before `measure_null_draws`, or where the model is
     too small for any draw."""
     design: str
     clusters: tuple[str, ...]
@@ -130,8 +130,8 @@ def read_trial(claim: Claim, plan: TrialPlan, effect: Effect) -> Trial:
         family: CircuitEffect(effect.clean, next(rows), next(rows), next(rows), clusters, effect.min_gap)
         for family in plan.families
     }
-    floor, denoised = next(rows), next(rows)
-    missed = float(np.abs(floor - effect.corrupted).max())
+    positive_control, denoised = next(rows), next(rows)
+    missed = float(np.abs(positive_control - effect.corrupted).max())
     if not missed <= effect.controls.tolerance:
         raise ControlFailed(
             f"With all that enters the first block replaced, the metric misses the corrupted run's by {missed:.3g}."
@@ -150,7 +150,7 @@ def read_trial(claim: Claim, plan: TrialPlan, effect: Effect) -> Trial:
     )
 
 
-def draw_chance(
+def measure_null_draws(
     subject: Subject,
     prompts: TokenisedPrompts,
     trial: Trial,
@@ -204,7 +204,7 @@ class Judgement:
     """How far each family's judged run leaves the unedited ones."""
 
     @property
-    def awaits_chance(self) -> bool:
+    def needs_null_draws(self) -> bool:
         """Whether all but the missing draws speaks for "supported"."""
         return self.verdict.reason == "null_not_beaten" and self.null is not None and not self.null.values
 

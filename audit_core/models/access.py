@@ -16,15 +16,15 @@ class ModelAccess:
     """Sent to the hub; None to ask as anybody could."""
     is_cached_only: bool = False
     """No request at all: a hub model is taken from the hub library's own cache, or refused."""
-    tells_paths: bool = True
+    names_paths: bool = True
     """Whether a refusal says what is at a path that is no model folder; else all such paths get the same words."""
 
 
 ANYBODY = ModelAccess()
 """The library's default."""
-PAGE = ModelAccess(tells_paths=False)
+PAGE = ModelAccess(names_paths=False)
 """After a person has pressed a button."""
-LINK = ModelAccess(is_cached_only=True, tells_paths=False)
+LINK = ModelAccess(is_cached_only=True, names_paths=False)
 """A page that opens by itself."""
 
 

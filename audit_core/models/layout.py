@@ -64,7 +64,7 @@ def read_layout(config: Mapping[str, Any]) -> HeadLayout | None:
     return HeadLayout(str(config.get("model_type", "")), n_heads, shared, d_head)
 
 
-def share_out(name: str, shape: tuple[int, ...], layout: HeadLayout | None) -> tuple[Share, ...]:
+def split_tensor(name: str, shape: tuple[int, ...], layout: HeadLayout | None) -> tuple[Share, ...]:
     """Which parts a tensor belongs to, slice by slice; nothing for embeddings, norms and whatever else is no part.
 
     Args:

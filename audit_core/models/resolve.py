@@ -57,8 +57,8 @@ def resolve_model(
         return fetch_model(known, on_progress=on_progress)
     expanded = os.path.expanduser(name)
     is_model = os.path.isfile(os.path.join(expanded, "config.json"))
-    if _looks_like_path(name) or is_model or (access.tells_paths and os.path.lexists(expanded)):
-        if not is_model and not access.tells_paths:
+    if _looks_like_path(name) or is_model or (access.names_paths and os.path.lexists(expanded)):
+        if not is_model and not access.names_paths:
             raise _refuse_path(name)
         folder = Path(expanded)
         check_folder(folder)

@@ -37,7 +37,7 @@ _BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
 @dataclass(frozen=True)
-class Issue:
+class ExportOptions:
     """On whose behalf a pack is made, and of what."""
 
     person: str
@@ -66,7 +66,13 @@ class Exported:
 
 
 def export_pack(
-    home: Path, claim_ids: Sequence[str], out: Path, *, key: SigningKey, issue: Issue, supersedes: str | None = None
+    home: Path,
+    claim_ids: Sequence[str],
+    out: Path,
+    *,
+    key: SigningKey,
+    issue: ExportOptions,
+    supersedes: str | None = None,
 ) -> Exported:
     """Write one pack about registered claims: every attempt disclosed, the export logged before the file exists.
 
@@ -97,13 +103,15 @@ def export_pack(
         )
     except AuditError as error:
         with open_database(home) as connection:
-            told = {"reason": type(error).__name__}
-            append_event(connection, actor=issue.person, action=Action.PACK_REFUSED, object_id=pack_id, payload=told)
+            reported = {"reason": type(error).__name__}
+            append_event(
+                connection, actor=issue.person, action=Action.PACK_REFUSED, object_id=pack_id, payload=reported
+            )
         raise
     return Exported(out, pack_id, digest, {name: len(runs) for name, runs in attempts.items()}, overall, held.n_items)
 
 
-def _tell(issue: Issue) -> dict[str, Any]:
+def _tell(issue: ExportOptions) -> dict[str, Any]:
     """What the event says of how much leaves."""
     asked = {
         "prompts_withheld": issue.withhold_prompts,
@@ -149,7 +157,7 @@ def _read_attempts(home: Path, known: RegisteredClaim, shown: Sequence[AuditEven
 
 
 def _head(
-    claims: Sequence[RegisteredClaim], attempts: Mapping[str, Sequence[Attempt]], shown: Sequence[AuditEvent], issue: Issue, held: Withholding,
+    claims: Sequence[RegisteredClaim], attempts: Mapping[str, Sequence[Attempt]], shown: Sequence[AuditEvent], issue: ExportOptions, held: Withholding,
 ) -> dict[str, Any]:  # fmt: skip
     """`pack.json`, but for what only the export knows: its id, and which pack it supersedes."""
     claim_ids = [known.claim_id for known in claims]
@@ -166,7 +174,7 @@ def _head(
     }  # fmt: skip
 
 
-def _scan(files: Mapping[str, bytes], issue: Issue, held: Withholding) -> dict[str, Any]:
+def _scan(files: Mapping[str, bytes], issue: ExportOptions, held: Withholding) -> dict[str, Any]:
     """What the header adds about personal data; refused where something must not leave."""
     refuse_secrets(files)
     refuse_quotes(

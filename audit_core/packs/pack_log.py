@@ -37,8 +37,8 @@ def log_export(
                 wanted="a claim with an attempt.",
                 remedy=f"run it: `run {untested[0]}`.",
             )
-        told = dict(more) | {"claims": {claim_id: {"attempts": number} for claim_id, number in counts.items()}}
-        last = append_event(connection, actor=person, action=Action.PACK_EXPORTED, object_id=pack_id, payload=told)
+        reported = dict(more) | {"claims": {claim_id: {"attempts": number} for claim_id, number in counts.items()}}
+        last = append_event(connection, actor=person, action=Action.PACK_EXPORTED, object_id=pack_id, payload=reported)
         events = list_events(connection)
     with open_database(home) as connection:
         signed = find_checkpoint(connection, size=last.seq + 1)

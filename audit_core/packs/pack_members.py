@@ -20,7 +20,7 @@ from audit_core.packs.pack_documents import (
     list_items,
     list_metrics,
 )
-from audit_core.packs.withholding import WithheldItem, Withholding, cover_rows, describe_withheld
+from audit_core.packs.withholding import WithheldItem, Withholding, describe_withheld, redact_rows
 from audit_core.references.crosswalk import SHIPPED_CROSSWALK
 from audit_core.store import load_kept_prompts
 from audit_core.store.claims.register import RegisteredClaim
@@ -80,7 +80,7 @@ def _write_run(
     files = {
         "metrics.json": dump_canonical(list_metrics(known, attempt)),
         "result.json": dump_canonical(describe_result(known, attempt)),
-        "items.jsonl": _dump_lines(rows if withheld is None else cover_rows(rows, withheld)),
+        "items.jsonl": _dump_lines(rows if withheld is None else redact_rows(rows, withheld)),
     }
     if withheld is None:
         # Of a template of one prompt, answers by template are that prompt's own numbers.

@@ -31,7 +31,7 @@ _SECRET_FORMS = tuple((kind, re.compile(form)) for kind, form in _SECRETS.items(
 _SECRET_VARIABLE = re.compile(r"token|secret|passw|passphrase|credential|(api|access|private)_?key", re.I)
 _MAIL = re.compile(r"[\w.+-]{1,64}@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}")
 _HOME_FOLDER = re.compile(r"(?:/home/|/Users/|[A-Za-z]:\\Users\\)[\w.-]+")
-_NOBODY = {"root", "user", "admin", "administrator", "ubuntu", "debian", "runner", "app", "test", "localhost"}
+_NO_PERSON = {"root", "user", "admin", "administrator", "ubuntu", "debian", "runner", "app", "test", "localhost"}
 """Accounts and hosts that are called so everywhere, and are words."""
 _NAME_FIELDS = {"owner", "reviewer", "authors", "actor", "by", "person", "approved_by", "evaluator"}
 """Say who did what; a login name there is meant."""
@@ -151,7 +151,7 @@ def _list_machine_names() -> list[tuple[str, re.Pattern[str]]]:
     return [
         (kind, re.compile(rf"(?<!\w){re.escape(name)}(?!\w)"))
         for kind, name in named.items()
-        if len(name) >= _MIN_NAME and name.casefold() not in _NOBODY
+        if len(name) >= _MIN_NAME and name.casefold() not in _NO_PERSON
     ]
 
 

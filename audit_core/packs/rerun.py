@@ -17,8 +17,8 @@ from audit_core.packs.metric_row import ClaimFindings
 from audit_core.packs.metric_rows import list_metric_rows
 from audit_core.packs.openings import reveal
 from audit_core.prompts.alignment import tokenise
-from audit_core.prompts.prompt_set import TokenisedPrompts, parse_rows, split_half
-from audit_core.run import Asker, Auditor, identify_run
+from audit_core.prompts.prompt_set import TokenisedPrompts, parse_rows, take_split
+from audit_core.run import Actor, Auditor, identify_run
 from audit_core.store.database.connection import open_database
 from audit_core.store.database.events import Action, append_event, read_clock
 from audit_core.subject import Progress, no_progress
@@ -101,7 +101,7 @@ def rerun_pack(
     path: Path,
     open_auditor: Callable[[], Auditor],
     *,
-    asker: Asker,
+    actor: Actor,
     run_ids: Sequence[str] = (),
     openings: bytes | None = None,
     terms: RerunTerms = AS_PACKED,
@@ -127,11 +127,11 @@ def rerun_pack(
     auditor = open_auditor()
     found = []
     for run_id in wanted:
-        comparison = _rerun(auditor, pack, run_id, terms, asker, on_progress)
+        comparison = _rerun(auditor, pack, run_id, terms, actor, on_progress)
         with open_database(auditor.log.home) as connection:
             append_event(
-                connection, actor=asker.actor, action=Action.RERUN_COMPARED, object_id=run_id,
-                payload={"pack_id": documents.pack["pack_id"], **comparison.to_payload(asker.actor)},
+                connection, actor=actor.name, action=Action.RERUN_COMPARED, object_id=run_id,
+                payload={"pack_id": documents.pack["pack_id"], **comparison.to_payload(actor.name)},
             )  # fmt: skip
         found.append(comparison)
     return tuple(found)
@@ -148,7 +148,7 @@ def _read(path: Path) -> _Pack:
 
 
 def _rerun(
-    auditor: Auditor, pack: _Pack, run_id: str, terms: RerunTerms, asker: Asker, on_progress: Progress
+    auditor: Auditor, pack: _Pack, run_id: str, terms: RerunTerms, actor: Actor, on_progress: Progress
 ) -> Comparison:
     manifest = pack.documents.find_manifest(run_id)
     (claim_id,) = manifest["identity"]["claim_ids"]
@@ -166,7 +166,7 @@ def _rerun(
     said = tuple(f"{name}: {line}" for name, line in differs.items() if name not in although)
     if said:
         return Comparison(run_id, claim_id, said, _NOT, _NOT, _NOT, 0, 0, None, ())
-    result = auditor.run("confirmation", request, asker=asker, on_progress=on_progress).result
+    result = auditor.run("confirmation", request, actor=actor, on_progress=on_progress).result
     rows = list_metric_rows(
         ClaimFindings(claim_id, claim, result.verdict, result.circuit, result.stability, result.transfer)
     )
@@ -196,7 +196,7 @@ def _read_halves(
         )
     whole = parse_rows(members[name], name="packed")
     judged, explored = (
-        tokenise(split_half(whole, exploratory=half), auditor.subject.tokenizer) for half in (False, True)
+        tokenise(take_split(whole, exploratory=half), auditor.subject.tokenizer) for half in (False, True)
     )
     if judged.sha256 != sha256:
         raise IntegrityError(f"{name} does not hold the prompts that the run names.")

@@ -143,7 +143,7 @@ def describe_withheld(hidden: WithheldSet, items: Mapping[str, WithheldItem]) ->
     )
 
 
-def cover_rows(rows: Sequence[Mapping[str, Any]], items: Mapping[str, WithheldItem]) -> list[dict[str, Any]]:
+def redact_rows(rows: Sequence[Mapping[str, Any]], items: Mapping[str, WithheldItem]) -> list[dict[str, Any]]:
     """Rows of a run's `items.jsonl` with a commitment in the place of their numbers."""
     return [dict(row) | dict.fromkeys(NUMBERS) | {"item_commitment": items[row["item_id"]].commitment} for row in rows]
 

@@ -19,7 +19,7 @@ from audit_core.prompts.prompt_set import (
     TokenPair,
 )
 from audit_core.prompts.repeats import describe_repeats, find_token_repeats
-from audit_core.prompts.template_labels import believe_templates
+from audit_core.prompts.template_labels import check_template_labels
 
 MAX_TOKENS = 256
 """Attention maps of one prompt grow with its square: 270 heads at 256 tokens are 71 MB."""
@@ -68,7 +68,7 @@ def align_rows(prompts: PromptSet, tokenizer: Tokenizer) -> Alignment:
 
 def _count_distinct(found: TokenisedPrompts, whole: tuple[Prompt, ...]) -> TokenisedPrompts:
     """Without repeats, and clustered by templates that the texts of the whole set do not contradict."""
-    repeats, clusters = find_token_repeats(found.pairs), believe_templates(whole)
+    repeats, clusters = find_token_repeats(found.pairs), check_template_labels(whole)
     names = {prompt: name for prompt, name in zip(whole, clusters.names, strict=True) if name != prompt.template}
     pairs = [replace(pair, cluster=names.get(pair.prompt, "")) for pair in found.pairs]
     notices = [*found.notices, clusters.notice]
@@ -87,7 +87,7 @@ def _describe_answers(pairs: Sequence[TokenPair]) -> tuple[str, ...]:
     several = sum(
         any(len(s) > 1 for s in (*p.contrast.answers, *p.contrast.foils)) or bool(p.contrast.shared) for p in pairs
     )
-    apart = sum(not pair.is_told_apart for pair in pairs)
+    apart = sum(not pair.is_distinguished for pair in pairs)
     sets = sum(len(p.contrast.answers) > 1 or len(p.contrast.foils) > 1 for p in pairs)
     said = []
     if several:

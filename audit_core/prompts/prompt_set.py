@@ -116,7 +116,7 @@ class TokenPair:
     """Of the bootstrap, where the texts contradict the label; empty: the prompt's template."""
 
     @property
-    def is_told_apart(self) -> bool:
+    def is_distinguished(self) -> bool:
         """Whether the token at one position can tell right answers from foils."""
         return bool(self.contrast.answer_ids and self.contrast.foil_ids)
 
@@ -127,13 +127,13 @@ class TokenPair:
         Raises:
             PromptRefused: no token at one position tells answers and foils apart.
         """
-        self._require_told_apart()
+        self._require_distinguished()
         return self.contrast.answer_ids
 
     @property
     def foil_ids(self) -> Tokens:
         """Tokens that a foil goes on with and no right answer does; raises as `answer_ids`."""
-        self._require_told_apart()
+        self._require_distinguished()
         return self.contrast.foil_ids
 
     @property
@@ -146,9 +146,9 @@ class TokenPair:
         """The first of `foil_ids`."""
         return self.foil_ids[0]
 
-    def _require_told_apart(self) -> None:
-        if not self.is_told_apart:
-            require_told_apart([self])
+    def _require_distinguished(self) -> None:
+        if not self.is_distinguished:
+            require_distinguished([self])
 
     @property
     def first_changed(self) -> int:
@@ -205,17 +205,17 @@ def load_prompts(path: Path | str, *, columns: Mapping[str, str] | None = None) 
     Raises:
         PromptRefused: no such file, too large, a form that is not read, or rows that cannot be used; names each bad row.
     """
-    return drop_repeats(keep_good(refuse_faults(read_row_file(path, columns=columns))))
+    return drop_repeats(keep_valid(refuse_faults(read_row_file(path, columns=columns))))
 
 
 def parse_prompts(raw: bytes, *, name: str, columns: Mapping[str, str] | None = None) -> PromptSet:
     """Read a prompt set from the bytes of a file, repeats left out; see `load_prompts`."""
-    return drop_repeats(keep_good(refuse_faults(read_rows(raw, name=name, columns=columns))))
+    return drop_repeats(keep_valid(refuse_faults(read_rows(raw, name=name, columns=columns))))
 
 
 def parse_rows(raw: bytes, *, name: str) -> PromptSet:
     """Every row of a file, repeats among them: for a set whose digest is known already."""
-    return keep_good(refuse_faults(read_rows(raw, name=name)))
+    return keep_valid(refuse_faults(read_rows(raw, name=name)))
 
 
 def drop_repeats(prompts: PromptSet) -> PromptSet:
@@ -228,7 +228,7 @@ def drop_repeats(prompts: PromptSet) -> PromptSet:
     return PromptSet(prompts.name, kept, (*prompts.notices, notice))
 
 
-def keep_good(read: ReadRows) -> PromptSet:
+def keep_valid(read: ReadRows) -> PromptSet:
     """The good rows of a file as a set.
 
     Raises:
@@ -247,13 +247,13 @@ def _make_prompt(row: RowFields) -> Prompt:
     )  # fmt: skip
 
 
-def require_told_apart(pairs: Sequence[TokenPair]) -> None:
+def require_distinguished(pairs: Sequence[TokenPair]) -> None:
     """Refuse prompts whose answers and foils differ in no single position, before a metric of one position is read.
 
     Raises:
         PromptRefused: with the ids of those prompts.
     """
-    if missing := [pair.prompt.id[:60] for pair in pairs if not pair.is_told_apart]:
+    if missing := [pair.prompt.id[:60] for pair in pairs if not pair.is_distinguished]:
         named = ", ".join(map(repr, missing[:MAX_REPORTED])) + (" and more" if len(missing) > MAX_REPORTED else "")
         raise PromptRefused(
             f"In {len(missing)} of {len(pairs)} prompts no token at one position tells answers from foils: {named}.",
@@ -274,13 +274,13 @@ def is_exploratory(prompt: Prompt) -> bool:
     return is_exploratory_pair(prompt.clean, prompt.corrupted)
 
 
-def name_half(prompts: TokenisedPrompts) -> str:
+def name_split(prompts: TokenisedPrompts) -> str:
     """exploratory, confirmatory, or both: which half of its set these prompts belong to."""
     halves = {is_exploratory(pair.prompt) for pair in prompts.pairs}
     return "both" if len(halves) > 1 else "exploratory" if halves == {True} else "confirmatory"
 
 
-def split_half(prompts: PromptSet, *, exploratory: bool) -> PromptSet:
+def take_split(prompts: PromptSet, *, exploratory: bool) -> PromptSet:
     """The exploratory half (to look for circuits on) or the confirmatory half (to judge them on).
 
     Raises:

@@ -28,7 +28,7 @@ class Clusters:
 
 
 @lru_cache(maxsize=8)
-def believe_templates(prompts: tuple[Prompt, ...]) -> Clusters:
+def check_template_labels(prompts: tuple[Prompt, ...]) -> Clusters:
     """The labels where the texts do not contradict them, else what the texts share.
 
     Labels are believed where all prompts of one found skeleton carry one label: a label may stand over several skeletons.

@@ -49,7 +49,7 @@ def write_filled_html(filled: FilledChecklist) -> bytes:
     from audit_core.evidence.report.cells import cell
     from audit_core.evidence.report.html import write_html
 
-    told = Bullets(
+    reported = Bullets(
         (
             line("Answers that people gave to questions. An answer is what somebody wrote, not a finding: findings stand in the claims and packs that it names."),
             line("Unanswered is neither yes nor no, and nothing here is added up to a score. Legal assessment not performed."),
@@ -67,7 +67,7 @@ def write_filled_html(filled: FilledChecklist) -> bytes:
     count = Section(
         "count", "At a glance", (Paragraph(line(describe_count(count_answers(filled.answers))), is_lead=True),)
     )
-    sections = (Section("what", "What this is, and what it is not", (told,)), count, *_list_sections(filled))
+    sections = (Section("what", "What this is, and what it is not", (reported,)), count, *_list_sections(filled))
     seal = Seal("SHA-256 of the saved version, as the audit log names it", filled.digest)
     return write_html(
         Report("Procurement checklist", line(theirs(filled.about)), facts, seal, sections, filled.saved_at)

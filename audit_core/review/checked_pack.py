@@ -48,9 +48,9 @@ def log_gate(home: Path, result: GateResult, *, pack: str, actor: str) -> None:
     Args:
         pack: the pack's id, or what is known of it where it could not be read.
     """
-    told = {"policy_sha256": result.policy_sha256, "overall": result.overall, "exit_code": result.exit_code}
+    reported = {"policy_sha256": result.policy_sha256, "overall": result.overall, "exit_code": result.exit_code}
     with open_database(home) as connection:
-        append_event(connection, actor=actor, action=Action.GATE_DECIDED, object_id=pack, payload=told)
+        append_event(connection, actor=actor, action=Action.GATE_DECIDED, object_id=pack, payload=reported)
         for row in result.waived:
             assert row.waiver is not None
             waived = {

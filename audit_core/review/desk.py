@@ -13,7 +13,7 @@ from audit_core.errors import DecisionRefused, IntegrityError, Refused
 from audit_core.evidence.container import build_pack, read_archive
 from audit_core.evidence.statement import Approval, sign_approval
 from audit_core.evidence.whole_file import write_whole
-from audit_core.review.desk_rules import Case, Decider, Ruling, refuse_person, refuse_ruling
+from audit_core.review.desk_rules import Case, Decider, ReviewDecision, refuse_decision, refuse_person
 from audit_core.store.database.connection import open_database
 from audit_core.store.database.events import read_clock
 from audit_core.store.desk.desk_rows import (
@@ -87,7 +87,7 @@ def list_cases(home: Path) -> tuple[Case, ...]:
         )
 
 
-def decide(home: Path, root_digest: str, ruling: Ruling, decider: Decider) -> DeskDecision:
+def decide(home: Path, root_digest: str, review_decision: ReviewDecision, decider: Decider) -> DeskDecision:
     """Sign a decision about one pack, if this person may make it; everything is checked and written in one transaction.
 
     Args:
@@ -102,21 +102,21 @@ def decide(home: Path, root_digest: str, ruling: Ruling, decider: Decider) -> De
         with open_database(home) as connection:
             pack = find_pack(connection, root_digest)
             case = Case(pack, list_decisions(connection, root_digest))
-            refuse_ruling(ruling)
-            refuse_person(case, ruling, decider)
+            refuse_decision(review_decision)
+            refuse_person(case, review_decision, decider)
             now = read_clock()
-            approval = _write_approval(ruling, decider, now)
+            approval = _write_approval(review_decision, decider, now)
             members = _open_kept(home, pack) | _list_envelopes(case.decisions)
             signed = sign_approval(members, approval, decider.key, pack.pack_id)
             decision = DeskDecision(
-                number_next(connection), root_digest, ruling.role, decider.key.person, account, ruling.decision, now,
+                number_next(connection), root_digest, review_decision.role, decider.key.person, account, review_decision.decision, now,
                 json.dumps({"member": signed.member, **signed.approval.predicate()}, ensure_ascii=False),
                 base64.b64encode(signed.envelope).decode(),
             )  # fmt: skip
             insert_decision(connection, decision, signed)
     except DecisionRefused as error:
         with open_database(home) as connection:
-            tell_refused(connection, find_pack(connection, root_digest), account, ruling.role, error.code)
+            tell_refused(connection, find_pack(connection, root_digest), account, review_decision.role, error.code)
         raise
     return decision
 
@@ -129,11 +129,11 @@ def assemble_pack(home: Path, root_digest: str) -> bytes:
     return build_pack(_open_kept(home, pack) | _list_envelopes(decisions))
 
 
-def _write_approval(ruling: Ruling, decider: Decider, now: str) -> Approval:
+def _write_approval(review_decision: ReviewDecision, decider: Decider, now: str) -> Approval:
     until = (datetime.now(UTC) + timedelta(days=APPROVAL_DAYS)).strftime("%Y-%m-%dT%H:%M:%SZ")
     return Approval(
-        ruling.role, decider.key.person, decider.organisation, ruling.decision, now, until, ruling.conditions,
-        ruling.independence, ruling.conflicts, ruling.evidence_viewed,
+        review_decision.role, decider.key.person, decider.organisation, review_decision.decision, now, until, review_decision.conditions,
+        review_decision.independence, review_decision.conflicts, review_decision.evidence_viewed,
     )  # fmt: skip
 
 

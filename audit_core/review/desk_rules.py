@@ -29,7 +29,7 @@ class Decider:
 
 
 @dataclass(frozen=True)
-class Ruling:
+class ReviewDecision:
     """What somebody decides."""
 
     role: str
@@ -69,25 +69,25 @@ class Case:
         return tuple(one for one in self.decisions if one.role != "reviewer")
 
 
-def refuse_ruling(ruling: Ruling) -> None:
+def refuse_decision(review_decision: ReviewDecision) -> None:
     """Raise `DecisionRefused` for a decision that leaves out what has to be said with it."""
-    if not ruling.independence.strip():
+    if not review_decision.independence.strip():
         raise DecisionRefused(
             "No word on how you stand to whoever prepared it.",
             wanted="your relation to them, such as `another team, no part in the work`.",
             remedy="fill in the independence statement.",
             code="no_independence_statement",
         )
-    if (ruling.decision == "approve_with_conditions") is not bool(ruling.conditions):
+    if (review_decision.decision == "approve_with_conditions") is not bool(review_decision.conditions):
         raise DecisionRefused(
-            f"{ruling.decision} with {len(ruling.conditions)} conditions.",
+            f"{review_decision.decision} with {len(review_decision.conditions)} conditions.",
             wanted="conditions with approve_with_conditions, and with nothing else.",
             remedy="name them, or choose another decision.",
             code="conditions_do_not_fit",
         )
 
 
-def refuse_person(case: Case, ruling: Ruling, decider: Decider) -> None:
+def refuse_person(case: Case, review_decision: ReviewDecision, decider: Decider) -> None:
     """Raise `DecisionRefused` where three persons would not be three, where somebody decides twice, or where it is not their turn."""
     if decider.names & fold_names(case.pack.authors):
         raise DecisionRefused(
@@ -97,15 +97,17 @@ def refuse_person(case: Case, ruling: Ruling, decider: Decider) -> None:
             code="author",
         )
     own = [one for one in case.decisions if decider.names & names_of(one)]
-    takes_back = ruling.decision == "reject" and all((one.role, one.decision) != (ruling.role, "reject") for one in own)
-    if own and not (takes_back and {one.role for one in own} == {ruling.role}):
+    takes_back = review_decision.decision == "reject" and all(
+        (one.role, one.decision) != (review_decision.role, "reject") for one in own
+    )
+    if own and not (takes_back and {one.role for one in own} == {review_decision.role}):
         raise DecisionRefused(
             f"{decider.key.person} has decided about this pack.",
             wanted="one decision of each person; what one let pass one may reject later, in the same role.",
             remedy="a new pack is decided anew.",
             code="decided_before",
         )
-    if ruling.role == "reviewer" or ruling.decision == "reject":
+    if review_decision.role == "reviewer" or review_decision.decision == "reject":
         # A reviewer who was turned away for what another has said would learn it before having said anything.
         return
     if any(one.decision == "reject" for one in case.decisions):

@@ -1,11 +1,11 @@
 """What is kept between runs."""
 
-from audit_core.store.claims.register import Register, RegisteredClaim, Sightings
+from audit_core.store.claims.register import EarlierAccess, Register, RegisteredClaim
 from audit_core.store.data_directory import audit_home, keep_prompts, load_kept_prompts
 from audit_core.store.database.checkpoints import (
     AnchorKind,
-    Carried,
     LogStatus,
+    UnanchoredExport,
     anchor_checkpoint,
     make_checkpoint,
     read_status,
@@ -17,20 +17,21 @@ from audit_core.store.keys.log_key import revoke_log_key, rotate_log_key
 from audit_core.store.keys.person_keys import PersonKey, list_keys, load_key, make_key, revoke_key, rotate_key
 from audit_core.store.log.findings import Fault, Finding
 from audit_core.store.log.run_log import ClaimRun, RunLog, RunRecord, RunStart, Unended, list_unended
-from audit_core.store.log.trail import Trail, read_trail, sign_checkpoint_now
+from audit_core.store.log.trail import AuditLogView, read_log_view, sign_checkpoint_now
 from audit_core.store.log.verification import Verification, verify_log
 from audit_core.store.log.verify_checkpoints import RevokedKey
 from audit_core.store.opened_models import note_opened, was_opened
-from audit_core.store.people.person_log import KnownPerson, PersonLog, find_refusal, tell_refusal
+from audit_core.store.people.person_log import KnownPerson, PersonLog, describe_refusal, find_refusal
 
 __all__ = [
     "Action",
     "AnchorKind",
     "AuditEvent",
-    "Carried",
+    "AuditLogView",
     "ChecklistDraft",
     "Checklists",
     "ClaimRun",
+    "EarlierAccess",
     "Fault",
     "Finding",
     "KnownPerson",
@@ -43,13 +44,13 @@ __all__ = [
     "RunLog",
     "RunRecord",
     "RunStart",
-    "Sightings",
-    "Trail",
+    "UnanchoredExport",
     "Unended",
     "Verification",
     "anchor_checkpoint",
     "append_event",
     "audit_home",
+    "describe_refusal",
     "find_refusal",
     "keep_prompts",
     "list_events",
@@ -61,14 +62,13 @@ __all__ = [
     "make_key",
     "note_opened",
     "open_database",
+    "read_log_view",
     "read_status",
-    "read_trail",
     "revoke_key",
     "revoke_log_key",
     "rotate_key",
     "rotate_log_key",
     "sign_checkpoint_now",
-    "tell_refusal",
     "verify_log",
     "was_opened",
 ]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audit_core.component import Component, Kind
-from audit_core.engine.checkpoint import check_kind, hold_to_files
+from audit_core.engine.checkpoint import check_against_files, check_kind
 from audit_core.engine.faults import refuse_faults
 from audit_core.engine.parity import check_parity, run_alone
 from audit_core.engine.randomise import shuffle_weights
@@ -119,7 +119,7 @@ class TransformerSubject:
     ) -> Means:
         return self.runner.capture_means(reference, kinds, on_progress)
 
-    def measure_moves(
+    def activation_change_rms(
         self,
         prompts: TokenisedPrompts,
         parts: Sequence[Component],
@@ -127,10 +127,12 @@ class TransformerSubject:
         *,
         means: Means | None = None,
     ) -> Floats:
-        return self.runner.measure_moves(prompts, parts, replacement, means)
+        return self.runner.activation_change_rms(prompts, parts, replacement, means)
 
-    def attend(self, prompts: TokenisedPrompts, *, on_progress: Progress = no_progress) -> tuple[Floats, ...]:
-        return self.runner.attend(prompts, on_progress)
+    def attention_to_last(
+        self, prompts: TokenisedPrompts, *, on_progress: Progress = no_progress
+    ) -> tuple[Floats, ...]:
+        return self.runner.attention_to_last(prompts, on_progress)
 
     def patterns(self, pair: TokenPair, intervention: Intervention, *, means: Means | None = None) -> Floats:
         return self.runner.draw_patterns(pair, intervention, means)
@@ -207,7 +209,7 @@ def _read_folder(folder: Path) -> tuple[Any, Any]:
 
     options = {"local_files_only": True, "trust_remote_code": False}
     tensors = check_declared(folder)
-    with MODEL_LOCK, refuse_faults(folder), hold_to_files(folder, tensors):
+    with MODEL_LOCK, refuse_faults(folder), check_against_files(folder, tensors):
         check_kind(read_json(folder / "config.json", limit=CONFIG_BYTES))
         inner = AutoTokenizer.from_pretrained(folder, **options)
         model = AutoModelForCausalLM.from_pretrained(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from audit_core.subject import Floats, read_only
-from audit_core.view import Looks
+from audit_core.view import AttentionRecord
 from audit_core.views.rollout import mix_residual
 
 SCALE = 1_000_000
@@ -45,9 +45,9 @@ class Flow:
         "It hides what the heads move, the MLPs and every sign; each token has all pipes to itself, half of each step is residual "
         "by convention, and capacities are counted in millionths."
     )
-    needs_slopes: bool = False
+    needs_gradients: bool = False
 
-    def read(self, looks: Looks) -> Floats:
+    def read(self, looks: AttentionRecord) -> Floats:
         return read_only(find_flows(mix_residual(looks.patterns)))
 
 

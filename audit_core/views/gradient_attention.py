@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from audit_core.subject import Floats, read_only
-from audit_core.view import Looks
+from audit_core.view import AttentionRecord
 
 
-def roll_slopes(looks: Looks) -> Floats:
+def roll_slopes(looks: AttentionRecord) -> Floats:
     """R_l = (I + mean over heads of (∇A_l ⊙ A_l)^+) R_{l−1} through all layers; shape (query, key).
 
     Raises:
@@ -18,7 +18,7 @@ def roll_slopes(looks: Looks) -> Floats:
 
     Source: Chefer et al. 2021, arXiv:2103.15679, equations 5 and 6.
     """
-    kept = np.maximum(looks.take_slopes() * looks.patterns, 0).mean(1, dtype=np.float64)
+    kept = np.maximum(looks.take_gradients() * looks.patterns, 0).mean(1, dtype=np.float64)
     rolled = np.eye(kept.shape[-1])
     for step in kept:
         rolled = rolled + step @ rolled
@@ -35,9 +35,9 @@ class GradientAttention:
         "The sign is removed: heads that push against the answer are hidden, and so is whatever acts through a saturated softmax "
         "or steps in when another is gone."
     )
-    needs_slopes: bool = True
+    needs_gradients: bool = True
 
-    def read(self, looks: Looks) -> Floats:
+    def read(self, looks: AttentionRecord) -> Floats:
         return read_only(roll_slopes(looks)[-1])
 
 

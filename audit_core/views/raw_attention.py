@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from audit_core.subject import Floats, read_only
-from audit_core.view import Looks
+from audit_core.view import AttentionRecord
 
 
 @dataclass(frozen=True)
@@ -15,9 +15,9 @@ class RawAttention:
     name: str = "raw_attention"
     question: str = "Which tokens does the last layer look at from the answer position?"
     hides: str = "It hides every layer but the last, what the heads move, and the sign of what they do."
-    needs_slopes: bool = False
+    needs_gradients: bool = False
 
-    def read(self, looks: Looks) -> Floats:
+    def read(self, looks: AttentionRecord) -> Floats:
         return read_only(looks.patterns[-1, :, -1].mean(0))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from audit_core.subject import Floats, read_only
-from audit_core.view import Looks
+from audit_core.view import AttentionRecord
 
 RESIDUAL_SHARE = 0.5
 """Abnar and Zuidema's; the share is a convention and not a measurement (methods 2.16)."""
@@ -42,9 +42,9 @@ class Rollout:
         "It hides what the heads move, the MLPs, every sign and heads that cancel; half of each step is residual by convention, "
         "and the first token collects what idle heads rest on."
     )
-    needs_slopes: bool = False
+    needs_gradients: bool = False
 
-    def read(self, looks: Looks) -> Floats:
+    def read(self, looks: AttentionRecord) -> Floats:
         return read_only(roll_out(looks.patterns)[-1])
 
 

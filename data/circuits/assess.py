@@ -16,7 +16,7 @@ from pathlib import Path
 
 from audit_core import (
     CIRCUIT_QUESTIONS,
-    Asker,
+    Actor,
     Assessment,
     Auditor,
     CircuitQuestion,
@@ -34,14 +34,14 @@ from audit_core import (
     open_subject,
     parse_components,
     sort_findings,
-    split_half,
+    take_split,
     tokenise,
 )
 from audit_core.run import dump_result
 
 SIZES, ENOUGH = (3, 4, 6, 8, 10), 0.9
 METHOD = "exact"
-ME = Asker("circuit finder", "circuit finder")
+ME = Actor("circuit finder", "circuit finder")
 SUFFIX = "-found"
 
 
@@ -54,12 +54,12 @@ class Finder:
 
     def ask(self, audit: str, request: object) -> object:
         known, start = self.auditor.find_earlier(audit, request), time.monotonic()
-        found = (known or self.auditor.run(audit, request, asker=ME)).result
+        found = (known or self.auditor.run(audit, request, actor=ME)).result
         print(f"{audit}: {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
         return found
 
     def read(self, task: str, *, explored: bool) -> object:
-        return tokenise(split_half(load_prompt_set(task), exploratory=explored), self.subject.tokenizer)
+        return tokenise(take_split(load_prompt_set(task), exploratory=explored), self.subject.tokenizer)
 
 
 @dataclass(frozen=True)

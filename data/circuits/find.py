@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from audit_core import (
-    Asker,
+    Actor,
     AttentionRequest,
     Auditor,
     Claim,
@@ -26,13 +26,13 @@ from audit_core import (
     load_prompt_set,
     open_subject,
     parse_components,
-    split_half,
+    take_split,
     tokenise,
 )
 
 NEGLIGIBLE = 0.05
 NOTABLE = 0.03
-ME = Asker("circuit finder", "circuit finder")
+ME = Actor("circuit finder", "circuit finder")
 
 
 def show(done: int, total: int) -> None:
@@ -43,11 +43,11 @@ def find(task: str, source: Source) -> None:
     subject = open_subject("default")
     auditor = Auditor(subject, RunLog(audit_home()))
     prompts = load_prompt_set(task)
-    halves = [tokenise(split_half(prompts, exploratory=half), subject.tokenizer) for half in (True, False)]
+    halves = [tokenise(take_split(prompts, exploratory=half), subject.tokenizer) for half in (True, False)]
 
     def ask(audit: str, request: object) -> object:
         known = auditor.find_earlier(audit, request)
-        return (known or auditor.run(audit, request, asker=ME, on_progress=show)).result
+        return (known or auditor.run(audit, request, actor=ME, on_progress=show)).result
 
     looks = ask("attention", AttentionRequest(halves[0], source))
     does = ask("sweep", SweepRequest(halves[0], halves[0]))
@@ -56,16 +56,16 @@ def find(task: str, source: Source) -> None:
     together = [cell for cell, _ in heads if cell.fraction.low > NOTABLE]
     idle = [row for row in heads if row[0].fraction.low > -NEGLIGIBLE and row[0].fraction.high < NEGLIGIBLE]
     looking, most = max(idle, key=lambda row: row[1].value), max(heads, key=lambda row: row[1].value)
-    told = "the answer token" if source is Source.ANSWER else "the first changed token"
+    reported = "the answer token" if source is Source.ANSWER else "the first changed token"
     rules = {
         "looks": (
             "Looks right",
             [looking[0].component],
-            f"attends most to {told} among the heads whose interval lies within ± 5 % of the gap",
+            f"attends most to {reported} among the heads whose interval lies within ± 5 % of the gap",
         ),
         "acts": ("Acts", [acting[0].component], "has the largest effect of all heads"),
         "acts-together": ("Acts together", [c.component for c in together], "have effects above 3 % of the gap"),
-        "looks-most": ("Looks most", [most[0].component], f"attends most to {told} of all heads"),
+        "looks-most": ("Looks most", [most[0].component], f"attends most to {reported} of all heads"),
     }
     for key, (name, components, why) in rules.items():
         write(ask, subject, halves, task, key, name, components, why, dict_of(heads, components))

@@ -11,7 +11,7 @@ import numpy as np
 
 from audit_core import (
     PLANTED_MODELS,
-    Asker,
+    Actor,
     Auditor,
     DiscoverRequest,
     RunLog,
@@ -19,12 +19,12 @@ from audit_core import (
     get_plugin,
     list_plugins,
     open_subject,
-    split_half,
+    take_split,
     tokenise,
 )
 
 ROOT = Path(__file__).resolve().parents[2]
-ME = Asker("discovery score", "discovery score")
+ME = Actor("discovery score", "discovery score")
 IDLE = ("decoy", "bystander", "backup")
 REDUNDANT = "redundant"
 LUCK = 20
@@ -52,7 +52,7 @@ def score() -> list[tuple[str, ...]]:
             wired = list_wired(model, task.name)
             if not wired:
                 continue
-            half = tokenise(split_half(task.make(8, 0), exploratory=True), auditor.subject.tokenizer)
+            half = tokenise(take_split(task.make(8, 0), exploratory=True), auditor.subject.tokenizer)
             found = [len(set(wired) & set(look(auditor, half, method, 0)[: len(wired)])) for method in METHODS]
             luck = np.mean(
                 [len(set(wired) & set(look(auditor, half, "random_order", s)[: len(wired)])) for s in range(LUCK)]
@@ -66,7 +66,7 @@ def score() -> list[tuple[str, ...]]:
 def look(auditor: Auditor, half, method: str, seed: int) -> tuple[str, ...]:
     request = DiscoverRequest(half, half, method, seed=seed)
     known = auditor.find_earlier("discover", request)
-    return (known or auditor.run("discover", request, asker=ME)).result.components
+    return (known or auditor.run("discover", request, actor=ME)).result.components
 
 
 def write(rows: list[tuple[str, ...]]) -> None:

@@ -8,20 +8,20 @@ stands here, read off the builders: a connection counts where what goes through 
 from pathlib import Path
 
 from audit_core import (
-    Asker,
+    Actor,
     Auditor,
     Kind,
     PathsRequest,
     RunLog,
     audit_home,
     open_subject,
-    split_half,
+    take_split,
     tokenise,
 )
 from audit_core.subjects.planted import find_planted
 
 ROOT = Path(__file__).resolve().parents[2]
-ME = Asker("path score", "path score")
+ME = Actor("path score", "path score")
 LEAST = 0.05
 """Of the gap: background heads write a hundredth of it or less."""
 PER_TEMPLATE = 4
@@ -52,11 +52,11 @@ def score() -> list[tuple[str, ...]]:
         assert model is not None
         auditor = Auditor(open_subject(name), RunLog(audit_home()))
         half = tokenise(
-            split_half(model.find_task(task).make(PER_TEMPLATE, 0), exploratory=True), auditor.subject.tokenizer
+            take_split(model.find_task(task).make(PER_TEMPLATE, 0), exploratory=True), auditor.subject.tokenizer
         )
         request = PathsRequest(half, half, auditor.subject.components(Kind.HEAD), split=True)
         known = auditor.find_earlier("paths", request)
-        result = (known or auditor.run("paths", request, asker=ME)).result
+        result = (known or auditor.run("paths", request, actor=ME)).result
         found = {c.connection for c in result.connections if c.fraction and abs(c.fraction.value) >= LEAST}
         hits = found & wired
         others = ", ".join(sorted(found - wired)) or "none"

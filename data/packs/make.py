@@ -86,8 +86,8 @@ def describe_trust(home: Home, generation: int) -> str:
     text = shared.read_text(encoding="utf-8") if shared.exists() else ""
     blocks = dict(re.findall(r"^# generation (\d+)\n(.*?)(?=^# generation |\Z)", text, re.M | re.S))
     blocks[str(generation)] = own.read_text(encoding="utf-8").removeprefix(SCHEMA).strip() + "\n\n"
-    told = "".join(f"# generation {number}\n{blocks[number]}" for number in sorted(blocks, key=int))
-    return f"{SCHEMA}\n{told.rstrip()}\n"
+    reported = "".join(f"# generation {number}\n{blocks[number]}" for number in sorted(blocks, key=int))
+    return f"{SCHEMA}\n{reported.rstrip()}\n"
 
 
 def make(generation: int) -> None:

@@ -128,7 +128,7 @@ So the mean over the clean prompts equals the mean over the corrupted ones and c
 every answer is as often a foil, and clean and corrupted accuracy are **equal by construction**. For the same reason \
 {n} rows are {n_pairs} independent pairs, and less than that: the cluster of an interval is the template.
 - **Positions line up.** All rows of one template have one token length, clean and corrupted.
-- **Two halves.** `split_half` decides by the hash of the text. Pairs were drawn so that every template has equally \
+- **Two halves.** `take_split` decides by the hash of the text. Pairs were drawn so that every template has equally \
 many rows in both halves and no text of one half occurs in the other. That drawing looked at hashes, never at a model. \
 The halves share their templates and some of their words: the confirmatory half is new text, not a new kind of text.
 - **Drawn, not picked.** Words fill templates by a seeded draw (seed {seed}) that prefers what was used least. No row \

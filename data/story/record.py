@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from audit_core import (
-    Asker,
+    Actor,
     AttentionRequest,
     Auditor,
     Claim,
@@ -27,7 +27,7 @@ from audit_core import (
     load_prompt_set,
     open_subject,
     parse_components,
-    split_half,
+    take_split,
     tokenise,
 )
 from audit_core.evidence.source import hash_source
@@ -39,7 +39,7 @@ TASK, EXAMPLE, SEED = "indirect_object", "io-0001", 0
 RULED = {"looks_most": "looks-most", "looks": "looks", "acts": "acts"}
 FIRST_LOOK = "L22.H7"
 DELTAS = {Role.NECESSARY: 0.10, Role.SUFFICIENT: 0.80}
-ME = Asker("story recorder", "story recorder")
+ME = Actor("story recorder", "story recorder")
 WIDE = 600
 """Characters that stand on one line of the file; what is longer is broken, numbers excepted."""
 
@@ -49,11 +49,11 @@ def record() -> Story:
     subject = open_subject("default")
     auditor = Auditor(subject, RunLog(audit_home()))
     prompts = load_prompt_set(TASK)
-    explored, judged = (tokenise(split_half(prompts, exploratory=half), subject.tokenizer) for half in (True, False))
+    explored, judged = (tokenise(take_split(prompts, exploratory=half), subject.tokenizer) for half in (True, False))
 
     def ask(audit: str, request: object) -> object:
         known = auditor.find_earlier(audit, request)
-        found = known or auditor.run(audit, request, asker=ME, on_progress=show)
+        found = known or auditor.run(audit, request, actor=ME, on_progress=show)
         print(f" {audit}: {found.wall_s:.0f} s", file=sys.stderr, flush=True)
         return found.result
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from audit_core.component import Component, Kind
-from audit_core.intervention import Edit, Intervention, Replacement, Side
+from audit_core.intervention import Edit, Intervention, PromptSide, Replacement
 from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair
 
 HOOKS = {
@@ -109,7 +109,7 @@ class LiteralRunner:
         return np.stack([kept[name][0].numpy() for name in names])
 
     def _forward(self, pair: TokenPair, intervention: Intervention, watching: list[tuple[str, Any]]) -> np.ndarray:
-        ids = pair.clean_ids if intervention.side is Side.CLEAN else pair.corrupted_ids
+        ids = pair.clean_ids if intervention.side is PromptSide.CLEAN else pair.corrupted_ids
         hooks = [
             (
                 name_hook(edit.component),
@@ -120,10 +120,10 @@ class LiteralRunner:
         with torch.inference_mode():
             return self.bridge.run_with_hooks(torch.tensor([ids]), fwd_hooks=[*hooks, *watching])[0, -1].numpy()
 
-    def _source(self, pair: TokenPair, side: Side, edit: Edit) -> torch.Tensor | None:
+    def _source(self, pair: TokenPair, side: PromptSide, edit: Edit) -> torch.Tensor | None:
         name = name_hook(edit.component)
         if edit.replacement is Replacement.RESAMPLE:
-            return self._activations(pair.corrupted_ids if side is Side.CLEAN else pair.clean_ids)[name]
+            return self._activations(pair.corrupted_ids if side is PromptSide.CLEAN else pair.clean_ids)[name]
         if edit.replacement not in (Replacement.MEAN, Replacement.MEAN_TEMPLATE):
             return None
         assert self.reference is not None

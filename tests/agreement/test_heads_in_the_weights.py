@@ -14,7 +14,7 @@ from audit_core.change.model_diff import compare_models
 from audit_core.component import head
 from audit_core.intervention import CLEAN_RUN, Replacement, intervene
 from audit_core.models.folder import read_json
-from audit_core.models.layout import read_layout, share_out
+from audit_core.models.layout import read_layout, split_tensor
 from audit_core.prompts.alignment import tokenise
 from audit_core.prompts.prompt_set import Prompt, PromptSet
 
@@ -30,7 +30,7 @@ def test_what_a_diff_lays_to_a_head_acts_through_that_head_alone(family: str, tm
 
     def shift(tensors: Tensors) -> None:
         for name, array in tensors.items():
-            for share in share_out(name, array.shape, layout):
+            for share in split_tensor(name, array.shape, layout):
                 if HEAD in share.components:
                     array[share.at] += np.random.default_rng(0).normal(size=array[share.at].shape).astype(array.dtype)
 

@@ -12,14 +12,14 @@ from toy.prompts import tokenise_letters
 
 from audit_core.component import Component, Kind, head, mlp
 from audit_core.errors import InterventionRefused
-from audit_core.intervention import CLEAN_RUN, RE_AIMED, Edit, Intervention, Replacement, Side, intervene
+from audit_core.intervention import CLEAN_RUN, PATTERN_ABLATIONS, Edit, Intervention, PromptSide, Replacement, intervene
 from audit_core.subjects.transformer import TransformerSubject
 
 Load = Callable[[str], TransformerSubject]
 PATTERN = Component(1, Kind.PATTERN, 2)
 
 
-@pytest.mark.parametrize("replacement", RE_AIMED)
+@pytest.mark.parametrize("replacement", PATTERN_ABLATIONS)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_reaimed_pattern_is_that_of_a_slow_loop_and_so_are_the_logits(
     family: str, replacement: Replacement, load_family: Load
@@ -27,7 +27,7 @@ def test_a_reaimed_pattern_is_that_of_a_slow_loop_and_so_are_the_logits(
     subject = load_family(family)
     prompts = tokenise_letters(subject.tokenizer, (8, 6, 8, 8))
     parts = (PATTERN, Component(1, Kind.PATTERN, 0, -1), Component(0, Kind.PATTERN, 3, 4))
-    asked = [Intervention((Edit(part, replacement),), side) for part in parts for side in Side]
+    asked = [Intervention((Edit(part, replacement),), side) for part in parts for side in PromptSide]
     asked.append(Intervention(tuple(Edit(part, replacement) for part in parts)))
     literal = LiteralRunner(subject.bridge)
     for intervention in asked:
@@ -46,7 +46,7 @@ def test_the_first_token_keeps_its_weight_and_the_rest_is_even_or_the_same_weigh
     subject = load_family("llama")
     pair = tokenise_letters(subject.tokenizer, (8,)).pairs[0]
     before = subject.patterns(pair, CLEAN_RUN)[1, 2]
-    even, dealt = (subject.patterns(pair, intervene([PATTERN], way))[1, 2] for way in RE_AIMED)
+    even, dealt = (subject.patterns(pair, intervene([PATTERN], way))[1, 2] for way in PATTERN_ABLATIONS)
     np.testing.assert_allclose(even[:, 0], before[:, 0], atol=1e-6)
     np.testing.assert_allclose(dealt[:, 0], before[:, 0], atol=1e-6)
     for query in range(2, 9):
@@ -75,7 +75,7 @@ def test_a_shuffle_is_that_of_its_seed_and_of_the_prompt_whatever_is_run_beside_
     assert np.abs(other - together[0]).max() > 1e-3
 
 
-@pytest.mark.parametrize("replacement", RE_AIMED)
+@pytest.mark.parametrize("replacement", PATTERN_ABLATIONS)
 @pytest.mark.parametrize("part", [head(1, 0), mlp(1), Component(1, Kind.QUERY, 0), Component(1, Kind.EDGE, 0, 3, 1)])
 def test_nothing_but_a_pattern_can_be_reaimed(part: Component, replacement: Replacement) -> None:
     with pytest.raises(InterventionRefused, match="attention pattern such as"):
@@ -85,5 +85,5 @@ def test_nothing_but_a_pattern_can_be_reaimed(part: Component, replacement: Repl
 def test_how_far_a_pattern_is_moved_can_be_asked(load_family: Load) -> None:
     subject = load_family("llama")
     prompts = tokenise_letters(subject.tokenizer, (8, 8))
-    for way in RE_AIMED:
-        assert float(subject.measure_moves(prompts, [PATTERN], way)[0]) > 1e-2
+    for way in PATTERN_ABLATIONS:
+        assert float(subject.activation_change_rms(prompts, [PATTERN], way)[0]) > 1e-2

@@ -13,8 +13,8 @@ from agreement.literal import HOOKS
 from toy.prompts import tokenise_letters
 
 from audit_core.component import Kind
-from audit_core.estimator import ScreenRequest
-from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, Replacement, Side
+from audit_core.estimator import EstimateRequest
+from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, PromptSide, Replacement
 from audit_core.prompts.prompt_set import TokenPair
 from audit_core.registry import get_plugin
 from audit_core.subject import no_progress
@@ -73,17 +73,17 @@ def test_dropping_layers_adds_up_sizes_layer_by_layer(family: str, kind: Kind, l
         heads = products.sum((1, 3)) if kind is Kind.HEAD else products.sum((2, 3))
         grouped = heads.view(n_layers, len(subject.components(kind)) // n_layers, -1).sum(2)
         expected.append(grouped.abs().sum(0) / (n_layers - 1))
-    request = ScreenRequest(prompts, kind, Replacement.RESAMPLE, Side.CLEAN)
+    request = EstimateRequest(prompts, kind, Replacement.RESAMPLE, PromptSide.CLEAN)
     found = get_plugin("estimators", "attribution_patching_star").screen(subject, request, on_progress=no_progress)
     np.testing.assert_allclose(found.support[:, 0], torch.cat(expected), rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("side", Side)
-def test_slopes_along_the_path_add_up_to_the_gap(side: Side, load_family: Load) -> None:
+@pytest.mark.parametrize("side", PromptSide)
+def test_slopes_along_the_path_add_up_to_the_gap(side: PromptSide, load_family: Load) -> None:
     """The stream that enters the first block is the path itself: its estimate is the whole gap, from either end."""
     subject = load_family("gpt2")
     prompts = tokenise_letters(subject.tokenizer, [7] * 4)
-    request = ScreenRequest(prompts, Kind.RESID, Replacement.RESAMPLE, side)
+    request = EstimateRequest(prompts, Kind.RESID, Replacement.RESAMPLE, side)
     found = get_plugin("estimators", "integrated_gradients").screen(subject, request, on_progress=no_progress)
     logits = subject.run(prompts, [CLEAN_RUN, CORRUPTED_RUN])
     clean, corrupted = logits.answer - logits.foil

@@ -124,12 +124,12 @@ def test_a_sweep_reads_sequences_under_every_replacement(subject: Any, replaceme
     request = SweepRequest(
         prompts, prompts, Kind.HEAD, replacement, Direction.NOISING, metric="sequence_log_probability"
     )
-    result = Auditor(subject, RunLog(audit_home())).run("sweep", request, asker=_asker()).result
+    result = Auditor(subject, RunLog(audit_home())).run("sweep", request, actor=_asker()).result
     assert len(result.cells) == 12
     assert result.unit == "nats"
 
 
 def _asker() -> Any:
-    from audit_core.run import Asker
+    from audit_core.run import Actor
 
-    return Asker("test", "test")
+    return Actor("test", "test")

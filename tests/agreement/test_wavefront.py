@@ -14,7 +14,15 @@ from toy.prompts import tokenise_letters
 
 from audit_core.component import Component, Kind, edge, head, mlp, resid
 from audit_core.engine.sites import HOOKS, count_indices
-from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, RE_AIMED, Edit, Intervention, Replacement, Side
+from audit_core.intervention import (
+    CLEAN_RUN,
+    CORRUPTED_RUN,
+    PATTERN_ABLATIONS,
+    Edit,
+    Intervention,
+    PromptSide,
+    Replacement,
+)
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.subject import Geometry
 from audit_core.subjects.transformer import TransformerSubject
@@ -48,7 +56,7 @@ def edits(draw: st.DrawFn, part: Component, shape: Geometry) -> Edit:
     """Any replacement of the part, or of its projection on a random direction."""
     factor, size = draw(st.floats(-2, 3)), shape.d_model if part.kind in (Kind.MLP, Kind.RESID) else shape.d_head
     if part.kind in (Kind.EDGE, Kind.PATTERN, Kind.NEURON) or draw(st.booleans()):
-        ways = (*CHOICES, *RE_AIMED) if part.kind is Kind.PATTERN else CHOICES
+        ways = (*CHOICES, *PATTERN_ABLATIONS) if part.kind is Kind.PATTERN else CHOICES
         return Edit(part, draw(st.sampled_from(ways)), factor)
     along = np.random.default_rng(draw(st.integers(0, 99))).normal(size=size)
     unit = tuple(float(x) for x in along / np.linalg.norm(along))
@@ -64,7 +72,7 @@ def place_of(part: Component) -> tuple:
 @st.composite
 def interventions(draw: st.DrawFn, shape: Geometry) -> Intervention:
     chosen = draw(st.lists(parts(shape), min_size=1, max_size=6, unique_by=place_of))
-    return Intervention(tuple(draw(edits(part, shape)) for part in chosen), draw(st.sampled_from(list(Side))))
+    return Intervention(tuple(draw(edits(part, shape)) for part in chosen), draw(st.sampled_from(list(PromptSide))))
 
 
 def compare(
@@ -132,7 +140,7 @@ def test_late_edits_of_both_runs_in_one_wave_keep_the_beginning_of_their_own_run
     prompts = tokenise_letters(subject.tokenizer, [9] * 4)
     assert max(pair.first_changed for pair in prompts.pairs) < 8
     parts = (head(0, 1, -1), head(1, 2, -2), mlp(0, -1), resid(1, -2))
-    asked = [Intervention((Edit(part, Replacement.ZERO),), side) for part in parts for side in Side]
+    asked = [Intervention((Edit(part, Replacement.ZERO),), side) for part in parts for side in PromptSide]
     compare(subject, LiteralRunner(subject.bridge), prompts, asked)
 
 

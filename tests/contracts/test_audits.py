@@ -38,7 +38,7 @@ from audit_core.intervention import Direction, Replacement
 from audit_core.prompts.alignment import tokenise
 from audit_core.prompts.prompt_set import TokenisedPrompts, is_exploratory
 from audit_core.registry import list_plugins
-from audit_core.run import Asker, Auditor, dump_result
+from audit_core.run import Actor, Auditor, dump_result
 from audit_core.stats.estimates import Estimate
 from audit_core.stats.groups import GroupEstimates
 from audit_core.stats.measurement import Conditions, Measurement
@@ -151,9 +151,9 @@ def results(
 ) -> dict[str, list[tuple[Auditor, Any, Any]]]:
     """Each request run once, through the log."""
     auditor = Auditor(planted, RunLog(tmp_path_factory.mktemp("log")))
-    asker = Asker("me", "s")
+    actor = Actor("me", "s")
     return {
-        audit: [(auditor, request, auditor.run(audit, request, asker=asker).result) for request in asked]
+        audit: [(auditor, request, auditor.run(audit, request, actor=actor).result) for request in asked]
         for audit, asked in list_requests(prompts).items()
     }
 
@@ -216,7 +216,7 @@ def test_an_equal_run_gives_equal_numbers(
     audit: str, results: dict[str, list[tuple[Auditor, Any, Any]]], planted: TransformerSubject, tmp_path: Path
 ) -> None:
     for _, request, result in results[audit]:
-        again = Auditor(planted, RunLog(tmp_path)).run(audit, request, asker=Asker("another", "t"))
+        again = Auditor(planted, RunLog(tmp_path)).run(audit, request, actor=Actor("another", "t"))
         assert again.result == result
         assert not again.is_reused
 
@@ -274,7 +274,7 @@ def test_work_is_counted_before_it_is_done_and_progress_reaches_it(
     for request in list_requests(prompts)[audit]:
         seen: list[tuple[int, int]] = []
         progress: Callable[[int, int], None] = lambda done, total: seen.append((done, total))  # noqa: E731, B023
-        Auditor(planted, RunLog(tmp_path)).run(audit, request, asker=Asker("me", "s"), on_progress=progress)
+        Auditor(planted, RunLog(tmp_path)).run(audit, request, actor=Actor("me", "s"), on_progress=progress)
         assert plugin.count_work(planted, request) > 0
         assert seen
         assert [done for done, _ in seen] == sorted(done for done, _ in seen)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from toy.prompts import tokenise_letters
 
-from audit_core.estimator import ScreenRequest, can_estimate
-from audit_core.intervention import Side
+from audit_core.estimator import EstimateRequest, can_estimate
+from audit_core.intervention import PromptSide
 from audit_core.registry import list_plugins
 
 METHODS = list_plugins("estimators")
@@ -33,7 +33,9 @@ def test_a_method_estimates_every_kind_it_names_and_says_what_it_misses(
             def note(*step: int, seen: list[tuple[int, ...]] = seen) -> None:
                 seen.append(step)
 
-            found = method.screen(subject, ScreenRequest(prompts, kind, replacement, Side.CLEAN), on_progress=note)
+            found = method.screen(
+                subject, EstimateRequest(prompts, kind, replacement, PromptSide.CLEAN), on_progress=note
+            )
             assert found.components == subject.components(kind)
             assert found.support.shape == (len(found.components), len(prompts))
             assert np.isfinite(found.support).all()
@@ -53,7 +55,9 @@ def test_the_order_of_prompts_changes_no_estimate(key: str, load_family: Callabl
     turned = replace(prompts, pairs=prompts.pairs[::-1])
     kind, replacement = method.kinds[0], method.replacements[0]
     first, second = (
-        method.screen(subject, ScreenRequest(p, kind, replacement, Side.CORRUPTED), on_progress=lambda *_: None).support
+        method.screen(
+            subject, EstimateRequest(p, kind, replacement, PromptSide.CORRUPTED), on_progress=lambda *_: None
+        ).support
         for p in (prompts, turned)
     )
     np.testing.assert_allclose(first, second[:, ::-1], atol=1e-4)

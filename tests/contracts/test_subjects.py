@@ -78,7 +78,7 @@ def test_attention_and_patterns_are_shares_over_the_tokens_of_each_prompt(
 ) -> None:
     subject, prompts = case
     shape = subject.geometry
-    for rows, pair in zip(subject.attend(prompts), prompts.pairs, strict=True):
+    for rows, pair in zip(subject.attention_to_last(prompts), prompts.pairs, strict=True):
         n = len(pair.clean_ids)
         assert rows.shape == (shape.n_layers, shape.n_heads, n)
         np.testing.assert_allclose(rows.sum(-1), 1, atol=1e-5)

@@ -7,26 +7,26 @@ import pytest
 
 from audit_core.errors import Refused
 from audit_core.registry import list_plugins
-from audit_core.view import Looks
+from audit_core.view import AttentionRecord
 
 VIEWS = list_plugins("views")
 SHAPE = (3, 4, 6, 6)
 
 
-def make_looks(seed: int = 0, *, with_slopes: bool = True) -> Looks:
+def make_looks(seed: int = 0, *, with_gradients: bool = True) -> AttentionRecord:
     """Random causal patterns and slopes."""
     draw = np.random.default_rng(seed)
     weights = np.tril(draw.random(SHAPE).astype(np.float32) + 0.05)
-    slopes = draw.normal(size=SHAPE).astype(np.float32) if with_slopes else None
-    return Looks(weights / weights.sum(-1, keepdims=True), slopes)
+    gradients = draw.normal(size=SHAPE).astype(np.float32) if with_gradients else None
+    return AttentionRecord(weights / weights.sum(-1, keepdims=True), gradients)
 
 
-def rest_on(token: int) -> Looks:
+def rest_on(token: int) -> AttentionRecord:
     """Every head of every layer rests on one token, as far as that is not ahead, and more of it would raise the answer."""
     patterns = np.zeros(SHAPE, np.float32)
     for query in range(SHAPE[-1]):
         patterns[:, :, query, min(token, query)] = 1
-    return Looks(patterns, np.ones(SHAPE, np.float32))
+    return AttentionRecord(patterns, np.ones(SHAPE, np.float32))
 
 
 @pytest.mark.parametrize("key", VIEWS)
@@ -62,8 +62,8 @@ def test_another_prompt_gives_another_picture_and_the_same_gives_the_same(key: s
 
 @pytest.mark.parametrize("key", VIEWS)
 def test_only_a_view_that_needs_slopes_reads_them(key: str) -> None:
-    view, bare = VIEWS[key], make_looks(with_slopes=False)
-    if not view.needs_slopes:
+    view, bare = VIEWS[key], make_looks(with_gradients=False)
+    if not view.needs_gradients:
         np.testing.assert_array_equal(view.read(bare), view.read(make_looks()))
         return
     with pytest.raises(Refused, match="slopes"):

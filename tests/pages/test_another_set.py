@@ -16,6 +16,6 @@ FOUND = StabilityResult(
 def test_another_set_is_named(monkeypatch: pytest.MonkeyPatch, named: object, is_told: bool) -> None:
     said: list[str] = []
     monkeypatch.setattr(results.st, "warning", lambda text, icon: said.append(text))
-    results.note_another_set(FOUND, (named,))  # type: ignore[arg-type]
+    results.note_different_circuit(FOUND, (named,))  # type: ignore[arg-type]
     assert bool(said) is is_told
     assert all("L0" in text and "another set" in text for text in said)

@@ -15,7 +15,7 @@ from audit_core.claim import Claim
 from audit_core.component import head
 from audit_core.confirm import freeze_claim, run_confirmatory
 from audit_core.evidence.keys import make_key
-from audit_core.run import Asker, Auditor
+from audit_core.run import Actor, Auditor
 from audit_core.shipped import load_shipped_policy
 from audit_core.store import Action, Register, RunLog, append_event, revoke_log_key
 from audit_core.store.database.connection import open_database
@@ -41,7 +41,7 @@ def claimed(home: Path, planted: TransformerSubject) -> Path:
         owner="anna", model="planted", questions=(),
     )  # fmt: skip
     run_confirmatory(
-        Register(home), plan.claim_id, lambda name: Auditor(planted, RunLog(home)), asker=Asker("anna", "t")
+        Register(home), plan.claim_id, lambda name: Auditor(planted, RunLog(home)), actor=Actor("anna", "t")
     )
     return home
 

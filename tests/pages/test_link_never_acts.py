@@ -34,12 +34,12 @@ class Loads:
 def loads(home: Path, monkeypatch: pytest.MonkeyPatch) -> Loads:
     import ui.flow.model_pool
     from ui.flow import services
-    from ui.flow.model_pool import ModelRoom
+    from ui.flow.model_pool import ModelPool
 
     found = Loads()
     monkeypatch.setattr(ui.flow.model_pool, "open_subject", found.open)
-    monkeypatch.setattr(services, "ROOM", ModelRoom())
-    monkeypatch.setattr(ui.flow.model_pool, "take_all_cores", lambda: None)
+    monkeypatch.setattr(services, "POOL", ModelPool())
+    monkeypatch.setattr(ui.flow.model_pool, "use_all_cores", lambda: None)
     return found
 
 
@@ -211,9 +211,9 @@ def test_a_signed_in_person_learns_nothing_of_the_servers_folders(
 ) -> None:  # fmt: skip
     """The page says the same of each path, whatever is there: only a model folder differs."""
     from ui.flow import services
-    from ui.flow.model_pool import ModelRoom
+    from ui.flow.model_pool import ModelPool
 
-    monkeypatch.setattr(services, "ROOM", ModelRoom())
+    monkeypatch.setattr(services, "POOL", ModelPool())
     monkeypatch.setattr("ui.flow.model_pool.take_all_cores", lambda: None)
     provider.sign_in("anna", "researcher")
     path = PATHS[kind](tmp_path_factory.mktemp("server"))
@@ -258,7 +258,7 @@ def test_a_comparison_tells_no_more_of_a_path_than_a_page_does(
         path = PATHS[kind](folder)
         job = actions.compare(str(path), "default", "")
         deadline = time.monotonic() + 20
-        while (seen := services.jobs().get(job, owner=services.asker().session)) is None or seen.is_active:
+        while (seen := services.jobs().get(job, owner=services.current_actor().session)) is None or seen.is_active:
             assert time.monotonic() < deadline
             time.sleep(0.02)
         said.add(seen.error.replace(str(path), "PATH"))

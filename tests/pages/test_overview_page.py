@@ -117,7 +117,7 @@ def test_going_live_chooses_prompt_and_circuit_whatever_was_chosen_before(
 def test_who_may_not_run_is_told_whom_to_ask(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from ui.flow import actions
 
-    monkeypatch.setattr(actions, "may", lambda deed: False)
+    monkeypatch.setattr(actions, "may", lambda permission: False)
     test = open_page("6")
     assert not [one for one in test.button if one.key == "go-live"]
     assert any("Ask a researcher" in one.value for one in test.info)

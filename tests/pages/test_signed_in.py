@@ -10,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from toy.people import ISSUER, ROLE_FILE, make_claims, make_person
 
-from audit_core import ChecklistDraft, Issue, Ruling, load_checklist
+from audit_core import ChecklistDraft, ExportOptions, ReviewDecision, load_checklist
 from audit_core.errors import AccessRefused, AuditError, PromptRefused
 from audit_core.governance.people import PersonRole
 from audit_core.prompts.prompt_set import Prompt, PromptSet
@@ -181,15 +181,15 @@ def test_a_second_window_can_do_nothing_more_once_the_first_has_signed_out(
     assert titles(second.run()) == ["Assay"]
     assert "has signed out" in errors(second)
     assert "sign-in" in [one.key for one in second.button]
-    for deed in (
-        lambda: services.admit(actions.Deed.RUN, "sweep"),
+    for permission in (
+        lambda: services.authorize(actions.Permission.RUN, "sweep"),
         lambda: actions.keep_own(PromptSet("own pair", (Prompt("own-1", "a b", "a c", " x", " y", "own"),))),
-        lambda: actions.write_pack("C-0001", Issue("anna", "")),
+        lambda: actions.write_pack("C-0001", ExportOptions("anna", "")),
         lambda: actions.compare("/nowhere", "/nowhere", ""),
         lambda: services.open_model("someone/model", is_asked=True),
     ):
         with pytest.raises(AccessRefused) as caught:
-            deed()
+            permission()
         assert caught.value.why == "signed_out"
     assert titles(open_app("claims")) == ["Assay"], "a copied cookie opens no new window"
     assert auth.who() is not None, "the cookie itself still reads"
@@ -210,7 +210,7 @@ def test_a_download_that_was_drawn_before_the_sign_out_gives_nothing(provider: P
 
     provider.sign_in("rob", "reviewer")
     test = open_app("audit_log")
-    made = actions.offer(actions.Deed.EXPORT_LOG, "every event", lambda: "events")
+    made = actions.offer(actions.Permission.EXPORT_LOG, "every event", lambda: "events")
     assert made() == "events"
     test.button(key="sign-out").click().run()
     with pytest.raises(AccessRefused):
@@ -238,14 +238,14 @@ def test_parts_of_a_page_that_run_by_themselves_have_the_whole_page_asked_again(
         while not gate.wait(0.01):
             report(1, 2)
 
-    job = services.jobs().submit("k", "t", work, owner=services.asker().session)
+    job = services.jobs().submit("k", "t", work, owner=services.current_actor().session)
     assert begun.wait(5)
     person = auth.who()
     assert person is not None
     auth.sign_out(person)
     assert auth.has_changed()
     services.cancel_job(job)
-    seen = services.jobs().get(job, owner=services.asker().session)
+    seen = services.jobs().get(job, owner=services.current_actor().session)
     assert seen is not None
     assert seen.is_active, "whoever is out cancels nothing; the run goes on, and is theirs when they are back"
     gate.set()
@@ -339,14 +339,14 @@ def test_prompts_that_somebody_brought_open_for_nobody_else(provider: Provider) 
     provider.sign_in("anna", "researcher")
     key = actions.keep_own(prompts)
     assert actions.load_own(key) == actions.load_own(key)
-    mine = services.asker().session
+    mine = services.current_actor().session
     provider.sign_in("bela", "researcher", "reviewer", "approver", "admin")
     with pytest.raises(PromptRefused) as caught:
         actions.load_own(key)
     assert "CANARY" not in str(caught.value)
-    assert services.asker().session != mine, "history and jobs are a person's"
+    assert services.current_actor().session != mine, "history and jobs are a person's"
     provider.sign_in("anna", "researcher", lasts_s=9999)
-    assert services.asker().session == mine
+    assert services.current_actor().session == mine
 
 
 class Reached(AuditError):
@@ -402,7 +402,7 @@ def test_each_function_that_writes_lets_its_roles_through_and_logs_the_others(
     form = actions.FreezeForm("x = 1", "m", "indirect_object", (), "nothing_run", "anna")
     pair = PromptSet("own pair", (Prompt("own-1", "a", "b", " x", " y", "own"),))
     monkeypatch.setattr(actions, "run_confirmatory", None)
-    monkeypatch.setattr(services, "ROOM", work)
+    monkeypatch.setattr(services, "POOL", work)
     monkeypatch.setattr(actions, "predict_attempt_s", lambda known, auditor: auditor.predict())
     asked = {
         "answer": lambda: services.answer(work, "sweep", None),
@@ -411,23 +411,23 @@ def test_each_function_that_writes_lets_its_roles_through_and_logs_the_others(
         "keep_own": lambda: actions.keep_own(pair),
         "freeze": lambda: actions.freeze(work, form),
         "attempt": lambda: actions.attempt(work, SimpleNamespace(claim_id="C-0001"), "title"),  # type: ignore[arg-type]
-        "write_pack": lambda: actions.write_pack("C-0001", Issue("anna", "")),
+        "write_pack": lambda: actions.write_pack("C-0001", ExportOptions("anna", "")),
         "compare": lambda: actions.compare("/nowhere", "/nowhere", ""),
         "declare": lambda: actions.declare("C-9999", "it happened"),
         "take_to_desk": lambda: actions.take_to_desk(b"no pack"),
         "decide_case: reviewer": lambda: actions.decide_case(
-            "0" * 64, Ruling("reviewer", "approve", "none"), "anna", ""
+            "0" * 64, ReviewDecision("reviewer", "approve", "none"), "anna", ""
         ),
         "decide_case: approver": lambda: actions.decide_case(
-            "0" * 64, Ruling("approver", "reject", "none"), "anna", ""
+            "0" * 64, ReviewDecision("approver", "reject", "none"), "anna", ""
         ),
         "keep_sentence": lambda: actions.keep_sentence("m", "s", "0" * 64),
         "link_sentence": lambda: actions.link_sentence(1, "C-0001"),
         "save_checklist": lambda: actions.save_checklist(
             load_checklist(), ChecklistDraft("a vendor", (), "P-9999", 7), "x"
         ),
-        "offer: checkpoint": lambda: actions.offer(actions.Deed.EXPORT_LOG, "checkpoint", lambda: 1)(),
-        "offer: page of a run": lambda: actions.offer(actions.Deed.LOOK, "run", lambda: 1)(),
+        "offer: checkpoint": lambda: actions.offer(actions.Permission.EXPORT_LOG, "checkpoint", lambda: 1)(),
+        "offer: page of a run": lambda: actions.offer(actions.Permission.LOOK, "run", lambda: 1)(),
         "disable": lambda: actions.disable(f"{ISSUER}|nobody", "left"),
         "enable": lambda: actions.enable(f"{ISSUER}|nobody", "left"),
     }
@@ -453,7 +453,7 @@ def test_a_download_asks_when_it_is_clicked_and_not_only_when_it_is_drawn(provid
 
     provider.sign_in("rob", "reviewer")
     PersonLog(provider.home).note_sign_in(make_person("rob", PersonRole.REVIEWER))
-    made = actions.offer(actions.Deed.EXPORT_LOG, "every event", lambda: "events")
+    made = actions.offer(actions.Permission.EXPORT_LOG, "every event", lambda: "events")
     assert made() == "events"
     PersonLog(provider.home).disable(f"{ISSUER}|rob", by=make_person("ada", PersonRole.ADMIN), reason="left")
     with pytest.raises(AccessRefused):
@@ -472,7 +472,7 @@ def test_a_pack_is_signed_with_no_key_but_ones_own(provider: Provider) -> None:
     (provider.home / "people.toml").write_text(f'{ROLE_FILE}\n[keys]\n"{ISSUER}|anna" = "anna"\n')
     assert actions.list_signers() == ("anna",)
     with pytest.raises(AccessRefused) as caught:
-        actions.write_pack("C-0001", Issue("bela", ""))
+        actions.write_pack("C-0001", ExportOptions("bela", ""))
     assert caught.value.why == "not_theirs"
     assert provider.refusals() == [("anna", "export_pack", "not_theirs")]
 
@@ -526,9 +526,9 @@ def test_secrets_that_cannot_be_read_are_no_reason_to_let_everybody_in(
     assert auth.who() is not None
 
 
-@pytest.mark.parametrize(("secret", "is_good"), [("x" * 31, False), ("x" * 32, True), ("", False)])
+@pytest.mark.parametrize(("secret", "is_valid"), [("x" * 31, False), ("x" * 32, True), ("", False)])
 def test_a_cookie_secret_that_can_be_guessed_opens_nothing(
-    secret: str, is_good: bool, monkeypatch: pytest.MonkeyPatch
+    secret: str, is_valid: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import streamlit as st
 
@@ -539,7 +539,7 @@ def test_a_cookie_secret_that_can_be_guessed_opens_nothing(
             return True
 
     monkeypatch.setattr(st, "secrets", Secrets(auth={"cookie_secret": secret}))
-    if is_good:
+    if is_valid:
         assert auth.is_configured()
         return
     with pytest.raises(AccessRefused, match="guessed"):
@@ -553,7 +553,7 @@ def test_a_decision_wants_a_sign_in_of_the_last_ten_minutes(provider: Provider, 
     provider.sign_in("otto", "approver")
     provider.claims["auth_time"] -= ago_s
     with pytest.raises(AccessRefused) as caught:
-        actions.decide_case("0" * 64, Ruling("approver", "approve", "none"), "otto", "")
+        actions.decide_case("0" * 64, ReviewDecision("approver", "approve", "none"), "otto", "")
     # Whoever is let through is stopped at the key, which is nobody's here.
     assert caught.value.why == ("not_theirs" if ago_s == 60 else "not_recent")
 

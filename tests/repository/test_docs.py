@@ -17,9 +17,9 @@ from audit_core.component import Kind
 from audit_core.evidence.report.export import export_html
 from audit_core.evidence.report.html import render_html
 from audit_core.evidence.words import drop_quoted, find_overclaims
-from audit_core.governance.people import MAY, REFUSALS, Deed, PersonRole
+from audit_core.governance.people import PERMISSIONS, REFUSALS, Permission, PersonRole
 from audit_core.governance.policy import ThresholdSource
-from audit_core.home.claim_status import CardState, Standing
+from audit_core.home.claim_status import CardState, ClaimStatus
 from audit_core.intervention import Direction, Replacement
 from audit_core.judging.verdict import REASONS, State
 from audit_core.preregistration import ChangeKind, PriorAccess
@@ -56,10 +56,10 @@ def test_the_glossary_has_a_row_for_every_value_a_person_can_meet() -> None:
     known = {part.strip().strip("*") for row in words for part in row.split(",")}
     explained = known | set(re.findall(r"\*(\w+)\*", (ROOT / "docs/glossary.md").read_text()))
     enums: tuple[type[StrEnum], ...] = (
-        State, Replacement, Direction, Kind, Source, PatternFinding, Dependence, ThresholdSource, Action, AnchorKind, Fault, PriorAccess, ChangeKind, Deed,
+        State, Replacement, Direction, Kind, Source, PatternFinding, Dependence, ThresholdSource, Action, AnchorKind, Fault, PriorAccess, ChangeKind, Permission,
         PersonRole,
         Relation, ClauseCheck, Setting, Coverage, AnswerWord,
-        TriggerKind, Outcome, TensorChange, Standing, CardState,
+        TriggerKind, Outcome, TensorChange, ClaimStatus, CardState,
     )  # fmt: skip
     wanted = {value.value for enum in enums for value in enum} | {*REASONS, *WORST_FIRST}
     assert wanted - explained == set()
@@ -85,12 +85,12 @@ def test_every_key_of_a_policy_stands_in_its_reference() -> None:
 def test_the_table_of_deeds_and_roles_is_the_one_in_code() -> None:
     page = (ROOT / "docs/reference/people.md").read_text()
     rows = re.findall(r"^\| (`\w+`[^|]*)((?:\| (?:yes )?){5})\|$", page, re.M)
-    told = {
-        deed: {role for role, cell in zip(PersonRole, cells.split("|")[1:], strict=True) if cell.strip() == "yes"}
+    reported = {
+        permission: {role for role, cell in zip(PersonRole, cells.split("|")[1:], strict=True) if cell.strip() == "yes"}
         for names, cells in rows
-        for deed in re.findall(r"`(\w+)`", names)
+        for permission in re.findall(r"`(\w+)`", names)
     }
-    assert told == {deed.value: set(roles) for deed, roles in MAY.items()}
+    assert reported == {permission.value: set(roles) for permission, roles in PERMISSIONS.items()}
     assert (
         dict(re.findall(r"^\| `(\w+)` \| ([^|;,]+)[^|]*\|$", page.split("## Refusals")[1], re.M)).keys()
         == REFUSALS.keys()

@@ -12,7 +12,7 @@ FOLDERS = ("audit_core", "ui", "pages", "bench", "data")
 CODE = [ROOT / "app.py", *(path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py")))]
 POSITION = {"read_text": 0, "write_text": 1, "open": 3, "fdopen": 3, "NamedTemporaryFile": 3, "TemporaryFile": 3}
 """Where the encoding stands when it is not named; of a path's own `open` it is one earlier."""
-NOT_FILES = {"ROOM", "self", "webbrowser", "tarfile", "zipfile", "Image", "os", "archive", "services"}
+NOT_FILES = {"POOL", "self", "webbrowser", "tarfile", "zipfile", "Image", "os", "archive", "services"}
 
 
 def list_unnamed(source: str) -> list[str]:

@@ -12,7 +12,7 @@ DASHBOARD = [*sorted((ROOT / "ui").rglob("*.py")), *sorted((ROOT / "pages").glob
 FEWEST = 80
 """How many files of the dashboard these rules read at least."""
 WRITES = {
-    "freeze_claim", "run_confirmatory", "export_pack", "keep_prompts", "load_key", "load_kept_prompts", "record_refusal", "find_refusal", "tell_refusal",
+    "freeze_claim", "run_confirmatory", "export_pack", "keep_prompts", "load_key", "load_kept_prompts", "record_refusal", "find_refusal", "describe_refusal",
     "take_pack", "decide", "add_card_claim", "link_card_claim", "declare_incident", "compare_models", "measure_effect_diff",
 }  # fmt: skip
 """Public names that write, sign, or read what belongs to one person."""

@@ -58,7 +58,14 @@ REVIEWED: dict[str, list[str]] = {
     "ui/flow/subject_view.py": ["title", "words"],
     "ui/shell/auth.py": ["page"],
     "ui/calibration/show.py": ["RULES", "describe_census(found.census)", "describe_origin(found)", "rule"],
-    "ui/cards/show.py": ["chart.as_of", "one.standing.value", "navigation.claims()", "navigation.desk()", "row.title", "title"],
+    "ui/cards/show.py": [
+        "chart.as_of",
+        "one.standing.value",
+        "navigation.claims()",
+        "navigation.desk()",
+        "row.title",
+        "title",
+    ],
     "ui/changes/show.py": [
         "found.after.short",
         "found.before.short",

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audit_core import list_circuits, load_prompt_set, open_subject, split_half, tokenise
+from audit_core import list_circuits, load_prompt_set, open_subject, take_split, tokenise
 from audit_core.claim import Claim, Role, Universe
 from audit_core.component import head
 from audit_core.data_folder import DATA
@@ -32,7 +32,7 @@ def subject() -> Subject:
 @pytest.mark.parametrize("universe", list(Universe))
 def test_the_head_that_acts_is_never_called_sufficient(subject: Subject, universe: Universe) -> None:
     """Under any way of replacing as the one that decides, and even if every random set did worse (p at its smallest)."""
-    half = tokenise(split_half(load_prompt_set("indirect_object"), exploratory=False), subject.tokenizer)
+    half = tokenise(take_split(load_prompt_set("indirect_object"), exploratory=False), subject.tokenizer)
     prompts = half.take(half.spread(36))
     claim = Claim("L23.H3 alone", (head(23, 3),), universe, Role.SUFFICIENT, delta=0.8)
     plan = plan_trial(subject, claim, list, seed=0)
@@ -68,7 +68,7 @@ def test_what_a_record_says_is_kept_can_be_measured_again(circuit: object, subje
 
     record = json.loads((Path(DATA) / f"circuits/{circuit.id}.json").read_text())  # type: ignore[attr-defined]
     task, parts = circuit.task, circuit.components  # type: ignore[attr-defined]
-    half = tokenise(split_half(load_prompt_set(task), exploratory=False), subject.tokenizer)
+    half = tokenise(take_split(load_prompt_set(task), exploratory=False), subject.tokenizer)
     audit = get_plugin("audits", "recomposition")
     found = audit.run(
         subject, RecompositionRequest(half, half, parts), means=None, on_progress=lambda done, total: None

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from agreement.literal import LiteralRunner
 
-from audit_core import load_prompt_set, resolve_model, split_half, tokenise
+from audit_core import load_prompt_set, resolve_model, take_split, tokenise
 from audit_core.audits.claim_test import ClaimTestRequest, ClaimTestResult
 from audit_core.claim import Claim, Role
 from audit_core.component import Component, Kind, edge, head, mlp, resid
@@ -21,8 +21,8 @@ from audit_core.intervention import (
     Direction,
     Edit,
     Intervention,
+    PromptSide,
     Replacement,
-    Side,
     intervene,
 )
 from audit_core.prompts.prompt_set import TokenisedPrompts
@@ -46,7 +46,7 @@ def subject() -> TransformerSubject:
 @pytest.fixture(scope="module")
 def prompts(subject: TransformerSubject) -> TokenisedPrompts:
     """Two prompts of each of twelve templates, from the half that nobody looked for circuits on."""
-    half = tokenise(split_half(load_prompt_set("indirect_object"), exploratory=False), subject.tokenizer)
+    half = tokenise(take_split(load_prompt_set("indirect_object"), exploratory=False), subject.tokenizer)
     taken = [[pair for pair in half.pairs if pair.prompt.template == name][:2] for name in sorted(set(half.templates))]
     return replace(half, pairs=tuple(pair for pairs in taken for pair in pairs))
 
@@ -67,7 +67,7 @@ def test_putting_activations_back_where_they_came_from_changes_exactly_nothing(
 ) -> None:
     parts = [part for kind in (Kind.HEAD, Kind.MLP, Kind.RESID) for part in subject.components(kind)]
     parts += [Component(layer, Kind.EDGE, index) for layer in range(30) for index in range(9)]
-    for side in Side:
+    for side in PromptSide:
         back = Intervention(tuple(Edit(part, Replacement.IDENTITY) for part in parts), side)
         found, before = (all_logits(subject, few, run) for run in (back, Intervention((), side)))
         assert np.abs(found - before).max() == 0.0
@@ -135,7 +135,9 @@ def test_mixed_interventions_give_what_whole_forward_passes_give(
         CLEAN_RUN,
         Intervention((Edit(head(23, 3), Replacement.RESAMPLE), Edit(mlp(4, -1), Replacement.ZERO))),
         Intervention((Edit(edge(23, 3, -1, 4), Replacement.ZERO), Edit(head(2, 1, 3), Replacement.SCALE, -1.5))),
-        Intervention((Edit(resid(12, 6), Replacement.RESAMPLE), Edit(mlp(20), Replacement.SCALE, 0.5)), Side.CORRUPTED),
+        Intervention(
+            (Edit(resid(12, 6), Replacement.RESAMPLE), Edit(mlp(20), Replacement.SCALE, 0.5)), PromptSide.CORRUPTED
+        ),
     ]
     slow = LiteralRunner(subject.bridge).run(few, asked)
     np.testing.assert_allclose(all_logits(subject, few, *asked), slow, rtol=0, atol=CLOSE * np.abs(slow).max())

@@ -18,7 +18,7 @@ from audit_core.prompts.prompt_set import (
     PromptSet,
     TokenPair,
     parse_prompts,
-    require_told_apart,
+    require_distinguished,
     take_verbatim,
 )
 
@@ -192,11 +192,11 @@ def test_several_answers_are_a_set_and_shared_first_tokens_tell_nothing(by_bytes
     pair = align(by_bytes, "the year 1", "the date 1", ["44", "57"], ["41", "33"])
     assert [by_bytes.piece(i) for i in (*pair.answer_ids, *pair.foil_ids)] == ["5", "3"]
     alike = align(by_bytes, "the year 1", "the date 1", ["44"], ["41", "33"])
-    assert not alike.is_told_apart
+    assert not alike.is_distinguished
     with pytest.raises(PromptRefused, match="choose the metric sequence_log_probability"):
         _ = alike.answer_id
     with pytest.raises(PromptRefused, match="In 1 of 2 prompts .*: 'r'"):
-        require_told_apart([pair, alike])
+        require_distinguished([pair, alike])
 
 
 def test_what_is_said_of_answers_of_several_tokens_reaches_the_reader(by_bytes: Any) -> None:

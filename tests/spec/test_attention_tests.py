@@ -142,10 +142,10 @@ def test_patterns_fail_weight_randomisation_by_construction(result: AttentionTes
         assert findings[view].finding == "fails"
         assert findings[view].agreement.estimate is not None
         assert findings[view].agreement.estimate.value == pytest.approx(1)
-    slopes = findings["gradient_attention"].agreement.estimate
-    assert slopes is not None
-    assert slopes.high is not None
-    assert slopes.high < 0.9, "it changes; on so sparse a model most tokens have none of it before and after"
+    gradients = findings["gradient_attention"].agreement.estimate
+    assert gradients is not None
+    assert gradients.high is not None
+    assert gradients.high < 0.9, "it changes; on so sparse a model most tokens have none of it before and after"
 
 
 def test_a_view_that_takes_slopes_depends_on_the_weights(load_planted: Callable[[str], Any]) -> None:

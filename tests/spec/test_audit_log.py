@@ -231,12 +231,12 @@ def test_proofs_made_of_the_log_hold_against_its_checkpoints(home: Path) -> None
     with open_database(home) as connection:
         _, before, after = list_checkpoints(connection)
         leaves = list_leaves(connection, size=after.size)
-        told = list_events(connection)
+        reported = list_events(connection)
     assert (before.note, before.size, after.size) == (old, 21, 34)
     assert compute_root(leaves).hex() == after.root
     proof = prove_consistency(before.size, leaves)
     assert is_consistent(21, 34, proof, bytes.fromhex(before.root), bytes.fromhex(after.root))
-    for event in (told[7], told[33]):
+    for event in (reported[7], reported[33]):
         shown = prove_inclusion(event.seq, leaves)
         assert is_included(event.seq, 34, bytes.fromhex(event.leaf), shown, bytes.fromhex(after.root))
 
@@ -358,8 +358,8 @@ def test_the_columns_of_a_checkpoint_are_held_against_its_note(column: str, tmp_
 def test_a_checkpoint_that_names_another_head_is_a_finding(home: Path) -> None:
     with forge(home) as file:
         signed = file.checkpoints[0]
-        told = Checkpoint(signed["log_id"], 1, bytes.fromhex(signed["root"]), "0" * 64)
-        signed |= {"head": told.head, "note": sign_checkpoint(file.key, told)}
+        reported = Checkpoint(signed["log_id"], 1, bytes.fromhex(signed["root"]), "0" * 64)
+        signed |= {"head": reported.head, "note": sign_checkpoint(file.key, reported)}
     assert [finding.text for finding in verify(home).findings] == [
         "event 0 is not the one that a checkpoint names as last"
     ]
@@ -468,9 +468,9 @@ def test_nothing_that_was_recorded_is_lost_when_a_writer_is_killed(home: Path) -
         writer.stdout.readline()
         time.sleep(0.2 + delay)
         writer.send_signal(signal.SIGKILL)
-        told = [int(line) for line in writer.stdout.read().split()]
+        reported = [int(line) for line in writer.stdout.read().split()]
         assert writer.wait(60) == -signal.SIGKILL
-        recorded = max([recorded, *told])
+        recorded = max([recorded, *reported])
     found = verify(home)
     assert found.findings == ()
     assert found.size > recorded > 5
@@ -494,10 +494,10 @@ def test_a_writer_killed_inside_its_transaction_leaves_nothing_of_it(tmp_path: P
 def test_two_writers_who_race_make_one_chain(tmp_path: Path) -> None:
     """From nothing: both may be the first."""
     writers = [write_elsewhere(tmp_path, name, 8) for name in ("a", "b")]
-    told = [{int(line) for line in writer.communicate(timeout=120)[0].split()} for writer in writers]
+    reported = [{int(line) for line in writer.communicate(timeout=120)[0].split()} for writer in writers]
     assert [writer.returncode for writer in writers] == [0, 0]
-    assert told[0] | told[1] == set(range(1, 17))
-    assert told[0] & told[1] == set()
+    assert reported[0] | reported[1] == set(range(1, 17))
+    assert reported[0] & reported[1] == set()
     found = verify(tmp_path)
     assert (found.size, found.findings) == (17, ())
 

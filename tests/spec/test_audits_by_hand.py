@@ -13,7 +13,7 @@ from toy.planted import N_TOKENS, make_induction
 
 from audit_core.attention.plausibility import Source
 from audit_core.audits.ablation import AblationRequest, AblationResult, describe_ablation
-from audit_core.audits.attention import AttentionRequest, AttentionResult, find_looks_line
+from audit_core.audits.attention import AttentionRequest, AttentionResult, find_attention_line
 from audit_core.audits.edges import EdgesRequest, EdgesResult
 from audit_core.audits.sweep import SweepRequest, SweepResult, find_effect_line
 from audit_core.component import Kind, edge, head, mlp, resid
@@ -225,7 +225,7 @@ def test_attention_of_every_head_is_weighed_on_the_source(
         assert mass[1, index] == pytest.approx(1, abs=1e-3)
     assert mass[0, 1] == pytest.approx(1 / 12, abs=1e-4)
     assert mass[2, 0] == pytest.approx(0, abs=1e-3)
-    assert find_looks_line(found) == pytest.approx(1, abs=1e-3)
+    assert find_attention_line(found) == pytest.approx(1, abs=1e-3)
     assert found.entropy[1] == pytest.approx(1, abs=1e-4), "even attention is spread as far as it can be"
     assert found.entropy[4] == pytest.approx(0, abs=1e-3), "all on one token is not spread at all"
     assert len(found.per_prompt) == 12

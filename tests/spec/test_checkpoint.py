@@ -198,10 +198,10 @@ def test_the_check_that_is_not_reached_refuses(built: Callable[[str], Path], mon
     """Another release of transformers may load by another way: then nothing was checked, and nothing is measured."""
     from transformers import PreTrainedModel
 
-    from audit_core.engine.checkpoint import hold_to_files
+    from audit_core.engine.checkpoint import check_against_files
 
     tensors: dict[str, StoredTensor] = {}
     before = PreTrainedModel._load_pretrained_model
-    with pytest.raises(ModelRefused, match="not read through"), hold_to_files(built("llama"), tensors):
+    with pytest.raises(ModelRefused, match="not read through"), check_against_files(built("llama"), tensors):
         pass
     assert PreTrainedModel._load_pretrained_model is before

@@ -11,7 +11,7 @@ from toy.additive import AdditiveSubject, pair_up
 
 from audit_core.audits.positions import PositionsRequest
 from audit_core.audits.recomposition import RecompositionRequest
-from audit_core.audits.rival import Rival, RivalRequest, _decide, _describe, make_rivals
+from audit_core.audits.rival import AlternativeCircuit, RivalRequest, _decide, _describe, make_rivals
 from audit_core.audits.specificity import OtherTask, SpecificityRequest, _find_dissociation
 from audit_core.audits.stability import StabilityRequest
 from audit_core.audits.transfer import TransferRequest
@@ -252,7 +252,8 @@ def test_a_circuit_of_most_of_the_model_leaves_no_room_for_a_rival(load_planted:
 
 def test_a_rival_whose_interval_reaches_across_is_not_known_to_be_none(load_planted: Load) -> None:
     own, near, far = (
-        Rival(("L0.H0",), 0.0, measure(0.5, 0.6), measure(*ends)) for ends in ((0.9, 1.1), (0.7, 1.1), (0.1, 0.2))
+        AlternativeCircuit(("L0.H0",), 0.0, measure(0.5, 0.6), measure(*ends))
+        for ends in ((0.9, 1.1), (0.7, 1.1), (0.1, 0.2))
     )
     assert _decide(own, [far]) is True
     assert _decide(own, [far, near]) is None

@@ -113,10 +113,10 @@ def test_text_says_what_json_says_for_every_role_and_state(
     ):
         claim.write_text(f'name = "a claim"\ncomponents = {json.dumps(parts)}\nrole = "{role}"\n')
         assert cli.main(["test", str(claim), "--prompts", str(prompts), "--half", "all"]) == 0
-        told = capsys.readouterr().out
-        assert told.startswith(f"{state}: ")
-        assert ("chance    p = " in told) or ("chance    not drawn: " in told)
-        assert "resample" in told
+        reported = capsys.readouterr().out
+        assert reported.startswith(f"{state}: ")
+        assert ("chance    p = " in reported) or ("chance    not drawn: " in reported)
+        assert "resample" in reported
 
 
 def test_more_claims_than_draws_can_carry_are_refused(
@@ -138,7 +138,7 @@ def test_discovery_proposes_from_the_exploratory_half_and_says_what_it_misses(
     found = json.loads(capsys.readouterr().out)
     assert (found["components"][0], found["is_measured"], found["method"]) == ("L1.H0", True, "exact")
     assert cli.main(["discover", "--prompts", prompts, "--method", "attribution_patching"]) == 0
-    told = capsys.readouterr().out
-    assert "not measured" in told
-    assert "It misses: " in told
+    reported = capsys.readouterr().out
+    assert "not measured" in reported
+    assert "It misses: " in reported
     assert cli.main(["discover", "--prompts", prompts, "--half", "all"]) == 2

@@ -40,7 +40,7 @@ def tell(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, s
     return code, capsys.readouterr().out
 
 
-def tell_json(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, Any]:
+def print_json(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, Any]:
     code, out = tell(capsys, *arguments, "--json")
     return code, json.loads(out)
 
@@ -63,7 +63,7 @@ def test_a_forged_log_leaves_with_4_names_the_first_bad_event_and_is_left_alone(
     code, out = tell(capsys, "verify")
     assert (code, out.splitlines()[0].endswith("the first is event 7.")) == (4, True)
     assert "hash: event 7 is not what its hash says" in out
-    code, found = tell_json(capsys, "verify")
+    code, found = print_json(capsys, "verify")
     assert (code, found["first_bad"], found["is_whole"], found["size"]) == (4, 7, False, 21)
     assert {"fault": "hash", "seq": 7, "text": "event 7 is not what its hash says", "until": None} in found["findings"]
     with open_database(home) as connection:
@@ -81,7 +81,7 @@ def test_a_checkpoint_that_was_given_away_finds_what_the_file_alone_does_not_sho
     assert code == 0
     key = load_log_key(home)
     assert read_checkpoint(out, origin=out.split("\n")[0], public_key=key.public_key).size == 26
-    code, found = tell_json(capsys, "verify", "--checkpoint", first, second)
+    code, found = print_json(capsys, "verify", "--checkpoint", first, second)
     assert (code, found["held"], found["is_whole"]) == (0, 2, True)
     with forge(home) as file:
         file.edit(7, value=1.0)
@@ -98,7 +98,7 @@ def test_what_is_no_checkpoint_is_a_finding_and_what_is_no_file_a_refusal(
     home: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     (tmp_path / "note").write_bytes(b"\xff\n\nnot a note")
-    code, found = tell_json(capsys, "verify", "--checkpoint", tmp_path / "note")
+    code, found = print_json(capsys, "verify", "--checkpoint", tmp_path / "note")
     assert (code, found["findings"][0]["fault"], found["first_bad"]) == (4, "held_checkpoint", None)
     assert tell(capsys, "verify", "--checkpoint", tmp_path / "missing")[0] == 2
     assert tell(capsys, "checkpoint", "--out", tmp_path / "no/such/folder")[0] == 2
@@ -110,9 +110,9 @@ def test_a_key_from_outside_is_taken_before_the_one_that_lies_here(
     key = base64.b64encode(load_log_key(home).public_key).decode()
     (home / "keys/log.pem").unlink()
     assert tell(capsys, "verify")[0] == 2
-    code, found = tell_json(capsys, "verify", "--public-key", key)
+    code, found = print_json(capsys, "verify", "--public-key", key)
     assert (code, found["checkpoints"]) == (0, 1)
-    code, found = tell_json(capsys, "verify", "--public-key", base64.b64encode(bytes(32)).decode())
+    code, found = print_json(capsys, "verify", "--public-key", base64.b64encode(bytes(32)).decode())
     assert (code, found["findings"][0]["fault"]) == (4, "checkpoint")
     for wrong in ("x", "", base64.b64encode(bytes(31)).decode()):
         assert tell(capsys, "verify", "--public-key", wrong)[0] == 2
@@ -120,11 +120,11 @@ def test_a_key_from_outside_is_taken_before_the_one_that_lies_here(
 
 def test_an_anchor_is_recorded_for_the_checkpoint_it_names(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert tell(capsys, "anchor", "--kind", "ci", "--target", "job 7", "--size", 20)[0] == 2
-    code, signed = tell_json(capsys, "checkpoint")
+    code, signed = print_json(capsys, "checkpoint")
     assert (code, signed["size"]) == (0, 21)
-    code, event = tell_json(capsys, "anchor", "--kind", "ci", "--target", "job 7", "--size", 21)
+    code, event = print_json(capsys, "anchor", "--kind", "ci", "--target", "job 7", "--size", 21)
     assert (code, event) == (0, {"seq": 21, "size": 21, "root": signed["root"], "kind": "ci", "target": "job 7"})
-    code, status = tell_json(capsys, "status")
+    code, status = print_json(capsys, "status")
     assert (status["size"], status["anchored_size"], status["unanchored_events"]) == (22, 21, 1)
     assert tell(capsys, "anchor", "--kind", "ci", "--target", "the latest, whichever that is")[0] == 2
 
@@ -144,15 +144,15 @@ def test_an_exported_pack_vouches_for_nothing_until_somebody_is_known_to_have_it
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pack = export(home)
-    _, status = tell_json(capsys, "status")
+    _, status = print_json(capsys, "status")
     assert (status["anchored_size"], status["unanchored_events"]) == (0, 22)
     assert status["carried"] == [{"pack_id": "P-1", "size": 22}]
     assert "carried by pack P-1, not yet held outside" in tell(capsys, "status")[1]
-    code, event = tell_json(capsys, "anchor", "--pack", pack, "--held-by", "Ben at the bank")
+    code, event = print_json(capsys, "anchor", "--pack", pack, "--held-by", "Ben at the bank")
     assert (code, event["kind"], event["target"], event["size"]) == (0, "pack", "Ben at the bank", 22)
     assert event["pack_id"] == "P-1"
     assert event["manifest_sha256"] == hashlib.sha256(open_pack(pack)[MANIFEST]).hexdigest()
-    _, status = tell_json(capsys, "status")
+    _, status = print_json(capsys, "status")
     assert (status["anchored_size"], status["unanchored_events"], status["carried"]) == (22, 1, [])
 
 
@@ -162,7 +162,7 @@ def test_a_pack_that_was_never_written_carries_nothing(home: Path, capsys: pytes
         append_event(
             connection, actor="ada", action=Action.PACK_REFUSED, object_id="P-1", payload={"reason": "Refused"}
         )
-    assert tell_json(capsys, "status")[1]["carried"] == []
+    assert print_json(capsys, "status")[1]["carried"] == []
 
 
 def test_what_is_no_pack_of_this_log_anchors_nothing(
@@ -170,18 +170,18 @@ def test_what_is_no_pack_of_this_log_anchors_nothing(
 ) -> None:
     pack, other = export(home), tmp_path / "other"
     other.mkdir()
-    stranger = export(other, "P-2")
+    unrelated = export(other, "P-2")
     files = open_pack(pack)
     write_events(home, 1)
     loose = {"README.txt": b"A pack.", "log/checkpoint.txt": tell(capsys, "checkpoint")[1].encode()}
     write_pack(home / "loose.zip", loose | {MANIFEST: make_manifest(loose)})
     write_pack(home / "bad.zip", files | {"README.txt": b"Another pack."})
-    for path, code in ((stranger, 2), (home / "missing.zip", 2), (home / "bad.zip", 4), (home / "loose.zip", 2)):
+    for path, code in ((unrelated, 2), (home / "missing.zip", 2), (home / "bad.zip", 4), (home / "loose.zip", 2)):
         assert tell(capsys, "anchor", "--pack", path, "--held-by", "Ben")[0] == code, path
     for options in (("--pack", pack), ("--held-by", "Ben"), (), ("--kind", "ci", "--target", "x")):
         assert tell(capsys, "anchor", *options)[0] == 2
     assert tell(capsys, "anchor", "--pack", pack, "--held-by", "Ben", "--size", "22")[0] == 2
-    assert tell_json(capsys, "status")[1]["anchored_size"] == 0
+    assert print_json(capsys, "status")[1]["anchored_size"] == 0
 
 
 def test_status_says_what_is_sealed_what_nobody_could_vouch_for_and_what_has_no_end(
@@ -195,7 +195,7 @@ def test_status_says_what_is_sealed_what_nobody_could_vouch_for_and_what_has_no_
     assert "last checkpoint over 21 events" in out
     assert "held outside: nothing yet; 22 events" in out
     assert "under way: claim_test r1" in out
-    _, status = tell_json(capsys, "status")
+    _, status = print_json(capsys, "status")
     assert (status["checkpoint"]["size"], status["unended"][0]["claim_id"]) == (21, "C-0001")
 
 
@@ -204,8 +204,8 @@ def test_events_are_exported_as_they_are_hashed(home: Path, capsys: pytest.Captu
     with open_database(home) as connection:
         events = list_events(connection)
     assert (code, out.splitlines()) == (0, [event.body for event in events])
-    assert tell_json(capsys, "export", "--events")[1] == [json.loads(event.body) for event in events]
-    assert tell_json(capsys, "export") == (0, [])
+    assert print_json(capsys, "export", "--events")[1] == [json.loads(event.body) for event in events]
+    assert print_json(capsys, "export") == (0, [])
 
 
 def test_a_clock_set_back_is_told_of_beside_a_whole_log(
@@ -220,5 +220,5 @@ def test_a_clock_set_back_is_told_of_beside_a_whole_log(
 
 
 def test_an_empty_home_begins_a_log_and_verifies_it(own_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, found = tell_json(capsys, "verify")
+    code, found = print_json(capsys, "verify")
     assert (code, found["size"], found["is_whole"]) == (0, 1, True)

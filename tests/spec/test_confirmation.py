@@ -28,22 +28,22 @@ from audit_core.evidence.canonical import dump_canonical
 from audit_core.evidence.container import make_manifest, write_pack
 from audit_core.evidence.keys import make_key
 from audit_core.home.result_page import render_result
-from audit_core.packs.pack import Issue, export_pack
+from audit_core.packs.pack import ExportOptions, export_pack
 from audit_core.packs.rerun import rerun_pack
 from audit_core.preregistration import ChangeKind, Preregistration, PriorAccess
 from audit_core.prompts.alignment import tokenise
-from audit_core.prompts.prompt_set import PromptSet, split_half
+from audit_core.prompts.prompt_set import PromptSet, take_split
 from audit_core.registry import get_plugin
-from audit_core.run import Asker, Auditor
+from audit_core.run import Actor, Auditor
 from audit_core.shipped import load_shipped_policy
 from audit_core.store import RunLog, load_key, revoke_key, revoke_log_key, rotate_key, rotate_log_key
 from audit_core.store import make_key as make_logged_key
 from audit_core.store.claims.register import Register
 from audit_core.store.database.connection import open_database
-from audit_core.store.log.trail import read_trail
+from audit_core.store.log.trail import read_log_view
 from audit_core.subjects.transformer import TransformerSubject
 
-ME = Asker("anna", "test")
+ME = Actor("anna", "test")
 CLAIM = Claim("the copying head is needed", (head(1, 0),))
 ROOT = Path(__file__).resolve().parents[2]
 """Of the project: where `verify_pack.py` lies."""
@@ -80,14 +80,14 @@ def freeze(home: Path, subject: TransformerSubject, prompts: PromptSet, **said: 
 
 
 def run(home: Path, subject: TransformerSubject, claim_id: str) -> object:
-    return run_confirmatory(Register(home), claim_id, lambda name: Auditor(subject, RunLog(home)), asker=ME)
+    return run_confirmatory(Register(home), claim_id, lambda name: Auditor(subject, RunLog(home)), actor=ME)
 
 
 def look_at(home: Path, subject: TransformerSubject, prompts: PromptSet, *, explored: bool) -> None:
     from audit_core.audits.ablation import AblationRequest
 
-    half = tokenise(split_half(prompts, exploratory=explored), subject.tokenizer)
-    Auditor(subject, RunLog(home)).run("ablation", AblationRequest(half, half, (head(1, 0),)), asker=ME)
+    half = tokenise(take_split(prompts, exploratory=explored), subject.tokenizer)
+    Auditor(subject, RunLog(home)).run("ablation", AblationRequest(half, half, (head(1, 0),)), actor=ME)
 
 
 def test_attempts_are_numbered_by_the_log(home: Path, subject: TransformerSubject, prompts: PromptSet) -> None:
@@ -114,22 +114,22 @@ def test_a_half_that_was_shown_as_another_task_was_seen(
 ) -> None:
     """Specificity measures one task's circuit on the confirmatory halves of the others."""
     own = make_induction(40, change="context", n_templates=6)
-    halves = [tokenise(split_half(one, exploratory=False), subject.tokenizer) for one in (own, prompts)]
+    halves = [tokenise(take_split(one, exploratory=False), subject.tokenizer) for one in (own, prompts)]
     asked = SpecificityRequest(halves[0], halves[0], (head(1, 0),), others=(OtherTask(halves[1], ()),))
-    Auditor(subject, RunLog(home)).run("specificity", asked, asker=ME)
+    Auditor(subject, RunLog(home)).run("specificity", asked, actor=ME)
     assert freeze(home, subject, prompts).prior_access is PriorAccess.RESULTS_SEEN
 
 
 def test_a_run_that_was_cancelled_half_way_may_have_shown_something(
     home: Path, subject: TransformerSubject, prompts: PromptSet
 ) -> None:
-    half = tokenise(split_half(prompts, exploratory=False), subject.tokenizer)
+    half = tokenise(take_split(prompts, exploratory=False), subject.tokenizer)
 
     def stop(done: int, total: int) -> None:
         raise Cancelled("a person")
 
     with pytest.raises(Cancelled):
-        Auditor(subject, RunLog(home)).run("sweep", SweepRequest(half, half), asker=ME, on_progress=stop)
+        Auditor(subject, RunLog(home)).run("sweep", SweepRequest(half, half), actor=ME, on_progress=stop)
     assert freeze(home, subject, prompts).prior_access is PriorAccess.RESULTS_SEEN
 
 
@@ -139,8 +139,8 @@ def test_the_opening_of_a_half_is_told_once_and_before_the_run(
     plan = freeze(home, subject, prompts)
     for _ in range(2):
         run(home, subject, plan.claim_id)
-    told = [event.action for event in read_trail(home).events if event.action in ("half.opened", "run.started")]
-    assert told == ["half.opened", "run.started", "run.started"]
+    reported = [event.action for event in read_log_view(home).events if event.action in ("half.opened", "run.started")]
+    assert reported == ["half.opened", "run.started", "run.started"]
 
 
 def test_a_question_without_an_answer_costs_the_verdict_nothing(
@@ -170,7 +170,7 @@ def test_a_policy_changed_on_disk_packs_nothing_and_the_log_says_so(
     (kept,) = (home / "policies").iterdir()
     kept.write_bytes(kept.read_bytes().replace(b"0.30", b"0.03"))
     with pytest.raises(IntegrityError, match="not what was frozen"):
-        export_pack(home, [plan.claim_id], home / "p.zip", key=make_key(home, "anna"), issue=Issue("anna"))
+        export_pack(home, [plan.claim_id], home / "p.zip", key=make_key(home, "anna"), issue=ExportOptions("anna"))
     assert not (home / "p.zip").exists()
 
 
@@ -185,9 +185,9 @@ def test_a_pack_that_cannot_be_written_leaves_nothing_and_is_told(
 
     monkeypatch.setattr("audit_core.evidence.statement.write_pack", refuse)
     with pytest.raises(Refused):
-        export_pack(home, [plan.claim_id], home / "p.zip", key=make_key(home, "anna"), issue=Issue("anna"))
-    told = [event.action for event in read_trail(home).events][-2:]
-    assert told == ["pack.exported", "pack.refused"]
+        export_pack(home, [plan.claim_id], home / "p.zip", key=make_key(home, "anna"), issue=ExportOptions("anna"))
+    reported = [event.action for event in read_log_view(home).events][-2:]
+    assert reported == ["pack.exported", "pack.refused"]
     assert not (home / "p.zip").exists()
 
 
@@ -293,7 +293,7 @@ def packed(tmp_path_factory: pytest.TempPathFactory, subject: TransformerSubject
         for _ in range(2):
             run(home, subject, plan.claim_id)
         key = make_logged_key(home, "anna")
-        export_pack(home, [plan.claim_id], home / "p.zip", key=key, issue=Issue("anna", "Example"))
+        export_pack(home, [plan.claim_id], home / "p.zip", key=key, issue=ExportOptions("anna", "Example"))
         (home / "trust.toml").write_text(describe_trust(home, [("anna", "preparer")]))
         yield home
 
@@ -324,11 +324,11 @@ def test_packs_from_before_and_after_every_change_of_key_are_checked_by_one_trus
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AUDIT_HOME", str(home))
         rotate_log_key(home, actor="root")
-        export_pack(home, ["C-0001"], home / "q.zip", key=rotate_key(home, "anna"), issue=Issue("anna"))
+        export_pack(home, ["C-0001"], home / "q.zip", key=rotate_key(home, "anna"), issue=ExportOptions("anna"))
         revoke_log_key(home, actor="root", reason="stolen")
         revoke_key(home, "anna", actor="root", reason="stolen")
         key = make_logged_key(home, "anna")
-        export_pack(home, ["C-0001"], home / "r.zip", key=key, issue=Issue("anna"))
+        export_pack(home, ["C-0001"], home / "r.zip", key=key, issue=ExportOptions("anna"))
         (home / "trust.toml").write_text(describe_trust(home, [("anna", "preparer")]))
     said = [verify(home, name, "--trust", str(home / "trust.toml")) for name in ("p.zip", "q.zip", "r.zip")]
     assert [one.returncode for one in said] == [0, 3, 0]
@@ -412,12 +412,12 @@ def test_a_rerun_here_gives_the_same_bits_and_decisions_and_the_next_pack_says_s
 ) -> None:
     monkeypatch.setenv("AUDIT_HOME", str(packed))
     (found,) = rerun_pack(
-        packed / "p.zip", lambda: Auditor(subject, RunLog(packed)), asker=ME, run_ids=_runs(packed)[:1]
+        packed / "p.zip", lambda: Auditor(subject, RunLog(packed)), actor=ME, run_ids=_runs(packed)[:1]
     )
     assert (found.bitwise, found.numeric, found.decision) == ("BITWISE_EQUAL", "WITHIN_TOLERANCE", "DECISION_EQUAL")
     assert found.n_values > 100
     assert not found.differs
-    export_pack(packed, [found.claim_id], packed / "q.zip", key=load_key(packed, "anna"), issue=Issue("anna"))
+    export_pack(packed, [found.claim_id], packed / "q.zip", key=load_key(packed, "anna"), issue=ExportOptions("anna"))
     with zipfile.ZipFile(packed / "q.zip") as pack:
         (row,) = json.loads(pack.read(f"runs/{found.run_id}/reruns.json"))
         rows = json.loads(pack.read("verdict/verdict.json"))["criteria"]
@@ -446,7 +446,7 @@ def test_plans_that_were_changed_are_packed_with_every_change_and_verify(
     change(pins=replace(plan.pins, code_version="0.1.0+local"), seed=2)
     run(home, subject, plan.claim_id)
     key = make_key(home, "anna")
-    export_pack(home, [plan.claim_id], home / "p.zip", key=key, issue=Issue("anna"))
+    export_pack(home, [plan.claim_id], home / "p.zip", key=key, issue=ExportOptions("anna"))
     (home / "trust.toml").write_text(describe_trust(home, [("anna", "preparer")]))
     found = verify(home, "p.zip", "--trust", str(home / "trust.toml"))
     assert found.returncode == 0, found.stdout
@@ -472,7 +472,7 @@ def test_a_run_and_a_claim_are_pages_that_fetch_nothing(packed: Path) -> None:
 def test_another_attention_implementation_is_not_compared(packed: Path, subject: TransformerSubject) -> None:
     other = copy(subject)
     other.identity = replace(subject.identity, attention="sdpa")
-    (found, _) = rerun_pack(packed / "p.zip", lambda: Auditor(other, RunLog(packed)), asker=ME)
+    (found, _) = rerun_pack(packed / "p.zip", lambda: Auditor(other, RunLog(packed)), actor=ME)
     assert not found.is_comparable
     assert any("attention" in line and "sdpa" in line for line in found.differs)
     assert (found.bitwise, found.numeric, found.decision, found.worst) == ("NOT_EVALUATED",) * 3 + (None,)
@@ -493,7 +493,7 @@ def test_a_pack_whose_numbers_were_shifted_is_outside_and_its_decision_is_told(
     members[f"runs/{run_id}/result.json"] = dump_canonical(result | {"state": "negligible"})
     members["MANIFEST.sha256"] = make_manifest({n: d for n, d in members.items() if n != "MANIFEST.sha256"})
     write_pack(packed / "shifted.zip", members)
-    (found,) = rerun_pack(packed / "shifted.zip", lambda: Auditor(subject, RunLog(packed)), asker=ME, run_ids=[run_id])
+    (found,) = rerun_pack(packed / "shifted.zip", lambda: Auditor(subject, RunLog(packed)), actor=ME, run_ids=[run_id])
     assert (found.numeric, found.n_outside, found.decision) == ("OUTSIDE_TOLERANCE", 1, "DECISION_FLIPPED")
     assert found.flipped[0].startswith("verdict: negligible")
 
@@ -506,7 +506,7 @@ def _runs(home: Path) -> list[str]:
 def test_a_claim_that_was_never_run_is_not_packed(home: Path, subject: TransformerSubject, prompts: PromptSet) -> None:
     plan = freeze(home, subject, prompts)
     with pytest.raises(Refused, match="never run"):
-        export_pack(home, [plan.claim_id], home / "p.zip", key=make_key(home, "anna"), issue=Issue("anna"))
+        export_pack(home, [plan.claim_id], home / "p.zip", key=make_key(home, "anna"), issue=ExportOptions("anna"))
     assert not (home / "p.zip").exists()
 
 

@@ -23,16 +23,16 @@ from audit_core.component import Component, Kind, head, mlp, resid
 from audit_core.effect import measure_effect, plan_controls, run_controls
 from audit_core.engine.sites import HOOKS
 from audit_core.errors import AuditError, ControlFailed, NotMeasured
-from audit_core.intervention import CLEAN_RUN, Direction, Edit, Intervention, Replacement, Side, intervene
+from audit_core.intervention import CLEAN_RUN, Direction, Edit, Intervention, PromptSide, Replacement, intervene
 from audit_core.metrics.logit_difference import PLUGIN as LOGIT_DIFFERENCE
 from audit_core.prompts.prompt_set import TokenisedPrompts
-from audit_core.run import Asker, Auditor
+from audit_core.run import Actor, Auditor
 from audit_core.store import RunLog
 from audit_core.subject import Logits
 from audit_core.subjects.transformer import TransformerSubject
 
 Load = Callable[[str], TransformerSubject]
-ASKER = Asker("me", "session")
+ASKER = Actor("me", "session")
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -41,7 +41,7 @@ def test_putting_activations_back_where_they_came_from_changes_exactly_nothing(f
     prompts = tokenise_letters(subject.tokenizer, (6, 9, 9))
     parts = [part for kind in (Kind.HEAD, Kind.MLP, Kind.RESID) for part in subject.components(kind)]
     parts += [Component(layer, Kind.EDGE, 2) for layer in range(subject.geometry.n_layers)]
-    for side in Side:
+    for side in PromptSide:
         run = Intervention((), side)
         before = subject.run(prompts, [run], vocabulary=True).vocabulary
         for edited in (parts, parts[:1], parts[-1:]):
@@ -110,7 +110,7 @@ def test_a_hook_that_fails_yields_no_number_and_a_row_that_says_so(
     with monkeypatch.context() as patch:
         patch.setattr(point, "add_hook", fault(point.add_hook))
         with pytest.raises(RuntimeError if fault is raising else ControlFailed):
-            auditor.run(audit, asked, asker=ASKER)
+            auditor.run(audit, asked, actor=ASKER)
     assert auditor.find_earlier(audit, asked) is None
     (row,) = RunLog(tmp_path).export()
     assert row["result"] is None
@@ -119,7 +119,7 @@ def test_a_hook_that_fails_yields_no_number_and_a_row_that_says_so(
     assert row["detail"]
     assert '"value"' not in json.dumps(row)
     # The same request, once the hook lives: the refusal was the hook's, not the request's.
-    assert auditor.run(audit, asked, asker=ASKER).run_id
+    assert auditor.run(audit, asked, actor=ASKER).run_id
     assert '"result": null' not in json.dumps(list(RunLog(tmp_path).export())[1])
 
 

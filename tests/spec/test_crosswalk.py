@@ -15,7 +15,7 @@ from audit_core.data_folder import DATA
 from audit_core.errors import Refused
 from audit_core.evidence.canonical import dump_canonical
 from audit_core.evidence.words import find_overclaims
-from audit_core.home.evidence_counts import list_holdings
+from audit_core.home.evidence_counts import list_evidence_counts
 from audit_core.references.crosswalk import SHIPPED_CROSSWALK, ClauseCheck, Relation, load_crosswalk, parse_crosswalk
 from audit_core.store.database.connection import open_database
 from audit_core.store.database.events import Action, append_event
@@ -178,7 +178,7 @@ def test_what_a_home_holds_is_counted_from_its_log(own_home: Path) -> None:
             append_event(
                 connection, actor="a", action=Action.RUN_ENDED, object_id=run, payload={"outcome": outcome, "reason": ""}
             )  # fmt: skip
-    held = {one.item.id: one for one in list_holdings(own_home)}
+    held = {one.item.id: one for one in list_evidence_counts(own_home)}
     assert held["claims_register"].count == 1
     assert held["stability_transfer"].count == 1, "a run that failed holds no result"
     assert held["run_manifest"].count == 2
@@ -186,5 +186,5 @@ def test_what_a_home_holds_is_counted_from_its_log(own_home: Path) -> None:
     assert held["evidence_pack"].count == 0
     assert held["audit_log"].count == 7
     assert (held["offline_check"].count, held["not_covered"].place) == (None, "")
-    assert [one.item.id for one in list_holdings(own_home)] == [item.id for item in load_crosswalk().evidence]
+    assert [one.item.id for one in list_evidence_counts(own_home)] == [item.id for item in load_crosswalk().evidence]
     assert all(one.place for one in held.values() if one.item.id != "not_covered")

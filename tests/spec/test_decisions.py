@@ -37,7 +37,7 @@ from audit_core.governance.policy import parse_policy
 from audit_core.review.checked_pack import gate_pack
 from audit_core.review.desk import assemble_pack, decide, take_pack
 from audit_core.review.desk_record import consult_desk
-from audit_core.review.desk_rules import Decider, Ruling
+from audit_core.review.desk_rules import Decider, ReviewDecision
 from audit_core.review.file_approval import approve_file
 from audit_core.store.database.connection import open_database
 from audit_core.store.database.events import Action, list_events
@@ -260,8 +260,11 @@ def test_what_one_person_signed_after_their_own_decision_came_later_whatever_the
 def digest(tmp_path: Path) -> str:
     """Of a pack on the desk of `tmp_path`, reviewed by Ben and approved by Cleo."""
     found = take_pack(tmp_path, zip_up(genuine_members()), by="anna").root_digest
-    for ruling, key in ((Ruling("reviewer", "approve", "x"), BEN), (Ruling("approver", "approve", "x"), CLEO)):
-        decide(tmp_path, found, ruling, Decider(key))  # type: ignore[arg-type]
+    for review_decision, key in (
+        (ReviewDecision("reviewer", "approve", "x"), BEN),
+        (ReviewDecision("approver", "approve", "x"), CLEO),
+    ):
+        decide(tmp_path, found, review_decision, Decider(key))  # type: ignore[arg-type]
     return found
 
 
@@ -276,7 +279,7 @@ def test_the_desk_is_asked_and_a_later_rejection_is_found(tmp_path: Path, digest
     result = gate(copy, tmp_path)
     assert find(result, "desk") is None
     assert result.decisions == "2 signed decisions in the pack; desk consulted: 2 decisions, all in the pack"
-    decide(tmp_path, digest, Ruling("reviewer", "reject", "x"), Decider(DORA))  # type: ignore[arg-type]
+    decide(tmp_path, digest, ReviewDecision("reviewer", "reject", "x"), Decider(DORA))  # type: ignore[arg-type]
     for lacking in (copy, drop(open_copy(tmp_path, digest), "dora", "reject")):
         result = gate(lacking, tmp_path)
         assert result.exit_code == 1
@@ -292,7 +295,7 @@ def test_an_earlier_copy_with_nothing_in_it_lacks_what_the_desk_has(tmp_path: Pa
 
 
 def test_a_row_deleted_from_the_desk_is_still_named_by_the_log(tmp_path: Path, digest: str) -> None:
-    decide(tmp_path, digest, Ruling("reviewer", "reject", "x"), Decider(DORA))  # type: ignore[arg-type]
+    decide(tmp_path, digest, ReviewDecision("reviewer", "reject", "x"), Decider(DORA))  # type: ignore[arg-type]
     with open_database(tmp_path) as connection:
         connection.execute("DROP TRIGGER desk_decision_kept ON desk_decision")
         connection.execute("DELETE FROM desk_decision WHERE decision = 'reject'")

@@ -15,8 +15,8 @@ from audit_core.component import Component, head
 from audit_core.confirm import freeze_claim, run_confirmatory
 from audit_core.data_folder import DATA
 from audit_core.governance.policy import parse_policy
-from audit_core.packs.pack import Issue, export_pack
-from audit_core.run import Asker, Auditor
+from audit_core.packs.pack import ExportOptions, export_pack
+from audit_core.run import Actor, Auditor
 from audit_core.store import RunLog, make_key
 from audit_core.store.claims.register import Register
 from audit_core.subjects.transformer import TransformerSubject
@@ -36,10 +36,14 @@ def test_a_claim_about_planted_decoys_does_not_pass_the_gate(
     claim, policy = Claim("the heads are needed", parts), parse_policy(POLICY, "small.toml")
     plan = freeze_claim(register, planted, claim, prompts, policy, owner="anna", model="planted", questions=())
     run_confirmatory(
-        register, plan.claim_id, lambda name: Auditor(planted, RunLog(tmp_path)), asker=Asker("anna", "test")
+        register, plan.claim_id, lambda name: Auditor(planted, RunLog(tmp_path)), actor=Actor("anna", "test")
     )
     export_pack(
-        tmp_path, [plan.claim_id], tmp_path / "p.zip", key=make_key(tmp_path, "anna"), issue=Issue("anna", "Example")
+        tmp_path,
+        [plan.claim_id],
+        tmp_path / "p.zip",
+        key=make_key(tmp_path, "anna"),
+        issue=ExportOptions("anna", "Example"),
     )
     (tmp_path / "trust.toml").write_text(describe_trust(tmp_path, [("anna", "preparer")]))
     (tmp_path / "policy.toml").write_bytes(POLICY)
@@ -47,7 +51,7 @@ def test_a_claim_about_planted_decoys_does_not_pass_the_gate(
     options = [word for option, name in names.items() for word in (option, str(tmp_path / name))]
     capsys.readouterr()
     code = main(["gate", str(tmp_path / "p.zip"), *options, "--json"])
-    told = json.loads(capsys.readouterr().out)
+    reported = json.loads(capsys.readouterr().out)
     assert code != 0
-    assert told["overall"] != "MEETS"
-    assert [row["result"] for row in told["criteria"] if row["id"] == "necessity"] == [wanted]
+    assert reported["overall"] != "MEETS"
+    assert [row["result"] for row in reported["criteria"] if row["id"] == "necessity"] == [wanted]

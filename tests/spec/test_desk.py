@@ -11,7 +11,7 @@ from toy.packs import ANNA, BEN, CLEO, MALLORY, ToyKey, approve, genuine_members
 
 from audit_core.errors import DecisionRefused, IntegrityError, Refused
 from audit_core.review.desk import assemble_pack, decide, list_cases, take_pack
-from audit_core.review.desk_rules import Case, Decider, Ruling
+from audit_core.review.desk_rules import Case, Decider, ReviewDecision
 from audit_core.review.review_agreement import compute_kappa, measure_agreement
 from audit_core.store.database.connection import open_database
 from audit_core.store.database.events import Action, list_events
@@ -21,9 +21,9 @@ from audit_core.verifier.manifest import PACK_ENVELOPE
 from audit_core.verifier.trust import read_trust
 from audit_core.verifier.walk import verify_pack
 
-REVIEW = Ruling("reviewer", "approve", "another team")
-APPROVAL = Ruling("approver", "approve", "another department")
-REJECTION = Ruling("reviewer", "reject", "another team")
+REVIEW = ReviewDecision("reviewer", "approve", "another team")
+APPROVAL = ReviewDecision("approver", "approve", "another department")
+REJECTION = ReviewDecision("reviewer", "reject", "another team")
 DORA = ToyKey("dora")
 
 
@@ -33,8 +33,8 @@ def pack(tmp_path: Path) -> str:
     return take_pack(tmp_path, zip_up(genuine_members()), by="anna").root_digest
 
 
-def rule(home: Path, pack: str, ruling: Ruling, key: ToyKey, account: str = "") -> None:
-    decide(home, pack, ruling, Decider(key, account))  # type: ignore[arg-type]
+def rule(home: Path, pack: str, review_decision: ReviewDecision, key: ToyKey, account: str = "") -> None:
+    decide(home, pack, review_decision, Decider(key, account))  # type: ignore[arg-type]
 
 
 def refusals(home: Path) -> list[str]:
@@ -75,14 +75,16 @@ def test_each_decision_is_an_event_of_the_same_transaction(tmp_path: Path, pack:
 
 def test_the_state_follows_the_decisions(tmp_path: Path, pack: str) -> None:
     seen = [state(tmp_path)]
-    for ruling, key in ((REVIEW, BEN), (APPROVAL, CLEO), (REJECTION, DORA)):
-        rule(tmp_path, pack, ruling, key)
+    for review_decision, key in ((REVIEW, BEN), (APPROVAL, CLEO), (REJECTION, DORA)):
+        rule(tmp_path, pack, review_decision, key)
         seen.append(state(tmp_path))
     assert seen == ["waiting for review", "waiting for approval", "signed by all three", "rejected"]
 
 
 def test_conditions_stay_visible_in_the_state(tmp_path: Path, pack: str) -> None:
-    rule(tmp_path, pack, Ruling("reviewer", "approve_with_conditions", "another team", ("test on French",)), BEN)
+    rule(
+        tmp_path, pack, ReviewDecision("reviewer", "approve_with_conditions", "another team", ("test on French",)), BEN
+    )
     rule(tmp_path, pack, APPROVAL, CLEO)
     assert state(tmp_path) == "signed with conditions"
 
@@ -101,10 +103,10 @@ def test_conditions_stay_visible_in_the_state(tmp_path: Path, pack: str) -> None
     ],
 )
 def test_who_may_not_decide_is_refused_and_the_log_says_so(
-    tmp_path: Path, pack: str, ruling: Ruling, key: ToyKey, account: str, code: str
+    tmp_path: Path, pack: str, review_decision: ReviewDecision, key: ToyKey, account: str, code: str
 ) -> None:
     with pytest.raises(DecisionRefused):
-        rule(tmp_path, pack, ruling, key, account)
+        rule(tmp_path, pack, review_decision, key, account)
     assert refusals(tmp_path) == [code]
     assert state(tmp_path) == "waiting for review"
 

@@ -17,7 +17,7 @@ from audit_core.component import head
 from audit_core.errors import PromptRefused
 from audit_core.intervention import Replacement
 from audit_core.prompts.alignment import tokenise
-from audit_core.prompts.prompt_set import TokenisedPrompts, split_half
+from audit_core.prompts.prompt_set import TokenisedPrompts, take_split
 from audit_core.registry import list_plugins
 from audit_core.subject import no_progress
 from audit_core.subjects.planted import find_planted
@@ -36,7 +36,7 @@ def discover(load_planted: Load, name: str, method: str, replacement: Replacemen
     task = next(
         task for task in model.tasks if task.name == ("context" if "induction" in name else model.tasks[0].name)
     )
-    prompts = tokenise(split_half(task.make(8, 0), exploratory=True), subject.tokenizer)
+    prompts = tokenise(take_split(task.make(8, 0), exploratory=True), subject.tokenizer)
     request = DiscoverRequest(prompts, prompts, method, replacement=replacement, seed=seed)
     return PLUGIN.run(subject, request, means=subject.capture_means(prompts), on_progress=no_progress)
 

@@ -14,7 +14,7 @@ from audit_core.claim import Claim
 from audit_core.component import head
 from audit_core.confirm import freeze_claim
 from audit_core.prompts.alignment import tokenise
-from audit_core.prompts.prompt_set import PromptSet, drop_repeats, parse_prompts, split_half
+from audit_core.prompts.prompt_set import PromptSet, drop_repeats, parse_prompts, take_split
 from audit_core.shipped import load_shipped_policy
 from audit_core.store import keep_prompts, load_kept_prompts
 from audit_core.store.claims.register import Register
@@ -128,7 +128,7 @@ def test_halves_of_a_set_without_repeats_share_no_prompt_that_says_the_same() ->
         for at in range(3)
     ]
     whole = parse(*rows)
-    halves = [split_half(whole, exploratory=half).prompts for half in (True, False)]
+    halves = [take_split(whole, exploratory=half).prompts for half in (True, False)]
     assert sum(map(len, halves)) == len(whole) == 7
 
 
@@ -156,7 +156,7 @@ def test_a_set_kept_with_repeats_by_an_earlier_version_is_read_as_it_was_kept(pl
 def test_what_was_dropped_before_is_still_named_in_a_half(planted: TransformerSubject) -> None:
     rows = make_induction(12, change="query").prompts
     whole = drop_repeats(PromptSet("toy", (*rows, replace(rows[0], id="again"))))
-    half = tokenise(split_half(whole, exploratory=False), planted.tokenizer)
+    half = tokenise(take_split(whole, exploratory=False), planted.tokenizer)
     assert any("'again' repeats 'p0'" in notice for notice in half.notices)
 
 
@@ -164,7 +164,7 @@ def test_templates_are_found_over_the_whole_set_so_that_halves_call_them_alike(p
     rows = [replace(row, template="") for row in make_induction(40, change="query").prompts]
     same = [replace(row, clean="w01 " + row.clean, corrupted="w01 " + row.corrupted, id=f"b{row.id}") for row in rows]
     whole = PromptSet("toy", (*rows, *same))
-    halves = [tokenise(split_half(whole, exploratory=half), planted.tokenizer) for half in (True, False)]
+    halves = [tokenise(take_split(whole, exploratory=half), planted.tokenizer) for half in (True, False)]
     by_text = {
         pair.prompt.id.removeprefix("b"): name for half in halves for pair, name in zip(half.pairs, half.templates)
     }

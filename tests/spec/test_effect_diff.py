@@ -16,12 +16,12 @@ from audit_core.change.effect_diff import EffectQuestion, compare_effects, measu
 from audit_core.errors import NotMeasured
 from audit_core.prompts.alignment import tokenise
 from audit_core.prompts.prompt_set import PromptSet
-from audit_core.run import Asker, Auditor
+from audit_core.run import Actor, Auditor
 from audit_core.stats.multiplicity import adjust_for_any, adjust_p_values
 from audit_core.store import RunLog
 from audit_core.subjects.planted import find_planted
 
-ME = Asker("anna", "test")
+ME = Actor("anna", "test")
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def test_the_head_that_differs_is_marked_with_what_it_lost_and_no_other_is(
     auditors = [Auditor(subject, RunLog(tmp_path)) for subject in versions]
     seen: list[float] = []
     found = measure_effect_diff(
-        auditors[0], auditors[1], EffectQuestion(prompts), asker=ME,
+        auditors[0], auditors[1], EffectQuestion(prompts), actor=ME,
         on_progress=lambda done, total: seen.append(done / total),
     )  # fmt: skip
     rows = {row.component: row for row in found.rows}
@@ -67,7 +67,7 @@ def test_the_head_that_differs_is_marked_with_what_it_lost_and_no_other_is(
 
 def sweep(subject: Any, prompts: PromptSet, tmp_path: Path) -> tuple[Any, tuple[str, ...]]:
     asked = tokenise(prompts, subject.tokenizer)
-    return Auditor(subject, RunLog(tmp_path)).run("sweep", SweepRequest(asked, asked), asker=ME).result, asked.templates
+    return Auditor(subject, RunLog(tmp_path)).run("sweep", SweepRequest(asked, asked), actor=ME).result, asked.templates
 
 
 def test_a_model_beside_itself_has_no_difference(versions: tuple[Any, Any], prompts: PromptSet, tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ import pytest
 from toy.planted import make_induction, make_votes
 
 from audit_core.prompts.found_templates import find_templates
-from audit_core.prompts.prompt_set import Prompt, PromptSet, split_half
-from audit_core.prompts.template_labels import believe_templates
+from audit_core.prompts.prompt_set import Prompt, PromptSet, take_split
+from audit_core.prompts.template_labels import check_template_labels
 from audit_core.shipped import list_prompt_sets, load_prompt_set
 from audit_core.subjects.planted import PLANTED_MODELS
 
@@ -79,7 +79,7 @@ ONE_SKELETON["a word put before every other"] = [
 def test_a_text_with_little_changed_is_one_template_whatever_it_is_named(how: str) -> None:
     prompts = write(ONE_SKELETON[how])
     assert len(set(find_templates(prompts))) == 1
-    found = believe_templates(prompts)
+    found = check_template_labels(prompts)
     assert len(set(found.names)) == 1
     assert found.notice == "24 templates are named; their texts share 1 skeleton; intervals are taken over 1."
 
@@ -87,7 +87,7 @@ def test_a_text_with_little_changed_is_one_template_whatever_it_is_named(how: st
 def test_two_skeletons_under_twelve_names_are_two() -> None:
     rows = write([TEXT.replace("{filler}", "park"), OTHER] * 12)
     named = tuple(replace(row, template=f"t{at // 2}") for at, row in enumerate(rows))
-    found = believe_templates(named)
+    found = check_template_labels(named)
     assert len(set(found.names)) == 2
     assert found.notice == "12 templates are named; their texts share 2 skeletons; intervals are taken over 2."
 
@@ -123,8 +123,8 @@ def test_one_text_with_other_foils_is_one_template() -> None:
 @pytest.mark.parametrize("key", list_prompt_sets())
 def test_labels_of_every_shipped_set_and_half_are_believed(key: str) -> None:
     whole = load_prompt_set(key)
-    for prompts in (whole, *(split_half(whole, exploratory=half) for half in (True, False))):
-        found = believe_templates(prompts.prompts)
+    for prompts in (whole, *(take_split(whole, exploratory=half) for half in (True, False))):
+        found = check_template_labels(prompts.prompts)
         assert found.notice == ""
         assert found.names == tuple(prompt.template for prompt in prompts.prompts)
         assert prompts.notices == ()
@@ -134,7 +134,7 @@ def test_labels_of_every_shipped_set_and_half_are_believed(key: str) -> None:
 def test_a_shipped_set_whose_prompts_are_each_a_template_counts_its_twelve(key: str) -> None:
     rows = load_prompt_set(key).prompts
     each = tuple(replace(row, template=row.id) for row in rows)
-    found = believe_templates(each).names
+    found = check_template_labels(each).names
     together = {(name, row.template) for name, row in zip(found, rows, strict=True)}
     assert len(set(found)) == 12
     assert len(together) == 12
@@ -146,7 +146,7 @@ def test_labels_of_every_planted_task_are_believed(n: int) -> None:
     tasks = {task.name: task for model in PLANTED_MODELS for task in model.tasks}
     for task in tasks.values():
         prompts = task.make(n, 0).prompts
-        assert believe_templates(prompts).names == tuple(prompt.template for prompt in prompts), task.name
+        assert check_template_labels(prompts).names == tuple(prompt.template for prompt in prompts), task.name
 
 
 def test_the_order_of_the_prompts_is_irrelevant() -> None:
@@ -158,17 +158,17 @@ def test_the_order_of_the_prompts_is_irrelevant() -> None:
 
 def test_a_label_over_several_skeletons_stays() -> None:
     rows = tuple(replace(row, template=f"t{at % 2}") for at, row in enumerate(write([TEXT, OTHER] * 6)))
-    assert set(believe_templates(rows).names) == {"t0", "t1"}
+    assert set(check_template_labels(rows).names) == {"t0", "t1"}
     one = tuple(replace(row, template="mine") for row in rows)
-    assert set(believe_templates(one).names) == {"mine"}
-    assert believe_templates(one).notice == ""
+    assert set(check_template_labels(one).names) == {"mine"}
+    assert check_template_labels(one).notice == ""
 
 
 def test_permuted_labels_give_way_to_what_the_texts_share() -> None:
     rows = load_prompt_set("indirect_object").prompts
     labels = [row.template for row in rows]
     random.Random(0).shuffle(labels)
-    found = believe_templates(tuple(replace(row, template=label) for row, label in zip(rows, labels, strict=True)))
+    found = check_template_labels(tuple(replace(row, template=label) for row, label in zip(rows, labels, strict=True)))
     assert {(name, row.template) for name, row in zip(found.names, rows, strict=True)} == set(
         zip(found.names, (row.template for row in rows), strict=True)
     )
@@ -182,7 +182,7 @@ def test_fewer_labels_that_cut_through_skeletons_are_one_where_they_share_one() 
     texts = [*texts, "Neither {a} nor {b} could swim so well that {s} would race"]
     rows = write([texts[0], texts[0], texts[1], texts[2], texts[3], texts[3]])
     named = tuple(replace(r, template=t) for r, t in zip(rows, ("t0", "t1", "t2", "t2", "t1", "t1"), strict=True))
-    found = believe_templates(named)
+    found = check_template_labels(named)
     assert found.names == ("t0", "t0", "t2", "t2", "t0", "t0")
     assert "3 templates are named" in found.notice
     assert "over 2" in found.notice
@@ -191,12 +191,12 @@ def test_fewer_labels_that_cut_through_skeletons_are_one_where_they_share_one() 
 @pytest.mark.parametrize("label", ["", "all"])
 def test_prompts_that_name_no_template_are_clustered_by_their_texts(label: str) -> None:
     rows = tuple(replace(row, template=label) for row in write([TEXT, OTHER] * 6))
-    found = believe_templates(rows)
+    found = check_template_labels(rows)
     assert len(set(found.names)) == 2
     assert "No template is named" in found.notice
 
 
 def test_toy_prompts_of_random_words_keep_their_labels() -> None:
     for prompts in (make_induction(60, change="context", n_templates=6), make_votes(("AAB", "ABB"), ("AAA", "BBB"))):
-        assert believe_templates(prompts.prompts).names == tuple(p.template for p in prompts.prompts)
+        assert check_template_labels(prompts.prompts).names == tuple(p.template for p in prompts.prompts)
     assert find_templates(PromptSet("none", ()).prompts) == ()

@@ -19,7 +19,7 @@ from audit_core.evidence.container import make_manifest, write_pack
 from audit_core.packs.rerun import Comparison
 from audit_core.run import open_subject
 from audit_core.store import RunLog
-from audit_core.store.log.trail import read_trail
+from audit_core.store.log.trail import read_log_view
 
 OTHER_CODE = "f" * 64
 PLANTED = "planted-strict-2"
@@ -92,8 +92,8 @@ def rerun(
 def test_what_is_run_here_decides_as_the_golden_pack_does(rerun: Any, name: str, own_home: Path) -> None:
     """But for what `expected.json` names: a rule that was changed on purpose, row by row."""
     wanted = EXPECTED[name]["rerun"]
-    code, told = rerun("--other-code", "--json", pack=find_pack(name))
-    found = json.loads(told)
+    code, reported = rerun("--other-code", "--json", pack=find_pack(name))
+    found = json.loads(reported)
     assert {one["claim_id"] for one in found} == set(EXPECTED[name]["claims"]) == set(wanted)
     assert code == int(any(one["flipped"] for one in wanted.values())), found
     for one in found:
@@ -103,7 +103,7 @@ def test_what_is_run_here_decides_as_the_golden_pack_does(rerun: Any, name: str,
         assert one["differs"] == []
         (line,) = one["although"]
         assert line.startswith("code: ")
-    told_of = [event.payload for event in read_trail(own_home).events if event.action == "rerun.compared"]
+    told_of = [event.payload for event in read_log_view(own_home).events if event.action == "rerun.compared"]
     assert {row["L0"] for row in told_of} == {"NOT_COMPARABLE"}
     assert {row["L3"] for row in told_of} == {"NOT_EVALUATED"}
     assert {row["claim_id"]: row["although"]["L3"] for row in told_of} == {
@@ -113,19 +113,19 @@ def test_what_is_run_here_decides_as_the_golden_pack_does(rerun: Any, name: str,
 
 
 def test_other_code_is_not_compared_unless_asked_and_is_all_that_differs(rerun: Any, own_home: Path) -> None:
-    code, told = rerun()
+    code, reported = rerun()
     assert code == 3
-    lines = [line for line in told.splitlines() if line.startswith("  ")]
+    lines = [line for line in reported.splitlines() if line.startswith("  ")]
     assert [line.split(":")[0] for line in lines] == ["  code"] * 2
-    assert "NOT_COMPARABLE" in told
+    assert "NOT_COMPARABLE" in reported
     assert list(RunLog(own_home).export()) == []
 
 
 def test_another_attention_implementation_is_not_compared_and_the_reason_is_told(rerun: Any, own_home: Path) -> None:
-    code, told = rerun("--attention", "sdpa", "--other-code")
+    code, reported = rerun("--attention", "sdpa", "--other-code")
     assert code == 3
-    assert told.count("NOT_COMPARABLE") == 2
-    assert "attention: eager in the pack, sdpa asked for; this engine computes attention step by step" in told
+    assert reported.count("NOT_COMPARABLE") == 2
+    assert "attention: eager in the pack, sdpa asked for; this engine computes attention step by step" in reported
     assert list(RunLog(own_home).export()) == []
 
 
@@ -142,10 +142,10 @@ def test_a_pack_of_a_run_with_another_attention_implementation_is_not_compared(
         members[name] = dump_canonical(said)
     members["MANIFEST.sha256"] = make_manifest({n: d for n, d in members.items() if n != "MANIFEST.sha256"})
     write_pack(tmp_path / "fused.zip", members)
-    code, told = rerun("--other-code", *asked, pack=tmp_path / "fused.zip")
+    code, reported = rerun("--other-code", *asked, pack=tmp_path / "fused.zip")
     assert code == 3
-    assert told.count("attention: sdpa in the pack, ") == told.count("NOT_COMPARABLE") == 2
-    assert "eager" in told
+    assert reported.count("attention: sdpa in the pack, ") == reported.count("NOT_COMPARABLE") == 2
+    assert "eager" in reported
 
 
 def test_the_text_says_that_the_code_differs_beside_the_levels(rerun: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,13 +154,13 @@ def test_the_text_says_that_the_code_differs_beside_the_levels(rerun: Any, monke
         ("code: aa in the pack, bb here",),
     )  # fmt: skip
     monkeypatch.setattr("audit_core.cli.packs.rerun_pack", lambda *_, **__: (one,))
-    code, told = rerun("--other-code")
+    code, reported = rerun("--other-code")
     assert code == 0
-    assert told.splitlines()[:2] == [
+    assert reported.splitlines()[:2] == [
         "C-0001, run 000000000000: NOT_COMPARABLE",
         "  compared although the code differs: aa in the pack, bb here; the log has it as not comparable",
     ]
-    assert "DECISION_EQUAL" in told
+    assert "DECISION_EQUAL" in reported
 
 
 def test_what_was_compared_although_the_code_differs_counts_as_no_rerun() -> None:

@@ -60,8 +60,8 @@ def test_a_configuration_says_what_a_model_is_or_that_it_cannot_be_told(
 
 
 def test_retrieval_and_tools_are_never_read_off_a_model() -> None:
-    told = find_architecture(LLAMA | {"retrieval": True, "tools": ["search"], "n_docs": 5})
-    assert told.settings == (Setting.DENSE,)
+    reported = find_architecture(LLAMA | {"retrieval": True, "tools": ["search"], "n_docs": 5})
+    assert reported.settings == (Setting.DENSE,)
 
 
 def test_a_folder_is_read_by_its_configuration(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from audit_core.governance.kpi import list_process_figures
 from audit_core.governance.records import AttemptRecord, RerunRecord
 from audit_core.home.home_records import read_home
 from audit_core.review.desk import decide, take_pack
-from audit_core.review.desk_rules import Decider, Ruling
+from audit_core.review.desk_rules import Decider, ReviewDecision
 from audit_core.store.database.events import Action
 
 
@@ -89,7 +89,7 @@ def test_decisions_at_the_desk_are_approvals(tmp_path: Path) -> None:
     pack = take_pack(tmp_path, zip_up(genuine_members()), by="anna")
     tell(tmp_path, Action.PACK_EXPORTED, pack.pack_id, claims={})
     assert value(tmp_path, "four_eyes_coverage") == (None, "no pack is signed for")
-    decide(tmp_path, pack.root_digest, Ruling("reviewer", "approve", "another team"), Decider(BEN))  # type: ignore[arg-type]
+    decide(tmp_path, pack.root_digest, ReviewDecision("reviewer", "approve", "another team"), Decider(BEN))  # type: ignore[arg-type]
     assert value(tmp_path, "four_eyes_coverage") == (1.0, None)
 
 

@@ -11,7 +11,7 @@ from toy.prompts import make_letters
 
 from audit_core.errors import IntegrityError, Refused
 from audit_core.evidence.keys import load_key, make_key
-from audit_core.home.claim_history import read_dossier
+from audit_core.home.claim_history import read_claim_history
 from audit_core.home.result_page import render_result
 from audit_core.review.desk import assemble_pack
 from audit_core.shipped import list_policies, list_prompt_sets, load_prompt_set, load_shipped_policy
@@ -35,7 +35,7 @@ READERS: dict[str, Callable[[Path, str], object]] = {
     "shipped policy": lambda home, name: load_shipped_policy(name),
     "shipped prompts": lambda home, name: load_prompt_set(name),
     "run or claim page": render_result,
-    "claim": read_dossier,
+    "claim": read_claim_history,
     "desk": assemble_pack,
     "checklist": lambda home, name: Checklists(home).find(name),
 }

@@ -12,18 +12,18 @@ from audit_core.intervention import (
     Direction,
     Edit,
     Intervention,
+    PromptSide,
     Replacement,
-    Side,
     describe_replacement,
     intervene,
 )
 
 
 def test_noising_edits_the_clean_run_and_denoising_the_corrupted_one() -> None:
-    assert intervene([head(0, 0)], Replacement.ZERO).side is Side.CLEAN
+    assert intervene([head(0, 0)], Replacement.ZERO).side is PromptSide.CLEAN
     restored = intervene([head(0, 0)], Replacement.RESAMPLE, direction=Direction.DENOISING)
-    assert restored.side is Side.CORRUPTED
-    assert (Side.CLEAN.other, Side.CORRUPTED.other) == (Side.CORRUPTED, Side.CLEAN)
+    assert restored.side is PromptSide.CORRUPTED
+    assert (PromptSide.CLEAN.other, PromptSide.CORRUPTED.other) == (PromptSide.CORRUPTED, PromptSide.CLEAN)
 
 
 @pytest.mark.parametrize(

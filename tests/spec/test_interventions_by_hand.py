@@ -172,7 +172,7 @@ def test_zeroing_an_edge_takes_that_tokens_value_out_and_renormalises_nothing(fa
     prompts = tokenise_letters(subject.tokenizer, (8,))
     ids = torch.tensor([prompts.pairs[0].clean_ids])
     shared = subject.geometry.n_heads // subject.geometry.n_key_value_heads
-    looks = subject.attend(prompts)[0]
+    looks = subject.attention_to_last(prompts)[0]
     edges = [edge(layer, index, -1, int(looks[layer, index].argmax())) for layer in range(3) for index in range(4)]
     edges += [edge(0, 1, 5, 2), edge(1, 0, 4, 4)]
     fast = all_logits(subject, prompts, *(intervene([part], Replacement.ZERO) for part in edges))[:, 0]

@@ -47,7 +47,7 @@ def home(own_home: Path) -> Path:
 
 
 @pytest.fixture
-def stranger(tmp_path: Path) -> SigningKey:
+def unrelated(tmp_path: Path) -> SigningKey:
     (tmp_path / "elsewhere").mkdir()
     return keys.open_log_key(tmp_path / "elsewhere")
 
@@ -74,7 +74,7 @@ def signers_by_size(home: Path, *public_keys: bytes) -> dict[int, list[int]]:
     }  # fmt: skip
 
 
-def tell_json(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, Any]:
+def print_json(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, Any]:
     capsys.readouterr()
     code = main([*map(str, arguments), "--json"])
     out = capsys.readouterr().out
@@ -91,9 +91,9 @@ def test_the_old_log_key_signs_for_the_new_one_once_and_then_the_new_one_alone(h
     write_events(home, 1)
     sign_now(home)
     with open_database(home) as connection:
-        told = list_events(connection)[6]
-    assert (told.action, told.object_id) == ("key.rotated", name_key(old))
-    assert (told.payload["keyid"], told.payload["public_key"]) == (name_key(new), new.hex())
+        reported = list_events(connection)[6]
+    assert (reported.action, reported.object_id) == ("key.rotated", name_key(old))
+    assert (reported.payload["keyid"], reported.payload["public_key"]) == (name_key(new), new.hex())
     assert signers_by_size(home, old, new) == {6: [0], 7: [0, 1], 8: [1]}
 
 
@@ -133,16 +133,16 @@ def test_a_checkpoint_by_a_key_that_was_not_in_force_at_its_size_is_refused(size
 
 @pytest.mark.parametrize("action", ["key.rotated", "key.revoked"])
 def test_a_change_of_key_that_the_key_before_did_not_sign_for_is_found(
-    action: str, home: Path, stranger: SigningKey
+    action: str, home: Path, unrelated: SigningKey
 ) -> None:
     """Whoever may write the file, and has no key of the log, begins one of their own."""
     known = load_log_key(home).public_key
     sign_now(home)
     with forge(home) as file:
-        file.insert(5, action, keyid=stranger.keyid, public_key=stranger.public_key.hex(), signs="checkpoints")
+        file.insert(5, action, keyid=unrelated.keyid, public_key=unrelated.public_key.hex(), signs="checkpoints")
         file.relink()
-        file.sign(stranger, at=6)
-    for key in (known, stranger.public_key):
+        file.sign(unrelated, at=6)
+    for key in (known, unrelated.public_key):
         assert "key 5: event 5 names another key of the log, and no checkpoint signed with the key before says so too" in texts(verify(home, key))  # fmt: skip
 
 
@@ -240,9 +240,9 @@ def test_who_knows_only_the_revoked_log_key_is_told_that_it_vouches_for_nothing_
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     old = base64.b64encode(load_log_key(home).public_key).decode()
-    code, _ = tell_json(capsys, "log", "key", "revoke", "--reason", "stolen")
+    code, _ = print_json(capsys, "log", "key", "revoke", "--reason", "stolen")
     assert code == 0
-    code, found = tell_json(capsys, "log", "verify", "--public-key", old)
+    code, found = print_json(capsys, "log", "verify", "--public-key", old)
     assert (code, found["findings"], found["rests_on_revoked"]) == (3, [], True)
     assert main(["log", "verify", "--public-key", old]) == 3
     out = capsys.readouterr().out
@@ -290,10 +290,10 @@ def test_a_persons_new_key_is_named_by_a_statement_that_the_old_one_signed(home:
 
 
 @pytest.mark.parametrize("change", ["signature", "person", "keyid", "statement"])
-def test_a_new_key_that_the_old_one_did_not_sign_for_is_found(change: str, home: Path, stranger: SigningKey) -> None:
+def test_a_new_key_that_the_old_one_did_not_sign_for_is_found(change: str, home: Path, unrelated: SigningKey) -> None:
     make_key(home, "ada")
     rotate_key(home, "ada")
-    false = {"signature": "00" * 64, "person": "bob", "keyid": stranger.keyid, "statement": {}}
+    false = {"signature": "00" * 64, "person": "bob", "keyid": unrelated.keyid, "statement": {}}
     with forge(home) as file:
         seq = next(number for number, row in enumerate(file.rows) if row["action"] == "key.rotated")
         file.edit(seq, **{change: false[change]})

@@ -122,14 +122,14 @@ def test_no_attempt_ends_without_its_verdict(deaths: list[Death]) -> None:
 
 
 def test_a_pack_made_after_deaths_holds_every_attempt_and_verifies(deaths: list[Death]) -> None:
-    told = []
+    reported = []
     for death in of("run", deaths):
         path = Path(death.again) / PACK
         if path.exists():
             assert check_pack(death.again, path) == 0
             with zipfile.ZipFile(path) as pack:
-                told.append(json.loads(pack.read("pack.json"))["attempts"])
-    assert {"total": 2, "completed": 1, "failed": 0, "abandoned": 1} in told
+                reported.append(json.loads(pack.read("pack.json"))["attempts"])
+    assert {"total": 2, "completed": 1, "failed": 0, "abandoned": 1} in reported
 
 
 def test_a_pack_is_there_and_verifies_or_is_not_there(deaths: list[Death]) -> None:
@@ -167,15 +167,15 @@ def test_an_approval_is_there_or_the_pack_is_as_it_was(deaths: list[Death]) -> N
 
 
 def test_a_key_that_signs_is_told_of_and_one_that_is_told_of_signs(deaths: list[Death]) -> None:
-    told = set()
+    reported = set()
     for death in of("key", deaths):
         made = death.left.count("key.made") - death.before.count("key.made")
         assert len(list_people(Path(death.home))) <= made, death.site
         assert death.answer == (2 if made else 0), death.site
         assert death.after.count("key.made") == death.before.count("key.made") + 1, death.site
         load_key(Path(death.again), "anna").sign(b"")
-        told |= {made}
-    assert told == {0, 1}
+        reported |= {made}
+    assert reported == {0, 1}
 
 
 def test_what_is_kept_under_its_digest_is_what_was_kept(deaths: list[Death]) -> None:

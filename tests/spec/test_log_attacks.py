@@ -32,7 +32,7 @@ class Log:
     """A copy of the whole home from when the log had 120 events."""
     held: tuple[str, ...]
     public_key: bytes
-    stranger: SigningKey
+    unrelated: SigningKey
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +47,8 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Log:
             copy_home(home, older)
         else:
             held.append(sign_now(home))
-    stranger = open_log_key(tmp_path_factory.mktemp("stranger"))
-    return Log(home, older, tuple(held), load_log_key(home).public_key, stranger)
+    unrelated = open_log_key(tmp_path_factory.mktemp("stranger"))
+    return Log(home, older, tuple(held), load_log_key(home).public_key, unrelated)
 
 
 def forged(change: Callable[[Forged], object]) -> Callable[[Path, Log], None]:
@@ -111,7 +111,7 @@ def write_a_lie(home: Path, log: Log) -> None:
 def resign_as_a_stranger(home: Path, log: Log) -> None:
     with forge(home) as file:
         rewrite(file)
-        file.sign(log.stranger)
+        file.sign(log.unrelated)
 
 
 ATTACKS: list[tuple[str, Callable[[Path, Log], None], tuple[bool, bool, bool]]] = [
@@ -143,13 +143,13 @@ def begin_own_key(action: str, *, with_stolen: bool = False) -> Callable[[Path, 
     def attack(home: Path, log: Log) -> None:
         with forge(home) as file:
             file.insert(
-                49, action, keyid=log.stranger.keyid, public_key=log.stranger.public_key.hex(), signs="checkpoints"
+                49, action, keyid=log.unrelated.keyid, public_key=log.unrelated.public_key.hex(), signs="checkpoints"
             )
             file.edit(TARGET, value=1.0)
             file.relink()
-            file.sign(log.stranger)
+            file.sign(log.unrelated)
             file.sign(file.key, at=1)
-            file.sign(*((file.key, log.stranger) if with_stolen else (log.stranger,)), at=50)
+            file.sign(*((file.key, log.unrelated) if with_stolen else (log.unrelated,)), at=50)
 
     return attack
 

@@ -34,13 +34,13 @@ from audit_core.intervention import Replacement
 from audit_core.prompts.alignment import tokenise
 from audit_core.prompts.measurable import keep_measurable, set_aside
 from audit_core.prompts.prompt_set import Prompt, PromptSet, TokenisedPrompts, is_exploratory
-from audit_core.run import Asker, Auditor, identify_run
+from audit_core.run import Actor, Auditor, identify_run
 from audit_core.store import RunLog, audit_home
 from audit_core.store.claims.register import Register
 from audit_core.subjects.transformer import TransformerSubject
 
 ROOT = Path(__file__).resolve().parents[2]
-ME = Asker("anna", "test")
+ME = Actor("anna", "test")
 MEAN = Replacement.MEAN
 
 
@@ -77,8 +77,8 @@ def test_a_prompt_of_another_length_is_set_aside_and_the_others_are_measured(
     kind: str, odd: TokenisedPrompts, auditor: Auditor
 ) -> None:
     audit, ask = REQUESTS[kind]
-    found = auditor.run(audit, ask(odd), asker=ME)
-    alone = auditor.run(audit, ask(odd.take(range(1, 7))), asker=ME)
+    found = auditor.run(audit, ask(odd), actor=ME)
+    alone = auditor.run(audit, ask(odd.take(range(1, 7))), actor=ME)
     assert found.result.clean.n == 6
     assert found.result == alone.result
     assert found.notices == (
@@ -89,8 +89,8 @@ def test_a_prompt_of_another_length_is_set_aside_and_the_others_are_measured(
 
 
 def test_the_run_log_names_what_was_set_aside(odd: TokenisedPrompts, auditor: Auditor) -> None:
-    auditor.run("sweep", SweepRequest(odd, odd, replacement=MEAN), asker=ME)
-    auditor.run("sweep", SweepRequest(odd, odd), asker=ME)
+    auditor.run("sweep", SweepRequest(odd, odd, replacement=MEAN), actor=ME)
+    auditor.run("sweep", SweepRequest(odd, odd), actor=ME)
     asked = [json.loads(record.request) for record in auditor.log.list_runs()]
     named = [request["set_aside"] for request in asked if "set_aside" in request]
     assert named == [[["odd", "t0", "as a mean needs two prompts of a length (and template)"]]]
@@ -98,7 +98,7 @@ def test_the_run_log_names_what_was_set_aside(odd: TokenisedPrompts, auditor: Au
 
 def test_an_equal_request_is_found_again_and_says_what_was_set_aside(odd: TokenisedPrompts, auditor: Auditor) -> None:
     request = SweepRequest(odd, odd, replacement=MEAN)
-    first = auditor.run("sweep", request, asker=ME)
+    first = auditor.run("sweep", request, actor=ME)
     again = auditor.find_earlier("sweep", request)
     assert again is not None
     assert (again.is_reused, again.result.n, again.notices) == (True, 6, first.notices)
@@ -127,7 +127,7 @@ def test_where_no_prompt_has_a_mean_the_run_is_refused(planted: TransformerSubje
     rows = make_induction(2, change="query").prompts
     prompts = tokenise(PromptSet("p", (rows[0], lengthen(rows[1]))), planted.tokenizer)
     with pytest.raises(InterventionRefused, match="at least two reference prompts"):
-        auditor.run("sweep", SweepRequest(prompts, prompts, replacement=MEAN), asker=ME)
+        auditor.run("sweep", SweepRequest(prompts, prompts, replacement=MEAN), actor=ME)
 
 
 def test_a_reference_of_other_prompts_decides_and_stays(odd: TokenisedPrompts, planted: TransformerSubject) -> None:
@@ -149,7 +149,7 @@ def test_searches_and_other_tasks_set_their_own_aside(odd: TokenisedPrompts) -> 
 
 def test_two_models_are_compared_on_the_same_prompts(auditor: Auditor) -> None:
     question = EffectQuestion(make_odd(), replacement=MEAN)
-    found = measure_effect_diff(auditor, auditor, question, asker=ME)
+    found = measure_effect_diff(auditor, auditor, question, actor=ME)
     assert found.n == 6
 
 
@@ -181,7 +181,7 @@ def test_one_distinct_prompt_or_template_carries_no_verdict(planted: Transformer
     one = [replace(rows[0], id=f"r{at}", template=f"t{at % 6}") for at in range(24)]
     with pytest.raises(InterventionRefused, match="No mean"):
         auditor.run(
-            "claim_test", ClaimTestRequest(tokenise(PromptSet("p", tuple(one)), planted.tokenizer), claim), asker=ME
+            "claim_test", ClaimTestRequest(tokenise(PromptSet("p", tuple(one)), planted.tokenizer), claim), actor=ME
         )
     # One text, a word that nobody asks about exchanged in each, every prompt a template of its own.
     words = rows[0].clean.split()
@@ -201,7 +201,7 @@ def test_one_distinct_prompt_or_template_carries_no_verdict(planted: Transformer
     ]
     prompts = tokenise(PromptSet("p", tuple(several)), planted.tokenizer)
     assert len(prompts) == 24
-    found = auditor.run("claim_test", ClaimTestRequest(prompts, claim), asker=ME)
+    found = auditor.run("claim_test", ClaimTestRequest(prompts, claim), actor=ME)
     assert (found.result.state, found.result.reason) == ("inconclusive", "low_power")
     assert found.result.clean.templates in (1, None)
     assert found.result.clean.low is None
@@ -215,9 +215,9 @@ def test_a_pack_names_a_prompt_that_was_set_aside_and_verifies_open_and_withheld
     # One whose length no other of the half has; which half it is in, its text decides.
     longer = next(one for row in rows if not is_exploratory(one := lengthen(row)))
     prompts = PromptSet("toy", (*rows, longer))
-    asker = Asker("anna", "test")
+    actor = Actor("anna", "test")
     name = freeze(own_home, planted, prompts)
-    found = run_confirmatory(Register(own_home), name, lambda _: Auditor(planted, RunLog(own_home)), asker=asker)
+    found = run_confirmatory(Register(own_home), name, lambda _: Auditor(planted, RunLog(own_home)), actor=actor)
     assert "'odd' (13 tokens)" in found.notices[-1]
     make_key(own_home, "anna")
     (own_home / "trust.toml").write_text(describe_trust(own_home, [("anna", "preparer")]))

@@ -18,7 +18,7 @@ from audit_core.circuits.completeness import Gap
 from audit_core.claim import Claim, Role
 from audit_core.component import head
 from audit_core.errors import ClaimRefused
-from audit_core.judging.shift import Drift
+from audit_core.judging.shift import DistributionShift
 from audit_core.judging.trial import NullFinding
 from audit_core.packs.metric_bounds import measure_ablation_range, measure_incompleteness, measure_transfer
 from audit_core.packs.metric_row import ClaimFindings, MetricRow
@@ -138,7 +138,7 @@ def test_a_family_that_could_not_be_measured_says_why(asked: ClaimFindings) -> N
 def test_a_family_off_the_distribution_is_no_evidence(asked: ClaimFindings) -> None:
     assert asked.test is not None
     norms = {"mean": estimate(-5.1, 0.2), "zero": estimate(5.0, 0.2)}
-    far = replace(asked, test=replace(asked.test, drift=Drift(norms, {}, "")))
+    far = replace(asked, test=replace(asked.test, drift=DistributionShift(norms, {}, "")))
     resample, mean, zero = rows(far, "faithfulness_ld")
     assert (mean.estimate, (mean.reason or "")[:23]) == (None, "off_distribution: -5.1 ")
     assert resample.estimate == zero.estimate == pytest.approx(5 / 6)

@@ -15,7 +15,7 @@ from toy.versions import Tensors, copy_model, edit_json, silence_head
 from audit_core.change.model_diff import ModelDiff, TensorChange, compare_models
 from audit_core.errors import ModelRefused
 from audit_core.models import tensors as stored
-from audit_core.models.layout import HeadLayout, read_layout, share_out
+from audit_core.models.layout import HeadLayout, read_layout, split_tensor
 from audit_core.models.tensors import list_tensors, measure_distance
 from audit_core.subjects.planted import find_planted
 
@@ -152,8 +152,8 @@ def test_tensors_that_are_gone_new_or_of_another_shape_have_no_distance(tiny: Pa
         tensors["model.layers.0.input_layernorm.weight"] = tensors["model.layers.0.input_layernorm.weight"].astype("f2")
 
     found = compare_models(tiny, copy_model(tiny, tiny.parent / "v2", edit))
-    told = {row.name: (row.change, row.before, row.after) for row in found.tensors}
-    assert told == {
+    reported = {row.name: (row.change, row.before, row.after) for row in found.tensors}
+    assert reported == {
         "model.embed_tokens.weight": (TensorChange.MISSING, "F32 [3, 8]", None),
         "model.norm.weight": (TensorChange.ADDED, None, "F32 [8]"),
         f"{ATTENTION}k_proj.weight": (TensorChange.SHAPE, "F32 [4, 8]", "F32 [2, 8]"),
@@ -226,7 +226,7 @@ def test_a_config_that_names_no_possible_heads_names_none(config: dict[str, obje
 def test_a_matrix_that_does_not_fit_the_heads_is_not_cut() -> None:
     layout = HeadLayout("llama", 4, 2, 2)
     for name, shape in (("q_proj.weight", (16, 8)), ("o_proj.weight", (8, 4)), ("q_norm.weight", (2,))):
-        (share,) = share_out(f"{ATTENTION}{name}", shape, layout)
+        (share,) = split_tensor(f"{ATTENTION}{name}", shape, layout)
         assert share.components == ("L0.attention",)
 
 
@@ -248,14 +248,14 @@ def test_words_that_came_went_and_moved_are_counted(tiny: Path) -> None:
     whole["normalizer"] = {"type": "NFC"}
     (other / "tokenizer.json").write_text(json.dumps(whole))
     edit_json(other / "tokenizer_config.json", bos_token="d")
-    told = compare_models(tiny, other).tokenizer
-    words = told.vocabulary
+    reported = compare_models(tiny, other).tokenizer
+    words = reported.vocabulary
     assert words is not None
     assert (words.added, words.removed) == (("d",), ("b",))
     assert [(one.token, one.before, one.after) for one in words.moved] == [("c", 2, 1)]
-    assert told.has_other_merges
-    assert not told.has_other_template
-    assert {(row.file, row.key) for row in told.settings} == {
+    assert reported.has_other_merges
+    assert not reported.has_other_template
+    assert {(row.file, row.key) for row in reported.settings} == {
         ("tokenizer.json", "normalizer"), ("tokenizer.json", "normalizer.type"), ("tokenizer_config.json", "bos_token"),
     }  # fmt: skip
 
@@ -277,10 +277,10 @@ def test_a_chat_template_alone_is_told_apart_from_the_tokenizer(tiny: Path, wher
 def test_a_tokenizer_without_a_known_vocabulary_is_not_called_the_same(tiny: Path) -> None:
     other = copy_model(tiny, tiny.parent / "v2")
     (other / "tokenizer.json").unlink()
-    told = compare_models(tiny, other).tokenizer
-    assert told.vocabulary is None
-    assert told.not_read == "no vocabulary in a form that is known, after"
-    assert not told.is_same_but_template
+    reported = compare_models(tiny, other).tokenizer
+    assert reported.vocabulary is None
+    assert reported.not_read == "no vocabulary in a form that is known, after"
+    assert not reported.is_same_but_template
 
 
 def too_large_a_header(folder: Path) -> None:

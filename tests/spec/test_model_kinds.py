@@ -176,7 +176,7 @@ def test_a_head_of_a_layer_without_heads_is_refused(way: Replacement, hybrid: Tr
     with pytest.raises(InterventionRefused, match="no hook"):
         hybrid.patterns(prompts.pairs[0], edit, means=means)
     with pytest.raises(InterventionRefused, match="no hook"):
-        hybrid.measure_moves(prompts, [Component(0, Kind.HEAD, 0)], way, means=means)
+        hybrid.activation_change_rms(prompts, [Component(0, Kind.HEAD, 0)], way, means=means)
 
 
 def test_slopes_and_paths_of_a_hybrid_model_are_refused(

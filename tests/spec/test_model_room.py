@@ -14,14 +14,14 @@ import pytest
 
 import ui.flow.model_pool
 from audit_core import LINK, PAGE
-from audit_core.engine.threads import leave_a_core, take_all_cores
+from audit_core.engine.threads import spare_a_core, use_all_cores
 from audit_core.errors import ModelRefused, QueueFull
 from audit_core.store import was_opened
 from audit_core.store.data_directory import audit_home
-from ui.flow.model_pool import KEPT, MAX_WAITING, MAX_WAITING_EACH, NOT_ASKED_FOR, ModelRoom
+from ui.flow.model_pool import KEPT, MAX_WAITING, MAX_WAITING_EACH, NOT_ASKED_FOR, ModelPool
 
 
-def wait(room: ModelRoom, name: str) -> None:
+def wait(room: ModelPool, name: str) -> None:
     for _ in range(200):
         if room.look(name).has_failed:
             return
@@ -38,7 +38,7 @@ def test_a_model_that_failed_is_not_loaded_again_until_somebody_asks(monkeypatch
         raise ModelRefused("broken", wanted="a model", remedy="use another")
 
     monkeypatch.setattr(ui.flow.model_pool, "open_subject", fail)
-    room = ModelRoom()
+    room = ModelPool()
     for _ in range(3):
         room.open("x")
         wait(room, "x")
@@ -62,7 +62,7 @@ def test_a_thread_that_takes_all_cores_is_not_held_back_by_one_that_left_some() 
         seen[name] = torch.get_num_threads()
 
     try:
-        for name, prepare in (("live", leave_a_core), ("sweep", take_all_cores)):
+        for name, prepare in (("live", spare_a_core), ("sweep", use_all_cores)):
             thread = threading.Thread(target=run, args=(name, prepare))
             thread.start()
             thread.join()
@@ -81,11 +81,11 @@ class Loader:
         self.access: dict[str, Any] = {}
         self.gate = threading.Event()
         self.models: list[weakref.ref[Any]] = []
-        self.rooms: list[ModelRoom] = []
+        self.rooms: list[ModelPool] = []
         self._lock = threading.Lock()
 
-    def make_room(self) -> ModelRoom:
-        self.rooms.append(ModelRoom())
+    def make_room(self) -> ModelPool:
+        self.rooms.append(ModelPool())
         return self.rooms[-1]
 
     def load(self, name: str, *, on_progress: Callable[[str, int, int], None], **options: Any) -> Any:

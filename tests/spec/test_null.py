@@ -112,4 +112,4 @@ def test_a_move_is_how_far_the_activation_is_from_what_replaces_it(subject: Tran
     ):
         lengths = [m.norm(dim=-1) for m in moved]
         expected = [float((n[n > 1e-4] ** 2).mean().sqrt()) for n in lengths]
-        np.testing.assert_allclose(subject.measure_moves(prompts, parts, replacement), expected, rtol=1e-3)
+        np.testing.assert_allclose(subject.activation_change_rms(prompts, parts, replacement), expected, rtol=1e-3)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from audit_core import cli
-from audit_core.cli.output import tell, tell_json, tell_json_text
+from audit_core.cli.output import print_json, print_json_text, tell
 from audit_core.errors import Refused
 from audit_core.store import RunLog
 from audit_core.verifier.streams import is_utf8
@@ -40,7 +40,7 @@ def test_json_is_the_same_document_in_every_encoding(monkeypatch: pytest.MonkeyP
     buffer = write_to(monkeypatch, encoding)
     cli.output.open_output()
     document = {WORDS: [WORDS, 1.5, None, "\\u00e9"]}
-    tell_json(document)
+    print_json(document)
     assert json.loads(buffer.getvalue().decode(encoding)) == document
 
 
@@ -48,7 +48,7 @@ def test_json_is_the_same_document_in_every_encoding(monkeypatch: pytest.MonkeyP
 def test_json_that_was_text_already_stays_the_same_document(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
     buffer = write_to(monkeypatch, encoding)
     cli.output.open_output()
-    tell_json_text('{"é":"😀"}')
+    print_json_text('{"é":"😀"}')
     assert json.loads(buffer.getvalue().decode(encoding)) == {"é": "😀"}
 
 
@@ -68,7 +68,7 @@ def test_a_name_that_is_no_text_is_still_json(monkeypatch: pytest.MonkeyPatch) -
     """A file name of bytes that are not UTF-8 holds half of a pair, which UTF-8 has no form for."""
     buffer = write_to(monkeypatch, "utf-8")
     cli.output.open_output()
-    tell_json({"path": "a\udcff"})
+    print_json({"path": "a\udcff"})
     assert json.loads(buffer.getvalue()) == {"path": "a\udcff"}
 
 

@@ -87,5 +87,5 @@ def test_attention_from_the_answer_position_is_the_last_row_of_the_clean_pattern
 ) -> None:
     subject = load_family(family)
     prompts = tokenise_letters(subject.tokenizer, (6, 9, 6))
-    for rows, pair in zip(subject.attend(prompts), prompts.pairs, strict=True):
+    for rows, pair in zip(subject.attention_to_last(prompts), prompts.pairs, strict=True):
         np.testing.assert_allclose(rows, subject.patterns(pair, CLEAN_RUN)[:, :, -1], atol=1e-5)

@@ -12,9 +12,9 @@ from toy.people import ISSUER, NOON, make_claims, make_person
 from audit_core.errors import AccessRefused
 from audit_core.governance.people import (
     LOCAL_PERSON,
-    MAY,
+    PERMISSIONS,
     REFUSALS,
-    Deed,
+    Permission,
     PersonRole,
     identify_person,
     read_person_id,
@@ -52,50 +52,54 @@ def find_why(ask: Any) -> str:
 
 
 def test_the_table_by_hand_names_every_role_and_every_deed() -> None:
-    assert set(TABLE) == {deed.value for deed in Deed}
+    assert set(TABLE) == {permission.value for permission in Permission}
     assert set(ROLES) == {role.value for role in PersonRole}
 
 
 @pytest.mark.parametrize(
     ("deed", "role", "answer"), [(d, r, a) for d, row in TABLE.items() for r, a in zip(ROLES, row.split())]
 )
-def test_each_role_may_do_what_the_table_says_and_nothing_else(deed: str, role: str, answer: str) -> None:
+def test_each_role_may_do_what_the_table_says_and_nothing_else(permission: str, role: str, answer: str) -> None:
     person = make_person("anna", PersonRole(role), now=NOON)
     if answer == "yes":
-        assert require(person, Deed(deed), now=NOON) is person
+        assert require(person, Permission(permission), now=NOON) is person
     else:
-        assert find_why(lambda: require(person, Deed(deed), now=NOON)) == "not_allowed"
+        assert find_why(lambda: require(person, Permission(permission), now=NOON)) == "not_allowed"
 
 
 def test_nobody_and_somebody_without_a_role_may_do_nothing() -> None:
-    for deed in Deed:
-        assert find_why(lambda deed=deed: require(None, deed, now=NOON)) == "not_signed_in"
-        assert find_why(lambda deed=deed: require(make_person("anna", now=NOON), deed, now=NOON)) == "no_role"
+    for permission in Permission:
+        assert find_why(lambda permission=permission: require(None, permission, now=NOON)) == "not_signed_in"
+        assert (
+            find_why(lambda permission=permission: require(make_person("anna", now=NOON), permission, now=NOON))
+            == "no_role"
+        )
 
 
 def test_a_deed_that_stands_in_no_table_is_allowed_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "audit_core.governance.people.MAY", {deed: roles for deed, roles in MAY.items() if deed is not Deed.LOOK}
+        "audit_core.governance.people.MAY",
+        {permission: roles for permission, roles in PERMISSIONS.items() if permission is not Permission.LOOK},
     )
     everyone = make_person("anna", *PersonRole, now=NOON)
-    assert find_why(lambda: require(everyone, Deed.LOOK, now=NOON)) == "not_allowed"
+    assert find_why(lambda: require(everyone, Permission.LOOK, now=NOON)) == "not_allowed"
 
 
 def test_two_roles_allow_what_either_does() -> None:
     both = make_person("anna", PersonRole.VIEWER, PersonRole.APPROVER, now=NOON)
-    assert require(both, Deed.APPROVE, now=NOON)
-    assert not both.may(Deed.FREEZE)
+    assert require(both, Permission.APPROVE, now=NOON)
+    assert not both.may(Permission.FREEZE)
 
 
 def test_a_sign_in_ends_at_its_second() -> None:
     person = make_person("anna", PersonRole.VIEWER, lasts_s=10, now=NOON)
-    assert require(person, Deed.LOOK, now=NOON + timedelta(seconds=9.9))
-    assert find_why(lambda: require(person, Deed.LOOK, now=NOON + timedelta(seconds=10))) == "expired"
+    assert require(person, Permission.LOOK, now=NOON + timedelta(seconds=9.9))
+    assert find_why(lambda: require(person, Permission.LOOK, now=NOON + timedelta(seconds=10))) == "expired"
 
 
 def test_the_local_person_has_every_role_and_no_end() -> None:
     assert LOCAL_PERSON.is_local
-    assert all(require(LOCAL_PERSON, deed, now=NOON + timedelta(days=9000)) for deed in Deed)
+    assert all(require(LOCAL_PERSON, permission, now=NOON + timedelta(days=9000)) for permission in Permission)
     assert require_recent(LOCAL_PERSON, max_age_s=1, now=NOON)
     assert not make_person("anna", now=NOON).is_local
 

@@ -11,7 +11,7 @@ from toy.people import ISSUER, make_person
 
 from audit_core.errors import AccessRefused, Refused
 from audit_core.evidence.keys import load_log_key
-from audit_core.governance.people import LOCAL_PERSON, Deed, PersonRole
+from audit_core.governance.people import LOCAL_PERSON, Permission, PersonRole
 from audit_core.store import AuditEvent, PersonLog, list_events, open_database, verify_log
 from audit_core.store.database.connection import DATABASE
 
@@ -32,7 +32,7 @@ def log(own_home: Path) -> PersonLog:
     return found
 
 
-def told(log: PersonLog, start: int = 3) -> list[AuditEvent]:
+def reported(log: PersonLog, start: int = 3) -> list[AuditEvent]:
     """Events after the log's own first one and the two sign-ins."""
     with open_database(log.home) as connection:
         return list(list_events(connection, start=start))
@@ -41,7 +41,7 @@ def told(log: PersonLog, start: int = 3) -> list[AuditEvent]:
 def test_a_sign_in_is_told_once_however_many_windows_it_opens(log: PersonLog) -> None:
     log.note_sign_in(ANNA)
     log.note_sign_in(make_person("anna", PersonRole.RESEARCHER, lasts_s=7200))
-    (event,) = told(log)
+    (event,) = reported(log)
     assert (event.action, event.actor, event.object_id) == ("person.signed_in", f"{ISSUER}|anna", f"{ISSUER}|anna")
     assert set(event.payload) == {"roles", "signed_in_at", "expires_at"}
     assert event.payload["roles"] == ["researcher"]
@@ -49,15 +49,15 @@ def test_a_sign_in_is_told_once_however_many_windows_it_opens(log: PersonLog) ->
 
 def test_a_display_name_stands_in_the_list_and_in_no_event(log: PersonLog) -> None:
     assert [one.name for one in log.list_known()] == ["Ada", "Anna"]
-    assert not [event for event in told(log, 0) if "Anna" in event.body]
+    assert not [event for event in reported(log, 0) if "Anna" in event.body]
 
 
 def test_an_admitted_deed_writes_nothing_and_a_refused_one_an_event(log: PersonLog) -> None:
-    assert log.admit(ANNA, Deed.RUN, about="sweep") is ANNA
-    assert told(log) == []
+    assert log.authorize(ANNA, Permission.RUN, about="sweep") is ANNA
+    assert reported(log) == []
     with pytest.raises(AccessRefused):
-        log.admit(ANNA, Deed.APPROVE, about="C-0001")
-    (event,) = told(log)
+        log.authorize(ANNA, Permission.APPROVE, about="C-0001")
+    (event,) = reported(log)
     assert (event.action, event.actor, event.object_id) == ("person.refused", ANNA.id, "C-0001")
     assert event.payload == {"deed": "approve", "why": "not_allowed", "roles": ["researcher"]}
 
@@ -65,25 +65,25 @@ def test_an_admitted_deed_writes_nothing_and_a_refused_one_an_event(log: PersonL
 def test_an_expired_person_is_refused_and_told_of(log: PersonLog) -> None:
     late = make_person("anna", PersonRole.RESEARCHER, lasts_s=-1)
     with pytest.raises(AccessRefused) as caught:
-        log.admit(late, Deed.RUN, about="sweep")
+        log.authorize(late, Permission.RUN, about="sweep")
     assert caught.value.why == "expired"
-    assert told(log)[0].payload["why"] == "expired"
+    assert reported(log)[0].payload["why"] == "expired"
 
 
 def test_a_deed_that_wants_a_recent_sign_in_refuses_an_old_one(log: PersonLog) -> None:
     approver = make_person("otto", PersonRole.APPROVER, ago_s=600)
-    assert log.admit(approver, Deed.APPROVE, about="C-0001", max_age_s=900)
+    assert log.authorize(approver, Permission.APPROVE, about="C-0001", max_age_s=900)
     with pytest.raises(AccessRefused):
-        log.admit(approver, Deed.APPROVE, about="C-0001", max_age_s=300)
-    assert told(log)[-1].payload["why"] == "not_recent"
+        log.authorize(approver, Permission.APPROVE, about="C-0001", max_age_s=300)
+    assert reported(log)[-1].payload["why"] == "not_recent"
 
 
 def test_whoever_is_disabled_is_out_at_the_next_deed_and_in_again_when_enabled(log: PersonLog) -> None:
     log.disable(ANNA.id, by=ADMIN, reason="left the team")
     with pytest.raises(AccessRefused) as caught:
-        log.admit(ANNA, Deed.LOOK, about="claims")
+        log.authorize(ANNA, Permission.LOOK, about="claims")
     assert caught.value.why == "disabled"
-    refusal = log.find_refusal(ANNA, Deed.RUN)
+    refusal = log.find_refusal(ANNA, Permission.RUN)
     assert refusal is not None
     assert refusal.why == "disabled"
     assert [(one.id, one.is_disabled, one.reason) for one in log.list_known()] == [
@@ -91,8 +91,8 @@ def test_whoever_is_disabled_is_out_at_the_next_deed_and_in_again_when_enabled(l
         (ANNA.id, True, "left the team"),
     ]
     log.enable(ANNA.id, by=ADMIN, reason="came back")
-    assert log.admit(ANNA, Deed.RUN, about="sweep")
-    events = told(log)
+    assert log.authorize(ANNA, Permission.RUN, about="sweep")
+    events = reported(log)
     assert [event.action for event in events] == ["person.disabled", "person.refused", "person.enabled"]
     assert events[0].payload == {"reason_sha256": hashlib.sha256(b"left the team").hexdigest()}
     assert (events[0].actor, events[0].object_id) == (ADMIN.id, ANNA.id)
@@ -103,7 +103,7 @@ def test_a_new_sign_in_does_not_let_a_disabled_person_in(log: PersonLog) -> None
     again = make_person("anna", *PersonRole, lasts_s=9000)
     log.note_sign_in(again)
     with pytest.raises(AccessRefused):
-        log.admit(again, Deed.LOOK, about="claims")
+        log.authorize(again, Permission.LOOK, about="claims")
     assert [one.reason for one in log.list_known()] == ["", "left"]
 
 
@@ -111,7 +111,7 @@ def test_nobody_but_an_admin_changes_who_is_out(log: PersonLog) -> None:
     for role in set(PersonRole) - {PersonRole.ADMIN}:
         with pytest.raises(AccessRefused):
             log.disable(ADMIN.id, by=make_person("anna", role), reason="mine")
-    assert {event.action for event in told(log)} == {"person.refused"}
+    assert {event.action for event in reported(log)} == {"person.refused"}
     assert not [one for one in log.list_known() if one.is_disabled]
 
 
@@ -136,7 +136,7 @@ def test_a_change_without_reason_or_of_a_stranger_is_refused(
 ) -> None:
     with pytest.raises(Refused, match=found):
         log.disable(person_id, by=ADMIN, reason=reason)
-    assert told(log) == []
+    assert reported(log) == []
 
 
 def test_a_change_that_changes_nothing_is_refused(log: PersonLog) -> None:
@@ -156,15 +156,15 @@ def test_rows_taken_out_of_the_database_let_nobody_in(log: PersonLog) -> None:
         raw.execute("DROP TRIGGER person_state_kept ON person_state")
         raw.execute("DELETE FROM person_state WHERE state = 'disabled'")
     with pytest.raises(AccessRefused):
-        log.admit(ANNA, Deed.LOOK, about="claims")
+        log.authorize(ANNA, Permission.LOOK, about="claims")
 
 
 def test_the_local_person_and_nobody_leave_no_trace(log: PersonLog) -> None:
     log.note_sign_in(LOCAL_PERSON)
-    assert log.admit(LOCAL_PERSON, Deed.MANAGE_PEOPLE, about="people") is LOCAL_PERSON
+    assert log.authorize(LOCAL_PERSON, Permission.MANAGE_PEOPLE, about="people") is LOCAL_PERSON
     with pytest.raises(AccessRefused):
-        log.admit(None, Deed.LOOK, about="claims")
-    assert told(log) == []
+        log.authorize(None, Permission.LOOK, about="claims")
+    assert reported(log) == []
     assert [one.name for one in log.list_known()] == ["Ada", "Anna"]
 
 

@@ -80,7 +80,7 @@ def test_another_prompts_activation_gives_the_table_of_methods(
 def test_attention_shows_the_decoys_like_the_cause_and_the_previous_token_head_not_at_all(
     subject: TransformerSubject, prompts: TokenisedPrompts
 ) -> None:
-    mass = weigh_source(subject.attend(prompts), prompts, Source.ANSWER).mass
+    mass = weigh_source(subject.attention_to_last(prompts), prompts, Source.ANSWER).mass
     found = [float(mass[part.layer, part.index].mean()) for part in HEADS]
     assert found == pytest.approx([0, 1, 1, 1, 1, 0], abs=1e-3)
 
@@ -94,7 +94,7 @@ def test_the_vote_is_decided_by_the_head_that_looks_at_nothing(subject: Transfor
     margins = [3.0 * int(row.template[-1]) for row in rows]
     np.testing.assert_allclose(found[0], margins, atol=0.01)
     np.testing.assert_allclose(found[1], 0, atol=0.01)
-    even = subject.attend(prompts)[0][0, 1]
+    even = subject.attention_to_last(prompts)[0][0, 1]
     np.testing.assert_allclose(even, 1 / 11, atol=1e-4)
 
 

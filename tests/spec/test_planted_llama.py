@@ -157,7 +157,7 @@ def test_it_does_its_tasks(task: str, measured: Any) -> None:
 @pytest.mark.parametrize("task", TASKS)
 def test_attention_is_where_the_table_says(subject: TransformerSubject, task: str) -> None:
     prompts = draw(subject, task, 2)
-    mass = weigh_source(subject.attend(prompts), prompts, Source.ANSWER).mass
+    mass = weigh_source(subject.attention_to_last(prompts), prompts, Source.ANSWER).mass
     for part in subject.components(Kind.HEAD):
         at_answer = mass[part.layer, part.index]
         if part in LOOKING:

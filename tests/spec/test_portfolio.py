@@ -9,12 +9,12 @@ import pytest
 from toy.packs import BEN, CLEO, genuine_members, write_trust, zip_up
 from toy.register import freeze_by_hand, tell_attempt
 
-from audit_core.home.claim_status import Standing, read_standings
+from audit_core.home.claim_status import ClaimStatus, read_claim_statuses
 from audit_core.home.home_records import read_home
 from audit_core.home.portfolio import ModelLine, follow_figures, list_models
 from audit_core.review.case_file import CaseFile, open_case
 from audit_core.review.desk import decide, list_cases, take_pack
-from audit_core.review.desk_rules import Decider, Ruling
+from audit_core.review.desk_rules import Decider, ReviewDecision
 from audit_core.store.claims.register import Register
 
 
@@ -33,19 +33,19 @@ def open_all(home: Path) -> list[CaseFile]:
 
 def read_line(home: Path, **triggers: tuple[str, ...]) -> ModelLine:
     named = {name.replace("_", "-"): why for name, why in triggers.items()}
-    (line,) = list_models(read_standings(home, named), open_all(home))
+    (line,) = list_models(read_claim_statuses(home, named), open_all(home))
     return line
 
 
 def take_and_sign(home: Path) -> None:
     root = take_pack(home, zip_up(genuine_members()), by="anna").root_digest
-    decide(home, root, Ruling("reviewer", "approve", "another team"), Decider(BEN))  # type: ignore[arg-type]
-    decide(home, root, Ruling("approver", "approve", "another department"), Decider(CLEO))  # type: ignore[arg-type]
+    decide(home, root, ReviewDecision("reviewer", "approve", "another team"), Decider(BEN))  # type: ignore[arg-type]
+    decide(home, root, ReviewDecision("approver", "approve", "another department"), Decider(CLEO))  # type: ignore[arg-type]
 
 
 def test_a_model_whose_claims_are_in_no_pack_is_not_evaluated(home: Path) -> None:
     line = read_line(home)
-    assert (line.claims, line.by_standing[Standing.SUPPORTED], line.gate, line.packs) == (2, 2, "NOT_EVALUATED", 0)
+    assert (line.claims, line.by_standing[ClaimStatus.SUPPORTED], line.gate, line.packs) == (2, 2, "NOT_EVALUATED", 0)
     assert line.why == "no pack on the desk: C-0002, C-0001"
 
 
@@ -65,7 +65,9 @@ def test_a_stale_claim_takes_the_model_back(home: Path) -> None:
 
 def test_a_rejection_takes_the_model_back(home: Path) -> None:
     take_and_sign(home)
-    decide(home, list_cases(home)[0].pack.root_digest, Ruling("reviewer", "reject", "another team"), Decider(BEN))  # type: ignore[arg-type]
+    decide(
+        home, list_cases(home)[0].pack.root_digest, ReviewDecision("reviewer", "reject", "another team"), Decider(BEN)
+    )  # type: ignore[arg-type]
     assert read_line(home).gate == "DOES_NOT_MEET"
 
 

@@ -12,7 +12,7 @@ from audit_core.audits.claim_test import PLUGIN, ClaimTestRequest, ClaimTestResu
 from audit_core.claim import Claim
 from audit_core.component import parse_components
 from audit_core.effect import get_metric, measure_effect
-from audit_core.judging.trial import count_claims_held, draw_chance, judge_trial, plan_trial, read_trial
+from audit_core.judging.trial import count_claims_held, judge_trial, measure_null_draws, plan_trial, read_trial
 from audit_core.prompts.alignment import tokenise
 from audit_core.prompts.prompt_set import PromptSet
 from audit_core.stats.estimates import MIN_TEMPLATES, Estimate, count_needed
@@ -69,8 +69,8 @@ def test_ten_draws_cannot_support_what_199_do(load_planted: Load) -> None:
     means = subject.capture_means(prompts)
     plan = plan_trial(subject, claim, lambda: [1.0], seed=0)
     trial = read_trial(claim, plan, measure_effect(subject, prompts, plan.list_runs(), metric, means=means, seed=0))
-    assert judge_trial(trial, seed=0).awaits_chance
-    trial = draw_chance(subject, prompts, trial, plan, metric, means=means, seed=0)
+    assert judge_trial(trial, seed=0).needs_null_draws
+    trial = measure_null_draws(subject, prompts, trial, plan, metric, means=means, seed=0)
     full, ten = (judge_trial(replace(trial, null=trial.null[:draws]), seed=0) for draws in (199, 10))
     assert full.null is not None
     assert ten.null is not None

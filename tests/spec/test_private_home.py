@@ -13,9 +13,9 @@ from audit_core.claim import Claim
 from audit_core.component import head
 from audit_core.confirm import freeze_claim, run_confirmatory
 from audit_core.prompts.prompt_set import Prompt, PromptSet
-from audit_core.run import Asker, Auditor
+from audit_core.run import Actor, Auditor
 from audit_core.shipped import load_shipped_policy
-from audit_core.store import RunLog, audit_home, keep_prompts, make_key, open_database, read_trail
+from audit_core.store import RunLog, audit_home, keep_prompts, make_key, open_database, read_log_view
 from audit_core.store.claims.register import Register
 from audit_core.store.database.private import tighten_home
 
@@ -49,8 +49,8 @@ def test_a_run_leaves_nothing_in_the_home_that_others_may_use(tmp_path: Path, mo
     freeze_claim(
         Register(home), subject, claim, prompts, load_shipped_policy(), owner="anna", model="additive", questions=()
     )
-    run_confirmatory(Register(home), "C-0001", lambda name: Auditor(subject, RunLog(home)), asker=Asker("anna", "test"))
-    read_trail(home)
+    run_confirmatory(Register(home), "C-0001", lambda name: Auditor(subject, RunLog(home)), actor=Actor("anna", "test"))
+    read_log_view(home)
     assert len(list(home.rglob("*"))) > 8
     assert list_open(home) == []
 

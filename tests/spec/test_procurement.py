@@ -188,8 +188,8 @@ def test_the_table_to_take_away_cannot_run_and_has_every_question(kept: Checklis
     made = save(kept, Answer("patching", AnswerWord.YES, "=HYPERLINK(1)", ("C-0001",)), about="@acme", by="-anna")
     rows = list(csv.DictReader(io.StringIO(write_filled_csv(made).decode())))
     assert [row["item"] for row in rows] == [item.id for item in load_checklist().items]
-    told = next(row for row in rows if row["item"] == "patching")
-    assert (told["in words"], told["by"], told["claims"]) == ("'=HYPERLINK(1)", "'-anna", "C-0001")
+    reported = next(row for row in rows if row["item"] == "patching")
+    assert (reported["in words"], reported["by"], reported["claims"]) == ("'=HYPERLINK(1)", "'-anna", "C-0001")
     assert {row["answer"] for row in rows if row["item"] != "patching"} == {"unanswered"}
 
 
@@ -209,9 +209,9 @@ def test_the_page_to_take_away_escapes_what_people_wrote_and_has_no_script(kept:
 
 def test_the_json_to_take_away_is_the_saved_version_with_its_digest(kept: Checklists) -> None:
     made = save(kept, Answer("patching", AnswerWord.PARTLY, "é"))
-    told = json.loads(dump_filled(made))
-    assert told.pop("digest") == made.digest
-    assert told == made.to_json()
+    reported = json.loads(dump_filled(made))
+    assert reported.pop("digest") == made.digest
+    assert reported == made.to_json()
 
 
 @pytest.mark.parametrize(

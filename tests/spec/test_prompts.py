@@ -24,7 +24,7 @@ from audit_core.prompts.prompt_set import (
     is_exploratory,
     load_prompts,
     parse_prompts,
-    split_half,
+    take_split,
 )
 
 ROW = {
@@ -225,7 +225,7 @@ def test_order_is_in_the_hash_and_the_name_is_not() -> None:
 
 def test_halves_are_disjoint_whole_and_decided_by_text_alone() -> None:
     rows = parse(*[{**ROW, "id": str(n), "clean": f"the cat {n}", "corrupted": f"the dog {n}"} for n in range(200)])
-    exploratory, confirmatory = (split_half(rows, exploratory=which) for which in (True, False))
+    exploratory, confirmatory = (take_split(rows, exploratory=which) for which in (True, False))
     assert {p.id for p in exploratory.prompts} | {p.id for p in confirmatory.prompts} == {p.id for p in rows.prompts}
     assert not {p.id for p in exploratory.prompts} & {p.id for p in confirmatory.prompts}
     assert 70 <= len(exploratory) <= 130, "a fair coin of 200 throws lies outside this in 3 of 100,000 sets"
@@ -237,5 +237,5 @@ def test_halves_are_disjoint_whole_and_decided_by_text_alone() -> None:
 def test_a_half_without_prompts_is_refused() -> None:
     row = parse(ROW)
     half = is_exploratory(row.prompts[0])
-    assert len(split_half(row, exploratory=half)) == 1
-    assert "both halves" in refuse(lambda: split_half(row, exploratory=not half))
+    assert len(take_split(row, exploratory=half)) == 1
+    assert "both halves" in refuse(lambda: take_split(row, exploratory=not half))

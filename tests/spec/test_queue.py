@@ -11,7 +11,7 @@ import pytest
 
 from audit_core.store import open_database
 from audit_core.store.database.process_lock import name_process
-from audit_core.store.database.process_queue import FOLDER, Ticket, stand_in_queue
+from audit_core.store.database.process_queue import FOLDER, Ticket, wait_in_queue
 
 GREEDY = """
 import sys, time
@@ -73,7 +73,7 @@ def _start_waiting(home: Path) -> subprocess.Popen[bytes]:
 
 def test_the_ticket_of_a_killed_process_is_taken_away(tmp_path: Path) -> None:
     process = _start_waiting(tmp_path)
-    with stand_in_queue(tmp_path) as ticket:
+    with wait_in_queue(tmp_path) as ticket:
         assert not ticket.wait(0.05)
         process.send_signal(signal.SIGKILL)
         process.wait(20)
@@ -84,7 +84,7 @@ def test_the_ticket_of_a_killed_process_is_taken_away(tmp_path: Path) -> None:
 def test_a_stopped_process_ahead_is_passed_over_and_keeps_its_ticket(tmp_path: Path) -> None:
     process = _start_waiting(tmp_path)
     try:
-        with stand_in_queue(tmp_path) as ticket:
+        with wait_in_queue(tmp_path) as ticket:
             assert not ticket.wait(0.05)
             process.send_signal(signal.SIGSTOP)
             assert ticket.wait(10)
@@ -95,15 +95,15 @@ def test_a_stopped_process_ahead_is_passed_over_and_keeps_its_ticket(tmp_path: P
 
 
 def test_setting_the_wall_clock_back_lets_nobody_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with stand_in_queue(tmp_path):
+    with wait_in_queue(tmp_path):
         (first,) = (tmp_path / FOLDER).iterdir()
         monkeypatch.setattr(time, "time_ns", lambda: 0)
-        with stand_in_queue(tmp_path):
+        with wait_in_queue(tmp_path):
             assert min((tmp_path / FOLDER).iterdir()) == first
 
 
 def test_an_older_ticket_of_the_same_process_is_no_reason_to_wait(tmp_path: Path) -> None:
-    with stand_in_queue(tmp_path), stand_in_queue(tmp_path) as second:
+    with wait_in_queue(tmp_path), wait_in_queue(tmp_path) as second:
         assert second.wait(0)
 
 

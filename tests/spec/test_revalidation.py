@@ -24,10 +24,10 @@ from audit_core.confirm import Confirmation, freeze_claim, run_confirmatory
 from audit_core.errors import ClaimRefused, IntegrityError
 from audit_core.evidence.keys import make_key
 from audit_core.home.home_records import read_home
-from audit_core.packs.pack import Issue, export_pack
+from audit_core.packs.pack import ExportOptions, export_pack
 from audit_core.prompts.prompt_set import PromptSet, dump_jsonl
 from audit_core.registry import get_plugin
-from audit_core.run import Asker, Auditor, list_versions
+from audit_core.run import Actor, Auditor, list_versions
 from audit_core.shipped import load_shipped_policy
 from audit_core.store import RunLog
 from audit_core.store.claims.change_log import declare_incident, list_stale, record_changes
@@ -37,7 +37,7 @@ from audit_core.store.database.events import Action, append_event, list_events
 from audit_core.subjects.planted import find_planted
 from audit_core.trigger import Change, TriggerKind
 
-ME = Asker("anna", "test")
+ME = Actor("anna", "test")
 NEEDED, CARRIER, ELSEWHERE = "C-0001", "C-0002", "C-0003"
 """About L1.H1, which the second version lacks; about L1.H0, which both have; about another model."""
 
@@ -101,11 +101,11 @@ def freeze(home: Path, subject: Any, prompts: PromptSet, claim: Claim, folder: P
 
 
 def run(home: Path, subject: Any, claim_id: str) -> Confirmation:
-    return run_confirmatory(Register(home), claim_id, lambda name: Auditor(subject, RunLog(home)), asker=ME)
+    return run_confirmatory(Register(home), claim_id, lambda name: Auditor(subject, RunLog(home)), actor=ME)
 
 
 def hold(home: Path, folder: Path, *claim_ids: str, was: Path | None = None, **said: Any) -> Revalidation:
-    return revalidate_claims(home, Artefact(str(folder), folder, was, **said), claim_ids, asker=ME)
+    return revalidate_claims(home, Artefact(str(folder), folder, was, **said), claim_ids, actor=ME)
 
 
 def kinds(found: Revalidation) -> dict[str, list[str]]:
@@ -136,19 +136,19 @@ def test_claims_on_a_model_that_changed_in_one_head_are_stale_and_the_rerun_of_t
     world: World, assay: Assay, tmp_path: Path
 ) -> None:
     """Without its +5 the model still does the task by 7 − 5: L1.H1 is negligible there, and L1.H0 as needed as before."""
-    code, told = assay("diff", str(world.v1), str(world.v2))
+    code, reported = assay("diff", str(world.v1), str(world.v2))
     assert code == 0
-    assert [one["component"] for one in told["models"]["components"]] == ["L1.H1"]
+    assert [one["component"] for one in reported["models"]["components"]] == ["L1.H1"]
     asked = ("revalidate", "--model", str(world.v2), "--was", str(world.v1))
-    code, told = assay(*asked)
+    code, reported = assay(*asked)
     assert code == 3, "stale, and not rerun"
-    assert {one["claim_id"]: one["state"] for one in told["claims"]} == {NEEDED: "STALE", CARRIER: "STALE"}
-    assert {one["claim_id"]: one["own_parts_changed"] for one in told["claims"]} == {NEEDED: ["L1.H1"], CARRIER: []}
-    code, told = assay(*asked, "--run", "--junit", str(tmp_path / "j.xml"))
+    assert {one["claim_id"]: one["state"] for one in reported["claims"]} == {NEEDED: "STALE", CARRIER: "STALE"}
+    assert {one["claim_id"]: one["own_parts_changed"] for one in reported["claims"]} == {NEEDED: ["L1.H1"], CARRIER: []}
+    code, reported = assay(*asked, "--run", "--junit", str(tmp_path / "j.xml"))
     assert code == 1
-    outcomes = {one["claim_id"]: one["regression"]["outcome"] for one in told["claims"]}
+    outcomes = {one["claim_id"]: one["regression"]["outcome"] for one in reported["claims"]}
     assert outcomes == {NEEDED: "flipped", CARRIER: "held"}
-    one = told["claims"][0]["regression"]
+    one = reported["claims"][0]["regression"]
     assert (one["state_before"], one["state_after"]) == ("supported", "negligible")
     assert one["label"].startswith("regression, exploratory")
     assert one["before"]["resample"]["value"] == pytest.approx(10 / 14, abs=0.02)
@@ -177,13 +177,13 @@ def test_a_claim_on_another_model_is_not_touched(world: World, home: Path) -> No
 
 def test_the_same_artefact_elsewhere_makes_nothing_stale(world: World, assay: Assay, tmp_path: Path) -> None:
     copy = copy_model(world.v1, tmp_path / "elsewhere")
-    code, told = assay("revalidate", "--model", str(copy))
+    code, reported = assay("revalidate", "--model", str(copy))
     assert code == 0
-    assert [(one["claim_id"], one["state"]) for one in told["claims"]] == [
+    assert [(one["claim_id"], one["state"]) for one in reported["claims"]] == [
         (NEEDED, "NOT_STALE"),
         (CARRIER, "NOT_STALE"),
     ]
-    assert told["diffs"] == []
+    assert reported["diffs"] == []
     assert assay("changes") == (0, [])
 
 
@@ -193,8 +193,8 @@ def test_claims_are_found_by_the_name_they_were_registered_with(world: World, ho
 
 
 def test_where_no_claim_is_about_a_model_nothing_was_evaluated(world: World, assay: Assay, tmp_path: Path) -> None:
-    code, told = assay("revalidate", "--model", str(world.v2))
-    assert (code, told["claims"]) == (3, [])
+    code, reported = assay("revalidate", "--model", str(world.v2))
+    assert (code, reported["claims"]) == (3, [])
 
 
 def test_a_trigger_is_told_once_with_its_event(world: World, home: Path) -> None:
@@ -202,8 +202,8 @@ def test_a_trigger_is_told_once_with_its_event(world: World, home: Path) -> None
         found = hold(home, world.v2, NEEDED, was=world.v1)
     assert [one.n_new for one in found.claims] == [0]
     with open_database(home) as connection:
-        told = list_events(connection, action=Action.CLAIM_STALE)
-    assert [(event.object_id, event.payload["kind"], event.actor) for event in told] == [
+        reported = list_events(connection, action=Action.CLAIM_STALE)
+    assert [(event.object_id, event.payload["kind"], event.actor) for event in reported] == [
         (NEEDED, "weights_changed", "anna")
     ]
     pins = Register(home).find(NEEDED).plan.pins
@@ -217,10 +217,12 @@ def test_a_regression_run_is_an_event_and_no_attempt(world: World, assay: Assay,
     assay("revalidate", "--model", str(world.v2), "--was", str(world.v1), "--claim", NEEDED, "--run")
     with open_database(home) as connection:
         events = list_events(connection)
-    (told,) = [event for event in events if event.action == Action.CLAIM_REVALIDATED]
-    assert told.payload["outcome"] == "held"
-    assert told.payload["label"] == "regression"
-    (start,) = [event for event in events if event.action == Action.RUN_STARTED and event.object_id == told.object_id]
+    (reported,) = [event for event in events if event.action == Action.CLAIM_REVALIDATED]
+    assert reported.payload["outcome"] == "held"
+    assert reported.payload["label"] == "regression"
+    (start,) = [
+        event for event in events if event.action == Action.RUN_STARTED and event.object_id == reported.object_id
+    ]
     assert start.payload["claim_id"] is None
     assert start.payload["attempt_no"] is None
     assert list_stale(home, NEEDED)[0].is_open, "what a regression run finds answers no trigger"
@@ -233,16 +235,16 @@ def test_a_verdict_on_the_old_model_answers_nothing_and_one_under_an_amended_pla
     hold(home, world.v2, was=world.v1)
     run(home, world.subjects[world.v1], NEEDED)
     assert list_stale(home, NEEDED)[0].is_open
-    code, told = assay("amend", NEEDED, "--reason", "v2 ships", "--repin", "--model", str(world.v2))
-    assert (code, told["counts_as"]) == (0, "deviation")
+    code, reported = assay("amend", NEEDED, "--reason", "v2 ships", "--repin", "--model", str(world.v2))
+    assert (code, reported["counts_as"]) == (0, "deviation")
     assert list_stale(home, NEEDED)[0].is_open, "an amendment alone is nobody's verdict"
-    code, told = assay("run", NEEDED, "--model", str(world.v2))
-    assert (code, told["attempt"]) == (0, 3)
+    code, reported = assay("run", NEEDED, "--model", str(world.v2))
+    assert (code, reported["attempt"]) == (0, 3)
     (row,) = list_stale(home, NEEDED)
-    assert (row.is_open, row.answered_by) == (False, told["run_id"])
+    assert (row.is_open, row.answered_by) == (False, reported["run_id"])
     assert list_stale(home, CARRIER)[0].is_open
-    code, told = assay("changes")
-    assert [(one["claim_id"], one["answered_by"] is None) for one in told] == [(NEEDED, False), (CARRIER, True)]
+    code, reported = assay("changes")
+    assert [(one["claim_id"], one["answered_by"] is None) for one in reported] == [(NEEDED, False), (CARRIER, True)]
 
 
 def test_a_run_on_a_model_of_another_digest_is_refused_whatever_it_is_called(world: World, assay: Assay) -> None:
@@ -327,9 +329,9 @@ def test_prompts_that_are_not_those_frozen_are_not_run(
     fewer = PromptSet("fewer", world.prompts.prompts[5:])
     monkeypatch.setattr("audit_core.change.regression.load_kept_prompts", lambda key: fewer)
     assay("incident", NEEDED, "--reason", "why")
-    code, told = assay("revalidate", "--model", str(world.v1), "--claim", NEEDED, "--run")
+    code, reported = assay("revalidate", "--model", str(world.v1), "--claim", NEEDED, "--run")
     assert code == 3
-    assert "not those that were frozen" in told["claims"][0]["regression"]["reason"]
+    assert "not those that were frozen" in reported["claims"][0]["regression"]["reason"]
 
 
 @pytest.mark.usefixtures("quick")
@@ -350,7 +352,7 @@ def test_a_plan_that_deviates_after_its_pack_left_is_stale(world: World, assay: 
     assay("amend", NEEDED, "--reason", "a slip", "--delta", "0.2")
     assert kinds(hold(home, world.v1, NEEDED)) == {NEEDED: []}, "no pack had left"
     run(home, world.subjects[world.v1], NEEDED)
-    packed = export_pack(home, [NEEDED], home / "p.zip", key=make_key(home, "anna"), issue=Issue("anna"))
+    packed = export_pack(home, [NEEDED], home / "p.zip", key=make_key(home, "anna"), issue=ExportOptions("anna"))
     assert kinds(hold(home, world.v1, NEEDED)) == {NEEDED: []}
     assay("amend", NEEDED, "--reason", "another", "--delta", "0.3")
     assert kinds(hold(home, world.v1, NEEDED)) == {NEEDED: ["plan_deviated"]}
@@ -365,13 +367,13 @@ def test_a_plan_that_deviates_after_its_pack_left_is_stale(world: World, assay: 
 
 def test_a_revoked_key_makes_the_claims_it_signed_for_stale(world: World, home: Path) -> None:
     key = make_key(home, "anna")
-    told = {"keyid": key.keyid, "public_key": key.public_key.hex(), "signs": "packs"}
+    reported = {"keyid": key.keyid, "public_key": key.public_key.hex(), "signs": "packs"}
     with open_database(home) as connection:
-        append_event(connection, actor="anna", action=Action.KEY_MADE, object_id=key.keyid, payload=told)
-    packed = export_pack(home, [NEEDED], home / "p.zip", key=key, issue=Issue("anna"))
+        append_event(connection, actor="anna", action=Action.KEY_MADE, object_id=key.keyid, payload=reported)
+    packed = export_pack(home, [NEEDED], home / "p.zip", key=key, issue=ExportOptions("anna"))
     assert kinds(hold(home, world.v1)) == {NEEDED: [], CARRIER: []}
     with open_database(home) as connection:
-        append_event(connection, actor="anna", action=Action.KEY_REVOKED, object_id=key.keyid, payload=told)
+        append_event(connection, actor="anna", action=Action.KEY_REVOKED, object_id=key.keyid, payload=reported)
     assert kinds(hold(home, world.v1)) == {NEEDED: ["key_revoked"], CARRIER: []}
     assert list_stale(home)[0].trigger.after == packed.pack_id
 
@@ -380,19 +382,19 @@ def test_a_revoked_key_makes_the_claims_it_signed_for_stale(world: World, home: 
 def test_an_incident_is_a_persons_word_and_no_rerun_answers_it_by_itself(
     world: World, assay: Assay, home: Path
 ) -> None:
-    code, told = assay("incident", NEEDED, "--reason", "answers turned around in the field")
-    assert (code, told["kind"]) == (0, "incident")
-    code, told = assay("revalidate", "--model", str(world.v1), "--run")
+    code, reported = assay("incident", NEEDED, "--reason", "answers turned around in the field")
+    assert (code, reported["kind"]) == (0, "incident")
+    code, reported = assay("revalidate", "--model", str(world.v1), "--run")
     assert code == 3
-    (one, _) = told["claims"]
+    (one, _) = reported["claims"]
     assert (one["regression"]["outcome"], one["waits_for"]) == ("held", ["incident"])
     assert one["triggers"][0]["reason"] == "answers turned around in the field"
     with open_database(home) as connection:
         assert all("field" not in event.body for event in list_events(connection)), (
             "a person's words stay out of the log"
         )
-    code, told = assay("claims")
-    assert [row["stale"] for row in told] == [["incident"], [], []]
+    code, reported = assay("claims")
+    assert [row["stale"] for row in reported] == [["incident"], [], []]
     run(home, world.subjects[world.v1], NEEDED)
     assert not list_stale(home)[0].is_open
 
@@ -419,18 +421,22 @@ def test_a_model_that_lost_the_task_no_longer_holds_the_claim(world: World, assa
     subject = load(broken)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("audit_core.cli.changes.open_subject", lambda name, on_progress=None: subject)
-        code, told = assay("revalidate", "--model", str(broken), "--was", str(world.v1), "--claim", CARRIER, "--run")
+        code, reported = assay(
+            "revalidate", "--model", str(broken), "--was", str(world.v1), "--claim", CARRIER, "--run"
+        )
     assert code == 1
-    one = told["claims"][0]["regression"]
+    one = reported["claims"][0]["regression"]
     assert (one["outcome"], one["state_after"]) == ("lost", "inconclusive")
     assert one["after"] == {"resample": None, "mean": None, "zero": None}
 
 
 @pytest.mark.usefixtures("quick")
 def test_a_claim_without_an_earlier_verdict_is_not_said_to_hold(world: World, assay: Assay, tmp_path: Path) -> None:
-    code, told = assay("revalidate", "--model", str(world.v1), "--was", str(world.other), "--claim", ELSEWHERE, "--run")
+    code, reported = assay(
+        "revalidate", "--model", str(world.v1), "--was", str(world.other), "--claim", ELSEWHERE, "--run"
+    )
     assert code == 3
-    one = told["claims"][0]["regression"]
+    one = reported["claims"][0]["regression"]
     assert (one["outcome"], one["state_before"], one["before"]) == ("undecided", None, {})
 
 
@@ -468,12 +474,12 @@ def test_rows_of_the_change_log_are_appended_only(world: World, home: Path, chan
 def test_a_model_swapped_between_comparing_and_running_is_refused(world: World, home: Path) -> None:
     found = hold(home, world.v2, NEEDED, was=world.v1)
     with pytest.raises(ClaimRefused, match="opened"):
-        rerun_stale(home, found, lambda: Auditor(world.subjects[world.v1], RunLog(home)), asker=ME)
+        rerun_stale(home, found, lambda: Auditor(world.subjects[world.v1], RunLog(home)), actor=ME)
 
 
 def test_stale_evidence_counts_by_the_day(world: World, home: Path) -> None:
     declare_incident(home, NEEDED, held_for="x", by="anna", reason="why")
-    export_pack(home, [NEEDED], home / "p.zip", key=make_key(home, "anna"), issue=Issue("anna"))
+    export_pack(home, [NEEDED], home / "p.zip", key=make_key(home, "anna"), issue=ExportOptions("anna"))
     with zipfile.ZipFile(home / "p.zip") as pack:
         assert b'"claim.stale"' in pack.read("log/entries.jsonl"), "a pack tells of it"
     (now,) = read_home(home).list_records(datetime.now(UTC)).packs or ()

@@ -15,8 +15,8 @@ from toy.prompts import tokenise_letters
 
 from audit_core.component import Component, Kind, head
 from audit_core.errors import ComponentRefused, ControlFailed, Refused
-from audit_core.estimator import Method, ScreenRequest
-from audit_core.intervention import CLEAN_RUN, Direction, Replacement, Side, intervene
+from audit_core.estimator import EstimateRequest, Estimator
+from audit_core.intervention import CLEAN_RUN, Direction, PromptSide, Replacement, intervene
 from audit_core.prompts.alignment import tokenise
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.registry import get_plugin
@@ -33,10 +33,10 @@ def estimate(
     prompts: TokenisedPrompts,
     kind: Kind = Kind.HEAD,
     replacement: Replacement = Replacement.RESAMPLE,
-    side: Side = Side.CLEAN,
+    side: PromptSide = PromptSide.CLEAN,
 ) -> dict[Component, np.ndarray]:
-    method: Method = get_plugin("estimators", name)
-    found = method.screen(subject, ScreenRequest(prompts, kind, replacement, side), on_progress=no_progress)
+    method: Estimator = get_plugin("estimators", name)
+    found = method.screen(subject, EstimateRequest(prompts, kind, replacement, side), on_progress=no_progress)
     assert found.support.shape == (len(found.components), len(prompts))
     return dict(zip(found.components, found.support))
 

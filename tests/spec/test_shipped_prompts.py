@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from audit_core.prompts.prompt_set import Prompt, PromptSet, load_prompts, split_half
+from audit_core.prompts.prompt_set import Prompt, PromptSet, load_prompts, take_split
 from data.prompts.cards import CARDS, write_readme
 from data.prompts.generate import TASKS, build_files
 from data.prompts.words import CAPITALS
@@ -74,7 +74,7 @@ def test_ids_are_unique_across_sets() -> None:
 @each_set
 @each_half
 def test_each_half_has_all_templates_equally_often_and_enough_rows(name: str, exploratory: bool) -> None:
-    half = split_half(load(name), exploratory=exploratory)
+    half = take_split(load(name), exploratory=exploratory)
     assert len(half) >= 40
     assert {len(rows) for rows in by_template(half.prompts).values()} == {6}
     assert len(by_template(half.prompts)) == 12
@@ -83,7 +83,7 @@ def test_each_half_has_all_templates_equally_often_and_enough_rows(name: str, ex
 @each_set
 def test_no_text_of_one_half_occurs_in_the_other(name: str) -> None:
     texts = [
-        {text for row in split_half(load(name), exploratory=half).prompts for text in (row.clean, row.corrupted)}
+        {text for row in take_split(load(name), exploratory=half).prompts for text in (row.clean, row.corrupted)}
         for half in (True, False)
     ]
     assert not texts[0] & texts[1]
@@ -104,7 +104,7 @@ def test_a_text_is_clean_exactly_once(name: str) -> None:
 @each_set
 @each_half
 def test_in_each_half_and_template_every_answer_is_as_often_a_foil(name: str, exploratory: bool) -> None:
-    for rows in by_template(split_half(load(name), exploratory=exploratory).prompts).values():
+    for rows in by_template(take_split(load(name), exploratory=exploratory).prompts).values():
         assert Counter(row.answer for row in rows) == Counter(row.foil for row in rows)
 
 

@@ -10,7 +10,7 @@ import pytest
 from toy.people import ISSUER, make_claims
 
 from audit_core.errors import AccessRefused
-from audit_core.governance.people import LOCAL_PERSON, Deed, Person, PersonRole, identify_person
+from audit_core.governance.people import LOCAL_PERSON, Permission, Person, PersonRole, identify_person
 from audit_core.store import PersonLog, list_events, open_database, verify_log
 
 MOMENT = [0]
@@ -39,7 +39,7 @@ def log(own_home: Path) -> PersonLog:
 
 
 def why(log: PersonLog, asked: Person) -> str:
-    refusal = log.find_refusal(asked, Deed.RUN)
+    refusal = log.find_refusal(asked, Permission.RUN)
     return "" if refusal is None else refusal.why
 
 
@@ -50,7 +50,7 @@ def test_a_token_that_signed_out_is_refused_at_the_next_deed_and_after_a_restart
     again = PersonLog(log.home)
     assert why(again, person(nonce="one")) == "signed_out"
     with pytest.raises(AccessRefused, match="sign in again"):
-        again.admit(token, Deed.RUN, about="sweep")
+        again.authorize(token, Permission.RUN, about="sweep")
 
 
 OTHERS = {

@@ -161,8 +161,8 @@ def test_order_of_prompts_is_the_order_of_numbers(load_family: Load) -> None:
     shuffled = replace(prompts, pairs=tuple(prompts.pairs[at] for at in order))
     found, moved = (subject.run(these, asked, means=means).answer for these in (prompts, shuffled))
     np.testing.assert_allclose(moved, found[:, order], atol=2e-5)
-    for rows, at in zip(subject.attend(shuffled), order, strict=True):
-        np.testing.assert_allclose(rows, subject.attend(prompts)[at], atol=1e-5)
+    for rows, at in zip(subject.attention_to_last(shuffled), order, strict=True):
+        np.testing.assert_allclose(rows, subject.attention_to_last(prompts)[at], atol=1e-5)
     assert len(np.unique(found[0].round(3))) == 5
 
 

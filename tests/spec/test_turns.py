@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from audit_core.store.database.fair_lock import Turns
+from audit_core.store.database.fair_lock import FairLock
 
 
 def wait_until(holds: object, seconds: float = 20.0) -> None:
@@ -16,13 +16,13 @@ def wait_until(holds: object, seconds: float = 20.0) -> None:
 
 
 def test_turns_come_in_the_order_of_asking_and_one_at_a_time() -> None:
-    turns, order = Turns(), []
+    turns, order = FairLock(), []
     assert turns.take(0)
 
     def go(number: int) -> None:
         assert turns.take(20)
         order.append(number)
-        turns.give_on()
+        turns.release()
 
     threads = []
     for number in range(8):
@@ -30,7 +30,7 @@ def test_turns_come_in_the_order_of_asking_and_one_at_a_time() -> None:
         threads[-1].start()
         wait_until(lambda wanted=number + 2: len(turns._queue) == wanted)
     assert order == []
-    turns.give_on()
+    turns.release()
     for thread in threads:
         thread.join(20)
     assert order == list(range(8))
@@ -39,44 +39,44 @@ def test_turns_come_in_the_order_of_asking_and_one_at_a_time() -> None:
 
 def test_whoever_asks_again_at_once_stands_behind_those_who_wait() -> None:
     """What a plain lock does not give: the one that lets go and takes again would have it every time."""
-    turns, order = Turns(), []
+    turns, order = FairLock(), []
     assert turns.take(0)
 
     def go() -> None:
         assert turns.take(20)
         order.append("waited")
-        turns.give_on()
+        turns.release()
 
     thread = threading.Thread(target=go)
     thread.start()
     wait_until(lambda: len(turns._queue) == 2)
-    turns.give_on()
+    turns.release()
     assert turns.take(20)
     order.append("again")
-    turns.give_on()
+    turns.release()
     thread.join(20)
     assert order == ["waited", "again"]
 
 
 @pytest.mark.parametrize("wait_s", [0.0, 0.05])
 def test_whoever_gives_up_leaves_the_queue(wait_s: float) -> None:
-    turns = Turns()
+    turns = FairLock()
     assert turns.take(0)
     assert not turns.take(wait_s)
-    turns.give_on()
+    turns.release()
     assert turns.take(0)
-    turns.give_on()
+    turns.release()
 
 
 def test_no_turn_is_lost_while_many_give_up() -> None:
     """Some give up in the very moment in which their turn comes; afterwards it is still there to be taken."""
-    turns, taken = Turns(), []
+    turns, taken = FairLock(), []
 
     def go(number: int) -> None:
         for step in range(200):
             if turns.take(0.0001 * (number % 3)):
                 taken.append(step)
-                turns.give_on()
+                turns.release()
 
     threads = [threading.Thread(target=go, args=(number,)) for number in range(6)]
     for thread in threads:

@@ -12,27 +12,27 @@ from toy.prompts import tokenise_letters
 
 from audit_core.attention.view_table import GRADIENT_HEADS, read_views
 from audit_core.component import edge
-from audit_core.engine.pattern_gradients import read_looks
+from audit_core.engine.pattern_gradients import read_attention_records
 from audit_core.intervention import CLEAN_RUN, Edit, Intervention, Replacement
 from audit_core.prompts.alignment import tokenise
 from audit_core.registry import get_plugin
 from audit_core.subjects.transformer import TransformerSubject
-from audit_core.view import Looks, weigh_slopes
+from audit_core.view import AttentionRecord, weigh_gradients
 from audit_core.views.rollout import roll_out
 
 LOWER, UPPER = 0.6, 0.2
 """What the second token gives the first, below and above."""
 
 
-def two_layers(slopes: tuple[tuple[float, float], tuple[float, float]] | None = None) -> Looks:
+def two_layers(gradients: tuple[tuple[float, float], tuple[float, float]] | None = None) -> AttentionRecord:
     """One head a layer; the first token sees itself alone, so that only the second token's rows are free."""
     patterns = np.array([[[[1, 0], [share, 1 - share]]] for share in (LOWER, UPPER)], np.float32)
-    if slopes is None:
-        return Looks(patterns, None)
-    return Looks(patterns, np.array([[[[0, 0], list(row)]] for row in slopes], np.float32))
+    if gradients is None:
+        return AttentionRecord(patterns, None)
+    return AttentionRecord(patterns, np.array([[[[0, 0], list(row)]] for row in gradients], np.float32))
 
 
-def read(key: str, looks: Looks) -> list[float]:
+def read(key: str, looks: AttentionRecord) -> list[float]:
     return [float(value) for value in get_plugin("views", key).read(looks)]
 
 
@@ -65,7 +65,7 @@ def test_gradient_weighted_attention_keeps_what_raises_the_answer() -> None:
     0.2 · (1, 0) + 0.8 · (3, 1): (3 + 0.2 + 2.4, 1 + 0.8) = (5.6, 1.8)."""
     looks = two_layers(((5, -2), (1, 1)))
     assert read("gradient_attention", looks) == pytest.approx([5.6, 1.8])
-    np.testing.assert_allclose(weigh_slopes(looks), [[2.2], [1.0]], atol=1e-6)
+    np.testing.assert_allclose(weigh_gradients(looks), [[2.2], [1.0]], atol=1e-6)
 
 
 @pytest.mark.parametrize("family", ["gpt2", "llama", "gpt_neox"])
@@ -77,8 +77,8 @@ def test_the_slope_of_a_weight_is_what_a_small_step_of_it_changes(
     prompts = tokenise_letters(subject.tokenizer, (7, 7))
     step = 0.01
     places = [(0, 1, 7, 2), (1, 0, 5, 3), (1, 3, 7, 7), (2, 2, 7, 4)]
-    for at, looks in read_looks(subject, prompts, with_slopes=True):
-        assert looks.slopes is not None
+    for at, looks in read_attention_records(subject, prompts, with_gradients=True):
+        assert looks.gradients is not None
         one = prompts.take([at])
         asked = [
             Intervention((Edit(edge(*place), Replacement.SCALE, 1 + sign * step),))
@@ -88,7 +88,7 @@ def test_the_slope_of_a_weight_is_what_a_small_step_of_it_changes(
         said = subject.run(one, asked)
         change = (said.answer - said.foil)[:, 0].reshape(-1, 2)
         measured = (change[:, 0] - change[:, 1]) / (2 * step)
-        expected = [float(looks.slopes[place] * looks.patterns[place]) for place in places]
+        expected = [float(looks.gradients[place] * looks.patterns[place]) for place in places]
         np.testing.assert_allclose(measured, expected, rtol=0.03, atol=5e-4)
         assert np.abs(expected).max() > 0.01, "the positive control: some weight matters"
 

@@ -26,7 +26,7 @@ from audit_core.packs.pack import Exported
 from audit_core.packs.rerun import rerun_pack
 from audit_core.packs.withholding import hide_names, withhold_set
 from audit_core.prompts.prompt_set import Prompt, PromptSet, is_exploratory
-from audit_core.run import Asker, Auditor
+from audit_core.run import Actor, Auditor
 from audit_core.store import RunLog
 from audit_core.store.claims.register import Register
 from audit_core.subjects.transformer import TransformerSubject
@@ -36,7 +36,7 @@ from audit_core.verifier.documents import read_documents
 from audit_core.verifier.withheld import COMMITMENT_DOMAIN, Openings, check_openings, check_prompt_sets
 
 ROOT = Path(__file__).resolve().parents[2]
-ME = Asker("anna", "test")
+ME = Actor("anna", "test")
 TEXT = re.compile(r"w\d\d w\d\d")
 """Two words of any prompt of the toy, clean or corrupted."""
 
@@ -204,10 +204,10 @@ def test_names_of_templates_in_reasons_are_covered(planted: TransformerSubject, 
     """A row without a number names the templates that could not be tested."""
     from audit_core.packs.pack import _read_attempts
     from audit_core.packs.pack_documents import list_metrics
-    from audit_core.store.log.trail import read_trail
+    from audit_core.store.log.trail import read_log_view
 
     known = Register(home).find("C-0001")
-    (attempt,) = _read_attempts(home, known, read_trail(home).events)
+    (attempt,) = _read_attempts(home, known, read_log_view(home).events)
     result = json.loads(attempt.record.result or "")
     result["transfer"]["found_elsewhere"]["untested"] = [f"{CANARY} of t0"]
     attempt = replace(attempt, record=replace(attempt.record, result=json.dumps(result)))
@@ -349,7 +349,7 @@ def test_a_rerun_wants_all_openings_and_with_them_gives_the_same_bits(
     home: Path, held: Exported, planted: TransformerSubject
 ) -> None:
     def rerun(openings: bytes | None) -> Any:
-        return rerun_pack(home / "held.zip", lambda: Auditor(planted, RunLog(home)), asker=ME, openings=openings)
+        return rerun_pack(home / "held.zip", lambda: Auditor(planted, RunLog(home)), actor=ME, openings=openings)
 
     opened = read_openings_of(home, held)
     with pytest.raises(Refused, match=r"60 prompts are withheld .*--openings"):
@@ -382,14 +382,14 @@ def test_some_items_are_opened_for_an_auditor_but_not_all_but_a_few(home: Path, 
 
 
 def test_a_secret_stops_the_export_and_the_log_says_so(home: Path) -> None:
-    from audit_core.store.log.trail import read_trail
+    from audit_core.store.log.trail import read_log_view
 
     token = "hf_" + "canaryCANARYcanaryCANARY"
     with pytest.raises(Refused, match=r"pack\.json organisation: a Hugging Face token") as refused:
         pack_claim(home, "secret.zip", organisation=f"Bank {token}", acknowledge_personal_data=True)
     assert (token in str(refused.value), refused.value.exit_code) == (False, 2)
     assert not (home / "secret.zip").exists()
-    assert [event.action for event in read_trail(home).events][-2:] == ["pack.exported", "pack.refused"]
+    assert [event.action for event in read_log_view(home).events][-2:] == ["pack.exported", "pack.refused"]
 
 
 def test_personal_data_leave_only_acknowledged_and_the_pack_says_by_whom(home: Path) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from audit_core.component import Component, Kind, head, mlp, resid
 from audit_core.errors import ModelRefused
-from audit_core.intervention import Edit, Intervention, Replacement, Side
+from audit_core.intervention import Edit, Intervention, PromptSide, Replacement
 from audit_core.models import ModelIdentity
 from audit_core.prompts.alignment import tokenise
 from audit_core.prompts.answers import TokenLimits
@@ -102,7 +102,7 @@ class AdditiveSubject:
         return Logits(answer, np.zeros_like(answer), words if vocabulary else None, applied)
 
     def _answer(self, pair: TokenPair, intervention: Intervention, means: Means | None) -> float:
-        texts = {Side.CLEAN: pair.prompt.clean, Side.CORRUPTED: pair.prompt.corrupted}
+        texts = {PromptSide.CLEAN: pair.prompt.clean, PromptSide.CORRUPTED: pair.prompt.corrupted}
         own, other = (self.level(texts[side]) for side in (intervention.side, intervention.side.other))
         edits = {e.component: e for e in intervention.edits} if self.live else {}
         if (entering := edits.get(resid(0))) is not None and entering.replacement is Replacement.RESAMPLE:
@@ -131,7 +131,7 @@ class AdditiveSubject:
         mean = np.float32(np.mean([self.level(text) for text in texts]))
         return Means({(0, ""): {Kind.HEAD: mean}}, {(0, ""): len(reference)})
 
-    def measure_moves(
+    def activation_change_rms(
         self,
         prompts: TokenisedPrompts,
         parts: Sequence[Component],
@@ -145,7 +145,9 @@ class AdditiveSubject:
             moves.append(self._replace(1.0, own, other, Edit(head(0, 0), replacement), means) - own)
         return np.full(len(parts), np.sqrt(np.mean(np.square(moves))), np.float32)
 
-    def attend(self, prompts: TokenisedPrompts, *, on_progress: Progress = no_progress) -> tuple[Floats, ...]:
+    def attention_to_last(
+        self, prompts: TokenisedPrompts, *, on_progress: Progress = no_progress
+    ) -> tuple[Floats, ...]:
         """Every head looks evenly at all tokens."""
         shapes = [(N_LAYERS, N_HEADS, len(pair.clean_ids)) for pair in prompts.pairs]
         return tuple(np.full(shape, 1 / shape[-1], np.float32) for shape in shapes)

@@ -31,9 +31,9 @@ from audit_core.confirm import freeze_claim, run_confirmatory
 from audit_core.evidence import environment
 from audit_core.evidence.keys import load_log_key
 from audit_core.evidence.report import pdf
-from audit_core.packs.pack import Issue, export_pack
+from audit_core.packs.pack import ExportOptions, export_pack
 from audit_core.prompts.prompt_set import Prompt, PromptSet
-from audit_core.run import Asker, Auditor
+from audit_core.run import Actor, Auditor
 from audit_core.shipped import load_shipped_policy
 from audit_core.store import RunLog, list_events, load_key, open_database, verify_log
 from audit_core.store.claims.register import Register
@@ -44,7 +44,7 @@ PACK, TRUST, VERIFIER = "packs/p.zip", "trust.toml", "verify_pack.py"
 
 
 @dataclass(frozen=True)
-class Seen:
+class ModelStatus:
     """What a later process finds in a home."""
 
     findings: list[str]
@@ -73,10 +73,10 @@ class Death:
     """A copy of it, in which the same was done once more."""
     answer: Any
     """What that gave."""
-    before: Seen
-    left: Seen
+    before: ModelStatus
+    left: ModelStatus
     """Of `begin`, after it was done once more: looking begins a log."""
-    after: Seen
+    after: ModelStatus
 
     @property
     def step(self) -> str:
@@ -90,12 +90,12 @@ PROMPTS = PromptSet(
 CLAIM = Claim("the second layer's head is needed", (head(1, 0),))
 
 
-def look(home: Path) -> Seen:
+def look(home: Path) -> ModelStatus:
     with open_database(home) as connection:
         found = verify_log(connection, public_key=load_log_key(home).public_key)
         events = [(event.action, event.entry) for event in list_events(connection)]
     runs = [run.outcome for run in RunLog(home).list_runs()]
-    return Seen(
+    return ModelStatus(
         [one.text for one in found.findings], events, found.checkpoints, len(Register(home).list_claims()), runs
     )
 
@@ -123,12 +123,12 @@ def freeze(home: Path) -> Any:
 
 
 def run(home: Path) -> Any:
-    asker = Asker("anna", "test")
-    return run_confirmatory(Register(home), "C-0001", lambda name: Auditor(SUBJECT, RunLog(home)), asker=asker).attempt
+    actor = Actor("anna", "test")
+    return run_confirmatory(Register(home), "C-0001", lambda name: Auditor(SUBJECT, RunLog(home)), actor=actor).attempt
 
 
 def export(home: Path) -> Any:
-    key, issue = load_key(home, "anna"), Issue("anna", "Example")
+    key, issue = load_key(home, "anna"), ExportOptions("anna", "Example")
     return dict(export_pack(home, ["C-0001"], home / PACK, key=key, issue=issue).attempts)
 
 
@@ -177,11 +177,11 @@ def live(act: str, home: Path, last: int | None) -> int:
 def do_whole(act: str, home: Path) -> dict[str, Any]:
     if code := live(act, home, None):
         raise SystemExit(f"{act} in {home} ended with {code}")
-    told: dict[str, Any] = json.loads(home.with_suffix(".json").read_text())
-    return told | {"left": Seen(**told["left"]), "after": Seen(**told["after"])}
+    reported: dict[str, Any] = json.loads(home.with_suffix(".json").read_text())
+    return reported | {"left": ModelStatus(**reported["left"]), "after": ModelStatus(**reported["after"])}
 
 
-def die_everywhere(act: str, before: Path, seen: Seen, folder: Path) -> tuple[list[Death], Path, Seen]:
+def die_everywhere(act: str, before: Path, seen: ModelStatus, folder: Path) -> tuple[list[Death], Path, ModelStatus]:
     """One death at each site; and the home in which nobody died, with what is seen there."""
     whole = shutil.copytree(before, folder / f"{act}-whole")
     lived = do_whole(act, whole)
@@ -192,8 +192,12 @@ def die_everywhere(act: str, before: Path, seen: Seen, folder: Path) -> tuple[li
         if live(act, left, step) != -signal.SIGKILL:
             raise SystemExit(f"{act} outlived step {step}: {sites[step]}")
         shutil.copytree(left, again)
-        told = do_whole(act, again)
-        deaths.append(Death(act, sites[step], str(left), str(again), told["answer"], seen, told["left"], told["after"]))
+        reported = do_whole(act, again)
+        deaths.append(
+            Death(
+                act, sites[step], str(left), str(again), reported["answer"], seen, reported["left"], reported["after"]
+            )
+        )
     return deaths, whole, lived["after"]
 
 
@@ -224,7 +228,7 @@ def die(folder: Path) -> list[Death]:
     for act in ACTS.values():
         act(warm)
     deaths: list[Death] = []
-    seen = Seen([], [], 0, 0, [])
+    seen = ModelStatus([], [], 0, 0, [])
     for act in ACTS:
         died, home, seen = die_everywhere(act, home, seen, folder)
         deaths += died
@@ -236,9 +240,9 @@ def die(folder: Path) -> list[Death]:
 def read_deaths(folder: Path) -> list[Death]:
     """What `python -m toy.dying` tells."""
     rows = json.loads((folder / "deaths.json").read_text())
-    return [Death(**row | {name: Seen(**row[name]) for name in ("before", "left", "after")}) for row in rows]
+    return [Death(**row | {name: ModelStatus(**row[name]) for name in ("before", "left", "after")}) for row in rows]
 
 
 if __name__ == "__main__":
-    told = Path(sys.argv[1]).resolve() / "deaths.json"
-    told.write_text(json.dumps([asdict(death) for death in die(told.parent)]))
+    reported = Path(sys.argv[1]).resolve() / "deaths.json"
+    reported.write_text(json.dumps([asdict(death) for death in die(reported.parent)]))

@@ -15,9 +15,9 @@ from audit_core.claim import Claim
 from audit_core.component import head
 from audit_core.confirm import freeze_claim, run_confirmatory
 from audit_core.evidence.keys import load_key
-from audit_core.packs.pack import Exported, Issue, export_pack
+from audit_core.packs.pack import Exported, ExportOptions, export_pack
 from audit_core.prompts.prompt_set import PromptSet
-from audit_core.run import Asker, Auditor
+from audit_core.run import Actor, Auditor
 from audit_core.shipped import load_shipped_policy
 from audit_core.store import RunLog
 from audit_core.store.claims.register import Register
@@ -52,12 +52,12 @@ def freeze(home: Path, subject: TransformerSubject, prompts: PromptSet) -> str:
 def run_claim(home: Path, subject: TransformerSubject, prompts: PromptSet) -> None:
     """Freeze a claim and make one attempt at it."""
     run_confirmatory(
-        Register(home), freeze(home, subject, prompts), lambda name: Auditor(subject, RunLog(home)), asker=Asker("anna", "test")
+        Register(home), freeze(home, subject, prompts), lambda name: Auditor(subject, RunLog(home)), actor=Actor("anna", "test")
     )  # fmt: skip
 
 
 def pack_claim(home: Path, name: str, claim_id: str = "C-0001", **issue: Any) -> Exported:
-    return export_pack(home, [claim_id], home / name, key=load_key(home, "anna"), issue=Issue("anna", **issue))
+    return export_pack(home, [claim_id], home / name, key=load_key(home, "anna"), issue=ExportOptions("anna", **issue))
 
 
 def read_pack(path: Path) -> dict[str, bytes]:

@@ -9,7 +9,7 @@ import streamlit as st
 from audit_core import (
     AuditError,
     CardClaim,
-    ClaimStanding,
+    ClaimSummary,
     ImportedCard,
     read_card,
 )
@@ -71,7 +71,7 @@ def _show_unread(found: ImportedCard) -> None:
         )
 
 
-def ask_link(sentences: Sequence[CardClaim], claims: Sequence[ClaimStanding]) -> None:
+def ask_link(sentences: Sequence[CardClaim], claims: Sequence[ClaimSummary]) -> None:
     """Which registered claim tests which sentence: a person's judgement, logged with their name."""
     if not sentences or not claims:
         return

@@ -10,7 +10,7 @@ from audit_core import (
     COVERAGE_WORDS,
     CardClaim,
     CaseFile,
-    ClaimStanding,
+    ClaimSummary,
     HomeFacts,
     ModelSheet,
     Setting,
@@ -75,7 +75,7 @@ def show_attention(sheet: ModelSheet, around: Sequence[str]) -> None:
     st.markdown(f"{plain(chart.rule)} As of {chart.as_of}.")
 
 
-def show_claims(claims: Sequence[ClaimStanding]) -> None:
+def show_claims(claims: Sequence[ClaimSummary]) -> None:
     """Each registered claim with its standing and the measured sentence."""
     st.header(f"Claims ({len(claims)})", anchor=False)
     if not claims:
@@ -101,7 +101,7 @@ def show_claims(claims: Sequence[ClaimStanding]) -> None:
     )
 
 
-def show_sentences(sentences: Sequence[CardClaim], claims: Sequence[ClaimStanding]) -> None:
+def show_sentences(sentences: Sequence[CardClaim], claims: Sequence[ClaimSummary]) -> None:
     """What a card says of how the model works, and what became of it."""
     if not sentences:
         return

@@ -8,10 +8,10 @@ import streamlit as st
 
 from audit_core import (
     AuditError,
-    Deed,
     EffectDiff,
     JobState,
     ModelDiff,
+    Permission,
     Register,
     Snapshot,
     StaleRow,
@@ -58,14 +58,14 @@ def show_diff(found: ModelDiff) -> None:
     columns = ("part", "of it", "largest difference, weight", "relative, Frobenius", "why no number")
     show_table(make_table(columns, rows[:SHOWN]), key="parts")
     table_with_csv(lambda: make_table(columns, rows), "Parts that differ", "parts-rows")
-    told = found.tokenizer
-    settings = [(one.file, one.key, one.before, one.after) for one in (*found.settings, *told.settings)]
-    if told.vocabulary is not None and not told.vocabulary.is_same:
-        words = told.vocabulary
+    reported = found.tokenizer
+    settings = [(one.file, one.key, one.before, one.after) for one in (*found.settings, *reported.settings)]
+    if reported.vocabulary is not None and not reported.vocabulary.is_same:
+        words = reported.vocabulary
         settings.append(
             ("tokenizer", "vocabulary", "", f"{words.n_added} added, {words.n_removed} removed, {words.n_moved} moved")
         )
-    for is_other, name in ((told.has_other_merges, "merges"), (told.has_other_template, "chat template")):
+    for is_other, name in ((reported.has_other_merges, "merges"), (reported.has_other_template, "chat template")):
         settings += [("tokenizer", name, "", "differs")] if is_other else []
     if settings:
         st.subheader("Tokenizer and settings", anchor=False)
@@ -122,7 +122,7 @@ def ask_incident() -> None:
     except AuditError as found:
         show_refusal(found)
         return
-    if not claims or not actions.may(Deed.DECLARE_INCIDENT):
+    if not claims or not actions.may(Permission.DECLARE_INCIDENT):
         return
     with st.form("incident", border=True, clear_on_submit=True):
         st.selectbox("Something happened that concerns", claims, key="incident_claim")

@@ -177,7 +177,7 @@ def show_stability(found: StabilityResult, place: str = "") -> None:
         controls_line(found.controls)
 
 
-def note_another_set(found: Any, components: Sequence[Component]) -> None:
+def note_different_circuit(found: Any, components: Sequence[Component]) -> None:
     """Said where the search finds what nobody named: how steady that is says nothing of what was named."""
     if isinstance(found, StabilityResult) and set(found.found) != set(map(str, components)):
         st.warning(

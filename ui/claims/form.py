@@ -10,10 +10,10 @@ from audit_core import (
     CIRCUIT_QUESTIONS,
     AuditError,
     Claim,
-    Deed,
-    Dossier,
-    Issue,
+    ClaimHistory,
+    ExportOptions,
     JobState,
+    Permission,
     PriorAccess,
     audit_home,
     dump_claim,
@@ -77,7 +77,7 @@ def _freeze_as_asked() -> None:
         asked.toml, asked.freeze_model, asked.freeze_set, tuple(asked.freeze_asks), asked.freeze_access, asked.get("freeze_owner", ""),
     )  # fmt: skip
     try:
-        services.admit(Deed.FREEZE, f"a claim about {form.model}")
+        services.authorize(Permission.FREEZE, f"a claim about {form.model}")
         model_question.begin(form.model)
         plan = actions.freeze(wait_for_model(form.model), form)
     except AuditError as error:
@@ -87,10 +87,10 @@ def _freeze_as_asked() -> None:
         st.rerun()
 
 
-def ask_attempt(dossier: Dossier) -> None:
+def ask_attempt(history: ClaimHistory) -> None:
     """A button for the next attempt, its progress, and its end."""
-    known, mine = dossier.claim, st.session_state.setdefault("jobs", {})
-    key = f"attempt {known.claim_id} {len(dossier.attempts)}"
+    known, mine = history.claim, st.session_state.setdefault("jobs", {})
+    key = f"attempt {known.claim_id} {len(history.attempts)}"
     running = [job for name, job in mine.items() if name.startswith(f"attempt {known.claim_id} ")]
     if running and (snapshot := job_panel(running[-1], place="attempt")) is not None:
         if snapshot.is_active:
@@ -101,11 +101,11 @@ def ask_attempt(dossier: Dossier) -> None:
             st.info(
                 "Cancelled. The attempt stays in the log; nothing it computed is kept.", icon=":material/stop_circle:"
             )
-    if known.withdrawn or not actions.may(Deed.ATTEMPT):
+    if known.withdrawn or not actions.may(Permission.ATTEMPT):
         return
-    words = "Open the half: first attempt" if not dossier.attempts else f"Make attempt {len(dossier.attempts) + 1}"
+    words = "Open the half: first attempt" if not history.attempts else f"Make attempt {len(history.attempts) + 1}"
     st.button(
-        words, key="attempt", icon=":material/lock_open:", on_click=_open_half, args=(key, known.model),
+        words, key="attempt", icon=":material/lock_open:", on_click=_open_split, args=(key, known.model),
         help="It is logged before it begins, and counts whatever it finds.",
     )  # fmt: skip
     if st.session_state.get("opening") == key:
@@ -125,22 +125,22 @@ def ask_attempt(dossier: Dossier) -> None:
             st.rerun()
 
 
-def _open_half(key: str, model: str) -> None:
+def _open_split(key: str, model: str) -> None:
     st.session_state.opening = key
     model_question.press(model)
 
 
-def ask_pack(dossier: Dossier) -> None:
+def ask_pack(history: ClaimHistory) -> None:
     """Whose key signs, and the pack to take away."""
     st.header("Evidence pack", anchor=False)
-    if dossier.packs:
-        st.markdown(f"Exported so far: {plain(', '.join(dossier.packs))}.")
-    if not actions.may(Deed.EXPORT_PACK):
+    if history.packs:
+        st.markdown(f"Exported so far: {plain(', '.join(history.packs))}.")
+    if not actions.may(Permission.EXPORT_PACK):
         return
     people = actions.list_signers()
-    if not dossier.attempts or not people:
+    if not history.attempts or not people:
         key = "a key of your own: `python -m audit_core keys make NAME`, and your name under [keys] in people.toml where people sign in"
-        missing = "an attempt" if not dossier.attempts else key
+        missing = "an attempt" if not history.attempts else key
         st.info(f"A pack needs {missing}.", icon=":material/info:")
         return
     left, right = st.columns(2)
@@ -156,16 +156,16 @@ def ask_pack(dossier: Dossier) -> None:
     )  # fmt: skip
     if st.button("Write the pack", icon=":material/inventory_2:", key="write-pack"):
         asked = st.session_state
-        issue = Issue(
+        issue = ExportOptions(
             person, organisation, withhold_prompts=asked["withhold-prompts"],
             acknowledge_personal_data=asked["acknowledge-personal-data"],
         )  # fmt: skip
         try:
-            st.session_state.pack = actions.write_pack(dossier.claim.claim_id, issue)
+            st.session_state.pack = actions.write_pack(history.claim.claim_id, issue)
         except AuditError as error:
             show_refusal(error)
     made = st.session_state.get("pack")
-    if made is not None and made.claim_id == dossier.claim.claim_id:
+    if made is not None and made.claim_id == history.claim.claim_id:
         st.markdown(
             f"Under the policy it was frozen with: **{plain(made.overall.replace('_', ' ').lower())}**. Manifest `{made.digest}`. Every attempt is in it. Give "
             "`verify_pack.py` and a trust file to whoever checks it, by another way."
@@ -180,11 +180,11 @@ def ask_pack(dossier: Dossier) -> None:
     show_taken()
 
 
-def offer_page(dossier: Dossier) -> None:
+def offer_page(history: ClaimHistory) -> None:
     """The last attempt as one file for somebody who does not code."""
-    done = [line.run_id for line in dossier.attempts if line.outcome == "done"]
+    done = [line.run_id for line in history.attempts if line.outcome == "done"]
     if done:
         st.download_button(
-            "Last attempt as one HTML page", data=actions.offer(Deed.LOOK, done[-1], lambda: render_result(audit_home(), done[-1])), file_name=f"{dossier.claim.claim_id}.html",
+            "Last attempt as one HTML page", data=actions.offer(Permission.LOOK, done[-1], lambda: render_result(audit_home(), done[-1])), file_name=f"{history.claim.claim_id}.html",
             mime="text/html", icon=":material/description:", on_click="ignore",
         )  # fmt: skip

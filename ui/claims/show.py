@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from audit_core import CIRCUIT_QUESTIONS, Dossier, RegisteredClaim, get_plugin, make_table
+from audit_core import CIRCUIT_QUESTIONS, ClaimHistory, RegisteredClaim, get_plugin, make_table
 from ui.circuit import results
 from ui.flow import services
 from ui.parts import verdict_card
@@ -16,21 +16,21 @@ def describe_choice(known: RegisteredClaim) -> str:
     return f"{known.claim_id}: {known.plan.claim.name[:80]}"
 
 
-def show_plan(dossier: Dossier) -> None:
+def show_plan(history: ClaimHistory) -> None:
     """What was fixed beforehand, and what was known when it was."""
-    known, plan = dossier.claim, dossier.claim.plan
+    known, plan = history.claim, history.claim.plan
     with st.container(horizontal=True, gap="small"):
         if known.withdrawn:
             st.badge("withdrawn", icon=":material/block:", color="gray")
-        if dossier.exploratory:
+        if history.exploratory:
             st.badge("exploratory", icon=":material/explore:", color="orange")
         else:
             st.badge("confirmatory", icon=":material/lock_clock:", color="blue")
         st.badge(f"version {plan.version}", color="gray")
         st.badge(f"expires {plain(known.expires_at)}", icon=":material/event:", color="gray")
-    if dossier.exploratory:
+    if history.exploratory:
         st.warning(
-            f"Runs of this claim are exploratory and meet no policy: {plain(dossier.exploratory)}.",
+            f"Runs of this claim are exploratory and meet no policy: {plain(history.exploratory)}.",
             icon=":material/explore:",
         )
     if known.withdrawn:
@@ -64,15 +64,15 @@ def show_plan(dossier: Dossier) -> None:
         show_table(make_table(columns, changes), key="changes")
 
 
-def show_attempts(dossier: Dossier) -> None:
+def show_attempts(history: ClaimHistory) -> None:
     """Every attempt, whatever became of it."""
-    st.header(f"Attempts ({len(dossier.attempts)})", anchor=False)
-    if not dossier.attempts:
+    st.header(f"Attempts ({len(history.attempts)})", anchor=False)
+    if not history.attempts:
         st.markdown("None yet. The confirmatory half is closed until the first.")
         return
     rows = [
         (line.number, line.started_at, line.outcome, line.reason, "this plan" if line.is_of_this_plan else "an earlier version", line.run_id)
-        for line in dossier.attempts
+        for line in history.attempts
     ]  # fmt: skip
     show_table(
         make_table(("attempt", "began, UTC", "outcome", "reason", "under", "run"), rows),
@@ -80,16 +80,16 @@ def show_attempts(dossier: Dossier) -> None:
     )
 
 
-def show_findings(dossier: Dossier) -> None:
+def show_findings(history: ClaimHistory) -> None:
     """The verdict of the last attempt, and every question that was fixed with it."""
-    found, claim = dossier.latest, dossier.claim.plan.claim
+    found, claim = history.latest, history.claim.plan.claim
     if found is None:
-        if dossier.attempts:
+        if history.attempts:
             st.info("No attempt under the plan as it stands has come to a result.", icon=":material/info:")
         return
     st.header("What the last attempt found", anchor=False)
     verdict_card.show_verdict(
-        found.verdict, claim, services.read_looks_of(dossier.claim.plan.pins.model_digest), place="claim"
+        found.verdict, claim, services.read_multiplicity_ledger_of(history.claim.plan.pins.model_digest), place="claim"
     )
     for question in CIRCUIT_QUESTIONS:
         answer = found.answers.get(question)
@@ -97,7 +97,7 @@ def show_findings(dossier: Dossier) -> None:
             with st.container(border=True):
                 st.subheader(get_plugin("audits", question).question, anchor=False)
                 results.SHOW[question](answer)
-                results.note_another_set(answer, claim.components)
+                results.note_different_circuit(answer, claim.components)
     for question, why in found.not_measured.items():
         st.warning(f"{plain(question)}: not measured: {plain(why)}", icon=":material/warning:")
     items = [

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from audit_core import ClauseCheck, Crosswalk, CrosswalkRow, Holding, Relation, RowCount, make_table, shade_rows
+from audit_core import ClauseCheck, Crosswalk, CrosswalkRow, EvidenceCount, Relation, RowCount, make_table, shade_rows
 from ui.parts.header import plain, show_table, table_with_csv
 
 STANDING = {
@@ -98,7 +98,7 @@ def _spell(crosswalk: Crosswalk, row: CrosswalkRow) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def show_holdings(holdings: Sequence[Holding]) -> None:
+def show_holdings(holdings: Sequence[EvidenceCount]) -> None:
     """Which of this evidence exists here."""
     st.header("What this home holds", anchor=False)
     rows = [

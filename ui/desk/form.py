@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from audit_core import AuditError, CaseFile, Deed, Ruling
+from audit_core import AuditError, CaseFile, Permission, ReviewDecision
 from ui.flow import actions, services
 from ui.flow.answers import show_refusal
 from ui.parts.header import plain
@@ -26,7 +26,7 @@ READ = {
 
 def ask_pack() -> None:
     """A pack as a file."""
-    if actions.may(Deed.EXPORT_PACK):
+    if actions.may(Permission.EXPORT_PACK):
         with st.expander("Bring a pack", icon=":material/upload_file:"):
             st.file_uploader("Evidence pack, as `pack` wrote it", type="zip", key="brought")
             st.button(
@@ -80,7 +80,7 @@ def ask_decision(opened: CaseFile, signer: str) -> None:
         show_refusal(error)
     if (number := st.session_state.pop("decided", None)) is not None:
         st.success(f"Decision {number} is signed and in the log.", icon=":material/draw:")
-    roles = [role for role, deed in actions.DECIDES.items() if actions.may(deed)]
+    roles = [role for role, permission in actions.DECIDES.items() if actions.may(permission)]
     if not roles:
         return
     if not signer:
@@ -112,7 +112,7 @@ def _decide(digest: str) -> None:
     """About the digest that the form was drawn for, whatever was chosen since."""
     asked = st.session_state
     conditions = tuple(line.strip() for line in asked.conditions.splitlines() if line.strip())
-    ruling = Ruling(
+    review_decision = ReviewDecision(
         asked.role,
         asked.decision,
         asked.independence,
@@ -122,6 +122,6 @@ def _decide(digest: str) -> None:
     )
     passphrase, asked.passphrase = asked.passphrase, ""
     try:
-        st.session_state.decided = actions.decide_case(digest, ruling, asked.viewer, passphrase).number
+        st.session_state.decided = actions.decide_case(digest, review_decision, asked.viewer, passphrase).number
     except AuditError as error:
         st.session_state.refused_decision = error

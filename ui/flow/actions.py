@@ -19,14 +19,14 @@ from audit_core import (
     ClaimRefused,
     Confirmation,
     Decider,
-    Deed,
     DeskDecision,
     DeskPack,
     EffectDiff,
     EffectQuestion,
+    ExportOptions,
     FilledChecklist,
-    Issue,
     ModelDiff,
+    Permission,
     Person,
     PersonLog,
     Preregistration,
@@ -34,7 +34,7 @@ from audit_core import (
     Register,
     RegisteredClaim,
     Report,
-    Ruling,
+    ReviewDecision,
     RunLog,
     add_card_claim,
     audit_home,
@@ -59,9 +59,9 @@ from audit_core import (
     parse_claim,
     predict_attempt_s,
     run_confirmatory,
-    split_half,
-    take_all_cores,
     take_pack,
+    take_split,
+    use_all_cores,
 )
 from ui.flow import services
 from ui.shell import auth
@@ -97,14 +97,14 @@ class WrittenPack:
     """Prompts whose text is not in it."""
 
 
-def may(deed: Deed) -> bool:
+def may(permission: Permission) -> bool:
     """Whether a button is worth showing; the deed itself asks again."""
-    return services.person().may(deed)
+    return services.person().may(permission)
 
 
 def keep_own(prompts: PromptSet) -> str:
     """Keep prompts that somebody typed or brought; theirs alone, where people sign in."""
-    person = services.admit(Deed.RUN, "own prompts")
+    person = services.authorize(Permission.RUN, "own prompts")
     return keep_prompts(prompts, owner=auth.name_owner(person))
 
 
@@ -115,7 +115,7 @@ def load_own(key: str) -> PromptSet:
 
 def freeze(auditor: Auditor, form: FreezeForm) -> Preregistration:
     """Freeze a claim; its owner is whoever is signed in."""
-    person = services.admit(Deed.FREEZE, f"a claim about {form.model}")
+    person = services.authorize(Permission.FREEZE, f"a claim about {form.model}")
     try:
         claim = parse_claim(tomllib.loads(form.toml))
     except tomllib.TOMLDecodeError as error:
@@ -130,12 +130,12 @@ def freeze(auditor: Auditor, form: FreezeForm) -> Preregistration:
 
 def attempt(auditor: Auditor, known: RegisteredClaim, title: str) -> str:
     """Open a claim's half in the background; returns the job's id."""
-    services.admit(Deed.ATTEMPT, known.claim_id)
-    who, home, claim_id = services.asker(), audit_home(), known.claim_id
+    services.authorize(Permission.ATTEMPT, known.claim_id)
+    who, home, claim_id = services.current_actor(), audit_home(), known.claim_id
 
     def work(report: Report) -> Confirmation:
-        take_all_cores()
-        return run_confirmatory(Register(home), claim_id, lambda name: auditor, asker=who, on_progress=report)
+        use_all_cores()
+        return run_confirmatory(Register(home), claim_id, lambda name: auditor, actor=who, on_progress=report)
 
     return services.jobs().submit(
         f"{claim_id} {title}", title, work, owner=who.session, predicted_s=predict_attempt_s(known, auditor)
@@ -151,10 +151,10 @@ def list_signers() -> tuple[str, ...]:
     return tuple(name for name in list_people(home) if name == own)
 
 
-def write_pack(claim_id: str, issue: Issue) -> WrittenPack:
+def write_pack(claim_id: str, issue: ExportOptions) -> WrittenPack:
     """Write and sign a pack with a key of one's own."""
-    person = services.admit(Deed.EXPORT_PACK, claim_id)
-    _require_own(person, issue.person, Deed.EXPORT_PACK, claim_id)
+    person = services.authorize(Permission.EXPORT_PACK, claim_id)
+    _require_own(person, issue.person, Permission.EXPORT_PACK, claim_id)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / f"{claim_id}.evidence.zip"
         found = export_pack(audit_home(), [claim_id], out, key=load_key(audit_home(), issue.person), issue=issue)
@@ -162,7 +162,7 @@ def write_pack(claim_id: str, issue: Issue) -> WrittenPack:
         return WrittenPack(claim_id, name, out.read_bytes(), found.root_digest, found.overall, found.withheld_count)
 
 
-DECIDES = {"reviewer": Deed.REVIEW, "approver": Deed.APPROVE}
+DECIDES = {"reviewer": Permission.REVIEW, "approver": Permission.APPROVE}
 """Role of a decision → what it takes to make it."""
 RECENT_S = 600.0
 """Seconds within which whoever decides must have shown the provider who they are."""
@@ -170,20 +170,20 @@ RECENT_S = 600.0
 
 def take_to_desk(data: bytes) -> DeskPack:
     """Put a pack on the review desk."""
-    person = services.admit(Deed.EXPORT_PACK, "a pack for the desk")
+    person = services.authorize(Permission.EXPORT_PACK, "a pack for the desk")
     return take_pack(audit_home(), data, by=person.id, trust=load_home_trust(audit_home()))
 
 
-def decide_case(root_digest: str, ruling: Ruling, signer: str, passphrase: str) -> DeskDecision:
+def decide_case(root_digest: str, review_decision: ReviewDecision, signer: str, passphrase: str) -> DeskDecision:
     """Sign a decision with a key of one's own, by somebody who has shown who they are a short while ago."""
-    deed = DECIDES.get(ruling.role, Deed.APPROVE)
-    person = services.admit(deed, root_digest, max_age_s=RECENT_S)
-    if ruling.decision == "reject":
-        services.admit(Deed.REJECT, root_digest, max_age_s=RECENT_S)
-    _require_own(person, signer, deed, root_digest)
+    permission = DECIDES.get(review_decision.role, Permission.APPROVE)
+    person = services.authorize(permission, root_digest, max_age_s=RECENT_S)
+    if review_decision.decision == "reject":
+        services.authorize(Permission.REJECT, root_digest, max_age_s=RECENT_S)
+    _require_own(person, signer, permission, root_digest)
     # Without sign-in the variable of whoever started the server stands in, as it does on the command line.
     key = load_key(audit_home(), signer, passphrase=passphrase or (None if person.is_local else ""))
-    return decide(audit_home(), root_digest, ruling, Decider(key, "" if person.is_local else person.id))
+    return decide(audit_home(), root_digest, review_decision, Decider(key, "" if person.is_local else person.id))
 
 
 def list_names(signer: str) -> frozenset[str]:
@@ -194,37 +194,37 @@ def list_names(signer: str) -> frozenset[str]:
 
 def keep_sentence(model: str, text: str, card_sha256: str) -> None:
     """Keep a sentence of a model card as something to be tested."""
-    person = services.admit(Deed.RUN, f"a card of {model}")
+    person = services.authorize(Permission.RUN, f"a card of {model}")
     add_card_claim(audit_home(), model, text, card_sha256=card_sha256, by=person.id)
 
 
 def link_sentence(number: int, claim_id: str) -> None:
     """Say that a registered claim tests a sentence."""
-    person = services.admit(Deed.RUN, claim_id)
+    person = services.authorize(Permission.RUN, claim_id)
     link_card_claim(audit_home(), number, claim_id, by=person.id)
 
 
 def save_checklist(checklist: Checklist, draft: ChecklistDraft, answered_by: str) -> FilledChecklist:
     """Save a filled checklist as its next version; who answers is whoever is signed in."""
-    person = services.admit(Deed.FILL_CHECKLIST, draft.checklist_id or "a new checklist")
+    person = services.authorize(Permission.FILL_CHECKLIST, draft.checklist_id or "a new checklist")
     by = answered_by if person.is_local else person.id
     return Checklists(audit_home()).save(checklist, draft, by=by)
 
 
 def compare(before: str, after: str, prompts: str) -> str:
     """Compare two models in the background, and measure both where a prompt set is named; returns the job's id."""
-    services.admit(Deed.RUN, f"{before} and {after}"[:200])
-    who, log = services.asker(), RunLog(audit_home())
-    question = EffectQuestion(split_half(load_prompt_set(prompts), exploratory=True)) if prompts else None
+    services.authorize(Permission.RUN, f"{before} and {after}"[:200])
+    who, log = services.current_actor(), RunLog(audit_home())
+    question = EffectQuestion(take_split(load_prompt_set(prompts), exploratory=True)) if prompts else None
 
     def work(report: Report) -> tuple[ModelDiff, EffectDiff | None]:
         folders = [find_folder(name, access=PAGE) for name in (before, after)]
         found = compare_models(folders[0], folders[1])
         if question is None:
             return found, None
-        take_all_cores()
+        use_all_cores()
         auditors = [Auditor(open_subject(str(folder)), log) for folder in folders]
-        return found, measure_effect_diff(auditors[0], auditors[1], question, asker=who, on_progress=report)
+        return found, measure_effect_diff(auditors[0], auditors[1], question, actor=who, on_progress=report)
 
     return services.jobs().submit(
         f"changes {before} {after} {prompts}", "Compare", work, owner=who.session, predicted_s=None
@@ -233,12 +233,12 @@ def compare(before: str, after: str, prompts: str) -> str:
 
 def declare(claim_id: str, reason: str) -> None:
     """Make a claim stale because of something that happened."""
-    person = services.admit(Deed.DECLARE_INCIDENT, claim_id)
+    person = services.authorize(Permission.DECLARE_INCIDENT, claim_id)
     digest = Register(audit_home()).find(claim_id).plan.pins.model_digest
     declare_incident(audit_home(), claim_id, held_for=digest, by=person.id, reason=reason)
 
 
-def offer(deed: Deed, about: str, make: Callable[[], DataT]) -> Callable[[], DataT]:
+def offer(permission: Permission, about: str, make: Callable[[], DataT]) -> Callable[[], DataT]:
     """What a download button runs when it is clicked: it asks then, and not only when the button was drawn.
 
     The click arrives outside the page's run, where nobody could be asked who is asking: so that is settled now.
@@ -246,7 +246,7 @@ def offer(deed: Deed, about: str, make: Callable[[], DataT]) -> Callable[[], Dat
     person, log = services.person(), PersonLog(audit_home())
 
     def made() -> DataT:
-        log.admit(person, deed, about=about)
+        log.authorize(person, permission, about=about)
         return make()
 
     return made
@@ -263,12 +263,12 @@ def enable(person_id: str, reason: str) -> None:
     PersonLog(audit_home()).enable(person_id, by=services.person(), reason=reason)
 
 
-def _require_own(person: Person, signer: str, deed: Deed, about: str) -> None:
+def _require_own(person: Person, signer: str, permission: Permission, about: str) -> None:
     if signer in list_signers():
         return
     refusal = AccessRefused(
         f"The key {signer[:60]!r} for {person.name}.", wanted="a key of their own.",
         remedy="whoever runs the server names it under [keys] in people.toml.", why="not_theirs",
     )  # fmt: skip
-    PersonLog(audit_home()).refuse(person, deed, about=about, refusal=refusal)
+    PersonLog(audit_home()).refuse(person, permission, about=about, refusal=refusal)
     raise refusal

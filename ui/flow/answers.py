@@ -33,13 +33,13 @@ _STAGES = {
 
 def wait_for_model(name: str) -> Auditor:
     """The ready model; until then shows how far it is, and stops the page here."""
-    auditor = services.ROOM.auditor(name)
+    auditor = services.POOL.auditor(name)
     if auditor is not None:
         return auditor
 
     @st.fragment(run_every=POLL_S)
     def waiting() -> None:
-        seen = services.ROOM.look(name)
+        seen = services.POOL.look(name)
         if not seen.is_under_way or model_question.is_cancelled(name) or auth.has_changed():
             st.rerun()
         share = seen.done / seen.total if seen.total else 0.0
@@ -54,7 +54,7 @@ def wait_for_model(name: str) -> Auditor:
             args=(name,),
         )
 
-    seen = services.ROOM.look(name)
+    seen = services.POOL.look(name)
     if seen.has_failed:
         st.error(f"**The model cannot be used.** {plain(seen.detail)}", icon=":material/error:")
         st.button("Try again", key="load-again", icon=":material/refresh:", on_click=model_question.press, args=(name,))
@@ -216,7 +216,7 @@ def _pattern(
     _auditor: Auditor, model: str, _pair: TokenPair, ids: tuple[int, ...], _intervention: Intervention, key: str,
     _reference: TokenisedPrompts, reference_key: str,
 ) -> np.ndarray:  # fmt: skip
-    return services.ROOM.answer(lambda: _auditor.draw_patterns(_pair, _intervention, _reference))
+    return services.POOL.answer(lambda: _auditor.draw_patterns(_pair, _intervention, _reference))
 
 
 def read_pattern(auditor: Auditor, choice: Choice, intervention: Intervention) -> np.ndarray | None:

@@ -6,9 +6,9 @@ import json
 
 import streamlit as st
 
-from audit_core import CHAT_SUFFIX, AuditError, RunRecord, load_prompt_set, make_table, split_half
+from audit_core import CHAT_SUFFIX, AuditError, RunRecord, load_prompt_set, make_table, take_split
 from ui.flow.actions import load_own
-from ui.flow.services import asker, run_log
+from ui.flow.services import current_actor, run_log
 from ui.parts.header import plain, show_table
 
 _SHOWN = 50
@@ -16,7 +16,7 @@ _SHOWN = 50
 
 def show_history(model_digest: str) -> None:
     """List this browser's runs and show one as it was recorded."""
-    records = run_log().list_runs(session=asker().session, limit=_SHOWN)
+    records = run_log().list_runs(session=current_actor().session, limit=_SHOWN)
     if not records:
         st.markdown("No runs yet. Every run, also a refused or cancelled one, will be listed here.")
         return
@@ -72,7 +72,7 @@ def _prompts_now(name: str) -> str:
     key, _, half = name.partition("/")
     try:
         prompts = load_own(key) if key.startswith("own-") else load_prompt_set(key)
-        return split_half(prompts, exploratory=half == "exploratory").sha256 if half else prompts.sha256
+        return take_split(prompts, exploratory=half == "exploratory").sha256 if half else prompts.sha256
     except AuditError:
         return ""
 

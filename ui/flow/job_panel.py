@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from audit_core import JobState, Snapshot
-from ui.flow.services import asker, cancel_job, jobs
+from ui.flow.services import cancel_job, current_actor, jobs
 from ui.parts.header import plain
 from ui.shell.auth import has_changed
 
@@ -24,7 +24,7 @@ def job_panel(job: str, show_partial: Callable[[Any], None] | None = None, *, pl
         show_partial: draws what is already known.
         place: where on the page: two questions may turn out to be one job.
     """
-    owner = asker().session
+    owner = current_actor().session
     snapshot = jobs().get(job, owner=owner)
     if snapshot is None:
         return None

@@ -23,10 +23,10 @@ from audit_core import (
     audit_home,
     find_known,
     find_planted,
-    leave_a_core,
     note_opened,
     open_subject,
-    take_all_cores,
+    spare_a_core,
+    use_all_cores,
 )
 
 KEPT = 2
@@ -63,7 +63,7 @@ def _sweep() -> None:
 
 
 @dataclass(frozen=True)
-class Seen:
+class ModelStatus:
     """How far a model is."""
 
     name: str
@@ -102,24 +102,24 @@ class _Load:
     """Nobody can join it any more: it has stopped, or has ended."""
 
 
-class ModelRoom:
+class ModelPool:
     """Opens each model once, whoever asks and however often; one at a time, as two loads at once need the memory of both."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._seen: dict[str, Seen] = {}
+        self._seen: dict[str, ModelStatus] = {}
         self._auditors: OrderedDict[str, Auditor] = OrderedDict()
         self._loads: dict[str, _Load] = {}
         """By name, those that wait or are under way."""
         self._waiting: deque[_Load] = deque()
         self._current: _Load | None = None
-        self._desk = ThreadPoolExecutor(1, "assay-live", initializer=leave_a_core)
+        self._desk = ThreadPoolExecutor(1, "assay-live", initializer=spare_a_core)
 
     def answer(self, work: Callable[[], AnswerT]) -> AnswerT:
         """Do what takes under a second with a model, and wait for it."""
         return self._desk.submit(work).result()
 
-    def open(self, name: str, *, owner: str = SERVER, access: ModelAccess = PAGE) -> Seen:
+    def open(self, name: str, *, owner: str = SERVER, access: ModelAccess = PAGE) -> ModelStatus:
         """Start loading unless that is under way, done or has failed: a page runs often, and must not try each time.
 
         Args:
@@ -134,18 +134,18 @@ class ModelRoom:
                 # Also of one that nobody wanted a moment ago, and that has not noticed yet.
                 load.wanted_by.add(owner)
                 if self._seen[name].stage == "cancelling":
-                    self._seen[name] = Seen(name, "loading")
+                    self._seen[name] = ModelStatus(name, "loading")
                 return self._seen[name]
             if load is None and (seen := self._seen.get(name)) is not None:
                 return seen
             self._require_room(owner)
             load = _Load(name, access, owner, {owner})
-            self._loads[name], self._seen[name] = load, Seen(name, "queued")
+            self._loads[name], self._seen[name] = load, ModelStatus(name, "queued")
             self._waiting.append(load)
             self._start_next()
             return self._seen[name]
 
-    def retry(self, name: str, *, owner: str = SERVER, access: ModelAccess = PAGE) -> Seen:
+    def retry(self, name: str, *, owner: str = SERVER, access: ModelAccess = PAGE) -> ModelStatus:
         """Try a failed model again."""
         with self._lock:
             if name in self._seen and self._seen[name].has_failed:
@@ -165,15 +165,15 @@ class ModelRoom:
                 self._waiting.remove(load)
                 self._drop(load)
             else:
-                self._seen[name] = Seen(name, "cancelling")
+                self._seen[name] = ModelStatus(name, "cancelling")
 
-    def look(self, name: str) -> Seen:
+    def look(self, name: str) -> ModelStatus:
         with self._lock:
-            seen = self._seen.get(name, Seen(name, NOT_ASKED_FOR))
+            seen = self._seen.get(name, ModelStatus(name, NOT_ASKED_FOR))
             if seen.stage != "queued":
                 return seen
             ahead = [load.name for load in self._waiting].index(name) + (self._current is not None)
-            return Seen(name, "queued", detail=f"{ahead} before it")
+            return ModelStatus(name, "queued", detail=f"{ahead} before it")
 
     @property
     def is_idle(self) -> bool:
@@ -205,7 +205,7 @@ class ModelRoom:
         """Begin the first load that waits, unless one is under way; inside the lock."""
         if self._current is None and self._waiting:
             load = self._current = self._waiting.popleft()
-            self._seen[load.name] = Seen(load.name, "starting")
+            self._seen[load.name] = ModelStatus(load.name, "starting")
             threading.Thread(target=self._load, args=(load,), name=f"load {load.name}", daemon=True).start()
 
     def _drop(self, load: _Load) -> None:
@@ -222,11 +222,11 @@ class ModelRoom:
             with self._lock:
                 self._drop(load)
         except AuditError as error:
-            self._end(load, Seen(load.name, "failed", detail=str(error)))
+            self._end(load, ModelStatus(load.name, "failed", detail=str(error)))
         except BaseException as error:
             # A thread that dies in silence would leave the page waiting for ever.
             traceback.print_exc()
-            self._end(load, Seen(load.name, "failed", detail=f"Defect: {type(error).__name__}: {error}"))
+            self._end(load, ModelStatus(load.name, "failed", detail=f"Defect: {type(error).__name__}: {error}"))
             raise
         else:
             self._keep(load, auditor)
@@ -244,11 +244,11 @@ class ModelRoom:
             self._require_wanted(load)
             with self._lock:
                 if self._loads.get(load.name) is load:
-                    self._seen[load.name] = Seen(load.name, stage, done, total)
+                    self._seen[load.name] = ModelStatus(load.name, stage, done, total)
 
         report("loading", 0, 0)
         with _without_collector():
-            take_all_cores()
+            use_all_cores()
             # What is shipped or built here is neither asked of the hub nor looked for in a folder.
             is_ours = find_known(load.name) is not None or find_planted(load.name) is not None
             subject = open_subject(load.name, on_progress=report, **({} if is_ours else {"access": load.access}))
@@ -270,9 +270,9 @@ class ModelRoom:
                 dropped, _ = self._auditors.popitem(last=False)
                 self._seen.pop(dropped, None)
                 gc.unfreeze()
-        self._end(load, Seen(load.name, "ready", detail=auditor.subject.identity.short))
+        self._end(load, ModelStatus(load.name, "ready", detail=auditor.subject.identity.short))
 
-    def _end(self, load: _Load, seen: Seen) -> None:
+    def _end(self, load: _Load, seen: ModelStatus) -> None:
         with self._lock:
             load.is_over = True
             if self._loads.get(load.name) is load:
@@ -283,4 +283,4 @@ class ModelRoom:
                 del self._seen[name]
 
 
-ROOM = ModelRoom()
+POOL = ModelPool()

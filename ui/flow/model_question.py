@@ -104,7 +104,7 @@ def _is_settled(name: str) -> bool:
 
 def _is_awaited(name: str) -> bool:
     """Whether this session pressed for it, and the load is under way or has failed."""
-    return st.session_state.get(_PRESSED) == name and services.ROOM.look(name).stage != services.NOT_ASKED_FOR
+    return st.session_state.get(_PRESSED) == name and services.POOL.look(name).stage != services.NOT_ASKED_FOR
 
 
 def _ask(name: str) -> None:

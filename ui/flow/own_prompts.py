@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
-from audit_core import AuditError, FoundColumns, Prompt, PromptSet, drop_repeats, find_columns, keep_good, read_rows
+from audit_core import AuditError, FoundColumns, Prompt, PromptSet, drop_repeats, find_columns, keep_valid, read_rows
 from ui.flow import actions
 from ui.parts.header import plain
 
@@ -64,7 +64,7 @@ def offer_file(raw: bytes) -> None:
         )
     label = f"Use the {len(read.rows):,} good rows" if read.faults else "Use this file"
     if st.button(plain(label), icon=":material/upload_file:", disabled=not read.rows):
-        _adopt(lambda: drop_repeats(keep_good(read)))
+        _adopt(lambda: drop_repeats(keep_valid(read)))
 
 
 def _ask_columns(found: FoundColumns) -> dict[str, str] | None:

@@ -12,25 +12,25 @@ from audit_core import (
     LINK,
     PAGE,
     AccessRefused,
-    Asker,
+    Actor,
     Auditor,
-    Deed,
-    Finished,
     JobManager,
     Ledger,
+    Permission,
     Person,
     PersonLog,
     PromptSet,
     Report,
     RunLog,
+    RunOutcome,
     TokenisedPrompts,
     audit_home,
     read_ledger,
     render_chat,
-    take_all_cores,
     tokenise,
+    use_all_cores,
 )
-from ui.flow.model_pool import NOT_ASKED_FOR, ROOM
+from ui.flow.model_pool import NOT_ASKED_FOR, POOL
 from ui.shell import auth
 from ui.shell.browser import browser_key
 
@@ -47,7 +47,7 @@ def run_log() -> RunLog:
 
 
 @st.cache_resource(show_spinner=False)
-def _answers() -> OrderedDict[str, Finished[Any]]:
+def _answers() -> OrderedDict[str, RunOutcome[Any]]:
     """Results by content key. They hold numbers only, and equal content gives equal numbers, so sessions may share them."""
     return OrderedDict()
 
@@ -64,17 +64,17 @@ def person() -> Person:
     return found
 
 
-def asker() -> Asker:
+def current_actor() -> Actor:
     """Who is asking, and whose runs are theirs: a person's, in whichever browser; without sign-in, a browser's."""
     known = person()
     if not known.is_local:
-        return Asker(known.id, auth.name_owner(known))
+        return Actor(known.id, auth.name_owner(known))
     if "session" not in st.session_state:
         st.session_state.session = browser_key() or uuid.uuid4().hex
-    return Asker(known.id, st.session_state.session)
+    return Actor(known.id, st.session_state.session)
 
 
-def admit(deed: Deed, about: str, *, max_age_s: float | None = None) -> Person:
+def authorize(permission: Permission, about: str, *, max_age_s: float | None = None) -> Person:
     """Let whoever asks do it now; everything that writes begins here, as a hidden button hides nothing from a replayed one.
 
     Args:
@@ -84,7 +84,7 @@ def admit(deed: Deed, about: str, *, max_age_s: float | None = None) -> Person:
     Raises:
         AccessRefused: they may not; it is in the log.
     """
-    return PersonLog(audit_home()).admit(person(), deed, about=about, max_age_s=max_age_s)
+    return PersonLog(audit_home()).authorize(person(), permission, about=about, max_age_s=max_age_s)
 
 
 def open_model(name: str, *, is_asked: bool) -> None:
@@ -98,42 +98,42 @@ def open_model(name: str, *, is_asked: bool) -> None:
         QueueFull: too many models wait to be loaded.
     """
     if is_asked:
-        admit(Deed.RUN, f"model {name}")
-    if not ROOM.look(name).has_failed:
-        ROOM.open(name, owner=asker().session, access=PAGE if is_asked else LINK)
+        authorize(Permission.RUN, f"model {name}")
+    if not POOL.look(name).has_failed:
+        POOL.open(name, owner=current_actor().session, access=PAGE if is_asked else LINK)
     elif is_asked:
-        ROOM.retry(name, owner=asker().session, access=PAGE)
+        POOL.retry(name, owner=current_actor().session, access=PAGE)
 
 
 def cancel_model(name: str) -> None:
     """Whoever asks no longer waits for a model."""
-    if (who := _find_asker_still_in()) is not None:
-        ROOM.cancel(name, owner=who.session)
+    if (who := _find_active_actor()) is not None:
+        POOL.cancel(name, owner=who.session)
 
 
 def cancel_job(job: str) -> None:
     """Whoever asks no longer wants a run of theirs; nothing happens if they are signed out, as the page that follows says."""
-    if (who := _find_asker_still_in()) is not None:
+    if (who := _find_active_actor()) is not None:
         jobs().cancel(job, owner=who.session)
 
 
-def _find_asker_still_in() -> Asker | None:
+def _find_active_actor() -> Actor | None:
     """Who is asking, from a part of a page that runs by itself, where the log was not asked whether they are still signed in."""
-    refusal = PersonLog(audit_home()).find_refusal(auth.who(), Deed.LOOK)
-    return None if refusal is not None else asker()
+    refusal = PersonLog(audit_home()).find_refusal(auth.who(), Permission.LOOK)
+    return None if refusal is not None else current_actor()
 
 
-def read_looks(auditor: Auditor) -> Ledger:
+def read_multiplicity_ledger(auditor: Auditor) -> Ledger:
     """How much was looked at on this model, by everyone whose runs are in the log."""
-    return read_looks_of(auditor.subject.identity.short)
+    return read_multiplicity_ledger_of(auditor.subject.identity.short)
 
 
-def read_looks_of(model_digest: str) -> Ledger:
+def read_multiplicity_ledger_of(model_digest: str) -> Ledger:
     """The same of a model that need not be loaded."""
     return read_ledger(run_log().export(), model_digest)
 
 
-def find_answer(auditor: Auditor, audit: str, request: Any) -> Finished[Any] | None:
+def find_answer(auditor: Auditor, audit: str, request: Any) -> RunOutcome[Any] | None:
     """An equal run's result, from memory or from the log; nothing is run."""
     key = auditor.content_key(audit, request)
     found = _answers().get(key) or auditor.find_earlier(audit, request)
@@ -142,7 +142,7 @@ def find_answer(auditor: Auditor, audit: str, request: Any) -> Finished[Any] | N
     return found
 
 
-def answer(auditor: Auditor, audit: str, request: Any) -> Finished[Any]:
+def answer(auditor: Auditor, audit: str, request: Any) -> RunOutcome[Any]:
     """Known result, or a run here and now: only for what takes under a second.
 
     Raises:
@@ -150,9 +150,9 @@ def answer(auditor: Auditor, audit: str, request: Any) -> Finished[Any]:
     """
     found = find_answer(auditor, audit, request)
     if found is None:
-        admit(Deed.RUN, audit)
-        who = asker()
-        found = ROOM.answer(lambda: auditor.run(audit, request, asker=who))
+        authorize(Permission.RUN, audit)
+        who = current_actor()
+        found = POOL.answer(lambda: auditor.run(audit, request, actor=who))
         _keep(auditor.content_key(audit, request), found)
     return found
 
@@ -163,12 +163,12 @@ def submit(auditor: Auditor, audit: str, title: str, request: Any) -> str:
     Raises:
         AccessRefused: whoever asks may not run.
     """
-    admit(Deed.RUN, audit)
-    who = asker()
+    authorize(Permission.RUN, audit)
+    who = current_actor()
 
     def work(report: Report) -> Any:
-        take_all_cores()
-        return auditor.run(audit, request, asker=who, on_progress=report, on_partial=report.show)
+        use_all_cores()
+        return auditor.run(audit, request, actor=who, on_progress=report, on_partial=report.show)
 
     return jobs().submit(
         auditor.content_key(audit, request),
@@ -176,7 +176,7 @@ def submit(auditor: Auditor, audit: str, title: str, request: Any) -> str:
         work,
         owner=who.session,
         predicted_s=auditor.predict_s(audit, request),
-        on_drop=lambda: auditor.record_dropped(audit, request, asker=who),
+        on_drop=lambda: auditor.record_dropped(audit, request, actor=who),
     )
 
 
@@ -208,7 +208,7 @@ def rendered(auditor: Auditor, prompts: PromptSet) -> PromptSet:
     return _rendered(auditor, f"{auditor.subject.identity.short} {prompts.name}", prompts, prompts.sha256)
 
 
-def _keep(key: str, found: Finished[Any]) -> None:
+def _keep(key: str, found: RunOutcome[Any]) -> None:
     answers = _answers()
     answers[key] = found
     while len(answers) > _ANSWERS_KEPT:
@@ -217,18 +217,18 @@ def _keep(key: str, found: Finished[Any]) -> None:
 
 __all__ = [
     "NOT_ASKED_FOR",
-    "ROOM",
-    "admit",
+    "POOL",
     "answer",
-    "asker",
+    "authorize",
     "cancel_job",
     "cancel_model",
+    "current_actor",
     "find_answer",
     "jobs",
     "open_model",
     "person",
-    "read_looks",
-    "read_looks_of",
+    "read_multiplicity_ledger",
+    "read_multiplicity_ledger_of",
     "rendered",
     "run_log",
     "submit",

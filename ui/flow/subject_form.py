@@ -34,7 +34,7 @@ from audit_core import (
     list_sources,
     load_prompt_set,
     parse_components,
-    split_half,
+    take_split,
 )
 from ui.flow import actions, model_question
 from ui.flow.choice import (
@@ -116,14 +116,14 @@ def ask_scope(prompts: PromptSet) -> tuple[PromptSet, str]:
     link.repair("scope", tuple(SCOPES) if len(prompts) > 1 else ("one",))
     st.radio("Measure on", list(SCOPES) if len(prompts) > 1 else ["one"], key="scope", format_func=SCOPES.get)
     scope = st.session_state.scope
-    half = prompts if scope == "one" else split_half(prompts, exploratory=scope == "exploratory")
+    half = prompts if scope == "one" else take_split(prompts, exploratory=scope == "exploratory")
     _ask_prompt(half, "Prompt" if scope == "one" else "Prompt to draw")
     return half, st.session_state.prompt
 
 
 def ask_drawn(prompts: PromptSet) -> tuple[PromptSet, str]:
     """Which prompt is drawn, of the confirmatory half, which is measured."""
-    half = split_half(prompts, exploratory=False)
+    half = take_split(prompts, exploratory=False)
     _ask_prompt(half, "Prompt to draw")
     return half, st.session_state.prompt
 

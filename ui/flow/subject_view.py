@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Audited:
+class PageSubject:
     """What a page is about."""
 
     auditor: Auditor
@@ -29,7 +29,7 @@ class Audited:
     """The prompt that is drawn."""
 
 
-def open_page(title: str, words: str, fields: Sequence[link.Field], *, asks_scope: bool = True) -> Audited:
+def open_page(title: str, words: str, fields: Sequence[link.Field], *, asks_scope: bool = True) -> PageSubject:
     """Title, side bar and pair; ends the run of the page with a reason where it cannot go on.
 
     Args:
@@ -61,7 +61,7 @@ def open_page(title: str, words: str, fields: Sequence[link.Field], *, asks_scop
     whole = ask_beside(lambda: services.tokenised(auditor, prompts))
     with st.sidebar:
         own_prompts.show_notices(whole.notices)
-    return Audited(auditor, whole, measured, prompt_id)
+    return PageSubject(auditor, whole, measured, prompt_id)
 
 
 def ask_beside(ask: Callable[[], T]) -> T:

@@ -13,8 +13,8 @@ from audit_core import (
     Estimate,
     SweepResult,
     estimate_cells,
+    find_attention_line,
     find_effect_line,
-    find_looks_line,
     format_estimate,
     make_table,
     rank_agreement,
@@ -25,7 +25,7 @@ from ui.parts.header import figure_header, plain, table_with_csv
 from ui.parts.map_cells import DELTA, colour_effects, colour_masses
 
 
-def show_looks(
+def show_attention(
     result: AttentionResult, source: str, head: Component, inside: Sequence[str], pick: Callable[[str], None]
 ) -> None:
     """The plausibility pane."""
@@ -48,7 +48,7 @@ def show_looks(
     table_with_csv(lambda: make_table(columns, rows), "Where it looks", "attention")
 
 
-def show_does(
+def show_effect(
     result: SweepResult,
     n_layers: int,
     n_heads: int,
@@ -136,7 +136,9 @@ def show_scatter(
         for c in does.cells
     ]
     line = find_effect_line(does, DELTA)
-    figure = figures.scatter_axes(points, unit=does.unit, mass_line=find_looks_line(looks), support_line=line or 0.0)
+    figure = figures.scatter_axes(
+        points, unit=does.unit, mass_line=find_attention_line(looks), support_line=line or 0.0
+    )
 
     def picked() -> None:
         found = st.session_state.scatter.selection.points

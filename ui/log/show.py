@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from audit_core import AuditEvent, Deed, Trail, audit_home, make_table, read_trail, sign_checkpoint_now
+from audit_core import AuditEvent, AuditLogView, Permission, audit_home, make_table, read_log_view, sign_checkpoint_now
 from ui.flow import actions
 from ui.parts.header import plain, show_table, table_with_csv
 
@@ -17,7 +17,7 @@ SHOWN = 500
 CARRIED_SHOWN = 3
 
 
-def read_with_progress(home: Path) -> Trail:
+def read_with_progress(home: Path) -> AuditLogView:
     """The log, checked; others write meanwhile, and whoever leaves the page ends the check."""
     bar = st.progress(0.0, "The log is being read.")
 
@@ -25,12 +25,12 @@ def read_with_progress(home: Path) -> Trail:
         bar.progress(done / total, f"{done:,} of {total:,} events are checked.")
 
     try:
-        return read_trail(home, tell)
+        return read_log_view(home, tell)
     finally:
         bar.empty()
 
 
-def show_standing(trail: Trail) -> None:
+def show_standing(trail: AuditLogView) -> None:
     """Findings of the check, and the window for which only this machine vouches."""
     found, status = trail.verification, trail.status
     if found.findings:
@@ -77,25 +77,25 @@ def show_standing(trail: Trail) -> None:
         show_table(make_table(("run", "began", "kind", "claim", "state"), rows))
 
 
-def offer_files(trail: Trail) -> None:
+def offer_files(trail: AuditLogView) -> None:
     """A checkpoint to give away, and every event as it is hashed."""
     st.download_button(
-        "Sign a checkpoint and download it", data=actions.offer(Deed.EXPORT_LOG, "checkpoint", lambda: sign_checkpoint_now(audit_home())),
+        "Sign a checkpoint and download it", data=actions.offer(Permission.EXPORT_LOG, "checkpoint", lambda: sign_checkpoint_now(audit_home())),
         file_name="checkpoint.txt", mime="text/plain", icon=":material/draw:", on_click="ignore",
     )  # fmt: skip
     st.download_button(
         "Export every event",
-        data=actions.offer(Deed.EXPORT_LOG, "every event", lambda: "".join(event.body + "\n" for event in trail.events)),
+        data=actions.offer(Permission.EXPORT_LOG, "every event", lambda: "".join(event.body + "\n" for event in trail.events)),
         file_name="events.jsonl", mime="application/x-ndjson", icon=":material/download:", on_click="ignore",
     )  # fmt: skip
 
 
-def list_actions(trail: Trail) -> list[str]:
+def list_actions(trail: AuditLogView) -> list[str]:
     """For the filter."""
     return [EVERYTHING, *sorted({event.action for event in trail.events})]
 
 
-def choose_events(trail: Trail, action: str, text: str) -> list[AuditEvent]:
+def choose_events(trail: AuditLogView, action: str, text: str) -> list[AuditEvent]:
     """Newest first; of one action, and with the text in actor, object or claim."""
     wanted = text.strip().lower()
     return [
@@ -106,7 +106,7 @@ def choose_events(trail: Trail, action: str, text: str) -> list[AuditEvent]:
     ]
 
 
-def show_events(trail: Trail, events: Sequence[AuditEvent]) -> None:
+def show_events(trail: AuditLogView, events: Sequence[AuditEvent]) -> None:
     """The list, and the whole of one event."""
     rows = [(event.seq, event.ts, event.actor, event.action, event.object_id, trail.describe_event(event)) for event in events]  # fmt: skip
     columns = ("number", "time, UTC", "who", "what", "about", "state")

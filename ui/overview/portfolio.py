@@ -9,10 +9,10 @@ import streamlit as st
 
 from audit_core import (
     CaseFile,
-    ClaimStanding,
+    ClaimStatus,
+    ClaimSummary,
     HomeFacts,
     ModelLine,
-    Standing,
     Trend,
     audit_home,
     follow_figures,
@@ -40,13 +40,13 @@ def open_cases() -> tuple[CaseFile, ...]:
     return tuple(_open(case.pack.root_digest, len(case.decisions), trusted_at) for case in list_cases(audit_home()))
 
 
-def show_portfolio(lines: Sequence[ModelLine], standings: Sequence[ClaimStanding], facts: HomeFacts) -> None:
+def show_portfolio(lines: Sequence[ModelLine], standings: Sequence[ClaimSummary], facts: HomeFacts) -> None:
     """Four numbers to begin with, then one line a model."""
-    counted = {standing: sum(one.standing is standing for one in standings) for standing in Standing}
+    counted = {standing: sum(one.standing is standing for one in standings) for standing in ClaimStatus}
     columns = st.columns(4)
     columns[0].metric("Models that meet their policy", f"{sum(line.gate == 'MEETS' for line in lines)} of {len(lines)}")
-    columns[1].metric("Claims untested", counted[Standing.UNTESTED])
-    columns[2].metric("Claims stale", counted[Standing.STALE])
+    columns[1].metric("Claims untested", counted[ClaimStatus.UNTESTED])
+    columns[2].metric("Claims stale", counted[ClaimStatus.STALE])
     columns[3].metric("Unanchored window", f"{facts.status.unanchored_events:,} events")
     st.markdown(
         f"For the {facts.status.unanchored_events:,} newest events, of the last {facts.status.unanchored_s / 3600:.1f} h, only this machine vouches: "
@@ -74,9 +74,11 @@ def show_portfolio(lines: Sequence[ModelLine], standings: Sequence[ClaimStanding
             st.page_link(page, label=label)
 
 
-def show_open(standings: Sequence[ClaimStanding]) -> None:
+def show_open(standings: Sequence[ClaimSummary]) -> None:
     """Claims that somebody has to do something about."""
-    left = [one for one in standings if one.standing in (Standing.UNTESTED, Standing.STALE, Standing.INCONCLUSIVE)]
+    left = [
+        one for one in standings if one.standing in (ClaimStatus.UNTESTED, ClaimStatus.STALE, ClaimStatus.INCONCLUSIVE)
+    ]
     if not left:
         return
     st.subheader("What is left to do", anchor=False)

@@ -8,8 +8,8 @@ import streamlit as st
 
 from audit_core import (
     AuditError,
-    Deed,
     Estimate,
+    Permission,
     State,
     Story,
     StoryClaim,
@@ -262,7 +262,7 @@ def _show_live(story: Story, title: str) -> None:
         f"Open the same prompt with {acting} taken away. From there on every number is measured when you ask for it, on this machine, "
         "and stands in the log. Put another head in its place, and see whether a verdict moves."
     )
-    if not actions.may(Deed.RUN):
+    if not actions.may(Permission.RUN):
         st.info("Your role looks and does not run. Ask a researcher or a reviewer to open it with you.")
         return
     opened = st.button(

@@ -39,12 +39,12 @@ class Point:
     is_chosen: bool
 
 
-def colour_looks(values: NDArray[np.float64]) -> list[str]:
+def colour_attention(values: NDArray[np.float64]) -> list[str]:
     """Cividis over 0–1."""
     return sample_colorscale(LOOKS, np.clip(values, 0, 1).tolist())
 
 
-def colour_does(values: NDArray[np.float64], limit: float) -> list[str]:
+def colour_effect(values: NDArray[np.float64], limit: float) -> list[str]:
     """PuOr, symmetric around zero."""
     return sample_colorscale([list(stop) for stop in PUOR], np.clip(values / limit / 2 + 0.5, 0, 1).tolist())
 
@@ -148,7 +148,7 @@ def layer_bars(layers: Sequence[Estimate], *, unit: str) -> go.Figure:
     figure = go.Figure(
         go.Bar(
             x=list(range(len(layers))), y=values,
-            marker={"color": colour_does(values, limit), "line": {"color": INK, "width": 1}},
+            marker={"color": colour_effect(values, limit), "line": {"color": INK, "width": 1}},
             error_y=interval_bars([(e.value, e.low, e.high) for e in layers], True),
             hovertemplate="layer %{x}: %{y:+.3f} " + unit + "<extra></extra>",
         )
@@ -181,7 +181,7 @@ def token_bars(values: Sequence[float], tokens: Sequence[str], *, unit: str, is_
     """One bar per key token: attention (Cividis, 0–1) or effect (PuOr, symmetric)."""
     numbers = np.asarray(values, float)
     limit = max(float(np.abs(numbers).max()), MIN_EFFECT_RANGE)
-    colours = colour_does(numbers, limit) if is_effect else colour_looks(numbers)
+    colours = colour_effect(numbers, limit) if is_effect else colour_attention(numbers)
     figure = go.Figure(
         go.Bar(
             x=numbers, y=label_tokens(tokens), orientation="h",

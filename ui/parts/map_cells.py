@@ -18,10 +18,10 @@ STRONG = 0.5
 def colour_masses(masses: Sequence[Estimate | None]) -> Cells:
     """Cells of a map of attention, each with its tenths as a digit; dotted in a layer without heads."""
     values = np.array([0.0 if estimate is None else estimate.value for estimate in masses])
-    colours = figures.colour_looks(values)
+    colours = figures.colour_attention(values)
     texts = [NO_HEADS if e is None else f"attention mass {format_estimate(e)}" for e in masses]
     marks = ["·" if e is None else f"{int(min(v, 0.999) * 10)}" if v >= 0.1 else "" for e, v in zip(masses, values)]
-    ramp = figures.colour_looks(np.linspace(0, 1, 9))
+    ramp = figures.colour_attention(np.linspace(0, 1, 9))
     return Cells(colours, figures.ink_for(colours), marks, texts, ramp, "0", "1 share of attention")
 
 
@@ -39,8 +39,8 @@ def colour_effects(values: Sequence[float | None], texts: Sequence[str], unit: s
     """
     known = np.array([0.0 if value is None else value for value in values])
     limit = float(np.abs(known).max()) or 1.0
-    colours = figures.colour_does(known, limit)
+    colours = figures.colour_effect(known, limit)
     signs = ["·" if value is None else _sign(value, limit) for value in values]
     marks = [before + sign if sign else "" for sign in signs]
-    ramp = figures.colour_does(np.linspace(-limit, limit, 9), limit)
+    ramp = figures.colour_effect(np.linspace(-limit, limit, 9), limit)
     return Cells(colours, figures.ink_for(colours), marks, texts, ramp, f"−{limit:.2f}", f"+{limit:.2f} {unit}")

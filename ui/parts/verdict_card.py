@@ -9,7 +9,7 @@ import streamlit as st
 from audit_core import (
     Claim,
     ClaimTestResult,
-    Drift,
+    DistributionShift,
     Estimate,
     Ledger,
     Mediation,
@@ -154,7 +154,7 @@ def _show_conditions(result: ClaimTestResult, place: str) -> None:
     )
 
 
-def _show_drift(drift: Drift, place: str) -> None:
+def _show_drift(drift: DistributionShift, place: str) -> None:
     """How far the judged runs leave what the model normally computes."""
     rows = [(f"{family}: length of the residual stream", *estimate_cells(e)) for family, e in drift.norms.items()]
     rows += [(f"{family}: KL on unrelated text", *estimate_cells(e)) for family, e in drift.divergence.items()]

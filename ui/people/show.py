@@ -32,8 +32,8 @@ def ask_change(others: Sequence[KnownPerson]) -> None:
     st.header("Keep out, or let in again", anchor=False)
     if error := st.session_state.pop("people_refused", None):
         show_refusal(error)
-    if told := st.session_state.pop("people_told", ""):
-        st.success(plain(told), icon=":material/check:")
+    if reported := st.session_state.pop("people_told", ""):
+        st.success(plain(reported), icon=":material/check:")
     if not others:
         st.markdown("Nobody else has signed in yet.")
         return
@@ -51,11 +51,11 @@ def ask_change(others: Sequence[KnownPerson]) -> None:
         st.button("Keep them out", key="disable", icon=":material/block:", on_click=_change, args=(actions.disable,))
 
 
-def _change(deed: Callable[[str, str], None]) -> None:
+def _change(permission: Callable[[str, str], None]) -> None:
     """Acts before the page is drawn, so that the list below it is the one after."""
     asked = st.session_state
     try:
-        deed(asked.person, asked.person_reason)
+        permission(asked.person, asked.person_reason)
     except AuditError as error:
         asked.people_refused = error
     else:

@@ -14,7 +14,7 @@ from audit_core import (
     LOCAL_PERSON,
     AccessRefused,
     AuditError,
-    Deed,
+    Permission,
     Person,
     PersonLog,
     audit_home,
@@ -108,7 +108,7 @@ def find_visitor() -> tuple[Person | None, AccessRefused | None]:
             changes,
             None if person is None else person.expires_at,
         )
-        refusal = PersonLog(audit_home()).find_refusal(person, Deed.LOOK)
+        refusal = PersonLog(audit_home()).find_refusal(person, Permission.LOOK)
         if person is not None and (refusal is None or refusal.why not in _OUTSIDE):
             _note_sign_in(person)
         return person, refusal
@@ -116,7 +116,7 @@ def find_visitor() -> tuple[Person | None, AccessRefused | None]:
         return None, refusal
 
 
-def show_door(person: Person | None, refusal: AccessRefused, page: str) -> None:
+def show_sign_in(person: Person | None, refusal: AccessRefused, page: str) -> None:
     """What stands where a page would: why not, and what can be done."""
     st.title("Assay", anchor=False)
     if refusal.why == "not_signed_in":
@@ -129,11 +129,11 @@ def show_door(person: Person | None, refusal: AccessRefused, page: str) -> None:
             args=(page, st.query_params.to_dict()),
         )  # fmt: skip
     elif person is not None:
-        _tell_once(person, Deed.LOOK, page, refusal)
+        _log_once(person, Permission.LOOK, page, refusal)
     if person is not None and not person.is_local:
         st.button("Sign out", key="sign-out", icon=":material/logout:", on_click=sign_out, args=(person,))
-    if told := st.session_state.pop("sign_in_error", ""):
-        st.error(plain(told), icon=":material/error:")
+    if reported := st.session_state.pop("sign_in_error", ""):
+        st.error(plain(reported), icon=":material/error:")
 
 
 def show_person(person: Person, page: str) -> None:
@@ -143,11 +143,11 @@ def show_person(person: Person, page: str) -> None:
         return
     roles = ", ".join(sorted(person.roles))
     st.badge(f"{plain(person.name)}: {plain(roles)}", icon=":material/person:", color="gray")
-    if person.may(Deed.APPROVE):
+    if person.may(Permission.APPROVE):
         ask_sign_in_again(page)
     st.button("Sign out", key="sign-out", icon=":material/logout:", on_click=sign_out, args=(person,))
-    if told := st.session_state.pop("sign_out_error", ""):
-        st.error(plain(f"You are still signed in. {told}"), icon=":material/error:")
+    if reported := st.session_state.pop("sign_out_error", ""):
+        st.error(plain(f"You are still signed in. {reported}"), icon=":material/error:")
 
 
 def sign_in(page: str, query: dict[str, str], *, again: bool = False) -> None:
@@ -199,21 +199,21 @@ def ask_sign_in_again(page: str) -> None:
     )  # fmt: skip
 
 
-def show_refused_page(person: Person, deed: Deed, page: str) -> None:
+def show_refused_page(person: Person, permission: Permission, page: str) -> None:
     """What stands where a page would that somebody's roles do not open."""
     st.title(page, anchor=False)
-    refusal = PersonLog(audit_home()).find_refusal(person, deed)
+    refusal = PersonLog(audit_home()).find_refusal(person, permission)
     if refusal is not None:
         st.error(plain(str(refusal)), icon=":material/lock:")
-        _tell_once(person, deed, page, refusal)
+        _log_once(person, permission, page, refusal)
 
 
-def _tell_once(person: Person, deed: Deed, about: str, refusal: AccessRefused) -> None:
+def _log_once(person: Person, permission: Permission, about: str, refusal: AccessRefused) -> None:
     """Log that a page was refused: once a session, as the browser asks for it again and again."""
-    told = st.session_state.setdefault("refusals_told", set())
-    if (about, refusal.why) not in told:
-        told.add((about, refusal.why))
-        PersonLog(audit_home()).refuse(person, deed, about=f"page {about}", refusal=refusal)
+    reported = st.session_state.setdefault("refusals_told", set())
+    if (about, refusal.why) not in reported:
+        reported.add((about, refusal.why))
+        PersonLog(audit_home()).refuse(person, permission, about=f"page {about}", refusal=refusal)
 
 
 def _note_sign_in(person: Person) -> None:

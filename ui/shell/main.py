@@ -17,15 +17,15 @@ if person is None or refusal is not None:
     # Every page stays known, so that the address a visitor came with survives their sign-in; none is run.
     page = st.navigation(navigation.menu(None), position="hidden")
     if refusal is not None:
-        auth.show_door(person, refusal, page.title)
+        auth.show_sign_in(person, refusal, page.title)
     st.stop()
 menu = navigation.menu(person)
 page = st.navigation(menu)
 return_to.resume([one for pages in menu.values() for one in pages])
 with st.sidebar:
     auth.show_person(person, page.title)
-deed = navigation.find_deed(page.title)
-if not person.may(deed):
-    auth.show_refused_page(person, deed, page.title)
+permission = navigation.find_permission(page.title)
+if not person.may(permission):
+    auth.show_refused_page(person, permission, page.title)
     st.stop()
 page.run()

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from audit_core import Deed, Person
+from audit_core import Permission, Person
 
 _PAGES = Path(__file__).resolve().parents[2] / "pages"
 
@@ -21,29 +21,29 @@ class Place:
     title: str
     icon: str
     heading: str
-    deed: Deed
+    permission: Permission
 
 
-_LIVE_AUDIT = Place("live_audit.py", "Live audit", ":material/experiment:", "Explore", Deed.RUN)
-_CIRCUIT = Place("circuit.py", "Circuit", ":material/hub:", "Explore", Deed.RUN)
-_OVERVIEW = Place("overview.py", "Overview", ":material/dashboard:", "Lead", Deed.LOOK)
-_MODELS = Place("models.py", "Model cards", ":material/badge:", "Review", Deed.LOOK)
-_CLAIMS = Place("claims.py", "Claims", ":material/gavel:", "Review", Deed.LOOK)
-_DESK = Place("desk.py", "Review desk", ":material/rate_review:", "Review", Deed.LOOK)
+_LIVE_AUDIT = Place("live_audit.py", "Live audit", ":material/experiment:", "Explore", Permission.RUN)
+_CIRCUIT = Place("circuit.py", "Circuit", ":material/hub:", "Explore", Permission.RUN)
+_OVERVIEW = Place("overview.py", "Overview", ":material/dashboard:", "Lead", Permission.LOOK)
+_MODELS = Place("models.py", "Model cards", ":material/badge:", "Review", Permission.LOOK)
+_CLAIMS = Place("claims.py", "Claims", ":material/gavel:", "Review", Permission.LOOK)
+_DESK = Place("desk.py", "Review desk", ":material/rate_review:", "Review", Permission.LOOK)
 PLACES = (
     _OVERVIEW,
     _MODELS,
     _CLAIMS,
     _DESK,
-    Place("changes.py", "Changes", ":material/difference:", "Review", Deed.LOOK),
-    Place("audit_log.py", "Audit log", ":material/list_alt:", "Review", Deed.LOOK),
+    Place("changes.py", "Changes", ":material/difference:", "Review", Permission.LOOK),
+    Place("audit_log.py", "Audit log", ":material/list_alt:", "Review", Permission.LOOK),
     _LIVE_AUDIT,
-    Place("sweep.py", "Sweep", ":material/grid_on:", "Explore", Deed.RUN),
+    Place("sweep.py", "Sweep", ":material/grid_on:", "Explore", Permission.RUN),
     _CIRCUIT,
-    Place("calibration.py", "Calibration", ":material/straighten:", "Explore", Deed.LOOK),
-    Place("crosswalk.py", "Crosswalk", ":material/compare_arrows:", "Govern", Deed.LOOK),
-    Place("procurement.py", "Procurement", ":material/checklist:", "Govern", Deed.LOOK),
-    Place("people.py", "People", ":material/group:", "Govern", Deed.MANAGE_PEOPLE),
+    Place("calibration.py", "Calibration", ":material/straighten:", "Explore", Permission.LOOK),
+    Place("crosswalk.py", "Crosswalk", ":material/compare_arrows:", "Govern", Permission.LOOK),
+    Place("procurement.py", "Procurement", ":material/checklist:", "Govern", Permission.LOOK),
+    Place("people.py", "People", ":material/group:", "Govern", Permission.MANAGE_PEOPLE),
 )
 
 
@@ -74,7 +74,7 @@ def desk() -> Any:
 
 def menu(person: Person | None) -> dict[str, list[Any]]:
     """Headings of the menu, and the pages under each; what the person may not open is known and not listed."""
-    open_to = [place for place in PLACES if person is not None and person.may(place.deed)]
+    open_to = [place for place in PLACES if person is not None and person.may(place.permission)]
     first = _LIVE_AUDIT if person is None or _LIVE_AUDIT in open_to else _OVERVIEW
     found: dict[str, list[Any]] = {}
     for place in PLACES:
@@ -84,9 +84,9 @@ def menu(person: Person | None) -> dict[str, list[Any]]:
     return found
 
 
-def find_deed(title: str) -> Deed:
+def find_permission(title: str) -> Permission:
     """What it takes to open a page."""
-    return next(place.deed for place in PLACES if place.title == title)
+    return next(place.permission for place in PLACES if place.title == title)
 
 
 def _make(place: Place, *, is_visible: bool, is_first: bool) -> Any:

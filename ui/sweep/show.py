@@ -10,8 +10,8 @@ import streamlit as st
 
 from audit_core import (
     Component,
+    EstimatedEffects,
     Kind,
-    Screened,
     SweepPartial,
     SweepResult,
     estimate_cells,
@@ -95,7 +95,7 @@ def _draw(
     )  # fmt: skip
 
 
-def _show_estimate(screened: Screened, names: Sequence[str], where: str) -> None:
+def _show_estimate(screened: EstimatedEffects, names: Sequence[str], where: str) -> None:
     sign = "" if screened.is_signed else " Sizes only: this method gives no sign."
     figure_header(
         f"What {screened.method.replace('_', ' ')} expects", "estimated",

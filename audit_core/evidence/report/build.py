@@ -6,10 +6,10 @@ import re
 
 from audit_core.errors import Refused
 from audit_core.evidence.report.blocks import Report, Seal, line, theirs
-from audit_core.evidence.report.claims import state_claims, tell_preregistration, tell_runs
-from audit_core.evidence.report.closing import bound_findings, tell_checking
-from audit_core.evidence.report.findings import tell_findings
-from audit_core.evidence.report.judgement import disclose_attempts, tell_criteria, tell_deviations
+from audit_core.evidence.report.claims import describe_preregistration, describe_runs, state_claims
+from audit_core.evidence.report.closing import bound_findings, describe_checking
+from audit_core.evidence.report.findings import print_findings
+from audit_core.evidence.report.judgement import describe_criteria, describe_deviations, disclose_attempts
 from audit_core.evidence.report.opening import list_facts, say_what_this_is, summarise
 from audit_core.evidence.report.pack_view import Documents, PackView
 
@@ -47,14 +47,14 @@ def build_report(documents: Documents, *, root_digest: str, digest_of: str = MAN
             say_what_this_is(),
             summarise(pack),
             state_claims(pack),
-            tell_preregistration(pack),
-            tell_runs(pack),
-            tell_findings(pack),
-            tell_criteria(pack),
-            tell_deviations(pack),
+            describe_preregistration(pack),
+            describe_runs(pack),
+            print_findings(pack),
+            describe_criteria(pack),
+            describe_deviations(pack),
             disclose_attempts(pack),
             *bound_findings(pack),
-            tell_checking(),
+            describe_checking(),
         ),
         made_at if isinstance(made_at, str) else None,
     )

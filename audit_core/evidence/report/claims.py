@@ -83,7 +83,7 @@ def _name_scope(scope: Mapping[str, Any]) -> Line:
     return tuple(span for i, part in enumerate(parts) for span in ((*line("; "), *part) if i else part)) or cell(None)
 
 
-def tell_preregistration(pack: PackView) -> Section:
+def describe_preregistration(pack: PackView) -> Section:
     """What stood before the run, each version that the pack has."""
     blocks: list[Block] = []
     for prereg in pack.tables("prereg/prereg.json"):
@@ -111,7 +111,7 @@ def _table_hypotheses(prereg: Mapping[str, Any]) -> Table:
     return Table("Hypotheses", ("", "text", "directional", "null"), rows, widths=(8, 50, 14, 28))
 
 
-def tell_runs(pack: PackView) -> Section:
+def describe_runs(pack: PackView) -> Section:
     """Model, prompts and machine of every run; what several runs share is told once."""
     blocks: list[Block] = [_table_runs(pack.runs)]
     for _, identity in pack.models():

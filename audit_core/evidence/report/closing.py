@@ -23,7 +23,7 @@ def _list(key: str, title: str, items: Any, nothing: str) -> Section:
     return Section(key, title, (Bullets(list_items(items)),) if as_list(items) else (Paragraph(line(nothing)),))
 
 
-def tell_checking() -> Section:
+def describe_checking() -> Section:
     """How a stranger checks the pack, and which question each check answers."""
     return Section(
         "check",

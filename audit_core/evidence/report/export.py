@@ -38,8 +38,8 @@ _IDENTITY = (
     ("prompts", "Prompts"), ("prompts_sha256", "Prompts, SHA-256"), ("n_prompts", "Number of prompts"), ("seed", "Seed"), ("versions", "Versions"),
 )  # fmt: skip
 """An allow-list: where the model lay on someone's disk is nobody's business."""
-_TOLD = {"identity", "claim", "state", "reason", "sentence", "conditions", "estimate"}
-_LOOKS = {"plausibility", "looks", "attention", "mass", "views", "patterns"}
+_DESCRIBED = {"identity", "claim", "state", "reason", "sentence", "conditions", "estimate"}
+_ATTENTION = {"plausibility", "looks", "attention", "mass", "views", "patterns"}
 _SCREENS = {"screened", "screen", "guess", "gradients", "token_gradients"}
 _READING = "a mark is the value and its bar the interval at the level in the table; zero is no effect."
 
@@ -78,7 +78,7 @@ def build_export(document: Mapping[str, Any], *, title: str = "") -> Report:
         for key, words in _IDENTITY
         if key in identity
     ]
-    sections = [_explain(), *_tell_claim(claim), *_tell_finding(document)]
+    sections = [_explain(), *_tell_claim(claim), *_describe_finding(document)]
     if claim is not document:
         sections += [*_draw_numbers(document, claim), *_list_rest(document)]
     named = title or str(claim.get("name") or claim.get("statement") or "Result")
@@ -122,7 +122,7 @@ def _own(name: str) -> str:
     return theirs(name).text
 
 
-def _tell_finding(document: Mapping[str, Any]) -> Iterator[Section]:
+def _describe_finding(document: Mapping[str, Any]) -> Iterator[Section]:
     blocks: list[Block] = []
     if document.get("state") or document.get("sentence"):
         word = find_word(STATES, document.get("state"))
@@ -178,14 +178,14 @@ def _show_numbers(
 
 
 def _badge(path: tuple[str, ...], unit: str) -> Badge:
-    if _LOOKS & set(path) or "attention" in unit:
+    if _ATTENTION & set(path) or "attention" in unit:
         return Badge.OBSERVATIONAL
     return Badge.ESTIMATED if _SCREENS & set(path) else Badge.CAUSAL
 
 
 def _list_rest(document: Mapping[str, Any]) -> Iterator[Section]:
     """Everything that no other section shows, by its place in the document."""
-    rest = {key: value for key, value in document.items() if key not in _TOLD}
+    rest = {key: value for key, value in document.items() if key not in _DESCRIBED}
     found = [item for item in _walk(rest, ()) if not _is_estimate(item.value)]
     if not found:
         return

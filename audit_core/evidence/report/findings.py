@@ -46,7 +46,7 @@ def _name_metric(row: Mapping[str, Any]) -> Line:
     return line(theirs(row.get("metric")), ", ", theirs(how), " ablation") if how else line(theirs(row.get("metric")))
 
 
-def tell_findings(pack: PackView) -> Section:
+def print_findings(pack: PackView) -> Section:
     """One part a claim, whatever it came to."""
     blocks: list[Block] = []
     for claim in pack.claims:
@@ -56,12 +56,12 @@ def tell_findings(pack: PackView) -> Section:
         if not runs:
             blocks.append(Paragraph(line("Not tested: no run of this claim is in the pack.")))
         for run in runs:
-            blocks += _tell_run(pack, claim, run)
+            blocks += _describe_run(pack, claim, run)
         blocks.append(_weigh(pack, claim, runs))
     return Section("findings", "Findings", tuple(blocks) or (Paragraph(line("No claim is in this pack.")),))
 
 
-def _tell_run(pack: PackView, claim: Mapping[str, Any], run: Run) -> list[Block]:
+def _describe_run(pack: PackView, claim: Mapping[str, Any], run: Run) -> list[Block]:
     claim_id = str(claim.get("claim_id", ""))
     result = run.result_of(claim_id) or {}
     word = find_word(STATES, result.get("state"))
@@ -82,7 +82,7 @@ def _tell_run(pack: PackView, claim: Mapping[str, Any], run: Run) -> list[Block]
     others = [(_name_metric(row), read_metric(row)) for row in rows if row not in chosen]
     if others:
         blocks.append(estimate_table("Other measurements of this claim", "metric", others))
-    blocks += [_tell_chance(result), *_tell_repair(result, f"{claim_id}-{run.run_id[:8]}")]
+    blocks += [_describe_null(result), *_describe_repair(result, f"{claim_id}-{run.run_id[:8]}")]
     return blocks
 
 
@@ -149,7 +149,7 @@ def _find_frozen(pack: PackView, run: Run) -> Any:
     return None
 
 
-def _tell_chance(result: Mapping[str, Any]) -> Paragraph:
+def _describe_null(result: Mapping[str, Any]) -> Paragraph:
     null = as_table(result.get("null"))
     if not null:
         return Paragraph(line("Chance: no random sets are recorded for this run."))
@@ -161,7 +161,7 @@ def _tell_chance(result: Mapping[str, Any]) -> Paragraph:
     )  # fmt: skip
 
 
-def _tell_repair(result: Mapping[str, Any], key: str) -> list[Block]:
+def _describe_repair(result: Mapping[str, Any], key: str) -> list[Block]:
     repair = as_table(result.get("repair") or result.get("self_repair"))
     if not repair:
         return [

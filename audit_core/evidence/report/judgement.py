@@ -20,7 +20,7 @@ SOURCES = ("default", "organisation", "regulator")
 """Who may have set a threshold; of any other the source is not stated."""
 
 
-def tell_criteria(pack: PackView) -> Section:
+def describe_criteria(pack: PackView) -> Section:
     """Every criterion with its threshold, and where the threshold comes from."""
     rows = as_tables(pack.verdict.get("criteria"))
     if not rows:
@@ -92,7 +92,7 @@ def _waivers(pack: PackView) -> tuple[Block, ...]:
     return (Table("Waived", ("criterion", "by", "reason", "until"), rows, widths=(20, 20, 40, 20)),)
 
 
-def tell_deviations(pack: PackView) -> Section:
+def describe_deviations(pack: PackView) -> Section:
     """What was changed after the plan was frozen."""
     rows = pack.tables("prereg/deviations.jsonl")
     if not rows:
@@ -118,7 +118,7 @@ def disclose_attempts(pack: PackView) -> Section:
     shown = {run.run_id for run in pack.runs}
     rows = tuple(_attempt(entry, ends.get(entry.get("object_id")), shown) for entry in begun)
     counts = as_table(pack.header.get("attempts"))
-    told = line(
+    reported = line(
         "The pack's header counts ", *cell(counts.get("total")), " attempts: ", *cell(counts.get("completed")), " completed, ",
         *cell(counts.get("failed")), " failed, ", *cell(counts.get("abandoned")), f" abandoned. The log entries in the pack start {len(begun)}. "
         "The log assigns the numbers; an attempt that was left out would leave a gap.",
@@ -126,7 +126,7 @@ def disclose_attempts(pack: PackView) -> Section:
     table = Table(
         "Attempts", ("claim", "attempt", "run", "started", "outcome", "in this pack"), rows, (1,), (10, 10, 20, 28, 20, 12)
     )  # fmt: skip
-    return Section("attempts", "Attempts", (Paragraph(told), table))
+    return Section("attempts", "Attempts", (Paragraph(reported), table))
 
 
 def _attempt(entry: Mapping[str, Any], end: Mapping[str, Any] | None, shown: set[str]) -> tuple[Line, ...]:

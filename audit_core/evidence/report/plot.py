@@ -102,15 +102,15 @@ def draw_intervals(
     if strip[1]:
         marks = tuple(mark for value in strip[1] if (mark := place(value)) is not None)
         rows.append(Row(strip[0], f"{len(strip[1])} draws", strip=marks))
-    told = [f"{label}: {format_quantity(q)}" for label, q in intervals]
-    told += [f"{strip[0]}: {_tell_strip(strip[1])}"] if strip[1] else []
-    told += [f"dashed line at {value:g}: {label}" for value, label in lines]
+    reported = [f"{label}: {format_quantity(q)}" for label, q in intervals]
+    reported += [f"{strip[0]}: {_describe_strip(strip[1])}"] if strip[1] else []
+    reported += [f"dashed line at {value:g}: {label}" for value, label in lines]
     guides = (Guide(-low / (high - low), "", True, 0), *_guides(lines, low, high))
     anchor = "figure-" + hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()[:12]
-    return Plot(anchor, title, "; ".join(told) + ".", unit, tuple(rows), guides, _ticks(low, high))
+    return Plot(anchor, title, "; ".join(reported) + ".", unit, tuple(rows), guides, _ticks(low, high))
 
 
-def _tell_strip(values: Sequence[float]) -> str:
+def _describe_strip(values: Sequence[float]) -> str:
     return f"{len(values)} draws from {format_number(min(values))} to {format_number(max(values))}"
 
 

@@ -44,8 +44,8 @@ def add_card_claim(home: Path, model: str, text: str, *, card_sha256: str, by: s
         row = connection.execute(_COUNT).fetchone()
         number = 1 + (int(row[0]) if row else 0)
         connection.execute(_INSERT, [number, model, text, card_sha256, read_clock(), by])
-        told = {"model": model, "card_sha256": card_sha256}
-        append_event(connection, actor=by, action=Action.CARD_CLAIM_ADDED, object_id=f"card-{number}", payload=told)
+        reported = {"model": model, "card_sha256": card_sha256}
+        append_event(connection, actor=by, action=Action.CARD_CLAIM_ADDED, object_id=f"card-{number}", payload=reported)
     return number
 
 
@@ -67,8 +67,10 @@ def link_card_claim(home: Path, number: int, claim_id: str, *, by: str) -> None:
         row = connection.execute(_COUNT_LINKS).fetchone()
         link = 1 + (int(row[0]) if row else 0)
         connection.execute(_INSERT_LINK, [link, number, claim_id, read_clock(), by])
-        told = {"claim_id": claim_id}
-        append_event(connection, actor=by, action=Action.CARD_CLAIM_LINKED, object_id=f"card-{number}", payload=told)
+        reported = {"claim_id": claim_id}
+        append_event(
+            connection, actor=by, action=Action.CARD_CLAIM_LINKED, object_id=f"card-{number}", payload=reported
+        )
 
 
 def list_card_claims(home: Path) -> tuple[CardClaim, ...]:

@@ -92,16 +92,16 @@ def list_stale(home: Path, claim_id: str | None = None) -> tuple[StaleRow, ...]:
 def read_stale(connection: duckdb.DuckDBPyConnection, claim_id: str | None = None) -> tuple[StaleRow, ...]:
     """As `list_stale`, in the caller's transaction."""
     events = list_events(connection)
-    told = [event for event in events if event.action == Action.CLAIM_STALE]
+    reported = [event for event in events if event.action == Action.CLAIM_STALE]
     rows = connection.execute(_ROWS).fetchall()
-    if [event.payload["row_sha256"] for event in told] != [hash_document(json.loads(body)) for _, body in rows]:
+    if [event.payload["row_sha256"] for event in reported] != [hash_document(json.loads(body)) for _, body in rows]:
         raise IntegrityError(
-            f"The change log holds {len(rows)} rows, which are not the {len(told)} that the audit log tells of. "
+            f"The change log holds {len(rows)} rows, which are not the {len(reported)} that the audit log tells of. "
             "What to do: run `log verify`, and restore the file from a copy."
         )
     facts = _read_facts(connection, events) if rows else {}
     found = []
-    for (number, body), event in zip(rows, told, strict=True):
+    for (number, body), event in zip(rows, reported, strict=True):
         trigger = Trigger(**{**json.loads(body), "kind": TriggerKind(json.loads(body)["kind"])})
         if claim_id is not None and trigger.claim_id != claim_id:
             continue

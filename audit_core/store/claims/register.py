@@ -51,7 +51,7 @@ class RegisteredClaim:
 
 
 @dataclass(frozen=True)
-class Sightings:
+class EarlierAccess:
     """What the run log shows of a half that nobody should have looked at."""
 
     sets: int
@@ -118,7 +118,7 @@ class Register:
                 connection, actor=owner, action=Action.CLAIM_REGISTERED, object_id=claim_id, payload=registered
             )
             _insert_plan(connection, plan)
-            frozen = _tell_plan(plan) | {"seen_in_sets": seen.sets, "seen_alone": seen.single}
+            frozen = _log_plan(plan) | {"seen_in_sets": seen.sets, "seen_alone": seen.single}
             append_event(connection, actor=owner, action=Action.PREREG_FROZEN, object_id=plan.prereg_id, payload=frozen)
         return plan
 
@@ -151,8 +151,8 @@ class Register:
                 number = _follow(connection.execute(_COUNT_DEVIATIONS).fetchone())
                 connection.execute("INSERT INTO deviation VALUES (?, ?, ?)", [number, claim_id, body])
             action = Action.PREREG_DEVIATED if rows[0].is_deviation else Action.PREREG_AMENDED
-            told = _tell_plan(plan) | {"fields": [row.field for row in rows], "class": kind.value}
-            append_event(connection, actor=by, action=action, object_id=plan.prereg_id, payload=told)
+            reported = _log_plan(plan) | {"fields": [row.field for row in rows], "class": kind.value}
+            append_event(connection, actor=by, action=action, object_id=plan.prereg_id, payload=reported)
         return plan
 
     def withdraw(self, claim_id: str, *, by: str, reason: str) -> None:
@@ -186,7 +186,7 @@ def _follow(count: tuple[Any, ...] | None) -> int:
 
 def read_sightings(
     connection: duckdb.DuckDBPyConnection, model_digest: str, prompts_sha256: Sequence[str]
-) -> Sightings:
+) -> EarlierAccess:
     """Runs that have shown something of a confirmatory half, by anyone whose runs are in this log."""
     rows = connection.execute(_SEEN, [model_digest]).fetchall()
     sizes = [
@@ -194,7 +194,7 @@ def read_sightings(
         for sha256, kind, request, identity in rows
         if kind not in _NOT_RESULTS and _has_shown(sha256, json.loads(request), prompts_sha256)
     ]
-    return Sightings(sum(size != 1 for size in sizes), sum(size == 1 for size in sizes), len(rows))
+    return EarlierAccess(sum(size != 1 for size in sizes), sum(size == 1 for size in sizes), len(rows))
 
 
 def _has_shown(sha256: str, request: Mapping[str, Any], wanted: Sequence[str]) -> bool:
@@ -203,7 +203,7 @@ def _has_shown(sha256: str, request: Mapping[str, Any], wanted: Sequence[str]) -
     return (sha256 in wanted and request.get("half") != "exploratory") or any(sha in beside for sha in wanted)
 
 
-def _tell_plan(plan: Preregistration) -> dict[str, Any]:
+def _log_plan(plan: Preregistration) -> dict[str, Any]:
     return {
         "claim_id": plan.claim_id,
         "version": plan.version,

@@ -20,7 +20,7 @@ from audit_core.store.database.events import (
     parse_time,
     read_clock,
 )
-from audit_core.store.database.key_chain import hold_log_key
+from audit_core.store.database.key_chain import ensure_log_key
 from audit_core.verifier.log_entry import GENESIS
 from audit_core.verifier.merkle import compute_root
 from audit_core.verifier.note import Checkpoint
@@ -60,7 +60,7 @@ class Signed:
 
 
 @dataclass(frozen=True)
-class Carried:
+class UnanchoredExport:
     """An exported pack whose checkpoint nobody is known to hold outside."""
 
     pack_id: str
@@ -81,7 +81,7 @@ class LogStatus:
     unanchored_events: int
     unanchored_s: float
     """Seconds since that checkpoint was anchored, or since the log began."""
-    carried: tuple[Carried, ...]
+    carried: tuple[UnanchoredExport, ...]
     """Packs that would cover more once somebody outside is known to hold them."""
 
 
@@ -123,7 +123,7 @@ def make_checkpoint(connection: duckdb.DuckDBPyConnection, home: Path) -> Signed
     """
     # Asked first: a change of key is signed with both keys in its own transaction, and the new one taken into use after it.
     known = find_checkpoint(connection, size=count_events(connection))
-    return known if known is not None else sign_log(connection, hold_log_key(connection, home))
+    return known if known is not None else sign_log(connection, ensure_log_key(connection, home))
 
 
 def sign_log(connection: duckdb.DuckDBPyConnection, key: SigningKey, *others: SigningKey) -> Signed:
@@ -201,10 +201,12 @@ def read_status(connection: duckdb.DuckDBPyConnection) -> LogStatus:
     )  # fmt: skip
 
 
-def _list_carried(connection: duckdb.DuckDBPyConnection, anchored: int) -> tuple[Carried, ...]:
+def _list_carried(connection: duckdb.DuckDBPyConnection, anchored: int) -> tuple[UnanchoredExport, ...]:
     refused = {event.object_id for event in list_events(connection, action=Action.PACK_REFUSED)}
     exported = list_events(connection, action=Action.PACK_EXPORTED, start=anchored)
-    return tuple(Carried(event.object_id, event.seq + 1) for event in exported if event.object_id not in refused)
+    return tuple(
+        UnanchoredExport(event.object_id, event.seq + 1) for event in exported if event.object_id not in refused
+    )
 
 
 def count_events(connection: duckdb.DuckDBPyConnection) -> int:

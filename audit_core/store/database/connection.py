@@ -13,11 +13,11 @@ from filelock import FileLock, Timeout
 
 from audit_core.errors import IntegrityError, StoreRefused
 from audit_core.store.database.checkpoints import seal_when_due
-from audit_core.store.database.fair_lock import Turns
+from audit_core.store.database.fair_lock import FairLock
 from audit_core.store.database.lost_log import Restart, end_beginning, refuse_lost_log
 from audit_core.store.database.private import FILE_MODE, tighten_home, tighten_top
-from audit_core.store.database.process_queue import stand_in_queue
-from audit_core.store.database.schema import bring_up_to_date
+from audit_core.store.database.process_queue import wait_in_queue
+from audit_core.store.database.schema import migrate
 
 if TYPE_CHECKING:
     import duckdb
@@ -31,7 +31,7 @@ _BESIDE = ("", ".wal", ".wal.checkpoint", ".wal.recovery")
 """Files that DuckDB writes for one database: all that its engine may open."""
 _ENGINES: dict[tuple[str, int], duckdb.DuckDBPyConnection] = {}
 """By path and process; they hold no data between transactions."""
-_TURNS: dict[tuple[str, int], Turns] = {}
+_TURNS: dict[tuple[str, int], FairLock] = {}
 """By path and process: of its threads one at a time asks for the lock file. Twenty that poll for it double what a transaction costs."""
 _HARDENING = (
     "SET autoinstall_known_extensions = false",
@@ -45,7 +45,7 @@ _HARDENING = (
 )
 
 
-class _Fate:
+class _TransactionState:
     """How far a transaction came."""
 
     def __init__(self) -> None:
@@ -76,12 +76,12 @@ def open_restarted(home: Path, restart: Restart) -> Iterator[duckdb.DuckDBPyConn
 
 @contextmanager
 def _open(home: Path, restart: Restart | None) -> Iterator[duckdb.DuckDBPyConnection]:
-    fate = _Fate()
+    fate = _TransactionState()
     # Twice: while the file is held, what became of a transaction can be asked without others writing meanwhile.
-    with _explain(home.resolve() / DATABASE, fate), hold_file(home) as path, _explain(path, fate):
+    with _explain(home.resolve() / DATABASE, fate), lock_file(home) as path, _explain(path, fate):
         refuse_lost_log(home, path, restart)
         with _attach(path, fate) as connection:
-            events = fate.start = bring_up_to_date(connection, home, restart)
+            events = fate.start = migrate(connection, home, restart)
             yield connection
             seal_when_due(connection, home, start=events)
         end_beginning(home)
@@ -89,7 +89,7 @@ def _open(home: Path, restart: Restart | None) -> Iterator[duckdb.DuckDBPyConnec
 
 
 @contextmanager
-def hold_file(home: Path) -> Iterator[Path]:
+def lock_file(home: Path) -> Iterator[Path]:
     """The database's path, for nobody else while this lasts; whoever came first, in this process or another, goes first.
 
     Raises:
@@ -102,7 +102,7 @@ def hold_file(home: Path) -> Iterator[Path]:
     def left_s() -> float:
         return max(0.0, LOCK_S - (time.monotonic() - start))
 
-    with stand_in_queue(folder) as ticket, _wait_turn(path):
+    with wait_in_queue(folder) as ticket, _wait_turn(path):
         if not ticket.wait(left_s()):
             raise Timeout(f"{path}.lock")
         with FileLock(f"{path}.lock", timeout=left_s(), poll_interval=_LOCK_POLL_S, mode=FILE_MODE):
@@ -116,7 +116,7 @@ def open_copy(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     Raises:
         StoreRefused, IntegrityError: as `open_database`.
     """
-    fate = _Fate()
+    fate = _TransactionState()
     with _explain(path, fate):
         try:
             with _attach(path, fate) as connection:
@@ -126,7 +126,7 @@ def open_copy(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 @contextmanager
-def _explain(path: Path, fate: _Fate) -> Iterator[None]:
+def _explain(path: Path, fate: _TransactionState) -> Iterator[None]:
     """What the engine and the system raise, as errors of ours that say what was recorded."""
     import duckdb
 
@@ -162,7 +162,7 @@ _RECORDED = {
 }
 
 
-def _ask_recorded(path: Path, fate: _Fate) -> bool | None:
+def _ask_recorded(path: Path, fate: _TransactionState) -> bool | None:
     """Whether what was to be committed is in the file; None where it cannot be read. Asked of the file by another engine."""
     import duckdb
 
@@ -171,7 +171,7 @@ def _ask_recorded(path: Path, fate: _Fate) -> bool | None:
     _ENGINES.pop((str(path), os.getpid()), None)
     size = None
     # Letting go of the file tidies it up, and on a full disk fails as it did before: what was read stands.
-    with suppress(duckdb.Error, OSError), _attach(path, _Fate()) as connection:
+    with suppress(duckdb.Error, OSError), _attach(path, _TransactionState()) as connection:
         size = _count(connection)
     # A transaction without events leaves no trace that could be counted.
     return None if size is None or fate.size == fate.start else size >= fate.size
@@ -180,13 +180,13 @@ def _ask_recorded(path: Path, fate: _Fate) -> bool | None:
 @contextmanager
 def _wait_turn(path: Path) -> Iterator[None]:
     """Alone among the threads of this process."""
-    turns = _TURNS.setdefault((str(path), os.getpid()), Turns())
-    if not turns.take(LOCK_S):
+    turns = _TURNS.setdefault((str(path), os.getpid()), FairLock())
+    if not turns.acquire(LOCK_S):
         raise Timeout(f"{path}.lock")
     try:
         yield
     finally:
-        turns.give_on()
+        turns.release()
 
 
 def _unusable() -> tuple[type[Exception], ...]:
@@ -203,7 +203,7 @@ def _unusable() -> tuple[type[Exception], ...]:
 
 
 @contextmanager
-def _attach(path: Path, fate: _Fate) -> Iterator[duckdb.DuckDBPyConnection]:
+def _attach(path: Path, fate: _TransactionState) -> Iterator[duckdb.DuckDBPyConnection]:
     """The file attached for one transaction, and let go after it, so that another process may open it."""
     import duckdb
 
@@ -226,7 +226,7 @@ def _attach(path: Path, fate: _Fate) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 @contextmanager
-def _transaction(connection: duckdb.DuckDBPyConnection, fate: _Fate) -> Iterator[None]:
+def _transaction(connection: duckdb.DuckDBPyConnection, fate: _TransactionState) -> Iterator[None]:
     connection.begin()
     is_whole = False
     try:

@@ -114,11 +114,11 @@ def append_event(
     last = connection.execute(_LAST, [log_id]).fetchone()
     seq, prev = (0, GENESIS) if last is None else (last[0] + 1, last[2])
     if last is not None and now < last[1]:
-        told = _build(
+        reported = _build(
             log_id, seq, now, (LOG_ACTOR, Action.CLOCK_WENT_BACK, str(last[0])), {"from": last[1], "to": now}, prev
         )
-        _insert(connection, told)
-        seq, prev = seq + 1, told.entry
+        _insert(connection, reported)
+        seq, prev = seq + 1, reported.entry
     event = _build(log_id, seq, now, (actor, action, object_id), payload, prev)
     _insert(connection, event)
     return event

@@ -6,7 +6,7 @@ import threading
 from collections import deque
 
 
-class Turns:
+class FairLock:
     """A plain lock goes to whichever thread runs when it is let go; with twenty, some were seen to wait for 20 seconds."""
 
     def __init__(self) -> None:
@@ -14,7 +14,7 @@ class Turns:
         self._queue: deque[threading.Lock] = deque()
         """Whose turn it is stands first; each of the others waits at a lock of its own."""
 
-    def take(self, wait_s: float) -> bool:
+    def acquire(self, wait_s: float) -> bool:
         """Whether the turn came within so many seconds; if so, it has to be given on."""
         mine = threading.Lock()
         mine.acquire()
@@ -31,7 +31,7 @@ class Turns:
                 self._queue.remove(mine)
         return is_mine
 
-    def give_on(self) -> None:
+    def release(self) -> None:
         """To whoever has waited longest."""
         with self._guard:
             self._queue.popleft()

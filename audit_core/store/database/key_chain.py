@@ -90,7 +90,7 @@ def list_log_keys(connection: duckdb.DuckDBPyConnection) -> tuple[LogKey, ...]:
     return read_chain([vars(event) for event in sorted(found, key=lambda event: event.seq)])
 
 
-def hold_log_key(connection: duckdb.DuckDBPyConnection, home: Path) -> SigningKey:
+def ensure_log_key(connection: duckdb.DuckDBPyConnection, home: Path) -> SigningKey:
     """The key in force, to sign with.
 
     Raises:

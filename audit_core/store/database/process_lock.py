@@ -18,7 +18,7 @@ _HOMES = 64
 
 
 @dataclass(frozen=True)
-class Life:
+class ProcessLock:
     """This process in one home, for as long as it lives."""
 
     token: str
@@ -46,13 +46,13 @@ def is_alive(home: Path, token: str) -> bool:
 
 
 @lru_cache(maxsize=_HOMES)
-def _begin(home: Path, process: int) -> Life:
+def _begin(home: Path, process: int) -> ProcessLock:
     (home / "running").mkdir(mode=0o700, exist_ok=True)
     token = secrets.token_hex(16)
     lock = FileLock(_find_path(home, token), mode=0o600)
     lock.acquire()
     atexit.register(_leave, _find_path(home, token))
-    return Life(token, lock)
+    return ProcessLock(token, lock)
 
 
 def _leave(path: Path) -> None:

@@ -20,7 +20,7 @@ _NUMBERS = itertools.count()
 
 
 @contextmanager
-def stand_in_queue(home: Path) -> Iterator[Ticket]:
+def wait_in_queue(home: Path) -> Iterator[Ticket]:
     """Hold a ticket: a file named by the time and the process. It orders those who wait; the lock file keeps them apart.
 
     The time is the machine's monotonic clock, which all its processes share: setting the wall clock reorders nothing.

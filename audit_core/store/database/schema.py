@@ -120,7 +120,7 @@ SELECT run_id, started_at, actor, session, kind, outcome, reason, detail, conten
 """
 
 
-def bring_up_to_date(connection: duckdb.DuckDBPyConnection, home: Path, restart: Restart | None = None) -> int:
+def migrate(connection: duckdb.DuckDBPyConnection, home: Path, restart: Restart | None = None) -> int:
     """Make or add what this version has and the file lacks, in the caller's transaction.
 
     Args:
@@ -147,7 +147,7 @@ def bring_up_to_date(connection: duckdb.DuckDBPyConnection, home: Path, restart:
             connection.execute(statement)
         begin_log(connection, home)
         if restart is not None:
-            _tell_restart(connection, home, restart)
+            _log_restart(connection, home, restart)
     if version < 3:
         for statement in (*_VERSION_3, *_KEPT_SINCE_3):
             connection.execute(statement)
@@ -172,7 +172,7 @@ def _refuse_empty(home: Path, restart: Restart | None) -> None:
         mark_beginning(home)
 
 
-def _tell_restart(connection: duckdb.DuckDBPyConnection, home: Path, restart: Restart) -> None:
+def _log_restart(connection: duckdb.DuckDBPyConnection, home: Path, restart: Restart) -> None:
     payload = {"reason": restart.reason, "left_behind": list(find_signs(home))}
     append_event(connection, actor=restart.actor, action=Action.LOG_RESTARTED, object_id=LOG_KEY, payload=payload)
 

@@ -166,14 +166,14 @@ def _tell(made: FilledChecklist) -> dict[str, object]:
 def _read_versions(connection: duckdb.DuckDBPyConnection, checklist_id: str) -> tuple[FilledChecklist, ...]:
     """Version by version what the log tells: none changed, none taken away, none put in."""
     rows = connection.execute(_VERSIONS, [checklist_id]).fetchall()
-    told = [
+    reported = [
         (event.payload["version"], event.payload["digest"])
         for event in list_events(connection, object_id=checklist_id, action=Action.CHECKLIST_SAVED)
     ]
     found = [(version, hashlib.sha256(body.encode()).hexdigest()) for version, body in rows]
-    if found != told:
+    if found != reported:
         raise IntegrityError(
-            f"The versions of {checklist_id} are not what was saved: {len(rows)} are kept and the audit log tells of {len(told)}, or the "
+            f"The versions of {checklist_id} are not what was saved: {len(rows)} are kept and the audit log tells of {len(reported)}, or the "
             "digests differ. Run `log verify`."
         )
     return tuple(_parse(body) for _, body in rows)

@@ -74,13 +74,13 @@ def insert_pack(connection: duckdb.DuckDBPyConnection, pack: DeskPack) -> None:
     """Put a pack on the desk, with its event, in the caller's transaction."""
     row = [pack.root_digest, pack.pack_id, pack.taken_at, pack.taken_by, pack.pack_sha256, json.dumps(pack.authors), json.dumps(pack.claim_ids), pack.check_found]  # fmt: skip
     connection.execute("INSERT INTO desk_pack VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
-    told = {
+    reported = {
         "root_digest": pack.root_digest,
         "pack_sha256": pack.pack_sha256,
         "claims": list(pack.claim_ids),
         "signer": pack.check_found,
     }
-    append_event(connection, actor=pack.taken_by, action=Action.PACK_TAKEN, object_id=pack.pack_id, payload=told)
+    append_event(connection, actor=pack.taken_by, action=Action.PACK_TAKEN, object_id=pack.pack_id, payload=reported)
 
 
 def insert_decision(connection: duckdb.DuckDBPyConnection, decision: DeskDecision, signed: SignedApproval) -> None:
@@ -95,19 +95,19 @@ def insert_decision(connection: duckdb.DuckDBPyConnection, decision: DeskDecisio
 
 def log_decision(connection: duckdb.DuckDBPyConnection, signed: SignedApproval, *, actor: str) -> None:
     """Record a signed decision as an event, at the desk or into a file, in the caller's transaction."""
-    told = {
+    reported = {
         "root_digest": signed.root_digest,
         "role": signed.approval.role,
         "decision": signed.approval.decision,
         "envelope_sha256": signed.envelope_sha256,
     }
-    append_event(connection, actor=actor, action=Action.DECISION_MADE, object_id=signed.pack_id, payload=told)
+    append_event(connection, actor=actor, action=Action.DECISION_MADE, object_id=signed.pack_id, payload=reported)
 
 
 def tell_refused(connection: duckdb.DuckDBPyConnection, pack: DeskPack, account: str, role: str, code: str) -> None:
     """An attempt to decide that was turned away is an event too."""
-    told = {"root_digest": pack.root_digest, "role": role, "reason": code}
-    append_event(connection, actor=account, action=Action.DECISION_REFUSED, object_id=pack.pack_id, payload=told)
+    reported = {"root_digest": pack.root_digest, "role": role, "reason": code}
+    append_event(connection, actor=account, action=Action.DECISION_REFUSED, object_id=pack.pack_id, payload=reported)
 
 
 def list_packs(connection: duckdb.DuckDBPyConnection) -> tuple[DeskPack, ...]:

@@ -9,7 +9,7 @@ from audit_core.evidence.keys import LOG_KEY, make_next_key
 from audit_core.store.database.checkpoints import count_events, sign_log
 from audit_core.store.database.connection import open_database
 from audit_core.store.database.events import Action, append_event
-from audit_core.store.database.key_chain import CHECKPOINTS, LogKey, hold_log_key, list_log_keys
+from audit_core.store.database.key_chain import CHECKPOINTS, LogKey, ensure_log_key, list_log_keys
 
 
 def rotate_log_key(home: Path, *, actor: str) -> LogKey:
@@ -37,14 +37,14 @@ def revoke_log_key(home: Path, *, actor: str, reason: str, since: int = 0) -> Lo
     return _change(home, actor, Action.KEY_REVOKED, {"reason": reason.strip(), "since": since})
 
 
-def _change(home: Path, actor: str, action: Action, told: dict[str, str | int]) -> LogKey:
+def _change(home: Path, actor: str, action: Action, reported: dict[str, str | int]) -> LogKey:
     with open_database(home) as connection:
-        old = hold_log_key(connection, home)
+        old = ensure_log_key(connection, home)
         new = make_next_key(home, LOG_KEY)
-        payload = {"keyid": new.keyid, "public_key": new.public_key.hex(), "signs": CHECKPOINTS, **told}
+        payload = {"keyid": new.keyid, "public_key": new.public_key.hex(), "signs": CHECKPOINTS, **reported}
         append_event(connection, actor=actor, action=action, object_id=old.keyid, payload=payload)
         sign_log(connection, old, new)
     # Only now does the log say so for good. The old secret goes under the same lock, and at the next signing if not here.
     with open_database(home) as connection:
-        hold_log_key(connection, home)
+        ensure_log_key(connection, home)
         return list_log_keys(connection)[-1]

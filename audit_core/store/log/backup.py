@@ -150,8 +150,8 @@ def _write(file: IO[bytes], home: Path, copy: Path, said: Backup) -> Backup:
                     digest.update(chunk)
                     target.write(chunk)
             digests[name] = digest.hexdigest()
-        told = {"schema": SCHEMA, **vars(said), "files": digests}
-        archive.writestr(MANIFEST, json.dumps(told, indent=1, sort_keys=True))
+        reported = {"schema": SCHEMA, **vars(said), "files": digests}
+        archive.writestr(MANIFEST, json.dumps(reported, indent=1, sort_keys=True))
     return Backup(said.made_at, said.log_id, said.size, said.has_private_keys, digests)
 
 

@@ -57,14 +57,14 @@ def list_run_costs(home: Path) -> tuple[RunCost, ...]:
         ended = connection.execute(_ENDED).fetchall()
         unended = connection.execute(_UNENDED).fetchall()
         verdicts = {run: said for run, *said in connection.execute(_VERDICTS).fetchall()}
-        told = {event.object_id: event.payload for event in list_events(connection, action=Action.RUN_ENDED)}
+        reported = {event.object_id: event.payload for event in list_events(connection, action=Action.RUN_ENDED)}
         refused = {event.object_id for event in list_events(connection, action=Action.RUN_REFUSED)}
     rows = []
     for run, kind, outcome, key, wall_s in ended:
         has_begun, said = run not in refused, verdicts.get(run, (None, None))
         # What never began took no time that anybody measured.
         took = wall_s if has_begun else None
-        cpu_s = _read_seconds(told.get(run, {}).get("cpu_s"))
+        cpu_s = _read_seconds(reported.get(run, {}).get("cpu_s"))
         rows.append(RunCost(run, kind, outcome, key, has_begun, took, cpu_s, *said))
     for run, kind, key, process in unended:
         outcome = UNDER_WAY if is_alive(home, process) else ABANDONED
@@ -72,6 +72,10 @@ def list_run_costs(home: Path) -> tuple[RunCost, ...]:
     return tuple(rows)
 
 
-def _read_seconds(told: Any) -> float | None:
+def _read_seconds(reported: Any) -> float | None:
     """Events from before it was recorded have none."""
-    return float(told) if isinstance(told, int | float) and not isinstance(told, bool) and told >= 0 else None
+    return (
+        float(reported)
+        if isinstance(reported, int | float) and not isinstance(reported, bool) and reported >= 0
+        else None
+    )

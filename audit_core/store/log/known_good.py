@@ -31,8 +31,8 @@ class KnownGood(Generic[Found]):
         key = hashlib.sha256(repr(content).encode("utf-8", "surrogatepass")).digest()
         if (known := self._kept.get(key)) is not None:
             return known
-        found, is_good = check()
-        if is_good:
+        found, is_valid = check()
+        if is_valid:
             self._kept[key] = found
             while len(self._kept) > self._most:
                 self._kept.popitem(last=False)

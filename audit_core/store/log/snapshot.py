@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from audit_core.store.database.connection import DATABASE, hold_file, open_copy, open_database
+from audit_core.store.database.connection import DATABASE, lock_file, open_copy, open_database
 
 if TYPE_CHECKING:
     import duckdb
@@ -41,7 +41,7 @@ def make_copy(home: Path, folders: Sequence[str]) -> Iterator[Path]:
     _sweep(place)
     with TemporaryDirectory(dir=place, ignore_cleanup_errors=True) as folder:
         copy = Path(folder)
-        with hold_file(home) as path:
+        with lock_file(home) as path:
             for ending in ("", ".wal"):
                 with suppress(FileNotFoundError):
                     shutil.copyfile(f"{path}{ending}", f"{copy / DATABASE}{ending}")

@@ -15,7 +15,7 @@ from audit_core.store.log.verification import Progress, Verification, verify_log
 
 
 @dataclass(frozen=True)
-class Trail:
+class AuditLogView:
     """One moment's view of the whole log."""
 
     events: tuple[AuditEvent, ...]
@@ -35,7 +35,7 @@ class Trail:
         return "as written, held outside" if event.seq < self.status.anchored_size else "as written, unanchored"
 
 
-def read_trail(home: Path, on_progress: Progress | None = None) -> Trail:
+def read_log_view(home: Path, on_progress: Progress | None = None) -> AuditLogView:
     """Read and check the log, in a copy of it, so that others write meanwhile.
 
     Args:
@@ -49,7 +49,7 @@ def read_trail(home: Path, on_progress: Progress | None = None) -> Trail:
     with open_snapshot(home) as connection:
         found = verify_log(connection, public_key=public_key, is_own=True, on_progress=on_progress)
         events = list_events(connection)
-        return Trail(events, read_status(connection), found, list_unended(connection, home, events))
+        return AuditLogView(events, read_status(connection), found, list_unended(connection, home, events))
 
 
 def sign_checkpoint_now(home: Path) -> str:

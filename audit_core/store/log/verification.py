@@ -184,8 +184,8 @@ def _check_event(log_id: str, row: tuple[Any, ...], findings: list[Finding]) -> 
         return {}
     if not is_canonical:
         findings.append(Finding(Fault.UNREADABLE, seq, f"event {seq} is not in canonical form"))
-    told = dict(zip(_COLUMNS, row, strict=False))
-    differing = [name for name in _COLUMNS if record[name] != told[name]]
+    reported = dict(zip(_COLUMNS, row, strict=False))
+    differing = [name for name in _COLUMNS if record[name] != reported[name]]
     if record["log_id"] != log_id:
         differing.append("log_id of the file")
     if differing:

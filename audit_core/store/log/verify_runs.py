@@ -41,8 +41,8 @@ def find_changed_runs(
 
 def count_runs_before(records: Sequence[Mapping[str, Any]]) -> int:
     """Runs that were there before the log, as its first event tells."""
-    told = records[0]["payload"].get("runs_before") if records and records[0]["seq"] == 0 else None
-    return told if isinstance(told, int) and told > 0 else 0
+    reported = records[0]["payload"].get("runs_before") if records and records[0]["seq"] == 0 else None
+    return reported if isinstance(reported, int) and reported > 0 else 0
 
 
 def _compare(

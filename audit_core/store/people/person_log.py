@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audit_core.errors import AccessRefused, Refused
-from audit_core.governance.people import CLOCK_SKEW_S, Deed, Person, require, require_recent
+from audit_core.governance.people import CLOCK_SKEW_S, Permission, Person, require, require_recent
 from audit_core.store.database.connection import open_database
 from audit_core.store.database.events import MAX_NAME, Action, append_event, find_log_id, parse_time, read_clock
 
@@ -98,14 +98,16 @@ class PersonLog:
                 connection, actor=person.id, action=Action.PERSON_SIGNED_OUT, object_id=person.id, payload=payload
             )
 
-    def find_refusal(self, person: Person | None, deed: Deed) -> AccessRefused | None:
+    def find_refusal(self, person: Person | None, permission: Permission) -> AccessRefused | None:
         """Why the person may not do it now; None where they may. Nothing is written."""
         if person is None or person.is_local:
-            return _catch(lambda: require(person, deed, now=datetime.now(UTC)))
+            return _catch(lambda: require(person, permission, now=datetime.now(UTC)))
         with open_database(self.home) as connection:
-            return find_refusal(connection, person, deed)
+            return find_refusal(connection, person, permission)
 
-    def admit(self, person: Person | None, deed: Deed, *, about: str, max_age_s: float | None = None) -> Person:
+    def authorize(
+        self, person: Person | None, permission: Permission, *, about: str, max_age_s: float | None = None
+    ) -> Person:
         """Let the person do it now, or refuse and tell of it: the one way in for everything that writes.
 
         Args:
@@ -116,20 +118,20 @@ class PersonLog:
             AccessRefused: as `require` and `require_recent`, and of whoever an admin has disabled.
         """
         if person is None or person.is_local:
-            return require(person, deed, now=datetime.now(UTC))
+            return require(person, permission, now=datetime.now(UTC))
         with open_database(self.home) as connection:
-            refusal = find_refusal(connection, person, deed, max_age_s)
+            refusal = find_refusal(connection, person, permission, max_age_s)
             if refusal is not None:
-                tell_refusal(connection, person, deed, about, refusal)
+                describe_refusal(connection, person, permission, about, refusal)
         if refusal is not None:
             raise refusal
         return person
 
-    def refuse(self, person: Person, deed: Deed, *, about: str, refusal: AccessRefused) -> None:
+    def refuse(self, person: Person, permission: Permission, *, about: str, refusal: AccessRefused) -> None:
         """Tell of a refusal that was found elsewhere."""
         if not person.is_local:
             with open_database(self.home) as connection:
-                tell_refusal(connection, person, deed, about, refusal)
+                describe_refusal(connection, person, permission, about, refusal)
 
     def disable(self, person_id: str, *, by: Person, reason: str) -> None:
         """Keep somebody out from their next action on.
@@ -166,9 +168,9 @@ class PersonLog:
     def _change(self, person_id: str, state: str, action: Action, by: Person, reason: str) -> None:
         reason = reason.strip()
         with open_database(self.home) as connection:
-            refusal = find_refusal(connection, by, Deed.MANAGE_PEOPLE)
+            refusal = find_refusal(connection, by, Permission.MANAGE_PEOPLE)
             if refusal is not None:
-                tell_refusal(connection, by, Deed.MANAGE_PEOPLE, person_id, refusal)
+                describe_refusal(connection, by, Permission.MANAGE_PEOPLE, person_id, refusal)
             else:
                 _check_change(connection, person_id, state, by, reason)
                 _insert(connection, person_id, state, actor=by.id, reason=reason)
@@ -181,11 +183,11 @@ class PersonLog:
 
 
 def find_refusal(
-    connection: duckdb.DuckDBPyConnection, person: Person, deed: Deed, max_age_s: float | None = None
+    connection: duckdb.DuckDBPyConnection, person: Person, permission: Permission, max_age_s: float | None = None
 ) -> AccessRefused | None:
     """Why the person may not do it now, inside the caller's transaction; None where they may."""
     now = datetime.now(UTC)
-    refusal = _catch(lambda: require(person, deed, now=now))
+    refusal = _catch(lambda: require(person, permission, now=now))
     if refusal is None and has_signed_out(connection, person):
         refusal = AccessRefused(
             f"{person.name} has signed out.", wanted="a sign-in since then.", remedy="sign in again.", why="signed_out"
@@ -200,8 +202,8 @@ def find_refusal(
     return refusal
 
 
-def tell_refusal(
-    connection: duckdb.DuckDBPyConnection, person: Person, deed: Deed, about: str, refusal: AccessRefused
+def describe_refusal(
+    connection: duckdb.DuckDBPyConnection, person: Person, permission: Permission, about: str, refusal: AccessRefused
 ) -> None:
     """Append the refusal as an event, inside the caller's transaction; which must then be let stand."""
     append_event(
@@ -209,7 +211,7 @@ def tell_refusal(
         actor=person.id,
         action=Action.PERSON_REFUSED,
         object_id=about[:MAX_NAME],
-        payload={"deed": deed.value, "why": refusal.why, "roles": sorted(person.roles)},
+        payload={"deed": permission.value, "why": refusal.why, "roles": sorted(person.roles)},
     )
 
 
@@ -263,8 +265,10 @@ def _insert(
     # Rows are only ever appended, by one writer at a time: their number is the next one's.
     row = connection.execute(_COUNT).fetchone()
     number = 1 + (int(row[0]) if row else 0)
-    told = ("", "", "") if person is None else (person.name, ", ".join(sorted(person.roles)), _spell(person.expires_at))
-    connection.execute(_INSERT, [number, person_id, read_clock(), state, actor, *told, reason])
+    reported = (
+        ("", "", "") if person is None else (person.name, ", ".join(sorted(person.roles)), _spell(person.expires_at))
+    )
+    connection.execute(_INSERT, [number, person_id, read_clock(), state, actor, *reported, reason])
 
 
 def _has_signed_in(connection: duckdb.DuckDBPyConnection, person_id: str, sign_in: str | None = None) -> bool:

@@ -26,7 +26,7 @@ class _Context:
     """Index of the word that is asked about; its successor is the answer."""
     other: int
     """Index of the word whose successor is the foil; not beside the first."""
-    stranger: str
+    unrelated: str
     """A word that is not among them."""
 
     def replace(self, *words: tuple[int, str]) -> tuple[str, ...]:
@@ -69,7 +69,7 @@ def make_absence(n_per_template: int, seed: int) -> PromptSet:
 
     def erase(context: _Context) -> _Corruption:
         asked = context.words[context.at]
-        return _Corruption((*context.replace((context.at, context.stranger)), asked), EQUALS)
+        return _Corruption((*context.replace((context.at, context.unrelated)), asked), EQUALS)
 
     return PromptSet("absence", _make_successors("absence", n_per_template, seed, erase))
 
@@ -123,6 +123,6 @@ def _make_successors(
 
 
 def _draw_context(draw: Random, place: int) -> _Context:
-    *words, stranger = draw.sample(NOUNS, _CONTEXT_WORDS + 1)
+    *words, unrelated = draw.sample(NOUNS, _CONTEXT_WORDS + 1)
     other = draw.choice([index for index in range(_CONTEXT_WORDS - 1) if abs(index - place) > 1])
-    return _Context(tuple(words), place, other, stranger)
+    return _Context(tuple(words), place, other, unrelated)
