@@ -37,8 +37,8 @@ from audit_core.subject import MEAN_KINDS, Floats, Means, Progress, Subject, no_
 from audit_core.subjects.planted import build_planted, find_planted
 from audit_core.verdict import RULE_VERSION
 
-RESULT_VERSION = 8
-"""Part of every content key: raise it when a result's meaning changes, and old results are no longer reused."""
+_KEY_FORMAT = "0.1.0"
+"""Stands in content keys where Assay's own version stood: a release changes no result, an audit's `version` does."""
 _MEANS_KEPT = 4
 _WORK_KEPT = 256
 _PACKAGES = ("torch", "transformer_lens", "transformers", "numpy", "scipy")
@@ -80,10 +80,14 @@ class Auditor:
         self._lock = threading.Lock()
 
     def content_key(self, audit: str, request: Request) -> str:
-        """Digest of everything the result depends on."""
+        """Digest of everything the result depends on.
+
+        Raises:
+            Refused: no such audit.
+        """
         request = set_aside(request)
         parts: list[Any] = [
-            RESULT_VERSION,
+            get_plugin("audits", audit).version,
             RULE_VERSION,
             audit,
             self.subject.identity.short,
@@ -92,7 +96,7 @@ class Auditor:
             reference_key(request.reference) if wants_means(request) else "",
             request.seed,
             request.describe(),
-            list_versions(),
+            list_versions() | {"assay": _KEY_FORMAT},
         ]
         # What the texts do not say by themselves, so that answers kept from versions that read them otherwise are not met.
         parts += [[p.clean_ids, astuple(p.contrast)] for p in request.prompts.pairs if p.is_read_in_context]

@@ -75,6 +75,7 @@ class CurveAudit:
     name: str = "curve"
     question: str = "How much do the first few components of an order keep?"
     result: type = CurveResult
+    version: int = 8
 
     def count_work(self, subject: Subject, request: CurveRequest) -> int:
         return _price_search(subject, request) + _price_curve(subject, request)

@@ -68,6 +68,7 @@ class RivalAudit:
     name: str = "rival"
     question: str = "Do other components do as much?"
     result: type = RivalResult
+    version: int = 8
 
     def count_work(self, subject: Subject, request: RivalRequest) -> int:
         return price_order(subject, request.method, request.search) + price_runs(subject, request, RUNS)

@@ -59,6 +59,7 @@ class TransferAudit:
     name: str = "transfer"
     question: str = "Does it hold on templates that nobody looked at?"
     result: type = TransferResult
+    version: int = 8
 
     def count_work(self, subject: Subject, request: TransferRequest) -> int:
         return price_order(subject, request.method, request.search) + price_runs(subject, request, _count_runs(request))
