@@ -80,11 +80,7 @@ class Auditor:
         self._lock = threading.Lock()
 
     def content_key(self, audit: str, request: Request) -> str:
-        """Digest of everything the result depends on.
-
-        Raises:
-            Refused: no such audit.
-        """
+        """Digest of everything the result depends on; raises `Refused` where there is no such audit."""
         request = set_aside(request)
         parts: list[Any] = [
             get_plugin("audits", audit).version,

@@ -75,7 +75,7 @@ STORED = (
     '"components":["L0.H0","L1.H2"],"scores":[3.0,1.0],'
     '"controls":{"identity_max":0.0,"noise_min":0.5,"edits":8,"tolerance":1e-06}}'
 )
-ADDED = '''
+ADDED = """
 from dataclasses import dataclass
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class AddedAudit:
     version: int = 1
 
 PLUGIN = AddedAudit()
-'''
+"""
 """The least that the folder of audits takes."""
 
 
