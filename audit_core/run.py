@@ -38,7 +38,7 @@ from audit_core.subjects.planted import build_planted, find_planted
 from audit_core.verdict import RULE_VERSION
 
 _KEY_FORMAT = "0.1.0"
-"""Stands in content keys where Assay's own version stood: a release changes no result, an audit's `version` does."""
+"""In content keys in place of the version of Assay: a release changes no result by itself, an audit's `version` says so."""
 _MEANS_KEPT = 4
 _WORK_KEPT = 256
 _PACKAGES = ("torch", "transformer_lens", "transformers", "numpy", "scipy")
