@@ -40,6 +40,9 @@ class Audit(Protocol):
     name: str
     question: str
     result: type
+    version: int
+    """Part of the content key of its results: raised when what it computes or the shape of its result changes, and also
+    when it contains the result of an audit whose version is raised. No other audit's stored results are affected."""
 
     def count_work(self, subject: Subject, request: Any) -> int:
         """Units of work, proportional to time, as `Subject.count_work` has them."""

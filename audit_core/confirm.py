@@ -27,6 +27,12 @@ from audit_core.subject import Progress, Subject, no_progress
 QUESTIONS = ("circuit", "stability", "transfer")
 """Asked beside the claim unless others are named: what the default policy wants to know."""
 
+_OTHER_INPUT = "put it back, or amend the plan and say why: `amend`."
+_OTHER_CODE = (
+    "after an update of Assay, pin its code: `amend {claim_id} --repin --reason TEXT`. This is an amendment before the first "
+    "run of the claim, and a deviation after it. Or run the version that the claim was frozen with."
+)
+
 
 @dataclass(frozen=True)
 class Confirmation:
@@ -191,7 +197,7 @@ def _check_pins(plan: Preregistration, subject: Subject, half: TokenisedPrompts)
         raise ClaimRefused(
             f"{plan.claim_id} was frozen for something else: {said}.",
             wanted="what was frozen.",
-            remedy="put it back, or amend the plan and say why: `amend`.",
+            remedy=_OTHER_CODE.format(claim_id=plan.claim_id) if set(changed) == {"code"} else _OTHER_INPUT,
         )
 
 

@@ -54,7 +54,7 @@ class Pins:
     policy_sha256: str
     code_version: str
     code_sha256: str
-    """Of every source file of the library."""
+    """Of the code that computes: `evidence/source.py` says what that is."""
 
 
 @dataclass(frozen=True)

@@ -36,8 +36,8 @@ from audit_core.store.log.run_log import ClaimRun, Reached, RunLog, RunRecord, R
 from audit_core.subject import MEAN_KINDS, Floats, Means, Progress, Subject, no_partial, no_progress
 from audit_core.subjects.planted import build_planted, find_planted
 
-RESULT_VERSION = 8
-"""Part of every content key: raise it when a result's meaning changes, and old results are no longer reused."""
+_KEY_FORMAT = "0.1.0"
+"""In content keys in place of the version of Assay: a release changes no result by itself, an audit's `version` says so."""
 _MEANS_KEPT = 4
 _WORK_KEPT = 256
 _PACKAGES = ("torch", "transformer_lens", "transformers", "numpy", "scipy")
@@ -79,10 +79,10 @@ class Auditor:
         self._lock = threading.Lock()
 
     def content_key(self, audit: str, request: Request) -> str:
-        """Digest of everything the result depends on."""
+        """Digest of everything the result depends on; raises `Refused` where there is no such audit."""
         request = set_aside(request)
         parts: list[Any] = [
-            RESULT_VERSION,
+            get_plugin("audits", audit).version,
             RULE_VERSION,
             audit,
             self.subject.identity.short,
@@ -91,7 +91,7 @@ class Auditor:
             reference_key(request.reference) if wants_means(request) else "",
             request.seed,
             request.describe(),
-            list_versions(),
+            list_versions() | {"assay": _KEY_FORMAT},
         ]
         # What the texts do not say by themselves, so that answers kept from versions that read them otherwise are not met.
         parts += [[p.clean_ids, astuple(p.contrast)] for p in request.prompts.pairs if p.is_read_in_context]

@@ -113,6 +113,7 @@ class AblationAudit:
     name: str = "ablation"
     question: str = "What do these components do together?"
     result: type = AblationResult
+    version: int = 8
 
     def count_work(self, subject: Subject, request: AblationRequest) -> int:
         return subject.count_work(request.prompts, plan_ablation(subject, request))

@@ -71,6 +71,7 @@ class AttentionAudit:
     name: str = "attention"
     question: str = "Where does each head look from the answer position?"
     result: type = AttentionResult
+    version: int = 8
 
     def count_work(self, subject: Subject, request: AttentionRequest) -> int:
         return subject.geometry.n_layers * sum(len(pair.clean_ids) for pair in request.prompts.pairs)

@@ -114,6 +114,7 @@ class AttentionTestsAudit:
     name: str = "attention_tests"
     question: str = "Does it matter where heads look, and does attention show what matters?"
     result: type = AttentionTestsResult
+    version: int = 8
 
     def count_work(self, subject: Subject, request: AttentionTestsRequest) -> int:
         return sum(_count_stages(subject, request))

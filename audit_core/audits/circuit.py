@@ -63,6 +63,7 @@ class CircuitAudit:
     name: str = "circuit"
     question: str = "What survives when the circuit is broken on purpose?"
     result: type = CircuitResult
+    version: int = 8
 
     def count_work(self, subject: Subject, request: CircuitRequest) -> int:
         return count_run_work(subject, request, _count_runs(request.components))

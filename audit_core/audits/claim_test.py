@@ -136,6 +136,7 @@ class ClaimTestAudit:
     name: str = "claim_test"
     question: str = "Does the claim hold on these prompts?"
     result: type = ClaimTestResult
+    version: int = 8
 
     def count_work(self, subject: Subject, request: ClaimTestRequest) -> int:
         # How far the null's directions reach does not change what they cost.

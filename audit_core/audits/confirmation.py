@@ -137,6 +137,7 @@ class ConfirmationAudit:
     name: str = "confirmation"
     question: str = "What becomes of the claim when it is judged as it was fixed beforehand?"
     result: type = ConfirmationResult
+    version: int = 8
 
     def count_work(self, subject: Subject, request: ConfirmationRequest) -> int:
         return sum(get_plugin("audits", audit).count_work(subject, asked) for audit, asked in _list_steps(request))

@@ -74,6 +74,7 @@ class CurveAudit:
     name: str = "curve"
     question: str = "How much do the first few components of an order keep?"
     result: type = CurveResult
+    version: int = 8
 
     def count_work(self, subject: Subject, request: CurveRequest) -> int:
         return _count_search_work(subject, request) + _count_curve_work(subject, request)

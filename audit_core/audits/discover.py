@@ -75,6 +75,7 @@ class DiscoverAudit:
     name: str = "discover"
     question: str = "Which components might a circuit consist of?"
     result: type = DiscoverResult
+    version: int = 8
 
     def count_work(self, subject: Subject, request: DiscoverRequest) -> int:
         return count_order_work(subject, request.method, request.search)

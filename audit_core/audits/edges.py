@@ -60,6 +60,7 @@ class EdgesAudit:
     name: str = "edges"
     question: str = "Which of the tokens this head looks at changes the answer?"
     result: type = EdgesResult
+    version: int = 8
 
     def count_work(self, subject: Subject, request: EdgesRequest) -> int:
         return subject.count_work(request.prompts, _list_edges(request))

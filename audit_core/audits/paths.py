@@ -112,6 +112,7 @@ class PathsAudit:
     name: str = "paths"
     question: str = "Through which connections do these components act on one another and on the answer?"
     result: type = PathsResult
+    version: int = 8
 
     def count_work(self, subject: Subject, request: PathsRequest) -> int:
         bundles = [(connection,) for connection in list_asked(subject, request)]

@@ -52,6 +52,7 @@ class PositionsAudit:
     name: str = "positions"
     question: str = "At which token does each component act?"
     result: type = PositionsResult
+    version: int = 8
 
     def count_work(self, subject: Subject, request: PositionsRequest) -> int:
         return subject.count_work(request.prompts, _replace_each(request))

@@ -54,6 +54,7 @@ class RecompositionAudit:
     name: str = "recomposition"
     question: str = "Do the parts put back together reproduce the answer, and what is left over?"
     result: type = RecompositionResult
+    version: int = 8
 
     def count_work(self, subject: Subject, request: RecompositionRequest) -> int:
         return count_run_work(subject, request, _count_runs(request))

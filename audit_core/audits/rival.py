@@ -68,6 +68,7 @@ class RivalAudit:
     name: str = "rival"
     question: str = "Do other components do as much?"
     result: type = RivalResult
+    version: int = 8
 
     def count_work(self, subject: Subject, request: RivalRequest) -> int:
         return count_order_work(subject, request.method, request.search) + count_run_work(subject, request, RUNS)

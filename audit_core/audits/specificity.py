@@ -94,6 +94,7 @@ class SpecificityAudit:
     name: str = "specificity"
     question: str = "Is it this task's circuit, or needed by others too?"
     result: type = SpecificityResult
+    version: int = 8
 
     def count_work(self, subject: Subject, request: SpecificityRequest) -> int:
         return sum(_count_each_work(subject, request))

@@ -77,6 +77,7 @@ class StabilityAudit:
     name: str = "stability"
     question: str = "Would the same circuit be found again?"
     result: type = StabilityResult
+    version: int = 8
 
     def count_work(self, subject: Subject, request: StabilityRequest) -> int:
         return count_order_work(subject, request.method, request.search)

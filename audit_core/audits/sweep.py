@@ -135,6 +135,7 @@ class SweepAudit:
     name: str = "sweep"
     question: str = "What does each component do, one at a time?"
     result: type = SweepResult
+    version: int = 8
 
     def count_work(self, subject: Subject, request: SweepRequest) -> int:
         return subject.count_work(request.prompts, list_single_edits(subject, request))

@@ -66,6 +66,7 @@ class TokenGradientsAudit:
     name: str = "token_gradients"
     question: str = "Which tokens does the answer depend on?"
     result: type = TokenGradientsResult
+    version: int = 8
 
     def count_work(self, subject: Subject, request: TokenGradientsRequest) -> int:
         measured = subject.count_work(request.prompts, _replace_each(request))

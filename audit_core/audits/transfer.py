@@ -59,6 +59,7 @@ class TransferAudit:
     name: str = "transfer"
     question: str = "Does it hold on templates that nobody looked at?"
     result: type = TransferResult
+    version: int = 8
 
     def count_work(self, subject: Subject, request: TransferRequest) -> int:
         return count_order_work(subject, request.method, request.search) + count_run_work(

@@ -1,19 +1,178 @@
-"""Which code computes the numbers, as one digest."""
+"""Which code computes what a frozen claim is judged by, as one digest over syntax trees without docstrings and comments."""
 
 from __future__ import annotations
 
+import ast
 import hashlib
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from audit_core.registry import SHELVES
+
+ENTRIES = ("confirm", "run")
+"""Modules that carry out a frozen claim. No statement imports plug-ins, so each module of `SHELVES` is an entry as well."""
+
+EXEMPT = {
+    "errors": "texts of refusals; the decision to refuse is covered where it is taken",
+    "evidence": "digests, keys, environment and reports: written after the numbers",
+    "governance": "policies: each is pinned by its own digest",
+    "models.access": "who may fetch a model; its files are pinned by digest",
+    "models.cache": "where models are stored; their files are pinned by digest",
+    "models.fetch": "fetches models; their files are pinned by digest",
+    "models.hub": "fetches models; their files are pinned by digest",
+    "models.known": "addresses of models; their files are pinned by digest",
+    "models.provenance": "where a model came from; its files are pinned by digest",
+    "models.resolve": "finds and fetches models; their files are pinned by digest",
+    "pace": "predicts how long a run takes",
+    "preregistration": "the plan of a claim: it has its own digest",
+    "prompt_files": "reads uploaded files; the prompts that were read are pinned by digest",
+    "store": "stores and finds results",
+    "verifier": "checks packs, logs and signatures",
+}
+"""Module or package that the entries import → why it may change under a frozen claim. What only these import is not covered."""
+
 _LIBRARY = Path(__file__).resolve().parents[1]
+_NAME = _LIBRARY.name
 
 
 @cache
 def hash_source() -> str:
-    """SHA-256 over the name and the digest of every Python file of the library, names sorted; as `sha256sum` lists them."""
-    rows = []
-    for path in sorted(_LIBRARY.rglob("*.py")):
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        rows.append(f"{digest}  {path.relative_to(_LIBRARY).as_posix()}\n")
+    """Digest of the library that runs; computed once in a process, at the first freeze or run of a claim."""
+    return hash_library(_LIBRARY)
+
+
+def hash_library(library: Path) -> str:
+    """SHA-256 over digest and name of every module that computes, sorted by name.
+
+    A changed comment, docstring, page, command or exempt module gives the same digest; a changed statement or number another.
+    A module that is moved or renamed gives another one too, as its name and the imports of it are statements.
+
+    Args:
+        library: folder of the package.
+    """
+    rows = [f"{digest_syntax(tree)}  {name}\n" for name, tree in sorted(read_computing(library).items())]
     return hashlib.sha256("".join(rows).encode()).hexdigest()
+
+
+def read_computing(library: Path) -> dict[str, ast.Module]:
+    """Syntax tree of each module that computes, by its name without the library's: the entries and all they import."""
+    waiting, trees = list_entries(library), dict[str, ast.Module]()
+    while waiting:
+        name = waiting.pop()
+        if name not in trees and not is_exempt(name):
+            trees[name] = _parse(_find_file(library, name))
+            waiting += _list_imports(library, trees[name])
+    return trees
+
+
+def list_entries(library: Path) -> list[str]:
+    """`ENTRIES` and all plug-ins."""
+    entries = list(ENTRIES)
+    for shelf in SHELVES:
+        folder = library.joinpath(*shelf.split("."))
+        packages = [path.parent for path in folder.glob("*/__init__.py")]
+        modules = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
+        entries += [f"{shelf}.{path.stem}" for path in (*packages, *modules)]
+    return entries
+
+
+def is_exempt(name: str) -> bool:
+    """Whether a module or one of the packages around it is in `EXEMPT`."""
+    parts = name.split(".")
+    return any(".".join(parts[:end]) in EXEMPT for end in range(1, len(parts) + 1))
+
+
+def digest_syntax(tree: ast.Module) -> str:
+    """SHA-256 of a syntax tree without docstrings, of fields that are not empty.
+
+    `ast.dump` is not used: what it writes of empty fields depends on the version of Python.
+    """
+    parts: list[str] = []
+    _write(tree, parts)
+    return hashlib.sha256("".join(parts).encode()).hexdigest()
+
+
+def _write(node: ast.AST, parts: list[str]) -> None:
+    parts.append(type(node).__name__ + "(")
+    for field in node._fields:
+        # Where a name is placed says whether it is loaded or stored, and `u"…"` is the same text as `"…"`.
+        value = None if field in ("ctx", "kind") else getattr(node, field, None)
+        if isinstance(value, ast.AST):
+            parts.append(field + "=")
+            _write(value, parts)
+        elif isinstance(value, list) and value:
+            parts.append(field + "=[")
+            for inner in value:
+                if not isinstance(inner, ast.AST):
+                    parts.append(ascii(inner) + ",")
+                elif not _is_docstring(inner):
+                    _write(inner, parts)
+            parts.append("]")
+        elif value is not None and value != []:
+            parts.append(f"{field}={value!a}")
+    parts.append(")")
+
+
+def _is_docstring(node: ast.AST) -> bool:
+    """Whether a statement is only a text: also under an attribute, where it documents the attribute."""
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def _list_imports(library: Path, tree: ast.Module) -> Iterator[str]:
+    """Modules of the library that a module imports, at its top or inside a function."""
+    for node in _walk_statements(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name[len(_NAME) + 1 :] for alias in node.names if alias.name.startswith(_NAME + "."))
+    for own in _list_own(tree):
+        yield from (_find_definition(library, _strip(own), alias.name) for alias in own.names)
+
+
+def _walk_statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """All statements, in blocks of blocks too: a fraction of what `ast.walk` visits."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        for block in ("body", "orelse", "finalbody", "handlers", "cases"):
+            inner = getattr(node, block, None)
+            if isinstance(inner, list):
+                waiting += inner
+
+
+def _find_definition(library: Path, package: str, name: str) -> str:
+    """Module that defines what is imported from a package: its `__init__` may only import the name from elsewhere."""
+    if is_exempt(package):
+        return package
+    inner, file = f"{package}.{name}".lstrip("."), _find_file(library, package)
+    if _find_file(library, inner).is_file():
+        return inner
+    for node in _list_own(_parse(file)) if file.name == "__init__.py" else ():
+        for alias in node.names:
+            if (alias.asname or alias.name) == name:
+                return _find_definition(library, _strip(node), alias.name)
+    return package
+
+
+def _list_own(tree: ast.Module) -> Iterator[ast.ImportFrom]:
+    """Statements that import from the library."""
+    for node in _walk_statements(tree):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "the library imports by full names"
+            if f"{node.module}.".startswith(_NAME + "."):
+                yield node
+
+
+def _strip(node: ast.ImportFrom) -> str:
+    """Name of the module without the library's; empty for the library itself."""
+    return (node.module or "")[len(_NAME) + 1 :]
+
+
+def _find_file(library: Path, name: str) -> Path:
+    """File of a module or package, whether or not it exists."""
+    path = library.joinpath(*name.split(".")) if name else library
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def _parse(file: Path) -> ast.Module:
+    return ast.parse(file.read_bytes(), str(file))

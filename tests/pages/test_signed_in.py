@@ -368,7 +368,7 @@ class WorkBehind:
         return None
 
 
-DEEDS = {
+ACTIONS = {
     "answer": "researcher reviewer",
     "submit": "researcher reviewer",
     "open_model": "researcher reviewer",
@@ -431,7 +431,7 @@ def test_each_function_that_writes_lets_its_roles_through_and_logs_the_others(
         "disable": lambda: actions.disable(f"{ISSUER}|nobody", "left"),
         "enable": lambda: actions.enable(f"{ISSUER}|nobody", "left"),
     }
-    assert set(asked) == set(DEEDS)
+    assert set(asked) == set(ACTIONS)
     provider.sign_in("anna", *([] if role == "none" else [role]))
     through, refused = set(), set()
     for name, ask in asked.items():
@@ -443,7 +443,7 @@ def test_each_function_that_writes_lets_its_roles_through_and_logs_the_others(
             through.add(name)
         else:
             through.add(name)
-    assert through == {name for name, roles in DEEDS.items() if role in roles.split()}
+    assert through == {name for name, roles in ACTIONS.items() if role in roles.split()}
     logged = [entry for entry in provider.refusals() if entry[2] != "not_theirs"]
     assert len(logged) == len(refused)
 

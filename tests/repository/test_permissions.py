@@ -66,13 +66,13 @@ def test_stores_are_written_to_only_where_it_is_asked_who_asks() -> None:
     assert {method for file, _, method in found if file == "ui/shell/auth.py"} == {"note_sign_in", "refuse", "sign_out"}
 
 
-def test_every_deed_of_the_dashboard_is_tried_by_every_role() -> None:
+def test_every_action_of_the_dashboard_is_tried_by_every_role() -> None:
     """The table in tests/pages/test_signed_in.py has a row for each function that asks."""
     tree = ast.parse((ROOT / "tests/pages/test_signed_in.py").read_text())
     table = next(
         node.value
         for node in ast.walk(tree)
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "DEEDS"
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "ACTIONS"
     )
     assert isinstance(table, ast.Dict)
     rows = {ast.literal_eval(key).split(":")[0] for key in table.keys if key is not None}
@@ -80,9 +80,9 @@ def test_every_deed_of_the_dashboard_is_tried_by_every_role() -> None:
         node.name
         for path in ("ui/flow/actions.py", "ui/flow/services.py")
         for node in ast.parse((ROOT / path).read_text()).body
-        if isinstance(node, ast.FunctionDef) and re.search(r"\badmit\(|\.disable\(|\.enable\(", ast.unparse(node))
+        if isinstance(node, ast.FunctionDef) and re.search(r"\bauthorize\(|\.disable\(|\.enable\(", ast.unparse(node))
     }
-    assert rows == asking - {"admit"}
+    assert rows == asking - {"authorize"}
 
 
 def test_the_server_listens_here_and_refuses_forged_requests() -> None:

@@ -144,7 +144,7 @@ REVIEWED: dict[str, list[str]] = {
     "ui/flow/answers.py": ["label", "share"],
     "ui/overview/cost.py": ["describe_seconds(report.cpu)", "describe_seconds(report.wall)"],
     "ui/overview/maps.py": ["key"],
-    "ui/overview/portfolio.py": ["counted[Standing.STALE]", "counted[Standing.UNTESTED]", "label", "page"],
+    "ui/overview/portfolio.py": ["counted[ClaimStatus.STALE]", "counted[ClaimStatus.UNTESTED]", "label", "page"],
     "ui/overview/story.py": [
         "_STEPS[key][0]",
         "acting",

@@ -22,7 +22,7 @@ from audit_core.audits.sweep import SweepRequest
 from audit_core.claim import Claim
 from audit_core.cli import main
 from audit_core.component import head
-from audit_core.confirm import freeze_claim, run_confirmatory
+from audit_core.confirm import freeze_claim, pin_now, run_confirmatory
 from audit_core.errors import Cancelled, ClaimRefused, IntegrityError, NotMeasured, Refused
 from audit_core.evidence.canonical import dump_canonical
 from audit_core.evidence.container import make_manifest, write_pack
@@ -212,6 +212,25 @@ def test_a_run_with_anything_else_than_what_was_frozen_is_refused(
     )  # fmt: skip
     with pytest.raises(ClaimRefused, match=said):
         run(home, subject, plan.claim_id)
+
+
+def test_a_claim_frozen_under_other_code_says_how_to_pin_the_code_of_today(
+    home: Path, subject: TransformerSubject, prompts: PromptSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register = Register(home)
+    with monkeypatch.context() as older:
+        older.setattr("audit_core.confirm.hash_source", lambda: "0" * 64)
+        plan = freeze(home, subject, prompts)
+    with pytest.raises(ClaimRefused) as refused:
+        run(home, subject, plan.claim_id)
+    assert f"`amend {plan.claim_id} --repin --reason TEXT`" in refused.value.remedy
+    pins = pin_now(subject, prompts, load_shipped_policy())
+    register.amend(
+        plan.claim_id, lambda old: replace(old, pins=replace(pins, prompts=old.pins.prompts)), by="anna", reason="update",
+        kind=ChangeKind.OTHER, prompts_sha256=(pins.prompts_sha256, prompts.sha256),
+    )  # fmt: skip
+    assert [row.field for row in register.find(plan.claim_id).deviations] == ["pins.code_sha256"]
+    assert not run(home, subject, plan.claim_id).exploratory  # type: ignore[attr-defined]
 
 
 def test_a_change_after_a_look_is_a_deviation_and_before_it_an_amendment(
