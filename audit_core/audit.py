@@ -40,6 +40,11 @@ class Audit(Protocol):
     name: str
     question: str
     result: type
+    """A dataclass whose fields declare the evidence of their numbers; see `evidence.kind`."""
+    counts_as: tuple[str, ...]
+    """Items of evidence, by their ids in the crosswalk, that a run with a result is one of."""
+    shows_results: bool
+    """Whether a run shows what the model's parts do: a plan that is frozen after it is exploratory."""
     version: int
     """Part of the content key of its results: raised when what it computes or the shape of its result changes, and also
     when it contains the result of an audit whose version is raised. No other audit's stored results are affected."""

@@ -20,6 +20,8 @@ DEFAULT_DELTA = {"necessary": 0.10, "sufficient": 0.80}
 
 
 class Role(StrEnum):
+    """What a claim says of its components."""
+
     NECESSARY = "necessary"
     """Taking the components away lowers the metric by more than δ of the gap."""
     SUFFICIENT = "sufficient"

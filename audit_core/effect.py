@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from audit_core.component import Component, Kind
 from audit_core.errors import ControlFailed, NotMeasured
+from audit_core.evidence.kind import NotEvidence
 from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, Edit, Intervention, PromptSide, Replacement
 from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair, require_distinguished
 from audit_core.prompts.sequences import Places, list_beginnings, list_places
@@ -58,11 +59,11 @@ def get_metric(name: str) -> Metric:
 class Controls:
     """Proof that the hooks of one run were alive."""
 
-    identity_max: float
+    identity_max: NotEvidence[float]
     """Largest change by putting activations back where they came from, in logits."""
-    noise_min: float
+    noise_min: NotEvidence[float]
     """Smallest change by large noise at any layer and kind that was edited, in logits."""
-    tolerance: float
+    tolerance: NotEvidence[float]
     """Arithmetic noise of this subject, in logits."""
     edits: int
     """Edits that reached their activation: all that were asked for."""
@@ -200,11 +201,7 @@ def check_arrived(applied: int, asked: Sequence[Intervention], prompts: Tokenise
 
 def _from(before: int, total: int, on_progress: Progress) -> Progress:
     """Progress of one chunk as progress of the whole."""
-
-    def report(done: int, _: int) -> None:
-        on_progress(before + done, total)
-
-    return report
+    return lambda done, _: on_progress(before + done, total)
 
 
 def _chunk_prompts(

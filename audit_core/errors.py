@@ -44,23 +44,23 @@ class Refused(AuditError):
 
 
 class ComponentRefused(Refused):
-    pass
+    """An address that does not parse, or that is not in the model."""
 
 
 class PromptRefused(Refused):
-    pass
+    """Prompts that cannot be used; names every bad row."""
 
 
 class InterventionRefused(Refused):
-    pass
+    """A replacement that is undefined for this run."""
 
 
 class ClaimRefused(Refused):
-    pass
+    """A claim that is incomplete or contradictory."""
 
 
 class PolicyRefused(Refused):
-    pass
+    """A policy or a waiver that cannot be applied."""
 
 
 class DecisionRefused(Refused):
@@ -76,11 +76,11 @@ class DecisionRefused(Refused):
 
 
 class ModelRefused(Refused):
-    pass
+    """Weights that must not or cannot be loaded."""
 
 
 class StoreRefused(Refused):
-    pass
+    """The run log cannot be opened or written."""
 
 
 class QueueFull(Refused):
@@ -122,8 +122,12 @@ class ControlFailed(NotMeasured):
 
 
 class IntegrityError(AuditError):
+    """Bytes are not what their digest says."""
+
     exit_code = 4
 
 
 class Cancelled(AuditError):
+    """A person stopped the run; nothing that it computed is kept."""
+
     exit_code = 3

@@ -23,6 +23,8 @@ _SERVED_KEPT = 1000
 
 
 class JobState(StrEnum):
+    """How far a job has come."""
+
     QUEUED = "queued"
     RUNNING = "running"
     DONE = "done"

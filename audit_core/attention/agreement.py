@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit_core.errors import NotMeasured
+from audit_core.evidence.kind import Observational
 from audit_core.stats.bootstrap import bootstrap_mean, correlate_ranks, rank_agreement
 from audit_core.stats.estimates import Estimate
 
@@ -27,7 +28,7 @@ class Agreement:
     """Heads compared, or tokens of the longest prompt."""
     prompts: str
     """Name of the prompt set."""
-    estimate: Estimate | None
+    estimate: Observational[Estimate | None]
     """Spearman ρ, −1 to 1; None where there is none."""
     no_estimate: str
     """Why there is none; empty where there is."""

@@ -13,6 +13,7 @@ from audit_core.attention.agreement import Agreement, compare_heads, compare_tok
 from audit_core.attention.view_table import ViewTable, read_views
 from audit_core.effect import MIN_ACCURACY, Metric
 from audit_core.errors import ModelRefused, NotMeasured
+from audit_core.evidence.kind import Causal, Observational
 from audit_core.intervention import CLEAN_RUN
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.stats.bootstrap import bootstrap_mean, bootstrap_ratio
@@ -54,20 +55,20 @@ class Randomisation:
     """First shuffled layer: its patterns, and those below, are made before any shuffled weight is met."""
     model: str
     """Title under which the shuffled model ran."""
-    trained: Estimate
+    trained: Observational[Estimate]
     """Logit difference before."""
-    shuffled: Estimate
+    shuffled: Causal[Estimate]
     """Logit difference after: the positive control."""
-    kept: Estimate | None
+    kept: Causal[Estimate | None]
     """The second as a fraction of the first; None where the first has no sure sign."""
-    accuracy: Estimate
+    accuracy: Causal[Estimate]
     """Share of prompts on which the shuffled model prefers the answer; a coin has one half."""
     has_collapsed: bool
     """Whether the shuffled model no longer does the task: the whole interval of what is kept lies below one half, or that
     of the share lies below the bar of the task."""
-    moved_below: Estimate
+    moved_below: Causal[Estimate]
     """Mean total variation of the answer position's patterns at layers up to `layer`: zero by construction."""
-    moved_above: Estimate | None
+    moved_above: Causal[Estimate | None]
     """The same at later layers; None where there are none."""
     sentence: str
     views: tuple[ViewRandomised, ...]

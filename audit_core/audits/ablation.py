@@ -14,6 +14,7 @@ from audit_core.claim import Universe
 from audit_core.component import Component, Kind
 from audit_core.effect import Controls, Effect, check_task, get_metric, measure_effect
 from audit_core.errors import NotMeasured, Refused
+from audit_core.evidence.kind import Causal, Observational
 from audit_core.intervention import (
     Direction,
     Intervention,
@@ -68,9 +69,9 @@ class TokenRow:
     """One candidate for the next token."""
 
     token: str
-    before: float
+    before: Observational[float]
     """Probability without the intervention."""
-    after: float
+    after: Causal[float]
     """Probability under it."""
 
 
@@ -87,19 +88,19 @@ class AblationResult:
     """The six-part tuple on which every number here is conditional."""
     n: int
     unit: str
-    clean: Estimate
-    corrupted: Estimate
-    after: Estimate
+    clean: Observational[Estimate]
+    corrupted: Observational[Estimate]
+    after: Causal[Estimate]
     """The metric under the intervention."""
-    support: Estimate
+    support: Causal[Estimate]
     """How far the set pushes towards the answer, in `unit`."""
-    fraction: Estimate | None
+    fraction: Causal[Estimate | None]
     """The same as a fraction of the clean – corrupted gap."""
-    alone: Estimate | None
+    alone: Causal[Estimate | None]
     """Noising: the metric when everything else in the universe is replaced; None for `scale` and denoising."""
     rest: str
     """What is replaced where the circuit stands alone."""
-    kept: Estimate | None
+    kept: Causal[Estimate | None]
     """`alone` on the scale from the empty circuit (0) to the whole model (1)."""
     no_fraction: str
     """Why there is no fraction; empty where there is."""
@@ -114,6 +115,8 @@ class AblationAudit:
     question: str = "What do these components do together?"
     result: type = AblationResult
     version: int = 8
+    counts_as: tuple[str, ...] = ("causal_results",)
+    shows_results: bool = True
 
     def count_work(self, subject: Subject, request: AblationRequest) -> int:
         return subject.count_work(request.prompts, plan_ablation(subject, request))

@@ -10,6 +10,7 @@ import numpy as np
 
 from audit_core.attention.plausibility import Source, normalised_entropy, weigh_source
 from audit_core.component import Kind
+from audit_core.evidence.kind import Observational
 from audit_core.intervention import Replacement
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.stats.bootstrap import bootstrap_ratios
@@ -51,11 +52,11 @@ class AttentionResult:
     n: int
     n_layers: int
     n_heads: int
-    mass: tuple[Estimate | None, ...]
+    mass: Observational[tuple[Estimate | None, ...]]
     """Per head, layer by layer; unit "share of attention"; None in a layer without heads."""
-    per_prompt: tuple[tuple[float, ...], ...]
+    per_prompt: Observational[tuple[tuple[float, ...], ...]]
     """Shape (head, prompt), heads layer by layer; empty in a layer without heads."""
-    entropy: tuple[float | None, ...]
+    entropy: Observational[tuple[float | None, ...]]
     """Mean normalised entropy of each head's attention; 0 on one token, 1 even over all; None in a layer without heads."""
     positions: tuple[int, ...]
     """Source position in each prompt."""
@@ -72,6 +73,8 @@ class AttentionAudit:
     question: str = "Where does each head look from the answer position?"
     result: type = AttentionResult
     version: int = 8
+    counts_as: tuple[str, ...] = ()
+    shows_results: bool = False
 
     def count_work(self, subject: Subject, request: AttentionRequest) -> int:
         return subject.geometry.n_layers * sum(len(pair.clean_ids) for pair in request.prompts.pairs)

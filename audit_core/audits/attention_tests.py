@@ -16,6 +16,7 @@ from audit_core.attention.view_table import ViewTable, read_views
 from audit_core.component import Component, Kind
 from audit_core.effect import Controls, Effect, check_gap, get_metric, join_controls, measure_effect
 from audit_core.errors import ComponentRefused, InterventionRefused
+from audit_core.evidence.kind import Causal, NotEvidence, Observational
 from audit_core.intervention import Intervention, Replacement, intervene
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.stats.bootstrap import bootstrap_mean
@@ -94,12 +95,12 @@ class AttentionTestsResult:
     """Prompts measured."""
     n_templates: int
     shuffles: int
-    delta: float
+    delta: NotEvidence[float]
     """Smallest effect of interest, fraction of the clean – corrupted gap."""
     unit: str
-    clean: Estimate
-    corrupted: Estimate
-    patterns: tuple[PatternTest, ...]
+    clean: Observational[Estimate]
+    corrupted: Observational[Estimate]
+    patterns: Causal[tuple[PatternTest, ...]]
     """Per head, in order."""
     comparisons: tuple[Agreement, ...]
     """Each plausibility view beside the causal map of the same heads, or of the same tokens."""
@@ -115,6 +116,8 @@ class AttentionTestsAudit:
     question: str = "Does it matter where heads look, and does attention show what matters?"
     result: type = AttentionTestsResult
     version: int = 8
+    counts_as: tuple[str, ...] = ("test_of_the_test",)
+    shows_results: bool = True
 
     def count_work(self, subject: Subject, request: AttentionTestsRequest) -> int:
         return sum(_count_stages(subject, request))

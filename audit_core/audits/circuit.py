@@ -19,6 +19,7 @@ from audit_core.circuits.completeness import (
 )
 from audit_core.component import Component
 from audit_core.effect import Controls
+from audit_core.evidence.kind import Causal
 from audit_core.judging.faithfulness import UNIT
 from audit_core.stats.estimates import MIN_PROMPTS, MIN_TEMPLATES, format_estimate
 from audit_core.stats.groups import GroupEstimates, estimate_groups
@@ -40,19 +41,19 @@ class CircuitRequest(CircuitQuestion):
 class CircuitResult:
     """What was found about one circuit under one ablation; the verdict on a claim is `claim_test`'s, not this one's."""
 
-    necessity: Measurement
-    sufficiency: Measurement
-    gaps: tuple[Gap, ...]
+    necessity: Causal[Measurement]
+    sufficiency: Causal[Measurement]
+    gaps: Causal[tuple[Gap, ...]]
     """Of every subset tried, the widest first: the search log."""
     completeness: str
     """In words, and only of the subsets tried."""
     is_decidable: bool
     """Whether there are prompts and templates enough for a finding."""
-    worths: tuple[MinimalityScore, ...]
+    worths: Causal[tuple[MinimalityScore, ...]]
     """Per component, in the circuit's order."""
     idle: tuple[str, ...]
     """Components whose whole interval lies within ± `MINIMAL` beside every subset tried."""
-    by_template: GroupEstimates
+    by_template: Causal[GroupEstimates]
     """What the circuit alone keeps on each template's prompts."""
     by_template_conditions: Conditions
     controls: Controls
@@ -64,6 +65,8 @@ class CircuitAudit:
     question: str = "What survives when the circuit is broken on purpose?"
     result: type = CircuitResult
     version: int = 8
+    counts_as: tuple[str, ...] = ("test_of_the_test",)
+    shows_results: bool = True
 
     def count_work(self, subject: Subject, request: CircuitRequest) -> int:
         return count_run_work(subject, request, _count_runs(request.components))

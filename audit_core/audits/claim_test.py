@@ -13,6 +13,7 @@ from audit_core.claim import Claim, Role
 from audit_core.component import Component, Kind
 from audit_core.effect import Controls, get_metric, measure_effect
 from audit_core.errors import NotMeasured
+from audit_core.evidence.kind import Causal, Observational
 from audit_core.intervention import Replacement
 from audit_core.judging.faithfulness import describe_tuple
 from audit_core.judging.null import PROMPTS as NULL_PROMPTS
@@ -81,7 +82,7 @@ class SourceAttention:
     """How much the claim's heads look at a source token: beside the verdict, never part of it."""
 
     source: str
-    mass: Estimate
+    mass: Observational[Estimate]
     """Mean attention mass of the claim's heads; unit "share of attention"."""
 
 
@@ -92,11 +93,11 @@ class Item:
     prompt: str
     template: str
     family: str
-    clean: float
-    corrupted: float
-    judged: float
+    clean: Observational[float]
+    corrupted: Observational[float]
+    judged: Causal[float]
     """Without the components for a necessary claim, with them alone for a sufficient one."""
-    empty: float
+    empty: Causal[float]
     """With the whole universe taken away."""
 
 
@@ -108,25 +109,25 @@ class ClaimTestResult:
     reason: str | None
     sentence: str
     conditions: tuple[tuple[str, str], ...]
-    families: dict[str, Estimate | None]
+    families: Causal[dict[str, Estimate | None]]
     """Effect per ablation family, fraction of the clean – empty-circuit gap; None where it could not be measured."""
     not_measured: dict[str, str]
     """Why, per family without an estimate."""
-    null: NullFinding | None
+    null: Causal[NullFinding | None]
     holds_among: int
     """Largest number of claims of one report among which "supported" would stand at its Bonferroni level; 0 where it is
     not supported. Holm's step-down needs no more than this."""
-    repair: Repair | None
+    repair: Causal[Repair | None]
     """Of a single component; None for sets and for sufficiency."""
-    mediation: Mediation | None
+    mediation: Causal[Mediation | None]
     templates_needed: int | None
     """Templates of as many prompts each that would settle an interval which reaches across δ, if the value stayed."""
-    clean: Estimate
-    corrupted: Estimate
-    accuracy: float
+    clean: Observational[Estimate]
+    corrupted: Observational[Estimate]
+    accuracy: Observational[float]
     looks: tuple[SourceAttention, ...]
     controls: Controls
-    drift: DistributionShift | None
+    drift: Causal[DistributionShift | None]
     items: tuple[Item, ...]
     """Every prompt under every family, so that others can compute the estimates again."""
 
@@ -137,6 +138,8 @@ class ClaimTestAudit:
     question: str = "Does the claim hold on these prompts?"
     result: type = ClaimTestResult
     version: int = 8
+    counts_as: tuple[str, ...] = ("causal_results",)
+    shows_results: bool = True
 
     def count_work(self, subject: Subject, request: ClaimTestRequest) -> int:
         # How far the null's directions reach does not change what they cost.

@@ -138,6 +138,8 @@ class ConfirmationAudit:
     question: str = "What becomes of the claim when it is judged as it was fixed beforehand?"
     result: type = ConfirmationResult
     version: int = 8
+    counts_as: tuple[str, ...] = ("causal_results", "test_of_the_test")
+    shows_results: bool = True
 
     def count_work(self, subject: Subject, request: ConfirmationRequest) -> int:
         return sum(get_plugin("audits", audit).count_work(subject, asked) for audit, asked in _list_steps(request))

@@ -15,6 +15,7 @@ from audit_core.circuits.curve import Areas, list_sizes, measure_areas, plan_cur
 from audit_core.component import Component
 from audit_core.effect import Controls, check_task, get_metric, join_controls, measure_effect
 from audit_core.errors import ClaimRefused
+from audit_core.evidence.kind import Causal
 from audit_core.intervention import intervene
 from audit_core.judging.faithfulness import UNIT, check_empty_gap, list_universe
 from audit_core.prompts.prompt_set import TokenisedPrompts
@@ -44,9 +45,9 @@ class CurvePoint:
     """Circuits of one size."""
 
     size: int
-    kept: Measurement
+    kept: Causal[Measurement]
     """(m(C_k) − m(∅)) / (m(M) − m(∅))."""
-    random: tuple[float, ...]
+    random: Causal[tuple[float, ...]]
     """The same of each random order's circuit of this size."""
 
 
@@ -55,14 +56,14 @@ class CurveResult:
     """A curve and its areas, beside chance."""
 
     points: tuple[CurvePoint, ...]
-    named: Measurement
+    named: Causal[Measurement]
     """What the circuit asked about keeps alone."""
-    random_of_its_size: tuple[float, ...]
+    random_of_its_size: Causal[tuple[float, ...]]
     """What each random order's circuit of that size keeps."""
     first: tuple[str, ...]
     """As many of the order's first components as the circuit has."""
-    areas: Areas
-    random_areas: tuple[Areas, ...]
+    areas: Causal[Areas]
+    random_areas: Causal[tuple[Areas, ...]]
     random_as_near: int
     """Random orders that come at least as near to the whole model, by CMD."""
     n: int
@@ -75,6 +76,8 @@ class CurveAudit:
     question: str = "How much do the first few components of an order keep?"
     result: type = CurveResult
     version: int = 8
+    counts_as: tuple[str, ...] = ("test_of_the_test",)
+    shows_results: bool = True
 
     def count_work(self, subject: Subject, request: CurveRequest) -> int:
         return _count_search_work(subject, request) + _count_curve_work(subject, request)

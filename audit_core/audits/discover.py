@@ -11,6 +11,7 @@ from audit_core.circuits.discovery import Discovery, DiscoveryRequest
 from audit_core.claim import Universe
 from audit_core.component import Kind
 from audit_core.effect import Controls
+from audit_core.evidence.kind import Estimated
 from audit_core.intervention import Replacement
 from audit_core.judging.faithfulness import list_kinds
 from audit_core.prompts.prompt_set import TokenisedPrompts
@@ -64,7 +65,7 @@ class DiscoverResult:
     unit: str
     n: int
     components: tuple[str, ...]
-    scores: tuple[float, ...]
+    scores: Estimated[tuple[float, ...]]
     """What they are ordered by, without an interval: an order is proposed, not claimed; shape (component,)."""
     controls: Controls | None
     """None where nothing was measured."""
@@ -76,6 +77,8 @@ class DiscoverAudit:
     question: str = "Which components might a circuit consist of?"
     result: type = DiscoverResult
     version: int = 8
+    counts_as: tuple[str, ...] = ()
+    shows_results: bool = True
 
     def count_work(self, subject: Subject, request: DiscoverRequest) -> int:
         return count_order_work(subject, request.method, request.search)

@@ -9,6 +9,7 @@ from typing import Any
 from audit_core.component import Kind, edge
 from audit_core.effect import Controls, get_metric, measure_effect
 from audit_core.errors import Refused
+from audit_core.evidence.kind import Causal
 from audit_core.intervention import Intervention, Replacement, intervene
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.subject import Means, Progress, Subject, no_partial
@@ -49,7 +50,7 @@ class EdgesResult:
     head: int
     tokens: tuple[str, ...]
     """Key tokens, in order."""
-    support: tuple[float, ...]
+    support: Causal[tuple[float, ...]]
     """Metric lost when the edge's attention weight is set to zero, not renormalised; in `unit`; shape (key,)."""
     unit: str
     controls: Controls
@@ -61,6 +62,8 @@ class EdgesAudit:
     question: str = "Which of the tokens this head looks at changes the answer?"
     result: type = EdgesResult
     version: int = 8
+    counts_as: tuple[str, ...] = ("causal_results",)
+    shows_results: bool = True
 
     def count_work(self, subject: Subject, request: EdgesRequest) -> int:
         return subject.count_work(request.prompts, _list_edges(request))

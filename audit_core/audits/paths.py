@@ -20,6 +20,7 @@ from audit_core.engine.paths import (
     run_connections,
 )
 from audit_core.errors import ComponentRefused, ControlFailed, NotMeasured, Refused
+from audit_core.evidence.kind import Causal, Observational
 from audit_core.intervention import Replacement, intervene
 from audit_core.judging.faithfulness import PAIR_UNIT
 from audit_core.prompts.prompt_set import TokenisedPrompts
@@ -80,10 +81,10 @@ class ConnectionEffect:
     """A component, or "output"."""
     through: str
     """"whole", or the receiver's "query", "key" or "value" input."""
-    estimate: Estimate
+    estimate: Causal[Estimate]
     """m(clean) − m(clean with the sender's contribution to this input exchanged), in the metric's unit: support for the
     answer; negative pushes against it."""
-    fraction: Estimate | None
+    fraction: Causal[Estimate | None]
     """The same as a fraction of the clean – corrupted gap; None where there is no such gap."""
 
 
@@ -96,8 +97,8 @@ class PathsResult:
     unit: str
     n: int
     n_templates: int
-    clean: Estimate
-    corrupted: Estimate
+    clean: Observational[Estimate]
+    corrupted: Observational[Estimate]
     components: tuple[str, ...]
     """In the order of the model; with "input" and "output" the nodes of a graph whose edges are `connections`."""
     connections: tuple[ConnectionEffect, ...]
@@ -113,6 +114,8 @@ class PathsAudit:
     question: str = "Through which connections do these components act on one another and on the answer?"
     result: type = PathsResult
     version: int = 8
+    counts_as: tuple[str, ...] = ("causal_results",)
+    shows_results: bool = True
 
     def count_work(self, subject: Subject, request: PathsRequest) -> int:
         bundles = [(connection,) for connection in list_asked(subject, request)]

@@ -10,6 +10,7 @@ from audit_core.circuits.circuit_question import CircuitQuestion, check_circuit
 from audit_core.component import Component
 from audit_core.effect import Controls, check_task, get_metric, measure_effect
 from audit_core.errors import PromptRefused
+from audit_core.evidence.kind import Causal
 from audit_core.intervention import Intervention, Replacement, intervene
 from audit_core.judging.faithfulness import list_universe
 from audit_core.stats.estimates import Estimate
@@ -28,7 +29,7 @@ class Place:
 
     component: str
     position: int
-    effect: Measurement
+    effect: Causal[Measurement]
     """Support for the answer, in the metric's unit; without an interval, as one prompt has none."""
 
 
@@ -53,6 +54,8 @@ class PositionsAudit:
     question: str = "At which token does each component act?"
     result: type = PositionsResult
     version: int = 8
+    counts_as: tuple[str, ...] = ("causal_results",)
+    shows_results: bool = True
 
     def count_work(self, subject: Subject, request: PositionsRequest) -> int:
         return subject.count_work(request.prompts, _replace_each(request))

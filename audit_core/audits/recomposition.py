@@ -9,6 +9,7 @@ from typing import Any
 from audit_core.circuits.circuit_question import CircuitQuestion, CircuitRunner, Parts, count_run_work
 from audit_core.component import Component
 from audit_core.effect import Controls
+from audit_core.evidence.kind import Causal
 from audit_core.stats.measurement import Conditions, Measurement
 from audit_core.subject import Means, Progress, Subject, no_partial
 
@@ -23,9 +24,9 @@ class ComponentShare:
     """One component of the circuit."""
 
     component: str
-    lost: Measurement
+    lost: Causal[Measurement]
     """What the whole model loses without it alone."""
-    put_back: Measurement
+    put_back: Causal[Measurement]
     """What is kept once it and all components before it are put back into the empty circuit."""
 
 
@@ -37,14 +38,14 @@ class RecompositionResult:
     """Components that "everything" means here."""
     parts: tuple[ComponentShare, ...]
     """From the first layer to the last, which is the order in which they are put back."""
-    lost_together: Measurement
-    lost_added_up: Measurement
+    lost_together: Causal[Measurement]
+    lost_added_up: Causal[Measurement]
     """Sum over parts of what the model loses without each alone."""
-    interaction: Measurement
+    interaction: Causal[Measurement]
     """Together minus added up: below zero where parts pass something on to one another, above where they stand in for one
     another."""
-    kept: Measurement
-    left_over: Measurement
+    kept: Causal[Measurement]
+    left_over: Causal[Measurement]
     """1 − what the circuit alone keeps: what the rest of the universe does; negative where the circuit overshoots."""
     controls: Controls
 
@@ -55,6 +56,8 @@ class RecompositionAudit:
     question: str = "Do the parts put back together reproduce the answer, and what is left over?"
     result: type = RecompositionResult
     version: int = 8
+    counts_as: tuple[str, ...] = ("test_of_the_test",)
+    shows_results: bool = True
 
     def count_work(self, subject: Subject, request: RecompositionRequest) -> int:
         return count_run_work(subject, request, _count_runs(request))

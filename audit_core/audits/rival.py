@@ -14,6 +14,7 @@ from audit_core.circuits.completeness import name_parts
 from audit_core.component import Component
 from audit_core.effect import Controls, join_controls
 from audit_core.errors import ClaimRefused
+from audit_core.evidence.kind import Causal, NotEvidence
 from audit_core.stats.measurement import Measurement
 from audit_core.subject import Means, Progress, Subject, no_partial
 
@@ -39,10 +40,10 @@ class AlternativeCircuit:
     """One other set of the circuit's size."""
 
     components: tuple[str, ...]
-    jaccard: float
+    jaccard: NotEvidence[float]
     """With the circuit: shared components / components in either."""
-    necessity: Measurement
-    sufficiency: Measurement
+    necessity: Causal[Measurement]
+    sufficiency: Causal[Measurement]
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,8 @@ class RivalAudit:
     question: str = "Do other components do as much?"
     result: type = RivalResult
     version: int = 8
+    counts_as: tuple[str, ...] = ("test_of_the_test",)
+    shows_results: bool = True
 
     def count_work(self, subject: Subject, request: RivalRequest) -> int:
         return count_order_work(subject, request.method, request.search) + count_run_work(subject, request, RUNS)
@@ -119,8 +122,8 @@ def make_rivals(circuit: Sequence[Component], order: Sequence[Component], *, see
     """
     size, inside = len(circuit), set(circuit)
     outside = [part for part in order if part not in inside]
-    # s shared of k: s / (2k − s) < 1/2 where 3s < 2k.
-    shared = (2 * size - 1) // 3
+    # The Jaccard index of two sets of k components with s in common is s / (2k − s).
+    shared = max(s for s in range(size) if s < DISTINCT * (2 * size - s))
     rng, found = np.random.default_rng(seed), [frozenset(outside[:size])]
     for _ in range(MIXES if shared else 0):
         kept = rng.permutation(size)[:shared]

@@ -18,6 +18,7 @@ from audit_core.circuits.circuit_search import share_progress
 from audit_core.component import Component
 from audit_core.effect import Controls, join_controls
 from audit_core.errors import NotMeasured
+from audit_core.evidence.kind import Causal
 from audit_core.intervention import intervene
 from audit_core.judging.faithfulness import UNIT, list_universe
 from audit_core.judging.null import draw_sets
@@ -60,11 +61,11 @@ class TaskLoss:
     """The circuit on another task."""
 
     task: str
-    lost: Measurement
+    lost: Causal[Measurement]
     """What the other task loses without the circuit; fraction of that task's own gap."""
-    difference: Measurement
+    difference: Causal[Measurement]
     """Loss of the circuit's own task minus this."""
-    counterpart: Measurement | None
+    counterpart: Causal[Measurement | None]
     """The same difference for the other task's circuit; None without one."""
     is_apart: bool | None
     """Whether the two tasks are told apart as far as was asked; None where that is not resolved."""
@@ -75,13 +76,13 @@ class TaskLoss:
 class SpecificityResult:
     """What a circuit does beside its own task."""
 
-    own: Measurement
+    own: Causal[Measurement]
     tasks: tuple[TaskLoss, ...]
     untested: dict[str, str]
     """Why, per other task that the model does not do."""
-    divergence: Measurement | None
+    divergence: Causal[Measurement | None]
     """KL(whole ‖ without the circuit) of the next token on unrelated text; None where it could not be measured."""
-    random_divergences: tuple[float, ...]
+    random_divergences: Causal[tuple[float, ...]]
     """The same of each random set of the circuit's shape; in nats."""
     random_as_large: int
     text_not_measured: str
@@ -95,6 +96,8 @@ class SpecificityAudit:
     question: str = "Is it this task's circuit, or needed by others too?"
     result: type = SpecificityResult
     version: int = 8
+    counts_as: tuple[str, ...] = ("test_of_the_test",)
+    shows_results: bool = True
 
     def count_work(self, subject: Subject, request: SpecificityRequest) -> int:
         return sum(_count_each_work(subject, request))

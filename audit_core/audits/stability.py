@@ -15,6 +15,7 @@ from audit_core.circuits.circuit_search import count_order_work, find_order
 from audit_core.circuits.discovery import rank_by_size, require_per_prompt
 from audit_core.effect import Controls
 from audit_core.errors import ClaimRefused
+from audit_core.evidence.kind import Estimated
 from audit_core.stats.bootstrap import draw_weights
 from audit_core.stats.measurement import Conditions
 from audit_core.subject import Means, Progress, Subject, no_partial
@@ -41,7 +42,7 @@ class SelectionFrequency:
     """How often one component is found."""
 
     component: str
-    share: float
+    share: Estimated[float]
     """Of the draws."""
 
 
@@ -51,11 +52,11 @@ class StabilityResult:
 
     found: tuple[str, ...]
     """On all prompts, the most important first."""
-    jaccard: float
+    jaccard: Estimated[float]
     """Mean over pairs of draws: shared components / components in either; dimensionless, 1 where all are alike."""
-    jaccard_low: float
+    jaccard_low: Estimated[float]
     """5th percentile over pairs: a spread, not a confidence interval."""
-    jaccard_high: float
+    jaccard_high: Estimated[float]
     """95th percentile over pairs."""
     shares: tuple[SelectionFrequency, ...]
     """Every component found in any draw, the steadiest first."""
@@ -78,6 +79,8 @@ class StabilityAudit:
     question: str = "Would the same circuit be found again?"
     result: type = StabilityResult
     version: int = 8
+    counts_as: tuple[str, ...] = ("stability_transfer",)
+    shows_results: bool = True
 
     def count_work(self, subject: Subject, request: StabilityRequest) -> int:
         return count_order_work(subject, request.method, request.search)

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from audit_core.component import Component, Kind, resid
 from audit_core.effect import Controls, Effect, check_task, get_metric
-from audit_core.errors import NotMeasured, PromptRefused, Refused
+from audit_core.errors import ComponentRefused, NotMeasured, PromptRefused, Refused
 from audit_core.estimator import EstimateRequest, Estimator
+from audit_core.evidence.kind import Causal, Estimated, Observational
 from audit_core.intervention import Direction, Intervention, Replacement, intervene
 from audit_core.judging.faithfulness import PAIR_UNIT
 from audit_core.prompts.prompt_set import TokenisedPrompts
@@ -67,11 +68,11 @@ class Cell:
     """One component's effect."""
 
     component: str
-    estimate: Estimate
+    estimate: Causal[Estimate]
     """Support for the answer in the metric's unit; negative pushes against it."""
-    fraction: Estimate | None
+    fraction: Causal[Estimate | None]
     """The same as a fraction of the clean – corrupted gap; None where there is no such gap."""
-    adjusted_p: float | None
+    adjusted_p: Causal[float | None]
     """Benjamini–Hochberg over all cells; None where too few templates were measured to say."""
 
 
@@ -82,7 +83,7 @@ class EstimatedEffects:
     method: str
     misses: str
     is_signed: bool
-    support: tuple[Estimate, ...]
+    support: Estimated[tuple[Estimate, ...]]
     """Mean over prompts, in logits; without sign, the mean of sizes; shape (component,)."""
 
 
@@ -109,13 +110,13 @@ class SweepResult:
     unit: str
     n: int
     n_templates: int
-    clean: Estimate
-    corrupted: Estimate
-    accuracy: float
+    clean: Observational[Estimate]
+    corrupted: Observational[Estimate]
+    accuracy: Observational[float]
     cells: tuple[Cell, ...]
-    per_prompt: tuple[tuple[float, ...], ...]
+    per_prompt: Causal[tuple[tuple[float, ...], ...]]
     """Support of each component on each prompt, in `unit`; shape (component, prompt)."""
-    layers: tuple[Estimate, ...]
+    layers: Causal[tuple[Estimate, ...]]
     """Per layer, the effects of its components, each taken alone, added up; in `unit`; shape (layer,)."""
     no_fraction: str
     """Why there is no fraction of the gap; empty where there is."""
@@ -136,6 +137,8 @@ class SweepAudit:
     question: str = "What does each component do, one at a time?"
     result: type = SweepResult
     version: int = 8
+    counts_as: tuple[str, ...] = ("causal_results",)
+    shows_results: bool = True
 
     def count_work(self, subject: Subject, request: SweepRequest) -> int:
         return subject.count_work(request.prompts, list_single_edits(subject, request))
@@ -241,7 +244,9 @@ def _measure(
 
     on_partial(SweepPartial(names, screened, tuple(exact), metric.unit, len(request.prompts)))
     is_long = screened is not None and len(request.prompts) >= _LEAST_PROMPTS
-    order = np.arange(len(parts)) if screened is None else _rank(screened)
+    order = np.arange(len(parts))
+    if screened is not None:
+        order = np.argsort([-abs(estimate.value) for estimate in screened.support], kind="stable")
     return measure_in_blocks(
         subject,
         request.prompts,
@@ -253,11 +258,6 @@ def _measure(
         on_progress=on_progress,
         on_block=show,
     )
-
-
-def _rank(screened: EstimatedEffects) -> NDArray[np.int_]:
-    """Components by size of their estimate, the largest first."""
-    return np.argsort([-abs(estimate.value) for estimate in screened.support], kind="stable")
 
 
 def list_single_edits(subject: Subject, request: SweepRequest) -> list[Intervention]:
@@ -275,10 +275,15 @@ def list_cells(subject: Subject, request: SweepRequest) -> tuple[Component, ...]
     """Components of the map, in order.
 
     Raises:
+        ComponentRefused: the model has no component of the kind that can be reached.
         PromptRefused: residual positions of prompts whose lengths differ do not line up.
     """
+    if not (found := subject.components(request.kind)):
+        raise ComponentRefused(
+            f"No {request.kind} of this model can be reached.", wanted="one at least.", remedy="sweep another kind."
+        )
     if request.kind is not Kind.RESID:
-        return subject.components(request.kind)
+        return found
     lengths = {len(pair.clean_ids) for pair in request.prompts.pairs}
     if len(lengths) > 1:
         raise PromptRefused(
@@ -290,7 +295,7 @@ def list_cells(subject: Subject, request: SweepRequest) -> tuple[Component, ...]
     takes_run = request.replacement is Replacement.RESAMPLE
     first = min(pair.first_changed for pair in request.prompts.pairs) if takes_run else 0
     positions = range(first, lengths.pop())
-    return tuple(resid(part.layer, at) for part in subject.components(Kind.RESID) for at in positions)
+    return tuple(resid(part.layer, at) for part in found for at in positions)
 
 
 PLUGIN = SweepAudit()

@@ -10,6 +10,7 @@ from audit_core.component import Kind, resid
 from audit_core.effect import Controls, check_gap, get_metric, measure_effect
 from audit_core.engine.path_gradients import MOST_STEPS, STEPS, integrate_gradients
 from audit_core.errors import NotMeasured, PromptRefused, Refused
+from audit_core.evidence.kind import Causal, Estimated
 from audit_core.intervention import Intervention, Replacement, intervene
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.subject import Means, Progress, Subject, no_partial
@@ -45,15 +46,15 @@ class TokenGradientsResult:
     """Each token's embedding replaced by its mean, and the estimate of the same."""
 
     tokens: tuple[str, ...]
-    measured: tuple[float, ...]
+    measured: Causal[tuple[float, ...]]
     """Support: what the metric loses with this token's embedding alone replaced; one prompt, no interval."""
-    estimated: tuple[float, ...] | None
+    estimated: Estimated[tuple[float, ...] | None]
     """Integrated gradients from the mean embeddings; None where they do not add up or cannot be taken."""
     not_estimated: str
     """Why there is no estimate; empty where there is."""
-    change: float | None
+    change: Estimated[float | None]
     """What the estimates add up to: the metric of the prompt minus that of all mean embeddings; in the same unit."""
-    missed: float | None
+    missed: Estimated[float | None]
     """Share of the change by which they miss it."""
     steps: int | None
     unit: str
@@ -67,6 +68,8 @@ class TokenGradientsAudit:
     question: str = "Which tokens does the answer depend on?"
     result: type = TokenGradientsResult
     version: int = 8
+    counts_as: tuple[str, ...] = ("causal_results",)
+    shows_results: bool = True
 
     def count_work(self, subject: Subject, request: TokenGradientsRequest) -> int:
         measured = subject.count_work(request.prompts, _replace_each(request))

@@ -14,6 +14,7 @@ from audit_core.circuits.completeness import name_parts
 from audit_core.circuits.discovery import Order, rank_by_size, require_per_prompt
 from audit_core.effect import Controls, join_controls
 from audit_core.errors import PromptRefused
+from audit_core.evidence.kind import Causal
 from audit_core.judging.faithfulness import UNIT
 from audit_core.stats.estimates import format_estimate
 from audit_core.stats.groups import GroupEstimates, estimate_groups
@@ -40,13 +41,13 @@ class TransferResult:
     """What circuits keep on templates they were not found on, beside the named circuit."""
 
     folds: tuple[HeldOut, ...]
-    sufficiency: Measurement
+    sufficiency: Causal[Measurement]
     """Each prompt with all but the circuit found without its template taken away."""
-    necessity: Measurement
+    necessity: Causal[Measurement]
     """Each prompt with the circuit found without its template taken away."""
-    found_elsewhere: GroupEstimates
+    found_elsewhere: Causal[GroupEstimates]
     """Sufficiency per held-out template."""
-    named: GroupEstimates
+    named: Causal[GroupEstimates]
     """Sufficiency of the named circuit per template, whoever found it on whatever prompts."""
     conditions: Conditions
     """Of both."""
@@ -60,6 +61,8 @@ class TransferAudit:
     question: str = "Does it hold on templates that nobody looked at?"
     result: type = TransferResult
     version: int = 8
+    counts_as: tuple[str, ...] = ("stability_transfer",)
+    shows_results: bool = True
 
     def count_work(self, subject: Subject, request: TransferRequest) -> int:
         return count_order_work(subject, request.method, request.search) + count_run_work(

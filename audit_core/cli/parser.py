@@ -31,6 +31,8 @@ from audit_core.registry import list_plugins
 from audit_core.verifier.command import add_arguments
 
 WAYS = ("resample", "mean", "zero")
+SWEPT = ("head", "mlp", "resid", "query", "key", "value", "neuron")
+"""Kinds of components that the engine can replace one at a time; edges and patterns have audits of their own."""
 HALVES = ("exploratory", "confirmatory", "all")
 
 
@@ -77,7 +79,7 @@ def _add_models(add: Adder) -> None:
 def _add_looking(add: Adder) -> None:
     """What looks at a model without judging anything."""
     sweep = add("sweep", sweep_components, "the exact effect of every component of a kind, one at a time")
-    sweep.add_argument("--kind", choices=("head", "mlp", "resid", "query", "key", "value", "expert"), default="head")
+    sweep.add_argument("--kind", choices=SWEPT, default="head")
     _ask_ablation(
         sweep, ("patch", "resample", "mean", "mean_template", "zero"),
         "patch restores clean activations in the corrupted run; the others take them away from the clean run",

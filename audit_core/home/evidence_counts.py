@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from audit_core.references.crosswalk import Crosswalk, EvidenceItem, load_crosswalk
+from audit_core.registry import list_plugins
 from audit_core.store.database.connection import open_database
 from audit_core.store.database.events import Action, list_events
 
@@ -37,12 +38,13 @@ def _count_events(*actions: Action) -> Callable[[Mapping[str, int], Mapping[str,
     return lambda events, runs: sum(events[action] for action in actions)
 
 
-def _count_runs(*kinds: str) -> Callable[[Mapping[str, int], Mapping[str, int]], int]:
-    return lambda events, runs: sum(runs[kind] for kind in kinds)
+def _count_results(item: str) -> Callable[[Mapping[str, int], Mapping[str, int]], int]:
+    """Runs of the audits that count as an item of evidence by their own declaration."""
+    return lambda events, runs: sum(
+        runs[key] for key, audit in list_plugins("audits").items() if item in audit.counts_as
+    )
 
 
-_CAUSAL = ("ablation", "sweep", "claim_test", "confirmation", "positions", "paths", "edges")
-_TESTS = ("circuit", "rival", "recomposition", "curve", "specificity", "attention_tests", "confirmation")
 _PLACES = {
     "claims_register": _Place("Claims", "claims registered", _count_events(Action.CLAIM_REGISTERED)),
     "preregistration": _Place("Claims", "plans frozen", _count_events(Action.PREREG_FROZEN)),
@@ -50,9 +52,9 @@ _PLACES = {
         "Claims", "changes to frozen plans", _count_events(Action.PREREG_AMENDED, Action.PREREG_DEVIATED)
     ),
     "run_manifest": _Place("Audit log, evidence pack", "runs that ended", _count_events(Action.RUN_ENDED)),
-    "causal_results": _Place("Live audit, Sweep, Circuit, Claims", "runs with a result", _count_runs(*_CAUSAL)),
-    "test_of_the_test": _Place("Circuit, Claims", "runs with a result", _count_runs(*_TESTS)),
-    "stability_transfer": _Place("Circuit, Claims", "runs with a result", _count_runs("stability", "transfer")),
+    "causal_results": _Place("Live audit, Sweep, Circuit, Claims", "runs with a result", _count_results("causal_results")),
+    "test_of_the_test": _Place("Circuit, Claims", "runs with a result", _count_results("test_of_the_test")),
+    "stability_transfer": _Place("Circuit, Claims", "runs with a result", _count_results("stability_transfer")),
     "calibration": _Place("Calibration", "ships with the product; a home holds none of its own"),
     "policy_gate": _Place("command gate", "decisions of a gate", _count_events(Action.GATE_DECIDED)),
     "evidence_pack": _Place("Claims, command pack", "packs exported", _count_events(Action.PACK_EXPORTED)),

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from audit_core.errors import Refused
+from audit_core.evidence.kind import Node, read_evidence
+from audit_core.registry import list_plugins
 from audit_core.store.claims.register import Register
 from audit_core.store.log.run_log import RunLog, RunRecord
 
@@ -35,7 +38,7 @@ def render_result(home: Path, name: str) -> bytes:
             "frozen_at": known.plan.frozen_at,
             "digest": known.plan.digest,
         }
-        return export_html(claim | reported, title=f"{known.claim_id}: {known.plan.claim.name}")
+        return export_html(claim | reported, evidence={}, title=f"{known.claim_id}: {known.plan.claim.name}")
     found = RunLog(home).read_runs([name])
     if not found or found[0].result is None:
         raise Refused(
@@ -43,8 +46,11 @@ def render_result(home: Path, name: str) -> bytes:
             wanted="a run id, or a claim id such as C-0001.",
             remedy="`log export` lists runs, `claims` lists claims.",
         )
+    kind = found[0].kind
     return export_html(
-        describe_record(found[0]), title=f"{found[0].kind.replace('_', ' ')}, {found[0].started_at[:10]}"
+        describe_record(found[0]),
+        evidence=describe_evidence(kind),
+        title=f"{kind.replace('_', ' ')}, {found[0].started_at[:10]}",
     )
 
 
@@ -58,3 +64,13 @@ def describe_record(record: RunRecord) -> dict[str, Any]:
     result.pop("items", None)
     asked = {name: value for name, value in request.items() if name != "claim"}
     return result | {"identity": identity, "claim": request.get("claim") or {}, "asked": asked, "run_id": record.run_id}
+
+
+def describe_evidence(audit: str) -> Node:
+    """Kinds of evidence of the fields of `describe_record`; empty for an audit that this version does not have."""
+    plugins = list_plugins("audits")
+    if audit not in plugins:
+        return {}
+    declared = dict(read_evidence(plugins[audit].result))
+    verdict = declared.pop("verdict", None)
+    return {**verdict, "questions": declared} if isinstance(verdict, Mapping) else declared

@@ -21,6 +21,8 @@ MOST_SHIFT = 5.0
 
 
 class State(StrEnum):
+    """What was found of a claim."""
+
     SUPPORTED = "supported"
     """The whole interval lies above δ."""
     NEGLIGIBLE = "negligible"
@@ -45,6 +47,8 @@ REASONS = {
     "no_source": "the prompt does not contain the token asked about",
 }
 """Machine-readable reason of an inconclusive verdict, and its words."""
+RESERVED_REASONS = frozenset({"unstable"})
+"""Reasons that no version of the rule gives: kept so that a stored verdict that has one can be read and shown."""
 
 
 @dataclass(frozen=True)

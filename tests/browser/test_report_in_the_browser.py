@@ -85,7 +85,7 @@ def test_filed_text_is_shown_as_filed_and_nothing_else_happens(payload: str, sho
 @pytest.mark.parametrize("payload", CORPUS[:4], ids=range(4))
 def test_a_single_result_holds_out_as_well(payload: str, show: Any, page: Any) -> None:
     claim = poison(sample_documents()["claims/claims.json"][0], payload)
-    assert show(export_html(claim)) == ([], [])
+    assert show(export_html(claim, evidence={})) == ([], [])
     assert set(page.evaluate("[...new Set([...document.querySelectorAll('*')].map(e => e.localName))]")) <= TAGS
     assert make_visible(claim["statement"]) in page.evaluate("document.body.textContent")
 

@@ -34,6 +34,9 @@ from audit_core.audits.transfer import TransferRequest
 from audit_core.claim import Claim, Role, Universe
 from audit_core.component import Kind, edge, head, mlp, resid
 from audit_core.effect import Controls, join_controls
+from audit_core.evidence.kind import Evidence, read_evidence
+from audit_core.evidence.report.blocks import Figure, Paragraph
+from audit_core.evidence.report.export import UNKNOWN, build_export
 from audit_core.intervention import Direction, Replacement
 from audit_core.prompts.alignment import tokenise
 from audit_core.prompts.prompt_set import TokenisedPrompts, is_exploratory
@@ -46,6 +49,35 @@ from audit_core.store import RunLog
 from audit_core.subjects.transformer import TransformerSubject
 
 AUDITS = tuple(list_plugins("audits"))
+_READ, _DONE = (Evidence.OBSERVATIONAL,), (Evidence.CAUSAL,)
+_RUNS: dict[str, tuple[Evidence, ...]] = {"clean": _READ, "corrupted": _READ}
+BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
+    "ablation": _RUNS | dict.fromkeys(("after", "support", "fraction", "alone", "kept"), _DONE),
+    "attention": {"mass": _READ},
+    "attention_tests": _RUNS
+    | {"patterns": _DONE, "comparisons": _READ, "randomisations": (Evidence.OBSERVATIONAL, Evidence.CAUSAL)},
+    "circuit": dict.fromkeys(("necessity", "sufficiency", "gaps", "worths", "by template"), _DONE),
+    "claim_test": _RUNS | dict.fromkeys(("families", "repair", "mediation", "drift"), _DONE) | {"looks": _READ},
+    "confirmation": {
+        "verdict": (Evidence.OBSERVATIONAL, Evidence.CAUSAL),
+        **dict.fromkeys(("recomposition", "circuit", "curve", "transfer", "rival", "specificity"), _DONE),
+    },
+    "curve": dict.fromkeys(("points", "named"), _DONE),
+    "discover": {},
+    "edges": {},
+    "paths": _RUNS | {"connections": _DONE},
+    "positions": dict.fromkeys(("places", "main"), _DONE),
+    "recomposition": dict.fromkeys(
+        ("parts", "lost together", "lost added up", "interaction", "kept", "left over"), _DONE
+    ),
+    "rival": dict.fromkeys(("circuit", "rivals"), _DONE),
+    "specificity": dict.fromkeys(("own", "tasks", "divergence"), _DONE),
+    "stability": {},
+    "sweep": _RUNS | {"cells": _DONE, "layers": _DONE, "screened": (Evidence.ESTIMATED,)},
+    "token_gradients": {},
+    "transfer": dict.fromkeys(("sufficiency", "necessity", "found elsewhere", "named"), _DONE),
+}
+"""Written by hand: the badge of every figure of an exported result."""
 OF_SOME_PROMPTS = {"circuit", "transfer", "specificity"}
 
 
@@ -286,6 +318,22 @@ def test_requests_are_described_by_plain_values(audit: str, prompts: TokenisedPr
     for request in list_requests(prompts)[audit]:
         text = json.dumps(request.describe())
         assert not any(pair.prompt.clean in text for pair in prompts.pairs)
+
+
+@pytest.mark.parametrize("audit", AUDITS)
+def test_every_result_is_exported_with_the_evidence_that_its_type_declares(
+    audit: str, results: dict[str, list[tuple[Auditor, Any, Any]]]
+) -> None:
+    declared = read_evidence(list_plugins("audits")[audit].result)
+    for _, _, result in results[audit]:
+        report = build_export(dump_result(result), evidence=declared)
+        blocks = [block for section in report.sections for block in section.blocks]
+        said = [span.text for block in blocks if isinstance(block, Paragraph) for span in block.line]
+        assert not [text for text in said if UNKNOWN in text]
+        badges = {("".join(s.text for s in b.title), b.badge) for b in blocks if isinstance(b, Figure)}
+        assert badges <= {(title, kind) for title, kinds in BADGES[audit].items() for kind in kinds}
+        # Numbers without an interval, and lists too long to draw, have no figure.
+        assert badges or not list(walk(result, Estimate)) or "too many to draw" in "".join(said)
 
 
 def test_a_map_of_the_residual_stream_has_a_cell_per_layer_and_position(

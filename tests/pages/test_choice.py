@@ -1,12 +1,15 @@
 """What may be judged: only what was measured on prompts that nobody used to choose it."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from toy.additive import AdditiveSubject, pair_up
 
 from audit_core import Direction, Replacement, Source, Universe, head, mlp
 from ui.flow.choice import Choice
+from ui.flow.subject_form import _read_settings
 
 
 @pytest.fixture
@@ -51,3 +54,26 @@ def test_the_run_without_the_intervention_is_the_one_that_is_edited(choice: Choi
 def test_attentions_tests_are_put_to_named_heads_and_to_some_that_nobody_named(choice: Choice) -> None:
     asked = replace(choice, components=(head(1, 1, 2),), head=head(0, 1), sampled_heads=(head(0, 0), head(1, 1)))
     assert asked.ask_attention_tests().heads == (head(0, 0), head(0, 1), head(1, 1))
+
+
+DENSE = {"architectures": ["LlamaForCausalLM"], "num_attention_heads": 4}
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        (DENSE, "this model is dense and has none"),
+        (DENSE | {"num_local_experts": 8}, "this model has them, and they cannot be replaced one at a time"),
+        ({"architectures": ["MambaForCausalLM"], "state_size": 16}, "the configuration does not say"),
+        (None, "the configuration does not say"),
+    ],
+)
+def test_what_is_said_of_experts_is_what_the_models_configuration_says(
+    choice: Choice, config: dict[str, object] | None, said: str, tmp_path: Path
+) -> None:
+    if config is not None:
+        (tmp_path / "config.json").write_text(json.dumps(config))
+    limits = replace(choice, settings=_read_settings(str(tmp_path))).limits
+    (experts,) = (limit for limit in limits if limit.startswith("Experts"))
+    assert said in experts
+    assert ("dense" in " ".join(limits)) is (config == DENSE)

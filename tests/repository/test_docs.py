@@ -1,6 +1,7 @@
 """The documents say what the code has: public names, enumerations, commands, and no word that claims too much."""
 
 import re
+import shlex
 from enum import StrEnum
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from audit_core.change.model_diff import TensorChange
 from audit_core.change.regression import Outcome
 from audit_core.cli import build_parser
 from audit_core.component import Kind
+from audit_core.evidence.kind import Evidence
 from audit_core.evidence.report.export import export_html
 from audit_core.evidence.report.html import render_html
 from audit_core.evidence.words import drop_quoted, find_overclaims
@@ -21,7 +23,7 @@ from audit_core.governance.people import PERMISSIONS, REFUSALS, Permission, Pers
 from audit_core.governance.policy import ThresholdSource
 from audit_core.home.claim_status import CardState, ClaimStatus
 from audit_core.intervention import Direction, Replacement
-from audit_core.judging.verdict import REASONS, State
+from audit_core.judging.verdict import MOST_SHIFT, REASONS, RESERVED_REASONS, State
 from audit_core.preregistration import ChangeKind, PriorAccess
 from audit_core.references.crosswalk import ClauseCheck, Relation
 from audit_core.references.governance_map import Coverage
@@ -46,6 +48,15 @@ def test_every_public_name_stands_in_the_reference_and_no_other() -> None:
     assert listed == set(audit_core.__all__)
 
 
+def test_every_public_class_is_described_by_a_docstring_of_its_own() -> None:
+    """Else a reference made from docstrings would repeat what a base class, or Python's `Enum`, says of itself."""
+    classes = {name: value for name in audit_core.__all__ if isinstance(value := getattr(audit_core, name), type)}
+    assert len(classes) > 100
+    assert [name for name, value in classes.items() if not vars(value).get("__doc__")] == []
+    rows = re.findall(r"^\| `\w+` \| ([^|]+) \|", (ROOT / "docs/reference/library.md").read_text(), re.M)
+    assert sorted(row for row in set(rows) if rows.count(row) > 1) == []
+
+
 def test_every_public_name_can_be_imported() -> None:
     for name in audit_core.__all__:
         assert getattr(audit_core, name) is not None
@@ -59,16 +70,42 @@ def test_the_glossary_has_a_row_for_every_value_a_person_can_meet() -> None:
         State, Replacement, Direction, Kind, Source, PatternFinding, Dependence, ThresholdSource, Action, AnchorKind, Fault, PriorAccess, ChangeKind, Permission,
         PersonRole,
         Relation, ClauseCheck, Setting, Coverage, AnswerWord,
-        TriggerKind, Outcome, TensorChange, ClaimStatus, CardState,
+        TriggerKind, Outcome, TensorChange, ClaimStatus, CardState, Evidence,
     )  # fmt: skip
     wanted = {value.value for enum in enums for value in enum} | {*REASONS, *WORST_FIRST}
     assert wanted - explained == set()
+
+
+def test_the_glossary_says_of_reserved_reasons_alone_that_no_verdict_has_them() -> None:
+    page = (ROOT / "docs/glossary.md").read_text()
+    said = {name for name in REASONS if re.search(rf"^\| {name} \|.*(reserved|not run)", page, re.M)}
+    assert said == RESERVED_REASONS
+    assert f"more than {MOST_SHIFT:g} standard deviations" in page
 
 
 def test_every_command_is_documented() -> None:
     page = (ROOT / "docs/reference/cli.md").read_text()
     for name in next(a for a in build_parser()._actions if a.choices).choices:
         assert f"`{name}" in page
+
+
+def test_every_command_of_the_tutorial_runs_in_the_environment_that_make_run_sets_up() -> None:
+    """A bare `python` is another one, or none; on the machine of a reviewer the verifier needs no environment."""
+    asked = re.findall(r"([\w./]*python3?) (-m audit_core|\S+\.py)", (ROOT / "docs/tutorial.md").read_text())
+    assert asked
+    assert {python for python, what in asked if what != "verify_pack.py"} == {".venv/bin/python"}
+    assert [python for python, what in asked if what == "verify_pack.py"] == ["python3"]
+    assert all((ROOT / what).exists() for _, what in asked if what.endswith(".py"))
+
+
+def test_every_command_of_the_tutorial_is_one_that_the_command_line_takes() -> None:
+    text = (ROOT / "docs/tutorial.md").read_text()
+    lines = [line for block in re.findall(r"^```\n(.*?)^```", text, re.M | re.S) for line in block.splitlines()]
+    spans = re.findall(r"`([^`]+)`", re.sub(r"^```.*?^```", "", text, flags=re.M | re.S))
+    asked = [shlex.split(part, comments=True) for part in (*lines, *spans) if "python -m audit_core" in part]
+    assert len(asked) == text.count("python -m audit_core")
+    for words in asked:
+        build_parser().parse_args(words[words.index("audit_core") + 1 :])
 
 
 def test_every_key_of_a_policy_stands_in_its_reference() -> None:
@@ -116,7 +153,7 @@ def test_no_document_page_template_or_report_claims_more_than_was_measured() -> 
     assert templates
     texts = {page.name: page.read_text() for page in [*DOCS, *code, *templates] if page.name != "words.py"}
     texts["report"] = drop_quoted(render_html(sample_documents(), root_digest=ROOT_DIGEST).decode())
-    texts["result"] = drop_quoted(export_html(sample_documents()["claims/claims.json"][0]).decode())
+    texts["result"] = drop_quoted(export_html(sample_documents()["claims/claims.json"][0], evidence={}).decode())
     assert {name: found for name, text in texts.items() if (found := find_overclaims(text))} == {}
 
 

@@ -87,11 +87,6 @@ def test_unequal_pairs_and_answers_that_do_not_follow_are_refused_by_row(tmp_pat
     assert [run["outcome"] for run in runs] == ["refused"]
 
 
-def test_experts_of_a_dense_model_are_refused(tmp_path: Path) -> None:
-    done = assay(tmp_path, "sweep", "--prompts", take_rows(tmp_path / "p.jsonl", 1), "--kind", "expert")
-    assert is_refusal(done), done.stderr
-
-
 def test_known_models_are_listed_with_digest_and_licence(tmp_path: Path) -> None:
     (known,) = json.loads(assay(tmp_path, "models", "--json").stdout)["models"]
     assert known["licence"] == "Apache-2.0"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from toy.additive import AdditiveSubject, pair_up
 
+from audit_core.audits import rival as rival_audit
 from audit_core.audits.positions import PositionsRequest
 from audit_core.audits.recomposition import RecompositionRequest
 from audit_core.audits.rival import AlternativeCircuit, RivalRequest, _decide, _describe, make_rivals
@@ -105,6 +106,20 @@ def test_rivals_have_the_circuits_size_and_overlap_less_than_half(size: int) -> 
     assert all(len(rival) == size for rival in found)
     assert all(len(rival & set(circuit)) / len(rival | set(circuit)) < 0.5 for rival in found)
     assert len(found) > 1 or size == 1
+
+
+@pytest.mark.parametrize("distinct", [0.2, 0.5, 0.8])
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 8])
+def test_rivals_overlap_as_much_as_the_constant_allows_and_no_more(
+    size: int, distinct: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """s shared of k give s / (2k − s): one more than the mixes share would reach the bound."""
+    monkeypatch.setattr(rival_audit, "DISTINCT", distinct)
+    order = [head(layer, index) for layer in range(6) for index in range(5)]
+    _, *mixes = make_rivals(order[:size], order, seed=0)
+    shared = {len(mix & set(order[:size])) for mix in mixes} or {0}
+    assert len(shared) == 1
+    assert max(shared) / (2 * size - max(shared)) < distinct <= (max(shared) + 1) / (2 * size - max(shared) - 1)
 
 
 def test_wiring_is_found_again_and_the_core_is_the_wiring(load_planted: Load) -> None:

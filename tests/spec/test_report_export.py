@@ -14,7 +14,15 @@ from toy.sample_pack import CLAIMS, GAP, claim, identity, metrics_first, result_
 from audit_core import Estimate
 from audit_core.errors import Refused
 from audit_core.evidence.canonical import hash_document
+from audit_core.evidence.kind import Evidence
 from audit_core.evidence.report.export import MOST_DRAWN, export_html
+
+DECLARED = {
+    "families": Evidence.CAUSAL,
+    "self_repair": Evidence.CAUSAL,
+    "plausibility": Evidence.OBSERVATIONAL,
+    "screened": {"guess": Evidence.ESTIMATED},
+}
 
 
 def estimate(value: float, unit: str = "logits") -> dict[str, Any]:
@@ -38,7 +46,7 @@ def strip(part: str) -> str:
 
 
 def test_every_estimate_is_drawn_once_and_stands_in_a_table_with_its_unit_and_level() -> None:
-    page = export_html(document()).decode()
+    page = export_html(document(), evidence=DECLARED).decode()
     drawn = re.findall(r'class="value"[^>]*>(.*?)<', page)
     assert len(drawn) == 3 + 4 + 1 + 1
     for number in drawn:
@@ -53,7 +61,7 @@ def test_every_estimate_is_drawn_once_and_stands_in_a_table_with_its_unit_and_le
 
 
 def test_attention_is_observational_a_screen_estimated_and_an_effect_causal() -> None:
-    page = export_html(document()).decode()
+    page = export_html(document(), evidence=DECLARED).decode()
     badges = {
         strip(title).strip(): badge for title, badge in re.findall(r"<h4>(.*?)</h4> <span class=\"badge (\w+)\"", page)
     }
@@ -65,21 +73,34 @@ def test_attention_is_observational_a_screen_estimated_and_an_effect_causal() ->
     }
 
 
+def test_numbers_whose_evidence_no_type_declares_are_shown_without_a_badge() -> None:
+    page = export_html({"plausibility": estimate(0.43), "guess": estimate(0.2)}, evidence={"guess": None}).decode()
+    assert 'class="badge' not in page
+    assert page.count("the kind of evidence is not known") == 2
+    assert page.count("72 in 12 templates") == 2
+
+
+def test_numbers_of_one_field_that_differ_in_evidence_are_two_figures() -> None:
+    declared = {"effects": {"read": Evidence.OBSERVATIONAL, "done": Evidence.CAUSAL}}
+    page = export_html({"effects": {"read": estimate(0.4), "done": estimate(0.2)}}, evidence=declared).decode()
+    assert re.findall(r'class="badge (\w+)"', page) == ["observational", "causal"]
+
+
 def test_it_says_that_nobody_signed_it_and_names_the_json_it_was_made_from() -> None:
-    page = strip(export_html(document()).decode())
+    page = strip(export_html(document(), evidence=DECLARED).decode())
     assert page.count(hash_document(document())) == 2
     assert "nobody signed it" in page
     assert "no policy was applied" in page
 
 
 def test_where_the_model_lay_on_a_disk_is_not_shown() -> None:
-    assert "/somewhere/private" not in export_html(document()).decode()
+    assert "/somewhere/private" not in export_html(document(), evidence=DECLARED).decode()
 
 
 def test_the_families_stand_beside_delta() -> None:
     figure = next(
         part
-        for part in re.findall(r"<figure>.*?</figure>", export_html(document()).decode(), re.S)
+        for part in re.findall(r"<figure>.*?</figure>", export_html(document(), evidence=DECLARED).decode(), re.S)
         if "families" in part
     )
     assert ">δ<" in figure
@@ -87,21 +108,21 @@ def test_the_families_stand_beside_delta() -> None:
 
 def test_a_long_list_of_numbers_is_a_table_and_not_a_drawing() -> None:
     rows = [{"component": f"L{i}.H0", "effect": estimate(i / 10)} for i in range(MOST_DRAWN + 1)]
-    page = export_html({"cells": rows}).decode()
+    page = export_html({"cells": rows}, evidence={"cells": Evidence.CAUSAL}).decode()
     assert "<svg" not in page
     assert "too many to draw" in page
     assert page.count("72 in 12 templates") == MOST_DRAWN + 1
 
 
 def test_everything_that_was_recorded_is_there() -> None:
-    page = strip(export_html(document()).decode())
+    page = strip(export_html(document(), evidence=DECLARED).decode())
     for part in ("accuracy", "199 sets of one head", "60 numbers from -0.0600 to 0.0580", "granularity", "noising", "logit_difference"):  # fmt: skip
         assert part in page
 
 
 @pytest.mark.parametrize("made", [claim(*CLAIMS[1]), claim(*CLAIMS[1])["claim"]])
 def test_a_claim_alone_is_a_file_too(made: dict[str, Any]) -> None:
-    page = strip(export_html(made).decode())
+    page = strip(export_html(made, evidence={}).decode())
     assert "L10.H2" in page
     assert "sufficient" in page
     assert "0.8" in page
@@ -109,5 +130,5 @@ def test_a_claim_alone_is_a_file_too(made: dict[str, Any]) -> None:
 
 def test_what_json_cannot_hold_is_refused() -> None:
     with pytest.raises(Refused):
-        export_html({"accuracy": float("nan")})
+        export_html({"accuracy": float("nan")}, evidence={})
     assert json.loads(json.dumps(document())) == document()

@@ -110,7 +110,7 @@ from audit_core.evidence.ro_crate import dump_crate
 def all_of_them(documents):
     render_html(documents, root_digest=ROOT_DIGEST); render_pdf(documents, root_digest=ROOT_DIGEST)
     dump_crate(documents, paths=["README.txt"]); dump_model_bom(documents, model_id=MODEL); dump_package_bom(documents)
-    dump_model_card(documents, model_id=MODEL); export_html(documents["claims/claims.json"][0]); export_html({"sentence": attack})
+    dump_model_card(documents, model_id=MODEL); export_html(documents["claims/claims.json"][0], evidence={}); export_html({"sentence": attack}, evidence={})
 attack = ""
 all_of_them(sample_documents())
 seen = []

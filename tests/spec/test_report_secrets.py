@@ -74,7 +74,9 @@ def test_no_rendering_shows_a_secret(secrets: dict[str, str]) -> None:
         "model bom": dump_model_bom(documents, model_id=MODEL).decode(),
         "package bom": dump_package_bom(documents).decode(),
         "card": dump_model_card(documents, model_id=MODEL).decode(),
-        "export": export_html({"state": "supported", "identity": documents[f"models/{MODEL}/identity.json"]}).decode(),
+        "export": export_html(
+            {"state": "supported", "identity": documents[f"models/{MODEL}/identity.json"]}, evidence={}
+        ).decode(),
     }
     found = [(name, key) for name, text in renderings.items() for key, value in secrets.items() if value in text]
     assert found == []

@@ -1,16 +1,21 @@
 """The region rule, its reasons, and sentences that claim no more than was measured."""
 
+import ast
 import itertools
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+import audit_core
 from audit_core.claim import Claim, Role
 from audit_core.component import head
 from audit_core.intervention import Replacement
-from audit_core.judging.verdict import REASONS, State, Verdict, classify, judge, refuse_verdict
+from audit_core.judging.verdict import REASONS, RESERVED_REASONS, State, Verdict, classify, judge, refuse_verdict
 from audit_core.stats.estimates import Estimate
 
+SOURCE = Path(audit_core.__file__).parent
 FAMILIES = (Replacement.RESAMPLE, Replacement.MEAN, Replacement.ZERO)
 NEVER = re.compile(r"compliant|certified|\bsafe\b|proves|explains|tamper-proof|guarantee", re.I)
 CAUSAL_WORDS = re.compile(r"relies on|\buses\b|because", re.I)
@@ -145,6 +150,30 @@ def test_few_components_are_named_and_many_are_counted(n: int) -> None:
 def test_every_reason_has_words() -> None:
     assert {"one_family", "report_too_long", "off_distribution"} <= set(REASONS)
     assert {"low_power", "straddles_delta", "ablations_disagree", "model_fails_task", "control_failed"} <= set(REASONS)
+
+
+def _list_given(tree: ast.AST) -> Iterator[str]:
+    """Texts of a module that are neither compared with, nor keys of a table, nor members of a set."""
+    skipped = {id(part) for node in ast.walk(tree) if isinstance(node, ast.Compare) for part in ast.walk(node)}
+    skipped |= {id(key) for node in ast.walk(tree) if isinstance(node, ast.Dict) for key in node.keys}
+    skipped |= {id(member) for node in ast.walk(tree) if isinstance(node, ast.Set) for member in node.elts}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in skipped:
+            yield node.value
+
+
+def test_every_reason_is_given_somewhere_or_reserved_and_never_both() -> None:
+    given = {text for path in SOURCE.rglob("*.py") for text in _list_given(ast.parse(path.read_text()))} & set(REASONS)
+    assert set(REASONS) - given == {"unstable"}
+    assert {"unstable"} == RESERVED_REASONS
+
+
+def test_no_result_is_missing_for_a_reason_without_words() -> None:
+    trees = [ast.parse(path.read_text()) for path in SOURCE.rglob("*.py")]
+    calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args]
+    missing = [call.args[0] for call in calls if getattr(call.func, "id", "") == "NotMeasured"]
+    assert len(missing) > 15
+    assert {reason.value for reason in missing if isinstance(reason, ast.Constant)} <= set(REASONS)
 
 
 @pytest.mark.parametrize("p, state", [(0.05, State.SUPPORTED), (0.051, State.INCONCLUSIVE), (None, State.INCONCLUSIVE)])

@@ -19,6 +19,7 @@ from audit_core import (
     Intervention,
     Kind,
     Replacement,
+    Setting,
     Source,
     SweepRequest,
     TokenGradientsRequest,
@@ -102,6 +103,8 @@ class Choice:
     """Heads that nobody named, evenly over the model: what named heads do says little about heads."""
     candidates: tuple[tuple[str, Component], ...]
     """Heads set side by side: the first head of each shipped candidate, or the head in focus alone."""
+    settings: tuple[Setting, ...] = ()
+    """Classes of the model by its configuration; empty where it does not say."""
 
     @property
     def is_one(self) -> bool:
@@ -182,7 +185,8 @@ class Choice:
     def limits(self) -> tuple[str, ...]:
         """What cannot be tested with this choice, and why."""
         found = [
-            "Experts, documents and tools: this model is dense and has none.",
+            _describe_experts(self.settings),
+            "Documents and tools: they belong to the system around a model, and this page audits the model alone.",
         ]
         if self.is_one:
             found.append("Intervals and a verdict: one prompt has neither; measure on a half of the set.")
@@ -200,6 +204,15 @@ class Choice:
         if missing:
             found.append(f"Attention to {' and '.join(missing)}: not every prompt contains it.")
         return tuple(found)
+
+
+def _describe_experts(settings: tuple[Setting, ...]) -> str:
+    """What cannot be tested of experts, as far as the model's configuration says that it has any."""
+    if Setting.MIXTURE in settings:
+        return "Experts: this model has them, and they cannot be replaced one at a time."
+    if settings == (Setting.DENSE,):
+        return "Experts: this model is dense and has none."
+    return "Experts: the configuration does not say whether this model has any."
 
 
 def pick_reference(measured: TokenisedPrompts, whole: TokenisedPrompts) -> TokenisedPrompts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import streamlit as st
 
@@ -17,10 +18,12 @@ from audit_core import (
     Direction,
     Kind,
     ModelIdentity,
+    ModelRefused,
     Prompt,
     PromptForm,
     PromptSet,
     Replacement,
+    Setting,
     Source,
     Subject,
     TokenisedPrompts,
@@ -34,6 +37,7 @@ from audit_core import (
     list_sources,
     load_prompt_set,
     parse_components,
+    read_architecture,
     take_split,
 )
 from ui.flow import actions, model_question
@@ -271,7 +275,16 @@ def ask_rest(subject: Subject, whole: TokenisedPrompts, measured: PromptSet, pro
         st.session_state.scope,
         prompts, shown, pick_reference(prompts, whole), components, replacement, direction, factor, universe, source, focus,
         heads[:: -(-len(heads) // SAMPLED_HEADS)], candidates or ((f"Head in focus: {focus}", focus),),
+        _read_settings(subject.identity.folder),
     )  # fmt: skip
+
+
+def _read_settings(folder: str) -> tuple[Setting, ...]:
+    """Classes of the model; none where its folder is no longer there to be read."""
+    try:
+        return read_architecture(Path(folder)).settings
+    except ModelRefused:
+        return ()
 
 
 def _read_focus(heads: tuple[Component, ...], fallback: Component) -> Component:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from audit_core.evidence.kind import Evidence
 from audit_core.evidence.report.plot import Plot
 from audit_core.evidence.report.visible import make_visible
 
@@ -18,14 +19,6 @@ class Voice(StrEnum):
     OURS = "ours"
     THEIRS = "theirs"
     CODE = "code"
-
-
-class Badge(StrEnum):
-    """What kind of evidence a figure is."""
-
-    OBSERVATIONAL = "observational"
-    ESTIMATED = "estimated"
-    CAUSAL = "causal"
 
 
 @dataclass(frozen=True)
@@ -106,7 +99,7 @@ class Figure:
     """A drawing and the table with the same numbers."""
 
     title: Line
-    badge: Badge
+    badge: Evidence
     reading: str
     """How to read it, in one sentence."""
     plot: Plot

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from audit_core.evidence.canonical import hash_document
+from audit_core.evidence.kind import Evidence, Node, find_evidence
 from audit_core.evidence.report.blocks import (
-    Badge,
     Block,
     Bullets,
     Facts,
@@ -39,8 +39,8 @@ _IDENTITY = (
 )  # fmt: skip
 """An allow-list: where the model lay on someone's disk is nobody's business."""
 _DESCRIBED = {"identity", "claim", "state", "reason", "sentence", "conditions", "estimate"}
-_ATTENTION = {"plausibility", "looks", "attention", "mass", "views", "patterns"}
-_SCREENS = {"screened", "screen", "guess", "gradients", "token_gradients"}
+UNKNOWN = "the kind of evidence is not known; the type of this result does not declare the field."
+"""As of a run of an older version: its numbers are shown without a badge, and not as what they may not be."""
 _READING = "a mark is the value and its bar the interval at the level in the table; zero is no effect."
 
 
@@ -50,26 +50,29 @@ class _Found:
 
     path: tuple[str, ...]
     value: Any
+    keys: tuple[str, ...]
+    """The path without the names of items of lists."""
 
     @property
     def name(self) -> str:
         return " · ".join(self.path)
 
 
-def export_html(document: Mapping[str, Any], *, title: str = "") -> bytes:
+def export_html(document: Mapping[str, Any], *, evidence: Node, title: str = "") -> bytes:
     """A run's result, as `dump_result` gives it with its identity and conditions, or a claim, as one file.
 
     Args:
         document: ready for `json.dumps`.
+        evidence: of the document's fields, as `read_evidence` reads it from the result's type; empty for a claim.
         title: what the reader calls it; else the claim's name, or "Result".
 
     Raises:
         Refused: a value that JSON has no form for.
     """
-    return write_html(build_export(document, title=title))
+    return write_html(build_export(document, evidence=evidence, title=title))
 
 
-def build_export(document: Mapping[str, Any], *, title: str = "") -> Report:
+def build_export(document: Mapping[str, Any], *, evidence: Node, title: str = "") -> Report:
     """The same before it is written."""
     claim = as_table(document.get("claim")) or (document if "components" in document and "delta" in document else {})
     identity = as_table(document.get("identity"))
@@ -80,7 +83,7 @@ def build_export(document: Mapping[str, Any], *, title: str = "") -> Report:
     ]
     sections = [_explain(), *_tell_claim(claim), *_describe_finding(document)]
     if claim is not document:
-        sections += [*_draw_numbers(document, claim), *_list_rest(document)]
+        sections += [*_draw_numbers(document, claim, evidence), *_list_rest(document)]
     named = title or str(claim.get("name") or claim.get("statement") or "Result")
     digest = Seal("SHA-256 of the JSON that this was made from; nobody signed it", hash_document(dict(document)))
     return Report("Result", line(theirs(named)), Facts(tuple(rows)), digest, tuple(sections), None)  # fmt: skip
@@ -144,14 +147,15 @@ def _describe_finding(document: Mapping[str, Any]) -> Iterator[Section]:
         yield Section("finding", "Finding and conditions", tuple(blocks))
 
 
-def _draw_numbers(document: Mapping[str, Any], claim: Mapping[str, Any]) -> Iterator[Section]:
-    """One figure for each field and unit; the claim's own ways of replacing stand beside δ."""
-    groups: dict[tuple[str, str], list[_Found]] = {}
-    for found in _walk(document, ()):
+def _draw_numbers(document: Mapping[str, Any], claim: Mapping[str, Any], evidence: Node) -> Iterator[Section]:
+    """One figure for each field, unit and kind of evidence; the claim's own ways of replacing stand beside δ."""
+    groups: dict[tuple[str, str, Evidence | None], list[_Found]] = {}
+    for found in _walk(document):
         if _is_estimate(found.value) and found.path[0] not in ("identity", "estimate"):
-            groups.setdefault((found.path[0], str(found.value["unit"])), []).append(found)
+            key = (found.path[0], str(found.value["unit"]), find_evidence(evidence, found.keys))
+            groups.setdefault(key, []).append(found)
     blocks: list[Block] = []
-    for (field, unit), members in groups.items():
+    for (field, unit, kind), members in groups.items():
         delta = number(claim.get("delta")) if field == "families" else None
         lines = [] if delta is None else [(delta, "δ")]
         bounds = tuple(bound for bound, _ in lines)
@@ -159,7 +163,7 @@ def _draw_numbers(document: Mapping[str, Any], claim: Mapping[str, Any]) -> Iter
             (" · ".join(found.path[1:]) or field, replace(read_estimate(found.value), beside=bounds))
             for found in members
         ]
-        blocks += _show_numbers(field, unit, rows[:MOST_LISTED], lines, _badge(members[0].path, unit))
+        blocks += _show_numbers(field, unit, rows[:MOST_LISTED], lines, kind)
         if len(rows) > MOST_LISTED:
             blocks.append(Paragraph(line(f"{len(rows) - MOST_LISTED} more are in the JSON.")))
     if blocks:
@@ -167,26 +171,26 @@ def _draw_numbers(document: Mapping[str, Any], claim: Mapping[str, Any]) -> Iter
 
 
 def _show_numbers(
-    field: str, unit: str, rows: list[tuple[str, Quantity]], lines: list[tuple[float, str]], badge: Badge
+    field: str,
+    unit: str,
+    rows: list[tuple[str, Quantity]],
+    lines: list[tuple[float, str]],
+    kind: Evidence | None,
 ) -> list[Block]:
     name = _own(field.replace("_", " "))
     table = estimate_table(name, "", [(line(theirs(label)), quantity) for label, quantity in rows])
+    if kind is None:
+        return [Paragraph(line(theirs(name), f": {UNKNOWN}")), table]
     if len(rows) > MOST_DRAWN:
-        return [Paragraph(line(f"{name} [{badge}]: too many to draw.")), table]
-    plot = draw_intervals(f"{field}-{unit}", name, rows, unit=unit, lines=lines)
-    return [Figure(line(theirs(name)), badge, _READING, plot, table)]
-
-
-def _badge(path: tuple[str, ...], unit: str) -> Badge:
-    if _ATTENTION & set(path) or "attention" in unit:
-        return Badge.OBSERVATIONAL
-    return Badge.ESTIMATED if _SCREENS & set(path) else Badge.CAUSAL
+        return [Paragraph(line(f"{name} [{kind}]: too many to draw.")), table]
+    plot = draw_intervals(f"{field}-{unit}-{kind}", name, rows, unit=unit, lines=lines)
+    return [Figure(line(theirs(name)), kind, _READING, plot, table)]
 
 
 def _list_rest(document: Mapping[str, Any]) -> Iterator[Section]:
     """Everything that no other section shows, by its place in the document."""
     rest = {key: value for key, value in document.items() if key not in _DESCRIBED}
-    found = [item for item in _walk(rest, ()) if not _is_estimate(item.value)]
+    found = [item for item in _walk(rest) if not _is_estimate(item.value)]
     if not found:
         return
     rows = tuple((line(theirs(item.name)), _summarise(item.value)) for item in found[:MOST_LISTED])
@@ -204,17 +208,17 @@ def _summarise(value: Any) -> Line:
     return cell(value)
 
 
-def _walk(value: Any, path: tuple[str, ...]) -> Iterator[_Found]:
+def _walk(value: Any, path: tuple[str, ...] = (), keys: tuple[str, ...] = ()) -> Iterator[_Found]:
     """Leaves of a document: estimates, lists of plain values, and plain values."""
     if _is_estimate(value) or _is_plain(value):
-        yield _Found(path, value)
+        yield _Found(path, value, keys)
     elif isinstance(value, Mapping):
         for key, inner in value.items():
             if key != "folder":
-                yield from _walk(inner, (*path, str(key)))
+                yield from _walk(inner, (*path, str(key)), (*keys, str(key)))
     elif isinstance(value, list | tuple):
         for i, inner in enumerate(value):
-            yield from _walk(inner, (*path, _name_item(inner, i)))
+            yield from _walk(inner, (*path, _name_item(inner, i)), keys)
 
 
 def _name_item(item: Any, index: int) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from audit_core.evidence.kind import Evidence
 from audit_core.evidence.report.blocks import (
-    Badge,
     Balance,
     Block,
     Figure,
@@ -113,7 +113,7 @@ def _draw_families(
         strip=("random sets", draws),
     )
     table = estimate_table(f"{name} by way of replacing, as drawn", "replaced by", intervals)
-    return Figure(line(theirs(name), " by way of replacing"), Badge.CAUSAL, EFFECT_READING, plot, table)
+    return Figure(line(theirs(name), " by way of replacing"), Evidence.CAUSAL, EFFECT_READING, plot, table)
 
 
 def _state(pack: PackView, claim: Mapping[str, Any], run: Run, name: str, rows: list[Mapping[str, Any]]) -> Paragraph:
@@ -187,7 +187,7 @@ def _describe_repair(result: Mapping[str, Any], key: str) -> list[Block]:
             f"{key}-repair", "Loss of the metric, later parts frozen and free", rows, unit=rows[0][1].unit
         )
         table = estimate_table("Self-repair, as drawn", "later parts", rows)
-        blocks.append(Figure(line("Self-repair"), Badge.CAUSAL, REPAIR_READING, plot, table))
+        blocks.append(Figure(line("Self-repair"), Evidence.CAUSAL, REPAIR_READING, plot, table))
     return [*blocks, Paragraph(line("Self-repair: ", *share, *named, "."))]
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from audit_core.claim import Claim, parse_claim
 from audit_core.errors import ClaimRefused, IntegrityError
 from audit_core.preregistration import ChangeKind, Deviation, Pins, Preregistration, PriorAccess, amend
+from audit_core.registry import list_plugins
 from audit_core.store.database.connection import open_database
 from audit_core.store.database.events import Action, append_event, list_events, read_clock
 
@@ -77,8 +78,6 @@ WHERE model_digest = ? AND (outcome = 'done' OR (outcome = 'cancelled' AND reaso
 # A run that was cancelled half way may have shown what it had so far.
 _COUNT_CLAIMS = "SELECT count(*) FROM claim"
 _COUNT_DEVIATIONS = "SELECT count(*) FROM deviation"
-_NOT_RESULTS = ("attention",)
-"""Where a model looks is no result about what its parts do."""
 
 
 class Register:
@@ -192,9 +191,15 @@ def read_sightings(
     sizes = [
         int(json.loads(identity).get("n_prompts", 0))
         for sha256, kind, request, identity in rows
-        if kind not in _NOT_RESULTS and _has_shown(sha256, json.loads(request), prompts_sha256)
+        if _shows_results(kind) and _has_shown(sha256, json.loads(request), prompts_sha256)
     ]
     return EarlierAccess(sum(size != 1 for size in sizes), sum(size == 1 for size in sizes), len(rows))
+
+
+def _shows_results(kind: str) -> bool:
+    """What a run's audit declares; a run of an audit that this version does not have is taken to show results."""
+    audit = list_plugins("audits").get(kind)
+    return audit is None or audit.shows_results
 
 
 def _has_shown(sha256: str, request: Mapping[str, Any], wanted: Sequence[str]) -> bool:
