@@ -11,7 +11,7 @@ import pytest
 from toy.register import PINS
 
 from audit_core.evidence.kind import Causal, Evidence, Observational, read_evidence
-from audit_core.home import holdings
+from audit_core.home import evidence_counts
 from audit_core.home.evidence_counts import list_evidence_counts
 from audit_core.preregistration import PriorAccess
 from audit_core.references.crosswalk import load_crosswalk
@@ -54,7 +54,7 @@ def with_planted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two audits that no module names."""
     planted: Callable[[str], Any] = lambda shelf: dict(AUDITS) | {"view": VIEW, "patch": PATCH}  # noqa: E731
     monkeypatch.setattr(register, "list_plugins", planted)
-    monkeypatch.setattr(holdings, "list_plugins", planted)
+    monkeypatch.setattr(evidence_counts, "list_plugins", planted)
 
 
 def has_kind(result: type, kind: Evidence) -> bool:

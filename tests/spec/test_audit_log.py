@@ -33,8 +33,9 @@ from audit_core.store import (
     read_status,
     verify_log,
 )
+from audit_core.store.database import checkpoints, events
 from audit_core.store.database.checkpoints import MAX_EVENTS, SEALING, list_checkpoints, list_leaves
-from audit_core.store.database.connection import DATABASE, checkpoints, events
+from audit_core.store.database.connection import DATABASE
 from audit_core.store.database.schema import SCHEMA_VERSION
 from audit_core.verifier.merkle import compute_root, is_consistent, is_included
 from audit_core.verifier.note import Checkpoint

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from audit_core import cli
-from audit_core.cli.output import print_json, print_json_text, tell
+from audit_core.cli.output import print_json, print_json_text, print_result
 from audit_core.errors import Refused
 from audit_core.store import RunLog
 from audit_core.verifier.streams import is_utf8
@@ -58,7 +58,7 @@ def test_text_keeps_the_letters_that_there_are_and_numbers_the_others(
 ) -> None:
     buffer = write_to(monkeypatch, encoding)
     cli.output.open_output()
-    tell(f"{WORDS} end")
+    print_result(f"{WORDS} end")
     written = buffer.getvalue().decode(encoding)
     assert written.endswith(" end\n")
     assert ("模型" in written) is (encoding in ("utf-8", "utf-16", "shift_jis")) or "\\u6a21" in written
@@ -116,8 +116,8 @@ class Full(io.TextIOWrapper):
 def test_a_full_disk_says_that_the_run_is_in_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", Full(io.BytesIO(), encoding="utf-8"))
     with pytest.raises(Refused, match=r"No space left on device.*log export"):
-        tell("a result")
-    tell("what comes after it is not tried")
+        print_result("a result")
+    print_result("what comes after it is not tried")
 
 
 def start(words: list[str], how: str, home: Path, **more: str) -> subprocess.CompletedProcess[bytes]:
