@@ -36,9 +36,9 @@ CARDS = {
     "induction": Card(
         "Two word pairs, then the first word of one of them again: does its second word follow?",
         "`The guests were Brian Moore and Jane Ward. The first to arrive was Brian` → ` Moore`, not ` Ward`.",
-        "The two second words change places. Both stand in both prompts, so knowing which words occur does not help.",
+        "The two second words change places. Both occur in both prompts, so knowing which words occur does not help.",
         "Olsson et al. 2022, arXiv:2209.11895, in sentences instead of random tokens.",
-        "40 templates were tried, 12 kept. Bare word lists, and templates where other words stand between the two "
+        "40 templates were tried, 12 kept. Bare word lists, and templates with other words between the two "
         "(`Anna likes the drum`), mostly lay below 0.8 and were left out: this set asks for copying from the very next "
         "position only.",
         (
@@ -59,7 +59,7 @@ CARDS = {
             "instead (`ended in 1745 and began in 17`) does not help: the model still answers with later decades.",
             "Half of the rows therefore need *greater than the start* (answer above foil), half *less than the end* "
             "(answer below foil). The model is better at the former.",
-            "Neither answer nor foil stands anywhere in either prompt, so neither can be copied. The model's most "
+            "Neither answer nor foil occurs in either prompt, so neither can be copied. The model's most "
             "likely token is often the decade of the start or of the end, which is possible but is not the answer: "
             "hence the small share of answers that are the top token.",
             "Digits 0, 1 and 9 are never answers. Answers have no leading space, since they continue a number.",
@@ -80,7 +80,7 @@ CARDS = {
         ),
     ),
     "subject_verb_agreement": Card(
-        "Does the verb agree with the subject, also where another noun stands between them?",
+        "Does the verb agree with the subject, also with another noun between them?",
         "`Nobody knows why the paintings under the table` → ` have`, not ` has`.",
         "The subject changes its number; the other noun stays.",
         "Linzen et al. 2016, arXiv:1611.01368.",
@@ -95,7 +95,7 @@ CARDS = {
     ),
     "gender_pronoun": Card(
         "Which pronoun does the model write after an occupation? **This measures a stereotype of the model, not a truth "
-        "about anybody.**",
+        "about any person.**",
         "`The nurse was tired because` → ` she`, not ` he`.",
         "The occupation is replaced by a noun that is of the other sex by definition (`The boy was tired because`).",
         "Vig et al. 2020, arXiv:2004.12265 (their set-gender intervention), in our own templates. Occupations are those "
@@ -121,29 +121,29 @@ Six sets for testing explanations causally, written for this project. Licence: A
 another data set. This page is written by `python -m data.prompts.measure --model FOLDER`, the rows by \
 `python -m data.prompts.generate`; the format is described in the documentation of the command line.
 
-## What holds for every set
+## Properties of every set
 
-- **Twins.** Every pair of texts appears as two rows, once with either text as the clean one, one after the other. \
-So the mean over the clean prompts equals the mean over the corrupted ones and carries no information on the answer, \
-every answer is as often a foil, and clean and corrupted accuracy are **equal by construction**. For the same reason \
-{n} rows are {n_pairs} independent pairs, and less than that: the cluster of an interval is the template.
+- **Both directions.** Every pair of texts gives two rows, one after the other, with either text as the clean one. \
+So the mean over the clean prompts equals the mean over the corrupted ones and has no information on the answer. \
+Every answer is a foil equally often, and clean and corrupted accuracy are **equal by construction**. The \
+{n} rows are {n_pairs} pairs, and intervals treat even these as clustered by template.
 - **Positions line up.** All rows of one template have one token length, clean and corrupted.
-- **Two halves.** `take_split` decides by the hash of the text. Pairs were drawn so that every template has equally \
-many rows in both halves and no text of one half occurs in the other. That drawing looked at hashes, never at a model. \
-The halves share their templates and some of their words: the confirmatory half is new text, not a new kind of text.
-- **Drawn, not picked.** Words fill templates by a seeded draw (seed {seed}) that prefers what was used least. No row \
-was dropped for what a model makes of it. **Whole templates were chosen**: several were tried on the default model with \
-trial words and those it does well were kept, so these accuracies are those of tasks chosen to suit the model; they \
-are not estimates of how well it does the task in general.
-- **Order.** The rows go round the templates, so the first 24 rows hold one pair of each.
-- **English only**, one sentence or two, at most {longest} tokens. What holds on these may not hold on longer text.
+- **Two splits.** `take_split` assigns a row to a split by the hash of its text. Pairs were drawn so that every template \
+has equally many rows in both splits and no text occurs in both. The drawing used hashes, never a model. The splits \
+share their templates and some of their words: the confirmatory split is new text, not a new kind of text.
+- **Sampling.** Words fill templates by a seeded draw (seed {seed}) that prefers the least used words. No row was \
+dropped because of a model's output. **Whole templates were selected**: several were tried on the default model with \
+trial words, and those with high accuracy were kept. So these accuracies describe tasks selected to suit the model. \
+They do not estimate its accuracy on the task in general.
+- **Order.** The rows cycle through the templates, so the first 24 rows contain one pair of each.
+- **English only**, one sentence or two, at most {longest} tokens. Results may differ on longer text.
 
 ## The default model on them
 
 {model}, weights `{weights}`, {dtype}, {attention} attention, beginning-of-sequence token in front. \
 *Accuracy* is the share of rows with logit(answer) > logit(foil) at the last position (after the corrupted prompt: the \
 reverse). *Difference* is the mean of logit(answer) − logit(foil). *Top* is the share of rows whose answer is the \
-most likely token of all. Another model must be measured anew; `cards.json` holds every number below.
+most likely token of all. Measure another model before using these numbers for it; `cards.json` contains every number below.
 
 """
 
