@@ -1,6 +1,7 @@
 # `make run` and `make test` need Python 3.11 or newer and make; each sets up all it needs in .venv.
 PYTHON ?= python3
 PIP_VERSION := 26.3
+UV_VERSION := 0.13.9
 BIN := .venv/bin
 # Small models run on one thread each, so one process a core; a file's tests stay together, as they share what they build.
 # What needs the default model or a browser runs alone: two such tests on two cores took longer than one after the other.
@@ -10,7 +11,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick check bench clean
+.PHONY: help run test quick check bench lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -37,6 +38,11 @@ bench: .venv/dev ## speed as ratios measured in one run; writes bench/results.js
 	$(BIN)/python -m audit_core fetch
 	$(BIN)/python bench/run.py
 
+lock: ## write the locks, constraints.txt and the list of licences; UPGRADE=1 takes newer versions
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip install --quiet --disable-pip-version-check pip==$(PIP_VERSION) uv==$(UV_VERSION)
+	build/lock/bin/python tools/lock.py --pip $(PIP_VERSION) $(if $(UPGRADE),--upgrade)
+
 clean: ## remove the environment and what tools left behind; models and runs stay
 	rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -46,15 +52,16 @@ clean: ## remove the environment and what tools left behind; models and runs sta
 	  { echo "Found: $$($(PYTHON) --version). Wanted: Python 3.11 or newer. What to do: make PYTHON=python3.11 ..."; exit 2; }
 	@$(PYTHON) -m venv .venv || \
 	  { echo "Python cannot make environments here. What to do: install its venv package (Debian: python3-venv)."; exit 2; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check pip==$(PIP_VERSION)
+	@sed -n '/^pip==/,/[^\\]$$/p' requirements.lock > .venv/pip.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r .venv/pip.lock
 	@touch $@
 
-# torch by itself first: a build that is already chosen for this machine is then kept by everything that follows.
-.venv/run: .venv/pip requirements.txt constraints.txt
-	$(BIN)/pip install --quiet $$(grep '^torch==' requirements.txt)
-	$(BIN)/pip install --quiet -c constraints.txt -r requirements.txt
+# The locks name all that is needed but torch and its CUDA packages, of which each machine keeps its own build, by version.
+.venv/run: .venv/pip requirements.lock requirements.txt
+	$(BIN)/pip install --quiet --require-hashes --no-deps -r requirements.lock
+	$(BIN)/pip install --quiet -c constraints.txt $$(grep '^torch==' requirements.txt)
 	@touch $@
 
-.venv/dev: .venv/run requirements-dev.txt
-	$(BIN)/pip install --quiet -c constraints.txt -r requirements-dev.txt
+.venv/dev: .venv/run requirements-dev.lock
+	$(BIN)/pip install --quiet --require-hashes --no-deps -r requirements-dev.lock
 	@touch $@

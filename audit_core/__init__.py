@@ -146,6 +146,7 @@ from audit_core.tables import estimate_cells, make_table, shade_rows, to_csv
 from audit_core.judging.trial import NullFinding
 from audit_core.trigger import Trigger, TriggerKind
 from audit_core.judging.verdict import REASONS, State, Verdict
+from audit_core.version import VERSION as __version__  # noqa: F401
 from audit_core.view import View
 
 __all__ = [

@@ -1,11 +1,17 @@
-"""Where the shipped files are: prompt sets, circuits, policies, texts, fonts."""
+"""Where the shipped files are: beside the package in a checkout, inside it once installed."""
 
 from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
 
-DATA = Path(__file__).resolve().parents[1] / "data"
+_PACKAGE = Path(__file__).resolve().parent
+_INSTALLED = _PACKAGE / "data"
+
+DATA = _INSTALLED if _INSTALLED.is_dir() else _PACKAGE.parent / "data"
+"""Prompt sets, circuits, policies, references, texts, fonts."""
+APP = _PACKAGE.parent / ("assay_dashboard/app.py" if _INSTALLED.is_dir() else "app.py")
+"""What Streamlit serves; absent where the package was copied without its dashboard."""
 
 
 @cache

@@ -35,6 +35,7 @@ from audit_core.request_record import MEANS, count_places, describe_request, lis
 from audit_core.store.log.run_log import ClaimRun, Reached, RunLog, RunRecord, RunStart
 from audit_core.subject import MEAN_KINDS, Floats, Means, Progress, Subject, no_partial, no_progress
 from audit_core.subjects.planted import build_planted, find_planted
+from audit_core.version import VERSION
 
 _KEY_FORMAT = "0.1.0"
 """In content keys in place of the version of Assay: a release changes no result by itself, an audit's `version` says so."""
@@ -257,7 +258,7 @@ def _read_environment() -> dict[str, str | int | bool | None]:
 @cache
 def list_versions() -> dict[str, str]:
     """Versions of what computes the numbers."""
-    return {"assay": "0.1.0", **{name: version(name) for name in _PACKAGES}}
+    return {"assay": VERSION, **{name: version(name) for name in _PACKAGES}}
 
 
 def open_subject(name: str, *, on_progress: FetchProgress | None = None, access: ModelAccess = ANYBODY) -> Subject:

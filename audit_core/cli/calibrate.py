@@ -8,10 +8,17 @@ from audit_core.calibration.census import count_supported
 from audit_core.calibration.report import PAGE, save_calibration, summarise, write_markdown
 from audit_core.calibration.samples import calibrate
 from audit_core.cli.output import print_json, print_result, print_status, show_progress
+from audit_core.errors import Refused
 from audit_core.run import dump_result
 
 
 def calibrate_rule(options: argparse.Namespace) -> int:
+    if options.write and not PAGE.parent.is_dir():
+        raise Refused(
+            "An installed package, which has no page of the documentation.",
+            wanted="a checkout of the repository.",
+            remedy="run this there, or leave out --write to print the numbers.",
+        )
     samples = calibrate(
         seeds=range(options.builds),
         samples=options.samples,

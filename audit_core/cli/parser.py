@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from audit_core.cli.calibrate import calibrate_rule
 from audit_core.cli.changes import add_change_commands
 from audit_core.cli.circuits import discover_circuit, question_circuit
 from audit_core.cli.claims import add_claim_commands
+from audit_core.cli.dashboard import serve_dashboard
 from audit_core.cli.desk import add_desk_commands
 from audit_core.cli.home import add_home_commands
 from audit_core.cli.html import write_page
@@ -29,6 +31,7 @@ from audit_core.cli.session import Adder, ask_form
 from audit_core.cli.verify import verify_evidence, write_verifier
 from audit_core.registry import list_plugins
 from audit_core.verifier.command import add_arguments
+from audit_core.version import VERSION
 
 WAYS = ("resample", "mean", "zero")
 SWEPT = ("head", "mlp", "resid", "query", "key", "value", "neuron")
@@ -37,7 +40,8 @@ HALVES = ("exploratory", "confirmatory", "all")
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m audit_core", description="Everything the pages do, headless.")
+    parser = argparse.ArgumentParser(prog=_find_program(), description="Everything the pages do, headless.")
+    parser.add_argument("--version", action="version", version=f"assay {VERSION}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def add(name: str, command: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
@@ -63,11 +67,20 @@ def build_parser() -> argparse.ArgumentParser:
     page = add("html", write_page, "one run or claim as one HTML file that opens anywhere")
     page.add_argument("name", help="a run id, or a claim id such as C-0001")
     page.add_argument("--out", type=Path, required=True)
+    text = "serve the pages at http://localhost:8501; needs the extra `dashboard`"
+    dashboard = commands.add_parser("dashboard", help=text, description=text)
+    dashboard.set_defaults(command=serve_dashboard)
+    dashboard.add_argument("options", nargs="*", help="options of `streamlit run`, after --")
     text = "everything that is kept here, in one file and back"
     add_home_commands(commands.add_parser("home", help=text, description=text))
     text = "the run log, and the audit log behind it"
     add_log_commands(commands.add_parser("log", help=text, description=text))
     return parser
+
+
+def _find_program() -> str:
+    """The words that started this process, for the first line of the help."""
+    return "assay" if Path(sys.argv[0]).stem == "assay" else "python -m audit_core"
 
 
 def _add_models(add: Adder) -> None:

@@ -48,10 +48,10 @@ BANNED = {
 }
 """Pattern, as whole words of any case → what to write."""
 PROSE = re.compile("|".join(rf"\b(?:{pattern})\b" for pattern in BANNED), re.IGNORECASE)
-IN_NAMES = re.compile(r"(?:^|_)(told|deeds?|nobody|whoever|somebody|anew|mend|lone|strangers?|askers?|slopes?|dossiers?|rulings?|burnt)(?:_|$)")
-STORED = re.compile(
-    r"half\.opened|held_checkpoint|confirmed_held|not_held|\bheld_for\b|--held-by|--half"
+IN_NAMES = re.compile(
+    r"(?:^|_)(told|deeds?|nobody|whoever|somebody|anew|mend|lone|strangers?|askers?|slopes?|dossiers?|rulings?|burnt)(?:_|$)"
 )
+STORED = re.compile(r"half\.opened|held_checkpoint|confirmed_held|not_held|\bheld_for\b|--held-by|--half")
 """Values, keys and options that stores, packs and scripts already contain: they stay as they are."""
 
 
@@ -115,7 +115,8 @@ def test_a_word_of_our_own_is_found(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["held-out prompts", "standard error", "`half.opened`", "a half of the gap", "the claim holds", "understand"]
+    "text",
+    ["held-out prompts", "standard error", "`half.opened`", "a half of the gap", "the claim holds", "understand"],
 )
 def test_a_word_of_the_field_passes(text: str) -> None:
     assert PROSE.search(strip_stored(text)) is None

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from audit_core.cli import main
+from audit_core.version import VERSION
 
 ROOT = Path(__file__).resolve().parents[2]
 ROW = {
@@ -140,3 +141,20 @@ def test_a_defect_ends_with_5_and_not_with_evaluated_and_not_met(tmp_path: Path)
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 5
     assert "ZeroDivisionError" in done.stderr
+
+
+def test_calibrating_writes_no_page_where_the_package_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Refused before the first measurement: it takes minutes, and the page would be beside the package."""
+    monkeypatch.setattr("audit_core.cli.calibrate.PAGE", tmp_path / "docs/calibration.md")
+    monkeypatch.setattr("audit_core.cli.calibrate.calibrate", lambda **_: pytest.fail("it measured"))
+    done = assay(tmp_path, "calibrate", "--planted-only", "--write")
+    assert is_refusal(done)
+    assert "a checkout of the repository" in done.stderr
+
+
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="^0$"):
+        main(["--version"])
+    assert capsys.readouterr().out == f"assay {VERSION}\n"

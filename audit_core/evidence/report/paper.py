@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from itertools import groupby
-from pathlib import Path
 
 from fontTools.ttLib import TTFont
 from fpdf import FPDF
 
+from audit_core.data_folder import DATA
 from audit_core.evidence.report.blocks import Line, Report, Span, Voice
 from audit_core.evidence.report.visible import make_visible, name_code_point
 
-FONTS = Path(__file__).resolve().parents[3] / "data" / "fonts"
+FONTS = DATA / "fonts"
 FACES = {
     ("text", ""): "NotoSans-Regular.ttf", ("text", "B"): "NotoSans-Bold.ttf", ("code", ""): "DejaVuSansMono.ttf",
     ("signs", ""): "DejaVuSans.ttf",
