@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from audit_core import note_opened  # noqa: E402
+from audit_core.store import note_opened  # noqa: E402
 from bench.page import free_port, is_up, time_until  # noqa: E402
 
 WALK = ("Overview", "Model cards", "Review desk", "Changes", "Audit log", "Calibration", "Crosswalk", "Procurement", "Claims", "Live audit")  # fmt: skip

@@ -36,7 +36,8 @@ def build(width: int):
     """The default model's architecture and tokenizer at another width."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    from audit_core import open_subject, resolve_model
+    from audit_core import open_subject
+    from audit_core.models import resolve_model
 
     known = resolve_model("default")
     config = AutoConfig.from_pretrained(known)

@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from audit_core import AuditError, Permission, audit_home
+from audit_core import AuditError, audit_home
+from audit_core.governance import Permission
 from ui.flow import actions, answers
 from ui.log import show
 

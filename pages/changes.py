@@ -2,7 +2,9 @@
 
 import streamlit as st
 
-from audit_core import AuditError, Permission, audit_home, list_prompt_sets, list_stale
+from audit_core import AuditError, audit_home, list_prompt_sets
+from audit_core.governance import Permission
+from audit_core.store import list_stale
 from ui.changes import show
 from ui.flow import actions, answers
 from ui.flow.job_panel import job_panel

@@ -2,7 +2,9 @@
 
 import streamlit as st
 
-from audit_core import CIRCUIT_QUESTIONS, Role, get_plugin, sort_findings
+from audit_core import Role, get_plugin
+from audit_core.assessment import sort_findings
+from audit_core.audits import CIRCUIT_QUESTIONS
 from ui.circuit import for_and_against, form, graph, results
 from ui.circuit.form import FIELDS
 from ui.flow import answers, services

@@ -2,7 +2,10 @@
 
 import streamlit as st
 
-from audit_core import AuditError, Permission, Register, audit_home, read_claim_history
+from audit_core import AuditError, audit_home
+from audit_core.governance import Permission
+from audit_core.home import read_claim_history
+from audit_core.store import Register
 from ui.claims import form, show
 from ui.flow import actions, answers
 from ui.parts.header import plain

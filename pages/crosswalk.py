@@ -2,7 +2,9 @@
 
 import streamlit as st
 
-from audit_core import AuditError, audit_home, list_evidence_counts, load_crosswalk
+from audit_core import AuditError, audit_home
+from audit_core.home import list_evidence_counts
+from audit_core.references import load_crosswalk
 from ui.crosswalk import show
 from ui.flow import answers
 from ui.shell import link

@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
-from audit_core import AuditError, audit_home, list_cases, open_case
+from audit_core import AuditError, audit_home
+from audit_core.review import list_cases, open_case
 from ui.desk import form, show
 from ui.flow import actions, answers
 from ui.shell import link

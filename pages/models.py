@@ -2,7 +2,9 @@
 
 import streamlit as st
 
-from audit_core import AuditError, audit_home, list_card_claims, list_model_names, read_claim_statuses, read_home
+from audit_core import AuditError, audit_home
+from audit_core.home import list_model_names, read_claim_statuses, read_home
+from audit_core.store import list_card_claims
 from ui.cards import form, show
 from ui.flow import answers
 from ui.overview import portfolio

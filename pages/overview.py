@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from audit_core import AuditError, audit_home, list_models, read_claim_statuses, read_home
+from audit_core import AuditError, audit_home
+from audit_core.home import list_models, read_claim_statuses, read_home
 from ui.flow import answers
 from ui.overview import cost, portfolio, story
 from ui.shell import link

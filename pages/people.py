@@ -2,7 +2,9 @@
 
 import streamlit as st
 
-from audit_core import AuditError, Permission, PersonLog, audit_home
+from audit_core import AuditError, audit_home
+from audit_core.governance import Permission
+from audit_core.store import PersonLog
 from ui.flow import answers, services
 from ui.people import show
 

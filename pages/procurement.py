@@ -2,7 +2,10 @@
 
 import streamlit as st
 
-from audit_core import AuditError, Checklists, Permission, Register, audit_home, load_checklist
+from audit_core import AuditError, audit_home
+from audit_core.governance import Permission
+from audit_core.references import load_checklist
+from audit_core.store import Checklists, Register
 from ui.flow import actions, answers
 from ui.procurement import form, show
 from ui.shell import link

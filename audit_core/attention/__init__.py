@@ -1,1 +1,17 @@
 """Where a model looks: observational, and apart from all that a verdict rests on."""
+
+from audit_core.attention.agreement import Agreement
+from audit_core.attention.pattern_test import PatternFinding, PatternTest
+from audit_core.attention.plausibility import Source, list_sources
+from audit_core.attention.randomisation import Dependence, Randomisation, ViewRandomised
+
+__all__ = [
+    "Agreement",
+    "Dependence",
+    "PatternFinding",
+    "PatternTest",
+    "Randomisation",
+    "Source",
+    "ViewRandomised",
+    "list_sources",
+]

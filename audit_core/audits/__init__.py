@@ -1,1 +1,82 @@
 """Shelf: one question a file; each defines one `PLUGIN`."""
+
+from audit_core.audits.ablation import AblationRequest, AblationResult, describe_ablation
+from audit_core.audits.attention import AttentionRequest, AttentionResult, find_attention_line
+from audit_core.audits.attention_tests import AttentionTestsRequest, AttentionTestsResult
+from audit_core.audits.circuit import CircuitRequest, CircuitResult
+from audit_core.audits.claim_test import ClaimTestRequest, ClaimTestResult
+from audit_core.audits.confirmation import CIRCUIT_QUESTIONS, ConfirmationRequest, ConfirmationResult
+from audit_core.audits.curve import CurvePoint, CurveRequest, CurveResult
+from audit_core.audits.discover import DiscoverRequest, DiscoverResult
+from audit_core.audits.edges import EdgesRequest, EdgesResult
+from audit_core.audits.paths import ConnectionEffect, PathsRequest, PathsResult
+from audit_core.audits.positions import Place, PositionsRequest, PositionsResult
+from audit_core.audits.recomposition import ComponentShare, RecompositionRequest, RecompositionResult
+from audit_core.audits.rival import AlternativeCircuit, RivalRequest, RivalResult
+from audit_core.audits.specificity import OtherTask, SpecificityRequest, SpecificityResult, TaskLoss
+from audit_core.audits.stability import SelectionFrequency, StabilityRequest, StabilityResult
+from audit_core.audits.sweep import (
+    EstimatedEffects,
+    SweepPartial,
+    SweepRequest,
+    SweepResult,
+    find_effect_line,
+    list_cells,
+)
+from audit_core.audits.token_gradients import TokenGradientsRequest, TokenGradientsResult
+from audit_core.audits.transfer import HeldOut, TransferRequest, TransferResult
+
+__all__ = [
+    "CIRCUIT_QUESTIONS",
+    "AblationRequest",
+    "AblationResult",
+    "AlternativeCircuit",
+    "AttentionRequest",
+    "AttentionResult",
+    "AttentionTestsRequest",
+    "AttentionTestsResult",
+    "CircuitRequest",
+    "CircuitResult",
+    "ClaimTestRequest",
+    "ClaimTestResult",
+    "ComponentShare",
+    "ConfirmationRequest",
+    "ConfirmationResult",
+    "ConnectionEffect",
+    "CurvePoint",
+    "CurveRequest",
+    "CurveResult",
+    "DiscoverRequest",
+    "DiscoverResult",
+    "EdgesRequest",
+    "EdgesResult",
+    "EstimatedEffects",
+    "HeldOut",
+    "OtherTask",
+    "PathsRequest",
+    "PathsResult",
+    "Place",
+    "PositionsRequest",
+    "PositionsResult",
+    "RecompositionRequest",
+    "RecompositionResult",
+    "RivalRequest",
+    "RivalResult",
+    "SelectionFrequency",
+    "SpecificityRequest",
+    "SpecificityResult",
+    "StabilityRequest",
+    "StabilityResult",
+    "SweepPartial",
+    "SweepRequest",
+    "SweepResult",
+    "TaskLoss",
+    "TokenGradientsRequest",
+    "TokenGradientsResult",
+    "TransferRequest",
+    "TransferResult",
+    "describe_ablation",
+    "find_attention_line",
+    "find_effect_line",
+    "list_cells",
+]

@@ -1,1 +1,15 @@
 """Sets of parts: proposed by a search, then questioned by intervening."""
+
+from audit_core.circuits.circuit import Circuit, read_components
+from audit_core.circuits.circuit_question import CircuitQuestion
+from audit_core.circuits.completeness import Gap, MinimalityScore
+from audit_core.circuits.curve import Areas
+
+__all__ = [
+    "Areas",
+    "Circuit",
+    "CircuitQuestion",
+    "Gap",
+    "MinimalityScore",
+    "read_components",
+]

@@ -1,1 +1,40 @@
 """Who may decide and what decides: people, policies, signatures, the gate. No model, no page, no log."""
+
+from audit_core.governance.approval import name_person
+from audit_core.governance.gate import GateResult, GateRow
+from audit_core.governance.kpi import KeyFigure, list_process_figures
+from audit_core.governance.people import (
+    LOCAL_PERSON,
+    PERMISSIONS,
+    Permission,
+    Person,
+    PersonRole,
+    identify_person,
+    read_person_id,
+    require,
+    require_recent,
+)
+from audit_core.governance.policy import Policy, load_policy
+from audit_core.governance.role_map import RoleMap, load_role_map, parse_role_map
+
+__all__ = [
+    "LOCAL_PERSON",
+    "PERMISSIONS",
+    "GateResult",
+    "GateRow",
+    "KeyFigure",
+    "Permission",
+    "Person",
+    "PersonRole",
+    "Policy",
+    "RoleMap",
+    "identify_person",
+    "list_process_figures",
+    "load_policy",
+    "load_role_map",
+    "name_person",
+    "parse_role_map",
+    "read_person_id",
+    "require",
+    "require_recent",
+]

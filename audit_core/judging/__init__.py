@@ -1,1 +1,16 @@
 """From effects to a verdict: faithfulness, matched null, self-repair, distribution shift, the rule."""
+
+from audit_core.judging.repair import Backup, Repair
+from audit_core.judging.shift import DistributionShift
+from audit_core.judging.trial import NullFinding
+from audit_core.judging.verdict import REASONS, State, Verdict
+
+__all__ = [
+    "REASONS",
+    "Backup",
+    "DistributionShift",
+    "NullFinding",
+    "Repair",
+    "State",
+    "Verdict",
+]

@@ -5,6 +5,7 @@ from audit_core.models.cache import Progress, model_cache
 from audit_core.models.fetch import fetch_model
 from audit_core.models.folder import check_folder
 from audit_core.models.identity import FolderDigest, ModelIdentity, digest_files, digest_folder, identify_model
+from audit_core.models.imported_card import ImportedCard, read_card
 from audit_core.models.known import KNOWN_MODELS, KnownModel, find_known
 from audit_core.models.resolve import ModelOrigin, find_origin, resolve_model
 
@@ -14,6 +15,7 @@ __all__ = [
     "LINK",
     "PAGE",
     "FolderDigest",
+    "ImportedCard",
     "KnownModel",
     "ModelAccess",
     "ModelIdentity",
@@ -27,5 +29,6 @@ __all__ = [
     "find_origin",
     "identify_model",
     "model_cache",
+    "read_card",
     "resolve_model",
 ]

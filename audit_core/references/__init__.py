@@ -1,1 +1,78 @@
 """Dated data with its sources: the framework crosswalk, the procurement checklist, the map of architectures."""
+
+from audit_core.references.crosswalk import (
+    ClauseCheck,
+    Crosswalk,
+    CrosswalkRow,
+    Framework,
+    Relation,
+    RowCount,
+    load_crosswalk,
+)
+from audit_core.references.governance_map import (
+    COVERAGE_WORDS,
+    Architecture,
+    AuditFit,
+    CapabilityMatrix,
+    Coverage,
+    Demand,
+    GovernanceMap,
+    list_capabilities,
+    load_governance_map,
+)
+from audit_core.references.model_class import ModelClass, Setting, find_architecture, read_architecture
+from audit_core.references.procurement import (
+    Answer,
+    AnswerCount,
+    AnswerWord,
+    Checklist,
+    ChecklistItem,
+    FilledChecklist,
+    count_answers,
+    load_checklist,
+)
+from audit_core.references.procurement_export import (
+    ANSWER_COLUMNS,
+    describe_count,
+    dump_filled,
+    list_answer_rows,
+    write_filled_csv,
+    write_filled_html,
+)
+
+__all__ = [
+    "ANSWER_COLUMNS",
+    "COVERAGE_WORDS",
+    "Answer",
+    "AnswerCount",
+    "AnswerWord",
+    "Architecture",
+    "AuditFit",
+    "CapabilityMatrix",
+    "Checklist",
+    "ChecklistItem",
+    "ClauseCheck",
+    "Coverage",
+    "Crosswalk",
+    "CrosswalkRow",
+    "Demand",
+    "FilledChecklist",
+    "Framework",
+    "GovernanceMap",
+    "ModelClass",
+    "Relation",
+    "RowCount",
+    "Setting",
+    "count_answers",
+    "describe_count",
+    "dump_filled",
+    "find_architecture",
+    "list_answer_rows",
+    "list_capabilities",
+    "load_checklist",
+    "load_crosswalk",
+    "load_governance_map",
+    "read_architecture",
+    "write_filled_csv",
+    "write_filled_html",
+]

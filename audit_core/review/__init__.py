@@ -1,1 +1,24 @@
 """The review desk: three persons read one pack and decide about it."""
+
+from audit_core.review.case_file import CaseFile, ClaimReading, open_case
+from audit_core.review.checked_pack import load_home_trust
+from audit_core.review.desk import APPROVAL_DAYS, assemble_pack, decide, list_cases, take_pack
+from audit_core.review.desk_rules import Case, Decider, ReviewDecision
+from audit_core.review.review_agreement import ReviewAgreement, measure_agreement
+
+__all__ = [
+    "APPROVAL_DAYS",
+    "Case",
+    "CaseFile",
+    "ClaimReading",
+    "Decider",
+    "ReviewAgreement",
+    "ReviewDecision",
+    "assemble_pack",
+    "decide",
+    "list_cases",
+    "load_home_trust",
+    "measure_agreement",
+    "open_case",
+    "take_pack",
+]

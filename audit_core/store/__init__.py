@@ -1,5 +1,7 @@
 """What is kept between runs."""
 
+from audit_core.store.claims.card_claims import CardClaim, add_card_claim, link_card_claim, list_card_claims
+from audit_core.store.claims.change_log import StaleRow, declare_incident, list_stale
 from audit_core.store.claims.register import EarlierAccess, Register, RegisteredClaim
 from audit_core.store.data_directory import audit_home, keep_prompts, load_kept_prompts
 from audit_core.store.database.checkpoints import (
@@ -13,6 +15,7 @@ from audit_core.store.database.checkpoints import (
 from audit_core.store.database.connection import open_database
 from audit_core.store.database.events import Action, AuditEvent, append_event, list_events
 from audit_core.store.desk.checklist import ChecklistDraft, Checklists
+from audit_core.store.desk.desk_rows import DeskDecision, DeskPack
 from audit_core.store.keys.log_key import revoke_log_key, rotate_log_key
 from audit_core.store.keys.person_keys import PersonKey, list_keys, load_key, make_key, revoke_key, rotate_key
 from audit_core.store.log.findings import Fault, Finding
@@ -28,9 +31,12 @@ __all__ = [
     "AnchorKind",
     "AuditEvent",
     "AuditLogView",
+    "CardClaim",
     "ChecklistDraft",
     "Checklists",
     "ClaimRun",
+    "DeskDecision",
+    "DeskPack",
     "EarlierAccess",
     "Fault",
     "Finding",
@@ -44,17 +50,23 @@ __all__ = [
     "RunLog",
     "RunRecord",
     "RunStart",
+    "StaleRow",
     "UnanchoredExport",
     "Unended",
     "Verification",
+    "add_card_claim",
     "anchor_checkpoint",
     "append_event",
     "audit_home",
+    "declare_incident",
     "describe_refusal",
     "find_refusal",
     "keep_prompts",
+    "link_card_claim",
+    "list_card_claims",
     "list_events",
     "list_keys",
+    "list_stale",
     "list_unended",
     "load_kept_prompts",
     "load_key",

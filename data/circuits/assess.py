@@ -15,16 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from audit_core import (
-    CIRCUIT_QUESTIONS,
     Actor,
-    Assessment,
     Auditor,
-    CircuitQuestion,
     Component,
-    DiscoverRequest,
     Estimate,
-    OtherTask,
-    RecompositionRequest,
     Role,
     RunLog,
     audit_home,
@@ -33,10 +27,12 @@ from audit_core import (
     load_prompt_set,
     open_subject,
     parse_components,
-    sort_findings,
-    take_split,
     tokenise,
 )
+from audit_core.assessment import Assessment, sort_findings
+from audit_core.audits import CIRCUIT_QUESTIONS, DiscoverRequest, OtherTask, RecompositionRequest
+from audit_core.circuits import CircuitQuestion
+from audit_core.prompts import take_split
 from audit_core.run import dump_result
 
 SIZES, ENOUGH = (3, 4, 6, 8, 10), 0.9

@@ -20,15 +20,15 @@ from audit_core import (
     ClaimTestRequest,
     Role,
     RunLog,
-    Source,
     SweepRequest,
     audit_home,
     load_prompt_set,
     open_subject,
     parse_components,
-    take_split,
     tokenise,
 )
+from audit_core.attention import Source
+from audit_core.prompts import take_split
 
 NEGLIGIBLE = 0.05
 NOTABLE = 0.03

@@ -9,19 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from audit_core import (
-    PLANTED_MODELS,
-    Actor,
-    Auditor,
-    DiscoverRequest,
-    RunLog,
-    audit_home,
-    get_plugin,
-    list_plugins,
-    open_subject,
-    take_split,
-    tokenise,
-)
+from audit_core import Actor, Auditor, RunLog, audit_home, get_plugin, list_plugins, open_subject, tokenise
+from audit_core.audits import DiscoverRequest
+from audit_core.prompts import take_split
+from audit_core.subjects import PLANTED_MODELS
 
 ROOT = Path(__file__).resolve().parents[2]
 ME = Actor("discovery score", "discovery score")

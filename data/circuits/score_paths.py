@@ -7,17 +7,9 @@ stands here, read off the builders: a connection counts where what goes through 
 
 from pathlib import Path
 
-from audit_core import (
-    Actor,
-    Auditor,
-    Kind,
-    PathsRequest,
-    RunLog,
-    audit_home,
-    open_subject,
-    take_split,
-    tokenise,
-)
+from audit_core import Actor, Auditor, Kind, RunLog, audit_home, open_subject, tokenise
+from audit_core.audits import PathsRequest
+from audit_core.prompts import take_split
 from audit_core.subjects.planted import find_planted
 
 ROOT = Path(__file__).resolve().parents[2]

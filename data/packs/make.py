@@ -14,7 +14,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from audit_core import find_planted
+from audit_core.subjects import find_planted
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]

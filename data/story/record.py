@@ -20,19 +20,19 @@ from audit_core import (
     ClaimTestRequest,
     Role,
     RunLog,
-    Source,
     SweepRequest,
     audit_home,
-    list_circuits,
     load_prompt_set,
     open_subject,
     parse_components,
-    take_split,
     tokenise,
 )
+from audit_core.attention import Source
 from audit_core.evidence.source import hash_source
 from audit_core.judging.verdict import RULE_VERSION
+from audit_core.prompts import take_split
 from audit_core.run import list_versions
+from audit_core.shipped import list_circuits
 from audit_core.story import MeasuredWith, Story, StoryClaim, StoryHead, StoryPrompts
 
 TASK, EXAMPLE, SEED = "indirect_object", "io-0001", 0

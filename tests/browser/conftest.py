@@ -18,7 +18,8 @@ from typing import Any
 
 import pytest
 
-from audit_core import PLANTED_MODELS, note_opened
+from audit_core.store import note_opened
+from audit_core.subjects import PLANTED_MODELS
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = next(

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from audit_core import load_story
+from audit_core.story import load_story
 from tests.browser.conftest import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]

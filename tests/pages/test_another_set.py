@@ -2,7 +2,8 @@
 
 import pytest
 
-from audit_core import StabilityResult, head
+from audit_core import head
+from audit_core.audits import StabilityResult
 from audit_core.stats.measurement import Conditions
 from ui.circuit import results
 

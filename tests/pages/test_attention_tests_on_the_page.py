@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from audit_core import note_opened
+from audit_core.store import note_opened
 from tests.pages.test_dead_hook_on_the_page import texts, wait_for
 from tests.pages.test_live_audit_page import open_page
 

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from toy.additive import AdditiveSubject, pair_up
 
-from audit_core import Direction, Replacement, Source, Universe, head, mlp
+from audit_core import Direction, Replacement, head, mlp
+from audit_core.attention import Source
+from audit_core.claim import Universe
 from ui.flow.choice import Choice
 from ui.flow.subject_form import _read_settings
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from audit_core import note_opened
 from audit_core.component import Kind
+from audit_core.store import note_opened
 from tests.pages.test_live_audit_page import open_page
 
 LINK = {"model": "planted-strict", "set": "planted-query", "scope": "confirmatory"}

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from audit_core import keep_prompts, parse_prompts
+from audit_core import parse_prompts
+from audit_core.store import keep_prompts
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGE = "![x](http://127.0.0.1:9/pixel.png)"

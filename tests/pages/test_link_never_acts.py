@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from audit_core import LINK, PAGE, note_opened
 from audit_core.errors import ModelRefused
+from audit_core.models import LINK, PAGE
+from audit_core.store import note_opened
 from tests.pages.test_signed_in import Provider, provider  # noqa: F401
 
 ROOT = Path(__file__).resolve().parents[2]

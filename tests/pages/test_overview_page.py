@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from audit_core import RunLog, RunRecord, State, Story, load_story
+from audit_core import RunLog, State
+from audit_core.store import RunRecord
+from audit_core.story import Story, load_story
 from tests.pages.test_live_audit_page import ROOT
 
 STEPS = ("1", "2", "3", "4", "5", "6")

@@ -10,11 +10,13 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from toy.people import ISSUER, ROLE_FILE, make_claims, make_person
 
-from audit_core import ChecklistDraft, ExportOptions, ReviewDecision, load_checklist
 from audit_core.errors import AccessRefused, AuditError, PromptRefused
 from audit_core.governance.people import PersonRole
+from audit_core.packs import ExportOptions
 from audit_core.prompts.prompt_set import Prompt, PromptSet
-from audit_core.store import PersonLog, list_events, open_database
+from audit_core.references import load_checklist
+from audit_core.review import ReviewDecision
+from audit_core.store import ChecklistDraft, PersonLog, list_events, open_database
 
 ROOT = Path(__file__).resolve().parents[2]
 GROUPS = {"viewer": "team-view", "researcher": "team-research", "reviewer": "team-review", "approver": "team-approve", "admin": "team-admin"}  # fmt: skip

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audit_core import list_circuits, load_prompt_set, open_subject, take_split, tokenise
+from audit_core import load_prompt_set, open_subject, tokenise
 from audit_core.claim import Claim, Role, Universe
 from audit_core.component import head
 from audit_core.data_folder import DATA
@@ -17,7 +17,9 @@ from audit_core.effect import measure_effect
 from audit_core.judging.faithfulness import list_kinds
 from audit_core.judging.trial import FAMILIES, judge_trial, plan_trial, read_trial
 from audit_core.judging.verdict import State
+from audit_core.prompts import take_split
 from audit_core.registry import get_plugin
+from audit_core.shipped import list_circuits
 from audit_core.subject import Subject
 
 pytestmark = pytest.mark.slow
@@ -64,7 +66,7 @@ def test_a_record_says_what_speaks_against_the_circuit_as_well(circuit: object) 
 
 @pytest.mark.parametrize("circuit", FOUND, ids=lambda circuit: circuit.id)
 def test_what_a_record_says_is_kept_can_be_measured_again(circuit: object, subject: Subject) -> None:
-    from audit_core import RecompositionRequest
+    from audit_core.audits import RecompositionRequest
 
     record = json.loads((Path(DATA) / f"circuits/{circuit.id}.json").read_text())  # type: ignore[attr-defined]
     task, parts = circuit.task, circuit.components  # type: ignore[attr-defined]

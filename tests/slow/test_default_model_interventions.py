@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from agreement.literal import LiteralRunner
 
-from audit_core import load_prompt_set, resolve_model, take_split, tokenise
+from audit_core import load_prompt_set, tokenise
 from audit_core.audits.claim_test import ClaimTestRequest, ClaimTestResult
 from audit_core.claim import Claim, Role
 from audit_core.component import Component, Kind, edge, head, mlp, resid
@@ -25,6 +25,8 @@ from audit_core.intervention import (
     Replacement,
     intervene,
 )
+from audit_core.models import resolve_model
+from audit_core.prompts import take_split
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.registry import get_plugin
 from audit_core.subject import Means, no_progress

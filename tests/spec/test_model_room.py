@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 import ui.flow.model_pool
-from audit_core import LINK, PAGE
 from audit_core.engine.threads import spare_a_core, use_all_cores
 from audit_core.errors import ModelRefused, QueueFull
+from audit_core.models import LINK, PAGE
 from audit_core.store import was_opened
 from audit_core.store.data_directory import audit_home
 from ui.flow.model_pool import KEPT, MAX_WAITING, MAX_WAITING_EACH, NOT_ASKED_FOR, ModelPool

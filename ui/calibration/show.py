@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import streamlit as st
 
-from audit_core import (
-    PLANTED_MODELS,
+from audit_core import State, make_table
+from audit_core.calibration import (
     RULES,
     Calibration,
-    State,
     describe_census,
     describe_origin,
     describe_share,
     list_shares,
     list_tallies,
     load_calibration,
-    make_table,
 )
+from audit_core.subjects import PLANTED_MODELS
 from ui.parts import figures
 from ui.parts.header import figure_header, plain, show_table, table_with_csv
 

@@ -6,13 +6,10 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from audit_core import (
-    AuditError,
-    CardClaim,
-    ClaimSummary,
-    ImportedCard,
-    read_card,
-)
+from audit_core import AuditError
+from audit_core.home import ClaimSummary
+from audit_core.models import ImportedCard, read_card
+from audit_core.store import CardClaim
 from ui.flow import actions
 from ui.flow.answers import show_refusal
 from ui.parts.header import plain

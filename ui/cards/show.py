@@ -6,21 +6,11 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from audit_core import (
-    COVERAGE_WORDS,
-    CardClaim,
-    CaseFile,
-    ClaimSummary,
-    HomeFacts,
-    ModelSheet,
-    Setting,
-    count_done,
-    judge_sentence,
-    list_capabilities,
-    load_governance_map,
-    make_table,
-    read_sheet,
-)
+from audit_core import make_table
+from audit_core.home import ClaimSummary, HomeFacts, ModelSheet, count_done, judge_sentence, read_sheet
+from audit_core.references import COVERAGE_WORDS, Setting, list_capabilities, load_governance_map
+from audit_core.review import CaseFile
+from audit_core.store import CardClaim
 from ui.desk.show import GATE_COLUMNS, describe_row, show_gate_rows
 from ui.parts.header import plain, show_table, table_with_csv
 from ui.shell import navigation

@@ -6,19 +6,11 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from audit_core import (
-    AuditError,
-    EffectDiff,
-    JobState,
-    ModelDiff,
-    Permission,
-    Register,
-    Snapshot,
-    StaleRow,
-    audit_home,
-    format_estimate,
-    make_table,
-)
+from audit_core import AuditError, audit_home, format_estimate, make_table
+from audit_core.change import EffectDiff, ModelDiff
+from audit_core.governance import Permission
+from audit_core.jobs import JobState, Snapshot
+from audit_core.store import Register, StaleRow
 from ui.flow import actions
 from ui.flow.answers import show_refusal
 from ui.parts.header import figure_header, plain, show_table, table_with_csv

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from audit_core import CurveResult, Estimate
+from audit_core import Estimate
+from audit_core.audits import CurveResult
 from ui.parts.figures import INK, MIN_EFFECT_RANGE, interval_bars, style_figure
 
 EFFECT = "#542788"

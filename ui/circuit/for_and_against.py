@@ -7,20 +7,12 @@ from typing import Any
 
 import streamlit as st
 
-from audit_core import (
-    Balance,
-    Claim,
-    Component,
-    Conditions,
-    DiscoverResult,
-    Measurement,
-    RecompositionResult,
-    dump_claim,
-    estimate_cells,
-    format_components,
-    format_estimate,
-    make_table,
-)
+from audit_core import Claim, Component, format_components, format_estimate, make_table
+from audit_core.assessment import Balance
+from audit_core.audits import DiscoverResult, RecompositionResult
+from audit_core.claim import dump_claim
+from audit_core.stats import Conditions, Measurement
+from audit_core.tables import estimate_cells
 from ui.parts.header import conditions_line, figure_header, plain, show_table, table_with_csv
 
 SHOWN = 20

@@ -7,30 +7,26 @@ from dataclasses import dataclass, replace
 import streamlit as st
 
 from audit_core import (
-    Assessment,
     AuditError,
     Auditor,
-    CircuitQuestion,
     Component,
-    ComponentRefused,
-    DiscoverRequest,
     Kind,
-    OtherTask,
-    PathsRequest,
-    PositionsRequest,
     Replacement,
     TokenisedPrompts,
-    Universe,
-    find_planted,
     format_components,
-    is_exploratory,
-    list_circuits,
     list_plugins,
     list_prompt_sets,
     load_prompt_set,
     parse_components,
-    read_components,
 )
+from audit_core.assessment import Assessment
+from audit_core.audits import DiscoverRequest, OtherTask, PathsRequest, PositionsRequest
+from audit_core.circuits import CircuitQuestion, read_components
+from audit_core.claim import Universe
+from audit_core.errors import ComponentRefused
+from audit_core.prompts import is_exploratory
+from audit_core.shipped import list_circuits
+from audit_core.subjects import find_planted
 from ui.flow import services
 from ui.flow.choice import ABLATIONS, UNIVERSES, pick_one
 from ui.flow.subject_form import ask_circuit

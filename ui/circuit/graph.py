@@ -4,15 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from audit_core import (
-    Estimate,
-    PathsResult,
-    PositionsResult,
-    estimate_cells,
-    format_estimate,
-    make_table,
-    parse_component,
-)
+from audit_core import Estimate, format_estimate, make_table, parse_component
+from audit_core.audits import PathsResult, PositionsResult
+from audit_core.tables import estimate_cells
 from ui.circuit import figures
 from ui.circuit.figures import Line, Node
 from ui.parts.header import conditions_line, controls_line, figure_header, plain, table_with_csv

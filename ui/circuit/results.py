@@ -7,22 +7,18 @@ from typing import Any
 
 import streamlit as st
 
-from audit_core import (
+from audit_core import Component, Estimate, format_estimate, make_table
+from audit_core.audits import (
     CircuitResult,
-    Component,
     CurveResult,
-    Estimate,
-    GroupEstimates,
-    Measurement,
     RecompositionResult,
     RivalResult,
     SpecificityResult,
     StabilityResult,
     TransferResult,
-    estimate_cells,
-    format_estimate,
-    make_table,
 )
+from audit_core.stats import GroupEstimates, Measurement
+from audit_core.tables import estimate_cells
 from ui.circuit import figures
 from ui.parts.header import conditions_line, controls_line, figure_header, plain, table_with_csv
 

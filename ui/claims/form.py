@@ -6,21 +6,14 @@ from typing import Any
 
 import streamlit as st
 
-from audit_core import (
-    CIRCUIT_QUESTIONS,
-    AuditError,
-    Claim,
-    ClaimHistory,
-    ExportOptions,
-    JobState,
-    Permission,
-    PriorAccess,
-    audit_home,
-    dump_claim,
-    head,
-    list_prompt_sets,
-    render_result,
-)
+from audit_core import AuditError, Claim, audit_home, head, list_prompt_sets
+from audit_core.audits import CIRCUIT_QUESTIONS
+from audit_core.claim import dump_claim
+from audit_core.governance import Permission
+from audit_core.home import ClaimHistory, render_result
+from audit_core.jobs import JobState
+from audit_core.packs import ExportOptions
+from audit_core.preregistration import PriorAccess
 from ui.desk.form import put_on_desk, show_taken
 from ui.flow import actions, model_question, services
 from ui.flow.answers import show_refusal, wait_for_model

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from audit_core import CIRCUIT_QUESTIONS, ClaimHistory, RegisteredClaim, get_plugin, make_table
+from audit_core import get_plugin, make_table
+from audit_core.audits import CIRCUIT_QUESTIONS
+from audit_core.home import ClaimHistory
+from audit_core.store import RegisteredClaim
 from ui.circuit import results
 from ui.flow import services
 from ui.parts import verdict_card

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from audit_core import ClauseCheck, Crosswalk, CrosswalkRow, EvidenceCount, Relation, RowCount, make_table, shade_rows
+from audit_core import make_table
+from audit_core.home import EvidenceCount
+from audit_core.references import ClauseCheck, Crosswalk, CrosswalkRow, Relation, RowCount
+from audit_core.tables import shade_rows
 from ui.parts.header import plain, show_table, table_with_csv
 
 STANDING = {

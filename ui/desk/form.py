@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from audit_core import AuditError, CaseFile, Permission, ReviewDecision
+from audit_core import AuditError
+from audit_core.governance import Permission
+from audit_core.review import CaseFile, ReviewDecision
 from ui.flow import actions, services
 from ui.flow.answers import show_refusal
 from ui.parts.header import plain

@@ -6,17 +6,11 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from audit_core import (
-    Case,
-    CaseFile,
-    ClaimReading,
-    DeskDecision,
-    GateRow,
-    describe_share,
-    format_estimate,
-    make_table,
-    measure_agreement,
-)
+from audit_core import format_estimate, make_table
+from audit_core.calibration import describe_share
+from audit_core.governance import GateRow
+from audit_core.review import Case, CaseFile, ClaimReading, measure_agreement
+from audit_core.store import DeskDecision
 from ui.parts.header import plain, show_table, table_with_csv
 
 _NEVER = "nothing that was recorded; what was not asked is not in here"

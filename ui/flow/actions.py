@@ -9,59 +9,37 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from audit_core import (
-    PAGE,
-    AccessRefused,
-    Auditor,
-    Checklist,
+from audit_core import Auditor, PromptSet, RunLog, audit_home, load_prompt_set, open_subject
+from audit_core.change import EffectDiff, EffectQuestion, ModelDiff, compare_models, measure_effect_diff
+from audit_core.claim import parse_claim
+from audit_core.confirm import Confirmation, freeze_claim, predict_attempt_s, run_confirmatory
+from audit_core.engine import use_all_cores
+from audit_core.errors import AccessRefused, ClaimRefused
+from audit_core.evidence import list_people
+from audit_core.governance import Permission, Person, load_role_map, name_person
+from audit_core.jobs import Report
+from audit_core.models import PAGE
+from audit_core.packs import ExportOptions, export_pack
+from audit_core.preregistration import Preregistration
+from audit_core.prompts import take_split
+from audit_core.references import Checklist, FilledChecklist
+from audit_core.review import Decider, ReviewDecision, decide, load_home_trust, take_pack
+from audit_core.run import find_folder
+from audit_core.shipped import load_shipped_policy
+from audit_core.store import (
     ChecklistDraft,
     Checklists,
-    ClaimRefused,
-    Confirmation,
-    Decider,
     DeskDecision,
     DeskPack,
-    EffectDiff,
-    EffectQuestion,
-    ExportOptions,
-    FilledChecklist,
-    ModelDiff,
-    Permission,
-    Person,
     PersonLog,
-    Preregistration,
-    PromptSet,
     Register,
     RegisteredClaim,
-    Report,
-    ReviewDecision,
-    RunLog,
     add_card_claim,
-    audit_home,
-    compare_models,
-    decide,
     declare_incident,
-    export_pack,
-    find_folder,
-    freeze_claim,
     keep_prompts,
     link_card_claim,
-    list_people,
-    load_home_trust,
     load_kept_prompts,
     load_key,
-    load_prompt_set,
-    load_role_map,
-    load_shipped_policy,
-    measure_effect_diff,
-    name_person,
-    open_subject,
-    parse_claim,
-    predict_attempt_s,
-    run_confirmatory,
-    take_pack,
-    take_split,
-    use_all_cores,
 )
 from ui.flow import services
 from ui.shell import auth

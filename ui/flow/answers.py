@@ -8,16 +8,10 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from audit_core import (
-    AccessRefused,
-    AuditError,
-    Auditor,
-    Intervention,
-    JobState,
-    QueueFull,
-    TokenisedPrompts,
-    TokenPair,
-)
+from audit_core import AuditError, Auditor, Intervention, TokenisedPrompts
+from audit_core.errors import AccessRefused, QueueFull
+from audit_core.jobs import JobState
+from audit_core.prompts import TokenPair
 from ui.flow import model_question, services
 from ui.flow.choice import Choice
 from ui.flow.job_panel import job_panel

@@ -10,27 +10,24 @@ from audit_core import (
     CLEAN_RUN,
     AblationRequest,
     AttentionRequest,
-    AttentionTestsRequest,
     Claim,
     ClaimTestRequest,
     Component,
     Direction,
-    EdgesRequest,
     Intervention,
     Kind,
     Replacement,
-    Setting,
-    Source,
     SweepRequest,
-    TokenGradientsRequest,
     TokenisedPrompts,
-    Universe,
     format_components,
     head,
     intervene,
-    list_circuits,
-    list_sources,
 )
+from audit_core.attention import Source, list_sources
+from audit_core.audits import AttentionTestsRequest, EdgesRequest, TokenGradientsRequest
+from audit_core.claim import Universe
+from audit_core.references import Setting
+from audit_core.shipped import list_circuits
 from ui.shell import link
 
 UNTOUCHED = CLEAN_RUN

@@ -6,7 +6,9 @@ import json
 
 import streamlit as st
 
-from audit_core import CHAT_SUFFIX, AuditError, RunRecord, load_prompt_set, make_table, take_split
+from audit_core import AuditError, load_prompt_set, make_table
+from audit_core.prompts import CHAT_SUFFIX, take_split
+from audit_core.store import RunRecord
 from ui.flow.actions import load_own
 from ui.flow.services import current_actor, run_log
 from ui.parts.header import plain, show_table

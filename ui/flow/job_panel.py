@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from audit_core import JobState, Snapshot
+from audit_core.jobs import JobState, Snapshot
 from ui.flow.services import cancel_job, current_actor, jobs
 from ui.parts.header import plain
 from ui.shell.auth import has_changed

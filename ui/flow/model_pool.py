@@ -12,22 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from audit_core import (
-    PAGE,
-    AuditError,
-    Auditor,
-    Cancelled,
-    ModelAccess,
-    QueueFull,
-    RunLog,
-    audit_home,
-    find_known,
-    find_planted,
-    note_opened,
-    open_subject,
-    spare_a_core,
-    use_all_cores,
-)
+from audit_core import AuditError, Auditor, Cancelled, RunLog, audit_home, open_subject
+from audit_core.engine import spare_a_core, use_all_cores
+from audit_core.errors import QueueFull
+from audit_core.models import PAGE, ModelAccess, find_known
+from audit_core.store import note_opened
+from audit_core.subjects import find_planted
 
 KEPT = 2
 """Loaded models kept in memory; the default model takes 0.6 GB."""

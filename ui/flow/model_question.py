@@ -6,7 +6,10 @@ from pathlib import Path
 
 import streamlit as st
 
-from audit_core import AuditError, ModelOrigin, audit_home, find_known, find_origin, find_planted, was_opened
+from audit_core import AuditError, audit_home
+from audit_core.models import ModelOrigin, find_known, find_origin
+from audit_core.store import was_opened
+from audit_core.subjects import find_planted
 from ui.flow import services
 from ui.parts.header import plain
 

@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
-from audit_core import AuditError, FoundColumns, Prompt, PromptSet, drop_repeats, find_columns, keep_valid, read_rows
+from audit_core import AuditError, Prompt, PromptSet
+from audit_core.prompt_files import FoundColumns, find_columns, read_rows
+from audit_core.prompts import drop_repeats, keep_valid
 from ui.flow import actions
 from ui.parts.header import plain
 

@@ -8,28 +8,15 @@ from typing import Any
 
 import streamlit as st
 
-from audit_core import (
-    LINK,
-    PAGE,
-    AccessRefused,
-    Actor,
-    Auditor,
-    JobManager,
-    Ledger,
-    Permission,
-    Person,
-    PersonLog,
-    PromptSet,
-    Report,
-    RunLog,
-    RunOutcome,
-    TokenisedPrompts,
-    audit_home,
-    read_ledger,
-    render_chat,
-    tokenise,
-    use_all_cores,
-)
+from audit_core import Actor, Auditor, PromptSet, RunLog, RunOutcome, TokenisedPrompts, audit_home, tokenise
+from audit_core.engine import use_all_cores
+from audit_core.errors import AccessRefused
+from audit_core.governance import Permission, Person
+from audit_core.jobs import JobManager, Report
+from audit_core.ledger import Ledger, read_ledger
+from audit_core.models import LINK, PAGE
+from audit_core.prompts import render_chat
+from audit_core.store import PersonLog
 from ui.flow.model_pool import NOT_ASKED_FOR, POOL
 from ui.shell import auth
 from ui.shell.browser import browser_key

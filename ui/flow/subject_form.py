@@ -9,37 +9,30 @@ from pathlib import Path
 import streamlit as st
 
 from audit_core import (
-    KNOWN_MODELS,
-    PLANTED_MODELS,
     AuditError,
-    Circuit,
     Component,
-    ComponentRefused,
     Direction,
     Kind,
-    ModelIdentity,
-    ModelRefused,
     Prompt,
-    PromptForm,
     PromptSet,
     Replacement,
-    Setting,
-    Source,
     Subject,
     TokenisedPrompts,
-    Universe,
-    find_planted,
     format_components,
     head,
-    keep_measurable,
-    list_circuits,
     list_prompt_sets,
-    list_sources,
     load_prompt_set,
     parse_components,
-    read_architecture,
-    take_split,
 )
+from audit_core.attention import Source, list_sources
+from audit_core.circuits import Circuit
+from audit_core.claim import Universe
+from audit_core.errors import ComponentRefused, ModelRefused
+from audit_core.models import KNOWN_MODELS, ModelIdentity
+from audit_core.prompts import PromptForm, keep_measurable, take_split
+from audit_core.references import Setting, read_architecture
+from audit_core.shipped import list_circuits
+from audit_core.subjects import PLANTED_MODELS, find_planted
 from ui.flow import actions, model_question
 from ui.flow.choice import (
     ABLATIONS,

@@ -8,7 +8,8 @@ from typing import TypeVar
 
 import streamlit as st
 
-from audit_core import AuditError, Auditor, PromptForm, PromptSet, Subject, TokenisedPrompts
+from audit_core import AuditError, Auditor, PromptSet, Subject, TokenisedPrompts
+from audit_core.prompts import PromptForm
 from ui.flow import answers, model_question, own_prompts, services, subject_form
 from ui.parts.header import plain
 from ui.shell import link

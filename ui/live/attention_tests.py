@@ -7,16 +7,10 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from audit_core import (
-    Agreement,
-    AttentionTestsResult,
-    PatternTest,
-    Randomisation,
-    estimate_cells,
-    format_estimate,
-    list_plugins,
-    make_table,
-)
+from audit_core import format_estimate, list_plugins, make_table
+from audit_core.attention import Agreement, PatternTest, Randomisation
+from audit_core.audits import AttentionTestsResult
+from audit_core.tables import estimate_cells
 from ui.parts import figures
 from ui.parts.header import figure_header, plain, table_with_csv
 

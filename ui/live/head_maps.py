@@ -7,18 +7,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import streamlit as st
 
-from audit_core import (
-    AttentionResult,
-    Component,
-    Estimate,
-    SweepResult,
-    estimate_cells,
-    find_attention_line,
-    find_effect_line,
-    format_estimate,
-    make_table,
-    rank_agreement,
-)
+from audit_core import Component, Estimate, format_estimate, make_table
+from audit_core.audits import AttentionResult, SweepResult, find_attention_line, find_effect_line
+from audit_core.stats import rank_agreement
+from audit_core.tables import estimate_cells
 from ui.parts import figures
 from ui.parts.grid import head_axes, layer_grid, place_cells
 from ui.parts.header import figure_header, plain, table_with_csv

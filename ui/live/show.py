@@ -7,15 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
-from audit_core import (
-    AblationResult,
-    Component,
-    EdgesResult,
-    TokenGradientsResult,
-    estimate_cells,
-    format_estimate,
-    make_table,
-)
+from audit_core import Component, format_estimate, make_table
+from audit_core.audits import AblationResult, EdgesResult, TokenGradientsResult
+from audit_core.tables import estimate_cells
 from ui.parts import figures
 from ui.parts.header import conditions_line, controls_line, figure_header, plain, show_table, table_with_csv
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from audit_core import AuditEvent, AuditLogView, Permission, audit_home, make_table, read_log_view, sign_checkpoint_now
+from audit_core import audit_home, make_table
+from audit_core.governance import Permission
+from audit_core.store import AuditEvent, AuditLogView, read_log_view, sign_checkpoint_now
 from ui.flow import actions
 from ui.parts.header import plain, show_table, table_with_csv
 

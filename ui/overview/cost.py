@@ -7,7 +7,8 @@ import html
 import plotly.graph_objects as go
 import streamlit as st
 
-from audit_core import AuditError, CostReport, KindCost, Seconds, audit_home, list_plugins, make_table, read_costs
+from audit_core import AuditError, audit_home, list_plugins, make_table
+from audit_core.home import CostReport, KindCost, Seconds, read_costs
 from ui.flow import answers
 from ui.parts import figures
 from ui.parts.header import figure_header, show_table, table_with_csv

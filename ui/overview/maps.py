@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from audit_core import Story, StoryHead, estimate_cells, format_estimate, make_table
+from audit_core import format_estimate, make_table
+from audit_core.story import Story, StoryHead
+from audit_core.tables import estimate_cells
 from ui.parts.grid import head_axes, layer_grid
 from ui.parts.header import plain, table_with_csv
 from ui.parts.map_cells import colour_effects, colour_masses

@@ -7,19 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import streamlit as st
 
-from audit_core import (
-    CaseFile,
-    ClaimStatus,
-    ClaimSummary,
-    HomeFacts,
-    ModelLine,
-    Trend,
-    audit_home,
-    follow_figures,
-    list_cases,
-    make_table,
-    open_case,
-)
+from audit_core import audit_home, make_table
+from audit_core.home import ClaimStatus, ClaimSummary, HomeFacts, ModelLine, Trend, follow_figures
+from audit_core.review import CaseFile, list_cases, open_case
 from ui.parts.header import show_table, table_with_csv
 from ui.shell import navigation
 

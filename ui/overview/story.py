@@ -6,20 +6,11 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from audit_core import (
-    AuditError,
-    Estimate,
-    Permission,
-    State,
-    Story,
-    StoryClaim,
-    estimate_cells,
-    format_estimate,
-    load_prompt_set,
-    load_story,
-    make_table,
-    quote_calibration,
-)
+from audit_core import AuditError, Estimate, State, format_estimate, load_prompt_set, make_table
+from audit_core.calibration import quote_calibration
+from audit_core.governance import Permission
+from audit_core.story import Story, StoryClaim, load_story
+from audit_core.tables import estimate_cells
 from ui.flow import actions, answers, choice
 from ui.overview import maps
 from ui.parts.header import conditions_line, controls_line, figure_header, plain, show_table, table_with_csv

@@ -7,7 +7,8 @@ from typing import Any
 
 import streamlit as st
 
-from audit_core import Controls, to_csv
+from audit_core.effect import Controls
+from audit_core.tables import to_csv
 
 _BADGES = {
     "observational": (":material/visibility:", "gray"),

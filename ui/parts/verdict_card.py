@@ -6,21 +6,13 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from audit_core import (
-    Claim,
-    ClaimTestResult,
-    DistributionShift,
-    Estimate,
-    Ledger,
-    Mediation,
-    NullFinding,
-    Repair,
-    State,
-    estimate_cells,
-    format_estimate,
-    make_table,
-    quote_calibration,
-)
+from audit_core import Claim, Estimate, State, format_estimate, make_table
+from audit_core.audits import ClaimTestResult
+from audit_core.calibration import quote_calibration
+from audit_core.judging import DistributionShift, NullFinding, Repair
+from audit_core.ledger import Ledger
+from audit_core.stats import Mediation
+from audit_core.tables import estimate_cells
 from ui.parts import figures
 from ui.parts.header import conditions_line, figure_header, plain, table_with_csv
 

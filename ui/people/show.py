@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
-from audit_core import AuditError, KnownPerson, make_table
+from audit_core import AuditError, make_table
+from audit_core.store import KnownPerson
 from ui.flow import actions
 from ui.flow.answers import show_refusal
 from ui.parts.header import plain, show_table, table_with_csv

@@ -7,15 +7,9 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from audit_core import (
-    Answer,
-    AnswerWord,
-    AuditError,
-    Checklist,
-    ChecklistDraft,
-    ChecklistItem,
-    FilledChecklist,
-)
+from audit_core import AuditError
+from audit_core.references import Answer, AnswerWord, Checklist, ChecklistItem, FilledChecklist
+from audit_core.store import ChecklistDraft
 from ui.flow import actions, services
 from ui.parts.header import plain
 

@@ -7,7 +7,8 @@ from urllib.parse import quote
 
 import streamlit as st
 
-from audit_core import (
+from audit_core import make_table
+from audit_core.references import (
     ANSWER_COLUMNS,
     Checklist,
     FilledChecklist,
@@ -15,7 +16,6 @@ from audit_core import (
     describe_count,
     dump_filled,
     list_answer_rows,
-    make_table,
     write_filled_csv,
     write_filled_html,
 )

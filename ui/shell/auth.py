@@ -10,18 +10,10 @@ from pathlib import Path
 import streamlit as st
 from streamlit.errors import StreamlitAuthError
 
-from audit_core import (
-    LOCAL_PERSON,
-    AccessRefused,
-    AuditError,
-    Permission,
-    Person,
-    PersonLog,
-    audit_home,
-    identify_person,
-    load_role_map,
-    read_person_id,
-)
+from audit_core import AuditError, audit_home
+from audit_core.errors import AccessRefused
+from audit_core.governance import LOCAL_PERSON, Permission, Person, identify_person, load_role_map, read_person_id
+from audit_core.store import PersonLog
 from ui.parts.header import plain
 from ui.shell import return_to
 

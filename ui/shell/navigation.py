@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from audit_core import Permission, Person
+from audit_core.governance import Permission, Person
 
 _PAGES = Path(__file__).resolve().parents[2] / "pages"
 

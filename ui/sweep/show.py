@@ -10,18 +10,15 @@ import streamlit as st
 
 from audit_core import (
     Component,
-    EstimatedEffects,
     Kind,
-    SweepPartial,
-    SweepResult,
-    estimate_cells,
-    find_effect_line,
     format_components,
     format_estimate,
     make_table,
     parse_component,
     parse_components,
 )
+from audit_core.audits import EstimatedEffects, SweepPartial, SweepResult, find_effect_line
+from audit_core.tables import estimate_cells
 from ui.parts import figures
 from ui.parts.grid import Axes, layer_grid, place_cells
 from ui.parts.header import conditions_line, controls_line, figure_header, plain, show_table, table_with_csv
