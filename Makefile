@@ -11,7 +11,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick check bench lock clean
+.PHONY: help run test quick check bench lock reference structure clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -37,6 +37,12 @@ check: .venv/dev ## ruff, types, import contracts
 bench: .venv/dev ## speed as ratios measured in one run; writes bench/results.json
 	$(BIN)/python -m audit_core fetch
 	$(BIN)/python bench/run.py
+
+reference: .venv/dev ## write docs/reference/library/ from the docstrings
+	$(BIN)/python tools/reference.py
+
+structure: .venv/dev ## draw docs/structure.svg from the imports
+	$(BIN)/python tools/structure.py
 
 lock: ## write the locks, constraints.txt and the list of licences; UPGRADE=1 takes newer versions
 	$(PYTHON) -m venv build/lock

@@ -12,6 +12,7 @@ from audit_core.component import Component, Kind, format_components, head, mlp, 
 from audit_core.errors import AuditError, Cancelled, ControlFailed, NotMeasured, Refused
 from audit_core.intervention import CLEAN_RUN, Direction, Intervention, Replacement, intervene
 from audit_core.judging import State, Verdict
+from audit_core.opened_model import OpenedModel, open_model, tabulate_effects
 from audit_core.prompts import Prompt, PromptSet, TokenisedPrompts, load_prompts, parse_prompts, tokenise
 from audit_core.registry import get_plugin, list_plugins
 from audit_core.run import Actor, Auditor, RunOutcome, open_subject
@@ -39,6 +40,7 @@ __all__ = [
     "Intervention",
     "Kind",
     "NotMeasured",
+    "OpenedModel",
     "Prompt",
     "PromptSet",
     "Refused",
@@ -64,9 +66,11 @@ __all__ = [
     "load_prompts",
     "make_table",
     "mlp",
+    "open_model",
     "open_subject",
     "parse_component",
     "parse_components",
     "parse_prompts",
+    "tabulate_effects",
     "tokenise",
 ]

@@ -117,6 +117,10 @@ def parse_component(text: str) -> Component:
 
     Raises:
         ComponentRefused: the text is not in the grammar of `Component`.
+
+    Example:
+        >>> parse_component("L9.H6")
+        Component(layer=9, kind=<Kind.HEAD: 'head'>, index=6, position=None, key=None, name='')
     """
     if outside := _OUTSIDE.fullmatch(text.strip()):
         if outside["doc"] is not None:
@@ -158,5 +162,10 @@ def unique_components(components: Iterable[Component]) -> tuple[Component, ...]:
 
 
 def format_components(components: Iterable[Component]) -> str:
-    """`L9.H6, L10.H2`: the inverse of `parse_components`."""
+    """`L9.H6, L10.H2`: the inverse of `parse_components`.
+
+    Example:
+        >>> format_components(parse_components("L10.H2 L9.H6"))
+        'L9.H6, L10.H2'
+    """
     return ", ".join(str(component) for component in sorted(components))

@@ -161,6 +161,11 @@ def intervene(
 
     Raises:
         InterventionRefused: denoising with anything but `resample` (only the pair's other run can be put back).
+
+    Example:
+        >>> from audit_core.component import head
+        >>> str(intervene([head(9, 6)], Replacement.ZERO).edits[0].component)
+        'L9.H6'
     """
     if direction is Direction.DENOISING and replacement not in (
         Replacement.RESAMPLE,

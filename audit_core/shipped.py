@@ -13,7 +13,12 @@ from audit_core.prompts.prompt_set import PromptSet, load_prompts
 
 @cache
 def list_prompt_sets() -> tuple[str, ...]:
-    """Ids of the shipped prompt sets."""
+    """Ids of the shipped prompt sets.
+
+    Example:
+        >>> list_prompt_sets()[:2]
+        ('factual_recall', 'gender_pronoun')
+    """
     return tuple(sorted(path.stem for path in (DATA / "prompts").glob("*.jsonl")))
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from audit_core.component import Component
 from audit_core.stats.estimates import Estimate
 
 if TYPE_CHECKING:
@@ -23,6 +24,14 @@ def make_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> pd.D
     import pandas as pd
 
     return pd.DataFrame(list(rows), columns=list(columns))
+
+
+def make_grid(components: Sequence[Component], values: Mapping[str, float]) -> pd.DataFrame:
+    """One column a layer, one row an index in it; what has no index, such as an MLP, is row 0. Without a value: NaN."""
+    table = make_table(
+        ("layer", "index", "value"), [(part.layer, part.index or 0, values.get(str(part))) for part in components]
+    )
+    return table.pivot(index="index", columns="layer", values="value")
 
 
 def shade_rows(table: pd.DataFrame, shaded: Sequence[bool]) -> Styler:

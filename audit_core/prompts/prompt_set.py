@@ -209,7 +209,13 @@ def load_prompts(path: Path | str, *, columns: Mapping[str, str] | None = None) 
 
 
 def parse_prompts(raw: bytes, *, name: str, columns: Mapping[str, str] | None = None) -> PromptSet:
-    """Read a prompt set from the bytes of a file, repeats left out; see `load_prompts`."""
+    """Read a prompt set from the bytes of a file, repeats left out; see `load_prompts`.
+
+    Example:
+        >>> row = b'{"clean": "A B", "corrupted": "A C", "answer": " x", "foil": " y"}'
+        >>> len(parse_prompts(row, name="mine.jsonl"))
+        1
+    """
     return drop_repeats(keep_valid(refuse_faults(read_rows(raw, name=name, columns=columns))))
 
 

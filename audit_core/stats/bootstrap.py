@@ -28,6 +28,11 @@ def bootstrap_mean(values: NDArray, clusters: Sequence[str], *, unit: str, seed:
 
     Source: Efron 1987 (bias-corrected and accelerated); Hesterberg 2015, arXiv:1411.5279 (widened for few clusters);
     Field & Welsh 2007 (cluster bootstrap).
+
+    Example:
+        >>> found = bootstrap_mean(np.array([1.0, 2.0, 3.0, 4.0]), ["a", "a", "b", "b"], unit="logits", seed=0)
+        >>> found.value, found.n, found.templates
+        (2.5, 4, 2)
     """
     return bootstrap_ratio(values, np.ones_like(values, dtype=float), clusters, unit=unit, seed=seed, level=level)
 

@@ -34,7 +34,12 @@ class Estimate:
 
 
 def format_estimate(estimate: Estimate) -> str:
-    """`0.56 [0.41, 0.70] of the clean–empty gap (95 %, n = 60 in 12 templates)`."""
+    """`0.56 [0.41, 0.70] of the clean–empty gap (95 %, n = 60 in 12 templates)`.
+
+    Example:
+        >>> format_estimate(Estimate(0.556, 0.41, 0.7, 60, "fraction of the gap", 0.95, 12))
+        '0.56 [0.41, 0.70] of the gap (95 %, n = 60 in 12 templates)'
+    """
     unit = estimate.unit.replace("fraction ", "")
     level = "no interval" if estimate.level is None else f"{100 * estimate.level:g} %"
     numbers = [estimate.value] + (
