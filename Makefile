@@ -3,10 +3,11 @@ PYTHON ?= python3
 PIP_VERSION := 26.3
 UV_VERSION := 0.13.9
 BIN := .venv/bin
-# Small models run on one thread each, so one process a core; a file's tests stay together, as they share what they build.
-# What needs the default model or a browser runs alone: two such tests on two cores took longer than one after the other.
-SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile
-export PYTHONDONTWRITEBYTECODE := 1
+# Models run on one thread each, so one process a core; a file's tests stay together, as they share what they build.
+# Files are taken in the order of tests/conftest.py: the heavy ones first.
+SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# Tests of the default model share one, those of the served app share a server: each of the two on a worker of its own.
+IN_GROUPS := -n 2 --dist loadgroup
 export HF_HUB_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1
 
@@ -23,7 +24,7 @@ run: .venv/run ## set up, fetch the model, serve http://localhost:8501
 test: .venv/dev ## set up and run every test, browser tests included
 	$(BIN)/python -m audit_core fetch
 	$(BIN)/python -m pytest tests -m "not slow and not browser" $(SIDE_BY_SIDE)
-	$(BIN)/python -m pytest tests -m "slow or browser"
+	$(BIN)/python -m pytest tests -m "slow or browser" $(IN_GROUPS)
 
 quick: .venv/dev ## the tests that need no model and no browser
 	$(BIN)/python -m pytest tests -m "not slow and not browser" $(SIDE_BY_SIDE)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import re
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -19,22 +23,81 @@ settings.register_profile("assay", deadline=None, derandomize=True, max_examples
 settings.load_profile("assay")
 
 
+MEMORY_DISK = Path("/dev/shm")
+POOL = 6 * 1024**3
+"""Bytes that must be free in memory before temporary files are put there: a whole run writes about two gigabytes."""
+_OWN = f"assay-tests-{os.getpid()}-"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Temporary files go into memory where there is room: thousands of commits are synced, and a disk takes its time for each."""
+    is_worker = "PYTEST_XDIST_WORKER" in os.environ
+    if is_worker or "TMPDIR" in os.environ or config.option.basetemp or not _has_room():
+        return
+    for left in MEMORY_DISK.glob("assay-tests-*-*"):
+        if not Path(f"/proc/{left.name.split('-')[2]}").exists():
+            shutil.rmtree(left, ignore_errors=True)
+    os.environ["TMPDIR"] = tempfile.tempdir = tempfile.mkdtemp(prefix=_OWN, dir=MEMORY_DISK)
+
+
+def _has_room() -> bool:
+    if not (sys.platform == "linux" and os.access(MEMORY_DISK, os.W_OK)):
+        return False
+    available = re.search(r"MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text(encoding="ascii"))
+    return available is not None and min(int(available[1]) * 1024, shutil.disk_usage(MEMORY_DISK).free) > POOL
+
+
+HEAVY = (
+    "test_planted_models.py", "test_killed_processes.py", "test_audits.py", "test_confirmation.py", "test_wavefront.py",
+    "test_live_audit_page.py", "test_circuit_page.py", "test_sweep_page.py", "test_link_never_acts.py", "test_calibration.py",
+    "test_audit_log.py", "test_revalidation.py", "test_faithfulness.py", "test_signed_in.py", "test_runs_in_the_audit_log.py",
+    "test_withheld_prompts.py", "test_overview_page.py", "test_logs_under_attack.py", "test_key_changes.py", "test_docs.py",
+)  # fmt: skip
+"""Files that take longest: begun first, so that no worker is left with one of them while the others have nothing to do."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Heavy files first; of the slow tests, those that share a model or a server go to one worker."""
+    rank = {name: at for at, name in enumerate(HEAVY)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(HEAVY)))
+    for item in items:
+        shared = {"default_subject", "server"} & set(getattr(item, "fixturenames", ()))
+        group = min(shared, default=item.path.stem)
+        if item.path.name != "test_pack_fuzz.py":
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """What failed is left to be read, until the next run begins."""
+    if exitstatus == 0 and Path(tempfile.gettempdir()).name.startswith(_OWN):
+        shutil.rmtree(tempfile.gettempdir(), ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
+    """A place for a home at each call; nothing is there yet."""
+    folder, count = tmp_path_factory.mktemp("homes"), itertools.count()
+    return lambda: folder / str(next(count))
+
+
 @pytest.fixture(autouse=True)
-def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def own_home(homes: Callable[[], Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     """No test reads or writes the log of whoever runs it."""
-    home = tmp_path / "home"
+    home = homes()
     monkeypatch.setenv("AUDIT_HOME", str(home))
     return home
 
 
 @pytest.fixture(autouse=True)
-def share_of_the_machine(request: pytest.FixtureRequest) -> None:
-    """Small models run on one thread: their products are slower on two, and far slower where other work wants a core."""
+def share_of_the_machine() -> None:
+    """One thread a worker: small products are slower on two, and threads that wait for a core take it from other workers."""
     if "torch" in sys.modules:
         # Imported, not taken from the table: a page's thread may be half way through importing it.
         import torch
 
-        torch.set_num_threads(1 if request.node.get_closest_marker("slow") is None else os.cpu_count() or 1)
+        torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
@@ -43,6 +106,17 @@ def load_family(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any
     from toy.models import build_random, load
 
     return cache(lambda family: load(build_random(family, tmp_path_factory.mktemp(family))))
+
+
+@pytest.fixture(scope="session")
+def default_subject() -> Any:
+    """The default model, loaded once."""
+    import torch
+
+    from audit_core import open_subject
+
+    torch.set_num_threads(1)
+    return open_subject("default")
 
 
 @pytest.fixture(scope="session")

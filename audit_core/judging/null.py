@@ -93,8 +93,8 @@ def _sample(
     found: dict[frozenset[Component], tuple[Component, ...]] = {}
     for _ in range(_TRIES * draws):
         chosen = tuple(pool[int(rng.integers(len(pool)))] for pool in pools)
-        if len(set(chosen)) == len(chosen):
-            found.setdefault(frozenset(chosen), tuple(sorted(chosen, key=str)))
+        if len(key := frozenset(chosen)) == len(chosen) and key not in found:
+            found[key] = tuple(sorted(chosen, key=str))
         if len(found) == draws:
             break
     return tuple(found.values())

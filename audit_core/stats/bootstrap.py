@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -148,8 +149,15 @@ def draw_weights(clusters: Sequence[str], *, seed: int, draws: int = DRAWS) -> A
     names, member = np.unique(np.asarray(clusters), return_inverse=True)
     if names.size < 2:
         return None
-    picks = np.random.default_rng(seed).multinomial(names.size, np.full(names.size, 1 / names.size), size=draws)
-    return picks[:, member].astype(float)
+    return _draw_picks(names.size, seed, draws)[:, member]
+
+
+@lru_cache(maxsize=4)
+def _draw_picks(k: int, seed: int, draws: int) -> Array:
+    """How often each of k templates enters each draw; a verdict asks for the same draws dozens of times."""
+    picks = np.random.default_rng(seed).multinomial(k, np.full(k, 1 / k), size=draws).astype(float)
+    picks.flags.writeable = False
+    return picks
 
 
 def expanded_tail(n_clusters: int, level: float) -> float:

@@ -87,6 +87,8 @@ def _serve(home: Path, *options: str, port: int | None = None, **environment: st
     port = port or _free_port()
     url = f"http://127.0.0.1:{port}"
     command = ["-m", "streamlit", "run", "app.py", "--server.port", str(port), *options]
+    # Threads that wait for work sleep: spinning, they would take the core from the tests beside these.
+    environment = {"OMP_WAIT_POLICY": "passive", **environment}
     with _run(command, home / "server.log", f"{url}/_stcore/health", AUDIT_HOME=str(home), **environment) as started:
         yield Server(url, started, home)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -178,14 +178,30 @@ def prompts(planted: TransformerSubject) -> TokenisedPrompts:
 
 
 @pytest.fixture(scope="module")
+def progress() -> dict[str, list[list[tuple[int, int]]]]:
+    """What each of the `results` reported while it ran: done and total, in turn."""
+    return {}
+
+
+@pytest.fixture(scope="module")
 def results(
-    planted: TransformerSubject, prompts: TokenisedPrompts, tmp_path_factory: pytest.TempPathFactory
+    planted: TransformerSubject,
+    prompts: TokenisedPrompts,
+    progress: dict[str, list[list[tuple[int, int]]]],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, list[tuple[Auditor, Any, Any]]]:
     """Each request run once, through the log."""
     auditor = Auditor(planted, RunLog(tmp_path_factory.mktemp("log")))
-    actor = Actor("me", "s")
+
+    def run(audit: str, request: Any) -> Any:
+        seen: list[tuple[int, int]] = []
+        progress.setdefault(audit, []).append(seen)
+        return auditor.run(
+            audit, request, actor=Actor("me", "s"), on_progress=lambda done, total: seen.append((done, total))
+        ).result
+
     return {
-        audit: [(auditor, request, auditor.run(audit, request, actor=actor).result) for request in asked]
+        audit: [(auditor, request, run(audit, request)) for request in asked]
         for audit, asked in list_requests(prompts).items()
     }
 
@@ -297,16 +313,13 @@ def test_no_number_about_a_circuit_stands_without_its_six_conditions(
 @pytest.mark.parametrize("audit", AUDITS)
 def test_work_is_counted_before_it_is_done_and_progress_reaches_it(
     audit: str,
+    results: dict[str, list[tuple[Auditor, Any, Any]]],
+    progress: dict[str, list[list[tuple[int, int]]]],
     planted: TransformerSubject,
-    prompts: TokenisedPrompts,
-    tmp_path: Path,
 ) -> None:
     """What was counted does not hold the two unedited runs, which cost nothing; attention counts prompts instead."""
     plugin = list_plugins("audits")[audit]
-    for request in list_requests(prompts)[audit]:
-        seen: list[tuple[int, int]] = []
-        progress: Callable[[int, int], None] = lambda done, total: seen.append((done, total))  # noqa: E731, B023
-        Auditor(planted, RunLog(tmp_path)).run(audit, request, actor=Actor("me", "s"), on_progress=progress)
+    for (_, request, _), seen in zip(results[audit], progress[audit], strict=True):
         assert plugin.count_work(planted, request) > 0
         assert seen
         assert [done for done, _ in seen] == sorted(done for done, _ in seen)

@@ -1,14 +1,28 @@
 """The command line on the real default model: the documented JSON, on stdout and nothing else."""
 
 import json
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from audit_core.judging.trial import measure_null_draws
 from tests.spec.test_cli_refusals import ROOT, assay, is_refusal, write
 
 pytestmark = pytest.mark.slow
 NUMBER = {"value", "low", "high", "n", "unit", "level", "templates"}
+
+
+@pytest.fixture
+def loaded(default_subject: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commands find the default model loaded; the first test of this file and those of a browser load it as users do."""
+
+    def find_loaded(name: str, **_: Any) -> Any:
+        assert name == "default"
+        return default_subject
+
+    monkeypatch.setattr("audit_core.cli.session.load_subject", find_loaded)
 
 
 def take_rows(path: Path, count: int) -> str:
@@ -33,6 +47,7 @@ def test_a_sweep_prints_every_head_with_its_identity(tmp_path: Path) -> None:
     assert document["clean"]["value"] == pytest.approx(5.287, abs=0.01)
 
 
+@pytest.mark.usefixtures("loaded")
 def test_patch_is_denoising_and_mlps_can_be_swept(tmp_path: Path) -> None:
     prompts = take_rows(tmp_path / "p.jsonl", 1)
     heads = json.loads(assay(tmp_path, "sweep", "--prompts", prompts, "--ablation", "patch", "--json").stdout)
@@ -46,7 +61,10 @@ def test_patch_is_denoising_and_mlps_can_be_swept(tmp_path: Path) -> None:
     assert [cell["component"] for cell in mlps["cells"]] == [f"L{n}.MLP" for n in range(30)]
 
 
-def test_a_claim_is_judged_and_every_number_has_its_parts(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("loaded")
+def test_a_claim_is_judged_and_every_number_has_its_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # All 199 draws, each on six prompts: draws are nearly all the price.
+    monkeypatch.setattr("audit_core.audits.claim_test.draw_chance", partial(measure_null_draws, most=6))
     claim = write(tmp_path / "c.toml", 'name = "L23.H3 carries the name"\ncomponents = ["L23.H3"]\n')
     done = assay(tmp_path, "test", claim, "--prompts", take_rows(tmp_path / "p.jsonl", 24), "--half", "all", "--json")
     document = json.loads(done.stdout)
@@ -63,6 +81,7 @@ def test_a_claim_is_judged_and_every_number_has_its_parts(tmp_path: Path) -> Non
     assert document["half"] == "all"
 
 
+@pytest.mark.usefixtures("loaded")
 def test_too_few_prompts_are_inconclusive_with_exit_code_3(tmp_path: Path) -> None:
     claim = write(tmp_path / "c.toml", 'name = "x"\ncomponents = ["L23.H3"]\n')
     done = assay(tmp_path, "test", claim, "--prompts", take_rows(tmp_path / "p.jsonl", 2), "--half", "all", "--json")
@@ -70,6 +89,7 @@ def test_too_few_prompts_are_inconclusive_with_exit_code_3(tmp_path: Path) -> No
     assert (json.loads(done.stdout)["state"], json.loads(done.stdout)["reason"]) == ("inconclusive", "low_power")
 
 
+@pytest.mark.usefixtures("loaded")
 def test_unequal_pairs_and_answers_that_do_not_follow_are_refused_by_row(tmp_path: Path) -> None:
     good = json.loads((ROOT / "data/prompts/indirect_object.jsonl").read_text(encoding="utf-8").splitlines()[0])
     rows = [

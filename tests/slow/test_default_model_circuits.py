@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audit_core import load_prompt_set, open_subject, tokenise
+from audit_core import load_prompt_set, tokenise
+from audit_core.audits import RecompositionRequest
+from audit_core.circuits.circuit_question import CircuitRunner
 from audit_core.claim import Claim, Role, Universe
 from audit_core.component import head
 from audit_core.data_folder import DATA
@@ -20,22 +22,22 @@ from audit_core.judging.verdict import State
 from audit_core.prompts import take_split
 from audit_core.registry import get_plugin
 from audit_core.shipped import list_circuits
-from audit_core.subject import Subject
+from audit_core.subject import Subject, no_progress
 
 pytestmark = pytest.mark.slow
 FOUND = [circuit for circuit in list_circuits() if circuit.id.endswith("-found")]
 
 
 @pytest.fixture(scope="module")
-def subject() -> Subject:
-    return open_subject("default")
+def subject(default_subject: Subject) -> Subject:
+    return default_subject
 
 
 @pytest.mark.parametrize("universe", list(Universe))
 def test_the_head_that_acts_is_never_called_sufficient(subject: Subject, universe: Universe) -> None:
     """Under any way of replacing as the one that decides, and even if every random set did worse (p at its smallest)."""
     half = tokenise(take_split(load_prompt_set("indirect_object"), exploratory=False), subject.tokenizer)
-    prompts = half.take(half.spread(36))
+    prompts = half.take(half.spread(24))
     claim = Claim("L23.H3 alone", (head(23, 3),), universe, Role.SUFFICIENT, delta=0.8)
     plan = plan_trial(subject, claim, list, seed=0)
     means = subject.capture_means(prompts, kinds=frozenset(list_kinds(universe)))
@@ -66,15 +68,17 @@ def test_a_record_says_what_speaks_against_the_circuit_as_well(circuit: object) 
 
 @pytest.mark.parametrize("circuit", FOUND, ids=lambda circuit: circuit.id)
 def test_what_a_record_says_is_kept_can_be_measured_again(circuit: object, subject: Subject) -> None:
-    from audit_core.audits import RecompositionRequest
-
+    """The three numbers of a recomposition that are compared, without its cost of putting the parts back one by one."""
     record = json.loads((Path(DATA) / f"circuits/{circuit.id}.json").read_text())  # type: ignore[attr-defined]
     task, parts = circuit.task, circuit.components  # type: ignore[attr-defined]
     half = tokenise(take_split(load_prompt_set(task), exploratory=False), subject.tokenizer)
-    audit = get_plugin("audits", "recomposition")
-    found = audit.run(
-        subject, RecompositionRequest(half, half, parts), means=None, on_progress=lambda done, total: None
-    )
+    request = RecompositionRequest(half, half, parts)
+    runner = CircuitRunner(subject, request, runs=2 + len(parts), means=None, on_progress=no_progress)
+    singles = [frozenset([part]) for part in parts]
+    runner.run([runner.circuit, *singles, runner.all_but(runner.circuit)])
+    lost, alone = runner.lost(runner.circuit), sum((runner.lost(one) for one in singles), start=0 * runner.clean)
+    found = {"kept": runner.kept(runner.circuit), "lost_together": lost, "interaction": lost - alone}
     recorded = record["confirmatory"]["questions"]["recomposition"]
-    for name in ("kept", "lost_together", "interaction"):
-        assert getattr(found, name).estimate.value == pytest.approx(recorded[name]["estimate"]["value"], abs=2e-3)
+    for name, values in found.items():
+        value = runner.estimate(values, request.taken_away).estimate.value
+        assert value == pytest.approx(recorded[name]["estimate"]["value"], abs=2e-3), name

@@ -14,7 +14,7 @@ from audit_core import load_prompt_set, tokenise
 from audit_core.audits.claim_test import ClaimTestRequest, ClaimTestResult
 from audit_core.claim import Claim, Role
 from audit_core.component import Component, Kind, edge, head, mlp, resid
-from audit_core.effect import plan_controls, run_controls
+from audit_core.effect import measure_effect, plan_controls, run_controls
 from audit_core.intervention import (
     CLEAN_RUN,
     CORRUPTED_RUN,
@@ -25,7 +25,8 @@ from audit_core.intervention import (
     Replacement,
     intervene,
 )
-from audit_core.models import resolve_model
+from audit_core.judging.trial import Trial, judge_trial, plan_trial, read_trial
+from audit_core.judging.verdict import State
 from audit_core.prompts import take_split
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.registry import get_plugin
@@ -39,10 +40,8 @@ CLOSE = 2e-4
 
 
 @pytest.fixture(scope="module")
-def subject() -> TransformerSubject:
-    from audit_core.subjects.transformer import load_transformer
-
-    return load_transformer(resolve_model("default"))
+def subject(default_subject: TransformerSubject) -> TransformerSubject:
+    return default_subject
 
 
 @pytest.fixture(scope="module")
@@ -163,16 +162,22 @@ def judge(
     return found
 
 
+@pytest.fixture(scope="module")
+def lone_head(subject: TransformerSubject, prompts: TokenisedPrompts, means: Means) -> Trial:
+    """Every run of a trial of L23.H3; each of the three families is in it, whichever decides."""
+    claim = Claim("L23.H3 alone carries the answer", (head(23, 3),), role=Role.SUFFICIENT, delta=0.8)
+    plan = plan_trial(subject, claim, list, seed=0)
+    metric = get_plugin("metrics", "logit_difference")
+    return read_trial(claim, plan, measure_effect(subject, prompts, plan.list_runs(), metric, means=means, seed=0))
+
+
 @pytest.mark.parametrize("ablation", [Replacement.RESAMPLE, Replacement.MEAN, Replacement.ZERO])
-def test_one_head_is_never_called_a_sufficient_circuit(
-    ablation: Replacement, subject: TransformerSubject, prompts: TokenisedPrompts, means: Means
-) -> None:
+def test_one_head_is_never_called_a_sufficient_circuit(ablation: Replacement, lone_head: Trial) -> None:
     """Elsewhere L23.H3 of this model was reported as sufficient at 1.0 by a clipped sum of attributions (peers.md)."""
-    found = judge(subject, prompts, means, (head(23, 3),), ablation)
-    assert found.state != "supported"
-    assert found.reason not in ("low_power", "model_fails_task")
-    primary = found.families[ablation.value]
-    assert primary is not None
+    found = judge_trial(replace(lone_head, claim=replace(lone_head.claim, ablation=ablation)), seed=0)
+    assert found.verdict.state is not State.SUPPORTED
+    assert found.verdict.reason not in ("low_power", "model_fails_task", "null_not_beaten")
+    primary = found.families[ablation]
     assert primary.low is not None
     assert primary.low < 0.8
 

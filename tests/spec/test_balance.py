@@ -31,7 +31,7 @@ from audit_core.subjects.planted import find_planted
 def found(load_planted: Callable[[str], Any]) -> Callable[[str], tuple[dict[str, Any], dict[Role, Any]]]:
     model, subject = find_planted("planted-induction"), load_planted("planted-induction")
     assert model is not None
-    whole = tokenise(model.find_task("query").make(12, 0), subject.tokenizer)
+    whole = tokenise(model.find_task("query").make(6, 0), subject.tokenizer)
     halves = [
         replace(whole, pairs=tuple(p for p in whole.pairs if is_exploratory(p.prompt) is half))
         for half in (True, False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from toy.additive import AdditiveSubject, pair_up
@@ -22,6 +24,7 @@ from audit_core.judging.faithfulness import (
     plan_circuit,
     read_circuit,
 )
+from audit_core.judging.trial import measure_null_draws
 from audit_core.metrics.logit_difference import PLUGIN as LOGIT_DIFFERENCE
 from audit_core.prompts.alignment import tokenise
 from audit_core.prompts.prompt_set import PromptSet, TokenisedPrompts
@@ -152,6 +155,12 @@ def test_single_heads_by_the_pair_gap_are_the_planted_fractions(
     assert found.after.value == pytest.approx(-13, abs=3e-3)
 
 
+@pytest.fixture
+def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All 199 draws, each on five prompts: what is planted stands far from chance, and draws are nearly all the price."""
+    monkeypatch.setattr("audit_core.audits.claim_test.draw_chance", partial(measure_null_draws, most=5))
+
+
 def judge(
     subject: Subject, prompts: TokenisedPrompts, parts: tuple[Component, ...], role: Role, primary: Replacement
 ) -> ClaimTestResult:
@@ -163,6 +172,7 @@ def judge(
     return found
 
 
+@pytest.mark.usefixtures("few_draws")
 @pytest.mark.parametrize("primary", [Replacement.RESAMPLE, Replacement.ZERO])
 @pytest.mark.parametrize(
     "address, role, state, reason",
@@ -191,6 +201,7 @@ def test_verdicts_on_planted_heads_are_what_was_planted(
     assert (found.state, found.reason) == (state, reason), found.families
 
 
+@pytest.mark.usefixtures("few_draws")
 def test_a_decoy_that_looks_exactly_as_the_head_that_acts_is_told_apart(
     planted: TransformerSubject, induction: TokenisedPrompts
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from audit_core.claim import DEFAULT_DELTA, Claim
 from audit_core.component import Kind, head
 from audit_core.effect import Effect, measure_effect
 from audit_core.intervention import Replacement, intervene
+from audit_core.judging.trial import measure_null_draws
 from audit_core.judging.verdict import State, classify
 from audit_core.prompts.alignment import tokenise
 from audit_core.prompts.prompt_set import TokenisedPrompts
@@ -167,7 +169,11 @@ def hold(load_planted: Load, model: PlantedModel, claim: PlantedClaim) -> tuple[
 
 
 @pytest.mark.parametrize("model, claim", CLAIMS, ids=show)
-def test_a_claim_ends_in_the_state_that_is_right(model: PlantedModel, claim: PlantedClaim, load_planted: Load) -> None:
+def test_a_claim_ends_in_the_state_that_is_right(
+    model: PlantedModel, claim: PlantedClaim, load_planted: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # All 199 draws, each on one prompt a template: what is planted stands far from chance, and draws are nearly all the price.
+    monkeypatch.setattr("audit_core.audits.claim_test.draw_chance", partial(measure_null_draws, most=8))
     stated, found = hold(load_planted, model, claim)
     assert found.state == claim.expected
     assert (found.reason == "ablations_disagree") is (claim.expected is State.INCONCLUSIVE)

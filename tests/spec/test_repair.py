@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from audit_core.subjects.planted import find_planted
 Load = Callable[[str], Any]
 
 
+@cache
 def judge(load_planted: Load, name: str, parts: str, *, delta: float = 0.1, n: int = 6) -> ClaimTestResult:
     model, subject = find_planted(name), load_planted(name)
     assert model is not None

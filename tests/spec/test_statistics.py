@@ -83,6 +83,18 @@ def test_whole_templates_are_drawn() -> None:
     assert (weights[:, [0, 2, 3]].sum(1) == 3).all()
 
 
+def test_weights_belong_to_the_caller_and_come_again_unchanged() -> None:
+    first, again = (draw_weights(("a", "b", "c"), seed=0, draws=50) for _ in range(2))
+    assert first is not None
+    assert again is not None
+    before = again.copy()
+    first[:] = 0
+    third = draw_weights(("a", "b", "c"), seed=0, draws=50)
+    assert third is not None
+    assert (again == before).all()
+    assert (third == before).all()
+
+
 def test_the_tail_is_students_and_wider_for_fewer_templates() -> None:
     """K = 5: Φ(√(5/4) · t₄(0.025)) = Φ(1.1180 · −2.7764) = Φ(−3.1041) = 0.000954."""
     assert expanded_tail(5, 0.95) == pytest.approx(0.000954, abs=2e-6)
