@@ -1,0 +1,57 @@
+"""What README and notebook show of the library runs on the default model, and ends as they say."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from audit_core import opened_model
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+from notebook import NOTEBOOK, run_notebook  # noqa: E402
+
+pytestmark = pytest.mark.slow
+
+
+FEWER = {"most=24": "most=6"}
+"""Every prompt costs seconds."""
+
+
+@pytest.fixture(scope="module")
+def one_home(homes: Callable[[], Path]) -> Path:
+    """Shared, so that the notebook takes what the snippet measured from the run log."""
+    return homes()
+
+
+@pytest.fixture(autouse=True)
+def loaded(default_subject: Any, one_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The model that other tests have loaded."""
+    monkeypatch.setattr(opened_model, "open_subject", lambda name: default_subject)
+    monkeypatch.setenv("AUDIT_HOME", str(one_home))
+
+
+def test_the_snippet_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    (snippet,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)
+    assert len(snippet.splitlines()) <= 12
+    monkeypatch.chdir(tmp_path)
+    (text, fewer), *_ = FEWER.items()
+    assert text in snippet
+    exec(compile(snippet.replace(text, fewer), "README.md", "exec"), {})
+    printed = capsys.readouterr().out
+    assert "L23.H3" in printed
+    assert "Inconclusive" in printed, "six prompts are too few, and the sentence reports it"
+    assert (tmp_path / "effects.html").stat().st_size > 1000
+
+
+def test_every_cell_of_the_notebook_runs_and_has_a_stored_output() -> None:
+    stored = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
+    assert all(cell["outputs"] for cell in stored if cell["cell_type"] == "code")
+    cells = run_notebook(NOTEBOOK, FEWER)
+    assert [bool(cell.get("outputs")) for cell in cells] == [bool(cell.get("outputs")) for cell in stored]
