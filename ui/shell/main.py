@@ -11,7 +11,7 @@ import streamlit as st  # noqa: E402
 
 from ui.shell import auth, navigation, return_to  # noqa: E402
 
-st.set_page_config(page_title="Assay", page_icon=str(ROOT / "ui/static/favicon.png"), layout="wide")
+st.set_page_config(page_title="Assay", page_icon=str(ROOT / "ui/shell/static/favicon.png"), layout="wide")
 person, refusal = auth.find_visitor()
 if person is None or refusal is not None:
     # Every page stays known, so that the address a visitor came with survives their sign-in; none is run.
