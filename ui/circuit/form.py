@@ -158,7 +158,7 @@ def _only_whole(components: tuple[Component, ...], parts: set[Component]) -> tup
         raise ComponentRefused(
             f"{format_components(unknown[:5])} in a circuit.",
             wanted="whole heads and MLPs of this model.",
-            remedy="remove it from the list; the live audit ablates single positions and edges.",
+            remedy="remove it from the list. The live audit ablates single positions and edges.",
         )
     return components
 

@@ -131,7 +131,7 @@ def _describe_attempts(claim: ClaimReading) -> str:
     counts = claim.attempts
     return (
         f"Attempts: **{counts['total']}**, of which {counts['completed']} completed, {counts['failed']} failed, "
-        f"{counts['abandoned']} abandoned. Owner {plain(claim.owner)}; expires {plain(claim.expires_at)}."
+        f"{counts['abandoned']} abandoned. Owner {plain(claim.owner)}, expires {plain(claim.expires_at)}."
     )
 
 

@@ -17,7 +17,7 @@ _SOURCES = {
     ModelOrigin.KNOWN: "known name: its exact bytes are pinned by this version",
     ModelOrigin.FOLDER: "folder on the server",
     ModelOrigin.HUB: "Hugging Face hub, without a token (a model folder of that name beside the server comes first)",
-    ModelOrigin.NOWHERE: "neither a known name nor a hub id, so a model folder of that name beside the server, if there is one",
+    ModelOrigin.NOWHERE: "neither a known name nor a hub id: only a model folder of that name beside the server",
 }
 PLANTED = "known name: built here from its description, without a download"
 NOT_KNOWN = "unknown before it is loaded"

@@ -63,8 +63,8 @@ def _show_patterns(result: AttentionTestsResult) -> None:
     )  # fmt: skip
     counts = Counter(test.finding for test in result.patterns)
     st.markdown(
-        f"Of {len(result.patterns)} heads: the pattern of **{counts['matters']}** matters, of **{counts['irrelevant']}** it is "
-        f"irrelevant within ± δ, of **{counts['unresolved']}** it is unresolved."
+        f"Patterns of {len(result.patterns)} heads: **{counts['matters']}** matter, **{counts['irrelevant']}** are irrelevant "
+        f"within ± δ, and **{counts['unresolved']}** are unresolved."
     )
     drawn = sorted(result.patterns, key=_find_largest, reverse=True)[:SHOWN]
     series = (

@@ -50,7 +50,7 @@ def show_costs(report: CostReport) -> None:
     show_table(make_table(columns, rows), key="costs")
     st.plotly_chart(
         _draw_bars(report), key="cost-bars", config={"displayModeBar": False},
-        alt="Bars of wall seconds, plain, and CPU seconds, hatched, for each kind of audit; the tables have the numbers.",
+        alt="Bars of wall seconds, plain, and CPU seconds, hatched, for each kind of audit. The tables have the numbers.",
     )  # fmt: skip
     table_with_csv(lambda: _tabulate(report), "Every outcome and every answer", "audit-costs")
 

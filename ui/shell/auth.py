@@ -60,7 +60,7 @@ def is_configured() -> bool:
         if len(str(st.secrets["auth"].get("cookie_secret", ""))) < MIN_COOKIE_SECRET:
             raise AccessRefused(
                 "A cookie_secret that can be guessed.", wanted=f"{MIN_COOKIE_SECRET} random characters or more.",
-                remedy="set a longer one under [auth] in secrets.toml; any person who knows it can sign in as any user.", why="bad_configuration",
+                remedy="set a longer one under [auth] in secrets.toml. Any person who knows it can sign in as any user.", why="bad_configuration",
             )  # fmt: skip
         return True
     if any(Path(path).exists() for path in st.get_option("secrets.files")):

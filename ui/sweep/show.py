@@ -137,8 +137,8 @@ def show_estimate(result: SweepResult) -> None:
         alt="Scatter of estimated against measured effect, one mark per component. The table below has the numbers.",
     )  # fmt: skip
     st.markdown(
-        f"Of {len(names)} components, **{int(missed.sum())}** were estimated too low or with the wrong sign, and "
-        f"**{int(invented.sum())}** too high, by more than {bar:.2f} {result.unit}."
+        f"Of {len(names)} components, **{int(missed.sum())}** were estimated too low or with the wrong sign. "
+        f"**{int(invented.sum())}** were estimated too high. Both differ by more than {bar:.2f} {result.unit}."
     )
     rows = [
         (name, *estimate_cells(e), m, *estimate_cells(c.estimate)[1:3], "too low" if a else "too high" if b else "")
