@@ -76,7 +76,7 @@ with verdicts:
             )
 with questions:
     st.header("Robustness checks", anchor=False)
-    st.markdown("What survives an honest attempt to break the circuit?")
+    st.markdown("What survives an honest attempt to break it?")
     known = {}
     for audit, request in requests.items():
         with st.container(border=True):

@@ -52,13 +52,13 @@ def manage_keys(options: argparse.Namespace) -> int:
     if not options.person:
         raise Refused("No person.", wanted=f"keys {options.action} PERSON.", remedy="name the person whose key it is.")
     if options.action == "revoke":
-        gone = revoke_key(home, options.person, actor=current_actor().name, reason=options.reason)
+        revoked = revoke_key(home, options.person, actor=current_actor().name, reason=options.reason)
         print_status("Distribute a new trust file (keys trust): verifiers with the old one still trust this key.")
-        payload = {"person": gone.person, "keyid": gone.keyid, "revoked_at": gone.revoked_at}
+        payload = {"person": revoked.person, "keyid": revoked.keyid, "revoked_at": revoked.revoked_at}
         return (
             print_json(payload)
             if options.json
-            else _print(f"{gone.person}: {gone.keyid} is revoked, its file is deleted")
+            else _print(f"{revoked.person}: {revoked.keyid} is revoked, its file is deleted")
         )
     key = make_key(home, options.person) if options.action == "make" else rotate_key(home, options.person)
     if options.action == "rotate":
