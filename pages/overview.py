@@ -24,15 +24,15 @@ try:
 except AuditError as error:
     answers.show_refusal(error)
     st.stop()
-story, costs = story.read(), cost.read()
+recorded, costs = story.read(), cost.read()
 
 # 3. show
 
 st.header("Portfolio", anchor=False)
 portfolio.show_portfolio(lines, summaries, facts)
 portfolio.show_open(summaries)
-if story is not None:
-    story.show_story(story)
+if recorded is not None:
+    story.show_story(recorded)
     link.publish({field.key: st.session_state[field.key] for field in story.FIELDS})
 st.header("Key figures", anchor=False)
 portfolio.show_figures(portfolio.read_trends(facts))

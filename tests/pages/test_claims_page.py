@@ -146,4 +146,4 @@ def test_the_log_page_names_packs_nobody_is_known_to_have_and_keys_that_leaked(o
 
 
 def _events(test: AppTest):  # type: ignore[no-untyped-def]
-    return next(one.value for one in test.dataframe if "what" in one.value)
+    return next(one.value for one in test.dataframe if "action" in one.value)

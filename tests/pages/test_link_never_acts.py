@@ -214,7 +214,7 @@ def test_a_signed_in_person_learns_nothing_of_the_servers_folders(
     from ui.flow.model_pool import ModelPool
 
     monkeypatch.setattr(services, "POOL", ModelPool())
-    monkeypatch.setattr("ui.flow.model_pool.take_all_cores", lambda: None)
+    monkeypatch.setattr("ui.flow.model_pool.use_all_cores", lambda: None)
     provider.sign_in("anna", "researcher")
     path = PATHS[kind](tmp_path_factory.mktemp("server"))
     test = open_page(model=str(path))

@@ -88,7 +88,7 @@ def show_claims(claims: Sequence[ClaimSummary]) -> None:
         (one.claim_id, one.standing.value, one.why, one.sentence or "not measured", one.name, one.attempts, one.tested_at[:10], one.expires_at)
         for one in claims
     ]  # fmt: skip
-    columns = ("claim", "status", "why", "measured", "sentence", "attempts", "tested", "expires")
+    columns = ("claim", "status", "why", "measured", "statement", "attempts", "tested", "expires")
     show_table(make_table(columns, rows), key="claims-of-model")
     table_with_csv(lambda: make_table(columns, rows), "Claims", "claims-of-model-rows")
     for one in claims[:3]:

@@ -82,7 +82,7 @@ def show_open(summaries: Sequence[ClaimSummary]) -> None:
         return
     st.subheader("Open work", anchor=False)
     rows = [(one.claim_id, one.name, one.model, one.standing.value, one.why, one.expires_at) for one in left]
-    show_table(make_table(("claim", "sentence", "model", "status", "why", "expires"), rows), key="left-to-do")
+    show_table(make_table(("claim", "statement", "model", "status", "why", "expires"), rows), key="left-to-do")
 
 
 def show_figures(trends: Sequence[Trend]) -> None:
