@@ -105,7 +105,7 @@ def _show_sentence(story: Story, title: str) -> None:
     example = next(p for p in load_prompt_set(story.prompts.name).prompts if p.id == story.prompts.example)
     st.markdown(
         f"The prompt: *{plain(example.clean)}* … The right next word is **{plain(example.answer.strip())}**. A report claims "
-        f"*“{head.component} carries the answer, because it attends to the right name.”* This picture suggests it."
+        f"*“{head.component} carries the answer: it attends to the right name.”* This picture suggests it."
     )
     maps.draw_attention(story)
     st.markdown(
@@ -134,7 +134,7 @@ def _show_both(story: Story, title: str) -> None:
         for key, head in ((key, story.find_head(key)) for key in story.named)
     ]
     effect = story.heads[0].effect
-    columns = ("head", "attention, share", f"causal effect, {effect.unit}", "direction", "in the story because it")
+    columns = ("head", "attention, share", f"causal effect, {effect.unit}", "direction", "why it is in the story")
     st.table(
         make_table(columns, rows),
         alt="The four heads of the story: attention and causal effect of each.",
