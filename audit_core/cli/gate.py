@@ -1,4 +1,4 @@
-"""The command `gate`: evaluate a verified pack against a policy; the exit code is the decision."""
+"""The command `gate`: evaluate a checked pack against a policy; the exit code is the decision."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from audit_core.store import audit_home
 def add_gate_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("pack", type=Path, help="an evidence pack")
     command.add_argument("--policy", type=Path, required=True, help="your policy in TOML, not the pack's")
-    command.add_argument("--trust", type=Path, help="trusted keys in TOML; without it no signer is verified, exit 3")
+    command.add_argument("--trust", type=Path, help="trusted keys in TOML; without it no signer is checked, exit 3")
     command.add_argument(
         "--waivers", type=Path, help="waivers in TOML: accepted findings with person, reason and expiry"
     )
@@ -36,7 +36,7 @@ def pass_gate(
     pack: str,
     desk: DeskRecord | None = None,
 ) -> int:
-    """Decide on a verified pack, and log the decision.
+    """Decide on a checked pack, and log the decision.
 
     Args:
         check: findings of the verifier.

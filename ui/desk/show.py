@@ -71,7 +71,7 @@ def show_gate(opened: CaseFile) -> None:
     st.markdown(f"Decisions: {plain(gate.decisions)}.")
     if opened.verification.authenticity != "SIGNER_VERIFIED":
         st.info(
-            "No signer is verified, because the data directory has no trust file. What to do: "
+            "No signer is checked, because the data directory has no trust file. What to do: "
             "`python -m audit_core keys trust --key PERSON:preparer … --out trust.toml`, then put the file into the data directory.",
             icon=":material/info:",
         )
