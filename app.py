@@ -1,4 +1,4 @@
-"""Entry point: `streamlit run app.py` serves this app; the model warms up while the first page is painted."""
+"""Entry point: `streamlit run app.py` serves this app; the default model loads while the first page is drawn."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-import ui.live.head_maps  # noqa: F401  what the first page imports, so that its first visitor does not wait for it
+import ui.live.head_maps  # noqa: F401  import early, so that the first visitor does not wait
 from ui.flow.model_pool import POOL
 from ui.shell.framing import RefuseFrames
 
@@ -22,7 +22,7 @@ async def lifespan(_: st.App) -> AsyncIterator[dict[str, object]]:
 
 async def readyz(_: Request) -> JSONResponse:
     seen = POOL.look("default")
-    # No detail: this is answered to anybody, and an error may name folders of this machine.
+    # No detail: this route needs no sign-in, and an error may name folders of this machine.
     return JSONResponse({"stage": seen.stage}, status_code=200 if seen.is_ready else 503)
 
 

@@ -1,4 +1,4 @@
-"""Audit log: what was done here, by whom, in which order, and whether anybody outside could vouch for it."""
+"""Audit log: every recorded event, the result of the integrity check, and the events without an external checkpoint."""
 
 import streamlit as st
 
@@ -11,8 +11,8 @@ from ui.log import show
 
 st.title("Audit log", anchor=False)
 st.markdown(
-    "Every run, freeze, verdict and export is an event that names the one before it. Events are appended and never changed; a change "
-    "shows, as far as somebody outside holds a checkpoint."
+    "Every run, freeze, verdict and export is an event that contains the hash of the event before it. Events are only appended. "
+    "A checkpoint stored outside this machine detects later changes."
 )
 
 # 2. compute
@@ -25,11 +25,11 @@ except AuditError as error:
 
 # 3. show
 
-show.show_standing(trail)
+show.show_status(trail)
 if actions.may(Permission.EXPORT_LOG):
     show.offer_files(trail)
 st.header("Events", anchor=False)
 left, right = st.columns(2)
-action = left.selectbox("What", show.list_actions(trail), key="action")
-text = right.text_input("Who or about what", key="about", placeholder="anna, C-0001, a run", max_chars=80)
+action = left.selectbox("Action", show.list_actions(trail), key="action")
+text = right.text_input("Actor, object or claim", key="about", placeholder="anna, C-0001, a run", max_chars=80)
 show.show_events(trail, show.choose_events(trail, action, text))

@@ -1,4 +1,4 @@
-"""Calibration: how often this instrument is right, on models whose wiring is known."""
+"""Calibration: error rates of the verdict rule on models with known wiring."""
 
 import streamlit as st
 
@@ -8,17 +8,17 @@ from ui.calibration import show
 
 st.title("Calibration", anchor=False)
 st.markdown(
-    "How often is the verdict right? Models whose weights are set by hand carry claims whose truth follows from the wiring. "
-    "Each was judged by the same code that judges every claim here."
+    "How often is the verdict right? In planted models, whether a claim is true follows from weights set by hand. "
+    "The code that judges these claims is the code that judges yours."
 )
 found = show.read()
 
-# 2. compute: nothing; `python -m audit_core calibrate --write` measured what is shown
+# 2. compute: nothing; `python -m audit_core calibrate --write` recorded these results
 
 # 3. show
 
 if found is not None:
     show.show_shares(found)
     show.show_confusion(found)
-    show.show_fooled(found)
+    show.show_systematic_errors(found)
     show.show_models()

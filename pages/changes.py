@@ -1,4 +1,4 @@
-"""Changes: two versions of a model side by side, in their weights and in what their parts do, and the claims this makes stale."""
+"""Changes: two versions of a model compared by weights and by component effects, and the claims that became stale."""
 
 import streamlit as st
 
@@ -14,14 +14,14 @@ from ui.shell import link
 
 link.seed((link.Field("before", ""), link.Field("after", ""), link.Field("prompts", "")))
 st.title("Changes", anchor=False)
-st.markdown("What differs between two versions of a model, and which tested claims have to be tested again.")
+st.markdown("Compare two versions of a model, and see which tested claims need another test.")
 left, right = st.columns(2)
 left.text_input("Before", key="before", placeholder="default, a known name, a folder, or a hub id", max_chars=300)
-right.text_input("After", key="after", placeholder="the version that follows it", max_chars=300)
+right.text_input("After", key="after", placeholder="the later version", max_chars=300)
 link.repair("prompts", ("", *list_prompt_sets()))
 st.selectbox(
-    "Measure both on", ("", *list_prompt_sets()), key="prompts", format_func=lambda name: name or "nothing: compare the files alone",
-    help="Every head edited alone in each, on the exploratory half of the set.",
+    "Measure both on", ("", *list_prompt_sets()), key="prompts", format_func=lambda name: name or "no prompts: compare the files only",
+    help="Each head is ablated alone in both versions, on the exploratory split.",
 )  # fmt: skip
 asked = (st.session_state.before.strip(), st.session_state.after.strip(), st.session_state.prompts)
 link.publish(dict(zip(("before", "after", "prompts"), asked, strict=True)))

@@ -1,4 +1,4 @@
-"""Circuit: a set of components, the graph of what they do to one another, and every honest attempt to break it."""
+"""Circuit: a set of components, the graph of their direct effects on one another, and its robustness checks."""
 
 import streamlit as st
 
@@ -16,7 +16,7 @@ from ui.parts import verdict_card
 form.adopt_circuit()
 audited = open_page(
     "Circuit",
-    "Somebody names a set of components and says that it does the work. See what survives when you try to break that.",
+    "Name a set of components that may explain the behaviour, then test it.",
     FIELDS,
     asks_scope=False,
 )
@@ -30,21 +30,24 @@ n = len(choice.assessment.circuit.prompts)
 
 balance, drawn, verdicts, questions, beside, claims = (st.container() for _ in range(6))
 with st.expander(
-    "Look for a circuit on the exploratory half", icon=":material/search:", expanded=not choice.components
+    "Look for a circuit on the exploratory split", icon=":material/search:", expanded=not choice.components
 ):
     found = answers.answer_by_job(
-        auditor, "discover", f"Look with {choice.assessment.method}", choice.ask_order(), at_once=False
+        auditor, "discover", f"Search with {choice.assessment.method}", choice.ask_order(), at_once=False
     )
     if found is not None:
         for_and_against.show_proposal(found)
 if not choice.components:
-    balance.info("No circuit is named. Choose a candidate or type addresses in the side bar, or look for one above.")
+    balance.info(
+        "No circuit is named. Choose a candidate or type component names in the side bar, or search for one above."
+    )
     st.stop()
 assessment = choice.assessment
 requests = {audit: assessment.ask(audit) for audit in CIRCUIT_QUESTIONS}
 trials = {role: assessment.ask_verdict(role) for role in Role}
 with drawn:
-    st.header("What do they do to one another?", anchor=False)
+    st.header("Direct effects between components", anchor=False)
+    st.markdown("Which component writes into which?")
     paths = places = None
     if not 2 <= len(choice.components) <= form.MAX_CONNECTED:
         st.info(f"The graph of connections needs 2 to {form.MAX_CONNECTED} components.", icon=":material/info:")
@@ -58,7 +61,8 @@ with drawn:
             graph.show_graph(paths, places, choice.drawn.pairs[0].pieces, subject.geometry.n_layers)
         graph.show_connections(paths)
 with verdicts:
-    st.header("Is it needed, and is it enough?", anchor=False)
+    st.header("Necessity and sufficiency", anchor=False)
+    st.markdown("Does the model need this circuit, and is the circuit enough?")
     answers.start_all(
         auditor,
         {f"Judge: {role.value}": ("claim_test", trials[role]) for role in Role}
@@ -66,19 +70,20 @@ with verdicts:
     )
     judged = {}
     for role, trial in trials.items():
-        title = f"Judge on {n} prompts, three ways of replacing: {role.value}"
+        title = f"Judge on {n} prompts, three ablations: {role.value}"
         judged[role] = answers.answer_by_job(auditor, "claim_test", title, trial, at_once=False, place=role.value)
         if judged[role] is not None:
             verdict_card.show_verdict(
                 judged[role], trial.claim, services.read_multiplicity_ledger(auditor), place=role.value
             )
 with questions:
-    st.header("What survives an honest attempt to break it?", anchor=False)
+    st.header("Robustness checks", anchor=False)
+    st.markdown("What survives an honest attempt to break it?")
     known = {}
     for audit, request in requests.items():
         with st.container(border=True):
             st.subheader(get_plugin("audits", audit).question, anchor=False)
-            result = answers.answer_by_job(auditor, audit, f"Ask on {n} prompts", request, at_once=False)
+            result = answers.answer_by_job(auditor, audit, f"Measure on {n} prompts", request, at_once=False)
             if result is not None:
                 known[audit] = result
                 results.SHOW[audit](result)
@@ -86,16 +91,18 @@ with questions:
 with balance:
     verdicts_known = {role: found for role, found in judged.items() if found is not None}
     sorted_findings = sort_findings(choice.components, known, verdicts_known)
-    for_and_against.show_balance(sorted_findings, assessment.circuit.state_conditions("as each question below says"), n)
+    for_and_against.show_balance(
+        sorted_findings, assessment.circuit.state_conditions("as each question below reports"), n
+    )
 with beside:
     if choice.beside is not None:
-        st.header("Beside another circuit", anchor=False)
+        st.header("Comparison with another circuit", anchor=False)
         other = answers.answer_by_job(
-            auditor, "recomposition", f"Take the second circuit apart on {n} prompts", choice.beside.ask("recomposition"),
+            auditor, "recomposition", f"Decompose the second circuit on {n} prompts", choice.beside.ask("recomposition"),
             at_once=False, place="beside",
         )  # fmt: skip
         if "recomposition" not in known:
-            st.info("This circuit has to be taken apart as well: the first question above.", icon=":material/info:")
+            st.info("Answer the first question above for this circuit as well.", icon=":material/info:")
         elif other is not None:
             names = [", ".join(map(str, circuit.components)) for circuit in (assessment.circuit, choice.beside.circuit)]
             for_and_against.show_beside(known["recomposition"], other, names)

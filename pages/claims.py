@@ -1,4 +1,4 @@
-"""Claims: what was fixed before it was tested, every attempt at it, what was found, and the evidence to take away."""
+"""Claims: the preregistered plan, every attempt, the findings, and the evidence pack."""
 
 import streamlit as st
 
@@ -16,8 +16,8 @@ from ui.shell import link
 link.seed((link.Field("claim", ""),))
 st.title("Claims", anchor=False)
 st.markdown(
-    "A claim is frozen with digests of model, prompts, policy and code before its half of the prompts is opened. Every attempt is numbered by "
-    "the log and disclosed."
+    "Freezing fixes a claim with digests of model, prompts, policy and code, before its split is opened. "
+    "The log numbers every attempt, and every pack discloses them all."
 )
 try:
     claims = {known.claim_id: known for known in reversed(Register(audit_home()).list_claims())}

@@ -1,4 +1,4 @@
-"""Crosswalk: which evidence bears on which clause, how far, and how much of that anybody has checked."""
+"""Crosswalk: which evidence supports which clause, how far, and which rows were checked against the source."""
 
 import streamlit as st
 
@@ -29,14 +29,14 @@ link.publish({"framework": st.session_state.framework, "evidence": st.session_st
 rows = crosswalk.choose(framework=st.session_state.framework, evidence=st.session_state.evidence)
 counts = crosswalk.count(rows)
 try:
-    holdings = list_evidence_counts(audit_home(), crosswalk)
+    evidence_counts = list_evidence_counts(audit_home(), crosswalk)
 except AuditError as error:
     answers.show_refusal(error)
-    holdings = ()
+    evidence_counts = ()
 
 # 3. show
 
 show.show_counts(counts)
 show.show_rows(crosswalk, rows)
-show.show_holdings(holdings)
+show.show_evidence_counts(evidence_counts)
 show.show_readings(crosswalk)

@@ -1,4 +1,4 @@
-"""Review desk: packs that wait for a second and a third person, what speaks for and against, and a signed decision."""
+"""Review desk: packs that wait for review or approval, the evidence for and against, and signed decisions."""
 
 from datetime import UTC, datetime
 
@@ -15,8 +15,7 @@ from ui.shell import link
 link.seed((link.Field("case", ""),))
 st.title("Review desk", anchor=False)
 st.markdown(
-    "A pack leaves with three persons' signatures: who prepared it, who reviewed it, who approved it. Each decides once, about the very bytes "
-    "that lie here."
+    "A released pack has three signatures, by its preparer, its reviewer and its approver. Each person decides once, on exactly these bytes."
 )
 form.ask_pack()
 try:

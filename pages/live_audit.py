@@ -1,4 +1,4 @@
-"""Live audit: one prompt, one candidate circuit, where it looks beside what it does."""
+"""Live audit: one prompt, one candidate circuit, attention beside causal effect."""
 
 import streamlit as st
 
@@ -14,32 +14,34 @@ from ui.parts.header import plain
 
 audited = open_page(
     "Live audit",
-    "Where a model looks is not what its parts do. Take parts away from a running model and see both, side by side.",
+    "Attention does not show causal effect. Ablate components of a running model and compare both, side by side.",
     choices.first_visit(),
 )
 auditor, subject, prompt_id = audited.auditor, audited.auditor.subject, audited.prompt_id
 choice = ask_beside(lambda: subject_form.ask_rest(subject, audited.whole, audited.measured, prompt_id))
 close_questions(choices.FIELDS)
 
-# 2. compute, and 3. show, figure by figure: the quickest first
+# 2. compute, and 3. show, figure by figure, fastest first
 
 show_subject(subject)
-# Places in a fixed order: a figure that arrives late must not move, and so close, what stands below it.
+# Containers in a fixed order: a figure that arrives late must not move, and so collapse, the ones below it.
 example, circuit, maps, scatter, own_tests, details, tokens, below = (st.container() for _ in range(8))
 inside = tuple(str(c) for c in choice.components)
 ablation = None
 with circuit:
     st.header("The circuit", anchor=False)
     if not choice.components:
-        st.info("No circuit is chosen. Pick a head on a map, choose a candidate, or type an address in the side bar.")
+        st.info(
+            "No circuit is chosen. Pick a head on a map, choose a candidate, or type a component name in the side bar."
+        )
     else:
-        title = f"Replace this circuit on {choice.size}"
+        title = f"Ablate this circuit on {choice.size}"
         ablation = answers.answer(auditor, "ablation", title, choice.ask_ablation(), at_once=choice.is_one)
     if ablation is not None:
         show.show_ablation(ablation)
     interventions.show_interventions(choice)
     if choice.can_be_judged:
-        title = f"Judge it on {choice.size}, three ways of replacing"
+        title = f"Judge it on {choice.size}, three ablations"
         asked = choice.ask_verdict()
         verdict = answers.answer_by_job(auditor, "claim_test", title, asked, at_once=False)
         if verdict is not None:
@@ -48,25 +50,29 @@ maps.header("All heads", anchor=False)
 left, right = maps.columns(2, gap="medium")
 with left:
     title = f"Read attention on {choice.size}"
-    looks = answers.answer_by_job(auditor, "attention", title, choice.ask_attention(), at_once=choice.is_one)
-    if looks is not None:
-        head_maps.show_attention(looks, choices.SOURCES[choice.source], choice.head, inside, interventions.focus_head)
+    attention = answers.answer_by_job(auditor, "attention", title, choice.ask_attention(), at_once=choice.is_one)
+    if attention is not None:
+        head_maps.show_attention(
+            attention, choices.SOURCES[choice.source], choice.head, inside, interventions.focus_head
+        )
 with right:
-    title = f"Replace each head on {choice.size}"
-    does = answers.answer_by_job(auditor, "sweep", title, choice.ask_sweep(), at_once=choice.is_one)
-    if does is not None:
+    title = f"Ablate each head on {choice.size}"
+    effects = answers.answer_by_job(auditor, "sweep", title, choice.ask_sweep(), at_once=choice.is_one)
+    if effects is not None:
         shape = subject.geometry.n_layers, subject.geometry.n_heads
-        head_maps.show_effect(does, *shape, choice.head, inside, interventions.focus_head)
-if looks is not None and does is not None:
+        head_maps.show_effect(effects, *shape, choice.head, inside, interventions.focus_head)
+if attention is not None and effects is not None:
     with example:
-        head_maps.show_pair(looks, does, choice.candidates)
+        head_maps.show_pair(attention, effects, choice.candidates)
     with scatter:
         interventions.show_focus(choice)
-        head_maps.show_scatter(looks, does, inside, choice.head, choice.prompts.templates, interventions.focus_head)
+        head_maps.show_scatter(
+            attention, effects, inside, choice.head, choice.prompts.templates, interventions.focus_head
+        )
 with own_tests:
     attention_tests.show_title(choice.is_one)
     if not choice.is_one:
-        title, asked_tests = f"Put attention to its own tests on {choice.size}", choice.ask_attention_tests()
+        title, asked_tests = f"Run the attention tests on {choice.size}", choice.ask_attention_tests()
         tested = answers.answer_by_job(auditor, "attention_tests", title, asked_tests, at_once=False)
         if tested is not None:
             attention_tests.show_tests(tested)
@@ -78,7 +84,7 @@ with details:
     if edges is not None and before is not None:
         show.show_edges(edges, before[-1].tolist(), pieces[-1])
     found = answers.answer_by_job(
-        auditor, "token_gradients", "Which tokens does the answer depend on?", choice.ask_tokens(), at_once=False
+        auditor, "token_gradients", "Measure which tokens the answer depends on", choice.ask_tokens(), at_once=False
     )
     if found is not None:
         show.show_token_gradients(found)

@@ -1,4 +1,4 @@
-"""Model cards: what a model is, what attention can and cannot show of it, what was claimed of it, and what came of that."""
+"""Model cards: identity of a model, what attention can and cannot show, its claims, and their status."""
 
 import streamlit as st
 
@@ -14,17 +14,15 @@ from ui.shell import link
 
 link.seed((link.Field("model", "default"), link.Field("around", "")))
 st.title("Model cards", anchor=False)
-st.markdown(
-    "What is known of each model, what was claimed of how it works, and which of these claims somebody has tested."
-)
+st.markdown("Facts about each model, the claims about how it works, and which of them are tested.")
 try:
     facts = read_home(audit_home())
-    standings = read_claim_statuses(audit_home(), facts.list_triggers())
+    summaries = read_claim_statuses(audit_home(), facts.list_triggers())
     sentences = list_card_claims(audit_home())
 except AuditError as error:
     answers.show_refusal(error)
     st.stop()
-name = form.ask_model(list_model_names([*(one.model for one in standings), *(one.model for one in sentences)]))
+name = form.ask_model(list_model_names([*(one.model for one in summaries), *(one.model for one in sentences)]))
 around = form.ask_system()
 link.publish({"model": name, "around": ",".join(around)})
 
@@ -32,7 +30,7 @@ link.publish({"model": name, "around": ",".join(around)})
 
 sheet = show.read(name)
 digest = "" if sheet.identity is None else sheet.identity.short
-own = [one for one in standings if one.model == name or (digest and one.model_digest == digest)]
+own = [one for one in summaries if one.model == name or (digest and one.model_digest == digest)]
 try:
     cases = [case for case in portfolio.open_cases() if {one.claim_id for one in own} & set(case.case.pack.claim_ids)]
 except AuditError as error:

@@ -1,4 +1,4 @@
-"""Overview: for those who decide. What may ship, what is left to do, a guided story, and what it cost to find out."""
+"""Overview for decision makers: policy status of each model, open work, a guided story, and audit costs."""
 
 import streamlit as st
 
@@ -13,27 +13,27 @@ from ui.shell import link
 link.seed(story.FIELDS)
 st.title("Overview", anchor=False)
 st.markdown(
-    "Which models meet their policy, what is untested or stale, and in three minutes what a measurement shows that a picture does not."
+    "Which models meet their policy, which claims are untested or stale, and a three-minute story of one audit."
 )
 
-# 2. compute: nothing but reading what is recorded
+# 2. compute: nothing; read what is recorded
 
 try:
     facts = read_home(audit_home())
-    standings = read_claim_statuses(audit_home(), facts.list_triggers())
-    lines = list_models(standings, portfolio.open_cases())
+    summaries = read_claim_statuses(audit_home(), facts.list_triggers())
+    lines = list_models(summaries, portfolio.open_cases())
 except AuditError as error:
     answers.show_refusal(error)
     st.stop()
-story, costs = story.read(), cost.read()
+recorded, costs = story.read(), cost.read()
 
 # 3. show
 
 st.header("Portfolio", anchor=False)
-portfolio.show_portfolio(lines, standings, facts)
-portfolio.show_open(standings)
-if story is not None:
-    story.show_story(story)
+portfolio.show_portfolio(lines, summaries, facts)
+portfolio.show_open(summaries)
+if recorded is not None:
+    story.show_story(recorded)
     link.publish({field.key: st.session_state[field.key] for field in story.FIELDS})
 st.header("Key figures", anchor=False)
 portfolio.show_figures(portfolio.read_trends(facts))

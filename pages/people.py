@@ -1,4 +1,4 @@
-"""People: who has signed in, with which roles, and who is kept out."""
+"""People: who has signed in, with which roles, and whose access is disabled."""
 
 import streamlit as st
 
@@ -12,8 +12,8 @@ from ui.people import show
 
 st.title("People", anchor=False)
 st.markdown(
-    "Everybody who has signed in here, with the roles of their last sign-in. Roles come from the identity provider and from `people.toml` on "
-    "the server; here a person can be kept out, from their next action on, whatever their roles."
+    "Every person who has signed in here, with the roles of their last sign-in. Roles come from the identity provider and "
+    "from `people.toml` on the server. Disabling access takes effect at the person's next action, for every role."
 )
 try:
     me = services.authorize(Permission.MANAGE_PEOPLE, "people")
@@ -21,7 +21,7 @@ except AuditError as error:
     answers.show_refusal(error)
     st.stop()
 if me.is_local:
-    st.info("No sign-in is configured: there is one local person, with every role.", icon=":material/info:")
+    st.info("No sign-in is configured. One local person has every role.", icon=":material/info:")
     st.stop()
 
 # 2. compute

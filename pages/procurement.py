@@ -1,4 +1,4 @@
-"""Procurement: what to ask of a vendor, what was answered, by whom, and on which evidence."""
+"""Procurement: questions to a vendor, the answers, who gave them, and the evidence they name."""
 
 import streamlit as st
 
@@ -15,8 +15,8 @@ from ui.shell import link
 checklist = load_checklist()
 st.title("Procurement", anchor=False)
 st.markdown(
-    "Questions to put to a vendor before a model is bought. An answer is what somebody wrote, with the evidence that it names; "
-    "it is not a finding. Unanswered counts neither as yes nor as no."
+    "Questions to put to a vendor before buying a model. An answer is a statement with the evidence that it names, and no finding. "
+    "An unanswered question is recorded as unanswered."
 )
 try:
     saved = {one.checklist_id: one for one in reversed(Checklists(audit_home()).list_latest())}

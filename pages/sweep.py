@@ -1,4 +1,4 @@
-"""Sweep: the exact effect of every component of a kind, growing as it is measured, with the estimate beside it."""
+"""Sweep: the measured effect of every component of a kind, drawn as it arrives, beside an estimate."""
 
 import streamlit as st
 
@@ -11,7 +11,7 @@ from ui.sweep import form, show
 
 audited = open_page(
     "Sweep",
-    "Replace every component of a kind, one at a time, and see which of them the answer moves with.",
+    "Ablate every component of a kind, one at a time, and see which of them change the answer.",
     form.FIELDS,
 )
 auditor = audited.auditor
@@ -35,5 +35,5 @@ if result is not None:
     if opened:
         st.switch_page(circuit() if opened == "circuit" else live_audit())
     show.show_ranking(result)
-    show.show_screen(result)
+    show.show_estimate(result)
     show.show_layers(result)

@@ -1,4 +1,4 @@
-"""The command line: everything the pages do, headless. Results go to stdout, everything else to stderr."""
+"""The command line: all functions of the pages without a browser. Results go to stdout, all other output to stderr."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print_status(f"{type(error).__name__}: {error}")
         return error.exit_code
     except KeyboardInterrupt:
-        print_status("Interrupted; nothing it computed is kept.")
+        print_status("Interrupted. Its results are discarded.")
         return Cancelled.exit_code
     except SystemExit:
-        # The parser prints the help, which has to arrive or fail here and not as Python ends.
+        # The parser prints the help, so flush it here: a failure at exit would have no exit code.
         if not flush_output():
             return Refused.exit_code
         raise

@@ -1,4 +1,4 @@
-"""`log anchor`: somebody outside holds a checkpoint, in a pack that was handed over or by itself."""
+"""The command `log anchor`: record an external copy of a checkpoint, in a pack or on its own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from audit_core.verifier.manifest import check_manifest
 
 
 def record_anchor(options: argparse.Namespace) -> int:
-    """By a pack that somebody has, or by the size of a checkpoint and where it is."""
+    """Record the external checkpoint by a pack and its owner, or by size and location."""
     by_pack, by_size = (options.pack, options.held_by), (options.kind, options.target, options.size)
     named: dict[str, str] = {}
     if None not in by_pack and set(by_size) == {None}:
@@ -26,9 +26,9 @@ def record_anchor(options: argparse.Namespace) -> int:
         kind, target, size = AnchorKind(options.kind), options.target, options.size
     else:
         raise Refused(
-            "An anchor named by halves.",
+            "Incomplete or mixed options for an anchor.",
             wanted="--pack and --held-by, or --kind, --target and --size.",
-            remedy="give these.",
+            remedy="give exactly one of these groups.",
         )
     with open_database(audit_home()) as connection:
         event = anchor_checkpoint(
@@ -37,18 +37,18 @@ def record_anchor(options: argparse.Namespace) -> int:
     if options.json:
         return print_json({"seq": event.seq, **event.payload})
     print_result(
-        f"Event {event.seq}: the checkpoint over {event.payload['size']} events is held: {event.payload['target']!r}."
+        f"Event {event.seq}: the checkpoint over {event.payload['size']} events is recorded as external: {event.payload['target']!r}."
     )
     return 0
 
 
 def _read_pack(path: Path) -> tuple[int, dict[str, str]]:
-    """Size of the checkpoint in a pack, and what names the pack; the checkpoint must be the one that was signed here."""
+    """Size of the checkpoint in a pack, and the ids of the pack; this log must have signed the checkpoint."""
     members = open_pack(path)
     try:
         digest = check_manifest(members)
     except BadPack as error:
-        raise IntegrityError(f"{path.name} is not whole: {error}.") from error
+        raise IntegrityError(f"{path.name} is incomplete or altered: {error}.") from error
     note = members.get("log/checkpoint.txt", b"").decode("utf-8", errors="replace")
     with open_database(audit_home()) as connection:
         exported = {event.seq + 1: event.object_id for event in list_events(connection, action=Action.PACK_EXPORTED)}
@@ -56,8 +56,8 @@ def _read_pack(path: Path) -> tuple[int, dict[str, str]]:
     size = signed.get(note)
     if size is None or size not in exported:
         raise Refused(
-            f"{path.name} carries no checkpoint that this log signed at an export.",
-            wanted="a pack of this home, as it was handed over.",
-            remedy="look for the pack; a checkpoint of another kind is anchored by --kind, --target and --size.",
+            f"{path.name} contains no checkpoint that this log signed at an export.",
+            wanted="a pack exported from this data directory, unchanged.",
+            remedy="choose the exported pack, or anchor another checkpoint by --kind, --target and --size.",
         )
     return size, {"pack_id": exported[size], "manifest_sha256": digest}

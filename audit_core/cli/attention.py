@@ -1,4 +1,4 @@
-"""Command about attention: `attention-tests`."""
+"""The command `attention-tests`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from audit_core.stats.estimates import format_estimate
 
 
 def run_attention_tests(options: argparse.Namespace) -> int:
-    """Patterns taken away, views beside the causal maps, and views without the weights: no verdict on a head."""
+    """Run pattern ablations, attention views against causal effects, and weight randomisation; gives no verdict on a head."""
     subject, prompts, auditor = open_audit(options, "attention-tests")
     heads = parse_components(" ".join(options.heads))
     request = AttentionTestsRequest(prompts, prompts, heads, options.shuffles, seed=options.seed)
@@ -26,10 +26,10 @@ def run_attention_tests(options: argparse.Namespace) -> int:
     print_result(
         f"{result.n} prompts of {result.prompts}, {result.shuffles} shuffles each; δ = {result.delta:g} of the gap."
     )
-    print_result("Where it looks, taken away (causal):")
+    print_result("Attention pattern ablated (causal):")
     for test in result.patterns:
         print_result(f"  {test.sentence}")
-    print_result("Views beside the causal map (a comparison of the two axes, a score of neither):")
+    print_result("Attention views vs. causal effect (a comparison, a score of neither):")
     for comparison in result.comparisons:
         print_result(f"  {_describe(comparison)}")
     for found in result.randomisations:

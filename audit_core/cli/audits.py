@@ -1,4 +1,4 @@
-"""Commands that run an audit: `sweep` and `test`."""
+"""The commands `sweep` and `test`."""
 
 from __future__ import annotations
 
@@ -73,9 +73,7 @@ def sweep_components(options: argparse.Namespace) -> int:
 
 def _print_sweep(result: SweepResult) -> None:
     print_result(f"clean {format_estimate(result.clean)} · corrupted {format_estimate(result.corrupted)}")
-    print_result(
-        f"Support for the answer, {result.kind}s edited one at a time ({result.replacement}, {result.direction}):"
-    )
+    print_result(f"Causal effect, {result.kind}s ablated one at a time ({result.replacement}, {result.direction}):")
     ranked = sorted(result.cells, key=lambda cell: -abs(cell.estimate.value))
     for cell in ranked[:_SHOWN]:
         share = "" if cell.fraction is None else f"   {format_estimate(cell.fraction)}"
@@ -87,7 +85,7 @@ def _print_sweep(result: SweepResult) -> None:
 
 
 def test_claim(options: argparse.Namespace) -> int:
-    """Hold claims against prompts; several claims are one report, and each must stand in all of it."""
+    """Test claims on prompts; several claims form one report, corrected for multiplicity."""
     claims = [load_claim(path) for path in options.claim]
     _check_report(claims)
     subject, prompts, auditor = open_audit(options, "test")
@@ -116,10 +114,10 @@ def test_claim(options: argparse.Namespace) -> int:
 
 
 def _check_report(claims: Sequence[Claim]) -> None:
-    """Refuse a report so long that its claims could not be told from chance.
+    """Refuse a report with more claims than the random baseline can distinguish.
 
     Raises:
-        ClaimRefused: more claims than the draws of a null can carry.
+        ClaimRefused: more claims than the number of random draws supports.
     """
     most = min(int(claim.alpha * (DRAWS + 1)) for claim in claims)
     if len(claims) > most:
@@ -131,10 +129,10 @@ def _check_report(claims: Sequence[Claim]) -> None:
 
 
 def _require_report_form(payload: list[dict[str, Any]]) -> None:
-    """Holm over the claims: what is supported alone may not be among many."""
-    for found, stands in zip(payload, step_down([found["holds_among"] for found in payload]), strict=True):
-        found["report"] = {"claims": len(payload), "stands": stands}
-        if found["state"] == State.SUPPORTED and not stands:
+    """Apply Holm's correction: a claim that is supported alone may be inconclusive in a longer report."""
+    for found, is_rejected in zip(payload, step_down([found["holds_among"] for found in payload]), strict=True):
+        found["report"] = {"claims": len(payload), "stands": is_rejected}
+        if found["state"] == State.SUPPORTED and not is_rejected:
             found["state"], found["reason"] = State.INCONCLUSIVE.value, "report_too_long"
             found["sentence"] = (
                 f"Inconclusive: supported by itself, but not among the {len(payload)} claims of this report at Holm's level; "
@@ -151,16 +149,16 @@ def _print_test(found: dict[str, Any]) -> None:
         print_result(f"  {family:<9} {format_estimate(Estimate(**estimate)) if estimate else 'not measured: ' + why}")
     if null := found["null"]:
         p = "not drawn: " if null["p"] is None else f"p = {null['p']:.3f}, on {null['n']} prompts: "
-        print_result(f"  chance    {p}{null['matched_on']}")
+        print_result(f"  baseline  {p}{null['matched_on']}")
     if found["templates_needed"]:
-        print_result(f"  about {found['templates_needed']:,} templates of as many prompts each would settle it")
+        print_result(f"  about {found['templates_needed']:,} templates of the same size would settle it")
     for backup in (found["self_repair"] or {}).get("backups", ()):
         print_result(f"  backup    {backup['component']}: {format_estimate(Estimate(**backup['growth']))}")
     print_result(f"  {quote_calibration()}")
 
 
 def _describe_failure(subject: Subject, request: ClaimTestRequest, error: NotMeasured) -> dict[str, Any]:
-    """A dead instrument gives a reason and no number."""
+    """Result of a test whose instrument controls failed: a reason and no number."""
     nothing = (
         "estimate", "null", "templates_needed", "self_repair", "mediation", "accuracy", "clean", "corrupted", "controls",
         "off_distribution",

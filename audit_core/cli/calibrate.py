@@ -1,4 +1,4 @@
-"""The command `calibrate`: how often the verdict rule is right where the truth is known."""
+"""The command `calibrate`: error rates of the verdict rule on models with known ground truth."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from audit_core.run import dump_result
 def calibrate_rule(options: argparse.Namespace) -> int:
     if options.write and not PAGE.parent.is_dir():
         raise Refused(
-            "An installed package, which has no page of the documentation.",
+            "An installed package without the documentation.",
             wanted="a checkout of the repository.",
-            remedy="run this there, or leave out --write to print the numbers.",
+            remedy="run the command there, or omit --write to print the numbers.",
         )
     samples = calibrate(
         seeds=range(options.builds),

@@ -1,4 +1,4 @@
-"""The commands `diff`, `revalidate`, `incident` and `changes`: what changed, which claims it makes stale, and whether they still hold."""
+"""The commands `diff`, `revalidate`, `incident` and `changes`: model changes, stale claims, and their rerun."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SHOWN = 20
 
 
 def add_change_commands(add: Adder) -> None:
-    diff = add("diff", show_diff, "what differs between two models: tensors, heads, tokenizer, settings; no verdict")
+    diff = add("diff", show_diff, "compare two models: tensors, heads, tokenizer, settings; no verdict")
     diff.add_argument("before", metavar="A", help="default, a known name, a folder, or a hub id")
     diff.add_argument("after", metavar="B")
     add_prompts_option(diff, required=False, text="measure every component's effect in both, on these prompts")
@@ -38,20 +38,20 @@ def add_change_commands(add: Adder) -> None:
     diff.add_argument("--ablation", choices=("resample", "mean", "zero"), default="resample")
     diff.add_argument("--metric", default="logit_difference")
     diff.add_argument("--seed", type=int, default=0)
-    again = add(
-        "revalidate", revalidate, "which claims about a model are stale, and with --run whether they still hold"
+    again = add("revalidate", revalidate, "list stale claims about a model; with --run, test them again")
+    again.add_argument("--model", required=True, help="the current model: a name, a folder, or a hub id")
+    again.add_argument("--was", help="the previous model, if it had another name")
+    again.add_argument("--claim", nargs="+", default=(), metavar="CLAIM_ID", help="only these claims about it")
+    again.add_argument("--policy", type=Path, help="the current policy; claims frozen under another are stale")
+    add_prompts_option(again, required=False, text="the current prompt set; claims judged on another are stale")
+    again.add_argument(
+        "--run", action="store_true", help="test stale claims again, as regression tests and not as attempts"
     )
-    again.add_argument("--model", required=True, help="the model as it is now: a name, a folder, or a hub id")
-    again.add_argument("--was", help="the model that it follows, where that bore another name")
-    again.add_argument("--claim", nargs="+", default=(), metavar="CLAIM_ID", help="some of the claims about it")
-    again.add_argument("--policy", type=Path, help="the policy of today; claims frozen under another are stale")
-    add_prompts_option(again, required=False, text="the prompt set of today, where claims judged on another are stale")
-    again.add_argument("--run", action="store_true", help="test stale claims again here: regression tests, no attempts")
     again.add_argument("--junit", type=Path, help="where to write JUnit XML")
-    incident = add("incident", print_incident, "makes a claim stale because of something that happened")
+    incident = add("incident", print_incident, "report an incident, which makes a claim stale")
     incident.add_argument("claim_id")
-    incident.add_argument("--reason", required=True, help="what happened; it stands in the change log")
-    add("changes", show_changes, "the change log: what made claims stale, and which verdicts answered it")
+    incident.add_argument("--reason", required=True, help="what happened; recorded in the change log")
+    add("changes", show_changes, "the change log: what made claims stale, and which runs tested them again")
 
 
 def show_diff(options: argparse.Namespace) -> int:
@@ -86,15 +86,15 @@ def _read_split(options: argparse.Namespace) -> PromptSet:
 def _print_diff(found: ModelDiff) -> None:
     print_result(f"{found.before.short} → {found.after.short}")
     if found.is_same:
-        print_result("The same bytes in every file that decides anything.")
+        print_result("Every relevant file has the same bytes.")
         return
-    print_result(f"{found.n_changed} of {found.n_tensors} tensors differ, in {found.n_components} parts of the model")
+    print_result(f"{found.n_changed} of {found.n_tensors} tensors differ, in {found.n_components} components")
     for one in found.components[:_SHOWN]:
         size = one.reason or f"largest {one.max_abs:.3g}, relative {_show(one.relative)}"
         print_result(show_text(f"  {one.component:<14} {', '.join(one.parts)}: {size}"))
     _print_more(found.n_components, "--json lists them")
     if found.not_by_head:
-        print_result(show_text(f"  Heads are not told apart: {found.not_by_head}."))
+        print_result(show_text(f"  Heads are not distinguished: {found.not_by_head}."))
     for name in found.outside[:_SHOWN]:
         print_result(show_text(f"  {name}: in no head or MLP"))
     payload = found.tokenizer
@@ -123,7 +123,7 @@ def _print_more(number: int, how: str) -> None:
 
 def _print_effects(found: EffectDiff) -> None:
     print_result(
-        f"Effects, {found.kind}s edited one at a time ({found.replacement}, {found.direction}), measured in both:"
+        f"Causal effects, {found.kind}s ablated one at a time ({found.replacement}, {found.direction}), measured in both:"
     )
     ranked = sorted(found.rows, key=lambda row: -abs(row.difference.value))
     for row in ranked[:_SHOWN]:
@@ -143,9 +143,9 @@ def _round(estimate: Estimate) -> str:
 
 
 def revalidate(options: argparse.Namespace) -> int:
-    """Hold registered claims against a model; the exit code is for a pipeline."""
+    """Compare registered claims with a model; the exit code is for a pipeline."""
     if options.junit:
-        # An older report must not pass for this one's, should this one end early.
+        # Truncate first, so that an older report is not taken for this one if the command fails.
         write_file(options.junit, b"")
     home, who = audit_home(), current_actor()
     artefact = Artefact(
@@ -168,19 +168,19 @@ def revalidate(options: argparse.Namespace) -> int:
         print_json(describe_revalidation(found))
         return found.exit_code
     for one in found.claims:
-        _tell_claim(one)
+        _print_claim(one)
     stale = sum(one.is_stale for one in found.claims)
-    nothing = "" if found.claims else "; nothing was evaluated: no claim is about this model"
+    nothing = "" if found.claims else "; nothing was evaluated, because no claim is about this model"
     print_result(f"{stale} of {len(found.claims)} claims about {found.identity.short} are stale{nothing}.")
     return found.exit_code
 
 
-def _tell_claim(one: Revalidated) -> None:
+def _print_claim(one: Revalidated) -> None:
     print_result(show_text(f"{one.claim_id}: {'STALE' if one.is_stale else 'not stale'}  {one.name}"))
     for row in one.open_rows:
         print_result(show_text(f"  {row.trigger.describe()}  (since {row.trigger.at}, by {row.trigger.by})"))
     if one.own_parts:
-        print_result(f"  among what changed: {', '.join(one.own_parts)}, which the claim is about")
+        print_result(f"  changed components of the claim: {', '.join(one.own_parts)}")
     payload = one.regression
     if payload is None:
         return
@@ -188,19 +188,19 @@ def _tell_claim(one: Revalidated) -> None:
         f"  rerun here: {payload.outcome.value.upper()}: {payload.state_before} → {payload.state_after}  ({payload.label})"
     )
     for family in dict.fromkeys((*payload.before, *payload.after)):
-        print_result(f"    {family:<9} {_say(payload.before.get(family))} → {_say(payload.after.get(family))}")
+        print_result(f"    {family:<9} {_format(payload.before.get(family))} → {_format(payload.after.get(family))}")
     if payload.reason:
         print_result(show_text(f"    {payload.reason}"))
     if one.waits_for:
-        print_result(f"  no rerun answers: {', '.join(one.waits_for)}")
+        print_result(f"  not resolved by a rerun: {', '.join(one.waits_for)}")
 
 
-def _say(estimate: Estimate | None) -> str:
+def _format(estimate: Estimate | None) -> str:
     return "not measured" if estimate is None else format_estimate(estimate)
 
 
 def print_incident(options: argparse.Namespace) -> int:
-    """Make one claim stale by a person's word."""
+    """Mark a claim as stale because of a reported incident."""
     home = audit_home()
     digest = Register(home).find(options.claim_id).plan.pins.model_digest
     trigger = declare_incident(home, options.claim_id, held_for=digest, by=current_actor().name, reason=options.reason)
@@ -211,16 +211,16 @@ def print_incident(options: argparse.Namespace) -> int:
 
 
 def show_changes(options: argparse.Namespace) -> int:
-    """Every row of the change log, the first one first."""
+    """Print every row of the change log, oldest first."""
     rows = list_stale(audit_home())
     if options.json:
-        said: list[dict[str, Any]] = [
+        payload: list[dict[str, Any]] = [
             {"number": row.number, **row.trigger.to_json(), "answered_by": row.answered_by or None, "answered_at": row.answered_at or None}
             for row in rows
         ]  # fmt: skip
-        return print_json(said)
+        return print_json(payload)
     for row in rows:
-        answer = "open" if row.is_open else f"answered by run {row.answered_by[:12]} at {row.answered_at}"
+        answer = "open" if row.is_open else f"tested again by run {row.answered_by[:12]} at {row.answered_at}"
         trigger = row.trigger
         print_result(
             show_text(

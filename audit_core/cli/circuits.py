@@ -1,4 +1,4 @@
-"""Commands about circuits: `discover` and `circuit`."""
+"""The commands `discover` and `circuit`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SHOWN = 20
 
 
 def discover_circuit(options: argparse.Namespace) -> int:
-    """An order of components: a hypothesis, to be judged by `test` on the other half."""
+    """Propose an order of components: a hypothesis for `test` on the confirmatory split."""
     subject, prompts, auditor = open_audit(options, "discover")
     request = DiscoverRequest(
         prompts,
@@ -46,7 +46,7 @@ def discover_circuit(options: argparse.Namespace) -> int:
         identity = identify_run(subject.identity, request)
         return print_json(dump_result(result) | {"identity": identity, "notices": list(found.notices)})
     kind = "measured" if result.is_measured else "not measured"
-    print_result(f"Proposed by {result.method} on {result.n} exploratory prompts; scores in {result.unit}, {kind}.")
+    print_result(f"Proposed by {result.method} on {result.n} exploratory prompts. Scores in {result.unit}, {kind}.")
     print_result(f"It misses: {result.misses}")
     for component, score in list(zip(result.components, result.scores, strict=True))[:_SHOWN]:
         print_result(f"  {component:<12} {score:+.3f}")
@@ -56,7 +56,7 @@ def discover_circuit(options: argparse.Namespace) -> int:
 
 
 def question_circuit(options: argparse.Namespace) -> int:
-    """One of the questions about a circuit somebody named."""
+    """Run one robustness check on a named circuit."""
     subject, prompts, auditor = open_audit(options, options.ask)
     whole = put_in_form(load_prompts(options.prompts, columns=parse_columns(options.column)), options, subject)
     question = CircuitQuestion(
@@ -89,7 +89,7 @@ def question_circuit(options: argparse.Namespace) -> int:
 
 
 def print_findings(result: Any, depth: int = 1) -> None:
-    """Every finding of a result by its own name, lists cut short; `--json` has all."""
+    """Print every finding of a result by field name; long lists are cut, `--json` has all."""
     for field in fields(result):
         value, name = getattr(result, field.name), "  " * depth + field.name.replace("_", " ")
         if isinstance(value, Measurement):

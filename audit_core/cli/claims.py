@@ -1,4 +1,4 @@
-"""The commands `prereg`, `run`, `claims` and `withdraw`: from a claim to a confirmatory run."""
+"""The commands `prereg`, `run`, `claims`, `amend` and `withdraw`: from a claim to a confirmatory run."""
 
 from __future__ import annotations
 
@@ -33,35 +33,37 @@ NOT_DECIDABLE = NotMeasured.exit_code
 
 
 def add_claim_commands(add: Adder) -> None:
-    prereg = add("prereg", freeze, "freezes a claim with everything that decides it; prints its id and digest")
+    prereg = add("prereg", freeze, "freeze a claim with model, prompts, policy and code; print its id and digest")
     prereg.add_argument("claim", type=Path, help="the claim in TOML")
     prereg.add_argument("--model", default="default", help="default, a known name, a folder, or a hub id")
-    add_prompts_option(prereg, required=True, text="the whole prompt set, judged on its confirmatory half")
+    add_prompts_option(prereg, required=True, text="the whole prompt set, judged on its confirmatory split")
     ask_form(prereg)
     prereg.add_argument("--policy", type=Path, help="policy in TOML; the shipped default unless given")
     questions = tuple(name for name in CIRCUIT_QUESTIONS if name != "specificity")
-    prereg.add_argument("--ask", nargs="*", choices=questions, default=QUESTIONS, help="questions fixed with the claim")
+    prereg.add_argument(
+        "--ask", nargs="*", choices=questions, default=QUESTIONS, help="robustness checks fixed with the claim"
+    )
     prereg.add_argument(
         "--prior-access", choices=tuple(PriorAccess), default=PriorAccess.NOTHING_RUN.value,
-        help="what you know of the confirmatory half; the run log can only make it worse",
+        help="your prior access to the confirmatory split; the run log can only lower the status",
     )  # fmt: skip
     prereg.add_argument("--seed", type=int, default=0)
-    run = add("run", confirm, "confirmatory run of a frozen claim; recorded as an attempt")
+    run = add("run", confirm, "run a confirmatory test of a frozen claim; recorded as an attempt")
     run.add_argument("claim_id", help="as prereg printed it, such as C-0001")
-    run.add_argument("--model", help="where the model lies now; the frozen digest decides whether it is the one")
+    run.add_argument("--model", help="current location of the model; it must match the frozen digest")
     add("claims", show_claims, "the claims register: what was frozen, by whom, with which prior access")
-    amended = add("amend", amend_claim, "changes a frozen plan: a new version, with a row for every field")
+    amended = add("amend", amend_claim, "change a frozen plan: a new version, with a row for every field")
     amended.add_argument("claim_id")
-    amended.add_argument("--reason", required=True, help="why; it stands in every pack")
+    amended.add_argument("--reason", required=True, help="why; recorded in every pack")
     amended.add_argument("--class", dest="kind", choices=tuple(ChangeKind), default=ChangeKind.OTHER.value)
-    amended.add_argument("--delta", type=float, help="another smallest effect of interest")
+    amended.add_argument("--delta", type=float, help="new smallest effect of interest")
     amended.add_argument("--ask", nargs="*", choices=questions, help="other questions")
     amended.add_argument(
-        "--repin", action="store_true", help="hold runs to the model and code as they are now, such as after an update"
+        "--repin", action="store_true", help="pin runs to the current model and code, such as after an update"
     )
-    amended.add_argument("--model", help="with --repin: the model to hold runs to, where it bears another name now")
-    amended.add_argument("--policy", type=Path, help="with --repin: the policy to hold runs to")
-    withdraw = add("withdraw", withdraw_claim, "takes a claim back; it stays in the register")
+    amended.add_argument("--model", help="with --repin: the model to pin, if its name has changed")
+    amended.add_argument("--policy", type=Path, help="with --repin: the policy to pin")
+    withdraw = add("withdraw", withdraw_claim, "withdraw a claim; it stays in the register")
     withdraw.add_argument("claim_id")
     withdraw.add_argument("--reason", required=True)
 
@@ -81,8 +83,8 @@ def freeze(options: argparse.Namespace) -> int:
     print_notices(notices)
     if plan.is_exploratory:
         print_status(
-            f"Results on this half are known ({plan.prior_access}): runs of {plan.claim_id} will be exploratory and cannot meet a "
-            "policy. Freeze before you look, or bring prompts that nobody has looked at."
+            f"Results on this split are known ({plan.prior_access}). Runs of {plan.claim_id} will be exploratory and cannot meet a "
+            "policy. Freeze before the first run, or use new prompts."
         )
     found = {
         "claim_id": plan.claim_id,
@@ -104,7 +106,7 @@ def _read_policy(path: Path | None) -> Policy:
 
 
 def confirm(options: argparse.Namespace) -> int:
-    """One attempt at a frozen claim."""
+    """Make one attempt at a frozen claim."""
     home = audit_home()
 
     def open_auditor(model: str) -> Auditor:
@@ -150,7 +152,7 @@ def _describe(claim_id: str, found: Confirmation) -> dict[str, Any]:
 
 
 def show_claims(options: argparse.Namespace) -> int:
-    """Every registered claim, the first one first."""
+    """Print every registered claim, oldest first."""
     claims = Register(audit_home()).list_claims()
     stale: dict[str, list[str]] = {}
     for row in list_stale(audit_home()):
@@ -160,9 +162,9 @@ def show_claims(options: argparse.Namespace) -> int:
         return print_json([_describe_claim(known) | {"stale": stale.get(known.claim_id, [])} for known in claims])
     for known in claims:
         plan = known.plan
-        said = f"withdrawn: {known.withdrawn}" if known.withdrawn else explain_exploratory(known) or "confirmatory"
+        state = f"withdrawn: {known.withdrawn}" if known.withdrawn else explain_exploratory(known) or "confirmatory"
         print_result(
-            f"{known.claim_id}  version {plan.version}  {plan.digest[:12]}  {known.owner}  expires {known.expires_at}  {said}"
+            f"{known.claim_id}  version {plan.version}  {plan.digest[:12]}  {known.owner}  expires {known.expires_at}  {state}"
         )
         print_result(f"  {plan.claim.name}")
         if known.claim_id in stale:
@@ -184,7 +186,7 @@ def _describe_claim(known: RegisteredClaim) -> dict[str, Any]:
 
 
 def amend_claim(options: argparse.Namespace) -> int:
-    """The next version of one plan; whether it is an amendment or a deviation follows from what was seen."""
+    """Write the next version of a plan: an amendment, or a deviation if results were seen."""
     home = audit_home()
     register = Register(home)
     known = register.find(options.claim_id)
@@ -195,7 +197,7 @@ def amend_claim(options: argparse.Namespace) -> int:
     if options.repin:
         policy = _read_pinned_policy(options.policy, pins.policy_sha256)
         now = pin_now(open_subject(options.model or known.model, on_progress=show_fetch), prompts, policy)
-        # Prompts are kept under their digest; the name that was frozen stays.
+        # Prompts are stored under their digest; the frozen name stays.
         pins = replace(now, prompts=pins.prompts)
 
     def change(plan: Preregistration) -> Preregistration:
@@ -216,7 +218,7 @@ def amend_claim(options: argparse.Namespace) -> int:
 
 
 def _read_pinned_policy(path: Path | None, sha256: str) -> Policy:
-    """Another policy, kept from now on as the frozen one is; or the frozen one."""
+    """Load and store another policy, or load the frozen one."""
     if path is None:
         return parse_policy(load_kept_policy(sha256), "the frozen policy")
     policy = load_policy(path)
@@ -225,6 +227,6 @@ def _read_pinned_policy(path: Path | None, sha256: str) -> Policy:
 
 
 def withdraw_claim(options: argparse.Namespace) -> int:
-    """Take one claim back."""
+    """Withdraw one claim."""
     Register(audit_home()).withdraw(options.claim_id, by=current_actor().name, reason=options.reason)
     return print_json({"withdrawn": options.claim_id}) if options.json else 0

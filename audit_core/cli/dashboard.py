@@ -12,10 +12,10 @@ from audit_core.errors import Refused
 
 
 def serve_dashboard(options: argparse.Namespace) -> int:
-    """Serve until it is interrupted; returns the exit code of the server.
+    """Serve until interrupted; returns the exit code of the server.
 
     Raises:
-        Refused: the pages or what draws them are not installed.
+        Refused: the pages or Streamlit are not installed.
     """
     missing = [name for name in ("streamlit", "plotly", "authlib") if find_spec(name) is None]
     if missing or not APP.is_file():

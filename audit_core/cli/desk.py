@@ -1,4 +1,4 @@
-"""The command `desk`: packs that wait for a second and a third person, and what these decide."""
+"""The command `desk`: packs that wait for review or approval, and their decisions."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from audit_core.verifier.container import BadPack, read_pack
 
 
 def add_desk_commands(add: Adder) -> None:
-    desk = add("desk", run_desk, "the review desk: take a pack, list what waits, decide, hand the signed pack out")
+    desk = add("desk", run_desk, "the review desk: add a pack, list open packs, decide, write the signed pack")
     desk.add_argument("action", choices=("take", "list", "decide", "out"))
     desk.add_argument("what", nargs="?", help="for take: the pack's file; for decide and out: its manifest digest")
     desk.add_argument(
-        "--trust", type=Path, help="for take: whose keys count; else trust.toml of the home, else nobody's"
+        "--trust", type=Path, help="for take: the trusted keys; default: trust.toml of the data directory, else none"
     )
     desk.add_argument("--key", metavar="PERSON", help="for decide: who signs")
     desk.add_argument("--role", choices=("reviewer", "approver"), help="for decide")
     desk.add_argument("--decision", choices=("approve", "reject", "approve_with_conditions"), help="for decide")
     desk.add_argument("--condition", action="append", default=[], help="for decide; may be given again")
-    desk.add_argument("--independence", default="", help="for decide: your relation to whoever prepared it")
+    desk.add_argument("--independence", default="", help="for decide: your relationship to the preparer")
     desk.add_argument("--organisation", default="", help="for decide")
     desk.add_argument("--out", type=Path, help="for out: where to write the pack with its signatures")
 
 
 def run_desk(options: argparse.Namespace) -> int:
-    """One action at the desk."""
+    """Run one action of the desk."""
     return {"take": _take, "list": _list, "decide": _decide, "out": _hand_out}[options.action](options)
 
 
@@ -68,7 +68,7 @@ def _list(options: argparse.Namespace) -> int:
         )
     if agreement.agreed is not None:
         kappa = agreement.reason if agreement.kappa is None else format_estimate(agreement.kappa)
-        print_result(f"two blind reviews say the same: {describe_share(agreement.agreed)} packs; {kappa}")
+        print_result(f"two blind reviews agree: {describe_share(agreement.agreed)} packs; {kappa}")
     return 0
 
 
@@ -106,7 +106,7 @@ def _describe(case: Case) -> dict[str, object]:
     }
 
 
-def _need(said: str | None, wanted: str) -> str:
-    if not said:
-        raise Refused(f"No {wanted}.", wanted=wanted + ".", remedy="say it.")
-    return said
+def _need(given: str | None, wanted: str) -> str:
+    if not given:
+        raise Refused(f"No {wanted}.", wanted=wanted + ".", remedy="give it.")
+    return given

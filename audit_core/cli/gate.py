@@ -1,4 +1,4 @@
-"""The command `gate`: holds a pack that was checked against a policy, and leaves with the decision's exit code."""
+"""The command `gate`: evaluate a checked pack against a policy; the exit code is the decision."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from audit_core.store import audit_home
 
 def add_gate_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("pack", type=Path, help="an evidence pack")
-    command.add_argument("--policy", type=Path, required=True, help="in TOML; yours, not the pack's")
+    command.add_argument("--policy", type=Path, required=True, help="your policy in TOML, not the pack's")
+    command.add_argument("--trust", type=Path, help="trusted keys in TOML; without it no signer is checked, exit 3")
     command.add_argument(
-        "--trust", type=Path, help="whose keys count, in TOML; without it no signer is checked: exit 3"
+        "--waivers", type=Path, help="waivers in TOML: accepted findings with person, reason and expiry"
     )
-    command.add_argument("--waivers", type=Path, help="in TOML: who lets which finding pass for now, and why")
     command.add_argument("--junit", type=Path, help="where to write JUnit XML")
 
 
@@ -36,19 +36,19 @@ def pass_gate(
     pack: str,
     desk: DeskRecord | None = None,
 ) -> int:
-    """Decide on a pack that a verifier has looked at; the audit log is told what was decided.
+    """Decide on a checked pack, and log the decision.
 
     Args:
-        check: what the verifier found.
-        documents: what the pack says; None where it could not be read.
-        pack: its id, or its file's name where it could not be read.
-        desk: decisions about the pack that this installation knows of; None where it does not know the pack.
+        check: findings of the verifier.
+        documents: documents of the pack; None if it could not be read.
+        pack: its id, or its file name if it could not be read.
+        desk: decisions about the pack on this desk; None if the pack is not on it.
 
     Returns:
         Exit code of `docs/reference/cli.md`.
     """
     if options.junit:
-        # An older report must not pass for this one's, should this one end early.
+        # Truncate first, so that an older report is not taken for this one if the command fails.
         write_file(options.junit, b"")
     policy = load_policy(options.policy)
     waivers = load_waivers(options.waivers) if options.waivers else ()
@@ -73,7 +73,7 @@ def _print_gate(result: GateResult) -> None:
     required, evaluated = result.coverage
     print_result(
         f"{result.overall}: {evaluated} of {required} required rows evaluated, {len(result.waived)} waived; "
-        f"policy {result.policy_id} (sha256 {result.policy_sha256[:12]}). A factual finding, no opinion."
+        f"policy {result.policy_id} (sha256 {result.policy_sha256[:12]}). This is a factual finding."
     )
 
 
@@ -93,5 +93,5 @@ def write_file(path: Path, data: bytes) -> None:
         path.write_bytes(data)
     except OSError as error:
         raise PolicyRefused(
-            f"{path} cannot be written: {error.strerror}.", wanted="a file that can.", remedy="choose another path."
+            f"{path} cannot be written: {error.strerror}.", wanted="a writable file.", remedy="choose another path."
         ) from error

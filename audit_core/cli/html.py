@@ -11,15 +11,15 @@ from audit_core.store import audit_home
 
 
 def write_page(options: argparse.Namespace) -> int:
-    """One run or claim as one file."""
+    """Write one run or claim as one HTML file."""
     data = render_result(audit_home(), options.name)
     try:
         options.out.write_bytes(data)
     except OSError as error:
         raise Refused(
             f"{options.out} cannot be written: {error.strerror}.",
-            wanted="a file that can be written.",
+            wanted="a writable file.",
             remedy="choose another path for --out.",
         ) from error
-    print_status(f"{options.out}: {len(data):,} bytes, no script, nothing fetched.")
+    print_status(f"{options.out}: {len(data):,} bytes, without scripts or external resources.")
     return print_json({"out": str(options.out), "bytes": len(data)}) if options.json else 0

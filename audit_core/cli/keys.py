@@ -1,4 +1,4 @@
-"""The commands `keys` and `log key`: keys are made, followed by others, revoked, and named to strangers."""
+"""The commands `keys` and `log key`: make, rotate and revoke keys, and write the trust file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from audit_core.verifier.trust import ROLES
 
 
 def add_key_commands(add: Adder) -> None:
-    text = "signing keys of people: make, rotate or revoke one; write the trust file that strangers are given"
+    text = "signing keys of people: make, rotate or revoke one; write the trust file for external verifiers"
     keys = add("keys", manage_keys, text)
     keys.add_argument("action", choices=("make", "rotate", "revoke", "trust"))
     keys.add_argument("person", nargs="?", help="whose key, such as anna; not for trust")
@@ -40,38 +40,36 @@ def add_key_commands(add: Adder) -> None:
         action="append",
         default=[],
         metavar="PERSON:ROLE",
-        help="for trust: whose keys of this home, in which role",
+        help="for trust: a person with a key in this data directory, and their role",
     )
 
 
 def manage_keys(options: argparse.Namespace) -> int:
-    """Make, rotate or revoke a person's key, or write the trust file of this home."""
+    """Make, rotate or revoke a person's key, or write the trust file of this data directory."""
     home = audit_home()
     if options.action == "trust":
         return _write_trust(home, options)
     if not options.person:
-        raise Refused("No person.", wanted=f"keys {options.action} PERSON.", remedy="say whose key it is.")
+        raise Refused("No person.", wanted=f"keys {options.action} PERSON.", remedy="name the person whose key it is.")
     if options.action == "revoke":
-        gone = revoke_key(home, options.person, actor=current_actor().name, reason=options.reason)
-        print_status("Give out the trust file anew (keys trust): who has the old one still trusts this key.")
-        payload = {"person": gone.person, "keyid": gone.keyid, "revoked_at": gone.revoked_at}
+        revoked = revoke_key(home, options.person, actor=current_actor().name, reason=options.reason)
+        print_status("Distribute a new trust file (keys trust): verifiers with the old one still trust this key.")
+        payload = {"person": revoked.person, "keyid": revoked.keyid, "revoked_at": revoked.revoked_at}
         return (
             print_json(payload)
             if options.json
-            else _tell(f"{gone.person}: {gone.keyid} is revoked; its file is destroyed")
+            else _print(f"{revoked.person}: {revoked.keyid} is revoked, its file is deleted")
         )
     key = make_key(home, options.person) if options.action == "make" else rotate_key(home, options.person)
     if options.action == "rotate":
-        print_status(
-            "The key before it signed for this one and is destroyed. Give out the trust file anew (keys trust)."
-        )
+        print_status("The old key has signed this one and is deleted. Distribute a new trust file (keys trust).")
     return (
-        print_json({"person": key.person, "keyid": key.keyid}) if options.json else _tell(f"{key.person}: {key.keyid}")
+        print_json({"person": key.person, "keyid": key.keyid}) if options.json else _print(f"{key.person}: {key.keyid}")
     )
 
 
 def describe_trust(home: Path, people: list[tuple[str, str]]) -> str:
-    """A trust file of keys of this home and of its log, those that are no longer in force with the times of that."""
+    """Text of a trust file: keys of people and of the log, with validity times of old keys."""
     with open_database(home) as connection:
         ensure_log_key(connection, home)
         log_id, log_keys = find_log_id(connection), list_log_keys(connection)
@@ -80,7 +78,7 @@ def describe_trust(home: Path, people: list[tuple[str, str]]) -> str:
     for person, role in people:
         for key in known[person] or (_name_unknown_signer(home, person),):
             rows.append(f'[[keys]]\n{_encode(key)}person = "{person}"\nroles = ["{role}"]\n{_date(key)}')
-    # A log that never changed its key is pinned by it alone, as it always was.
+    # A log with a single key is pinned by that key without times.
     dated = len(log_keys) > 1
     rows += [f'[[logs]]\nlog_id = "{log_id}"\n{_encode(key)}{_date(key) if dated else ""}' for key in log_keys]
     return "\n".join(rows)
@@ -96,13 +94,11 @@ def change_log_key(options: argparse.Namespace) -> int:
         return print_json(
             {"keyid": key.keyid, "public_key": base64.b64encode(key.public_key).decode(), "seq": key.began}
         )
-    print_result(
-        f"Event {key.began}: the log's key is {key.keyid} from now on; the one before it signed for that and is destroyed."
-    )
-    print_status("Give out the trust file anew (keys trust), by another way than the packs.")
+    print_result(f"Event {key.began}: the log's key is now {key.keyid}. The old key has signed it and is deleted.")
+    print_status("Distribute a new trust file (keys trust), through a separate channel from the packs.")
     if options.action == "revoke":
         print_status(
-            "What the old key signed rests on whoever kept a checkpoint from before. Others who had the key could sign too."
+            "Any person with the old key could have signed too. Only earlier external checkpoints confirm its signatures."
         )
     return 0
 
@@ -115,12 +111,12 @@ def _write_trust(home: Path, options: argparse.Namespace) -> int:
         raise Refused(
             f"{options.out} cannot be written: {error.strerror}.", wanted="a file.", remedy="choose another."
         ) from error
-    print_status(f"{options.out}: give it to whoever checks your packs, by another way than the packs.")
+    print_status(f"{options.out}: give it to the verifiers of your packs, through a separate channel.")
     return print_json({"out": str(options.out)}) if options.json else 0
 
 
 def _name_unknown_signer(home: Path, person: str) -> PersonKey:
-    """A key that was made elsewhere and brought here: this log knows nothing of when it began."""
+    """A key that was made elsewhere, so that this log has no start time of it; valid from today."""
     key = load_key(home, person)
     now = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0).strftime("%Y-%m-%dT%H:%M:%SZ")
     return PersonKey(person, key.keyid, key.public_key, now)
@@ -144,6 +140,6 @@ def _split_role(text: str) -> tuple[str, str]:
     return person, role
 
 
-def _tell(text: str) -> int:
+def _print(text: str) -> int:
     print_result(text)
     return 0

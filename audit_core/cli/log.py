@@ -1,4 +1,4 @@
-"""The command `log`: what was run, and whether the record of it is what was written."""
+"""The command `log`: export, verify, checkpoint and restart the audit log."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ from audit_core.store.log.snapshot import open_snapshot
 from audit_core.verifier.note import MAX_NOTE_BYTES
 
 _UNWITNESSED = (
-    "No checkpoint from outside was given: had the whole file been put back to an earlier state, or rewritten with the log's "
-    "key, this check would not see it."
+    "No external checkpoint was given: this check does not detect a file reset to an earlier state, or rewritten with the log's "
+    "key."
 )
 
 
 def add_log_commands(log: argparse.ArgumentParser) -> None:
-    """What `log` can do, each with `--json`."""
+    """Add the actions of `log`, each with `--json`."""
     actions = log.add_subparsers(required=True, metavar="ACTION")
 
     def add(name: str, command: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
@@ -55,34 +55,36 @@ def add_log_commands(log: argparse.ArgumentParser) -> None:
         sub.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
         return sub
 
-    export = add("export", export_log, "every run, or every event, one JSON object a line")
+    export = add("export", export_log, "every run, or every event, one JSON object per line")
     export.add_argument("--events", action="store_true", help="the audit log's events, as they are hashed")
-    verify = add("verify", verify_events, "whether the log is what was written; exit 4 if not")
-    verify.add_argument("--checkpoint", type=Path, nargs="+", default=(), help="notes that were handed out earlier")
+    verify = add("verify", verify_events, "check that the log is unaltered; exit 4 if not")
     verify.add_argument(
-        "--public-key", metavar="BASE64", help="the log's public key; default: that of the key kept here"
+        "--checkpoint", type=Path, nargs="+", default=(), help="checkpoint notes that were handed out earlier"
     )
-    checkpoint = add("checkpoint", sign_checkpoint, "sign the log as it stands")
+    verify.add_argument("--public-key", metavar="BASE64", help="the log's public key; default: that of the stored key")
+    checkpoint = add("checkpoint", sign_checkpoint, "sign the current state of the log")
     checkpoint.add_argument("--out", type=Path, help="file for the note; default: stdout")
-    anchor = add("anchor", record_anchor, "record that a checkpoint is held outside: --pack, or --kind with the rest")
+    anchor = add("anchor", record_anchor, "record an external copy of a checkpoint: --pack, or --kind with the rest")
     anchor.add_argument("--pack", type=Path, help="a pack that was handed over; needs --held-by")
     anchor.add_argument("--held-by", metavar="NAME", help="who has that pack")
     anchor.add_argument("--kind", choices=tuple(AnchorKind))
-    anchor.add_argument("--target", help="where: enough for a stranger to find it")
-    anchor.add_argument("--size", type=int, help="of which checkpoint: its second line")
-    key = add("key", change_log_key, "another key for the log: rotate, or revoke one that may be in other hands")
+    anchor.add_argument("--target", help="location, precise enough for a third party to find it")
+    anchor.add_argument("--size", type=int, help="size of the checkpoint: its second line")
+    key = add("key", change_log_key, "change the key of the log: rotate it, or revoke a key that may be compromised")
     key.add_argument("action", choices=("rotate", "revoke"))
     key.add_argument("--reason", default="", help="for revoke: what happened")
-    key.add_argument("--since", type=int, default=0, metavar="EVENT", help="for revoke: the first event from which on")
-    restart = add(
-        "restart", restart_log, "begin another log where the one of this home is gone; its first events say so"
+    key.add_argument("--since", type=int, default=0, metavar="EVENT", help="for revoke: the first event in doubt")
+    restart = add("restart", restart_log, "start a new log after the old one was lost; its first events record that")
+    restart.add_argument("--reason", required=True, help="how the old log was lost, as far as known")
+    add(
+        "status",
+        show_status,
+        "size, last checkpoint, events not covered by an external checkpoint, runs without an end",
     )
-    restart.add_argument("--reason", required=True, help="what became of the log, as far as is known")
-    add("status", show_status, "size, last checkpoint, what nobody outside could vouch for, runs without an end")
 
 
 def export_log(options: argparse.Namespace) -> int:
-    """One object a line, oldest first; with --json one array."""
+    """Print one object per line, oldest first; with --json one array."""
     if options.events:
         with open_database(audit_home()) as connection:
             bodies = [event.body for event in list_events(connection)]
@@ -107,7 +109,7 @@ def verify_events(options: argparse.Namespace) -> int:
         known = find_own_key(connection, home).public_key if key is None else key
     with open_snapshot(home) as connection:
         found = verify_log(connection, public_key=known, held=notes, is_own=key is None)
-    # A log that is not what was written is left as it is: it is evidence.
+    # Do not append to an altered log, because it is evidence.
     if not found.findings and has_log_key(home):
         payload = {"size": found.size, "checkpoints": found.checkpoints, "held": found.held}
         with open_database(home) as connection:
@@ -128,13 +130,13 @@ def verify_events(options: argparse.Namespace) -> int:
 
 
 def restart_log(options: argparse.Namespace) -> int:
-    """Begin another log where one is gone, under the same key where it is still there."""
+    """Start a new log after the old one was lost, with the same key if it still exists."""
     reason = options.reason.strip()
     if not 0 < len(reason) <= MAX_REASON:
         raise Refused(
             f"A reason of {len(reason):,} characters.",
             wanted=f"1 to {MAX_REASON:,}.",
-            remedy="say what became of the log.",
+            remedy="state how the log was lost.",
         )
     home = audit_home()
     with open_restarted(home, Restart(current_actor().name, reason)) as connection:
@@ -142,7 +144,7 @@ def restart_log(options: argparse.Namespace) -> int:
     if options.json:
         return print_json({"log_id": log_id, "reason": reason})
     print_status(
-        f"Another log begins: {log_id}. It holds nothing of the one before, and its first events say why it began."
+        f"New log: {log_id}. It contains no event of the old one, and its first events record why it was started."
     )
     return 0
 
@@ -159,7 +161,7 @@ def sign_checkpoint(options: argparse.Namespace) -> int:
         print_result(signed.note.removesuffix("\n"))
     else:
         print_status(
-            f"Checkpoint over {signed.size} events in {options.out}. Give it away, then: log anchor --size {signed.size}"
+            f"Checkpoint over {signed.size} events in {options.out}. Hand it out, then: log anchor --size {signed.size}"
         )
     return 0
 
@@ -174,14 +176,14 @@ def show_status(options: argparse.Namespace) -> int:
     print_result(
         "no checkpoint" if status.checkpoint is None else f"last checkpoint over {status.checkpoint.size} events"
     )
-    held = f"held outside: the first {status.anchored_size}" if status.anchored_size else "held outside: nothing yet"
+    covered = f"the first {status.anchored_size} events" if status.anchored_size else "none yet"
     print_result(
-        f"{held}; {status.unanchored_events} events and {status.unanchored_s:.0f} s since, for which nobody could vouch"
+        f"external checkpoint: {covered}; {status.unanchored_events} events and {status.unanchored_s:.0f} s not covered"
     )
     for pack in status.carried:
-        print_result(f"carried by pack {pack.pack_id}, not yet held outside: the checkpoint over {pack.size} events")
+        print_result(f"in pack {pack.pack_id}, not yet recorded as external: the checkpoint over {pack.size} events")
     for run in unended:
-        print_result(f"{'under way' if run.is_alive else 'abandoned'}: {run.kind} {run.run_id}, began {run.started_at}")
+        print_result(f"{'running' if run.is_alive else 'abandoned'}: {run.kind} {run.run_id}, started {run.started_at}")
     return 0
 
 
@@ -191,48 +193,49 @@ def _describe(found: Verification) -> dict[str, Any]:
 
 def _print(found: Verification) -> None:
     if found.findings:
-        named = "no event can be named" if found.first_bad is None else f"the first is event {found.first_bad}"
-        print_result(f"NOT AS WRITTEN: {found.log_id}, {len(found.findings)} findings; {named}.")
+        named = "the first one is unknown" if found.first_bad is None else f"the first is event {found.first_bad}"
+        print_result(f"ALTERED: {found.log_id}, {len(found.findings)} findings; {named}.")
     else:
-        print_result(f"{found.log_id}: {found.size} events are as they were written.")
+        print_result(f"{found.log_id}: {found.size} events are unaltered.")
     for finding in found.findings:
         print_result(f"  {finding.fault}: {finding.text}")
-    print_result(f"Checked against {found.checkpoints} checkpoints in the same file and {found.held} from outside.")
-    if not found.held:
+    external = found.held
+    print_result(f"Checked against {found.checkpoints} checkpoints in the same file and {external} external ones.")
+    if not external:
         print_result(_UNWITNESSED)
     for key in found.revoked:
         print_result(_describe_revoked(key))
     if found.rests_on_revoked:
         print_result(
-            "The key that this was checked with is no longer good for what follows: ask for the log's key by another way."
+            "The key of this check is revoked for later events: get the log's current key through a separate channel."
         )
     if found.clock_went_back:
         print_result(
             f"The clock went back at events {', '.join(map(str, found.clock_went_back))}: times around them are in doubt."
         )
     for event in found.restarts:
-        print_result(
-            f"Event {event}: this log was begun where another one was gone; ask for what vouches for the one before."
-        )
+        print_result(f"Event {event}: this log replaces a lost log; ask for external checkpoints of the earlier log.")
     if found.runs_before:
-        print_result(f"{found.runs_before} runs are older than the log: it vouches for them only since it began.")
+        print_result(
+            f"{found.runs_before} runs are older than the log: it detects changes to them only since its start."
+        )
 
 
 def _describe_revoked(key: RevokedKey) -> str:
-    since = f"event {key.since}" if key.since else "its beginning"
+    since = f"event {key.since}" if key.since else "its start"
     rests = (
-        f"It alone signed over {', '.join(map(str, key.checkpoints))} events"
+        f"Only this key signed the checkpoints over {', '.join(map(str, key.checkpoints))} events"
         if key.checkpoints
-        else "Nothing rests on it"
+        else "No checkpoint depends on it"
     )
     return (
-        f"Event {key.at} revokes the log's key {key.keyid[:19]}…, in doubt since {since}: {key.reason}. {rests}. Whoever has it could "
-        "have written those events anew before the next key signed over them: a checkpoint that was held outside before is what shows."
+        f"Event {key.at} revokes the log's key {key.keyid[:19]}…, in doubt since {since}: {key.reason}. {rests}. Any person with it "
+        "could have rewritten those events before the next key signed them. Only an earlier external checkpoint detects that."
     )
 
 
 def read_note(path: Path) -> str:
-    """A checkpoint's note from a file.
+    """Read a checkpoint's note from a file.
 
     Raises:
         Refused: it cannot be read.
@@ -251,7 +254,7 @@ def _write_note(path: Path, note: str) -> None:
         path.write_text(note, encoding="utf-8", newline="\n")
     except OSError as error:
         raise Refused(
-            f"{path} cannot be written: {error.strerror}.", wanted="a file that can.", remedy="name another."
+            f"{path} cannot be written: {error.strerror}.", wanted="a writable file.", remedy="choose another path."
         ) from error
 
 
@@ -261,5 +264,5 @@ def _read_public_key(encoded: str) -> bytes:
     except binascii.Error:
         key = b""
     if len(key) != 32:
-        raise Refused("A public key that is none.", wanted="base64 of 32 bytes.", remedy="take it from trust.toml.")
+        raise Refused("An invalid public key.", wanted="base64 of 32 bytes.", remedy="take it from trust.toml.")
     return key

@@ -1,4 +1,4 @@
-"""Commands about models: `models` and `fetch`."""
+"""The commands `models` and `fetch`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the command line writes: results on standard output, everything else on standard error."""
+"""Output of the command line: results on standard output, all other output on standard error."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 
 
 def open_output() -> None:
-    """Before anything is run: see that its result can be written.
+    """Check before a command runs that its result can be written.
 
     Raises:
         Refused: standard output is closed.
@@ -29,23 +29,23 @@ def open_output() -> None:
 
 
 def check_words(words: Sequence[str]) -> None:
-    """Refuse arguments whose letters this machine's encoding does not have: neither log nor output could hold such a name.
+    """Refuse arguments that this machine's encoding cannot represent, because log and output could not contain them.
 
     Raises:
-        Refused: with what makes Python read them.
+        Refused: with the settings that make Python read them.
     """
     for word in (*words, os.environ.get("AUDIT_HOME", "")):
         if _UNREADABLE.search(word):
             raise Refused(
-                f"An argument or folder with letters that are not of this machine's encoding, "
+                f"An argument or folder with characters outside this machine's encoding, "
                 f"{sys.getfilesystemencoding()}: {ascii(word)[:120]}.",
-                wanted="names that Python can read here.",
+                wanted="names in that encoding.",
                 remedy="set PYTHONUTF8=1, or LC_ALL=C.UTF-8, and start again; or rename the file.",
             )
 
 
 def keep_descriptors() -> None:
-    """Put the null device where a standard stream is closed: the next file to be opened, such as the run log, would take its number."""
+    """Open the null device in place of a closed standard stream, whose descriptor the run log would otherwise get."""
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _LAST_STANDARD:
         os.set_inheritable(descriptor, True)
     os.close(descriptor)
@@ -54,7 +54,7 @@ def keep_descriptors() -> None:
 
 
 def show_fetch(stage: str, done: int, total: int) -> None:
-    """A moving line on a terminal; one line a stage in a log file."""
+    """Show fetch progress: one updating line on a terminal, one line per stage in a log file."""
     if sys.stderr is not None and sys.stderr.isatty():
         print_status(f"{stage} {done / total:.0%}   " if total else stage, end="\r")
     elif done == 0:
@@ -67,13 +67,13 @@ def show_progress(done: int, total: int) -> None:
 
 
 def print_json(document: Any) -> int:
-    # NaN is not JSON: a number that is not one must fail here, not in a reader's parser.
+    # NaN is not valid JSON, so it must fail here and not in a reader's parser.
     print_json_text(json.dumps(document, ensure_ascii=False, allow_nan=False))
     return 0
 
 
 def print_json_text(text: str) -> None:
-    """Write a document that is JSON already, with JSON's own form of letters that standard output lacks: it stays the same document."""
+    """Write a JSON text, with JSON escapes for characters that standard output cannot encode."""
     if not is_utf8(getattr(sys.stdout, "encoding", None)):
         text = _NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text)
     print_result(text)
@@ -83,15 +83,15 @@ def print_result(text: str) -> None:
     """Write a line of the result.
 
     Raises:
-        Refused: it did not arrive, such as on a full disk.
+        Refused: it could not be written, such as on a full disk.
     """
     try:
         write_result(text + "\n")
     except OSError as error:
         raise Refused(
             f"The result could not be written to standard output: {error.strerror}.",
-            wanted="a place with room for it.",
-            remedy="send it elsewhere; what was run is in the log (`python -m audit_core log export`) and need not be run again.",
+            wanted="a destination with enough space.",
+            remedy="redirect the output; the log has the finished run (`python -m audit_core log export`).",
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""The commands `pack`, `approve`, `rerun` and `gate`: evidence leaves the product, is signed for, and is held against a policy."""
+"""The commands `pack`, `approve`, `rerun`, `openings` and `gate`: write, sign, rerun and evaluate evidence packs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NOT_DECIDABLE = NotMeasured.exit_code
 
 
 def add_pack_commands(add: Adder) -> None:
-    pack = add("pack", write_evidence, "evidence pack about registered claims, signed")
+    pack = add("pack", write_evidence, "write a signed evidence pack about registered claims")
     pack.add_argument("claim_id", nargs="+", help="as prereg printed it")
     pack.add_argument("--out", type=Path, required=True, help="where to write the pack")
     pack.add_argument("--key", required=True, metavar="PERSON", help="who prepares and signs it")
@@ -40,38 +40,36 @@ def add_pack_commands(add: Adder) -> None:
     pack.add_argument("--purpose", default="", help="what that system is for")
     pack.add_argument(
         "--withhold-prompts", action="store_true",
-        help="commitments instead of prompts and their numbers; this home keeps what opens them",
+        help="commitments instead of prompts and their numbers; the data directory keeps the openings",
     )  # fmt: skip
     pack.add_argument(
         "--acknowledge-personal-data",
         action="store_true",
-        help="what looks like personal data may leave; recorded in the pack",
+        help="allow apparent personal data in the pack; recorded in the pack",
     )
-    approve = add("approve", approve_evidence, "puts a person's signed decision into a pack")
+    approve = add("approve", approve_evidence, "add a person's signed decision to a pack")
     approve.add_argument("pack", type=Path)
     approve.add_argument("--key", required=True, metavar="PERSON")
     approve.add_argument("--role", choices=ROLES[1:], required=True)
     approve.add_argument("--decision", choices=("approve", "reject", "approve_with_conditions"), default="approve")
     approve.add_argument("--condition", action="append", default=[])
-    approve.add_argument("--independence", default="", help="your relation to whoever prepared it")
+    approve.add_argument("--independence", default="", help="your relationship to the preparer")
     approve.add_argument("--organisation", default="")
-    rerun = add("rerun", rerun_evidence, "runs a pack's runs again here and compares, on four levels")
+    rerun = add("rerun", rerun_evidence, "repeat a pack's runs here and compare, on four levels")
     rerun.add_argument("pack", type=Path)
     rerun.add_argument("--model", default="default", help="default, a known name, a folder, or a hub id")
     rerun.add_argument("--out", type=Path, help="where to write the comparison as JSON")
     rerun.add_argument("--openings", type=Path, metavar="F", help="openings of prompts that the pack withholds")
     rerun.add_argument(
         "--other-code", action="store_true",
-        help="compare although the code differs: old against new; recorded as not comparable, with what was found",
+        help="compare old and new code although they differ; recorded as not comparable, with the findings",
     )  # fmt: skip
-    rerun.add_argument(
-        "--attention", choices=("eager", "sdpa"), default="", help="the implementation it is wanted with"
-    )
-    opening = add("openings", write_openings, "what opens prompts that a pack of this home withholds, for an auditor")
+    rerun.add_argument("--attention", choices=("eager", "sdpa"), default="", help="attention implementation to use")
+    opening = add("openings", write_openings, "write the openings of prompts that a pack withholds, for an auditor")
     opening.add_argument("pack", type=Path)
     opening.add_argument("--item", action="append", default=[], metavar="ID", help="such as item-0007; none for all")
     opening.add_argument("--out", type=Path, required=True)
-    add_gate_options(add("gate", gate_evidence, "holds a pack against a policy of yours; the exit code decides"))
+    add_gate_options(add("gate", gate_evidence, "evaluate a pack against a policy; the exit code is the decision"))
 
 
 def write_evidence(options: argparse.Namespace) -> int:
@@ -89,24 +87,24 @@ def write_evidence(options: argparse.Namespace) -> int:
             }
         )  # fmt: skip
     print_result(f"{found.path}: pack {found.pack_id}, manifest {found.root_digest}")
-    print_result(f"  the policy it was frozen under says: {found.overall}")
+    print_result(f"  under the frozen policy: {found.overall}")
     if found.withheld_count:
         print_result(
-            f"  {found.withheld_count} prompts withheld; `openings {found.path} --out F` writes what opens them"
+            f"  {found.withheld_count} prompts withheld; `openings {found.path} --out F` writes their openings"
         )
     print_result(f"  next: python verify_pack.py {found.path} --trust trust.toml")
     return 0
 
 
 def write_openings(options: argparse.Namespace) -> int:
-    """Write openings of withheld prompts, readable by their owner alone."""
+    """Write openings of withheld prompts into a file that only its owner can read."""
     data = choose_openings(audit_home(), options.pack, options.item)
     write_private(options.out, data)
     count = len(json.loads(data)["items"])
     if options.json:
         return print_json({"out": str(options.out), "items": count})
     print_result(
-        f"{options.out}: opens {count} prompts. Give it only to whoever may read them, and never with the pack."
+        f"{options.out}: opens {count} prompts. Give it only to people who may read them, separately from the pack."
     )
     return 0
 
@@ -127,7 +125,7 @@ def approve_evidence(options: argparse.Namespace) -> int:
 
 
 def rerun_evidence(options: argparse.Namespace) -> int:
-    """Make a pack's runs again: 0 all decisions equal within tolerance, 1 not, 3 nothing could be compared."""
+    """Repeat a pack's runs; exit code 0 if all decisions agree, 1 if not, 3 if nothing is comparable."""
 
     def open_auditor() -> Auditor:
         return Auditor(open_subject(options.model, on_progress=show_fetch), RunLog(audit_home()))
@@ -157,7 +155,7 @@ def _print_comparison(one: Comparison) -> None:
         print_result(f"  {line}")
     for line in one.although:
         name, _, values = line.partition(": ")
-        print_result(f"  compared although the {name} differs: {values}; the log has it as not comparable")
+        print_result(f"  compared although the {name} differs: {values}; logged as not comparable")
     if one.is_comparable:
         print_result(f"  bits      {one.bitwise}")
         print_result(
@@ -167,7 +165,7 @@ def _print_comparison(one: Comparison) -> None:
 
 
 def gate_evidence(options: argparse.Namespace) -> int:
-    """Verify a pack, then hold it against a policy."""
+    """Verify a pack, then evaluate it against a policy."""
     data = _read(options.pack, MAX_PACK_BYTES)
     found = verify_pack(data, None if options.trust is None else load_trust(options.trust))
     desk = consult_desk(audit_home(), found.manifest_sha256)

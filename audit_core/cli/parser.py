@@ -1,4 +1,4 @@
-"""The commands and their options; each group is asked alike wherever it occurs."""
+"""The argument parser: all commands, with options that are the same in every command."""
 
 from __future__ import annotations
 
@@ -35,12 +35,14 @@ from audit_core.version import VERSION
 
 WAYS = ("resample", "mean", "zero")
 SWEPT = ("head", "mlp", "resid", "query", "key", "value", "neuron")
-"""Kinds of components that the engine can replace one at a time; edges and patterns have audits of their own."""
+"""Kinds of components that a sweep can ablate; edges and patterns have their own audits."""
 HALVES = ("exploratory", "confirmatory", "all")
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=_find_program(), description="Everything the pages do, headless.")
+    parser = argparse.ArgumentParser(
+        prog=_find_program(), description="Causal tests of explanations of language models, on the command line."
+    )
     parser.add_argument("--version", action="version", version=f"assay {VERSION}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -53,7 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_models(add)
     text = "prompt files: which rows can be used"
     add_prompt_commands(commands.add_parser("prompts", help=text, description=text))
-    _add_looking(add)
+    _add_measuring(add)
     _add_circuits(add)
     _add_judging(add)
     add_claim_commands(add)
@@ -61,8 +63,8 @@ def build_parser() -> argparse.ArgumentParser:
     add_pack_commands(add)
     add_desk_commands(add)
     add_change_commands(add)
-    add_arguments(add("verify", verify_evidence, "what can be checked of an evidence pack, offline"))
-    verifier = add("verifier", write_verifier, "write the verifier as one file that needs nothing but Python")
+    add_arguments(add("verify", verify_evidence, "verify an evidence pack, offline"))
+    verifier = add("verifier", write_verifier, "write the verifier as one file that needs only Python")
     verifier.add_argument("--out", type=Path, default=Path("verify_pack.py"))
     page = add("html", write_page, "one run or claim as one HTML file that opens anywhere")
     page.add_argument("name", help="a run id, or a claim id such as C-0001")
@@ -71,7 +73,7 @@ def build_parser() -> argparse.ArgumentParser:
     dashboard = commands.add_parser("dashboard", help=text, description=text)
     dashboard.set_defaults(command=serve_dashboard)
     dashboard.add_argument("options", nargs="*", help="options of `streamlit run`, after --")
-    text = "everything that is kept here, in one file and back"
+    text = "back up or restore the data directory"
     add_home_commands(commands.add_parser("home", help=text, description=text))
     text = "the run log, and the audit log behind it"
     add_log_commands(commands.add_parser("log", help=text, description=text))
@@ -79,7 +81,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _find_program() -> str:
-    """The words that started this process, for the first line of the help."""
+    """Program name of this process, for the usage line."""
     return "assay" if Path(sys.argv[0]).stem == "assay" else "python -m audit_core"
 
 
@@ -89,17 +91,21 @@ def _add_models(add: Adder) -> None:
     fetch.add_argument("name", nargs="?", default="default")
 
 
-def _add_looking(add: Adder) -> None:
-    """What looks at a model without judging anything."""
-    sweep = add("sweep", sweep_components, "the exact effect of every component of a kind, one at a time")
+def _add_measuring(add: Adder) -> None:
+    """Add the commands that measure without a verdict."""
+    sweep = add("sweep", sweep_components, "measure the effect of every component of a kind, one at a time")
     sweep.add_argument("--kind", choices=SWEPT, default="head")
     _ask_ablation(
         sweep, ("patch", "resample", "mean", "mean_template", "zero"),
-        "patch restores clean activations in the corrupted run; the others take them away from the clean run",
+        "patch restores clean activations in the corrupted run; the others ablate in the clean run",
     )  # fmt: skip
-    sweep.add_argument("--screen", choices=tuple(list_plugins("estimators")), default="", help="estimate set beside it")
+    sweep.add_argument(
+        "--screen", choices=tuple(list_plugins("estimators")), default="", help="estimator to compare with"
+    )
     _ask_prompts(sweep, "all")
-    attention = add("attention-tests", run_attention_tests, "where heads look taken away, and what attention shows")
+    attention = add(
+        "attention-tests", run_attention_tests, "ablate attention patterns; compare attention views with causal effects"
+    )
     attention.add_argument("heads", nargs="*", help="such as L23.H3 L24.H4; none for every head")
     attention.add_argument(
         "--shuffles", type=int, choices=range(1, MAX_SHUFFLES + 1), default=SHUFFLES, metavar=f"1-{MAX_SHUFFLES}"
@@ -108,11 +114,11 @@ def _add_looking(add: Adder) -> None:
 
 
 def _add_circuits(add: Adder) -> None:
-    discover = add("discover", discover_circuit, "components that a circuit might consist of, on the exploratory half")
+    discover = add("discover", discover_circuit, "propose the components of a circuit, on the exploratory split")
     _ask_search(discover)
     _ask_ablation(discover, WAYS)
     _ask_prompts(discover, "exploratory")
-    circuit = add("circuit", question_circuit, "one question about a circuit")
+    circuit = add("circuit", question_circuit, "run one robustness check on a circuit")
     circuit.add_argument("components", nargs="+", help="such as L23.H3 L20.H0")
     audits = list_plugins("audits")
     questions = "; ".join(f"{key}: {audits[key].question}" for key in CIRCUIT_QUESTIONS)
@@ -123,25 +129,27 @@ def _add_circuits(add: Adder) -> None:
     _ask_search(circuit)
     _ask_ablation(circuit, WAYS)
     _ask_prompts(circuit, "confirmatory")
-    paths = add("paths", patch_paths, "what goes through each connection between components, directly")
+    paths = add("paths", patch_paths, "measure the direct effect of each connection between components")
     paths.add_argument("components", nargs="*", help="such as L20.H0 L23.H3; none: the first of an order, see --first")
     paths.add_argument("--first", type=int, default=FIRST, help=f"how many of the order to take (default {FIRST})")
-    paths.add_argument("--split", action="store_true", help="query, key and value inputs of heads apart")
+    paths.add_argument("--split", action="store_true", help="separate query, key and value inputs of heads")
     _ask_search(paths)
     _ask_ablation(paths, ("resample", "mean", "mean_template", "zero"))
     _ask_prompts(paths, "exploratory")
 
 
 def _add_judging(add: Adder) -> None:
-    test = add("test", test_claim, "controls, then the claim; prints the verdict")
+    test = add("test", test_claim, "check the controls, test the claim, and print the verdict")
     test.add_argument("claim", type=Path, nargs="+", help="claims in TOML; several are judged as one report")
     _ask_prompts(test, "confirmatory")
-    calibration = add("calibrate", calibrate_rule, "how often the verdict rule is right on models with known wiring")
+    calibration = add(
+        "calibrate", calibrate_rule, "measure how often the verdict rule is right on models with known wiring"
+    )
     calibration.add_argument(
-        "--builds", type=int, default=3, help="builds of each planted model, with other random parts"
+        "--builds", type=int, default=3, help="builds of each planted model, with different random components"
     )
     calibration.add_argument("--samples", type=int, default=3, help="samples of prompts per claim and build")
-    calibration.add_argument("--planted-only", action="store_true", help="leave the default model out")
+    calibration.add_argument("--planted-only", action="store_true", help="omit the default model")
     calibration.add_argument("--write", action="store_true", help="replace the record that verdicts quote")
 
 
@@ -152,7 +160,7 @@ def _ask_ablation(command: argparse.ArgumentParser, ways: Sequence[str], text: s
 
 def _ask_search(command: argparse.ArgumentParser) -> None:
     methods = tuple(list_plugins("circuit_discovery"))
-    command.add_argument("--method", choices=methods, default="exact", help="how circuits are looked for")
+    command.add_argument("--method", choices=methods, default="exact", help="search method for circuits")
     command.add_argument("--universe", choices=tuple(Universe), default=Universe.HEADS.value)
 
 
@@ -160,5 +168,5 @@ def _ask_prompts(command: argparse.ArgumentParser, half: str) -> None:
     command.add_argument("--model", default="default", help="default, a known name, a folder, or a hub id")
     add_prompts_option(command, required=True, text="the prompt set")
     ask_form(command)
-    command.add_argument("--half", choices=HALVES, default=half, help=f"which half of the prompts (default {half})")
+    command.add_argument("--half", choices=HALVES, default=half, help=f"split of the prompts (default {half})")
     command.add_argument("--seed", type=int, default=0)

@@ -1,4 +1,4 @@
-"""The command about connections: `paths`."""
+"""The command `paths`: direct effects of connections."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from audit_core.stats.estimates import format_estimate
 
 FIRST = 12
 _LONG = 5_000
-"""Connections × prompts from which the time is predicted before it is spent: about a minute on the default model."""
+"""Connections × prompts above which the predicted time is printed; about a minute on the default model."""
 _SHOWN = 25
 
 
 def patch_paths(options: argparse.Namespace) -> int:
-    """What goes through each connection among components that were named, or that stand first in an order."""
+    """Measure each connection among named components, or among the first of a discovered order."""
     subject, prompts, auditor = open_audit(options, "paths")
     parts = parse_components(" ".join(options.components)) or _take_first(options, auditor, prompts)
     request = PathsRequest(
@@ -52,7 +52,7 @@ def patch_paths(options: argparse.Namespace) -> int:
 
 
 def _take_first(options: argparse.Namespace, auditor: Auditor, prompts: TokenisedPrompts) -> tuple[Component, ...]:
-    """The first of an order of single components; it does not see those that act through others alone."""
+    """The first components of an order of single effects; it misses those that act only through others."""
     if options.first < 2:
         raise ComponentRefused(
             f"The first {options.first} of an order.", wanted="two or more.", remedy="give --first 12, or components."
@@ -74,7 +74,7 @@ def _take_first(options: argparse.Namespace, auditor: Auditor, prompts: Tokenise
 def _print_paths(result: PathsResult) -> None:
     print_result("; ".join(f"{name}: {value}" for name, value in result.conditions))
     print_result(f"clean {format_estimate(result.clean)} · corrupted {format_estimate(result.corrupted)}")
-    print_result(f"Support that goes through each connection directly, among {', '.join(result.components)}:")
+    print_result(f"Direct effect of each connection, among {', '.join(result.components)}:")
     for found in result.connections[:_SHOWN]:
         share = "" if found.fraction is None else f"   {format_estimate(found.fraction)}"
         print_result(f"  {parse_connection(found.connection).draw():<22} {format_estimate(found.estimate)}{share}")

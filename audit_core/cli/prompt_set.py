@@ -1,4 +1,4 @@
-"""The options `--prompts` and `--column`, asked alike by every command, and the set that they name."""
+"""The options `--prompts` and `--column`, and the prompt set that they name."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ FORMS = "CSV, TSV, JSON, JSON Lines, Parquet, Arrow, or a folder of the datasets
 
 
 def add_prompts_option(command: argparse.ArgumentParser, *, required: bool, text: str) -> None:
-    """Ask for a prompt set."""
+    """Add the option `--prompts`."""
     command.add_argument("--prompts", type=Path, required=required, help=f"{text}: {FORMS}")
     add_column_option(command)
 
 
 def add_column_option(command: argparse.ArgumentParser) -> None:
-    """Ask which column is which field."""
+    """Add the option `--column`."""
     command.add_argument(
         "--column",
         action="append",
@@ -31,7 +31,7 @@ def add_column_option(command: argparse.ArgumentParser) -> None:
 
 
 def load_prompt_set(options: argparse.Namespace) -> PromptSet:
-    """The set that was asked for; what was read otherwise than it stands in the file is said.
+    """Load the prompt set, and print a notice for each changed reading.
 
     Raises:
         PromptRefused: as `load_prompts`.

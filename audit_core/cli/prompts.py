@@ -1,4 +1,4 @@
-"""The command `prompts check`: what can be used of a prompt file, what cannot and why, and the usable rows as a file."""
+"""The command `prompts check`: list usable and unusable rows of a prompt file, and write the usable ones."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ SOME_SET_ASIDE = 1
 
 
 def add_prompt_commands(prompts: argparse.ArgumentParser) -> None:
-    """What `prompts` can do."""
+    """Add the actions of `prompts`."""
     actions = prompts.add_subparsers(required=True, metavar="ACTION")
-    text = "what can be used of a prompt file, every row that cannot with its reason, and the usable rows as a file"
+    text = "count the usable rows of a prompt file, list every other row with its reason, and write the usable rows"
     check = actions.add_parser("check", help=text, description=text)
     check.set_defaults(command=check_prompts)
     check.add_argument("file", type=Path, help=FORMS)
-    check.add_argument("--model", help="also hold the rows against this model's tokenizer")
+    check.add_argument("--model", help="also check the rows with this model's tokenizer")
     add_column_option(check)
     check.add_argument("--out", type=Path, metavar="KEPT.jsonl", help="where to write the usable rows, as JSON Lines")
-    check.add_argument("--force", action="store_true", help="write over a file that is there")
+    check.add_argument("--force", action="store_true", help="overwrite an existing file")
     check.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
 
 
 def check_prompts(options: argparse.Namespace) -> int:
-    """Read a file in any form; 0 when every row can be used, 1 when some can, 2 when none can."""
+    """Check a file in any form; exit code 0 if every row is usable, 1 if some are, 2 if none is."""
     if options.out is not None and options.out.exists() and not options.force:
         raise PromptRefused(
-            f"{options.out} is there.", wanted="a new file for --out.", remedy="choose another path, or add --force."
+            f"{options.out} exists.", wanted="a new file for --out.", remedy="choose another path, or add --force."
         )
     read = read_row_file(options.file, columns=parse_columns(options.column))
     kept, refused = _check_against_model(read, options.model)
@@ -53,13 +53,13 @@ def check_prompts(options: argparse.Namespace) -> int:
     else:
         _print(options, found, faults)
     if kept is None:
-        print_status(f"{read.name} holds no row that can be used.")
+        print_status(f"{read.name} contains no usable row.")
         return PromptRefused.exit_code
     return SOME_SET_ASIDE if faults else 0
 
 
 def _check_against_model(read: ReadRows, model: str | None) -> tuple[PromptSet | None, tuple[RowFault, ...]]:
-    """The usable rows, under a tokenizer too where one is asked for."""
+    """The usable rows, also under the model's tokenizer if one is given."""
     if not read.rows:
         return None, ()
     whole = keep_valid(read)
@@ -82,14 +82,14 @@ def _write(path: Path, text: str, is_forced: bool) -> None:
     except OSError as error:
         raise PromptRefused(
             f"{path} cannot be written: {error.strerror}.",
-            wanted="a new file in a folder that can be written.",
+            wanted="a new file in a writable folder.",
             remedy="choose another path for --out.",
         ) from error
 
 
 def _describe(read: ReadRows, kept: PromptSet | None, faults: Sequence[RowFault]) -> dict[str, Any]:
     prompts = () if kept is None else kept.prompts
-    # One row may have several faults: it is counted under the first.
+    # A row with several faults counts under the first.
     reasons = Counter({fault.label: fault.reason for fault in reversed(faults)}.values())
     return {
         "form": read.form,

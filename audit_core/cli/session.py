@@ -1,4 +1,4 @@
-"""What every command that runs an audit begins with: prompts, model, log, and who asks."""
+"""Common start of commands that run an audit: prompts, model, log, and actor."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Adder(Protocol):
 
 
 def open_audit(options: argparse.Namespace, kind: str) -> tuple[Subject, TokenisedPrompts, Auditor]:
-    """Prompts and model; whatever is refused on the way is logged before it is reported."""
+    """Load prompts and model; a refusal is logged before it is reported."""
     log = RunLog(audit_home())
     try:
         whole = load_prompt_set(options)
@@ -49,46 +49,46 @@ def open_audit(options: argparse.Namespace, kind: str) -> tuple[Subject, Tokenis
 
 
 def ask_form(command: argparse.ArgumentParser) -> None:
-    """Options for how the text of a prompt becomes the model's input; read by `put_in_form`."""
+    """Add the options for the prompt form; read by `put_in_form`."""
     form = command.add_mutually_exclusive_group()
     form.add_argument(
         "--chat", action="store_true", help="each prompt as a user's message in the model's own chat template"
     )
     form.add_argument(
         "--verbatim", action="store_true",
-        help="each prompt as it is written, with nothing put before it: for templates that are rendered already",
+        help="each prompt as written, without an added start token: for templates that are already rendered",
     )  # fmt: skip
 
 
 def put_in_form(prompts: PromptSet, options: argparse.Namespace, subject: Subject) -> PromptSet:
-    """The set as `--chat` or `--verbatim` asks for it: another set, with a digest and halves of its own."""
+    """Convert the set for `--chat` or `--verbatim`: a different set, with its own digest and splits."""
     if options.chat:
         return render_chat(prompts, subject.tokenizer)
     return take_verbatim(prompts) if options.verbatim else prompts
 
 
 def run_audit(auditor: Auditor, kind: str, request: Request) -> RunOutcome[Any]:
-    """Run one audit with its progress on standard error, and what it set aside."""
+    """Run one audit, and print its progress and notices on standard error."""
     found = auditor.run(kind, request, actor=current_actor(), on_progress=show_progress)
     print_notices(found.notices[len(request.prompts.notices) :])
     return found
 
 
 def print_notices(notices: Iterable[str]) -> None:
-    """What of the prompts was set aside or not believed."""
+    """Print notices about excluded or changed prompts."""
     for notice in dict.fromkeys(notices):
         print_status(f"Notice: {notice}")
 
 
 def open_subject(name: str, *, on_progress: Progress) -> Subject:
-    """Load a model with the token of whoever types the command, and remember that this installation opened it."""
+    """Load a model with the user's hub token, and record that this installation opened it."""
     subject = load_subject(name, on_progress=on_progress, access=read_command_line_access())
     note_opened(audit_home(), name)
     return subject
 
 
 def find_folder(name: str, *, on_progress: Progress) -> Path:
-    """Its folder, fetched if need be with the same token."""
+    """Folder of the model, fetched if necessary with the user's hub token."""
     return fetch_folder(name, on_progress=on_progress, access=read_command_line_access())
 
 

@@ -12,20 +12,20 @@ from audit_core.verifier.command import verify_files
 
 
 def verify_evidence(options: argparse.Namespace) -> int:
-    """What `verify_pack.py` does, by the same code."""
+    """Run the same verification as `verify_pack.py`."""
     return verify_files(options.pack, options.trust, options.checkpoint, options.openings, as_json=options.json)
 
 
 def write_verifier(options: argparse.Namespace) -> int:
-    """Write the one file that checks packs without this product."""
+    """Write the standalone verifier."""
     text = join_modules()
     try:
-        # Half of it might run to its end and so exit with 0.
+        # A truncated verifier might still run and exit with 0.
         write_whole(options.out, text.encode())
     except OSError as error:
         raise Refused(
             f"{options.out} cannot be written: {error.strerror}.",
-            wanted="a file that can be written.",
+            wanted="a writable file.",
             remedy="choose another path for --out.",
         ) from error
     print_status(f"{options.out}: {len(text.splitlines()):,} lines.")

@@ -72,7 +72,7 @@ def test_no_page_has_a_flaw_of_ours(house: House, visit: Any, theme: str, backgr
         path = "" if place.title == "Live audit" else place.file.removesuffix(".py")
         page.goto(f"{house.url}/{path}{OF_MODEL.get(place.file, '')}")
         see_title(page, place.title)
-        page.get_by_text("The model is being made ready").wait_for(state="hidden")
+        page.get_by_text("The model is loading").wait_for(state="hidden")
         settle(page)
         page.evaluate("document.querySelectorAll('details:not([open]) > summary').forEach(one => one.click())")
         settle(page)

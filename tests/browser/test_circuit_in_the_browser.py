@@ -24,20 +24,20 @@ def test_a_circuit_is_found_and_everything_asked_stands_for_or_against_it(server
     """Without its backup the true circuit is incomplete under zero: that must stand beside what speaks for it."""
     open_circuit(page, server, "&method=exact&size=4")
     expect(page.get_by_text("No circuit is named")).to_be_visible(timeout=60_000)
-    page.get_by_role("button", name=re.compile("Look with exact")).click()
-    expect(page.get_by_text("A proposal, not a finding")).to_be_visible(timeout=LONG)
-    page.get_by_role("button", name="Take the first 4 as the circuit").click()
-    expect(page.get_by_text("Speaks for it (0)")).to_be_visible(timeout=60_000)
-    page.get_by_role("button", name=re.compile(r"Ask all 9 questions without an answer")).click()
+    page.get_by_role("button", name=re.compile("Search with exact")).click()
+    expect(page.get_by_text("This is a proposal")).to_be_visible(timeout=LONG)
+    page.get_by_role("button", name="Use the first 4 as the circuit").click()
+    expect(page.get_by_text("For (0)")).to_be_visible(timeout=60_000)
+    page.get_by_role("button", name=re.compile(r"Run all 9 open questions")).click()
     expect(page.get_by_role("heading", name="Verdict: is it sufficient?")).to_be_visible(timeout=LONG)
     for heading in (
-        "3. Put back together", "Gaps", "How much the first few keep", "On templates that the search did not see",
-        "Kept alone by the circuit and its rivals", "What tasks lose without the circuit",
+        "3. Recomposition", "Gaps", "Effect kept by circuit size", "Held-out templates",
+        "Kept alone by the circuit and its alternatives", "What tasks lose without the circuit",
     ):  # fmt: skip
         expect(page.get_by_role("heading", name=heading)).to_be_visible(timeout=LONG)
-    expect(page.get_by_text("Not asked yet")).to_have_count(0, timeout=LONG)
-    expect(page.get_by_text(re.compile(r"Speaks for it \([1-9]"))).to_be_visible()
-    expect(page.get_by_text(re.compile(r"Speaks against it \([1-9]"))).to_be_visible()
+    expect(page.get_by_text("Not measured yet")).to_have_count(0, timeout=LONG)
+    expect(page.get_by_text(re.compile(r"For \([1-9]"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"Against \([1-9]"))).to_be_visible()
 
 
 def test_the_graph_names_every_connection_in_a_table(server: Server, page: Page) -> None:
@@ -51,9 +51,9 @@ def test_the_graph_names_every_connection_in_a_table(server: Server, page: Page)
 
 def test_two_circuits_stand_side_by_side_and_one_becomes_a_claim(server: Server, page: Page, tmp_path: Path) -> None:
     open_circuit(page, server, "&c=L0.H0,L1.H0&beside=L2.H0")
-    page.get_by_role("button", name=re.compile("Take the second circuit apart")).click(timeout=60_000)
-    expect(page.get_by_text("This circuit has to be taken apart as well")).to_be_visible()
-    page.get_by_role("button", name=re.compile("Ask on")).first.click()
+    page.get_by_role("button", name=re.compile("Decompose the second circuit")).click(timeout=60_000)
+    expect(page.get_by_text("Answer the first question above for this circuit as well")).to_be_visible()
+    page.get_by_role("button", name=re.compile("Measure on")).first.click()
     expect(page.get_by_role("heading", name="Side by side")).to_be_visible(timeout=LONG)
     with page.expect_download() as download:
         page.get_by_role("button", name="Download claim").last.click()
@@ -65,8 +65,8 @@ def test_two_circuits_stand_side_by_side_and_one_becomes_a_claim(server: Server,
 
 def test_a_running_question_is_cancelled_and_leaves_no_number(server: Server, page: Page) -> None:
     open_circuit(page, server, "&c=L0.H0,L1.H0,L1.H1,L1.H2,L1.H3,L2.H0,L2.H1,L2.H2")
-    page.get_by_role("button", name=re.compile("Ask all")).click(timeout=60_000)
-    ended = page.get_by_text("Cancelled. Nothing it computed is kept.")
+    page.get_by_role("button", name=re.compile("Run all")).click(timeout=60_000)
+    ended = page.get_by_text("Cancelled. Its results are discarded.")
     page.get_by_role("button", name="Cancel").first.click(timeout=60_000)
     expect(ended).to_have_count(1, timeout=60_000)
     # The last question still waits for its turn.

@@ -97,7 +97,7 @@ def make_pack(limit: str) -> bytes:
 def put_on_desk(office: Office, data: bytes) -> str:
     """Anna brings a pack; returns its digest."""
     page = office.open_desk("anna")
-    page.get_by_text("Bring a pack").click()
+    page.get_by_text("Add a pack").click()
     page.locator("input[type=file]").set_input_files(
         {"name": "pack.zip", "mimeType": "application/zip", "buffer": data}
     )
@@ -109,7 +109,7 @@ def put_on_desk(office: Office, data: bytes) -> str:
 
 
 def fill(page: Any, independence: str = "another team") -> None:
-    page.get_by_label("How you stand to whoever prepared it").fill(independence)
+    page.get_by_label("Your relationship to the preparer (independence)").fill(independence)
 
 
 def sign(page: Any, answer: str) -> None:
@@ -201,7 +201,7 @@ def test_a_signature_is_about_the_pack_that_was_shown(office: Office) -> None:
 def test_a_review_is_signed_by_keyboard_and_by_nothing_but_its_button(office: Office) -> None:
     digest = put_on_desk(office, make_pack("Signed without a mouse."))
     ben = office.open_desk("ben", digest)
-    tab_to(ben, ben.get_by_label("How you stand to whoever prepared it"))
+    tab_to(ben, ben.get_by_label("Your relationship to the preparer (independence)"))
     ben.keyboard.type("another team")
     ben.keyboard.press("Enter")
     tab_to(ben, ben.get_by_role("button", name=SIGN))

@@ -76,7 +76,7 @@ def test_picking_a_head_and_an_ablation_gives_new_numbers(ready: Server, page: P
     before = finding(page)
     cell(page, "Causal effect by layer and head", 24, 4).click()
     expect(page.get_by_text("Head in focus: L24.H4")).to_be_visible()
-    page.get_by_role("button", name="Replace only this head").click()
+    page.get_by_role("button", name="Ablate only this head").click()
     expect(page.get_by_text("On the clean prompt L24.H4 is replaced")).to_be_visible()
     expect(page.get_by_text("Under this intervention").first).not_to_have_text(before)
     resampled = finding(page)
@@ -158,9 +158,9 @@ def test_hostile_text_stays_text(ready: Server, page: Page) -> None:
 
 def test_every_figure_has_a_table_and_a_file(ready: Server, page: Page) -> None:
     open_page(page, ready)
-    for name in ("Where it looks", "What it does", "Tokens", "Attention pattern", "Next token"):
+    for name in ("Attention", "Causal effect", "Tokens", "Attention pattern", "Next token"):
         expect(page.get_by_text(f"{name} as a table")).to_be_visible()
-    page.get_by_text("What it does as a table").click()
+    page.get_by_text("Causal effect as a table").click()
     with page.expect_download() as download:
         page.get_by_role("button", name="Download CSV").filter(visible=True).first.click()
     rows = list(csv.DictReader(io.StringIO(download.value.path().read_text())))
@@ -170,9 +170,9 @@ def test_every_figure_has_a_table_and_a_file(ready: Server, page: Page) -> None:
 
 def test_a_sweep_over_a_set_says_how_long_and_can_be_cancelled(ready: Server, page: Page) -> None:
     page.goto(ready.url + LINK + "&scope=exploratory")
-    start = page.get_by_role("button", name=re.compile(r"Replace each head on \d+ prompts"))
+    start = page.get_by_role("button", name=re.compile(r"Ablate each head on \d+ prompts"))
     expect(start).to_be_visible()
     assert re.search(r"about \d+ (s|min)", start.inner_text())
     start.click()
     page.get_by_role("button", name="Cancel").click()
-    expect(page.get_by_text("Cancelled. Nothing it computed is kept.")).to_be_visible()
+    expect(page.get_by_text("Cancelled. Its results are discarded.")).to_be_visible()

@@ -43,4 +43,4 @@ def test_a_sweep_of_a_set_says_how_long_it_takes_and_can_be_cancelled(server: Se
     expect(start).to_be_visible()
     start.click()
     page.get_by_role("button", name="Cancel").click()
-    expect(page.get_by_text("Cancelled. Nothing it computed is kept.")).to_be_visible()
+    expect(page.get_by_text("Cancelled. Its results are discarded.")).to_be_visible()

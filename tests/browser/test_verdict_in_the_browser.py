@@ -13,9 +13,7 @@ LINK = "/?model=planted-strict&set=planted-query&scope=confirmatory&c="
 
 def judge(page: Page, server: Server, part: str) -> None:
     page.goto(server.url + LINK + part)
-    page.get_by_role("button", name=re.compile(r"Judge it on \d+ prompts, three ways of replacing")).click(
-        timeout=60_000
-    )
+    page.get_by_role("button", name=re.compile(r"Judge it on \d+ prompts, three ablations")).click(timeout=60_000)
     expect(page.get_by_role("heading", name="Verdict")).to_be_visible(timeout=120_000)
 
 
@@ -23,11 +21,11 @@ def test_a_cause_is_supported_beside_all_that_could_speak_against_it(server: Ser
     judge(page, server, "L1.H0")
     expect(page.get_by_role("heading", name="Supported")).to_be_visible()
     expect(page.get_by_text("On these prompts the model relies on L1.H0")).to_be_visible()
-    expect(page.get_by_text(re.compile(r"Chance: p = 0\.0\d\d"))).to_be_visible()
-    expect(page.get_by_text("Backups were not looked for")).to_be_visible()
+    expect(page.get_by_text(re.compile(r"Random baseline: p =  0\.0\d\d"))).to_be_visible()
+    expect(page.get_by_text("No search for backups")).to_be_visible()
     expect(page.get_by_text(re.compile("KL on unrelated text: not measured"))).to_be_visible()
-    expect(page.get_by_text("replacing all that enters the model gave the corrupted run")).to_be_visible()
-    expect(page.get_by_text(re.compile("Looked at on this model so far"))).to_be_visible()
+    expect(page.get_by_text("Replacing the model's whole input reproduced the corrupted run")).to_be_visible()
+    expect(page.get_by_text(re.compile("Multiplicity: "))).to_be_visible()
     page.get_by_text("Verdict as a table").click()
     expect(page.get_by_role("button", name="Download CSV")).to_be_visible()
 
@@ -41,7 +39,7 @@ def test_a_decoy_that_looks_right_is_found_to_do_nothing(server: Server, page: P
 def test_the_calibration_page_shows_what_each_rule_said_of_what_was_planted(server: Server, page: Page) -> None:
     page.goto(server.url + "/calibration")
     expect(page.get_by_role("heading", name="Calibration", exact=True)).to_be_visible()
-    expect(page.get_by_role("heading", name="What was planted, and what was found")).to_be_visible(timeout=30_000)
+    expect(page.get_by_role("heading", name="Planted role vs. verdict")).to_be_visible(timeout=30_000)
     page.get_by_role("radiogroup", name="Rule").get_by_text("zero", exact=True).click()
     expect(page.get_by_text("Confusion, zero rule as a table")).to_be_visible()
-    expect(page.get_by_role("heading", name="Which rule is fooled by what")).to_be_visible()
+    expect(page.get_by_role("heading", name="Systematic errors of single rules")).to_be_visible()

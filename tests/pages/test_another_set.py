@@ -19,4 +19,4 @@ def test_another_set_is_named(monkeypatch: pytest.MonkeyPatch, named: object, is
     monkeypatch.setattr(results.st, "warning", lambda text, icon: said.append(text))
     results.note_different_circuit(FOUND, (named,))  # type: ignore[arg-type]
     assert bool(said) is is_told
-    assert all("L0" in text and "another set" in text for text in said)
+    assert all("L0" in text and "different set" in text for text in said)

@@ -1,4 +1,4 @@
-"""Attention's own tests asked for on the page: a job with its button, and the two axes apart when it has run."""
+"""The attention tests on the page: a job with its button, and separate axes when it has run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_one_prompt_is_told_why_there_are_no_tests(
     monkeypatch.setattr("ui.flow.model_pool.open_subject", lambda name, on_progress: subject)
     note_opened(home, "planted-strict")
     test = open_page(**LINK, scope="one")
-    wait_for(test, lambda t: any(h.value == "Attention's own tests" for h in t.header))
+    wait_for(test, lambda t: any(h.value == "Attention tests" for h in t.header))
     assert any("One prompt has no interval" in text.value for text in test.info)
     assert not [b for b in test.button if b.key == "start-job-attention_tests"]
 
@@ -36,15 +36,15 @@ def test_a_half_of_the_set_is_tested_and_each_figure_says_what_kind_of_evidence_
     test = open_page(**LINK, scope="exploratory")
     wait_for(test, lambda t: any(b.key == "start-job-attention_tests" for b in t.button))
     test.button(key="start-job-attention_tests").click().run()
-    wait_for(test, lambda t: any(h.value == "Where it looks, taken away" for h in t.subheader))
+    wait_for(test, lambda t: any(h.value == "Attention pattern ablated" for h in t.subheader))
     assert not test.exception
     said = texts(test)
-    assert "A pattern that does not matter is not a head that does not matter" in said
+    assert "A head can matter although its pattern does not" in said
     assert "score of neither" in said
     assert "fails weight randomisation by construction" in said.replace("\\", "")
     assert "relies on" not in said
     named = [h.value for h in test.subheader]
-    assert "Views of attention beside the causal map" in named
+    assert "Attention views vs. causal effect" in named
     assert "The same views, weights shuffled from layer 1 up" in named
     tables = {e.label for e in test.expander}
-    assert {"Where it looks, taken away as a table", "Views beside the causal map as a table"} <= tables
+    assert {"Attention pattern ablated as a table", "Attention views vs. causal effect as a table"} <= tables

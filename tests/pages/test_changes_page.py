@@ -20,19 +20,19 @@ def test_an_incident_makes_a_claim_stale_and_stands_in_the_log(home: Path) -> No
     test = open_page("changes")
     test.selectbox(key="incident_claim").set_value("C-0001")
     test.text_input(key="incident_reason").set_value(HOSTILE)
-    next(one for one in test.button if one.label == "Make the claim stale").click().run()
+    next(one for one in test.button if one.label == "Mark the claim as stale").click().run()
     assert not test.exception
     table = next(one.value for one in test.dataframe if "what changed" in one.value.columns)
     assert list(table["claim"]) == ["C-0001"]
     card = open_page("models", model="toy")
-    standing = next(one.value for one in card.dataframe if "standing" in one.value.columns)
-    assert list(standing["standing"]) == ["stale"]
+    status = next(one.value for one in card.dataframe if "status" in one.value.columns)
+    assert list(status["status"]) == ["stale"]
 
 
 def test_an_incident_without_words_is_refused(home: Path) -> None:
     freeze_by_hand(home)
     test = open_page("changes")
-    next(one for one in test.button if one.label == "Make the claim stale").click().run()
+    next(one for one in test.button if one.label == "Mark the claim as stale").click().run()
     assert test.error
 
 

@@ -64,10 +64,10 @@ DENSE = {"architectures": ["LlamaForCausalLM"], "num_attention_heads": 4}
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        (DENSE, "this model is dense and has none"),
-        (DENSE | {"num_local_experts": 8}, "this model has them, and they cannot be replaced one at a time"),
-        ({"architectures": ["MambaForCausalLM"], "state_size": 16}, "the configuration does not say"),
-        (None, "the configuration does not say"),
+        (DENSE, "This model is dense and has none"),
+        (DENSE | {"num_local_experts": 8}, "but they cannot be ablated one at a time"),
+        ({"architectures": ["MambaForCausalLM"], "state_size": 16}, "The configuration does not state"),
+        (None, "The configuration does not state"),
     ],
 )
 def test_what_is_said_of_experts_is_what_the_models_configuration_says(

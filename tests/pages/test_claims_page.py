@@ -58,7 +58,7 @@ def test_a_claim_shows_its_plan_attempts_and_verdict(claimed: Path) -> None:
     assert test.selectbox(key="claim").value == "C-0001", "what a link names and nobody has is repaired"
     headings = [one.value for one in test.header]
     assert "Attempts (1)" in headings
-    assert "What the last attempt found" in headings
+    assert "Findings of the last attempt" in headings
     plan = test.dataframe[0].value
     assert list(plan.iloc[0]) == ["components", "L1.H0"]
     assert not [one for one in test.markdown if "<img" in one.value and "\\<" not in one.value]
@@ -107,11 +107,11 @@ def test_the_log_page_lists_events_and_narrows_them(claimed: Path) -> None:
     test = open_page("audit_log")
     assert not test.exception
     listed = _events(test)
-    assert {"prereg.frozen", "run.started", "run.ended", "verdict.reached"} <= set(listed["what"])
+    assert {"prereg.frozen", "run.started", "run.ended", "verdict.reached"} <= set(listed["action"])
     assert set(listed["state"]) == {"as written, unanchored"}
     test.selectbox(key="action").set_value("run.started")
     test.run()
-    assert set(_events(test)["what"]) == {"run.started"}
+    assert set(_events(test)["action"]) == {"run.started"}
     test.text_input(key="about").set_value("nobody at all")
     test.run()
     assert not test.exception
@@ -138,12 +138,12 @@ def test_the_log_page_names_packs_nobody_is_known_to_have_and_keys_that_leaked(o
     test = open_page("audit_log")
     assert not test.exception
     text = " ".join(one.value for one in test.markdown)
-    assert "carried and not yet held outside: 1. The newest" in text
+    assert "not yet recorded as external: 1. The newest" in text
     assert plain("P-*1*") in text
-    assert "Checkpoints that rest on that key alone: 1." in test.warning[0].value
+    assert "Checkpoints signed by that key only: 1." in test.warning[0].value
     assert plain("<b>stolen</b>") in test.warning[0].value
     assert test.metric[2].value == "3 events"
 
 
 def _events(test: AppTest):  # type: ignore[no-untyped-def]
-    return next(one.value for one in test.dataframe if "what" in one.value)
+    return next(one.value for one in test.dataframe if "action" in one.value)

@@ -34,7 +34,7 @@ def decide(test: AppTest, viewer: str, *, role: str = "reviewer", decision: str 
 def test_an_empty_desk_says_what_to_do(home: Path) -> None:
     test = open_page("desk")
     assert not test.exception
-    assert "No pack lies here" in test.info[0].value
+    assert "There is no pack here" in test.info[0].value
 
 
 def test_without_a_key_nobody_decides(home: Path) -> None:
@@ -64,12 +64,12 @@ def test_whoever_prepared_it_is_refused_on_the_page(desk: Path) -> None:
 def test_a_second_reviewer_does_not_see_the_first_review(desk: Path) -> None:
     test = decide(open_page("desk"), "ben", decision="reject")
     test.selectbox(key="viewer").set_value("dora").run()
-    assert any("1 review given, and not shown" in one.value for one in test.info)
+    assert any("1 review hidden until" in one.value for one in test.info)
     assert all("key" not in vars(one) or one.key != "decisions" for one in test.dataframe)
     assert not [one for one in test.dataframe if "decision" in one.value.columns]
     test = decide(test, "dora")
     table = next(one.value for one in test.dataframe if "decision" in one.value.columns)
-    assert list(table["who"]) == ["ben", "dora"]
+    assert list(table["person"]) == ["ben", "dora"]
 
 
 def test_hostile_words_of_a_pack_are_shown_as_words(home: Path) -> None:

@@ -31,11 +31,11 @@ def test_unverified_rows_are_labelled_in_words_and_are_in_no_count(home: Path) -
     test = open_page("crosswalk", framework="eu_ai_act")
     assert not test.exception
     rows = load_crosswalk().choose(framework="eu_ai_act")
-    assert f"Of {len(rows)} rows, **0** were read in the primary text and **0** by number" in read_text(test)
+    assert f"Of {len(rows)} rows, **0** were checked against the primary text and **0** by number" in read_text(test)
     assert f"**{len(rows)}** are unverified" in read_text(test)
-    listed = find_table(test, "standing")
-    assert set(listed["standing"]) == {"NOT COUNTED: unverified"}
-    counted = find_table(test, "left out: unverified")
+    listed = find_table(test, "check")
+    assert set(listed["check"]) == {"NOT COUNTED: unverified"}
+    counted = find_table(test, "excluded: unverified")
     assert list(counted.iloc[0])[1:] == [0, 0, 0, 0, 0, 0, len(rows)]
 
 
@@ -43,14 +43,14 @@ def test_the_filters_narrow_the_rows_and_a_broken_link_is_repaired(home: Path) -
     test = open_page("crosswalk", framework="no-such-law", evidence="four_eyes")
     assert not test.exception
     assert test.selectbox(key="framework").value == ""
-    assert set(find_table(test, "standing")["evidence"]) == {"Record of review and approval by different persons"}
+    assert set(find_table(test, "check")["evidence"]) == {"Record of review and approval by different persons"}
     test.selectbox(key="framework").set_value("iso_42001")
     test.run()
-    assert list(find_table(test, "standing")["clause"]) == ["5.3", "A.3.2"]
+    assert list(find_table(test, "check")["clause"]) == ["5.3", "A.3.2"]
     test.selectbox(key="framework").set_value("iso_23894")
     test.run()
     assert not test.exception
-    assert "No row has both" in read_text(test)
+    assert "No row matches both" in read_text(test)
 
 
 def test_the_crosswalk_says_what_this_home_holds(home: Path) -> None:

@@ -169,7 +169,7 @@ def test_a_cancelled_load_is_not_begun_again_by_the_next_run_of_the_page(
     test.button(key="cancel-load-someone/model").click().run()
     for _ in range(3):
         test.run()
-    assert "You cancelled its load" in said(test)
+    assert "You cancelled loading" in said(test)
     assert len(loads.asked) == 1
     gate.set()
 
@@ -180,7 +180,7 @@ def test_a_full_queue_is_said_with_its_length_and_a_button(loads: Loads, monkeyp
     monkeypatch.setattr(ui.flow.model_pool, "MAX_WAITING", 0)
     test = open_page(model="someone/model")
     test.button(key="load-model").click().run()
-    assert "models wait to be loaded" in said(test)
+    assert "models are queued" in said(test)
     assert find_button(test, "load-again")
 
 
@@ -223,7 +223,7 @@ def test_a_signed_in_person_learns_nothing_of_the_servers_folders(
         test.button(key="load-model").click().run()
         until(test, lambda: bool(test.error))
     text = said(test).replace(str(path), "PATH")
-    expected = "No model can be opened at 'PATH'." if step == "pressed" else "Size: **not known before it is loaded**"
+    expected = "No model can be opened at 'PATH'." if step == "pressed" else "Size: **unknown before it is loaded**"
     assert expected in text
     assert "No such file" not in text
     assert "config.json." not in text.replace("with config.json and", "")
@@ -235,7 +235,7 @@ def test_the_one_local_person_is_told_how_large_a_folder_is(
     folder = tmp_path_factory.mktemp("model")
     (folder / "model.safetensors").write_bytes(b"x" * 1234)
     assert "1,234 bytes" in said(open_page(model=str(folder)))
-    assert "not known" in said(open_page(model=str(folder / "nothing")))
+    assert "unknown" in said(open_page(model=str(folder / "nothing")))
 
 
 def test_nobody_without_the_right_to_run_loads_a_model_by_pressing(

@@ -70,5 +70,5 @@ def test_a_server_that_strangers_can_reach_is_refused(tmp_path: Path, monkeypatc
         st, "get_option", lambda name, real=st.get_option: "0.0.0.0" if name == "server.address" else real(name)
     )
     test = open_page()
-    assert "there is no sign" in refused(test)
+    assert "without sign" in refused(test)
     assert [one.value for one in test.title] == ["Assay"], "no page is run"

@@ -35,8 +35,8 @@ def test_a_model_that_is_not_here_says_how_to_get_it_and_still_shows_its_claims(
     test = open_page("models", model="toy")
     assert not test.exception
     assert any("not on this machine yet" in one.value for one in test.info)
-    table = next(one.value for one in test.dataframe if "standing" in one.value.columns)
-    assert list(table["standing"]) == ["negligible", "supported"]
+    table = next(one.value for one in test.dataframe if "status" in one.value.columns)
+    assert list(table["status"]) == ["negligible", "supported"]
     assert PINS.model_digest not in "".join(one.value for one in test.markdown)
 
 
@@ -85,7 +85,7 @@ def test_a_sentence_is_typed_kept_and_linked(carded: Path) -> None:
     assert list_card_claims(carded)[-1].text == "Its head moves the name."
     test.selectbox(key="linked").set_value(2)
     test.selectbox(key="tested_by").set_value("C-0002")
-    next(one for one in test.button if one.label == "Say so").click().run()
+    next(one for one in test.button if one.label == "Link").click().run()
     table = next(one.value for one in test.dataframe if "sentence" in one.value.columns)
     assert list(table["state"]) == ["untested", "contradicted"]
 

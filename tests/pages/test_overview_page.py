@@ -148,7 +148,7 @@ def log_run(home: Path, run_id: str, kind: str, result: object, wall_s: float, c
 
 
 def test_without_a_run_the_page_says_what_to_do(home: Path) -> None:
-    assert any("No audit has been run here yet" in one.value for one in open_page().info)
+    assert any("No audit has run here yet" in one.value for one in open_page().info)
 
 
 def test_cost_stands_beside_what_it_settled(home: Path) -> None:

@@ -25,9 +25,9 @@ def test_a_good_file_can_be_used() -> None:
 
 def test_what_is_set_aside_is_shown_before_the_good_rows_are_used() -> None:
     test = offer(HEADER + "a,b, x, y\na,b,, y\n")
-    assert "1 of 2 rows can be used" in test.warning[0].value
+    assert "1 of 2 rows are usable" in test.warning[0].value
     assert test.dataframe[0].value["Found"].tolist() == ["answer is missing"]
-    assert [button.label for button in test.button] == ["Use the 1 good rows"]
+    assert [button.label for button in test.button] == ["Use the 1 valid rows"]
 
 
 def test_columns_whose_names_do_not_match_are_asked_for() -> None:

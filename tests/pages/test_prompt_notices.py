@@ -12,7 +12,7 @@ def test_notices_stand_under_the_choice_and_nothing_of_them_is_markup() -> None:
         show_notices(("1 prompt says the same: '![x](http://a.b/c.png)' repeats 'p0'.", "12 templates are named."))
 
     test = AppTest.from_function(page).run()
-    assert [box.label for box in test.expander] == ["Not every prompt counts as it stands"]
+    assert [box.label for box in test.expander] == ["Some prompts were excluded or changed"]
     first, second = (caption.value for caption in test.caption)
     assert "![x](" not in first
     assert "\\!\\[x\\]\\(" in first

@@ -506,7 +506,7 @@ def test_an_open_address_is_for_those_who_sign_in(provider: Provider, monkeypatc
     monkeypatch.setattr(auth, "is_configured", lambda: False)
     test = open_app()
     assert titles(test) == ["Assay"]
-    assert "there is no sign-in" in errors(test)
+    assert "without sign-in" in errors(test)
     with pytest.raises(AccessRefused):
         auth.who()
 

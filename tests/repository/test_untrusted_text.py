@@ -60,7 +60,7 @@ REVIEWED: dict[str, list[str]] = {
     "ui/calibration/show.py": ["RULES", "describe_census(found.census)", "describe_origin(found)", "rule"],
     "ui/cards/show.py": [
         "chart.as_of",
-        "one.standing.value",
+        "status",
         "navigation.claims()",
         "navigation.desk()",
         "row.title",
@@ -98,6 +98,7 @@ REVIEWED: dict[str, list[str]] = {
     "ui/claims/show.py": ["get_plugin('audits', question).question", "plan.version"],
     "ui/crosswalk/show.py": [
         "by",
+        "check",
         "checked",
         "clause",
         "crosswalk.as_of",
@@ -105,7 +106,6 @@ REVIEWED: dict[str, list[str]] = {
         "out",
         "primary",
         "relation",
-        "standing",
         "title",
         "titles",
         "url",
@@ -114,7 +114,7 @@ REVIEWED: dict[str, list[str]] = {
     ],
     "ui/desk/form.py": ["DECISIONS.get", "digest[:12]", "list(DECISIONS)", "number", "roles"],
     "ui/desk/show.py": [
-        "_NEVER",
+        "_NOTHING",
         "_describe_attempts(claim)",
         "_list(claim.speaks_against)",
         "evaluated",
@@ -127,7 +127,13 @@ REVIEWED: dict[str, list[str]] = {
     "ui/live/interventions.py": ["choice.head", "component"],
     "ui/flow/job_panel.py": ["now.fraction", "state"],
     "ui/flow/subject_form.py": ["SCOPES.get", "UNIVERSES.get", "label", "list(SCOPES)", "list(Universe)"],
-    "ui/live/head_maps.py": ["does.unit", "format_estimate(rho)", "result.direction", "result.replacement", "source"],
+    "ui/live/head_maps.py": [
+        "effects.unit",
+        "format_estimate(rho)",
+        "result.direction",
+        "result.replacement",
+        "source",
+    ],
     "ui/live/show.py": [
         "format_estimate(base)",
         "format_estimate(result.after)",

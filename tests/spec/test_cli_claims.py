@@ -115,7 +115,7 @@ def test_text_says_what_json_says_for_every_role_and_state(
         assert cli.main(["test", str(claim), "--prompts", str(prompts), "--half", "all"]) == 0
         reported = capsys.readouterr().out
         assert reported.startswith(f"{state}: ")
-        assert ("chance    p = " in reported) or ("chance    not drawn: " in reported)
+        assert ("baseline  p = " in reported) or ("baseline  not drawn: " in reported)
         assert "resample" in reported
 
 

@@ -48,8 +48,8 @@ def print_json(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[
 def test_a_whole_log_is_verified_and_that_is_told(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, out = tell(capsys, "verify")
     assert code == 0
-    assert "21 events are as they were written" in out
-    assert "No checkpoint from outside was given" in out
+    assert "21 events are unaltered" in out
+    assert "No external checkpoint was given" in out
     with open_database(home) as connection:
         last = list_events(connection)[-1]
     assert (last.action, last.payload) == ("log.verified", {"size": 21, "checkpoints": 1, "held": 0})
@@ -91,7 +91,7 @@ def test_a_checkpoint_that_was_given_away_finds_what_the_file_alone_does_not_sho
     code, out = tell(capsys, "verify", "--checkpoint", second, first)
     assert code == 4
     assert "held_checkpoint: events 0 to 20 are not those that a checkpoint was signed over" in out
-    assert "No checkpoint from outside" not in out
+    assert "No external checkpoint" not in out
 
 
 def test_what_is_no_checkpoint_is_a_finding_and_what_is_no_file_a_refusal(
@@ -147,7 +147,7 @@ def test_an_exported_pack_vouches_for_nothing_until_somebody_is_known_to_have_it
     _, status = print_json(capsys, "status")
     assert (status["anchored_size"], status["unanchored_events"]) == (0, 22)
     assert status["carried"] == [{"pack_id": "P-1", "size": 22}]
-    assert "carried by pack P-1, not yet held outside" in tell(capsys, "status")[1]
+    assert "in pack P-1, not yet recorded as external" in tell(capsys, "status")[1]
     code, event = print_json(capsys, "anchor", "--pack", pack, "--held-by", "Ben at the bank")
     assert (code, event["kind"], event["target"], event["size"]) == (0, "pack", "Ben at the bank", 22)
     assert event["pack_id"] == "P-1"
@@ -193,8 +193,8 @@ def test_status_says_what_is_sealed_what_nobody_could_vouch_for_and_what_has_no_
     assert code == 0
     assert "22 events" in out
     assert "last checkpoint over 21 events" in out
-    assert "held outside: nothing yet; 22 events" in out
-    assert "under way: claim_test r1" in out
+    assert "external checkpoint: none yet; 22 events" in out
+    assert "running: claim_test r1" in out
     _, status = print_json(capsys, "status")
     assert (status["checkpoint"]["size"], status["unended"][0]["claim_id"]) == (21, "C-0001")
 

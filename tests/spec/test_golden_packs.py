@@ -158,7 +158,7 @@ def test_the_text_says_that_the_code_differs_beside_the_levels(rerun: Any, monke
     assert code == 0
     assert reported.splitlines()[:2] == [
         "C-0001, run 000000000000: NOT_COMPARABLE",
-        "  compared although the code differs: aa in the pack, bb here; the log has it as not comparable",
+        "  compared although the code differs: aa in the pack, bb here; logged as not comparable",
     ]
     assert "DECISION_EQUAL" in reported
 

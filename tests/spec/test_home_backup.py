@@ -163,7 +163,7 @@ def test_the_commands_say_what_is_in_the_file_and_what_was_put_back(
     monkeypatch.setenv("AUDIT_HOME", str(home))
     out = str(tmp_path / "b.zip")
     assert main(["home", "backup", out]) == 0
-    assert "No private keys are in it" in capsys.readouterr().err
+    assert "It contains no private keys" in capsys.readouterr().err
     assert main(["home", "backup", out]) == 2
     assert main(["home", "backup", str(home / "b.zip")]) == 2
     assert main(["home", "backup", str(tmp_path / "no/such/b.zip")]) == 2
@@ -171,5 +171,5 @@ def test_the_commands_say_what_is_in_the_file_and_what_was_put_back(
     capsys.readouterr()
     assert main(["home", "restore", out]) == 2
     assert main(["home", "restore", out, "--old-to", str(tmp_path / "old")]) == 0
-    assert "put keys/ back" in capsys.readouterr().err
+    assert "restore keys/ from its own backup" in capsys.readouterr().err
     assert os.path.isdir(tmp_path / "old")

@@ -246,8 +246,8 @@ def test_who_knows_only_the_revoked_log_key_is_told_that_it_vouches_for_nothing_
     assert (code, found["findings"], found["rests_on_revoked"]) == (3, [], True)
     assert main(["log", "verify", "--public-key", old]) == 3
     out = capsys.readouterr().out
-    assert "ask for the log's key by another way" in out
-    assert "a checkpoint that was held outside before is what shows" in out
+    assert "get the log's current key through a separate channel" in out
+    assert "Only an earlier external checkpoint detects that" in out
     assert main(["log", "verify"]) == 0
 
 

@@ -143,7 +143,7 @@ def test_forty_names_asked_for_in_forty_sessions_are_loaded_one_at_a_time_and_mo
             refused.append(error)
     until(lambda: loader.under_way == 1)
     assert len(refused) == 40 - 1 - MAX_WAITING
-    assert f"{MAX_WAITING} models wait" in str(refused[0])
+    assert f"{MAX_WAITING} models are queued" in str(refused[0])
     assert "What to do" in str(refused[0])
     loader.gate.set()
     until(lambda: room.look(f"org/model-{MAX_WAITING}").is_ready)
@@ -156,7 +156,7 @@ def test_one_person_cannot_fill_the_queue(loader: Loader) -> None:
     room = loader.make_room()
     for n in range(1 + MAX_WAITING_EACH):
         room.open(f"org/a{n}", owner="a")
-    with pytest.raises(QueueFull, match="that you asked for"):
+    with pytest.raises(QueueFull, match="that you requested"):
         room.open("org/one-more", owner="a")
     assert room.open("org/b", owner="b").stage == "queued"
     assert "before it" in room.look("org/b").detail

@@ -1,4 +1,4 @@
-"""What a person does on a model card: chooses a model, says what system it is part of, brings a card, and links its sentences."""
+"""Forms of the model cards page: choose a model, describe its system, import a card, and link sentences to claims."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ui.parts.header import plain
 from ui.shell import link
 
 SYSTEM = {"retrieval": "retrieves documents", "tool_use": "calls tools"}
-"""What cannot be read off a model: a person declares it."""
+"""System properties that a person declares, because the model files do not contain them."""
 _SHOWN = 90
 
 
@@ -26,29 +26,29 @@ def ask_model(names: Sequence[str]) -> str:
 
 
 def ask_system() -> tuple[str, ...]:
-    """What the system around the model does, declared by whoever knows."""
+    """Select the declared properties of the system around the model."""
     if "around_picked" not in st.session_state:
         st.session_state.around_picked = [one for one in st.session_state.around.split(",") if one in SYSTEM]
     picked = st.multiselect(
         "The system around it", list(SYSTEM), key="around_picked", format_func=SYSTEM.get, placeholder="nothing but the model",
-        help="Cannot be read off a model. It decides which evidence to ask for.",
+        help="The model files do not contain this. It determines which evidence to demand.",
     )  # fmt: skip
     return tuple(picked)
 
 
 def ask_card(model: str) -> None:
-    """A model card as a file, and which of its sentences are kept as claims to be tested."""
-    with st.expander("Bring a Hugging Face model card", icon=":material/upload_file:"):
+    """Import a model card, and keep sentences of it as claims to test."""
+    with st.expander("Import a Hugging Face model card", icon=":material/upload_file:"):
         st.file_uploader("README.md of the model", type="md", key="card")
         brought = st.session_state.get("card")
         found = None if brought is None else _read(brought.getvalue())
         if found is not None:
             st.markdown(
-                f"Licence in its metadata: {plain(found.licence or 'not stated')}. Base model: {plain(found.base_model or 'not stated')}. {len(found.sentences)} sentences that seem to say how the "
-                f"model works{', the first ones of more' if found.is_cut else ''}. Its own numbers are not taken over."
+                f"Licence in its metadata: {plain(found.licence or 'not stated')}. Base model: {plain(found.base_model or 'not stated')}. {len(found.sentences)} sentences may state how the "
+                f"model works{' (more omitted)' if found.is_cut else ''}. Numbers of the card are not imported."
             )
             _show_unread(found)
-            st.multiselect("Keep as claims to be tested", found.sentences, key="kept", format_func=_shorten)
+            st.multiselect("Keep as claims to test", found.sentences, key="kept", format_func=_shorten)
         st.text_input("Or type one", key="typed", max_chars=600)
         st.button(
             "Keep", key="keep", icon=":material/add:", on_click=_keep, args=(model, found.sha256 if found else "")
@@ -58,18 +58,18 @@ def ask_card(model: str) -> None:
 
 
 def _show_unread(found: ImportedCard) -> None:
-    """What of the card was not looked at, and why."""
+    """Show which parts of the card were not read, and why."""
     if found.unread:
         st.info(plain(found.unread_sentence), icon=":material/translate:")
     if found.left_out:
         st.info(
-            f"{found.left_out:,} parts are too long to be quoted whole and were left out.",
+            f"{found.left_out:,} parts are too long to quote and were omitted.",
             icon=":material/content_cut:",
         )
 
 
 def ask_link(sentences: Sequence[CardClaim], claims: Sequence[ClaimSummary]) -> None:
-    """Which registered claim tests which sentence: a person's judgement, logged with their name."""
+    """Link a sentence to the registered claim that tests it; logged with the person's name."""
     if not sentences or not claims:
         return
     with st.form("link-card", border=True):
@@ -78,7 +78,7 @@ def ask_link(sentences: Sequence[CardClaim], claims: Sequence[ClaimSummary]) -> 
         st.selectbox(
             "is tested by", list(ids), key="tested_by", format_func=lambda key: f"{key}: {ids[key].name[:_SHOWN]}"
         )
-        st.form_submit_button("Say so", icon=":material/link:", on_click=_link)
+        st.form_submit_button("Link", icon=":material/link:", on_click=_link)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)

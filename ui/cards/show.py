@@ -1,4 +1,4 @@
-"""A model card on the page: identity, what attention can show, claims, packs, figures, and what could still be asked."""
+"""A model card on the page: identity, limits of attention, claims, packs, figures, and available audits."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ from ui.shell import navigation
 
 @st.cache_data(max_entries=32, show_spinner="Reading the model's files …", ttl=600)
 def read(name: str) -> ModelSheet:
-    """Hashing a model of half a gigabyte takes a second; ten minutes later it is looked at again."""
+    """Read the model's sheet; cached for ten minutes, because hashing half a gigabyte takes a second."""
     return read_sheet(name)
 
 
 def show_identity(sheet: ModelSheet) -> None:
-    """What it is, by digest."""
-    st.header("What it is", anchor=False)
+    """Show the identity of the model by digest."""
+    st.header("Identity", anchor=False)
     identity = sheet.identity
     if identity is None:
         st.info(f"{plain(sheet.title)}: {plain(sheet.why)}", icon=":material/info:")
         return
     rows = [
         ("title", identity.model), ("licence", identity.licence), ("quantisation", identity.quantisation),
-        ("held as", f"{identity.dtype}, attention {identity.attention}"), ("weights, SHA-256", identity.weights_sha256),
-        ("tokenizer, SHA-256", identity.tokenizer_sha256), ("config, SHA-256", identity.config_sha256), ("all of it", identity.short),
+        ("precision, attention", f"{identity.dtype}, {identity.attention}"), ("weights, SHA-256", identity.weights_sha256),
+        ("tokenizer, SHA-256", identity.tokenizer_sha256), ("config, SHA-256", identity.config_sha256), ("combined digest", identity.short),
     ]  # fmt: skip
     show_table(make_table(("", "as read from its files"), rows), key="identity", height="content")
 
 
 def show_attention(sheet: ModelSheet, around: Sequence[str]) -> None:
-    """The governance map's rows for this class of model and this system."""
+    """Show the rows of the governance map for this class of model and this system."""
     chart = load_governance_map()
     settings = _list_settings(sheet, around)
-    st.header("What attention can and cannot show of it", anchor=False)
+    st.header("What attention can and cannot show", anchor=False)
     if sheet.model_class is not None and not sheet.model_class.settings:
         st.warning(
-            f"Its class cannot be told from its configuration: {plain(sheet.model_class.because)}.",
+            f"The configuration does not determine the model class: {plain(sheet.model_class.because)}.",
             icon=":material/help:",
         )
     for setting in settings:
@@ -66,11 +66,11 @@ def show_attention(sheet: ModelSheet, around: Sequence[str]) -> None:
 
 
 def show_claims(claims: Sequence[ClaimSummary]) -> None:
-    """Each registered claim with its standing and the measured sentence."""
+    """Show each registered claim with its status and the measured sentence."""
     st.header(f"Claims ({len(claims)})", anchor=False)
     if not claims:
         st.info(
-            "Nobody has registered a claim about this model. What to do: freeze one on the Claims page.",
+            "No claim about this model is registered. What to do: freeze one on the Claims page.",
             icon=":material/info:",
         )
         return
@@ -78,24 +78,25 @@ def show_claims(claims: Sequence[ClaimSummary]) -> None:
         (one.claim_id, one.standing.value, one.why, one.sentence or "not measured", one.name, one.attempts, one.tested_at[:10], one.expires_at)
         for one in claims
     ]  # fmt: skip
-    columns = ("claim", "standing", "why", "measured", "says", "attempts", "tested", "expires")
+    columns = ("claim", "status", "why", "measured", "statement", "attempts", "tested", "expires")
     show_table(make_table(columns, rows), key="claims-of-model")
     table_with_csv(lambda: make_table(columns, rows), "Claims", "claims-of-model-rows")
     for one in claims[:3]:
         if one.sentence:
-            st.markdown(f"**{plain(one.claim_id)}, {one.standing.value}:** {plain(one.sentence)}")
+            status = one.standing.value
+            st.markdown(f"**{plain(one.claim_id)}, {status}:** {plain(one.sentence)}")
     st.page_link(
         navigation.claims(),
-        label="Open the claims, with every number behind them",
+        label="Open the claims with all their numbers",
         query_params={"claim": claims[0].claim_id},
     )
 
 
 def show_sentences(sentences: Sequence[CardClaim], claims: Sequence[ClaimSummary]) -> None:
-    """What a card says of how the model works, and what became of it."""
+    """Show the card's sentences about how the model works, and the state of each."""
     if not sentences:
         return
-    st.header("What its model card says", anchor=False)
+    st.header("Sentences of its model card", anchor=False)
     rows = [
         (one.number, judge_sentence(one, claims).value, one.text, ", ".join(one.claim_ids) or "nothing", one.added_by, one.added_at[:10])
         for one in sentences
@@ -106,10 +107,10 @@ def show_sentences(sentences: Sequence[CardClaim], claims: Sequence[ClaimSummary
 
 
 def show_packs(cases: Sequence[CaseFile]) -> None:
-    """Packs on the desk about these claims."""
+    """Show the packs on the desk about these claims."""
     st.header("Evidence packs and approvals", anchor=False)
     if not cases:
-        st.info("No pack about this model lies on the review desk.", icon=":material/info:")
+        st.info("No pack about this model is on the review desk.", icon=":material/info:")
         return
     rows = [
         (
@@ -125,7 +126,7 @@ def show_packs(cases: Sequence[CaseFile]) -> None:
 
 
 def show_figures(cases: Sequence[CaseFile]) -> None:
-    """Measured figures of its packs beside the thresholds of the policy each was frozen under."""
+    """Show the measured figures of its packs beside the thresholds of the frozen policy."""
     rows = [describe_row(row) for case in cases for row in case.gate.rows if row.metric is not None]
     if not rows:
         return
@@ -136,11 +137,11 @@ def show_figures(cases: Sequence[CaseFile]) -> None:
 
 
 def show_capabilities(sheet: ModelSheet, around: Sequence[str], facts: HomeFacts) -> None:
-    """Which audits run on this model, which were run, and which evidence cannot be had here."""
-    st.header("What can be asked of it here", anchor=False)
+    """Show which audits run on this model, which have run, and which evidence is not available."""
+    st.header("Available audits and evidence", anchor=False)
     matrix = list_capabilities(_list_settings(sheet, around))
     done = count_done(facts, sheet.identity.short) if sheet.identity else {}
-    applies = {True: "applies", False: "does not apply", None: "not placed yet"}
+    applies = {True: "applies", False: "does not apply", None: "not decided yet"}
     rows = [(fit.question, applies[fit.applies], f"{done[fit.audit]} runs" if done.get(fit.audit) else "missing" if fit.applies else "") for fit in matrix.audits]  # fmt: skip
     show_table(make_table(("audit", "on this model", "done here"), rows), key="capabilities")
     demands = [(demand.text, COVERAGE_WORDS[demand.coverage], ", ".join(demand.audits), demand.note) for _, demand in matrix.demands]  # fmt: skip

@@ -16,13 +16,13 @@ from ui.flow.answers import show_refusal
 from ui.parts.header import figure_header, plain, show_table, table_with_csv
 
 SHOWN = 30
-"""Rows on the page; the file has all that the comparison keeps."""
+"""Rows on the page; the file has all rows of the comparison."""
 
 
 def show_end(snapshot: Snapshot) -> None:
-    """What came of the comparison."""
+    """Show the result of the comparison, or its error."""
     if snapshot.state is not JobState.DONE:
-        st.error(plain(snapshot.error) or "Cancelled; nothing is kept.", icon=":material/error:")
+        st.error(plain(snapshot.error) or "Cancelled. Its results are discarded.", icon=":material/error:")
         return
     found, effects = snapshot.result
     show_diff(found)
@@ -31,25 +31,25 @@ def show_end(snapshot: Snapshot) -> None:
 
 
 def show_diff(found: ModelDiff) -> None:
-    """What differs in the files, by head where heads can be told apart."""
-    st.header("In the files", anchor=False)
+    """Show the differences between the files, per head where the layout allows it."""
+    st.header("Differences between the files", anchor=False)
     st.markdown(f"`{found.before.short}` → `{found.after.short}`")
     if found.is_same:
-        st.info("The same bytes in every file that decides anything.", icon=":material/drag_handle:")
+        st.info("Every relevant file has the same bytes.", icon=":material/drag_handle:")
         return
     st.markdown(
-        f"**{found.n_changed} of {found.n_tensors} tensors differ, in {found.n_components} parts of the model.** How far weights moved says "
-        "nothing of what that does."
+        f"**{found.n_changed} of {found.n_tensors} tensors differ, in {found.n_components} components.** "
+        "The size of a weight change does not show its causal effect."
     )
     if found.not_by_head:
-        st.warning(f"Heads are not told apart: {plain(found.not_by_head)}.", icon=":material/warning:")
+        st.warning(f"Heads are not distinguished: {plain(found.not_by_head)}.", icon=":material/warning:")
     rows = [
         (one.component, ", ".join(one.parts), _show(one.max_abs), _show(one.relative), one.reason) for one in found.components
     ]  # fmt: skip
     rows += [(name, "in no head or MLP", "", "", "") for name in found.outside]
-    columns = ("part", "of it", "largest difference, weight", "relative, Frobenius", "why no number")
+    columns = ("component", "tensors", "largest weight difference", "relative, Frobenius", "reason for no number")
     show_table(make_table(columns, rows[:SHOWN]), key="parts")
-    table_with_csv(lambda: make_table(columns, rows), "Parts that differ", "parts-rows")
+    table_with_csv(lambda: make_table(columns, rows), "Components that differ", "parts-rows")
     reported = found.tokenizer
     settings = [(one.file, one.key, one.before, one.after) for one in (*found.settings, *reported.settings)]
     if reported.vocabulary is not None and not reported.vocabulary.is_same:
@@ -65,11 +65,11 @@ def show_diff(found: ModelDiff) -> None:
 
 
 def show_effects(found: EffectDiff) -> None:
-    """Every part's effect in both, on the same prompts."""
+    """Show every component's effect in both versions, on the same prompts."""
     figure_header(
-        "What each part does in both", "causal",
-        f"each {found.kind} edited alone in each version, on the same {found.n} prompts in {found.n_templates} templates; the difference is taken "
-        f"prompt by prompt. Unit {found.unit}.",
+        "Causal effect in both versions", "causal",
+        f"each {found.kind} is ablated alone in each version, on the same {found.n} prompts in {found.n_templates} templates. "
+        f"The difference is paired by prompt. Unit: {found.unit}.",
     )  # fmt: skip
     if found.no_marks:
         st.info(f"Nothing is marked: {plain(found.no_marks)}", icon=":material/info:")
@@ -79,34 +79,34 @@ def show_effects(found: EffectDiff) -> None:
         (row.component, format_estimate(row.before), format_estimate(row.after), format_estimate(row.difference), marks[row.is_changed])
         for row in ranked
     ]  # fmt: skip
-    columns = ("part", "before", "after", "difference", "at 5 %, Holm over all")
+    columns = ("component", "before", "after", "difference", "at 5 %, Holm over all")
     show_table(make_table(columns, rows[:SHOWN]), key="effects")
     table_with_csv(lambda: make_table(columns, rows), "Effects in both", "effects-rows")
 
 
 def show_log(rows: Sequence[StaleRow]) -> None:
-    """What made claims stale, and which verdicts answered it."""
-    st.header("What made claims stale", anchor=False)
+    """Show what made claims stale, and which runs tested them again."""
+    st.header("Stale claims", anchor=False)
     if not rows:
         st.markdown(
-            "Nothing yet. `python -m audit_core revalidate --model NAME` holds the claims against a model as it is now; a pipeline runs it at each "
-            "change."
+            "None yet. `python -m audit_core revalidate --model NAME` compares the claims with the current model. "
+            "A pipeline can run it at each change."
         )
         return
     shown = [
         (
             row.number, row.trigger.claim_id, row.trigger.describe(), row.trigger.by, row.trigger.at,
-            "open" if row.is_open else f"answered by run {row.answered_by[:12]}",
+            "open" if row.is_open else f"tested again by run {row.answered_by[:12]}",
         )
         for row in reversed(rows)
     ]  # fmt: skip
-    columns = ("number", "claim", "what changed", "by", "when, UTC", "since then")
+    columns = ("number", "claim", "what changed", "by", "when, UTC", "status")
     show_table(make_table(columns, shown), key="change-log")
     table_with_csv(lambda: make_table(columns, shown), "The change log", "change-log-rows")
 
 
 def ask_incident() -> None:
-    """Something happened that no file shows: a person says so, and the claim is stale until it is tested again."""
+    """Form to report an incident that no file shows; the claim is stale until it is tested again."""
     if (error := st.session_state.pop("incident_refused", None)) is not None:
         show_refusal(error)
     try:
@@ -117,9 +117,9 @@ def ask_incident() -> None:
     if not claims or not actions.may(Permission.DECLARE_INCIDENT):
         return
     with st.form("incident", border=True, clear_on_submit=True):
-        st.selectbox("Something happened that concerns", claims, key="incident_claim")
-        st.text_input("What", key="incident_reason", max_chars=400)
-        st.form_submit_button("Make the claim stale", icon=":material/report:", on_click=_declare)
+        st.selectbox("Report an incident for claim", claims, key="incident_claim")
+        st.text_input("What happened", key="incident_reason", max_chars=400)
+        st.form_submit_button("Mark the claim as stale", icon=":material/report:", on_click=_declare)
 
 
 def _declare() -> None:

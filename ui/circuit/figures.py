@@ -1,4 +1,4 @@
-"""Figures of the circuit page; effects are PuOr, chance is grey, and each reads without colour."""
+"""Figures of the circuit page: effects in PuOr, random baseline in grey, all readable without colour."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ AGAINST = "#b35806"
 WIDEST = 9.0
 """Line width, in pixels, of the strongest connection."""
 BEND = 16
-"""Pieces of a drawn line."""
+"""Segments of a drawn line."""
 SAME_COLUMN = 0.9
-"""Tokens apart, below which two nodes count as one above the other."""
+"""Distance in tokens below which two nodes share a column."""
 THINNEST = 0.8
 
 
 def forest(
     names: Sequence[str], estimates: Sequence[Estimate], *, unit: str, lines: Sequence[tuple[float, str]] = ()
 ) -> go.Figure:
-    """One interval a row, the first on top."""
+    """One interval per row, the first on top."""
     figure = go.Figure(
         go.Scatter(
             x=[e.value for e in estimates], y=list(names), mode="markers",
@@ -42,7 +42,7 @@ def forest(
 
 
 def staircase(names: Sequence[str], kept: Sequence[Estimate], *, unit: str) -> go.Figure:
-    """What is kept after each part is put back, from the first layer to the last."""
+    """Effect kept after restoring each component, from the first layer to the last."""
     figure = go.Figure(
         go.Scatter(
             x=[f"+ {name}" for name in names], y=[e.value for e in kept], mode="lines+markers",
@@ -53,11 +53,11 @@ def staircase(names: Sequence[str], kept: Sequence[Estimate], *, unit: str) -> g
     )  # fmt: skip
     for at, text in ((0.0, "empty circuit"), (1.0, "whole model")):
         figure.add_hline(y=at, line={"color": INK, "dash": "dash", "width": 1}, annotation_text=text)
-    return style_figure(figure, 320, "Put back, one after another", f"Kept, {unit}")
+    return style_figure(figure, 320, "Restored, one after another", f"Kept, {unit}")
 
 
 def curve(found: CurveResult) -> go.Figure:
-    """What the first k of an order keep, with its interval; grey lines are random orders; the square is the circuit."""
+    """Effect kept by the first k components of an order, with random orders in grey and the circuit as a square."""
     sizes, kept = [p.size for p in found.points], [p.kept.estimate for p in found.points]
     figure = go.Figure()
     for order in zip(*(p.random for p in found.points), strict=True):
@@ -78,38 +78,38 @@ def curve(found: CurveResult) -> go.Figure:
         hovertemplate="this circuit: %{y:.3f} kept<extra></extra>",
     )  # fmt: skip
     figure.add_hline(y=1, line={"color": INK, "dash": "dash", "width": 1}, annotation_text="whole model")
-    # Most of what is to be seen happens among the first few; zero has no place on a logarithm, so sizes stand as they come.
+    # The first few sizes matter most, and a log axis cannot show zero: so sizes are categories.
     figure.update_xaxes(type="category", categoryorder="array", categoryarray=sizes)
     return style_figure(figure, 360, "Components kept", f"Kept, {named.unit}")
 
 
 @dataclass(frozen=True)
 class Node:
-    """One place of the graph."""
+    """One node of the graph."""
 
     name: str
     x: float
     """Token position."""
     y: float
-    """Layer; −1 for the input, one past the last for the output."""
+    """Layer; −1 for the input, n_layers for the output."""
     effect: float
-    """In the metric's unit."""
+    """Effect in the metric's unit."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """One connection."""
+    """One connection of the graph."""
 
     sender: int
     receiver: int
     effect: float
     text: str
     is_sure: bool
-    """Whether its interval leaves zero out."""
+    """Whether its interval excludes zero."""
 
 
 def _bow(sender: Node, receiver: Node) -> tuple[list[float], list[float]]:
-    """A line's points; within one column it bows out the further the longer it is, so that none hides behind another."""
+    """Points of a line; within one column a longer line bows out further, so that lines do not overlap."""
     shares = [at / BEND for at in range(BEND + 1)]
     height = receiver.y - sender.y
     out = 0.12 * abs(height) if abs(receiver.x - sender.x) < SAME_COLUMN else 0.0
@@ -120,8 +120,7 @@ def _bow(sender: Node, receiver: Node) -> tuple[list[float], list[float]]:
 def graph(
     nodes: Sequence[Node], lines: Sequence[Line], pieces: Sequence[str], *, n_layers: int, unit: str
 ) -> go.Figure:
-    """Layers upwards, tokens across; the wider a line the stronger, drawn through where it supports and dotted where it pushes
-    against the answer."""
+    """Graph with layers upwards and tokens across; line width is effect size, solid supports and dotted opposes the answer."""
     figure = go.Figure()
     strongest = max([abs(line.effect) for line in lines] + [MIN_EFFECT_RANGE])
     for line in sorted(lines, key=lambda line: abs(line.effect)):
@@ -159,4 +158,4 @@ def graph(
         tickmode="array", tickvals=list(range(len(pieces))), ticktext=[piece.strip() or "␣" for piece in pieces],
         range=[-0.7, len(pieces) + 1.4], tickangle=-45,
     )  # fmt: skip
-    return style_figure(figure, 560, "Token at which the component does most", "Layer")
+    return style_figure(figure, 560, "Token with the component's largest effect", "Layer")

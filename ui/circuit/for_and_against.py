@@ -1,4 +1,4 @@
-"""Evidence and counter-evidence in the same space, two circuits side by side, and the way to a claim."""
+"""Evidence for and against a circuit, two circuits side by side, and claim files to download."""
 
 from __future__ import annotations
 
@@ -20,30 +20,31 @@ MOST = 40
 
 
 def show_balance(balance: Balance, conditions: Conditions, n: int) -> None:
-    """Two columns of one width, and below them what is open."""
+    """Show evidence for and against in two equal columns, and unresolved points below."""
     figure_header(
         "For and against", "causal",
-        "findings on the confirmatory half, unless a sentence says otherwise. Whether these prompts were already used to choose this "
-        "circuit is not known here. Nothing is added up: one sound finding against outweighs any number that speak for it.",
+        "findings on the confirmatory split, unless a sentence states otherwise. "
+        "Whether these prompts were already used to choose this circuit is not recorded here. "
+        "Findings are not added up. One sound finding against the circuit outweighs any number for it.",
     )  # fmt: skip
     columns = (
-        ("Speaks for it", ":material/add_circle:", balance.speaks_for),
-        ("Speaks against it", ":material/do_not_disturb_on:", balance.speaks_against),
+        ("For", ":material/add_circle:", balance.speaks_for),
+        ("Against", ":material/do_not_disturb_on:", balance.speaks_against),
     )
     for column, (title, icon, found) in zip(st.columns(2), columns, strict=True):
         with column.container(border=True, height=320):
             st.markdown(f"**{icon} {title} ({len(found)})**")
             _show_sentences(found)
             if not found:
-                st.markdown("Nothing found so far.")
+                st.markdown("No findings yet.")
     with st.container(border=True):
         st.markdown(f"**:material/help: Unresolved ({len(balance.unresolved)})**")
         _show_sentences(balance.unresolved)
         if balance.about_the_search:
-            st.markdown("**:material/search: About circuits that the search found, not about this one**")
+            st.markdown("**:material/search: About circuits that the search found, not this one**")
             _show_sentences(balance.about_the_search)
         if balance.not_asked:
-            st.markdown(f"**Not asked yet ({len(balance.not_asked)}):** {plain(' '.join(balance.not_asked))}")
+            st.markdown(f"**Not measured yet ({len(balance.not_asked)}):** {plain(' '.join(balance.not_asked))}")
     conditions_line(conditions.as_pairs(), n)
 
 
@@ -53,11 +54,11 @@ def _show_sentences(found: Sequence[str]) -> None:
 
 
 def show_proposal(found: DiscoverResult) -> None:
-    """The order that a method found, and taking its first components over as the circuit."""
+    """Show the order that a discovery method found, and adopt its first components as the circuit."""
     figure_header(
-        "What the method proposes", "causal" if found.is_measured else "estimated",
-        f"components in order of size of effect on {found.n} exploratory prompts. A proposal, not a finding: it is judged below, on "
-        f"the other half. {plain(found.misses)}",
+        "Proposed circuit", "causal" if found.is_measured else "estimated",
+        f"components by size of effect on {found.n} exploratory prompts. This is a proposal, judged below on the confirmatory split. "
+        f"{plain(found.misses)}",
     )  # fmt: skip
     rows = [
         (at, name, score, found.unit)
@@ -69,7 +70,7 @@ def show_proposal(found: DiscoverResult) -> None:
     most = min(MOST, len(rows))
     st.session_state.size_chosen = _read_size(most)
     size = st.number_input("Size of the circuit", 1, most, key="size_chosen", on_change=_keep_size)
-    if st.button(f"Take the first {size} as the circuit", icon=":material/arrow_downward:"):
+    if st.button(f"Use the first {size} as the circuit", icon=":material/arrow_downward:"):
         st.session_state.next_circuit = ", ".join(found.components[: int(size)])
         st.rerun()
 
@@ -84,8 +85,8 @@ def _keep_size() -> None:
 
 
 def show_beside(first: RecompositionResult, second: RecompositionResult, names: Sequence[str]) -> None:
-    """Two circuits on the same prompts, by the same replacement."""
-    figure_header("Side by side", "causal", "both circuits on the same prompts, on one scale; nothing is clipped.")
+    """Show two circuits on the same prompts, under the same ablation."""
+    figure_header("Side by side", "causal", "both circuits on the same prompts and on one scale, without clipping.")
     for column, name, found in zip(st.columns(2), names, (first, second), strict=True):
         with column.container(border=True):
             st.markdown(f"**{plain(name)}**")
@@ -107,15 +108,19 @@ def show_beside(first: RecompositionResult, second: RecompositionResult, names: 
 
 
 def _list_numbers(found: RecompositionResult) -> tuple[tuple[str, Measurement], ...]:
-    return (("lost without it", found.lost_together), ("kept by it alone", found.kept), ("left over", found.left_over))
+    return (
+        ("lost without it", found.lost_together),
+        ("kept by it alone", found.kept),
+        ("unexplained", found.left_over),
+    )
 
 
 def offer_claims(claims: Sequence[Claim], components: Sequence[Component]) -> None:
-    """The claim files that a later run holds to: written down before their prompts are looked at."""
+    """Show claim files, to be frozen before their prompts are opened."""
     st.subheader("Propose as claim", anchor=False)
     st.markdown(
-        "A claim fixes components, role, replacement, smallest effect of interest and level before it is tested. Change what you "
-        "like in the file; `python -m audit_core test CLAIM.toml` judges it."
+        "A claim fixes components, role, ablation, smallest effect of interest and level before the test. "
+        "Edit the file as needed. `python -m audit_core test CLAIM.toml` judges it."
     )
     for column, claim in zip(st.columns(len(claims)), claims, strict=True):
         name = f"{format_components(components)[:40].replace(', ', '_')}-{claim.role.value}.toml"

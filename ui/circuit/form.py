@@ -1,4 +1,4 @@
-"""What a researcher chooses on the circuit page."""
+"""Inputs of the circuit page."""
 
 from __future__ import annotations
 
@@ -41,35 +41,35 @@ FIELDS = (
     link.Field("beside", ""),
 )  # fmt: skip
 MAX_CONNECTED = 24
-"""Components whose connections are drawn; more make a graph that nobody can read."""
+"""Largest number of components whose connections are drawn; more are unreadable."""
 
 
 @dataclass(frozen=True)
 class CircuitChoice:
-    """Everything the page's numbers depend on."""
+    """All inputs that the page's numbers depend on."""
 
     assessment: Assessment
     drawn: TokenisedPrompts
-    """The one prompt whose tokens carry the graph."""
+    """The prompt whose tokens are the columns of the graph."""
     beside: Assessment | None
-    """The circuit that is set beside; None without one."""
+    """The circuit to compare with, or None."""
 
     @property
     def components(self) -> tuple[Component, ...]:
         return self.assessment.circuit.components
 
     def ask_order(self) -> DiscoverRequest:
-        """What the chosen method proposes, on the exploratory half."""
+        """Request a proposal of the chosen method, on the exploratory split."""
         circuit, explored = self.assessment.circuit, self.assessment.explored
         return DiscoverRequest(explored, explored, self.assessment.method, circuit.universe, circuit.replacement)
 
     def ask_paths(self) -> PathsRequest:
-        """Connections among the components, on the measured prompts."""
+        """Request the connections among the components, on the measured prompts."""
         circuit = self.assessment.circuit
         return PathsRequest(circuit.prompts, circuit.reference, circuit.components, replacement=circuit.replacement)
 
     def ask_positions(self) -> PositionsRequest:
-        """Where each component acts on the drawn prompt."""
+        """Request each component's effect by position, on the drawn prompt."""
         circuit = self.assessment.circuit
         return PositionsRequest(
             self.drawn, circuit.reference, circuit.components, circuit.universe, circuit.replacement
@@ -77,10 +77,10 @@ class CircuitChoice:
 
 
 def ask_circuit_choice(auditor: Auditor, whole: TokenisedPrompts, prompt_id: str) -> CircuitChoice:
-    """Circuit, replacement and method, once the model is there.
+    """Read circuit, ablation and method, once the model is loaded.
 
     Raises:
-        AuditError: an address that is not one.
+        AuditError: a component name is invalid.
     """
     subject = auditor.subject
     st.header("Circuit", anchor=False)
@@ -91,17 +91,17 @@ def ask_circuit_choice(auditor: Auditor, whole: TokenisedPrompts, prompt_id: str
     link.repair("u", tuple(Universe))
     methods = tuple(list_plugins("circuit_discovery"))
     link.repair("method", methods)
-    st.header("How it is tested", anchor=False)
+    st.header("Test settings", anchor=False)
     st.selectbox("Replaced by", WAYS, key="ab", format_func=ABLATIONS.get)
     st.radio("Everything else means", list(Universe), key="u", format_func=UNIVERSES.get)
     st.selectbox(
-        "Circuits are looked for by", methods, key="method", format_func=lambda key: key.replace("_", " "),
-        help="For the proposal, and for the questions that look for circuits anew.",
+        "Search method", methods, key="method", format_func=lambda key: key.replace("_", " "),
+        help="For the proposal, and for the questions that search for circuits again.",
     )  # fmt: skip
     st.markdown(f"It misses: {plain(list_plugins('circuit_discovery')[st.session_state.method].misses)}")
     explored, judged = (
-        replace(whole, pairs=tuple(p for p in whole.pairs if is_exploratory(p.prompt) is half))
-        for half in (True, False)
+        replace(whole, pairs=tuple(p for p in whole.pairs if is_exploratory(p.prompt) is split))
+        for split in (True, False)
     )
     universe = Universe.HEADS_MLPS if any(c.kind is Kind.MLP for c in components) else Universe(st.session_state.u)
     question = CircuitQuestion(judged, judged, components, universe, Replacement(st.session_state.ab))
@@ -128,13 +128,13 @@ def _ask_file() -> None:
 
 
 def adopt_circuit() -> None:
-    """A circuit taken over from a file or a proposal: set before the widgets are drawn."""
+    """Adopt a circuit from a file or a proposal, before the widgets are drawn."""
     if found := st.session_state.pop("next_circuit", ""):
         st.session_state.c = found
 
 
 def _ask_beside(task: str, parts: set[Component]) -> tuple[Component, ...]:
-    st.header("Beside another", anchor=False)
+    st.header("Comparison", anchor=False)
     presets = {
         format_components(c.components): c.name
         for c in list_circuits()
@@ -144,42 +144,42 @@ def _ask_beside(task: str, parts: set[Component]) -> tuple[Component, ...]:
     options = ["", *presets, *([typed] if typed and typed not in presets else [])]
     st.selectbox(
         "Second circuit", options, key="beside", accept_new_options=True,
-        format_func=lambda key: presets.get(key, key) or NOTHING, help="A shipped candidate, or addresses: L23.H3, L20.H0",
+        format_func=lambda key: presets.get(key, key) or NOTHING, help="A shipped candidate, or component names: L23.H3, L20.H0",
     )  # fmt: skip
     return _only_whole(parse_components(st.session_state.beside or ""), parts)
 
 
 def _only_whole(components: tuple[Component, ...], parts: set[Component]) -> tuple[Component, ...]:
-    if strangers := [c for c in components if c not in parts]:
+    if unknown := [c for c in components if c not in parts]:
         raise ComponentRefused(
-            f"{format_components(strangers[:5])} in a circuit.",
+            f"{format_components(unknown[:5])} in a circuit.",
             wanted="whole heads and MLPs of this model.",
-            remedy="take it out of the list; the live audit replaces single positions and edges.",
+            remedy="remove it from the list. The live audit ablates single positions and edges.",
         )
     return components
 
 
 def _list_others(auditor: Auditor, task: str) -> tuple[OtherTask, ...]:
-    """Every other task of this model, with its own circuit where one ships that was found in these weights."""
+    """Every other task of this model, with the shipped circuit for these weights, if there is one."""
     planted = find_planted(st.session_state.model)
     names = list_prompt_sets() if planted is None else ()
     found = []
     for name in names:
         if name != task:
-            # A set that does not align under this tokenizer is another task's trouble, and must not close the page.
+            # A set of another task that does not align under this tokenizer must not block the page.
             try:
                 found.append(_read_task(auditor, name))
             except AuditError as error:
-                st.markdown(f"Left out of the other tasks: {plain(name)}: {plain(str(error)[:200])}")
+                st.markdown(f"Other task omitted: {plain(name)}: {plain(str(error)[:200])}")
     return tuple(found)
 
 
 def _read_task(auditor: Auditor, name: str) -> OtherTask:
     whole = services.tokenised(auditor, load_prompt_set(name))
-    half = replace(whole, pairs=tuple(p for p in whole.pairs if not is_exploratory(p.prompt)))
+    split = replace(whole, pairs=tuple(p for p in whole.pairs if not is_exploratory(p.prompt)))
     found = [
         c
         for c in list_circuits()
         if c.task == name and c.weights_sha256 == auditor.subject.identity.weights_sha256 and len(c.components) > 1
     ]
-    return OtherTask(half, found[0].components if found else ())
+    return OtherTask(split, found[0].components if found else ())

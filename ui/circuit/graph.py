@@ -16,12 +16,13 @@ DRAWN = 0.02
 
 
 def show_graph(paths: PathsResult, places: PositionsResult, pieces: tuple[str, ...], n_layers: int) -> None:
-    """Graph, table and conditions."""
+    """Show graph, table and conditions."""
     figure_header(
         "The circuit as a graph", "causal",
-        "each component stands at its layer and at the token where it does most on the drawn prompt; a line is what one writes "
-        "into the other directly, everything else frozen, wide where it does much, solid where it supports the answer, dotted "
-        "where it pushes against it, grey where its interval reaches zero. Do not add lines up along a path: each holds all that its receiver then does.",
+        "each component is placed at its layer and at the token with its largest effect on the drawn prompt. "
+        "A line is the direct effect of one component through another, with everything else frozen. Its width is the size of the effect. "
+        "Solid lines support the answer, dotted lines oppose it, and grey lines have an interval that includes zero. "
+        "Do not add lines along a path: each includes all effects of its receiver.",
     )  # fmt: skip
     nodes = place_nodes(paths, places, len(pieces), n_layers)
     index = {node.name: at for at, node in enumerate(nodes)}
@@ -39,7 +40,7 @@ def show_graph(paths: PathsResult, places: PositionsResult, pieces: tuple[str, .
     ]
     st.plotly_chart(
         figures.graph(nodes, lines, pieces, n_layers=n_layers, unit=paths.unit), key="graph", config={"displayModeBar": False},
-        alt="Graph of the circuit, layers upwards and tokens across; the tables below name every component and connection.",
+        alt="Graph of the circuit, layers upwards and tokens across. The tables below name every component and connection.",
     )  # fmt: skip
     tokens = [
         (p.component, p.position, pieces[p.position], p.effect.estimate.value, p.effect.estimate.unit)
@@ -53,7 +54,7 @@ def show_graph(paths: PathsResult, places: PositionsResult, pieces: tuple[str, .
 
 
 def show_connections(paths: PathsResult) -> None:
-    """Every connection in numbers, whether or not it is drawn."""
+    """Show every connection in numbers, including those not drawn."""
     rows = [
         (c.sender, c.receiver, *estimate_cells(c.estimate), *estimate_cells(c.fraction)[:3]) for c in paths.connections
     ]
@@ -61,8 +62,8 @@ def show_connections(paths: PathsResult) -> None:
     table_with_csv(lambda: make_table(columns, rows), f"All {len(rows)} connections", "connections")
     unsure = sum(not _is_sure(c.estimate) for c in paths.connections)
     st.markdown(
-        f"{len(rows)} connections were measured, each with its own 95 % interval; that of {unsure} reaches zero. None allows for how "
-        "many were looked at."
+        f"{len(rows)} connections were measured, each with its own 95 % interval. The intervals of {unsure} include zero. "
+        "The intervals are not corrected for multiple comparisons."
     )
     if paths.no_fraction:
         st.warning(f"No fraction of the gap is shown: {plain(paths.no_fraction)}", icon=":material/warning:")
@@ -75,7 +76,7 @@ def _is_sure(estimate: Estimate) -> bool:
 
 
 def place_nodes(paths: PathsResult, places: PositionsResult, n_positions: int, n_layers: int) -> list[Node]:
-    """Input below, output above, each component at its layer and main token; those that share a place stand beside one another."""
+    """Place the input below, the output above, and each component at its layer and main token; shared places are offset."""
     nodes = [Node("input", (n_positions - 1) / 2, -1.0, 0.0), Node("output", n_positions - 1, float(n_layers), 0.0)]
     taken: dict[tuple[int, int], int] = {}
     for place in sorted(places.main, key=lambda place: place.component):

@@ -1,4 +1,4 @@
-"""What a person does with claims: freezes one, makes an attempt, writes a pack."""
+"""Forms of the claims page: freeze a claim, make an attempt, write a pack."""
 
 from __future__ import annotations
 
@@ -22,35 +22,40 @@ from ui.parts.header import plain
 
 EXAMPLE = dump_claim(Claim("L23.H3 is needed to name the indirect object", (head(23, 3),)))
 ACCESS = {
-    PriorAccess.NOTHING_RUN: "nothing was run on it",
-    PriorAccess.NO_RESULTS_SEEN: "things were run, no results seen",
-    PriorAccess.RESULTS_NOT_OPENED: "results exist, nobody opened them",
+    PriorAccess.NOTHING_RUN: "no runs on it",
+    PriorAccess.NO_RESULTS_SEEN: "runs exist, no results seen",
+    PriorAccess.RESULTS_NOT_OPENED: "results exist, not opened",
     PriorAccess.RESULTS_SEEN: "results were seen",
 }
 
 
 def ask_freeze() -> None:
-    """Write or paste a claim, and freeze it with everything that decides it, once its model is there."""
+    """Form to freeze a claim with its prompts, questions and prior access, once its model is loaded."""
     with st.form("freeze", border=False):
         st.text_area("Claim, in TOML", EXAMPLE, key="toml", height=230, max_chars=8000)
         left, right = st.columns(2)
         left.text_input("Model", "default", key="freeze_model", help="A known or planted name, a folder, or a hub id.")
-        right.selectbox("Prompt set; judged on its confirmatory half", list_prompt_sets(), key="freeze_set")
+        right.selectbox("Prompt set, judged on its confirmatory split", list_prompt_sets(), key="freeze_set")
         questions = [name for name in CIRCUIT_QUESTIONS if name != "specificity"]
-        left.multiselect("Asked in the same run", questions, ["circuit", "stability", "transfer"], key="freeze_asks")
+        left.multiselect(
+            "Robustness checks in the same run", questions, ["circuit", "stability", "transfer"], key="freeze_asks"
+        )
         right.selectbox(
-            "What you know of that half", list(ACCESS), key="freeze_access", format_func=ACCESS.get,
-            help="The run log is searched as well, and can only make it worse.",
+            "Your prior access to that split", list(ACCESS), key="freeze_access", format_func=ACCESS.get,
+            help="The run log is searched as well. It can only lower the status.",
         )  # fmt: skip
         _ask_owner(left)
         if st.form_submit_button("Freeze", icon=":material/lock:"):
-            # Kept, as the page runs again and again while the model is made ready.
+            # Stored in the session, because the page reruns while the model loads.
             st.session_state.freezing = True
             model_question.press(st.session_state.freeze_model)
     has_owner = not services.person().is_local or st.session_state.freeze_owner.strip()
     if st.session_state.get("freezing") and not has_owner:
         st.session_state.freezing = False
-        st.error("No owner. Wanted: who answers for the claim. What to do: fill in the field.", icon=":material/error:")
+        st.error(
+            "No owner. Wanted: the person responsible for the claim. What to do: fill in the field.",
+            icon=":material/error:",
+        )
     if st.session_state.get("freezing"):
         _freeze_as_asked()
         st.session_state.freezing = False
@@ -59,7 +64,7 @@ def ask_freeze() -> None:
 def _ask_owner(column: Any) -> None:
     person = services.person()
     if person.is_local:
-        column.text_input("Owner", key="freeze_owner", placeholder="who answers for it", max_chars=80)
+        column.text_input("Owner", key="freeze_owner", placeholder="person responsible for the claim", max_chars=80)
     else:
         column.markdown(f"Owner: **{plain(person.name)}**, as signed in")
 
@@ -81,7 +86,7 @@ def _freeze_as_asked() -> None:
 
 
 def ask_attempt(history: ClaimHistory) -> None:
-    """A button for the next attempt, its progress, and its end."""
+    """Show a button for the next attempt, its progress, and its outcome."""
     known, mine = history.claim, st.session_state.setdefault("jobs", {})
     key = f"attempt {known.claim_id} {len(history.attempts)}"
     running = [job for name, job in mine.items() if name.startswith(f"attempt {known.claim_id} ")]
@@ -92,14 +97,14 @@ def ask_attempt(history: ClaimHistory) -> None:
             st.error(plain(snapshot.error), icon=":material/error:")
         if snapshot.state is JobState.CANCELLED:
             st.info(
-                "Cancelled. The attempt stays in the log; nothing it computed is kept.", icon=":material/stop_circle:"
+                "Cancelled. The attempt stays in the log. Its results are discarded.", icon=":material/stop_circle:"
             )
     if known.withdrawn or not actions.may(Permission.ATTEMPT):
         return
-    words = "Open the half: first attempt" if not history.attempts else f"Make attempt {len(history.attempts) + 1}"
+    words = "Open the split: first attempt" if not history.attempts else f"Make attempt {len(history.attempts) + 1}"
     st.button(
         words, key="attempt", icon=":material/lock_open:", on_click=_open_split, args=(key, known.model),
-        help="It is logged before it begins, and counts whatever it finds.",
+        help="The attempt is logged before it starts and counts whatever its outcome.",
     )  # fmt: skip
     if st.session_state.get("opening") == key:
         try:
@@ -124,7 +129,7 @@ def _open_split(key: str, model: str) -> None:
 
 
 def ask_pack(history: ClaimHistory) -> None:
-    """Whose key signs, and the pack to take away."""
+    """Form to write a signed pack, and the pack to download."""
     st.header("Evidence pack", anchor=False)
     if history.packs:
         st.markdown(f"Exported so far: {plain(', '.join(history.packs))}.")
@@ -141,11 +146,11 @@ def ask_pack(history: ClaimHistory) -> None:
     organisation = right.text_input("Organisation", key="organisation", max_chars=120)
     left.checkbox(
         "Withhold the prompts' text", key="withhold-prompts",
-        help="Salted commitments go out instead of text and numbers of each prompt. This home keeps what opens them.",
+        help="The pack then has salted commitments instead of each prompt's text and numbers. The data directory keeps the openings.",
     )  # fmt: skip
     right.checkbox(
-        "Personal data in it may leave", key="acknowledge-personal-data",
-        help="E-mail addresses and names of this machine stop a pack unless you say so; the pack records that you did.",
+        "Allow personal data in the pack", key="acknowledge-personal-data",
+        help="E-mail addresses and names of this machine block the export unless you allow them. The pack records your consent.",
     )  # fmt: skip
     if st.button("Write the pack", icon=":material/inventory_2:", key="write-pack"):
         asked = st.session_state
@@ -160,12 +165,12 @@ def ask_pack(history: ClaimHistory) -> None:
     made = st.session_state.get("pack")
     if made is not None and made.claim_id == history.claim.claim_id:
         st.markdown(
-            f"Under the policy it was frozen with: **{plain(made.overall.replace('_', ' ').lower())}**. Manifest `{made.digest}`. Every attempt is in it. Give "
-            "`verify_pack.py` and a trust file to whoever checks it, by another way."
+            f"Under the frozen policy: **{plain(made.overall.replace('_', ' ').lower())}**. Manifest `{made.digest}`. The pack has every attempt. "
+            "Give `verify_pack.py` and a trust file to the verifier, through a separate channel."
         )
         if made.withheld:
             st.markdown(
-                f"{made.withheld} prompts are withheld. `python -m audit_core openings PACK --out F` writes what opens them."
+                f"{made.withheld} prompts are withheld. `python -m audit_core openings PACK --out F` writes their openings."
             )
         with st.container(horizontal=True):
             st.download_button("Download the pack", made.data, file_name=made.name, mime="application/zip", icon=":material/download:", on_click="ignore")  # fmt: skip
@@ -174,7 +179,7 @@ def ask_pack(history: ClaimHistory) -> None:
 
 
 def offer_page(history: ClaimHistory) -> None:
-    """The last attempt as one file for somebody who does not code."""
+    """Offer the last attempt as one HTML file."""
     done = [line.run_id for line in history.attempts if line.outcome == "done"]
     if done:
         st.download_button(

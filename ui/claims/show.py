@@ -1,4 +1,4 @@
-"""A registered claim on the page: what was fixed, every attempt, the verdict and what speaks against it, and its packs."""
+"""A registered claim on the page: plan, attempts, verdict and robustness checks."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from ui.parts.header import plain, show_table, table_with_csv
 
 
 def describe_choice(known: RegisteredClaim) -> str:
-    """One line for a list of claims."""
+    """Label of a claim in a list."""
     return f"{known.claim_id}: {known.plan.claim.name[:80]}"
 
 
 def show_plan(history: ClaimHistory) -> None:
-    """What was fixed beforehand, and what was known when it was."""
+    """Show the frozen plan, the prior access, and the amendments."""
     known, plan = history.claim, history.claim.plan
     with st.container(horizontal=True, gap="small"):
         if known.withdrawn:
@@ -33,7 +33,7 @@ def show_plan(history: ClaimHistory) -> None:
         st.badge(f"expires {plain(known.expires_at)}", icon=":material/event:", color="gray")
     if history.exploratory:
         st.warning(
-            f"Runs of this claim are exploratory and meet no policy: {plain(history.exploratory)}.",
+            f"Runs of this claim are exploratory and cannot meet a policy: {plain(history.exploratory)}.",
             icon=":material/explore:",
         )
     if known.withdrawn:
@@ -42,23 +42,23 @@ def show_plan(history: ClaimHistory) -> None:
     rows = [
         ("components", ", ".join(map(str, claim.components))),
         ("role", f"{claim.role.value}, by more than {claim.delta:g} of the clean–empty gap"),
-        ("replaced by", f"{claim.ablation.value}; the other two beside it"),
+        ("ablation", f"{claim.ablation.value}, with the other two beside it"),
         ("metric, level", f"{claim.metric}, α = {claim.alpha:g}"),
         ("model", f"{pins.model}, weights {pins.weights_sha256[:16]}"),
         (
             "prompts",
             f"{pins.prompts}, n = {pins.n_prompts} in {pins.n_templates} templates, {pins.prompts_sha256[:16]}",
         ),
-        ("asked beside it", ", ".join(plan.questions) or "nothing"),
+        ("robustness checks", ", ".join(plan.questions) or "nothing"),
         ("policy, code", f"{pins.policy_sha256[:16]}, {pins.code_sha256[:16]}"),
         ("owner, frozen", f"{known.owner}, {plan.frozen_at}"),
         ("known before", plan.prior_access.value.replace("_", " ")),
         ("digest", plan.digest),
     ]
-    st.header("What was fixed beforehand", anchor=False)
+    st.header("Preregistered plan", anchor=False)
     show_table(make_table(("", "as frozen"), rows), key="plan", height="content")
     if known.deviations:
-        st.header("What was changed since", anchor=False)
+        st.header("Changes since", anchor=False)
         changes = [
             (row.prereg_version, row.at, row.by, row.field, row.before, row.after, row.reason, "deviation" if row.is_deviation else "amendment")
             for row in known.deviations
@@ -68,10 +68,10 @@ def show_plan(history: ClaimHistory) -> None:
 
 
 def show_attempts(history: ClaimHistory) -> None:
-    """Every attempt, whatever became of it."""
+    """Show every attempt with its outcome."""
     st.header(f"Attempts ({len(history.attempts)})", anchor=False)
     if not history.attempts:
-        st.markdown("None yet. The confirmatory half is closed until the first.")
+        st.markdown("None yet. The first attempt opens the confirmatory split.")
         return
     rows = [
         (line.number, line.started_at, line.outcome, line.reason, "this plan" if line.is_of_this_plan else "an earlier version", line.run_id)
@@ -84,13 +84,13 @@ def show_attempts(history: ClaimHistory) -> None:
 
 
 def show_findings(history: ClaimHistory) -> None:
-    """The verdict of the last attempt, and every question that was fixed with it."""
+    """Show the verdict of the last attempt, and the robustness checks of the plan."""
     found, claim = history.latest, history.claim.plan.claim
     if found is None:
         if history.attempts:
-            st.info("No attempt under the plan as it stands has come to a result.", icon=":material/info:")
+            st.info("No attempt under the current plan has a result.", icon=":material/info:")
         return
-    st.header("What the last attempt found", anchor=False)
+    st.header("Findings of the last attempt", anchor=False)
     verdict_card.show_verdict(
         found.verdict, claim, services.read_multiplicity_ledger_of(history.claim.plan.pins.model_digest), place="claim"
     )
@@ -116,7 +116,7 @@ def show_findings(history: ClaimHistory) -> None:
         )
         for one in found.verdict.items
     ]
-    columns = ("prompt", "template", "replaced by", "clean", "corrupted", "judged run", "everything replaced", "unit")
+    columns = ("prompt", "template", "ablation", "clean", "corrupted", "judged run", "everything ablated", "unit")
     table_with_csv(lambda: make_table(columns, items), f"All {len(items)} numbers behind the verdict", "items")
 
 

@@ -1,4 +1,4 @@
-"""What a person does at the review desk: brings a pack, says whose key signs, decides."""
+"""Forms of the review desk: add a pack, choose the signing key, decide."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ DECISIONS = {
 }
 READ = {
     "verdicts": "the sentence of each verdict, with its interval",
-    "against": "what speaks against each claim",
-    "attempts": "every attempt, those without a result too",
+    "against": "the evidence against each claim",
+    "attempts": "every attempt, including those without a result",
     "limits": "what was not shown",
     "report": "the whole report",
 }
-"""What a decider says they have read; it is signed with the decision."""
+"""What a decider declares to have read; signed with the decision."""
 
 
 def ask_pack() -> None:
-    """A pack as a file."""
+    """Form to upload a pack."""
     if actions.may(Permission.EXPORT_PACK):
-        with st.expander("Bring a pack", icon=":material/upload_file:"):
+        with st.expander("Add a pack", icon=":material/upload_file:"):
             st.file_uploader("Evidence pack, as `pack` wrote it", type="zip", key="brought")
             st.button(
                 "Put it on the desk", key="take", on_click=_take, disabled=st.session_state.get("brought") is None
@@ -38,7 +38,7 @@ def ask_pack() -> None:
 
 
 def show_taken() -> None:
-    """What became of a pack that was brought."""
+    """Show the outcome of adding a pack."""
     if "taken" in st.session_state:
         st.success(f"On the desk: {plain(st.session_state.pop('taken')[:16])}…", icon=":material/inventory_2:")
     if (error := st.session_state.pop("not_taken", None)) is not None:
@@ -46,7 +46,7 @@ def show_taken() -> None:
 
 
 def put_on_desk(data: bytes) -> None:
-    """Take a pack and open its case; what stands against it is shown at the next run."""
+    """Add a pack and open its case; a refusal is shown at the next run."""
     try:
         pack = actions.take_to_desk(data)
     except AuditError as error:
@@ -62,7 +62,7 @@ def _take() -> None:
 
 
 def ask_viewer() -> str:
-    """Whose key signs: without sign-in any of this home, else one's own; empty where there is none."""
+    """Name of the signing key: without sign-in any key of the data directory, else the person's own; empty if there is none."""
     people = actions.list_signers()
     if not people:
         return ""
@@ -71,13 +71,13 @@ def ask_viewer() -> str:
     if services.person().is_local:
         st.selectbox(
             "You sign as", people, key="viewer",
-            help="Without sign-in a key stands for its person, and whoever opens this page could take any key without a passphrase.",
+            help="Without sign-in, any user of this page can use any key that has no passphrase.",
         )  # fmt: skip
     return str(st.session_state.viewer)
 
 
 def ask_decision(opened: CaseFile, signer: str) -> None:
-    """Approve, reject or approve with conditions; refused, and logged, where three persons would not be three."""
+    """Form to sign a decision; refused and logged if preparer, reviewer and approver are not three different persons."""
     if (error := st.session_state.pop("refused_decision", None)) is not None:
         show_refusal(error)
     if (number := st.session_state.pop("decided", None)) is not None:
@@ -87,20 +87,20 @@ def ask_decision(opened: CaseFile, signer: str) -> None:
         return
     if not signer:
         st.info(
-            "To decide, you need a signing key of your own: `python -m audit_core keys make NAME`, and your name under [keys] in "
-            "people.toml where people sign in.",
+            "To decide, you need a signing key of your own: `python -m audit_core keys make NAME`. "
+            "With sign-in, people.toml must also list it under [keys].",
             icon=":material/key:",
         )
         return
     digest = opened.case.pack.root_digest
-    # Enter in a field must not sign: nothing takes a signature back.
+    # Enter in a field must not sign, because a signature cannot be revoked.
     with st.form(f"decide-{digest}", border=True, enter_to_submit=False):
         left, right = st.columns(2)
         left.radio("You decide as", roles, key="role", horizontal=True)
         right.radio("Decision", list(DECISIONS), key="decision", format_func=DECISIONS.get)
-        st.text_area("Conditions, one a line", key="conditions", max_chars=2000, height=80)
+        st.text_area("Conditions, one per line", key="conditions", max_chars=2000, height=80)
         st.text_input(
-            "How you stand to whoever prepared it", key="independence", max_chars=500, placeholder="another team, no part in the work"
+            "Your relationship to the preparer (independence)", key="independence", max_chars=500, placeholder="another team, no part in the work"
         )  # fmt: skip
         st.text_input("Conflicts of interest, if any", key="conflicts", max_chars=500)
         st.multiselect("You have read", list(READ), key="read", format_func=READ.get)
@@ -111,7 +111,7 @@ def ask_decision(opened: CaseFile, signer: str) -> None:
 
 
 def _decide(digest: str) -> None:
-    """About the digest that the form was drawn for, whatever was chosen since."""
+    """Decide on the digest that the form was drawn for, even if another pack was chosen since."""
     asked = st.session_state
     conditions = tuple(line.strip() for line in asked.conditions.splitlines() if line.strip())
     review_decision = ReviewDecision(

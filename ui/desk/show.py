@@ -1,4 +1,4 @@
-"""The review desk on the page: what a pack says, what a policy says of it, who decided, and the files."""
+"""The review desk on the page: claims of a pack, policy evaluation, decisions, and files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from audit_core.review import Case, CaseFile, ClaimReading, measure_agreement
 from audit_core.store import DeskDecision
 from ui.parts.header import plain, show_table, table_with_csv
 
-_NEVER = "nothing that was recorded; what was not asked is not in here"
+_NOTHING = "no recorded evidence (only measured checks are listed)"
 
 
 GATE_COLUMNS = ("row", "claim", "result", "estimate", "interval", "n", "unit", "threshold", "why")
@@ -21,52 +21,52 @@ GATE_COLUMNS = ("row", "claim", "result", "estimate", "interval", "n", "unit", "
 
 def show_none() -> None:
     st.info(
-        "No pack lies here. Write one on the Claims page and put it on the desk, or bring a file above.",
+        "There is no pack here. Write one on the Claims page and put it on the desk, or add a file above.",
         icon=":material/info:",
     )
 
 
 def describe_choice(case: Case) -> str:
-    """One line for a list of packs."""
+    """Label of a pack in a list."""
     return f"{', '.join(case.pack.claim_ids)}: {case.state} ({case.pack.root_digest[:12]})"
 
 
 def show_agreement(cases: Sequence[Case]) -> None:
-    """How far blind reviews agree, over every pack with two of them."""
+    """Show the agreement of blind reviews, over every pack with two reviews."""
     found = measure_agreement(cases)
     if found.agreed is None:
         return
     beyond = f"no kappa: {found.reason}" if found.kappa is None else f"Fleiss' κ {format_estimate(found.kappa)}"
     st.markdown(
-        f"Two blind reviews of a pack say the same: {plain(describe_share(found.agreed))} packs. Beyond chance: {plain(beyond)}."
+        f"Two blind reviews agree on {plain(describe_share(found.agreed))} packs. Agreement beyond chance: {plain(beyond)}."
     )
 
 
 def show_claims(opened: CaseFile) -> None:
-    """Each claim with what was found, and before anything else what speaks against it."""
+    """Show each claim with its finding, the evidence against it, and its attempts."""
     for claim in opened.claims:
         st.header(plain(claim.claim_id), anchor=False)
         with st.container(border=True):
             st.markdown(plain(claim.statement))
-            st.markdown(f"**Found:** {plain(claim.sentence) or 'no run came to a result'}")
-            st.markdown(f"**Speaks against it:** {_list(claim.speaks_against) or _NEVER}")
+            st.markdown(f"**Finding:** {plain(claim.sentence) or 'no run has a result'}")
+            st.markdown(f"**Against:** {_list(claim.speaks_against) or _NOTHING}")
             st.markdown(_describe_attempts(claim))
 
 
 def show_gate(opened: CaseFile) -> None:
-    """Every row of the policy the pack was frozen under, as it stands with the signatures that are on it now."""
+    """Show every row of the frozen policy, evaluated with the current signatures."""
     gate = opened.gate
-    st.header("Under the policy it was frozen with", anchor=False)
+    st.header("Policy evaluation", anchor=False)
     required, evaluated = gate.coverage
     st.markdown(
         f"**{plain(gate.overall.replace('_', ' ').lower())}**: {evaluated} of {required} required rows evaluated, {len(gate.waived)} waived. Policy "
-        f"{plain(gate.policy_id)}, SHA-256 {plain(gate.policy_sha256[:12])}. A factual finding, no opinion."
+        f"{plain(gate.policy_id)}, SHA-256 {plain(gate.policy_sha256[:12])}. This is a factual finding."
     )
     st.markdown(f"Decisions: {plain(gate.decisions)}.")
     if opened.verification.authenticity != "SIGNER_VERIFIED":
         st.info(
-            "No signer is checked here: this home holds no trust file that names them. What to do: "
-            "`python -m audit_core keys trust --key PERSON:preparer … --out trust.toml`, and put the file into the home.",
+            "No signer is checked, because the data directory has no trust file. What to do: "
+            "`python -m audit_core keys trust --key PERSON:preparer … --out trust.toml`, then put the file into the data directory.",
             icon=":material/info:",
         )
     rows = [describe_row(row) for row in gate.rows]
@@ -75,20 +75,20 @@ def show_gate(opened: CaseFile) -> None:
 
 
 def show_limits(opened: CaseFile) -> None:
-    """What the preparer says was not shown."""
+    """Show the limitations that the preparer declares."""
     st.header("What was not shown", anchor=False)
     st.markdown("".join(f"- {plain(text)}\n" for text in (*opened.limitations, *opened.not_assessed)))
 
 
 def show_decisions(opened: CaseFile, viewer: frozenset[str]) -> None:
-    """Decisions that the viewer may see; a review is blind until one's own is given."""
+    """Show the decisions that the viewer may see; other reviews are blind until the viewer has decided."""
     case = opened.case
     st.header("Decisions", anchor=False)
     st.markdown(f"State: **{plain(case.state)}**. Prepared or owned by {plain(', '.join(case.pack.authors))}.")
     seen = case.show_to(viewer)
     if hidden := len(case.decisions) - len(seen):
         st.info(
-            f"{hidden} review{'s' * (hidden != 1)} given, and not shown to you before you have given yours.",
+            f"{hidden} review{'s' * (hidden != 1)} hidden until you have given yours.",
             icon=":material/visibility_off:",
         )
     if seen:
@@ -96,18 +96,18 @@ def show_decisions(opened: CaseFile, viewer: frozenset[str]) -> None:
             (one.number, one.role, one.person, one.decision.replace("_", " "), one.decided_at, _describe_named(one))
             for one in seen
         ]
-        columns = ("number", "role", "who", "decision", "when, UTC", "earlier decisions it names")
+        columns = ("number", "role", "person", "decision", "when, UTC", "earlier decisions it names")
         show_table(make_table(columns, rows), key="decisions")
 
 
 def _describe_named(decision: DeskDecision) -> str:
-    """How many decisions this one's signature holds in the pack; none of them can be taken out unseen."""
+    """Number of earlier decisions that this signature covers; removing one of them breaks it."""
     named = decision.decisions_seen
     return "not recorded" if named is None else str(len(named))
 
 
 def offer_files(opened: CaseFile) -> None:
-    """The pack with its signatures, and its report."""
+    """Offer the pack with its signatures, and its report."""
     name = f"{'-'.join(opened.case.pack.claim_ids)[:60]}_{opened.case.pack.root_digest[:12]}"
     with st.container(horizontal=True):
         st.download_button(
@@ -125,12 +125,12 @@ def _describe_attempts(claim: ClaimReading) -> str:
     counts = claim.attempts
     return (
         f"Attempts: **{counts['total']}**, of which {counts['completed']} completed, {counts['failed']} failed, "
-        f"{counts['abandoned']} abandoned. Owner {plain(claim.owner)}; expires {plain(claim.expires_at)}."
+        f"{counts['abandoned']} abandoned. Owner {plain(claim.owner)}, expires {plain(claim.expires_at)}."
     )
 
 
 def show_gate_rows(rows: Sequence[tuple[str, ...]], key: str) -> None:
-    """Rows of `describe_row`; wide where a cut would hide an interval's end."""
+    """Show rows of `describe_row`, wide enough for whole intervals."""
     wide = {"interval": st.column_config.Column(width=170), "why": st.column_config.Column(width="large")}
     show_table(make_table(GATE_COLUMNS, rows), key=key, column_config=wide)
 

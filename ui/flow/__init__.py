@@ -1,1 +1,1 @@
-"""From a question to its answer: subject, prompts, permissions, jobs, models."""
+"""Services of the pages: subject, prompts, permissions, jobs, models and cached results."""

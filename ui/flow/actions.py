@@ -1,4 +1,4 @@
-"""What people do that is kept, apart from runs: each begins by asking whether whoever asks may do it now."""
+"""User actions that write, apart from runs; each first checks the permission of the signed-in user."""
 
 from __future__ import annotations
 
@@ -49,22 +49,22 @@ DataT = TypeVar("DataT")
 
 @dataclass(frozen=True)
 class FreezeForm:
-    """What a person fills in to freeze a claim."""
+    """Input of the form that freezes a claim."""
 
     toml: str
     model: str
     prompts: str
-    """Name of a shipped set."""
+    """Name of a shipped prompt set."""
     questions: tuple[str, ...]
     declared: str
-    """What they say they know of the half."""
+    """Declared prior access to the confirmatory split."""
     owner: str
-    """Who answers for it; asked for only where nobody is signed in."""
+    """Person responsible for the claim; used only without sign-in."""
 
 
 @dataclass(frozen=True)
 class WrittenPack:
-    """A pack to take away."""
+    """A written pack, ready to download."""
 
     claim_id: str
     name: str
@@ -72,33 +72,33 @@ class WrittenPack:
     digest: str
     overall: str
     withheld: int
-    """Prompts whose text is not in it."""
+    """Number of prompts whose text is withheld."""
 
 
 def may(permission: Permission) -> bool:
-    """Whether a button is worth showing; the deed itself asks again."""
+    """Whether to show a button; the action itself checks the permission again."""
     return services.person().may(permission)
 
 
 def keep_own(prompts: PromptSet) -> str:
-    """Keep prompts that somebody typed or brought; theirs alone, where people sign in."""
+    """Store typed or uploaded prompts; with sign-in, only their owner can load them."""
     person = services.authorize(Permission.RUN, "own prompts")
     return keep_prompts(prompts, owner=auth.name_owner(person))
 
 
 def load_own(key: str) -> PromptSet:
-    """Prompts of whoever asks; another person's id opens nothing."""
+    """Load stored prompts of the signed-in user."""
     return load_kept_prompts(key, owner=auth.name_owner(services.person()))
 
 
 def freeze(auditor: Auditor, form: FreezeForm) -> Preregistration:
-    """Freeze a claim; its owner is whoever is signed in."""
+    """Freeze a claim; its owner is the signed-in user."""
     person = services.authorize(Permission.FREEZE, f"a claim about {form.model}")
     try:
         claim = parse_claim(tomllib.loads(form.toml))
     except tomllib.TOMLDecodeError as error:
         raise ClaimRefused(
-            f"The claim is not TOML: {error}.", wanted="TOML.", remedy="begin with the example that the form came with."
+            f"The claim is not TOML: {error}.", wanted="TOML.", remedy="start from the example in the form."
         ) from error
     return freeze_claim(
         Register(audit_home()), auditor.subject, claim, load_prompt_set(form.prompts), load_shipped_policy(),
@@ -107,7 +107,7 @@ def freeze(auditor: Auditor, form: FreezeForm) -> Preregistration:
 
 
 def attempt(auditor: Auditor, known: RegisteredClaim, title: str) -> str:
-    """Open a claim's half in the background; returns the job's id."""
+    """Make a confirmatory attempt in the background; returns the job's id."""
     services.authorize(Permission.ATTEMPT, known.claim_id)
     who, home, claim_id = services.current_actor(), audit_home(), known.claim_id
 
@@ -121,7 +121,7 @@ def attempt(auditor: Auditor, known: RegisteredClaim, title: str) -> str:
 
 
 def list_signers() -> tuple[str, ...]:
-    """Names of the keys that whoever asks may sign with: without sign-in all of this home, else their own."""
+    """Names of the keys that the user may sign with: without sign-in all keys, else their own."""
     person, home = services.person(), audit_home()
     if person.is_local:
         return list_people(home)
@@ -130,7 +130,7 @@ def list_signers() -> tuple[str, ...]:
 
 
 def write_pack(claim_id: str, issue: ExportOptions) -> WrittenPack:
-    """Write and sign a pack with a key of one's own."""
+    """Write a pack, signed with the user's own key."""
     person = services.authorize(Permission.EXPORT_PACK, claim_id)
     _require_own(person, issue.person, Permission.EXPORT_PACK, claim_id)
     with tempfile.TemporaryDirectory() as folder:
@@ -141,9 +141,9 @@ def write_pack(claim_id: str, issue: ExportOptions) -> WrittenPack:
 
 
 DECIDES = {"reviewer": Permission.REVIEW, "approver": Permission.APPROVE}
-"""Role of a decision → what it takes to make it."""
+"""Role of a decision → permission it needs."""
 RECENT_S = 600.0
-"""Seconds within which whoever decides must have shown the provider who they are."""
+"""Maximum age in seconds of the sign-in of a person who decides."""
 
 
 def take_to_desk(data: bytes) -> DeskPack:
@@ -153,44 +153,44 @@ def take_to_desk(data: bytes) -> DeskPack:
 
 
 def decide_case(root_digest: str, review_decision: ReviewDecision, signer: str, passphrase: str) -> DeskDecision:
-    """Sign a decision with a key of one's own, by somebody who has shown who they are a short while ago."""
+    """Sign a decision with the user's own key; needs a recent sign-in."""
     permission = DECIDES.get(review_decision.role, Permission.APPROVE)
     person = services.authorize(permission, root_digest, max_age_s=RECENT_S)
     if review_decision.decision == "reject":
         services.authorize(Permission.REJECT, root_digest, max_age_s=RECENT_S)
     _require_own(person, signer, permission, root_digest)
-    # Without sign-in the variable of whoever started the server stands in, as it does on the command line.
+    # Without sign-in, the passphrase variable of the server's environment applies, as on the command line.
     key = load_key(audit_home(), signer, passphrase=passphrase or (None if person.is_local else ""))
     return decide(audit_home(), root_digest, review_decision, Decider(key, "" if person.is_local else person.id))
 
 
 def list_names(signer: str) -> frozenset[str]:
-    """Every name by which whoever asks may stand in a decision."""
+    """Every name under which the user may appear in a decision."""
     person = services.person()
     return frozenset(name_person(name) for name in (signer, "" if person.is_local else person.id) if name)
 
 
 def keep_sentence(model: str, text: str, card_sha256: str) -> None:
-    """Keep a sentence of a model card as something to be tested."""
+    """Store a sentence of a model card as a claim to test."""
     person = services.authorize(Permission.RUN, f"a card of {model}")
     add_card_claim(audit_home(), model, text, card_sha256=card_sha256, by=person.id)
 
 
 def link_sentence(number: int, claim_id: str) -> None:
-    """Say that a registered claim tests a sentence."""
+    """Record that a registered claim tests a sentence."""
     person = services.authorize(Permission.RUN, claim_id)
     link_card_claim(audit_home(), number, claim_id, by=person.id)
 
 
 def save_checklist(checklist: Checklist, draft: ChecklistDraft, answered_by: str) -> FilledChecklist:
-    """Save a filled checklist as its next version; who answers is whoever is signed in."""
+    """Save a filled checklist as its next version, answered by the signed-in user."""
     person = services.authorize(Permission.FILL_CHECKLIST, draft.checklist_id or "a new checklist")
     by = answered_by if person.is_local else person.id
     return Checklists(audit_home()).save(checklist, draft, by=by)
 
 
 def compare(before: str, after: str, prompts: str) -> str:
-    """Compare two models in the background, and measure both where a prompt set is named; returns the job's id."""
+    """Compare two models in the background, and measure both if a prompt set is named; returns the job's id."""
     services.authorize(Permission.RUN, f"{before} and {after}"[:200])
     who, log = services.current_actor(), RunLog(audit_home())
     question = EffectQuestion(take_split(load_prompt_set(prompts), exploratory=True)) if prompts else None
@@ -210,16 +210,16 @@ def compare(before: str, after: str, prompts: str) -> str:
 
 
 def declare(claim_id: str, reason: str) -> None:
-    """Make a claim stale because of something that happened."""
+    """Mark a claim as stale because of an incident."""
     person = services.authorize(Permission.DECLARE_INCIDENT, claim_id)
     digest = Register(audit_home()).find(claim_id).plan.pins.model_digest
     declare_incident(audit_home(), claim_id, held_for=digest, by=person.id, reason=reason)
 
 
 def offer(permission: Permission, about: str, make: Callable[[], DataT]) -> Callable[[], DataT]:
-    """What a download button runs when it is clicked: it asks then, and not only when the button was drawn.
+    """Callback of a download button that checks the permission again at the click.
 
-    The click arrives outside the page's run, where nobody could be asked who is asking: so that is settled now.
+    The click arrives outside the page's run, where the session's user is not available: so the user is read now.
     """
     person, log = services.person(), PersonLog(audit_home())
 
@@ -231,13 +231,13 @@ def offer(permission: Permission, about: str, make: Callable[[], DataT]) -> Call
 
 
 def disable(person_id: str, reason: str) -> None:
-    """Keep somebody out from their next action on."""
+    """Disable a person's access from their next action on."""
     PersonLog(audit_home()).disable(person_id, by=services.person(), reason=reason)
     auth.note_change()
 
 
 def enable(person_id: str, reason: str) -> None:
-    """Let somebody in again."""
+    """Re-enable a person's access."""
     PersonLog(audit_home()).enable(person_id, by=services.person(), reason=reason)
 
 
@@ -246,7 +246,7 @@ def _require_own(person: Person, signer: str, permission: Permission, about: str
         return
     refusal = AccessRefused(
         f"The key {signer[:60]!r} for {person.name}.", wanted="a key of their own.",
-        remedy="whoever runs the server names it under [keys] in people.toml.", why="not_theirs",
+        remedy="ask the server's administrator to name it under [keys] in people.toml.", why="not_theirs",
     )  # fmt: skip
     PersonLog(audit_home()).refuse(person, permission, about=about, refusal=refusal)
     raise refusal

@@ -1,4 +1,4 @@
-"""How the live audit gets its answers: at once where that takes under a second, else as a job with progress and cancel."""
+"""Results for the pages: computed at once if that takes under a second, else by a job with progress and cancel."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _STAGES = {
 
 
 def wait_for_model(name: str) -> Auditor:
-    """The ready model; until then shows how far it is, and stops the page here."""
+    """Return the loaded model; until then, show loading progress and stop the page."""
     auditor = services.POOL.auditor(name)
     if auditor is not None:
         return auditor
@@ -53,18 +53,18 @@ def wait_for_model(name: str) -> Auditor:
         st.error(f"**The model cannot be used.** {plain(seen.detail)}", icon=":material/error:")
         st.button("Try again", key="load-again", icon=":material/refresh:", on_click=model_question.press, args=(name,))
     else:
-        st.markdown("The model is being made ready. The page goes on by itself.")
+        st.markdown("The model is loading. The page continues automatically.")
         waiting()
     st.stop()
 
 
 def show_refusal(error: AuditError) -> None:
-    """An error stays on the page until its cause is gone."""
+    """Show an error on the page."""
     st.error(plain(str(error)), icon=":material/error:")
 
 
 def answer_now(auditor: Auditor, audit: str, request: Any) -> Any | None:
-    """The result, or None after showing why there is none. What was refused once is not run and logged again."""
+    """Return the result, or None after showing the refusal; a refused question is not run and logged again."""
     refused = st.session_state.setdefault("refused", {})
     key = auditor.content_key(audit, request)
     if key not in refused:
@@ -77,14 +77,14 @@ def answer_now(auditor: Auditor, audit: str, request: Any) -> Any | None:
 
 
 def _show_kept(refused: dict[str, AuditError], key: str) -> None:
-    """A question that was refused stays so; a person may be let in again, and a queue has room again."""
+    """Show a stored refusal; refusals for access or a full queue are forgotten, because they can end."""
     show_refusal(refused[key])
     if isinstance(refused[key], AccessRefused | QueueFull):
         del refused[key]
 
 
 def answer(auditor: Auditor, audit: str, title: str, request: Any, *, at_once: bool) -> Any | None:
-    """One prompt is answered here and now; a set by a job that waits for its button."""
+    """Answer at once, or offer a button that starts a job."""
     if at_once:
         return answer_now(auditor, audit, request)
     return answer_by_job(auditor, audit, title, request, at_once=False)
@@ -100,11 +100,11 @@ def answer_by_job(
     show_partial: Callable[[Any], None] | None = None,
     place: str = "",
 ) -> Any | None:
-    """The result if known; else a job, started at once or by a button that says how long it will take.
+    """Return the result if known; else start a job, at once or by a button with the predicted time.
 
     Args:
-        show_partial: draws what is already known of a running job.
-        place: where on the page, if an audit is asked more than once there.
+        show_partial: draws the partial result of a running job.
+        place: key suffix, if the page uses an audit more than once.
     """
     found = services.find_answer(auditor, audit, request)
     if found is not None:
@@ -120,7 +120,7 @@ def answer_by_job(
     snapshot = job_panel(mine[content], show_partial, place=key)
     if snapshot is None:
         del mine[content]
-        st.info("That run is no longer in memory; start it again.", icon=":material/info:")
+        st.info("That run is no longer in memory. Start it again.", icon=":material/info:")
     elif snapshot.state is JobState.DONE:
         return snapshot.result.result
     elif not snapshot.is_active:
@@ -130,7 +130,7 @@ def answer_by_job(
 
 
 def _start(auditor: Auditor, audit: str, title: str, request: Any) -> None:
-    """Queue the job; a refusal stays on the page until the question changes."""
+    """Queue the job; a refusal stays on the page until the request changes."""
     content = auditor.content_key(audit, request)
     refused = st.session_state.setdefault("refused", {})
     if content not in refused:
@@ -146,19 +146,19 @@ def _offer_start(auditor: Auditor, audit: str, title: str, request: Any, key: st
     try:
         label = _promise(auditor, audit, title, request)
     except AuditError as error:
-        # What cannot be asked is mostly refused while its work is counted.
+        # Most invalid requests are refused while their work is counted.
         refused[content] = error
     if content in refused:
         _show_kept(refused, content)
         return
-    # A callback runs before anything else of the page: a second click, made while the page is still drawn, cannot lose it.
+    # A callback runs before the rest of the page, so a second click during drawing cannot lose the first.
     st.button(
         label, key=f"start-{key}", icon=":material/play_arrow:", on_click=_start, args=(auditor, audit, title, request)
     )
 
 
 def start_all(auditor: Auditor, asked: Mapping[str, tuple[str, Any]]) -> None:
-    """A button that queues every question without an answer, with the time of all of them.
+    """Show a button that queues every unanswered question, with the total time.
 
     Args:
         asked: title → audit and request.
@@ -173,7 +173,7 @@ def start_all(auditor: Auditor, asked: Mapping[str, tuple[str, Any]]) -> None:
     new = {title: question for title, question in new.items() if times[title] >= 0}
     total = sum(seconds for seconds in times.values() if seconds > 0)
     about = f" (about {max(1, round(total / 60))} min)" if total else ""
-    label = f"Ask all {len(new)} questions without an answer{about}"
+    label = f"Run all {len(new)} open questions{about}"
     if new:
         st.button(label, key="start-all", icon=":material/playlist_play:", on_click=_start_each, args=(auditor, new))
 
@@ -184,7 +184,7 @@ def _start_each(auditor: Auditor, asked: Mapping[str, tuple[str, Any]]) -> None:
 
 
 def _predict(auditor: Auditor, audit: str, request: Any) -> float:
-    """Seconds; 0 where the pace is not known yet, −1 where the question is refused, which is shown where it is asked."""
+    """Predicted seconds; 0 if the pace is unknown, −1 if the request is refused, which its own panel shows."""
     try:
         return auditor.predict_s(audit, request) or 0.0
     except AuditError:
@@ -193,7 +193,7 @@ def _predict(auditor: Auditor, audit: str, request: Any) -> float:
 
 def _show_end(state: JobState, error: str) -> None:
     if state is JobState.CANCELLED:
-        st.info("Cancelled. Nothing it computed is kept.", icon=":material/stop_circle:")
+        st.info("Cancelled. Its results are discarded.", icon=":material/stop_circle:")
     else:
         st.error(plain(error), icon=":material/error:")
 
@@ -214,13 +214,20 @@ def _pattern(
 
 
 def read_pattern(auditor: Auditor, choice: Choice, intervention: Intervention) -> np.ndarray | None:
-    """Pattern of the head in focus on the drawn prompt under an intervention; shape (query, key)."""
+    """Attention pattern of the head in focus on the drawn prompt under an intervention; shape (query, key)."""
     pair, reference = choice.shown.pairs[0], choice.reference
     ids = (*pair.clean_ids, -1, *pair.corrupted_ids)
-    kin = f"{reference.sha256} {[p.prompt.id for p in reference.pairs]}"
+    reference_key = f"{reference.sha256} {[p.prompt.id for p in reference.pairs]}"
     try:
         found = _pattern(
-            auditor, auditor.subject.identity.short, pair, ids, intervention, str(intervention), reference, kin
+            auditor,
+            auditor.subject.identity.short,
+            pair,
+            ids,
+            intervention,
+            str(intervention),
+            reference,
+            reference_key,
         )
     except AuditError as error:
         show_refusal(error)

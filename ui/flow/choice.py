@@ -1,4 +1,4 @@
-"""What a reviewer has chosen on the live audit: the words on the widgets, the state in the link, and one frozen choice."""
+"""Choices on the live audit: widget labels, link state, and one frozen record of all inputs."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ UNTOUCHED = CLEAN_RUN
 FORMS = {"written": "As written", "chat": "As chat: a user's message in the model's own template"}
 SCOPES = {
     "one": "One prompt",
-    "exploratory": "Set, exploratory half: look freely",
-    "confirmatory": "Set, confirmatory half: judge here",
+    "exploratory": "Set, exploratory split: explore freely",
+    "confirmatory": "Set, confirmatory split: judge here",
 }
 ABLATIONS = {
     "resample": "Resample: the other prompt's activation",
@@ -45,8 +45,8 @@ ABLATIONS = {
     "scale": "Scale: suppress or amplify",
 }
 DIRECTIONS = {
-    "noising": "Noising: take away from the clean run",
-    "denoising": "Denoising: put back into the corrupted run",
+    "noising": "Noising: ablate in the clean run",
+    "denoising": "Denoising: restore in the corrupted run",
 }
 UNIVERSES = {"heads": "all other heads", "heads+mlps": "all other heads and MLPs"}
 SOURCES = {
@@ -57,10 +57,10 @@ SOURCES = {
     "last": "the answer position itself",
 }
 SAMPLED_HEADS = 20
-"""Heads nobody named whose patterns are tested beside the named ones; all 270 take half an hour."""
+"""Sampled heads whose patterns are tested beside the named ones; all 270 take half an hour."""
 NO_PRESET = "none: my own selection"
 MEAN_REFERENCE = 16
-"""Reference prompts of a mean on one prompt: enough to average names away, few enough to answer within a second or two."""
+"""Reference prompts of a mean on one prompt: enough to average out names, few enough for a result within two seconds."""
 FIELDS = (
     link.Field("model", "default"), link.Field("set", "indirect_object"), link.Field("form", "written"), link.Field("scope", "one"), link.Field("prompt", ""),
     link.Field("c", ""), link.Field("ab", "resample"), link.Field("dir", "noising"), link.Field("f", "0"),
@@ -69,7 +69,7 @@ FIELDS = (
 
 
 def first_visit() -> tuple[link.Field, ...]:
-    """State of a page opened without a link: the solved example, with the head that acts already taken away."""
+    """State of a page opened without a link: the recorded example, with its head already ablated."""
     acting = [c for c in list_circuits() if c.is_example and c.id.endswith("-acts")]
     start = (
         {"c": format_components(acting[0].components), "set": acting[0].task} if acting and not st.query_params else {}
@@ -79,14 +79,14 @@ def first_visit() -> tuple[link.Field, ...]:
 
 @dataclass(frozen=True)
 class Choice:
-    """Everything the page's numbers depend on."""
+    """All inputs that the page's numbers depend on."""
 
     scope: str
     """one | exploratory | confirmatory"""
     prompts: TokenisedPrompts
-    """The prompts measured: one, or a half of the set."""
+    """The prompts measured: one, or a split of the set."""
     shown: TokenisedPrompts
-    """The one prompt whose tokens are drawn."""
+    """The prompt whose tokens are drawn."""
     reference: TokenisedPrompts
     components: tuple[Component, ...]
     replacement: Replacement
@@ -97,11 +97,11 @@ class Choice:
     head: Component
 
     sampled_heads: tuple[Component, ...]
-    """Heads that nobody named, evenly over the model: what named heads do says little about heads."""
+    """Heads sampled evenly over the model, because named heads are not representative."""
     candidates: tuple[tuple[str, Component], ...]
-    """Heads set side by side: the first head of each shipped candidate, or the head in focus alone."""
+    """Heads to compare: the first head of each shipped candidate, or the head in focus alone."""
     settings: tuple[Setting, ...] = ()
-    """Classes of the model by its configuration; empty where it does not say."""
+    """Classes of the model by its configuration; empty if it does not state them."""
 
     @property
     def is_one(self) -> bool:
@@ -112,21 +112,21 @@ class Choice:
         return "one prompt" if self.is_one else f"{len(self.prompts)} prompts"
 
     def ask_ablation(self) -> AblationRequest:
-        """The circuit replaced together."""
+        """Request the joint ablation of the circuit."""
         return AblationRequest(
             self.prompts, self.reference, self.components, self.replacement, self.direction, self.factor, self.universe
         )
 
     def ask_sweep(self) -> SweepRequest:
-        """Every head replaced alone."""
+        """Request the single ablation of every head."""
         return SweepRequest(self.prompts, self.reference, Kind.HEAD, self.replacement, self.direction, self.factor)
 
     def ask_attention(self) -> AttentionRequest:
-        """Where every head looks."""
+        """Request the attention of every head."""
         return AttentionRequest(self.prompts, self.source)
 
     def ask_attention_tests(self) -> AttentionTestsRequest:
-        """Attention put to its own tests, on the heads somebody named and on some that nobody did."""
+        """Request the attention tests, on the named heads and the sampled heads."""
         named = {
             c for c in (*self.components, self.head, *(part for _, part in self.candidates)) if c.kind is Kind.HEAD
         }
@@ -134,15 +134,15 @@ class Choice:
         return AttentionTestsRequest(self.prompts, self.reference, tuple(sorted(whole | set(self.sampled_heads))))
 
     def ask_edges(self) -> EdgesRequest:
-        """Every edge of the head in focus, on the drawn prompt."""
+        """Request every edge of the head in focus, on the drawn prompt."""
         return EdgesRequest(self.shown, self.head.layer, self.head.index)
 
     def ask_tokens(self) -> TokenGradientsRequest:
-        """Every token of the drawn prompt."""
+        """Request the effect of every token of the drawn prompt."""
         return TokenGradientsRequest(self.shown, self.reference)
 
     def ask_verdict(self) -> ClaimTestRequest:
-        """The claim that the model needs the circuit, by the default smallest effect of interest."""
+        """Request a verdict on the claim that the circuit is necessary, with the default δ."""
         name = f"{format_components(self.components)[:150]} carries the answer"
         return ClaimTestRequest(
             self.prompts, Claim(name, self.components, self._judged_universe, ablation=self.replacement)
@@ -150,12 +150,12 @@ class Choice:
 
     @property
     def _judged_universe(self) -> Universe:
-        """MLPs can only be judged among heads and MLPs."""
+        """The universe of the claim: a circuit with MLPs is judged among heads and MLPs."""
         return Universe.HEADS_MLPS if any(c.kind is Kind.MLP for c in self.components) else self.universe
 
     @property
     def can_be_judged(self) -> bool:
-        """A verdict needs the half that nobody looked at, whole heads or MLPs, and a way of replacing that takes them away."""
+        """Whether a verdict is possible: confirmatory split, whole heads or MLPs, and an ablation of the clean run."""
         whole = all(c.kind in (Kind.HEAD, Kind.MLP) and c.position is None for c in self.components)
         ways = (Replacement.RESAMPLE, Replacement.MEAN, Replacement.ZERO)
         return (
@@ -168,58 +168,54 @@ class Choice:
 
     @property
     def unedited(self) -> Intervention:
-        """The run that the intervention edits, without it."""
+        """The run that the intervention edits, without the intervention."""
         return intervene((), Replacement.RESAMPLE, direction=self.direction)
 
     @property
     def intervention(self) -> Intervention | None:
-        """What is done to the drawn prompt; None without a circuit."""
+        """The intervention on the drawn prompt; None without a circuit."""
         if not self.components:
             return None
         return intervene(self.components, self.replacement, direction=self.direction, factor=self.factor)
 
     @property
     def limits(self) -> tuple[str, ...]:
-        """What cannot be tested with this choice, and why."""
+        """Tests that are not available with this choice, each with its reason."""
         found = [
             _describe_experts(self.settings),
-            "Documents and tools: they belong to the system around a model, and this page audits the model alone.",
+            "Documents and tools. They belong to the system around the model, and this page audits the model alone.",
         ]
         if self.is_one:
-            found.append("Intervals and a verdict: one prompt has neither; measure on a half of the set.")
+            found.append("Intervals and a verdict. One prompt has neither, so measure on a split of the set.")
         else:
-            found.append(
-                "Token edges of the whole set: positions of different prompts do not line up, so one prompt is drawn."
-            )
+            found.append("Token edges of the whole set. Positions differ between prompts, so one prompt is drawn.")
         if self.scope == "exploratory":
-            found.append("A verdict: the exploratory half is for looking; the confirmatory half judges.")
+            found.append("A verdict. Verdicts use the confirmatory split, and this is the exploratory split.")
         if self.replacement is Replacement.SCALE or self.direction is Direction.DENOISING:
-            found.append(
-                "What the circuit keeps alone: only defined when components are taken away from the clean run."
-            )
+            found.append("What the circuit keeps alone. It is only defined for ablations of the clean run.")
         missing = [SOURCES[s] for s in ("answer", "foil") if Source(s) not in list_sources(self.prompts)]
         if missing:
-            found.append(f"Attention to {' and '.join(missing)}: not every prompt contains it.")
+            found.append(f"Attention to {' and '.join(missing)}. Not every prompt contains it.")
         return tuple(found)
 
 
 def _describe_experts(settings: tuple[Setting, ...]) -> str:
-    """What cannot be tested of experts, as far as the model's configuration says that it has any."""
+    """Why experts cannot be tested, according to the model's configuration."""
     if Setting.MIXTURE in settings:
-        return "Experts: this model has them, and they cannot be replaced one at a time."
+        return "Experts. This model has them, but they cannot be ablated one at a time."
     if settings == (Setting.DENSE,):
-        return "Experts: this model is dense and has none."
-    return "Experts: the configuration does not say whether this model has any."
+        return "Experts. This model is dense and has none."
+    return "Experts. The configuration does not state whether this model has any."
 
 
 def pick_reference(measured: TokenisedPrompts, whole: TokenisedPrompts) -> TokenisedPrompts:
-    """Prompts a mean is taken over: the measured ones, or for one prompt its nearest kin by template and length."""
+    """Reference prompts of a mean: the measured ones, or for one prompt the most similar by template and length."""
     if len(measured) > 1:
         return measured
     pair = measured.pairs[0]
-    kin = [p for p in whole.pairs if len(p.clean_ids) == len(pair.clean_ids)]
-    kin.sort(key=lambda p: p.prompt.template != pair.prompt.template)
-    return replace(whole, pairs=tuple(kin[:MEAN_REFERENCE]))
+    similar = [p for p in whole.pairs if len(p.clean_ids) == len(pair.clean_ids)]
+    similar.sort(key=lambda p: p.prompt.template != pair.prompt.template)
+    return replace(whole, pairs=tuple(similar[:MEAN_REFERENCE]))
 
 
 def pick_one(prompts: TokenisedPrompts, key: str) -> TokenisedPrompts:

@@ -1,4 +1,4 @@
-"""Earlier runs of this browser: restored as they were recorded, never run again, marked stale when their world has changed."""
+"""Earlier runs of this browser: shown as recorded, without a rerun, and marked stale when model or prompts changed."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _SHOWN = 50
 
 
 def show_history(model_digest: str) -> None:
-    """List this browser's runs and show one as it was recorded."""
+    """List this browser's runs, and show one as recorded."""
     records = run_log().list_runs(session=current_actor().session, limit=_SHOWN)
     if not records:
-        st.markdown("No runs yet. Every run, also a refused or cancelled one, will be listed here.")
+        st.markdown("No runs yet. Every run appears here, including refused and cancelled ones.")
         return
     rows = [
         (_when(r), r.kind, _summary(r), r.outcome, r.reason, f"{r.wall_s:.1f}", _stale(r, model_digest))
         for r in records
     ]
     show_table(
-        make_table(("when (UTC)", "kind", "asked", "outcome", "reason", "seconds", "stale"), rows),
+        make_table(("when (UTC)", "kind", "request", "outcome", "reason", "seconds", "stale"), rows),
         key="history",
     )
     names = {r.run_id: f"{_when(r)} {r.kind} {_summary(r)} ({r.outcome})" for r in records}
@@ -63,18 +63,18 @@ def _stale(record: RunRecord, model_digest: str) -> str:
     if record.model_digest and record.model_digest != model_digest:
         changed.append("another model")
     name = json.loads(record.request).get("prompts", "")
-    # What a template made of a set cannot be made again without its model; another model is said already.
+    # A set in chat form cannot be rendered without its model; a changed model is already listed.
     if record.prompts_sha256 and CHAT_SUFFIX not in name and record.prompts_sha256 != _prompts_now(name):
         changed.append("other prompts")
     return " and ".join(changed)
 
 
 def _prompts_now(name: str) -> str:
-    """Hash of the prompts of that name as they are today; empty where they are gone."""
-    key, _, half = name.partition("/")
+    """Current hash of the prompts of that name; empty if they no longer exist."""
+    key, _, split = name.partition("/")
     try:
         prompts = load_own(key) if key.startswith("own-") else load_prompt_set(key)
-        return take_split(prompts, exploratory=half == "exploratory").sha256 if half else prompts.sha256
+        return take_split(prompts, exploratory=split == "exploratory").sha256 if split else prompts.sha256
     except AuditError:
         return ""
 
@@ -83,7 +83,7 @@ def _show_record(record: RunRecord, stale: str) -> None:
     with st.container(border=True):
         st.markdown(f"**Recorded {plain(_when(record))} UTC, not run again.** {plain(_summary(record))}")
         if stale:
-            st.warning(f"Stale: recorded with {stale} than there are now.", icon=":material/history:")
+            st.warning(f"Stale: recorded with {stale}.", icon=":material/history:")
         if record.result is None:
             st.markdown(plain(f"{record.outcome}: {record.detail}"))
             return

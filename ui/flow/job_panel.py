@@ -1,4 +1,4 @@
-"""A background job on the page: predicted time, progress, cancel; it asks for news only while the job is active."""
+"""A background job on the page: predicted time, progress and cancel; polled only while the job is active."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from ui.shell.auth import has_changed
 
 POLL_S = 1.0
 QUEUED_POLL_S = 5.0
-"""Of a job that waits for its turn: nine panels that each asked every second took most of the machine from the one that ran."""
+"""Polling interval of a queued job; long, because many panels polling each second slow the running job."""
 
 
 def job_panel(job: str, show_partial: Callable[[Any], None] | None = None, *, place: str = "") -> Snapshot | None:
-    """Show the job, and run the page again when it ends; returns it as it stood when the page was drawn.
+    """Show the job, and rerun the page when it ends; returns its state at drawing time.
 
     Args:
-        show_partial: draws what is already known.
-        place: where on the page: two questions may turn out to be one job.
+        show_partial: draws the partial result.
+        place: key suffix, because two questions may share one job.
     """
     owner = current_actor().session
     snapshot = jobs().get(job, owner=owner)
@@ -36,15 +36,15 @@ def job_panel(job: str, show_partial: Callable[[Any], None] | None = None, *, pl
         now = jobs().get(job, owner=owner)
         if now is None:
             return
-        # What follows is shown to nobody who signed out meanwhile.
+        # A user who signed out meanwhile must not see what follows.
         if now.state is not snapshot.state or has_changed():
-            # Drawn anew when a job ends, and when it begins, as only then it is asked more often.
+            # Rerun when a job ends, and when it starts, to poll it more often.
             st.rerun()
         if not now.is_active:
             return
         bar, button = st.columns([5, 1], vertical_alignment="center")
         left = "" if now.remaining_s is None else f", about {now.remaining_s:.0f} s left"
-        state = "waiting for its turn" if now.state is JobState.QUEUED else f"{now.fraction:.0%}{left}"
+        state = "queued" if now.state is JobState.QUEUED else f"{now.fraction:.0%}{left}"
         bar.progress(now.fraction, text=f"{plain(now.title)}: {state}")
         button.button(
             "Cancel", key=f"cancel-{job}{place}", icon=":material/stop_circle:", on_click=cancel_job, args=(job,),

@@ -1,4 +1,4 @@
-"""Models that wait, are being fetched or loaded, or are ready, for all sessions; one load at a time, in the background, and no screen."""
+"""Pool of models for all sessions: queue, background loading one at a time, and cache; without user interface."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from audit_core.store import note_opened
 from audit_core.subjects import find_planted
 
 KEPT = 2
-"""Loaded models kept in memory; the default model takes 0.6 GB."""
+"""Maximum number of models in memory; the default model takes 0.6 GB."""
 MAX_WAITING = 4
-"""Models that may wait while another is loaded."""
+"""Maximum number of queued models."""
 MAX_WAITING_EACH = 2
-"""Of one owner."""
+"""Maximum number of queued models of one owner."""
 FAILURES_KEPT = 64
-"""Models whose failure is remembered."""
+"""Maximum number of remembered failures."""
 SERVER = ""
-"""Owner of the load that the server itself begins with; nobody can cancel it."""
+"""Owner of the load at server start; no user can cancel it."""
 
 
 AnswerT = TypeVar("AnswerT")
@@ -36,7 +36,7 @@ AnswerT = TypeVar("AnswerT")
 
 @contextmanager
 def _without_collector() -> Iterator[None]:
-    """Importing torch makes a million objects that stay: do not look through them for rubbish, now or ever again."""
+    """Pause garbage collection, then freeze: importing torch makes a million permanent objects that need no collection."""
     gc.disable()
     try:
         yield
@@ -46,7 +46,7 @@ def _without_collector() -> Iterator[None]:
 
 
 def _sweep() -> None:
-    """Free what a load left behind that came to nothing: it was frozen with all else that was loaded."""
+    """Collect the objects of a failed load, which were frozen with all other objects."""
     gc.unfreeze()
     gc.collect()
     gc.freeze()
@@ -54,7 +54,7 @@ def _sweep() -> None:
 
 @dataclass(frozen=True)
 class ModelStatus:
-    """How far a model is."""
+    """Loading state of a model."""
 
     name: str
     stage: str
@@ -86,42 +86,42 @@ class _Load:
     name: str
     access: ModelAccess
     owner: str
-    """Who asked first."""
+    """Owner of the first request."""
     wanted_by: set[str] = field(default_factory=set)
     is_over: bool = False
-    """Nobody can join it any more: it has stopped, or has ended."""
+    """Whether it has stopped or ended, so that no request can join it."""
 
 
 class ModelPool:
-    """Opens each model once, whoever asks and however often; one at a time, as two loads at once need the memory of both."""
+    """Loads each model once for all sessions, one at a time because concurrent loads need the memory of both."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._seen: dict[str, ModelStatus] = {}
         self._auditors: OrderedDict[str, Auditor] = OrderedDict()
         self._loads: dict[str, _Load] = {}
-        """By name, those that wait or are under way."""
+        """Queued and running loads by model name."""
         self._waiting: deque[_Load] = deque()
         self._current: _Load | None = None
         self._desk = ThreadPoolExecutor(1, "assay-live", initializer=spare_a_core)
 
     def answer(self, work: Callable[[], AnswerT]) -> AnswerT:
-        """Do what takes under a second with a model, and wait for it."""
+        """Run work that takes under a second with a model, and wait for it."""
         return self._desk.submit(work).result()
 
     def open(self, name: str, *, owner: str = SERVER, access: ModelAccess = PAGE) -> ModelStatus:
-        """Start loading unless that is under way, done or has failed: a page runs often, and must not try each time.
+        """Start loading unless a load is running, done or failed; a failure is not retried at each rerun of a page.
 
         Args:
-            owner: who wants it, and may cancel it.
+            owner: session that requests the model, and may cancel.
 
         Raises:
-            QueueFull: as many models wait, of this owner or of all, as may.
+            QueueFull: the queue of this owner, or of all owners, is full.
         """
         with self._lock:
             load = self._loads.get(name)
             if load is not None and not load.is_over:
-                # Also of one that nobody wanted a moment ago, and that has not noticed yet.
+                # Also joins a load that was cancelled but has not stopped yet.
                 load.wanted_by.add(owner)
                 if self._seen[name].stage == "cancelling":
                     self._seen[name] = ModelStatus(name, "loading")
@@ -136,14 +136,14 @@ class ModelPool:
             return self._seen[name]
 
     def retry(self, name: str, *, owner: str = SERVER, access: ModelAccess = PAGE) -> ModelStatus:
-        """Try a failed model again."""
+        """Retry a failed load."""
         with self._lock:
             if name in self._seen and self._seen[name].has_failed:
                 del self._seen[name]
         return self.open(name, owner=owner, access=access)
 
     def cancel(self, name: str, *, owner: str) -> None:
-        """Take one's own interest back; the load stops once nobody wants it, at its next step, and frees its turn."""
+        """Withdraw an owner's request; the load stops at its next step when no request is left."""
         with self._lock:
             load = self._loads.get(name)
             if load is None:
@@ -167,12 +167,12 @@ class ModelPool:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is being loaded or waits."""
+        """Whether no model is loading or queued."""
         with self._lock:
             return self._current is None
 
     def auditor(self, name: str) -> Auditor | None:
-        """The ready model, or None."""
+        """The loaded model, or None."""
         with self._lock:
             if name in self._auditors:
                 self._auditors.move_to_end(name)
@@ -182,24 +182,24 @@ class ModelPool:
         mine = sum(load.owner == owner for load in self._waiting)
         if mine >= MAX_WAITING_EACH:
             raise QueueFull(
-                f"{mine} models that you asked for wait to be loaded.", wanted=f"at most {MAX_WAITING_EACH} of one person.",
-                remedy="wait until one of them begins, or cancel one.",
+                f"{mine} models that you requested are queued.", wanted=f"at most {MAX_WAITING_EACH} of one person.",
+                remedy="wait until one of them starts, or cancel one.",
             )  # fmt: skip
         if len(self._waiting) >= MAX_WAITING:
             raise QueueFull(
-                f"{len(self._waiting)} models wait to be loaded.", wanted=f"at most {MAX_WAITING}: models are loaded one at a time.",
+                f"{len(self._waiting)} models are queued.", wanted=f"at most {MAX_WAITING}, because models load one at a time.",
                 remedy="try again in some minutes, or use a model that is loaded.",
             )  # fmt: skip
 
     def _start_next(self) -> None:
-        """Begin the first load that waits, unless one is under way; inside the lock."""
+        """Start the first queued load unless one is running; the caller has the lock."""
         if self._current is None and self._waiting:
             load = self._current = self._waiting.popleft()
             self._seen[load.name] = ModelStatus(load.name, "starting")
             threading.Thread(target=self._load, args=(load,), name=f"load {load.name}", daemon=True).start()
 
     def _drop(self, load: _Load) -> None:
-        """Forget a load that ended without a model; inside the lock. A newer one of the same name stays."""
+        """Forget a load that ended without a model, but not a newer one of the same name; the caller has the lock."""
         load.is_over = True
         if self._loads.get(load.name) is load:
             del self._loads[load.name], self._seen[load.name]
@@ -214,7 +214,7 @@ class ModelPool:
         except AuditError as error:
             self._end(load, ModelStatus(load.name, "failed", detail=str(error)))
         except BaseException as error:
-            # A thread that dies in silence would leave the page waiting for ever.
+            # Without this, an uncaught error would leave the page waiting forever.
             traceback.print_exc()
             self._end(load, ModelStatus(load.name, "failed", detail=f"Defect: {type(error).__name__}: {error}"))
             raise
@@ -223,7 +223,7 @@ class ModelPool:
             auditor.calibrate()
         finally:
             if auditor is None:
-                # Here, where the error and the frames that it held are gone.
+                # Here, because the error and its frames are released.
                 _sweep()
             with self._lock:
                 self._current = None
@@ -239,7 +239,7 @@ class ModelPool:
         report("loading", 0, 0)
         with _without_collector():
             use_all_cores()
-            # What is shipped or built here is neither asked of the hub nor looked for in a folder.
+            # A known or planted model is neither requested from the hub nor searched in a folder.
             is_ours = find_known(load.name) is not None or find_planted(load.name) is not None
             subject = open_subject(load.name, on_progress=report, **({} if is_ours else {"access": load.access}))
             self._require_wanted(load)
@@ -251,7 +251,7 @@ class ModelPool:
         with self._lock:
             if not load.wanted_by:
                 load.is_over = True
-                raise Cancelled("cancelled by the last person who waited for this model")
+                raise Cancelled("cancelled by the last session that requested this model")
 
     def _keep(self, load: _Load, auditor: Auditor) -> None:
         with self._lock:

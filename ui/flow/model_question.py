@@ -1,4 +1,4 @@
-"""Whether a page may load the model that its address names: one that was never loaded here waits until a person presses a button."""
+"""Confirmation before loading a model named in the address: a model that was never loaded here needs a button press."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from ui.parts.header import plain
 
 DEFAULT = "default"
 _PRESSED, _START, _CANCELLED = "pressed_model", "start_model", "cancelled_model"
-"""Keys of the session: the model it pressed a button for, the same until the load is begun, and the one whose load it cancelled."""
+"""Session keys: the confirmed model, the confirmed model whose load has not started, and the cancelled model."""
 _SOURCES = {
     ModelOrigin.KNOWN: "known name: its exact bytes are pinned by this version",
     ModelOrigin.FOLDER: "folder on the server",
-    ModelOrigin.HUB: "Hugging Face hub, asked without any token (a model folder of that name beside the server comes first)",
-    ModelOrigin.NOWHERE: "neither a known name nor a hub id: a model folder of that name beside the server, if there is one",
+    ModelOrigin.HUB: "Hugging Face hub, without a token (a model folder of that name beside the server comes first)",
+    ModelOrigin.NOWHERE: "neither a known name nor a hub id: only a model folder of that name beside the server",
 }
-PLANTED = "known name: built here from its description, nothing is fetched"
-NOT_KNOWN = "not known before it is loaded"
+PLANTED = "known name: built here from its description, without a download"
+NOT_KNOWN = "unknown before it is loaded"
 MAX_FILES = 2000
 
 
 def settle(name: str) -> bool:
-    """Begin to load the model, or say why not and ask; returns whether it is on its way."""
+    """Start loading the model, or ask for confirmation; returns whether loading has started."""
     is_pressed = st.session_state.get(_START) == name
     if is_cancelled(name) or not (is_pressed or _is_awaited(name) or _is_settled(name)):
         _ask(name)
@@ -43,30 +43,30 @@ def settle(name: str) -> bool:
 
 
 def begin(name: str) -> None:
-    """Begin to load it; a press counts once, so that what failed is not tried at each run of the page.
+    """Start loading the model; a press counts once, so that a failure is not retried at each rerun of the page.
 
     Raises:
-        AccessRefused: whoever asks may not run.
-        QueueFull: too many models wait to be loaded.
+        AccessRefused: the user may not run audits.
+        QueueFull: too many models are queued.
     """
     services.open_model(name, is_asked=st.session_state.pop(_START, None) == name)
 
 
 def note_choice() -> None:
-    """A person picked from the list: that is their press for what is shipped; a folder or hub id they typed is asked about first."""
+    """Callback of the model list: picking a shipped model confirms it; a typed folder or hub id needs a button press."""
     name = st.session_state.model
     if find_known(name) is not None or find_planted(name) is not None:
         press(name)
 
 
 def press(name: str) -> None:
-    """A person wants this model loaded."""
+    """Callback of the load button: confirm the model."""
     st.session_state.pop(_CANCELLED, None)
     st.session_state[_PRESSED] = st.session_state[_START] = name
 
 
 def cancel(name: str) -> None:
-    """A person no longer waits for it; what they had asked to be done with it is not done later."""
+    """Callback of the cancel button: cancel the load, and drop what was to follow it."""
     services.cancel_model(name)
     st.session_state[_CANCELLED] = name
     st.session_state.freezing = False
@@ -74,19 +74,19 @@ def cancel(name: str) -> None:
 
 
 def is_cancelled(name: str) -> bool:
-    """Whether this session cancelled its load, and has not asked again."""
+    """Whether this session cancelled the load and has not confirmed it again."""
     return bool(st.session_state.get(_CANCELLED) == name)
 
 
 def describe_source(name: str) -> str:
-    """Where the model would come from, by the spelling of its name alone."""
+    """Source of the model, derived from its name alone."""
     return PLANTED if find_planted(name) is not None else _SOURCES[find_origin(name)]
 
 
 def measure_size(name: str) -> int | None:
-    """Bytes of the model's files; None where they are not known without asking or telling too much.
+    """Bytes of the model's files; None if unknown or not to be disclosed.
 
-    The hub is not asked, and of a folder nothing is said where people sign in: not even whether it is there.
+    Sends no request to the hub. With sign-in it discloses nothing about a folder, not even whether it exists.
     """
     known = find_known(name)
     if known is not None:
@@ -106,7 +106,7 @@ def _is_settled(name: str) -> bool:
 
 
 def _is_awaited(name: str) -> bool:
-    """Whether this session pressed for it, and the load is under way or has failed."""
+    """Whether this session confirmed the model, and the load is running or has failed."""
     return st.session_state.get(_PRESSED) == name and services.POOL.look(name).stage != services.NOT_ASKED_FOR
 
 
@@ -115,10 +115,10 @@ def _ask(name: str) -> None:
     with st.container(border=True, key="model-question"):
         st.subheader("Load this model?", anchor=False)
         if is_cancelled(name):
-            st.markdown("You cancelled its load. Nothing of it is kept.")
+            st.markdown("You cancelled loading. Partial files were discarded.")
         else:
             st.markdown(
-                "It was never loaded here, so a link or a typed name alone does not load it. Nothing has been fetched."
+                "This model was never loaded here. A link or a typed name does not load it without your confirmation."
             )
         st.markdown(f"Model: **{plain(name[:300]) or 'no name'}**")
         st.markdown(f"Size: **{plain(NOT_KNOWN) if size is None else f'{size:,} bytes'}**")

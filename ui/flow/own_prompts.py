@@ -1,4 +1,4 @@
-"""A reviewer's own pair or file: checked, kept under its hash, and never lost to an error."""
+"""A reviewer's own pair or file: checked and stored under its hash."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def bring_own() -> None:
 
 
 def offer_file(raw: bytes) -> None:
-    """Say what of a file can be used and what cannot; what is used is chosen by the button alone."""
+    """Show which rows of a file are usable and which are not; only the button adopts them."""
     try:
         columns = _ask_columns(find_columns(raw, name="uploaded"))
         if columns is None:
@@ -54,7 +54,7 @@ def offer_file(raw: bytes) -> None:
         st.caption(plain(notice))
     if read.faults:
         st.warning(
-            f"{len(read.rows):,} of {read.n_rows:,} rows can be used. The others are set aside.",
+            f"{len(read.rows):,} of {read.n_rows:,} rows are usable. The others are excluded.",
             icon=":material/rule:",
         )
         st.dataframe(
@@ -64,13 +64,13 @@ def offer_file(raw: bytes) -> None:
             ],
             hide_index=True,
         )
-    label = f"Use the {len(read.rows):,} good rows" if read.faults else "Use this file"
+    label = f"Use the {len(read.rows):,} valid rows" if read.faults else "Use this file"
     if st.button(plain(label), icon=":material/upload_file:", disabled=not read.rows):
         _adopt(lambda: drop_repeats(keep_valid(read)))
 
 
 def _ask_columns(found: FoundColumns) -> dict[str, str] | None:
-    """Which column is which, where names do not say; None until each is chosen."""
+    """Ask for the columns whose names do not match; None until each is chosen."""
     if not found.missing or not found.columns:
         return {}
     st.caption(f"Read as {plain(found.form)}. Choose the columns whose names do not match.")
@@ -89,7 +89,7 @@ def _adopt(make: Callable[[], PromptSet]) -> None:
             st.error("All four fields are needed.", icon=":material/error:")
             return
         st.session_state["next_set"] = actions.keep_own(prompts)
-        # The kept set holds no repeats any more: what was left out is known only now.
+        # The stored set has no repeats, so the notices about them are available only now.
         st.session_state["set_aside"] = (st.session_state["next_set"], prompts.notices)
     except AuditError as error:
         st.error(plain(str(error)), icon=":material/error:")
@@ -98,7 +98,7 @@ def _adopt(make: Callable[[], PromptSet]) -> None:
 
 
 def adopt_pending(forget_prompt: Callable[[], None]) -> None:
-    """A widget's value may only be set before it is drawn: pick up what the last run asked for."""
+    """Set widget values for what the last run adopted, before the widgets are drawn."""
     pending = st.session_state.pop("next_set", None)
     if pending:
         st.session_state["set"] = pending
@@ -106,10 +106,10 @@ def adopt_pending(forget_prompt: Callable[[], None]) -> None:
 
 
 def show_notices(notices: Sequence[str]) -> None:
-    """What of the chosen set was set aside or not believed; nothing for most sets."""
+    """Show which prompts of the set were excluded or changed, if any."""
     key, dropped = st.session_state.get("set_aside", ("", ()))
     found = tuple(dict.fromkeys((*(dropped if key == st.session_state.get("set") else ()), *notices)))
     if found:
-        with st.expander("Not every prompt counts as it stands", icon=":material/rule:"):
+        with st.expander("Some prompts were excluded or changed", icon=":material/rule:"):
             for notice in found:
                 st.caption(plain(notice))

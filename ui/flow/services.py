@@ -1,4 +1,4 @@
-"""What all pages share: the model room, the jobs, the run log, who is asking, and answers already known."""
+"""Services shared by all pages: model pool, jobs, run log, current user, and cached results."""
 
 from __future__ import annotations
 
@@ -35,24 +35,24 @@ def run_log() -> RunLog:
 
 @st.cache_resource(show_spinner=False)
 def _answers() -> OrderedDict[str, RunOutcome[Any]]:
-    """Results by content key. They hold numbers only, and equal content gives equal numbers, so sessions may share them."""
+    """Results by content key; shared by sessions, because equal requests give equal numbers and results contain no text."""
     return OrderedDict()
 
 
 def person() -> Person:
-    """Who is asking.
+    """The signed-in user.
 
     Raises:
-        AccessRefused: nobody is signed in, or it cannot be known who.
+        AccessRefused: no user is signed in, or the user cannot be identified.
     """
     found = auth.who()
     if found is None:
-        raise AccessRefused("Nobody is signed in.", wanted="a person.", remedy="sign in.", why="not_signed_in")
+        raise AccessRefused("No user is signed in.", wanted="a signed-in user.", remedy="sign in.", why="not_signed_in")
     return found
 
 
 def current_actor() -> Actor:
-    """Who is asking, and whose runs are theirs: a person's, in whichever browser; without sign-in, a browser's."""
+    """The current actor, and the session that owns their runs: the person's with sign-in, else the browser's."""
     known = person()
     if not known.is_local:
         return Actor(known.id, auth.name_owner(known))
@@ -62,27 +62,27 @@ def current_actor() -> Actor:
 
 
 def authorize(permission: Permission, about: str, *, max_age_s: float | None = None) -> Person:
-    """Let whoever asks do it now; everything that writes begins here, as a hidden button hides nothing from a replayed one.
+    """Check a permission of the signed-in user; every action that writes calls this, because hiding a button is no protection.
 
     Args:
-        about: id of what the deed is done to.
-        max_age_s: seconds within which they must have shown the provider who they are.
+        about: id of the object of the action.
+        max_age_s: maximum age of the sign-in in seconds.
 
     Raises:
-        AccessRefused: they may not; it is in the log.
+        AccessRefused: the user lacks the permission; the refusal is logged.
     """
     return PersonLog(audit_home()).authorize(person(), permission, about=about, max_age_s=max_age_s)
 
 
 def open_model(name: str, *, is_asked: bool) -> None:
-    """Begin to load a model for whoever asks.
+    """Start loading a model for the signed-in user.
 
     Args:
-        is_asked: whether they pressed a button for it; a page that opens by itself sends no request.
+        is_asked: whether the user pressed a button for it; opening a page sends no request to the hub.
 
     Raises:
-        AccessRefused: whoever asks may not run.
-        QueueFull: too many models wait to be loaded.
+        AccessRefused: the user may not run audits.
+        QueueFull: too many models are queued.
     """
     if is_asked:
         authorize(Permission.RUN, f"model {name}")
@@ -93,35 +93,35 @@ def open_model(name: str, *, is_asked: bool) -> None:
 
 
 def cancel_model(name: str) -> None:
-    """Whoever asks no longer waits for a model."""
+    """Cancel the current user's request for a model."""
     if (who := _find_active_actor()) is not None:
         POOL.cancel(name, owner=who.session)
 
 
 def cancel_job(job: str) -> None:
-    """Whoever asks no longer wants a run of theirs; nothing happens if they are signed out, as the page that follows says."""
+    """Cancel a run of the current user; no effect if they are signed out."""
     if (who := _find_active_actor()) is not None:
         jobs().cancel(job, owner=who.session)
 
 
 def _find_active_actor() -> Actor | None:
-    """Who is asking, from a part of a page that runs by itself, where the log was not asked whether they are still signed in."""
+    """The current actor, or None if signed out; for page fragments, which run without the page's own access check."""
     refusal = PersonLog(audit_home()).find_refusal(auth.who(), Permission.LOOK)
     return None if refusal is not None else current_actor()
 
 
 def read_multiplicity_ledger(auditor: Auditor) -> Ledger:
-    """How much was looked at on this model, by everyone whose runs are in the log."""
+    """Counts of all tests on this model in the run log."""
     return read_multiplicity_ledger_of(auditor.subject.identity.short)
 
 
 def read_multiplicity_ledger_of(model_digest: str) -> Ledger:
-    """The same of a model that need not be loaded."""
+    """Counts of all tests on a model by digest, without loading it."""
     return read_ledger(run_log().export(), model_digest)
 
 
 def find_answer(auditor: Auditor, audit: str, request: Any) -> RunOutcome[Any] | None:
-    """An equal run's result, from memory or from the log; nothing is run."""
+    """Find the result of an equal run in memory or in the log, without a new run."""
     key = auditor.content_key(audit, request)
     found = _answers().get(key) or auditor.find_earlier(audit, request)
     if found is not None:
@@ -130,10 +130,10 @@ def find_answer(auditor: Auditor, audit: str, request: Any) -> RunOutcome[Any] |
 
 
 def answer(auditor: Auditor, audit: str, request: Any) -> RunOutcome[Any]:
-    """Known result, or a run here and now: only for what takes under a second.
+    """Return the known result, or run the audit at once; only for audits that take under a second.
 
     Raises:
-        AccessRefused: it is not known, and whoever asks may not run.
+        AccessRefused: there is no known result, and the user may not run audits.
     """
     found = find_answer(auditor, audit, request)
     if found is None:
@@ -145,10 +145,10 @@ def answer(auditor: Auditor, audit: str, request: Any) -> RunOutcome[Any]:
 
 
 def submit(auditor: Auditor, audit: str, title: str, request: Any) -> str:
-    """Run in the background; returns the job's id.
+    """Run an audit in the background; returns the job's id.
 
     Raises:
-        AccessRefused: whoever asks may not run.
+        AccessRefused: the user may not run audits.
     """
     authorize(Permission.RUN, audit)
     who = current_actor()
@@ -173,7 +173,7 @@ def _tokenised(_auditor: Auditor, model: str, _prompts: PromptSet, sha256: str) 
 
 
 def tokenised(auditor: Auditor, prompts: PromptSet) -> TokenisedPrompts:
-    """The set under the model's tokenizer, aligned once.
+    """Tokenise and align the set, cached.
 
     Raises:
         PromptRefused: rows that do not align.
@@ -187,7 +187,7 @@ def _rendered(_auditor: Auditor, model: str, _prompts: PromptSet, sha256: str) -
 
 
 def rendered(auditor: Auditor, prompts: PromptSet) -> PromptSet:
-    """The set in the model's chat template, rendered once.
+    """Render the set in the model's chat template, cached.
 
     Raises:
         ModelRefused: the model has no template that can be rendered.

@@ -1,4 +1,4 @@
-"""What a reviewer chooses on the live audit: widgets in, one frozen choice out."""
+"""Inputs of the live audit: widgets in, one frozen choice out."""
 
 from __future__ import annotations
 
@@ -53,11 +53,11 @@ from ui.shell import link
 
 PLANTED_SET = "planted-"
 PLANTED_PER_TEMPLATE = 12
-"""So that either half has more than the twenty prompts that a verdict needs."""
+"""Large enough that each split has more than the twenty prompts that a verdict needs."""
 
 
 def ask_model() -> str:
-    """Which model: a known one, or a folder or hub id typed in."""
+    """Select the model: a known name, or a typed folder or hub id."""
     options = (*(known.name for known in KNOWN_MODELS), *(model.name for model in PLANTED_MODELS))
     typed = st.session_state.model
     if typed not in options:
@@ -66,16 +66,16 @@ def ask_model() -> str:
     st.selectbox(
         "Model", options, key="model", format_func=lambda name: titles.get(name, name), accept_new_options=True,
         on_change=model_question.note_choice,
-        help="Choose a known model or one whose wiring was planted, or type a folder in Hugging Face format or a hub id.",
+        help="Choose a known or planted model, or type a hub id or a folder in Hugging Face format.",
     )  # fmt: skip
     return str(st.session_state.model)
 
 
 def ask_prompts() -> PromptSet:
-    """Which prompt set: shipped, kept from before, or brought now.
+    """Select the prompt set: shipped, stored earlier, or new.
 
     Raises:
-        PromptRefused: the set named by the link is not here.
+        PromptRefused: the set named by the link does not exist here.
     """
     key, planted = st.session_state.set, find_planted(st.session_state.model)
     shipped = list_prompt_sets() if planted is None else tuple(PLANTED_SET + task.name for task in planted.tasks)
@@ -93,7 +93,7 @@ def ask_prompts() -> PromptSet:
 
 
 def ask_form() -> bool:
-    """Whether each prompt is put to the model as a user's message in its chat template."""
+    """Select the prompt form; returns whether prompts are user messages in the model's chat template."""
     link.repair("form", tuple(FORMS))
     st.selectbox("Prompt form", list(FORMS), key="form", format_func=FORMS.get, on_change=forget_prompt)
     return bool(st.session_state.form == "chat")
@@ -109,20 +109,20 @@ def forget_prompt() -> None:
 
 
 def ask_scope(prompts: PromptSet) -> tuple[PromptSet, str]:
-    """One prompt or a half of the set, and which prompt is drawn; returns the measured set and the drawn prompt's id."""
+    """Select one prompt or a split, and the prompt to draw; returns the measured set and the drawn prompt's id."""
     link.repair("scope", tuple(SCOPES) if len(prompts) > 1 else ("one",))
     st.radio("Measure on", list(SCOPES) if len(prompts) > 1 else ["one"], key="scope", format_func=SCOPES.get)
     scope = st.session_state.scope
-    half = prompts if scope == "one" else take_split(prompts, exploratory=scope == "exploratory")
-    _ask_prompt(half, "Prompt" if scope == "one" else "Prompt to draw")
-    return half, st.session_state.prompt
+    split = prompts if scope == "one" else take_split(prompts, exploratory=scope == "exploratory")
+    _ask_prompt(split, "Prompt" if scope == "one" else "Prompt to draw")
+    return split, st.session_state.prompt
 
 
 def ask_drawn(prompts: PromptSet) -> tuple[PromptSet, str]:
-    """Which prompt is drawn, of the confirmatory half, which is measured."""
-    half = take_split(prompts, exploratory=False)
-    _ask_prompt(half, "Prompt to draw")
-    return half, st.session_state.prompt
+    """Select the prompt to draw; returns the confirmatory split and the drawn prompt's id."""
+    split = take_split(prompts, exploratory=False)
+    _ask_prompt(split, "Prompt to draw")
+    return split, st.session_state.prompt
 
 
 def _ask_prompt(prompts: PromptSet, label: str) -> None:
@@ -132,18 +132,18 @@ def _ask_prompt(prompts: PromptSet, label: str) -> None:
 
 
 def _name_prompt(prompt: Prompt) -> str:
-    """Its text; of a rendered template the end, as all begin alike."""
+    """Text of a prompt; for rendered templates the end, because all start alike."""
     return prompt.clean if prompt.form is PromptForm.PLAIN else f"…{prompt.clean[-120:]}"
 
 
 def ask_circuit(
     task: str, identity: ModelIdentity | None, heads: tuple[Component, ...], mlps: tuple[Component, ...]
 ) -> tuple[Component, ...]:
-    """Which components: a shipped candidate, a list, or an address typed in."""
+    """Select components: a shipped candidate, a list, or typed names."""
     of_task = [c for c in list_circuits() if c.task == task]
     presets = {c.id: c for c in of_task if set(c.components) <= {*heads, *mlps}}
     if presets:
-        # Which candidate this is follows from the components, so a link, the map and the list cannot disagree with it.
+        # The candidate is derived from the components, so that link, map and list agree with it.
         same = (key for key, c in presets.items() if format_components(c.components) == st.session_state.c)
         st.session_state.preset = next(same, NO_PRESET)
         st.selectbox(
@@ -158,7 +158,8 @@ def ask_circuit(
             st.markdown(plain(presets[st.session_state.preset].origin))
         if identity is not None and any(c.weights_sha256 != identity.weights_sha256 for c in presets.values()):
             st.warning(
-                "These candidates were found in other weights; here they are guesses.", icon=":material/warning:"
+                "These candidates were found in other weights. For this model they are guesses.",
+                icon=":material/warning:",
             )
     _show_published([c for c in of_task if c.source])
     options = [str(c) for c in (*heads, *mlps)]
@@ -167,7 +168,7 @@ def ask_circuit(
     st.multiselect(
         "Components", [*options, *(c for c in chosen if c not in options)], key="parts", accept_new_options=True,
         on_change=_take_parts, placeholder="L23.H3, L5.MLP, L9.H6@-1, L9.H6:14>2",
-        help="Any heads and MLPs together. @ limits to a token position, : > names one attention edge.",
+        help="Any heads and MLPs. @ restricts to a token position, : > names one attention edge.",
     )  # fmt: skip
     if "parts_error" in st.session_state:
         st.error(plain(st.session_state.pop("parts_error")), icon=":material/error:")
@@ -175,7 +176,7 @@ def ask_circuit(
 
 
 def _show_published(circuits: Sequence[Circuit]) -> None:
-    """Circuits of other models that anyone who has the weights can test."""
+    """List published circuits of other models."""
     if circuits:
         with st.expander("Published circuits", icon=":material/menu_book:"):
             for circuit in circuits:
@@ -195,11 +196,11 @@ def _take_parts() -> None:
 
 
 def ask_intervention() -> tuple[Replacement, Direction, float, Universe]:
-    """How the components are replaced."""
+    """Select ablation, direction, factor and universe."""
     link.repair("ab", tuple(ABLATIONS))
     link.repair("dir", tuple(DIRECTIONS))
     link.repair("u", tuple(Universe))
-    st.selectbox("Replaced by", list(ABLATIONS), key="ab", format_func=ABLATIONS.get)
+    st.selectbox("Ablation", list(ABLATIONS), key="ab", format_func=ABLATIONS.get)
     if st.session_state.ab == "resample":
         st.selectbox("Direction", list(DIRECTIONS), key="dir", format_func=DIRECTIONS.get)
     else:
@@ -222,7 +223,7 @@ def _read_factor() -> float:
 
 
 def ask_source(prompts: TokenisedPrompts) -> Source:
-    """Which token attention is measured on; only what every prompt contains."""
+    """Select the source token of attention, among those that every prompt contains."""
     options = tuple(list_sources(prompts))
     link.repair("src", options)
     st.selectbox("Attention from the answer position to", list(options), key="src", format_func=lambda s: SOURCES[s])
@@ -230,28 +231,28 @@ def ask_source(prompts: TokenisedPrompts) -> Source:
 
 
 def ask_rest(subject: Subject, whole: TokenisedPrompts, measured: PromptSet, prompt_id: str) -> Choice:
-    """Circuit, intervention and source, once the model is there.
+    """Read circuit, intervention and source, once the model is loaded.
 
     Raises:
-        ComponentRefused: an address in the link is not one, or the model has no heads.
+        ComponentRefused: a component name in the link is invalid, or the model has no heads.
     """
     if not subject.components(Kind.HEAD):
         raise ComponentRefused(
-            "This model has no attention heads that can be reached.",
-            wanted="heads: this page sets where they look beside what they do.",
-            remedy="open Sweep, which also replaces MLPs and the residual stream, or choose another model.",
+            "This model has no accessible attention heads.",
+            wanted="heads, because this page compares their attention with their causal effect.",
+            remedy="open Sweep, which also ablates MLPs and the residual stream, or choose another model.",
         )
     shown = pick_one(whole, prompt_id)
     kept = {prompt.id for prompt in measured.prompts}
     pairs = tuple(p for p in whole.pairs if p.prompt.id in kept)
-    half = replace(whole, name=measured.name, pairs=pairs, sha256=measured.sha256)
-    prompts = shown if st.session_state.scope == "one" else half
+    split = replace(whole, name=measured.name, pairs=pairs, sha256=measured.sha256)
+    prompts = shown if st.session_state.scope == "one" else split
     st.header("Candidate circuit", anchor=False)
     heads, mlps = subject.components(Kind.HEAD), subject.components(Kind.MLP)
     components = ask_circuit(whole.name, subject.identity, heads, mlps)
     st.header("Intervention", anchor=False)
     replacement, direction, factor, universe = ask_intervention()
-    # Both axes are compared on the same prompts, so what one cannot be measured on is set aside for both.
+    # Both axes use the same prompts, so a prompt that one axis cannot use is excluded from both.
     prompts = keep_measurable(prompts, pick_reference(prompts, whole), (replacement,))
     st.header("Attention", anchor=False)
     source = ask_source(prompts)
@@ -273,7 +274,7 @@ def ask_rest(subject: Subject, whole: TokenisedPrompts, measured: PromptSet, pro
 
 
 def _read_settings(folder: str) -> tuple[Setting, ...]:
-    """Classes of the model; none where its folder is no longer there to be read."""
+    """Classes of the model; empty if its folder no longer exists."""
     try:
         return read_architecture(Path(folder)).settings
     except ModelRefused:

@@ -1,4 +1,4 @@
-"""The beginning of every page that audits: which model, which prompts, and the model made ready."""
+"""Common start of every audit page: model, prompts, and loading."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class PageSubject:
-    """What a page is about."""
+    """Model and prompts of a page."""
 
     auditor: Auditor
     whole: TokenisedPrompts
     """The whole prompt set."""
     measured: PromptSet
-    """The part of it that is measured."""
+    """The prompts that are measured."""
     prompt_id: str
-    """The prompt that is drawn."""
+    """Id of the prompt that is drawn."""
 
 
 def open_page(title: str, words: str, fields: Sequence[link.Field], *, asks_scope: bool = True) -> PageSubject:
-    """Title, side bar and pair; ends the run of the page with a reason where it cannot go on.
+    """Show title, side bar and prompt pair; stops the page with a reason if it cannot continue.
 
     Args:
-        asks_scope: whether a person chooses what is measured on; else the page decides, and a prompt is only drawn.
+        asks_scope: whether the user chooses the measured prompts; else the page does, and the user chooses the drawn prompt.
     """
     own_prompts.adopt_pending(subject_form.forget_prompt)
     link.seed(fields)
     st.title(title, anchor=False)
     st.markdown(words)
     with st.sidebar:
-        st.header("What is audited", anchor=False)
+        st.header("Subject", anchor=False)
         model = subject_form.ask_model()
-    # Begun before the rest is drawn, as it takes longest.
+    # Start loading before the rest is drawn, because it takes longest.
     is_on_its_way = model_question.settle(model)
     prompts = ask_beside(subject_form.ask_prompts)
     if ask_beside(subject_form.ask_form):
@@ -66,7 +66,7 @@ def open_page(title: str, words: str, fields: Sequence[link.Field], *, asks_scop
 
 
 def ask_beside(ask: Callable[[], T]) -> T:
-    """What is asked for in the side bar, or the refusal on the page and the end of its run."""
+    """Read inputs in the side bar; on refusal, show it and stop the page."""
     try:
         with st.sidebar:
             return ask()
@@ -76,17 +76,17 @@ def ask_beside(ask: Callable[[], T]) -> T:
 
 
 def close_questions(fields: Sequence[link.Field]) -> None:
-    """All is asked: put it into the link."""
+    """Publish all inputs in the link."""
     link.publish({field.key: st.session_state[field.key] for field in fields})
     link.show_link()
 
 
 def show_prompt(prompts: PromptSet, prompt_id: str) -> None:
-    """The pair in words."""
+    """Show the clean and the corrupted prompt."""
     prompt = next(p for p in prompts.prompts if p.id == prompt_id)
     sides = (("Clean", prompt.clean, prompt.answers), ("Corrupted", prompt.corrupted, prompt.foils))
     with st.container(border=True):
-        # Rendered templates are many lines: side by side they leave room for what was measured.
+        # Rendered templates have many lines, so show them side by side.
         places = st.columns(2) if prompt.form is PromptForm.VERBATIM else (st.container(), st.container())
         for place, (title, text, expected) in zip(places, sides):
             wanted = " or ".join(repr(one) for one in expected[:5]) + (" …" if len(expected) > 5 else "")
@@ -98,7 +98,7 @@ def show_prompt(prompts: PromptSet, prompt_id: str) -> None:
 
 
 def show_subject(subject: Subject) -> None:
-    """Which artefact this is, down to the digest, and what is slow on it."""
+    """Show the identity of the model by digest, and a warning if it is slow."""
     identity = subject.identity
     with st.container(horizontal=True, gap="small"):
         st.badge(plain(identity.model), icon=":material/memory:", color="blue")
@@ -113,7 +113,7 @@ def show_subject(subject: Subject) -> None:
             st.badge(plain(value), color="gray")
     if subject.fallback:
         st.warning(
-            f"This model runs only as a whole: {plain(subject.fallback)}. Every intervention costs a whole forward pass, "
-            "which takes longer; no effect is estimated from slopes. Measured numbers are as exact as on any other model.",
+            f"This model supports only whole forward passes: {plain(subject.fallback)}. Interventions take longer. "
+            "Gradient estimates are not available. Measured numbers are as exact as on any other model.",
             icon=":material/hourglass_top:",
         )

@@ -1,4 +1,4 @@
-"""Attention's own tests: where heads look taken away, views beside the causal map, and views without the weights."""
+"""Attention tests: pattern ablations, attention views against causal effects, and views under weight randomisation."""
 
 from __future__ import annotations
 
@@ -15,21 +15,22 @@ from ui.parts import figures
 from ui.parts.header import figure_header, plain, table_with_csv
 
 SHOWN = 10
-"""Heads drawn: those under whose four edits the most happens; the table has all."""
+"""Heads drawn: those with the largest effect of any of the four edits; the table has all."""
 _GRADIENT = "gradient"
 _COLUMNS = ("value", "low", "high", "n", "unit")
 
 
 def show_title(is_one: bool) -> None:
-    """What the section is for, and why there is none on one prompt."""
-    st.header("Attention's own tests", anchor=False)
+    """Purpose of the section, and why it needs more than one prompt."""
+    st.header("Attention tests", anchor=False)
     st.markdown(
-        "Does it matter where heads look? Does attention order heads and tokens as their effects do? Does a view of attention "
-        "change when the weights that produce the answer are shuffled? Tested on the heads that are named here and on some, evenly "
-        "over the model, that nobody named. None of this is a verdict on a head."
+        "Do attention patterns matter for the answer? Does attention rank heads and tokens as their effects do? "
+        "Does a view of attention change when the weights that produce the answer are shuffled? "
+        "The tests cover the heads named here and a sample of other heads, evenly over the model. "
+        "None of this is a verdict on a head."
     )
     if is_one:
-        st.info("One prompt has no interval. Choose a half of the set to run these tests.", icon=":material/info:")
+        st.info("One prompt has no interval. Choose a split of the set to run these tests.", icon=":material/info:")
 
 
 def show_tests(result: AttentionTestsResult) -> None:
@@ -49,20 +50,20 @@ def show_tests(result: AttentionTestsResult) -> None:
 
 def _show_patterns(result: AttentionTestsResult) -> None:
     figure_header(
-        "Where it looks, taken away", "causal",
-        "for each head, its pattern made even or shuffled (what it moves stays, from elsewhere), beside its output replaced or set "
-        f"to zero. Dashed: ± δ. Drawn are the {min(SHOWN, len(result.patterns))} heads with the largest effect of any of the four. "
-        "A pattern that does not matter is not a head that does not matter.",
+        "Attention pattern ablated", "causal",
+        "for each head, its pattern made uniform or permuted, with its values unchanged. Beside it, its output resampled or set to zero. "
+        f"Dashed: ± δ. Drawn are the {min(SHOWN, len(result.patterns))} heads with the largest effect of any of the four. "
+        "A head can matter although its pattern does not.",
     )  # fmt: skip
     counts = Counter(test.finding for test in result.patterns)
     st.markdown(
-        f"Of {len(result.patterns)} heads: the pattern of **{counts['matters']}** matters, of **{counts['irrelevant']}** it is "
-        f"irrelevant within ± δ, of **{counts['unresolved']}** it is unresolved."
+        f"Patterns of {len(result.patterns)} heads: **{counts['matters']}** matter, **{counts['irrelevant']}** are irrelevant "
+        f"within ± δ, and **{counts['unresolved']}** are unresolved."
     )
     drawn = sorted(result.patterns, key=_find_largest, reverse=True)[:SHOWN]
     series = (
-        ("pattern even", "circle-open", [test.uniform for test in drawn]),
-        ("pattern shuffled", "diamond", [test.permuted for test in drawn]),
+        ("pattern uniform", "circle-open", [test.uniform for test in drawn]),
+        ("pattern permuted", "diamond", [test.permuted for test in drawn]),
         ("output resampled", "square-open", [test.resampled for test in drawn]),
         ("output zero", "x", [test.zeroed for test in drawn]),
     )
@@ -72,17 +73,17 @@ def _show_patterns(result: AttentionTestsResult) -> None:
     )  # fmt: skip
     st.plotly_chart(
         figure, key="pattern-tests", config={"displayModeBar": False},
-        alt="Effects of taking away where each head looks and what it moves; the numbers are in the table below.",
+        alt="Effects of ablating the pattern and the output of each head. The table below has the numbers.",
     )  # fmt: skip
     for test in drawn:
         st.markdown(f"- {plain(test.sentence)}")
-    names = ("even", "shuffled", "resampled", "zero")
+    names = ("uniform", "permuted", "resampled", "zero")
     columns = ["head", "finding", *(f"{way}: {column}" for way in names for column in _COLUMNS), "in words"]
     rows = [
         (test.head, test.finding, *(cell for e in _list_effects(test) for cell in estimate_cells(e)), test.sentence)
         for test in result.patterns
     ]
-    table_with_csv(lambda: make_table(columns, rows), "Where it looks, taken away", "pattern-tests")
+    table_with_csv(lambda: make_table(columns, rows), "Attention pattern ablated", "pattern-tests")
 
 
 def _list_effects(test: PatternTest) -> tuple:
@@ -98,23 +99,23 @@ def _name(agreement: Agreement) -> str:
 
 
 def _kinds(agreements: Sequence[Agreement]) -> str:
-    """Slopes make an estimate of what is otherwise only observed."""
+    """Badges for these views; a view that uses gradients is also an estimate."""
     return "observational" + (" estimated" if any(_GRADIENT in a.view for a in agreements) else "")
 
 
 def _show_comparisons(comparisons: Sequence[Agreement]) -> None:
     figure_header(
-        "Views of attention beside the causal map", f"{_kinds(comparisons)} causal",
-        "rank correlation, over the same heads or tokens, between what a view shows and the size of the effect (heads: resampled; "
-        "tokens: embedding replaced by its mean, one at a time). It compares the two axes and is a score of neither: 1 the same "
-        "order, 0 none in common.",
+        "Attention views vs. causal effect", f"{_kinds(comparisons)} causal",
+        "rank correlation between a view and the size of the effect, over the same heads or tokens. "
+        "Heads are resampled, and token embeddings are replaced by their mean, one at a time. 1 is the same order, 0 is no agreement. "
+        "The comparison is a score of neither axis.",
     )  # fmt: skip
     _draw_agreements(comparisons, "views-beside", ((0.0, "0"),))
     for key, view in list_plugins("views").items():
         st.markdown(f"- **{key.replace('_', ' ')}**: {plain(view.hides)}")
     rows = [(_name(a), a.n_parts, a.prompts, *estimate_cells(a.estimate), a.no_estimate) for a in comparisons]
-    columns = ("view", "heads or tokens", "prompts", *_COLUMNS, "why there is no number")
-    table_with_csv(lambda: make_table(columns, rows), "Views beside the causal map", "views-beside")
+    columns = ("view", "heads or tokens", "prompts", *_COLUMNS, "reason for no number")
+    table_with_csv(lambda: make_table(columns, rows), "Attention views vs. causal effect", "views-beside")
 
 
 def _draw_agreements(
@@ -125,7 +126,7 @@ def _draw_agreements(
     figure = figures.interval_rows(names, series, unit="Spearman ρ", lines=lines, is_effect=False)
     st.plotly_chart(
         figure.update_xaxes(range=[-1.05, 1.05]), key=f"figure-{key}", config={"displayModeBar": False},
-        alt="Rank correlations with their intervals; the numbers are in the table below.",
+        alt="Rank correlations with their intervals. The table below has the numbers.",
     )  # fmt: skip
 
 
@@ -133,12 +134,12 @@ def _show_randomisation(found: Randomisation) -> None:
     agreements = [view.agreement for view in found.views]
     figure_header(
         f"The same views, weights shuffled from layer {found.layer} up", _kinds(agreements),
-        "rank correlation of each view with itself on a model whose values, outputs, MLPs and unembedding hold the same numbers in "
-        "a random order. A view depends on the weights only if its interval stays below 0.5 while the answer collapses.",
+        "rank correlation of each view with itself on a model with shuffled values, outputs, MLPs and unembedding. "
+        "A view depends on the weights only if its interval stays below 0.5 while the answer collapses.",
     )  # fmt: skip
     st.markdown(
-        f"The answer: logit difference {plain(format_estimate(found.trained))} before, {plain(format_estimate(found.shuffled))} "
-        f"after; the shuffled model prefers the answer on {plain(format_estimate(found.accuracy))}."
+        f"Logit difference: {plain(format_estimate(found.trained))} before, {plain(format_estimate(found.shuffled))} "
+        f"after. The shuffled model prefers the answer on {plain(format_estimate(found.accuracy))}."
     )
     st.markdown(plain(found.sentence))
     words = [view.finding.replace("_", " ") for view in found.views]

@@ -1,4 +1,4 @@
-"""The two maps and their scatter: where it looks beside what it does, on the same heads, never in one colour or number."""
+"""The attention map, the causal effect map and their scatter plot: same heads, separate colours and separate numbers."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from ui.parts.map_cells import DELTA, colour_effects, colour_masses
 def show_attention(
     result: AttentionResult, source: str, head: Component, inside: Sequence[str], pick: Callable[[str], None]
 ) -> None:
-    """The plausibility pane."""
+    """The plausibility pane: attention mass of each head."""
     figure_header(
-        "Where it looks", "observational",
-        f"each cell is a head; the digit is the tenths of its attention, from the answer position, that rest on {source}. "
-        "A head can look at a token and do nothing with it.",
+        "Attention", "observational",
+        f"each cell is a head. The digit is the share of its attention from the answer position to {source}, in tenths. "
+        "A head can attend to a token and have no effect.",
     )  # fmt: skip
     axes = head_axes(result.n_layers, result.n_heads)
     layer_grid(
@@ -36,8 +36,8 @@ def show_attention(
         for name, e, spread in zip(axes.names, result.mass, result.entropy, strict=True)
         if e is not None
     ]
-    columns = ("head", "attention mass", "low", "high", "n", "unit", "normalised entropy (0 on one token, 1 even)")
-    table_with_csv(lambda: make_table(columns, rows), "Where it looks", "attention")
+    columns = ("head", "attention mass", "low", "high", "n", "unit", "normalised entropy (0 on one token, 1 uniform)")
+    table_with_csv(lambda: make_table(columns, rows), "Attention", "attention")
 
 
 def show_effect(
@@ -48,11 +48,11 @@ def show_effect(
     inside: Sequence[str],
     pick: Callable[[str], None],
 ) -> None:
-    """The causal pane."""
+    """The faithfulness pane: causal effect of each head."""
     figure_header(
-        "What it does", "causal",
-        f"each head is replaced alone ({result.replacement}, {result.direction}); + pushes towards the answer, − against it, "
-        "marked where it exceeds a tenth of the strongest. Every cell was measured by intervening.",
+        "Causal effect", "causal",
+        f"each head is ablated alone ({result.replacement}, {result.direction}). + supports the answer, − opposes it. "
+        "Marks show effects above a tenth of the strongest. Every cell was measured by intervening.",
     )  # fmt: skip
     axes = head_axes(n_layers, n_heads)
     values = [cell.estimate.value for cell in result.cells]
@@ -66,33 +66,33 @@ def show_effect(
         st.warning(f"No fraction of the gap is shown: {plain(result.no_fraction)}", icon=":material/warning:")
     columns = ("head", "effect", "low", "high", "n", "unit", "fraction of the clean–corrupted gap", "low ", "high ")
     rows = [(c.component, *estimate_cells(c.estimate), *estimate_cells(c.fraction)[:3]) for c in result.cells]
-    table_with_csv(lambda: make_table(columns, rows), "What it does", "effect")
+    table_with_csv(lambda: make_table(columns, rows), "Causal effect", "effect")
 
 
-def show_pair(looks: AttentionResult, does: SweepResult, candidates: Sequence[tuple[str, Component]]) -> None:
-    """Two heads side by side: the point of the whole page, in numbers measured on the chosen prompts."""
+def show_pair(attention: AttentionResult, effects: SweepResult, candidates: Sequence[tuple[str, Component]]) -> None:
+    """Each candidate head with its attention and its causal effect, measured on the chosen prompts."""
     st.header("Side by side, on the same prompts", anchor=False)
-    masses, cells = list_masses(looks), {cell.component: cell for cell in does.cells}
-    sizes = [abs(c.estimate.value) for c in does.cells]
+    masses, cells = list_masses(attention), {cell.component: cell for cell in effects.cells}
+    sizes = [abs(c.estimate.value) for c in effects.cells]
     for column, (role, head) in zip(st.columns(len(candidates)), candidates, strict=True):
         mass, cell = masses[str(head)], cells[str(head)]
         with column.container(border=True):
             st.markdown(f"**{plain(role)}**")
             left, right = st.columns(2)
-            left.metric("looks: attention mass", f"{mass.value:.2f}")
+            left.metric("attention mass", f"{mass.value:.2f}")
             left.markdown(
                 f"observational: {plain(format_estimate(mass))}, rank {_rank([m.value for m in masses.values()], mass.value)} of {len(masses)}"
             )
-            right.metric(f"does: effect, {does.unit}", f"{cell.estimate.value:+.2f}")
+            right.metric(f"causal effect, {effects.unit}", f"{cell.estimate.value:+.2f}")
             right.markdown(
                 f"causal: {plain(format_estimate(cell.estimate))}, rank {_rank(sizes, abs(cell.estimate.value))} of {len(sizes)} by size"
             )
 
 
-def list_masses(looks: AttentionResult) -> dict[str, Estimate]:
-    """Attention mass of each head that the model has, by its address."""
-    names = head_axes(looks.n_layers, looks.n_heads).names
-    return {name: mass for name, mass in zip(names, looks.mass, strict=True) if mass is not None}
+def list_masses(attention: AttentionResult) -> dict[str, Estimate]:
+    """Attention mass by head name, for every head of the model."""
+    names = head_axes(attention.n_layers, attention.n_heads).names
+    return {name: mass for name, mass in zip(names, attention.mass, strict=True) if mass is not None}
 
 
 def _rank(values: Sequence[float], own: float) -> int:
@@ -100,20 +100,21 @@ def _rank(values: Sequence[float], own: float) -> int:
 
 
 def show_scatter(
-    looks: AttentionResult,
-    does: SweepResult,
+    attention: AttentionResult,
+    effects: SweepResult,
     inside: Sequence[str],
     head: Component,
     clusters: tuple[str, ...],
     pick: Callable[[str], None],
 ) -> None:
-    """The two axes against each other."""
+    """Scatter plot of attention mass against causal effect."""
     figure_header(
-        "Looks against does", "observational causal",
-        "right means it looks at the token, up or down means it changes the answer. If attention showed what matters, the "
-        "marks would lie along a diagonal. Dashed lines: 95th percentile of attention, and a tenth of the gap.",
+        "Attention vs. effect", "observational causal",
+        "further right is more attention to the token, and further from zero is a larger effect on the answer. "
+        "If attention showed what matters, the marks would lie along a diagonal. "
+        "Dashed lines: 95th percentile of attention, and a tenth of the gap.",
     )  # fmt: skip
-    masses = list_masses(looks)
+    masses = list_masses(attention)
     points = [
         figures.Point(
             c.component,
@@ -125,11 +126,11 @@ def show_scatter(
             c.estimate.high,
             c.component in (*inside, str(head)),
         )
-        for c in does.cells
+        for c in effects.cells
     ]
-    line = find_effect_line(does, DELTA)
+    line = find_effect_line(effects, DELTA)
     figure = figures.scatter_axes(
-        points, unit=does.unit, mass_line=find_attention_line(looks), support_line=line or 0.0
+        points, unit=effects.unit, mass_line=find_attention_line(attention), support_line=line or 0.0
     )
 
     def picked() -> None:
@@ -140,18 +141,18 @@ def show_scatter(
 
     st.plotly_chart(
         figure, key="scatter", on_select=picked, selection_mode="points", config={"displayModeBar": False},
-        alt="Scatter of attention mass against causal effect, one mark per head; the same numbers stand in the two tables above.",
+        alt="Scatter of attention mass against causal effect, one mark per head. The two tables above have the numbers.",
     )  # fmt: skip
     columns = ("head", "attention mass", "effect", "unit of effect", "n")
     table_with_csv(
-        lambda: make_table(columns, [(p.name, p.mass, p.support, does.unit, does.n) for p in points]),
-        "Looks against does",
+        lambda: make_table(columns, [(p.name, p.mass, p.support, effects.unit, effects.n) for p in points]),
+        "Attention vs. effect",
         "scatter",
     )
     rho = rank_agreement(
-        np.array([row for row in looks.per_prompt if row]), np.array(does.per_prompt), clusters, seed=0
+        np.array([row for row in attention.per_prompt if row]), np.array(effects.per_prompt), clusters, seed=0
     )
     st.markdown(
         f"Rank agreement between attention mass and size of effect over {len(points)} heads: **{format_estimate(rho)}**. "
-        "0 means that knowing where heads look tells nothing about which of them matter."
+        "0 means that attention carries no information about which heads matter."
     )

@@ -1,4 +1,4 @@
-"""The active interventions: what is replaced now, and the buttons that change it."""
+"""The active interventions: what is ablated now, and the buttons that change it."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from ui.flow.choice import Choice
 
 
 def set_components(components: tuple[Component, ...]) -> None:
-    """For buttons and the map: what the circuit shall be at the next run."""
+    """Callback of buttons and maps: set the circuit for the next run."""
     st.session_state.c = format_components(components)
 
 
 def focus_head(address: str) -> None:
-    """For the maps: the head whose details are drawn."""
+    """Callback of the maps: set the head whose details are drawn."""
     st.session_state.head = address
 
 
 def show_interventions(choice: Choice) -> None:
-    """What is being replaced now, each with a way to take it out again."""
+    """The components ablated now, each with a button to remove it."""
     if not choice.components:
         return
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
@@ -40,11 +40,11 @@ def show_interventions(choice: Choice) -> None:
 
 
 def show_focus(choice: Choice) -> None:
-    """What can be done with the head that was picked on a map."""
+    """Actions on the head that was picked on a map."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.markdown(f"**Head in focus: {choice.head}**")
         st.button(
-            "Replace only this head",
+            "Ablate only this head",
             key="only",
             on_click=set_components,
             args=((choice.head,),),

@@ -1,4 +1,4 @@
-"""The live audit's words and tables: what was asked, what was found, and what could not be tested."""
+"""Tables and figures of the live audit: ablation results, token views, and what could not be tested."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def show_ablation(result: AblationResult) -> None:
     figure_header(
         "The circuit under intervention",
         "causal",
-        "before, after and the change stand on one scale; nothing is clipped.",
+        "before, after and the change share one scale, without clipping.",
     )
     st.markdown(f"**{plain(result.sentence)}**")
     st.info(plain(result.finding), icon=":material/science:")
@@ -32,10 +32,10 @@ def show_ablation(result: AblationResult) -> None:
     )
     if result.alone is not None:
         kept = "" if result.kept is None else f"{format_estimate(result.kept)} kept"
-        alone.metric(f"only this circuit left, {result.unit}", f"{result.alone.value:+.2f}", help=kept or None)
+        alone.metric(f"circuit alone, {result.unit}", f"{result.alone.value:+.2f}", help=kept or None)
         if kept:
             st.markdown(f"The circuit alone, {result.rest}: **{plain(kept)}**.")
-    numbers = (("before", base), ("after", result.after), ("support for the answer", result.support), ("only this circuit left", result.alone), ("support, as a fraction", result.fraction), ("kept alone, as a fraction", result.kept))  # fmt: skip
+    numbers = (("before", base), ("after", result.after), ("support for the answer", result.support), ("circuit alone", result.alone), ("support, as a fraction", result.fraction), ("kept by the circuit alone, as a fraction", result.kept))  # fmt: skip
     rows = [(name, *estimate_cells(e)) for name, e in numbers if e is not None]
     table_with_csv(
         lambda: make_table(("what", "value", "low", "high", "n", "unit"), rows),
@@ -62,27 +62,27 @@ def show_next_tokens(result: AblationResult) -> None:
 
 
 def show_edges(result: EdgesResult, attention: Sequence[float], token: str) -> None:
-    """The token view: attention to each source beside the effect of knocking out that edge."""
+    """The token view: attention to each token beside the effect of ablating that attention edge."""
     left, right = st.columns(2)
     with left:
         figure_header(
-            "Tokens it looks at",
+            "Tokens it attends to",
             "observational",
-            f"attention of L{result.layer}.H{result.head} from {plain(repr(token))} to each token, on the clean run; sums to 1.",
+            f"attention of L{result.layer}.H{result.head} from {plain(repr(token))} to each token, on the clean run. It sums to 1.",
         )
         st.plotly_chart(
             figures.token_bars(attention, result.tokens, unit="share of attention", is_effect=False), key="token-looks",
-            config={"displayModeBar": False}, alt="Attention to each token; the numbers are in the table below.",
+            config={"displayModeBar": False}, alt="Attention to each token. The table below has the numbers.",
         )  # fmt: skip
     with right:
         figure_header(
-            "Tokens it acts through",
+            "Tokens with an effect through it",
             "causal",
-            "effect of setting that one attention weight to zero, not renormalised (one prompt, no interval); the axis spans at least ±1.",
+            "effect of setting one attention weight to zero, without renormalising. One prompt, so no interval. The axis spans at least ±1.",
         )
         st.plotly_chart(
             figures.token_bars(result.support, result.tokens, unit=f"effect, {result.unit}", is_effect=True), key="token-does",
-            config={"displayModeBar": False}, alt="Effect of each edge; the numbers are in the table below.",
+            config={"displayModeBar": False}, alt="Effect of each edge. The table below has the numbers.",
         )  # fmt: skip
     rows = list(zip(range(len(result.tokens)), map(repr, result.tokens), attention, result.support, strict=True))
     table_with_csv(
@@ -95,14 +95,14 @@ def show_edges(result: EdgesResult, attention: Sequence[float], token: str) -> N
 def show_patterns(
     before: np.ndarray, after: np.ndarray | None, tokens: Sequence[str], head: Component, run: str
 ) -> None:
-    """The head's pattern on the run that is edited, and the same under the intervention."""
-    figure_header("Attention pattern", "observational", f"{head}: each row is a token, looking back at the columns.")
+    """The head's pattern on the run that is edited, and under the intervention."""
+    figure_header("Attention pattern", "observational", f"{head}: each row is a query token, each column a key token.")
     panes = [(f"{run} run", before)] + ([] if after is None else [("under the intervention", after)])
     for column, (name, weights) in zip(st.columns(len(panes)), panes, strict=True):
         column.markdown(f"**{name}**")
         column.plotly_chart(
             figures.pattern(weights, tokens), key=f"pattern-{name}", config={"displayModeBar": False},
-            alt=f"Attention pattern of {head}, {name}; the numbers are in the table below.",
+            alt=f"Attention pattern of {head}, {name}. The table below has the numbers.",
         )  # fmt: skip
     if after is None:
         st.markdown("Choose a circuit to see this pattern under the intervention.")
@@ -118,28 +118,28 @@ def show_patterns(
 
 
 def show_limits(limits: Sequence[str]) -> None:
-    """What could not be tested here, and why."""
+    """Tests that are not available here, each with its reason."""
     with st.expander("What this page does not test here, and why", icon=":material/block:"):
         for limit in limits:
             st.markdown(f"- {plain(limit)}")
 
 
 def show_token_gradients(result: TokenGradientsResult) -> None:
-    """Each token's embedding replaced by its mean: measured, and beside it what slopes say of the same."""
+    """Effect of mean-ablating each token's embedding: measured, and estimated by integrated gradients."""
     left, right = st.columns(2)
     with left:
         figure_header(
             "Tokens the answer depends on", "causal",
-            "what the metric loses with that token's embedding alone replaced by its mean (one prompt, no interval).",
+            "loss of the metric when that token's embedding alone is replaced by its mean. One prompt, so no interval.",
         )  # fmt: skip
         st.plotly_chart(
             figures.token_bars(result.measured, result.tokens, unit=f"effect, {result.unit}", is_effect=True), key="tokens-measured",
-            config={"displayModeBar": False}, alt="Measured effect of each token; the numbers are in the table below.",
+            config={"displayModeBar": False}, alt="Measured effect of each token. The table below has the numbers.",
         )  # fmt: skip
     with right:
         figure_header(
             "The same by integrated gradients", "estimated",
-            "slopes averaged on the way from all mean embeddings to this prompt: an estimate, not a measurement.",
+            "gradients averaged on the path from all mean embeddings to this prompt. This is an estimate, not a measurement.",
         )  # fmt: skip
         if result.estimated is None:
             st.warning(f"Not drawn: {plain(result.not_estimated)}", icon=":material/warning:")
@@ -147,10 +147,10 @@ def show_token_gradients(result: TokenGradientsResult) -> None:
             st.plotly_chart(
                 figures.token_bars(result.estimated, result.tokens, unit="estimated, logits", is_effect=True),
                 key="tokens-estimated", config={"displayModeBar": False},
-                alt="Estimated effect of each token; the numbers are in the table below.",
+                alt="Estimated effect of each token. The table below has the numbers.",
             )  # fmt: skip
             st.markdown(
-                f"With {result.steps} steps they miss {result.missed:.1%} of the {result.change:+.2f} {result.unit} that they must add up to."
+                f"With {result.steps} steps the estimates miss {result.missed:.1%} of their expected sum, {result.change:+.2f} {result.unit}."
             )
     estimated = result.estimated or (None,) * len(result.tokens)
     rows = list(zip(range(len(result.tokens)), map(repr, result.tokens), result.measured, estimated, strict=True))

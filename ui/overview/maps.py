@@ -1,4 +1,4 @@
-"""The two recorded maps of the guided story: the same heads, one head outlined on both, and their numbers as a table."""
+"""The two recorded maps of the guided story: same heads, one head outlined on both, and a table of the numbers."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def _focused(story: Story) -> StoryHead:
     return next((head for head in story.heads if head.component == wanted), story.find_head("looks_most"))
 
 
-def draw_looks(story: Story) -> None:
-    """The plausibility pane."""
+def draw_attention(story: Story) -> None:
+    """Draw the attention map."""
     layer_grid(
         colour_masses([head.attention for head in story.heads]), head_axes(story.n_layers, story.n_heads),
         label="Recorded attention by layer and head", chosen=_focused(story).component, inside=tuple(story.named.values()),
@@ -30,8 +30,8 @@ def draw_looks(story: Story) -> None:
     )  # fmt: skip
 
 
-def draw_does(story: Story) -> None:
-    """The causal pane."""
+def draw_effects(story: Story) -> None:
+    """Draw the causal effect map."""
     values = [head.effect.value for head in story.heads]
     texts = [f"effect {format_estimate(head.effect)}" for head in story.heads]
     layer_grid(
@@ -42,20 +42,20 @@ def draw_does(story: Story) -> None:
 
 
 def show_focus(story: Story) -> None:
-    """Both numbers of the outlined head, in a sentence each."""
+    """Show both numbers of the outlined head."""
     head = _focused(story)
     st.markdown(
-        f"Outlined: **{plain(head.component)}**. It looks: {plain(format_estimate(head.attention))}. It does: {plain(format_estimate(head.effect))}. Dashed: the heads above."
+        f"Outlined: **{plain(head.component)}**. Attention: {plain(format_estimate(head.attention))}. Causal effect: {plain(format_estimate(head.effect))}. Dashed: the heads in the table."
     )
 
 
-def tabulate(story: Story, key: str, *, only_looks: bool) -> None:
-    """Every head in numbers."""
+def tabulate(story: Story, key: str, *, is_attention_only: bool) -> None:
+    """Show the numbers of every head."""
     columns = ("head", "attention", "low", "high", "n", "unit", "effect", "low ", "high ", "n ", "unit ", "fraction of the gap", "low  ", "high  ")  # fmt: skip
     rows = [
         (h.component, *estimate_cells(h.attention), *estimate_cells(h.effect), *estimate_cells(h.fraction)[:3])
         for h in story.heads
     ]
-    if only_looks:
+    if is_attention_only:
         columns, rows = columns[:6], [row[:6] for row in rows]
     table_with_csv(lambda: make_table(columns, rows), "Every head", key)

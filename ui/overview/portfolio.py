@@ -1,4 +1,4 @@
-"""The portfolio on the overview: which models meet their policy, what is untested or stale, and the key figures over time."""
+"""The portfolio on the overview: policy status of each model, untested and stale claims, and key figures over time."""
 
 from __future__ import annotations
 
@@ -14,33 +14,32 @@ from ui.parts.header import show_table, table_with_csv
 from ui.shell import navigation
 
 BACK = (8, 4)
-"""Weeks ago, between which and now a key figure is followed."""
+"""Weeks ago at which a key figure is also shown."""
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def _open(root_digest: str, n_decisions: int, trusted_at: float) -> CaseFile:
-    """A pack changes only by its decisions and by whom this home trusts; its bytes are found by their digest."""
+    """Open a case; digest, number of decisions and date of the trust file are the cache key."""
     return open_case(audit_home(), root_digest, now=datetime.now(UTC))
 
 
 def open_cases() -> tuple[CaseFile, ...]:
-    """Every pack on the desk, held against its policy, the newest first."""
+    """Every pack on the desk, evaluated against its policy, newest first."""
     trust = audit_home() / "trust.toml"
     trusted_at = trust.stat().st_mtime if trust.is_file() else 0.0
     return tuple(_open(case.pack.root_digest, len(case.decisions), trusted_at) for case in list_cases(audit_home()))
 
 
-def show_portfolio(lines: Sequence[ModelLine], standings: Sequence[ClaimSummary], facts: HomeFacts) -> None:
-    """Four numbers to begin with, then one line a model."""
-    counted = {standing: sum(one.standing is standing for one in standings) for standing in ClaimStatus}
+def show_portfolio(lines: Sequence[ModelLine], summaries: Sequence[ClaimSummary], facts: HomeFacts) -> None:
+    """Show four summary numbers, then one line per model."""
+    counted = {status: sum(one.standing is status for one in summaries) for status in ClaimStatus}
     columns = st.columns(4)
     columns[0].metric("Models that meet their policy", f"{sum(line.gate == 'MEETS' for line in lines)} of {len(lines)}")
     columns[1].metric("Claims untested", counted[ClaimStatus.UNTESTED])
     columns[2].metric("Claims stale", counted[ClaimStatus.STALE])
     columns[3].metric("Unanchored window", f"{facts.status.unanchored_events:,} events")
     st.markdown(
-        f"For the {facts.status.unanchored_events:,} newest events, of the last {facts.status.unanchored_s / 3600:.1f} h, only this machine vouches: "
-        "nobody outside is known to hold a later checkpoint."
+        f"No external checkpoint covers the {facts.status.unanchored_events:,} newest events, from the last {facts.status.unanchored_s / 3600:.1f} h."
     )
     if not lines:
         st.info("No claim is registered yet. What to do: freeze one on the Claims page.", icon=":material/info:")
@@ -52,7 +51,7 @@ def show_portfolio(lines: Sequence[ModelLine], standings: Sequence[ClaimSummary]
         )
         for line in lines
     ]  # fmt: skip
-    names = ("model", "policy", "why", "claims", "by standing", "packs in use", "review desk", "digest")
+    names = ("model", "policy", "why", "claims", "by status", "packs in use", "review desk", "digest")
     show_table(make_table(names, rows), key="portfolio")
     table_with_csv(lambda: make_table(names, rows), "The portfolio", "portfolio-rows")
     with st.container(horizontal=True):
@@ -64,23 +63,23 @@ def show_portfolio(lines: Sequence[ModelLine], standings: Sequence[ClaimSummary]
             st.page_link(page, label=label)
 
 
-def show_open(standings: Sequence[ClaimSummary]) -> None:
-    """Claims that somebody has to do something about."""
+def show_open(summaries: Sequence[ClaimSummary]) -> None:
+    """Show claims that need an action."""
     left = [
-        one for one in standings if one.standing in (ClaimStatus.UNTESTED, ClaimStatus.STALE, ClaimStatus.INCONCLUSIVE)
+        one for one in summaries if one.standing in (ClaimStatus.UNTESTED, ClaimStatus.STALE, ClaimStatus.INCONCLUSIVE)
     ]
     if not left:
         return
-    st.subheader("What is left to do", anchor=False)
+    st.subheader("Open work", anchor=False)
     rows = [(one.claim_id, one.name, one.model, one.standing.value, one.why, one.expires_at) for one in left]
-    show_table(make_table(("claim", "says", "model", "standing", "why", "expires"), rows), key="left-to-do")
+    show_table(make_table(("claim", "statement", "model", "status", "why", "expires"), rows), key="left-to-do")
 
 
 def show_figures(trends: Sequence[Trend]) -> None:
-    """Key figures with their definitions and whose threshold stands beside them; each threshold is to be replaced by your own."""
+    """Show key figures with definition, threshold and source; organisations replace the thresholds."""
     st.markdown(
-        "Counted from the register, the audit log and the review desk. Thresholds are this product's defaults, to be replaced by your "
-        "organisation's."
+        "Counted from the register, the audit log and the review desk. "
+        "The thresholds are defaults. Replace them with your organisation's."
     )
     rows = [
         (
@@ -95,8 +94,8 @@ def show_figures(trends: Sequence[Trend]) -> None:
         "now",
         "unit",
         "n",
-        "wanted",
-        "whose",
+        "threshold",
+        "source",
         "not evaluated because",
         "definition",
     )
@@ -110,7 +109,7 @@ def read_trends(facts: HomeFacts) -> tuple[Trend, ...]:
 
 
 def _count(line: ModelLine) -> str:
-    return ", ".join(f"{number} {standing.value}" for standing, number in line.by_standing.items())
+    return ", ".join(f"{number} {status.value}" for status, number in line.by_standing.items())
 
 
 def _show(value: float | None) -> str:

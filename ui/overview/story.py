@@ -1,4 +1,4 @@
-"""The guided story: six short steps through one recorded audit of the default model, the last of them live."""
+"""The guided story: five steps through one recorded audit of the default model, and a sixth that opens it live."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from ui.shell.navigation import live_audit
 FIELDS = (link.Field("step", "1"),)
 WHY = {
     "looks_most": "attends most to the right name",
-    "looks": "attends most among the heads that do next to nothing",
-    "first_look": "was named by a first look at six prompts",
+    "looks": "attends most among heads with almost no effect",
+    "first_look": "was chosen from a first look at six prompts",
     "acts": "has the largest effect",
 }
-"""Why each head is in the story; the rules stand in `docs/circuits.md`."""
+"""Why each head is in the story; `docs/circuits.md` gives the rules."""
 
 
 def read() -> Story | None:
-    """The record, or why there is none."""
+    """The recorded story, or None after showing the error."""
     try:
         return load_story()
     except AuditError as error:
@@ -38,8 +38,8 @@ def read() -> Story | None:
 
 
 def show_story(story: Story) -> None:
-    """Where it comes from, the way through, and the step that the address names."""
-    st.header("What a picture of attention tells, and what it does not", anchor=False)
+    """Show provenance, navigation, and the step that the address names."""
+    st.header("What attention shows, and what it does not", anchor=False)
     _show_origin(story)
     link.repair("step", tuple(_STEPS))
     st.radio("Step", list(_STEPS), key="step", format_func=lambda key: f"{key}. {_STEPS[key][0]}", horizontal=True)
@@ -63,25 +63,25 @@ def _go(step: int) -> None:
 
 
 def _show_origin(story: Story) -> None:
-    """What was measured, when and with what: nobody must take a record for a live number."""
+    """Show what was measured, when and with which versions, so that a record is not mistaken for a live number."""
     made, prompts = story.measured_with, story.prompts
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.badge(f"recorded {made.recorded_at[:10]}", icon=":material/history:", color="blue")
         st.markdown(
             f"{plain(made.identity['model'])}, weights `{made.identity['weights_sha256'][:12]}`, prompts "
             f"`{prompts.exploratory_sha256[:12]}` and `{prompts.confirmatory_sha256[:12]}`, code `{made.code_sha256[:12]}`. "
-            "Nothing is computed here before the last step."
+            "Steps 1 to 5 show recorded numbers."
         )
     if changed := story.list_changes():
         st.warning(
-            f"Stale: since this was recorded, {' and '.join(changed)} changed. Read it as history.",
+            f"Stale: {' and '.join(changed)} changed since this was recorded.",
             icon=":material/history:",
         )
     rows = [
         ("recorded at, UTC", made.recorded_at), *made.identity.items(), ("code_sha256", made.code_sha256),
-        ("rule of verdicts", str(made.rule_version)), ("seed", str(made.seed)), ("prompt set", prompts.name),
-        (f"exploratory half, n = {prompts.exploratory_n}", prompts.exploratory_sha256),
-        (f"confirmatory half, n = {prompts.confirmatory_n}", prompts.confirmatory_sha256), *made.versions.items(),
+        ("verdict rule", str(made.rule_version)), ("seed", str(made.seed)), ("prompt set", prompts.name),
+        (f"exploratory split, n = {prompts.exploratory_n}", prompts.exploratory_sha256),
+        (f"confirmatory split, n = {prompts.confirmatory_n}", prompts.confirmatory_sha256), *made.versions.items(),
     ]  # fmt: skip
     table_with_csv(lambda: make_table(("what", "value"), rows), "What it was measured with", "story-origin")
 
@@ -90,45 +90,45 @@ def _show_sentence(story: Story, title: str) -> None:
     head = story.find_head("looks_most")
     figure_header(
         title, "observational recorded",
-        "each cell is a head, layers from left to right; the digit is the tenths of its attention, from the answer position, that rest "
-        "on the right name. A head can look at a token and do nothing with it.",
+        "each cell is a head, with layers from left to right. The digit is the share of its attention to the right name, in tenths. "
+        "A head can attend to a token and have no effect.",
     )  # fmt: skip
     example = next(p for p in load_prompt_set(story.prompts.name).prompts if p.id == story.prompts.example)
     st.markdown(
-        f"The prompt: *{plain(example.clean)}* … The right next word is **{plain(example.answer.strip())}**. Somebody wants to sign "
-        f"*“{head.component} carries the answer: look how it attends to the right name.”* This is the picture that suggests it."
+        f"The prompt: *{plain(example.clean)}* … The right next word is **{plain(example.answer.strip())}**. A report claims "
+        f"*“{head.component} carries the answer: it attends to the right name.”* This picture suggests it."
     )
-    maps.draw_looks(story)
+    maps.draw_attention(story)
     st.markdown(
-        f"{head.component} rests {plain(format_estimate(head.attention))} on the right name, the most of all {len(story.heads)} heads. "
-        "Nothing was taken away from the model to draw this, so nothing here says what any head does."
+        f"{head.component} has {plain(format_estimate(head.attention))} of its attention on the right name, the most of all {len(story.heads)} heads. "
+        "No component was ablated for this picture, so it shows no causal effect."
     )
-    maps.tabulate(story, "story-looks", only_looks=True)
+    maps.tabulate(story, "story-looks", is_attention_only=True)
 
 
 def _show_both(story: Story, title: str) -> None:
     figure_header(
-        title, "recorded", "the same heads twice; pick one on either map to outline it on both. No number of one map enters the other."
+        title, "recorded", "both maps show the same heads. Pick one to outline it on both. The two maps share no numbers."
     )  # fmt: skip
     left, right = st.columns(2, gap="small")
     with left:
-        figure_header("Where it looks", "observational", "tenths of attention on the right name.")
-        maps.draw_looks(story)
+        figure_header("Attention", "observational", "share of attention on the right name, in tenths.")
+        maps.draw_attention(story)
     with right:
         figure_header(
-            "What it does", "causal",
-            f"each head replaced alone ({story.replacement}, {story.direction}); + pushes towards the answer, − against it.",
+            "Causal effect", "causal",
+            f"each head ablated alone ({story.replacement}, {story.direction}). + supports the answer, − opposes it.",
         )  # fmt: skip
-        maps.draw_does(story)
+        maps.draw_effects(story)
     rows = [
-        (head.component, _bracket(head.attention), _bracket(head.effect), _say_direction(head.effect), WHY[key])
+        (head.component, _bracket(head.attention), _bracket(head.effect), _describe_direction(head.effect), WHY[key])
         for key, head in ((key, story.find_head(key)) for key in story.named)
     ]
     effect = story.heads[0].effect
-    columns = ("head", "looks: share of attention", f"does: {effect.unit}", "that is", "in the story since it")
+    columns = ("head", "attention, share", f"causal effect, {effect.unit}", "direction", "why it is in the story")
     st.table(
         make_table(columns, rows),
-        alt="The four heads of the story: where each looks, and what it does.",
+        alt="The four heads of the story: attention and causal effect of each.",
     )
     st.markdown(f"Brackets: {effect.level:.0%} intervals over {effect.templates} templates.")
     conditions_line(
@@ -137,36 +137,33 @@ def _show_both(story: Story, title: str) -> None:
     )  # fmt: skip
     maps.show_focus(story)
     st.markdown(
-        "All of it from the exploratory half, on which three of the heads were chosen: their values here flatter them. What is judged "
-        "next is the other half."
+        "These numbers are from the exploratory split. Three of the heads were chosen on it, so their values are biased upwards. "
+        "The next steps judge them on the confirmatory split."
     )
-    maps.tabulate(story, "story-both", only_looks=False)
+    maps.tabulate(story, "story-both", is_attention_only=False)
 
 
 def _bracket(estimate: Estimate) -> str:
-    """Value and interval; unit, level and n stand beside the table."""
+    """Value and interval; unit, level and n are given beside the table."""
     return f"{estimate.value:.2f} [{estimate.low:.2f}, {estimate.high:.2f}]"
 
 
-def _say_direction(effect: Estimate) -> str:
-    """The sign in words, where the interval allows one."""
+def _describe_direction(effect: Estimate) -> str:
+    """The sign in words, if the interval excludes zero."""
     if effect.low is None or effect.high is None or effect.low <= 0 <= effect.high:
-        return "not told apart from none"
-    return "towards the answer" if effect.low > 0 else "against the answer"
+        return "not distinguishable from zero"
+    return "supports the answer" if effect.low > 0 else "opposes the answer"
 
 
 def _show_controls(story: Story, title: str) -> None:
     acting = story.find_claim("acts")
     figure_header(
         title, "causal recorded",
-        "every interval against ±δ, the smallest effect that matters, and below them one mark for each random set: chance does "
-        "what the marks do.",
+        "every interval against ±δ, the smallest effect of interest. The marks below are effects of random sets, the random baseline.",
     )  # fmt: skip
-    st.markdown(
-        "The instrument itself comes first: a run whose controls fail ends without a number. For the map of effects:"
-    )
+    st.markdown("A run whose instrument controls fail reports no number. Controls of the effect map:")
     controls_line(story.controls)
-    st.markdown(f"And for the claim *{plain(acting.stated.name)}*, on the half that judges:")
+    st.markdown(f"Controls of the claim *{plain(acting.stated.name)}*, on the confirmatory split:")
     controls_line(acting.result.controls)
     show_families(acting.result, acting.stated, "-story-chance")
     if acting.result.null is not None:
@@ -178,27 +175,27 @@ def _show_controls(story: Story, title: str) -> None:
         if found is not acting and (found.result.null is None or found.result.null.p is None)
     ]
     st.markdown(
-        f"Chance was not drawn for {len(others)} of the {len(story.claims)} claims: it can only take “supported” away."
+        f"The random baseline was not drawn for {len(others)} of the {len(story.claims)} claims. It could only lower a “supported” verdict."
     )
 
 
 def _show_verdicts(story: Story, title: str) -> None:
     figure_header(
         title, "causal recorded",
-        "the state says where the interval lies against δ. Each claim was held against the half that chose no head.",
+        "the state reports where the interval lies relative to δ. Each claim was tested on the confirmatory split.",
     )  # fmt: skip
     for found in story.claims:
         icon, words = STATES[State(found.result.state)]
         if found.claim["role"] == "sufficient" and found.result.state == State.NEGLIGIBLE:
-            words = f"Below the {found.stated.delta:g} that would be enough"
+            words = f"Below the threshold for sufficiency, {found.stated.delta:g}"
         st.markdown(
             f"{icon} **{words}.** *{plain(found.stated.name)}* (δ = {found.stated.delta:g}). {plain(found.result.sentence)}"
         )
     names = {found.stated.name: found for found in story.claims}
     st.session_state.setdefault("story_claim", story.find_claim("acts").stated.name)
-    st.selectbox("The raw numbers behind", list(names), key="story_claim")
+    st.selectbox("Raw numbers of", list(names), key="story_claim")
     chosen = names[st.session_state.story_claim]
-    table_with_csv(lambda: _list_items(chosen), "Every prompt under every way of replacing", "story-items")
+    table_with_csv(lambda: _list_items(chosen), "Every prompt under every ablation", "story-items")
     _show_estimates(chosen)
 
 
@@ -206,14 +203,14 @@ def _show_estimates(found: StoryClaim) -> None:
     is_necessary = found.claim["role"] == "necessary"
     over = "mean(clean − judged)" if is_necessary else "mean(judged − empty)"
     st.markdown(
-        f"Each value is {over} / mean(clean − empty) over the {found.result.clean.n} prompts, in the way of replacing that is named:"
+        f"Each value is {over} / mean(clean − empty) over the {found.result.clean.n} prompts, under the named ablation:"
     )
     rows = [(family, *estimate_cells(e)) for family, e in found.result.families.items() if e is not None]
-    show_table(make_table(("replaced by", "value", "low", "high", "n", "unit"), rows), key="story-families")
+    show_table(make_table(("ablation", "value", "low", "high", "n", "unit"), rows), key="story-families")
 
 
 def _list_items(found: StoryClaim) -> object:
-    columns = ("prompt", "template", "replaced by", "clean", "corrupted", "judged", "empty", "unit")
+    columns = ("prompt", "template", "ablation", "clean", "corrupted", "judged", "empty", "unit")
     rows = [
         (
             item.prompt,
@@ -234,13 +231,13 @@ def _show_limits(story: Story, title: str) -> None:
     st.subheader(title, anchor=False)
     alone, clean = story.find_claim("acts", "sufficient"), story.find_claim("acts").result.clean
     lines = (
-        f"That one head is enough: {plain(alone.result.sentence)}",
-        f"Anything beyond these weights, this task, the logit difference, and {clean.n} prompts in {clean.templates} templates. Both halves "
+        f"That one head is sufficient. {plain(alone.result.sentence)}",
+        f"Anything beyond these weights, this task, the logit difference, and {clean.n} prompts in {clean.templates} templates. Both splits "
         "share templates and some names.",
-        "What heads do together: each claim is about one. The page Circuit asks about sets, and about what a set lacks.",
-        "That attention was read wrongly. Where a head looks is where it looks; what follows from it is another question.",
-        "A preregistered finding. The heads and δ stood in a script beforehand, but no plan was frozen and this half had been judged before: a "
-        "policy takes it as exploratory.",
+        "Joint effects of heads. Each claim is about one head. The Circuit page tests sets.",
+        "That the attention values are wrong. They show where a head attends, not its effect.",
+        "A preregistered finding. A script fixed the heads and δ beforehand, but no plan was frozen. "
+        "This split had been judged before, so a policy treats the result as exploratory.",
         f"How often the rule is right on real models. {plain(quote_calibration())}",
     )
     st.markdown("This record does **not** show:\n\n" + "\n".join(f"* {line}" for line in lines))
@@ -250,11 +247,11 @@ def _show_live(story: Story, title: str) -> None:
     st.subheader(title, anchor=False)
     acting = story.find_head("acts").component
     st.markdown(
-        f"Open the same prompt with {acting} taken away. From there on every number is measured when you ask for it, on this machine, "
-        "and stands in the log. Put another head in its place, and see whether a verdict moves."
+        f"Open the same prompt with {acting} ablated. Every number is then measured on this machine and logged. "
+        "Try another head, and see whether the verdict changes."
     )
     if not actions.may(Permission.RUN):
-        st.info("Your role looks and does not run. Ask a researcher or a reviewer to open it with you.")
+        st.info("Your role is read-only. Ask a researcher or a reviewer to open it with you.")
         return
     opened = st.button(
         "Open it in the live audit", key="go-live", icon=":material/experiment:", type="primary", on_click=_choose_live, args=(story, acting)
@@ -264,17 +261,17 @@ def _show_live(story: Story, title: str) -> None:
 
 
 def _choose_live(story: Story, component: str) -> None:
-    """All that the live audit asks for, so that nothing from an earlier visit stands in the way."""
+    """Set every field of the live audit, so that no value of an earlier visit remains."""
     chosen = {field.key: field.default for field in choice.FIELDS}
     chosen |= {"set": story.prompts.name, "prompt": story.prompts.example, "c": component, "head": component}
     st.session_state.update(chosen)
 
 
 _STEPS: dict[str, tuple[str, Callable[[Story, str], None]]] = {
-    "1": ("The sentence", _show_sentence),
-    "2": ("Looks and does", _show_both),
-    "3": ("Controls and chance", _show_controls),
+    "1": ("The claim", _show_sentence),
+    "2": ("Attention vs. effect", _show_both),
+    "3": ("Controls and random baseline", _show_controls),
     "4": ("Verdicts", _show_verdicts),
     "5": ("Not shown", _show_limits),
-    "6": ("Go live", _show_live),
+    "6": ("Live audit", _show_live),
 }

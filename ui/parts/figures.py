@@ -1,4 +1,4 @@
-"""Every figure's look in one place. Attention is Cividis and effect is PuOr: the two never share a colour."""
+"""Style of all figures. Attention uses Cividis and effects use PuOr, so the two never share a colour."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ PUOR = (
 """Orange for negative, purple for positive: over 100 ΔE between signs for normal, deutan and protan vision."""
 LOOKS = "Cividis"
 MIN_EFFECT_RANGE = 1.0
-"""Smallest half-width of an effect axis, in the metric's unit: a hundredth of a logit must not fill a figure."""
+"""Smallest half-width of an effect axis, in the metric's unit: otherwise a hundredth of a logit would fill a figure."""
 INK = "#7d8590"
-"""Axis and grid ink that reads on light and on dark."""
+"""Colour of axes and grid, readable on light and dark."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """One head in the scatter of the two axes."""
+    """One head in the scatter plot of attention against effect."""
 
     name: str
     mass: float
@@ -40,17 +40,17 @@ class Point:
 
 
 def colour_attention(values: NDArray[np.float64]) -> list[str]:
-    """Cividis over 0–1."""
+    """Cividis colours for values in 0–1."""
     return sample_colorscale(LOOKS, np.clip(values, 0, 1).tolist())
 
 
 def colour_effect(values: NDArray[np.float64], limit: float) -> list[str]:
-    """PuOr, symmetric around zero."""
+    """PuOr colours, symmetric around zero."""
     return sample_colorscale([list(stop) for stop in PUOR], np.clip(values / limit / 2 + 0.5, 0, 1).tolist())
 
 
 def ink_for(colours: Sequence[str]) -> list[str]:
-    """Black or white, whichever reads on each background."""
+    """Black or white text, whichever is readable on each background."""
     inks = []
     for colour in colours:
         red, green, blue = (float(part) for part in colour[colour.index("(") + 1 : -1].split(",")[:3])
@@ -61,7 +61,7 @@ def ink_for(colours: Sequence[str]) -> list[str]:
 def style_figure(figure: go.Figure, height: int, x: str, y: str) -> go.Figure:
     axis = {"showgrid": False, "zeroline": False, "automargin": True, "linecolor": INK, "ticks": "outside"}
     figure.update_layout(
-        # Below that the title of the axis lies on its numbers.
+        # With less height the axis title overlaps the tick labels.
         height=max(height, 150),
         margin={"l": 8, "r": 8, "t": 16, "b": 8},
         showlegend=False,
@@ -89,8 +89,8 @@ def scatter_axes(points: Sequence[Point], *, unit: str, mass_line: float, suppor
     for level in (support_line, -support_line):
         figure.add_hline(y=level, line={"dash": "dash", "color": INK, "width": 1})
     corners = (
-        (0.99, 0.98, "right", "looks and acts"), (0.01, 0.98, "left", "acts, hardly looks"),
-        (0.99, 0.5, "right", "looks, does little"), (0.99, 0.03, "right", "looks, pushes against"),
+        (0.99, 0.98, "right", "attends and acts"), (0.01, 0.98, "left", "acts, hardly attends"),
+        (0.99, 0.5, "right", "attends, little effect"), (0.99, 0.03, "right", "attends, opposes"),
     )  # fmt: skip
     for x, y, anchor, text in corners:
         figure.add_annotation(
@@ -103,9 +103,7 @@ def scatter_axes(points: Sequence[Point], *, unit: str, mass_line: float, suppor
             xanchor=anchor,
             font={"size": 12, "color": INK},
         )
-    return style_figure(
-        figure, 420, "Where it looks: attention mass on the source token (0–1)", f"What it does: effect ({unit})"
-    )
+    return style_figure(figure, 420, "Attention: mass on the source token (0–1)", f"Causal effect ({unit})")
 
 
 def interval_bars(rows: Sequence[tuple[float, float | None, float | None]], chosen: bool) -> dict[str, object]:
@@ -172,7 +170,7 @@ def pattern(weights: NDArray[np.float32], tokens: Sequence[str]) -> go.Figure:
         )
     )  # fmt: skip
     ticks = {"tickmode": "array", "tickvals": list(range(len(labels))), "ticktext": labels, "tickfont": {"size": 10}}
-    style_figure(figure, 380, "Key token (looked at)", "Query token (looking)")
+    style_figure(figure, 380, "Key token (attended to)", "Query token (attending)")
     figure.update_xaxes(**ticks, tickangle=-60)
     return figure.update_yaxes(**ticks, autorange="reversed")
 
@@ -228,12 +226,12 @@ def interval_rows(
     lines: Sequence[tuple[float, str]],
     is_effect: bool,
 ) -> go.Figure:
-    """Estimates with their intervals, a row per name; several in a row differ in shape and are named in the legend.
+    """Estimates with their intervals, one row per name; several per row differ in marker shape, as the legend shows.
 
     Args:
         series: name, Plotly marker symbol, one estimate per name or None.
-        lines: values that a dashed line marks, with what stands at it.
-        is_effect: effects have the colour of effects; anything else has that of ink.
+        lines: positions of dashed lines, each with its label.
+        is_effect: whether to use the effect colour instead of the ink colour.
     """
     figure = go.Figure()
     step = 0.8 / max(1, len(series))

@@ -1,4 +1,4 @@
-"""The layer × head grid: clicked, or walked with the arrow keys and Enter; nothing it shows needs colour to be read."""
+"""The layer × head grid, operated by mouse or arrow keys and Enter, readable without colour."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ button:focus-visible { outline: 3px dashed var(--st-primary-color); outline-offs
 """
 _JS = """
 export default function ({ data, parentElement, setTriggerValue }) {
-  // Called again at every change of data: build once, then patch, or keyboard focus would be lost.
+  // Called at every change of data: build once, then patch, because a rebuild loses keyboard focus.
   const root = parentElement.querySelector('.grid'), shape = `${data.columns}x${data.rows}x${data.names[0]}`;
   if (root.dataset.shape !== shape) {
     root.replaceChildren(); root.dataset.shape = shape;
@@ -79,12 +79,12 @@ _grid = st.components.v2.component("assay.grid", html=_HTML, css=_CSS, js=_JS)
 
 @dataclass(frozen=True)
 class Cells:
-    """What each cell shows, layer by layer; sequences of length n_layers × n_heads."""
+    """Content of each cell, layer by layer; sequences of length n_layers × n_heads."""
 
     colours: Sequence[str]
     inks: Sequence[str]
     marks: Sequence[str]
-    """One or two characters that say without colour what the colour says."""
+    """One or two characters that repeat the colour's information."""
     texts: Sequence[str]
     """Value with unit, for the tooltip and the screen reader."""
     ramp: Sequence[str]
@@ -94,18 +94,18 @@ class Cells:
 
 @dataclass(frozen=True)
 class Axes:
-    """What stands where: columns are layers, rows are what a layer has several of."""
+    """Axes of a grid: columns are layers, rows are the components of a layer."""
 
     n_layers: int
     rows: Sequence[str]
     names: Sequence[str]
-    """Address of each cell, layer by layer; length n_layers × rows."""
+    """Component name of each cell, layer by layer; length n_layers × rows."""
     word: str
-    """What a row is, for the screen reader."""
+    """Noun for a row, for the screen reader."""
 
 
 def head_axes(n_layers: int, n_heads: int) -> Axes:
-    """Layers and heads."""
+    """Axes of layers and heads."""
     names = [f"L{layer}.H{index}" for layer in range(n_layers) for index in range(n_heads)]
     return Axes(n_layers, [f"H{index}" for index in range(n_heads)], names, "head")
 
@@ -116,7 +116,7 @@ NO_HEADS = "no heads in this layer"
 def place_cells(
     values: Sequence[float | None], texts: Sequence[str], names: Sequence[str], axes: Axes
 ) -> tuple[list[float | None], list[str]]:
-    """Values and texts for every cell of a grid; None, and said so, in a layer that lacks this kind of component."""
+    """Values and texts for every cell of a grid; None, with a text, where the layer lacks this kind of component."""
     known = {name: (value, text) for name, value, text in zip(names, values, texts, strict=True)}
     placed = [known.get(name, (None, NO_HEADS if axes.word == "head" else "not in this layer")) for name in axes.names]
     return [value for value, _ in placed], [text for _, text in placed]
@@ -135,9 +135,9 @@ def layer_grid(
     """Draw the grid.
 
     Args:
-        chosen: address of the head in focus, outlined.
-        inside: addresses of the heads in the circuit, dashed.
-        on_pick: called with the address of a picked head, before the page runs again.
+        chosen: name of the head in focus, outlined.
+        inside: names of the heads in the circuit, dashed.
+        on_pick: called with the name of a picked head, before the page runs again.
     """
 
     def picked() -> None:

@@ -1,4 +1,4 @@
-"""Badges and headings that say of each figure what kind of evidence it is."""
+"""Figure headings with a badge for the kind of evidence, tables, and text escaping."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BADGES = {
 
 
 def figure_header(title: str, kinds: str, reading: str) -> None:
-    """Title, a badge per kind of evidence shown, and one line on how to read the figure."""
+    """Show the title, a badge per kind of evidence, and how to read the figure."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.subheader(title, anchor=False)
         for kind in kinds.split():
@@ -29,7 +29,7 @@ def figure_header(title: str, kinds: str, reading: str) -> None:
 
 
 def conditions_line(conditions: Sequence[tuple[str, str]], n: int) -> None:
-    """The six-part tuple and n that every causal number hangs on."""
+    """Show the six measurement conditions and n that a causal number depends on."""
     st.markdown(
         "Measured with "
         + " · ".join(f"{plain(name)}: **{plain(value)}**" for name, value in conditions)
@@ -38,15 +38,15 @@ def conditions_line(conditions: Sequence[tuple[str, str]], n: int) -> None:
 
 
 def controls_line(controls: Controls) -> None:
-    """What the instrument itself was found to do on these very runs."""
+    """Show the results of the instrument controls on these runs."""
     st.markdown(
-        f"Controls passed: {controls.edits:,} edits arrived; putting activations back moved logits by {controls.identity_max:.1e}; "
-        f"large noise moved them by at least {controls.noise_min:.1f} (tolerance {controls.tolerance:.0e})."
+        f"Controls passed: {controls.edits:,} edits were applied. Restoring activations moved logits by {controls.identity_max:.1e}, "
+        f"large noise by at least {controls.noise_min:.1f} (tolerance {controls.tolerance:.0e})."
     )
 
 
 def table_with_csv(build: Callable[[], Any], name: str, key: str) -> None:
-    """The figure as a table, and as a file; built when it is opened, as a page of closed tables takes half its time."""
+    """Show the figure as a table with a CSV download; built on opening, because closed tables would double the page's time."""
     box = st.expander(f"{name} as a table", icon=":material/table:", key=f"open-{key}", on_change="rerun")
     if box.open:
         with box:
@@ -59,10 +59,10 @@ def table_with_csv(build: Callable[[], Any], name: str, key: str) -> None:
 
 
 def show_table(table: Any, **options: Any) -> Any:
-    """Rows as they stand; where there is no value there is a dash, and not a word of some programming language."""
+    """Show rows unchanged, with a dash for a missing value."""
     return st.dataframe(table, hide_index=True, placeholder="–", **options)
 
 
 def plain(text: str) -> str:
-    """Untrusted text for Markdown: every character that means something there is escaped."""
+    """Escape untrusted text for Markdown."""
     return "".join("\\" + c if c in r"\`*_{}[]()<>#+-.!|$:~&^" else " " if c in "\r\n" else c for c in text)

@@ -1,4 +1,4 @@
-"""Cells of a map of attention and of a map of effects; both read without colour."""
+"""Cells of the attention map and of the effect map; both are readable without colour."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STRONG = 0.5
 
 
 def colour_masses(masses: Sequence[Estimate | None]) -> Cells:
-    """Cells of a map of attention, each with its tenths as a digit; dotted in a layer without heads."""
+    """Cells of the attention map: a digit for the tenths, a dot in a layer without heads."""
     values = np.array([0.0 if estimate is None else estimate.value for estimate in masses])
     colours = figures.colour_attention(values)
     texts = [NO_HEADS if e is None else f"attention mass {format_estimate(e)}" for e in masses]
@@ -32,10 +32,10 @@ def _sign(value: float, limit: float) -> str:
 
 
 def colour_effects(values: Sequence[float | None], texts: Sequence[str], unit: str, before: str = "") -> Cells:
-    """Cells of a map of effects, symmetric around zero; a cell without a value is dotted.
+    """Cells of the effect map, symmetric around zero; a cell without a value has a dot.
 
     Args:
-        before: stands before each sign, to tell an estimate from a measurement without colour.
+        before: prefix of each sign, to distinguish an estimate from a measurement without colour.
     """
     known = np.array([0.0 if value is None else value for value in values])
     limit = float(np.abs(known).max()) or 1.0

@@ -1,4 +1,4 @@
-"""The list of people, and the two buttons that change something about one."""
+"""The list of people, and the buttons to disable and re-enable access."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _COLUMNS = ("name", "roles", "state", "first seen, UTC", "last sign-in, UTC", "r
 
 
 def show_people(people: Sequence[KnownPerson]) -> None:
-    """A row each."""
+    """Show one row per person."""
     rows = [
         (
             one.name, one.roles or "none", "disabled" if one.is_disabled else "may sign in", one.first_seen[:19], one.last_signed_in[:19],
@@ -29,14 +29,14 @@ def show_people(people: Sequence[KnownPerson]) -> None:
 
 
 def ask_change(others: Sequence[KnownPerson]) -> None:
-    """Whom to keep out or let in again, and why."""
-    st.header("Keep out, or let in again", anchor=False)
+    """Form to disable or re-enable a person's access, with a reason."""
+    st.header("Disable or re-enable access", anchor=False)
     if error := st.session_state.pop("people_refused", None):
         show_refusal(error)
     if reported := st.session_state.pop("people_told", ""):
         st.success(plain(reported), icon=":material/check:")
     if not others:
-        st.markdown("Nobody else has signed in yet.")
+        st.markdown("No other person has signed in yet.")
         return
     names = {one.id: f"{one.name} ({'disabled' if one.is_disabled else 'may sign in'}): {one.id}" for one in others}
     if st.session_state.get("person") not in names:
@@ -46,18 +46,18 @@ def ask_change(others: Sequence[KnownPerson]) -> None:
     chosen = next(one for one in others if one.id == st.session_state.person)
     if chosen.is_disabled:
         st.button(
-            "Let them in again", key="enable", icon=":material/lock_open:", on_click=_change, args=(actions.enable,)
+            "Re-enable access", key="enable", icon=":material/lock_open:", on_click=_change, args=(actions.enable,)
         )
     else:
-        st.button("Keep them out", key="disable", icon=":material/block:", on_click=_change, args=(actions.disable,))
+        st.button("Disable access", key="disable", icon=":material/block:", on_click=_change, args=(actions.disable,))
 
 
-def _change(permission: Callable[[str, str], None]) -> None:
-    """Acts before the page is drawn, so that the list below it is the one after."""
+def _change(action: Callable[[str, str], None]) -> None:
+    """Run the action before the page is drawn, so that the list shows its result."""
     asked = st.session_state
     try:
-        permission(asked.person, asked.person_reason)
+        action(asked.person, asked.person_reason)
     except AuditError as error:
         asked.people_refused = error
     else:
-        asked.people_told, asked.person_reason = "Done, and in the log.", ""
+        asked.people_told, asked.person_reason = "Done and logged.", ""

@@ -15,7 +15,7 @@ from ui.parts.header import plain
 
 
 def show_outcome() -> None:
-    """What became of the last attempt to save: a refusal stays until the next."""
+    """Show the outcome of the last save; a refusal stays until the next one."""
     if saved := st.session_state.pop("checklist_saved", ""):
         st.success(saved, icon=":material/save:")
     if refused := st.session_state.get("checklist_refused", ""):
@@ -23,12 +23,12 @@ def show_outcome() -> None:
 
 
 def ask_answers(checklist: Checklist, current: FilledChecklist | None, claims: Sequence[str]) -> None:
-    """The form, filled with the version that is shown; its widgets are that version's own."""
+    """The form, filled with the version that is shown; each version has its own widgets."""
     prefix = f"{current.checklist_id}-{current.version}" if current else "new-0"
     carried = {item.id for item in checklist.items}
     if current is not None and (lost := [one.item_id for one in current.answers if one.item_id not in carried]):
         st.warning(
-            f"{len(lost)} answers of version {current.version} are to questions that are no longer asked. They stay in that version.",
+            f"{len(lost)} answers of version {current.version} belong to questions that were removed. They stay in that version.",
             icon=":material/history:",
         )
     with st.form(f"form-{prefix}", border=False):
@@ -58,10 +58,10 @@ def _ask_item(prefix: str, item: ChecklistItem, current: FilledChecklist | None,
         st.session_state.setdefault(f"{key}-answer", before.answer)
         left.selectbox("Answer", list(AnswerWord), key=f"{key}-answer", format_func=lambda word: word.value)
         st.session_state.setdefault(f"{key}-text", before.text)
-        right.text_area("In words", key=f"{key}-text", height=80, max_chars=4000)
+        right.text_area("Explanation", key=f"{key}-text", height=80, max_chars=4000)
         left, right = st.columns(2)
         st.session_state.setdefault(f"{key}-claims", [one for one in before.claims if one in claims])
-        left.multiselect("Claims of this home", claims, key=f"{key}-claims", placeholder="none")
+        left.multiselect("Claims in this data directory", claims, key=f"{key}-claims", placeholder="none")
         _text(right, "Digests of packs", f"{key}-packs", " ".join(before.packs), 4000)
 
 
@@ -71,7 +71,7 @@ def _text(place: st.delta_generator.DeltaGenerator, label: str, key: str, defaul
 
 
 def _save(checklist: Checklist, current: FilledChecklist | None, prefix: str) -> None:
-    """Before the page is drawn again: nothing that a slow page does can lose it."""
+    """Save in a callback, before the page is drawn again, so that a slow page cannot lose the answers."""
     asked = st.session_state
     answers = tuple(
         Answer(

@@ -1,4 +1,4 @@
-"""A filled checklist on the page: its counts, every answer with its evidence, its versions, and files to take away."""
+"""A filled checklist on the page: counts, answers with evidence, versions, and downloads."""
 
 from __future__ import annotations
 
@@ -23,20 +23,19 @@ from ui.parts.header import plain, show_table
 
 
 def describe_choice(filled: FilledChecklist | None) -> str:
-    """One line for a list."""
+    """Label of a checklist in a list."""
     return "a new checklist" if filled is None else f"{filled.checklist_id}: {filled.about[:80]}"
 
 
 def show_none() -> None:
     st.info(
-        "Nothing is saved yet of this one. Say which vendor and system it is about and who answers, then save; unanswered questions stay "
-        "unanswered.",
+        "This checklist is not saved yet. Enter vendor, system and respondent, then save. Unanswered questions stay unanswered.",
         icon=":material/info:",
     )
 
 
 def show_saved(filled: FilledChecklist) -> None:
-    """The version as it was saved, and its files."""
+    """Show the saved version, and its downloads."""
     st.header(f"As saved: {plain(filled.checklist_id)}, version {filled.version}", anchor=False)
     st.markdown(
         f"About **{plain(filled.about)}**, saved by {plain(filled.saved_by)}, {plain(filled.saved_at[:16])} UTC."
@@ -46,7 +45,7 @@ def show_saved(filled: FilledChecklist) -> None:
     named = sorted({claim for answer in filled.answers for claim in answer.claims})
     if named:
         st.markdown(
-            "Claims it names: " + ", ".join(f"[{plain(one)}](/claims?claim={quote(one, safe='')})" for one in named)
+            "Claims named: " + ", ".join(f"[{plain(one)}](/claims?claim={quote(one, safe='')})" for one in named)
         )
     stem = f"{filled.checklist_id}-v{filled.version}"
     with st.container(horizontal=True):
@@ -56,7 +55,7 @@ def show_saved(filled: FilledChecklist) -> None:
 
 
 def show_versions(versions: Sequence[FilledChecklist]) -> None:
-    """Every version; none is ever changed."""
+    """Show every version; saved versions are read-only."""
     st.header(f"Versions ({len(versions)})", anchor=False)
     rows = [
         (one.version, one.saved_at, one.saved_by, describe_count(count_answers(one.answers)), one.digest)

@@ -1,4 +1,4 @@
-"""Who is asking: the person that the identity provider told of, or the local one where no sign-in is configured."""
+"""The signed-in user, as reported by the identity provider, or the local user if no sign-in is configured."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from ui.shell import return_to
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MIN_COOKIE_SECRET = 32
 _OUTSIDE = ("expired", "signed_out")
-"""Refusals of somebody whose sign-in does not count any more: it is not noted again, and they are offered another."""
+"""Refusal reasons of an ended sign-in: it is not recorded again, and a new sign-in is offered."""
 AGAIN = "again"
-"""Name of the provider section that asks for the password anew: `[auth.again]`, see docs/reference/people.md."""
+"""Name of the provider section that requires the password again: `[auth.again]`, see docs/reference/people.md."""
 
 
 class _Changes:
-    """How often this server has put somebody out."""
+    """Counter of sign-outs and disabled accesses on this server."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -41,11 +41,10 @@ _CHANGES = _Changes()
 
 
 def is_configured() -> bool:
-    """Whether there is a sign-in.
+    """Whether sign-in is configured.
 
     Raises:
-        AccessRefused: the secret of its cookies can be guessed, or there is a file of secrets that cannot be read: what it says
-            of sign-in is then not known.
+        AccessRefused: the cookie secret is too short, or secrets.toml cannot be read.
     """
     if st.secrets.load_if_toml_exists():
         if "auth" not in st.secrets:
@@ -53,22 +52,22 @@ def is_configured() -> bool:
         if len(str(st.secrets["auth"].get("cookie_secret", ""))) < MIN_COOKIE_SECRET:
             raise AccessRefused(
                 "A cookie_secret that can be guessed.", wanted=f"{MIN_COOKIE_SECRET} random characters or more.",
-                remedy="put a longer one under [auth] in secrets.toml: who knows it can sign in as anybody.", why="bad_configuration",
+                remedy="set a longer one under [auth] in secrets.toml. Any person who knows it can sign in as any user.", why="bad_configuration",
             )  # fmt: skip
         return True
     if any(Path(path).exists() for path in st.get_option("secrets.files")):
         raise AccessRefused(
             "A secrets.toml that cannot be read.", wanted="TOML, with an [auth] section or without.",
-            remedy="mend it, and start the server again.", why="bad_configuration",
+            remedy="fix it, and start the server again.", why="bad_configuration",
         )  # fmt: skip
     return False
 
 
 def who() -> Person | None:
-    """The person asking, with their roles as they are now; None where nobody has signed in.
+    """The signed-in user with their current roles; None if no user is signed in.
 
     Raises:
-        AccessRefused: a token or configuration that cannot be used, or an open address without sign-in.
+        AccessRefused: an invalid token or configuration, or a public address without sign-in.
     """
     if is_configured():
         claims = st.user.to_dict()
@@ -79,19 +78,19 @@ def who() -> Person | None:
     address = st.get_option("server.address")
     if address not in LOOPBACK:
         raise AccessRefused(
-            f"The server listens on {address or 'every address'} and there is no sign-in.", wanted="a loopback address, or sign-in.",
+            f"The server listens on {address or 'every address'} without sign-in.", wanted="a loopback address, or sign-in.",
             remedy="start it with --server.address 127.0.0.1, or configure [auth] in .streamlit/secrets.toml.", why="bad_configuration",
         )  # fmt: skip
     return LOCAL_PERSON
 
 
 def name_owner(person: Person) -> str:
-    """A person's digest, by which what is theirs is kept apart; empty of the local one."""
+    """Digest of a person that names their stored data; empty for the local user."""
     return "" if person.is_local else hashlib.sha256(person.id.encode()).hexdigest()[:32]
 
 
 def find_visitor() -> tuple[Person | None, AccessRefused | None]:
-    """Who asks for a page, and why they may see none; whoever may is noted as signed in."""
+    """The visitor of a page, and a refusal if they may see none; records the sign-in of a permitted visitor."""
     changes = _CHANGES.count
     try:
         person = who()
@@ -109,10 +108,10 @@ def find_visitor() -> tuple[Person | None, AccessRefused | None]:
 
 
 def show_sign_in(person: Person | None, refusal: AccessRefused, page: str) -> None:
-    """What stands where a page would: why not, and what can be done."""
+    """Show the refusal and the sign-in button in place of a page."""
     st.title("Assay", anchor=False)
     if refusal.why == "not_signed_in":
-        st.markdown("Sign in to go on. You come back to the page you asked for.")
+        st.markdown("Sign in to continue. You then return to this page.")
     else:
         st.error(plain(str(refusal)), icon=":material/lock:")
     if refusal.why in ("not_signed_in", *_OUTSIDE):
@@ -129,7 +128,7 @@ def show_sign_in(person: Person | None, refusal: AccessRefused, page: str) -> No
 
 
 def show_person(person: Person, page: str) -> None:
-    """Who is asking, on every page; who may approve can also say who they are once more."""
+    """Show the signed-in user on every page, with a button to sign in again for approvers."""
     if person.is_local:
         st.badge("no sign-in: one local person", icon=":material/person_off:", color="gray")
         return
@@ -143,10 +142,10 @@ def show_person(person: Person, page: str) -> None:
 
 
 def sign_in(page: str, query: dict[str, str], *, again: bool = False) -> None:
-    """Go to the provider, and come back to the page.
+    """Go to the identity provider, and return to the page.
 
     Args:
-        again: ask for the password even of somebody who is signed in, where `[auth.again]` says how.
+        again: require the password from a signed-in user, if `[auth.again]` is configured.
     """
     return_to.remember(page, query)
     try:
@@ -156,11 +155,11 @@ def sign_in(page: str, query: dict[str, str], *, again: bool = False) -> None:
 
 
 def sign_out(person: Person) -> None:
-    """End the person's sign-ins on the server, then take the cookie away: a copy of it, or another window, opens nothing any more."""
+    """End all sign-ins of the person on the server, then delete the cookie, so that copies of it are invalid."""
     try:
         PersonLog(audit_home()).sign_out(person)
     except AuditError as error:
-        # The cookie stays too: who is told that they are out must be out.
+        # Keep the cookie too: a reported sign-out must be complete.
         st.session_state.sign_out_error = str(error)
         return
     _CHANGES.note()
@@ -168,10 +167,9 @@ def sign_out(person: Person) -> None:
 
 
 def has_changed() -> bool:
-    """Whether somebody signed out or was kept out, or this sign-in has ended, since this session's page was run as a whole.
+    """Whether a sign-out, a disabled access or the end of this sign-in needs a full rerun of the page.
 
-    Parts of a page that run by themselves ask this, and have the whole page run: only that asks who is asking. Without a question to the log,
-    as they run every second.
+    Page fragments call this each second, so it does not read the log. The full rerun checks the user again.
     """
     ends = st.session_state.get("people_until")
     is_over = ends is not None and datetime.now(UTC) >= ends
@@ -179,7 +177,7 @@ def has_changed() -> bool:
 
 
 def note_change() -> None:
-    """Have every open page ask again who is asking."""
+    """Make every open page check its user again."""
     _CHANGES.note()
 
 
@@ -187,12 +185,12 @@ def ask_sign_in_again(page: str) -> None:
     """A button for what needs a recent sign-in."""
     st.button(
         "Sign in again", key="sign-in-again", icon=":material/lock_clock:", on_click=sign_in,
-        args=(page, st.query_params.to_dict()), kwargs={"again": True}, help="An approval wants a sign-in of the last minutes.",
+        args=(page, st.query_params.to_dict()), kwargs={"again": True}, help="An approval needs a recent sign-in.",
     )  # fmt: skip
 
 
 def show_refused_page(person: Person, permission: Permission, page: str) -> None:
-    """What stands where a page would that somebody's roles do not open."""
+    """Show a refusal in place of a page that the user's roles do not permit."""
     st.title(page, anchor=False)
     refusal = PersonLog(audit_home()).find_refusal(person, permission)
     if refusal is not None:
@@ -201,7 +199,7 @@ def show_refused_page(person: Person, permission: Permission, page: str) -> None
 
 
 def _log_once(person: Person, permission: Permission, about: str, refusal: AccessRefused) -> None:
-    """Log that a page was refused: once a session, as the browser asks for it again and again."""
+    """Log a refused page once per session, because the browser requests it repeatedly."""
     reported = st.session_state.setdefault("refusals_told", set())
     if (about, refusal.why) not in reported:
         reported.add((about, refusal.why))
@@ -215,7 +213,7 @@ def _note_sign_in(person: Person) -> None:
 
 
 def _forget_others(person: Person | None) -> None:
-    """A session belongs to one person: nothing of another's may be left in it."""
+    """Clear the session when its user changes."""
     owner = None if person is None else person.id
     if st.session_state.get("belongs_to", owner) != owner:
         st.session_state.clear()

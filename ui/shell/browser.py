@@ -1,4 +1,4 @@
-"""Which browser is asking: the digest of its request-forgery token, which a sign-in leaves as it is."""
+"""Identity of a browser: the digest of its XSRF token, which stays the same across sign-ins."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import streamlit as st
 
 
 def browser_key() -> str | None:
-    """The cookie masks the token anew at each response, so unmask it first; None without a cookie that can be read."""
+    """Digest of the unmasked XSRF token, because each response masks it differently; None without a readable cookie."""
     raw = st.context.cookies.get("_streamlit_xsrf")
     parts = raw.split("|") if isinstance(raw, str) else []
     try:

@@ -1,4 +1,4 @@
-"""No other site may show this one inside its own: a click meant for that site would land here."""
+"""Refuse framing by other sites, against clickjacking."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ HEADERS = ((b"content-security-policy", b"frame-ancestors 'none'"), (b"x-frame-o
 
 
 class RefuseFrames:
-    """Adds both headers to every answer; older browsers know the second alone."""
+    """Adds both headers to every response; older browsers support only the second."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

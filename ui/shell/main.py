@@ -1,4 +1,4 @@
-"""The router. It must not stand beside `pages/`: Streamlit would then serve those without it."""
+"""The router. It must not be in the parent folder of `pages/`: Streamlit would then serve the pages without it."""
 
 import sys
 from pathlib import Path
@@ -14,7 +14,7 @@ from ui.shell import auth, navigation, return_to  # noqa: E402
 st.set_page_config(page_title="Assay", page_icon=str(ROOT / "ui/shell/static/favicon.png"), layout="wide")
 person, refusal = auth.find_visitor()
 if person is None or refusal is not None:
-    # Every page stays known, so that the address a visitor came with survives their sign-in; none is run.
+    # Register every page, so that the visitor's address survives the sign-in, but run none.
     page = st.navigation(navigation.menu(None), position="hidden")
     if refusal is not None:
         auth.show_sign_in(person, refusal, page.title)

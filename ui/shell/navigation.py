@@ -1,4 +1,4 @@
-"""The pages, where they stand in the menu, and what a person must be allowed to do to open each."""
+"""The pages, their place in the menu, and the permission that each needs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PAGES = Path(__file__).resolve().parents[2] / "pages"
 
 @dataclass(frozen=True)
 class Place:
-    """One page; its object is made anew at each run, as Streamlit marks it while it runs and sessions must not share the mark."""
+    """One page; its Streamlit object is created at each run, because Streamlit mutates it and sessions must not share it."""
 
     file: str
     title: str
@@ -48,7 +48,7 @@ PLACES = (
 
 
 def live_audit() -> Any:
-    """The first page of whoever may run."""
+    """The live audit, the first page for users who may run audits."""
     return _make(_LIVE_AUDIT, is_visible=True, is_first=True)
 
 
@@ -73,19 +73,19 @@ def desk() -> Any:
 
 
 def menu(person: Person | None) -> dict[str, list[Any]]:
-    """Headings of the menu, and the pages under each; what the person may not open is known and not listed."""
+    """Menu headings with their pages; pages that the person may not open are registered but hidden."""
     open_to = [place for place in PLACES if person is not None and person.may(place.permission)]
     first = _LIVE_AUDIT if person is None or _LIVE_AUDIT in open_to else _OVERVIEW
     found: dict[str, list[Any]] = {}
     for place in PLACES:
-        # Nobody manages people where there is one person.
+        # Without sign-in there is one person, so the People page is hidden.
         is_visible = place in open_to and not (person is not None and person.is_local and place.file == "people.py")
         found.setdefault(place.heading, []).append(_make(place, is_visible=is_visible, is_first=place is first))
     return found
 
 
 def find_permission(title: str) -> Permission:
-    """What it takes to open a page."""
+    """Permission that a page needs."""
     return next(place.permission for place in PLACES if place.title == title)
 
 

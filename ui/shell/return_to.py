@@ -1,4 +1,4 @@
-"""Where somebody wanted to go before they signed in; `st.login` comes back to the first page whatever was asked for."""
+"""Return to the requested page after sign-in, because `st.login` always returns to the first page."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from ui.shell.browser import browser_key
 _HAS_BEGUN = "return_to_begun"
 KEPT_S = 600.0
 KEPT = 1000
-"""Targets of people who went to the provider and have not come back; the oldest goes first."""
+"""Maximum number of stored targets; the oldest is dropped first."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """A page by its title, and its state."""
+    """A page by title, with its state."""
 
     page: str
     query: dict[str, str]
@@ -28,7 +28,7 @@ class Target:
 
 
 class Targets:
-    """Kept on the server by browser: the address bar of the provider never sees them."""
+    """Targets by browser, stored on the server so that the identity provider does not see them."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -42,7 +42,7 @@ class Targets:
                 self._kept.popitem(last=False)
 
     def take(self, key: str, *, now_s: float) -> Target | None:
-        """Once: who comes back a second time goes where their address says."""
+        """Remove and return the target; None if there is none or it is too old."""
         with self._lock:
             found = self._kept.pop(key, None)
         return found if found is not None and now_s - found.at_s <= KEPT_S else None
@@ -54,15 +54,15 @@ def _targets() -> Targets:
 
 
 def remember(page: str, query: dict[str, str]) -> None:
-    """Keep the page for this browser."""
+    """Store the target page of this browser."""
     if key := browser_key():
         _targets().put(key, Target(page, query, time.monotonic()))
 
 
 def resume(pages: list[Any]) -> None:
-    """Go where this browser wanted to go, if it has just come back from the provider.
+    """Switch to the target page if this browser has just returned from the identity provider.
 
-    A session's first run alone: the click on *Sign in again* is followed by a run of the page that is being left.
+    Acts only in a session's first run, because a click on *Sign in again* reruns the page being left.
     """
     if st.session_state.get(_HAS_BEGUN):
         return

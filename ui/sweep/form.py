@@ -1,4 +1,4 @@
-"""What a researcher chooses on the sweep page."""
+"""Inputs of the sweep page."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ KINDS = {
     "key": "Keys",
     "value": "Values",
 }
-NO_SCREEN = "none"
+NO_ESTIMATE = "none"
 FIELDS = (
     link.Field("model", "default"), link.Field("set", "indirect_object"), link.Field("form", "written"), link.Field("scope", "one"),
     link.Field("prompt", ""), link.Field("kind", "head"), link.Field("ab", "resample"), link.Field("dir", "noising"),
@@ -37,10 +37,10 @@ FIELDS = (
 
 
 def ask_sweep(subject: Subject, whole: TokenisedPrompts, measured: PromptSet, prompt_id: str) -> SweepRequest:
-    """Kind, replacement, direction and screen, once the model is there."""
+    """Read kind, ablation, direction and estimator, once the model is loaded."""
     kept = {prompt.id for prompt in measured.prompts}
-    half = replace(whole, pairs=tuple(p for p in whole.pairs if p.prompt.id in kept))
-    prompts = pick_one(whole, prompt_id) if st.session_state.scope == "one" else half
+    split = replace(whole, pairs=tuple(p for p in whole.pairs if p.prompt.id in kept))
+    prompts = pick_one(whole, prompt_id) if st.session_state.scope == "one" else split
     kinds = tuple(kind for kind in KINDS if subject.components(Kind(kind)))
     link.repair("kind", kinds)
     ways = tuple(way for way in ABLATIONS if way != "scale")
@@ -48,32 +48,32 @@ def ask_sweep(subject: Subject, whole: TokenisedPrompts, measured: PromptSet, pr
     link.repair("dir", tuple(DIRECTIONS))
     st.header("Sweep", anchor=False)
     st.selectbox("Components", kinds, key="kind", format_func=KINDS.get)
-    st.selectbox("Replaced by", ways, key="ab", format_func=ABLATIONS.get)
+    st.selectbox("Ablation", ways, key="ab", format_func=ABLATIONS.get)
     if st.session_state.ab == "resample":
         st.selectbox("Direction", list(DIRECTIONS), key="dir", format_func=DIRECTIONS.get)
     else:
         st.session_state.dir = "noising"
     kind, replacement = Kind(st.session_state.kind), Replacement(st.session_state.ab)
-    screen = "" if subject.fallback else _ask_screen(kind, replacement)
+    screen = "" if subject.fallback else _ask_estimator(kind, replacement)
     return SweepRequest(
         prompts, pick_reference(prompts, whole), kind, replacement, Direction(st.session_state.dir), screen=screen
     )
 
 
-def _ask_screen(kind: Kind, replacement: Replacement) -> str:
-    """A cheap method to order the work by, among those that can estimate this sweep."""
+def _ask_estimator(kind: Kind, replacement: Replacement) -> str:
+    """Choose the estimator that orders the work, among those that support this sweep."""
     able = [
         key
         for key, method in list_plugins("estimators").items()
         if kind in method.kinds and replacement in method.replacements and kind is not Kind.RESID
     ]
-    options = (NO_SCREEN, *able)
+    options = (NO_ESTIMATE, *able)
     link.repair("screen", options)
     st.selectbox(
-        "Estimate first by", options, key="screen", format_func=lambda key: key.replace("_", " "),
-        help="A cheap estimate orders the work, so that the largest effects are measured first, and is set beside them.",
+        "Estimator", options, key="screen", format_func=lambda key: key.replace("_", " "),
+        help="A fast estimate orders the work, so that the largest effects are measured first. It is shown beside the measurements.",
     )  # fmt: skip
-    if st.session_state.screen == NO_SCREEN:
+    if st.session_state.screen == NO_ESTIMATE:
         return ""
     st.markdown(get_plugin("estimators", st.session_state.screen).question)
     return str(st.session_state.screen)

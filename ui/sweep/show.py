@@ -1,4 +1,4 @@
-"""The exact map as it grows, the estimate beside it, the ranking, and how effects lie over the layers."""
+"""The sweep on the page: the measured map as it grows, the estimate, the ranking, and the layer profile."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ _WORDS = {Kind.HEAD: "head", Kind.QUERY: "query head", Kind.KEY: "key head", Kin
 
 
 def make_axes(names: Sequence[str]) -> Axes:
-    """Layers across, whatever a layer has several of down."""
+    """Axes with layers as columns and the components of a layer as rows."""
     parts = [parse_component(name) for name in names]
     n_layers = 1 + max(part.layer for part in parts)
     first = [part for part in parts if part.layer == parts[0].layer]
     rows = [_row_name(part) for part in first]
-    # Every layer has its column, also one of a hybrid model that has no such component.
+    # Every layer has a column, even if it lacks the component, as in a hybrid model.
     everywhere = [str(replace(part, layer=layer)) for layer in range(n_layers) for part in first]
     return Axes(n_layers, rows, everywhere, _WORDS[parts[0].kind])
 
@@ -50,13 +50,13 @@ def _row_name(part: Component) -> str:
 
 
 def show_partial(partial: SweepPartial) -> None:
-    """What is known while the sweep runs: measured cells, and estimates where nothing is measured yet."""
+    """Show the state of a running sweep: measured cells, and the estimate."""
     done = sum(value is not None for value in partial.exact)
     if partial.screened is not None:
         _show_estimate(partial.screened, partial.components, "while")
     figure_header(
-        "What each does", "causal",
-        f"{done} of {len(partial.exact)} measured on {partial.n} prompts, the largest estimates first; · is not measured yet.",
+        "Causal effect of each component", "causal",
+        f"{done} of {len(partial.exact)} measured on {partial.n} prompts, largest estimates first. A dot is not measured yet.",
     )  # fmt: skip
     texts = ["not measured yet" if e is None else f"effect {format_estimate(e)}" for e in partial.exact]
     values = [None if e is None else e.value for e in partial.exact]
@@ -64,18 +64,16 @@ def show_partial(partial: SweepPartial) -> None:
 
 
 def show_map(result: SweepResult) -> None:
-    """The exact map."""
+    """Show the measured map."""
     names = [cell.component for cell in result.cells]
     figure_header(
-        "What each does", "causal",
-        f"each component is replaced alone ({result.replacement}, {result.direction}); + pushes towards the answer, − against "
-        "it, marked where it exceeds a tenth of the strongest. Pick a cell to add it to the selection or take it out.",
+        "Causal effect of each component", "causal",
+        f"each component is ablated alone ({result.replacement}, {result.direction}). + supports the answer, − opposes it. "
+        "Marks show effects above a tenth of the strongest. Pick a cell to add it to the selection or remove it.",
     )  # fmt: skip
     first = parse_component(names[0]).position
     if first:
-        st.markdown(
-            f"Positions 0 to {first - 1} are left out: both prompts are the same there, so there is nothing to replace."
-        )
+        st.markdown(f"Positions 0 to {first - 1} are omitted, because both prompts are the same there.")
     values = [cell.estimate.value for cell in result.cells]
     texts = [f"effect {format_estimate(cell.estimate)}" for cell in result.cells]
     _draw(values, texts, names, result.unit, "Causal effect by layer", "grid-sweep")
@@ -93,10 +91,10 @@ def _draw(
 
 
 def _show_estimate(screened: EstimatedEffects, names: Sequence[str], where: str) -> None:
-    sign = "" if screened.is_signed else " Sizes only: this method gives no sign."
+    sign = "" if screened.is_signed else " Sizes only, because this estimator gives no sign."
     figure_header(
-        f"What {screened.method.replace('_', ' ')} expects", "estimated",
-        f"an estimate from slopes, not a measurement.{sign} {screened.misses}",
+        f"Estimate by {screened.method.replace('_', ' ')}", "estimated",
+        f"an estimate from gradients, not a measurement.{sign} {screened.misses}",
     )  # fmt: skip
     texts = [f"estimated {format_estimate(estimate)}" for estimate in screened.support]
     values = [estimate.value for estimate in screened.support]
@@ -108,17 +106,17 @@ def _show_estimate(screened: EstimatedEffects, names: Sequence[str], where: str)
     )  # fmt: skip
 
 
-def show_screen(result: SweepResult) -> None:
-    """The estimate beside the measurement, and where they disagree."""
+def show_estimate(result: SweepResult) -> None:
+    """Show the estimate beside the measurement, and where they disagree."""
     screened = result.screened
     if screened is None:
-        st.info("No estimate was asked for, or this method has none for these components.", icon=":material/info:")
+        st.info("No estimator was chosen, or it does not support these components.", icon=":material/info:")
         return
     names = [cell.component for cell in result.cells]
     _show_estimate(screened, names, "after")
     exact = np.array([cell.estimate.value for cell in result.cells])
     guess = np.array([estimate.value for estimate in screened.support])
-    # A method without sign averages sizes over prompts, so it is held against the mean of measured sizes.
+    # An estimator without sign averages sizes over prompts, so it is compared with the mean of measured sizes.
     compared = exact if screened.is_signed else np.abs(result.per_prompt).mean(1)
     line = find_effect_line(result, DELTA)
     bar = line if line is not None else 0.1 * float(np.abs(exact).max() or 1.0)
@@ -126,18 +124,18 @@ def show_screen(result: SweepResult) -> None:
     missed = differs & (np.sign(compared) * (compared - guess) > 0)
     invented = differs & ~missed
     figure_header(
-        "Estimated against measured", "estimated causal",
-        f"on the line the estimate was right. Marked where the two differ by more than {bar:.2f} {result.unit}: squares were "
-        "estimated too low or with the wrong sign, crosses too high.",
+        "Estimated vs. measured", "estimated causal",
+        f"marks on the line are exact estimates. Squares and crosses differ by more than {bar:.2f} {result.unit}. "
+        "Squares were estimated too low or with the wrong sign, crosses too high.",
     )  # fmt: skip
     figure = figures.scatter_screen(names, guess, compared, missed, invented, unit=result.unit)
     st.plotly_chart(
         figure, key="screen-scatter", config={"displayModeBar": False},
-        alt="Scatter of estimated against measured effect, one mark per component; the table below has the same numbers.",
+        alt="Scatter of estimated against measured effect, one mark per component. The table below has the numbers.",
     )  # fmt: skip
     st.markdown(
-        f"Of {len(names)} components, **{int(missed.sum())}** were estimated too low or with the wrong sign, and "
-        f"**{int(invented.sum())}** too high, by more than {bar:.2f} {result.unit}."
+        f"Of {len(names)} components, **{int(missed.sum())}** were estimated too low or with the wrong sign. "
+        f"**{int(invented.sum())}** were estimated too high. Both differ by more than {bar:.2f} {result.unit}."
     )
     rows = [
         (name, *estimate_cells(e), m, *estimate_cells(c.estimate)[1:3], "too low" if a else "too high" if b else "")
@@ -150,17 +148,17 @@ def show_screen(result: SweepResult) -> None:
         "component", "estimated", "low", "high", "n", "unit", f"measured {size}", "low of the effect", "high of the effect",
         "disagreement",
     )  # fmt: skip
-    table_with_csv(lambda: make_table(columns, rows), "Estimated against measured", "screen")
+    table_with_csv(lambda: make_table(columns, rows), "Estimated vs. measured", "screen")
 
 
 def show_ranking(result: SweepResult) -> None:
-    """Components by size of effect, with intervals, and marks that allow for how many were looked at."""
+    """Show components by size of effect, with intervals and multiplicity-corrected marks."""
     order = sorted(result.cells, key=lambda cell: -abs(cell.estimate.value))
     rule = (
-        f"not drawn: {result.no_marks}"
+        f"not drawn, {result.no_marks}"
         if result.no_marks
         else f"◆ differs from zero by Benjamini–Hochberg over {len(order)} components (false discovery rate 5 %, t over "
-        f"{result.n_templates} template means). Different from zero is not yet large: read the interval."
+        f"{result.n_templates} template means). Different from zero does not mean large, so read the interval."
     )
     figure_header("Ranking", "causal", f"largest effect first. Marks: {rule}")
     columns = (
@@ -183,7 +181,7 @@ def show_ranking(result: SweepResult) -> None:
     ]  # fmt: skip
     show_table(make_table(columns, rows[:SHOWN]), key="ranking")
     if len(rows) > SHOWN:
-        st.markdown(f"The {SHOWN} largest of {len(rows)}; the table below has all.")
+        st.markdown(f"The {SHOWN} largest of {len(rows)}. The table below has all.")
     table_with_csv(lambda: make_table(columns, rows), "All components", "all-components")
     if result.no_fraction:
         st.warning(f"No fraction of the gap is shown: {plain(result.no_fraction)}", icon=":material/warning:")
@@ -195,15 +193,15 @@ def show_ranking(result: SweepResult) -> None:
 
 
 def show_layers(result: SweepResult) -> None:
-    """How effects lie over the layers."""
+    """Show the effects added up per layer."""
     figure_header(
         "Layer profile", "causal",
-        "per layer, the effects of its components, each taken alone, added up; above zero towards the answer, below against "
-        f"it; bars span the interval where there is one; n = {result.n}. The sum is not the effect of replacing the layer.",
+        "per layer, the sum of its components' single effects. Above zero supports the answer, below zero opposes it. "
+        f"Bars show the interval if there is one, n = {result.n}. The sum is not the effect of ablating the layer.",
     )  # fmt: skip
     st.plotly_chart(
         figures.layer_bars(result.layers, unit=result.unit), key="layers", config={"displayModeBar": False},
-        alt="Bars per layer: added effects towards the answer above zero, against it below; the table has the numbers.",
+        alt="Bars per layer, added effects that support the answer above zero and oppose it below. The table has the numbers.",
     )  # fmt: skip
     rows = [(layer, *estimate_cells(estimate)) for layer, estimate in enumerate(result.layers)]
     columns = ("layer", "added effects", "low", "high", "n", "unit")
@@ -211,17 +209,17 @@ def show_layers(result: SweepResult) -> None:
 
 
 def chosen() -> tuple[Component, ...]:
-    """The selection on its way to becoming a candidate circuit."""
+    """The current selection of components."""
     return parse_components(st.session_state.get("c", ""))
 
 
 def toggle(name: str) -> None:
-    """Put a component into the selection, or take it out."""
+    """Add a component to the selection, or remove it."""
     st.session_state.c = format_components(set(chosen()) ^ {parse_component(name)})
 
 
 def show_selection(result: SweepResult) -> str:
-    """The selection and what can be done with it; the place where it is to be opened, or nothing."""
+    """Show the selection and its buttons; returns the page to open, or an empty string."""
     st.header("Selection", anchor=False)
     names = [cell.component for cell in sorted(result.cells, key=lambda cell: -abs(cell.estimate.value))]
     kept = [str(c) for c in chosen()]
@@ -230,15 +228,13 @@ def show_selection(result: SweepResult) -> str:
         "Components", [*names[:MOST_CHOSEN], *(c for c in kept if c not in names[:MOST_CHOSEN])], key="sweep_chosen",
         on_change=_take, placeholder="pick cells on the map, or choose here",
     )  # fmt: skip
-    st.markdown(
-        "A selection made on these prompts is a proposal: judge it on the confirmatory half, which it has not seen."
-    )
+    st.markdown("A selection made on these prompts is a proposal. Judge it on the confirmatory split.")
     live, broken = st.columns(2)
     if live.button(
         "Make this selection a candidate circuit", disabled=not kept, icon=":material/experiment:", type="primary"
     ):
         return "live audit"
-    return "circuit" if broken.button("Try to break it as a circuit", disabled=not kept, icon=":material/hub:") else ""
+    return "circuit" if broken.button("Test it as a circuit", disabled=not kept, icon=":material/hub:") else ""
 
 
 def _take() -> None:
