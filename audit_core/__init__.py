@@ -1,9 +1,9 @@
-"""Assay's library: test, causally, whether a claimed explanation of a language model holds.
+"""Assay's library: causal tests of claimed explanations of language models.
 
-Pages and programs import from here and nowhere deeper. Nothing in this list imports torch.
+The public API: pages and programs import from here only. Importing it does not import torch.
 """
 
-# Before all others: these variables are read once, when a model library is imported.
+# First: model libraries read these variables once, at import.
 import audit_core.telemetry  # noqa: F401
 from audit_core.assessment.questions import Assessment
 from audit_core.attention.agreement import Agreement

@@ -1,4 +1,4 @@
-"""Finds what stands on a shelf, one of `SHELVES`: each of its files defines one `PLUGIN`, whose key is the file's name."""
+"""Plug-in registry: every module in a folder of `SHELVES` defines one `PLUGIN`; the module name is its key."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ SHELVES = ("metrics", "subjects", "estimators", "views", "circuit_discovery", "a
 
 @cache
 def list_plugins(shelf: str) -> MappingProxyType[str, Any]:
-    """Plug-ins of a shelf by key, in order of their names.
+    """Plug-ins of a folder by key, in alphabetical order.
 
     Raises:
-        Refused: no such shelf, or a file on it without a `PLUGIN`.
+        Refused: no such folder, or a module without a `PLUGIN`.
     """
     if shelf not in SHELVES:
-        raise Refused(f"Shelf {shelf!r}.", wanted=", ".join(SHELVES) + ".", remedy="name one of them.")
+        raise Refused(f"Plug-in folder {shelf!r}.", wanted=", ".join(SHELVES) + ".", remedy="name one of them.")
     package = importlib.import_module(f"audit_core.{shelf}")
     found = {}
     for module in sorted(m.name for m in pkgutil.iter_modules(package.__path__)):
@@ -38,7 +38,7 @@ def get_plugin(shelf: str, key: str) -> Any:
     """One plug-in.
 
     Raises:
-        Refused: no plug-in of that name; lists those there are.
+        Refused: no such plug-in; lists the available ones.
     """
     plugins = list_plugins(shelf)
     if key not in plugins:

@@ -1,1 +1,1 @@
-"""All questions about one circuit, and what speaks for and against it."""
+"""Assessment of one circuit: all its audits, and the evidence for and against it."""

@@ -1,1 +1,1 @@
-"""Where a model looks: observational, and apart from all that a verdict rests on."""
+"""Attention statistics and tests: observational, and not used by verdicts."""

@@ -1,1 +1,1 @@
-"""Shelf: one question a file; each defines one `PLUGIN`."""
+"""Plug-ins: audits, one question per file."""

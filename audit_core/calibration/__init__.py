@@ -1,1 +1,1 @@
-"""How often the verdict rule is right: planted samples, a census of heads, the report."""
+"""Calibration of the verdict rule: planted samples, a census of heads, the report."""

@@ -1,1 +1,1 @@
-"""Sets of parts: proposed by a search, then questioned by intervening."""
+"""Circuits: sets of components, proposed by discovery and tested by interventions."""

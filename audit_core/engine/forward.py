@@ -1,4 +1,4 @@
-"""Whole forward passes: the answers of the wavefront, slowly, for a model whose blocks cannot be run one by one."""
+"""Whole forward passes: slower replacement of the wavefront for models whose blocks cannot be run one by one."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 class LogitReadout:
-    """Stands where `Readout` does, for ends that are logits already."""
+    """Replaces `Readout` if the final states already are logits."""
 
     def read_all(self, logits: torch.Tensor) -> torch.Tensor:
-        """The same; shape (..., vocabulary)."""
+        """Identity; shape (..., vocabulary)."""
         return logits.float()
 
     def read_tokens(self, logits: torch.Tensor, ids: Sequence[Tokens]) -> torch.Tensor:
@@ -33,7 +33,7 @@ class LogitReadout:
 
 
 def capture_forward(model: HookedModel, tokens: torch.Tensor, kinds: Iterable[Kind], turn: Turn) -> Capture:
-    """As `capture_run`, in one pass through the whole model.
+    """`capture_run` in one pass through the whole model.
 
     Raises:
         ControlFailed: a site's hook did not fire.
@@ -55,7 +55,7 @@ def run_forward(
     on_layer: Callable[[int], None],
     with_patterns: bool = False,
 ) -> Wave:
-    """As `run_wave`: one pass through the whole model for all variants and prompts, every position.
+    """`run_wave` in one pass through the whole model, for all variants, prompts and positions.
 
     Raises:
         ControlFailed: an edit's hook did not fire.

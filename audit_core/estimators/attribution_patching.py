@@ -1,4 +1,4 @@
-"""Attribution patching: the effect of every component at once, by a straight line through the clean run."""
+"""Attribution patching: first-order estimates of all component effects at the clean run."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ class AttributionPatching:
     """
 
     name: str = "attribution_patching"
-    question: str = "What would each component do, if the model were a straight line?"
+    question: str = "What is each component's estimated effect, to first order?"
     kinds: tuple[Kind, ...] = (Kind.HEAD, Kind.MLP, Kind.RESID, Kind.QUERY, Kind.KEY, Kind.VALUE, Kind.NEURON)
     replacements: tuple[Replacement, ...] = (Replacement.RESAMPLE, Replacement.ZERO)
     misses: str = (
-        "It sees no effect through a saturated softmax and no self-repair, and direct and indirect effects may cancel."
+        "It misses effects through a saturated softmax and self-repair, and direct and indirect effects may cancel."
     )
 
-    def screen(self, subject: Subject, request: EstimateRequest, *, on_progress: Progress) -> EffectEstimates:
+    def estimate(self, subject: Subject, request: EstimateRequest, *, on_progress: Progress) -> EffectEstimates:
         check_asked(self, subject, request)
 
         def estimate(runner: WaveRunner, batch: Batch) -> torch.Tensor:
@@ -58,8 +58,8 @@ def _estimate(runner: WaveRunner, batch: Batch, request: EstimateRequest) -> tor
     here = measure_gradients(runner, rows, batch.answers, batch.foils, (kind,), batch.calls)
     with runner.turn():
         parts = [
-            sum_parts(kind, ((put[place] if taken else 0.0) - here.activations[place]) * slope)
-            for place, slope in sorted(here.gradients.items(), key=lambda item: item[0][1])
+            sum_parts(kind, ((put[place] if taken else 0.0) - here.activations[place]) * gradient)
+            for place, gradient in sorted(here.gradients.items(), key=lambda item: item[0][1])
         ]
         return torch.cat(parts, dim=1)
 

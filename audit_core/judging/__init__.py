@@ -1,1 +1,1 @@
-"""From effects to a verdict: faithfulness, matched null, self-repair, distribution shift, the rule."""
+"""From effects to verdicts: faithfulness, random baseline, self-repair, distribution shift, verdict rule."""

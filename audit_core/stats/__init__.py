@@ -1,1 +1,1 @@
-"""Estimates, bootstrap intervals, groups, multiplicity, mediation. Nothing here mentions a model."""
+"""Statistics: estimates, bootstrap intervals, groups, multiplicity, mediation; independent of models."""

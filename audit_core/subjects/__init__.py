@@ -1,1 +1,1 @@
-"""Shelf: one file per family of subjects; each defines one `PLUGIN`."""
+"""Plug-ins: families of subjects, one per file."""

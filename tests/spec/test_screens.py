@@ -36,7 +36,7 @@ def estimate(
     side: PromptSide = PromptSide.CLEAN,
 ) -> dict[Component, np.ndarray]:
     method: Estimator = get_plugin("estimators", name)
-    found = method.screen(subject, EstimateRequest(prompts, kind, replacement, side), on_progress=no_progress)
+    found = method.estimate(subject, EstimateRequest(prompts, kind, replacement, side), on_progress=no_progress)
     assert found.support.shape == (len(found.components), len(prompts))
     return dict(zip(found.components, found.support))
 
