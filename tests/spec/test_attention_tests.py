@@ -191,7 +191,7 @@ def test_views_that_have_no_order_have_no_number() -> None:
 def test_only_whole_heads_of_the_model_are_tested(
     part: Component, planted: TransformerSubject, prompts: TokenisedPrompts
 ) -> None:
-    with pytest.raises(ComponentRefused, match="no whole head"):
+    with pytest.raises(ComponentRefused, match="not whole heads"):
         ask(planted, prompts, heads=(part,))
 
 

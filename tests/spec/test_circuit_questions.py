@@ -136,7 +136,7 @@ def test_a_circuit_filled_up_with_idle_heads_is_not_found_again(load_planted: Lo
     found = ask("stability", subject, StabilityRequest(explored, explored, "integrated_gradients", size=6))
     assert found.jaccard < 1
     assert set(found.core) < set(k.component for k in found.shares)
-    assert "one circuit among several" in found.sentence or found.jaccard >= 0.8
+    assert "finds several circuits" in found.sentence or found.jaccard >= 0.8
 
 
 def test_methods_without_scores_per_prompt_say_so(load_planted: Load) -> None:
@@ -184,7 +184,7 @@ def test_an_order_is_looked_for_once_and_never_taken_for_another(load_planted: L
 
 def test_prompts_that_were_not_given_or_belong_to_the_wrong_half_are_refused(load_planted: Load) -> None:
     subject, explored, judged = make(load_planted, "planted-strict", "context", 4)
-    with pytest.raises(PromptRefused, match="No prompts to look"):
+    with pytest.raises(PromptRefused, match="No prompts for circuit discovery"):
         ask("rival", subject, RivalRequest(judged, judged, (head(1, 0),)))
     with pytest.raises(PromptRefused, match="confirmatory half"):
         ask("rival", subject, RivalRequest(explored, explored, (head(1, 0),), explored=judged))
@@ -217,7 +217,7 @@ def test_two_tasks_with_a_head_each_are_doubly_dissociated_and_one_head_for_both
     assert task.is_apart
     assert (found.own.estimate.value, task.lost.estimate.value) == (1, 0)
     half = ask("specificity", subject, replace(request, others=(OtherTask(other),)))
-    assert "one half" in half.tasks[0].finding
+    assert "a single dissociation" in half.tasks[0].finding
     shared = AdditiveSubject({head(0, 0): 4.0})
     both = ask("specificity", shared, request)
     assert both.tasks[0].finding.startswith("Shared")
@@ -261,7 +261,7 @@ def test_a_counterpart_that_is_not_in_the_model_is_refused_and_never_skipped() -
 def test_a_circuit_of_most_of_the_model_leaves_no_room_for_a_rival(load_planted: Load) -> None:
     subject, explored, judged = make(load_planted, "planted-strict", "context", 4)
     most = tuple(head(layer, index) for layer in range(2) for index in range(5))
-    with pytest.raises(ClaimRefused, match="leaves as many others"):
+    with pytest.raises(ClaimRefused, match="at most half of the universe"):
         ask("rival", subject, RivalRequest(judged, judged, most, explored=explored))
 
 

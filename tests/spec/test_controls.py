@@ -164,7 +164,7 @@ def test_one_dead_layer_among_live_ones_is_found(
     asked = [intervene([part], Replacement.ZERO) for part in subject.components(Kind.MLP)]
     point = subject.runner.model.points[Kind.MLP, layer]
     monkeypatch.setattr(point, "add_hook", ignored(point.add_hook))
-    with pytest.raises(ControlFailed, match=f"mlp of layer {layer} moved no logit: this hook is dead"):
+    with pytest.raises(ControlFailed, match=f"mlp of layer {layer} changed no logit: this hook does not work"):
         measure_effect(subject, prompts, asked, LOGIT_DIFFERENCE, seed=0)
     others = [i for i in asked if i.components[0].layer != layer]
     assert measure_effect(subject, prompts, others, LOGIT_DIFFERENCE, seed=0).controls.noise_min > 0

@@ -42,7 +42,7 @@ def test_a_seed_gives_the_draws_again() -> None:
 
 def test_a_small_model_is_pushed_in_random_directions_as_far_as_the_replacement_moves_it() -> None:
     null = draw_null((head(1, 0),), SMALL, [4], can_push=True, seed=0)
-    assert "too few other parts" in null.design
+    assert "too few other components" in null.design
     runs = plan_removals(null, Replacement.RESAMPLE, [2.5])
     assert len(runs) == DRAWS
     for run in runs:

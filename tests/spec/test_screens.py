@@ -172,7 +172,7 @@ def test_what_a_method_cannot_estimate_is_refused(planted: TransformerSubject, c
     with pytest.raises(ComponentRefused, match="attribution_patching_star of resid under resample"):
         estimate(STAR, planted, context, Kind.RESID)
     toy = AdditiveSubject({head(0, 0): 1.0})
-    with pytest.raises(Refused, match="Slopes of this model cannot be taken"):
+    with pytest.raises(Refused, match="Gradients of this model are not available"):
         estimate(ATP, toy, pair_up(toy))  # type: ignore[arg-type]
 
 
