@@ -78,10 +78,10 @@ def freeze_claim(
             remedy="remove it; specificity needs other tasks, use the circuit page.",
         )
     prompts = drop_repeats(prompts)
-    half, explored = _read_splits(subject, prompts)
-    request = ConfirmationRequest(half, claim, explored, tuple(questions), seed=seed)
+    split, explored = _read_splits(subject, prompts)
+    request = ConfirmationRequest(split, claim, explored, tuple(questions), seed=seed)
     _check_parts(subject, request)
-    pins = _pin(subject, half, policy)
+    pins = _pin(subject, split, policy)
     key = keep_prompts(prompts)
     keep_policy(policy.text)
 
@@ -93,7 +93,7 @@ def freeze_claim(
     expires = datetime.now(UTC).date() + timedelta(days=MAX_EXPIRY_DAYS)
     return register.freeze(
         draft, owner=owner, declared=declared, expires_at=expires.isoformat(), model=model,
-        model_digest=subject.identity.short, prompts=key, prompts_sha256=(half.sha256, prompts.sha256),
+        model_digest=subject.identity.short, prompts=key, prompts_sha256=(split.sha256, prompts.sha256),
     )  # fmt: skip
 
 
@@ -137,10 +137,10 @@ def predict_attempt_s(known: RegisteredClaim, auditor: Auditor) -> float | None:
 
 
 def _ask_as_frozen(known: RegisteredClaim, subject: Subject) -> ConfirmationRequest:
-    half, explored = _read_splits(subject, load_kept_prompts(known.prompts))
+    split, explored = _read_splits(subject, load_kept_prompts(known.prompts))
     plan = known.plan
-    _check_pins(plan, subject, half)
-    return ConfirmationRequest(half, plan.claim, explored, plan.questions, seed=plan.seed)
+    _check_pins(plan, subject, split)
+    return ConfirmationRequest(split, plan.claim, explored, plan.questions, seed=plan.seed)
 
 
 def explain_exploratory(known: RegisteredClaim) -> str:
@@ -154,8 +154,8 @@ def explain_exploratory(known: RegisteredClaim) -> str:
 
 def _read_splits(subject: Subject, prompts: PromptSet) -> tuple[TokenisedPrompts, TokenisedPrompts]:
     """Confirmatory and exploratory split."""
-    halves = (take_split(prompts, exploratory=explored) for explored in (False, True))
-    confirmatory, exploratory = (tokenise(half, subject.tokenizer) for half in halves)
+    splits = (take_split(prompts, exploratory=explored) for explored in (False, True))
+    confirmatory, exploratory = (tokenise(split, subject.tokenizer) for split in splits)
     return confirmatory, exploratory
 
 
@@ -168,28 +168,28 @@ def _check_parts(subject: Subject, request: ConfirmationRequest) -> None:
         )
 
 
-def _pin(subject: Subject, half: TokenisedPrompts, policy: Policy) -> Pins:
+def _pin(subject: Subject, split: TokenisedPrompts, policy: Policy) -> Pins:
     identity = subject.identity
     return Pins(
         identity.model,
         identity.weights_sha256,
         identity.short,
-        half.name,
-        half.sha256,
-        len(half),
-        len(set(half.templates)),
+        split.name,
+        split.sha256,
+        len(split),
+        len(set(split.templates)),
         policy.sha256,
         list_versions()["assay"],
         hash_source(),
     )
 
 
-def _check_pins(plan: Preregistration, subject: Subject, half: TokenisedPrompts) -> None:
+def _check_pins(plan: Preregistration, subject: Subject, split: TokenisedPrompts) -> None:
     pins, identity = plan.pins, subject.identity
     now = {
         "model": (pins.model_digest, identity.short),
         "weights": (pins.weights_sha256, identity.weights_sha256),
-        "prompts": (pins.prompts_sha256, half.sha256),
+        "prompts": (pins.prompts_sha256, split.sha256),
         "code": (pins.code_sha256, hash_source()),
     }
     if changed := {name: pair for name, pair in now.items() if pair[0] != pair[1]}:
@@ -214,5 +214,5 @@ def _log_split_opened(home: Path, plan: Preregistration, actor: Actor) -> None:
 
 def pin_now(subject: Subject, prompts: PromptSet, policy: Policy) -> Pins:
     """Pins of an amended plan: current model, prompts and code."""
-    half, _ = _read_splits(subject, prompts)
-    return _pin(subject, half, policy)
+    split, _ = _read_splits(subject, prompts)
+    return _pin(subject, split, policy)

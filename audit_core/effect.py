@@ -152,20 +152,22 @@ def measure_effect(
     controls = plan_controls(subject, interventions)
     # One prompt: controls share its batch, which saves a pass. A set: controls run on the first prompt.
     share_batch = len(prompts) == 1 and not metric.reads_sequences
-    asked = (*runs, *controls.runs) if share_batch else runs
-    wants_words = metric.needs_vocabulary or next_tokens
+    all_runs = (*runs, *controls.runs) if share_batch else runs
+    needs_vocabulary = metric.needs_vocabulary or next_tokens
     values, norms = np.empty((len(runs), len(prompts))), np.full((len(runs), len(prompts)), np.nan)
-    chunks = tuple(_chunk_prompts(subject, prompts, len(asked), metric))
-    work = [subject.count_work(rows.prompts, asked) for _, rows in chunks]
+    chunks = tuple(_chunk_prompts(subject, prompts, len(all_runs), metric))
+    work = [subject.count_work(rows.prompts, all_runs) for _, rows in chunks]
     for step, (where, rows) in enumerate(chunks):
         progress = _from(sum(work[:step]), sum(work), on_progress)
-        logits = subject.run(rows.prompts, asked, means=means, vocabulary=wants_words, seed=seed, on_progress=progress)
+        logits = subject.run(
+            rows.prompts, all_runs, means=means, vocabulary=needs_vocabulary, seed=seed, on_progress=progress
+        )
         values[:, where] = metric.read(logits, prompts.pairs[where])[: len(runs)]
         if logits.norms is not None:
             norms[:, where] = logits.norms[: len(runs), list(rows.starts)]
-        check_arrived(logits.edits_applied, asked, rows.prompts)
+        check_arrived(logits.edits_applied, all_runs, rows.prompts)
     if not np.isfinite(values).all():
-        raise NotMeasured("control_failed", "the model produced a value that is not a number under an intervention.")
+        raise NotMeasured("control_failed", "the model produced NaN under an intervention.")
     words = logits.vocabulary[: len(runs), 0] if next_tokens and logits.vocabulary is not None else None
     edits = sum(len(i.edits) for i in interventions) * len(prompts)
     found = (
@@ -188,13 +190,13 @@ def measure_effect(
     )
 
 
-def check_arrived(applied: int, asked: Sequence[Intervention], prompts: TokenisedPrompts) -> None:
+def check_arrived(applied: int, all_runs: Sequence[Intervention], prompts: TokenisedPrompts) -> None:
     """Check that every edit was applied.
 
     Raises:
         ControlFailed: some were not.
     """
-    wanted = sum(len(i.edits) for i in asked) * len(prompts)
+    wanted = sum(len(i.edits) for i in all_runs) * len(prompts)
     if applied != wanted:
         raise ControlFailed(f"{wanted - applied} of {wanted} edits were not applied; no number is reported.")
 

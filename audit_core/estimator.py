@@ -68,7 +68,7 @@ def can_estimate(method: Estimator, kind: Kind, replacement: Replacement) -> boo
     return kind in method.kinds and replacement in method.replacements
 
 
-def check_asked(method: Estimator, subject: Subject, request: EstimateRequest) -> None:
+def check_request(method: Estimator, subject: Subject, request: EstimateRequest) -> None:
     """Check that the estimator supports the request and that the model has such components.
 
     Raises:

@@ -147,7 +147,7 @@ class JobManager:
                 self._drops[job] = on_drop
             self._work[job] = work
             self._waiting.setdefault(owner, deque()).append(job)
-            self._forget_old()
+            self._drop_old()
         self._pool.submit(self._run_next)
         return job
 
@@ -184,15 +184,15 @@ class JobManager:
         self._pool.shutdown(wait=True)
 
     def _require_room(self, owner: str) -> None:
-        mine, everyone = len(self._waiting.get(owner, ())), len(self._work)
-        if mine >= MAX_WAITING_EACH:
+        own, total = len(self._waiting.get(owner, ())), len(self._work)
+        if own >= MAX_WAITING_EACH:
             raise QueueFull(
-                f"{mine} of your runs are queued.", wanted=f"at most {MAX_WAITING_EACH} per person.",
+                f"{own} of your runs are queued.", wanted=f"at most {MAX_WAITING_EACH} per person.",
                 remedy="wait until one of them begins, or cancel one.",
             )  # fmt: skip
-        if everyone >= MAX_WAITING:
+        if total >= MAX_WAITING:
             raise QueueFull(
-                f"{everyone} runs of all users are queued.", wanted=f"at most {MAX_WAITING}.",
+                f"{total} runs of all users are queued.", wanted=f"at most {MAX_WAITING}.",
                 remedy="try again later; runs are scheduled in turn per person.",
             )  # fmt: skip
 
@@ -227,7 +227,7 @@ class JobManager:
         if found is not None:
             self._run(*found)
 
-    def _forget_old(self) -> None:
+    def _drop_old(self) -> None:
         finished = [job for job, snapshot in self._jobs.items() if not snapshot.is_active]
         for job in finished[: max(0, len(self._jobs) - self._keep)]:
             for table in (self._jobs, self._owners, self._stop):

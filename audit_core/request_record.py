@@ -27,7 +27,7 @@ def describe_request(request: Request) -> dict[str, Any]:
     }
 
 
-def wants_means(request: Request) -> bool:
+def needs_means(request: Request) -> bool:
     """Whether a replacement needs means over reference prompts."""
     return bool(MEANS & set(request.replacements))
 

@@ -31,7 +31,7 @@ from audit_core.pace import Pace
 from audit_core.prompts.measurable import set_aside
 from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair
 from audit_core.registry import get_plugin
-from audit_core.request_record import MEANS, count_places, describe_request, list_reference, reference_key, wants_means
+from audit_core.request_record import MEANS, count_places, describe_request, list_reference, needs_means, reference_key
 from audit_core.store.log.run_log import ClaimRun, Reached, RunLog, RunRecord, RunStart
 from audit_core.subject import MEAN_KINDS, Floats, Means, Progress, Subject, no_partial, no_progress
 from audit_core.subjects.planted import build_planted, find_planted
@@ -89,7 +89,7 @@ class Auditor:
             self.subject.identity.short,
             request.prompts.sha256,
             [pair.prompt.id for pair in request.prompts.pairs],
-            reference_key(request.reference) if wants_means(request) else "",
+            reference_key(request.reference) if needs_means(request) else "",
             request.seed,
             request.describe(),
             list_versions() | {"assay": _KEY_FORMAT},
@@ -156,7 +156,7 @@ class Auditor:
             self.log.append(ended, reached, cpu_s=time.process_time() - cpu_start_s)
 
         try:
-            means = self._capture_means(list_reference(request), request.kinds) if wants_means(request) else None
+            means = self._capture_means(list_reference(request), request.kinds) if needs_means(request) else None
             begun = time.monotonic()
             result = plugin.run(self.subject, request, means=means, on_progress=on_progress, on_partial=on_partial)
             self._pace.keep(audit, time.monotonic() - begun, self._count_work(audit, request))
@@ -199,9 +199,9 @@ class Auditor:
 
     def draw_patterns(self, pair: TokenPair, intervention: Intervention, reference: TokenisedPrompts) -> Floats:
         """Attention patterns of one prompt under an intervention; shape (layer, head, query, key). Not logged: for figures only."""
-        wants_means = bool(MEANS & intervention.replacements)
+        needs_means = bool(MEANS & intervention.replacements)
         kinds = frozenset(component.kind for component in intervention.components)
-        means = self._capture_means(reference, kinds) if wants_means else None
+        means = self._capture_means(reference, kinds) if needs_means else None
         return self.subject.patterns(pair, intervention, means=means)
 
     def _capture_means(self, reference: TokenisedPrompts, kinds: frozenset[Kind]) -> Means:

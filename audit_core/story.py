@@ -112,7 +112,7 @@ class Story:
         found = []
         if self.measured_with.rule_version != RULE_VERSION:
             found.append("the verdict rule")
-        if (_hash_half(prompts, True), _hash_half(prompts, False)) != (
+        if (_hash_split(prompts, True), _hash_split(prompts, False)) != (
             kept.exploratory_sha256,
             kept.confirmatory_sha256,
         ):
@@ -120,7 +120,7 @@ class Story:
         return tuple(found)
 
 
-def _hash_half(prompts: PromptSet, explored: bool) -> str:
+def _hash_split(prompts: PromptSet, explored: bool) -> str:
     return take_split(prompts, exploratory=explored).sha256
 
 

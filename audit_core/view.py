@@ -26,7 +26,7 @@ class AttentionRecord:
         if self.gradients is not None:
             read_only(self.gradients)
 
-    def take_gradients(self) -> Floats:
+    def require_gradients(self) -> Floats:
         """The gradients, for a view that needs them.
 
         Raises:
@@ -81,5 +81,5 @@ def weigh_gradients(looks: AttentionRecord) -> Floats:
         Source: Chefer et al. 2021, arXiv:2103.15679, equation 5, without the positive part; methods 2.17.
     """
     return read_only(
-        np.einsum("lhqk,lhqk->lh", looks.take_gradients(), looks.patterns, dtype=np.float64).astype(np.float32)
+        np.einsum("lhqk,lhqk->lh", looks.require_gradients(), looks.patterns, dtype=np.float64).astype(np.float32)
     )

@@ -107,7 +107,7 @@ def randomise_views(
         after = metric.read(other.run(prompts, (CLEAN_RUN,)), prompts.pairs)[0]
         views = [(a, a.view in table.of_patterns) for a in _compare_tables(table, shuffled, prompts, seed)]
         missing += [f"From layer {layer}: {text}" for text in shuffled.missing if text not in table.missing]
-        title, moved = other.identity.model, table.measure_moved(shuffled)
+        title, moved = other.identity.model, table.measure_attention_change(shuffled)
         # Free the memory before loading the next model.
         del other
         found.append(read_randomisation(layer, title, (before, after), moved, views, prompts.templates, seed=seed))

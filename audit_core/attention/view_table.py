@@ -37,7 +37,7 @@ class ViewTable:
     missing: tuple[str, ...]
     """Views that could not be computed, and why."""
 
-    def measure_moved(self, other: ViewTable) -> NDArray:
+    def measure_attention_change(self, other: ViewTable) -> NDArray:
         """Total variation between the models' attention from the answer position, mean over heads; share of attention,
         0 to 1; shape (layer, prompt)."""
         apart = [0.5 * np.abs(a - b).sum(-1).mean(-1) for a, b in zip(self.rows, other.rows, strict=True)]

@@ -238,8 +238,8 @@ def _next_tokens(subject: Subject, request: AblationRequest, effect: Effect) -> 
     base = 0 if request.direction is Direction.NOISING else 1
     before, after = softmax(effect.vocabulary[[base, 2]].astype(float), axis=-1)
     pair = request.prompts.pairs[0]
-    asked = (*pair.contrast.answer_ids[:3], *pair.contrast.foil_ids[:3])
-    shown = {*asked, *np.argsort(-before)[:TOP_TOKENS].tolist(), *np.argsort(-after)[:3].tolist()}
+    answer_ids = (*pair.contrast.answer_ids[:3], *pair.contrast.foil_ids[:3])
+    shown = {*answer_ids, *np.argsort(-before)[:TOP_TOKENS].tolist(), *np.argsort(-after)[:3].tolist()}
     order = sorted(shown, key=lambda token: -before[token])
     return tuple(TokenRow(subject.tokenizer.piece(t), float(before[t]), float(after[t])) for t in order)
 

@@ -134,17 +134,17 @@ class AttentionTestsAudit:
         prompts, heads, seed = request.measured, list_heads(subject, request), request.seed
         clusters, stages = prompts.templates, _count_stages(subject, request)
         steps = iter(_Steps(stages, on_progress).list())
-        even, *dealt, other, zero = _measure_heads(subject, request, heads, steps)
-        permuted = np.median([effect.support for effect in dealt], axis=0)
-        patterns = judge_patterns(heads, (even, other, zero), permuted, clusters, seed=seed)
+        uniform, *shuffled, resampled, zeroed = _measure_heads(subject, request, heads, steps)
+        permuted = np.median([effect.support for effect in shuffled], axis=0)
+        patterns = judge_patterns(heads, (uniform, resampled, zeroed), permuted, clusters, seed=seed)
         tokens, rows, controls = measure_tokens(
             subject, prompts, get_metric(METRIC), means, seed=seed, on_progress=next(steps)
         )
         table = read_views(subject, prompts, on_progress=next(steps))
-        comparisons = _compare(request, table, heads, other.support, tokens, rows)
+        comparisons = _compare(request, table, heads, resampled.support, tokens, rows)
         layers = _list_layers(subject, request)
         randomisations, missing = randomise_views(
-            subject, prompts, table, get_metric(METRIC), other.clean, layers, steps, seed=seed
+            subject, prompts, table, get_metric(METRIC), resampled.clean, layers, steps, seed=seed
         )
         on_progress(sum(stages), sum(stages))
         return AttentionTestsResult(
@@ -153,14 +153,14 @@ class AttentionTestsAudit:
             len(set(clusters)),
             request.shuffles,
             DELTA,
-            even.unit,
-            bootstrap_mean(even.clean, clusters, unit=even.unit, seed=seed),
-            bootstrap_mean(even.corrupted, clusters, unit=even.unit, seed=seed),
+            uniform.unit,
+            bootstrap_mean(uniform.clean, clusters, unit=uniform.unit, seed=seed),
+            bootstrap_mean(uniform.corrupted, clusters, unit=uniform.unit, seed=seed),
             patterns,
             comparisons,
             randomisations,
-            (*table.missing, *_list_left_out(prompts, rows), *missing),
-            join_controls([*(effect.controls for effect in (even, *dealt, other, zero)), *controls]),
+            (*table.missing, *_list_excluded(prompts, rows), *missing),
+            join_controls([*(effect.controls for effect in (uniform, *shuffled, resampled, zeroed)), *controls]),
         )
 
 
@@ -180,7 +180,7 @@ def list_heads(subject: Subject, request: AttentionTestsRequest) -> tuple[Compon
     return tuple(sorted(set(request.heads))) or everything
 
 
-def _list_left_out(prompts: TokenisedPrompts, rows: Sequence[int]) -> tuple[str, ...]:
+def _list_excluded(prompts: TokenisedPrompts, rows: Sequence[int]) -> tuple[str, ...]:
     if len(rows) == len(prompts):
         return ()
     return (f"Tokens of {len(prompts) - len(rows)} prompts: fewer than two reference prompts of that length.",)

@@ -99,7 +99,7 @@ class CircuitAudit:
             _describe_completeness(gaps, is_decidable=is_decidable),
             is_decidable,
             worths,
-            tuple(worth.component for worth in worths if worth.is_idle),
+            tuple(score.component for score in worths if score.is_idle),
             estimate_groups(kept, runner.scale, runner.clusters, unit=UNIT, min_gap=runner.min_gap),
             request.sufficiency_conditions,
             runner.controls,

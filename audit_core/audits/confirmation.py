@@ -142,7 +142,7 @@ class ConfirmationAudit:
     shows_results: bool = True
 
     def count_work(self, subject: Subject, request: ConfirmationRequest) -> int:
-        return sum(get_plugin("audits", audit).count_work(subject, asked) for audit, asked in _list_steps(request))
+        return sum(get_plugin("audits", audit).count_work(subject, step) for audit, step in _list_steps(request))
 
     def run(
         self,
@@ -154,20 +154,20 @@ class ConfirmationAudit:
         on_partial: Callable[[Any], None] = no_partial,
     ) -> ConfirmationResult:
         steps = _list_steps(request)
-        prices = [get_plugin("audits", audit).count_work(subject, asked) for audit, asked in steps]
+        works = [get_plugin("audits", audit).count_work(subject, step) for audit, step in steps]
         answers: dict[str, Any] = {}
         not_measured: dict[str, str] = {}
-        for number, (audit, asked) in enumerate(steps):
-            report = share_progress(on_progress, sum(prices), sum(prices[:number]), prices[number])
-            own = _find_means(subject, request, asked, means)
+        for number, (audit, step) in enumerate(steps):
+            report = share_progress(on_progress, sum(works), sum(works[:number]), works[number])
+            own = _find_means(subject, request, step, means)
             try:
-                answers[audit] = get_plugin("audits", audit).run(subject, asked, means=own, on_progress=report)
+                answers[audit] = get_plugin("audits", audit).run(subject, step, means=own, on_progress=report)
             except (NotMeasured, Refused) as error:
                 # A failed verdict ends the run; a failed question does not.
                 if audit == "claim_test":
                     raise
                 not_measured[audit] = str(error)
-        on_progress(sum(prices), sum(prices))
+        on_progress(sum(works), sum(works))
         return ConfirmationResult(answers.pop("claim_test"), not_measured, **answers)
 
 
@@ -176,11 +176,11 @@ def _list_steps(request: ConfirmationRequest) -> list[tuple[str, Request]]:
     return [("claim_test", test), *((question, request.ask(question)) for question in request.questions)]
 
 
-def _find_means(subject: Subject, request: ConfirmationRequest, asked: Request, means: Means | None) -> Means | None:
+def _find_means(subject: Subject, request: ConfirmationRequest, step: Request, means: Means | None) -> Means | None:
     """Means over the question's own reference prompts: a discovery may use the exploratory split only."""
-    if not {Replacement.MEAN, Replacement.MEAN_TEMPLATE} & set(asked.replacements):
+    if not {Replacement.MEAN, Replacement.MEAN_TEMPLATE} & set(step.replacements):
         return None
-    return means if asked.reference is request.prompts else subject.capture_means(asked.reference, kinds=asked.kinds)
+    return means if step.reference is request.prompts else subject.capture_means(step.reference, kinds=step.kinds)
 
 
 PLUGIN = ConfirmationAudit()

@@ -118,7 +118,7 @@ class PathsAudit:
     shows_results: bool = True
 
     def count_work(self, subject: Subject, request: PathsRequest) -> int:
-        bundles = [(connection,) for connection in list_asked(subject, request)]
+        bundles = [(connection,) for connection in list_requested(subject, request)]
         return count_connection_work(subject, request.prompts, bundles, request.replacement)
 
     def run(
@@ -130,7 +130,7 @@ class PathsAudit:
         on_progress: Progress,
         on_partial: Callable[[Any], None] = no_partial,
     ) -> PathsResult:
-        metric, connections = _get_metric(request), list_asked(subject, request)
+        metric, connections = _get_metric(request), list_requested(subject, request)
         controls = _run_controls(subject, request, connections)
         logits = run_connections(
             subject,
@@ -147,7 +147,7 @@ class PathsAudit:
         return _read(request, metric, connections, values, replace(controls, edits=logits.edits_applied))
 
 
-def list_asked(subject: Subject, request: PathsRequest) -> tuple[Connection, ...]:
+def list_requested(subject: Subject, request: PathsRequest) -> tuple[Connection, ...]:
     """List the connections of a request.
 
     Raises:

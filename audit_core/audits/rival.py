@@ -133,12 +133,12 @@ def make_rivals(circuit: Sequence[Component], order: Sequence[Component], *, see
 
 def _measure(runner: CircuitRunner, chosen: Parts) -> AlternativeCircuit:
     circuit, question = runner.circuit, runner.question
-    asked = replace(question, components=tuple(sorted(chosen)))
+    own_question = replace(question, components=tuple(sorted(chosen)))
     return AlternativeCircuit(
         name_parts(chosen),
         len(chosen & circuit) / len(chosen | circuit),
-        runner.estimate(runner.lost(chosen), asked.necessity_conditions),
-        runner.estimate(runner.kept(chosen), asked.sufficiency_conditions),
+        runner.estimate(runner.lost(chosen), own_question.necessity_conditions),
+        runner.estimate(runner.kept(chosen), own_question.sufficiency_conditions),
     )
 
 
@@ -155,8 +155,8 @@ def _is_outside(found: Measurement) -> bool:
 def _decide(own: AlternativeCircuit, others: Sequence[AlternativeCircuit]) -> bool | None:
     if any(_is_sufficient(rival.sufficiency) for rival in others):
         return False
-    is_apart = all(_is_outside(rival.sufficiency) for rival in others)
-    return True if is_apart and _is_sufficient(own.sufficiency) else None
+    all_outside = all(_is_outside(rival.sufficiency) for rival in others)
+    return True if all_outside and _is_sufficient(own.sufficiency) else None
 
 
 def _describe(own: AlternativeCircuit, others: Sequence[AlternativeCircuit]) -> str:

@@ -120,15 +120,15 @@ class SpecificityAudit:
         own = CircuitRunner(subject, request, runs=2 + len(request.others), means=means, on_progress=stages[0])
         own.run([own.circuit, *(frozenset(other.components) for other in request.others)])
         losses, untested, controls = [], {}, [own.controls]
-        for asked, other, stage in zip(_ask_each(request)[1:], request.others, stages[1:], strict=True):
-            known = None if means is None else subject.capture_means(asked.prompts, kinds=request.kinds)
+        for question, other, stage in zip(_ask_each(request)[1:], request.others, stages[1:], strict=True):
+            known = None if means is None else subject.capture_means(question.prompts, kinds=request.kinds)
             try:
-                there = CircuitRunner(subject, asked, runs=3, means=known, on_progress=stage)
+                there = CircuitRunner(subject, question, runs=3, means=known, on_progress=stage)
                 there.run([there.circuit, frozenset(other.components)])
                 losses.append(_compare(own, there, frozenset(other.components), n_tasks=len(request.others)))
                 controls.append(there.controls)
             except NotMeasured as error:
-                untested[asked.prompts.name] = error.detail
+                untested[question.prompts.name] = error.detail
         divergence, drawn, why = _measure_text(subject, request)
         on_progress(total, total)
         return SpecificityResult(
@@ -149,7 +149,7 @@ def _count_each_work(subject: Subject, request: SpecificityRequest) -> list[int]
     text = 1 + RANDOM_SETS // 4
     return [
         count_run_work(subject, first, 2 + len(request.others) + text),
-        *(count_run_work(subject, asked, 3) for asked in rest),
+        *(count_run_work(subject, question, 3) for question in rest),
     ]
 
 
@@ -223,10 +223,10 @@ def _measure_text(subject: Subject, request: SpecificityRequest) -> tuple[Measur
     sets, _ = draw_sets(
         request.components, list_universe(subject, request.universe), seed=request.seed, draws=RANDOM_SETS
     )
-    asked = {"circuit": intervene(request.components, request.replacement)}
-    asked |= {f"random {at}": intervene(parts, request.replacement) for at, parts in enumerate(sets)}
+    edits = {"circuit": intervene(request.components, request.replacement)}
+    edits |= {f"random {at}": intervene(parts, request.replacement) for at, parts in enumerate(sets)}
     try:
-        found = measure_divergence(subject, asked, seed=request.seed)
+        found = measure_divergence(subject, edits, seed=request.seed)
     except NotMeasured as error:
         return None, (), error.detail
     first, *rest = found.values()

@@ -41,8 +41,8 @@ class HeadCensus:
 def count_supported(*, on_progress: Progress, name: str = "default", seed: int = 0) -> HeadCensus:
     """Judge every head; the other heads are its random baseline."""
     subject = open_subject(name)
-    half = tokenise(take_split(load_prompt_set(TASK), exploratory=False), subject.tokenizer)
-    prompts = half.take(half.spread(N_PROMPTS))
+    split = tokenise(take_split(load_prompt_set(TASK), exploratory=False), subject.tokenizer)
+    prompts = split.take(split.spread(N_PROMPTS))
     heads = subject.components(Kind.HEAD)
     universe = list_universe(subject, Claim("random", (heads[0],)).universe)
     runs = [intervene([head], family) for family in FAMILIES for head in heads]

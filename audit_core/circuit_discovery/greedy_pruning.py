@@ -44,11 +44,11 @@ class GreedyPruning:
     ) -> Order:
         parts = list_universe(subject, request.universe)
         prompts, metric = request.prompts.take(request.prompts.spread(PROMPTS)), get_plugin("metrics", request.metric)
-        gone, scores = list[Component](), list[float]()
+        removed, scores = list[Component](), list[float]()
         controls: list[Controls] = []
         furthest = 0
 
-        def tell(before: int, share: int) -> Progress:
+        def report_progress(before: int, share: int) -> Progress:
             """Progress that never decreases: a round that is halved is measured again."""
 
             def report(done: int, total: int) -> None:
@@ -64,18 +64,18 @@ class GreedyPruning:
             effect = measure_effect(
                 subject,
                 prompts,
-                [_ablate(parts, [*gone, *chosen], request) for chosen in sets],
+                [_ablate(parts, [*removed, *chosen], request) for chosen in sets],
                 metric,
                 means=means,
                 seed=request.seed,
-                on_progress=tell(len(gone), share),
+                on_progress=report_progress(len(removed), share),
             )
             controls.append(effect.controls)
             losses: NDArray[np.float64] = np.abs((effect.clean - effect.patched).mean(1))
             return losses
 
-        while len(gone) < len(parts):
-            left = [part for part in parts if part not in set(gone)]
+        while len(removed) < len(parts):
+            left = [part for part in parts if part not in set(removed)]
             size = _count_dropped(len(left))
             losses = measure_loss([[part] for part in left], size)
             order = np.argsort(losses, kind="stable")
@@ -87,9 +87,9 @@ class GreedyPruning:
             ):
                 size //= 2
             scores += losses[order[:size]].tolist()
-            gone += [left[at] for at in order[:size]]
+            removed += [left[at] for at in order[:size]]
         on_progress(len(parts), len(parts))
-        return Order(tuple(gone[::-1]), np.array(scores[::-1]), metric.unit, True, join_controls(controls))
+        return Order(tuple(removed[::-1]), np.array(scores[::-1]), metric.unit, True, join_controls(controls))
 
 
 def _ablate(parts: Sequence[Component], out: Sequence[Component], request: DiscoveryRequest) -> Intervention:

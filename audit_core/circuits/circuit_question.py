@@ -146,7 +146,7 @@ class CircuitRunner:
         effect = measure_effect(
             self._subject,
             question.prompts,
-            [self._take_away(out) for out in new],
+            [self._ablate(out) for out in new],
             self._metric,
             means=self._means,
             seed=question.seed,
@@ -191,7 +191,7 @@ class CircuitRunner:
         found = bootstrap_ratio(numerator, self.scale, self.clusters, unit=UNIT, seed=self.question.seed)
         return Measurement(found, conditions)
 
-    def _take_away(self, out: Parts) -> Intervention:
+    def _ablate(self, out: Parts) -> Intervention:
         # In the order of the universe, so that equal sets give equal interventions.
         return intervene([part for part in self.universe if part in out], self.question.replacement)
 

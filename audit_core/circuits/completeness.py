@@ -122,7 +122,9 @@ def score_minimality(runner: CircuitRunner, subsets: Sequence[Subset]) -> tuple[
     beside = [frozenset[Component](), *(subset.parts for subset in subsets)]
     for part in runner.question.components:
         others = list(dict.fromkeys(out - {part} for out in beside))
-        runner.run(runner.all_but(circuit - out - gone) for out in others for gone in (frozenset(), frozenset([part])))
+        runner.run(
+            runner.all_but(circuit - out - removed) for out in others for removed in (frozenset(), frozenset([part]))
+        )
         rows = np.stack([runner.alone(circuit - out) - runner.alone(circuit - out - {part}) for out in others])
         estimates = bootstrap_ratios(rows, runner.scale, runner.clusters, unit=UNIT, seed=runner.question.seed)
         measured = [Measurement(estimate, conditions) for estimate in estimates]

@@ -80,7 +80,7 @@ def capture_run(
         residuals = [embed_tokens(model, tokens)]
     for layer in range(model.n_layers):
         recorder = KeyValueRecorder()
-        with turn(), keep_sites(model, [place for place in places if place[1] == layer], sites):
+        with turn(), record_sites(model, [place for place in places if place[1] == layer], sites):
             residuals.append(call_block(model, layer, residuals[-1], calls[layer], start=0, cache=recorder))
         keys_values.append(recorder.kept)
     end = residuals.pop()[:, -1]
@@ -88,7 +88,7 @@ def capture_run(
 
 
 @contextmanager
-def keep_sites(model: HookedModel, places: Sequence[Place], sites: dict[Place, torch.Tensor]) -> Iterator[None]:
+def record_sites(model: HookedModel, places: Sequence[Place], sites: dict[Place, torch.Tensor]) -> Iterator[None]:
     """Record activations while a block, or the model, runs.
 
     Args:

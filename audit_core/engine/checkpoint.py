@@ -200,9 +200,9 @@ def _check_names(folder: Path, model: Any, info: Any, tensors: Mapping[str, Stor
     stored = sum(prod(tensor.shape) for name, tensor in tensors.items() if name not in left)
     loaded = sum(value.numel() for name, value in state.items() if name not in info.missing_keys)
     if stored != loaded:
-        odd = sorted(tensors.keys() - left - state.keys()) or sorted(tensors)
+        differing = sorted(tensors.keys() - left - state.keys()) or sorted(tensors)
         raise _differs(
-            folder, f"the files contain {stored:,} parameters and {loaded:,} were loaded; check {list_names(odd)}"
+            folder, f"the files contain {stored:,} parameters and {loaded:,} were loaded; check {list_names(differing)}"
         )
 
 

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from audit_core.component import Kind
-from audit_core.engine.capture import Capture, Place, Turn, keep_sites
+from audit_core.engine.capture import Capture, Place, Turn, record_sites
 from audit_core.engine.hooks import EditHooks, Sources
 from audit_core.engine.readout import join_tokens
 from audit_core.engine.sites import HookedModel
@@ -40,7 +40,7 @@ def capture_forward(model: HookedModel, tokens: torch.Tensor, kinds: Iterable[Ki
     """
     sites: dict[Place, torch.Tensor] = {}
     places = model.list_places(kinds)
-    with turn(), keep_sites(model, places, sites):
+    with turn(), record_sites(model, places, sites):
         end = model.bridge(tokens)[:, -1]
     return Capture(tokens, end, (), sites, ())
 

@@ -36,7 +36,7 @@ class Sources:
         return None if wanted is None else self.captures[wanted].sites[(edit.kind, edit.layer)]
 
 
-def measure_move(edit: SiteEdit, sources: Sources) -> torch.Tensor:
+def measure_change(edit: SiteEdit, sources: Sources) -> torch.Tensor:
     """Norm of the change of a component by an edit of the clean run; shape (prompt, pos)."""
     import torch
 

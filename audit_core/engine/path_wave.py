@@ -103,21 +103,21 @@ class PathWave:
             by_through.setdefault(bundle[0].through, {})[list_senders(bundle)] = None
         one_each = {list_senders(bundle): bundle for bundle in bundles}
         place = {key: at for at, key in enumerate(one_each)}
-        said: dict[Through, dict[_Key, torch.Tensor]] = {}
+        outputs: dict[Through, dict[_Key, torch.Tensor]] = {}
         with self.runner.turn():
             rows = torch.cat([residual + self.senders.change_stream(bundle, residual) for bundle in one_each.values()])
             inputs = [INPUTS[through] for through in by_through if through is not Through.WHOLE]
             kept = self._run_heads(layer, rows, keep=inputs)
             whole = kept[Kind.HEAD].unflatten(0, (-1, self.n_prompts))
-            said[Through.WHOLE] = {key: whole[at] for key, at in place.items()}
+            outputs[Through.WHOLE] = {key: whole[at] for key, at in place.items()}
             for through, keys in by_through.items():
                 if through is Through.WHOLE:
                     continue
                 kind = INPUTS[through]
                 values = kept[kind].unflatten(0, (-1, self.n_prompts))[[place[key] for key in keys]]
                 again = self._run_heads(layer, self._repeat(residual, len(keys)), put={kind: values.flatten(0, 1)})
-                said[through] = dict(zip(keys, again[Kind.HEAD].unflatten(0, (-1, self.n_prompts))))
-        return {bundle: said[bundle[0].through][list_senders(bundle)][:, :, _index(bundle)] for bundle in bundles}
+                outputs[through] = dict(zip(keys, again[Kind.HEAD].unflatten(0, (-1, self.n_prompts))))
+        return {bundle: outputs[bundle[0].through][list_senders(bundle)][:, :, _index(bundle)] for bundle in bundles}
 
     def _run_heads(self, layer: int, rows: torch.Tensor, **how: Any) -> dict[Kind, torch.Tensor]:
         self.on_layer(rows.shape[0] * rows.shape[1])

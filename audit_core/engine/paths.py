@@ -73,10 +73,10 @@ def run_connections(
         done += units
         on_progress(done, work.total)
 
-    asked = (*_BOTH, *(_stand_in(bundle, replacement) for bundle in bundles))
+    edits = (*_BOTH, *(_stand_in(bundle, replacement) for bundle in bundles))
     for number, group in enumerate(work.groups):
         pairs = [prompts.pairs[i] for i in group.prompts]
-        sources = runner.prepare(pairs, asked, means, extra=(Kind.HEAD, Kind.MLP))
+        sources = runner.prepare(pairs, edits, means, extra=(Kind.HEAD, Kind.MLP))
         if number == 0:
             check_sums(runner, sources.captures[PromptSide.CLEAN])
         advance(group.capture_work)

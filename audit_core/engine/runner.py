@@ -12,7 +12,7 @@ import numpy as np
 from audit_core.component import Component, Kind
 from audit_core.engine.capture import Capture, capture_run
 from audit_core.engine.forward import LogitReadout, capture_forward, run_forward
-from audit_core.engine.hooks import Sources, measure_move
+from audit_core.engine.hooks import Sources, measure_change
 from audit_core.engine.means import MEANS, MeanSums, gather_means, stack_layers
 from audit_core.engine.plan import Group, count_work, plan_groups
 from audit_core.engine.readout import LogitTable, Readout
@@ -143,7 +143,7 @@ class WaveRunner:
             for at, edit in enumerate(edits):
                 (job,) = compile_intervention(edit).edits
                 with self.turn():
-                    lengths = measure_move(job, sources).numpy()
+                    lengths = measure_change(job, sources).numpy()
                 totals[at] += (lengths**2).sum()
                 counts[at] += (lengths > 0).sum()
         return np.sqrt(totals / np.maximum(counts, 1)).astype(np.float32)
@@ -236,7 +236,7 @@ class WaveRunner:
                 self._captures.popitem(last=False)
         return made
 
-    def forget_captures(self) -> None:
+    def clear_captures(self) -> None:
         """Clear the cache of unedited runs."""
         with self.lock:
             self._captures.clear()

@@ -15,7 +15,7 @@ from audit_core.engine.gradients import (
     sum_parts,
 )
 from audit_core.engine.runner import WaveRunner
-from audit_core.estimator import EffectEstimates, EstimateRequest, check_asked
+from audit_core.estimator import EffectEstimates, EstimateRequest, check_request
 from audit_core.intervention import Replacement
 from audit_core.subject import Progress, Subject
 
@@ -39,7 +39,7 @@ class AttributionPatching:
     )
 
     def estimate(self, subject: Subject, request: EstimateRequest, *, on_progress: Progress) -> EffectEstimates:
-        check_asked(self, subject, request)
+        check_request(self, subject, request)
 
         def estimate(runner: WaveRunner, batch: Batch) -> torch.Tensor:
             return _estimate(runner, batch, request)

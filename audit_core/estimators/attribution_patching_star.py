@@ -18,7 +18,7 @@ from audit_core.engine.gradients import (
 )
 from audit_core.engine.runner import WaveRunner
 from audit_core.engine.sites import count_indices
-from audit_core.estimator import EffectEstimates, EstimateRequest, check_asked
+from audit_core.estimator import EffectEstimates, EstimateRequest, check_request
 from audit_core.intervention import PromptSide, Replacement
 from audit_core.subject import Progress, Subject
 
@@ -47,7 +47,7 @@ class AttributionPatchingStar:
     misses: str = "It estimates magnitudes without sign, which tend to be too large, and misses self-repair."
 
     def estimate(self, subject: Subject, request: EstimateRequest, *, on_progress: Progress) -> EffectEstimates:
-        check_asked(self, subject, request)
+        check_request(self, subject, request)
 
         def estimate(runner: WaveRunner, batch: Batch) -> torch.Tensor:
             return _estimate(runner, batch, request.kind, request.side)

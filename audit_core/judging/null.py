@@ -33,7 +33,12 @@ class Null:
 
 
 def draw_null(
-    parts: Sequence[Component], candidates: Sequence[Component], widths: Sequence[int], *, can_push: bool, seed: int
+    parts: Sequence[Component],
+    candidates: Sequence[Component],
+    widths: Sequence[int],
+    *,
+    can_use_directions: bool,
+    seed: int,
 ) -> Null:
     """Matched random sets or, in a small model, random directions of equal size.
 
@@ -41,11 +46,11 @@ def draw_null(
         parts: the claim's components.
         candidates: all components of the universe.
         widths: dimensions of each component's output, for directions.
-        can_push: whether random directions are a valid control; not for sufficiency.
+        can_use_directions: whether random directions are a valid control; not for sufficiency.
     """
     sets, reach = draw_sets(parts, candidates, seed=seed)
     is_small = len(set(candidates) - set(parts)) < FEW_PARTS
-    if not ((is_small or len(sets) < DRAWS) and can_push):
+    if not ((is_small or len(sets) < DRAWS) and can_use_directions):
         near = "the same layers" if not reach else f"layers at most {reach} away"
         return Null(
             sets,

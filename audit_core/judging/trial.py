@@ -65,7 +65,7 @@ def plan_trial(subject: Subject, claim: Claim, measure_sizes: Callable[[], Seque
     widths = [
         subject.geometry.d_head if part.kind is Kind.HEAD else subject.geometry.d_model for part in claim.components
     ]
-    null = draw_null(claim.components, universe, widths, can_push=claim.role is Role.NECESSARY, seed=seed)
+    null = draw_null(claim.components, universe, widths, can_use_directions=claim.role is Role.NECESSARY, seed=seed)
     sizes = measure_sizes() if null.directions else ()
     draws = (
         plan_removals(null, claim.ablation, sizes)

@@ -18,7 +18,7 @@ def roll_gradients(looks: AttentionRecord) -> Floats:
 
     Source: Chefer et al. 2021, arXiv:2103.15679, equations 5 and 6.
     """
-    kept = np.maximum(looks.take_gradients() * looks.patterns, 0).mean(1, dtype=np.float64)
+    kept = np.maximum(looks.require_gradients() * looks.patterns, 0).mean(1, dtype=np.float64)
     rolled = np.eye(kept.shape[-1])
     for step in kept:
         rolled = rolled + step @ rolled

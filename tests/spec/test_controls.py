@@ -209,7 +209,7 @@ def lose_a_number(logits: Logits, asked: list[Intervention]) -> Logits:
     [
         (lose_an_edit, "1 of 20 edits did not reach"),
         (shift_identity, "Putting activations back where they came from moved a logit by 1"),
-        (lose_a_number, "not a number"),
+        (lose_a_number, "NaN"),
     ],
 )
 def test_a_run_that_is_not_what_was_asked_for_gives_no_effect(change: Any, says: str) -> None:

@@ -12,7 +12,7 @@ import torch
 from toy.prompts import tokenise_letters
 from transformer_lens.hook_points import HookPoint
 
-from audit_core.audits.paths import PathsAudit, PathsRequest, PathsResult, list_asked
+from audit_core.audits.paths import PathsAudit, PathsRequest, PathsResult, list_requested
 from audit_core.component import Component, Kind, head, mlp, parse_components
 from audit_core.connection import parse_connection
 from audit_core.engine.paths import find_shape, run_connections
@@ -181,7 +181,7 @@ def test_beside_each_other_a_head_does_not_reach_the_mlp_of_its_layer(load_famil
     with pytest.raises(InterventionRefused, match="read the same"):
         run_connections(parallel, prompts, [(connection,)])
     run_connections(sequential, prompts, [(connection,)])
-    assert connection not in list_asked(parallel, ask(parallel))
+    assert connection not in list_requested(parallel, ask(parallel))
 
 
 @pytest.mark.parametrize(

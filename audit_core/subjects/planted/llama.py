@@ -83,17 +83,17 @@ def build_llama(folder: Path, seed: int) -> None:
     """Write model and tokenizer to a folder."""
     model = _start_model()
     previous = _Head(model, 0, 0)
-    previous.look_at_previous()
+    previous.attend_to_previous()
     previous.copy_token(PREVIOUS, 1.0)
     for index, block, gain in ((0, OUT, PRIMARY), (1, OUT, 0.0), (2, JUNK, JUNK_GAIN), (3, OUT, NEGATIVE)):
         head = _Head(model, 1, index)
-        head.look_after_match()
+        head.attend_after_match()
         head.copy_token(block, gain)
     _Head(model, 1, 0).output[1:N_TOKENS, FLAG] = 1
     backup, even = _Head(model, 2, 0), _Head(model, 2, 1)
-    backup.look_after_match(rest_at_flag=2 * REST)
+    backup.attend_after_match(rest_at_flag=2 * REST)
     backup.copy_token(OUT, BACKUP)
-    even.look_after_match()
+    even.attend_after_match()
     even.output[1:N_TOKENS, OUT : OUT + N_TOKENS] = EVEN
     _fill_background(model, seed)
     model.save_pretrained(folder)
@@ -159,7 +159,7 @@ class _Head:
         self.value = attention.v_proj.weight[shared].T
         self.output = attention.o_proj.weight[:, own].T
 
-    def look_at_previous(self) -> None:
+    def attend_to_previous(self) -> None:
         """Attend to the previous token: keys have angle 0 and queries are rotated back by one token."""
         size = math.sqrt(_PAST * math.sqrt(D_HEAD))
         for pair in range(_FAST):
@@ -167,7 +167,7 @@ class _Head:
             self.key_bias[pair] = size
             self.query_bias[pair], self.query_bias[pair + _PAIRS] = size * math.cos(turn), -size * math.sin(turn)
 
-    def look_after_match(self, *, rest_at_flag: float = 0.0) -> None:
+    def attend_after_match(self, *, rest_at_flag: float = 0.0) -> None:
         """Attend to the position after an earlier occurrence of this token, or to the first token if there is none.
 
         Args:

@@ -101,19 +101,19 @@ class Head:
         self.query_bias = attention.c_attn.bias[at[0]]
         self.output = attention.c_proj.weight[at[0]]
 
-    def look_at_previous(self) -> None:
+    def attend_to_previous(self) -> None:
         """Attend to the previous position: query t matches key t − 1; the score is q·k / √d_head."""
         for position in range(N_POSITIONS):
             self.query[POSITION + position, position] = _SIZE
             if position + 1 < N_POSITIONS:
                 self.key[POSITION + position, position + 1] = _SIZE
 
-    def look_at_position(self, position: int) -> None:
+    def attend_to_position(self, position: int) -> None:
         """Attend from every token to the same position."""
         self.query_bias[0] = _SIZE
         self.key[POSITION + position, 0] = _SIZE
 
-    def look_after_match(self, *, rest: float = REST, flags: Flags = _NO_FLAGS) -> None:
+    def attend_after_match(self, *, rest: float = REST, flags: Flags = _NO_FLAGS) -> None:
         """Attend to the position after an earlier occurrence of this token, or to the first token if there is none.
 
         Args:
@@ -127,7 +127,7 @@ class Head:
         for dimension, change in flags.items():
             self.query[dimension, 0] = change * _PER_SCORE
 
-    def look_at_predicted(self, logit: float) -> None:
+    def attend_to_predicted(self, logit: float) -> None:
         """Attend to occurrences of a token that is predicted with this logit, or to the first token if there is none."""
         for token in range(1, N_TOKENS):
             self.query[OUT + token, token] = _SIZE / logit
@@ -164,16 +164,16 @@ _PER_SCORE = math.sqrt(D_HEAD) / _SIZE
 def plant_previous(model: Any, index: int = 0, block: int = PREVIOUS, gain: float = 1.0) -> None:
     """A head of layer 0 that writes the previous token into a block."""
     head = Head(model, 0, index)
-    head.look_at_previous()
+    head.attend_to_previous()
     head.copy_token(block, gain)
 
 
 def plant_match(
     model: Any, layer: int, index: int, block: int, gain: float, *, rest: float = REST, flags: Flags = _NO_FLAGS
 ) -> None:
-    """A head that writes the token after the last occurrence of this token into a block; see `Head.look_after_match`."""
+    """A head that writes the token after the last occurrence of this token into a block; see `Head.attend_after_match`."""
     head = Head(model, layer, index)
-    head.look_after_match(rest=rest, flags=flags)
+    head.attend_after_match(rest=rest, flags=flags)
     head.copy_token(block, gain)
 
 
