@@ -76,7 +76,7 @@ def measure_divergence(
 
     Raises:
         NotMeasured: the tokenizer cannot encode the text, or components have positions outside it.
-        ControlFailed: an edit did not reach its activation.
+        ControlFailed: an edit was not applied.
     """
     texts = pair_texts(subject.tokenizer)
     kinds = frozenset(part.kind for i in interventions.values() for part in i.components)

@@ -131,7 +131,7 @@ def test_a_pattern_under_an_edit_that_never_arrived_is_not_drawn(
     pair = tokenise_letters(subject.tokenizer, (6,)).pairs[0]
     point = subject.runner.model.points[Kind.HEAD, 1]
     monkeypatch.setattr(point, "add_hook", skipped(point.add_hook))
-    with pytest.raises(ControlFailed, match="1 of 1 edits at layer 1 did not reach their activation"):
+    with pytest.raises(ControlFailed, match="1 of 1 edits at layer 1 were not applied"):
         subject.patterns(pair, intervene([head(1, 2)], Replacement.ZERO))
     assert subject.patterns(pair, intervene([head(0, 2)], Replacement.ZERO)).size
 
@@ -207,7 +207,7 @@ def lose_a_number(logits: Logits, asked: list[Intervention]) -> Logits:
 @pytest.mark.parametrize(
     "change, says",
     [
-        (lose_an_edit, "1 of 20 edits did not reach"),
+        (lose_an_edit, "1 of 20 edits were not applied"),
         (shift_identity, "Putting activations back where they came from moved a logit by 1"),
         (lose_a_number, "NaN"),
     ],

@@ -130,7 +130,7 @@ def test_an_edit_that_never_arrived_gives_no_divergence_of_zero() -> None:
 
     part = parse_components("L0.H0")
     runs = {Replacement.ZERO: intervene(part, Replacement.ZERO)}
-    with pytest.raises(ControlFailed, match="1 of 16 edits did not reach"):
+    with pytest.raises(ControlFailed, match="1 of 16 edits were not applied"):
         measure_divergence(Losing({part[0]: 3.0}, level=lambda text: 1.0), runs, seed=0)
 
 
