@@ -154,11 +154,11 @@ class ConfirmationAudit:
         on_partial: Callable[[Any], None] = no_partial,
     ) -> ConfirmationResult:
         steps = _list_steps(request)
-        works = [get_plugin("audits", audit).count_work(subject, step) for audit, step in steps]
+        workloads = [get_plugin("audits", audit).count_work(subject, step) for audit, step in steps]
         answers: dict[str, Any] = {}
         not_measured: dict[str, str] = {}
         for number, (audit, step) in enumerate(steps):
-            report = share_progress(on_progress, sum(works), sum(works[:number]), works[number])
+            report = share_progress(on_progress, sum(workloads), sum(workloads[:number]), workloads[number])
             own = _find_means(subject, request, step, means)
             try:
                 answers[audit] = get_plugin("audits", audit).run(subject, step, means=own, on_progress=report)
@@ -167,7 +167,7 @@ class ConfirmationAudit:
                 if audit == "claim_test":
                     raise
                 not_measured[audit] = str(error)
-        on_progress(sum(works), sum(works))
+        on_progress(sum(workloads), sum(workloads))
         return ConfirmationResult(answers.pop("claim_test"), not_measured, **answers)
 
 

@@ -170,7 +170,7 @@ def _describe(own: AlternativeCircuit, others: Sequence[AlternativeCircuit]) -> 
             f'{rivals} of {len(others)} alternatives also keep {between}: this is a sufficient set, not "the" circuit.'
         )
     near = sum(not _is_outside(rival.sufficiency) for rival in others)
-    open_ = f"; {near} are unresolved" if near else ""
+    open_ = f"; {near} unresolved" if near else ""
     return f"None of {len(others)} tested alternatives was shown to keep {between}, as the circuit does{open_}. Untested ones may."
 
 

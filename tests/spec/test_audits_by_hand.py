@@ -238,7 +238,7 @@ def test_a_place_where_both_runs_are_one_is_refused_and_not_reported_as_without_
     prompts = pair_up(subject)
     first = min(pair.first_changed for pair in prompts.pairs)
     early = AblationRequest(prompts, prompts, (head(1, 1, first - 1),))
-    with pytest.raises(Refused, match="are one"):
+    with pytest.raises(Refused, match="so are their activations"):
         get_plugin("audits", "ablation").run(subject, early, means=None, on_progress=no_progress)
     for later in (
         AblationRequest(prompts, prompts, (head(1, 1, first),)),

@@ -186,7 +186,7 @@ def test_prompts_that_were_not_given_or_belong_to_the_wrong_half_are_refused(loa
     subject, explored, judged = make(load_planted, "planted-strict", "context", 4)
     with pytest.raises(PromptRefused, match="No prompts for circuit discovery"):
         ask("rival", subject, RivalRequest(judged, judged, (head(1, 0),)))
-    with pytest.raises(PromptRefused, match="confirmatory half"):
+    with pytest.raises(PromptRefused, match="confirmatory split"):
         ask("rival", subject, RivalRequest(explored, explored, (head(1, 0),), explored=judged))
     with pytest.raises(ClaimRefused, match="A circuit of 40"):
         ask("stability", subject, StabilityRequest(explored, explored, "exact", size=40))
@@ -234,7 +234,7 @@ def test_a_task_that_loses_nothing_has_no_dissociation_even_where_another_gains(
     gained = _find_dissociation(
         "other", *(measure(*ends) for ends in ((-0.05, 0.05), (-0.6, -0.4), (0.4, 0.6))), None, False
     )
-    assert gained == (None, "Not told apart from other by 0.1 of the gap.")
+    assert gained == (None, "Unresolved against other: no difference of 0.1 of the gap was shown.")
     vague = _find_dissociation(
         "other", *(measure(*ends) for ends in ((0.6, 0.8), (0.2, 0.4), (0.05, 0.75))), None, False
     )
@@ -274,7 +274,7 @@ def test_a_rival_whose_interval_reaches_across_is_not_known_to_be_none(load_plan
     assert _decide(own, [far, near]) is None
     assert _decide(own, [far, own]) is False
     assert _decide(far, [far]) is None
-    assert "of 1 it is not known" in _describe(own, [far, near])
+    assert "1 unresolved" in _describe(own, [far, near])
     assert "was not shown to keep" in _describe(near, [far])
 
 

@@ -127,7 +127,7 @@ def test_a_small_step_is_estimated_as_it_is_measured(
     prompts = tokenise_letters(subject.tokenizer, [6, 6, 8])
     for kind in get_plugin("estimators", ATP).kinds:
         if not subject.components(kind):
-            with pytest.raises(ComponentRefused, match="no neuron"):
+            with pytest.raises(ComponentRefused, match="no accessible neuron"):
                 estimate(ATP, subject, prompts, kind, Replacement.ZERO)
             continue
         found = estimate(ATP, subject, prompts, kind, Replacement.ZERO)
