@@ -1,4 +1,4 @@
-"""`python -m audit_core`, and `assay` where it is installed: the command line."""
+"""Command line entry point: `python -m audit_core`, or `assay` once installed."""
 
 import os
 import sys
@@ -9,8 +9,8 @@ from audit_core.cli.output import keep_descriptors
 
 
 def run() -> int:
-    """Run the command that the arguments name, as a process of its own; returns its exit code."""
-    # Nothing here may reach a network except a fetch that was asked for, and libraries chatter on stderr.
+    """Run the command given in the arguments and return its exit code."""
+    # Libraries print progress and notices on stderr; only a requested fetch may use the network.
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     keep_descriptors()

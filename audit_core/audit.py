@@ -1,4 +1,4 @@
-"""What an audit is: one question, a frozen request, a frozen result."""
+"""The audit interface: one question, a frozen request, a frozen result."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from audit_core.subject import Means, Progress, Subject, no_partial
 
 
 class Request(Protocol):
-    """What every audit is asked with: a frozen dataclass."""
+    """Fields that every audit request has; a frozen dataclass."""
 
     @property
     def prompts(self) -> TokenisedPrompts: ...
@@ -31,26 +31,26 @@ class Request(Protocol):
     def seed(self) -> int: ...
 
     def describe(self) -> dict[str, Any]:
-        """Everything the result depends on beside the model and the prompts, by ids and plain values."""
+        """Everything the result depends on besides model and prompts, as ids and plain values."""
 
 
 class Audit(Protocol):
-    """The contract of the `audits/` shelf."""
+    """Interface of the plug-ins in `audits/`."""
 
     name: str
     question: str
     result: type
-    """A dataclass whose fields declare the evidence of their numbers; see `evidence.kind`."""
+    """Result dataclass; its fields declare the kind of evidence of their numbers, see `evidence.kind`."""
     counts_as: tuple[str, ...]
-    """Items of evidence, by their ids in the crosswalk, that a run with a result is one of."""
+    """Evidence items, by crosswalk id, that a run with a result counts as."""
     shows_results: bool
-    """Whether a run shows what the model's parts do: a plan that is frozen after it is exploratory."""
+    """Whether a run reveals component effects: a plan frozen after such a run is exploratory."""
     version: int
-    """Part of the content key of its results: raised when what it computes or the shape of its result changes, and also
-    when it contains the result of an audit whose version is raised. No other audit's stored results are affected."""
+    """Part of the content key of results. Raise it when the computation or the result type changes, or when the version
+    of an audit whose result it contains is raised. Stored results of other audits stay valid."""
 
     def count_work(self, subject: Subject, request: Any) -> int:
-        """Units of work, proportional to time, as `Subject.count_work` has them."""
+        """Units of work, proportional to time; see `Subject.count_work`."""
 
     def run(
         self,
@@ -61,8 +61,8 @@ class Audit(Protocol):
         on_progress: Progress,
         on_partial: Callable[[Any], None] = no_partial,
     ) -> Any:
-        """Answer the question, or raise; never a number that was not measured.
+        """Answer the question or raise; every returned number is measured.
 
         Args:
-            on_partial: given what is already known of a long answer, if the audit has anything of the kind.
+            on_partial: receives intermediate results of a long run, if the audit has any.
         """

@@ -1,4 +1,4 @@
-"""A claim: what is said of which components, measured how, and the smallest effect that matters; fixed before the run."""
+"""A claim: components, role, metric, ablation and smallest effect of interest; fixed before the run."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from audit_core.verifier.strict_toml import load_toml
 
 MAX_FILE_BYTES = 64_000
 DEFAULT_DELTA = {"necessary": 0.10, "sufficient": 0.80}
-"""Fractions of the clean – empty-circuit gap; methods: 10 % for one component, 80 % for a sufficient circuit."""
+"""Fraction of the clean – empty-circuit gap: 10 % for a necessary component, 80 % for a sufficient circuit."""
 
 
 class Role(StrEnum):
-    """What a claim says of its components."""
+    """Role that a claim assigns to its components."""
 
     NECESSARY = "necessary"
-    """Taking the components away lowers the metric by more than δ of the gap."""
+    """Ablating the components lowers the metric by more than δ of the gap."""
     SUFFICIENT = "sufficient"
-    """The components alone keep more than δ of the gap when everything else in the universe is taken away."""
+    """The components alone keep more than δ of the gap when the rest of the universe is ablated."""
 
 
 class Universe(StrEnum):
-    """What "everything else" means."""
+    """All components that an ablation may cover: the meaning of "everything else"."""
 
     HEADS = "heads"
     HEADS_MLPS = "heads+mlps"
@@ -37,7 +37,7 @@ class Universe(StrEnum):
 
 @dataclass(frozen=True)
 class Claim:
-    """A statement that a run can find against."""
+    """A falsifiable statement about components."""
 
     name: str
     components: tuple[Component, ...]
@@ -50,7 +50,7 @@ class Claim:
     alpha: float = 0.05
 
     def __post_init__(self) -> None:
-        # A set of parts and two numbers: written in another order or as `1`, the claim is the same and has the same digest.
+        # Normalised so that equal claims have equal digests: order of components and `1` or `1.0` do not matter.
         object.__setattr__(self, "components", unique_components(self.components))
         object.__setattr__(self, "delta", float(self.delta))
         object.__setattr__(self, "alpha", float(self.alpha))
@@ -62,13 +62,13 @@ class Claim:
             raise ClaimRefused(
                 f"{format_components(c for c in self.components if c.kind not in allowed)} outside the universe {self.universe}.",
                 wanted=f"components among {self.universe}.",
-                remedy='set universe = "heads+mlps" or leave them out.',
+                remedy='set universe = "heads+mlps" or remove them.',
             )
         if any(component.position is not None for component in self.components):
             raise ClaimRefused(
                 "A component limited to one position.",
                 wanted="whole heads and MLPs.",
-                remedy="leave the position out of the claim.",
+                remedy="remove the position.",
             )
         if self.ablation not in (Replacement.RESAMPLE, Replacement.MEAN, Replacement.ZERO):
             raise ClaimRefused(
@@ -83,7 +83,7 @@ class Claim:
 
     @property
     def sha256(self) -> str:
-        """Digest of every field: what a preregistration fixes."""
+        """Digest of every field, as fixed by a preregistration."""
         return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
 
     def to_json(self) -> dict[str, object]:
@@ -111,7 +111,7 @@ def load_claim(path: Path | str) -> Claim:
         table = load_toml(path.read_bytes())
     except ValueError as error:
         raise ClaimRefused(
-            f"{path.name} is not TOML: {error}", wanted="a claim in TOML.", remedy="mend that line."
+            f"{path.name} is not TOML: {error}", wanted="a claim in TOML.", remedy="fix that line."
         ) from error
     return parse_claim(table)
 
@@ -120,7 +120,7 @@ def dump_claim(claim: Claim) -> str:
     """The claim as a TOML file that `load_claim` reads back to an equal one."""
 
     def quote(text: str) -> str:
-        # A TOML basic string escapes as JSON does, but for the delete character, which JSON leaves bare.
+        # TOML basic strings escape as JSON does, except for the delete character, which JSON does not escape.
         return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
     components = ", ".join(quote(str(component)) for component in claim.components)

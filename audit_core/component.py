@@ -1,4 +1,4 @@
-"""The address of one part of a subject: it parses, prints and sorts, and names are read nowhere else."""
+"""Component addresses: parsing, printing and sorting. The only parser of component names."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from enum import StrEnum
 from audit_core.errors import ComponentRefused
 
 MAX_COMPONENTS = 4096
-"""Most addresses accepted in one list; SmolLM2-135M has 300 heads and MLPs."""
+"""Maximum addresses in one list; SmolLM2-135M has 300 heads and MLPs."""
 
 
 class Kind(StrEnum):
-    """What sort of part an address names."""
+    """Kind of component."""
 
     HEAD = "head"
     MLP = "mlp"
@@ -40,22 +40,22 @@ _KINDS = {letter: kind for kind, letter in _LETTERS.items() if kind is not Kind.
 
 @dataclass(frozen=True)
 class Component:
-    """One part of a subject.
+    """Address of one component of a subject.
 
     Written `L9.H6` (head), `L5.MLP`, `L4.RESID` (residual stream entering layer 4), `L9.Q6`, `L9.K2`, `L9.V2`
-    (query, key and value vectors; with grouped-query attention one key and value head serves several heads),
-    `L9.A6` (attention pattern of head 6), `L5.N120` (neuron of an MLP), `L3.E5` (expert), `doc:2`, `tool:search`.
-    `@7` limits any of them to token position 7; `@-1` is the last; of a pattern it is the query position.
-    `L9.H6:14>2` is one attention edge of that head: query position 14 to key position 2.
+        (query, key and value vectors; with grouped-query attention one key and value head serves several heads),
+        `L9.A6` (attention pattern of head 6), `L5.N120` (neuron of an MLP), `L3.E5` (expert), `doc:2`, `tool:search`.
+        `@7` limits any of them to token position 7; `@-1` is the last; for a pattern it is the query position.
+        `L9.H6:14>2` is one attention edge of that head: query position 14 to key position 2.
     """
 
     layer: int
-    """0-based block; -1 for documents and tools, which have none."""
+    """0-based layer; -1 for documents and tools."""
     kind: Kind
     index: int = 0
     """Head, neuron, expert or document number; 0 for an MLP or the residual stream."""
     position: int | None = None
-    """Token position the address is limited to; None is every position; the query of an edge."""
+    """Token position the address is limited to; None: every position. For an edge, the query position."""
     key: int | None = None
     """Key position of an edge, else None."""
     name: str = ""
@@ -66,7 +66,7 @@ class Component:
 
     @property
     def _place(self) -> tuple:
-        # "Everywhere" (None) stands before every position, and None itself does not compare with a number.
+        # None (every position) sorts first; None itself does not compare with a number.
         at = tuple((value is not None, value or 0) for value in (self.position, self.key))
         return (self.layer, self.kind, self.index, at, self.name)
 
@@ -113,10 +113,10 @@ _REMEDY = (
 
 
 def parse_component(text: str) -> Component:
-    """Read one address.
+    """Parse one address.
 
     Raises:
-        ComponentRefused: the text is not in the grammar of `Component`.
+        ComponentRefused: the text does not parse; see `Component`.
 
     Example:
         >>> parse_component("L9.H6")
@@ -128,12 +128,12 @@ def parse_component(text: str) -> Component:
         return Component(-1, Kind.TOOL, name=outside["tool"])
     match = _GRAMMAR.fullmatch(text.strip())
     if match is None:
-        raise ComponentRefused(f"{text[:40]!r} is not an address.", wanted="layer and part.", remedy=_REMEDY)
+        raise ComponentRefused(f"{text[:40]!r} is not an address.", wanted="layer and component.", remedy=_REMEDY)
     layer = int(match["layer"])
     if match["query"] is not None:
         if match["letter"] != "H":
             raise ComponentRefused(
-                f"{text[:40]!r} puts an edge on a part without attention.", wanted="a head.", remedy=_REMEDY
+                f"{text[:40]!r} is an edge of a component without attention.", wanted="a head.", remedy=_REMEDY
             )
         return edge(layer, int(match["index"]), int(match["query"]), int(match["key"]))
     position = None if match["at"] is None else int(match["at"])
@@ -143,16 +143,16 @@ def parse_component(text: str) -> Component:
 
 
 def parse_components(text: str) -> tuple[Component, ...]:
-    """Read a list separated by commas, spaces or lines; sorted, without repeats.
+    """Parse a list separated by commas, spaces or lines; sorted, without duplicates.
 
     Raises:
-        ComponentRefused: an address is not in the grammar, or there are more than `MAX_COMPONENTS`.
+        ComponentRefused: an address does not parse, or there are more than `MAX_COMPONENTS`.
     """
     return unique_components(parse_component(word) for word in re.split(r"[,;\s]+", text.strip()) if word)
 
 
 def unique_components(components: Iterable[Component]) -> tuple[Component, ...]:
-    """Sorted, without repeats, bounded."""
+    """Sort, remove duplicates, and check `MAX_COMPONENTS`."""
     unique = tuple(sorted(set(components)))
     if len(unique) > MAX_COMPONENTS:
         raise ComponentRefused(

@@ -1,4 +1,4 @@
-"""From a claim to a confirmatory run: freeze what decides, hold the run to it, and say what is exploratory."""
+"""Preregister claims and run confirmatory tests: freeze inputs, check them before each run, label exploratory runs."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from audit_core.store.log.run_log import ClaimRun
 from audit_core.subject import Progress, Subject, no_progress
 
 QUESTIONS = ("circuit", "stability", "transfer")
-"""Asked beside the claim unless others are named: what the default policy wants to know."""
+"""Default questions that run with the claim: those the default policy requires."""
 
-_OTHER_INPUT = "put it back, or amend the plan and say why: `amend`."
+_OTHER_INPUT = "restore it, or amend the plan with a reason: `amend`."
 _OTHER_CODE = (
     "after an update of Assay, pin its code: `amend {claim_id} --repin --reason TEXT`. This is an amendment before the first "
     "run of the claim, and a deviation after it. Or run the version that the claim was frozen with."
@@ -43,9 +43,9 @@ class Confirmation:
     result: ConfirmationResult
     wall_s: float
     exploratory: str
-    """Why no policy can be met by it; empty where nothing stands in the way."""
+    """Why it cannot meet a policy; empty if it can."""
     notices: tuple[str, ...] = ()
-    """What of the prompts was set aside or not believed, and why."""
+    """Excluded prompts and unverified labels, with the reason."""
 
 
 def freeze_claim(
@@ -61,27 +61,27 @@ def freeze_claim(
     declared: PriorAccess = PriorAccess.NOTHING_RUN,
     seed: int = 0,
 ) -> Preregistration:
-    """Register a claim and freeze everything that decides it, before its half is opened.
+    """Register a claim and freeze its inputs before the confirmatory split is opened.
 
     Args:
-        prompts: the whole set; the claim is judged on its confirmatory half.
+        prompts: the whole set; the claim is judged on its confirmatory split.
         model: the name the subject was opened by.
-        declared: what the owner knew of the half; the run log can only make it worse.
+        declared: prior access to the split that the owner declares; the run log can only raise it.
 
     Raises:
-        AuditError: prompts that do not align, a question there is not, components that are not in the model.
+        AuditError: prompts do not align, a question is unknown, or a component is not in the model.
     """
     if unknown := [name for name in questions if name not in CIRCUIT_QUESTIONS or name == "specificity"]:
         raise ClaimRefused(
             f"Question {unknown[0]!r}.",
-            wanted=f"of {', '.join(name for name in CIRCUIT_QUESTIONS if name != 'specificity')}.",
-            remedy="leave it out; specificity needs other tasks and is asked on the circuit page.",
+            wanted=f"one of {', '.join(name for name in CIRCUIT_QUESTIONS if name != 'specificity')}.",
+            remedy="remove it; specificity needs other tasks, use the circuit page.",
         )
     prompts = drop_repeats(prompts)
-    half, explored = _read_halves(subject, prompts)
-    request = ConfirmationRequest(half, claim, explored, tuple(questions), seed=seed)
+    split, explored = _read_splits(subject, prompts)
+    request = ConfirmationRequest(split, claim, explored, tuple(questions), seed=seed)
     _check_parts(subject, request)
-    pins = _pin(subject, half, policy)
+    pins = _pin(subject, split, policy)
     key = keep_prompts(prompts)
     keep_policy(policy.text)
 
@@ -93,7 +93,7 @@ def freeze_claim(
     expires = datetime.now(UTC).date() + timedelta(days=MAX_EXPIRY_DAYS)
     return register.freeze(
         draft, owner=owner, declared=declared, expires_at=expires.isoformat(), model=model,
-        model_digest=subject.identity.short, prompts=key, prompts_sha256=(half.sha256, prompts.sha256),
+        model_digest=subject.identity.short, prompts=key, prompts_sha256=(split.sha256, prompts.sha256),
     )  # fmt: skip
 
 
@@ -105,18 +105,18 @@ def run_confirmatory(
     actor: Actor,
     on_progress: Progress = no_progress,
 ) -> Confirmation:
-    """The next attempt at a frozen claim; refused where anything is not as it was fixed.
+    """Run the next attempt at a frozen claim; refused if any frozen input has changed.
 
     Args:
-        open_auditor: gives the model of a name with its log.
+        open_auditor: model name → auditor with its log.
 
     Raises:
-        ClaimRefused: no such claim, withdrawn, or model, prompts or code differ from what was frozen; names what.
-        AuditError: whatever the run raised, after it was logged as an attempt.
+        ClaimRefused: no such claim, it was withdrawn, or model, prompts or code differ from the frozen ones.
+        AuditError: any error of the run, after it is logged as an attempt.
     """
     known = register.find(claim_id)
     if known.withdrawn:
-        raise ClaimRefused(f"{claim_id} was withdrawn.", wanted="a claim that stands.", remedy="freeze a new claim.")
+        raise ClaimRefused(f"{claim_id} was withdrawn.", wanted="an active claim.", remedy="freeze a new claim.")
     auditor, plan = open_auditor(known.model), known.plan
     request = _ask_as_frozen(known, auditor.subject)
     _log_split_opened(register.home, plan, actor)
@@ -128,81 +128,81 @@ def run_confirmatory(
 
 
 def predict_attempt_s(known: RegisteredClaim, auditor: Auditor) -> float | None:
-    """Predicted seconds of the next attempt; None before this machine's pace is known.
+    """Predicted seconds of the next attempt; None before the first timing.
 
     Raises:
-        ClaimRefused: model, prompts or code differ from what was frozen.
+        ClaimRefused: model, prompts or code differ from the frozen ones.
     """
     return auditor.predict_s("confirmation", _ask_as_frozen(known, auditor.subject))
 
 
 def _ask_as_frozen(known: RegisteredClaim, subject: Subject) -> ConfirmationRequest:
-    half, explored = _read_halves(subject, load_kept_prompts(known.prompts))
+    split, explored = _read_splits(subject, load_kept_prompts(known.prompts))
     plan = known.plan
-    _check_pins(plan, subject, half)
-    return ConfirmationRequest(half, plan.claim, explored, plan.questions, seed=plan.seed)
+    _check_pins(plan, subject, split)
+    return ConfirmationRequest(split, plan.claim, explored, plan.questions, seed=plan.seed)
 
 
 def explain_exploratory(known: RegisteredClaim) -> str:
-    """Why runs of a claim are exploratory; empty where they are confirmatory."""
+    """Why runs of a claim are exploratory; empty if they are confirmatory."""
     if known.plans[0].is_exploratory:
-        return "results on this half were there before the plan was frozen"
+        return "results on this split existed before the plan was frozen"
     if known.has_deviated:
-        return "the plan was changed after results were there"
+        return "the plan was changed after results existed"
     return ""
 
 
-def _read_halves(subject: Subject, prompts: PromptSet) -> tuple[TokenisedPrompts, TokenisedPrompts]:
-    """Confirmatory and exploratory."""
-    halves = (take_split(prompts, exploratory=explored) for explored in (False, True))
-    confirmatory, exploratory = (tokenise(half, subject.tokenizer) for half in halves)
+def _read_splits(subject: Subject, prompts: PromptSet) -> tuple[TokenisedPrompts, TokenisedPrompts]:
+    """Confirmatory and exploratory split."""
+    splits = (take_split(prompts, exploratory=explored) for explored in (False, True))
+    confirmatory, exploratory = (tokenise(split, subject.tokenizer) for split in splits)
     return confirmatory, exploratory
 
 
 def _check_parts(subject: Subject, request: ConfirmationRequest) -> None:
-    """A claim about parts that the model lacks is refused before it is frozen, not when it is run."""
+    """Refuse a claim about components that the model lacks before it is frozen."""
     known = {part for kind in request.kinds for part in subject.components(kind)}
-    if strangers := [part for part in request.claim.components if part not in known]:
+    if unknown := [part for part in request.claim.components if part not in known]:
         raise ClaimRefused(
-            f"{strangers[0]} is not in this model.", wanted="components of the model.", remedy="mend the claim."
+            f"{unknown[0]} is not in this model.", wanted="components of the model.", remedy="fix the claim."
         )
 
 
-def _pin(subject: Subject, half: TokenisedPrompts, policy: Policy) -> Pins:
+def _pin(subject: Subject, split: TokenisedPrompts, policy: Policy) -> Pins:
     identity = subject.identity
     return Pins(
         identity.model,
         identity.weights_sha256,
         identity.short,
-        half.name,
-        half.sha256,
-        len(half),
-        len(set(half.templates)),
+        split.name,
+        split.sha256,
+        len(split),
+        len(set(split.templates)),
         policy.sha256,
         list_versions()["assay"],
         hash_source(),
     )
 
 
-def _check_pins(plan: Preregistration, subject: Subject, half: TokenisedPrompts) -> None:
+def _check_pins(plan: Preregistration, subject: Subject, split: TokenisedPrompts) -> None:
     pins, identity = plan.pins, subject.identity
     now = {
         "model": (pins.model_digest, identity.short),
         "weights": (pins.weights_sha256, identity.weights_sha256),
-        "prompts": (pins.prompts_sha256, half.sha256),
+        "prompts": (pins.prompts_sha256, split.sha256),
         "code": (pins.code_sha256, hash_source()),
     }
     if changed := {name: pair for name, pair in now.items() if pair[0] != pair[1]}:
-        said = "; ".join(f"{name} was {was[:12]}…, is {found[:12]}…" for name, (was, found) in changed.items())
+        differences = "; ".join(f"{name} was {was[:12]}…, is {found[:12]}…" for name, (was, found) in changed.items())
         raise ClaimRefused(
-            f"{plan.claim_id} was frozen for something else: {said}.",
-            wanted="what was frozen.",
+            f"{plan.claim_id} was frozen with other inputs: {differences}.",
+            wanted="the frozen inputs.",
             remedy=_OTHER_CODE.format(claim_id=plan.claim_id) if set(changed) == {"code"} else _OTHER_INPUT,
         )
 
 
 def _log_split_opened(home: Path, plan: Preregistration, actor: Actor) -> None:
-    """Told once for each claim: from then on a change of its plan is a deviation."""
+    """Logged once per claim: later changes of its plan are deviations."""
     with open_database(home) as connection:
         reported = list_events(connection, action=Action.HALF_OPENED)
         if not any(event.payload["claim_id"] == plan.claim_id for event in reported):
@@ -213,6 +213,6 @@ def _log_split_opened(home: Path, plan: Preregistration, actor: Actor) -> None:
 
 
 def pin_now(subject: Subject, prompts: PromptSet, policy: Policy) -> Pins:
-    """What an amended plan is held to: model, prompts and code as they are now."""
-    half, _ = _read_halves(subject, prompts)
-    return _pin(subject, half, policy)
+    """Pins of an amended plan: current model, prompts and code."""
+    split, _ = _read_splits(subject, prompts)
+    return _pin(subject, split, policy)

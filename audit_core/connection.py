@@ -1,4 +1,4 @@
-"""The address of a connection: what one component writes, as another one reads it."""
+"""Connection addresses: the output of one component, as input of another."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from audit_core.errors import ComponentRefused
 
 
 class Terminal(StrEnum):
-    """The two ends of a model, which every path between its components begins and ends at."""
+    """Input and output of a model, where every path begins and ends."""
 
     INPUT = "input"
-    """The embedding: what enters the first block."""
+    """The embedding: input of the first block."""
     OUTPUT = "output"
     """Final norm and unembedding at the answer position."""
 
 
 class Through(StrEnum):
-    """Which input of the receiver the sender's writing is exchanged in."""
+    """Input of the receiver in which the sender's output is replaced."""
 
     WHOLE = "whole"
-    """All of it: a head's query, key and value together; an MLP's input; the output's."""
+    """The whole input: query, key and value of a head together, the input of an MLP or of the output."""
     QUERY = "query"
     KEY = "key"
     VALUE = "value"
@@ -41,10 +41,10 @@ _RECEIVER = re.compile(r"(?P<part>.+?)(?:\.(?P<letter>[QKV]))?", re.ASCII)
 
 @dataclass(frozen=True)
 class Connection:
-    """From a sender to a receiver in a later place, directly: through no other component.
+    """A direct path from a sender to a later receiver, through no other component.
 
     Written `L0.H0>L1.H0` (all inputs of the head together), `L0.H0>L1.H0.K` (its key input; Q and V likewise),
-    `input>L2.MLP`, `L1.H0>output`; `→` may stand for `>`. Whole heads and MLPs, at all positions.
+    `input>L2.MLP`, `L1.H0>output`; `→` is accepted for `>`. Whole heads and MLPs, at all positions.
 
     Source: Wang et al. 2022, arXiv:2211.00593; Goldowsky-Dill et al. 2023, arXiv:2304.05969.
     """
@@ -58,27 +58,30 @@ class Connection:
             if isinstance(end, Component) and (end.kind not in (Kind.HEAD, Kind.MLP) or end.position is not None):
                 raise _refuse(f"{end} at one end of a connection.", "whole heads and MLPs.")
         if self.sender is Terminal.OUTPUT or self.receiver is Terminal.INPUT:
-            raise _refuse(f"{self.draw()} runs backwards.", "a connection from the input on and to the output.")
+            raise _refuse(
+                f"{self.draw()} runs backwards.",
+                "a connection from the input or a component, to a later component or the output.",
+            )
         if self.through is not Through.WHOLE and not is_head(self.receiver):
             raise _refuse(f"{self.receiver} has no {self.through} input.", "a head behind Q, K or V.")
         if not comes_before(self.sender, self.receiver):
-            raise _refuse(f"{self.receiver} does not read what {self.sender} writes.", "a receiver in a later place.")
+            raise _refuse(f"{self.receiver} does not read the output of {self.sender}.", "a later receiver.")
 
     def __str__(self) -> str:
         return f"{self.sender}>{self.target}"
 
     def draw(self) -> str:
-        """`L0.H0→L1.H0.K`, for a reader; `str` gives the form for command lines and JSON."""
+        """`L0.H0→L1.H0.K`, for display; `str` gives the form for command lines and JSON."""
         return f"{self.sender}→{self.target}"
 
     @property
     def target(self) -> str:
-        """The receiver with the input that is meant, `L1.H0.K`."""
+        """The receiver with its input, `L1.H0.K`."""
         return f"{self.receiver}" + (f".{_LETTERS[self.through]}" if self.through in _LETTERS else "")
 
     @property
     def is_in_one_layer(self) -> bool:
-        """From a head to the MLP of its own layer: there where a block runs them one behind the other."""
+        """From a head to the MLP of its own layer: exists only in sequential blocks."""
         sender, receiver = self.sender, self.receiver
         return isinstance(sender, Component) and isinstance(receiver, Component) and sender.layer == receiver.layer
 
@@ -88,7 +91,7 @@ def is_head(end: Endpoint) -> bool:
 
 
 def comes_before(sender: Endpoint, receiver: Endpoint) -> bool:
-    """Whether the one's output is part of the other's input in a block that runs attention before its MLP."""
+    """Whether the sender's output is part of the receiver's input in a sequential block (attention before MLP)."""
     if sender is Terminal.INPUT or receiver is Terminal.OUTPUT:
         return True
     assert isinstance(sender, Component)
@@ -103,10 +106,10 @@ def _refuse(found: str, wanted: str) -> ComponentRefused:
 
 
 def parse_connection(text: str) -> Connection:
-    """Read one address.
+    """Parse one address.
 
     Raises:
-        ComponentRefused: the text is not in the grammar of `Connection`, or nothing can run that way.
+        ComponentRefused: the text does not parse, or no such path exists; see `Connection`.
     """
     ends = [end.strip() for end in _ARROW.split(text.strip())]
     match = _RECEIVER.fullmatch(ends[-1])
@@ -121,11 +124,11 @@ def _parse_endpoint(text: str) -> Endpoint:
 
 
 def list_connections(components: Iterable[Component], *, split: bool, is_parallel: bool) -> tuple[Connection, ...]:
-    """Every connection among some components, from the input to each, and from each to the output.
+    """Every connection among components, from the input and to the output.
 
     Args:
-        split: a head is reached through its query, key and value input apart, not through all together.
-        is_parallel: attention and MLP of one block read the same, so that a head does not reach the MLP beside it.
+        split: query, key and value input of a head are separate connections.
+        is_parallel: attention and MLP of one block read the same input, so no connection runs between them.
     """
     parts: list[Endpoint] = [*sorted(set(components))]
     found = []

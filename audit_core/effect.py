@@ -1,4 +1,4 @@
-"""The effect of interventions on a metric: the only numbers that a verdict may rest on."""
+"""Measured effects of interventions on a metric: the only numbers that verdicts use."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from audit_core.registry import get_plugin
 from audit_core.subject import Logits, Means, Progress, Subject, no_progress, read_only
 
 NOISE_FACTOR = 100.0
-"""A live hook moves a logit by more than this many tolerances under the noise control (methods 1.5)."""
+"""Under the noise control a working hook changes a logit by more than this many tolerances (methods 1.5)."""
 MIN_ACCURACY = 0.75
-"""Share of prompts on which the answer must beat the foil (methods 1.2)."""
+"""Minimum share of prompts on which the model prefers the answer to the foil (methods 1.2)."""
 _MAX_VOCABULARY_FLOATS = 40_000_000
 
 
 class Metric(Protocol):
-    """The contract of the `metrics/` shelf."""
+    """Interface of the plug-ins in `metrics/`."""
 
     name: str
     question: str
     unit: str
     needs_vocabulary: bool
     reads_sequences: bool
-    """Whether it is given logits at every place where an answer goes on, not only where answer and foil part."""
+    """Whether it reads logits at every answer token, not only at the first one that differs from the foil."""
     min_gap: float
-    """In the metric's unit: below this clean – corrupted gap, a fraction of the gap is noise divided by noise."""
+    """Smallest clean – corrupted gap, in the metric's unit, of which a fraction is meaningful."""
 
     def read(self, logits: Logits, pairs: Sequence[TokenPair]) -> NDArray[np.float64]:
         """Metric per intervention and prompt; shape (intervention, prompt).
 
         Args:
-            logits: of these prompts; where the metric reads sequences, of their places (`sequences.list_places`).
+            logits: of these prompts, or of their answer tokens (`sequences.list_places`) if the metric reads sequences.
         """
 
 
@@ -57,16 +57,16 @@ def get_metric(name: str) -> Metric:
 
 @dataclass(frozen=True)
 class Controls:
-    """Proof that the hooks of one run were alive."""
+    """Instrument checks of one run: evidence that its hooks worked."""
 
     identity_max: NotEvidence[float]
-    """Largest change by putting activations back where they came from, in logits."""
+    """Identity control: largest change when activations are replaced by themselves, in logits."""
     noise_min: NotEvidence[float]
-    """Smallest change by large noise at any layer and kind that was edited, in logits."""
+    """Noise control: smallest change by large noise over edited layers and kinds, in logits."""
     tolerance: NotEvidence[float]
-    """Arithmetic noise of this subject, in logits."""
+    """Numerical noise of this subject, in logits."""
     edits: int
-    """Edits that reached their activation: all that were asked for."""
+    """Edits applied: all requested ones."""
 
     def to_json(self) -> dict[str, float | int]:
         return {
@@ -94,12 +94,12 @@ class Effect:
     patched: NDArray[np.float64]
     """Shape (intervention, prompt)."""
     vocabulary: NDArray[np.float32] | None
-    """If asked for, on one prompt: all logits at the answer position; shape (run, vocabulary), runs being clean,
-    corrupted and the interventions."""
+    """If requested, on one prompt: all logits at the answer position; shape (run, vocabulary); runs are clean,
+    corrupted, then the interventions."""
     controls: Controls
     norms: NDArray[np.float64] | None = None
-    """Length of the residual stream where the logits are read from; shape (run, prompt), runs as in `vocabulary`; None
-    where the subject gives logits alone."""
+    """Norm of the final residual stream at the answer position; shape (run, prompt), runs as in `vocabulary`; None
+    if the subject returns logits only."""
 
     def __post_init__(self) -> None:
         for array in (self.clean, self.corrupted, self.patched):
@@ -112,9 +112,9 @@ class Effect:
 
     @property
     def support(self) -> NDArray[np.float64]:
-        """How far the edited components push towards the answer; shape (intervention, prompt).
+        """Support of the edited components for the answer; shape (intervention, prompt).
 
-        Noising: what is lost without them. Denoising: what is gained with them. Negative: they push away from it.
+        Noising: loss of the metric. Denoising: gain of the metric. Negative: the components act against the answer.
         """
         noising = np.array([i.side is PromptSide.CLEAN for i in self.interventions])[:, None]
         return np.where(noising, self.clean - self.patched, self.patched - self.corrupted)
@@ -136,36 +136,38 @@ def measure_effect(
     next_tokens: bool = False,
     on_progress: Progress = no_progress,
 ) -> Effect:
-    """Run the pair and every intervention, and prove that the hooks were alive.
+    """Run the pair and every intervention, with instrument checks of the hooks.
 
     Args:
-        next_tokens: keep the whole vocabulary's logits; one prompt only.
+        next_tokens: keep the logits of the whole vocabulary; one prompt only.
 
     Raises:
-        ControlFailed: an edit did not arrive, an identity patch changed something, or noise changed nothing.
-        NotMeasured: the model produced something that is not a number.
-        PromptRefused: a metric of one position, and prompts whose answers no token there tells from foils.
+        ControlFailed: an edit was not applied, an identity patch changed logits, or noise changed none.
+        NotMeasured: the model produced NaN.
+        PromptRefused: the metric reads one position, where answer and foil have the same token.
     """
     if not metric.reads_sequences:
         require_distinguished(prompts.pairs)
     runs = (CLEAN_RUN, CORRUPTED_RUN, *interventions)
     controls = plan_controls(subject, interventions)
-    # On one prompt the controls ride in the same wave, which spares them a pass; on a set they get the first prompt.
+    # One prompt: controls share its batch, which saves a pass. A set: controls run on the first prompt.
     share_batch = len(prompts) == 1 and not metric.reads_sequences
-    asked = (*runs, *controls.runs) if share_batch else runs
-    wants_words = metric.needs_vocabulary or next_tokens
+    all_runs = (*runs, *controls.runs) if share_batch else runs
+    needs_vocabulary = metric.needs_vocabulary or next_tokens
     values, norms = np.empty((len(runs), len(prompts))), np.full((len(runs), len(prompts)), np.nan)
-    chunks = tuple(_chunk_prompts(subject, prompts, len(asked), metric))
-    work = [subject.count_work(rows.prompts, asked) for _, rows in chunks]
+    chunks = tuple(_chunk_prompts(subject, prompts, len(all_runs), metric))
+    work = [subject.count_work(rows.prompts, all_runs) for _, rows in chunks]
     for step, (where, rows) in enumerate(chunks):
         progress = _from(sum(work[:step]), sum(work), on_progress)
-        logits = subject.run(rows.prompts, asked, means=means, vocabulary=wants_words, seed=seed, on_progress=progress)
+        logits = subject.run(
+            rows.prompts, all_runs, means=means, vocabulary=needs_vocabulary, seed=seed, on_progress=progress
+        )
         values[:, where] = metric.read(logits, prompts.pairs[where])[: len(runs)]
         if logits.norms is not None:
             norms[:, where] = logits.norms[: len(runs), list(rows.starts)]
-        check_arrived(logits.edits_applied, asked, rows.prompts)
+        check_arrived(logits.edits_applied, all_runs, rows.prompts)
     if not np.isfinite(values).all():
-        raise NotMeasured("control_failed", "the model produced a value that is not a number under an intervention.")
+        raise NotMeasured("control_failed", "the model produced NaN under an intervention.")
     words = logits.vocabulary[: len(runs), 0] if next_tokens and logits.vocabulary is not None else None
     edits = sum(len(i.edits) for i in interventions) * len(prompts)
     found = (
@@ -188,26 +190,26 @@ def measure_effect(
     )
 
 
-def check_arrived(applied: int, asked: Sequence[Intervention], prompts: TokenisedPrompts) -> None:
-    """Refuse numbers of a run that an edit did not reach.
+def check_arrived(applied: int, all_runs: Sequence[Intervention], prompts: TokenisedPrompts) -> None:
+    """Check that every edit was applied.
 
     Raises:
-        ControlFailed: with how many.
+        ControlFailed: some were not.
     """
-    wanted = sum(len(i.edits) for i in asked) * len(prompts)
+    wanted = sum(len(i.edits) for i in all_runs) * len(prompts)
     if applied != wanted:
-        raise ControlFailed(f"{wanted - applied} of {wanted} edits did not reach their activation; no number is shown.")
+        raise ControlFailed(f"{wanted - applied} of {wanted} edits were not applied; no number is reported.")
 
 
 def _from(before: int, total: int, on_progress: Progress) -> Progress:
-    """Progress of one chunk as progress of the whole."""
+    """Map progress of one chunk to progress of the whole run."""
     return lambda done, _: on_progress(before + done, total)
 
 
 def _chunk_prompts(
     subject: Subject, prompts: TokenisedPrompts, n_runs: int, metric: Metric
 ) -> Iterator[tuple[slice, Places]]:
-    """All at once, unless whole vocabularies would fill the memory."""
+    """Chunks of interventions: one, unless logits of the whole vocabulary would exceed memory."""
     size = len(prompts)
     if metric.needs_vocabulary:
         most = max(len(list_beginnings(pair)) for pair in prompts.pairs) if metric.reads_sequences else 1
@@ -220,16 +222,16 @@ def _chunk_prompts(
 
 @dataclass(frozen=True)
 class ControlRuns:
-    """What must change nothing, and what must change something, at every layer and kind that is edited."""
+    """Identity and noise controls at every edited layer and kind."""
 
     places: tuple[tuple[Kind, int], ...]
     runs: tuple[Intervention, ...]
-    """Activations put back where they came from, at all places together; then noise, one place a run."""
+    """The identity control at all sites together, then noise at one site per run."""
 
 
 def plan_controls(subject: Subject, interventions: Sequence[Intervention]) -> ControlRuns:
-    """The controls of a run. Noise covers a whole layer at the answer position: a head whose output weights are zero
-    is a fact about the model, not a dead hook."""
+    """The controls of a run. Noise covers all components of a layer at the answer position, because a single head with zero
+    output weights would look like a dead hook."""
     places = tuple(sorted({(part.kind, part.layer) for i in interventions for part in i.components}))
     if not places:
         return ControlRuns((), ())
@@ -248,17 +250,17 @@ def plan_controls(subject: Subject, interventions: Sequence[Intervention]) -> Co
 def run_controls(
     subject: Subject, prompts: TokenisedPrompts, controls: ControlRuns, edits: int, *, seed: int
 ) -> Controls:
-    """The controls on the first of many prompts: whether a hook is alive does not depend on the text."""
+    """Controls on the first of many prompts: whether a hook works does not depend on the text."""
     first = replace(prompts, pairs=prompts.pairs[:1])
     logits = subject.run(first, (CLEAN_RUN, CORRUPTED_RUN, *controls.runs), vocabulary=True, seed=seed)
     return check_controls(subject, controls, logits, 2, edits)
 
 
 def check_controls(subject: Subject, controls: ControlRuns, logits: Logits, first: int, edits: int) -> Controls:
-    """Judge control runs that stand from row `first` on in these logits of one prompt, behind the clean run in row 0.
+    """Check control runs: rows from `first` on of these logits of one prompt; row 0 is the clean run.
 
     Raises:
-        ControlFailed: identity changed something or noise changed nothing.
+        ControlFailed: identity changed a logit, or noise changed none.
     """
     if not controls.runs:
         return Controls(0.0, float("inf"), subject.tolerance, edits)
@@ -266,15 +268,17 @@ def check_controls(subject: Subject, controls: ControlRuns, logits: Logits, firs
     change = np.abs(read[first:] - read[0]).max(1)
     identity, moved = float(change[0]), change[1:]
     if not identity <= subject.tolerance:
-        raise ControlFailed(f"Putting activations back where they came from moved a logit by {identity:.3g}.")
+        raise ControlFailed(f"Replacing activations by themselves changed a logit by {identity:.3g}.")
     for (kind, layer), moving in zip(controls.places, moved, strict=True):
         if not moving > NOISE_FACTOR * subject.tolerance:
-            raise ControlFailed(f"Large noise on every {kind} of layer {layer} moved no logit: this hook is dead.")
+            raise ControlFailed(
+                f"Large noise on every {kind} of layer {layer} changed no logit: this hook does not work."
+            )
     return Controls(identity, float(moved.min()), subject.tolerance, edits)
 
 
 def join_controls(found: Sequence[Controls]) -> Controls:
-    """The worst of each, every measurement having passed its own."""
+    """Merge controls of several measurements: the worst value of each."""
     return Controls(
         max(controls.identity_max for controls in found),
         min(controls.noise_min for controls in found),
@@ -284,25 +288,25 @@ def join_controls(found: Sequence[Controls]) -> Controls:
 
 
 def check_task(effect: Effect) -> None:
-    """Refuse to normalise an effect that has nothing to be normalised by.
+    """Check that the model does the task and that there is a gap to normalise by.
 
     Raises:
-        NotMeasured: the model does not do the task, or clean and corrupted hardly differ.
+        NotMeasured: the model does not do the task, or clean and corrupted metric hardly differ.
     """
     check_gap(effect.clean, effect.corrupted, effect.unit, effect.min_gap)
 
 
 def check_gap(clean: NDArray[np.float64], corrupted: NDArray[np.float64], unit: str, min_gap: float) -> None:
-    """`check_task` of bare numbers, each shape (prompt,)."""
+    """`check_task` for arrays, each of shape (prompt,)."""
     accuracy, gap = float((clean > 0).mean()), float((clean - corrupted).mean())
     if accuracy < MIN_ACCURACY:
         raise NotMeasured(
             "model_fails_task",
             f"the model prefers the answer on {accuracy:.0%} of {len(clean)} prompts, {MIN_ACCURACY:.0%} needed; "
-            "an explanation of a task that the model does not do cannot be tested.",
+            "only a task that the model does can be explained.",
         )
     if not gap >= min_gap:
         raise NotMeasured(
             "model_fails_task",
-            f"the corrupted prompt changes the metric by {gap:.2f} {unit}, {min_gap} needed; choose a corruption that matters.",
+            f"the corrupted prompt changes the metric by {gap:.2f} {unit}, {min_gap} needed; choose a corruption that changes the answer.",
         )

@@ -1,39 +1,39 @@
-"""Every error the library raises on purpose, in one tree.
+"""All errors that the library raises on purpose, in one tree.
 
 AuditError
-├── Refused                an input is wrong: found, wanted, remedy (exit 2)
+├── Refused                invalid input: found, wanted, remedy (exit 2)
 │   ├── ComponentRefused   an address that does not parse or is not in the model
 │   ├── PromptRefused      prompts that cannot be used; names every bad row
 │   ├── InterventionRefused  a replacement that is undefined for this run
 │   ├── ClaimRefused       a claim file that is incomplete or contradictory
 │   ├── PolicyRefused      a policy or a waiver that cannot be applied
-│   ├── DecisionRefused    a decision about a pack that this person may not make; has a reason code
+│   ├── DecisionRefused    a decision about a pack that this person may not make; with a reason code
 │   ├── ModelRefused       weights that must not or cannot be loaded
 │   ├── StoreRefused       the run log cannot be opened or written
-│   ├── QueueFull          too much waits already; the same may be asked again later
-│   └── AccessRefused      a person who may not do this, or not now; says which by `why`
-├── NotMeasured            the question was sound and has no answer: a reason code (exit 3)
-│   └── ControlFailed      an instrument check failed, so no number may be shown
-├── IntegrityError         bytes are not what their digest says (exit 4)
-└── Cancelled              a person stopped the run; nothing it computed is kept
+│   ├── QueueFull          the queue is full; try again later
+│   └── AccessRefused      a person who may not do this, or not now; `why` is the reason code
+├── NotMeasured            valid question without an answer, with a reason code (exit 3)
+│   └── ControlFailed      an instrument check failed, so no number is reported
+├── IntegrityError         bytes do not match their digest (exit 4)
+└── Cancelled              a person stopped the run; nothing is stored
 """
 
 from __future__ import annotations
 
 
 class AuditError(Exception):
-    """Root of the tree; pages and commands catch this and nothing wider."""
+    """Root of the tree: the widest error that pages and commands catch."""
 
     exit_code = 5
 
 
 class Refused(AuditError):
-    """An input was refused at the border where it entered.
+    """Invalid input, rejected on entry.
 
     Args:
-        found: what was met, quoted and short.
-        wanted: what would have been accepted.
-        remedy: what the reader can do now.
+        found: the rejected input, quoted and short.
+        wanted: what is accepted.
+        remedy: what the reader can do.
     """
 
     exit_code = 2
@@ -64,10 +64,10 @@ class PolicyRefused(Refused):
 
 
 class DecisionRefused(Refused):
-    """A decision about a pack was turned away.
+    """A decision about a pack was rejected.
 
     Args:
-        code: machine-readable, as the audit log has it.
+        code: machine-readable reason, as in the audit log.
     """
 
     def __init__(self, found: str, *, wanted: str, remedy: str, code: str = "refused") -> None:
@@ -84,7 +84,7 @@ class StoreRefused(Refused):
 
 
 class QueueFull(Refused):
-    """Nothing is wrong with what was asked: as much waits as may wait."""
+    """The queue is full; the request itself is valid."""
 
 
 class AccessRefused(Refused):
@@ -100,11 +100,11 @@ class AccessRefused(Refused):
 
 
 class NotMeasured(AuditError):
-    """There is no number, and this is why.
+    """The question has no answer, with the reason.
 
     Args:
         reason: machine-readable code, one of `verdict.REASONS`.
-        detail: one sentence a reviewer can act on.
+        detail: one actionable sentence.
     """
 
     exit_code = 3
@@ -115,19 +115,19 @@ class NotMeasured(AuditError):
 
 
 class ControlFailed(NotMeasured):
-    """A liveness control failed: the instrument, not the model, is in question."""
+    """An instrument check failed: the measurement is invalid, whatever the model does."""
 
     def __init__(self, detail: str) -> None:
         super().__init__("control_failed", detail)
 
 
 class IntegrityError(AuditError):
-    """Bytes are not what their digest says."""
+    """Bytes do not match their digest."""
 
     exit_code = 4
 
 
 class Cancelled(AuditError):
-    """A person stopped the run; nothing that it computed is kept."""
+    """A person stopped the run; nothing is stored."""
 
     exit_code = 3

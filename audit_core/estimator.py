@@ -1,4 +1,4 @@
-"""What a screening method returns: estimated effects, never to be taken for measured ones."""
+"""Estimators: cheap estimates of component effects, kept apart from measured effects."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ class EffectEstimates:
 
     components: tuple[Component, ...]
     support: Floats
-    """Estimated push towards the answer, in logits; shape (component, prompt). Without sign where `is_signed` is false."""
+    """Estimated support for the answer, in logits; shape (component, prompt). Magnitudes if `is_signed` is false."""
     is_signed: bool
 
 
 @dataclass(frozen=True)
 class EstimateRequest:
-    """Which components are estimated, each replaced alone."""
+    """Components to estimate, each replaced alone."""
 
     prompts: TokenisedPrompts
     kind: Kind
     replacement: Replacement
     side: PromptSide
-    """The run that is edited: clean is noising, corrupted is denoising."""
+    """The edited run: clean is noising, corrupted is denoising."""
 
 
 class Estimator(Protocol):
-    """The contract of the `methods/` shelf."""
+    """Interface of the plug-ins in `estimators/`."""
 
     @property
     def name(self) -> str: ...
@@ -52,36 +52,36 @@ class Estimator(Protocol):
 
     @property
     def misses(self) -> str:
-        """What it is known not to see, in one sentence that stands beside every figure drawn from it."""
+        """Known blind spots, in one sentence that is shown with every figure of its estimates."""
 
-    def screen(self, subject: Subject, request: EstimateRequest, *, on_progress: Progress) -> EffectEstimates:
+    def estimate(self, subject: Subject, request: EstimateRequest, *, on_progress: Progress) -> EffectEstimates:
         """Estimate every component of a kind.
 
         Raises:
             ComponentRefused: a kind or replacement it cannot estimate.
-            ControlFailed: a hook did not fire or no slope reached it.
+            ControlFailed: a hook did not fire or received no gradient.
         """
 
 
 def can_estimate(method: Estimator, kind: Kind, replacement: Replacement) -> bool:
-    """Whether a method has anything to say of a sweep."""
+    """Whether an estimator supports a sweep."""
     return kind in method.kinds and replacement in method.replacements
 
 
-def check_asked(method: Estimator, subject: Subject, request: EstimateRequest) -> None:
-    """Refuse what the method cannot estimate, or this model does not have.
+def check_request(method: Estimator, subject: Subject, request: EstimateRequest) -> None:
+    """Check that the estimator supports the request and that the model has such components.
 
     Raises:
-        ComponentRefused: with what it can.
+        ComponentRefused: it does not; lists what is supported.
     """
     kind, replacement = request.kind, request.replacement
     if not can_estimate(method, kind, replacement):
         raise ComponentRefused(
             f"{method.name} of {kind} under {replacement}.",
             wanted=f"one of {', '.join(method.kinds)} under {' or '.join(method.replacements)}.",
-            remedy="choose another method, or measure it exactly.",
+            remedy="choose another estimator, or measure exactly.",
         )
     if not subject.components(kind):
         raise ComponentRefused(
-            f"This model has no {kind} that can be reached.", wanted="another kind.", remedy="choose heads or MLPs."
+            f"This model has no accessible {kind}.", wanted="another kind.", remedy="choose heads or MLPs."
         )

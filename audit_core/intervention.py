@@ -1,4 +1,4 @@
-"""An intervention: on which run, which components, and what replaces them."""
+"""Interventions: the run, the components, and what replaces their activations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from audit_core.errors import InterventionRefused
 
 
 class PromptSide(StrEnum):
-    """Which prompt of the pair is run."""
+    """Prompt of the pair that is run."""
 
     CLEAN = "clean"
     CORRUPTED = "corrupted"
@@ -23,13 +23,13 @@ class PromptSide(StrEnum):
 
 
 class Replacement(StrEnum):
-    """What takes the place of a component's activation."""
+    """Replacement of a component's activation."""
 
     ZERO = "zero"
     MEAN = "mean"
     """Mean over the reference prompts, clean and corrupted, per position."""
     MEAN_TEMPLATE = "mean_template"
-    """As `mean`, within the prompt's own template."""
+    """As `mean`, over prompts of the same template."""
     RESAMPLE = "resample"
     """The activation of the other run of the pair: activation patching."""
     SCALE = "scale"
@@ -37,29 +37,29 @@ class Replacement(StrEnum):
     ADD = "add"
     """The activation plus a factor times a direction."""
     UNIFORM = "uniform"
-    """A head's attention spread evenly over the keys it may see; the first token keeps exactly its own weight."""
+    """Uniform attention over the visible keys; the first token keeps its weight."""
     PERMUTED = "permuted"
-    """A head's weights shuffled, by the run's seed, among the keys it may see; the first token keeps its own."""
+    """Attention weights permuted over the visible keys, by the run's seed; the first token keeps its weight."""
     IDENTITY = "identity"
-    """Control: the activation of the same run. Must change nothing."""
+    """Control: the activation of the same run. Must not change the output."""
     NOISE = "noise"
-    """Control: the activation plus large seeded noise. Must change something."""
+    """Control: the activation plus large seeded noise. Must change the output."""
 
 
 ABLATIONS = (Replacement.RESAMPLE, Replacement.MEAN, Replacement.MEAN_TEMPLATE, Replacement.ZERO, Replacement.SCALE)
-"""What a person may choose for whole components; `add` needs a direction, two are of attention patterns alone, and two are
-controls."""
+"""Replacements that users may choose for whole components. Left out: `add` needs a direction, two apply to attention
+patterns only, two are controls."""
 PATTERN_ABLATIONS = (Replacement.UNIFORM, Replacement.PERMUTED)
-"""Of an attention pattern alone: what a head moves stays, where it looks is taken away (methods 2.15)."""
+"""Ablations of the attention pattern only: the head keeps its values, its pattern is ablated (methods 2.15)."""
 
 
 class Direction(StrEnum):
-    """Which of the two runs is disturbed."""
+    """Which of the two runs is edited."""
 
     NOISING = "noising"
-    """Run clean, take components away: asks what is necessary."""
+    """Ablate components in the clean run: tests necessity."""
     DENOISING = "denoising"
-    """Run corrupted, put clean activations back: asks what is sufficient."""
+    """Restore clean activations in the corrupted run: tests sufficiency."""
 
     @property
     def side(self) -> PromptSide:
@@ -71,12 +71,12 @@ MAX_FACTOR = 100.0
 
 @dataclass(frozen=True)
 class Edit:
-    """One component and what replaces its activation."""
+    """One component and the replacement of its activation."""
 
     component: Component
     replacement: Replacement
     factor: float = 1.0
-    """Of `scale`, dimensionless; of `add`, in units of the direction."""
+    """For `scale`, dimensionless; for `add`, in units of the direction."""
     direction: tuple[float, ...] | None = None
     """Unit vector in the component's space: only the projection on it is replaced. None: the whole activation."""
 
@@ -84,7 +84,7 @@ class Edit:
         if self.replacement in PATTERN_ABLATIONS and self.component.kind is not Kind.PATTERN:
             raise InterventionRefused(
                 f"{self.component} made {self.replacement}.",
-                wanted="an attention pattern such as L9.A6: nothing else has weights over keys.",
+                wanted="an attention pattern such as L9.A6: only patterns have weights over keys.",
                 remedy="name the head's pattern, or choose zero, mean or resample.",
             )
         if self.replacement in (Replacement.SCALE, Replacement.ADD) and not (
@@ -101,7 +101,7 @@ class Edit:
             )
         if self.direction is not None and not abs(math.fsum(x * x for x in self.direction) - 1) < 1e-3:
             raise InterventionRefused(
-                f"The direction at {self.component} has not length 1.",
+                f"The direction at {self.component} does not have length 1.",
                 wanted="a unit vector of finite numbers.",
                 remedy="divide it by its length.",
             )
@@ -115,7 +115,7 @@ class Edit:
 
 @dataclass(frozen=True)
 class Intervention:
-    """Any number of edits on one run of the pair; no edits is the run itself."""
+    """Edits of one run of the pair; without edits, the run itself."""
 
     edits: tuple[Edit, ...] = ()
     side: PromptSide = PromptSide.CLEAN
@@ -157,10 +157,10 @@ def intervene(
     direction: Direction = Direction.NOISING,
     factor: float = 1.0,
 ) -> Intervention:
-    """Replace every one of these components the same way.
+    """Replace each of these components in the same way.
 
     Raises:
-        InterventionRefused: denoising with anything but `resample` (only the pair's other run can be put back).
+        InterventionRefused: denoising with a replacement other than `resample`.
 
     Example:
         >>> from audit_core.component import head
@@ -174,23 +174,23 @@ def intervene(
     ):
         raise InterventionRefused(
             f"Denoising with {replacement}.",
-            wanted="resample: clean activations put back into the corrupted run.",
+            wanted="resample: clean activations restored in the corrupted run.",
             remedy="choose resample, or noising.",
         )
     return Intervention(tuple(Edit(c, replacement, factor) for c in components), direction.side)
 
 
 def describe_replacement(replacement: Replacement) -> str:
-    """What the replacement is made of, in words a reviewer reads."""
+    """The replacement in words, for reports."""
     return {
         Replacement.ZERO: "set to zero",
         Replacement.MEAN: "replaced by the mean over the reference prompts at the same position",
-        Replacement.MEAN_TEMPLATE: "replaced by the mean over its template's prompts at the same position",
+        Replacement.MEAN_TEMPLATE: "replaced by the mean over prompts of its template at the same position",
         Replacement.RESAMPLE: "replaced by the activation of the pair's other run",
         Replacement.SCALE: "multiplied by a factor",
         Replacement.ADD: "moved along a direction",
-        Replacement.UNIFORM: "spread evenly over the visible keys, the first token's weight kept",
-        Replacement.PERMUTED: "shuffled among the visible keys, the first token's weight kept",
+        Replacement.UNIFORM: "made uniform over the visible keys, except for the first token",
+        Replacement.PERMUTED: "permuted over the visible keys, except for the first token",
         Replacement.IDENTITY: "replaced by itself",
         Replacement.NOISE: "disturbed by large noise",
     }[replacement]

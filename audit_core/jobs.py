@@ -1,4 +1,4 @@
-"""Background jobs with progress, predicted time and cancel, taken in turn per owner; nothing here knows of a screen."""
+"""Background jobs with progress, predicted time and cancellation, scheduled fairly per owner; independent of the UI."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from typing import Any
 from audit_core.errors import AuditError, Cancelled, QueueFull
 
 MAX_WAITING = 200
-"""Jobs of all owners together that may wait for their turn."""
+"""Maximum queued jobs of all owners together."""
 MAX_WAITING_EACH = 24
-"""Of one owner: all questions of the circuit page at once are half of that."""
+"""Maximum queued jobs of one owner: twice the number of questions on the circuit page."""
 _SERVED_KEPT = 1000
 
 
 class JobState(StrEnum):
-    """How far a job has come."""
+    """State of a job."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -34,7 +34,7 @@ class JobState(StrEnum):
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What one observer sees of a job at one moment."""
+    """State of a job at one moment, as one owner sees it."""
 
     id: str
     title: str
@@ -42,12 +42,12 @@ class Snapshot:
     done: int = 0
     total: int = 0
     started_s: float = 0.0
-    """Seconds on the process clock."""
+    """Seconds, monotonic clock."""
     now_s: float = 0.0
     predicted_s: float | None = None
-    """Predicted seconds in all, from measured throughput; None until known."""
+    """Predicted total seconds, from measured throughput; None until known."""
     partial: Any = None
-    """What is already known while the work goes on; None until there is something."""
+    """Intermediate result of a running job; None until there is one."""
     result: Any = None
     error: str = ""
 
@@ -70,25 +70,25 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Report:
-    """How work tells of itself: called with units done and in all, and raises `Cancelled` once nobody wants the work."""
+    """Progress callback: called with units done and total units; raises `Cancelled` once all owners have cancelled."""
 
     step: Callable[[int, int], None]
     show: Callable[[Any], None]
-    """Takes what is already known, a frozen value."""
+    """Receives an intermediate result, a frozen value."""
 
     def __call__(self, done: int, total: int) -> None:
         self.step(done, total)
 
 
 Work = Callable[[Report], Any]
-"""Takes the report; returns a frozen result."""
+"""Receives the progress callback; returns a frozen result."""
 
 
 class JobManager:
-    """Runs one job at a time and shares equal work: the same key asked for twice is computed once.
+    """Runs one job at a time; jobs with equal keys are computed once.
 
-    A job belongs to everyone who asked for it; it is cancelled when the last of them cancels. Owners take turns: after one job of one owner
-    comes one of the next who waits, however many each has queued.
+    A job belongs to all owners who submitted it and is cancelled when the last of them cancels. Scheduling is round-robin
+    over owners, however many jobs each has queued.
     """
 
     def __init__(self, *, workers: int = 1, keep: int = 64) -> None:
@@ -96,17 +96,17 @@ class JobManager:
         self._lock = threading.Lock()
         self._jobs: OrderedDict[str, Snapshot] = OrderedDict()
         self._owners: dict[str, dict[str, bool]] = {}
-        """Per job, everyone who asked for it, and whether they still want it."""
+        """Per job, its owners; False for those who cancelled."""
         self._stop: dict[str, threading.Event] = {}
         self._by_key: dict[str, str] = {}
         self._drops: dict[str, Callable[[], None]] = {}
-        """Per job that has not begun, what to do if it never does."""
+        """Per queued job, the callback if it is dropped."""
         self._work: dict[str, Work] = {}
-        """Per job that has not begun, what it does."""
+        """Per queued job, its work."""
         self._waiting: dict[str, deque[str]] = {}
-        """Per owner, their jobs that have not begun, oldest first; shared work stands in the queue of each."""
+        """Per owner, queued jobs, oldest first; shared jobs are in the queue of each owner."""
         self._served: OrderedDict[str, None] = OrderedDict()
-        """Owners whose turn it was, the longest ago first."""
+        """Owners by last turn, least recent first."""
         self._keep = keep
 
     def submit(
@@ -119,13 +119,13 @@ class JobManager:
         predicted_s: float | None = None,
         on_drop: Callable[[], None] | None = None,
     ) -> str:
-        """Start work, or join it if it is already under way or done; returns the job's id.
+        """Queue work, or join an equal job that is queued, running or done; returns the job's id.
 
         Args:
-            on_drop: called instead of the work if everyone cancels before it begins.
+            on_drop: called instead of the work if all owners cancel before it begins.
 
         Raises:
-            QueueFull: as many jobs wait, of this owner or of all, as may.
+            QueueFull: this owner, or all owners together, have the maximum of queued jobs.
         """
         with self._lock:
             known = self._jobs.get(self._by_key.get(key, ""))
@@ -136,7 +136,7 @@ class JobManager:
             ):
                 self._owners[known.id][owner] = True
                 if known.id in self._work and known.id not in self._waiting.get(owner, ()):
-                    # Their own turn may come before that of whoever asked first.
+                    # The new owner's turn may come before that of the first owner.
                     self._waiting.setdefault(owner, deque()).append(known.id)
                 return known.id
             self._require_room(owner)
@@ -147,12 +147,12 @@ class JobManager:
                 self._drops[job] = on_drop
             self._work[job] = work
             self._waiting.setdefault(owner, deque()).append(job)
-            self._forget_old()
+            self._drop_old()
         self._pool.submit(self._run_next)
         return job
 
     def get(self, job: str | None, *, owner: str) -> Snapshot | None:
-        """The job as it stands; None when unknown, forgotten, or someone else's; cancelled for whoever cancelled it."""
+        """State of a job; None if unknown, forgotten or another owner's; CANCELLED for owners who cancelled it."""
         with self._lock:
             if job is None or owner not in self._owners.get(job, ()):
                 return None
@@ -160,7 +160,7 @@ class JobManager:
             return seen if self._owners[job][owner] else replace(seen, state=JobState.CANCELLED, result=None)
 
     def cancel(self, job: str, *, owner: str) -> None:
-        """Take one's own interest back; the work stops at its next chunk once nobody wants it."""
+        """Cancel for one owner; the work stops at its next chunk once all owners have cancelled."""
         with self._lock:
             owners = self._owners.get(job, {})
             if owner not in owners or not self._jobs[job].is_active:
@@ -173,27 +173,27 @@ class JobManager:
             self._stop[job].set()
             work = self._work.pop(job, None)
         if work is not None:
-            # It has not begun and makes room at once: what is cancelled must not keep others out until its turn.
+            # A queued job is dropped at once, so that it does not occupy the queue until its turn.
             self._run(job, work)
 
     def shut_down(self) -> None:
         with self._lock:
             for event in self._stop.values():
                 event.set()
-        # What still waits is run, so that it can say that it was dropped: a stopped job does no more than that.
+        # Queued jobs are still run: a stopped job only reports that it was dropped.
         self._pool.shutdown(wait=True)
 
     def _require_room(self, owner: str) -> None:
-        mine, everyone = len(self._waiting.get(owner, ())), len(self._work)
-        if mine >= MAX_WAITING_EACH:
+        own, total = len(self._waiting.get(owner, ())), len(self._work)
+        if own >= MAX_WAITING_EACH:
             raise QueueFull(
-                f"{mine} of your runs wait for their turn.", wanted=f"at most {MAX_WAITING_EACH} of one person.",
-                remedy="wait until one of them begins, or cancel one that you do not need.",
+                f"{own} of your runs are queued.", wanted=f"at most {MAX_WAITING_EACH} per person.",
+                remedy="wait until one of them begins, or cancel one.",
             )  # fmt: skip
-        if everyone >= MAX_WAITING:
+        if total >= MAX_WAITING:
             raise QueueFull(
-                f"{everyone} runs of everyone here wait for their turn.", wanted=f"at most {MAX_WAITING}.",
-                remedy="ask again later: people take turns, so yours does not wait for all of them.",
+                f"{total} runs of all users are queued.", wanted=f"at most {MAX_WAITING}.",
+                remedy="try again later; runs are scheduled in turn per person.",
             )  # fmt: skip
 
     def _leave_queue(self, owner: str, job: str) -> None:
@@ -206,7 +206,7 @@ class JobManager:
             del self._waiting[owner]
 
     def _take_next(self) -> tuple[str, Work] | None:
-        """The oldest job of the owner who has waited longest for a turn; one who never had a turn comes first."""
+        """Oldest job of the owner with the least recent turn; owners without a turn come first."""
         with self._lock:
             if not self._waiting:
                 return None
@@ -222,12 +222,12 @@ class JobManager:
             return job, self._work.pop(job)
 
     def _run_next(self) -> None:
-        # One call for each job that was queued; one that was cancelled leaves its call without work.
+        # One call per queued job; the call of a cancelled job finds no work.
         found = self._take_next()
         if found is not None:
             self._run(*found)
 
-    def _forget_old(self) -> None:
+    def _drop_old(self) -> None:
         finished = [job for job, snapshot in self._jobs.items() if not snapshot.is_active]
         for job in finished[: max(0, len(self._jobs) - self._keep)]:
             for table in (self._jobs, self._owners, self._stop):
@@ -255,7 +255,7 @@ class JobManager:
         except AuditError as error:
             self._update(job, state=JobState.FAILED, error=str(error))
         except BaseException as error:
-            # The worker must outlive a defect, and the person must see it: shown as a failure, never as a number.
+            # The worker must survive a defect, and the user must see it: reported as a failure.
             traceback.print_exc()
             self._update(job, state=JobState.FAILED, error=f"Defect: {type(error).__name__}: {error}")
             if not isinstance(error, Exception):

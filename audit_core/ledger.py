@@ -1,4 +1,4 @@
-"""The look-elsewhere ledger: how much was tried on a model before a claim was judged, read from the run log."""
+"""Multiplicity ledger: how many tests were run on a model before a claim was judged, counted from the run log."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Ledger:
-    """What was looked at, by anyone whose runs are in this log."""
+    """Counts over all runs on one model in this log, of all users."""
 
     runs: int
     claims: int
     """Distinct claims that were tested."""
     components: int
-    """Distinct components whose effect was measured alone or in a set."""
+    """Distinct components whose effect was measured, alone or in a set."""
     prompt_sets: int
     metrics: int
     replacements: int
 
 
 def read_ledger(records: Iterable[Mapping[str, Any]], model_digest: str) -> Ledger:
-    """Count what the log holds of one model; runs without a result count as runs.
+    """Count the log entries of one model; runs without a result count as runs.
 
     Args:
         records: rows of `RunLog.export`.

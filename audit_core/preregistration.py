@@ -1,4 +1,4 @@
-"""A preregistration: everything that could decide a claim, fixed and hashed before the half it is judged on is opened."""
+"""Preregistration: everything a verdict depends on, fixed and hashed before the confirmatory split is opened."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SCHEMA = "assay/prereg/1"
 
 
 class PriorAccess(StrEnum):
-    """What was known of the confirmatory half when a plan was fixed or changed, from least to most."""
+    """Prior access to the confirmatory split when a plan was frozen or changed, from least to most."""
 
     NOTHING_RUN = "nothing_run"
     NO_RESULTS_SEEN = "no_results_seen"
@@ -24,7 +24,7 @@ class PriorAccess(StrEnum):
 
     @property
     def is_late(self) -> bool:
-        """Whether a change after this is a deviation, and a run after it exploratory."""
+        """Whether later changes are deviations and later runs exploratory."""
         return self in (PriorAccess.RESULTS_NOT_OPENED, PriorAccess.RESULTS_SEEN)
 
 
@@ -39,27 +39,27 @@ class ChangeKind(StrEnum):
 
 @dataclass(frozen=True)
 class Pins:
-    """Digests of what the run will use; a run with any other is refused."""
+    """Digests of the inputs of a run; a run with other inputs is refused."""
 
     model: str
-    """Title for the reader."""
+    """Title, for display."""
     weights_sha256: str
     model_digest: str
     """`ModelIdentity.short`: weights, tokenizer, configuration, dtype and attention together."""
     prompts: str
-    """Name of the confirmatory half."""
+    """Name of the confirmatory split."""
     prompts_sha256: str
     n_prompts: int
     n_templates: int
     policy_sha256: str
     code_version: str
     code_sha256: str
-    """Of the code that computes: `evidence/source.py` says what that is."""
+    """Digest of the code that computes results; see `evidence/source.py`."""
 
 
 @dataclass(frozen=True)
 class Preregistration:
-    """One version of a frozen plan; nothing in it changes once it is frozen."""
+    """One version of a frozen plan."""
 
     prereg_id: str
     claim_id: str
@@ -71,18 +71,18 @@ class Preregistration:
     """RFC 3339, UTC."""
     pins: Pins
     questions: tuple[str, ...]
-    """Of `CIRCUIT_QUESTIONS`, asked in the same run."""
+    """Names from `CIRCUIT_QUESTIONS`, answered in the same run."""
     prior_access: PriorAccess
-    """The worse of what its owner declared and what the run log shows."""
+    """The higher of the owner's declaration and what the run log shows."""
     seed: int = 0
 
     @property
     def is_exploratory(self) -> bool:
-        """Whether results on the half were there before the freeze: no run under it can meet a policy."""
+        """Whether results on the split existed before the freeze: runs under this plan cannot meet a policy."""
         return self.prior_access.is_late
 
     def to_document(self) -> dict[str, Any]:
-        """The plan as `prereg.json` of a pack has it, with its digest."""
+        """The plan as in `prereg.json` of a pack, with its digest."""
         document = self._describe()
         return document | {"digest": hash_document(document)}
 
@@ -145,7 +145,7 @@ _SOURCES = {
 
 
 def describe_question(claim: Claim) -> str:
-    """The claim as a question that a run can answer either way."""
+    """The claim as a research question."""
     parts = ", ".join(map(str, claim.components))
     if claim.role is Role.NECESSARY:
         return f"Does taking {parts} away cost more than {claim.delta:g} of the clean–empty gap?"
@@ -171,10 +171,10 @@ def _describe_metric(claim: Claim) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Deviation:
-    """A frozen plan changed: one field, before and after, and why."""
+    """A change of one field of a frozen plan: before, after, and reason."""
 
     prereg_version: int
-    """The version that was changed."""
+    """The changed version."""
     at: str
     by: str
     field: str
@@ -187,7 +187,7 @@ class Deviation:
 
     @property
     def is_deviation(self) -> bool:
-        """Whether results could have led to the change; else it is an amendment."""
+        """Whether results were available before the change; otherwise it is an amendment."""
         return self.prior_access.is_late
 
     def to_document(self, number: int) -> dict[str, Any]:
@@ -218,21 +218,23 @@ def amend(
     kind: ChangeKind,
     seen: PriorAccess,
 ) -> tuple[Preregistration, tuple[Deviation, ...]]:
-    """The next version of a plan, and a row per field that differs.
+    """The next version of a plan, and one row per changed field.
 
     Args:
-        changed: the plan as it shall be; ids, version, dates and prior access are set here.
-        seen: what was known of the half at this moment.
+        changed: the new plan; ids, version, dates and prior access are set here.
+        seen: prior access to the split at this moment.
 
     Raises:
         ClaimRefused: nothing changed, or no reason was given.
     """
     if not reason.strip():
-        raise ClaimRefused("No reason.", wanted="why the plan changes.", remedy="say it; it stands in every pack.")
+        raise ClaimRefused(
+            "No reason.", wanted="why the plan changes.", remedy="give a reason; every pack contains it."
+        )
     before, after = _flatten(plan), _flatten(changed)
     fields = [name for name in before if before[name] != after[name]]
     if not fields:
-        raise ClaimRefused("The plan is as it was.", wanted="a change.", remedy="leave it, or change a field.")
+        raise ClaimRefused("The plan is unchanged.", wanted="a change.", remedy="change a field, or do not amend.")
     access = max(plan.prior_access, seen, key=list(PriorAccess).index)
     rows = tuple(
         Deviation(plan.version, at, by, name, before[name], after[name], reason, kind, access, plan.claim_id)

@@ -1,4 +1,4 @@
-"""How a request is written down: for the run log, and for keys of what depends on its reference prompts."""
+"""Serialises requests for the run log, and keys of results that depend on reference prompts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MEANS = frozenset((Replacement.MEAN, Replacement.MEAN_TEMPLATE))
 
 
 def describe_request(request: Request) -> dict[str, Any]:
-    """What was asked, as the run log has it: by ids and plain values, and what of the prompts was set aside."""
+    """The request as logged: ids and plain values, with excluded prompts."""
     pairs = request.prompts.pairs
     one = {"prompt": pairs[0].prompt.id} if len(pairs) == 1 else {}
     return {
@@ -27,23 +27,23 @@ def describe_request(request: Request) -> dict[str, Any]:
     }
 
 
-def wants_means(request: Request) -> bool:
-    """Whether anything is replaced by a mean over reference prompts."""
+def needs_means(request: Request) -> bool:
+    """Whether a replacement needs means over reference prompts."""
     return bool(MEANS & set(request.replacements))
 
 
 def reference_key(reference: TokenisedPrompts) -> str:
-    """Which prompts a mean is taken over: part of a set has the set's hash, so their ids are needed beside it."""
+    """Key of the reference prompts: a subset has the hash of its set, so the prompt ids are included."""
     return f"{reference.sha256}:{[pair.prompt.id for pair in reference.pairs]}"
 
 
 def list_reference(request: Request) -> TokenisedPrompts:
-    """What means are taken over: for a metric that reads sequences, at every place where an answer goes on."""
+    """Prompts that means are taken over; for a metric that reads sequences, one for every answer token."""
     return list_places(request.reference).prompts if _reads_sequences(request) else request.reference
 
 
 def count_places(request: Request) -> float:
-    """Forward passes a prompt takes: one, or of a metric that reads sequences one for each place where an answer goes on."""
+    """Forward passes per prompt: one, or one per answer token for a metric that reads sequences."""
     prompts = request.prompts
     return len(list_places(prompts).prompts) / len(prompts) if _reads_sequences(request) and len(prompts) else 1.0
 

@@ -1,4 +1,4 @@
-"""The only wiring of the stages: runs an audit on a subject, keeps equal work from being done twice, and logs what happened."""
+"""Runs audits on a subject, reuses results of equal runs, and logs every run."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from audit_core.pace import Pace
 from audit_core.prompts.measurable import set_aside
 from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair
 from audit_core.registry import get_plugin
-from audit_core.request_record import MEANS, count_places, describe_request, list_reference, reference_key, wants_means
+from audit_core.request_record import MEANS, count_places, describe_request, list_reference, needs_means, reference_key
 from audit_core.store.log.run_log import ClaimRun, Reached, RunLog, RunRecord, RunStart
 from audit_core.subject import MEAN_KINDS, Floats, Means, Progress, Subject, no_partial, no_progress
 from audit_core.subjects.planted import build_planted, find_planted
 from audit_core.version import VERSION
 
 _KEY_FORMAT = "0.1.0"
-"""In content keys in place of the version of Assay: a release changes no result by itself, an audit's `version` says so."""
+"""Constant in place of the Assay version in content keys: only an audit's `version` invalidates stored results."""
 _MEANS_KEPT = 4
 _WORK_KEPT = 256
 _PACKAGES = ("torch", "transformer_lens", "transformers", "numpy", "scipy")
@@ -48,29 +48,29 @@ ResultT = TypeVar("ResultT")
 
 @dataclass(frozen=True)
 class RunOutcome(Generic[ResultT]):
-    """A result and where it came from."""
+    """A result and its run."""
 
     result: ResultT
     run_id: str
-    """Empty where an earlier result was reused."""
+    """Empty if an earlier result was reused."""
     is_reused: bool
     wall_s: float
     attempt_no: int | None = None
-    """Which attempt at its registered claim, counted by the log; None for any other run."""
+    """Attempt number at the registered claim, from the log; None for other runs."""
     notices: tuple[str, ...] = ()
-    """What of the prompts was set aside or not believed, and why."""
+    """Excluded prompts and unverified labels, with the reason."""
 
 
 @dataclass(frozen=True)
 class Actor:
-    """The person and the session that ask for a run; the log records both."""
+    """The person and the session that request a run, as logged."""
 
     name: str
     session: str
 
 
 class Auditor:
-    """One subject with its log; shared by all sessions, remembers reference means and nothing about who asked."""
+    """One subject with its log; shared by all sessions. Caches reference means; stores nothing about its users."""
 
     def __init__(self, subject: Subject, log: RunLog) -> None:
         self.subject, self.log = subject, log
@@ -80,7 +80,7 @@ class Auditor:
         self._lock = threading.Lock()
 
     def content_key(self, audit: str, request: Request) -> str:
-        """Digest of everything the result depends on; raises `Refused` where there is no such audit."""
+        """Digest of everything the result depends on; raises `Refused` for an unknown audit."""
         request = set_aside(request)
         parts: list[Any] = [
             get_plugin("audits", audit).version,
@@ -89,12 +89,12 @@ class Auditor:
             self.subject.identity.short,
             request.prompts.sha256,
             [pair.prompt.id for pair in request.prompts.pairs],
-            reference_key(request.reference) if wants_means(request) else "",
+            reference_key(request.reference) if needs_means(request) else "",
             request.seed,
             request.describe(),
             list_versions() | {"assay": _KEY_FORMAT},
         ]
-        # What the texts do not say by themselves, so that answers kept from versions that read them otherwise are not met.
+        # Tokens and clusters that the prompt texts do not determine, so that results of other readings are not reused.
         parts += [[p.clean_ids, astuple(p.contrast)] for p in request.prompts.pairs if p.is_read_in_context]
         clusters = request.prompts.templates
         if clusters != tuple(pair.prompt.template for pair in request.prompts.pairs):
@@ -102,7 +102,7 @@ class Auditor:
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def find_earlier(self, audit: str, request: Request) -> RunOutcome[Any] | None:
-        """An equal run's result from the log, without running anything."""
+        """Result of an equal earlier run from the log, or None."""
         request = set_aside(request)
         found = self.log.find_result(self.content_key(audit, request))
         if found is None:
@@ -112,11 +112,11 @@ class Auditor:
         return RunOutcome(adapter.validate_python(found), "", True, 0.0, notices=request.prompts.notices)
 
     def predict_s(self, audit: str, request: Request) -> float | None:
-        """Predicted seconds from the pace of earlier runs; None before the first."""
+        """Predicted seconds, from the pace of earlier runs; None before the first."""
         return self._pace.predict_s(audit, self._count_work(audit, set_aside(request)))
 
     def _count_work(self, audit: str, request: Request) -> int:
-        """Remembered: planning a trial's draws takes half a second, and a page asks at every click."""
+        """Cached: planning the draws of a trial takes half a second, and pages need it at every click."""
         key = self.content_key(audit, request)
         if key not in self._work:
             while len(self._work) >= _WORK_KEPT:
@@ -135,13 +135,13 @@ class Auditor:
         on_partial: Callable[[Any], None] = no_partial,
         claim: ClaimRun | None = None,
     ) -> RunOutcome[Any]:
-        """Run one audit; the log is told before it begins, and again of what became of it.
+        """Run one audit; logged at start and at end.
 
         Args:
-            claim: of a confirmatory run, the registered claim that it tests.
+            claim: the registered claim that a confirmatory run tests.
 
         Raises:
-            AuditError: whatever the audit raised, after it was logged.
+            AuditError: any error of the audit, after it is logged.
         """
         plugin: Audit = get_plugin("audits", audit)
         request = set_aside(request)
@@ -152,11 +152,11 @@ class Auditor:
             outcome: str, reason: str = "", detail: str = "", text: str | None = None, reached: Reached | None = None
         ) -> None:
             ended = _end(start, outcome, reason, detail, text, time.monotonic() - began)
-            # Of the whole process: what pages and other runs took meanwhile is in it, as threads cannot be told apart.
+            # CPU time of the whole process, pages and other runs included: per-thread CPU time is not available.
             self.log.append(ended, reached, cpu_s=time.process_time() - cpu_start_s)
 
         try:
-            means = self._capture_means(list_reference(request), request.kinds) if wants_means(request) else None
+            means = self._capture_means(list_reference(request), request.kinds) if needs_means(request) else None
             begun = time.monotonic()
             result = plugin.run(self.subject, request, means=means, on_progress=on_progress, on_partial=on_partial)
             self._pace.keep(audit, time.monotonic() - begun, self._count_work(audit, request))
@@ -179,7 +179,7 @@ class Auditor:
         return RunOutcome(result, start.run_id, False, time.monotonic() - began, attempt, request.prompts.notices)
 
     def record_dropped(self, audit: str, request: Request, *, actor: Actor) -> None:
-        """Log a run that was asked for and cancelled while it waited for its turn."""
+        """Log a run that was cancelled while queued."""
         start = self._describe_start(audit, set_aside(request), actor)
         self.log.append(_end(start, "cancelled", "never_begun", "cancelled while it waited", None, 0.0))
 
@@ -198,14 +198,14 @@ class Auditor:
         )
 
     def draw_patterns(self, pair: TokenPair, intervention: Intervention, reference: TokenisedPrompts) -> Floats:
-        """Attention patterns of one prompt under an intervention; shape (layer, head, query, key). Not logged: a drawing."""
-        wants_means = bool(MEANS & intervention.replacements)
+        """Attention patterns of one prompt under an intervention; shape (layer, head, query, key). Not logged: for figures only."""
+        needs_means = bool(MEANS & intervention.replacements)
         kinds = frozenset(component.kind for component in intervention.components)
-        means = self._capture_means(reference, kinds) if wants_means else None
+        means = self._capture_means(reference, kinds) if needs_means else None
         return self.subject.patterns(pair, intervention, means=means)
 
     def _capture_means(self, reference: TokenisedPrompts, kinds: frozenset[Kind]) -> Means:
-        # The usual kinds always, so that a change from heads to MLPs captures nothing anew.
+        # Always captures the usual kinds, so that a change from heads to MLPs needs no second capture.
         kinds |= {kind for kind in MEAN_KINDS if self.subject.components(kind)}
         key = f"{reference_key(reference)} {sorted(kinds)}"
         with self._lock:
@@ -219,15 +219,15 @@ class Auditor:
         return means
 
     def calibrate(self) -> None:
-        """Measure this machine's pace on made-up tokens, so that the first long run already has a predicted time."""
+        """Time this machine on made-up tokens, so that the first long run has a predicted time."""
         self._pace.calibrate(self.subject)
 
 
 def record_refusal(log: RunLog, kind: str, error: AuditError, *, actor: Actor, request: dict[str, Any]) -> None:
-    """Log a run that never began: prompts, claim or model were refused."""
+    """Log a request that was refused before its run began."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    asked = json.dumps(request)
-    start = RunStart(uuid.uuid4().hex, now, actor.name, actor.session, kind, "", "", "", "{}", asked)
+    request_json = json.dumps(request)
+    start = RunStart(uuid.uuid4().hex, now, actor.name, actor.session, kind, "", "", "", "{}", request_json)
     log.append(_end(start, "refused", type(error).__name__, str(error)[:2000], None, 0.0))
 
 
@@ -236,7 +236,7 @@ def _end(start: RunStart, outcome: str, reason: str, detail: str, result: str | 
 
 
 def identify_run(identity: ModelIdentity, request: Request) -> dict[str, Any]:
-    """All that a stranger needs to run the same again."""
+    """Everything a third party needs to reproduce the run."""
     request = set_aside(request)
     return {
         **identity.to_json(),
@@ -251,25 +251,25 @@ def identify_run(identity: ModelIdentity, request: Request) -> dict[str, Any]:
 
 @cache
 def _read_environment() -> dict[str, str | int | bool | None]:
-    """This machine, by an allow-list; accelerators are not asked yet."""
+    """Environment of this machine, by an allow-list; accelerators are not queried."""
     return describe_environment(Accelerator(), Origin())
 
 
 @cache
 def list_versions() -> dict[str, str]:
-    """Versions of what computes the numbers."""
+    """Versions of the packages that compute results."""
     return {"assay": VERSION, **{name: version(name) for name in _PACKAGES}}
 
 
 def open_subject(name: str, *, on_progress: FetchProgress | None = None, access: ModelAccess = ANYBODY) -> Subject:
-    """Find, fetch or build if need be, check and load a model by known or planted name, folder or hub id; see `ModelAccess`.
+    """Load a model by known or planted name, folder or hub id, fetching or building it if needed; see `ModelAccess`.
 
     Raises:
         ModelRefused: it cannot or must not be loaded.
     """
     if find_planted(name) is not None:
         import_libraries()
-    # First of all else: what is refused or cancelled needs no libraries, whose import takes seconds.
+    # Before the slow imports: a refused or cancelled model does not need them.
     folder = find_folder(name, on_progress=on_progress, access=access)
     import_libraries()
     subject: Subject = get_plugin("subjects", "transformer").load(folder)
@@ -277,7 +277,7 @@ def open_subject(name: str, *, on_progress: FetchProgress | None = None, access:
 
 
 def find_folder(name: str, *, on_progress: FetchProgress | None = None, access: ModelAccess = ANYBODY) -> Path:
-    """Folder of a model by the names that `open_subject` takes, checked and not loaded; raises as it does."""
+    """Checked folder of a model, without loading it; accepts names and raises errors as `open_subject`."""
     planted = find_planted(name)
     return resolve_model(name, on_progress, access) if planted is None else build_planted(planted)
 

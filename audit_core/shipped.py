@@ -1,4 +1,4 @@
-"""What ships in `data/`: prompt sets, candidate circuits and policies, by id."""
+"""Shipped prompt sets, candidate circuits and policies in `data/`, by id."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Effects measured in blocks, so that a long measurement shows what it has before it ends."""
+"""Measures effects in blocks, so that long runs have intermediate results."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.subject import Means, Progress, Subject, no_progress
 
 CUTS = (1 / 16, 1 / 4, 1 / 2)
-"""Shares of the interventions, first in order first, after which a measurement shows what it has. Each cut costs the
-unedited runs once more, a twentieth of a sweep of all heads (measured)."""
+"""Shares of the interventions after which intermediate results are reported. Each cut repeats the unedited runs, a
+twentieth of a sweep of all heads (measured)."""
 Block = NDArray[np.int_]
-"""Which interventions are measured together; shape (intervention of the block,)."""
+"""Indices of the interventions of one block; shape (intervention of the block,)."""
 
 
 def cut(order: Block) -> list[Block]:
-    """An order of interventions in blocks that end at `CUTS`."""
+    """Split an order of interventions into blocks that end at `CUTS`."""
     return [block for block in np.split(order, [round(share * order.size) for share in CUTS]) if block.size]
 
 
@@ -37,7 +37,7 @@ def measure_in_blocks(
     on_progress: Progress = no_progress,
     on_block: Callable[[Block, Effect], None],
 ) -> Effect:
-    """As `measure_effect`, one block after the other; `on_block` gets each block but the last as it ends.
+    """`measure_effect` block by block; `on_block` receives each block except the last.
 
     Raises:
         ControlFailed, NotMeasured: as `measure_effect`, of any block.

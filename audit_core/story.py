@@ -1,4 +1,4 @@
-"""The recorded story: what four heads look at and what they do, measured once on the default model and kept with its digests."""
+"""The recorded story: attention and effects of four heads, measured on the default model and shipped with digests."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ MAX_STORY_BYTES = 4 << 20
 
 @dataclass(frozen=True)
 class MeasuredWith:
-    """What a record was measured with, so that a stranger can tell whether it still speaks of what is here."""
+    """Inputs that a record was measured with; used to detect an outdated record."""
 
     recorded_at: str
     """ISO 8601, UTC."""
     identity: dict[str, str]
-    """Of the model, as `ModelIdentity.to_json`, without the folder."""
+    """Model identity, as `ModelIdentity.to_json` without the folder."""
     code_sha256: str
-    """Over the library's own source."""
+    """Digest of the library's source."""
     rule_version: int
     versions: dict[str, str]
     seed: int
@@ -40,7 +40,7 @@ class MeasuredWith:
 
 @dataclass(frozen=True)
 class StoryPrompts:
-    """The prompts of a record: the half that was looked at freely, and the one that judged."""
+    """The prompts of a record: exploratory and confirmatory split."""
 
     name: str
     exploratory_sha256: str
@@ -48,12 +48,12 @@ class StoryPrompts:
     confirmatory_sha256: str
     confirmatory_n: int
     example: str
-    """Id of the prompt that is drawn."""
+    """Id of the prompt shown."""
 
 
 @dataclass(frozen=True)
 class StoryHead:
-    """One head on the exploratory half: where it looks and what it does, side by side and never added."""
+    """One head on the exploratory split: its attention and its effect, kept as separate numbers."""
 
     component: str
     attention: Estimate
@@ -64,10 +64,10 @@ class StoryHead:
 
 @dataclass(frozen=True)
 class StoryClaim:
-    """One claim as it was judged on the confirmatory half."""
+    """One claim and its verdict on the confirmatory split."""
 
     key: str
-    """looks_most, looks, first_look or acts: why the head was named, see `data/story/record.py`."""
+    """Why the head was selected: looks_most, looks, first_look or acts; see `data/story/record.py`."""
     claim: dict[str, Any]
     result: ClaimTestResult
 
@@ -78,41 +78,41 @@ class StoryClaim:
 
 @dataclass(frozen=True)
 class Story:
-    """Read from `data/story/*.json`."""
+    """A recorded story, read from `data/story/*.json`."""
 
     measured_with: MeasuredWith
     prompts: StoryPrompts
     n_layers: int
     n_heads: int
     source: str
-    """The token that attention is read on."""
+    """Source token of the attention values."""
     direction: str
     replacement: str
     accuracy: float
-    """Share of the exploratory half on which the model prefers the answer."""
+    """Share of exploratory prompts on which the model prefers the answer."""
     controls: Controls
-    """Of the map of effects."""
+    """Conditions of the effect map."""
     heads: tuple[StoryHead, ...]
     """Every head of the model, layer by layer."""
     named: dict[str, str]
-    """Why a head was named → the head."""
+    """Reason → selected head."""
     claims: tuple[StoryClaim, ...]
 
     def find_head(self, key: str) -> StoryHead:
-        """The head that was named for this reason."""
+        """The head selected for this reason."""
         return next(head for head in self.heads if head.component == self.named[key])
 
     def find_claim(self, key: str, role: str = "necessary") -> StoryClaim:
-        """The claim about it."""
+        """The claim about the head selected for this reason."""
         return next(found for found in self.claims if found.key == key and found.claim["role"] == role)
 
     def list_changes(self) -> tuple[str, ...]:
-        """What is no longer as it was when this was recorded, in words; none where all is."""
+        """Inputs that have changed since the recording, in words; empty if none."""
         prompts, kept = load_prompt_set(self.prompts.name), self.prompts
         found = []
         if self.measured_with.rule_version != RULE_VERSION:
-            found.append("the rule of verdicts")
-        if (_hash_half(prompts, True), _hash_half(prompts, False)) != (
+            found.append("the verdict rule")
+        if (_hash_split(prompts, True), _hash_split(prompts, False)) != (
             kept.exploratory_sha256,
             kept.confirmatory_sha256,
         ):
@@ -120,7 +120,7 @@ class Story:
         return tuple(found)
 
 
-def _hash_half(prompts: PromptSet, explored: bool) -> str:
+def _hash_split(prompts: PromptSet, explored: bool) -> str:
     return take_split(prompts, exploratory=explored).sha256
 
 
@@ -129,7 +129,7 @@ def load_story(key: str = "indirect_object") -> Story:
     """A shipped record.
 
     Raises:
-        IntegrityError: there is none, or it is no record.
+        IntegrityError: no such record, or it does not parse.
     """
     path = STORIES / f"{key}.json"
     if not key.isidentifier() or len(key) > MAX_KEY or not path.is_file() or path.stat().st_size > MAX_STORY_BYTES:
@@ -137,4 +137,4 @@ def load_story(key: str = "indirect_object") -> Story:
     try:
         return TypeAdapter(Story).validate_json(path.read_bytes())
     except ValueError as error:
-        raise IntegrityError(f"{path.name} is no recorded story: {str(error)[:300]}") from error
+        raise IntegrityError(f"{path.name} is not a recorded story: {str(error)[:300]}") from error

@@ -1,4 +1,4 @@
-"""A subject: whatever is audited, and all that an audit may ask of it."""
+"""The subject interface: the audited system, and the operations that audits use."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair
 
 Floats = NDArray[np.float32]
 Progress = Callable[[int, int], None]
-"""Called with units done and units in all, several times a second; cancels by raising `Cancelled`."""
+"""Called with units done and total units, several times a second; raises `Cancelled` to stop the run."""
 
 
 def no_progress(done: int, total: int) -> None:
-    """For callers that neither show nor cancel."""
+    """Ignore progress."""
 
 
 def no_partial(partial: object) -> None:
-    """For callers that wait for the whole."""
+    """Ignore intermediate results."""
 
 
 def read_only(array: np.ndarray) -> np.ndarray:
-    """The same array, refusing writes: results are shared between threads and caches."""
+    """The same array, made read-only: results are shared between threads and caches."""
     array.setflags(write=False)
     return array
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """How large the model is; heads are query heads, also where keys and values are shared."""
+    """Dimensions of the model; heads are query heads, also with grouped-query attention."""
 
     n_layers: int
     n_heads: int
@@ -45,24 +45,24 @@ class Geometry:
     d_head: int
     n_vocabulary: int
     n_neurons: int
-    """Of one MLP; 0 where neurons cannot be reached."""
+    """Neurons per MLP; 0 if they are not accessible."""
 
 
 @dataclass(frozen=True, eq=False)
 class Logits:
-    """What the model says at the answer position, for each intervention and prompt."""
+    """Logits at the answer position, for each intervention and prompt."""
 
     answer: Floats
     """Logit of the answer token; shape (intervention, prompt)."""
     foil: Floats
     """Logit of the foil token; shape (intervention, prompt)."""
     vocabulary: Floats | None
-    """All logits; shape (intervention, prompt, vocabulary); None unless asked for."""
+    """All logits; shape (intervention, prompt, vocabulary); None unless requested."""
     edits_applied: int
-    """Edits that reached an activation, summed over interventions and prompts: none may be missing."""
+    """Applied edits, summed over interventions and prompts; must equal the requested ones."""
     norms: Floats | None = None
-    """Length of the residual stream where the logits are read from; shape (intervention, prompt); None where a subject
-    gives logits alone."""
+    """Norm of the final residual stream at the answer position; shape (intervention, prompt); None if the subject
+    returns logits only."""
 
     def __post_init__(self) -> None:
         for array in (self.answer, self.foil, self.vocabulary, self.norms):
@@ -79,14 +79,14 @@ class Means:
     (layer, pos, head, d_head) for heads, queries, keys and values, (layer, pos, d_model) for MLPs and the residual
     stream, (layer, pos, neuron) for neurons, (layer, head, query, key) for edges."""
     n_prompts: Mapping[tuple[int, str], int]
-    """Reference prompts behind each entry; each contributes its clean and its corrupted run."""
+    """Reference prompts per entry; each contributes its clean and its corrupted run."""
 
 
 MEAN_KINDS = frozenset((Kind.HEAD, Kind.MLP, Kind.RESID, Kind.EDGE))
 
 
 class Subject(Protocol):
-    """The contract of the `subjects/` shelf. A subject keeps no memory of a run."""
+    """Interface of the plug-ins in `subjects/`. A subject is stateless between runs."""
 
     @property
     def identity(self) -> ModelIdentity: ...
@@ -99,17 +99,17 @@ class Subject(Protocol):
 
     @property
     def tolerance(self) -> float:
-        """Largest change of a logit, in logits, that is arithmetic noise on this subject."""
+        """Largest change of a logit, in logits, that is numerical noise on this subject."""
 
     @property
     def fallback(self) -> str:
-        """Why every intervention costs a whole forward pass, to be shown with its price; empty where it costs less."""
+        """Why every intervention needs a whole forward pass, shown with the estimated time; empty if it does not."""
 
     def components(self, kind: Kind) -> tuple[Component, ...]:
-        """Every component of a kind that can be reached, at all positions."""
+        """Accessible components of a kind, at all positions."""
 
     def count_work(self, prompts: TokenisedPrompts, interventions: Sequence[Intervention]) -> int:
-        """Units of work of a run, proportional to its time; the total that `on_progress` counts to."""
+        """Units of work of a run, proportional to its time; the total of `on_progress`."""
 
     def run(
         self,
@@ -125,7 +125,7 @@ class Subject(Protocol):
 
         Raises:
             InterventionRefused: a component the model lacks, or a mean without reference prompts.
-            ControlFailed: an edit did not reach its activation.
+            ControlFailed: an edit was not applied.
         """
 
     def capture_means(
@@ -145,8 +145,8 @@ class Subject(Protocol):
         *,
         means: Means | None = None,
     ) -> Floats:
-        """How far a replacement moves each part's output on the clean run: root mean square over prompts and those
-        positions where it moves at all; shape (part,), in the activation's own units."""
+        """Change of each component's output by a replacement on the clean run: root mean square over prompts and the
+        positions that change; shape (component,), in units of the activation."""
 
     def attention_to_last(
         self, prompts: TokenisedPrompts, *, on_progress: Progress = no_progress
@@ -159,9 +159,9 @@ class Subject(Protocol):
         without heads."""
 
     def randomised(self, layer: int, *, seed: int) -> Subject:
-        """Another subject, under an identity of its own, whose values, attention outputs and MLPs from `layer` up and
-        whose unembedding hold the same numbers in a random order; this one is left as it is.
+        """A copy with its own identity whose weights are permuted from `layer` up: values, attention outputs, MLPs and
+        unembedding. This subject is unchanged.
 
         Raises:
-            ModelRefused: no such layer, or an architecture whose matrices are not known by name.
+            ModelRefused: no such layer, or an unsupported architecture.
         """

@@ -1,4 +1,4 @@
-"""The only door to pandas: frozen results to tables that are shown, and to CSV that is safe to open."""
+"""Converts results to pandas tables for display, and to CSV that is safe to open; the only module that imports pandas."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
 
 _FORMULA = re.compile(r"[\s\ufeff]*[=+\-@＝＋－＠|%]|[\t\r\n]")
-"""Openings that a spreadsheet may run: signs, also full-width or after blanks, and breaks that put a sign first in a cell."""
+"""Text beginnings that a spreadsheet may run as a formula: signs (also full-width or after blanks) and line breaks before one."""
 _GREY = "background-color: rgba(125, 133, 144, 0.25)"
-"""Lets the text through, on light and on dark."""
+"""Keeps the text readable on light and dark themes."""
 
 
 def make_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> pd.DataFrame:
@@ -35,27 +35,27 @@ def make_grid(components: Sequence[Component], values: Mapping[str, float]) -> p
 
 
 def shade_rows(table: pd.DataFrame, shaded: Sequence[bool]) -> Styler:
-    """The table with some rows on grey, for a page; what the grey means must stand in the row in words."""
+    """The table with some rows in grey; the row must also contain the meaning in words."""
     return table.style.apply(lambda row: [_GREY if shaded[int(str(row.name))] else ""] * len(row), axis=1)
 
 
 def estimate_cells(estimate: Estimate | None) -> tuple[float | None, float | None, float | None, int | None, str]:
-    """Value, low, high, n, unit: how an estimate stands in a table row."""
+    """Cells of an estimate in a table row: value, low, high, n, unit."""
     if estimate is None:
         return None, None, None, None, ""
     return estimate.value, estimate.low, estimate.high, estimate.n, estimate.unit
 
 
 def to_csv(table: pd.DataFrame) -> bytes:
-    """UTF-8 CSV in which no cell of text, nor the name of a column, can run as a spreadsheet formula."""
+    """UTF-8 CSV with text cells and column names escaped against spreadsheet formulas."""
     safe = table.copy()
     for column in safe.columns:
         safe[column] = [_defuse(value) for value in safe[column]]
     safe.columns = [_defuse(column) for column in safe.columns]
-    # With this line end a lone carriage return is quoted; unquoted it would begin a line, and a cell, of its own.
+    # This line end makes the writer quote a single carriage return, which would otherwise begin a new row.
     return safe.to_csv(index=False, lineterminator="\r\n").encode()
 
 
 def _defuse(value: object) -> object:
-    # Numbers keep their minus sign; only text can carry a formula.
+    # Numbers keep their minus sign; only text can contain a formula.
     return "'" + value if isinstance(value, str) and _FORMULA.match(value) else value

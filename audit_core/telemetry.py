@@ -1,4 +1,4 @@
-"""Turns usage statistics of the model libraries off, for every way of starting: the package imports this before anything else."""
+"""Disables telemetry of the model libraries; imported before everything else."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import os
 import sys
 
 NO_TELEMETRY = ("HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK", "HF_HUB_DISABLE_IMPLICIT_TOKEN")
-"""Variables that the libraries read once, when they are imported. The last keeps a stored login of this machine out of requests."""
+"""Variables that the libraries read once, at import. The last keeps stored credentials out of requests."""
 _HUB = "huggingface_hub.constants"
 
 
 def turn_off() -> None:
-    """Set the variables whatever they were, and the hub library's own constants where it was imported before this package."""
+    """Set the variables, and the constants of the hub library if it is already imported."""
     for name in NO_TELEMETRY:
         os.environ[name] = "1"
     if _HUB in sys.modules:

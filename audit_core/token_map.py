@@ -1,4 +1,4 @@
-"""What each token of a prompt does to the answer: its embedding replaced by a mean, one token at a time."""
+"""Effect of each token of a prompt: its embedding replaced by a mean, one token at a time."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def measure_tokens(
     """Effect of each token, as `L0.RESID@p` replaced by its mean over the reference prompts of that length.
 
     Returns:
-        Per prompt, in the metric's unit, shape (key,); the rows of those prompts; the controls. A length with fewer than
-        two reference prompts has no mean and is left out.
+        Per prompt, in the metric's unit, shape (key,); the rows of those prompts; the controls. Prompts of a length with
+        fewer than two reference prompts have no mean and are excluded.
 
     Raises:
         ControlFailed, NotMeasured: as `measure_effect`.
@@ -48,7 +48,7 @@ def measure_tokens(
 
 
 def count_token_work(subject: Subject, prompts: TokenisedPrompts) -> int:
-    """Units of work, as `Subject.count_work` has them."""
+    """Units of work; see `Subject.count_work`."""
     return sum(subject.count_work(part, _edit_tokens(part)) for _, part in _split_lengths(prompts))
 
 

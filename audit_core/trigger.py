@@ -1,4 +1,4 @@
-"""What makes a claim stale: how what it was frozen for differs from what there is now, and which later verdict answers that."""
+"""Revalidation triggers: changes since a claim was frozen, and which later verdict resolves them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from enum import StrEnum
 from audit_core.preregistration import Pins
 
 _LIBRARIES = ("torch", "transformers")
-"""Their minor versions have changed numbers before; those of the others are told of in every run."""
+"""Libraries whose minor versions have changed numbers before; versions of the others are recorded in every run."""
 MOST_TEXT = 200
 
 
 class TriggerKind(StrEnum):
-    """Why a claim has to be tested again."""
+    """Why a claim must be tested again."""
 
     WEIGHTS_CHANGED = "weights_changed"
     TOKENIZER_CHANGED = "tokenizer_changed"
@@ -23,7 +23,7 @@ class TriggerKind(StrEnum):
     CONFIGURATION_CHANGED = "configuration_changed"
     QUANTISATION_CHANGED = "quantisation_changed"
     MODEL_CHANGED = "model_changed"
-    """The digest over all of it differs, and no record says where."""
+    """The digest of the whole model differs, and no record shows which part."""
     LIBRARY_CHANGED = "library_changed"
     POLICY_CHANGED = "policy_changed"
     PROMPTS_CHANGED = "prompts_changed"
@@ -38,7 +38,7 @@ class TriggerKind(StrEnum):
 
     @property
     def is_answered_by_rerun(self) -> bool:
-        """Whether measuring the same on what there is now says something about it; the others are for people to judge."""
+        """Whether a new measurement on the current inputs can resolve it; the others need a person's judgement."""
         return self in _OF_MODEL or self is TriggerKind.LIBRARY_CHANGED
 
 
@@ -56,19 +56,19 @@ _OF_MODEL = frozenset(
 
 @dataclass(frozen=True)
 class Change:
-    """One thing that is not as it was."""
+    """One difference between frozen and current inputs."""
 
     kind: TriggerKind
     before: str
     """A digest, a version, a date or an id."""
     after: str
     reason: str = ""
-    """In a person's words, where a person said so."""
+    """A person's reason, if a person reported the change."""
 
 
 @dataclass(frozen=True)
 class Trigger:
-    """A change as the change log holds it; never taken back, only answered by a later verdict."""
+    """A change as recorded in the append-only change log; a later verdict resolves it."""
 
     claim_id: str
     kind: TriggerKind
@@ -82,7 +82,7 @@ class Trigger:
 
     @property
     def change(self) -> Change:
-        """Without when and by whom: what it is recognised by."""
+        """The change without time and author, for comparison."""
         return Change(self.kind, self.before, self.after, self.reason)
 
     def describe(self) -> str:
@@ -96,32 +96,32 @@ class Trigger:
 
 @dataclass(frozen=True)
 class Frozen:
-    """What a claim was frozen for, and what it was last run with."""
+    """Inputs that a claim was frozen with, and those of its last run."""
 
     pins: Pins
     identity: Mapping[str, str] | None
-    """Of the pinned model, as a run or its folder tells it; None where neither does."""
+    """Identity of the pinned model, from a run or its folder; None if unknown."""
     versions: Mapping[str, str] | None
-    """Of libraries, at its last verdict; None without one."""
+    """Library versions at the last verdict; None without a verdict."""
     due: date
-    """Until when its evidence counts."""
+    """Expiry date of its evidence."""
     departures: tuple[Change, ...] = ()
-    """What the log tells: deviations and revoked keys after its evidence was shown."""
+    """From the log: deviations and revoked keys after its evidence was shown."""
 
 
 @dataclass(frozen=True)
 class Templates:
-    """Chat templates of the pinned model and of the present one, by digest; empty where there is none."""
+    """Digests of the chat templates of the pinned and the current model; empty if there is none."""
 
     before: str
     after: str
     is_all: bool
-    """Whether nothing else of the tokenizer differs."""
+    """Whether the template is the only difference of the tokenizers."""
 
 
 @dataclass(frozen=True)
 class Present:
-    """What there is now; None where nobody said."""
+    """Current inputs; None if not given."""
 
     identity: Mapping[str, str]
     versions: Mapping[str, str]
@@ -129,11 +129,11 @@ class Present:
     policy_sha256: str | None = None
     prompts_sha256: str | None = None
     templates: Templates | None = None
-    """None where the pinned model is not at hand to tell."""
+    """None if the pinned model is not available."""
 
 
 def list_changes(frozen: Frozen, present: Present) -> tuple[Change, ...]:
-    """Everything that differs, in a fixed order."""
+    """All differences, in a fixed order."""
     return (
         *_list_model_changes(frozen, present),
         *_list_library_changes(frozen, present),
@@ -196,7 +196,7 @@ def _list_other_changes(frozen: Frozen, present: Present) -> Iterator[Change]:
 
 @dataclass(frozen=True)
 class VerdictFacts:
-    """What a later verdict was reached with."""
+    """Inputs of a later verdict."""
 
     run_id: str
     at: str
@@ -206,10 +206,10 @@ class VerdictFacts:
     versions: Mapping[str, str]
 
     def answers(self, trigger: Trigger) -> bool:
-        """Whether what the trigger tells of was part of this run.
+        """Whether this verdict resolves the trigger: its run used the changed input.
 
-        A changed model is answered by a run on any other than the one the claim was held for before: that needs an amended
-        plan, as runs are refused on any other model than the plan's. A verdict on the old model answers nothing.
+        A changed model is resolved by a run on a model other than the previously pinned one, which needs an amended plan:
+        runs on a model other than the plan's are refused.
         """
         kind = trigger.kind
         if kind.is_of_model:

@@ -1,3 +1,3 @@
-"""The version of Assay, in this one place: the build and every record read it from here."""
+"""The version of Assay: read by the build and by every record."""
 
 VERSION = "0.1.0"

@@ -1,4 +1,4 @@
-"""What a plausibility view returns: how much of each token reaches the answer position, as far as attention shows it."""
+"""Plausibility views: relevance of each token to the answer position, derived from attention."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ from audit_core.subject import Floats, read_only
 
 @dataclass(frozen=True, eq=False)
 class AttentionRecord:
-    """The attention of one prompt on its unedited run, and how the logit difference changes with each weight."""
+    """Attention of one prompt on its unedited run, with gradients of the logit difference."""
 
     patterns: Floats
     """Attention weights; each row sums to 1; shape (layer, head, query, key)."""
     gradients: Floats | None
-    """∂(logit difference)/∂weight, later layers following; logits per unit; shape (layer, head, query, key); None where
-    the subject has no slopes."""
+    """∂(logit difference)/∂weight, through all later layers; logits per unit; shape (layer, head, query, key); None if
+    the subject has no gradients."""
 
     def __post_init__(self) -> None:
         read_only(self.patterns)
         if self.gradients is not None:
             read_only(self.gradients)
 
-    def take_gradients(self) -> Floats:
-        """The slopes, for a view that cannot do without.
+    def require_gradients(self) -> Floats:
+        """The gradients, for a view that needs them.
 
         Raises:
             Refused: there are none.
         """
         if self.gradients is None:
             raise Refused(
-                "A view that needs slopes, and none were taken.",
+                "This view needs gradients, which were not computed.",
                 wanted="a transformer whose blocks can be run one by one.",
-                remedy="choose a view of the patterns alone.",
+                remedy="choose a view that uses patterns only.",
             )
         return self.gradients
 
 
 class View(Protocol):
-    """The contract of the `views/` shelf."""
+    """Interface of the plug-ins in `views/`."""
 
     @property
     def name(self) -> str: ...
@@ -52,34 +52,34 @@ class View(Protocol):
 
     @property
     def hides(self) -> str:
-        """What it does not show, in one sentence that stands beside every figure drawn from it."""
+        """Known blind spots, in one sentence that is shown with every figure of this view."""
 
     @property
     def needs_gradients(self) -> bool:
-        """Whether it looks at more than the patterns."""
+        """Whether it uses more than the patterns."""
 
     def read(self, looks: AttentionRecord) -> Floats:
-        """Relevance of each token to the answer position: dimensionless, or in logits where slopes enter; shape (key,).
+        """Relevance of each token to the answer position: dimensionless, or in logits if gradients are used; shape (key,).
 
         Raises:
-            Refused: it needs slopes and there are none.
+            Refused: it needs gradients and there are none.
         """
 
 
 def weigh_gradients(looks: AttentionRecord) -> Floats:
-    """Gradient × attention of each head: ∇A ⊙ A added up over its queries and keys.
+    """Gradient × attention of each head: ∇A ⊙ A, summed over queries and keys.
 
-    To first order what the metric would lose if all of the head's weights shrank together; with its sign, unlike the
-    maps that keep only its positive part.
+    First-order loss of the metric when all attention weights of the head shrink together. Signed, unlike views that
+    keep the positive part only.
 
-    Returns:
-        In logits; shape (layer, head).
+        Returns:
+            In logits; shape (layer, head).
 
-    Raises:
-        Refused: there are no slopes.
+        Raises:
+            Refused: there are no gradients.
 
-    Source: Chefer et al. 2021, arXiv:2103.15679, equation 5, without the positive part; methods 2.17.
+        Source: Chefer et al. 2021, arXiv:2103.15679, equation 5, without the positive part; methods 2.17.
     """
     return read_only(
-        np.einsum("lhqk,lhqk->lh", looks.take_gradients(), looks.patterns, dtype=np.float64).astype(np.float32)
+        np.einsum("lhqk,lhqk->lh", looks.require_gradients(), looks.patterns, dtype=np.float64).astype(np.float32)
     )

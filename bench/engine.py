@@ -83,7 +83,7 @@ def compare_with_loop(subject, prompts, edits) -> dict[str, float]:
     subject.run(prompts, edits)
     for _ in range(REPEATS):
         # The engine keeps the last prompts' unedited runs, and a sweep must pay for its own.
-        subject.runner.forget_captures()
+        subject.runner.clear_captures()
         start = time.perf_counter()
         logits = subject.run(prompts, edits)
         wave.append(time.perf_counter() - start)
@@ -125,7 +125,7 @@ def bench_growth(subject, rows, edits) -> dict[str, float]:
     many = take(whole, whole.pairs[:MANY])
     singles = []
     for pair in random.Random(0).sample(many.pairs, REPEATS):
-        subject.runner.forget_captures()
+        subject.runner.clear_captures()
         one = take(whole, [pair])
         singles.append(clock(lambda one=one: subject.run(one, edits)) / subject.count_work(one, edits))
     gc.collect()

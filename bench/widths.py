@@ -26,7 +26,7 @@ def compare_with_floor(width: int) -> float:
     edits = [intervene([part], Replacement.RESAMPLE) for part in subject.components(Kind.HEAD)]
     ratios = []
     for _ in range(REPEATS):
-        subject.runner.forget_captures()
+        subject.runner.clear_captures()
         wall = clock(lambda: subject.run(prompts, edits))
         ratios.append(wall / (count_multiply_adds(subject, prompts, edits) / measure_gemm()))
     return statistics.median(ratios)

@@ -1,4 +1,4 @@
-"""All questions about one circuit, and what speaks for and against it."""
+"""Assessment of one circuit: all its audits, and the evidence for and against it."""
 
 from audit_core.assessment.balance import Balance, sort_findings
 from audit_core.assessment.questions import Assessment

@@ -1,4 +1,4 @@
-"""What speaks for a circuit, what against it, and what is not known: the findings of its questions, sorted, never added up."""
+"""Balance of a circuit: findings of its audits sorted into for, against and unresolved, without a total score."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ from audit_core.stats.estimates import Estimate, format_estimate
 from audit_core.stats.groups import GroupEstimates
 
 LEFT_OVER = 0.20
-"""What a sufficient circuit may leave over, either way (methods 2.1)."""
+"""Maximum unexplained share of a sufficient circuit, in either direction (methods 2.1)."""
 
 
 @dataclass(frozen=True)
 class Balance:
-    """Sentences; they have no weights, and no number is made of them."""
+    """Findings as sentences, without weights."""
 
     speaks_for: tuple[str, ...]
     speaks_against: tuple[str, ...]
     unresolved: tuple[str, ...]
-    """Asked, and not decided either way."""
+    """Tested without a conclusive result."""
     about_the_search: tuple[str, ...]
-    """Of circuits that a method found while the questions were asked: no merit or fault of the circuit that was named."""
+    """Findings about circuits that a discovery method found, not about the named circuit."""
     not_asked: tuple[str, ...]
-    """Questions without a result."""
+    """Audits without a result."""
 
 
 class _Sides:
@@ -53,12 +53,12 @@ class _Sides:
 def sort_findings(
     components: Collection[Component], results: Mapping[str, Any], verdicts: Mapping[Role, ClaimTestResult]
 ) -> Balance:
-    """Sort what is known.
+    """Sort the findings about a circuit.
 
     Args:
-        components: of the circuit.
-        results: by audit of `CIRCUIT_QUESTIONS`; a question that was not asked is left out.
-        verdicts: on the claims that the circuit is needed, and that it is enough.
+        components: components of the circuit.
+        results: audit of `CIRCUIT_QUESTIONS` → result; audits that were not run are absent.
+        verdicts: role → verdict on the claim that the circuit is necessary, or sufficient.
     """
     sides, audits = _Sides(components), list_plugins("audits")
     for role in Role:
@@ -85,21 +85,21 @@ def _sort_completeness(sides: _Sides, found: CircuitResult) -> None:
     if found.idle:
         sides.put(
             False if found.is_decidable else None,
-            f"Idle in it, within ± {MINIMAL:g} beside every subset tried: {', '.join(found.idle)}.",
+            f"Redundant, within ± {MINIMAL:g} for every tested subset: {', '.join(found.idle)}.",
         )
-    elif all(worth.found.is_beyond(MINIMAL) for worth in found.worths):
+    elif all(score.found.is_beyond(MINIMAL) for score in found.worths):
         sides.put(
             True if found.is_decidable else None,
-            f"Each of its components is worth more than {MINIMAL:g} to it, beside the subset that shows it best.",
+            f"Each component has a minimality score above {MINIMAL:g}, for the subset with its largest effect.",
         )
     else:
-        sides.put(None, "Not every component was shown to be worth something to it, and none was shown to be idle.")
+        sides.put(None, "Minimality is unresolved: some components were shown neither to matter nor to be redundant.")
     _sort_templates(sides, found.by_template)
 
 
 def _sort_templates(sides: _Sides, groups: GroupEstimates) -> None:
     if groups.untested:
-        sides.put(None, f"Templates without a gap of their own, not tested: {', '.join(groups.untested)}.")
+        sides.put(None, f"Not tested, as they have no gap: templates {', '.join(groups.untested)}.")
     if groups.worst is None:
         return
     outside = [name for name, e in zip(groups.names, groups.estimates, strict=True) if _is_outside(e)]
@@ -107,11 +107,11 @@ def _sort_templates(sides: _Sides, groups: GroupEstimates) -> None:
     lowest = f"lowest on {groups.names[groups.worst]}, {format_estimate(worst)} kept"
     between = f"{SUFFICIENT_LOW:g} and {SUFFICIENT_HIGH:g}"
     if outside:
-        sides.put(False, f"Alone it keeps what lies outside {between} of the gap on {', '.join(outside)}; {lowest}.")
+        sides.put(False, f"Alone it keeps less or more than {between} of the gap on {', '.join(outside)}; {lowest}.")
     elif all(_is_inside(estimate) for estimate in groups.estimates):
         sides.put(True, f"Alone it keeps between {between} of the gap on every template; {lowest}.")
     else:
-        sides.put(None, f"Whether it keeps between {between} of the gap on every template is not resolved; {lowest}.")
+        sides.put(None, f"Unresolved: whether it keeps between {between} of the gap on every template; {lowest}.")
 
 
 def _is_inside(found: Estimate) -> bool:
@@ -128,20 +128,20 @@ def _sort_curve(sides: _Sides, found: CurveResult) -> None:
     named, drawn = found.named.estimate, found.random_of_its_size
     as_near = sum(abs(1 - value) <= abs(1 - named.value) for value in drawn)
     text = (
-        f"Of {len(drawn)} random circuits of its size {as_near} come as near to the whole model when left alone; it keeps "
+        f"{as_near} of {len(drawn)} random circuits of its size alone come as close to the whole model; it keeps "
         f"{format_estimate(named)}."
     )
     is_valid = None
     if named.low is not None and named.high is not None:
         furthest = max(abs(1 - named.low), abs(1 - named.high))
-        # By its whole interval nearer than all, or half of chance as near.
+        # True: its whole interval is closer than all draws. False: half of the draws are as close.
         if not as_near and all(abs(1 - value) > furthest for value in drawn):
             is_valid = True
         elif 2 * as_near >= len(drawn):
             is_valid = False
     sides.put(is_valid, text)
-    near = f"{found.random_as_near} of {len(found.random_areas)} random orders come as near to the whole model"
-    sides.search.append(f"Of the order that the search found, {near}.")
+    near = f"{found.random_as_near} of {len(found.random_areas)} random orders come as close to the whole model"
+    sides.search.append(f"Compared with the discovered order, {near}.")
 
 
 def _sort_transfer(sides: _Sides, found: TransferResult) -> None:
@@ -153,7 +153,7 @@ def _sort_alternative(sides: _Sides, found: RivalResult) -> None:
 
 
 def _sort_stability(sides: _Sides, found: StabilityResult) -> None:
-    # A method that finds its own circuit again says nothing of another one.
+    # Stability of a discovered circuit is no evidence for a different one.
     if sides.named == frozenset(found.found):
         sides.put(found.jaccard >= STABLE, found.sentence)
         return
@@ -161,8 +161,8 @@ def _sort_stability(sides: _Sides, found: StabilityResult) -> None:
     sides.search.append(found.sentence)
     sides.put(
         None,
-        f"The search finds another circuit than this one; of this one's components {', '.join(shared) or 'none'} are in the core of "
-        "what it finds.",
+        f"Discovery finds a different circuit; components of this one in the core of the discovered circuit: "
+        f"{', '.join(shared) or 'none'}.",
     )
 
 
@@ -172,8 +172,8 @@ def _sort_specificity(sides: _Sides, found: SpecificityResult) -> None:
     drawn = len(found.random_divergences)
     if found.divergence is not None and drawn:
         text = (
-            f"Unrelated text changes by {format_estimate(found.divergence.estimate)} without it; {found.random_as_large} of {drawn} "
-            "random sets of its shape change it as much."
+            f"Without it, predictions on unrelated text change by {format_estimate(found.divergence.estimate)}; "
+            f"{found.random_as_large} of {drawn} random sets of its shape change them as much."
         )
         sides.put(False if not found.random_as_large and drawn >= RANDOM_SETS else None, text)
     for name, why in found.untested.items():
@@ -182,7 +182,7 @@ def _sort_specificity(sides: _Sides, found: SpecificityResult) -> None:
 
 def _sort_recomposition(sides: _Sides, found: RecompositionResult) -> None:
     is_valid = True if found.left_over.is_within(LEFT_OVER) else False if found.left_over.is_beyond(LEFT_OVER) else None
-    sides.put(is_valid, f"Put together again, the parts leave over {format_estimate(found.left_over.estimate)}.")
+    sides.put(is_valid, f"Unexplained after recomposition: {format_estimate(found.left_over.estimate)}.")
 
 
 _SORT: dict[str, Callable[[_Sides, Any], None]] = {

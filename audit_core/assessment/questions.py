@@ -1,4 +1,4 @@
-"""All questions about one circuit, asked alike by a page and by the command line."""
+"""Requests of all audits of one circuit, for pages and the command line."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ from audit_core.claim import DEFAULT_DELTA, Claim, Role
 from audit_core.component import format_components
 from audit_core.prompts.prompt_set import TokenisedPrompts
 
-_SAYS = {Role.NECESSARY: "carries the answer", Role.SUFFICIENT: "alone keeps the answer"}
+_CLAIMS = {Role.NECESSARY: "carries the answer", Role.SUFFICIENT: "alone keeps the answer"}
 
 
 @dataclass(frozen=True)
 class Assessment:
-    """A circuit and everything its questions need."""
+    """A circuit and the inputs of its audits."""
 
     circuit: CircuitQuestion
-    """On the prompts it is measured on: those nobody looked at."""
+    """The circuit on the prompts it is measured on: the confirmatory split."""
     explored: TokenisedPrompts
-    """The half that methods may look at."""
+    """The exploratory split, for discovery methods."""
     others: tuple[OtherTask, ...] = ()
     """Other tasks, for specificity."""
     method: str = "exact"
-    """Of the `discoveries/` shelf, for questions that look for circuits anew."""
+    """Key of a plug-in in `circuit_discovery/`, for audits that run a discovery."""
 
     def ask(self, audit: str) -> Request:
         """The request of one of `CIRCUIT_QUESTIONS`.
 
         Raises:
-            ClaimRefused: no such question.
+            ClaimRefused: unknown audit.
         """
         return ask_question(audit, self.circuit, self.explored, self.others, self.method)
 
     def ask_verdict(self, role: Role) -> ClaimTestRequest:
-        """The claim that the circuit is needed, or enough, by the default smallest effect of interest."""
+        """The claim that the circuit is necessary, or sufficient, with the default smallest effect of interest."""
         circuit = self.circuit
         claim = Claim(
-            f"{format_components(circuit.components)[:150]} {_SAYS[role]}",
+            f"{format_components(circuit.components)[:150]} {_CLAIMS[role]}",
             circuit.components,
             circuit.universe,
             role,

@@ -1,4 +1,4 @@
-"""Where a model looks: observational, and apart from all that a verdict rests on."""
+"""Attention statistics and tests: observational, and not used by verdicts."""
 
 from audit_core.attention.agreement import Agreement
 from audit_core.attention.pattern_test import PatternFinding, PatternTest

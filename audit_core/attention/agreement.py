@@ -1,4 +1,4 @@
-"""How far two orders of the same heads or tokens agree: a comparison of the two axes, and a score of neither."""
+"""Rank agreement between plausibility views and measured effects of the same heads or tokens."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LEAST_HEADS = 3
 
 @dataclass(frozen=True)
 class Agreement:
-    """Rank correlation of one plausibility view with something measured on the same parts of the same prompts."""
+    """Rank correlation of a plausibility view with a measurement of the same components on the same prompts."""
 
     view: str
     over: str
@@ -29,15 +29,15 @@ class Agreement:
     prompts: str
     """Name of the prompt set."""
     estimate: Observational[Estimate | None]
-    """Spearman ρ, −1 to 1; None where there is none."""
+    """Spearman ρ, −1 to 1; None if undefined."""
     no_estimate: str
-    """Why there is none; empty where there is."""
+    """Why it is undefined; empty if it is defined."""
 
 
 def compare_heads(
     view: str, first: NDArray, second: NDArray, prompts: str, clusters: Sequence[str], *, seed: int
 ) -> Agreement:
-    """Over heads, by the size of each one's mean over prompts.
+    """Agreement over heads, by the magnitude of each head's mean over prompts.
 
     Args:
         first, second: shape (head, prompt).
@@ -45,7 +45,9 @@ def compare_heads(
     estimate, why = None, ""
     try:
         if len(first) < LEAST_HEADS:
-            raise NotMeasured("low_power", f"{len(first)} heads have hardly an order; {LEAST_HEADS} needed.")
+            raise NotMeasured(
+                "low_power", f"{len(first)} heads are too few for a rank correlation; {LEAST_HEADS} needed."
+            )
         estimate = rank_agreement(np.asarray(first, float), np.asarray(second, float), clusters, seed=seed)
     except NotMeasured as error:
         why = error.detail
@@ -61,8 +63,8 @@ def compare_tokens(
     *,
     seed: int,
 ) -> Agreement:
-    """Over the tokens of each prompt by size, then the mean over prompts; a prompt whose tokens have no order is left
-    out of it, and n counts those that are in.
+    """Agreement over the tokens of each prompt, by magnitude, then the mean over prompts. Prompts with equal values of all
+    tokens are excluded, and n counts the others.
 
     Args:
         first, second: per prompt, shape (key,).
@@ -76,6 +78,6 @@ def compare_tokens(
             continue
     longest = max(len(a) for a in first)
     if not rho:
-        return Agreement(view, "tokens", longest, prompts, None, "on no prompt do the tokens have an order to compare.")
+        return Agreement(view, "tokens", longest, prompts, None, "on every prompt the tokens have equal values.")
     estimate = bootstrap_mean(np.array(rho), kept, unit=UNIT, seed=seed)
     return Agreement(view, "tokens", longest, prompts, estimate, "")

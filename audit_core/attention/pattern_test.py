@@ -1,4 +1,4 @@
-"""Whether a head's attention pattern matters: the pattern taken away with the head left in, beside the head taken away."""
+"""Pattern test: ablates a head's attention pattern only, and compares it with ablating the head's output."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CAVEAT = "A pattern that does not matter is not a head that does not matter."
 
 
 class PatternFinding(StrEnum):
-    """What was found of where one head looks; of the head itself it says nothing."""
+    """Finding about one head's attention pattern, not about the head."""
 
     MATTERS = "matters"
     IRRELEVANT = "irrelevant"
@@ -30,19 +30,19 @@ class PatternFinding(StrEnum):
 
 @dataclass(frozen=True)
 class PatternTest:
-    """One head: where it looks taken away, then what it moves; effects as fractions of the clean – corrupted gap."""
+    """One head: effects of pattern ablations and of output ablations, as fractions of the clean – corrupted gap."""
 
     head: str
     uniform: Estimate
-    """Its pattern spread evenly."""
+    """Pattern made uniform."""
     permuted: Estimate
-    """Its pattern shuffled: of each prompt the median over the shuffles, then the mean over prompts."""
+    """Pattern permuted: per prompt the median over permutations, then the mean over prompts."""
     resampled: Estimate
-    """Its output replaced by that of the pair's other run."""
+    """Output replaced by that of the pair's other run."""
     zeroed: Estimate
-    """Its output set to zero."""
+    """Output set to zero."""
     finding: str
-    """One of `PatternFinding`."""
+    """A value of `PatternFinding`."""
     sentence: str
 
 
@@ -58,7 +58,7 @@ def judge_patterns(
 
     Args:
         effects: patterns uniform, outputs resampled, outputs zero; each with one intervention per head.
-        permuted: median over shuffles of the support; shape (head, prompt).
+        permuted: median over permutations of the support; shape (head, prompt).
 
     Raises:
         NotMeasured: the model does not do the task, or there is no gap to take a fraction of.
@@ -70,28 +70,28 @@ def judge_patterns(
     columns = [bootstrap_ratios(rows, effects[0].gap, clusters, unit=PAIR_UNIT, seed=seed) for rows in series]
     few = len(clusters) < MIN_PROMPTS or len(set(clusters)) < MIN_TEMPLATES
     found = []
-    for part, even, dealt, other, zero in zip(heads, *columns, strict=True):
-        finding, sentence = _read(str(part), even, dealt, (other, zero), few)
-        found.append(PatternTest(str(part), even, dealt, other, zero, finding.value, sentence))
+    for part, uniform, shuffled, resampled, zeroed in zip(heads, *columns, strict=True):
+        finding, sentence = _read(str(part), uniform, shuffled, (resampled, zeroed), few)
+        found.append(PatternTest(str(part), uniform, shuffled, resampled, zeroed, finding.value, sentence))
     return tuple(found)
 
 
 def _read(
-    name: str, even: Estimate, dealt: Estimate, outputs: tuple[Estimate, ...], few: bool
+    name: str, uniform: Estimate, permuted: Estimate, outputs: tuple[Estimate, ...], few: bool
 ) -> tuple[PatternFinding, str]:
     """The interval shown decides, which is stricter than two one-sided tests at the same level."""
-    cost = f"shuffled: {format_estimate(dealt)}; even: {format_estimate(even)}"
+    cost = f"permuted: {format_estimate(permuted)}; uniform: {format_estimate(uniform)}"
     if few:
         need = f"{MIN_PROMPTS} prompts in {MIN_TEMPLATES} templates"
         return PatternFinding.UNRESOLVED, f"{name}: unresolved, fewer than {need}. {cost}."
-    if _is_beyond(dealt):
+    if _is_beyond(permuted):
         return PatternFinding.MATTERS, f"{name}: this attention pattern matters. {cost}."
-    if _is_inside(dealt) and _is_inside(even):
+    if _is_inside(permuted) and _is_inside(uniform):
         head = (
             " This head's output does: replaced, its interval lies beyond δ." if any(map(_is_beyond, outputs)) else ""
         )
         return PatternFinding.IRRELEVANT, f"{name}: pattern irrelevant, within ± {DELTA:g}. {cost}. {CAVEAT}{head}"
-    return PatternFinding.UNRESOLVED, f"{name}: unresolved, an interval reaches across ± {DELTA:g}. {cost}."
+    return PatternFinding.UNRESOLVED, f"{name}: unresolved, an interval includes δ or −δ (± {DELTA:g}). {cost}."
 
 
 def _is_beyond(estimate: Estimate) -> bool:

@@ -1,4 +1,4 @@
-"""Where a model looks: observational statistics of attention, which never reach a verdict."""
+"""Attention statistics: observational, and not used by verdicts."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from audit_core.subject import Floats, read_only
 
 
 class Source(StrEnum):
-    """Which token of the prompt the answer position is asked to have looked at."""
+    """Source token whose attention from the answer position is read."""
 
     ANSWER = "answer"
-    """First occurrence of an answer's token."""
+    """First occurrence of an answer token."""
     FOIL = "foil"
-    """First occurrence of a foil's token."""
+    """First occurrence of a foil token."""
     CHANGED = "changed"
     """First token that differs between clean and corrupted."""
     FIRST = "first"
-    """First token: the beginning-of-sequence token where there is one, on which idle heads rest."""
+    """First token: the beginning-of-sequence token if there is one, to which inactive heads attend."""
     LAST = "last"
     """The answer position itself."""
 
@@ -42,7 +42,7 @@ class AttentionMass:
 
 
 def list_sources(prompts: TokenisedPrompts) -> tuple[Source, ...]:
-    """Sources that every one of these prompts has."""
+    """Source tokens that all of these prompts contain."""
     return tuple(s for s in Source if all(_find(pair, s) is not None for pair in prompts.pairs))
 
 
@@ -50,7 +50,7 @@ def find_source(pair: TokenPair, source: Source) -> int:
     """Position of a source token in the clean prompt.
 
     Raises:
-        NotMeasured: the prompt does not contain it.
+        NotMeasured: the prompt does not contain the token.
     """
     position = _find(pair, source)
     if position is None:
@@ -83,7 +83,7 @@ def weigh_source(attention: Sequence[Floats], prompts: TokenisedPrompts, source:
 
 
 def normalised_entropy(rows: Floats) -> Floats:
-    """How spread attention is: 0 on one token, 1 when even over all keys.
+    """Normalised entropy of attention: 0 on one token, 1 if uniform over all keys.
 
     Args:
         rows: attention weights, last axis keys; shape (..., key).
@@ -93,5 +93,5 @@ def normalised_entropy(rows: Floats) -> Floats:
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         terms = np.where(rows > 0, -rows * np.log(rows), rows * 0.0)
-    # One key leaves no choice: its entropy is 0, and any positive scale says so.
+    # With one key the entropy is 0; any positive scale is valid.
     return (terms.sum(-1) / np.log(max(2, rows.shape[-1]))).astype(np.float32)

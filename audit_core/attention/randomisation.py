@@ -1,4 +1,4 @@
-"""Whether a view of attention depends on the weights that produce the answer: it against itself, with weights shuffled."""
+"""Weight randomisation test: whether a plausibility view depends on the weights that produce the answer."""
 
 from __future__ import annotations
 
@@ -21,55 +21,55 @@ from audit_core.stats.estimates import Estimate, format_estimate
 from audit_core.subject import Progress, Subject
 
 BOUND = 0.5
-"""A view depends on the weights if the interval of its rank correlation with itself stays below this (methods 2.13)."""
+"""A view depends on the weights if the interval of its rank correlation before and after is below this (methods 2.13)."""
 MOVED_UNIT = "share of attention moved"
 KEPT_UNIT = "fraction of the trained logit difference"
 
 
 class Dependence(StrEnum):
-    """What shuffling the weights says of a view."""
+    """Result of weight randomisation for a view."""
 
     DEPENDS = "depends"
-    """On the weights: another picture without them."""
+    """Depends on the weights: the view changes without them."""
     FAILS = "fails"
-    """By construction: nothing that it is made of can change."""
+    """Fails by construction: its inputs cannot change."""
     NOT_SHOWN = "not_shown"
-    """The picture is much the same, or its interval too wide to say."""
+    """The view changes little, or its interval is too wide."""
 
 
 @dataclass(frozen=True)
 class ViewRandomised:
-    """One view on the trained model against the same view on the model with shuffled weights."""
+    """One view on the trained model, compared with itself on the model with shuffled weights."""
 
     agreement: Agreement
     finding: str
-    """One of `Dependence`."""
+    """A value of `Dependence`."""
     sentence: str
 
 
 @dataclass(frozen=True)
 class Randomisation:
-    """What is left of the answer, and of each view, once weights are shuffled from one layer up."""
+    """The answer and each view after shuffling weights from one layer up."""
 
     layer: int
-    """First shuffled layer: its patterns, and those below, are made before any shuffled weight is met."""
+    """First shuffled layer; patterns up to this layer do not depend on shuffled weights."""
     model: str
-    """Title under which the shuffled model ran."""
+    """Title of the shuffled model."""
     trained: Observational[Estimate]
     """Logit difference before."""
     shuffled: Causal[Estimate]
-    """Logit difference after: the positive control."""
+    """Logit difference after; the positive control."""
     kept: Causal[Estimate | None]
-    """The second as a fraction of the first; None where the first has no sure sign."""
+    """After as a fraction of before; None if the sign of the latter is uncertain."""
     accuracy: Causal[Estimate]
-    """Share of prompts on which the shuffled model prefers the answer; a coin has one half."""
+    """Share of prompts on which the shuffled model prefers the answer; 0.5 by chance."""
     has_collapsed: bool
-    """Whether the shuffled model no longer does the task: the whole interval of what is kept lies below one half, or that
-    of the share lies below the bar of the task."""
+    """Whether the shuffled model no longer does the task: the whole interval of the kept fraction is below 0.5, or that of
+    the accuracy is below the minimum of the task."""
     moved_below: Causal[Estimate]
     """Mean total variation of the answer position's patterns at layers up to `layer`: zero by construction."""
     moved_above: Causal[Estimate | None]
-    """The same at later layers; None where there are none."""
+    """The same at later layers; None if there are none."""
     sentence: str
     views: tuple[ViewRandomised, ...]
 
@@ -79,22 +79,22 @@ def randomise_views(
     prompts: TokenisedPrompts,
     table: ViewTable,
     metric: Metric,
-    said: NDArray,
+    before: NDArray,
     layers: Sequence[int],
     steps: Iterator[Progress],
     *,
     seed: int,
 ) -> tuple[tuple[Randomisation, ...], tuple[str, ...]]:
-    """The same views on models with shuffled weights, of which one is held at a time.
+    """Compute the views on models with shuffled weights; one such model is in memory at a time.
 
     Args:
         table: the views of the trained model.
-        said: metric of the trained model's clean runs, shape (prompt,).
-        layers: from which weights are shuffled, one model each.
-        steps: one progress per layer.
+        before: metric of the trained model's clean runs, shape (prompt,).
+        layers: first shuffled layers, one model each.
+        steps: one progress callback per layer.
 
     Returns:
-        What was found, and what could not be tested.
+        Results, and what could not be tested.
     """
     found: list[Randomisation] = []
     missing: list[str] = []
@@ -107,17 +107,17 @@ def randomise_views(
         after = metric.read(other.run(prompts, (CLEAN_RUN,)), prompts.pairs)[0]
         views = [(a, a.view in table.of_patterns) for a in _compare_tables(table, shuffled, prompts, seed)]
         missing += [f"From layer {layer}: {text}" for text in shuffled.missing if text not in table.missing]
-        title, moved = other.identity.model, table.measure_moved(shuffled)
-        # Before the next is loaded, which is as large.
+        title, moved = other.identity.model, table.measure_attention_change(shuffled)
+        # Free the memory before loading the next model.
         del other
-        found.append(read_randomisation(layer, title, (said, after), moved, views, prompts.templates, seed=seed))
+        found.append(read_randomisation(layer, title, (before, after), moved, views, prompts.templates, seed=seed))
     return tuple(found), tuple(missing)
 
 
 def _compare_tables(
     table: ViewTable, shuffled: ViewTable, prompts: TokenisedPrompts, seed: int
 ) -> tuple[Agreement, ...]:
-    """Each view with itself on another model."""
+    """Compare each view with itself on another model."""
     name, clusters = prompts.name, prompts.templates
 
     def flat(values: NDArray) -> NDArray:
@@ -137,19 +137,19 @@ def _compare_tables(
 def read_randomisation(
     layer: int,
     model: str,
-    said: tuple[NDArray, NDArray],
+    metrics: tuple[NDArray, NDArray],
     moved: NDArray,
     views: Sequence[tuple[Agreement, bool]],
     clusters: Sequence[str],
     *,
     seed: int,
 ) -> Randomisation:
-    """Put what was measured on both models side by side.
+    """Compare measurements on both models.
 
     Args:
-        said: logit difference of the trained and of the shuffled model, each shape (prompt,).
+        metrics: logit difference of the trained and of the shuffled model, each shape (prompt,).
         moved: total variation of the answer position's patterns, mean over heads; shape (layer, prompt).
-        views: each with whether it is made of patterns alone.
+        views: each with whether it uses patterns only.
 
     Source: Adebayo et al. 2018, arXiv:1810.03292; methods 2.13.
     """
@@ -158,10 +158,10 @@ def read_randomisation(
         return bootstrap_mean(np.asarray(values, float), clusters, unit=unit, seed=seed)
 
     try:
-        kept: Estimate | None = bootstrap_ratio(said[1], said[0], clusters, unit=KEPT_UNIT, seed=seed)
+        kept: Estimate | None = bootstrap_ratio(metrics[1], metrics[0], clusters, unit=KEPT_UNIT, seed=seed)
     except NotMeasured:
         kept = None
-    accuracy = average(said[1] > 0, "share of prompts")
+    accuracy = average(metrics[1] > 0, "share of prompts")
     collapsed = any(
         e is not None and e.high is not None and e.high < bar for e, bar in ((kept, BOUND), (accuracy, MIN_ACCURACY))
     )
@@ -170,8 +170,8 @@ def read_randomisation(
     return Randomisation(
         layer,
         model,
-        average(said[0], "logits"),
-        average(said[1], "logits"),
+        average(metrics[0], "logits"),
+        average(metrics[1], "logits"),
         kept,
         accuracy,
         collapsed,
@@ -190,15 +190,11 @@ def _judge(layer: int, agreement: Agreement, cannot_change: bool, collapsed: boo
         return ViewRandomised(
             agreement,
             Dependence.FAILS.value,
-            "Fails weight randomisation by construction: it is made of patterns, and none lies behind a shuffled weight.",
+            "Fails weight randomisation by construction: it uses patterns only, and no pattern depends on a shuffled weight.",
         )
     if found is not None and found.high is not None and found.high < BOUND and collapsed:
         return ViewRandomised(agreement, Dependence.DEPENDS.value, f"Depends on the weights from layer {layer} up.")
-    why = (
-        "the answer itself was not shown to collapse"
-        if not collapsed
-        else f"its interval does not stay below {BOUND:g}"
-    )
+    why = "the answer was not shown to collapse" if not collapsed else f"its interval is not below {BOUND:g}"
     return ViewRandomised(
         agreement, Dependence.NOT_SHOWN.value, f"Pattern view: not shown to depend on the weights; {why}."
     )

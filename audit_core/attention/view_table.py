@@ -1,4 +1,4 @@
-"""Every plausibility view of a few prompts, read off one model: observational, of tokens and of heads."""
+"""All plausibility views of some prompts on one model: observational, over tokens and over heads."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ _SOURCES = {
 
 @dataclass(frozen=True, eq=False)
 class ViewTable:
-    """What each view says on one model."""
+    """Values of each view on one model."""
 
     heads: Mapping[str, NDArray]
-    """Per view of heads, shape (layer, head, prompt)."""
+    """Per head view, shape (layer, head, prompt)."""
     tokens: Mapping[str, Sequence[Floats]]
-    """Per view of tokens, per prompt, shape (key,)."""
+    """Per token view, per prompt, shape (key,)."""
     rows: Sequence[Floats]
     """Attention from the answer position; per prompt, shape (layer, head, key)."""
     of_patterns: frozenset[str]
-    """Views made of patterns alone."""
+    """Views that use patterns only."""
     missing: tuple[str, ...]
-    """Views that could not be read, and why."""
+    """Views that could not be computed, and why."""
 
-    def measure_moved(self, other: ViewTable) -> NDArray:
-        """Total variation between the two models' attention from the answer position, mean over heads; shares of
-        attention, 0 to 1; shape (layer, prompt)."""
+    def measure_attention_change(self, other: ViewTable) -> NDArray:
+        """Total variation between the models' attention from the answer position, mean over heads; share of attention,
+        0 to 1; shape (layer, prompt)."""
         apart = [0.5 * np.abs(a - b).sum(-1).mean(-1) for a, b in zip(self.rows, other.rows, strict=True)]
         return np.stack(apart, axis=1).astype(np.float64)
 
 
 def read_views(subject: Subject, prompts: TokenisedPrompts, *, on_progress: Progress) -> ViewTable:
-    """Read every view of the shelf, and three of heads, off the clean runs.
+    """Compute all views in `views/`, and three head views, on the clean runs.
 
     Of a prompt's patterns only the answer position's rows are kept.
     """
@@ -58,7 +58,7 @@ def read_views(subject: Subject, prompts: TokenisedPrompts, *, on_progress: Prog
     for at, looks in read_attention_records(subject, prompts, with_gradients=has_gradients):
         without_heads = np.flatnonzero(np.isnan(looks.patterns).any(axis=(1, 2, 3))).tolist()
         if without_heads:
-            # Attention is then not how tokens reach the answer: multiplying it through the layers would be a number of nothing.
+            # In a hybrid model attention alone does not mix the tokens, so multiplying it through the layers is meaningless.
             views, tokens = {}, {}
         rows[at] = looks.patterns[:, :, -1].copy()
         for key, view in views.items():
@@ -75,10 +75,10 @@ def read_views(subject: Subject, prompts: TokenisedPrompts, *, on_progress: Prog
         heads[GRADIENT_HEADS] = np.stack([gradients[at] for at in order], axis=-1)
     missing = [f"{name}: not every prompt contains that token." for s, name in _SOURCES.items() if s not in sources]
     if not has_gradients:
-        missing.append(f"Views that need slopes: this model runs only as a whole ({subject.fallback}).")
+        missing.append(f"Views that need gradients: this model runs only as a whole ({subject.fallback}).")
     if without_heads:
         layers = ", ".join(map(str, without_heads))
-        missing.append(f"Views of tokens: layers {layers} have no heads and mix tokens in another way.")
+        missing.append(f"Token views: layers {layers} have no heads and mix tokens in another way.")
     return ViewTable(
         heads,
         {key: [found[at] for at in order] for key, found in tokens.items()},

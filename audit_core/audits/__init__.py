@@ -1,4 +1,4 @@
-"""Shelf: one question a file; each defines one `PLUGIN`."""
+"""Plug-ins: audits, one question per file."""
 
 from audit_core.audits.ablation import AblationRequest, AblationResult, describe_ablation
 from audit_core.audits.attention import AttentionRequest, AttentionResult, find_attention_line

@@ -1,4 +1,4 @@
-"""A chosen set of components, edited together, live: before, after, what it alone keeps, and the next tokens."""
+"""Live ablation of a set of components: metric before and after, sufficiency of the set, and next tokens."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ TOP_TOKENS = 10
 
 @dataclass(frozen=True)
 class AblationRequest:
-    """Which components are replaced together, how, and on which prompts."""
+    """Request: components replaced together, replacement, and prompts."""
 
     prompts: TokenisedPrompts
     reference: TokenisedPrompts
@@ -81,11 +81,11 @@ class AblationResult:
 
     components: tuple[str, ...]
     sentence: str
-    """What was replaced and what was kept."""
+    """What was replaced and kept, in a sentence."""
     finding: str
-    """What that changed, in one sentence that claims no more than was measured."""
+    """The measured change, in a sentence."""
     conditions: tuple[tuple[str, str], ...]
-    """The six-part tuple on which every number here is conditional."""
+    """The six conditions of every number here."""
     n: int
     unit: str
     clean: Observational[Estimate]
@@ -93,26 +93,26 @@ class AblationResult:
     after: Causal[Estimate]
     """The metric under the intervention."""
     support: Causal[Estimate]
-    """How far the set pushes towards the answer, in `unit`."""
+    """Support of the set for the answer, in `unit`."""
     fraction: Causal[Estimate | None]
     """The same as a fraction of the clean – corrupted gap."""
     alone: Causal[Estimate | None]
     """Noising: the metric when everything else in the universe is replaced; None for `scale` and denoising."""
     rest: str
-    """What is replaced where the circuit stands alone."""
+    """What is replaced to measure `alone`."""
     kept: Causal[Estimate | None]
-    """`alone` on the scale from the empty circuit (0) to the whole model (1)."""
+    """`alone` as a fraction: 0 for the empty circuit, 1 for the whole model."""
     no_fraction: str
-    """Why there is no fraction; empty where there is."""
+    """Why there is no fraction; empty if there is."""
     next_tokens: tuple[TokenRow, ...]
-    """One prompt only: the most probable tokens before and after, answer and foil always among them."""
+    """One prompt only: the most probable tokens before and after, including answer and foil."""
     controls: Controls
 
 
 @dataclass(frozen=True)
 class AblationAudit:
     name: str = "ablation"
-    question: str = "What do these components do together?"
+    question: str = "What is the joint effect of these components?"
     result: type = AblationResult
     version: int = 8
     counts_as: tuple[str, ...] = ("causal_results",)
@@ -132,7 +132,7 @@ class AblationAudit:
     ) -> AblationResult:
         if not request.components:
             raise Refused(
-                "No component is chosen.", wanted="at least one.", remedy="pick one on the map or by its address."
+                "No component selected.", wanted="at least one.", remedy="select one on the map or by its address."
             )
         _check_differs(request)
         metric, plan = get_metric(request.metric), plan_ablation(subject, request)
@@ -176,10 +176,10 @@ class AblationAudit:
 
 
 def _check_differs(request: AblationRequest) -> None:
-    """Refuse to call it a finding that nothing changes where the two runs are one.
+    """Refuse resampling at positions where both runs have equal activations.
 
     Raises:
-        Refused: every chosen place lies before the first token in which any pair differs.
+        Refused: all selected positions are before the first token that differs in any pair.
     """
     places = [c.position for c in request.components]
     if request.replacement is not Replacement.RESAMPLE or any(at is None for at in places):
@@ -191,14 +191,14 @@ def _check_differs(request: AblationRequest) -> None:
 
     if all(is_before(pair) for pair in request.prompts.pairs):
         raise Refused(
-            "Both prompts are the same up to the chosen positions, so their activations are one.",
+            "Both prompts are equal up to the selected positions, and so are their activations.",
             wanted="a position at or after the first token that differs.",
             remedy="choose a later position, or another replacement.",
         )
 
 
 def plan_ablation(subject: Subject, request: AblationRequest) -> list[Intervention]:
-    """The set replaced; and, where "alone" has a meaning, all else replaced and the whole universe replaced."""
+    """Replace the set and, if `alone` is defined, everything else and the whole universe."""
     first = intervene(request.components, request.replacement, direction=request.direction, factor=request.factor)
     whole = all(c.kind in (Kind.HEAD, Kind.MLP) and c.position is None for c in request.components)
     if request.direction is Direction.DENOISING or request.replacement is Replacement.SCALE or not whole:
@@ -209,7 +209,7 @@ def plan_ablation(subject: Subject, request: AblationRequest) -> list[Interventi
 
 
 def widen_universe(request: AblationRequest) -> Universe:
-    """What "everything else" means: a circuit with an MLP is only alone where the other MLPs are replaced too."""
+    """Universe of `alone`: for a circuit with an MLP it includes the other MLPs."""
     return Universe.HEADS_MLPS if any(c.kind is Kind.MLP for c in request.components) else request.universe
 
 
@@ -224,7 +224,7 @@ def _normalise(effect: Effect, request: AblationRequest) -> tuple[Estimate | Non
         return fraction, None, ""
     empty = effect.patched[2]
     if not (effect.clean - empty).mean() >= effect.min_gap:
-        return fraction, None, "taking everything away hardly lowers the metric, so no share can be kept of it."
+        return fraction, None, "ablating everything hardly lowers the metric, so there is no gap to take a fraction of."
     try:
         kept = bootstrap_ratio(effect.patched[1] - empty, effect.clean - empty, clusters, unit=UNIT, seed=seed)
     except NotMeasured as error:
@@ -238,14 +238,14 @@ def _next_tokens(subject: Subject, request: AblationRequest, effect: Effect) -> 
     base = 0 if request.direction is Direction.NOISING else 1
     before, after = softmax(effect.vocabulary[[base, 2]].astype(float), axis=-1)
     pair = request.prompts.pairs[0]
-    asked = (*pair.contrast.answer_ids[:3], *pair.contrast.foil_ids[:3])
-    shown = {*asked, *np.argsort(-before)[:TOP_TOKENS].tolist(), *np.argsort(-after)[:3].tolist()}
+    answer_ids = (*pair.contrast.answer_ids[:3], *pair.contrast.foil_ids[:3])
+    shown = {*answer_ids, *np.argsort(-before)[:TOP_TOKENS].tolist(), *np.argsort(-after)[:3].tolist()}
     order = sorted(shown, key=lambda token: -before[token])
     return tuple(TokenRow(subject.tokenizer.piece(t), float(before[t]), float(after[t])) for t in order)
 
 
 def describe_ablation(request: AblationRequest) -> str:
-    """One sentence: what is replaced, by what, on which run, and what is kept."""
+    """Sentence: what is replaced, by what, on which run, and what is kept."""
     names = ", ".join(map(str, request.components[:6])) + (
         f" and {len(request.components) - 6} more" if len(request.components) > 6 else ""
     )
@@ -254,7 +254,7 @@ def describe_ablation(request: AblationRequest) -> str:
         how = f"multiplied by {request.factor:g}"
     side = "clean" if request.direction is Direction.NOISING else "corrupted"
     verb = "is" if len(request.components) == 1 else "are"
-    return f"On the {side} prompt {names} {verb} {how}; every other part of the model is kept and recomputes."
+    return f"On the {side} prompt {names} {verb} {how}; everything else in the model is recomputed."
 
 
 def _describe_finding(request: AblationRequest, effect: Effect, fraction: Estimate | None) -> str:
@@ -265,7 +265,7 @@ def _describe_finding(request: AblationRequest, effect: Effect, fraction: Estima
         prompt = request.prompts.pairs[0].prompt
         subject, ending = (
             f"the preference for {prompt.answer!r} over {prompt.foil!r}",
-            "One prompt, so no interval and no verdict.",
+            "One prompt: no interval and no verdict.",
         )
     else:
         subject, ending = "the mean preference for the answer over the foil", f"n = {n} prompts."

@@ -1,4 +1,4 @@
-"""Where every head looks from the answer position: observational, and kept apart from any effect."""
+"""Attention of every head from the answer position: observational, separate from effects."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ UNIT = "share of attention"
 
 @dataclass(frozen=True)
 class AttentionRequest:
-    """Attention to which source token, on which prompts."""
+    """Request: source token and prompts."""
 
     prompts: TokenisedPrompts
     source: Source
@@ -57,20 +57,20 @@ class AttentionResult:
     per_prompt: Observational[tuple[tuple[float, ...], ...]]
     """Shape (head, prompt), heads layer by layer; empty in a layer without heads."""
     entropy: Observational[tuple[float | None, ...]]
-    """Mean normalised entropy of each head's attention; 0 on one token, 1 even over all; None in a layer without heads."""
+    """Mean normalised entropy of each head's attention; 0 on one token, 1 if uniform; None in a layer without heads."""
     positions: tuple[int, ...]
     """Source position in each prompt."""
 
 
 def find_attention_line(result: AttentionResult) -> float:
-    """Attention mass above which a head counts as looking: the 95th percentile over all heads (methods 1.7)."""
+    """Attention mass above which a head counts as attending: the 95th percentile over all heads (methods 1.7)."""
     return float(np.quantile([estimate.value for estimate in result.mass if estimate is not None], 0.95))
 
 
 @dataclass(frozen=True)
 class AttentionAudit:
     name: str = "attention"
-    question: str = "Where does each head look from the answer position?"
+    question: str = "Where does each head attend from the answer position?"
     result: type = AttentionResult
     version: int = 8
     counts_as: tuple[str, ...] = ()
@@ -93,7 +93,7 @@ class AttentionAudit:
         n_layers, n_heads, n = weighed.mass.shape
         flat = weighed.mass.reshape(-1, n)
         entropy = (sum(normalised_entropy(rows) for rows in attention) / n).ravel().tolist()
-        # A layer of a hybrid model that does not attend: NaN in every prompt.
+        # Layers of a hybrid model without attention are NaN in every prompt.
         known = [bool(np.isfinite(row).all()) for row in flat]
         there = flat[np.array(known)]
         mass = iter(bootstrap_ratios(there, there[0] * 0 + 1, request.prompts.templates, unit=UNIT, seed=request.seed))

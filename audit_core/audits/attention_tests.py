@@ -1,4 +1,4 @@
-"""Attention put to its own tests: patterns taken away, views beside the causal maps, and views without the weights."""
+"""Attention tests: pattern ablations, agreement of views with causal effects, and weight randomisation."""
 
 from __future__ import annotations
 
@@ -25,31 +25,31 @@ from audit_core.subject import Means, Progress, Subject, no_partial
 from audit_core.token_map import count_token_work, measure_tokens
 
 MAX_PROMPTS = 24
-"""Drawn evenly over the templates; each costs seconds for every head, way and shuffle on the default model."""
+"""Maximum prompts, drawn evenly over templates; each takes seconds per head and ablation on the default model."""
 SHUFFLES = 3
 MAX_SHUFFLES = 20
 METRIC = "logit_difference"
-"""The one that slopes are taken of."""
+"""The metric of all gradients."""
 VIEW_PASSES = 6
-"""What slopes and views of one prompt cost, in forward passes (measured on the default model)."""
+"""Cost of gradients and views of one prompt, in forward passes (measured on the default model)."""
 FLOW_CUBE = 500
-"""Maximum flows of a prompt grow with the cube of its length: of 16 tokens 12 ms, of 128 tokens 2.4 s (measured, 30 layers)."""
+"""The time of maximum flows grows with the cube of prompt length: 12 ms at 16 tokens, 2.4 s at 128 (measured, 30 layers)."""
 LOAD_TOKENS = 6_000
-"""What loading a model once more costs, in tokens through all its layers (measured on the default model)."""
+"""Cost of loading a model once more, in tokens through all layers (measured on the default model)."""
 
 
 @dataclass(frozen=True)
 class AttentionTestsRequest:
-    """Which heads' patterns are tested, and on which prompts."""
+    """Request: heads whose patterns are tested, and prompts."""
 
     prompts: TokenisedPrompts
     reference: TokenisedPrompts
-    """Prompts that a token's mean is taken over."""
+    """Reference prompts of token means."""
     heads: tuple[Component, ...] = ()
     """Whole heads; empty for every head of the model."""
     shuffles: int = SHUFFLES
     shuffled_from: tuple[int, ...] = ()
-    """Layers from which weights are shuffled, one model each; empty for the middle layer and the last."""
+    """First shuffled layers, one model each; empty for the middle and the last layer."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -74,7 +74,7 @@ class AttentionTestsRequest:
 
     @property
     def measured(self) -> TokenisedPrompts:
-        """The prompts that are measured: all, or `MAX_PROMPTS` of them."""
+        """The measured prompts: all, or `MAX_PROMPTS` of them."""
         return self.prompts.take(self.prompts.spread(MAX_PROMPTS))
 
     def describe(self) -> dict[str, Any]:
@@ -88,11 +88,11 @@ class AttentionTestsRequest:
 
 @dataclass(frozen=True)
 class AttentionTestsResult:
-    """Three tests of what attention shows. None of them is a verdict on a head."""
+    """Results of the three attention tests; none is a verdict on a head."""
 
     prompts: str
     n: int
-    """Prompts measured."""
+    """Number of measured prompts."""
     n_templates: int
     shuffles: int
     delta: NotEvidence[float]
@@ -103,7 +103,7 @@ class AttentionTestsResult:
     patterns: Causal[tuple[PatternTest, ...]]
     """Per head, in order."""
     comparisons: tuple[Agreement, ...]
-    """Each plausibility view beside the causal map of the same heads, or of the same tokens."""
+    """Agreement of each plausibility view with measured effects of the same heads or tokens."""
     randomisations: tuple[Randomisation, ...]
     not_tested: tuple[str, ...]
     """What could not be tested on this model or these prompts, and why."""
@@ -113,7 +113,7 @@ class AttentionTestsResult:
 @dataclass(frozen=True)
 class AttentionTestsAudit:
     name: str = "attention_tests"
-    question: str = "Does it matter where heads look, and does attention show what matters?"
+    question: str = "Do attention patterns matter, and do attention views agree with causal effects?"
     result: type = AttentionTestsResult
     version: int = 8
     counts_as: tuple[str, ...] = ("test_of_the_test",)
@@ -134,17 +134,17 @@ class AttentionTestsAudit:
         prompts, heads, seed = request.measured, list_heads(subject, request), request.seed
         clusters, stages = prompts.templates, _count_stages(subject, request)
         steps = iter(_Steps(stages, on_progress).list())
-        even, *dealt, other, zero = _measure_heads(subject, request, heads, steps)
-        permuted = np.median([effect.support for effect in dealt], axis=0)
-        patterns = judge_patterns(heads, (even, other, zero), permuted, clusters, seed=seed)
+        uniform, *shuffled, resampled, zeroed = _measure_heads(subject, request, heads, steps)
+        permuted = np.median([effect.support for effect in shuffled], axis=0)
+        patterns = judge_patterns(heads, (uniform, resampled, zeroed), permuted, clusters, seed=seed)
         tokens, rows, controls = measure_tokens(
             subject, prompts, get_metric(METRIC), means, seed=seed, on_progress=next(steps)
         )
         table = read_views(subject, prompts, on_progress=next(steps))
-        comparisons = _compare(request, table, heads, other.support, tokens, rows)
+        comparisons = _compare(request, table, heads, resampled.support, tokens, rows)
         layers = _list_layers(subject, request)
         randomisations, missing = randomise_views(
-            subject, prompts, table, get_metric(METRIC), other.clean, layers, steps, seed=seed
+            subject, prompts, table, get_metric(METRIC), resampled.clean, layers, steps, seed=seed
         )
         on_progress(sum(stages), sum(stages))
         return AttentionTestsResult(
@@ -153,41 +153,41 @@ class AttentionTestsAudit:
             len(set(clusters)),
             request.shuffles,
             DELTA,
-            even.unit,
-            bootstrap_mean(even.clean, clusters, unit=even.unit, seed=seed),
-            bootstrap_mean(even.corrupted, clusters, unit=even.unit, seed=seed),
+            uniform.unit,
+            bootstrap_mean(uniform.clean, clusters, unit=uniform.unit, seed=seed),
+            bootstrap_mean(uniform.corrupted, clusters, unit=uniform.unit, seed=seed),
             patterns,
             comparisons,
             randomisations,
-            (*table.missing, *_list_left_out(prompts, rows), *missing),
-            join_controls([*(effect.controls for effect in (even, *dealt, other, zero)), *controls]),
+            (*table.missing, *_list_excluded(prompts, rows), *missing),
+            join_controls([*(effect.controls for effect in (uniform, *shuffled, resampled, zeroed)), *controls]),
         )
 
 
 def list_heads(subject: Subject, request: AttentionTestsRequest) -> tuple[Component, ...]:
-    """The heads asked for, or all.
+    """The requested heads, or all.
 
     Raises:
-        ComponentRefused: something else than whole heads of this model.
+        ComponentRefused: not whole heads of this model.
     """
     everything = subject.components(Kind.HEAD)
-    if strangers := sorted(map(str, set(request.heads) - set(everything))):
+    if unknown := sorted(map(str, set(request.heads) - set(everything))):
         raise ComponentRefused(
-            f"{', '.join(strangers[:5])}: no whole head of this model.",
+            f"{', '.join(unknown[:5])}: not whole heads of this model.",
             wanted="heads without positions, such as L9.H6.",
-            remedy="name heads, or none for all of them.",
+            remedy="name heads, or leave empty for all.",
         )
     return tuple(sorted(set(request.heads))) or everything
 
 
-def _list_left_out(prompts: TokenisedPrompts, rows: Sequence[int]) -> tuple[str, ...]:
+def _list_excluded(prompts: TokenisedPrompts, rows: Sequence[int]) -> tuple[str, ...]:
     if len(rows) == len(prompts):
         return ()
-    return (f"Tokens of {len(prompts) - len(rows)} prompts: fewer than two reference prompts have their length.",)
+    return (f"Tokens of {len(prompts) - len(rows)} prompts: fewer than two reference prompts of that length.",)
 
 
 class _Steps:
-    """Progress of stage after stage as progress of the whole."""
+    """Map progress of consecutive stages to progress of the whole."""
 
     def __init__(self, stages: Sequence[int], on_progress: Progress) -> None:
         self.stages, self.on_progress = stages, on_progress
@@ -203,7 +203,7 @@ class _Steps:
 
 
 def _list_ways(request: AttentionTestsRequest) -> list[tuple[Kind, Replacement, int]]:
-    """What is done to every head, one way after the other, with its seed."""
+    """Ablations of every head, one after the other, with their seeds."""
     return [
         (Kind.PATTERN, Replacement.UNIFORM, request.seed),
         *((Kind.PATTERN, Replacement.PERMUTED, request.seed + at) for at in range(request.shuffles)),
@@ -217,7 +217,7 @@ def _edit_each(heads: Sequence[Component], kind: Kind, replacement: Replacement)
 
 
 def _count_stages(subject: Subject, request: AttentionTestsRequest) -> list[int]:
-    """Work of each way of editing heads, of the tokens, of the views, and of each shuffled model."""
+    """Work of each ablation, of the tokens, of the views, and of each shuffled model."""
     prompts, heads = request.measured, list_heads(subject, request)
     ways = [
         subject.count_work(prompts, _edit_each(heads, kind, replacement))
@@ -238,12 +238,12 @@ def _list_layers(subject: Subject, request: AttentionTestsRequest) -> tuple[int,
 def _measure_heads(
     subject: Subject, request: AttentionTestsRequest, heads: Sequence[Component], steps: Iterator[Progress]
 ) -> list[Effect]:
-    """Every head under every way, alone."""
+    """Effects of every head under every ablation, each alone."""
     metric, found = get_metric(METRIC), []
     for (kind, replacement, seed), report in zip(_list_ways(request), steps):
         edits = _edit_each(heads, kind, replacement)
         found.append(measure_effect(subject, request.measured, edits, metric, seed=seed, on_progress=report))
-        # Before the long rest: a task that the model does not do has no gap to take a fraction of.
+        # Before the long part: without the task there is no gap to take a fraction of.
         check_gap(found[0].clean, found[0].corrupted, metric.unit, metric.min_gap)
     return found
 
@@ -256,7 +256,7 @@ def _compare(
     tokens: Sequence[NDArray],
     rows: Sequence[int],
 ) -> tuple[Agreement, ...]:
-    """Each view beside the causal map: of heads by resampling, of tokens by their means."""
+    """Agreement of views with causal effects: of heads by resampling, of tokens by means."""
     prompts = request.measured
     name, clusters, seed = prompts.name, prompts.templates, request.seed
     at = [(head.layer, head.index) for head in heads]

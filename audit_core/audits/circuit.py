@@ -1,4 +1,4 @@
-"""What survives when a circuit is broken on purpose: completeness, minimality, and its worst template."""
+"""Robustness of a circuit: completeness, minimality, and its worst template."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from audit_core.circuits.completeness import (
     list_gap_sets,
     propose_subsets,
     read_gaps,
-    read_worths,
+    score_minimality,
     search_greedily,
 )
 from audit_core.component import Component
@@ -31,7 +31,7 @@ RANDOM_SUBSETS = 16
 
 @dataclass(frozen=True)
 class CircuitRequest(CircuitQuestion):
-    """Which circuit is put to its tests, and on which prompts."""
+    """Request: the circuit and the prompts."""
 
     def describe(self) -> dict[str, Any]:
         return super().describe() | {"random_subsets": RANDOM_SUBSETS}
@@ -39,22 +39,22 @@ class CircuitRequest(CircuitQuestion):
 
 @dataclass(frozen=True)
 class CircuitResult:
-    """What was found about one circuit under one ablation; the verdict on a claim is `claim_test`'s, not this one's."""
+    """Findings about one circuit under one ablation; verdicts on claims come from `claim_test`."""
 
     necessity: Causal[Measurement]
     sufficiency: Causal[Measurement]
     gaps: Causal[tuple[Gap, ...]]
-    """Of every subset tried, the widest first: the search log."""
+    """Gaps of all tested subsets, widest first."""
     completeness: str
-    """In words, and only of the subsets tried."""
+    """Completeness in a sentence, limited to the tested subsets."""
     is_decidable: bool
-    """Whether there are prompts and templates enough for a finding."""
+    """Whether there are enough prompts and templates for a finding."""
     worths: Causal[tuple[MinimalityScore, ...]]
     """Per component, in the circuit's order."""
     idle: tuple[str, ...]
-    """Components whose whole interval lies within ± `MINIMAL` beside every subset tried."""
+    """Redundant components: the whole interval lies within ± `MINIMAL` for every tested subset."""
     by_template: Causal[GroupEstimates]
-    """What the circuit alone keeps on each template's prompts."""
+    """Sufficiency of the circuit on each template."""
     by_template_conditions: Conditions
     controls: Controls
 
@@ -62,7 +62,7 @@ class CircuitResult:
 @dataclass(frozen=True)
 class CircuitAudit:
     name: str = "circuit"
-    question: str = "What survives when the circuit is broken on purpose?"
+    question: str = "Is the circuit complete, minimal, and valid on every template?"
     result: type = CircuitResult
     version: int = 8
     counts_as: tuple[str, ...] = ("test_of_the_test",)
@@ -88,26 +88,26 @@ class CircuitAudit:
         subsets = propose_subsets(request.components, draws=RANDOM_SUBSETS, seed=request.seed)
         runner.run(out for subset in subsets for out in list_gap_sets(runner, subset.parts))
         gaps = read_gaps(runner, [*subsets, *search_greedily(runner)])
-        worths = read_worths(runner, [s for s in subsets if s.how != "layer"])
+        worths = score_minimality(runner, [s for s in subsets if s.how != "layer"])
         runner.finish()
         kept = runner.kept(circuit)
         is_decidable = len(request.prompts) >= MIN_PROMPTS and len(set(runner.clusters)) >= MIN_TEMPLATES
         return CircuitResult(
-            runner.estimate(runner.lost(circuit), request.taken_away),
-            runner.estimate(kept, request.left_alone),
+            runner.estimate(runner.lost(circuit), request.necessity_conditions),
+            runner.estimate(kept, request.sufficiency_conditions),
             gaps,
             _describe_completeness(gaps, is_decidable=is_decidable),
             is_decidable,
             worths,
-            tuple(worth.component for worth in worths if worth.is_idle),
+            tuple(score.component for score in worths if score.is_idle),
             estimate_groups(kept, runner.scale, runner.clusters, unit=UNIT, min_gap=runner.min_gap),
-            request.left_alone,
+            request.sufficiency_conditions,
             runner.controls,
         )
 
 
 def _count_runs(components: Sequence[Component]) -> int:
-    """Runs at most: gaps of singles, layers and random subsets; the greedy search; and each component's worth."""
+    """Maximum runs: gaps of singles, layers and random subsets; greedy search; minimality scores."""
     size = len(components)
     pairs = size * (size + 1)
     return 3 + 2 * (2 * size + RANDOM_SUBSETS) + pairs + pairs // 2 + size * RANDOM_SUBSETS
@@ -115,17 +115,17 @@ def _count_runs(components: Sequence[Component]) -> int:
 
 def _describe_completeness(gaps: Sequence[Gap], *, is_decidable: bool) -> str:
     worst, n = gaps[0], gaps[0].found.estimate.n
-    of = f"the {len(gaps)} subsets tried"
+    of = f"the {len(gaps)} tested subsets"
     if not is_decidable:
-        return f"Shown on {n} prompts, which cannot carry a finding about {of}."
+        return f"Shown on {n} prompts, too few for a finding about {of}."
     wide = [gap for gap in gaps if not gap.found.is_within(COMPLETE)]
     if not wide:
-        return f"No gap above {COMPLETE:g} was found over {of}. Subsets that were not tried may show one."
+        return f"No gap above {COMPLETE:g} was found over {of}. Untested subsets may show one."
     sure = sum(gap.found.is_beyond(COMPLETE) for gap in wide)
     return (
-        f"Of {of}, {sure} show a gap above {COMPLETE:g} over the whole interval and {len(wide) - sure} reach it. Widest without "
-        f"{', '.join(worst.subset)}: {format_estimate(worst.found.estimate)}. Each interval stands for itself: none allows for how many "
-        "subsets were tried, or that the greedy ones were chosen on these prompts."
+        f"Of {of}, {sure} show a gap above {COMPLETE:g} over the whole interval and the intervals of {len(wide) - sure} include it. Widest "
+        f"without {', '.join(worst.subset)}: {format_estimate(worst.found.estimate)}. Intervals are not corrected for the number of "
+        "tested subsets, or for the greedy search on these prompts."
     )
 
 

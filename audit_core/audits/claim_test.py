@@ -1,4 +1,4 @@
-"""A claim held against prompts: controls, every ablation family, chance, self-repair, and a verdict by its interval."""
+"""Claim test: controls, all ablation families, random baseline, self-repair, and the verdict."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ from audit_core.subject import Means, Progress, Subject, no_partial
 
 @dataclass(frozen=True)
 class ClaimTestRequest:
-    """Which claim is held against which prompts."""
+    """Request: the claim and the prompts it is tested on."""
 
     prompts: TokenisedPrompts
     claim: Claim
@@ -69,7 +69,7 @@ class ClaimTestRequest:
 
     @property
     def single_component(self) -> Component | None:
-        """The component whose absence others may make up for: of a claim that one alone is needed."""
+        """The component to test for self-repair: of a necessity claim about one component."""
         is_single = len(self.claim.components) == 1 and self.claim.role is Role.NECESSARY
         return self.claim.components[0] if is_single else None
 
@@ -79,7 +79,7 @@ class ClaimTestRequest:
 
 @dataclass(frozen=True)
 class SourceAttention:
-    """How much the claim's heads look at a source token: beside the verdict, never part of it."""
+    """Attention of the claim's heads to a source token; reported, but not used by the verdict."""
 
     source: str
     mass: Observational[Estimate]
@@ -88,7 +88,7 @@ class SourceAttention:
 
 @dataclass(frozen=True)
 class Item:
-    """The metric on one prompt, in the metric's unit; what `families` estimates is a ratio of means of differences of these."""
+    """Metric on one prompt, in its unit; `families` contains ratios of means of differences of these."""
 
     prompt: str
     template: str
@@ -96,32 +96,32 @@ class Item:
     clean: Observational[float]
     corrupted: Observational[float]
     judged: Causal[float]
-    """Without the components for a necessary claim, with them alone for a sufficient one."""
+    """Components ablated for a necessary claim, or alone for a sufficient one."""
     empty: Causal[float]
-    """With the whole universe taken away."""
+    """Whole universe ablated."""
 
 
 @dataclass(frozen=True)
 class ClaimTestResult:
-    """What was found about one claim; where the question could not be put, no number that could pass for an answer."""
+    """Finding about one claim; for an untestable claim, only the reason."""
 
     state: str
     reason: str | None
     sentence: str
     conditions: tuple[tuple[str, str], ...]
     families: Causal[dict[str, Estimate | None]]
-    """Effect per ablation family, fraction of the clean – empty-circuit gap; None where it could not be measured."""
+    """Effect per ablation family, fraction of the clean – empty-circuit gap; None if not measured."""
     not_measured: dict[str, str]
-    """Why, per family without an estimate."""
+    """Reason, per family without an estimate."""
     null: Causal[NullFinding | None]
     holds_among: int
-    """Largest number of claims of one report among which "supported" would stand at its Bonferroni level; 0 where it is
-    not supported. Holm's step-down needs no more than this."""
+    """Largest number of claims in one report at which it remains "supported" at the Bonferroni level; 0 if not supported.
+    Input of Holm's step-down."""
     repair: Causal[Repair | None]
-    """Of a single component; None for sets and for sufficiency."""
+    """Self-repair of a single component; None for sets and for sufficiency."""
     mediation: Causal[Mediation | None]
     templates_needed: int | None
-    """Templates of as many prompts each that would settle an interval which reaches across δ, if the value stayed."""
+    """Templates (with as many prompts each) needed for an interval that excludes δ, at the present value."""
     clean: Observational[Estimate]
     corrupted: Observational[Estimate]
     accuracy: Observational[float]
@@ -129,7 +129,7 @@ class ClaimTestResult:
     controls: Controls
     drift: Causal[DistributionShift | None]
     items: tuple[Item, ...]
-    """Every prompt under every family, so that others can compute the estimates again."""
+    """Every prompt under every family, so that others can recompute the estimates."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ class ClaimTestAudit:
     shows_results: bool = True
 
     def count_work(self, subject: Subject, request: ClaimTestRequest) -> int:
-        # How far the null's directions reach does not change what they cost.
+        # Sizes of random directions do not affect the amount of work.
         plan = plan_trial(subject, request.claim, lambda: [1.0] * len(request.claim.components), seed=request.seed)
         return sum(_count_stages(subject, request, plan))
 
@@ -237,7 +237,7 @@ def _find_shift(subject: Subject, plan: TrialPlan, judged: Judgement, role: Role
 
 
 def _count_stages(subject: Subject, request: ClaimTestRequest, plan: TrialPlan) -> tuple[int, int, int]:
-    """Work of the claim's own runs; of the draws; and of the search for backups."""
+    """Work of the claim's own runs, of the draws, and of the backup tests."""
     prompts, part = request.prompts, request.single_component
     own = subject.count_work(prompts, plan.list_runs())
     draws = subject.count_work(prompts.take(prompts.spread(NULL_PROMPTS)), plan.draws) if plan.draws else 0
@@ -265,7 +265,7 @@ def _find_repair(subject: Subject, request: ClaimTestRequest, trial: Trial, *, o
 
 
 def _count_needed(claim: Claim, judged: Judgement) -> int | None:
-    """Templates to clear the nearer of the two bounds; never fewer than any verdict needs."""
+    """Templates needed to exclude the nearer of the two bounds; at least the minimum of any verdict."""
     estimate = judged.families.get(claim.ablation)
     if estimate is None or judged.verdict.reason not in ("straddles_delta", "low_power"):
         return None

@@ -1,4 +1,4 @@
-"""A preregistered claim judged and put to every question that was fixed with it, in one run: one attempt, whatever it finds."""
+"""Confirmation: tests a preregistered claim and answers its preregistered questions, in one logged attempt."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from audit_core.registry import get_plugin
 from audit_core.subject import Means, Progress, Subject, no_partial
 
 CIRCUIT_QUESTIONS = ("recomposition", "circuit", "curve", "transfer", "rival", "stability", "specificity")
-"""Audits that ask about a circuit, beside `claim_test`; in the order in which a reader wants them."""
+"""Circuit audits besides `claim_test`, in display order."""
 _SIMPLE = {"circuit": CircuitRequest, "recomposition": RecompositionRequest}
 _SEARCHED = {"curve": CurveRequest, "rival": RivalRequest, "transfer": TransferRequest}
 
@@ -40,7 +40,7 @@ def ask_question(
     """The request of one of `CIRCUIT_QUESTIONS`.
 
     Raises:
-        ClaimRefused: no such question.
+        ClaimRefused: unknown audit.
     """
     base: dict[str, Any] = {field.name: getattr(circuit, field.name) for field in fields(CircuitQuestion)}
     if audit in _SIMPLE:
@@ -62,23 +62,23 @@ def ask_question(
             len(circuit.components),
         )
     raise ClaimRefused(
-        f"Question {audit!r}.", wanted=f"one of {', '.join(CIRCUIT_QUESTIONS)}.", remedy="ask one of those."
+        f"Question {audit!r}.", wanted=f"one of {', '.join(CIRCUIT_QUESTIONS)}.", remedy="use one of those."
     )
 
 
 @dataclass(frozen=True)
 class ConfirmationRequest:
-    """A claim, the half that nobody looked at, and the questions that were fixed with it."""
+    """Request: a claim, the confirmatory split, and the preregistered questions."""
 
     prompts: TokenisedPrompts
     claim: Claim
     explored: TokenisedPrompts
-    """The half that methods may look at."""
+    """The exploratory split, for discovery methods."""
     questions: tuple[str, ...] = ()
     others: tuple[OtherTask, ...] = ()
     """Other tasks, for specificity."""
     method: str = "exact"
-    """Of the `discoveries/` shelf, for questions that look for circuits anew."""
+    """Key of a plug-in in `circuit_discovery/`, for audits that run a discovery."""
     seed: int = 0
 
     @property
@@ -103,7 +103,7 @@ class ConfirmationRequest:
         }
 
     def ask(self, question: str) -> Request:
-        """One of the questions, about the claim's components under the claim's own replacement."""
+        """Request of one question, with the claim's components and replacement."""
         claim = self.claim
         circuit = CircuitQuestion(
             self.prompts, self.prompts, claim.components, claim.universe, claim.ablation, claim.metric, self.seed
@@ -113,7 +113,7 @@ class ConfirmationRequest:
 
 @dataclass(frozen=True)
 class ConfirmationResult:
-    """What was found; a question that was fixed and has no answer stands in `not_measured` with its reason."""
+    """Verdict and answers; a preregistered question without an answer is in `not_measured` with its reason."""
 
     verdict: ClaimTestResult
     not_measured: dict[str, str]
@@ -127,7 +127,7 @@ class ConfirmationResult:
 
     @property
     def answers(self) -> dict[str, Any]:
-        """Of every question that has one."""
+        """Question → result, for every answered question."""
         found = {question: getattr(self, question) for question in CIRCUIT_QUESTIONS}
         return {question: answer for question, answer in found.items() if answer is not None}
 
@@ -135,14 +135,14 @@ class ConfirmationResult:
 @dataclass(frozen=True)
 class ConfirmationAudit:
     name: str = "confirmation"
-    question: str = "What becomes of the claim when it is judged as it was fixed beforehand?"
+    question: str = "What is the verdict on the preregistered claim?"
     result: type = ConfirmationResult
     version: int = 8
     counts_as: tuple[str, ...] = ("causal_results", "test_of_the_test")
     shows_results: bool = True
 
     def count_work(self, subject: Subject, request: ConfirmationRequest) -> int:
-        return sum(get_plugin("audits", audit).count_work(subject, asked) for audit, asked in _list_steps(request))
+        return sum(get_plugin("audits", audit).count_work(subject, step) for audit, step in _list_steps(request))
 
     def run(
         self,
@@ -154,20 +154,20 @@ class ConfirmationAudit:
         on_partial: Callable[[Any], None] = no_partial,
     ) -> ConfirmationResult:
         steps = _list_steps(request)
-        prices = [get_plugin("audits", audit).count_work(subject, asked) for audit, asked in steps]
+        workloads = [get_plugin("audits", audit).count_work(subject, step) for audit, step in steps]
         answers: dict[str, Any] = {}
         not_measured: dict[str, str] = {}
-        for number, (audit, asked) in enumerate(steps):
-            report = share_progress(on_progress, sum(prices), sum(prices[:number]), prices[number])
-            own = _find_means(subject, request, asked, means)
+        for number, (audit, step) in enumerate(steps):
+            report = share_progress(on_progress, sum(workloads), sum(workloads[:number]), workloads[number])
+            own = _find_means(subject, request, step, means)
             try:
-                answers[audit] = get_plugin("audits", audit).run(subject, asked, means=own, on_progress=report)
+                answers[audit] = get_plugin("audits", audit).run(subject, step, means=own, on_progress=report)
             except (NotMeasured, Refused) as error:
-                # A dead verdict ends the run; a question without an answer must not cost the verdict.
+                # A failed verdict ends the run; a failed question does not.
                 if audit == "claim_test":
                     raise
                 not_measured[audit] = str(error)
-        on_progress(sum(prices), sum(prices))
+        on_progress(sum(workloads), sum(workloads))
         return ConfirmationResult(answers.pop("claim_test"), not_measured, **answers)
 
 
@@ -176,11 +176,11 @@ def _list_steps(request: ConfirmationRequest) -> list[tuple[str, Request]]:
     return [("claim_test", test), *((question, request.ask(question)) for question in request.questions)]
 
 
-def _find_means(subject: Subject, request: ConfirmationRequest, asked: Request, means: Means | None) -> Means | None:
-    """Means over the question's own reference: searches may only know the half they look at."""
-    if not {Replacement.MEAN, Replacement.MEAN_TEMPLATE} & set(asked.replacements):
+def _find_means(subject: Subject, request: ConfirmationRequest, step: Request, means: Means | None) -> Means | None:
+    """Means over the question's own reference prompts: a discovery may use the exploratory split only."""
+    if not {Replacement.MEAN, Replacement.MEAN_TEMPLATE} & set(step.replacements):
         return None
-    return means if asked.reference is request.prompts else subject.capture_means(asked.reference, kinds=asked.kinds)
+    return means if step.reference is request.prompts else subject.capture_means(step.reference, kinds=step.kinds)
 
 
 PLUGIN = ConfirmationAudit()

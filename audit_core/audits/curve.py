@@ -1,4 +1,4 @@
-"""How much of the whole model an order of components keeps, from few to all, beside random orders."""
+"""Faithfulness curve: share of the metric kept by the first k components of an order, compared with random orders."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from audit_core.stats.measurement import Measurement
 from audit_core.subject import Means, Progress, Subject, no_partial
 
 RANDOM_ORDERS = 19
-"""Then the share that does as much cannot go below 0.05."""
+"""Number of random orders; the p-value cannot go below 0.05."""
 PROMPTS = 24
-"""At most: every point takes nearly everything away, which is a whole pass a prompt."""
+"""Maximum prompts: every point ablates nearly everything, which is a whole forward pass per prompt."""
 
 
 @dataclass(frozen=True)
 class CurveRequest(SearchQuestion):
-    """A circuit, and the order of all components that it is held beside."""
+    """Request: a circuit, and an order of all components to compare with."""
 
     order: tuple[Component, ...] = ()
-    """The whole universe, the most important first; where it is empty, the method finds it on the explored prompts."""
+    """The whole universe, most important first; if empty, the method finds it on the exploratory prompts."""
 
     def describe(self) -> dict[str, Any]:
         return super().describe() | {"order": [str(c) for c in self.order], "random_orders": RANDOM_ORDERS}
@@ -48,24 +48,24 @@ class CurvePoint:
     kept: Causal[Measurement]
     """(m(C_k) − m(∅)) / (m(M) − m(∅))."""
     random: Causal[tuple[float, ...]]
-    """The same of each random order's circuit of this size."""
+    """The same for each random order's circuit of this size."""
 
 
 @dataclass(frozen=True)
 class CurveResult:
-    """A curve and its areas, beside chance."""
+    """A curve and its areas, with random baselines."""
 
     points: tuple[CurvePoint, ...]
     named: Causal[Measurement]
-    """What the circuit asked about keeps alone."""
+    """Sufficiency of the named circuit."""
     random_of_its_size: Causal[tuple[float, ...]]
-    """What each random order's circuit of that size keeps."""
+    """Sufficiency of each random order's circuit of that size."""
     first: tuple[str, ...]
-    """As many of the order's first components as the circuit has."""
+    """The first components of the order, as many as the circuit has."""
     areas: Causal[Areas]
     random_areas: Causal[tuple[Areas, ...]]
     random_as_near: int
-    """Random orders that come at least as near to the whole model, by CMD."""
+    """Number of random orders at least as close to the whole model, by CMD."""
     n: int
     controls: Controls
 
@@ -73,7 +73,7 @@ class CurveResult:
 @dataclass(frozen=True)
 class CurveAudit:
     name: str = "curve"
-    question: str = "How much do the first few components of an order keep?"
+    question: str = "How much do the first components of an order keep?"
     result: type = CurveResult
     version: int = 8
     counts_as: tuple[str, ...] = ("test_of_the_test",)
@@ -112,7 +112,7 @@ class CurveAudit:
             on_progress=share_progress(on_progress, total, looking, total - looking),
         )
         check_task(effect)
-        # At the last size nothing is taken away, which is the clean run.
+        # At the last size nothing is ablated: the clean run.
         runs = effect.patched[:-1].reshape(len(orders), len(sizes) - 1, -1)
         whole = np.broadcast_to(effect.clean, (len(orders), 1, len(prompts)))
         runs = np.concatenate([runs, whole], axis=1)
@@ -125,10 +125,10 @@ class CurveAudit:
         areas = [measure_areas(sizes, row) for row in values]
         return CurveResult(
             tuple(
-                CurvePoint(size, Measurement(estimate, request.left_alone), tuple(values[1:, at].tolist()))
+                CurvePoint(size, Measurement(estimate, request.sufficiency_conditions), tuple(values[1:, at].tolist()))
                 for at, (size, estimate) in enumerate(zip(sizes, kept, strict=True))
             ),
-            Measurement(named, request.left_alone),
+            Measurement(named, request.sufficiency_conditions),
             tuple(values[1:, sizes.index(len(circuit))].tolist()),
             tuple(map(str, order[: len(circuit)])),
             areas[0],
@@ -147,7 +147,7 @@ def _find_order(
     with_means: bool,
     on_progress: Progress,
 ) -> tuple[tuple[Component, ...], tuple[Controls, ...]]:
-    """The order that was asked for, else the one that the search finds, and the controls of that search."""
+    """The requested order, or the discovered one with the controls of the discovery."""
     if not request.order:
         found = search_elsewhere(subject, request, with_means=with_means, on_progress=on_progress)
         return found.components, () if found.controls is None else (found.controls,)
@@ -155,7 +155,7 @@ def _find_order(
         raise ClaimRefused(
             f"An order of {len(request.order)} components.",
             wanted=f"each of the {len(universe)} {request.universe} of this model once.",
-            remedy="take the order that a discovery gives.",
+            remedy="use an order from a discovery.",
         )
     return request.order, ()
 

@@ -1,4 +1,4 @@
-"""Which components a circuit might consist of: an order, from the exploratory half, by a method that says what it misses."""
+"""Circuit discovery: an order of components, from the exploratory split, by a method with documented blind spots."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from audit_core.subject import Means, Progress, Subject, no_partial
 
 @dataclass(frozen=True)
 class DiscoverRequest:
-    """How a circuit is looked for, and on which prompts."""
+    """Request: discovery method and prompts."""
 
     prompts: TokenisedPrompts
     reference: TokenisedPrompts
     method: str
-    """Of the `discoveries/` shelf."""
+    """Key of a plug-in in `circuit_discovery/`."""
     universe: Universe = Universe.HEADS
     replacement: Replacement = Replacement.RESAMPLE
     metric: str = "logit_difference"
@@ -42,7 +42,7 @@ class DiscoverRequest:
 
     @property
     def search(self) -> DiscoveryRequest:
-        """What the method is asked."""
+        """Request to the discovery method."""
         return DiscoveryRequest(self.prompts, self.universe, self.replacement, self.metric, self.seed)
 
     def describe(self) -> dict[str, Any]:
@@ -56,25 +56,25 @@ class DiscoverRequest:
 
 @dataclass(frozen=True)
 class DiscoverResult:
-    """Every component of the universe once, the most important first: a hypothesis."""
+    """All components of the universe, most important first; a hypothesis."""
 
     method: str
     misses: str
     is_measured: bool
-    """Whether scores are measured effects; else they are estimates or ranks."""
+    """Whether scores are measured effects; otherwise they are estimates or ranks."""
     unit: str
     n: int
     components: tuple[str, ...]
     scores: Estimated[tuple[float, ...]]
-    """What they are ordered by, without an interval: an order is proposed, not claimed; shape (component,)."""
+    """Scores that define the order, without intervals; shape (component,)."""
     controls: Controls | None
-    """None where nothing was measured."""
+    """None if nothing was measured."""
 
 
 @dataclass(frozen=True)
 class DiscoverAudit:
     name: str = "discover"
-    question: str = "Which components might a circuit consist of?"
+    question: str = "Which components may form a circuit?"
     result: type = DiscoverResult
     version: int = 8
     counts_as: tuple[str, ...] = ()

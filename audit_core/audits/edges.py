@@ -1,4 +1,4 @@
-"""One head on one prompt, token by token: what removing each attention edge into the answer position changes."""
+"""Attention edges: effect of removing each edge of one head into the answer position, on one prompt."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from audit_core.subject import Means, Progress, Subject, no_partial
 
 @dataclass(frozen=True)
 class EdgesRequest:
-    """Which head on which one prompt."""
+    """Request: one head and one prompt."""
 
     prompts: TokenisedPrompts
-    """Exactly one prompt: positions of different prompts do not line up."""
+    """Exactly one prompt, because positions of different prompts do not align."""
     layer: int
     head: int
     metric: str = "logit_difference"
@@ -59,7 +59,7 @@ class EdgesResult:
 @dataclass(frozen=True)
 class EdgesAudit:
     name: str = "edges"
-    question: str = "Which of the tokens this head looks at changes the answer?"
+    question: str = "Which tokens that this head attends to change the answer?"
     result: type = EdgesResult
     version: int = 8
     counts_as: tuple[str, ...] = ("causal_results",)

@@ -1,4 +1,4 @@
-"""Through which connections components act on one another and on the answer: path patching, one connection at a time."""
+"""Path patching: the effect of each connection among components, one at a time."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ from audit_core.stats.estimates import Estimate
 from audit_core.subject import Logits, Means, Progress, Subject, no_partial
 
 MAX_RUNS = 2_000_000
-"""Connections × prompts at most: two float32 logits and a float64 metric of each take 32 MB."""
+"""Maximum connections × prompts: two float32 logits and a float64 metric of each take 32 MB."""
 MAX_CONNECTIONS = 100_000
-"""Two estimates each, kept in the log: about 50 MB."""
+"""Maximum connections: two estimates each in the log take about 50 MB."""
 _SERIES = 256
-"""Connections whose bootstrap draws are alive together: 10,000 draws of each in float64 are 20 MB, and sorted copies."""
+"""Connections per bootstrap block: 10,000 float64 draws of each take 20 MB, plus sorted copies."""
 REPLACEMENTS = (Replacement.RESAMPLE, Replacement.MEAN, Replacement.MEAN_TEMPLATE, Replacement.ZERO)
 
 
 @dataclass(frozen=True)
 class PathsRequest:
-    """Among which components connections are measured, and on which prompts."""
+    """Request: components whose connections are measured, and prompts."""
 
     prompts: TokenisedPrompts
     reference: TokenisedPrompts
     components: tuple[Component, ...]
-    """Whole heads and MLPs, two at least; the time goes with the square of how many."""
+    """Whole heads and MLPs, at least two; time grows with the square of their number."""
     split: bool = False
-    """A head's query, key and value input apart, in place of all three together."""
+    """Whether query, key and value input of a head are separate connections."""
     replacement: Replacement = Replacement.RESAMPLE
     metric: str = "logit_difference"
     seed: int = 0
@@ -57,7 +57,7 @@ class PathsRequest:
 
     @property
     def kinds(self) -> frozenset[Kind]:
-        # What the input writes is the residual stream entering the first block.
+        # The output of "input" is the residual stream entering the first block.
         return frozenset((Kind.HEAD, Kind.MLP, Kind.RESID))
 
     def describe(self) -> dict[str, Any]:
@@ -71,10 +71,10 @@ class PathsRequest:
 
 @dataclass(frozen=True)
 class ConnectionEffect:
-    """What goes through one connection directly."""
+    """Direct effect of one connection."""
 
     connection: str
-    """As `parse_connection` reads it."""
+    """Address, see `parse_connection`."""
     sender: str
     """A component, or "input"."""
     receiver: str
@@ -82,15 +82,15 @@ class ConnectionEffect:
     through: str
     """"whole", or the receiver's "query", "key" or "value" input."""
     estimate: Causal[Estimate]
-    """m(clean) − m(clean with the sender's contribution to this input exchanged), in the metric's unit: support for the
-    answer; negative pushes against it."""
+    """m(clean) − m(clean with the sender's contribution to this input replaced), in the metric's unit: support for the
+    answer; negative acts against it."""
     fraction: Causal[Estimate | None]
-    """The same as a fraction of the clean – corrupted gap; None where there is no such gap."""
+    """The same as a fraction of the clean – corrupted gap; None without a gap."""
 
 
 @dataclass(frozen=True)
 class PathsResult:
-    """Every connection among the components, from the input, and to the output, each exchanged alone."""
+    """All connections among the components, from the input and to the output, each replaced alone."""
 
     conditions: tuple[tuple[str, str], ...]
     metric: str
@@ -100,25 +100,25 @@ class PathsResult:
     clean: Observational[Estimate]
     corrupted: Observational[Estimate]
     components: tuple[str, ...]
-    """In the order of the model; with "input" and "output" the nodes of a graph whose edges are `connections`."""
+    """Components in model order; nodes, with "input" and "output", of the graph whose edges are `connections`."""
     connections: tuple[ConnectionEffect, ...]
-    """The largest in size first."""
+    """By descending magnitude."""
     no_fraction: str
-    """Why there is no fraction of the gap; empty where there is."""
+    """Why there is no fraction of the gap; empty if there is."""
     controls: Controls
 
 
 @dataclass(frozen=True)
 class PathsAudit:
     name: str = "paths"
-    question: str = "Through which connections do these components act on one another and on the answer?"
+    question: str = "Through which connections do these components affect each other and the answer?"
     result: type = PathsResult
     version: int = 8
     counts_as: tuple[str, ...] = ("causal_results",)
     shows_results: bool = True
 
     def count_work(self, subject: Subject, request: PathsRequest) -> int:
-        bundles = [(connection,) for connection in list_asked(subject, request)]
+        bundles = [(connection,) for connection in list_requested(subject, request)]
         return count_connection_work(subject, request.prompts, bundles, request.replacement)
 
     def run(
@@ -130,7 +130,7 @@ class PathsAudit:
         on_progress: Progress,
         on_partial: Callable[[Any], None] = no_partial,
     ) -> PathsResult:
-        metric, connections = _get_metric(request), list_asked(subject, request)
+        metric, connections = _get_metric(request), list_requested(subject, request)
         controls = _run_controls(subject, request, connections)
         logits = run_connections(
             subject,
@@ -143,16 +143,16 @@ class PathsAudit:
         )
         values = metric.read(logits, request.prompts.pairs)
         if not np.isfinite(values).all():
-            raise NotMeasured("control_failed", "the model produced a value that is not a number under a replacement.")
+            raise NotMeasured("control_failed", "the model produced NaN under a replacement.")
         return _read(request, metric, connections, values, replace(controls, edits=logits.edits_applied))
 
 
-def list_asked(subject: Subject, request: PathsRequest) -> tuple[Connection, ...]:
-    """The connections of a request.
+def list_requested(subject: Subject, request: PathsRequest) -> tuple[Connection, ...]:
+    """List the connections of a request.
 
     Raises:
-        ComponentRefused: fewer than two components, others than whole heads and MLPs, or more than memory holds.
-        Refused: this subject's paths cannot be patched, or its components cannot be replaced in this way.
+        ComponentRefused: fewer than two components, components other than whole heads and MLPs, or too many for memory.
+        Refused: path patching or the replacement is not supported on this subject.
     """
     if request.replacement not in REPLACEMENTS:
         raise Refused(
@@ -161,19 +161,19 @@ def list_asked(subject: Subject, request: PathsRequest) -> tuple[Connection, ...
             remedy="choose resample.",
         )
     known = {*subject.components(Kind.HEAD), *subject.components(Kind.MLP)}
-    strangers = sorted(map(str, set(request.components) - known))
-    if strangers or len(set(request.components)) < 2:
+    unknown = sorted(map(str, set(request.components) - known))
+    if unknown or len(set(request.components)) < 2:
         raise ComponentRefused(
-            f"Connections among {', '.join(strangers[:5]) or 'fewer than two components'}.",
+            f"Connections among {', '.join(unknown[:5]) or 'fewer than two components'}.",
             wanted="two or more whole heads or MLPs of this model.",
-            remedy="name heads or MLPs, without positions.",
+            remedy="name heads or MLPs without positions.",
         )
     found = list_connections(request.components, split=request.split, is_parallel=find_shape(subject))
     if len(found) > MAX_CONNECTIONS or len(found) * len(request.prompts) > MAX_RUNS:
         raise ComponentRefused(
             f"{len(found)} connections on {len(request.prompts)} prompts.",
             wanted=f"at most {MAX_CONNECTIONS} connections, and {MAX_RUNS} of them times prompts.",
-            remedy="take the first components of an order that `discover` gives, or fewer prompts.",
+            remedy="use the first components of an order from `discover`, or fewer prompts.",
         )
     return found
 
@@ -182,22 +182,22 @@ def _get_metric(request: PathsRequest) -> Metric:
     metric = get_metric(request.metric)
     if metric.needs_vocabulary:
         raise Refused(
-            f"Connections in {metric.name}, which reads the whole vocabulary of each.",
-            wanted="a metric of the answer's and the foil's logit.",
+            f"Connections measured in {metric.name}, which reads the whole vocabulary.",
+            wanted="a metric of the logits of answer and foil.",
             remedy="choose logit_difference.",
         )
     return metric
 
 
 def _run_controls(subject: Subject, request: PathsRequest, connections: Sequence[Connection]) -> Controls:
-    """On the first prompt, as other audits have them: what must change nothing, and what must change something.
+    """Identity, noise and completeness controls, on the first prompt.
 
-    Receivers must react to noise in each input, and their outputs must reach the logits. All senders' own contributions
-    put back into each input must leave the logits as they are. All contributions of the model, exchanged at once, must
-    give the corrupted run: one that were missing or wrong would be seen there.
+    Receivers must react to noise in each input, and their outputs must reach the logits. Replacing all senders'
+    contributions by themselves must not change the logits. Replacing all contributions of the model at once must give
+    the corrupted run, which detects missing or wrong contributions.
 
-    Raises:
-        ControlFailed: one of these is not so.
+        Raises:
+            ControlFailed: one of these fails.
     """
     first = replace(request.prompts, pairs=request.prompts.pairs[:1])
     inputs: dict[str, list[Connection]] = {}
@@ -211,12 +211,10 @@ def _run_controls(subject: Subject, request: PathsRequest, connections: Sequence
     same = run_connections(subject, first, bundles, replacement=Replacement.IDENTITY, seed=request.seed)
     identity = _measure_change(same)
     if not identity <= subject.tolerance:
-        raise ControlFailed(
-            f"Putting senders' own contributions back into their receivers moved a logit by {identity:.3g}."
-        )
+        raise ControlFailed(f"Replacing senders' contributions by themselves changed a logit by {identity:.3g}.")
     noisy = run_connections(subject, first, bundles, replacement=Replacement.NOISE, seed=request.seed)
     if not _measure_change(noisy) > NOISE_FACTOR * subject.tolerance:
-        raise ControlFailed("Large noise on every connection moved no logit.")
+        raise ControlFailed("Large noise on every connection changed no logit.")
     return replace(found, identity_max=max(found.identity_max, identity))
 
 
@@ -262,7 +260,7 @@ def _read(
 def _bootstrap(
     support: NDArray[np.float64], scale: NDArray[np.float64], request: PathsRequest, unit: str
 ) -> tuple[Estimate, ...]:
-    """Over the same draws, some connections at a time; shapes (connection, prompt) and (prompt,)."""
+    """Bootstrap in blocks of connections over the same draws; shapes (connection, prompt) and (prompt,)."""
     found: list[Estimate] = []
     for at in range(0, len(support), _SERIES):
         part = support[at : at + _SERIES]
@@ -282,16 +280,16 @@ def _describe(connection: Connection, estimate: Estimate, fraction: Estimate | N
 
 
 def _describe_conditions(request: PathsRequest) -> tuple[tuple[str, str], ...]:
-    """The six choices of `describe_tuple`, of connections."""
+    """The six conditions of `describe_tuple`, for connections."""
     kinds = sorted({component.kind.value for component in request.components})
-    inputs = "query, key and value inputs apart" if request.split else "whole inputs"
+    inputs = "separate query, key and value inputs" if request.split else "whole inputs"
     return (
         ("granularity", "edges"),
         ("component type", f"{' and '.join(kinds)}, {inputs}"),
         ("ablation", request.replacement.value),
         ("positions", "all"),
         ("direction", "noising"),
-        ("set", "one connection exchanged at a time"),
+        ("set", "one connection replaced at a time"),
     )
 
 

@@ -1,4 +1,4 @@
-"""At which token of one prompt each component of a circuit acts."""
+"""Positions: at which tokens of one prompt each component of a circuit has its effect."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from audit_core.subject import Means, Progress, Subject, no_partial
 
 @dataclass(frozen=True)
 class PositionsRequest(CircuitQuestion):
-    """Which circuit, on which one prompt: positions of different prompts do not line up."""
+    """Request: a circuit and one prompt, because positions of different prompts do not align."""
 
 
 @dataclass(frozen=True)
@@ -30,20 +30,20 @@ class Place:
     component: str
     position: int
     effect: Causal[Measurement]
-    """Support for the answer, in the metric's unit; without an interval, as one prompt has none."""
+    """Support for the answer, in the metric's unit; one prompt, no interval."""
 
 
 @dataclass(frozen=True)
 class PositionsResult:
-    """Every component of the circuit at every token where it could act."""
+    """Every component of the circuit at every token where it can have an effect."""
 
     first: int
-    """Positions before this one are the same in both prompts: there `resample` has nothing to put."""
+    """First position that differs between the prompts; `resample` has no effect before it."""
     n_positions: int
     places: tuple[Place, ...]
-    """By component, then by position."""
+    """Sorted by component, then by position."""
     main: tuple[Place, ...]
-    """Per component the place with the largest effect in size."""
+    """Per component, the position with the largest magnitude of effect."""
     unit: str
     controls: Controls
 
@@ -51,7 +51,7 @@ class PositionsResult:
 @dataclass(frozen=True)
 class PositionsAudit:
     name: str = "positions"
-    question: str = "At which token does each component act?"
+    question: str = "At which token does each component have its effect?"
     result: type = PositionsResult
     version: int = 8
     counts_as: tuple[str, ...] = ("causal_results",)
@@ -71,7 +71,9 @@ class PositionsAudit:
     ) -> PositionsResult:
         if len(request.prompts) != 1:
             raise PromptRefused(
-                f"{len(request.prompts)} prompts.", wanted="one: positions do not line up.", remedy="choose a prompt."
+                f"{len(request.prompts)} prompts.",
+                wanted="one: positions of different prompts do not align.",
+                remedy="choose a prompt.",
             )
         check_circuit(request.components, list_universe(subject, request.universe), request.universe)
         metric = get_metric(request.metric)
@@ -85,7 +87,7 @@ class PositionsAudit:
             on_progress=on_progress,
         )
         check_task(effect)
-        conditions = replace(request.taken_away, positions="one", set="one component at one token taken away")
+        conditions = replace(request.necessity_conditions, positions="one", set="one component at one token ablated")
         found = [
             Place(
                 str(part),

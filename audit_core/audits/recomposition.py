@@ -1,4 +1,4 @@
-"""A circuit taken apart and put together again: what its parts do alone, together, one after another, and what is left over."""
+"""Recomposition of a circuit: effects of its components alone, together and cumulatively, and the unexplained rest."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from audit_core.subject import Means, Progress, Subject, no_partial
 
 @dataclass(frozen=True)
 class RecompositionRequest(CircuitQuestion):
-    """Which circuit is taken apart."""
+    """Request: the circuit to decompose."""
 
 
 @dataclass(frozen=True)
@@ -25,35 +25,34 @@ class ComponentShare:
 
     component: str
     lost: Causal[Measurement]
-    """What the whole model loses without it alone."""
+    """Loss of the whole model with only this component ablated."""
     put_back: Causal[Measurement]
-    """What is kept once it and all components before it are put back into the empty circuit."""
+    """Share kept after restoring it and all earlier components in the empty circuit."""
 
 
 @dataclass(frozen=True)
 class RecompositionResult:
-    """A circuit and its parts, on one scale."""
+    """A circuit and its components, in one unit."""
 
     n_universe: int
-    """Components that "everything" means here."""
+    """Number of components in the universe."""
     parts: tuple[ComponentShare, ...]
-    """From the first layer to the last, which is the order in which they are put back."""
+    """In the order of restoration: from the first layer to the last."""
     lost_together: Causal[Measurement]
     lost_added_up: Causal[Measurement]
-    """Sum over parts of what the model loses without each alone."""
+    """Sum of the losses with each component ablated alone."""
     interaction: Causal[Measurement]
-    """Together minus added up: below zero where parts pass something on to one another, above where they stand in for one
-    another."""
+    """Joint loss minus sum of single losses: negative if components act in series, positive if they are redundant."""
     kept: Causal[Measurement]
     left_over: Causal[Measurement]
-    """1 − what the circuit alone keeps: what the rest of the universe does; negative where the circuit overshoots."""
+    """Unexplained: 1 − share that the circuit alone keeps; negative if the circuit overshoots."""
     controls: Controls
 
 
 @dataclass(frozen=True)
 class RecompositionAudit:
     name: str = "recomposition"
-    question: str = "Do the parts put back together reproduce the answer, and what is left over?"
+    question: str = "Do the components together reproduce the answer, and how much is unexplained?"
     result: type = RecompositionResult
     version: int = 8
     counts_as: tuple[str, ...] = ("test_of_the_test",)
@@ -77,25 +76,27 @@ class RecompositionAudit:
         runner.run([circuit, *(frozenset([part]) for part in order), *map(runner.all_but, grown)])
         runner.finish()
         singles = sum((runner.lost(frozenset([part])) for part in order), start=0 * runner.clean)
-        alone = request.state_conditions("one component taken away")
-        added = request.state_conditions("each component taken away alone, added up")
+        alone = request.state_conditions("one component ablated")
+        added = request.state_conditions("each component ablated alone, summed")
         return RecompositionResult(
             len(runner.universe),
             tuple(_read_part(runner, part, kept, alone) for part, kept in zip(order, grown, strict=True)),
-            runner.estimate(runner.lost(circuit), request.taken_away),
+            runner.estimate(runner.lost(circuit), request.necessity_conditions),
             runner.estimate(singles, added),
             runner.estimate(
                 runner.lost(circuit) - singles,
-                request.state_conditions("circuit taken away, minus each component taken away alone"),
+                request.state_conditions("circuit ablated, minus each component ablated alone"),
             ),
-            runner.estimate(runner.kept(circuit), request.left_alone),
-            runner.estimate(runner.scale - runner.kept(circuit), request.left_alone),
+            runner.estimate(runner.kept(circuit), request.sufficiency_conditions),
+            runner.estimate(runner.scale - runner.kept(circuit), request.sufficiency_conditions),
             runner.controls,
         )
 
 
 def _read_part(runner: CircuitRunner, part: Component, kept: Parts, alone: Conditions) -> ComponentShare:
-    put_back = runner.question.state_conditions(f"all other {runner.question.universe} taken away but the first parts")
+    put_back = runner.question.state_conditions(
+        f"all other {runner.question.universe} ablated except the first components"
+    )
     return ComponentShare(
         str(part),
         runner.estimate(runner.lost(frozenset([part])), alone),

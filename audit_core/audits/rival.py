@@ -1,4 +1,4 @@
-"""Whether other components do as much as the circuit: rivals found on one half of the prompts and measured on the other."""
+"""Alternative circuits: whether other sets of components keep as much, found on one split and measured on the other."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from audit_core.stats.measurement import Measurement
 from audit_core.subject import Means, Progress, Subject, no_partial
 
 SUFFICIENT_LOW, SUFFICIENT_HIGH = 0.80, 1.20
-"""A set whose whole interval lies between keeps about what the whole model does (methods 2.1)."""
+"""Bounds of sufficiency: the whole interval of a sufficient set lies between them (methods 2.1)."""
 DISTINCT = 0.5
-"""Below this Jaccard index two circuits are rivals and not versions of one (methods 2.25)."""
+"""Below this Jaccard index two circuits count as different (methods 2.25)."""
 MIXES = 4
-"""Rivals that share some components with the circuit, beside the one that shares none."""
+"""Number of alternatives that share components with the circuit, in addition to the disjoint one."""
 RUNS = 1 + 2 * (2 + MIXES)
 
 
 @dataclass(frozen=True)
 class RivalRequest(SearchQuestion):
-    """Which circuit, judged on `prompts`; rivals are looked for on other prompts."""
+    """Request: the circuit, judged on `prompts`; alternatives are found on other prompts."""
 
     def describe(self) -> dict[str, Any]:
         return super().describe() | {"mixes": MIXES}
@@ -37,37 +37,37 @@ class RivalRequest(SearchQuestion):
 
 @dataclass(frozen=True)
 class AlternativeCircuit:
-    """One other set of the circuit's size."""
+    """A different set of the circuit's size."""
 
     components: tuple[str, ...]
     jaccard: NotEvidence[float]
-    """With the circuit: shared components / components in either."""
+    """Jaccard index with the circuit: shared components / components in either."""
     necessity: Causal[Measurement]
     sufficiency: Causal[Measurement]
 
 
 @dataclass(frozen=True)
 class RivalResult:
-    """The circuit among its rivals, all measured on prompts that none was found on."""
+    """The circuit and its alternatives, measured on prompts not used for discovery."""
 
     circuit: AlternativeCircuit
     """The circuit itself, with Jaccard index 1."""
     rivals: tuple[AlternativeCircuit, ...]
-    """In the order in which they were made; the first shares no component."""
+    """Alternatives in order of construction; the first shares no component."""
     n_sufficient: int
-    """Rivals shown to keep about what the whole model does."""
+    """Number of alternatives shown to be sufficient."""
     has_no_rival: bool | None
-    """Whether the circuit keeps that much and each rival was shown not to; None where an interval reaches across."""
+    """Whether the circuit is sufficient and each alternative was shown not to be; None if an interval includes a bound."""
     sentence: str
     how: str
-    """How rivals were looked for."""
+    """How alternatives were found."""
     controls: Controls
 
 
 @dataclass(frozen=True)
 class RivalAudit:
     name: str = "rival"
-    question: str = "Do other components do as much?"
+    question: str = "Are other sets of components as good?"
     result: type = RivalResult
     version: int = 8
     counts_as: tuple[str, ...] = ("test_of_the_test",)
@@ -94,8 +94,8 @@ class RivalAudit:
         if len(runner.universe) < 2 * len(runner.circuit):
             raise ClaimRefused(
                 f"A circuit of {len(runner.circuit)} of {len(runner.universe)} components.",
-                wanted="one that leaves as many others as it has: a rival must have its size.",
-                remedy="ask about a smaller circuit, or in the larger universe.",
+                wanted="at most half of the universe: an alternative has the same size.",
+                remedy="use a smaller circuit, or the larger universe.",
             )
         sets = [runner.circuit, *make_rivals(request.components, order.components, seed=request.seed)]
         runner.run(out for chosen in sets for out in (chosen, runner.all_but(chosen)))
@@ -109,7 +109,7 @@ class RivalAudit:
             _decide(own, others),
             _describe(own, others),
             f"{request.method} on {len(request.search.prompts)} exploratory prompts of {request.search.prompts.name}: its first components "
-            f"outside the circuit, alone and in {len(others) - 1} random mixes with components of the circuit",
+            f"outside the circuit, alone and in {len(others) - 1} random mixtures with components of the circuit",
             runner.controls if order.controls is None else join_controls((order.controls, runner.controls)),
         )
 
@@ -117,8 +117,8 @@ class RivalAudit:
 def make_rivals(circuit: Sequence[Component], order: Sequence[Component], *, seed: int) -> tuple[Parts, ...]:
     """Sets of the circuit's size with a Jaccard index below `DISTINCT` with it.
 
-    The first shares nothing; each of the others shares as many components as the bound allows, drawn at random, and takes the
-    first of the order for the rest.
+    The first is disjoint. Each of the others shares a random subset of the circuit, as large as the bound allows, and takes
+    the rest from the beginning of the order.
     """
     size, inside = len(circuit), set(circuit)
     outside = [part for part in order if part not in inside]
@@ -133,12 +133,12 @@ def make_rivals(circuit: Sequence[Component], order: Sequence[Component], *, see
 
 def _measure(runner: CircuitRunner, chosen: Parts) -> AlternativeCircuit:
     circuit, question = runner.circuit, runner.question
-    asked = replace(question, components=tuple(sorted(chosen)))
+    own_question = replace(question, components=tuple(sorted(chosen)))
     return AlternativeCircuit(
         name_parts(chosen),
         len(chosen & circuit) / len(chosen | circuit),
-        runner.estimate(runner.lost(chosen), asked.taken_away),
-        runner.estimate(runner.kept(chosen), asked.left_alone),
+        runner.estimate(runner.lost(chosen), own_question.necessity_conditions),
+        runner.estimate(runner.kept(chosen), own_question.sufficiency_conditions),
     )
 
 
@@ -155,21 +155,23 @@ def _is_outside(found: Measurement) -> bool:
 def _decide(own: AlternativeCircuit, others: Sequence[AlternativeCircuit]) -> bool | None:
     if any(_is_sufficient(rival.sufficiency) for rival in others):
         return False
-    is_apart = all(_is_outside(rival.sufficiency) for rival in others)
-    return True if is_apart and _is_sufficient(own.sufficiency) else None
+    all_outside = all(_is_outside(rival.sufficiency) for rival in others)
+    return True if all_outside and _is_sufficient(own.sufficiency) else None
 
 
 def _describe(own: AlternativeCircuit, others: Sequence[AlternativeCircuit]) -> str:
     between = f"between {SUFFICIENT_LOW:g} and {SUFFICIENT_HIGH:g} of the gap"
     rivals = sum(_is_sufficient(rival.sufficiency) for rival in others)
     if not _is_sufficient(own.sufficiency):
-        also = f"{rivals} of {len(others)} rivals were" if rivals else f"nor was any of {len(others)} rivals tried"
+        also = f"{rivals or 'none'} of {len(others)} alternatives were"
         return f"The circuit alone was not shown to keep {between}; {also}."
     if rivals:
-        return f'{rivals} of {len(others)} rivals also keep {between}: this is a sufficient set, not "the" circuit.'
+        return (
+            f'{rivals} of {len(others)} alternatives also keep {between}: this is a sufficient set, not "the" circuit.'
+        )
     near = sum(not _is_outside(rival.sufficiency) for rival in others)
-    open_ = f"; of {near} it is not known" if near else ""
-    return f"None of {len(others)} rivals tried was shown to keep {between}, as the circuit does{open_}. Others may."
+    open_ = f"; {near} unresolved" if near else ""
+    return f"None of {len(others)} tested alternatives was shown to keep {between}, as the circuit does{open_}. Untested ones may."
 
 
 PLUGIN = RivalAudit()

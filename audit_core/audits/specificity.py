@@ -1,4 +1,4 @@
-"""Whether a circuit is the task's own: what other tasks, and unrelated text, lose without it."""
+"""Specificity: effect of ablating a circuit on other tasks and on unrelated text."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ from audit_core.stats.measurement import Conditions, Measurement
 from audit_core.subject import Means, Progress, Subject, no_partial
 
 DELTA = 0.10
-"""Smallest difference of interest between two tasks' losses, fraction of each task's own gap (methods 1.3, 2.24)."""
+"""Smallest difference of interest between the losses of two tasks, as fractions of each task's gap (methods 1.3, 2.24)."""
 RANDOM_SETS = 19
-"""Beside the circuit on unrelated text; then the share that does as much cannot go below 0.05."""
+"""Random sets on unrelated text; the p-value cannot go below 0.05."""
 
 
 @dataclass(frozen=True)
 class OtherTask:
-    """A task that the circuit is not claimed for."""
+    """Another task, which the circuit is not claimed for."""
 
     prompts: TokenisedPrompts
     components: tuple[Component, ...] = ()
-    """That task's own circuit, for the second half of a double dissociation; may be empty."""
+    """Circuit of the other task, for a double dissociation; may be empty."""
 
 
 @dataclass(frozen=True)
 class SpecificityRequest(CircuitQuestion):
-    """Which circuit, of the task of `prompts`, and which other tasks."""
+    """Request: a circuit of the task of `prompts`, and other tasks."""
 
     others: tuple[OtherTask, ...] = ()
 
@@ -62,38 +62,38 @@ class TaskLoss:
 
     task: str
     lost: Causal[Measurement]
-    """What the other task loses without the circuit; fraction of that task's own gap."""
+    """Loss of the other task without the circuit; fraction of that task's gap."""
     difference: Causal[Measurement]
     """Loss of the circuit's own task minus this."""
     counterpart: Causal[Measurement | None]
     """The same difference for the other task's circuit; None without one."""
     is_apart: bool | None
-    """Whether the two tasks are told apart as far as was asked; None where that is not resolved."""
+    """Whether the tasks are dissociated, as far as tested; None if unresolved."""
     finding: str
 
 
 @dataclass(frozen=True)
 class SpecificityResult:
-    """What a circuit does beside its own task."""
+    """Effects of a circuit outside its task."""
 
     own: Causal[Measurement]
     tasks: tuple[TaskLoss, ...]
     untested: dict[str, str]
-    """Why, per other task that the model does not do."""
+    """Reason, per other task that the model does not do."""
     divergence: Causal[Measurement | None]
-    """KL(whole ‖ without the circuit) of the next token on unrelated text; None where it could not be measured."""
+    """KL(whole ‖ without the circuit) of the next token on unrelated text; None if not measured."""
     random_divergences: Causal[tuple[float, ...]]
     """The same of each random set of the circuit's shape; in nats."""
     random_as_large: int
     text_not_measured: str
-    """Why there is no divergence; empty where there is."""
+    """Why there is no divergence; empty if there is."""
     controls: Controls
 
 
 @dataclass(frozen=True)
 class SpecificityAudit:
     name: str = "specificity"
-    question: str = "Is it this task's circuit, or needed by others too?"
+    question: str = "Is the circuit specific to its task?"
     result: type = SpecificityResult
     version: int = 8
     counts_as: tuple[str, ...] = ("test_of_the_test",)
@@ -120,19 +120,19 @@ class SpecificityAudit:
         own = CircuitRunner(subject, request, runs=2 + len(request.others), means=means, on_progress=stages[0])
         own.run([own.circuit, *(frozenset(other.components) for other in request.others)])
         losses, untested, controls = [], {}, [own.controls]
-        for asked, other, stage in zip(_ask_each(request)[1:], request.others, stages[1:], strict=True):
-            known = None if means is None else subject.capture_means(asked.prompts, kinds=request.kinds)
+        for question, other, stage in zip(_ask_each(request)[1:], request.others, stages[1:], strict=True):
+            known = None if means is None else subject.capture_means(question.prompts, kinds=request.kinds)
             try:
-                there = CircuitRunner(subject, asked, runs=3, means=known, on_progress=stage)
+                there = CircuitRunner(subject, question, runs=3, means=known, on_progress=stage)
                 there.run([there.circuit, frozenset(other.components)])
                 losses.append(_compare(own, there, frozenset(other.components), n_tasks=len(request.others)))
                 controls.append(there.controls)
             except NotMeasured as error:
-                untested[asked.prompts.name] = error.detail
+                untested[question.prompts.name] = error.detail
         divergence, drawn, why = _measure_text(subject, request)
         on_progress(total, total)
         return SpecificityResult(
-            own.estimate(own.lost(own.circuit), request.taken_away),
+            own.estimate(own.lost(own.circuit), request.necessity_conditions),
             tuple(losses),
             untested,
             divergence,
@@ -144,17 +144,17 @@ class SpecificityAudit:
 
 
 def _count_each_work(subject: Subject, request: SpecificityRequest) -> list[int]:
-    """Units of work of the circuit's own task, then of each other; the text is as dear as a few runs of the first."""
+    """Units of work of the circuit's own task, then of each other task; the text counts as a few runs of the first."""
     first, *rest = _ask_each(request)
     text = 1 + RANDOM_SETS // 4
     return [
         count_run_work(subject, first, 2 + len(request.others) + text),
-        *(count_run_work(subject, asked, 3) for asked in rest),
+        *(count_run_work(subject, question, 3) for question in rest),
     ]
 
 
 def _ask_each(request: SpecificityRequest) -> tuple[CircuitQuestion, ...]:
-    """The circuit's own task, and every other with the same circuit."""
+    """Requests for the circuit's own task and for every other task, with the same circuit."""
     others = [keep_measurable(other.prompts, other.prompts, request.replacements) for other in request.others]
     return (
         request,
@@ -164,20 +164,20 @@ def _ask_each(request: SpecificityRequest) -> tuple[CircuitQuestion, ...]:
 
 def _compare(own: CircuitRunner, there: CircuitRunner, counter: Parts, *, n_tasks: int) -> TaskLoss:
     question, name = own.question, there.question.prompts.name
-    # Several tasks are compared, and the reader looks for one that differs: each difference at the level that allows for all.
+    # Bonferroni: the level of each difference is corrected for the number of tasks.
     level = 1 - (1 - LEVEL) / n_tasks
     difference = Measurement(
         _contrast(own, there, own.circuit, level),
-        question.state_conditions(f"circuit taken away, {question.prompts.name} against {name}"),
+        question.state_conditions(f"circuit ablated, {question.prompts.name} against {name}"),
     )
-    lost_here = own.estimate(own.lost(own.circuit), question.taken_away)
-    lost = there.estimate(there.lost(there.circuit), there.question.taken_away)
+    lost_here = own.estimate(own.lost(own.circuit), question.necessity_conditions)
+    lost = there.estimate(there.lost(there.circuit), there.question.necessity_conditions)
     counterpart, costs_its_own = None, False
     if counter:
         theirs = replace(there.question, components=tuple(sorted(counter)))
-        words = f"{name}'s own circuit taken away, {name} against {question.prompts.name}"
+        words = f"{name}'s own circuit ablated, {name} against {question.prompts.name}"
         counterpart = Measurement(_contrast(there, own, counter, level), theirs.state_conditions(words))
-        costs_its_own = _is_above(there.estimate(there.lost(counter), theirs.taken_away))
+        costs_its_own = _is_above(there.estimate(there.lost(counter), theirs.necessity_conditions))
     return TaskLoss(
         name,
         lost,
@@ -201,14 +201,17 @@ def _find_dissociation(
     costs_its_own: bool,
 ) -> tuple[bool | None, str]:
     if lost.is_beyond(DELTA) and difference.is_within(DELTA):
-        return False, f"Shared with {name}: without the circuit it changes by as much, to within {DELTA:g}."
+        return False, f"Shared with {name}: its loss without the circuit is equal to within {DELTA:g}."
     if not (_is_above(difference) and _is_above(lost_here)):
-        return None, f"Not told apart from {name} by {DELTA:g} of the gap."
+        return None, f"Unresolved against {name}: no difference of {DELTA:g} of the gap was shown."
     if counterpart is None:
-        return True, f"Its own task loses more than {name}: one half of a dissociation."
+        return True, f"Its own task loses more than {name}: a single dissociation."
     if _is_above(counterpart) and costs_its_own:
-        return True, f"Double dissociation from {name}: each circuit costs its own task more."
-    return None, f"Its own task loses more than {name}, but {name}'s circuit was not shown to cost {name} more."
+        return True, f"Double dissociation from {name}: ablating each circuit affects its own task more."
+    return (
+        None,
+        f"Its own task loses more than {name}, but ablating {name}'s circuit was not shown to affect {name} more.",
+    )
 
 
 def _is_above(found: Measurement) -> bool:
@@ -216,18 +219,18 @@ def _is_above(found: Measurement) -> bool:
 
 
 def _measure_text(subject: Subject, request: SpecificityRequest) -> tuple[Measurement | None, tuple[float, ...], str]:
-    """Unrelated text without the circuit, and without random sets of its shape."""
+    """Divergence on unrelated text without the circuit, and without random sets of its shape."""
     sets, _ = draw_sets(
         request.components, list_universe(subject, request.universe), seed=request.seed, draws=RANDOM_SETS
     )
-    asked = {"circuit": intervene(request.components, request.replacement)}
-    asked |= {f"random {at}": intervene(parts, request.replacement) for at, parts in enumerate(sets)}
+    edits = {"circuit": intervene(request.components, request.replacement)}
+    edits |= {f"random {at}": intervene(parts, request.replacement) for at, parts in enumerate(sets)}
     try:
-        found = measure_divergence(subject, asked, seed=request.seed)
+        found = measure_divergence(subject, edits, seed=request.seed)
     except NotMeasured as error:
         return None, (), error.detail
     first, *rest = found.values()
-    conditions: Conditions = request.state_conditions("circuit taken away, on unrelated text")
+    conditions: Conditions = request.state_conditions("circuit ablated, on unrelated text")
     return Measurement(first, conditions), tuple(estimate.value for estimate in rest), ""
 
 

@@ -1,4 +1,4 @@
-"""Whether a method would find the same circuit again on other prompts of the same kind."""
+"""Stability: whether a discovery method finds the same circuit on resampled prompts."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from audit_core.subject import Means, Progress, Subject, no_partial
 
 DRAWS = 200
 STABLE = 0.8
-"""Proposed bar of the mean Jaccard index (methods 1.9); below it nobody may speak of *the* circuit."""
+"""Minimum mean Jaccard index of a stable circuit (methods 1.9); below it, there is no unique circuit."""
 CORE = 0.95
-"""A component found in so many draws belongs to the core."""
+"""Share of draws from which a component belongs to the core."""
 
 
 @dataclass(frozen=True)
 class StabilityRequest(DiscoverRequest):
-    """Which method, on which prompts, for a circuit of how many components."""
+    """Request: method, prompts, and circuit size."""
 
     size: int = 10
 
@@ -39,44 +39,44 @@ class StabilityRequest(DiscoverRequest):
 
 @dataclass(frozen=True)
 class SelectionFrequency:
-    """How often one component is found."""
+    """Selection frequency of one component."""
 
     component: str
     share: Estimated[float]
-    """Of the draws."""
+    """Share of the draws."""
 
 
 @dataclass(frozen=True)
 class StabilityResult:
-    """The circuit found on all prompts beside those found on bootstrap samples of them."""
+    """The circuit found on all prompts, and those found on bootstrap samples."""
 
     found: tuple[str, ...]
-    """On all prompts, the most important first."""
+    """Circuit on all prompts, most important first."""
     jaccard: Estimated[float]
-    """Mean over pairs of draws: shared components / components in either; dimensionless, 1 where all are alike."""
+    """Mean Jaccard index over pairs of draws: shared components / components in either; 1 if all are equal."""
     jaccard_low: Estimated[float]
-    """5th percentile over pairs: a spread, not a confidence interval."""
+    """5th percentile over pairs; a spread, not a confidence interval."""
     jaccard_high: Estimated[float]
     """95th percentile over pairs."""
     shares: tuple[SelectionFrequency, ...]
-    """Every component found in any draw, the steadiest first."""
+    """Components found in any draw, most frequent first."""
     core: tuple[str, ...]
-    """Found in at least `CORE` of the draws."""
+    """Components found in at least `CORE` of the draws."""
     draws: int
     n: int
     n_templates: int
     unit: str
-    """Of the Jaccard index."""
+    """Conditions of the Jaccard index."""
     conditions: Conditions
     sentence: str
     controls: Controls | None
-    """Of the discovery; None where it measured nothing."""
+    """Controls of the discovery; None if it measured nothing."""
 
 
 @dataclass(frozen=True)
 class StabilityAudit:
     name: str = "stability"
-    question: str = "Would the same circuit be found again?"
+    question: str = "Is the same circuit found on resampled prompts?"
     result: type = StabilityResult
     version: int = 8
     counts_as: tuple[str, ...] = ("stability_transfer",)
@@ -100,13 +100,13 @@ class StabilityAudit:
             raise ClaimRefused(
                 f"A circuit of {request.size}.",
                 wanted=f"1 to {len(order.components) - 1} components.",
-                remedy="choose a size between.",
+                remedy="choose a size in this range.",
             )
         weights = draw_weights(request.prompts.templates, seed=request.seed, draws=DRAWS)
         if weights is None:
             raise ClaimRefused(
                 "Prompts of one template.",
-                wanted="several templates: prompts of one are not independent.",
+                wanted="several templates: prompts of one template are not independent.",
                 remedy="add templates.",
             )
         sets = [_find(per_prompt @ row, request.size) for row in weights]
@@ -145,12 +145,12 @@ def _find(scores: NDArray[np.float64], size: int) -> frozenset[int]:
 
 
 def _describe(mean: float, core: tuple[str, ...], request: StabilityRequest) -> str:
-    kept = f"{len(core)} of {request.size} components are in nearly every one"
+    kept = f"{len(core)} of {request.size} components are in nearly all of them"
     if mean >= STABLE:
         return f"Found again on {DRAWS} samples of the exploratory prompts with a mean Jaccard index of {mean:.2f}; {kept}."
     return (
         f"On {DRAWS} samples of the exploratory prompts the circuits found have a mean Jaccard index of {mean:.2f}, below {STABLE:g}: "
-        f'this is one circuit among several that the method finds, not "the" circuit; {kept}.'
+        f'the method finds several circuits, not "the" circuit; {kept}.'
     )
 
 

@@ -1,4 +1,4 @@
-"""The effect of every component of a kind, one at a time: exact, in the order that a cheap screen proposes."""
+"""Sweep: measured effect of every component of a kind, one at a time, in the order of an estimate."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from audit_core.stats.estimates import Estimate
 from audit_core.stats.multiplicity import adjust_p_values
 from audit_core.subject import Means, Progress, Subject, no_partial
 
-_SCREENED_METRIC = "logit_difference"
+_ESTIMATED_METRIC = "logit_difference"
 _LEAST_PROMPTS = 8
-"""Below it a sweep is over in seconds."""
+"""With fewer prompts a sweep takes seconds."""
 
 
 @dataclass(frozen=True)
 class SweepRequest:
-    """Which kind of component is replaced one at a time, how, and on which prompts."""
+    """Request: kind of component, replacement, and prompts."""
 
     prompts: TokenisedPrompts
     reference: TokenisedPrompts
@@ -42,7 +42,7 @@ class SweepRequest:
     metric: str = "logit_difference"
     seed: int = 0
     screen: str = ""
-    """Method of the `methods/` shelf that orders the work and is set beside the exact effects; empty for none."""
+    """Estimator, a key in `estimators/`, that orders the work and is compared with the measured effects; empty for none."""
 
     @property
     def replacements(self) -> tuple[Replacement, ...]:
@@ -69,32 +69,32 @@ class Cell:
 
     component: str
     estimate: Causal[Estimate]
-    """Support for the answer in the metric's unit; negative pushes against it."""
+    """Support for the answer in the metric's unit; negative acts against it."""
     fraction: Causal[Estimate | None]
-    """The same as a fraction of the clean – corrupted gap; None where there is no such gap."""
+    """The same as a fraction of the clean – corrupted gap; None without a gap."""
     adjusted_p: Causal[float | None]
-    """Benjamini–Hochberg over all cells; None where too few templates were measured to say."""
+    """Adjusted p-value, Benjamini–Hochberg over all cells; None with too few templates."""
 
 
 @dataclass(frozen=True)
 class EstimatedEffects:
-    """What a cheap method says of the same components: estimated, never measured."""
+    """Estimated effects of the same components."""
 
     method: str
     misses: str
     is_signed: bool
     support: Estimated[tuple[Estimate, ...]]
-    """Mean over prompts, in logits; without sign, the mean of sizes; shape (component,)."""
+    """Mean over prompts, in logits; for unsigned estimates, of magnitudes; shape (component,)."""
 
 
 @dataclass(frozen=True)
 class SweepPartial:
-    """A sweep on its way."""
+    """Intermediate result of a sweep."""
 
     components: tuple[str, ...]
     screened: EstimatedEffects | None
     exact: tuple[Estimate | None, ...]
-    """Effect of each component in the metric's unit; None until it is measured; shape (component,)."""
+    """Effect of each component in the metric's unit; None until measured; shape (component,)."""
     unit: str
     n: int
 
@@ -117,11 +117,11 @@ class SweepResult:
     per_prompt: Causal[tuple[tuple[float, ...], ...]]
     """Support of each component on each prompt, in `unit`; shape (component, prompt)."""
     layers: Causal[tuple[Estimate, ...]]
-    """Per layer, the effects of its components, each taken alone, added up; in `unit`; shape (layer,)."""
+    """Per layer, the sum of its components' single effects; in `unit`; shape (layer,)."""
     no_fraction: str
-    """Why there is no fraction of the gap; empty where there is."""
+    """Why there is no fraction of the gap; empty if there is."""
     no_marks: str
-    """Why no component is marked as different from zero; empty where they are."""
+    """Why no component is marked as different from zero; empty if components are marked."""
     screened: EstimatedEffects | None
     controls: Controls
 
@@ -134,7 +134,7 @@ def find_effect_line(result: SweepResult, delta: float) -> float | None:
 @dataclass(frozen=True)
 class SweepAudit:
     name: str = "sweep"
-    question: str = "What does each component do, one at a time?"
+    question: str = "What is the effect of each component alone?"
     result: type = SweepResult
     version: int = 8
     counts_as: tuple[str, ...] = ("causal_results",)
@@ -153,7 +153,7 @@ class SweepAudit:
         on_partial: Callable[[Any], None] = no_partial,
     ) -> SweepResult:
         parts = list_cells(subject, request)
-        screened = _screen(subject, request, parts, on_progress)
+        screened = _estimate(subject, request, parts, on_progress)
         effect = _measure(subject, request, parts, screened, means, on_progress, on_partial)
         clusters, seed = request.prompts.templates, request.seed
         support = _average(effect.support, request, effect.unit)
@@ -166,9 +166,9 @@ class SweepAudit:
         except NotMeasured as error:
             no_fraction = error.detail
         try:
-            # What is below the model's own rounding is no effect, however steady it is.
-            loud = np.where(np.abs(effect.support) > effect.controls.tolerance, effect.support, 0.0)
-            marks = tuple(adjust_p_values(loud, clusters).tolist())
+            # Values below numerical noise are not effects, however consistent.
+            above_noise = np.where(np.abs(effect.support) > effect.controls.tolerance, effect.support, 0.0)
+            marks = tuple(adjust_p_values(above_noise, clusters).tolist())
         except NotMeasured as error:
             no_marks = error.detail
         return SweepResult(
@@ -204,21 +204,21 @@ def _add_layers(support: NDArray[np.float64], parts: Sequence[Component]) -> NDA
     return np.stack([support[layers == layer].sum(0) for layer in range(layers.max() + 1)])
 
 
-def _screen(
+def _estimate(
     subject: Subject, request: SweepRequest, parts: Sequence[Component], on_progress: Progress
 ) -> EstimatedEffects | None:
-    """The estimate; tells of itself only so that it can be cancelled."""
+    """Estimated effects; reports progress only to allow cancellation."""
     if not request.screen:
         return None
-    if request.metric != _SCREENED_METRIC or request.kind is Kind.RESID:
+    if request.metric != _ESTIMATED_METRIC or request.kind is Kind.RESID:
         raise Refused(
-            f"A screen of {request.metric} over {request.kind}.",
-            wanted=f"{_SCREENED_METRIC}, the one metric that slopes are taken of, over whole components.",
-            remedy="leave the screen out.",
+            f"Estimates of {request.metric} over {request.kind}.",
+            wanted=f"{_ESTIMATED_METRIC}, the only metric of estimators, over whole components.",
+            remedy="remove the estimator.",
         )
     method: Estimator = get_plugin("estimators", request.screen)
-    asked = EstimateRequest(request.prompts, request.kind, request.replacement, request.direction.side)
-    found = method.screen(subject, asked, on_progress=lambda done, total: on_progress(0, 1))
+    estimate_request = EstimateRequest(request.prompts, request.kind, request.replacement, request.direction.side)
+    found = method.estimate(subject, estimate_request, on_progress=lambda done, total: on_progress(0, 1))
     assert found.components == tuple(parts)
     return EstimatedEffects(method.name, method.misses, found.is_signed, _average(found.support, request, "logits"))
 
@@ -232,7 +232,7 @@ def _measure(
     on_progress: Progress,
     on_partial: Callable[[Any], None],
 ) -> Effect:
-    """The exact effects, block by block where that takes long; the screen's largest first."""
+    """Measured effects, in blocks if that takes long; largest estimates first."""
     metric = get_metric(request.metric)
     names = tuple(map(str, parts))
     exact: list[Estimate | None] = [None] * len(parts)
@@ -261,7 +261,7 @@ def _measure(
 
 
 def list_single_edits(subject: Subject, request: SweepRequest) -> list[Intervention]:
-    """One intervention per component of the kind; the residual stream is taken position by position."""
+    """One intervention per component of the kind; for the residual stream, one per position."""
     return _edit_each(request, list_cells(subject, request))
 
 
@@ -275,12 +275,12 @@ def list_cells(subject: Subject, request: SweepRequest) -> tuple[Component, ...]
     """Components of the map, in order.
 
     Raises:
-        ComponentRefused: the model has no component of the kind that can be reached.
-        PromptRefused: residual positions of prompts whose lengths differ do not line up.
+        ComponentRefused: the model has no accessible component of the kind.
+        PromptRefused: prompts have different lengths, so residual positions do not align.
     """
     if not (found := subject.components(request.kind)):
         raise ComponentRefused(
-            f"No {request.kind} of this model can be reached.", wanted="one at least.", remedy="sweep another kind."
+            f"This model has no accessible {request.kind}.", wanted="at least one.", remedy="sweep another kind."
         )
     if request.kind is not Kind.RESID:
         return found
@@ -288,10 +288,10 @@ def list_cells(subject: Subject, request: SweepRequest) -> tuple[Component, ...]
     if len(lengths) > 1:
         raise PromptRefused(
             f"Prompts of {min(lengths)} to {max(lengths)} tokens.",
-            wanted="prompts of one length, so that positions line up.",
+            wanted="prompts of one length, so that positions align.",
             remedy="keep the prompts of one length, or sweep heads or MLPs.",
         )
-    # Up to the first token that differs both runs are one: nothing can be put from one into the other.
+    # Before the first token that differs both runs are equal, so resampling changes nothing.
     takes_run = request.replacement is Replacement.RESAMPLE
     first = min(pair.first_changed for pair in request.prompts.pairs) if takes_run else 0
     positions = range(first, lengths.pop())

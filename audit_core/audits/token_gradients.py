@@ -1,4 +1,4 @@
-"""Which tokens of one prompt the answer depends on: measured one by one, beside what integrated gradients say."""
+"""Token attribution on one prompt: measured effect of each token, compared with integrated gradients."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.subject import Means, Progress, Subject, no_partial
 
 _PASSES = 3
-"""One forward and one backward, about."""
+"""About one forward and one backward pass."""
 
 
 @dataclass(frozen=True)
 class TokenGradientsRequest:
-    """One prompt; `reference` says what the mean embedding is taken over."""
+    """Request: one prompt; `reference` are the prompts of the mean embeddings."""
 
     prompts: TokenisedPrompts
     reference: TokenisedPrompts
@@ -43,19 +43,19 @@ class TokenGradientsRequest:
 
 @dataclass(frozen=True)
 class TokenGradientsResult:
-    """Each token's embedding replaced by its mean, and the estimate of the same."""
+    """Effect of replacing each token's embedding by a mean: measured and estimated."""
 
     tokens: tuple[str, ...]
     measured: Causal[tuple[float, ...]]
-    """Support: what the metric loses with this token's embedding alone replaced; one prompt, no interval."""
+    """Support: loss of the metric with only this token's embedding replaced; one prompt, no interval."""
     estimated: Estimated[tuple[float, ...] | None]
-    """Integrated gradients from the mean embeddings; None where they do not add up or cannot be taken."""
+    """Integrated gradients from the mean embeddings; None if incomplete or unsupported."""
     not_estimated: str
-    """Why there is no estimate; empty where there is."""
+    """Why there is no estimate; empty if there is."""
     change: Estimated[float | None]
-    """What the estimates add up to: the metric of the prompt minus that of all mean embeddings; in the same unit."""
+    """Target sum of the estimates: metric of the prompt minus metric of all mean embeddings; same unit."""
     missed: Estimated[float | None]
-    """Share of the change by which they miss it."""
+    """Completeness error: |sum − change| as a share of the change."""
     steps: int | None
     unit: str
     n: int
@@ -87,7 +87,7 @@ class TokenGradientsAudit:
         if len(request.prompts) != 1 or means is None:
             raise PromptRefused(
                 f"{len(request.prompts)} prompts.",
-                wanted="one, and reference prompts for its mean embeddings.",
+                wanted="one, and reference prompts for the mean embeddings.",
                 remedy="choose a prompt.",
             )
         (pair,) = request.prompts.pairs

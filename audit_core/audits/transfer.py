@@ -1,4 +1,4 @@
-"""Whether a circuit holds on templates that nobody looked at: the worst of them, with its interval."""
+"""Transfer: sufficiency of a circuit on held-out templates, with the worst one and its interval."""
 
 from __future__ import annotations
 
@@ -24,33 +24,33 @@ from audit_core.subject import Means, Progress, Subject, no_partial
 
 @dataclass(frozen=True)
 class TransferRequest(SearchQuestion):
-    """Which circuit; circuits of its size are found anew without each template, and measured on that template."""
+    """Request: a circuit; circuits of its size are found without each template and measured on that template."""
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """One template nobody looked at."""
+    """One held-out template."""
 
     template: str
     components: tuple[str, ...]
-    """Found on the exploratory prompts of all other templates."""
+    """Circuit found on the exploratory prompts of all other templates."""
 
 
 @dataclass(frozen=True)
 class TransferResult:
-    """What circuits keep on templates they were not found on, beside the named circuit."""
+    """Sufficiency of circuits on held-out templates, and of the named circuit."""
 
     folds: tuple[HeldOut, ...]
     sufficiency: Causal[Measurement]
-    """Each prompt with all but the circuit found without its template taken away."""
+    """Each prompt with everything ablated except the circuit found without its template."""
     necessity: Causal[Measurement]
-    """Each prompt with the circuit found without its template taken away."""
+    """Each prompt with the circuit found without its template ablated."""
     found_elsewhere: Causal[GroupEstimates]
     """Sufficiency per held-out template."""
     named: Causal[GroupEstimates]
-    """Sufficiency of the named circuit per template, whoever found it on whatever prompts."""
+    """Sufficiency of the named circuit per template; its discovery prompts are unknown."""
     conditions: Conditions
-    """Of both."""
+    """Conditions of both."""
     sentence: str
     controls: Controls
 
@@ -58,7 +58,7 @@ class TransferResult:
 @dataclass(frozen=True)
 class TransferAudit:
     name: str = "transfer"
-    question: str = "Does it hold on templates that nobody looked at?"
+    question: str = "Is it sufficient on held-out templates?"
     result: type = TransferResult
     version: int = 8
     counts_as: tuple[str, ...] = ("stability_transfer",)
@@ -88,7 +88,7 @@ class TransferAudit:
         sets = [runner.circuit, *found.values()]
         runner.run(out for chosen in sets for out in (chosen, runner.all_but(chosen)))
         runner.finish()
-        # Each prompt is answered for by the circuit that never saw its template.
+        # Each prompt is measured with the circuit found without its template.
         rows = [found[template] for template in runner.clusters]
         kept = np.array([runner.kept(chosen)[at] for at, chosen in enumerate(rows)])
         lost = np.array([runner.lost(chosen)[at] for at, chosen in enumerate(rows)])
@@ -98,21 +98,21 @@ class TransferAudit:
         )
         return TransferResult(
             tuple(HeldOut(template, name_parts(chosen)) for template, chosen in found.items()),
-            runner.estimate(kept, request.left_alone),
-            runner.estimate(lost, request.taken_away),
+            runner.estimate(kept, request.sufficiency_conditions),
+            runner.estimate(lost, request.necessity_conditions),
             by_template,
             named,
-            request.left_alone,
+            request.sufficiency_conditions,
             _describe(by_template, named),
             runner.controls if order.controls is None else join_controls((order.controls, runner.controls)),
         )
 
 
 def find_without_each(order: Order, request: TransferRequest) -> dict[str, Parts]:
-    """For each template of the measured prompts, the circuit found on the explored prompts of all others.
+    """For each template of the measured prompts, the circuit found on the exploratory prompts of all others.
 
     Raises:
-        PromptRefused: the explored prompts have no other template.
+        PromptRefused: the exploratory prompts have no other template.
     """
     per_prompt = require_per_prompt(order, request.method)
     explored = np.asarray(request.search.prompts.templates)
@@ -121,7 +121,7 @@ def find_without_each(order: Order, request: TransferRequest) -> dict[str, Parts
         others = explored != template
         if not others.any():
             raise PromptRefused(
-                f"No explored prompt outside template {template!r}.",
+                f"No exploratory prompt outside template {template!r}.",
                 wanted="several templates, so that one can be held out.",
                 remedy="add templates.",
             )
@@ -135,13 +135,13 @@ def _count_runs(request: TransferRequest) -> int:
 
 
 def _describe(elsewhere: GroupEstimates, named: GroupEstimates) -> str:
-    words = (("of the circuits found without a template", elsewhere), ("of the named circuit", named))
+    words = (("of circuits found without it", elsewhere), ("of the named circuit", named))
     worst = [
         f"{whose}: {groups.names[groups.worst]}, kept alone {format_estimate(groups.estimates[groups.worst])}"
         for whose, groups in words
         if groups.worst is not None
     ]
-    untested = f" Not tested, without a gap of their own: {', '.join(named.untested)}." if named.untested else ""
+    untested = f" Not tested, as they have no gap: {', '.join(named.untested)}." if named.untested else ""
     return f"Worst template {'; '.join(worst) or 'not known'}.{untested}"
 
 

@@ -1,4 +1,4 @@
-"""How often the verdict rule is right: planted samples, a census of heads, the report."""
+"""Calibration of the verdict rule: planted samples, a census of heads, the report."""
 
 from audit_core.calibration.report import (
     RULES,

@@ -1,4 +1,4 @@
-"""What the rule says of every head of the default model: those that a shipped circuit names, and all the others."""
+"""Census: verdicts on every head of the default model, for heads named by a shipped circuit and for all others."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ from audit_core.subject import Progress
 
 TASK = "indirect_object"
 N_PROMPTS = 36
-"""Of the confirmatory half: three sweeps of all heads take minutes."""
+"""Maximum confirmatory prompts: three sweeps of all heads take minutes."""
 
 
 @dataclass(frozen=True)
 class HeadCensus:
-    """Heads called supported, each the subject of a claim of its own: a count of all, no sample."""
+    """Counts of heads called supported, each tested as its own claim."""
 
     task: str
     n_prompts: int
     named: int
-    """Heads that a shipped circuit of the task names: found with an effect, or looking most, on the other half."""
+    """Heads named by a shipped circuit of the task: selected on the exploratory split by effect or by attention."""
     named_supported: int
     others: int
     others_supported: int
 
 
 def count_supported(*, on_progress: Progress, name: str = "default", seed: int = 0) -> HeadCensus:
-    """Judge every head; the others are its null."""
+    """Judge every head; the other heads are its random baseline."""
     subject = open_subject(name)
-    half = tokenise(take_split(load_prompt_set(TASK), exploratory=False), subject.tokenizer)
-    prompts = half.take(half.spread(N_PROMPTS))
+    split = tokenise(take_split(load_prompt_set(TASK), exploratory=False), subject.tokenizer)
+    prompts = split.take(split.spread(N_PROMPTS))
     heads = subject.components(Kind.HEAD)
     universe = list_universe(subject, Claim("random", (heads[0],)).universe)
     runs = [intervene([head], family) for family in FAMILIES for head in heads]
@@ -92,7 +92,7 @@ def count_supported(*, on_progress: Progress, name: str = "default", seed: int =
 
 
 def _take_null(head: Component, heads: tuple[Component, ...], measured: np.ndarray, seed: int) -> np.ndarray:
-    """The draws that a trial of this head would make, out of what was measured anyway; shape (draw, prompt)."""
+    """Draws for the trial of this head, from measurements of the other heads; shape (draw, prompt)."""
     sets, _ = draw_sets([head], heads, seed=seed)
     place = {part: at for at, part in enumerate(heads)}
     return measured[[place[part] for (part,) in sets]]

@@ -1,4 +1,4 @@
-"""What the calibration samples say together: confusion of planted role and verdict, per rule, with intervals."""
+"""Calibration report: confusion of planted role and verdict per rule, with intervals."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ RECORD = DATA / "calibration.json"
 PAGE = DATA.parent / "docs/calibration.md"
 RULES = (COMBINED, *(family.value for family in FAMILIES))
 _LEAST_SYSTEMATIC = 0.5
-"""Of a claim's samples: below it a rule errs by chance, from it on by construction."""
+"""Share of a claim's wrong samples from which an error counts as systematic."""
 
 
 @dataclass(frozen=True)
 class SystematicError:
-    """A claim that one rule gets wrong by construction, and the combined rule does not."""
+    """A claim that one rule judges wrongly by construction and the combined rule does not."""
 
     rule: str
     model: str
@@ -39,7 +39,7 @@ class SystematicError:
 
 @dataclass(frozen=True)
 class Tally:
-    """Claims of which every sample was judged as wired, any was judged otherwise, and the rest, where the rule abstained."""
+    """Shares of claims: right in every sample, wrong in any sample, and the rest, where the rule abstained."""
 
     right: Estimate
     abstained: Estimate
@@ -48,7 +48,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Calibration:
-    """How often each rule was right. Shares count claims, each build's as one: samples of a claim share its prompts."""
+    """Error rates of each rule. Shares count claims per build, because samples of a claim share its prompts."""
 
     rule_version: int
     builds: int
@@ -56,27 +56,27 @@ class Calibration:
     n_claims: int
     n_samples: int
     tallies: dict[str, dict[str, Tally]]
-    """Rule → what the wiring says → how the claims of which it says so were judged."""
+    """Rule → planted ground truth → shares of those claims."""
     confusion: dict[str, dict[str, dict[str, int]]]
     """Rule → planted role → state → samples."""
     decoys_supported: Estimate
-    """Claims of which any sample was."""
+    """Share of claims with any such sample."""
     causes_supported: Estimate
-    """Single causes that the prompts' contrast passes through: claims of which every sample was."""
+    """Single causes that differ between the two prompts: share of claims with all samples supported."""
     blind_causes_unresolved: Estimate
-    """Single causes outside the contrast, so that resampling changes nothing in them: claims left inconclusive."""
+    """Single causes that are equal on both prompts, so that resampling does not change them: share left inconclusive."""
     negatives_reversed: Estimate
     as_keyed: Estimate
-    """Claims judged as their key foresees for this rule, which says where ways of replacing must contradict each other."""
+    """Share of claims with the expected verdict, which includes expected disagreement of ablation families."""
     covered: Estimate
-    """Intervals, one a sample, that hold the value of the whole population of prompts."""
+    """Coverage: share of samples whose interval contains the population value."""
     fooled: tuple[SystematicError, ...]
     census: HeadCensus | None
-    """What the rule says of the heads of the default model; None where that was not run."""
+    """Verdicts on all heads of the default model; None if not run."""
 
 
 def summarise(samples: Sequence[Sample], census: HeadCensus | None = None) -> Calibration:
-    """Count; see `Calibration`.
+    """Compute the error rates; see `Calibration`.
 
     Raises:
         NotMeasured: samples without decoys, causes or negative heads.
@@ -111,7 +111,7 @@ def summarise(samples: Sequence[Sample], census: HeadCensus | None = None) -> Ca
 
 
 def _group(samples: Sequence[Sample]) -> list[tuple[Sample, ...]]:
-    """Samples of one claim on one build together."""
+    """All samples of one claim on one build."""
     groups: dict[tuple[str, str, str, str, int], list[Sample]] = {}
     for s in samples:
         groups.setdefault((s.model, s.components, s.task, s.role, s.seed), []).append(s)
@@ -132,7 +132,7 @@ def _tally(claims: Sequence[Sequence[Sample]], rule: str) -> dict[str, Tally]:
 
 
 def find_systematic_errors(samples: Sequence[Sample]) -> tuple[SystematicError, ...]:
-    """Claims of which a rule of one family says the contrary of the wiring on most samples, and the combined rule on few."""
+    """Claims that a single-family rule judges wrongly on most samples and the combined rule on few."""
     groups: dict[tuple[str, str, str, str, str], list[Sample]] = {}
     for s in samples:
         groups.setdefault((s.model, s.components, s.task, s.role, s.planted), []).append(s)
@@ -149,31 +149,31 @@ def find_systematic_errors(samples: Sequence[Sample]) -> tuple[SystematicError, 
 
 
 def load_calibration() -> Calibration | None:
-    """The record that ships with this version; None where the rule has changed since it was made."""
+    """The shipped calibration; None if the rule has changed since."""
     if not RECORD.is_file():
         return None
     found = json.loads(RECORD.read_bytes())
-    # Before its shape is looked at: another version's record may have another.
+    # Before validation: the record of another version may have another shape.
     return TypeAdapter(Calibration).validate_python(found) if found["rule_version"] == RULE_VERSION else None
 
 
 def save_calibration(found: Calibration) -> None:
-    """Write the record, and the page of the documentation made from it."""
+    """Write the record and its documentation page."""
     RECORD.write_bytes(TypeAdapter(Calibration).dump_json(found, indent=1) + b"\n")
     PAGE.write_text(write_markdown(found), encoding="utf-8")
 
 
 def quote_calibration() -> str:
-    """What to say beside every verdict of how often this rule is right."""
+    """Sentence about the error rate of the rule, shown with every verdict."""
     found = load_calibration()
     if found is None:
-        return "How often this rule is right on models with known wiring was not measured for this version."
+        return "The error rate of this rule on models with known wiring was not measured for this version."
     tallies = found.tallies[COMBINED]
-    used, idle = tallies[State.SUPPORTED.value], tallies[State.NEGLIGIBLE.value]
+    used, unused = tallies[State.SUPPORTED.value], tallies[State.NEGLIGIBLE.value]
     return (
-        f"On models with known wiring this rule called {describe_count(used.right)} parts that are used supported and left "
-        f"{describe_count(used.abstained)} open; of parts that are idle it misjudged {describe_share(idle.wrong)}. Real models "
-        "are messier, so it may be wrong more often here."
+        f"On models with known wiring this rule called {describe_count(used.right)} used components supported and left "
+        f"{describe_count(used.abstained)} inconclusive; it misjudged {describe_share(unused.wrong)} unused components. Real "
+        "models are less clean, so error rates may be higher here."
     )
 
 
@@ -190,20 +190,20 @@ def describe_count(estimate: Estimate) -> str:
 
 
 def list_shares(found: Calibration) -> tuple[tuple[str, Estimate], ...]:
-    """The headline shares and their names, for page and documentation."""
+    """Main shares with their names, for page and documentation."""
     return (
-        ("single causes in the prompts' contrast, called supported", found.causes_supported),
-        ("single causes outside it, left inconclusive", found.blind_causes_unresolved),
+        ("single causes that differ between the prompts, called supported", found.causes_supported),
+        ("single causes equal on both prompts, left inconclusive", found.blind_causes_unresolved),
         ("negative heads called reversed", found.negatives_reversed),
         ("decoys called supported on any sample", found.decoys_supported),
-        ("verdict as the key foresees for this rule", found.as_keyed),
-        ("intervals (one a sample) that hold the population's value", found.covered),
+        ("verdict as expected by the planted key", found.as_keyed),
+        ("intervals (one per sample) that contain the population value", found.covered),
     )
 
 
 def list_tallies(found: Calibration) -> tuple[tuple[str, str, str, str, str], ...]:
-    """Rule, what the wiring says, and the shares of claims judged right, left open and judged wrong."""
-    words = {State.SUPPORTED: "used", State.NEGLIGIBLE: "idle", State.REVERSED: "against the answer"}
+    """Rule, planted ground truth, and the shares of claims judged right, left inconclusive and judged wrong."""
+    words = {State.SUPPORTED: "used", State.NEGLIGIBLE: "unused", State.REVERSED: "against the answer"}
     return tuple(
         (
             rule,
@@ -218,19 +218,19 @@ def list_tallies(found: Calibration) -> tuple[tuple[str, str, str, str, str], ..
 
 
 def describe_census(census: HeadCensus) -> str:
-    """What the rule says of the heads of the default model, in a sentence."""
+    """Verdicts on all heads of the default model, in a sentence."""
     return (
-        f"All heads of the default model, each as a claim on {census.n_prompts} confirmatory prompts of {census.task}: of "
-        f"{census.others} that the exploratory half gave no reason to name {census.others_supported} are called supported, of "
-        f"{census.named} that a shipped circuit names {census.named_supported}. This counts weak heads and is no rate of false "
-        "alarms: nobody knows this model's wiring."
+        f"All heads of the default model, each as a claim on {census.n_prompts} confirmatory prompts of {census.task}: "
+        f"{census.named_supported} of {census.named} heads named by a shipped circuit are called supported, and "
+        f"{census.others_supported} of the {census.others} other heads. This is not a false positive rate: this model's wiring "
+        "is unknown, and other heads may have weak effects."
     )
 
 
 def describe_origin(found: Calibration) -> str:
-    """What was judged, in a sentence."""
+    """Size of the calibration, in a sentence."""
     return (
-        f"Rule version {found.rule_version}; {found.builds} builds of each model with other random parts, "
+        f"Rule version {found.rule_version}; {found.builds} builds of each model with different random parts, "
         f"{found.samples_each} samples of prompts for each claim: {found.n_claims:,} claims, {found.n_samples:,} samples."
     )
 
@@ -239,20 +239,20 @@ def write_markdown(found: Calibration) -> str:
     """The page `docs/calibration.md`."""
     states = [state.value for state in State]
     lines = [
-        "# How often the verdict is right",
+        "# Calibration of the verdict rule",
         "",
         f"Made by `python -m audit_core calibrate --builds {found.builds} --samples {found.samples_each} --write`. Models whose",
-        "weights are set by hand carry claims whose truth follows from the wiring. Shares count claims, each build's as one, with",
-        "Wilson's 95 % interval: a claim is judged right if all its samples are, and wrong if any is. Planted models are cleaner",
-        "than real ones.",
+        "weights are set by hand have claims whose truth follows from the wiring. Shares count claims per build, with Wilson's",
+        "95 % interval: a claim is right if all its samples are judged right, and wrong if any is judged wrong. Planted models",
+        "are cleaner than real ones.",
         "",
         describe_origin(found),
         "",
-        "## By what the wiring says",
+        "## By planted ground truth",
         "",
-        "No rule had a part in writing what the wiring says. *Open* is a verdict of inconclusive.",
+        "The ground truth was written from the wiring, without using any rule. *Open* means inconclusive.",
         "",
-        "| rule | parts are | right | open | wrong |",
+        "| rule | components are | right | open | wrong |",
         "|---|---|---|---|---|",
         *("| " + " | ".join(row) + " |" for row in list_tallies(found)),
         "",
@@ -273,9 +273,9 @@ def write_markdown(found: Calibration) -> str:
         ]
     lines += [
         "",
-        "## Rules of one family that are fooled where the combined rule is not",
+        "## Single-ablation rules with systematic errors that the combined rule avoids",
         "",
-        "| rule | model | components | task | planted | it says | the wiring says |",
+        "| rule | model | components | task | planted | verdict | ground truth |",
         "|---|---|---|---|---|---|---|",
         *(
             f"| {f.rule} | {f.model} | {f.components} | {f.task} | {f.planted} | {f.found} | {f.wired} |"

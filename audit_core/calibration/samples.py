@@ -1,4 +1,4 @@
-"""How often the verdict rule is right where the truth is known: planted claims, judged on many samples of prompts."""
+"""Calibration samples: planted claims with known truth, judged on many samples of prompts."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from audit_core.subjects.planted.key import PlantedClaim
 from audit_core.subjects.transformer import load_transformer
 
 POPULATION = 8
-"""Prompts per template from which samples are drawn; what they give together is the truth."""
+"""Prompts per template in the population that samples are drawn from."""
 TEMPLATES, PROMPTS = 10, 6
-"""Of each sample: templates drawn with replacement, and prompts of each."""
+"""Templates per sample, drawn with replacement, and prompts of each."""
 COMBINED = "combined"
 SAME = 1e-6
-"""Of the gap: effects that vary less from prompt to prompt than this have an interval without width."""
+"""Fraction of the gap: effects that vary less between prompts have an interval of zero width."""
 ModelProgress = Callable[[str, int, int], None]
 
 
@@ -44,13 +44,13 @@ class Sample:
     planted: str
     expected: str
     is_in_contrast: bool
-    """Whether what the parts write differs between the two texts of a pair, as the wiring has it."""
+    """Whether the components' outputs differ between the two texts of a pair, by the wiring."""
     seed: int
     found: Mapping[str, str]
     """State under each rule: the combined one, and each ablation family alone."""
     reason: str | None
     covered: bool | None
-    """Whether the primary interval holds the population's value; None where there is no interval with a width."""
+    """Whether the primary interval contains the population value; None without an interval of positive width."""
 
     @property
     def is_right(self) -> bool:
@@ -64,11 +64,11 @@ def calibrate(
     models: Sequence[PlantedModel] = PLANTED_MODELS,
     on_model: ModelProgress = lambda *_: None,
 ) -> tuple[Sample, ...]:
-    """Judge every planted claim on many samples of prompts, for several builds of each model.
+    """Judge all planted claims on many samples of prompts, for several builds of each model.
 
     Args:
-        seeds: of the builds: background weights, prompts and samples differ.
-        samples: per claim and build.
+        seeds: one per build; background weights, prompts and samples differ.
+        samples: samples per claim and build.
     """
     found: list[Sample] = []
     for step, (model, seed) in enumerate((model, seed) for model in models for seed in seeds):
@@ -82,7 +82,7 @@ def calibrate(
 def judge_samples(
     subject: Subject, model: PlantedModel, planted: PlantedClaim, *, seed: int, samples: int
 ) -> Iterator[Sample]:
-    """Measure a claim once on a population of prompts, and judge it on samples of that."""
+    """Measure a claim once on a population of prompts, and judge it on samples of them."""
     prompts = tokenise(model.find_task(planted.task).make(POPULATION, seed), subject.tokenizer)
     claim = make_claim(planted)
     rng = np.random.default_rng([seed, *map(ord, model.name + planted.task + str(planted.components))])
@@ -120,7 +120,7 @@ def make_claim(planted: PlantedClaim) -> Claim:
 def measure_population(
     subject: Subject, claim: Claim, prompts: TokenisedPrompts, samples: Sequence[Sequence[int]], *, seed: int
 ) -> Trial:
-    """A trial on all prompts, with draws if chance can still change the verdict on any sample, as in the audit itself."""
+    """A trial on all prompts, with draws if they can change the verdict on any sample, as in the audit."""
     means, metric = subject.capture_means(prompts), get_metric(claim.metric)
     plan = plan_trial(
         subject,
@@ -142,7 +142,7 @@ def draw_rows(templates: Sequence[str], rng: np.random.Generator) -> tuple[int, 
 
 
 def take_sample(trial: Trial, rows: Sequence[int]) -> Trial:
-    """The trial on drawn rows, in which each drawn template is a cluster of its own."""
+    """The trial on drawn rows; each drawn template is its own cluster."""
     sample = trial.take(rows)
     clusters = tuple(f"{at}" for at in range(TEMPLATES) for _ in range(PROMPTS))
     families = {family: replace(circuit, clusters=clusters) for family, circuit in sample.families.items()}
@@ -169,7 +169,7 @@ def wilson(hits: int, n: int) -> Estimate:
 
 
 def count_states(samples: Sequence[Sample], rule: str = COMBINED) -> dict[str, Counter[str]]:
-    """Planted role → how often each state was found."""
+    """Planted role → count of each state."""
     table: dict[str, Counter[str]] = {}
     for sample in samples:
         table.setdefault(sample.planted, Counter())[sample.found[rule]] += 1

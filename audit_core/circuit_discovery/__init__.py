@@ -1,1 +1,1 @@
-"""Shelf: ways to propose a circuit, one method a file."""
+"""Plug-ins: circuit discovery methods, one per file."""

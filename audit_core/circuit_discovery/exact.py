@@ -1,4 +1,4 @@
-"""Components by their measured effect, each replaced alone."""
+"""Circuit discovery by measured effects: each component replaced alone."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from audit_core.subject import Means, Progress, Subject
 @dataclass(frozen=True)
 class Exact:
     name: str = "exact"
-    question: str = "What does the metric lose with each component replaced alone?"
-    misses: str = "Parts whose absence others make up for, and parts that matter only together."
+    question: str = "How much does the metric lose with each component replaced alone?"
+    misses: str = "Components with a backup, and components that matter only together."
 
     def count_work(self, subject: Subject, request: DiscoveryRequest) -> int:
         return subject.count_work(request.prompts, _replace_each(subject, request))

@@ -1,4 +1,4 @@
-"""Greedy pruning: from the whole universe, what is missed least is taken away, round after round, every loss measured."""
+"""Greedy pruning: starting from all components, ablate those with the smallest measured loss, round by round."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from audit_core.registry import get_plugin
 from audit_core.subject import Means, Progress, Subject
 
 PROMPTS = 12
-"""At most: each round measures every part that is left."""
+"""Maximum size of the universe: each round measures every remaining component."""
 DROPPED = 0.25
-"""Share of the parts left that goes in each round; the last eight go one by one."""
+"""Share of the remaining components that is removed per round; the last eight are removed one by one."""
 _ONE_BY_ONE = 8
 
 
 @dataclass(frozen=True)
 class GreedyPruning:
-    """Source: Conmy et al. 2023, arXiv:2304.14997, taken to nodes and to rounds."""
+    """Source: Conmy et al. 2023, arXiv:2304.14997, applied to nodes, in rounds."""
 
     name: str = "greedy_pruning"
-    question: str = "What can be taken away next, with the least lost?"
-    misses: str = "It keeps one of two parts that each suffice, and which one is an accident of rounding."
+    question: str = "Which component can be removed next with the smallest loss?"
+    misses: str = "Of two components that are each sufficient it keeps one, chosen by rounding."
 
     def count_work(self, subject: Subject, request: DiscoveryRequest) -> int:
         parts = list_universe(subject, request.universe)
         prompts = request.prompts.take(request.prompts.spread(PROMPTS))
-        # Which parts are left changes what a round costs but little: each takes nearly everything away.
+        # Every round ablates nearly everything, so its cost depends little on the remaining components.
         one = subject.count_work(prompts, (intervene(parts, request.replacement),))
         return one * sum(_list_rounds(len(parts)))
 
@@ -44,12 +44,12 @@ class GreedyPruning:
     ) -> Order:
         parts = list_universe(subject, request.universe)
         prompts, metric = request.prompts.take(request.prompts.spread(PROMPTS)), get_plugin("metrics", request.metric)
-        gone, scores = list[Component](), list[float]()
+        removed, scores = list[Component](), list[float]()
         controls: list[Controls] = []
         furthest = 0
 
-        def tell(before: int, share: int) -> Progress:
-            """A round that is cut in half begins again, and must not seem to run back."""
+        def report_progress(before: int, share: int) -> Progress:
+            """Progress that never decreases: a round that is halved is measured again."""
 
             def report(done: int, total: int) -> None:
                 nonlocal furthest
@@ -58,41 +58,42 @@ class GreedyPruning:
 
             return report
 
-        def miss(sets: Sequence[Sequence[Component]], share: int) -> NDArray[np.float64]:
-            """How far the metric is from the whole model's with these taken away too, up or down: a part that pushes
-            against the answer is missed as well."""
+        def measure_loss(sets: Sequence[Sequence[Component]], share: int) -> NDArray[np.float64]:
+            """Absolute change of the metric from the whole model when these are ablated too; components that act against
+            the answer count as well."""
             effect = measure_effect(
                 subject,
                 prompts,
-                [_take_away(parts, [*gone, *chosen], request) for chosen in sets],
+                [_ablate(parts, [*removed, *chosen], request) for chosen in sets],
                 metric,
                 means=means,
                 seed=request.seed,
-                on_progress=tell(len(gone), share),
+                on_progress=report_progress(len(removed), share),
             )
             controls.append(effect.controls)
-            missed: NDArray[np.float64] = np.abs((effect.clean - effect.patched).mean(1))
-            return missed
+            losses: NDArray[np.float64] = np.abs((effect.clean - effect.patched).mean(1))
+            return losses
 
-        while len(gone) < len(parts):
-            left = [part for part in parts if part not in set(gone)]
+        while len(removed) < len(parts):
+            left = [part for part in parts if part not in set(removed)]
             size = _count_dropped(len(left))
-            missed = miss([[part] for part in left], size)
-            order = np.argsort(missed, kind="stable")
-            # Two that stand in for each other are each missed by nobody; together they must not go unnoticed.
+            losses = measure_loss([[part] for part in left], size)
+            order = np.argsort(losses, kind="stable")
+            # Two redundant components have no effect alone, but have one together.
             while (
                 size > 1
-                and miss([[left[at] for at in order[:size]]], 0)[0] > missed[order[:size]].sum() + metric.min_gap
+                and measure_loss([[left[at] for at in order[:size]]], 0)[0]
+                > losses[order[:size]].sum() + metric.min_gap
             ):
                 size //= 2
-            scores += missed[order[:size]].tolist()
-            gone += [left[at] for at in order[:size]]
+            scores += losses[order[:size]].tolist()
+            removed += [left[at] for at in order[:size]]
         on_progress(len(parts), len(parts))
-        return Order(tuple(gone[::-1]), np.array(scores[::-1]), metric.unit, True, join_controls(controls))
+        return Order(tuple(removed[::-1]), np.array(scores[::-1]), metric.unit, True, join_controls(controls))
 
 
-def _take_away(parts: Sequence[Component], out: Sequence[Component], request: DiscoveryRequest) -> Intervention:
-    """In the universe's order, so that the same set is the same intervention."""
+def _ablate(parts: Sequence[Component], out: Sequence[Component], request: DiscoveryRequest) -> Intervention:
+    """Ablate a set, in the order of the universe, so that equal sets give equal interventions."""
     chosen = set(out)
     return intervene([part for part in parts if part in chosen], request.replacement)
 
@@ -102,7 +103,7 @@ def _count_dropped(size: int) -> int:
 
 
 def _list_rounds(size: int) -> list[int]:
-    """Parts measured in each round."""
+    """Components measured in each round."""
     rounds = []
     while size:
         rounds.append(size)

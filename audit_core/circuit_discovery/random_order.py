@@ -1,4 +1,4 @@
-"""Components in random order: what every other way has to beat."""
+"""Random order of components: the baseline of all discovery methods."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from audit_core.subject import Means, Progress, Subject
 @dataclass(frozen=True)
 class RandomOrder:
     name: str = "random_order"
-    question: str = "What would chance propose?"
-    misses: str = "Everything, but for luck."
+    question: str = "Which circuit does a random order propose?"
+    misses: str = "Everything, except by coincidence."
 
     def count_work(self, subject: Subject, request: DiscoveryRequest) -> int:
         return 1

@@ -1,4 +1,4 @@
-"""Sets of parts: proposed by a search, then questioned by intervening."""
+"""Circuits: sets of components, proposed by discovery and tested by interventions."""
 
 from audit_core.circuits.circuit import Circuit, read_components
 from audit_core.circuits.circuit_question import CircuitQuestion

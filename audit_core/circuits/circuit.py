@@ -1,4 +1,4 @@
-"""A candidate circuit: components somebody named, and how they came to name them."""
+"""Candidate circuits: components with a statement and their origin."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ MAX_FILE_BYTES = 1_000_000
 
 @dataclass(frozen=True)
 class Circuit:
-    """Read from `data/circuits/*.json`; the record of how it was found travels with it."""
+    """A candidate circuit, read from `data/circuits/*.json`, with its origin."""
 
     id: str
     name: str
     statement: str
-    """What somebody might believe of it: a sentence to be tested, not a finding."""
+    """The hypothesis about it, in one sentence."""
     components: tuple[Component, ...]
     universe: Universe
     task: str
-    """Prompt set it is about."""
+    """Its prompt set."""
     model: str
     """Title of the model it was found in."""
     weights_sha256: str
-    """Weights it was found in; on other weights it is only a guess. Empty where a publication does not tell."""
+    """Digest of the weights it was found in, on which alone it was tested; empty if a publication does not give it."""
     origin: str
-    """How it was found, on which half of which prompts."""
+    """How it was found, and on which split of which prompts."""
     is_example: bool
-    """One of the two heads that a first visit sets side by side."""
+    """Whether it is one of the two heads compared on a first visit."""
     source: str = ""
-    """Publication it is taken from; empty where it was found here."""
+    """Source publication; empty if it was found with Assay."""
 
 
 def load_circuit(path: Path) -> Circuit:
-    """Read one candidate circuit.
+    """Load one candidate circuit.
 
     Raises:
         ClaimRefused: the file is not in the format.
@@ -64,7 +64,7 @@ def load_circuit(path: Path) -> Circuit:
         raise ClaimRefused(
             f"{path.name} is not a circuit: {type(error).__name__} {error}",
             wanted="name, statement, components, universe, task, model, weights_sha256, origin.",
-            remedy="mend the file.",
+            remedy="fix the file.",
         ) from error
 
 
@@ -72,8 +72,8 @@ def read_components(text: str) -> tuple[Component, ...]:
     """Components of a JSON document: a list of addresses, or an object with such a list as `components`.
 
     Raises:
-        ClaimRefused: it is no such document.
-        ComponentRefused: an address is not in the grammar.
+        ClaimRefused: it is not such a document.
+        ComponentRefused: an address does not parse.
     """
     wanted = '["L23.H3", "L5.MLP"] or {"components": ["L23.H3", "L5.MLP"]}.'
     if len(text) > MAX_FILE_BYTES:
@@ -81,8 +81,8 @@ def read_components(text: str) -> tuple[Component, ...]:
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ClaimRefused(f"Not JSON: {str(error)[:100]}", wanted=wanted, remedy="mend the file.") from error
+        raise ClaimRefused(f"Not JSON: {str(error)[:100]}", wanted=wanted, remedy="fix the file.") from error
     names = found.get("components") if isinstance(found, dict) else found
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
-        raise ClaimRefused("No list of addresses.", wanted=wanted, remedy="mend the file.")
+        raise ClaimRefused("No list of addresses.", wanted=wanted, remedy="fix the file.")
     return unique_components(parse_component(name) for name in names)

@@ -1,4 +1,4 @@
-"""What every question about a circuit is asked with, and the runs that their answers share."""
+"""Common request and shared runs of all circuit audits."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Parts = frozenset[Component]
 
 @dataclass(frozen=True)
 class CircuitQuestion:
-    """Which circuit is asked about, on which prompts, by which replacement."""
+    """Request of a circuit audit: circuit, prompts and replacement."""
 
     prompts: TokenisedPrompts
     reference: TokenisedPrompts
@@ -53,45 +53,45 @@ class CircuitQuestion:
         }
 
     def state_conditions(self, out: str) -> Conditions:
-        """The six choices of one number.
+        """The six-part conditions of one number.
 
         Args:
-            out: what was taken away, in words.
+            out: the ablated components, in words.
         """
         kinds = " and ".join(sorted({part.kind.value for part in self.components}))
         return Conditions("nodes", kinds, self.replacement.value, "all", "noising", out)
 
     @property
-    def taken_away(self) -> Conditions:
-        """Of necessity."""
-        return self.state_conditions("circuit taken away")
+    def necessity_conditions(self) -> Conditions:
+        """Conditions of necessity."""
+        return self.state_conditions("circuit ablated")
 
     @property
-    def left_alone(self) -> Conditions:
-        """Of sufficiency."""
-        return self.state_conditions(f"all other {self.universe} taken away")
+    def sufficiency_conditions(self) -> Conditions:
+        """Conditions of sufficiency."""
+        return self.state_conditions(f"all other {self.universe} ablated")
 
 
 def identify_prompts(prompts: TokenisedPrompts) -> list[Any]:
-    """What a request says of prompts beside its own, so that other prompts are another run."""
+    """Identifies additional prompts of a request, so that other prompts give another content key."""
     return [prompts.name, prompts.sha256, [pair.prompt.id for pair in prompts.pairs]]
 
 
 def count_run_work(subject: Subject, question: CircuitQuestion, runs: int) -> int:
-    """Units of work of so many runs, each taken for one that takes nearly everything away."""
+    """Units of work of this many runs, each counted as one that ablates nearly everything."""
     whole = intervene(list_universe(subject, question.universe), question.replacement)
     return subject.count_work(question.prompts, (whole,)) * runs
 
 
 class CircuitRunner:
-    """The model without any set of components, each set measured once.
+    """Measures the model with sets of components ablated, each set once.
 
     Args:
-        runs: most sets that will be asked for, for the progress.
+        runs: maximum number of sets, for the progress.
 
     Raises:
         ClaimRefused: the circuit is empty or not of this model.
-        NotMeasured: the model does not do the task, or the universe carries nothing of it.
+        NotMeasured: the model does not do the task, or ablating the universe leaves no gap.
     """
 
     def __init__(
@@ -130,23 +130,23 @@ class CircuitRunner:
         return join_controls(self._controls)
 
     def run(self, sets: Iterable[Parts]) -> None:
-        """Measure the model without each of these sets, where that is not yet known."""
+        """Measure the model with each of these sets ablated, unless already measured."""
         new = [out for out in dict.fromkeys(sets) if out not in self._known]
         if not new:
             return
         if any(out - self.everything for out in new):
-            raise AssertionError("a set with parts outside the universe would be measured without them")
+            raise AssertionError("the set contains components outside the universe")
         question = self.question
 
         def report(step: int, total: int) -> None:
-            # How far a search goes is not known beforehand: it may end early, and never runs over.
+            # A search may end before its maximum of runs.
             share = (self._done * total + len(new) * step) / (self._runs * total)
             self._on_progress(min(self._work - 1, int(self._work * share)), self._work)
 
         effect = measure_effect(
             self._subject,
             question.prompts,
-            [self._take_away(out) for out in new],
+            [self._ablate(out) for out in new],
             self._metric,
             means=self._means,
             seed=question.seed,
@@ -158,19 +158,19 @@ class CircuitRunner:
         self._known |= dict(zip(new, effect.patched, strict=True))
 
     def finish(self) -> None:
-        """All is measured, however much was spared."""
+        """Report completion, also if fewer runs were needed."""
         self._on_progress(self._work, self._work)
 
     def without(self, out: Parts) -> NDArray[np.float64]:
-        """The model without these components, measured before; shape (prompt,)."""
+        """Metric with these components ablated; measured before; shape (prompt,)."""
         return self._known[out]
 
     def alone(self, kept: Parts) -> NDArray[np.float64]:
-        """These components with all others of the universe taken away, measured before; shape (prompt,)."""
+        """Metric of these components alone, all others of the universe ablated; measured before; shape (prompt,)."""
         return self._known[self.all_but(kept)]
 
     def all_but(self, kept: Parts) -> Parts:
-        """What is taken away when only these are kept."""
+        """All components of the universe except these."""
         return self.everything - kept
 
     @property
@@ -187,21 +187,21 @@ class CircuitRunner:
         return self.alone(kept) - self.without(self.everything)
 
     def estimate(self, numerator: NDArray[np.float64], conditions: Conditions) -> Measurement:
-        """A fraction of the clean – empty gap, with its interval."""
+        """A fraction of the clean – empty gap, with interval."""
         found = bootstrap_ratio(numerator, self.scale, self.clusters, unit=UNIT, seed=self.question.seed)
         return Measurement(found, conditions)
 
-    def _take_away(self, out: Parts) -> Intervention:
-        # In the universe's order, so that the same set is the same intervention.
+    def _ablate(self, out: Parts) -> Intervention:
+        # In the order of the universe, so that equal sets give equal interventions.
         return intervene([part for part in self.universe if part in out], self.question.replacement)
 
 
 def check_circuit(components: Sequence[Component], universe: Sequence[Component], kind: Universe) -> None:
-    """Refuse an empty circuit and one with parts that are not in the universe."""
-    strangers = sorted(map(str, set(components) - set(universe)))
-    if strangers or not components:
+    """Refuse an empty circuit and components outside the universe."""
+    outside = sorted(map(str, set(components) - set(universe)))
+    if outside or not components:
         raise ClaimRefused(
-            f"A circuit of {', '.join(strangers[:5]) or 'nothing'}.",
+            f"A circuit of {', '.join(outside[:5]) or 'nothing'}.",
             wanted=f"whole {kind} of this model.",
-            remedy="name heads or MLPs, without positions.",
+            remedy="name heads or MLPs without positions.",
         )

@@ -1,4 +1,4 @@
-"""Looking for a circuit on one half of the prompts, for questions that measure on the other."""
+"""Circuit discovery on the exploratory split, for audits that measure on the confirmatory split."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from audit_core.subject import Means, Progress, Subject
 _ORDERS_KEPT = 4
 _NONE = TokenisedPrompts("", (), "")
 _orders: WeakKeyDictionary[Subject, OrderedDict[tuple[Any, ...], Order]] = WeakKeyDictionary()
-"""Several questions look for the same order, and looking is most of their time; forgotten with the subject."""
+"""Cache per subject: several audits need the same order, and discovery takes most of their time."""
 _lock = threading.Lock()
 
 
 @dataclass(frozen=True)
 class SearchQuestion(CircuitQuestion):
-    """A circuit that is measured on `prompts`, and held beside what a method finds on others."""
+    """Request of an audit that compares a circuit, measured on `prompts`, with circuits found on other prompts."""
 
     explored: TokenisedPrompts | None = None
-    """Prompts of the exploratory half; without them the question is refused."""
+    """Exploratory prompts; required."""
     method: str = "exact"
-    """Of the `discoveries/` shelf."""
+    """Key of a plug-in in `circuit_discovery/`."""
 
     def describe(self) -> dict[str, Any]:
         explored = None if self.explored is None else identify_prompts(self.explored)
@@ -39,16 +39,16 @@ class SearchQuestion(CircuitQuestion):
 
     @property
     def search(self) -> DiscoveryRequest:
-        """What the method is asked.
+        """Request to the discovery method.
 
         Raises:
             PromptRefused: no exploratory prompts were given.
         """
         if self.explored is None:
             raise PromptRefused(
-                "No prompts to look for a circuit on.",
-                wanted="the exploratory half of the set.",
-                remedy="give it beside the prompts that are measured.",
+                "No prompts for circuit discovery.",
+                wanted="the exploratory split of the set.",
+                remedy="pass it in addition to the measured prompts.",
             )
         explored = keep_measurable(self.explored, self.explored, self.replacements)
         return DiscoveryRequest(explored, self.universe, self.replacement, self.metric, self.seed)
@@ -62,16 +62,16 @@ def count_order_work(subject: Subject, method: str, request: DiscoveryRequest) -
 def find_order(
     subject: Subject, method: str, request: DiscoveryRequest, *, means: Means | None, on_progress: Progress
 ) -> Order:
-    """What a method proposes; a function of its arguments, so the same order is not looked for twice.
+    """Order found by a method, cached by its arguments.
 
     Raises:
-        PromptRefused: prompts of the confirmatory half.
+        PromptRefused: some prompts belong to the confirmatory split.
     """
     check_exploratory(request.prompts)
     key = (method, json.dumps(identify_prompts(request.prompts)), *astuple(replace(request, prompts=_NONE))[1:])
     with _lock:
         kept = _orders.setdefault(subject, OrderedDict())
-        # Means are taken over prompts that the request does not name.
+        # Means depend on prompts that the request does not contain.
         known = kept.get(key) if means is None else None
     if known is not None:
         on_progress(1, 1)
@@ -87,11 +87,11 @@ def find_order(
 
 
 def search_elsewhere(subject: Subject, question: SearchQuestion, *, with_means: bool, on_progress: Progress) -> Order:
-    """The order that the question's method finds on the exploratory half.
+    """Order found by the request's method on the exploratory split.
 
     Args:
-        with_means: whether the replacement needs means. They are those of the half that is looked at: a search must know
-            nothing of the prompts it is judged on.
+        with_means: whether the replacement needs means. They are taken over exploratory prompts: discovery must not use
+            confirmatory ones.
     """
     asked = question.search
     means = subject.capture_means(asked.prompts, kinds=question.kinds) if with_means else None
@@ -99,12 +99,12 @@ def search_elsewhere(subject: Subject, question: SearchQuestion, *, with_means: 
 
 
 def share_progress(on_progress: Progress, total: int, before: int, work: int) -> Progress:
-    """Progress of one stage of several.
+    """Progress callback for one of several stages.
 
     Args:
         total: units of work of all stages.
-        before: of those that are done.
-        work: of this one.
+        before: units of the stages that are done.
+        work: units of this stage.
     """
     return lambda done, of: on_progress(before + work * done // of, total)
 

@@ -1,4 +1,4 @@
-"""Completeness and minimality of a circuit: what it lacks, and what in it is idle, over the subsets that were tried."""
+"""Completeness and minimality of a circuit: missing and redundant components, over the tested subsets."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from audit_core.stats.bootstrap import bootstrap_ratios
 from audit_core.stats.measurement import Measurement
 
 COMPLETE = 0.10
-"""|G| up to here, over its whole interval and every subset tried, is no gap found (methods 2.1)."""
+"""No gap is found if |G| stays below this over the whole interval of every tested subset (methods 2.1)."""
 MINIMAL = 0.01
-"""A component that moves the circuit by less, whatever else is taken out, is idle in it (Wang et al. used 1 %)."""
+"""A component is redundant if its effect on the circuit is smaller for every tested subset (Wang et al. used 1 %)."""
 
 
 @dataclass(frozen=True)
 class Subset:
-    """Components taken out of both the circuit and the model."""
+    """Components K ablated in both the circuit and the model."""
 
     parts: Parts
     how: str
@@ -31,40 +31,40 @@ class Subset:
 
 @dataclass(frozen=True)
 class Gap:
-    """How far the circuit without a subset is from the model without it."""
+    """Completeness gap: the circuit without a subset against the model without it."""
 
     subset: tuple[str, ...]
     how: str
     found: Measurement
-    """G(K) = (m(C∖K) − m(M∖K)) / (m(M) − m(∅)), with its sign: negative where the model has something to fall back on."""
+    """G(K) = (m(C∖K) − m(M∖K)) / (m(M) − m(∅)), signed: negative if the model has a backup."""
 
 
 @dataclass(frozen=True)
 class MinimalityScore:
-    """What one component is worth to the circuit."""
+    """Minimality score of one component: its largest effect on the circuit."""
 
     component: str
     found: Measurement
-    """(m(C∖K) − m(C∖(K∪v))) / (m(M) − m(∅)) for the K tried at which it is largest in size."""
+    """(m(C∖K) − m(C∖(K∪v))) / (m(M) − m(∅)) for the tested K with the largest magnitude."""
     beside: tuple[str, ...]
-    """That K; empty for the circuit as it is."""
+    """That K; empty for the whole circuit."""
     is_idle: bool
-    """Whether its whole interval lies within ± `MINIMAL` beside every K tried, not only beside that one."""
+    """Whether the whole interval lies within ± `MINIMAL` for every tested K."""
 
 
 def list_gap_sets(runner: CircuitRunner, subset: Parts) -> tuple[Parts, Parts]:
-    """What is taken away for one gap: all but the circuit without the subset; and the subset alone."""
+    """The two ablated sets of one gap: all but the circuit without the subset, and the subset."""
     return runner.all_but(runner.circuit - subset), subset
 
 
 def _find_gap(runner: CircuitRunner, subset: Parts) -> NDArray[np.float64]:
-    """m(C∖K) − m(M∖K), shape (prompt,); both measured before."""
+    """m(C∖K) − m(M∖K), shape (prompt,); both already measured."""
     alone, model = list_gap_sets(runner, subset)
     return runner.without(alone) - runner.without(model)
 
 
 def propose_subsets(components: Sequence[Component], *, draws: int, seed: int) -> tuple[Subset, ...]:
-    """Every single component, every layer's components together, and random subsets; no subset twice."""
+    """Distinct subsets to test: single components, all components of a layer, and random subsets."""
     found = [Subset(frozenset([part]), "single") for part in components]
     for layer in sorted({part.layer for part in components}):
         found.append(Subset(frozenset(part for part in components if part.layer == layer), "layer"))
@@ -80,7 +80,7 @@ def propose_subsets(components: Sequence[Component], *, draws: int, seed: int) -
 
 
 def search_greedily(runner: CircuitRunner) -> tuple[Subset, ...]:
-    """From the empty subset on, add whichever component widens the gap most; every subset on the way counts as tried.
+    """Greedy search: starting from the empty subset, add the component that widens the gap most; returns all tested subsets.
 
     Source: Wang et al. 2022, arXiv:2211.00593, appendix on greedy completeness.
     """
@@ -99,15 +99,15 @@ def search_greedily(runner: CircuitRunner) -> tuple[Subset, ...]:
 
 
 def read_gaps(runner: CircuitRunner, subsets: Sequence[Subset]) -> tuple[Gap, ...]:
-    """Every subset's gap, the widest first.
+    """Gaps of all subsets, widest first.
 
     Raises:
-        NotMeasured: the clean – empty gap changes its sign from template to template.
+        NotMeasured: the sign of the clean – empty gap differs between templates.
     """
     first = {subset.parts: subset for subset in reversed(subsets)}
     rows = np.stack([_find_gap(runner, parts) for parts in first])
     estimates = bootstrap_ratios(rows, runner.scale, runner.clusters, unit=UNIT, seed=runner.question.seed)
-    conditions = runner.question.state_conditions("a subset taken out of the circuit alone, and out of the whole model")
+    conditions = runner.question.state_conditions("a subset ablated in the circuit alone, and in the whole model")
     gaps = [
         Gap(name_parts(subset.parts), subset.how, Measurement(estimate, conditions))
         for subset, estimate in zip(first.values(), estimates, strict=True)
@@ -115,23 +115,25 @@ def read_gaps(runner: CircuitRunner, subsets: Sequence[Subset]) -> tuple[Gap, ..
     return tuple(sorted(gaps, key=lambda gap: -abs(gap.found.estimate.value)))
 
 
-def read_worths(runner: CircuitRunner, subsets: Sequence[Subset]) -> tuple[MinimalityScore, ...]:
-    """What each component is worth at its best, over the subsets tried, in the circuit's order."""
+def score_minimality(runner: CircuitRunner, subsets: Sequence[Subset]) -> tuple[MinimalityScore, ...]:
+    """Minimality score of each component over the tested subsets, in the order of the circuit."""
     circuit, found = runner.circuit, []
-    conditions = runner.question.state_conditions("one component taken out of the circuit alone, beside a subset")
+    conditions = runner.question.state_conditions("one component ablated in the circuit alone, with a subset")
     beside = [frozenset[Component](), *(subset.parts for subset in subsets)]
     for part in runner.question.components:
         others = list(dict.fromkeys(out - {part} for out in beside))
-        runner.run(runner.all_but(circuit - out - gone) for out in others for gone in (frozenset(), frozenset([part])))
+        runner.run(
+            runner.all_but(circuit - out - removed) for out in others for removed in (frozenset(), frozenset([part]))
+        )
         rows = np.stack([runner.alone(circuit - out) - runner.alone(circuit - out - {part}) for out in others])
         estimates = bootstrap_ratios(rows, runner.scale, runner.clusters, unit=UNIT, seed=runner.question.seed)
         measured = [Measurement(estimate, conditions) for estimate in estimates]
         best = int(np.argmax(np.abs(rows.mean(1))))
-        is_idle = all(worth.is_within(MINIMAL) for worth in measured)
+        is_idle = all(one.is_within(MINIMAL) for one in measured)
         found.append(MinimalityScore(str(part), measured[best], name_parts(others[best]), is_idle))
     return tuple(found)
 
 
 def name_parts(parts: Parts) -> tuple[str, ...]:
-    """By layer."""
+    """Names of components, sorted by layer."""
     return tuple(map(str, sorted(parts, key=lambda part: (part.layer, str(part)))))

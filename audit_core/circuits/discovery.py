@@ -1,4 +1,4 @@
-"""Discovery: an order of components, those first that a circuit should keep; a hypothesis, never a finding."""
+"""Circuit discovery: components ordered by importance; a hypothesis to be tested."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from audit_core.subject import Means, Progress, Subject, read_only
 
 @dataclass(frozen=True)
 class DiscoveryRequest:
-    """Where a circuit is looked for."""
+    """Request of a circuit discovery."""
 
     prompts: TokenisedPrompts
     universe: Universe = Universe.HEADS
@@ -31,67 +31,67 @@ class DiscoveryRequest:
 
 @dataclass(frozen=True, eq=False)
 class Order:
-    """Components of a universe, the most important first."""
+    """Components of a universe, most important first."""
 
     components: tuple[Component, ...]
     scores: NDArray[np.float64]
-    """What they are ordered by; shape (component,)."""
+    """Scores that define the order; shape (component,)."""
     unit: str
     is_measured: bool
-    """Whether the scores are effects that were measured; else they are estimates, or no effects at all."""
+    """Whether the scores are measured effects; otherwise they are estimates or ranks."""
     controls: Controls | None
-    """Of what was measured; None where nothing was."""
+    """Controls of the measurements; None if nothing was measured."""
     per_prompt: NDArray[np.float64] | None = None
-    """What the scores are means of, in the order's order; shape (component, prompt); None where they are no means over prompts."""
+    """Scores per prompt, in the same order; shape (component, prompt); None if the scores are not means over prompts."""
 
 
 class Discovery(Protocol):
-    """The contract of the `discoveries/` shelf."""
+    """Interface of the plug-ins in `circuit_discovery/`."""
 
     name: str
     question: str
     misses: str
-    """What it is known not to find, in one sentence that stands beside every circuit it proposes."""
+    """Known blind spots, in one sentence that is shown with every proposed circuit."""
 
     def count_work(self, subject: Subject, request: DiscoveryRequest) -> int:
-        """Units of work, as `Subject.count_work` has them."""
+        """Units of work; see `Subject.count_work`."""
 
     def order(
         self, subject: Subject, request: DiscoveryRequest, *, means: Means | None, on_progress: Progress
     ) -> Order:
-        """Every component of the universe once.
+        """Order all components of the universe, each once.
 
         Raises:
-            ComponentRefused: a replacement that it has nothing to say of.
+            ComponentRefused: the method does not support the replacement.
             ControlFailed: a hook did not fire.
         """
 
 
 def check_exploratory(prompts: TokenisedPrompts) -> None:
-    """Refuse prompts that a claim about the circuit could later be judged on.
+    """Refuse prompts of the confirmatory split.
 
     Raises:
-        PromptRefused: with how many there are.
+        PromptRefused: with their number.
     """
     if not len(prompts):
         raise PromptRefused(
             "No exploratory prompts.",
-            wanted="a set with prompts in both halves: a circuit is looked for in one, and judged on the other.",
-            remedy="add prompts; which half one belongs to follows from its text.",
+            wanted="a set with prompts in both splits: exploratory for discovery, confirmatory for testing.",
+            remedy="add prompts; the text of a prompt determines its split.",
         )
     held_out = sum(not is_exploratory(pair.prompt) for pair in prompts.pairs)
     if held_out:
         raise PromptRefused(
-            f"{held_out} of {len(prompts)} prompts belong to the confirmatory half.",
-            wanted="the exploratory half: a circuit is judged on prompts that nobody used to find it.",
-            remedy="choose the exploratory half.",
+            f"{held_out} of {len(prompts)} prompts belong to the confirmatory split.",
+            wanted="the exploratory split: the confirmatory one is reserved for testing the circuit.",
+            remedy="choose the exploratory split.",
         )
 
 
 def order_by_size(
     parts: Sequence[Component], per_prompt: NDArray[np.float64], unit: str, controls: Controls | None
 ) -> Order:
-    """The largest mean in size first, whatever the sign: a part that pushes against the answer belongs to a circuit too.
+    """Order by magnitude of the mean, ignoring the sign: components that act against the answer are part of a circuit.
 
     Args:
         per_prompt: shape (component, prompt).
@@ -103,20 +103,20 @@ def order_by_size(
 
 
 def rank_by_size(scores: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Indices, the largest in size first; ties as they come."""
+    """Indices by descending magnitude; ties keep their order."""
     return np.argsort(-np.abs(scores), kind="stable")
 
 
 def require_per_prompt(order: Order, method: str) -> NDArray[np.float64]:
-    """Scores per prompt, for questions that look again on some of the prompts.
+    """Scores per prompt, for audits that resample prompts.
 
     Raises:
-        Refused: the method's order is no mean over prompts.
+        Refused: the scores of the method are not means over prompts.
     """
     if order.per_prompt is None:
         raise Refused(
             f"{method} gives no score per prompt.",
-            wanted="a method whose order is a mean over prompts.",
-            remedy="choose exact, or one of the estimates from slopes.",
+            wanted="a method whose scores are means over prompts.",
+            remedy="choose exact, or a gradient-based estimator.",
         )
     return order.per_prompt

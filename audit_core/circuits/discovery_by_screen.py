@@ -1,4 +1,4 @@
-"""Any screening method as a way of looking for a circuit."""
+"""Circuit discovery by an estimator: components ordered by estimated effects."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from audit_core.judging.faithfulness import list_universe
 from audit_core.subject import Means, Progress, Subject
 
 _PASSES = 3
-"""Two forward and one backward, about."""
+"""About two forward passes and one backward pass."""
 
 
 @dataclass(frozen=True)
 class EstimatedOrder:
-    """Components by the size of their estimated effect; always of the logit difference, the metric that slopes are taken of."""
+    """Components ordered by magnitude of the estimated effect on the logit difference, the metric of all estimators."""
 
     name: str
     question: str
@@ -40,12 +40,12 @@ class EstimatedOrder:
         found: dict[Component, NDArray[np.float64]] = {}
         kinds = tuple(dict.fromkeys(part.kind for part in parts))
         for step, kind in enumerate(kinds):
-            asked = EstimateRequest(request.prompts, kind, request.replacement, PromptSide.CLEAN)
+            part_request = EstimateRequest(request.prompts, kind, request.replacement, PromptSide.CLEAN)
 
             def report(done: int, total: int, before: int = step) -> None:
                 on_progress(before * total + done, len(kinds) * total)
 
-            screen = self.method.screen(subject, asked, on_progress=report)
-            found |= dict(zip(screen.components, screen.support.astype(np.float64), strict=True))
+            estimate = self.method.estimate(subject, part_request, on_progress=report)
+            found |= dict(zip(estimate.components, estimate.support.astype(np.float64), strict=True))
         per_prompt = np.stack([found[part] for part in parts])
         return order_by_size(parts, per_prompt, "logits, estimated", None)

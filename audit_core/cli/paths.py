@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from audit_core.audits.discover import DiscoverRequest, DiscoverResult
-from audit_core.audits.paths import PathsRequest, PathsResult, list_asked
+from audit_core.audits.paths import PathsRequest, PathsResult, list_requested
 from audit_core.claim import Universe
 from audit_core.cli.output import print_json, print_result, print_status
 from audit_core.cli.session import open_audit, run_audit
@@ -36,7 +36,7 @@ def patch_paths(options: argparse.Namespace) -> int:
         options.metric,
         options.seed,
     )
-    n_runs = len(list_asked(subject, request)) * len(prompts)
+    n_runs = len(list_requested(subject, request)) * len(prompts)
     if n_runs > _LONG:
         auditor.calibrate()
         print_status(

@@ -1,4 +1,4 @@
-"""Runs many interventions on a transformer at once: capture, then a wave that each intervention joins at its first layer."""
+"""Engine: runs many interventions on a transformer in one batch, each joining at its first edited layer."""
 
 from audit_core.engine.threads import spare_a_core, use_all_cores
 

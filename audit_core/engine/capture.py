@@ -1,4 +1,4 @@
-"""One unpatched run of a few prompts, kept: what enters each block, and the activations at the sites asked for."""
+"""Capture: an unedited run of some prompts, with the input of each block and the requested activations."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ if TYPE_CHECKING:
 Place = tuple[Kind, int]
 """A site: kind of component and layer."""
 Turn = Callable[[], AbstractContextManager[Any]]
-"""Entered for each block: holds the model's lock, so that others get their turn between blocks."""
+"""Context entered for each block: takes the model lock, so that other threads can run between blocks."""
 
 
 @dataclass(frozen=True, eq=False)
 class Capture:
-    """One side of a few prompts of equal length, run without any edit."""
+    """Unedited run of one side of some prompts of equal length."""
 
     tokens: torch.Tensor
     """Shape (prompt, pos)."""
     ends: torch.Tensor
-    """What the readout takes: the residual stream after the last block at the answer position, shape (prompt, d_model);
-    the logits there, shape (prompt, vocabulary), of a model that runs only as a whole."""
+    """Input of the readout: the final residual stream at the answer position, shape (prompt, d_model); for a model that
+    runs only as a whole, the logits, shape (prompt, vocabulary)."""
     residuals: tuple[torch.Tensor, ...]
-    """Residual stream entering each block; each shape (prompt, pos, d_model); empty of a model that runs only as a whole."""
+    """Residual stream entering each block; each shape (prompt, pos, d_model); empty for a model that runs only as a whole."""
     sites: dict[tuple[Kind, int], torch.Tensor]
     """Activation per kind and layer; shapes as in `sites.HOOKS`."""
     keys_values: tuple[dict[str, torch.Tensor], ...]
     """Per layer "keys" and "values" as attention used them, each shape (prompt, key-value head, pos, d_head); empty
-    where the architecture offers no place to put them back."""
+    if the architecture does not accept them."""
 
     @property
     def size_bytes(self) -> int:
@@ -49,7 +49,7 @@ class Capture:
         return sum(tensor.nbytes for tensor in tensors)
 
     def take_rows(self, start: int, count: int) -> Capture:
-        """The capture of some of its prompts; views, not copies."""
+        """Select prompts; views, not copies."""
         rows = slice(start, start + count)
         return Capture(
             self.tokens[rows],
@@ -63,14 +63,14 @@ class Capture:
 def capture_run(
     model: HookedModel, tokens: torch.Tensor, calls: Sequence[BlockCall], kinds: Iterable[Kind], turn: Turn
 ) -> Capture:
-    """Run prompts block by block and keep what an intervention may need.
+    """Run prompts block by block and record what interventions need.
 
     Args:
         tokens: prompts of equal length, shape (prompt, pos).
-        kinds: sites to keep, at every layer that has them.
+        kinds: sites to record, at every layer that has them.
 
     Raises:
-        InterventionRefused: a kind that no layer has.
+        InterventionRefused: no layer has a kind.
         ControlFailed: a site's hook did not fire.
     """
     sites: dict[tuple[Kind, int], torch.Tensor] = {}
@@ -80,7 +80,7 @@ def capture_run(
         residuals = [embed_tokens(model, tokens)]
     for layer in range(model.n_layers):
         recorder = KeyValueRecorder()
-        with turn(), keep_sites(model, [place for place in places if place[1] == layer], sites):
+        with turn(), record_sites(model, [place for place in places if place[1] == layer], sites):
             residuals.append(call_block(model, layer, residuals[-1], calls[layer], start=0, cache=recorder))
         keys_values.append(recorder.kept)
     end = residuals.pop()[:, -1]
@@ -88,14 +88,14 @@ def capture_run(
 
 
 @contextmanager
-def keep_sites(model: HookedModel, places: Sequence[Place], sites: dict[Place, torch.Tensor]) -> Iterator[None]:
-    """Keep activations while a block, or the model, runs.
+def record_sites(model: HookedModel, places: Sequence[Place], sites: dict[Place, torch.Tensor]) -> Iterator[None]:
+    """Record activations while a block, or the model, runs.
 
     Args:
-        sites: filled; shapes as in `sites.HOOKS`.
+        sites: filled in place; shapes as in `sites.HOOKS`.
 
     Raises:
-        InterventionRefused: this architecture does not expose one of the places.
+        InterventionRefused: this architecture lacks one of the sites.
         ControlFailed: a hook did not fire.
     """
     points = [model.find_point(kind, layer) for kind, layer in places]
@@ -107,15 +107,15 @@ def keep_sites(model: HookedModel, places: Sequence[Place], sites: dict[Place, t
         for point in points:
             point.remove_hooks()
     if missing := [f"{kind} at layer {layer}" for kind, layer in places if (kind, layer) not in sites]:
-        raise ControlFailed(f"The hook of {missing[0]} did not fire; nothing can be measured there.")
+        raise ControlFailed(f"The hook of {missing[0]} did not fire; this site cannot be measured.")
 
 
 class _Entered(Exception):
-    """The residual stream has reached the first block: the embedding is done."""
+    """Stops the model at the first block."""
 
 
 def embed_tokens(model: HookedModel, tokens: torch.Tensor) -> torch.Tensor:
-    """What enters the first block; shape (prompt, pos, d_model)."""
+    """Input of the first block; shape (prompt, pos, d_model)."""
     first: list[torch.Tensor] = []
 
     def stop(_module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""A model while it is loaded: what kind it is, and whether its weights are those that the files hold, by name and by count."""
+"""Checks while a model is loaded: its kind, and that its weights match the files by name and count."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from audit_core.models.declared import check_numbers, list_names
 from audit_core.models.tensors import StoredTensor
 
 MISSING_NUMBERS = 1 << 24
-"""Numbers that a model may want beyond those its files hold before it is refused unbuilt: a refusal that can name them."""
+"""Maximum parameters beyond those in the files for which a model is still built, so that the refusal can name them."""
 BUFFER_BYTES = 1 << 30
-"""Masks and tables that a model makes for itself; the largest of those known takes 0.2 GB (GPT-2, 2,048 positions)."""
+"""Maximum size of masks and tables that a model creates; the largest known is 0.2 GB (GPT-2, 2,048 positions)."""
 _RECURRENT = ("mamba", "mamba2", "falcon_mamba", "rwkv", "xlstm")
 _SOUND = ("musicgen", "musicgen_melody", "moshi")
 _WANTED = "a text-only causal decoder with attention heads: each token is predicted from those before it."
-_REMEDY = "use such a model; nothing of this one was measured."
+_REMEDY = "use such a model; this one was not measured."
 
 
 @dataclass(frozen=True)
-class LeftOver:
-    """Tensors that old checkpoints hold and no parameter depends on: the model makes them for itself."""
+class UnusedTensor:
+    """Tensors in old checkpoints that no parameter depends on: the model creates them."""
 
     pattern: str
     why: str
@@ -34,16 +34,16 @@ class LeftOver:
 
 
 LEFT_OVER = (
-    LeftOver(r"(?:^|\.)(?:attn|attention)\.bias$", "causal mask of GPT-2, GPT-Neo, GPT-NeoX and GPT-J", (4,)),
-    LeftOver(r"(?:^|\.)(?:attn|attention)\.masked_bias$", "the number that masks a position there", (0, 1)),
-    LeftOver(r"(?:^|\.)(?:rotary_emb|attention|attn)\.(?:original_)?inv_freq$", "rotary frequencies, by config.json", (1,)),
-    LeftOver(r"(?:^|\.)rotary_emb\.(?:cos|sin)_cached$", "table of those", (2, 4)),
-    LeftOver(r"(?:^|\.)position_ids$", "0, 1, 2 …", (1, 2)),
+    UnusedTensor(r"(?:^|\.)(?:attn|attention)\.bias$", "causal mask of GPT-2, GPT-Neo, GPT-NeoX and GPT-J", (4,)),
+    UnusedTensor(r"(?:^|\.)(?:attn|attention)\.masked_bias$", "the value that masks a position", (0, 1)),
+    UnusedTensor(r"(?:^|\.)(?:rotary_emb|attention|attn)\.(?:original_)?inv_freq$", "rotary frequencies, by config.json", (1,)),
+    UnusedTensor(r"(?:^|\.)rotary_emb\.(?:cos|sin)_cached$", "table of rotary frequencies", (2, 4)),
+    UnusedTensor(r"(?:^|\.)position_ids$", "0, 1, 2 …", (1, 2)),
 )  # fmt: skip
 
 
 def check_kind(config: Mapping[str, Any]) -> None:
-    """Raise `ModelRefused` for what is no causal decoder, saying what it is.
+    """Raise `ModelRefused` for models that are not causal decoders, with their kind.
 
     Args:
         config: content of config.json.
@@ -54,14 +54,14 @@ def check_kind(config: Mapping[str, Any]) -> None:
     kind = config.get("model_type")
     if not isinstance(kind, str) or kind not in CONFIG_MAPPING_NAMES:
         raise ModelRefused(
-            f"config.json says model_type {ascii(kind)[:60]}.",
-            wanted="a model type that the installed transformers has.",
-            remedy="check config.json; the architecture may be newer than this installation, or need code of its own.",
+            f"config.json has model_type {ascii(kind)[:60]}.",
+            wanted="a model type of the installed transformers.",
+            remedy="check config.json; the architecture may need a newer transformers, or its own code.",
         )
     named = config.get("architectures")
     if named is not None and not (isinstance(named, list) and all(isinstance(name, str) for name in named)):
         raise ModelRefused(
-            f"config.json says architectures {ascii(named)[:60]}.",
+            f"config.json has architectures {ascii(named)[:60]}.",
             wanted="a list of names.",
             remedy="correct config.json, or fetch the model again.",
         )
@@ -76,37 +76,37 @@ def check_kind(config: Mapping[str, Any]) -> None:
         raise _refuse(kind, "a recurrent model: it has no attention heads")
     pictures = {*auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES, *auto.MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES}
     if kind in pictures or any(config.get(part) for part in ("vision_config", "audio_config", "image_config")):
-        raise _refuse(kind, "a multi-modal model: beside text it reads pictures or sound, and text is one part of it")
+        raise _refuse(kind, "a multi-modal model: it reads images or sound in addition to text")
     if kind in auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES and not (
         is_decoder and kind in auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
     ):
-        raise _refuse(kind, "a masked language model (an encoder): each token is read with those after it")
+        raise _refuse(kind, "a masked language model (an encoder): each token also attends to later ones")
     if kind == "falcon" and config.get("new_decoder_architecture") is True and config.get("num_kv_heads") != 1:
         raise ModelRefused(
             "This model is a Falcon with `new_decoder_architecture`: it stores query, key and value group by group, and "
-            "TransformerLens reads them as three blocks, so that its heads would be other heads.",
+            "TransformerLens reads them as three blocks, so that its heads would be mixed up.",
             wanted="a Falcon of the older decoder, or one with a single key and value head.",
             remedy=_REMEDY,
         )
     if kind in _SOUND:
-        raise _refuse(kind, "a model of sound")
+        raise _refuse(kind, "an audio model")
     if kind not in auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
         raise _refuse(kind, _describe(auto, kind))
     if other:
-        raise _refuse(kind, f"saved as {ascii(first)[1:-1][:60]}, which predicts no next token")
+        raise _refuse(kind, f"saved as {ascii(first)[1:-1][:60]}, which does not predict a next token")
 
 
 def _describe(auto: Any, kind: str) -> str:
-    """What a model type that is no language model is, by the tasks that transformers lists it for."""
+    """Kind of a model type that is not a language model, by its tasks in transformers."""
     words = {
-        "SPEECH|AUDIO|CTC|RNNT|TDT|SPECTROGRAM|WAVEFORM": "a model of sound or speech",
-        "IMAGE|VIDEO|DEPTH|OBJECT|SEGMENTATION|KEYPOINT|MASK_GENERATION|BACKBONE": "a model of pictures",
-        "TIME_SERIES": "a model of time series",
-        "TEXT_ENCODING|SEQUENCE_CLASSIFICATION|TOKEN_CLASSIFICATION|QUESTION_ANSWERING": "an encoder of text",
+        "SPEECH|AUDIO|CTC|RNNT|TDT|SPECTROGRAM|WAVEFORM": "an audio or speech model",
+        "IMAGE|VIDEO|DEPTH|OBJECT|SEGMENTATION|KEYPOINT|MASK_GENERATION|BACKBONE": "an image model",
+        "TIME_SERIES": "a time series model",
+        "TEXT_ENCODING|SEQUENCE_CLASSIFICATION|TOKEN_CLASSIFICATION|QUESTION_ANSWERING": "a text encoder",
     }
     tasks = " ".join(task for task in dir(auto) if task.endswith("_MAPPING_NAMES") and kind in getattr(auto, task))
     return next(
-        (what for task, what in words.items() if re.search(task, tasks)), "no language model that predicts text"
+        (what for task, what in words.items() if re.search(task, tasks)), "not a language model that predicts text"
     )
 
 
@@ -116,13 +116,13 @@ def _refuse(kind: str, what: str) -> ModelRefused:
 
 @contextmanager
 def check_against_files(folder: Path, tensors: Mapping[str, StoredTensor]) -> Iterator[None]:
-    """While a model is loaded by `transformers`, compare its weights with the files, before any gap is filled.
+    """Compare weights with the files while `transformers` loads a model, before missing ones are initialised.
 
-    The public report of `from_pretrained` leaves out what a model class chooses to ignore, and comes after missing
-    weights were made up. Held by the caller: the lock under which one model at a time is loaded.
+    The public report of `from_pretrained` omits tensors that a model class ignores, and comes after missing weights are
+    initialised. The caller must have the lock for loading models.
 
-    Raises:
-        ModelRefused: a tensor is missing, left over, of another shape, stored twice, or not the one that it is tied to.
+        Raises:
+            ModelRefused: a tensor is missing, unexpected, of another shape, stored twice, or differs from its tied tensor.
     """
     from transformers import PreTrainedModel
 
@@ -146,39 +146,35 @@ def check_against_files(folder: Path, tensors: Mapping[str, StoredTensor]) -> It
     if len(seen) != 1:
         raise ModelRefused(
             f"{folder.name} was not read through the check of its tensors.",
-            wanted="the version of transformers that this release names.",
+            wanted="the version of transformers that this release requires.",
             remedy="install the versions of constraints.txt.",
         )
     model, tied = seen[0]
     if untied := tied.keys() - model.all_tied_weights_keys.keys():
-        raise _differs(
-            folder, f"config.json ties weights of which the files hold two different ones: {list_names(untied)}"
-        )
+        raise _differs(folder, f"config.json ties weights that differ in the files: {list_names(untied)}")
     if getattr(model.config, "_attn_implementation", "") != "eager":
-        raise _differs(
-            folder, "its attention would be computed by other code than `eager`, which config.json must not choose"
-        )
+        raise _differs(folder, "config.json selects an attention implementation other than `eager`")
 
 
 def _differs(folder: Path, found: str) -> ModelRefused:
     return ModelRefused(
         f"{folder.name}: {found}.",
-        wanted="weight files that hold every tensor of the model that config.json describes, and nothing else.",
+        wanted="weight files with exactly the tensors of the model that config.json describes.",
         remedy="fetch or export the whole model again; merge an adapter first (merge_and_unload).",
     )
 
 
 def _check_room(model: Any, tensors: Mapping[str, StoredTensor]) -> None:
-    """Refuse a model far larger than its files, while it is only described and no memory is taken."""
-    held = sum(prod(tensor.shape) for tensor in tensors.values())
+    """Refuse a model far larger than its files, before memory is allocated."""
+    stored = sum(prod(tensor.shape) for tensor in tensors.values())
     state = model.state_dict()
     wanted = sum(value.numel() for name, value in state.items() if name not in model.all_tied_weights_keys)
     made = sum(value.nbytes for name, value in model.named_buffers() if name not in state)
-    if wanted > 2 * held + MISSING_NUMBERS or made > max(BUFFER_BYTES, 16 * held):
+    if wanted > 2 * stored + MISSING_NUMBERS or made > max(BUFFER_BYTES, 16 * stored):
         raise ModelRefused(
-            f"config.json describes a model of {wanted:,} numbers, with {made / 1e6:,.0f} MB of tables; "
-            f"the weight files hold {held:,} numbers.",
-            wanted="a config.json whose sizes are those of the weights.",
+            f"config.json describes a model of {wanted:,} parameters, with {made / 1e6:,.0f} MB of tables; "
+            f"the weight files contain {stored:,} parameters.",
+            wanted="a config.json that matches the sizes of the weights.",
             remedy="use the config.json that belongs to these weights, or fetch the model again.",
         )
 
@@ -201,15 +197,17 @@ def _check_names(folder: Path, model: Any, info: Any, tensors: Mapping[str, Stor
     if found:
         raise _differs(folder, "; ".join(found))
     check_numbers(tensors, tensors.keys() - left)
-    held = sum(prod(tensor.shape) for name, tensor in tensors.items() if name not in left)
+    stored = sum(prod(tensor.shape) for name, tensor in tensors.items() if name not in left)
     loaded = sum(value.numel() for name, value in state.items() if name not in info.missing_keys)
-    if held != loaded:
-        odd = sorted(tensors.keys() - left - state.keys()) or sorted(tensors)
-        raise _differs(folder, f"the files hold {held:,} numbers and {loaded:,} were loaded; look at {list_names(odd)}")
+    if stored != loaded:
+        differing = sorted(tensors.keys() - left - state.keys()) or sorted(tensors)
+        raise _differs(
+            folder, f"the files contain {stored:,} parameters and {loaded:,} were loaded; check {list_names(differing)}"
+        )
 
 
 def _find_missing(model: Any, missing: set[str]) -> set[str]:
-    """Missing tensors that no tensor they are tied to stands in for, and that the model cannot make for itself."""
+    """Missing tensors that have no tied tensor and that the model cannot create."""
     groups: dict[str, set[str]] = {}
     for target, source in model.all_tied_weights_keys.items():
         groups.setdefault(source, {source}).add(target)
@@ -225,7 +223,7 @@ def _is_unexpected(name: str, tensor: StoredTensor) -> bool:
 
 
 def _was_left(name: str, left: set[str]) -> bool:
-    """Whether a renamed key is one of the tensors that may be left over: a base model's prefix was put before it."""
+    """Whether a key is one of the known unused tensors, also with the prefix of a base model."""
     return any(name.endswith(f".{each}") for each in left)
 
 

@@ -1,4 +1,4 @@
-"""Errors of the libraries that read a model's files, turned into refusals of that model."""
+"""Converts errors of model libraries into `ModelRefused`."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _FAULTS = (
     TypeError,
     ValueError,
 )
-"""What config.json and tokenizer files with wrong values make transformers, TransformerLens and torch raise."""
+"""Errors that transformers, TransformerLens and torch raise for invalid config.json and tokenizer files."""
 
 
 @contextmanager
 def refuse_faults(folder: Path) -> Iterator[None]:
-    """Raise `ModelRefused` in place of whatever reading these files made a library raise.
+    """Raise `ModelRefused` in place of library errors while reading these files.
 
-    An `ImportError` names the package that the architecture wants.
+    An `ImportError` names the package that the architecture needs.
     """
     try:
         yield
@@ -40,14 +40,14 @@ def refuse_faults(folder: Path) -> Iterator[None]:
         raise
     except ImportError as error:
         raise ModelRefused(
-            f"{folder.name} did not load: its architecture wants a package that is not installed: {_say(error)}",
-            wanted="a model that loads with what is installed.",
+            f"{folder.name} did not load: its architecture needs a package that is not installed: {_format_error(error)}",
+            wanted="a model that loads with the installed packages.",
             remedy="install that package if you trust it, or use another model.",
         ) from error
     except _FAULTS as error:
         raise _refuse(folder, error) from error
     except BaseException as error:
-        # The tokenizer library raises plain `Exception`, and panics as a direct child of `BaseException`.
+        # The tokenizer library raises plain `Exception`, and its panics derive directly from `BaseException`.
         if type(error) is Exception or type(error).__name__ == "PanicException":
             raise _refuse(folder, error) from error
         raise
@@ -55,11 +55,11 @@ def refuse_faults(folder: Path) -> Iterator[None]:
 
 def _refuse(folder: Path, error: BaseException) -> ModelRefused:
     return ModelRefused(
-        f"{folder.name} did not load: {type(error).__name__}: {_say(error)}",
-        wanted="a decoder-only transformer that TransformerLens knows.",
+        f"{folder.name} did not load: {type(error).__name__}: {_format_error(error)}",
+        wanted="a decoder-only transformer that TransformerLens supports.",
         remedy="check the folder, or use another model.",
     )
 
 
-def _say(error: BaseException) -> str:
+def _format_error(error: BaseException) -> str:
     return " ".join(str(error).split())[:300]

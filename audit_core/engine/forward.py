@@ -1,4 +1,4 @@
-"""Whole forward passes: the answers of the wavefront, slowly, for a model whose blocks cannot be run one by one."""
+"""Whole forward passes: slower replacement of the wavefront for models whose blocks cannot be run one by one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from audit_core.component import Kind
-from audit_core.engine.capture import Capture, Place, Turn, keep_sites
+from audit_core.engine.capture import Capture, Place, Turn, record_sites
 from audit_core.engine.hooks import EditHooks, Sources
 from audit_core.engine.readout import join_tokens
 from audit_core.engine.sites import HookedModel
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 class LogitReadout:
-    """Stands where `Readout` does, for ends that are logits already."""
+    """Replaces `Readout` if the final states already are logits."""
 
     def read_all(self, logits: torch.Tensor) -> torch.Tensor:
-        """The same; shape (..., vocabulary)."""
+        """Identity; shape (..., vocabulary)."""
         return logits.float()
 
     def read_tokens(self, logits: torch.Tensor, ids: Sequence[Tokens]) -> torch.Tensor:
@@ -33,14 +33,14 @@ class LogitReadout:
 
 
 def capture_forward(model: HookedModel, tokens: torch.Tensor, kinds: Iterable[Kind], turn: Turn) -> Capture:
-    """As `capture_run`, in one pass through the whole model.
+    """`capture_run` in one pass through the whole model.
 
     Raises:
         ControlFailed: a site's hook did not fire.
     """
     sites: dict[Place, torch.Tensor] = {}
     places = model.list_places(kinds)
-    with turn(), keep_sites(model, places, sites):
+    with turn(), record_sites(model, places, sites):
         end = model.bridge(tokens)[:, -1]
     return Capture(tokens, end, (), sites, ())
 
@@ -55,7 +55,7 @@ def run_forward(
     on_layer: Callable[[int], None],
     with_patterns: bool = False,
 ) -> Wave:
-    """As `run_wave`: one pass through the whole model for all variants and prompts, every position.
+    """`run_wave` in one pass through the whole model, for all variants, prompts and positions.
 
     Raises:
         ControlFailed: an edit's hook did not fire.

@@ -1,4 +1,4 @@
-"""Slopes of the logit difference at every site: one forward and one backward pass, which hold the model together."""
+"""Gradients of the logit difference at every site: one forward and one backward pass, under the model lock."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     import torch
 
 GRADIENT_TOKENS = 256
-"""Rows × positions of one backward pass: what it keeps of 30 layers stays near half a gigabyte (default model)."""
+"""Maximum rows × positions of one backward pass: about half a gigabyte for 30 layers (default model)."""
 
 
 @dataclass(frozen=True, eq=False)
 class ActivationGradients:
-    """Activations of a few rows, and how the logit difference changes with each of their numbers."""
+    """Activations of some rows, with the gradient of the logit difference."""
 
     activations: dict[tuple[Kind, int], torch.Tensor]
     """Per kind and layer; shapes as in `sites.HOOKS`."""
@@ -49,15 +49,15 @@ def measure_gradients(
     *,
     dropped: Sequence[int] = (),
 ) -> ActivationGradients:
-    """Run rows from what enters the first block and differentiate the metric.
+    """Run rows from the input of the first block and differentiate the metric.
 
     Args:
-        residual: shape (row, pos, d_model).
-        answers, foils: set of tokens per row.
-        dropped: per row, the layer whose contribution to the residual stream passes no slope back (GradDrop).
+        residual: input of the first block; shape (row, pos, d_model).
+            answers, foils: set of tokens per row.
+            dropped: per row, the layer whose contribution to the residual stream passes no gradient (GradDrop).
 
-    Raises:
-        ControlFailed: a site's hook did not fire, or no slope reached it.
+        Raises:
+            ControlFailed: a site's hook did not fire or received no gradient.
     """
     import torch
 
@@ -78,16 +78,16 @@ def measure_gradients(
         difference = (runner.readout.read_tokens(end, answers) - runner.readout.read_tokens(end, foils))[0]
         places = list(leaves)
         found = torch.autograd.grad(difference.sum(), [leaves[place] for place in places], allow_unused=True)
-    for place, slope in zip(places, found):
-        if slope is None:
-            raise ControlFailed(f"No slope reached the {place[0]} of layer {place[1]}; it cannot be screened.")
+    for place, gradient in zip(places, found):
+        if gradient is None:
+            raise ControlFailed(f"The {place[0]} of layer {place[1]} received no gradient; it cannot be estimated.")
     if missing := [f"{k} of layer {n}" for k in kinds for n in range(runner.model.n_layers) if (k, n) not in leaves]:
-        raise ControlFailed(f"The hook of the {missing[0]} did not fire; it cannot be screened.")
+        raise ControlFailed(f"The hook of the {missing[0]} did not fire; it cannot be estimated.")
     return ActivationGradients(activations, dict(zip(places, found)), difference.detach())
 
 
 class _Watch:
-    """Adds a zero to each site of one block: the slope with respect to that zero is the site's own."""
+    """Adds a zero tensor to each site of one block; its gradient is the gradient of the site."""
 
     def __init__(
         self,
@@ -124,7 +124,7 @@ class _Watch:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Prompts of one length, few enough that a backward pass fits the memory budget."""
+    """A batch of prompts of one length whose backward pass fits the memory budget."""
 
     prompts: tuple[int, ...]
     pairs: tuple[TokenPair, ...]
@@ -146,29 +146,29 @@ def get_runner(subject: Subject) -> WaveRunner:
     """The engine of a subject that can be differentiated.
 
     Raises:
-        Refused: this subject cannot.
+        Refused: this subject cannot be differentiated.
     """
     runner = getattr(subject, "runner", None)
     if not isinstance(runner, WaveRunner) or runner.fallback:
         raise Refused(
-            "Slopes of this model cannot be taken.",
+            "Gradients of this model are not available.",
             wanted="a transformer whose blocks can be run one by one.",
-            remedy="measure it exactly: leave the estimate out.",
+            remedy="measure exactly, without an estimator.",
         )
     if (there := len(runner.model.list_layers(Kind.PATTERN))) < runner.model.n_layers:
         raise Refused(
-            f"Slopes of a model of which {there} of {runner.model.n_layers} layers attend are not taken.",
-            wanted="a transformer of which every layer has heads.",
-            remedy="measure it exactly: leave the estimate out.",
+            f"Gradients are not supported: only {there} of {runner.model.n_layers} layers of this model have attention.",
+            wanted="a transformer with heads in every layer.",
+            remedy="measure exactly, without an estimator.",
         )
     return runner
 
 
 def batch_prompts(runner: WaveRunner, prompts: TokenisedPrompts, *, rows_each: int = 1) -> Iterator[Batch]:
-    """Cut prompts so that a backward pass keeps at most `GRADIENT_TOKENS` rows × positions.
+    """Divide prompts into batches of at most `GRADIENT_TOKENS` rows × positions per backward pass.
 
     Args:
-        rows_each: rows that each prompt will take.
+        rows_each: rows per prompt.
     """
     for where in runner.batch(prompts):
         length = len(prompts.pairs[where[0]].clean_ids)
@@ -187,15 +187,15 @@ def estimate_batches(
     is_signed: bool = True,
     on_progress: Progress,
 ) -> EffectEstimates:
-    """Estimate batch by batch and put the prompts back in order.
+    """Estimate batch by batch and restore the order of prompts.
 
     Args:
         estimate: change of the metric by each component, in logits; shape (prompt, component).
-        rows_each: rows that each prompt takes in a backward pass.
-        is_signed: whether estimates have a sign; then on the clean run a loss is support, on the corrupted run a gain.
+        rows_each: rows per prompt in a backward pass.
+        is_signed: whether estimates have a sign; then support is a loss on the clean run, a gain on the corrupted run.
 
     Raises:
-        Refused: this subject has no slopes.
+        Refused: this subject has no gradients.
     """
     runner = get_runner(subject)
     columns: dict[int, list[float]] = {}
@@ -208,7 +208,7 @@ def estimate_batches(
 
 
 def embed(runner: WaveRunner, ids: Sequence[Sequence[int]]) -> torch.Tensor:
-    """What enters the first block; shape (row, pos, d_model)."""
+    """Input of the first block; shape (row, pos, d_model)."""
     import torch
 
     with runner.lock, torch.inference_mode(False), torch.no_grad():
@@ -216,7 +216,7 @@ def embed(runner: WaveRunner, ids: Sequence[Sequence[int]]) -> torch.Tensor:
 
 
 def capture_plain(runner: WaveRunner, batch: Batch, side: PromptSide, kinds: Collection[Kind]) -> Capture:
-    """One side's unedited run, as tensors that a slope can be multiplied with."""
+    """Unedited run of one side, as tensors to multiply with gradients."""
     import torch
 
     return capture_run(runner.model, torch.tensor(batch.list_ids(side)), batch.calls, kinds, runner.turn)
@@ -236,17 +236,17 @@ def draw_patterns_with(
     values: dict[tuple[Kind, int], torch.Tensor],
     calls: Sequence[BlockCall],
 ) -> dict[int, torch.Tensor]:
-    """Attention patterns of each layer when all its queries (or keys) are replaced at once.
+    """Attention patterns of each layer with all its queries (or keys) replaced at once.
 
-    A head's pattern depends on its own query and key alone, so one call of a block gives every head's pattern exactly.
+    The pattern of a head depends on its own query and key only, so one call of a block gives all patterns exactly.
 
-    Args:
-        kind: `query` or `key`.
-        residuals: what enters each block on the unedited run.
-        values: the queries or keys to put, per layer.
+        Args:
+            kind: `query` or `key`.
+            residuals: input of each block on the unedited run.
+            values: the new queries or keys, per layer.
 
-    Returns:
-        Per layer, shape (row, head, query, key).
+        Returns:
+            Per layer, shape (row, head, query, key).
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""The edits of one layer, put on its hook points while the layer runs."""
+"""Applies the edits of one layer at its hook points while the layer runs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ORDER = {kind: at for at, kind in enumerate(HOOKS)}
 
 @dataclass(frozen=True, eq=False)
 class Sources:
-    """Where replacements take their activations from."""
+    """Sources of replacement activations."""
 
     captures: Mapping[PromptSide, Capture]
     means: Mapping[Replacement, Mapping[Kind, torch.Tensor]]
@@ -36,8 +36,8 @@ class Sources:
         return None if wanted is None else self.captures[wanted].sites[(edit.kind, edit.layer)]
 
 
-def measure_move(edit: SiteEdit, sources: Sources) -> torch.Tensor:
-    """Length of the change that an edit of the clean run makes to its part; shape (prompt, pos)."""
+def measure_change(edit: SiteEdit, sources: Sources) -> torch.Tensor:
+    """Norm of the change of a component by an edit of the clean run; shape (prompt, pos)."""
     import torch
 
     now = sources.captures[PromptSide.CLEAN].sites[edit.kind, edit.layer]
@@ -53,7 +53,7 @@ def measure_move(edit: SiteEdit, sources: Sources) -> torch.Tensor:
 
 
 class EditHooks:
-    """Applies one layer's edits while its block runs, and counts that each one happened."""
+    """Applies one layer's edits while its block runs, and counts the applied ones."""
 
     def __init__(
         self,
@@ -74,8 +74,8 @@ class EditHooks:
         self.applied = 0
 
     def __enter__(self) -> EditHooks:
-        # All looked up before any is hooked: `__exit__` does not run when entering fails, and a hook left behind
-        # would edit every later run.
+        # Look up all sites before hooking any: if entering fails, `__exit__` does not run, and a remaining hook would
+        # edit later runs.
         points = [self.model.find_point(kind, self.layer) for kind in self.by_kind]
         for point, (kind, jobs) in zip(points, self.by_kind.items()):
             point.add_hook(self._editor(kind, jobs))
@@ -105,7 +105,7 @@ class EditHooks:
         return edit
 
     def watch_pattern(self, patterns: dict[int, torch.Tensor]) -> None:
-        """Keep the pattern of the first joined variant; added after the edits, so it sees them."""
+        """Record the pattern of the first joined variant; added after the edits, so that it includes them."""
 
         def keep(value: torch.Tensor, hook: Any) -> None:
             patterns[self.layer] = value[: self.n_prompts].detach()
@@ -120,5 +120,5 @@ class EditHooks:
         wanted = sum(job.n_edits for jobs in self.by_kind.values() for _, _, job in jobs)
         if kind is None and self.applied != wanted:
             raise ControlFailed(
-                f"{wanted - self.applied} of {wanted} edits at layer {self.layer} did not reach their activation; no number is shown."
+                f"{wanted - self.applied} of {wanted} edits at layer {self.layer} were not applied; no number is reported."
             )

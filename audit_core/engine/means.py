@@ -1,4 +1,4 @@
-"""Mean activations over reference prompts: summed as they are captured, and lined up with the prompts that need them."""
+"""Mean activations over reference prompts: accumulated during capture, and aligned with the edited prompts."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ MEANS = (Replacement.MEAN, Replacement.MEAN_TEMPLATE)
 
 
 def stack_layers(found: Mapping[int, torch.Tensor], n_layers: int) -> torch.Tensor:
-    """One tensor of all layers, shape (row, layer, ...), from those of each layer, shape (row, ...).
+    """One tensor of all layers, shape (row, layer, ...), from one per layer, shape (row, ...).
 
-    Layers without the site hold NaN and no zero: no edit there is accepted, and a zero would pass for a measurement.
+    Layers without the site are NaN, not zero, which could be mistaken for a measurement.
     """
     import torch
 
@@ -35,16 +35,16 @@ class MeanSums:
     """Running sums per token length and template ("" for all templates)."""
 
     def __init__(self, kinds: Collection[Kind]) -> None:
-        # A pattern's mean is that of its edges.
+        # The mean of a pattern is the mean of its edges.
         self.kinds = tuple(sorted({Kind.EDGE if kind is Kind.PATTERN else kind for kind in kinds}))
         self._sums: dict[tuple[int, str], dict[Kind, torch.Tensor]] = {}
         self._counts: dict[tuple[int, str], int] = {}
 
     def add(self, pairs: Sequence[TokenPair], run: Capture, n_layers: int) -> None:
-        """Count prompts of one length in.
+        """Add prompts of one length.
 
         Args:
-            run: their clean runs and, after those, their corrupted runs.
+            run: their clean runs, followed by their corrupted runs.
         """
         n = len(pairs)
         sites = {
@@ -57,7 +57,7 @@ class MeanSums:
             self._counts[key] = self._counts.get(key, 0) + len(members)
             entry = self._sums.setdefault(key, {})
             for kind, values in sites.items():
-                # Summed in float64: a running mean over hundreds of prompts must not drift.
+                # float64, against rounding in sums over hundreds of prompts.
                 more = values[members].double().sum(0)
                 entry[kind] = entry[kind] + more if kind in entry else more
 
@@ -70,7 +70,7 @@ class MeanSums:
 
 
 def gather_means(means: Means | None, pairs: Sequence[TokenPair], replacement: Replacement) -> dict[Kind, torch.Tensor]:
-    """Reference means lined up with these prompts; per kind, shape (prompt, layer, ...).
+    """Reference means aligned with these prompts; per kind, shape (prompt, layer, ...).
 
     Raises:
         InterventionRefused: fewer than two reference prompts of a prompt's length (and template).

@@ -1,4 +1,4 @@
-"""The engine held against the model's own forward pass, once, when a model is loaded."""
+"""Parity check: compares the engine with the model's own forward pass when a model is loaded."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     import torch
 
 LARGEST_DIFFERENCE = 1e-3
-"""Relative to the largest logit: blocks replayed one by one differ from the whole by rounding alone."""
+"""Tolerance relative to the largest logit: blocks run one by one differ from the whole model by rounding only."""
 LEAST_TOLERANCE = 1e-4
-"""Logits. Float32 rounding of the families tried stays below it (measured up to 2e-5)."""
+"""Minimum tolerance, in logits: above float32 rounding of the tested families (measured up to 2e-5)."""
 LOOKS_AHEAD = 1e-5
-"""Relative to the largest logit: rows of one batch are computed alike, and float32 rounding stays below it."""
+"""Tolerance relative to the largest logit, above float32 rounding between rows of one batch."""
 _N_TOKENS = 6
 _START = 3
 _MISFITS = (TypeError, ValueError, AttributeError, RuntimeError)
-"""What a block raises that is called with arguments that do not fit it."""
+"""Errors of a block that is called with unsuitable arguments."""
 _log = logging.getLogger(__name__)
 
 
@@ -31,7 +31,7 @@ def run_alone(model: Any, bos_id: int | None) -> Floats:
     """Logits of a `transformers` model on the tokens that `check_parity` takes, shape (row, vocabulary); before a bridge.
 
     Raises:
-        ModelRefused: an earlier position depends on later tokens: the model is no causal decoder.
+        ModelRefused: an earlier position depends on later tokens, so the model is not a causal decoder.
     """
     import torch
 
@@ -40,16 +40,16 @@ def run_alone(model: Any, bos_id: int | None) -> Floats:
     ahead = float((found[0, :_START] - found[1, :_START]).abs().max())
     if ahead > LOOKS_AHEAD * max(1.0, float(found.abs().max())):
         raise ModelRefused(
-            f"This model ({model.config.model_type}) is no causal decoder: later tokens change its logits at earlier "
+            f"This model ({model.config.model_type}) is not a causal decoder: later tokens change its logits at earlier "
             f"positions by {ahead:.3g}.",
             wanted="a causal decoder: each token is predicted from those before it.",
-            remedy="use such a model; nothing of this one was measured.",
+            remedy="use such a model; this one was not measured.",
         )
     return read_only(found[:, -1].numpy().copy())
 
 
 def _choose_tokens(bos_id: int | None, n_vocabulary: int) -> torch.Tensor:
-    """Two rows that share a beginning: a wave has many rows, and arguments recorded from one must fit them."""
+    """Two rows with a common prefix, to check that arguments recorded from one row fit several."""
     import torch
 
     first = ([] if bos_id is None else [bos_id]) + list(range(5, 5 + _N_TOKENS))
@@ -57,16 +57,16 @@ def _choose_tokens(bos_id: int | None, n_vocabulary: int) -> torch.Tensor:
 
 
 def check_parity(runner: WaveRunner, bos_id: int | None, own: Floats | None = None) -> float:
-    """Find out how a model may be run: blocks one by one, with or without kept prefixes, or only as a whole.
+    """Determine how a model can be run: block by block, with or without cached prefixes, or only as a whole.
 
     Args:
-        own: what `run_alone` found; without it the bridge is not held against the model itself.
+        own: result of `run_alone`; without it the bridge is not compared with the model.
 
     Returns:
-        The tolerance of this model, in logits: ten times the difference met, at least `LEAST_TOLERANCE`.
+        Tolerance of this model, in logits: ten times the observed difference, at least `LEAST_TOLERANCE`.
 
     Raises:
-        ModelRefused: the model's own logits are not numbers, or the bridge computes others.
+        ModelRefused: the model's own logits are NaN, or the bridge computes different ones.
     """
     import torch
 
@@ -75,7 +75,9 @@ def check_parity(runner: WaveRunner, bos_id: int | None, own: Floats | None = No
         whole = runner.bridge(ids)[:, -1].float()
         if not whole.isfinite().all():
             raise ModelRefused(
-                "This model's logits are not all numbers.", wanted="finite weights.", remedy="fetch the model again."
+                "This model's logits contain NaN or infinity.",
+                wanted="finite weights.",
+                remedy="fetch the model again.",
             )
         allowed = LARGEST_DIFFERENCE * max(1.0, float(whole.abs().max()))
         if own is not None:
@@ -85,35 +87,35 @@ def check_parity(runner: WaveRunner, bos_id: int | None, own: Floats | None = No
             difference = _compare_ends(runner, run, whole)
             why = "" if difference <= allowed else f"blocks run one by one change its logits by {difference:.3g}"
         except (*_MISFITS, ControlFailed) as error:
-            why = f"its blocks want more than a residual stream ({type(error).__name__}: {str(error)[:120]})"
+            why = f"its blocks need more than a residual stream ({type(error).__name__}: {str(error)[:120]})"
         if why:
             runner.fall_back(why)
-            _log.warning("Every intervention costs a whole forward pass on this model: %s.", why)
+            _log.warning("Every intervention needs a whole forward pass on this model: %s.", why)
             alone = torch.cat([runner.bridge(row[None])[:, -1].float() for row in ids])
             return max(LEAST_TOLERANCE, 10 * float((alone - whole).abs().max()))
         tolerance = max(LEAST_TOLERANCE, 10 * difference)
         runner.shares_prefix = _can_share(runner, run, whole, tolerance)
     if not runner.shares_prefix:
-        _log.warning("Prefixes are not shared on this architecture; sweeps compute every position and take longer.")
+        _log.warning("Prefixes cannot be shared on this architecture; sweeps compute every position and take longer.")
     return tolerance
 
 
 def _check_against_model(whole: torch.Tensor, own: Floats, allowed: float) -> None:
-    """Refuse a bridge whose logits are not those of the model that it was made of."""
+    """Refuse a bridge whose logits differ from those of its model."""
     import torch
 
     apart = float((whole - torch.from_numpy(own.copy())).abs().max()) if whole.shape == own.shape else float("inf")
     if not apart <= allowed:
         raise ModelRefused(
-            f"TransformerLens computes other logits than the model itself (off by {apart:.3g}, allowed {allowed:.3g}): "
+            f"TransformerLens computes different logits from the model itself (off by {apart:.3g}, allowed {allowed:.3g}): "
             "it does not support this variant of the architecture.",
-            wanted="an architecture whose heads can be reached without changing what the model computes.",
-            remedy="use another model; nothing of this one was measured.",
+            wanted="an architecture that TransformerLens reproduces exactly.",
+            remedy="use another model; this one was not measured.",
         )
 
 
 def _compare_ends(runner: WaveRunner, run: Capture, whole: torch.Tensor) -> float:
-    """Largest difference from the model's own logits, read both ways."""
+    """Largest difference from the model's own logits, with both readouts."""
     replayed, two = runner.readout.read_all(run.ends), runner.readout.read_tokens(run.ends[None], [(1,), (1,)])[0]
     return max(float((whole - replayed).abs().max()), float((whole[:, 1] - two).abs().max()))
 
@@ -122,14 +124,14 @@ def _can_share(runner: WaveRunner, run: Capture, whole: torch.Tensor, tolerance:
     try:
         shared = _run_suffix(runner, run)
     except _MISFITS as error:
-        # A block that wants more of its cache than keys and values: no fault of the model, only slower.
-        _log.warning("Kept keys and values do not fit this architecture: %s", error)
+        # The block needs more from its cache than keys and values: slower, but not an error.
+        _log.warning("Cached keys and values do not fit this architecture: %s", error)
         return False
     return shared is not None and float((shared - whole).abs().max()) <= tolerance
 
 
 def _run_suffix(runner: WaveRunner, run: Capture) -> torch.Tensor | None:
-    """Logits from the later positions alone, shape (row, vocabulary); None where no keys and values could be kept."""
+    """Logits computed from the later positions only, shape (row, vocabulary); None if keys and values cannot be cached."""
     if not run.keys_values:
         return None
     rows = run.residuals[0][:, _START:]

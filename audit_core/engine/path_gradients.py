@@ -1,4 +1,4 @@
-"""Integrated gradients of tokens: slopes averaged on the way from a baseline's embedding to the prompt's, and whether they add up."""
+"""Integrated gradients of tokens, from a baseline embedding to the prompt's, with a completeness check."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from audit_core.prompts.prompt_set import TokenPair
 from audit_core.subject import Floats, Subject, read_only
 
 STEPS = 50
-"""Of the midpoint rule to begin with (methods 2.12)."""
+"""Initial steps of the midpoint rule (methods 2.12)."""
 MOST_STEPS = 800
 COMPLETE = 0.05
-"""Largest |Σ IG − ΔF| / |ΔF| at which a picture is drawn (methods 2.12)."""
+"""Maximum completeness error |Σ IG − ΔF| / |ΔF| (methods 2.12)."""
 
 
 @dataclass(frozen=True, eq=False)
 class TokenGradients:
-    """Relevance of each token that adds up to what all of them together change."""
+    """Relevance of each token; the sum equals the joint change of all tokens."""
 
     relevance: Floats
     """In logits; shape (pos,)."""
@@ -38,14 +38,14 @@ class TokenGradients:
 def integrate_gradients(
     subject: Subject, pair: TokenPair, baseline: Floats, *, steps: int = STEPS, most: int = MOST_STEPS
 ) -> TokenGradients:
-    """IG_i = (x_i − x′_i) · ∫ ∂m/∂x_i along x′ + α (x − x′), by the midpoint rule, steps doubled until it adds up.
+    """IG_i = (x_i − x′_i) · ∫ ∂m/∂x_i along x′ + α (x − x′), by the midpoint rule, with steps doubled until complete.
 
     Args:
-        baseline: embeddings x′ to begin from; shape (pos, d_model). Which baseline is the question that is asked.
+        baseline: start embeddings x′; shape (pos, d_model). The result depends on the choice of baseline.
 
     Raises:
-        NotMeasured: with the most steps allowed the relevances still do not add up to the change.
-        Refused: this subject has no slopes.
+        NotMeasured: the sum still differs from the change at the maximum number of steps.
+        Refused: this subject has no gradients.
 
     Source: Sundararajan, Taly and Yan 2017, arXiv:1703.01365.
     """
@@ -77,7 +77,7 @@ def integrate_gradients(
         if 2 * steps > most:
             raise NotMeasured(
                 "control_failed",
-                f"with {steps} steps integrated gradients miss {missed:.0%} of the change of {change:.2f} logits that they must add "
-                f"up to, at most {COMPLETE:.0%} allowed; more steps, or a nearer baseline, are needed.",
+                f"with {steps} steps the sum of integrated gradients differs by {missed:.0%} from the change of {change:.2f} logits, "
+                f"at most {COMPLETE:.0%} allowed; use more steps or a closer baseline.",
             )
         steps *= 2

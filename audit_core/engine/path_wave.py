@@ -1,4 +1,4 @@
-"""One wave of path patching: what receivers say of their changed input joins the clean run at the receiver's layer."""
+"""One wave of path patching: receivers' outputs for a changed input join the clean run at the receiver's layer."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     import torch
 
 Bundle = tuple[Connection, ...]
-"""Connections that are replaced together: several senders, one receiver, one of its inputs."""
+"""Connections replaced together: several senders, one receiver, one input."""
 _Key = tuple[Endpoint, ...]
 
 
 def find_layer(bundle: Bundle) -> int:
-    """Layer of the receiver; behind all others for the output."""
+    """Layer of the receiver; after all layers for the output."""
     receiver = bundle[0].receiver
     return receiver.layer if isinstance(receiver, Component) else 1 << 16
 
@@ -33,7 +33,7 @@ def list_senders(bundle: Bundle) -> _Key:
 
 
 def count_replays(bundles: Sequence[Bundle]) -> int:
-    """Times that a prompt's rows run through a block beside the wave, to find out what receivers make of their input."""
+    """Extra block runs per prompt row for computing receivers' outputs."""
     heads = {(find_layer(b), list_senders(b)) for b in bundles if is_head(b[0].receiver)}
     inputs = {(find_layer(b), list_senders(b), b[0].through) for b in bundles if b[0].through is not Through.WHOLE}
     mlps = {(find_layer(b), list_senders(b)) for b in bundles if not is_head(b[0].receiver)}
@@ -41,11 +41,11 @@ def count_replays(bundles: Sequence[Bundle]) -> int:
 
 
 class PathWave:
-    """Runs bundles over the captured prompts; rows stand in the order of bundles, one run of `prompt` rows each.
+    """Runs bundles on the captured prompts; rows are in the order of bundles, one group of `prompt` rows each.
 
     Args:
-        bundles: in the order of their receivers' layers; none to the output.
-        on_layer: called with the rows × positions that a block ran.
+        bundles: ordered by the receivers' layers; none to the output.
+        on_layer: called with the rows × positions of each block run.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class PathWave:
         self.n_prompts, self.n_positions = self.clean.tokens.shape
         self.calls = runner.find_calls(self.n_positions)
         self.applied = 0
-        """Receivers' outputs that were put, over bundles and prompts."""
+        """Applied receiver outputs, over bundles and prompts."""
 
     def run(self) -> torch.Tensor:
         """The residual stream after the last block at the answer position; shape (bundle, prompt, d_model).
@@ -84,7 +84,7 @@ class PathWave:
         return rows[:, -1].view(len(self.bundles), self.n_prompts, -1)
 
     def _find_outputs(self, layer: int, joining: Sequence[Bundle]) -> list[torch.Tensor]:
-        """What each receiver says, shape (prompt, pos, d_head) of a head, (prompt, pos, d_model) of an MLP."""
+        """Output of each receiver; shape (prompt, pos, d_head) for a head, (prompt, pos, d_model) for an MLP."""
         heads = [bundle for bundle in joining if is_head(bundle[0].receiver)]
         mlps = [bundle for bundle in joining if not is_head(bundle[0].receiver)]
         found: dict[Bundle, torch.Tensor] = {}
@@ -103,21 +103,21 @@ class PathWave:
             by_through.setdefault(bundle[0].through, {})[list_senders(bundle)] = None
         one_each = {list_senders(bundle): bundle for bundle in bundles}
         place = {key: at for at, key in enumerate(one_each)}
-        said: dict[Through, dict[_Key, torch.Tensor]] = {}
+        outputs: dict[Through, dict[_Key, torch.Tensor]] = {}
         with self.runner.turn():
             rows = torch.cat([residual + self.senders.change_stream(bundle, residual) for bundle in one_each.values()])
             inputs = [INPUTS[through] for through in by_through if through is not Through.WHOLE]
             kept = self._run_heads(layer, rows, keep=inputs)
             whole = kept[Kind.HEAD].unflatten(0, (-1, self.n_prompts))
-            said[Through.WHOLE] = {key: whole[at] for key, at in place.items()}
+            outputs[Through.WHOLE] = {key: whole[at] for key, at in place.items()}
             for through, keys in by_through.items():
                 if through is Through.WHOLE:
                     continue
                 kind = INPUTS[through]
                 values = kept[kind].unflatten(0, (-1, self.n_prompts))[[place[key] for key in keys]]
                 again = self._run_heads(layer, self._repeat(residual, len(keys)), put={kind: values.flatten(0, 1)})
-                said[through] = dict(zip(keys, again[Kind.HEAD].unflatten(0, (-1, self.n_prompts))))
-        return {bundle: said[bundle[0].through][list_senders(bundle)][:, :, _index(bundle)] for bundle in bundles}
+                outputs[through] = dict(zip(keys, again[Kind.HEAD].unflatten(0, (-1, self.n_prompts))))
+        return {bundle: outputs[bundle[0].through][list_senders(bundle)][:, :, _index(bundle)] for bundle in bundles}
 
     def _run_heads(self, layer: int, rows: torch.Tensor, **how: Any) -> dict[Kind, torch.Tensor]:
         self.on_layer(rows.shape[0] * rows.shape[1])
@@ -133,7 +133,7 @@ class PathWave:
             for bundle in bundles:
                 before = [connection for connection in bundle if not connection.is_in_one_layer]
                 rows.append(residual + self.senders.change_stream(before, residual))
-                # Attention says what it says on the clean run, but for the senders that are heads of this layer.
+                # Attention outputs are those of the clean run, except for senders that are heads of this layer.
                 heads.append(self.clean.sites[Kind.HEAD, layer][:, self.start :].clone())
                 for connection in bundle:
                     if connection.is_in_one_layer and isinstance(connection.sender, Component):
@@ -155,7 +155,7 @@ class PathWave:
     def _put(
         self, layer: int, joining: Sequence[Bundle], outputs: Sequence[torch.Tensor], joined: int
     ) -> Iterator[None]:
-        """Put the receivers' outputs into the rows that join at this layer, and count that each arrived."""
+        """Insert the receivers' outputs into the rows that join at this layer, and count them."""
         arrived = 0
         by_kind: dict[Kind, list[int]] = {}
         for at, bundle in enumerate(joining):
@@ -185,7 +185,7 @@ class PathWave:
                 point.remove_hooks()
         if arrived != len(joining):
             raise ControlFailed(
-                f"{len(joining) - arrived} of {len(joining)} receivers' outputs at layer {layer} did not arrive; no number is shown."
+                f"{len(joining) - arrived} of {len(joining)} receivers' outputs at layer {layer} were not applied; no number is reported."
             )
         self.applied += arrived * self.n_prompts
 

@@ -1,4 +1,4 @@
-"""Path patching: what one component writes is exchanged in the input of another one alone, and the model runs on from there."""
+"""Path patching: replaces a sender's contribution in the input of one receiver only, then runs the model from there."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ def run_connections(
 ) -> Logits:
     """Logits of the clean run, the corrupted run, and the clean run under each replaced bundle, in this order.
 
-    The receiver's input is the clean residual stream with the senders' contributions exchanged; all else in that input
-    is as on the clean run. What the receiver makes of it is put into the clean run, which goes on from there.
+    The receiver's input is the clean residual stream with the senders' contributions replaced. The receiver's output for
+    this input is patched into the clean run, which continues from there.
 
     Args:
         bundles: see `Bundle`.
-        replacement: of the senders' activations; `noise` is added to the receiver's input itself, whoever sends.
+        replacement: of the senders' activations; `noise` is added to the receiver's input, for any sender.
 
     Raises:
-        Refused: this subject's components do not add up, or a connection that its blocks do not have.
+        Refused: components of this subject are not additive, or a connection does not exist in its blocks.
         ControlFailed: a hook did not fire.
 
     Source: Wang et al. 2022, arXiv:2211.00593, appendix B; Goldowsky-Dill et al. 2023, arXiv:2304.05969.
@@ -60,7 +60,7 @@ def run_connections(
 
     runner = check_paths(getattr(subject, "runner", None))
     _check_bundles(runner, prompts, bundles)
-    # Neighbours of one sender and layer share what is computed for their receivers.
+    # Sorted, so that bundles of one sender and layer share the computation of their receivers.
     order = sorted(range(len(bundles)), key=lambda i: (find_layer(bundles[i]), *map(str, bundles[i])))
     bundles = [bundles[i] for i in order]
     work = plan_work(runner, prompts, bundles, replacement)
@@ -73,10 +73,10 @@ def run_connections(
         done += units
         on_progress(done, work.total)
 
-    asked = (*_BOTH, *(_stand_in(bundle, replacement) for bundle in bundles))
+    edits = (*_BOTH, *(_stand_in(bundle, replacement) for bundle in bundles))
     for number, group in enumerate(work.groups):
         pairs = [prompts.pairs[i] for i in group.prompts]
-        sources = runner.prepare(pairs, asked, means, extra=(Kind.HEAD, Kind.MLP))
+        sources = runner.prepare(pairs, edits, means, extra=(Kind.HEAD, Kind.MLP))
         if number == 0:
             check_sums(runner, sources.captures[PromptSide.CLEAN])
         advance(group.capture_work)
@@ -95,14 +95,14 @@ def run_connections(
             applied += wave.applied
     if applied != len(bundles) * len(prompts):
         raise ControlFailed(
-            f"{len(bundles) * len(prompts) - applied} of {len(bundles) * len(prompts)} receivers' outputs did not arrive."
+            f"{len(bundles) * len(prompts) - applied} of {len(bundles) * len(prompts)} receivers' outputs were not applied."
         )
     rows = np.concatenate([[0, 1], 2 + np.argsort(order)]).astype(int)
     return Logits(table.answer[rows], table.foil[rows], None, applied)
 
 
 def _write_to_output(runner: WaveRunner, last: Senders, bundle: Bundle) -> torch.Tensor:
-    """The clean stream at the last position with what the senders write there exchanged; shape (1, prompt, d_model)."""
+    """The clean stream at the last position with the senders' contributions replaced; shape (1, prompt, d_model)."""
     with runner.turn():
         end = last.clean.ends + last.change_stream(bundle, last.clean.ends[:, None])[:, 0]
     return end[None]
@@ -111,24 +111,24 @@ def _write_to_output(runner: WaveRunner, last: Senders, bundle: Bundle) -> torch
 def count_connection_work(
     subject: Subject, prompts: TokenisedPrompts, bundles: Sequence[Bundle], replacement: Replacement
 ) -> int:
-    """Rows × positions × layers of `run_connections`: the total that it counts to."""
+    """Rows × positions × layers of `run_connections`: the total of its progress."""
     return plan_work(check_paths(getattr(subject, "runner", None)), prompts, bundles, replacement).total
 
 
 @dataclass(frozen=True)
 class PathWork:
-    """A run, cut into captures and waves."""
+    """A run, divided into captures and waves."""
 
     groups: tuple[Group, ...]
     last: tuple[int, ...]
-    """Rows of the table whose receiver is the output: nothing is left to be run for them."""
+    """Rows of the table whose receiver is the output: they need no further run."""
     total: int
 
 
 def plan_work(
     runner: WaveRunner, prompts: TokenisedPrompts, bundles: Sequence[Bundle], replacement: Replacement
 ) -> PathWork:
-    """The same for equal arguments, so that work can be counted beforehand."""
+    """Deterministic, so that work can be counted before the run."""
     variants = [compile_intervention(i) for i in _BOTH] + [
         compile_intervention(_stand_in(bundle, replacement)) for bundle in bundles
     ]
@@ -149,7 +149,7 @@ def plan_work(
 
 
 def _stand_in(bundle: Bundle, replacement: Replacement) -> Intervention:
-    """An intervention on the receiver: joins the wave at the same layer, and takes as much from other runs."""
+    """An intervention on the receiver that joins the wave at the same layer and needs the same sources."""
     receiver = bundle[0].receiver
     return intervene([receiver] if isinstance(receiver, Component) else [], replacement)
 
@@ -166,7 +166,7 @@ def _check_bundles(runner: WaveRunner, prompts: TokenisedPrompts, bundles: Seque
             raise InterventionRefused(
                 f"{', '.join(map(str, bundle)) or 'No connection'} replaced together.",
                 wanted="connections into one receiver, through one of its inputs.",
-                remedy="measure them apart.",
+                remedy="measure them separately.",
             )
     ends = {end for bundle in bundles for connection in bundle for end in (connection.sender, connection.receiver)}
     parts = [end for end in ends if isinstance(end, Component)]
@@ -175,29 +175,29 @@ def _check_bundles(runner: WaveRunner, prompts: TokenisedPrompts, bundles: Seque
     beside = [str(connection) for bundle in bundles for connection in bundle if connection.is_in_one_layer]
     if beside and find_is_parallel(runner):
         raise InterventionRefused(
-            f"{beside[0]}: this model's attention and MLP of one block read the same.",
+            f"{beside[0]}: this model's attention and MLP of one block read the same input.",
             wanted="an MLP of a later layer.",
-            remedy="leave connections inside a layer out.",
+            remedy="remove connections within a layer.",
         )
 
 
 def find_shape(subject: Subject) -> bool:
-    """Whether heads and MLP of one block work side by side, so that no connection runs between them.
+    """Whether heads and MLP of one block run in parallel, so that no connection exists between them.
 
     Raises:
-        Refused: this subject's paths cannot be patched.
+        Refused: path patching is not supported on this subject.
     """
     return find_is_parallel(check_paths(getattr(subject, "runner", None)))
 
 
 def check_reactions(subject: Subject, prompts: TokenisedPrompts, bundles: Sequence[Bundle], *, seed: int) -> None:
-    """Disturb, on the first prompt, every input through which something was measured, by large noise.
+    """Noise control: large noise on every measured input, on the first prompt.
 
-    All heads of a layer at once: one that reads nothing is a fact about the model; a layer that does not react is a
-    dead hook. Of an MLP what it is called with must move, since there are MLPs that answer everything with nothing.
+    All heads of a layer are checked together, because a single head may ignore its input. For MLPs the input must
+    change, because an MLP may have a constant output.
 
-    Raises:
-        ControlFailed: a layer did not react.
+        Raises:
+            ControlFailed: a layer did not react.
     """
     import torch
 
@@ -216,10 +216,10 @@ def check_reactions(subject: Subject, prompts: TokenisedPrompts, bundles: Sequen
 
 
 def check_contributions(subject: Subject, prompts: TokenisedPrompts) -> None:
-    """Exchange, on the first prompt, every contribution at once: the stream must become the corrupted run's.
+    """Completeness control: replacing all contributions, on the first prompt, must give the corrupted run's stream.
 
     Raises:
-        Refused: this subject's components do not add up.
+        Refused: components of this subject are not additive.
         ControlFailed: a contribution is missing or wrong.
     """
     import torch
@@ -230,7 +230,7 @@ def check_contributions(subject: Subject, prompts: TokenisedPrompts) -> None:
     check_sums(runner, clean)
     parts = [*subject.components(Kind.HEAD), *subject.components(Kind.MLP)]
     before = [part for part in parts if part.layer + 1 < runner.model.n_layers]
-    # What enters the last block is known at every position; what leaves it, at the answer position.
+    # The input of the last block is known at every position, its output at the answer position only.
     places: tuple[tuple[int, list[Endpoint], torch.Tensor, torch.Tensor], ...] = (
         (0, [Terminal.INPUT, *before], clean.residuals[-1], corrupted.residuals[-1]),
         (clean.tokens.shape[1] - 1, [Terminal.INPUT, *parts], clean.ends[:, None], corrupted.ends[:, None]),
@@ -241,4 +241,4 @@ def check_contributions(subject: Subject, prompts: TokenisedPrompts) -> None:
             found = now + senders.change_stream([Connection(end, Terminal.OUTPUT) for end in written], now)
         off, allowed = float((found - wanted).abs().max()), ADDS_UP * float(wanted.abs().max() + now.abs().max() + 1)
         if not off <= allowed:
-            raise ControlFailed(f"All contributions exchanged at once leave the corrupted run's stream by {off:.3g}.")
+            raise ControlFailed(f"All contributions replaced at once leave the corrupted run's stream by {off:.3g}.")

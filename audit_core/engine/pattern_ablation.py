@@ -1,4 +1,4 @@
-"""Attention patterns re-aimed: the same weights spread evenly, or dealt to other keys; the first token is left alone."""
+"""Pattern ablations: attention weights made uniform, or permuted over keys; the first token keeps its weight."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 
 def find_visible(weights: torch.Tensor) -> torch.Tensor:
-    """Which keys each query may see: from the first on which any head of the layer puts weight, to the last.
+    """Visible keys of each query: from the first to the last key with weight in any head of the layer.
 
-    The heads of a layer share one mask, causal or with a window; a masked weight is exactly zero.
+    Heads of a layer share one mask, causal or windowed; masked weights are exactly zero.
 
-    Args:
-        weights: the layer's unedited patterns, shape (row, head, query, key).
+        Args:
+            weights: the layer's unedited patterns, shape (row, head, query, key).
 
-    Returns:
-        Shape (row, query, key).
+        Returns:
+            Shape (row, query, key).
     """
     seen = (weights > 0).any(1)
     return seen.int().cummax(-1).values.bool() & seen.flip(-1).int().cummax(-1).values.flip(-1).bool()
@@ -37,16 +37,16 @@ def ablate_pattern(
     start: int,
     generator: torch.Generator,
 ) -> torch.Tensor:
-    """What stands in place of these heads' patterns.
+    """New patterns of these heads.
 
-    A shuffle depends on the run's seed, the layer, the head and the prompt's tokens alone, so that it is the same however
-    work is cut.
+    A permutation depends only on seed, layer, head and tokens of the prompt, so that it does not depend on how work is
+    divided.
 
-    Args:
-        part: the patterns now; shape (row, head of the edit, query of the edit, key).
-        visible: of all running queries; shape (row, query, key).
-        tokens: of the run that is edited; shape (row, pos).
-        start: position at which the running tensor begins.
+        Args:
+            part: current patterns; shape (row, head of the edit, query of the edit, key).
+            visible: of all running queries; shape (row, query, key).
+            tokens: tokens of the edited run; shape (row, pos).
+            start: first position of the running tensor.
     """
     import torch
 
@@ -63,7 +63,7 @@ def ablate_pattern(
         return torch.where(movable, moved / movable.sum(-1, keepdim=True).clamp(min=1), part)
     if edit.replacement is not Replacement.PERMUTED:
         raise InterventionRefused(
-            f"A pattern re-aimed by {edit.replacement}.", wanted="uniform or permuted.", remedy="report this defect."
+            f"A pattern ablated by {edit.replacement}.", wanted="uniform or permuted.", remedy="report this defect."
         )
     ranks = _draw_ranks(generator.initial_seed(), edit, tokens)[:, :, queries].to(part.device)
     place = torch.arange(n_positions, device=part.device, dtype=ranks.dtype)
@@ -74,7 +74,7 @@ def ablate_pattern(
 
 
 def _draw_ranks(seed: int, edit: SiteEdit, tokens: torch.Tensor) -> torch.Tensor:
-    """A number in [0, 1) for each key of each query, by whose order weights are dealt; shape (row, head, query, key)."""
+    """Sort keys in [0, 1) that define the permutation; shape (row, head, query, key)."""
     import torch
 
     n = tokens.shape[1]

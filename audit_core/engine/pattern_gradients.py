@@ -1,4 +1,4 @@
-"""Attention patterns of prompts with the slopes of the logit difference at every weight."""
+"""Attention patterns of prompts, with gradients of the logit difference at every weight."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from audit_core.view import AttentionRecord
 def read_attention_records(
     subject: Subject, prompts: TokenisedPrompts, *, with_gradients: bool
 ) -> Iterator[tuple[int, AttentionRecord]]:
-    """Patterns of the clean run of each prompt, one prompt at a time; number of the prompt first.
+    """Yield the index of each prompt and the patterns of its clean run, one prompt at a time.
 
-    Prompts come batch by batch and not in order; of each only one is held beside its batch.
+    Prompts come batch by batch and not in order, to limit memory.
 
-    Raises:
-        Refused: slopes were asked for, of a model that has none.
-        ControlFailed: a pattern's hook did not fire, or no slope reached it.
+        Raises:
+            Refused: gradients were requested of a model without them.
+            ControlFailed: a pattern's hook did not fire or received no gradient.
     """
     if not with_gradients:
         for at, pair in enumerate(prompts.pairs):

@@ -1,4 +1,4 @@
-"""How work is cut: prompts of one length together, variants that begin at one position together, never too much at once."""
+"""Work plan: batches of prompts of one length and of variants with similar start positions, within a memory budget."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair
 from audit_core.subject import Geometry
 
 MEMORY_BUDGET_BYTES = 512 * 1024**2
-"""What a chunk's activations may take, beside the model's weights."""
+"""Memory for the activations of a chunk, in addition to the weights."""
 CHUNK_TOKENS = 2048
-"""Rows × positions of one chunk at most: at this size matrix products run at full speed, and more only costs memory."""
+"""Maximum rows × positions of a chunk: matrix products reach full speed at this size."""
 PASS_TOKENS = 48
-"""What one more pass through the layers costs, in tokens: reading all weights, and calling every block (measured)."""
+"""Overhead of one pass through the layers, in tokens: reading all weights and calling every block (measured)."""
 _COPIES = 12
-"""Float32 copies of the residual stream alive inside a block, with the MLP's wider ones."""
+"""Float32 copies of the residual stream in memory within a block, including the wider MLP activations."""
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Variants that run in one wave, over the prompts of one group."""
+    """Variants that run in one wave, on the prompts of one group."""
 
     variants: tuple[int, ...]
     start: int
-    """First position that is computed; before it all these variants equal their own unedited run."""
+    """First computed position; before it these variants equal their unedited runs."""
     work: int
     """Rows × positions × layers."""
 
@@ -47,10 +47,10 @@ def plan_groups(
     can_share_prefix: bool,
     is_whole: bool,
 ) -> tuple[Group, ...]:
-    """Cut a run into captures and waves; the same for equal arguments, so that work can be counted beforehand.
+    """Divide a run into captures and waves; deterministic, so that work can be counted before the run.
 
     Args:
-        can_share_prefix: positions before the first difference are taken from the unedited run.
+        can_share_prefix: take positions before the first difference from the unedited run.
         is_whole: every variant runs through all layers.
     """
     edited = [i for i, variant in enumerate(variants) if variant.edits]
@@ -93,7 +93,7 @@ def count_tokens(geometry: Geometry, length: int) -> int:
 
 
 def _sort_by_length(prompts: TokenisedPrompts) -> list[tuple[int, list[int]]]:
-    """Prompts of each length; those that differ late stand together, so that they share a long prefix."""
+    """Prompts of each length, sorted by first difference, so that neighbours share a long prefix."""
     by_length: dict[int, list[int]] = {}
     for i, pair in enumerate(prompts.pairs):
         by_length.setdefault(len(pair.clean_ids), []).append(i)
@@ -110,7 +110,7 @@ def _find_difference(pairs: Sequence[TokenPair]) -> int:
 def _cut(
     entries: list[tuple[int, int, int]], *, n_prompts: int, length: int, room: int, n_layers: int
 ) -> tuple[Chunk, ...]:
-    """Waves of variants (index, start, first layer): neighbours in start and depth, joined where one pass costs less."""
+    """Waves of variants (index, start, first layer): neighbours in start and depth, merged if one pass is cheaper."""
     by_start: dict[int, list[tuple[int, int, int]]] = {}
     for entry in sorted(entries, key=lambda entry: (entry[1], entry[2])):
         by_start.setdefault(entry[1], []).append(entry)
@@ -125,7 +125,7 @@ def _cut(
     for start, members in waves:
         members.sort(key=lambda entry: entry[2])
         size = max(1, room // (n_prompts * (length - start)))
-        # Of equal size: a small remainder would cost a whole pass over the weights.
+        # Equal sizes: a small remainder would need a whole pass over the weights.
         size = -(-len(members) // -(-len(members) // size))
         for at in range(0, len(members), size):
             part = members[at : at + size]

@@ -1,4 +1,4 @@
-"""Weights shuffled from one layer up: a model that computes nothing sensible, with every matrix as large as before."""
+"""Weight randomisation: permutes the weights from one layer up, keeping the scale of each matrix."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ if TYPE_CHECKING:
     import torch
 
 _OUTPUTS = ("o_proj", "c_proj", "out_proj", "dense")
-"""Names of the attention output matrix in the families of `transformers` that are tested."""
+"""Names of the attention output matrix in the tested families of `transformers`."""
 _MLPS = ("mlp", "block_sparse_moe", "feed_forward")
 
 
 def shuffle_weights(model: Any, layer: int, *, n_heads: int, seed: int) -> int:
-    """Permute the entries of each matrix behind the attention patterns, each within itself, in place.
+    """Permute the entries within each matrix that does not affect attention patterns of its own layer, in place.
 
-    Of every block from `layer` up: the attention's value and output matrices and all matrices of the MLP; and the
-    unembedding, untied from the embedding first, which stays. Norms, biases, queries and keys stay.
+    In every block from `layer` up: value and output matrices of attention, and all matrices of the MLP; and the
+    unembedding, after untying it from the embedding. Embedding, norms, biases, queries and keys are unchanged.
 
-    Args:
-        model: freshly loaded and nobody else's: a `transformers` model for causal language modelling.
-        seed: of all permutations.
+        Args:
+            model: a `transformers` causal language model, loaded for this call and not shared.
+            seed: seed of all permutations.
 
-    Returns:
-        Matrices shuffled.
+        Returns:
+            Number of permuted matrices.
 
-    Raises:
-        ModelRefused: an architecture whose value or output matrices are not known here.
+        Raises:
+            ModelRefused: the value or output matrices of the architecture are unknown.
 
-    Source: Adebayo et al. 2018, arXiv:1810.03292, section 3.1 (cascading randomisation; here by permutation, so that the
-    scale of each matrix is kept).
+        Source: Adebayo et al. 2018, arXiv:1810.03292, section 3.1 (cascading randomisation; here by permutation, so that the
+        scale of each matrix is kept).
     """
     import torch
 
@@ -56,7 +56,7 @@ def _shuffle(weights: torch.Tensor, generator: torch.Generator) -> None:
 
 
 def _untie(model: Any) -> None:
-    """Give the unembedding weights of its own; the embedding is what the untouched layers below still read."""
+    """Untie the unembedding from the embedding, which unchanged layers still read."""
     import torch
 
     out = model.get_output_embeddings()
@@ -73,7 +73,7 @@ def _find_blocks(model: Any) -> Any:
 
 
 def _list_matrices(block: Any, n_heads: int) -> Iterator[torch.Tensor]:
-    """Values, output, and every matrix of the MLP; a joint matrix gives its values as a view."""
+    """Value and output matrices, and all matrices of the MLP; for a joint matrix, a view of its values."""
     names = [name for name in ("self_attn", "attn", "attention", "self_attention") if hasattr(block, name)]
     mlps = [name for name in _MLPS if hasattr(block, name)]
     if not names or not mlps:
@@ -106,7 +106,7 @@ def _find_values(attention: Any, n_heads: int) -> torch.Tensor:
 
 def _unknown(part: Any) -> ModelRefused:
     return ModelRefused(
-        f"The value and output matrices of {type(part).__name__} are not known.",
-        wanted="one of the families whose weights can be shuffled by name.",
-        remedy="leave the weight randomisation out for this model.",
+        f"The value and output matrices of {type(part).__name__} are unknown.",
+        wanted="a supported model family.",
+        remedy="skip weight randomisation for this model.",
     )

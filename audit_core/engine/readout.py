@@ -1,4 +1,4 @@
-"""From the residual stream after the last block to logits: of the whole vocabulary, or only of the tokens that are read."""
+"""Readout: logits from the final residual stream, of the whole vocabulary or of selected tokens."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def join_tokens(ids: Sequence[Tokens], read: Callable[[list[int]], torch.Tensor]) -> torch.Tensor:
-    """Logits of sets of tokens, from a reader of one token per prompt; shape (variant, prompt)."""
+    """Logits of sets of tokens, from a function that reads one token per prompt; shape (variant, prompt)."""
     import torch
 
     width = max(map(len, ids))
@@ -27,7 +27,7 @@ def join_tokens(ids: Sequence[Tokens], read: Callable[[list[int]], torch.Tensor]
     columns = [first]
     for at in range(1, width):
         column = read([tokens[min(at, len(tokens) - 1)] for tokens in ids])
-        # A smaller set has nothing in this column.
+        # Smaller sets have no token in this column.
         columns.append(column.masked_fill(torch.tensor([at >= len(tokens) for tokens in ids]), -torch.inf))
     return torch.stack(columns).logsumexp(0)
 
@@ -35,7 +35,7 @@ def join_tokens(ids: Sequence[Tokens], read: Callable[[list[int]], torch.Tensor]
 class Readout:
     """Final norm, unembedding and soft cap of one model.
 
-    A sweep over 300 components reads two logits of each run; the whole vocabulary would be a tenth of its work.
+    A sweep over 300 components reads two logits per run; reading the whole vocabulary would take a tenth of its work.
     """
 
     def __init__(self, bridge: TransformerBridge) -> None:
@@ -64,7 +64,7 @@ class Readout:
         return join_tokens(ids, read)
 
     def measure_norms(self, residual: torch.Tensor) -> torch.Tensor:
-        """Length of the residual stream, shape (..., d_model) → (...)."""
+        """Norm of the residual stream, shape (..., d_model) → (...)."""
         return residual.float().norm(dim=-1)
 
     def _output_weights(self) -> tuple[torch.Tensor, torch.Tensor | None]:
@@ -84,12 +84,12 @@ def read_sets(logits: Floats, ids: Sequence[Tokens]) -> Floats:
 
 
 class LogitTable:
-    """Logits as chunks deliver them, put where their intervention and prompt stand."""
+    """Table of logits by intervention and prompt, filled chunk by chunk."""
 
     def __init__(self, prompts: TokenisedPrompts, n_runs: int, n_vocabulary: int) -> None:
         self.prompts = prompts
         shape = (n_runs, len(prompts))
-        # Not a number until it is read, so that a place that no chunk filled is found out.
+        # NaN until filled, so that missing entries are detected.
         self.answer, self.foil = np.full(shape, np.nan, np.float32), np.full(shape, np.nan, np.float32)
         self.vocabulary = np.full((*shape, n_vocabulary), np.nan, np.float32) if n_vocabulary else None
         self.norms: Floats | None = None
@@ -112,7 +112,7 @@ class LogitTable:
         self.put(answer, foil, variants, prompts)
 
     def put_norms(self, norms: Floats, variants: Sequence[int], prompts: Sequence[int]) -> None:
-        """Lengths of the residual stream; shape (variant, prompt)."""
+        """Norms of the residual stream; shape (variant, prompt)."""
         if self.norms is None:
             self.norms = np.full_like(self.answer, np.nan)
         self.norms[np.ix_(variants, prompts)] = norms

@@ -1,4 +1,4 @@
-"""What a component computes from a disturbed input, everything beside that input being as on the clean run."""
+"""Receivers: outputs of components for a changed input, with everything else as on the clean run."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
     import torch
 
 INPUTS = {Through.QUERY: Kind.QUERY, Through.KEY: Kind.KEY, Through.VALUE: Kind.VALUE}
-"""Which activation of a layer carries each input of its heads."""
+"""Kind of activation of each head input."""
 
 REACTS = 1e-4
-"""Of the largest output: far above rounding, far below what noise of ten times the input does."""
+"""Fraction of the largest output: far above rounding, far below the effect of noise at ten times the input."""
 
 
 class _Seen(Exception):
-    """All that was wanted of a block has been computed."""
+    """Stops a block once the requested activations are computed."""
 
 
 @dataclass(frozen=True, eq=False)
 class MlpRun:
-    """One MLP, run on rows."""
+    """Input and output of one MLP."""
 
     entering: torch.Tensor
-    """What the MLP was called with; shape (row, pos, d_model)."""
+    """Input of the MLP; shape (row, pos, d_model)."""
     output: torch.Tensor
     """Shape (row, pos, d_model)."""
 
@@ -50,16 +50,16 @@ def run_heads(
     put: dict[Kind, torch.Tensor] | None = None,
     keep: Collection[Kind] = (),
 ) -> dict[Kind, torch.Tensor]:
-    """Run a block's attention and stop.
+    """Run the attention of a block, then stop.
 
     Args:
-        residual: what enters the block; shape (row, pos, d_model).
-        put: queries, keys or values to stand in place of those computed, of every head at once: a head's output
-            depends on its own query, and on the key and value that it shares with its group, alone.
-        keep: kinds to return beside the heads' outputs.
+        residual: input of the block; shape (row, pos, d_model).
+        put: queries, keys or values that replace the computed ones, for all heads at once: the output of a head
+            depends only on its query and on the key and value of its group.
+        keep: kinds to return in addition to the heads' outputs.
 
-    Raises:
-        ControlFailed: a hook did not fire.
+        Raises:
+            ControlFailed: a hook did not fire.
     """
     kept: dict[Kind, torch.Tensor] = {}
     put = put or {}
@@ -105,14 +105,14 @@ def run_mlp(
     start: int,
     cache: Any,
 ) -> MlpRun:
-    """Run a block's MLP, its heads saying what they are told to.
+    """Run the MLP of a block with given head outputs.
 
     Args:
-        residual: what enters the block; shape (row, pos, d_model).
-        outputs: of all heads of the layer; shape (row, pos, head, d_head).
+        residual: input of the block; shape (row, pos, d_model).
+            outputs: of all heads of the layer; shape (row, pos, head, d_head).
 
-    Raises:
-        ControlFailed: a hook did not fire.
+        Raises:
+            ControlFailed: a hook did not fire.
     """
     entering: list[torch.Tensor] = []
     kept: list[torch.Tensor] = []
@@ -142,7 +142,7 @@ def run_mlp(
 
 @contextmanager
 def _watch_input(runner: WaveRunner, layer: int, entering: list[torch.Tensor]) -> Iterator[None]:
-    """Keep what the MLP of a layer is called with."""
+    """Record the input of a layer's MLP."""
     module: Any = runner.bridge.blocks[layer].mlp
 
     def before(_module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -158,11 +158,13 @@ def _watch_input(runner: WaveRunner, layer: int, entering: list[torch.Tensor]) -
 def _check_fired(missing: Collection[Kind], layer: int) -> None:
     if missing:
         name = "input of the MLP" if Kind.NEURON in missing else sorted(missing)[0]
-        raise ControlFailed(f"The hook of the {name} of layer {layer} did not fire; no connection to it was measured.")
+        raise ControlFailed(
+            f"The hook of the {name} of layer {layer} did not fire; connections to it cannot be measured."
+        )
 
 
 def find_is_parallel(runner: WaveRunner) -> bool:
-    """Whether attention and MLP of one block read the same; seen by moving the heads' outputs of block 0.
+    """Whether attention and MLP of a block run in parallel; tested by changing the heads' outputs of block 0.
 
     Raises:
         ControlFailed: the MLP was never called.
@@ -187,7 +189,7 @@ def check_reaction(
     call: BlockCall,
     generator: torch.Generator,
 ) -> None:
-    """Large noise on what enters a block must reach its heads through this input, or its MLP.
+    """Check that large noise on the input of a block reaches its heads through this input, or its MLP.
 
     Raises:
         ControlFailed: it did not.
@@ -211,4 +213,6 @@ def check_reaction(
             moved = run_heads(runner, layer, residual, call, start=0, cache=None, put=put)
         seen = [still[Kind.HEAD], moved[Kind.HEAD]]
     if not float((seen[0] - seen[1]).abs().max()) > REACTS * float(seen[0].abs().max()):
-        raise ControlFailed(f"Large noise on the {through} input of every {kind} of layer {layer} moved none of them.")
+        raise ControlFailed(
+            f"Large noise on the {through} input of every {kind} of layer {layer} changed none of them."
+        )

@@ -1,4 +1,4 @@
-"""How a block is called, and the keys and values of earlier positions: what is needed to run it again on other rows."""
+"""Replay of single blocks: recorded call arguments, and cached keys and values of earlier positions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class _CachePlace:
-    """Stands in a recorded call where the key-value cache was."""
+    """Placeholder for the key-value cache in a recorded call."""
 
 
 _CACHE = _CachePlace()
@@ -22,14 +22,14 @@ _CACHE = _CachePlace()
 
 @dataclass(frozen=True, eq=False)
 class BlockCall:
-    """The arguments a block was called with beside the residual, from a batch of one: they depend on length alone."""
+    """Arguments of a block besides the residual, recorded with batch size one; they depend on the length only."""
 
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     n_positions: int
 
     def expand(self, rows: int, start: int, cache: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """The arguments for some rows, from some position on, with a cache in its place."""
+        """The arguments for some rows, from a start position, with a cache inserted."""
 
         def fit(value: Any) -> Any:
             if value is _CACHE:
@@ -45,7 +45,7 @@ class BlockCall:
 
 
 def _cut(value: torch.Tensor, start: int, n_positions: int) -> torch.Tensor:
-    """Drop the positions before `start`: queries of a mask (batch, head, query, key), rows of (batch, pos, ...)."""
+    """Remove positions before `start`: queries of a mask (batch, head, query, key), rows of (batch, pos, ...)."""
     axis = {4: 2, 3: 1, 2: 1, 1: 0}.get(value.dim())
     if not start or axis is None or value.shape[axis] != n_positions:
         return value
@@ -53,7 +53,7 @@ def _cut(value: torch.Tensor, start: int, n_positions: int) -> torch.Tensor:
 
 
 def record_calls(model: HookedModel, tokens: torch.Tensor) -> tuple[BlockCall, ...]:
-    """How each block is called for prompts of this length.
+    """Record how each block is called for prompts of this length.
 
     Args:
         tokens: one prompt, shape (1, pos).
@@ -89,7 +89,7 @@ def record_calls(model: HookedModel, tokens: torch.Tensor) -> tuple[BlockCall, .
 
 
 class KeyValueRecorder:
-    """Stands in for a cache and keeps the keys and values that a block computed; changes nothing."""
+    """Recording cache: stores the keys and values of a block without changing them."""
 
     def __init__(self) -> None:
         self.kept: dict[str, torch.Tensor] = {}
@@ -104,11 +104,11 @@ class KeyValueRecorder:
 
 @dataclass(frozen=True, eq=False)
 class Prefix:
-    """Stands in for a cache: puts the keys and values of earlier positions before those just computed."""
+    """Prefix cache: prepends keys and values of earlier positions to the new ones."""
 
     parts: Sequence[tuple[Mapping[str, torch.Tensor], int]]
-    """Per run of rows that share an origin: keys and values of whole prompts, each shape (prompt, head, pos, d_head),
-    and how many times the prompts are repeated."""
+    """Per group of rows with the same source: keys and values of whole prompts, each shape (prompt, head, pos, d_head),
+    and the number of repetitions of the prompts."""
     start: int
 
     def get_seq_length(self, *_: Any) -> int:

@@ -1,4 +1,4 @@
-"""The engine: a list of interventions in, logits per intervention and prompt out; everything that runs a model goes through it."""
+"""The engine: interventions in, logits per intervention and prompt out; all model runs use it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from audit_core.component import Component, Kind
 from audit_core.engine.capture import Capture, capture_run
 from audit_core.engine.forward import LogitReadout, capture_forward, run_forward
-from audit_core.engine.hooks import Sources, measure_move
+from audit_core.engine.hooks import Sources, measure_change
 from audit_core.engine.means import MEANS, MeanSums, gather_means, stack_layers
 from audit_core.engine.plan import Group, count_work, plan_groups
 from audit_core.engine.readout import LogitTable, Readout
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 
 CAPTURES_KEPT = 8
 CAPTURE_BYTES = 128 * 1024**2
-"""Unedited runs kept, so that a click on the prompt in view costs its edits alone."""
+"""Cached unedited runs, so that interactive edits of one prompt need no unedited run."""
 
 
 class WaveRunner:
     """Runs interventions on a decoder-only transformer.
 
-    One thread at a time holds the lock, for one block at a time: a live request waits for a block of a sweep, not for the
-    sweep; see `threads.MODEL_LOCK`.
+    The model lock is taken per block: a live request waits for one block of a sweep, not for the sweep; see
+    `threads.MODEL_LOCK`.
     """
 
     def __init__(self, bridge: TransformerBridge, geometry: Geometry) -> None:
@@ -46,27 +46,27 @@ class WaveRunner:
         self.model = find_hooks(bridge)
         self.readout: Readout | LogitReadout = Readout(bridge)
         self.fallback = ""
-        """Why blocks cannot be run one by one, so that each intervention costs a whole forward pass; empty where they can."""
+        """Why blocks cannot be run one by one, so that each intervention needs a whole forward pass; empty if they can."""
         self.shares_prefix = False
-        """Whether earlier positions may be taken from kept keys and values; set once that was seen to be exact."""
+        """Whether cached keys and values of earlier positions may be used; set after a check that they are exact."""
         self.lock = MODEL_LOCK
         self._calls: dict[int, tuple[BlockCall, ...]] = {}
         self._captures: OrderedDict[tuple, Capture] = OrderedDict()
 
     def fall_back(self, why: str) -> None:
-        """Run the model as a whole from now on."""
+        """Switch to whole forward passes."""
         self.fallback, self.shares_prefix, self.readout = why, False, LogitReadout()
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Hold the model, without gradients."""
+        """Take the model lock, without gradients."""
         import torch
 
         with self.lock, torch.inference_mode():
             yield
 
     def count_work(self, prompts: TokenisedPrompts, interventions: Sequence[Intervention]) -> int:
-        """Rows × layers × positions of a run: what its time is proportional to."""
+        """Rows × layers × positions of a run, proportional to its time."""
         return count_work(self._plan(prompts, [compile_intervention(i) for i in interventions]))
 
     def run(
@@ -106,7 +106,7 @@ class WaveRunner:
             pairs = [prompts.pairs[i] for i in group.prompts]
             sources = self.prepare(pairs, interventions, means)
             advance(group.capture_work)
-            # Not together with edited runs: an identity patch, alone in its wave, meets arithmetic of one shape throughout.
+            # In a separate wave, so that an identity patch is computed with tensors of the same shape throughout.
             if untouched := [i for i, variant in enumerate(variants) if not variant.edits]:
                 ends = [sources.captures[variants[i].side].ends for i in untouched]
                 self.read(table, torch.stack(ends), untouched, group.prompts)
@@ -132,7 +132,7 @@ class WaveRunner:
     def activation_change_rms(
         self, prompts: TokenisedPrompts, parts: Sequence[Component], replacement: Replacement, means: Means | None
     ) -> Floats:
-        """How far a replacement moves each part's output; see `Subject.measure_moves`."""
+        """Change of each component's output by a replacement; see `Subject.activation_change_rms`."""
         edits = [intervene([part], replacement) for part in parts]
         self.model.check_sites(edits)
         totals, counts = np.zeros(len(parts)), np.zeros(len(parts))
@@ -143,13 +143,13 @@ class WaveRunner:
             for at, edit in enumerate(edits):
                 (job,) = compile_intervention(edit).edits
                 with self.turn():
-                    lengths = measure_move(job, sources).numpy()
+                    lengths = measure_change(job, sources).numpy()
                 totals[at] += (lengths**2).sum()
                 counts[at] += (lengths > 0).sum()
         return np.sqrt(totals / np.maximum(counts, 1)).astype(np.float32)
 
     def attention_to_last(self, prompts: TokenisedPrompts, on_progress: Progress) -> tuple[Floats, ...]:
-        """Attention from the answer position; see `Subject.attend`."""
+        """Attention from the answer position; see `Subject.attention_to_last`."""
         found: dict[int, Floats] = {}
         for where in self.batch(prompts):
             run = self._capture([prompts.pairs[i].clean_ids for i in where], (Kind.EDGE,))
@@ -180,7 +180,7 @@ class WaveRunner:
             return read_only(stack_layers(layers, self.geometry.n_layers)[0].numpy().copy())
 
     def _wave(self, sources: Sources, variants: Sequence[Variant], *, start: int, **how: Any) -> Wave:
-        """Edited runs of the prompts that were captured."""
+        """Run the edits on the captured prompts."""
         if self.fallback:
             return run_forward(self.model, sources, variants, turn=self.turn, **how)
         calls = self.find_calls(next(iter(sources.captures.values())).tokens.shape[1])
@@ -192,7 +192,7 @@ class WaveRunner:
         )
 
     def batch(self, prompts: TokenisedPrompts) -> Iterator[tuple[int, ...]]:
-        """Prompts of one length, as many as are captured together."""
+        """Batches of prompts of one length that are captured together."""
         for group in self._plan(prompts, [compile_intervention(i) for i in (CLEAN_RUN, CORRUPTED_RUN)]):
             yield group.prompts
 
@@ -203,17 +203,17 @@ class WaveRunner:
         means: Means | None,
         extra: Collection[Kind] = (),
     ) -> Sources:
-        """Unedited runs of prompts of one length, with the activations that these interventions take from them.
+        """Unedited runs of prompts of one length, with the activations that these interventions need.
 
         Args:
-            extra: kinds to keep beside those.
+            extra: further kinds to capture.
         """
         from_run = (Replacement.RESAMPLE, Replacement.IDENTITY)
         kinds = {e.component.kind for i in interventions for e in i.edits if e.replacement in from_run} | set(extra)
         sides = {i.side for i in interventions}
         sides |= {i.side.other for i in interventions if Replacement.RESAMPLE in i.replacements}
         ids = {PromptSide.CLEAN: [p.clean_ids for p in pairs], PromptSide.CORRUPTED: [p.corrupted_ids for p in pairs]}
-        # Both sides in one batch: the weights are read once.
+        # Both sides in one batch, so that weights are read once.
         rows = [row for side in sorted(sides) for row in ids[side]]
         both = self._capture(rows, kinds) if len(pairs) > 1 else self._capture_once(tuple(rows), frozenset(kinds))
         captures = {side: both.take_rows(n * len(pairs), len(pairs)) for n, side in enumerate(sorted(sides))}
@@ -221,7 +221,7 @@ class WaveRunner:
         return Sources(captures, {r: gather_means(means, pairs, r) for r in wanted})
 
     def _capture_once(self, ids: tuple[tuple[int, ...], ...], kinds: frozenset[Kind]) -> Capture:
-        """Unedited runs of the prompts lately drawn: a function of their tokens alone, so nothing of a run is kept."""
+        """Cached unedited runs of recently shown prompts; they depend on the tokens only."""
         key = (ids, kinds)
         with self.lock:
             if (known := self._captures.get(key)) is not None:
@@ -236,8 +236,8 @@ class WaveRunner:
                 self._captures.popitem(last=False)
         return made
 
-    def forget_captures(self) -> None:
-        """Drop the unedited runs that are kept."""
+    def clear_captures(self) -> None:
+        """Clear the cache of unedited runs."""
         with self.lock:
             self._captures.clear()
 
@@ -249,17 +249,17 @@ class WaveRunner:
         return capture_run(self.model, torch.tensor(ids), self.find_calls(len(ids[0])), kinds, self.turn)
 
     def find_calls(self, length: int) -> tuple[BlockCall, ...]:
-        """How blocks are called at this length; the length decides all of it, so nothing of a run is kept."""
+        """Cached call arguments of blocks at this length; they depend on the length only."""
         import torch
 
         if length not in self._calls:
-            # Not in inference mode: a backward pass must be able to keep these tensors.
+            # Not in inference mode, because a backward pass may need these tensors.
             with self.lock, torch.inference_mode(False), torch.no_grad():
                 self._calls[length] = record_calls(self.model, torch.zeros(1, length, dtype=torch.long))
         return self._calls[length]
 
     def read(self, table: LogitTable, end: torch.Tensor, variants: Sequence[int], prompts: Sequence[int]) -> None:
-        """Logits of some variants and prompts from where they ended, shape (variant, prompt, d_model)."""
+        """Logits of some variants and prompts from their final states, shape (variant, prompt, d_model)."""
         with self.turn():
             if isinstance(self.readout, Readout):
                 table.put_norms(self.readout.measure_norms(end).numpy(), variants, prompts)

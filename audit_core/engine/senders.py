@@ -1,4 +1,4 @@
-"""What a component writes into the residual stream, and how that changes when its activation is replaced."""
+"""Senders: contributions of components to the residual stream, and their change under a replacement."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     import torch
 
 ADDS_UP = 1e-5
-"""Of the largest number in the residual stream: float32 keeps 6e-8 of it, and a block adds a few times."""
+"""Tolerance, as a fraction of the largest value in the residual stream: a few float32 roundings of 6e-8."""
 
 
 class Senders:
-    """Changes of the residual stream on the clean run, each by what one sender writes.
+    """Changes of senders' contributions to the residual stream, relative to the clean run.
 
     Args:
-        sources: clean run, and what the replacement takes from elsewhere, with heads and MLPs kept.
-        start: first position that is computed.
+        sources: clean run and the source of the replacement, with heads and MLPs captured.
+        start: first computed position.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Senders:
         """The sum of the senders' changes; shape (prompt, pos, d_model).
 
         Args:
-            residual: the stream that is changed, same shape; noise is as large as it.
+            residual: the stream to change, same shape; it sets the scale of noise.
         """
         import torch
 
@@ -48,7 +48,7 @@ class Senders:
             noise = torch.randn(residual.shape, generator=self.generator)
             return NOISE_SCALE * (residual.square().mean().sqrt() + 1.0) * noise
         total = torch.zeros_like(residual)
-        # One product per layer, however many of its heads send.
+        # One matrix product per layer, for any number of sending heads.
         heads: dict[int, torch.Tensor] = {}
         for connection in connections:
             sender = connection.sender
@@ -90,7 +90,7 @@ class Senders:
 
 
 def project_heads(runner: WaveRunner, layer: int, outputs: torch.Tensor) -> torch.Tensor:
-    """What head outputs write, without the bias; shape (prompt, pos, head, d_head) → (prompt, pos, d_model)."""
+    """Contribution of head outputs, without the bias; shape (prompt, pos, head, d_head) → (prompt, pos, d_model)."""
     attention: Any = runner.bridge.blocks[layer].attn
     flat = outputs.flatten(2)
     written: torch.Tensor = attention.o(flat) - attention.o(flat.new_zeros(1, 1, flat.shape[2]))
@@ -98,10 +98,10 @@ def project_heads(runner: WaveRunner, layer: int, outputs: torch.Tensor) -> torc
 
 
 def check_sums(runner: WaveRunner, run: Capture) -> None:
-    """Hold each block against the sum of what its heads and its MLP write.
+    """Check that each block adds exactly the contributions of its heads and its MLP.
 
     Raises:
-        Refused: a block does more than add that to the residual stream, so that no part of it is any one component's.
+        Refused: a block is not additive, so contributions cannot be attributed to components.
     """
     for layer, before in enumerate(run.residuals):
         is_last = layer + 1 == len(run.residuals)
@@ -110,8 +110,8 @@ def check_sums(runner: WaveRunner, run: Capture) -> None:
             try:
                 written = attention.o(run.sites[Kind.HEAD, layer].flatten(2)) + run.sites[Kind.MLP, layer]
             except AttributeError as error:
-                raise _refuse(f"Block {layer} has no output matrix of attention to be found.") from error
-            # Of the last block's output only the answer position is kept.
+                raise _refuse(f"The attention output matrix of block {layer} was not found.") from error
+            # The output of the last block is stored at the answer position only.
             after = run.ends[:, None] if is_last else run.residuals[layer + 1]
             if is_last:
                 before, written = before[:, -1:], written[:, -1:]
@@ -119,16 +119,16 @@ def check_sums(runner: WaveRunner, run: Capture) -> None:
             allowed = ADDS_UP * float(after.abs().max() + before.abs().max() + 1)
         if not off <= allowed:
             raise _refuse(
-                f"Block {layer} changes the residual stream by other than the sum of what its heads and MLP write "
-                f"(off by {off:.3g}): it normalises or scales what they write."
+                f"Block {layer} does not add the sum of its heads' and MLP's contributions to the residual stream "
+                f"(off by {off:.3g}): it normalises or scales them."
             )
 
 
 def check_paths(runner: object) -> WaveRunner:
-    """The engine of a subject whose paths can be patched.
+    """The engine of a subject that supports path patching.
 
     Raises:
-        Refused: blocks cannot be run one by one, or heads and MLPs cannot be reached.
+        Refused: blocks cannot be run one by one, or heads and MLPs are not accessible.
     """
     if not isinstance(runner, WaveRunner):
         raise _refuse("This subject has no blocks.")
@@ -136,13 +136,13 @@ def check_paths(runner: object) -> WaveRunner:
         raise _refuse(f"This model runs only as a whole: {runner.fallback}.")
     for kind in (Kind.HEAD, Kind.MLP):
         if len(there := runner.model.list_layers(kind)) < runner.model.n_layers:
-            raise _refuse(f"Of {runner.model.n_layers} layers {len(there)} have a {kind} that can be reached.")
+            raise _refuse(f"Only {len(there)} of {runner.model.n_layers} layers have an accessible {kind}.")
     return runner
 
 
 def _refuse(found: str) -> Refused:
     return Refused(
         found,
-        wanted="a transformer whose heads and MLPs add what they write to one residual stream, block by block.",
-        remedy="test its components instead: `sweep` and `circuit` need no connections.",
+        wanted="a transformer whose heads and MLPs add their outputs to one residual stream, block by block.",
+        remedy="test its components: `sweep` and `circuit` do not use connections.",
     )

@@ -1,4 +1,4 @@
-"""Where in a block each kind of component can be reached, and how an edit changes the tensor found there."""
+"""Sites: the hook of each kind of component, and how edits change its tensor."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ _PATTERNS = (Kind.EDGE, Kind.PATTERN)
 _WHOLE = (Kind.RESID, Kind.MLP)
 
 NOISE_SCALE = 10.0
-"""Noise of the control, in root mean squares of the activation it disturbs: cannot be missed if the hook is alive."""
+"""Noise of the control, in root mean squares of the activation; large enough to be detected by any working hook."""
 
 
 @dataclass(frozen=True, eq=False)
 class HookedModel:
-    """A loaded model and its hook points, looked up once: TransformerBridge rebuilds the whole table at each access."""
+    """A loaded model with its hook points, looked up once: TransformerBridge rebuilds the table at each access."""
 
     bridge: TransformerBridge
     points: Mapping[tuple[Kind, int], HookPoint]
@@ -52,28 +52,28 @@ class HookedModel:
         """The hook of a kind of component in one layer.
 
         Raises:
-            InterventionRefused: this architecture does not expose it.
+            InterventionRefused: this architecture has no such hook.
         """
         if (kind, layer) not in self.points:
             there = self.list_layers(kind)
             raise InterventionRefused(
                 f"{kind} of layer {layer} has no hook in this architecture.",
-                wanted=f"one of the layers that have it: {', '.join(map(str, there))}."
+                wanted=f"one of the layers with it: {', '.join(map(str, there))}."
                 if there
-                else "a kind of component that can be reached.",
+                else "an accessible kind of component.",
                 remedy="choose a component from the map." if there else "test another kind.",
             )
         return self.points[kind, layer]
 
     def list_layers(self, kind: Kind) -> tuple[int, ...]:
-        """Layers that have a kind of component: all of them, or those of a hybrid model that attend."""
+        """Layers with a kind of component: all, or the attention layers of a hybrid model."""
         return tuple(layer for layer in range(self.n_layers) if (kind, layer) in self.points)
 
     def list_places(self, kinds: Iterable[Kind]) -> tuple[tuple[Kind, int], ...]:
         """Every site of these kinds that the model has.
 
         Raises:
-            InterventionRefused: a kind that no layer has.
+            InterventionRefused: no layer has this kind.
         """
         found = [(kind, self.list_layers(kind)) for kind in kinds]
         for kind, layers in found:
@@ -82,23 +82,23 @@ class HookedModel:
         return tuple((kind, layer) for kind, layers in found for layer in layers)
 
     def check_sites(self, interventions: Sequence[Intervention]) -> None:
-        """Refuse an edit in a layer that lacks its site, before anything is run."""
+        """Refuse edits in layers without their site, before the run."""
         for kind, layer in {(e.component.kind, e.component.layer) for i in interventions for e in i.edits}:
             self.find_point(kind, layer)
 
 
 def find_hooks(bridge: TransformerBridge) -> HookedModel:
-    """Look every site up; an architecture may lack some."""
+    """Look up all sites; an architecture may lack some."""
     table = bridge.hook_dict
     names = {(kind, n): f"blocks.{n}.{hook}" for kind, hook in HOOKS.items() for n in range(len(bridge.blocks))}
     return HookedModel(bridge, {place: table[name] for place, name in names.items() if name in table})
 
 
 def count_indices(kind: Kind, geometry: Geometry) -> int:
-    """How many components of a kind a layer has.
+    """Number of components of a kind per layer.
 
     Raises:
-        ComponentRefused: no such kind in a transformer's block.
+        ComponentRefused: transformer blocks have no such kind.
     """
     if kind not in HOOKS:
         raise ComponentRefused(
@@ -112,11 +112,11 @@ def count_indices(kind: Kind, geometry: Geometry) -> int:
 
 
 def check_places(interventions: Sequence[Intervention], geometry: Geometry, n_positions: int) -> None:
-    """Refuse what this model or a prompt of this length does not have, before anything is run.
+    """Check edits against the model and the prompt length, before the run.
 
     Raises:
-        ComponentRefused: a layer, head or kind of component the model lacks.
-        InterventionRefused: a position outside the prompt, one part addressed twice, a direction of another space.
+        ComponentRefused: the model has no such layer, head or kind of component.
+        InterventionRefused: a position outside the prompt, a component edited twice, or a direction of the wrong size.
     """
     sizes = {kind: count_indices(kind, geometry) for kind in HOOKS}
     for intervention in interventions:
@@ -134,18 +134,18 @@ def check_places(interventions: Sequence[Intervention], geometry: Geometry, n_po
             at, key = (None if n is None else locate_position(n, n_positions) for n in (part.position, part.key))
             if at is not None and key is not None and key > at:
                 raise InterventionRefused(
-                    f"{part} looks ahead.",
-                    wanted="a key at or before its query: later tokens have no weight to replace.",
-                    remedy="turn the edge round.",
+                    f"{part} attends to a later token.",
+                    wanted="a key position at or before its query position.",
+                    remedy="swap the positions.",
                 )
             other = places.setdefault(part if at is None else replace(part, position=at, key=key), part)
             if other is not part:
-                raise _repeated(f"{other} and {part} are one place in a prompt of {n_positions} tokens.")
+                raise _repeated(f"{other} and {part} are the same position in a prompt of {n_positions} tokens.")
             if part.kind is Kind.PATTERN:
                 drawn.add((part.layer, part.index))
             _check_direction(edit, geometry)
         if clash := [p for p in places if p.kind is Kind.EDGE and (p.layer, p.index) in drawn]:
-            raise _repeated(f"{clash[0]} is part of an attention pattern that is replaced as well.")
+            raise _repeated(f"{clash[0]} is part of an attention pattern that is also replaced.")
 
 
 def _repeated(found: str) -> InterventionRefused:
@@ -161,20 +161,20 @@ def _check_direction(edit: Edit, geometry: Geometry) -> None:
         raise InterventionRefused(
             f"A direction of {len(edit.direction)} numbers at {edit.component}.",
             wanted=f"{geometry.d_model} numbers for an MLP or the residual stream, {geometry.d_head} for a head.",
-            remedy="give a direction of that component's space.",
+            remedy="give a direction in that component's space.",
         )
 
 
 @dataclass(frozen=True)
 class SiteEdit:
-    """Edits of one intervention that share a layer, a kind, a replacement and a place."""
+    """Edits of one intervention with the same layer, kind, replacement and position."""
 
     layer: int
     kind: Kind
     replacement: Replacement
     factor: float
     indices: tuple[int, ...]
-    """Heads or neurons; empty for a part that a layer has once."""
+    """Heads or neurons; empty for a component that is unique in its layer."""
     position: int | None
     key: int | None
     direction: tuple[float, ...] | None = None
@@ -184,22 +184,22 @@ class SiteEdit:
         return max(1, len(self.indices))
 
     def find_start(self, n_positions: int, first_difference: int) -> int:
-        """The first position whose activations this edit can change.
+        """First position whose activations this edit can change.
 
         Args:
-            first_difference: first position at which the two runs of a pair differ; 0 where that is not known.
+            first_difference: first position at which the two runs of a pair differ; 0 if unknown.
         """
         if self.position is not None:
             return locate_position(self.position, n_positions)
-        # Before the first difference both runs are one: putting either's activation there changes nothing.
+        # Before the first difference both runs are equal, so resampling changes nothing.
         takes_run = self.replacement in (Replacement.RESAMPLE, Replacement.IDENTITY)
         return first_difference if takes_run else 0
 
     def select(self, n_positions: int, start: int) -> tuple[tuple, tuple]:
-        """Where the edited part stands.
+        """Indices of the edited component.
 
         Args:
-            start: position at which the running tensor begins.
+            start: first position of the running tensor.
 
         Returns:
             Index into the running tensor, and into a source of whole prompts; the first axis of both is rows.
@@ -215,7 +215,7 @@ class SiteEdit:
 
 
 def _compact(indices: tuple[int, ...]) -> slice | list[int]:
-    """A slice where the indices are neighbours: no copy, and a head is mostly edited alone."""
+    """A slice for consecutive indices, which avoids a copy in the usual case of a single head."""
     first, last = indices[0], indices[-1]
     return slice(first, last + 1) if last - first + 1 == len(indices) else list(indices)
 
@@ -228,7 +228,7 @@ def _span(position: int | None, n_positions: int, start: int) -> slice:
 
 
 def locate_position(position: int, n_positions: int) -> int:
-    """A position counted from the first token; a negative one is counted from behind."""
+    """Absolute position; negative positions count from the end."""
     absolute = position + n_positions if position < 0 else position
     if not 0 <= absolute < n_positions:
         raise InterventionRefused(
@@ -240,7 +240,7 @@ def locate_position(position: int, n_positions: int) -> int:
 
 
 def group_edits(edits: Sequence[Edit]) -> tuple[SiteEdit, ...]:
-    """Gather parts of one layer that are replaced alike, so that a circuit of 260 heads is 30 writes."""
+    """Group components of one layer with the same replacement, so that a circuit of 260 heads needs 30 writes."""
     found: dict[tuple, list[int]] = {}
     for edit in edits:
         part = edit.component
@@ -257,11 +257,11 @@ def group_edits(edits: Sequence[Edit]) -> tuple[SiteEdit, ...]:
 def replace_part(
     part: torch.Tensor, edit: SiteEdit, source: torch.Tensor | None, generator: torch.Generator
 ) -> torch.Tensor:
-    """What stands in place of the edited part.
+    """New activation of the edited component.
 
     Args:
-        part: activation of these rows now; shape (row, ...).
-        source: activation to put there, same shape, where the replacement needs one.
+        part: current activation of these rows; shape (row, ...).
+        source: activation to insert, same shape, if the replacement needs one.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""How many cores a thread's matrix products may take."""
+"""Thread settings: model lock, library imports and cores per thread."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import os
 import threading
 
 MODEL_LOCK = threading.RLock()
-"""Held for each block that a model runs, and while a model is built or loaded. Hooks belong to a model, and transformers loads
-weights on torch's meta device: a model that ran in another thread meanwhile met tensors without numbers (seen)."""
+"""Lock for each block that a model runs, and while a model is built or loaded. Hooks are model state, and transformers loads
+weights on torch's meta device, which made models in other threads see tensors without data."""
 _importing = threading.Lock()
 
 
 def import_libraries() -> None:
-    """Import what loading a model needs, one thread at a time.
+    """Import the libraries for loading a model, one thread at a time.
 
-    transformers resolves its names lazily, and two threads that begin to load models at once can each meet the other's
-    half-imported modules (seen: AutoModelForCausalLM was not to be found).
+    transformers resolves its names lazily: two threads that load models at once can see each other's half-imported
+    modules (observed: AutoModelForCausalLM not found).
     """
     with _importing:
         from transformer_lens.model_bridge import TransformerBridge  # noqa: F401
@@ -29,10 +29,10 @@ def import_libraries() -> None:
 
 
 def spare_a_core() -> None:
-    """Let this thread's matrix products use all cores but one.
+    """Limit this thread's matrix products to all cores but one.
 
-    A live answer shares the machine with the browser that shows it and the server that sends it; with every core taken,
-    all three wait for each other (a third more time from click to number, measured on two cores).
+    Live requests share the machine with browser and server; using every core made a request a third slower (measured on
+    two cores).
     """
     import torch
 
@@ -40,7 +40,7 @@ def spare_a_core() -> None:
 
 
 def use_all_cores() -> None:
-    """Let this thread's matrix products use every core: a thread begins with what another one last asked for."""
+    """Let this thread's matrix products use every core; a new thread inherits the setting of another one."""
     import torch
 
     torch.set_num_threads(os.cpu_count() or 1)

@@ -1,4 +1,4 @@
-"""The wavefront: each intervention joins the batch at the first layer it touches, and one pass computes them all."""
+"""Wavefront: each intervention joins the batch at its first edited layer; one pass computes all of them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Variant:
         return any(edit.replacement is Replacement.RESAMPLE for edit in self.edits)
 
     def find_start(self, n_positions: int, first_difference: int) -> int:
-        """The first position at which this variant can differ from its unedited run."""
+        """First position at which this variant can differ from its unedited run."""
         return min(edit.find_start(n_positions, first_difference) for edit in self.edits)
 
 
@@ -44,13 +44,13 @@ def compile_intervention(intervention: Intervention) -> Variant:
 
 @dataclass(frozen=True, eq=False)
 class Wave:
-    """Where every variant ended."""
+    """Final states of all variants."""
 
     ends: torch.Tensor
-    """What the readout takes, as in `Capture.ends`; shape (variant, prompt, width)."""
+    """Input of the readout, as in `Capture.ends`; shape (variant, prompt, width)."""
     edits_applied: int
     patterns: dict[int, torch.Tensor]
-    """Attention pattern per layer of the first variant, from the layer it joined; empty unless asked for."""
+    """Attention pattern per layer of the first variant, from the layer it joined; empty unless requested."""
 
 
 def run_wave(
@@ -65,17 +65,17 @@ def run_wave(
     on_layer: Callable[[int], None],
     with_patterns: bool = False,
 ) -> Wave:
-    """Run every variant over the captured prompts; exact, in one pass through the layers.
+    """Run all variants on the captured prompts; exact, in one pass through the layers.
 
-    Rows stand in the order in which variants join, one run of `prompt` rows each.
+    Rows are in the order in which variants join, one group of `prompt` rows each.
 
-    Args:
-        variants: each with at least one edit.
-        start: first position to compute; earlier keys and values come from each variant's own unedited run.
-        on_layer: called after each block with the rows × positions it ran.
+        Args:
+            variants: each with at least one edit.
+            start: first computed position; earlier keys and values come from each variant's unedited run.
+            on_layer: called after each block with the rows × positions it ran.
 
-    Raises:
-        ControlFailed: an edit's hook did not fire.
+        Raises:
+            ControlFailed: an edit's hook did not fire.
     """
     import torch
 

@@ -1,1 +1,1 @@
-"""Shelf: cheap estimates of every component's effect, one method a file."""
+"""Plug-ins: estimators of component effects, one per file."""

@@ -1,4 +1,4 @@
-"""Attribution patching: the effect of every component at once, by a straight line through the clean run."""
+"""Attribution patching: first-order estimates of all component effects at the clean run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from audit_core.engine.gradients import (
     sum_parts,
 )
 from audit_core.engine.runner import WaveRunner
-from audit_core.estimator import EffectEstimates, EstimateRequest, check_asked
+from audit_core.estimator import EffectEstimates, EstimateRequest, check_request
 from audit_core.intervention import Replacement
 from audit_core.subject import Progress, Subject
 
@@ -31,15 +31,15 @@ class AttributionPatching:
     """
 
     name: str = "attribution_patching"
-    question: str = "What would each component do, if the model were a straight line?"
+    question: str = "What is each component's estimated effect, to first order?"
     kinds: tuple[Kind, ...] = (Kind.HEAD, Kind.MLP, Kind.RESID, Kind.QUERY, Kind.KEY, Kind.VALUE, Kind.NEURON)
     replacements: tuple[Replacement, ...] = (Replacement.RESAMPLE, Replacement.ZERO)
     misses: str = (
-        "It sees no effect through a saturated softmax and no self-repair, and direct and indirect effects may cancel."
+        "It misses effects through a saturated softmax and self-repair, and direct and indirect effects may cancel."
     )
 
-    def screen(self, subject: Subject, request: EstimateRequest, *, on_progress: Progress) -> EffectEstimates:
-        check_asked(self, subject, request)
+    def estimate(self, subject: Subject, request: EstimateRequest, *, on_progress: Progress) -> EffectEstimates:
+        check_request(self, subject, request)
 
         def estimate(runner: WaveRunner, batch: Batch) -> torch.Tensor:
             return _estimate(runner, batch, request)
@@ -58,8 +58,8 @@ def _estimate(runner: WaveRunner, batch: Batch, request: EstimateRequest) -> tor
     here = measure_gradients(runner, rows, batch.answers, batch.foils, (kind,), batch.calls)
     with runner.turn():
         parts = [
-            sum_parts(kind, ((put[place] if taken else 0.0) - here.activations[place]) * slope)
-            for place, slope in sorted(here.gradients.items(), key=lambda item: item[0][1])
+            sum_parts(kind, ((put[place] if taken else 0.0) - here.activations[place]) * gradient)
+            for place, gradient in sorted(here.gradients.items(), key=lambda item: item[0][1])
         ]
         return torch.cat(parts, dim=1)
 

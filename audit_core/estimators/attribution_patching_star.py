@@ -1,4 +1,4 @@
-"""AtP*: attribution patching with the softmax recomputed for queries and keys, and with layers dropped in turn."""
+"""AtP*: attribution patching with exact softmax for queries and keys, and with GradDrop."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from audit_core.engine.gradients import (
 )
 from audit_core.engine.runner import WaveRunner
 from audit_core.engine.sites import count_indices
-from audit_core.estimator import EffectEstimates, EstimateRequest, check_asked
+from audit_core.estimator import EffectEstimates, EstimateRequest, check_request
 from audit_core.intervention import PromptSide, Replacement
 from audit_core.subject import Progress, Subject
 
@@ -30,24 +30,24 @@ _QUERY_KEY = (Kind.QUERY, Kind.KEY)
 
 @dataclass(frozen=True)
 class AttributionPatchingStar:
-    """ĉ(n) = 1/(L − 1) · Σ over dropped layers ℓ of |ĉ_ℓ(n)|, one prompt at a time, then averaged.
+    """ĉ(n) = 1/(L − 1) · Σ over dropped layers ℓ of |ĉ_ℓ(n)|, per prompt, then averaged.
 
-    ĉ_ℓ is attribution patching whose slopes do not pass through what layer ℓ adds to the residual stream, so that a
-    direct and an indirect effect of opposite sign cannot hide each other. For queries and keys the pattern that the other
-    run's vector gives is computed exactly, and only what follows the pattern is taken as a line. With grouped-query
-    attention a key head counts the patterns of all heads that share it.
+    ĉ_ℓ is attribution patching with gradients that skip the contribution of layer ℓ to the residual stream (GradDrop), so
+    that direct and indirect effects of opposite sign do not cancel. For queries and keys the attention pattern under the
+    other run's vector is computed exactly, and only the part after the pattern is linearised. With grouped-query
+    attention a key head includes the patterns of all heads that share it.
 
-    Source: Kramár et al. 2024, arXiv:2403.00745, sections 3.1.1 (query and key correction) and 3.1.2 (GradDrop).
+        Source: Kramár et al. 2024, arXiv:2403.00745, sections 3.1.1 (query and key correction) and 3.1.2 (GradDrop).
     """
 
     name: str = "attribution_patching_star"
-    question: str = "How large might each component's effect be, when no layer may hide another?"
+    question: str = "How large is each component's effect at most, with cancellation between layers removed?"
     kinds: tuple[Kind, ...] = (Kind.HEAD, Kind.MLP, Kind.QUERY, Kind.KEY, Kind.VALUE)
     replacements: tuple[Replacement, ...] = (Replacement.RESAMPLE,)
-    misses: str = "It gives sizes without sign, too large rather than too small, and still sees no self-repair."
+    misses: str = "It estimates magnitudes without sign, which tend to be too large, and misses self-repair."
 
-    def screen(self, subject: Subject, request: EstimateRequest, *, on_progress: Progress) -> EffectEstimates:
-        check_asked(self, subject, request)
+    def estimate(self, subject: Subject, request: EstimateRequest, *, on_progress: Progress) -> EffectEstimates:
+        check_request(self, subject, request)
 
         def estimate(runner: WaveRunner, batch: Batch) -> torch.Tensor:
             return _estimate(runner, batch, request.kind, request.side)
@@ -58,7 +58,7 @@ class AttributionPatchingStar:
 
 
 def _estimate(runner: WaveRunner, batch: Batch, kind: Kind, side: PromptSide) -> torch.Tensor:
-    """Size of the change of the metric by each component; shape (prompt, component)."""
+    """Magnitude of the change of the metric by each component; shape (prompt, component)."""
     import torch
 
     site = Kind.PATTERN if kind in _QUERY_KEY else kind
@@ -66,7 +66,7 @@ def _estimate(runner: WaveRunner, batch: Batch, kind: Kind, side: PromptSide) ->
     changes = _list_changes(runner, batch, kind, side)
     rows = embed(runner, batch.list_ids(side))
     sizes = [torch.zeros(n_prompts, count_indices(kind, runner.geometry)) for _ in range(n_layers)]
-    # One row per dropped layer and prompt, as many layers at a time as a backward pass may keep.
+    # One row per dropped layer and prompt, as many layers at once as fit in memory.
     step = max(1, GRADIENT_TOKENS // (n_prompts * rows.shape[1]))
     for first in range(0, n_layers, step):
         layers = range(first, min(first + step, n_layers))
@@ -89,12 +89,12 @@ def _estimate(runner: WaveRunner, batch: Batch, kind: Kind, side: PromptSide) ->
 
 
 def _sum_heads(product: torch.Tensor, n_components: int) -> torch.Tensor:
-    """Sum patterns (row, head, query, key) per query or key head; a key head has its whole group of patterns."""
+    """Sum patterns (row, head, query, key) per query head, or over the group of each key head."""
     return product.sum((2, 3)).view(product.shape[0], n_components, -1).sum(2)
 
 
 def _list_changes(runner: WaveRunner, batch: Batch, kind: Kind, side: PromptSide) -> list[torch.Tensor]:
-    """By how much each component's activation (for queries and keys: its pattern) changes; per layer."""
+    """Change of each component's activation (for queries and keys: of its pattern), per layer."""
     kinds = (kind, Kind.PATTERN) if kind in _QUERY_KEY else (kind,)
     here, there = (capture_plain(runner, batch, of, kinds) for of in (side, side.other))
     layers = range(runner.model.n_layers)

@@ -1,4 +1,4 @@
-"""Integrated-gradient attribution patching: slopes averaged on the way from one prompt's embedding to the other's."""
+"""Attribution patching with integrated gradients, averaged between the embeddings of the two prompts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from audit_core.engine.gradients import (
     sum_parts,
 )
 from audit_core.engine.runner import WaveRunner
-from audit_core.estimator import EffectEstimates, EstimateRequest, check_asked
+from audit_core.estimator import EffectEstimates, EstimateRequest, check_request
 from audit_core.intervention import PromptSide, Replacement
 from audit_core.subject import Progress, Subject
 
@@ -23,25 +23,25 @@ if TYPE_CHECKING:
     import torch
 
 STEPS = 8
-"""Points on the path, by the midpoint rule. Five are usual for screening (Hanna et al. 2024); drawing an
-integrated-gradients picture that must add up would need fifty (methods 2.12), which this is not."""
+"""Points on the path, by the midpoint rule. Five are usual for EAP-IG (Hanna et al. 2024); attributions that must sum to
+the change of the metric need about fifty (methods 2.12)."""
 
 
 @dataclass(frozen=True)
 class IntegratedGradients:
     """ĉ(n) = (n(x′) − n(x))ᵀ · mean over α of ∂m/∂n at embedding x + α (x′ − x).
 
-    Source: Hanna, Pezzelle and Belinkov 2024, arXiv:2403.17806 (EAP-IG), taken to nodes.
+    Source: Hanna, Pezzelle and Belinkov 2024, arXiv:2403.17806 (EAP-IG), applied to nodes.
     """
 
     name: str = "integrated_gradients"
-    question: str = "What would each component do, by the average slope between the two prompts?"
+    question: str = "What is each component's estimated effect, by the average gradient between the two prompts?"
     kinds: tuple[Kind, ...] = (Kind.HEAD, Kind.MLP, Kind.RESID, Kind.QUERY, Kind.KEY, Kind.VALUE, Kind.NEURON)
     replacements: tuple[Replacement, ...] = (Replacement.RESAMPLE,)
-    misses: str = "The points between two prompts are no prompts; self-repair stays unseen."
+    misses: str = "Points between two prompts are not prompts; self-repair stays invisible."
 
-    def screen(self, subject: Subject, request: EstimateRequest, *, on_progress: Progress) -> EffectEstimates:
-        check_asked(self, subject, request)
+    def estimate(self, subject: Subject, request: EstimateRequest, *, on_progress: Progress) -> EffectEstimates:
+        check_request(self, subject, request)
 
         def estimate(runner: WaveRunner, batch: Batch) -> torch.Tensor:
             return _estimate(runner, batch, request.kind, request.side)
@@ -60,8 +60,8 @@ def _estimate(runner: WaveRunner, batch: Batch, kind: Kind, side: PromptSide) ->
     found = measure_gradients(runner, path, batch.answers * STEPS, batch.foils * STEPS, (kind,), batch.calls)
     with runner.turn():
         parts = []
-        for place, slope in sorted(found.gradients.items(), key=lambda item: item[0][1]):
-            mean = slope.view(STEPS, len(batch.pairs), *slope.shape[1:]).mean(0)
+        for place, gradient in sorted(found.gradients.items(), key=lambda item: item[0][1]):
+            mean = gradient.view(STEPS, len(batch.pairs), *gradient.shape[1:]).mean(0)
             parts.append(sum_parts(kind, (runs[side.other].sites[place] - runs[side].sites[place]) * mean))
         return torch.cat(parts, dim=1)
 

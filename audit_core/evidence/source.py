@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from audit_core.registry import SHELVES
+from audit_core.registry import PLUGIN_FOLDERS
 
 ENTRIES = ("confirm", "run")
-"""Modules that carry out a frozen claim. No statement imports plug-ins, so each module of `SHELVES` is an entry as well."""
+"""Modules that carry out a frozen claim. No statement imports plug-ins, so each module of `PLUGIN_FOLDERS` is an entry as well."""
 
 EXEMPT = {
     "errors": "texts of refusals; the decision to refuse is covered where it is taken",
@@ -69,7 +69,7 @@ def read_computing(library: Path) -> dict[str, ast.Module]:
 def list_entries(library: Path) -> list[str]:
     """`ENTRIES` and all plug-ins."""
     entries = list(ENTRIES)
-    for shelf in SHELVES:
+    for shelf in PLUGIN_FOLDERS:
         folder = library.joinpath(*shelf.split("."))
         packages = [path.parent for path in folder.glob("*/__init__.py")]
         modules = [path for path in folder.glob("*.py") if path.name != "__init__.py"]

@@ -1,4 +1,4 @@
-"""From effects to a verdict: faithfulness, matched null, self-repair, distribution shift, the rule."""
+"""From effects to verdicts: faithfulness, random baseline, self-repair, distribution shift, verdict rule."""
 
 from audit_core.judging.repair import Backup, Repair
 from audit_core.judging.shift import DistributionShift

@@ -18,42 +18,42 @@ from audit_core.stats.estimates import Estimate
 from audit_core.subject import Subject
 
 UNIT = "fraction of the clean–empty gap"
-"""Gap between the whole model and the empty circuit, both on the clean prompts: the scale of verdicts."""
+"""Unit of verdicts: gap between the whole model and the empty circuit, both on clean prompts."""
 PAIR_UNIT = "fraction of the clean–corrupted gap"
-"""Gap between the two prompts of the pair: the scale of single components on the map."""
+"""Unit of single components on the map: gap between the two prompts of the pair."""
 OVERSHOOT = 1.2
-"""Above this a circuit restores more than the whole model does: a negative part was left out (methods 1.6)."""
+"""Above this a circuit exceeds the whole model: a negative component is missing (methods 1.6)."""
 
 
 @dataclass(frozen=True)
 class CircuitRuns:
-    """The three interventions that place a circuit on its scale, all by one replacement."""
+    """The three interventions behind necessity and sufficiency of a circuit, by one replacement."""
 
     without: Intervention
-    """The circuit taken away."""
+    """The circuit ablated."""
     alone: Intervention
-    """Everything else in the universe taken away."""
+    """Everything else in the universe ablated."""
     empty: Intervention
-    """The whole universe taken away: the empty circuit."""
+    """The whole universe ablated: the empty circuit."""
 
     def as_tuple(self) -> tuple[Intervention, Intervention, Intervention]:
         return self.without, self.alone, self.empty
 
 
 def list_universe(subject: Subject, universe: Universe) -> tuple[Component, ...]:
-    """All components that "everything else" can mean."""
+    """All components of a universe."""
     return tuple(component for kind in list_kinds(universe) for component in subject.components(kind))
 
 
 def list_kinds(universe: Universe) -> tuple[Kind, ...]:
-    """Kinds of components that a universe holds."""
+    """Kinds of components in a universe."""
     return (Kind.HEAD,) if universe is Universe.HEADS else (Kind.HEAD, Kind.MLP)
 
 
 def plan_circuit(
     subject: Subject, components: Sequence[Component], universe: Universe, replacement: Replacement
 ) -> CircuitRuns:
-    """Which interventions a circuit is judged by."""
+    """Build the interventions of a circuit."""
     everything, inside = list_universe(subject, universe), set(components)
     return CircuitRuns(
         intervene(components, replacement),
@@ -64,7 +64,7 @@ def plan_circuit(
 
 @dataclass(frozen=True, eq=False)
 class CircuitEffect:
-    """A circuit's runs read by one metric; each shape (prompt,), in the metric's unit."""
+    """One metric of a circuit's runs; each shape (prompt,), in the metric's unit."""
 
     clean: NDArray[np.float64]
     without: NDArray[np.float64]
@@ -75,7 +75,7 @@ class CircuitEffect:
     """See `Metric.min_gap`."""
 
     def take(self, prompts: Sequence[int]) -> CircuitEffect:
-        """The same on some of the prompts."""
+        """Select prompts."""
         at = np.asarray(prompts)
         clusters = tuple(self.clusters[i] for i in prompts)
         return CircuitEffect(self.clean[at], self.without[at], self.alone[at], self.empty[at], clusters, self.min_gap)
@@ -92,25 +92,25 @@ class CircuitEffect:
 
 
 def read_circuit(effect: Effect, runs: CircuitRuns) -> CircuitEffect:
-    """Pick a circuit's three runs out of a measured effect."""
+    """Select a circuit's three runs from a measured effect."""
     at = {intervention: i for i, intervention in enumerate(effect.interventions)}
     without, alone, empty = (effect.patched[at[run]] for run in runs.as_tuple())
     return CircuitEffect(effect.clean, without, alone, empty, effect.prompts.templates, effect.min_gap)
 
 
 def estimate_faithfulness(circuit: CircuitEffect, role: Role, *, seed: int, level: float) -> Estimate:
-    """Share of the clean – empty-circuit gap that a circuit carries, as a ratio of means.
+    """Necessity or sufficiency: share of the clean – empty-circuit gap of a circuit, as a ratio of means.
 
     necessary:  N = (m(M) − m(M∖C)) / (m(M) − m(∅))
     sufficient: S = (m(C) − m(∅)) / (m(M) − m(∅))
 
     Args:
         circuit: metric per prompt of four runs, each shape (prompt,).
-        seed: of the bootstrap over templates.
+        seed: seed of the bootstrap over templates.
         level: confidence level of the interval.
 
     Returns:
-        Estimate; unit `UNIT`; may exceed 1 or be negative; nothing is clipped.
+        Estimate in `UNIT`; not clipped, so it may exceed 1 or be negative.
 
     Raises:
         NotMeasured: the whole model and the empty circuit do not differ by `min_gap`.
@@ -123,7 +123,7 @@ def estimate_faithfulness(circuit: CircuitEffect, role: Role, *, seed: int, leve
 
 
 def check_empty_gap(gap: NDArray[np.float64], min_gap: float) -> None:
-    """Refuse a fraction of a clean – empty gap that hardly is one.
+    """Check that the clean – empty gap is large enough to take a fraction of.
 
     Args:
         gap: m(M) − m(∅) per prompt, shape (prompt,), in the metric's unit.
@@ -135,8 +135,8 @@ def check_empty_gap(gap: NDArray[np.float64], min_gap: float) -> None:
     if not gap.mean() >= min_gap:
         raise NotMeasured(
             "control_failed",
-            f"taking the whole universe away changes the metric by {gap.mean():.2f}, {min_gap} needed: "
-            "there is no gap to take a fraction of under this ablation.",
+            f"ablating the whole universe changes the metric by {gap.mean():.2f}, {min_gap} needed: "
+            "under this ablation there is no gap to take a fraction of.",
         )
 
 
@@ -145,7 +145,7 @@ def needs_means(replacements: Sequence[Replacement]) -> bool:
 
 
 def describe_tuple(claim: Claim, direction: str = "noising") -> tuple[tuple[str, str], ...]:
-    """The six choices without which a faithfulness number says nothing (Miller et al. 2024)."""
+    """The six conditions that a faithfulness number depends on (Miller et al. 2024)."""
     kinds = sorted({component.kind.value for component in claim.components})
     return (
         ("granularity", "nodes"),
@@ -153,5 +153,5 @@ def describe_tuple(claim: Claim, direction: str = "noising") -> tuple[tuple[str,
         ("ablation", claim.ablation.value),
         ("positions", "all"),
         ("direction", direction),
-        ("set", "circuit taken away" if claim.role is Role.NECESSARY else f"all other {claim.universe} taken away"),
+        ("set", "circuit ablated" if claim.role is Role.NECESSARY else f"all other {claim.universe} ablated"),
     )

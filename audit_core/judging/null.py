@@ -1,4 +1,4 @@
-"""The matched random null: what any set of components of the same shape does."""
+"""Random baseline: effects of random sets of components matched to a claim."""
 
 from __future__ import annotations
 
@@ -11,44 +11,51 @@ from audit_core.component import Component
 from audit_core.intervention import Edit, Intervention, Replacement, intervene
 
 DRAWS = 199
-"""Then p can reach 0.005; ten draws could not go below 0.09 (methods 1.4)."""
+"""Number of draws: p can reach 0.005; with ten draws it could not go below 0.09 (methods 1.4)."""
 PROMPTS = 48
-"""Prompts that draws are made on, at most: enough to rank by, and draws are nearly all of a verdict's price."""
+"""Maximum prompts per draw: enough for ranking; draws take most of the time of a verdict."""
 FEW_PARTS = 60
-"""In a model with fewer other parts each set holds one of the few that also matter, and is no picture of chance."""
+"""With fewer other components, most random sets contain one that matters and are not a random baseline."""
 _TRIES = 40
-"""Attempts per draw to find a set not drawn before."""
+"""Attempts per draw to find a new set."""
 
 
 @dataclass(frozen=True)
 class Null:
-    """Interventions that stand for chance."""
+    """Draws of the random baseline."""
 
     sets: tuple[tuple[Component, ...], ...]
-    """Components of each draw; the claim's own where its output is pushed in random directions."""
+    """Components of each draw; for random directions, the claim's own."""
     directions: tuple[tuple[tuple[float, ...], ...], ...]
-    """Per draw and component a unit vector; empty where the draws are sets."""
+    """One unit vector per draw and component; empty if the draws are sets."""
     design: str
-    """What the draws have in common with the claim, in words."""
+    """How the draws are matched to the claim, in words."""
 
 
 def draw_null(
-    parts: Sequence[Component], candidates: Sequence[Component], widths: Sequence[int], *, can_push: bool, seed: int
+    parts: Sequence[Component],
+    candidates: Sequence[Component],
+    widths: Sequence[int],
+    *,
+    can_use_directions: bool,
+    seed: int,
 ) -> Null:
-    """Matched random sets, or, where the model has too few of them, random directions of equal size.
+    """Matched random sets or, in a small model, random directions of equal size.
 
     Args:
         parts: the claim's components.
         candidates: all components of the universe.
-        widths: dimensions of each part's output, for directions.
-        can_push: whether a push could stand for the claim: not where the claim is that the parts alone suffice.
+        widths: dimensions of each component's output, for directions.
+        can_use_directions: whether random directions are a valid control; not for sufficiency.
     """
     sets, reach = draw_sets(parts, candidates, seed=seed)
     is_small = len(set(candidates) - set(parts)) < FEW_PARTS
-    if not ((is_small or len(sets) < DRAWS) and can_push):
+    if not ((is_small or len(sets) < DRAWS) and can_use_directions):
         near = "the same layers" if not reach else f"layers at most {reach} away"
         return Null(
-            sets, (), f"{len(sets)} random sets of the same size and kinds, from {near}, without the claim's own"
+            sets,
+            (),
+            f"{len(sets)} random sets of the same size and kinds, from {near}, excluding the claim's components",
         )
     rng = np.random.default_rng(seed)
     directions = tuple(
@@ -56,8 +63,8 @@ def draw_null(
         for _ in range(DRAWS)
     )
     design = (
-        f"{DRAWS} random directions in the same outputs, at every position as large as the replacement's change where it "
-        "changes anything; the model has too few other parts"
+        f"{DRAWS} random directions in the same outputs, at every position as large as the replacement's change; "
+        "the model has too few other components"
     )
     return Null((tuple(parts),) * DRAWS, directions, design)
 
@@ -65,10 +72,10 @@ def draw_null(
 def draw_sets(
     parts: Sequence[Component], candidates: Sequence[Component], *, seed: int, draws: int = DRAWS
 ) -> tuple[tuple[tuple[Component, ...], ...], int]:
-    """Distinct random sets with as many components of each kind, each from the layer of the one it stands for.
+    """Distinct random sets with the same number of components of each kind, from the same layers.
 
     Returns:
-        Sets, and how many layers away from their own they had to be taken; fewer than `draws` in a small model.
+        Sets (fewer than `draws` in a small model), and the maximum layer distance that was needed.
     """
     rng, own = np.random.default_rng(seed), set(parts)
     others = [c for c in candidates if c not in own]
@@ -101,10 +108,10 @@ def _sample(
 
 
 def push(parts: Sequence[Component], directions: Sequence[tuple[float, ...]], sizes: Sequence[float]) -> Intervention:
-    """The outputs of the parts moved along given directions.
+    """Add given directions to the outputs of components.
 
     Args:
-        sizes: how far, one per part, in the units of its output.
+        sizes: step per component, in units of its output.
     """
     return Intervention(
         tuple(
@@ -114,14 +121,14 @@ def push(parts: Sequence[Component], directions: Sequence[tuple[float, ...]], si
 
 
 def plan_removals(null: Null, replacement: Replacement, sizes: Sequence[float]) -> tuple[Intervention, ...]:
-    """Each draw taken away, or pushed, on the clean run."""
+    """Ablate each draw on the clean run, or add its directions."""
     if null.directions:
         return tuple(push(parts, along, sizes) for parts, along in zip(null.sets, null.directions, strict=True))
     return tuple(intervene(parts, replacement) for parts in null.sets)
 
 
 def plan_remainders(null: Null, universe: Sequence[Component], replacement: Replacement) -> tuple[Intervention, ...]:
-    """Everything but each draw taken away. Directions are no set that could be left alone."""
+    """Ablate everything except each draw; undefined for directions."""
     if null.directions:
         return ()
     return tuple(intervene([c for c in universe if c not in set(parts)], replacement) for parts in null.sets)

@@ -1,4 +1,4 @@
-"""Self-repair: what a component does by itself, and which other parts step in when it is gone."""
+"""Self-repair: direct effect of a component, and backup components that compensate for its ablation."""
 
 from __future__ import annotations
 
@@ -15,47 +15,47 @@ from audit_core.subject import Subject
 
 REPAIR_UNIT = "fraction of the direct effect"
 MOST_PROMPTS = 24
-"""Two runs per later component: on all prompts of a set they would cost more than the claim itself."""
+"""Maximum prompts: two runs per later component on all prompts would cost more than the claim itself."""
 SHOWN = 5
 
 
 @dataclass(frozen=True)
 class Backup:
-    """A part that does more once the component is gone."""
+    """A component whose effect grows when the tested component is ablated."""
 
     component: str
     growth: Estimate
-    """Effect of both gone − effects of each gone alone, in the metric's unit: g = E(P ∪ u) − E(P) − E(u)."""
+    """Interaction, in the metric's unit: g = E(P ∪ u) − E(P) − E(u), both ablated minus each alone."""
 
 
 @dataclass(frozen=True)
 class Repair:
-    """A single component set to zero, with the rest of the model allowed to react and not."""
+    """Total and direct effect of zero-ablating a single component, and its backups."""
 
     total: Estimate
-    """Loss of the metric with everything downstream recomputed."""
+    """Total effect: loss of the metric with everything downstream recomputed."""
     direct: Estimate
-    """Loss with everything downstream frozen at its clean output."""
+    """Direct effect: loss with everything downstream frozen at its clean output."""
     repaired: Estimate | None
-    """1 − total / direct; None where the direct effect is too small, or of unsure sign, to be divided by."""
+    """1 − total / direct; None if the direct effect is too small or its sign is uncertain."""
     backups: tuple[Backup, ...]
-    """Parts whose growth lies beyond the smallest effect of interest over its whole interval, at a level that allows
-    for how many were tried; largest first."""
+    """Components whose growth exceeds the smallest effect of interest over its whole interval, corrected for the number
+    tested; largest first."""
     n_later: int
-    """Parts that read what the component writes."""
+    """Components that read the output of the tested component."""
     is_searched: bool
-    """Whether they were tried as backups: not where the loss is neither small nor made up for."""
+    """Whether they were tested as backups; skipped if the loss is large and not compensated."""
 
 
 def plan_direct(subject: Subject, part: Component) -> tuple[Intervention, ...]:
-    """The component gone, and gone with all later parts frozen."""
+    """Ablate the component, and ablate it with all later components frozen."""
     gone = Edit(part, Replacement.ZERO)
     frozen = [Edit(other, Replacement.IDENTITY) for other in list_later(subject, part)]
     return Intervention((gone,)), Intervention((gone, *frozen))
 
 
 def plan_backups(subject: Subject, part: Component) -> tuple[Intervention, ...]:
-    """The component gone, then each later part, alone and with it."""
+    """Ablate the component, then each later component, alone and with it."""
     later = list_later(subject, part)
     alone = [intervene([other], Replacement.ZERO) for other in later]
     both = [intervene([part, other], Replacement.ZERO) for other in later]
@@ -63,20 +63,20 @@ def plan_backups(subject: Subject, part: Component) -> tuple[Intervention, ...]:
 
 
 def list_later(subject: Subject, part: Component) -> tuple[Component, ...]:
-    """Heads and MLPs that read what this component writes."""
+    """Heads and MLPs that read the output of this component."""
     heads = (c for c in subject.components(Kind.HEAD) if c.layer > part.layer)
-    # A head's own layer's MLP reads it too, where the two are not computed side by side.
+    # In sequential blocks the MLP of a head's own layer reads it too.
     first = part.layer if part.kind is Kind.HEAD else part.layer + 1
     mlps = (c for c in subject.components(Kind.MLP) if c.layer >= first)
     return (*heads, *mlps)
 
 
 def read_direct(effect: Effect, n_later: int, *, least: float, seed: int) -> Repair:
-    """What the runs of `plan_direct` say.
+    """Total effect, direct effect and repair from the runs of `plan_direct`.
 
     Args:
-        effect: of those interventions, in their order.
-        least: smallest effect of interest, in the metric's unit.
+        effect: effect of those interventions, in their order.
+            least: smallest effect of interest, in the metric's unit.
     """
     clusters, unit = effect.prompts.templates, effect.unit
     total, direct = effect.support
@@ -85,7 +85,7 @@ def read_direct(effect: Effect, n_later: int, *, least: float, seed: int) -> Rep
         try:
             repaired = bootstrap_ratio(direct - total, direct, clusters, unit=REPAIR_UNIT, seed=seed)
         except NotMeasured:
-            # The direct effect changes its sign from template to template: there is nothing to take a share of.
+            # The sign of the direct effect differs between templates: no share can be taken of it.
             repaired = None
     return Repair(
         bootstrap_mean(total, clusters, unit=unit, seed=seed),
@@ -98,21 +98,21 @@ def read_direct(effect: Effect, n_later: int, *, least: float, seed: int) -> Rep
 
 
 def needs_search(repair: Repair, *, least: float) -> bool:
-    """Whether others may have stepped in: the loss may be small, or is smaller than without them."""
+    """Whether to test for backups: the loss may be small, or is smaller than the direct effect."""
     is_large = repair.total.low is not None and repair.total.low > least
     return repair.n_later > 0 and (not is_large or repair.direct.value - repair.total.value > least)
 
 
 def read_backups(effect: Effect, found: Repair, later: Sequence[Component], *, least: float, seed: int) -> Repair:
-    """What the runs of `plan_backups` add.
+    """Backups, from the runs of `plan_backups`.
 
     Args:
-        effect: of those interventions, in their order.
-        found: what `read_direct` gave: a backup acts in the direction of what is lost.
-        later: the parts tried.
-        least: smallest effect of interest, in the metric's unit.
+        effect: effect of those interventions, in their order.
+        found: result of `read_direct`; a backup acts in the direction of the loss.
+        later: the tested components.
+            least: smallest effect of interest, in the metric's unit.
 
-    Source: McGrath et al. 2023, arXiv:2307.15771; Rushing and Nanda 2024, arXiv:2402.15390.
+        Source: McGrath et al. 2023, arXiv:2307.15771; Rushing and Nanda 2024, arXiv:2402.15390.
     """
     n, lost = len(later), found.direct if abs(found.direct.value) > least else found.total
     gone, alone, both = effect.support[0], effect.support[1 : 1 + n], effect.support[1 + n :]

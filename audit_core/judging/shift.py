@@ -1,4 +1,4 @@
-"""Whether an intervention leaves what the model normally computes, and what it does to text that has nothing to do with the task."""
+"""Distribution shift of interventions: norm of the residual stream, and divergence on unrelated text."""
 
 from __future__ import annotations
 
@@ -19,66 +19,64 @@ from audit_core.stats.estimates import Estimate
 from audit_core.subject import MEAN_KINDS, Subject
 
 TEXT_TOKENS = 16
-"""Of each unrelated text; all are cut to one length, so that they share a batch and can stand in for each other."""
+"""Tokens of each unrelated text; all have one length, so that they share a batch and serve as resample counterparts."""
 NORM_UNIT = "standard deviations of unedited runs"
 DIVERGENCE_UNIT = "nats"
 
 
 @dataclass(frozen=True)
 class DistributionShift:
-    """How far the runs that a verdict rests on leave what the model normally computes."""
+    """Distribution shift of the runs behind a verdict."""
 
     norms: dict[str, Estimate]
-    """Per ablation family: how far the length of the residual stream, where the logits are read from, lies from its mean
-    over unedited runs; empty where it does not vary or is not known."""
+    """Per ablation family: deviation of the final residual stream's norm from its mean over unedited runs; empty if the
+    norm does not vary or is unknown."""
     divergence: dict[str, Estimate]
     """Per ablation family: KL(clean ‖ ablated) of the next token on unrelated text; n counts texts."""
     not_measured: str
-    """Why there is no divergence; empty where there is."""
+    """Why there is no divergence; empty if there is."""
 
 
 def measure_norm_shift(effect: Effect, rows: Mapping[Replacement, int]) -> dict[Replacement, NDArray[np.float64]]:
-    """Each family's residual length against the unedited runs', per prompt, in their standard deviations.
+    """Deviation of each family's residual norm from the unedited runs, per prompt, in their standard deviations.
 
     Args:
-        rows: which of the effect's interventions is which family's.
+        rows: ablation family → index of its intervention.
 
     Returns:
-        Shape (prompt,) each; empty where unedited runs all have one length, or the subject does not tell.
+        Shape (prompt,) each; empty if the norm of unedited runs does not vary or is unknown.
 
     Raises:
-        ControlFailed: a length is not a number.
+        ControlFailed: a norm is NaN.
     """
     if effect.norms is None:
         return {}
     if not np.isfinite(effect.norms).all():
-        raise ControlFailed(
-            "A length of the residual stream is not a number; whether runs left the usual is not known."
-        )
+        raise ControlFailed("A norm of the residual stream is NaN; the distribution shift is unknown.")
     usual, edited = effect.norms[:2], effect.norms[2:]
     centre, spread = float(usual.mean()), float(usual.std())
-    # Below the arithmetic's own noise there is no spread to count in.
+    # A spread below numerical noise cannot be used as a unit.
     if not spread > 1e-5 * centre:
         return {}
     return {family: (edited[row] - centre) / spread for family, row in rows.items()}
 
 
 def average_shift(shift: NDArray[np.float64], clusters: Sequence[str], *, seed: int) -> Estimate:
-    """Mean over prompts of what `measure_norm_shift` gives."""
+    """Mean of `measure_norm_shift` over prompts."""
     return bootstrap_mean(shift, clusters, unit=NORM_UNIT, seed=seed)
 
 
 def measure_divergence(
     subject: Subject, interventions: Mapping[str, Intervention], *, seed: int
 ) -> dict[str, Estimate]:
-    """KL(clean ‖ ablated) of the next token on unrelated text; a text's resample counterpart is the next text.
+    """KL(clean ‖ ablated) of the next token on unrelated text; the resample counterpart of a text is the next text.
 
     Args:
-        interventions: by any name, such as the ablation family.
+        interventions: by name, such as the ablation family.
 
     Raises:
-        NotMeasured: the tokenizer has no tokens for ordinary text, or the components stand at positions it lacks.
-        ControlFailed: an edit did not reach its activation.
+        NotMeasured: the tokenizer cannot encode the text, or components have positions outside it.
+        ControlFailed: an edit was not applied.
     """
     texts = pair_texts(subject.tokenizer)
     kinds = frozenset(part.kind for i in interventions.values() for part in i.components)
@@ -94,26 +92,26 @@ def measure_divergence(
     for name, row in zip(interventions, edited, strict=True):
         divergence = (np.exp(clean) * (clean - row)).sum(-1)
         if not np.isfinite(divergence).all():
-            raise NotMeasured("control_failed", "on unrelated text the model produced a value that is not a number.")
+            raise NotMeasured("control_failed", "on unrelated text the model produced NaN.")
         found[str(name)] = bootstrap_mean(divergence, texts.templates, unit=DIVERGENCE_UNIT, seed=seed)
     return found
 
 
 def pair_texts(tokenizer: Tokenizer) -> TokenisedPrompts:
-    """The shipped texts, each beside the next, all of `TEXT_TOKENS` tokens; each is a template of its own.
+    """The shipped texts as pairs of neighbours, of `TEXT_TOKENS` tokens; each text is its own template.
 
     Raises:
-        NotMeasured: the tokenizer has no tokens for them.
+        NotMeasured: the tokenizer cannot encode them.
     """
     bos = [] if tokenizer.bos_id is None else [tokenizer.bos_id]
     rows = []
     for text in load_texts():
         ids = tokenizer.encode(text)
         if "".join(map(tokenizer.piece, ids)).replace(" ", "") != text.replace(" ", ""):
-            raise NotMeasured("off_distribution", "this model's tokenizer has no tokens for ordinary text.")
+            raise NotMeasured("off_distribution", "this model's tokenizer cannot encode ordinary text.")
         rows.append(tuple((bos + ids)[:TEXT_TOKENS]))
     pieces = [tuple(map(tokenizer.piece, row)) for row in rows]
-    # No answer is asked for: the whole vocabulary is read, and the two ids only fill their places.
+    # The texts have no answer: the whole vocabulary is read, and the two ids are placeholders.
     pairs = tuple(
         TokenPair(
             Prompt(f"text-{at}", "", "", "", "", f"text-{at}"),

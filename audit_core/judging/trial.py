@@ -1,4 +1,4 @@
-"""A claim's trial: every run that its verdict rests on, and the verdict that follows from them."""
+"""Trial of a claim: all runs behind its verdict, and the resulting verdict."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from audit_core.stats.multiplicity import rank_in_null
 from audit_core.subject import Means, Progress, Subject, no_progress
 
 FAMILIES = (Replacement.RESAMPLE, Replacement.MEAN, Replacement.ZERO)
-"""All three always run: where they disagree, that is the finding (methods, decision 4)."""
+"""Ablation families; all three always run, and disagreement is a finding (methods, decision 4)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,35 +38,34 @@ class TrialPlan:
 
     families: Mapping[Replacement, CircuitRuns]
     positive_control: Intervention
-    """All that enters the first block replaced: must give the corrupted run, and is a cause for certain."""
+    """Positive control: replacing the input of the first block must give the corrupted run."""
     denoised: Intervention
-    """The components alone restored in the corrupted run."""
+    """Denoising: the components alone restored in the corrupted run."""
     null: Null
     draws: tuple[Intervention, ...]
 
     def find_judged(self, role: Role) -> Mapping[Replacement, Intervention]:
-        """Per family the run that speaks for or against the claim."""
+        """Per family, the run that tests the claim."""
         return {f: run.without if role is Role.NECESSARY else run.alone for f, run in self.families.items()}
 
     def list_runs(self) -> tuple[Intervention, ...]:
-        """All but the draws, which are made only where chance can still change the verdict."""
+        """All runs except draws, which run only if they can change the verdict."""
         families = [run for runs in self.families.values() for run in runs.as_tuple()]
         return (*families, self.positive_control, self.denoised)
 
 
 def plan_trial(subject: Subject, claim: Claim, measure_sizes: Callable[[], Sequence[float]], *, seed: int) -> TrialPlan:
-    """Which runs a claim is judged by.
+    """Plan the runs of a claim.
 
     Args:
-        measure_sizes: how far the claim's replacement moves each component's output, one per component; asked for only
-            where the null pushes.
-        seed: of the null's draws.
+        measure_sizes: change of each component's output by the claim's replacement; called only for random directions.
+        seed: seed of the draws.
     """
     universe = list_universe(subject, claim.universe)
     widths = [
         subject.geometry.d_head if part.kind is Kind.HEAD else subject.geometry.d_model for part in claim.components
     ]
-    null = draw_null(claim.components, universe, widths, can_push=claim.role is Role.NECESSARY, seed=seed)
+    null = draw_null(claim.components, universe, widths, can_use_directions=claim.role is Role.NECESSARY, seed=seed)
     sizes = measure_sizes() if null.directions else ()
     draws = (
         plan_removals(null, claim.ablation, sizes)
@@ -84,28 +83,28 @@ def plan_trial(subject: Subject, claim: Claim, measure_sizes: Callable[[], Seque
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """Metric per prompt of every run; each array's last axis is prompt; in the metric's unit."""
+    """Metric per prompt of every run; the last axis of each array is prompt; in the metric's unit."""
 
     claim: Claim
     corrupted: NDArray[np.float64]
     families: Mapping[Replacement, CircuitEffect]
     denoised: NDArray[np.float64]
     shifts: Mapping[Replacement, NDArray[np.float64]]
-    """Of each family's judged run, as `drift.measure_norm_shift` gives them."""
+    """Norm shift of each family's judged run; see `shift.measure_norm_shift`."""
     null: NDArray[np.float64]
-    """Shape (draw, prompt), not a number on prompts without draws; no rows before `measure_null_draws`, or where the model is
-    too small for any draw."""
+    """Shape (draw, prompt), NaN on prompts without draws; no rows before `measure_null_draws`, or if the model is too
+    small for draws."""
     design: str
     clusters: tuple[str, ...]
     unit: str
-    """Of the metric."""
+    """Unit of the metric."""
 
     @property
     def clean(self) -> NDArray[np.float64]:
         return self.families[self.claim.ablation].clean
 
     def take(self, prompts: Sequence[int]) -> Trial:
-        """The trial as it would have been on some of its prompts."""
+        """The trial restricted to some of its prompts."""
         at = np.asarray(prompts)
         clusters = tuple(self.clusters[i] for i in prompts)
         return replace(
@@ -120,10 +119,10 @@ class Trial:
 
 
 def read_trial(claim: Claim, plan: TrialPlan, effect: Effect) -> Trial:
-    """Put the measured runs of `TrialPlan.list_runs` in their places.
+    """Build a trial from the measured runs of `TrialPlan.list_runs`.
 
     Raises:
-        ControlFailed: replacing all that enters the model did not give the corrupted run.
+        ControlFailed: replacing the input of the model did not give the corrupted run.
     """
     rows, clusters = iter(effect.patched), effect.prompts.templates
     families = {
@@ -134,7 +133,7 @@ def read_trial(claim: Claim, plan: TrialPlan, effect: Effect) -> Trial:
     missed = float(np.abs(positive_control - effect.corrupted).max())
     if not missed <= effect.controls.tolerance:
         raise ControlFailed(
-            f"With all that enters the first block replaced, the metric misses the corrupted run's by {missed:.3g}."
+            f"With the input of the first block replaced, the metric differs from the corrupted run by {missed:.3g}."
         )
     judged = {family: effect.interventions.index(run) for family, run in plan.find_judged(claim.role).items()}
     return Trial(
@@ -162,11 +161,11 @@ def measure_null_draws(
     most: int = PROMPTS,
     on_progress: Progress = no_progress,
 ) -> Trial:
-    """The trial with its draws.
+    """Measure the draws of a trial.
 
     Args:
-        prompts: of the trial.
-        most: prompts that draws are made on.
+        prompts: prompts of the trial.
+        most: maximum prompts for draws.
     """
     rows = list(prompts.spread(most))
     effect = measure_effect(
@@ -179,33 +178,33 @@ def measure_null_draws(
 
 @dataclass(frozen=True)
 class NullFinding:
-    """The claim's effect among what random sets of its shape do."""
+    """The claim's effect ranked among the random baseline."""
 
     design: str
     values: tuple[float, ...]
-    """Effect of each draw, on the claim's scale."""
+    """Effect of each draw, in the unit of the claim."""
     p: float | None
-    """Share that does as much, the claim itself counted; None without draws."""
+    """Share of draws with at least the claim's effect, counting the claim itself; None without draws."""
     n: int
-    """Prompts that the draws were made on, and the claim ranked on."""
+    """Prompts of the draws and of the ranking."""
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """A verdict with everything it was derived from; of a claim that could not be tested, nothing but the reason."""
+    """A verdict with the numbers behind it; for an untestable claim, only the reason."""
 
     verdict: Verdict
     families: Mapping[Replacement, Estimate]
     states: Mapping[Replacement, State]
-    """What each ablation family says by its interval alone."""
+    """State of each ablation family by its interval alone."""
     not_measured: Mapping[Replacement, str]
     null: NullFinding | None
     shifts: Mapping[Replacement, Estimate]
-    """How far each family's judged run leaves the unedited ones."""
+    """Distribution shift of each family's judged run."""
 
     @property
     def needs_null_draws(self) -> bool:
-        """Whether all but the missing draws speaks for "supported"."""
+        """Whether the verdict is "supported" except for the missing draws."""
         return self.verdict.reason == "null_not_beaten" and self.null is not None and not self.null.values
 
 
@@ -213,8 +212,8 @@ def judge_trial(trial: Trial, *, seed: int, alpha: float | None = None) -> Judge
     """Apply the rule of `verdict.judge` to a trial.
 
     Args:
-        alpha: level of intervals and of the null's p, allowing for other claims of the same report; the claim's own
-            unless given.
+        alpha: level of intervals and of the baseline's p, corrected for other claims of the report; default: the
+            claim's own.
     """
     claim, level = trial.claim, trial.claim.alpha if alpha is None else alpha
     wide, narrow, refused = {}, {}, {}
@@ -249,7 +248,7 @@ def judge_trial(trial: Trial, *, seed: int, alpha: float | None = None) -> Judge
 def count_claims_held(trial: Trial, *, seed: int) -> int:
     """The largest k for which a supported claim is still supported at level α / k; 0 where it is not supported.
 
-    With r draws p cannot go below 1 / (r + 1), so no claim holds among more than α (r + 1).
+    With r draws p cannot go below 1 / (r + 1), so k is at most α (r + 1).
     """
     most = 0
     while judge_trial(trial, seed=seed, alpha=trial.claim.alpha / (most + 1)).verdict.state is State.SUPPORTED:
@@ -258,7 +257,7 @@ def count_claims_held(trial: Trial, *, seed: int) -> int:
 
 
 def _place_in_null(trial: Trial) -> NullFinding:
-    """Where the claim stands among its draws: by size of effect, or, for sufficiency, by closeness to the whole model."""
+    """Rank of the claim among its draws, by size of effect or, for sufficiency, by closeness to the whole model."""
     necessary = trial.claim.role is Role.NECESSARY
     rows = np.flatnonzero(~np.isnan(trial.null).any(0))
     if not len(trial.null):

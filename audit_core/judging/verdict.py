@@ -1,4 +1,4 @@
-"""A verdict: an interval held against a claim's smallest effect of interest, and the sentence that says so."""
+"""Verdict rule: compares intervals with a claim's smallest effect of interest and writes the finding as a sentence."""
 
 from __future__ import annotations
 
@@ -13,47 +13,47 @@ from audit_core.judging.faithfulness import OVERSHOOT
 from audit_core.stats.estimates import MIN_PROMPTS, MIN_TEMPLATES, Estimate, format_estimate
 
 RULE_VERSION = 2
-"""Raised when the rule may judge the same numbers otherwise; calibrations of another version are not quoted."""
+"""Increase it when the rule may judge equal numbers differently; calibrations of other versions are not used."""
 
 
 MOST_SHIFT = 5.0
-"""Standard deviations from what unedited runs give: further out, a run says little of the model when left alone."""
+"""Maximum distribution shift, in standard deviations of unedited runs."""
 
 
 class State(StrEnum):
-    """What was found of a claim."""
+    """State of a verdict."""
 
     SUPPORTED = "supported"
     """The whole interval lies above δ."""
     NEGLIGIBLE = "negligible"
     """The whole interval lies between −δ and δ: smaller than the smallest effect of interest."""
     REVERSED = "reversed"
-    """The whole interval lies below −δ: the components push against the answer."""
+    """The whole interval lies below −δ: the components act against the answer."""
     INCONCLUSIVE = "inconclusive"
     """None of these; the reason says why."""
 
 
 REASONS = {
     "low_power": f"fewer than {MIN_PROMPTS} prompts or {MIN_TEMPLATES} templates",
-    "straddles_delta": "the interval reaches across the smallest effect of interest",
-    "report_too_long": "it is supported by itself, and not among the claims of its report",
-    "null_not_beaten": "random sets of the same size do as well",
-    "ablations_disagree": "another way of taking the components away says otherwise",
-    "one_family": "only one way of taking the components away could be measured",
-    "model_fails_task": "the model does not do the task well enough to be explained",
+    "straddles_delta": "the interval includes the smallest effect of interest",
+    "report_too_long": "it is supported alone, but not after correction for the number of claims in its report",
+    "null_not_beaten": "random sets of the same size do as much",
+    "ablations_disagree": "another ablation family gives a different result",
+    "one_family": "only one ablation family could be measured",
+    "model_fails_task": "the model does not do the task well enough",
     "control_failed": "an instrument check failed",
-    "unstable": "another sample of prompts finds other components",
-    "off_distribution": "the intervention pushed the model outside what it normally computes",
-    "no_source": "the prompt does not contain the token asked about",
+    "unstable": "another sample of prompts gives other components",
+    "off_distribution": "the intervention moved activations outside their usual distribution",
+    "no_source": "the prompt does not contain the source token",
 }
-"""Machine-readable reason of an inconclusive verdict, and its words."""
+"""Machine-readable reason of an inconclusive verdict → its text."""
 RESERVED_REASONS = frozenset({"unstable"})
-"""Reasons that no version of the rule gives: kept so that a stored verdict that has one can be read and shown."""
+"""Reasons that the rule does not return, kept for stored verdicts."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was found about a claim, conditional on the claim's own tuple."""
+    """Finding about a claim, under the conditions of the claim."""
 
     state: State
     reason: str | None
@@ -89,16 +89,16 @@ def judge(
     alpha: float,
     shift: Estimate | None = None,
 ) -> Verdict:
-    """Hold a claim against what was measured.
+    """Apply the verdict rule to the measurements of a claim.
 
     Args:
-        families: estimate per ablation family at level 1 − α; the claim's own ablation among them.
-        states: what each family says by its interval alone, from `classify`.
-        narrow: of the claim's own ablation at level 1 − 2α, which "negligible" rests on.
+        families: estimate per ablation family at level 1 − α, including the claim's own ablation.
+        states: state of each family by its interval alone, from `classify`.
+        narrow: estimate of the claim's own ablation at level 1 − 2α, used for "negligible".
         p_null: share of random sets that do as much; None without draws.
-        alpha: level that it must not exceed for "supported".
-        shift: how far the claim's own ablation moves the residual stream's length, in standard deviations of unedited
-            runs; None where that is not known.
+        alpha: maximum of `p_null` for "supported".
+        shift: deviation of the residual norm under the claim's own ablation, in standard deviations of unedited runs;
+            None if unknown.
     """
     primary = families[claim.ablation]
     if primary.n < MIN_PROMPTS or (primary.templates or 0) < MIN_TEMPLATES:
@@ -120,14 +120,14 @@ def judge(
 
 
 def _contradicts(state: State, other: State, estimate: Estimate) -> bool:
-    """Whether a family's finding speaks against a state: by its own interval, or, where that is too wide, by its sign."""
+    """Whether a family contradicts a state: by its interval or, if inconclusive, by the sign of its estimate."""
     if other is not State.INCONCLUSIVE:
         return other is not state
     return (state is State.SUPPORTED and estimate.value <= 0) or (state is State.REVERSED and estimate.value >= 0)
 
 
 def refuse_verdict(claim: Claim, reason: str, detail: str) -> Verdict:
-    """A verdict without a number: the question could not be put."""
+    """A verdict without a number: the claim could not be tested."""
     return Verdict(State.INCONCLUSIVE, reason, f"Not tested: {detail}")
 
 
@@ -142,46 +142,46 @@ def _sentence(
     delta, verb = f"{claim.delta:g}", "carries" if len(claim.components) == 1 else "carry"
     if reason == "low_power":
         least = f"{MIN_PROMPTS} prompts over {MIN_TEMPLATES} templates"
-        return f"Shown on n = {estimate.n}, which cannot carry a verdict ({least} needed): {_measured(claim, number)}."
+        return f"Shown on n = {estimate.n}, too few for a verdict ({least} needed): {_measured(claim, number)}."
     if reason == "ablations_disagree" and states is not None:
-        said = "; ".join(f"{family}: {found}" for family, found in sorted(states.items()))
-        return f"Inconclusive: the answer depends on how the components are taken away ({said}); {_measured(claim, number)}."
+        by_family = "; ".join(f"{family}: {found}" for family, found in sorted(states.items()))
+        return f"Inconclusive: ablation families disagree ({by_family}); {_measured(claim, number)}."
     if reason == "one_family":
-        return (
-            f"Inconclusive: only one way of taking the components away could be measured; {_measured(claim, number)}."
-        )
+        return f"Inconclusive: only one ablation family could be measured; {_measured(claim, number)}."
     if reason == "null_not_beaten":
         what = "do as much" if claim.role is Role.NECESSARY else "come as close to the whole model"
         return f"Inconclusive: too many random sets of the same shape {what}; {_measured(claim, number)}."
     if reason == "straddles_delta":
-        return f"Inconclusive: the interval reaches across {delta}, the smallest effect of interest; {_measured(claim, number)}."
-    them, push = ("it", "pushes") if len(claim.components) == 1 else ("them", "push")
+        return (
+            f"Inconclusive: the interval includes {delta}, the smallest effect of interest; {_measured(claim, number)}."
+        )
+    them, act = ("it", "acts") if len(claim.components) == 1 else ("them", "act")
     if claim.role is Role.NECESSARY:
         return {
-            State.SUPPORTED: f"On these prompts the model relies on {parts}: replacing {them} costs {number}, more than the {delta} that counts."
+            State.SUPPORTED: f"On these prompts the model relies on {parts}: replacing {them} costs {number}, more than the smallest effect of interest, {delta}."
             + (
-                f" More than taking everything away (above {OVERSHOOT}): parts that push against the answer stay behind."
+                f" This exceeds ablating everything (above {OVERSHOOT}): components that act against the answer remain."
                 if estimate.value > OVERSHOOT
                 else ""
             ),
-            State.NEGLIGIBLE: f"{parts} {verb} less than the {delta} of the gap that counts: {_measured(claim, number)}.",
-            State.REVERSED: f"{parts} {push} against the answer: replacing {them} gains more than {delta} of the gap; the metric fell by {number}.",
+            State.NEGLIGIBLE: f"{parts} {verb} less than {delta} of the gap, the smallest effect of interest: {_measured(claim, number)}.",
+            State.REVERSED: f"{parts} {act} against the answer: replacing {them} gains more than {delta} of the gap; the metric fell by {number}.",
         }[state]
     flag = (
-        f" It restores more than the whole model (above {OVERSHOOT}): a part that pushes against the answer was left out."
+        f" This exceeds the whole model (above {OVERSHOOT}): a component that acts against the answer is missing."
         if estimate.value > OVERSHOOT
         else ""
     )
     return {
-        State.SUPPORTED: f"{parts} alone kept {number}, more than the {delta} that counts as sufficient.{flag}",
-        State.NEGLIGIBLE: f"{parts} alone kept {number}, less than the {delta} that counts as sufficient.",
-        State.REVERSED: f"{parts} alone turned the model against the answer: {number}.",
+        State.SUPPORTED: f"{parts} alone kept {number}, more than {delta}, the bound for sufficiency.{flag}",
+        State.NEGLIGIBLE: f"{parts} alone kept {number}, less than {delta}, the bound for sufficiency.",
+        State.REVERSED: f"{parts} alone reversed the preference for the answer: {number}.",
     }[state]
 
 
 def _leave(claim: Claim, estimate: Estimate, shift: Estimate) -> str:
     return (
-        f"Inconclusive: the intervention moves the residual stream's length {shift.value:+.1f} standard deviations from "
+        f"Inconclusive: the intervention shifts the residual stream's norm by {shift.value:+.1f} standard deviations from "
         f"unedited runs, {MOST_SHIFT:g} allowed; {_measured(claim, format_estimate(estimate))}."
     )
 

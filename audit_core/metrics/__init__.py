@@ -1,1 +1,1 @@
-"""Shelf: one file per metric; each defines one `PLUGIN`."""
+"""Plug-ins: metrics, one per file."""

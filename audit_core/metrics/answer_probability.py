@@ -16,7 +16,7 @@ from audit_core.subject import Logits
 
 @dataclass(frozen=True)
 class AnswerProbability:
-    """Closer to what a user sees than logits, but blind to components that only push other tokens down."""
+    """Closer to the model's output than logits, but misses components that only lower other tokens."""
 
     name: str = "answer_probability"
     question: str = "How much more probable is the answer than the foil?"
@@ -27,7 +27,9 @@ class AnswerProbability:
 
     def read(self, logits: Logits, pairs: Sequence[TokenPair]) -> NDArray[np.float64]:
         if logits.vocabulary is None:
-            raise NotMeasured("control_failed", "probabilities need the whole vocabulary, which this run did not read.")
+            raise NotMeasured(
+                "control_failed", "probabilities need logits of the whole vocabulary, which this run did not keep."
+            )
         chances = np.exp(log_softmax(logits.vocabulary.astype(float), axis=-1))
         sums = [
             chances[:, at, list(p.answer_ids)].sum(-1) - chances[:, at, list(p.foil_ids)].sum(-1)

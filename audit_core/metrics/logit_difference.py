@@ -1,4 +1,4 @@
-"""Logit of the answer minus logit of the foil, at the answer position."""
+"""Logit difference: logit of the answer minus logit of the foil, at the answer position."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from audit_core.subject import Logits
 
 @dataclass(frozen=True)
 class LogitDifference:
-    """Linear in the final residual stream, so negative components show (Zhang & Nanda 2023, arXiv:2309.16042)."""
+    """Linear in the final residual stream, so it detects negative components (Zhang & Nanda 2023, arXiv:2309.16042)."""
 
     name: str = "logit_difference"
     question: str = "By how much does the model prefer the answer to the foil?"

@@ -1,4 +1,4 @@
-"""Log probability of the right answers minus that of the foils, over every token of each."""
+"""Log probability of the answers minus that of the foils, over all tokens of each."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from audit_core.subject import Logits
 
 @dataclass(frozen=True)
 class SequenceLogProbability:
-    """The logit difference where all are single tokens; each further token of an answer costs a run of its own."""
+    """Equals the logit difference for single tokens; each further answer token needs one more run."""
 
     name: str = SEQUENCE_METRIC
-    question: str = "How much more probable, as a log ratio, are the right answers than the foils, read to their ends?"
+    question: str = "How much more probable, as a log ratio, are the whole answers than the whole foils?"
     unit: str = "nats"
     needs_vocabulary: bool = True
     reads_sequences: bool = True
@@ -27,7 +27,9 @@ class SequenceLogProbability:
 
     def read(self, logits: Logits, pairs: Sequence[TokenPair]) -> NDArray[np.float64]:
         if logits.vocabulary is None:
-            raise NotMeasured("control_failed", "probabilities need the whole vocabulary, which this run did not read.")
+            raise NotMeasured(
+                "control_failed", "probabilities need logits of the whole vocabulary, which this run did not keep."
+            )
         return score_sets(logits.vocabulary, pairs)
 
 

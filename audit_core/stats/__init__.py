@@ -1,4 +1,4 @@
-"""Estimates, bootstrap intervals, groups, multiplicity, mediation. Nothing here mentions a model."""
+"""Statistics: estimates, bootstrap intervals, groups, multiplicity, mediation; independent of models."""
 
 from audit_core.stats.bootstrap import rank_agreement
 from audit_core.stats.estimates import Estimate, format_estimate

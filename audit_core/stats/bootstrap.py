@@ -1,4 +1,4 @@
-"""Intervals by a bootstrap over templates, because prompts of one template are not independent."""
+"""Cluster bootstrap intervals over templates, because prompts of one template are not independent."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DRAWS = 10_000
 
 Array = NDArray[np.float64]
 _FURTHEST = 38.0
-"""Standard deviations beyond which float64 has no tail left."""
+"""Standard deviations beyond which the normal tail underflows in float64."""
 
 
 def bootstrap_mean(values: NDArray, clusters: Sequence[str], *, unit: str, seed: int, level: float = LEVEL) -> Estimate:
@@ -25,7 +25,7 @@ def bootstrap_mean(values: NDArray, clusters: Sequence[str], *, unit: str, seed:
     Args:
         values: one number per prompt, shape (prompt,).
         clusters: template of each prompt, shape (prompt,).
-        seed: of the bootstrap.
+        seed: seed of the bootstrap.
 
     Source: Efron 1987 (bias-corrected and accelerated); Hesterberg 2015, arXiv:1411.5279 (widened for few clusters);
     Field & Welsh 2007 (cluster bootstrap).
@@ -53,19 +53,19 @@ def bootstrap_ratio(
 def bootstrap_ratios(
     numerators: NDArray, denominator: NDArray, clusters: Sequence[str], *, unit: str, seed: int, level: float = LEVEL
 ) -> tuple[Estimate, ...]:
-    """`bootstrap_ratio` for many numerators over the same draws.
+    """`bootstrap_ratio` of many numerators over the same draws.
 
     Args:
         numerators: shape (series, prompt).
         denominator: shape (prompt,).
 
     Raises:
-        NotMeasured: the denominator's own interval reaches zero, so its sign is not known (methods 1.2).
+        NotMeasured: the interval of the denominator includes zero, so its sign is unknown (methods 1.2).
     """
     numerators, denominator = np.asarray(numerators, float), np.asarray(denominator, float)
     n = denominator.size
     if denominator.sum() == 0:
-        raise NotMeasured("control_failed", "the gap to take a fraction of is zero.")
+        raise NotMeasured("control_failed", "the gap in the denominator is zero.")
     values = numerators.sum(1) / denominator.sum()
     lows, highs = _ratio_interval(numerators, denominator, clusters, seed, level)
     if lows is None or highs is None:
@@ -86,10 +86,10 @@ def _ratio_interval(
     if lowest <= 0 <= highest:
         raise NotMeasured(
             "control_failed",
-            "from template to template the gap to take a fraction of changes its sign; "
-            "more templates, or a corruption that matters in each, are needed.",
+            "the sign of the gap in the denominator differs between templates; "
+            "use more templates, or a corruption that changes the answer in each.",
         )
-    # A draw of nothing but templates without a gap has no fraction; there are fewer of them than the tail, or none.
+    # Draws with only gapless templates have no ratio; there are fewer of them than the tail.
     if (gaps == 0).any():
         weights, gaps = weights[gaps != 0], gaps[gaps != 0]
     draws = (weights @ numerators.T) / gaps[:, None]
@@ -99,14 +99,14 @@ def _ratio_interval(
 def _accelerate(
     draws: Array, numerators: Array, denominator: Array, clusters: Sequence[str], tail: float
 ) -> tuple[Array, Array]:
-    """Ends of the bias-corrected and accelerated interval of each series.
+    """Ends of the bias-corrected and accelerated (BCa) interval of each series.
 
     Args:
         draws: shape (draw, series).
         tail: probability outside on each side, already widened for few templates.
     """
     values = numerators.sum(1) / denominator.sum()
-    # Draws of templates that are all alike equal the value but for rounding, which must not pass for bias.
+    # If all templates are equal, draws differ from the value by rounding only, which is not bias.
     ties = np.abs(draws - values) <= 1e-12 * (1e-300 + np.abs(values))
     below = ((draws < values) & ~ties).sum(0) + 0.5 * ties.sum(0)
     bias = ndtri((below + 0.5) / (len(draws) + 1))
@@ -114,9 +114,9 @@ def _accelerate(
     draws = np.sort(draws, axis=0)
     ends = []
     for side in (tail, 1 - tail):
-        # With two templates the widened tail is zero: the end is the furthest draw.
+        # With two templates the widened tail is zero: the end is the extreme draw.
         z = bias + np.clip(ndtri(side), -_FURTHEST, _FURTHEST)
-        # Likewise where the draws are so skewed that the correction has no solution.
+        # Likewise if the draws are too skewed for the correction.
         room = 1 - skew * z
         share = np.where(room > 0, ndtr(bias + z / np.where(room > 0, room, 1)), float(side > 0.5))
         at = np.clip(share * (len(draws) - 1), 0, len(draws) - 1)
@@ -128,7 +128,7 @@ def _accelerate(
 
 
 def _find_acceleration(numerators: Array, denominator: Array, clusters: Sequence[str]) -> Array:
-    """How the spread of each ratio moves with its value, from leaving out one template at a time; shape (series,)."""
+    """BCa acceleration of each ratio, by the jackknife over templates; shape (series,)."""
     names, member = np.unique(np.asarray(clusters), return_inverse=True)
     kept = 1.0 - (member[None] == np.arange(names.size)[:, None])
     gaps = kept @ denominator
@@ -141,7 +141,7 @@ def _find_acceleration(numerators: Array, denominator: Array, clusters: Sequence
 
 
 def draw_weights(clusters: Sequence[str], *, seed: int, draws: int = DRAWS) -> Array | None:
-    """How often each prompt enters each draw: whole templates are drawn with replacement.
+    """Weight of each prompt in each draw: whole templates are drawn with replacement.
 
     Returns:
         Shape (draw, prompt), or None with fewer than two templates.
@@ -161,7 +161,7 @@ def _draw_picks(k: int, seed: int, draws: int) -> Array:
 
 
 def expanded_tail(n_clusters: int, level: float) -> float:
-    """Tail probability that widens a bootstrap interval to Student's t: few templates, wide interval.
+    """Tail probability that widens a bootstrap interval to Student's t for few templates.
 
     Source: Hesterberg 2015, arXiv:1411.5279, section 5.3 (expanded percentile interval).
     """
@@ -175,15 +175,15 @@ def rank_agreement(
     """Spearman correlation over components of two per-prompt measurements, with an interval over templates.
 
     Args:
-        first: shape (component, prompt); compared, as the second, by the magnitude of its mean.
+        first: shape (component, prompt); both are compared by the magnitude of their mean.
         second: shape (component, prompt).
 
     Returns:
-        Estimate; unit "Spearman ρ"; n is the number of prompts. Draws of fewer templates are noisier and so agree less;
-        where that would leave the value itself out, the interval is widened to it.
+        Estimate; unit "Spearman ρ"; n is the number of prompts. Draws repeat templates and so agree less; the interval is
+        widened to include the value.
 
     Raises:
-        NotMeasured: all components measure the same, in one of the two or in a draw of it.
+        NotMeasured: all components have equal values, in one measurement or in a draw of it.
     """
     value = correlate_ranks(np.abs(first.mean(1)), np.abs(second.mean(1)))
     n = first.shape[1]
@@ -202,7 +202,7 @@ def correlate_ranks(first: NDArray, second: NDArray) -> float:
     """Spearman correlation of two lists, ties at their mean rank; shapes (component,).
 
     Raises:
-        NotMeasured: one of the two has no order.
+        NotMeasured: all values of one list are equal.
     """
     return float(_correlate_rows(first[None], second[None])[0])
 
@@ -215,5 +215,5 @@ def _correlate_rows(first: NDArray, second: NDArray) -> Array:
     ranks -= ranks.mean(2, keepdims=True)
     lengths = np.sqrt((ranks**2).sum(2))
     if (lengths == 0).any():
-        raise NotMeasured("control_failed", "all components measure the same, so they have no order to compare.")
+        raise NotMeasured("control_failed", "all components have equal values, so their order cannot be compared.")
     return np.clip((ranks[0] * ranks[1]).sum(1) / (lengths[0] * lengths[1]), -1.0, 1.0)

@@ -1,4 +1,4 @@
-"""What a measured number is shown with: interval, n, unit, and how many more templates would settle it."""
+"""Estimates with interval, n and unit, and the number of templates needed for a conclusive interval."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scipy.special import ndtri
 LEVEL = 0.95
 MIN_PROMPTS = 20
 MIN_TEMPLATES = 5
-"""Below these an interval says too little to decide on (methods 1.8)."""
+"""Minimum sizes for a verdict (methods 1.8)."""
 
 
 @dataclass(frozen=True)
@@ -19,15 +19,15 @@ class Estimate:
 
     value: float
     low: float | None
-    """Lower end of the interval; None where there is none (one prompt, or one template)."""
+    """Lower end of the interval; None without one (a single prompt or template)."""
     high: float | None
     n: int
     """Prompts behind the number."""
     unit: str
     level: float | None
-    """Confidence level of the interval; None where there is none."""
+    """Confidence level of the interval; None without one."""
     templates: int | None = None
-    """Independent clusters behind the interval; None where n itself counts what is independent."""
+    """Independent clusters behind the interval; None if n counts independent units."""
 
     def to_json(self) -> dict[str, object]:
         return asdict(self)
@@ -54,18 +54,18 @@ def format_estimate(estimate: Estimate) -> str:
 
 
 def _count_digits(largest: float) -> int:
-    """Decimals that leave two figures of a small number, six at most."""
+    """Decimals that show two significant figures of a small number; at most six."""
     return 2 if largest >= 0.05 or largest < 1e-6 else min(6, 1 - int(np.floor(np.log10(largest))))
 
 
 def count_needed(estimate: Estimate, bound: float, *, power: float = 0.8) -> int | None:
-    """Templates, of as many prompts each as now, with which the interval would clear a bound if the value stayed.
+    """Templates (with as many prompts each as now) needed for the interval to exclude a bound, at the present value.
 
-    n ≥ (z_level + z_power)² σ² / (value − bound)², σ² being what the present interval says of one template: more prompts
-    of the templates at hand would narrow it less, because those are not independent.
+    n ≥ (z_level + z_power)² σ² / (value − bound)², with σ² per template from the present interval: more prompts of the
+    same templates narrow it less, because they are not independent.
 
     Returns:
-        None where there is no interval or the value is the bound itself to within a hundredth of its spread.
+        None without an interval, or if the value is within a hundredth of its spread of the bound.
 
     Source: methods 1.8; Chow, Shao and Wang 2008, section 3.2.
     """

@@ -1,4 +1,4 @@
-"""Groups of prompts: a ratio in each with intervals that hold together, and how two sets of prompts differ."""
+"""Ratios per group of prompts, with simultaneous intervals, and differences between two sets of prompts."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class GroupEstimates:
 
     names: tuple[str, ...]
     estimates: tuple[Estimate, ...]
-    """Shape (group,); intervals hold all at once, at the level of each."""
+    """Shape (group,); the intervals are simultaneous."""
     untested: tuple[str, ...]
-    """Groups whose own gap is too small to take a fraction of."""
+    """Groups whose gap is too small to take a fraction of."""
 
     @property
     def worst(self) -> int | None:
@@ -40,20 +40,20 @@ def estimate_groups(
     min_gap: float,
     level: float = LEVEL,
 ) -> GroupEstimates:
-    """A ratio of means in each group, its interval from the spread of that group's own prompts.
+    """A ratio of means in each group, with an interval from the spread of that group's prompts.
 
-    The lowest of k groups is low by chance too: each interval stands at level 1 − (1 − level) / k, so that all hold at once.
-    r ± t √(Σ e² / (n (n − 1))) / mean(denominator), with e = numerator − r · denominator.
+    The lowest of k groups is low by chance too: each interval has level 1 − (1 − level) / k (Bonferroni).
+        r ± t √(Σ e² / (n (n − 1))) / mean(denominator), with e = numerator − r · denominator.
 
-    Args:
-        numerator, denominator: shape (prompt,).
-        groups: of each prompt, shape (prompt,).
-        min_gap: smallest mean of the denominator that a fraction is taken of.
+        Args:
+            numerator, denominator: shape (prompt,).
+            groups: group of each prompt, shape (prompt,).
+            min_gap: minimum mean of the denominator.
 
-    Returns:
-        Estimates without an interval for groups of one prompt.
+        Returns:
+            Estimates; groups of one prompt have no interval.
 
-    Source: Cochran 1977, Sampling Techniques, section 2.11 (variance of a ratio); Bonferroni.
+        Source: Cochran 1977, Sampling Techniques, section 2.11 (variance of a ratio); Bonferroni.
     """
     member = np.asarray(groups)
     names, untested, estimates = [], [], []
@@ -80,7 +80,7 @@ def _estimate_ratio(numerator: Array, denominator: Array, unit: str, level: floa
 
 @dataclass(frozen=True, eq=False)
 class Ratio:
-    """What one set of prompts says: a ratio of means, not yet taken."""
+    """Numerator and denominator of a ratio of means on one set of prompts."""
 
     numerator: Array
     """Shape (prompt,)."""
@@ -90,11 +90,11 @@ class Ratio:
 
 
 def contrast_ratios(first: Ratio, second: Ratio, *, unit: str, seed: int, level: float = LEVEL) -> Estimate:
-    """First ratio minus second, on two sets of prompts drawn independently of each other.
+    """First ratio minus second, on two independent sets of prompts.
 
     Returns:
-        Estimate; n counts the prompts of both; the interval is widened as for the set with fewer templates; none where
-        either has one template.
+        Estimate; n counts the prompts of both; the interval is widened as for the set with fewer templates; no interval
+        if either set has one template.
 
     Source: Efron & Tibshirani 1993, chapter 8 (two-sample bootstrap); Hesterberg 2015, arXiv:1411.5279.
     """

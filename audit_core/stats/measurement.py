@@ -1,4 +1,4 @@
-"""A circuit's number and the six choices it hangs on: neither exists without the other."""
+"""Measurements of circuits: an estimate with the six conditions it depends on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from audit_core.stats.estimates import Estimate
 
 @dataclass(frozen=True)
 class Conditions:
-    """The six choices without which a faithfulness number says nothing.
+    """The six conditions that a faithfulness number depends on.
 
     Source: Miller et al. 2024, arXiv:2407.08734.
     """
@@ -23,17 +23,17 @@ class Conditions:
 
     def __post_init__(self) -> None:
         if empty := [name for name, value in self.as_pairs() if not value.strip()]:
-            raise ValueError(f"A circuit's number without its {', '.join(empty)}.")
+            raise ValueError(f"A measurement without {', '.join(empty)}.")
 
     def as_pairs(self) -> tuple[tuple[str, str], ...]:
-        """Name and value of each, for a person to read."""
+        """Name and value of each, for display."""
         names = (field.name.replace("_", " ") for field in fields(self))
         return tuple(zip(names, astuple(self), strict=True))
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """What a circuit was found to do, under which conditions."""
+    """An estimate of a circuit, with its conditions."""
 
     estimate: Estimate
     conditions: Conditions

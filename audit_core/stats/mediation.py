@@ -1,4 +1,4 @@
-"""How much of an effect goes through given components, in the metric's own unit: differences, never ratios."""
+"""Causal mediation: direct and indirect effects, as differences in the metric's unit."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from audit_core.stats.estimates import Estimate
 
 @dataclass(frozen=True)
 class Mediation:
-    """The change from the clean to the corrupted prompt, taken apart."""
+    """Decomposition of the change from the clean to the corrupted prompt."""
 
     total: Estimate
-    """TE: loss of the metric by changing the prompt."""
+    """TE: loss of the metric when the prompt changes."""
     indirect: Estimate
-    """NIE: loss by giving the components the activations they have on the corrupted prompt, all else clean."""
+    """NIE: loss when only the components have their corrupted activations."""
     direct: Estimate
-    """NDE: loss by changing the prompt while the components keep their clean activations."""
+    """NDE: loss when the prompt changes and the components keep their clean activations."""
     interaction: Estimate
-    """TE − NDE − NIE: what belongs to neither alone."""
+    """TE − NDE − NIE: interaction."""
 
 
 def estimate_mediation(
@@ -41,7 +41,7 @@ def estimate_mediation(
         noised: of the clean run with the components' corrupted activations, shape (prompt,).
         denoised: of the corrupted run with the components' clean activations, shape (prompt,).
 
-    Source: Vig et al. 2020, arXiv:2004.12265, section 3; differences in place of their ratios, which explode near zero.
+    Source: Vig et al. 2020, arXiv:2004.12265, section 3; differences instead of ratios, which are unstable near zero.
     """
     total, indirect, direct = clean - corrupted, clean - noised, clean - denoised
 

@@ -1,4 +1,4 @@
-"""How surprising a number is, given how many others could have been in its place."""
+"""Corrections for multiple testing, and p-values against random draws."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from audit_core.stats.estimates import MIN_TEMPLATES
 
 
 def adjust_p_values(values: NDArray, clusters: Sequence[str]) -> NDArray[np.float64]:
-    """For each component, whether its effect differs from zero, allowing for how many were looked at.
+    """Benjamini–Hochberg-adjusted p-values of each component's effect against zero.
 
     Student's t over template means (prompts of one template are not independent), then Benjamini–Hochberg: of the
     components whose adjusted value is below 0.05, at most 5 % are expected to have no effect.
@@ -35,7 +35,7 @@ def adjust_p_values(values: NDArray, clusters: Sequence[str]) -> NDArray[np.floa
 
 
 def adjust_for_any(values: NDArray, clusters: Sequence[str]) -> NDArray[np.float64]:
-    """As `adjust_p_values`, by Holm's step-down: below 0.05, the chance that any one marked component has no effect is 5 %.
+    """As `adjust_p_values`, by Holm's step-down: controls the family-wise error rate.
 
     Source: Holm 1979.
     """
@@ -56,17 +56,17 @@ def _test_against_zero(values: NDArray, clusters: Sequence[str]) -> NDArray[np.f
         )
     means = np.stack([np.asarray(values, float)[:, member == at].mean(1) for at in range(names.size)], axis=1)
     centre, spread = means.mean(1), means.std(1, ddof=1) / np.sqrt(names.size)
-    # No spread: the effect is the same everywhere, so it is zero for certain or certainly not.
+    # No spread: p is 1 for a zero effect, 0 otherwise.
     t = np.divide(np.abs(centre), spread, out=np.where(centre == 0, 0.0, np.inf), where=spread > 0)
     return np.asarray(2 * stdtr(names.size - 1, -t))
 
 
 def rank_in_null(value: float, null: NDArray) -> float:
-    """Share of random sets that do at least as much, the set itself counted among them: never below 1 / (draws + 1).
+    """Permutation p-value: share of random sets with at least this effect, counting the set itself; at least 1 / (draws + 1).
 
     Args:
         value: size of the claim's effect.
-        null: the same of each random set, shape (draw,).
+        null: size of each random set's effect, shape (draw,).
 
     Source: Phipson and Smyth 2010, doi:10.2202/1544-6115.1585.
     """
@@ -74,12 +74,12 @@ def rank_in_null(value: float, null: NDArray) -> float:
 
 
 def step_down(holds_among: Sequence[int]) -> tuple[bool, ...]:
-    """Which claims of one report stand, allowing for how many there are.
+    """Which claims of one report remain supported after Holm's correction.
 
     Args:
-        holds_among: per claim, the largest k for which it stands at level α / k; 0 where it does not stand at α.
+        holds_among: per claim, the largest k for which it is supported at level α / k; 0 if it is not at α.
 
-    Source: Holm 1979.
+        Source: Holm 1979.
     """
     stands = [False] * len(holds_among)
     while True:

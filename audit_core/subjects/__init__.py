@@ -1,4 +1,4 @@
-"""Shelf: one file per family of subjects; each defines one `PLUGIN`."""
+"""Plug-ins: families of subjects, one per file."""
 
 from audit_core.subjects.planted import PLANTED_MODELS, find_planted
 from audit_core.subjects.planted.key import PlantedClaim, PlantedModel, PlantedRole, PlantedTask

@@ -1,4 +1,4 @@
-"""A decoder-only transformer from a Hugging Face folder, run through TransformerBridge."""
+"""Subject: a decoder-only transformer from a Hugging Face folder, run through TransformerBridge."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
 
 Stamps = dict[str, tuple[int, ...]]
-"""Of the files that a subject was read from; see `stamp_files`."""
+"""Stamp of the files that a subject was loaded from; see `stamp_files`."""
 
 
 @dataclass(frozen=True)
 class FolderTokenizer:
-    """A Hugging Face tokenizer, asked for ids without special tokens."""
+    """A Hugging Face tokenizer that returns ids without special tokens."""
 
     inner: Any
     bos_id: int | None
@@ -79,8 +79,8 @@ class TransformerSubject:
         if not self.runner.model.list_layers(Kind.HEAD):
             raise ModelRefused(
                 f"No layer of this model ({bridge.cfg.architecture}) has attention heads that TransformerLens can reach.",
-                wanted="a causal decoder with attention heads, in some layers at least.",
-                remedy="use such a model; nothing of this one was measured.",
+                wanted="a causal decoder with attention heads in at least some layers.",
+                remedy="use such a model; this one was not measured.",
             )
         self.tolerance = check_parity(self.runner, tokenizer.bos_id, own)
 
@@ -145,7 +145,7 @@ class TransformerSubject:
                 remedy="choose a layer of this model.",
             )
         folder = Path(self.identity.folder)
-        # Loaded anew: nothing of the shared model is touched, and its hooks are not copied.
+        # Loaded again, so that the shared model is unchanged and its hooks are not copied.
         inner, model = _read_folder(folder)
         require_unchanged(folder, self.stamps)
         shuffle_weights(model, layer, n_heads=self.geometry.n_heads, seed=seed)
@@ -159,7 +159,7 @@ def _read_geometry(bridge: TransformerBridge) -> Geometry:
     import torch
 
     config = bridge.cfg
-    # Read off the output matrix: configurations name and count a mixture's or a gated MLP's width in many ways.
+    # From the output matrix, because configurations name the width of mixtures and gated MLPs differently.
     out = getattr(getattr(bridge.blocks[0], "mlp", None), "out", None)
     weight = getattr(getattr(out, "original_component", None), "weight", None)
     sizes = set(weight.shape) if isinstance(weight, torch.Tensor) and weight.dim() == 2 else set()
@@ -180,15 +180,15 @@ def load_transformer(folder: Path) -> TransformerSubject:
     """Load a checked Hugging Face folder in float32 with eager attention.
 
     Args:
-        folder: holds config.json, safetensors and a tokenizer; see `audit_core.models.check_folder`.
+        folder: contains config.json, safetensors and a tokenizer; see `audit_core.models.check_folder`.
 
     Raises:
         ModelRefused: the architecture is not supported, or its replay is not exact.
-        IntegrityError: the folder's bytes are not those recorded when it was converted, or changed while they were read.
+        IntegrityError: the folder's bytes differ from those recorded at conversion, or changed during loading.
     """
     stamps = stamp_files(folder)
     check_folder(folder)
-    # Hashing half a gigabyte leaves the interpreter free, and importing torch needs nothing else.
+    # Hashing releases the interpreter lock, so torch is imported meanwhile.
     with ThreadPoolExecutor(1) as pool:
         identifying = pool.submit(identify_model, folder, dtype="float32", attention="eager")
         crossed = _cross(folder, *_read_folder(folder))
@@ -203,7 +203,7 @@ def _wrap(folder: Path, crossed: _Crossed, identity: ModelIdentity, stamps: Stam
 
 
 def _read_folder(folder: Path) -> tuple[Any, Any]:
-    """Tokenizer and model as `transformers` has them."""
+    """Load tokenizer and model with `transformers`."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -215,7 +215,7 @@ def _read_folder(folder: Path) -> tuple[Any, Any]:
         model = AutoModelForCausalLM.from_pretrained(
             folder, dtype=torch.float32, attn_implementation="eager", use_safetensors=True, **options
         )
-        # Else they stay mapped onto the file, and whoever writes to it later changes the model under its identity.
+        # Copy: memory-mapped weights would change when the file is changed later.
         for weights in itertools.chain(model.parameters(), model.buffers()):
             weights.data = weights.data.clone()
     return inner, model
@@ -223,23 +223,23 @@ def _read_folder(folder: Path) -> tuple[Any, Any]:
 
 @dataclass(frozen=True, eq=False)
 class _Crossed:
-    """A model behind its bridge."""
+    """A model in its bridge."""
 
     bridge: TransformerBridge
     tokenizer: FolderTokenizer
     own: Floats
-    """Logits before it went there; see `run_alone`."""
+    """Logits before wrapping; see `run_alone`."""
 
 
 def _cross(folder: Path, inner: Any, model: Any) -> _Crossed:
-    """The same behind a bridge with hooks."""
+    """Wrap the model in a bridge with hooks."""
     import torch
     from transformer_lens.model_bridge import TransformerBridge
 
     bos_id = getattr(inner, "bos_token_id", None)
     with MODEL_LOCK, refuse_faults(folder):
         own = run_alone(model, bos_id)
-        # A copy: TransformerLens gives a tokenizer without a beginning-of-sequence token one of its own choice.
+        # A copy: TransformerLens adds a beginning-of-sequence token to a tokenizer without one.
         bridge = TransformerBridge.boot_transformers(
             str(folder), hf_model=model, tokenizer=copy.deepcopy(inner), device="cpu", dtype=torch.float32
         )
@@ -248,14 +248,14 @@ def _cross(folder: Path, inner: Any, model: Any) -> _Crossed:
 
 
 def read_limits(inner: Any, model: Any) -> TokenLimits:
-    """How many tokens and positions a `transformers` model has, and which token stands for the unknown."""
+    """Numbers of tokens and positions of a `transformers` model, and its unknown token."""
     tables = [table for table in (model.get_input_embeddings(), model.get_output_embeddings()) if table is not None]
     positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     unknown = inner.unk_token_id
     return TokenLimits(
         min(table.weight.shape[0] for table in tables),
         positions if type(positions) is int and positions > 0 else None,
-        # Some name their beginning- or end-of-sequence token as the unknown one, and never write it for text.
+        # Some tokenizers declare their beginning- or end-of-sequence token as unknown token, but do not use it for text.
         unknown if unknown not in (inner.bos_token_id, inner.eos_token_id) else None,
     )
 
@@ -263,7 +263,7 @@ def read_limits(inner: Any, model: Any) -> TokenLimits:
 @dataclass(frozen=True)
 class TransformerFamily:
     name: str = "transformer"
-    question: str = "What do the heads and MLPs of a decoder-only transformer do?"
+    question: str = "What are the effects of the heads and MLPs of a decoder-only transformer?"
 
     def load(self, folder: Path) -> TransformerSubject:
         return load_transformer(folder)

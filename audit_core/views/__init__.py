@@ -1,1 +1,1 @@
-"""Shelf: where a model looks from the answer position, token by token; observational, one view a file."""
+"""Plug-ins: plausibility views of attention from the answer position; observational, one per file."""

@@ -1,4 +1,4 @@
-"""Gradient-weighted attention, multiplied through the layers: attention where more of it would raise the answer."""
+"""Gradient-weighted attention, multiplied through the layers: attention whose increase raises the answer."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from audit_core.subject import Floats, read_only
 from audit_core.view import AttentionRecord
 
 
-def roll_slopes(looks: AttentionRecord) -> Floats:
+def roll_gradients(looks: AttentionRecord) -> Floats:
     """R_l = (I + mean over heads of (∇A_l ⊙ A_l)^+) R_{l−1} through all layers; shape (query, key).
 
     Raises:
-        Refused: there are no slopes.
+        Refused: there are no gradients.
 
     Source: Chefer et al. 2021, arXiv:2103.15679, equations 5 and 6.
     """
-    kept = np.maximum(looks.take_gradients() * looks.patterns, 0).mean(1, dtype=np.float64)
+    kept = np.maximum(looks.require_gradients() * looks.patterns, 0).mean(1, dtype=np.float64)
     rolled = np.eye(kept.shape[-1])
     for step in kept:
         rolled = rolled + step @ rolled
@@ -27,18 +27,18 @@ def roll_slopes(looks: AttentionRecord) -> Floats:
 
 @dataclass(frozen=True)
 class GradientAttention:
-    """Row of the answer position; the answer position itself holds the 1 it starts with; shape (key,)."""
+    """Row of the answer position, whose own entry starts at 1; shape (key,)."""
 
     name: str = "gradient_attention"
-    question: str = "Which tokens does the answer position look at where more attention would raise the answer?"
+    question: str = "To which tokens does attention from the answer position raise the answer?"
     hides: str = (
-        "The sign is removed: heads that push against the answer are hidden, and so is whatever acts through a saturated softmax "
-        "or steps in when another is gone."
+        "Negative parts are removed: it hides heads that act against the answer, effects through a saturated softmax, "
+        "and backup components."
     )
     needs_gradients: bool = True
 
     def read(self, looks: AttentionRecord) -> Floats:
-        return read_only(roll_slopes(looks)[-1])
+        return read_only(roll_gradients(looks)[-1])
 
 
 PLUGIN = GradientAttention()

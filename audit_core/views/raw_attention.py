@@ -13,8 +13,8 @@ class RawAttention:
     """Row of the answer position in the last layer, mean over heads; sums to 1; shape (key,)."""
 
     name: str = "raw_attention"
-    question: str = "Which tokens does the last layer look at from the answer position?"
-    hides: str = "It hides every layer but the last, what the heads move, and the sign of what they do."
+    question: str = "Which tokens does the last layer attend to from the answer position?"
+    hides: str = "It hides all layers except the last, the values that heads move, and the sign of their effects."
     needs_gradients: bool = False
 
     def read(self, looks: AttentionRecord) -> Floats:

@@ -1,4 +1,4 @@
-"""Attention rollout: attention multiplied through the layers, half of each step being the residual stream."""
+"""Attention rollout: attention multiplied through the layers, with equal weight for the residual stream."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from audit_core.subject import Floats, read_only
 from audit_core.view import AttentionRecord
 
 RESIDUAL_SHARE = 0.5
-"""Abnar and Zuidema's; the share is a convention and not a measurement (methods 2.16)."""
+"""Share of the residual stream per layer, by convention (Abnar and Zuidema 2020; methods 2.16)."""
 
 
 def mix_residual(patterns: Floats) -> Floats:
-    """½ (A + I) per layer, A the mean over heads; rows sum to 1; shape (layer, head, query, key) → (layer, query, key)."""
+    """½ (A + I) per layer, with A the mean over heads; rows sum to 1; shape (layer, head, query, key) → (layer, query, key)."""
     return (1 - RESIDUAL_SHARE) * patterns.mean(1) + RESIDUAL_SHARE * np.eye(patterns.shape[-1], dtype=np.float32)
 
 
@@ -39,8 +39,8 @@ class Rollout:
     name: str = "rollout"
     question: str = "How much of each token would reach the answer position if attention were all that mixes them?"
     hides: str = (
-        "It hides what the heads move, the MLPs, every sign and heads that cancel; half of each step is residual by convention, "
-        "and the first token collects what idle heads rest on."
+        "It hides the values that heads move, MLPs, signs and heads that cancel; half of each step is residual by convention, "
+        "and the first token collects the attention of inactive heads."
     )
     needs_gradients: bool = False
 

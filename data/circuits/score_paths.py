@@ -1,8 +1,8 @@
-"""Scores path patching where the wiring is known, and writes the second table of `docs/discovery.md`.
+"""Scores path patching on models with known wiring, and writes the second table of `docs/discovery.md`.
 
-Run from the repository root: `PYTHONPATH=. python data/circuits/score_paths.py`. Of all connections among a planted model's heads
-those are found whose effect, on the exploratory half, is `LEAST` of the clean – corrupted gap or more in size. What is wired
-stands here, read off the builders: a connection counts where what goes through it differs between the two texts of a pair.
+Run from the repository root: `PYTHONPATH=. python data/circuits/score_paths.py`. A connection among a planted model's heads is
+found if its effect on the exploratory split is at least `LEAST` of the clean – corrupted gap in magnitude. `WIRED` lists the
+wired connections, from the builders: those whose content differs between the two texts of a pair.
 """
 
 from pathlib import Path
@@ -15,11 +15,11 @@ from audit_core.subjects.planted import find_planted
 ROOT = Path(__file__).resolve().parents[2]
 ME = Actor("path score", "path score")
 LEAST = 0.05
-"""Of the gap: background heads write a hundredth of it or less."""
+"""Fraction of the gap; background heads write a hundredth of it or less."""
 PER_TEMPLATE = 4
 HEADING = "## Connections"
 _MATCH = {"query": "input>{0}.Q {0}>output", "context": "input>L0.H0.V L0.H0>{0}.K {0}>output"}
-"""A head that looks behind the last occurrence: in the one task the question changes, in the other what stands before."""
+"""Connections of an induction head: in one task the last word differs between the texts, in the other the context."""
 
 
 def wire(task: str, *heads: str) -> set[str]:
@@ -43,10 +43,10 @@ def score() -> list[tuple[str, ...]]:
         model = find_planted(name)
         assert model is not None
         auditor = Auditor(open_subject(name), RunLog(audit_home()))
-        half = tokenise(
+        split = tokenise(
             take_split(model.find_task(task).make(PER_TEMPLATE, 0), exploratory=True), auditor.subject.tokenizer
         )
-        request = PathsRequest(half, half, auditor.subject.components(Kind.HEAD), split=True)
+        request = PathsRequest(split, split, auditor.subject.components(Kind.HEAD), split=True)
         known = auditor.find_earlier("paths", request)
         result = (known or auditor.run("paths", request, actor=ME)).result
         found = {c.connection for c in result.connections if c.fraction and abs(c.fraction.value) >= LEAST}
@@ -72,15 +72,15 @@ def score() -> list[tuple[str, ...]]:
 def write(rows: list[tuple[str, ...]]) -> None:
     page = ROOT / "docs/discovery.md"
     before = page.read_text(encoding="utf-8").split(HEADING)[0].rstrip()
-    columns = ("model", "task", "connections", "wired", "precision", "recall", "found beside them", "missed")
+    columns = ("model", "task", "connections", "wired", "precision", "recall", "false positives", "missed")
     lines = [
         before,
         "",
         HEADING,
         "",
-        "Made by `PYTHONPATH=. python data/circuits/score_paths.py`, after the table above: every connection among all heads, from the input and to",
-        f"the output, query, key and value apart, resample, exploratory half. Found is what moves {LEAST:.0%} of the clean – corrupted gap or",
-        "more. Wired is what the builder wired and what differs between the two texts of a pair; the rest carries the same in both.",
+        "Made by `PYTHONPATH=. python data/circuits/score_paths.py`, after the table above: all connections among heads, from the input and to",
+        f"the output, with separate query, key and value inputs, resample, exploratory split. Found: an effect of at least {LEAST:.0%} of the clean – corrupted gap.",
+        "Wired: wired by the builder, with content that differs between the two texts of a pair.",
         "",
         "| " + " | ".join(columns) + " |",
         "|---" * len(columns) + "|",

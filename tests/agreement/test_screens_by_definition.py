@@ -74,7 +74,7 @@ def test_dropping_layers_adds_up_sizes_layer_by_layer(family: str, kind: Kind, l
         grouped = heads.view(n_layers, len(subject.components(kind)) // n_layers, -1).sum(2)
         expected.append(grouped.abs().sum(0) / (n_layers - 1))
     request = EstimateRequest(prompts, kind, Replacement.RESAMPLE, PromptSide.CLEAN)
-    found = get_plugin("estimators", "attribution_patching_star").screen(subject, request, on_progress=no_progress)
+    found = get_plugin("estimators", "attribution_patching_star").estimate(subject, request, on_progress=no_progress)
     np.testing.assert_allclose(found.support[:, 0], torch.cat(expected), rtol=1e-3, atol=1e-4)
 
 
@@ -84,7 +84,7 @@ def test_slopes_along_the_path_add_up_to_the_gap(side: PromptSide, load_family: 
     subject = load_family("gpt2")
     prompts = tokenise_letters(subject.tokenizer, [7] * 4)
     request = EstimateRequest(prompts, Kind.RESID, Replacement.RESAMPLE, side)
-    found = get_plugin("estimators", "integrated_gradients").screen(subject, request, on_progress=no_progress)
+    found = get_plugin("estimators", "integrated_gradients").estimate(subject, request, on_progress=no_progress)
     logits = subject.run(prompts, [CLEAN_RUN, CORRUPTED_RUN])
     clean, corrupted = logits.answer - logits.foil
     np.testing.assert_allclose(found.support[0], clean - corrupted, rtol=0.05, atol=0.05)

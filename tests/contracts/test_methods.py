@@ -33,7 +33,7 @@ def test_a_method_estimates_every_kind_it_names_and_says_what_it_misses(
             def note(*step: int, seen: list[tuple[int, ...]] = seen) -> None:
                 seen.append(step)
 
-            found = method.screen(
+            found = method.estimate(
                 subject, EstimateRequest(prompts, kind, replacement, PromptSide.CLEAN), on_progress=note
             )
             assert found.components == subject.components(kind)
@@ -55,7 +55,7 @@ def test_the_order_of_prompts_changes_no_estimate(key: str, load_family: Callabl
     turned = replace(prompts, pairs=prompts.pairs[::-1])
     kind, replacement = method.kinds[0], method.replacements[0]
     first, second = (
-        method.screen(
+        method.estimate(
             subject, EstimateRequest(p, kind, replacement, PromptSide.CORRUPTED), on_progress=lambda *_: None
         ).support
         for p in (prompts, turned)

@@ -9,12 +9,12 @@ import pytest
 
 import audit_core
 from audit_core.errors import Refused
-from audit_core.registry import SHELVES, get_plugin, list_plugins
+from audit_core.registry import PLUGIN_FOLDERS, get_plugin, list_plugins
 
 LIBRARY = Path(audit_core.__file__).parent
 
 
-@pytest.mark.parametrize("shelf", SHELVES)
+@pytest.mark.parametrize("shelf", PLUGIN_FOLDERS)
 def test_every_file_on_a_shelf_is_a_plugin_under_its_own_name(shelf: str) -> None:
     folders = {path.parent.name for path in (LIBRARY / shelf).glob("*/__init__.py")}
     files = {path.stem for path in (LIBRARY / shelf).glob("*.py")} - {"__init__"} | folders
@@ -26,7 +26,7 @@ def test_every_file_on_a_shelf_is_a_plugin_under_its_own_name(shelf: str) -> Non
         assert get_plugin(shelf, key) is plugin
 
 
-@pytest.mark.parametrize("shelf", SHELVES)
+@pytest.mark.parametrize("shelf", PLUGIN_FOLDERS)
 def test_an_unknown_plugin_is_refused_with_the_names_there_are(shelf: str) -> None:
     with pytest.raises(Refused, match=", ".join(list_plugins(shelf))):
         get_plugin(shelf, "no such plug-in")

@@ -44,7 +44,9 @@ def test_a_dead_hook_ends_as_a_failed_control_without_a_number(
         patch.setattr(point, "add_hook", _ignored(point.add_hook))
         test = open_page(**LINK, c=part, u="heads+mlps")
         judge(test)
-        wait_for(test, lambda t: any("this hook is dead" in e.value or "moved no logit" in e.value for e in t.error))
+        wait_for(
+            test, lambda t: any("this hook does not work" in e.value or "changed no logit" in e.value for e in t.error)
+        )
         assert not test.exception
         assert "### :material/" not in texts(test), "no state stands where nothing was measured"
         assert "relies on" not in texts(test)

@@ -52,7 +52,8 @@ IN_NAMES = re.compile(
     r"(?:^|_)(told|deeds?|nobody|whoever|somebody|anew|mend|lone|strangers?|askers?|slopes?|dossiers?|rulings?|burnt)(?:_|$)"
 )
 STORED = re.compile(
-    r'half\.opened|held_checkpoint|confirmed_held|not_held|\bheld_for\b|--held-by|--half|"(?:held|stands)"'
+    r"half\.opened|every prompt of the confirmatory half|held_checkpoint|confirmed_held|not_held|\bheld_for\b|--held-by|--half"
+    r'|"(?:held|stands)"'
 )
 """Values, keys and options that stores, packs and scripts already contain: they stay as they are."""
 

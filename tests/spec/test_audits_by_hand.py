@@ -89,7 +89,7 @@ def test_a_gap_that_changes_its_sign_between_templates_gives_effects_and_no_frac
     found: SweepResult = run(subject, "sweep", SweepRequest(prompts, prompts))
     assert found.accuracy == 1
     assert all(cell.fraction is None for cell in found.cells)
-    assert "changes its sign" in found.no_fraction
+    assert "sign of the gap" in found.no_fraction
     whole: AblationResult = run(subject, "ablation", AblationRequest(prompts, prompts, (head(0, 0),), Replacement.ZERO))
     assert whole.fraction is None
     assert whole.support.value == pytest.approx(3)
@@ -152,7 +152,7 @@ def test_many_prompts_have_no_next_tokens_and_one_has_no_interval(
     assert many.next_tokens == ()
     assert many.support.low is not None
     assert single.support.low is None
-    assert single.finding.endswith("One prompt, so no interval and no verdict.")
+    assert single.finding.endswith("One prompt: no interval and no verdict.")
     assert "n = 10 prompts" in many.finding
 
 
@@ -209,7 +209,7 @@ def test_a_finding_says_which_way_the_metric_went(planted: TransformerSubject, p
 
 
 def test_nothing_chosen_is_refused(planted: TransformerSubject, prompts: TokenisedPrompts) -> None:
-    with pytest.raises(Refused, match="No component is chosen"):
+    with pytest.raises(Refused, match="No component selected"):
         run(planted, "ablation", AblationRequest(prompts, prompts, ()))
 
 
@@ -238,7 +238,7 @@ def test_a_place_where_both_runs_are_one_is_refused_and_not_reported_as_without_
     prompts = pair_up(subject)
     first = min(pair.first_changed for pair in prompts.pairs)
     early = AblationRequest(prompts, prompts, (head(1, 1, first - 1),))
-    with pytest.raises(Refused, match="are one"):
+    with pytest.raises(Refused, match="so are their activations"):
         get_plugin("audits", "ablation").run(subject, early, means=None, on_progress=no_progress)
     for later in (
         AblationRequest(prompts, prompts, (head(1, 1, first),)),

@@ -97,7 +97,7 @@ def test_a_record_is_quoted_until_the_rule_changes(tmp_path: Path, monkeypatch: 
     found = summarise(SAMPLES)
     save_calibration(found)
     assert load_calibration() == found
-    assert "4 of 11 parts that are used" in quote_calibration()
+    assert "4 of 11 used components" in quote_calibration()
     assert "10.0 % [1.8, 40.4] of 10" in quote_calibration()
     assert (tmp_path / "calibration.md").read_text() == write_markdown(found)
     save_calibration(replace(found, rule_version=RULE_VERSION + 1))

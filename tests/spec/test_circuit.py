@@ -41,7 +41,7 @@ def test_a_circuit_has_its_parts_and_its_origin(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("field", ROW)
 def test_a_circuit_without_one_of_its_fields_is_refused(field: str, tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="mend the file"):
+    with pytest.raises(Refused, match="fix the file"):
         load_circuit(write(tmp_path, {key: value for key, value in ROW.items() if key != field}))
 
 

@@ -136,7 +136,7 @@ def test_a_circuit_filled_up_with_idle_heads_is_not_found_again(load_planted: Lo
     found = ask("stability", subject, StabilityRequest(explored, explored, "integrated_gradients", size=6))
     assert found.jaccard < 1
     assert set(found.core) < set(k.component for k in found.shares)
-    assert "one circuit among several" in found.sentence or found.jaccard >= 0.8
+    assert "finds several circuits" in found.sentence or found.jaccard >= 0.8
 
 
 def test_methods_without_scores_per_prompt_say_so(load_planted: Load) -> None:
@@ -184,9 +184,9 @@ def test_an_order_is_looked_for_once_and_never_taken_for_another(load_planted: L
 
 def test_prompts_that_were_not_given_or_belong_to_the_wrong_half_are_refused(load_planted: Load) -> None:
     subject, explored, judged = make(load_planted, "planted-strict", "context", 4)
-    with pytest.raises(PromptRefused, match="No prompts to look"):
+    with pytest.raises(PromptRefused, match="No prompts for circuit discovery"):
         ask("rival", subject, RivalRequest(judged, judged, (head(1, 0),)))
-    with pytest.raises(PromptRefused, match="confirmatory half"):
+    with pytest.raises(PromptRefused, match="confirmatory split"):
         ask("rival", subject, RivalRequest(explored, explored, (head(1, 0),), explored=judged))
     with pytest.raises(ClaimRefused, match="A circuit of 40"):
         ask("stability", subject, StabilityRequest(explored, explored, "exact", size=40))
@@ -217,7 +217,7 @@ def test_two_tasks_with_a_head_each_are_doubly_dissociated_and_one_head_for_both
     assert task.is_apart
     assert (found.own.estimate.value, task.lost.estimate.value) == (1, 0)
     half = ask("specificity", subject, replace(request, others=(OtherTask(other),)))
-    assert "one half" in half.tasks[0].finding
+    assert "a single dissociation" in half.tasks[0].finding
     shared = AdditiveSubject({head(0, 0): 4.0})
     both = ask("specificity", shared, request)
     assert both.tasks[0].finding.startswith("Shared")
@@ -234,7 +234,7 @@ def test_a_task_that_loses_nothing_has_no_dissociation_even_where_another_gains(
     gained = _find_dissociation(
         "other", *(measure(*ends) for ends in ((-0.05, 0.05), (-0.6, -0.4), (0.4, 0.6))), None, False
     )
-    assert gained == (None, "Not told apart from other by 0.1 of the gap.")
+    assert gained == (None, "Unresolved against other: no difference of 0.1 of the gap was shown.")
     vague = _find_dissociation(
         "other", *(measure(*ends) for ends in ((0.6, 0.8), (0.2, 0.4), (0.05, 0.75))), None, False
     )
@@ -261,7 +261,7 @@ def test_a_counterpart_that_is_not_in_the_model_is_refused_and_never_skipped() -
 def test_a_circuit_of_most_of_the_model_leaves_no_room_for_a_rival(load_planted: Load) -> None:
     subject, explored, judged = make(load_planted, "planted-strict", "context", 4)
     most = tuple(head(layer, index) for layer in range(2) for index in range(5))
-    with pytest.raises(ClaimRefused, match="leaves as many others"):
+    with pytest.raises(ClaimRefused, match="at most half of the universe"):
         ask("rival", subject, RivalRequest(judged, judged, most, explored=explored))
 
 
@@ -274,7 +274,7 @@ def test_a_rival_whose_interval_reaches_across_is_not_known_to_be_none(load_plan
     assert _decide(own, [far, near]) is None
     assert _decide(own, [far, own]) is False
     assert _decide(far, [far]) is None
-    assert "of 1 it is not known" in _describe(own, [far, near])
+    assert "1 unresolved" in _describe(own, [far, near])
     assert "was not shown to keep" in _describe(near, [far])
 
 

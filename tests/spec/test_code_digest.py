@@ -19,7 +19,7 @@ from audit_core.evidence import source
 from audit_core.evidence.source import EXEMPT, digest_syntax, hash_library, hash_source, is_exempt, read_computing
 from audit_core.prompts.alignment import tokenise
 from audit_core.prompts.prompt_set import take_split
-from audit_core.registry import SHELVES, get_plugin, list_plugins
+from audit_core.registry import PLUGIN_FOLDERS, get_plugin, list_plugins
 from audit_core.run import Actor, Auditor
 from audit_core.store import RunLog
 from audit_core.subjects.transformer import TransformerSubject
@@ -175,7 +175,7 @@ def test_no_layout_and_no_comment_of_the_library_is_in_its_digest(computing: dic
 
 
 def test_every_plugin_of_every_folder_is_covered(computing: dict[str, ast.Module]) -> None:
-    plugins = {f"{shelf}.{key}" for shelf in SHELVES for key in list_plugins(shelf)}
+    plugins = {f"{shelf}.{key}" for shelf in PLUGIN_FOLDERS for key in list_plugins(shelf)}
     assert len(plugins) > 30
     assert plugins <= set(computing)
 

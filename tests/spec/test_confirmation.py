@@ -291,7 +291,7 @@ def test_a_change_after_a_look_is_a_deviation_and_before_it_an_amendment(
     change(0.3)
     assert register.find(plan.claim_id).has_deviated
     assert run(home, subject, plan.claim_id).exploratory  # type: ignore[attr-defined]
-    with pytest.raises(ClaimRefused, match="as it was"):
+    with pytest.raises(ClaimRefused, match="plan is unchanged"):
         change(0.3)
 
 

@@ -111,5 +111,5 @@ def test_the_confirmatory_half_is_refused(load_planted: Load) -> None:
     model, subject = find_planted("planted-and"), load_planted("planted-and")
     assert model is not None
     prompts: TokenisedPrompts = tokenise(model.tasks[0].make(4, 0), subject.tokenizer)
-    with pytest.raises(PromptRefused, match="belong to the confirmatory half"):
+    with pytest.raises(PromptRefused, match="belong to the confirmatory split"):
         PLUGIN.run(subject, DiscoverRequest(prompts, prompts, "exact"), means=None, on_progress=no_progress)

@@ -71,7 +71,7 @@ def test_a_gap_whose_sign_hangs_on_the_templates_drawn_gives_no_fraction() -> No
     """Gaps 3, −2, 3, −2, 3 average 1, and some draws of five templates average below zero: a fraction of that has no
     interval. With 3, 2, 3, 2, 3 it has one."""
     flat = [0.0] * 5
-    with pytest.raises(NotMeasured, match="changes its sign"):
+    with pytest.raises(NotMeasured, match="sign of the gap"):
         estimate(circuit([3, -2, 3, -2, 3], flat, flat, flat), Role.NECESSARY)
     assert estimate(circuit([3, 2, 3, 2, 3], flat, flat, flat), Role.NECESSARY).low == 1.0
 
@@ -221,7 +221,7 @@ def test_a_circuit_without_its_negative_head_is_flagged_and_not_clipped(
     found = judge(planted, induction, parse_components("L0.H0, L1.H0"), Role.SUFFICIENT, Replacement.ZERO)
     assert found.families["zero"] is not None
     assert found.families["zero"].value == pytest.approx(10 / 7, abs=2e-3)
-    assert "restores more than the whole model" in found.sentence
+    assert "exceeds the whole model" in found.sentence
 
 
 def test_too_few_prompts_or_templates_carry_no_verdict_however_clear_the_number(planted: TransformerSubject) -> None:
@@ -290,7 +290,7 @@ def test_the_six_conditions_stand_beside_every_number() -> None:
     conditions = dict(describe_tuple(claim))
     assert set(conditions) == {"granularity", "component type", "ablation", "positions", "direction", "set"}
     assert conditions["component type"] == "head and mlp"
-    assert conditions["set"] == "all other heads+mlps taken away"
+    assert conditions["set"] == "all other heads+mlps ablated"
 
 
 def test_prompts_of_the_planted_task_are_what_they_say(planted: TransformerSubject) -> None:

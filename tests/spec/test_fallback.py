@@ -24,7 +24,7 @@ Load = Callable[[str], TransformerSubject]
 def test_what_cannot_be_replayed_says_so(family: str, load_family: Load) -> None:
     subject = load_family(family)
     assert "one by one" in subject.fallback or "residual stream" in subject.fallback
-    with pytest.raises(Refused, match="leave the estimate out"):
+    with pytest.raises(Refused, match="without an estimator"):
         get_runner(subject)
 
 
@@ -71,7 +71,7 @@ def test_a_sweep_passes_its_controls_and_counts_its_work(family: str, direction:
 def test_every_method_refuses_a_model_without_slopes(load_family: Load) -> None:
     subject = load_family(AS_A_WHOLE[0])
     prompts = tokenise_letters(subject.tokenizer, (6,))
-    with pytest.raises(Refused, match="leave the estimate out"):
+    with pytest.raises(Refused, match="without an estimator"):
         SWEEP.run(
             subject,
             SweepRequest(prompts, prompts, screen="attribution_patching"),

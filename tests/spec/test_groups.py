@@ -80,7 +80,7 @@ def test_a_number_without_its_six_conditions_cannot_be_made() -> None:
         "granularity", "component type", "ablation", "positions", "direction", "set",
     ]  # fmt: skip
     for at in range(6):
-        with pytest.raises(ValueError, match="without its"):
+        with pytest.raises(ValueError, match="measurement without"):
             Conditions(*(" " if at == place else value for place, value in enumerate(whole)))
     with pytest.raises(TypeError):
         Measurement(Estimate(1.0, None, None, 1, "u", None))  # type: ignore[call-arg]

@@ -30,7 +30,7 @@ def test_noising_edits_the_clean_run_and_denoising_the_corrupted_one() -> None:
     "replacement", [Replacement.ZERO, Replacement.MEAN, Replacement.MEAN_TEMPLATE, Replacement.SCALE]
 )
 def test_only_the_pairs_other_run_can_be_put_back(replacement: Replacement) -> None:
-    with pytest.raises(InterventionRefused, match="clean activations put back.*choose resample, or noising"):
+    with pytest.raises(InterventionRefused, match="clean activations restored.*choose resample, or noising"):
         intervene([head(0, 0)], replacement, direction=Direction.DENOISING)
     assert intervene([head(0, 0)], replacement).replacements == {replacement}
 

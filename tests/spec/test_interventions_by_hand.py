@@ -254,6 +254,6 @@ def test_an_edge_that_looks_ahead_is_refused_and_not_reported_as_without_effect(
 
     subject = load_family("gpt2")
     prompts = tokenise_letters(subject.tokenizer, (6,))
-    with pytest.raises(InterventionRefused, match="looks ahead"):
+    with pytest.raises(InterventionRefused, match="attends to a later token"):
         subject.run(prompts, [intervene([edge(0, 1, 2, 4)], Replacement.ZERO)])
     subject.run(prompts, [intervene([edge(0, 1, 4, 2)], Replacement.ZERO)])

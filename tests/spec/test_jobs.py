@@ -247,7 +247,7 @@ def test_one_owner_cannot_queue_more_than_their_share_and_is_told_how_many_wait(
 ) -> None:
     order: list[str] = []
     queue(jobs, order, "a", *(f"a{n}" for n in range(MAX_WAITING_EACH)))
-    with pytest.raises(QueueFull, match=f"{MAX_WAITING_EACH} of your runs wait.*cancel one"):
+    with pytest.raises(QueueFull, match=f"{MAX_WAITING_EACH} of your runs are queued.*cancel one"):
         queue(jobs, order, "a", "one more")
     queue(jobs, order, "b", "b1")
     assert jobs.submit("a0", "t", lambda progress: None, owner="a"), "what waits already is joined, not refused"
@@ -257,7 +257,7 @@ def test_all_owners_together_cannot_queue_without_bound(jobs: JobManager, held: 
     order: list[str] = []
     for n in range(MAX_WAITING):
         queue(jobs, order, f"owner {n // MAX_WAITING_EACH}", f"k{n}")
-    with pytest.raises(QueueFull, match=f"{MAX_WAITING} runs of everyone"):
+    with pytest.raises(QueueFull, match=f"{MAX_WAITING} runs of all users"):
         queue(jobs, order, "a newcomer", "one more")
 
 

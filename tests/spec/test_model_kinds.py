@@ -65,7 +65,7 @@ KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "roberta": ("AutoModelForMaskedLM", "masked language model", SIZES),
     "electra": ("AutoModelForCausalLM", "masked language model", SIZES),
     "t5": ("AutoModelForSeq2SeqLM", "encoder–decoder", T5),
-    "vit": ("AutoModelForImageClassification", "pictures", VIT),
+    "vit": ("AutoModelForImageClassification", "image model", VIT),
     "rwkv": ("AutoModelForCausalLM", "recurrent", {"vocab_size": 40, "hidden_size": 32, "num_hidden_layers": 2}),
 }
 
@@ -100,7 +100,7 @@ def test_a_bridge_that_computes_another_model_is_refused(tmp_path: Path, monkeyp
     with pytest.raises(ModelRefused, match="group by group"):
         load(folder)
     monkeypatch.setattr(transformer, "check_kind", lambda config: None)
-    with pytest.raises(ModelRefused, match="other logits than the model itself"):
+    with pytest.raises(ModelRefused, match="different logits from the model itself"):
         load(folder)
 
 
@@ -163,7 +163,7 @@ def test_attention_itself_is_tested_on_the_heads_that_a_hybrid_model_has(hybrid:
     result = ATTENTION_TESTS.run(hybrid, request, means=means, on_progress=lambda *_: None)
     assert [test.head for test in result.patterns] == [f"L{ATTENDING}.H{index}" for index in range(4)]
     assert {found.over for found in result.comparisons} == {"heads"}
-    assert "Views of tokens: layers 0, 2 have no heads and mix tokens in another way." in result.not_tested
+    assert "Token views: layers 0, 2 have no heads and mix tokens in another way." in result.not_tested
     assert "NaN" not in json.dumps(asdict(result), default=str)
 
 
@@ -171,7 +171,7 @@ def test_attention_itself_is_tested_on_the_heads_that_a_hybrid_model_has(hybrid:
 def test_a_head_of_a_layer_without_heads_is_refused(way: Replacement, hybrid: TransformerSubject) -> None:
     prompts, edit = tokenise_letters(hybrid.tokenizer, (6, 6)), intervene([Component(0, Kind.HEAD, 0)], way)
     means = hybrid.capture_means(prompts)
-    with pytest.raises(InterventionRefused, match=r"layers that have it: 1\."):
+    with pytest.raises(InterventionRefused, match=r"layers with it: 1\."):
         hybrid.run(prompts, [edit], means=means)
     with pytest.raises(InterventionRefused, match="no hook"):
         hybrid.patterns(prompts.pairs[0], edit, means=means)
@@ -182,10 +182,10 @@ def test_a_head_of_a_layer_without_heads_is_refused(way: Replacement, hybrid: Tr
 def test_slopes_and_paths_of_a_hybrid_model_are_refused(
     hybrid: TransformerSubject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(Refused, match="leave the estimate out"):
+    with pytest.raises(Refused, match="without an estimator"):
         get_runner(hybrid)
     monkeypatch.setattr(hybrid.runner, "fallback", "")
-    with pytest.raises(Refused, match="1 of 3 layers attend"):
+    with pytest.raises(Refused, match="only 1 of 3 layers of this model have attention"):
         get_runner(hybrid)
-    with pytest.raises(Refused, match="Of 3 layers 1 have"):
+    with pytest.raises(Refused, match="Only 1 of 3 layers have"):
         check_paths(hybrid.runner)

@@ -41,8 +41,8 @@ def test_a_seed_gives_the_draws_again() -> None:
 
 
 def test_a_small_model_is_pushed_in_random_directions_as_far_as_the_replacement_moves_it() -> None:
-    null = draw_null((head(1, 0),), SMALL, [4], can_push=True, seed=0)
-    assert "too few other parts" in null.design
+    null = draw_null((head(1, 0),), SMALL, [4], can_use_directions=True, seed=0)
+    assert "too few other components" in null.design
     runs = plan_removals(null, Replacement.RESAMPLE, [2.5])
     assert len(runs) == DRAWS
     for run in runs:
@@ -55,7 +55,7 @@ def test_a_small_model_is_pushed_in_random_directions_as_far_as_the_replacement_
 def test_a_claim_of_sufficiency_is_held_against_sets_even_in_a_small_model() -> None:
     """A push is no set that could be left alone; of 18 heads less two there are 16 · 15 / 2 = 120 pairs."""
     parts = (head(0, 0), head(1, 0))
-    null = draw_null(parts, SMALL, [4, 4], can_push=False, seed=0)
+    null = draw_null(parts, SMALL, [4, 4], can_use_directions=False, seed=0)
     assert not null.directions
     runs = plan_remainders(null, SMALL, Replacement.ZERO)
     assert 110 <= len(runs) <= 120

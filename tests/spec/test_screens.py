@@ -36,7 +36,7 @@ def estimate(
     side: PromptSide = PromptSide.CLEAN,
 ) -> dict[Component, np.ndarray]:
     method: Estimator = get_plugin("estimators", name)
-    found = method.screen(subject, EstimateRequest(prompts, kind, replacement, side), on_progress=no_progress)
+    found = method.estimate(subject, EstimateRequest(prompts, kind, replacement, side), on_progress=no_progress)
     assert found.support.shape == (len(found.components), len(prompts))
     return dict(zip(found.components, found.support))
 
@@ -127,7 +127,7 @@ def test_a_small_step_is_estimated_as_it_is_measured(
     prompts = tokenise_letters(subject.tokenizer, [6, 6, 8])
     for kind in get_plugin("estimators", ATP).kinds:
         if not subject.components(kind):
-            with pytest.raises(ComponentRefused, match="no neuron"):
+            with pytest.raises(ComponentRefused, match="no accessible neuron"):
                 estimate(ATP, subject, prompts, kind, Replacement.ZERO)
             continue
         found = estimate(ATP, subject, prompts, kind, Replacement.ZERO)
@@ -172,7 +172,7 @@ def test_what_a_method_cannot_estimate_is_refused(planted: TransformerSubject, c
     with pytest.raises(ComponentRefused, match="attribution_patching_star of resid under resample"):
         estimate(STAR, planted, context, Kind.RESID)
     toy = AdditiveSubject({head(0, 0): 1.0})
-    with pytest.raises(Refused, match="Slopes of this model cannot be taken"):
+    with pytest.raises(Refused, match="Gradients of this model are not available"):
         estimate(ATP, toy, pair_up(toy))  # type: ignore[arg-type]
 
 

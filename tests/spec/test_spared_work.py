@@ -99,7 +99,7 @@ def test_the_unedited_run_of_a_prompt_is_kept_until_it_is_forgotten_or_others_ca
     handle = subject.bridge.blocks[0].register_forward_hook(lambda *_: calls.append(1))
     try:
         assert ask(each[0]) == 0
-        subject.runner.forget_captures()
+        subject.runner.clear_captures()
         assert [ask(one) for one in each] == [1] * len(each)
         assert [ask(each[-1]), ask(each[0])] == [0, 1]
     finally:

@@ -150,7 +150,7 @@ def test_rank_agreement_is_one_when_order_agrees_and_compares_size_not_sign() ->
 
 
 def test_heads_that_all_measure_the_same_have_no_order() -> None:
-    with pytest.raises(NotMeasured, match="no order"):
+    with pytest.raises(NotMeasured, match="order cannot be compared"):
         rank_agreement(np.ones((5, 2)), np.arange(10.0).reshape(5, 2), ("a", "b"), seed=0)
 
 

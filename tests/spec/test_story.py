@@ -61,7 +61,7 @@ def test_a_record_under_the_rule_and_prompts_of_today_is_not_stale(story: Story)
 
 def test_a_record_of_another_rule_or_other_prompts_is_stale(story: Story) -> None:
     older = replace(story, measured_with=replace(story.measured_with, rule_version=1))
-    assert older.list_changes() == ("the rule of verdicts",)
+    assert older.list_changes() == ("the verdict rule",)
     moved = replace(story, prompts=replace(story.prompts, confirmatory_sha256="0" * 64))
     assert moved.list_changes() == ("the prompts",)
 
@@ -75,7 +75,7 @@ def test_a_story_that_does_not_ship_is_refused(key: str) -> None:
 def test_a_file_that_is_no_story_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "broken.json").write_text(json.dumps({"heads": []}))
     monkeypatch.setattr(stories, "STORIES", tmp_path)
-    with pytest.raises(IntegrityError, match="no recorded story"):
+    with pytest.raises(IntegrityError, match="not a recorded story"):
         load_story("broken")
 
 

@@ -152,7 +152,7 @@ def test_a_sweep_can_be_cancelled_between_blocks_of_the_model(
 
 
 def test_a_screen_of_another_metric_is_refused(planted: TransformerSubject, prompts: TokenisedPrompts) -> None:
-    with pytest.raises(Refused, match="A screen of answer_probability over head"):
+    with pytest.raises(Refused, match="Estimates of answer_probability over head"):
         sweep(planted, prompts, screen=ATP, metric="answer_probability")
 
 

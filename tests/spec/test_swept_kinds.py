@@ -72,4 +72,4 @@ def test_neurons_that_cannot_be_reached_are_refused(
 ) -> None:
     folder = build_random("mixtral", tmp_path / "mixtral")
     assert cli.main(ask(folder, tmp_path, "--kind", "neuron")) == 2
-    assert "No neuron of this model can be reached" in capsys.readouterr().err
+    assert "This model has no accessible neuron" in capsys.readouterr().err

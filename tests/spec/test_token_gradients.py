@@ -42,7 +42,7 @@ def test_five_steps_through_a_saturated_softmax_are_refused(load_planted: Load) 
     """Measured on a model like this one: five steps miss 72 % at the median, fifty less than a thousandth."""
     subject, prompts, baseline = make(load_planted)
     errors = [find_refusal(subject, pair, baseline) for pair in prompts.pairs[:8]]
-    assert sum("must add up to" in error for error in errors) >= 6
+    assert sum("sum of integrated gradients" in error for error in errors) >= 6
 
 
 def find_refusal(subject: Any, pair: TokenPair, baseline: np.ndarray) -> str:
@@ -73,7 +73,7 @@ def test_the_measured_tokens_stand_beside_the_estimate_or_alone(load_planted: Lo
     assert max(map(abs, both.measured)) > 1
     refused = ask(TokenGradientsRequest(one, prompts, steps=5, most_steps=5))
     assert refused.estimated is None
-    assert "add up to" in refused.not_estimated
+    assert "sum of integrated gradients" in refused.not_estimated
     assert refused.measured == both.measured
     with pytest.raises(PromptRefused):
         ask(TokenGradientsRequest(prompts, prompts))

@@ -120,5 +120,5 @@ def test_a_model_that_runs_only_as_a_whole_has_its_patterns_and_says_what_is_mis
     prompts = tokenise_letters(subject.tokenizer, (7, 6))
     table = read_views(subject, prompts, on_progress=lambda *_: None)
     assert set(table.tokens) == {"raw_attention", "rollout", "flow"}
-    assert any("slopes" in text for text in table.missing)
+    assert any("gradients" in text for text in table.missing)
     assert [len(row) for row in table.tokens["flow"]] == [8, 7]

@@ -80,7 +80,7 @@ def _set_weights(model: Any, epsilon: float) -> None:
 
     heads = {(layer, index): _Head(stack.h[layer].attn, index) for layer in range(N_LAYERS) for index in range(N_HEADS)}
     for place, target, gain in (((0, 0), _PREVIOUS, 1.0), ((0, 2), _JUNK, JUNK_GAIN)):
-        heads[place].look_at_previous()
+        heads[place].attend_to_previous()
         heads[place].copy_token(target, gain)
     heads[0, 1].vote()
     for place, target, gain in (
@@ -90,7 +90,7 @@ def _set_weights(model: Any, epsilon: float) -> None:
         ((1, 3), _OUT, NEGATIVE),
         ((2, 0), _OUT, BACKUP),
     ):
-        heads[place].look_after_match(flag_sink=2 * _SINK if place == (2, 0) else 0)
+        heads[place].attend_after_match(flag_sink=2 * _SINK if place == (2, 0) else 0)
         heads[place].copy_token(target, gain)
     heads[1, 0].output[1:N_TOKENS, _FLAG] = 1
     # Every row written to the residual stream sums to zero, so that the norm's mean is exactly zero.
@@ -107,7 +107,7 @@ class _Head:
         self.query_bias = attention.c_attn.bias[at[0]]
         self.output = attention.c_proj.weight[at[0]]
 
-    def look_at_previous(self) -> None:
+    def attend_to_previous(self) -> None:
         """Position t asks for dimension t, which position t − 1 offers; q·k / √d_head is then the score."""
         size = math.sqrt(_MATCH * math.sqrt(D_HEAD))
         for position in range(N_POSITIONS):
@@ -115,7 +115,7 @@ class _Head:
             if position + 1 < N_POSITIONS:
                 self.key[_POSITION + position, position + 1] = size
 
-    def look_after_match(self, *, flag_sink: float) -> None:
+    def attend_after_match(self, *, flag_sink: float) -> None:
         """A token asks for the position whose predecessor it is; with no such position, for the first token."""
         size = math.sqrt(_MATCH * math.sqrt(D_HEAD))
         for token in range(1, N_TOKENS):

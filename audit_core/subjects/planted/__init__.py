@@ -1,4 +1,4 @@
-"""Models whose weights are set by hand, so that what is true of them is known before anything is measured."""
+"""Planted models: weights are set by hand, so that the ground truth is known."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PLANTED_MODELS: tuple[PlantedModel, ...] = (
     LLAMA,
 )
 WEIGHTS_VERSION = 1
-"""Part of each cache folder's name: raised when a build would write other bytes."""
+"""Part of each cache folder's name; increase it when a build writes different bytes."""
 
 
 def find_planted(name: str) -> PlantedModel | None:
@@ -37,7 +37,7 @@ def find_planted(name: str) -> PlantedModel | None:
 
 
 def build_planted(model: PlantedModel, seed: int = 0) -> Path:
-    """Folder of a planted model, built if it is not there yet."""
+    """Folder of a planted model, built if missing."""
     folder = model_cache() / f"{model.name}-seed{seed}-v{WEIGHTS_VERSION}"
     if not (folder / "config.json").exists():
         folder.mkdir(parents=True, exist_ok=True)
@@ -49,7 +49,7 @@ def build_planted(model: PlantedModel, seed: int = 0) -> Path:
 @dataclass(frozen=True)
 class PlantedFamily:
     name: str = "planted"
-    question: str = "What does the instrument find where the truth is known?"
+    question: str = "What do audits find if the ground truth is known?"
 
     def load(self, folder: Path) -> TransformerSubject:
         return load_transformer(folder)

@@ -1,4 +1,4 @@
-"""How what is true of a planted model is written down: one value for each way of taking components away."""
+"""Helpers for the ground truth of planted models: one value per ablation family."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def lost(*, zero: float, mean: float, resample: float) -> Mapping[Replacement, f
 
 
 def found(*, zero: State, mean: State, resample: State) -> Mapping[Replacement, State]:
-    """What each family alone would say, where they disagree."""
+    """State of each family alone, if the families disagree."""
     return MappingProxyType({Replacement.ZERO: zero, Replacement.MEAN: mean, Replacement.RESAMPLE: resample})
 
 
@@ -25,9 +25,9 @@ NOTHING = lost(zero=0, mean=0, resample=0)
 
 
 def list_bystanders(heads: tuple[tuple[int, int], ...], task: str) -> tuple[PlantedClaim, ...]:
-    """A claim for each background head: it does nothing that counts.
+    """One claim per background head, with a negligible effect.
 
-    Where answers and foils are drawn from the same words, what its random writes do to them comes to zero on average.
+    Answers and foils are drawn from the same words, so the effects of random writes average to zero.
     """
     return tuple(
         PlantedClaim(

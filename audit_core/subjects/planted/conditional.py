@@ -1,24 +1,24 @@
-"""Heads whose worth depends on something else: a mode, a gate, a dose, what an earlier head has predicted.
+"""Heads with conditional effects: a mode, a gate, a dose, or suppression of an earlier prediction.
 
-    model                 head    looks at                           writes                               role
+    model                 head    attends to                         writes                               role
     all four              L0H0    the previous token                 its name, for layer 1 to find        cause
     planted-modes         L0H1    the first word, A or B             FLAG for A, FLAG_B for B             gate
                           L1H0    the token after the last           10 logits for that token             conditional
-                                  occurrence, if FLAG stands
-                          L1H1    the same, if FLAG_B stands         10 logits for that token             conditional
+                                  occurrence, if FLAG is set
+                          L1H1    the same, if FLAG_B is set         10 logits for that token             conditional
     planted-gate          L0H1    the beginning of the sequence      FLAG, always                         gate
                           L1H0    as in planted-modes                10 logits for that token             cause
     planted-dose          L1H0    the token after the last           its name, once, for the MLP of       cause
                                   occurrence                         layer 1, which answers by RESPONSE
     planted-suppression   L1H0    the token after the last           10 logits for that token             cause
                                   occurrence
-                          L2H0    where the token stands that is     −4 logits for that token             negative
-                                  predicted so far (it reads OUT)
+                          L2H0    the position of the token          −4 logits for that token             negative
+                                  predicted so far (reads OUT)
 
-All other heads are background. A gated head's resting place scores 60, far above a match at 30; a whole flag
-lowers it to 15. Half a flag, which a mean over two modes leaves, opens nothing. Resampling cannot see a gate, as both
-prompts of a pair have the same mode. Without L1H0 the suppressing head has nothing to suppress: 10 logits less from one
-and 4 more from the other leave an effect of 6.
+All other heads are background. The default position of a gated head scores 60, far above a match at 30; a whole flag
+lowers it to 15. Half a flag, from a mean over two modes, does not open the gate. Resampling does not detect a gate,
+because both prompts of a pair have the same mode. Without L1H0 the suppressing head has nothing to suppress: 10 logits
+less from one and 4 more from the other give an effect of 6.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ from audit_core.subjects.planted.weights import (
 ANSWER, SUPPRESSION = 10.0, -4.0
 """Logits."""
 CLOSED, OPENING = 60.0, -45.0
-"""Score of a gated head's resting place, and what a flag adds to it."""
+"""Score of a gated head's default position, and what a flag adds to it."""
 RESPONSE = ((0.5, 20.0), (1.25, -20.0))
-"""Threshold and slope: nothing up to half a dose, 10 logits at the whole, 15 from five quarters on."""
+"""Thresholds and weights: nothing up to half a dose, 10 logits at the whole, 15 from five quarters on."""
 
 _GATED = ((0, 0), (0, 1), (1, 0))
 _MODES = (*_GATED, (1, 1))
@@ -68,7 +68,7 @@ def build_modes(folder: Path, seed: int) -> None:
     model = start_model(2)
     plant_previous(model)
     mode = Head(model, 0, 1)
-    mode.look_at_position(1)
+    mode.attend_to_position(1)
     for index, (letter, flag) in enumerate(((A, FLAG), (B, FLAG_B))):
         mode.write(letter, flag, 1)
         plant_match(model, 1, index, OUT, ANSWER, rest=CLOSED, flags={flag: OPENING})
@@ -77,11 +77,11 @@ def build_modes(folder: Path, seed: int) -> None:
 
 
 def build_gate(folder: Path, seed: int) -> None:
-    """A head that writes the same on every prompt, and one that does nothing without it."""
+    """A head with a constant output, and one that is inactive without it."""
     model = start_model(2)
     plant_previous(model)
     gate = Head(model, 0, 1)
-    gate.look_at_position(0)
+    gate.attend_to_position(0)
     gate.write(BOS, FLAG, 1)
     plant_match(model, 1, 0, OUT, ANSWER, rest=CLOSED, flags={FLAG: OPENING})
     fill_background(model, list_background(2, _GATED), seed=seed)
@@ -89,7 +89,7 @@ def build_gate(folder: Path, seed: int) -> None:
 
 
 def build_dose(folder: Path, seed: int) -> None:
-    """A head whose effect is not in proportion to what it writes."""
+    """A head whose effect is not proportional to its output."""
     model = start_model(2, n_neurons=len(RESPONSE) * N_TOKENS)
     plant_previous(model)
     plant_match(model, 1, 0, NAMED, 1.0)
@@ -99,12 +99,12 @@ def build_dose(folder: Path, seed: int) -> None:
 
 
 def build_suppression(folder: Path, seed: int) -> None:
-    """A head that pushes against what stands to be predicted."""
+    """A head that acts against the current prediction."""
     model = start_model(3)
     plant_previous(model)
     plant_match(model, 1, 0, OUT, ANSWER)
     suppressor = Head(model, 2, 0)
-    suppressor.look_at_predicted(ANSWER)
+    suppressor.attend_to_predicted(ANSWER)
     suppressor.copy_token(OUT, SUPPRESSION)
     fill_background(model, list_background(3, _SUPPRESSION), seed=seed)
     save_model(model, folder)
@@ -130,7 +130,7 @@ def _previous(task: str, logits: float) -> PlantedClaim:
 MODES = PlantedModel(
     "planted-modes",
     "Different heads for different templates",
-    "The first word is A or B. One head carries the answer after A, another after B, and a third tells them which.",
+    "The first word is A or B. One head carries the answer after A, another after B, and a third signals the mode.",
     build_modes,
     (
         PlantedTask("mode-A-B", partial(make_mode, modes=(A, B))),
@@ -173,7 +173,7 @@ MODES = PlantedModel(
 GATE = PlantedModel(
     "planted-gate",
     "A head that supplies a constant",
-    "One head carries the answer, and does so only where another has written its flag; that one writes it always.",
+    "One head carries the answer, but only if another has written a flag, which it always does.",
     build_gate,
     _QUERY_AND_CONTEXT,
     (
@@ -193,8 +193,8 @@ GATE = PlantedModel(
 
 DOSE = PlantedModel(
     "planted-dose",
-    "A head whose effect is not in proportion to its dose",
-    "One head names the answer to an MLP, which says nothing up to half of what the head writes and most from there on.",
+    "A head whose effect is not proportional to its dose",
+    "One head writes the answer for an MLP, which responds only above half of the head's output.",
     build_dose,
     _QUERY_AND_CONTEXT,
     (
@@ -206,8 +206,8 @@ DOSE = PlantedModel(
 
 SUPPRESSED = PlantedModel(
     "planted-suppression",
-    "A head that pushes against what is already predicted",
-    "One head carries the answer; in layer 2 another looks for where the predicted token stands, and takes 4 logits off it.",
+    "A head that acts against the current prediction",
+    "One head carries the answer; in layer 2 another attends to the predicted token and subtracts 4 logits from it.",
     build_suppression,
     _QUERY_AND_CONTEXT,
     (

@@ -1,25 +1,24 @@
 """Induction and a vote, with decoys, a negative head and a backup.
 
-    head   looks at                     writes                                role
+    head   attends to                   writes                                role
     L0H0   the previous token           its name, for layer 1 to find         cause: real and indirect
-    L0H1   every token alike            share of A, share of B, times VOTE    cause of the vote, looking at nothing
+    L0H1   every token alike            share of A, share of B, times VOTE    cause of the vote, attends uniformly
     L0H2   the previous token           JUNK, which nothing reads             decoy
     L1H0   the token after the last     that token's logit, times PRIMARY     cause; raises a flag
            occurrence of this one
     L1H1   the same                     nothing: its output weights are 0     decoy
     L1H2   the same                     JUNK                                  decoy
-    L1H3   the same                     that token's logit, times NEGATIVE    pushes against the answer
-    L2H0   the same, if no flag stands  that token's logit, times BACKUP      backup: acts only without L1H0
+    L1H3   the same                     that token's logit, times NEGATIVE    acts against the answer
+    L2H0   the same, if no flag is set  that token's logit, times BACKUP      backup: acts only without L1H0
 
 All other heads are background: random weights, small writes. The logit difference is PRIMARY + NEGATIVE = 7 on the
-clean prompt and −7 on the corrupted one, so that taking every head away by zero or mean costs 7, by resample 14.
-Resampling the primary head moves its 10 from answer to foil: 20. In the query task the two prompts differ in their last
-word alone, before which nothing of the previous-token head changes: resample cannot see it there.
+clean prompt and −7 on the corrupted one, so ablating all heads by zero or mean costs 7, by resample 14. Resampling the
+primary head moves its 10 logits from answer to foil: 20. In the query task the two prompts differ in the last word only,
+which does not affect the previous-token head, so resample does not detect it.
 
-`planted-strict` is the same without layer 2. In `planted-leak` the ballast is 64: whatever is written, and the dump that
-balances it, swells the norms by some percent and shrinks every logit. Without L1H2, which writes 15 into JUNK and −15
-into DUMP, the logit difference rises from 6.04 to 6.42. A mean over many words still fills DUMP, so only the zero
-family sees it.
+`planted-strict` is the same without layer 2. In `planted-leak` the ballast is 64: every write, with the DUMP that balances
+it, increases the norms by some percent and shrinks all logits. Without L1H2, which writes 15 into JUNK and −15 into DUMP,
+the logit difference rises from 6.04 to 6.42. A mean over many words still fills DUMP, so only the zero family detects it.
 """
 
 from __future__ import annotations
@@ -75,7 +74,7 @@ def build_induction(folder: Path, seed: int, *, n_layers: int = 3, ballast: floa
 
 
 VOTE_LOGIT = VOTE * sum(margin / (voters + 2) for voters, margin in VOTES) / len(VOTES)
-"""Attention is even over the letters, the first token and "=": each letter of the majority weighs 1/(voters + 2)."""
+"""Attention is uniform over the letters, the first token and "=": each letter has weight 1/(voters + 2)."""
 _TASKS = (PlantedTask("query", make_query), PlantedTask("context", make_context), PlantedTask("vote", make_vote))
 _BLIND_TO_PREVIOUS = found(zero=State.SUPPORTED, mean=State.SUPPORTED, resample=State.NEGLIGIBLE)
 
@@ -152,9 +151,9 @@ _WITHOUT_BACKUP = (
 INDUCTION = PlantedModel(
     "planted-induction",
     "Induction with decoys, a negative head and a backup",
-    "Layer 0 names the previous token; layer 1 finds what followed the last time and copies it. Beside the head that "
-    "carries the answer stand two that look the same and do nothing, one that pushes against it, and in layer 2 a backup "
-    "that wakes where the carrier is set to zero. A vote is decided by a head that looks at everything alike.",
+    "Layer 0 writes the previous token; layer 1 finds the token after its last occurrence and copies it. Two heads with "
+    "the same attention have no effect, one acts against the answer, and a backup in layer 2 becomes active if the primary "
+    "head is set to zero. A head with uniform attention decides a vote.",
     build_induction,
     _TASKS,
     (*_SHARED, *_WITH_BACKUP, *list_bystanders(list_background(3, _PLANTED), "query")),
@@ -162,7 +161,7 @@ INDUCTION = PlantedModel(
 STRICT = PlantedModel(
     "planted-strict",
     "Induction without a backup",
-    "As planted-induction without its third layer: nothing steps in for the head that carries the answer.",
+    "As planted-induction without its third layer: the primary head has no backup.",
     partial(build_induction, n_layers=2),
     _TASKS,
     (*_SHARED, *_WITHOUT_BACKUP, *list_bystanders(list_background(2, _PLANTED), "query")),
@@ -193,12 +192,12 @@ _LEAKY = (
     ),
     PlantedClaim(parts("L2.H0"), "query", PlantedRole.BACKUP, State.NEGLIGIBLE, NOTHING),
 )
-"""As the same claims without a leak, times the norms' shrinking with what is left."""
+"""The same claims as without a leak, scaled by the norms."""
 
 LEAK = PlantedModel(
     "planted-leak",
     "Induction with a decoy that leaks through the norm",
-    "As planted-induction with a weak ballast: what a decoy writes where nothing reads still shrinks every logit.",
+    "As planted-induction with a weak ballast: the unread output of a decoy still shrinks all logits.",
     partial(build_induction, ballast=LEAKY_BALLAST),
     _TASKS,
     (*_LEAKY, *list_bystanders(list_background(3, _PLANTED), "query")),

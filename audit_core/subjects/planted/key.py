@@ -1,4 +1,4 @@
-"""What is known of a planted model before anything is measured: its tasks, and the verdicts that are right."""
+"""Ground truth of planted models: tasks and correct verdicts."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from audit_core.prompts.prompt_set import PromptSet
 
 
 class PlantedRole(StrEnum):
-    """Why the components of a claim do what they do."""
+    """Planted role of the components of a claim."""
 
     CAUSE = "cause"
-    """Carries the answer; nothing else would if it were gone."""
+    """Carries the answer, without a backup."""
     NEGATIVE = "negative"
-    """Pushes against the answer."""
+    """Acts against the answer."""
     DECOY = "decoy"
-    """Looks where the answer stands, and what it writes is never read."""
+    """Attends to the answer, but its output is not read."""
     BYSTANDER = "bystander"
     """Random weights, small writes."""
     BACKED_UP = "backed up"
-    """Carries the answer, and wakes a backup where it is set to zero."""
+    """Carries the answer; a backup becomes active if it is set to zero."""
     BACKUP = "backup"
-    """Asleep while the part that it backs up is there."""
+    """Inactive unless the primary component is ablated."""
     GATE = "gate"
-    """Supplies a constant: needed, though it carries nothing of the answer."""
+    """Supplies a constant: necessary, but independent of the answer."""
     REDUNDANT = "redundant"
-    """One of two that each suffice: missed only when both are gone."""
+    """One of two that are each sufficient: an effect only if both are ablated."""
     JOINT = "joint"
-    """One of two that are both needed."""
+    """One of two that are both necessary."""
     CANCELLED = "cancelled"
-    """One of two large effects that add up to nothing."""
+    """One of two large effects that cancel."""
     CONDITIONAL = "conditional"
     """Carries the answer on some templates only."""
 
@@ -53,30 +53,30 @@ WIRED: Mapping[PlantedRole, State] = MappingProxyType(
         PlantedRole.NEGATIVE: State.REVERSED,
     }
 )
-"""What the wiring says of a part, whoever asks and however: the parts are used, idle, or push against the answer. Roles
-whose worth depends on the question are not here. No rule had a part in writing it, the combined one neither."""
+"""Ground truth by role, for any ablation: components are used, unused, or act against the answer. Roles whose effect
+depends on the ablation are excluded. Written from the wiring, without using any verdict rule."""
 
 
 @dataclass(frozen=True)
 class PlantedClaim:
-    """A claim about a planted model, and what is true of it."""
+    """A claim about a planted model, with its ground truth."""
 
     components: tuple[Component, ...]
     task: str
     planted: PlantedRole
     expected: State
-    """What the combined rule should find with enough prompts, at the default δ."""
+    """Expected state of the combined rule with enough prompts, at the default δ."""
     support: Mapping[Replacement, float]
-    """Mean loss of the metric when the components are replaced, in logits, as it follows from the weights; a family is
-    missing where it depends on the prompts drawn."""
+    """Mean loss of the metric when the components are replaced, in logits, derived from the weights; families whose loss
+    depends on the drawn prompts are absent."""
     role: Role = Role.NECESSARY
     by_family: Mapping[Replacement, State] = field(default_factory=lambda: MappingProxyType({}))
-    """What one ablation family alone would say, where that differs from `expected`."""
+    """Expected state of single families that differ from `expected`."""
 
 
 @dataclass(frozen=True)
 class PlantedTask:
-    """Prompts that a planted model was built for."""
+    """A task of a planted model."""
 
     name: str
     make: Callable[[int, int], PromptSet]
@@ -85,15 +85,15 @@ class PlantedTask:
 
 @dataclass(frozen=True)
 class PlantedModel:
-    """A model whose weights are set by hand."""
+    """A planted model: weights are set by hand."""
 
     name: str
-    """What a person types; starts with "planted-"."""
+    """Name on the command line; starts with "planted-"."""
     title: str
     story: str
-    """What is wired how, in a sentence or two, for the page."""
+    """Description of the wiring, for display."""
     build: Callable[[Path, int], None]
-    """Folder and seed → a Hugging Face folder with tokenizer; the seed decides the random parts and nothing else."""
+    """Folder and seed → a Hugging Face folder with tokenizer; the seed affects background weights only."""
     tasks: tuple[PlantedTask, ...]
     claims: tuple[PlantedClaim, ...]
 

@@ -1,32 +1,33 @@
-"""Induction in a Llama: rotary positions, RMS norms, keys and values that two heads share, and three sorts of decoy.
+"""Induction in a Llama: rotary positions, RMS norms, grouped-query attention, and three kinds of decoy.
 
-    head   looks at                     writes                                   role
-    L0H0   the token one turn back      its name, for layer 1 to find            cause, where it is never seen to look
+    head   attends to                   writes                                   role
+    L0H0   the previous token           its name, for layer 1 to find            cause, with attention by rotation only
     L1H0   the token after the last     that token's logit, times PRIMARY        cause; raises a flag
            occurrence of this one
     L1H1   the same                     nothing: its output weights are 0        decoy
     L1H2   the same                     JUNK, which nothing reads                decoy
-    L1H3   the same                     that token's logit, times NEGATIVE       pushes against the answer
-    L2H0   the same, if no flag stands  that token's logit, times BACKUP         backup: acts only without L1H0
-    L2H1   the same                     EVEN on every logit alike, which leaves  decoy
-                                        all their differences as they are
+    L1H3   the same                     that token's logit, times NEGATIVE       acts against the answer
+    L2H0   the same, if no flag is set  that token's logit, times BACKUP         backup: acts only without L1H0
+    L2H1   the same                     EVEN on every logit, which does not      decoy
+                                        change their differences
 
 Heads 2k and 2k + 1 share keys and values. All other heads are background: random queries and small random writes, on
 random keys and values unless they share those of a planted head. The dimensions of the residual stream:
 
-    0 – 31       TOKEN: the token that stands here, one-hot
-    32 – 63      PREVIOUS: the token before it, once a head has written it
+    0 – 31       TOKEN: the token at this position, one-hot
+    32 – 63      PREVIOUS: the previous token, written by a head
     64 – 95      OUT: the logit of each token
     96 – 127     JUNK
     128          FLAG
-    287          ballast: the root mean square is then ballast / √288 for every token, and the norms' weight undoes it
+    287          ballast: the root mean square is then ballast / √288 for every token, which the norms' weight cancels
 
-Positions enter by rotation alone: a query and a key that are the same for every token give Σ cos(frequency · (distance
-− 1)) over the fast pairs of dimensions, at its largest one token back. Tokens are matched on the slow pairs, which the
-longest prompt turns by less than 3 milliradians.
+Positions enter by rotation only: a query and a key that are equal for all tokens give Σ cos(frequency · (distance − 1))
+over the fast pairs of dimensions, with its maximum one token back. Tokens are matched on the slow pairs, which rotate by
+less than 3 milliradians over the longest prompt.
 
-The backup almost replaces the primary head: set to zero, that costs 0.5 of 7 logits and looks negligible; resampled,
-20 of 14. In the query task resample cannot see the previous-token head, as the prompts differ in their last word alone.
+The backup almost replaces the primary head: setting that to zero costs 0.5 of 7 logits and seems negligible; resampling
+it costs 20 of 14. In the query task the prompts differ in the last word only, so resample does not detect the
+previous-token head.
 """
 
 from __future__ import annotations
@@ -62,15 +63,15 @@ D_MODEL = N_HEADS * D_HEAD
 TOKEN, PREVIOUS, OUT, JUNK, FLAG, _BALLAST = 0, 32, 64, 96, 128, D_MODEL - 1
 
 THETA = 1e12
-"""Pair i turns by THETA^(−i / 24) radians a token: 1, 0.32 and 0.1 for the fast pairs, 0.0001 at most for the slow."""
+"""Pair i rotates by THETA^(−i / 24) radians per token: 1, 0.32 and 0.1 for the fast pairs, at most 0.0001 for the slow."""
 _PAIRS = D_HEAD // 2
 _FAST, _FIRST_SLOW = 3, _PAIRS - N_TOKENS // 2
 _PAST = 60.0
 """Score of each fast pair one token back; at any other distance their sum is lower by 30 or more."""
 _SIZE = math.sqrt(MATCH * math.sqrt(D_HEAD))
-"""Of both sides of a match: size² / √d_head is its score."""
+"""Size of query and key of a match; the score is size² / √d_head."""
 _PER_SCORE = math.sqrt(D_HEAD) / _SIZE
-"""On the query's side, for a score of 1 against a key of that size."""
+"""Query size for a score of 1 against a key of that size."""
 
 _PLANTED = ((0, 0), (1, 0), (1, 1), (1, 2), (1, 3), (2, 0), (2, 1))
 _BACKGROUND = tuple(
@@ -82,17 +83,17 @@ def build_llama(folder: Path, seed: int) -> None:
     """Write model and tokenizer to a folder."""
     model = _start_model()
     previous = _Head(model, 0, 0)
-    previous.look_at_previous()
+    previous.attend_to_previous()
     previous.copy_token(PREVIOUS, 1.0)
     for index, block, gain in ((0, OUT, PRIMARY), (1, OUT, 0.0), (2, JUNK, JUNK_GAIN), (3, OUT, NEGATIVE)):
         head = _Head(model, 1, index)
-        head.look_after_match()
+        head.attend_after_match()
         head.copy_token(block, gain)
     _Head(model, 1, 0).output[1:N_TOKENS, FLAG] = 1
     backup, even = _Head(model, 2, 0), _Head(model, 2, 1)
-    backup.look_after_match(rest_at_flag=2 * REST)
+    backup.attend_after_match(rest_at_flag=2 * REST)
     backup.copy_token(OUT, BACKUP)
-    even.look_after_match()
+    even.attend_after_match()
     even.output[1:N_TOKENS, OUT : OUT + N_TOKENS] = EVEN
     _fill_background(model, seed)
     model.save_pretrained(folder)
@@ -100,7 +101,7 @@ def build_llama(folder: Path, seed: int) -> None:
 
 
 def _start_model() -> Any:
-    """A Llama whose heads do nothing yet: embeddings and readout are one-hot, norms the identity, MLPs zero."""
+    """A Llama with inactive heads: embeddings and unembedding are one-hot, norms the identity, MLPs zero."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     config = LlamaConfig(
@@ -143,7 +144,7 @@ def _save_tokenizer(folder: Path) -> None:
 
 
 def _slot(token: int) -> int:
-    """Dimension of queries and keys in which a token is matched: each slow pair has room for two."""
+    """Dimension of queries and keys that matches a token; each slow pair encodes two."""
     return _FIRST_SLOW + token % (N_TOKENS // 2) + (token // (N_TOKENS // 2)) * _PAIRS
 
 
@@ -158,16 +159,16 @@ class _Head:
         self.value = attention.v_proj.weight[shared].T
         self.output = attention.o_proj.weight[:, own].T
 
-    def look_at_previous(self) -> None:
-        """Keys stand at angle 0 and queries one token behind; the rotations agree where the distance makes up for it."""
+    def attend_to_previous(self) -> None:
+        """Attend to the previous token: keys have angle 0 and queries are rotated back by one token."""
         size = math.sqrt(_PAST * math.sqrt(D_HEAD))
         for pair in range(_FAST):
             turn = THETA ** (-pair / _PAIRS)
             self.key_bias[pair] = size
             self.query_bias[pair], self.query_bias[pair + _PAIRS] = size * math.cos(turn), -size * math.sin(turn)
 
-    def look_after_match(self, *, rest_at_flag: float = 0.0) -> None:
-        """A token asks for the position whose predecessor it is; with no such position, for the first token.
+    def attend_after_match(self, *, rest_at_flag: float = 0.0) -> None:
+        """Attend to the position after an earlier occurrence of this token, or to the first token if there is none.
 
         Args:
             rest_at_flag: what a flag adds to the score of the first token.
@@ -180,14 +181,14 @@ class _Head:
         self.query[FLAG, _slot(0)] = rest_at_flag * _PER_SCORE
 
     def copy_token(self, block: int, gain: float) -> None:
-        """Write what is looked at into a block of dimensions; the first token has no name to copy."""
+        """Write the attended token into a block of dimensions; the first token writes nothing."""
         for token in range(1, N_TOKENS):
             self.value[TOKEN + token, token] = 1
             self.output[token, block + token] = gain
 
 
 def _fill_background(model: Any, seed: int) -> None:
-    """Random attention, random values, small random writes to the logits; nothing is read but the token itself."""
+    """Random attention and values, small random writes to the logits; reads only the token."""
     import torch
 
     draw = torch.Generator().manual_seed(seed)
@@ -210,7 +211,7 @@ _SEEN_BY_ZERO_ALONE = found(zero=State.SUPPORTED, mean=State.NEGLIGIBLE, resampl
 
 
 def _claim_on_both() -> tuple[PlantedClaim, ...]:
-    """What is true in both tasks."""
+    """Ground truth of both tasks."""
     primary = lost(zero=PRIMARY - BACKUP, mean=PRIMARY, resample=2 * PRIMARY)
     both = lost(zero=PRIMARY, mean=PRIMARY, resample=2 * PRIMARY)
     negative = lost(zero=NEGATIVE, mean=NEGATIVE, resample=2 * NEGATIVE)
@@ -270,10 +271,10 @@ _CLAIMS = (
 
 LLAMA = PlantedModel(
     "planted-llama",
-    "Induction in a Llama, with three sorts of decoy and a backup that hides the cause",
-    "Layer 0 names the previous token by rotation alone; layer 1 finds what followed the last time and copies it. One "
-    "decoy writes nothing, one writes where nothing reads, one lifts every logit alike. Where the head that carries the "
-    "answer is set to zero, a backup in layer 2 says almost the same.",
+    "Induction in a Llama, with three kinds of decoy and a backup that hides the cause",
+    "Layer 0 writes the previous token by rotation only; layer 1 finds the token after its last occurrence and copies it. "
+    "One decoy writes nothing, one writes to unread dimensions, one raises all logits equally. If the primary head is set "
+    "to zero, a backup in layer 2 almost replaces it.",
     build_llama,
     (PlantedTask("query", make_query), PlantedTask("context", make_context)),
     _CLAIMS,

@@ -1,6 +1,6 @@
-"""Pairs of heads whose worth together is not the sum of what each is worth: AND, OR, and a pair that cancels.
+"""Pairs of heads with interactions: AND, OR, and a cancelling pair.
 
-    model                head         looks at              writes                                        role
+    model                head         attends to            writes                                        role
     all three            L0H0         the previous token    its name, for layer 1 to find                 cause
     planted-and          L1H0, L1H1   the token after the   its name, once each, for the MLP of layer 1,  joint
                                       last occurrence       which gives it 10 logits if both have
@@ -8,10 +8,10 @@
     planted-cancelling   L1H0         the same              7 logits for that token                       cause
                          L1H1, L1H2   the same              +5 and −5 logits for that token               cancelled
 
-All other heads are background. In `planted-or` every position speaks 5 logits for "=", which is the answer where there is
-nothing to be found: the absence task asks for it, 5 logits for the answer against 5 for "=". There a resampled head
-writes nothing, and the other one suffices. In the query task a resampled head names the foil: the MLP answers
-both names, and what is redundant under zero and mean is half the gap under resample.
+All other heads are background. In `planted-or` every position adds 5 logits for "=", the answer if there is no match: the
+absence task uses it, 5 logits for the answer against 5 for "=". There a resampled head writes nothing, and the other one
+suffices. In the query task a resampled head writes the foil: the MLP answers both, and heads that are redundant under
+zero and mean account for half the gap under resample.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ from audit_core.subjects.planted.weights import (
 ANSWER = 10.0
 """Logits of a token that the MLP answers."""
 IF_BOTH = ((1.5, 2 * ANSWER),)
-"""Nothing for one name, `ANSWER` for two, with room on both sides for the few percent that a mean leaves of any name."""
+"""Nothing for one name, `ANSWER` for two, with a margin for the few percent of a name that a mean leaves."""
 IF_EITHER = ((0.25, 2 * ANSWER), (0.75, -2 * ANSWER))
-"""`ANSWER` from three quarters of a name on, and no more for two."""
+"""`ANSWER` from three quarters of a name on; not more for two."""
 NOTHING_FOUND = ANSWER / 2
 CARRIER, CANCELLED = 7.0, 5.0
 
@@ -56,7 +56,7 @@ _TRIPLE = (*_PAIR, (1, 2))
 def build_through_mlp(
     folder: Path, seed: int, *, kinks: Sequence[tuple[float, float]], nothing_found: float = 0.0
 ) -> None:
-    """Two heads name the answer to an MLP, which responds to how often it was named."""
+    """Two heads write the answer for an MLP, which responds to their sum."""
     model = start_model(2, n_neurons=len(kinks) * N_TOKENS)
     plant_previous(model)
     for index in (0, 1):
@@ -82,7 +82,7 @@ _QUERY_AND_CONTEXT = (PlantedTask("query", make_query), PlantedTask("context", m
 AND = PlantedModel(
     "planted-and",
     "Two heads that are both needed",
-    "Each of two heads names the answer to an MLP, which speaks only if it is named twice.",
+    "Two heads write the answer for an MLP, which responds only if both do.",
     partial(build_through_mlp, kinks=IF_BOTH),
     _QUERY_AND_CONTEXT,
     (
@@ -103,7 +103,7 @@ AND = PlantedModel(
 OR = PlantedModel(
     "planted-or",
     "Two heads of which either suffices",
-    "Each of two heads names the answer to an MLP, which says no more if it is named twice. With neither, the answer is =.",
+    "Two heads write the answer for an MLP, which responds equally to one or both. With neither, the answer is =.",
     partial(build_through_mlp, kinks=IF_EITHER, nothing_found=NOTHING_FOUND),
     (PlantedTask("absence", make_absence), PlantedTask("query", make_query)),
     (
@@ -138,8 +138,8 @@ OR = PlantedModel(
 
 CANCELLING = PlantedModel(
     "planted-cancelling",
-    "Two large effects that add up to nothing",
-    "Beside the head that carries the answer one adds 5 logits to it and one takes 5 away.",
+    "Two large effects that cancel",
+    "In addition to the primary head, one head adds 5 logits to the answer and one subtracts 5.",
     build_cancelling,
     _QUERY_AND_CONTEXT,
     (

@@ -1,4 +1,4 @@
-"""Prompts for planted models: a word's successor, a majority; a seed decides each prompt, however many are made."""
+"""Tasks of planted models: successor of a word, majority vote. Each prompt depends on the seed, not on the number of prompts."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from audit_core.prompts.prompt_set import Prompt, PromptSet
 from audit_core.subjects.planted.weights import EQUALS, NOUNS, A, B
 
 PLACES = range(1, 9)
-"""Where in the context the word that is asked about stands: one template each."""
+"""Positions of the queried word in the context; one template each."""
 VOTES = tuple((voters, margin) for voters in (9, 11, 13, 15) for margin in (1, 3))
-"""Letters and the majority among them: one template each."""
+"""Numbers of letters and majorities; one template each."""
 _CONTEXT_WORDS = 12
 
 
 @dataclass(frozen=True)
 class _Context:
-    """Words that all differ, two of which have a successor that matters."""
+    """Distinct words, with the positions of query and foil."""
 
     words: tuple[str, ...]
     at: int
-    """Index of the word that is asked about; its successor is the answer."""
+    """Index of the queried word; its successor is the answer."""
     other: int
-    """Index of the word whose successor is the foil; not beside the first."""
+    """Index of the word whose successor is the foil; not adjacent to the first."""
     unrelated: str
-    """A word that is not among them."""
+    """A word outside the context."""
 
     def replace(self, *words: tuple[int, str]) -> tuple[str, ...]:
         found = list(self.words)
@@ -48,13 +48,13 @@ def make_query(n_per_template: int, seed: int) -> PromptSet:
 
 
 def make_mode(n_per_template: int, seed: int, *, modes: Sequence[str]) -> PromptSet:
-    """As `make_query`, behind a first word that is one of the modes; each of them with each place is a template."""
+    """`make_query` with a mode as first word; each mode with each position is a template."""
     prompts = [p for mode in modes for p in _make_successors(f"mode-{mode}", n_per_template, seed, _ask_another, mode)]
     return PromptSet("-".join(["mode", *modes]), tuple(prompts))
 
 
 def make_context(n_per_template: int, seed: int) -> PromptSet:
-    """`… a b … c d … a`, answer b; corrupted, a and c have changed places, so that d follows a."""
+    """`… a b … c d … a`, answer b; corrupted, a and c are swapped, so that d follows a."""
 
     def swap(context: _Context) -> _Corruption:
         asked, other = context.words[context.at], context.words[context.other]
@@ -65,7 +65,7 @@ def make_context(n_per_template: int, seed: int) -> PromptSet:
 
 
 def make_absence(n_per_template: int, seed: int) -> PromptSet:
-    """`… a b … a`, answer b; corrupted, the first a is a word that is not asked about, and the answer "=": nothing."""
+    """`… a b … a`, answer b; corrupted, the first a is another word, and the answer is "=": no match."""
 
     def erase(context: _Context) -> _Corruption:
         asked = context.words[context.at]
@@ -75,7 +75,7 @@ def make_absence(n_per_template: int, seed: int) -> PromptSet:
 
 
 def make_vote(n_per_template: int, seed: int) -> PromptSet:
-    """`A A B … =`, answer the letter that stands more often; corrupted, each letter is the other one."""
+    """`A A B … =`, answer the more frequent letter; corrupted, all letters are swapped."""
     prompts = []
     for at, (voters, margin) in enumerate(VOTES):
         draw = Random(f"vote {seed} {at}")

@@ -1,18 +1,18 @@
-"""Tools to set a GPT-2's weights by hand: what each head looks at, what it writes, and when a neuron answers.
+"""Sets a GPT-2's weights by hand: attention and output of heads, and responses of neurons.
 
-    dimensions   hold
-    0 – 31       TOKEN: the token that stands here, one-hot
-    32 – 55      POSITION: where it stands, one-hot
-    56 – 87      PREVIOUS: the token before it, once a head has written it
+    dimensions   content
+    0 – 31       TOKEN: the token at this position, one-hot
+    32 – 55      POSITION: the position, one-hot
+    56 – 87      PREVIOUS: the previous token, written by a head
     88 – 119     OUT: the logit of each token
     120 – 151    JUNK: nothing reads it
     152, 153     FLAG, FLAG_B: signals between layers
-    154 – 185    NAMED: a token on its way to an MLP
-    189          DUMP: nothing reads it; every row that is written sums to zero by it, so the norms' mean is zero
+    154 – 185    NAMED: a token written for an MLP
+    189          DUMP: nothing reads it; balances every written row to sum zero, so the norms' mean is zero
     190, 191     ±ballast: nothing reads it; the norms' standard deviation is then ballast · √(2/192) for every token
 
-Undone by the norms' own weight, the ballast makes each layer norm the identity, but for one part in a million of
-what a large write adds to the deviation; with a small ballast that part is no longer small.
+The norms' weight cancels the ballast, so each layer norm is the identity, except for a relative error of one millionth
+by large writes; with a small ballast this error is not small.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from typing import Any
 BOS, EQUALS, A, B = "<bos>", "=", "A", "B"
 NOUNS = tuple(f"w{number:02d}" for number in range(1, 29))
 WORDS = (BOS, *NOUNS, EQUALS, A, B)
-"""Token i is the i-th word; words stand between spaces."""
+"""Token i is the i-th word; words are separated by spaces."""
 N_TOKENS, N_POSITIONS, N_HEADS, D_HEAD = len(WORDS), 24, 6, 32
 D_MODEL = N_HEADS * D_HEAD
 TOKEN, POSITION, PREVIOUS, OUT, JUNK, FLAG, FLAG_B, NAMED, DUMP = 0, 32, 56, 88, 120, 152, 153, 154, 189
 
 BALLAST = 4096.0
 MATCH, REST = 30.0, 15.0
-"""Attention scores: a match beats the resting place on the first token by e^15, and that beats all else by e^15."""
+"""Attention scores: a match exceeds the default on the first token by e^15, which exceeds all others by e^15."""
 BACKGROUND_GAIN = 0.02
-"""Size of what a head with random weights writes; of the gap of 7 logits it moves less than a tenth (methods 3.2)."""
+"""Size of a random head's writes; they change less than a tenth of the gap of 7 logits (methods 3.2)."""
 Flags = Mapping[int, float]
-"""Dimension of the residual stream → what each unit in it adds to the score of the resting place."""
+"""Dimension of the residual stream → its weight in the score of the default position."""
 _NO_FLAGS: Flags = MappingProxyType({})
 
 
 def start_model(n_layers: int, *, ballast: float = BALLAST, n_neurons: int = 8) -> Any:
-    """A GPT-2 whose heads and neurons do nothing yet: embeddings and readout are one-hot, norms the identity."""
+    """A GPT-2 with inactive heads and neurons: embeddings and unembedding are one-hot, norms the identity."""
     from transformers import GPT2Config, GPT2LMHeadModel
 
     config = GPT2Config(
@@ -76,7 +76,7 @@ def start_model(n_layers: int, *, ballast: float = BALLAST, n_neurons: int = 8) 
 
 
 def save_model(model: Any, folder: Path) -> None:
-    """Balance every row that is written to the residual stream, and save model and tokenizer."""
+    """Balance all rows written to the residual stream, and save model and tokenizer."""
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
@@ -92,7 +92,7 @@ def save_model(model: Any, folder: Path) -> None:
 
 
 class Head:
-    """Views of one head's weights; GPT-2 keeps queries, keys and values side by side in one matrix."""
+    """Views of one head's weights; GPT-2 stores queries, keys and values in one matrix."""
 
     def __init__(self, model: Any, layer: int, index: int) -> None:
         attention = model.transformer.h[layer].attn
@@ -101,24 +101,24 @@ class Head:
         self.query_bias = attention.c_attn.bias[at[0]]
         self.output = attention.c_proj.weight[at[0]]
 
-    def look_at_previous(self) -> None:
-        """Position t asks for dimension t, which position t − 1 offers; q·k / √d_head is then the score."""
+    def attend_to_previous(self) -> None:
+        """Attend to the previous position: query t matches key t − 1; the score is q·k / √d_head."""
         for position in range(N_POSITIONS):
             self.query[POSITION + position, position] = _SIZE
             if position + 1 < N_POSITIONS:
                 self.key[POSITION + position, position + 1] = _SIZE
 
-    def look_at_position(self, position: int) -> None:
-        """Every token asks for the same place."""
+    def attend_to_position(self, position: int) -> None:
+        """Attend from every token to the same position."""
         self.query_bias[0] = _SIZE
         self.key[POSITION + position, 0] = _SIZE
 
-    def look_after_match(self, *, rest: float = REST, flags: Flags = _NO_FLAGS) -> None:
-        """A token asks for the position whose predecessor it is; with no such position, for the first token.
+    def attend_after_match(self, *, rest: float = REST, flags: Flags = _NO_FLAGS) -> None:
+        """Attend to the position after an earlier occurrence of this token, or to the first token if there is none.
 
         Args:
-            rest: score of the first token; above `MATCH` the head rests there whatever there is to be found.
-            flags: what changes `rest`.
+            rest: score of the first token; above `MATCH` the head always attends to it.
+            flags: changes of `rest`.
         """
         for token in range(1, N_TOKENS):
             self.query[TOKEN + token, token] = _SIZE
@@ -127,8 +127,8 @@ class Head:
         for dimension, change in flags.items():
             self.query[dimension, 0] = change * _PER_SCORE
 
-    def look_at_predicted(self, logit: float) -> None:
-        """A token that stands to be predicted with this logit is asked for where it stands; else the first token."""
+    def attend_to_predicted(self, logit: float) -> None:
+        """Attend to occurrences of a token that is predicted with this logit, or to the first token if there is none."""
         for token in range(1, N_TOKENS):
             self.query[OUT + token, token] = _SIZE / logit
             self.key[TOKEN + token, token] = _SIZE
@@ -139,68 +139,68 @@ class Head:
         self.query_bias[0] = score * _PER_SCORE
 
     def write(self, word: str, dimension: int, gain: float) -> None:
-        """Add to a dimension of the residual stream, for each unit of attention on a word."""
+        """Add to a dimension of the residual stream, per unit of attention on a word."""
         token = WORDS.index(word)
         self.value[TOKEN + token, token] = 1
         self.output[token, dimension] += gain
 
     def copy_token(self, block: int, gain: float) -> None:
-        """Write what is looked at into a block of dimensions; the first token has no name to copy."""
+        """Write the attended token into a block of dimensions; the first token writes nothing."""
         for token, word in enumerate(WORDS[1:], start=1):
             self.write(word, block + token, gain)
 
     def raise_flag(self, dimension: int) -> None:
-        """Write 1 to a dimension if anything but the first token is looked at."""
+        """Write 1 to a dimension unless the head attends to the first token."""
         for word in WORDS[1:]:
             self.write(word, dimension, 1)
 
 
 _SIZE = math.sqrt(MATCH * math.sqrt(D_HEAD))
-"""Of both sides of a match: size² / √d_head is its score."""
+"""Size of query and key of a match; the score is size² / √d_head."""
 _PER_SCORE = math.sqrt(D_HEAD) / _SIZE
-"""On the query's side, for a score of 1 against a key of that size."""
+"""Query size for a score of 1 against a key of that size."""
 
 
 def plant_previous(model: Any, index: int = 0, block: int = PREVIOUS, gain: float = 1.0) -> None:
-    """A head of layer 0 that writes the token before this one into a block."""
+    """A head of layer 0 that writes the previous token into a block."""
     head = Head(model, 0, index)
-    head.look_at_previous()
+    head.attend_to_previous()
     head.copy_token(block, gain)
 
 
 def plant_match(
     model: Any, layer: int, index: int, block: int, gain: float, *, rest: float = REST, flags: Flags = _NO_FLAGS
 ) -> None:
-    """A head that writes what followed the last occurrence of this token into a block; see `Head.look_after_match`."""
+    """A head that writes the token after the last occurrence of this token into a block; see `Head.attend_after_match`."""
     head = Head(model, layer, index)
-    head.look_after_match(rest=rest, flags=flags)
+    head.attend_after_match(rest=rest, flags=flags)
     head.copy_token(block, gain)
 
 
 def respond(model: Any, layer: int, source: int, target: int, kinks: Sequence[tuple[float, float]]) -> None:
-    """For each word, answer x in one block by Σ slope · relu(x − threshold) in another.
+    """For each word, map x in one block to Σ weight · relu(x − threshold) in another.
 
     Args:
-        kinks: pairs of threshold and slope; each takes a neuron per word.
+        kinks: pairs of threshold and weight; each takes a neuron per word.
     """
     mlp = model.transformer.h[layer].mlp
-    for number, (threshold, slope) in enumerate(kinks):
+    for number, (threshold, weight) in enumerate(kinks):
         for token in range(N_TOKENS):
             neuron = number * N_TOKENS + token
             mlp.c_fc.weight[source + token, neuron] = 1
             mlp.c_fc.bias[neuron] = -threshold
-            mlp.c_proj.weight[neuron, target + token] = slope
+            mlp.c_proj.weight[neuron, target + token] = weight
 
 
 def list_background(n_layers: int, planted: Collection[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
-    """Layer and index of every head that nothing was planted in."""
+    """Layer and index of every head without planted weights."""
     return tuple(
         (layer, index) for layer in range(n_layers) for index in range(N_HEADS) if (layer, index) not in planted
     )
 
 
 def fill_background(model: Any, heads: Sequence[tuple[int, int]], *, seed: int) -> None:
-    """Random attention, random values, small random writes to the logits: what a null is drawn from."""
+    """Random attention and values, small random writes to the logits: heads for random baselines."""
     import torch
 
     draw = torch.Generator().manual_seed(seed)
