@@ -1,1 +1,1 @@
-"""Who may decide and what decides: people, policies, signatures, the gate. No model, no page, no log."""
+"""Governance rules: people and permissions, policies, four-eyes approval, waivers, the gate. No model, page or log."""

@@ -1,1 +1,1 @@
-"""The review desk: three persons read one pack and decide about it."""
+"""The review desk: preparer, reviewer and approver of a pack are three persons, each with a signed decision."""

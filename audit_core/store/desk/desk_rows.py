@@ -104,7 +104,9 @@ def log_decision(connection: duckdb.DuckDBPyConnection, signed: SignedApproval, 
     append_event(connection, actor=actor, action=Action.DECISION_MADE, object_id=signed.pack_id, payload=reported)
 
 
-def tell_refused(connection: duckdb.DuckDBPyConnection, pack: DeskPack, account: str, role: str, code: str) -> None:
+def log_refused_decision(
+    connection: duckdb.DuckDBPyConnection, pack: DeskPack, account: str, role: str, code: str
+) -> None:
     """An attempt to decide that was turned away is an event too."""
     reported = {"root_digest": pack.root_digest, "role": role, "reason": code}
     append_event(connection, actor=account, action=Action.DECISION_REFUSED, object_id=pack.pack_id, payload=reported)
