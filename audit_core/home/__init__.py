@@ -1,1 +1,1 @@
-"""What this home holds, read back: claims by standing, models, what audits cost."""
+"""Read models of a data directory: claims by status, models, portfolio, evidence counts, cost of audits."""
