@@ -1,1 +1,1 @@
-"""What changed between two versions of a model, and what that does to claims on it."""
+"""Model changes: compare two versions of a model, and revalidate the claims about it."""

@@ -146,7 +146,7 @@ def test_a_run_records_the_cpu_seconds_of_its_process(tmp_path: Path, monkeypatc
     assert [run.cpu_s for run in list_run_costs(tmp_path)] == [7.25]
 
 
-@pytest.mark.parametrize("told", ["7", True, -1.0, None, [1]])
+@pytest.mark.parametrize("reported", ["7", True, -1.0, None, [1]])
 def test_a_forged_number_of_seconds_is_no_number(reported: object) -> None:
     from audit_core.store.log.costs import _read_seconds
 
