@@ -158,7 +158,7 @@ _RULES = (
         ("approvals",),
         count_four_eyes,
         ">= 1",
-        "packs approved by a reviewer who did not prepare them / approved packs",
+        "packs signed by a reviewer who did not prepare them / signed packs",
     ),
     _Rule(
         "median_review_time",

@@ -61,7 +61,7 @@ def count_within_tolerance(records: ProcessRecords, now: datetime) -> Counted:
 
 def count_four_eyes(records: ProcessRecords, now: datetime) -> Counted:
     signed = [rows for rows in _group_by_pack(records) if any(_approves(row) for row in rows)]
-    return _share([_has_four_eyes(rows) for rows in signed], "no pack is approved")
+    return _share([_has_four_eyes(rows) for rows in signed], "no pack is signed by a reviewer or approver")
 
 
 def count_review_h(records: ProcessRecords, now: datetime) -> Counted:

@@ -117,7 +117,7 @@ def _list_packs(
     claims: Sequence[RegisteredClaim],
     stale: Mapping[str, tuple[str, ...]],
 ) -> tuple[PackRecord, ...]:
-    """Packs exported here or submitted to the desk; verified ones are on the desk with a known signer."""
+    """Packs exported here or submitted to the desk; `is_verified` needs the desk and a known signer."""
     expiry = {claim.claim_id: claim.expires_at for claim in claims}
     on_desk = {pack.pack_id: pack for pack in packs}
     exported = {

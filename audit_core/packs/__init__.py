@@ -1,1 +1,1 @@
-"""Evidence packs: written, scanned, opened to an auditor, run again."""
+"""Evidence packs: export, scan for sensitive content, withhold and open prompts, rerun."""

@@ -88,7 +88,7 @@ def test_reruns_keep_what_was_not_evaluated_apart_from_what_differed(tmp_path: P
 def test_decisions_at_the_desk_are_approvals(tmp_path: Path) -> None:
     pack = take_pack(tmp_path, zip_up(genuine_members()), by="anna")
     tell(tmp_path, Action.PACK_EXPORTED, pack.pack_id, claims={})
-    assert value(tmp_path, "four_eyes_coverage") == (None, "no pack is approved")
+    assert value(tmp_path, "four_eyes_coverage") == (None, "no pack is signed by a reviewer or approver")
     decide(tmp_path, pack.root_digest, ReviewDecision("reviewer", "approve", "another team"), Decider(BEN))  # type: ignore[arg-type]
     assert value(tmp_path, "four_eyes_coverage") == (1.0, None)
 

@@ -78,7 +78,7 @@ def test_nobody_and_somebody_without_a_role_may_do_nothing() -> None:
 
 def test_a_deed_that_stands_in_no_table_is_allowed_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "audit_core.governance.people.MAY",
+        "audit_core.governance.people.PERMISSIONS",
         {permission: roles for permission, roles in PERMISSIONS.items() if permission is not Permission.LOOK},
     )
     everyone = make_person("anna", *PersonRole, now=NOON)
