@@ -1,4 +1,4 @@
-"""What is kept between runs."""
+"""Persistent storage: data directory, database, audit log, claims register, review desk, keys."""
 
 from audit_core.store.claims.register import EarlierAccess, Register, RegisteredClaim
 from audit_core.store.data_directory import audit_home, keep_prompts, load_kept_prompts

@@ -76,7 +76,7 @@ def sizes(home: Path) -> list[int]:
 
 def verify(home: Path, *held: str) -> Verification:
     with open_database(home) as connection:
-        return verify_log(connection, public_key=load_log_key(home).public_key, held=held)
+        return verify_log(connection, public_key=load_log_key(home).public_key, external=held)
 
 
 def test_an_event_is_its_bytes_and_names_the_one_before_it(tmp_path: Path, clock: Callable[[str], None]) -> None:
@@ -362,7 +362,7 @@ def test_a_checkpoint_that_names_another_head_is_a_finding(home: Path) -> None:
         reported = Checkpoint(signed["log_id"], 1, bytes.fromhex(signed["root"]), "0" * 64)
         signed |= {"head": reported.head, "note": sign_checkpoint(file.key, reported)}
     assert [finding.text for finding in verify(home).findings] == [
-        "event 0 is not the one that a checkpoint names as last"
+        "event 0 differs from the last event of a checkpoint"
     ]
 
 

@@ -124,7 +124,7 @@ def test_a_claim_in_another_metric_has_none_of_these_numbers(asked: ClaimFinding
 
 
 def test_answers_about_another_circuit_are_refused(asked: ClaimFindings) -> None:
-    with pytest.raises(ClaimRefused, match="other components"):
+    with pytest.raises(ClaimRefused, match="different components"):
         list_metric_rows(replace(asked, claim=replace(asked.claim, components=(head(0, 0),))))
 
 
