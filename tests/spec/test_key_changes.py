@@ -205,7 +205,7 @@ def test_an_older_key_put_back_signs_nothing_and_is_named(home: Path) -> None:
     rotate_log_key(home, actor="ada")
     shutil.copy(home.parent / "copy", home / "keys/log.pem")
     write_events(home, 1)
-    with pytest.raises(Refused, match="the one in force is"):
+    with pytest.raises(Refused, match="the key in force is"):
         sign_now(home)
     assert texts(verify(home)) == ["key None: the key kept here is not the one in force since event 6"]
 

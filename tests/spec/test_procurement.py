@@ -126,7 +126,7 @@ def test_whoever_did_not_see_the_last_version_is_refused(kept: Checklists) -> No
     save(kept, Answer("patching", AnswerWord.NO), by="ben", on=1)
     with pytest.raises(Refused, match="saved by ben; yours is based on 1"):
         save(kept, Answer("patching", AnswerWord.YES), on=1)
-    with pytest.raises(Refused, match="Nothing changed"):
+    with pytest.raises(Refused, match="No answer changed"):
         save(kept, Answer("patching", AnswerWord.NO), on=2)
     assert count_rows(kept) == (2, 2)
 

@@ -134,9 +134,9 @@ def _explain(path: Path, fate: _TransactionState) -> Iterator[None]:
         yield
     except Timeout as error:
         raise StoreRefused(
-            f"{DATABASE} has been locked by another process for {LOCK_S:g} s. Nothing was recorded.",
+            f"{DATABASE} has been locked by another process or thread for {LOCK_S:g} s. Nothing was recorded.",
             wanted="access to the run log.",
-            remedy="wait for that process to finish, or set AUDIT_HOME to another folder.",
+            remedy="wait for it to finish, or set AUDIT_HOME to another folder.",
         ) from error
     except duckdb.CatalogException as error:
         raise IntegrityError(f"{path} lacks a table or column of its schema version: {str(error)[:200]}") from error
