@@ -51,7 +51,9 @@ PROSE = re.compile("|".join(rf"\b(?:{pattern})\b" for pattern in BANNED), re.IGN
 IN_NAMES = re.compile(
     r"(?:^|_)(told|deeds?|nobody|whoever|somebody|anew|mend|lone|strangers?|askers?|slopes?|dossiers?|rulings?|burnt)(?:_|$)"
 )
-STORED = re.compile(r"half\.opened|\"(?:deed|held)\"|held_checkpoint|confirmed_held|not_held|\bheld_for\b|--held-by|--half")
+STORED = re.compile(
+    r"half\.opened|\"(?:deed|held)\"|held_checkpoint|confirmed_held|not_held|\bheld_for\b|--held-by|--half"
+)
 """Values, keys and options that stores, packs and scripts already contain: they stay as they are."""
 
 

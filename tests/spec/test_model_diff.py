@@ -168,7 +168,10 @@ def test_other_heads_in_the_config_are_not_compared_by_head(tiny: Path) -> None:
     edit_json(other / "config.json", num_attention_heads=2)
     found = compare_models(tiny, other)
     assert [one.component for one in found.components] == ["L0.attention"]
-    assert "4 heads of 2 with 2 key-value heads (llama) before, 2 heads of 4 with 2 key-value heads (llama) after" in found.not_by_head
+    assert (
+        "4 heads of 2 with 2 key-value heads (llama) before, 2 heads of 4 with 2 key-value heads (llama) after"
+        in found.not_by_head
+    )
     assert [(row.key, row.before, row.after) for row in found.settings] == [("num_attention_heads", "4", "2")]
 
 
