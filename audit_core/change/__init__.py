@@ -1,4 +1,4 @@
-"""What changed between two versions of a model, and what that does to claims on it."""
+"""Model changes: compare two versions of a model, and revalidate the claims about it."""
 
 from audit_core.change.effect_diff import EffectChange, EffectDiff, EffectQuestion, measure_effect_diff
 from audit_core.change.model_diff import ComponentDiff, ModelDiff, TensorChange, TensorDiff, compare_models

@@ -1,4 +1,4 @@
-"""The effects of two models' components side by side: the same prompts, the same way of replacing, the difference with its interval."""
+"""Compare component effects of two models on the same prompts under the same ablation, with intervals."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ from audit_core.stats.multiplicity import adjust_for_any
 from audit_core.subject import Progress, no_progress
 
 ALPHA = 0.05
-"""Of the marks: the chance that any component is marked though its effect did not change."""
+"""Family-wise error rate: probability that any component is marked although its effect did not change."""
 EVIDENCE = "causal"
-"""Both effects are measured by intervening; where heads look is no part of this."""
+"""Both effects come from interventions, not from attention patterns."""
 
 
 @dataclass(frozen=True)
 class EffectChange:
-    """One component in both models."""
+    """Effects of one component in both models."""
 
     component: str
     before: Estimate
     after: Estimate
     difference: Estimate
-    """After minus before on each prompt, the interval over templates."""
+    """Mean over prompts of after − before, with an interval over templates."""
     adjusted_p: float | None
-    """Holm over all components; None where too few templates were measured to say."""
+    """Holm-adjusted over all components; None with too few templates."""
     is_changed: bool | None
-    """Whether the adjusted p lies below 0.05; None where nothing was marked. "Not marked" is not "the same"."""
+    """Whether the adjusted p is below 0.05; None where no test was made. False does not show that effects are equal."""
 
 
 @dataclass(frozen=True)
 class EffectDiff:
-    """Every component that both models have, each edited alone in each."""
+    """Effect changes of every component that both models have, each ablated alone."""
 
     evidence: str
     """Always "causal"."""
@@ -53,7 +53,7 @@ class EffectDiff:
     direction: str
     metric: str
     unit: str
-    """Of effects and differences. Two models may put the same preference into logits of another size."""
+    """Unit of effects and differences. The logit scale of two models may differ."""
     n: int
     n_templates: int
     clean_before: Estimate
@@ -66,7 +66,7 @@ class EffectDiff:
     only_before: tuple[str, ...]
     only_after: tuple[str, ...]
     no_marks: str
-    """Why nothing is marked; empty where it could be."""
+    """Why no component could be tested; empty otherwise."""
 
     def to_json(self) -> dict[str, Any]:
         """Every field, ready for `json.dumps`."""
@@ -75,7 +75,7 @@ class EffectDiff:
 
 @dataclass(frozen=True)
 class EffectQuestion:
-    """What both models are asked."""
+    """One sweep, requested of both models."""
 
     prompts: PromptSet
     kind: Kind = Kind.HEAD
@@ -85,7 +85,7 @@ class EffectQuestion:
     seed: int = 0
 
     def ask(self, auditor: Auditor) -> SweepRequest:
-        """Under one model's own tokenizer."""
+        """Build the sweep request with one model's tokenizer."""
         prompts = tokenise(self.prompts, auditor.subject.tokenizer)
         return SweepRequest(
             prompts, prompts, self.kind, self.replacement, self.direction, metric=self.metric, seed=self.seed
@@ -95,10 +95,10 @@ class EffectQuestion:
 def measure_effect_diff(
     before: Auditor, after: Auditor, question: EffectQuestion, *, actor: Actor, on_progress: Progress = no_progress
 ) -> EffectDiff:
-    """Sweep both models, each run in the log, and hold them beside each other prompt by prompt.
+    """Sweep both models, log each run, and compare them prompt by prompt.
 
     Raises:
-        AuditError: whatever a sweep raised; prompts that one tokenizer cannot align.
+        AuditError: any error of a sweep; prompts that one tokenizer cannot align.
     """
     requests = _keep_common([question.ask(auditor) for auditor in (before, after)])
     sweeps = []
@@ -112,7 +112,7 @@ def measure_effect_diff(
 
 
 def _keep_common(requests: Sequence[SweepRequest]) -> list[SweepRequest]:
-    """Both requests on the prompts that both models can be measured on: under two tokenizers others are set aside.
+    """Restrict both requests to the prompts that can be measured under both tokenizers.
 
     Raises:
         PromptRefused: no prompt is left.
@@ -132,12 +132,12 @@ def _keep_common(requests: Sequence[SweepRequest]) -> list[SweepRequest]:
         request.prompts.take([at for at, name in enumerate(ids) if name in common])
         for request, ids in zip(asked, names, strict=True)
     ]
-    # Fewer prompts may leave another without a mean.
+    # Removing prompts can leave another prompt without a mean.
     return _keep_common([replace(one, prompts=few, reference=few) for one, few in zip(asked, kept, strict=True)])
 
 
 def compare_effects(before: SweepResult, after: SweepResult, clusters: Sequence[str], *, seed: int) -> EffectDiff:
-    """Pair two sweeps of the same prompts in the same order.
+    """Compare two sweeps of the same prompts in the same order.
 
     Args:
         clusters: template of each prompt, shape (prompt,).
@@ -154,7 +154,7 @@ def compare_effects(before: SweepResult, after: SweepResult, clusters: Sequence[
         ]
         gaps = values[1] - values[0]
         differences = bootstrap_ratios(gaps, np.ones(gaps.shape[1]), clusters, unit=before.unit, seed=seed)
-        # What is below both models' own rounding is no difference, however steady it is.
+        # A difference below both models' rounding error counts as zero, even if it is consistent.
         noise = before.controls.tolerance + after.controls.tolerance
         marks: list[float | None] = [None] * len(shared)
         try:

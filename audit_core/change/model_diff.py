@@ -1,4 +1,4 @@
-"""What differs between two model folders: tensor by tensor, head by head, tokenizer, settings and files; byte for byte."""
+"""Compare two model folders byte for byte: tensors, components, tokenizer, settings and files."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from audit_core.models.layout import HeadLayout, read_layout, split_tensor
 from audit_core.models.tensors import Distance, StoredTensor, list_tensors, measure_distance
 
 MOST_ROWS = 2_000
-"""Tensors, and components, that a diff lists; the counts are of all."""
+"""Maximum number of tensors, and of components, that a diff lists; counts include all."""
 
 
 class TensorChange(StrEnum):
-    """What became of a tensor."""
+    """Kind of change of a tensor."""
 
     ADDED = "added"
     MISSING = "missing"
@@ -31,72 +31,72 @@ class TensorChange(StrEnum):
 
 @dataclass(frozen=True)
 class TensorDiff:
-    """One tensor that is not the same."""
+    """One changed tensor."""
 
     name: str
     change: TensorChange
     before: str | None
-    """Number format and shape; None where there is none."""
+    """Number format and shape; None where the tensor is missing."""
     after: str | None
     max_abs: float | None
-    """Largest difference of an entry, in the weights' own units; None with a reason."""
+    """Largest absolute difference of an entry; None with a reason."""
     relative: float | None
-    """Frobenius norm of the difference over that of the tensor before; None where that is zero, or with a reason."""
+    """Frobenius norm of the difference / that of the tensor before; None where that is zero, or with a reason."""
     reason: str
 
 
 @dataclass(frozen=True)
 class ComponentDiff:
-    """One part of the model whose weights are not the same."""
+    """One component with changed weights."""
 
     component: str
-    """`L2.H1`, `L2.MLP`, `L2.E5`; `L2.attention` for what a layer's heads share or cannot be told apart in."""
+    """`L2.H1`, `L2.MLP`, `L2.E5`; `L2.attention` for weights that a layer's heads share or that cannot be split by head."""
     parts: tuple[str, ...]
-    """Of a head: query, key, value, output. A key or value that several heads share is named with each of them."""
+    """Changed parts; for a head: query, key, value, output. A key or value shared by several heads is listed for each."""
     max_abs: float | None
     relative: float | None
-    """Over those of its slices that changed, together."""
+    """Frobenius norm of the difference / that before, over all changed slices."""
     reason: str
 
 
 @dataclass(frozen=True)
 class FileDiff:
-    """One file with other bytes."""
+    """One file with different bytes."""
 
     name: str
     before: str | None
-    """SHA-256; None where there is none."""
+    """SHA-256; None where the file is missing."""
     after: str | None
 
 
 @dataclass(frozen=True)
 class ModelDiff:
-    """Two artefacts; what is not listed is the same byte for byte."""
+    """Differences between two model folders; anything not listed is byte-identical."""
 
     before: ModelIdentity
     after: ModelIdentity
     n_tensors: int
-    """In either of them."""
+    """Tensors in either folder."""
     n_changed: int
     tensors: tuple[TensorDiff, ...]
     """The first 2,000, by name."""
     n_components: int
-    """Parts that changed."""
+    """Number of changed components."""
     components: tuple[ComponentDiff, ...]
-    """The 2,000 that moved most, by address."""
+    """The 2,000 with the largest relative change, by layer and index."""
     not_by_head: str
-    """Why heads could not be told apart; empty where they could."""
+    """Why weights could not be split by head; empty otherwise."""
     outside: tuple[str, ...]
-    """Tensors that changed and belong to no part: embeddings, norms, the unembedding; among `tensors`."""
+    """Changed tensors outside any component: embeddings, norms, the unembedding; also in `tensors`."""
     n_settings: int
     settings: tuple[KeyChange, ...]
-    """Of config.json and generation_config.json, the first 200."""
+    """Changes in config.json and generation_config.json, the first 200."""
     tokenizer: TokenizerDiff
     files: tuple[FileDiff, ...]
 
     @property
     def is_same(self) -> bool:
-        """Whether every file that decides anything has the same bytes."""
+        """Whether every file that affects the model has the same bytes."""
         return not self.files and self.before.short == self.after.short
 
     def to_json(self) -> dict[str, Any]:
@@ -109,11 +109,11 @@ class ModelDiff:
 
 
 def compare_models(before: Path, after: Path) -> ModelDiff:
-    """Compare two checked model folders, holding some rows of two tensors at a time.
+    """Compare two checked model folders, loading a few rows of two tensors at a time.
 
     Raises:
-        ModelRefused: one of them may not be loaded.
-        IntegrityError: one is not what its own record says.
+        ModelRefused: one of them cannot be loaded.
+        IntegrityError: one differs from its own record.
     """
     old, new = list_tensors(before), list_tensors(after)
     configs = [read_json(folder / "config.json", limit=CONFIG_BYTES) for folder in (before, after)]
@@ -146,28 +146,30 @@ def _read_optional(path: Path) -> dict[str, Any]:
 
 
 def _agree_on_heads(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[HeadLayout | None, str]:
-    """The one division into heads that both configs name, or why there is none."""
+    """Head layout that both configs share, or why there is none."""
     old, new = read_layout(before), read_layout(after)
     if old is None or new is None:
-        return None, "config.json does not name the heads"
+        return None, "config.json does not define the heads"
     if old != new:
-        return None, f"the two are divided into heads differently: {_describe(old)} before, {_describe(new)} after"
+        return None, f"the head layouts differ: {_describe(old)} before, {_describe(new)} after"
     return old, ""
 
 
 def _describe(layout: HeadLayout) -> str:
-    return f"{layout.n_heads} heads of {layout.d_head} on {layout.n_key_value_heads} keys ({layout.family})"
+    return (
+        f"{layout.n_heads} heads of {layout.d_head} with {layout.n_key_value_heads} key-value heads ({layout.family})"
+    )
 
 
-_Moved = dict[str, dict[str, Distance]]
-"""Component → part → how far it moved."""
+_Distances = dict[str, dict[str, Distance]]
+"""Component → part → distance between before and after."""
 
 
 def _compare_tensors(
     old: Mapping[str, StoredTensor], new: Mapping[str, StoredTensor], layout: HeadLayout | None
-) -> tuple[list[TensorDiff], _Moved]:
+) -> tuple[list[TensorDiff], _Distances]:
     rows: list[TensorDiff] = []
-    moved: _Moved = {}
+    moved: _Distances = {}
     for name in sorted({*old, *new}):
         before, after = old.get(name), new.get(name)
         row = _compare_one(name, before, after)
@@ -195,16 +197,16 @@ def _compare_one(name: str, before: StoredTensor | None, after: StoredTensor | N
 
 
 _WHY = {
-    TensorChange.ADDED: "there is no such tensor before",
-    TensorChange.MISSING: "there is no such tensor after",
-    TensorChange.SHAPE: "another shape",
+    TensorChange.ADDED: "only in the model after",
+    TensorChange.MISSING: "only in the model before",
+    TensorChange.SHAPE: "the shape differs",
 }
 
 
 def _measure_shares(
     before: StoredTensor | None, after: StoredTensor | None, row: TensorDiff, layout: HeadLayout | None
 ) -> Iterator[tuple[tuple[str, ...], str, Distance]]:
-    """Parts that the change of one tensor reaches, each with how far."""
+    """Components and parts that one changed tensor affects, each with its distance."""
     one = before or after
     assert one is not None
     is_whole = before is None or after is None or before.shape != after.shape
@@ -218,7 +220,7 @@ def _measure_shares(
             yield share.components, share.part, found
 
 
-def _list_components(moved: _Moved) -> tuple[ComponentDiff, ...]:
+def _list_components(moved: _Distances) -> tuple[ComponentDiff, ...]:
     rows = []
     for component, parts in moved.items():
         whole = Distance(True)

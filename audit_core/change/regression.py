@@ -1,4 +1,4 @@
-"""A claim's test made again on another model than it was frozen for: a regression test, exploratory, and no attempt."""
+"""Regression test: repeat a claim's test on another model than it was frozen for; exploratory, not an attempt."""
 
 from __future__ import annotations
 
@@ -23,38 +23,38 @@ from audit_core.store.database.events import Action, append_event
 from audit_core.subject import Progress, Subject, no_progress
 
 LABEL = "regression, exploratory: the half was opened before"
-"""Beside every number of these runs: no policy can be met by them."""
+"""Label of these runs' numbers: they meet no policy."""
 _TASK_GONE = "model_fails_task"
 
 
 class Outcome(StrEnum):
-    """What became of a claim's verdict on another model."""
+    """Outcome of a claim's test on another model."""
 
     HELD = "held"
     """The same decision."""
     FLIPPED = "flipped"
-    """Another decision."""
+    """A different decision."""
     LOST = "lost"
-    """It cannot be asked any more: the model no longer does the task, or lacks the part."""
+    """The test is not possible: the model fails the task, or lacks a component."""
     UNDECIDED = "undecided"
-    """One of the two runs came to no decision."""
+    """One of the two runs has no decision."""
 
 
 @dataclass(frozen=True)
 class Regression:
-    """A claim's verdict as it was and as it came out here, each with its estimates."""
+    """A claim's verdict before and on this model, each with its estimates."""
 
     claim_id: str
     run_id: str
-    """Empty where nothing could be run."""
+    """Empty where no run was possible."""
     outcome: Outcome
     reason: str
-    """Why it is lost or undecided; empty otherwise."""
+    """Why the outcome is lost or undecided; empty otherwise."""
     state_before: str | None
-    """None where the claim never reached a verdict."""
+    """None where the claim had no verdict."""
     state_after: str | None
     before: Mapping[str, Estimate | None]
-    """Per ablation family, fraction of the clean – empty-circuit gap; evidence: causal."""
+    """Effect per ablation family, as a fraction of the clean – empty-circuit gap; evidence: causal."""
     after: Mapping[str, Estimate | None]
     model_digest: str
     label: str = LABEL
@@ -66,12 +66,12 @@ class Regression:
 def rerun_claim(
     baseline: RevalidationBaseline, auditor: Auditor, *, actor: Actor, on_progress: Progress = no_progress
 ) -> Regression:
-    """Test one claim on this model, against the thresholds that were frozen, on the half it was frozen for.
+    """Test one claim on this model with its frozen thresholds and split.
 
-    The run is logged as any run is, under no claim and no attempt number; what came of it is an event about the claim.
+    The run is logged without claim or attempt number; its outcome is logged as an event of the claim.
 
     Raises:
-        AuditError: the run failed in another way than by having no answer.
+        AuditError: the run failed with an error other than a missing result.
     """
     subject, digest = auditor.subject, auditor.subject.identity.short
     before = None if baseline.last is None else baseline.last.result.verdict
@@ -107,15 +107,15 @@ def _ask(baseline: RevalidationBaseline, subject: Subject) -> ClaimTestRequest:
     half = take_split(load_kept_prompts(baseline.claim.prompts), exploratory=False)
     if half.sha256 != plan.pins.prompts_sha256:
         raise Refused(
-            "The prompts that are kept here are not those that were frozen.",
+            "The stored prompts differ from the frozen ones.",
             wanted=f"prompts of digest {plan.pins.prompts_sha256[:12]}….",
-            remedy="restore the file from a copy.",
+            remedy="restore the file from a backup.",
         )
     return ClaimTestRequest(tokenise(half, subject.tokenizer), plan.claim, plan.seed)
 
 
 def _find_missing(baseline: RevalidationBaseline, subject: Subject) -> str:
-    """The first of the claim's parts that the model lacks; empty where it has all."""
+    """First component of the claim that the model lacks; empty where it has all."""
     claim = baseline.claim.plan.claim
     kinds: list[Kind] = list(list_kinds(claim.universe))
     known = {part for kind in kinds for part in subject.components(kind)}

@@ -1,4 +1,4 @@
-"""Registered claims held against a model as it is now: which are stale and why, and whether their verdicts still come out."""
+"""Revalidate registered claims on a current model: which are stale and why, and whether their verdicts still hold."""
 
 from __future__ import annotations
 
@@ -32,35 +32,35 @@ NOT_DECIDABLE = 3
 
 @dataclass(frozen=True)
 class Artefact:
-    """The model that claims are held against."""
+    """The model on which claims are revalidated."""
 
     name: str
-    """As it was typed: claims registered under this name are about it."""
+    """Name as given by the caller; claims registered under it apply."""
     folder: Path
     was: Path | None = None
-    """Folder of the artefact that it follows: claims pinned to that one are about it too."""
+    """Folder of the previous version; claims pinned to that version apply as well."""
     policy: Policy | None = None
-    """The policy of today; None where nobody says."""
+    """The current policy; None where none was given."""
     prompts: PromptSet | None = None
-    """The prompt set of today; None where it is what was kept."""
+    """The current prompt set; None for the stored one."""
 
 
 @dataclass(frozen=True)
 class Revalidated:
-    """One claim held against the present."""
+    """One claim with its open triggers and the outcome of its rerun."""
 
     claim_id: str
     name: str
     model: str
-    """The name it was registered with."""
+    """Model name in the registration."""
     open_rows: tuple[StaleRow, ...]
-    """Every trigger that no verdict has answered, whoever raised it and when."""
+    """Every open trigger: no later verdict has answered it."""
     n_new: int
-    """Of these, raised just now."""
+    """Number of triggers raised by this revalidation."""
     own_parts: tuple[str, ...] | None
-    """The claim's components whose weights differ; None where the pinned model is not at hand to compare."""
+    """The claim's components with changed weights; None where the pinned model is not available for comparison."""
     regression: Regression | None = None
-    """None where nothing was run again."""
+    """None where the claim was not rerun."""
 
     @property
     def is_stale(self) -> bool:
@@ -68,12 +68,12 @@ class Revalidated:
 
     @property
     def waits_for(self) -> tuple[str, ...]:
-        """Open triggers that no rerun of the same can answer."""
+        """Open triggers that a rerun cannot answer."""
         return tuple(row.trigger.kind.value for row in self.open_rows if not row.trigger.kind.is_answered_by_rerun)
 
     @property
     def exit_code(self) -> int:
-        """0 not stale, or held with nothing left that a rerun cannot answer; 1 no longer holds; 3 not decided."""
+        """0: not stale, or the verdict is unchanged and no trigger stays open; 1: the verdict changed; 3: not decided."""
         if not self.is_stale:
             return 0
         if self.regression is None:
@@ -85,29 +85,29 @@ class Revalidated:
 
 @dataclass(frozen=True)
 class Revalidation:
-    """Every claim about one model, held against it."""
+    """Revalidation of every claim about one model."""
 
     identity: ModelIdentity
     claims: tuple[Revalidated, ...]
     diffs: tuple[ModelDiff, ...]
-    """From each pinned model that is at hand to this one."""
+    """Diffs from each available pinned model to this one."""
 
     @property
     def exit_code(self) -> int:
-        """The worst of the claims': 1 before 3 before 0; without any claim nothing was evaluated, 3."""
+        """Worst exit code of the claims, in the order 1, 3, 0; 3 without claims."""
         codes = [one.exit_code for one in self.claims]
         return 1 if 1 in codes else NOT_DECIDABLE if NOT_DECIDABLE in codes or not codes else 0
 
 
 def revalidate_claims(home: Path, artefact: Artefact, claim_ids: Sequence[str] = (), *, actor: Actor) -> Revalidation:
-    """Hold claims against a model as it is now; what is new becomes a row of the change log.
+    """Compare claims with the current model and record new triggers in the change log.
 
     Args:
-        claim_ids: some of the claims about this model; all unless given.
+        claim_ids: a subset of the claims about this model; all unless given.
 
     Raises:
-        ClaimRefused: a claim that is about another model.
-        IntegrityError: a folder, a plan or the log is not what it was.
+        ClaimRefused: a claim about another model.
+        IntegrityError: a folder, a plan or the log was changed.
     """
     identity = _identify(artefact.folder)
     known = _choose(home, artefact, identity, claim_ids)
@@ -118,7 +118,7 @@ def revalidate_claims(home: Path, artefact: Artefact, claim_ids: Sequence[str] =
         diff = _find_diff(baseline, artefact, identity, diffs)
         present = _describe_present(artefact, identity, claim, diff)
         if diff is not None:
-            # The folder itself tells what a claim that was never run has no record of.
+            # A claim without a run has no recorded identity; read it from the pinned folder.
             baseline = replace(baseline, frozen=replace(baseline.frozen, identity=diff.before.to_json()))
         changes = list_changes(baseline.frozen, present)
         digest = claim.plan.pins.model_digest
@@ -137,19 +137,19 @@ def rerun_stale(
     actor: Actor,
     on_progress: Progress = no_progress,
 ) -> Revalidation:
-    """Test each stale claim again on the model it was held against; see `rerun_claim`.
+    """Rerun each stale claim on the compared model; see `rerun_claim`.
 
     Raises:
-        ClaimRefused: the model is not the one that was compared.
+        ClaimRefused: the opened model differs from the compared one.
     """
     if not any(one.is_stale for one in found.claims):
         return found
     auditor = open_auditor()
     if auditor.subject.identity.short != found.identity.short:
         raise ClaimRefused(
-            f"The model that was opened is {auditor.subject.identity.short}.",
-            wanted=f"{found.identity.short}, which the claims were held against.",
-            remedy="start again; somebody changed the folder meanwhile.",
+            f"The opened model is {auditor.subject.identity.short}.",
+            wanted=f"{found.identity.short}, the model of the comparison.",
+            remedy="start again: the folder changed during the revalidation.",
         )
     claims = []
     for one in found.claims:
@@ -162,7 +162,7 @@ def rerun_stale(
 
 
 def describe_revalidation(found: Revalidation) -> dict[str, Any]:
-    """The whole as one JSON document."""
+    """Describe a revalidation as one JSON document."""
     return {
         "model": found.identity.to_json(),
         "exit_code": found.exit_code,
@@ -193,7 +193,7 @@ def _identify(folder: Path) -> ModelIdentity:
 def _choose(
     home: Path, artefact: Artefact, identity: ModelIdentity, claim_ids: Sequence[str]
 ) -> tuple[RegisteredClaim, ...]:
-    """Claims that stand and are about this artefact: by digest, by the one it follows, or else by name."""
+    """Active claims about this artefact: by digest, by the previous version's digest, or else by name."""
     digests = {identity.short} | ({_identify(artefact.was).short} if artefact.was is not None else set())
 
     def is_about(claim: RegisteredClaim) -> bool:
@@ -210,8 +210,8 @@ def _choose(
             why = "was withdrawn" if claim.withdrawn else f"is about {claim.plan.pins.model} ({claim.model[:80]})"
             raise ClaimRefused(
                 f"{claim.claim_id} {why}.",
-                wanted="a claim that stands and is about this model, or about the one it follows.",
-                remedy="name the artefact that it follows: `--was`.",
+                wanted="an active claim about this model or its previous version.",
+                remedy="name the previous version: `--was`.",
             )
     return chosen
 
@@ -224,7 +224,7 @@ def _is_folder(name: str, folder: Path) -> bool:
 def _find_diff(
     baseline: RevalidationBaseline, artefact: Artefact, identity: ModelIdentity, diffs: dict[str, ModelDiff]
 ) -> ModelDiff | None:
-    """From the pinned model to this one; None where they are one, or the pinned one is not at hand."""
+    """Diff from the pinned model to this one; None where they are equal, or the pinned one is not available."""
     digest = baseline.frozen.pins.model_digest
     if digest == identity.short:
         return None
@@ -251,12 +251,14 @@ def _describe_present(
 
 
 def _list_own_parts(claim: RegisteredClaim, is_same: bool, diff: ModelDiff | None) -> tuple[str, ...] | None:
-    """The claim's parts among those that changed; a layer that cannot be divided counts for each of its heads."""
+    """Changed components of the claim; a changed layer that cannot be split counts for each of its heads."""
     if is_same:
         return ()
     if diff is None:
         return None
-    moved = {one.component for one in diff.components}
+    changed = {one.component for one in diff.components}
     return tuple(
-        str(part) for part in claim.plan.claim.components if str(part) in moved or f"L{part.layer}.attention" in moved
+        str(part)
+        for part in claim.plan.claim.components
+        if str(part) in changed or f"L{part.layer}.attention" in changed
     )

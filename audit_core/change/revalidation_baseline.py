@@ -1,4 +1,4 @@
-"""What one registered claim was frozen for and last run with, as the home tells it; and where that model still lies."""
+"""Baseline of a claim's revalidation: its frozen plan, its last run, and the folder of the pinned model."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ _APPROVING = ("approve", "approve_with_conditions")
 
 @dataclass(frozen=True)
 class LastRun:
-    """The last run of a claim that reached a verdict."""
+    """The last run of a claim with a verdict."""
 
     run_id: str
     at: str
     identity: Mapping[str, Any]
-    """As the run recorded it: digests, versions, folder."""
+    """Identity in the run's record: digests, versions, folder."""
     result: ConfirmationResult
 
 
 @dataclass(frozen=True)
 class RevalidationBaseline:
-    """A claim with what it is held to."""
+    """A claim with its frozen plan and last run."""
 
     claim: RegisteredClaim
     last: LastRun | None
@@ -45,7 +45,7 @@ class RevalidationBaseline:
 
 
 def read_baseline(home: Path, known: RegisteredClaim) -> RevalidationBaseline:
-    """Gather what revalidation compares with the present.
+    """Read a claim's baseline from a data directory.
 
     Raises:
         IntegrityError: the log cannot be read.
@@ -69,10 +69,10 @@ def read_baseline(home: Path, known: RegisteredClaim) -> RevalidationBaseline:
 
 
 def find_pinned_folder(baseline: RevalidationBaseline, folders: Sequence[Path]) -> Path | None:
-    """Where the model that a claim is pinned to lies, byte for byte; None where it is not at hand.
+    """Folder with the pinned model, byte-identical; None where there is none.
 
     Args:
-        folders: where else to look first.
+        folders: additional folders to try first.
     """
     places = [*folders]
     if baseline.last is not None:
@@ -86,7 +86,7 @@ def find_pinned_folder(baseline: RevalidationBaseline, folders: Sequence[Path]) 
 
 
 def read_templates(diff: ModelDiff) -> Templates:
-    """What a comparison of the two artefacts says of their chat templates."""
+    """Chat templates of both models, from their diff."""
     reported = diff.tokenizer
     return Templates(reported.template_before, reported.template_after, reported.is_same_but_template)
 
@@ -95,7 +95,7 @@ def _identify(place: Path) -> ModelIdentity | None:
     try:
         return identify_model(place, dtype="float32", attention="eager") if (place / "config.json").is_file() else None
     except (AuditError, OSError):
-        # Whatever lies there, it is not what was pinned.
+        # A folder that cannot be identified is not the pinned model.
         return None
 
 
@@ -104,7 +104,7 @@ def _names_pack(event: AuditEvent) -> bool:
 
 
 def _find_last_start(known: RegisteredClaim, events: Sequence[AuditEvent]) -> int:
-    """Number of the event that began the claim's last run with a verdict; −1 without one. What came before it is answered."""
+    """Start event of the claim's last run with a verdict, −1 without one; that verdict answers all earlier triggers."""
     verdicts = {
         event.object_id
         for event in events
@@ -117,7 +117,7 @@ def _find_last_start(known: RegisteredClaim, events: Sequence[AuditEvent]) -> in
 def _list_deviations(
     known: RegisteredClaim, events: Sequence[AuditEvent], shown: Sequence[tuple[str, str, str]]
 ) -> list[Change]:
-    """Changes of the plan, made with results in reach, after a pack about the claim had left or a person had decided about it."""
+    """Deviations with results available, made after a pack about the claim was exported or decided about."""
     if not shown:
         return []
     late = [
@@ -133,7 +133,7 @@ def _list_deviations(
 def _list_revoked(
     events: Sequence[AuditEvent], since: Sequence[AuditEvent], shown: Sequence[tuple[str, str, str]]
 ) -> list[Change]:
-    """Keys that signed evidence about the claim and were revoked."""
+    """Revoked keys that signed evidence about the claim."""
     revoked = {event.object_id for event in since if event.action == Action.KEY_REVOKED}
     changes = []
     for at, person, pack_id in shown:
@@ -150,7 +150,7 @@ def _list_revoked(
 
 
 def _find_due(known: RegisteredClaim, events: Sequence[AuditEvent]) -> date:
-    """The registered date; once it has passed, so many days after the last verdict that came later."""
+    """Due date: the registered one, or `MAX_EXPIRY_DAYS` after the last verdict that is later than it."""
     due = date.fromisoformat(known.expires_at)
     later = [
         at
@@ -162,7 +162,7 @@ def _find_due(known: RegisteredClaim, events: Sequence[AuditEvent]) -> date:
 
 
 def _read_last(home: Path, known: RegisteredClaim, events: Sequence[AuditEvent]) -> LastRun | None:
-    """Under the plan as it stands, or, before it was ever run, under an earlier one."""
+    """Last run under the current plan, or under an earlier plan where the current one has none."""
     starts = {event.object_id: event for event in events if event.action == Action.RUN_STARTED}
     verdicts = [
         event

@@ -1,4 +1,4 @@
-"""A revalidation as JUnit XML: one test case a claim, and one for the whole, so that no report is ever empty."""
+"""Revalidation as JUnit XML: one test case per claim, and one overall, so that a report has at least one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _TOOL = "assay revalidate"
 
 
 def write_revalidation_junit(found: Revalidation) -> bytes:
-    """What no longer holds is a failure; what is stale and undecided is an error. Nothing is skipped."""
+    """Write JUnit XML: a changed verdict is a failure, a stale and undecided claim an error; none is skipped."""
     cases = [_describe(one) for one in found.claims]
     whole = ElementTree.Element("testcase", {"classname": "revalidate", "name": "overall"})
     _mark(whole, found.exit_code, f"exit code {found.exit_code}, {len(found.claims)} claims")
@@ -33,10 +33,10 @@ def write_revalidation_junit(found: Revalidation) -> bytes:
 
 def _describe(one: Revalidated) -> ElementTree.Element:
     case = ElementTree.Element("testcase", {"classname": show_text(one.claim_id), "name": "revalidate"})
-    said = "; ".join(row.trigger.describe() for row in one.open_rows)
+    message = "; ".join(row.trigger.describe() for row in one.open_rows)
     if one.regression is not None:
-        said += f"; rerun: {one.regression.outcome.value} {one.regression.reason}"
-    _mark(case, one.exit_code, show_text(said))
+        message += f"; rerun: {one.regression.outcome.value} {one.regression.reason}"
+    _mark(case, one.exit_code, show_text(message))
     return case
 
 

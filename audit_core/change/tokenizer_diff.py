@@ -1,4 +1,4 @@
-"""What differs between two models' tokenizers and settings: vocabulary, merges, chat template, and every key of their JSON files."""
+"""Compare two models' tokenizers and settings: vocabulary, merges, chat template, and keys of the JSON files."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ _SETTINGS = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.j
 
 @dataclass(frozen=True)
 class KeyChange:
-    """One key of a JSON file."""
+    """One changed key of a JSON file."""
 
     file: str
     key: str
-    """Dotted where it is nested."""
+    """Key path, with dots for nested objects."""
     before: str | None
-    """As JSON, cut off after 200 characters; None where it was not there."""
+    """Value as JSON, truncated to 200 characters; None where the key is missing."""
     after: str | None
 
 
 @dataclass(frozen=True)
 class MovedToken:
-    """A token under another number: whatever was trained on the old one reads another word."""
+    """A token whose id changed: embeddings trained for the old id now belong to another token."""
 
     token: str
     before: int
@@ -41,7 +41,7 @@ class MovedToken:
 
 @dataclass(frozen=True)
 class VocabularyDiff:
-    """Two vocabularies; the lists hold the first few of each."""
+    """Differences between two vocabularies; each list contains the first few."""
 
     n_before: int
     n_after: int
@@ -59,14 +59,14 @@ class VocabularyDiff:
 
 @dataclass(frozen=True)
 class TokenizerDiff:
-    """Two tokenizers."""
+    """Differences between two tokenizers."""
 
     vocabulary: VocabularyDiff | None
     not_read: str
-    """Why the vocabularies could not be compared; empty where they were."""
+    """Why the vocabularies could not be compared; empty otherwise."""
     has_other_merges: bool
     template_before: str
-    """SHA-256 of the chat template; empty where there is none."""
+    """SHA-256 of the chat template; empty without one."""
     template_after: str
     n_settings: int
     settings: tuple[KeyChange, ...]
@@ -78,7 +78,7 @@ class TokenizerDiff:
 
     @property
     def is_same_but_template(self) -> bool:
-        """Whether the same text becomes the same tokens, as far as the files that were read say."""
+        """Whether both tokenize text the same way, by the files that could be read."""
         same = self.vocabulary is not None and self.vocabulary.is_same
         return same and not self.has_other_merges and not self.n_settings
 
@@ -92,7 +92,7 @@ def compare_tokenizers(before: Path, after: Path) -> TokenizerDiff:
     old, new = (_read_json(folder / "tokenizer.json") for folder in (before, after))
     vocabularies = [_read_vocabulary(content) for content in (old, new)]
     unread = [side for side, one in zip(("before", "after"), vocabularies, strict=True) if one is None]
-    why = f"no vocabulary in a form that is known, {' and '.join(unread)}" if unread else ""
+    why = f"no vocabulary in a known format, {' and '.join(unread)}" if unread else ""
     changes = _list_rule_changes(old, new)
     for name in _SETTINGS:
         settings = (_read_settings(folder / name) for folder in (before, after))
@@ -110,16 +110,16 @@ def compare_tokenizers(before: Path, after: Path) -> TokenizerDiff:
 
 
 def list_key_changes(file: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[KeyChange]:
-    """Keys that differ, by name; nested objects are taken apart, lists are values.
+    """List changed keys by name; nested objects are flattened, lists are compared as values.
 
     Raises:
-        ModelRefused: nested more deeply than can be written down again.
+        ModelRefused: the file is nested too deeply to serialize.
     """
     try:
         old, new = dict(_flatten(before)), dict(_flatten(after))
     except RecursionError as error:
         raise ModelRefused(
-            f"{file} is nested too deeply.", wanted="a file as models have it.", remedy="export the model again."
+            f"{file} is nested too deeply.", wanted="a regular model file.", remedy="export the model again."
         ) from error
     return [
         KeyChange(file, key[:MOST_TEXT], _cut(old.get(key)), _cut(new.get(key)))
@@ -156,7 +156,7 @@ def _read_model(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _list_rule_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[KeyChange]:
-    """How text is cut before words are looked up, and put together again; vocabulary and merges are compared apart."""
+    """Changes of the tokenizer's other rules: normalizer, pre-tokenizer, decoder and the like."""
     sides = []
     for content in (old, new):
         rules = {key: value for key, value in content.items() if key not in ("model", "added_tokens")}
@@ -166,10 +166,10 @@ def _list_rule_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[K
 
 
 def _read_vocabulary(content: Mapping[str, Any]) -> dict[str, int] | None:
-    """Token to number; None where the file is missing or of another form."""
+    """Token → id; None where the file is missing or has an unknown format."""
     vocabulary, added = _read_model(content).get("vocab"), content.get("added_tokens", [])
     if isinstance(vocabulary, list):
-        # Unigram: pairs of piece and score, in the order of their numbers.
+        # Unigram: pairs of piece and score, in the order of their ids.
         pieces = [row[0] if isinstance(row, list) and row else None for row in vocabulary]
         vocabulary = {piece: number for number, piece in enumerate(pieces) if isinstance(piece, str)}
     if not isinstance(vocabulary, dict) or not isinstance(added, list):
@@ -193,7 +193,7 @@ def _compare_vocabularies(old: Mapping[str, int], new: Mapping[str, int]) -> Voc
 
 
 def _digest_template(folder: Path) -> str:
-    """Of every place where transformers looks for one, in a fixed order."""
+    """Digest of the chat template in every place where transformers looks for one, in a fixed order."""
     found = []
     for name in _TEMPLATE_FILES:
         path = folder / name
@@ -207,7 +207,7 @@ def _digest_template(folder: Path) -> str:
                 raise ModelRefused(
                     f"{path} is larger than {CONFIG_BYTES / 1e6:g} MB.",
                     wanted="a chat template.",
-                    remedy="look at what the file holds.",
+                    remedy="check the file's content.",
                 )
             found.append(text.decode("utf-8", "replace"))
     return hashlib.sha256("\0".join(found).encode()).hexdigest() if found else ""

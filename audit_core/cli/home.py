@@ -52,7 +52,7 @@ def back_up_home(options: argparse.Namespace) -> int:
 
 def restore_home(options: argparse.Namespace) -> int:
     notes = [read_note(path) for path in options.checkpoint]
-    found = restore(options.file, audit_home(), old_to=options.old_to, held=notes)
+    found = restore(options.file, audit_home(), old_to=options.old_to, external=notes)
     if options.json:
         return print_json({**asdict(found), "old": None if found.old is None else str(found.old)})
     print_status(

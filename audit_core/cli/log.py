@@ -108,7 +108,7 @@ def verify_events(options: argparse.Namespace) -> int:
     with open_database(home) as connection:
         known = find_own_key(connection, home).public_key if key is None else key
     with open_snapshot(home) as connection:
-        found = verify_log(connection, public_key=known, held=notes, is_own=key is None)
+        found = verify_log(connection, public_key=known, external=notes, is_own=key is None)
     # Do not append to an altered log, because it is evidence.
     if not found.findings and has_log_key(home):
         payload = {"size": found.size, "checkpoints": found.checkpoints, "held": found.held}

@@ -1,4 +1,4 @@
-"""Who may decide and what decides: people, policies, signatures, the gate. No model, no page, no log."""
+"""Governance rules: people and permissions, policies, four-eyes approval, waivers, the gate. No model, page or log."""
 
 from audit_core.governance.approval import name_person
 from audit_core.governance.gate import GateResult, GateRow

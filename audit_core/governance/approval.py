@@ -1,4 +1,4 @@
-"""Four eyes: whether enough different persons stand behind a pack, by keys of a trust file that the pack does not hold."""
+"""Four-eyes rule: whether enough different persons signed a pack, by keys of an external trust file."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from audit_core.verifier.criteria import DOES_NOT_MEET, INCONCLUSIVE, MEETS, NOT
 
 @dataclass(frozen=True)
 class CheckedSignature:
-    """One statement about the pack, after a verifier held signature, subject, key and role against the trust file."""
+    """A signed statement about the pack whose signature, subject, key and role the verifier checked against the trust file."""
 
     role: str
     """preparer, reviewer or approver."""
     person: str
-    """Whom the trust file names for the key: never what the statement calls itself."""
+    """The key's owner by the trust file, not by the statement itself."""
     decision: str | None = None
-    """approve, reject or approve_with_conditions; None of a preparer, who decides nothing."""
+    """approve, reject or approve_with_conditions; None for a preparer."""
     at: str = ""
     """RFC 3339, by the signer's own clock."""
     expires_at: str | None = None
     sha256: str = ""
     """Of the signed envelope."""
     decisions_seen: tuple[str, ...] | None = None
-    """SHA-256 of each decision that was in the pack as this one was signed; None where that was not recorded."""
+    """SHA-256 of each decision in the pack when this one was signed; None where that was not recorded."""
 
 
 def name_person(name: str) -> str:
-    """One spelling of a person's name, so that two keys of one person are one person."""
+    """Normalize a person's name, so that two keys of one person count as one person."""
     return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def parse_time(text: object) -> datetime | None:
-    """An RFC 3339 time, or the end of a date; None where it is neither, or has no time zone."""
+    """Parse an RFC 3339 time, or a date as its end; None where it is neither or has no time zone."""
     if not isinstance(text, str):
         return None
     try:
@@ -49,7 +49,7 @@ def parse_time(text: object) -> datetime | None:
 
 
 def judge_four_eyes(policy: Policy, signatures: Sequence[CheckedSignature], now: datetime) -> tuple[str, str | None]:
-    """Whether persons that the policy wants different are different, and their approvals in force.
+    """Whether the policy's separation of persons is met by approvals in force.
 
     Returns:
         A result of `evaluate_policy` and, where it is not MEETS, why.
@@ -61,10 +61,10 @@ def judge_four_eyes(policy: Policy, signatures: Sequence[CheckedSignature], now:
     latest = _find_latest([found for found in trusted if found.role in ("reviewer", "approver")])
     if rejecting := sorted(found.person for found in latest if found.decision == "reject"):
         return DOES_NOT_MEET, f"rejected by {', '.join(rejecting)}"
-    standing = [found for found in latest if _is_in_force(found, policy.max_age_days, now)]
-    if any(found.decision == "approve_with_conditions" for found in standing):
-        return INCONCLUSIVE, "approved with conditions, which nobody has said are met"
-    approving = [found for found in standing if found.decision == "approve"]
+    in_force = [found for found in latest if _is_in_force(found, policy.max_age_days, now)]
+    if any(found.decision == "approve_with_conditions" for found in in_force):
+        return INCONCLUSIVE, "approved with conditions that are not recorded as met"
+    approving = [found for found in in_force if found.decision == "approve"]
     reviewers = {name_person(found.person) for found in approving if found.role == "reviewer"}
     approvers = {name_person(found.person) for found in approving if found.role == "approver"}
     return _judge_persons(policy, preparers, reviewers, approvers)
@@ -89,9 +89,9 @@ def _judge_persons(
 
 
 def _find_latest(found: Sequence[CheckedSignature]) -> list[CheckedSignature]:
-    """What each person said last in each role; a time that cannot be read is the oldest.
+    """The latest decision of each person in each role; an invalid time counts as the oldest.
 
-    A decision that the same person's other decision names came before it, whatever their clock said.
+    A decision that a later decision of the same person names is older, regardless of its timestamp.
     """
     beginning = datetime.min.replace(tzinfo=UTC)
     latest: dict[tuple[str, str], CheckedSignature] = {}

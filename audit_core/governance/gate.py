@@ -1,4 +1,4 @@
-"""The gate: what a verifier found, what the policy says of the evidence, who approved and what is waived, as one decision."""
+"""The gate: one decision from the verifier's findings, the policy's criteria, the approvals and the waivers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _SIGNER_RESULTS = {SIGNER_VERIFIED: MEETS, SIGNER_NOT_CHECKED: NOT_EVALUATED}
 
 @dataclass(frozen=True)
 class PackCheck:
-    """What a verifier found of a pack; findings that are not of these words count as failures."""
+    """A verifier's findings on a pack; any value that is not listed here counts as a failure."""
 
     integrity: str
     """INTEGRITY_VERIFIED or INTEGRITY_FAILED."""
@@ -41,29 +41,29 @@ class PackCheck:
     reasons: tuple[str, ...] = ()
     signatures: tuple[CheckedSignature, ...] = ()
     undecided: str | None = None
-    """What a verifier was asked and could not check, such as the log's own signature; None where there is nothing."""
+    """A requested check that the verifier could not make, such as the log's own signature; None where there is none."""
     decisions: tuple[str, ...] = ()
     """SHA-256 of each signed decision in the pack, whether or not its signature counts."""
     missing: tuple[str, ...] = ()
-    """For each decision that a counted signature names and the pack lacks, a sentence."""
+    """One sentence for each decision that a counted signature names and the pack lacks."""
     silent: tuple[str, ...] = ()
-    """Who signed without naming the decisions they saw."""
+    """Signers who did not name the decisions they saw."""
 
 
 @dataclass(frozen=True, eq=False)
 class PackDocuments:
-    """What a pack says, read strictly, after its digests were checked."""
+    """A pack's documents, parsed strictly after their digests were checked."""
 
     claims: list[dict[str, Any]]
     metrics: list[dict[str, Any]]
     facts: dict[str, Any]
     """Per claim, derived from the pack's documents by the verifier."""
     policy: dict[str, Any]
-    """The pack's own policy, which its verdict was reached under."""
+    """The pack's own policy, under which its verdict was reached."""
     policy_sha256: str
     """Of the pack's policy file."""
     verdict: dict[str, Any]
-    """The pack's `verdict.json`, which is recomputed and never believed."""
+    """The pack's `verdict.json`, compared with a recomputed one."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class GateRow:
     n_required: int | None = None
     unit: str | None = None
     level: float | None = None
-    """Lowest of the intervals behind the number."""
+    """Lowest confidence level among the intervals behind the number."""
     waiver: Waiver | None = None
 
     @property
@@ -95,7 +95,7 @@ class GateRow:
 
 @dataclass(frozen=True)
 class GateResult:
-    """The decision and all it rests on."""
+    """The decision with every row behind it."""
 
     rows: tuple[GateRow, ...]
     overall: str
@@ -103,9 +103,9 @@ class GateResult:
     policy_id: str
     policy_sha256: str
     notes: tuple[str, ...]
-    """What a reader should know and no row says."""
+    """Remarks for the reader that belong to no row."""
     decisions: str = ""
-    """How many signed decisions the pack holds, what the desk of this installation says of them, and what is not known."""
+    """Signed decisions in the pack, compared with those that this installation's desk recorded."""
 
     @property
     def waived(self) -> tuple[GateRow, ...]:
@@ -113,7 +113,7 @@ class GateResult:
 
     @property
     def coverage(self) -> tuple[int, int]:
-        """Required rows, and those of them that were evaluated; waived ones are in neither."""
+        """Number of required rows, and of those that were evaluated; neither counts waived rows."""
         counted = [row for row in self.rows if row.counts]
         return len(counted), sum(row.result != NOT_EVALUATED for row in counted)
 
@@ -130,13 +130,13 @@ def decide_gate(
     """Decide on one pack.
 
     Args:
-        policy: of whoever asks, not the pack's.
+        policy: the caller's policy, not the pack's.
         documents: None where the pack could not be read.
         now: by the gate's clock, with a time zone.
-        desk: decisions that this installation knows of; None where the pack is not known to it.
+        desk: decisions that this installation recorded; None where it does not know the pack.
 
     Raises:
-        PolicyRefused: waivers that may not be given; see `select_waivers`.
+        PolicyRefused: a waiver is not allowed; see `select_waivers`.
     """
     integrity = MEETS if check.integrity == INTEGRITY_VERIFIED and documents is not None else INTEGRITY_FAILED
     signer = _SIGNER_RESULTS.get(check.signer, INTEGRITY_FAILED)
@@ -146,9 +146,9 @@ def decide_gate(
         GateRow("signer", None, signer, None if signer == MEETS else why or check.signer),
     ]
     if check.undecided is not None:
-        rows.append(GateRow("verification", None, NOT_EVALUATED, check.undecided or "the verifier left something open"))
+        rows.append(GateRow("verification", None, NOT_EVALUATED, check.undecided or "the verifier left a check undone"))
     if documents is None or INTEGRITY_FAILED in (integrity, signer):
-        # Nothing that a broken pack says of itself is worth holding against a threshold.
+        # The numbers of a pack that failed verification are not evaluated.
         return _conclude(policy, rows, ())
     try:
         forged = _find_forgery(documents)
@@ -165,21 +165,21 @@ def decide_gate(
     rows += _find_expired(documents.claims, now)
     preparers = [signature.person for signature in check.signatures if signature.role == "preparer"]
     claim_ids = [claim["claim_id"] for claim in documents.claims]
-    standing = select_waivers(policy, waivers, claim_ids=claim_ids, preparers=preparers, now=now)
-    rows = _mark_waived(rows, standing)
-    found_notes = _note(policy, documents, waivers, standing)
+    in_force = select_waivers(policy, waivers, claim_ids=claim_ids, preparers=preparers, now=now)
+    rows = _mark_waived(rows, in_force)
+    found_notes = _note(policy, documents, waivers, in_force)
     decided = _conclude(policy, [*rows, *_find_unmeasured(rows, claim_ids)], found_notes)
     return replace(decided, decisions=_describe_decisions(check, desk))
 
 
 def _find_missing_decisions(policy: Policy, check: PackCheck, desk: DeskRecord | None) -> list[GateRow]:
-    """A row where a signature names a decision that is gone, and one where the desk holds a decision that this copy lacks."""
+    """A row where a signature names a missing decision, and one where the desk has a decision that this copy lacks."""
     rows = []
     if check.missing:
         rows.append(GateRow("decisions", None, DOES_NOT_MEET, "; ".join(check.missing)))
     if desk is not None and (missing := desk.find_missing(check.decisions)):
         reason = f"this copy lacks {name_decisions(missing)}; get the latest with `desk out`"
-        # Where a policy asks for nobody's approval, a later decision changes nothing.
+        # Under a policy without approvals, a later decision does not change the result.
         rows.append(GateRow("desk", None, DOES_NOT_MEET, reason, "four_eyes" in policy.required))
     return rows
 
@@ -188,16 +188,16 @@ def _describe_decisions(check: PackCheck, desk: DeskRecord | None) -> str:
     count = len(check.decisions)
     parts = [f"{count} signed decision{'s' * (count != 1)} in the pack", describe_record(desk, check.decisions)]
     if check.silent:
-        parts.append(f"{', '.join(check.silent)} did not name the decisions they saw: an earlier one could be gone")
+        parts.append(f"{', '.join(check.silent)} did not name the decisions they saw: an earlier one could be missing")
     return "; ".join(parts)
 
 
 def _find_forgery(documents: PackDocuments) -> str | None:
-    """Why the pack's verdict is not what its own metrics and policy give; None where it is."""
+    """Why the pack's verdict differs from the one recomputed from its metrics and policy; None where they are equal."""
     again = evaluate_policy(documents.policy, documents.claims, documents.metrics, documents.facts)
     for key in ("criteria", "overall", "coverage"):
         if documents.verdict.get(key) != again[key]:
-            return f"verdict.json: {key} is not what the pack's metrics give under the pack's policy"
+            return f"verdict.json: {key} differs from the one recomputed from the pack's metrics and policy"
     return None
 
 
@@ -211,26 +211,26 @@ def _read_row(policy: Policy, row: Mapping[str, Any], metrics: Sequence[Mapping[
 
 
 def _find_expired(claims: Sequence[Mapping[str, Any]], now: datetime) -> list[GateRow]:
-    """Rows of claims whose revalidation is due, or whose date cannot be read."""
+    """Rows of claims whose revalidation is due, or whose date is invalid."""
     rows = []
     for claim in claims:
-        said = claim.get("expires_at")
-        until = parse_time(said)
-        if said is not None and (until is None or until <= now):
-            why = f"STALE: revalidation was due {str(said)[:30]}"
+        due = claim.get("expires_at")
+        until = parse_time(due)
+        if due is not None and (until is None or until <= now):
+            why = f"STALE: revalidation was due {str(due)[:30]}"
             rows.append(GateRow("expiry", claim["claim_id"], NOT_EVALUATED, why))
     return rows
 
 
-def _mark_waived(rows: Sequence[GateRow], standing: Sequence[Waiver]) -> list[GateRow]:
-    by_row = {(waiver.criterion, waiver.claim_id): waiver for waiver in standing}
+def _mark_waived(rows: Sequence[GateRow], in_force: Sequence[Waiver]) -> list[GateRow]:
+    by_row = {(waiver.criterion, waiver.claim_id): waiver for waiver in in_force}
     return [
         replace(row, waiver=by_row.get((row.id, row.claim_id or ""))) if row.result != MEETS else row for row in rows
     ]
 
 
 def _find_unmeasured(rows: Sequence[GateRow], claim_ids: Sequence[str]) -> list[GateRow]:
-    """A row for each claim that nothing measured speaks for any more, and one where there is no claim at all."""
+    """A row for each claim whose measurements are all waived, and one where the pack has no claim."""
     measured = {row.claim_id for row in rows if row.metric is not None and row.counts}
     known = {row.claim_id for row in rows if row.id == "applies_to"}
     left = [
@@ -238,7 +238,7 @@ def _find_unmeasured(rows: Sequence[GateRow], claim_ids: Sequence[str]) -> list[
         for claim_id in claim_ids
         if claim_id not in measured and claim_id not in known
     ]
-    return left if claim_ids else [GateRow("evidence", None, NOT_EVALUATED, "the pack holds no claim")]
+    return left if claim_ids else [GateRow("evidence", None, NOT_EVALUATED, "the pack contains no claim")]
 
 
 def _note(

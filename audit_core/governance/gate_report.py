@@ -1,4 +1,4 @@
-"""A gate's decision for other programs: one JSON document, JUnit XML, and results in the shape of SARIF."""
+"""A gate's decision for other programs: one JSON document, JUnit XML, and SARIF results."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def describe_gate(result: GateResult) -> dict[str, Any]:
 
 
 def write_sarif(result: GateResult) -> dict[str, Any]:
-    """The rows as results of a static analysis log, for viewers that read its shape; no file or line is named."""
+    """The rows as SARIF results, without file or line."""
     rules = list(dict.fromkeys(row.id for row in result.rows))
     return {
         "version": "2.1.0",
@@ -45,10 +45,10 @@ def write_sarif(result: GateResult) -> dict[str, Any]:
 
 
 def write_junit(result: GateResult) -> bytes:
-    """JUnit XML: one test case a criterion and claim, and one for the decision, so that no report is ever empty.
+    """JUnit XML: one test case per criterion and claim, and one for the decision, so that a report has at least one.
 
-    DOES_NOT_MEET is a failure; what could not be decided is an error. Neither is "skipped", which most readers show as
-    green; that word is left to rows that do not count: optional ones, and waived ones with what they are.
+    DOES_NOT_MEET is a failure and an undecided row is an error. "skipped", which most viewers show as green, marks only
+    rows that do not count: optional rows, and waived rows with their waiver.
     """
     cases = [_describe_case(row) for row in result.rows]
     decision = ElementTree.Element("testcase", {"classname": "gate", "name": "overall"})
@@ -76,7 +76,7 @@ def write_junit(result: GateResult) -> bytes:
 
 
 def show_text(text: str) -> str:
-    """Text of a stranger: letters that no XML may hold, steer a terminal or turn a line around are written as numbers."""
+    """Escape untrusted text: characters that XML forbids, control characters and bidirectional marks become numbers."""
     return "".join(letter if letter.isprintable() else f"\\u{ord(letter):04x}" for letter in text)
 
 
@@ -112,7 +112,7 @@ def _describe_for_sarif(row: GateRow) -> dict[str, Any]:
         "ruleId": row.id,
         "kind": _SARIF_KINDS.get(row.result, "open") if counts else "review",
         "level": _SARIF_LEVELS.get(row.result, "warning") if counts else "note",
-        "message": {"text": show_text(f"{row.claim_id or 'pack'}: {_say(row)}")},
+        "message": {"text": show_text(f"{row.claim_id or 'pack'}: {_describe_message(row)}")},
         "properties": _describe_row(row),
     }
 
@@ -122,9 +122,9 @@ def _describe_case(row: GateRow) -> ElementTree.Element:
     if row.result == MEETS:
         return case
     if row.counts:
-        case.append(_describe_problem(row.result, _say(row)))
+        case.append(_describe_problem(row.result, _describe_message(row)))
     else:
-        case.append(ElementTree.Element("skipped", {"message": show_text(_say(row))}))
+        case.append(ElementTree.Element("skipped", {"message": show_text(_describe_message(row))}))
     return case
 
 
@@ -133,7 +133,7 @@ def _describe_problem(result: str, message: str) -> ElementTree.Element:
     return ElementTree.Element(tag, {"type": result, "message": show_text(message)})
 
 
-def _say(row: GateRow) -> str:
+def _describe_message(row: GateRow) -> str:
     parts = [row.result]
     if row.waiver is not None:
         parts.append(f"waived by {row.waiver.by} until {row.waiver.expires_at}: {row.waiver.reason}")

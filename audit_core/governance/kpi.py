@@ -1,4 +1,4 @@
-"""Key figures of the process and of the measurements, each with what it means and whose threshold stands beside it."""
+"""Key figures of the process and of the measurements, each with its definition, its threshold and that threshold's source."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ class KeyFigure:
     """Why there is no value."""
     definition: str
     default: str | None
-    """What is asked of it unless somebody asks otherwise; None where it is only shown."""
+    """Default threshold; None where the figure is only shown."""
     source: str | None
-    """Whose judgement that is: default, organisation or regulator."""
+    """Source of the threshold: default, organisation or regulator."""
 
     def __post_init__(self) -> None:
         if (self.value is None) is not bool(self.reason):
-            raise ValueError(f"{self.name}: a value or a reason, and not both.")
+            raise ValueError(f"{self.name}: either a value or a reason.")
 
     def to_json(self) -> dict[str, object]:
         return asdict(self)
@@ -58,7 +58,7 @@ class _Rule:
     name: str
     unit: str
     needs: tuple[str, ...]
-    """Records without which nothing is counted."""
+    """Records that the count needs."""
     count: Callable[[ProcessRecords, datetime], Counted]
     default: str | None
     definition: str
@@ -74,7 +74,7 @@ def list_process_figures(records: ProcessRecords, *, now: datetime) -> tuple[Key
 
 
 def list_measured_figures(rows: Sequence[Mapping[str, Any]], policy: Policy) -> tuple[KeyFigure, ...]:
-    """One figure a metric row, beside the threshold that the policy sets for its metric."""
+    """One figure per metric row, with the policy's threshold for its metric."""
     asked = {criterion.metric: criterion for criterion in policy.criteria}
     figures = []
     for row in rows:
@@ -110,7 +110,7 @@ _RULES = (
         ("claims", "packs"),
         count_evidence,
         ">= 1",
-        "claims in a pack that was checked / claims in the register; drafts, superseded and withdrawn ones left out",
+        "claims in a pack that was checked / claims in the register; without drafts, superseded and withdrawn ones",
     ),
     _Rule(
         "prereg_rate",
@@ -158,7 +158,7 @@ _RULES = (
         ("approvals",),
         count_four_eyes,
         ">= 1",
-        "packs signed for by a reviewer who did not prepare them / packs signed for",
+        "packs signed by a reviewer who did not prepare them / signed packs",
     ),
     _Rule(
         "median_review_time",
@@ -182,7 +182,7 @@ _RULES = (
         ("log",),
         count_unanchored_events,
         f"<= {ANCHOR_EVENTS}",
-        "events since the last checkpoint held outside; all, where there is none",
+        "events since the last external checkpoint; all, where there is none",
     ),
     _Rule(
         "unanchored_s",
@@ -190,7 +190,7 @@ _RULES = (
         ("log",),
         count_unanchored_s,
         f"<= {ANCHOR_S}",
-        "time since the last checkpoint held outside; since the log began, where there is none",
+        "time since the last external checkpoint; since the log began, where there is none",
     ),
     _Rule(
         "log_verification_age",
@@ -198,6 +198,6 @@ _RULES = (
         ("log",),
         count_verified_s,
         f"<= {VERIFY_S}",
-        "time since all of the log was last checked",
+        "time since the whole log was last checked",
     ),
 )

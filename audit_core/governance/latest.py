@@ -1,4 +1,4 @@
-"""What the review desk and the log of this installation hold of a pack's decisions, beside what a copy of the pack shows."""
+"""Decisions about a pack that this installation recorded, compared with those in a copy of the pack."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class KnownDecision:
 
 @dataclass(frozen=True)
 class DeskRecord:
-    """Every decision about one pack that the desk or the log of this installation holds."""
+    """Every decision about one pack that this installation's desk or log recorded."""
 
     decisions: tuple[KnownDecision, ...]
 
@@ -37,7 +37,7 @@ class DeskRecord:
 
 
 def describe_record(record: DeskRecord | None, present: Collection[str]) -> str:
-    """One sentence for the gate's own line."""
+    """Summarize the comparison in one sentence for the gate's output."""
     if record is None:
         return NOT_CONSULTED
     count = f"desk consulted: {len(record.decisions)} decision{'s' * (len(record.decisions) != 1)}"
@@ -48,7 +48,7 @@ def describe_record(record: DeskRecord | None, present: Collection[str]) -> str:
 
 
 def name_decisions(decisions: Sequence[KnownDecision]) -> str:
-    """Who decided what, and when, with the digest that names it."""
+    """List decisions with person, role, time and digest."""
     return "; ".join(
         f"{one.decision} by {one.person} ({one.role}, {one.at}, sha256 {one.sha256[:12]})" for one in decisions
     )

@@ -1,4 +1,4 @@
-"""People: who is asking, which roles they hold, and what each role may do; what is not listed is not allowed."""
+"""People: the signed-in user, their roles, and the permissions of each role; anything not listed is refused."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from enum import StrEnum
 from audit_core.errors import AccessRefused
 
 MAX_PERSON = 400
-"""Characters of a person's id, as an event can name; OpenID Connect allows 255 for the subject alone."""
+"""Longest person id in characters, as events allow; OpenID Connect allows 255 for the subject alone."""
 MAX_DISPLAY_NAME = 120
 CLOCK_SKEW_S = 60.0
-"""By which a provider's clock may be ahead of ours."""
+"""How far the identity provider's clock may be ahead of the server's."""
 
 
 class PersonRole(StrEnum):
-    """What a person is here."""
+    """Role of a person in this installation."""
 
     VIEWER = "viewer"
     RESEARCHER = "researcher"
@@ -29,7 +29,7 @@ class PersonRole(StrEnum):
 
 
 class Permission(StrEnum):
-    """What a person may be allowed to do."""
+    """One action that a role can allow."""
 
     LOOK = "look"
     RUN = "run"
@@ -62,66 +62,66 @@ PERMISSIONS: Mapping[Permission, frozenset[PersonRole]] = {
     Permission.FILL_CHECKLIST: frozenset({_REVIEWER}),
     Permission.DECLARE_INCIDENT: frozenset({_RESEARCHER, _REVIEWER, _APPROVER, _ADMIN}),
     Permission.EXPORT_LOG: frozenset({_REVIEWER, _APPROVER, _ADMIN}),
-    # An admin who could also approve would decide who the other pair of eyes is.
+    # An admin who could also approve could choose the second person of a four-eyes review.
     Permission.MANAGE_PEOPLE: frozenset({_ADMIN}),
 }
-"""Deed → roles that allow it; what stands nowhere here is allowed to nobody."""
+"""Permission → roles that have it; a permission that is missing here is refused to every role."""
 
 REFUSALS = {
-    "not_signed_in": "nobody is signed in",
+    "not_signed_in": "no user is signed in",
     "expired": "the sign-in has ended",
     "signed_out": "the person has signed out since this sign-in",
     "disabled": "an admin has disabled this person",
-    "no_role": "the person holds no role here",
+    "no_role": "the person has no role here",
     "not_allowed": "none of the person's roles may do this",
-    "not_recent": "the person signed in too long ago for this deed",
-    "not_theirs": "what was asked for belongs to another person",
-    "bad_identity": "the provider's token does not say who this is, or until when",
-    "bad_configuration": "sign-in or roles are not configured in a way that can be used",
+    "not_recent": "the person signed in too long ago for this action",
+    "not_theirs": "the requested item belongs to another person",
+    "bad_identity": "the provider's token lacks the person's identity or an expiry time",
+    "bad_configuration": "the configuration of sign-in or roles is invalid",
 }
-"""Every code of an `AccessRefused`, and what it says."""
+"""Code of an `AccessRefused` → its meaning."""
 
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody who is asking, as the identity provider tells of them."""
+    """A signed-in user as reported by the identity provider."""
 
     id: str
-    """`issuer|subject`: the only name by which two persons are told apart."""
+    """`issuer|subject`: the only value that identifies a person."""
     name: str
-    """What the screen calls them; says nothing about who they are."""
+    """Display name; not an identifier."""
     roles: frozenset[PersonRole]
     signed_in_at: datetime | None
-    """When they last showed the provider who they are; None where it does not say."""
+    """When they last authenticated with the provider; None where it does not report that."""
     expires_at: datetime | None
-    """End of the sign-in; None of the local person alone."""
+    """End of the sign-in; None only for the local person."""
     sign_in: str = ""
-    """Digest of what tells this sign-in from every other of the same person; empty of the local person."""
+    """Digest that identifies this sign-in among all of the same person; empty for the local person."""
     issued_at: datetime | None = None
-    """When the provider gave the token; None where it does not say."""
+    """When the provider issued the token; None where it does not report that."""
 
     @property
     def is_local(self) -> bool:
         return self.expires_at is None
 
     def may(self, permission: Permission) -> bool:
-        """Whether any of their roles allows it; `require` also asks whether they are still signed in."""
+        """Whether any of their roles allows it; `require` also checks that the sign-in is still valid."""
         return not self.roles.isdisjoint(PERMISSIONS.get(permission, frozenset()))
 
 
 LOCAL_PERSON = Person("local, not signed in", "one local person", frozenset(PersonRole), None, None)
-"""Who is asking where no sign-in is configured."""
+"""The user where no sign-in is configured."""
 
 
 def identify_person(claims: Mapping[str, object], roles: frozenset[PersonRole]) -> Person:
-    """Read who somebody is from the claims of an id token whose signature was checked.
+    """Read a person's identity from the claims of an id token whose signature was checked.
 
     Raises:
-        AccessRefused: no issuer, subject or end, or one that is not what it must be.
+        AccessRefused: issuer, subject or expiry is missing or invalid.
     """
     ends = _read_time(claims.get("exp"))
     if ends is None:
-        raise _bad_identity("no time at which the sign-in ends", "`exp`, in seconds")
+        raise _bad_identity("no expiry time", "`exp`, in seconds")
     subject = str(claims["sub"]) if isinstance(claims.get("sub"), str) else ""
     shown = next((claims[key] for key in ("name", "preferred_username") if isinstance(claims.get(key), str)), subject)
     name = "".join(c for c in str(shown) if c.isprintable()).strip()[:MAX_DISPLAY_NAME]
@@ -132,11 +132,11 @@ def identify_person(claims: Mapping[str, object], roles: frozenset[PersonRole]) 
 
 
 _OF_ONE_SIGN_IN = ("iss", "sub", "jti", "nonce", "iat", "auth_time", "exp")
-"""Claims of a token that differ from one sign-in to the next, beside whose it is; `sid` outlives a sign-out at some providers."""
+"""Token claims that identify one sign-in of one person; not `sid`, which outlives a sign-out at some providers."""
 
 
 def _name_sign_in(claims: Mapping[str, object]) -> str:
-    """The same for one token however often it is sent, and another for each token that a provider gives."""
+    """Digest of a token's identifying claims: equal for the same token, different for each token that a provider issues."""
     reported = {name: str(claims[name]) for name in _OF_ONE_SIGN_IN if claims.get(name) is not None}
     return hashlib.sha256(json.dumps(reported, sort_keys=True).encode()).hexdigest()
 
@@ -153,67 +153,68 @@ def read_person_id(claims: Mapping[str, object]) -> str:
     found = f"{issuer}|{subject}"
     if not found.isprintable() or len(found) > MAX_PERSON or "|" in issuer:
         raise _bad_identity(
-            "an issuer or subject with odd characters, or too long", f"{MAX_PERSON} printable characters"
+            "an issuer or subject that is too long or has unprintable characters",
+            f"at most {MAX_PERSON} printable characters",
         )
     return found
 
 
 def require(person: Person | None, permission: Permission, *, now: datetime) -> Person:
-    """Let the person do it, or refuse.
+    """Return the person if they have the permission.
 
     Raises:
-        AccessRefused: nobody is signed in, the sign-in has ended, or no role of theirs allows it.
+        AccessRefused: no user is signed in, the sign-in has ended, or none of their roles allows it.
     """
     if person is None:
         raise AccessRefused(
-            "Nobody is signed in.",
-            wanted=f"a person who may {_say(permission)}.",
+            "No user is signed in.",
+            wanted=f"a person who may {_name_permission(permission)}.",
             remedy="sign in.",
             why="not_signed_in",
         )
     if person.expires_at is not None and now >= person.expires_at:
         raise AccessRefused(
-            f"A sign-in that ended at {person.expires_at:%H:%M} UTC.", wanted="one that lasts.", remedy="sign in again.", why="expired",
+            f"The sign-in ended at {person.expires_at:%H:%M} UTC.", wanted="a valid sign-in.", remedy="sign in again.", why="expired",
         )  # fmt: skip
     if not person.roles:
         raise AccessRefused(
-            f"{person.name} ({person.id}) holds no role here.", wanted=f"a role that may {_say(permission)}.",
-            remedy="give this id to whoever keeps people.toml on the server.", why="no_role",
+            f"{person.name} ({person.id}) has no role here.", wanted=f"a role that may {_name_permission(permission)}.",
+            remedy="send this id to the administrator of people.toml on the server.", why="no_role",
         )  # fmt: skip
     if not person.may(permission):
         able = sorted(PERMISSIONS.get(permission, frozenset()))
         raise AccessRefused(
-            f"{person.name} as {', '.join(sorted(person.roles))} may not {_say(permission)}.", wanted=f"{' or '.join(able)}.",
-            remedy="ask somebody who has that role, or whoever gives roles.", why="not_allowed",
+            f"{person.name} as {', '.join(sorted(person.roles))} may not {_name_permission(permission)}.", wanted=f"{' or '.join(able)}.",
+            remedy="ask a person with that role, or the administrator who assigns roles.", why="not_allowed",
         )  # fmt: skip
     return person
 
 
 def require_recent(person: Person, *, max_age_s: float, now: datetime) -> Person:
-    """Let the person go on if they showed the provider who they are a short while ago, or refuse.
+    """Return the person if they authenticated with the provider recently.
 
-    The local person has no provider that could ask them, and is let through: local mode is labelled wherever it counts.
+    The local person has no provider and always passes; local mode is labelled wherever that matters.
 
     Args:
-        max_age_s: seconds since `auth_time`, by our clock.
+        max_age_s: seconds since `auth_time`, by the server's clock.
 
     Raises:
-        AccessRefused: longer ago, in the future, or the provider does not say when.
+        AccessRefused: the authentication is older, in the future, or its time is not reported.
     """
     if person.is_local:
         return person
     age = None if person.signed_in_at is None else (now - person.signed_in_at).total_seconds()
     if age is not None and -CLOCK_SKEW_S <= age <= max_age_s:
         return person
-    found = "no time at which you signed in" if age is None else f"a sign-in {age / 60:.0f} minutes ago"
+    found = "no time of your sign-in" if age is None else f"a sign-in {age / 60:.0f} minutes ago"
     raise AccessRefused(
-        f"The provider tells of {found}.", wanted=f"one within the last {max_age_s / 60:g} minutes.",
+        f"The provider reports {found}.", wanted=f"one within the last {max_age_s / 60:g} minutes.",
         remedy="sign in again, with your password; if that does not help, the provider must send `auth_time`.", why="not_recent",
     )  # fmt: skip
 
 
 def _read_time(value: object) -> datetime | None:
-    """Seconds since 1970, as a token has them; None of anything else."""
+    """A token's time, in seconds since 1970; None for any other value."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e11:
         return None
     return datetime.fromtimestamp(value, UTC)
@@ -221,9 +222,9 @@ def _read_time(value: object) -> datetime | None:
 
 def _bad_identity(found: str, wanted: str) -> AccessRefused:
     return AccessRefused(
-        f"The provider's token has {found}.", wanted=f"{wanted}.", remedy="ask whoever runs the provider.", why="bad_identity"
+        f"The provider's token has {found}.", wanted=f"{wanted}.", remedy="ask the provider's administrator.", why="bad_identity"
     )  # fmt: skip
 
 
-def _say(permission: Permission) -> str:
+def _name_permission(permission: Permission) -> str:
     return permission.value.replace("_", " ")

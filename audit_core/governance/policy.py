@@ -1,4 +1,4 @@
-"""A policy: what evidence must reach, by whose judgement and why; read from TOML, hashed as it was written."""
+"""A policy: thresholds for evidence, each with source and reason; read from TOML, hashed as written."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_FILE_BYTES = 256_000
 
 
 class ThresholdSource(StrEnum):
-    """Whose judgement a threshold is; shown wherever the threshold is."""
+    """Source of a threshold, shown wherever the threshold is."""
 
     DEFAULT = "default"
     ORGANISATION = "organisation"
@@ -26,7 +26,7 @@ class ThresholdSource(StrEnum):
 
 @dataclass(frozen=True)
 class Criterion:
-    """One question with a number for an answer."""
+    """One metric with its threshold."""
 
     id: str
     metric: str
@@ -34,7 +34,7 @@ class Criterion:
     """>= or <=."""
     threshold: float
     bound: str
-    """lower or upper: the whole interval must lie beyond; estimate: the number may come without an interval."""
+    """lower or upper: the whole interval must lie beyond the threshold; estimate: no interval is needed."""
     claim_kinds: tuple[str, ...]
     source: ThresholdSource
     why: str
@@ -43,7 +43,7 @@ class Criterion:
 
 @dataclass(frozen=True)
 class Policy:
-    """Every default filled in, and the digest of the bytes it was read from."""
+    """A policy with all defaults filled in and the digest of its file."""
 
     id: str
     sha256: str
@@ -58,10 +58,10 @@ class Policy:
     reviewer_ne_approver: bool
     resolved_json: str
     text: bytes
-    """The file as it was read: what the digest is of."""
+    """The file's bytes, which the digest covers."""
 
     def resolved(self) -> dict[str, Any]:
-        """What `evaluate_policy` takes and a pack holds beside the file; a new one each time."""
+        """The policy as `evaluate_policy` takes it and a pack stores it; a new dict on each call."""
         table: dict[str, Any] = json.loads(self.resolved_json)
         return table
 
@@ -70,8 +70,8 @@ def load_policy(path: Path | str) -> Policy:
     """Read a policy from a TOML file.
 
     Raises:
-        PolicyRefused: no such file, not TOML, unknown or missing keys, thresholds without source and reason, or a rule
-            that would be laxer than it reads.
+        PolicyRefused: no such file, not TOML, unknown or missing keys, a threshold without source and reason, or a rule
+            that is laxer than it reads.
     """
     path = Path(path)
     if not path.is_file():
@@ -91,7 +91,7 @@ def parse_policy(data: bytes, name: str) -> Policy:
         raise PolicyRefused(f"{name}: {error.found}", wanted=error.wanted, remedy=error.remedy) from error
     except ValueError as error:
         raise PolicyRefused(
-            f"{name} is not TOML: {str(error)[:200]}", wanted="a policy in TOML.", remedy="mend that line."
+            f"{name} is not TOML: {str(error)[:200]}", wanted="a policy in TOML.", remedy="fix that line."
         ) from error
     gate, approval = table["gate"], table["approval"]
     return Policy(

@@ -1,4 +1,4 @@
-"""How each key figure of the process is counted; a count that cannot be made is a reason, and never zero."""
+"""Counts behind each key figure of the process; a count that cannot be made returns a reason instead of zero."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from audit_core.governance.approval import name_person, parse_time
 from audit_core.governance.records import ApprovalRecord, ClaimRecord, LogRecord, PackRecord, ProcessRecords
 
 Counted = tuple[float, int] | str
-"""A value and how many things are behind it, or why there is none."""
+"""A value and the number of items counted, or the reason why there is no value."""
 _IN_USE = ("preregistered", "tested")
 
 
@@ -20,7 +20,7 @@ def count_evidence(records: ProcessRecords, now: datetime) -> Counted:
     checked = {claim_id for pack in packs if pack.is_verified for claim_id in pack.claim_ids}
     unknown = {claim_id for pack in packs if pack.is_verified is None for claim_id in pack.claim_ids} - checked
     if any(one.claim_id in unknown for one in claims):
-        return "packs that no verifier has looked at"
+        return "packs that no verifier has checked"
     return _share([one.claim_id in checked for one in claims], "no claim in the register is in use")
 
 
@@ -61,7 +61,7 @@ def count_within_tolerance(records: ProcessRecords, now: datetime) -> Counted:
 
 def count_four_eyes(records: ProcessRecords, now: datetime) -> Counted:
     signed = [rows for rows in _group_by_pack(records) if any(_approves(row) for row in rows)]
-    return _share([_has_four_eyes(rows) for rows in signed], "no pack is signed for")
+    return _share([_has_four_eyes(rows) for rows in signed], "no pack is signed by a reviewer or approver")
 
 
 def count_review_h(records: ProcessRecords, now: datetime) -> Counted:
@@ -82,7 +82,7 @@ def count_stale(records: ProcessRecords, now: datetime) -> Counted:
     stale = []
     for pack in (pack for pack in records.packs or () if not pack.is_superseded):
         until = parse_time(pack.expires_at)
-        # A date that cannot be read is no reason to call evidence fresh.
+        # An invalid date counts as expired.
         has_expired = pack.expires_at is not None and (until is None or until <= now)
         stale.append(has_expired or bool(pack.open_triggers))
     return _share(stale, "no active pack")

@@ -1,4 +1,4 @@
-"""What the key figures are counted from: plain records of claims, runs, packs, reruns, approvals and the log."""
+"""Inputs of the key figures: plain records of claims, runs, packs, reruns, approvals and the log."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ClaimRecord:
 
 @dataclass(frozen=True)
 class AttemptRecord:
-    """One confirmatory run that was started, whatever became of it."""
+    """One confirmatory run that was started, with any outcome."""
 
     run_id: str
     claim_id: str
@@ -27,7 +27,7 @@ class AttemptRecord:
 
 @dataclass(frozen=True)
 class DeviationRecord:
-    """One departure from a preregistration after results could be known."""
+    """One deviation from a preregistration after results could be known."""
 
     prereg_id: str
     kind: str
@@ -41,10 +41,10 @@ class PackRecord:
     pack_id: str
     claim_ids: tuple[str, ...]
     is_verified: bool | None
-    """By a verifier, all of integrity and signer; None where nobody has run one."""
+    """Whether a verifier confirmed both integrity and signer; None where none was run."""
     expires_at: str | None
     open_triggers: tuple[str, ...] = ()
-    """Reasons to test again that have come up since."""
+    """Revalidation triggers raised since the export."""
     is_superseded: bool = False
 
 
@@ -66,28 +66,28 @@ class ApprovalRecord:
     role: str
     person: str
     decision: str | None
-    """approve, reject or approve_with_conditions; None of the preparer."""
+    """approve, reject or approve_with_conditions; None for the preparer."""
     at: str
 
 
 @dataclass(frozen=True)
 class LogRecord:
-    """Where the audit log stands."""
+    """State of the audit log."""
 
     size: int
     """Events."""
     began_at: str | None
     """Of the first event."""
     anchored_size: int | None
-    """Events covered by the last checkpoint held outside; None where there is none."""
+    """Events covered by the last external checkpoint; None where there is none."""
     anchored_at: str | None
     verified_at: str | None
-    """When all of the log was last checked."""
+    """When the whole log was last checked."""
 
 
 @dataclass(frozen=True)
 class ProcessRecords:
-    """All of them; None where a source was not read, an empty tuple where there is nothing in it."""
+    """All records; None where a source was not read, an empty tuple where it is empty."""
 
     claims: tuple[ClaimRecord, ...] | None = None
     preregistrations: int | None = None

@@ -1,4 +1,4 @@
-"""Which values of which claim make a person what: `people.toml` in the home, kept by whoever runs the server."""
+"""Role mapping: `people.toml` in the data directory maps token claims and person ids to roles."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _TABLES = ("roles", "people", "keys")
 
 @dataclass(frozen=True)
 class RoleMap:
-    """An empty one gives nobody a role."""
+    """Roles by claim value and by person id; an empty map assigns no roles."""
 
     claim: str = "groups"
-    """Of the id token: a name, or names joined by dots for one inside another."""
+    """Claim of the id token; dots separate the names of nested claims."""
     by_value: Mapping[str, frozenset[PersonRole]] = field(default_factory=dict)
     """Value of that claim → roles."""
     by_person: Mapping[str, frozenset[PersonRole]] = field(default_factory=dict)
     """Person id → roles, for providers that send no groups."""
     keys: Mapping[str, str] = field(default_factory=dict)
-    """Person id → name of the one signing key in this home that is theirs."""
+    """Person id → name of that person's signing key in this data directory."""
 
     def find_roles(self, claims: Mapping[str, object], person_id: str) -> frozenset[PersonRole]:
-        """All roles that the claim's values and the person's own line give."""
+        """All roles of a person, by the claim's values and by their own entry."""
         found = _find_claim(claims, self.claim)
         values = [found] if isinstance(found, str) else found if isinstance(found, list | tuple) else []
         given = [self.by_value.get(value, frozenset()) for value in values if isinstance(value, str)]
@@ -38,10 +38,10 @@ class RoleMap:
 
 
 def load_role_map(home: Path) -> RoleMap:
-    """Read `people.toml`; without the file nobody has a role.
+    """Read `people.toml`; without the file, no person has a role.
 
     Raises:
-        AccessRefused: it cannot be read, or names a role that is none.
+        AccessRefused: it cannot be read, or names an unknown role.
     """
     path = home / ROLE_FILE
     if not path.exists():
@@ -55,10 +55,10 @@ def load_role_map(home: Path) -> RoleMap:
 
 
 def parse_role_map(text: bytes) -> RoleMap:
-    """Read the bytes of a `people.toml`.
+    """Parse the bytes of a `people.toml`.
 
     Raises:
-        AccessRefused: too large, no TOML, a field that is unknown, or a role that is none.
+        AccessRefused: too large, not TOML, an unknown field, or an unknown role.
     """
     if len(text) > MAX_ROLE_FILE_BYTES:
         raise _bad_file(f"has more than {MAX_ROLE_FILE_BYTES:,} bytes")
@@ -74,7 +74,7 @@ def parse_role_map(text: bytes) -> RoleMap:
         raise _bad_file("needs a text for claim, and tables for roles, people and keys")
     roles, people, keys = tables
     if not all(isinstance(name, str) and name for name in keys.values()):
-        raise _bad_file("names something under [keys] that is no name of a key")
+        raise _bad_file("has an invalid key name under [keys]")
     return RoleMap(claim, _read_roles(roles), _read_roles(people), keys)
 
 
@@ -83,13 +83,13 @@ def _read_roles(table: Mapping[str, Any]) -> dict[str, frozenset[PersonRole]]:
     found = {}
     for name, given in table.items():
         if not isinstance(given, list) or not all(isinstance(role, str) and role in known for role in given):
-            raise _bad_file(f"gives {name[:60]!r} something else than a list of {', '.join(sorted(known))}")
+            raise _bad_file(f"gives {name[:60]!r} a value other than a list of {', '.join(sorted(known))}")
         found[name] = frozenset(PersonRole(role) for role in given)
     return found
 
 
 def _find_claim(claims: Mapping[str, object], name: str) -> object:
-    """By its whole name, which may be an address with dots, else one step at each dot."""
+    """Find a claim by its whole name, which may be a URL with dots, else by one nesting level per dot."""
     if name in claims:
         return claims[name]
     found: object = claims
@@ -101,5 +101,5 @@ def _find_claim(claims: Mapping[str, object], name: str) -> object:
 def _bad_file(found: str) -> AccessRefused:
     return AccessRefused(
         f"{ROLE_FILE} {found}.", wanted="a file as docs/reference/people.md describes it.",
-        remedy="mend it; until then nobody has a role.", why="bad_configuration",
+        remedy="fix it; until then no person has a role.", why="bad_configuration",
     )  # fmt: skip

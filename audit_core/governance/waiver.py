@@ -1,4 +1,4 @@
-"""Waivers: who lets which finding pass for now and why; a waived finding stays what it is and is counted apart."""
+"""Waivers: a person accepts one unmet criterion until a date; a waived row keeps its result and is counted apart."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Waiver:
     criterion: str
     claim_id: str
     by: str
-    """Person; never one who prepared the pack."""
+    """The person who waives; not a preparer of the pack."""
     reason: str
     given_at: str
     """RFC 3339, with its time zone."""
@@ -53,12 +53,12 @@ def load_waivers(path: Path | str) -> tuple[Waiver, ...]:
         table = load_toml(path.read_bytes())
     except ValueError as error:
         raise PolicyRefused(
-            f"{path.name} is not TOML: {str(error)[:200]}", wanted="waivers in TOML.", remedy="mend that line."
+            f"{path.name} is not TOML: {str(error)[:200]}", wanted="waivers in TOML.", remedy="fix that line."
         ) from error
     rows = table.get("waivers")
     if set(table) != {"schema", "waivers"} or table["schema"] != WAIVER_SCHEMA or not isinstance(rows, list):
         raise PolicyRefused(
-            f"{path.name} holds {', '.join(sorted(table))[:100] or 'nothing'}.",
+            f"{path.name} contains {', '.join(sorted(table))[:100] or 'nothing'}.",
             wanted=f'schema = "{WAIVER_SCHEMA}" and [[waivers]].',
             remedy="write both and nothing else.",
         )
@@ -68,33 +68,33 @@ def load_waivers(path: Path | str) -> tuple[Waiver, ...]:
 def select_waivers(
     policy: Policy, waivers: Sequence[Waiver], *, claim_ids: Collection[str], preparers: Collection[str], now: datetime
 ) -> tuple[Waiver, ...]:
-    """Those in force; expired ones are left out.
+    """Waivers in force, without expired ones.
 
     Args:
         preparers: persons who signed as preparer.
 
     Raises:
-        PolicyRefused: of what may never be waived, of an unknown criterion or claim, by the preparer, twice, too long,
-            from the future, or more than the policy allows.
+        PolicyRefused: a criterion that cannot be waived, an unknown criterion or claim, a waiver by the preparer, a
+            duplicate, a duration that is too long, a future date, or more waivers than the policy allows.
     """
     signed = {name_person(person) for person in preparers}
-    standing: list[Waiver] = []
+    in_force: list[Waiver] = []
     for waiver in waivers:
         _check_waiver(policy, waiver, claim_ids, signed, now)
-        if any((one.criterion, one.claim_id) == (waiver.criterion, waiver.claim_id) for one in standing):
+        if any((one.criterion, one.claim_id) == (waiver.criterion, waiver.claim_id) for one in in_force):
             raise PolicyRefused(
                 f"Two waivers of {waiver.criterion}, {waiver.claim_id}.", wanted="one.", remedy="remove the other."
             )
         until = parse_time(waiver.expires_at)
         if until is not None and now < until:
-            standing.append(waiver)
-    if len(standing) > policy.max_waivers:
+            in_force.append(waiver)
+    if len(in_force) > policy.max_waivers:
         raise PolicyRefused(
-            f"{len(standing)} waivers in force.",
+            f"{len(in_force)} waivers in force.",
             wanted=f"at most {policy.max_waivers}, by policy {policy.id}.",
             remedy="gather the evidence instead.",
         )
-    return tuple(standing)
+    return tuple(in_force)
 
 
 def _check_waiver(
@@ -105,13 +105,13 @@ def _check_waiver(
         raise PolicyRefused(
             f"{what}.",
             wanted=f"any criterion but {', '.join(NEVER_WAIVED)}.",
-            remedy="remove it: these are never waived.",
+            remedy="remove the waiver: these criteria cannot be waived.",
         )
     if waiver.criterion not in (*policy.required, *policy.optional) or waiver.claim_id not in claim_ids:
         raise PolicyRefused(
-            f"{what}, which this policy and pack do not hold.",
-            wanted="a criterion and a claim of them.",
-            remedy="correct it.",
+            f"{what}, which this policy or pack does not contain.",
+            wanted="a criterion of the policy and a claim of the pack.",
+            remedy="correct the waiver.",
         )
     if name_person(waiver.by) in preparers:
         raise PolicyRefused(
@@ -122,16 +122,14 @@ def _check_waiver(
     if given is None or until is None or not given <= now or not given < until <= given + longest:
         raise PolicyRefused(
             f"{what} from {waiver.given_at[:30]} to {waiver.expires_at[:30]}.",
-            wanted=f"times with a zone, given by now, for at most {policy.waiver_max_days} days.",
+            wanted=f"times with a zone, given in the past, for at most {policy.waiver_max_days} days.",
             remedy="correct the times.",
         )
 
 
 def _read_waiver(row: Any) -> Waiver:
     if not isinstance(row, dict) or set(row) != set(_FIELDS):
-        raise PolicyRefused(
-            "A waiver with other fields.", wanted=", ".join(_FIELDS) + ".", remedy="write each of them."
-        )
+        raise PolicyRefused("A waiver with other fields.", wanted=", ".join(_FIELDS) + ".", remedy="write all of them.")
     texts = [row[name].isoformat() if isinstance(row[name], datetime) else row[name] for name in _FIELDS]
     if not all(isinstance(text, str) and text.strip() for text in texts):
         raise PolicyRefused("A waiver with an empty field.", wanted="text in each.", remedy="fill it in.")

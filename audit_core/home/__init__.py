@@ -1,4 +1,4 @@
-"""What this home holds, read back: claims by standing, models, what audits cost."""
+"""Read models of a data directory: claims by status, models, portfolio, evidence counts, cost of audits."""
 
 from audit_core.home.claim_history import AttemptLine, ClaimHistory, read_claim_history
 from audit_core.home.claim_status import CardState, ClaimStatus, ClaimSummary, judge_sentence, read_claim_statuses

@@ -1,4 +1,4 @@
-"""Everything that is known of one registered claim: its plans, every attempt, and the latest answers."""
+"""History of one registered claim: its plans, every attempt, and the latest result."""
 
 from __future__ import annotations
 
@@ -18,38 +18,38 @@ from audit_core.store.log.run_log import RunLog
 
 @dataclass(frozen=True)
 class AttemptLine:
-    """One attempt as the log tells it."""
+    """One attempt as logged."""
 
     number: int
     run_id: str
     started_at: str
     outcome: str
-    """As the log says; "under way or abandoned" where it tells of no end."""
+    """Outcome in the log; "under way or abandoned" where no end is logged."""
     reason: str
     is_of_this_plan: bool
-    """Whether it ran under the plan as it stands."""
+    """Whether it ran under the current plan."""
 
 
 @dataclass(frozen=True)
 class ClaimHistory:
-    """A claim and what became of it."""
+    """A claim with its attempts, latest result and packs."""
 
     claim: RegisteredClaim
     attempts: tuple[AttemptLine, ...]
     latest: ConfirmationResult | None
-    """Of the last attempt under the plan as it stands that came to a result."""
+    """Result of the last completed attempt under the current plan."""
     exploratory: str
-    """Why no policy can be met; empty where nothing stands in the way."""
+    """Why the claim is exploratory and meets no policy; empty otherwise."""
     packs: tuple[str, ...]
-    """Ids of the packs that told of it."""
+    """Ids of the packs that contain it."""
 
 
 def read_claim_history(home: Path, claim_id: str) -> ClaimHistory:
-    """Gather one claim.
+    """Read the history of one claim.
 
     Raises:
         ClaimRefused: no such claim.
-        IntegrityError: a plan is not what was frozen.
+        IntegrityError: a plan differs from the frozen one.
     """
     known = Register(home).find(claim_id)
     with open_database(home) as connection:
@@ -73,12 +73,12 @@ def read_claim_history(home: Path, claim_id: str) -> ClaimHistory:
 
 @cache
 def _adapter() -> TypeAdapter[ConfirmationResult]:
-    # Built when it is needed: a tenth of a second that the start of the product does not have.
+    # Built on first use: it takes a tenth of a second, which would delay the start.
     return TypeAdapter(ConfirmationResult)
 
 
 def read_result(text: str) -> ConfirmationResult:
-    """A stored result of an attempt."""
+    """Parse a stored result of an attempt."""
     return _adapter().validate_json(text)
 
 

@@ -1,4 +1,4 @@
-"""Where each registered claim stands now: what its last verdict says, and whether it has to be tested again."""
+"""Current status of each registered claim: its last verdict, and whether revalidation is due."""
 
 from __future__ import annotations
 
@@ -19,60 +19,60 @@ class ClaimStatus(StrEnum):
     """State of a claim on a model card."""
 
     UNTESTED = "untested"
-    """No attempt under the plan as it stands has come to a verdict."""
+    """No attempt under the current plan has a verdict."""
     SUPPORTED = "supported"
     NEGLIGIBLE = "negligible"
     REVERSED = "reversed"
     INCONCLUSIVE = "inconclusive"
     EXPLORATORY = "exploratory"
-    """There is a verdict, and results were in reach when the plan was fixed: it meets no policy."""
+    """The claim has a verdict, but results were available when its plan was frozen: it meets no policy."""
     STALE = "stale"
-    """It was tested, and something has changed since, or it has expired: it has to be tested again."""
+    """The claim was tested and has changed or expired since: it needs revalidation."""
     WITHDRAWN = "withdrawn"
 
 
 class CardState(StrEnum):
-    """State of a sentence of an imported model card."""
+    """State of a sentence from an imported model card."""
 
     UNTESTED = "untested"
     TESTED = "tested"
-    """A registered claim that tests it is supported."""
+    """A linked claim is supported."""
     CONTRADICTED = "contradicted"
-    """A registered claim that tests it is negligible or reversed."""
+    """A linked claim is negligible or reversed."""
     OPEN = "open"
-    """What tests it stayed inconclusive, or is exploratory."""
+    """The linked claims are inconclusive or exploratory."""
     STALE = "stale"
 
 
 @dataclass(frozen=True)
 class ClaimSummary:
-    """One claim on one line."""
+    """One claim with its status, for a table row."""
 
     claim_id: str
     name: str
     model: str
-    """The name it is opened by."""
+    """Name that opens the model."""
     model_digest: str
     standing: ClaimStatus
     why: str
-    """Reason of an inconclusive verdict, what makes it stale, or why it was withdrawn; else empty."""
+    """Reason of an inconclusive verdict, of staleness or of the withdrawal; else empty."""
     found: str
-    """State of the last verdict, whatever became of the claim since; empty without one."""
+    """State of the last verdict, whatever the claim's status now; empty without one."""
     sentence: str
-    """The measured sentence of that verdict."""
+    """Sentence of that verdict, with its numbers."""
     attempts: int
     tested_at: str
-    """Of the last verdict; empty without one."""
+    """Time of the last verdict; empty without one."""
     expires_at: str
     run_id: str
-    """Of the last verdict; empty without one."""
+    """Run of the last verdict; empty without one."""
 
 
 def read_claim_statuses(home: Path, triggers: Mapping[str, Sequence[str]]) -> tuple[ClaimSummary, ...]:
-    """Every claim of the register, the newest first.
+    """Status of every claim in the register, newest first.
 
     Args:
-        triggers: by claim id, what has come up since its last verdict.
+        triggers: claim id → revalidation triggers since its last verdict.
     """
     claims = Register(home).list_claims()
     with open_database(home) as connection:
@@ -84,28 +84,28 @@ def read_claim_statuses(home: Path, triggers: Mapping[str, Sequence[str]]) -> tu
     sentences = _read_sentences(home, [event.object_id for event in verdicts.values()])
     attempts = [event.payload.get("claim_id") for event in events if event.action == Action.RUN_STARTED]
     today = read_clock()[:10]
-    standings = []
+    statuses = []
     for claim in reversed(claims):
         verdict = verdicts.get(claim.claim_id)
         if verdict is not None and digests.get(verdict.object_id) != claim.plan.digest:
             verdict = None
-        standing, why = _judge(claim, verdict, triggers.get(claim.claim_id, ()), today)
+        status, why = _judge(claim, verdict, triggers.get(claim.claim_id, ()), today)
         plan = claim.plan
-        standings.append(
+        statuses.append(
             ClaimSummary(
-                claim.claim_id, plan.claim.name, claim.model, plan.pins.model_digest, standing, why,
+                claim.claim_id, plan.claim.name, claim.model, plan.pins.model_digest, status, why,
                 "" if verdict is None else str(verdict.payload["state"]),
                 "" if verdict is None else sentences.get(verdict.object_id, ""),
                 attempts.count(claim.claim_id), "" if verdict is None else verdict.ts, claim.expires_at,
                 "" if verdict is None else verdict.object_id,
             )
         )  # fmt: skip
-    return tuple(standings)
+    return tuple(statuses)
 
 
-def judge_sentence(sentence: CardClaim, standings: Sequence[ClaimSummary]) -> CardState:
-    """State of a card's sentence by the registered claims that somebody said test it; the worst of them."""
-    linked = {one.standing for one in standings if one.claim_id in sentence.claim_ids}
+def judge_sentence(sentence: CardClaim, claims: Sequence[ClaimSummary]) -> CardState:
+    """State of a card's sentence: the worst status of its linked claims."""
+    linked = {one.standing for one in claims if one.claim_id in sentence.claim_ids}
     if linked & {ClaimStatus.NEGLIGIBLE, ClaimStatus.REVERSED}:
         return CardState.CONTRADICTED
     if ClaimStatus.STALE in linked:

@@ -1,4 +1,4 @@
-"""What audits cost beside what they settled: seconds, outcomes and verdicts by kind of audit, counted from the log."""
+"""Cost of audits, from the log: seconds, outcomes and verdicts by kind of audit."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from audit_core.judging.verdict import State
 from audit_core.store.log.costs import UNDER_WAY, RunCost, list_run_costs
 
 JUDGING = ("claim_test", "confirmation")
-"""Kinds of audit that come to a verdict; every other one measures, and settles nothing by itself."""
+"""Kinds of audit with a verdict; all others only measure."""
 DEFINITE = (State.SUPPORTED, State.NEGLIGIBLE, State.REVERSED)
 
 
 @dataclass(frozen=True)
 class Seconds:
-    """A sum over the runs whose time is known."""
+    """Sum of seconds over the runs whose time is recorded."""
 
     total: float | None
-    """None where no run's is."""
+    """None where no time is recorded."""
     n: int
     """Runs in the sum."""
     of: int
-    """Runs that began and are over: the sum lacks the others."""
+    """All ended runs; the sum lacks those without a recorded time."""
 
     @property
     def is_whole(self) -> bool:
-        """Otherwise it is a least, and so is what is divided from it."""
+        """Whether all times are recorded; otherwise the sum and its quotients are lower bounds."""
         return self.n == self.of
 
 
 @dataclass(frozen=True)
 class AnswerTally:
-    """How many questions had this answer."""
+    """Number of questions with this answer."""
 
     state: str
     reason: str | None
@@ -43,31 +43,31 @@ class AnswerTally:
 
 @dataclass(frozen=True)
 class KindCost:
-    """One kind of audit."""
+    """Cost and answers of one kind of audit."""
 
     kind: str
     started: int
     never_begun: int
-    """Asked for, and refused or cancelled before anything ran."""
+    """Runs that were refused or cancelled before they began."""
     outcomes: Mapping[str, int]
-    """Outcome → runs, of all that were asked for."""
+    """Outcome → number of runs, including those that did not begin."""
     wall: Seconds
     cpu: Seconds
-    """Of the whole process while the run lasted: pages and other runs are in it."""
+    """CPU time of the whole process during the run, including pages and other runs."""
     answers: tuple[AnswerTally, ...] | None
-    """By question, an equal one counted once; None of a kind that comes to no verdict."""
+    """Answers by question, with equal questions counted once; None for a kind without verdicts."""
     settled: int | None
-    """Questions with a definite answer: supported, negligible or reversed."""
+    """Questions with the answer supported, negligible or reversed."""
     wall_per_settled: float | None
-    """Of all runs of the kind, those that settled nothing included."""
+    """Seconds of all runs of the kind, per settled question."""
     cpu_per_settled: float | None
     not_counted: str
-    """Why a number per settled claim is missing or a least; empty where neither is."""
+    """Why a number per settled claim is missing or a lower bound; empty otherwise."""
 
 
 @dataclass(frozen=True)
 class CostReport:
-    """Every kind that was asked for, the costliest first."""
+    """Cost by kind of audit, the most expensive first."""
 
     kinds: tuple[KindCost, ...]
     wall: Seconds
@@ -75,17 +75,17 @@ class CostReport:
 
 
 def read_costs(home: Path) -> CostReport:
-    """Count what the log of a home holds; a reused answer is no run and costs nothing.
+    """Count the costs in a data directory's log; a reused result is not a run and costs nothing.
 
     Raises:
-        StoreRefused: another process holds the log.
+        StoreRefused: another process has locked the log.
         IntegrityError: an event cannot be read.
     """
     return count_costs(list_run_costs(home))
 
 
 def count_costs(runs: Sequence[RunCost]) -> CostReport:
-    """The same of rows."""
+    """Count costs by kind from single runs."""
     by_kind: dict[str, list[RunCost]] = {}
     for run in runs:
         by_kind.setdefault(run.kind, []).append(run)
@@ -116,7 +116,7 @@ def _count_kind(kind: str, runs: Sequence[RunCost]) -> KindCost:
 
 
 def _count_answers(runs: Iterable[RunCost]) -> tuple[AnswerTally, ...]:
-    # Equal content gives equal numbers: an attempt made again answers no second question.
+    # Equal content gives equal numbers, so a repeated attempt does not count as another question.
     asked = {run.content_key: (run.state, run.reason) for run in runs if run.state is not None}
     found = Counter((state or "", reason) for state, reason in asked.values())
     order = [state.value for state in State]
@@ -136,7 +136,7 @@ def _share(spent: Seconds, settled: int | None) -> float | None:
 
 def _explain(wall: Seconds, cpu: Seconds, settled: int | None) -> str:
     if settled is None:
-        return "it measures and comes to no verdict"
+        return "this kind measures and has no verdict"
     if not settled:
         return "nothing is settled yet"
     missing = (f"{name} seconds of {s.of - s.n} of {s.of} runs are not recorded" for name, s in (("wall", wall), ("CPU", cpu)) if not s.is_whole)  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a home holds of each item of evidence that the crosswalk names, and where it is to be found."""
+"""Count of each crosswalk evidence item in a data directory, and the page or command that shows it."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from audit_core.store.database.events import Action, list_events
 
 @dataclass(frozen=True)
 class EvidenceCount:
-    """One item of evidence in one home."""
+    """One evidence item with its count in one data directory."""
 
     item: EvidenceItem
     place: str
-    """Page or command; empty where Assay has nothing of the kind."""
+    """Page or command; empty where Assay has no such evidence."""
     count: int | None
-    """How many the home holds; None where a home does not hold them."""
+    """Number in the data directory; None where it is not stored there."""
     what: str
-    """What was counted, or why there is nothing to count."""
+    """The counted kind, or why there is no count."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class _Place:
     place: str
     what: str
     count: Callable[[Mapping[str, int], Mapping[str, int]], int] | None = None
-    """Of events by action and of finished runs by kind."""
+    """Count from events by action and finished runs by kind."""
 
 
 def _count_events(*actions: Action) -> Callable[[Mapping[str, int], Mapping[str, int]], int]:
@@ -39,7 +39,7 @@ def _count_events(*actions: Action) -> Callable[[Mapping[str, int], Mapping[str,
 
 
 def _count_results(item: str) -> Callable[[Mapping[str, int], Mapping[str, int]], int]:
-    """Runs of the audits that count as an item of evidence by their own declaration."""
+    """Count runs of the audits that declare this evidence item."""
     return lambda events, runs: sum(
         runs[key] for key, audit in list_plugins("audits").items() if item in audit.counts_as
     )
@@ -55,22 +55,22 @@ _PLACES = {
     "causal_results": _Place("Live audit, Sweep, Circuit, Claims", "runs with a result", _count_results("causal_results")),
     "test_of_the_test": _Place("Circuit, Claims", "runs with a result", _count_results("test_of_the_test")),
     "stability_transfer": _Place("Circuit, Claims", "runs with a result", _count_results("stability_transfer")),
-    "calibration": _Place("Calibration", "ships with the product; a home holds none of its own"),
+    "calibration": _Place("Calibration", "ships with the product, not stored per installation"),
     "policy_gate": _Place("command gate", "decisions of a gate", _count_events(Action.GATE_DECIDED)),
     "evidence_pack": _Place("Claims, command pack", "packs exported", _count_events(Action.PACK_EXPORTED)),
-    "offline_check": _Place("command verify, verify_pack.py", "done by others, who do not tell this home"),
+    "offline_check": _Place("command verify, verify_pack.py", "made by external verifiers, not recorded here"),
     "four_eyes": _Place("Review desk, command approve", "decisions at the desk", _count_events(Action.DECISION_MADE)),
     "audit_log": _Place("Audit log", "events", lambda events, runs: sum(events.values())),
-    "change_triggers": _Place("Model cards, Claims", "standings and dates of expiry are computed when asked for, not held"),
-    "key_figures": _Place("Model cards", "computed when asked for, not held"),
+    "change_triggers": _Place("Model cards, Claims", "statuses and expiry dates are computed on request, not stored"),
+    "key_figures": _Place("Model cards", "computed on request, not stored"),
     "bill_of_materials": _Place("Model cards, evidence pack", "packs exported, each with its own", _count_events(Action.PACK_EXPORTED)),
-    "tool_security": _Place("tests of the source", "not in a home"),
+    "tool_security": _Place("tests of the source", "not in a data directory"),
 }  # fmt: skip
-_NOTHING = _Place("", "nothing in Assay bears on these clauses")
+_NOTHING = _Place("", "Assay has no evidence for these clauses")
 
 
 def list_evidence_counts(home: Path, crosswalk: Crosswalk | None = None) -> tuple[EvidenceCount, ...]:
-    """Each item of evidence, in the crosswalk's order, with what this home holds of it.
+    """Count each evidence item, in the crosswalk's order.
 
     Raises:
         IntegrityError: an event of the log cannot be read.

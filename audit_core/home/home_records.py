@@ -1,4 +1,4 @@
-"""What the key figures are counted from, read from a home: its register, its audit log and its desk."""
+"""Read the key figures' inputs from a data directory: its register, audit log and review desk."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from audit_core.store.desk.desk_rows import DeskDecision, DeskPack, list_decisio
 
 @dataclass(frozen=True)
 class HomeFacts:
-    """All that was recorded in one home, read once."""
+    """Records of one data directory, read once."""
 
     claims: tuple[RegisteredClaim, ...]
     events: tuple[AuditEvent, ...]
@@ -37,7 +37,7 @@ class HomeFacts:
     stale: tuple[StaleRow, ...]
 
     def list_triggers(self) -> Mapping[str, tuple[str, ...]]:
-        """By claim, reasons to test again that no verdict has answered, each in a sentence."""
+        """Claim id → open revalidation triggers, one sentence each."""
         open_rows = [row.trigger for row in self.stale if row.is_open]
         return {
             claim_id: tuple(one.describe() for one in open_rows if one.claim_id == claim_id)
@@ -45,11 +45,11 @@ class HomeFacts:
         }
 
     def list_records(self, until: datetime | None = None) -> ProcessRecords:
-        """What the key figures are counted from.
+        """Inputs of the key figures.
 
         Args:
-            until: only what had happened by then, as the log dates it; for a trend. The log's own standing is then left out,
-                as it was not kept.
+            until: include only events up to this time, for a trend. The log's own status is then None, because its
+                earlier values are not stored.
         """
 
         def is_there(at: str) -> bool:
@@ -117,7 +117,7 @@ def _list_packs(
     claims: Sequence[RegisteredClaim],
     stale: Mapping[str, tuple[str, ...]],
 ) -> tuple[PackRecord, ...]:
-    """Packs that were exported here and those that were brought; checked ones are those on the desk with a known signer."""
+    """Packs exported here or submitted to the desk; `is_verified` needs the desk and a known signer."""
     expiry = {claim.claim_id: claim.expires_at for claim in claims}
     on_desk = {pack.pack_id: pack for pack in packs}
     exported = {
@@ -141,7 +141,7 @@ def _list_packs(
 
 
 def _list_stale(rows: Sequence[StaleRow], until: datetime | None) -> dict[str, tuple[str, ...]]:
-    """Reasons to test again, per claim, that no verdict has answered."""
+    """Claim id → open revalidation triggers."""
     found: dict[str, tuple[str, ...]] = {}
     for row in rows:
         came, went = parse_time(row.trigger.at), None if row.is_open else parse_time(row.answered_at)
@@ -164,8 +164,8 @@ def _list_reruns(events: Sequence[AuditEvent]) -> tuple[RerunRecord, ...]:
     )
 
 
-def _read_level(said: str, wanted: str) -> bool | None:
-    return None if said == "NOT_EVALUATED" else said == wanted
+def _read_level(found: str, wanted: str) -> bool | None:
+    return None if found == "NOT_EVALUATED" else found == wanted
 
 
 def _list_approvals(

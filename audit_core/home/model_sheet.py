@@ -1,4 +1,4 @@
-"""What is known of one model without loading it: what it is by digest, what class its configuration says, what was asked of it."""
+"""Summary of one model without loading it: its digest, its model class by configuration, and its audits so far."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from audit_core.store.database.events import Action
 from audit_core.subjects.planted import WEIGHTS_VERSION, find_planted
 
 DTYPE, ATTENTION = "float32", "eager"
-"""As every model is held here; both are part of what a model's digest stands for."""
+"""Number format and attention implementation of every loaded model; both are part of the model's digest."""
 
 
 @dataclass(frozen=True)
 class ModelSheet:
-    """One model, or why it cannot be read."""
+    """Summary of one model, or why it cannot be read."""
 
     name: str
-    """What a person types to open it."""
+    """Name that opens the model."""
     title: str
     identity: ModelIdentity | None
     model_class: ModelClass | None
@@ -34,12 +34,12 @@ class ModelSheet:
 
 
 def list_model_names(claimed: Sequence[str]) -> tuple[str, ...]:
-    """Models to show: those that can be fetched by name, then those that somebody made a claim about."""
+    """Models to show: those that can be fetched by name, then those with claims."""
     return tuple(dict.fromkeys((*(known.name for known in KNOWN_MODELS), *claimed)))
 
 
 def read_sheet(name: str) -> ModelSheet:
-    """Hash and classify a model's folder where it lies; nothing is fetched and nothing loaded.
+    """Hash and classify a model's folder in place, without fetching or loading.
 
     Args:
         name: a known or planted name, a folder, or a hub id.
@@ -57,7 +57,7 @@ def read_sheet(name: str) -> ModelSheet:
 
 
 def count_done(facts: HomeFacts, model_digest: str) -> Mapping[str, int]:
-    """How many runs of each audit came to a result on this model, by anyone whose runs are in the log."""
+    """Number of runs with a result on this model in the log, by audit."""
     started = {
         event.object_id: str(event.payload["kind"])
         for event in facts.events

@@ -1,4 +1,4 @@
-"""One run or one claim as an HTML file that opens anywhere, for people who do not code."""
+"""Render one run or one claim as a self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _CLAIM = re.compile(r"C-\d{4,9}")
 
 
 def render_result(home: Path, name: str) -> bytes:
-    """The page of a run that ended with a result, or of a registered claim.
+    """Render the page of a run with a result, or of a registered claim.
 
     Args:
         name: a run id, or a claim id such as C-0001.
 
     Raises:
-        Refused: nothing of that name, or a run without a result.
+        Refused: no such run or claim, or a run without a result.
     """
-    # Templates are read only where a page is made.
+    # Templates are imported only when a page is rendered.
     from audit_core.evidence.report.export import export_html
 
     if _CLAIM.fullmatch(name):
@@ -55,7 +55,7 @@ def render_result(home: Path, name: str) -> bytes:
 
 
 def describe_record(record: RunRecord) -> dict[str, Any]:
-    """A run's result with what it was asked and whom it was run on; numbers per prompt stay in the log."""
+    """A run's result with its request and model, without the numbers per prompt."""
     result: dict[str, Any] = json.loads(record.result or "{}")
     request, identity = json.loads(record.request), json.loads(record.identity)
     verdict = result.pop("verdict", None)
@@ -67,7 +67,7 @@ def describe_record(record: RunRecord) -> dict[str, Any]:
 
 
 def describe_evidence(audit: str) -> Node:
-    """Kinds of evidence of the fields of `describe_record`; empty for an audit that this version does not have."""
+    """Evidence kinds of the fields of `describe_record`; empty for an unknown audit."""
     plugins = list_plugins("audits")
     if audit not in plugins:
         return {}

@@ -1,4 +1,4 @@
-"""Evidence packs: written, scanned, opened to an auditor, run again."""
+"""Evidence packs: export, scan for sensitive content, withhold and open prompts, rerun."""
 
 from audit_core.packs.pack import ExportOptions, export_pack
 

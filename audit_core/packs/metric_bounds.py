@@ -1,4 +1,4 @@
-"""Numbers taken from several estimates at once, with bounds that follow from their intervals and promise no more."""
+"""Metrics that combine several estimates, with conservative bounds from their intervals (Bonferroni)."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from audit_core.stats.estimates import Estimate
 
 
 def measure_ablation_range(found: ClaimFindings) -> MetricRow:
-    """How far the claim's effect moves with the way of taking away: largest minus smallest over the families measured.
+    """Range of the claim's effect over ablation families: largest minus smallest measured value.
 
-    The families' joint draws are not kept, so its interval comes from theirs, and is wide. Upper end: the largest u_i − l_j
-    over pairs i ≠ j. Were the true range larger, the family that is truly highest would lie above its own u, or the truly
-    lowest below its own l: two tails of 2.5 %, so this end alone holds at 95 % or better. Lower end: the largest
-    l_i − u_j, at least 0; which pair that is was chosen by looking, so it holds only where all intervals do. The level stated
-    is that of both ends together, by Bonferroni: 1 − Σ (1 − level), 0.85 for three intervals at 0.95.
+    The families' joint bootstrap draws are not stored, so the interval is derived from the single intervals [l_i, u_i] and
+    is wide. Upper end: the largest u_i − l_j over pairs i ≠ j. A larger true range needs the highest family above its u or
+    the lowest below its l: two tails of 2.5 %, so this end covers at 95 % or more. Lower end: the largest l_i − u_j, at
+    least 0; the pair is selected from the data, so this end needs all intervals to cover. The stated level is for both
+    ends, by Bonferroni: 1 − Σ (1 − level), 0.85 for three intervals at 0.95.
 
-    Families that lie off the distribution are included here: leaving one out could only narrow the range.
+    Off-distribution families are included: excluding one could only narrow the range.
     """
     if found.test is None:
         return leave_empty(found, "ablation_range", UNIT, NOT_ASKED)
     families = {name: one for name, one in found.test.families.items() if one is not None}
     if len(families) < 2:
-        return leave_empty(found, "ablation_range", UNIT, "fewer than two ways of taking away could be measured")
+        return leave_empty(found, "ablation_range", UNIT, "fewer than two ablation families could be measured")
     estimates = list(families.values())
     values = [one.value for one in estimates]
     ends = [(one.low, one.high) for one in estimates if one.low is not None and one.high is not None]
@@ -61,18 +61,18 @@ def measure_ablation_range(found: ClaimFindings) -> MetricRow:
 
 
 def measure_incompleteness(found: ClaimFindings) -> MetricRow:
-    """The widest gap over all subsets tried, in size: stricter than a mean over subsets.
+    """Largest absolute gap over all tested subsets; stricter than their mean.
 
-    Upper end: the furthest end of any subset's interval; the subset that is truly widest among those fixed beforehand lies
-    inside its own, and the greedy ones can only raise it. Lower end: of the largest subset fixed beforehand alone, since the
-    widest was chosen by looking. Two intervals must hold, so the level is 1 − 2 (1 − level).
+    Upper end: the furthest end of any subset's interval; it covers the subset with the truly largest gap among those fixed
+    in advance, and the greedy subsets can only raise it. Lower end: from the largest subset fixed in advance, because the
+    subset with the largest gap is selected from the data. Two intervals must cover, so the level is 1 − 2 (1 − level).
     """
     if found.circuit is None:
         return leave_empty(found, "incompleteness", UNIT, NOT_ASKED)
     gaps = found.circuit.gaps
     fixed = [gap for gap in gaps if gap.how != "greedy"]
     if not fixed:
-        return leave_empty(found, "incompleteness", UNIT, "no subset was fixed beforehand")
+        return leave_empty(found, "incompleteness", UNIT, "no subset was fixed in advance")
     sizes = [_size(gap) for gap in gaps]
     firm = max(fixed, key=lambda gap: (len(gap.subset), gap.subset))
     ends, least = [size for size in sizes if size is not None], _size(firm)
@@ -94,28 +94,29 @@ def measure_incompleteness(found: ClaimFindings) -> MetricRow:
 
 
 def measure_transfer(found: ClaimFindings) -> MetricRow:
-    """Worst held-out template by what the circuit keeps on all prompts.
+    """Effect on the worst held-out template / the circuit's effect on all prompts.
 
-    Templates' intervals hold all at once, so the lowest of their ends bound the truly worst. The quotient's ends divide by
-    whichever end of the circuit's own interval is less flattering; both sets of intervals must hold, so the level is
-    1 − Σ (1 − level).
+    The templates' intervals are simultaneous, so their lowest ends bound the truly worst template. Each end of the ratio
+    divides by the less favourable end of the circuit's own interval; both sets of intervals must cover, so the level is 1 − Σ (1 − level).
     """
     metric, unit = "transfer_ratio", "ratio of two fractions of the clean–empty gap"
     if found.transfer is None or found.circuit is None:
         return leave_empty(found, metric, unit, NOT_ASKED)
     if all(set(fold.components) != found.parts for fold in found.transfer.folds):
-        return leave_empty(found, metric, unit, "without a template the search finds other sets, whichever it is")
+        return leave_empty(
+            found, metric, unit, "with any template held out, the search finds a different circuit than the claim names"
+        )
     groups, whole = found.transfer.found_elsewhere, found.circuit.sufficiency
     if groups.untested or groups.worst is None:
-        why = f"not tested, without a gap of their own: {', '.join(groups.untested)[:200] or 'all templates'}"
+        why = f"templates not tested, as they have no clean–empty gap: {', '.join(groups.untested)[:200] or 'all templates'}"
         return leave_empty(found, metric, unit, why)
     if whole.conditions.ablation != found.transfer.conditions.ablation:
         return leave_empty(
-            found, metric, unit, "held-out templates and the circuit were measured by different ablations"
+            found, metric, unit, "held-out templates and the circuit were measured under different ablations"
         )
     own, worst = whole.estimate, groups.estimates[groups.worst]
     if own.value <= 0 or (own.low is not None and own.low <= 0):
-        return leave_empty(found, metric, unit, "the circuit itself keeps nothing that is surely above zero")
+        return leave_empty(found, metric, unit, "the circuit's own effect is not distinguishable from zero")
     lows = [one.low for one in groups.estimates if one.low is not None]
     highs = [one.high for one in groups.estimates if one.high is not None]
     low = high = level = None
@@ -145,6 +146,6 @@ def _count_templates(estimates: Sequence[Estimate]) -> int | None:
 
 
 def _size(gap: Gap) -> tuple[float, float] | None:
-    """Interval of a gap's size, whatever its sign; None without one."""
+    """Interval of a gap's absolute value; None without an interval."""
     low, high = gap.found.estimate.low, gap.found.estimate.high
     return None if low is None or high is None else (max(0.0, low, -high), max(abs(low), abs(high)))

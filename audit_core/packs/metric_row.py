@@ -1,4 +1,4 @@
-"""One row of a run's metrics, and what was asked about the claim it is about."""
+"""One row of a run's metrics, and the results that the rows are read from."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class MetricRow:
     """One line of a run's `metrics.json`.
 
     Raises:
-        ValueError: neither a number nor a reason, or both; half an interval; an interval without its level and method.
+        ValueError: neither a number nor a reason, or both; an interval with one end; an interval without level and method.
     """
 
     metric: str
@@ -31,23 +31,23 @@ class MetricRow:
     ablation: str | None = None
     estimate: float | None = None
     n: int | None = None
-    """Prompts behind the number; of the random baseline, draws."""
+    """Number of prompts; for the random baseline, number of draws."""
     n_templates: int | None = None
     ci_low: float | None = None
     ci_high: float | None = None
     ci_level: float | None = None
     ci_method: str | None = None
     reason: str | None = None
-    """Why there is no number."""
+    """Why the number is missing."""
     denominator_abs_min: float | None = None
-    """What the mean gap that the fraction is taken of is known to reach, in the metric's unit: smaller ones are refused."""
+    """Lower bound of the mean gap in the fraction's denominator, in the metric's unit; smaller gaps are refused."""
 
     def __post_init__(self) -> None:
         if (self.estimate is None) is not bool(self.reason):
-            raise ValueError(f"{self.metric}: a number or a reason, and not both.")
+            raise ValueError(f"{self.metric}: either a number or a reason.")
         interval = (self.ci_low, self.ci_high, self.ci_level)
         if any(end is None for end in interval) and interval != (None, None, None):
-            raise ValueError(f"{self.metric}: half an interval.")
+            raise ValueError(f"{self.metric}: an interval with one end.")
         if self.ci_low is not None and not self.ci_method:
             raise ValueError(f"{self.metric}: an interval without its method.")
 
@@ -57,7 +57,7 @@ class MetricRow:
 
 @dataclass(frozen=True)
 class ClaimFindings:
-    """What was asked about one claim; None where it was not."""
+    """Results of the audits of one claim; None for an audit that was not run."""
 
     claim_id: str
     claim: Claim
@@ -68,7 +68,7 @@ class ClaimFindings:
 
     @property
     def parts(self) -> frozenset[str]:
-        """Components that the claim names, as results name them."""
+        """Names of the claim's components."""
         return frozenset(str(part) for part in self.claim.components)
 
 
@@ -98,7 +98,7 @@ def find_least_gap(claim: Claim) -> float:
 
 
 def join_levels(estimates: Sequence[Estimate]) -> float | None:
-    """Level at which several intervals hold at once, by Bonferroni; None where that is no better than a coin."""
+    """Joint confidence level of several intervals, by Bonferroni; None where it is 0.5 or less."""
     levels = [one.level for one in estimates if one.level is not None]
     level = round(1 - sum(1 - each for each in levels), 12)
     return level if len(levels) == len(estimates) and level > 0.5 else None

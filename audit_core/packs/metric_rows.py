@@ -1,4 +1,4 @@
-"""What the audits found of one claim, as rows that a policy reads; what was not asked is a row with a reason and no number."""
+"""Metric rows of one claim for policies; an audit that was not run gives a row with a reason and no number."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from audit_core.stats.measurement import Measurement
 
 OWN_METRIC = {Role.SUFFICIENT: "faithfulness_ld", Role.NECESSARY: "necessity_drop"}
 METRIC_OF_POLICIES = "logit_difference"
-"""All these rows are fractions of differences of logits; a claim in another metric has none of them."""
+"""All rows are fractions of logit differences; a claim in another metric has no numbers here."""
 _SHARE = "share of ranks"
 
 
 def list_metric_rows(found: ClaimFindings) -> tuple[MetricRow, ...]:
-    """Every metric that the default policy names, once for each ablation where it hangs on one.
+    """Every metric of the default policy, once per ablation family where it depends on one.
 
     Raises:
-        ClaimRefused: the questions were asked about other components than the claim's.
+        ClaimRefused: the results are about other components than the claim's.
     """
     if found.circuit is not None and {worth.component for worth in found.circuit.worths} != found.parts:
         raise ClaimRefused(
-            "A circuit's answers beside a claim about other components.",
-            wanted=f"answers about {', '.join(sorted(found.parts))[:200]}.",
-            remedy="ask about the claim's components.",
+            "The circuit results and the claim name different components.",
+            wanted=f"results about {', '.join(sorted(found.parts))[:200]}.",
+            remedy="run the audits on the claim's components.",
         )
     if found.claim.metric != METRIC_OF_POLICIES:
         why = f"the claim is measured by {found.claim.metric}, and this metric by {METRIC_OF_POLICIES}"
@@ -51,7 +51,7 @@ def _list_rows(found: ClaimFindings) -> tuple[MetricRow, ...]:
 
 
 def _list_effects(found: ClaimFindings) -> list[MetricRow]:
-    """Sufficiency and necessity by each family; the claim's own from its test, the other where a circuit's answer has it."""
+    """Sufficiency and necessity per ablation family: the claim's role from its test, the other from the circuit audit."""
     rows = []
     for role, metric in OWN_METRIC.items():
         for family in FAMILIES:
@@ -86,12 +86,12 @@ def _read_beside(found: ClaimFindings, role: Role, metric: str, family: str) -> 
 
 
 def _rank_among_random(found: ClaimFindings) -> MetricRow:
-    """Share of draws that do less, the claim counted as a draw: 1 − p, an exact test without an interval."""
+    """Share of permutation draws with a smaller effect, counting the claim as a draw: 1 − p; an exact test, no interval."""
     metric, null = "faithfulness_percentile_vs_random", None if found.test is None else found.test.null
     if found.test is None:
         return leave_empty(found, metric, _SHARE, NOT_ASKED)
     if null is None or null.p is None or not null.values:
-        return leave_empty(found, metric, _SHARE, "not drawn: chance could no longer have changed the verdict")
+        return leave_empty(found, metric, _SHARE, "not drawn: the random baseline could no longer change the verdict")
     draws = len(null.values)
     as_much = round(null.p * (draws + 1)) - 1
     return MetricRow(metric, found.claim_id, _SHARE, found.claim.ablation.value, (draws - as_much) / (draws + 1), draws)
@@ -102,11 +102,11 @@ def _read_stability(found: ClaimFindings) -> MetricRow:
         return leave_empty(found, "core_jaccard", "Jaccard index", NOT_ASKED)
     one = found.stability
     if len(one.found) != len(found.claim.components):
-        return leave_empty(found, "core_jaccard", one.unit, "asked of circuits of another size than the claim's")
+        return leave_empty(found, "core_jaccard", one.unit, "measured on circuits of another size than the claim's")
     if set(one.found) != found.parts:
-        # However steady, it would vouch for what the claim does not name.
+        # Stability of a different circuit is no evidence for the claim's components.
         return leave_empty(
-            found, "core_jaccard", one.unit, f"the search finds another set: {', '.join(one.found)[:200]}"
+            found, "core_jaccard", one.unit, f"the search finds a different circuit: {', '.join(one.found)[:200]}"
         )
     return MetricRow(
         "core_jaccard", found.claim_id, one.unit, one.conditions.ablation, one.jaccard, one.n, one.n_templates

@@ -1,4 +1,4 @@
-"""Withheld prompts opened again: chosen for an auditor, and put back where a pack is to be run again."""
+"""Openings of withheld prompts: select them for an auditor, and restore the prompts for a rerun."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from audit_core.verifier.withheld import BadOpenings, Openings, check_openings, 
 
 
 def choose_openings(home: Path, pack: Path, item_ids: Sequence[str]) -> bytes:
-    """What opens these items of a pack to an auditor; all of them where none is named.
+    """Select the openings of these items of a pack; all items where none is named.
 
     Raises:
-        Refused: no such item, or so few left that the set's digest would give them away.
+        Refused: no such item, or so few items stay withheld that the set's digest would let them be guessed.
     """
     documents = _read(open_pack(pack), pack.name)
     kept = json.loads(load_openings(home, documents.pack["pack_id"]))
     if not item_ids:
         return encode_canonical(kept)
     names = {row["item"]["item_id"] for row in kept["items"]}
-    if strangers := sorted(set(item_ids) - names):
+    if unknown := sorted(set(item_ids) - names):
         raise Refused(
-            f"No item {strangers[0][:40]!r}.", wanted="items of prompts/*/withheld.json.", remedy="leave it out."
+            f"No item {unknown[0][:40]!r}.", wanted="items of prompts/*/withheld.json.", remedy="leave it out."
         )
     left = [row for row in kept["items"] if row["item"]["item_id"] not in item_ids]
     counts: dict[tuple[str, bool], int] = {}
@@ -40,20 +40,20 @@ def choose_openings(home: Path, pack: Path, item_ids: Sequence[str]) -> bytes:
         counts[place] = counts.get(place, 0) + 1
     if counts and min(counts.values()) < MIN_WITHHELD:
         raise Refused(
-            f"{min(counts.values())} items of one half would stay closed: with the others open, its digest lets them be guessed.",
-            wanted=f"at least {MIN_WITHHELD} left closed in each half, or none.",
-            remedy="open all, or fewer.",
+            f"{min(counts.values())} items of one split would stay withheld, few enough to be guessed from its digest.",
+            wanted=f"at least {MIN_WITHHELD} withheld items in each split, or none.",
+            remedy="open all items, or fewer.",
         )
     opened = [row for row in kept["items"] if row["item"]["item_id"] in item_ids]
     return encode_canonical(kept | {"items": opened})
 
 
 def reveal(members: Mapping[str, bytes], documents: Documents, data: bytes | None) -> Mapping[str, bytes]:
-    """The members as they would be had nothing been withheld, so that the pack can be run again.
+    """Restore the pack's members with the withheld prompts, for a rerun.
 
     Raises:
-        Refused: prompts are withheld and were not all opened.
-        IntegrityError: the openings are not those of this pack.
+        Refused: some withheld prompts have no opening.
+        IntegrityError: the openings belong to another pack.
     """
     if not (withheld := list_withheld(documents)):
         return members
@@ -79,8 +79,8 @@ def reveal(members: Mapping[str, bytes], documents: Documents, data: bytes | Non
 def _read_all(documents: Documents, members: Mapping[str, bytes], data: bytes | None) -> Openings:
     total = documents.pack["withheld_count"]
     wanted, remedy = (
-        "all of them opened.",
-        "ask whoever prepared the pack for its openings, and give them: --openings F.",
+        "the openings of all of them.",
+        "ask the preparer for the pack's openings, and pass them: --openings F.",
     )
     if data is None:
         raise Refused(f"{total} prompts are withheld from this pack.", wanted=wanted, remedy=remedy)
@@ -88,7 +88,7 @@ def _read_all(documents: Documents, members: Mapping[str, bytes], data: bytes | 
         openings = read_openings(data)
         check_openings(documents, members, openings)
     except BadOpenings as error:
-        raise Refused(f"The openings: {error}.", wanted="what `openings` writes.", remedy=remedy) from error
+        raise Refused(f"The openings: {error}.", wanted="a file that `openings` wrote.", remedy=remedy) from error
     except BadPack as error:
         raise IntegrityError(f"The openings do not open this pack: {error}.") from error
     if len(openings.items) < total:
@@ -102,4 +102,4 @@ def _read(members: Mapping[str, bytes], name: str) -> Documents:
             {key: data for key, data in members.items() if not key.startswith(("attestations/", "MANIFEST"))}
         )
     except BadPack as error:
-        raise IntegrityError(f"{name} is not whole: {error}.") from error
+        raise IntegrityError(f"{name} fails its integrity check: {error}.") from error

@@ -1,4 +1,4 @@
-"""Gathers what the home knows of claims, logs the export, and writes one signed pack."""
+"""Export one signed pack of registered claims, and log the export."""
 
 from __future__ import annotations
 
@@ -38,31 +38,31 @@ _BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """On whose behalf a pack is made, and of what."""
+    """Preparer of a pack, and what it withholds."""
 
     person: str
     organisation: str = ""
     system_name: str = ""
     intended_purpose: str = ""
     withhold_prompts: bool = False
-    """Text and numbers of every prompt stay here, behind salted commitments."""
+    """Replace text and numbers of every prompt by salted commitments."""
     acknowledge_personal_data: bool = False
-    """The person says that what looks like personal data may leave."""
+    """The preparer confirms that apparent personal data may be exported."""
 
 
 @dataclass(frozen=True)
 class Exported:
-    """A pack that was written."""
+    """A written pack."""
 
     path: Path
     pack_id: str
     root_digest: str
-    """SHA-256 of the manifest, which stands for the pack."""
+    """SHA-256 of the manifest, which identifies the pack."""
     attempts: Mapping[str, int]
     overall: str
-    """What the policy says of it: `verdict.json`."""
+    """Overall result under the policy, from `verdict.json`."""
     withheld_count: int = 0
-    """Items whose openings this home keeps."""
+    """Number of items whose openings this data directory stores."""
 
 
 def export_pack(
@@ -74,29 +74,29 @@ def export_pack(
     issue: ExportOptions,
     supersedes: str | None = None,
 ) -> Exported:
-    """Write one pack about registered claims: every attempt disclosed, the export logged before the file exists.
+    """Write one pack about registered claims with every attempt; the export is logged before the file is written.
 
     Raises:
-        Refused: no claims, a claim that was never run, frozen under another policy, files no pack can hold, what looks like a
-            secret, personal data that nobody acknowledged, or a quote of what is withheld.
-        IntegrityError: a plan is not what was frozen.
+        Refused: no claims, a claim without attempts, claims under different policies, files that no pack can contain, an
+            apparent secret, personal data without acknowledgement, or a quote of a withheld prompt.
+        IntegrityError: a plan differs from the frozen one.
     """
     claims = [Register(home).find(claim_id) for claim_id in dict.fromkeys(claim_ids)]
     policy = _read_policy(claims)
     pack_id = make_ulid()
-    events, note = log_export(home, pack_id, claims, issue.person, _tell(issue))
+    events, note = log_export(home, pack_id, claims, issue.person, _describe_options(issue))
     shown = choose_events(events, claims, pack_id)
     attempts = {known.claim_id: _read_attempts(home, known, shown) for known in claims}
     try:
-        held, attempts = withhold(claims, attempts) if issue.withhold_prompts else (Withholding(), attempts)
-        files = write_documents(claims, attempts, shown, policy, held) | write_log(events, shown, note)
-        header = _head(claims, attempts, shown, issue, held) | {"pack_id": pack_id, "supersedes": supersedes}
-        header |= _scan(files | {"pack.json": dump_canonical(header)}, issue, held)
+        withholding, attempts = withhold(claims, attempts) if issue.withhold_prompts else (Withholding(), attempts)
+        files = write_documents(claims, attempts, shown, policy, withholding) | write_log(events, shown, note)
+        header = _head(claims, attempts, shown, issue, withholding) | {"pack_id": pack_id, "supersedes": supersedes}
+        header |= _scan(files | {"pack.json": dump_canonical(header)}, issue, withholding)
         files["pack.json"] = dump_canonical(header)
         files |= _write_verdict(files, policy)
         files |= _write_renderings(files)
-        if held.n_items:
-            keep_openings(home, pack_id, dump_openings(pack_id, held))
+        if withholding.n_items:
+            keep_openings(home, pack_id, dump_openings(pack_id, withholding))
         overall = str(json.loads(files["verdict/verdict.json"])["overall"])
         digest = seal_pack(
             out, files, key, pack_id=pack_id, person=issue.person, organisation=issue.organisation, at=read_clock()
@@ -108,11 +108,13 @@ def export_pack(
                 connection, actor=issue.person, action=Action.PACK_REFUSED, object_id=pack_id, payload=reported
             )
         raise
-    return Exported(out, pack_id, digest, {name: len(runs) for name, runs in attempts.items()}, overall, held.n_items)
+    return Exported(
+        out, pack_id, digest, {name: len(runs) for name, runs in attempts.items()}, overall, withholding.n_items
+    )
 
 
-def _tell(issue: ExportOptions) -> dict[str, Any]:
-    """What the event says of how much leaves."""
+def _describe_options(issue: ExportOptions) -> dict[str, Any]:
+    """Options for the export's event."""
     asked = {
         "prompts_withheld": issue.withhold_prompts,
         "personal_data_acknowledged": issue.acknowledge_personal_data,
@@ -121,13 +123,13 @@ def _tell(issue: ExportOptions) -> dict[str, Any]:
 
 
 def make_ulid() -> str:
-    """48 bits of milliseconds and 80 random bits, 26 characters of Crockford's base 32."""
+    """Make a ULID: 48 bits of milliseconds and 80 random bits as 26 characters of Crockford's base 32."""
     number = (time.time_ns() // 1_000_000 << 80) | secrets.randbits(80)
     return "".join(_BASE32[number >> shift & 31] for shift in range(125, -1, -5))
 
 
 def _read_policy(claims: Sequence[RegisteredClaim]) -> Policy:
-    """The one that all these claims were frozen under."""
+    """Read the policy that all these claims were frozen under."""
     if not claims:
         raise Refused("No claims.", wanted="at least one claim id.", remedy="name one: `claims` lists them.")
     digests = {known.plan.pins.policy_sha256 for known in claims}
@@ -135,14 +137,14 @@ def _read_policy(claims: Sequence[RegisteredClaim]) -> Policy:
         raise Refused(
             f"Claims frozen under {len(digests)} policies.",
             wanted="claims of one policy.",
-            remedy="make a pack for each; `gate` holds any pack against any policy.",
+            remedy="export a pack for each; `gate` evaluates any pack under any policy.",
         )
     (digest,) = digests
     return parse_policy(load_kept_policy(digest), f"{digest[:12]}.toml")
 
 
 def _read_attempts(home: Path, known: RegisteredClaim, shown: Sequence[AuditEvent]) -> list[Attempt]:
-    """Runs under the plan as it stands that came to a result: all of them, as none may be left out."""
+    """Every run with a result under the current plan."""
     started = {
         event.object_id: event
         for event in shown
@@ -157,11 +159,11 @@ def _read_attempts(home: Path, known: RegisteredClaim, shown: Sequence[AuditEven
 
 
 def _head(
-    claims: Sequence[RegisteredClaim], attempts: Mapping[str, Sequence[Attempt]], shown: Sequence[AuditEvent], issue: ExportOptions, held: Withholding,
+    claims: Sequence[RegisteredClaim], attempts: Mapping[str, Sequence[Attempt]], shown: Sequence[AuditEvent], issue: ExportOptions, withholding: Withholding,
 ) -> dict[str, Any]:  # fmt: skip
-    """`pack.json`, but for what only the export knows: its id, and which pack it supersedes."""
+    """Content of `pack.json`, except the pack's id and the pack that it supersedes."""
     claim_ids = [known.claim_id for known in claims]
-    limits = [*LIMITATIONS, *([WITHHELD.format(held.n_items)] if held.n_items else [])]
+    limits = [*LIMITATIONS, *([WITHHELD.format(withholding.n_items)] if withholding.n_items else [])]
     return {
         "schema": "assay/pack/1", "created_at": read_clock(), "organisation": issue.organisation,
         "system_name": issue.system_name, "intended_purpose": issue.intended_purpose,
@@ -170,35 +172,35 @@ def _head(
         },
         "claim_ids": claim_ids, "run_ids": [run.record.run_id for claim_id in claim_ids for run in attempts[claim_id]],
         "attempts": count_attempts(list_attempts([json.loads(event.body) for event in shown], claim_ids)),
-        "withheld_count": held.n_items, "limitations": limits, "not_assessed": list(NOT_ASSESSED), "disclaimer_id": DISCLAIMER,
+        "withheld_count": withholding.n_items, "limitations": limits, "not_assessed": list(NOT_ASSESSED), "disclaimer_id": DISCLAIMER,
     }  # fmt: skip
 
 
-def _scan(files: Mapping[str, bytes], issue: ExportOptions, held: Withholding) -> dict[str, Any]:
-    """What the header adds about personal data; refused where something must not leave."""
+def _scan(files: Mapping[str, bytes], issue: ExportOptions, withholding: Withholding) -> dict[str, Any]:
+    """Refuse secrets and quotes of withheld prompts; return the header's entry about personal data."""
     refuse_secrets(files)
     refuse_quotes(
         files,
-        (text for one in held.sets.values() for prompt in one.prompts.prompts for text in prompt.list_texts()),
+        (text for one in withholding.sets.values() for prompt in one.prompts.prompts for text in prompt.list_texts()),
     )
     found = find_personal_data(files)
     if not issue.acknowledge_personal_data:
         refuse_personal_data(found)
-    said = {"acknowledged_by": issue.person, "places": [str(one) for one in found]}
-    return {"personal_data": said} if found else {}
+    acknowledged = {"acknowledged_by": issue.person, "places": [str(one) for one in found]}
+    return {"personal_data": acknowledged} if found else {}
 
 
 def _write_verdict(files: Mapping[str, bytes], policy: Policy) -> dict[str, bytes]:
     found = recompute_verdict(read_documents(files, without=("verdict/verdict.json",)))
-    said = {
+    header = {
         "policy_sha256": policy.sha256, "evaluated_at": read_clock(), "evaluator": f"assay {list_versions()['assay']}", "waived": [],
     }  # fmt: skip
-    return {"verdict/verdict.json": dump_canonical(said | found)}
+    return {"verdict/verdict.json": dump_canonical(header | found)}
 
 
 def _write_renderings(files: Mapping[str, bytes]) -> dict[str, bytes]:
-    """For people and other tools; the digest that they name is of everything else, as no file can name its own."""
-    # Four libraries of writers, which nothing else of the product needs: a page must not wait for them.
+    """Render the reports and exports; the digest in them covers all other members."""
+    # Imported here: the writers' four libraries would delay every page.
     from audit_core.evidence.ml_bom import dump_model_bom, dump_package_bom
     from audit_core.evidence.model_card import dump_model_card
     from audit_core.evidence.report.html import render_html

@@ -1,4 +1,4 @@
-"""What a pack says, document by document, from the register, the log and the runs; the shapes stand in docs/reference/pack.md."""
+"""Build a pack's JSON documents from the register, the log and the runs; docs/reference/pack.md has the formats."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ LIMITATIONS = (
     "Findings hold for this model, these prompts and these interventions, and for nothing else.",
     "A model may behave otherwise when it is audited; a circuit that works on these prompts may be an illusion of the method.",
     "Replacing activations takes a model to states it may never reach by itself.",
-    "The log shows what was done with this installation; runs elsewhere are not known to it.",
+    "The log records the runs of this installation only; runs elsewhere are not recorded.",
 )
 WITHHELD = (
-    "The text of {} prompts, their numbers one by one and the answers by template are withheld, behind salted commitments: whoever "
-    "has only this pack can neither check them nor run it again."
+    "The text of {} prompts, their individual numbers and the results per template are withheld behind salted commitments: with this "
+    "pack alone they cannot be checked or rerun."
 )
 NOT_ASSESSED = (
     "Whether the system is fit for its purpose, lawful, fair or harmless.",
@@ -41,7 +41,7 @@ NOT_ASSESSED = (
 
 @dataclass(frozen=True)
 class Attempt:
-    """One run of a claim that came to a result."""
+    """One run of a claim with a result."""
 
     record: RunRecord
     number: int
@@ -64,7 +64,7 @@ def _adapter() -> TypeAdapter[ConfirmationResult]:
 
 
 def describe_claim(known: RegisteredClaim, attempts: Sequence[Attempt]) -> dict[str, Any]:
-    """An item of `claims.json`; whatever speaks against the claim is named, whoever found it."""
+    """An item of `claims.json`, with every run for and against the claim."""
     claim, pins = known.plan.claim, known.plan.pins
     speaks: dict[bool, list[str]] = {True: [], False: []}
     for attempt in attempts:
@@ -95,7 +95,7 @@ def describe_claim(known: RegisteredClaim, attempts: Sequence[Attempt]) -> dict[
 
 
 def describe_run(known: RegisteredClaim, attempt: Attempt, outputs: Mapping[str, Any]) -> dict[str, Any]:
-    """A run's `manifest.json`; what this version does not record is null."""
+    """A run's `manifest.json`; values that this version does not record are null."""
     record, identity, plan = attempt.record, attempt.identity, known.plan
     config = json.loads(record.request)
     facts = keep_allowed(identity.get("environment") or {})
@@ -138,7 +138,7 @@ def list_metrics(known: RegisteredClaim, attempt: Attempt) -> list[dict[str, Any
 
 
 def describe_result(known: RegisteredClaim, attempt: Attempt) -> dict[str, Any]:
-    """A run's `result.json`: the verdict of the product's own rule."""
+    """A run's `result.json`: Assay's own verdict."""
     verdict = attempt.result.verdict
     plain = json.loads(attempt.record.result or "")["verdict"]
     return {
@@ -153,7 +153,7 @@ def describe_result(known: RegisteredClaim, attempt: Attempt) -> dict[str, Any]:
 
 
 def list_items(known: RegisteredClaim, attempt: Attempt) -> list[dict[str, Any]]:
-    """Rows of `items.jsonl`: one prompt under one ablation; `effect` is what the estimate's numerator averages."""
+    """Rows of `items.jsonl`: one prompt under one ablation; the estimate's numerator is the mean of `effect`."""
     is_necessary = known.plan.claim.role is Role.NECESSARY
     verdict = attempt.result.verdict
     measured = [
@@ -176,7 +176,7 @@ def list_items(known: RegisteredClaim, attempt: Attempt) -> list[dict[str, Any]]
 
 
 def _list_set_aside(attempt: Attempt, unit: str) -> list[dict[str, Any]]:
-    """Rows of prompts that were set aside: a reason in the place of numbers."""
+    """Rows of excluded prompts, with a reason instead of numbers."""
     found = json.loads(attempt.record.request).get("set_aside", [])
     nothing = dict.fromkeys(("item_commitment", "clean", "corrupt", "patched", "empty", "effect"))
     return [

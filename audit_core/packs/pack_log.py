@@ -1,4 +1,4 @@
-"""The log's part of a pack: the export as an event, what is shown of the rest, and the proofs that it is in the signed log."""
+"""The log's part of a pack: the export event, the disclosed events, and proofs of inclusion in the signed log."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from audit_core.store.database.events import Action, AuditEvent, append_event, l
 def log_export(
     home: Path, pack_id: str, claims: Sequence[RegisteredClaim], person: str, more: Mapping[str, Any]
 ) -> tuple[tuple[AuditEvent, ...], str]:
-    """All events up to the export, and the checkpoint over them.
+    """Log the export, and return all events up to it with the checkpoint over them.
 
     Args:
-        more: what the export's event says beside the number of attempts.
+        more: further fields of the export's event.
     """
     with open_database(home) as connection:
         before = list_events(connection)
@@ -33,7 +33,7 @@ def log_export(
         }
         if untested := [claim_id for claim_id, number in counts.items() if not number]:
             raise Refused(
-                f"{untested[0]} was never run.",
+                f"{untested[0]} has no attempt.",
                 wanted="a claim with an attempt.",
                 remedy=f"run it: `run {untested[0]}`.",
             )
@@ -49,7 +49,7 @@ def log_export(
 def choose_events(
     events: Sequence[AuditEvent], claims: Sequence[RegisteredClaim], pack_id: str
 ) -> tuple[AuditEvent, ...]:
-    """Everything about these claims, their plans and their runs, and the export itself; the rest stays behind its hash."""
+    """Events about these claims, their plans and runs, and the export; all other events are disclosed as hashes only."""
     names = {known.claim_id for known in claims}
     own = {*names, *(known.plan.prereg_id for known in claims), pack_id}
     own |= {event.object_id for event in events if event.payload.get("claim_id") in names}

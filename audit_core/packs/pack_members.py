@@ -1,4 +1,4 @@
-"""The members of a pack that say what was claimed, planned and found, from the register, the log and the runs."""
+"""Write a pack's members about claims, plans and results, from the register, the log and the runs."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ from audit_core.verifier.canonical_json import encode_canonical
 README = """Evidence pack of Assay.
 
 What this is: claims about parts of a language model, the plan that was frozen before the run, every attempt, the numbers with
-their intervals, the policy they are held against, and signatures. report/report.html reads it aloud.
+their intervals, the policy they are evaluated under, and signatures. report/report.html presents all of it.
 
 What this is not: an assurance, a legal assessment, or a statement about anything beyond the tested conditions.
 
 How to check it: python -I -S verify_pack.py THIS_FILE --trust trust.toml
-Take verify_pack.py and trust.toml from people you trust, by another way than this pack. docs/reference/pack.md says what is
-checked, and how to do it by hand with sha256sum and openssl.
+Get verify_pack.py and trust.toml from people you trust, through a separate channel. docs/reference/pack.md describes the
+checks, and how to make them by hand with sha256sum and openssl.
 """
 
 
@@ -45,12 +45,12 @@ def write_documents(
     attempts: Mapping[str, Sequence[Attempt]],
     shown: Sequence[AuditEvent],
     policy: Policy,
-    held: Withholding,
+    withholding: Withholding,
 ) -> dict[str, bytes]:
-    """By member name.
+    """Write the documents; returns member name → bytes.
 
     Args:
-        held: what the pack withholds, which the attempts then tell nothing of.
+        withholding: withheld prompts, which the attempts no longer contain.
     """
     plans = [known.plan.to_document() for known in claims]
     files = {
@@ -65,8 +65,8 @@ def write_documents(
         "environment/requirements.lock.txt": "".join(f"{name}=={found}\n" for name, found in list_packages()).encode(),
     }
     for known in claims:
-        items = held.items.get(known.plan.pins.prompts_sha256)
-        files |= _write_prompts(known, held)
+        items = withholding.items.get(known.plan.pins.prompts_sha256)
+        files |= _write_prompts(known, withholding)
         for attempt in attempts[known.claim_id]:
             files |= _write_run(known, attempt, items) | _write_reruns(attempt.record.run_id, shown)
     return files | {f"schemas/{name}": data for name, data in render_schemas().items()}
@@ -83,7 +83,7 @@ def _write_run(
         "items.jsonl": _dump_lines(rows if withheld is None else redact_rows(rows, withheld)),
     }
     if withheld is None:
-        # Of a template of one prompt, answers by template are that prompt's own numbers.
+        # A template with one prompt would reveal that prompt's numbers.
         whole = json.loads(attempt.record.result or "")
         whole["verdict"].pop("items")
         files["answers.json"] = dump_canonical(whole)
@@ -95,7 +95,7 @@ def _write_run(
 
 
 def _write_reruns(run_id: str, shown: Sequence[AuditEvent]) -> dict[str, bytes]:
-    """Every comparison that the log tells of, good or bad."""
+    """Every logged comparison with a rerun."""
     fields = ("at", "by", "environment", "L0", "L1", "L2", "L3")
     rows = [
         {name: event.payload[name] for name in fields}
@@ -105,17 +105,17 @@ def _write_reruns(run_id: str, shown: Sequence[AuditEvent]) -> dict[str, bytes]:
     return {f"runs/{run_id}/reruns.json": dump_canonical(rows)} if rows else {}
 
 
-def _write_prompts(known: RegisteredClaim, held: Withholding) -> dict[str, bytes]:
+def _write_prompts(known: RegisteredClaim, withholding: Withholding) -> dict[str, bytes]:
     prompts, pins = load_kept_prompts(known.prompts), known.plan.pins
     folder = f"prompts/{pins.prompts_sha256[:16]}"
-    said = {
+    header = {
         "set_id": pins.prompts, "sha256": pins.prompts_sha256, "n_items": pins.n_prompts, "split": "confirmatory",
         "whole_sha256": prompts.sha256, "n_whole": len(prompts.prompts),
     }  # fmt: skip
-    files = {f"{folder}/set.json": dump_canonical(said)}
-    if hidden := held.sets.get(pins.prompts_sha256):
-        return files | {f"{folder}/withheld.json": describe_withheld(hidden, held.items[pins.prompts_sha256])}
-    # Text as it is: in another normal form it would not have the digest that the runs name.
+    files = {f"{folder}/set.json": dump_canonical(header)}
+    if hidden := withholding.sets.get(pins.prompts_sha256):
+        return files | {f"{folder}/withheld.json": describe_withheld(hidden, withholding.items[pins.prompts_sha256])}
+    # The text is not normalized: that would change the digest that the runs name.
     rows = b"".join(encode_canonical(prompt.to_row()) + b"\n" for prompt in prompts.prompts)
     return files | {f"{folder}/items.jsonl": rows}
 

@@ -1,4 +1,4 @@
-"""What must not leave in a pack by accident: secrets, what tells of this machine and its people, and quotes of withheld prompts."""
+"""Scan a pack before export: secrets, personal data, names of this machine, and quotes of withheld prompts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 
 from audit_core.errors import Refused
 
-# Forms as their issuers publish them and as Yelp/detect-secrets 1.5.0 and gitleaks 8 look for them, lengths taken from below.
+# Formats as published by their issuers and as in Yelp/detect-secrets 1.5.0 and gitleaks 8, with minimum lengths.
 _SECRETS = {
     "a Hugging Face token": r"(?<![A-Za-z0-9])hf_[A-Za-z0-9]{20,}",
     "an API key (sk-)": r"(?<![A-Za-z0-9])sk-[A-Za-z0-9_-]{20,}",
@@ -32,17 +32,17 @@ _SECRET_VARIABLE = re.compile(r"token|secret|passw|passphrase|credential|(api|ac
 _MAIL = re.compile(r"[\w.+-]{1,64}@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}")
 _HOME_FOLDER = re.compile(r"(?:/home/|/Users/|[A-Za-z]:\\Users\\)[\w.-]+")
 _NO_PERSON = {"root", "user", "admin", "administrator", "ubuntu", "debian", "runner", "app", "test", "localhost"}
-"""Accounts and hosts that are called so everywhere, and are words."""
+"""Generic names of accounts and hosts."""
 _NAME_FIELDS = {"owner", "reviewer", "authors", "actor", "by", "person", "approved_by", "evaluator"}
-"""Say who did what; a login name there is meant."""
+"""Fields that name a person on purpose; a login name is expected there."""
 _OURS = ("README.txt", "schemas/", "environment/", "crosswalk/")
-"""Written by the product, word for word, or by the allow-list of the environment."""
+"""Members written by Assay verbatim, or from the environment's allow-list."""
 _MIN_VARIABLE, _MIN_NAME, _MAX_QUOTED, _MIN_QUOTED, _MOST_NAMED = 8, 3, 5, 3, 5
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One place in a pack that should be looked at."""
+    """One place in a pack to check before export."""
 
     place: str
     """Member and field."""
@@ -53,12 +53,12 @@ class Finding:
 
 
 def refuse_secrets(files: Mapping[str, bytes]) -> None:
-    """Stop a pack that holds what looks like a secret, or the value of a variable of this process that is named like one.
+    """Refuse a pack with an apparent secret, or with the value of an environment variable named like one.
 
     Raises:
-        Refused: names member and field, and of the secret at most its first four characters.
+        Refused: names member and field, and at most the first four characters of the secret.
     """
-    held = {
+    variables = {
         name: value
         for name, value in os.environ.items()
         if _SECRET_VARIABLE.search(name) and len(value) >= _MIN_VARIABLE
@@ -68,17 +68,19 @@ def refuse_secrets(files: Mapping[str, bytes]) -> None:
         for kind, form in _SECRET_FORMS:
             if hit := form.search(text):
                 found.append(Finding(place, f"{kind}, {hit[0][:4]}… of {len(hit[0])} characters"))
-        found += [Finding(place, f"the value of the variable {name}") for name, value in held.items() if value in text]
+        found += [
+            Finding(place, f"the value of the variable {name}") for name, value in variables.items() if value in text
+        ]
     if found:
         raise Refused(
-            f"What looks like a secret: {_name(found)}.",
-            wanted="a pack that holds none.",
-            remedy="take it out of where it comes from, and make it void: it may have been copied already.",
+            f"The pack contains an apparent secret: {_name(found)}.",
+            wanted="a pack without secrets.",
+            remedy="remove it at its source, and revoke it: it may already have been copied.",
         )
 
 
 def find_personal_data(files: Mapping[str, bytes]) -> tuple[Finding, ...]:
-    """E-mail addresses anywhere; names of this account, host and home folder wherever people write freely."""
+    """Find e-mail addresses anywhere, and names of this account, host and home folder in free text."""
     names = _list_machine_names()
     found = []
     for place, field, text in _walk(name_files(files)):
@@ -92,29 +94,29 @@ def find_personal_data(files: Mapping[str, bytes]) -> tuple[Finding, ...]:
 
 
 def name_files(files: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Those that hold what people wrote."""
+    """Members with text that people wrote."""
     return {name: data for name, data in files.items() if not name.startswith(_OURS)}
 
 
 def refuse_personal_data(found: Sequence[Finding]) -> None:
-    """Stop a pack whose preparer has not said that these may go.
+    """Refuse a pack with personal data that its preparer has not acknowledged.
 
     Raises:
-        Refused: names member and field, and not what stands there.
+        Refused: names member and field, but not the content.
     """
     if found:
         raise Refused(
-            f"What looks like personal data or tells of this machine: {_name(found)}.",
-            wanted="a pack without, or your word that it may leave.",
-            remedy="word it otherwise, withhold the prompts if it is in them, or acknowledge it: --acknowledge-personal-data.",
+            f"The pack contains apparent personal data or names of this machine: {_name(found)}.",
+            wanted="a pack without them, or your acknowledgement.",
+            remedy="reword it, withhold the prompts if it is in them, or acknowledge it: --acknowledge-personal-data.",
         )
 
 
 def refuse_quotes(files: Mapping[str, bytes], withheld: Iterable[str]) -> None:
-    """Stop a pack that says elsewhere what it withholds.
+    """Refuse a pack that quotes a withheld prompt elsewhere.
 
     Args:
-        withheld: texts; those of fewer than three words are not looked for, as they stand everywhere.
+        withheld: texts; those of fewer than three words are ignored as too common.
 
     Raises:
         Refused: names member and field.
@@ -132,9 +134,9 @@ def refuse_quotes(files: Mapping[str, bytes], withheld: Iterable[str]) -> None:
     ]
     if found:
         raise Refused(
-            f"What is withheld stands elsewhere: {_name(found)}.",
-            wanted="claims, plans and reasons that quote no withheld prompt.",
-            remedy="register the claim in other words, or pack the prompts in the open.",
+            f"The pack quotes a withheld prompt: {_name(found)}.",
+            wanted="claims, plans and reasons without quotes of withheld prompts.",
+            remedy="register the claim in other words, or export the pack without withholding.",
         )
 
 
@@ -156,7 +158,7 @@ def _list_machine_names() -> list[tuple[str, re.Pattern[str]]]:
 
 
 def _walk(files: Mapping[str, bytes]) -> Iterator[tuple[str, str, str]]:
-    """Every text: where it stands, the last field's name, and the text."""
+    """Every text, as its place, its field's name, and the text."""
     for name, data in files.items():
         if name.endswith(".json"):
             yield from _walk_value(f"{name} ", "", json.loads(data))

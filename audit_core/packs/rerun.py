@@ -1,4 +1,4 @@
-"""A packed run made again here, and compared with what the pack says on four levels, none of which stands for another."""
+"""Rerun a packed run on this installation, and compare it with the pack on four separate levels."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ from audit_core.verifier.facts import derive_facts
 from audit_core.verifier.manifest import check_manifest
 
 ATOL, RTOL = 1e-4, 1e-5
-"""Logits, float32 on CPUs: ten times the worst difference that was measured between two machines' ways (evidence practice)."""
+"""Tolerances of logits, float32 on CPUs: ten times the largest difference measured between two machines."""
 _MACHINE = ("os", "cpu_model", "n_cpu", "torch", "transformers", "numpy", "blas", "python")
-"""Equal for bitwise equality to be expected at all."""
+"""Fields that must be equal for bitwise equality to be expected."""
 _NOT = "NOT_EVALUATED"
 _NUMBERS = ("clean", "corrupt", "patched", "empty")
 
 
 @dataclass(frozen=True)
 class RerunTerms:
-    """What whoever asks for a rerun says of it."""
+    """Options of a rerun."""
 
     other_code: bool = False
-    """Compare although the code here is not the code of the pack: old against new, and no reproduction."""
+    """Compare although the code differs from the pack's: a comparison of versions, not a reproduction."""
     attention: str = ""
-    """The implementation that the rerun is wanted with; empty: the engine's own, which is the only one that can be run."""
+    """Requested attention implementation; empty for the engine's own, the only one available."""
 
 
 AS_PACKED = RerunTerms()
@@ -56,14 +56,14 @@ class _Pack(NamedTuple):
 
 @dataclass(frozen=True)
 class Comparison:
-    """One packed run beside its rerun."""
+    """Comparison of one packed run with its rerun."""
 
     run_id: str
     claim_id: str
     differs: tuple[str, ...]
-    """What keeps the two from being compared; each with both values. Empty where they may be."""
+    """Differences that prevent a comparison, each with both values; empty where the runs are comparable."""
     bitwise: str
-    """BITWISE_EQUAL | NOT_BITWISE_EQUAL | NOT_EVALUATED: another machine or other libraries."""
+    """BITWISE_EQUAL | NOT_BITWISE_EQUAL | NOT_EVALUATED; the last on another machine or with other libraries."""
     numeric: str
     """WITHIN_TOLERANCE | OUTSIDE_TOLERANCE | NOT_EVALUATED."""
     decision: str
@@ -71,25 +71,25 @@ class Comparison:
     n_values: int
     n_outside: int
     worst: float | None
-    """Largest difference of one number, in the metric's unit; None where nothing was compared."""
+    """Largest absolute difference, in the metric's unit; None where nothing was compared."""
     flipped: tuple[str, ...]
-    """Verdict and criteria that came out otherwise: what the pack says → what was found here."""
+    """Verdict and criteria that differ: value in the pack → value here."""
     although: tuple[str, ...] = ()
-    """What differs too and was passed over, because whoever asked said so; each with both values."""
+    """Differences that were ignored on request, each with both values."""
 
     @property
     def is_comparable(self) -> bool:
         return not self.differs
 
     def to_row(self, by: str) -> dict[str, Any]:
-        """As `reruns.json` of a pack has it: what was compared although something differs is no rerun of what was packed."""
+        """Row of a pack's `reruns.json`; a comparison despite differences is recorded as not comparable."""
         levels = {"L1": self.bitwise, "L2": self.numeric, "L3": self.decision}
         if self.differs or self.although:
             levels = {"L0": "NOT_COMPARABLE"} | dict.fromkeys(levels, _NOT)
         return {"at": read_clock(), "by": by, "environment": "this installation", "L0": "COMPARABLE"} | levels
 
     def to_payload(self, by: str) -> dict[str, Any]:
-        """As the log tells of it: the row, and what was found although something differs."""
+        """Payload of the log's event: the row, and the levels of a comparison despite differences."""
         row = {"claim_id": self.claim_id, **self.to_row(by)}
         if not self.although:
             return row
@@ -107,22 +107,22 @@ def rerun_pack(
     terms: RerunTerms = AS_PACKED,
     on_progress: Progress = no_progress,
 ) -> tuple[Comparison, ...]:
-    """Run every packed run again with this model and code, and compare; each comparison is an event of the log.
+    """Rerun every packed run with this model and code, compare, and log each comparison.
 
     Args:
-        run_ids: some of the pack's runs; all unless given.
-        openings: of the prompts that the pack withholds, all of them.
-        terms: what may differ, and what is wanted.
+        run_ids: a subset of the pack's runs; all unless given.
+        openings: openings of all withheld prompts.
+        terms: ignored differences and the requested attention implementation.
 
     Raises:
-        IntegrityError: the pack is not whole.
-        Refused: prompts that are neither in the pack nor all opened, or a run that it does not hold.
+        IntegrityError: the pack fails its integrity check.
+        Refused: prompts are missing or withheld without an opening, or the pack lacks the run.
     """
     pack = _read(path)
     documents = pack.documents
     wanted = tuple(run_ids) or tuple(documents.pack["run_ids"])
-    if strangers := [run_id for run_id in wanted if run_id not in documents.pack["run_ids"]]:
-        raise Refused(f"No run {strangers[0][:40]!r} in this pack.", wanted="one of its runs.", remedy="leave it out.")
+    if unknown := [run_id for run_id in wanted if run_id not in documents.pack["run_ids"]]:
+        raise Refused(f"No run {unknown[0][:40]!r} in this pack.", wanted="one of its runs.", remedy="leave it out.")
     pack = pack._replace(members=reveal(pack.members, documents, openings))
     auditor = open_auditor()
     found = []
@@ -144,7 +144,7 @@ def _read(path: Path) -> _Pack:
         packed = {name: data for name, data in members.items() if not name.startswith(("attestations/", "MANIFEST"))}
         return _Pack(members, read_documents(packed))
     except BadPack as error:
-        raise IntegrityError(f"{path.name} is not whole: {error}.") from error
+        raise IntegrityError(f"{path.name} fails its integrity check: {error}.") from error
 
 
 def _rerun(
@@ -155,7 +155,7 @@ def _rerun(
     item = next(one for one in pack.documents.claims if one["claim_id"] == claim_id)
     plan = pack.documents.find_plan(claim_id) or {}
     claim = parse_claim({name: value for name, value in item["claim"].items() if name != "sha256"})
-    judged, explored = _read_halves(auditor, pack.members, manifest["prompts"]["prompt_set_sha256"])
+    judged, explored = _read_splits(auditor, pack.members, manifest["prompts"]["prompt_set_sha256"])
     config = manifest["config"]["resolved_config"]
     request = ConfirmationRequest(
         judged, claim, explored, tuple(config["questions"]), method=config["method"], seed=int(plan["seeds"][0])
@@ -163,9 +163,9 @@ def _rerun(
     now = identify_run(auditor.subject.identity, request)
     differs = _list_differences(manifest, plan, now, terms.attention)
     although = ("code",) if terms.other_code and "code" in differs else ()
-    said = tuple(f"{name}: {line}" for name, line in differs.items() if name not in although)
-    if said:
-        return Comparison(run_id, claim_id, said, _NOT, _NOT, _NOT, 0, 0, None, ())
+    blocking = tuple(f"{name}: {line}" for name, line in differs.items() if name not in although)
+    if blocking:
+        return Comparison(run_id, claim_id, blocking, _NOT, _NOT, _NOT, 0, 0, None, ())
     result = auditor.run("confirmation", request, actor=actor, on_progress=on_progress).result
     rows = list_metric_rows(
         ClaimFindings(claim_id, claim, result.verdict, result.circuit, result.stability, result.transfer)
@@ -186,27 +186,25 @@ def _rerun(
     )  # fmt: skip
 
 
-def _read_halves(
+def _read_splits(
     auditor: Auditor, members: Mapping[str, bytes], sha256: str
 ) -> tuple[TokenisedPrompts, TokenisedPrompts]:
     name = f"prompts/{sha256[:16]}/items.jsonl"
     if name not in members:
-        raise Refused(
-            "The prompts are not in the pack.", wanted=name + ".", remedy="ask whoever prepared it for the prompts."
-        )
+        raise Refused("The prompts are not in the pack.", wanted=name + ".", remedy="ask the preparer for the prompts.")
     whole = parse_rows(members[name], name="packed")
     judged, explored = (
-        tokenise(take_split(whole, exploratory=half), auditor.subject.tokenizer) for half in (False, True)
+        tokenise(take_split(whole, exploratory=flag), auditor.subject.tokenizer) for flag in (False, True)
     )
     if judged.sha256 != sha256:
-        raise IntegrityError(f"{name} does not hold the prompts that the run names.")
+        raise IntegrityError(f"{name} does not contain the prompts that the run names.")
     return judged, explored
 
 
 def _list_differences(
     manifest: Mapping[str, Any], plan: Mapping[str, Any], now: Mapping[str, Any], attention: str
 ) -> dict[str, str]:
-    """Level 0: what must be the same for a comparison to mean anything. Attention and number format are part of it."""
+    """Level 0: differences that make runs incomparable, including attention implementation and number format."""
     model, packed = manifest["model"], manifest["determinism"]["attention_impl"]
     pairs = {
         "weights": (model["weights_tree_sha256"], now["weights_sha256"]),
@@ -225,31 +223,30 @@ def _list_differences(
     }
     if attention not in ("", now["attention"]):
         differs["attention"] = (
-            f"{packed} in the pack, {attention} asked for; this engine computes attention step by step, as "
-            f"{now['attention']}, and no other way"
+            f"{packed} in the pack, {attention} requested; this engine supports only {now['attention']}"
         )
     return differs
 
 
 def _compare_items(packed: bytes, items: Sequence[Any]) -> tuple[list[float], list[float]]:
-    """Differences of every number of every prompt under every ablation, and the larger of the two sizes."""
+    """Absolute differences per prompt and ablation, and the larger of the two magnitudes."""
     here = {(item.prompt, item.family): (item.clean, item.corrupted, item.judged, item.empty) for item in items}
     gaps, sizes = [], []
     for line in packed.splitlines():
         row = json.loads(line)
         found = here.pop((row["item_id"], row["ablation"]), None)
         if found is None:
-            raise IntegrityError(f"The pack tells of prompt {row['item_id'][:40]!r}, which was not run here.")
+            raise IntegrityError(f"The pack contains prompt {row['item_id'][:40]!r}, which was not run here.")
         for name, value in zip(_NUMBERS, found, strict=True):
             gaps.append(abs(row[name] - value))
             sizes.append(max(abs(row[name]), abs(value)))
     if here or not gaps:
-        raise IntegrityError(f"{len(here)} results of this run are not in the pack's items.")
+        raise IntegrityError(f"The pack's items lack {len(here)} results of this rerun.")
     return gaps, sizes
 
 
 def _list_flips(documents: Documents, item: dict[str, Any], run_id: str, rows: list[dict[str, Any]]) -> tuple[str, ...]:
-    """Criteria that a metric answers, judged by the pack's policy on its numbers and on the new ones."""
+    """Criteria whose result under the pack's policy differs between the pack's numbers and the new ones."""
     facts = derive_facts(documents)
     packed = [row for row in documents.parsed[f"runs/{run_id}/metrics.json"] if row["claim_id"] == item["claim_id"]]
     old, new = (evaluate_policy(documents.policy, [item], metrics, facts)["criteria"] for metrics in (packed, rows))

@@ -1,4 +1,4 @@
-"""Prompts that stay with whoever prepared a pack: ids that tell nothing, salted commitments, and what opens them again."""
+"""Withhold prompts from a pack: neutral ids, salted commitments, and their openings."""
 
 from __future__ import annotations
 
@@ -18,37 +18,37 @@ from audit_core.verifier.canonical_json import encode_canonical
 from audit_core.verifier.withheld import SALT_BYTES, compute_commitment
 
 MIN_WITHHELD = 10
-"""Of each half, whose digest stands in plan and log without a salt: at a thousand guesses a prompt, ten are 2^100."""
+"""Minimum per split: plan and log contain its unsalted digest; ten prompts of a thousand candidates each are 2^100 guesses."""
 NUMBERS = ("clean", "corrupt", "patched", "empty", "effect")
 _NAMED = {"prompt": "items", "template": "templates", "names": "templates", "untested": "templates"}
-"""Fields of a run's result that hold ids of prompts or names of templates."""
+"""Fields of a run's result with prompt ids or template names."""
 
 
 @dataclass(frozen=True)
 class WithheldSet:
-    """A prompt set under ids that tell nothing of it."""
+    """A prompt set under neutral ids."""
 
     sha256: str
-    """Of the confirmatory half, as plan and log name it."""
+    """Digest of the confirmatory split, as in plan and log."""
     prompts: PromptSet
     items: Mapping[str, str]
-    """Prompt's id → id in the pack: its place in the set."""
+    """Prompt id → id in the pack, from its position in the set."""
     templates: Mapping[str, str]
 
 
 def withhold_set(known: RegisteredClaim) -> WithheldSet:
-    """The prompts of a claim, to be withheld.
+    """Prepare a claim's prompts for withholding.
 
     Raises:
-        Refused: a half of so few prompts that its digest, which cannot be withheld, would give them away to who guesses.
+        Refused: a split with so few prompts that they can be guessed from its digest, which is not withheld.
     """
     prompts = load_kept_prompts(known.prompts)
-    halves = [is_exploratory(prompt) for prompt in prompts.prompts]
-    if (fewest := min(halves.count(True), halves.count(False))) < MIN_WITHHELD:
+    flags = [is_exploratory(prompt) for prompt in prompts.prompts]
+    if (fewest := min(flags.count(True), flags.count(False))) < MIN_WITHHELD:
         raise Refused(
-            f"{fewest} prompts in one half of {known.plan.pins.prompts[:60]!r}: their digest stands in plan and log, and could be guessed from.",
-            wanted=f"at least {MIN_WITHHELD} in each half to withhold them.",
-            remedy="pack them in the open, or preregister a larger set.",
+            f"{fewest} prompts in one split of {known.plan.pins.prompts[:60]!r}: they could be guessed from the digest in plan and log.",
+            wanted=f"at least {MIN_WITHHELD} prompts in each split to withhold them.",
+            remedy="export the pack without withholding, or preregister a larger set.",
         )
     names = dict.fromkeys(prompt.template for prompt in prompts.prompts)
     return WithheldSet(
@@ -60,12 +60,14 @@ def withhold_set(known: RegisteredClaim) -> WithheldSet:
 
 
 def hide_names(attempt: Attempt, hidden: WithheldSet) -> Attempt:
-    """The attempt as a pack may tell of it: its request and result with the set's ids in the place of people's."""
+    """Replace prompt ids and template names in an attempt's request and result by neutral ids."""
     record = attempt.record
     request, result = json.loads(record.request), _rename(json.loads(record.result or ""), hidden)
     if request.get("others"):
         raise Refused(
-            "A run that looked at other tasks.", wanted="one set of prompts.", remedy="pack them in the open."
+            "The run includes other tasks.",
+            wanted="a run over one prompt set.",
+            remedy="export the pack without withholding.",
         )
     name, digest, ids = request["explored"]
     request["explored"] = [name, digest, [hidden.items[one] for one in ids]]
@@ -87,7 +89,7 @@ def _rename(value: Any, hidden: WithheldSet, table: Mapping[str, str] | None = N
 
 @dataclass(frozen=True)
 class WithheldItem:
-    """One prompt with its numbers, and the salt without which its commitment says nothing."""
+    """One prompt with its numbers and the salt of its commitment."""
 
     salt: bytes
     document: Mapping[str, Any]
@@ -98,12 +100,12 @@ class WithheldItem:
 
 
 def commit(hidden: WithheldSet, attempts: Sequence[tuple[RegisteredClaim, Attempt]]) -> dict[str, WithheldItem]:
-    """By the item's id in the pack.
+    """Make the withheld items, by their id in the pack.
 
-    An item is its prompt and its own numbers: whoever has the model could measure a guess and compare.
+    An item includes its numbers: with the model, a guessed prompt could be measured and compared.
 
     Args:
-        attempts: every run over this set, its names hidden.
+        attempts: every run over this set, with neutral ids.
     """
     measured: dict[str, list[dict[str, Any]]] = {}
     for known, attempt in attempts:
@@ -144,16 +146,16 @@ def describe_withheld(hidden: WithheldSet, items: Mapping[str, WithheldItem]) ->
 
 
 def redact_rows(rows: Sequence[Mapping[str, Any]], items: Mapping[str, WithheldItem]) -> list[dict[str, Any]]:
-    """Rows of a run's `items.jsonl` with a commitment in the place of their numbers."""
+    """Rows of a run's `items.jsonl` with a commitment instead of numbers."""
     return [dict(row) | dict.fromkeys(NUMBERS) | {"item_commitment": items[row["item_id"]].commitment} for row in rows]
 
 
 @dataclass(frozen=True)
 class Withholding:
-    """What one pack withholds; nothing, unless it was asked for."""
+    """Withheld prompts of one pack; empty by default."""
 
     sets: Mapping[str, WithheldSet] = field(default_factory=dict)
-    """By the digest of the half that claims are judged on."""
+    """By the digest of the confirmatory split."""
     items: Mapping[str, Mapping[str, WithheldItem]] = field(default_factory=dict)
     """By the same digest, then by the item's id."""
 
@@ -165,7 +167,7 @@ class Withholding:
 def withhold(
     claims: Sequence[RegisteredClaim], attempts: Mapping[str, Sequence[Attempt]]
 ) -> tuple[Withholding, dict[str, list[Attempt]]]:
-    """Commit to every prompt of these claims; and the attempts with nothing of the prompts in them.
+    """Commit to every prompt of these claims, and remove the prompts from their attempts.
 
     Raises:
         Refused: as `withhold_set`.
@@ -191,7 +193,7 @@ def withhold(
 
 
 def dump_openings(pack_id: str, withholding: Withholding) -> bytes:
-    """All salts and items of a pack; text as it is, as its digest was taken."""
+    """Serialize all salts and items of a pack, with text in its hashed form."""
     rows = [
         {"set": digest[:16], "salt": item.salt.hex(), "item": dict(item.document)}
         for digest, items in withholding.items.items()

@@ -1,4 +1,4 @@
-"""The review desk: three persons read one pack and decide about it."""
+"""The review desk: preparer, reviewer and approver of a pack are three persons, each with a signed decision."""
 
 from audit_core.review.case_file import CaseFile, ClaimReading, open_case
 from audit_core.review.checked_pack import load_home_trust

@@ -1,4 +1,4 @@
-"""What somebody reads before they decide about a pack: its own words and numbers, and what a policy says of them now."""
+"""A pack opened for review: its claims and numbers, and the gate's result under a policy now."""
 
 from __future__ import annotations
 
@@ -33,45 +33,45 @@ class ClaimReading:
     owner: str
     expires_at: str
     state: str | None
-    """Of the last run that came to a result; None where none did."""
+    """State of the last run with a result; None where there is none."""
     sentence: str
     speaks_against: tuple[str, ...]
-    """Every run that did not support it, criterion that is not met, and change of plan; what a reader must not miss."""
+    """Evidence against the claim: runs that did not support it, unmet criteria and deviations from the plan."""
     attempts: Mapping[str, int]
-    """How many were started, and what became of them."""
+    """Number of attempts by outcome."""
 
 
 @dataclass(frozen=True)
 class CaseFile:
-    """A pack on the desk, opened."""
+    """An opened pack of the desk."""
 
     case: Case
     claims: tuple[ClaimReading, ...]
     gate: GateResult
-    """Under the pack's own policy unless another was given, by the keys that this home trusts."""
+    """Under the pack's own policy unless another was given, with this data directory's trusted keys."""
     verification: Verification
     limitations: tuple[str, ...]
     not_assessed: tuple[str, ...]
     report: bytes | None
-    """The report as HTML; None in a pack without one."""
+    """The report as HTML; None where the pack has none."""
     data: bytes
-    """The pack as it would leave the desk."""
+    """The pack with all decisions so far, as exported from the desk."""
 
 
 def open_case(home: Path, root_digest: str, *, policy: Policy | None = None, now: datetime) -> CaseFile:
-    """Read one pack of the desk.
+    """Open one pack of the desk.
 
     Args:
-        policy: of whoever asks; the pack's own unless given.
+        policy: the caller's policy; the pack's own unless given.
 
     Raises:
-        Refused: it does not lie on the desk.
-        IntegrityError: it is not what was taken.
+        Refused: the desk has no such pack.
+        IntegrityError: the stored file was changed.
     """
     case = next((one for one in list_cases(home) if one.pack.root_digest == root_digest), None)
     if case is None:
         raise Refused(
-            f"No pack {root_digest[:16]!r} on this desk.", wanted="one that is.", remedy="choose from the list."
+            f"No pack {root_digest[:16]!r} on this desk.", wanted="a pack of this desk.", remedy="choose from the list."
         )
     data = assemble_pack(home, root_digest)
     found = verify_pack(data, load_home_trust(home))
@@ -102,7 +102,7 @@ def _read_claim(claim: Mapping[str, Any], documents: Documents, gate: GateResult
         for row in gate.rows
         if row.claim_id == claim_id and row.result != "MEETS"
     ]
-    against += [f"the plan was changed: {row['field']}, {row['reason']}" for row in documents.deviations if claim_id in row["effect_on_claims"]]  # fmt: skip
+    against += [f"deviation from the plan: {row['field']}, {row['reason']}" for row in documents.deviations if claim_id in row["effect_on_claims"]]  # fmt: skip
     last = results[-1] if results else None
     return ClaimReading(
         claim_id,

@@ -1,4 +1,4 @@
-"""A pack that a verifier has looked at, held against a policy: what the gate, the desk and the overview have in common."""
+"""Verify a pack and evaluate it against a policy; shared by the gate, the desk and the overview."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from audit_core.verifier.verification import Verification
 from audit_core.verifier.walk import verify_pack
 
 HOME_TRUST = "trust.toml"
-"""In the home: whose signatures this installation counts. Nobody's, where it is missing."""
+"""Trust file of this data directory: the keys whose signatures count; without it, none do."""
 
 
 def gate_pack(
@@ -32,10 +32,10 @@ def gate_pack(
     now: datetime,
     home: Path | None = None,
 ) -> GateResult:
-    """Verify a pack's bytes, then decide.
+    """Verify a pack's bytes, then decide under the policy.
 
     Args:
-        home: of the installation whose desk is asked for later decisions; None asks none, and the result says so.
+        home: data directory whose desk may have later decisions; None consults none, and the result records that.
     """
     found = verify_pack(data, trust)
     desk = None if home is None else consult_desk(home, found.manifest_sha256)
@@ -43,10 +43,10 @@ def gate_pack(
 
 
 def log_gate(home: Path, result: GateResult, *, pack: str, actor: str) -> None:
-    """Tell the audit log what a gate decided, and of each waiver that it let stand.
+    """Log a gate's decision and each waiver that it applied.
 
     Args:
-        pack: the pack's id, or what is known of it where it could not be read.
+        pack: the pack's id, or another name where the pack could not be read.
     """
     reported = {"policy_sha256": result.policy_sha256, "overall": result.overall, "exit_code": result.exit_code}
     with open_database(home) as connection:
@@ -63,10 +63,10 @@ def log_gate(home: Path, result: GateResult, *, pack: str, actor: str) -> None:
 
 
 def load_home_trust(home: Path) -> Trust | None:
-    """Whose signatures count here; None where nobody has said.
+    """Read the trust file of a data directory; None where it has none.
 
     Raises:
-        Refused: the file is no trust file.
+        Refused: the file is not a trust file.
     """
     path = home / HOME_TRUST
     if not path.is_file():
@@ -78,7 +78,7 @@ def load_trust(path: Path) -> Trust:
     """Read a trust file.
 
     Raises:
-        Refused: it cannot be read, or is none.
+        Refused: it cannot be read, or is not a trust file.
     """
     try:
         with path.open("rb") as file:
@@ -89,13 +89,15 @@ def load_trust(path: Path) -> Trust:
         ) from error
     except BadTrust as error:
         raise Refused(
-            f"{path} is no trust file: {error}.", wanted="docs/reference/pack.md has its form.", remedy="mend it."
+            f"{path} is not a trust file: {error}.",
+            wanted="the format in docs/reference/pack.md.",
+            remedy="fix the file.",
         ) from error
 
 
 def read_check(found: Verification) -> PackCheck:
-    """What the verifier says, as the gate takes it."""
-    said = {
+    """Convert the verifier's result to the gate's input."""
+    details = {
         result: tuple(f"{step.name}: {step.detail}" for step in found.steps if step.result == result)
         for result in ("FAILED", "NOT_CHECKED")
     }
@@ -111,15 +113,15 @@ def read_check(found: Verification) -> PackCheck:
         )
         for signer in found.signers
     )
-    undone = "; ".join(said["NOT_CHECKED"]) if found.exit_code == 3 else None
+    undone = "; ".join(details["NOT_CHECKED"]) if found.exit_code == 3 else None
     named = found.decisions
     return PackCheck(
-        found.integrity, found.authenticity, said["FAILED"], signatures, undone, named.present, named.missing, named.silent
+        found.integrity, found.authenticity, details["FAILED"], signatures, undone, named.present, named.missing, named.silent
     )  # fmt: skip
 
 
 def read_evidence(found: Verification) -> PackDocuments | None:
-    """What the pack says, as the gate takes it; None where it could not be read."""
+    """Convert the pack's documents to the gate's input; None where they could not be read."""
     documents = found.documents
     if documents is None:
         return None

@@ -1,4 +1,4 @@
-"""The review desk: packs that wait for a second and a third person, their signed decisions, and the pack with both on it."""
+"""The review desk: stores packs, signs reviewers' and approvers' decisions, and exports packs with their decisions."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from audit_core.store.desk.desk_rows import (
     insert_pack,
     list_decisions,
     list_packs,
+    log_refused_decision,
     number_next,
-    tell_refused,
 )
 from audit_core.verifier.container import MAX_PACK_BYTES
 from audit_core.verifier.manifest import is_approval
@@ -34,19 +34,19 @@ from audit_core.verifier.verification import Verification
 from audit_core.verifier.walk import verify_pack
 
 APPROVAL_DAYS = 180
-"""After which a decision has to be made again; as claims do."""
+"""Days until a decision expires, as for claims."""
 
 
 def take_pack(home: Path, data: bytes, *, by: str, trust: Trust | None = None) -> DeskPack:
-    """Put a pack on the desk; one that lies there already stays as it was taken.
+    """Put a pack on the desk; a pack that is already there stays unchanged.
 
     Args:
-        by: who brings it.
-        trust: whose signatures count; None leaves the signer unchecked, and the row says so.
+        by: the person who submits it.
+        trust: keys whose signatures count; None leaves the signer unchecked, and the row records that.
 
     Raises:
-        IntegrityError: it is not whole, or its signer is not who the trust file says.
-        Refused: approvals of elsewhere are in it: decisions are made here, on the pack as it was prepared.
+        IntegrityError: its integrity check failed, or its signer differs from the trust file.
+        Refused: it contains decisions from elsewhere; this desk takes packs without decisions.
     """
     if len(data) > MAX_PACK_BYTES:
         raise Refused(
@@ -54,13 +54,13 @@ def take_pack(home: Path, data: bytes, *, by: str, trust: Trust | None = None) -
         )
     found = verify_pack(data, trust)
     if found.integrity != "INTEGRITY_VERIFIED" or found.authenticity == "SIGNER_FAILED" or found.documents is None:
-        raise IntegrityError(f"The pack is not taken: {_describe_failure(found)}.")
+        raise IntegrityError(f"The desk rejects the pack: {_describe_failure(found)}.")
     assert found.manifest_sha256 is not None
     if any(is_approval(name) for name in read_archive(data, "the pack")):
         raise Refused(
-            "A pack that somebody has decided about elsewhere.",
-            wanted="the pack as it was prepared.",
-            remedy="take the file that `pack` wrote; with `approve` people sign a file outside of any desk.",
+            "The pack contains decisions from elsewhere.",
+            wanted="a pack without decisions, as it was exported.",
+            remedy="submit the file that `pack` wrote; `approve` is for files outside a desk.",
         )
     authors = sorted({row["owner"] for row in found.documents.claims} | {_read_preparer(data)})
     claim_ids = tuple(str(row["claim_id"]) for row in found.documents.claims)
@@ -78,7 +78,7 @@ def take_pack(home: Path, data: bytes, *, by: str, trust: Trust | None = None) -
 
 
 def list_cases(home: Path) -> tuple[Case, ...]:
-    """Every pack on the desk, the newest first."""
+    """Every pack on the desk with its decisions, newest first."""
     with open_database(home) as connection:
         decisions = list_decisions(connection)
         return tuple(
@@ -88,14 +88,14 @@ def list_cases(home: Path) -> tuple[Case, ...]:
 
 
 def decide(home: Path, root_digest: str, review_decision: ReviewDecision, decider: Decider) -> DeskDecision:
-    """Sign a decision about one pack, if this person may make it; everything is checked and written in one transaction.
+    """Sign and record a decision about one pack, if this person may make it; check and write in one transaction.
 
     Args:
-        root_digest: of the pack that the person had before them, not of whichever lies there now.
+        root_digest: digest of the pack that the person read.
 
     Raises:
-        DecisionRefused: author, reviewer and approver are not three persons, or it is not their turn; the refusal is an event.
-        IntegrityError: the kept file is not the one that was taken.
+        DecisionRefused: author, reviewer and approver are not three persons, or it is not their turn; the refusal is logged.
+        IntegrityError: the stored file was changed.
     """
     account = decider.account or decider.key.person
     try:
@@ -116,13 +116,15 @@ def decide(home: Path, root_digest: str, review_decision: ReviewDecision, decide
             insert_decision(connection, decision, signed)
     except DecisionRefused as error:
         with open_database(home) as connection:
-            tell_refused(connection, find_pack(connection, root_digest), account, review_decision.role, error.code)
+            log_refused_decision(
+                connection, find_pack(connection, root_digest), account, review_decision.role, error.code
+            )
         raise
     return decision
 
 
 def assemble_pack(home: Path, root_digest: str) -> bytes:
-    """The pack as it leaves the desk: the file that was taken, and every signed decision about it."""
+    """Build the pack for export: the submitted file with every signed decision about it."""
     with open_database(home) as connection:
         pack = find_pack(connection, root_digest)
         decisions = list_decisions(connection, root_digest)
@@ -142,7 +144,7 @@ def _find_path(home: Path, pack_sha256: str) -> Path:
 
 
 def _keep(home: Path, data: bytes) -> str:
-    """Under its digest, before the row: a file without a row is nothing, and the next try finds it there."""
+    """Store the file under its digest before its row: a file without a row is ignored, and a retry finds it."""
     digest = hashlib.sha256(data).hexdigest()
     (home / "desk").mkdir(mode=0o700, exist_ok=True)
     write_whole(_find_path(home, digest), data, mode=0o600)
@@ -153,9 +155,9 @@ def _open_kept(home: Path, pack: DeskPack) -> dict[str, bytes]:
     try:
         data = _find_path(home, pack.pack_sha256).read_bytes()
     except OSError as error:
-        raise IntegrityError(f"The file of pack {pack.pack_id} is gone from the desk: {error.strerror}.") from error
+        raise IntegrityError(f"The file of pack {pack.pack_id} is missing from the desk: {error.strerror}.") from error
     if hashlib.sha256(data).hexdigest() != pack.pack_sha256:
-        raise IntegrityError(f"The file of pack {pack.pack_id} is not the one that was taken; it was changed on disk.")
+        raise IntegrityError(f"The file of pack {pack.pack_id} was changed on disk after it was submitted.")
     return read_archive(data, pack.pack_id)
 
 

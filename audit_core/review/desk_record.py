@@ -1,4 +1,4 @@
-"""Asks this installation which decisions about a pack it knows, so that a copy that lacks one is noticed."""
+"""Decisions about a pack that this installation recorded, so that a copy that lacks one is detected."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from audit_core.store.desk.desk_rows import list_decisions, list_packs
 
 
 def consult_desk(home: Path, root_digest: str | None) -> DeskRecord | None:
-    """Every decision about a pack that the desk holds or the log names.
+    """Every decision about a pack in the desk's rows or in the log.
 
-    The log is read beside the desk's rows: a decision that was deleted from the rows is still named by its event.
+    The log is read as well as the desk's rows: a decision that was deleted from the rows still has its event.
 
     Args:
         root_digest: SHA-256 of the pack's manifest; None where it could not be read.
 
     Returns:
-        None where this installation does not know the pack: then nothing can be said of decisions outside the copy.
+        None where this installation does not know the pack; decisions outside the copy are then unknown.
 
     Raises:
-        StoreRefused: the log is there and cannot be opened.
+        StoreRefused: the log exists but cannot be opened.
     """
     if root_digest is None or not (home / DATABASE).exists():
         return None
@@ -34,10 +34,10 @@ def consult_desk(home: Path, root_digest: str | None) -> DeskRecord | None:
         events = list_events(connection, action=Action.DECISION_MADE)
     found = {}
     for event in events:
-        said = event.payload
-        if said.get("root_digest") == root_digest:
-            digest = str(said["envelope_sha256"])
-            found[digest] = KnownDecision(digest, str(said["role"]), event.actor, str(said["decision"]), event.ts)
+        payload = event.payload
+        if payload.get("root_digest") == root_digest:
+            digest = str(payload["envelope_sha256"])
+            found[digest] = KnownDecision(digest, str(payload["role"]), event.actor, str(payload["decision"]), event.ts)
     for row in rows:
         digest = hashlib.sha256(base64.b64decode(row.envelope)).hexdigest()
         found[digest] = KnownDecision(digest, row.role, row.person, row.decision, row.decided_at)

@@ -1,4 +1,4 @@
-"""Who may decide about a pack, in which order, and which decisions somebody may see: author, reviewer and approver are three persons."""
+"""Rules of the review desk: who may decide, in which order, and which decisions a person sees; three different persons."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from audit_core.evidence.keys import SigningKey
 from audit_core.governance.approval import name_person
 from audit_core.store.desk.desk_rows import DeskDecision, DeskPack
 
-_STANDING = ("approve", "approve_with_conditions")
+_POSITIVE = ("approve", "approve_with_conditions")
 
 
 @dataclass(frozen=True)
 class Decider:
-    """Who decides: the person that signs, and the account that was signed in to."""
+    """The person who decides: their signing key and their account."""
 
     key: SigningKey
     account: str = ""
-    """Empty without sign-in: then the key alone stands for the person."""
+    """Empty without sign-in; the key then identifies the person."""
     organisation: str = ""
 
     @property
     def names(self) -> frozenset[str]:
-        """Every name by which this may be somebody else's second account."""
+        """Every name of the person, to detect a second account."""
         return frozenset(name_person(name) for name in (self.key.person, self.account) if name)
 
 
 @dataclass(frozen=True)
 class ReviewDecision:
-    """What somebody decides."""
+    """A decision with its declarations."""
 
     role: str
     """reviewer | approver"""
     decision: str
     """approve | reject | approve_with_conditions"""
     independence: str
-    """Relation to whoever prepared the pack, in the decider's own words."""
+    """The decider's relationship to the preparer, in their own words."""
     conditions: tuple[str, ...] = ()
     conflicts: str = ""
     evidence_viewed: tuple[str, ...] = ()
@@ -45,7 +45,7 @@ class ReviewDecision:
 
 @dataclass(frozen=True)
 class Case:
-    """One pack on the desk with what was decided about it."""
+    """One pack on the desk with the decisions about it."""
 
     pack: DeskPack
     decisions: tuple[DeskDecision, ...]
@@ -62,7 +62,7 @@ class Case:
         return "waiting for approval" if self.decisions else "waiting for review"
 
     def show_to(self, names: frozenset[str]) -> tuple[DeskDecision, ...]:
-        """Decisions that somebody may see: a review is blind until one's own is given."""
+        """Decisions that a person may see: reviews are blind until their own is given."""
         own = [one for one in self.decisions if names & names_of(one)]
         if own or names & fold_names(self.pack.authors) or any(one.role == "approver" for one in self.decisions):
             return self.decisions
@@ -70,29 +70,29 @@ class Case:
 
 
 def refuse_decision(review_decision: ReviewDecision) -> None:
-    """Raise `DecisionRefused` for a decision that leaves out what has to be said with it."""
+    """Raise `DecisionRefused` for a decision that lacks a required declaration."""
     if not review_decision.independence.strip():
         raise DecisionRefused(
-            "No word on how you stand to whoever prepared it.",
-            wanted="your relation to them, such as `another team, no part in the work`.",
+            "The independence statement is empty.",
+            wanted="your relationship to the preparer, such as `another team, no part in the work`.",
             remedy="fill in the independence statement.",
             code="no_independence_statement",
         )
     if (review_decision.decision == "approve_with_conditions") is not bool(review_decision.conditions):
         raise DecisionRefused(
             f"{review_decision.decision} with {len(review_decision.conditions)} conditions.",
-            wanted="conditions with approve_with_conditions, and with nothing else.",
-            remedy="name them, or choose another decision.",
+            wanted="conditions with approve_with_conditions, and with no other decision.",
+            remedy="list the conditions, or choose another decision.",
             code="conditions_do_not_fit",
         )
 
 
 def refuse_person(case: Case, review_decision: ReviewDecision, decider: Decider) -> None:
-    """Raise `DecisionRefused` where three persons would not be three, where somebody decides twice, or where it is not their turn."""
+    """Raise `DecisionRefused` where two of the three persons are the same, a person decides twice, or it is not their turn."""
     if decider.names & fold_names(case.pack.authors):
         raise DecisionRefused(
             f"{decider.key.person} prepared this pack or owns a claim in it.",
-            wanted="somebody else.",
+            wanted="another person.",
             remedy="ask a colleague.",
             code="author",
         )
@@ -102,33 +102,33 @@ def refuse_person(case: Case, review_decision: ReviewDecision, decider: Decider)
     )
     if own and not (takes_back and {one.role for one in own} == {review_decision.role}):
         raise DecisionRefused(
-            f"{decider.key.person} has decided about this pack.",
-            wanted="one decision of each person; what one let pass one may reject later, in the same role.",
-            remedy="a new pack is decided anew.",
+            f"{decider.key.person} has already decided about this pack.",
+            wanted="one decision per person; a later rejection in the same role is allowed.",
+            remedy="decide about a new pack instead.",
             code="decided_before",
         )
     if review_decision.role == "reviewer" or review_decision.decision == "reject":
-        # A reviewer who was turned away for what another has said would learn it before having said anything.
+        # Reviews are blind: a refusal here would reveal another reviewer's decision.
         return
     if any(one.decision == "reject" for one in case.decisions):
         raise DecisionRefused(
             "This pack was rejected.",
-            wanted="a pack that stands.",
-            remedy="mend what was found and make a new pack.",
+            wanted="a pack without a rejection.",
+            remedy="fix the findings and export a new pack.",
             code="rejected",
         )
-    if not any(one.role == "reviewer" and one.decision in _STANDING for one in case.decisions):
+    if not any(one.role == "reviewer" and one.decision in _POSITIVE for one in case.decisions):
         raise DecisionRefused(
-            "Nobody has reviewed this pack.",
-            wanted="a review by a third person first.",
+            "This pack has no review.",
+            wanted="a review by a third person before the approval.",
             remedy="ask a reviewer.",
             code="not_reviewed",
         )
     if any(one.role == "approver" for one in case.decisions):
         raise DecisionRefused(
             "An approver has signed this pack.",
-            wanted="a pack that waits for a decision.",
-            remedy="nothing is left to do but to reject it.",
+            wanted="a pack that is waiting for approval.",
+            remedy="only a rejection is possible now.",
             code="approved_before",
         )
 

@@ -1,4 +1,4 @@
-"""A decision about a pack that lies in a file: signed into the file, and an event of this installation's log."""
+"""Sign a decision into a pack file and log it in this installation."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from audit_core.store.desk.desk_rows import log_decision
 
 
 def approve_file(home: Path, path: Path, approval: Approval, key: Key, *, actor: str) -> SignedApproval:
-    """Put a person's signed decision into a pack file, and record it; every other member keeps its bytes.
+    """Add a person's signed decision to a pack file and log it; all other members keep their bytes.
 
-    The event names the decision by digest, so that a gate of this installation notices a copy without it.
+    The event contains the decision's digest, so that this installation's gate detects a copy without it.
 
     Raises:
-        IntegrityError: the pack is not whole, or lacks a decision that another one names.
-        Refused: a decision that is not one, or a file that cannot be written; then the log has no event of it.
+        IntegrityError: the pack fails its integrity check, or lacks a decision that another one names.
+        Refused: an invalid decision, or a file that cannot be written; the log then has no event of it.
     """
     members = open_pack(path)
     signed = sign_approval(members, approval, key, path.name)

@@ -1,4 +1,4 @@
-"""How far reviewers who could not see each other's decision agree, beyond what their habits alone would give."""
+"""Inter-rater agreement of blind reviewers, corrected for agreement by chance (Fleiss' kappa)."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from audit_core.stats.estimates import Estimate
 
 DECISIONS = ("approve", "approve_with_conditions", "reject")
 MIN_PACKS = 20
-"""Below, the interval of kappa reaches over most of its range."""
+"""With fewer packs, the interval of kappa covers most of its range."""
 RESAMPLES = 2000
 
 
 @dataclass(frozen=True)
 class ReviewAgreement:
-    """Over packs that two persons reviewed, each blind to the other."""
+    """Agreement over packs with two blind reviews."""
 
     agreed: Estimate | None
-    """Share of packs on which both said the same, with Wilson's interval; None without such packs."""
+    """Share of packs with equal decisions, with Wilson's interval; None without such packs."""
     kappa: Estimate | None
-    """Fleiss' kappa of two reviewers: 1 all agree, 0 as often as by chance, below 0 less often."""
+    """Fleiss' kappa of two reviewers: 1 is full agreement, 0 is agreement by chance, below 0 is less than chance."""
     reason: str | None
-    """Why there is no kappa."""
+    """Why kappa is missing."""
 
 
 def measure_agreement(cases: Sequence[Case], *, seed: int = 0) -> ReviewAgreement:
     """Agreement of the first two reviewers of each pack.
 
-    kappa = (P - P_e) / (1 - P_e), with P the share of packs on which both said the same, and P_e the sum over decisions of the
-    squared share with which they were given. Its interval resamples packs.
+    kappa = (P - P_e) / (1 - P_e), with P the share of packs with equal decisions, and P_e the sum over decisions of their
+    squared frequency. Its interval is a bootstrap over packs.
 
-    Source: Fleiss 1971, Psychological Bulletin 76(5), with two raters a subject; the raters need not be the same two.
+    Source: Fleiss 1971, Psychological Bulletin 76(5), with two raters per subject, not always the same two.
     """
-    pairs = [(said[0], said[1]) for said in map(_list_first, cases) if len(said) > 1]
+    pairs = [(first[0], first[1]) for first in map(_list_first, cases) if len(first) > 1]
     if not pairs:
         return ReviewAgreement(None, None, "no pack has two reviews")
     agreed = wilson(sum(first == second for first, second in pairs), len(pairs))
@@ -46,7 +46,7 @@ def measure_agreement(cases: Sequence[Case], *, seed: int = 0) -> ReviewAgreemen
         return ReviewAgreement(agreed, None, f"fewer than {MIN_PACKS} packs have two reviews")
     kappa = compute_kappa(pairs)
     if kappa is None:
-        return ReviewAgreement(agreed, None, "every review said the same, so chance cannot be told from agreement")
+        return ReviewAgreement(agreed, None, "all decisions are equal, so agreement by chance cannot be estimated")
     draws = np.random.default_rng(seed).integers(len(pairs), size=(RESAMPLES, len(pairs)))
     again = [found for row in draws if (found := compute_kappa([pairs[index] for index in row])) is not None]
     low, high = np.quantile(again, (0.025, 0.975))
@@ -62,7 +62,7 @@ def compute_kappa(pairs: Sequence[tuple[str, str]]) -> float | None:
 
 
 def _list_first(case: Case) -> list[str]:
-    """What each reviewer said first, before anybody's decision could be seen."""
+    """Each reviewer's first decision, made before other decisions were visible."""
     first: dict[str, str] = {}
     for one in case.decisions:
         if one.role == "reviewer":

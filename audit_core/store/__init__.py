@@ -1,4 +1,4 @@
-"""What is kept between runs."""
+"""Persistent storage: data directory, database, audit log, claims register, review desk, keys."""
 
 from audit_core.store.claims.card_claims import CardClaim, add_card_claim, link_card_claim, list_card_claims
 from audit_core.store.claims.change_log import StaleRow, declare_incident, list_stale

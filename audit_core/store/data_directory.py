@@ -1,4 +1,4 @@
-"""The folder that holds the run log and the prompts that people brought."""
+"""The data directory: location, and files stored under their digest (prompt sets, policies)."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from audit_core.prompts.prompt_set import PromptSet, dump_jsonl, parse_rows
 
 
 def audit_home() -> Path:
-    """`AUDIT_HOME`, else the user's data folder; made if missing.
+    """Path of the data directory: `AUDIT_HOME`, else the user's data folder; created if missing.
 
     Raises:
-        StoreRefused: the folder cannot be made.
+        StoreRefused: the folder cannot be created.
     """
     import platformdirs
 
@@ -25,16 +25,18 @@ def audit_home() -> Path:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise StoreRefused(
-            f"{home} cannot be made: {error.strerror}.", wanted="a writable folder.", remedy="set AUDIT_HOME to one."
+            f"{home} cannot be created: {error.strerror}.",
+            wanted="a writable folder.",
+            remedy="set AUDIT_HOME to one.",
         ) from error
     return home
 
 
 def keep_prompts(prompts: PromptSet, *, owner: str = "") -> str:
-    """Store a typed or uploaded set under its hash, so that links and history hold ids and never text; returns the id.
+    """Store a typed or uploaded set under its hash and return its id, so that links and history contain no text.
 
     Args:
-        owner: digest of the only person who may read it back; empty where everybody may who has the id.
+        owner: digest of the only person who may read it; empty to allow every person with the id.
     """
     key = _name_prompts(prompts)
     _keep(_find_prompts(owner) / f"{key}.jsonl", dump_jsonl(prompts.prompts).encode())
@@ -42,20 +44,20 @@ def keep_prompts(prompts: PromptSet, *, owner: str = "") -> str:
 
 
 def keep_policy(text: bytes) -> None:
-    """Store a policy under its digest: a claim frozen under it is packed with it, whatever becomes of the file."""
+    """Store a policy under its digest, so that packs can include it even if the original file is gone."""
     _keep(audit_home() / "policies" / f"{hashlib.sha256(text).hexdigest()}.toml", text)
 
 
 def _keep(path: Path, data: bytes) -> None:
-    """A file that is named by what it holds is written where it is missing or holds something else."""
+    """Write a content-addressed file where it is missing or has other content."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not path.is_file() or path.read_bytes() != data:
             write_whole(path, data, mode=0o600)
     except OSError as error:
         raise StoreRefused(
-            f"{path.name} cannot be kept: {error.strerror}.",
-            wanted="a home that can be written.",
+            f"{path.name} cannot be stored: {error.strerror}.",
+            wanted="a writable data directory.",
             remedy="check the disk, or set AUDIT_HOME to another folder.",
         ) from error
 
@@ -65,20 +67,22 @@ def _name_prompts(prompts: PromptSet) -> str:
 
 
 def load_kept_policy(sha256: str) -> bytes:
-    """Read a policy back by its digest.
+    """Read a stored policy by its digest.
 
     Raises:
-        StoreRefused: none of that digest is kept here.
+        StoreRefused: no policy with that digest is stored.
         IntegrityError: the file was changed.
     """
     path = audit_home() / "policies" / f"{sha256}.toml"
     if not re.fullmatch(r"[0-9a-f]{64}", sha256) or not path.is_file():
         raise StoreRefused(
-            f"No policy {sha256[:12]!r} here.", wanted="one that a claim was frozen under.", remedy="freeze under it."
+            f"No policy {sha256[:12]!r} here.",
+            wanted="a policy that a claim was frozen under.",
+            remedy="freeze a claim under it.",
         )
     text = path.read_bytes()
     if hashlib.sha256(text).hexdigest() != sha256:
-        raise IntegrityError(f"Policy {sha256[:12]}… is not what was frozen; it was changed on disk.")
+        raise IntegrityError(f"Policy {sha256[:12]}… was changed on disk after it was frozen.")
     return text
 
 
@@ -87,27 +91,29 @@ def _find_prompts(owner: str) -> Path:
     if not owner:
         return folder
     if not re.fullmatch(r"[0-9a-f]{32}", owner):
-        raise PromptRefused("Prompts of no person.", wanted="a person's digest.", remedy="sign in again.")
+        raise PromptRefused(
+            "The owner of the prompts is invalid.", wanted="a person's digest.", remedy="sign in again."
+        )
     return folder / f"of-{owner}"
 
 
 def load_kept_prompts(key: str, *, owner: str = "") -> PromptSet:
-    """Read a set back by its id.
+    """Read a stored prompt set by its id.
 
     Args:
-        owner: digest of the person who asks; theirs alone are looked through. Empty: those that belong to nobody.
+        owner: digest of the current person, to find only their sets; empty for sets without owner.
 
     Raises:
-        PromptRefused: no set of that id is kept here.
+        PromptRefused: no set with that id is stored.
         IntegrityError: the file was changed.
     """
     path = _find_prompts(owner) / f"{key}.jsonl"
     if not re.fullmatch(r"own-[0-9a-f]{24}", key) or not path.is_file():
         raise PromptRefused(
-            f"No prompts {key[:40]!r} here.", wanted="an id kept on this machine.", remedy="type or upload them again."
+            f"No prompts {key[:40]!r} here.", wanted="the id of a stored set.", remedy="type or upload them again."
         )
-    # A set kept by an earlier version may hold repeats: its digest is of all rows, and they are set aside when it is run.
+    # A set stored by an earlier version may contain repeats: its digest covers all rows, and a run excludes them.
     prompts = parse_rows(path.read_bytes(), name=path.stem)
     if _name_prompts(prompts) != key:
-        raise IntegrityError(f"Prompts {key} are not what was kept; the file was changed on disk.")
+        raise IntegrityError(f"Prompts {key} were changed on disk after they were stored.")
     return prompts

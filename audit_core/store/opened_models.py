@@ -1,4 +1,4 @@
-"""Names of the models that people of this installation have opened: a link may open these again without a question."""
+"""Names of models that were opened in this installation; a link can open these without confirmation."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from pathlib import Path
 
 FILE = "opened_models.jsonl"
 MAX_BYTES = 1 << 20
-"""Of the file that are read; some ten thousand names."""
+"""Maximum bytes read from the file, about ten thousand names."""
 MAX_NAME = 1000
 
 
 def note_opened(home: Path, name: str) -> None:
-    """Remember a model. A record that cannot be written is no reason to refuse a model that is loaded: a page asks once more."""
+    """Record an opened model; a write error is ignored, and a page then asks for confirmation again."""
     spelled = _spell(name)
     if len(spelled) > MAX_NAME or spelled in list_opened(home):
         return
     with suppress(OSError):
-        # One short line in one call: two processes cannot mix theirs.
+        # One short line per write call, so that lines of two processes do not interleave.
         handle = os.open(home / FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             os.write(handle, json.dumps({"name": spelled}).encode() + b"\n")
@@ -28,12 +28,12 @@ def note_opened(home: Path, name: str) -> None:
 
 
 def was_opened(home: Path, name: str) -> bool:
-    """Whether somebody of this installation has loaded a model of this name, on the page or by a command."""
+    """Whether a model of this name was loaded in this installation."""
     return _spell(name) in list_opened(home)
 
 
 def list_opened(home: Path) -> frozenset[str]:
-    """Every name that is remembered; lines that cannot be read are no names."""
+    """Every recorded name; unreadable lines are skipped."""
     try:
         with (home / FILE).open("rb") as file:
             lines = file.read(MAX_BYTES).splitlines()
@@ -52,7 +52,7 @@ def _read(line: bytes) -> str:
 
 
 def _spell(name: str) -> str:
-    """A path in full, so that the same letters in another working folder are another model; any other name as it is."""
+    """Resolve a path, so that a relative path depends on the working folder; other names stay unchanged."""
     if name.startswith((".", "/", "~")) or "\\" in name or name.count("/") > 1:
         return os.path.abspath(os.path.expanduser(name))
     return name

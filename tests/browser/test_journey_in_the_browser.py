@@ -127,7 +127,7 @@ def test_three_people_take_a_pack_over_the_desk_and_a_fourth_reads_it(office: Of
     assert "canary-of-dora" not in ben.content()
     sign(ben, "is signed and in the log")
     assert "canary-of-ben" not in dora.content()
-    sign(dora, "The provider tells of a sign-in 120 minutes ago")
+    sign(dora, "The provider reports a sign-in 120 minutes ago")
     office.house.employ("dora", "team-approve")
     dora.get_by_role("button", name="Sign in again").click()
     authorize(dora, "dora")

@@ -136,7 +136,7 @@ def test_a_changed_version_is_refused_on_the_page(home: Path, version: int) -> N
         connection.execute("UPDATE checklist SET body = ? WHERE version = ?", [changed, version])
     test = open_page("procurement")
     assert not test.exception
-    assert "not what was saved" in test.error[0].value
+    assert "in the audit log" in test.error[0].value
 
 
 def find_table(test: AppTest, column: str):  # type: ignore[no-untyped-def]

@@ -122,7 +122,7 @@ def test_whoever_holds_a_checkpoint_sees_every_change_before_it_and_none_where_t
     stored = sorted(file.rows, key=lambda row: row["seq"])
     is_same_before = [row["body"] for row in stored[:SIZE]] == [row["body"] for row in log.rows[:SIZE]]
     is_same = file.rows == log.rows and file.checkpoints == log.checkpoints
-    found = verify_log(log.raw, public_key=log.public_key, held=log.held)
+    found = verify_log(log.raw, public_key=log.public_key, external=log.held)
     if not is_same_before:
         assert found.findings, "a change before a checkpoint that others hold was missed"
         assert found.first_bad is not None

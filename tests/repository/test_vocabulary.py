@@ -53,7 +53,7 @@ IN_NAMES = re.compile(
 )
 STORED = re.compile(
     r"half\.opened|every prompt of the confirmatory half|held_checkpoint|confirmed_held|not_held|\bheld_for\b|--held-by|--half"
-    r'|"(?:held|stands)"'
+    r'|"(?:deed|held|stands)"'
 )
 """Values, keys and options that stores, packs and scripts already contain: they stay as they are."""
 

@@ -76,7 +76,7 @@ def sizes(home: Path) -> list[int]:
 
 def verify(home: Path, *held: str) -> Verification:
     with open_database(home) as connection:
-        return verify_log(connection, public_key=load_log_key(home).public_key, held=held)
+        return verify_log(connection, public_key=load_log_key(home).public_key, external=held)
 
 
 def test_an_event_is_its_bytes_and_names_the_one_before_it(tmp_path: Path, clock: Callable[[str], None]) -> None:
@@ -362,7 +362,7 @@ def test_a_checkpoint_that_names_another_head_is_a_finding(home: Path) -> None:
         reported = Checkpoint(signed["log_id"], 1, bytes.fromhex(signed["root"]), "0" * 64)
         signed |= {"head": reported.head, "note": sign_checkpoint(file.key, reported)}
     assert [finding.text for finding in verify(home).findings] == [
-        "event 0 is not the one that a checkpoint names as last"
+        "event 0 differs from the last event of a checkpoint"
     ]
 
 
@@ -379,7 +379,7 @@ def test_a_missing_table_is_no_new_log(statement: str, tmp_path: Path) -> None:
     append(tmp_path)
     with duckdb.connect(str(tmp_path / DATABASE)) as raw:
         raw.execute(statement)
-    with pytest.raises(IntegrityError, match=r"lacks|names 0 logs"):
+    with pytest.raises(IntegrityError, match=r"lacks|contains 0 log ids"):
         verify(tmp_path)
 
 

@@ -90,7 +90,7 @@ def test_a_checkpoint_that_was_given_away_finds_what_the_file_alone_does_not_sho
     assert tell(capsys, "verify")[0] == 0
     code, out = tell(capsys, "verify", "--checkpoint", second, first)
     assert code == 4
-    assert "held_checkpoint: events 0 to 20 are not those that a checkpoint was signed over" in out
+    assert "held_checkpoint: events 0 to 20 differ from those that a checkpoint covers" in out
     assert "No external checkpoint" not in out
 
 

@@ -82,7 +82,7 @@ def test_a_run_under_way_is_no_missing_time() -> None:
 def test_a_kind_that_comes_to_no_verdict_has_no_price_per_claim() -> None:
     found = count(row(1, "sweep"))
     assert (found.answers, found.settled, found.wall_per_settled) == (None, None, None)
-    assert found.not_counted == "it measures and comes to no verdict"
+    assert found.not_counted == "this kind measures and has no verdict"
 
 
 def test_inconclusive_settles_nothing() -> None:

@@ -90,7 +90,7 @@ def test_conditions_stay_visible_in_the_state(tmp_path: Path, pack: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("ruling", "key", "account", "code"),
+    ("review_decision", "key", "account", "code"),
     [
         (REVIEW, ANNA, "", "author"),
         (replace(REVIEW, decision="reject"), ANNA, "", "author"),

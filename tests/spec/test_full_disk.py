@@ -73,7 +73,7 @@ def test_what_failed_before_it_was_committed_is_said_not_to_be_recorded(
     tmp_path: Path, fail: Callable[..., None], step: str
 ) -> None:
     fail(step, after=False)
-    with pytest.raises(StoreRefused, match=r"No space left.*Nothing of this was recorded\."):
+    with pytest.raises(StoreRefused, match=r"No space left.*Nothing was recorded\."):
         write_two(tmp_path)
     assert count(tmp_path) == 1
 
@@ -95,7 +95,7 @@ def test_where_it_cannot_be_read_the_error_says_that_it_is_not_known(
     genuine = connection._find_engine
     monkeypatch.setattr(connection, "_find_engine", lambda path: Failing(genuine(path), "commit", after=False))
     monkeypatch.setattr(connection, "_count", _refuse_second_count())
-    with pytest.raises(StoreRefused, match="Whether this was recorded cannot be read now"):
+    with pytest.raises(StoreRefused, match="Whether this was recorded is unknown"):
         write_two(tmp_path)
 
 
@@ -114,7 +114,7 @@ def test_a_refusal_for_want_of_a_turn_says_that_nothing_was_recorded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "LOCK_S", 0.0)
-    with open_database(tmp_path), pytest.raises(StoreRefused, match="Nothing of this was recorded"):
+    with open_database(tmp_path), pytest.raises(StoreRefused, match="Nothing was recorded"):
         write_two(tmp_path)
 
 
@@ -138,7 +138,7 @@ for batch in range(23):
                 append_event(connection, actor="ada", action=Action.PERSON_SIGNED_IN, object_id=str(batch), payload=payload)
         done += 1
     except StoreRefused as error:
-        assert "Nothing of this was recorded." in str(error), error
+        assert "Nothing was recorded." in str(error), error
         refused += 1
 print(done, refused)
 """

@@ -87,7 +87,7 @@ def test_each_finding_has_its_exit_code(metrics: tuple[dict[str, Any], ...], ove
 def test_no_claims_are_three_and_never_zero() -> None:
     result = gate(GOOD, claims=[])
     assert (result.overall, result.exit_code) == ("NOT_EVALUATED", 3)
-    assert find(result, "evidence").reason == "the pack holds no claim"
+    assert find(result, "evidence").reason == "the pack contains no claim"
 
 
 def test_a_policy_that_matches_no_claim_is_three_and_never_zero() -> None:
@@ -223,21 +223,21 @@ def test_an_expired_waiver_waives_nothing_and_is_mentioned() -> None:
 
 @pytest.mark.parametrize("criterion", ["integrity", "prereg_frozen_before_run", "attempts_disclosed", "four_eyes"])
 def test_what_may_never_be_waived_is_refused(criterion: str) -> None:
-    with pytest.raises(PolicyRefused, match="never waived"):
+    with pytest.raises(PolicyRefused, match="cannot be waived"):
         gate(GOOD, policy=read_toy(*TWO, FOUR_EYES), waivers=(replace(WAIVER, criterion=criterion),))
 
 
 @pytest.mark.parametrize(
     "change, says",
     [
-        ({"criterion": "stabilty"}, "do not hold"),
-        ({"criterion": "applies_to"}, "do not hold"),
-        ({"criterion": "signer"}, "do not hold"),
-        ({"claim_id": "C-0002"}, "do not hold"),
+        ({"criterion": "stabilty"}, "does not contain"),
+        ({"criterion": "applies_to"}, "does not contain"),
+        ({"criterion": "signer"}, "does not contain"),
+        ({"claim_id": "C-0002"}, "does not contain"),
         ({"by": "ADA"}, "prepared the pack"),
-        ({"given_at": "2026-11-22T00:00:00Z"}, "given by now"),
+        ({"given_at": "2026-11-22T00:00:00Z"}, "given in the past"),
         ({"expires_at": "2026-12-21T00:00:01Z"}, "at most 30 days"),
-        ({"expires_at": "2026-11-20T00:00:00Z"}, "given by now"),
+        ({"expires_at": "2026-11-20T00:00:00Z"}, "given in the past"),
         ({"expires_at": "2026-12-01T00:00:00"}, "times with a zone"),
         ({"given_at": "yesterday"}, "times with a zone"),
     ],
@@ -277,7 +277,7 @@ def test_waivers_are_read_from_toml(tmp_path: Path) -> None:
     "text, says",
     [
         ("schema = ", "not TOML"),
-        ("", "holds nothing"),
+        ("", "contains nothing"),
         ('schema = "assay/waivers/1"', "write both"),
         ('schema = "assay/waivers/2"\nwaivers = []', "write both"),
         ('schema = "assay/waivers/1"\nwaivers = [1]', "other fields"),

@@ -125,7 +125,7 @@ def test_another_attention_implementation_is_not_compared_and_the_reason_is_told
     code, reported = rerun("--attention", "sdpa", "--other-code")
     assert code == 3
     assert reported.count("NOT_COMPARABLE") == 2
-    assert "attention: eager in the pack, sdpa asked for; this engine computes attention step by step" in reported
+    assert "attention: eager in the pack, sdpa requested; this engine supports only eager" in reported
     assert list(RunLog(own_home).export()) == []
 
 

@@ -79,7 +79,7 @@ def test_a_home_that_is_there_is_moved_and_never_written_over(home: Path, tmp_pa
     with pytest.raises(Refused, match="is not empty"):
         restore(tmp_path / "b.zip", home)
     for wrong in (tmp_path, home / "inside"):
-        with pytest.raises(Refused, match="there already or lies in it"):
+        with pytest.raises(Refused, match="exists already or is inside it"):
             restore(tmp_path / "b.zip", home, old_to=wrong)
     found = restore(tmp_path / "b.zip", home, old_to=tmp_path / "old")
     assert found.events_lost == 3
@@ -92,8 +92,8 @@ def test_a_log_that_is_shorter_than_a_checkpoint_somebody_holds_is_not_restored(
     write(home, 3)
     with open_database(home) as connection:
         note = make_checkpoint(connection, home).note
-    with pytest.raises(IntegrityError, match="the rest is gone"):
-        restore(tmp_path / "b.zip", tmp_path / "again", held=[note])
+    with pytest.raises(IntegrityError, match="the rest is missing"):
+        restore(tmp_path / "b.zip", tmp_path / "again", external=[note])
     assert not (tmp_path / "again").exists()
 
 
@@ -110,7 +110,7 @@ def edit_database(files: dict[str, bytes], tmp_path: Path) -> None:
 
 def test_a_changed_log_with_digests_that_fit_is_not_restored(home: Path, tmp_path: Path) -> None:
     back_up(home, tmp_path / "b.zip", with_private_keys=False)
-    with pytest.raises(IntegrityError, match="not what was written"):
+    with pytest.raises(IntegrityError, match="fails verification"):
         restore(rewrite(tmp_path / "b.zip", lambda files: edit_database(files, tmp_path)), tmp_path / "again")
     assert not (tmp_path / "again").exists()
 
@@ -147,11 +147,11 @@ def test_links_other_bytes_extra_files_and_no_archives_are_refused(home: Path, t
             row = zipfile.ZipInfo(name)
             row.external_attr = (0o120777 if name.startswith("prompts") else 0o100600) << 16
             archive.writestr(row, data)
-    with pytest.raises(Refused, match="no plain file"):
+    with pytest.raises(Refused, match="not a regular file"):
         restore(link, tmp_path / "again")
     for data in (b"", b"PK", out.read_bytes()[:-200]):
         (tmp_path / "half.zip").write_bytes(data)
-        with pytest.raises(Refused, match="no backup of a home"):
+        with pytest.raises(Refused, match="not a backup of a data directory"):
             restore(tmp_path / "half.zip", tmp_path / "again")
     assert not (tmp_path / "again").exists()
     assert not list(tmp_path.glob(".assay-*"))

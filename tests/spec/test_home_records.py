@@ -52,7 +52,7 @@ def test_an_exported_pack_was_checked_by_nobody_until_it_lies_on_the_desk(tmp_pa
         None,
         "2999-01-01",
     )
-    assert value(tmp_path, "evidence_coverage") == (None, "packs that no verifier has looked at")
+    assert value(tmp_path, "evidence_coverage") == (None, "packs that no verifier has checked")
 
 
 def test_a_later_pack_about_the_same_claims_takes_the_place_of_an_earlier_one(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_reruns_keep_what_was_not_evaluated_apart_from_what_differed(tmp_path: P
 def test_decisions_at_the_desk_are_approvals(tmp_path: Path) -> None:
     pack = take_pack(tmp_path, zip_up(genuine_members()), by="anna")
     tell(tmp_path, Action.PACK_EXPORTED, pack.pack_id, claims={})
-    assert value(tmp_path, "four_eyes_coverage") == (None, "no pack is signed for")
+    assert value(tmp_path, "four_eyes_coverage") == (None, "no pack is signed by a reviewer or approver")
     decide(tmp_path, pack.root_digest, ReviewDecision("reviewer", "approve", "another team"), Decider(BEN))  # type: ignore[arg-type]
     assert value(tmp_path, "four_eyes_coverage") == (1.0, None)
 

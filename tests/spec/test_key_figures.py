@@ -129,7 +129,7 @@ def test_a_source_that_was_not_read_takes_its_figures_away_and_no_others(field: 
 def test_a_pack_nobody_verified_is_unknown_and_not_unverified() -> None:
     packs = (PackRecord("A", ("C-1",), None, None), PackRecord("B", ("C-2",), True, None))
     figure = count("evidence_coverage", packs=packs)
-    assert (figure.value, figure.reason) == (None, "packs that no verifier has looked at")
+    assert (figure.value, figure.reason) == (None, "packs that no verifier has checked")
     assert count("evidence_coverage", packs=(*packs, PackRecord("C", ("C-1",), True, None))).value == pytest.approx(
         2 / 3
     )

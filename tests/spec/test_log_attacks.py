@@ -85,7 +85,7 @@ def truncate(file: Forged) -> None:
 def delete_everything(home: Path, log: Log) -> None:
     """And have the product begin another log, which takes a decision with a name and a reason."""
     (home / "runs.duckdb").unlink()
-    with pytest.raises(StoreRefused, match="The log of this home is gone"), open_database(home):
+    with pytest.raises(StoreRefused, match="The log of this data directory is missing"), open_database(home):
         pass
     with open_restarted(home, Restart("mallory", "it was not here")):
         pass
@@ -167,7 +167,7 @@ def check(home: Path, log: Log) -> tuple[Verification, Verification, Verificatio
         return (
             verify_log(connection),
             verify_log(connection, public_key=log.public_key),
-            verify_log(connection, public_key=log.public_key, held=log.held),
+            verify_log(connection, public_key=log.public_key, external=log.held),
         )
 
 

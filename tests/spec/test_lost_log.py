@@ -39,7 +39,10 @@ LOSSES = ("deleted", "emptied", "replaced by an empty database", "key in waiting
 @pytest.mark.parametrize("how", LOSSES)
 def test_a_log_that_is_gone_beside_its_key_stops_reading_and_writing(home: Path, how: str) -> None:
     lose(home, how)
-    with pytest.raises(StoreRefused, match="log of this home is gone.*Nothing was recorded"), open_database(home):
+    with (
+        pytest.raises(StoreRefused, match="log of this data directory is missing.*Nothing was recorded"),
+        open_database(home),
+    ):
         pass
     with pytest.raises(StoreRefused, match="log restart"):
         RunLog(home).list_runs()

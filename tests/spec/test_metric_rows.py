@@ -124,7 +124,7 @@ def test_a_claim_in_another_metric_has_none_of_these_numbers(asked: ClaimFinding
 
 
 def test_answers_about_another_circuit_are_refused(asked: ClaimFindings) -> None:
-    with pytest.raises(ClaimRefused, match="other components"):
+    with pytest.raises(ClaimRefused, match="different components"):
         list_metric_rows(replace(asked, claim=replace(asked.claim, components=(head(0, 0),))))
 
 
@@ -180,7 +180,7 @@ def test_one_families_own_width_is_no_range(asked: ClaimFindings) -> None:
 
 def test_one_family_alone_has_no_range_and_without_intervals_it_has_no_bounds(asked: ClaimFindings) -> None:
     row = measure_ablation_range(with_families(asked, resample=estimate(0.9, 0.1), mean=None, zero=None))
-    assert (row.estimate, row.reason) == (None, "fewer than two ways of taking away could be measured")
+    assert (row.estimate, row.reason) == (None, "fewer than two ablation families could be measured")
     bare = Estimate(0.8, None, None, 10, UNIT, None)
     row = measure_ablation_range(with_families(asked, resample=estimate(0.9, 0.1), mean=bare, zero=None))
     assert (row.estimate, row.ci_high, row.ci_level, row.n) == (pytest.approx(0.1), None, None, 10)
@@ -257,11 +257,14 @@ def test_how_steady_another_set_is_vouches_for_nothing_that_the_claim_names(aske
     """The search finds H0 and H1 on every sample and without every template; the claim names H0 and H2."""
     other = replace(asked, claim=replace(asked.claim, components=(head(0, 0), head(0, 2))), circuit=None)
     (row,) = rows(other, "core_jaccard")
-    assert (row.estimate, row.reason) == (None, "the search finds another set: L0.H0, L0.H1")
+    assert (row.estimate, row.reason) == (None, "the search finds a different circuit: L0.H0, L0.H1")
     assert isinstance(asked.transfer, TransferResult)
     folds = tuple(replace(fold, components=("L0.H0", "L0.H2")) for fold in asked.transfer.folds)
     (row,) = rows(replace(asked, transfer=replace(asked.transfer, folds=folds)), "transfer_ratio")
-    assert (row.estimate, row.reason) == (None, "without a template the search finds other sets, whichever it is")
+    assert (row.estimate, row.reason) == (
+        None,
+        "with any template held out, the search finds a different circuit than the claim names",
+    )
 
 
 def held_out(found: ClaimFindings, own: Estimate, *groups: Estimate, untested: tuple[str, ...] = ()) -> ClaimFindings:
@@ -294,9 +297,9 @@ def test_a_negative_template_is_divided_the_other_way(asked: ClaimFindings) -> N
 @pytest.mark.parametrize(
     "own, untested, says",
     [
-        (0.8, ("t9",), "not tested, without a gap of their own: t9"),
-        (0.05, (), "surely above zero"),
-        (-0.5, (), "surely above zero"),
+        (0.8, ("t9",), "templates not tested, as they have no clean–empty gap: t9"),
+        (0.05, (), "not distinguishable from zero"),
+        (-0.5, (), "not distinguishable from zero"),
     ],
 )
 def test_a_ratio_that_means_nothing_is_not_taken(

@@ -168,7 +168,10 @@ def test_other_heads_in_the_config_are_not_compared_by_head(tiny: Path) -> None:
     edit_json(other / "config.json", num_attention_heads=2)
     found = compare_models(tiny, other)
     assert [one.component for one in found.components] == ["L0.attention"]
-    assert "4 heads of 2 on 2 keys (llama) before, 2 heads of 4 on 2 keys (llama) after" in found.not_by_head
+    assert (
+        "4 heads of 2 with 2 key-value heads (llama) before, 2 heads of 4 with 2 key-value heads (llama) after"
+        in found.not_by_head
+    )
     assert [(row.key, row.before, row.after) for row in found.settings] == [("num_attention_heads", "4", "2")]
 
 
@@ -279,7 +282,7 @@ def test_a_tokenizer_without_a_known_vocabulary_is_not_called_the_same(tiny: Pat
     (other / "tokenizer.json").unlink()
     reported = compare_models(tiny, other).tokenizer
     assert reported.vocabulary is None
-    assert reported.not_read == "no vocabulary in a form that is known, after"
+    assert reported.not_read == "no vocabulary in a known format, after"
     assert not reported.is_same_but_template
 
 

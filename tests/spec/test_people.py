@@ -57,7 +57,7 @@ def test_the_table_by_hand_names_every_role_and_every_deed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("deed", "role", "answer"), [(d, r, a) for d, row in TABLE.items() for r, a in zip(ROLES, row.split())]
+    ("permission", "role", "answer"), [(d, r, a) for d, row in TABLE.items() for r, a in zip(ROLES, row.split())]
 )
 def test_each_role_may_do_what_the_table_says_and_nothing_else(permission: str, role: str, answer: str) -> None:
     person = make_person("anna", PersonRole(role), now=NOON)

@@ -69,7 +69,7 @@ def test_a_home_from_before_is_tightened_as_it_is_opened_with_a_notice(
         pass
     (home / "link").unlink()
     assert list_open(home) == []
-    assert "could be used by other accounts" in caplog.text
+    assert "were accessible to other accounts" in caplog.text
     assert stat.S_IMODE(outside.stat().st_mode) == 0o666
 
 

@@ -59,8 +59,8 @@ def _list_runs(order: str, name: str) -> list[str]:
 def _start_waiting(home: Path) -> subprocess.Popen[bytes]:
     """A process with a ticket."""
     code = (
-        "import sys, time; from pathlib import Path; from audit_core.store.database.process_queue import stand_in_queue\n"
-        "with stand_in_queue(Path(sys.argv[1])):\n print('in', flush=True); time.sleep(60)"
+        "import sys, time; from pathlib import Path; from audit_core.store.database.process_queue import wait_in_queue\n"
+        "with wait_in_queue(Path(sys.argv[1])):\n print('in', flush=True); time.sleep(60)"
     )
     root = Path(__file__).resolve().parents[2]
     process = subprocess.Popen(

@@ -85,7 +85,7 @@ def test_a_thread_that_holds_the_log_for_too_long_makes_others_give_up_and_go_on
     with ThreadPoolExecutor(1) as pool:
         holder = pool.submit(hold, tmp_path, held, enough)
         assert held.wait(60)
-        with pytest.raises(StoreRefused, match="has held"):
+        with pytest.raises(StoreRefused, match="has been locked"):
             log.list_runs()
         enough.set()
         # Whoever gave up took nobody's turn away: the holder can still give it on.
@@ -99,7 +99,7 @@ def test_a_process_that_holds_the_log_for_too_long_makes_others_give_up_and_go_o
     log = RunLog(tmp_path)
     log.append(RECORD)
     monkeypatch.setattr("audit_core.store.database.connection.LOCK_S", 0.2)
-    with FileLock(tmp_path / "runs.duckdb.lock"), pytest.raises(StoreRefused, match="has held"):
+    with FileLock(tmp_path / "runs.duckdb.lock"), pytest.raises(StoreRefused, match="has been locked"):
         log.list_runs()
     assert len(log.list_runs()) == 1
 

@@ -17,10 +17,10 @@ def wait_until(holds: object, seconds: float = 20.0) -> None:
 
 def test_turns_come_in_the_order_of_asking_and_one_at_a_time() -> None:
     turns, order = FairLock(), []
-    assert turns.take(0)
+    assert turns.acquire(0)
 
     def go(number: int) -> None:
-        assert turns.take(20)
+        assert turns.acquire(20)
         order.append(number)
         turns.release()
 
@@ -34,16 +34,16 @@ def test_turns_come_in_the_order_of_asking_and_one_at_a_time() -> None:
     for thread in threads:
         thread.join(20)
     assert order == list(range(8))
-    assert turns.take(0)
+    assert turns.acquire(0)
 
 
 def test_whoever_asks_again_at_once_stands_behind_those_who_wait() -> None:
     """What a plain lock does not give: the one that lets go and takes again would have it every time."""
     turns, order = FairLock(), []
-    assert turns.take(0)
+    assert turns.acquire(0)
 
     def go() -> None:
-        assert turns.take(20)
+        assert turns.acquire(20)
         order.append("waited")
         turns.release()
 
@@ -51,7 +51,7 @@ def test_whoever_asks_again_at_once_stands_behind_those_who_wait() -> None:
     thread.start()
     wait_until(lambda: len(turns._queue) == 2)
     turns.release()
-    assert turns.take(20)
+    assert turns.acquire(20)
     order.append("again")
     turns.release()
     thread.join(20)
@@ -61,10 +61,10 @@ def test_whoever_asks_again_at_once_stands_behind_those_who_wait() -> None:
 @pytest.mark.parametrize("wait_s", [0.0, 0.05])
 def test_whoever_gives_up_leaves_the_queue(wait_s: float) -> None:
     turns = FairLock()
-    assert turns.take(0)
-    assert not turns.take(wait_s)
+    assert turns.acquire(0)
+    assert not turns.acquire(wait_s)
     turns.release()
-    assert turns.take(0)
+    assert turns.acquire(0)
     turns.release()
 
 
@@ -74,7 +74,7 @@ def test_no_turn_is_lost_while_many_give_up() -> None:
 
     def go(number: int) -> None:
         for step in range(200):
-            if turns.take(0.0001 * (number % 3)):
+            if turns.acquire(0.0001 * (number % 3)):
                 taken.append(step)
                 turns.release()
 
@@ -84,4 +84,4 @@ def test_no_turn_is_lost_while_many_give_up() -> None:
     for thread in threads:
         thread.join(60)
     assert taken
-    assert turns.take(0)
+    assert turns.acquire(0)

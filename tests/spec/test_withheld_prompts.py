@@ -184,7 +184,7 @@ def test_a_set_whose_digest_could_be_guessed_is_not_withheld(
     for number, few in enumerate((9, 10), 1):
         name = freeze(tmp_path, planted, PromptSet("few", (*halves[True][:few], *halves[False])))
         if number == 1:
-            with pytest.raises(Refused, match="9 prompts in one half"):
+            with pytest.raises(Refused, match="9 prompts in one split"):
                 withhold_set(Register(tmp_path).find(name))
         else:
             assert len(withhold_set(Register(tmp_path).find(name)).items) == few + len(halves[False])
@@ -372,7 +372,7 @@ def test_some_items_are_opened_for_an_auditor_but_not_all_but_a_few(home: Path, 
     assert [one["item"]["item_id"] for one in json.loads(out.read_bytes())["items"]] == ["item-0002", "item-0007"]
     assert main(asked) == 2, "a file that is there is not overwritten"
     names = [one["item"]["item_id"] for one in read_openings_of(home, held)["items"]]
-    with pytest.raises(Refused, match="would stay closed"):
+    with pytest.raises(Refused, match="would stay withheld"):
         choose_openings(home, home / "held.zip", names[:-1])
     with pytest.raises(Refused, match="No item"):
         choose_openings(home, home / "held.zip", ["item-9999"])

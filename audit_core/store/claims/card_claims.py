@@ -1,4 +1,4 @@
-"""Sentences of model cards that claim how a model works, and which registered claims test them."""
+"""Model card sentences about how a model works, and the registered claims that test them."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ class CardClaim:
 
     number: int
     model: str
-    """The name that the model is opened by."""
+    """Name that opens the model."""
     text: str
     card_sha256: str
-    """Of the card that says so; empty where a person typed it."""
+    """Digest of the card; empty for a typed sentence."""
     added_at: str
     added_by: str
     claim_ids: tuple[str, ...]
-    """Registered claims that test it."""
+    """Registered claims that test the sentence."""
 
 
 def add_card_claim(home: Path, model: str, text: str, *, card_sha256: str, by: str) -> int:
-    """Keep a sentence, so that it stays open until something tests it; returns its number. The log gets its digest alone."""
+    """Store a sentence and return its number; the log contains only its digest."""
     text = " ".join(text.split())
     if not text or len(text) > MAX_TEXT:
         raise ClaimRefused(f"A sentence of {len(text)} characters.", wanted=f"1 to {MAX_TEXT}.", remedy="shorten it.")
@@ -50,7 +50,7 @@ def add_card_claim(home: Path, model: str, text: str, *, card_sha256: str, by: s
 
 
 def link_card_claim(home: Path, number: int, claim_id: str, *, by: str) -> None:
-    """Say that a registered claim tests this sentence; a person's judgement, told of by name.
+    """Link a registered claim that tests this sentence; the link is logged with the person's name.
 
     Raises:
         ClaimRefused: no such sentence, or no such claim.
@@ -61,7 +61,7 @@ def link_card_claim(home: Path, number: int, claim_id: str, *, by: str) -> None:
         if not known or not known[0] or not count or not 1 <= number <= count[0]:
             raise ClaimRefused(
                 f"Sentence {number} and claim {claim_id[:40]!r}.",
-                wanted="both in this home.",
+                wanted="both in this data directory.",
                 remedy="choose from the lists.",
             )
         row = connection.execute(_COUNT_LINKS).fetchone()
@@ -74,7 +74,7 @@ def link_card_claim(home: Path, number: int, claim_id: str, *, by: str) -> None:
 
 
 def list_card_claims(home: Path) -> tuple[CardClaim, ...]:
-    """Every sentence, the first one first."""
+    """Every sentence, oldest first."""
     with open_database(home) as connection:
         links = connection.execute(_LINKS).fetchall()
         rows = connection.execute(_ROWS).fetchall()

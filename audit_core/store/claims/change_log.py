@@ -1,4 +1,4 @@
-"""The change log: every trigger that made a claim stale, with its event; answered by later verdicts and by nothing else."""
+"""The change log: every trigger that made a claim stale, until a later verdict answers it."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ _CLAIM = (
 
 @dataclass(frozen=True)
 class StaleRow:
-    """One row of the change log, and what answered it."""
+    """One row of the change log, with the run that answered it."""
 
     number: int
     trigger: Trigger
     answered_by: str
-    """Run of the verdict; empty while the trigger is open."""
+    """Run of the answering verdict; empty while the trigger is open."""
     answered_at: str
 
     @property
@@ -46,10 +46,10 @@ class StaleRow:
 def record_changes(
     home: Path, claim_id: str, changes: Sequence[Change], *, held_for: str, by: str
 ) -> tuple[Trigger, ...]:
-    """Write down what is new, each with its event in the same transaction; what is open already is not told twice.
+    """Record new triggers, each with its event in the same transaction; open triggers are not recorded again.
 
     Returns:
-        The new ones.
+        The new triggers.
 
     Raises:
         ClaimRefused: no such claim, or it is withdrawn.
@@ -62,16 +62,16 @@ def record_changes(
 
 
 def declare_incident(home: Path, claim_id: str, *, held_for: str, by: str, reason: str) -> Trigger:
-    """A person says that something happened which the claim must be tested again for.
+    """Record an incident, reported by a person, that makes the claim stale.
 
     Raises:
         ClaimRefused: no such claim, it is withdrawn, or no reason.
     """
     if not 0 < len(reason.strip()) <= MAX_REASON:
         raise ClaimRefused(
-            "No reason." if not reason.strip() else f"A reason of {len(reason):,} characters.",
+            "The reason is empty." if not reason.strip() else f"The reason has {len(reason):,} characters.",
             wanted=f"what happened, in 1 to {MAX_REASON:,} characters.",
-            remedy="say it; it stands in the change log.",
+            remedy="describe it; the change log records the text.",
         )
     with open_database(home) as connection:
         _refuse_unknown(connection, claim_id)
@@ -80,10 +80,10 @@ def declare_incident(home: Path, claim_id: str, *, held_for: str, by: str, reaso
 
 
 def list_stale(home: Path, claim_id: str | None = None) -> tuple[StaleRow, ...]:
-    """The change log, the first row first; of one claim unless None.
+    """Rows of the change log, oldest first; optionally of one claim.
 
     Raises:
-        IntegrityError: a row is not what its event says, or is gone.
+        IntegrityError: a row differs from its event, or is missing.
     """
     with open_database(home) as connection:
         return read_stale(connection, claim_id)
@@ -96,8 +96,8 @@ def read_stale(connection: duckdb.DuckDBPyConnection, claim_id: str | None = Non
     rows = connection.execute(_ROWS).fetchall()
     if [event.payload["row_sha256"] for event in reported] != [hash_document(json.loads(body)) for _, body in rows]:
         raise IntegrityError(
-            f"The change log holds {len(rows)} rows, which are not the {len(reported)} that the audit log tells of. "
-            "What to do: run `log verify`, and restore the file from a copy."
+            f"The {len(rows)} rows of the change log differ from the {len(reported)} in the audit log. "
+            "What to do: run `log verify`, and restore the file from a backup."
         )
     facts = _read_facts(connection, events) if rows else {}
     found = []
@@ -126,7 +126,7 @@ def _insert(connection: duckdb.DuckDBPyConnection, claim_id: str, change: Change
 def _read_facts(
     connection: duckdb.DuckDBPyConnection, events: Sequence[AuditEvent]
 ) -> Mapping[str, list[tuple[int, VerdictFacts]]]:
-    """Per claim, every verdict with what it was reached with, behind the number of the event that began its run."""
+    """Claim id → its verdicts with model, plan and policy, each after the sequence number of its run's start."""
     starts = {event.object_id: event for event in events if event.action == Action.RUN_STARTED}
     verdicts = [event for event in events if event.action == Action.VERDICT_REACHED and event.object_id in starts]
     runs = [event.object_id for event in verdicts]
@@ -156,6 +156,6 @@ def _refuse_unknown(connection: duckdb.DuckDBPyConnection, claim_id: str) -> Non
     if row is None or not row[0] or row[1]:
         raise ClaimRefused(
             f"{claim_id[:40]!r} is {'withdrawn' if row and row[1] else 'not in this register'}.",
-            wanted="a claim that stands.",
+            wanted="an active claim.",
             remedy="list them: `claims`.",
         )

@@ -1,4 +1,4 @@
-"""The claims register: claims, their frozen plans, and every change to one; rows are appended, never changed."""
+"""The claims register: claims, their frozen plans, and deviations; append-only."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     import duckdb
 
 MAX_EXPIRY_DAYS = 180
-"""After which a claim wants to be tested again; as approvals do, see docs/reference/policy.md."""
+"""Days until a claim needs revalidation, as for approvals; see docs/reference/policy.md."""
 
 
 @dataclass(frozen=True)
 class RegisteredClaim:
-    """A claim with all that was fixed about it."""
+    """A claim with its frozen plans."""
 
     claim_id: str
     created_at: str
@@ -32,18 +32,18 @@ class RegisteredClaim:
     expires_at: str
     """Date, UTC."""
     model: str
-    """The name it is opened by."""
+    """Name that opens the model."""
     prompts: str
-    """Key of the whole set, as kept in the home."""
+    """Id of the whole prompt set in the data directory."""
     plans: tuple[Preregistration, ...]
-    """Every version, the first one first."""
+    """Every version, oldest first."""
     deviations: tuple[Deviation, ...]
     withdrawn: str
-    """Why it was withdrawn; empty while it stands."""
+    """Why it was withdrawn; empty for an active claim."""
 
     @property
     def plan(self) -> Preregistration:
-        """The version that a run must hold to."""
+        """The current version, which runs must follow."""
         return self.plans[-1]
 
     @property
@@ -53,14 +53,14 @@ class RegisteredClaim:
 
 @dataclass(frozen=True)
 class EarlierAccess:
-    """What the run log shows of a half that nobody should have looked at."""
+    """Logged runs that used a confirmatory split before its claim was frozen."""
 
     sets: int
-    """Runs over several of its prompts that ended with a result."""
+    """Runs with a result over several of its prompts."""
     single: int
-    """Runs over one of its prompts."""
+    """Runs with a result over one of its prompts."""
     runs: int
-    """Runs of this model on anything."""
+    """Runs of this model on any prompts."""
 
     @property
     def access(self) -> PriorAccess:
@@ -75,13 +75,13 @@ _SEEN = """
 SELECT prompts_sha256, kind, request, identity FROM runs
 WHERE model_digest = ? AND (outcome = 'done' OR (outcome = 'cancelled' AND reason <> 'never_begun'))
 """
-# A run that was cancelled half way may have shown what it had so far.
+# A run that was cancelled after its start may have shown partial results.
 _COUNT_CLAIMS = "SELECT count(*) FROM claim"
 _COUNT_DEVIATIONS = "SELECT count(*) FROM deviation"
 
 
 class Register:
-    """Register, freeze, amend and find claims of one home."""
+    """Register, freeze, amend and find claims of one data directory."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -98,11 +98,11 @@ class Register:
         prompts: str,
         prompts_sha256: Sequence[str],
     ) -> Preregistration:
-        """Register a claim and freeze its plan, in one transaction; what its half has already shown is looked up in the same.
+        """Register a claim and freeze its plan; prior access to its split is looked up in the same transaction.
 
         Args:
-            declared: what the owner says was known; the log can only make it worse.
-            prompts_sha256: hashes under which the half can have been run: its own, and that of the whole set.
+            declared: the owner's statement of prior access; the log can only add to it.
+            prompts_sha256: hashes under which the split can appear in runs: its own, and that of the whole set.
         """
         with open_database(self.home) as connection:
             seen = read_sightings(connection, model_digest, prompts_sha256)
@@ -131,7 +131,7 @@ class Register:
         kind: ChangeKind,
         prompts_sha256: Sequence[str],
     ) -> Preregistration:
-        """The next version of a frozen plan, with a row per changed field.
+        """Freeze the next version of a plan, with one deviation row per changed field.
 
         Raises:
             ClaimRefused: no such claim, it is withdrawn, nothing changed, or no reason.
@@ -155,38 +155,38 @@ class Register:
         return plan
 
     def withdraw(self, claim_id: str, *, by: str, reason: str) -> None:
-        """Take a claim back; it stays in the register, and no further run of it is confirmatory."""
+        """Withdraw a claim; it stays in the register, and no later run of it is confirmatory."""
         with open_database(self.home) as connection:
             _refuse_withdrawn(_read_claim(connection, claim_id))
             connection.execute("INSERT INTO claim_withdrawn VALUES (?, ?, ?, ?)", [claim_id, read_clock(), by, reason])
             append_event(connection, actor=by, action=Action.CLAIM_WITHDRAWN, object_id=claim_id, payload={})
 
     def find(self, claim_id: str) -> RegisteredClaim:
-        """One claim.
+        """Find one claim.
 
         Raises:
             ClaimRefused: no such claim.
-            IntegrityError: a plan is not what the audit log says was frozen.
+            IntegrityError: a plan differs from the frozen one in the audit log.
         """
         with open_database(self.home) as connection:
             return _read_claim(connection, claim_id)
 
     def list_claims(self) -> tuple[RegisteredClaim, ...]:
-        """Every claim, the first one first."""
+        """Every claim, oldest first."""
         with open_database(self.home) as connection:
             rows = connection.execute("SELECT claim_id FROM claim ORDER BY claim_id").fetchall()
             return tuple(_read_claim(connection, row[0]) for row in rows)
 
 
 def _follow(count: tuple[Any, ...] | None) -> int:
-    """Rows are only ever appended, by one writer at a time: their number is the next one's."""
+    """Number of the next row: rows are append-only, with one writer at a time."""
     return 1 + (int(count[0]) if count else 0)
 
 
 def read_sightings(
     connection: duckdb.DuckDBPyConnection, model_digest: str, prompts_sha256: Sequence[str]
 ) -> EarlierAccess:
-    """Runs that have shown something of a confirmatory half, by anyone whose runs are in this log."""
+    """Logged runs, by any user, that used a confirmatory split."""
     rows = connection.execute(_SEEN, [model_digest]).fetchall()
     sizes = [
         int(json.loads(identity).get("n_prompts", 0))
@@ -197,13 +197,13 @@ def read_sightings(
 
 
 def _shows_results(kind: str) -> bool:
-    """What a run's audit declares; a run of an audit that this version does not have is taken to show results."""
+    """Whether an audit shows results, by its declaration; an unknown audit counts as showing results."""
     audit = list_plugins("audits").get(kind)
     return audit is None or audit.shows_results
 
 
 def _has_shown(sha256: str, request: Mapping[str, Any], wanted: Sequence[str]) -> bool:
-    """Whether a run told of this half: as what it was measured on, or as another task beside its own."""
+    """Whether a run used this split, as its own prompts or as another task."""
     beside = json.dumps(request.get("others", []))
     return (sha256 in wanted and request.get("half") != "exploratory") or any(sha in beside for sha in wanted)
 
@@ -232,7 +232,7 @@ def _read_claim(connection: duckdb.DuckDBPyConnection, claim_id: str) -> Registe
     if row is None:
         raise ClaimRefused(
             f"No claim {claim_id[:40]!r} in this register.",
-            wanted="an id that `prereg` gave.",
+            wanted="the id of a registered claim.",
             remedy="list them: `claims`.",
         )
     plans = connection.execute(
@@ -258,7 +258,7 @@ def _read_claim(connection: duckdb.DuckDBPyConnection, claim_id: str) -> Registe
 
 
 def _read_frozen(connection: duckdb.DuckDBPyConnection, claim_id: str) -> set[str]:
-    """Digests of this claim's plans as the audit log tells them."""
+    """Digests of this claim's frozen plans in the audit log."""
     actions = (Action.PREREG_FROZEN, Action.PREREG_AMENDED, Action.PREREG_DEVIATED)
     events = [event for action in actions for event in list_events(connection, action=action)]
     return {str(event.payload["digest"]) for event in events if event.payload.get("claim_id") == claim_id}
@@ -279,7 +279,7 @@ def _parse_plan(digest: str, body: str, frozen: set[str]) -> Preregistration:
     if plan.digest != digest or digest not in frozen:
         raise IntegrityError(
             f"Plan {plan.prereg_id} version {plan.version} is not what was frozen: its digest is {plan.digest[:12]}…, the "
-            f"register says {digest[:12]}…, and the audit log tells of {len(frozen)} frozen for this claim. Run `log verify`."
+            f"register contains {digest[:12]}…, and the audit log {len(frozen)} frozen plans of this claim. Run `log verify`."
         )
     return plan
 
@@ -295,6 +295,6 @@ def _refuse_withdrawn(known: RegisteredClaim) -> None:
     if known.withdrawn:
         raise ClaimRefused(
             f"{known.claim_id} was withdrawn: {known.withdrawn[:200]}",
-            wanted="a claim that stands.",
+            wanted="an active claim.",
             remedy="freeze a new claim.",
         )

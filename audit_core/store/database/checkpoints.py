@@ -1,4 +1,4 @@
-"""Signed checkpoints of the audit log: when one is due, where it is held outside, and what no outsider has seen yet."""
+"""Signed checkpoints of the audit log: when one is due, its external copies, and the unanchored events."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ if TYPE_CHECKING:
 
 MAX_EVENTS = 100
 MAX_SECONDS = 3600.0
-"""At most so much is appended, and so much time passes at an append, before a checkpoint is signed."""
+"""Maximum events and seconds between two checkpoints, checked at each append."""
 SEALING = frozenset(
     {
         Action.PREREG_FROZEN, Action.PREREG_AMENDED, Action.VERDICT_REACHED, Action.GATE_DECIDED, Action.WAIVER_GIVEN,
         Action.PACK_EXPORTED, Action.DECISION_MADE, Action.KEY_MADE, Action.KEY_ROTATED, Action.KEY_REVOKED,
     }
 )  # fmt: skip
-"""Actions that are followed by a checkpoint at once; the end of a claim's run is another."""
+"""Actions that trigger a checkpoint immediately, as does the end of a claim's run."""
 
 
 class AnchorKind(StrEnum):
-    """Where a checkpoint is held that the log's owner cannot reach."""
+    """Kind of external copy of a checkpoint."""
 
     FILE = "file"
     CI = "ci"
@@ -50,7 +50,7 @@ class AnchorKind(StrEnum):
 
 @dataclass(frozen=True)
 class Signed:
-    """A checkpoint as it is stored."""
+    """A stored checkpoint."""
 
     size: int
     root: str
@@ -61,28 +61,28 @@ class Signed:
 
 @dataclass(frozen=True)
 class UnanchoredExport:
-    """An exported pack whose checkpoint nobody is known to hold outside."""
+    """An exported pack without a recorded external copy of its checkpoint."""
 
     pack_id: str
     size: int
-    """Of the checkpoint in it."""
+    """Size of its checkpoint, in events."""
 
 
 @dataclass(frozen=True)
 class LogStatus:
-    """How far the log is, and how far others could vouch for it."""
+    """State of the log, and how much of it external checkpoints cover."""
 
     log_id: str
     size: int
     checkpoint: Signed | None
-    """The latest."""
+    """Latest checkpoint."""
     anchored_size: int
-    """Events covered by the latest checkpoint that is held outside; 0 where none is."""
+    """Events covered by the latest external checkpoint; 0 without one."""
     unanchored_events: int
     unanchored_s: float
     """Seconds since that checkpoint was anchored, or since the log began."""
     carried: tuple[UnanchoredExport, ...]
-    """Packs that would cover more once somebody outside is known to hold them."""
+    """Packs that would cover more events once an external copy is recorded."""
 
 
 _EVENTS = "SELECT count(*) FROM audit_event"
@@ -99,10 +99,10 @@ _INSERT = "INSERT INTO audit_checkpoint VALUES (?, ?, ?, ?, ?)"
 
 
 def seal_when_due(connection: duckdb.DuckDBPyConnection, home: Path, *, start: int) -> Signed | None:
-    """Sign a checkpoint if one is due, in the transaction whose events ask for it.
+    """Sign a checkpoint if one is due, in the transaction of the events that trigger it.
 
     Args:
-        start: how many events there were before this transaction.
+        start: number of events before this transaction.
     """
     row = connection.execute(_EVENTS).fetchone()
     if row is not None and row[0] == start:
@@ -116,18 +116,18 @@ def seal_when_due(connection: duckdb.DuckDBPyConnection, home: Path, *, start: i
 
 
 def make_checkpoint(connection: duckdb.DuckDBPyConnection, home: Path) -> Signed:
-    """Sign the log as it stands; the checkpoint of this size if there is one.
+    """Sign the log in its current state; an existing checkpoint of this size is returned.
 
     Raises:
         Refused: the log's key is missing, readable by others, or not the one in force.
     """
-    # Asked first: a change of key is signed with both keys in its own transaction, and the new one taken into use after it.
+    # Checked first: a key rotation is signed with both keys in its own transaction, before the new key is used.
     known = find_checkpoint(connection, size=count_events(connection))
     return known if known is not None else sign_log(connection, ensure_log_key(connection, home))
 
 
 def sign_log(connection: duckdb.DuckDBPyConnection, key: SigningKey, *others: SigningKey) -> Signed:
-    """A checkpoint over all events there are, with a signature of each key."""
+    """Store a checkpoint over all events, signed with each key."""
     log_id = find_log_id(connection)
     rows = connection.execute(_LEAVES, [log_id]).fetchall()
     root, head = compute_root([bytes.fromhex(row[0]) for row in rows]), rows[-1][1] if rows else GENESIS
@@ -137,7 +137,7 @@ def sign_log(connection: duckdb.DuckDBPyConnection, key: SigningKey, *others: Si
 
 
 def find_checkpoint(connection: duckdb.DuckDBPyConnection, *, size: int | None = None) -> Signed | None:
-    """The checkpoint of this size, or the latest."""
+    """Find the checkpoint of this size, or the latest."""
     row = connection.execute(_FIND, [find_log_id(connection), size, size]).fetchone()
     return None if row is None else Signed(*row)
 
@@ -147,7 +147,7 @@ def list_checkpoints(connection: duckdb.DuckDBPyConnection) -> tuple[Signed, ...
 
 
 def list_leaves(connection: duckdb.DuckDBPyConnection, *, size: int) -> tuple[bytes, ...]:
-    """Leaf hashes of the first events, for proofs."""
+    """Leaf hashes of the first `size` events, for proofs."""
     rows = connection.execute(_LEAVES, [find_log_id(connection)]).fetchall()
     return tuple(bytes.fromhex(row[0]) for row in rows[:size])
 
@@ -161,12 +161,12 @@ def anchor_checkpoint(
     size: int,
     named: Mapping[str, str] | None = None,
 ) -> AuditEvent:
-    """Record that a checkpoint is held outside: where, and by whose word.
+    """Record an external copy of a checkpoint: its place, and who reports it.
 
     Args:
-        target: a file, a job, whoever holds a pack: whatever a stranger would need to find it.
-        size: of which checkpoint. The latest may be one that nobody has been given.
-        named: more about what holds it, such as a pack's id and digest.
+        target: place of the copy, such as a file, a CI job or a person with a pack.
+        size: size of the checkpoint. The latest one may not have been handed out yet.
+        named: further fields about the place, such as a pack's id and digest.
 
     Raises:
         Refused: no such checkpoint.
@@ -187,7 +187,7 @@ def anchor_checkpoint(
 
 
 def read_status(connection: duckdb.DuckDBPyConnection) -> LogStatus:
-    """Where the log stands; the unanchored window counts from the anchored checkpoint that covers most."""
+    """Read the log's status; the unanchored window starts at the anchored checkpoint that covers most events."""
     size, since, anchored = count_events(connection), "", 0
     for event in list_events(connection, action=Action.CHECKPOINT_ANCHORED):
         if event.payload["size"] >= anchored:

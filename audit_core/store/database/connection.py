@@ -1,4 +1,4 @@
-"""The only door to DuckDB: one transaction under the lock file, closed to files, extensions and settings."""
+"""The only access to DuckDB: one transaction under a lock file, without access to files, extensions and settings."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
 DATABASE = "runs.duckdb"
 LOCK_S = 20.0
-"""Seconds to wait for whoever is at the file, in this process or another."""
+"""Maximum seconds to wait for other threads and processes."""
 _LOCK_POLL_S = 0.005
 _ENGINES_KEPT = 4
 _BESIDE = ("", ".wal", ".wal.checkpoint", ".wal.recovery")
-"""Files that DuckDB writes for one database: all that its engine may open."""
+"""Suffixes of the files that DuckDB writes for one database; the engine may open no others."""
 _ENGINES: dict[tuple[str, int], duckdb.DuckDBPyConnection] = {}
-"""By path and process; they hold no data between transactions."""
+"""Engine by path and process; without attached data between transactions."""
 _TURNS: dict[tuple[str, int], FairLock] = {}
-"""By path and process: of its threads one at a time asks for the lock file. Twenty that poll for it double what a transaction costs."""
+"""Lock by path and process, so that one thread at a time polls the lock file; twenty polling threads double a transaction's time."""
 _HARDENING = (
     "SET autoinstall_known_extensions = false",
     "SET autoload_known_extensions = false",
@@ -40,28 +40,28 @@ _HARDENING = (
     "SET memory_limit = '512MB'",
     "SET temp_directory = ''",
     "SET enable_external_access = false",
-    # Last: from here on nothing above can be taken back.
+    # Last, because it prevents any later change of the settings above.
     "SET lock_configuration = true",
 )
 
 
 class _TransactionState:
-    """How far a transaction came."""
+    """Event counts of a transaction, to tell whether it was committed."""
 
     def __init__(self) -> None:
         self.size: int | None = None
-        """Events that the log has once it is committed; None while nothing is."""
+        """Events in the log after the commit; None before the commit begins."""
         self.start: int | None = None
-        """Events that it had before."""
+        """Events in the log before the transaction."""
 
 
 @contextmanager
 def open_database(home: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """One transaction on `home/runs.duckdb`, made or brought up to date if need be; any exception takes all of it back.
+    """Open one transaction on `home/runs.duckdb`, created or migrated if needed; any exception rolls it back.
 
     Raises:
-        StoreRefused: another process holds the file, the disk refuses, it is no database, or the log of this home is gone.
-        IntegrityError: the database lacks what it must have, or its blocks are not what their checksums say.
+        StoreRefused: the file is locked, the disk fails, it is not a database, or the log of this data directory is missing.
+        IntegrityError: the database lacks a table or column, or a block's checksum is wrong.
     """
     with _open(home, None) as connection:
         yield connection
@@ -69,7 +69,7 @@ def open_database(home: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 @contextmanager
 def open_restarted(home: Path, restart: Restart) -> Iterator[duckdb.DuckDBPyConnection]:
-    """As `open_database`, where the log of this home is gone and a person decided that another begins."""
+    """As `open_database`, where the log is missing and a person decided to begin a new one."""
     with _open(home, restart) as connection:
         yield connection
 
@@ -77,7 +77,7 @@ def open_restarted(home: Path, restart: Restart) -> Iterator[duckdb.DuckDBPyConn
 @contextmanager
 def _open(home: Path, restart: Restart | None) -> Iterator[duckdb.DuckDBPyConnection]:
     fate = _TransactionState()
-    # Twice: while the file is held, what became of a transaction can be asked without others writing meanwhile.
+    # Twice: under the lock, the outcome of a failed commit can be read before other processes write.
     with _explain(home.resolve() / DATABASE, fate), lock_file(home) as path, _explain(path, fate):
         refuse_lost_log(home, path, restart)
         with _attach(path, fate) as connection:
@@ -90,10 +90,10 @@ def _open(home: Path, restart: Restart | None) -> Iterator[duckdb.DuckDBPyConnec
 
 @contextmanager
 def lock_file(home: Path) -> Iterator[Path]:
-    """The database's path, for nobody else while this lasts; whoever came first, in this process or another, goes first.
+    """Lock the database file and yield its path; threads and processes get the lock in order of arrival.
 
     Raises:
-        Timeout: others had it for too long.
+        Timeout: the lock was not available in time.
     """
     folder = home.resolve()
     path, start = folder / DATABASE, time.monotonic()
@@ -111,7 +111,7 @@ def lock_file(home: Path) -> Iterator[Path]:
 
 @contextmanager
 def open_copy(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A copy of the database that nobody else has open.
+    """Open a copy of the database that no other process uses.
 
     Raises:
         StoreRefused, IntegrityError: as `open_database`.
@@ -127,19 +127,19 @@ def open_copy(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 @contextmanager
 def _explain(path: Path, fate: _TransactionState) -> Iterator[None]:
-    """What the engine and the system raise, as errors of ours that say what was recorded."""
+    """Translate errors of the engine and the system to `StoreRefused` and `IntegrityError`, with what was recorded."""
     import duckdb
 
     try:
         yield
     except Timeout as error:
         raise StoreRefused(
-            f"Somebody else has held {DATABASE} for {LOCK_S:g} s. Nothing of this was recorded.",
-            wanted="the run log.",
+            f"{DATABASE} has been locked by another process or thread for {LOCK_S:g} s. Nothing was recorded.",
+            wanted="access to the run log.",
             remedy="wait for it to finish, or set AUDIT_HOME to another folder.",
         ) from error
     except duckdb.CatalogException as error:
-        raise IntegrityError(f"{path} lacks what its schema version has: {str(error)[:200]}") from error
+        raise IntegrityError(f"{path} lacks a table or column of its schema version: {str(error)[:200]}") from error
     except (duckdb.Error, OSError) as error:
         if "checksum" in str(error):
             raise IntegrityError(f"{path} is damaged: {str(error)[:200]}") from error
@@ -147,39 +147,39 @@ def _explain(path: Path, fate: _TransactionState) -> Iterator[None]:
             raise
         recorded = _ask_recorded(path, fate)
         if recorded is True:
-            # The transaction is in the file: only tidying up after it failed, and the next opening does it.
+            # The transaction is committed; only the cleanup failed, and the next opening repeats it.
             return
         raise StoreRefused(
             f"The run log {path} cannot be used: {str(error)[:200]} {_RECORDED[recorded]}",
-            wanted="a DuckDB file this process may open.",
+            wanted="a DuckDB file that this process may open.",
             remedy="close other programs that have it open, check the disk, or set AUDIT_HOME to another folder.",
         ) from error
 
 
 _RECORDED = {
-    False: "Nothing of this was recorded.",
-    None: "Whether this was recorded cannot be read now: `log status` says how many events there are, once it can.",
+    False: "Nothing was recorded.",
+    None: "Whether this was recorded is unknown: compare the number of events with `log status` once it works again.",
 }
 
 
 def _ask_recorded(path: Path, fate: _TransactionState) -> bool | None:
-    """Whether what was to be committed is in the file; None where it cannot be read. Asked of the file by another engine."""
+    """Whether the transaction is in the file, read with a new engine; None where it cannot be read."""
     import duckdb
 
     if fate.size is None:
         return False
     _ENGINES.pop((str(path), os.getpid()), None)
     size = None
-    # Letting go of the file tidies it up, and on a full disk fails as it did before: what was read stands.
+    # Detaching writes to the file and fails again on a full disk; the count read before stays valid.
     with suppress(duckdb.Error, OSError), _attach(path, _TransactionState()) as connection:
         size = _count(connection)
-    # A transaction without events leaves no trace that could be counted.
+    # A transaction without events cannot be detected by counting.
     return None if size is None or fate.size == fate.start else size >= fate.size
 
 
 @contextmanager
 def _wait_turn(path: Path) -> Iterator[None]:
-    """Alone among the threads of this process."""
+    """Exclude the other threads of this process."""
     turns = _TURNS.setdefault((str(path), os.getpid()), FairLock())
     if not turns.acquire(LOCK_S):
         raise Timeout(f"{path}.lock")
@@ -190,7 +190,7 @@ def _wait_turn(path: Path) -> Iterator[None]:
 
 
 def _unusable() -> tuple[type[Exception], ...]:
-    """What DuckDB and the system raise where the file is the matter, and not a statement."""
+    """Exceptions caused by the file, not by a statement."""
     import duckdb
 
     return (
@@ -204,7 +204,7 @@ def _unusable() -> tuple[type[Exception], ...]:
 
 @contextmanager
 def _attach(path: Path, fate: _TransactionState) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The file attached for one transaction, and let go after it, so that another process may open it."""
+    """Attach the file for one transaction and detach it afterwards, so that another process can open it."""
     import duckdb
 
     connection = _find_engine(str(path)).cursor()
@@ -218,7 +218,7 @@ def _attach(path: Path, fate: _TransactionState) -> Iterator[duckdb.DuckDBPyConn
             connection.execute("USE memory")
             connection.execute("DETACH store")
     except duckdb.Error:
-        # An engine that met a full disk or a damaged file may refuse all that follows: the next call starts another.
+        # After a full disk or a damaged file an engine may refuse every statement: the next call starts a new one.
         _ENGINES.pop((str(path), os.getpid()), None)
         raise
     finally:
@@ -241,7 +241,7 @@ def _transaction(connection: duckdb.DuckDBPyConnection, fate: _TransactionState)
 
 
 def _commit(connection: duckdb.DuckDBPyConnection) -> None:
-    """A commit that failed is taken back, as far as the engine still can: else the file could not be let go of."""
+    """Commit; roll back a failed commit where possible, so that the file can be detached."""
     import duckdb
 
     try:
@@ -258,9 +258,9 @@ def _count(connection: duckdb.DuckDBPyConnection) -> int:
 
 
 def _find_engine(path: str) -> duckdb.DuckDBPyConnection:
-    """An empty engine that may open this database and nothing else; starting one costs ten times what attaching a file does.
+    """Engine that may open only this database; starting one takes ten times as long as attaching a file.
 
-    A forked process must neither use its parent's engines nor end them, so it leaves them where they are.
+    A forked process must neither use nor close its parent's engines, so they stay in the dictionary.
     """
     import duckdb
 
@@ -269,7 +269,7 @@ def _find_engine(path: str) -> duckdb.DuckDBPyConnection:
         own = [key for key in _ENGINES if key[1] == process]
         for key in own[: len(own) - _ENGINES_KEPT + 1]:
             _ENGINES.pop(key, None)
-        # One thread is enough here, and the more there are, the longer a start takes.
+        # One thread is enough, and each further thread makes the start slower.
         engine = duckdb.connect(":memory:", config={"threads": 1})
         engine.execute("SET allowed_paths = ?", [[f"{path}{ending}" for ending in _BESIDE]])
         for statement in _HARDENING:

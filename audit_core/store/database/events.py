@@ -1,4 +1,4 @@
-"""The audit log's events: appended in the transaction of what they tell of, each naming the hash of the one before."""
+"""Events of the audit log: appended in the transaction of their change, each with the previous event's hash."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 TENANT = "local"
 LOG_ACTOR = "audit log"
-"""Who speaks where the log speaks of itself."""
+"""Actor of events that the log itself appends."""
 MAX_NAME = 400
-"""Characters of an actor or an object's id."""
+"""Maximum characters of an actor or an object's id."""
 MAX_BODY_BYTES = 32 << 10
-"""An event holds digests and ids; whatever is larger does not belong into one."""
+"""Maximum size of an event, which contains digests and ids only."""
 _TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
 class Action(StrEnum):
-    """What an event tells of."""
+    """Kind of an event."""
 
     RUN_STARTED = "run.started"
     RUN_ENDED = "run.ended"
@@ -69,7 +69,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True)
 class AuditEvent:
-    """One event as it is stored."""
+    """One stored event."""
 
     log_id: str
     seq: int
@@ -82,7 +82,7 @@ class AuditEvent:
     payload: Mapping[str, Any]
     prev: str
     body: str
-    """The canonical JSON that is hashed; everything above is read from it."""
+    """The canonical JSON that is hashed; all fields above are read from it."""
     entry: str
     leaf: str
     """Leaf hash in the Merkle tree, hexadecimal."""
@@ -99,16 +99,16 @@ WHERE log_id = ? AND seq >= ? AND (? IS NULL OR object_id = ?) AND (? IS NULL OR
 def append_event(
     connection: duckdb.DuckDBPyConnection, *, actor: str, action: Action, object_id: str, payload: Mapping[str, Any]
 ) -> AuditEvent:
-    """Add one event inside the caller's transaction; the change it tells of stands or falls with it.
+    """Append one event in the caller's transaction, atomically with the change that it records.
 
-    A clock that shows an earlier time than the last event's is told of by an event of its own, and nothing is reordered.
+    If the clock is behind the last event's time, an additional event records that; events are not reordered.
 
     Args:
         payload: digests and ids only: no prompt text, results, tokens or environment variables. Integers of 2^53 and more as text.
 
     Raises:
         StoreRefused: names or payload too large.
-        Refused: a value that canonical JSON has no form for.
+        Refused: a value that canonical JSON cannot represent.
     """
     log_id, now = find_log_id(connection), read_clock()
     last = connection.execute(_LAST, [log_id]).fetchone()
@@ -131,28 +131,28 @@ def list_events(
     action: Action | None = None,
     start: int = 0,
 ) -> tuple[AuditEvent, ...]:
-    """Events in their order, from a sequence number on; of one object or action unless None.
+    """List events in order, from a sequence number on; optionally of one object or action.
 
     Raises:
-        IntegrityError: a stored body is no event; `verify_log` says which.
+        IntegrityError: a stored body is not an event; `verify_log` names it.
     """
     named = [object_id, object_id, action, action]
     rows = connection.execute(_SELECT, [find_log_id(connection), start, *named]).fetchall()
     try:
         return tuple(_read(*row) for row in rows)
     except BadEntry as error:
-        raise IntegrityError(f"An event of the log cannot be read: {error}. `log verify` says which.") from error
+        raise IntegrityError(f"An event of the log cannot be read: {error}. `log verify` names it.") from error
 
 
 def find_log_id(connection: duckdb.DuckDBPyConnection) -> str:
-    """Name of this log.
+    """Read the id of this log.
 
     Raises:
-        IntegrityError: the file names no log, or two.
+        IntegrityError: the file contains no log id, or several.
     """
     rows = connection.execute("SELECT log_id FROM audit_log").fetchall()
     if len(rows) != 1:
-        raise IntegrityError(f"The file names {len(rows)} logs and must name one.")
+        raise IntegrityError(f"The file contains {len(rows)} log ids instead of one.")
     return str(rows[0][0])
 
 
@@ -161,14 +161,14 @@ def read_clock() -> str:
 
 
 def parse_time(text: str) -> datetime:
-    """Time of an event.
+    """Parse the time of an event.
 
     Raises:
-        ValueError: written in any other way than ours.
+        ValueError: not in the format of `read_clock`.
     """
     moment = datetime.strptime(text, _TIME).replace(tzinfo=UTC)
     if moment.strftime(_TIME) != text:
-        raise ValueError(f"{text[:40]!r} is no time of an event")
+        raise ValueError(f"{text[:40]!r} is not an event's time")
     return moment
 
 
@@ -178,9 +178,9 @@ def _build(
     actor, action, object_id = named
     if not actor or max(len(actor), len(object_id)) > MAX_NAME:
         raise StoreRefused(
-            f"An event by {actor[:40]!r} about {object_id[:40]!r}.",
+            f"The actor {actor[:40]!r} or object {object_id[:40]!r} of an event is empty or too long.",
             wanted=f"names of 1 to {MAX_NAME} characters.",
-            remedy="name things by id.",
+            remedy="use ids as names.",
         )
     record = {
         "v": ENTRY_VERSION, "log_id": log_id, "seq": seq, "ts": ts, "tenant": TENANT, "actor": actor,
@@ -191,14 +191,14 @@ def _build(
         raise StoreRefused(
             f"An event of {len(body):,} bytes.",
             wanted=f"at most {MAX_BODY_BYTES:,}.",
-            remedy="name large things by their digest.",
+            remedy="store large content elsewhere, and log its digest.",
         )
     return _read(body.decode(), hash_entry(body), hash_leaf(body).hex())
 
 
 @lru_cache(maxsize=100_000)
 def _read(body: str, entry: str, leaf: str) -> AuditEvent:
-    # Read back from the bytes: the columns must be what the body says after normalisation, not what was passed in.
+    # Parsed from the body, so that columns and body agree after normalization.
     record = read_entry(body.encode())
     return AuditEvent(**{name: record[name] for name in record if name != "v"}, body=body, entry=entry, leaf=leaf)
 

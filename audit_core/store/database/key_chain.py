@@ -1,4 +1,4 @@
-"""Which key signs the log's checkpoints, and when: from its first event on, each change of key is an event of the log itself."""
+"""The log's signing keys over time, read from its key events."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ if TYPE_CHECKING:
 
 CHANGES = (Action.KEY_ROTATED, Action.KEY_REVOKED)
 CHECKPOINTS, PACKS = "checkpoints", "packs"
-"""What a key signs: the log's own key the one, a person's the other."""
+"""Purpose of a key: the log's key signs checkpoints, a person's key signs packs."""
 
 
 @dataclass(frozen=True)
 class LogKey:
-    """One key of the log."""
+    """One key of the log with its period of use."""
 
     keyid: str
     public_key: bytes
     began: int
-    """Number of the event that names it."""
+    """Sequence number of its first event."""
     valid_from: str
     ended: int | None = None
-    """Number of the event that names the key after it."""
+    """Sequence number of the event that names its successor."""
     valid_to: str | None = None
-    """When it was followed by another in good order."""
+    """When it was rotated."""
     revoked_at: str | None = None
-    """When it was revoked instead."""
+    """When it was revoked."""
     since: int = 0
-    """Of a revoked key: the first event from which on it may have been in other hands."""
+    """For a revoked key: first event at which it may have been compromised."""
     reason: str = ""
 
     @property
@@ -43,15 +43,15 @@ class LogKey:
         return self.revoked_at is not None
 
     def signs(self, size: int) -> bool:
-        """Whether checkpoints over so many events bear its signature; the one over a change of key bears both keys'."""
+        """Whether it signs checkpoints of this size; at a key change, both keys sign."""
         return self.began < size and (self.ended is None or size <= self.ended + 1)
 
 
 def read_chain(records: Iterable[Mapping[str, Any]]) -> tuple[LogKey, ...]:
-    """The log's keys in their order; none where the first event names none.
+    """Read the log's keys in order; empty where the first event names none.
 
     Args:
-        records: events in their order; those that are no change of the log's key are passed over.
+        records: events in order; those other than key changes are skipped.
     """
     chain: list[LogKey] = []
     for record in records:
@@ -76,7 +76,7 @@ def _end(key: LogKey, record: Mapping[str, Any]) -> LogKey:
 
 
 def read_public_key(payload: Mapping[str, Any]) -> bytes | None:
-    """The 32 bytes that an event names; None where they are not those of its key id."""
+    """Public key in an event, 32 bytes; None where it does not match the key id."""
     try:
         key = bytes.fromhex(payload["public_key"])
     except (KeyError, TypeError, ValueError):
@@ -85,29 +85,29 @@ def read_public_key(payload: Mapping[str, Any]) -> bytes | None:
 
 
 def list_log_keys(connection: duckdb.DuckDBPyConnection) -> tuple[LogKey, ...]:
-    """The log's keys, the one in force last."""
+    """The log's keys; the last one is in force."""
     found = [event for action in (Action.KEY_MADE, *CHANGES) for event in list_events(connection, action=action)]
     return read_chain([vars(event) for event in sorted(found, key=lambda event: event.seq)])
 
 
 def ensure_log_key(connection: duckdb.DuckDBPyConnection, home: Path) -> SigningKey:
-    """The key in force, to sign with.
+    """Load the key in force, for signing.
 
     Raises:
-        Refused: the key kept here is missing, readable by others, or not the one in force.
+        Refused: the stored key is missing, readable by other accounts, or not the one in force.
     """
     key, chain = find_own_key(connection, home), list_log_keys(connection)
     if chain and chain[-1].keyid != key.keyid:
         raise Refused(
-            f"The log's key here is {key.keyid[:19]}…, and the one in force is {chain[-1].keyid[:19]}….",
-            wanted="the key that the log's last change of key names.",
-            remedy="find out who changed which: an old copy of the database, an old copy of the key, or a forged event.",
+            f"The stored log key is {key.keyid[:19]}…, but the key in force is {chain[-1].keyid[:19]}….",
+            wanted="the key in the log's last key event.",
+            remedy="find the cause: an old copy of the database, an old copy of the key, or a forged event.",
         )
     return key
 
 
 def find_own_key(connection: duckdb.DuckDBPyConnection, home: Path) -> SigningKey:
-    """The key kept here, in force or not; a change of key that a crash cut short is brought to its end first."""
+    """Load the stored key, in force or not; a key change that a crash interrupted is completed first."""
     following = find_next_key(home, LOG_KEY)
     if following is not None and following.keyid in {key.keyid for key in list_log_keys(connection)[-1:]}:
         take_next_key(home, LOG_KEY)
@@ -115,5 +115,5 @@ def find_own_key(connection: duckdb.DuckDBPyConnection, home: Path) -> SigningKe
 
 
 def find_signers(chain: Sequence[LogKey], size: int) -> tuple[LogKey, ...]:
-    """Whose signatures a checkpoint over so many events must bear: one key's, or two at a change."""
+    """Keys that must sign a checkpoint of this size: one key, or two at a key change."""
     return tuple(key for key in chain if key.signs(size))

@@ -1,4 +1,4 @@
-"""A home whose log is gone: a new one does not begin by itself, but by a person's decision that is its first event."""
+"""A missing log: a new one begins only by a person's decision, which is its first event."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from audit_core.evidence.keys import LOG_KEY
 from audit_core.evidence.whole_file import write_new
 
 BEGINNING = "beginning"
-"""Beside the log's key from before it is made until its log is there: a start that was cut short is not a log that is gone."""
+"""Marker file during the creation of a log, to tell an interrupted creation from a missing log."""
 MAX_REASON = 2_000
 
 
 @dataclass(frozen=True)
 class Restart:
-    """That a new log begins where one is gone, and who says so."""
+    """A person's decision to begin a new log where one is missing."""
 
     actor: str
     reason: str
 
 
 def find_signs(home: Path) -> tuple[str, ...]:
-    """Files here that only a home with a log has."""
+    """Files that exist only in a data directory with a log."""
     if _find_beginning(home).exists():
         return ()
     return tuple(
@@ -33,31 +33,31 @@ def find_signs(home: Path) -> tuple[str, ...]:
 
 
 def refuse_lost_log(home: Path, database: Path, restart: Restart | None) -> None:
-    """Stop where the database is gone and other files say that there was one.
+    """Refuse where the database is missing but other files show that one existed.
 
     Raises:
-        StoreRefused: so it is, and nobody decided; or somebody did, and the log is there.
+        StoreRefused: the log is missing without a decision to restart; or a restart was requested although the log exists.
     """
     is_there = database.is_file() and database.stat().st_size > 0
     signs = () if is_there else find_signs(home)
     if restart is not None and not signs:
         raise StoreRefused(
-            "No log of this home is gone.",
-            wanted="a home whose database is missing beside its key.",
-            remedy="go on with the log that is there; move the home away to begin with an empty one.",
+            "The log of this data directory is not missing.",
+            wanted="a data directory with a log key but without a database.",
+            remedy="use the existing log, or move the data directory away to begin an empty one.",
         )
     if restart is None and signs:
         raise StoreRefused(
-            f"The log of this home is gone: {database.name} is missing, and {signs[0]} says that there was one. "
+            f"The log of this data directory is missing: {signs[0]} exists, but {database.name} does not. "
             "Nothing was recorded.",
-            wanted=f"{database.name} as it was, with its events.",
-            remedy="put it back from a copy (`home restore`); if there is none, `log restart --reason WHY` begins another log, "
-            "which says so in its first events.",
+            wanted=f"{database.name} with its events.",
+            remedy="restore it from a backup (`home restore`); without one, `log restart --reason WHY` begins a new log "
+            "and records the reason.",
         )
 
 
 def mark_beginning(home: Path) -> None:
-    """Say that the first log of this home is about to be made."""
+    """Mark that the creation of the first log begins."""
     path = _find_beginning(home)
     path.parent.mkdir(mode=0o700, exist_ok=True)
     if not path.exists():
@@ -65,7 +65,7 @@ def mark_beginning(home: Path) -> None:
 
 
 def end_beginning(home: Path) -> None:
-    """The log is there: from now on its absence is a loss."""
+    """Remove the marker: the log exists, and its absence is now an error."""
     _find_beginning(home).unlink(missing_ok=True)
 
 

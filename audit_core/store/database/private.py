@@ -1,4 +1,4 @@
-"""Files of a home are their owner's alone: folders 0700, files 0600, whatever the process's umask says."""
+"""File permissions of a data directory: folders 0700 and files 0600, regardless of the umask."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _LOG = logging.getLogger(__name__)
 
 @lru_cache(maxsize=64)
 def tighten_home(home: Path, process: int) -> int:
-    """Take from others what they may do with a home of ours and all in it; once per process.
+    """Remove other accounts' permissions on a data directory and all its files, once per process.
 
-    A folder that is another person's, or shared as temporary folders are, is left as it is.
+    A folder that another account owns, or that is shared like a temporary folder, is left unchanged.
 
     Args:
-        process: its id, as a forked one looks for itself.
+        process: process id, so that a forked process repeats the check.
 
     Returns:
-        How many files and folders could be used by others.
+        Number of files and folders that other accounts could access.
     """
     if os.name != "posix" or not _is_own(home):
         return 0
@@ -32,14 +32,14 @@ def tighten_home(home: Path, process: int) -> int:
     changed = sum(tighten(path) for path in found)
     if changed:
         _LOG.warning(
-            "%d files and folders of the home %s could be used by other accounts; now by its owner alone.",
+            "%d files and folders of the data directory %s were accessible to other accounts; access is now restricted.",
             changed, home,
         )  # fmt: skip
     return changed
 
 
 def tighten_top(home: Path) -> None:
-    """The same for the files that lie in the home itself: what the database engine makes has the mode of the umask."""
+    """Restrict the top-level files again: the database engine creates files by the umask."""
     if os.name == "posix" and _is_own(home):
         for entry in os.scandir(home):
             if entry.is_file(follow_symlinks=False):
@@ -47,7 +47,7 @@ def tighten_top(home: Path) -> None:
 
 
 def tighten(path: Path) -> bool:
-    """Whether others could use a file or folder; a link is no way out of the home and stays as it is."""
+    """Restrict a file or folder and return whether other accounts could access it; links are skipped."""
     with suppress(OSError):
         seen = path.lstat()
         is_kind = stat.S_ISREG(seen.st_mode) or stat.S_ISDIR(seen.st_mode)

@@ -1,4 +1,4 @@
-"""Whether the process that began a run still lives: it holds a lock file, which the system lets go of when it dies."""
+"""Whether the process of a run is still running: its lock file is released when the process exits."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 _HOMES = 64
-"""Far more than a process has; each holds one open file."""
+"""Maximum data directories per process; each keeps one file open."""
 
 
 @dataclass(frozen=True)
 class ProcessLock:
-    """This process in one home, for as long as it lives."""
+    """Lock file of this process in one data directory, until it exits."""
 
     token: str
     lock: FileLock
 
 
 def name_process(home: Path) -> str:
-    """This process as `is_alive` will know it."""
+    """Token of this process for `is_alive`."""
     return _begin(home.resolve(), os.getpid()).token
 
 
 def is_alive(home: Path, token: str) -> bool:
-    """Whether the process of that name still runs on this machine."""
+    """Whether the process with this token is still running on this machine."""
     path = _find_path(home.resolve(), token)
     if token == name_process(home):
         return True

@@ -1,4 +1,4 @@
-"""First come, first served access to the store across processes; killed and stopped processes are passed over."""
+"""Queue of processes for the database, in order of arrival; killed and stopped processes are skipped."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ FOLDER = "queue"
 _POLL_S = 0.003
 _RENEW_S = 0.25
 _STOPPED_S = 2.0
-"""A waiting process that has not renewed its ticket for so long is stopped, or its machine is: it is passed over."""
+"""A waiting process that has not renewed its ticket for this long counts as stopped and is skipped."""
 _NUMBERS = itertools.count()
 
 
 @contextmanager
 def wait_in_queue(home: Path) -> Iterator[Ticket]:
-    """Hold a ticket: a file named by the time and the process. It orders those who wait; the lock file keeps them apart.
+    """Create a ticket, a file named by time and process. Tickets order the waiting processes; the lock file excludes them.
 
-    The time is the machine's monotonic clock, which all its processes share: setting the wall clock reorders nothing.
+    The time is the machine's monotonic clock, which all processes share and which setting the wall clock does not change.
     """
     process = name_process(home)
     folder = home / FOLDER
@@ -38,17 +38,17 @@ def wait_in_queue(home: Path) -> Iterator[Ticket]:
 
 
 class Ticket:
-    """One place in the queue.
+    """One entry in the queue.
 
-    Threads of one process have a ticket each, and of them one at a time asks. It may go as soon as the oldest ticket is any of its
-    process: the others of that process wait for it, and it must not wait for them.
+    Each thread has a ticket, and one thread per process polls. It proceeds when the oldest ticket belongs to its process,
+    because that process's other threads wait for it.
     """
 
     def __init__(self, home: Path, process: str, path: Path) -> None:
         self._home, self._process, self._path = home, process, path
 
     def wait(self, wait_s: float) -> bool:
-        """Whether the turn of this process came within so many seconds."""
+        """Wait at most `wait_s` seconds; returns whether it is this process's turn."""
         end = time.monotonic() + wait_s
         renewed = 0.0
         while not self._is_next():
@@ -76,14 +76,14 @@ class Ticket:
 
 
 def _renew(path: Path) -> None:
-    """Write the monotonic clock as the file's time."""
+    """Set the file's time to the monotonic clock."""
     now = time.monotonic_ns()
     with suppress(OSError):
         os.utime(path, ns=(now, now))
 
 
 def _is_waiting(path: Path) -> bool:
-    """Whether the ticket was renewed lately. The process at work renews nothing, and the lock file keeps others out of it."""
+    """Whether the ticket was renewed recently. The process that owns the lock file does not renew its ticket."""
     try:
         return time.monotonic_ns() - path.stat().st_mtime_ns < _STOPPED_S * 1e9
     except OSError:

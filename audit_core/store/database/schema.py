@@ -1,4 +1,4 @@
-"""The tables of the store, version by version; a file of an older version is brought up to date as it is opened."""
+"""Database schema by version; opening a file of an older version migrates it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 4
 _VERSION_TABLE = "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)"
 _VERSION_1 = (
-    # As version 1 wrote it, statement by statement and without a transaction: any of them may be there already.
+    # Version 1 ran these statements without a transaction, so any of the objects may exist already.
     "CREATE SEQUENCE IF NOT EXISTS run_number",
     """
     CREATE TABLE IF NOT EXISTS runs (
@@ -96,7 +96,7 @@ _KEPT_SINCE_3 = (
     "INSERT INTO refused_change SELECT error('append-only: claim_withdrawn')",
 )
 APPEND_ONLY = (
-    # DuckDB 2.0 has them for whole statements only. They stop accidents; who may drop a trigger is stopped by the hashes.
+    # DuckDB 2.0 has statement triggers only. They prevent accidents; the hashes detect deliberate changes.
     "CREATE TRIGGER event_kept BEFORE DELETE ON audit_event FOR EACH STATEMENT "
     "INSERT INTO refused_change SELECT error('append-only: audit_event')",
     "CREATE TRIGGER event_fixed BEFORE UPDATE ON audit_event FOR EACH STATEMENT "
@@ -121,13 +121,13 @@ SELECT run_id, started_at, actor, session, kind, outcome, reason, detail, conten
 
 
 def migrate(connection: duckdb.DuckDBPyConnection, home: Path, restart: Restart | None = None) -> int:
-    """Make or add what this version has and the file lacks, in the caller's transaction.
+    """Create the schema or migrate it to this version, in the caller's transaction.
 
     Args:
-        restart: who decided that this log begins where another is gone, and why.
+        restart: a person's decision to begin this log where another is missing.
 
     Returns:
-        How many events the log held before.
+        Number of events before the migration.
 
     Raises:
         StoreRefused: the file is of a later version.
@@ -139,7 +139,7 @@ def migrate(connection: duckdb.DuckDBPyConnection, home: Path, restart: Restart 
         raise StoreRefused(
             f"A log of schema version {version}.",
             wanted=f"version {SCHEMA_VERSION} or earlier.",
-            remedy="use the Assay that wrote it, or a newer one; or set AUDIT_HOME to another folder.",
+            remedy="use the version of Assay that wrote it, or a newer one; or set AUDIT_HOME to another folder.",
         )
     if version < 2:
         _refuse_empty(home, restart)
@@ -161,12 +161,12 @@ def migrate(connection: duckdb.DuckDBPyConnection, home: Path, restart: Restart 
 
 
 def _refuse_empty(home: Path, restart: Restart | None) -> None:
-    """A file of an empty database in the log's place is a log that is gone, too."""
+    """Refuse an empty database where other files show that a log existed."""
     if restart is None and (signs := find_signs(home)):
         raise StoreRefused(
-            f"The log of this home is gone: the database holds none, and {signs[0]} says that there was one. Nothing was recorded.",
-            wanted="the database as it was, with its events.",
-            remedy="put it back from a copy (`home restore`); if there is none, move the empty file away and run `log restart --reason WHY`.",
+            f"The log of this data directory is missing: {signs[0]} exists, but the database is empty. Nothing was recorded.",
+            wanted="the database with its events.",
+            remedy="restore it from a backup (`home restore`); without one, move the empty file away and run `log restart --reason WHY`.",
         )
     if restart is None:
         mark_beginning(home)
@@ -178,7 +178,7 @@ def _log_restart(connection: duckdb.DuckDBPyConnection, home: Path, restart: Res
 
 
 def begin_log(connection: duckdb.DuckDBPyConnection, home: Path) -> None:
-    """Name the log, and let its first event say its key and which runs were there before it."""
+    """Create the log's id and its first event, with the log's key and a digest of all earlier runs."""
     key = open_log_key(home)
     connection.execute("INSERT INTO audit_log VALUES (?)", [f"assay/{secrets.token_hex(8)}"])
     count, digest = digest_rows(connection.execute(RUN_ROWS).fetchall())
@@ -193,5 +193,5 @@ def begin_log(connection: duckdb.DuckDBPyConnection, home: Path) -> None:
 
 
 def digest_rows(rows: list[tuple[object, ...]]) -> tuple[int, str]:
-    """How many runs, and a digest over the digest of each."""
+    """Number of runs, and a digest over their digests."""
     return len(rows), hash_document([hash_document(list(row)) for row in rows])

@@ -1,4 +1,4 @@
-"""What version 4 of the store added: the desk, sentences of model cards, checklists."""
+"""Schema version 4: review desk, model card sentences, checklists, people, change log."""
 
 from __future__ import annotations
 

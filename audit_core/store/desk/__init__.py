@@ -1,1 +1,1 @@
-"""The review desk's rows and filled checklists."""
+"""Database rows of the review desk, and filled checklists."""

@@ -1,4 +1,4 @@
-"""Filled checklists of one home: every version is a row of its own, told to the audit log in the same transaction."""
+"""Filled checklists: every version is a new row, logged in the same transaction."""
 
 from __future__ import annotations
 
@@ -33,28 +33,28 @@ _VERSIONS = "SELECT version, body FROM checklist WHERE checklist_id = ? ORDER BY
 
 @dataclass(frozen=True)
 class ChecklistDraft:
-    """What somebody wants to save."""
+    """Answers to save as the next version."""
 
     about: str
     answers: tuple[Answer, ...]
     checklist_id: str = ""
-    """Empty for a new one."""
+    """Empty for a new checklist."""
     based_on: int = 0
-    """The version that its writer saw."""
+    """The version that the user edited."""
 
 
 class Checklists:
-    """Save and find filled checklists of one home."""
+    """Save and find filled checklists of one data directory."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
 
     def save(self, checklist: Checklist, draft: ChecklistDraft, *, by: str) -> FilledChecklist:
-        """The next version. An answer that did not change keeps who gave it and when.
+        """Save the next version. An unchanged answer keeps its author and time.
 
         Raises:
-            Refused: no name, an answer that is none, a claim that is not registered here, nothing changed, or somebody
-                saved another version meanwhile.
+            Refused: no name, an invalid answer, an unregistered claim, no change, or a newer version was saved in
+                the meantime.
         """
         _check_names(draft.about, by)
         answers = complete_answers(checklist, draft.answers)
@@ -73,22 +73,22 @@ class Checklists:
                 checklist_id, draft.based_on + 1, draft.about.strip(), checklist.sha256, questions, stamped, by.strip(), now
             )  # fmt: skip
             if earlier is not None and _is_same(earlier, made):
-                raise Refused("Nothing changed.", wanted="another answer.", remedy="nothing was saved.")
+                raise Refused("No answer changed.", wanted="a changed answer.", remedy="nothing was saved.")
             connection.execute(
                 "INSERT INTO checklist VALUES (?, ?, ?, ?)",
                 [checklist_id, made.version, made.digest, dump_canonical(made.to_json()).decode()],
             )
             append_event(
-                connection, actor=made.saved_by, action=Action.CHECKLIST_SAVED, object_id=checklist_id, payload=_tell(made)
+                connection, actor=made.saved_by, action=Action.CHECKLIST_SAVED, object_id=checklist_id, payload=_describe_version(made)
             )  # fmt: skip
         return made
 
     def find(self, checklist_id: str) -> tuple[FilledChecklist, ...]:
-        """Every version, the first one first.
+        """Every version, oldest first.
 
         Raises:
-            Refused: none of that id.
-            IntegrityError: a version is not what the audit log says was saved.
+            Refused: no checklist with that id.
+            IntegrityError: a version differs from its event in the audit log.
         """
         with open_database(self.home) as connection:
             versions = _read_versions(connection, checklist_id)
@@ -97,7 +97,7 @@ class Checklists:
         return versions
 
     def list_latest(self) -> tuple[FilledChecklist, ...]:
-        """The last version of each, the first checklist first."""
+        """The latest version of each checklist, oldest checklist first."""
         with open_database(self.home) as connection:
             return tuple(_read_versions(connection, one)[-1] for one in _list_ids(connection))
 
@@ -109,15 +109,18 @@ class Checklists:
             raise _refuse_unknown(draft.checklist_id)
         if versions[-1].version != draft.based_on:
             raise Refused(
-                f"{draft.checklist_id} is at version {versions[-1].version}, saved by {versions[-1].saved_by}; yours began at {draft.based_on}.",
-                wanted="answers that begin at the last version.",
-                remedy="open it again and enter your answers there; nothing was saved.",
+                f"{draft.checklist_id} is at version {versions[-1].version}, saved by {versions[-1].saved_by}; yours is based on {draft.based_on}.",
+                wanted="answers based on the latest version.",
+                remedy="reload it and enter your answers there; nothing was saved.",
             )
         return versions[-1]
 
 
 def _check_names(about: str, by: str) -> None:
-    for text, most, what in ((about, MAX_ABOUT, "the vendor and system"), (by, MAX_NAME_LETTERS, "who answers")):
+    for text, most, what in (
+        (about, MAX_ABOUT, "the vendor and system"),
+        (by, MAX_NAME_LETTERS, "the person who answers"),
+    ):
         if not 0 < len(text.strip()) <= most:
             raise Refused(
                 f"{len(text.strip())} characters for {what}.",
@@ -129,11 +132,11 @@ def _check_names(about: str, by: str) -> None:
 def _check_claims(connection: duckdb.DuckDBPyConnection, answers: Iterable[Answer]) -> None:
     known = {str(row[0]) for row in connection.execute("SELECT claim_id FROM claim").fetchall()}
     for answer in answers:
-        if strangers := [one for one in answer.claims if one not in known]:
+        if unknown := [one for one in answer.claims if one not in known]:
             raise Refused(
-                f"{answer.item_id} names claim {strangers[0]}, which is not in this register.",
-                wanted="claims of this home.",
-                remedy="choose one of the list, or link a pack by its digest; nothing was saved.",
+                f"{answer.item_id} names claim {unknown[0]}, which is not in this register.",
+                wanted="claims of this data directory.",
+                remedy="choose a claim from the list, or link a pack by its digest; nothing was saved.",
             )
 
 
@@ -154,7 +157,7 @@ def _is_same(earlier: FilledChecklist, made: FilledChecklist) -> bool:
     )
 
 
-def _tell(made: FilledChecklist) -> dict[str, object]:
+def _describe_version(made: FilledChecklist) -> dict[str, object]:
     return {
         "version": made.version,
         "digest": made.digest,
@@ -164,7 +167,7 @@ def _tell(made: FilledChecklist) -> dict[str, object]:
 
 
 def _read_versions(connection: duckdb.DuckDBPyConnection, checklist_id: str) -> tuple[FilledChecklist, ...]:
-    """Version by version what the log tells: none changed, none taken away, none put in."""
+    """Read all versions, which must match the log's events exactly."""
     rows = connection.execute(_VERSIONS, [checklist_id]).fetchall()
     reported = [
         (event.payload["version"], event.payload["digest"])
@@ -173,14 +176,13 @@ def _read_versions(connection: duckdb.DuckDBPyConnection, checklist_id: str) -> 
     found = [(version, hashlib.sha256(body.encode()).hexdigest()) for version, body in rows]
     if found != reported:
         raise IntegrityError(
-            f"The versions of {checklist_id} are not what was saved: {len(rows)} are kept and the audit log tells of {len(reported)}, or the "
-            "digests differ. Run `log verify`."
+            f"The {len(rows)} stored versions of {checklist_id} differ from the {len(reported)} in the audit log. Run `log verify`."
         )
     return tuple(_parse(body) for _, body in rows)
 
 
 def _list_ids(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    """Of the rows and of the log: one whose rows are gone must not be gone from the list."""
+    """Ids from the rows and from the log, so that a checklist with deleted rows stays in the list."""
     kept = {str(row[0]) for row in connection.execute("SELECT checklist_id FROM checklist").fetchall()}
     return sorted(kept | {event.object_id for event in list_events(connection, action=Action.CHECKLIST_SAVED)})
 
@@ -194,5 +196,5 @@ def _parse(body: str) -> FilledChecklist:
 
 def _refuse_unknown(checklist_id: str) -> Refused:
     return Refused(
-        f"No checklist {checklist_id[:40]!r} here.", wanted="an id such as Q-0001.", remedy="choose one of the list."
+        f"No checklist {checklist_id[:40]!r} here.", wanted="an id such as Q-0001.", remedy="choose one from the list."
     )

@@ -1,4 +1,4 @@
-"""The review desk's rows: packs that lie on it, and every decision about one, appended and never changed."""
+"""Rows of the review desk: packs, and every decision about one; append-only."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DeskPack:
-    """A pack that lies on the desk."""
+    """A pack on the desk."""
 
     root_digest: str
-    """SHA-256 of the manifest: what every decision is about."""
+    """SHA-256 of the manifest, the subject of every decision."""
     pack_id: str
     taken_at: str
     taken_by: str
     pack_sha256: str
-    """Of the file as it was taken."""
+    """SHA-256 of the submitted file."""
     authors: tuple[str, ...]
-    """Who prepared the pack, and who owns a claim in it: none of them may decide about it."""
+    """Preparer of the pack and owners of its claims, none of whom may decide about it."""
     claim_ids: tuple[str, ...]
     check_found: str
-    """What the verifier said as the pack was taken: SIGNER_VERIFIED or SIGNER_NOT_CHECKED."""
+    """The verifier's result at submission: SIGNER_VERIFIED or SIGNER_NOT_CHECKED."""
 
 
 @dataclass(frozen=True)
@@ -42,20 +42,20 @@ class DeskDecision:
     role: str
     """reviewer | approver"""
     person: str
-    """As the signature says."""
+    """Person in the signature."""
     account: str
-    """As the sign-in says; the same as the person where there is none."""
+    """Account of the sign-in; equal to the person without sign-in."""
     decision: str
     """approve | reject | approve_with_conditions"""
     decided_at: str
     document: str
-    """JSON: all that was signed."""
+    """JSON: the signed content."""
     envelope: str
-    """The signed statement, as it stands in the pack that leaves the desk."""
+    """The signed statement, as in the exported pack."""
 
     @property
     def decisions_seen(self) -> tuple[str, ...] | None:
-        """SHA-256 of each decision that it names; None of one that was signed before this was recorded."""
+        """SHA-256 of each decision that it names; None for decisions from versions that did not record it."""
         seen = json.loads(self.document).get("decisions_seen")
         return None if seen is None else tuple(seen)
 
@@ -71,7 +71,7 @@ _COUNT = "SELECT count(*) FROM desk_decision"
 
 
 def insert_pack(connection: duckdb.DuckDBPyConnection, pack: DeskPack) -> None:
-    """Put a pack on the desk, with its event, in the caller's transaction."""
+    """Insert a pack and its event, in the caller's transaction."""
     row = [pack.root_digest, pack.pack_id, pack.taken_at, pack.taken_by, pack.pack_sha256, json.dumps(pack.authors), json.dumps(pack.claim_ids), pack.check_found]  # fmt: skip
     connection.execute("INSERT INTO desk_pack VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
     reported = {
@@ -84,7 +84,7 @@ def insert_pack(connection: duckdb.DuckDBPyConnection, pack: DeskPack) -> None:
 
 
 def insert_decision(connection: duckdb.DuckDBPyConnection, decision: DeskDecision, signed: SignedApproval) -> None:
-    """Record a decision, with its event, in the caller's transaction."""
+    """Insert a decision and its event, in the caller's transaction."""
     row = [
         decision.number, decision.root_digest, decision.role, decision.person, decision.account, decision.decision,
         decision.decided_at, decision.document, decision.envelope,
@@ -94,7 +94,7 @@ def insert_decision(connection: duckdb.DuckDBPyConnection, decision: DeskDecisio
 
 
 def log_decision(connection: duckdb.DuckDBPyConnection, signed: SignedApproval, *, actor: str) -> None:
-    """Record a signed decision as an event, at the desk or into a file, in the caller's transaction."""
+    """Log a signed decision, made at the desk or in a file, in the caller's transaction."""
     reported = {
         "root_digest": signed.root_digest,
         "role": signed.approval.role,
@@ -104,14 +104,16 @@ def log_decision(connection: duckdb.DuckDBPyConnection, signed: SignedApproval, 
     append_event(connection, actor=actor, action=Action.DECISION_MADE, object_id=signed.pack_id, payload=reported)
 
 
-def tell_refused(connection: duckdb.DuckDBPyConnection, pack: DeskPack, account: str, role: str, code: str) -> None:
-    """An attempt to decide that was turned away is an event too."""
+def log_refused_decision(
+    connection: duckdb.DuckDBPyConnection, pack: DeskPack, account: str, role: str, code: str
+) -> None:
+    """Log a refused attempt to decide, in the caller's transaction."""
     reported = {"root_digest": pack.root_digest, "role": role, "reason": code}
     append_event(connection, actor=account, action=Action.DECISION_REFUSED, object_id=pack.pack_id, payload=reported)
 
 
 def list_packs(connection: duckdb.DuckDBPyConnection) -> tuple[DeskPack, ...]:
-    """Packs on the desk, the newest first."""
+    """Packs on the desk, newest first."""
     rows = connection.execute(_PACKS).fetchall()
     return tuple(
         DeskPack(digest, pack_id, at, by, sha256, tuple(json.loads(authors)), tuple(json.loads(claims)), found)
@@ -120,27 +122,27 @@ def list_packs(connection: duckdb.DuckDBPyConnection) -> tuple[DeskPack, ...]:
 
 
 def find_pack(connection: duckdb.DuckDBPyConnection, root_digest: str) -> DeskPack:
-    """One pack.
+    """Find one pack.
 
     Raises:
-        Refused: it does not lie on this desk.
+        Refused: the desk has no such pack.
     """
     for pack in list_packs(connection):
         if pack.root_digest == root_digest:
             return pack
     raise Refused(
         f"No pack {root_digest[:16]!r} on this desk.",
-        wanted="the manifest digest of a pack that was put there.",
-        remedy="put it there: `desk take PACK.zip`.",
+        wanted="the manifest digest of a pack on the desk.",
+        remedy="submit the pack: `desk take PACK.zip`.",
     )
 
 
 def list_decisions(connection: duckdb.DuckDBPyConnection, root_digest: str | None = None) -> tuple[DeskDecision, ...]:
-    """Decisions in their order; about one pack unless None."""
+    """Decisions in order; optionally about one pack."""
     return tuple(DeskDecision(*row) for row in connection.execute(_DECISIONS, [root_digest, root_digest]).fetchall())
 
 
 def number_next(connection: duckdb.DuckDBPyConnection) -> int:
-    """Number of the next decision: rows are only ever appended, by one writer at a time."""
+    """Number of the next decision: rows are append-only, with one writer at a time."""
     row = connection.execute(_COUNT).fetchone()
     return 1 + (int(row[0]) if row else 0)

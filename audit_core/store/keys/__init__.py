@@ -1,1 +1,1 @@
-"""Keys of the log and of people, and what opens withheld prompts."""
+"""Signing keys of the log and of people, and openings of withheld prompts."""

@@ -1,4 +1,4 @@
-"""The log's own key is followed by another: told by an event, and signed for by the key that goes and the key that comes."""
+"""Rotation and revocation of the log's key: one event, co-signed by old and new key."""
 
 from __future__ import annotations
 
@@ -13,26 +13,28 @@ from audit_core.store.database.key_chain import CHECKPOINTS, LogKey, ensure_log_
 
 
 def rotate_log_key(home: Path, *, actor: str) -> LogKey:
-    """Begin a new log key; the old one signs for it once, and its secret half is then destroyed."""
+    """Rotate the log's key: the old key signs the new one, and its private key is then destroyed."""
     return _change(home, actor, Action.KEY_ROTATED, {})
 
 
 def revoke_log_key(home: Path, *, actor: str, reason: str, since: int = 0) -> LogKey:
-    """Begin a new log key, as the old one may be in other hands.
+    """Revoke the log's key, which may be compromised, and begin a new one.
 
     Args:
-        since: the first event from which on it may have been; what it signed over more events rests on nothing else here.
+        since: first event at which it may have been compromised; its checkpoints over more events are not trusted.
 
     Raises:
-        Refused: no reason, or an event that there is none of.
+        Refused: no reason, or no such event.
     """
     if not reason.strip():
-        raise Refused("A revocation without a reason.", wanted="what happened.", remedy="give --reason.")
+        raise Refused("The revocation has no reason.", wanted="what happened.", remedy="give --reason.")
     with open_database(home) as connection:
         size = count_events(connection)
     if not 0 <= since < size:
         raise Refused(
-            f"Event {since} of {size}.", wanted=f"0 to {size - 1}.", remedy="0 if nobody knows: that is the default."
+            f"Event {since} of {size}.",
+            wanted=f"0 to {size - 1}.",
+            remedy="use 0, the default, if the event is unknown.",
         )
     return _change(home, actor, Action.KEY_REVOKED, {"reason": reason.strip(), "since": since})
 
@@ -44,7 +46,7 @@ def _change(home: Path, actor: str, action: Action, reported: dict[str, str | in
         payload = {"keyid": new.keyid, "public_key": new.public_key.hex(), "signs": CHECKPOINTS, **reported}
         append_event(connection, actor=actor, action=action, object_id=old.keyid, payload=payload)
         sign_log(connection, old, new)
-    # Only now does the log say so for good. The old secret goes under the same lock, and at the next signing if not here.
+    # The event is committed. The old private key is deleted under the same lock, or at the next signing after a crash.
     with open_database(home) as connection:
         ensure_log_key(connection, home)
         return list_log_keys(connection)[-1]

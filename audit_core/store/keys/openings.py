@@ -1,4 +1,4 @@
-"""What opens the prompts that a pack withholds: salts and text, kept by whoever made the pack and by nobody else."""
+"""Openings of withheld prompts, salts and text: stored only in the data directory that exported the pack."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MAX_ID = 64
 
 
 def keep_openings(home: Path, pack_id: str, data: bytes) -> Path:
-    """Write them before the pack exists, readable by their owner alone: a pack whose salts are lost can never be opened."""
+    """Store the openings before the pack is written, with mode 0600: without its salts, a pack cannot be opened."""
     folder = home / "openings"
     folder.mkdir(mode=0o700, exist_ok=True)
     path = folder / f"{pack_id}.json"
@@ -20,26 +20,26 @@ def keep_openings(home: Path, pack_id: str, data: bytes) -> Path:
 
 
 def load_openings(home: Path, pack_id: str) -> bytes:
-    """Read them back.
+    """Read a pack's openings.
 
     Raises:
-        StoreRefused: this home made no such pack, or withheld nothing from it.
+        StoreRefused: this data directory exported no such pack, or nothing was withheld from it.
     """
     path = home / "openings" / f"{pack_id}.json"
     if not pack_id.isalnum() or len(pack_id) > MAX_ID or not path.is_file():
         raise StoreRefused(
             f"No openings of pack {pack_id[:40]!r} here.",
-            wanted="a pack that was made in this home with --withhold-prompts.",
-            remedy="ask whoever prepared it.",
+            wanted="a pack that this data directory exported with --withhold-prompts.",
+            remedy="ask the preparer.",
         )
     return path.read_bytes()
 
 
 def write_private(path: Path, data: bytes) -> None:
-    """A new file with mode 0600.
+    """Write a new file with mode 0600.
 
     Raises:
-        StoreRefused: a file is there already, or none can be written.
+        StoreRefused: the file exists already, or cannot be written.
     """
     try:
         write_new(path, data, mode=0o600)

@@ -1,4 +1,4 @@
-"""A person's key through its life as the log tells of it: made, followed by another, revoked; and which of them may still sign."""
+"""Signing keys of people, as logged: made, rotated, revoked; and which key is in force."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ ROTATION_SCHEMA = "assay/key-rotation/1"
 
 @dataclass(frozen=True)
 class PersonKey:
-    """One key of one person."""
+    """One key of one person with its period of use."""
 
     person: str
     keyid: str
     public_key: bytes
     valid_from: str
     valid_to: str | None = None
-    """When another key followed it."""
+    """When it was rotated."""
     revoked_at: str | None = None
     reason: str = ""
 
@@ -41,10 +41,10 @@ class PersonKey:
 
 
 def make_key(home: Path, person: str) -> SigningKey:
-    """Make a person's key and tell the log; it comes into use once it is told of, so that none can sign in silence.
+    """Make a person's key; it comes into use once it is logged, so that every signing key has an event.
 
     Raises:
-        Refused: a name that is no file name, or a key that is there already.
+        Refused: a name that is not a file name, or a key that exists already.
     """
     keys.check_new(home, person)
     with open_database(home) as connection:
@@ -58,23 +58,23 @@ def make_key(home: Path, person: str) -> SigningKey:
 
 
 def load_key(home: Path, person: str, *, passphrase: str | None = None) -> SigningKey:
-    """A person's key, to sign with.
+    """Load a person's key, for signing.
 
     Raises:
-        Refused: no such key, one that was revoked or followed by another, readable by others, or another passphrase.
+        Refused: no such key, a revoked or rotated key, a file that others can read, or a wrong passphrase.
     """
     with open_database(home) as connection:
         return _hold(connection, home, person, passphrase)
 
 
 def rotate_key(home: Path, person: str) -> SigningKey:
-    """Make a person's next key, named by a statement that the key before it signs, and destroy the secret half of that one."""
+    """Rotate a person's key: the old key signs the new one, and its private key is then destroyed."""
     with open_database(home) as connection:
         old = _hold(connection, home, person)
         if old.keyid not in _read_lives(connection):
             raise Refused(
                 f"The key of {person} was not made here.",
-                wanted="a key that this log knows.",
+                wanted="a key with an event in this log.",
                 remedy="rotate it where it was made.",
             )
         new = keys.make_next_key(home, person)
@@ -92,22 +92,22 @@ def rotate_key(home: Path, person: str) -> SigningKey:
 
 
 def revoke_key(home: Path, person: str, *, actor: str, reason: str) -> PersonKey:
-    """Say that a person's key signs nothing any more, and destroy its file; the file may be gone already.
+    """Revoke a person's key and destroy its file, which may be missing already.
 
     Raises:
-        Refused: no reason, or no key of theirs in force.
+        Refused: no reason, or the person has no key in force.
     """
     if not reason.strip():
-        raise Refused("A revocation without a reason.", wanted="what happened.", remedy="give --reason.")
+        raise Refused("The revocation has no reason.", wanted="what happened.", remedy="give --reason.")
     with open_database(home) as connection:
         last = (list_keys(connection, person) or (None,))[-1]
         if last is None or not last.is_in_force:
             raise Refused(
-                f"No key of {person[:64]!r} in force that was made here.",
-                wanted="a person with one.",
-                remedy="check the name; a key that was made elsewhere is revoked there.",
+                f"{person[:64]!r} has no key in force that was made here.",
+                wanted="a person with such a key.",
+                remedy="check the name; revoke a key from elsewhere where it was made.",
             )
-        # First the file: who is cut off here can ask again, and a revoked key that could still sign would be worse.
+        # The file first: after a crash here, the revocation can be repeated, but the key cannot sign.
         keys.destroy_key(home, person)
         payload = {
             "keyid": last.keyid, "public_key": last.public_key.hex(), "signs": PACKS, "person": person, "reason": reason.strip(),
@@ -117,12 +117,12 @@ def revoke_key(home: Path, person: str, *, actor: str, reason: str) -> PersonKey
 
 
 def list_keys(connection: duckdb.DuckDBPyConnection, person: str) -> tuple[PersonKey, ...]:
-    """All keys of a person that the log tells of, the newest last."""
+    """All logged keys of a person, newest last."""
     return tuple(key for key in _read_lives(connection).values() if key.person == person)
 
 
 def is_rotation_signed(payload: Mapping[str, Any]) -> bool:
-    """Whether the key that goes has signed for the one that comes, and both are the ones that the event names."""
+    """Whether the old key signed the new one, and both match the event."""
     said, signature = payload.get("statement"), payload.get("signature")
     if not isinstance(said, dict) or not isinstance(signature, str) or said.get("schema") != ROTATION_SCHEMA:
         return False
@@ -150,25 +150,23 @@ def _hold(connection: duckdb.DuckDBPyConnection, home: Path, person: str, passph
 
 
 def _finish(lives: Mapping[str, PersonKey], home: Path, person: str) -> None:
-    """Where a crash came between the event and the files, the event is what holds."""
+    """Complete a rotation that a crash interrupted: the event decides which key file is used."""
     following = None if person == keys.LOG_KEY else keys.find_next_key(home, person)
     if following is not None and following.keyid in lives:
         keys.take_next_key(home, person)
 
 
 def _refuse(life: PersonKey) -> Refused:
-    was = (
-        f"revoked at {life.revoked_at}: {life.reason}" if life.revoked_at else f"followed by another at {life.valid_to}"
-    )
+    was = f"revoked at {life.revoked_at}: {life.reason}" if life.revoked_at else f"rotated at {life.valid_to}"
     return Refused(
         f"The key {life.keyid[:19]}… of {life.person} was {was}.",
         wanted="a key in force.",
-        remedy="put the newer key in its place, or make one: python -m audit_core keys make NAME.",
+        remedy="install the newer key, or make one: python -m audit_core keys make NAME.",
     )
 
 
 def _read_lives(connection: duckdb.DuckDBPyConnection) -> dict[str, PersonKey]:
-    """Every key of a person that the log tells of, by id, in the order in which they began."""
+    """Every logged key by id, in order of creation."""
     found = [event for action in (Action.KEY_MADE, *CHANGES) for event in list_events(connection, action=action)]
     lives: dict[str, PersonKey] = {}
     for event in sorted(found, key=lambda one: one.seq):

@@ -1,1 +1,1 @@
-"""The run log, its verification, its costs, backup and snapshots."""
+"""The run log: reading and writing, verification, costs, backup and snapshots."""

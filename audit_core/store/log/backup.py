@@ -1,4 +1,4 @@
-"""A home in one file, and back: every file with its digest, and the log checked before anything is put in its place."""
+"""Back up a data directory to one file, and restore it after checking every digest and the log."""
 
 from __future__ import annotations
 
@@ -29,49 +29,52 @@ from audit_core.verifier.strict_json import NotStrictJson, load_strict
 SCHEMA, MANIFEST = "assay/home-backup/1", "backup.json"
 KEYS = "keys"
 _PASSING = {"running", "queue", "snapshots"}
-"""Folders that say which processes run: another machine's, by the time somebody restores."""
+"""Folders with state of running processes, which a backup excludes."""
 MAX_FILES, MAX_MANIFEST_BYTES, MAX_TOTAL_BYTES = 200_000, 64 << 20, 256 << 30
 _NAME = re.compile(r"[A-Za-z0-9_@=+-][A-Za-z0-9._@=+-]*(/[A-Za-z0-9_@=+-][A-Za-z0-9._@=+-]*){0,7}\Z")
 _CHUNK = 1 << 20
+_UNCHANGED = "The data directory is unchanged."
 
 
 @dataclass(frozen=True)
 class Backup:
-    """What a backup holds."""
+    """Manifest of a backup."""
 
     made_at: str
     log_id: str
     size: int
-    """Events of the log."""
+    """Number of events in the log."""
     has_private_keys: bool
     files: Mapping[str, str]
-    """SHA-256 of each, by name."""
+    """SHA-256 by file name."""
 
 
 @dataclass(frozen=True)
 class Restored:
-    """What a home was restored from, and what is to be known of it."""
+    """Result of a restore."""
 
     backup: Backup
     old: Path | None
-    """Where the home that was there lies now."""
+    """New place of the previous data directory."""
     events_lost: int | None
-    """How many events more the same log had in the home that was there; None where that cannot be said."""
+    """Number of events that the previous data directory's log had beyond the backup; None where unknown."""
 
 
 def back_up(home: Path, out: Path, *, with_private_keys: bool) -> Backup:
-    """Write everything of a home into one new file, readable by its owner alone, while others go on writing.
+    """Write a data directory into one new file with mode 0600; other processes can continue to write.
 
     Args:
-        with_private_keys: whether the file can sign: who has it could sign as the log and as its people.
+        with_private_keys: include private keys; the file then allows signing as the log and as its people.
 
     Raises:
-        Refused: the file is there already, lies in the home, or cannot be written.
+        Refused: the file exists already, is inside the data directory, or cannot be written.
     """
     home = home.resolve()
     if out.exists() or out.resolve().is_relative_to(home):
         raise Refused(
-            f"{out} is there already or lies in the home.", wanted="a new file elsewhere.", remedy="choose another."
+            f"{out} exists already or is inside the data directory.",
+            wanted="a new file elsewhere.",
+            remedy="choose another path.",
         )
     part = out.with_name(f".assay-{secrets.token_hex(8)}.part")
     try:
@@ -86,24 +89,24 @@ def back_up(home: Path, out: Path, *, with_private_keys: bool) -> Backup:
     except OSError as error:
         raise Refused(
             f"{out} cannot be written: {error.strerror or error}. No backup was made.",
-            wanted="a new file on a disk with room for the home.",
-            remedy="choose another place.",
+            wanted="a new file on a disk with enough space.",
+            remedy="choose another path.",
         ) from error
     finally:
         part.unlink(missing_ok=True)
     return found
 
 
-def restore(file: Path, home: Path, *, old_to: Path | None = None, held: Sequence[str] = ()) -> Restored:
-    """Put a backup in a home's place, whole or not at all.
+def restore(file: Path, home: Path, *, old_to: Path | None = None, external: Sequence[str] = ()) -> Restored:
+    """Restore a data directory from a backup, completely or not at all.
 
     Args:
-        old_to: where the home that is there now goes; None: there must be none.
-        held: checkpoints that were handed out, which the restored log must agree with and reach.
+        old_to: new place of the existing data directory; None requires that there is none.
+        external: external checkpoints, which the restored log must contain.
 
     Raises:
-        Refused: no backup, a home that is there or in use, or a place that cannot be written.
-        IntegrityError: a file is not what the backup says, or the log is not what was written.
+        Refused: not a backup, a data directory that exists or is in use, or a path that cannot be written.
+        IntegrityError: a file differs from its digest, or the log fails verification.
     """
     home = home.resolve()
     _refuse_used(home, old_to)
@@ -111,13 +114,13 @@ def restore(file: Path, home: Path, *, old_to: Path | None = None, held: Sequenc
     try:
         fresh.mkdir(mode=0o700)
         backup = _unpack(file, fresh)
-        _check_log(fresh, backup, held)
+        _check_log(fresh, backup, external)
         lost = _count_lost(home, backup) if old_to is not None else None
         _swap(home, fresh, old_to)
     except OSError as error:
         raise Refused(
-            f"{file} cannot be restored: {error.strerror or error}. The home is as it was.",
-            wanted="a backup that can be read, and a folder that can be written.",
+            f"{file} cannot be restored: {error.strerror or error}. {_UNCHANGED}",
+            wanted="a readable backup and a writable folder.",
             remedy="check both.",
         ) from error
     finally:
@@ -126,7 +129,7 @@ def restore(file: Path, home: Path, *, old_to: Path | None = None, held: Sequenc
 
 
 def _list_files(home: Path) -> Iterator[str]:
-    """Names of what belongs into a backup, beside the database and the keys."""
+    """Names of the files to back up, except the database and the keys."""
     for folder, folders, names in os.walk(home):
         here = Path(folder)
         folders[:] = sorted(name for name in folders if here != home or name not in _PASSING | {KEYS})
@@ -138,7 +141,7 @@ def _list_files(home: Path) -> Iterator[str]:
             yield path.relative_to(home).as_posix()
 
 
-def _write(file: IO[bytes], home: Path, copy: Path, said: Backup) -> Backup:
+def _write(file: IO[bytes], home: Path, copy: Path, found: Backup) -> Backup:
     digests: dict[str, str] = {}
     places = [(copy, path.relative_to(copy).as_posix()) for path in sorted(copy.rglob("*")) if path.is_file()]
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=3) as archive:
@@ -150,24 +153,24 @@ def _write(file: IO[bytes], home: Path, copy: Path, said: Backup) -> Backup:
                     digest.update(chunk)
                     target.write(chunk)
             digests[name] = digest.hexdigest()
-        reported = {"schema": SCHEMA, **vars(said), "files": digests}
+        reported = {"schema": SCHEMA, **vars(found), "files": digests}
         archive.writestr(MANIFEST, json.dumps(reported, indent=1, sort_keys=True))
-    return Backup(said.made_at, said.log_id, said.size, said.has_private_keys, digests)
+    return Backup(found.made_at, found.log_id, found.size, found.has_private_keys, digests)
 
 
 def _unpack(file: Path, fresh: Path) -> Backup:
-    """Every file below `fresh`, with the digest that the manifest names; nothing is written anywhere else."""
+    """Unpack every file below `fresh` and check its digest in the manifest."""
     try:
         with zipfile.ZipFile(file) as archive:
             rows = archive.infolist()
             names = [row.filename for row in rows]
             if len(set(names)) < len(names) or len(names) > MAX_FILES or MANIFEST not in names:
-                raise _refuse(file, "it lists a file twice, too many, or no manifest")
+                raise _refuse(file, "it has a duplicate file, too many files, or no manifest")
             if sum(row.file_size for row in rows) > MAX_TOTAL_BYTES:
-                raise _refuse(file, "it unpacks to more than any home holds")
+                raise _refuse(file, "it unpacks to more than the maximum size")
             backup = _read_manifest(file, archive)
             if set(names) != {MANIFEST, *backup.files}:
-                raise _refuse(file, "its manifest names other files than are there")
+                raise _refuse(file, "its manifest lists other files than it contains")
             for row in rows:
                 if row.filename != MANIFEST:
                     _unpack_one(file, archive, row, fresh, backup.files[row.filename])
@@ -180,7 +183,7 @@ def _unpack_one(file: Path, archive: zipfile.ZipFile, row: zipfile.ZipInfo, fres
     _check_name(row.filename)
     kind = stat.S_IFMT(row.external_attr >> 16)
     if row.is_dir() or kind not in (0, stat.S_IFREG):
-        raise _refuse(file, f"{row.filename[:80]!a} is no plain file")
+        raise _refuse(file, f"{row.filename[:80]!a} is not a regular file")
     path = fresh / row.filename
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     digest, left = hashlib.sha256(), row.file_size
@@ -189,51 +192,51 @@ def _unpack_one(file: Path, archive: zipfile.ZipFile, row: zipfile.ZipInfo, fres
         while chunk := source.read(_CHUNK):
             left -= len(chunk)
             if left < 0:
-                raise _refuse(file, f"{row.filename[:80]!a} is longer than it says")
+                raise _refuse(file, f"{row.filename[:80]!a} is longer than declared")
             digest.update(chunk)
             target.write(chunk)
         target.flush()
         os.fsync(target.fileno())
     if digest.hexdigest() != wanted:
-        raise IntegrityError(f"{row.filename} in {file.name} is not what its digest says. The home is as it was.")
+        raise IntegrityError(f"{row.filename} in {file.name} does not match its digest. {_UNCHANGED}")
 
 
 def _read_manifest(file: Path, archive: zipfile.ZipFile) -> Backup:
     if archive.getinfo(MANIFEST).file_size > MAX_MANIFEST_BYTES:
         raise _refuse(file, "its manifest is too large")
     try:
-        said: Any = load_strict(archive.read(MANIFEST))
+        manifest: Any = load_strict(archive.read(MANIFEST))
     except NotStrictJson as error:
         raise _refuse(file, str(error)) from error
     fields = {"made_at": str, "log_id": str, "size": int, "has_private_keys": bool, "files": dict}
-    if not isinstance(said, dict) or said.pop("schema", None) != SCHEMA or set(said) != set(fields):
-        raise _refuse(file, f"its manifest is not of {SCHEMA}")
-    if not all(type(said[name]) is kind for name, kind in fields.items()) or DATABASE not in said["files"]:
-        raise _refuse(file, "its manifest lacks the database, or has a field of another type")
-    for name, digest in said["files"].items():
+    if not isinstance(manifest, dict) or manifest.pop("schema", None) != SCHEMA or set(manifest) != set(fields):
+        raise _refuse(file, f"its manifest does not have schema {SCHEMA}")
+    if not all(type(manifest[name]) is kind for name, kind in fields.items()) or DATABASE not in manifest["files"]:
+        raise _refuse(file, "its manifest lacks the database, or has a field of a wrong type")
+    for name, digest in manifest["files"].items():
         _check_name(name)
         if not isinstance(digest, str) or not re.fullmatch(r"[0-9a-f]{64}", digest):
             raise _refuse(file, f"{name[:80]!a} has no digest")
-    if said["has_private_keys"] != any(name.startswith(f"{KEYS}/") for name in said["files"]):
+    if manifest["has_private_keys"] != any(name.startswith(f"{KEYS}/") for name in manifest["files"]):
         raise _refuse(file, "its manifest is wrong about private keys")
-    return Backup(**said)
+    return Backup(**manifest)
 
 
 def _check_name(name: str) -> None:
     top = name.split("/")[0]
     if not _NAME.match(name) or len(name) > 400 or top in _PASSING or (top.startswith(DATABASE) and name != DATABASE):
         raise Refused(
-            f"{name[:80]!a} as a file of a home.",
-            wanted="names of letters, digits and . _ @ = + -, no link and no place outside.",
-            remedy="a backup of `home backup`; a file of yours in the home has to lie elsewhere.",
+            f"{name[:80]!a} is not a valid file name of a data directory.",
+            wanted="names of letters, digits and . _ @ = + -, without links or paths outside.",
+            remedy="use a file that `home backup` wrote; move your own files out of the data directory.",
         )
 
 
 def _refuse(file: Path, why: str) -> Refused:
     return Refused(
-        f"{file.name} is no backup of a home: {why}. The home is as it was.",
+        f"{file.name} is not a backup of a data directory: {why}. {_UNCHANGED}",
         wanted="a file that `home backup` wrote.",
-        remedy="look for another copy.",
+        remedy="use another copy.",
     )
 
 
@@ -243,21 +246,19 @@ def _read_log(database: Path) -> tuple[str, int]:
     return found.log_id, found.size
 
 
-def _check_log(fresh: Path, backup: Backup, held: Sequence[str]) -> None:
+def _check_log(fresh: Path, backup: Backup, external: Sequence[str]) -> None:
     with open_copy(fresh / DATABASE) as connection:
         chain = list_log_keys(connection)
         if not chain:
-            raise IntegrityError("The log in the backup names no key of its own. The home is as it was.")
+            raise IntegrityError(f"The log in the backup has no key of its own. {_UNCHANGED}")
         key = load_log_key(fresh).public_key if has_log_key(fresh) else chain[-1].public_key
-        found: Verification = verify_log(connection, public_key=key, held=held, is_own=has_log_key(fresh))
+        found: Verification = verify_log(connection, public_key=key, external=external, is_own=has_log_key(fresh))
     if found.findings or (found.log_id, found.size) != (backup.log_id, backup.size):
-        raise IntegrityError(
-            f"The log in the backup is not what was written: {_name(found.findings)} The home is as it was."
-        )
+        raise IntegrityError(f"The log in the backup fails verification: {_name(found.findings)} {_UNCHANGED}")
 
 
 def _name(findings: Sequence[Finding]) -> str:
-    return "; ".join(one.text for one in findings[:3]) + "." if findings else "its manifest is of another log."
+    return "; ".join(one.text for one in findings[:3]) + "." if findings else "its manifest belongs to another log."
 
 
 def _refuse_used(home: Path, old_to: Path | None) -> None:
@@ -265,15 +266,15 @@ def _refuse_used(home: Path, old_to: Path | None) -> None:
         return
     if old_to is None or old_to.exists() or old_to.resolve().is_relative_to(home):
         raise Refused(
-            f"{home} is not empty{'' if old_to is None else f', and {old_to} is there already or lies in it'}.",
-            wanted="an empty home, or a new place for the one that is there.",
+            f"{home} is not empty{'' if old_to is None else f', and {old_to} exists already or is inside it'}.",
+            wanted="an empty data directory, or a new place for the existing one.",
             remedy="--old-to DIR moves it there first; nothing is deleted.",
         )
     own, running = name_process(home), home / "running"
     if any(path.stem != own and is_alive(home, path.stem) for path in running.glob("*.lock")):
         raise Refused(
             f"{home} is in use by another process.",
-            wanted="nobody at work in it.",
+            wanted="a data directory that no process uses.",
             remedy="stop the server, and restore again.",
         )
 
@@ -288,7 +289,7 @@ def _count_lost(home: Path, backup: Backup) -> int | None:
 
 
 def _swap(home: Path, fresh: Path, old_to: Path | None) -> None:
-    """Two renames; if the second fails the first is taken back."""
+    """Replace the data directory by two renames; if the second fails, the first is undone."""
     is_there = home.exists() and any(home.iterdir())
     if is_there and old_to is not None:
         home.rename(old_to)

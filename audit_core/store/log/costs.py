@@ -1,4 +1,4 @@
-"""What each run took and what it said, row by row; the cost of audits is counted from these."""
+"""Time and verdict of each run, the input of the cost report."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ UNDER_WAY = "under way"
 
 @dataclass(frozen=True)
 class RunCost:
-    """One run."""
+    """Time and verdict of one run."""
 
     run_id: str
     kind: str
     outcome: str
-    """As the run log has it, or under way."""
+    """Outcome in the run log, or under way."""
     content_key: str
     has_begun: bool
-    """False where it was refused, or cancelled in the queue, before anything ran."""
+    """False where it was refused or cancelled before its start."""
     wall_s: float | None
-    """None of a run without an end."""
+    """None for a run without an end."""
     cpu_s: float | None
-    """Of the whole process meanwhile; None where it was not recorded."""
+    """CPU seconds of the whole process during the run; None where they were not recorded."""
     state: str | None
-    """Of the verdict, where the run came to one."""
+    """State of the verdict; None without one."""
     reason: str | None
-    """Why that is inconclusive."""
+    """Reason of an inconclusive verdict."""
 
 
 _ENDED = "SELECT run_id, kind, outcome, content_key, wall_s FROM runs ORDER BY number"
@@ -47,25 +47,25 @@ SELECT run_id, kind, content_key, process FROM run_start WHERE run_id NOT IN (SE
 
 
 def list_run_costs(home: Path) -> tuple[RunCost, ...]:
-    """Every run of the log, those that ended first, oldest first.
+    """Every run of the log: ended runs, then unended ones, each oldest first.
 
     Raises:
-        StoreRefused: another process holds the log.
+        StoreRefused: another process has locked the log.
         IntegrityError: an event cannot be read.
     """
     with open_database(home) as connection:
         ended = connection.execute(_ENDED).fetchall()
         unended = connection.execute(_UNENDED).fetchall()
-        verdicts = {run: said for run, *said in connection.execute(_VERDICTS).fetchall()}
+        verdicts = {run: verdict for run, *verdict in connection.execute(_VERDICTS).fetchall()}
         reported = {event.object_id: event.payload for event in list_events(connection, action=Action.RUN_ENDED)}
         refused = {event.object_id for event in list_events(connection, action=Action.RUN_REFUSED)}
     rows = []
     for run, kind, outcome, key, wall_s in ended:
-        has_begun, said = run not in refused, verdicts.get(run, (None, None))
-        # What never began took no time that anybody measured.
+        has_begun, verdict = run not in refused, verdicts.get(run, (None, None))
+        # A run that did not begin has no measured time.
         took = wall_s if has_begun else None
         cpu_s = _read_seconds(reported.get(run, {}).get("cpu_s"))
-        rows.append(RunCost(run, kind, outcome, key, has_begun, took, cpu_s, *said))
+        rows.append(RunCost(run, kind, outcome, key, has_begun, took, cpu_s, *verdict))
     for run, kind, key, process in unended:
         outcome = UNDER_WAY if is_alive(home, process) else ABANDONED
         rows.append(RunCost(run, kind, outcome, key, True, None, None, None, None))
@@ -73,7 +73,7 @@ def list_run_costs(home: Path) -> tuple[RunCost, ...]:
 
 
 def _read_seconds(reported: Any) -> float | None:
-    """Events from before it was recorded have none."""
+    """Seconds in an event; None where they are missing or invalid."""
     return (
         float(reported)
         if isinstance(reported, int | float) and not isinstance(reported, bool) and reported >= 0

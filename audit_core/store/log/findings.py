@@ -1,4 +1,4 @@
-"""What a check of the audit log can find."""
+"""Findings of an audit log verification."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Fault(StrEnum):
-    """What is wrong with a log."""
+    """Kind of a fault."""
 
     MISSING = "missing"
     UNREADABLE = "unreadable"
@@ -23,11 +23,11 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is not as it was written."""
+    """One fault with its place in the log."""
 
     fault: Fault
     seq: int | None
-    """The event, or the first of those among which it must be; None where no event can be named."""
+    """The faulty event, or the first of a range that contains it; None where it is unknown."""
     text: str
     until: int | None = None
-    """The last of those among which it must be; None where one event is meant."""
+    """Last event of the range; None for a single event."""

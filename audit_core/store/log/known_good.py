@@ -1,4 +1,4 @@
-"""What this process has checked before, by the whole content that was checked: a row that was edited is one it has not seen."""
+"""Cache of successful checks in this process, keyed by the full checked content; an edited row is checked again."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ MAX_KEPT = 400_000
 
 
 class KnownGood(Generic[Found]):
-    """Results of checks that found nothing wrong.
+    """Results of checks without findings.
 
-    Kept in memory and never in a file, which a person who edits the database could edit too. The key is a digest of everything that
-    the check reads, so every row is read and hashed each time; what is spared is parsing it.
+    The cache is in memory only, because a file could be edited together with the database. The key is a digest of all that
+    the check reads: every row is read and hashed each time, and only parsing is skipped.
     """
 
     def __init__(self, most: int = MAX_KEPT) -> None:
@@ -23,7 +23,7 @@ class KnownGood(Generic[Found]):
         self._most = most
 
     def find(self, content: object, check: Callable[[], tuple[Found, bool]]) -> Found:
-        """The earlier result for equal content, or that of `check`, which also says whether all was right.
+        """The cached result for equal content, else the result of `check`, cached if its second value is True.
 
         Args:
             content: texts, numbers and tuples of them.

@@ -1,4 +1,4 @@
-"""The run log: every run is told of when it starts and when it ends, each time with its event in the same transaction."""
+"""The run log: every run is logged at start and end, with its event in the same transaction."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NEVER_BEGUN = ("refused", "cancelled")
 
 @dataclass(frozen=True)
 class RunStart:
-    """What is known of a run before it begins."""
+    """A run before it begins."""
 
     run_id: str
     started_at: str
@@ -38,19 +38,19 @@ class RunStart:
     identity: str
     """JSON: model, digests, dtype, attention, versions."""
     request: str
-    """JSON: what was asked, by ids."""
+    """JSON of the request, with ids instead of texts."""
 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """One run, whatever became of it."""
+    """One ended or abandoned run."""
 
     run_id: str
     started_at: str
     """ISO 8601, UTC."""
     actor: str
     session: str
-    """Browser session that asked; History shows a session its own runs only."""
+    """Browser session of the request; History shows only the runs of its own session."""
     kind: str
     outcome: str
     """done | refused | not_measured | failed | cancelled | abandoned"""
@@ -64,30 +64,30 @@ class RunRecord:
     identity: str
     """JSON: model, digests, dtype, attention, versions."""
     request: str
-    """JSON: what was asked, by ids."""
+    """JSON of the request, with ids instead of texts."""
     result: str | None
-    """JSON of the result; None where there is none."""
+    """JSON of the result; None without one."""
     wall_s: float
 
     @property
     def start(self) -> RunStart:
-        """What was known of it before it began."""
+        """The run as logged at its start."""
         return RunStart(**{field.name: getattr(self, field.name) for field in fields(RunStart)})
 
 
 @dataclass(frozen=True)
 class ClaimRun:
-    """What makes a run confirmatory: the registered claim that it tests, and the preregistration that fixed how."""
+    """The registered claim and preregistration that a confirmatory run tests."""
 
     claim_id: str
     prereg_digest: str
     exploratory: str = ""
-    """Why no policy can be met by it; empty where nothing stands in the way."""
+    """Why the run is exploratory and meets no policy; empty otherwise."""
 
 
 @dataclass(frozen=True)
 class Reached:
-    """The verdict that a claim's run ended with."""
+    """The verdict of a claim's run."""
 
     claim: ClaimRun
     state: str
@@ -108,7 +108,7 @@ SELECT number, '' AS process, run_id, started_at, actor, session, kind, outcome,
 """
 _UNENDED = """
 SELECT number, process, run_id, started_at, actor, session, kind, 'abandoned' AS outcome, 'no_end' AS reason,
-    'its process ended and left no word of it' AS detail, content_key, model_digest, prompts_sha256, identity, request,
+    'process exited without recording an outcome' AS detail, content_key, model_digest, prompts_sha256, identity, request,
     NULL AS result, 0.0 AS wall_s FROM run_start WHERE run_id NOT IN (SELECT run_id FROM runs)
 """
 _ALL = f"SELECT * EXCLUDE (number) FROM ({_ENDED} UNION ALL {_UNENDED})"
@@ -125,42 +125,42 @@ _LAST_OF_RUN = """
 SELECT action FROM audit_event WHERE object_id = ? AND action IN ('run.started', 'run.ended', 'run.refused') ORDER BY seq DESC LIMIT 1
 """
 _PROCESSES = "SELECT run_id, process FROM run_start"
-# Inside a string of JSON a quote is escaped, so this text is the field itself and no other place that names a claim.
+# Quotes inside JSON strings are escaped, so this text matches only the field itself.
 _COUNT_STARTS = "SELECT count(*) FROM audit_event WHERE action = 'run.started' AND contains(body, ?)"
 
 
 class RunLog:
-    """Append and read runs.
+    """Append and read runs of one data directory.
 
-    DuckDB lets one process open a file, so each call opens it, works, and closes it under a lock file:
-    a server and a command line share one home without either losing a run.
+    DuckDB allows one process per file, so each call opens and closes it under a lock file: a server and a command line can
+    share one data directory.
     """
 
     def __init__(self, home: Path) -> None:
         self.home, self.path = home, home / DATABASE
 
     def start(self, start: RunStart, claim: ClaimRun | None = None) -> int | None:
-        """Tell that a run begins, before anything of it can be seen; without an end it counts as abandoned.
+        """Log the start of a run before any result exists; without an end it counts as abandoned.
 
         Returns:
-            Which attempt at its claim this is, from 1; None for a run that tests no registered claim.
+            Attempt number at its claim, from 1; None for a run without a registered claim.
 
         Raises:
-            StoreRefused: another process holds the log, or the disk refuses.
+            StoreRefused: another process has locked the log, or the disk fails.
         """
         process = name_process(self.home)
         with open_database(self.home) as connection:
             return _start(connection, start, claim, process)
 
     def append(self, record: RunRecord, reached: Reached | None = None, *, cpu_s: float | None = None) -> None:
-        """Tell how a run ended; one that was never started is told of as a whole, or as refused.
+        """Log the end of a run; a run without a logged start gets both events, or one refusal.
 
         Args:
-            reached: told of in the same transaction, so that no attempt ends without its verdict.
-            cpu_s: CPU seconds of the whole process meanwhile, for the event alone; None where nobody counted.
+            reached: verdict, logged in the same transaction as the end.
+            cpu_s: CPU seconds of the whole process during the run, for the event only; None where they were not measured.
 
         Raises:
-            StoreRefused: another process holds the log, or the disk refuses.
+            StoreRefused: another process has locked the log, or the disk fails.
         """
         with open_database(self.home) as connection:
             last = connection.execute(_LAST_OF_RUN, [record.run_id]).fetchone()
@@ -177,28 +177,28 @@ class RunLog:
                 payload=(_describe_asked(record.start) if is_refused else {}) | _describe_end(record, cpu_s),
             )
             if reached is not None:
-                _tell_verdict(connection, record, reached)
+                _log_verdict(connection, record, reached)
 
     def list_runs(self, *, session: str | None = None, limit: int = 200) -> tuple[RunRecord, ...]:
-        """Newest first; of one session unless None. Runs under way are not among them, and abandoned ones are."""
+        """Ended and abandoned runs, newest first; optionally of one session."""
         with open_database(self.home) as connection:
             rows = connection.execute(_NEWEST, [session, session, limit]).fetchall()
         return tuple(self._read_over(rows))
 
     def find_result(self, content_key: str) -> dict[str, Any] | None:
-        """Result of an earlier run with equal content, or None."""
+        """Result of an earlier run with an equal content key, or None."""
         with open_database(self.home) as connection:
             row = connection.execute(_FIND_RESULT, [content_key]).fetchone()
         return None if row is None else json.loads(row[0])
 
     def read_runs(self, run_ids: Sequence[str]) -> tuple[RunRecord, ...]:
-        """Runs that ended, oldest first, of these ids."""
+        """Ended runs with these ids, oldest first."""
         with open_database(self.home) as connection:
             rows = connection.execute(_THESE, [list(run_ids)]).fetchall()
         return tuple(RunRecord(*row[1:]) for row in rows)
 
     def export(self) -> Iterator[dict[str, Any]]:
-        """Every run that is over, oldest first, as plain values."""
+        """Every ended or abandoned run, oldest first, as plain values."""
         with open_database(self.home) as connection:
             rows = connection.execute(_OLDEST).fetchall()
         for record in self._read_over(rows):
@@ -214,20 +214,20 @@ class RunLog:
 
 @dataclass(frozen=True)
 class Unended:
-    """A run that the audit log saw begin and not end."""
+    """A run with a logged start and no logged end."""
 
     run_id: str
     started_at: str
     kind: str
     claim_id: str | None
     is_alive: bool
-    """Its process still runs: the run is under way, and not abandoned."""
+    """Whether its process is still running; otherwise the run is abandoned."""
 
 
 def list_unended(
     connection: duckdb.DuckDBPyConnection, home: Path, events: Sequence[AuditEvent] | None = None
 ) -> tuple[Unended, ...]:
-    """Runs that began and did not end, oldest first, by the events alone; those given, or else all that are there."""
+    """Unended runs by the given events, or by all events; oldest first."""
     found: dict[str, AuditEvent] = {}
     for event in list_events(connection) if events is None else events:
         if event.action == Action.RUN_STARTED:
@@ -254,7 +254,7 @@ def _start(connection: duckdb.DuckDBPyConnection, start: RunStart, claim: ClaimR
     return attempt
 
 
-def _tell_verdict(connection: duckdb.DuckDBPyConnection, record: RunRecord, reached: Reached) -> None:
+def _log_verdict(connection: duckdb.DuckDBPyConnection, record: RunRecord, reached: Reached) -> None:
     payload = {
         "claim_id": reached.claim.claim_id,
         "state": reached.state,
@@ -267,14 +267,14 @@ def _tell_verdict(connection: duckdb.DuckDBPyConnection, record: RunRecord, reac
 
 
 def count_attempts(connection: duckdb.DuckDBPyConnection, claim_id: str) -> int:
-    """Runs that were started on a registered claim, whatever became of them."""
+    """Number of runs that were started on a registered claim, with any outcome."""
     named = dump_canonical({"claim_id": claim_id})[1:-1].decode()
     row = connection.execute(_COUNT_STARTS, [named]).fetchone()
     return int(row[0]) if row else 0
 
 
 def _describe_asked(start: RunStart) -> dict[str, Any]:
-    """Digests and ids alone: prompts and results stay out of the audit log."""
+    """Digests and ids of the request; the audit log contains no prompts or results."""
     return {
         "kind": start.kind,
         "content_key": start.content_key,

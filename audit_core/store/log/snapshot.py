@@ -1,4 +1,4 @@
-"""The store as it is at one moment, in a copy of its own: whatever takes long is done there, and others write meanwhile."""
+"""Snapshots: a temporary copy of the database, so that long reads do not block writers."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 FOLDER = "snapshots"
 STALE_S = 3600.0
-"""Longer than any check takes: a copy that is older has lost its process."""
+"""Maximum age of a snapshot; an older one was left by a process that exited."""
 
 
 @contextmanager
 def open_snapshot(home: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The database as it is now, to read; the lock is held for as long as copying the file takes, and no longer.
+    """Open a read-only snapshot of the database; the lock is released as soon as the file is copied.
 
     Raises:
-        StoreRefused: as `open_database`; also where the disk has no room for the copy.
+        StoreRefused: as `open_database`; also where the disk has no space for the copy.
     """
     with open_database(home):
         pass
@@ -35,7 +35,7 @@ def open_snapshot(home: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 @contextmanager
 def make_copy(home: Path, folders: Sequence[str]) -> Iterator[Path]:
-    """A folder with a copy of the database and of these folders of the home, all of one moment; gone in the end."""
+    """Make a temporary folder with a consistent copy of the database and of these folders of the data directory."""
     place = home / FOLDER
     place.mkdir(mode=0o700, exist_ok=True)
     _sweep(place)

@@ -1,4 +1,4 @@
-"""The audit log as a page shows it: every event with what is wrong about it, and how far others could vouch for it."""
+"""View of the audit log for the page: every event with its findings, and the part that external checkpoints cover."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ from audit_core.store.log.verification import Progress, Verification, verify_log
 
 @dataclass(frozen=True)
 class AuditLogView:
-    """One moment's view of the whole log."""
+    """View of the whole log at one time."""
 
     events: tuple[AuditEvent, ...]
     status: LogStatus
     verification: Verification
-    """Of the chain and of the checkpoints in the same file; who holds one outside checks more with `log verify`."""
+    """Result for the chain and the stored checkpoints; `log verify` also checks external checkpoints."""
     unended: tuple[Unended, ...]
 
     def describe_event(self, event: AuditEvent) -> str:
-        """What the check says of one event."""
+        """Describe the verification result of one event."""
         wrong = [one.text for one in self.verification.findings if one.seq == event.seq]
         if wrong:
             return "; ".join(wrong)
         first = self.verification.first_bad
         if first is not None and event.seq >= first:
             return "after the first bad event"
-        return "as written, held outside" if event.seq < self.status.anchored_size else "as written, unanchored"
+        return "as written, anchored" if event.seq < self.status.anchored_size else "as written, unanchored"
 
 
 def read_log_view(home: Path, on_progress: Progress | None = None) -> AuditLogView:
-    """Read and check the log, in a copy of it, so that others write meanwhile.
+    """Read and verify the log in a snapshot, so that writers are not blocked.
 
     Args:
-        on_progress: told how many events are checked; whatever it raises ends the check.
+        on_progress: progress callback; an exception from it aborts the verification.
 
     Raises:
-        IntegrityError: an event that cannot be read at all; `log verify` names it.
+        IntegrityError: an event cannot be read; `log verify` names it.
     """
     with open_database(home) as connection:
         public_key = find_own_key(connection, home).public_key
@@ -53,6 +53,6 @@ def read_log_view(home: Path, on_progress: Progress | None = None) -> AuditLogVi
 
 
 def sign_checkpoint_now(home: Path) -> str:
-    """A checkpoint over everything so far, to be given to somebody who does not control this machine."""
+    """Sign a checkpoint over all events, for a person or system outside this machine."""
     with open_database(home) as connection:
         return make_checkpoint(connection, home).note

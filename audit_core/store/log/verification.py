@@ -1,4 +1,4 @@
-"""Whether the audit log is what was written: its own chain, its signed checkpoints, and checkpoints that others hold."""
+"""Verify the audit log: its hash chain, its signed checkpoints, and external checkpoints."""
 
 from __future__ import annotations
 
@@ -24,35 +24,35 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Verification:
-    """What was checked, and what was found."""
+    """Result of a verification."""
 
     log_id: str
     size: int
     findings: tuple[Finding, ...]
     checkpoints: int
-    """Signed checkpoints in the same file that were checked."""
+    """Number of checked checkpoints in the same file."""
     held: int
-    """Checkpoints given from outside; without any, an older state of the whole file would pass."""
+    """Number of checked external checkpoints; without any, a rollback of the whole file is not detected."""
     clock_went_back: tuple[int, ...]
-    """Events that tell of a clock set back; no fault of the log."""
+    """Events that record a clock set back; not a fault."""
     runs_before: int
-    """Runs that were there before the log began: nothing vouches for them but the log's first event, from then on."""
+    """Number of runs from before the log; only the log's first event protects them."""
     restarts: tuple[int, ...] = ()
-    """Events that tell of a log begun where another was gone; no fault of this one."""
+    """Events that record the restart of a missing log; not a fault."""
     revoked: tuple[RevokedKey, ...] = ()
-    """Keys of the log that may be in other hands; no fault of the log."""
+    """Keys of the log that may be compromised; not a fault."""
     rests_on_revoked: bool = False
-    """The known key was revoked, or vouches for the one in force only by way of a key that was."""
+    """Whether the trust path from the known key to the key in force includes a revoked key."""
 
     @property
     def first_bad(self) -> int | None:
-        """The first event that is not as it was written; where a checkpoint says no more than among which, the first of them."""
+        """The first faulty event; where a checkpoint only gives a range, the first event of that range."""
         exact = [one.seq for one in self.findings if one.seq is not None and one.until is None]
         return min([*exact, *(one.seq or 0 for one in self.findings if _is_open(one, exact))], default=None)
 
 
 def _is_open(finding: Finding, exact: Sequence[int]) -> bool:
-    """Whether none of the events that could be named is among those that a checkpoint puts in doubt."""
+    """Whether a finding is a range without any exactly known faulty event."""
     return (
         finding.seq is not None
         and finding.until is not None
@@ -69,42 +69,42 @@ _NOTES = "SELECT log_id, size, root, head, note FROM audit_checkpoint ORDER BY s
 
 @dataclass(frozen=True)
 class _Read:
-    """The log as far as its chain goes."""
+    """Parsed events of the log."""
 
     records: tuple[Mapping[str, Any], ...]
     leaves: tuple[bytes, ...]
-    """Computed from the bodies, never taken from the column."""
+    """Leaf hashes computed from the bodies, not read from the column."""
     entries: tuple[str, ...]
 
 
 _KNOWN: KnownGood[Mapping[str, Any]] = KnownGood()
-_TOLD_EVERY = 500
+_PROGRESS_EVERY = 500
 Progress = Callable[[int, int], None]
-"""Told of events checked, and of how many there are."""
+"""Progress callback: events checked so far, events in total."""
 
 
 def verify_log(
     connection: duckdb.DuckDBPyConnection,
     *,
     public_key: bytes | None = None,
-    held: Sequence[str] = (),
+    external: Sequence[str] = (),
     is_own: bool = False,
     on_progress: Progress | None = None,
 ) -> Verification:
-    """Check the chain; with a public key of the log also the checkpoints in the same file and those that others hold.
+    """Verify the chain; with a public key of the log also its stored and external checkpoints.
 
     Args:
-        public_key: 32 bytes, known from outside the file, of any key that the log ever had; None checks the chain alone.
-        held: notes that were handed out earlier and come from elsewhere.
-        is_own: the key is the one that is kept here to sign with, and so must be the one in force.
-        on_progress: told now and then how many events are checked; whatever it raises ends the check.
+        public_key: 32 bytes from outside the file, of any key that the log had; None verifies only the chain.
+        external: external checkpoints, as signed notes.
+        is_own: whether the key is the stored signing key, which must be the one in force.
+        on_progress: progress callback; an exception from it aborts the verification.
 
     Raises:
-        Refused: checkpoints are held against no key.
-        IntegrityError: the file lacks what every log has.
+        Refused: external checkpoints are given without a key.
+        IntegrityError: the file has no valid log id.
     """
-    if held and public_key is None:
-        raise Refused("Checkpoints without a key.", wanted="the log's public key.", remedy="give --public-key.")
+    if external and public_key is None:
+        raise Refused("External checkpoints need a key.", wanted="the log's public key.", remedy="give --public-key.")
     log_id = find_log_id(connection)
     findings: list[Finding] = []
     log = _check_chain(log_id, connection.execute(_EVENTS).fetchall(), findings, on_progress)
@@ -113,8 +113,8 @@ def verify_log(
     revoked: tuple[RevokedKey, ...] = ()
     if public_key is not None:
         trusted, doubt = trust_key(chain, public_key, is_own=is_own)
-        revoked = check_notes(Notes(log_id, notes, held), trusted, log.leaves, log.entries, findings)
-        # A first event that is gone or unreadable names no key either, and that is one finding.
+        revoked = check_notes(Notes(log_id, notes, external), trusted, log.leaves, log.entries, findings)
+        # A missing or unreadable first event also has no key; that is one finding, not two.
         findings += [Finding(Fault.KEY, None, doubt)] if doubt and not any(one.seq == 0 for one in findings) else []
     findings += _check_rotations(log.records)
     findings += [Finding(Fault.RUN, seq, text) for seq, text in find_changed_runs(connection, log.records)]
@@ -123,7 +123,7 @@ def verify_log(
         len(log.entries),
         tuple(sorted(findings, key=lambda finding: (finding.seq is None, finding.seq or 0))),
         len(notes),
-        len(held),
+        len(external),
         tuple(record["seq"] for record in log.records if record.get("action") == Action.CLOCK_WENT_BACK),
         count_runs_before(log.records),
         tuple(record["seq"] for record in log.records if record.get("action") == Action.LOG_RESTARTED),
@@ -135,18 +135,18 @@ def verify_log(
 def _check_chain(
     log_id: str, rows: Sequence[tuple[Any, ...]], findings: list[Finding], on_progress: Progress | None
 ) -> _Read:
-    """Every event by itself and beside the one before it; what follows a fault is checked as if it were right."""
+    """Check every event by itself and against the previous one; events after a fault are checked as if it were valid."""
     records: list[Mapping[str, Any]] = []
     leaves, entries, prev, time = [], [], GENESIS, ""
     if not rows:
         findings.append(Finding(Fault.MISSING, 0, "the log has no first event"))
     expected = 0
     for number, row in enumerate(rows):
-        if on_progress is not None and number % _TOLD_EVERY == 0:
+        if on_progress is not None and number % _PROGRESS_EVERY == 0:
             on_progress(number, len(rows))
         seq, body, entry = row[1], row[8].encode(), row[9]
         if seq != expected:
-            text = f"events {expected} to {seq - 1} are missing" if seq > expected else f"event {seq} stands twice"
+            text = f"events {expected} to {seq - 1} are missing" if seq > expected else f"event {seq} is duplicated"
             findings.append(Finding(Fault.MISSING, min(seq, expected), text))
         expected = seq + 1
         record = _recall_event(log_id, row, findings)
@@ -172,7 +172,7 @@ def _recall_event(log_id: str, row: tuple[Any, ...], findings: list[Finding]) ->
 
 
 def _check_event(log_id: str, row: tuple[Any, ...], findings: list[Finding]) -> Mapping[str, Any]:
-    """The record that the body holds; empty where it holds none."""
+    """Parse an event's body; empty where it is invalid."""
     seq, body, entry, leaf = row[1], row[8].encode(), row[9], row[10]
     if hash_entry(body) != entry or hash_leaf(body).hex() != leaf:
         findings.append(Finding(Fault.HASH, seq, f"event {seq} is not what its hash says"))
@@ -198,16 +198,18 @@ def _check_time(record: Mapping[str, Any], before: str, findings: list[Finding])
     try:
         parse_time(record["ts"])
     except ValueError:
-        findings.append(Finding(Fault.CLOCK, seq, f"event {seq} has no time of ours"))
+        findings.append(Finding(Fault.CLOCK, seq, f"event {seq} has no valid time"))
         return
     if record["ts"] < before and record["action"] != Action.CLOCK_WENT_BACK:
         findings.append(
-            Finding(Fault.CLOCK, seq, f"event {seq} is earlier than the one before it, and nothing says so")
+            Finding(
+                Fault.CLOCK, seq, f"event {seq} is earlier than the previous one, and no event records a clock change"
+            )
         )
 
 
 def _check_rotations(records: Sequence[Mapping[str, Any]]) -> list[Finding]:
-    """Each key of a person that follows another is named by a statement which that one signed."""
+    """Check that each rotated key of a person is signed by its predecessor."""
     return [
         Finding(
             Fault.KEY, record["seq"], f"event {record['seq']} names a new key that the key before it did not sign for"

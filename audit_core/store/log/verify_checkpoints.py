@@ -1,4 +1,4 @@
-"""Checkpoints held against the log: signed with the key in force at their size, and over the events that are there."""
+"""Verify checkpoints: their signatures by the key in force, and their roots over the log's events."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ from audit_core.verifier.note import BadNote, Checkpoint, read_checkpoint, read_
 
 @dataclass(frozen=True)
 class RevokedKey:
-    """A key of the log that may be in other hands, and what rests on it."""
+    """A possibly compromised key of the log, and the checkpoints that depend on it."""
 
     keyid: str
     at: int
-    """Number of the event that revokes it."""
+    """Sequence number of its revocation."""
     since: int
-    """The first event from which on it may have been in other hands."""
+    """First event at which it may have been compromised."""
     reason: str
     checkpoints: tuple[int, ...]
-    """Sizes of those that it alone signed over more events than that: whoever has the key could have signed others."""
+    """Sizes of later checkpoints that only this key signed, which an attacker could have forged."""
 
 
 @dataclass(frozen=True)
 class Notes:
-    """Checkpoints to be checked."""
+    """Checkpoints to verify."""
 
     log_id: str
     stored: Sequence[tuple[Any, ...]]
     """Rows of the same file: log id, size, root, head, note."""
-    held: Sequence[str]
-    """Notes from elsewhere."""
+    external: Sequence[str]
+    """External checkpoints, as signed notes."""
 
 
 def check_notes(
     notes: Notes, chain: Sequence[LogKey], leaves: Sequence[bytes], entries: Sequence[str], findings: list[Finding]
 ) -> tuple[RevokedKey, ...]:
-    """Checkpoints in the same file, their columns, that there are as many as an honest log has, and one over each change of key."""
+    """Check all checkpoints: signatures, roots, columns, no gap above `MAX_EVENTS`, and one at each key change."""
     good = []
     for *columns, note in notes.stored:
         one = _read_note(notes.log_id, chain, note, Fault.CHECKPOINT, findings)
@@ -55,17 +55,17 @@ def check_notes(
         good += [one] if one is not None else []
     _check_roots(good, Fault.CHECKPOINT, leaves, entries, findings)
     _check_gaps(good, chain, len(entries), findings)
-    held = [_read_note(notes.log_id, chain, note, Fault.HELD_CHECKPOINT, findings) for note in notes.held]
+    held = [_read_note(notes.log_id, chain, note, Fault.HELD_CHECKPOINT, findings) for note in notes.external]
     read = [one for one in held if one is not None]
     _check_roots(read, Fault.HELD_CHECKPOINT, leaves, entries, findings)
     return _list_revoked(chain, {one.size for one in (*good, *read)})
 
 
 def trust_key(chain: Sequence[LogKey], public_key: bytes, *, is_own: bool) -> tuple[tuple[LogKey, ...], str]:
-    """The keys to hold checkpoints against, and what is wrong with them: the log's own if it names the known one, else that alone."""
+    """Keys to verify checkpoints with, and a finding: the log's own keys if they include the known one, else only that."""
     if public_key not in [key.public_key for key in chain]:
         alone = LogKey(name_key(public_key), public_key, -1, "")
-        return (alone,), "the log names other keys as its own than the one that is known"
+        return (alone,), "the log does not contain the known key"
     is_out = is_own and chain[-1].public_key != public_key
     return tuple(chain), f"the key kept here is not the one in force since event {chain[-1].began}" if is_out else ""
 
@@ -88,7 +88,7 @@ def _read_note(
     try:
         said = read_unsigned(note)
         signers = find_signers(chain, said.size)
-        # Of another log, or of no event at all: any key says as well as another that it is none of ours.
+        # A note of another log, or over no event, fails with any key.
         for key in signers or chain[:1]:
             _check_signature(note, log_id, key.public_key)
     except BadNote as error:
@@ -99,24 +99,24 @@ def _read_note(
 
 @lru_cache(maxsize=20_000)
 def _check_signature(note: str, log_id: str, public_key: bytes) -> Checkpoint:
-    """A signature takes ten times as long as everything else about a note; one that does not hold is not kept."""
+    """Check a signature, with a cache of valid ones: it takes ten times as long as the rest of the note."""
     return read_checkpoint(note, origin=log_id, public_key=public_key)
 
 
 def _check_roots(
     checkpoints: Sequence[Checkpoint], fault: Fault, leaves: Sequence[bytes], entries: Sequence[str], findings: list[Finding]
 ) -> None:  # fmt: skip
-    """Each root over the log's first events; where one differs, the change lies behind the last that holds."""
+    """Check each root over the log's first events; a mismatch gives the range since the last matching checkpoint."""
     roots, good = compute_roots(leaves, [one.size for one in checkpoints]), 0
     for one in sorted(checkpoints, key=lambda checkpoint: checkpoint.size):
         if one.size > len(leaves):
-            text = f"the log has {len(leaves)} events, and a checkpoint was signed over {one.size}: the rest is gone"
+            text = f"the log has {len(leaves)} events, but a checkpoint covers {one.size}: the rest is missing"
             findings.append(Finding(fault, len(leaves), text))
         elif roots[one.size] != one.root:
-            text = f"events {good} to {one.size - 1} are not those that a checkpoint was signed over"
+            text = f"events {good} to {one.size - 1} differ from those that a checkpoint covers"
             findings.append(Finding(fault, good, text, until=one.size - 1))
         elif one.head != (entries[one.size - 1] if one.size else GENESIS):
-            text = f"event {one.size - 1} is not the one that a checkpoint names as last"
+            text = f"event {one.size - 1} differs from the last event of a checkpoint"
             findings.append(Finding(fault, one.size - 1, text))
         else:
             good = one.size

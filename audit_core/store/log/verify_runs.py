@@ -1,4 +1,4 @@
-"""Whether the runs in the store are those that the audit log tells of: each event holds the digest of its row."""
+"""Verify the stored runs against the audit log: each event contains the digest of its row."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ _ENDS = (Action.RUN_ENDED, Action.RUN_REFUSED)
 def find_changed_runs(
     connection: duckdb.DuckDBPyConnection, records: Sequence[Mapping[str, Any]]
 ) -> list[tuple[int | None, str]]:
-    """Event and sentence for each run that is not as its event says, and for runs that no event tells of."""
+    """List runs that differ from their event, or that have no event, each with a sentence."""
     rows = _read_rows(connection, RUN_ROWS)
     first = records[0]["payload"] if records and records[0]["seq"] == 0 else {}
     before = list(islice(rows, count_runs_before(records)))
     found: list[tuple[int | None, str]] = []
     if digest_rows(before) != (first.get("runs_before"), first.get("runs_before_sha256")) and first:
-        found.append((0, "the runs from before the log are not those that its first event tells of"))
-    found += _compare(rows, [record for record in records if record["action"] in _ENDS], "how a run ended")
+        found.append((0, "the runs from before the log differ from its first event"))
+    found += _compare(rows, [record for record in records if record["action"] in _ENDS], "the end of a run")
     starts = [record for record in records if record["action"] == Action.RUN_STARTED]
-    return found + _compare(_read_rows(connection, _STARTS), starts, "how a run began")
+    return found + _compare(_read_rows(connection, _STARTS), starts, "the start of a run")
 
 
 def count_runs_before(records: Sequence[Mapping[str, Any]]) -> int:
-    """Runs that were there before the log, as its first event tells."""
+    """Number of runs from before the log, by its first event."""
     reported = records[0]["payload"].get("runs_before") if records and records[0]["seq"] == 0 else None
     return reported if isinstance(reported, int) and reported > 0 else 0
 
@@ -56,10 +56,10 @@ def _compare(
             kept[digest] -= 1
         else:
             found.append(
-                (record["seq"], f"event {record['seq']} tells {what}, and no such row is kept: {record['object_id']}")
+                (record["seq"], f"event {record['seq']} records {what}, but no row matches it: {record['object_id']}")
             )
     if extra := kept.total():
-        found.append((None, f"{extra} rows say {what}, and no event tells of them"))
+        found.append((None, f"{extra} rows record {what} without an event"))
     return found
 
 

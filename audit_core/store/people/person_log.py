@@ -1,4 +1,4 @@
-"""People as the log knows them: who signed in, whom an admin disabled, and every deed that was refused."""
+"""People in the log: sign-ins, sign-outs, disabled persons, and refused actions."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ MAX_REASON = 400
 _SIGNED_IN, _DISABLED, _ENABLED = "signed_in", "disabled", "enabled"
 _INSERT = "INSERT INTO person_state VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _COUNT = "SELECT count(*) FROM person_state"
-# Of a sign-in, the column of reasons holds its digest.
+# For a sign-in, the column `reason` contains its digest.
 _HAS_SIGNED_IN = (
     "SELECT count(*) FROM person_state WHERE person = ? AND state = 'signed_in' AND (? IS NULL OR reason = ?)"
 )
-# The rows describe; the audit log decides, as its events name one another and cannot be taken out one by one.
+# The state is read from the hash-chained events, where a deletion is detected, not from the rows.
 _LAST_WORD = """
 SELECT action FROM audit_event WHERE log_id = ? AND object_id = ? AND action IN ('person.disabled', 'person.enabled')
 ORDER BY seq DESC LIMIT 1
 """
-# Each sign-out names the sign-ins that it ended; a digest of 64 characters stands in no event's text by chance.
+# Each sign-out lists the digests of the sign-ins that it ended, so a text search for a digest finds its event.
 _SIGNED_OUT = """
 SELECT count(*) FILTER (contains(body, ?)), max(ts) FROM audit_event WHERE log_id = ? AND object_id = ? AND action = 'person.signed_out'
 """
@@ -43,28 +43,28 @@ _ROWS = "SELECT person, told_at, state, name, roles, reason FROM person_state OR
 
 @dataclass(frozen=True)
 class KnownPerson:
-    """Somebody who has signed in at least once."""
+    """A person who has signed in at least once."""
 
     id: str
     name: str
-    """As the provider last gave it."""
+    """Latest name from the provider."""
     roles: str
-    """Of the last sign-in, separated by commas."""
+    """Roles at the last sign-in, separated by commas."""
     first_seen: str
     last_signed_in: str
     is_disabled: bool
     reason: str
-    """Of the last change of their state; empty where there was none."""
+    """Reason of the last change of state; empty without one."""
 
 
 class PersonLog:
-    """Admit people to deeds, and remember what was refused."""
+    """Authorize people's actions, and log sign-ins and refusals."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
 
     def note_sign_in(self, person: Person) -> None:
-        """Tell of a sign-in once, however many windows it opens."""
+        """Log a sign-in once, regardless of the number of browser windows."""
         if person.is_local:
             return
         ends = _spell(person.expires_at)
@@ -82,15 +82,15 @@ class PersonLog:
             )
 
     def sign_out(self, person: Person) -> None:
-        """End every sign-in of the person that was seen until now, in every window and of every copied cookie; a later one is another.
+        """End every sign-in of the person so far, in every window and for every copied cookie.
 
-        It is an event of the log, so a restart of the server changes nothing.
+        The sign-out is logged, so it survives a restart of the server.
         """
         if person.is_local:
             return
         with open_database(self.home) as connection:
             if has_signed_out(connection, person):
-                # A window that was left open must not end what its person began since.
+                # An old window must not end a newer sign-in.
                 return
             rows = connection.execute(_LASTING, [person.id, _spell(datetime.now(UTC))]).fetchall()
             payload = {"sign_ins": sorted({person.sign_in, *(str(digest) for (digest,) in rows)})}
@@ -99,7 +99,7 @@ class PersonLog:
             )
 
     def find_refusal(self, person: Person | None, permission: Permission) -> AccessRefused | None:
-        """Why the person may not do it now; None where they may. Nothing is written."""
+        """Why the person may not act now; None where they may. Logs nothing."""
         if person is None or person.is_local:
             return _catch(lambda: require(person, permission, now=datetime.now(UTC)))
         with open_database(self.home) as connection:
@@ -108,14 +108,14 @@ class PersonLog:
     def authorize(
         self, person: Person | None, permission: Permission, *, about: str, max_age_s: float | None = None
     ) -> Person:
-        """Let the person do it now, or refuse and tell of it: the one way in for everything that writes.
+        """Return the person if they may act now, else log the refusal; every action that writes calls this.
 
         Args:
-            about: id of what the deed is done to.
-            max_age_s: seconds within which they must have shown the provider who they are; None where it does not matter.
+            about: id of the action's object.
+            max_age_s: maximum seconds since they authenticated with the provider; None for no limit.
 
         Raises:
-            AccessRefused: as `require` and `require_recent`, and of whoever an admin has disabled.
+            AccessRefused: as `require` and `require_recent`, and where an admin has disabled the person.
         """
         if person is None or person.is_local:
             return require(person, permission, now=datetime.now(UTC))
@@ -128,38 +128,38 @@ class PersonLog:
         return person
 
     def refuse(self, person: Person, permission: Permission, *, about: str, refusal: AccessRefused) -> None:
-        """Tell of a refusal that was found elsewhere."""
+        """Log a refusal that the caller found."""
         if not person.is_local:
             with open_database(self.home) as connection:
                 describe_refusal(connection, person, permission, about, refusal)
 
     def disable(self, person_id: str, *, by: Person, reason: str) -> None:
-        """Keep somebody out from their next action on.
+        """Disable a person from their next action on.
 
         Raises:
             AccessRefused: `by` may not do that.
-            Refused: no reason, nobody of that id, `by` themself, or disabled already.
+            Refused: no reason, no person with that id, `by` themself, or disabled already.
         """
         self._change(person_id, _DISABLED, Action.PERSON_DISABLED, by, reason)
 
     def enable(self, person_id: str, *, by: Person, reason: str) -> None:
-        """Let somebody in again; raises as `disable`."""
+        """Enable a person again; raises as `disable`."""
         self._change(person_id, _ENABLED, Action.PERSON_ENABLED, by, reason)
 
     def list_known(self) -> tuple[KnownPerson, ...]:
-        """Everybody who has signed in, the first one first."""
+        """Every person who has signed in, oldest first."""
         with open_database(self.home) as connection:
             rows = connection.execute(_ROWS).fetchall()
             people: dict[str, KnownPerson] = {}
-            for person, told_at, state, name, roles, reason in rows:
-                last = people.get(person) or KnownPerson(person, name, roles, told_at, "", False, "")
+            for person, changed_at, state, name, roles, reason in rows:
+                last = people.get(person) or KnownPerson(person, name, roles, changed_at, "", False, "")
                 is_in = state == _SIGNED_IN
                 people[person] = KnownPerson(
                     person,
                     name if is_in else last.name,
                     roles if is_in else last.roles,
                     last.first_seen,
-                    told_at if is_in else last.last_signed_in,
+                    changed_at if is_in else last.last_signed_in,
                     is_disabled(connection, person),
                     last.reason if is_in else reason,
                 )
@@ -185,7 +185,7 @@ class PersonLog:
 def find_refusal(
     connection: duckdb.DuckDBPyConnection, person: Person, permission: Permission, max_age_s: float | None = None
 ) -> AccessRefused | None:
-    """Why the person may not do it now, inside the caller's transaction; None where they may."""
+    """Why the person may not act now, in the caller's transaction; None where they may."""
     now = datetime.now(UTC)
     refusal = _catch(lambda: require(person, permission, now=now))
     if refusal is None and has_signed_out(connection, person):
@@ -194,7 +194,7 @@ def find_refusal(
         )
     if refusal is None and is_disabled(connection, person.id):
         refusal = AccessRefused(
-            f"{person.name} ({person.id}) is disabled here.", wanted="a person who is not.", remedy="ask an admin of this server.",
+            f"{person.name} ({person.id}) is disabled here.", wanted="an enabled person.", remedy="ask an admin of this server.",
             why="disabled",
         )  # fmt: skip
     if refusal is None and max_age_s is not None:
@@ -205,7 +205,7 @@ def find_refusal(
 def describe_refusal(
     connection: duckdb.DuckDBPyConnection, person: Person, permission: Permission, about: str, refusal: AccessRefused
 ) -> None:
-    """Append the refusal as an event, inside the caller's transaction; which must then be let stand."""
+    """Log the refusal in the caller's transaction, which must then be committed."""
     append_event(
         connection,
         actor=person.id,
@@ -216,7 +216,7 @@ def describe_refusal(
 
 
 def has_signed_out(connection: duckdb.DuckDBPyConnection, person: Person) -> bool:
-    """Whether the person has ended this sign-in, or a later one before this was seen at all."""
+    """Whether a sign-out ended this sign-in, or came after its token was issued but before its first use."""
     if person.is_local:
         return False
     row = connection.execute(_SIGNED_OUT, [person.sign_in, find_log_id(connection), person.id]).fetchone()
@@ -224,14 +224,14 @@ def has_signed_out(connection: duckdb.DuckDBPyConnection, person: Person) -> boo
         return False
     if row[0] or not person.sign_in:
         return True
-    # A cookie copied before any page was opened with it. Clocks may differ by as much as is allowed elsewhere.
+    # A cookie that was copied before its first use. Clocks may differ by `CLOCK_SKEW_S`.
     is_seen = _has_signed_in(connection, person.id, person.sign_in)
     before = parse_time(str(row[1])) - timedelta(seconds=CLOCK_SKEW_S)
     return not is_seen and person.issued_at is not None and person.issued_at < before
 
 
 def is_disabled(connection: duckdb.DuckDBPyConnection, person_id: str) -> bool:
-    """Whether the log's last word on a person is that they are kept out."""
+    """Whether the latest event about a person disables them."""
     row = connection.execute(_LAST_WORD, [find_log_id(connection), person_id]).fetchone()
     return row is not None and row[0] == Action.PERSON_DISABLED
 
@@ -239,30 +239,32 @@ def is_disabled(connection: duckdb.DuckDBPyConnection, person_id: str) -> bool:
 def _check_change(connection: duckdb.DuckDBPyConnection, person_id: str, state: str, by: Person, reason: str) -> None:
     if not 0 < len(reason) <= MAX_REASON:
         raise Refused(
-            f"A reason of {len(reason)} characters.", wanted=f"1 to {MAX_REASON}.", remedy="say why, in a sentence."
+            f"The reason has {len(reason)} characters.",
+            wanted=f"1 to {MAX_REASON}.",
+            remedy="give the reason in a sentence.",
         )
     if person_id == by.id:
         raise Refused(
-            f"{by.name} about themself.",
+            f"{by.name} cannot change their own access.",
             wanted="another person.",
-            remedy="ask another admin, so that one always remains.",
+            remedy="ask another admin, so that one admin always remains.",
         )
     if not _has_signed_in(connection, person_id):
         raise Refused(
             f"{person_id[:80]!r} has never signed in.",
-            wanted="a person of the list.",
-            remedy="take roles away in people.toml or at the provider.",
+            wanted="a person from the list.",
+            remedy="remove roles in people.toml or at the provider.",
         )
     if is_disabled(connection, person_id) is (state == _DISABLED):
         raise Refused(
-            f"{person_id[:80]!r} is {state} already.", wanted="a change.", remedy="nothing is to do; look at the list."
+            f"{person_id[:80]!r} is {state} already.", wanted="a change.", remedy="no action is needed; check the list."
         )
 
 
 def _insert(
     connection: duckdb.DuckDBPyConnection, person_id: str, state: str, *, actor: str, person: Person | None = None, reason: str = ""
 ) -> None:  # fmt: skip
-    # Rows are only ever appended, by one writer at a time: their number is the next one's.
+    # Rows are append-only, with one writer at a time, so their count is the next number.
     row = connection.execute(_COUNT).fetchone()
     number = 1 + (int(row[0]) if row else 0)
     reported = (
@@ -272,7 +274,7 @@ def _insert(
 
 
 def _has_signed_in(connection: duckdb.DuckDBPyConnection, person_id: str, sign_in: str | None = None) -> bool:
-    """Ever, or by this very sign-in."""
+    """Whether the person has signed in, or this sign-in was logged."""
     row = connection.execute(_HAS_SIGNED_IN, [person_id, sign_in, sign_in]).fetchone()
     return row is not None and row[0] > 0
 
