@@ -1,1 +1,1 @@
-"""What leaves the product: canonical bytes, keys, signed statements, packs and their renderings."""
+"""Evidence that leaves the product: canonical JSON, keys, signed statements, packs and their reports."""

@@ -484,7 +484,7 @@ def test_a_run_and_a_claim_are_pages_that_fetch_nothing(packed: Path) -> None:
         assert "default-src" in page
         assert "<script" not in page
         assert str(packed) not in page
-        assert "the kind of evidence is not known" not in page
+        assert "kind of evidence unknown" not in page
     with pytest.raises(Refused, match="No run"):
         render_result(packed, "0" * 32)
 
