@@ -1,1 +1,1 @@
-"""Prompt files in the forms people have: delimited text, JSON, Parquet, Arrow, `datasets` folders, public layouts."""
+"""Readers for prompt files: delimited text, JSON, Parquet, Arrow, `datasets` folders and public layouts."""

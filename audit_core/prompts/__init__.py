@@ -1,1 +1,1 @@
-"""Prompt sets: rows, answers, tokenisation, templates, and which rows can be measured."""
+"""Prompt sets: rows, answers, tokenisation, templates, and selection of measurable rows."""

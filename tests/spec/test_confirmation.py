@@ -351,7 +351,7 @@ def test_packs_from_before_and_after_every_change_of_key_are_checked_by_one_trus
         (home / "trust.toml").write_text(describe_trust(home, [("anna", "preparer")]))
     said = [verify(home, name, "--trust", str(home / "trust.toml")) for name in ("p.zip", "q.zip", "r.zip")]
     assert [one.returncode for one in said] == [0, 3, 0]
-    assert "signed by a key of anna that was revoked since" in said[1].stdout
+    assert "signed by a key of anna that was revoked later" in said[1].stdout
     assert "the log's key was revoked later" in said[1].stdout
 
 
