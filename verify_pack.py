@@ -383,10 +383,10 @@ def _read_member(data: bytes, directory: int, entry: Entry) -> tuple[bytes, int]
     _, _, flags, method, _, _, checksum, packed, size_bytes, name_len, extra_len = _LOCAL.unpack_from(data, entry.start)
     name_at = entry.start + _LOCAL.size
     body = name_at + name_len + extra_len
-    says = (data[name_at : name_at + name_len], flags, method)
+    stated = (data[name_at : name_at + name_len], flags, method)
     sizes = (checksum, packed, size_bytes)
     wanted = (entry.checksum, entry.packed_bytes, entry.size_bytes)
-    if says != (entry.name.encode(), entry.flags, entry.method) or (
+    if stated != (entry.name.encode(), entry.flags, entry.method) or (
         sizes != wanted and not (flags & _STREAMED and sizes == (0, 0, 0))
     ):
         raise BadPack(f"{entry.name} has other properties than the directory states")
@@ -1185,16 +1185,16 @@ def check_signatures(statements: Sequence[Statement], trust: Trust, last_event_a
 
 def _find_signer(statement: Statement, trust: Trust, last_event_at: datetime | None) -> Signer | str:
     """Return the signer, or why the signature does not count."""
-    said = statement.predicate
-    at = read_time(said["at"])
+    stated = statement.predicate
+    at = read_time(stated["at"])
     known = [(trust.keys[keyid], signature) for keyid, signature in statement.signatures if keyid in trust.keys]
     for key, signature in known:
         if not is_signed_by(key.public_key, statement.message, signature):
             raise BadPack(f"{statement.member}: the signature of {show(key.person)} is invalid")
-    fitting = [key for key, _ in known if said["role"] in key.roles and said["person"] == key.person]
+    fitting = [key for key, _ in known if stated["role"] in key.roles and stated["person"] == key.person]
     if known and not fitting:
         raise BadPack(
-            f"{statement.member} names {show(said['person'])} as {said['role']}; its key is not trusted for that"
+            f"{statement.member} names {show(stated['person'])} as {stated['role']}; its key is not trusted for that"
         )
     for key in fitting:
         _check_validity(key, max(at, last_event_at or at), at, statement.member)
@@ -1208,10 +1208,10 @@ def _find_signer(statement: Statement, trust: Trust, last_event_at: datetime | N
 
 
 def _name_signer(statement: Statement, key: TrustedKey) -> Signer:
-    said = statement.predicate
-    seen = said.get("decisions_seen")
+    stated = statement.predicate
+    seen = stated.get("decisions_seen")
     return Signer(
-        statement.member, key.person, said["role"], key.keyid, said["at"], said.get("decision"), said.get("expires_at"),
+        statement.member, key.person, stated["role"], key.keyid, stated["at"], stated.get("decision"), stated.get("expires_at"),
         statement.sha256, None if seen is None else tuple(seen),
     )  # fmt: skip
 
@@ -1324,8 +1324,8 @@ def check_decisions(statements: Sequence[Statement], counted: Collection[str] | 
     missing: dict[str, str] = {}
     for one in deciders:
         for digest in sorted(set(one.predicate.get("decisions_seen", ())) - set(present)):
-            said = f"{_name_decider(one)} signed after a decision that is not in this pack: sha256 {digest}"
-            missing.setdefault(digest, said)
+            sentence = f"{_name_decider(one)} signed after a decision that is not in this pack: sha256 {digest}"
+            missing.setdefault(digest, sentence)
     silent = tuple(sorted({_name_decider(one) for one in deciders if "decisions_seen" not in one.predicate}))
     result, detail = _describe_decisions(
         present, tuple(missing.values()), silent, _count_decisions(statements, counted)
@@ -1341,8 +1341,8 @@ def _describe_decisions(
     if not present:
         return DECISIONS_NONE, f"no decision in this pack; {_LATER_NOT_KNOWN}"
     if silent:
-        said = f"{', '.join(silent)} did not reference earlier decisions, so a removed one would not be detected"
-        return DECISIONS_NOT_NAMED, f"{how_many}; {said}; {_LATER_NOT_KNOWN}"
+        sentence = f"{', '.join(silent)} did not reference earlier decisions, so a removed one would not be detected"
+        return DECISIONS_NOT_NAMED, f"{how_many}; {sentence}; {_LATER_NOT_KNOWN}"
     return DECISIONS_COMPLETE, f"{how_many}; every decision that they reference is in the pack; {_LATER_NOT_KNOWN}"
 
 
@@ -1515,20 +1515,20 @@ def _resolve_approval(approval: Any) -> dict[str, Any]:
 
 def _check_lists(gate: dict[str, Any], criteria: dict[str, Any]) -> None:
     """Check that the gate lists exactly the defined criteria, and requires at least one measurement."""
-    asked = [*gate["required"], *gate["optional"]]
-    for name in asked:
+    listed = [*gate["required"], *gate["optional"]]
+    for name in listed:
         if name not in criteria and name not in PROCESS_CRITERIA and name not in GATE_CRITERIA:
             raise PolicyMalformed(
                 f"gate lists {_quote_short(name)}, which is not a criterion.",
                 wanted=f"a table [criteria.{name[:60]}], or one of {', '.join((*GATE_CRITERIA, *PROCESS_CRITERIA))}.",
                 remedy="add the table or correct the name.",
             )
-        if asked.count(name) > 1:
+        if listed.count(name) > 1:
             raise PolicyMalformed(
                 f"{name} is listed twice.", wanted="each criterion once.", remedy="remove one of them."
             )
     for name in criteria:
-        if name not in asked:
+        if name not in listed:
             raise PolicyMalformed(
                 f"criteria.{name} is not listed in the gate.",
                 wanted="every criterion in gate.required or gate.optional.",
@@ -2523,10 +2523,10 @@ def list_signers(note: str, *, origin: str, public_keys: Sequence[bytes]) -> tup
     found = []
     for key in public_keys:
         known = hash_note_key(origin, key)
-        ours = [signature[4:] for name, signature in signatures if name == origin and signature[:4] == known]
-        if not all(is_signed_by(key, text.encode(), signature) for signature in ours):
+        own = [signature[4:] for name, signature in signatures if name == origin and signature[:4] == known]
+        if not all(is_signed_by(key, text.encode(), signature) for signature in own):
             raise BadNote("an invalid signature")
-        found += [key] if ours else []
+        found += [key] if own else []
     if not found:
         raise BadNote("no signature of this log's key")
     return tuple(found)
@@ -3131,11 +3131,11 @@ def judge_interval(
 
 def find_kind(claim: dict[str, Any]) -> str | None:
     """Return a claim's kind from its role; None if role and stated kind contradict each other."""
-    said, role = claim.get("kind"), claim["claim"].get("role")
+    stated, role = claim.get("kind"), claim["claim"].get("role")
     by_role = ROLE_KINDS.get(role) if isinstance(role, str) else None
-    if by_role is None or said is None:
-        return by_role or (said if isinstance(said, str) else None)
-    return by_role if said == by_role else None
+    if by_role is None or stated is None:
+        return by_role or (stated if isinstance(stated, str) else None)
+    return by_role if stated == by_role else None
 
 
 def _evaluate_claim(
@@ -3144,13 +3144,13 @@ def _evaluate_claim(
     claim_id, kind = claim["claim_id"], find_kind(claim)
     standing, why = _judge_standing(claim, facts)
     rows = [_make_row(PREREGISTERED, claim_id, standing, why)]
-    asked = [name for name in (*table["gate"]["required"], *table["gate"]["optional"]) if name not in GATE_CRITERIA]
-    for name in asked:
+    listed = [name for name in (*table["gate"]["required"], *table["gate"]["optional"]) if name not in GATE_CRITERIA]
+    for name in listed:
         if name in PROCESS_CRITERIA and name != PREREGISTERED:
             rows.append(_make_row(name, claim_id, *_read_fact(facts, name)))
     strayed = _find_mismatch(table, claim, kind)
     measured = (
-        [] if strayed else [n for n in asked if n in table["criteria"] and kind in table["criteria"][n]["claim_kind"]]
+        [] if strayed else [n for n in listed if n in table["criteria"] and kind in table["criteria"][n]["claim_kind"]]
     )
     for name in measured:
         rows.append(_evaluate_number(name, table["criteria"][name], claim, own, standing))
@@ -3415,8 +3415,8 @@ def _find_deviations(deviations: Sequence[Mapping[str, Any]], claim_id: str) -> 
     touching = [row for row in deviations if row["prior_access"] in SEEN and claim_id in row["effect_on_claims"]]
     if not touching:
         return {}
-    said = "; ".join(f"{row['id']} changed {row['field']}" for row in touching)
-    return {"deviation": _fact(INCONCLUSIVE, said[:200])}
+    changes = "; ".join(f"{row['id']} changed {row['field']}" for row in touching)
+    return {"deviation": _fact(INCONCLUSIVE, changes[:200])}
 
 
 ####################################################################################################
@@ -3567,18 +3567,18 @@ def _check_run(
     starts: Mapping[tuple[str, str], list[Attempt]],
 ) -> None:
     manifest = documents.find_manifest(run_id)
-    said, config = manifest["identity"], manifest["config"]
-    if said["run_id"] != run_id:
-        raise BadPack(f"runs/{run_id}/manifest.json belongs to run {said['run_id']}")
-    for claim_id in said["claim_ids"]:
+    identity, config = manifest["identity"], manifest["config"]
+    if identity["run_id"] != run_id:
+        raise BadPack(f"runs/{run_id}/manifest.json belongs to run {identity['run_id']}")
+    for claim_id in identity["claim_ids"]:
         plan = documents.find_plan(claim_id)
-        if plan is None or said["prereg_digest"] != plan["digest"]:
+        if plan is None or identity["prereg_digest"] != plan["digest"]:
             raise BadPack(f"run {run_id} names another preregistration than {claim_id} has")
         own = starts.get((run_id, claim_id), [])
         if len(own) != 1:
             raise BadPack(f"the log shows {len(own)} starts of run {run_id} for {claim_id}")
         logged = (own[0].number, own[0].prereg_digest, own[0].outcome or "abandoned")
-        if logged != (said["attempt_no"], said["prereg_digest"], said["status"]):
+        if logged != (identity["attempt_no"], identity["prereg_digest"], identity["status"]):
             raise BadPack(f"run {run_id} and the log differ in attempt, preregistration or outcome")
     if hashlib.sha256(encode_canonical(config["resolved_config"])).hexdigest() != config["config_sha256"]:
         raise BadPack(f"the configuration of run {run_id} does not match its digest")
@@ -3589,7 +3589,7 @@ def _check_run(
             raise BadPack(f"runs/{run_id}/{path} does not match its digest in the run's manifest")
     about = {row["claim_id"] for row in documents.parsed[f"runs/{run_id}/metrics.json"]}
     result = documents.parsed.get(f"runs/{run_id}/result.json")
-    if not about | ({result["claim_id"]} if result else set()) <= set(said["claim_ids"]):
+    if not about | ({result["claim_id"]} if result else set()) <= set(identity["claim_ids"]):
         raise BadPack(f"run {run_id} contains results of a claim that it did not test")
 
 

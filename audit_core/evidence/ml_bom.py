@@ -81,8 +81,8 @@ def _describe_model(
 
 def _limitations(pack: PackView) -> list[str]:
     header = pack.header
-    said = [str(item) for item in as_list(header.get("limitations"))]
-    return said + [f"Not assessed: {item}" for item in as_list(header.get("not_assessed"))]
+    texts = [str(item) for item in as_list(header.get("limitations"))]
+    return texts + [f"Not assessed: {item}" for item in as_list(header.get("not_assessed"))]
 
 
 def _list_metrics(pack: PackView, claim: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
@@ -134,8 +134,8 @@ def _declare(pack: PackView, claims: Sequence[Mapping[str, Any]]) -> dict[str, A
 
 
 def _reason(pack: PackView, claim_id: str) -> str:
-    said = [str(found.get("sentence", "")) for run in pack.runs_of(claim_id) if (found := run.result_of(claim_id))]
-    return " ".join(said) or "Not tested in this pack."
+    texts = [str(found.get("sentence", "")) for run in pack.runs_of(claim_id) if (found := run.result_of(claim_id))]
+    return " ".join(texts) or "Not tested in this pack."
 
 
 def _weigh(pack: PackView, claim: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -143,8 +143,8 @@ def _weigh(pack: PackView, claim: Mapping[str, Any]) -> tuple[list[dict[str, Any
     pro = [_refer(claim_id, f"evidence-{i}", item) for i, item in enumerate(as_list(claim.get("evidence")), 1)]
     contra = [_refer(claim_id, f"counter-{i}", item) for i, item in enumerate(as_list(claim.get("counter_evidence")), 1)]  # fmt: skip
     for i, row in enumerate(pack.criteria_of(claim_id), 1):
-        said = f"Policy criterion {row.get('id')}: {row.get('result')}. {row.get('reason') or ''}".strip()
-        item = _evidence(claim_id, f"criterion-{i}", said, "verdict/verdict.json")
+        text = f"Policy criterion {row.get('id')}: {row.get('result')}. {row.get('reason') or ''}".strip()
+        item = _evidence(claim_id, f"criterion-{i}", text, "verdict/verdict.json")
         (pro if row.get("result") == "MEETS" else contra).append(item)
     return pro, contra
 

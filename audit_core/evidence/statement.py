@@ -53,10 +53,10 @@ class Approval:
     """SHA-256 of each earlier decision in the pack; None leaves the field out, as in older formats."""
 
     def predicate(self) -> dict[str, Any]:
-        said = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
+        fields = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
         if self.decisions_seen is None:
-            del said["decisions_seen"]
-        return said
+            del fields["decisions_seen"]
+        return fields
 
 
 @dataclass(frozen=True)

@@ -66,20 +66,20 @@ def _refuse_choices(config: Mapping[str, Any]) -> None:
             waiting += value
         if not isinstance(value, dict):
             continue
-        if asked := [key for key in _QUANTISED if value.get(key) is not None]:
-            settings = value[asked[0]]
+        if found_keys := [key for key in _QUANTISED if value.get(key) is not None]:
+            settings = value[found_keys[0]]
             method = settings.get("quant_method", "not named") if isinstance(settings, dict) else "not named"
             raise ModelRefused(
-                f"config.json declares quantised weights ({asked[0]}, method {ascii(method)[:40]}).",
+                f"config.json declares quantised weights ({found_keys[0]}, method {ascii(method)[:40]}).",
                 wanted="plain floating-point weights, which are read unchanged.",
                 remedy="dequantise the model, save it with save_pretrained() and audit that; it is another model.",
             )
-        asked = [key for key in _CHOOSES_CODE if value.get(key)]
-        asked += [key for key in _ATTENTION if not _is_plain(value.get(key), ("eager",))]
-        asked += [key for key in _EXPERTS if not _is_plain(value.get(key), _EXPERT_CODE)]
-        if asked:
+        found_keys = [key for key in _CHOOSES_CODE if value.get(key)]
+        found_keys += [key for key in _ATTENTION if not _is_plain(value.get(key), ("eager",))]
+        found_keys += [key for key in _EXPERTS if not _is_plain(value.get(key), _EXPERT_CODE)]
+        if found_keys:
             raise ModelRefused(
-                f"config.json chooses the code that computes it ({', '.join(asked)}).",
+                f"config.json chooses the code that computes it ({', '.join(found_keys)}).",
                 wanted="no such key: attention is computed as `eager`, as the identity records.",
                 remedy="remove the key from config.json.",
             )

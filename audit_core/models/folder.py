@@ -98,17 +98,17 @@ def _refuse_requests(content: dict[str, Any], path: Path) -> None:
             waiting += value
         if not isinstance(value, dict):
             continue
-        asked = [key for key in _CODE_KEYS if value.get(key)]
-        if asked:
+        found_keys = [key for key in _CODE_KEYS if value.get(key)]
+        if found_keys:
             raise ModelRefused(
-                f"{path} requests to run custom Python code ({', '.join(asked)}).",
+                f"{path} requests to run custom Python code ({', '.join(found_keys)}).",
                 wanted="an architecture that transformers includes; remote code is not executed.",
                 remedy="convert the model to an architecture in transformers, or choose another.",
             )
-        asked = [key for key in _PLACE_KEYS if value.get(key)]
-        if asked:
+        found_keys = [key for key in _PLACE_KEYS if value.get(key)]
+        if found_keys:
             raise ModelRefused(
-                f"{path} names custom files to load ({', '.join(asked)}).",
+                f"{path} names custom files to load ({', '.join(found_keys)}).",
                 wanted=f"{_WEIGHTS} and tokenizer.json under their usual names.",
                 remedy="rename the files and remove the key, or export with save_pretrained().",
             )
@@ -184,5 +184,5 @@ def _measure_header(file: Path) -> int:
     if not file.is_file():
         raise FileNotFoundError("no file of that name")
     with file.open("rb") as stream:
-        said = int.from_bytes(stream.read(8), "little")
-    return min(said, file.stat().st_size)
+        stated = int.from_bytes(stream.read(8), "little")
+    return min(stated, file.stat().st_size)

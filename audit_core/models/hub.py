@@ -117,9 +117,9 @@ def _snapshot(
 
 
 def _refuse(repo_id: str, state: str, first_step: str, error: Exception) -> ModelRefused:
-    said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    message = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return ModelRefused(
-        f"The model {repo_id} {state} ({said[:200].rstrip('.')}).",
+        f"The model {repo_id} {state} ({message[:200].rstrip('.')}).",
         wanted="a model that you can access on a reachable hub, or one in the local hub cache.",
         remedy=f"{first_step}; or download the model elsewhere and give its folder.",
     )

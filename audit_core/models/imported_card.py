@@ -184,8 +184,8 @@ def _join(value: object) -> str | None:
 def _list_words(value: object, depth: int = 0) -> Iterator[str]:
     """Return the texts and numbers in a YAML value, including those in lists and tables."""
     if isinstance(value, str | int | float | date):
-        said = " ".join(str(value).split()) if not isinstance(value, bool) else str(value).lower()
-        yield from [said] if said else []
+        text = " ".join(str(value).split()) if not isinstance(value, bool) else str(value).lower()
+        yield from [text] if text else []
     elif isinstance(value, list | tuple | dict) and depth < _DEEPEST:
         for one in islice(value.values() if isinstance(value, dict) else value, 4 * _MOST_WORDS):
             yield from _list_words(one, depth + 1)

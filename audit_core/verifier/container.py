@@ -180,10 +180,10 @@ def _read_member(data: bytes, directory: int, entry: Entry) -> tuple[bytes, int]
     _, _, flags, method, _, _, checksum, packed, size_bytes, name_len, extra_len = _LOCAL.unpack_from(data, entry.start)
     name_at = entry.start + _LOCAL.size
     body = name_at + name_len + extra_len
-    says = (data[name_at : name_at + name_len], flags, method)
+    stated = (data[name_at : name_at + name_len], flags, method)
     sizes = (checksum, packed, size_bytes)
     wanted = (entry.checksum, entry.packed_bytes, entry.size_bytes)
-    if says != (entry.name.encode(), entry.flags, entry.method) or (
+    if stated != (entry.name.encode(), entry.flags, entry.method) or (
         sizes != wanted and not (flags & _STREAMED and sizes == (0, 0, 0))
     ):
         raise BadPack(f"{entry.name} has other properties than the directory states")

@@ -100,11 +100,11 @@ def judge_interval(
 
 def find_kind(claim: dict[str, Any]) -> str | None:
     """Return a claim's kind from its role; None if role and stated kind contradict each other."""
-    said, role = claim.get("kind"), claim["claim"].get("role")
+    stated, role = claim.get("kind"), claim["claim"].get("role")
     by_role = ROLE_KINDS.get(role) if isinstance(role, str) else None
-    if by_role is None or said is None:
-        return by_role or (said if isinstance(said, str) else None)
-    return by_role if said == by_role else None
+    if by_role is None or stated is None:
+        return by_role or (stated if isinstance(stated, str) else None)
+    return by_role if stated == by_role else None
 
 
 def _evaluate_claim(
@@ -113,13 +113,13 @@ def _evaluate_claim(
     claim_id, kind = claim["claim_id"], find_kind(claim)
     standing, why = _judge_standing(claim, facts)
     rows = [_make_row(PREREGISTERED, claim_id, standing, why)]
-    asked = [name for name in (*table["gate"]["required"], *table["gate"]["optional"]) if name not in GATE_CRITERIA]
-    for name in asked:
+    listed = [name for name in (*table["gate"]["required"], *table["gate"]["optional"]) if name not in GATE_CRITERIA]
+    for name in listed:
         if name in PROCESS_CRITERIA and name != PREREGISTERED:
             rows.append(_make_row(name, claim_id, *_read_fact(facts, name)))
     strayed = _find_mismatch(table, claim, kind)
     measured = (
-        [] if strayed else [n for n in asked if n in table["criteria"] and kind in table["criteria"][n]["claim_kind"]]
+        [] if strayed else [n for n in listed if n in table["criteria"] and kind in table["criteria"][n]["claim_kind"]]
     )
     for name in measured:
         rows.append(_evaluate_number(name, table["criteria"][name], claim, own, standing))

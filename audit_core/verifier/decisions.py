@@ -41,8 +41,8 @@ def check_decisions(statements: Sequence[Statement], counted: Collection[str] | 
     missing: dict[str, str] = {}
     for one in deciders:
         for digest in sorted(set(one.predicate.get("decisions_seen", ())) - set(present)):
-            said = f"{_name_decider(one)} signed after a decision that is not in this pack: sha256 {digest}"
-            missing.setdefault(digest, said)
+            sentence = f"{_name_decider(one)} signed after a decision that is not in this pack: sha256 {digest}"
+            missing.setdefault(digest, sentence)
     silent = tuple(sorted({_name_decider(one) for one in deciders if "decisions_seen" not in one.predicate}))
     result, detail = _describe_decisions(
         present, tuple(missing.values()), silent, _count_decisions(statements, counted)
@@ -58,8 +58,8 @@ def _describe_decisions(
     if not present:
         return DECISIONS_NONE, f"no decision in this pack; {_LATER_NOT_KNOWN}"
     if silent:
-        said = f"{', '.join(silent)} did not reference earlier decisions, so a removed one would not be detected"
-        return DECISIONS_NOT_NAMED, f"{how_many}; {said}; {_LATER_NOT_KNOWN}"
+        sentence = f"{', '.join(silent)} did not reference earlier decisions, so a removed one would not be detected"
+        return DECISIONS_NOT_NAMED, f"{how_many}; {sentence}; {_LATER_NOT_KNOWN}"
     return DECISIONS_COMPLETE, f"{how_many}; every decision that they reference is in the pack; {_LATER_NOT_KNOWN}"
 
 

@@ -108,5 +108,5 @@ def _find_deviations(deviations: Sequence[Mapping[str, Any]], claim_id: str) -> 
     touching = [row for row in deviations if row["prior_access"] in SEEN and claim_id in row["effect_on_claims"]]
     if not touching:
         return {}
-    said = "; ".join(f"{row['id']} changed {row['field']}" for row in touching)
-    return {"deviation": _fact(INCONCLUSIVE, said[:200])}
+    changes = "; ".join(f"{row['id']} changed {row['field']}" for row in touching)
+    return {"deviation": _fact(INCONCLUSIVE, changes[:200])}

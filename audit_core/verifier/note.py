@@ -70,10 +70,10 @@ def list_signers(note: str, *, origin: str, public_keys: Sequence[bytes]) -> tup
     found = []
     for key in public_keys:
         known = hash_note_key(origin, key)
-        ours = [signature[4:] for name, signature in signatures if name == origin and signature[:4] == known]
-        if not all(is_signed_by(key, text.encode(), signature) for signature in ours):
+        own = [signature[4:] for name, signature in signatures if name == origin and signature[:4] == known]
+        if not all(is_signed_by(key, text.encode(), signature) for signature in own):
             raise BadNote("an invalid signature")
-        found += [key] if ours else []
+        found += [key] if own else []
     if not found:
         raise BadNote("no signature of this log's key")
     return tuple(found)

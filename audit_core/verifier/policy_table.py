@@ -157,20 +157,20 @@ def _resolve_approval(approval: Any) -> dict[str, Any]:
 
 def _check_lists(gate: dict[str, Any], criteria: dict[str, Any]) -> None:
     """Check that the gate lists exactly the defined criteria, and requires at least one measurement."""
-    asked = [*gate["required"], *gate["optional"]]
-    for name in asked:
+    listed = [*gate["required"], *gate["optional"]]
+    for name in listed:
         if name not in criteria and name not in PROCESS_CRITERIA and name not in GATE_CRITERIA:
             raise PolicyMalformed(
                 f"gate lists {_quote_short(name)}, which is not a criterion.",
                 wanted=f"a table [criteria.{name[:60]}], or one of {', '.join((*GATE_CRITERIA, *PROCESS_CRITERIA))}.",
                 remedy="add the table or correct the name.",
             )
-        if asked.count(name) > 1:
+        if listed.count(name) > 1:
             raise PolicyMalformed(
                 f"{name} is listed twice.", wanted="each criterion once.", remedy="remove one of them."
             )
     for name in criteria:
-        if name not in asked:
+        if name not in listed:
             raise PolicyMalformed(
                 f"criteria.{name} is not listed in the gate.",
                 wanted="every criterion in gate.required or gate.optional.",

@@ -128,18 +128,18 @@ def _check_run(
     starts: Mapping[tuple[str, str], list[Attempt]],
 ) -> None:
     manifest = documents.find_manifest(run_id)
-    said, config = manifest["identity"], manifest["config"]
-    if said["run_id"] != run_id:
-        raise BadPack(f"runs/{run_id}/manifest.json belongs to run {said['run_id']}")
-    for claim_id in said["claim_ids"]:
+    identity, config = manifest["identity"], manifest["config"]
+    if identity["run_id"] != run_id:
+        raise BadPack(f"runs/{run_id}/manifest.json belongs to run {identity['run_id']}")
+    for claim_id in identity["claim_ids"]:
         plan = documents.find_plan(claim_id)
-        if plan is None or said["prereg_digest"] != plan["digest"]:
+        if plan is None or identity["prereg_digest"] != plan["digest"]:
             raise BadPack(f"run {run_id} names another preregistration than {claim_id} has")
         own = starts.get((run_id, claim_id), [])
         if len(own) != 1:
             raise BadPack(f"the log shows {len(own)} starts of run {run_id} for {claim_id}")
         logged = (own[0].number, own[0].prereg_digest, own[0].outcome or "abandoned")
-        if logged != (said["attempt_no"], said["prereg_digest"], said["status"]):
+        if logged != (identity["attempt_no"], identity["prereg_digest"], identity["status"]):
             raise BadPack(f"run {run_id} and the log differ in attempt, preregistration or outcome")
     if hashlib.sha256(encode_canonical(config["resolved_config"])).hexdigest() != config["config_sha256"]:
         raise BadPack(f"the configuration of run {run_id} does not match its digest")
@@ -150,7 +150,7 @@ def _check_run(
             raise BadPack(f"runs/{run_id}/{path} does not match its digest in the run's manifest")
     about = {row["claim_id"] for row in documents.parsed[f"runs/{run_id}/metrics.json"]}
     result = documents.parsed.get(f"runs/{run_id}/result.json")
-    if not about | ({result["claim_id"]} if result else set()) <= set(said["claim_ids"]):
+    if not about | ({result["claim_id"]} if result else set()) <= set(identity["claim_ids"]):
         raise BadPack(f"run {run_id} contains results of a claim that it did not test")
 
 

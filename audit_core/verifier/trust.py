@@ -139,16 +139,16 @@ def check_signatures(statements: Sequence[Statement], trust: Trust, last_event_a
 
 def _find_signer(statement: Statement, trust: Trust, last_event_at: datetime | None) -> Signer | str:
     """Return the signer, or why the signature does not count."""
-    said = statement.predicate
-    at = read_time(said["at"])
+    stated = statement.predicate
+    at = read_time(stated["at"])
     known = [(trust.keys[keyid], signature) for keyid, signature in statement.signatures if keyid in trust.keys]
     for key, signature in known:
         if not is_signed_by(key.public_key, statement.message, signature):
             raise BadPack(f"{statement.member}: the signature of {show(key.person)} is invalid")
-    fitting = [key for key, _ in known if said["role"] in key.roles and said["person"] == key.person]
+    fitting = [key for key, _ in known if stated["role"] in key.roles and stated["person"] == key.person]
     if known and not fitting:
         raise BadPack(
-            f"{statement.member} names {show(said['person'])} as {said['role']}; its key is not trusted for that"
+            f"{statement.member} names {show(stated['person'])} as {stated['role']}; its key is not trusted for that"
         )
     for key in fitting:
         _check_validity(key, max(at, last_event_at or at), at, statement.member)
@@ -162,10 +162,10 @@ def _find_signer(statement: Statement, trust: Trust, last_event_at: datetime | N
 
 
 def _name_signer(statement: Statement, key: TrustedKey) -> Signer:
-    said = statement.predicate
-    seen = said.get("decisions_seen")
+    stated = statement.predicate
+    seen = stated.get("decisions_seen")
     return Signer(
-        statement.member, key.person, said["role"], key.keyid, said["at"], said.get("decision"), said.get("expires_at"),
+        statement.member, key.person, stated["role"], key.keyid, stated["at"], stated.get("decision"), stated.get("expires_at"),
         statement.sha256, None if seen is None else tuple(seen),
     )  # fmt: skip
 
