@@ -874,7 +874,7 @@ MAX_APPROVALS = 50
 
 @dataclass(frozen=True)
 class Statement:
-    """A statement from an envelope, with signatures not yet verified."""
+    """A statement from an envelope, whose signatures are still unchecked."""
 
     member: str
     predicate: Mapping[str, Any]
@@ -2461,7 +2461,7 @@ def _are_digests(digests: Sequence[bytes]) -> bool:
 
 
 ####################################################################################################
-# note.py: Log checkpoints as C2SP signed notes, verified with a key from outside the note.
+# note.py: Log checkpoints as C2SP signed notes, checked with a key from outside the note.
 ####################################################################################################
 
 MAX_NOTE_BYTES = 64 << 10
@@ -3643,7 +3643,7 @@ def _check_verdict(documents: Documents) -> None:
     for part in ("criteria", "overall", "coverage"):
         if encode_canonical(stated[part]) != encode_canonical(found[part]):
             raise BadPack(
-                f"verdict.json differs from the verdict computed from policy, metrics and log: {_name_difference(stated, found)}"
+                f"verdict.json differs from the recomputed verdict: {_name_difference(stated, found)}"
             )
 
 

@@ -1,4 +1,4 @@
-"""Log checkpoints as C2SP signed notes, verified with a key from outside the note."""
+"""Log checkpoints as C2SP signed notes, checked with a key from outside the note."""
 
 from __future__ import annotations
 

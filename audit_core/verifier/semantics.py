@@ -204,7 +204,7 @@ def _check_verdict(documents: Documents) -> None:
     for part in ("criteria", "overall", "coverage"):
         if encode_canonical(stated[part]) != encode_canonical(found[part]):
             raise BadPack(
-                f"verdict.json differs from the verdict computed from policy, metrics and log: {_name_difference(stated, found)}"
+                f"verdict.json differs from the recomputed verdict: {_name_difference(stated, found)}"
             )
 
 

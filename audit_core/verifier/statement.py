@@ -25,7 +25,7 @@ MAX_APPROVALS = 50
 
 @dataclass(frozen=True)
 class Statement:
-    """A statement from an envelope, with signatures not yet verified."""
+    """A statement from an envelope, whose signatures are still unchecked."""
 
     member: str
     predicate: Mapping[str, Any]

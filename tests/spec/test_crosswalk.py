@@ -95,7 +95,7 @@ def test_a_row_that_says_more_than_was_checked_is_refused(changes: dict[str, Any
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (document(row(), row()), "twice"),
+        (document(row(), row()), "duplicate"),
         (document(row(), as_of="2026-13-01"), "not a date"),
         (document(row(), schema="assay/crosswalk/2"), "schema"),
         (document(row(), more=1), "more"),
