@@ -3642,9 +3642,7 @@ def _check_verdict(documents: Documents) -> None:
     found = recompute_verdict(documents)
     for part in ("criteria", "overall", "coverage"):
         if encode_canonical(stated[part]) != encode_canonical(found[part]):
-            raise BadPack(
-                f"verdict.json differs from the recomputed verdict: {_name_difference(stated, found)}"
-            )
+            raise BadPack(f"verdict.json differs from the recomputed verdict: {_name_difference(stated, found)}")
 
 
 def _name_difference(stated: Mapping[str, Any], found: Mapping[str, Any]) -> str:

@@ -173,7 +173,9 @@ def test_a_prompt_longer_than_the_models_positions_is_refused(by_bytes: Any) -> 
 
 def test_text_that_the_tokenizer_does_not_know_is_no_answer(spaced: Any) -> None:
     tokenizer = wrap(spaced.inner, unknown_id=spaced.inner.unk_token_id)
-    assert "contains text that this tokenizer cannot encode" in refused(tokenizer, "She said", "He said", " 東京", " No")
+    assert "contains text that this tokenizer cannot encode" in refused(
+        tokenizer, "She said", "He said", " 東京", " No"
+    )
 
 
 def test_answers_of_several_tokens_part_at_their_first_differing_token(spaced: Any) -> None:

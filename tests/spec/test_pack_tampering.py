@@ -353,7 +353,10 @@ def test_a_key_that_was_revoked_later_vouches_for_nothing_as_its_date_is_its_own
     """Whoever stole it can date back; nothing is found broken, and nobody is known to have signed."""
     found = check(genuine_members(), write_trust(more={ANNA: 'revoked_at = "2026-11-22T00:00:00Z"'}))
     assert (found.exit_code, found.authenticity, found.steps[3].result) == (3, "SIGNER_NOT_CHECKED", "NOT_CHECKED")
-    assert found.steps[3].detail == "signed by a key of anna that was revoked later: only its own date precedes the revocation"
+    assert (
+        found.steps[3].detail
+        == "signed by a key of anna that was revoked later: only its own date precedes the revocation"
+    )
     assert found.signers == ()
 
 
