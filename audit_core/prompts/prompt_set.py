@@ -232,7 +232,7 @@ def keep_valid(read: ReadRows) -> PromptSet:
     """Return the valid rows of a file as a set.
 
     Raises:
-        PromptRefused: there is none.
+        PromptRefused: no row is valid.
     """
     if not read.rows:
         raise PromptRefused(f"{read.name} contains no prompts.", wanted="at least one row.", remedy="add rows.")
