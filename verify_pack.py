@@ -3,7 +3,7 @@
 Needs Python 3.11 or newer. It reads the pack, the trust file and a saved checkpoint, writes to standard output, and opens
 nothing else. Take this file from the people you trust, never from inside a pack.
 
-Exit codes: 0 integrity and signer verified, 2 wrong usage, 3 something asked for could not be checked, 4 integrity or
+Exit codes: 0 integrity and signer verified, 2 wrong usage, 3 a requested check could not be done, 4 integrity or
 authenticity failed, 5 internal error.
 
 Made from audit_core/verifier/*.py by: python -m audit_core verifier --out verify_pack.py
@@ -14,7 +14,7 @@ from __future__ import annotations
 import sys
 
 if sys.version_info < (3, 11):
-    # Python would stop at an import, with 1, which elsewhere means: evaluated and not met.
+    # An import error would exit with 1, which other commands use for: evaluated and not met.
     sys.stderr.write("Python 3.11 or newer is needed.\n")
     sys.exit(2)
 
@@ -38,25 +38,25 @@ from typing import Any, TypeGuard, TypeVar
 
 
 ####################################################################################################
-# attempts.py: Attempts at a claim, as the log numbered them: nobody who exports a pack can leave one out unseen.
+# attempts.py: Attempts at a claim as numbered by the log, so that an omitted attempt is detected.
 ####################################################################################################
 
 @dataclass(frozen=True)
 class Attempt:
-    """One confirmatory run that was started, whatever became of it."""
+    """One confirmatory run that was started, whatever its outcome."""
 
     claim_id: str
     run_id: str
     number: Any
-    """As the log says; an integer from 1 if the log is in order."""
+    """Number from the log; an integer from 1 if the log is valid."""
     seq: int
     prereg_digest: Any
     outcome: str | None
-    """None: it was started and never ended."""
+    """None: no end is recorded."""
 
 
 def list_attempts(entries: Iterable[Mapping[str, Any]], claim_ids: Sequence[str]) -> tuple[Attempt, ...]:
-    """In the order of the log."""
+    """Return the attempts in the order of the log."""
     started, ended = [], {}
     for entry in entries:
         if entry["action"] == "run.started" and entry["payload"].get("claim_id") in claim_ids:
@@ -77,7 +77,7 @@ def list_attempts(entries: Iterable[Mapping[str, Any]], claim_ids: Sequence[str]
 
 
 def count_attempts(attempts: Iterable[Attempt]) -> dict[str, int]:
-    """What `pack.json` says under `attempts`."""
+    """Return the counts for `attempts` in `pack.json`."""
     outcomes = [attempt.outcome for attempt in attempts]
     completed, abandoned = outcomes.count("done"), outcomes.count(None) + outcomes.count("abandoned")
     return {
@@ -89,10 +89,10 @@ def count_attempts(attempts: Iterable[Attempt]) -> dict[str, int]:
 
 
 def find_gap(attempts: Sequence[Attempt], claim_id: str, exported: Any) -> str | None:
-    """Why the attempts at a claim are not all there, or None.
+    """Return why the attempts at a claim are incomplete, or None.
 
     Args:
-        exported: number of attempts that the signed event of the export names for this claim.
+        exported: number of attempts at this claim in the signed export event.
     """
     numbers = [attempt.number for attempt in attempts if attempt.claim_id == claim_id]
     if numbers != list(range(1, len(numbers) + 1)) or any(type(number) is not int for number in numbers):
@@ -103,7 +103,7 @@ def find_gap(attempts: Sequence[Attempt], claim_id: str, exported: Any) -> str |
 
 
 def read_exported(entries: Sequence[Mapping[str, Any]], pack_id: str) -> dict[str, Any]:
-    """Attempts by claim, as the event of this pack's export says; empty where there is no such event at the end."""
+    """Return the attempts by claim from this pack's export event; empty if that is not the last event."""
     last = entries[-1] if entries else None
     if last is None or last["action"] != "pack.exported" or last["object_id"] != pack_id:
         return {}
@@ -114,21 +114,21 @@ def read_exported(entries: Sequence[Mapping[str, Any]], pack_id: str) -> dict[st
 
 
 ####################################################################################################
-# canonical_json.py: Canonical JSON (RFC 8785) written with the standard library, for values that `load_strict` returns.
+# canonical_json.py: Canonical JSON (RFC 8785) with the standard library, for values that `load_strict` returns.
 ####################################################################################################
 
 _TEXTS = json.JSONEncoder(ensure_ascii=False)
 
 
 class NotCanonical(ValueError):
-    """The value has no canonical form, or the bytes are not it."""
+    """The value has no canonical form, or the bytes are not canonical."""
 
 
 def encode_canonical(value: Any) -> bytes:
-    """The one byte form of a document.
+    """Return the canonical bytes of a document.
 
     Raises:
-        NotCanonical: an integer of 2^53 and more, NaN or infinity, a lone surrogate, or no JSON value.
+        NotCanonical: an integer of 2^53 or more, NaN or infinity, an unpaired surrogate, or not a JSON value.
     """
     try:
         return _write(value).encode("utf-8")
@@ -143,7 +143,7 @@ def _write(value: Any) -> str:
         return _TEXTS.encode(value)
     if isinstance(value, int):
         if abs(value) >= 2**53:
-            raise NotCanonical("an integer of 2^53 or more: it has to be text")
+            raise NotCanonical("an integer of 2^53 or more must be text")
         return str(value)
     if isinstance(value, float):
         return _write_double(value)
@@ -153,7 +153,7 @@ def _write(value: Any) -> str:
         # RFC 8785, 3.2.3: keys in the order of their UTF-16 code units.
         keys = sorted(value, key=None if all(map(str.isascii, value)) else _order_key)
         return "{" + ",".join(f"{_write(key)}:{_write(value[key])}" for key in keys) + "}"
-    raise NotCanonical(f"no JSON value: {type(value).__name__}")
+    raise NotCanonical(f"not a JSON value: {type(value).__name__}")
 
 
 def _order_key(key: str) -> bytes:
@@ -161,9 +161,9 @@ def _order_key(key: str) -> bytes:
 
 
 def _write_double(value: float) -> str:
-    """Shortest digits that read back, laid out as ECMAScript does: plain between 1e-6 and 1e21, else with an exponent."""
+    """Return the shortest digits that parse back, as ECMAScript: plain between 1e-6 and 1e21, else with an exponent."""
     if value != value or value in (float("inf"), float("-inf")):
-        raise NotCanonical("NaN and infinity are no JSON numbers")
+        raise NotCanonical("NaN and infinity are not JSON numbers")
     if value == 0:
         return "0"
     sign = "-" if value < 0 else ""
@@ -183,7 +183,7 @@ def _write_double(value: float) -> str:
 
 
 ####################################################################################################
-# clock.py: Times in documents: RFC 3339, UTC, ending in Z, so that no reader has to guess a zone.
+# clock.py: Times in documents: RFC 3339 in UTC, ending in Z.
 ####################################################################################################
 
 TIME_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z$"
@@ -191,14 +191,14 @@ _TIME = re.compile(TIME_PATTERN.replace("$", r"\Z"))
 
 
 class NotATime(ValueError):
-    """The text is no time in UTC."""
+    """The text is not a time in UTC."""
 
 
 def read_time(text: str) -> datetime:
     """Parse a time.
 
     Raises:
-        NotATime: another form, another zone, or a day that no calendar has.
+        NotATime: another format, another time zone, or an invalid date.
     """
     if not _TIME.match(text):
         raise NotATime(f"{text[:40]!a} is not a time such as 2026-11-21T09:30:00Z")
@@ -209,7 +209,7 @@ def read_time(text: str) -> datetime:
 
 
 ####################################################################################################
-# container.py: Step 1: a pack's bytes read as a zip archive in the one way that leaves nothing to interpret, and never written to a disk.
+# container.py: Step 1, container: reads a pack as a zip archive, strictly and in memory only.
 ####################################################################################################
 
 MAX_PACK_BYTES = 128 << 20
@@ -218,26 +218,26 @@ MAX_MEMBER_BYTES = 64 << 20
 MAX_MEMBERS = 5_000
 MAX_NAME_BYTES = 240
 MAX_RATIO = 200
-"""Of a member above RATIO_FROM_BYTES: DEFLATE reaches 1032 on zeros, documents stay below 50."""
+"""Compression ratio of members above RATIO_FROM_BYTES: DEFLATE reaches 1032 on zeros, documents stay below 50."""
 RATIO_FROM_BYTES = 1 << 20
 SUFFIXES = (".json", ".jsonl", ".txt", ".md", ".toml", ".xml", ".html", ".pdf", ".parquet", ".sha256", ".tsr")
-"""What a pack is made of. Archives, databases, programs and pickles have no place in it, whatever they hold."""
+"""Allowed file types; archives, databases, programs and pickles are excluded."""
 FOREIGN_STARTS = {b"PK\x03\x04": "a zip archive", b"PK\x05\x06": "a zip archive", b"\x1f\x8b": "a gzip archive"}
-"""Not what is inside: what a member begins with when it was renamed."""
+"""First bytes of excluded file types, which detect renamed members."""
 _DUCKDB_MARK = slice(8, 12), b"DUCK"
 _NAME = re.compile(r"[A-Za-z0-9._/+@=-]+\Z")
 _DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(1, 10))}
 _LOCAL, _CENTRAL, _END = struct.Struct("<4s5H3I2H"), struct.Struct("<4s6H3I5H2I"), struct.Struct("<4s4H2IH")
 _LOCAL_MARK, _CENTRAL_MARK, _END_MARK, _DESCRIPTOR_MARK = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06", b"PK\x07\x08"
 _STREAMED, _KNOWN_FLAGS = 0x0008, 0x0008 | 0x0006 | 0x0800
-"""Sizes after the data; and beside it how hard DEFLATE tried, and names in UTF-8. Encryption and patches are other bits."""
+"""Flags: sizes after the data; compression effort and UTF-8 names. Encryption and patches are other bits."""
 _STORED, _DEFLATED = 0, 8
 _ZIP64_FIELD, _UNICODE_NAME_FIELD = 0x0001, 0x7075
 _FULL = 0xFFFFFFFF
 
 
 class BadPack(ValueError):
-    """The pack is not what it has to be; the message says where."""
+    """The pack violates its format; the message states where."""
 
 
 @dataclass(frozen=True)
@@ -254,7 +254,7 @@ class Entry:
 
 
 def read_pack(path: Path) -> bytes:
-    """The file's bytes, and one more than a pack may have where there are too many.
+    """Return the file's bytes, truncated to one more than a pack may have.
 
     Raises:
         OSError: it cannot be read.
@@ -264,13 +264,13 @@ def read_pack(path: Path) -> bytes:
 
 
 def read_members(data: bytes) -> Mapping[str, bytes]:
-    """Every member by name, held in memory.
+    """Return every member by name.
 
-    The archive must be its entries one after the other, its directory and its end, with no byte before, between or after.
-    Then no two programs can see two different packs in it.
+    The archive must consist of its entries, its directory and its end record, without bytes before, between or after.
+    Then all programs read the same members.
 
     Raises:
-        BadPack: anything else, or a name, kind or size that no pack has.
+        BadPack: any other layout, or a name, type or size that packs do not allow.
     """
     if len(data) > MAX_PACK_BYTES:
         raise BadPack(f"the file is larger than {MAX_PACK_BYTES:,} bytes")
@@ -281,15 +281,15 @@ def read_members(data: bytes) -> Mapping[str, bytes]:
     members, position = {}, 0
     for entry in sorted(entries, key=lambda entry: entry.start):
         if entry.start != position:
-            raise BadPack(f"bytes that belong to no member, or members that overlap, before {entry.name}")
+            raise BadPack(f"overlapping members, or bytes outside any member, before {entry.name}")
         members[entry.name], position = _read_member(data, directory, entry)
     if position != directory:
-        raise BadPack("bytes that belong to no member before the directory")
+        raise BadPack("bytes outside any member before the directory")
     return dict(sorted(members.items()))
 
 
 def check_name(name: str) -> None:
-    """Refuse a member name that some file system would read as another one, or as a place outside.
+    """Reject a member name that a file system could resolve to another file or to a path outside the pack.
 
     Raises:
         BadPack: with the reason.
@@ -301,7 +301,7 @@ def check_name(name: str) -> None:
         if not part.strip(".") or part.endswith(".") or part.split(".")[0].upper() in _DEVICES:
             raise BadPack(f"unsafe member name {shown}")
     if not name.endswith(SUFFIXES):
-        raise BadPack(f"a kind of member that packs do not hold: {shown}")
+        raise BadPack(f"a file type that packs do not allow: {shown}")
 
 
 def _check_names(names: list[str]) -> None:
@@ -309,38 +309,40 @@ def _check_names(names: list[str]) -> None:
     for name in names:
         check_name(name)
         if twin := folded.get(name.casefold()):
-            raise BadPack(f"two members have one name: {twin} and {name}")
+            raise BadPack(f"two members have the same name: {twin} and {name}")
         folded[name.casefold()] = name
     for name in names:
         for end in (place for place, letter in enumerate(name) if letter == "/"):
             if name[:end].casefold() in folded:
-                raise BadPack(f"{name[:end]} is a member and a folder")
+                raise BadPack(f"{name[:end]} is both a member and a folder")
 
 
 def _read_directory(data: bytes) -> tuple[list[Entry], int]:
-    """The rows of the central directory, and where it begins."""
+    """Return the rows of the central directory, and its offset."""
     end = len(data) - _END.size
     if end < 0 or data[end : end + 4] != _END_MARK:
-        raise BadPack("no zip archive, or bytes after its end")
+        raise BadPack("not a zip archive, or bytes after its end")
     _, disk, first_disk, here, count, size_bytes, directory, comment = _END.unpack(data[end:])
     if disk or first_disk or here != count or comment:
         raise BadPack("an archive in parts, or with a comment")
     if count > MAX_MEMBERS:
         raise BadPack(f"{count:,} members or zip64; at most {MAX_MEMBERS:,}")
     if directory + size_bytes != end:
-        raise BadPack("the directory does not reach from where it says to the end: zip64, or bytes before the archive")
+        raise BadPack(
+            "the directory does not extend from its stated offset to the end: zip64, or bytes before the archive"
+        )
     entries, position = [], directory
     for _ in range(count):
         entry, position = _read_row(data, position, end)
         entries.append(entry)
     if position != end:
-        raise BadPack("the directory holds more than its members")
+        raise BadPack("the directory contains more than its members")
     return entries, directory
 
 
 def _read_row(data: bytes, position: int, end: int) -> tuple[Entry, int]:
     if position + _CENTRAL.size > end or data[position : position + 4] != _CENTRAL_MARK:
-        raise BadPack("the directory holds fewer members than it says")
+        raise BadPack("the directory contains fewer members than it states")
     (_, _, _, flags, method, _, _, checksum, packed, size_bytes, name_len, extra_len, comment, disk, _, attributes, start) = (
         _CENTRAL.unpack_from(data, position)
     )  # fmt: skip
@@ -349,13 +351,13 @@ def _read_row(data: bytes, position: int, end: int) -> tuple[Entry, int]:
     name = data[name_at : name_at + name_len].decode("latin-1")
     shown = ascii(name[:80])
     if flags & ~_KNOWN_FLAGS:
-        raise BadPack(f"{shown} is encrypted or packed in a way that packs do not use")
+        raise BadPack(f"{shown} is encrypted or uses zip features that packs do not allow")
     if method not in (_STORED, _DEFLATED):
-        raise BadPack(f"{shown} is packed by method {method}; stored and DEFLATE are read")
+        raise BadPack(f"{shown} is compressed by method {method}; stored and DEFLATE are supported")
     if attributes >> 16 & 0o170000 not in (0, 0o100000) or attributes & 0x10:
         raise BadPack(f"{shown} is a link, a folder or a device, not a file")
     if _FULL in (packed, size_bytes, start) or disk or comment:
-        raise BadPack(f"{shown} is written as zip64, on another disk or with a comment")
+        raise BadPack(f"{shown} uses zip64, another disk or a comment")
     _check_extra(data[name_at + name_len : name_at + name_len + extra_len], shown)
     if size_bytes > MAX_MEMBER_BYTES or (size_bytes > RATIO_FROM_BYTES and size_bytes > packed * MAX_RATIO):
         raise BadPack(f"{shown} would unpack to {size_bytes:,} bytes from {packed:,}")
@@ -363,7 +365,7 @@ def _read_row(data: bytes, position: int, end: int) -> tuple[Entry, int]:
 
 
 def _check_extra(extra: bytes, shown: str) -> None:
-    """Fields that archivers add (times, owners) mean nothing here; those that give a size or a name anew are refused."""
+    """Ignore extra fields such as times and owners; reject those that repeat a size or a name."""
     position = 0
     while position + 4 <= len(extra):
         kind, length = struct.unpack_from("<2H", extra, position)
@@ -371,27 +373,27 @@ def _check_extra(extra: bytes, shown: str) -> None:
             raise BadPack(f"{shown} has a second size or name (zip64)")
         position += 4 + length
     if position != len(extra):
-        raise BadPack(f"{shown} has an extra field that is cut off")
+        raise BadPack(f"{shown} has a truncated extra field")
 
 
 def _read_member(data: bytes, directory: int, entry: Entry) -> tuple[bytes, int]:
-    """The unpacked bytes, and where the next entry must begin; all of it lies before the directory."""
+    """Return the unpacked bytes and the offset of the next entry; all data precedes the directory."""
     if data[entry.start : entry.start + 4] != _LOCAL_MARK:
-        raise BadPack(f"{entry.name} does not begin where the directory says")
+        raise BadPack(f"{entry.name} does not begin at the offset in the directory")
     _, _, flags, method, _, _, checksum, packed, size_bytes, name_len, extra_len = _LOCAL.unpack_from(data, entry.start)
     name_at = entry.start + _LOCAL.size
     body = name_at + name_len + extra_len
-    says = (data[name_at : name_at + name_len], flags, method)
+    stated = (data[name_at : name_at + name_len], flags, method)
     sizes = (checksum, packed, size_bytes)
     wanted = (entry.checksum, entry.packed_bytes, entry.size_bytes)
-    if says != (entry.name.encode(), entry.flags, entry.method) or (
+    if stated != (entry.name.encode(), entry.flags, entry.method) or (
         sizes != wanted and not (flags & _STREAMED and sizes == (0, 0, 0))
     ):
-        raise BadPack(f"{entry.name} says other things of itself than the directory does")
+        raise BadPack(f"{entry.name} has other properties than the directory states")
     _check_extra(data[name_at + name_len : body], entry.name)
     end = body + entry.packed_bytes
     if end > directory:
-        raise BadPack(f"{entry.name} is cut off")
+        raise BadPack(f"{entry.name} is truncated")
     content = _unpack(data[body:end], entry)
     return content, end + (_measure_descriptor(data[end : end + 16], wanted, entry.name) if flags & _STREAMED else 0)
 
@@ -401,7 +403,7 @@ def _measure_descriptor(found: bytes, wanted: tuple[int, int, int], name: str) -
     for form in (_DESCRIPTOR_MARK + plain, plain):
         if found.startswith(form):
             return len(form)
-    raise BadPack(f"{name} is followed by other sizes than the directory says")
+    raise BadPack(f"{name} is followed by other sizes than the directory states")
 
 
 def _unpack(packed: bytes, entry: Entry) -> bytes:
@@ -413,9 +415,9 @@ def _unpack(packed: bytes, entry: Entry) -> bytes:
         except zlib.error as error:
             raise BadPack(f"{entry.name} cannot be unpacked: {error}") from error
         if not reader.eof or reader.unused_data:
-            raise BadPack(f"{entry.name} unpacks to more or less than the directory says")
+            raise BadPack(f"{entry.name} unpacks to another size than the directory states")
     if len(content) != entry.size_bytes or zlib.crc32(content) != entry.checksum:
-        raise BadPack(f"{entry.name} unpacks to other bytes than the directory says")
+        raise BadPack(f"{entry.name} unpacks to another checksum than the directory states")
     for start, kind in FOREIGN_STARTS.items():
         if content.startswith(start):
             raise BadPack(f"{entry.name} is {kind}")
@@ -426,13 +428,13 @@ def _unpack(packed: bytes, entry: Entry) -> bytes:
 
 
 ####################################################################################################
-# manifest.py: Step 2: the manifest names every file of the pack but itself and the signatures, each with its SHA-256.
+# manifest.py: Step 2, manifest: it lists the SHA-256 of every file except itself and the signatures.
 ####################################################################################################
 
 MANIFEST = "MANIFEST.sha256"
 PACK_ENVELOPE = "attestations/pack.dsse.json"
 MAX_MANIFEST_BYTES = MAX_MEMBERS * (64 + 2 + MAX_NAME_BYTES + 1)
-"""A row for each member that a pack may have."""
+"""Bound for one row per allowed member."""
 _OUTSIDE = re.compile(
     r"attestations/(pack\.dsse\.json|approval-[a-z0-9-]{1,60}\.dsse\.json|time\.tsr|sigstore\.json)\Z"
 )
@@ -441,7 +443,7 @@ _ROW = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9._/+@=-]+)\Z")
 
 
 def is_outside_manifest(name: str) -> bool:
-    """Whether the manifest must not name it: itself, and the four kinds of attestation, which are made after it."""
+    """Check whether a member is outside the manifest: the manifest itself, and attestations made after it."""
     return name == MANIFEST or bool(_OUTSIDE.match(name))
 
 
@@ -450,13 +452,13 @@ def is_approval(name: str) -> bool:
 
 
 def check_manifest(members: Mapping[str, bytes]) -> str:
-    """Hold the manifest against the members, both ways.
+    """Compare manifest and members in both directions.
 
     Returns:
-        SHA-256 of the manifest: the one number that stands for the whole pack.
+        SHA-256 of the manifest, which identifies the pack.
 
     Raises:
-        BadPack: no manifest, a line it cannot have, a file it does not name, one that is missing, or other bytes.
+        BadPack: no manifest, an invalid line, a file it does not list, a missing file, or changed bytes.
     """
     if len(members.get(MANIFEST, b"")) > MAX_MANIFEST_BYTES:
         raise BadPack(f"{MANIFEST} is larger than {MAX_MANIFEST_BYTES:,} bytes")
@@ -467,17 +469,17 @@ def check_manifest(members: Mapping[str, bytes]) -> str:
     if unlisted := sorted(present - set(listed)):
         raise BadPack(f"{unlisted[0]} is not in the manifest ({len(unlisted)} such)")
     if missing := sorted(set(listed) - present):
-        raise BadPack(f"{missing[0]} is in the manifest and not in the pack ({len(missing)} such)")
+        raise BadPack(f"{missing[0]} is in the manifest but not in the pack ({len(missing)} such)")
     changed = [name for name, digest in listed.items() if hashlib.sha256(members[name]).hexdigest() != digest]
     if changed:
-        raise BadPack(f"{changed[0]} is not the file that the manifest names ({len(changed)} such)")
+        raise BadPack(f"{changed[0]} differs from its digest in the manifest ({len(changed)} such)")
     return hashlib.sha256(members[MANIFEST]).hexdigest()
 
 
 def _read_manifest(data: bytes) -> dict[str, str]:
     lines = data.decode("latin-1").split("\n")
     if lines.pop() != "":
-        raise BadPack("the manifest's last line does not end")
+        raise BadPack("the manifest's last line has no line break")
     listed: dict[str, str] = {}
     before = ""
     for number, line in enumerate(lines, 1):
@@ -485,14 +487,14 @@ def _read_manifest(data: bytes) -> dict[str, str]:
         if not found:
             raise BadPack(f"line {number} of the manifest is not a digest, two spaces and a name")
         if found[2] <= before:
-            raise BadPack(f"line {number} of the manifest is out of order or there twice")
+            raise BadPack(f"line {number} of the manifest is out of order or repeated")
         before = found[2]
         listed[before] = found[1]
     return listed
 
 
 ####################################################################################################
-# schema.py: The part of JSON Schema (2020-12) that our own documents are described in; a keyword outside it is refused, never skipped.
+# schema.py: Validator for the subset of JSON Schema (2020-12) used by a pack's documents; rejects other keywords.
 ####################################################################################################
 
 _TYPES: dict[str, Callable[[Any], bool]] = {
@@ -510,11 +512,11 @@ _ANNOTATIONS = {"$schema", "$id", "title", "description"}
 
 
 class UnknownKeyword(ValueError):
-    """A schema asks for something this reader cannot check."""
+    """The schema uses a keyword that this validator does not implement."""
 
 
 def find_violation(value: Any, schema: Mapping[str, Any], place: str = "") -> str | None:
-    """Where a document first departs from its schema, or None.
+    """Return the first violation of the schema by a document, or None.
 
     Raises:
         UnknownKeyword: the schema uses a keyword that is not implemented here.
@@ -565,7 +567,7 @@ def _check_properties(value: Any, wanted: Any, schema: Mapping[str, Any], place:
 
 
 def _check_additional(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
-    """`false` forbids fields beside the named ones; a schema describes them."""
+    """Check fields that `properties` does not name: `false` forbids them, a schema describes them."""
     if not isinstance(value, dict):
         return None
     others = [name for name in value if name not in schema.get("properties", {})]
@@ -578,10 +580,10 @@ def _check_additional(value: Any, wanted: Any, schema: Mapping[str, Any], place:
 
 
 def _check_pattern(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
-    """`$` ends the text, as in ECMAScript; Python's also stands before a last line break."""
+    """Match a pattern with `$` at the end of text, as in ECMAScript; in Python it also matches before a final line break."""
     if not isinstance(value, str) or re.search(re.sub(r"\$\Z", r"\\Z", wanted), value):
         return None
-    return _say(place, f"is {_quote(value)}, not of the form {wanted}")
+    return _say(place, f"is {_quote(value)}, which does not match {wanted}")
 
 
 def _check_items(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
@@ -625,7 +627,7 @@ def _check_any_of(value: Any, wanted: Any, schema: Mapping[str, Any], place: str
 
 
 def _is_equal(a: Any, b: Any) -> bool:
-    """As JSON counts: 1 is 1.0, and true is not 1."""
+    """Compare values as JSON: 1 equals 1.0, and true does not equal 1."""
     if isinstance(a, bool) or isinstance(b, bool):
         return a is b
     if isinstance(a, list) and isinstance(b, list):
@@ -654,14 +656,14 @@ _RULES: dict[str, Callable[[Any, Any, Mapping[str, Any], str], str | None]] = {
 
 
 ####################################################################################################
-# schema_words.py: Words that the schemas of all documents are written in.
+# schema_words.py: Building blocks of the schemas of all documents.
 ####################################################################################################
 
 Schema = Mapping[str, Any]
 
 
 def record(fields: Mapping[str, Schema], optional: Mapping[str, Schema] | None = None) -> Schema:
-    """An object with these fields and no others."""
+    """Return the schema of an object with exactly these fields."""
     return {
         "type": "object",
         "required": list(fields),
@@ -676,7 +678,7 @@ def list_of(item: Schema, least: int = 0, most: int | None = None) -> Schema:
 
 
 def table_of(item: Schema) -> Schema:
-    """An object whose keys are ids or names."""
+    """Return the schema of an object whose keys are ids or names."""
     return {"type": "object", "additionalProperties": item}
 
 
@@ -713,7 +715,7 @@ UNIT: Schema = WORDS
 
 
 ####################################################################################################
-# schemas_signed.py: Schemas of what is signed: envelope, statement of the pack, statement of an approval.
+# schemas_signed.py: Schemas of signed data: envelope, pack statement and approval statement.
 ####################################################################################################
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
@@ -760,38 +762,38 @@ APPROVAL_STATEMENT: Schema = _describe_statement(
             "at": TIME,
             "expires_at": or_null(TIME),
         },
-        # Left out by decisions that were signed before it was recorded; what is signed cannot be added to.
+        # Optional: decisions signed by older versions lack it, and adding it would break their signatures.
         {"decisions_seen": list_of(SHA256, most=50)},
     ),
 )
 
 
 ####################################################################################################
-# strict_json.py: JSON read so that two readers cannot see two documents: no duplicate keys, no NaN, no surrogates, bounded depth and size.
+# strict_json.py: Strict JSON parser: no duplicate keys, NaN or unpaired surrogates; bounded depth and size.
 ####################################################################################################
 
 MAX_JSON_DEPTH = 64
 MAX_JSON_BYTES = 64 << 20
 MAX_JSON_VALUES = 500_000
-"""Reading one and checking its form takes some 10 microseconds, and a value of two bytes takes a hundred in memory."""
+"""Parsing and validating a value takes about 10 microseconds, and a value of two bytes takes a hundred in memory."""
 MAX_JSON_DIGITS = 400
-"""Of one number; Python refuses integers of more than 4300 digits with an error of its own, later and slower."""
+"""Digits of one number; Python's own limit of 4300 digits applies later and is slower."""
 
 
 _STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\Z)', re.DOTALL)
-"""Up to its end or the text's, and never tried twice from one place."""
+"""A string up to its end or the text's; possessive, so that matching does not backtrack."""
 _BRACKETS = re.compile(r"[\[{\]}]")
 
 
 class NotStrictJson(ValueError):
-    """The bytes are not one unambiguous JSON document."""
+    """The bytes are not an unambiguous JSON document."""
 
 
 def load_strict(data: bytes) -> Any:
     """Parse UTF-8 bytes.
 
     Raises:
-        NotStrictJson: not UTF-8, not JSON, a key twice in one object, NaN or Infinity, a lone surrogate, or too deep.
+        NotStrictJson: not UTF-8, not JSON, a duplicate key, NaN or Infinity, an unpaired surrogate, or too deep.
     """
     if len(data) > MAX_JSON_BYTES:
         raise NotStrictJson(f"{len(data):,} bytes of JSON; at most {MAX_JSON_BYTES:,}")
@@ -802,7 +804,7 @@ def load_strict(data: bytes) -> Any:
         _check_depth(text)
         value = _DECODER.decode(text)
         if "\\u" in text:
-            # UTF-8 holds no lone surrogate: only an escape can bring one in.
+            # UTF-8 cannot encode an unpaired surrogate: only an escape can.
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except NotStrictJson:
         raise
@@ -812,12 +814,12 @@ def load_strict(data: bytes) -> Any:
 
 
 def count_values(data: bytes) -> int:
-    """No fewer values than a document holds, found before anything is parsed: commas and brackets within texts count too."""
+    """Return an upper bound of a document's values before parsing; commas and brackets in strings count too."""
     return 1 + data.count(b",") + data.count(b"[") + data.count(b"{")
 
 
 def _check_depth(text: str) -> None:
-    """Counted outside strings before parsing, as the parser would recurse first."""
+    """Check the nesting depth outside strings before parsing, because the parser recurses."""
     if text.count("[") + text.count("{") <= MAX_JSON_DEPTH:
         return
     depth = 0
@@ -831,7 +833,7 @@ def _refuse_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise NotStrictJson(f"the key {key[:60]!r} stands twice in one object")
+            raise NotStrictJson(f"duplicate key {key[:60]!r} in an object")
         found[key] = value
     return found
 
@@ -851,7 +853,7 @@ def _parse_float(text: str) -> float:
         raise NotStrictJson(f"a number of {len(text)} digits")
     value = float(text)
     if value in (float("inf"), float("-inf")):
-        raise NotStrictJson(f"{text[:30]} is beyond what a double holds")
+        raise NotStrictJson(f"{text[:30]} is outside the range of a double")
     return value
 
 
@@ -861,40 +863,40 @@ _DECODER = json.JSONDecoder(
 
 
 ####################################################################################################
-# statement.py: Step 3: a signed statement is about this manifest and no other, in an envelope (DSSE) that says what kind of bytes it holds.
+# statement.py: Step 3, statement: signed in-toto statements about this manifest, in DSSE envelopes.
 ####################################################################################################
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 MAX_ENVELOPE_BYTES = 1 << 20
 MAX_APPROVALS = 50
-"""Each signature takes some 40 ms to check."""
+"""Checking a signature takes about 40 ms."""
 
 
 @dataclass(frozen=True)
 class Statement:
-    """What an envelope says, before anybody asked who signed it."""
+    """A statement from an envelope, whose signatures are still unchecked."""
 
     member: str
     predicate: Mapping[str, Any]
     message: bytes
-    """What is signed: DSSE's pre-authentication encoding of type and payload."""
+    """The signed bytes: DSSE's pre-authentication encoding of type and payload."""
     signatures: tuple[tuple[str, bytes], ...]
     """Key id and 64 bytes each."""
     sha256: str
-    """Of the envelope's bytes: what a later decision names this one by."""
+    """SHA-256 of the envelope, by which later decisions reference this one."""
 
 
 def encode_before_signing(payload: bytes, payload_type: str = PAYLOAD_TYPE) -> bytes:
-    """DSSE's pre-authentication encoding: lengths stand before the parts, so that no two pairs give the same bytes."""
+    """Return DSSE's pre-authentication encoding, unambiguous because each part follows its length."""
     kind = payload_type.encode("utf-8")
     return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
 
 
 def read_statements(members: Mapping[str, bytes], manifest_sha256: str) -> tuple[Statement, ...]:
-    """The pack's statement first, then each approval.
+    """Read the pack's statement, then each approval.
 
     Raises:
-        BadPack: no pack statement, or one that is not a statement about this manifest.
+        BadPack: no pack statement, or a statement about another manifest.
     """
     if PACK_ENVELOPE not in members:
         raise BadPack(f"no {PACK_ENVELOPE}")
@@ -907,13 +909,13 @@ def read_statements(members: Mapping[str, bytes], manifest_sha256: str) -> tuple
 def _read_statement(member: str, data: bytes, manifest_sha256: str) -> Statement:
     envelope = _read_document(member, data, ENVELOPE)
     if envelope["payloadType"] != PAYLOAD_TYPE:
-        raise BadPack(f"{member} says its payload is {envelope['payloadType'][:60]!a}, not {PAYLOAD_TYPE}")
+        raise BadPack(f"{member} has payload type {envelope['payloadType'][:60]!a}, not {PAYLOAD_TYPE}")
     payload = _decode_base64(member, envelope["payload"])
     form = PACK_STATEMENT if member == PACK_ENVELOPE else APPROVAL_STATEMENT
     statement = _read_document(f"the payload of {member}", payload, form)
     subject = statement["subject"][0]
     if subject["name"] != MANIFEST or subject["digest"]["sha256"] != manifest_sha256:
-        raise BadPack(f"{member} is a statement about another manifest, not about this pack")
+        raise BadPack(f"{member} is a statement about another manifest, not this pack")
     try:
         for field in ("at", "expires_at"):
             if statement["predicate"].get(field) is not None:
@@ -922,7 +924,7 @@ def _read_statement(member: str, data: bytes, manifest_sha256: str) -> Statement
         raise BadPack(f"{member}: {error}") from error
     signatures = tuple((row["keyid"], _decode_base64(member, row["sig"])) for row in envelope["signatures"])
     if len({keyid for keyid, _ in signatures}) < len(signatures):
-        raise BadPack(f"{member} is signed twice with one key")
+        raise BadPack(f"{member} is signed twice with the same key")
     digest = hashlib.sha256(data).hexdigest()
     return Statement(member, statement["predicate"], encode_before_signing(payload), signatures, digest)
 
@@ -948,12 +950,12 @@ def _decode_base64(member: str, text: str) -> bytes:
     except (binascii.Error, ValueError) as error:
         raise BadPack(f"{member}: not base64: {error}") from error
     if base64.b64encode(data).decode() != text:
-        raise BadPack(f"{member}: base64 that reads back as other text")
+        raise BadPack(f"{member}: base64 in a non-canonical encoding")
     return data
 
 
 ####################################################################################################
-# ed25519.py: Ed25519 signatures checked by the equations of RFC 8032, section 5.1.7; no secret is ever handled here, so timing tells nothing.
+# ed25519.py: Ed25519 signature verification (RFC 8032, section 5.1.7); handles no secrets, so timing is not critical.
 ####################################################################################################
 
 _P = 2**255 - 19
@@ -961,11 +963,11 @@ _ORDER = 2**252 + 27742317777372353535851937790883648493
 _D = -121665 * pow(121666, _P - 2, _P) % _P
 _ROOT_OF_MINUS_ONE = pow(2, (_P - 1) // 4, _P)
 _Point = tuple[int, int, int, int]
-"""Extended coordinates X, Y, Z, T with x = X/Z, y = Y/Z, xy = T/Z."""
+"""Point in extended coordinates X, Y, Z, T with x = X/Z, y = Y/Z, xy = T/Z."""
 
 
 def is_signed_by(public_key: bytes, message: bytes, signature: bytes) -> bool:
-    """Whether the signature over the message was made with the key's secret half; any malformed input is simply not signed.
+    """Check a signature over a message; malformed input counts as an invalid signature.
 
     Args:
         public_key: 32 bytes.
@@ -1032,12 +1034,12 @@ _BASE: _Point = (_BASE_X, _BASE_Y, 1, _BASE_X * _BASE_Y % _P)
 
 
 ####################################################################################################
-# strict_toml.py: TOML read in bounded time: the library's reader takes the square of a dotted key's length, and recurses.
+# strict_toml.py: TOML parser with bounded time: the standard library's is quadratic in dotted keys, and recurses.
 ####################################################################################################
 
 MAX_TOML_BYTES = 256 << 10
 MAX_TOML_DOTS = 32
-"""In one line; a key cannot go on in the next."""
+"""Dots in one line; a key cannot span lines."""
 
 
 def load_toml(data: bytes) -> dict[str, Any]:
@@ -1057,7 +1059,7 @@ def load_toml(data: bytes) -> dict[str, Any]:
 
 
 ####################################################################################################
-# trust.py: Step 4: who signed, held against a trust file that came by another way than the pack.
+# trust.py: Step 4, signature: verifies signers with a trust file obtained separately from the pack.
 ####################################################################################################
 
 TRUST_SCHEMA = "assay/trust/1"
@@ -1069,12 +1071,12 @@ _LOG_FIELDS = {"log_id", "keyid", "public_key", "valid_from", "valid_to", "revok
 
 
 class BadTrust(ValueError):
-    """The trust file cannot be used: the caller's mistake, not the pack's."""
+    """The trust file is unusable; a caller's error, not a fault of the pack."""
 
 
 @dataclass(frozen=True)
 class TrustedKey:
-    """One person's key, the roles they may sign in, and when."""
+    """One person's key, with permitted roles and validity."""
 
     keyid: str
     public_key: bytes
@@ -1087,7 +1089,7 @@ class TrustedKey:
 
 @dataclass(frozen=True)
 class TrustedLogKey:
-    """One key of a log, and when it signed that log's checkpoints."""
+    """One key of a log, with its period of use."""
 
     log_id: str
     keyid: str
@@ -1099,7 +1101,7 @@ class TrustedLogKey:
 
 @dataclass(frozen=True)
 class Trust:
-    """Whose signatures count."""
+    """Trusted keys of people and logs."""
 
     keys: Mapping[str, TrustedKey]
     logs: Mapping[str, tuple[TrustedLogKey, ...]]
@@ -1108,7 +1110,7 @@ class Trust:
 
 @dataclass(frozen=True)
 class Signer:
-    """One statement whose signature holds."""
+    """The signer of one statement with a valid signature."""
 
     member: str
     person: str
@@ -1116,25 +1118,25 @@ class Signer:
     keyid: str
     at: str
     decision: str | None
-    """approve | reject | approve_with_conditions; None of the preparer, who decides nothing."""
+    """approve | reject | approve_with_conditions; None for the preparer, who makes no decision."""
     expires_at: str | None
     sha256: str
-    """Of the envelope's bytes."""
+    """SHA-256 of the envelope."""
     decisions_seen: tuple[str, ...] | None
-    """SHA-256 of each decision that was in the pack as this one was signed; None where that was not recorded."""
+    """SHA-256 of each decision in the pack at the time of signing; None if not recorded."""
 
 
 @dataclass(frozen=True)
 class Signatures:
-    """What the trust file says of a pack's statements."""
+    """Result of checking a pack's statements with a trust file."""
 
     signers: tuple[Signer, ...]
     uncounted: Mapping[str, str]
-    """Members whose signature is neither held nor broken, and why: an unknown key, or one revoked since."""
+    """Members whose signature does not count, and why: an unknown key, or one revoked later."""
 
 
 def name_key(public_key: bytes) -> str:
-    """The id of a key: its own digest, so that no name can stand for two."""
+    """Return a key's id: its digest, which is unique."""
     return "sha256:" + hashlib.sha256(public_key).hexdigest()
 
 
@@ -1142,7 +1144,7 @@ def read_trust(data: bytes) -> Trust:
     """Parse a trust file.
 
     Raises:
-        BadTrust: not TOML, an unknown field, or a key that is not what its id says.
+        BadTrust: not TOML, an unknown field, or a key that does not match its id.
     """
     if len(data) > MAX_TRUST_BYTES:
         raise BadTrust(f"larger than {MAX_TRUST_BYTES:,} bytes")
@@ -1160,19 +1162,19 @@ def read_trust(data: bytes) -> Trust:
     except (KeyError, TypeError, NotATime) as error:
         raise BadTrust(f"a row without {error}" if isinstance(error, KeyError) else str(error)) from error
     if len(trust.keys) < len(keys):
-        raise BadTrust("one key stands there twice")
+        raise BadTrust("a key is listed twice")
     return trust
 
 
 def check_signatures(statements: Sequence[Statement], trust: Trust, last_event_at: datetime | None) -> Signatures:
-    """Hold every statement against the keys that are trusted for its role.
+    """Verify every statement with the keys trusted for its role.
 
-    A signature is at least as young as the last event that the pack's log shows, whatever time it gives itself: a key that
-    was revoked or had run out by then signs nothing, even for a thief who dates back. Of a key that was revoked later, the
-    date is all that speaks for the signature, and a thief can write any: it is not counted.
+    A signature cannot be older than the last event of the pack's log, whatever its stated date: a key that was revoked or
+    expired by then is rejected, so backdating does not help a thief. If the key was revoked later, only the signature's own
+    date places it before the revocation, and a thief could have chosen it: the signature does not count.
 
     Raises:
-        BadPack: a signature that does not hold, or by a key that is not trusted for what the statement says.
+        BadPack: an invalid signature, or a key that is not trusted for the statement's person and role.
     """
     found = [(statement.member, _find_signer(statement, trust, last_event_at)) for statement in statements]
     return Signatures(
@@ -1182,34 +1184,34 @@ def check_signatures(statements: Sequence[Statement], trust: Trust, last_event_a
 
 
 def _find_signer(statement: Statement, trust: Trust, last_event_at: datetime | None) -> Signer | str:
-    """Who signed, or why nobody who counts did."""
-    said = statement.predicate
-    at = read_time(said["at"])
+    """Return the signer, or why the signature does not count."""
+    stated = statement.predicate
+    at = read_time(stated["at"])
     known = [(trust.keys[keyid], signature) for keyid, signature in statement.signatures if keyid in trust.keys]
     for key, signature in known:
         if not is_signed_by(key.public_key, statement.message, signature):
-            raise BadPack(f"{statement.member}: the signature of {show(key.person)} does not hold")
-    fitting = [key for key, _ in known if said["role"] in key.roles and said["person"] == key.person]
+            raise BadPack(f"{statement.member}: the signature of {show(key.person)} is invalid")
+    fitting = [key for key, _ in known if stated["role"] in key.roles and stated["person"] == key.person]
     if known and not fitting:
         raise BadPack(
-            f"{statement.member} speaks for {show(said['person'])} as {said['role']}; its key is trusted for other things"
+            f"{statement.member} names {show(stated['person'])} as {stated['role']}; its key is not trusted for that"
         )
     for key in fitting:
         _check_validity(key, max(at, last_event_at or at), at, statement.member)
         if key.revoked_at is None:
             return _name_signer(statement, key)
     return (
-        f"by a key of {show(fitting[0].person)} that was revoked since: its date is its own word"
+        f"by a key of {show(fitting[0].person)} that was revoked later: only its own date precedes the revocation"
         if fitting
         else UNKNOWN
     )
 
 
 def _name_signer(statement: Statement, key: TrustedKey) -> Signer:
-    said = statement.predicate
-    seen = said.get("decisions_seen")
+    stated = statement.predicate
+    seen = stated.get("decisions_seen")
     return Signer(
-        statement.member, key.person, said["role"], key.keyid, said["at"], said.get("decision"), said.get("expires_at"),
+        statement.member, key.person, stated["role"], key.keyid, stated["at"], stated.get("decision"), stated.get("expires_at"),
         statement.sha256, None if seen is None else tuple(seen),
     )  # fmt: skip
 
@@ -1224,7 +1226,7 @@ def _check_validity(key: TrustedKey, latest: datetime, at: datetime, member: str
 
 
 def show(text: str) -> str:
-    """Text of a stranger, for a terminal: letters that steer it or turn the line around are written as numbers."""
+    """Escape untrusted text for a terminal: control and direction characters become numbers."""
     return "".join(letter if letter.isprintable() else f"\\u{ord(letter):04x}" for letter in text[:120])
 
 
@@ -1262,7 +1264,7 @@ def _group_by_log(keys: Sequence[TrustedLogKey]) -> dict[str, tuple[TrustedLogKe
     logs = {key.log_id: tuple(one for one in keys if one.log_id == key.log_id) for key in keys}
     for log_id, own in logs.items():
         if len({key.keyid for key in own}) < len(own):
-            raise BadTrust("one key stands there twice")
+            raise BadTrust("a key is listed twice")
         if sum(key.valid_to is None and key.revoked_at is None for key in own) > 1:
             raise BadTrust(f"log {log_id[:80]!a} has two keys without an end, and one log signs with one")
     return logs
@@ -1286,7 +1288,7 @@ def _read_public_key(row: Mapping[str, Any]) -> bytes:
 
 
 ####################################################################################################
-# decisions.py: Whether every signed decision that a later one names is still in the pack: deleting one shows, unless nobody signed after it.
+# decisions.py: Completeness of signed decisions: each decision that a later one references must still be in the pack.
 ####################################################################################################
 
 DECISIONS_COMPLETE, DECISIONS_MISSING = "DECISIONS_COMPLETE", "DECISIONS_MISSING"
@@ -1296,34 +1298,34 @@ _LATER_NOT_KNOWN = "decisions made after this copy are not known"
 
 @dataclass(frozen=True)
 class DecisionsFinding:
-    """What the decisions in a pack say of one another."""
+    """Result of comparing the decisions in a pack with the references between them."""
 
     result: str
     """DECISIONS_COMPLETE | DECISIONS_MISSING | DECISIONS_NOT_NAMED (one was signed before this was recorded) | DECISIONS_NONE"""
     detail: str
     present: tuple[str, ...] = ()
-    """SHA-256 of each decision in the pack, counted or not; one that is there twice is named once."""
+    """SHA-256 of each decision in the pack, counted or not, without repeats."""
     missing: tuple[str, ...] = ()
-    """For each decision that is named and not there, a sentence that says whose signature names it."""
+    """For each missing decision, a sentence that names the signature that references it."""
     silent: tuple[str, ...] = ()
-    """Who signed without naming the decisions they saw, each with the role."""
+    """People who signed without referencing earlier decisions, each with the role."""
 
 
 def check_decisions(statements: Sequence[Statement], counted: Collection[str] | None) -> DecisionsFinding:
-    """Hold the decisions that signatures name against those that are in the pack.
+    """Compare the decisions that signatures reference with those in the pack.
 
     Args:
         statements: every decision in the pack.
-        counted: members whose signature a trust file counts; only their lists are believed, since anybody could add one that
-            names what never was. None where no signature was checked: then every list is read.
+        counted: members whose signature counts under a trust file; only their references are used, since any user could add
+            an envelope with invented references. None if no signature was checked: then all references are used.
     """
     present = tuple(sorted({one.sha256 for one in statements}))
     deciders = [one for one in statements if counted is None or one.member in counted]
     missing: dict[str, str] = {}
     for one in deciders:
         for digest in sorted(set(one.predicate.get("decisions_seen", ())) - set(present)):
-            said = f"{_name_decider(one)} signed after a decision that is not in this pack: sha256 {digest}"
-            missing.setdefault(digest, said)
+            sentence = f"{_name_decider(one)} signed after a decision that is not in this pack: sha256 {digest}"
+            missing.setdefault(digest, sentence)
     silent = tuple(sorted({_name_decider(one) for one in deciders if "decisions_seen" not in one.predicate}))
     result, detail = _describe_decisions(
         present, tuple(missing.values()), silent, _count_decisions(statements, counted)
@@ -1339,15 +1341,15 @@ def _describe_decisions(
     if not present:
         return DECISIONS_NONE, f"no decision in this pack; {_LATER_NOT_KNOWN}"
     if silent:
-        said = f"{', '.join(silent)} did not name the decisions they saw, so that an earlier one could be gone"
-        return DECISIONS_NOT_NAMED, f"{how_many}; {said}; {_LATER_NOT_KNOWN}"
-    return DECISIONS_COMPLETE, f"{how_many}; every decision that these name is there; {_LATER_NOT_KNOWN}"
+        sentence = f"{', '.join(silent)} did not reference earlier decisions, so a removed one would not be detected"
+        return DECISIONS_NOT_NAMED, f"{how_many}; {sentence}; {_LATER_NOT_KNOWN}"
+    return DECISIONS_COMPLETE, f"{how_many}; every decision that they reference is in the pack; {_LATER_NOT_KNOWN}"
 
 
 def _count_decisions(statements: Sequence[Statement], counted: Collection[str] | None) -> str:
     total = len({one.sha256 for one in statements})
     if counted is None:
-        return f"{total} in this pack, and no signature was checked"
+        return f"{total} in this pack; no signature was checked"
     return (
         f"{total} in this pack, {len({one.sha256 for one in statements if one.member in counted})} by keys that count"
     )
@@ -1358,7 +1360,7 @@ def _name_decider(statement: Statement) -> str:
 
 
 ####################################################################################################
-# policy_table.py: An acceptance policy read strictly: every key known, every threshold with its source and why, nothing lax by accident.
+# policy_table.py: Strict reader for acceptance policies: all keys known, every threshold with source and rationale.
 ####################################################################################################
 
 POLICY_SCHEMA = "assay/policy/1"
@@ -1366,12 +1368,12 @@ CLAIM_KINDS = ("sufficiency", "necessity", "mediation", "absence_of_effect", "st
 ABLATION_NAMES = ("resample", "mean", "mean_template", "zero")
 THRESHOLD_SOURCES = ("default", "organisation", "regulator")
 PROCESS_CRITERIA = ("prereg_frozen_before_run", "attempts_disclosed", "rerun")
-"""Answered from a pack's documents, by no number; what each asks is fixed."""
+"""Criteria answered from a pack's documents, without a threshold; their meaning is fixed."""
 GATE_CRITERIA = ("integrity", "four_eyes")
-"""Answered by whoever checks the pack; no pack can answer them of itself."""
+"""Criteria answered by the gate that checks the pack, not by the pack itself."""
 NEVER_WAIVED = ("integrity", "prereg_frozen_before_run", "attempts_disclosed", "four_eyes")
 STRICT_AGGREGATE = {">=": "min", "<=": "max"}
-"""Over ablations: the least flattering; the other would pick the ablation that suits."""
+"""Over ablations: the worst case; the other end would select the most favourable ablation."""
 _STRICT_BOUND = {">=": "lower", "<=": "upper"}
 _POLICY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}\Z")
 _CRITERION_ID = re.compile(r"[a-z][a-z0-9_]{0,59}\Z")
@@ -1379,7 +1381,7 @@ _MOST_POLICY_TEXT = 600
 
 
 class PolicyMalformed(ValueError):
-    """A policy that cannot be applied: what was found, what was wanted, what to do."""
+    """The policy cannot be applied; states what was found, what was wanted and what to do."""
 
     def __init__(self, found: str, *, wanted: str, remedy: str) -> None:
         self.found, self.wanted, self.remedy = found, wanted, remedy
@@ -1387,20 +1389,20 @@ class PolicyMalformed(ValueError):
 
 
 def resolve_policy(table: Any) -> dict[str, Any]:
-    """The policy with every default filled in; of a resolved policy, itself.
+    """Return the policy with all defaults filled in; a resolved policy is returned unchanged.
 
     Args:
-        table: what a TOML or JSON reader made of the file.
+        table: the parsed TOML or JSON file.
 
     Raises:
-        PolicyMalformed: unknown or missing keys, values out of range, or a rule that would be laxer than it reads.
+        PolicyMalformed: unknown or missing keys, values out of range, or a rule that is weaker than it appears.
     """
     _refuse_unknown(table, ("schema", "id", "applies_to", "gate", "criteria", "approval"), "the policy")
     if table.get("schema") != POLICY_SCHEMA:
         raise PolicyMalformed(
             f"schema = {_quote_short(table.get('schema'))}.",
             wanted=f'"{POLICY_SCHEMA}".',
-            remedy="write the schema this version reads.",
+            remedy="use the schema that this version supports.",
         )
     applies_to = _resolve_scope(table.get("applies_to", {}))
     gate = _resolve_gate(table.get("gate"))
@@ -1414,9 +1416,9 @@ def resolve_policy(table: Any) -> dict[str, Any]:
         approval["preparer_ne_reviewer"] or approval["reviewer_ne_approver"]
     ):
         raise PolicyMalformed(
-            "four_eyes is asked for and one person may do everything.",
+            "four_eyes is required, but one person may act in all roles.",
             wanted="preparer_ne_reviewer or reviewer_ne_approver.",
-            remedy="set one of them, or take four_eyes out.",
+            remedy="set one of them, or remove four_eyes.",
         )
     return {
         "schema": POLICY_SCHEMA,
@@ -1463,12 +1465,12 @@ def _resolve_criterion(name: str, found: Any, gate: dict[str, Any], kinds: list[
     if name in PROCESS_CRITERIA or name in GATE_CRITERIA:
         raise PolicyMalformed(
             f"A table {where}.",
-            wanted="tables for criteria that are numbers; what this one asks is fixed.",
-            remedy="remove the table; the name in gate.required is enough.",
+            wanted="tables for measured criteria only; the meaning of this one is fixed.",
+            remedy="remove the table; its name in gate.required suffices.",
         )
     if not _CRITERION_ID.match(name):
         raise PolicyMalformed(
-            f"A criterion named {_quote_short(name)}.", wanted="small letters, digits and _.", remedy="rename it."
+            f"A criterion named {_quote_short(name)}.", wanted="lower-case letters, digits and _.", remedy="rename it."
         )
     keys = ("metric", "op", "threshold", "bound", "min_n", "min_templates", "min_gap_logit", "over_ablations")
     _refuse_unknown(found, (*keys, "aggregate", "ci_level", "claim_kind", "source", "why"), where)
@@ -1506,36 +1508,36 @@ def _resolve_approval(approval: Any) -> dict[str, Any]:
     for key, value in flags.items():
         if not isinstance(value, bool):
             raise PolicyMalformed(
-                f"approval.{key} = {_quote_short(value)}.", wanted="true or false.", remedy="write one of them."
+                f"approval.{key} = {_quote_short(value)}.", wanted="true or false.", remedy="use one of them."
             )
     return flags | {"max_age_days": _take_count(approval, "max_age_days", 1, 3660, "approval", 180)}
 
 
 def _check_lists(gate: dict[str, Any], criteria: dict[str, Any]) -> None:
-    """What is asked for exists, what exists is asked for, and something is measured."""
-    asked = [*gate["required"], *gate["optional"]]
-    for name in asked:
+    """Check that the gate lists exactly the defined criteria, and requires at least one measurement."""
+    listed = [*gate["required"], *gate["optional"]]
+    for name in listed:
         if name not in criteria and name not in PROCESS_CRITERIA and name not in GATE_CRITERIA:
             raise PolicyMalformed(
-                f"gate asks for {_quote_short(name)}, which is no criterion.",
+                f"gate lists {_quote_short(name)}, which is not a criterion.",
                 wanted=f"a table [criteria.{name[:60]}], or one of {', '.join((*GATE_CRITERIA, *PROCESS_CRITERIA))}.",
                 remedy="add the table or correct the name.",
             )
-        if asked.count(name) > 1:
+        if listed.count(name) > 1:
             raise PolicyMalformed(
-                f"{name} is asked for twice.", wanted="each criterion once.", remedy="take one of them out."
+                f"{name} is listed twice.", wanted="each criterion once.", remedy="remove one of them."
             )
     for name in criteria:
-        if name not in asked:
+        if name not in listed:
             raise PolicyMalformed(
-                f"criteria.{name} is never asked for.",
+                f"criteria.{name} is not listed in the gate.",
                 wanted="every criterion in gate.required or gate.optional.",
                 remedy="list it, or remove its table.",
             )
     if not any(name in criteria for name in gate["required"]):
         raise PolicyMalformed(
             "No required criterion is a measurement.",
-            wanted="at least one with a table, or every claim would be met by paper alone.",
+            wanted="at least one required criterion with a table: documents alone are not sufficient evidence.",
             remedy="add one to gate.required.",
         )
 
@@ -1600,10 +1602,10 @@ def _take_names(
         raise PolicyMalformed(
             f"{where}.{key} = {_quote_short(value)}.", wanted="a list of names, each once.", remedy=f"set {key}."
         )
-    strangers = [name for name in value if choices is not None and name not in choices]
-    if strangers:
+    unknown = [name for name in value if choices is not None and name not in choices]
+    if unknown:
         raise PolicyMalformed(
-            f"{where}.{key} names {_quote_short(strangers[0])}.",
+            f"{where}.{key} names {_quote_short(unknown[0])}.",
             wanted=f"names among {', '.join(choices or ())}.",
             remedy="correct it.",
         )
@@ -1624,7 +1626,7 @@ def _take_sentence(found: dict[str, Any], key: str, where: str) -> str:
     if not isinstance(value, str) or not 0 < len(value.strip()) <= _MOST_POLICY_TEXT:
         raise PolicyMalformed(
             f"{where}.{key} = {_quote_short(value)}.",
-            wanted=f"a sentence of at most {_MOST_POLICY_TEXT} characters that says why this threshold.",
+            wanted=f"a sentence of at most {_MOST_POLICY_TEXT} characters that justifies this threshold.",
             remedy=f"write {key}.",
         )
     return value
@@ -1635,14 +1637,14 @@ def _quote_short(value: object) -> str:
 
 
 ####################################################################################################
-# schemas_claims.py: Schemas of what was said beforehand: pack header, claims, preregistrations and their deviations.
+# schemas_claims.py: Schemas of pack header, claims, preregistrations and deviations.
 ####################################################################################################
 
 PRIOR_ACCESS = ("nothing_run", "no_results_seen", "results_not_opened", "results_seen")
 SEEN = PRIOR_ACCESS[2:]
-"""Access that makes a change to a frozen plan a deviation; before it, the change is an amendment."""
+"""Access to results that makes a change to a frozen plan a deviation; without it, the change is an amendment."""
 MAX_CLAIMS, MAX_RUNS = 200, 1_000
-"""Far more than anybody reads; work grows with claims times attempts."""
+"""Bounds the work, which grows with claims times attempts."""
 
 PACK: Schema = record(
     {
@@ -1761,7 +1763,7 @@ _PLAN = record(
     }
 )
 PREREGISTRATION: Schema = {"anyOf": [_PLAN, list_of(_PLAN, least=1, most=MAX_CLAIMS)]}
-"""One, or several where claims of one pack were preregistered apart."""
+"""One preregistration, or several if the pack's claims were preregistered separately."""
 DEVIATION: Schema = record(
     {
         "id": ID,
@@ -1782,11 +1784,11 @@ DEVIATION: Schema = record(
 
 
 ####################################################################################################
-# schemas_crosswalk.py: Schema of the crosswalk: which item of evidence bears on which clause, how far, and who read the clause where.
+# schemas_crosswalk.py: Schema of the crosswalk: relation of evidence items to framework clauses, with source and check.
 ####################################################################################################
 
 RELATIONS = ("supports", "partially supports", "context for", "does not address")
-"""No stronger word exists: whether a duty is met is for people to judge."""
+"""Relations, the strongest first. None states that a duty is met: people judge that."""
 CHECKS = ("verified", "title_only", "unverified")
 MAX_CROSSWALK_ROWS = 2_000
 CROSSWALK: Schema = record(
@@ -1820,7 +1822,7 @@ CROSSWALK: Schema = record(
 
 
 ####################################################################################################
-# schemas_log.py: Schemas of verdict and log: what was concluded, and the entries that show what was done.
+# schemas_log.py: Schemas of verdict and log entries.
 ####################################################################################################
 
 RESULTS = ("MEETS", "DOES_NOT_MEET", "INCONCLUSIVE", "NOT_EVALUATED")
@@ -1872,7 +1874,7 @@ CONSISTENCY: Schema = or_null(record({"from_size": POSITIVE, "to_size": POSITIVE
 
 
 ####################################################################################################
-# schemas_policy.py: Schema of a policy with every default filled in, as `resolve_policy` gives it.
+# schemas_policy.py: Schema of a resolved policy, the output of `resolve_policy`.
 ####################################################################################################
 
 _KINDS: Schema = list_of(one_of(*CLAIM_KINDS), least=1)
@@ -1915,11 +1917,11 @@ RESOLVED_POLICY: Schema = record(
 
 
 ####################################################################################################
-# schemas_prompts.py: Schemas of prompts that a pack withholds: what stands in it, and the file that opens them.
+# schemas_prompts.py: Schemas of withheld prompts: commitments in the pack, and the file that opens them.
 ####################################################################################################
 
 MAX_WITHHELD = 2_000
-"""Prompts of one set; the product takes no more."""
+"""Largest number of prompts in a set."""
 
 WITHHELD: Schema = record(
     {
@@ -1958,12 +1960,12 @@ OPENINGS: Schema = record(
 
 
 ####################################################################################################
-# schemas_runs.py: Schemas of what was measured: run manifests, metrics, items, results and reruns.
+# schemas_runs.py: Schemas of run manifests, metrics, items, results and reruns.
 ####################################################################################################
 
 OUTCOMES = ("done", "refused", "not_measured", "failed", "cancelled", "abandoned")
 _SEED = {"anyOf": [COUNT, TEXT, {"type": "null"}]}
-"""Seeds of 2^53 and more are text."""
+"""Seeds of 2^53 or more are text."""
 _IDENTITY = record(
     {
         "run_id": ID,
@@ -2119,15 +2121,15 @@ RERUNS: Schema = list_of(
 
 
 ####################################################################################################
-# documents.py: Step 5: every document in the pack parses in one way only, and those that are ours have the form they say they have.
+# documents.py: Step 5, schema: every document parses unambiguously and matches its schema.
 ####################################################################################################
 
 MAX_DOCUMENT_BYTES = 8 << 20
 MAX_LINE_BYTES = 1 << 20
 MAX_ALL_DOCUMENTS_BYTES = 32 << 20
-"""Parsing takes about a second for 8 MiB: a hostile pack must not hold its reader for long."""
+"""Parsing takes about a second for 8 MiB; the limit bounds the time that a hostile pack can take."""
 MAX_LINES = 100_000
-"""Of all JSON Lines members together; a line costs its reader some 10 microseconds before anything is in it."""
+"""Limit for all JSON Lines members together; even an empty line takes about 10 microseconds."""
 MAX_POLICY_BYTES = 256_000
 FOLDERS = (
     "attestations", "claims", "crosswalk", "environment", "log", "models", "policy", "prereg", "prompts", "report", "runs", "schemas",
@@ -2156,7 +2158,7 @@ FORMS: tuple[tuple[str, str, Schema], ...] = (
     ("consistency", "log/consistency.json", CONSISTENCY),
     ("crosswalk", "crosswalk/crosswalk.json", CROSSWALK),
 )
-"""Name of the schema, where its documents stand (of a .jsonl, one a line), and the schema; all in canonical form."""
+"""Name of the schema, path of its documents (in .jsonl, one per line), and the schema; all canonical JSON."""
 SCHEMAS: Mapping[str, Schema] = {name: schema for name, _, schema in FORMS} | {
     "envelope": ENVELOPE,
     "statement": PACK_STATEMENT,
@@ -2168,14 +2170,14 @@ _KEPT_LINES = ("prereg/deviations.jsonl", "log/entries.jsonl")
 
 @dataclass(frozen=True)
 class Documents:
-    """The pack's own documents, parsed."""
+    """The pack's parsed documents."""
 
     parsed: Mapping[str, Any]
-    """By member name; of a .jsonl, the list of its lines."""
+    """By member name; for .jsonl, the list of lines."""
     policy: dict[str, Any]
-    """What `policy.toml` says, every default filled in."""
+    """The policy in `policy.toml` with all defaults filled in."""
     lines: tuple[bytes, ...]
-    """Bodies of the log's entries, as their digests were taken."""
+    """Bodies of the log's entries, byte-identical to what was hashed."""
 
     @property
     def pack(self) -> Mapping[str, Any]:
@@ -2188,12 +2190,12 @@ class Documents:
 
     @property
     def plans(self) -> list[dict[str, Any]]:
-        """Preregistrations; most packs have one."""
+        """Preregistrations; most packs contain one."""
         found = self.parsed["prereg/prereg.json"]
         return [found] if isinstance(found, dict) else list(found)
 
     def find_plan(self, claim_id: str) -> Mapping[str, Any] | None:
-        """The preregistration that names the claim."""
+        """Return the preregistration of the claim."""
         naming = [plan for plan in self.plans if any(row["claim_id"] == claim_id for row in plan["claims"])]
         return naming[0] if len(naming) == 1 else None
 
@@ -2207,7 +2209,7 @@ class Documents:
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
-        """Rows of all runs, in the order in which the header names the runs."""
+        """Return the rows of all runs, in the header's order of runs."""
         return [row for run_id in self.pack["run_ids"] for row in self.parsed[f"runs/{run_id}/metrics.json"]]
 
     def find_manifest(self, run_id: str) -> Mapping[str, Any]:
@@ -2218,17 +2220,17 @@ class Documents:
 def read_documents(members: Mapping[str, bytes], without: tuple[str, ...] = ()) -> Documents:
     """Parse and check every document.
 
-    The schemas are those of this program; copies inside the pack are never read for it.
+    The schemas are part of this program; copies inside the pack are not used.
 
     Args:
-        without: required members that a pack in the making does not hold yet.
+        without: required members that an unfinished pack does not contain yet.
 
     Raises:
-        BadPack: a file outside the layout, a document that is missing, ambiguous, of another form, or not canonical.
+        BadPack: a file outside the layout, or a document that is missing, ambiguous, malformed or not canonical.
     """
     for name in members:
         if ("/" in name and name.split("/")[0] not in FOLDERS) or ("/" not in name and name not in TOP_FILES):
-            raise BadPack(f"{name} has no place in a pack")
+            raise BadPack(f"{name} is not part of a pack's layout")
     if absent := [name for name in REQUIRED if name not in members and name not in without]:
         raise BadPack(f"{absent[0]} is missing")
     _check_amounts(members)
@@ -2247,7 +2249,7 @@ def read_documents(members: Mapping[str, bytes], without: tuple[str, ...] = ()) 
 
 
 def _check_amounts(members: Mapping[str, bytes]) -> None:
-    """Counted in the bytes, before a first document is parsed."""
+    """Check the total size from the bytes, before any document is parsed."""
     lines = {name: data.count(b"\n") for name, data in members.items() if name.endswith(".jsonl")}
     documents = [data for name, data in members.items() if name.endswith((".json", ".jsonl"))]
     if (total := sum(map(len, documents))) > MAX_ALL_DOCUMENTS_BYTES:
@@ -2285,7 +2287,7 @@ def _read_lines(name: str, data: bytes, schema: Schema | None, *, keep: bool) ->
     if keep and len(data) > MAX_DOCUMENT_BYTES:
         raise BadPack(f"{name} is larger than {MAX_DOCUMENT_BYTES:,} bytes")
     if data and not data.endswith(b"\n"):
-        raise BadPack(f"the last line of {name} does not end")
+        raise BadPack(f"the last line of {name} has no line break")
     kept = []
     for number, line in enumerate(io.BytesIO(data), 1):
         row = _read_one(f"line {number} of {name}", line[:-1], schema, MAX_LINE_BYTES)
@@ -2306,63 +2308,63 @@ def _read_policy(name: str, data: bytes) -> dict[str, Any]:
 
 
 def _check_runs(named: list[str], members: Mapping[str, bytes]) -> None:
-    """Every run that the header names is there, and no other."""
+    """Check that the pack contains exactly the runs that the header names."""
     for run_id in named:
         for part in ("manifest", "metrics"):
             if f"runs/{run_id}/{part}.json" not in members:
                 raise BadPack(f"runs/{run_id}/{part}.json is missing")
-    if strangers := sorted({name.split("/")[1] for name in members if name.startswith("runs/")} - set(named)):
-        raise BadPack(f"runs/{strangers[0]} is not among the runs that pack.json names")
+    if unexpected := sorted({name.split("/")[1] for name in members if name.startswith("runs/")} - set(named)):
+        raise BadPack(f"runs/{unexpected[0]} is not among the runs that pack.json names")
     if len(set(named)) < len(named):
         raise BadPack("pack.json names a run twice")
 
 
 ####################################################################################################
-# log_entry.py: One entry of an audit log: its bytes as stored, the hash that the next entry names, and its leaf in the tree.
+# log_entry.py: Audit log entries: stored bytes, hash chain, and leaf of the Merkle tree.
 ####################################################################################################
 
 GENESIS = "0" * 64
-"""What the first entry of a log names as the one before it."""
+"""Previous hash of the first entry of a log."""
 ENTRY_FIELDS = ("v", "log_id", "seq", "ts", "tenant", "actor", "action", "object_id", "payload", "prev")
 ENTRY_VERSION = 1
 _ENTRY_DOMAIN = b"audit-entry-v1\0"
 
 
 class BadEntry(ValueError):
-    """The bytes are no entry of an audit log."""
+    """The bytes are not an entry of an audit log."""
 
 
 def hash_entry(body: bytes) -> str:
-    """Hexadecimal; the prefix keeps an entry from being taken for a node or leaf of the tree, or for anything signed."""
+    """Return the entry's hash, hexadecimal; the prefix separates it from tree nodes, leaves and signed data."""
     return hashlib.sha256(_ENTRY_DOMAIN + body).hexdigest()
 
 
 def read_entry(body: bytes) -> Mapping[str, Any]:
-    """The record that the bytes hold.
+    """Parse an entry.
 
     Raises:
-        BadEntry: not one unambiguous JSON object with exactly the fields of an entry.
+        BadEntry: not an unambiguous JSON object with exactly the fields of an entry.
     """
     try:
         record = load_strict(body)
     except NotStrictJson as error:
         raise BadEntry(str(error)) from error
     if not isinstance(record, dict) or set(record) != set(ENTRY_FIELDS):
-        raise BadEntry("not the fields of an entry")
+        raise BadEntry("missing or unknown fields")
     texts = ("log_id", "ts", "tenant", "actor", "action", "object_id", "prev")
     if not all(isinstance(record[name], str) for name in texts) or not isinstance(record["payload"], dict):
-        raise BadEntry("a field of another type")
+        raise BadEntry("a field of the wrong type")
     if record["v"] != ENTRY_VERSION or type(record["seq"]) is not int or record["seq"] < 0:
         raise BadEntry("another version, or no sequence number")
     return record
 
 
 ####################################################################################################
-# merkle.py: The Merkle tree of RFC 6962: roots, and whether a proof shows that an entry is in a log or that a log only grew.
+# merkle.py: Merkle tree of RFC 6962: roots, and verification of inclusion and consistency proofs.
 ####################################################################################################
 
 _MAX_PROOF = 64
-"""Nodes in a proof; a tree of 2^63 leaves needs no more."""
+"""Largest number of nodes in a proof, enough for 2^63 leaves."""
 
 
 def hash_leaf(data: bytes) -> bytes:
@@ -2374,12 +2376,12 @@ def hash_node(left: bytes, right: bytes) -> bytes:
 
 
 def compute_root(leaves: Sequence[bytes]) -> bytes:
-    """Root over leaf hashes, in order; of no leaves, the hash of nothing (RFC 6962, 2.1)."""
+    """Return the root over leaf hashes, in order; for no leaves, the hash of empty input (RFC 6962, 2.1)."""
     return compute_roots(leaves, [len(leaves)])[len(leaves)]
 
 
 def compute_roots(leaves: Sequence[bytes], sizes: Collection[int]) -> dict[int, bytes]:
-    """The roots that the tree had at these sizes, in one pass; a size beyond the leaves has none."""
+    """Return the tree's roots at these sizes, in one pass; sizes beyond the leaves are left out."""
     wanted = set(sizes)
     roots = {0: hashlib.sha256(b"").digest()} if 0 in wanted else {}
     peaks: list[tuple[int, bytes]] = []
@@ -2395,7 +2397,7 @@ def compute_roots(leaves: Sequence[bytes], sizes: Collection[int]) -> dict[int, 
 
 
 def is_included(index: int, size: int, leaf: bytes, proof: Sequence[bytes], root: bytes) -> bool:
-    """Whether the proof shows the leaf hash at this index of the tree of this size and root (RFC 9162, 2.1.3.2)."""
+    """Verify that a leaf is at this index of the tree with this size and root (RFC 9162, 2.1.3.2)."""
     if not 0 <= index < size or not _are_digests([leaf, root, *proof]):
         return False
     position, last, digest = index, size - 1, leaf
@@ -2412,9 +2414,9 @@ def is_included(index: int, size: int, leaf: bytes, proof: Sequence[bytes], root
 
 
 def is_consistent(old_size: int, new_size: int, proof: Sequence[bytes], old_root: bytes, new_root: bytes) -> bool:
-    """Whether the proof shows that the newer tree begins with all of the older one (RFC 9162, 2.1.4.2).
+    """Verify that the newer tree extends the older one (RFC 9162, 2.1.4.2).
 
-    An older tree of no leaves is refused: everything begins with nothing, so it would show nothing.
+    An empty older tree is rejected: every tree extends it.
     """
     if not 0 < old_size <= new_size or not _are_digests([old_root, new_root, *proof]):
         return False
@@ -2448,7 +2450,7 @@ def _join_peaks(peaks: Sequence[tuple[int, bytes]]) -> bytes:
 
 
 def _climb(position: int, last: int) -> tuple[int, int]:
-    """Past the levels on which a node at the right edge has no sibling."""
+    """Skip the levels on which a node at the right edge has no sibling."""
     while position and not position & 1:
         position, last = position >> 1, last >> 1
     return position, last
@@ -2459,7 +2461,7 @@ def _are_digests(digests: Sequence[bytes]) -> bool:
 
 
 ####################################################################################################
-# note.py: Log checkpoints as C2SP signed notes: read, and checked against a key that is known from elsewhere.
+# note.py: Log checkpoints as C2SP signed notes, checked with a key from outside the note.
 ####################################################################################################
 
 MAX_NOTE_BYTES = 64 << 10
@@ -2471,12 +2473,12 @@ _SIGNATURE_LINE = re.compile(r"— ([^\s+]+) ([A-Za-z0-9+/=]+)")
 
 
 class BadNote(ValueError):
-    """The text is no checkpoint that this key signed."""
+    """The text is not a checkpoint signed by this key."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a log's key has signed: so many entries, and this root over them."""
+    """A checkpoint: number of entries in the log, and their Merkle root."""
 
     origin: str
     """Name of the log."""
@@ -2487,19 +2489,19 @@ class Checkpoint:
 
     @property
     def text(self) -> str:
-        """What is signed."""
+        """The signed text."""
         return f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n{self.head}\n"
 
 
 def hash_note_key(name: str, public_key: bytes) -> bytes:
-    """Four bytes that say which key a signature line is of (C2SP signed-note)."""
+    """Return the four bytes that identify the key of a signature line (C2SP signed-note)."""
     return hashlib.sha256(name.encode() + b"\n" + _ED25519_NOTE + public_key).digest()[:4]
 
 
 def read_checkpoint(note: str, *, origin: str, public_key: bytes) -> Checkpoint:
-    """The checkpoint in a note of this log, signed with this key.
+    """Return the checkpoint in a note of this log, signed with this key.
 
-    Signatures by other keys are left aside, as the format asks; one by this key that does not hold condemns the note.
+    Signatures by other keys are ignored, as the format requires; an invalid signature by this key makes the note invalid.
 
     Raises:
         BadNote: malformed, of another log, or not signed with this key.
@@ -2512,19 +2514,19 @@ def read_checkpoint(note: str, *, origin: str, public_key: bytes) -> Checkpoint:
 
 
 def list_signers(note: str, *, origin: str, public_keys: Sequence[bytes]) -> tuple[bytes, ...]:
-    """Which of a log's keys signed a note: one as a rule, two where one key is followed by another.
+    """Return which of a log's keys signed a note: usually one, two at a key rotation.
 
     Raises:
-        BadNote: malformed, signed by none of them, or by one whose signature does not hold.
+        BadNote: malformed, signed by none of them, or with an invalid signature.
     """
     text, signatures = _split_note(note)
     found = []
     for key in public_keys:
         known = hash_note_key(origin, key)
-        ours = [signature[4:] for name, signature in signatures if name == origin and signature[:4] == known]
-        if not all(is_signed_by(key, text.encode(), signature) for signature in ours):
-            raise BadNote("a signature that does not hold")
-        found += [key] if ours else []
+        own = [signature[4:] for name, signature in signatures if name == origin and signature[:4] == known]
+        if not all(is_signed_by(key, text.encode(), signature) for signature in own):
+            raise BadNote("an invalid signature")
+        found += [key] if own else []
     if not found:
         raise BadNote("no signature of this log's key")
     return tuple(found)
@@ -2543,7 +2545,7 @@ def _split_note(note: str) -> tuple[str, list[tuple[str, bytes]]]:
     for line in lines:
         match = _SIGNATURE_LINE.fullmatch(line)
         if match is None:
-            raise BadNote("a line that is no signature")
+            raise BadNote("a line that is not a signature")
         found.append((match[1], _decode_exactly(match[2])))
     return text + "\n", found
 
@@ -2551,7 +2553,7 @@ def _split_note(note: str) -> tuple[str, list[tuple[str, bytes]]]:
 def _read_body(text: str) -> Checkpoint:
     lines = text[:-1].split("\n")
     if len(lines) != 4 or not lines[0] or not _NOTE_SIZE.fullmatch(lines[1]) or not _HEAD_ENTRY.fullmatch(lines[3]):
-        raise BadNote("not origin, size, root and head, a line each")
+        raise BadNote("not origin, size, root and head, one per line")
     root = _decode_exactly(lines[2])
     if len(root) != 32:
         raise BadNote(f"a root of {len(root)} bytes")
@@ -2559,18 +2561,18 @@ def _read_body(text: str) -> Checkpoint:
 
 
 def _decode_exactly(encoded: str) -> bytes:
-    """Base64 has several spellings of the same bytes, and one of them is right."""
+    """Decode base64, accepting only the canonical encoding of the bytes."""
     try:
         data = base64.b64decode(encoded, validate=True)
     except binascii.Error as error:
         raise BadNote("not base64") from error
     if base64.b64encode(data).decode() != encoded:
-        raise BadNote("base64 spelled another way")
+        raise BadNote("base64 in a non-canonical encoding")
     return data
 
 
 def read_unsigned(note: str) -> Checkpoint:
-    """What a note says, whoever signed it: for a reader who has no key to hold it against.
+    """Return the checkpoint in a note without verifying signatures, for readers without a key.
 
     Raises:
         BadNote: malformed.
@@ -2579,34 +2581,34 @@ def read_unsigned(note: str) -> Checkpoint:
 
 
 ####################################################################################################
-# log_proof.py: Step 7: every entry shown is in the log that the checkpoint fixes, and that log continues the one somebody saved.
+# log_proof.py: Step 7, log: entries are included in the checkpoint's log, which extends the log of a saved checkpoint.
 ####################################################################################################
 
-NO_TRUST = "the log's key is in no trust file: anybody could have signed its checkpoint"
+NO_TRUST = "the log's key is not in the trust file: the checkpoint could have been signed with any key"
 
 
 class BadCheckpoint(ValueError):
-    """The saved checkpoint cannot be used: the caller's mistake, not the pack's."""
+    """The saved checkpoint is unusable; a caller's error, not a fault of the pack."""
 
 
 @dataclass(frozen=True)
 class LogFinding:
-    """What the log step found."""
+    """Result of the log step."""
 
     checkpoint: Checkpoint
     is_signed: bool
-    """By a key of the trust file that was not revoked since."""
+    """Signed by a key in the trust file that is not revoked."""
     is_anchored: bool
-    """Whether the log continues a checkpoint that the reader had saved."""
+    """Whether the log extends a checkpoint that the reader saved."""
     detail: str
 
 
 def check_log(documents: Documents, note: bytes, trust: Trust | None, saved: bytes | None) -> LogFinding:
-    """Check entries against the pack's checkpoint, and that against a saved one.
+    """Check entries against the pack's checkpoint, and the checkpoint against a saved one.
 
     Raises:
-        BadPack: a signature, proof or link that does not hold.
-        BadCheckpoint: the saved checkpoint is none.
+        BadPack: an invalid signature, proof or link.
+        BadCheckpoint: the saved checkpoint is malformed.
     """
     try:
         text = note.decode("utf-8")
@@ -2629,31 +2631,31 @@ def _find_keys(note: str, origin: str, keys: Sequence[TrustedLogKey]) -> list[Tr
 
 
 def _judge_key(key: TrustedLogKey, last: datetime) -> str | None:
-    """Why a checkpoint with this last event is not known to be the log's own; None where it is.
+    """Return why a checkpoint with this last event is not confirmed as the log's own; None if it is.
 
     Raises:
-        BadPack: the log had another key by then, or not yet this one.
+        BadPack: the key was not the log's key at that time.
     """
     if key.valid_from is not None and last < key.valid_from:
         raise BadPack("the log's last event is from before the key that signed its checkpoint")
     if key.valid_to is not None and last > key.valid_to:
-        raise BadPack("the log's last event is from after the key that signed its checkpoint was followed by another")
+        raise BadPack("the log's last event is from after the key that signed its checkpoint was replaced")
     if key.revoked_at is None:
         return None
     if last >= key.revoked_at:
         raise BadPack("the log's last event is from after the key that signed its checkpoint was revoked")
-    return "the log's key was revoked later: whoever had it could have signed this since, with an earlier date"
+    return "the log's key was revoked later: its holder could have signed this since then, with an earlier date"
 
 
 def _check_entries(documents: Documents, checkpoint: Checkpoint) -> None:
     entries, proofs = documents.entries, documents.parsed["log/inclusion.json"]
     if [entry["seq"] for entry in entries] != [row["seq"] for row in proofs]:
-        raise BadPack("entries and proofs of the log are not about the same sequence numbers")
+        raise BadPack("entries and proofs of the log have different sequence numbers")
     before: tuple[int, str] | None = None
     for entry, row, body in zip(entries, proofs, documents.lines, strict=True):
         seq, leaf = entry["seq"], hash_leaf(body)
         if entry["log_id"] != checkpoint.origin:
-            raise BadPack(f"entry {seq} is of another log than the checkpoint")
+            raise BadPack(f"entry {seq} belongs to another log than the checkpoint")
         if before is not None and seq <= before[0]:
             raise BadPack(f"entry {seq} is out of order")
         if before is not None and seq == before[0] + 1 and entry["prev"] != before[1]:
@@ -2661,7 +2663,7 @@ def _check_entries(documents: Documents, checkpoint: Checkpoint) -> None:
         if leaf.hex() != row["leaf"] or not is_included(
             seq, checkpoint.size, leaf, _decode_proof(row["proof"]), checkpoint.root
         ):
-            raise BadPack(f"entry {seq} is not in the log that the checkpoint fixes")
+            raise BadPack(f"entry {seq} is not in the checkpoint's log")
         before = seq, hash_entry(body)
     if before != (checkpoint.size - 1, checkpoint.head):
         raise BadPack("the entries shown do not end where the checkpoint does")
@@ -2670,7 +2672,7 @@ def _check_entries(documents: Documents, checkpoint: Checkpoint) -> None:
 def _compare(
     step: Mapping[str, Any] | None, checkpoint: Checkpoint, keys: Sequence[TrustedLogKey], saved: bytes | None
 ) -> str | None:
-    """Why the log cannot be held against the saved checkpoint; None where it continues it."""
+    """Return why the log could not be compared with the saved checkpoint; None if it extends it."""
     if step is not None and step["to_size"] != checkpoint.size:
         raise BadPack("log/consistency.json leads to another size than the checkpoint's")
     if saved is None:
@@ -2685,15 +2687,15 @@ def _compare(
     if old.origin != checkpoint.origin:
         raise BadPack(f"the saved checkpoint is of {show(old.origin)}, the pack's of {show(checkpoint.origin)}")
     if old.size > checkpoint.size:
-        return f"the saved checkpoint has {old.size:,} entries, the pack's {checkpoint.size:,}: it is the later one"
+        return f"the saved checkpoint has {old.size:,} entries, the pack's {checkpoint.size:,}: the saved one is later"
     if old.size == checkpoint.size:
         if (old.root, old.head) != (checkpoint.root, checkpoint.head):
             raise BadPack("the log differs from the saved checkpoint of the same size")
         return None
     if step is None or step["from_size"] != old.size:
-        return f"the pack holds no proof from {old.size:,} entries on"
+        return f"the pack contains no consistency proof from {old.size:,} entries on"
     if not is_consistent(old.size, checkpoint.size, _decode_proof(step["proof"]), old.root, checkpoint.root):
-        raise BadPack("the log does not continue the saved checkpoint: entries were changed or taken away")
+        raise BadPack("the log does not continue the saved checkpoint: entries were changed or removed")
     return None
 
 
@@ -2702,18 +2704,18 @@ def _decode_proof(proof: Sequence[str]) -> list[bytes]:
 
 
 ####################################################################################################
-# streams.py: Standard output and standard error, whatever encoding they have: nothing that was found is lost for want of a letter.
+# streams.py: Writing to standard output and standard error in any encoding, without losing results.
 ####################################################################################################
 
-CLOSED = ("Standard output is closed.", "a place for the result.", "send it to a file, or to /dev/null.")
+CLOSED = ("Standard output is closed.", "an open standard output.", "redirect it to a file, or to /dev/null.")
 """Found, wanted, remedy."""
 
 
 def prepare_streams() -> bool:
-    """Write letters that a stream's encoding lacks as numbers, as in ``\\u6a21``; an ending of the program for want of a letter is worse.
+    """Make both streams write characters that their encoding lacks as escapes such as ``\\u6a21``, instead of failing.
 
     Returns:
-        False where standard output is closed, so that no result could be written.
+        False if standard output is closed, so that no result could be written.
     """
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
@@ -2723,15 +2725,15 @@ def prepare_streams() -> bool:
 
 
 def is_utf8(encoding: str | None) -> bool:
-    """Whether every letter can be written as it is; a stream without an encoding holds text and not bytes."""
+    """Check whether an encoding supports all characters; a stream without an encoding is a text buffer."""
     return encoding is None or encoding.lower().replace("-", "").replace("_", "") in ("utf8", "utf8sig", "cp65001")
 
 
 def write_result(text: str) -> None:
-    """Write to standard output, and find out now whether it arrived.
+    """Write to standard output and flush, so that errors are raised here.
 
     Raises:
-        OSError: it did not, such as on a full disk. Where nobody reads any more, as behind `head`, that is no error.
+        OSError: the write failed, for example on a full disk. A closed pipe, as with `head`, is not an error.
     """
     if sys.stdout is None:
         return
@@ -2746,7 +2748,7 @@ def write_result(text: str) -> None:
 
 
 def write_message(text: str) -> None:
-    """Write to standard error, if anybody can read it."""
+    """Write to standard error, if it is open."""
     if sys.stderr is None:
         return
     try:
@@ -2757,7 +2759,7 @@ def write_message(text: str) -> None:
 
 
 def flush_output() -> bool:
-    """Let what others wrote, such as the help of a parser, arrive; False, with a message, where it does not."""
+    """Flush standard output, such as a parser's help; on failure write a message and return False."""
     try:
         write_result("")
     except OSError as error:
@@ -2767,21 +2769,21 @@ def flush_output() -> bool:
 
 
 def abandon_output() -> None:
-    """Write nothing more: what is left in the buffer would fail again as the program ends, with a code of its own."""
+    """Discard further output: a failing flush at exit would change the exit code."""
     sys.stdout = None
 
 
 ####################################################################################################
-# prompt_digest.py: The digest of prompts, and the half that one belongs to, as the product takes them.
+# prompt_digest.py: Digest of a prompt set, and the split (exploratory or confirmatory) of each prompt.
 ####################################################################################################
 
 def dump_prompt_rows(rows: Iterable[Mapping[str, Any]]) -> bytes:
-    """One row a line, keys sorted, text as it is: the bytes that are hashed."""
+    """Return the bytes that are hashed: one row per line, sorted keys, unchanged text."""
     return "".join(json.dumps(dict(row), ensure_ascii=False, sort_keys=True) + "\n" for row in rows).encode()
 
 
 def is_exploratory_pair(clean: str, corrupted: str) -> bool:
-    """Which half a prompt belongs to: decided by the hash of its text, so nobody chooses and nothing drifts."""
+    """Return whether a prompt belongs to the exploratory split; its text's hash decides, so no person can choose."""
     return hashlib.sha256(f"{clean}\0{corrupted}".encode()).digest()[0] % 2 == 0
 
 
@@ -2790,17 +2792,17 @@ def hash_prompt_rows(rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def hash_judged_half(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Of the confirmatory half, which claims are judged on."""
+    """Return the digest of the confirmatory split, which claims are judged on."""
     return hash_prompt_rows(row for row in rows if not is_exploratory_pair(row["clean"], row["corrupted"]))
 
 
 ####################################################################################################
-# withheld.py: Prompts that a pack shows, withholds behind salted commitments, or has opened to a reader by another way.
+# withheld.py: Prompts of a pack: shown, withheld behind salted commitments, or opened to a reader separately.
 ####################################################################################################
 
 COMMITMENT_DOMAIN = b"assay-withheld-1\0"
 SALT_BYTES = 16
-"""128 bits: without it, whoever guesses a prompt could see that the guess is right."""
+"""128 bits: without a salt, a guessed prompt could be confirmed."""
 MAX_OPENINGS_BYTES = 32 << 20
 PROMPTS_MATCH, PROMPTS_PARTLY_OPENED = "PROMPTS_MATCH", "PROMPTS_PARTLY_OPENED"
 PROMPTS_NOT_CHECKED, PROMPTS_FAILED = "PROMPTS_NOT_CHECKED", "PROMPTS_FAILED"
@@ -2808,21 +2810,21 @@ _NUMBERS = ("clean", "corrupt", "patched", "empty", "effect")
 
 
 class BadOpenings(ValueError):
-    """The file opens nothing: the caller's mistake, not the pack's."""
+    """The openings file is unusable; a caller's error, not a fault of the pack."""
 
 
 @dataclass(frozen=True)
 class Openings:
-    """Salts and text of withheld items, as the preparer keeps them."""
+    """Salts and text of withheld items, stored by the preparer."""
 
     pack_id: str
     items: tuple[Mapping[str, Any], ...]
-    """{set, salt, item}; the set by the first 16 characters of its digest."""
+    """{set, salt, item}; set is the first 16 characters of the set's digest."""
 
 
 @dataclass(frozen=True)
 class PromptsFinding:
-    """Whether the prompts are those that the runs name."""
+    """Whether the prompts match the digests in the runs."""
 
     result: str
     """PROMPTS_MATCH | PROMPTS_PARTLY_OPENED | PROMPTS_NOT_CHECKED | PROMPTS_FAILED"""
@@ -2830,15 +2832,15 @@ class PromptsFinding:
 
 
 def compute_commitment(salt: bytes, item: Mapping[str, Any]) -> str:
-    """SHA-256 over domain, salt and the item's canonical bytes."""
+    """Return the SHA-256 over domain, salt and the item's canonical bytes."""
     return hashlib.sha256(COMMITMENT_DOMAIN + salt + encode_canonical(item)).hexdigest()
 
 
 def read_openings(data: bytes) -> Openings:
-    """Parse what a preparer handed over.
+    """Parse an openings file.
 
     Raises:
-        BadOpenings: too large, not one JSON document, or of another form.
+        BadOpenings: too large, not a JSON document, or malformed.
     """
     if len(data) > MAX_OPENINGS_BYTES:
         raise BadOpenings(f"larger than {MAX_OPENINGS_BYTES:,} bytes")
@@ -2852,17 +2854,17 @@ def read_openings(data: bytes) -> Openings:
 
 
 def list_withheld(documents: Documents) -> dict[str, Mapping[str, Any]]:
-    """`withheld.json` of each set that is not shown, by the first 16 characters of its digest."""
+    """Return `withheld.json` of each withheld set, by the first 16 characters of its digest."""
     return {
         name.split("/")[1]: document for name, document in documents.parsed.items() if name.endswith("/withheld.json")
     }
 
 
 def check_prompt_sets(documents: Documents, members: Mapping[str, bytes]) -> None:
-    """Sets are shown or withheld; those shown have the digest that their runs name, those withheld are counted and referred to.
+    """Check that shown sets have the digest in their runs, and that withheld sets are counted and referenced correctly.
 
     Raises:
-        BadPack: two places say different things.
+        BadPack: two documents contradict each other.
     """
     withheld = list_withheld(documents)
     listed = sum(len(document["items"]) for document in withheld.values())
@@ -2884,15 +2886,15 @@ def check_prompt_sets(documents: Documents, members: Mapping[str, bytes]) -> Non
 def _check_listed(short: str, document: Mapping[str, Any], digest: str | None, members: Mapping[str, bytes]) -> None:
     place, items = f"prompts/{short}/withheld.json", document["items"]
     if f"prompts/{short}/items.jsonl" in members:
-        raise BadPack(f"prompts/{short} is shown and withheld")
+        raise BadPack(f"prompts/{short} is both shown and withheld")
     if document["sha256"] != digest:
-        raise BadPack(f"{place} is of prompts that no run of this pack names")
+        raise BadPack(f"{place} contains prompts that no run of this pack names")
     if len({item["item_id"] for item in items}) < len(items) or len(items) != document["n_whole"]:
-        raise BadPack(f"{place} lists an item twice, or not as many as it says")
+        raise BadPack(f"{place} lists an item twice, or another number of items than it states")
 
 
 def _check_references(members: Mapping[str, bytes], run_id: str, withheld: Mapping[str, Any] | None) -> None:
-    """A run's items name the commitments of their set, all of them or none."""
+    """Check that a run's items reference all commitments of their set, or none."""
     name = f"runs/{run_id}/items.jsonl"
     if withheld is None and b'"item_commitment":"' not in members.get(name, b""):
         return
@@ -2901,29 +2903,29 @@ def _check_references(members: Mapping[str, bytes], run_id: str, withheld: Mappi
     for row in rows:
         item = known.get(row["item_id"])
         if withheld is not None and item is None:
-            raise BadPack(f"{name} tells of an item that is not among the withheld: {row['item_id'][:40]!a}")
+            raise BadPack(f"{name} names an item that is not withheld: {row['item_id'][:40]!a}")
         if row["item_commitment"] != (item["commitment"] if item else None):
             raise BadPack(f"{name} names another commitment for {row['item_id'][:40]!a} than withheld.json")
         if item and (any(row.get(field) is not None for field in _NUMBERS) or row.get("template") != item["template"]):
-            raise BadPack(f"{name} tells of {row['item_id'][:40]!a} what is withheld")
+            raise BadPack(f"{name} discloses withheld fields of {row['item_id'][:40]!a}")
     named = len({row["item_id"] for row in rows})
     if withheld is not None and rows and named != withheld["n_items"]:
-        raise BadPack(f"{name} tells of {named} items, the set has {withheld['n_items']}")
+        raise BadPack(f"{name} lists {named} items, the set has {withheld['n_items']}")
 
 
 def _check_shown(name: str, data: bytes, digest: str) -> None:
     rows = [json.loads(line) for line in data.splitlines()]
     if any(find_violation(row, PROMPT_ROW) for row in rows):
-        raise BadPack(f"{name} holds a row that is no prompt")
+        raise BadPack(f"{name} contains a row that is not a prompt")
     if hash_judged_half(rows) != digest:
-        raise BadPack(f"{name} does not hold the prompts that its runs name")
+        raise BadPack(f"{name} does not contain the prompts that its runs name")
 
 
 def check_openings(documents: Documents, members: Mapping[str, bytes], openings: Openings | None) -> PromptsFinding:
-    """Hold what was opened against the commitments; a pack that shows its prompts was checked with its other documents.
+    """Compare openings with the commitments; prompts that the pack shows are checked with its other documents.
 
     Raises:
-        BadPack: an opening of another pack, of no item of this one, or not of what was committed to.
+        BadPack: an opening of another pack or of an unknown item, or one that does not match its commitment.
     """
     withheld = list_withheld(documents)
     total = sum(len(document["items"]) for document in withheld.values())
@@ -2931,41 +2933,42 @@ def check_openings(documents: Documents, members: Mapping[str, bytes], openings:
     shown = sum(name.startswith("prompts/") and name.endswith("/items.jsonl") for name in members)
     if not total:
         if not shown:
-            return PromptsFinding(PROMPTS_NOT_CHECKED, "the pack holds no prompts")
-        return PromptsFinding(PROMPTS_MATCH, "the text is in the pack and has the digest that its runs name")
+            return PromptsFinding(PROMPTS_NOT_CHECKED, "the pack contains no prompts")
+        return PromptsFinding(PROMPTS_MATCH, "the text is in the pack and matches the digest in its runs")
     if len(opened) == total:
         return PromptsFinding(
-            PROMPTS_MATCH, f"{total} of {total} withheld items opened: as committed, and together the set that was run"
+            PROMPTS_MATCH,
+            f"{total} of {total} withheld items opened; they match their commitments and together form the set that was run",
         )
     if not opened:
         return PromptsFinding(
-            PROMPTS_NOT_CHECKED, f"{total} items are withheld and none was opened: text and set were not checked"
+            PROMPTS_NOT_CHECKED, f"{total} items are withheld and none was opened: text and set are unchecked"
         )
     return PromptsFinding(
         PROMPTS_PARTLY_OPENED,
-        f"{len(opened)} of {total} withheld items opened, as committed; the text of the others and the set were not checked",
+        f"{len(opened)} of {total} withheld items opened; they match their commitments; the other texts and the set are unchecked",
     )
 
 
 def _open(
     documents: Documents, withheld: Mapping[str, Mapping[str, Any]], openings: Openings
 ) -> dict[tuple[str, str], Mapping[str, Any]]:
-    """Every opened item by set and id; the digest of each set that is opened whole."""
+    """Return every opened item by set and id, and the digest of each completely opened set."""
     if openings.pack_id != documents.pack["pack_id"]:
-        raise BadPack(f"the openings are of pack {openings.pack_id}")
+        raise BadPack(f"the openings belong to pack {openings.pack_id}")
     listed = {(short, row["item_id"]): row for short, document in withheld.items() for row in document["items"]}
     opened: dict[tuple[str, str], Mapping[str, Any]] = {}
     for one in openings.items:
         item, place = one["item"], (one["set"], one["item"]["item_id"])
         row = listed.get(place)
         if row is None or place in opened:
-            raise BadPack(f"an opening of an item that is not withheld, or twice: {place[1][:40]!a}")
+            raise BadPack(f"an opening of an item that is not withheld, or a repeated one: {place[1][:40]!a}")
         try:
             is_what_was_committed = compute_commitment(bytes.fromhex(one["salt"]), item) == row["commitment"]
         except NotCanonical as error:
             raise BadPack(f"the opening of {place[1][:40]!a}: {error}") from error
         if not is_what_was_committed or item["template"] != row["template"]:
-            raise BadPack(f"the opening of {place[1][:40]!a} is not what was committed to")
+            raise BadPack(f"the opening of {place[1][:40]!a} does not match its commitment")
         opened[place] = item
     for short, document in withheld.items():
         rows = [
@@ -2974,12 +2977,12 @@ def _open(
         if len(rows) == len(document["items"]) and (hash_prompt_rows(rows), hash_judged_half(rows)) != (
             document["whole_sha256"], document["sha256"],
         ):  # fmt: skip
-            raise BadPack(f"what was opened of prompts/{short} is together not the set that was run")
+            raise BadPack(f"the opened items of prompts/{short} do not form the set that was run")
     return opened
 
 
 ####################################################################################################
-# verification.py: What was found of a pack: eight steps, and five results that are never one.
+# verification.py: Result of verifying a pack: eight steps, and separate results for separate questions.
 ####################################################################################################
 
 STEPS = ("container", "manifest", "statement", "signature", "schema", "semantics", "log", "time")
@@ -2989,7 +2992,7 @@ EXIT_VERIFIED, EXIT_USAGE, EXIT_UNDECIDED, EXIT_FAILED, EXIT_INTERNAL = 0, 2, 3,
 
 @dataclass(frozen=True)
 class Step:
-    """One step and what came of it."""
+    """One step and its result."""
 
     name: str
     result: str
@@ -2999,29 +3002,29 @@ class Step:
 
 @dataclass(frozen=True)
 class Verification:
-    """The five results answer five questions, and none stands for another."""
+    """Results of a verification; each answers a separate question."""
 
     steps: tuple[Step, ...]
     integrity: str
-    """INTEGRITY_VERIFIED | INTEGRITY_FAILED: whether the pack is whole and its documents agree."""
+    """INTEGRITY_VERIFIED | INTEGRITY_FAILED: whether the pack is complete and unchanged, and its documents agree."""
     authenticity: str
     """SIGNER_VERIFIED | SIGNER_NOT_CHECKED (no trust file, or a preparer it does not name) | SIGNER_FAILED"""
     time: str
-    """ANCHORED | UNANCHORED: whether the log continues a checkpoint that the reader had saved."""
+    """ANCHORED | UNANCHORED: whether the log extends a checkpoint that the reader saved."""
     reproduction: str
-    """What the reruns recorded in the pack say; nothing is run again here."""
+    """Result of the reruns recorded in the pack; no rerun is made here."""
     judgement: str
-    """What the pack's own policy says of its own metrics, computed again; NOT_EVALUATED unless integrity holds."""
+    """Recomputed result of the pack's policy on its metrics; NOT_EVALUATED if integrity failed."""
     prompts: PromptsFinding
-    """Whether the prompts are those that were run, as far as they are shown or were opened."""
+    """Whether the prompts match the runs, as far as they are shown or opened."""
     decisions: DecisionsFinding
-    """Whether every decision that another one names is in the pack."""
+    """Whether every decision that a later one references is in the pack."""
     signers: tuple[Signer, ...]
     pack_id: str | None
     manifest_sha256: str | None
     exit_code: int
     documents: Documents | None
-    """What the pack says; None unless its integrity holds."""
+    """The pack's documents; None if integrity failed."""
 
     def describe(self) -> dict[str, Any]:
         """As JSON."""
@@ -3037,7 +3040,7 @@ class Verification:
 
 
 ####################################################################################################
-# criteria.py: The rule that turns intervals and thresholds into findings: one implementation, for the product, the verifier and the gate.
+# criteria.py: Evaluation of policy criteria on intervals: one implementation for the product, the verifier and the gate.
 ####################################################################################################
 
 MEETS = "MEETS"
@@ -3047,23 +3050,23 @@ NOT_EVALUATED = "NOT_EVALUATED"
 INTEGRITY_FAILED = "INTEGRITY_FAILED"
 WORST_FIRST = (INTEGRITY_FAILED, DOES_NOT_MEET, NOT_EVALUATED, INCONCLUSIVE, MEETS)
 PREREGISTERED = "prereg_frozen_before_run"
-"""Asked of every claim, whether or not a policy lists it: without it a claim is exploratory."""
+"""Required of every claim, whether or not a policy lists it: without it a claim is exploratory."""
 ROLE_KINDS = {"necessary": "necessity", "sufficient": "sufficiency"}
 P_VALUE_METRICS = ("faithfulness_percentile_vs_random",)
-"""Metrics that are 1 − p, so that Holm's step-down has something to adjust."""
+"""Metrics of the form 1 − p, which Holm's step-down adjusts."""
 _LIVE_STATUS = ("preregistered", "tested")
 _ROUNDING = 1e-12
-"""199 draws and their p are exact twentieths and hundredths; their floats are not."""
+"""Tolerance: p-values of 199 draws are exact fractions, their floats are not."""
 
 
 class DocumentsMalformed(ValueError):
-    """Claims, metrics or facts that are not in the form a pack prescribes."""
+    """Claims, metrics or facts do not have the format of a pack."""
 
 
 def evaluate_policy(
     policy: dict[str, Any], claims: list[dict[str, Any]], metrics: list[dict[str, Any]], facts: dict[str, Any]
 ) -> dict[str, Any]:
-    """Hold every claim against every criterion that is about claims of its kind, but for those only a gate can answer.
+    """Evaluate every claim under each criterion for its kind, except those that only a gate can answer.
 
     Args:
         policy: as `resolve_policy` takes it.
@@ -3077,7 +3080,7 @@ def evaluate_policy(
 
     Raises:
         PolicyMalformed: see `resolve_policy`.
-        DocumentsMalformed: claims, metrics or facts that no pack holds.
+        DocumentsMalformed: claims, metrics or facts without the format of a pack.
     """
     table = resolve_policy(policy)
     _check_documents(claims, metrics, facts)
@@ -3097,23 +3100,23 @@ def evaluate_policy(
 
 
 def find_worst(results: Iterable[str]) -> str:
-    """The worst of several results; of none at all, that nothing was evaluated."""
+    """Return the worst of several results; NOT_EVALUATED if there are none."""
     found = set(results)
     return next((result for result in WORST_FIRST if result in found), NOT_EVALUATED)
 
 
 def is_required(table: dict[str, Any], criterion: str) -> bool:
-    """Whether a row counts: all but those the policy calls optional, so that a row made here counts too."""
+    """Check whether a row counts: all rows except those the policy lists as optional, including rows added here."""
     return criterion == PREREGISTERED or criterion not in table["gate"]["optional"]
 
 
 def judge_interval(
     comparator: str, threshold: float, estimate: float, low: float | None, high: float | None
 ) -> tuple[str, str | None]:
-    """The three-valued rule: all of the interval on one side of the threshold, or no finding.
+    """Apply the three-valued rule: the whole interval lies on one side of the threshold, or the result is inconclusive.
 
     Args:
-        low, high: ends of the interval; both None where the number has none and rests on itself.
+        low, high: ends of the interval; both None if the number has no interval, which compares the estimate itself.
     """
     low, high = estimate if low is None else low, estimate if high is None else high
     inside, outside = (
@@ -3127,12 +3130,12 @@ def judge_interval(
 
 
 def find_kind(claim: dict[str, Any]) -> str | None:
-    """What a claim is about, by its role; None where role and stated kind contradict each other."""
-    said, role = claim.get("kind"), claim["claim"].get("role")
+    """Return a claim's kind from its role; None if role and stated kind contradict each other."""
+    stated, role = claim.get("kind"), claim["claim"].get("role")
     by_role = ROLE_KINDS.get(role) if isinstance(role, str) else None
-    if by_role is None or said is None:
-        return by_role or (said if isinstance(said, str) else None)
-    return by_role if said == by_role else None
+    if by_role is None or stated is None:
+        return by_role or (stated if isinstance(stated, str) else None)
+    return by_role if stated == by_role else None
 
 
 def _evaluate_claim(
@@ -3141,13 +3144,13 @@ def _evaluate_claim(
     claim_id, kind = claim["claim_id"], find_kind(claim)
     standing, why = _judge_standing(claim, facts)
     rows = [_make_row(PREREGISTERED, claim_id, standing, why)]
-    asked = [name for name in (*table["gate"]["required"], *table["gate"]["optional"]) if name not in GATE_CRITERIA]
-    for name in asked:
+    listed = [name for name in (*table["gate"]["required"], *table["gate"]["optional"]) if name not in GATE_CRITERIA]
+    for name in listed:
         if name in PROCESS_CRITERIA and name != PREREGISTERED:
             rows.append(_make_row(name, claim_id, *_read_fact(facts, name)))
     strayed = _find_mismatch(table, claim, kind)
     measured = (
-        [] if strayed else [n for n in asked if n in table["criteria"] and kind in table["criteria"][n]["claim_kind"]]
+        [] if strayed else [n for n in listed if n in table["criteria"] and kind in table["criteria"][n]["claim_kind"]]
     )
     for name in measured:
         rows.append(_evaluate_number(name, table["criteria"][name], claim, own, standing))
@@ -3158,7 +3161,7 @@ def _evaluate_claim(
 
 
 def _judge_standing(claim: dict[str, Any], facts: dict[str, Any]) -> tuple[str, str | None]:
-    """Whether a claim was fixed before its run and left alone since: all else is exploratory."""
+    """Return why a claim is exploratory: not frozen before its run, or changed since; None if neither."""
     result, why = _read_fact(facts, PREREGISTERED)
     if result == MEETS and "deviation" in facts:
         result, why = _read_fact(facts, "deviation")
@@ -3169,7 +3172,7 @@ def _judge_standing(claim: dict[str, Any], facts: dict[str, Any]) -> tuple[str, 
 
 
 def _find_mismatch(table: dict[str, Any], claim: dict[str, Any], kind: str | None) -> str | None:
-    """Why the policy says nothing about a claim; None where it does."""
+    """Return why the policy does not apply to a claim; None if it applies."""
     scope, models = claim.get("scope"), table["applies_to"]["model"]
     model = scope.get("model_id") if isinstance(scope, dict) else None
     if kind is None:
@@ -3213,7 +3216,7 @@ def _evaluate_number(
 
 
 def _is_under(row: dict[str, Any], ablation: str | None, claim: dict[str, Any]) -> bool:
-    """Whether a row was made with an ablation; without one asked for, with the claim's own or none at all."""
+    """Check whether a row has this ablation; by default, the claim's own or none."""
     if ablation is not None:
         return row.get("ablation") == ablation
     return row.get("ablation") is None or row.get("ablation") == claim["claim"].get("ablation")
@@ -3237,7 +3240,7 @@ def _judge_metric_row(criterion: dict[str, Any], row: dict[str, Any]) -> tuple[s
 
 
 def _find_lack(criterion: dict[str, Any], row: dict[str, Any], *, has_interval: bool) -> str | None:
-    """What a measurement lacks to carry a finding, whatever it says."""
+    """Return which requirement a measurement does not meet, regardless of its value; None if it meets all."""
     for key, column in (("min_n", "n"), ("min_templates", "n_templates"), ("min_gap_logit", "denominator_abs_min")):
         least, found = criterion[key], row.get(column)
         if least is not None and not (_is_number(found) and found >= least):
@@ -3263,7 +3266,7 @@ def _show_least_flattering(comparator: str, rows: list[dict[str, Any]]) -> dict[
 
 
 def _step_down_by_claim(rows: list[dict[str, Any]], alpha: float) -> None:
-    """Holm over the claims of a pack, for criteria whose metric is 1 − p; a claim without a number counts as p = 1.
+    """Apply Holm's step-down over a pack's claims for metrics of the form 1 − p; a missing number counts as p = 1.
 
     Source: Holm 1979.
     """
@@ -3305,24 +3308,24 @@ def _check_documents(claims: Any, metrics: Any, facts: Any) -> None:
         raise DocumentsMalformed("every claim, metric row and fact is an object")
     ids = [claim.get("claim_id") for claim in claims]
     if not all(isinstance(found, str) and found for found in ids) or len(set(ids)) != len(ids):
-        raise DocumentsMalformed("every claim has an id of its own")
+        raise DocumentsMalformed("every claim has a unique id")
     if not all(isinstance(claim.get("claim"), dict) for claim in claims):
         raise DocumentsMalformed("every claim states its role and ablation under the key claim")
 
 
 ####################################################################################################
-# facts.py: What the pack's own documents say of how a claim was tested: the criteria of a policy that no metric answers.
+# facts.py: Process criteria of a policy, answered from the pack's documents instead of metrics.
 ####################################################################################################
 
 Fact = dict[str, str | None]
 _FREEZING = ("prereg.frozen", "prereg.amended", "prereg.deviated")
-"""Each fixes a version; after the first, what changed stands in `deviations.jsonl`."""
+"""Events that freeze a version; changes after the first are in `deviations.jsonl`."""
 
 
 def derive_facts(documents: Documents) -> dict[str, dict[str, Fact]]:
-    """Per claim, {criterion: {result, reason}} as `evaluate_policy` takes them.
+    """Return {criterion: {result, reason}} per claim, for `evaluate_policy`.
 
-    prereg_frozen_before_run, attempts_disclosed and rerun are always there; deviation only where one affects the claim.
+    prereg_frozen_before_run, attempts_disclosed and rerun are always present; deviation only if one affects the claim.
     """
     claim_ids = documents.pack["claim_ids"]
     attempts = list_attempts(documents.entries, claim_ids)
@@ -3345,7 +3348,7 @@ def derive_facts(documents: Documents) -> dict[str, dict[str, Fact]]:
 
 
 def list_reruns(documents: Documents, run_ids: Sequence[str]) -> list[dict[str, Any]]:
-    """Reruns of these runs that may be compared with them at all."""
+    """Return the comparable reruns of these runs."""
     rows = [row for run_id in run_ids for row in documents.parsed.get(f"runs/{run_id}/reruns.json", [])]
     return [row for row in rows if row["L0"] == "COMPARABLE"]
 
@@ -3355,7 +3358,7 @@ def _fact(result: str, reason: str | None = None) -> Fact:
 
 
 def _judge_freeze(documents: Documents, claim_id: str, packed: Sequence[str], attempts: Sequence[Attempt]) -> Fact:
-    """Every run shown for the claim began after the preregistration it names was frozen, on the model and prompts it names."""
+    """Check that every run of the claim started after its preregistration was frozen, with its model and prompts."""
     plan = documents.find_plan(claim_id)
     if not packed or plan is None:
         return _fact(NOT_EVALUATED, f"the pack shows no {'preregistration' if packed else 'run'} of this claim")
@@ -3393,7 +3396,7 @@ def _judge_attempts(attempts: Sequence[Attempt], claim_id: str, exported: Any) -
 
 
 def _judge_reruns(documents: Documents, packed: Sequence[str]) -> Fact:
-    """At least one comparable rerun came to the same decision, and none to another."""
+    """Check that at least one comparable rerun reached the same decision, and none another."""
     decided = [row for row in list_reruns(documents, packed) if row["L3"] != "NOT_EVALUATED"]
     if not decided:
         return _fact(NOT_EVALUATED, "the pack records no comparable rerun that came to a decision")
@@ -3408,20 +3411,20 @@ def _judge_reruns(documents: Documents, packed: Sequence[str]) -> Fact:
 
 
 def _find_deviations(deviations: Sequence[Mapping[str, Any]], claim_id: str) -> dict[str, Fact]:
-    """Changes made with results in reach make what they touch exploratory."""
+    """Return the deviations of a claim: changes after results could be seen make it exploratory."""
     touching = [row for row in deviations if row["prior_access"] in SEEN and claim_id in row["effect_on_claims"]]
     if not touching:
         return {}
-    said = "; ".join(f"{row['id']} changed {row['field']}" for row in touching)
-    return {"deviation": _fact(INCONCLUSIVE, said[:200])}
+    changes = "; ".join(f"{row['id']} changed {row['field']}" for row in touching)
+    return {"deviation": _fact(INCONCLUSIVE, changes[:200])}
 
 
 ####################################################################################################
-# roles.py: Whether one person signed in two roles that a policy keeps apart; who has to sign at all is a gate's question.
+# roles.py: Separation of duties: rejects one person in two roles; the gate checks which roles must sign.
 ####################################################################################################
 
 def check_roles(signers: Sequence[Signer], approval: Mapping[str, Any]) -> None:
-    """Refuse one person in two roles that have to be two persons.
+    """Reject a person who signed in two roles that the policy separates.
 
     Args:
         approval: the table `approval` of a resolved policy.
@@ -3444,12 +3447,12 @@ def check_roles(signers: Sequence[Signer], approval: Mapping[str, Any]) -> None:
 
 
 def _fold_name(name: str) -> str:
-    """Two spellings of one name are one person."""
+    """Normalise a name, so that spellings of one name count as one person."""
     return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 ####################################################################################################
-# semantics.py: Step 6: the documents agree with each other, with the log, and with the verdict that anybody can compute from them again.
+# semantics.py: Step 6, semantics: documents agree with each other, with the log, and with the recomputed verdict.
 ####################################################################################################
 
 PLAN_FIELDS = {
@@ -3461,17 +3464,17 @@ PLAN_FIELDS = {
     "pins.policy_sha256": ("policy_sha256",),
     "pins.code_sha256": ("analysis_code", "sha256"),
 }
-"""Where a field that the product changes stands in `prereg.json`; others are named as they stand there, or are not there."""
+"""Field of a deviation → its path in `prereg.json`; other fields have the same name there, or are absent."""
 
 
 def check_semantics(documents: Documents, members: Mapping[str, bytes], signed_pack_id: str | None) -> None:
-    """Check everything that is said in two places.
+    """Check that documents which state the same fact agree.
 
     Args:
-        signed_pack_id: the pack that the signed statement is about; None where there is no such statement.
+        signed_pack_id: pack id in the signed statement; None if there is no statement.
 
     Raises:
-        BadPack: two places say different things.
+        BadPack: two documents contradict each other.
     """
     if signed_pack_id is not None and signed_pack_id != documents.pack["pack_id"]:
         raise BadPack(f"the signature is for pack {signed_pack_id}, the header names {documents.pack['pack_id']}")
@@ -3490,10 +3493,10 @@ def check_semantics(documents: Documents, members: Mapping[str, bytes], signed_p
 
 
 def recompute_verdict(documents: Documents) -> dict[str, Any]:
-    """Criteria, overall and coverage, from claims, metrics, policy and log.
+    """Compute criteria, overall result and coverage from claims, metrics, policy and log.
 
     Raises:
-        BadPack: claims or metrics that no policy can be held against.
+        BadPack: claims or metrics that cannot be evaluated.
     """
     try:
         return evaluate_policy(documents.policy, documents.claims, documents.metrics, derive_facts(documents))
@@ -3502,7 +3505,7 @@ def recompute_verdict(documents: Documents) -> dict[str, Any]:
 
 
 def compute_plan_digest(preregistration: Mapping[str, Any]) -> str:
-    """SHA-256 of a preregistration's canonical bytes, without the field that holds it."""
+    """Return the SHA-256 of a preregistration's canonical bytes without its `digest` field."""
     return hashlib.sha256(
         encode_canonical({name: value for name, value in preregistration.items() if name != "digest"})
     ).hexdigest()
@@ -3511,38 +3514,38 @@ def compute_plan_digest(preregistration: Mapping[str, Any]) -> str:
 def _check_claims(documents: Documents) -> None:
     named, there = documents.pack["claim_ids"], [claim["claim_id"] for claim in documents.claims]
     if sorted(named) != sorted(there) or len(set(named)) < len(named):
-        raise BadPack("pack.json and claims.json name different claims, or one twice")
+        raise BadPack("pack.json and claims.json name different claims, or one of them twice")
     for claim in documents.claims:
         if claim["owner"] == claim["reviewer"]:
-            raise BadPack(f"{claim['claim_id']} is owned and reviewed by one person")
+            raise BadPack(f"{claim['claim_id']} has the same owner and reviewer")
         if claim["claim"]["sha256"] != _hash_claim(claim["claim"]):
-            raise BadPack(f"{claim['claim_id']} is not the claim that its digest names")
+            raise BadPack(f"{claim['claim_id']} does not match its digest")
 
 
 def _hash_claim(claim: Mapping[str, Any]) -> str:
-    """As the product takes it when it freezes a claim; shares are doubles there, whatever they look like here."""
+    """Return a claim's digest as the product computes it on freezing, with `delta` and `alpha` as floats."""
     fields = {name: value for name, value in claim.items() if name != "sha256"}
     fields |= {name: float(fields[name]) for name in ("delta", "alpha")}
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
 def _check_plans(documents: Documents, policy: bytes) -> None:
-    """Each preregistration is what was frozen, under the policy that is applied, and each claim is named by one of them."""
+    """Check that preregistrations match digest and policy, and that exactly one names each claim."""
     policy_sha256 = hashlib.sha256(policy).hexdigest()
     for plan in documents.plans:
         if compute_plan_digest(plan) != plan["digest"]:
-            raise BadPack(f"{plan['prereg_id']} is not what its digest says: it was changed after it was frozen")
+            raise BadPack(f"{plan['prereg_id']} does not match its digest: it was changed after it was frozen")
         if plan["policy_sha256"] != policy_sha256:
             raise BadPack(f"{plan['prereg_id']} names another policy than policy.toml")
     if _read_verdict(documents)["policy_sha256"] != policy_sha256:
         raise BadPack("verdict.json names another policy than policy.toml")
     if encode_canonical(documents.policy) != encode_canonical(documents.parsed["policy/policy.resolved.json"]):
-        raise BadPack("policy.resolved.json is not what policy.toml says")
+        raise BadPack("policy.resolved.json is not the resolved policy.toml")
     named = sorted((row["claim_id"], row["claim_sha256"]) for plan in documents.plans for row in plan["claims"])
     if documents.claims and named != sorted(
         (claim["claim_id"], claim["claim"]["sha256"]) for claim in documents.claims
     ):
-        raise BadPack("the preregistrations and claims.json are not about the same claims, or name one twice")
+        raise BadPack("the preregistrations and claims.json name different claims, or one of them twice")
 
 
 def _check_attempts(documents: Documents, attempts: tuple[Attempt, ...]) -> None:
@@ -3564,42 +3567,42 @@ def _check_run(
     starts: Mapping[tuple[str, str], list[Attempt]],
 ) -> None:
     manifest = documents.find_manifest(run_id)
-    said, config = manifest["identity"], manifest["config"]
-    if said["run_id"] != run_id:
-        raise BadPack(f"runs/{run_id}/manifest.json is of run {said['run_id']}")
-    for claim_id in said["claim_ids"]:
+    identity, config = manifest["identity"], manifest["config"]
+    if identity["run_id"] != run_id:
+        raise BadPack(f"runs/{run_id}/manifest.json belongs to run {identity['run_id']}")
+    for claim_id in identity["claim_ids"]:
         plan = documents.find_plan(claim_id)
-        if plan is None or said["prereg_digest"] != plan["digest"]:
+        if plan is None or identity["prereg_digest"] != plan["digest"]:
             raise BadPack(f"run {run_id} names another preregistration than {claim_id} has")
         own = starts.get((run_id, claim_id), [])
         if len(own) != 1:
             raise BadPack(f"the log shows {len(own)} starts of run {run_id} for {claim_id}")
         logged = (own[0].number, own[0].prereg_digest, own[0].outcome or "abandoned")
-        if logged != (said["attempt_no"], said["prereg_digest"], said["status"]):
-            raise BadPack(f"run {run_id} says other things of itself than the log: attempt, preregistration or outcome")
+        if logged != (identity["attempt_no"], identity["prereg_digest"], identity["status"]):
+            raise BadPack(f"run {run_id} and the log differ in attempt, preregistration or outcome")
     if hashlib.sha256(encode_canonical(config["resolved_config"])).hexdigest() != config["config_sha256"]:
-        raise BadPack(f"the configuration of run {run_id} is not what its digest says")
+        raise BadPack(f"the configuration of run {run_id} does not match its digest")
     for path, output in manifest["outputs"].items():
-        held = members.get(f"runs/{run_id}/{path}")
-        found = None if held is None else {"sha256": hashlib.sha256(held).hexdigest(), "bytes": len(held)}
+        data = members.get(f"runs/{run_id}/{path}")
+        found = None if data is None else {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
         if found is not None and found != output:
-            raise BadPack(f"runs/{run_id}/{path} is not the output that the run's manifest names")
+            raise BadPack(f"runs/{run_id}/{path} does not match its digest in the run's manifest")
     about = {row["claim_id"] for row in documents.parsed[f"runs/{run_id}/metrics.json"]}
     result = documents.parsed.get(f"runs/{run_id}/result.json")
-    if not about | ({result["claim_id"]} if result else set()) <= set(said["claim_ids"]):
-        raise BadPack(f"run {run_id} holds numbers of a claim that it did not test")
+    if not about | ({result["claim_id"]} if result else set()) <= set(identity["claim_ids"]):
+        raise BadPack(f"run {run_id} contains results of a claim that it did not test")
 
 
 def _check_deviations(documents: Documents) -> None:
-    """Each version of each plan after the first has rows that say what it changed, and an event; what changed last is what it says."""
+    """Check that each version after the first has its changes and its event, and that the plan has the last values."""
     steps: set[tuple[str, int, bool]] = set()
     for plan in documents.plans:
         rows = [row for row in documents.deviations if row.get("prereg_id", plan["prereg_id"]) == plan["prereg_id"]]
         if len(documents.plans) > 1 and any("prereg_id" not in row for row in rows):
-            raise BadPack("deviations.jsonl does not say which preregistration a row is of")
+            raise BadPack("deviations.jsonl does not state which preregistration a row belongs to")
         if {row["prereg_version"] for row in rows} != set(range(1, plan["version"])):
             raise BadPack(
-                f"{plan['prereg_id']} is version {plan['version']}: deviations.jsonl does not say what each version changed"
+                f"{plan['prereg_id']} is version {plan['version']}: deviations.jsonl does not state what each version changed"
             )
         steps |= {(plan["prereg_id"], row["prereg_version"], row["prior_access"] in SEEN) for row in rows}
         _check_changes(plan, rows)
@@ -3607,7 +3610,7 @@ def _check_deviations(documents: Documents) -> None:
         row.get("prereg_id") not in (None, *(plan["prereg_id"] for plan in documents.plans))
         for row in documents.deviations
     ):
-        raise BadPack("deviations.jsonl tells of a preregistration that the pack does not hold")
+        raise BadPack("deviations.jsonl names a preregistration that is not in the pack")
     actions = [entry["action"] for entry in documents.entries]
     for action, is_late in (("prereg.amended", False), ("prereg.deviated", True)):
         shown = sum(late is is_late for _, _, late in steps)
@@ -3631,24 +3634,24 @@ def _check_changes(plan: Mapping[str, Any], rows: list[dict[str, Any]]) -> None:
         for step in path:
             part = part[step]
         if name in part and after not in (part[name], str(part[name])):
-            raise BadPack(f"{field[:60]!a} of {plan['prereg_id']} is not what it was last changed to")
+            raise BadPack(f"{field[:60]!a} of {plan['prereg_id']} does not have the value of its last change")
 
 
 def _check_verdict(documents: Documents) -> None:
-    said = _read_verdict(documents)
+    stated = _read_verdict(documents)
     found = recompute_verdict(documents)
     for part in ("criteria", "overall", "coverage"):
-        if encode_canonical(said[part]) != encode_canonical(found[part]):
-            raise BadPack(f"verdict.json is not what policy, metrics and log give: {_name_difference(said, found)}")
+        if encode_canonical(stated[part]) != encode_canonical(found[part]):
+            raise BadPack(f"verdict.json differs from the recomputed verdict: {_name_difference(stated, found)}")
 
 
-def _name_difference(said: Mapping[str, Any], found: Mapping[str, Any]) -> str:
-    for ours, theirs in zip(found["criteria"], said["criteria"], strict=False):
-        if encode_canonical(ours) != encode_canonical(theirs):
-            return f"{theirs['claim_id']} {theirs['id'][:40]!a} says {theirs['result']}, computed {ours['result']}"
-    if len(found["criteria"]) != len(said["criteria"]):
-        return f"{len(said['criteria'])} criteria, computed {len(found['criteria'])}"
-    return f"overall {said['overall']}, computed {found['overall']}"
+def _name_difference(stated: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+    for computed, row in zip(found["criteria"], stated["criteria"], strict=False):
+        if encode_canonical(computed) != encode_canonical(row):
+            return f"{row['claim_id']} {row['id'][:40]!a} states {row['result']}, computed {computed['result']}"
+    if len(found["criteria"]) != len(stated["criteria"]):
+        return f"{len(stated['criteria'])} criteria, computed {len(found['criteria'])}"
+    return f"overall {stated['overall']}, computed {found['overall']}"
 
 
 def _read_verdict(documents: Documents) -> Mapping[str, Any]:
@@ -3657,7 +3660,7 @@ def _read_verdict(documents: Documents) -> Mapping[str, Any]:
 
 
 ####################################################################################################
-# walk.py: The eight steps in their order: each runs where those it rests on have passed, and none hides another.
+# walk.py: Runs the eight verification steps in order; a step runs if its prerequisites passed, and every failure is reported.
 ####################################################################################################
 
 TIME_TOKEN = "attestations/time.tsr"
@@ -3677,12 +3680,12 @@ def verify_pack(
 
     Args:
         data: the pack's bytes.
-        trust: whose signatures count; None leaves signers and log key unchecked.
-        saved: a checkpoint of the log that the reader kept from earlier.
-        openings: of prompts that the pack withholds, handed over by its preparer.
+        trust: trusted keys; None leaves signers and log key unchecked.
+        saved: a checkpoint of the log that the reader saved earlier.
+        openings: openings of withheld prompts, provided by the preparer.
 
     Raises:
-        BadCheckpoint: the saved checkpoint is none.
+        BadCheckpoint: the saved checkpoint is malformed.
     """
     walk = _Walk(trust, saved, openings)
     walk.go(data)
@@ -3690,7 +3693,7 @@ def verify_pack(
 
 
 class _Walk:
-    """One pass over one pack; what a step found is kept for those that rest on it."""
+    """One verification of one pack; keeps each step's result for later steps."""
 
     def __init__(self, trust: Trust | None, saved: bytes | None, openings: Openings | None) -> None:
         self.trust, self.saved, self.openings = trust, saved, openings
@@ -3717,7 +3720,7 @@ class _Walk:
             return
         self.documents = documents
         pack_id = None if statements is None else statements[0].predicate["pack_id"]
-        self._take("semantics", lambda: check_semantics(documents, members, pack_id), _say_equal)
+        self._take("semantics", lambda: check_semantics(documents, members, pack_id), _describe_semantics)
         if self.steps["semantics"].result == PASSED:
             self.prompts = _find_prompts(documents, members, self.openings)
         note = members["log/checkpoint.txt"]
@@ -3758,7 +3761,7 @@ class _Walk:
         return EXIT_VERIFIED if self._is_decided() else EXIT_UNDECIDED
 
     def _is_decided(self) -> bool:
-        """Whether all that was asked could be answered: signers, the log's key, a saved checkpoint, and some claim at all."""
+        """Check that all requested checks were done: preparer, log key, saved checkpoint if given, and at least one claim."""
         return bool(
             self._has_preparer
             and self.documents
@@ -3780,7 +3783,7 @@ class _Walk:
     def _check_signers(self, statements: tuple[Statement, ...], documents: Documents) -> None:
         trust = self.trust
         if trust is None:
-            self._skip("signature", "no trust file was given: anybody could have signed")
+            self._skip("signature", "no trust file was given: the signer is unknown")
             return
 
         def check() -> Signatures:
@@ -3809,7 +3812,7 @@ class _Walk:
 
 
 def _find_prompts(documents: Documents, members: Mapping[str, bytes], openings: Openings | None) -> PromptsFinding:
-    """A wrong opening is no fault of the pack's, and no step of its own: it is the reader's question that has no good answer."""
+    """Check the prompts; wrong openings are a separate result, because they are not a fault of the pack."""
     try:
         return check_openings(documents, members, openings)
     except BadPack as error:
@@ -3817,7 +3820,7 @@ def _find_prompts(documents: Documents, members: Mapping[str, bytes], openings: 
 
 
 def _name_reproduction(documents: Documents | None) -> str:
-    """The worst decision among the reruns that the pack records."""
+    """Return the worst result of the reruns recorded in the pack."""
     rows = [] if documents is None else list_reruns(documents, documents.pack["run_ids"])
     for level, word in (("L3", "DECISION_FLIPPED"), ("L2", "OUTSIDE_TOLERANCE"), ("L3", "DECISION_EQUAL")):
         if any(row[level] == word for row in rows):
@@ -3827,8 +3830,8 @@ def _name_reproduction(documents: Documents | None) -> str:
 
 def _describe_token(members: Mapping[str, bytes]) -> str:
     if TIME_TOKEN not in members:
-        return "the pack holds no time stamp of a third party"
-    return f"{TIME_TOKEN} is there; check it with: openssl ts -verify"
+        return "the pack contains no third-party time stamp"
+    return f"{TIME_TOKEN} is not checked here; check it with: openssl ts -verify"
 
 
 def _describe_log(found: LogFinding) -> str:
@@ -3844,11 +3847,11 @@ def _count_statements(found: tuple[Statement, ...]) -> str:
 
 
 def _count_documents(found: Documents) -> str:
-    return f"{len(found.parsed)} documents of known form"
+    return f"{len(found.parsed)} documents match their schemas"
 
 
-def _say_equal(_: None) -> str:
-    return "attempts, preregistration and verdict computed again: equal"
+def _describe_semantics(_: None) -> str:
+    return "attempts, preregistration and verdict recomputed: equal"
 
 
 def _name_signers(found: Signatures) -> str:
@@ -3857,18 +3860,18 @@ def _name_signers(found: Signatures) -> str:
 
 
 ####################################################################################################
-# command.py: `verify PACK.zip`: reads three files, says what was found line by line, and writes nothing but that.
+# command.py: Command `verify PACK.zip`: reads pack, trust file and checkpoint, and writes the results to standard output.
 ####################################################################################################
 
 MEANINGS = {
-    0: "integrity and signer verified; what the findings mean is for a reader to judge",
-    3: "not decided: something asked for could not be checked",
-    4: "integrity or authenticity failed: rely on nothing in this pack",
+    0: "integrity and signer verified; the reader judges what the findings mean",
+    3: "not decided: a requested check could not be done",
+    4: "integrity or authenticity failed: do not rely on this pack",
 }
 
 
 def run_verifier(arguments: Sequence[str] | None = None) -> int:
-    """The command line of the joined file; returns the exit code of `docs/reference/pack.md`."""
+    """Run the command line of the joined file; returns an exit code of `docs/reference/pack.md`."""
     parser = argparse.ArgumentParser(prog="verify_pack.py", description=__doc__)
     add_arguments(parser)
     parser.add_argument("--json", action="store_true", help="one JSON document instead of lines")
@@ -3877,7 +3880,7 @@ def run_verifier(arguments: Sequence[str] | None = None) -> int:
     try:
         options = parser.parse_args(arguments)
     except SystemExit:
-        # The parser prints the help, which has to arrive or fail here and not as Python ends.
+        # Flush the parser's help here, so that a failed write is reported before Python exits.
         if not flush_output():
             return EXIT_USAGE
         raise
@@ -3886,27 +3889,29 @@ def run_verifier(arguments: Sequence[str] | None = None) -> int:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("pack", type=Path, metavar="PACK.zip")
-    parser.add_argument("--trust", type=Path, metavar="trust.toml", help="whose signatures count; never from the pack")
-    parser.add_argument("--checkpoint", type=Path, metavar="F", help="a checkpoint of the log, saved earlier")
+    parser.add_argument(
+        "--trust", type=Path, metavar="trust.toml", help="keys whose signatures count; do not take it from the pack"
+    )
+    parser.add_argument("--checkpoint", type=Path, metavar="F", help="a checkpoint of the log, saved earlier by you")
     parser.add_argument("--openings", type=Path, metavar="F", help="openings of prompts that the pack withholds")
 
 
 def verify_files(
     pack: Path, trust: Path | None, checkpoint: Path | None, openings: Path | None = None, *, as_json: bool
 ) -> int:
-    """Check a pack and write what was found to standard output."""
+    """Check a pack and write the results to standard output."""
     try:
         trusted: Trust | None = None if trust is None else read_trust(_read(trust, MAX_TRUST_BYTES))
         saved = None if checkpoint is None else _read(checkpoint, MAX_NOTE_BYTES)
         opened = None if openings is None else read_openings(_read(openings, MAX_OPENINGS_BYTES))
         found = verify_pack(read_pack(pack), trusted, saved, opened)
     except OSError as error:
-        return _complain(f"{error.filename}: {error.strerror}.", "files that can be read.", "check the path.")
+        return _complain(f"{error.filename}: {error.strerror}.", "readable files.", "check the path.")
     except BadTrust as error:
-        return _complain(f"The trust file: {error}.", "one as docs/reference/pack.md has it.", "mend that row.")
+        return _complain(f"The trust file: {error}.", "the format of docs/reference/pack.md.", "fix that row.")
     except BadCheckpoint as error:
         return _complain(
-            f"The saved checkpoint: {error}.", "a checkpoint of the log, as it was signed.", "look for your copy."
+            f"The saved checkpoint: {error}.", "an unmodified signed checkpoint of the log.", "use your saved copy."
         )
     except BadOpenings as error:
         return _complain(f"The openings: {error}.", "what `openings` writes.", "ask the preparer for them again.")
@@ -3914,21 +3919,21 @@ def verify_files(
         write_result(json.dumps(found.describe(), indent=1) + "\n" if as_json else describe_lines(found))
     except OSError as error:
         return _complain(
-            f"The finding could not be written to standard output: {error.strerror}.",
-            "a place for it.",
-            "send it elsewhere.",
+            f"The result could not be written to standard output: {error.strerror}.",
+            "a writable standard output.",
+            "redirect it to another file.",
         )
     return found.exit_code
 
 
 def describe_lines(found: Verification) -> str:
-    """One line a step, then the five results."""
+    """Return one line per step, then the results."""
     lines = [f"{number} {step.name:<12} {step.result:<12} {step.detail}" for number, step in enumerate(found.steps, 1)]
     lines += ["", f"{'pack':<14} {found.pack_id or 'unknown'}", f"{'integrity':<14} {found.integrity}"]
     lines += [
         f"{'authenticity':<14} {found.authenticity}",
         f"{'time':<14} {found.time}",
-        f"{'reproduction':<14} {found.reproduction} (as recorded; nothing was run again)",
+        f"{'reproduction':<14} {found.reproduction} (as recorded; no rerun was made)",
         f"{'judgement':<14} {found.judgement} (by the pack's own policy)",
         f"{'prompts':<14} {found.prompts.result} ({found.prompts.detail})",
         f"{'decisions':<14} {found.decisions.result} ({found.decisions.detail})",
@@ -3942,9 +3947,9 @@ def _name_meaning(found: Verification) -> str:
     if any(step.result == FAILED for step in found.steps):
         return MEANINGS[found.exit_code]
     if found.decisions.result == DECISIONS_MISSING:
-        return "a signed decision was taken out of this pack after another was signed; nothing else failed"
+        return "a signed decision was removed from this pack after a later one was signed; all other checks passed"
     if found.prompts.result == PROMPTS_FAILED:
-        return "the openings do not open this pack; nothing else failed"
+        return "the openings do not match this pack; all other checks passed"
     return MEANINGS[found.exit_code]
 
 
@@ -3962,7 +3967,7 @@ if __name__ == "__main__":
     try:
         code = run_verifier()
     except Exception:
-        # Python would exit with 1, which elsewhere means: evaluated and not met.
+        # An uncaught error would exit with 1, which other commands use for: evaluated and not met.
         traceback.print_exc()
         code = EXIT_INTERNAL
     sys.exit(code)

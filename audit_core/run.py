@@ -25,7 +25,7 @@ from audit_core.errors import AuditError, Cancelled, NotMeasured, Refused
 from audit_core.evidence.environment import Accelerator, Origin, describe_environment
 from audit_core.intervention import Intervention
 from audit_core.judging.verdict import RULE_VERSION
-from audit_core.models import ANYBODY, ModelAccess, ModelIdentity, resolve_model
+from audit_core.models import ANONYMOUS, ModelAccess, ModelIdentity, resolve_model
 from audit_core.models import Progress as FetchProgress
 from audit_core.pace import Pace
 from audit_core.prompts.measurable import set_aside
@@ -261,7 +261,7 @@ def list_versions() -> dict[str, str]:
     return {"assay": VERSION, **{name: version(name) for name in _PACKAGES}}
 
 
-def open_subject(name: str, *, on_progress: FetchProgress | None = None, access: ModelAccess = ANYBODY) -> Subject:
+def open_subject(name: str, *, on_progress: FetchProgress | None = None, access: ModelAccess = ANONYMOUS) -> Subject:
     """Load a model by known or planted name, folder or hub id, fetching or building it if needed; see `ModelAccess`.
 
     Raises:
@@ -276,7 +276,7 @@ def open_subject(name: str, *, on_progress: FetchProgress | None = None, access:
     return subject
 
 
-def find_folder(name: str, *, on_progress: FetchProgress | None = None, access: ModelAccess = ANYBODY) -> Path:
+def find_folder(name: str, *, on_progress: FetchProgress | None = None, access: ModelAccess = ANONYMOUS) -> Path:
     """Checked folder of a model, without loading it; accepts names and raises errors as `open_subject`."""
     planted = find_planted(name)
     return resolve_model(name, on_progress, access) if planted is None else build_planted(planted)

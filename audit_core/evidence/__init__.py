@@ -1,4 +1,4 @@
-"""What leaves the product: canonical bytes, keys, signed statements, packs and their renderings."""
+"""Evidence that leaves the product: canonical JSON, keys, signed statements, packs and their reports."""
 
 from audit_core.evidence.keys import list_people
 

@@ -1,4 +1,4 @@
-"""Writes a pack: one zip archive, the same bytes for the same files, and never half of one."""
+"""Write a pack: one zip archive, deterministic and written atomically."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from audit_core.verifier.container import MAX_PACK_BYTES, BadPack, read_members,
 from audit_core.verifier.manifest import is_outside_manifest
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
-"""The earliest time a zip archive can hold: when a pack was made stands in `pack.json`, where it is signed."""
+"""The earliest time that a zip entry can have. The signed time of creation is in `pack.json`."""
 _REGULAR_FILE = 0o100644 << 16
 _UNIX = 3
 
 
 def make_manifest(files: Mapping[str, bytes]) -> bytes:
-    """`MANIFEST.sha256` over these files, as `sha256sum -c` reads it; itself and signatures are left out."""
+    """Return `MANIFEST.sha256` in the format of `sha256sum -c`, without the manifest itself and the signatures."""
     names = sorted(name for name in files if not is_outside_manifest(name))
     return "".join(f"{hashlib.sha256(files[name]).hexdigest()}  {name}\n" for name in names).encode()
 
 
 def write_pack(path: Path, files: Mapping[str, bytes]) -> None:
-    """Write the archive to a temporary file beside its place, then move it there whole; as `build_pack`.
+    """Write the archive of `build_pack` atomically: to a temporary file in the same folder, then rename.
 
     Raises:
-        Refused: also a place that cannot be written.
+        Refused: as `build_pack`, or a path that cannot be written.
     """
     data = build_pack(files)
     try:
@@ -37,40 +37,40 @@ def write_pack(path: Path, files: Mapping[str, bytes]) -> None:
     except OSError as error:
         raise Refused(
             f"{path} cannot be written: {error.strerror or error}.",
-            wanted="a place for a pack, in a folder that is there.",
-            remedy="choose another; a pack that was there is as it was.",
+            wanted="a file path in an existing, writable folder.",
+            remedy="choose another path; an existing pack is unchanged.",
         ) from error
 
 
 def build_pack(files: Mapping[str, bytes]) -> bytes:
-    """The archive's bytes.
+    """Return the archive's bytes.
 
     Args:
-        files: every member by name, manifest and signatures included.
+        files: every member by name, including manifest and signatures.
 
     Raises:
-        Refused: a name, kind or size that the verifier would refuse.
+        Refused: a name, type or size that the verifier rejects.
     """
     data = _build_archive(files)
     try:
         read = read_members(data)
     except BadPack as error:
         raise Refused(
-            f"No pack can be made of these files: {error}.",
-            wanted=f"the names and kinds of docs/reference/pack.md, {MAX_PACK_BYTES:,} bytes at most.",
-            remedy="leave the file out, or make it smaller.",
+            f"These files cannot form a pack: {error}.",
+            wanted=f"names and types listed in docs/reference/pack.md, at most {MAX_PACK_BYTES:,} bytes.",
+            remedy="remove the file, or reduce its size.",
         ) from error
     if read != dict(files):
-        raise IntegrityError("The archive does not read back to the files it was made of.")
+        raise IntegrityError("The archive does not read back to its input files.")
     return data
 
 
 def open_pack(path: Path) -> dict[str, bytes]:
-    """The members of a pack.
+    """Return the members of a pack file.
 
     Raises:
-        Refused: no such file.
-        IntegrityError: not a pack's container.
+        Refused: the file cannot be read.
+        IntegrityError: the file is not a valid pack archive.
     """
     try:
         return read_archive(read_pack(path), path.name)
@@ -79,22 +79,22 @@ def open_pack(path: Path) -> dict[str, bytes]:
             f"{path.name} cannot be read: {error.strerror}.", wanted="an evidence pack.", remedy="check the path."
         ) from error
     except BadPack as error:
-        raise IntegrityError(f"{path.name} is no pack: {error}.") from error
+        raise IntegrityError(f"{path.name} is not a pack: {error}.") from error
 
 
 def read_archive(data: bytes, name: str) -> dict[str, bytes]:
-    """The members of a pack's bytes.
+    """Return the members of a pack's bytes.
 
     Args:
-        name: what an error calls it.
+        name: the pack's name in error messages.
 
     Raises:
-        IntegrityError: not a pack's container.
+        IntegrityError: the bytes are not a valid pack archive.
     """
     try:
         return dict(read_members(data))
     except BadPack as error:
-        raise IntegrityError(f"{name} is no pack: {error}.") from error
+        raise IntegrityError(f"{name} is not a pack: {error}.") from error
 
 
 def _build_archive(files: Mapping[str, bytes]) -> bytes:

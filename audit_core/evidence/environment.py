@@ -1,4 +1,4 @@
-"""The facts of a machine that may go into a pack: an allow-list, because a variable nobody thought of may hold a token."""
+"""Facts about the machine for a pack: an allow-list, because an unforeseen variable may contain a secret."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ ALLOWED: dict[str, re.Pattern[str] | type] = {
     "cuda": _VERSION, "torch": _VERSION, "transformers": _VERSION, "numpy": _VERSION, "blas": _WORDS, "python": _VERSION,
     "container_digest": _DIGEST, "lock_sha256": _DIGEST, "git_commit": _COMMIT, "git_dirty": bool, "diff_sha256": _DIGEST,
 }  # fmt: skip
-"""Every fact with the form it must have: no value can be a path, an address or a sentence."""
+"""Allowed facts with their required format. The formats exclude paths, addresses and sentences."""
 _VENDORS = re.compile(r"Linux|Darwin|Windows|FreeBSD")
 
 
 @dataclass(frozen=True)
 class Accelerator:
-    """What only the engine can ask."""
+    """Facts that only the engine can read."""
 
     gpu_model: str | None = None
     gpu_count: int = 0
@@ -38,7 +38,7 @@ class Accelerator:
 
 @dataclass(frozen=True)
 class Origin:
-    """Which code and which packages; the caller knows where they lie, the pack need not."""
+    """Versions of code and packages, without their paths."""
 
     lock_sha256: str | None = None
     git_commit: str | None = None
@@ -48,7 +48,7 @@ class Origin:
 
 
 def describe_environment(accelerator: Accelerator, origin: Origin) -> dict[str, str | int | bool | None]:
-    """This machine, in the fields of a run's manifest and no others; a fact that is not known is None."""
+    """Return the facts about this machine for a run's manifest; an unknown fact is None."""
     system = platform.system()
     facts = {
         "os": system if _VENDORS.fullmatch(system) else None,
@@ -67,28 +67,28 @@ def describe_environment(accelerator: Accelerator, origin: Origin) -> dict[str, 
 
 
 def keep_allowed(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Those facts that are on the list and have the form it asks; the rest is left out without a word."""
+    """Return the facts that are on the allow-list and have the required format; drop the others silently."""
     return {key: facts[key] for key in ALLOWED if key in facts and _fits(key, facts[key])}
 
 
 def require_allowed(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The same, for the writer of a pack, who must know what would be lost.
+    """Return the same as `keep_allowed`, but reject facts that it would drop.
 
     Raises:
-        Refused: a fact that is not on the list, or not of its form. The value is not repeated.
+        Refused: a fact that is not on the list or has another format. The message omits the value.
     """
     kept = keep_allowed(facts)
     if lost := sorted(set(facts) - set(kept)):
         raise Refused(
-            f"{lost[0][:40]!r} among the facts of the machine.",
-            wanted=", ".join(ALLOWED) + ", each of its form.",
-            remedy="leave it out: a pack is read by strangers.",
+            f"{lost[0][:40]!r} among the facts about the machine.",
+            wanted=", ".join(ALLOWED) + ", each in its required format.",
+            remedy="remove it: third parties read packs.",
         )
     return kept
 
 
 def list_packages() -> list[tuple[str, str]]:
-    """Name and version of every installed package, sorted; no path and no address."""
+    """Return name and version of every installed package, sorted, without paths or addresses."""
     found = {(str(d.metadata["Name"]).lower(), d.version) for d in distributions() if d.metadata["Name"]}
     return sorted(pair for pair in found if _VERSION.fullmatch(pair[0]) and _VERSION.fullmatch(pair[1]))
 
@@ -120,7 +120,7 @@ def _read_processor() -> str | None:
 def _read_blas() -> str | None:
     from numpy import show_config
 
-    # The configuration holds folders of the machine that built it as well: name and version are picked by name.
+    # The configuration also contains paths of the build machine, so only name and version are read.
     parts: Any = show_config(mode="dicts")
     blas = parts.get("Build Dependencies", {}).get("blas", {})
     return f"{blas['name']} {blas['version']}" if blas.get("name") and blas.get("version") else None

@@ -1,4 +1,4 @@
-"""Joins the verifier's files into one that needs nothing but Python: a stranger can read it, and need not take it from a pack."""
+"""Join the verifier's modules into one file without dependencies, so that third parties can read and run it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _HEAD = '''"""Checks an evidence pack of Assay with the standard library alone: 
 Needs Python 3.11 or newer. It reads the pack, the trust file and a saved checkpoint, writes to standard output, and opens
 nothing else. Take this file from the people you trust, never from inside a pack.
 
-Exit codes: 0 integrity and signer verified, 2 wrong usage, 3 something asked for could not be checked, 4 integrity or
+Exit codes: 0 integrity and signer verified, 2 wrong usage, 3 a requested check could not be done, 4 integrity or
 authenticity failed, 5 internal error.
 
 Made from audit_core/verifier/*.py by: python -m audit_core verifier --out verify_pack.py
@@ -26,7 +26,7 @@ from __future__ import annotations
 import sys
 
 if sys.version_info < (3, 11):
-    # Python would stop at an import, with 1, which elsewhere means: evaluated and not met.
+    # An import error would exit with 1, which other commands use for: evaluated and not met.
     sys.stderr.write("Python 3.11 or newer is needed.\\n")
     sys.exit(2)
 
@@ -36,7 +36,7 @@ if __name__ == "__main__":
     try:
         code = run_verifier()
     except Exception:
-        # Python would exit with 1, which elsewhere means: evaluated and not met.
+        # An uncaught error would exit with 1, which other commands use for: evaluated and not met.
         traceback.print_exc()
         code = EXIT_INTERNAL
     sys.exit(code)
@@ -44,10 +44,10 @@ if __name__ == "__main__":
 
 
 def join_modules() -> str:
-    """The one file, modules in the order in which they need each other.
+    """Return the joined file, with modules in order of their imports.
 
     Raises:
-        IntegrityError: two files give one name two meanings, or import in a way that cannot be joined.
+        IntegrityError: two modules define the same name, or an import cannot be joined.
     """
     folder = Path(verifier.__file__).parent
     sources = {
@@ -79,15 +79,15 @@ def _merge_imports(trees: Iterable[ast.Module]) -> str:
 
 
 def _check_names(trees: Mapping[str, ast.Module]) -> None:
-    """Joined, the files share one namespace: a name that two of them define would quietly become the later one."""
-    home: dict[str, str] = {}
+    """Require distinct names: the joined modules share one namespace, where a later definition replaces an earlier one."""
+    defined_in: dict[str, str] = {}
     for module, tree in trees.items():
         for node in ast.walk(tree):
             if isinstance(node, ast.Import | ast.ImportFrom) and any(name.asname for name in node.names):
-                raise IntegrityError(f"{module}.py imports under another name, which cannot be joined.")
+                raise IntegrityError(f"{module}.py imports under an alias, which cannot be joined.")
         for name in (name for node in tree.body for name in _list_defined(node)):
-            if home.setdefault(name, module) != module:
-                raise IntegrityError(f"{name} is defined in {home[name]}.py and in {module}.py.")
+            if defined_in.setdefault(name, module) != module:
+                raise IntegrityError(f"{name} is defined in {defined_in[name]}.py and in {module}.py.")
 
 
 def _list_defined(node: ast.stmt) -> list[str]:
@@ -102,7 +102,7 @@ def _sort_modules(needs: Mapping[str, list[str]]) -> list[str]:
 
     def place(name: str, above: tuple[str, ...]) -> None:
         if name in above:
-            raise IntegrityError(f"{name}.py needs itself, by way of {', '.join(above)}.")
+            raise IntegrityError(f"{name}.py imports itself through {', '.join(above)}.")
         for other in needs[name]:
             place(other, (*above, name))
         if name not in order:
@@ -114,14 +114,14 @@ def _sort_modules(needs: Mapping[str, list[str]]) -> list[str]:
 
 
 def _cut(name: str, source: str, tree: ast.Module) -> str:
-    """A module without its docstring and imports, under a heading that holds the docstring."""
-    gone = {
+    """Return a module without docstring and imports, under a comment with the docstring's first line."""
+    removed = {
         number
         for node in tree.body
         if isinstance(node, ast.Import | ast.ImportFrom) or node is tree.body[0]
         for number in range(node.lineno, (node.end_lineno or node.lineno) + 1)
     }
-    body = "\n".join(line for number, line in enumerate(source.splitlines(), 1) if number not in gone).strip("\n")
-    said = (ast.get_docstring(tree) or "").splitlines()[0]
+    body = "\n".join(line for number, line in enumerate(source.splitlines(), 1) if number not in removed).strip("\n")
+    summary = (ast.get_docstring(tree) or "").splitlines()[0]
     rule = "#" * 100
-    return f"\n\n{rule}\n# {name}.py: {said}\n{rule}\n\n{body}\n"
+    return f"\n\n{rule}\n# {name}.py: {summary}\n{rule}\n\n{body}\n"

@@ -1,4 +1,4 @@
-"""Signing keys, one file a person: made, kept readable by their owner alone, and never shown."""
+"""Signing keys: one file per person, readable by its owner only."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.serialization import KeySerializationEncryption
 
 PASSPHRASE = "ASSAY_KEY_PASSPHRASE"
-"""Environment variable; a person's key is encrypted with it where it is set."""
+"""Environment variable with the passphrase that encrypts people's keys; optional."""
 LOG_KEY = "log"
-"""Not a person: signs checkpoints of the log, unattended and so without a passphrase, and nothing else."""
+"""The audit log's key: signs checkpoints only, unattended and so without a passphrase."""
 MAX_KEY_BYTES = 16 << 10
 _PEM, _NEXT = ".pem", ".pem.next"
 _PERSON = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -28,7 +28,7 @@ _PERSON = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 @dataclass(frozen=True)
 class SigningKey:
-    """An Ed25519 key; the secret half has no way out of it but signatures."""
+    """An Ed25519 signing key; the private key is used for signatures only and is not exposed."""
 
     person: str
     public_key: bytes
@@ -45,40 +45,42 @@ class SigningKey:
 
 
 def name_key(public_key: bytes) -> str:
-    """The key id of 32 raw bytes."""
+    """Return the key id of a raw public key of 32 bytes."""
     return f"sha256:{hashlib.sha256(public_key).hexdigest()}"
 
 
 def make_key(home: Path, person: str) -> SigningKey:
-    """Make a person's key, encrypted where `ASSAY_KEY_PASSPHRASE` is set.
+    """Create a person's key, encrypted if `ASSAY_KEY_PASSPHRASE` is set.
 
     Raises:
-        Refused: a name that is no file name, or a key that is there already.
+        Refused: an invalid name, or a key that exists already.
     """
     check_new(home, person)
     return _make(home, person)
 
 
 def check_new(home: Path, person: str) -> None:
-    """That a person's first key can be made.
+    """Check that a person's first key can be created.
 
     Raises:
-        Refused: a name that is no file name, or a key that is there already.
+        Refused: an invalid name, or a key that exists already.
     """
     if person == LOG_KEY:
-        raise Refused(f"{LOG_KEY!r} as a person.", wanted="another name.", remedy="the log's key is made with the log.")
+        raise Refused(
+            f"{LOG_KEY!r} as a person.", wanted="another name.", remedy="the log's key is created with the log."
+        )
     if has_key(home, person):
         raise _refuse_second(_find_path(home, person))
 
 
 def load_key(home: Path, person: str, *, passphrase: str | None = None) -> SigningKey:
-    """Read a person's key.
+    """Load a person's key.
 
     Args:
-        passphrase: as its owner typed it just now; None takes it from `ASSAY_KEY_PASSPHRASE`, which on a server would be everybody's.
+        passphrase: as entered by the owner; None reads `ASSAY_KEY_PASSPHRASE`, which all users of a server would share.
 
     Raises:
-        Refused: no such key, readable by others, not an Ed25519 key, or another passphrase.
+        Refused: no such key, readable by others, not an Ed25519 key, or a wrong passphrase.
     """
     if person == LOG_KEY:
         raise Refused(
@@ -88,13 +90,13 @@ def load_key(home: Path, person: str, *, passphrase: str | None = None) -> Signi
 
 
 def list_people(home: Path) -> tuple[str, ...]:
-    """Whose keys this home holds; the log's own is nobody's."""
+    """List the people whose keys are in this data directory, without the log's own key."""
     found = sorted(path.stem for path in (home / "keys").glob("*.pem")) if (home / "keys").is_dir() else []
     return tuple(person for person in found if person != LOG_KEY)
 
 
 def open_log_key(home: Path) -> SigningKey:
-    """The log's own key, made at the first call."""
+    """Return the log's own key; the first call creates it."""
     return _load(home, LOG_KEY) if has_log_key(home) else _make(home, LOG_KEY)
 
 
@@ -103,27 +105,27 @@ def has_log_key(home: Path) -> bool:
 
 
 def load_log_key(home: Path) -> SigningKey:
-    """The log's own key.
+    """Return the log's own key.
 
     Raises:
-        Refused: it is missing, readable by others, or no Ed25519 key.
+        Refused: it is missing, readable by others, or not an Ed25519 key.
     """
     return _load(home, LOG_KEY)
 
 
 def make_next_key(home: Path, name: str) -> SigningKey:
-    """A key that lies beside the one of that name and is not yet in use; one that never came into use gives way to it."""
+    """Create the next key under this name, not yet in use; it replaces a next key that was not taken into use."""
     _find_path(home, name, _NEXT).unlink(missing_ok=True)
     return _make(home, name, _NEXT)
 
 
 def find_next_key(home: Path, name: str) -> SigningKey | None:
-    """The key that lies beside the one of that name, if there is one."""
+    """Return the next key under this name, if there is one."""
     return _load(home, name, _NEXT) if os.path.lexists(_find_path(home, name, _NEXT)) else None
 
 
 def take_next_key(home: Path, name: str) -> None:
-    """Put the next key in the place of the one of that name, whose secret half is gone with that."""
+    """Replace the key of this name by its next key; this deletes the old private key."""
     _find_path(home, name, _NEXT).replace(_find_path(home, name))
     _sync_folder(home)
 
@@ -133,7 +135,7 @@ def has_key(home: Path, person: str) -> bool:
 
 
 def destroy_key(home: Path, person: str) -> None:
-    """Remove a key's file, and one that lies beside it; what backups hold is not reached."""
+    """Delete a key's file and that of its next key; backups are not affected."""
     for ending in (_PEM, _NEXT):
         _find_path(home, person, ending).unlink(missing_ok=True)
     _sync_folder(home)
@@ -152,9 +154,9 @@ def _sync_folder(home: Path) -> None:
 def _find_path(home: Path, person: str, ending: str = _PEM) -> Path:
     if not _PERSON.fullmatch(person):
         raise Refused(
-            f"{person[:80]!r} as the name of a key.",
-            wanted="up to 64 of a-z, 0-9, dot, hyphen and underscore, a letter or digit first.",
-            remedy="take a short name, such as the part of your address before the @.",
+            f"{person[:80]!r} as a key name.",
+            wanted="up to 64 of a-z, 0-9, dot, hyphen and underscore, starting with a letter or digit.",
+            remedy="use a short name, such as the part of your address before the @.",
         )
     return home / "keys" / f"{person}{ending}"
 
@@ -175,9 +177,9 @@ def _make(home: Path, person: str, ending: str = _PEM) -> SigningKey:
 
 def _refuse_second(path: Path) -> Refused:
     return Refused(
-        f"{path.name} is there already.",
+        f"{path.name} exists already.",
         wanted="a person without a key.",
-        remedy="use that key; a new one would leave what the old one signed without its signer.",
+        remedy="use the existing key; replacing it would leave its signatures without a signer.",
     )
 
 
@@ -202,32 +204,32 @@ def _load(home: Path, person: str, ending: str = _PEM, *, passphrase: str | None
 
     path = _find_path(home, person, ending)
     try:
-        # Neither file nor chosen passphrase is given a name: a traceback that shows local variables would show them.
+        # Key file and passphrase are not bound to local variables: tracebacks may show those.
         secret = load_pem_private_key(_read_private(path), password=_choose_passphrase(person, passphrase))
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise Refused(
             f"{path.name} cannot be read as a key.",
-            wanted=f"an Ed25519 key in PEM, and in {PASSPHRASE} its passphrase if it has one, and none if it has none.",
+            wanted=f"an Ed25519 key in PEM; {PASSPHRASE} set to its passphrase, or unset if it has none.",
             remedy=f"set or clear {PASSPHRASE}, or restore the file from a copy.",
         ) from None
     if not isinstance(secret, Ed25519PrivateKey):
-        raise Refused(f"{path.name} is a key of another kind.", wanted="Ed25519.", remedy="make a key here.")
+        raise Refused(f"{path.name} is not an Ed25519 key.", wanted="an Ed25519 key.", remedy="create a key here.")
     return SigningKey(person, secret.public_key().public_bytes_raw(), secret)
 
 
 def _check_folder(folder: Path) -> None:
-    """Whoever may write the folder could put one key in another's place, or an old one back."""
+    """Require a private folder: a user with write access could swap keys or restore old ones."""
     mode = stat.S_IMODE(folder.stat().st_mode) if os.name == "posix" and folder.is_dir() else 0
     if mode & 0o022:
         raise Refused(
-            f"The folder of keys can be written by others (mode {mode:04o}).",
-            wanted="a folder of your own with mode 0700.",
-            remedy="chmod 700 it, and compare `keys trust` with what you gave away.",
+            f"Other users can write to the key folder (mode {mode:04o}).",
+            wanted="a folder that you own, with mode 0700.",
+            remedy="chmod 700 it, and compare `keys trust` with the trust file that you distributed.",
         )
 
 
 def _read_private(path: Path) -> bytes:
-    """The file, if it is a plain one that nobody but its owner can read; asked of the open file, so that it cannot be swapped."""
+    """Read a regular file that only its owner can read; checks the open file, so that it cannot be swapped in between."""
     _check_folder(path.parent)
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
@@ -235,7 +237,7 @@ def _read_private(path: Path) -> bytes:
         raise Refused(
             f"{path.name} cannot be opened: {error.strerror}.",
             wanted="a key file, not a link to one.",
-            remedy="restore it from a copy; a person, not a log, may also make a new one.",
+            remedy="restore it from a copy; a person may also create a new key, a log may not.",
         ) from None
     with os.fdopen(descriptor, "rb") as file:
         seen = os.fstat(descriptor)
@@ -243,8 +245,8 @@ def _read_private(path: Path) -> bytes:
             os.name == "posix" and (stat.S_IMODE(seen.st_mode) & 0o077 or seen.st_uid not in (os.geteuid(), 0))
         ):
             raise Refused(
-                f"{path.name} can be read by others (mode {stat.S_IMODE(seen.st_mode):04o}) or is not yours.",
-                wanted="a plain file of your own with mode 0600.",
-                remedy="chmod 600 it if nobody can have read it; else make a new key and revoke this one.",
+                f"{path.name} is readable by others (mode {stat.S_IMODE(seen.st_mode):04o}) or is not yours.",
+                wanted="a regular file that you own, with mode 0600.",
+                remedy="chmod 600 it if no one else can have read it; otherwise create a new key and revoke this one.",
             )
         return file.read(MAX_KEY_BYTES)

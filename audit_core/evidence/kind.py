@@ -1,4 +1,4 @@
-"""What kind of evidence a number is: declared by the type of the result that it belongs to, and never guessed."""
+"""Kinds of evidence (observational, estimated, causal): declared by the result type that contains the number."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ T = TypeVar("T")
 
 
 class Evidence(StrEnum):
-    """What a number was read from."""
+    """How a number was obtained."""
 
     OBSERVATIONAL = "observational"
-    """Read off a running model in which nothing was replaced."""
+    """Read from a forward pass without intervention."""
     ESTIMATED = "estimated"
-    """Computed in place of a measurement, as from slopes."""
+    """Approximated instead of measured, for example from gradients."""
     CAUSAL = "causal"
     """Measured by intervening."""
 
@@ -25,29 +25,29 @@ Observational = Annotated[T, Evidence.OBSERVATIONAL]
 Estimated = Annotated[T, Evidence.ESTIMATED]
 Causal = Annotated[T, Evidence.CAUSAL]
 NotEvidence = Annotated[T, None]
-"""A setting, a check of the instrument, or a comparison of names: a number that says nothing of the model."""
+"""A setting, a check of the instrument or a comparison of names: not evidence about the model."""
 
 Node = Evidence | Mapping[str, "Node"] | None
-"""Kind of evidence of a field and of all inside it; or that of each field inside it; or no evidence."""
+"""Kind of evidence of a whole field, of each field inside it, or None for no evidence."""
 EACH = "*"
 """Key of a mapping whose entries are all of one type."""
 
 
 def read_evidence(result: type) -> Mapping[str, Node]:
-    """Kinds of evidence of a result's fields, by the names that its JSON form has; lists are left out of them.
+    """Return the kinds of evidence of a result's fields by their JSON names; list indices are left out.
 
     Args:
-        result: a dataclass. An annotation covers all that is inside a field; without one, the types inside are read.
+        result: a dataclass. An annotation covers everything inside a field; without one, the inner types are read.
 
     Raises:
-        TypeError: a field with numbers that neither it nor a type inside it declares the evidence of.
+        TypeError: a field with numbers whose kind of evidence is declared neither on it nor inside it.
     """
     hints = get_type_hints(result, include_extras=True)
     return {field.name: _read(hints[field.name], f"{result.__name__}.{field.name}") for field in fields(result)}
 
 
 def find_evidence(node: Node, keys: tuple[str, ...]) -> Evidence | None:
-    """The kind of the value at these keys of the JSON form; None where it is no evidence or the type has no such field."""
+    """Return the kind of the value at these JSON keys; None if it is not evidence or the field does not exist."""
     for key in keys:
         if not isinstance(node, Mapping):
             break
@@ -64,7 +64,7 @@ def _read(hint: Any, place: str) -> Node:
         return declared[0]
     if hint in (float, complex, Any, object):
         raise TypeError(
-            f"{place} is a number whose kind of evidence is not declared; annotate it, or the field around it, as "
+            f"{place} is a number without a declared kind of evidence; annotate it, or the field around it, as "
             "Observational, Estimated, Causal or NotEvidence."
         )
     if is_dataclass(hint):
@@ -77,5 +77,5 @@ def _read(hint: Any, place: str) -> Node:
     found = [_read(argument, place) for argument in inner]
     reported = [node for node in found if node]
     if len(reported) > 1 and any(node != reported[0] for node in reported):
-        raise TypeError(f"{place} is of several types with different kinds of evidence; annotate the field.")
+        raise TypeError(f"{place} has several types with different kinds of evidence; annotate the field.")
     return reported[0] if reported else None

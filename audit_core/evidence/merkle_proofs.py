@@ -1,4 +1,4 @@
-"""Proofs for a Merkle tree: that a leaf is in it, and that it begins with an older one (RFC 6962, 2.1.1 and 2.1.2)."""
+"""Inclusion and consistency proofs of a Merkle tree (RFC 6962, 2.1.1 and 2.1.2)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from audit_core.verifier.merkle import compute_root
 
 
 def prove_inclusion(index: int, leaves: Sequence[bytes]) -> tuple[bytes, ...]:
-    """What `is_included` needs beside the leaf hash at this index."""
+    """Return the inclusion proof of the leaf at this index, for `is_included`."""
     if not 0 <= index < len(leaves):
         raise IndexError(f"no leaf {index} among {len(leaves)}")
     if len(leaves) == 1:
@@ -21,14 +21,14 @@ def prove_inclusion(index: int, leaves: Sequence[bytes]) -> tuple[bytes, ...]:
 
 
 def prove_consistency(old_size: int, leaves: Sequence[bytes]) -> tuple[bytes, ...]:
-    """What `is_consistent` needs beside the roots of the first `old_size` leaves and of all."""
+    """Return the consistency proof from the first `old_size` leaves to all, for `is_consistent`."""
     if not 0 < old_size <= len(leaves):
         raise IndexError(f"no older tree of {old_size} leaves among {len(leaves)}")
     return _prove(old_size, leaves, is_known=True)
 
 
 def _prove(old_size: int, leaves: Sequence[bytes], *, is_known: bool) -> tuple[bytes, ...]:
-    """`is_known`: whoever checks has the root of these leaves already, as it is the older tree's own."""
+    """Return a subtree's part of the proof; `is_known`: the verifier already has its root, that of the older tree."""
     if old_size == len(leaves):
         return () if is_known else (compute_root(leaves),)
     split = _split_size(len(leaves))
@@ -39,5 +39,5 @@ def _prove(old_size: int, leaves: Sequence[bytes], *, is_known: bool) -> tuple[b
 
 
 def _split_size(size: int) -> int:
-    """The largest power of two below the size."""
+    """Return the largest power of two below the size."""
     return 1 << ((size - 1).bit_length() - 1)

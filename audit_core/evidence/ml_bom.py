@@ -1,4 +1,4 @@
-"""Bills of materials in CycloneDX: a model with its card, claims and counter-evidence; and the packages a run stood on."""
+"""CycloneDX bills of materials: a model with card, claims and counter-evidence; and the packages of a run."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from audit_core.evidence.report.pack_view import Documents, PackView, as_list, a
 from audit_core.evidence.report.quantity import number
 
 SPEC = "1.6"
-"""The oldest that has claims with counter-evidence; the documents are valid under 1.7 as well, and a test holds both."""
+"""The oldest version that supports claims with counter-evidence; a test checks the documents against 1.7 as well."""
 _NAMES = uuid.UUID("6f0c8f8e-6a0d-5d1c-9d53-0b6f2b1f4a11")
 
 
 def dump_model_bom(documents: Documents, *, model_id: str) -> bytes:
-    """One model of a pack as an ML-BOM, canonical JSON.
+    """Return the ML-BOM of one model of a pack, canonical JSON.
 
-    Claims are declared with what speaks against them as well as for them: a criterion that is not met, undecided or not
-    evaluated is counter-evidence. Conformance to a standard is not declared, and nobody is named as assessor.
+    Claims are declared with evidence for and against them: a criterion that is not met, inconclusive or not evaluated is
+    counter-evidence. Neither conformance to a standard nor an assessor is declared.
     """
     pack = PackView(documents)
     claims = [claim for claim in pack.claims if as_table(claim.get("scope")).get("model_id") == model_id]
@@ -33,7 +33,7 @@ def dump_model_bom(documents: Documents, *, model_id: str) -> bytes:
 
 
 def dump_package_bom(documents: Documents) -> bytes:
-    """The packages of `environment/env.json` as a bill of materials, canonical JSON."""
+    """Return the bill of materials of the packages in `environment/env.json`, canonical JSON."""
     pack = PackView(documents)
     packages = as_list(pack.table("environment/env.json").get("packages"))
     components = [
@@ -53,7 +53,7 @@ def _envelope(pack: PackView, what: str) -> dict[str, Any]:
     metadata: dict[str, Any] = {"tools": {"components": [tool]}}
     if header.get("created_at"):
         metadata["timestamp"] = header["created_at"]
-    # Named after the pack, not drawn: two dumps of one pack must not differ.
+    # Derived from the pack, not random: dumps of the same pack must be equal.
     serial = uuid.uuid5(_NAMES, f"{header.get('pack_id')} {what}")
     return {"bomFormat": "CycloneDX", "specVersion": SPEC, "serialNumber": f"urn:uuid:{serial}", "version": 1, "metadata": metadata}  # fmt: skip
 
@@ -81,12 +81,12 @@ def _describe_model(
 
 def _limitations(pack: PackView) -> list[str]:
     header = pack.header
-    said = [str(item) for item in as_list(header.get("limitations"))]
-    return said + [f"Not assessed: {item}" for item in as_list(header.get("not_assessed"))]
+    texts = [str(item) for item in as_list(header.get("limitations"))]
+    return texts + [f"Not assessed: {item}" for item in as_list(header.get("not_assessed"))]
 
 
 def _list_metrics(pack: PackView, claim: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
-    """Metrics that were measured, each with its interval and what it was measured on."""
+    """Return the measured metrics, each with its interval and conditions."""
     claim_id = str(claim.get("claim_id"))
     for run in pack.runs_of(claim_id):
         for row in run.metrics_of(claim_id):
@@ -134,8 +134,8 @@ def _declare(pack: PackView, claims: Sequence[Mapping[str, Any]]) -> dict[str, A
 
 
 def _reason(pack: PackView, claim_id: str) -> str:
-    said = [str(found.get("sentence", "")) for run in pack.runs_of(claim_id) if (found := run.result_of(claim_id))]
-    return " ".join(said) or "Not tested in this pack."
+    texts = [str(found.get("sentence", "")) for run in pack.runs_of(claim_id) if (found := run.result_of(claim_id))]
+    return " ".join(texts) or "Not tested in this pack."
 
 
 def _weigh(pack: PackView, claim: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -143,8 +143,8 @@ def _weigh(pack: PackView, claim: Mapping[str, Any]) -> tuple[list[dict[str, Any
     pro = [_refer(claim_id, f"evidence-{i}", item) for i, item in enumerate(as_list(claim.get("evidence")), 1)]
     contra = [_refer(claim_id, f"counter-{i}", item) for i, item in enumerate(as_list(claim.get("counter_evidence")), 1)]  # fmt: skip
     for i, row in enumerate(pack.criteria_of(claim_id), 1):
-        said = f"Policy criterion {row.get('id')}: {row.get('result')}. {row.get('reason') or ''}".strip()
-        item = _evidence(claim_id, f"criterion-{i}", said, "verdict/verdict.json")
+        text = f"Policy criterion {row.get('id')}: {row.get('result')}. {row.get('reason') or ''}".strip()
+        item = _evidence(claim_id, f"criterion-{i}", text, "verdict/verdict.json")
         (pro if row.get("result") == "MEETS" else contra).append(item)
     return pro, contra
 
@@ -152,7 +152,7 @@ def _weigh(pack: PackView, claim: Mapping[str, Any]) -> tuple[list[dict[str, Any
 def _refer(claim_id: str, name: str, item: Any) -> dict[str, Any]:
     table = as_table(item)
     words = next((str(table[key]) for key in ("note", "text", "description") if table.get(key)), None)
-    words = words or (item if isinstance(item, str) else "Recorded without words.")
+    words = words or (item if isinstance(item, str) else "Recorded without a description.")
     path = f"runs/{table['run_id']}/metrics.json" if table.get("run_id") else "claims/claims.json"
     return _evidence(claim_id, name, words, path)
 

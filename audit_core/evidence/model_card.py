@@ -1,4 +1,4 @@
-"""A model's part of a pack as a model card: what was measured on it, with limits, in the hub's own metadata."""
+"""Model card of one model of a pack: measured results and limitations, in the hub's metadata format."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TASK = "causal-claim-test"
 
 
 def dump_model_card(documents: Documents, *, model_id: str) -> bytes:
-    """README.md of one model, UTF-8. The hub's fields for results that it checked itself are never set."""
+    """Return the README.md of one model, UTF-8. The hub's own verification fields stay unset."""
     from huggingface_hub import ModelCard, ModelCardData
 
     pack = PackView(documents)
@@ -37,7 +37,7 @@ def dump_model_card(documents: Documents, *, model_id: str) -> bytes:
 
 
 def escape_markdown(text: Any) -> str:
-    """Text that Markdown shows as it is: no markup, no link, no picture, nothing hidden."""
+    """Escape text for Markdown: no markup, links, images or hidden characters."""
     shown = make_visible(text if isinstance(text, str) else str(text))
     return "".join(f"\\{c}" if c in string.punctuation else c for c in shown)
 
@@ -74,7 +74,7 @@ def _write_body(pack: PackView, model_id: str, claims: list[Mapping[str, Any]]) 
         f"# {escape_markdown(identity.get('model') or model_id)}",
         "",
         "What tests of stated claims found about this model. Factual findings about the tested conditions, not an assurance "
-        "conclusion; nothing is said of anything that was not tested.",
+        "conclusion; other conditions were not tested.",
         "",
         "## Identity",
         "",
@@ -104,7 +104,7 @@ def _write_claim(pack: PackView, claim: Mapping[str, Any]) -> list[str]:
             )
     against = [row for row in pack.criteria_of(claim_id) if row.get("result") != "MEETS"]
     lines += [
-        f"* Against it: criterion {escape_markdown(row.get('id'))}: {escape_markdown(row.get('result'))}"
+        f"* Evidence against: criterion {escape_markdown(row.get('id'))}: {escape_markdown(row.get('result'))}"
         for row in against
     ]
     return [*lines, ""]

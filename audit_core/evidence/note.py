@@ -1,4 +1,4 @@
-"""Signs log checkpoints; `audit_core.verifier.note` reads them."""
+"""Sign log checkpoints as C2SP signed notes; `audit_core.verifier.note` reads them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from audit_core.verifier.note import Checkpoint, hash_note_key
 
 
 def sign_checkpoint(key: SigningKey, checkpoint: Checkpoint, *others: SigningKey) -> str:
-    """The whole note: a line for each key, with the log's name as the signer's."""
+    """Return the signed note: one signature line per key, with the log's name as signer."""
     lines = []
     for one in (key, *others):
         signature = hash_note_key(checkpoint.origin, one.public_key) + one.sign(checkpoint.text.encode())

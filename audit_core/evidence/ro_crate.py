@@ -1,4 +1,4 @@
-"""A pack described as an RO-Crate of the Process Run Crate profile: which runs made which files from what."""
+"""RO-Crate metadata of a pack (Process Run Crate profile): runs with their inputs and outputs."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _MEDIA = {
 
 
 def dump_crate(documents: Documents, *, paths: Iterable[str] = ()) -> bytes:
-    """The crate's metadata as canonical JSON; nothing is fetched, and equal documents give equal bytes.
+    """Return the crate's metadata as canonical JSON, deterministic and without network access.
 
     Args:
         documents: path in the pack → parsed JSON.
-        paths: members of the pack that are no JSON documents, and so not among these.
+        paths: members of the pack that are not JSON documents.
 
     Raises:
-        Refused: documents without the pack's header.
+        Refused: `pack.json` is missing.
     """
     from rocrate.rocrate import ROCrate
 
@@ -61,7 +61,7 @@ def _describe_root(crate: ROCrate, pack: PackView) -> None:
     crate.metadata.extra_contexts.append(RUN_CONTEXT)
     root = crate.root_dataset
     made = header.get("created_at")
-    # The library would put the present moment here, and two crates of one pack would differ.
+    # The library's default is the current time, which would make two crates of one pack differ.
     root["datePublished"] = made if isinstance(made, str) and _DATE.fullmatch(made) else "1980-01-01"
     root["name"] = f"Evidence pack: {header.get('system_name', 'unnamed system')}"
     root["description"] = (

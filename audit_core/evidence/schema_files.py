@@ -1,4 +1,4 @@
-"""The schemas of all documents as files, for readers that are not Python; the verifier reads none of them."""
+"""Schemas of all documents as JSON files, for programs other than the verifier, which does not read them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def render_schemas() -> Mapping[str, bytes]:
-    """File name and bytes of each, as they stand in `schemas/` here and in every pack."""
+    """Return file name and bytes of each schema, as in `schemas/` here and in every pack."""
     return {
         f"{name}.schema.json": (json.dumps({"$schema": _DIALECT, "title": name, **schema}, indent=1) + "\n").encode()
         for name, schema in SCHEMAS.items()

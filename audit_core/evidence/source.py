@@ -1,4 +1,4 @@
-"""Which code computes what a frozen claim is judged by, as one digest over syntax trees without docstrings and comments."""
+"""Digest of the code that computes the results of frozen claims: syntax trees without docstrings and comments."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from audit_core.registry import PLUGIN_FOLDERS
 
 ENTRIES = ("confirm", "run")
-"""Modules that carry out a frozen claim. No statement imports plug-ins, so each module of `PLUGIN_FOLDERS` is an entry as well."""
+"""Modules that run a frozen claim. Plug-ins are not imported by statements, so each module in `PLUGIN_FOLDERS` is an entry too."""
 
 EXEMPT = {
     "errors": "texts of refusals; the decision to refuse is covered where it is taken",
@@ -30,7 +30,8 @@ EXEMPT = {
     "store": "stores and finds results",
     "verifier": "checks packs, logs and signatures",
 }
-"""Module or package that the entries import → why it may change under a frozen claim. What only these import is not covered."""
+"""Module or package that the entries import → why it may change under a frozen claim. Modules that only these import are
+not covered."""
 
 _LIBRARY = Path(__file__).resolve().parents[1]
 _NAME = _LIBRARY.name
@@ -38,15 +39,15 @@ _NAME = _LIBRARY.name
 
 @cache
 def hash_source() -> str:
-    """Digest of the library that runs; computed once in a process, at the first freeze or run of a claim."""
+    """Return the digest of the running library; computed once per process, at the first freeze or run of a claim."""
     return hash_library(_LIBRARY)
 
 
 def hash_library(library: Path) -> str:
-    """SHA-256 over digest and name of every module that computes, sorted by name.
+    """Return the SHA-256 over digest and name of every covered module, sorted by name.
 
-    A changed comment, docstring, page, command or exempt module gives the same digest; a changed statement or number another.
-    A module that is moved or renamed gives another one too, as its name and the imports of it are statements.
+    Changes of comments, docstrings, pages, commands and exempt modules keep the digest; changes of statements and numbers
+    change it. Moving or renaming a module changes it too, as its name and its imports are included.
 
     Args:
         library: folder of the package.
@@ -56,7 +57,7 @@ def hash_library(library: Path) -> str:
 
 
 def read_computing(library: Path) -> dict[str, ast.Module]:
-    """Syntax tree of each module that computes, by its name without the library's: the entries and all they import."""
+    """Return the syntax tree of each covered module (entries and all they import), by name without the library's."""
     waiting, trees = list_entries(library), dict[str, ast.Module]()
     while waiting:
         name = waiting.pop()
@@ -67,7 +68,7 @@ def read_computing(library: Path) -> dict[str, ast.Module]:
 
 
 def list_entries(library: Path) -> list[str]:
-    """`ENTRIES` and all plug-ins."""
+    """List `ENTRIES` and all plug-ins."""
     entries = list(ENTRIES)
     for shelf in PLUGIN_FOLDERS:
         folder = library.joinpath(*shelf.split("."))
@@ -78,15 +79,15 @@ def list_entries(library: Path) -> list[str]:
 
 
 def is_exempt(name: str) -> bool:
-    """Whether a module or one of the packages around it is in `EXEMPT`."""
+    """Check whether a module or one of its parent packages is in `EXEMPT`."""
     parts = name.split(".")
     return any(".".join(parts[:end]) in EXEMPT for end in range(1, len(parts) + 1))
 
 
 def digest_syntax(tree: ast.Module) -> str:
-    """SHA-256 of a syntax tree without docstrings, of fields that are not empty.
+    """Return the SHA-256 of a syntax tree's non-empty fields, without docstrings.
 
-    `ast.dump` is not used: what it writes of empty fields depends on the version of Python.
+    `ast.dump` is not used: its output for empty fields depends on the version of Python.
     """
     parts: list[str] = []
     _write(tree, parts)
@@ -96,7 +97,7 @@ def digest_syntax(tree: ast.Module) -> str:
 def _write(node: ast.AST, parts: list[str]) -> None:
     parts.append(type(node).__name__ + "(")
     for field in node._fields:
-        # Where a name is placed says whether it is loaded or stored, and `u"…"` is the same text as `"…"`.
+        # The context (load or store) follows from the position, and `u"…"` equals `"…"`.
         value = None if field in ("ctx", "kind") else getattr(node, field, None)
         if isinstance(value, ast.AST):
             parts.append(field + "=")
@@ -115,12 +116,12 @@ def _write(node: ast.AST, parts: list[str]) -> None:
 
 
 def _is_docstring(node: ast.AST) -> bool:
-    """Whether a statement is only a text: also under an attribute, where it documents the attribute."""
+    """Check whether a statement is a docstring, including those below attributes."""
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
 def _list_imports(library: Path, tree: ast.Module) -> Iterator[str]:
-    """Modules of the library that a module imports, at its top or inside a function."""
+    """Return the library's modules that a module imports, at top level or inside functions."""
     for node in _walk_statements(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name[len(_NAME) + 1 :] for alias in node.names if alias.name.startswith(_NAME + "."))
@@ -129,7 +130,7 @@ def _list_imports(library: Path, tree: ast.Module) -> Iterator[str]:
 
 
 def _walk_statements(tree: ast.Module) -> Iterator[ast.AST]:
-    """All statements, in blocks of blocks too: a fraction of what `ast.walk` visits."""
+    """Iterate over all statements, nested ones included; visits far fewer nodes than `ast.walk`."""
     waiting: list[ast.AST] = [tree]
     while waiting:
         node = waiting.pop()
@@ -141,7 +142,7 @@ def _walk_statements(tree: ast.Module) -> Iterator[ast.AST]:
 
 
 def _find_definition(library: Path, package: str, name: str) -> str:
-    """Module that defines what is imported from a package: its `__init__` may only import the name from elsewhere."""
+    """Return the module that defines an imported name: a package's `__init__` may only re-export it."""
     if is_exempt(package):
         return package
     inner, file = f"{package}.{name}".lstrip("."), _find_file(library, package)
@@ -155,7 +156,7 @@ def _find_definition(library: Path, package: str, name: str) -> str:
 
 
 def _list_own(tree: ast.Module) -> Iterator[ast.ImportFrom]:
-    """Statements that import from the library."""
+    """Iterate over the statements that import from the library."""
     for node in _walk_statements(tree):
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0, "the library imports by full names"
@@ -164,12 +165,12 @@ def _list_own(tree: ast.Module) -> Iterator[ast.ImportFrom]:
 
 
 def _strip(node: ast.ImportFrom) -> str:
-    """Name of the module without the library's; empty for the library itself."""
+    """Return the module's name without the library's; empty for the library itself."""
     return (node.module or "")[len(_NAME) + 1 :]
 
 
 def _find_file(library: Path, name: str) -> Path:
-    """File of a module or package, whether or not it exists."""
+    """Return the file path of a module or package, whether or not it exists."""
     path = library.joinpath(*name.split(".")) if name else library
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 

@@ -1,4 +1,4 @@
-"""Signs what a pack is and what people decided about it: in-toto statements in DSSE envelopes, never part of the manifest."""
+"""Sign packs and decisions about them: in-toto statements in DSSE envelopes, outside the manifest."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from audit_core.verifier.statement import PAYLOAD_TYPE, encode_before_signing, r
 
 
 class Key(Protocol):
-    """Whoever signs: a person's key file, or a token that keeps the secret to itself."""
+    """A signer: a person's key file, or a hardware token."""
 
     @property
     def keyid(self) -> str: ...
@@ -38,7 +38,7 @@ class Approval:
     role: str
     """reviewer | approver"""
     person: str
-    """As the trust file names them."""
+    """Name of the person in the trust file."""
     organisation: str
     decision: str
     """approve | reject | approve_with_conditions"""
@@ -50,31 +50,31 @@ class Approval:
     conflicts: str = ""
     evidence_viewed: Sequence[str] = ()
     decisions_seen: Sequence[str] | None = None
-    """SHA-256 of each decision that is in the pack as this one is signed; None leaves it out, as older decisions do."""
+    """SHA-256 of each earlier decision in the pack; None leaves the field out, as in older formats."""
 
     def predicate(self) -> dict[str, Any]:
-        said = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
+        fields = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
         if self.decisions_seen is None:
-            del said["decisions_seen"]
-        return said
+            del fields["decisions_seen"]
+        return fields
 
 
 @dataclass(frozen=True)
 class SignedApproval:
-    """A decision with its signature, not yet in a pack."""
+    """A signed decision that is not yet in a pack."""
 
     member: str
-    """Name that it takes as a member of the pack."""
+    """Its member name in the pack."""
     envelope: bytes
     approval: Approval
-    """As it was signed: with the decisions that it names."""
+    """The decision as signed, with the digests of earlier decisions."""
     pack_id: str
     root_digest: str
-    """SHA-256 of the manifest that it is about."""
+    """SHA-256 of the pack's manifest."""
 
     @property
     def envelope_sha256(self) -> str:
-        """What a later decision names this one by."""
+        """Digest by which later decisions reference this one."""
         return hashlib.sha256(self.envelope).hexdigest()
 
 
@@ -84,15 +84,15 @@ def seal_pack(
     """Add the manifest and the preparer's signature, and write the pack.
 
     Args:
-        files: everything but manifest and signatures.
-        person: the preparer, as trust files name them.
+        files: all members except manifest and signatures.
+        person: name of the preparer in trust files.
         at: time of signing, RFC 3339, UTC.
 
     Returns:
-        SHA-256 of the manifest, which stands for the pack.
+        SHA-256 of the manifest, which identifies the pack.
 
     Raises:
-        Refused: files that no pack can hold.
+        Refused: files that a pack cannot contain.
     """
     manifest = make_manifest(files)
     predicate = {"pack_id": pack_id, "role": "preparer", "person": person, "organisation": organisation, "at": at}
@@ -102,14 +102,14 @@ def seal_pack(
 
 
 def add_approval(path: Path, approval: Approval, key: Key) -> str:
-    """Put a person's signed decision into a pack file; every other member keeps its bytes.
+    """Add a person's signed decision to a pack file; all other members stay byte-identical.
 
     Returns:
         Name of the new member.
 
     Raises:
-        IntegrityError: the pack is not whole: nobody should put a name to it.
-        Refused: a decision that is not one.
+        IntegrityError: the pack is incomplete or damaged and must not be signed.
+        Refused: an invalid decision.
     """
     members = open_pack(path)
     signed = sign_approval(members, approval, key, path.name)
@@ -118,10 +118,10 @@ def add_approval(path: Path, approval: Approval, key: Key) -> str:
 
 
 def sign_approval(members: Mapping[str, bytes], approval: Approval, key: Key, pack: str) -> SignedApproval:
-    """A person's signed decision about a pack; it names every decision that the pack holds, so that none can be taken out.
+    """Sign a person's decision about a pack, with digests of all earlier decisions so that removing one is detected.
 
     Args:
-        pack: what an error calls it.
+        pack: the pack's name in error messages.
 
     Raises:
         As `add_approval`.
@@ -131,9 +131,9 @@ def sign_approval(members: Mapping[str, bytes], approval: Approval, key: Key, pa
         prepared, *decisions = read_statements(members, digest)
         found = check_decisions(decisions, None)
     except BadPack as error:
-        raise IntegrityError(f"{pack} is not whole: {error}.") from error
+        raise IntegrityError(f"{pack} is incomplete or damaged: {error}.") from error
     if found.missing:
-        raise IntegrityError(f"{pack} is not whole: {'; '.join(found.missing)}.")
+        raise IntegrityError(f"{pack} is incomplete: {'; '.join(found.missing)}.")
     there = [name for name in members if is_approval(name)]
     approval = replace(approval, decisions_seen=found.present)
     name = _name_member(approval.role, there)
@@ -150,13 +150,13 @@ def sign_approval(members: Mapping[str, bytes], approval: Approval, key: Key, pa
 
 
 def _name_member(role: str, there: Sequence[str]) -> str:
-    """A name that no decision in the pack has: after one was taken out, counting alone would write over another."""
+    """Return an unused member name: after a removal, numbering by count would overwrite another decision."""
     names = (f"attestations/approval-{role}-{number}.dsse.json" for number in count(1 + len(there)))
     return next(name for name in names if name not in there)
 
 
 def sign_statement(manifest: bytes, predicate_type: str, predicate: Mapping[str, Any], key: Key) -> bytes:
-    """An envelope around a statement about this manifest."""
+    """Return a signed envelope with a statement about this manifest."""
     payload = dump_canonical(
         {
             "_type": STATEMENT_TYPE,
@@ -175,7 +175,7 @@ def sign_statement(manifest: bytes, predicate_type: str, predicate: Mapping[str,
 
 
 def add_signature(envelope: bytes, key: Key) -> bytes:
-    """A second preparer's signature beside the first, over the same payload."""
+    """Add a second preparer's signature over the same payload."""
     document = deepcopy(json.loads(envelope))
     payload = base64.b64decode(document["payload"])
     document["signatures"].append({"keyid": key.keyid, "sig": _sign(payload, key)})

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whenever the process or the machine stops."""
+"""Atomic file writes: after a crash, a file is either complete or absent."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from pathlib import Path
 
 _PART = ".assay-{}.part"
 STALE_S = 3600.0
-"""Far longer than any disk takes for one file: a part that is older has lost its writer."""
+"""Age in seconds after which a temporary file counts as left by a killed process."""
 
 
 def write_whole(path: Path, data: bytes, *, mode: int = 0o666) -> None:
-    """Write a file, over what was there.
+    """Write a file atomically, replacing an existing one.
 
-    What is no plain file, such as a pipe or `/dev/null`, has no whole to keep and is written straight.
+    Pipes and devices such as `/dev/null` are written directly.
 
     Raises:
-        OSError: the file that was there, if any, is as it was.
+        OSError: it cannot be written; an existing file is unchanged.
     """
     if path.exists() and not path.is_file():
         path.write_bytes(data)
         return
-    # A link stays a link, and what it points to is replaced.
+    # A symbolic link is kept; its target is replaced.
     path = path.resolve()
     with _write_part(path.parent, data, mode=mode) as part:
         part.replace(path)
@@ -33,11 +33,11 @@ def write_whole(path: Path, data: bytes, *, mode: int = 0o666) -> None:
 
 
 def write_new(path: Path, data: bytes, *, mode: int) -> None:
-    """Write a file where none is.
+    """Write a new file atomically.
 
     Raises:
-        FileExistsError: one is there; it stays as it is.
-        OSError: no file was made.
+        FileExistsError: the file exists; it is unchanged.
+        OSError: it cannot be written.
     """
     with _write_part(path.parent, data, mode=mode) as part:
         os.link(part, path)
@@ -46,14 +46,14 @@ def write_new(path: Path, data: bytes, *, mode: int) -> None:
 
 @contextmanager
 def _write_part(folder: Path, data: bytes, *, mode: int) -> Iterator[Path]:
-    """The bytes on the disk under a name that nothing reads, which is gone in the end."""
+    """Write and sync a temporary file; it is deleted on exit."""
     _sweep(folder)
     part = folder / _PART.format(secrets.token_hex(8))
     try:
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
             file.write(data)
             file.flush()
-            # Before the name is given: a machine that stops may keep a name and lose the bytes.
+            # Sync before renaming: a crash may keep a name and lose the bytes.
             os.fsync(file.fileno())
         yield part
     finally:
@@ -61,7 +61,7 @@ def _write_part(folder: Path, data: bytes, *, mode: int) -> Iterator[Path]:
 
 
 def _sweep(folder: Path) -> None:
-    """Take away what writers that were killed have left."""
+    """Delete temporary files of killed processes."""
     for part in folder.glob(_PART.format("*")):
         with suppress(OSError):
             if time.time() - part.lstat().st_mtime > STALE_S:
@@ -69,7 +69,7 @@ def _sweep(folder: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Without it a crash may lose the new name while keeping the bytes; folders cannot be opened on every system."""
+    """Sync the folder, so that a crash cannot lose the new name; only POSIX systems can open folders."""
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
         try:

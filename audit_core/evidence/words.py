@@ -1,4 +1,4 @@
-"""Phrases that a governance tool must never say, why, and what to say instead; a test holds every text of ours against them."""
+"""Overclaiming phrases that a governance tool must avoid, with reasons and replacements; a test checks all texts."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ _SYSTEM = r"(?:model|system|circuit|subject|assistant|network|it)"
 
 @dataclass(frozen=True)
 class Phrase:
-    """One thing never to say."""
+    """An overclaiming phrase."""
 
     pattern: str
     because: str
     instead: str
     allowed: tuple[str, ...] = ()
-    """Contexts in which the words mean something else, or deny it; each is a pattern that covers the hit."""
+    """Patterns of contexts in which the phrase is allowed; a match that one of them covers is no overclaim."""
 
 
 @dataclass(frozen=True)
 class Overclaim:
-    """A hit."""
+    """A match of a phrase in a text."""
 
     found: str
     excerpt: str
@@ -43,8 +43,8 @@ NEVER = (
     Phrase(r"\bthe cause of\b", _SCOPE, "mediates x % of effect E on D under I"),
     Phrase(rf"\bexplains the {_SYSTEM}\b", _SCOPE, "mediates x % of effect E on D under I"),
     Phrase(rf"\bthe {_SYSTEM} (?:truly |really )?(?:understands|believes|wants)\b", _SCOPE, "mediates x % of effect E on D under I"),
-    Phrase(r"\btamper-?proof\b|\bunforgeable\b|\bcannot be (?:changed|altered|forged)\b", "detection only", "tamper-evident up to checkpoint k, held by …"),
-    Phrase(r"\bimmutab(?:le|ly|ility)\b", "detection only", "tamper-evident up to checkpoint k, held by …"),
+    Phrase(r"\btamper-?proof\b|\bunforgeable\b|\bcannot be (?:changed|altered|forged)\b", "detection only", "tamper-evident up to checkpoint k, stored by …"),
+    Phrase(r"\bimmutab(?:le|ly|ility)\b", "detection only", "tamper-evident up to checkpoint k, stored by …"),
     Phrase(r"\bfixed before testing\b", "a record shows existence no later than T", "digest existed no later than T"),
     Phrase(r"\bverified\b", "which of five checks?", "name the check", (r"integrity[_ ]verified", r"signer verified", r"log[._]verified", r"\bnot verified\b", r"`verified`", r'"verified"', r"\*verified\*", r"unverified", r"verified/verifytoken")),
     Phrase(r"\b(?:fully )?reproducib(?:le|ly)\b", "at which level?", "within tolerance on environment class …"),
@@ -59,7 +59,7 @@ NEVER = (
 
 
 def find_overclaims(text: str) -> list[Overclaim]:
-    """Every banned phrase in a text that no allowed context covers."""
+    """Return every overclaiming phrase in a text that no allowed context covers."""
     plain = text.lower()
     found = []
     for phrase in NEVER:
@@ -72,5 +72,5 @@ def find_overclaims(text: str) -> list[Overclaim]:
 
 
 def drop_quoted(page: str) -> str:
-    """An HTML page of ours without what it quotes: people may have filed a claim in words that we would not use."""
+    """Remove quoted text (`<bdi>`) from an HTML report: users' claims may contain such phrases."""
     return re.sub(r"<bdi>.*?</bdi>", " ", page, flags=re.S)

@@ -1,6 +1,6 @@
-"""Models: which are known, how they reach this machine, and which folders may be loaded."""
+"""Models: the catalogue, fetching, validation of model folders, and identity."""
 
-from audit_core.models.access import ANYBODY, LINK, PAGE, ModelAccess
+from audit_core.models.access import ANONYMOUS, LINK, PAGE, ModelAccess
 from audit_core.models.cache import Progress, model_cache
 from audit_core.models.fetch import fetch_model
 from audit_core.models.folder import check_folder
@@ -10,7 +10,7 @@ from audit_core.models.known import KNOWN_MODELS, KnownModel, find_known
 from audit_core.models.resolve import ModelOrigin, find_origin, resolve_model
 
 __all__ = [
-    "ANYBODY",
+    "ANONYMOUS",
     "KNOWN_MODELS",
     "LINK",
     "PAGE",

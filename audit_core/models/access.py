@@ -1,4 +1,4 @@
-"""What a model may be looked for with, and what may be said of a folder: a page may do less than the command line."""
+"""Access rules for opening a model: hub token, network use, and detail of error messages."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ TOKEN_VARIABLE = "AUDIT_HUB_TOKEN"
 
 @dataclass(frozen=True)
 class ModelAccess:
-    """By default a request to the hub carries no token, whatever login or variable this machine has."""
+    """Access rules; by default requests to the hub are anonymous, even if this machine has a login or token."""
 
     token: str | None = field(default=None, repr=False)
-    """Sent to the hub; None to ask as anybody could."""
+    """Token sent to the hub; None for anonymous requests."""
     is_cached_only: bool = False
-    """No request at all: a hub model is taken from the hub library's own cache, or refused."""
+    """No requests: a hub model is loaded from the hub library's cache, or refused."""
     names_paths: bool = True
-    """Whether a refusal says what is at a path that is no model folder; else all such paths get the same words."""
+    """Whether an error states what is at a path without a model; otherwise all such paths give the same message."""
 
 
-ANYBODY = ModelAccess()
+ANONYMOUS = ModelAccess()
 """The library's default."""
 PAGE = ModelAccess(names_paths=False)
-"""After a person has pressed a button."""
+"""For a page, after a user's action."""
 LINK = ModelAccess(is_cached_only=True, names_paths=False)
-"""A page that opens by itself."""
+"""For a page opened by a link, without a user's action."""
 
 
 def read_command_line_access() -> ModelAccess:
-    """With the token of `AUDIT_HUB_TOKEN`, which nothing but the command line reads."""
+    """Return the command line's access rules, with the token of `AUDIT_HUB_TOKEN`."""
     return ModelAccess(token=os.environ.get(TOKEN_VARIABLE) or None)

@@ -1,4 +1,4 @@
-"""Takes the running text out of a Markdown document: one block a paragraph or list item, without headings, tables, code or markup."""
+"""Extract running text from Markdown: one block per paragraph or list item, without headings, tables, code and markup."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_LINES = 5_000
 MAX_LINE = 20_000
 MAX_BLOCK = 8_000
 MAX_MARKS = 40_000
-"""Characters that may begin markup, in all of a card: each costs up to 60 µs, and hostile text holds nothing else."""
+"""Limit of characters that may begin markup in a card: each costs up to 60 µs, which hostile text could exploit."""
 _MARKS = re.compile(r"[\[\]!*_<`&\\]")
 _FOOTNOTE = re.compile(r"\[\^[^\]\s]{1,80}\]:?")
 _ALERT = re.compile(r"\A\[![A-Z]{1,20}\]\s*")
@@ -34,26 +34,26 @@ _NO_TEXT = _split(
     "h1 h2 h3 h4 h5 h6 table td th tr thead tbody caption script style pre textarea title svg math summary"
 )
 CODE_SPACE = "\ue000"
-"""A space inside code, where no sentence ends; whoever cuts a block into sentences makes it a space again."""
+"""Placeholder for a space inside code, where no sentence ends; splitting into sentences restores the space."""
 BREAK = "\n"
-"""Between two parts of a block that are no neighbours in a sentence, such as lines that a hard break parts."""
+"""Separator of parts of a block that do not form a sentence, such as lines with a hard break between them."""
 
 
 @dataclass(frozen=True)
 class CardText:
-    """What was taken out."""
+    """Extracted text."""
 
     blocks: tuple[str, ...]
-    """Plain text, whitespace folded; `BREAK` stands where a sentence ends whatever its letters say."""
+    """Plain text with collapsed white space; `BREAK` marks an end of sentence regardless of punctuation."""
     left_out: int
-    """Lines, blocks and tails of a size that no paragraph has, which were not read."""
+    """Number of lines, blocks and tails that were skipped because of their size."""
 
 
 def read_blocks(body: str) -> CardText:
     """Read a document.
 
-    Tables, headings, code, images, comments and references hold no sentence. A paragraph that ends in a colon is continued by what
-    stands below it, and is left out.
+    Tables, headings, code, images, comments and references are skipped. A paragraph that ends in a colon continues in the next
+    block, and is left out.
     """
     lines = body.split("\n")
     left_out = max(0, len(lines) - MAX_LINES)
@@ -75,7 +75,7 @@ def read_blocks(body: str) -> CardText:
 def _parser() -> MarkdownIt:
     from markdown_it import MarkdownIt
 
-    # Inline markup is read block by block, within bounds of its own.
+    # Inline markup is parsed per block, with separate limits.
     return MarkdownIt("commonmark").enable("table").disable(["inline", "text_join"])
 
 
@@ -87,7 +87,7 @@ def _inline_parser() -> MarkdownIt:
 
 
 def _list_blocks(tokens: Sequence[Token]) -> Iterator[tuple[str, str]]:
-    """Kind and source of each paragraph and block of HTML."""
+    """Yield kind and source of each paragraph and HTML block."""
     in_table = False
     for before, token in zip((None, *tokens), tokens):
         in_table = token.type == "table_open" or (in_table and token.type != "table_close")
@@ -106,7 +106,7 @@ def _read_piece(token: Token) -> str:
     if token.type == "code_inline":
         return token.content.replace(" ", CODE_SPACE)
     if token.type in ("text", "text_special"):
-        # Two words that only a line parts in the source are one line of text.
+        # A single line break in the source is a space in the text.
         return token.content.replace("\n", " ")
     if token.type == "softbreak":
         return " "
@@ -115,7 +115,7 @@ def _read_piece(token: Token) -> str:
 
 
 def _strip_html(source: str) -> str:
-    """Text of a block of HTML; what stands in headings, tables and code is none."""
+    """Return the text of an HTML block without headings, tables and code."""
     source = _drop_comments(source)
     parts, end, skipped = [], 0, 0
     for tag in _TAG.finditer(source):
@@ -142,7 +142,7 @@ def _drop_comments(source: str) -> str:
 
 
 def _fold(text: str) -> str:
-    """One space between words; a break stays where the next line is not the rest of a sentence."""
+    """Collapse white space; keep a break if the next line does not continue the sentence."""
     lines = [" ".join(line.split()) for line in text.split(BREAK)]
     folded = ""
     for line in filter(None, lines):
@@ -152,5 +152,5 @@ def _fold(text: str) -> str:
 
 
 def _is_apparatus(text: str) -> bool:
-    """A row of a table without its frame, an entry of a bibliography, or a line that what stands below continues."""
+    """Check for a table row without a frame, a bibliography entry, or a line that the next block continues."""
     return text.startswith("|") or bool(re.match(r"@[A-Za-z]{2,30}\s*\{", text)) or text.endswith(":")

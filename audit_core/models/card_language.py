@@ -1,4 +1,4 @@
-"""Which language a block of text is written in, by its script and its commonest words; enough to say that it was not read."""
+"""Detect the language of a text from script and common words, to report text that was not read."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ _CODES = {
 
 
 def find_language(text: str) -> str | None:
-    """Name of the language, or None where a text has too few words to tell.
+    """Return the name of the language, or None if the text has too few words.
 
-    A script other than Latin decides by itself. In Latin script the language whose commonest words are found most often does,
-    if it is found twice and half as often again as English.
+    A script other than Latin decides. In Latin script the language with the most common words found decides, if they occur
+    at least twice and one and a half times as often as English ones.
     """
     sample = text[:_SAMPLE]
     scripts = Counter(_name_script(letter) for letter in sample if letter.isalpha())
     latin, others = scripts.pop("LATIN", 0), scripts.total()
-    # A letter of Chinese says about as much as three or four of Latin script.
+    # A Chinese character counts as three or four Latin letters.
     weight = 3 if scripts.keys() & {"CJK", "HIRAGANA", "KATAKANA", "HANGUL"} else 1
     if others * weight > latin:
         named = scripts.keys() & {"HIRAGANA", "KATAKANA"}
@@ -59,7 +59,7 @@ def find_language(text: str) -> str | None:
 
 
 def name_code(code: str) -> str:
-    """A language's name as metadata codes it, such as `zh` or `pt-BR`; the code itself where it is not known here."""
+    """Return a language's name from its code, such as `zh` or `pt-BR`; unknown codes are returned unchanged."""
     return _CODES.get(code.lower().split("-")[0].split("_")[0], code[:40])
 
 

@@ -1,4 +1,4 @@
-"""Cuts a block of English text into its sentences, word for word; a full stop that ends none is known by what stands around it."""
+"""Split English text into sentences without changing words; context decides whether a full stop ends a sentence."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NEVER_LAST = _split(
     "cf e.g i.e eg ie fig figs eq eqs eqn sec secs sect tab ch chap vs approx dr mr mrs ms prof st resp incl ca vol app appx "
     "ref refs def thm lem prop alg pp p v ver viz aka a.k.a al ed eds esp dept gen hon rev sr jr mt ft jan feb mar apr jun jul aug sept oct nov dec"
 )
-"""Before these a sentence goes on, whatever letter follows, but for the few that end one too."""
+"""Abbreviations after which a sentence continues; a few of them may also end one."""
 _MAY_BE_LAST = _split("al etc inc ltd co corp jr sr a.m p.m ph.d m.sc b.sc u.s u.k e.u u.n a.k.a")
 _BEFORE_A_NUMBER = _split("no nos nr art para par")
 _STARTERS = _split(
@@ -26,11 +26,11 @@ _STARTERS = _split(
     "however moreover furthermore additionally thus therefore hence here there both each all some most many no a an and but or so please "
     "see note using unlike since because after before during over under what why how which who is are was"
 )
-"""Words that begin a sentence and no name: after `et al.` or `U.S.` they tell the two apart."""
+"""Words that begin a sentence but not a name, used after `et al.` or `U.S.`"""
 
 
 def split_sentences(block: str) -> Iterator[str]:
-    """Sentences of a block in their order; joined by single spaces they are the block again."""
+    """Return a block's sentences in order; joined by single spaces they give the block again."""
     for part in block.split(BREAK):
         start = 0
         for stop in _STOP.finditer(part):
@@ -45,13 +45,13 @@ def _ends_sentence(before: str, stop: re.Match[str]) -> bool:
     following = stop["next"].lstrip("\"'\u201c\u2018\u00ab([*_`")
     first = following[:1]
     if stop["stop"] != ".":
-        # "Why?" it asks: the sentence goes on behind the quotation, and behind an ellipsis.
+        # A sentence may continue after a quotation ("Why?" it asks) or an ellipsis.
         return not (first.islower() and (stop["close"] or set(stop["stop"]) <= set(".\u2026")))
     found = _WORD.search(before[-48:])
     word = found[0] if found else ""
     bare, is_starter = word.lower(), following.strip(".,;:!?)").lower() in _STARTERS and first.isupper()
     if not word or (word.isdigit() and len(before.split()) == 1):
-        # The number of a list item, or a stop with nothing before it.
+        # The number of a list item, or a full stop without text before it.
         return bool(stop["close"]) and not first.islower()
     if bare in _BEFORE_A_NUMBER and first.isdigit():
         return False

@@ -1,4 +1,4 @@
-"""Renders a tokenizer's chat template, which is a program that came with the model: sandboxed, and stopped when it takes too long."""
+"""Render a tokenizer's chat template, which is untrusted code: sandboxed and with a time limit."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import Any
 from audit_core.errors import ModelRefused
 
 RENDER_S = 2.0
-"""Of one conversation; templates of models take about a millisecond."""
+"""Time limit per conversation; usual templates take about a millisecond."""
 
 
 class OutOfTime(Exception):
-    """A template ran for longer than it may."""
+    """A template exceeded its time limit."""
 
 
 def render_template(tokenizer: Any, messages: Sequence[Mapping[str, str]], *, is_open: bool) -> str:
-    """A conversation as text, in the template of a `transformers` tokenizer.
+    """Render a conversation with the template of a `transformers` tokenizer.
 
     Args:
         is_open: whether the assistant is to answer next.
@@ -33,8 +33,8 @@ def render_template(tokenizer: Any, messages: Sequence[Mapping[str, str]], *, is
     if not tokenizer.chat_template:
         raise ModelRefused(
             "This model's tokenizer has no chat template.",
-            wanted="a model that is used by chat.",
-            remedy="leave the chat form out, or write the prompts as the model was trained on them.",
+            wanted="a chat model.",
+            remedy="do not use the chat form, or write the prompts in the model's training format.",
         )
     faults = (
         TemplateError,
@@ -52,14 +52,14 @@ def render_template(tokenizer: Any, messages: Sequence[Mapping[str, str]], *, is
     except faults as error:
         raise ModelRefused(
             f"The chat template cannot be rendered: {type(error).__name__}: {str(error)[:200]}",
-            wanted="a template that takes one message of a user.",
-            remedy="render the prompts yourself and bring them verbatim.",
+            wanted="a template that accepts one user message.",
+            remedy="render the prompts yourself and load them as verbatim.",
         ) from error
 
 
 @contextmanager
 def _stopping_after(seconds: float) -> Iterator[None]:
-    """Stop Python code of this thread that runs for too long: jinja compiles a template, its loops included, to Python."""
+    """Stop Python code in this thread after a time limit; jinja compiles templates to Python code."""
     end, outer = time.monotonic() + seconds, sys.gettrace()
 
     def watch(frame: FrameType, event: str, arg: object) -> Any:

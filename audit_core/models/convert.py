@@ -1,4 +1,4 @@
-"""Turns a llama-architecture GGUF file into a float32 folder in Hugging Face format."""
+"""Convert a llama-architecture GGUF file to a float32 folder in Hugging Face format."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def convert_gguf(gguf: Path, folder: Path, *, on_progress: Progress | None = Non
     """Write config, tokenizer and float32 weights of `gguf` into the existing `folder`.
 
     Returns:
-        How many tensors the source held in each of its types, by the type's GGML name.
+        Number of tensors in the source by type, under the type's GGML name.
 
     Raises:
-        ModelRefused: the file is of an architecture or tokenizer this conversion does not know.
+        ModelRefused: the architecture or tokenizer is not supported.
     """
     from gguf import GGUFReader
 
@@ -61,7 +61,7 @@ def convert_gguf(gguf: Path, folder: Path, *, on_progress: Progress | None = Non
 
 
 def _require_convertible(fields: dict[str, Any]) -> None:
-    """Refuse what would convert without an error into a different model."""
+    """Reject files that would convert without error into a different model."""
     required = {
         "general.architecture": "llama",
         "tokenizer.ggml.model": "gpt2",
@@ -174,7 +174,7 @@ def _tensor_name(name: str) -> str:
     if len(parts) == 4 and parts[0] == "blk" and parts[2] in _BLOCK_TENSORS and parts[3] == "weight":
         return f"model.layers.{parts[1]}.{_BLOCK_TENSORS[parts[2]]}.weight"
     raise ModelRefused(
-        f"The GGUF file holds a tensor named {name!r}.",
+        f"The GGUF file contains a tensor named {name!r}.",
         wanted="the tensors of a plain llama model without biases.",
         remedy="use the model in Hugging Face format with safetensors weights instead.",
     )

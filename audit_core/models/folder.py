@@ -1,4 +1,4 @@
-"""Which model folders may be loaded: safetensors weights, bounded JSON, no code of their own."""
+"""Validation of model folders: safetensors weights, bounded JSON, no custom code."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 
 from audit_core.errors import ModelRefused
 
-# Far above what models carry (the largest config in transformers' own tests is under 100 kB).
+# Far above real models (the largest config in transformers' tests is under 100 kB).
 CONFIG_BYTES = 1_000_000
 # A tokenizer_config.json lists every added token; an index lists every tensor of every expert.
 JSON_BYTES = 64_000_000
 HEADER_BYTES = 16_000_000
-"""Of all weight files of a folder together: about 150,000 tensors; a mixture of 60 layers with 128 experts has 25,000."""
+"""Limit for all weight files of a folder together, about 150,000 tensors; 60 layers with 128 experts have 25,000."""
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 _CODE_KEYS = ("auto_map", "custom_code", "custom_pipelines", "trust_remote_code")
 _PLACE_KEYS = ("transformers_weights", "fast_tokenizer_files")
-"""By these transformers would load other files than those that are checked and hashed here."""
+"""Keys that make transformers load other files than those checked and hashed here."""
 _WEIGHTS = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
 
@@ -25,12 +25,11 @@ _INDEX = "model.safetensors.index.json"
 def check_folder(path: Path) -> None:
     """Raise `ModelRefused` unless `path` is a model folder that loads without running code from it.
 
-    The weights must carry the name transformers looks for: beside any other safetensors file it
-    would quietly load a pickle.
+    The weights must have the name that transformers expects: otherwise it silently loads a pickle, if there is one.
     """
     if not path.is_dir():
         raise ModelRefused(
-            f"{path} is {'a file' if path.exists() else 'not there'}.",
+            f"{path} {'is a file' if path.exists() else 'does not exist'}.",
             wanted="a folder with config.json and safetensors weights.",
             remedy="check the spelling, or give the folder that holds config.json.",
         )
@@ -39,7 +38,7 @@ def check_folder(path: Path) -> None:
 
 
 def check_configs(folder: Path) -> None:
-    """The part of `check_folder` that needs no weights: everything the JSON files could ask for."""
+    """Check everything that the JSON files could request; the part of `check_folder` that needs no weights."""
     config = folder / "config.json"
     if not config.is_file():
         raise ModelRefused(
@@ -50,8 +49,8 @@ def check_configs(folder: Path) -> None:
     read_json(config, limit=CONFIG_BYTES)
     if (folder / "adapter_config.json").exists():
         raise ModelRefused(
-            f"{folder} holds an adapter (adapter_config.json), which would load another model beneath it.",
-            wanted="one whole model.",
+            f"{folder} contains an adapter (adapter_config.json), which would load another base model.",
+            wanted="a complete model.",
             remedy="merge the adapter into its base model (merge_and_unload) and save that.",
         )
     for path in sorted(folder.glob("*config.json")):
@@ -59,7 +58,7 @@ def check_configs(folder: Path) -> None:
 
 
 def read_json(path: Path, *, limit: int = JSON_BYTES) -> dict[str, Any]:
-    """A JSON object of at most `limit` bytes.
+    """Read a JSON object of at most `limit` bytes.
 
     Raises:
         ModelRefused: it is larger, is not JSON, or is not an object.
@@ -70,8 +69,8 @@ def read_json(path: Path, *, limit: int = JSON_BYTES) -> dict[str, Any]:
         if len(raw) > limit:
             raise ModelRefused(
                 f"{path} is larger than {limit / 1e6:g} MB.",
-                wanted="a JSON file of the size models have.",
-                remedy="look at what the file holds; weights belong in safetensors files.",
+                wanted="a JSON file of a usual size.",
+                remedy="inspect the file; weights belong in safetensors files.",
             )
         content = json.loads(raw)
     except (OSError, ValueError, RecursionError) as error:
@@ -83,7 +82,7 @@ def read_json(path: Path, *, limit: int = JSON_BYTES) -> dict[str, Any]:
         ) from error
     if not isinstance(content, dict):
         raise ModelRefused(
-            f"{path} holds a JSON {type(content).__name__}.",
+            f"{path} contains a JSON {type(content).__name__}.",
             wanted="a JSON object.",
             remedy="fetch or export the model again.",
         )
@@ -91,7 +90,7 @@ def read_json(path: Path, *, limit: int = JSON_BYTES) -> dict[str, Any]:
 
 
 def _refuse_requests(content: dict[str, Any], path: Path) -> None:
-    """Look for a request to run code or to load other files anywhere in the object: a nested config may carry its own."""
+    """Reject keys at any depth that run code or load other files; nested configs may have their own."""
     waiting: list[Any] = [content]
     while waiting:
         value = waiting.pop()
@@ -99,25 +98,25 @@ def _refuse_requests(content: dict[str, Any], path: Path) -> None:
             waiting += value
         if not isinstance(value, dict):
             continue
-        asked = [key for key in _CODE_KEYS if value.get(key)]
-        if asked:
+        found_keys = [key for key in _CODE_KEYS if value.get(key)]
+        if found_keys:
             raise ModelRefused(
-                f"{path} asks to run Python code of its own ({', '.join(asked)}).",
-                wanted="a model whose architecture transformers itself has; remote code is never executed.",
+                f"{path} requests to run custom Python code ({', '.join(found_keys)}).",
+                wanted="an architecture that transformers includes; remote code is not executed.",
                 remedy="convert the model to an architecture in transformers, or choose another.",
             )
-        asked = [key for key in _PLACE_KEYS if value.get(key)]
-        if asked:
+        found_keys = [key for key in _PLACE_KEYS if value.get(key)]
+        if found_keys:
             raise ModelRefused(
-                f"{path} names files of its own choice to load ({', '.join(asked)}).",
+                f"{path} names custom files to load ({', '.join(found_keys)}).",
                 wanted=f"{_WEIGHTS} and tokenizer.json under their usual names.",
-                remedy="rename the files and take the key out, or export with save_pretrained().",
+                remedy="rename the files and remove the key, or export with save_pretrained().",
             )
         waiting += value.values()
 
 
 def list_weight_files(folder: Path) -> list[str]:
-    """Names of the safetensors files that make up the weights, each a plain name in the folder."""
+    """List the safetensors files of the weights, each a plain name in the folder."""
     if (folder / _WEIGHTS).is_file():
         return [_WEIGHTS]
     if (folder / _INDEX).is_file():
@@ -132,7 +131,7 @@ def list_weight_files(folder: Path) -> list[str]:
 
 
 def list_index(folder: Path) -> dict[str, str]:
-    """The shard of each tensor, as the index says; empty where one file holds all weights."""
+    """Return the shard of each tensor from the index; empty if one file contains all weights."""
     if (folder / _WEIGHTS).is_file():
         return {}
     return dict(read_json(folder / _INDEX)["weight_map"])
@@ -157,7 +156,7 @@ def _shard_names(index: Path) -> list[str]:
 
 
 def _check_whole(folder: Path, names: list[str]) -> None:
-    """Open each file's header, which tells a cut-off file or a placeholder from weights."""
+    """Open each file's header, which detects truncated files and placeholders."""
     from safetensors import SafetensorError, safe_open
 
     left = HEADER_BYTES
@@ -166,24 +165,24 @@ def _check_whole(folder: Path, names: list[str]) -> None:
             left -= _measure_header(folder / name)
             if left < 0:
                 raise ModelRefused(
-                    f"{folder / name} has a header that is too large, or the headers before it were.",
+                    f"{folder / name} exceeds the limit on the total size of headers.",
                     wanted=f"at most {HEADER_BYTES / 1e6:g} MB of headers in all weight files together.",
-                    remedy="look at what the files hold.",
+                    remedy="inspect the files.",
                 )
             with safe_open(folder / name, framework="numpy"):
                 pass
         except (OSError, SafetensorError) as error:
             raise ModelRefused(
-                f"{folder / name} is missing or not a whole safetensors file: {error}.",
+                f"{folder / name} is missing or not a complete safetensors file: {error}.",
                 wanted="every weight file, complete.",
                 remedy="fetch or copy the model again; a file of some hundred bytes is a git-lfs placeholder.",
             ) from error
 
 
 def _measure_header(file: Path) -> int:
-    """Bytes of the header, as the file says; one that says more than it has is left to the library to refuse."""
+    """Return the size of the header as stated in the file; the library rejects a wrong size."""
     if not file.is_file():
         raise FileNotFoundError("no file of that name")
     with file.open("rb") as stream:
-        said = int.from_bytes(stream.read(8), "little")
-    return min(said, file.stat().st_size)
+        stated = int.from_bytes(stream.read(8), "little")
+    return min(stated, file.stat().st_size)

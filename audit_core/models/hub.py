@@ -1,4 +1,4 @@
-"""Fetches a model from the hub: its small files first, its weights only if those ask for nothing."""
+"""Fetch a model from the hub: small files first, weights only if those pass the checks."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from pathlib import Path
 from typing import Any
 
 from audit_core.errors import Cancelled, ModelRefused
-from audit_core.models.access import ANYBODY, TOKEN_VARIABLE, ModelAccess
+from audit_core.models.access import ANONYMOUS, TOKEN_VARIABLE, ModelAccess
 from audit_core.models.cache import Progress
 from audit_core.models.folder import check_configs
 
 _SMALL_FILES = ("*.json", "*.txt", "*.model", "*.jinja")
 _WEIGHT_FILES = ("*.safetensors",)
-# Folders hold other formats of the same weights; consolidated* repeats them in Mistral's own layout.
+# Folders may contain the same weights in other formats; consolidated* is Mistral's own layout.
 _IGNORED_FILES = ("*/*", "consolidated*")
 
 
-def fetch_from_hub(repo_id: str, on_progress: Progress | None, access: ModelAccess = ANYBODY) -> Path:
-    """Snapshot of a hub model in the hub library's own cache; from that cache alone when offline, or where no request may be made.
+def fetch_from_hub(repo_id: str, on_progress: Progress | None, access: ModelAccess = ANONYMOUS) -> Path:
+    """Return the snapshot of a hub model in the hub library's cache; only from the cache if offline or without requests.
 
-    A fetch that is cancelled takes away what it wrote.
+    A cancelled fetch deletes what it wrote.
 
     Raises:
-        ModelRefused: the hub is out of reach, has no such model for this reader, or the model asks to run code.
+        ModelRefused: the hub is unreachable, has no such model for this user, or the model requests to run code.
     """
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, XetDownloadError
 
-    # The library re-exports the root of its HTTP client's errors, whichever client it is built on.
+    # The library re-exports the base class of its HTTP client's errors.
     from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined, unused-ignore]  # isort: skip
 
     cached = find_in_cache(repo_id)
@@ -42,14 +42,16 @@ def fetch_from_hub(repo_id: str, on_progress: Progress | None, access: ModelAcce
         with _leaving_nothing(repo_id):
             small = _snapshot(repo_id, bar, _SMALL_FILES, access)
             check_configs(small)
-            # The folder is named by its commit, and both calls must see the same one.
+            # The folder is named by its commit, which must be the same for both calls.
             return _snapshot(repo_id, bar, _SMALL_FILES + _WEIGHT_FILES, access, revision=small.name)
     except (GatedRepoError, RepositoryNotFoundError) as error:
         if cached is not None:
-            # Fetched before by somebody who may read it.
+            # Fetched before by a user with access.
             return cached
         is_gated = isinstance(error, GatedRepoError)
-        state = "asks its readers to accept terms first" if is_gated else "is not on the hub, or not for you to read"
+        state = (
+            "requires its users to accept terms first" if is_gated else "is not on the hub, or you have no access to it"
+        )
         first = "accept them there" if is_gated else "check the spelling"
         raise _refuse(
             repo_id, state, f"{first}, set {TOKEN_VARIABLE} and fetch it on the command line", error
@@ -59,7 +61,7 @@ def fetch_from_hub(repo_id: str, on_progress: Progress | None, access: ModelAcce
 
 
 def find_in_cache(repo_id: str) -> Path | None:
-    """The snapshot that was fetched last, if the hub library's cache has it whole; no request is made."""
+    """Return the last fetched snapshot if the hub library's cache has it completely; makes no request."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
@@ -73,13 +75,13 @@ def find_in_cache(repo_id: str) -> Path | None:
         )
     except (LocalEntryNotFoundError, OSError, ValueError):
         return None
-    # Where the library kept no list of the files, what it found may be a part.
+    # Without the library's list of files, the snapshot may be incomplete.
     return Path(folder) if any(Path(folder).glob("*.safetensors")) else None
 
 
 @contextmanager
 def _leaving_nothing(repo_id: str) -> Iterator[None]:
-    """When cancelled: without the cache entry that did not exist before, or without the unfinished files of one that did."""
+    """On cancellation, delete a new cache entry, or the unfinished files of an existing one."""
     from huggingface_hub import constants
     from huggingface_hub.file_download import repo_folder_name
 
@@ -108,31 +110,31 @@ def _snapshot(
         allow_patterns=list(patterns),
         ignore_patterns=list(_IGNORED_FILES),
         tqdm_class=bar,
-        # False, not None: None would send a login that this machine keeps, or a token of its environment.
+        # False, not None: None would send this machine's stored login or a token from the environment.
         token=access.token or False,
     )
     return Path(folder)
 
 
 def _refuse(repo_id: str, state: str, first_step: str, error: Exception) -> ModelRefused:
-    said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    message = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return ModelRefused(
-        f"The model {repo_id} {state} ({said[:200].rstrip('.')}).",
-        wanted="a model this reader may fetch from a hub within reach, or one already in the hub's cache here.",
+        f"The model {repo_id} {state} ({message[:200].rstrip('.')}).",
+        wanted="a model that you can access on a reachable hub, or one in the local hub cache.",
         remedy=f"{first_step}; or download the model elsewhere and give its folder.",
     )
 
 
 def _refuse_uncached(repo_id: str) -> ModelRefused:
     return ModelRefused(
-        f"The model {repo_id} is no longer in the hub's cache here, and a page that opens by itself sends no request.",
+        f"The model {repo_id} is no longer in the local hub cache, and a page opened by a link sends no request.",
         wanted="a model that is on this machine.",
         remedy="press the button that loads it, or fetch it on the command line.",
     )
 
 
 def _silent_bar(on_progress: Progress | None) -> type[Any]:
-    """A progress bar that draws nothing and passes the bytes on."""
+    """A progress bar that draws nothing and reports the bytes to a callback."""
     from tqdm import tqdm
 
     done = 0
@@ -148,7 +150,7 @@ def _silent_bar(on_progress: Progress | None) -> type[Any]:
             self.n += n or 0
             if on_progress is None or not self.counts_bytes:
                 return
-            # Files arrive in several threads, and each must stop once the person has said so.
+            # Files are fetched in several threads, each of which must stop on cancellation.
             if is_stopped:
                 raise Cancelled("stopped while fetching from the hub")
             done = max(done, int(self.n))

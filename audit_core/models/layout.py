@@ -1,4 +1,4 @@
-"""Which part of a model each slice of a stored tensor belongs to, by the tensor's name and the heads that config.json names."""
+"""Map slices of stored tensors to model components, by tensor name and the heads in config.json."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 MAX_HEADS = 4_096
-"""Of one layer; far above what models have."""
+"""Limit of heads per layer, far above real models."""
 _LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.(\d{1,5})\.(.+)", re.ASCII)
 _EXPERT = re.compile(r"(?:^|\.)experts\.(\d{1,5})\.", re.ASCII)
 _ATTENTIONS = ("self_attn", "attn", "attention", "self_attention")
 _MLPS = ("mlp", "block_sparse_moe", "feed_forward", "fc1", "fc2")
 _CONV = ("gpt2",)
-"""Families that store attention matrices input first."""
+"""Families that store attention matrices as (input, output)."""
 _INTERLEAVED = ("gpt_neox", "bloom")
 """Families whose joint matrix holds query, key and value of each head in turn."""
 _EVERYTHING = slice(None)
@@ -25,7 +25,7 @@ _OUTPUTS = ("o_proj", "out_proj", "dense", "c_proj")
 
 @dataclass(frozen=True)
 class HeadLayout:
-    """How attention is divided into heads."""
+    """Dimensions of the attention heads."""
 
     family: str
     """`model_type` of config.json."""
@@ -35,16 +35,16 @@ class HeadLayout:
 
     @property
     def group(self) -> int:
-        """Heads that share one key and value."""
+        """Number of heads that share a key and value."""
         return self.n_heads // self.n_key_value_heads
 
 
 @dataclass(frozen=True)
 class Share:
-    """A slice of a tensor and the parts that compute with it."""
+    """A slice of a tensor and the components that use it."""
 
     components: tuple[str, ...]
-    """`L2.H1`, `L2.MLP`, `L2.E5`; `L2.attention` for what all heads of a layer share or cannot be told apart in."""
+    """`L2.H1`, `L2.MLP`, `L2.E5`; `L2.attention` for tensors that all heads share or that cannot be split by head."""
     part: str
     """query, key, value or output of a head; shared; mlp; expert."""
     at: tuple[slice, ...]
@@ -52,7 +52,7 @@ class Share:
 
 
 def read_layout(config: Mapping[str, Any]) -> HeadLayout | None:
-    """The heads that a config names; None where it does not, or names what cannot be."""
+    """Return the head layout from a config; None if it is absent or inconsistent."""
     n_heads = _read_count(config, "num_attention_heads", "n_head", "num_heads")
     width = _read_count(config, "hidden_size", "n_embd")
     if not n_heads or not width or n_heads > MAX_HEADS:
@@ -65,10 +65,10 @@ def read_layout(config: Mapping[str, Any]) -> HeadLayout | None:
 
 
 def split_tensor(name: str, shape: tuple[int, ...], layout: HeadLayout | None) -> tuple[Share, ...]:
-    """Which parts a tensor belongs to, slice by slice; nothing for embeddings, norms and whatever else is no part.
+    """Return the components of a tensor by slice; empty for embeddings, norms and other tensors.
 
     Args:
-        layout: None where heads cannot be told apart.
+        layout: None if heads cannot be distinguished.
     """
     match = _LAYER.search(name)
     if match is None:
@@ -91,13 +91,13 @@ def _read_count(config: Mapping[str, Any], *names: str) -> int:
 
 
 def _cut(layer: int, rest: str, shape: tuple[int, ...], layout: HeadLayout) -> Iterator[Share]:
-    """Slices of one attention tensor; none where its name or shape is not one that is known."""
+    """Yield the slices of an attention tensor; none if its name or shape is unknown."""
     *_, matrix, leaf = ["", *rest.split(".")]
     if (leaf, len(shape)) not in (("weight", 2), ("bias", 1)):
         return
     own, shared = layout.n_heads * layout.d_head, layout.n_key_value_heads * layout.d_head
     is_conv, is_weight = layout.family in _CONV, leaf == "weight"
-    # Heads lie on the side that is not the residual stream's.
+    # Heads are on the axis that is not the residual stream's.
     written, read = (shape[-1], shape[0]) if is_conv else (shape[0], shape[-1])
     if is_weight and matrix in _OUTPUTS and (matrix == "c_proj") is is_conv and read == own:
         yield from _cut_block(layer, "output", 0, layout, is_last=not is_conv)
@@ -117,7 +117,7 @@ def _cut_interleaved(layer: int, layout: HeadLayout) -> Iterator[Share]:
 
 
 def _cut_block(layer: int, part: str, start: int, layout: HeadLayout, *, is_last: bool) -> Iterator[Share]:
-    """One slice a head, or a group of heads that share it; along the last axis or the first."""
+    """Yield one slice per head, or per group of heads that share it, along the last axis or the first."""
     group = layout.group if part in ("key", "value") else 1
     for number in range(layout.n_heads // group):
         at = slice(start + number * layout.d_head, start + (number + 1) * layout.d_head)

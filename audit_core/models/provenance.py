@@ -1,4 +1,4 @@
-"""The record `assay.json` that a converted model folder carries about where it came from."""
+"""The record `assay.json` of a converted model folder about its origin."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ class Provenance:
     wheel_sha256: str
     quantisation: str
     source_tensors: dict[str, int]
-    """How many tensors the source held in each GGML type."""
+    """Number of tensors in the source by GGML type."""
     dtype: str
     licence: str
     files: dict[str, str]
-    """sha256 of every other file in the folder, by name."""
+    """SHA-256 of every other file in the folder, by name."""
 
 
 def write_provenance(folder: Path, known: KnownModel, source_tensors: dict[str, int]) -> None:
-    """Hash every file in `folder` and write its record beside them."""
+    """Hash every file in `folder` and write the record there."""
     record = Provenance(
         title=known.title,
         requirement=known.requirement,
@@ -47,10 +47,10 @@ def write_provenance(folder: Path, known: KnownModel, source_tensors: dict[str, 
 
 
 def read_provenance(folder: Path) -> Provenance | None:
-    """The folder's record, or None where it was not converted by Assay.
+    """Return the folder's record, or None if it was not converted by Assay.
 
     Raises:
-        ModelRefused: there is a record and it is not one this version can read.
+        ModelRefused: the record has an unknown format.
     """
     path = folder / FILE_NAME
     if not path.exists():
@@ -59,7 +59,7 @@ def read_provenance(folder: Path) -> Provenance | None:
     kinds = {name: dict if name in ("source_tensors", "files") else str for name in Provenance.__annotations__}
     if {name: type(value) for name, value in content.items()} != kinds:
         raise ModelRefused(
-            f"{path} holds the entries {sorted(content)}, or entries of another type.",
+            f"{path} has the entries {sorted(content)}, or entries of another type.",
             wanted=f"the entries {sorted(kinds)} as Assay writes them.",
             remedy=f"fetch the model again, or delete {path.name} to load the folder without its origin.",
         )

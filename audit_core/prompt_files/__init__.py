@@ -1,4 +1,4 @@
-"""Prompt files in the forms people have: delimited text, JSON, Parquet, Arrow, `datasets` folders, public layouts."""
+"""Readers for prompt files: delimited text, JSON, Parquet, Arrow, `datasets` folders and public layouts."""
 
 from audit_core.prompt_files.reading import FoundColumns, ReadRows, find_columns, read_row_file, read_rows
 

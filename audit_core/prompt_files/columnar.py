@@ -1,4 +1,4 @@
-"""Parquet and Arrow files, read by pyarrow within bounds that are checked before anything is unpacked."""
+"""Parquet and Arrow files, read by pyarrow with limits that are checked before unpacking."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from audit_core.prompt_files.table import MAX_COLUMNS, MAX_PROMPTS, Row, Table, 
 
 PARQUET, ARROW_FILE, ARROW_STREAM = b"PAR1", b"ARROW1\0\0", b"\xff\xff\xff\xff"
 _MAX_UNPACKED_BYTES = 64_000_000
-"""Sixteen times what a file may have: text in Parquet is packed 2 to 6 times."""
+"""Sixteen times the limit of a file; text in Parquet is compressed by a factor of 2 to 6."""
 _MAX_SCHEMA_ITEMS = 10_000
 _BATCH_ROWS = 256
 _VALUE_BYTES = 64
-"""What a value takes in Python beside its text."""
+"""Memory overhead of a value in Python, without its text."""
 
 
 def is_columnar(raw: bytes) -> bool:
-    """Whether the first bytes are those of Parquet or Arrow."""
+    """Check whether the first bytes are those of Parquet or Arrow."""
     return raw.startswith((PARQUET, ARROW_FILE, ARROW_STREAM))
 
 
@@ -28,9 +28,9 @@ def read_columnar(raw: bytes, name: str) -> Table:
     are empty.
 
     Raises:
-        PromptRefused: broken, compressed beyond bounds, or too many columns or rows.
+        PromptRefused: broken, too large when unpacked, or too many columns or rows.
     """
-    # Imported here: it takes a quarter of a second, and most files are text.
+    # Imported here because it takes a quarter of a second, and most files are text.
     import pyarrow
 
     form = "Parquet" if raw.startswith(PARQUET) else "Arrow"
@@ -39,7 +39,7 @@ def read_columnar(raw: bytes, name: str) -> Table:
         return _collect(batches, form)
     except (pyarrow.ArrowException, OSError, ValueError, struct.error, IndexError) as error:
         raise PromptRefused(
-            f"{name} begins like {form} and cannot be read: {str(error)[:120]}.",
+            f"{name} begins like {form} but cannot be read: {str(error)[:120]}.",
             wanted=f"a whole {form} file.",
             remedy="write it again, or write JSON Lines.",
         ) from error
@@ -50,7 +50,7 @@ def _collect(batches: Iterable[Any], form: str) -> Table:
     columns: tuple[str, ...] = ()
     left = _MAX_UNPACKED_BYTES
     for batch in batches:
-        # Offsets come from the file: unchecked, they would be read as addresses.
+        # Offsets from the file must be checked before they are used as addresses.
         batch.validate(full=True)
         columns = tuple(batch.schema.names)
         if len(rows) + batch.num_rows > MAX_PROMPTS:
@@ -64,7 +64,9 @@ def _collect(batches: Iterable[Any], form: str) -> Table:
             rows.append(Row(f"row {number}", number, dict(zip(columns, cells))))
     if len(set(columns)) < len(columns):
         raise PromptRefused(
-            f"Two columns under one name, read as {form}.", wanted="each name once.", remedy="rename one of them."
+            f"Two columns with the same name, read as {form}.",
+            wanted="unique column names.",
+            remedy="rename one of them.",
         )
     return Table(form, columns, tuple(rows))
 
@@ -73,12 +75,12 @@ def _refuse_size(form: str) -> PromptRefused:
     return PromptRefused(
         f"More than {_MAX_UNPACKED_BYTES:,} bytes when unpacked, read as {form}.",
         wanted="fewer.",
-        remedy="take a sample, and leave out columns that no prompt needs.",
+        remedy="use a sample, and remove columns that no prompt needs.",
     )
 
 
 def _count_bytes(column: Any) -> int:
-    """What a column takes once its texts are written out: a dictionary holds one text for any number of rows."""
+    """Return a column's size with dictionaries expanded: one text in a dictionary may serve any number of rows."""
     import pyarrow.compute as compute
 
     if not _is_read(column.type):
@@ -95,7 +97,7 @@ def _count_bytes(column: Any) -> int:
 
 
 def _is_read(kind: Any) -> bool:
-    """Text, numbers, and lists of text; texts may be held in a dictionary."""
+    """Check for text, numbers and lists of text; texts may be dictionary-encoded."""
     import pyarrow.types as types
 
     if _is_list(kind):
@@ -139,7 +141,7 @@ def _read_parquet(raw: bytes, form: str) -> Iterator[Any]:
         > _MAX_UNPACKED_BYTES
     ):
         raise _refuse_size(form)
-    # Texts stay in the dictionaries that the file has, so that they are counted before they are copied row by row.
+    # Texts stay dictionary-encoded, so that their size is checked before they are copied to rows.
     leaves = [file.schema.column(at) for at in range(about.num_columns)]
     texts = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY" and leaf.logical_type.type == "STRING"]
     file = parquet.ParquetFile(pyarrow.BufferReader(raw), read_dictionary=texts, **limits)
@@ -150,14 +152,14 @@ def _read_arrow(raw: bytes, form: str) -> Iterator[Any]:
     import pyarrow
     from pyarrow import ipc
 
-    # A file is a stream between magic bytes and a footer; read as a stream, nothing depends on the footer's offsets.
+    # A file is a stream between magic bytes and a footer; reading it as a stream avoids the footer's offsets.
     stream = raw[len(ARROW_FILE) :] if raw.startswith(ARROW_FILE) else raw
     for message in ipc.MessageReader.open_stream(pyarrow.BufferReader(stream)):
         if message.type in ("record batch", "dictionary") and _is_compressed(message.metadata.to_pybytes()):
             raise PromptRefused(
                 "Compressed Arrow.",
                 wanted="Arrow without compression, as the datasets library writes it.",
-                remedy="write it so, or write Parquet or JSON Lines.",
+                remedy="save it without compression, or as Parquet or JSON Lines.",
             )
     reader = ipc.open_stream(pyarrow.BufferReader(stream))
     if len(reader.schema) > MAX_COLUMNS:
@@ -166,14 +168,14 @@ def _read_arrow(raw: bytes, form: str) -> Iterator[Any]:
 
 
 def _is_compressed(message: bytes) -> bool:
-    """Whether a record batch names a codec: field 3 of RecordBatch, under field 2 of Message (Arrow's Message.fbs)."""
+    """Check whether a record batch is compressed: field 3 of RecordBatch, in field 2 of Message (Arrow's Message.fbs)."""
     found = _find_field(message, struct.unpack_from("<I", message)[0], 2)
     if found is None:
         return False
     batch = found + struct.unpack_from("<I", message, found)[0]
     kind = _find_field(message, struct.unpack_from("<I", message)[0], 1)
     if kind is not None and message[kind] == 2:
-        # A dictionary batch holds its record batch in its own field 1.
+        # A dictionary batch has its record batch in field 1.
         inner = _find_field(message, batch, 1)
         if inner is None:
             return False
@@ -182,7 +184,7 @@ def _is_compressed(message: bytes) -> bool:
 
 
 def _find_field(message: bytes, table: int, field: int) -> int | None:
-    """Where a flatbuffer table has a field; None where it has not."""
+    """Return the offset of a field in a flatbuffer table; None if it is absent."""
     entries = table - struct.unpack_from("<i", message, table)[0]
     size = struct.unpack_from("<H", message, entries)[0]
     if 4 + 2 * field >= size:

@@ -1,4 +1,4 @@
-"""CSV, TSV and semicolon-separated text: RFC 4180 quoting, any line ends, the first line names the columns."""
+"""CSV, TSV and semicolon-separated text with a header line, RFC 4180 quoting and any line ends."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ _FAMILIAR = frozenset(
 
 
 def read_delimited(text: str, name: str) -> Table:
-    """Read delimited text; the separator is the one under which the first line names most columns that are known.
+    """Read delimited text with the separator that gives the most known column names in the first line.
 
     Raises:
-        PromptRefused: the first line is no header, or there are too many columns or rows.
+        PromptRefused: the first line is not a header, or there are too many columns or rows.
     """
     headers = {mark: header for mark in _FORMS if (header := _read_header(text, mark)) is not None}
     if not headers:
         raise PromptRefused(
-            f"{name} is neither JSON nor a table: its first line cannot be read as column names.",
+            f"{name} is neither JSON nor a table: its first line does not contain column names.",
             wanted="CSV or TSV with a first line of column names, JSON, JSON Lines, Parquet or Arrow.",
-            remedy="check what the file is and how its quotation marks are closed.",
+            remedy="check the file's format and its closing quotation marks.",
         )
     mark = max(headers, key=lambda mark: (len(_FAMILIAR & set(headers[mark])), len(headers[mark])))
     return _read_rows(text, mark, headers[mark])
@@ -50,7 +50,7 @@ def _read_header(text: str, mark: str) -> tuple[str, ...] | None:
 
 
 def _skip_to_header(reader: Iterator[list[str]]) -> tuple[str, ...]:
-    """The first line that is not empty."""
+    """Return the first non-empty line."""
     return next((tuple(cell.strip() for cell in cells) for cells in reader if cells), ())
 
 
@@ -58,7 +58,7 @@ def _read_rows(text: str, mark: str, header: tuple[str, ...]) -> Table:
     form = _FORMS[mark]
     if len(header) > MAX_COLUMNS:
         raise refuse_columns(form, len(header))
-    # Of two columns under one name neither is read: which is meant cannot be known.
+    # Columns with the same name are ambiguous, so none of them is read.
     repeated = {name for name, times in Counter(header).items() if times > 1 and name}
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=mark, strict=True)
     _skip_to_header(reader)
@@ -76,17 +76,17 @@ def _read_rows(text: str, mark: str, header: tuple[str, ...]) -> Table:
                 break
             if not any(cells):
                 continue
-            problem = f"{len(cells):,} cells under {len(header)} column names" if len(cells) != len(header) else ""
+            problem = f"{len(cells):,} cells for {len(header)} column names" if len(cells) != len(header) else ""
         if number == MAX_PROMPTS:
             raise refuse_rows(form)
         number += 1
         place = f"line {start}"
         if problem:
-            remedy = "quote cells that hold the separator, a quotation mark or a line break, and close the quotes"
+            remedy = "quote cells that contain the separator, a quotation mark or a line break, and close the quotes"
             faults.append(RowFault("", problem, remedy, "cells", place))
         else:
             values = {name: cell for name, cell in zip(header, cells) if name and name not in repeated}
             rows.append(Row(place, number, values))
-    notices = tuple(f"Column {name[:40]!r} stands there more than once and is not read." for name in sorted(repeated))
+    notices = tuple(f"Column {name[:40]!r} occurs more than once and is not read." for name in sorted(repeated))
     columns = tuple(name for name in header if name and name not in repeated)
     return Table(form, columns, tuple(rows), tuple(faults), notices, is_text_only=True)

@@ -1,4 +1,4 @@
-"""One row's values, checked: texts within bounds, answers as a text or a list of texts, numbers as labels."""
+"""Validation of a row's values: bounded texts, answers as text or list of texts, numbers as labels."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _LABELS = ("id", "template", "group", "source")
 _LISTS = ("answer", "foil")
 _PYTHON_TEXT = r"""'[^'\\]*'|"[^"\\]*\""""
 _PYTHON_LIST = re.compile(rf"\[\s*(?:{_PYTHON_TEXT})(?:\s*,\s*(?:{_PYTHON_TEXT}))*\s*\]")
-"""As pandas writes a list into CSV. Texts side by side without a comma (NumPy's form) would be one text in Python."""
+"""A list as written to CSV by pandas. Texts without commas between them (NumPy's form) would join to one text in Python."""
 _LIKE_A_LIST = re.compile(r"""\[(['"]).*\1\]""", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class RowFields:
-    """The texts of one row; template, group and source are empty where the row has none."""
+    """The texts of one row; template, group and source are empty if absent."""
 
     id: str
     clean: str
@@ -32,11 +32,11 @@ class RowFields:
     group: str
     source: str
     form: str
-    """How the text becomes the model's input: empty, or `verbatim`."""
+    """Prompt form: empty, or `verbatim`."""
 
 
 def check_rows(table: Table) -> tuple[tuple[RowFields, ...], tuple[RowFault, ...]]:
-    """Every row that can be used, and every fault of those that cannot."""
+    """Split rows into valid ones and faults."""
     faults: list[RowFault] = []
     checked = [(row, _check(row, table.is_text_only, faults)) for row in table.rows]
     fields = [(row, found) for row, found in checked if found is not None]
@@ -71,18 +71,16 @@ def _check(row: Row, is_text_only: bool, faults: list[RowFault]) -> RowFields | 
     for field, values in lists.items():
         value = found[field]
         if is_text_only and values == (value,) and _LIKE_A_LIST.fullmatch(str(value)):
-            refuse(
-                f"{field} is a list in a notation that is not read", 'write it as ["a", "b"] or as one text', "not_text"
-            )
+            refuse(f"{field} is a list in an unsupported notation", 'write it as ["a", "b"] or as one text', "not_text")
         elif isinstance(value, list) and not _are_texts(values):
-            refuse(f"{field} is not a list of 1 to {MAX_ANSWERS} texts", "give texts, the best first", "not_text")
+            refuse(f"{field} is not a list of 1 to {MAX_ANSWERS} texts", "use texts, the best first", "not_text")
         elif not _are_texts(values):
             texts[field] = ""
     for field, value in texts.items():
         if not is_text(value) or (value == "" and field in (*NEEDED, "id")):
             refuse(f"{field} is not text of 1 to {MAX_CHARACTERS} characters", "correct it", "not_text")
     if texts.get("form", "") not in FORMS:
-        refuse("form is not 'verbatim'", "write verbatim, or leave it out", "not_text")
+        refuse("form is not 'verbatim'", "use verbatim, or remove the value", "not_text")
     if len(faults) > before:
         return None
     plain = {field: str(value) for field, value in texts.items()}
@@ -95,11 +93,11 @@ def _check(row: Row, is_text_only: bool, faults: list[RowFault]) -> RowFields | 
 
 
 def _as_label(value: object) -> str | None:
-    """Text, or a whole number as text; None where it is neither."""
+    """Return text, or an integer as text; None for other values."""
     if isinstance(value, str):
         return value
     if isinstance(value, float) and value.is_integer():
-        # pandas writes whole numbers beside missing ones as 1.0.
+        # pandas writes integers in columns with missing values as 1.0.
         return str(int(value))
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
 
@@ -124,7 +122,7 @@ def _are_texts(values: Sequence[object]) -> bool:
 
 
 def is_text(value: object) -> bool:
-    """Text that can be written down again: JSON can spell half of a surrogate pair, UTF-8 cannot."""
+    """Check that text can be encoded: JSON can contain an unpaired surrogate, UTF-8 cannot."""
     if not isinstance(value, str) or len(value) > MAX_CHARACTERS:
         return False
     return not any("\ud800" <= character <= "\udfff" for character in value)

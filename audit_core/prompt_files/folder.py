@@ -1,4 +1,4 @@
-"""Folders that the Hugging Face `datasets` library and the hub write: one split, read as one table."""
+"""Folders in the format of the Hugging Face `datasets` library or the hub: one split, read as one table."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _SHARD = re.compile(r"(.*?)-\d{5}-of-\d{5}")
 
 
 def read_folder(folder: Path) -> Table:
-    """Read the files of a folder, in the order of their names.
+    """Read the files of a folder in the order of their names.
 
     Raises:
-        PromptRefused: no data in it, several splits or forms, or more than one file may have.
+        PromptRefused: no data, several splits or formats, or too many bytes.
     """
     files = _list_saved(folder)
     if files is None:
@@ -39,7 +39,7 @@ def read_folder(folder: Path) -> Table:
 
 
 def read_bounded(path: Path) -> bytes:
-    """A file's bytes, and one more than is allowed where it has more."""
+    """Return a file's bytes, truncated to one more than the limit."""
     with path.open("rb") as stream:
         return stream.read(MAX_FILE_BYTES + 1)
 
@@ -62,7 +62,7 @@ def _join(tables: Sequence[Table]) -> Table:
 
 
 def _list_saved(folder: Path) -> list[Path] | None:
-    """What `save_to_disk` wrote; None where it did not write this folder."""
+    """Return the files of a `save_to_disk` folder; None if it is not one."""
     if (folder / "dataset_dict.json").is_file():
         splits = _read_document(folder / "dataset_dict.json").get("splits")
         names = [name for name in splits if isinstance(name, str)] if isinstance(splits, list) else []
@@ -78,19 +78,19 @@ def _list_saved(folder: Path) -> list[Path] | None:
     absent = [path.name for path in files if not path.is_file()]
     if not files or absent:
         raise PromptRefused(
-            f"{folder.name}/state.json names {absent[0][:60] if absent else 'no file'!r}, which is not there.",
-            wanted="a folder as save_to_disk writes it.",
+            f"{folder.name}/state.json names {absent[0][:60] if absent else 'no file'!r}, which does not exist.",
+            wanted="a folder written by save_to_disk.",
             remedy="save the data set again.",
         )
     return _check_count(files, folder)
 
 
 def _check_name(name: object) -> str:
-    """A name within the folder: the list is part of the data and may name anything."""
+    """Check that a name is a plain file in the folder, because the list is untrusted."""
     if not isinstance(name, str) or not re.fullmatch(r"[\w.-]{1,200}", name) or name.startswith("."):
         raise PromptRefused(
             f"A datasets folder that names {str(name)[:60]!r}.",
-            wanted="plain names of files in it.",
+            wanted="plain names of files in the folder.",
             remedy="save the data set again.",
         )
     return name
@@ -102,14 +102,14 @@ def _read_document(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise PromptRefused(
             f"{path.name} is not JSON ({str(error)[:80]}).",
-            wanted="what save_to_disk writes.",
+            wanted="a file written by save_to_disk.",
             remedy="save the data set again.",
         ) from error
     return found if isinstance(found, dict) else {}
 
 
 def _list_plain(folder: Path) -> list[Path]:
-    """Data files in the folder or in its `data`, of one form and one split."""
+    """Return the data files in the folder or its `data`, of one format and one split."""
     for place in (folder, folder / "data"):
         files = _list_files(place)
         if files:
@@ -137,7 +137,7 @@ def _list_files(place: Path) -> list[Path]:
 
 
 def _name_split(path: Path) -> str:
-    """Shards of one split are one; every other file is a split of its own."""
+    """Group shards by split; any other file counts as its own split."""
     found = _SHARD.fullmatch(path.stem)
     return found[1] + path.suffix if found else path.name
 
@@ -145,14 +145,14 @@ def _name_split(path: Path) -> str:
 def _check_count(files: list[Path], folder: Path) -> list[Path]:
     if len(files) > _MAX_FILES:
         raise PromptRefused(
-            f"{folder.name} holds more than {_MAX_FILES} files.", wanted="fewer.", remedy="write them as one."
+            f"{folder.name} contains more than {_MAX_FILES} files.", wanted="fewer.", remedy="merge them into one file."
         )
     return files
 
 
 def _refuse_splits(folder: Path, names: Sequence[str]) -> PromptRefused:
     return PromptRefused(
-        f"{folder.name} holds {len(names)} splits or files: {', '.join(repr(name[:40]) for name in names[:12])}.",
+        f"{folder.name} contains {len(names)} splits or files: {', '.join(repr(name[:40]) for name in names[:12])}.",
         wanted="one.",
-        remedy="name the one that is meant, such as --prompts FOLDER/train or --prompts FOLDER/data/train.parquet.",
+        remedy="name one of them, such as --prompts FOLDER/train or --prompts FOLDER/data/train.parquet.",
     )

@@ -1,4 +1,4 @@
-"""Which form some bytes are in: told from the bytes, never from the file's name."""
+"""Detect the format of a file from its bytes, independent of its name."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _WIDE = (
 
 
 def read_table(raw: bytes, name: str) -> Table:
-    """Read rows from bytes in any form that is known.
+    """Read rows from bytes in any supported format.
 
     Raises:
-        PromptRefused: too large, a form that is not read, or broken; says which form was found.
+        PromptRefused: too large, an unsupported format, or broken; the message names the format.
     """
     check_size(len(raw), name)
     if is_columnar(raw):
@@ -46,7 +46,7 @@ def read_table(raw: bytes, name: str) -> Table:
 
 
 def check_size(size: int, name: str) -> None:
-    """Refuse more bytes than are read.
+    """Reject more bytes than the limit.
 
     Raises:
         PromptRefused: too large.
@@ -72,7 +72,7 @@ def _decode(raw: bytes, name: str) -> str:
         ) from error
     if (at := text.find("\0")) >= 0:
         raise PromptRefused(
-            f"{name} holds a NUL character (at character {at}): it is binary, or UTF-16 without a mark.",
+            f"{name} contains a NUL character (at character {at}): it is binary, or UTF-16 without a byte-order mark.",
             wanted=ACCEPTED,
             remedy="save the file as UTF-8 text.",
         )

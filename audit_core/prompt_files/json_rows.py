@@ -1,4 +1,4 @@
-"""JSON Lines, a JSON array of rows, and a JSON object that holds one list of rows."""
+"""JSON Lines, a JSON array of rows, or a JSON object with one list of rows."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LIST_NAMES = ("prompts", "examples", "rows", "data")
 
 
 class _Loader:
-    """Parses JSON and remembers objects that give one name twice, of which JSON itself keeps the last in silence."""
+    """JSON parser that records objects with duplicate names, of which Python silently keeps the last."""
 
     def __init__(self) -> None:
         self._repeats: dict[int, str] = {}
@@ -50,10 +50,10 @@ def read_json(text: str, name: str) -> Table:
     """Read text that begins with a bracket.
 
     Raises:
-        PromptRefused: it is neither a JSON document nor JSON Lines, holds no rows or several lists of rows, or too many.
+        PromptRefused: neither a JSON document nor JSON Lines, no rows, several lists of rows, or too many rows.
     """
     loader = _Loader()
-    # Not splitlines(): JSON text may hold U+2028 and U+0085 unescaped, and those must not end a row.
+    # Not splitlines(): JSON text may contain U+2028 and U+0085 unescaped, which must not end a row.
     lines = [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
     first, why = _try(loader, lines[0][1])
     if len(lines) > 1 and not why and isinstance(first, dict):
@@ -64,9 +64,9 @@ def read_json(text: str, name: str) -> Table:
     if any(not problem and isinstance(found, dict) for found, problem in (_try(loader, line) for _, line in lines[:9])):
         return _read_lines(loader, lines)
     raise PromptRefused(
-        f"{name} begins like JSON and is not: line {lines[0][0]}: not JSON ({why}); as one document: {broken}.",
+        f"{name} begins like JSON but is invalid: line {lines[0][0]}: not JSON ({why}); as one document: {broken}.",
         wanted="JSON Lines (one object a line), or one JSON array of objects.",
-        remedy="correct it there, or write it again with a JSON library.",
+        remedy="correct that line, or write the file with a JSON library.",
     )
 
 
@@ -121,12 +121,12 @@ def _read_document(loader: _Loader, document: Any, name: str) -> Table:
             return _read_object(loader, document, name)
         key = _choose_list(lists, name)
         left = tuple(other for other in document if other != key)
-        notices = (f"Beside the list {key[:40]!r}, not read: {show_columns(left)}.",) if left else ()
+        notices = (f"Not read besides the list {key[:40]!r}: {show_columns(left)}.",) if left else ()
         return _read_array(loader, lists[key], f"a JSON object with the list {key[:40]!r}", notices)
     if isinstance(document, list):
         return _read_array(loader, document, "a JSON array", ())
     raise PromptRefused(
-        f"{name} is one JSON value and no rows.", wanted="an array of objects.", remedy="check what the file is."
+        f"{name} is a single JSON value without rows.", wanted="an array of objects.", remedy="check the file."
     )
 
 
@@ -140,13 +140,13 @@ def _choose_list(lists: dict[str, list[Any]], name: str) -> str:
         raise PromptRefused(
             f"{name} is a JSON object with several lists of rows: {show_columns(tuple(lists))}.",
             wanted="one list of rows.",
-            remedy="keep the one that is meant.",
+            remedy="keep only one of them.",
         )
     return keys[0]
 
 
 def _read_object(loader: _Loader, document: dict[str, Any], name: str) -> Table:
-    """One row by itself; a table that is written column by column is named as that."""
+    """Return a single row; rejects a table that is stored by columns."""
     if document and all(isinstance(value, (list, dict)) and value for value in document.values()):
         raise PromptRefused(
             f"{name} is a JSON object of columns: {show_columns(tuple(document))}.",

@@ -1,4 +1,4 @@
-"""Columns: which one is read as which field, by name, by a mapping, or by the layout of a public file."""
+"""Assignment of columns to fields: by name, by a mapping, or by a known public layout."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NEEDED = ("clean", "corrupted", "answer", "foil")
 FIELDS = ("id", *NEEDED, "template", "group", "source", "form")
 _AUTO_CIRCUIT = {"clean": "clean", "corrupted": "corrupt", "answer": "answers", "foil": "wrong_answers"}
 _YEARS = ("label", "correct_idx")
-"""EAP-IG's greater-than names the two digits of the year so."""
+"""Columns with the two digits of the year in EAP-IG's greater-than data."""
 _YEAR = re.compile(r"(?<!\d)(\d\d)(\d\d)(?!\d)")
 
 
@@ -21,7 +21,7 @@ def parse_columns(texts: Iterable[str]) -> dict[str, str]:
     """Read `field=column` pairs.
 
     Raises:
-        PromptRefused: not of that form, a field that there is not, or one field twice.
+        PromptRefused: another format, an unknown field, or a duplicate field.
     """
     found: dict[str, str] = {}
     for text in texts:
@@ -30,14 +30,14 @@ def parse_columns(texts: Iterable[str]) -> dict[str, str]:
             raise PromptRefused(
                 f"--column {text[:60]!r}.",
                 wanted=f"FIELD=COLUMN, each field once; fields: {', '.join(FIELDS)}.",
-                remedy="write it so, such as --column answer=label.",
+                remedy="use this format, such as --column answer=label.",
             )
         found[field] = column
     return found
 
 
 def find_missing(table: Table, columns: Mapping[str, str]) -> tuple[str, ...]:
-    """Needed fields for which the file has no column, be it by name, by mapping or by a known layout."""
+    """Return required fields without a column, by name, mapping or known layout."""
     named = _name_columns(table, columns)
     if _is_years(table, named):
         return ()
@@ -45,10 +45,10 @@ def find_missing(table: Table, columns: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def fit_columns(table: Table, name: str, columns: Mapping[str, str]) -> Table:
-    """The rows under the names of our fields; what is not read is named in a notice.
+    """Return the rows with standard field names; a notice names unread columns.
 
     Raises:
-        PromptRefused: a needed field has no column, or a mapping names one that there is not.
+        PromptRefused: a required field has no column, or a mapping names an unknown column.
     """
     named = _name_columns(table, columns)
     absent = [column for field, column in columns.items() if named.get(field) != column]
@@ -67,7 +67,7 @@ def fit_columns(table: Table, name: str, columns: Mapping[str, str]) -> Table:
 
 
 def _name_columns(table: Table, columns: Mapping[str, str]) -> dict[str, str]:
-    """Field -> column of the file."""
+    """Return field → column of the file."""
     exact = {field: field for field in FIELDS if field in table.columns}
     loose = {_simplify(column): column for column in reversed(table.columns)}
     layout = _AUTO_CIRCUIT if {"corrupt", "answers", "wrong_answers"} <= set(table.columns) else {}
@@ -89,7 +89,7 @@ def _rename(table: Table, named: Mapping[str, str]) -> Table:
 
 def _note_unread(fitted: Table, table: Table, used: Iterable[str]) -> Table:
     left = tuple(column for column in table.columns if column not in set(used))
-    notice = (f"Columns that are not read: {show_columns(left)}.",) if left else ()
+    notice = (f"Columns not read: {show_columns(left)}.",) if left else ()
     return replace(fitted, notices=(*table.notices, *notice))
 
 
@@ -98,20 +98,20 @@ def _refuse_missing(table: Table, name: str, missing: list[str]) -> PromptRefuse
     found = f"{name}, read as {table.form}, has no column {', '.join(missing)}. Its columns{line}: {show_columns(table.columns)}."
     if {"correct_idx", "incorrect_idx"} <= set(table.columns):
         return PromptRefused(
-            found + " correct_idx and incorrect_idx are token numbers of a tokenizer that the file does not name.",
+            found + " correct_idx and incorrect_idx are token ids of a tokenizer that the file does not name.",
             wanted="answers as text.",
             remedy="decode them with that tokenizer, into columns answer and foil.",
         )
     example = " ".join(f"--column {field}=COLUMN" for field in missing)
     return PromptRefused(
         found,
-        wanted=f"columns {', '.join(NEEDED)}; template and id are optional. In JSON Lines: one object a line with these names.",
-        remedy=f"say which column is which ({example}), or rename them.",
+        wanted=f"columns {', '.join(NEEDED)}; template and id are optional. In JSON Lines: one object per line with these names.",
+        remedy=f"map the columns ({example}), or rename them.",
     )
 
 
 def _is_years(table: Table, named: Mapping[str, str]) -> bool:
-    """A column of such a name is common; that one row bears it out makes it this layout."""
+    """Check at least one row for this layout, because such column names are common."""
     if {"answer", "foil"} & set(named) or not {"clean", "corrupted"} <= set(named) or "incorrect_idx" in table.columns:
         return False
     columns = [column for column in _YEARS if column in table.columns]
@@ -119,7 +119,7 @@ def _is_years(table: Table, named: Mapping[str, str]) -> bool:
 
 
 def _read_years(table: Table, named: Mapping[str, str]) -> Table:
-    """Greater-than: every two-digit year above that of the clean prompt is right, every other one a foil."""
+    """Expand a greater-than row: every two-digit year above that of the clean prompt is correct, all others are foils."""
     column = next(column for column in _YEARS if column in table.columns)
     rows: list[Row] = []
     faults = list(table.faults)
@@ -129,7 +129,7 @@ def _read_years(table: Table, named: Mapping[str, str]) -> Table:
         if year is None:
             found = str(original.values.get(column, ""))[:20]
             text = f"{column} {found!r} is not the last two digits, 00 to 98, of the year in the clean prompt"
-            remedy = "correct it, or give answer and foil as texts"
+            remedy = "correct it, or add answer and foil as texts"
             faults.append(RowFault("", text, remedy, "not_a_year", row.place))
         else:
             rows.append(replace(row, values={**row.values, "answer": years[year + 1 :], "foil": years[: year + 1]}))
@@ -138,7 +138,7 @@ def _read_years(table: Table, named: Mapping[str, str]) -> Table:
 
 
 def _read_year(row: Row, clean: str, column: str) -> int | None:
-    """The two digits of a row's year; None where label and prompt do not agree on one that has a later one."""
+    """Return the two digits of a row's year; None if label and prompt differ or there is no later year."""
     digits = str(row.values.get(column, "")).strip()
     year = _find_year(str(row.values.get(clean, "")))
     is_same = digits.isascii() and digits.isdigit() and len(digits) <= 2 and int(digits) == year
@@ -146,6 +146,6 @@ def _read_year(row: Row, clean: str, column: str) -> int | None:
 
 
 def _find_year(text: str) -> int | None:
-    """Last two digits of the only year in a prompt that ends in the first two; None where there is none."""
+    """Return the last two digits of the only year in a prompt that ends in the first two; None if there is none."""
     found = _YEAR.findall(text)
     return int(found[0][1]) if len(found) == 1 and text.endswith(found[0][0]) else None

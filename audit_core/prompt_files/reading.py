@@ -1,4 +1,4 @@
-"""From a file to rows that can be used: every good row once, every fault of the others."""
+"""Read a file into valid rows without repeats, and faults of the other rows."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ _MAX_REPORTED = 20
 
 @dataclass(frozen=True)
 class ReadRows:
-    """What a file gave: the rows that can be used, and why the others cannot."""
+    """Content of a prompt file: valid rows, and faults of the other rows."""
 
     name: str
     form: str
-    """The form that was recognised, in words."""
+    """The detected format, in words."""
     rows: tuple[RowFields, ...]
     faults: tuple[RowFault, ...]
     notices: tuple[str, ...]
     n_rows: int
-    """Rows of the file, bad ones and repeats included."""
+    """Number of rows in the file, including invalid ones and repeats."""
     n_repeats: int
 
 
 @dataclass(frozen=True)
 class FoundColumns:
-    """What a file's columns are called, and which needed fields have none."""
+    """Columns of a file, and required fields without a column."""
 
     form: str
     columns: tuple[str, ...]
@@ -41,25 +41,25 @@ class FoundColumns:
 
 
 def find_columns(raw: bytes, *, name: str) -> FoundColumns:
-    """The columns of a file, to ask which one is meant where a needed field has none."""
+    """Return the columns of a file, so that a user can map required fields without a column."""
     table = read_table(raw, name)
     return FoundColumns(table.form, table.columns, find_missing(table, {}) if table.rows else ())
 
 
 def read_rows(raw: bytes, *, name: str, columns: Mapping[str, str] | None = None) -> ReadRows:
-    """Read the bytes of a file and keep the good rows.
+    """Read the valid rows from the bytes of a file.
 
     Args:
-        columns: field -> column of the file, where the names differ.
+        columns: field → column of the file, if the names differ.
 
     Raises:
-        PromptRefused: too large, a form that is not read, or a needed field without a column.
+        PromptRefused: too large, an unsupported format, or a required field without a column.
     """
     return _read_table(read_table(raw, name), name, columns or {})
 
 
 def read_row_file(path: Path | str, *, columns: Mapping[str, str] | None = None) -> ReadRows:
-    """Read a file or a `datasets` folder and keep the good rows.
+    """Read the valid rows from a file or a `datasets` folder.
 
     Raises:
         PromptRefused: no such file, or as `read_rows`.
@@ -73,23 +73,23 @@ def read_row_file(path: Path | str, *, columns: Mapping[str, str] | None = None)
         raw = read_bounded(path)
     except OSError as error:
         raise PromptRefused(
-            f"{path} cannot be read: {error.strerror}.", wanted="a file that can.", remedy="check path and permissions."
+            f"{path} cannot be read: {error.strerror}.", wanted="a readable file.", remedy="check path and permissions."
         ) from error
     return read_rows(raw, name=path.stem, columns=columns)
 
 
 def refuse_faults(read: ReadRows) -> ReadRows:
-    """The same rows, where none is bad.
+    """Return the rows if all are valid.
 
     Raises:
-        PromptRefused: a row cannot be used; names the first of them.
+        PromptRefused: rows are invalid; the message names the first ones.
     """
     if read.faults:
         more = f" (and {len(read.faults) - _MAX_REPORTED} more)" if len(read.faults) > _MAX_REPORTED else ""
         raise PromptRefused(
             f"{read.name}, read as {read.form}: " + "; ".join(map(str, read.faults[:_MAX_REPORTED])) + more + ".",
-            wanted="every row with its own clean, corrupted, answer and foil.",
-            remedy="fix or remove these rows; `prompts check FILE` lists all of them and can write the good ones.",
+            wanted="clean, corrupted, answer and foil in every row.",
+            remedy="fix or remove these rows; `prompts check FILE` lists all of them and can write the valid ones.",
         )
     return read
 
@@ -98,17 +98,17 @@ def _read_table(table: Table, name: str, columns: Mapping[str, str]) -> ReadRows
     fitted = fit_columns(table, name, columns)
     found, faults = check_rows(fitted)
     kept, conflicts, n_repeats = _set_repeats_aside(found)
-    repeats = (f"{n_repeats} rows repeat another one and are left out.",) if n_repeats else ()
+    repeats = (f"{n_repeats} rows repeat another one and were removed.",) if n_repeats else ()
     n_rows = len(found) + len({(fault.place, fault.row_id) for fault in faults})
     return ReadRows(name, fitted.form, kept, (*faults, *conflicts), (*fitted.notices, *repeats), n_rows, n_repeats)
 
 
 def _set_repeats_aside(rows: Sequence[RowFields]) -> tuple[tuple[RowFields, ...], tuple[RowFault, ...], int]:
-    """Each row once; an id that two different rows have is a fault of the later one."""
+    """Remove repeats; if two different rows share an id, the later one is invalid."""
     kept: dict[str, RowFields] = {}
     faults: list[RowFault] = []
     for row in rows:
         if kept.setdefault(row.id, row) != row:
             text = "id used more than once, for different rows"
-            faults.append(RowFault(row.id, text, "give each row its own id", "id_used_twice"))
+            faults.append(RowFault(row.id, text, "use a unique id for each row", "id_used_twice"))
     return tuple(kept.values()), tuple(faults), len(rows) - len(kept) - len(faults)

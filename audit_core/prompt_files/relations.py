@@ -1,6 +1,6 @@
-"""The layout of the LRE relations (Hernandez et al. 2023, arXiv:2308.09124): subjects, objects and templates become pairs.
+"""Layout of the LRE relations (Hernandez et al. 2023, arXiv:2308.09124): builds pairs from subjects, objects and templates.
 
-Each subject is contrasted, within one template, with the subject nearest to it in length whose objects are others.
+Within a template, each subject is paired with the subject of the most similar length that has other objects.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ class _Subject:
 
     @property
     def size(self) -> tuple[int, int, int]:
-        """Words, characters, and characters of the first object: what equal token length is likeliest to follow from."""
+        """Words, characters, and characters of the first object: a proxy for token length."""
         return (len(self.name.split()), len(self.name), len(self.objects[0]))
 
 
 def is_relation(document: Mapping[str, Any]) -> bool:
-    """Whether a JSON object has this layout."""
+    """Check whether a JSON object has this layout."""
     samples = document.get("samples")
     return isinstance(samples, list) and any(
         isinstance(document.get(key), list) for key in ("prompt_templates", "prompt_templates_zs")
@@ -37,10 +37,10 @@ def is_relation(document: Mapping[str, Any]) -> bool:
 
 
 def expand_relation(document: Mapping[str, Any]) -> Table:
-    """Pairs of prompts of one relation; the order is that of the templates and of the samples.
+    """Return the prompt pairs of a relation, in the order of templates and samples.
 
     Raises:
-        PromptRefused: more subjects than prompts are allowed, or no template with a place for the subject.
+        PromptRefused: more subjects than the limit of prompts, or no template with a placeholder for the subject.
     """
     faults: list[RowFault] = []
     subjects, notices = _read_subjects(document["samples"], faults)
@@ -54,7 +54,7 @@ def expand_relation(document: Mapping[str, Any]) -> Table:
     foils = _pair(subjects)
     for subject in subjects:
         if subject.name not in foils:
-            text = f"no other subject with other objects than {subject.name[:40]!r}"
+            text = f"no subject with other objects than {subject.name[:40]!r}"
             faults.append(RowFault("", text, "add samples with other objects", "no_contrast", "samples"))
     pairs = [(subject, foils[subject.name]) for subject in subjects if subject.name in foils]
     rows = tuple(
@@ -67,7 +67,7 @@ def expand_relation(document: Mapping[str, Any]) -> Table:
 
 
 def _fill(template: str, number: int, subject: _Subject, other: _Subject) -> dict[str, object]:
-    # The layout's own code scores the object after a space.
+    # The layout's original code scores the object after a space.
     return {
         "id": f"t{number}-{subject.name}",
         "clean": template.replace("{}", subject.name),
@@ -79,7 +79,7 @@ def _fill(template: str, number: int, subject: _Subject, other: _Subject) -> dic
 
 
 def _read_templates(document: Mapping[str, Any]) -> list[str]:
-    """Those for use without examples come first."""
+    """Return the templates, zero-shot ones first."""
     found = [
         text.rstrip()
         for key in ("prompt_templates_zs", "prompt_templates")
@@ -103,21 +103,19 @@ def _read_subjects(samples: Sequence[Any], faults: list[RowFault]) -> tuple[list
         texts = [sample.get(key) for key in ("subject", "object")] if isinstance(sample, dict) else []
         if len(texts) != 2 or not all(isinstance(text, str) and text.strip() for text in texts):
             text = "a sample without the texts subject and object"
-            faults.append(RowFault("", text, "give both as text", "missing", f"sample {number}"))
+            faults.append(RowFault("", text, "add both as text", "missing", f"sample {number}"))
             continue
         plain = [_ESCAPED.sub(lambda found: chr(int(found[1], 16)), text).strip() for text in map(str, texts)]
         escaped += any("\\u" in str(text) for text in texts)
         known = objects.setdefault(plain[0], [])
         if plain[1] not in known:
             known.append(plain[1])
-    notices = (
-        [f"{escaped} samples hold letters written as \\u and four digits; read as those letters."] if escaped else []
-    )
+    notices = [f"{escaped} samples contain \\u escapes with four digits, which were decoded."] if escaped else []
     return [_Subject(name, tuple(found)) for name, found in objects.items()], notices
 
 
 def _pair(subjects: Sequence[_Subject]) -> dict[str, _Subject]:
-    """For each subject the nearest one in size that shares no object with it; of two as near the shorter."""
+    """Pair each subject with the one nearest in size that shares no object with it; ties go to the shorter one."""
     ranked = sorted(subjects, key=lambda subject: (subject.size, subject.name))
     found: dict[str, _Subject] = {}
     for at, subject in enumerate(ranked):

@@ -1,4 +1,4 @@
-"""What every reader gives: rows under column names, the rows that could not be read, and what was left out."""
+"""Common output of all readers: rows by column name, unreadable rows, and notices."""
 
 from __future__ import annotations
 
@@ -11,38 +11,38 @@ MAX_FILE_BYTES = 4_000_000
 MAX_PROMPTS = 2_000
 MAX_CHARACTERS = 4_000
 MAX_ANSWERS = 200
-"""Of one prompt: the two-digit numbers are a hundred."""
+"""Limit of answers per prompt; the two-digit numbers are a hundred."""
 MAX_COLUMNS = 200
 _SHOWN_COLUMNS = 12
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row as it was found; values are not checked yet."""
+    """One row with unchecked values."""
 
     place: str
-    """Where it stands, such as `line 3` or `row 3`."""
+    """Location in the file, such as `line 3` or `row 3`."""
     number: int
-    """Counted from 1 over all rows of the file, bad ones included."""
+    """Number from 1 over all rows of the file, including invalid ones."""
     values: Mapping[str, object]
 
 
 @dataclass(frozen=True)
 class RowFault:
-    """Why one row cannot be used."""
+    """Why a row is invalid."""
 
     row_id: str
-    """The row's own id; empty where it has none that can be read."""
+    """The row's id; empty if it has no readable one."""
     text: str
-    """What was found."""
+    """The problem found."""
     remedy: str = ""
     reason: str = "tokenizer"
-    """One word for counting, such as `missing`."""
+    """Category for counting, such as `missing`."""
     place: str = ""
 
     @property
     def label(self) -> str:
-        """The row's id, or else where it stands."""
+        """The row's id, or its location."""
         return f"row {self.row_id[:60]!r}" if self.row_id else self.place
 
     def __str__(self) -> str:
@@ -54,28 +54,28 @@ class Table:
     """Rows of one file."""
 
     form: str
-    """The form that was recognised, in words."""
+    """The detected format, in words."""
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
     faults: tuple[RowFault, ...] = ()
     notices: tuple[str, ...] = ()
     is_text_only: bool = False
-    """Cells have no type: an empty one is missing, and a JSON list in one is a list."""
+    """Whether cells have no type: then an empty cell is missing, and a JSON list in a cell is a list."""
 
 
 def list_columns(rows: tuple[Row, ...]) -> tuple[str, ...]:
-    """Every name that a row has, in the order of first use."""
+    """Return the names of all rows, in the order of first use."""
     return tuple(dict.fromkeys(name for row in rows for name in row.values))
 
 
 def show_columns(columns: tuple[str, ...]) -> str:
-    """Some column names, quoted and short."""
+    """Return column names, quoted and truncated."""
     more = f" and {len(columns) - _SHOWN_COLUMNS:,} more" if len(columns) > _SHOWN_COLUMNS else ""
     return (", ".join(repr(name[:40]) for name in columns[:_SHOWN_COLUMNS]) or "none") + more
 
 
 def refuse_rows(form: str) -> PromptRefused:
-    """The refusal of a file with too many rows."""
+    """Return the error for a file with too many rows."""
     return PromptRefused(
         f"More than {MAX_PROMPTS:,} prompts, read as {form}.",
         wanted=f"at most {MAX_PROMPTS:,}.",
@@ -84,9 +84,9 @@ def refuse_rows(form: str) -> PromptRefused:
 
 
 def refuse_columns(form: str, found: int) -> PromptRefused:
-    """The refusal of a file with too many columns."""
+    """Return the error for a file with too many columns."""
     return PromptRefused(
         f"{found:,} columns, read as {form}.",
         wanted=f"at most {MAX_COLUMNS}.",
-        remedy="keep clean, corrupted, answer, foil, and template and id if there are such.",
+        remedy="keep clean, corrupted, answer, foil, and template and id if present.",
     )

@@ -1,4 +1,4 @@
-"""Prompt sets: rows, answers, tokenisation, templates, and which rows can be measured."""
+"""Prompt sets: rows, answers, tokenisation, templates, and selection of measurable rows."""
 
 from audit_core.prompts.alignment import Alignment, align_rows, tokenise
 from audit_core.prompts.chat import CHAT_SUFFIX, render_chat

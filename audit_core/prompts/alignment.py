@@ -1,4 +1,4 @@
-"""Alignment: a prompt set under a tokenizer, clean beside corrupted, with answers as the tokens that follow there."""
+"""Alignment: tokenise clean and corrupted prompts to pairs of equal length, with answers as the tokens that follow."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from audit_core.prompts.repeats import describe_repeats, find_token_repeats
 from audit_core.prompts.template_labels import check_template_labels
 
 MAX_TOKENS = 256
-"""Attention maps of one prompt grow with its square: 270 heads at 256 tokens are 71 MB."""
+"""Attention maps grow with the square of the prompt length: 270 heads at 256 tokens take 71 MB."""
 
 
 def tokenise(prompts: PromptSet, tokenizer: Tokenizer) -> TokenisedPrompts:
-    """Align every pair under a tokenizer, or refuse all of them and say which rows are wrong and why.
+    """Align every pair under a tokenizer; if any row is invalid, reject the set and name the rows.
 
     Raises:
-        PromptRefused: an answer or foil cannot be scored after its prompt, clean and corrupted tokenise to different lengths,
-            are the same, or are longer than `MAX_TOKENS` or than the model takes, or hold tokens that the model lacks.
+        PromptRefused: an answer or foil cannot be scored after its prompt; clean and corrupted have different lengths, are
+            equal, exceed `MAX_TOKENS` or the model's limit, or contain tokens that the model lacks.
     """
     aligned = align_rows(prompts, tokenizer)
     _refuse_if(
         [f"row {fault.row_id[:60]!r}: {fault.text}" for fault in aligned.faults],
-        "answers that follow their prompts and pairs of equal token length.",
+        "answers that can follow their prompts, and pairs of equal token length.",
     )
     assert aligned.kept is not None
     return aligned.kept
@@ -46,12 +46,12 @@ class Alignment:
     """A prompt set under a tokenizer, row by row."""
 
     kept: TokenisedPrompts | None
-    """None where no row can be used."""
+    """None if no row is usable."""
     faults: tuple[RowFault, ...]
 
 
 def align_rows(prompts: PromptSet, tokenizer: Tokenizer) -> Alignment:
-    """Align the rows that can be used, and say of each other one why it cannot."""
+    """Align the usable rows, and list the reason for each of the others."""
     faults: list[RowFault] = []
     pairs = []
     for prompt in prompts.prompts:
@@ -67,7 +67,7 @@ def align_rows(prompts: PromptSet, tokenizer: Tokenizer) -> Alignment:
 
 
 def _count_distinct(found: TokenisedPrompts, whole: tuple[Prompt, ...]) -> TokenisedPrompts:
-    """Without repeats, and clustered by templates that the texts of the whole set do not contradict."""
+    """Remove repeats, and cluster by templates that agree with the texts of the whole set."""
     repeats, clusters = find_token_repeats(found.pairs), check_template_labels(whole)
     names = {prompt: name for prompt, name in zip(whole, clusters.names, strict=True) if name != prompt.template}
     pairs = [replace(pair, cluster=names.get(pair.prompt, "")) for pair in found.pairs]
@@ -83,23 +83,25 @@ def _count_distinct(found: TokenisedPrompts, whole: tuple[Prompt, ...]) -> Token
 
 
 def _describe_answers(pairs: Sequence[TokenPair]) -> tuple[str, ...]:
-    """What a reader must know of answers that are not one token each."""
+    """Return notices on answers of several tokens or several answers."""
     several = sum(
         any(len(s) > 1 for s in (*p.contrast.answers, *p.contrast.foils)) or bool(p.contrast.shared) for p in pairs
     )
     apart = sum(not pair.is_distinguished for pair in pairs)
     sets = sum(len(p.contrast.answers) > 1 or len(p.contrast.foils) > 1 for p in pairs)
-    said = []
+    notices = []
     if several:
-        said.append(
-            f"{several} of {len(pairs)} prompts have answers of several tokens: metrics of one position read the first token "
-            f"in which answer and foil differ; {SEQUENCE_METRIC} reads all of them."
+        notices.append(
+            f"{several} of {len(pairs)} prompts have answers of several tokens: single-position metrics read the first token "
+            f"in which answer and foil differ; {SEQUENCE_METRIC} reads all tokens."
         )
     if apart:
-        said.append(f"{apart} of {len(pairs)} prompts can be measured with {SEQUENCE_METRIC} alone.")
+        notices.append(f"{apart} of {len(pairs)} prompts can only be measured with {SEQUENCE_METRIC}.")
     if sets:
-        said.append(f"{sets} of {len(pairs)} prompts have several right answers or foils: each side counts as a set.")
-    return tuple(said)
+        notices.append(
+            f"{sets} of {len(pairs)} prompts have several correct answers or foils: each side counts as a set."
+        )
+    return tuple(notices)
 
 
 def _align(prompt: Prompt, tokenizer: Tokenizer, faults: list[str]) -> TokenPair | None:
@@ -110,7 +112,7 @@ def _align(prompt: Prompt, tokenizer: Tokenizer, faults: list[str]) -> TokenPair
             f"clean has {len(clean)} tokens and corrupted {len(corrupted)}; use words that tokenise to the same number of tokens"
         )
     elif clean == corrupted:
-        faults.append("clean and corrupted are the same tokens; change the word the answer depends on")
+        faults.append("clean and corrupted have the same tokens; change the word that the answer depends on")
     contrast = _contrast(prompt, written, tokenizer, faults)
     if contrast is None:
         return None
@@ -131,14 +133,14 @@ def _align(prompt: Prompt, tokenizer: Tokenizer, faults: list[str]) -> TokenPair
 
 
 def _is_as_apart(prompt: Prompt, clean: list[int], contrast: Contrast, tokenizer: Tokenizer) -> bool:
-    """Whether each text by itself has these tokens, and the beginning-of-sequence token stands before the prompt."""
+    """Check that each text alone gives these tokens, after the beginning-of-sequence token."""
     begins = tokenizer.bos_id is None or bool(_begin(prompt, clean, tokenizer))
     answer, foil = (tuple(tokenizer.encode(text)) for text in (prompt.answer, prompt.foil))
     return begins and contrast == Contrast((), (answer,), (foil,))
 
 
 def _begin(prompt: Prompt, ids: Sequence[int], tokenizer: Tokenizer) -> Tokens:
-    """The beginning-of-sequence token, unless it is there already or nothing may be put before the text."""
+    """Return the beginning-of-sequence token, unless the text has it already or is verbatim."""
     bos = tokenizer.bos_id
     return () if bos is None or prompt.form is PromptForm.VERBATIM or ids[:1] == [bos] else (bos,)
 
@@ -168,18 +170,20 @@ def _contrast(
 
 
 def _compare_places(clean: Tokens | AnswerFault, corrupted: Tokens | AnswerFault) -> str:
-    """Why an answer cannot be scored after both prompts of a pair; empty where it can."""
+    """Return why an answer cannot be scored after both prompts of a pair; empty if it can."""
     if isinstance(clean, AnswerFault):
         return str(clean)
     if isinstance(corrupted, AnswerFault):
         return f"(after the corrupted prompt) {corrupted}"
     return (
-        "" if clean == corrupted else "is other tokens after the clean than after the corrupted prompt; end both alike"
+        ""
+        if clean == corrupted
+        else "has different tokens after the clean and the corrupted prompt; end both in the same way"
     )
 
 
 def _check_limits(rows: Sequence[Tokens], contrast: Contrast, tokenizer: Tokenizer) -> list[str]:
-    """What the model cannot take, however the text is written."""
+    """Return which limit of the model the tokens exceed; empty if none."""
     limits, faults = tokenizer.limits, []
     longest = max(map(len, rows)) + max(len(s) for s in (*contrast.answers, *contrast.foils)) - 1
     most = min(MAX_TOKENS, limits.n_positions or MAX_TOKENS)
@@ -191,8 +195,8 @@ def _check_limits(rows: Sequence[Tokens], contrast: Contrast, tokenizer: Tokeniz
     if limits.n_tokens is not None and (beyond := sorted(t for t in used if t >= limits.n_tokens)):
         named = ", ".join(f"{tokenizer.piece(token)!r} ({token})" for token in beyond[:3])
         faults.append(
-            f"the tokenizer knows {named}, and the model has {limits.n_tokens} tokens; leave it out, or use the tokenizer "
-            "that belongs to the model"
+            f"the tokenizer has {named}, but the model has {limits.n_tokens} tokens; remove it, or use the model's own "
+            "tokenizer"
         )
     return faults
 
@@ -201,5 +205,5 @@ def _refuse_if(faults: list[str], wanted: str) -> None:
     if faults:
         more = f" (and {len(faults) - MAX_REPORTED} more)" if len(faults) > MAX_REPORTED else ""
         raise PromptRefused(
-            "; ".join(faults[:MAX_REPORTED]) + more + ".", wanted=wanted, remedy="mend or remove these rows."
+            "; ".join(faults[:MAX_REPORTED]) + more + ".", wanted=wanted, remedy="fix or remove these rows."
         )

@@ -1,4 +1,4 @@
-"""Answers as tokens: what follows a prompt when an answer is written there, and where right answers part from foils."""
+"""Answers as tokens: the tokens that follow a prompt, and the first position where correct answers and foils differ."""
 
 from __future__ import annotations
 
@@ -11,48 +11,48 @@ Tokens = tuple[int, ...]
 
 
 class PromptForm(StrEnum):
-    """How a prompt's text becomes the model's input."""
+    """How the model's input is formed from a prompt's text."""
 
     PLAIN = ""
-    """The beginning-of-sequence token is put before it, where the tokenizer has one and the text does not begin with it."""
+    """The beginning-of-sequence token is prepended, if the tokenizer has one and the text does not begin with it."""
     VERBATIM = "verbatim"
-    """The text is the whole input, as a rendered chat template is."""
+    """The text is the complete input, for example a rendered chat template."""
 
 
 @dataclass(frozen=True)
 class TokenLimits:
-    """What a model can take from its tokenizer; None where it names no limit."""
+    """Limits of a model's input; None if it states no limit."""
 
     n_tokens: int | None = None
-    """Rows of the embedding: a tokenizer may know tokens that the model does not."""
+    """Rows of the embedding: a tokenizer may have tokens that the model lacks."""
     n_positions: int | None = None
     """Longest input, in tokens."""
     unknown_id: int | None = None
-    """Token that stands for text which the tokenizer does not know."""
+    """Token for text that the tokenizer cannot encode."""
 
 
 class Tokenizer(Protocol):
-    """What alignment needs to know of a tokenizer."""
+    """Interface of a tokenizer for alignment."""
 
     def encode(self, text: str) -> list[int]:
-        """Token ids without any special token but those written in the text."""
+        """Return token ids without special tokens, except those written in the text."""
 
     def encode_each(self, texts: Sequence[str]) -> list[list[int]]:
-        """The same of many texts at once."""
+        """Return token ids of many texts at once."""
 
     def piece(self, token_id: int) -> str:
-        """One token as text."""
+        """Return one token as text."""
 
     @property
     def bos_id(self) -> int | None:
-        """Beginning-of-sequence token, or None where the tokenizer has none."""
+        """Beginning-of-sequence token, or None if the tokenizer has none."""
 
     @property
     def limits(self) -> TokenLimits:
-        """What the model behind it can take."""
+        """Limits of the model's input."""
 
     def render_chat(self, message: str, reply: str | None = None) -> str:
-        """A user's message in the chat template, up to where the assistant begins; with a reply, up to its end.
+        """Render a user's message in the chat template, up to the assistant's turn; with a reply, up to its end.
 
         Raises:
             ModelRefused: there is no template, or it cannot be rendered.
@@ -61,22 +61,22 @@ class Tokenizer(Protocol):
 
 @dataclass(frozen=True)
 class Contrast:
-    """Right answers against foils, as tokens that follow a prompt."""
+    """Correct answers and foils as tokens that follow a prompt."""
 
     shared: Tokens
-    """With which every answer and foil begins; () where they differ at once."""
+    """Common first tokens of all answers and foils; () if they differ at once."""
     answers: tuple[Tokens, ...]
-    """What follows `shared`, each once; none begins with another."""
+    """Continuations after `shared`, without repeats; none is a prefix of another."""
     foils: tuple[Tokens, ...]
 
     @property
     def answer_ids(self) -> Tokens:
-        """First tokens that only right answers have; () where one position cannot tell the two apart."""
+        """First tokens that only correct answers have; () if one position cannot separate answers and foils."""
         return _first_tokens(self.answers, without=self.foils)
 
     @property
     def foil_ids(self) -> Tokens:
-        """First tokens that only foils have."""
+        """First tokens that only foils have; () likewise."""
         return _first_tokens(self.foils, without=self.answers)
 
 
@@ -86,22 +86,20 @@ def _first_tokens(sequences: Sequence[Tokens], *, without: Sequence[Tokens]) -> 
 
 
 class AnswerFault(Exception):
-    """An answer cannot be scored after its prompt; its text says why and what to do."""
+    """An answer cannot be scored after its prompt; the message states reason and remedy."""
 
 
 def contrast_answers(answers: Sequence[Tokens], foils: Sequence[Tokens]) -> Contrast:
-    """Cut off what all share, and what is said twice.
+    """Split off the common prefix, and remove repeats.
 
     Raises:
-        AnswerFault: a right answer is a foil too, or one begins with the other: nothing tells them apart.
+        AnswerFault: a correct answer equals a foil, or one is a prefix of the other, so they cannot be separated.
     """
     right, wrong = _drop_longer(answers), _drop_longer(foils)
     if set(right) & set(wrong):
         raise AnswerFault("answer and foil are the same token; choose a foil that is wrong for the clean prompt")
     if _list_starts(right) & set(wrong) or _list_starts(wrong) & set(right):
-        raise AnswerFault(
-            "an answer begins with a foil, or a foil with an answer; choose ones that part from each other"
-        )
+        raise AnswerFault("an answer begins with a foil, or a foil with an answer; choose ones that differ in a token")
     everything = (*right, *wrong)
     n = 0
     while len({sequence[: n + 1] for sequence in everything}) == 1:
@@ -110,25 +108,25 @@ def contrast_answers(answers: Sequence[Tokens], foils: Sequence[Tokens]) -> Cont
 
 
 def _drop_longer(sequences: Iterable[Tokens]) -> tuple[Tokens, ...]:
-    """Each once, without those that begin with another: whatever continues an answer is that answer."""
+    """Remove repeats and sequences that extend another one, because they count as that answer."""
     kept = dict.fromkeys(sequences)
     return tuple(s for s in kept if not any(s[:n] in kept for n in range(1, len(s))))
 
 
 def _list_starts(sequences: Iterable[Tokens]) -> set[Tokens]:
-    """Everything that one of them begins with, and is not whole."""
+    """Return all proper prefixes of the sequences."""
     return {s[:n] for s in sequences for n in range(1, len(s))}
 
 
 def tokenise_answers(
     texts: Sequence[str], prompt: str, prompt_ids: Sequence[int], tokenizer: Tokenizer
 ) -> list[Tokens | AnswerFault]:
-    """The tokens that follow a prompt when each of these texts is written after it, or why they cannot be scored there.
+    """Return the tokens of each text in its place after the prompt, or why it cannot be scored there.
 
-    Not the tokens of a text by itself: tokenizers that put a space before every text give another token there.
+    These differ from the tokens of the text alone: some tokenizers prepend a space to every text.
 
     Args:
-        prompt_ids: of the prompt, without a beginning-of-sequence token.
+        prompt_ids: token ids of the prompt, without a beginning-of-sequence token.
     """
     found: list[Tokens | AnswerFault] = []
     for text, whole in zip(texts, tokenizer.encode_each([prompt + text for text in texts]), strict=True):
@@ -140,26 +138,26 @@ def tokenise_answers(
 
 
 def _cut_answer(text: str, whole: list[int], prompt: str, prompt_ids: list[int], tokenizer: Tokenizer) -> Tokens:
-    """What of the whole follows the prompt; raises `AnswerFault`."""
+    """Return the ids after the prompt's ids; raises `AnswerFault`."""
     follows = tuple(whole[len(prompt_ids) :])
     _check_spaces(text, prompt, len(follows), tokenizer)
     if whole[: len(prompt_ids)] != prompt_ids or not follows:
         if prompt[-1:].isspace():
             raise AnswerFault(
-                "is one token with the white space that the prompt ends in; move the space into answer and foil"
+                "forms one token with the white space at the end of the prompt; move the space into answer and foil"
             )
         end = " | ".join(map(repr, map(tokenizer.piece, whole[-3:])))
         raise AnswerFault(
-            f"is no token of its own after {prompt[-12:]!r}: together they end in {end}; end the prompt elsewhere, or begin "
+            f"is not a separate token after {prompt[-12:]!r}: together they end in {end}; end the prompt elsewhere, or begin "
             "the answer with a space"
         )
     if tokenizer.limits.unknown_id in follows:
-        raise AnswerFault("holds text that this tokenizer does not know; use words that it knows")
+        raise AnswerFault("contains text that this tokenizer cannot encode; use other words")
     return follows
 
 
 def _check_spaces(text: str, prompt: str, n_tokens: int, tokenizer: Tokenizer) -> None:
-    # " Mary" and "Mary" are two tokens: with the wrong one the model is scored on a word that it would not write.
+    # " Mary" and "Mary" are different tokens: with the wrong one, the score is about a word that the model would not write.
     if prompt[-1:].isspace() and text[:1] == " " and not text[1:2].isspace():
         raise AnswerFault(
             f"begins with a space and the prompt ends in white space; write {text[1:41]!r}, or end the prompt before it"

@@ -1,4 +1,4 @@
-"""Prompts in the form in which a chat model is used: each text as a user's message, under the tokenizer's own template."""
+"""Chat form: each prompt as a user's message in the tokenizer's chat template."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from audit_core.prompts.answers import Tokenizer
 from audit_core.prompts.prompt_set import Prompt, PromptForm, PromptSet
 
 CHAT_SUFFIX = ", as chat"
-"""Of the name of a set that was rendered."""
+"""Suffix of the name of a rendered set."""
 
 
 def render_chat(prompts: PromptSet, tokenizer: Tokenizer) -> PromptSet:
-    """The set with every prompt as a user's message, up to where the assistant begins to answer.
+    """Return the set with every prompt as a user's message, up to the assistant's turn.
 
-    Answers are written as the template writes them there, mostly without a space before them. The rendered text is the
-    prompt from then on: it is what is hashed, split into halves, run, shown and packed, and nothing is put before it.
+    Answers follow as the template writes them, mostly without a leading space. The rendered text replaces the prompt: it is
+    hashed, assigned to a split, run, shown and packed, and nothing is prepended.
 
     Raises:
         ModelRefused: the tokenizer has no chat template, or it cannot be rendered.
@@ -35,7 +35,7 @@ def _render(prompt: Prompt, tokenizer: Tokenizer) -> Prompt:
 
 
 def _find_space(reply: str, message: str, rendered: str, tokenizer: Tokenizer) -> str:
-    """The white space that the template puts before an assistant's words."""
+    """Return the white space that the template puts before the assistant's text."""
     before, found, _ = tokenizer.render_chat(message, reply).removeprefix(rendered).partition(reply)
-    # A template that closes what it opened (such as a place to think in) writes more than white space there.
+    # Some templates write more than white space there, for example an empty thinking block.
     return before if found and not before.strip() else ""

@@ -1,4 +1,4 @@
-"""Templates found from the texts: prompts whose words agree except in a few places share a skeleton."""
+"""Find templates from texts: prompts whose words agree except in a few slots share a skeleton."""
 
 from __future__ import annotations
 
@@ -17,47 +17,48 @@ if TYPE_CHECKING:
     from audit_core.prompts.prompt_set import Prompt
 
 ALIKE = 0.85
-"""Share of their fixed words in which two skeletons agree that are one, however many prompts each has."""
+"""Fraction of fixed words in which two skeletons must agree to count as one."""
 ALIKE_IF_RARE = 2 / 3
-"""The same where either has at most `RARE` prompts: so few do not show that a word belongs to a template."""
+"""The same fraction if either has at most `RARE` prompts, too few to show that a word belongs to a template."""
 RARE = 2
 MIN_FIXED = 2
-"""Fixed words that make a skeleton."""
+"""Minimal number of fixed words of a skeleton."""
 MIN_SHARED = 3
-"""Fixed words that two skeletons must share to be one."""
+"""Minimal number of fixed words that two skeletons must share to count as one."""
 MIN_WORDS = 5
-"""Distinct words of a set: below, texts are fillings of a few symbols, and agree by chance (a vote of A and B)."""
+"""Minimal number of distinct words in a set; with fewer, texts of a few symbols agree by chance."""
 MAX_WORDS = 256
-"""Of a longer text its first and last half of this are compared."""
+"""Words compared per text; of a longer text, the first and last half of this number."""
 _FRAME, _BODY = 12, 5
-"""Words that all texts begin and end with, and words that then remain, from which on they are a frame (a chat form, worked
-examples) and no part of any skeleton."""
+"""Minimal number of words that all texts begin and end with, and of words that remain, for the common words to count as a
+frame (a chat form, few-shot examples) outside the skeletons."""
 _BINS = 256
 _SLOT, _NUMBER = "_", "#"
-# Scripts that write no spaces are read sign by sign.
+# Scripts without spaces are read character by character.
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+(?:['’][^\W{_UNSPACED}]+)*|[^\w\s]")
 
 
 def find_templates(prompts: Sequence[Prompt]) -> tuple[str, ...]:
-    """One label a prompt, by what the clean texts share; the order of the prompts is irrelevant to which share one.
+    """Return one template label per prompt, from the clean texts; independent of the order of the prompts.
 
-    A text is read as words, without case, marks and invisible characters. What the pair varies is a slot: words that
-    differ between clean and corrupted text, and answers and foils, wherever they stand; numbers are alike. What is left
-    is the prompt's skeleton. Prompts of equal skeletons share a template; so do those of skeletons that agree in `ALIKE` of
-    their words, or in `ALIKE_IF_RARE` where one of the two has `RARE` prompts or fewer, word by word, with at most one run
-    of words put in; and so does whatever is linked through others. Prompts of the same clean text share one always.
+    A text is read as words, without case, marks and invisible characters. Words that differ between clean and corrupted text
+    are slots, and so are answers and foils anywhere in the text; all numbers are equal. The other words are the skeleton.
+    Prompts share a template if their skeletons are equal, or agree word by word, with at most one inserted run of words, in a
+    fraction `ALIKE` of their words (`ALIKE_IF_RARE` if one has at most `RARE` prompts), or are linked through others so.
+    Prompts with the same clean text always share a template.
 
     Cost: at most n² comparisons of `MAX_WORDS` words; 2,000 unlike prompts take a few seconds.
 
-    Limits: texts with fewer than `MIN_FIXED` words beside their slots are compared as they are; a short text (fewer than seven fixed words) with one word exchanged, each used by three prompts or more, is
-    taken for another template; so is a text of which more than one word in three is exchanged; meaning is not read.
+    Limits: texts with fewer than `MIN_FIXED` words outside their slots are compared unchanged. Short texts (fewer than seven
+    fixed words) that differ in one word, each used by three prompts or more, count as different templates; so do texts that
+    differ in more than a third of their words. Meaning is not considered.
     """
     return tuple(f"skeleton {at + 1}" for at in _number(prompts))
 
 
 def _number(prompts: Sequence[Prompt]) -> list[int]:
-    """Number of each prompt's template, in the order of their texts."""
+    """Return the number of each prompt's template, ordered by text."""
     if not prompts:
         return []
     raw = [tuple(_list_words(prompt.clean)) for prompt in prompts]
@@ -73,7 +74,7 @@ def _number(prompts: Sequence[Prompt]) -> list[int]:
 
 @dataclass(frozen=True)
 class _Group:
-    """Prompts of one skeleton."""
+    """Prompts with the same skeleton."""
 
     words: tuple[str, ...]
     rows: tuple[int, ...]
@@ -86,7 +87,7 @@ class _Group:
 def _list_words(text: str) -> list[str]:
     if not text.isascii():
         text = "".join(c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) != "Cf")
-    # Punctuation is dropped; signs that carry meaning (+, =, <) are words.
+    # Punctuation is dropped; meaningful symbols (+, =, <) are words.
     found = [word for word in _WORD.findall(text.casefold()) if word[0].isalnum() or not _is_punctuation(word)]
     return found if len(found) <= MAX_WORDS else found[: MAX_WORDS // 2] + found[-MAX_WORDS // 2 :]
 
@@ -96,7 +97,7 @@ def _is_punctuation(word: str) -> bool:
 
 
 def _remove_frame(texts: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """The texts without what all of them begin and end with, where that is long and leaves enough."""
+    """Remove the words that all texts begin and end with, if they are many and enough words remain."""
     shortest = min(map(len, texts))
     front = _count_shared(texts, range(shortest))
     back = _count_shared(texts, range(-1, front - shortest - 1, -1))
@@ -115,17 +116,17 @@ def _count_shared(texts: Sequence[tuple[str, ...]], places: Iterable[int]) -> in
 
 
 def _mask(prompt: Prompt, words: tuple[str, ...]) -> tuple[str, ...]:
-    """A prompt's skeleton: slots where its pair varies; its words as they are where that would leave next to nothing."""
-    said = {word for text in (*prompt.answers, *prompt.foils) for word in _list_words(text)}
+    """Return a prompt's skeleton with slots, or its unchanged words if too few would remain."""
+    answer_words = {word for text in (*prompt.answers, *prompt.foils) for word in _list_words(text)}
     changed = _list_changed(_list_words(prompt.clean), _list_words(prompt.corrupted))
-    masked = _put_slots(words, said | changed)
+    masked = _put_slots(words, answer_words | changed)
     return masked if _count_fixed(masked) >= MIN_FIXED else words
 
 
 def _list_changed(clean: Sequence[str], corrupted: Sequence[str]) -> set[str]:
     if len(clean) == len(corrupted):
         differ = [pair for pair in zip(clean, corrupted, strict=True) if pair[0] != pair[1]]
-        # A text that was rewritten from end to end does not say where its slots are.
+        # If the whole text differs, the slots cannot be located.
         return {word for pair in differ for word in pair} if 2 * len(differ) <= len(clean) else set()
     one, other = Counter(clean), Counter(corrupted)
     return set(one - other) | set(other - one)
@@ -153,7 +154,7 @@ def _group(texts: Sequence[tuple[str, ...]]) -> list[_Group]:
 
 
 def _join(groups: Sequence[_Group], links: Iterable[tuple[int, int]]) -> list[tuple[int, ...]]:
-    """Rows of the groups that are linked, directly or through others."""
+    """Return the rows of groups that are linked, directly or through others."""
     parent = list(range(len(groups)))
 
     def find(at: int) -> int:
@@ -170,7 +171,7 @@ def _join(groups: Sequence[_Group], links: Iterable[tuple[int, int]]) -> list[tu
 
 
 def _join_equal(groups: Sequence[tuple[int, ...]], raw: Sequence[tuple[str, ...]]) -> list[tuple[int, ...]]:
-    """Groups that hold the same clean text are one."""
+    """Link groups that contain the same clean text."""
     of_row = {row: at for at, rows in enumerate(groups) for row in rows}
     first = {words: at for at, words in reversed(list(enumerate(raw)))}
     links = ((of_row[at], of_row[first[words]]) for at, words in enumerate(raw))
@@ -178,7 +179,7 @@ def _join_equal(groups: Sequence[tuple[int, ...]], raw: Sequence[tuple[str, ...]
 
 
 def _link_alike(groups: Sequence[_Group]) -> Iterable[tuple[int, int]]:
-    """Links between groups whose skeletons are alike: enough of them to reach all that are linked at all."""
+    """Yield links between groups with similar skeletons, enough to connect each cluster."""
     texts = _Texts(groups)
     left = np.arange(len(groups))
     while left.size:
@@ -192,7 +193,7 @@ def _link_alike(groups: Sequence[_Group]) -> Iterable[tuple[int, int]]:
 
 
 class _Texts:
-    """Skeletons as arrays, so that one is compared with all others at once."""
+    """Skeletons as arrays, for comparing one with all others at once."""
 
     def __init__(self, groups: Sequence[_Group]) -> None:
         numbers: dict[str, int] = {}
@@ -209,27 +210,27 @@ class _Texts:
             np.add.at(self.bins[at], [one % _BINS for one in ids if one], 1)
 
     def find_alike(self, at: int, others: NDArray[np.intp]) -> NDArray[np.bool_]:
-        """Which of the others are one skeleton with this; shape (other,)."""
+        """Return which other skeletons count as the same as this one; shape (other,)."""
         least = np.where(self.is_rare[others] | self.is_rare[at], ALIKE_IF_RARE, ALIKE)
         needed = np.maximum(least * np.maximum(self.fixed[others], self.fixed[at]) - 1e-9, MIN_SHARED)
         alike = np.ones(len(others), bool)
-        # Cheaper counts that bound it from above come first; most pairs need no more.
+        # Cheaper upper bounds come first; most pairs need no exact count.
         for count in (self._count_shared, self._count_in_line, self._count_agreeing):
             alike[alike] = count(at, others[alike]) >= needed[alike]
         return alike
 
     def _count_shared(self, at: int, others: NDArray[np.intp]) -> NDArray[np.int64]:
-        """At least the words in common, wherever they stand; shape (other,)."""
+        """Return an upper bound of the words in common, at any position; shape (other,)."""
         shared: NDArray[np.int64] = np.minimum(self.bins[others], self.bins[at]).sum(1)
         return shared
 
     def _count_in_line(self, at: int, others: NDArray[np.intp]) -> NDArray[np.int64]:
-        """Words at the same place from the front, and from the back; shape (other,)."""
+        """Count equal words at the same position from the front, and from the back; shape (other,)."""
         counts = [((ids[others] == ids[at]) & (ids[at] > 0)).sum(1) for ids in (self.forward, self.backward)]
         return counts[0] + counts[1]
 
     def _count_agreeing(self, at: int, others: NDArray[np.intp]) -> NDArray[np.int64]:
-        """Most fixed words that agree when one run of words is put into the shorter text; shape (other,)."""
+        """Return the largest number of equal fixed words with one run of words inserted into the shorter text; shape (other,)."""
         n = np.minimum(self.lengths[others], self.lengths[at])
         from_front, from_back = (
             np.pad(((ids[others] == ids[at]) & (ids[at] > 0)).cumsum(1, dtype=np.int16), ((0, 0), (1, 0)))

@@ -1,4 +1,4 @@
-"""Prompts that cannot be measured as a request asks: set aside before it is run, and named."""
+"""Exclude prompts that a request cannot measure, before the run, and name them."""
 
 from __future__ import annotations
 
@@ -11,37 +11,39 @@ from audit_core.intervention import Replacement
 from audit_core.prompts.prompt_set import SetAside, TokenisedPrompts, TokenPair
 
 MIN_REFERENCE = 2
-"""Prompts that a mean is taken over, at least: of one prompt it would be the prompt itself."""
+"""Minimal number of prompts for a mean: of one prompt it would be the prompt itself."""
 NO_MEAN = "as a mean needs two prompts of a length (and template)"
 _MEANS = (Replacement.MEAN, Replacement.MEAN_TEMPLATE)
 _NAMED = 5
-"""Ids that a notice spells out; the rest is counted."""
+"""Ids that a notice lists; the others are counted."""
 
 RequestT = TypeVar("RequestT")
 
 
 def set_aside(request: RequestT) -> RequestT:
-    """The request without prompts that lack a mean, under all its replacements alike, so that they are compared on the same.
+    """Return the request without prompts that lack a mean, for all replacements, so that they use the same prompts.
 
-    Unchanged where none lacks one, and where all do: then the run is refused as a whole.
+    It is unchanged if none lacks one, or if all do: then the run is refused.
 
     Args:
-        request: of an audit: a frozen dataclass with `prompts`, `reference` and `replacements`.
+        request: request of an audit, a frozen dataclass with `prompts`, `reference` and `replacements`.
     """
-    asked: Any = request
-    kept = keep_measurable(asked.prompts, asked.reference, asked.replacements)
-    if kept is asked.prompts:
+    audit_request: Any = request
+    kept = keep_measurable(audit_request.prompts, audit_request.reference, audit_request.replacements)
+    if kept is audit_request.prompts:
         return request
-    # Whoever takes means over the measured prompts themselves knows it by the object.
-    has_own = asked.reference is asked.prompts and "reference" in {field.name for field in fields(asked)}
-    changed: RequestT = replace(asked, prompts=kept, **({"reference": kept} if has_own else {}))
+    # Means over the measured prompts themselves are recognised by object identity.
+    has_own = audit_request.reference is audit_request.prompts and "reference" in {
+        field.name for field in fields(audit_request)
+    }
+    changed: RequestT = replace(audit_request, prompts=kept, **({"reference": kept} if has_own else {}))
     return changed
 
 
 def keep_measurable(
     prompts: TokenisedPrompts, reference: TokenisedPrompts, replacements: Iterable[Replacement]
 ) -> TokenisedPrompts:
-    """The prompts that have a mean in the reference, with a notice that names the others; the same object where all have."""
+    """Return the prompts that have a mean in the reference, with a notice on the others; the same object if all have one."""
     wanted = [replacement for replacement in replacements if replacement in _MEANS]
     lacking: set[int] = set()
     for replacement in wanted:
@@ -59,7 +61,7 @@ def keep_measurable(
 
 
 def describe_left_out(prompts: TokenisedPrompts) -> dict[str, Any]:
-    """What of a set was not measured or not believed, as the run log has it; nothing for most."""
+    """Return excluded prompts and rejected template labels, for the run log; empty for most sets."""
     found: dict[str, Any] = {}
     if prompts.set_aside:
         found["set_aside"] = [[one.prompt, one.template, one.reason] for one in prompts.set_aside]
@@ -70,12 +72,12 @@ def describe_left_out(prompts: TokenisedPrompts) -> dict[str, Any]:
 
 
 def _key(pair: TokenPair, replacement: Replacement) -> tuple[int, str]:
-    """What a mean is taken within, as `Means` has it."""
+    """Return the group within which `Means` averages."""
     return len(pair.clean_ids), pair.prompt.template if replacement is Replacement.MEAN_TEMPLATE else ""
 
 
 def _describe(left_out: Sequence[TokenPair], n_kept: int) -> str:
-    said = [f"{pair.prompt.id[:60]!r} ({len(pair.clean_ids)} tokens)" for pair in left_out[:_NAMED]]
+    excluded = [f"{pair.prompt.id[:60]!r} ({len(pair.clean_ids)} tokens)" for pair in left_out[:_NAMED]]
     more = f" (and {len(left_out) - _NAMED} more)" if len(left_out) > _NAMED else ""
     few = "1 prompt is" if len(left_out) == 1 else f"{len(left_out)} prompts are"
-    return f"{few} set aside and {n_kept} measured, {NO_MEAN}: {', '.join(said)}{more}."
+    return f"{few} set aside and {n_kept} measured, {NO_MEAN}: {', '.join(excluded)}{more}."

@@ -1,4 +1,4 @@
-"""Prompts: clean beside corrupted, aligned token by token, in templates, hashed; read by `prompt_files`."""
+"""Prompt sets: hashed clean/corrupted pairs with answers and templates; `prompt_files` reads them from files."""
 
 from __future__ import annotations
 
@@ -19,35 +19,35 @@ SEQUENCE_METRIC = "sequence_log_probability"
 _REQUIRED = ("id", "clean", "corrupted", "answer", "foil", "template")
 _OPTIONAL = ("group", "source", "form")
 MAX_REPORTED = 20
-"""Bad rows that a refusal names."""
+"""Largest number of bad rows that an error names."""
 NO_TEMPLATE = "all"
-"""Label of the prompts of a file that names no templates."""
+"""Template label of prompts from a file without templates."""
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """One clean/corrupted pair as text; the beginning-of-sequence token is not written."""
+    """One clean/corrupted pair as text, without the beginning-of-sequence token."""
 
     id: str
     clean: str
     corrupted: str
     answer: str
-    """Text expected after the clean prompt, leading space included."""
+    """Expected text after the clean prompt, including its leading space."""
     foil: str
-    """Text expected after the corrupted prompt, leading space included."""
+    """Expected text after the corrupted prompt, including its leading space."""
     template: str
-    """Prompts of one template are not independent: this is the cluster of the bootstrap."""
+    """Cluster of the bootstrap, because prompts of one template are not independent."""
     group: str = ""
     source: str = ""
     form: PromptForm = PromptForm.PLAIN
     more_answers: tuple[str, ...] = ()
-    """Further right answers, where more than one is right."""
+    """Further correct answers."""
     more_foils: tuple[str, ...] = ()
-    """Further answers that the corrupted prompt makes right."""
+    """Further answers that are correct after the corrupted prompt."""
 
     @property
     def answers(self) -> tuple[str, ...]:
-        """Every right answer."""
+        """All correct answers."""
         return (self.answer, *self.more_answers)
 
     @property
@@ -56,7 +56,7 @@ class Prompt:
         return (self.foil, *self.more_foils)
 
     def list_texts(self) -> tuple[str, ...]:
-        """Every text of the row that is not empty."""
+        """All non-empty texts of the row."""
         texts = (
             self.id,
             self.clean,
@@ -70,7 +70,7 @@ class Prompt:
         return tuple(text for text in texts if text)
 
     def to_row(self) -> dict[str, str | list[str]]:
-        """The row as it is written and hashed: empty optional fields left out, several answers as a list."""
+        """Return the row as stored and hashed, without empty optional fields; several answers are a list."""
         row: dict[str, str | list[str]] = {name: getattr(self, name) for name in (*_REQUIRED, *_OPTIONAL)}
         row |= {name: list(texts) for name, texts in (("answer", self.answers), ("foil", self.foils)) if len(texts) > 1}
         return {name: value for name, value in row.items() if value or name in _REQUIRED}
@@ -78,15 +78,15 @@ class Prompt:
 
 @dataclass(frozen=True)
 class PromptSet:
-    """Prompts under one name; the hash covers every field of every row, in order."""
+    """A named set of prompts; the hash covers every field of every row, in order."""
 
     name: str
     prompts: tuple[Prompt, ...]
     sha256: str = field(init=False)
     notices: tuple[str, ...] = field(default=(), compare=False)
-    """What was set aside or read otherwise than it stands in the file, and why; no part of the set."""
+    """Notices on excluded or reinterpreted parts of the file; not part of the set."""
     whole: PromptSet | None = field(default=None, compare=False, repr=False)
-    """The set that these are a part of; None where they are all."""
+    """The set that this is a subset of; None for a whole set."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sha256", hashlib.sha256(dump_jsonl(self.prompts).encode()).hexdigest())
@@ -97,42 +97,42 @@ class PromptSet:
 
 @dataclass(frozen=True)
 class TokenPair:
-    """One prompt after tokenisation: clean and corrupted have equal length and differ somewhere.
+    """One tokenised prompt; clean and corrupted have equal length and differ in at least one token.
 
-    Both end in the tokens with which all its answers and foils begin: the last position is the one where they part.
+    Both end in the common first tokens of all answers and foils, so that these differ after the last position.
     """
 
     prompt: Prompt
     clean_ids: Tokens
     corrupted_ids: Tokens
     contrast: Contrast
-    """What may follow there."""
+    """Answers and foils that may follow."""
     pieces: tuple[str, ...]
-    """Clean tokens as text, one per position, the beginning-of-sequence token first where there is one."""
+    """Clean tokens as text, one per position, starting with the beginning-of-sequence token if there is one."""
     corrupted_pieces: tuple[str, ...]
     is_read_in_context: bool = False
-    """Whether these are other tokens than its texts give one by one behind a beginning-of-sequence token."""
+    """Whether the tokens differ from those of the separate texts after a beginning-of-sequence token."""
     cluster: str = ""
-    """Of the bootstrap, where the texts contradict the label; empty: the prompt's template."""
+    """Cluster of the bootstrap if the texts contradict the label; empty for the prompt's template."""
 
     @property
     def is_distinguished(self) -> bool:
-        """Whether the token at one position can tell right answers from foils."""
+        """Whether the token at one position separates correct answers from foils."""
         return bool(self.contrast.answer_ids and self.contrast.foil_ids)
 
     @property
     def answer_ids(self) -> Tokens:
-        """Tokens that a right answer goes on with and no foil does.
+        """Return next tokens that occur in a correct answer and in no foil.
 
         Raises:
-            PromptRefused: no token at one position tells answers and foils apart.
+            PromptRefused: no token at one position separates answers and foils.
         """
         self._require_distinguished()
         return self.contrast.answer_ids
 
     @property
     def foil_ids(self) -> Tokens:
-        """Tokens that a foil goes on with and no right answer does; raises as `answer_ids`."""
+        """Return next tokens that occur in a foil and in no correct answer; raises as `answer_ids`."""
         self._require_distinguished()
         return self.contrast.foil_ids
 
@@ -163,26 +163,26 @@ class TokenisedPrompts:
     name: str
     pairs: tuple[TokenPair, ...]
     sha256: str
-    """Hash of the text rows these pairs were made from."""
+    """Hash of the text rows of these pairs."""
     notices: tuple[str, ...] = field(default=(), compare=False)
-    """What was set aside, and what was not believed, and why."""
+    """Notices on excluded rows and rejected labels."""
     set_aside: tuple[SetAside, ...] = field(default=(), compare=False)
-    """Rows that are under the hash, and not among the pairs."""
+    """Rows that the hash covers and the pairs exclude."""
 
     def __len__(self) -> int:
         return len(self.pairs)
 
     @property
     def templates(self) -> tuple[str, ...]:
-        """What each prompt is clustered by, shape (prompt,): its template, unless the texts contradict the labels."""
+        """Cluster of each prompt, shape (prompt,): its template, unless the texts contradict the labels."""
         return tuple(pair.cluster or pair.prompt.template for pair in self.pairs)
 
     def take(self, rows: Sequence[int]) -> TokenisedPrompts:
-        """Some of the prompts, under the hash of all."""
+        """Return some of the prompts, with the hash of all."""
         return replace(self, pairs=tuple(self.pairs[at] for at in rows))
 
     def spread(self, most: int) -> tuple[int, ...]:
-        """Rows of at most so many prompts, as evenly over the templates as they allow, in order."""
+        """Return at most this many rows in order, spread evenly over the templates."""
         seen: Counter[str] = Counter()
         turns = []
         for at, name in enumerate(self.templates):
@@ -192,24 +192,24 @@ class TokenisedPrompts:
 
 
 def dump_jsonl(prompts: Sequence[Prompt]) -> str:
-    """One row a line, empty optional fields left out: the bytes that are hashed."""
+    """Return the bytes that are hashed: one row per line, without empty optional fields."""
     return dump_prompt_rows(prompt.to_row() for prompt in prompts).decode()
 
 
 def load_prompts(path: Path | str, *, columns: Mapping[str, str] | None = None) -> PromptSet:
-    """Read a prompt set from a file or a `datasets` folder, in any form that `prompt_files` knows.
+    """Read a prompt set from a file or a `datasets` folder, in any format that `prompt_files` supports.
 
     Args:
-        columns: field -> column of the file, where the names differ.
+        columns: field → column of the file, if the names differ.
 
     Raises:
-        PromptRefused: no such file, too large, a form that is not read, or rows that cannot be used; names each bad row.
+        PromptRefused: no such file, too large, an unsupported format, or unusable rows, which are named.
     """
     return drop_repeats(keep_valid(refuse_faults(read_row_file(path, columns=columns))))
 
 
 def parse_prompts(raw: bytes, *, name: str, columns: Mapping[str, str] | None = None) -> PromptSet:
-    """Read a prompt set from the bytes of a file, repeats left out; see `load_prompts`.
+    """Read a prompt set from the bytes of a file, without repeats; see `load_prompts`.
 
     Example:
         >>> row = b'{"clean": "A B", "corrupted": "A C", "answer": " x", "foil": " y"}'
@@ -220,12 +220,12 @@ def parse_prompts(raw: bytes, *, name: str, columns: Mapping[str, str] | None = 
 
 
 def parse_rows(raw: bytes, *, name: str) -> PromptSet:
-    """Every row of a file, repeats among them: for a set whose digest is known already."""
+    """Read every row of a file, including repeats, for a set with a known digest."""
     return keep_valid(refuse_faults(read_rows(raw, name=name)))
 
 
 def drop_repeats(prompts: PromptSet) -> PromptSet:
-    """The set without prompts that say the same as an earlier one, and a notice of which those were."""
+    """Remove prompts that repeat an earlier one, with a notice that names them."""
     repeats = find_repeats(prompts.prompts)
     if not repeats:
         return prompts
@@ -235,15 +235,15 @@ def drop_repeats(prompts: PromptSet) -> PromptSet:
 
 
 def keep_valid(read: ReadRows) -> PromptSet:
-    """The good rows of a file as a set.
+    """Return the valid rows of a file as a set.
 
     Raises:
-        PromptRefused: there is none.
+        PromptRefused: no row is valid.
     """
     if not read.rows:
-        raise PromptRefused(f"{read.name} holds no prompts.", wanted="at least one row.", remedy="add rows.")
-    said = () if read.rows[0].template else ("The file names no templates: they are found from its texts.",)
-    return PromptSet(read.name, tuple(map(_make_prompt, read.rows)), notices=(*read.notices, *said))
+        raise PromptRefused(f"{read.name} contains no prompts.", wanted="at least one row.", remedy="add rows.")
+    added = () if read.rows[0].template else ("The file names no templates: they are found from its texts.",)
+    return PromptSet(read.name, tuple(map(_make_prompt, read.rows)), notices=(*read.notices, *added))
 
 
 def _make_prompt(row: RowFields) -> Prompt:
@@ -254,7 +254,7 @@ def _make_prompt(row: RowFields) -> Prompt:
 
 
 def require_distinguished(pairs: Sequence[TokenPair]) -> None:
-    """Refuse prompts whose answers and foils differ in no single position, before a metric of one position is read.
+    """Reject prompts whose answers and foils no single position separates, before a single-position metric is used.
 
     Raises:
         PromptRefused: with the ids of those prompts.
@@ -262,40 +262,42 @@ def require_distinguished(pairs: Sequence[TokenPair]) -> None:
     if missing := [pair.prompt.id[:60] for pair in pairs if not pair.is_distinguished]:
         named = ", ".join(map(repr, missing[:MAX_REPORTED])) + (" and more" if len(missing) > MAX_REPORTED else "")
         raise PromptRefused(
-            f"In {len(missing)} of {len(pairs)} prompts no token at one position tells answers from foils: {named}.",
-            wanted="a token that only right answers go on with, and one that only foils do.",
-            remedy=f"choose the metric {SEQUENCE_METRIC}, which reads every token of an answer, or leave these rows out.",
+            f"In {len(missing)} of {len(pairs)} prompts no token at one position separates answers from foils: {named}.",
+            wanted="a next token that only correct answers have, and one that only foils have.",
+            remedy=f"choose the metric {SEQUENCE_METRIC}, which reads every token of an answer, or remove these rows.",
         )
 
 
 def take_verbatim(prompts: PromptSet) -> PromptSet:
-    """The set with every text as the whole input; see `PromptForm.VERBATIM`."""
+    """Return the set with every text as the complete input; see `PromptForm.VERBATIM`."""
     return PromptSet(
         prompts.name, tuple(replace(p, form=PromptForm.VERBATIM) for p in prompts.prompts), prompts.notices
     )
 
 
 def is_exploratory(prompt: Prompt) -> bool:
-    """Which half a prompt belongs to: decided by the hash of its text, so nobody chooses and nothing drifts."""
+    """Return whether a prompt belongs to the exploratory split; its text's hash decides, so no person can choose."""
     return is_exploratory_pair(prompt.clean, prompt.corrupted)
 
 
 def name_split(prompts: TokenisedPrompts) -> str:
-    """exploratory, confirmatory, or both: which half of its set these prompts belong to."""
-    halves = {is_exploratory(pair.prompt) for pair in prompts.pairs}
-    return "both" if len(halves) > 1 else "exploratory" if halves == {True} else "confirmatory"
+    """Return the split of these prompts: exploratory, confirmatory, or both."""
+    splits = {is_exploratory(pair.prompt) for pair in prompts.pairs}
+    return "both" if len(splits) > 1 else "exploratory" if splits == {True} else "confirmatory"
 
 
 def take_split(prompts: PromptSet, *, exploratory: bool) -> PromptSet:
-    """The exploratory half (to look for circuits on) or the confirmatory half (to judge them on).
+    """Return the exploratory split (to search for circuits) or the confirmatory split (to judge them).
 
     Raises:
-        PromptRefused: that half is empty.
+        PromptRefused: that split is empty.
     """
     kept = tuple(p for p in prompts.prompts if is_exploratory(p) is exploratory)
-    half = "exploratory" if exploratory else "confirmatory"
+    split = "exploratory" if exploratory else "confirmatory"
     if not kept:
         raise PromptRefused(
-            f"{prompts.name} has no prompt in its {half} half.", wanted="a set with both halves.", remedy="add prompts."
+            f"{prompts.name} has no prompt in its {split} split.",
+            wanted="a set with both splits.",
+            remedy="add prompts.",
         )
-    return PromptSet(f"{prompts.name}/{half}", kept, prompts.notices, prompts)
+    return PromptSet(f"{prompts.name}/{split}", kept, prompts.notices, prompts)

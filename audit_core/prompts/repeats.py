@@ -1,4 +1,4 @@
-"""Repeats: prompts that say the same as an earlier one, and so add nothing that is independent of it."""
+"""Repeats: prompts equal to an earlier one, which add no independent information."""
 
 from __future__ import annotations
 
@@ -11,64 +11,64 @@ if TYPE_CHECKING:
     from audit_core.prompts.prompt_set import Prompt, TokenPair
 
 _END = ".,;:!?…。、，！？；："
-"""Marks that may end a sentence: with or without them a prompt says the same."""
+"""Marks at the end of a sentence, ignored in comparisons."""
 _NAMED = 5
-"""Ids that a notice spells out; the rest is counted."""
+"""Ids that a notice lists; the others are counted."""
 
 
 @dataclass(frozen=True)
 class SetAside:
-    """A prompt that is in the set, and not measured."""
+    """A prompt that is in the set but not measured."""
 
     prompt: str
     template: str
     reason: str
-    """In words that say nothing of its text."""
+    """The reason, without the prompt's text."""
 
 
 def find_repeats(prompts: Sequence[Prompt]) -> dict[int, int]:
-    """Rows that say the same as an earlier row: both texts, every answer and every foil.
+    """Find rows equal to an earlier row in both texts, all answers and all foils.
 
-    Texts are equal where they are so after Unicode's NFC, without invisible format characters, with white space collapsed,
-    and without white space and sentence marks at the end. Case counts; id, template, group and source do not, nor does
-    the order of several answers. A pair with clean and corrupted exchanged is another prompt.
+    Texts are compared after Unicode NFC, without invisible format characters, with white space collapsed, and without white
+    space and sentence marks at the end. Case is significant; id, template, group, source and the order of answers are not.
+    A pair with clean and corrupted exchanged is another prompt.
 
     Returns:
-        Row → the first row that says the same.
+        Row → the first equal row.
     """
     return _find_equal(map(_read, prompts))
 
 
 def find_token_repeats(pairs: Sequence[TokenPair]) -> dict[int, int]:
-    """As `find_repeats`, where the tokens are the same as well: a tokenizer may not tell two texts apart."""
+    """Find repeats as `find_repeats`, but by tokens: a tokenizer may encode different texts equally."""
     by_text = find_repeats([pair.prompt for pair in pairs])
-    # What a text repeats is left out already: only the first of each is compared by its tokens.
+    # Repeats by text are excluded already, so only the first of each is compared by tokens.
     firsts = [at for at in range(len(pairs)) if at not in by_text]
     keys = [(pairs[at].clean_ids, pairs[at].corrupted_ids, *_read(pairs[at].prompt)[3:]) for at in firsts]
     return by_text | {firsts[at]: firsts[first] for at, first in _find_equal(keys).items()}
 
 
 def describe_repeats(names: Sequence[str], repeats: dict[int, int]) -> str:
-    """The notice that goes with a set whose repeats were left out.
+    """Return the notice on excluded repeats.
 
     Args:
-        names: id of every row, the repeats among them.
+        names: id of every row, including repeats.
     """
-    said = [f"{names[at][:60]!r} repeats {names[first][:60]!r}" for at, first in sorted(repeats.items())]
-    more = f" (and {len(said) - _NAMED} more)" if len(said) > _NAMED else ""
-    says, count = ("1 prompt says", "counts") if len(said) == 1 else (f"{len(said)} prompts say", "count")
-    return f"{says} the same as an earlier one and {count} once: {'; '.join(said[:_NAMED])}{more}."
+    named = [f"{names[at][:60]!r} repeats {names[first][:60]!r}" for at, first in sorted(repeats.items())]
+    more = f" (and {len(named) - _NAMED} more)" if len(named) > _NAMED else ""
+    says, count = ("1 prompt says", "counts") if len(named) == 1 else (f"{len(named)} prompts say", "count")
+    return f"{says} the same as an earlier one and {count} once: {'; '.join(named[:_NAMED])}{more}."
 
 
 def normalise_text(text: str) -> str:
-    """A text as repeats are compared by."""
+    """Normalise a text for comparison."""
     visible = "".join(c for c in unicodedata.normalize("NFC", text) if unicodedata.category(c) != "Cf")
     return " ".join(visible.split()).rstrip(f"{_END} ")
 
 
 def _read(prompt: Prompt) -> tuple[Hashable, ...]:
     texts = (normalise_text(prompt.clean) or prompt.clean, normalise_text(prompt.corrupted) or prompt.corrupted)
-    # An answer may be a mark itself, so marks count here.
+    # An answer may itself be a mark, so marks are kept.
     return (
         prompt.form,
         *texts,

@@ -1,4 +1,4 @@
-"""Answers of several tokens, read token by token: one run for each place at which an answer goes on."""
+"""Answers of several tokens: one run per prefix of an answer, to read each next token."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair
 
 Floats = NDArray[np.float64]
 _UNREAD = Contrast((), ((0,),), ((1,),))
-"""Of a place: its whole vocabulary is read, and the two ids only fill their fields."""
+"""Placeholder ids: at these positions the whole vocabulary is read."""
 
 
 @dataclass(frozen=True)
 class Places:
-    """Every place at which an answer or a foil of some prompts goes on, as prompts that end there."""
+    """All prefixes of answers and foils, as prompts that end there."""
 
     prompts: TokenisedPrompts
     starts: tuple[int, ...]
-    """Of each prompt, the row of its first place: the end of the prompt itself."""
+    """Row of each prompt's first prefix, the end of the prompt itself."""
 
 
 def list_beginnings(pair: TokenPair) -> tuple[Tokens, ...]:
-    """Beginnings of its answers and foils, from none of their tokens to all but the last; each once."""
+    """Return the proper prefixes of answers and foils, the empty one included, without repeats."""
     sequences = (*pair.contrast.answers, *pair.contrast.foils)
     return tuple(dict.fromkeys(s[:n] for s in sequences for n in range(len(s))))
 
@@ -54,10 +54,10 @@ def score_sets(vocabulary: NDArray[np.float32], pairs: Sequence[TokenPair]) -> F
     """log P(right answers) − log P(foils), each a sum over the set of the products of their tokens' probabilities.
 
     Args:
-        vocabulary: logits at the places of these pairs, in order; shape (run, place, vocabulary).
+        vocabulary: logits after each prefix of these pairs, in order; shape (run, prefix, vocabulary).
 
     Returns:
-        Nats; shape (run, prompt). Of single tokens it is the difference of their logits.
+        Nats; shape (run, prompt). For single tokens it equals the logit difference.
     """
     found, at = [], 0
     for pair in pairs:
@@ -69,7 +69,7 @@ def score_sets(vocabulary: NDArray[np.float32], pairs: Sequence[TokenPair]) -> F
 
 
 def _score(sequences: Sequence[Tokens], logits: Mapping[Tokens, NDArray[np.float32]]) -> Floats:
-    """Log probability of any of these sequences, from the logits after each of their beginnings; shape (run,)."""
+    """Return the log probability of any of these sequences, from the logits after each prefix; shape (run,)."""
     read = {s[:n] for s in sequences for n in range(len(s))}
     totals = {beginning: _sum_exponentials(logits[beginning]) for beginning in read}
     each = [sum(logits[s[:n]][:, s[n]].astype(float) - totals[s[:n]] for n in range(len(s))) for s in sequences]
@@ -78,7 +78,7 @@ def _score(sequences: Sequence[Tokens], logits: Mapping[Tokens, NDArray[np.float
 
 
 def _sum_exponentials(logits: NDArray[np.float32]) -> Floats:
-    """log Σ exp over the vocabulary, shape (run,): within 1e-8 of scipy's in float64, and seven times as fast."""
+    """Return log Σ exp over the vocabulary, shape (run,): within 1e-8 of scipy's in float64, and seven times as fast."""
     most = logits.max(axis=-1, keepdims=True)
     total: Floats = np.log(np.exp(logits - most).sum(axis=-1, dtype=float)) + most[..., 0].astype(float)
     return total

@@ -1,4 +1,4 @@
-"""Template labels held against the texts: which clusters a set's intervals are taken over."""
+"""Clusters of a prompt set: template labels checked against the texts."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ if TYPE_CHECKING:
     from audit_core.prompts.prompt_set import Prompt
 
 NO_LABELS = ("", "all")
-"""Labels that name no template; readers of files without such a column write the second."""
+"""Labels that mean no template; the second is set for files without a template column."""
 
 
 @dataclass(frozen=True)
 class Clusters:
-    """What the prompts of a set are clustered by."""
+    """Clusters of a set's prompts."""
 
     names: tuple[str, ...]
-    """Of each prompt; shape (prompt,)."""
+    """Cluster of each prompt; shape (prompt,)."""
     notice: str
-    """What was not believed, and why; empty where the labels are."""
+    """Why the labels were rejected; empty if they are used."""
 
 
 @lru_cache(maxsize=8)
 def check_template_labels(prompts: tuple[Prompt, ...]) -> Clusters:
-    """The labels where the texts do not contradict them, else what the texts share.
+    """Return the labels if the texts agree with them, else clusters from the texts.
 
-    Labels are believed where all prompts of one found skeleton carry one label: a label may stand over several skeletons.
-    Where they are not, and are at least as many as the skeletons, the skeletons take their place; where they are fewer,
-    labels that share a skeleton are one. So no more clusters are counted than there are labels, or skeletons.
-    A set whose prompts name no template is clustered by its skeletons.
+    Labels are used if all prompts of each found skeleton have the same label; a label may cover several skeletons.
+    Otherwise skeletons replace labels if there are at least as many labels as skeletons; if there are fewer labels, those that
+    share a skeleton are merged. So there are never more clusters than labels, or than skeletons.
+    A set without template labels is clustered by its skeletons.
     """
     labels, found = [prompt.template for prompt in prompts], find_templates(prompts)
     n_found = len(set(found))
@@ -42,7 +42,7 @@ def check_template_labels(prompts: tuple[Prompt, ...]) -> Clusters:
         return Clusters(
             found, f"No template is named; intervals are taken over the {_count(n_found)} that the texts share."
         )
-    # A prompt without a label among others that have one: what its text says.
+    # A prompt without a label in a set with labels takes its skeleton as label.
     named = [label or skeleton for label, skeleton in zip(labels, found, strict=True)]
     n_named = len(set(named))
     under: dict[str, set[str]] = defaultdict(set)
@@ -51,16 +51,16 @@ def check_template_labels(prompts: tuple[Prompt, ...]) -> Clusters:
     if all(len(several) == 1 for several in under.values()):
         return Clusters(tuple(named), "")
     if n_found <= n_named:
-        said = f"their texts share {_count(n_found)}; intervals are taken over {n_found}."
-        return Clusters(found, f"{n_named} templates are named; {said}")
+        reason = f"their texts share {_count(n_found)}; intervals are taken over {n_found}."
+        return Clusters(found, f"{n_named} templates are named; {reason}")
     joined = _join_labels(under.values())
     n_joined = len(set(joined.values()))
-    said = f"prompts of one skeleton stand under several names; intervals are taken over {n_joined}, such names as one."
-    return Clusters(tuple(joined[label] for label in named), f"{n_named} templates are named; {said}")
+    reason = f"prompts of one skeleton have several names; intervals are taken over {n_joined}, with such names merged."
+    return Clusters(tuple(joined[label] for label in named), f"{n_named} templates are named; {reason}")
 
 
 def _join_labels(shared: Iterable[set[str]]) -> dict[str, str]:
-    """The first, by name, of the labels that each label is linked with by skeletons under several."""
+    """Map each label to the alphabetically first of the labels that it shares skeletons with."""
     first: dict[str, str] = {}
     groups: list[set[str]] = []
     for labels in shared:

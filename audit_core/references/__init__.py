@@ -1,4 +1,4 @@
-"""Dated data with its sources: the framework crosswalk, the procurement checklist, the map of architectures."""
+"""Dated reference data with sources: framework crosswalk, procurement checklist, governance map."""
 
 from audit_core.references.crosswalk import (
     ClauseCheck,

@@ -1,4 +1,4 @@
-"""Which item of evidence bears on which clause of which framework: a dated file, and what may be counted in it."""
+"""Crosswalk: relation of evidence items to clauses of laws, standards and guidance, as a dated file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_CROSSWALK_BYTES = 2 << 20
 
 
 class Relation(StrEnum):
-    """How far an item of evidence bears on a clause; no word says that a duty is met."""
+    """Relation of an item of evidence to a clause; no value states that a duty is met."""
 
     SUPPORTS = "supports"
     PARTIALLY_SUPPORTS = "partially supports"
@@ -31,10 +31,10 @@ class Relation(StrEnum):
 
 
 class ClauseCheck(StrEnum):
-    """What was read of the clause."""
+    """How a clause was checked."""
 
     PRIMARY = "verified"
-    """Its text, in the primary source."""
+    """Its text was read in the primary source."""
     TITLE_ONLY = "title_only"
     UNVERIFIED = "unverified"
 
@@ -46,12 +46,12 @@ class Framework:
     id: str
     title: str
     note: str
-    """What was read of it, and what was not."""
+    """Which parts of the text were read."""
 
 
 @dataclass(frozen=True)
 class EvidenceItem:
-    """Something that an audit leaves behind."""
+    """An item of evidence that an audit produces."""
 
     id: str
     title: str
@@ -59,19 +59,19 @@ class EvidenceItem:
 
 @dataclass(frozen=True)
 class CrosswalkRow:
-    """One item of evidence beside one clause."""
+    """Relation of one item of evidence to one clause."""
 
     evidence: str
     framework: str
     version: str
-    """Of the framework's text that the row is about."""
+    """Version of the framework's text."""
     clause: str
     quote_sha256: str | None
-    """Of the clause's text in UTF-8 as it was read; None where it was not kept."""
+    """SHA-256 of the clause's text in UTF-8, as read; None if it was not recorded."""
     relation: Relation
     rationale: str
     checked_at: str | None
-    """Date; None where nobody has checked."""
+    """Date; None if unchecked."""
     checked_by: str | None
     source_url: str | None
     """Where the primary text is published."""
@@ -84,20 +84,20 @@ class CrosswalkRow:
 
 @dataclass(frozen=True)
 class RowCount:
-    """Rows of one framework. What is unverified is left out of every relation."""
+    """Counts of one framework; unverified rows are excluded from every relation."""
 
     framework: Framework
     by_relation: tuple[tuple[Relation, int], ...]
-    """Of rows whose clause was read, at least its number and title."""
+    """Rows by relation, for clauses of which at least number and title were read."""
     from_primary: int
     title_only: int
     left_out: int
-    """Unverified rows: in no other number here."""
+    """Unverified rows, which no other number includes."""
 
 
 @dataclass(frozen=True)
 class Crosswalk:
-    """The whole file."""
+    """The content of a crosswalk file."""
 
     as_of: str
     notice: str
@@ -106,7 +106,7 @@ class Crosswalk:
     rows: tuple[CrosswalkRow, ...]
 
     def choose(self, *, framework: str = "", evidence: str = "") -> tuple[CrosswalkRow, ...]:
-        """Rows of one framework, one item of evidence, both, or all."""
+        """Return the rows of a framework, an item of evidence, both, or all rows."""
         return tuple(
             row
             for row in self.rows
@@ -114,7 +114,7 @@ class Crosswalk:
         )  # fmt: skip
 
     def count(self, rows: Sequence[CrosswalkRow]) -> tuple[RowCount, ...]:
-        """Counts for each framework that these rows name."""
+        """Return the counts of each framework in these rows."""
         return tuple(
             _count(framework, own)
             for framework in self.frameworks
@@ -123,10 +123,10 @@ class Crosswalk:
 
 
 def load_crosswalk(path: Path | None = None) -> Crosswalk:
-    """Read a crosswalk; the shipped one unless told otherwise.
+    """Read a crosswalk; by default the shipped one.
 
     Raises:
-        Refused: larger than 2 MiB, not strict JSON, or not of the form that docs/reference/governance.md gives.
+        Refused: larger than 2 MiB, not strict JSON, or not the format of docs/reference/governance.md.
     """
     if path is None:
         return _load_shipped()
@@ -166,10 +166,10 @@ def _read_row(fields: dict[str, Any]) -> CrosswalkRow:
 
 
 def _find_contradiction(made: Crosswalk) -> str:
-    """What a schema cannot say; empty where nothing is wrong."""
+    """Check rules that a schema cannot express; returns the first violation, or an empty text."""
     frameworks, evidence = [row.id for row in made.frameworks], [row.id for row in made.evidence]
     if not _is_date(made.as_of):
-        return f"as_of {made.as_of} is no date"
+        return f"as_of {made.as_of} is not a date"
     for ids in (frameworks, evidence):
         if twice := [one for one, times in Counter(ids).items() if times > 1]:
             return f"{twice[0]} is described twice"
@@ -177,10 +177,10 @@ def _find_contradiction(made: Crosswalk) -> str:
     for number, row in enumerate(made.rows):
         key = (row.evidence, row.framework, row.version, row.clause)
         if key in seen:
-            return f"rows[{number}] stands there twice: {row.evidence}, {row.clause}"
+            return f"rows[{number}] is a duplicate: {row.evidence}, {row.clause}"
         seen.add(key)
         if row.framework not in frameworks or row.evidence not in evidence:
-            return f"rows[{number}] names {row.framework} and {row.evidence}, and one of them is not described"
+            return f"rows[{number}] names {row.framework} and {row.evidence}, one of which is not described"
         if wrong := _find_wrong_check(row, made.as_of):
             return f"rows[{number}] {wrong}"
     return ""
@@ -188,13 +188,13 @@ def _find_contradiction(made: Crosswalk) -> str:
 
 def _find_wrong_check(row: CrosswalkRow, as_of: str) -> str:
     if (row.checked_at is None) != (row.checked_by is None):
-        return "has a check without a date, or a date without who checked"
+        return "needs both checked_at and checked_by, or neither"
     if row.checked_at is not None and (not _is_date(row.checked_at) or row.checked_at > as_of):
-        return f"was checked on {row.checked_at}, which is no date up to {as_of}"
+        return f"was checked on {row.checked_at}, which is not a date up to {as_of}"
     if row.counts and row.checked_at is None:
-        return f"is {row.status} and nobody checked it"
+        return f"has status {row.status} but no check"
     if row.status is ClauseCheck.PRIMARY and (row.quote_sha256 is None or row.source_url is None):
-        return "is said to be read in its primary source and lacks the digest of the text or where it stands"
+        return "was read in the primary source but lacks quote_sha256 or source_url"
     return ""
 
 
@@ -221,6 +221,6 @@ def _count(framework: Framework, rows: Sequence[CrosswalkRow]) -> RowCount:
 def _refuse(name: str, found: str) -> Refused:
     return Refused(
         f"{name}: {found}.",
-        wanted="a crosswalk as docs/reference/governance.md describes it.",
-        remedy="mend the file; rows that nobody checked are unverified, and stay out of the counts.",
+        wanted="a crosswalk in the format of docs/reference/governance.md.",
+        remedy="fix the file; rows without a check have status unverified and are not counted.",
     )

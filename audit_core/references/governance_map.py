@@ -1,4 +1,4 @@
-"""What attention can and cannot show by kind of architecture, which evidence to demand instead, and what of it this shelf has."""
+"""Governance map: what attention can show per architecture, which evidence to demand, and which audits provide it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SHIPPED_MAP = DATA / "governance/map.json"
 
 
 class Coverage(StrEnum):
-    """How much of a demanded kind of evidence an audit of this shelf gives."""
+    """How much of a demanded kind of evidence the audits here provide."""
 
     WHOLE = "whole"
     PART = "part"
@@ -33,7 +33,7 @@ COVERAGE_WORDS = {Coverage.WHOLE: "covered", Coverage.PART: "covered in part", C
 
 @dataclass(frozen=True)
 class Source:
-    """Who says it."""
+    """A cited source."""
 
     id: str
     title: str
@@ -43,24 +43,24 @@ class Source:
 
 @dataclass(frozen=True)
 class Demand:
-    """One kind of evidence to ask for."""
+    """One kind of evidence to demand."""
 
     id: str
     text: str
     coverage: Coverage
     audits: tuple[str, ...]
-    """Keys of the shelf; none where the coverage is none."""
+    """Keys of audits; empty if the coverage is none."""
     note: str
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """One row of the map."""
+    """One row of the map: an architecture or a system property."""
 
     id: Setting
     title: str
     kind: str
-    """`model`: read off a configuration; `system`: declared by a person."""
+    """`model`: read from the configuration; `system`: declared by a person."""
     source: str
     reveals: str
     misses: str
@@ -73,7 +73,7 @@ class Architecture:
 
 @dataclass(frozen=True)
 class AttentionUse:
-    """A use of attention, and where it comes up."""
+    """A use of attention, and where it occurs."""
 
     id: str
     text: str
@@ -82,7 +82,7 @@ class AttentionUse:
 
 @dataclass(frozen=True)
 class GovernanceMap:
-    """The whole file."""
+    """The content of a governance map file."""
 
     as_of: str
     sources: tuple[Source, ...]
@@ -97,17 +97,17 @@ class GovernanceMap:
 
 @dataclass(frozen=True)
 class AuditFit:
-    """Whether one audit of the shelf runs on a model of these classes."""
+    """Whether an audit runs on a model of these classes."""
 
     audit: str
     question: str
     applies: bool | None
-    """None for an audit that the map does not place yet."""
+    """None if the map does not list the audit yet."""
 
 
 @dataclass(frozen=True)
 class CapabilityMatrix:
-    """What can be found out here about a model in its system, and what cannot."""
+    """Applicable audits and evidence to demand for a model in its system."""
 
     audits: tuple[AuditFit, ...]
     demands: tuple[tuple[Setting, Demand], ...]
@@ -137,10 +137,10 @@ _MAP: Schema = record(
 
 
 def load_governance_map(path: Path | None = None) -> GovernanceMap:
-    """Read a map; the shipped one unless told otherwise.
+    """Read a map; by default the shipped one.
 
     Raises:
-        Refused: not strict JSON, not of the form that docs/reference/governance.md gives, or naming audits that do not exist.
+        Refused: not strict JSON, not the format of docs/reference/governance.md, or naming audits that do not exist.
     """
     return _load_shipped() if path is None else parse_governance_map(path.read_bytes(), path.name)
 
@@ -166,9 +166,9 @@ def parse_governance_map(data: bytes, name: str = "map.json") -> GovernanceMap:
 
 
 def list_capabilities(settings: Sequence[Setting], chart: GovernanceMap | None = None) -> CapabilityMatrix:
-    """Audits that run and evidence to demand, for a model of these classes in a system of these properties.
+    """Return applicable audits and evidence to demand, for a model of these classes in a system with these properties.
 
-    An audit applies where every class of the model has it: an encoder–decoder with experts has what both have.
+    An audit applies if every class of the model lists it: an encoder–decoder with experts has the audits common to both.
     """
     chart = chart or load_governance_map()
     rows = [chart.find(setting) for setting in settings]
@@ -200,8 +200,8 @@ def _read_use(row: dict[str, Any]) -> AttentionUse:
 
 
 def _find_contradiction(made: GovernanceMap) -> str:
-    """What a schema cannot say; empty where nothing is wrong."""
-    shelf, sources = set(list_plugins("audits")), {source.id for source in made.sources}
+    """Check rules that a schema cannot express; returns the first violation, or an empty text."""
+    known, sources = set(list_plugins("audits")), {source.id for source in made.sources}
     if [row.id for row in made.architectures] != list(Setting):
         return f"its architectures are not {', '.join(Setting)}, each once and in this order"
     for row in made.architectures:
@@ -211,14 +211,14 @@ def _find_contradiction(made: GovernanceMap) -> str:
             if (demand.coverage is Coverage.NONE) != (not demand.audits):
                 return f"{row.id}, {demand.id}: coverage {demand.coverage} with {len(demand.audits)} audits"
         named = {*row.audits, *(audit for demand in row.demands for audit in demand.audits)}
-        if strangers := sorted(named - shelf):
-            return f"{row.id} names the audit {strangers[0]}, which is not on the shelf"
+        if unknown := sorted(named - known):
+            return f"{row.id} names the audit {unknown[0]}, which does not exist"
     return ""
 
 
 def _refuse(name: str, found: str) -> Refused:
     return Refused(
         f"{name}: {found}.",
-        wanted="a governance map as docs/reference/governance.md describes it.",
-        remedy="mend the file; what no audit covers is none, with no audits.",
+        wanted="a governance map in the format of docs/reference/governance.md.",
+        remedy="fix the file; a demand without audits has coverage none.",
     )

@@ -1,4 +1,4 @@
-"""What kind of model a configuration describes, as far as it says so."""
+"""Architecture class of a model, read from its configuration."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from audit_core.models.folder import CONFIG_BYTES, read_json
 
 
 class Setting(StrEnum):
-    """Where attention is looked at: a class of model, or a property of the system around it."""
+    """An architecture class, or a property of the system around the model."""
 
     DENSE = "dense_decoder"
     MIXTURE = "mixture_of_experts"
@@ -23,10 +23,10 @@ class Setting(StrEnum):
 
 @dataclass(frozen=True)
 class ModelClass:
-    """What a configuration says a model is."""
+    """The architecture classes of a model according to its configuration."""
 
     settings: tuple[Setting, ...]
-    """Empty where it cannot be told: then a person says which."""
+    """Empty if unknown: then a person declares the class."""
     because: str
 
 
@@ -34,18 +34,18 @@ _COUNTS_OF_EXPERTS = (
     "num_experts", "num_local_experts", "n_routed_experts", "num_routed_experts", "moe_num_experts", "n_experts",
 )  # fmt: skip
 _INNER = ("text_config", "ffn_config", "decoder", "llm_config")
-"""Where a configuration of several parts keeps what belongs to the language model."""
+"""Keys under which composite configurations store the language model's part."""
 _HEADS = ("num_attention_heads", "n_head", "num_heads")
 _STATE_SPACE = ("state_size", "ssm_cfg", "mamba_d_state", "ssm_state_size")
 _DECODERS = ("ForCausalLM", "LMHeadModel")
 _WITH_PICTURES = "ForConditionalGeneration"
-"""Of a decoder that also reads pictures, and then with a `text_config`; without one it may be an encoder–decoder."""
+"""A decoder with image input if there is a `text_config`; otherwise possibly an encoder–decoder."""
 
 
 def find_architecture(config: Mapping[str, Any]) -> ModelClass:
-    """The class of a model by its `config.json`.
+    """Return a model's class from its `config.json`.
 
-    Retrieval and tools cannot be read off a model: they belong to the system, and a person declares them.
+    Retrieval and tools are properties of the system, which a person declares.
     """
     parts = [config, *(part for name in _INNER if isinstance(part := config.get(name), Mapping))]
     found, because = [], []
@@ -58,7 +58,7 @@ def find_architecture(config: Mapping[str, Any]) -> ModelClass:
     if found:
         return ModelClass(tuple(found), "; ".join(because))
     if any(name in part for part in parts for name in _STATE_SPACE):
-        return ModelClass((), "it has a state space, and what the map says of attention does not cover that")
+        return ModelClass((), "it has a state space, which the map does not cover")
     named = config.get("architectures")
     first = named[0] if isinstance(named, list) and named and isinstance(named[0], str) else ""
     if not (first.endswith(_DECODERS) or (first.endswith(_WITH_PICTURES) and "text_config" in config)):
@@ -69,7 +69,7 @@ def find_architecture(config: Mapping[str, Any]) -> ModelClass:
 
 
 def read_architecture(folder: Path) -> ModelClass:
-    """The class of the model in a folder.
+    """Return the class of the model in a folder.
 
     Raises:
         ModelRefused: its config.json cannot be read.
@@ -78,7 +78,7 @@ def read_architecture(folder: Path) -> ModelClass:
 
 
 def _list_experts(parts: list[Mapping[str, Any]]) -> list[str]:
-    """Where more than one expert is counted; one expert is a dense block."""
+    """Return the parts with more than one expert; a single expert is a dense block."""
     return [
         f"{name} = {count}"
         for part in parts

@@ -1,4 +1,4 @@
-"""The procurement checklist: questions to a vendor, and answers of which an unanswered one is neither yes nor no."""
+"""Procurement checklist: questions to a vendor, and answers; unanswered is recorded as unanswered."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class AnswerWord(StrEnum):
-    """What was answered; the last is what stands before anybody has."""
+    """The answer to a question; the last value is the default."""
 
     YES = "yes"
     NO = "no"
@@ -35,7 +35,7 @@ class AnswerWord(StrEnum):
 
 
 class Link(StrEnum):
-    """What of Assay an answer could point to."""
+    """Kind of evidence that an answer could reference."""
 
     CLAIM = "claim"
     PACK = "pack"
@@ -50,10 +50,10 @@ class ChecklistItem:
     id: str
     question: str
     good: str
-    """What a good answer looks like."""
+    """Criteria for a good answer."""
     links: tuple[Link, ...]
     where: str
-    """Which evidence here could be linked, or that there is none yet."""
+    """Which evidence could be linked, or a note that there is none yet."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class ChecklistSection:
 
 @dataclass(frozen=True)
 class Checklist:
-    """The list as it ships, and the digest of its bytes' content."""
+    """A checklist and the digest of its content."""
 
     as_of: str
     title: str
@@ -80,7 +80,7 @@ class Checklist:
 
 @dataclass(frozen=True)
 class Question:
-    """An item as it was asked: kept with the answers, so that they can be read whatever becomes of the list."""
+    """An item as asked, stored with the answers so that they stay readable if the list changes."""
 
     section: str
     item_id: str
@@ -89,7 +89,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer, by whom and when."""
+    """One answer with author and time."""
 
     item_id: str
     answer: AnswerWord
@@ -97,10 +97,10 @@ class Answer:
     claims: tuple[str, ...] = ()
     """Ids of registered claims."""
     packs: tuple[str, ...] = ()
-    """Digests of manifests, which stand for packs. A home keeps no packs: their form is checked, not that they exist."""
+    """Manifest digests of packs. The format is checked, not whether the packs exist."""
     by: str = ""
     at: str = ""
-    """RFC 3339; given when it is saved."""
+    """RFC 3339; set on saving."""
 
     @property
     def is_linked(self) -> bool:
@@ -108,13 +108,13 @@ class Answer:
 
     @property
     def content(self) -> tuple[object, ...]:
-        """What a person put in."""
+        """Whether a person answered."""
         return self.answer, self.text, self.claims, self.packs
 
 
 @dataclass(frozen=True)
 class FilledChecklist:
-    """One saved version of the answers about one system; append-only."""
+    """One saved version of the answers for a system; append-only."""
 
     checklist_id: str
     version: int
@@ -123,7 +123,7 @@ class FilledChecklist:
     checklist_sha256: str
     questions: tuple[Question, ...]
     answers: tuple[Answer, ...]
-    """One for each question, in their order."""
+    """One per question, in the same order."""
     saved_by: str
     saved_at: str
 
@@ -145,11 +145,11 @@ class FilledChecklist:
 
 @dataclass(frozen=True)
 class AnswerCount:
-    """How many of each word; they are never added up to a score."""
+    """Number of answers by value; no total score is computed."""
 
     by_word: tuple[tuple[AnswerWord, int], ...]
     unlinked_yes: int
-    """Answers of yes or partly that point to no evidence."""
+    """Answers of yes or partly without linked evidence."""
 
     def __getitem__(self, word: AnswerWord) -> int:
         return dict(self.by_word)[word]
@@ -172,10 +172,10 @@ _LIST: Schema = record(
 
 
 def load_checklist(path: Path | None = None) -> Checklist:
-    """Read a checklist; the shipped one unless told otherwise.
+    """Read a checklist; by default the shipped one.
 
     Raises:
-        Refused: not strict JSON, not of the form that docs/reference/governance.md gives, or one id twice.
+        Refused: not strict JSON, not the format of docs/reference/governance.md, or a duplicate id.
     """
     return _load_shipped() if path is None else parse_checklist(path.read_bytes(), path.name)
 
@@ -194,21 +194,21 @@ def parse_checklist(data: bytes, name: str = "checklist.json") -> Checklist:
     )
     ids = Counter(item.id for section in sections for item in section.items)
     if twice := [one for one, times in ids.items() if times > 1]:
-        raise _refuse_list(name, f"the item {twice[0]} stands there twice")
+        raise _refuse_list(name, f"the item {twice[0]} is listed twice")
     source = f"{document['source']['title']}, by {document['source']['by']}. {document['source']['note']}"
     return Checklist(document["as_of"], document["title"], source.strip(), sections, hash_document(document))
 
 
 def complete_answers(checklist: Checklist, answers: Sequence[Answer]) -> tuple[Answer, ...]:
-    """One answer for each question: what nobody answered is unanswered.
+    """Return one answer per question; missing ones are unanswered.
 
     Raises:
-        Refused: an answer to no question of the list, two to one, one that is too long, or a link that is none.
+        Refused: an answer to an unknown question, two answers to one, one that is too long, or an invalid link.
     """
     known = {item.id for item in checklist.items}
     given = {answer.item_id: answer for answer in answers}
     if len(given) < len(answers):
-        raise _refuse_answer("Two answers to one question.", "one each.")
+        raise _refuse_answer("Two answers to one question.", "one answer per question.")
     for answer in answers:
         if answer.item_id not in known:
             raise _refuse_answer(f"An answer to {answer.item_id[:40]!r}.", "answers to questions of this list.")
@@ -217,14 +217,14 @@ def complete_answers(checklist: Checklist, answers: Sequence[Answer]) -> tuple[A
 
 
 def count_answers(answers: Sequence[Answer]) -> AnswerCount:
-    """How many of each word."""
+    """Count the answers by value."""
     tally = Counter(answer.answer for answer in answers)
     bare = [row for row in answers if row.answer in (AnswerWord.YES, AnswerWord.PARTLY) and not row.is_linked]
     return AnswerCount(tuple((word, tally[word]) for word in AnswerWord), len(bare))
 
 
 def parse_answers(rows: Sequence[dict[str, Any]]) -> tuple[Answer, ...]:
-    """Answers as `FilledChecklist.to_json` writes them."""
+    """Parse answers written by `FilledChecklist.to_json`."""
     return tuple(
         Answer(**row | {"answer": AnswerWord(row["answer"]), "claims": tuple(row["claims"]), "packs": tuple(row["packs"])})
         for row in rows
@@ -251,7 +251,7 @@ def _check_answer(answer: Answer) -> None:
             f"at most {MAX_TEXT:,} characters, and {MAX_LINKS} links of a kind.",
         )
     if answer.answer is AnswerWord.NOT_APPLICABLE and not answer.text.strip():
-        raise _refuse_answer(f"{answer.item_id}: not applicable, without a reason.", "why it is not.")
+        raise _refuse_answer(f"{answer.item_id}: not applicable, without a reason.", "the reason.")
     wrong = [one for one in answer.claims if not _CLAIM.fullmatch(one)]
     wrong += [one for one in answer.packs if not _DIGEST.fullmatch(one)]
     if wrong:
@@ -264,8 +264,8 @@ def _check_answer(answer: Answer) -> None:
 def _refuse_list(name: str, found: str) -> Refused:
     return Refused(
         f"{name}: {found}.",
-        wanted="a checklist as docs/reference/governance.md describes it.",
-        remedy="mend the file.",
+        wanted="a checklist in the format of docs/reference/governance.md.",
+        remedy="fix the file.",
     )
 
 

@@ -1,4 +1,4 @@
-"""A filled checklist to take away: JSON, a table whose cells cannot run, and one HTML file without script."""
+"""Export of a filled checklist as JSON, as a table with cells safe for spreadsheets, and as HTML without scripts."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ ANSWER_COLUMNS = ("section", "item", "question", "answer", "in words", "claims",
 
 
 def dump_filled(filled: FilledChecklist) -> bytes:
-    """The saved version as JSON, with the digest under which the audit log knows it."""
+    """Return the saved version as JSON, with its digest in the audit log."""
     return (json.dumps(filled.to_json() | {"digest": filled.digest}, indent=1, ensure_ascii=False) + "\n").encode()
 
 
 def list_answer_rows(filled: FilledChecklist) -> list[tuple[str, ...]]:
-    """One row a question, under `ANSWER_COLUMNS`."""
+    """Return one row per question, with `ANSWER_COLUMNS`."""
     return [
         (
             question.section, question.item_id, question.text, answer.answer.value, answer.text,
@@ -35,25 +35,23 @@ def write_filled_csv(filled: FilledChecklist) -> bytes:
 
 
 def describe_count(count: AnswerCount) -> str:
-    """The counts in one sentence; unanswered is a number of its own."""
+    """Return the counts as a sentence; unanswered is counted separately."""
     words = ", ".join(f"{number} {word.value}" for word, number in count.by_word)
-    return (
-        f"Of {count.total} questions: {words}. {count.unlinked_yes} of the answers yes and partly point to no evidence."
-    )
+    return f"Of {count.total} questions: {words}. {count.unlinked_yes} of the answers yes and partly link no evidence."
 
 
 def write_filled_html(filled: FilledChecklist) -> bytes:
-    """One file that opens anywhere; what people wrote is escaped and set apart, and it says that nobody signed it."""
-    # Templates are read only where a page is made.
+    """Return a self-contained HTML file, unsigned; users' text is escaped."""
+    # Imported here, because the templates are needed for HTML only.
     from audit_core.evidence.report.blocks import Bullets, Facts, Paragraph, Report, Seal, Section, code, line, theirs
     from audit_core.evidence.report.cells import cell
     from audit_core.evidence.report.html import write_html
 
     reported = Bullets(
         (
-            line("Answers that people gave to questions. An answer is what somebody wrote, not a finding: findings stand in the claims and packs that it names."),
-            line("Unanswered is neither yes nor no, and nothing here is added up to a score. Legal assessment not performed."),
-            line("Digests of packs are as they were given; whether such a pack exists was not checked. Nobody signed this file."),
+            line("Answers by people to questions. An answer is a statement, not a finding: findings are in the claims and packs that it links."),
+            line("Unanswered is counted separately, and there is no total score. Legal assessment not performed."),
+            line("Digests of packs are as entered; whether such a pack exists was not checked. This file is not signed."),
         )
     )  # fmt: skip
     facts = Facts(
@@ -61,14 +59,14 @@ def write_filled_html(filled: FilledChecklist) -> bytes:
             ("Checklist", line(code(filled.checklist_id), f", version {filled.version}")),
             ("Saved by", line(theirs(filled.saved_by))),
             ("Saved", cell(filled.saved_at)),
-            ("List of questions, SHA-256", line(code(filled.checklist_sha256))),
+            ("Checklist, SHA-256", line(code(filled.checklist_sha256))),
         )
     )
     count = Section(
         "count", "At a glance", (Paragraph(line(describe_count(count_answers(filled.answers))), is_lead=True),)
     )
     sections = (Section("what", "What this is, and what it is not", (reported,)), count, *_list_sections(filled))
-    seal = Seal("SHA-256 of the saved version, as the audit log names it", filled.digest)
+    seal = Seal("SHA-256 of the saved version, as in the audit log", filled.digest)
     return write_html(
         Report("Procurement checklist", line(theirs(filled.about)), facts, seal, sections, filled.saved_at)
     )
@@ -85,7 +83,7 @@ def _list_sections(filled: FilledChecklist) -> list[Section]:
             for question, answer in zip(filled.questions, filled.answers, strict=True)
             if question.section == title
         )  # fmt: skip
-        columns = ("question", "answer", "in words", "evidence it names", "by", "when")
+        columns = ("question", "answer", "in words", "linked evidence", "by", "when")
         made.append(Section(f"part-{number}", title, (Table(title, columns, rows, widths=(30, 10, 26, 16, 8, 10)),)))
     return made
 
@@ -94,4 +92,4 @@ def _link(answer: Answer) -> Line:
     from audit_core.evidence.report.blocks import code, join_spans, line
 
     spans = [code(one) for one in (*answer.claims, *answer.packs)]
-    return join_spans(spans) if spans else line("none named")
+    return join_spans(spans) if spans else line("none linked")

@@ -1,1 +1,1 @@
-"""Checks an evidence pack with the standard library alone; `verify_pack.py` is these files joined into one."""
+"""Verifier of evidence packs, standard library only; `verify_pack.py` joins these modules into one file."""

@@ -1,4 +1,4 @@
-"""Attempts at a claim, as the log numbered them: nobody who exports a pack can leave one out unseen."""
+"""Attempts at a claim as numbered by the log, so that an omitted attempt is detected."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Attempt:
-    """One confirmatory run that was started, whatever became of it."""
+    """One confirmatory run that was started, whatever its outcome."""
 
     claim_id: str
     run_id: str
     number: Any
-    """As the log says; an integer from 1 if the log is in order."""
+    """Number from the log; an integer from 1 if the log is valid."""
     seq: int
     prereg_digest: Any
     outcome: str | None
-    """None: it was started and never ended."""
+    """None: no end is recorded."""
 
 
 def list_attempts(entries: Iterable[Mapping[str, Any]], claim_ids: Sequence[str]) -> tuple[Attempt, ...]:
-    """In the order of the log."""
+    """Return the attempts in the order of the log."""
     started, ended = [], {}
     for entry in entries:
         if entry["action"] == "run.started" and entry["payload"].get("claim_id") in claim_ids:
@@ -43,7 +43,7 @@ def list_attempts(entries: Iterable[Mapping[str, Any]], claim_ids: Sequence[str]
 
 
 def count_attempts(attempts: Iterable[Attempt]) -> dict[str, int]:
-    """What `pack.json` says under `attempts`."""
+    """Return the counts for `attempts` in `pack.json`."""
     outcomes = [attempt.outcome for attempt in attempts]
     completed, abandoned = outcomes.count("done"), outcomes.count(None) + outcomes.count("abandoned")
     return {
@@ -55,10 +55,10 @@ def count_attempts(attempts: Iterable[Attempt]) -> dict[str, int]:
 
 
 def find_gap(attempts: Sequence[Attempt], claim_id: str, exported: Any) -> str | None:
-    """Why the attempts at a claim are not all there, or None.
+    """Return why the attempts at a claim are incomplete, or None.
 
     Args:
-        exported: number of attempts that the signed event of the export names for this claim.
+        exported: number of attempts at this claim in the signed export event.
     """
     numbers = [attempt.number for attempt in attempts if attempt.claim_id == claim_id]
     if numbers != list(range(1, len(numbers) + 1)) or any(type(number) is not int for number in numbers):
@@ -69,7 +69,7 @@ def find_gap(attempts: Sequence[Attempt], claim_id: str, exported: Any) -> str |
 
 
 def read_exported(entries: Sequence[Mapping[str, Any]], pack_id: str) -> dict[str, Any]:
-    """Attempts by claim, as the event of this pack's export says; empty where there is no such event at the end."""
+    """Return the attempts by claim from this pack's export event; empty if that is not the last event."""
     last = entries[-1] if entries else None
     if last is None or last["action"] != "pack.exported" or last["object_id"] != pack_id:
         return {}

@@ -1,4 +1,4 @@
-"""Canonical JSON (RFC 8785) written with the standard library, for values that `load_strict` returns."""
+"""Canonical JSON (RFC 8785) with the standard library, for values that `load_strict` returns."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ _TEXTS = json.JSONEncoder(ensure_ascii=False)
 
 
 class NotCanonical(ValueError):
-    """The value has no canonical form, or the bytes are not it."""
+    """The value has no canonical form, or the bytes are not canonical."""
 
 
 def encode_canonical(value: Any) -> bytes:
-    """The one byte form of a document.
+    """Return the canonical bytes of a document.
 
     Raises:
-        NotCanonical: an integer of 2^53 and more, NaN or infinity, a lone surrogate, or no JSON value.
+        NotCanonical: an integer of 2^53 or more, NaN or infinity, an unpaired surrogate, or not a JSON value.
     """
     try:
         return _write(value).encode("utf-8")
@@ -31,7 +31,7 @@ def _write(value: Any) -> str:
         return _TEXTS.encode(value)
     if isinstance(value, int):
         if abs(value) >= 2**53:
-            raise NotCanonical("an integer of 2^53 or more: it has to be text")
+            raise NotCanonical("an integer of 2^53 or more must be text")
         return str(value)
     if isinstance(value, float):
         return _write_double(value)
@@ -41,7 +41,7 @@ def _write(value: Any) -> str:
         # RFC 8785, 3.2.3: keys in the order of their UTF-16 code units.
         keys = sorted(value, key=None if all(map(str.isascii, value)) else _order_key)
         return "{" + ",".join(f"{_write(key)}:{_write(value[key])}" for key in keys) + "}"
-    raise NotCanonical(f"no JSON value: {type(value).__name__}")
+    raise NotCanonical(f"not a JSON value: {type(value).__name__}")
 
 
 def _order_key(key: str) -> bytes:
@@ -49,9 +49,9 @@ def _order_key(key: str) -> bytes:
 
 
 def _write_double(value: float) -> str:
-    """Shortest digits that read back, laid out as ECMAScript does: plain between 1e-6 and 1e21, else with an exponent."""
+    """Return the shortest digits that parse back, as ECMAScript: plain between 1e-6 and 1e21, else with an exponent."""
     if value != value or value in (float("inf"), float("-inf")):
-        raise NotCanonical("NaN and infinity are no JSON numbers")
+        raise NotCanonical("NaN and infinity are not JSON numbers")
     if value == 0:
         return "0"
     sign = "-" if value < 0 else ""

@@ -1,4 +1,4 @@
-"""Times in documents: RFC 3339, UTC, ending in Z, so that no reader has to guess a zone."""
+"""Times in documents: RFC 3339 in UTC, ending in Z."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ _TIME = re.compile(TIME_PATTERN.replace("$", r"\Z"))
 
 
 class NotATime(ValueError):
-    """The text is no time in UTC."""
+    """The text is not a time in UTC."""
 
 
 def read_time(text: str) -> datetime:
     """Parse a time.
 
     Raises:
-        NotATime: another form, another zone, or a day that no calendar has.
+        NotATime: another format, another time zone, or an invalid date.
     """
     if not _TIME.match(text):
         raise NotATime(f"{text[:40]!a} is not a time such as 2026-11-21T09:30:00Z")

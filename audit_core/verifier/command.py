@@ -1,4 +1,4 @@
-"""`verify PACK.zip`: reads three files, says what was found line by line, and writes nothing but that."""
+"""Command `verify PACK.zip`: reads pack, trust file and checkpoint, and writes the results to standard output."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from audit_core.verifier.walk import verify_pack
 from audit_core.verifier.withheld import MAX_OPENINGS_BYTES, PROMPTS_FAILED, BadOpenings, read_openings
 
 MEANINGS = {
-    0: "integrity and signer verified; what the findings mean is for a reader to judge",
-    3: "not decided: something asked for could not be checked",
-    4: "integrity or authenticity failed: rely on nothing in this pack",
+    0: "integrity and signer verified; the reader judges what the findings mean",
+    3: "not decided: a requested check could not be done",
+    4: "integrity or authenticity failed: do not rely on this pack",
 }
 
 
 def run_verifier(arguments: Sequence[str] | None = None) -> int:
-    """The command line of the joined file; returns the exit code of `docs/reference/pack.md`."""
+    """Run the command line of the joined file; returns an exit code of `docs/reference/pack.md`."""
     parser = argparse.ArgumentParser(prog="verify_pack.py", description=__doc__)
     add_arguments(parser)
     parser.add_argument("--json", action="store_true", help="one JSON document instead of lines")
@@ -34,7 +34,7 @@ def run_verifier(arguments: Sequence[str] | None = None) -> int:
     try:
         options = parser.parse_args(arguments)
     except SystemExit:
-        # The parser prints the help, which has to arrive or fail here and not as Python ends.
+        # Flush the parser's help here, so that a failed write is reported before Python exits.
         if not flush_output():
             return EXIT_USAGE
         raise
@@ -43,27 +43,29 @@ def run_verifier(arguments: Sequence[str] | None = None) -> int:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("pack", type=Path, metavar="PACK.zip")
-    parser.add_argument("--trust", type=Path, metavar="trust.toml", help="whose signatures count; never from the pack")
-    parser.add_argument("--checkpoint", type=Path, metavar="F", help="a checkpoint of the log, saved earlier")
+    parser.add_argument(
+        "--trust", type=Path, metavar="trust.toml", help="keys whose signatures count; do not take it from the pack"
+    )
+    parser.add_argument("--checkpoint", type=Path, metavar="F", help="a checkpoint of the log, saved earlier by you")
     parser.add_argument("--openings", type=Path, metavar="F", help="openings of prompts that the pack withholds")
 
 
 def verify_files(
     pack: Path, trust: Path | None, checkpoint: Path | None, openings: Path | None = None, *, as_json: bool
 ) -> int:
-    """Check a pack and write what was found to standard output."""
+    """Check a pack and write the results to standard output."""
     try:
         trusted: Trust | None = None if trust is None else read_trust(_read(trust, MAX_TRUST_BYTES))
         saved = None if checkpoint is None else _read(checkpoint, MAX_NOTE_BYTES)
         opened = None if openings is None else read_openings(_read(openings, MAX_OPENINGS_BYTES))
         found = verify_pack(read_pack(pack), trusted, saved, opened)
     except OSError as error:
-        return _complain(f"{error.filename}: {error.strerror}.", "files that can be read.", "check the path.")
+        return _complain(f"{error.filename}: {error.strerror}.", "readable files.", "check the path.")
     except BadTrust as error:
-        return _complain(f"The trust file: {error}.", "one as docs/reference/pack.md has it.", "mend that row.")
+        return _complain(f"The trust file: {error}.", "the format of docs/reference/pack.md.", "fix that row.")
     except BadCheckpoint as error:
         return _complain(
-            f"The saved checkpoint: {error}.", "a checkpoint of the log, as it was signed.", "look for your copy."
+            f"The saved checkpoint: {error}.", "an unmodified signed checkpoint of the log.", "use your saved copy."
         )
     except BadOpenings as error:
         return _complain(f"The openings: {error}.", "what `openings` writes.", "ask the preparer for them again.")
@@ -71,21 +73,21 @@ def verify_files(
         write_result(json.dumps(found.describe(), indent=1) + "\n" if as_json else describe_lines(found))
     except OSError as error:
         return _complain(
-            f"The finding could not be written to standard output: {error.strerror}.",
-            "a place for it.",
-            "send it elsewhere.",
+            f"The result could not be written to standard output: {error.strerror}.",
+            "a writable standard output.",
+            "redirect it to another file.",
         )
     return found.exit_code
 
 
 def describe_lines(found: Verification) -> str:
-    """One line a step, then the five results."""
+    """Return one line per step, then the results."""
     lines = [f"{number} {step.name:<12} {step.result:<12} {step.detail}" for number, step in enumerate(found.steps, 1)]
     lines += ["", f"{'pack':<14} {found.pack_id or 'unknown'}", f"{'integrity':<14} {found.integrity}"]
     lines += [
         f"{'authenticity':<14} {found.authenticity}",
         f"{'time':<14} {found.time}",
-        f"{'reproduction':<14} {found.reproduction} (as recorded; nothing was run again)",
+        f"{'reproduction':<14} {found.reproduction} (as recorded; no rerun was made)",
         f"{'judgement':<14} {found.judgement} (by the pack's own policy)",
         f"{'prompts':<14} {found.prompts.result} ({found.prompts.detail})",
         f"{'decisions':<14} {found.decisions.result} ({found.decisions.detail})",
@@ -99,9 +101,9 @@ def _name_meaning(found: Verification) -> str:
     if any(step.result == FAILED for step in found.steps):
         return MEANINGS[found.exit_code]
     if found.decisions.result == DECISIONS_MISSING:
-        return "a signed decision was taken out of this pack after another was signed; nothing else failed"
+        return "a signed decision was removed from this pack after a later one was signed; all other checks passed"
     if found.prompts.result == PROMPTS_FAILED:
-        return "the openings do not open this pack; nothing else failed"
+        return "the openings do not match this pack; all other checks passed"
     return MEANINGS[found.exit_code]
 
 

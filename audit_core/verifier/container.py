@@ -1,4 +1,4 @@
-"""Step 1: a pack's bytes read as a zip archive in the one way that leaves nothing to interpret, and never written to a disk."""
+"""Step 1, container: reads a pack as a zip archive, strictly and in memory only."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ MAX_MEMBER_BYTES = 64 << 20
 MAX_MEMBERS = 5_000
 MAX_NAME_BYTES = 240
 MAX_RATIO = 200
-"""Of a member above RATIO_FROM_BYTES: DEFLATE reaches 1032 on zeros, documents stay below 50."""
+"""Compression ratio of members above RATIO_FROM_BYTES: DEFLATE reaches 1032 on zeros, documents stay below 50."""
 RATIO_FROM_BYTES = 1 << 20
 SUFFIXES = (".json", ".jsonl", ".txt", ".md", ".toml", ".xml", ".html", ".pdf", ".parquet", ".sha256", ".tsr")
-"""What a pack is made of. Archives, databases, programs and pickles have no place in it, whatever they hold."""
+"""Allowed file types; archives, databases, programs and pickles are excluded."""
 FOREIGN_STARTS = {b"PK\x03\x04": "a zip archive", b"PK\x05\x06": "a zip archive", b"\x1f\x8b": "a gzip archive"}
-"""Not what is inside: what a member begins with when it was renamed."""
+"""First bytes of excluded file types, which detect renamed members."""
 _DUCKDB_MARK = slice(8, 12), b"DUCK"
 _NAME = re.compile(r"[A-Za-z0-9._/+@=-]+\Z")
 _DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(1, 10))}
 _LOCAL, _CENTRAL, _END = struct.Struct("<4s5H3I2H"), struct.Struct("<4s6H3I5H2I"), struct.Struct("<4s4H2IH")
 _LOCAL_MARK, _CENTRAL_MARK, _END_MARK, _DESCRIPTOR_MARK = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06", b"PK\x07\x08"
 _STREAMED, _KNOWN_FLAGS = 0x0008, 0x0008 | 0x0006 | 0x0800
-"""Sizes after the data; and beside it how hard DEFLATE tried, and names in UTF-8. Encryption and patches are other bits."""
+"""Flags: sizes after the data; compression effort and UTF-8 names. Encryption and patches are other bits."""
 _STORED, _DEFLATED = 0, 8
 _ZIP64_FIELD, _UNICODE_NAME_FIELD = 0x0001, 0x7075
 _FULL = 0xFFFFFFFF
 
 
 class BadPack(ValueError):
-    """The pack is not what it has to be; the message says where."""
+    """The pack violates its format; the message states where."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Entry:
 
 
 def read_pack(path: Path) -> bytes:
-    """The file's bytes, and one more than a pack may have where there are too many.
+    """Return the file's bytes, truncated to one more than a pack may have.
 
     Raises:
         OSError: it cannot be read.
@@ -61,13 +61,13 @@ def read_pack(path: Path) -> bytes:
 
 
 def read_members(data: bytes) -> Mapping[str, bytes]:
-    """Every member by name, held in memory.
+    """Return every member by name.
 
-    The archive must be its entries one after the other, its directory and its end, with no byte before, between or after.
-    Then no two programs can see two different packs in it.
+    The archive must consist of its entries, its directory and its end record, without bytes before, between or after.
+    Then all programs read the same members.
 
     Raises:
-        BadPack: anything else, or a name, kind or size that no pack has.
+        BadPack: any other layout, or a name, type or size that packs do not allow.
     """
     if len(data) > MAX_PACK_BYTES:
         raise BadPack(f"the file is larger than {MAX_PACK_BYTES:,} bytes")
@@ -78,15 +78,15 @@ def read_members(data: bytes) -> Mapping[str, bytes]:
     members, position = {}, 0
     for entry in sorted(entries, key=lambda entry: entry.start):
         if entry.start != position:
-            raise BadPack(f"bytes that belong to no member, or members that overlap, before {entry.name}")
+            raise BadPack(f"overlapping members, or bytes outside any member, before {entry.name}")
         members[entry.name], position = _read_member(data, directory, entry)
     if position != directory:
-        raise BadPack("bytes that belong to no member before the directory")
+        raise BadPack("bytes outside any member before the directory")
     return dict(sorted(members.items()))
 
 
 def check_name(name: str) -> None:
-    """Refuse a member name that some file system would read as another one, or as a place outside.
+    """Reject a member name that a file system could resolve to another file or to a path outside the pack.
 
     Raises:
         BadPack: with the reason.
@@ -98,7 +98,7 @@ def check_name(name: str) -> None:
         if not part.strip(".") or part.endswith(".") or part.split(".")[0].upper() in _DEVICES:
             raise BadPack(f"unsafe member name {shown}")
     if not name.endswith(SUFFIXES):
-        raise BadPack(f"a kind of member that packs do not hold: {shown}")
+        raise BadPack(f"a file type that packs do not allow: {shown}")
 
 
 def _check_names(names: list[str]) -> None:
@@ -106,38 +106,40 @@ def _check_names(names: list[str]) -> None:
     for name in names:
         check_name(name)
         if twin := folded.get(name.casefold()):
-            raise BadPack(f"two members have one name: {twin} and {name}")
+            raise BadPack(f"two members have the same name: {twin} and {name}")
         folded[name.casefold()] = name
     for name in names:
         for end in (place for place, letter in enumerate(name) if letter == "/"):
             if name[:end].casefold() in folded:
-                raise BadPack(f"{name[:end]} is a member and a folder")
+                raise BadPack(f"{name[:end]} is both a member and a folder")
 
 
 def _read_directory(data: bytes) -> tuple[list[Entry], int]:
-    """The rows of the central directory, and where it begins."""
+    """Return the rows of the central directory, and its offset."""
     end = len(data) - _END.size
     if end < 0 or data[end : end + 4] != _END_MARK:
-        raise BadPack("no zip archive, or bytes after its end")
+        raise BadPack("not a zip archive, or bytes after its end")
     _, disk, first_disk, here, count, size_bytes, directory, comment = _END.unpack(data[end:])
     if disk or first_disk or here != count or comment:
         raise BadPack("an archive in parts, or with a comment")
     if count > MAX_MEMBERS:
         raise BadPack(f"{count:,} members or zip64; at most {MAX_MEMBERS:,}")
     if directory + size_bytes != end:
-        raise BadPack("the directory does not reach from where it says to the end: zip64, or bytes before the archive")
+        raise BadPack(
+            "the directory does not extend from its stated offset to the end: zip64, or bytes before the archive"
+        )
     entries, position = [], directory
     for _ in range(count):
         entry, position = _read_row(data, position, end)
         entries.append(entry)
     if position != end:
-        raise BadPack("the directory holds more than its members")
+        raise BadPack("the directory contains more than its members")
     return entries, directory
 
 
 def _read_row(data: bytes, position: int, end: int) -> tuple[Entry, int]:
     if position + _CENTRAL.size > end or data[position : position + 4] != _CENTRAL_MARK:
-        raise BadPack("the directory holds fewer members than it says")
+        raise BadPack("the directory contains fewer members than it states")
     (_, _, _, flags, method, _, _, checksum, packed, size_bytes, name_len, extra_len, comment, disk, _, attributes, start) = (
         _CENTRAL.unpack_from(data, position)
     )  # fmt: skip
@@ -146,13 +148,13 @@ def _read_row(data: bytes, position: int, end: int) -> tuple[Entry, int]:
     name = data[name_at : name_at + name_len].decode("latin-1")
     shown = ascii(name[:80])
     if flags & ~_KNOWN_FLAGS:
-        raise BadPack(f"{shown} is encrypted or packed in a way that packs do not use")
+        raise BadPack(f"{shown} is encrypted or uses zip features that packs do not allow")
     if method not in (_STORED, _DEFLATED):
-        raise BadPack(f"{shown} is packed by method {method}; stored and DEFLATE are read")
+        raise BadPack(f"{shown} is compressed by method {method}; stored and DEFLATE are supported")
     if attributes >> 16 & 0o170000 not in (0, 0o100000) or attributes & 0x10:
         raise BadPack(f"{shown} is a link, a folder or a device, not a file")
     if _FULL in (packed, size_bytes, start) or disk or comment:
-        raise BadPack(f"{shown} is written as zip64, on another disk or with a comment")
+        raise BadPack(f"{shown} uses zip64, another disk or a comment")
     _check_extra(data[name_at + name_len : name_at + name_len + extra_len], shown)
     if size_bytes > MAX_MEMBER_BYTES or (size_bytes > RATIO_FROM_BYTES and size_bytes > packed * MAX_RATIO):
         raise BadPack(f"{shown} would unpack to {size_bytes:,} bytes from {packed:,}")
@@ -160,7 +162,7 @@ def _read_row(data: bytes, position: int, end: int) -> tuple[Entry, int]:
 
 
 def _check_extra(extra: bytes, shown: str) -> None:
-    """Fields that archivers add (times, owners) mean nothing here; those that give a size or a name anew are refused."""
+    """Ignore extra fields such as times and owners; reject those that repeat a size or a name."""
     position = 0
     while position + 4 <= len(extra):
         kind, length = struct.unpack_from("<2H", extra, position)
@@ -168,27 +170,27 @@ def _check_extra(extra: bytes, shown: str) -> None:
             raise BadPack(f"{shown} has a second size or name (zip64)")
         position += 4 + length
     if position != len(extra):
-        raise BadPack(f"{shown} has an extra field that is cut off")
+        raise BadPack(f"{shown} has a truncated extra field")
 
 
 def _read_member(data: bytes, directory: int, entry: Entry) -> tuple[bytes, int]:
-    """The unpacked bytes, and where the next entry must begin; all of it lies before the directory."""
+    """Return the unpacked bytes and the offset of the next entry; all data precedes the directory."""
     if data[entry.start : entry.start + 4] != _LOCAL_MARK:
-        raise BadPack(f"{entry.name} does not begin where the directory says")
+        raise BadPack(f"{entry.name} does not begin at the offset in the directory")
     _, _, flags, method, _, _, checksum, packed, size_bytes, name_len, extra_len = _LOCAL.unpack_from(data, entry.start)
     name_at = entry.start + _LOCAL.size
     body = name_at + name_len + extra_len
-    says = (data[name_at : name_at + name_len], flags, method)
+    stated = (data[name_at : name_at + name_len], flags, method)
     sizes = (checksum, packed, size_bytes)
     wanted = (entry.checksum, entry.packed_bytes, entry.size_bytes)
-    if says != (entry.name.encode(), entry.flags, entry.method) or (
+    if stated != (entry.name.encode(), entry.flags, entry.method) or (
         sizes != wanted and not (flags & _STREAMED and sizes == (0, 0, 0))
     ):
-        raise BadPack(f"{entry.name} says other things of itself than the directory does")
+        raise BadPack(f"{entry.name} has other properties than the directory states")
     _check_extra(data[name_at + name_len : body], entry.name)
     end = body + entry.packed_bytes
     if end > directory:
-        raise BadPack(f"{entry.name} is cut off")
+        raise BadPack(f"{entry.name} is truncated")
     content = _unpack(data[body:end], entry)
     return content, end + (_measure_descriptor(data[end : end + 16], wanted, entry.name) if flags & _STREAMED else 0)
 
@@ -198,7 +200,7 @@ def _measure_descriptor(found: bytes, wanted: tuple[int, int, int], name: str) -
     for form in (_DESCRIPTOR_MARK + plain, plain):
         if found.startswith(form):
             return len(form)
-    raise BadPack(f"{name} is followed by other sizes than the directory says")
+    raise BadPack(f"{name} is followed by other sizes than the directory states")
 
 
 def _unpack(packed: bytes, entry: Entry) -> bytes:
@@ -210,9 +212,9 @@ def _unpack(packed: bytes, entry: Entry) -> bytes:
         except zlib.error as error:
             raise BadPack(f"{entry.name} cannot be unpacked: {error}") from error
         if not reader.eof or reader.unused_data:
-            raise BadPack(f"{entry.name} unpacks to more or less than the directory says")
+            raise BadPack(f"{entry.name} unpacks to another size than the directory states")
     if len(content) != entry.size_bytes or zlib.crc32(content) != entry.checksum:
-        raise BadPack(f"{entry.name} unpacks to other bytes than the directory says")
+        raise BadPack(f"{entry.name} unpacks to another checksum than the directory states")
     for start, kind in FOREIGN_STARTS.items():
         if content.startswith(start):
             raise BadPack(f"{entry.name} is {kind}")

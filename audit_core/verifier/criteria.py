@@ -1,4 +1,4 @@
-"""The rule that turns intervals and thresholds into findings: one implementation, for the product, the verifier and the gate."""
+"""Evaluation of policy criteria on intervals: one implementation for the product, the verifier and the gate."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ NOT_EVALUATED = "NOT_EVALUATED"
 INTEGRITY_FAILED = "INTEGRITY_FAILED"
 WORST_FIRST = (INTEGRITY_FAILED, DOES_NOT_MEET, NOT_EVALUATED, INCONCLUSIVE, MEETS)
 PREREGISTERED = "prereg_frozen_before_run"
-"""Asked of every claim, whether or not a policy lists it: without it a claim is exploratory."""
+"""Required of every claim, whether or not a policy lists it: without it a claim is exploratory."""
 ROLE_KINDS = {"necessary": "necessity", "sufficient": "sufficiency"}
 P_VALUE_METRICS = ("faithfulness_percentile_vs_random",)
-"""Metrics that are 1 − p, so that Holm's step-down has something to adjust."""
+"""Metrics of the form 1 − p, which Holm's step-down adjusts."""
 _LIVE_STATUS = ("preregistered", "tested")
 _ROUNDING = 1e-12
-"""199 draws and their p are exact twentieths and hundredths; their floats are not."""
+"""Tolerance: p-values of 199 draws are exact fractions, their floats are not."""
 
 
 class DocumentsMalformed(ValueError):
-    """Claims, metrics or facts that are not in the form a pack prescribes."""
+    """Claims, metrics or facts do not have the format of a pack."""
 
 
 def evaluate_policy(
     policy: dict[str, Any], claims: list[dict[str, Any]], metrics: list[dict[str, Any]], facts: dict[str, Any]
 ) -> dict[str, Any]:
-    """Hold every claim against every criterion that is about claims of its kind, but for those only a gate can answer.
+    """Evaluate every claim under each criterion for its kind, except those that only a gate can answer.
 
     Args:
         policy: as `resolve_policy` takes it.
@@ -49,7 +49,7 @@ def evaluate_policy(
 
     Raises:
         PolicyMalformed: see `resolve_policy`.
-        DocumentsMalformed: claims, metrics or facts that no pack holds.
+        DocumentsMalformed: claims, metrics or facts without the format of a pack.
     """
     table = resolve_policy(policy)
     _check_documents(claims, metrics, facts)
@@ -69,23 +69,23 @@ def evaluate_policy(
 
 
 def find_worst(results: Iterable[str]) -> str:
-    """The worst of several results; of none at all, that nothing was evaluated."""
+    """Return the worst of several results; NOT_EVALUATED if there are none."""
     found = set(results)
     return next((result for result in WORST_FIRST if result in found), NOT_EVALUATED)
 
 
 def is_required(table: dict[str, Any], criterion: str) -> bool:
-    """Whether a row counts: all but those the policy calls optional, so that a row made here counts too."""
+    """Check whether a row counts: all rows except those the policy lists as optional, including rows added here."""
     return criterion == PREREGISTERED or criterion not in table["gate"]["optional"]
 
 
 def judge_interval(
     comparator: str, threshold: float, estimate: float, low: float | None, high: float | None
 ) -> tuple[str, str | None]:
-    """The three-valued rule: all of the interval on one side of the threshold, or no finding.
+    """Apply the three-valued rule: the whole interval lies on one side of the threshold, or the result is inconclusive.
 
     Args:
-        low, high: ends of the interval; both None where the number has none and rests on itself.
+        low, high: ends of the interval; both None if the number has no interval, which compares the estimate itself.
     """
     low, high = estimate if low is None else low, estimate if high is None else high
     inside, outside = (
@@ -99,12 +99,12 @@ def judge_interval(
 
 
 def find_kind(claim: dict[str, Any]) -> str | None:
-    """What a claim is about, by its role; None where role and stated kind contradict each other."""
-    said, role = claim.get("kind"), claim["claim"].get("role")
+    """Return a claim's kind from its role; None if role and stated kind contradict each other."""
+    stated, role = claim.get("kind"), claim["claim"].get("role")
     by_role = ROLE_KINDS.get(role) if isinstance(role, str) else None
-    if by_role is None or said is None:
-        return by_role or (said if isinstance(said, str) else None)
-    return by_role if said == by_role else None
+    if by_role is None or stated is None:
+        return by_role or (stated if isinstance(stated, str) else None)
+    return by_role if stated == by_role else None
 
 
 def _evaluate_claim(
@@ -113,13 +113,13 @@ def _evaluate_claim(
     claim_id, kind = claim["claim_id"], find_kind(claim)
     standing, why = _judge_standing(claim, facts)
     rows = [_make_row(PREREGISTERED, claim_id, standing, why)]
-    asked = [name for name in (*table["gate"]["required"], *table["gate"]["optional"]) if name not in GATE_CRITERIA]
-    for name in asked:
+    listed = [name for name in (*table["gate"]["required"], *table["gate"]["optional"]) if name not in GATE_CRITERIA]
+    for name in listed:
         if name in PROCESS_CRITERIA and name != PREREGISTERED:
             rows.append(_make_row(name, claim_id, *_read_fact(facts, name)))
     strayed = _find_mismatch(table, claim, kind)
     measured = (
-        [] if strayed else [n for n in asked if n in table["criteria"] and kind in table["criteria"][n]["claim_kind"]]
+        [] if strayed else [n for n in listed if n in table["criteria"] and kind in table["criteria"][n]["claim_kind"]]
     )
     for name in measured:
         rows.append(_evaluate_number(name, table["criteria"][name], claim, own, standing))
@@ -130,7 +130,7 @@ def _evaluate_claim(
 
 
 def _judge_standing(claim: dict[str, Any], facts: dict[str, Any]) -> tuple[str, str | None]:
-    """Whether a claim was fixed before its run and left alone since: all else is exploratory."""
+    """Return why a claim is exploratory: not frozen before its run, or changed since; None if neither."""
     result, why = _read_fact(facts, PREREGISTERED)
     if result == MEETS and "deviation" in facts:
         result, why = _read_fact(facts, "deviation")
@@ -141,7 +141,7 @@ def _judge_standing(claim: dict[str, Any], facts: dict[str, Any]) -> tuple[str, 
 
 
 def _find_mismatch(table: dict[str, Any], claim: dict[str, Any], kind: str | None) -> str | None:
-    """Why the policy says nothing about a claim; None where it does."""
+    """Return why the policy does not apply to a claim; None if it applies."""
     scope, models = claim.get("scope"), table["applies_to"]["model"]
     model = scope.get("model_id") if isinstance(scope, dict) else None
     if kind is None:
@@ -185,7 +185,7 @@ def _evaluate_number(
 
 
 def _is_under(row: dict[str, Any], ablation: str | None, claim: dict[str, Any]) -> bool:
-    """Whether a row was made with an ablation; without one asked for, with the claim's own or none at all."""
+    """Check whether a row has this ablation; by default, the claim's own or none."""
     if ablation is not None:
         return row.get("ablation") == ablation
     return row.get("ablation") is None or row.get("ablation") == claim["claim"].get("ablation")
@@ -209,7 +209,7 @@ def _judge_metric_row(criterion: dict[str, Any], row: dict[str, Any]) -> tuple[s
 
 
 def _find_lack(criterion: dict[str, Any], row: dict[str, Any], *, has_interval: bool) -> str | None:
-    """What a measurement lacks to carry a finding, whatever it says."""
+    """Return which requirement a measurement does not meet, regardless of its value; None if it meets all."""
     for key, column in (("min_n", "n"), ("min_templates", "n_templates"), ("min_gap_logit", "denominator_abs_min")):
         least, found = criterion[key], row.get(column)
         if least is not None and not (_is_number(found) and found >= least):
@@ -235,7 +235,7 @@ def _show_least_flattering(comparator: str, rows: list[dict[str, Any]]) -> dict[
 
 
 def _step_down_by_claim(rows: list[dict[str, Any]], alpha: float) -> None:
-    """Holm over the claims of a pack, for criteria whose metric is 1 − p; a claim without a number counts as p = 1.
+    """Apply Holm's step-down over a pack's claims for metrics of the form 1 − p; a missing number counts as p = 1.
 
     Source: Holm 1979.
     """
@@ -277,6 +277,6 @@ def _check_documents(claims: Any, metrics: Any, facts: Any) -> None:
         raise DocumentsMalformed("every claim, metric row and fact is an object")
     ids = [claim.get("claim_id") for claim in claims]
     if not all(isinstance(found, str) and found for found in ids) or len(set(ids)) != len(ids):
-        raise DocumentsMalformed("every claim has an id of its own")
+        raise DocumentsMalformed("every claim has a unique id")
     if not all(isinstance(claim.get("claim"), dict) for claim in claims):
         raise DocumentsMalformed("every claim states its role and ablation under the key claim")

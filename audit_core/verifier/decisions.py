@@ -1,4 +1,4 @@
-"""Whether every signed decision that a later one names is still in the pack: deleting one shows, unless nobody signed after it."""
+"""Completeness of signed decisions: each decision that a later one references must still be in the pack."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ _LATER_NOT_KNOWN = "decisions made after this copy are not known"
 
 @dataclass(frozen=True)
 class DecisionsFinding:
-    """What the decisions in a pack say of one another."""
+    """Result of comparing the decisions in a pack with the references between them."""
 
     result: str
     """DECISIONS_COMPLETE | DECISIONS_MISSING | DECISIONS_NOT_NAMED (one was signed before this was recorded) | DECISIONS_NONE"""
     detail: str
     present: tuple[str, ...] = ()
-    """SHA-256 of each decision in the pack, counted or not; one that is there twice is named once."""
+    """SHA-256 of each decision in the pack, counted or not, without repeats."""
     missing: tuple[str, ...] = ()
-    """For each decision that is named and not there, a sentence that says whose signature names it."""
+    """For each missing decision, a sentence that names the signature that references it."""
     silent: tuple[str, ...] = ()
-    """Who signed without naming the decisions they saw, each with the role."""
+    """People who signed without referencing earlier decisions, each with the role."""
 
 
 def check_decisions(statements: Sequence[Statement], counted: Collection[str] | None) -> DecisionsFinding:
-    """Hold the decisions that signatures name against those that are in the pack.
+    """Compare the decisions that signatures reference with those in the pack.
 
     Args:
         statements: every decision in the pack.
-        counted: members whose signature a trust file counts; only their lists are believed, since anybody could add one that
-            names what never was. None where no signature was checked: then every list is read.
+        counted: members whose signature counts under a trust file; only their references are used, since any user could add
+            an envelope with invented references. None if no signature was checked: then all references are used.
     """
     present = tuple(sorted({one.sha256 for one in statements}))
     deciders = [one for one in statements if counted is None or one.member in counted]
     missing: dict[str, str] = {}
     for one in deciders:
         for digest in sorted(set(one.predicate.get("decisions_seen", ())) - set(present)):
-            said = f"{_name_decider(one)} signed after a decision that is not in this pack: sha256 {digest}"
-            missing.setdefault(digest, said)
+            sentence = f"{_name_decider(one)} signed after a decision that is not in this pack: sha256 {digest}"
+            missing.setdefault(digest, sentence)
     silent = tuple(sorted({_name_decider(one) for one in deciders if "decisions_seen" not in one.predicate}))
     result, detail = _describe_decisions(
         present, tuple(missing.values()), silent, _count_decisions(statements, counted)
@@ -58,15 +58,15 @@ def _describe_decisions(
     if not present:
         return DECISIONS_NONE, f"no decision in this pack; {_LATER_NOT_KNOWN}"
     if silent:
-        said = f"{', '.join(silent)} did not name the decisions they saw, so that an earlier one could be gone"
-        return DECISIONS_NOT_NAMED, f"{how_many}; {said}; {_LATER_NOT_KNOWN}"
-    return DECISIONS_COMPLETE, f"{how_many}; every decision that these name is there; {_LATER_NOT_KNOWN}"
+        sentence = f"{', '.join(silent)} did not reference earlier decisions, so a removed one would not be detected"
+        return DECISIONS_NOT_NAMED, f"{how_many}; {sentence}; {_LATER_NOT_KNOWN}"
+    return DECISIONS_COMPLETE, f"{how_many}; every decision that they reference is in the pack; {_LATER_NOT_KNOWN}"
 
 
 def _count_decisions(statements: Sequence[Statement], counted: Collection[str] | None) -> str:
     total = len({one.sha256 for one in statements})
     if counted is None:
-        return f"{total} in this pack, and no signature was checked"
+        return f"{total} in this pack; no signature was checked"
     return (
         f"{total} in this pack, {len({one.sha256 for one in statements if one.member in counted})} by keys that count"
     )

@@ -1,4 +1,4 @@
-"""Step 5: every document in the pack parses in one way only, and those that are ours have the form they say they have."""
+"""Step 5, schema: every document parses unambiguously and matches its schema."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from audit_core.verifier.strict_toml import load_toml
 MAX_DOCUMENT_BYTES = 8 << 20
 MAX_LINE_BYTES = 1 << 20
 MAX_ALL_DOCUMENTS_BYTES = 32 << 20
-"""Parsing takes about a second for 8 MiB: a hostile pack must not hold its reader for long."""
+"""Parsing takes about a second for 8 MiB; the limit bounds the time that a hostile pack can take."""
 MAX_LINES = 100_000
-"""Of all JSON Lines members together; a line costs its reader some 10 microseconds before anything is in it."""
+"""Limit for all JSON Lines members together; even an empty line takes about 10 microseconds."""
 MAX_POLICY_BYTES = 256_000
 FOLDERS = (
     "attestations", "claims", "crosswalk", "environment", "log", "models", "policy", "prereg", "prompts", "report", "runs", "schemas",
@@ -57,7 +57,7 @@ FORMS: tuple[tuple[str, str, Schema], ...] = (
     ("consistency", "log/consistency.json", CONSISTENCY),
     ("crosswalk", "crosswalk/crosswalk.json", CROSSWALK),
 )
-"""Name of the schema, where its documents stand (of a .jsonl, one a line), and the schema; all in canonical form."""
+"""Name of the schema, path of its documents (in .jsonl, one per line), and the schema; all canonical JSON."""
 SCHEMAS: Mapping[str, Schema] = {name: schema for name, _, schema in FORMS} | {
     "envelope": ENVELOPE,
     "statement": PACK_STATEMENT,
@@ -69,14 +69,14 @@ _KEPT_LINES = ("prereg/deviations.jsonl", "log/entries.jsonl")
 
 @dataclass(frozen=True)
 class Documents:
-    """The pack's own documents, parsed."""
+    """The pack's parsed documents."""
 
     parsed: Mapping[str, Any]
-    """By member name; of a .jsonl, the list of its lines."""
+    """By member name; for .jsonl, the list of lines."""
     policy: dict[str, Any]
-    """What `policy.toml` says, every default filled in."""
+    """The policy in `policy.toml` with all defaults filled in."""
     lines: tuple[bytes, ...]
-    """Bodies of the log's entries, as their digests were taken."""
+    """Bodies of the log's entries, byte-identical to what was hashed."""
 
     @property
     def pack(self) -> Mapping[str, Any]:
@@ -89,12 +89,12 @@ class Documents:
 
     @property
     def plans(self) -> list[dict[str, Any]]:
-        """Preregistrations; most packs have one."""
+        """Preregistrations; most packs contain one."""
         found = self.parsed["prereg/prereg.json"]
         return [found] if isinstance(found, dict) else list(found)
 
     def find_plan(self, claim_id: str) -> Mapping[str, Any] | None:
-        """The preregistration that names the claim."""
+        """Return the preregistration of the claim."""
         naming = [plan for plan in self.plans if any(row["claim_id"] == claim_id for row in plan["claims"])]
         return naming[0] if len(naming) == 1 else None
 
@@ -108,7 +108,7 @@ class Documents:
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
-        """Rows of all runs, in the order in which the header names the runs."""
+        """Return the rows of all runs, in the header's order of runs."""
         return [row for run_id in self.pack["run_ids"] for row in self.parsed[f"runs/{run_id}/metrics.json"]]
 
     def find_manifest(self, run_id: str) -> Mapping[str, Any]:
@@ -119,17 +119,17 @@ class Documents:
 def read_documents(members: Mapping[str, bytes], without: tuple[str, ...] = ()) -> Documents:
     """Parse and check every document.
 
-    The schemas are those of this program; copies inside the pack are never read for it.
+    The schemas are part of this program; copies inside the pack are not used.
 
     Args:
-        without: required members that a pack in the making does not hold yet.
+        without: required members that an unfinished pack does not contain yet.
 
     Raises:
-        BadPack: a file outside the layout, a document that is missing, ambiguous, of another form, or not canonical.
+        BadPack: a file outside the layout, or a document that is missing, ambiguous, malformed or not canonical.
     """
     for name in members:
         if ("/" in name and name.split("/")[0] not in FOLDERS) or ("/" not in name and name not in TOP_FILES):
-            raise BadPack(f"{name} has no place in a pack")
+            raise BadPack(f"{name} is not part of a pack's layout")
     if absent := [name for name in REQUIRED if name not in members and name not in without]:
         raise BadPack(f"{absent[0]} is missing")
     _check_amounts(members)
@@ -148,7 +148,7 @@ def read_documents(members: Mapping[str, bytes], without: tuple[str, ...] = ()) 
 
 
 def _check_amounts(members: Mapping[str, bytes]) -> None:
-    """Counted in the bytes, before a first document is parsed."""
+    """Check the total size from the bytes, before any document is parsed."""
     lines = {name: data.count(b"\n") for name, data in members.items() if name.endswith(".jsonl")}
     documents = [data for name, data in members.items() if name.endswith((".json", ".jsonl"))]
     if (total := sum(map(len, documents))) > MAX_ALL_DOCUMENTS_BYTES:
@@ -186,7 +186,7 @@ def _read_lines(name: str, data: bytes, schema: Schema | None, *, keep: bool) ->
     if keep and len(data) > MAX_DOCUMENT_BYTES:
         raise BadPack(f"{name} is larger than {MAX_DOCUMENT_BYTES:,} bytes")
     if data and not data.endswith(b"\n"):
-        raise BadPack(f"the last line of {name} does not end")
+        raise BadPack(f"the last line of {name} has no line break")
     kept = []
     for number, line in enumerate(io.BytesIO(data), 1):
         row = _read_one(f"line {number} of {name}", line[:-1], schema, MAX_LINE_BYTES)
@@ -207,12 +207,12 @@ def _read_policy(name: str, data: bytes) -> dict[str, Any]:
 
 
 def _check_runs(named: list[str], members: Mapping[str, bytes]) -> None:
-    """Every run that the header names is there, and no other."""
+    """Check that the pack contains exactly the runs that the header names."""
     for run_id in named:
         for part in ("manifest", "metrics"):
             if f"runs/{run_id}/{part}.json" not in members:
                 raise BadPack(f"runs/{run_id}/{part}.json is missing")
-    if strangers := sorted({name.split("/")[1] for name in members if name.startswith("runs/")} - set(named)):
-        raise BadPack(f"runs/{strangers[0]} is not among the runs that pack.json names")
+    if unexpected := sorted({name.split("/")[1] for name in members if name.startswith("runs/")} - set(named)):
+        raise BadPack(f"runs/{unexpected[0]} is not among the runs that pack.json names")
     if len(set(named)) < len(named):
         raise BadPack("pack.json names a run twice")

@@ -1,4 +1,4 @@
-"""Ed25519 signatures checked by the equations of RFC 8032, section 5.1.7; no secret is ever handled here, so timing tells nothing."""
+"""Ed25519 signature verification (RFC 8032, section 5.1.7); handles no secrets, so timing is not critical."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ _ORDER = 2**252 + 27742317777372353535851937790883648493
 _D = -121665 * pow(121666, _P - 2, _P) % _P
 _ROOT_OF_MINUS_ONE = pow(2, (_P - 1) // 4, _P)
 _Point = tuple[int, int, int, int]
-"""Extended coordinates X, Y, Z, T with x = X/Z, y = Y/Z, xy = T/Z."""
+"""Point in extended coordinates X, Y, Z, T with x = X/Z, y = Y/Z, xy = T/Z."""
 
 
 def is_signed_by(public_key: bytes, message: bytes, signature: bytes) -> bool:
-    """Whether the signature over the message was made with the key's secret half; any malformed input is simply not signed.
+    """Check a signature over a message; malformed input counts as an invalid signature.
 
     Args:
         public_key: 32 bytes.

@@ -1,4 +1,4 @@
-"""What the pack's own documents say of how a claim was tested: the criteria of a policy that no metric answers."""
+"""Process criteria of a policy, answered from the pack's documents instead of metrics."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from audit_core.verifier.schemas_claims import SEEN
 
 Fact = dict[str, str | None]
 _FREEZING = ("prereg.frozen", "prereg.amended", "prereg.deviated")
-"""Each fixes a version; after the first, what changed stands in `deviations.jsonl`."""
+"""Events that freeze a version; changes after the first are in `deviations.jsonl`."""
 
 
 def derive_facts(documents: Documents) -> dict[str, dict[str, Fact]]:
-    """Per claim, {criterion: {result, reason}} as `evaluate_policy` takes them.
+    """Return {criterion: {result, reason}} per claim, for `evaluate_policy`.
 
-    prereg_frozen_before_run, attempts_disclosed and rerun are always there; deviation only where one affects the claim.
+    prereg_frozen_before_run, attempts_disclosed and rerun are always present; deviation only if one affects the claim.
     """
     claim_ids = documents.pack["claim_ids"]
     attempts = list_attempts(documents.entries, claim_ids)
@@ -41,7 +41,7 @@ def derive_facts(documents: Documents) -> dict[str, dict[str, Fact]]:
 
 
 def list_reruns(documents: Documents, run_ids: Sequence[str]) -> list[dict[str, Any]]:
-    """Reruns of these runs that may be compared with them at all."""
+    """Return the comparable reruns of these runs."""
     rows = [row for run_id in run_ids for row in documents.parsed.get(f"runs/{run_id}/reruns.json", [])]
     return [row for row in rows if row["L0"] == "COMPARABLE"]
 
@@ -51,7 +51,7 @@ def _fact(result: str, reason: str | None = None) -> Fact:
 
 
 def _judge_freeze(documents: Documents, claim_id: str, packed: Sequence[str], attempts: Sequence[Attempt]) -> Fact:
-    """Every run shown for the claim began after the preregistration it names was frozen, on the model and prompts it names."""
+    """Check that every run of the claim started after its preregistration was frozen, with its model and prompts."""
     plan = documents.find_plan(claim_id)
     if not packed or plan is None:
         return _fact(NOT_EVALUATED, f"the pack shows no {'preregistration' if packed else 'run'} of this claim")
@@ -89,7 +89,7 @@ def _judge_attempts(attempts: Sequence[Attempt], claim_id: str, exported: Any) -
 
 
 def _judge_reruns(documents: Documents, packed: Sequence[str]) -> Fact:
-    """At least one comparable rerun came to the same decision, and none to another."""
+    """Check that at least one comparable rerun reached the same decision, and none another."""
     decided = [row for row in list_reruns(documents, packed) if row["L3"] != "NOT_EVALUATED"]
     if not decided:
         return _fact(NOT_EVALUATED, "the pack records no comparable rerun that came to a decision")
@@ -104,9 +104,9 @@ def _judge_reruns(documents: Documents, packed: Sequence[str]) -> Fact:
 
 
 def _find_deviations(deviations: Sequence[Mapping[str, Any]], claim_id: str) -> dict[str, Fact]:
-    """Changes made with results in reach make what they touch exploratory."""
+    """Return the deviations of a claim: changes after results could be seen make it exploratory."""
     touching = [row for row in deviations if row["prior_access"] in SEEN and claim_id in row["effect_on_claims"]]
     if not touching:
         return {}
-    said = "; ".join(f"{row['id']} changed {row['field']}" for row in touching)
-    return {"deviation": _fact(INCONCLUSIVE, said[:200])}
+    changes = "; ".join(f"{row['id']} changed {row['field']}" for row in touching)
+    return {"deviation": _fact(INCONCLUSIVE, changes[:200])}

@@ -1,4 +1,4 @@
-"""Step 7: every entry shown is in the log that the checkpoint fixes, and that log continues the one somebody saved."""
+"""Step 7, log: entries are included in the checkpoint's log, which extends the log of a saved checkpoint."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from audit_core.verifier.merkle import hash_leaf, is_consistent, is_included
 from audit_core.verifier.note import BadNote, Checkpoint, list_signers, read_unsigned
 from audit_core.verifier.trust import Trust, TrustedLogKey, show
 
-NO_TRUST = "the log's key is in no trust file: anybody could have signed its checkpoint"
+NO_TRUST = "the log's key is not in the trust file: the checkpoint could have been signed with any key"
 
 
 class BadCheckpoint(ValueError):
-    """The saved checkpoint cannot be used: the caller's mistake, not the pack's."""
+    """The saved checkpoint is unusable; a caller's error, not a fault of the pack."""
 
 
 @dataclass(frozen=True)
 class LogFinding:
-    """What the log step found."""
+    """Result of the log step."""
 
     checkpoint: Checkpoint
     is_signed: bool
-    """By a key of the trust file that was not revoked since."""
+    """Signed by a key in the trust file that is not revoked."""
     is_anchored: bool
-    """Whether the log continues a checkpoint that the reader had saved."""
+    """Whether the log extends a checkpoint that the reader saved."""
     detail: str
 
 
 def check_log(documents: Documents, note: bytes, trust: Trust | None, saved: bytes | None) -> LogFinding:
-    """Check entries against the pack's checkpoint, and that against a saved one.
+    """Check entries against the pack's checkpoint, and the checkpoint against a saved one.
 
     Raises:
-        BadPack: a signature, proof or link that does not hold.
-        BadCheckpoint: the saved checkpoint is none.
+        BadPack: an invalid signature, proof or link.
+        BadCheckpoint: the saved checkpoint is malformed.
     """
     try:
         text = note.decode("utf-8")
@@ -62,31 +62,31 @@ def _find_keys(note: str, origin: str, keys: Sequence[TrustedLogKey]) -> list[Tr
 
 
 def _judge_key(key: TrustedLogKey, last: datetime) -> str | None:
-    """Why a checkpoint with this last event is not known to be the log's own; None where it is.
+    """Return why a checkpoint with this last event is not confirmed as the log's own; None if it is.
 
     Raises:
-        BadPack: the log had another key by then, or not yet this one.
+        BadPack: the key was not the log's key at that time.
     """
     if key.valid_from is not None and last < key.valid_from:
         raise BadPack("the log's last event is from before the key that signed its checkpoint")
     if key.valid_to is not None and last > key.valid_to:
-        raise BadPack("the log's last event is from after the key that signed its checkpoint was followed by another")
+        raise BadPack("the log's last event is from after the key that signed its checkpoint was replaced")
     if key.revoked_at is None:
         return None
     if last >= key.revoked_at:
         raise BadPack("the log's last event is from after the key that signed its checkpoint was revoked")
-    return "the log's key was revoked later: whoever had it could have signed this since, with an earlier date"
+    return "the log's key was revoked later: its holder could have signed this since then, with an earlier date"
 
 
 def _check_entries(documents: Documents, checkpoint: Checkpoint) -> None:
     entries, proofs = documents.entries, documents.parsed["log/inclusion.json"]
     if [entry["seq"] for entry in entries] != [row["seq"] for row in proofs]:
-        raise BadPack("entries and proofs of the log are not about the same sequence numbers")
+        raise BadPack("entries and proofs of the log have different sequence numbers")
     before: tuple[int, str] | None = None
     for entry, row, body in zip(entries, proofs, documents.lines, strict=True):
         seq, leaf = entry["seq"], hash_leaf(body)
         if entry["log_id"] != checkpoint.origin:
-            raise BadPack(f"entry {seq} is of another log than the checkpoint")
+            raise BadPack(f"entry {seq} belongs to another log than the checkpoint")
         if before is not None and seq <= before[0]:
             raise BadPack(f"entry {seq} is out of order")
         if before is not None and seq == before[0] + 1 and entry["prev"] != before[1]:
@@ -94,7 +94,7 @@ def _check_entries(documents: Documents, checkpoint: Checkpoint) -> None:
         if leaf.hex() != row["leaf"] or not is_included(
             seq, checkpoint.size, leaf, _decode_proof(row["proof"]), checkpoint.root
         ):
-            raise BadPack(f"entry {seq} is not in the log that the checkpoint fixes")
+            raise BadPack(f"entry {seq} is not in the checkpoint's log")
         before = seq, hash_entry(body)
     if before != (checkpoint.size - 1, checkpoint.head):
         raise BadPack("the entries shown do not end where the checkpoint does")
@@ -103,7 +103,7 @@ def _check_entries(documents: Documents, checkpoint: Checkpoint) -> None:
 def _compare(
     step: Mapping[str, Any] | None, checkpoint: Checkpoint, keys: Sequence[TrustedLogKey], saved: bytes | None
 ) -> str | None:
-    """Why the log cannot be held against the saved checkpoint; None where it continues it."""
+    """Return why the log could not be compared with the saved checkpoint; None if it extends it."""
     if step is not None and step["to_size"] != checkpoint.size:
         raise BadPack("log/consistency.json leads to another size than the checkpoint's")
     if saved is None:
@@ -118,15 +118,15 @@ def _compare(
     if old.origin != checkpoint.origin:
         raise BadPack(f"the saved checkpoint is of {show(old.origin)}, the pack's of {show(checkpoint.origin)}")
     if old.size > checkpoint.size:
-        return f"the saved checkpoint has {old.size:,} entries, the pack's {checkpoint.size:,}: it is the later one"
+        return f"the saved checkpoint has {old.size:,} entries, the pack's {checkpoint.size:,}: the saved one is later"
     if old.size == checkpoint.size:
         if (old.root, old.head) != (checkpoint.root, checkpoint.head):
             raise BadPack("the log differs from the saved checkpoint of the same size")
         return None
     if step is None or step["from_size"] != old.size:
-        return f"the pack holds no proof from {old.size:,} entries on"
+        return f"the pack contains no consistency proof from {old.size:,} entries on"
     if not is_consistent(old.size, checkpoint.size, _decode_proof(step["proof"]), old.root, checkpoint.root):
-        raise BadPack("the log does not continue the saved checkpoint: entries were changed or taken away")
+        raise BadPack("the log does not continue the saved checkpoint: entries were changed or removed")
     return None
 
 

@@ -1,4 +1,4 @@
-"""Step 2: the manifest names every file of the pack but itself and the signatures, each with its SHA-256."""
+"""Step 2, manifest: it lists the SHA-256 of every file except itself and the signatures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from audit_core.verifier.container import MAX_MEMBERS, MAX_NAME_BYTES, BadPack
 MANIFEST = "MANIFEST.sha256"
 PACK_ENVELOPE = "attestations/pack.dsse.json"
 MAX_MANIFEST_BYTES = MAX_MEMBERS * (64 + 2 + MAX_NAME_BYTES + 1)
-"""A row for each member that a pack may have."""
+"""Bound for one row per allowed member."""
 _OUTSIDE = re.compile(
     r"attestations/(pack\.dsse\.json|approval-[a-z0-9-]{1,60}\.dsse\.json|time\.tsr|sigstore\.json)\Z"
 )
@@ -20,7 +20,7 @@ _ROW = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9._/+@=-]+)\Z")
 
 
 def is_outside_manifest(name: str) -> bool:
-    """Whether the manifest must not name it: itself, and the four kinds of attestation, which are made after it."""
+    """Check whether a member is outside the manifest: the manifest itself, and attestations made after it."""
     return name == MANIFEST or bool(_OUTSIDE.match(name))
 
 
@@ -29,13 +29,13 @@ def is_approval(name: str) -> bool:
 
 
 def check_manifest(members: Mapping[str, bytes]) -> str:
-    """Hold the manifest against the members, both ways.
+    """Compare manifest and members in both directions.
 
     Returns:
-        SHA-256 of the manifest: the one number that stands for the whole pack.
+        SHA-256 of the manifest, which identifies the pack.
 
     Raises:
-        BadPack: no manifest, a line it cannot have, a file it does not name, one that is missing, or other bytes.
+        BadPack: no manifest, an invalid line, a file it does not list, a missing file, or changed bytes.
     """
     if len(members.get(MANIFEST, b"")) > MAX_MANIFEST_BYTES:
         raise BadPack(f"{MANIFEST} is larger than {MAX_MANIFEST_BYTES:,} bytes")
@@ -46,17 +46,17 @@ def check_manifest(members: Mapping[str, bytes]) -> str:
     if unlisted := sorted(present - set(listed)):
         raise BadPack(f"{unlisted[0]} is not in the manifest ({len(unlisted)} such)")
     if missing := sorted(set(listed) - present):
-        raise BadPack(f"{missing[0]} is in the manifest and not in the pack ({len(missing)} such)")
+        raise BadPack(f"{missing[0]} is in the manifest but not in the pack ({len(missing)} such)")
     changed = [name for name, digest in listed.items() if hashlib.sha256(members[name]).hexdigest() != digest]
     if changed:
-        raise BadPack(f"{changed[0]} is not the file that the manifest names ({len(changed)} such)")
+        raise BadPack(f"{changed[0]} differs from its digest in the manifest ({len(changed)} such)")
     return hashlib.sha256(members[MANIFEST]).hexdigest()
 
 
 def _read_manifest(data: bytes) -> dict[str, str]:
     lines = data.decode("latin-1").split("\n")
     if lines.pop() != "":
-        raise BadPack("the manifest's last line does not end")
+        raise BadPack("the manifest's last line has no line break")
     listed: dict[str, str] = {}
     before = ""
     for number, line in enumerate(lines, 1):
@@ -64,7 +64,7 @@ def _read_manifest(data: bytes) -> dict[str, str]:
         if not found:
             raise BadPack(f"line {number} of the manifest is not a digest, two spaces and a name")
         if found[2] <= before:
-            raise BadPack(f"line {number} of the manifest is out of order or there twice")
+            raise BadPack(f"line {number} of the manifest is out of order or repeated")
         before = found[2]
         listed[before] = found[1]
     return listed

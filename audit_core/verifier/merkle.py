@@ -1,4 +1,4 @@
-"""The Merkle tree of RFC 6962: roots, and whether a proof shows that an entry is in a log or that a log only grew."""
+"""Merkle tree of RFC 6962: roots, and verification of inclusion and consistency proofs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Collection, Sequence
 
 _MAX_PROOF = 64
-"""Nodes in a proof; a tree of 2^63 leaves needs no more."""
+"""Largest number of nodes in a proof, enough for 2^63 leaves."""
 
 
 def hash_leaf(data: bytes) -> bytes:
@@ -18,12 +18,12 @@ def hash_node(left: bytes, right: bytes) -> bytes:
 
 
 def compute_root(leaves: Sequence[bytes]) -> bytes:
-    """Root over leaf hashes, in order; of no leaves, the hash of nothing (RFC 6962, 2.1)."""
+    """Return the root over leaf hashes, in order; for no leaves, the hash of empty input (RFC 6962, 2.1)."""
     return compute_roots(leaves, [len(leaves)])[len(leaves)]
 
 
 def compute_roots(leaves: Sequence[bytes], sizes: Collection[int]) -> dict[int, bytes]:
-    """The roots that the tree had at these sizes, in one pass; a size beyond the leaves has none."""
+    """Return the tree's roots at these sizes, in one pass; sizes beyond the leaves are left out."""
     wanted = set(sizes)
     roots = {0: hashlib.sha256(b"").digest()} if 0 in wanted else {}
     peaks: list[tuple[int, bytes]] = []
@@ -39,7 +39,7 @@ def compute_roots(leaves: Sequence[bytes], sizes: Collection[int]) -> dict[int, 
 
 
 def is_included(index: int, size: int, leaf: bytes, proof: Sequence[bytes], root: bytes) -> bool:
-    """Whether the proof shows the leaf hash at this index of the tree of this size and root (RFC 9162, 2.1.3.2)."""
+    """Verify that a leaf is at this index of the tree with this size and root (RFC 9162, 2.1.3.2)."""
     if not 0 <= index < size or not _are_digests([leaf, root, *proof]):
         return False
     position, last, digest = index, size - 1, leaf
@@ -56,9 +56,9 @@ def is_included(index: int, size: int, leaf: bytes, proof: Sequence[bytes], root
 
 
 def is_consistent(old_size: int, new_size: int, proof: Sequence[bytes], old_root: bytes, new_root: bytes) -> bool:
-    """Whether the proof shows that the newer tree begins with all of the older one (RFC 9162, 2.1.4.2).
+    """Verify that the newer tree extends the older one (RFC 9162, 2.1.4.2).
 
-    An older tree of no leaves is refused: everything begins with nothing, so it would show nothing.
+    An empty older tree is rejected: every tree extends it.
     """
     if not 0 < old_size <= new_size or not _are_digests([old_root, new_root, *proof]):
         return False
@@ -92,7 +92,7 @@ def _join_peaks(peaks: Sequence[tuple[int, bytes]]) -> bytes:
 
 
 def _climb(position: int, last: int) -> tuple[int, int]:
-    """Past the levels on which a node at the right edge has no sibling."""
+    """Skip the levels on which a node at the right edge has no sibling."""
     while position and not position & 1:
         position, last = position >> 1, last >> 1
     return position, last

@@ -1,4 +1,4 @@
-"""Log checkpoints as C2SP signed notes: read, and checked against a key that is known from elsewhere."""
+"""Log checkpoints as C2SP signed notes, checked with a key from outside the note."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _SIGNATURE_LINE = re.compile(r"— ([^\s+]+) ([A-Za-z0-9+/=]+)")
 
 
 class BadNote(ValueError):
-    """The text is no checkpoint that this key signed."""
+    """The text is not a checkpoint signed by this key."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a log's key has signed: so many entries, and this root over them."""
+    """A checkpoint: number of entries in the log, and their Merkle root."""
 
     origin: str
     """Name of the log."""
@@ -36,19 +36,19 @@ class Checkpoint:
 
     @property
     def text(self) -> str:
-        """What is signed."""
+        """The signed text."""
         return f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n{self.head}\n"
 
 
 def hash_note_key(name: str, public_key: bytes) -> bytes:
-    """Four bytes that say which key a signature line is of (C2SP signed-note)."""
+    """Return the four bytes that identify the key of a signature line (C2SP signed-note)."""
     return hashlib.sha256(name.encode() + b"\n" + _ED25519_NOTE + public_key).digest()[:4]
 
 
 def read_checkpoint(note: str, *, origin: str, public_key: bytes) -> Checkpoint:
-    """The checkpoint in a note of this log, signed with this key.
+    """Return the checkpoint in a note of this log, signed with this key.
 
-    Signatures by other keys are left aside, as the format asks; one by this key that does not hold condemns the note.
+    Signatures by other keys are ignored, as the format requires; an invalid signature by this key makes the note invalid.
 
     Raises:
         BadNote: malformed, of another log, or not signed with this key.
@@ -61,19 +61,19 @@ def read_checkpoint(note: str, *, origin: str, public_key: bytes) -> Checkpoint:
 
 
 def list_signers(note: str, *, origin: str, public_keys: Sequence[bytes]) -> tuple[bytes, ...]:
-    """Which of a log's keys signed a note: one as a rule, two where one key is followed by another.
+    """Return which of a log's keys signed a note: usually one, two at a key rotation.
 
     Raises:
-        BadNote: malformed, signed by none of them, or by one whose signature does not hold.
+        BadNote: malformed, signed by none of them, or with an invalid signature.
     """
     text, signatures = _split_note(note)
     found = []
     for key in public_keys:
         known = hash_note_key(origin, key)
-        ours = [signature[4:] for name, signature in signatures if name == origin and signature[:4] == known]
-        if not all(is_signed_by(key, text.encode(), signature) for signature in ours):
-            raise BadNote("a signature that does not hold")
-        found += [key] if ours else []
+        own = [signature[4:] for name, signature in signatures if name == origin and signature[:4] == known]
+        if not all(is_signed_by(key, text.encode(), signature) for signature in own):
+            raise BadNote("an invalid signature")
+        found += [key] if own else []
     if not found:
         raise BadNote("no signature of this log's key")
     return tuple(found)
@@ -92,7 +92,7 @@ def _split_note(note: str) -> tuple[str, list[tuple[str, bytes]]]:
     for line in lines:
         match = _SIGNATURE_LINE.fullmatch(line)
         if match is None:
-            raise BadNote("a line that is no signature")
+            raise BadNote("a line that is not a signature")
         found.append((match[1], _decode_exactly(match[2])))
     return text + "\n", found
 
@@ -100,7 +100,7 @@ def _split_note(note: str) -> tuple[str, list[tuple[str, bytes]]]:
 def _read_body(text: str) -> Checkpoint:
     lines = text[:-1].split("\n")
     if len(lines) != 4 or not lines[0] or not _NOTE_SIZE.fullmatch(lines[1]) or not _HEAD_ENTRY.fullmatch(lines[3]):
-        raise BadNote("not origin, size, root and head, a line each")
+        raise BadNote("not origin, size, root and head, one per line")
     root = _decode_exactly(lines[2])
     if len(root) != 32:
         raise BadNote(f"a root of {len(root)} bytes")
@@ -108,18 +108,18 @@ def _read_body(text: str) -> Checkpoint:
 
 
 def _decode_exactly(encoded: str) -> bytes:
-    """Base64 has several spellings of the same bytes, and one of them is right."""
+    """Decode base64, accepting only the canonical encoding of the bytes."""
     try:
         data = base64.b64decode(encoded, validate=True)
     except binascii.Error as error:
         raise BadNote("not base64") from error
     if base64.b64encode(data).decode() != encoded:
-        raise BadNote("base64 spelled another way")
+        raise BadNote("base64 in a non-canonical encoding")
     return data
 
 
 def read_unsigned(note: str) -> Checkpoint:
-    """What a note says, whoever signed it: for a reader who has no key to hold it against.
+    """Return the checkpoint in a note without verifying signatures, for readers without a key.
 
     Raises:
         BadNote: malformed.

@@ -1,4 +1,4 @@
-"""An acceptance policy read strictly: every key known, every threshold with its source and why, nothing lax by accident."""
+"""Strict reader for acceptance policies: all keys known, every threshold with source and rationale."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ CLAIM_KINDS = ("sufficiency", "necessity", "mediation", "absence_of_effect", "st
 ABLATION_NAMES = ("resample", "mean", "mean_template", "zero")
 THRESHOLD_SOURCES = ("default", "organisation", "regulator")
 PROCESS_CRITERIA = ("prereg_frozen_before_run", "attempts_disclosed", "rerun")
-"""Answered from a pack's documents, by no number; what each asks is fixed."""
+"""Criteria answered from a pack's documents, without a threshold; their meaning is fixed."""
 GATE_CRITERIA = ("integrity", "four_eyes")
-"""Answered by whoever checks the pack; no pack can answer them of itself."""
+"""Criteria answered by the gate that checks the pack, not by the pack itself."""
 NEVER_WAIVED = ("integrity", "prereg_frozen_before_run", "attempts_disclosed", "four_eyes")
 STRICT_AGGREGATE = {">=": "min", "<=": "max"}
-"""Over ablations: the least flattering; the other would pick the ablation that suits."""
+"""Over ablations: the worst case; the other end would select the most favourable ablation."""
 _STRICT_BOUND = {">=": "lower", "<=": "upper"}
 _POLICY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}\Z")
 _CRITERION_ID = re.compile(r"[a-z][a-z0-9_]{0,59}\Z")
@@ -23,7 +23,7 @@ _MOST_POLICY_TEXT = 600
 
 
 class PolicyMalformed(ValueError):
-    """A policy that cannot be applied: what was found, what was wanted, what to do."""
+    """The policy cannot be applied; states what was found, what was wanted and what to do."""
 
     def __init__(self, found: str, *, wanted: str, remedy: str) -> None:
         self.found, self.wanted, self.remedy = found, wanted, remedy
@@ -31,20 +31,20 @@ class PolicyMalformed(ValueError):
 
 
 def resolve_policy(table: Any) -> dict[str, Any]:
-    """The policy with every default filled in; of a resolved policy, itself.
+    """Return the policy with all defaults filled in; a resolved policy is returned unchanged.
 
     Args:
-        table: what a TOML or JSON reader made of the file.
+        table: the parsed TOML or JSON file.
 
     Raises:
-        PolicyMalformed: unknown or missing keys, values out of range, or a rule that would be laxer than it reads.
+        PolicyMalformed: unknown or missing keys, values out of range, or a rule that is weaker than it appears.
     """
     _refuse_unknown(table, ("schema", "id", "applies_to", "gate", "criteria", "approval"), "the policy")
     if table.get("schema") != POLICY_SCHEMA:
         raise PolicyMalformed(
             f"schema = {_quote_short(table.get('schema'))}.",
             wanted=f'"{POLICY_SCHEMA}".',
-            remedy="write the schema this version reads.",
+            remedy="use the schema that this version supports.",
         )
     applies_to = _resolve_scope(table.get("applies_to", {}))
     gate = _resolve_gate(table.get("gate"))
@@ -58,9 +58,9 @@ def resolve_policy(table: Any) -> dict[str, Any]:
         approval["preparer_ne_reviewer"] or approval["reviewer_ne_approver"]
     ):
         raise PolicyMalformed(
-            "four_eyes is asked for and one person may do everything.",
+            "four_eyes is required, but one person may act in all roles.",
             wanted="preparer_ne_reviewer or reviewer_ne_approver.",
-            remedy="set one of them, or take four_eyes out.",
+            remedy="set one of them, or remove four_eyes.",
         )
     return {
         "schema": POLICY_SCHEMA,
@@ -107,12 +107,12 @@ def _resolve_criterion(name: str, found: Any, gate: dict[str, Any], kinds: list[
     if name in PROCESS_CRITERIA or name in GATE_CRITERIA:
         raise PolicyMalformed(
             f"A table {where}.",
-            wanted="tables for criteria that are numbers; what this one asks is fixed.",
-            remedy="remove the table; the name in gate.required is enough.",
+            wanted="tables for measured criteria only; the meaning of this one is fixed.",
+            remedy="remove the table; its name in gate.required suffices.",
         )
     if not _CRITERION_ID.match(name):
         raise PolicyMalformed(
-            f"A criterion named {_quote_short(name)}.", wanted="small letters, digits and _.", remedy="rename it."
+            f"A criterion named {_quote_short(name)}.", wanted="lower-case letters, digits and _.", remedy="rename it."
         )
     keys = ("metric", "op", "threshold", "bound", "min_n", "min_templates", "min_gap_logit", "over_ablations")
     _refuse_unknown(found, (*keys, "aggregate", "ci_level", "claim_kind", "source", "why"), where)
@@ -150,36 +150,36 @@ def _resolve_approval(approval: Any) -> dict[str, Any]:
     for key, value in flags.items():
         if not isinstance(value, bool):
             raise PolicyMalformed(
-                f"approval.{key} = {_quote_short(value)}.", wanted="true or false.", remedy="write one of them."
+                f"approval.{key} = {_quote_short(value)}.", wanted="true or false.", remedy="use one of them."
             )
     return flags | {"max_age_days": _take_count(approval, "max_age_days", 1, 3660, "approval", 180)}
 
 
 def _check_lists(gate: dict[str, Any], criteria: dict[str, Any]) -> None:
-    """What is asked for exists, what exists is asked for, and something is measured."""
-    asked = [*gate["required"], *gate["optional"]]
-    for name in asked:
+    """Check that the gate lists exactly the defined criteria, and requires at least one measurement."""
+    listed = [*gate["required"], *gate["optional"]]
+    for name in listed:
         if name not in criteria and name not in PROCESS_CRITERIA and name not in GATE_CRITERIA:
             raise PolicyMalformed(
-                f"gate asks for {_quote_short(name)}, which is no criterion.",
+                f"gate lists {_quote_short(name)}, which is not a criterion.",
                 wanted=f"a table [criteria.{name[:60]}], or one of {', '.join((*GATE_CRITERIA, *PROCESS_CRITERIA))}.",
                 remedy="add the table or correct the name.",
             )
-        if asked.count(name) > 1:
+        if listed.count(name) > 1:
             raise PolicyMalformed(
-                f"{name} is asked for twice.", wanted="each criterion once.", remedy="take one of them out."
+                f"{name} is listed twice.", wanted="each criterion once.", remedy="remove one of them."
             )
     for name in criteria:
-        if name not in asked:
+        if name not in listed:
             raise PolicyMalformed(
-                f"criteria.{name} is never asked for.",
+                f"criteria.{name} is not listed in the gate.",
                 wanted="every criterion in gate.required or gate.optional.",
                 remedy="list it, or remove its table.",
             )
     if not any(name in criteria for name in gate["required"]):
         raise PolicyMalformed(
             "No required criterion is a measurement.",
-            wanted="at least one with a table, or every claim would be met by paper alone.",
+            wanted="at least one required criterion with a table: documents alone are not sufficient evidence.",
             remedy="add one to gate.required.",
         )
 
@@ -244,10 +244,10 @@ def _take_names(
         raise PolicyMalformed(
             f"{where}.{key} = {_quote_short(value)}.", wanted="a list of names, each once.", remedy=f"set {key}."
         )
-    strangers = [name for name in value if choices is not None and name not in choices]
-    if strangers:
+    unknown = [name for name in value if choices is not None and name not in choices]
+    if unknown:
         raise PolicyMalformed(
-            f"{where}.{key} names {_quote_short(strangers[0])}.",
+            f"{where}.{key} names {_quote_short(unknown[0])}.",
             wanted=f"names among {', '.join(choices or ())}.",
             remedy="correct it.",
         )
@@ -268,7 +268,7 @@ def _take_sentence(found: dict[str, Any], key: str, where: str) -> str:
     if not isinstance(value, str) or not 0 < len(value.strip()) <= _MOST_POLICY_TEXT:
         raise PolicyMalformed(
             f"{where}.{key} = {_quote_short(value)}.",
-            wanted=f"a sentence of at most {_MOST_POLICY_TEXT} characters that says why this threshold.",
+            wanted=f"a sentence of at most {_MOST_POLICY_TEXT} characters that justifies this threshold.",
             remedy=f"write {key}.",
         )
     return value

@@ -1,4 +1,4 @@
-"""The digest of prompts, and the half that one belongs to, as the product takes them."""
+"""Digest of a prompt set, and the split (exploratory or confirmatory) of each prompt."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 
 def dump_prompt_rows(rows: Iterable[Mapping[str, Any]]) -> bytes:
-    """One row a line, keys sorted, text as it is: the bytes that are hashed."""
+    """Return the bytes that are hashed: one row per line, sorted keys, unchanged text."""
     return "".join(json.dumps(dict(row), ensure_ascii=False, sort_keys=True) + "\n" for row in rows).encode()
 
 
 def is_exploratory_pair(clean: str, corrupted: str) -> bool:
-    """Which half a prompt belongs to: decided by the hash of its text, so nobody chooses and nothing drifts."""
+    """Return whether a prompt belongs to the exploratory split; its text's hash decides, so no person can choose."""
     return hashlib.sha256(f"{clean}\0{corrupted}".encode()).digest()[0] % 2 == 0
 
 
@@ -23,5 +23,5 @@ def hash_prompt_rows(rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def hash_judged_half(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Of the confirmatory half, which claims are judged on."""
+    """Return the digest of the confirmatory split, which claims are judged on."""
     return hash_prompt_rows(row for row in rows if not is_exploratory_pair(row["clean"], row["corrupted"]))

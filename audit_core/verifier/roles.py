@@ -1,4 +1,4 @@
-"""Whether one person signed in two roles that a policy keeps apart; who has to sign at all is a gate's question."""
+"""Separation of duties: rejects one person in two roles; the gate checks which roles must sign."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from audit_core.verifier.trust import Signer, show
 
 
 def check_roles(signers: Sequence[Signer], approval: Mapping[str, Any]) -> None:
-    """Refuse one person in two roles that have to be two persons.
+    """Reject a person who signed in two roles that the policy separates.
 
     Args:
         approval: the table `approval` of a resolved policy.
@@ -34,5 +34,5 @@ def check_roles(signers: Sequence[Signer], approval: Mapping[str, Any]) -> None:
 
 
 def _fold_name(name: str) -> str:
-    """Two spellings of one name are one person."""
+    """Normalise a name, so that spellings of one name count as one person."""
     return " ".join(unicodedata.normalize("NFKC", name).casefold().split())

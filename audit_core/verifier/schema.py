@@ -1,4 +1,4 @@
-"""The part of JSON Schema (2020-12) that our own documents are described in; a keyword outside it is refused, never skipped."""
+"""Validator for the subset of JSON Schema (2020-12) used by a pack's documents; rejects other keywords."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _ANNOTATIONS = {"$schema", "$id", "title", "description"}
 
 
 class UnknownKeyword(ValueError):
-    """A schema asks for something this reader cannot check."""
+    """The schema uses a keyword that this validator does not implement."""
 
 
 def find_violation(value: Any, schema: Mapping[str, Any], place: str = "") -> str | None:
-    """Where a document first departs from its schema, or None.
+    """Return the first violation of the schema by a document, or None.
 
     Raises:
         UnknownKeyword: the schema uses a keyword that is not implemented here.
@@ -76,7 +76,7 @@ def _check_properties(value: Any, wanted: Any, schema: Mapping[str, Any], place:
 
 
 def _check_additional(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
-    """`false` forbids fields beside the named ones; a schema describes them."""
+    """Check fields that `properties` does not name: `false` forbids them, a schema describes them."""
     if not isinstance(value, dict):
         return None
     others = [name for name in value if name not in schema.get("properties", {})]
@@ -89,10 +89,10 @@ def _check_additional(value: Any, wanted: Any, schema: Mapping[str, Any], place:
 
 
 def _check_pattern(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
-    """`$` ends the text, as in ECMAScript; Python's also stands before a last line break."""
+    """Match a pattern with `$` at the end of text, as in ECMAScript; in Python it also matches before a final line break."""
     if not isinstance(value, str) or re.search(re.sub(r"\$\Z", r"\\Z", wanted), value):
         return None
-    return _say(place, f"is {_quote(value)}, not of the form {wanted}")
+    return _say(place, f"is {_quote(value)}, which does not match {wanted}")
 
 
 def _check_items(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
@@ -136,7 +136,7 @@ def _check_any_of(value: Any, wanted: Any, schema: Mapping[str, Any], place: str
 
 
 def _is_equal(a: Any, b: Any) -> bool:
-    """As JSON counts: 1 is 1.0, and true is not 1."""
+    """Compare values as JSON: 1 equals 1.0, and true does not equal 1."""
     if isinstance(a, bool) or isinstance(b, bool):
         return a is b
     if isinstance(a, list) and isinstance(b, list):

@@ -1,4 +1,4 @@
-"""Words that the schemas of all documents are written in."""
+"""Building blocks of the schemas of all documents."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Schema = Mapping[str, Any]
 
 
 def record(fields: Mapping[str, Schema], optional: Mapping[str, Schema] | None = None) -> Schema:
-    """An object with these fields and no others."""
+    """Return the schema of an object with exactly these fields."""
     return {
         "type": "object",
         "required": list(fields),
@@ -26,7 +26,7 @@ def list_of(item: Schema, least: int = 0, most: int | None = None) -> Schema:
 
 
 def table_of(item: Schema) -> Schema:
-    """An object whose keys are ids or names."""
+    """Return the schema of an object whose keys are ids or names."""
     return {"type": "object", "additionalProperties": item}
 
 

@@ -1,4 +1,4 @@
-"""Schemas of what was said beforehand: pack header, claims, preregistrations and their deviations."""
+"""Schemas of pack header, claims, preregistrations and deviations."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from audit_core.verifier.schema_words import (
 
 PRIOR_ACCESS = ("nothing_run", "no_results_seen", "results_not_opened", "results_seen")
 SEEN = PRIOR_ACCESS[2:]
-"""Access that makes a change to a frozen plan a deviation; before it, the change is an amendment."""
+"""Access to results that makes a change to a frozen plan a deviation; without it, the change is an amendment."""
 MAX_CLAIMS, MAX_RUNS = 200, 1_000
-"""Far more than anybody reads; work grows with claims times attempts."""
+"""Bounds the work, which grows with claims times attempts."""
 
 PACK: Schema = record(
     {
@@ -149,7 +149,7 @@ _PLAN = record(
     }
 )
 PREREGISTRATION: Schema = {"anyOf": [_PLAN, list_of(_PLAN, least=1, most=MAX_CLAIMS)]}
-"""One, or several where claims of one pack were preregistered apart."""
+"""One preregistration, or several if the pack's claims were preregistered separately."""
 DEVIATION: Schema = record(
     {
         "id": ID,

@@ -1,11 +1,11 @@
-"""Schema of the crosswalk: which item of evidence bears on which clause, how far, and who read the clause where."""
+"""Schema of the crosswalk: relation of evidence items to framework clauses, with source and check."""
 
 from __future__ import annotations
 
 from audit_core.verifier.schema_words import DATE, ID, SHA256, WORDS, Schema, list_of, matching, one_of, or_null, record
 
 RELATIONS = ("supports", "partially supports", "context for", "does not address")
-"""No stronger word exists: whether a duty is met is for people to judge."""
+"""Relations, the strongest first. None states that a duty is met: people judge that."""
 CHECKS = ("verified", "title_only", "unverified")
 MAX_CROSSWALK_ROWS = 2_000
 CROSSWALK: Schema = record(

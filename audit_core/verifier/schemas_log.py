@@ -1,4 +1,4 @@
-"""Schemas of verdict and log: what was concluded, and the entries that show what was done."""
+"""Schemas of verdict and log entries."""
 
 from __future__ import annotations
 

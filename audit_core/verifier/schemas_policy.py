@@ -1,4 +1,4 @@
-"""Schema of a policy with every default filled in, as `resolve_policy` gives it."""
+"""Schema of a resolved policy, the output of `resolve_policy`."""
 
 from __future__ import annotations
 

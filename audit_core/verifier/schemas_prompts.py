@@ -1,4 +1,4 @@
-"""Schemas of prompts that a pack withholds: what stands in it, and the file that opens them."""
+"""Schemas of withheld prompts: commitments in the pack, and the file that opens them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from audit_core.verifier.schema_words import (
 )
 
 MAX_WITHHELD = 2_000
-"""Prompts of one set; the product takes no more."""
+"""Largest number of prompts in a set."""
 
 WITHHELD: Schema = record(
     {

@@ -1,4 +1,4 @@
-"""Schemas of what was measured: run manifests, metrics, items, results and reruns."""
+"""Schemas of run manifests, metrics, items, results and reruns."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from audit_core.verifier.schema_words import (
 
 OUTCOMES = ("done", "refused", "not_measured", "failed", "cancelled", "abandoned")
 _SEED = {"anyOf": [COUNT, TEXT, {"type": "null"}]}
-"""Seeds of 2^53 and more are text."""
+"""Seeds of 2^53 or more are text."""
 _IDENTITY = record(
     {
         "run_id": ID,

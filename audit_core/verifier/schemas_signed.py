@@ -1,4 +1,4 @@
-"""Schemas of what is signed: envelope, statement of the pack, statement of an approval."""
+"""Schemas of signed data: envelope, pack statement and approval statement."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ APPROVAL_STATEMENT: Schema = _describe_statement(
             "at": TIME,
             "expires_at": or_null(TIME),
         },
-        # Left out by decisions that were signed before it was recorded; what is signed cannot be added to.
+        # Optional: decisions signed by older versions lack it, and adding it would break their signatures.
         {"decisions_seen": list_of(SHA256, most=50)},
     ),
 )

@@ -1,4 +1,4 @@
-"""Step 6: the documents agree with each other, with the log, and with the verdict that anybody can compute from them again."""
+"""Step 6, semantics: documents agree with each other, with the log, and with the recomputed verdict."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ PLAN_FIELDS = {
     "pins.policy_sha256": ("policy_sha256",),
     "pins.code_sha256": ("analysis_code", "sha256"),
 }
-"""Where a field that the product changes stands in `prereg.json`; others are named as they stand there, or are not there."""
+"""Field of a deviation → its path in `prereg.json`; other fields have the same name there, or are absent."""
 
 
 def check_semantics(documents: Documents, members: Mapping[str, bytes], signed_pack_id: str | None) -> None:
-    """Check everything that is said in two places.
+    """Check that documents which state the same fact agree.
 
     Args:
-        signed_pack_id: the pack that the signed statement is about; None where there is no such statement.
+        signed_pack_id: pack id in the signed statement; None if there is no statement.
 
     Raises:
-        BadPack: two places say different things.
+        BadPack: two documents contradict each other.
     """
     if signed_pack_id is not None and signed_pack_id != documents.pack["pack_id"]:
         raise BadPack(f"the signature is for pack {signed_pack_id}, the header names {documents.pack['pack_id']}")
@@ -54,10 +54,10 @@ def check_semantics(documents: Documents, members: Mapping[str, bytes], signed_p
 
 
 def recompute_verdict(documents: Documents) -> dict[str, Any]:
-    """Criteria, overall and coverage, from claims, metrics, policy and log.
+    """Compute criteria, overall result and coverage from claims, metrics, policy and log.
 
     Raises:
-        BadPack: claims or metrics that no policy can be held against.
+        BadPack: claims or metrics that cannot be evaluated.
     """
     try:
         return evaluate_policy(documents.policy, documents.claims, documents.metrics, derive_facts(documents))
@@ -66,7 +66,7 @@ def recompute_verdict(documents: Documents) -> dict[str, Any]:
 
 
 def compute_plan_digest(preregistration: Mapping[str, Any]) -> str:
-    """SHA-256 of a preregistration's canonical bytes, without the field that holds it."""
+    """Return the SHA-256 of a preregistration's canonical bytes without its `digest` field."""
     return hashlib.sha256(
         encode_canonical({name: value for name, value in preregistration.items() if name != "digest"})
     ).hexdigest()
@@ -75,38 +75,38 @@ def compute_plan_digest(preregistration: Mapping[str, Any]) -> str:
 def _check_claims(documents: Documents) -> None:
     named, there = documents.pack["claim_ids"], [claim["claim_id"] for claim in documents.claims]
     if sorted(named) != sorted(there) or len(set(named)) < len(named):
-        raise BadPack("pack.json and claims.json name different claims, or one twice")
+        raise BadPack("pack.json and claims.json name different claims, or one of them twice")
     for claim in documents.claims:
         if claim["owner"] == claim["reviewer"]:
-            raise BadPack(f"{claim['claim_id']} is owned and reviewed by one person")
+            raise BadPack(f"{claim['claim_id']} has the same owner and reviewer")
         if claim["claim"]["sha256"] != _hash_claim(claim["claim"]):
-            raise BadPack(f"{claim['claim_id']} is not the claim that its digest names")
+            raise BadPack(f"{claim['claim_id']} does not match its digest")
 
 
 def _hash_claim(claim: Mapping[str, Any]) -> str:
-    """As the product takes it when it freezes a claim; shares are doubles there, whatever they look like here."""
+    """Return a claim's digest as the product computes it on freezing, with `delta` and `alpha` as floats."""
     fields = {name: value for name, value in claim.items() if name != "sha256"}
     fields |= {name: float(fields[name]) for name in ("delta", "alpha")}
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
 def _check_plans(documents: Documents, policy: bytes) -> None:
-    """Each preregistration is what was frozen, under the policy that is applied, and each claim is named by one of them."""
+    """Check that preregistrations match digest and policy, and that exactly one names each claim."""
     policy_sha256 = hashlib.sha256(policy).hexdigest()
     for plan in documents.plans:
         if compute_plan_digest(plan) != plan["digest"]:
-            raise BadPack(f"{plan['prereg_id']} is not what its digest says: it was changed after it was frozen")
+            raise BadPack(f"{plan['prereg_id']} does not match its digest: it was changed after it was frozen")
         if plan["policy_sha256"] != policy_sha256:
             raise BadPack(f"{plan['prereg_id']} names another policy than policy.toml")
     if _read_verdict(documents)["policy_sha256"] != policy_sha256:
         raise BadPack("verdict.json names another policy than policy.toml")
     if encode_canonical(documents.policy) != encode_canonical(documents.parsed["policy/policy.resolved.json"]):
-        raise BadPack("policy.resolved.json is not what policy.toml says")
+        raise BadPack("policy.resolved.json is not the resolved policy.toml")
     named = sorted((row["claim_id"], row["claim_sha256"]) for plan in documents.plans for row in plan["claims"])
     if documents.claims and named != sorted(
         (claim["claim_id"], claim["claim"]["sha256"]) for claim in documents.claims
     ):
-        raise BadPack("the preregistrations and claims.json are not about the same claims, or name one twice")
+        raise BadPack("the preregistrations and claims.json name different claims, or one of them twice")
 
 
 def _check_attempts(documents: Documents, attempts: tuple[Attempt, ...]) -> None:
@@ -128,42 +128,42 @@ def _check_run(
     starts: Mapping[tuple[str, str], list[Attempt]],
 ) -> None:
     manifest = documents.find_manifest(run_id)
-    said, config = manifest["identity"], manifest["config"]
-    if said["run_id"] != run_id:
-        raise BadPack(f"runs/{run_id}/manifest.json is of run {said['run_id']}")
-    for claim_id in said["claim_ids"]:
+    identity, config = manifest["identity"], manifest["config"]
+    if identity["run_id"] != run_id:
+        raise BadPack(f"runs/{run_id}/manifest.json belongs to run {identity['run_id']}")
+    for claim_id in identity["claim_ids"]:
         plan = documents.find_plan(claim_id)
-        if plan is None or said["prereg_digest"] != plan["digest"]:
+        if plan is None or identity["prereg_digest"] != plan["digest"]:
             raise BadPack(f"run {run_id} names another preregistration than {claim_id} has")
         own = starts.get((run_id, claim_id), [])
         if len(own) != 1:
             raise BadPack(f"the log shows {len(own)} starts of run {run_id} for {claim_id}")
         logged = (own[0].number, own[0].prereg_digest, own[0].outcome or "abandoned")
-        if logged != (said["attempt_no"], said["prereg_digest"], said["status"]):
-            raise BadPack(f"run {run_id} says other things of itself than the log: attempt, preregistration or outcome")
+        if logged != (identity["attempt_no"], identity["prereg_digest"], identity["status"]):
+            raise BadPack(f"run {run_id} and the log differ in attempt, preregistration or outcome")
     if hashlib.sha256(encode_canonical(config["resolved_config"])).hexdigest() != config["config_sha256"]:
-        raise BadPack(f"the configuration of run {run_id} is not what its digest says")
+        raise BadPack(f"the configuration of run {run_id} does not match its digest")
     for path, output in manifest["outputs"].items():
-        held = members.get(f"runs/{run_id}/{path}")
-        found = None if held is None else {"sha256": hashlib.sha256(held).hexdigest(), "bytes": len(held)}
+        data = members.get(f"runs/{run_id}/{path}")
+        found = None if data is None else {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
         if found is not None and found != output:
-            raise BadPack(f"runs/{run_id}/{path} is not the output that the run's manifest names")
+            raise BadPack(f"runs/{run_id}/{path} does not match its digest in the run's manifest")
     about = {row["claim_id"] for row in documents.parsed[f"runs/{run_id}/metrics.json"]}
     result = documents.parsed.get(f"runs/{run_id}/result.json")
-    if not about | ({result["claim_id"]} if result else set()) <= set(said["claim_ids"]):
-        raise BadPack(f"run {run_id} holds numbers of a claim that it did not test")
+    if not about | ({result["claim_id"]} if result else set()) <= set(identity["claim_ids"]):
+        raise BadPack(f"run {run_id} contains results of a claim that it did not test")
 
 
 def _check_deviations(documents: Documents) -> None:
-    """Each version of each plan after the first has rows that say what it changed, and an event; what changed last is what it says."""
+    """Check that each version after the first has its changes and its event, and that the plan has the last values."""
     steps: set[tuple[str, int, bool]] = set()
     for plan in documents.plans:
         rows = [row for row in documents.deviations if row.get("prereg_id", plan["prereg_id"]) == plan["prereg_id"]]
         if len(documents.plans) > 1 and any("prereg_id" not in row for row in rows):
-            raise BadPack("deviations.jsonl does not say which preregistration a row is of")
+            raise BadPack("deviations.jsonl does not state which preregistration a row belongs to")
         if {row["prereg_version"] for row in rows} != set(range(1, plan["version"])):
             raise BadPack(
-                f"{plan['prereg_id']} is version {plan['version']}: deviations.jsonl does not say what each version changed"
+                f"{plan['prereg_id']} is version {plan['version']}: deviations.jsonl does not state what each version changed"
             )
         steps |= {(plan["prereg_id"], row["prereg_version"], row["prior_access"] in SEEN) for row in rows}
         _check_changes(plan, rows)
@@ -171,7 +171,7 @@ def _check_deviations(documents: Documents) -> None:
         row.get("prereg_id") not in (None, *(plan["prereg_id"] for plan in documents.plans))
         for row in documents.deviations
     ):
-        raise BadPack("deviations.jsonl tells of a preregistration that the pack does not hold")
+        raise BadPack("deviations.jsonl names a preregistration that is not in the pack")
     actions = [entry["action"] for entry in documents.entries]
     for action, is_late in (("prereg.amended", False), ("prereg.deviated", True)):
         shown = sum(late is is_late for _, _, late in steps)
@@ -195,24 +195,24 @@ def _check_changes(plan: Mapping[str, Any], rows: list[dict[str, Any]]) -> None:
         for step in path:
             part = part[step]
         if name in part and after not in (part[name], str(part[name])):
-            raise BadPack(f"{field[:60]!a} of {plan['prereg_id']} is not what it was last changed to")
+            raise BadPack(f"{field[:60]!a} of {plan['prereg_id']} does not have the value of its last change")
 
 
 def _check_verdict(documents: Documents) -> None:
-    said = _read_verdict(documents)
+    stated = _read_verdict(documents)
     found = recompute_verdict(documents)
     for part in ("criteria", "overall", "coverage"):
-        if encode_canonical(said[part]) != encode_canonical(found[part]):
-            raise BadPack(f"verdict.json is not what policy, metrics and log give: {_name_difference(said, found)}")
+        if encode_canonical(stated[part]) != encode_canonical(found[part]):
+            raise BadPack(f"verdict.json differs from the recomputed verdict: {_name_difference(stated, found)}")
 
 
-def _name_difference(said: Mapping[str, Any], found: Mapping[str, Any]) -> str:
-    for ours, theirs in zip(found["criteria"], said["criteria"], strict=False):
-        if encode_canonical(ours) != encode_canonical(theirs):
-            return f"{theirs['claim_id']} {theirs['id'][:40]!a} says {theirs['result']}, computed {ours['result']}"
-    if len(found["criteria"]) != len(said["criteria"]):
-        return f"{len(said['criteria'])} criteria, computed {len(found['criteria'])}"
-    return f"overall {said['overall']}, computed {found['overall']}"
+def _name_difference(stated: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+    for computed, row in zip(found["criteria"], stated["criteria"], strict=False):
+        if encode_canonical(computed) != encode_canonical(row):
+            return f"{row['claim_id']} {row['id'][:40]!a} states {row['result']}, computed {computed['result']}"
+    if len(found["criteria"]) != len(stated["criteria"]):
+        return f"{len(stated['criteria'])} criteria, computed {len(found['criteria'])}"
+    return f"overall {stated['overall']}, computed {found['overall']}"
 
 
 def _read_verdict(documents: Documents) -> Mapping[str, Any]:

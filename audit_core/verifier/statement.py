@@ -1,4 +1,4 @@
-"""Step 3: a signed statement is about this manifest and no other, in an envelope (DSSE) that says what kind of bytes it holds."""
+"""Step 3, statement: signed in-toto statements about this manifest, in DSSE envelopes."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ from audit_core.verifier.strict_json import NotStrictJson, load_strict
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 MAX_ENVELOPE_BYTES = 1 << 20
 MAX_APPROVALS = 50
-"""Each signature takes some 40 ms to check."""
+"""Checking a signature takes about 40 ms."""
 
 
 @dataclass(frozen=True)
 class Statement:
-    """What an envelope says, before anybody asked who signed it."""
+    """A statement from an envelope, whose signatures are still unchecked."""
 
     member: str
     predicate: Mapping[str, Any]
     message: bytes
-    """What is signed: DSSE's pre-authentication encoding of type and payload."""
+    """The signed bytes: DSSE's pre-authentication encoding of type and payload."""
     signatures: tuple[tuple[str, bytes], ...]
     """Key id and 64 bytes each."""
     sha256: str
-    """Of the envelope's bytes: what a later decision names this one by."""
+    """SHA-256 of the envelope, by which later decisions reference this one."""
 
 
 def encode_before_signing(payload: bytes, payload_type: str = PAYLOAD_TYPE) -> bytes:
-    """DSSE's pre-authentication encoding: lengths stand before the parts, so that no two pairs give the same bytes."""
+    """Return DSSE's pre-authentication encoding, unambiguous because each part follows its length."""
     kind = payload_type.encode("utf-8")
     return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
 
 
 def read_statements(members: Mapping[str, bytes], manifest_sha256: str) -> tuple[Statement, ...]:
-    """The pack's statement first, then each approval.
+    """Read the pack's statement, then each approval.
 
     Raises:
-        BadPack: no pack statement, or one that is not a statement about this manifest.
+        BadPack: no pack statement, or a statement about another manifest.
     """
     if PACK_ENVELOPE not in members:
         raise BadPack(f"no {PACK_ENVELOPE}")
@@ -60,13 +60,13 @@ def read_statements(members: Mapping[str, bytes], manifest_sha256: str) -> tuple
 def _read_statement(member: str, data: bytes, manifest_sha256: str) -> Statement:
     envelope = _read_document(member, data, ENVELOPE)
     if envelope["payloadType"] != PAYLOAD_TYPE:
-        raise BadPack(f"{member} says its payload is {envelope['payloadType'][:60]!a}, not {PAYLOAD_TYPE}")
+        raise BadPack(f"{member} has payload type {envelope['payloadType'][:60]!a}, not {PAYLOAD_TYPE}")
     payload = _decode_base64(member, envelope["payload"])
     form = PACK_STATEMENT if member == PACK_ENVELOPE else APPROVAL_STATEMENT
     statement = _read_document(f"the payload of {member}", payload, form)
     subject = statement["subject"][0]
     if subject["name"] != MANIFEST or subject["digest"]["sha256"] != manifest_sha256:
-        raise BadPack(f"{member} is a statement about another manifest, not about this pack")
+        raise BadPack(f"{member} is a statement about another manifest, not this pack")
     try:
         for field in ("at", "expires_at"):
             if statement["predicate"].get(field) is not None:
@@ -75,7 +75,7 @@ def _read_statement(member: str, data: bytes, manifest_sha256: str) -> Statement
         raise BadPack(f"{member}: {error}") from error
     signatures = tuple((row["keyid"], _decode_base64(member, row["sig"])) for row in envelope["signatures"])
     if len({keyid for keyid, _ in signatures}) < len(signatures):
-        raise BadPack(f"{member} is signed twice with one key")
+        raise BadPack(f"{member} is signed twice with the same key")
     digest = hashlib.sha256(data).hexdigest()
     return Statement(member, statement["predicate"], encode_before_signing(payload), signatures, digest)
 
@@ -101,5 +101,5 @@ def _decode_base64(member: str, text: str) -> bytes:
     except (binascii.Error, ValueError) as error:
         raise BadPack(f"{member}: not base64: {error}") from error
     if base64.b64encode(data).decode() != text:
-        raise BadPack(f"{member}: base64 that reads back as other text")
+        raise BadPack(f"{member}: base64 in a non-canonical encoding")
     return data

@@ -1,18 +1,18 @@
-"""Standard output and standard error, whatever encoding they have: nothing that was found is lost for want of a letter."""
+"""Writing to standard output and standard error in any encoding, without losing results."""
 
 from __future__ import annotations
 
 import sys
 
-CLOSED = ("Standard output is closed.", "a place for the result.", "send it to a file, or to /dev/null.")
+CLOSED = ("Standard output is closed.", "an open standard output.", "redirect it to a file, or to /dev/null.")
 """Found, wanted, remedy."""
 
 
 def prepare_streams() -> bool:
-    """Write letters that a stream's encoding lacks as numbers, as in ``\\u6a21``; an ending of the program for want of a letter is worse.
+    """Make both streams write characters that their encoding lacks as escapes such as ``\\u6a21``, instead of failing.
 
     Returns:
-        False where standard output is closed, so that no result could be written.
+        False if standard output is closed, so that no result could be written.
     """
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
@@ -22,15 +22,15 @@ def prepare_streams() -> bool:
 
 
 def is_utf8(encoding: str | None) -> bool:
-    """Whether every letter can be written as it is; a stream without an encoding holds text and not bytes."""
+    """Check whether an encoding supports all characters; a stream without an encoding is a text buffer."""
     return encoding is None or encoding.lower().replace("-", "").replace("_", "") in ("utf8", "utf8sig", "cp65001")
 
 
 def write_result(text: str) -> None:
-    """Write to standard output, and find out now whether it arrived.
+    """Write to standard output and flush, so that errors are raised here.
 
     Raises:
-        OSError: it did not, such as on a full disk. Where nobody reads any more, as behind `head`, that is no error.
+        OSError: the write failed, for example on a full disk. A closed pipe, as with `head`, is not an error.
     """
     if sys.stdout is None:
         return
@@ -45,7 +45,7 @@ def write_result(text: str) -> None:
 
 
 def write_message(text: str) -> None:
-    """Write to standard error, if anybody can read it."""
+    """Write to standard error, if it is open."""
     if sys.stderr is None:
         return
     try:
@@ -56,7 +56,7 @@ def write_message(text: str) -> None:
 
 
 def flush_output() -> bool:
-    """Let what others wrote, such as the help of a parser, arrive; False, with a message, where it does not."""
+    """Flush standard output, such as a parser's help; on failure write a message and return False."""
     try:
         write_result("")
     except OSError as error:
@@ -66,5 +66,5 @@ def flush_output() -> bool:
 
 
 def abandon_output() -> None:
-    """Write nothing more: what is left in the buffer would fail again as the program ends, with a code of its own."""
+    """Discard further output: a failing flush at exit would change the exit code."""
     sys.stdout = None

@@ -1,4 +1,4 @@
-"""JSON read so that two readers cannot see two documents: no duplicate keys, no NaN, no surrogates, bounded depth and size."""
+"""Strict JSON parser: no duplicate keys, NaN or unpaired surrogates; bounded depth and size."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from typing import Any
 MAX_JSON_DEPTH = 64
 MAX_JSON_BYTES = 64 << 20
 MAX_JSON_VALUES = 500_000
-"""Reading one and checking its form takes some 10 microseconds, and a value of two bytes takes a hundred in memory."""
+"""Parsing and validating a value takes about 10 microseconds, and a value of two bytes takes a hundred in memory."""
 MAX_JSON_DIGITS = 400
-"""Of one number; Python refuses integers of more than 4300 digits with an error of its own, later and slower."""
+"""Digits of one number; Python's own limit of 4300 digits applies later and is slower."""
 
 
 _STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\Z)', re.DOTALL)
-"""Up to its end or the text's, and never tried twice from one place."""
+"""A string up to its end or the text's; possessive, so that matching does not backtrack."""
 _BRACKETS = re.compile(r"[\[{\]}]")
 
 
 class NotStrictJson(ValueError):
-    """The bytes are not one unambiguous JSON document."""
+    """The bytes are not an unambiguous JSON document."""
 
 
 def load_strict(data: bytes) -> Any:
     """Parse UTF-8 bytes.
 
     Raises:
-        NotStrictJson: not UTF-8, not JSON, a key twice in one object, NaN or Infinity, a lone surrogate, or too deep.
+        NotStrictJson: not UTF-8, not JSON, a duplicate key, NaN or Infinity, an unpaired surrogate, or too deep.
     """
     if len(data) > MAX_JSON_BYTES:
         raise NotStrictJson(f"{len(data):,} bytes of JSON; at most {MAX_JSON_BYTES:,}")
@@ -38,7 +38,7 @@ def load_strict(data: bytes) -> Any:
         _check_depth(text)
         value = _DECODER.decode(text)
         if "\\u" in text:
-            # UTF-8 holds no lone surrogate: only an escape can bring one in.
+            # UTF-8 cannot encode an unpaired surrogate: only an escape can.
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except NotStrictJson:
         raise
@@ -48,12 +48,12 @@ def load_strict(data: bytes) -> Any:
 
 
 def count_values(data: bytes) -> int:
-    """No fewer values than a document holds, found before anything is parsed: commas and brackets within texts count too."""
+    """Return an upper bound of a document's values before parsing; commas and brackets in strings count too."""
     return 1 + data.count(b",") + data.count(b"[") + data.count(b"{")
 
 
 def _check_depth(text: str) -> None:
-    """Counted outside strings before parsing, as the parser would recurse first."""
+    """Check the nesting depth outside strings before parsing, because the parser recurses."""
     if text.count("[") + text.count("{") <= MAX_JSON_DEPTH:
         return
     depth = 0
@@ -67,7 +67,7 @@ def _refuse_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise NotStrictJson(f"the key {key[:60]!r} stands twice in one object")
+            raise NotStrictJson(f"duplicate key {key[:60]!r} in an object")
         found[key] = value
     return found
 
@@ -87,7 +87,7 @@ def _parse_float(text: str) -> float:
         raise NotStrictJson(f"a number of {len(text)} digits")
     value = float(text)
     if value in (float("inf"), float("-inf")):
-        raise NotStrictJson(f"{text[:30]} is beyond what a double holds")
+        raise NotStrictJson(f"{text[:30]} is outside the range of a double")
     return value
 
 

@@ -1,4 +1,4 @@
-"""TOML read in bounded time: the library's reader takes the square of a dotted key's length, and recurses."""
+"""TOML parser with bounded time: the standard library's is quadratic in dotted keys, and recurses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 MAX_TOML_BYTES = 256 << 10
 MAX_TOML_DOTS = 32
-"""In one line; a key cannot go on in the next."""
+"""Dots in one line; a key cannot span lines."""
 
 
 def load_toml(data: bytes) -> dict[str, Any]:

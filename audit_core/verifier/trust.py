@@ -1,4 +1,4 @@
-"""Step 4: who signed, held against a trust file that came by another way than the pack."""
+"""Step 4, signature: verifies signers with a trust file obtained separately from the pack."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _LOG_FIELDS = {"log_id", "keyid", "public_key", "valid_from", "valid_to", "revok
 
 
 class BadTrust(ValueError):
-    """The trust file cannot be used: the caller's mistake, not the pack's."""
+    """The trust file is unusable; a caller's error, not a fault of the pack."""
 
 
 @dataclass(frozen=True)
 class TrustedKey:
-    """One person's key, the roles they may sign in, and when."""
+    """One person's key, with permitted roles and validity."""
 
     keyid: str
     public_key: bytes
@@ -43,7 +43,7 @@ class TrustedKey:
 
 @dataclass(frozen=True)
 class TrustedLogKey:
-    """One key of a log, and when it signed that log's checkpoints."""
+    """One key of a log, with its period of use."""
 
     log_id: str
     keyid: str
@@ -55,7 +55,7 @@ class TrustedLogKey:
 
 @dataclass(frozen=True)
 class Trust:
-    """Whose signatures count."""
+    """Trusted keys of people and logs."""
 
     keys: Mapping[str, TrustedKey]
     logs: Mapping[str, tuple[TrustedLogKey, ...]]
@@ -64,7 +64,7 @@ class Trust:
 
 @dataclass(frozen=True)
 class Signer:
-    """One statement whose signature holds."""
+    """The signer of one statement with a valid signature."""
 
     member: str
     person: str
@@ -72,25 +72,25 @@ class Signer:
     keyid: str
     at: str
     decision: str | None
-    """approve | reject | approve_with_conditions; None of the preparer, who decides nothing."""
+    """approve | reject | approve_with_conditions; None for the preparer, who makes no decision."""
     expires_at: str | None
     sha256: str
-    """Of the envelope's bytes."""
+    """SHA-256 of the envelope."""
     decisions_seen: tuple[str, ...] | None
-    """SHA-256 of each decision that was in the pack as this one was signed; None where that was not recorded."""
+    """SHA-256 of each decision in the pack at the time of signing; None if not recorded."""
 
 
 @dataclass(frozen=True)
 class Signatures:
-    """What the trust file says of a pack's statements."""
+    """Result of checking a pack's statements with a trust file."""
 
     signers: tuple[Signer, ...]
     uncounted: Mapping[str, str]
-    """Members whose signature is neither held nor broken, and why: an unknown key, or one revoked since."""
+    """Members whose signature does not count, and why: an unknown key, or one revoked later."""
 
 
 def name_key(public_key: bytes) -> str:
-    """The id of a key: its own digest, so that no name can stand for two."""
+    """Return a key's id: its digest, which is unique."""
     return "sha256:" + hashlib.sha256(public_key).hexdigest()
 
 
@@ -98,7 +98,7 @@ def read_trust(data: bytes) -> Trust:
     """Parse a trust file.
 
     Raises:
-        BadTrust: not TOML, an unknown field, or a key that is not what its id says.
+        BadTrust: not TOML, an unknown field, or a key that does not match its id.
     """
     if len(data) > MAX_TRUST_BYTES:
         raise BadTrust(f"larger than {MAX_TRUST_BYTES:,} bytes")
@@ -116,19 +116,19 @@ def read_trust(data: bytes) -> Trust:
     except (KeyError, TypeError, NotATime) as error:
         raise BadTrust(f"a row without {error}" if isinstance(error, KeyError) else str(error)) from error
     if len(trust.keys) < len(keys):
-        raise BadTrust("one key stands there twice")
+        raise BadTrust("a key is listed twice")
     return trust
 
 
 def check_signatures(statements: Sequence[Statement], trust: Trust, last_event_at: datetime | None) -> Signatures:
-    """Hold every statement against the keys that are trusted for its role.
+    """Verify every statement with the keys trusted for its role.
 
-    A signature is at least as young as the last event that the pack's log shows, whatever time it gives itself: a key that
-    was revoked or had run out by then signs nothing, even for a thief who dates back. Of a key that was revoked later, the
-    date is all that speaks for the signature, and a thief can write any: it is not counted.
+    A signature cannot be older than the last event of the pack's log, whatever its stated date: a key that was revoked or
+    expired by then is rejected, so backdating does not help a thief. If the key was revoked later, only the signature's own
+    date places it before the revocation, and a thief could have chosen it: the signature does not count.
 
     Raises:
-        BadPack: a signature that does not hold, or by a key that is not trusted for what the statement says.
+        BadPack: an invalid signature, or a key that is not trusted for the statement's person and role.
     """
     found = [(statement.member, _find_signer(statement, trust, last_event_at)) for statement in statements]
     return Signatures(
@@ -138,34 +138,34 @@ def check_signatures(statements: Sequence[Statement], trust: Trust, last_event_a
 
 
 def _find_signer(statement: Statement, trust: Trust, last_event_at: datetime | None) -> Signer | str:
-    """Who signed, or why nobody who counts did."""
-    said = statement.predicate
-    at = read_time(said["at"])
+    """Return the signer, or why the signature does not count."""
+    stated = statement.predicate
+    at = read_time(stated["at"])
     known = [(trust.keys[keyid], signature) for keyid, signature in statement.signatures if keyid in trust.keys]
     for key, signature in known:
         if not is_signed_by(key.public_key, statement.message, signature):
-            raise BadPack(f"{statement.member}: the signature of {show(key.person)} does not hold")
-    fitting = [key for key, _ in known if said["role"] in key.roles and said["person"] == key.person]
+            raise BadPack(f"{statement.member}: the signature of {show(key.person)} is invalid")
+    fitting = [key for key, _ in known if stated["role"] in key.roles and stated["person"] == key.person]
     if known and not fitting:
         raise BadPack(
-            f"{statement.member} speaks for {show(said['person'])} as {said['role']}; its key is trusted for other things"
+            f"{statement.member} names {show(stated['person'])} as {stated['role']}; its key is not trusted for that"
         )
     for key in fitting:
         _check_validity(key, max(at, last_event_at or at), at, statement.member)
         if key.revoked_at is None:
             return _name_signer(statement, key)
     return (
-        f"by a key of {show(fitting[0].person)} that was revoked since: its date is its own word"
+        f"by a key of {show(fitting[0].person)} that was revoked later: only its own date precedes the revocation"
         if fitting
         else UNKNOWN
     )
 
 
 def _name_signer(statement: Statement, key: TrustedKey) -> Signer:
-    said = statement.predicate
-    seen = said.get("decisions_seen")
+    stated = statement.predicate
+    seen = stated.get("decisions_seen")
     return Signer(
-        statement.member, key.person, said["role"], key.keyid, said["at"], said.get("decision"), said.get("expires_at"),
+        statement.member, key.person, stated["role"], key.keyid, stated["at"], stated.get("decision"), stated.get("expires_at"),
         statement.sha256, None if seen is None else tuple(seen),
     )  # fmt: skip
 
@@ -180,7 +180,7 @@ def _check_validity(key: TrustedKey, latest: datetime, at: datetime, member: str
 
 
 def show(text: str) -> str:
-    """Text of a stranger, for a terminal: letters that steer it or turn the line around are written as numbers."""
+    """Escape untrusted text for a terminal: control and direction characters become numbers."""
     return "".join(letter if letter.isprintable() else f"\\u{ord(letter):04x}" for letter in text[:120])
 
 
@@ -218,7 +218,7 @@ def _group_by_log(keys: Sequence[TrustedLogKey]) -> dict[str, tuple[TrustedLogKe
     logs = {key.log_id: tuple(one for one in keys if one.log_id == key.log_id) for key in keys}
     for log_id, own in logs.items():
         if len({key.keyid for key in own}) < len(own):
-            raise BadTrust("one key stands there twice")
+            raise BadTrust("a key is listed twice")
         if sum(key.valid_to is None and key.revoked_at is None for key in own) > 1:
             raise BadTrust(f"log {log_id[:80]!a} has two keys without an end, and one log signs with one")
     return logs

@@ -1,4 +1,4 @@
-"""What was found of a pack: eight steps, and five results that are never one."""
+"""Result of verifying a pack: eight steps, and separate results for separate questions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EXIT_VERIFIED, EXIT_USAGE, EXIT_UNDECIDED, EXIT_FAILED, EXIT_INTERNAL = 0, 2, 3,
 
 @dataclass(frozen=True)
 class Step:
-    """One step and what came of it."""
+    """One step and its result."""
 
     name: str
     result: str
@@ -27,29 +27,29 @@ class Step:
 
 @dataclass(frozen=True)
 class Verification:
-    """The five results answer five questions, and none stands for another."""
+    """Results of a verification; each answers a separate question."""
 
     steps: tuple[Step, ...]
     integrity: str
-    """INTEGRITY_VERIFIED | INTEGRITY_FAILED: whether the pack is whole and its documents agree."""
+    """INTEGRITY_VERIFIED | INTEGRITY_FAILED: whether the pack is complete and unchanged, and its documents agree."""
     authenticity: str
     """SIGNER_VERIFIED | SIGNER_NOT_CHECKED (no trust file, or a preparer it does not name) | SIGNER_FAILED"""
     time: str
-    """ANCHORED | UNANCHORED: whether the log continues a checkpoint that the reader had saved."""
+    """ANCHORED | UNANCHORED: whether the log extends a checkpoint that the reader saved."""
     reproduction: str
-    """What the reruns recorded in the pack say; nothing is run again here."""
+    """Result of the reruns recorded in the pack; no rerun is made here."""
     judgement: str
-    """What the pack's own policy says of its own metrics, computed again; NOT_EVALUATED unless integrity holds."""
+    """Recomputed result of the pack's policy on its metrics; NOT_EVALUATED if integrity failed."""
     prompts: PromptsFinding
-    """Whether the prompts are those that were run, as far as they are shown or were opened."""
+    """Whether the prompts match the runs, as far as they are shown or opened."""
     decisions: DecisionsFinding
-    """Whether every decision that another one names is in the pack."""
+    """Whether every decision that a later one references is in the pack."""
     signers: tuple[Signer, ...]
     pack_id: str | None
     manifest_sha256: str | None
     exit_code: int
     documents: Documents | None
-    """What the pack says; None unless its integrity holds."""
+    """The pack's documents; None if integrity failed."""
 
     def describe(self) -> dict[str, Any]:
         """As JSON."""

@@ -1,4 +1,4 @@
-"""The eight steps in their order: each runs where those it rests on have passed, and none hides another."""
+"""Runs the eight verification steps in order; a step runs if its prerequisites passed, and every failure is reported."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ def verify_pack(
 
     Args:
         data: the pack's bytes.
-        trust: whose signatures count; None leaves signers and log key unchecked.
-        saved: a checkpoint of the log that the reader kept from earlier.
-        openings: of prompts that the pack withholds, handed over by its preparer.
+        trust: trusted keys; None leaves signers and log key unchecked.
+        saved: a checkpoint of the log that the reader saved earlier.
+        openings: openings of withheld prompts, provided by the preparer.
 
     Raises:
-        BadCheckpoint: the saved checkpoint is none.
+        BadCheckpoint: the saved checkpoint is malformed.
     """
     walk = _Walk(trust, saved, openings)
     walk.go(data)
@@ -60,7 +60,7 @@ def verify_pack(
 
 
 class _Walk:
-    """One pass over one pack; what a step found is kept for those that rest on it."""
+    """One verification of one pack; keeps each step's result for later steps."""
 
     def __init__(self, trust: Trust | None, saved: bytes | None, openings: Openings | None) -> None:
         self.trust, self.saved, self.openings = trust, saved, openings
@@ -87,7 +87,7 @@ class _Walk:
             return
         self.documents = documents
         pack_id = None if statements is None else statements[0].predicate["pack_id"]
-        self._take("semantics", lambda: check_semantics(documents, members, pack_id), _say_equal)
+        self._take("semantics", lambda: check_semantics(documents, members, pack_id), _describe_semantics)
         if self.steps["semantics"].result == PASSED:
             self.prompts = _find_prompts(documents, members, self.openings)
         note = members["log/checkpoint.txt"]
@@ -128,7 +128,7 @@ class _Walk:
         return EXIT_VERIFIED if self._is_decided() else EXIT_UNDECIDED
 
     def _is_decided(self) -> bool:
-        """Whether all that was asked could be answered: signers, the log's key, a saved checkpoint, and some claim at all."""
+        """Check that all requested checks were done: preparer, log key, saved checkpoint if given, and at least one claim."""
         return bool(
             self._has_preparer
             and self.documents
@@ -150,7 +150,7 @@ class _Walk:
     def _check_signers(self, statements: tuple[Statement, ...], documents: Documents) -> None:
         trust = self.trust
         if trust is None:
-            self._skip("signature", "no trust file was given: anybody could have signed")
+            self._skip("signature", "no trust file was given: the signer is unknown")
             return
 
         def check() -> Signatures:
@@ -179,7 +179,7 @@ class _Walk:
 
 
 def _find_prompts(documents: Documents, members: Mapping[str, bytes], openings: Openings | None) -> PromptsFinding:
-    """A wrong opening is no fault of the pack's, and no step of its own: it is the reader's question that has no good answer."""
+    """Check the prompts; wrong openings are a separate result, because they are not a fault of the pack."""
     try:
         return check_openings(documents, members, openings)
     except BadPack as error:
@@ -187,7 +187,7 @@ def _find_prompts(documents: Documents, members: Mapping[str, bytes], openings: 
 
 
 def _name_reproduction(documents: Documents | None) -> str:
-    """The worst decision among the reruns that the pack records."""
+    """Return the worst result of the reruns recorded in the pack."""
     rows = [] if documents is None else list_reruns(documents, documents.pack["run_ids"])
     for level, word in (("L3", "DECISION_FLIPPED"), ("L2", "OUTSIDE_TOLERANCE"), ("L3", "DECISION_EQUAL")):
         if any(row[level] == word for row in rows):
@@ -197,8 +197,8 @@ def _name_reproduction(documents: Documents | None) -> str:
 
 def _describe_token(members: Mapping[str, bytes]) -> str:
     if TIME_TOKEN not in members:
-        return "the pack holds no time stamp of a third party"
-    return f"{TIME_TOKEN} is there; check it with: openssl ts -verify"
+        return "the pack contains no third-party time stamp"
+    return f"{TIME_TOKEN} is not checked here; check it with: openssl ts -verify"
 
 
 def _describe_log(found: LogFinding) -> str:
@@ -214,11 +214,11 @@ def _count_statements(found: tuple[Statement, ...]) -> str:
 
 
 def _count_documents(found: Documents) -> str:
-    return f"{len(found.parsed)} documents of known form"
+    return f"{len(found.parsed)} documents match their schemas"
 
 
-def _say_equal(_: None) -> str:
-    return "attempts, preregistration and verdict computed again: equal"
+def _describe_semantics(_: None) -> str:
+    return "attempts, preregistration and verdict recomputed: equal"
 
 
 def _name_signers(found: Signatures) -> str:

@@ -1,4 +1,4 @@
-"""Prompts that a pack shows, withholds behind salted commitments, or has opened to a reader by another way."""
+"""Prompts of a pack: shown, withheld behind salted commitments, or opened to a reader separately."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from audit_core.verifier.strict_json import NotStrictJson, load_strict
 
 COMMITMENT_DOMAIN = b"assay-withheld-1\0"
 SALT_BYTES = 16
-"""128 bits: without it, whoever guesses a prompt could see that the guess is right."""
+"""128 bits: without a salt, a guessed prompt could be confirmed."""
 MAX_OPENINGS_BYTES = 32 << 20
 PROMPTS_MATCH, PROMPTS_PARTLY_OPENED = "PROMPTS_MATCH", "PROMPTS_PARTLY_OPENED"
 PROMPTS_NOT_CHECKED, PROMPTS_FAILED = "PROMPTS_NOT_CHECKED", "PROMPTS_FAILED"
@@ -26,21 +26,21 @@ _NUMBERS = ("clean", "corrupt", "patched", "empty", "effect")
 
 
 class BadOpenings(ValueError):
-    """The file opens nothing: the caller's mistake, not the pack's."""
+    """The openings file is unusable; a caller's error, not a fault of the pack."""
 
 
 @dataclass(frozen=True)
 class Openings:
-    """Salts and text of withheld items, as the preparer keeps them."""
+    """Salts and text of withheld items, stored by the preparer."""
 
     pack_id: str
     items: tuple[Mapping[str, Any], ...]
-    """{set, salt, item}; the set by the first 16 characters of its digest."""
+    """{set, salt, item}; set is the first 16 characters of the set's digest."""
 
 
 @dataclass(frozen=True)
 class PromptsFinding:
-    """Whether the prompts are those that the runs name."""
+    """Whether the prompts match the digests in the runs."""
 
     result: str
     """PROMPTS_MATCH | PROMPTS_PARTLY_OPENED | PROMPTS_NOT_CHECKED | PROMPTS_FAILED"""
@@ -48,15 +48,15 @@ class PromptsFinding:
 
 
 def compute_commitment(salt: bytes, item: Mapping[str, Any]) -> str:
-    """SHA-256 over domain, salt and the item's canonical bytes."""
+    """Return the SHA-256 over domain, salt and the item's canonical bytes."""
     return hashlib.sha256(COMMITMENT_DOMAIN + salt + encode_canonical(item)).hexdigest()
 
 
 def read_openings(data: bytes) -> Openings:
-    """Parse what a preparer handed over.
+    """Parse an openings file.
 
     Raises:
-        BadOpenings: too large, not one JSON document, or of another form.
+        BadOpenings: too large, not a JSON document, or malformed.
     """
     if len(data) > MAX_OPENINGS_BYTES:
         raise BadOpenings(f"larger than {MAX_OPENINGS_BYTES:,} bytes")
@@ -70,17 +70,17 @@ def read_openings(data: bytes) -> Openings:
 
 
 def list_withheld(documents: Documents) -> dict[str, Mapping[str, Any]]:
-    """`withheld.json` of each set that is not shown, by the first 16 characters of its digest."""
+    """Return `withheld.json` of each withheld set, by the first 16 characters of its digest."""
     return {
         name.split("/")[1]: document for name, document in documents.parsed.items() if name.endswith("/withheld.json")
     }
 
 
 def check_prompt_sets(documents: Documents, members: Mapping[str, bytes]) -> None:
-    """Sets are shown or withheld; those shown have the digest that their runs name, those withheld are counted and referred to.
+    """Check that shown sets have the digest in their runs, and that withheld sets are counted and referenced correctly.
 
     Raises:
-        BadPack: two places say different things.
+        BadPack: two documents contradict each other.
     """
     withheld = list_withheld(documents)
     listed = sum(len(document["items"]) for document in withheld.values())
@@ -102,15 +102,15 @@ def check_prompt_sets(documents: Documents, members: Mapping[str, bytes]) -> Non
 def _check_listed(short: str, document: Mapping[str, Any], digest: str | None, members: Mapping[str, bytes]) -> None:
     place, items = f"prompts/{short}/withheld.json", document["items"]
     if f"prompts/{short}/items.jsonl" in members:
-        raise BadPack(f"prompts/{short} is shown and withheld")
+        raise BadPack(f"prompts/{short} is both shown and withheld")
     if document["sha256"] != digest:
-        raise BadPack(f"{place} is of prompts that no run of this pack names")
+        raise BadPack(f"{place} contains prompts that no run of this pack names")
     if len({item["item_id"] for item in items}) < len(items) or len(items) != document["n_whole"]:
-        raise BadPack(f"{place} lists an item twice, or not as many as it says")
+        raise BadPack(f"{place} lists an item twice, or another number of items than it states")
 
 
 def _check_references(members: Mapping[str, bytes], run_id: str, withheld: Mapping[str, Any] | None) -> None:
-    """A run's items name the commitments of their set, all of them or none."""
+    """Check that a run's items reference all commitments of their set, or none."""
     name = f"runs/{run_id}/items.jsonl"
     if withheld is None and b'"item_commitment":"' not in members.get(name, b""):
         return
@@ -119,29 +119,29 @@ def _check_references(members: Mapping[str, bytes], run_id: str, withheld: Mappi
     for row in rows:
         item = known.get(row["item_id"])
         if withheld is not None and item is None:
-            raise BadPack(f"{name} tells of an item that is not among the withheld: {row['item_id'][:40]!a}")
+            raise BadPack(f"{name} names an item that is not withheld: {row['item_id'][:40]!a}")
         if row["item_commitment"] != (item["commitment"] if item else None):
             raise BadPack(f"{name} names another commitment for {row['item_id'][:40]!a} than withheld.json")
         if item and (any(row.get(field) is not None for field in _NUMBERS) or row.get("template") != item["template"]):
-            raise BadPack(f"{name} tells of {row['item_id'][:40]!a} what is withheld")
+            raise BadPack(f"{name} discloses withheld fields of {row['item_id'][:40]!a}")
     named = len({row["item_id"] for row in rows})
     if withheld is not None and rows and named != withheld["n_items"]:
-        raise BadPack(f"{name} tells of {named} items, the set has {withheld['n_items']}")
+        raise BadPack(f"{name} lists {named} items, the set has {withheld['n_items']}")
 
 
 def _check_shown(name: str, data: bytes, digest: str) -> None:
     rows = [json.loads(line) for line in data.splitlines()]
     if any(find_violation(row, PROMPT_ROW) for row in rows):
-        raise BadPack(f"{name} holds a row that is no prompt")
+        raise BadPack(f"{name} contains a row that is not a prompt")
     if hash_judged_half(rows) != digest:
-        raise BadPack(f"{name} does not hold the prompts that its runs name")
+        raise BadPack(f"{name} does not contain the prompts that its runs name")
 
 
 def check_openings(documents: Documents, members: Mapping[str, bytes], openings: Openings | None) -> PromptsFinding:
-    """Hold what was opened against the commitments; a pack that shows its prompts was checked with its other documents.
+    """Compare openings with the commitments; prompts that the pack shows are checked with its other documents.
 
     Raises:
-        BadPack: an opening of another pack, of no item of this one, or not of what was committed to.
+        BadPack: an opening of another pack or of an unknown item, or one that does not match its commitment.
     """
     withheld = list_withheld(documents)
     total = sum(len(document["items"]) for document in withheld.values())
@@ -149,41 +149,42 @@ def check_openings(documents: Documents, members: Mapping[str, bytes], openings:
     shown = sum(name.startswith("prompts/") and name.endswith("/items.jsonl") for name in members)
     if not total:
         if not shown:
-            return PromptsFinding(PROMPTS_NOT_CHECKED, "the pack holds no prompts")
-        return PromptsFinding(PROMPTS_MATCH, "the text is in the pack and has the digest that its runs name")
+            return PromptsFinding(PROMPTS_NOT_CHECKED, "the pack contains no prompts")
+        return PromptsFinding(PROMPTS_MATCH, "the text is in the pack and matches the digest in its runs")
     if len(opened) == total:
         return PromptsFinding(
-            PROMPTS_MATCH, f"{total} of {total} withheld items opened: as committed, and together the set that was run"
+            PROMPTS_MATCH,
+            f"{total} of {total} withheld items opened; they match their commitments and together form the set that was run",
         )
     if not opened:
         return PromptsFinding(
-            PROMPTS_NOT_CHECKED, f"{total} items are withheld and none was opened: text and set were not checked"
+            PROMPTS_NOT_CHECKED, f"{total} items are withheld and none was opened: text and set are unchecked"
         )
     return PromptsFinding(
         PROMPTS_PARTLY_OPENED,
-        f"{len(opened)} of {total} withheld items opened, as committed; the text of the others and the set were not checked",
+        f"{len(opened)} of {total} withheld items opened; they match their commitments; the other texts and the set are unchecked",
     )
 
 
 def _open(
     documents: Documents, withheld: Mapping[str, Mapping[str, Any]], openings: Openings
 ) -> dict[tuple[str, str], Mapping[str, Any]]:
-    """Every opened item by set and id; the digest of each set that is opened whole."""
+    """Return every opened item by set and id, and the digest of each completely opened set."""
     if openings.pack_id != documents.pack["pack_id"]:
-        raise BadPack(f"the openings are of pack {openings.pack_id}")
+        raise BadPack(f"the openings belong to pack {openings.pack_id}")
     listed = {(short, row["item_id"]): row for short, document in withheld.items() for row in document["items"]}
     opened: dict[tuple[str, str], Mapping[str, Any]] = {}
     for one in openings.items:
         item, place = one["item"], (one["set"], one["item"]["item_id"])
         row = listed.get(place)
         if row is None or place in opened:
-            raise BadPack(f"an opening of an item that is not withheld, or twice: {place[1][:40]!a}")
+            raise BadPack(f"an opening of an item that is not withheld, or a repeated one: {place[1][:40]!a}")
         try:
             is_what_was_committed = compute_commitment(bytes.fromhex(one["salt"]), item) == row["commitment"]
         except NotCanonical as error:
             raise BadPack(f"the opening of {place[1][:40]!a}: {error}") from error
         if not is_what_was_committed or item["template"] != row["template"]:
-            raise BadPack(f"the opening of {place[1][:40]!a} is not what was committed to")
+            raise BadPack(f"the opening of {place[1][:40]!a} does not match its commitment")
         opened[place] = item
     for short, document in withheld.items():
         rows = [
@@ -192,5 +193,5 @@ def _open(
         if len(rows) == len(document["items"]) and (hash_prompt_rows(rows), hash_judged_half(rows)) != (
             document["whole_sha256"], document["sha256"],
         ):  # fmt: skip
-            raise BadPack(f"what was opened of prompts/{short} is together not the set that was run")
+            raise BadPack(f"the opened items of prompts/{short} do not form the set that was run")
     return opened

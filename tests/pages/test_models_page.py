@@ -28,7 +28,7 @@ def test_a_site_s_model_that_cannot_be_read_is_said_on_its_card(home: Path, monk
     monkeypatch.setenv("AUDIT_DEFAULT_MODEL", str(home / "nothing"))
     test = open_page("models", model="default")
     assert not test.exception
-    assert any("nothing is not there" in one.value for one in test.info)
+    assert any("nothing does not exist" in one.value for one in test.info)
 
 
 def test_a_model_that_is_not_here_says_how_to_get_it_and_still_shows_its_claims(carded: Path) -> None:

@@ -112,7 +112,7 @@ def test_every_public_name_can_be_imported() -> None:
 
 def test_the_glossary_has_a_row_for_every_value_a_person_can_meet() -> None:
     words = re.findall(r"^\| ([^|]+) \|", (ROOT / "docs/glossary.md").read_text(), re.M)
-    known = {part.strip().strip("*") for row in words for part in row.split(",")}
+    known = {part.strip().strip("*`") for row in words for part in row.split(",")}
     explained = known | set(re.findall(r"\*(\w+)\*", (ROOT / "docs/glossary.md").read_text()))
     enums: tuple[type[StrEnum], ...] = (
         State, Replacement, Direction, Kind, Source, PatternFinding, Dependence, ThresholdSource, Action, AnchorKind, Fault, PriorAccess, ChangeKind, Permission,

@@ -67,8 +67,8 @@ def test_nothing_in_it_runs_text_or_opens_anything_to_write() -> None:
     [
         ({"a.py": "X = 1\n", "b.py": "X = 2\n"}, "X is defined in"),
         ({"a.py": "def f():\n    pass\n", "b.py": "f: int = 2\n"}, "f is defined in"),
-        ({"a.py": "import json as j\n"}, "under another name"),
-        ({"a.py": "from audit_core.verifier.b import B\nA = 1\n", "b.py": "from audit_core.verifier.a import A\nB = 1\n"}, "needs itself"),
+        ({"a.py": "import json as j\n"}, "under an alias"),
+        ({"a.py": "from audit_core.verifier.b import B\nA = 1\n", "b.py": "from audit_core.verifier.a import A\nB = 1\n"}, "imports itself"),
     ],
 )  # fmt: skip
 def test_files_that_cannot_be_joined_are_refused(

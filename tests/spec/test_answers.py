@@ -109,7 +109,7 @@ def test_an_answer_after_a_sign_is_the_piece_that_follows_there(
 def test_an_answer_that_melts_into_its_prompt_is_refused_with_both_ends(by_bytes: Any) -> None:
     """`18` and `7` are one token together: behind `18` the model never meets `7`."""
     said = refused(by_bytes, "In 18", "To 18", "7", "5")
-    assert "answer '7' is no token of its own after 'In 18'" in said
+    assert "answer '7' is not a separate token after 'In 18'" in said
     assert "'187'" in said
     pair = align(by_bytes, "In 1", "To 1", "5", "4")
     assert by_bytes.piece(pair.answer_id) == "5"
@@ -158,7 +158,7 @@ def test_a_token_that_the_model_lacks_is_named_in_prompts_and_answers() -> None:
     n_tokens = inner.convert_tokens_to_ids("<extra>")
     tokenizer = wrap(inner, n_tokens=n_tokens)
     for texts in (("<extra> a", "<extra> b", " J", " c"), ("a", "b", "<extra>", " J"), ("a", "b", " J", "<extra>")):
-        assert f"'<extra>' ({n_tokens}), and the model has {n_tokens} tokens" in refused(tokenizer, *texts)
+        assert f"'<extra>' ({n_tokens}), but the model has {n_tokens} tokens" in refused(tokenizer, *texts)
     assert align(wrap(inner), "<extra> a", "<extra> b", " J", " c").answer_id
 
 
@@ -173,7 +173,9 @@ def test_a_prompt_longer_than_the_models_positions_is_refused(by_bytes: Any) -> 
 
 def test_text_that_the_tokenizer_does_not_know_is_no_answer(spaced: Any) -> None:
     tokenizer = wrap(spaced.inner, unknown_id=spaced.inner.unk_token_id)
-    assert "holds text that this tokenizer does not know" in refused(tokenizer, "She said", "He said", " 東京", " No")
+    assert "contains text that this tokenizer cannot encode" in refused(
+        tokenizer, "She said", "He said", " 東京", " No"
+    )
 
 
 def test_answers_of_several_tokens_part_at_their_first_differing_token(spaced: Any) -> None:
@@ -208,7 +210,7 @@ def test_what_is_said_of_answers_of_several_tokens_reaches_the_reader(by_bytes: 
     notices = tokenise(PromptSet("s", rows), by_bytes).notices
     assert len(notices) == 2
     assert "1 of 3 prompts have answers of several tokens" in notices[0]
-    assert "1 of 3 prompts have several right answers" in notices[1]
+    assert "1 of 3 prompts have several correct answers" in notices[1]
     assert tokenise(PromptSet("s", rows[:1]), by_bytes).notices == ()
 
 

@@ -388,7 +388,7 @@ def test_packs_from_before_and_after_every_change_of_key_are_checked_by_one_trus
         (home / "trust.toml").write_text(describe_trust(home, [("anna", "preparer")]))
     said = [verify(home, name, "--trust", str(home / "trust.toml")) for name in ("p.zip", "q.zip", "r.zip")]
     assert [one.returncode for one in said] == [0, 3, 0]
-    assert "signed by a key of anna that was revoked since" in said[1].stdout
+    assert "signed by a key of anna that was revoked later" in said[1].stdout
     assert "the log's key was revoked later" in said[1].stdout
 
 
@@ -522,7 +522,7 @@ def test_a_run_and_a_claim_are_pages_that_fetch_nothing(packed: Path) -> None:
         assert "default-src" in page
         assert "<script" not in page
         assert str(packed) not in page
-        assert "the kind of evidence is not known" not in page
+        assert "kind of evidence unknown" not in page
     with pytest.raises(Refused, match="No run"):
         render_result(packed, "0" * 32)
 

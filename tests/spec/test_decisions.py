@@ -113,7 +113,7 @@ def test_a_decision_that_an_approval_saw_cannot_be_taken_out(key: ToyKey, decisi
     found, result = check(less, TRUST), gate(less)
     assert (found.exit_code, found.decisions.result) == (4, "DECISIONS_MISSING")
     assert (found.integrity, found.authenticity) == ("INTEGRITY_VERIFIED", "SIGNER_VERIFIED")
-    assert "taken out" in describe_lines(found)
+    assert "removed" in describe_lines(found)
     assert (result.overall, result.exit_code) == (DOES_NOT_MEET, 1)
     (sentence,) = found.decisions.missing
     assert sentence == find(result, "decisions").reason

@@ -140,7 +140,7 @@ def test_a_config_that_names_files_which_are_not_hashed_is_refused(
 ) -> None:
     config = json.loads((folder / name).read_text())
     (folder / name).write_text(json.dumps(config | asks))
-    with pytest.raises(ModelRefused, match="files of its own choice"):
+    with pytest.raises(ModelRefused, match="custom files"):
         load_transformer(folder)
 
 

@@ -71,7 +71,7 @@ REFUSED = {
     "a NUL in JSON Lines": (json.dumps(ROW) + "\n\0\n", "NUL character"),
     "NULs alone": ("\0" * 100_000, "NUL character"),
     "UTF-16 with a mark": (GOOD.encode("utf-16"), "is UTF-16, not UTF-8"),
-    "UTF-16 without a mark": (GOOD.encode("utf-16-le"), "NUL character"),
+    "UTF-16 without a byte-order mark": (GOOD.encode("utf-16-le"), "NUL character"),
     "UTF-32": (GOOD.encode("utf-32"), "is UTF-32, not UTF-8"),
     "Latin-1": (GOOD.encode() + "é,b, x, y\n".encode("latin-1"), "not UTF-8 at byte"),
     "bars between cells": (GOOD.replace(",", "|"), "has no column clean, corrupted, answer, foil. Its columns (line 1): 'clean|corrupted|answer|foil'"),
@@ -79,11 +79,11 @@ REFUSED = {
     "a header twice": ("clean,corrupted,answer,answer,foil\na,b, x, z, y\n", "has no column answer"),
     "a header three times in other forms": ("clean;clean;clean;corrupted;answer;foil\na;b;c;d;e;f\n", "has no column clean"),
     "a column twice in Arrow": (
-        arrow(pyarrow.Table.from_arrays([pyarrow.array(["a"])] * 2, names=["clean", "clean"])), "Two columns under one name",
+        arrow(pyarrow.Table.from_arrays([pyarrow.array(["a"])] * 2, names=["clean", "clean"])), "Two columns with the same name",
     ),
     "an open quotation mark": (GOOD + '"a,b, x, y\n' * 50, "line 3: not CSV"),
-    "one cell too few": (GOOD + "a,b, x\n", "line 3: 3 cells under 4 column names"),
-    "one cell too many": (GOOD + "a,b, x, y,\n", "line 3: 5 cells under 4 column names"),
+    "one cell too few": (GOOD + "a,b, x\n", "line 3: 3 cells for 4 column names"),
+    "one cell too many": (GOOD + "a,b, x, y,\n", "line 3: 5 cells for 4 column names"),
     "no header": ("a,b, x, y\nc,d, z, w\n", "Its columns (line 1): 'a', 'b', 'x', 'y'"),
     "a workbook": (b"PK\x03\x04" + b"0" * 100, "zip archive or an Excel workbook"),
     "gzip": (b"\x1f\x8b" + b"0" * 100, "compressed with gzip"),
@@ -91,10 +91,10 @@ REFUSED = {
     "a pointer": (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS"),
     "compressed Arrow": (arrow(rows(2), "zstd"), "Compressed Arrow"),
     "zeros that unpack to 400 MB in Arrow": (arrow(rows(1, source="0" * 3_000_000), "lz4"), "Compressed Arrow"),
-    "half a Parquet file": (parquet(rows(9))[:-30], "begins like Parquet and cannot be read"),
-    "half an Arrow file": (arrow(rows(9))[:-300], "begins like Arrow and cannot be read"),
-    "Parquet's first bytes alone": (b"PAR1" * 50_000, "begins like Parquet and cannot be read"),
-    "Arrow's first bytes alone": (b"\xff\xff\xff\xff" + b"\xff\xff\xff\x7f" * 1000, "begins like Arrow and cannot be read"),
+    "half a Parquet file": (parquet(rows(9))[:-30], "begins like Parquet but cannot be read"),
+    "half an Arrow file": (arrow(rows(9))[:-300], "begins like Arrow but cannot be read"),
+    "Parquet's first bytes alone": (b"PAR1" * 50_000, "begins like Parquet but cannot be read"),
+    "Arrow's first bytes alone": (b"\xff\xff\xff\xff" + b"\xff\xff\xff\x7f" * 1000, "begins like Arrow but cannot be read"),
     "70 MB in 3 kB of Parquet": (parquet(rows(70, source="0" * 1_000_000), use_dictionary=False, compression="zstd"), "bytes when unpacked"),
 }  # fmt: skip
 
@@ -130,7 +130,7 @@ def test_offsets_that_point_outside_are_refused() -> None:
     raw = bytearray(arrow(pyarrow.table({key: [value] for key, value in ROW.items()})))
     at = raw.rfind(b"\x00\x00\x00\x00\x01\x00\x00\x00")
     raw[at + 4 : at + 8] = b"\xff\xff\xff\x7f"
-    with pytest.raises(PromptRefused, match="begins like Arrow and cannot be read"):
+    with pytest.raises(PromptRefused, match="begins like Arrow but cannot be read"):
         parse_prompts(bytes(raw), name="hostile")
 
 

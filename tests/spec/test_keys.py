@@ -46,7 +46,7 @@ def test_a_key_is_made_once_read_back_and_signs(tmp_path: Path) -> None:
     assert made.keyid.startswith("sha256:")
     assert is_signed_by(made.public_key, b"text", loaded.sign(b"text"))
     before = (tmp_path / "keys/ada.pem").read_bytes()
-    with pytest.raises(Refused, match="there already"):
+    with pytest.raises(Refused, match="exists already"):
         make_key(tmp_path, "ada")
     assert (tmp_path / "keys/ada.pem").read_bytes() == before
     assert [path.name for path in (tmp_path / "keys").iterdir()] == ["ada.pem"]
@@ -85,7 +85,7 @@ def test_a_folder_of_keys_that_others_can_write_is_refused(mode: int, tmp_path: 
     open_log_key(tmp_path)
     (tmp_path / "keys").chmod(mode)
     for load in (lambda: load_key(tmp_path, "ada"), lambda: load_log_key(tmp_path)):
-        with pytest.raises(Refused, match=f"written by others .mode {mode:04o}"):
+        with pytest.raises(Refused, match=f"can write to the key folder .mode {mode:04o}"):
             load()
     (tmp_path / "keys").chmod(0o755)
     assert load_key(tmp_path, "ada").person == "ada"
@@ -109,14 +109,14 @@ def test_a_link_to_a_key_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refused, match=r"bob\.pem cannot be opened"):
         load_key(tmp_path, "bob")
     os.mkfifo(tmp_path / "keys/pipe.pem", 0o600)
-    with pytest.raises(Refused, match="plain file"):
+    with pytest.raises(Refused, match="regular file"):
         load_key(tmp_path, "pipe")
 
 
 @pytest.mark.parametrize("person", ["", "../ada", "a/b", "Ada", ".ada", "a\0b", "ada.pem/..", "a" * 65, "ädä", "ada\n"])
 def test_a_name_that_is_no_file_name_is_refused(person: str, tmp_path: Path) -> None:
     for use in (make_key, load_key):
-        with pytest.raises(Refused, match="as the name of a key"):
+        with pytest.raises(Refused, match="as a key name"):
             use(tmp_path / "home", person)
     assert not (tmp_path / "home").exists()
 
@@ -153,7 +153,7 @@ def test_what_is_no_ed25519_key_is_refused(tmp_path: Path) -> None:
     make_key(tmp_path, "ada")
     path = tmp_path / "keys/ada.pem"
     rsa = generate_private_key(65537, 2048).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    for data, says in ((b"", "cannot be read"), (b"-----BEGIN", "cannot be read"), (rsa, "another kind")):
+    for data, says in ((b"", "cannot be read"), (b"-----BEGIN", "cannot be read"), (rsa, "not an Ed25519 key")):
         path.write_bytes(data)
         with pytest.raises(Refused, match=says):
             load_key(tmp_path, "ada")

@@ -304,7 +304,7 @@ def test_a_named_folder_serves_as_the_default_model_after_the_same_checks(
     monkeypatch.setenv("AUDIT_DEFAULT_MODEL", str(ready))
     assert fetch_model(default) == ready
     monkeypatch.setenv("AUDIT_DEFAULT_MODEL", str(cache / "nowhere"))
-    with pytest.raises(ModelRefused, match=r"nowhere is not there.*AUDIT_DEFAULT_MODEL"):
+    with pytest.raises(ModelRefused, match=r"nowhere does not exist.*AUDIT_DEFAULT_MODEL"):
         fetch_model(default)
 
 

@@ -115,7 +115,7 @@ def test_a_stray_safetensors_file_does_not_cover_a_pickle(good: Path) -> None:
 )
 def test_a_request_to_run_code_is_refused_in_every_config(good: Path, name: str, request_for_code: object) -> None:
     write_json(good / name, request_for_code)
-    with pytest.raises(ModelRefused, match=f"{name} asks to run Python code"):
+    with pytest.raises(ModelRefused, match=f"{name} requests to run custom Python code"):
         check_folder(good)
 
 
@@ -157,19 +157,19 @@ def test_a_malformed_config_is_refused_without_a_traceback(good: Path, kind: str
 )
 def test_weights_that_are_no_weights_are_refused(good: Path, content: bytes) -> None:
     (good / "model.safetensors").write_bytes(content)
-    with pytest.raises(ModelRefused, match="not a whole safetensors file"):
+    with pytest.raises(ModelRefused, match="not a complete safetensors file"):
         check_folder(good)
 
 
 def test_weights_that_are_cut_off_are_refused(good: Path) -> None:
     whole = (good / "model.safetensors").read_bytes()
     (good / "model.safetensors").write_bytes(whole[:-1])
-    with pytest.raises(ModelRefused, match="not a whole safetensors file"):
+    with pytest.raises(ModelRefused, match="not a complete safetensors file"):
         check_folder(good)
 
 
 def test_a_missing_folder_and_a_file_are_told_apart(good: Path) -> None:
-    with pytest.raises(ModelRefused, match="is not there"):
+    with pytest.raises(ModelRefused, match="does not exist"):
         check_folder(good / "nowhere")
     with pytest.raises(ModelRefused, match="is a file"):
         check_folder(good / "config.json")

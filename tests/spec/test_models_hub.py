@@ -37,8 +37,8 @@ PROGRAM = """
 import sys
 from audit_core.errors import Cancelled, ModelRefused
 from audit_core.models import resolve_model
-from audit_core.models.access import ANYBODY, LINK, PAGE, read_command_line_access
-access = {"page": PAGE, "link": LINK, "command": read_command_line_access()}.get((sys.argv[2:] or [""])[0], ANYBODY)
+from audit_core.models.access import ANONYMOUS, LINK, PAGE, read_command_line_access
+access = {"page": PAGE, "link": LINK, "command": read_command_line_access()}.get((sys.argv[2:] or [""])[0], ANONYMOUS)
 steps = []
 def on_progress(stage, done, total):
     steps.append((stage, done, total))
@@ -142,7 +142,7 @@ def test_a_fetched_hub_model_is_found_again_when_the_hub_is_gone(hub: str, tmp_p
 
 def test_a_model_that_asks_for_remote_code_is_refused_before_its_weights_are_fetched(hub: str, tmp_path: Path) -> None:
     said, _ = resolve("org/remote-code", hub, tmp_path)
-    assert "asks to run Python code" in said
+    assert "requests to run custom Python code" in said
     assert [path for path in Hub.served if path.endswith("config.json")]
     assert not [path for path in Hub.served if path.endswith(".safetensors")]
 
@@ -152,7 +152,7 @@ def test_a_model_that_asks_for_remote_code_is_refused_before_its_weights_are_fet
     [
         ("org/pickled", "safetensors only"),
         ("org/not-a-model", "no config.json"),
-        ("org/unheard-of", "is not on the hub, or not for you to read"),
+        ("org/unheard-of", "is not on the hub, or you have no access to it"),
     ],
 )
 def test_what_the_hub_cannot_give_is_refused_with_a_remedy(name: str, says: str, hub: str, tmp_path: Path) -> None:

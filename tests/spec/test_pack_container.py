@@ -118,7 +118,7 @@ def test_an_archive_with_such_a_name_is_refused(name: str) -> None:
     "name", ["a.pkl", "a.pt", "a.duckdb", "inner.zip", "a.exe", "a.py", "noend", "a.npy", "model.safetensors"]
 )
 def test_a_kind_of_file_that_packs_do_not_hold_is_refused(name: str) -> None:
-    refuse(zip_up({**FILES, f"runs/{name}": b"x"}), "a kind of member")
+    refuse(zip_up({**FILES, f"runs/{name}": b"x"}), "a file type that packs do not allow")
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_two_members_of_one_name_are_refused(twin: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         data = zip_up([("README.txt", b"x"), (twin.replace("TXT", "txt"), b"evil")])
-    refuse(data, "two members have one name")
+    refuse(data, "two members have the same name")
 
 
 def test_a_member_that_is_also_a_folder_is_refused() -> None:
@@ -160,11 +160,11 @@ def test_other_ways_of_packing_are_refused() -> None:
 @pytest.mark.parametrize(
     ("tamper", "match"),
     [
-        (lambda data: b"MZevil" + data, "does not reach"),
+        (lambda data: b"MZevil" + data, "does not extend"),
         (lambda data: data + b"evil", "bytes after its end"),
         (lambda data: data[:-1], "bytes after its end"),
-        (lambda data: b"", "no zip archive"),
-        (lambda data: b"PK\5\6".ljust(11), "no zip archive"),
+        (lambda data: b"", "not a zip archive"),
+        (lambda data: b"PK\5\6".ljust(11), "not a zip archive"),
         (lambda data: data[:-16] + b"\1\0" + data[-14:], "in parts"),
         (lambda data: patch_directory(data, 0, b"XX", row=1), "fewer members"),
         (lambda data: lengthen_directory(data, b"PK\1\2", rows=3), "fewer members"),
@@ -175,7 +175,7 @@ def test_other_ways_of_packing_are_refused() -> None:
         (lambda data: data[:-14] + b"\3\0\3\0" + data[-10:], "fewer members"),
         (lambda data: data[:-14] + b"\1\0\1\0" + data[-10:], "more than its members"),
         (lambda data: data[:-12] + b"\3\0" + data[-10:], "in parts"),
-        (lambda data: data[:-6] + struct.pack("<I", 5) + data[-2:], "does not reach"),
+        (lambda data: data[:-6] + struct.pack("<I", 5) + data[-2:], "does not extend"),
     ],
 )  # fmt: skip
 def test_bytes_around_the_archive_and_counts_that_lie_are_refused(tamper: Callable[[bytes], bytes], match: str) -> None:
@@ -203,7 +203,7 @@ def add_gap(data: bytes, at: int, junk: bytes = b"evil!") -> bytes:
 def test_bytes_between_members_are_refused() -> None:
     data = zip_up(FILES)
     second = data.index(b"PK\x03\x04", 4)
-    refuse(add_gap(data, second), "belong to no member")
+    refuse(add_gap(data, second), "bytes outside any member")
     refuse(add_gap(data, data.index(b"PK\x01\x02")), "before the directory")
 
 
@@ -212,7 +212,7 @@ def test_a_prefix_with_offsets_put_right_is_refused() -> None:
     data = add_gap(zip_up(FILES), 0, b"#!/bin/sh\n")
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         assert archive.read("README.txt") == b"hello"
-    refuse(data, "belong to no member")
+    refuse(data, "bytes outside any member")
 
 
 def test_members_that_share_their_bytes_are_refused() -> None:
@@ -223,20 +223,20 @@ def test_members_that_share_their_bytes_are_refused() -> None:
 
 def test_a_directory_that_says_other_things_than_the_members_is_refused() -> None:
     data = zip_up(FILES)
-    refuse(data.replace(b"README.txt", b"README.tx2", 1), "says other things of itself")
-    refuse(data[:14] + b"\1\2\3\4" + data[18:], "says other things of itself")
-    refuse(data[:8] + struct.pack("<H", 0) + data[10:], "says other things of itself")
-    refuse(b"XX" + data[2:], "does not begin where")
-    refuse(patch_directory(data, 42, struct.pack("<I", len(data)), row=1), "does not begin where|overlap")
+    refuse(data.replace(b"README.txt", b"README.tx2", 1), "other properties than the directory")
+    refuse(data[:14] + b"\1\2\3\4" + data[18:], "other properties than the directory")
+    refuse(data[:8] + struct.pack("<H", 0) + data[10:], "other properties than the directory")
+    refuse(b"XX" + data[2:], "does not begin at")
+    refuse(patch_directory(data, 42, struct.pack("<I", len(data)), row=1), "does not begin at|overlap")
 
 
 def test_content_that_is_not_what_the_directory_says_is_refused() -> None:
     data = zip_up(FILES)
-    refuse(patch_both(data, 14, 16, b"\1\2\3\4"), "other bytes than")
-    refuse(patch_both(data, 22, 24, struct.pack("<I", 4)), "other bytes than")
-    refuse(patch_both(data, 22, 24, struct.pack("<I", 6)), "other bytes than")
-    refuse(patch_both(data, 22, 24, struct.pack("<I", 3)), "more or less")
-    refuse(patch_both(data, 18, 20, struct.pack("<I", 5_000)), "cut off")
+    refuse(patch_both(data, 14, 16, b"\1\2\3\4"), "another checksum than")
+    refuse(patch_both(data, 22, 24, struct.pack("<I", 4)), "another checksum than")
+    refuse(patch_both(data, 22, 24, struct.pack("<I", 6)), "another checksum than")
+    refuse(patch_both(data, 22, 24, struct.pack("<I", 3)), "another size than")
+    refuse(patch_both(data, 18, 20, struct.pack("<I", 5_000)), "truncated")
     body = 30 + len("README.txt")
     refuse(data[:body] + b"\xff" * 3 + data[body + 3 :], "cannot be unpacked")
 
@@ -250,7 +250,7 @@ def test_a_stream_without_an_end_is_refused() -> None:
         archive.writestr("README.txt", stream)
     data = patch_both(buffer.getvalue(), 8, 10, struct.pack("<H", 8))
     data = patch_both(data, 14, 16, struct.pack("<I", zlib.crc32(b"hello")))
-    refuse(patch_both(data, 22, 24, struct.pack("<I", 5)), "more or less")
+    refuse(patch_both(data, 22, 24, struct.pack("<I", 5)), "another size than")
 
 
 def test_bytes_hidden_behind_a_members_data_are_refused() -> None:
@@ -258,7 +258,7 @@ def test_bytes_hidden_behind_a_members_data_are_refused() -> None:
     data = zip_up(FILES)
     (packed,) = struct.unpack_from("<I", data, 18)
     hidden = add_gap(data, 30 + len("README.txt") + packed, b"evil")
-    refuse(patch_both(hidden, 18, 20, struct.pack("<I", packed + 4)), "more or less")
+    refuse(patch_both(hidden, 18, 20, struct.pack("<I", packed + 4)), "another size than")
 
 
 @pytest.mark.parametrize(("offset", "what"), [(20, "zip64"), (24, "zip64"), (42, "zip64")])
@@ -267,13 +267,13 @@ def test_zip64_is_refused(offset: int, what: str) -> None:
 
 
 def test_a_member_with_a_comment_or_on_another_disk_is_refused() -> None:
-    refuse(patch_directory(zip_up(FILES), 34, b"\1\0"), "on another disk or with a comment")
+    refuse(patch_directory(zip_up(FILES), 34, b"\1\0"), "another disk or a comment")
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         info = zipfile.ZipInfo("README.txt")
         info.comment = b"evil"
         archive.writestr(info, b"x")
-    refuse(buffer.getvalue(), "on another disk or with a comment")
+    refuse(buffer.getvalue(), "another disk or a comment")
 
 
 @pytest.mark.parametrize("kind", [0x0001, 0x7075])
@@ -299,7 +299,7 @@ def test_times_and_owners_that_archivers_add_are_read_over() -> None:
         second_name = buffer.getvalue()[:place] + struct.pack("<H", 0x7075) + buffer.getvalue()[place + 2 :]
         refuse(second_name, "second size or name")
     at = buffer.getvalue().index(b"UT")
-    refuse(buffer.getvalue()[: at + 2] + b"\xff\0" + buffer.getvalue()[at + 4 :], "cut off")
+    refuse(buffer.getvalue()[: at + 2] + b"\xff\0" + buffer.getvalue()[at + 4 :], "truncated")
 
 
 def test_a_bomb_is_refused_by_what_it_says_and_by_what_it_does() -> None:
@@ -307,7 +307,7 @@ def test_a_bomb_is_refused_by_what_it_says_and_by_what_it_does() -> None:
     bomb = zip_up({"a.txt": bytes(30 << 20)})
     refuse(bomb, "would unpack to")
     small = patch_both(bomb, 22, 24, struct.pack("<I", 1000))
-    refuse(small, "more or less")
+    refuse(small, "another size than")
     assert time.monotonic() - began < 5
 
 

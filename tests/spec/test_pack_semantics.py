@@ -127,14 +127,14 @@ def test_a_run_that_another_process_found_abandoned_counts_as_abandoned() -> Non
 @pytest.mark.parametrize(
     ("field", "value", "match"),
     [
-        ("identity/run_id", RUNS[1], "is of run"),
+        ("identity/run_id", RUNS[1], "belongs to run"),
         ("identity/prereg_digest", "9" * 64, "names another preregistration than"),
         ("identity/claim_ids", ["C-0002"], "0 starts"),
         ("identity/claim_ids", ["C-0009"], "names another preregistration than C-0009 has"),
-        ("identity/attempt_no", 1, "other things of itself than the log"),
-        ("identity/status", "failed", "other things of itself than the log"),
-        ("config/resolved_config", {"seed": 1}, "not what its digest says"),
-        ("outputs/items.jsonl", {"sha256": "9" * 64, "bytes": 1}, "not the output"),
+        ("identity/attempt_no", 1, "and the log differ in attempt"),
+        ("identity/status", "failed", "and the log differ in attempt"),
+        ("config/resolved_config", {"seed": 1}, "does not match its digest"),
+        ("outputs/items.jsonl", {"sha256": "9" * 64, "bytes": 1}, "does not match its digest"),
     ],
 )
 def test_a_run_says_of_itself_what_the_log_says(field: str, value: Any, match: str) -> None:
@@ -145,7 +145,7 @@ def test_the_preregistration_in_the_log_is_the_one_in_the_manifest() -> None:
     def other(story: Story) -> None:
         next(event for event in story.events if event[1] == RUNS[0])[2]["prereg_digest"] = "9" * 64
 
-    fail(retell(other), "other things of itself than the log")
+    fail(retell(other), "and the log differ in attempt")
 
 
 def test_a_run_that_was_started_twice_is_refused() -> None:
@@ -177,15 +177,15 @@ def test_header_and_claims_name_the_same_claims() -> None:
     fail(edit(CLAIMS, lambda claims: claims.append(claims[0])), "name different claims")
     both = edit(CLAIMS, lambda claims: claims.append(claims[0]))
     pack = {**json.loads(both[PACK]), "claim_ids": ["C-0001", "C-0001", "C-0002"]}
-    fail(seal({**both, PACK: dump_canonical(pack)}), "or one twice")
+    fail(seal({**both, PACK: dump_canonical(pack)}), "or one of them twice")
 
 
 def test_a_claim_is_the_one_that_its_digest_names() -> None:
-    fail(edit(CLAIMS, settle("0/claim/delta", to=0.01)), "not the claim that its digest names")
+    fail(edit(CLAIMS, settle("0/claim/delta", to=0.01)), "does not match its digest")
 
 
 def test_nobody_reviews_a_claim_of_their_own() -> None:
-    fail(edit(CLAIMS, settle("0/reviewer", to="anna")), "owned and reviewed by one person")
+    fail(edit(CLAIMS, settle("0/reviewer", to="anna")), "same owner and reviewer")
 
 
 def test_a_claim_of_whole_numbers_keeps_its_digest() -> None:
@@ -224,7 +224,7 @@ def test_the_policy_is_the_one_that_was_preregistered_and_applied() -> None:
     fail(seal({**members, "policy/policy.toml": other}), "P-0001 names another policy")
     fail(edit(VERDICT, settle("policy_sha256", to="9" * 64)), "verdict.json names another policy")
     resolved = members["policy/policy.resolved.json"].replace(b'"threshold":0.3', b'"threshold":0.2')
-    fail(seal({**members, "policy/policy.resolved.json": resolved}), "is not what policy.toml says")
+    fail(seal({**members, "policy/policy.resolved.json": resolved}), "is not the resolved policy.toml")
 
 
 def test_a_policy_that_cannot_be_applied_is_refused() -> None:
@@ -267,7 +267,7 @@ def test_a_verdict_that_is_not_what_the_numbers_give_is_refused(lie: Callable[[A
     def tell(verdict: Any) -> None:
         lie(verdict)
 
-    fail(edit(VERDICT, tell), "verdict.json is not what")
+    fail(edit(VERDICT, tell), "verdict.json differs from")
 
 
 def test_a_verdict_that_leaves_a_criterion_out_is_named() -> None:
@@ -276,11 +276,11 @@ def test_a_verdict_that_leaves_a_criterion_out_is_named() -> None:
 
 def test_numbers_changed_under_an_old_verdict_are_refused() -> None:
     path = f"runs/{RUNS[0]}/metrics.json"
-    fail(edit(path, lambda rows: rows[0].update(estimate=0.2, ci_low=0.1, ci_high=0.3)), "verdict.json is not what")
+    fail(edit(path, lambda rows: rows[0].update(estimate=0.2, ci_low=0.1, ci_high=0.3)), "verdict.json differs from")
 
 
 def test_a_rerun_taken_away_changes_the_verdict() -> None:
-    fail(edit(f"runs/{RUNS[0]}/reruns.json", lambda rows: rows.clear()), "'rerun' says MEETS, computed NOT_EVALUATED")
+    fail(edit(f"runs/{RUNS[0]}/reruns.json", lambda rows: rows.clear()), "'rerun' states MEETS, computed NOT_EVALUATED")
 
 
 # Deviations.
@@ -328,13 +328,13 @@ RULE = {"stopping_rule": "200 prompts"}
 
 def test_an_amendment_says_what_each_version_changed() -> None:
     assert check(amended(row(), events=("prereg.amended",), **RULE)).exit_code == 0
-    fail(amended(events=("prereg.amended",), **RULE), "does not say what each version changed")
-    fail(amended(row(), events=("prereg.amended",) * 2, **RULE), "does not say what each version changed")
+    fail(amended(events=("prereg.amended",), **RULE), "does not state what each version changed")
+    fail(amended(row(), events=("prereg.amended",) * 2, **RULE), "does not state what each version changed")
     fail(
         amended(row(), row(prereg_version=2), events=("prereg.amended",), **RULE),
-        "does not say what each version changed",
+        "does not state what each version changed",
     )
-    fail(amended(row(), **RULE), "does not say what each version changed")
+    fail(amended(row(), **RULE), "does not state what each version changed")
 
 
 def test_what_a_deviation_touches_is_exploratory() -> None:
@@ -372,7 +372,7 @@ def test_what_was_changed_last_is_what_the_preregistration_says() -> None:
     event = ("prereg.amended",)
     fail(
         amended(row(), events=event, stopping_rule="other"),
-        "stopping_rule' of P-0001 is not what it was last changed to",
+        "stopping_rule' of P-0001 does not have the value of its last change",
     )
     elsewhere = row(field="claim.delta", before="0.2", after="0.1")
     assert check(amended(elsewhere, events=event)).exit_code == 0
@@ -380,7 +380,7 @@ def test_what_was_changed_last_is_what_the_preregistration_says() -> None:
     assert check(amended(pinned, events=event)).exit_code == 0
     fail(
         amended({**pinned, "after": "50"}, events=event),
-        "'pins.n_prompts' of P-0001 is not what it was last changed to",
+        "'pins.n_prompts' of P-0001 does not have the value of its last change",
     )
     rows = (row(prereg_version=2, id="D-2", before="200 prompts", after="300 prompts"), row())
     assert check(amended(*rows, events=event * 2, stopping_rule="300 prompts")).exit_code == 0
@@ -422,8 +422,8 @@ def test_with_several_plans_each_change_says_which_it_is_of() -> None:
         second_plan(story)
         story.documents["prereg/deviations.jsonl"] = [row(**said)]
 
-    fail(retell(change), "does not say which preregistration")
-    fail(retell(lambda story: change(story, prereg_id="P-0009")), "that the pack does not hold")
+    fail(retell(change), "does not state which preregistration")
+    fail(retell(lambda story: change(story, prereg_id="P-0009")), "that is not in the pack")
 
 
 @pytest.mark.parametrize(
@@ -439,7 +439,7 @@ def test_preregistration_and_claims_are_about_the_same_claims(change: Callable[[
         change(story.documents[PLAN])
         redigest(story)
 
-    fail(retell(apply), "not about the same claims, or name one twice")
+    fail(retell(apply), "name different claims, or one of them twice")
 
 
 # Facts.

@@ -75,7 +75,7 @@ def test_the_manifest_covers_all_but_itself_and_signatures() -> None:
     ],
 )
 def test_what_no_reader_would_take_is_not_written(tmp_path: Path, files: dict[str, bytes]) -> None:
-    with pytest.raises(Refused, match="No pack can be made"):
+    with pytest.raises(Refused, match="These files cannot form a pack"):
         write_pack(tmp_path / "a.zip", files)
     assert list(tmp_path.glob("*")) == [] or not (tmp_path / "a.zip").exists()
 
@@ -149,7 +149,7 @@ def test_a_decision_that_is_none_is_not_signed_into_a_pack(tmp_path: Path, said:
 def test_nobody_signs_a_pack_that_is_not_whole(tmp_path: Path) -> None:
     members = genuine_members()
     write_pack(tmp_path / "a.zip", {**members, "README.txt": b"other"})
-    with pytest.raises(IntegrityError, match="is not whole"):
+    with pytest.raises(IntegrityError, match="is incomplete"):
         add_approval(tmp_path / "a.zip", APPROVAL, BEN)
     other = make_manifest(FILES)
     write_pack(tmp_path / "b.zip", {**FILES, MANIFEST: other, PACK_ENVELOPE: members[PACK_ENVELOPE]})
@@ -161,7 +161,7 @@ def test_what_is_no_pack_is_not_opened(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="cannot be read"):
         open_pack(tmp_path / "a.zip")
     (tmp_path / "a.zip").write_bytes(b"no zip")
-    with pytest.raises(IntegrityError, match="is no pack"):
+    with pytest.raises(IntegrityError, match="is not a pack"):
         open_pack(tmp_path / "a.zip")
 
 

@@ -42,7 +42,7 @@ def test_a_resolved_policy_cannot_be_changed_for_the_next_reader() -> None:
 @pytest.mark.parametrize(
     "old, new, says",
     [
-        ("assay/policy/1", "assay/policy/2", "write the schema"),
+        ("assay/policy/1", "assay/policy/2", "use the schema"),
         ('id = "toy"', 'id = "two words"', "without spaces"),
         ('id = "toy"', 'id = "toy"\ncolour = 1', "Unknown key 'colour' in the policy"),
         ("max_waivers = 1", "max_waivers = 1\nmax_waiver = 2", "Unknown key 'max_waiver' in gate"),
@@ -55,11 +55,11 @@ def test_a_resolved_policy_cannot_be_changed_for_the_next_reader() -> None:
         ('required = ["integrity", "attempts_disclosed", "faithfulness"]', "required = 5", "a list of names"),
         ('required = ["integrity", "attempts_disclosed", "faithfulness"]', "required = []", "a list of names"),
         ('required = ["integrity", ', "required = [3, ", "a list of names"),
-        ('"faithfulness"]', '"faithfulness", "faithful"]', "which is no criterion"),
+        ('"faithfulness"]', '"faithfulness", "faithful"]', "which is not a criterion"),
         ('"faithfulness"]', '"faithfulness", "faithfulness"]', "each once"),
-        ('"faithfulness"]', '"faithfulness"]\noptional = ["faithfulness"]', "asked for twice"),
+        ('"faithfulness"]', '"faithfulness"]\noptional = ["faithfulness"]', "listed twice"),
         ('"faithfulness"]', '"rerun"]\noptional = ["faithfulness"]', "No required criterion is a measurement"),
-        ('"faithfulness"]', '"rerun"]', "is never asked for"),
+        ('"faithfulness"]', '"rerun"]', "is not listed in the gate"),
         ("threshold = 0.80", "", "threshold = None"),
         ("threshold = 0.80", 'threshold = "0.80"', "a number from"),
         ("threshold = 0.80", "threshold = nan", "a number from"),
@@ -78,7 +78,7 @@ def test_a_resolved_policy_cannot_be_changed_for_the_next_reader() -> None:
         ('source = "organisation"', 'source = "everybody"', "default or organisation or regulator"),
         ('why = "A toy."', "", "a sentence"),
         ('why = "A toy."', 'why = " "', "a sentence"),
-        ("[criteria.faithfulness]", "[criteria.Faithful]", "small letters"),
+        ("[criteria.faithfulness]", "[criteria.Faithful]", "lower-case letters"),
         ("[gate]", "[criteria.rerun]\nlevel = 'L3'\n[gate]", "remove the table"),
         ("[gate]", "[approval]\nmax_age_days = 0\n[gate]", "from 1 to"),
         ("[gate]", "[approval]\npreparer_ne_reviewer = 'yes'\n[gate]", "true or false"),
@@ -86,7 +86,7 @@ def test_a_resolved_policy_cannot_be_changed_for_the_next_reader() -> None:
         (
             '"attempts_disclosed"',
             '"four_eyes"',
-            "one person may do everything",
+            "one person may act in all roles",
         ),
     ],
 )

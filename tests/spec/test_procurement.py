@@ -217,7 +217,7 @@ def test_the_json_to_take_away_is_the_saved_version_with_its_digest(kept: Checkl
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda d: d["sections"][1]["items"][0].update(id="routing"), "routing stands there twice"),
+        (lambda d: d["sections"][1]["items"][0].update(id="routing"), "routing is listed twice"),
         (lambda d: d["sections"][0]["items"][0].update(links=["telepathy"]), "links"),
         (lambda d: d["sections"][0]["items"][0].pop("good"), "good"),
         (lambda d: d.update(score=1), "score"),

@@ -123,7 +123,7 @@ def test_further_columns_are_left_out_and_named() -> None:
     for raw in (write_csv([ROW | {"seed": "7", "split": "a"}]), write_lines([ROW | {"seed": 7, "split": {"a": [1]}}])):
         found = parse(raw)
         assert found.prompts[0].to_row() == ROW
-        assert found.notices == ("Columns that are not read: 'seed', 'split'.",)
+        assert found.notices == ("Columns not read: 'seed', 'split'.",)
 
 
 def test_a_notice_is_no_part_of_a_set() -> None:
@@ -189,7 +189,7 @@ def test_a_list_as_pandas_writes_it_into_a_cell_is_a_list_of_answers() -> None:
 @pytest.mark.parametrize("cell", ["[' x' ' y']", r"[' x\n', ' y']", "[' x', 5, ' y']", "[' x', [' y'], ' z']"])
 def test_a_list_in_another_notation_is_no_answer(cell: str) -> None:
     """NumPy leaves the commas out: Python would read one text, ' x y', that nobody wrote."""
-    assert "answer is a list in a notation that is not read" in refuse(f'clean,corrupted,answer,foil\na,b,"{cell}",z\n')
+    assert "answer is a list in an unsupported notation" in refuse(f'clean,corrupted,answer,foil\na,b,"{cell}",z\n')
 
 
 def test_a_row_that_repeats_another_is_left_out_and_counted() -> None:

@@ -96,7 +96,7 @@ def test_a_label_in_a_file_without_years_is_no_year() -> None:
 
 
 def test_token_numbers_without_their_tokenizer_are_refused_as_that() -> None:
-    with pytest.raises(PromptRefused, match="token numbers of a tokenizer that the file does not name"):
+    with pytest.raises(PromptRefused, match="token ids of a tokenizer that the file does not name"):
         parse("clean,corrupted,correct_idx,incorrect_idx\na,b,47764,26757\n")
 
 
@@ -111,7 +111,7 @@ def test_a_relation_contrasts_subjects_within_each_template() -> None:
     )  # fmt: skip
     assert (one.answer, one.foil, one.template) == (" Seoul", " Riyadh", "The capital of {} is the city of")
     assert by_id["t2-France"].foil == " Brasília"
-    assert "1 samples hold letters" in found.notices[0]
+    assert "1 samples contain " in found.notices[0]
 
 
 def test_a_relation_gives_the_same_pairs_each_time_and_no_pair_with_a_shared_object() -> None:
@@ -125,7 +125,7 @@ def test_a_relation_gives_the_same_pairs_each_time_and_no_pair_with_a_shared_obj
 
 def test_a_relation_without_a_contrast_or_a_place_for_the_subject_is_refused() -> None:
     same = [{"subject": "a", "object": "x"}, {"subject": "b", "object": "x"}]
-    with pytest.raises(PromptRefused, match="no other subject with other objects"):
+    with pytest.raises(PromptRefused, match="no subject with other objects"):
         parse(RELATION | {"samples": same})
     with pytest.raises(PromptRefused, match="no template has one"):
         parse(RELATION | {"prompt_templates": ["no place", 5, "{} and {}"], "prompt_templates_zs": []})

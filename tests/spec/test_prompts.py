@@ -117,7 +117,7 @@ def test_every_bad_row_is_named_up_to_a_number_that_can_be_read() -> None:
 
 
 def test_an_empty_file_is_refused() -> None:
-    assert "holds no prompts" in refuse(lambda: parse(""))
+    assert "contains no prompts" in refuse(lambda: parse(""))
 
 
 def test_text_that_is_not_utf8_is_refused_at_its_byte() -> None:
@@ -161,14 +161,14 @@ def test_a_prompt_that_fills_the_file_limit_is_refused_fast() -> None:
         ({"foil": "up"}, "foil 'up' would continue the word 'sat'; write ' up'"),
         ({"clean": "the cat sat on"}, "clean has 5 tokens and corrupted 4; use words that tokenise to the same number"),
         ({"corrupted": "the wonderful sat"}, "clean has 4 tokens and corrupted 5"),
-        ({"corrupted": "the cat sat"}, "clean and corrupted are the same tokens; change the word"),
+        ({"corrupted": "the cat sat"}, "clean and corrupted have the same tokens; change the word"),
         (
             {"clean": "the cat sat "},
             "answer ' down' begins with a space and the prompt ends in white space; write 'down'",
         ),
         (
             {"clean": "the cat sat ", "answer": "down"},
-            "is one token with the white space that the prompt ends in; move the space",
+            "forms one token with the white space at the end of the prompt; move the space",
         ),
         ({"corrupted": "the dog sat\n"}, "(after the corrupted prompt) begins with a space and the prompt ends in"),
         ({"foil": " down"}, "answer and foil are the same token; choose a foil that is wrong"),
@@ -238,4 +238,4 @@ def test_a_half_without_prompts_is_refused() -> None:
     row = parse(ROW)
     half = is_exploratory(row.prompts[0])
     assert len(take_split(row, exploratory=half)) == 1
-    assert "both halves" in refuse(lambda: take_split(row, exploratory=not half))
+    assert "both splits" in refuse(lambda: take_split(row, exploratory=not half))

@@ -179,7 +179,7 @@ def test_what_speaks_against_a_claim_has_the_same_place_as_what_speaks_for_it() 
     parts = re.findall(r'<div class="balance"><div>(.*?)</div><div>(.*?)</div></div>', render(), re.S)
     assert len(parts) == 3
     assert all(
-        strip(pro).startswith("Speaks for") and strip(contra).startswith("Speaks against") for pro, contra in parts
+        strip(pro).startswith("Evidence for") and strip(contra).startswith("Evidence against") for pro, contra in parts
     )
     second = strip(parts[1][1])
     assert "Criterion faithfulness: ✕ Does not meet" in second
@@ -218,7 +218,7 @@ def test_every_attempt_is_disclosed_those_that_failed_and_those_that_never_ended
     entries.insert(1, deepcopy(begun) | {"object_id": "ab" * 16})
     rows = table_rows(section(render(documents), "Attempts"))
     assert [row[4] for row in rows] == [
-        "abandoned: it never ended",
+        "abandoned: no end recorded",
         "failed (control_failed)",
         "completed",
         "completed",
@@ -254,7 +254,7 @@ def test_documents_of_another_shape_break_nothing(junk: Any) -> None:
 def test_without_a_preregistration_the_report_says_exploratory() -> None:
     documents = sample_documents()
     del documents["prereg/prereg.json"]
-    assert "exploratory, and decides nothing" in strip(section(render(documents), "Preregistration"))
+    assert "exploratory and do not count" in strip(section(render(documents), "Preregistration"))
 
 
 @pytest.mark.parametrize(

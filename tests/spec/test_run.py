@@ -214,7 +214,7 @@ def test_time_is_predicted_from_the_pace_of_runs_large_enough_to_have_one(audito
 def test_an_unknown_audit_metric_or_model_is_refused(auditor: Auditor) -> None:
     with pytest.raises(Refused, match="ablation, attention"):
         auditor.run("explain", ask_zero(pair_up(auditor.subject)), actor=ASKER)
-    with pytest.raises(Refused, match="neither a known model"):
+    with pytest.raises(Refused, match="not a known model"):
         open_subject("no such model")
 
 

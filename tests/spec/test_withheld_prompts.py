@@ -281,7 +281,7 @@ def test_text_that_was_committed_to_and_not_run_is_found_once_all_is_open(home: 
     listed = json.loads(members[name])
     listed["items"][0]["template"] = "template-999"
     documents = read_documents(members | {name: encode_canonical(listed)})
-    with pytest.raises(BadPack, match="'item-0001' is not what was committed to"):
+    with pytest.raises(BadPack, match="'item-0001' does not match its commitment"):
         check_openings(documents, members, Openings(held.pack_id, tuple(opened)))
     listed["items"][0]["template"] = opened[0]["item"]["template"]
     opened[0]["item"]["prompt"]["answer"] = " other"
@@ -290,7 +290,7 @@ def test_text_that_was_committed_to_and_not_run_is_found_once_all_is_open(home: 
     assert (
         check_openings(documents, members, Openings(held.pack_id, tuple(opened[:9]))).result == "PROMPTS_PARTLY_OPENED"
     )
-    with pytest.raises(BadPack, match="not the set that was run"):
+    with pytest.raises(BadPack, match="do not form the set that was run"):
         check_openings(documents, members, Openings(held.pack_id, tuple(opened)))
 
 
@@ -309,15 +309,15 @@ def edit(members: dict[str, bytes], end: str, change: Callable[[Any], None]) -> 
     ("end", "change", "said"),
     [
         ("pack.json", lambda one: one.update(withheld_count=59), "counts 59 withheld items, 60"),
-        ("withheld.json", lambda one: one.update(n_whole=61), "not as many"),
+        ("withheld.json", lambda one: one.update(n_whole=61), "another number of items"),
         ("withheld.json", lambda one: one["items"][1].update(item_id="item-0001"), "twice"),
         ("withheld.json", lambda one: one.update(sha256="0" * 64), "no run of this pack names"),
         ("withheld.json", lambda one: one.update(n_items=9), "the set has 9"),
         ("/items.jsonl", lambda rows: rows[0].update(item_commitment="0" * 64), "another commitment"),
         ("/items.jsonl", lambda rows: rows[0].update(item_commitment=None), "another commitment"),
-        ("/items.jsonl", lambda rows: rows[0].update(item_id="item-9999"), "not among the withheld"),
-        ("/items.jsonl", lambda rows: rows[0].update(clean=1.0), "what is withheld"),
-        ("/items.jsonl", lambda rows: rows[0].update(template="t0"), "what is withheld"),
+        ("/items.jsonl", lambda rows: rows[0].update(item_id="item-9999"), "an item that is not withheld"),
+        ("/items.jsonl", lambda rows: rows[0].update(clean=1.0), "discloses withheld fields"),
+        ("/items.jsonl", lambda rows: rows[0].update(template="t0"), "discloses withheld fields"),
     ],
 )  # fmt: skip
 def test_counts_lists_and_references_must_agree(
@@ -337,7 +337,7 @@ def test_a_set_is_shown_or_withheld_and_what_is_shown_is_what_was_run(home: Path
     with pytest.raises(BadPack, match="shown and withheld"):
         check_prompt_sets(read_documents(both), both)
     other = shown | {text: shown[text].replace(b"w13", b"w12")}
-    with pytest.raises(BadPack, match="does not hold the prompts that its runs name"):
+    with pytest.raises(BadPack, match="does not contain the prompts that its runs name"):
         check_prompt_sets(read_documents(other), other)
     (rows,) = (name for name in shown if name.startswith("runs/") and name.endswith("items.jsonl"))
     stray = shown | {rows: shown[rows].replace(b'"item_commitment":null', b'"item_commitment":"00"', 1)}

@@ -1,1 +1,1 @@
-"""Renderings of a pack's documents for people: `html`, `pdf`, and `export` for a single result. Each loads what it needs alone."""
+"""Reports on a pack as HTML and PDF, and export of a single result. Import the submodules: each loads its own libraries."""

@@ -1,4 +1,4 @@
-"""What a report is made of: the same sections, numbers and figures, whether they become HTML or PDF."""
+"""Content model of a report: sections, tables and figures, shared by HTML and PDF."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from audit_core.evidence.report.visible import make_visible
 
 
 class Voice(StrEnum):
-    """Who speaks: a reader must never take what was put in for what was found."""
+    """Origin of a text: the product, a user's document, or an identifier. Readers must be able to tell these apart."""
 
     OURS = "ours"
     THEIRS = "theirs"
@@ -23,7 +23,7 @@ class Voice(StrEnum):
 
 @dataclass(frozen=True)
 class Span:
-    """Words of one voice; make those that are not ours by `theirs` and `code`."""
+    """A piece of text with its origin; use `theirs` and `code` for text from documents."""
 
     text: str
     voice: Voice = Voice.OURS
@@ -33,12 +33,12 @@ Line = tuple[Span, ...]
 
 
 def theirs(value: Any) -> Span:
-    """Whatever a document holds, as text in which nothing is hidden."""
+    """Return a document's value as a span in which hidden characters are visible."""
     return Span(make_visible(_spell(value)), Voice.THEIRS)
 
 
 def code(value: Any) -> Span:
-    """A digest, id or name of a file, likewise."""
+    """Return a digest, id or file name as a span, likewise."""
     return Span(make_visible(_spell(value)), Voice.CODE)
 
 
@@ -47,7 +47,7 @@ def line(*parts: str | Span) -> Line:
 
 
 def join_spans(spans: Sequence[Span], between: str = ", ") -> Line:
-    """Spans with a comma between them."""
+    """Join spans with commas."""
     return tuple(part for i, span in enumerate(spans) for part in ((Span(between), span) if i else (span,)))
 
 
@@ -61,7 +61,7 @@ def _spell(value: Any) -> str:
 class Paragraph:
     line: Line
     is_lead: bool = False
-    """Set larger: the sentence to read if only one is read."""
+    """Shown larger: the main sentence of its section."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Bullets:
 
 @dataclass(frozen=True)
 class Facts:
-    """Names with what stands behind them."""
+    """A list of names with values."""
 
     rows: tuple[tuple[str, Line], ...]
 
@@ -89,32 +89,32 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[tuple[Line, ...], ...]
     numeric: tuple[int, ...] = ()
-    """Columns that are set flush right."""
+    """Columns that are aligned right."""
     widths: tuple[int, ...] = ()
-    """Shares of the width on paper; equal where none are given."""
+    """Relative column widths in the PDF; equal if empty."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing and the table with the same numbers."""
+    """A plot and a table with the same numbers."""
 
     title: Line
     badge: Evidence
     reading: str
-    """How to read it, in one sentence."""
+    """How to read the plot, in one sentence."""
     plot: Plot
     table: Table
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A state in words and shape, and the sentence that goes with it."""
+    """A state in words and shape, with its sentence."""
 
     shape: str
     words: str
     line: Line
     tone: str = "open"
-    """`for`, `against` or `open`: a colour beside the shape and the words, never instead of them."""
+    """`for`, `against` or `open`: sets the colour, which repeats shape and words."""
 
 
 @dataclass(frozen=True)
@@ -124,12 +124,12 @@ class Side:
     title: str
     items: tuple[Line, ...]
     empty: str
-    """What is said where there is nothing."""
+    """Text shown if there are no items."""
 
 
 @dataclass(frozen=True)
 class Balance:
-    """What speaks for and what speaks against, in the same space."""
+    """Evidence for and against, side by side in equal space."""
 
     pro: Side
     contra: Side
@@ -147,7 +147,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Seal:
-    """The digest that stands on every page, and what it is the digest of."""
+    """The digest on every page, and a label that states what it covers."""
 
     label: str
     digest: str
@@ -158,10 +158,10 @@ class Report:
     """A whole document."""
 
     kind: str
-    """What stands above the title."""
+    """Kind of report, shown above the title."""
     title: Line
     facts: Facts
     seal: Seal
     sections: tuple[Section, ...]
     made_at: str | None
-    """RFC 3339 time of the documents, which is also that of the rendering; None where they have none."""
+    """RFC 3339 time of the documents, also used as time of the report; None if they have none."""

@@ -1,4 +1,4 @@
-"""The lines that every section writes alike: a value or its absence, a list, a digest, a row of numbers."""
+"""Cells that all sections share: a value or its absence, a list, a digest, a row of numbers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ESTIMATE_WIDTHS = (23, 9, 9, 9, 24, 18, 8)
 
 
 def cell(value: Any) -> Line:
-    """Text from a document, or that there is none."""
+    """Return a document's value as text, or "not recorded"."""
     if value is None or value == "" or value == [] or value == {}:
         return line(ABSENT)
     if isinstance(value, str) and (time := _TIME.fullmatch(value)):
@@ -40,11 +40,11 @@ def digest_cell(value: Any) -> Line:
 
 
 def pick_facts(table: Mapping[str, Any], fields: Sequence[tuple[str, str]], digests: Sequence[str] = ()) -> Facts:
-    """Rows for the fields of a document that are there: an allow-list, so that nothing unforeseen is shown.
+    """Return rows for the given fields of a document: an allow-list, so that no unforeseen field is shown.
 
     Args:
-        fields: key in the document and the words for it.
-        digests: keys that are set as code.
+        fields: key in the document and its label.
+        digests: keys that are shown as code.
     """
     rows = [(words, (digest_cell if key in digests else cell)(table[key])) for key, words in fields if key in table]
     return Facts(tuple(rows))
@@ -55,7 +55,7 @@ def list_items(value: Any) -> tuple[Line, ...]:
 
 
 def estimate_table(caption: str, first: str, rows: Sequence[tuple[str | Line, Quantity]]) -> Table:
-    """Numbers as a figure shows them, one row each; where there is no number the reason stands in the unit's place."""
+    """Return a figure's numbers as a table, one row each; a missing number has its reason in the unit column."""
     cells: list[tuple[Line, ...]] = []
     for label, quantity in rows:
         name = line(label) if isinstance(label, str) else label
@@ -74,7 +74,7 @@ def _n(quantity: Quantity) -> str:
 
 
 def span_quantity(quantity: Quantity) -> tuple[Span, ...]:
-    """A number in a sentence, its unit in the voice of whoever wrote it."""
+    """Return a number for use in a sentence; the unit is text from the document."""
     if quantity.value is None:
         return (Span("not measured: "), theirs(quantity.reason or "no reason recorded"))
     unit = quantity.unit.replace("fraction ", "")

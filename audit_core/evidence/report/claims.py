@@ -1,4 +1,4 @@
-"""What was claimed, what was written down before, and what was run."""
+"""Sections on claims, preregistration and runs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SCOPE = (("model_id", "model"), ("prompt_set_id", "prompts"), ("intervention", 
 _MODEL = (
     ("repo", "Repository"), ("revision", "Revision"), ("weights_tree_sha256", "Weights, SHA-256"), ("tokenizer_tree_sha256", "Tokenizer, SHA-256"),
     ("config_sha256", "Configuration, SHA-256"), ("param_count", "Parameters"), ("dtype_on_disk", "Number format on disk"),
-    ("dtype_run", "Number format in the run"), ("quantisation", "Quantisation"), ("remote_code", "Code from the repository was run"),
+    ("dtype_run", "Number format in the run"), ("quantisation", "Quantisation"), ("remote_code", "Repository code executed"),
 )  # fmt: skip
 _MODEL_CODES = ("revision", "weights_tree_sha256", "tokenizer_tree_sha256", "config_sha256")
 _IDENTITY = (
@@ -34,7 +34,7 @@ _IDENTITY = (
     ("dtype", "Number format"), ("attention", "Attention implementation"), ("quantisation", "Quantisation"), ("licence", "Licence"),
 )  # fmt: skip
 _PROMPTS = (
-    ("name", "Name"), ("sha256", "Prompts, SHA-256"), ("n_items", "Items"), ("split", "Half"), ("languages", "Languages"), ("licence", "Licence"),
+    ("name", "Name"), ("sha256", "Prompts, SHA-256"), ("n_items", "Items"), ("split", "Split"), ("languages", "Languages"), ("licence", "Licence"),
 )  # fmt: skip
 _DETERMINISM = (
     ("use_deterministic_algorithms", "Deterministic algorithms"), ("attention_impl", "Attention implementation"), ("batch_size", "Batch size"),
@@ -43,17 +43,17 @@ _DETERMINISM = (
 _ENVIRONMENT = (
     ("os", "System"), ("kernel", "Kernel"), ("cpu_model", "Processor"), ("n_cpu", "Processors"), ("gpu_model", "Accelerator"), ("python", "Python"),
     ("torch", "torch"), ("transformers", "transformers"), ("numpy", "NumPy"), ("blas", "Linear algebra"), ("lock_sha256", "Locked packages, SHA-256"),
-    ("git_commit", "Commit of the instrument"), ("git_dirty", "Changed since that commit"),
+    ("git_commit", "Commit of the product"), ("git_dirty", "Changed since that commit"),
 )  # fmt: skip
 _PREREG = (
     ("prereg_id", "Preregistration"), ("version", "Version"), ("title", "Title"), ("authors", "Authors"), ("frozen_at", "Frozen"),
-    ("research_question", "Question"), ("prior_access", "Seen of the results before"), ("exclusions", "Left out"), ("stopping_rule", "Stopping rule"),
+    ("research_question", "Question"), ("prior_access", "Results seen before"), ("exclusions", "Exclusions"), ("stopping_rule", "Stopping rule"),
     ("exploratory", "Exploratory"), ("seeds", "Seeds"), ("policy_sha256", "Thresholds: policy, SHA-256"), ("digest", "Digest"),
 )  # fmt: skip
 
 
 def state_claims(pack: PackView) -> Section:
-    """Every claim as it was filed, with its scope: no claim is shown without one."""
+    """List every claim as filed, with its scope."""
     blocks: list[Block] = []
     for claim in pack.claims:
         body, estimand = as_table(claim.get("claim")), as_table(claim.get("estimand"))
@@ -70,12 +70,12 @@ def state_claims(pack: PackView) -> Section:
                     ("Level (α)", cell(body.get("alpha"))),
                     ("Status", cell(claim.get("status"))),
                     ("Owner, reviewer", line(*cell(claim.get("owner")), ", ", *cell(claim.get("reviewer")))),
-                    ("To be looked at again by", cell(claim.get("expires_at"))),
+                    ("Review by", cell(claim.get("expires_at"))),
                     ("Claim, SHA-256", digest_cell(body.get("sha256"))),
                 )
             ),
         ]
-    return Section("claims", "Claims", tuple(blocks) or (Paragraph(line("No claim is in this pack.")),))
+    return Section("claims", "Claims", tuple(blocks) or (Paragraph(line("This pack contains no claims.")),))
 
 
 def _name_scope(scope: Mapping[str, Any]) -> Line:
@@ -84,22 +84,22 @@ def _name_scope(scope: Mapping[str, Any]) -> Line:
 
 
 def describe_preregistration(pack: PackView) -> Section:
-    """What stood before the run, each version that the pack has."""
+    """List every preregistration in the pack."""
     blocks: list[Block] = []
     for prereg in pack.tables("prereg/prereg.json"):
         size, many = as_table(prereg.get("sample_size")), as_table(prereg.get("multiplicity"))
         facts = pick_facts(prereg, _PREREG, ("prereg_id", "policy_sha256", "digest"))
         sizes = line(
-            "n = ", *cell(size.get("n")), ", smallest effect that it would find ", *cell(size.get("mde")), " at power ", *cell(size.get("power")),
+            "n = ", *cell(size.get("n")), ", minimum detectable effect ", *cell(size.get("mde")), " at power ", *cell(size.get("power")),
             "; ", *cell(size.get("rationale")),
         )  # fmt: skip
         method = line(*cell(many.get("method")), " over ", *cell(many.get("family")), " at ", *cell(many.get("alpha")))
-        blocks.append(Facts((*facts.rows, ("Sample", sizes), ("Several claims", method))))
+        blocks.append(Facts((*facts.rows, ("Sample", sizes), ("Multiplicity", method))))
         blocks.append(_table_hypotheses(prereg))
     if blocks:
-        note = "The times are those of the machine that wrote them. The digest existed no later than the log entry that names it."
+        note = "Times are from the clock of the machine that recorded them. The digest existed no later than its log entry."
         return Section("prereg", "Preregistration", (*blocks, Paragraph(line(note))))
-    nothing = "No preregistration is in this pack: what was found is exploratory, and decides nothing under a policy."
+    nothing = "This pack contains no preregistration: its findings are exploratory and do not count under a policy."
     return Section("prereg", "Preregistration", (Paragraph(line(nothing)),))
 
 
@@ -112,7 +112,7 @@ def _table_hypotheses(prereg: Mapping[str, Any]) -> Table:
 
 
 def describe_runs(pack: PackView) -> Section:
-    """Model, prompts and machine of every run; what several runs share is told once."""
+    """Describe model, prompts and machine of every run; facts that runs share are listed once."""
     blocks: list[Block] = [_table_runs(pack.runs)]
     for _, identity in pack.models():
         digests = ("weights_sha256", "tokenizer_sha256", "config_sha256")
@@ -158,7 +158,7 @@ def _table_runs(runs: tuple[Run, ...]) -> Table:
 
 
 def _group_alike(runs: tuple[Run, ...]) -> list[list[Run]]:
-    """Runs of the same model on the same machine, in the order of their first."""
+    """Group runs with the same model, settings and machine, in order of first appearance."""
     groups: dict[str, list[Run]] = {}
     for run in runs:
         alike = [run.manifest.get(part) for part in ("model", "determinism", "environment")]

@@ -1,4 +1,4 @@
-"""One result or one claim as an HTML file for people who do not code: same parts as a report, and no signature."""
+"""Export one result or one claim as an unsigned HTML file with the layout of a report."""
 
 from __future__ import annotations
 
@@ -37,21 +37,21 @@ _IDENTITY = (
     ("dtype", "Number format"), ("attention", "Attention implementation"), ("quantisation", "Quantisation"), ("licence", "Licence"),
     ("prompts", "Prompts"), ("prompts_sha256", "Prompts, SHA-256"), ("n_prompts", "Number of prompts"), ("seed", "Seed"), ("versions", "Versions"),
 )  # fmt: skip
-"""An allow-list: where the model lay on someone's disk is nobody's business."""
+"""An allow-list, to keep local file paths private."""
 _DESCRIBED = {"identity", "claim", "state", "reason", "sentence", "conditions", "estimate"}
-UNKNOWN = "the kind of evidence is not known; the type of this result does not declare the field."
-"""As of a run of an older version: its numbers are shown without a badge, and not as what they may not be."""
-_READING = "a mark is the value and its bar the interval at the level in the table; zero is no effect."
+UNKNOWN = "kind of evidence unknown; the type of this result does not declare the field."
+"""For results of older versions: their numbers are shown without a badge."""
+_READING = "a mark is the value and its bar the interval at the level given in the table; zero is no effect."
 
 
 @dataclass(frozen=True)
 class _Found:
-    """A value and where in the document it stands."""
+    """A value and its path in the document."""
 
     path: tuple[str, ...]
     value: Any
     keys: tuple[str, ...]
-    """The path without the names of items of lists."""
+    """The path without list items."""
 
     @property
     def name(self) -> str:
@@ -59,21 +59,21 @@ class _Found:
 
 
 def export_html(document: Mapping[str, Any], *, evidence: Node, title: str = "") -> bytes:
-    """A run's result, as `dump_result` gives it with its identity and conditions, or a claim, as one file.
+    """Return a result (as `dump_result` gives it, with identity and conditions) or a claim as one HTML file.
 
     Args:
         document: ready for `json.dumps`.
-        evidence: of the document's fields, as `read_evidence` reads it from the result's type; empty for a claim.
-        title: what the reader calls it; else the claim's name, or "Result".
+        evidence: kinds of evidence of the fields, from `read_evidence`; empty for a claim.
+        title: heading; defaults to the claim's name, or "Result".
 
     Raises:
-        Refused: a value that JSON has no form for.
+        Refused: a value that JSON does not support.
     """
     return write_html(build_export(document, evidence=evidence, title=title))
 
 
 def build_export(document: Mapping[str, Any], *, evidence: Node, title: str = "") -> Report:
-    """The same before it is written."""
+    """Return the content of `export_html`."""
     claim = as_table(document.get("claim")) or (document if "components" in document and "delta" in document else {})
     identity = as_table(document.get("identity"))
     rows = [
@@ -81,11 +81,11 @@ def build_export(document: Mapping[str, Any], *, evidence: Node, title: str = ""
         for key, words in _IDENTITY
         if key in identity
     ]
-    sections = [_explain(), *_tell_claim(claim), *_describe_finding(document)]
+    sections = [_explain(), *_describe_claim(claim), *_describe_finding(document)]
     if claim is not document:
         sections += [*_draw_numbers(document, claim, evidence), *_list_rest(document)]
     named = title or str(claim.get("name") or claim.get("statement") or "Result")
-    digest = Seal("SHA-256 of the JSON that this was made from; nobody signed it", hash_document(dict(document)))
+    digest = Seal("SHA-256 of the source JSON; not signed", hash_document(dict(document)))
     return Report("Result", line(theirs(named)), Facts(tuple(rows)), digest, tuple(sections), None)  # fmt: skip
 
 
@@ -96,8 +96,8 @@ def _explain() -> Section:
         (
             Bullets(
                 (
-                    line("One result of one run, as the instrument gave it, or one claim. It bears on the model, prompts and intervention named here, and on no others."),
-                    line("It is no evidence pack: nobody signed it, other attempts are not listed, and no policy was applied."),
+                    line("One result of one run, or one claim. It applies to the model, prompts and intervention named here only."),
+                    line("It is not an evidence pack: it is unsigned, omits other attempts, and applies no policy."),
                 )
             ),
         ),
@@ -110,7 +110,7 @@ def _spell(value: Any) -> Line:
     return cell(value)
 
 
-def _tell_claim(claim: Mapping[str, Any]) -> Iterator[Section]:
+def _describe_claim(claim: Mapping[str, Any]) -> Iterator[Section]:
     if claim:
         rows = tuple(
             (key.replace("_", " "), (digest_cell if key == "sha256" else _spell)(value))
@@ -121,7 +121,7 @@ def _tell_claim(claim: Mapping[str, Any]) -> Iterator[Section]:
 
 
 def _own(name: str) -> str:
-    """A key of a document as a label; what it cannot show it shows as code points."""
+    """Return a document's key as a label, with hidden characters as code points."""
     return theirs(name).text
 
 
@@ -148,7 +148,7 @@ def _describe_finding(document: Mapping[str, Any]) -> Iterator[Section]:
 
 
 def _draw_numbers(document: Mapping[str, Any], claim: Mapping[str, Any], evidence: Node) -> Iterator[Section]:
-    """One figure for each field, unit and kind of evidence; the claim's own ways of replacing stand beside δ."""
+    """Draw one figure per field, unit and kind of evidence; the claim's ablations are compared with δ."""
     groups: dict[tuple[str, str, Evidence | None], list[_Found]] = {}
     for found in _walk(document):
         if _is_estimate(found.value) and found.path[0] not in ("identity", "estimate"):
@@ -188,13 +188,13 @@ def _show_numbers(
 
 
 def _list_rest(document: Mapping[str, Any]) -> Iterator[Section]:
-    """Everything that no other section shows, by its place in the document."""
+    """List everything that no other section shows, by its path in the document."""
     rest = {key: value for key, value in document.items() if key not in _DESCRIBED}
     found = [item for item in _walk(rest) if not _is_estimate(item.value)]
     if not found:
         return
     rows = tuple((line(theirs(item.name)), _summarise(item.value)) for item in found[:MOST_LISTED])
-    blocks: list[Block] = [Table("Everything else that was recorded", ("field", "value"), rows, widths=(40, 60))]
+    blocks: list[Block] = [Table("All other recorded values", ("field", "value"), rows, widths=(40, 60))]
     if len(found) > MOST_LISTED:
         blocks.append(Paragraph(line(f"{len(found) - MOST_LISTED} more are in the JSON.")))
     yield Section("rest", "Everything else", tuple(blocks))
@@ -209,7 +209,7 @@ def _summarise(value: Any) -> Line:
 
 
 def _walk(value: Any, path: tuple[str, ...] = (), keys: tuple[str, ...] = ()) -> Iterator[_Found]:
-    """Leaves of a document: estimates, lists of plain values, and plain values."""
+    """Iterate over the leaves of a document: estimates, lists of plain values, and plain values."""
     if _is_estimate(value) or _is_plain(value):
         yield _Found(path, value, keys)
     elif isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""What each claim came to: figures against δ, chance, self-repair, the verdict's sentence, and both sides of the balance."""
+"""Findings of each claim: figures against δ, random baseline, self-repair, statement, evidence for and against."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from audit_core.evidence.report.quantity import Quantity, format_bound, number, 
 from audit_core.evidence.report.words_for import RESULTS, STATES, compare, find_word
 
 OWN_METRIC = {"necessary": "necessity_drop", "sufficient": "faithfulness_ld"}
-"""The figure that a claim is about, by its role."""
+"""The metric that decides a claim, by the claim's role."""
 _MOST_DRAWS = 500
-"""Marks that a strip shows; beyond them they are one bar."""
+"""Largest number of marks in a strip."""
 EFFECT_READING = (
     "a mark is the value and its bar the interval; the whole interval beyond the dashed line δ speaks for the claim, "
-    "the whole interval between zero and δ against it. The filled diamond is the way of replacing that decides."
+    "the whole interval between zero and δ against it. The filled diamond is the ablation that decides."
 )  # fmt: skip
 REPAIR_READING = (
-    "how much the metric falls with all later parts frozen, and with them free to react; where the second is smaller, "
-    "the rest of the model made up for part of the loss."
+    "how much the metric falls with all later components frozen, and with them free to react; if the second is smaller, "
+    "the rest of the model compensated for part of the loss."
 )  # fmt: skip
 
 
@@ -47,18 +47,18 @@ def _name_metric(row: Mapping[str, Any]) -> Line:
 
 
 def print_findings(pack: PackView) -> Section:
-    """One part a claim, whatever it came to."""
+    """Return the findings of every claim, whatever their result."""
     blocks: list[Block] = []
     for claim in pack.claims:
         claim_id = str(claim.get("claim_id", ""))
         blocks.append(Heading(line(code(claim_id), "  ", *cell(claim.get("statement")))))
         runs = pack.runs_of(claim_id)
         if not runs:
-            blocks.append(Paragraph(line("Not tested: no run of this claim is in the pack.")))
+            blocks.append(Paragraph(line("Not tested: this pack contains no run of this claim.")))
         for run in runs:
             blocks += _describe_run(pack, claim, run)
         blocks.append(_weigh(pack, claim, runs))
-    return Section("findings", "Findings", tuple(blocks) or (Paragraph(line("No claim is in this pack.")),))
+    return Section("findings", "Findings", tuple(blocks) or (Paragraph(line("This pack contains no claims.")),))
 
 
 def _describe_run(pack: PackView, claim: Mapping[str, Any], run: Run) -> list[Block]:
@@ -78,7 +78,7 @@ def _describe_run(pack: PackView, claim: Mapping[str, Any], run: Run) -> list[Bl
     chosen = [row for row in rows if row.get("metric") == name and row.get("ablation")]
     if chosen:
         blocks += [_draw_families(pack, claim, run, name, chosen), _state(pack, claim, run, name, chosen)]
-    # δ and chance are about the claim's own figure: drawn through any other they would judge what nobody claimed.
+    # δ and the random baseline refer to the claim's own metric, so other metrics are listed without them.
     others = [(_name_metric(row), read_metric(row)) for row in rows if row not in chosen]
     if others:
         blocks.append(estimate_table("Other measurements of this claim", "metric", others))
@@ -105,19 +105,19 @@ def _draw_families(
     intervals = [(label, replace(quantity, beside=bounds)) for label, quantity in intervals]
     plot = draw_intervals(
         f"{claim_id}-{run.run_id[:8]}-{name}",
-        f"{claim_id}: {name} by way of replacing",
+        f"{claim_id}: {name} by ablation",
         intervals,
         unit=intervals[0][1].unit,
         lines=lines,
         deciding=f"{decides}, decides",
         strip=("random sets", draws),
     )
-    table = estimate_table(f"{name} by way of replacing, as drawn", "replaced by", intervals)
-    return Figure(line(theirs(name), " by way of replacing"), Evidence.CAUSAL, EFFECT_READING, plot, table)
+    table = estimate_table(f"{name} by ablation, as drawn", "ablation", intervals)
+    return Figure(line(theirs(name), " by ablation"), Evidence.CAUSAL, EFFECT_READING, plot, table)
 
 
 def _state(pack: PackView, claim: Mapping[str, Any], run: Run, name: str, rows: list[Mapping[str, Any]]) -> Paragraph:
-    """The sentence of an agreed procedure: what was done under which policy, and no conclusion beyond it."""
+    """State what was measured under which policy, without a conclusion beyond it (agreed-upon procedures)."""
     decides = as_table(claim.get("claim")).get("ablation")
     row = next((row for row in rows if row.get("ablation") == decides), rows[0])
     manifest = run.manifest
@@ -140,7 +140,7 @@ def _state(pack: PackView, claim: Mapping[str, Any], run: Run, name: str, rows: 
 
 
 def _find_frozen(pack: PackView, run: Run) -> Any:
-    """When the policy that the verdict rests on was frozen, by a preregistration that the run names; else None."""
+    """Return when the run's preregistration froze the verdict's policy; None if it did not."""
     for prereg in pack.tables("prereg/prereg.json"):
         named = run.identity.get("prereg_digest")
         is_named = bool(prereg.get("digest")) and prereg["digest"] == named
@@ -152,12 +152,12 @@ def _find_frozen(pack: PackView, run: Run) -> Any:
 def _describe_null(result: Mapping[str, Any]) -> Paragraph:
     null = as_table(result.get("null"))
     if not null:
-        return Paragraph(line("Chance: no random sets are recorded for this run."))
+        return Paragraph(line("Random baseline: none is recorded for this run."))
     design, share = null.get("design", null.get("matched_on")), number(null.get("p"))
     if share is None:
-        return Paragraph(line("Chance: ", *cell(design), "."))
+        return Paragraph(line("Random baseline: ", *cell(design), "."))
     return Paragraph(
-        line(f"Chance: p = {share:.3f}, the share, this claim counted, of ", *cell(design), ", that do at least as much, on ", *cell(null.get("n")), " of the prompts.")
+        line(f"Random baseline: p = {share:.3f}, the share, including this claim, of ", *cell(design), ", with at least the same effect, on ", *cell(null.get("n")), " of the prompts.")
     )  # fmt: skip
 
 
@@ -166,33 +166,33 @@ def _describe_repair(result: Mapping[str, Any], key: str) -> list[Block]:
     if not repair:
         return [
             Paragraph(
-                line("Self-repair: not measured in this run; it is for single components that are said to be needed.")
+                line("Self-repair: not measured in this run; it applies to single components claimed as necessary.")
             )
         ]
     rows: list[tuple[str, Quantity]] = [
         (words, read_estimate(as_table(repair[part])))
-        for part, words in (("direct", "later parts frozen"), ("total", "later parts free"))
+        for part, words in (("direct", "later components frozen"), ("total", "later components free"))
         if repair.get(part)
     ]
     repaired = as_table(repair.get("repaired"))
-    share: Line = line("made up for by the rest of the model ", *span_quantity(read_estimate(repaired))) if repaired else line("the share made up for could not be measured")  # fmt: skip
+    share: Line = line("compensated by the rest of the model ", *span_quantity(read_estimate(repaired))) if repaired else line("the compensated share could not be measured")  # fmt: skip
     backups = [
         line(theirs(row.get("component")), " by ", *span_quantity(read_estimate(as_table(row.get("growth")))))
         for row in as_tables(repair.get("backups"))
     ]
-    named = line("; these do more once it is gone: ", *(span for part in backups for span in part)) if backups else line("; no single later part was found to step in")  # fmt: skip
+    named = line("; components with a larger effect after the ablation: ", *(span for part in backups for span in part)) if backups else line("; no single backup component was found")  # fmt: skip
     blocks: list[Block] = []
     if rows:
         plot = draw_intervals(
-            f"{key}-repair", "Loss of the metric, later parts frozen and free", rows, unit=rows[0][1].unit
+            f"{key}-repair", "Loss of the metric, later components frozen and free", rows, unit=rows[0][1].unit
         )
-        table = estimate_table("Self-repair, as drawn", "later parts", rows)
+        table = estimate_table("Self-repair, as drawn", "later components", rows)
         blocks.append(Figure(line("Self-repair"), Evidence.CAUSAL, REPAIR_READING, plot, table))
     return [*blocks, Paragraph(line("Self-repair: ", *share, *named, "."))]
 
 
 def _weigh(pack: PackView, claim: Mapping[str, Any], runs: tuple[Run, ...]) -> Balance:
-    """Both sides get the same room; criteria that are not met, undecided or not evaluated never count for a claim."""
+    """List evidence for and against; criteria that are not met, inconclusive or not evaluated count against a claim."""
     claim_id = str(claim.get("claim_id", ""))
     pro = [_reference(item) for item in as_list(claim.get("evidence"))]
     contra = [_reference(item) for item in as_list(claim.get("counter_evidence"))]
@@ -207,9 +207,10 @@ def _weigh(pack: PackView, claim: Mapping[str, Any], runs: tuple[Run, ...]) -> B
         )
         contra += [_unmeasured(row) for row in run.metrics_of(claim_id) if row.get("estimate") is None]
     searched = claim.get("counter_evidence_search")
-    looked = f"None recorded. {'A search for it is recorded.' if searched else 'No search for it is recorded.'}"
+    empty = f"None recorded. {'A search for it is recorded.' if searched else 'No search for it is recorded.'}"
     return Balance(
-        Side("Speaks for the claim", tuple(pro), "None recorded."), Side("Speaks against it", tuple(contra), looked)
+        Side("Evidence for the claim", tuple(pro), "None recorded."),
+        Side("Evidence against the claim", tuple(contra), empty),
     )
 
 

@@ -1,4 +1,4 @@
-"""A report as one HTML file: no script, nothing fetched, every text escaped where it is set."""
+"""Render a report as one HTML file without scripts or external content; all text is escaped."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from audit_core.evidence.report.pack_view import Documents
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 MOST_LETTERS = 48
-"""Of a label inside a drawing, where nothing wraps; the table has the whole of it."""
+"""Maximal length of a label in a plot, where text does not wrap; the table contains the full label."""
 _ESCAPES = re.compile(r"(⟨U\+[0-9A-F]{4,6}⟩)")
 
 
 def render_html(documents: Documents, *, root_digest: str, digest_of: str = MANIFEST) -> bytes:
-    """The report of a pack; equal documents give equal bytes. See `build_report`."""
+    """Return a pack's report as HTML; equal documents give equal bytes. See `build_report`."""
     return write_html(build_report(documents, root_digest=root_digest, digest_of=digest_of))
 
 
 def write_html(report: Report) -> bytes:
-    """Any report as UTF-8 HTML."""
+    """Return a report as UTF-8 HTML."""
     return _environment().get_template("report.html.j2").render(report=report).encode("utf-8")
 
 

@@ -1,4 +1,4 @@
-"""How the findings stand against the policy, what departed from the plan, and every attempt that was made."""
+"""Sections on policy criteria, deviations from the plan, and attempts."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from audit_core.evidence.report.quantity import format_bound, format_interval, n
 from audit_core.evidence.report.words_for import RESULTS, compare, find_word
 
 _DEVIATION = (
-    ("at", "When"), ("by", "By"), ("field", "What was changed"), ("before", "Before"), ("after", "After"), ("reason", "Reason"), ("class", "Sort"),
-    ("prior_access", "Seen of the results by then"), ("approved_by", "Agreed to by"), ("effect_on_claims", "Claims that it touches"),
+    ("at", "When"), ("by", "By"), ("field", "Changed field"), ("before", "Before"), ("after", "After"), ("reason", "Reason"), ("class", "Class"),
+    ("prior_access", "Results seen by then"), ("approved_by", "Agreed to by"), ("effect_on_claims", "Affected claims"),
 )  # fmt: skip
 SOURCES = ("default", "organisation", "regulator")
-"""Who may have set a threshold; of any other the source is not stated."""
+"""Known sources of a threshold; any other is shown as not stated."""
 
 
 def describe_criteria(pack: PackView) -> Section:
-    """Every criterion with its threshold, and where the threshold comes from."""
+    """List every criterion with its threshold and the threshold's source."""
     rows = as_tables(pack.verdict.get("criteria"))
     if not rows:
         return Section("criteria", "Policy criteria", (Paragraph(line("No criterion was evaluated in this pack.")),))
     coverage = as_table(pack.verdict.get("coverage"))
     table = Table(
         "Criteria, claim by claim",
-        ("criterion", "claim", "measured", "threshold", "source", "n (wanted)", "result"),
+        ("criterion", "claim", "measured", "threshold", "source", "n (required)", "result"),
         tuple(_criterion(pack, row) for row in rows),
         numeric=(2, 3, 5),
         widths=(20, 8, 20, 11, 14, 11, 22),
@@ -39,15 +39,15 @@ def describe_criteria(pack: PackView) -> Section:
             ("Policy, SHA-256", digest_cell(pack.verdict.get("policy_sha256"))),
             ("Evaluated", line(*cell(pack.verdict.get("evaluated_at")), " by ", *cell(pack.verdict.get("evaluator")))),
             (
-                "Evaluated of those required",
+                "Required criteria evaluated",
                 line(*cell(coverage.get("evaluated")), " of ", *cell(coverage.get("required"))),
             ),
         )
     )
     rule = (
-        "A criterion is met if the end of the interval that its policy names lies on the right side of the threshold, not met "
-        "if the whole interval lies on the wrong side, and inconclusive otherwise. Thresholds marked default are judgements of "
-        "the product's authors; people who answer for the system must set their own."
+        "A criterion is met if the interval bound that the policy names lies on the required side of the threshold, not met if "
+        "the whole interval lies on the other side, and inconclusive otherwise. Thresholds marked default are judgements of "
+        "the product's authors; the people responsible for the system must set their own."
     )  # fmt: skip
     return Section("criteria", "Policy criteria", (facts, Paragraph(line(rule)), table, *_waivers(pack)))
 
@@ -76,7 +76,7 @@ def _count(value: Any) -> Line:
 
 
 def _source(pack: PackView, criterion: Any) -> str:
-    """Where a threshold comes from, in three words of ours; anything else is not stated."""
+    """Return the source of a threshold if it is one of `SOURCES`, else "not stated"."""
     settings = as_table(as_table(pack.policy.get("criteria")).get(criterion))
     source = settings.get("source", pack.policy.get("source"))
     if "threshold" not in settings and "source" not in settings:
@@ -93,13 +93,13 @@ def _waivers(pack: PackView) -> tuple[Block, ...]:
 
 
 def describe_deviations(pack: PackView) -> Section:
-    """What was changed after the plan was frozen."""
+    """List the changes made after the plan was frozen."""
     rows = pack.tables("prereg/deviations.jsonl")
     if not rows:
         return Section("deviations", "Deviations", (Paragraph(line("No deviation from the plan is recorded.")),))
     note = (
-        "Changed before any result could be seen, it is an amendment; changed after, it is a deviation, the tests that it "
-        "touches are exploratory, and none of them meets a criterion."
+        "A change before any result could be seen is an amendment. A later change is a deviation: the affected tests are "
+        "exploratory and meet no criterion."
     )  # fmt: skip
     blocks: list[Block] = [Paragraph(line(note))]
     for row in rows:
@@ -108,7 +108,7 @@ def describe_deviations(pack: PackView) -> Section:
 
 
 def disclose_attempts(pack: PackView) -> Section:
-    """Every run that was started on these claims, those left out of the evidence too."""
+    """List every run that was started on these claims, including those not used as evidence."""
     begun = [entry for entry in pack.entries if entry.get("action") == "run.started"]
     ends = {
         entry.get("object_id"): as_table(entry.get("payload"))
@@ -121,7 +121,7 @@ def disclose_attempts(pack: PackView) -> Section:
     reported = line(
         "The pack's header counts ", *cell(counts.get("total")), " attempts: ", *cell(counts.get("completed")), " completed, ",
         *cell(counts.get("failed")), " failed, ", *cell(counts.get("abandoned")), f" abandoned. The log entries in the pack start {len(begun)}. "
-        "The log assigns the numbers; an attempt that was left out would leave a gap.",
+        "The log numbers the attempts; omitting one would leave a gap.",
     )  # fmt: skip
     table = Table(
         "Attempts", ("claim", "attempt", "run", "started", "outcome", "in this pack"), rows, (1,), (10, 10, 20, 28, 20, 12)
@@ -131,7 +131,7 @@ def disclose_attempts(pack: PackView) -> Section:
 
 def _attempt(entry: Mapping[str, Any], end: Mapping[str, Any] | None, shown: set[str]) -> tuple[Line, ...]:
     payload, run_id = as_table(entry.get("payload")), str(entry.get("object_id", ""))
-    outcome = line("abandoned: it never ended") if end is None else cell(end.get("outcome"))
+    outcome = line("abandoned: no end recorded") if end is None else cell(end.get("outcome"))
     reason = line(" (", theirs(end["reason"]), ")") if end and end.get("reason") else ()
     return (
         line(code(payload["claim_id"])) if payload.get("claim_id") else line("–"),

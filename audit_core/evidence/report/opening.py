@@ -1,4 +1,4 @@
-"""What a reader meets first: what the document is and is not, and every finding at a glance."""
+"""Opening sections: purpose and limits of the report, and all findings at a glance."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _WORST = ("INTEGRITY_FAILED", "DOES_NOT_MEET", "NOT_EVALUATED", "INCONCLUSIVE", 
 
 
 def list_facts(pack: PackView) -> Facts:
-    """What stands under the title."""
+    """List the facts below the title."""
     header = pack.header
     producer = as_table(header.get("producer"))
     made_by = (
@@ -43,36 +43,36 @@ def list_facts(pack: PackView) -> Facts:
     )  # fmt: skip
 
 
-def say_what_this_is() -> Section:
+def describe_report() -> Section:
     return Section(
         "what",
         "What this is, and what it is not",
         (
             Paragraph(
                 line(
-                    "Findings of fact: what stated procedures measured on a stated model, with stated prompts, against stated thresholds."
+                    "Findings of fact: measurements by stated procedures on a stated model, with stated prompts, against stated thresholds."
                 ),
                 is_lead=True,
             ),
             Bullets(
                 (
                     line(
-                        "It is a rendering of documents. Where it differs from them, the documents are right; the digest at its head "
-                        "and foot names them."
+                        "This report is rendered from documents. If they differ, the documents count; the digest at top and "
+                        "bottom identifies them."
                     ),
                     line(
-                        "It says nothing of models, prompts or interventions that were not tested, and an effect that was not "
-                        "found is not shown to be absent: it is smaller than the stated size, at the stated number of prompts."
+                        "It does not cover models, prompts or interventions that were not tested. An effect that was not found "
+                        "is not shown to be absent: it is smaller than the stated size, at the stated number of prompts."
                     ),
                     line(
-                        "It is no opinion, no assurance conclusion and no legal assessment. Whether the findings suffice for a "
-                        "decision is for the people who take it."
+                        "It is not an opinion, an assurance conclusion or a legal assessment. The people who decide judge "
+                        "whether the findings suffice."
                     ),
                     line(
-                        "It does not say whether its own bytes, signatures and times hold: a rendering cannot. The last section "
-                        "tells how to find out."
+                        "It cannot confirm its own integrity, signatures and times. The last section describes how to check "
+                        "them."
                     ),
-                    line("Text in the voice of whoever filed it is set as it was filed; characters that could not be seen are shown as their code points."),
+                    line("Text from documents is shown as filed; invisible characters are shown as code points."),
                 )
             ),
         ),
@@ -80,7 +80,7 @@ def say_what_this_is() -> Section:
 
 
 def summarise(pack: PackView) -> Section:
-    """The overall result, and one row a claim."""
+    """Return the overall result and one row per claim."""
     verdict = pack.verdict
     word = find_word(OVERALL, verdict.get("overall"))
     policy = pack.policy.get("id")
@@ -90,18 +90,18 @@ def summarise(pack: PackView) -> Section:
             word.text,
             line(
                 "Policy ", theirs(policy) if policy else ABSENT, ", evaluated ", *cell(verdict.get("evaluated_at")),
-                ". The result is that of the worst required criterion; integrity, signatures and approval are answered "
-                "by the verifier, not here.",
+                ". The result is that of the worst required criterion. The verifier, not this report, checks integrity, "
+                "signatures and approval.",
             ),
             word.tone,
         )
         if verdict
-        else Paragraph(line("No verdict under a policy is in this pack."))
+        else Paragraph(line("This pack contains no verdict under a policy."))
     ]  # fmt: skip
     blocks.append(
         Table(
-            "Every claim of this pack and what became of it",
-            ("claim", "said", "found", "under the policy"),
+            "All claims of this pack with their results",
+            ("claim", "statement", "finding", "under the policy"),
             tuple(_glance(pack, claim) for claim in pack.claims),
             widths=(9, 45, 24, 22),
         )

@@ -1,4 +1,4 @@
-"""The documents of a pack, found by what a report asks of them; whatever is missing or of another shape is absent."""
+"""Lookup of a pack's documents for reports; missing or malformed parts count as absent."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 Documents = Mapping[str, Any]
-"""Path in the pack → parsed JSON; of JSON Lines, the list of its lines."""
+"""Path in the pack → parsed JSON; for JSON Lines, the list of lines."""
 _RUN = re.compile(r"runs/([^/]+)/(?:manifest|metrics|result)\.json")
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run as the pack has it."""
+    """One run in the pack."""
 
     run_id: str
     manifest: Mapping[str, Any]
@@ -29,12 +29,12 @@ class Run:
 
     @property
     def identity(self) -> Mapping[str, Any]:
-        """Which run it is, of which attempt and plan."""
+        """Id, attempt and plan of the run."""
         return as_table(self.manifest.get("identity"))
 
     @property
     def claim_ids(self) -> tuple[str, ...]:
-        """Claims that the manifest, the metrics or the results name."""
+        """Ids of the claims in the manifest, the metrics or the results."""
         named = [item for item in as_list(self.identity.get("claim_ids")) if isinstance(item, str)]
         named += [str(row["claim_id"]) for row in (*self.metrics, *self.results) if row.get("claim_id")]
         return tuple(dict.fromkeys(named))
@@ -42,16 +42,16 @@ class Run:
 
 @dataclass(frozen=True)
 class PackView:
-    """What a report reads."""
+    """The documents that a report uses."""
 
     documents: Documents
 
     def table(self, path: str) -> Mapping[str, Any]:
-        """A document that is an object; empty where there is none."""
+        """Return a document that is an object; empty if it is absent."""
         return as_table(self.documents.get(path))
 
     def tables(self, path: str) -> tuple[Mapping[str, Any], ...]:
-        """A document that is a list of objects, or one object."""
+        """Return a document as a list of objects."""
         found = self.documents.get(path)
         return as_tables([found] if isinstance(found, Mapping) else found)
 
@@ -73,7 +73,7 @@ class PackView:
 
     @property
     def entries(self) -> tuple[Mapping[str, Any], ...]:
-        """Events of the audit log, in the log's order."""
+        """Entries of the audit log, in order."""
         return self.tables("log/entries.jsonl")
 
     @property
@@ -96,11 +96,11 @@ class PackView:
         return tuple(row for row in as_tables(self.verdict.get("criteria")) if row.get("claim_id") == claim_id)
 
     def models(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
-        """Id and identity of each model."""
+        """Return id and identity of each model."""
         return self._folder("models", "identity.json")
 
     def prompt_sets(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
-        """Id and description of each prompt set."""
+        """Return id and description of each prompt set."""
         return self._folder("prompts", "set.json")
 
     def _folder(self, room: str, file: str) -> tuple[tuple[str, Mapping[str, Any]], ...]:

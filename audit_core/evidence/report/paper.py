@@ -1,4 +1,4 @@
-"""A4 pages with fonts that ship with the product; what those cannot draw is written as its code point."""
+"""A4 pages with bundled fonts; characters that the fonts lack are printed as code points."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ TONES = {"for": (84, 39, 136), "against": (154, 74, 6), "open": SOFT}
 LEADING = 1.5
 POINT_MM = 0.3528
 _PAGES = "\ue000" * 6
-"""Private use: shown as its code point wherever a document has it."""
+"""A private-use character; in documents it is printed as a code point, so it cannot collide."""
 _UNDATED = datetime(1980, 1, 1, tzinfo=UTC)
 _SECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 
 
 @dataclass(frozen=True)
 class _Run:
-    """Letters of one font that are set together."""
+    """Consecutive text in one font."""
 
     text: str
     family: str
@@ -44,7 +44,7 @@ class _Run:
 
 
 class Paper(FPDF):
-    """Header and footer of every page, and text in the voices of a report."""
+    """PDF pages with header, footer and text in the styles of a report."""
 
     def __init__(self, report: Report) -> None:
         super().__init__("P", "mm", "A4")
@@ -52,7 +52,7 @@ class Paper(FPDF):
         for (family, style), file in FACES.items():
             self.add_font(family, style, FONTS / file)
         self.set_fallback_fonts(["text", "signs"], exact_match=False)
-        # The library puts the number of pages in the place of this letter; nobody else's text can hold it.
+        # The library replaces this character by the number of pages; other text cannot contain it.
         self.alias_nb_pages(_PAGES)
         self.set_margins(MARGIN, 20, MARGIN)
         self.c_margin = 0.0
@@ -91,16 +91,16 @@ class Paper(FPDF):
         self.set_text_color(*colour)
 
     def need(self, height_mm: float) -> None:
-        """Begin a page if less than this is left of the present one."""
+        """Start a new page if less than this height is left."""
         if self.get_y() + height_mm > self.page_break_trigger:
             self.add_page()
 
     def gap(self, height_mm: float) -> None:
-        """Room below; none at the foot of a page."""
+        """Add vertical space, except at the end of a page."""
         self.set_y(min(self.get_y() + height_mm, self.page_break_trigger))
 
     def say(self, line: Line | str, size: float = 9.5, style: str = "", indent_mm: float = 0.0) -> None:
-        """A paragraph, wrapped between words, each span in its voice."""
+        """Write a paragraph, wrapped between words, each span in its style."""
         spans = (Span(line),) if isinstance(line, str) else line
         height, left = size * POINT_MM * LEADING, MARGIN + indent_mm
         self.set_y(self.get_y())
@@ -118,7 +118,7 @@ class Paper(FPDF):
         self._set_line(waiting, left, height)
 
     def _set_line(self, runs: list[_Run], left: float, height_mm: float) -> float:
-        """Put one line on the page, neighbours of one font together, and empty the list."""
+        """Write one line, joining neighbours of the same font, and clear the list."""
         if self.get_y() + height_mm > self.page_break_trigger:
             self.add_page()
         x, y = left, self.get_y()
@@ -133,7 +133,7 @@ class Paper(FPDF):
         return left
 
     def _split(self, spans: Sequence[Span], size: float, style: str) -> list[list[_Run]]:
-        """Words as runs of one font each, a space before every one but the first; spans that touch share a word."""
+        """Split text into words of single-font runs, with a space before each but the first; adjacent spans share a word."""
         words: list[list[_Run]] = [[]]
         for span in spans:
             face = ("code", "", size * 0.88) if span.voice is Voice.CODE else ("text", style, size)
@@ -146,7 +146,7 @@ class Paper(FPDF):
         return [word for word in words if word]
 
     def _fit(self, run: _Run, room_mm: float) -> list[_Run]:
-        """The run in pieces no wider than a line."""
+        """Split a run into pieces that fit on a line."""
         if run.width <= room_mm:
             return [run]
         self.set_font(run.family, run.style, run.size)
@@ -159,7 +159,7 @@ class Paper(FPDF):
         return pieces
 
     def cells(self, line: Line, width_mm: float) -> str:
-        """A line as the plain text of a table cell; what would not fit on a page is cut, and says so."""
+        """Return a line as plain text for a table cell; text too long for a page is truncated with a note."""
         return cut(_drawn(plain(line)), int(width_mm * 24))
 
 
@@ -169,7 +169,7 @@ def _code_points() -> frozenset[int]:
 
 
 def _drawn(text: str) -> str:
-    """Text of which every character has a glyph, or its code point in the place of one."""
+    """Replace characters without a glyph by their code points."""
     known = _code_points()
     return "".join(c if ord(c) in known else name_code_point(c) for c in make_visible(text))
 
@@ -183,14 +183,14 @@ def clip(text: str, letters: int) -> str:
 
 
 def cut(text: str, letters: int) -> str:
-    """At most so many letters, and how many more the documents hold."""
+    """Truncate text to this length, and state how many characters were cut."""
     return (
         text if len(text) <= letters else f"{text[:letters]}… [{len(text) - letters} more characters in the documents]"
     )
 
 
 def _read_time(made_at: str | None) -> datetime:
-    """The documents' own time: the clock of whoever renders them would make two renderings differ."""
+    """Return the documents' own time, so that repeated renderings are equal."""
     found = _SECONDS.match(made_at or "")
     return datetime.fromisoformat(found[0]).replace(tzinfo=UTC) if found else _UNDATED
 

@@ -1,4 +1,4 @@
-"""The same report as a PDF: same sections, same numbers, the digest on every page, nothing fetched."""
+"""Render a report as PDF, with the sections and numbers of the HTML and the digest on every page."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ ROW_MM, TOP_MM, AXIS_MM = 10.5, 4.5, 10.0
 
 
 def render_pdf(documents: Documents, *, root_digest: str, digest_of: str = MANIFEST) -> bytes:
-    """The report of a pack as PDF; equal documents give equal bytes. See `build_report`."""
+    """Return a pack's report as PDF; equal documents give equal bytes. See `build_report`."""
     return write_pdf(build_report(documents, root_digest=root_digest, digest_of=digest_of))
 
 
 def write_pdf(report: Report) -> bytes:
-    """Any report as PDF."""
+    """Return a report as PDF."""
     paper = Paper(report)
     paper.ink(SOFT)
     paper.say(report.kind.upper(), 8)
@@ -151,7 +151,7 @@ def _table(paper: Paper, block: Table) -> None:
     widths = share_widths(block.widths, len(block.columns))
     room = [paper.epw * width / sum(widths) for width in widths]
     longest = max(len(plain(value)) / width for value, width in zip(block.rows[0], room, strict=True))
-    # The caption must not stand alone at the foot of a page: its first row needs about this much.
+    # Keep the caption on one page with the first row, which needs about this height.
     paper.need(min(22 + 4.2 * longest / LETTERS_A_MM, 80))
     paper.ink(SOFT)
     paper.say(block.caption, 8)
@@ -159,7 +159,7 @@ def _table(paper: Paper, block: Table) -> None:
     paper.gap(0.8)
     paper.set_font("text", "", 8)
     paper.set_draw_color(*RULE)
-    # A table fills its cells with whatever colour was used last.
+    # Tables fill their cells with the last colour used.
     paper.set_fill_color(255, 255, 255)
     aligns = tuple("RIGHT" if i in block.numeric else "LEFT" for i in range(len(block.columns)))
     with paper.table(
@@ -193,7 +193,7 @@ def _balance(paper: Paper, block: Balance) -> None:
     nothing = [(line(side.empty),) if not side.items else side.items for side in (block.pro, block.contra)]
     rows = tuple((pro, contra) for pro, contra in zip_longest(*nothing, fillvalue=()))
     paper.gap(1)
-    _table(paper, Table("What speaks for and against the claim", (block.pro.title, block.contra.title), rows))
+    _table(paper, Table("Evidence for and against the claim", (block.pro.title, block.contra.title), rows))
 
 
 def _figure(paper: Paper, block: Figure) -> None:
@@ -209,7 +209,7 @@ def _figure(paper: Paper, block: Figure) -> None:
 
 
 def _draw(paper: Paper, plot: Plot) -> None:
-    """The plot at the width of the page; places are shares of it."""
+    """Draw the plot at page width; positions are fractions of it."""
     top = paper.get_y() + TOP_MM * plot.guide_levels
     foot = top + ROW_MM * len(plot.rows)
     for guide in plot.guides:
@@ -261,7 +261,7 @@ def _draw_row(paper: Paper, row: Row, y: float) -> None:
 
 
 def _label(paper: Paper, x: float, y: float, text: str) -> None:
-    """Small text centred on a place, inside the margins."""
+    """Write small text centred on a position, within the margins."""
     if not text:
         return
     shown = clip(paper.cells(line(text), paper.epw), 60)

@@ -1,4 +1,4 @@
-"""Where everything of an interval plot stands, so that the screen and the page draw the same."""
+"""Layout of an interval plot, shared by HTML and PDF."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from dataclasses import dataclass
 from audit_core.evidence.report.quantity import Quantity, format_interval, format_number, format_quantity
 
 PAD = 0.06
-"""Share of the axis left free at either end."""
+"""Fraction of the axis left free at either end."""
 LABEL_ROOM = 0.22
-"""Lines closer than this, as a share of the width, have their labels one above the other."""
+"""Lines closer than this fraction of the width have stacked labels."""
 STEPS = 5
 FURTHEST = 1e12
-"""Numbers beyond it are written and not drawn: nothing else could be told apart beside them."""
+"""Larger numbers are printed but not drawn: they would compress all others."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One interval, or a strip of marks; places are shares of the width."""
+    """One interval, or a strip of marks; positions are fractions of the width."""
 
     label: str
     text: str
-    """The numbers as they are written."""
+    """The numbers as text."""
     at: float | None = None
     low: float | None = None
     high: float | None = None
@@ -40,9 +40,9 @@ class Guide:
     at: float
     label: str
     is_zero: bool
-    """Drawn through; others are dashed."""
+    """Solid line; others are dashed."""
     level: int
-    """Height of the label above the plot, so that two do not overlap."""
+    """Row of the label above the plot, so that labels do not overlap."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Plot:
     key: str
     title: str
     description: str
-    """All that the figure shows, for whoever does not see it."""
+    """Text alternative with everything the figure shows."""
     unit: str
     rows: tuple[Row, ...]
     guides: tuple[Guide, ...]
@@ -79,13 +79,13 @@ def draw_intervals(
     deciding: str = "",
     strip: tuple[str, Sequence[float]] = ("", ()),
 ) -> Plot:
-    """Lay out one row per interval that has a value; zero is always on the axis.
+    """Lay out one row per interval with a value; zero is always on the axis.
 
     Args:
-        key: what sets the figure apart from the others of its report.
-        lines: values that a dashed line marks, with what stands at it.
+        key: unique key of the figure within its report.
+        lines: values marked by dashed lines, with labels.
         deciding: label of the row that decides.
-        strip: label and values of a row of many marks without intervals.
+        strip: label and values of a row of marks without intervals.
     """
     known = [(label, q) for label, q in intervals if q.value is not None]
     numbers = [end for _, q in known for end in (q.value, q.low, q.high) if end is not None]

@@ -1,4 +1,4 @@
-"""A number as a reader meets it: value, interval, unit, how many, at which level, or why there is none."""
+"""A reported number: value, interval, unit, n and level, or the reason why it is missing."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 SMALL = 0.05
 MOST_DIGITS = 6
 LARGE = 1e7
-"""From here on numbers are written with a power of ten."""
+"""Larger numbers are written in scientific notation."""
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """Read from a document; nothing here is computed anew."""
+    """A number as read from a document, not recomputed."""
 
     value: float | None
     low: float | None = None
@@ -28,11 +28,11 @@ class Quantity:
     reason: str | None = None
     """Why there is no value."""
     beside: tuple[float, ...] = ()
-    """Bounds that it is compared with: rounding must not carry it across one."""
+    """Bounds that it is compared with: rounding must not move it across one."""
 
     @property
     def digits(self) -> int:
-        """Decimals that leave two figures of a small number, as the dashboard rounds, and its side of every bound; six at most."""
+        """Decimals that keep two significant figures of a small number and its side of every bound; at most six."""
         numbers = [number for number in (self.value, self.low, self.high) if number is not None]
         largest = max(map(abs, numbers), default=0.0)
         fewest = 2 if largest >= SMALL or largest < 1e-6 else min(MOST_DIGITS, 1 - math.floor(math.log10(largest)))
@@ -47,7 +47,7 @@ def _keeps_side(number: float, bound: float, digits: int) -> bool:
 
 
 def read_metric(row: Mapping[str, Any]) -> Quantity:
-    """A row of a run's metrics.json."""
+    """Read a row of a run's metrics.json."""
     return Quantity(
         number(row.get("estimate")),
         number(row.get("ci_low")),
@@ -62,7 +62,7 @@ def read_metric(row: Mapping[str, Any]) -> Quantity:
 
 
 def read_estimate(table: Mapping[str, Any]) -> Quantity:
-    """An `Estimate` as a result dumps it."""
+    """Read an `Estimate` from a result's JSON."""
     return Quantity(
         number(table.get("value")),
         number(table.get("low")),
@@ -75,7 +75,7 @@ def read_estimate(table: Mapping[str, Any]) -> Quantity:
 
 
 def number(value: Any) -> float | None:
-    """A finite number, or None: a truth value or text is none."""
+    """Return a finite number, or None for anything else, including booleans and text."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None
     return float(value)
@@ -90,14 +90,14 @@ def _text(value: Any) -> str | None:
 
 
 def format_number(value: float | None, digits: int = 2) -> str:
-    """Rounded; a dash where there is none. Adding zero turns −0.0 into 0.0."""
+    """Return a rounded number, or a dash for None. Adding zero turns −0.0 into 0.0."""
     if value is None:
         return "–"
     return f"{value:.6g}" if abs(value) >= LARGE else f"{round(value, digits) + 0.0:.{digits}f}"
 
 
 def format_bound(bound: float) -> str:
-    """A threshold in full, two decimals at least: it was set, not measured, so it is not rounded."""
+    """Return a threshold unrounded, with at least two decimals."""
     return f"{bound:.2f}" if round(bound, 2) == bound else f"{bound:g}"
 
 
@@ -123,7 +123,7 @@ def format_level(quantity: Quantity) -> str:
 
 
 def format_quantity(quantity: Quantity) -> str:
-    """`0.56 [0.41, 0.70] of the clean–empty gap (95 %, n = 60 in 12 templates)`, or why it was not measured."""
+    """`0.56 [0.41, 0.70] of the clean–empty gap (95 %, n = 60 in 12 templates)`, or the reason why it was not measured."""
     if quantity.value is None:
         return f"not measured: {quantity.reason or 'no reason recorded'}"
     unit = quantity.unit.replace("fraction ", "")

@@ -1,4 +1,4 @@
-"""The words and shapes for states and results: shape and word carry the meaning, colour only repeats it."""
+"""Words and shapes for states and results; colour only repeats their meaning."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Word:
 STATES = {
     "supported": Word("◆", "Supported", "for"),
     "negligible": Word("○", "Below the smallest effect of interest", "against"),
-    "reversed": Word("◀", "Reversed: it pushes the other way", "against"),
+    "reversed": Word("◀", "Reversed: effect in the opposite direction", "against"),
     "inconclusive": Word("◇", "Inconclusive", "open"),
 }
 RESULTS = {
@@ -43,7 +43,7 @@ COMPARATORS = {">=": "≥", "<=": "≤"}
 
 
 def find_word(words: dict[str, Word], key: Any) -> Word:
-    """The word for a value; a value that has none is not recorded, whatever it says."""
+    """Return the word for a value; unknown values count as not recorded."""
     return words.get(key, NOTHING) if isinstance(key, str) else NOTHING
 
 
