@@ -27,14 +27,14 @@ if str(ROOT) not in sys.path:
 def write_pages() -> dict[str, str]:
     """Text of every page by its file name."""
     import audit_core
-    from audit_core.registry import SHELVES, list_plugins
+    from audit_core.registry import PLUGIN_FOLDERS, list_plugins
 
     pages = {}
     lines = []
     for name in sorted({module.name for module in pkgutil.iter_modules(audit_core.__path__)} - APART):
         module = importlib.import_module(f"audit_core.{name}")
         named = dict(_list_names(module))
-        plugins = list_plugins(name) if name in SHELVES else {}
+        plugins = list_plugins(name) if name in PLUGIN_FOLDERS else {}
         if not named and not plugins:
             continue
         pages[f"{name}.md"] = _write_page(module, named, plugins)

@@ -74,7 +74,7 @@ CARDS = {
         "and fact are one token each, that take no article, and whose capital or main language is not disputed.",
         (
             "12 templates, but four relations (groups): templates of one relation are close to each other.",
-            "Facts are as of writing and simplified: a country may have several languages; `Korea` stands for both.",
+            "Facts are as of writing and simplified: a country may have several languages; `Korea` names both.",
             "One token per name favours large and European countries.",
             "After a continent template ` the` comes first, so the answer is never the top token there.",
         ),

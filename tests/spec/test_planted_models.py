@@ -173,7 +173,9 @@ def test_a_claim_ends_in_the_state_that_is_right(
     model: PlantedModel, claim: PlantedClaim, load_planted: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # All 199 draws, each on one prompt a template: what is planted stands far from chance, and draws are nearly all the price.
-    monkeypatch.setattr("audit_core.audits.claim_test.measure_null_draws", partial(measure_null_draws, most=8))
+    # Heads of planted-modes act on some templates only, so that its draws need all prompts.
+    if model.name != "planted-modes":
+        monkeypatch.setattr("audit_core.audits.claim_test.measure_null_draws", partial(measure_null_draws, most=8))
     stated, found = hold(load_planted, model, claim)
     assert found.state == claim.expected
     assert (found.reason == "ablations_disagree") is (claim.expected is State.INCONCLUSIVE)
