@@ -131,7 +131,7 @@ def test_a_stale_record_says_so(home: Path, monkeypatch: pytest.MonkeyPatch) -> 
     story = load_story()
     old = replace(story, measured_with=replace(story.measured_with, rule_version=1))
     monkeypatch.setattr(overview_story, "load_story", lambda: old)
-    assert "the rule of verdicts changed" in open_page().warning[0].value
+    assert "the verdict rule changed" in open_page().warning[0].value
     monkeypatch.undo()
     assert not open_page().warning
 

@@ -284,7 +284,7 @@ def test_an_admin_keeps_somebody_out_and_lets_them_in_again(provider: Provider) 
     test.button(key="enable").click().run()
     assert list(test.dataframe[0].value["state"]) == ["may sign in", "may sign in"]
     test.button(key="disable").click().run()
-    assert "reason of 0 characters" in errors(test)
+    assert "reason has 0 characters" in errors(test)
 
 
 @pytest.mark.parametrize("change", ["viewer", "expired"])

@@ -206,7 +206,7 @@ def test_a_policy_changed_on_disk_packs_nothing_and_the_log_says_so(
     run(home, subject, plan.claim_id)
     (kept,) = (home / "policies").iterdir()
     kept.write_bytes(kept.read_bytes().replace(b"0.30", b"0.03"))
-    with pytest.raises(IntegrityError, match="not what was frozen"):
+    with pytest.raises(IntegrityError, match="changed on disk after it was frozen"):
         export_pack(home, [plan.claim_id], home / "p.zip", key=make_key(home, "anna"), issue=ExportOptions("anna"))
     assert not (home / "p.zip").exists()
 
@@ -300,7 +300,7 @@ def test_a_plan_edited_in_the_database_is_found(home: Path, subject: Transformer
     with open_database(home) as connection:
         connection.execute("DROP TRIGGER preregistration_fixed ON preregistration")
         connection.execute("UPDATE preregistration SET body = replace(body, '\"delta\": 0.1', '\"delta\": 0.9')")
-    with pytest.raises(IntegrityError, match="not what was frozen"):
+    with pytest.raises(IntegrityError, match="changed on disk after it was frozen"):
         run(home, subject, plan.claim_id)
 
 
