@@ -122,14 +122,14 @@ head => {
 
 
 def time_click(page, expect, head: str) -> float:
-    """From the click on "Replace only this head" to the frame with the sentence and the numbers of that head."""
+    """From the click on "Ablate only this head" to the frame with the sentence and the numbers of that head."""
     layer, index = re.fullmatch(r"L(\d+)\.H(\d+)", head).groups()
     grid = page.get_by_role("grid", name="Causal effect by layer and head")
     grid.get_by_role("gridcell", name=re.compile(rf"^Layer {layer}, head {index}:")).click()
     expect(page.get_by_text(f"Head in focus: {head}")).to_be_visible()
     time.sleep(3)
     page.evaluate(WATCH, head)
-    page.get_by_role("button", name="Replace only this head").click()
+    page.get_by_role("button", name="Ablate only this head").click()
     took = page.evaluate("window.seen")
     time.sleep(3)
     return took
