@@ -6,7 +6,7 @@ import getpass
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from audit_core.attention.plausibility import Source
 from audit_core.audit import Request
@@ -22,9 +22,6 @@ from audit_core.prompts.prompt_set import PromptSet, TokenisedPrompts
 from audit_core.run import Actor, Auditor, open_subject
 from audit_core.store import RunLog, audit_home
 from audit_core.tables import make_grid
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -118,8 +115,8 @@ def open_model(name: str = "default", *, home: Path | None = None) -> OpenedMode
     return OpenedModel(auditor, Actor(getpass.getuser(), "Python"))
 
 
-def tabulate_effects(result: SweepResult) -> pd.DataFrame:
-    """Effects of a sweep, one column a layer and one row an index in it; the metric's unit."""
+def tabulate_effects(result: SweepResult) -> Any:
+    """Effects of a sweep as a pandas data frame, one column a layer and one row an index in it; the metric's unit."""
     return make_grid(
         parse_components(", ".join(cell.component for cell in result.cells)),
         {cell.component: cell.estimate.value for cell in result.cells},

@@ -61,7 +61,7 @@ def test_a_restart_is_told_by_the_new_log_and_by_its_check(home: Path, capsys: p
     assert events[1].actor != "audit log"
     capsys.readouterr()
     assert main(["log", "verify"]) == 0
-    assert "Event 1: this log was begun where another one was gone" in capsys.readouterr().out
+    assert "Event 1: this log replaces a lost log" in capsys.readouterr().out
 
 
 def test_a_log_that_is_there_is_not_restarted(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
