@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -21,8 +22,13 @@ def name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+@cache
+def parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def trees(paths: list[Path]) -> Iterator[tuple[str, ast.Module]]:
-    return ((name(path), ast.parse(path.read_text())) for path in paths)
+    return ((name(path), parse(path)) for path in paths)
 
 
 @pytest.mark.parametrize("path", CODE, ids=name)
@@ -34,7 +40,7 @@ def test_a_file_is_no_longer_than_it_can_be_read(path: Path) -> None:
 
 @pytest.mark.parametrize("path", CODE, ids=name)
 def test_a_module_says_what_it_is(path: Path) -> None:
-    text = ast.get_docstring(ast.parse(path.read_text()))
+    text = ast.get_docstring(parse(path))
     assert text
     assert text.splitlines()[0].rstrip().endswith((".", ":"))
 
