@@ -81,7 +81,7 @@ def test_picking_a_head_and_an_ablation_gives_new_numbers(ready: Server, page: P
     expect(page.get_by_text("Under this intervention").first).not_to_have_text(before)
     resampled = finding(page)
     assert "rose from" in resampled
-    choose(page, "Replaced by", re.compile("Zero"))
+    choose(page, "Ablation", re.compile("Zero"))
     expect(page.get_by_text("On the clean prompt L24.H4 is set to zero")).to_be_visible()
     assert finding(page) != resampled
 

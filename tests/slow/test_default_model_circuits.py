@@ -80,5 +80,5 @@ def test_what_a_record_says_is_kept_can_be_measured_again(circuit: object, subje
     found = {"kept": runner.kept(runner.circuit), "lost_together": lost, "interaction": lost - alone}
     recorded = record["confirmatory"]["questions"]["recomposition"]
     for name, values in found.items():
-        value = runner.estimate(values, request.taken_away).estimate.value
+        value = runner.estimate(values, request.necessity_conditions).estimate.value
         assert value == pytest.approx(recorded[name]["estimate"]["value"], abs=2e-3), name
