@@ -34,7 +34,7 @@ def test_a_circuit_is_found_and_everything_asked_stands_for_or_against_it(server
         "3. Recomposition", "Gaps", "Effect kept by circuit size", "Held-out templates",
         "Kept alone by the circuit and its alternatives", "What tasks lose without the circuit",
     ):  # fmt: skip
-        expect(page.get_by_role("heading", name=heading)).to_be_visible(timeout=LONG)
+        expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible(timeout=LONG)
     expect(page.get_by_text("Not measured yet")).to_have_count(0, timeout=LONG)
     expect(page.get_by_text(re.compile(r"For \([1-9]"))).to_be_visible()
     expect(page.get_by_text(re.compile(r"Against \([1-9]"))).to_be_visible()

@@ -46,7 +46,7 @@ def test_the_snippet_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.Monk
     exec(compile(snippet.replace(text, fewer), "README.md", "exec"), {})
     printed = capsys.readouterr().out
     assert "L23.H3" in printed
-    assert "Inconclusive" in printed, "six prompts are too few, and the sentence reports it"
+    assert "too few for a verdict" in printed, "six prompts are"
     assert (tmp_path / "effects.html").stat().st_size > 1000
 
 
