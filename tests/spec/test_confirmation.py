@@ -300,7 +300,7 @@ def test_a_plan_edited_in_the_database_is_found(home: Path, subject: Transformer
     with open_database(home) as connection:
         connection.execute("DROP TRIGGER preregistration_fixed ON preregistration")
         connection.execute("UPDATE preregistration SET body = replace(body, '\"delta\": 0.1', '\"delta\": 0.9')")
-    with pytest.raises(IntegrityError, match="changed on disk after it was frozen"):
+    with pytest.raises(IntegrityError, match="not what was frozen"):
         run(home, subject, plan.claim_id)
 
 
