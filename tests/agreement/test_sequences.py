@@ -19,6 +19,8 @@ from audit_core.errors import PromptRefused
 from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, Direction, Replacement, intervene
 from audit_core.prompts.alignment import tokenise
 from audit_core.prompts.prompt_set import Prompt, PromptSet, TokenisedPrompts, TokenPair
+from audit_core.prompts.sequences import list_places
+from audit_core.request_record import count_places
 from audit_core.run import Auditor
 from audit_core.store import RunLog, audit_home
 
@@ -124,12 +126,25 @@ def test_a_sweep_reads_sequences_under_every_replacement(subject: Any, replaceme
     request = SweepRequest(
         prompts, prompts, Kind.HEAD, replacement, Direction.NOISING, metric="sequence_log_probability"
     )
-    result = Auditor(subject, RunLog(audit_home())).run("sweep", request, actor=_asker()).result
+    result = Auditor(subject, RunLog(audit_home())).run("sweep", request, actor=_actor()).result
     assert len(result.cells) == 12
     assert result.unit == "nats"
 
 
-def _asker() -> Any:
+def _actor() -> Any:
     from audit_core.run import Actor
 
     return Actor("test", "test")
+
+
+def test_the_predicted_work_counts_every_place_at_which_an_answer_goes_on(subject: Any) -> None:
+    prompts = make(subject, ("a b",), ("e",))
+    one, every = (
+        SweepRequest(prompts, prompts, Kind.HEAD, metric=name)
+        for name in ("logit_difference", "sequence_log_probability")
+    )
+    assert count_places(one) == 1
+    assert count_places(every) == len(list_places(prompts).prompts) / len(prompts) > 1
+    auditor = Auditor(subject, RunLog(audit_home()))
+    work = [auditor._count_work("sweep", request) for request in (one, every)]
+    assert work[1] == pytest.approx(work[0] * count_places(every), abs=1)

@@ -32,7 +32,7 @@ from audit_core.subject import Logits
 from audit_core.subjects.transformer import TransformerSubject
 
 Load = Callable[[str], TransformerSubject]
-ASKER = Actor("me", "session")
+ACTOR = Actor("me", "session")
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -110,7 +110,7 @@ def test_a_hook_that_fails_yields_no_number_and_a_row_that_says_so(
     with monkeypatch.context() as patch:
         patch.setattr(point, "add_hook", fault(point.add_hook))
         with pytest.raises(RuntimeError if fault is raising else ControlFailed):
-            auditor.run(audit, asked, actor=ASKER)
+            auditor.run(audit, asked, actor=ACTOR)
     assert auditor.find_earlier(audit, asked) is None
     (row,) = RunLog(tmp_path).export()
     assert row["result"] is None
@@ -119,7 +119,7 @@ def test_a_hook_that_fails_yields_no_number_and_a_row_that_says_so(
     assert row["detail"]
     assert '"value"' not in json.dumps(row)
     # The same request, once the hook lives: the refusal was the hook's, not the request's.
-    assert auditor.run(audit, asked, actor=ASKER).run_id
+    assert auditor.run(audit, asked, actor=ACTOR).run_id
     assert '"result": null' not in json.dumps(list(RunLog(tmp_path).export())[1])
 
 

@@ -19,7 +19,7 @@ from audit_core.run import Actor, Auditor, record_refusal
 from audit_core.store import RunLog, RunRecord, RunStart, open_database
 from audit_core.store.log.costs import RunCost, list_run_costs
 
-ASKER = Actor("ada", "session 1")
+ACTOR = Actor("ada", "session 1")
 
 
 def row(number: int, kind: str = "claim_test", outcome: str = "done", **changes: object) -> RunCost:
@@ -116,7 +116,7 @@ def test_a_log_gives_its_verdicts_seconds_refusals_and_abandoned_runs(tmp_path: 
     log.append(end("b", "confirmation", {"verdict": {"state": "inconclusive", "reason": "low_power"}}), cpu_s=4.0)
     log.append(end("old", "sweep", {"state": "supported"}))
     log.start(start("lost", "sweep"))
-    record_refusal(log, "sweep", PromptRefused("No file.", wanted="x", remedy="x"), actor=ASKER, request={})
+    record_refusal(log, "sweep", PromptRefused("No file.", wanted="x", remedy="x"), actor=ACTOR, request={})
     with open_database(tmp_path) as connection:  # as if its process had ended
         connection.execute("DROP TRIGGER start_fixed ON run_start")
         connection.execute("UPDATE run_start SET process = ''")
@@ -142,7 +142,7 @@ def test_a_run_records_the_cpu_seconds_of_its_process(tmp_path: Path, monkeypatc
     monkeypatch.setattr(time, "process_time", lambda: next(ticks))
     auditor = Auditor(AdditiveSubject({head(0, 0): 3.0}), RunLog(tmp_path))
     prompts = pair_up(auditor.subject)
-    auditor.run("ablation", AblationRequest(prompts, prompts, (head(0, 0),), Replacement.ZERO), actor=ASKER)
+    auditor.run("ablation", AblationRequest(prompts, prompts, (head(0, 0),), Replacement.ZERO), actor=ACTOR)
     assert [run.cpu_s for run in list_run_costs(tmp_path)] == [7.25]
 
 

@@ -29,7 +29,7 @@ from audit_core.run import Actor, Auditor, RunOutcome, open_subject, record_refu
 from audit_core.store import RunLog
 from audit_core.subjects.transformer import TransformerSubject
 
-ASKER = Actor("me", "session 1")
+ACTOR = Actor("me", "session 1")
 WORTH = {head(0, 0): 3.0, head(1, 2): -1.0, mlp(0): 0.5}
 
 
@@ -49,7 +49,7 @@ def ask_zero(prompts: TokenisedPrompts, **changes: Any) -> AblationRequest:
 
 def test_a_finished_run_is_logged_with_its_result_and_all_that_it_came_from(auditor: Auditor, log: RunLog) -> None:
     prompts = pair_up(auditor.subject)
-    finished = auditor.run("ablation", ask_zero(prompts, seed=5), actor=ASKER)
+    finished = auditor.run("ablation", ask_zero(prompts, seed=5), actor=ACTOR)
     (row,) = log.export()
     assert (row["run_id"], row["outcome"], row["kind"]) == (finished.run_id, "done", "ablation")
     assert (row["actor"], row["session"], row["reason"]) == ("me", "session 1", "")
@@ -63,36 +63,36 @@ def test_a_finished_run_is_logged_with_its_result_and_all_that_it_came_from(audi
 
 
 def refuse(auditor: Auditor, prompts: TokenisedPrompts) -> Any:
-    return auditor.run("ablation", ask_zero(prompts, components=()), actor=ASKER)
+    return auditor.run("ablation", ask_zero(prompts, components=()), actor=ACTOR)
 
 
 def refuse_metric(auditor: Auditor, prompts: TokenisedPrompts) -> Any:
-    return auditor.run("ablation", ask_zero(prompts, metric="no such metric"), actor=ASKER)
+    return auditor.run("ablation", ask_zero(prompts, metric="no such metric"), actor=ACTOR)
 
 
 def find_no_source(auditor: Auditor, prompts: TokenisedPrompts) -> Any:
-    return auditor.run("attention", AttentionRequest(prompts, Source.ANSWER), actor=ASKER)
+    return auditor.run("attention", AttentionRequest(prompts, Source.ANSWER), actor=ACTOR)
 
 
 def cancel(auditor: Auditor, prompts: TokenisedPrompts) -> Any:
     def stop(done: int, total: int) -> None:
         raise Cancelled("enough")
 
-    return auditor.run("ablation", ask_zero(prompts), actor=ASKER, on_progress=stop)
+    return auditor.run("ablation", ask_zero(prompts), actor=ACTOR, on_progress=stop)
 
 
 def interrupt(auditor: Auditor, prompts: TokenisedPrompts) -> Any:
     def stop(done: int, total: int) -> None:
         raise KeyboardInterrupt
 
-    return auditor.run("ablation", ask_zero(prompts), actor=ASKER, on_progress=stop)
+    return auditor.run("ablation", ask_zero(prompts), actor=ACTOR, on_progress=stop)
 
 
 def break_down(auditor: Auditor, prompts: TokenisedPrompts) -> Any:
     def stop(done: int, total: int) -> None:
         raise ZeroDivisionError("a defect")
 
-    return auditor.run("ablation", ask_zero(prompts), actor=ASKER, on_progress=stop)
+    return auditor.run("ablation", ask_zero(prompts), actor=ACTOR, on_progress=stop)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_a_run_that_gave_nothing_is_logged_with_why_and_without_result(
 
 def test_what_was_refused_before_a_run_began_is_logged_too(log: RunLog) -> None:
     error = PromptRefused("No file x.", wanted="prompts.", remedy="check the path.")
-    record_refusal(log, "sweep", error, actor=ASKER, request={"prompts": "x"})
+    record_refusal(log, "sweep", error, actor=ACTOR, request={"prompts": "x"})
     (row,) = log.export()
     assert (row["outcome"], row["reason"], row["request"]) == ("refused", "PromptRefused", {"prompts": "x"})
 
@@ -135,13 +135,13 @@ def test_a_result_that_cannot_be_logged_is_not_given(auditor: Auditor, monkeypat
 
     monkeypatch.setattr(auditor.log, "append", full)
     with pytest.raises(StoreRefused):
-        auditor.run("ablation", ask_zero(pair_up(auditor.subject)), actor=ASKER)
+        auditor.run("ablation", ask_zero(pair_up(auditor.subject)), actor=ACTOR)
 
 
 def test_equal_work_is_found_again_without_a_run(auditor: Auditor, log: RunLog) -> None:
     prompts = pair_up(auditor.subject)
     assert auditor.find_earlier("ablation", ask_zero(prompts)) is None
-    first = auditor.run("ablation", ask_zero(prompts), actor=ASKER)
+    first = auditor.run("ablation", ask_zero(prompts), actor=ACTOR)
     again = auditor.find_earlier("ablation", ask_zero(prompts))
     assert again is not None
     assert again.is_reused
@@ -189,7 +189,7 @@ def test_means_over_part_of_a_set_are_not_those_over_the_whole(auditor: Auditor)
         auditor.run(
             "ablation",
             ask_zero(prompts, replacement=Replacement.MEAN, reference=replace(prompts, pairs=prompts.pairs[at])),
-            actor=ASKER,
+            actor=ACTOR,
         ).result.after.value
         for at in (slice(None), slice(4), slice(4, None))
     ]
@@ -199,7 +199,7 @@ def test_means_over_part_of_a_set_are_not_those_over_the_whole(auditor: Auditor)
 def test_time_is_predicted_from_the_pace_of_runs_large_enough_to_have_one(auditor: Auditor) -> None:
     """Two seconds for the least work that counts; then the same in four, which is what counts from then on; another audit has its own pace."""
     asked = ask_zero(pair_up(auditor.subject))
-    auditor.run("ablation", asked, actor=ASKER)
+    auditor.run("ablation", asked, actor=ACTOR)
     assert auditor.predict_s("ablation", asked) is None, "sixty units are mostly overhead"
     work = auditor.subject.count_work(asked.prompts, [CLEAN_RUN] * 3)
     auditor._pace.keep("ablation", 2.0, MIN_WORK)
@@ -213,7 +213,7 @@ def test_time_is_predicted_from_the_pace_of_runs_large_enough_to_have_one(audito
 
 def test_an_unknown_audit_metric_or_model_is_refused(auditor: Auditor) -> None:
     with pytest.raises(Refused, match="ablation, attention"):
-        auditor.run("explain", ask_zero(pair_up(auditor.subject)), actor=ASKER)
+        auditor.run("explain", ask_zero(pair_up(auditor.subject)), actor=ACTOR)
     with pytest.raises(Refused, match="not a known model"):
         open_subject("no such model")
 
@@ -287,7 +287,7 @@ def test_a_logged_request_never_holds_the_text_of_a_prompt(auditor: Auditor, log
     """Prompts may be personal: the log keeps ids and hashes."""
     texts = [(f"good secret{n} x", f"bad secret{n} x") for n in range(20)]
     prompts = pair_up(auditor.subject, texts=texts)
-    auditor.run("ablation", ask_zero(prompts), actor=ASKER)
-    auditor.run("ablation", ask_zero(replace(prompts, pairs=prompts.pairs[:1])), actor=ASKER)
+    auditor.run("ablation", ask_zero(prompts), actor=ACTOR)
+    auditor.run("ablation", ask_zero(replace(prompts, pairs=prompts.pairs[:1])), actor=ACTOR)
     rows = list(log.export())
     assert "secret" not in json.dumps([{**row, "result": None} for row in rows])

@@ -38,7 +38,7 @@ from audit_core.store import (
 )
 from audit_core.store.database.checkpoints import list_checkpoints
 
-ASKER = Actor("ada", "session 1")
+ACTOR = Actor("ada", "session 1")
 START = RunStart("r1", "2026-01-01T00:00:00.000+00:00", "ada", "s1", "sweep", "key", "m", "p", "{}", '{"x": 1}')
 RECORD = RunRecord(
     "r1", START.started_at, "ada", "s1", "sweep", "done", "", "", "key", "m", "p", "{}", '{"x": 1}', '{"y": 2}', 0.5
@@ -75,7 +75,7 @@ def verify(home: Path) -> list[tuple[str, int | None]]:
 
 def test_a_run_is_two_events_with_digests_and_ids_alone(auditor: Auditor, log: RunLog) -> None:
     request = ask(auditor)
-    finished = auditor.run("ablation", request, actor=ASKER)
+    finished = auditor.run("ablation", request, actor=ACTOR)
     start, end = reported(log.home)
     (row,) = log.list_runs()
     assert (start.action, end.action, start.object_id, end.object_id) == ("run.started", "run.ended", *[row.run_id] * 2)
@@ -106,7 +106,7 @@ def test_the_log_is_told_before_anything_of_a_run_can_be_seen(auditor: Auditor, 
     def look(done: int, total: int) -> None:
         seen.append([event.action for event in reported(log.home)])
 
-    auditor.run("ablation", ask(auditor), actor=ASKER, on_progress=look)
+    auditor.run("ablation", ask(auditor), actor=ACTOR, on_progress=look)
     assert seen
     assert seen[0] == ["run.started"]
 
@@ -118,16 +118,16 @@ def test_a_run_that_cannot_be_told_of_does_not_begin(auditor: Auditor, monkeypat
     begun: list[int] = []
     monkeypatch.setattr(auditor.log, "start", full)
     with pytest.raises(StoreRefused):
-        auditor.run("ablation", ask(auditor), actor=ASKER, on_progress=lambda *_: begun.append(1))
+        auditor.run("ablation", ask(auditor), actor=ACTOR, on_progress=lambda *_: begun.append(1))
     assert begun == []
 
 
 def test_prompts_results_and_requests_stay_out_of_the_events(auditor: Auditor, log: RunLog) -> None:
     prompts = pair_up(auditor.subject, texts=[(f"good secret{n} x", f"bad secret{n} x") for n in range(20)])
-    auditor.run("ablation", replace(ask(auditor), prompts=prompts, reference=prompts), actor=ASKER)
+    auditor.run("ablation", replace(ask(auditor), prompts=prompts, reference=prompts), actor=ACTOR)
     with pytest.raises(Refused):
-        auditor.run("ablation", ask(auditor, metric="secret"), actor=ASKER)
-    record_refusal(log, "sweep", PromptRefused("secret", wanted="x", remedy="x"), actor=ASKER, request={"x": "secret"})
+        auditor.run("ablation", ask(auditor, metric="secret"), actor=ACTOR)
+    record_refusal(log, "sweep", PromptRefused("secret", wanted="x", remedy="x"), actor=ACTOR, request={"x": "secret"})
     bodies = "".join(event.body for event in reported(log.home))
     assert "secret" not in bodies
     assert "secret" in "".join(row.detail for row in log.list_runs()), (
@@ -152,7 +152,7 @@ def test_a_run_that_gave_nothing_has_its_two_events(
     stop: Callable[..., None], outcome: str, auditor: Auditor, log: RunLog
 ) -> None:
     with pytest.raises((Cancelled, ZeroDivisionError)):
-        auditor.run("ablation", ask(auditor), actor=ASKER, on_progress=stop)
+        auditor.run("ablation", ask(auditor), actor=ACTOR, on_progress=stop)
     start, end = reported(log.home)
     assert (start.action, end.action) == ("run.started", "run.ended")
     assert (end.payload["outcome"], end.payload["result_sha256"]) == (outcome, None)
@@ -160,8 +160,8 @@ def test_a_run_that_gave_nothing_has_its_two_events(
 
 
 def test_a_run_that_never_began_is_one_event(auditor: Auditor, log: RunLog) -> None:
-    record_refusal(log, "sweep", PromptRefused("No file.", wanted="x", remedy="x"), actor=ASKER, request={})
-    auditor.record_dropped("ablation", ask(auditor), actor=ASKER)
+    record_refusal(log, "sweep", PromptRefused("No file.", wanted="x", remedy="x"), actor=ACTOR, request={})
+    auditor.record_dropped("ablation", ask(auditor), actor=ACTOR)
     refused, dropped = reported(log.home)
     assert {refused.action, dropped.action} == {"run.refused"}
     assert (refused.payload["kind"], refused.payload["outcome"], refused.payload["reason"]) == (
@@ -188,7 +188,7 @@ def submit_behind(jobs: JobManager, gate: threading.Event, drop: Callable[[], No
 
 def test_a_job_cancelled_while_it_waits_leaves_its_event(jobs: JobManager, auditor: Auditor, log: RunLog) -> None:
     gate, request = threading.Event(), ask(auditor)
-    job = submit_behind(jobs, gate, lambda: auditor.record_dropped("ablation", request, actor=ASKER))
+    job = submit_behind(jobs, gate, lambda: auditor.record_dropped("ablation", request, actor=ACTOR))
     jobs.cancel(job, owner="a")
     gate.set()
     jobs.shut_down()
@@ -295,11 +295,11 @@ def test_attempts_at_a_claim_are_counted_by_the_log_whatever_became_of_them(audi
     for stop in (None, cancel, None):
         try:
             options = {} if stop is None else {"on_progress": stop}
-            numbers.append(auditor.run("ablation", ask(auditor), actor=ASKER, claim=CLAIM, **options).attempt_no)
+            numbers.append(auditor.run("ablation", ask(auditor), actor=ACTOR, claim=CLAIM, **options).attempt_no)
         except Cancelled:
             numbers.append(-2)
-    assert auditor.run("ablation", ask(auditor), actor=ASKER).attempt_no is None
-    other = auditor.run("ablation", ask(auditor), actor=ASKER, claim=replace(CLAIM, claim_id="C-0002"))
+    assert auditor.run("ablation", ask(auditor), actor=ACTOR).attempt_no is None
+    other = auditor.run("ablation", ask(auditor), actor=ACTOR, claim=replace(CLAIM, claim_id="C-0002"))
     assert (numbers, other.attempt_no) == ([1, -2, 3], 1)
     starts = [(e.payload["claim_id"], e.payload["attempt_no"]) for e in reported(log.home, Action.RUN_STARTED)]
     assert starts == [("C-0001", 1), ("C-0001", 2), ("C-0001", 3), (None, None), ("C-0002", 1)]
