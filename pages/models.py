@@ -24,7 +24,7 @@ except AuditError as error:
     st.stop()
 name = form.ask_model(list_model_names([*(one.model for one in summaries), *(one.model for one in sentences)]))
 around = form.ask_system()
-link.publish({"model": name, "around": ",".join(around)})
+link.publish({"model": name, "around": ",".join(around)}, is_shared=False)
 
 # 2. compute
 

@@ -3,7 +3,9 @@
 import streamlit as st
 
 from ui.flow import answers
-from ui.flow.subject_view import ask_beside, close_questions, open_page, show_subject
+from ui.flow.history import show_history
+from ui.flow.subject_view import ask_in, close_questions, open_page
+from ui.parts.workbench import lazy_tabs
 from ui.shell.navigation import circuit, live_audit
 from ui.sweep import form, show
 
@@ -11,29 +13,49 @@ from ui.sweep import form, show
 
 audited = open_page(
     "Sweep",
-    "Ablate every component of a kind, one at a time, and see which of them change the answer.",
-    form.FIELDS,
+    "Ablate every component of a kind, one at a time, and see which ones change the answer.",
+    form.first_visit(),
 )
-auditor = audited.auditor
-request = ask_beside(lambda: form.ask_sweep(auditor.subject, audited.whole, audited.measured, audited.prompt_id))
-close_questions(form.FIELDS)
-show_subject(auditor.subject)
-st.header("One at a time", anchor=False)
+frame, auditor = audited.frame, audited.auditor
+request = ask_in(
+    frame.own, lambda: form.ask_sweep(auditor.subject, audited.whole, audited.measured, audited.prompt_id, frame.more)
+)
+close_questions(frame, form.FIELDS)
 
 # 2. compute
 
 n = len(request.prompts)
 size = "one prompt" if n == 1 else f"{n} prompts"
 title = f"Sweep {form.KINDS[request.kind.value].lower()} on {size}"
-result = answers.answer_by_job(auditor, "sweep", title, request, at_once=n == 1, show_partial=show.show_partial)
+with frame.panes:
+    result = answers.answer_by_job(auditor, "sweep", title, request, at_once=n == 1, show_partial=show.show_partial)
 
 # 3. show
 
-if result is not None:
-    show.show_map(result)
+if result is None:
+    frame.answer.markdown("The answer appears here when every component is measured.")
+    st.stop()
+with frame.answer:
+    show.show_answer(result, request)
+with frame.panes:
+    show.show_panes(result)
+with frame.below:
     opened = show.show_selection(result)
-    if opened:
-        st.switch_page(circuit() if opened == "circuit" else live_audit())
-    show.show_ranking(result)
-    show.show_estimate(result)
-    show.show_layers(result)
+if opened:
+    st.switch_page(circuit() if opened == "circuit" else live_audit())
+with frame.tabs:
+    ranking, compared, layers, history = lazy_tabs(
+        ("Ranking", "Estimated vs. measured", "Layer profile", "History"), key="sweep-tabs"
+    )
+if ranking.open:
+    with ranking:
+        show.show_ranking(result)
+if compared.open:
+    with compared:
+        show.show_comparison(result)
+if layers.open:
+    with layers:
+        show.show_layers(result)
+if history.open:
+    with history:
+        show_history(auditor.subject.identity.short)

@@ -157,11 +157,12 @@ def _offer_start(auditor: Auditor, audit: str, title: str, request: Any, key: st
     )
 
 
-def start_all(auditor: Auditor, asked: Mapping[str, tuple[str, Any]]) -> None:
+def start_all(auditor: Auditor, asked: Mapping[str, tuple[str, Any]], words: str = "") -> None:
     """Show a button that queues every unanswered question, with the total time.
 
     Args:
         asked: title → audit and request.
+        words: label of the button; by default it counts the questions.
     """
     mine = st.session_state.setdefault("jobs", {})
     new = {
@@ -172,8 +173,8 @@ def start_all(auditor: Auditor, asked: Mapping[str, tuple[str, Any]]) -> None:
     times = {title: _predict(auditor, *question) for title, question in new.items()}
     new = {title: question for title, question in new.items() if times[title] >= 0}
     total = sum(seconds for seconds in times.values() if seconds > 0)
-    about = f" (about {max(1, round(total / 60))} min)" if total else ""
-    label = f"Run all {len(new)} open questions{about}"
+    about = f" ({_about(total)})" if total else ""
+    label = f"{words or f'Run all {len(new)} open questions'}{about}"
     if new:
         st.button(label, key="start-all", icon=":material/playlist_play:", on_click=_start_each, args=(auditor, new))
 
@@ -202,7 +203,11 @@ def _promise(auditor: Auditor, audit: str, title: str, request: Any) -> str:
     seconds = auditor.predict_s(audit, request)
     if seconds is None:
         return title
-    return f"{title} (about {seconds / 60:.0f} min)" if seconds > 90 else f"{title} (about {max(seconds, 1):.0f} s)"
+    return f"{title} ({_about(seconds)})"
+
+
+def _about(seconds: float) -> str:
+    return f"about {seconds / 60:.0f} min" if seconds > 90 else f"about {max(seconds, 1):.0f} s"
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

@@ -58,6 +58,10 @@ SOURCES = {
 }
 SAMPLED_HEADS = 20
 """Sampled heads whose patterns are tested beside the named ones; all 270 take half an hour."""
+WHEN_JUDGED = (
+    "A verdict needs the confirmatory split, whole heads or MLPs, and an ablation of the clean run. "
+    "Set *Measure on* to the confirmatory split."
+)
 NO_PRESET = "none: my own selection"
 MEAN_REFERENCE = 16
 """Reference prompts of a mean on one prompt: enough to average out names, few enough for a result within two seconds."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -81,8 +82,8 @@ def ask_prompts() -> PromptSet:
     shipped = list_prompt_sets() if planted is None else tuple(PLANTED_SET + task.name for task in planted.tasks)
     options = (*shipped, *([key] if key.startswith("own-") else []))
     link.repair("set", options)
-    st.selectbox("Prompt set", options, key="set", format_func=_name_set, on_change=forget_prompt)
-    with st.expander("Type a pair or upload a file", icon=":material/edit:"):
+    st.selectbox("Prompts", options, key="set", format_func=_name_set, on_change=forget_prompt)
+    with st.popover("Your own", icon=":material/edit:", help="Type a pair or upload a file"):
         bring_own()
     key = st.session_state.set
     if key.startswith("own-"):
@@ -111,17 +112,17 @@ def forget_prompt() -> None:
 def ask_scope(prompts: PromptSet) -> tuple[PromptSet, str]:
     """Select one prompt or a split, and the prompt to draw; returns the measured set and the drawn prompt's id."""
     link.repair("scope", tuple(SCOPES) if len(prompts) > 1 else ("one",))
-    st.radio("Measure on", list(SCOPES) if len(prompts) > 1 else ["one"], key="scope", format_func=SCOPES.get)
     scope = st.session_state.scope
     split = prompts if scope == "one" else take_split(prompts, exploratory=scope == "exploratory")
-    _ask_prompt(split, "Prompt" if scope == "one" else "Prompt to draw")
+    _ask_prompt(split, "Prompt" if scope == "one" else "Drawn prompt")
+    st.selectbox("Measure on", list(SCOPES) if len(prompts) > 1 else ["one"], key="scope", format_func=SCOPES.get)
     return split, st.session_state.prompt
 
 
 def ask_drawn(prompts: PromptSet) -> tuple[PromptSet, str]:
     """Select the prompt to draw; returns the confirmatory split and the drawn prompt's id."""
     split = take_split(prompts, exploratory=False)
-    _ask_prompt(split, "Prompt to draw")
+    _ask_prompt(split, "Drawn prompt")
     return split, st.session_state.prompt
 
 
@@ -140,28 +141,16 @@ def ask_circuit(
     task: str, identity: ModelIdentity | None, heads: tuple[Component, ...], mlps: tuple[Component, ...]
 ) -> tuple[Component, ...]:
     """Select components: a shipped candidate, a list, or typed names."""
-    of_task = [c for c in list_circuits() if c.task == task]
-    presets = {c.id: c for c in of_task if set(c.components) <= {*heads, *mlps}}
+    _drop_missing({*heads, *mlps})
+    presets = {c.id: c for c in list_circuits() if c.task == task and set(c.components) <= {*heads, *mlps}}
     if presets:
         # The candidate is derived from the components, so that link, map and list agree with it.
         same = (key for key, c in presets.items() if format_components(c.components) == st.session_state.c)
         st.session_state.preset = next(same, NO_PRESET)
         st.selectbox(
-            "Candidate circuit",
-            [NO_PRESET, *presets],
-            key="preset",
-            on_change=_load_preset,
-            args=(presets,),
+            "Circuit", [NO_PRESET, *presets], key="preset", on_change=_load_preset, args=(presets,),
             format_func=lambda key: presets[key].name if key in presets else key,
-        )
-        if st.session_state.preset in presets:
-            st.markdown(plain(presets[st.session_state.preset].origin))
-        if identity is not None and any(c.weights_sha256 != identity.weights_sha256 for c in presets.values()):
-            st.warning(
-                "These candidates were found in other weights. For this model they are guesses.",
-                icon=":material/warning:",
-            )
-    _show_published([c for c in of_task if c.source])
+        )  # fmt: skip
     options = [str(c) for c in (*heads, *mlps)]
     chosen = [str(c) for c in parse_components(st.session_state.c)]
     st.session_state.parts = chosen
@@ -173,6 +162,35 @@ def ask_circuit(
     if "parts_error" in st.session_state:
         st.error(plain(st.session_state.pop("parts_error")), icon=":material/error:")
     return parse_components(st.session_state.c)
+
+
+def show_origin(task: str, identity: ModelIdentity | None) -> None:
+    """Show where the chosen candidate comes from, and circuits of other models that were published."""
+    of_task = [c for c in list_circuits() if c.task == task]
+    chosen = next((c for c in of_task if format_components(c.components) == st.session_state.c), None)
+    if chosen is not None:
+        st.markdown(f"**{plain(chosen.name)}.** {plain(chosen.origin)}")
+        if identity is not None and chosen.weights_sha256 != identity.weights_sha256:
+            st.warning(
+                "This candidate was found in other weights. For this model it is a guess.", icon=":material/warning:"
+            )
+    _show_published([c for c in of_task if c.source])
+
+
+def _drop_missing(known: set[Component]) -> None:
+    """Drop components that this model lacks, and say so: a circuit is kept when the model is changed."""
+    layers, whole = {c.layer for c in known}, {(c.kind, c.layer, c.index) for c in known}
+
+    def exists(c: Component) -> bool:
+        kind = Kind.MLP if c.kind is Kind.MLP else Kind.HEAD
+        return c.layer in layers if c.kind is Kind.RESID else (kind, c.layer, c.index) in whole
+
+    named = parse_components(st.session_state.c)
+    missing = [c for c in named if not exists(c)]
+    if missing:
+        st.session_state.c = format_components(c for c in named if exists(c))
+        listed = ", ".join(map(str, missing[:6])) + (f" and {len(missing) - 6} more" if len(missing) > 6 else "")
+        st.toast(f"This model has no {plain(listed)}. Removed from the circuit.", icon=":material/info:")
 
 
 def _show_published(circuits: Sequence[Circuit]) -> None:
@@ -195,23 +213,24 @@ def _take_parts() -> None:
         st.session_state.parts_error = str(error)
 
 
-def ask_intervention() -> tuple[Replacement, Direction, float, Universe]:
-    """Select ablation, direction, factor and universe."""
+def ask_intervention(more: Any) -> tuple[Replacement, Direction, float, Universe]:
+    """Select ablation, direction, factor and universe; the rarely changed ones in the popover `more`."""
     link.repair("ab", tuple(ABLATIONS))
     link.repair("dir", tuple(DIRECTIONS))
     link.repair("u", tuple(Universe))
     st.selectbox("Ablation", list(ABLATIONS), key="ab", format_func=ABLATIONS.get)
-    if st.session_state.ab == "resample":
-        st.selectbox("Direction", list(DIRECTIONS), key="dir", format_func=DIRECTIONS.get)
-    else:
-        st.session_state.dir = "noising"
+    with more:
+        if st.session_state.ab == "resample":
+            st.selectbox("Direction", list(DIRECTIONS), key="dir", format_func=DIRECTIONS.get)
+        else:
+            st.session_state.dir = "noising"
     factor = _read_factor()
     if st.session_state.ab == "scale":
         factor = st.number_input(
             "Factor: 0 suppresses, 2 doubles, −1 reverses", -20.0, 20.0, value=factor, step=0.5, key="factor"
         )
         st.session_state.f = f"{factor:g}"
-    st.radio("Everything else means", list(Universe), key="u", format_func=UNIVERSES.get)
+    more.radio("Everything else means", list(Universe), key="u", format_func=UNIVERSES.get)
     return Replacement(st.session_state.ab), Direction(st.session_state.dir), factor, Universe(st.session_state.u)
 
 
@@ -230,8 +249,8 @@ def ask_source(prompts: TokenisedPrompts) -> Source:
     return Source(st.session_state.src)
 
 
-def ask_rest(subject: Subject, whole: TokenisedPrompts, measured: PromptSet, prompt_id: str) -> Choice:
-    """Read circuit, intervention and source, once the model is loaded.
+def ask_rest(subject: Subject, whole: TokenisedPrompts, measured: PromptSet, prompt_id: str, more: Any) -> Choice:
+    """Read circuit, intervention and source, once the model is loaded; rarely changed inputs are in the popover `more`.
 
     Raises:
         ComponentRefused: a component name in the link is invalid, or the model has no heads.
@@ -247,15 +266,14 @@ def ask_rest(subject: Subject, whole: TokenisedPrompts, measured: PromptSet, pro
     pairs = tuple(p for p in whole.pairs if p.prompt.id in kept)
     split = replace(whole, name=measured.name, pairs=pairs, sha256=measured.sha256)
     prompts = shown if st.session_state.scope == "one" else split
-    st.header("Candidate circuit", anchor=False)
     heads, mlps = subject.components(Kind.HEAD), subject.components(Kind.MLP)
     components = ask_circuit(whole.name, subject.identity, heads, mlps)
-    st.header("Intervention", anchor=False)
-    replacement, direction, factor, universe = ask_intervention()
+    replacement, direction, factor, universe = ask_intervention(more)
     # Both axes use the same prompts, so a prompt that one axis cannot use is excluded from both.
     prompts = keep_measurable(prompts, pick_reference(prompts, whole), (replacement,))
-    st.header("Attention", anchor=False)
-    source = ask_source(prompts)
+    with more:
+        source = ask_source(prompts)
+        show_origin(whole.name, subject.identity)
     first = next((c for c in components if c.kind in (Kind.HEAD, Kind.EDGE)), heads[0])
     focus = _read_focus(heads, head(first.layer, first.index))
     candidates = tuple(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import streamlit as st
 
@@ -12,15 +12,19 @@ from audit_core import AuditError, Auditor, PromptSet, Subject, TokenisedPrompts
 from audit_core.prompts import PromptForm
 from ui.flow import answers, model_question, own_prompts, services, subject_form
 from ui.parts.header import plain
+from ui.parts.workbench import Frame, open_frame
 from ui.shell import link
 
 T = TypeVar("T")
+LONGEST_LINE = 120
+"""Characters of a prompt that fit on one line of the narrowest laptop screen."""
 
 
 @dataclass(frozen=True)
 class PageSubject:
     """Model and prompts of a page."""
 
+    frame: Frame
     auditor: Auditor
     whole: TokenisedPrompts
     """The whole prompt set."""
@@ -31,88 +35,93 @@ class PageSubject:
 
 
 def open_page(title: str, words: str, fields: Sequence[link.Field], *, asks_scope: bool = True) -> PageSubject:
-    """Show title, side bar and prompt pair; stops the page with a reason if it cannot continue.
+    """Draw the frame, ask for model and prompts; stops the page with a reason if it cannot continue.
 
     Args:
         asks_scope: whether the user chooses the measured prompts; else the page does, and the user chooses the drawn prompt.
     """
     own_prompts.adopt_pending(subject_form.forget_prompt)
     link.seed(fields)
-    st.title(title, anchor=False)
-    st.markdown(words)
-    with st.sidebar:
-        st.header("Subject", anchor=False)
+    frame = open_frame(title, words)
+    with frame.question:
         model = subject_form.ask_model()
     # Start loading before the rest is drawn, because it takes longest.
-    is_on_its_way = model_question.settle(model)
-    prompts = ask_beside(subject_form.ask_prompts)
-    if ask_beside(subject_form.ask_form):
+    with frame.answer:
+        is_on_its_way = model_question.settle(model)
+    prompts = ask_in(frame.question, subject_form.ask_prompts)
+    if ask_in(frame.more, subject_form.ask_form):
         if not is_on_its_way:
             st.stop()
-        chat = answers.wait_for_model(model)
+        with frame.answer:
+            chat = answers.wait_for_model(model)
         written = prompts
-        prompts = ask_beside(lambda: services.rendered(chat, written))
-    measured, prompt_id = ask_beside(
-        lambda: subject_form.ask_scope(prompts) if asks_scope else subject_form.ask_drawn(prompts)
-    )
-    show_prompt(prompts, prompt_id)
+        prompts = ask_in(frame.question, lambda: services.rendered(chat, written))
+    ask_scope = subject_form.ask_scope if asks_scope else subject_form.ask_drawn
+    measured, prompt_id = ask_in(frame.question, lambda: ask_scope(prompts))
+    with frame.prompt:
+        show_prompt(prompts, prompt_id)
     if not is_on_its_way:
         st.stop()
-    auditor = answers.wait_for_model(model)
-    whole = ask_beside(lambda: services.tokenised(auditor, prompts))
-    with st.sidebar:
+    with frame.answer:
+        auditor = answers.wait_for_model(model)
+    whole = ask_in(frame.answer, lambda: services.tokenised(auditor, prompts))
+    with frame.prompt:
         own_prompts.show_notices(whole.notices)
-    return PageSubject(auditor, whole, measured, prompt_id)
+    _show_identity(frame, auditor.subject)
+    return PageSubject(frame, auditor, whole, measured, prompt_id)
 
 
-def ask_beside(ask: Callable[[], T]) -> T:
-    """Read inputs in the side bar; on refusal, show it and stop the page."""
+def ask_in(place: Any, ask: Callable[[], T]) -> T:
+    """Read inputs in a place of the page; on refusal, show it there and stop the page."""
     try:
-        with st.sidebar:
+        with place:
             return ask()
     except AuditError as error:
         answers.show_refusal(error)
         st.stop()
 
 
-def close_questions(fields: Sequence[link.Field]) -> None:
+def close_questions(frame: Frame, fields: Sequence[link.Field]) -> None:
     """Publish all inputs in the link."""
     link.publish({field.key: st.session_state[field.key] for field in fields})
-    link.show_link()
+    with frame.actions:
+        link.show_link()
 
 
 def show_prompt(prompts: PromptSet, prompt_id: str) -> None:
-    """Show the clean and the corrupted prompt."""
+    """Show the clean and the corrupted prompt, a line each; a long one by its ends, because the answer follows its end."""
     prompt = next(p for p in prompts.prompts if p.id == prompt_id)
     sides = (("Clean", prompt.clean, prompt.answers), ("Corrupted", prompt.corrupted, prompt.foils))
-    with st.container(border=True):
-        # Rendered templates have many lines, so show them side by side.
-        places = st.columns(2) if prompt.form is PromptForm.VERBATIM else (st.container(), st.container())
-        for place, (title, text, expected) in zip(places, sides):
-            wanted = " or ".join(repr(one) for one in expected[:5]) + (" …" if len(expected) > 5 else "")
-            if prompt.form is PromptForm.PLAIN:
-                place.markdown(f"{plain(title)}: **{plain(text)}** → expected {plain(wanted)}")
-            else:
-                place.markdown(f"{plain(title)}, the whole input → expected {plain(wanted)}")
-                place.code(text, language=None, wrap_lines=True)
+    for title, text, expected in sides:
+        wanted = " or ".join(repr(one) for one in expected[:5]) + (" …" if len(expected) > 5 else "")
+        st.markdown(f"{plain(title)}: **{plain(_shorten(text))}** → expected {plain(wanted)}")
+    if prompt.form is PromptForm.VERBATIM or max(len(prompt.clean), len(prompt.corrupted)) > LONGEST_LINE:
+        with st.popover("Both prompts in full", icon=":material/notes:", type="tertiary"):
+            for title, text, _ in sides:
+                st.markdown(f"{plain(title)}, the whole input:")
+                st.code(text, language=None, wrap_lines=True)
 
 
-def show_subject(subject: Subject) -> None:
+def _shorten(text: str) -> str:
+    if len(text) <= LONGEST_LINE:
+        return text
+    return f"{text[: LONGEST_LINE // 3]} … {text[-LONGEST_LINE * 2 // 3 :]}"
+
+
+def _show_identity(frame: Frame, subject: Subject) -> None:
     """Show the identity of the model by digest, and a warning if it is slow."""
     identity = subject.identity
-    with st.container(horizontal=True, gap="small"):
-        st.badge(plain(identity.model), icon=":material/memory:", color="blue")
-        for name, value in (("weights", identity.weights_sha256[:12]), ("tokenizer", identity.tokenizer_sha256[:12])):
-            st.badge(plain(f"{name} {value}"), color="gray")
-        for value in (
-            identity.dtype,
-            f"{identity.attention} attention",
-            f"quantised: {identity.quantisation}",
-            identity.licence,
-        ):
-            st.badge(plain(value), color="gray")
+    with (
+        frame.identity,
+        st.popover(f"{plain(identity.model)} · {plain(identity.dtype)}", icon=":material/memory:", type="tertiary"),
+    ):
+        for name, value in (
+            ("weights", identity.weights_sha256), ("tokenizer", identity.tokenizer_sha256), ("precision", identity.dtype),
+            ("attention", identity.attention), ("quantised", identity.quantisation), ("licence", identity.licence),
+        ):  # fmt: skip
+            st.markdown(f"{name}: **{plain(value)}**")
     if subject.fallback:
-        st.warning(
+        frame.prompt.warning(
             f"This model supports only whole forward passes: {plain(subject.fallback)}. Interventions take longer. "
             "Gradient estimates are not available. Measured numbers are as exact as on any other model.",
             icon=":material/hourglass_top:",

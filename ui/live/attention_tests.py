@@ -7,10 +7,12 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from audit_core import format_estimate, list_plugins, make_table
+from audit_core import Auditor, format_estimate, list_plugins, make_table
 from audit_core.attention import Agreement, PatternTest, Randomisation
 from audit_core.audits import AttentionTestsResult
 from audit_core.tables import estimate_cells
+from ui.flow import answers
+from ui.flow.choice import Choice
 from ui.parts import figures
 from ui.parts.header import figure_header, plain, table_with_csv
 
@@ -20,17 +22,21 @@ _GRADIENT = "gradient"
 _COLUMNS = ("value", "low", "high", "n", "unit")
 
 
-def show_title(is_one: bool) -> None:
-    """Purpose of the section, and why it needs more than one prompt."""
-    st.header("Attention tests", anchor=False)
+def ask_tests(auditor: Auditor, choice: Choice) -> None:
+    """State what the tests ask, and run and show them; they need more than one prompt."""
     st.markdown(
         "Do attention patterns matter for the answer? Does attention rank heads and tokens as their effects do? "
         "Does a view of attention change when the weights that produce the answer are shuffled? "
         "The tests cover the heads named here and a sample of other heads, evenly over the model. "
         "None of this is a verdict on a head."
     )
-    if is_one:
+    if choice.is_one:
         st.info("One prompt has no interval. Choose a split of the set to run these tests.", icon=":material/info:")
+        return
+    title = f"Run the attention tests on {choice.size}"
+    tested = answers.answer_by_job(auditor, "attention_tests", title, choice.ask_attention_tests(), at_once=False)
+    if tested is not None:
+        show_tests(tested)
 
 
 def show_tests(result: AttentionTestsResult) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -14,89 +16,76 @@ from audit_core.tables import estimate_cells
 from ui.parts import figures
 from ui.parts.grid import head_axes, layer_grid, place_cells
 from ui.parts.header import figure_header, plain, table_with_csv
-from ui.parts.map_cells import DELTA, colour_effects, colour_masses
+from ui.parts.map_cells import DELTA, SIGNS, colour_effects, colour_masses
+from ui.parts.workbench import Table, pane_header
+
+HOW_TO_PICK = "Click a cell, or press Enter on it, to add the head to the circuit or remove it. Double click, or Shift and Enter, for this head alone."
 
 
-def show_attention(
-    result: AttentionResult, source: str, head: Component, inside: Sequence[str], pick: Callable[[str], None]
-) -> None:
+@dataclass(frozen=True)
+class Picking:
+    """What both maps mark, and what picking a cell does."""
+
+    focus: Component
+    inside: Sequence[str]
+    """Names of the components in the circuit."""
+    toggle: Callable[[str], None]
+    only: Callable[[str], None]
+
+
+def show_attention(result: AttentionResult, source: str, picking: Picking) -> None:
     """The plausibility pane: attention mass of each head."""
-    figure_header(
-        "Attention", "observational",
-        f"each cell is a head. The digit is the share of its attention from the answer position to {source}, in tenths. "
-        "A head can attend to a token and have no effect.",
-    )  # fmt: skip
     axes = head_axes(result.n_layers, result.n_heads)
+
+    def build() -> Any:
+        rows = [
+            (name, e.value, e.low, e.high, e.n, e.unit, spread)
+            for name, e, spread in zip(axes.names, result.mass, result.entropy, strict=True)
+            if e is not None
+        ]
+        return make_table(("head", "attention mass", "low", "high", "n", "unit", "normalised entropy (0 on one token, 1 uniform)"), rows)  # fmt: skip
+
+    pane_header(
+        "Where it looks", "observational",
+        f"Each cell is a head: columns are layers, rows are heads. The digit is the share of its attention from the answer position to {source}, "
+        "in tenths, rounded. A head can attend to a token and have no effect. " + HOW_TO_PICK,
+        table=Table(build, "Attention", "attention"),
+    )  # fmt: skip
     layer_grid(
-        colour_masses(result.mass), axes, label="Attention mass by layer and head", chosen=str(head), inside=inside,
-        key="grid-looks", on_pick=pick,
+        colour_masses(result.mass), axes, label="Attention mass by layer and head", chosen=str(picking.focus), inside=picking.inside,
+        key="grid-looks", on_pick=picking.toggle, on_only=picking.only,
     )  # fmt: skip
-    rows = [
-        (name, e.value, e.low, e.high, e.n, e.unit, spread)
-        for name, e, spread in zip(axes.names, result.mass, result.entropy, strict=True)
-        if e is not None
-    ]
-    columns = ("head", "attention mass", "low", "high", "n", "unit", "normalised entropy (0 on one token, 1 uniform)")
-    table_with_csv(lambda: make_table(columns, rows), "Attention", "attention")
 
 
-def show_effect(
-    result: SweepResult,
-    n_layers: int,
-    n_heads: int,
-    head: Component,
-    inside: Sequence[str],
-    pick: Callable[[str], None],
-) -> None:
+def show_effect(result: SweepResult, n_layers: int, n_heads: int, picking: Picking) -> None:
     """The faithfulness pane: causal effect of each head."""
-    figure_header(
-        "Causal effect", "causal",
-        f"each head is ablated alone ({result.replacement}, {result.direction}). + supports the answer, − opposes it. "
-        "Marks show effects above a tenth of the strongest. Every cell was measured by intervening.",
-    )  # fmt: skip
+
+    def build() -> Any:
+        columns = ("head", "effect", "low", "high", "n", "unit", "fraction of the clean–corrupted gap", "low ", "high ")
+        rows = [(c.component, *estimate_cells(c.estimate), *estimate_cells(c.fraction)[:3]) for c in result.cells]
+        return make_table(columns, rows)
+
+    reading = (
+        f"Each head is ablated alone ({result.replacement}, {result.direction}). Every cell was measured by intervening. {SIGNS} "
+        + HOW_TO_PICK
+    )
+    if result.no_fraction:
+        reading += f" No fraction of the gap is shown: {plain(result.no_fraction)}"
+    pane_header("What it does", "causal", reading, table=Table(build, "Causal effect", "effect"))
     axes = head_axes(n_layers, n_heads)
     values = [cell.estimate.value for cell in result.cells]
     texts = [f"effect {format_estimate(cell.estimate)}" for cell in result.cells]
     placed = place_cells(values, texts, [cell.component for cell in result.cells], axes)
     layer_grid(
-        colour_effects(*placed, result.unit), axes, label="Causal effect by layer and head",
-        chosen=str(head), inside=inside, key="grid-does", on_pick=pick,
+        colour_effects(*placed, result.unit), axes, label="Causal effect by layer and head", chosen=str(picking.focus),
+        inside=picking.inside, key="grid-does", on_pick=picking.toggle, on_only=picking.only,
     )  # fmt: skip
-    if result.no_fraction:
-        st.warning(f"No fraction of the gap is shown: {plain(result.no_fraction)}", icon=":material/warning:")
-    columns = ("head", "effect", "low", "high", "n", "unit", "fraction of the clean–corrupted gap", "low ", "high ")
-    rows = [(c.component, *estimate_cells(c.estimate), *estimate_cells(c.fraction)[:3]) for c in result.cells]
-    table_with_csv(lambda: make_table(columns, rows), "Causal effect", "effect")
-
-
-def show_pair(attention: AttentionResult, effects: SweepResult, candidates: Sequence[tuple[str, Component]]) -> None:
-    """Each candidate head with its attention and its causal effect, measured on the chosen prompts."""
-    st.header("Side by side, on the same prompts", anchor=False)
-    masses, cells = list_masses(attention), {cell.component: cell for cell in effects.cells}
-    sizes = [abs(c.estimate.value) for c in effects.cells]
-    for column, (role, head) in zip(st.columns(len(candidates)), candidates, strict=True):
-        mass, cell = masses[str(head)], cells[str(head)]
-        with column.container(border=True):
-            st.markdown(f"**{plain(role)}**")
-            left, right = st.columns(2)
-            left.metric("attention mass", f"{mass.value:.2f}")
-            left.markdown(
-                f"observational: {plain(format_estimate(mass))}, rank {_rank([m.value for m in masses.values()], mass.value)} of {len(masses)}"
-            )
-            right.metric(f"causal effect, {effects.unit}", f"{cell.estimate.value:+.2f}")
-            right.markdown(
-                f"causal: {plain(format_estimate(cell.estimate))}, rank {_rank(sizes, abs(cell.estimate.value))} of {len(sizes)} by size"
-            )
 
 
 def list_masses(attention: AttentionResult) -> dict[str, Estimate]:
     """Attention mass by head name, for every head of the model."""
     names = head_axes(attention.n_layers, attention.n_heads).names
     return {name: mass for name, mass in zip(names, attention.mass, strict=True) if mass is not None}
-
-
-def _rank(values: Sequence[float], own: float) -> int:
-    return 1 + sum(value > own for value in values)
 
 
 def show_scatter(

@@ -1,55 +1,88 @@
-"""The active interventions: what is ablated now, and the buttons that change it."""
+"""The active interventions: what is ablated now, how maps and buttons change it, and the way back."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from audit_core import Component, format_components
+from audit_core import Component, Estimate, format_components, parse_component, parse_components
+from audit_core.audits import AttentionResult, SweepResult
 from ui.flow.choice import Choice
+from ui.live.head_maps import list_masses
+from ui.parts.header import BADGES, plain
+
+_TRAIL = "circuit_trail"
+"""Session key: the last circuits, newest first."""
+KEPT = 5
 
 
-def set_components(components: tuple[Component, ...]) -> None:
-    """Callback of buttons and maps: set the circuit for the next run."""
-    st.session_state.c = format_components(components)
+def set_circuit(text: str) -> None:
+    """Callback of buttons: set the circuit for the next run."""
+    st.session_state.c = text
 
 
-def focus_head(address: str) -> None:
-    """Callback of the maps: set the head whose details are drawn."""
-    st.session_state.head = address
+def toggle_head(name: str) -> None:
+    """Callback of the maps: add a head to the circuit or remove it, and put it in focus."""
+    chosen = set(parse_components(st.session_state.c)) ^ {parse_component(name)}
+    st.session_state.c, st.session_state.head = format_components(chosen), name
 
 
-def show_interventions(choice: Choice) -> None:
-    """The components ablated now, each with a button to remove it."""
-    if not choice.components:
-        return
-    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        st.markdown("**Replaced now:**")
-        for component in choice.components[:24]:
-            rest = tuple(c for c in choice.components if c != component)
-            st.button(
-                f"{component}",
-                key=f"remove-{component}",
-                icon=":material/close:",
-                on_click=set_components,
-                args=(rest,),
-                help=f"Remove {component}",
-            )
-        if len(choice.components) > 24:
-            st.markdown(f"and {len(choice.components) - 24} more, listed in the side bar")
-        st.button("Remove all", key="remove-all", on_click=set_components, args=((),))
+def keep_only(name: str) -> None:
+    """Callback of the maps: make this head the whole circuit."""
+    st.session_state.c = st.session_state.head = name
 
 
-def show_focus(choice: Choice) -> None:
-    """Actions on the head that was picked on a map."""
-    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        st.markdown(f"**Head in focus: {choice.head}**")
-        st.button(
-            "Ablate only this head",
-            key="only",
-            on_click=set_components,
-            args=((choice.head,),),
-            icon=":material/science:",
+def focus_head(name: str) -> None:
+    """Callback of the scatter plot: set the head whose details are drawn."""
+    st.session_state.head = name
+
+
+def remember(components: tuple[Component, ...]) -> None:
+    """Keep this circuit, so that a step back is one press."""
+    now, trail = format_components(components), st.session_state.setdefault(_TRAIL, [])
+    if not trail or trail[0] != now:
+        st.session_state[_TRAIL] = [now, *(one for one in trail if one != now)][: KEPT + 1]
+
+
+def _undo(text: str) -> None:
+    st.session_state[_TRAIL] = st.session_state[_TRAIL][1:]
+    set_circuit(text)
+
+
+def show_actions(choice: Choice, attention: AttentionResult | None, effects: SweepResult | None) -> None:
+    """The head in focus with its two measurements, each under its own badge, and what can be done with it."""
+    focus, name = choice.head, str(choice.head)
+    st.markdown(f"**{focus}**", width="content")
+    if attention is not None and name in (masses := list_masses(attention)):
+        _show_number(
+            "observational", "share of attention", masses[name], [m.value for m in masses.values()], by_size=False
         )
-        if choice.head not in choice.components:
-            both = (*choice.components, choice.head)
-            st.button("Add it to the circuit", key="add", on_click=set_components, args=(both,), icon=":material/add:")
+    cells = {} if effects is None else {cell.component: cell.estimate for cell in effects.cells}
+    if name in cells:
+        _show_number("causal", "effect", cells[name], [e.value for e in cells.values()], by_size=True)
+    st.space("stretch")
+    if choice.components != (focus,):
+        st.button(
+            f"Ablate only {focus}", key="only", icon=":material/science:", on_click=set_circuit, args=(name,)
+        )  # fmt: skip
+    earlier = st.session_state.get(_TRAIL, [])[1:]
+    if earlier:
+        st.button("Undo", key="undo", icon=":material/undo:", on_click=_undo, args=(earlier[0],))
+    if choice.components:
+        st.button("Remove all", key="remove-all", icon=":material/close:", on_click=set_circuit, args=("",))
+    if earlier:
+        with st.popover("Recent circuits", icon=":material/history:"):
+            for i, text in enumerate(earlier):
+                st.button(
+                    plain(text[:60]) or "no circuit", key=f"recent-{i}", type="tertiary", on_click=set_circuit, args=(text,)
+                )  # fmt: skip
+
+
+def _show_number(kind: str, what: str, estimate: Estimate, all_values: list[float], *, by_size: bool) -> None:
+    size = abs if by_size else float
+    rank = 1 + sum(size(value) > size(estimate.value) for value in all_values)
+    number = f"{estimate.value:+.2f} {estimate.unit}" if by_size else f"{estimate.value:.2f}"
+    if estimate.low is not None and estimate.high is not None:
+        number += f" [{estimate.low:.2f}, {estimate.high:.2f}]"
+    icon, colour = BADGES[kind]
+    st.badge(kind, icon=icon, color=colour)
+    st.markdown(f"{what} {plain(number)}, rank {rank} of {len(all_values)}", width="content")

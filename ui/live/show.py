@@ -7,9 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
-from audit_core import Component, format_estimate, make_table
+from audit_core import Auditor, Component, format_estimate, make_table
 from audit_core.audits import AblationResult, EdgesResult, TokenGradientsResult
 from audit_core.tables import estimate_cells
+from ui.flow import answers
+from ui.flow import choice as choices
+from ui.flow.choice import Choice
 from ui.parts import figures
 from ui.parts.header import conditions_line, controls_line, figure_header, plain, show_table, table_with_csv
 
@@ -48,8 +51,11 @@ def show_ablation(result: AblationResult) -> None:
     controls_line(result.controls)
 
 
-def show_next_tokens(result: AblationResult) -> None:
+def show_next_tokens(result: AblationResult | None) -> None:
     """The next-token table before, after and change."""
+    if result is None or not result.next_tokens:
+        st.info("The next token is shown for one prompt and a circuit. Choose both above.", icon=":material/info:")
+        return
     figure_header(
         "Next token", "causal", "probability of each candidate before and under the intervention, and the difference."
     )
@@ -117,11 +123,33 @@ def show_patterns(
     )
 
 
+def ask_tokens(auditor: Auditor, choice: Choice) -> None:
+    """Compute and show the token view of the head in focus, and the tokens that the answer depends on."""
+    before = answers.read_pattern(auditor, choice, choices.UNTOUCHED)
+    edges = answers.answer_now(auditor, "edges", choice.ask_edges())
+    if edges is not None and before is not None:
+        show_edges(edges, before[-1].tolist(), choice.shown.pairs[0].pieces[-1])
+    title = "Measure which tokens the answer depends on"
+    found = answers.answer_by_job(auditor, "token_gradients", title, choice.ask_tokens(), at_once=False)
+    if found is not None:
+        show_token_gradients(found)
+
+
+def ask_pattern(auditor: Auditor, choice: Choice) -> None:
+    """Compute and show the pattern of the head in focus, on the run that is edited and under the intervention."""
+    base = answers.read_pattern(auditor, choice, choice.unedited)
+    after = None if choice.intervention is None else answers.read_pattern(auditor, choice, choice.intervention)
+    pair, is_clean = choice.shown.pairs[0], choice.unedited == choices.UNTOUCHED
+    if base is not None:
+        words = pair.pieces if is_clean else pair.corrupted_pieces
+        show_patterns(base, after, words, choice.head, choice.unedited.side.value)
+
+
 def show_limits(limits: Sequence[str]) -> None:
     """Tests that are not available here, each with its reason."""
-    with st.expander("What this page does not test here, and why", icon=":material/block:"):
-        for limit in limits:
-            st.markdown(f"- {plain(limit)}")
+    st.markdown("What this page does not test here, and why:")
+    for limit in limits:
+        st.markdown(f"- {plain(limit)}")
 
 
 def show_token_gradients(result: TokenGradientsResult) -> None:

@@ -264,7 +264,7 @@ def _choose_live(story: Story, component: str) -> None:
     """Set every field of the live audit, so that no value of an earlier visit remains."""
     chosen = {field.key: field.default for field in choice.FIELDS}
     chosen |= {"set": story.prompts.name, "prompt": story.prompts.example, "c": component, "head": component}
-    st.session_state.update(chosen)
+    link.keep(chosen)
 
 
 _STEPS: dict[str, tuple[str, Callable[[Story, str], None]]] = {

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 import streamlit as st
 
 _CSS = """
-.scroll { overflow-x: auto; }
-.grid { display: grid; gap: 1px; font-family: var(--st-font); min-width: 460px; }
+.scroll { overflow-x: auto; padding: 2px; }
+.grid { display: grid; gap: 1px; font-family: var(--st-font); }
 .row { display: contents; }
 .tick { font-size: .68rem; color: var(--st-text-color); text-align: center; align-self: center; line-height: 1; }
-button { border: 1px solid transparent; height: 22px; font-size: .68rem; cursor: pointer; padding: 0; border-radius: 2px; line-height: 1; }
-button[aria-selected=true] { outline: 3px solid var(--st-text-color); outline-offset: -1px; z-index: 1; }
-button.inside { border: 2px dashed var(--st-text-color); }
+button { border: 1px solid transparent; height: var(--cell); font-size: .68rem; cursor: pointer; padding: 0; min-width: 0; overflow: hidden; border-radius: 2px; line-height: 1; }
+/* Two tones, because cells are light and dark. */
+button.inside { outline: 2px dashed #111; outline-offset: 0; box-shadow: 0 0 0 3px #fff; z-index: 1; }
+button[aria-selected=true] { outline: 2px solid #111; outline-offset: 0; box-shadow: 0 0 0 3px #fff; z-index: 1; }
+button.inside[aria-selected=true] { box-shadow: 0 0 0 3px #fff, 0 0 0 4px #111; }
 button:focus-visible { outline: 3px dashed var(--st-primary-color); outline-offset: 1px; z-index: 2; }
 .legend { display: flex; gap: .5rem; align-items: center; font-size: .75rem; color: var(--st-text-color); margin-top: .4rem; font-family: var(--st-font); }
 .ramp { height: 10px; flex: 1; border-radius: 2px; max-width: 220px; border: 1px solid var(--st-border-color); }
@@ -26,7 +28,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
   if (root.dataset.shape !== shape) {
     root.replaceChildren(); root.dataset.shape = shape;
     root.setAttribute('role', 'grid');
-    root.style.gridTemplateColumns = `1.6rem repeat(${data.columns}, minmax(12px, 1fr))`;
+    // All layers fit the pane; only a model with very many layers scrolls inside it.
+    root.style.gridTemplateColumns = `1.6rem repeat(${data.columns}, minmax(${data.columns > 48 ? 9 : 0}px, 1fr))`;
+    root.style.setProperty('--cell', `${Math.max(16, Math.min(34, Math.round(300 / data.rows)))}px`);
     const tick = (text) => { const t = document.createElement('span'); t.className = 'tick'; t.setAttribute('aria-hidden', 'true'); t.textContent = text; return t; };
     for (let r = 0; r < data.rows; r++) {
       const row = document.createElement('div'); row.setAttribute('role', 'row'); row.className = 'row';
@@ -47,9 +51,11 @@ export default function ({ data, parentElement, setTriggerValue }) {
   root.setAttribute('aria-label', data.label);
   const go = (b) => { cells.forEach(c => c.tabIndex = -1); b.tabIndex = 0; b.focus(); };
   const name = (b) => data.names[+b.dataset.i];
-  root.onclick = (e) => { const b = e.target.closest('button'); if (b) { go(b); setTriggerValue('picked', name(b)); } };
+  // The second click of a double click would toggle once more; it means "only this" instead.
+  root.onclick = (e) => { const b = e.target.closest('button'); if (b) { go(b); setTriggerValue(e.detail > 1 || e.shiftKey ? 'only' : 'picked', name(b)); } };
   root.onkeydown = (e) => {
     const b = e.target.closest('button'); if (!b) return;
+    if (e.key === 'Enter' || e.key === ' ') { e.preventDefault(); setTriggerValue(e.shiftKey ? 'only' : 'picked', name(b)); return; }
     const [dc, dr] = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] }[e.key] || [0, 0];
     const next = (dc || dr) && at(+b.dataset.c + dc, +b.dataset.r + dr);
     if (dc || dr) e.preventDefault();
@@ -131,19 +137,24 @@ def layer_grid(
     inside: Sequence[str],
     key: str,
     on_pick: Callable[[str], None],
+    on_only: Callable[[str], None] | None = None,
 ) -> None:
     """Draw the grid.
 
     Args:
         chosen: name of the head in focus, outlined.
         inside: names of the heads in the circuit, dashed.
-        on_pick: called with the name of a picked head, before the page runs again.
+        on_pick: called with the name of a picked cell, before the page runs again.
+        on_only: the same for a double click, or Shift with a click or Enter; without it these pick.
     """
 
-    def picked() -> None:
-        found = getattr(st.session_state[key], "picked", None)
-        if isinstance(found, str):
-            on_pick(found)
+    def report(event: str, act: Callable[[str], None]) -> Callable[[], None]:
+        def call() -> None:
+            found = getattr(st.session_state[key], event, None)
+            if isinstance(found, str) and found in axes.names:
+                act(found)
+
+        return call
 
     data = {
         "columns": axes.n_layers, "rows": len(axes.rows), "row_names": list(axes.rows), "names": list(axes.names),
@@ -151,4 +162,6 @@ def layer_grid(
         "colours": list(cells.colours), "inks": list(cells.inks), "marks": list(cells.marks), "texts": list(cells.texts),
         "ramp": list(cells.ramp), "low": cells.low, "high": cells.high,
     }  # fmt: skip
-    _grid(key=key, data=data, on_picked_change=picked)
+    _grid(
+        key=key, data=data, on_picked_change=report("picked", on_pick), on_only_change=report("only", on_only or on_pick)
+    )  # fmt: skip

@@ -10,7 +10,7 @@ import streamlit as st
 from audit_core.effect import Controls
 from audit_core.tables import to_csv
 
-_BADGES = {
+BADGES = {
     "observational": (":material/visibility:", "gray"),
     "causal": (":material/science:", "violet"),
     "estimated": (":material/query_stats:", "orange"),
@@ -23,7 +23,7 @@ def figure_header(title: str, kinds: str, reading: str) -> None:
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.subheader(title, anchor=False)
         for kind in kinds.split():
-            icon, colour = _BADGES[kind]
+            icon, colour = BADGES[kind]
             st.badge(kind, icon=icon, color=colour)
     st.markdown(f"**How to read this:** {reading}")
 
@@ -50,12 +50,16 @@ def table_with_csv(build: Callable[[], Any], name: str, key: str) -> None:
     box = st.expander(f"{name} as a table", icon=":material/table:", key=f"open-{key}", on_change="rerun")
     if box.open:
         with box:
-            table = build()
-            show_table(table, key=f"table-{key}")
-            st.download_button(
-                "Download CSV", data=to_csv(table), file_name=f"{key}.csv", mime="text/csv", key=f"csv-{key}",
-                on_click="ignore", icon=":material/download:",
-            )  # fmt: skip
+            show_rows(build(), key)
+
+
+def show_rows(table: Any, key: str) -> None:
+    """Show a figure's numbers with a CSV download."""
+    show_table(table, key=f"table-{key}")
+    st.download_button(
+        "Download CSV", data=to_csv(table), file_name=f"{key}.csv", mime="text/csv", key=f"csv-{key}",
+        on_click="ignore", icon=":material/download:",
+    )  # fmt: skip
 
 
 def show_table(table: Any, **options: Any) -> Any:

@@ -10,6 +10,10 @@ import streamlit as st
 
 _SETTLED = "link_settled"
 """Session key: whether a run has drawn the whole page once."""
+_KEPT = "kept_choices"
+"""Session key: the last value of each field, so that pages share one choice of model, prompts and circuit."""
+_PAGE, _MOVED = "page_of_last_run", "came_from_another_page"
+"""Session keys: the page of the last run, and whether this run is the first on its page."""
 
 
 @dataclass(frozen=True)
@@ -20,15 +24,32 @@ class Field:
     default: str
 
 
+def enter(page: str) -> None:
+    """Note which page runs, before it runs; on arrival its address counts, and after that its widgets do."""
+    st.session_state[_MOVED] = st.session_state.get(_PAGE) != page
+    st.session_state[_PAGE] = page
+
+
 def seed(fields: tuple[Field, ...]) -> None:
-    """Set each widget's value before it is drawn: from the session, else the address, else the default."""
+    """Set each widget's value before it is drawn: from the session, else the address, else the last page, else the default.
+
+    On arrival from another page, also by the browser's Back, the session's values are those of that page, so they do not count.
+    """
+    kept = st.session_state.setdefault(_KEPT, {})
+    has_moved = st.session_state.get(_MOVED, False)
     for field in fields:
-        if field.key not in st.session_state:
-            st.session_state[field.key] = st.query_params.get(field.key, field.default)[:2000]
+        if field.key not in st.session_state or has_moved:
+            found = st.query_params.get(field.key, kept.get(field.key, field.default))
+            st.session_state[field.key] = found[:2000]
         elif not st.session_state.get(_SETTLED):
             # While the model loads, reruns are so fast that the browser may skip the one in which a widget got its value
             # from the address. Without this, the next rerun would show and send back the widget's default.
             st.session_state[field.key] = st.session_state[field.key]
+
+
+def keep(values: Mapping[str, str]) -> None:
+    """Keep choices for the next page, for a page that moves on by itself."""
+    st.session_state.setdefault(_KEPT, {}).update(values)
 
 
 def repair(key: str, options: tuple[str, ...]) -> None:
@@ -37,9 +58,15 @@ def repair(key: str, options: tuple[str, ...]) -> None:
         st.session_state[key] = options[0]
 
 
-def publish(values: Mapping[str, str]) -> None:
-    """Write the state into the address, without empty values."""
+def publish(values: Mapping[str, str], *, is_shared: bool = True) -> None:
+    """Write the state into the address, without empty values.
+
+    Args:
+        is_shared: whether other pages start from these values.
+    """
     st.session_state[_SETTLED] = True
+    if is_shared:
+        keep(values)
     wanted = {key: value for key, value in values.items() if value}
     if st.query_params.to_dict() != wanted:
         st.query_params.from_dict(wanted)

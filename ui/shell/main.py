@@ -9,9 +9,18 @@ if str(ROOT) not in sys.path:
 
 import streamlit as st  # noqa: E402
 
-from ui.shell import auth, navigation, return_to  # noqa: E402
+from ui.shell import auth, link, navigation, return_to  # noqa: E402
 
-st.set_page_config(page_title="Assay", page_icon=str(ROOT / "ui/shell/static/favicon.png"), layout="wide")
+SIDE_BAR = 210
+"""Pixels: the menu's longest title, so that both maps fit beside it on a laptop."""
+
+st.set_page_config(
+    page_title="Assay",
+    page_icon=str(ROOT / "ui/shell/static/favicon.png"),
+    layout="wide",
+    initial_sidebar_state=SIDE_BAR,
+)
+st.html(ROOT / "ui/shell/static/style.css")
 person, refusal = auth.find_visitor()
 if person is None or refusal is not None:
     # Register every page, so that the visitor's address survives the sign-in, but run none.
@@ -28,4 +37,5 @@ permission = navigation.find_permission(page.title)
 if not person.may(permission):
     auth.show_refused_page(person, permission, page.title)
     st.stop()
+link.enter(page.title)
 page.run()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import streamlit as st
 
@@ -17,6 +18,7 @@ from audit_core import (
     get_plugin,
     list_plugins,
 )
+from ui.flow import choice
 from ui.flow.choice import ABLATIONS, DIRECTIONS, pick_one, pick_reference
 from ui.shell import link
 
@@ -36,8 +38,16 @@ FIELDS = (
 )  # fmt: skip
 
 
-def ask_sweep(subject: Subject, whole: TokenisedPrompts, measured: PromptSet, prompt_id: str) -> SweepRequest:
-    """Read kind, ablation, direction and estimator, once the model is loaded."""
+def first_visit() -> tuple[link.Field, ...]:
+    """State of a page opened without a link: prompts and circuit of the live audit's example."""
+    shared = {field.key: field for field in choice.first_visit()}
+    return tuple(shared.get(field.key, field) for field in FIELDS)
+
+
+def ask_sweep(
+    subject: Subject, whole: TokenisedPrompts, measured: PromptSet, prompt_id: str, more: Any
+) -> SweepRequest:
+    """Read kind, ablation, direction and estimator, once the model is loaded; the last two are in the popover `more`."""
     kept = {prompt.id for prompt in measured.prompts}
     split = replace(whole, pairs=tuple(p for p in whole.pairs if p.prompt.id in kept))
     prompts = pick_one(whole, prompt_id) if st.session_state.scope == "one" else split
@@ -46,15 +56,15 @@ def ask_sweep(subject: Subject, whole: TokenisedPrompts, measured: PromptSet, pr
     ways = tuple(way for way in ABLATIONS if way != "scale")
     link.repair("ab", ways)
     link.repair("dir", tuple(DIRECTIONS))
-    st.header("Sweep", anchor=False)
     st.selectbox("Components", kinds, key="kind", format_func=KINDS.get)
     st.selectbox("Ablation", ways, key="ab", format_func=ABLATIONS.get)
-    if st.session_state.ab == "resample":
-        st.selectbox("Direction", list(DIRECTIONS), key="dir", format_func=DIRECTIONS.get)
-    else:
-        st.session_state.dir = "noising"
     kind, replacement = Kind(st.session_state.kind), Replacement(st.session_state.ab)
-    screen = "" if subject.fallback else _ask_estimator(kind, replacement)
+    with more:
+        if st.session_state.ab == "resample":
+            st.selectbox("Direction", list(DIRECTIONS), key="dir", format_func=DIRECTIONS.get)
+        else:
+            st.session_state.dir = "noising"
+        screen = "" if subject.fallback else _ask_estimator(kind, replacement)
     return SweepRequest(
         prompts, pick_reference(prompts, whole), kind, replacement, Direction(st.session_state.dir), screen=screen
     )

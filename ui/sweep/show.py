@@ -10,7 +10,9 @@ import streamlit as st
 
 from audit_core import (
     Component,
+    Direction,
     Kind,
+    SweepRequest,
     format_components,
     format_estimate,
     make_table,
@@ -21,8 +23,9 @@ from audit_core.audits import EstimatedEffects, SweepPartial, SweepResult, find_
 from audit_core.tables import estimate_cells
 from ui.parts import figures
 from ui.parts.grid import Axes, layer_grid, place_cells
-from ui.parts.header import conditions_line, controls_line, figure_header, plain, show_table, table_with_csv
-from ui.parts.map_cells import DELTA, colour_effects
+from ui.parts.header import conditions_line, figure_header, plain, show_table, table_with_csv
+from ui.parts.map_cells import DELTA, SIGNS, colour_effects
+from ui.parts.workbench import format_size, pane_header, show_sentence, split_panes
 
 MARKED = 0.05
 """Adjusted p below which a component is marked."""
@@ -50,34 +53,58 @@ def _row_name(part: Component) -> str:
 
 
 def show_partial(partial: SweepPartial) -> None:
-    """Show the state of a running sweep: measured cells, and the estimate."""
+    """Show the state of a running sweep: the estimate, and the measured cells."""
     done = sum(value is not None for value in partial.exact)
-    if partial.screened is not None:
+    left, right = split_panes("growing")
+    with left:
         _show_estimate(partial.screened, partial.components, "while")
-    figure_header(
-        "Causal effect of each component", "causal",
-        f"{done} of {len(partial.exact)} measured on {partial.n} prompts, largest estimates first. A dot is not measured yet.",
+    with right:
+        pane_header(
+            "What it does", "causal", "The largest estimates are measured first. A dot is not measured yet. " + SIGNS
+        )
+        texts = ["not measured yet" if e is None else f"effect {format_estimate(e)}" for e in partial.exact]
+        values = [None if e is None else e.value for e in partial.exact]
+        _draw(values, texts, partial.components, partial.unit, "Causal effect, growing", "grid-growing")
+        st.markdown(
+            f"{done} of {len(partial.exact)} measured on {'one prompt' if partial.n == 1 else f'{partial.n} prompts'}."
+        )
+
+
+def show_answer(result: SweepResult, request: SweepRequest) -> None:
+    """Show in a sentence which component changes the answer most when it alone is ablated."""
+    top = max(result.cells, key=lambda cell: abs(cell.estimate.value))
+    verb = "lowers" if top.estimate.value > 0 else "raises"
+    what = (
+        f"the preference for {request.prompts.pairs[0].prompt.answer!r}"
+        if result.n == 1
+        else "the mean preference for the answer"
+    )
+    done = "Ablating" if request.direction is Direction.NOISING else "Restoring"
+    if request.direction is not Direction.NOISING:
+        verb = "raises" if top.estimate.value > 0 else "lowers"
+    show_sentence(
+        f"{done} {top.component} alone {verb} {what} most of all {len(result.cells)} components: by {format_size(top.estimate)}.",
+        "causal", result.n,
     )  # fmt: skip
-    texts = ["not measured yet" if e is None else f"effect {format_estimate(e)}" for e in partial.exact]
-    values = [None if e is None else e.value for e in partial.exact]
-    _draw(values, texts, partial.components, partial.unit, "Causal effect, growing", "grid-growing")
 
 
-def show_map(result: SweepResult) -> None:
-    """Show the measured map."""
+def show_panes(result: SweepResult) -> None:
+    """Show the estimate at the left and the measured map at the right."""
     names = [cell.component for cell in result.cells]
-    figure_header(
-        "Causal effect of each component", "causal",
-        f"each component is ablated alone ({result.replacement}, {result.direction}). + supports the answer, − opposes it. "
-        "Marks show effects above a tenth of the strongest. Pick a cell to add it to the selection or remove it.",
-    )  # fmt: skip
-    first = parse_component(names[0]).position
-    if first:
-        st.markdown(f"Positions 0 to {first - 1} are omitted, because both prompts are the same there.")
-    values = [cell.estimate.value for cell in result.cells]
-    texts = [f"effect {format_estimate(cell.estimate)}" for cell in result.cells]
-    _draw(values, texts, names, result.unit, "Causal effect by layer", "grid-sweep")
-    controls_line(result.controls)
+    left, right = split_panes()
+    with left:
+        _show_estimate(result.screened, names, "after")
+    reading = (
+        f"Each component is ablated alone ({result.replacement}, {result.direction}). {SIGNS} "
+        "Pick a cell to add it to the selection or remove it."
+    )
+    if first := parse_component(names[0]).position:
+        reading += f" Positions 0 to {first - 1} are omitted, because both prompts are the same there."
+    with right:
+        pane_header("What it does", "causal", reading)
+        values = [cell.estimate.value for cell in result.cells]
+        texts = [f"effect {format_estimate(cell.estimate)}" for cell in result.cells]
+        _draw(values, texts, names, result.unit, "Causal effect by layer", "grid-sweep")
 
 
 def _draw(
@@ -90,30 +117,33 @@ def _draw(
     )  # fmt: skip
 
 
-def _show_estimate(screened: EstimatedEffects, names: Sequence[str], where: str) -> None:
+def _show_estimate(screened: EstimatedEffects | None, names: Sequence[str], where: str) -> None:
+    if screened is None:
+        pane_header("Estimate", "estimated", "A gradient estimate of every component, to compare with the measurement.")
+        st.info("No estimator was chosen, or it does not support these components. Choose one under More.")
+        return
     sign = "" if screened.is_signed else " Sizes only, because this estimator gives no sign."
-    figure_header(
+    pane_header(
         f"Estimate by {screened.method.replace('_', ' ')}", "estimated",
-        f"an estimate from gradients, not a measurement.{sign} {screened.misses}",
+        f"An estimate from gradients, not a measurement.{sign} {screened.misses} {SIGNS} Triangles of an estimate are hollow.",
     )  # fmt: skip
     texts = [f"estimated {format_estimate(estimate)}" for estimate in screened.support]
     values = [estimate.value for estimate in screened.support]
     axes = make_axes(names)
     placed = place_cells(values, texts, names, axes)
     layer_grid(
-        colour_effects(*placed, "logits, estimated", before="~"), axes, label="Estimated effect by layer",
+        colour_effects(*placed, "logits, estimated", is_estimate=True), axes, label="Estimated effect by layer",
         chosen="", inside=[], key=f"grid-estimate-{where}", on_pick=toggle,
     )  # fmt: skip
 
 
-def show_estimate(result: SweepResult) -> None:
-    """Show the estimate beside the measurement, and where they disagree."""
+def show_comparison(result: SweepResult) -> None:
+    """Show where estimate and measurement disagree."""
     screened = result.screened
     if screened is None:
         st.info("No estimator was chosen, or it does not support these components.", icon=":material/info:")
         return
     names = [cell.component for cell in result.cells]
-    _show_estimate(screened, names, "after")
     exact = np.array([cell.estimate.value for cell in result.cells])
     guess = np.array([estimate.value for estimate in screened.support])
     # An estimator without sign averages sizes over prompts, so it is compared with the mean of measured sizes.
@@ -220,21 +250,17 @@ def toggle(name: str) -> None:
 
 def show_selection(result: SweepResult) -> str:
     """Show the selection and its buttons; returns the page to open, or an empty string."""
-    st.header("Selection", anchor=False)
     names = [cell.component for cell in sorted(result.cells, key=lambda cell: -abs(cell.estimate.value))]
     kept = [str(c) for c in chosen()]
     st.session_state.sweep_chosen = kept
     st.multiselect(
-        "Components", [*names[:MOST_CHOSEN], *(c for c in kept if c not in names[:MOST_CHOSEN])], key="sweep_chosen",
-        on_change=_take, placeholder="pick cells on the map, or choose here",
+        "Selection", [*names[:MOST_CHOSEN], *(c for c in kept if c not in names[:MOST_CHOSEN])], key="sweep_chosen",
+        on_change=_take, placeholder="pick cells on the map, or choose here", label_visibility="collapsed",
+        help="A selection made on these prompts is a proposal. Judge it on the confirmatory split.",
     )  # fmt: skip
-    st.markdown("A selection made on these prompts is a proposal. Judge it on the confirmatory split.")
-    live, broken = st.columns(2)
-    if live.button(
-        "Make this selection a candidate circuit", disabled=not kept, icon=":material/experiment:", type="primary"
-    ):
+    if st.button("Ablate this selection live", disabled=not kept, icon=":material/experiment:", type="primary"):
         return "live audit"
-    return "circuit" if broken.button("Test it as a circuit", disabled=not kept, icon=":material/hub:") else ""
+    return "circuit" if st.button("Test it as a circuit", disabled=not kept, icon=":material/hub:") else ""
 
 
 def _take() -> None:

@@ -1,0 +1,50 @@
+"""The answer sentence of the live audit: what was done to the circuit, and what the model's preference did."""
+
+from __future__ import annotations
+
+from audit_core import Direction, Estimate, Replacement
+from audit_core.audits import AblationResult
+from ui.flow.choice import Choice
+from ui.parts.workbench import format_size, show_sentence
+
+LISTED = 4
+_DONE = {
+    Replacement.RESAMPLE: "Replacing {} by the other prompt's activations",
+    Replacement.MEAN: "Replacing {} by the mean over prompts",
+    Replacement.MEAN_TEMPLATE: "Replacing {} by the mean over the template's prompts",
+    Replacement.ZERO: "Setting {} to zero",
+    Replacement.SCALE: "Multiplying {} by {factor:g}",
+}
+
+
+def describe_answer(result: AblationResult, choice: Choice) -> str:
+    """One sentence: the intervention, the direction of the change, and the metric before and after."""
+    is_noising = choice.direction is Direction.NOISING
+    before = result.clean if is_noising else result.corrupted
+    done = _DONE[choice.replacement] if is_noising else "Restoring {} in the corrupted run"
+    names = ", ".join(result.components[:LISTED])
+    if len(result.components) > LISTED:
+        names += f" and {len(result.components) - LISTED} more"
+    what = "the mean preference for the answer over the foil"
+    if choice.is_one:
+        prompt = choice.prompts.pairs[0].prompt
+        what = f"the preference for {prompt.answer!r} over {prompt.foil!r}"
+    change = _describe_change(before, result.after, result.support, result.unit)
+    return f"{done.format(names, factor=choice.factor)} {change.format(what)}."
+
+
+def _describe_change(before: Estimate, after: Estimate, support: Estimate, unit: str) -> str:
+    """Verb and numbers, with a place for what changed; the interval of the change decides whether there is one."""
+    numbers = f"from {before.value:+.2f} to {after.value:+.2f} {unit}"
+    if support.low is not None and support.high is not None:
+        if support.low <= 0 <= support.high:
+            return f"changes {{}} by no measurable amount ({numbers}, interval of the change {support.low:+.2f} to {support.high:+.2f})"
+        numbers += f", by {format_size(support)}"
+    elif abs(after.value - before.value) < 0.005:
+        return f"leaves {{}} at {before.value:+.2f} {unit}"
+    return f"{'lowers' if after.value < before.value else 'raises'} {{}} {numbers}"
+
+
+def show_answer(result: AblationResult, choice: Choice) -> None:
+    """Show the sentence with its badge and n."""
+    show_sentence(describe_answer(result, choice), "causal", result.n)
