@@ -8,7 +8,7 @@ from audit_core.audits import CIRCUIT_QUESTIONS
 from ui.circuit import for_and_against, form, graph, results
 from ui.circuit.form import FIELDS
 from ui.flow import answers, services
-from ui.flow.subject_view import ask_beside, close_questions, open_page, show_subject
+from ui.flow.subject_view import ask_in, close_questions, open_page
 from ui.parts import verdict_card
 
 # 1. ask
@@ -21,9 +21,8 @@ audited = open_page(
     asks_scope=False,
 )
 auditor, subject = audited.auditor, audited.auditor.subject
-choice = ask_beside(lambda: form.ask_circuit_choice(auditor, audited.whole, audited.prompt_id))
-close_questions(FIELDS)
-show_subject(subject)
+choice = ask_in(audited.frame.own, lambda: form.ask_circuit_choice(auditor, audited.whole, audited.prompt_id))
+close_questions(audited.frame, FIELDS)
 n = len(choice.assessment.circuit.prompts)
 
 # 2. compute, and 3. show, question by question

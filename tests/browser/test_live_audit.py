@@ -5,7 +5,7 @@ import io
 import re
 
 import pytest
-from playwright.sync_api import Page, TimeoutError, expect
+from playwright.sync_api import Locator, Page, TimeoutError, expect
 
 from tests.browser.conftest import Server
 
@@ -13,14 +13,22 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 LINK = "/?set=indirect_object&prompt=io-0001&c=L23.H3&head=L23.H3"
 
 
+EFFECTS = "Causal effect by layer and head"
+MASSES = "Attention mass by layer and head"
+
+
 def open_page(page: Page, server: Server, query: str = LINK) -> None:
     page.goto(server.url + query)
-    expect(page.get_by_role("heading", name="Attention pattern")).to_be_visible(timeout=90_000)
-    expect(page.get_by_role("grid", name="Causal effect by layer and head")).to_be_visible(timeout=90_000)
+    expect(page.get_by_role("grid", name=EFFECTS)).to_be_visible(timeout=90_000)
+    expect(page.get_by_role("grid", name=MASSES)).to_be_visible(timeout=90_000)
 
 
-def finding(page: Page) -> str:
-    return page.get_by_text("Under this intervention").first.inner_text()
+def answer(page: Page) -> Locator:
+    return page.locator(".st-key-bench-answer p").first
+
+
+def open_tab(page: Page, name: str) -> None:
+    page.get_by_role("tab", name=name, exact=True).click()
 
 
 def cell(page: Page, grid: str, layer: int, head: int):
@@ -54,55 +62,84 @@ def test_the_page_is_painted_before_the_model_is_loaded_and_asks_nobody_else(ser
     assert outside == []
 
 
-def test_a_first_visit_opens_on_the_head_that_looks_beside_the_head_that_acts(ready: Server, page: Page) -> None:
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (1440, 900), (1920, 1080)])
+def test_question_answer_and_both_maps_are_complete_on_the_first_screen(
+    ready: Server, page: Page, width: int, height: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": height})
     open_page(page, ready, "/")
-    expect(page.get_by_text("Looks right").first).to_be_visible()
-    expect(page.get_by_text(re.compile("^Acts")).first).to_be_visible()
-    expect(page.get_by_text("Under this intervention").first).to_be_visible()
+    expect(answer(page)).to_have_text(
+        re.compile("^Replacing L23.H3 lowers the preference for “Mary” over “John” from .* logits.$")
+    )
+    for place in (answer(page), *(page.get_by_role("grid", name=name) for name in (MASSES, EFFECTS))):
+        box = place.bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width
+        assert box["y"] + box["height"] <= height
+    for name in (MASSES, EFFECTS):
+        assert page.get_by_role("grid", name=name).get_by_role("gridcell").count() == 270
+        last = cell(page, name, 29, 8).bounding_box()
+        assert last is not None
+        assert last["x"] + last["width"] <= width, "no layer is cut at the right"
+    assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= width
 
 
-def test_both_panes_show_the_same_heads_with_their_kind_of_evidence(ready: Server, page: Page) -> None:
+def test_toggling_heads_changes_the_answer_and_moves_nothing(ready: Server, page: Page) -> None:
     open_page(page, ready)
-    for grid in ("Attention mass by layer and head", "Causal effect by layer and head"):
-        assert page.get_by_role("grid", name=grid).get_by_role("gridcell").count() == 270
-    assert "attention mass" in (cell(page, "Attention mass by layer and head", 23, 3).get_attribute("aria-label") or "")
-    assert "in the circuit" in (cell(page, "Causal effect by layer and head", 23, 3).get_attribute("aria-label") or "")
-    for kind, least in (("observational", 4), ("causal", 4)):
-        assert page.locator(".stMarkdownBadge", has_text=kind).count() >= least, kind
-
-
-def test_picking_a_head_and_an_ablation_gives_new_numbers(ready: Server, page: Page) -> None:
-    open_page(page, ready)
-    before = finding(page)
-    cell(page, "Causal effect by layer and head", 24, 4).click()
-    expect(page.get_by_text("Head in focus: L24.H4")).to_be_visible()
-    page.get_by_role("button", name="Ablate only this head").click()
-    expect(page.get_by_text("On the clean prompt L24.H4 is replaced")).to_be_visible()
-    expect(page.get_by_text("Under this intervention").first).not_to_have_text(before)
-    resampled = finding(page)
-    assert "rose from" in resampled
+    before, places = answer(page).inner_text(), [page.get_by_role("grid", name=name) for name in (MASSES, EFFECTS)]
+    boxes = [place.bounding_box() for place in places]
+    cell(page, EFFECTS, 24, 4).click()
+    expect(answer(page)).to_contain_text("Replacing L23.H3, L24.H4 lowers")
+    assert answer(page).inner_text() != before
+    assert [place.bounding_box() for place in places] == boxes
+    assert "in the circuit" in (cell(page, MASSES, 24, 4).get_attribute("aria-label") or ""), (
+        "both maps mark the circuit"
+    )
+    cell(page, MASSES, 24, 4).dblclick()
+    expect(answer(page)).to_contain_text("Replacing L24.H4 raises")
     choose(page, "Ablation", re.compile("Zero"))
-    expect(page.get_by_text("On the clean prompt L24.H4 is set to zero")).to_be_visible()
-    assert finding(page) != resampled
+    expect(answer(page)).to_contain_text("Setting L24.H4 to zero")
+    page.get_by_role("button", name="Clear all").first.click()
+    expect(page.get_by_text("No circuit is chosen")).to_be_visible()
+    assert [place.bounding_box() for place in places] == boxes
 
 
-def test_the_map_is_walked_with_the_keyboard(ready: Server, page: Page) -> None:
+def test_the_map_is_used_with_the_keyboard_and_a_step_is_taken_back(ready: Server, page: Page) -> None:
     open_page(page, ready)
-    start = cell(page, "Attention mass by layer and head", 23, 3)
-    start.focus()
+    cell(page, MASSES, 23, 3).focus()
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("Head in focus: L22.H4")).to_be_visible()
+    expect(answer(page)).to_contain_text("Replacing L22.H4, L23.H3")
+    page.keyboard.press("Shift+Enter")
+    expect(answer(page)).to_contain_text("Replacing L22.H4 ")
+    page.get_by_role("button", name="Undo").click()
+    expect(answer(page)).to_contain_text("Replacing L22.H4, L23.H3")
 
 
-def test_an_intervention_is_removed_where_it_is_listed(ready: Server, page: Page) -> None:
-    open_page(page, ready, LINK.replace("c=L23.H3", "c=L23.H3,L5.MLP"))
-    expect(page.get_by_text("L5.MLP, L23.H3 are replaced")).to_be_visible()
-    page.get_by_role("button", name="L5.MLP", exact=True).click()
-    expect(page.get_by_text("On the clean prompt L23.H3 is replaced")).to_be_visible()
-    page.get_by_role("button", name="Remove all").click()
+def test_a_model_without_these_heads_drops_them_and_says_so(ready: Server, page: Page) -> None:
+    open_page(page, ready)
+    choose(page, "Model", re.compile("Induction without a backup"))
+    expect(page.get_by_text("This model has no L23.H3")).to_be_visible()
     expect(page.get_by_text("No circuit is chosen")).to_be_visible()
+    expect(page.locator("[data-testid=stException]")).to_have_count(0)
+
+
+def test_pages_share_one_choice_and_back_shows_what_was(ready: Server, page: Page) -> None:
+    open_page(page, ready, "/?set=gender_pronoun&prompt=gp-0002&c=L20.H0&ab=zero")
+    page.get_by_role("link", name="Sweep").click()
+    expect(page.get_by_role("grid", name="Causal effect by layer")).to_be_visible()
+    for key, value in (("set", "gender pronoun"), ("ab", "Zero")):
+        expect(page.locator(f".st-key-{key}")).to_contain_text(value)
+    assert "c=L20.H0" in page.url
+    page.get_by_role("gridcell", name=re.compile("^Layer 23, head 3:")).last.click()
+    expect(page).to_have_url(re.compile("c=L20.H0%2CL23.H3"))
+    page.go_back()
+    expect(page.get_by_role("heading", name="Live audit")).to_be_visible()
+    expect(answer(page)).to_contain_text("Setting L20.H0 to zero")
+    page.get_by_role("link", name="Sweep").click()
+    expect(page.get_by_role("heading", name="Sweep")).to_be_visible()
 
 
 def test_a_link_shows_another_person_the_same_and_holds_no_prompt_text(ready: Server, page: Page, chromium) -> None:
@@ -111,27 +148,26 @@ def test_a_link_shows_another_person_the_same_and_holds_no_prompt_text(ready: Se
     other = chromium.new_context().new_page()
     other.set_default_timeout(90_000)
     other.goto(page.url)
-    expect(other.get_by_text("Under this intervention").first).to_be_visible()
-    assert finding(other) == finding(page)
+    expect(answer(other)).to_have_text(answer(page).inner_text())
     other.context.close()
 
 
 def test_history_restores_a_run_and_never_shows_it_to_another_browser(ready: Server, page: Page, chromium) -> None:
     open_page(page, ready, "/?set=indirect_object&prompt=io-0002&c=L20.H0&ab=zero")
-    page.get_by_text("History: earlier runs of this browser").click()
+    open_tab(page, "History")
     choose(page, "Restore a run", re.compile("ablation"))
     expect(page.get_by_text("not run again")).to_be_visible()
     other = chromium.new_context().new_page()
     other.set_default_timeout(90_000)
     open_page(other, ready, "/?set=indirect_object&prompt=io-0002&c=L20.H0&ab=zero")
-    other.get_by_text("History: earlier runs of this browser").click()
+    open_tab(other, "History")
     expect(other.get_by_text("No runs yet")).to_be_visible()
     other.context.close()
 
 
 def test_a_typed_pair_is_refused_with_a_remedy_and_then_measured(ready: Server, page: Page) -> None:
     open_page(page, ready)
-    page.get_by_text("Type a pair or upload a file").click()
+    page.get_by_role("button", name="Your own").click()
     page.get_by_label("Clean prompt").fill("The keys to the cabinet")
     page.get_by_label("Corrupted prompt").fill("The key to the cabinet")
     page.get_by_label("Answer, with its leading space").fill("are")
@@ -147,7 +183,7 @@ def test_a_typed_pair_is_refused_with_a_remedy_and_then_measured(ready: Server, 
 def test_hostile_text_stays_text(ready: Server, page: Page) -> None:
     page.on("dialog", lambda dialog: pytest.fail("a script ran"))
     open_page(page, ready)
-    page.get_by_text("Type a pair or upload a file").click()
+    page.get_by_role("button", name="Your own").click()
     page.get_by_label("Clean prompt").fill("<img src=x onerror=alert(1)> **The** $x$ keys")
     page.get_by_label("Corrupted prompt").fill("<img src=x onerror=alert(1)> **The** $x$ key")
     page.get_by_label("Answer, with its leading space").fill(" are")
@@ -158,9 +194,11 @@ def test_hostile_text_stays_text(ready: Server, page: Page) -> None:
 
 def test_every_figure_has_a_table_and_a_file(ready: Server, page: Page) -> None:
     open_page(page, ready)
-    for name in ("Attention", "Causal effect", "Tokens", "Attention pattern", "Next token"):
+    for tab, name in (("Tokens", "Tokens"), ("Attention pattern", "Attention pattern"), ("Next token", "Next token")):
+        open_tab(page, tab)
         expect(page.get_by_text(f"{name} as a table")).to_be_visible()
-    page.get_by_text("Causal effect as a table").click()
+    page.locator(".st-key-bench-right").get_by_role("button", name="Table").click()
+    expect(page.get_by_text("Causal effect as a table")).to_be_visible()
     with page.expect_download() as download:
         page.get_by_role("button", name="Download CSV").filter(visible=True).first.click()
     rows = list(csv.DictReader(io.StringIO(download.value.path().read_text())))

@@ -41,5 +41,5 @@ def test_the_last_step_opens_the_same_prompt_and_head_live(ready: Server, page: 
     open_page(page, ready, "?step=6")
     page.get_by_role("button", name="Open it in the live audit").click()
     expect(page.get_by_role("heading", name="Live audit")).to_be_visible()
-    expect(page.get_by_text(f"On the clean prompt {load_story().named['acts']} is replaced")).to_be_visible()
+    expect(page.get_by_text(f"Replacing {load_story().named['acts']} lowers")).to_be_visible()
     assert "prompt=io-0001" in page.url

@@ -21,8 +21,8 @@ def test_one_prompt_is_told_why_there_are_no_tests(
     subject = load_planted("planted-strict")
     monkeypatch.setattr("ui.flow.model_pool.open_subject", lambda name, on_progress: subject)
     note_opened(home, "planted-strict")
-    test = open_page(**LINK, scope="one")
-    wait_for(test, lambda t: any(h.value == "Attention tests" for h in t.header))
+    test = open_page(tab="Attention tests", **LINK, scope="one")
+    wait_for(test, lambda t: bool(t.info))
     assert any("One prompt has no interval" in text.value for text in test.info)
     assert not [b for b in test.button if b.key == "start-job-attention_tests"]
 
@@ -33,7 +33,7 @@ def test_a_half_of_the_set_is_tested_and_each_figure_says_what_kind_of_evidence_
     subject = load_planted("planted-strict")
     monkeypatch.setattr("ui.flow.model_pool.open_subject", lambda name, on_progress: subject)
     note_opened(home, "planted-strict")
-    test = open_page(**LINK, scope="exploratory")
+    test = open_page(tab="Attention tests", **LINK, scope="exploratory")
     wait_for(test, lambda t: any(b.key == "start-job-attention_tests" for b in t.button))
     test.button(key="start-job-attention_tests").click().run()
     wait_for(test, lambda t: any(h.value == "Attention pattern ablated" for h in t.subheader))

@@ -42,7 +42,7 @@ def test_a_dead_hook_ends_as_a_failed_control_without_a_number(
     note_opened(home, "planted-strict")
     with monkeypatch.context() as patch:
         patch.setattr(point, "add_hook", _ignored(point.add_hook))
-        test = open_page(**LINK, c=part, u="heads+mlps")
+        test = open_page(tab="Verdict", **LINK, c=part, u="heads+mlps")
         judge(test)
         wait_for(
             test, lambda t: any("this hook does not work" in e.value or "changed no logit" in e.value for e in t.error)

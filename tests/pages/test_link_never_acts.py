@@ -128,7 +128,7 @@ def test_picking_a_shipped_model_from_the_list_is_a_press_and_typing_another_is_
     test.selectbox(key="model").set_value("planted-strict").run()
     until(test, lambda: bool(loads.asked))
     assert [name for name, _ in loads.asked] == ["planted-strict"]
-    test = AppTest.from_file(str(ROOT / "ui/shell/main.py"), default_timeout=60)
+    test = open_page(model="someone/model")
     test.session_state["model"] = "other/model"
     test.run()
     assert find_button(test, "load-model")

@@ -9,8 +9,10 @@ from streamlit.testing.v1 import AppTest
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def open_page(**query: str) -> AppTest:
+def open_page(*, tab: str = "", **query: str) -> AppTest:
     test = AppTest.from_file(str(ROOT / "ui/shell/main.py"), default_timeout=60)
+    if tab:
+        test.session_state["live-tabs"] = tab
     for key, value in query.items():
         test.query_params[key] = value
     return test.run()

@@ -120,10 +120,9 @@ def ask_scope(prompts: PromptSet) -> tuple[PromptSet, str]:
 
 
 def ask_drawn(prompts: PromptSet) -> tuple[PromptSet, str]:
-    """Select the prompt to draw; returns the confirmatory split and the drawn prompt's id."""
-    split = take_split(prompts, exploratory=False)
-    _ask_prompt(split, "Drawn prompt")
-    return split, st.session_state.prompt
+    """Select the prompt to draw, any of the set; returns the confirmatory split and the drawn prompt's id."""
+    _ask_prompt(prompts, "Drawn prompt")
+    return take_split(prompts, exploratory=False), st.session_state.prompt
 
 
 def _ask_prompt(prompts: PromptSet, label: str) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from audit_core import Direction, Estimate, Replacement
 from audit_core.audits import AblationResult
 from ui.flow.choice import Choice
-from ui.parts.workbench import format_size, show_sentence
+from ui.parts.workbench import format_size, show_sentence, signed
 
 LISTED = 4
 _DONE = {
-    Replacement.RESAMPLE: "Replacing {} by the other prompt's activations",
-    Replacement.MEAN: "Replacing {} by the mean over prompts",
-    Replacement.MEAN_TEMPLATE: "Replacing {} by the mean over the template's prompts",
+    Replacement.RESAMPLE: "Replacing {}",
+    Replacement.MEAN: "Replacing {} by the mean",
+    Replacement.MEAN_TEMPLATE: "Replacing {} by the template's mean",
     Replacement.ZERO: "Setting {} to zero",
     Replacement.SCALE: "Multiplying {} by {factor:g}",
 }
@@ -28,20 +28,20 @@ def describe_answer(result: AblationResult, choice: Choice) -> str:
     what = "the mean preference for the answer over the foil"
     if choice.is_one:
         prompt = choice.prompts.pairs[0].prompt
-        what = f"the preference for {prompt.answer!r} over {prompt.foil!r}"
+        what = f"the preference for “{prompt.answer.strip()}” over “{prompt.foil.strip()}”"
     change = _describe_change(before, result.after, result.support, result.unit)
     return f"{done.format(names, factor=choice.factor)} {change.format(what)}."
 
 
 def _describe_change(before: Estimate, after: Estimate, support: Estimate, unit: str) -> str:
     """Verb and numbers, with a place for what changed; the interval of the change decides whether there is one."""
-    numbers = f"from {before.value:+.2f} to {after.value:+.2f} {unit}"
+    numbers = f"from {signed(before.value)} to {signed(after.value)} {unit}"
     if support.low is not None and support.high is not None:
         if support.low <= 0 <= support.high:
-            return f"changes {{}} by no measurable amount ({numbers}, interval of the change {support.low:+.2f} to {support.high:+.2f})"
+            return f"changes {{}} by no measurable amount ({numbers}, interval of the change {signed(support.low)} to {signed(support.high)})"
         numbers += f", by {format_size(support)}"
     elif abs(after.value - before.value) < 0.005:
-        return f"leaves {{}} at {before.value:+.2f} {unit}"
+        return f"leaves {{}} at {signed(before.value)} {unit}"
     return f"{'lowers' if after.value < before.value else 'raises'} {{}} {numbers}"
 
 

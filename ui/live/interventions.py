@@ -9,6 +9,7 @@ from audit_core.audits import AttentionResult, SweepResult
 from ui.flow.choice import Choice
 from ui.live.head_maps import list_masses
 from ui.parts.header import BADGES, plain
+from ui.parts.workbench import signed
 
 _TRAIL = "circuit_trail"
 """Session key: the last circuits, newest first."""
@@ -67,10 +68,8 @@ def show_actions(choice: Choice, attention: AttentionResult | None, effects: Swe
     earlier = st.session_state.get(_TRAIL, [])[1:]
     if earlier:
         st.button("Undo", key="undo", icon=":material/undo:", on_click=_undo, args=(earlier[0],))
-    if choice.components:
-        st.button("Remove all", key="remove-all", icon=":material/close:", on_click=set_circuit, args=("",))
     if earlier:
-        with st.popover("Recent circuits", icon=":material/history:"):
+        with st.popover("Recent circuits"):
             for i, text in enumerate(earlier):
                 st.button(
                     plain(text[:60]) or "no circuit", key=f"recent-{i}", type="tertiary", on_click=set_circuit, args=(text,)
@@ -80,9 +79,13 @@ def show_actions(choice: Choice, attention: AttentionResult | None, effects: Swe
 def _show_number(kind: str, what: str, estimate: Estimate, all_values: list[float], *, by_size: bool) -> None:
     size = abs if by_size else float
     rank = 1 + sum(size(value) > size(estimate.value) for value in all_values)
-    number = f"{estimate.value:+.2f} {estimate.unit}" if by_size else f"{estimate.value:.2f}"
+    number = f"{signed(estimate.value)} {estimate.unit}" if by_size else f"{estimate.value:.2f}"
     if estimate.low is not None and estimate.high is not None:
-        number += f" [{estimate.low:.2f}, {estimate.high:.2f}]"
+        number += (
+            f" [{signed(estimate.low)}, {signed(estimate.high)}]"
+            if by_size
+            else f" [{estimate.low:.2f}, {estimate.high:.2f}]"
+        )
     icon, colour = BADGES[kind]
     st.badge(kind, icon=icon, color=colour)
     st.markdown(f"{what} {plain(number)}, rank {rank} of {len(all_values)}", width="content")

@@ -109,7 +109,13 @@ def show_sentence(sentence: str, kind: str, n: int) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(f"**{plain(sentence)}**", width="content")
         st.badge(kind, icon=icon, color=colour)
-        st.badge(plain("n = 1 prompt: no interval, no verdict" if n == 1 else f"n = {n} prompts"), color="gray")
+        st.badge(plain("n = 1, no interval" if n == 1 else f"n = {n} prompts"), color="gray")
+
+
+def signed(value: float) -> str:
+    """A number with two decimals and a typographic sign; zero has none."""
+    text = f"{abs(value):.2f}"
+    return text if float(text) == 0 else ("+" if value > 0 else "−") + text
 
 
 def format_size(estimate: Estimate) -> str:

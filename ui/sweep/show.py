@@ -75,7 +75,7 @@ def show_answer(result: SweepResult, request: SweepRequest) -> None:
     top = max(result.cells, key=lambda cell: abs(cell.estimate.value))
     verb = "lowers" if top.estimate.value > 0 else "raises"
     what = (
-        f"the preference for {request.prompts.pairs[0].prompt.answer!r}"
+        f"the preference for “{request.prompts.pairs[0].prompt.answer.strip()}”"
         if result.n == 1
         else "the mean preference for the answer"
     )
