@@ -33,7 +33,6 @@ def test_the_exact_map_stands_beside_the_estimate_and_both_say_what_they_are(ser
 def test_a_selection_becomes_a_candidate_circuit_of_the_live_audit(server: Server, page: Page) -> None:
     open_page(page, server)
     grid = page.get_by_role("grid", name="Causal effect by layer")
-    page.get_by_role("button", name="Clear all").first.click()
     grid.get_by_role("gridcell", name=re.compile("^Layer 23, head 3:")).click()
     expect(grid.get_by_role("gridcell", name=re.compile("^Layer 23, head 3:.*in the circuit"))).to_be_visible()
     page.get_by_role("button", name="Ablate this selection live").click()

@@ -18,6 +18,11 @@ PUOR = (
     (0.58, "#b2abd2"), (0.7, "#8073ac"), (0.85, "#542788"), (1.0, "#2d004b"),
 )  # fmt: skip
 """Orange for negative, purple for positive: over 100 ΔE between signs for normal, deutan and protan vision."""
+PUOR_DARK = (
+    (0.0, "#fdc57f"), (0.15, "#f09a33"), (0.3, "#b86a14"), (0.42, "#6b3f14"), (0.5, "#262b33"),
+    (0.58, "#41356b"), (0.7, "#6f5fb0"), (0.85, "#a497d8"), (1.0, "#dcd6f5"),
+)  # fmt: skip
+"""The same hues on a dark page, where zero is dark and a strong effect is light."""
 LOOKS = "Cividis"
 MIN_EFFECT_RANGE = 1.0
 """Smallest half-width of an effect axis, in the metric's unit: otherwise a hundredth of a logit would fill a figure."""
@@ -44,9 +49,11 @@ def colour_attention(values: NDArray[np.float64]) -> list[str]:
     return sample_colorscale(LOOKS, np.clip(values, 0, 1).tolist())
 
 
-def colour_effect(values: NDArray[np.float64], limit: float) -> list[str]:
+def colour_effect(values: NDArray[np.float64], limit: float, *, is_dark: bool = False) -> list[str]:
     """PuOr colours, symmetric around zero."""
-    return sample_colorscale([list(stop) for stop in PUOR], np.clip(values / limit / 2 + 0.5, 0, 1).tolist())
+    return sample_colorscale(
+        [list(stop) for stop in (PUOR_DARK if is_dark else PUOR)], np.clip(values / limit / 2 + 0.5, 0, 1).tolist()
+    )
 
 
 def ink_for(colours: Sequence[str]) -> list[str]:

@@ -14,9 +14,9 @@ _CSS = """
 .tick { font-size: .68rem; color: var(--st-text-color); text-align: center; align-self: center; line-height: 1; }
 button { border: 1px solid transparent; height: var(--cell); font-size: .68rem; cursor: pointer; padding: 0; min-width: 0; overflow: hidden; border-radius: 2px; line-height: 1; }
 /* Two tones, because cells are light and dark. */
-button.inside { outline: 2px dashed #111; outline-offset: 0; box-shadow: 0 0 0 3px #fff; z-index: 1; }
-button[aria-selected=true] { outline: 2px solid #111; outline-offset: 0; box-shadow: 0 0 0 3px #fff; z-index: 1; }
-button.inside[aria-selected=true] { box-shadow: 0 0 0 3px #fff, 0 0 0 4px #111; }
+button.inside { outline: 2px dashed var(--st-text-color); outline-offset: 0; box-shadow: 0 0 0 3px var(--st-background-color); z-index: 1; }
+button[aria-selected=true] { outline: 2px solid var(--st-text-color); outline-offset: 0; box-shadow: 0 0 0 3px var(--st-background-color); z-index: 1; }
+button.inside[aria-selected=true] { outline-style: dashed; box-shadow: 0 0 0 3px var(--st-background-color), 0 0 0 5px var(--st-text-color); }
 button:focus-visible { outline: 3px dashed var(--st-primary-color); outline-offset: 1px; z-index: 2; }
 .legend { display: flex; gap: .5rem; align-items: center; font-size: .75rem; color: var(--st-text-color); margin-top: .4rem; font-family: var(--st-font); }
 .ramp { height: 10px; flex: 1; border-radius: 2px; max-width: 220px; border: 1px solid var(--st-border-color); }

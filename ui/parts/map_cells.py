@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import streamlit as st
 
 from audit_core import Estimate, format_estimate
 from ui.parts import figures
@@ -45,8 +46,9 @@ def colour_effects(
     """
     known = np.array([0.0 if value is None else value for value in values])
     limit = float(np.abs(known).max()) or 1.0
-    colours = figures.colour_effect(known, limit)
+    is_dark = st.context.theme.type == "dark"
+    colours = figures.colour_effect(known, limit, is_dark=is_dark)
     signs = ["·" if value is None else _sign(value, limit) for value in values]
     marks = [_HOLLOW.get(sign, sign) for sign in signs] if is_estimate else signs
-    ramp = figures.colour_effect(np.linspace(-limit, limit, 9), limit)
+    ramp = figures.colour_effect(np.linspace(-limit, limit, 9), limit, is_dark=is_dark)
     return Cells(colours, figures.ink_for(colours), marks, texts, ramp, f"−{limit:.2f}", f"+{limit:.2f} {unit}")

@@ -82,7 +82,7 @@ class Table:
 
 def pane_header(title: str, kinds: str, reading: str, *, table: Table | None = None) -> None:
     """Show a pane's title, a badge per kind of evidence, how to read it, and its table, on one line: both panes start level."""
-    with st.container(horizontal=True, gap="small", vertical_alignment="center", wrap=False):
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.header(title, anchor=False, width="content")
         for kind in kinds.split():
             icon, colour = BADGES[kind]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlencode
 
 import streamlit as st
 
@@ -72,9 +71,27 @@ def publish(values: Mapping[str, str], *, is_shared: bool = True) -> None:
         st.query_params.from_dict(wanted)
 
 
+_CSS = """
+button { font: inherit; font-family: var(--st-font); color: var(--st-text-color); background: transparent; cursor: pointer;
+  border: 1px solid var(--st-border-color); border-radius: var(--st-button-radius); padding: .35rem .75rem; font-size: .95rem; }
+button:hover, button:focus-visible { border-color: var(--st-primary-color); outline-color: var(--st-primary-color); }
+"""
+_JS = """
+export default function ({ parentElement }) {
+  const button = parentElement.querySelector('button'), said = parentElement.querySelector('[role=status]');
+  button.onclick = async () => {
+    try { await navigator.clipboard.writeText(location.href); said.textContent = 'Copied'; }
+    catch { said.textContent = 'Not allowed by this browser. Copy the address bar.'; }
+    setTimeout(() => { said.textContent = ''; }, 4000);
+  };
+}
+"""
+_copy = st.components.v2.component(
+    "assay.copy_link", css=_CSS, js=_JS,
+    html='<button type="button" title="The address contains ids and no prompt text.">Copy link</button> <span role="status"></span>',
+)  # fmt: skip
+
+
 def show_link() -> None:
-    """Show the address to copy; it contains ids and no prompt text."""
-    with st.popover("Copy link", icon=":material/link:"):
-        st.markdown("Opens the same model, prompt, circuit and intervention. It contains ids and no prompt text.")
-        address = (st.context.url or "").split("?")[0]
-        st.code(f"{address}?{urlencode(st.query_params.to_dict())}", language=None)
+    """Show a button that copies the address, which opens the same page with the same choices."""
+    _copy(key="copy-link", width="content")
