@@ -41,7 +41,7 @@ with frame.answer:
         title = f"Ablate this circuit on {choice.size}"
         ablation = answers.answer(auditor, "ablation", title, choice.ask_ablation(), at_once=choice.is_one)
     if ablation is not None:
-        answer.show_answer(ablation, choice)
+        answer.show_answer(ablation, answer.Asked.of(choice))
 picking = head_maps.Picking(
     choice.head, tuple(str(c) for c in choice.components), interventions.toggle_head, interventions.keep_only
 )

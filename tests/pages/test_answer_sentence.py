@@ -10,7 +10,7 @@ from audit_core import Direction, Estimate, Replacement, head
 from audit_core.audits import AblationResult
 from tests.pages.test_choice import choice  # noqa: F401
 from ui.flow.choice import Choice
-from ui.live.answer import describe_answer
+from ui.live.answer import Asked, describe_answer
 
 UNIT = "logits"
 
@@ -44,20 +44,20 @@ def make_result(clean: Estimate, after: Estimate, support: Estimate, n: int = 1)
 def test_the_verb_says_which_way_the_preference_went(choice: Choice, after: float, said: str) -> None:  # noqa: F811
     prompt = choice.prompts.pairs[0].prompt
     chosen = replace(choice, prompts=replace(choice.prompts, pairs=choice.prompts.pairs[:1]))
-    text = describe_answer(make_result(one(5.29), one(after), one(5.29 - after)), chosen)
+    text = describe_answer(make_result(one(5.29), one(after), one(5.29 - after)), Asked.of(chosen))
     assert text == "Replacing L1.H1 " + said.format(f"“{prompt.answer.strip()}” over “{prompt.foil.strip()}”")
 
 
 def test_a_change_whose_interval_holds_zero_is_no_measurable_change(choice: Choice) -> None:  # noqa: F811
     support = Estimate(0.1, -0.05, 0.25, 40, UNIT, 0.95)
-    found = describe_answer(make_result(one(5.0), one(4.9), support, n=40), choice)
+    found = describe_answer(make_result(one(5.0), one(4.9), support, n=40), Asked.of(choice))
     assert "changes the mean preference for the answer over the foil by no measurable amount" in found
     assert "interval of the change −0.05 to +0.25" in found
 
 
 def test_a_change_of_a_set_has_its_interval_without_a_sign_that_the_verb_has(choice: Choice) -> None:  # noqa: F811
     support = Estimate(-1.2, -1.5, -0.9, 40, UNIT, 0.95)
-    found = describe_answer(make_result(one(5.0), one(6.2), support, n=40), choice)
+    found = describe_answer(make_result(one(5.0), one(6.2), support, n=40), Asked.of(choice))
     assert found.endswith(
         "raises the mean preference for the answer over the foil from +5.00 to +6.20 logits, by 1.20 logits [0.90, 1.50]."
     )
@@ -66,10 +66,10 @@ def test_a_change_of_a_set_has_its_interval_without_a_sign_that_the_verb_has(cho
 def test_each_replacement_and_direction_is_named(choice: Choice) -> None:  # noqa: F811
     result = make_result(one(5.0), one(2.0), one(3.0))
     zero = replace(choice, replacement=Replacement.ZERO)
-    assert describe_answer(result, zero).startswith("Setting L1.H1 to zero lowers")
+    assert describe_answer(result, Asked.of(zero)).startswith("Setting L1.H1 to zero lowers")
     doubled = replace(choice, replacement=Replacement.SCALE, factor=2.0)
-    assert describe_answer(result, doubled).startswith("Multiplying L1.H1 by 2 lowers")
+    assert describe_answer(result, Asked.of(doubled)).startswith("Multiplying L1.H1 by 2 lowers")
     restored = replace(choice, direction=Direction.DENOISING)
-    assert describe_answer(result, restored).startswith("Restoring L1.H1 in the corrupted run raises")
+    assert describe_answer(result, Asked.of(restored)).startswith("Restoring L1.H1 in the corrupted run raises")
     many = replace(result, components=tuple(str(head(0, i)) for i in range(9)))
-    assert describe_answer(many, choice).startswith("Replacing L0.H0, L0.H1, L0.H2, L0.H3 and 5 more lowers")
+    assert describe_answer(many, Asked.of(choice)).startswith("Replacing L0.H0, L0.H1, L0.H2, L0.H3 and 5 more lowers")

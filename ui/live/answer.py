@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from audit_core import Direction, Estimate, Replacement
+from dataclasses import dataclass
+
+from audit_core import Direction, Estimate, Prompt, Replacement
 from audit_core.audits import AblationResult
 from ui.flow.choice import Choice
 from ui.parts.workbench import format_size, show_sentence, signed
@@ -17,20 +19,35 @@ _DONE = {
 }
 
 
-def describe_answer(result: AblationResult, choice: Choice) -> str:
+@dataclass(frozen=True)
+class Asked:
+    """What a result does not state about its question."""
+
+    replacement: Replacement = Replacement.RESAMPLE
+    direction: Direction = Direction.NOISING
+    factor: float = 1.0
+    prompt: Prompt | None = None
+    """The prompt, if it is one."""
+
+    @classmethod
+    def of(cls, choice: Choice) -> Asked:
+        prompt = choice.prompts.pairs[0].prompt if choice.is_one else None
+        return cls(choice.replacement, choice.direction, choice.factor, prompt)
+
+
+def describe_answer(result: AblationResult, asked: Asked) -> str:
     """One sentence: the intervention, the direction of the change, and the metric before and after."""
-    is_noising = choice.direction is Direction.NOISING
+    is_noising = asked.direction is Direction.NOISING
     before = result.clean if is_noising else result.corrupted
-    done = _DONE[choice.replacement] if is_noising else "Restoring {} in the corrupted run"
+    done = _DONE[asked.replacement] if is_noising else "Restoring {} in the corrupted run"
     names = ", ".join(result.components[:LISTED])
     if len(result.components) > LISTED:
         names += f" and {len(result.components) - LISTED} more"
     what = "the mean preference for the answer over the foil"
-    if choice.is_one:
-        prompt = choice.prompts.pairs[0].prompt
-        what = f"the preference for “{prompt.answer.strip()}” over “{prompt.foil.strip()}”"
+    if asked.prompt is not None:
+        what = f"the preference for “{asked.prompt.answer.strip()}” over “{asked.prompt.foil.strip()}”"
     change = _describe_change(before, result.after, result.support, result.unit)
-    return f"{done.format(names, factor=choice.factor)} {change.format(what)}."
+    return f"{done.format(names, factor=asked.factor)} {change.format(what)}."
 
 
 def _describe_change(before: Estimate, after: Estimate, support: Estimate, unit: str) -> str:
@@ -45,6 +62,6 @@ def _describe_change(before: Estimate, after: Estimate, support: Estimate, unit:
     return f"{'lowers' if after.value < before.value else 'raises'} {{}} {numbers}"
 
 
-def show_answer(result: AblationResult, choice: Choice) -> None:
+def show_answer(result: AblationResult, asked: Asked) -> None:
     """Show the sentence with its badge and n."""
-    show_sentence(describe_answer(result, choice), "causal", result.n)
+    show_sentence(describe_answer(result, asked), "causal", result.n)
