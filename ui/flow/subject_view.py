@@ -34,11 +34,19 @@ class PageSubject:
     """Id of the prompt that is drawn."""
 
 
-def open_page(title: str, words: str, fields: Sequence[link.Field], *, asks_scope: bool = True) -> PageSubject:
+def open_page(
+    title: str,
+    words: str,
+    fields: Sequence[link.Field],
+    *,
+    asks_scope: bool = True,
+    while_loading: Callable[[Frame, str, PromptSet, str], None] | None = None,
+) -> PageSubject:
     """Draw the frame, ask for model and prompts; stops the page with a reason if it cannot continue.
 
     Args:
         asks_scope: whether the user chooses the measured prompts; else the page does, and the user chooses the drawn prompt.
+        while_loading: draws what is recorded about model, prompts and prompt id before the model is loaded.
     """
     own_prompts.adopt_pending(subject_form.forget_prompt)
     link.seed(fields)
@@ -60,6 +68,8 @@ def open_page(title: str, words: str, fields: Sequence[link.Field], *, asks_scop
     measured, prompt_id = ask_in(frame.question, lambda: ask_scope(prompts))
     with frame.prompt:
         show_prompt(prompts, prompt_id)
+    if while_loading is not None and services.POOL.auditor(model) is None:
+        while_loading(frame, model, prompts, prompt_id)
     if not is_on_its_way:
         st.stop()
     with frame.answer:
