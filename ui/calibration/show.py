@@ -44,10 +44,11 @@ def show_shares(found: Calibration) -> None:
     columns = ("rule", "components are", "right", "open", "wrong")
     show_table(make_table(columns, list_tallies(found)), key="tallies")
     shares = list_shares(found)
-    st.plotly_chart(
-        figures.share_bars([name for name, _ in shares], [share for _, share in shares]), key="shares",
-        config={"displayModeBar": False}, alt="Shares with their intervals. The table has the numbers.",
-    )  # fmt: skip
+    figures.show(
+        figures.share_bars([name for name, _ in shares], [share for _, share in shares]),
+        "shares",
+        "Shares with their intervals. The table has the numbers.",
+    )
     rows = [(name, describe_share(share)) for name, share in shares]
     show_table(make_table(("combined rule", "share, 95 % interval, n"), rows))
     if found.census is not None:

@@ -49,10 +49,11 @@ def show_costs(report: CostReport) -> None:
     ]  # fmt: skip
     columns = ("audit", "runs started", "wall time", "CPU time", "what it settled", "wall time per settled claim")
     show_table(make_table(columns, rows), key="costs")
-    st.plotly_chart(
-        _draw_bars(report), key="cost-bars", config={"displayModeBar": False},
-        alt="Bars of wall seconds, plain, and CPU seconds, hatched, for each kind of audit. The tables have the numbers.",
-    )  # fmt: skip
+    figures.show(
+        _draw_bars(report),
+        "cost-bars",
+        "Bars of wall seconds, plain, and CPU seconds, hatched, for each kind of audit. The tables have the numbers.",
+    )
     table_with_csv(lambda: _tabulate(report), "Every outcome and every answer", "audit-costs")
 
 

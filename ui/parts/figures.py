@@ -5,13 +5,17 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+import streamlit as st
 from numpy.typing import NDArray
 from plotly.colors import sample_colorscale
 
 from audit_core import Estimate
+from ui.parts.figure_download import offer_image
+from ui.parts.figure_labels import place_names
 
 PUOR = (
     (0.0, "#7f3b08"), (0.15, "#b35806"), (0.3, "#e08214"), (0.42, "#fdb863"), (0.5, "#f7f7f7"),
@@ -27,7 +31,11 @@ LOOKS = "Cividis"
 MIN_EFFECT_RANGE = 1.0
 """Smallest half-width of an effect axis, in the metric's unit: otherwise a hundredth of a logit would fill a figure."""
 INK = "#7d8590"
-"""Colour of axes and grid, readable on light and dark."""
+"""Colour of axes, lines and marks on light and dark. Text has the theme's colour, because no grey reaches 4.5 to 1 on both."""
+EFFECT = "#8064b8"
+"""A purple of the effect scale for marks: 4.7 to 1 on the light page, 3.8 to 1 on the dark one."""
+TEXT_PX = 12
+"""Smallest text of a figure."""
 
 
 @dataclass(frozen=True)
@@ -65,28 +73,79 @@ def ink_for(colours: Sequence[str]) -> list[str]:
     return inks
 
 
+def show(figure: go.Figure, key: str, alt: str, **options: Any) -> Any:
+    """Draw a Plotly figure with its text alternative, and two buttons that download it as SVG or PNG, in the browser.
+
+    Every chart of the pages goes through this function, as `figures.show(figures.layer_bars(…), "layers", "Bars per …")`.
+    Below it belongs `table_with_csv`, as a screen reader and a keyboard reach the numbers there.
+
+    Args:
+        key: unique on the page; also the name of the downloaded file.
+        alt: what is drawn, and where the numbers are; plain text, of our own words only.
+        options: passed to `st.plotly_chart`, such as `on_select` and `selection_mode`.
+
+    Returns:
+        What `st.plotly_chart` returns.
+    """
+    config = {"displaylogo": False, "modeBarButtons": [["toImage"]]}
+    found = st.plotly_chart(figure, key=key, alt=alt, config=config, **options)
+    offer_image(key, alt)
+    return found
+
+
 def style_figure(figure: go.Figure, height: int, x: str, y: str) -> go.Figure:
-    axis = {"showgrid": False, "zeroline": False, "automargin": True, "linecolor": INK, "ticks": "outside"}
+    """Give a figure its height, axis titles, and text of at least 12 px; the theme colours the text."""
+    text = {"size": TEXT_PX}
+    axis = {
+        "showgrid": False, "zeroline": False, "automargin": True, "linecolor": INK, "ticks": "outside",
+        "tickcolor": INK, "tickfont": text, "title_font": {"size": TEXT_PX + 1},
+    }  # fmt: skip
     figure.update_layout(
+        font=text,
+        hoverlabel_font=text,
+        legend_font=text,
         # With less height the axis title overlaps the tick labels.
         height=max(height, 150),
-        margin={"l": 8, "r": 8, "t": 16, "b": 8},
+        margin={"l": 8, "r": 8, "t": max(16, figure.layout.margin.t or 0), "b": 8},
         showlegend=False,
-        hoverlabel={"align": "left"},
-        xaxis={**axis, "title": x},
-        yaxis={**axis, "title": y},
+        hoverlabel_align="left",
+        xaxis={**axis, "title_text": x},
+        yaxis={**axis, "title_text": y},
     )
     return figure
 
 
+def mark_values(figure: go.Figure, lines: Sequence[tuple[float, str]]) -> None:
+    """Dashed vertical lines, their labels above the plot: beside each other for two, else stacked, so that none overlap."""
+    ranked = sorted(lines)
+    for i, (at, text) in enumerate(ranked):
+        figure.add_vline(x=at, line={"color": INK, "dash": "dash", "width": 1})
+        anchor, level = ("center", i) if len(ranked) != 2 else ("right" if i == 0 else "left", 0)
+        figure.add_annotation(
+            x=at, y=1, yref="paper", yanchor="bottom", xanchor=anchor, yshift=level * (TEXT_PX + 4), text=text, showarrow=False,
+            font={"size": TEXT_PX},
+        )  # fmt: skip
+    if ranked:
+        figure.update_layout(margin_t=24 + (TEXT_PX + 4) * (0 if len(ranked) == 2 else len(ranked) - 1))
+
+
+_BAND = 0.13
+"""Share of the scatter's height kept free of marks above and below, for the names of the quadrants."""
+_SCATTER_PX = 340
+
+
 def scatter_axes(points: Sequence[Point], *, unit: str, mass_line: float, support_line: float) -> go.Figure:
-    """Attention mass against effect, one mark per head; dashed lines cut the quadrants."""
+    """Attention mass against effect, one mark per head; dashed lines cut the quadrants, named where no mark stands."""
     figure = go.Figure()
+    wide, high = _reach(points, mass_line, support_line)
     for chosen, symbol, size in ((False, "circle-open", 7), (True, "diamond", 12)):
         group = [p for p in points if p.is_chosen is chosen]
+        spots = [((p.mass - wide[0]) / (wide[1] - wide[0]), (p.support - high[0]) / (high[1] - high[0])) for p in group]
+        names = [p.name for p in group]
         figure.add_scatter(
             x=[p.mass for p in group], y=[p.support for p in group], mode="markers+text" if chosen else "markers",
-            text=[p.name for p in group], textposition="top center", customdata=[p.name for p in group],
+            text=names, textposition=place_names(names, spots, height_px=_SCATTER_PX) if chosen else None, customdata=names,
+            textfont={"size": TEXT_PX},
             marker={"symbol": symbol, "size": size, "color": "#0072B2" if chosen else INK, "line": {"width": 1.5}},
             error_x=interval_bars([(p.mass, p.mass_low, p.mass_high) for p in group], chosen),
             error_y=interval_bars([(p.support, p.support_low, p.support_high) for p in group], chosen),
@@ -95,22 +154,30 @@ def scatter_axes(points: Sequence[Point], *, unit: str, mass_line: float, suppor
     figure.add_vline(x=mass_line, line={"dash": "dash", "color": INK, "width": 1})
     for level in (support_line, -support_line):
         figure.add_hline(y=level, line={"dash": "dash", "color": INK, "width": 1})
-    corners = (
-        (0.99, 0.98, "right", "attends and acts"), (0.01, 0.98, "left", "acts, hardly attends"),
-        (0.99, 0.5, "right", "attends, little effect"), (0.99, 0.03, "right", "attends, opposes"),
-    )  # fmt: skip
-    for x, y, anchor, text in corners:
+    for x, y, across, up, text in (
+        (1, 1, "right", "top", "attends<br>and acts"), (0, 1, "left", "top", "acts,<br>hardly attends"), (1, 0, "right", "bottom", "attends,<br>opposes"),
+    ):  # fmt: skip
         figure.add_annotation(
-            x=x,
-            y=y,
-            xref="paper",
-            yref="paper",
-            text=text,
-            showarrow=False,
-            xanchor=anchor,
-            font={"size": 12, "color": INK},
-        )
-    return style_figure(figure, 420, "Attention: mass on the source token (0–1)", f"Causal effect ({unit})")
+            x=x, y=y, xref="paper", yref="paper", xanchor=across, yanchor=up, align=across, text=text, showarrow=False,
+            font={"size": TEXT_PX},
+        )  # fmt: skip
+    # Between the dashed lines there is no free band: its name stands in the margin.
+    figure.add_annotation(
+        x=1, y=0, xref="paper", xanchor="left", textangle=90, text="attends, little effect", showarrow=False, font={"size": TEXT_PX}
+    )  # fmt: skip
+    figure.update_xaxes(range=wide)
+    figure.update_yaxes(range=high)
+    style_figure(figure, 420, "Attention: mass on the source token (0–1)", f"Causal effect ({unit})")
+    return figure.update_layout(margin_r=26)
+
+
+def _reach(points: Sequence[Point], mass_line: float, support_line: float) -> tuple[list[float], list[float]]:
+    """Ranges of both axes, with a band free of marks above and below."""
+    right = max([p.mass_high or p.mass for p in points] + [mass_line, 0.1])
+    ends = [end for p in points for end in (p.support, p.support_low, p.support_high) if end is not None]
+    top, bottom = max([*ends, support_line]), min([*ends, -support_line])
+    band = (top - bottom or MIN_EFFECT_RANGE) * _BAND / (1 - 2 * _BAND)
+    return [-0.05 * right, 1.05 * right], [bottom - band, top + band]
 
 
 def interval_bars(rows: Sequence[tuple[float, float | None, float | None]], chosen: bool) -> dict[str, object]:
@@ -171,13 +238,13 @@ def pattern(weights: NDArray[np.float32], tokens: Sequence[str]) -> go.Figure:
     labels = label_tokens(tokens)
     figure = go.Figure(
         go.Heatmap(
-            z=weights, colorscale=LOOKS, zmin=0, zmax=1, colorbar={"thickness": 10, "title": "share"},
+            z=weights, colorscale=LOOKS, zmin=0, zmax=1, colorbar={"thickness": 10, "title": {"text": "share of<br>attention"}, "tickfont": {"size": TEXT_PX}},
             hovertemplate="from %{customdata[0]}<br>to %{customdata[1]}<br>%{z:.3f} of its attention<extra></extra>",
             customdata=[[[query, key] for key in labels] for query in labels],
         )
     )  # fmt: skip
-    ticks = {"tickmode": "array", "tickvals": list(range(len(labels))), "ticktext": labels, "tickfont": {"size": 10}}
-    style_figure(figure, 380, "Key token (attended to)", "Query token (attending)")
+    ticks = {"tickmode": "array", "tickvals": list(range(len(labels))), "ticktext": labels}
+    style_figure(figure, max(380, 150 + 18 * len(labels)), "Key token (attended to)", "Query token (attending)")
     figure.update_xaxes(**ticks, tickangle=-60)
     return figure.update_yaxes(**ticks, autorange="reversed")
 
@@ -192,24 +259,27 @@ def token_bars(values: Sequence[float], tokens: Sequence[str], *, unit: str, is_
             x=numbers, y=label_tokens(tokens), orientation="h",
             marker={"color": colours, "line": {"color": INK, "width": 1}},
             text=[f"{v:+.2f}" if is_effect else f"{v:.2f}" for v in numbers], textposition="outside", cliponaxis=False,
+            textfont={"size": TEXT_PX},
             hovertemplate="%{y}: %{x:.3f} " + unit + "<extra></extra>",
         )
     )  # fmt: skip
-    style_figure(figure, max(240, 24 * len(tokens)), unit, "")
+    style_figure(figure, 70 + 24 * max(8, len(tokens)), unit[:1].upper() + unit[1:], "")
     pad = 1.35 * limit
     figure.update_xaxes(range=[-pad, pad] if is_effect else [0, 1.12])
-    return figure.update_yaxes(autorange="reversed", tickfont={"size": 11})
+    # Every token is named, in the order of the prompt, so that two such figures side by side have the same rows.
+    return figure.update_yaxes(autorange="reversed", dtick=1)
 
 
 def verdict_figure(
     families: Sequence[tuple[str, Estimate]], *, delta: float, null: Sequence[float], primary: str
 ) -> go.Figure:
-    """Each family's interval against ±δ, and below them one tick per random set."""
+    """Each family's interval against ±δ, the deciding one on top, and below them one tick per random set."""
     figure = go.Figure()
     names = [f"{family}, decides" if family == primary else family for family, _ in families]
+    ranked = sorted(names, key=lambda name: not name.endswith(", decides"))
     figure.add_scatter(
         x=[e.value for _, e in families], y=names, mode="markers",
-        marker={"size": 11, "symbol": ["diamond" if f == primary else "circle" for f, _ in families], "color": "#542788"},
+        marker={"size": 11, "symbol": ["diamond" if f == primary else "circle" for f, _ in families], "color": EFFECT},
         error_x=interval_bars([(e.value, e.low, e.high) for _, e in families], True), showlegend=False,
         hovertemplate="%{y}: %{x:.3f}<extra></extra>",
     )  # fmt: skip
@@ -219,9 +289,12 @@ def verdict_figure(
             marker={"size": 12, "symbol": "line-ns-open", "color": INK, "line": {"width": 1}},
             hovertemplate="a random set: %{x:.3f}<extra></extra>",
         )  # fmt: skip
-    for at, text in ((delta, "δ"), (-delta, "−δ")):
-        figure.add_vline(x=at, line={"color": INK, "dash": "dash"}, annotation_text=text)
+    mark_values(figure, ((delta, "δ"), (-delta, "−δ")))
     figure.add_vline(x=0, line={"color": INK, "width": 1})
+    # As listed, from top to bottom; a category axis counts upwards.
+    figure.update_yaxes(
+        autorange="reversed", type="category", categoryorder="array", categoryarray=[*ranked, "random sets"]
+    )
     return style_figure(figure, 240, families[0][1].unit[0].upper() + families[0][1].unit[1:], "")
 
 
@@ -247,12 +320,11 @@ def interval_rows(
         figure.add_scatter(
             x=[e.value for _, e in known], y=[row + step * (at - (len(series) - 1) / 2) for row, _ in known], mode="markers",
             name=label, text=[names[row] for row, _ in known],
-            marker={"size": 10, "symbol": symbol, "color": "#542788" if is_effect else INK, "line": {"width": 1.5}},
+            marker={"size": 10, "symbol": symbol, "color": EFFECT if is_effect else INK, "line": {"width": 1.5}},
             error_x=interval_bars([(e.value, e.low, e.high) for _, e in known], True),
             hovertemplate="%{text}, " + label + ": %{x:.3f}<extra></extra>",
         )  # fmt: skip
-    for value, text in lines:
-        figure.add_vline(x=value, line={"color": INK, "dash": "dash", "width": 1}, annotation_text=text)
+    mark_values(figure, lines)
     style_figure(figure, max(240, 90 + 30 * max(1, len(series)) * len(names) // 2), unit, "")
     if len(series) > 1:
         figure.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.2})
@@ -265,7 +337,7 @@ def share_bars(names: Sequence[str], shares: Sequence[Estimate]) -> go.Figure:
     figure = go.Figure(
         go.Scatter(
             x=[share.value for share in shares], y=list(names), mode="markers",
-            marker={"size": 10, "symbol": "diamond", "color": "#542788"},
+            marker={"size": 10, "symbol": "diamond", "color": EFFECT},
             error_x=interval_bars([(s.value, s.low, s.high) for s in shares], True),
             hovertemplate="%{y}: %{x:.3f}<extra></extra>",
         )

@@ -67,11 +67,11 @@ def show_families(result: ClaimTestResult, claim: Claim, place: str) -> None:
         for why in sorted(set(result.not_measured.values())):
             st.error(plain(why), icon=":material/error:")
         return
-    st.plotly_chart(
+    figures.show(
         figures.verdict_figure(
             measured, delta=claim.delta, null=() if result.null is None else result.null.values, primary=claim.ablation.value
         ),
-        key=f"verdict-figure{place}", config={"displayModeBar": False},
+        key=f"verdict-figure{place}",
         alt="Interval of each ablation against plus and minus delta, and the effects of random sets below. The "
         "table has the numbers.",
     )  # fmt: skip

@@ -30,6 +30,7 @@ if person is None or refusal is not None:
     st.stop()
 menu = navigation.menu(person)
 page = st.navigation(menu)
+st.set_page_config(page_title=f"{page.title} · Assay")
 return_to.resume([one for pages in menu.values() for one in pages])
 with st.sidebar:
     auth.show_person(person, page.title)
