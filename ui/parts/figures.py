@@ -31,7 +31,9 @@ LOOKS = "Cividis"
 MIN_EFFECT_RANGE = 1.0
 """Smallest half-width of an effect axis, in the metric's unit: otherwise a hundredth of a logit would fill a figure."""
 INK = "#7d8590"
-"""Colour of axes, lines and marks on light and dark. Text has the theme's colour, because no grey reaches 4.5 to 1 on both."""
+"""Colour of axes, lines and marks on light and dark. """
+TEXT = {"light": "#1b1f24", "dark": "#e8eaed"}
+"""Colour of a figure's text by theme, because no one grey reaches 4.5 to 1 on both."""
 EFFECT = "#8064b8"
 """A purple of the effect scale for marks: 4.7 to 1 on the light page, 3.8 to 1 on the dark one."""
 TEXT_PX = 12
@@ -87,6 +89,12 @@ def show(figure: go.Figure, key: str, alt: str, **options: Any) -> Any:
     Returns:
         What `st.plotly_chart` returns.
     """
+    ink = TEXT["dark" if st.context.theme.type == "dark" else "light"]
+    figure.update_layout(font_color=ink, legend_font_color=ink)
+    figure.update_xaxes(tickfont_color=ink, title_font_color=ink)
+    figure.update_yaxes(tickfont_color=ink, title_font_color=ink)
+    figure.update_traces(textfont_color=ink, selector={"type": "scatter"})
+    figure.update_traces(textfont_color=ink, selector={"type": "bar"})
     config = {"displaylogo": False, "modeBarButtons": [["toImage"]]}
     found = st.plotly_chart(figure, key=key, alt=alt, config=config, **options)
     offer_image(key, alt)
