@@ -1,20 +1,20 @@
-"""Overview for decision makers: policy status of each model, open work, a guided story, and audit costs."""
+"""Overview for decision makers: claims of each model by state, a three-minute story of one audit, open work, and costs."""
 
 import streamlit as st
 
 from audit_core import AuditError, audit_home
 from audit_core.home import list_models, read_claim_statuses, read_home
 from ui.flow import answers
-from ui.overview import cost, portfolio, story
+from ui.overview import cost, page_print, portfolio, story
 from ui.shell import link
 
 # 1. ask
 
 link.seed(story.FIELDS)
-st.title("Overview", anchor=False)
-st.markdown(
-    "Which models meet their policy, which claims are untested or stale, and a three-minute story of one audit."
-)
+with st.container(key="bench-title", horizontal=True, vertical_alignment="center"):
+    st.title("Overview", anchor=False, width="content")
+    st.space("stretch")
+    actions = st.container(horizontal=True, width="content")
 
 # 2. compute: nothing; read what is recorded
 
@@ -25,17 +25,22 @@ try:
 except AuditError as error:
     answers.show_refusal(error)
     st.stop()
-recorded, costs = story.read(), cost.read()
+recorded, costs, trends = story.read(), cost.read(), portfolio.read_trends(facts)
 
 # 3. show
 
-st.header("Portfolio", anchor=False)
+with actions:
+    page_print.offer(lines, summaries, facts)
 portfolio.show_portfolio(lines, summaries, facts)
-portfolio.show_open(summaries)
 if recorded is not None:
     story.show_story(recorded)
     link.publish({field.key: st.session_state[field.key] for field in story.FIELDS})
-st.header("Key figures", anchor=False)
-portfolio.show_figures(portfolio.read_trends(facts))
-if costs is not None:
-    cost.show_costs(costs)
+for title, show in (
+    ("Open work", lambda: portfolio.show_open(summaries)),
+    ("Key figures", lambda: portfolio.show_figures(trends)),
+    ("Audit costs and settled claims", lambda: None if costs is None else cost.show_costs(costs)),
+):
+    box = st.expander(title, key=f"open-{title}", on_change="rerun")
+    if box.open:
+        with box:
+            show()

@@ -17,7 +17,8 @@ def open_page(page: Page, server: Server, query: str = "") -> None:
 def test_the_raw_numbers_behind_a_verdict_are_three_clicks_away(server: Server, page: Page) -> None:
     open_page(page, server)
     page.get_by_text("4. Verdicts").click()
-    page.get_by_text("Every prompt under every ablation").click()
+    page.get_by_text("Verdicts in full, and the raw numbers").click()
+    expect(page.get_by_text("Every prompt under every ablation")).to_be_visible()
     with page.expect_download() as download:
         page.get_by_role("button", name="Download CSV").click()
     rows = download.value.path().read_text(encoding="utf-8").splitlines()

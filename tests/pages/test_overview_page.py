@@ -15,15 +15,24 @@ from audit_core.store import RunRecord
 from audit_core.story import Story, load_story
 from tests.pages.test_live_audit_page import ROOT
 
+COSTS = "Audit costs and settled claims"
 STEPS = ("1", "2", "3", "4", "5", "6")
 HOSTILE = "<img src=x> **bold**"
 
 
-def open_page(step: str = "") -> AppTest:
+def open_page(step: str = "", *boxes: str) -> AppTest:
+    """The page at a step, with these boxes open: AppTest cannot open an expander."""
     test = AppTest.from_file(str(ROOT / "pages/overview.py"), default_timeout=60)
+    for box in boxes:
+        test.session_state[f"open-{box}"] = True
     if step:
         test.query_params["step"] = step
     return test.run()
+
+
+def choose_step(test: AppTest, step: str) -> None:
+    test.session_state["step"] = step
+    test.run()
 
 
 def read_words(test: AppTest) -> str:
@@ -47,8 +56,29 @@ def test_next_and_back_walk_the_story_and_stop_at_its_ends(home: Path) -> None:
     assert test.query_params["step"] == "2"
     test.button(key="back").click().run()
     assert "Step 1 of 6" in test.subheader[0].value
-    test.radio(key="step").set_value("6").run()
+    choose_step(test, "6")
     assert test.button(key="next").disabled
+
+
+IN_POPOVERS = ("Each cell is a head", "Controls passed", "Random baseline", "Measured with")
+"""Beginnings of texts that a press opens: AppTest lists them like any other."""
+
+
+def test_all_steps_are_read_in_three_minutes(home: Path) -> None:
+    read = [
+        one.value
+        for step in STEPS
+        for one in open_page(step).markdown
+        if "badge[" not in one.value and not one.value.startswith(IN_POPOVERS)
+    ]
+    assert sum(len(text.split()) for text in read) <= 350
+
+
+def test_no_sentence_of_the_story_mixes_attention_with_effects(home: Path) -> None:
+    for step in STEPS:
+        for sentence in re.split(r"(?<=[.:]) ", read_words(open_page(step)).replace("\n", " ")):
+            is_causal = re.search(r"[Aa]blat|lowers|raises|logits", sentence)
+            assert not (is_causal and re.search(r"attention", sentence)), sentence
 
 
 def test_a_link_to_a_step_that_is_not_there_opens_the_first(home: Path) -> None:
@@ -73,13 +103,13 @@ def test_relies_on_stands_only_beside_a_supported_verdict(home: Path) -> None:
     story = load_story()
     assert any(found.result.state == State.SUPPORTED for found in story.claims)
     for step in STEPS:
-        for line in read_words(open_page(step)).split("\n"):
+        for line in read_words(open_page(step, "verdicts")).split("\n"):
             if re.search(r"\b(relies on|uses|because)\b", line):
                 assert "**Supported.**" in line
 
 
 def test_every_verdict_is_quoted_with_its_state_and_interval(home: Path) -> None:
-    words = read_words(open_page("4")).replace("\\", "")
+    words = read_words(open_page("4", "verdicts")).replace("\\", "")
     for found in load_story().claims:
         assert found.result.sentence in words
         assert re.search(r"\[-?\d.*\(9\d %, n = 72", found.result.sentence)
@@ -87,8 +117,8 @@ def test_every_verdict_is_quoted_with_its_state_and_interval(home: Path) -> None
 
 def test_the_raw_numbers_behind_a_verdict_are_two_clicks_from_the_first_step(home: Path) -> None:
     test = open_page()
-    test.radio(key="step").set_value("4").run()  # first click
-    test.session_state["open-story-items"] = True  # second click: AppTest cannot open an expander
+    choose_step(test, "4")  # first click
+    test.session_state["open-verdicts"] = True  # second click: AppTest cannot open an expander
     test.run()
     items = next(one.value for one in test.dataframe if "prompt" in one.value)
     story: Story = load_story()
@@ -109,7 +139,8 @@ def test_going_live_chooses_prompt_and_circuit_whatever_was_chosen_before(
     test.session_state["c"], test.session_state["scope"], test.session_state["ab"] = "L0.H0", "confirmatory", "zero"
     test.button(key="go-live").click().run()
     assert len(opened) == 1
-    chosen = {key: test.session_state[key] for key in ("model", "set", "prompt", "c", "scope", "ab", "dir")}
+    kept = test.session_state["kept_choices"]
+    chosen = {key: kept[key] for key in ("model", "set", "prompt", "c", "scope", "ab", "dir")}
     assert chosen == {
         "model": "default", "set": "indirect_object", "prompt": "io-0001", "c": load_story().named["acts"], "scope": "one",
         "ab": "resample", "dir": "noising",
@@ -148,14 +179,14 @@ def log_run(home: Path, run_id: str, kind: str, result: object, wall_s: float, c
 
 
 def test_without_a_run_the_page_says_what_to_do(home: Path) -> None:
-    assert any("No audit has run here yet" in one.value for one in open_page().info)
+    assert any("No audit has run here yet" in one.value for one in open_page("", COSTS).info)
 
 
 def test_cost_stands_beside_what_it_settled(home: Path) -> None:
     log_run(home, "a", "claim_test", {"state": "supported", "reason": None}, 90.0, 130.0)
     log_run(home, "b", "claim_test", {"state": "inconclusive", "reason": "low_power"}, 30.0, None)
     log_run(home, HOSTILE, HOSTILE, {}, 1.0, None)
-    test = open_page()
+    test = open_page("", COSTS)
     assert not test.exception
     table = next(one.value for one in test.dataframe if "what it settled" in one.value)
     assert list(table.iloc[0]) == [

@@ -77,8 +77,8 @@ def _show_patterns(result: AttentionTestsResult) -> None:
         [test.head for test in drawn], series, unit="Effect, fraction of the clean–corrupted gap",
         lines=((result.delta, "δ"), (-result.delta, "−δ")), is_effect=True,
     )  # fmt: skip
-    st.plotly_chart(
-        figure, key="pattern-tests", config={"displayModeBar": False},
+    figures.show(
+        figure, key="pattern-tests", 
         alt="Effects of ablating the pattern and the output of each head. The table below has the numbers.",
     )  # fmt: skip
     for test in drawn:
@@ -130,8 +130,8 @@ def _draw_agreements(
     names = [_name(a) + (f": {word}" if word else "") for a, word in zip(agreements, words or [""] * len(agreements))]
     series = (("rank correlation", "diamond", [a.estimate for a in agreements]),)
     figure = figures.interval_rows(names, series, unit="Spearman ρ", lines=lines, is_effect=False)
-    st.plotly_chart(
-        figure.update_xaxes(range=[-1.05, 1.05]), key=f"figure-{key}", config={"displayModeBar": False},
+    figures.show(
+        figure.update_xaxes(range=[-1.05, 1.05]), key=f"figure-{key}", 
         alt="Rank correlations with their intervals. The table below has the numbers.",
     )  # fmt: skip
 

@@ -128,8 +128,8 @@ def show_scatter(
             name = found[0]["customdata"]
             pick(name if isinstance(name, str) else name[0])
 
-    st.plotly_chart(
-        figure, key="scatter", on_select=picked, selection_mode="points", config={"displayModeBar": False},
+    figures.show(
+        figure, key="scatter", on_select=picked, selection_mode="points", 
         alt="Scatter of attention mass against causal effect, one mark per head. The two tables above have the numbers.",
     )  # fmt: skip
     columns = ("head", "attention mass", "effect", "unit of effect", "n")

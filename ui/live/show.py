@@ -76,9 +76,9 @@ def show_edges(result: EdgesResult, attention: Sequence[float], token: str) -> N
             "observational",
             f"attention of L{result.layer}.H{result.head} from {plain(repr(token))} to each token, on the clean run. It sums to 1.",
         )
-        st.plotly_chart(
+        figures.show(
             figures.token_bars(attention, result.tokens, unit="share of attention", is_effect=False), key="token-looks",
-            config={"displayModeBar": False}, alt="Attention to each token. The table below has the numbers.",
+             alt="Attention to each token. The table below has the numbers.",
         )  # fmt: skip
     with right:
         figure_header(
@@ -86,9 +86,9 @@ def show_edges(result: EdgesResult, attention: Sequence[float], token: str) -> N
             "causal",
             "effect of setting one attention weight to zero, without renormalising. One prompt, so no interval. The axis spans at least ±1.",
         )
-        st.plotly_chart(
+        figures.show(
             figures.token_bars(result.support, result.tokens, unit=f"effect, {result.unit}", is_effect=True), key="token-does",
-            config={"displayModeBar": False}, alt="Effect of each edge. The table below has the numbers.",
+             alt="Effect of each edge. The table below has the numbers.",
         )  # fmt: skip
     rows = list(zip(range(len(result.tokens)), map(repr, result.tokens), attention, result.support, strict=True))
     table_with_csv(
@@ -107,7 +107,7 @@ def show_patterns(
     for column, (name, weights) in zip(st.columns(len(panes)), panes, strict=True):
         column.markdown(f"**{name}**")
         column.plotly_chart(
-            figures.pattern(weights, tokens), key=f"pattern-{name}", config={"displayModeBar": False},
+            figures.pattern(weights, tokens), key=f"pattern-{name}", 
             alt=f"Attention pattern of {head}, {name}. The table below has the numbers.",
         )  # fmt: skip
     if after is None:
@@ -160,9 +160,9 @@ def show_token_gradients(result: TokenGradientsResult) -> None:
             "Tokens the answer depends on", "causal",
             "loss of the metric when that token's embedding alone is replaced by its mean. One prompt, so no interval.",
         )  # fmt: skip
-        st.plotly_chart(
+        figures.show(
             figures.token_bars(result.measured, result.tokens, unit=f"effect, {result.unit}", is_effect=True), key="tokens-measured",
-            config={"displayModeBar": False}, alt="Measured effect of each token. The table below has the numbers.",
+             alt="Measured effect of each token. The table below has the numbers.",
         )  # fmt: skip
     with right:
         figure_header(
@@ -172,9 +172,9 @@ def show_token_gradients(result: TokenGradientsResult) -> None:
         if result.estimated is None:
             st.warning(f"Not drawn: {plain(result.not_estimated)}", icon=":material/warning:")
         else:
-            st.plotly_chart(
+            figures.show(
                 figures.token_bars(result.estimated, result.tokens, unit="estimated, logits", is_effect=True),
-                key="tokens-estimated", config={"displayModeBar": False},
+                key="tokens-estimated", 
                 alt="Estimated effect of each token. The table below has the numbers.",
             )  # fmt: skip
             st.markdown(

@@ -28,7 +28,6 @@ def read() -> CostReport | None:
 
 def show_costs(report: CostReport) -> None:
     """Show table and figure; the numbers describe audits, not models."""
-    st.header("Audit costs and settled claims", anchor=False)
     if not report.kinds:
         st.info(
             "No audit has run here yet. Open Live audit, or run `python -m audit_core test`. Its cost then appears here."

@@ -8,7 +8,7 @@ from audit_core import format_estimate, make_table
 from audit_core.story import Story, StoryHead
 from audit_core.tables import estimate_cells
 from ui.parts.grid import head_axes, layer_grid
-from ui.parts.header import plain, table_with_csv
+from ui.parts.header import table_with_csv
 from ui.parts.map_cells import colour_effects, colour_masses
 
 
@@ -39,14 +39,6 @@ def draw_effects(story: Story) -> None:
         label="Recorded effect by layer and head", chosen=_focused(story).component, inside=tuple(story.named.values()),
         key="story-grid-does", on_pick=_focus,
     )  # fmt: skip
-
-
-def show_focus(story: Story) -> None:
-    """Show both numbers of the outlined head."""
-    head = _focused(story)
-    st.markdown(
-        f"Outlined: **{plain(head.component)}**. Attention: {plain(format_estimate(head.attention))}. Causal effect: {plain(format_estimate(head.effect))}. Dashed: the heads in the table."
-    )
 
 
 def tabulate(story: Story, key: str, *, is_attention_only: bool) -> None:

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+import plotly.graph_objects as go
 import streamlit as st
 
 from audit_core import audit_home, make_table
 from audit_core.home import ClaimStatus, ClaimSummary, HomeFacts, ModelLine, Trend, follow_figures
 from audit_core.review import CaseFile, list_cases, open_case
+from ui.parts import figures
 from ui.parts.header import show_table, table_with_csv
 from ui.shell import navigation
 
+TO_DO = (ClaimStatus.UNTESTED, ClaimStatus.STALE, ClaimStatus.INCONCLUSIVE)
+"""States that call for a test, a repeated test or more prompts."""
+GATES = {
+    "MEETS": "met", "DOES_NOT_MEET": "not met", "NOT_EVALUATED": "not evaluated", "INCONCLUSIVE": "inconclusive",
+    "INTEGRITY_FAILED": "a pack was changed",
+}  # fmt: skip
+"""Result of a policy, in words."""
 BACK = (8, 4)
 """Weeks ago at which a key figure is also shown."""
 
@@ -31,29 +42,24 @@ def open_cases() -> tuple[CaseFile, ...]:
 
 
 def show_portfolio(lines: Sequence[ModelLine], summaries: Sequence[ClaimSummary], facts: HomeFacts) -> None:
-    """Show four summary numbers, then one line per model."""
-    counted = {status: sum(one.standing is status for one in summaries) for status in ClaimStatus}
-    columns = st.columns(4)
-    columns[0].metric("Models that meet their policy", f"{sum(line.gate == 'MEETS' for line in lines)} of {len(lines)}")
-    columns[1].metric("Claims untested", counted[ClaimStatus.UNTESTED])
-    columns[2].metric("Claims stale", counted[ClaimStatus.STALE])
-    columns[3].metric("Unanchored window", f"{facts.status.unanchored_events:,} events")
-    st.markdown(
-        f"No external checkpoint covers the {facts.status.unanchored_events:,} newest events, from the last {facts.status.unanchored_s / 3600:.1f} h."
-    )
+    """Show claims by model and state as a picture, and the three counts that ask for an action."""
     if not lines:
-        st.info("No claim is registered yet. What to do: freeze one on the Claims page.", icon=":material/info:")
-        return
-    rows = [
-        (
-            line.model, line.gate.replace("_", " ").lower(), line.why, line.claims, _count(line), line.packs, ", ".join(line.desk) or "none",
-            line.model_digest,
+        st.info(
+            "No claim is registered yet. Write one on the Claims page, or explore on Live audit.",
+            icon=":material/info:",
         )
-        for line in lines
-    ]  # fmt: skip
-    names = ("model", "policy", "why", "claims", "by status", "packs in use", "review desk", "digest")
-    show_table(make_table(names, rows), key="portfolio")
-    table_with_csv(lambda: make_table(names, rows), "The portfolio", "portfolio-rows")
+        return
+    picture, counts = st.columns([3, 1], gap="medium", vertical_alignment="center")
+    with picture:
+        figures.show(
+            draw_portfolio(lines), "portfolio-picture",
+            alt="Number of claims by model and state. The table below has the numbers.",
+        )  # fmt: skip
+    to_do = [one for one in summaries if one.standing in TO_DO]
+    counts.metric("Models that meet their policy", f"{sum(line.gate == 'MEETS' for line in lines)} of {len(lines)}")
+    counts.metric("Claims that need an action", f"{len(to_do)} of {len(summaries)}")
+    counts.metric("Log entries not yet confirmed outside", f"{facts.status.unanchored_events:,}")
+    table_with_csv(lambda: tabulate(lines), "Portfolio", "portfolio-rows")
     with st.container(horizontal=True):
         for page, label in (
             (navigation.models(), "Model cards"),
@@ -63,16 +69,51 @@ def show_portfolio(lines: Sequence[ModelLine], summaries: Sequence[ClaimSummary]
             st.page_link(page, label=label)
 
 
+def draw_portfolio(lines: Sequence[ModelLine]) -> go.Figure:
+    """Models as rows and claim states as columns; each number of claims is written in its mark."""
+    # Plotly interprets some HTML in labels, and a model's name is untrusted.
+    rows = [f"{html.escape(line.model[:40])}<br>policy: {GATES.get(line.gate, line.gate.lower())}" for line in lines]
+    states = list(ClaimStatus)
+    marks = [(states.index(s), row, n) for row, line in enumerate(lines) for s, n in line.by_standing.items() if n]
+    figure = go.Figure(
+        go.Scatter(
+            x=[x for x, _, _ in marks], y=[y for _, y, _ in marks], text=[f"<b>{n}</b>" for _, _, n in marks], mode="markers+text",
+            customdata=[[states[x].value] for x, _, _ in marks], hovertemplate="%{text} claims: %{customdata[0]}<extra></extra>",
+            marker={"size": 34, "color": "rgba(125,133,144,.18)", "line": {"width": 1.5, "color": figures.INK}},
+        )
+    )  # fmt: skip
+    figures.style_figure(figure, 70 + 62 * len(lines), "", "")
+    figure.update_xaxes(
+        tickmode="array", tickvals=list(range(len(states))), ticktext=[state.value for state in states], side="top",
+        range=[-0.5, len(states) - 0.5], ticks="",
+    )  # fmt: skip
+    return figure.update_yaxes(
+        tickmode="array", tickvals=list(range(len(rows))), ticktext=rows, range=[len(rows) - 0.5, -0.5], ticks="", showgrid=True,
+        gridcolor="rgba(125,133,144,.25)",
+    )  # fmt: skip
+
+
+def tabulate(lines: Sequence[ModelLine]) -> Any:
+    """The portfolio as rows."""
+    rows = [
+        (
+            line.model, GATES.get(line.gate, line.gate.lower()), line.why, line.claims, _count(line), line.packs,
+            ", ".join(line.desk) or "none", line.model_digest,
+        )
+        for line in lines
+    ]  # fmt: skip
+    names = ("model", "policy", "why", "claims", "by status", "packs in use", "review desk", "digest")
+    return make_table(names, rows)
+
+
 def show_open(summaries: Sequence[ClaimSummary]) -> None:
     """Show claims that need an action."""
-    left = [
-        one for one in summaries if one.standing in (ClaimStatus.UNTESTED, ClaimStatus.STALE, ClaimStatus.INCONCLUSIVE)
-    ]
+    left = [one for one in summaries if one.standing in TO_DO]
     if not left:
+        st.markdown("No claim needs an action.")
         return
-    st.subheader("Open work", anchor=False)
-    rows = [(one.claim_id, one.name, one.model, one.standing.value, one.why, one.expires_at) for one in left]
-    show_table(make_table(("claim", "statement", "model", "status", "why", "expires"), rows), key="left-to-do")
+    rows = [(one.name, one.standing.value, one.why, one.model, one.expires_at, one.claim_id) for one in left]
+    show_table(make_table(("statement", "status", "why", "model", "expires", "claim"), rows), key="left-to-do")
 
 
 def show_figures(trends: Sequence[Trend]) -> None:

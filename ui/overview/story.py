@@ -6,15 +6,18 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from audit_core import AuditError, Estimate, State, format_estimate, load_prompt_set, make_table
+from audit_core import AuditError, Estimate, State, load_prompt_set, make_table
 from audit_core.calibration import quote_calibration
 from audit_core.governance import Permission
 from audit_core.story import Story, StoryClaim, load_story
 from audit_core.tables import estimate_cells
 from ui.flow import actions, answers, choice
 from ui.overview import maps
-from ui.parts.header import conditions_line, controls_line, figure_header, plain, show_table, table_with_csv
+from ui.parts import figures
+from ui.parts.header import BADGES, conditions_line, controls_line, plain, show_rows, show_table, table_with_csv
+from ui.parts.map_cells import SIGNS
 from ui.parts.verdict_card import STATES, show_families, show_null
+from ui.parts.workbench import format_size, pane_header, signed, split_panes
 from ui.shell import link
 from ui.shell.navigation import live_audit
 
@@ -38,13 +41,21 @@ def read() -> Story | None:
 
 
 def show_story(story: Story) -> None:
-    """Show provenance, navigation, and the step that the address names."""
-    st.header("What attention shows, and what it does not", anchor=False)
-    _show_origin(story)
+    """Show the step that the address names, its navigation, and what it was measured with."""
     link.repair("step", tuple(_STEPS))
-    st.radio("Step", list(_STEPS), key="step", format_func=lambda key: f"{key}. {_STEPS[key][0]}", horizontal=True)
     at = int(st.session_state.step)
-    with st.container(horizontal=True, gap="small"):
+    with st.container(key="story-title", horizontal=True, gap="small", vertical_alignment="center"):
+        st.header("What attention shows, and what it does not", anchor=False, width="content")
+        st.badge(f"recorded {story.measured_with.recorded_at[:10]}", icon=":material/history:", color="blue")
+        st.space("stretch")
+        with st.popover("Measured with", type="tertiary"):
+            _show_origin(story)
+    if changed := story.list_changes():
+        st.warning(f"Stale: {' and '.join(changed)} changed since this was recorded.", icon=":material/history:")
+    with st.container(key="story-steps", horizontal=True, gap="small", vertical_alignment="center"):
+        st.segmented_control(
+            "Step", list(_STEPS), key="step", format_func=lambda key: f"{key}. {_STEPS[key][0]}", label_visibility="collapsed", required=True
+        )  # fmt: skip
         st.button("Back", key="back", icon=":material/arrow_back:", disabled=at == 1, on_click=_go, args=(at - 1,))
         st.button(
             "Next",
@@ -55,7 +66,8 @@ def show_story(story: Story) -> None:
             args=(at + 1,),
         )
     title, show = _STEPS[st.session_state.step]
-    show(story, f"Step {at} of {len(_STEPS)}: {title}")
+    with st.container(key="story-step"):
+        show(story, f"Step {at} of {len(_STEPS)}: {title}")
 
 
 def _go(step: int) -> None:
@@ -65,18 +77,6 @@ def _go(step: int) -> None:
 def _show_origin(story: Story) -> None:
     """Show what was measured, when and with which versions, so that a record is not mistaken for a live number."""
     made, prompts = story.measured_with, story.prompts
-    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        st.badge(f"recorded {made.recorded_at[:10]}", icon=":material/history:", color="blue")
-        st.markdown(
-            f"{plain(made.identity['model'])}, weights `{made.identity['weights_sha256'][:12]}`, prompts "
-            f"`{prompts.exploratory_sha256[:12]}` and `{prompts.confirmatory_sha256[:12]}`, code `{made.code_sha256[:12]}`. "
-            "Steps 1 to 5 show recorded numbers."
-        )
-    if changed := story.list_changes():
-        st.warning(
-            f"Stale: {' and '.join(changed)} changed since this was recorded.",
-            icon=":material/history:",
-        )
     rows = [
         ("recorded at, UTC", made.recorded_at), *made.identity.items(), ("code_sha256", made.code_sha256),
         ("verdict rule", str(made.rule_version)), ("seed", str(made.seed)), ("prompt set", prompts.name),
@@ -88,102 +88,103 @@ def _show_origin(story: Story) -> None:
 
 def _show_sentence(story: Story, title: str) -> None:
     head = story.find_head("looks_most")
-    figure_header(
-        title, "observational recorded",
-        "each cell is a head, with layers from left to right. The digit is the share of its attention to the right name, in tenths. "
-        "A head can attend to a token and have no effect.",
-    )  # fmt: skip
+    step_header(title, "observational")
     example = next(p for p in load_prompt_set(story.prompts.name).prompts if p.id == story.prompts.example)
     st.markdown(
-        f"The prompt: *{plain(example.clean)}* … The right next word is **{plain(example.answer.strip())}**. A report claims "
-        f"*“{head.component} carries the answer: it attends to the right name.”* This picture suggests it."
+        f"*{plain(example.clean)}* … **{plain(example.answer.strip())}**. A report claims that {head.component} carries this answer: "
+        f"it puts {describe_share(head.attention)} of its attention on the right name, the most of {len(story.heads)} heads."
     )
     maps.draw_attention(story)
-    st.markdown(
-        f"{head.component} has {plain(format_estimate(head.attention))} of its attention on the right name, the most of all {len(story.heads)} heads. "
-        "No component was ablated for this picture, so it shows no causal effect."
-    )
     maps.tabulate(story, "story-looks", is_attention_only=True)
 
 
 def _show_both(story: Story, title: str) -> None:
-    figure_header(
-        title, "recorded", "both maps show the same heads. Pick one to outline it on both. The two maps share no numbers."
-    )  # fmt: skip
-    left, right = st.columns(2, gap="small")
+    most, acts = story.find_head("looks_most"), story.find_head("acts")
+    step_header(title, "")
+    left, right = split_panes("story")
+    reading = f"Each cell is a head: columns are layers. Both maps are of the exploratory split, n = {acts.effect.n} prompts. Pick a head to outline it on both."
     with left:
-        figure_header("Attention", "observational", "share of attention on the right name, in tenths.")
+        pane_header(
+            "Where it looks",
+            "observational",
+            f"{reading} The digit is the share of attention on the right name, in tenths.",
+        )
+        st.markdown(
+            f"On the right name: {describe_share(most.attention)} of {most.component}'s attention, "
+            f"{describe_share(acts.attention)} of {acts.component}'s."
+        )
         maps.draw_attention(story)
     with right:
-        figure_header(
-            "Causal effect", "causal",
-            f"each head ablated alone ({story.replacement}, {story.direction}). + supports the answer, − opposes it.",
-        )  # fmt: skip
+        pane_header(
+            "What it does",
+            "causal",
+            f"{reading} Each head is ablated alone ({story.replacement}, {story.direction}). {SIGNS}",
+        )
+        st.markdown(
+            f"Ablating {most.component} alone {describe_effect(most.effect)}. Ablating {acts.component} alone {describe_effect(acts.effect)}."
+        )
         maps.draw_effects(story)
-    rows = [
-        (head.component, _bracket(head.attention), _bracket(head.effect), _describe_direction(head.effect), WHY[key])
-        for key, head in ((key, story.find_head(key)) for key in story.named)
-    ]
-    effect = story.heads[0].effect
-    columns = ("head", "attention, share", f"causal effect, {effect.unit}", "direction", "why it is in the story")
-    st.table(
-        make_table(columns, rows),
-        alt="The four heads of the story: attention and causal effect of each.",
-    )
-    st.markdown(f"Brackets: {effect.level:.0%} intervals over {effect.templates} templates.")
-    conditions_line(
-        (("granularity", "nodes"), ("component type", "head"), ("ablation", story.replacement), ("positions", "all"),
-         ("direction", story.direction), ("set", "each head alone")), effect.n,
-    )  # fmt: skip
-    maps.show_focus(story)
-    st.markdown(
-        "These numbers are from the exploratory split. Three of the heads were chosen on it, so their values are biased upwards. "
-        "The next steps judge them on the confirmatory split."
-    )
     maps.tabulate(story, "story-both", is_attention_only=False)
-
-
-def _bracket(estimate: Estimate) -> str:
-    """Value and interval; unit, level and n are given beside the table."""
-    return f"{estimate.value:.2f} [{estimate.low:.2f}, {estimate.high:.2f}]"
-
-
-def _describe_direction(effect: Estimate) -> str:
-    """The sign in words, if the interval excludes zero."""
-    if effect.low is None or effect.high is None or effect.low <= 0 <= effect.high:
-        return "not distinguishable from zero"
-    return "supports the answer" if effect.low > 0 else "opposes the answer"
 
 
 def _show_controls(story: Story, title: str) -> None:
     acting = story.find_claim("acts")
-    figure_header(
-        title, "causal recorded",
-        "every interval against ±δ, the smallest effect of interest. The marks below are effects of random sets, the random baseline.",
-    )  # fmt: skip
-    st.markdown("A run whose instrument controls fail reports no number. Controls of the effect map:")
-    controls_line(story.controls)
-    st.markdown(f"Controls of the claim *{plain(acting.stated.name)}*, on the confirmatory split:")
-    controls_line(acting.result.controls)
-    show_families(acting.result, acting.stated, "-story-chance")
-    if acting.result.null is not None:
-        show_null(acting.result.null)
-    conditions_line(acting.result.conditions, acting.result.clean.n)
-    others = [
-        found
-        for found in story.claims
-        if found is not acting and (found.result.null is None or found.result.null.p is None)
-    ]
+    step_header(title, "causal")
+    level = next(e.level for e in acting.result.families.values() if e is not None and e.level)
     st.markdown(
-        f"The random baseline was not drawn for {len(others)} of the {len(story.claims)} claims. It could only lower a “supported” verdict."
+        f"Bars are {level:.0%} intervals for {acting.stated.components[0]}, and dashed lines the smallest effect that counts. "
+        "Each tick in the bottom row is a random set of heads: what chance alone does."
     )
+    show_families(acting.result, acting.stated, "-story-chance")
+    with st.popover("Instrument controls", type="tertiary"):
+        controls_line(acting.result.controls)
+        if acting.result.null is not None:
+            show_null(acting.result.null)
+        conditions_line(acting.result.conditions, acting.result.clean.n)
 
 
 def _show_verdicts(story: Story, title: str) -> None:
-    figure_header(
-        title, "causal recorded",
-        "the state reports where the interval lies relative to δ. Each claim was tested on the confirmatory split.",
+    step_header(title, "causal")
+    st.markdown(
+        f"Each verdict compares an interval with the smallest effect that counts, on {story.prompts.confirmatory_n} prompts kept for this test."
+    )
+    judged = [(found, found.result.families.get(found.claim["ablation"])) for found in story.claims]
+    names = [_name_claim(found) for found, _ in judged]
+    figure = figures.interval_rows(
+        names, [("this claim", "diamond", [estimate for _, estimate in judged])], unit="Effect, fraction of the gap",
+        lines=sorted({(f.stated.delta, _THRESHOLDS[f.claim["role"]]) for f in story.claims}), is_effect=True,
     )  # fmt: skip
+    figures.show(
+        figure,
+        "story-verdicts",
+        "Interval of each claim against the smallest effect that counts. The table has the numbers.",
+    )
+    box = st.expander(
+        "Verdicts in full, and the raw numbers", icon=":material/table:", key="open-verdicts", on_change="rerun"
+    )
+    if box.open:
+        with box:
+            _show_details(story)
+
+
+_THRESHOLDS = {"necessary": "counts as needed", "sufficient": "counts as enough"}
+
+
+def _name_claim(found: StoryClaim) -> str:
+    """Components, role and state of a claim, short enough for an axis."""
+    state = State(found.result.state)
+    words = {
+        State.SUPPORTED: "supported",
+        State.NEGLIGIBLE: "too small",
+        State.REVERSED: "reversed",
+        State.INCONCLUSIVE: "inconclusive",
+    }
+    role = "needed" if found.claim["role"] == "necessary" else "enough alone"
+    return f"{', '.join(map(str, found.stated.components))} {role}: {words[state]}"
+
+
+def _show_details(story: Story) -> None:
+    """Every verdict's sentence, and the raw numbers of one."""
     for found in story.claims:
         icon, words = STATES[State(found.result.state)]
         if found.claim["role"] == "sufficient" and found.result.state == State.NEGLIGIBLE:
@@ -195,8 +196,10 @@ def _show_verdicts(story: Story, title: str) -> None:
     st.session_state.setdefault("story_claim", story.find_claim("acts").stated.name)
     st.selectbox("Raw numbers of", list(names), key="story_claim")
     chosen = names[st.session_state.story_claim]
-    table_with_csv(lambda: _list_items(chosen), "Every prompt under every ablation", "story-items")
     _show_estimates(chosen)
+    items = _list_items(chosen)
+    st.markdown("**Every prompt under every ablation**")
+    show_rows(items, "story-items")
 
 
 def _show_estimates(found: StoryClaim) -> None:
@@ -213,42 +216,33 @@ def _list_items(found: StoryClaim) -> object:
     columns = ("prompt", "template", "ablation", "clean", "corrupted", "judged", "empty", "unit")
     rows = [
         (
-            item.prompt,
-            item.template,
-            item.family,
-            item.clean,
-            item.corrupted,
-            item.judged,
-            item.empty,
+            item.prompt, item.template, item.family, item.clean, item.corrupted, item.judged, item.empty,
             found.result.clean.unit,
         )
         for item in found.result.items
-    ]
+    ]  # fmt: skip
     return make_table(columns, rows)
 
 
 def _show_limits(story: Story, title: str) -> None:
-    st.subheader(title, anchor=False)
-    alone, clean = story.find_claim("acts", "sufficient"), story.find_claim("acts").result.clean
+    step_header(title, "")
+    clean = story.find_claim("acts").result.clean
     lines = (
-        f"That one head is sufficient. {plain(alone.result.sentence)}",
-        f"Anything beyond these weights, this task, the logit difference, and {clean.n} prompts in {clean.templates} templates. Both splits "
-        "share templates and some names.",
-        "Joint effects of heads. Each claim is about one head. The Circuit page tests sets.",
-        "That the attention values are wrong. They show where a head attends, not its effect.",
-        "A preregistered finding. A script fixed the heads and δ beforehand, but no plan was frozen. "
-        "This split had been judged before, so a policy treats the result as exploratory.",
-        f"How often the rule is right on real models. {plain(quote_calibration())}",
+        f"Anything beyond this model, this task and {clean.n} prompts in {clean.templates} templates.",
+        "That one head is enough: that claim failed.",
+        "Joint effects. Each claim is about one head.",
+        "That the attention map is wrong. It does not show what a head does.",
+        "A preregistered result. A policy treats it as exploratory.",
     )
     st.markdown("This record does **not** show:\n\n" + "\n".join(f"* {line}" for line in lines))
+    st.markdown(f"*{plain(quote_calibration())}*")
 
 
 def _show_live(story: Story, title: str) -> None:
-    st.subheader(title, anchor=False)
+    step_header(title, "")
     acting = story.find_head("acts").component
     st.markdown(
-        f"Open the same prompt with {acting} ablated. Every number is then measured on this machine and logged. "
-        "Try another head, and see whether the verdict changes."
+        f"Open the same prompt with {acting} ablated, and try another head. Every number is then measured live."
     )
     if not actions.may(Permission.RUN):
         st.info("Your role is read-only. Ask a researcher or a reviewer to open it with you.")
@@ -275,3 +269,24 @@ _STEPS: dict[str, tuple[str, Callable[[Story, str], None]]] = {
     "5": ("Not shown", _show_limits),
     "6": ("Live audit", _show_live),
 }
+
+
+def step_header(title: str, kind: str) -> None:
+    """Title of a step with its badges."""
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        st.subheader(title, anchor=False, width="content")
+        for badge in (*kind.split(), "recorded"):
+            icon, colour = BADGES[badge]
+            st.badge(badge, icon=icon, color=colour)
+
+
+def describe_share(share: Estimate) -> str:
+    """A share in percent with its interval."""
+    return f"{share.value:.0%} [{share.low:.0%}, {share.high:.0%}]"
+
+
+def describe_effect(effect: Estimate) -> str:
+    """What ablation did to the preference, in words and with its interval; the sign is in the verb."""
+    if effect.low is None or effect.high is None or effect.low <= 0 <= effect.high:
+        return f"changes the preference by no measurable amount [{signed(effect.low or 0)}, {signed(effect.high or 0)}]"
+    return f"{'lowers' if effect.value > 0 else 'raises'} the preference by {format_size(effect)}"

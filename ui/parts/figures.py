@@ -31,7 +31,7 @@ LOOKS = "Cividis"
 MIN_EFFECT_RANGE = 1.0
 """Smallest half-width of an effect axis, in the metric's unit: otherwise a hundredth of a logit would fill a figure."""
 INK = "#7d8590"
-"""Colour of axes, lines and marks on light and dark. """
+"""Colour of axes, lines and marks, readable on light and dark."""
 TEXT = {"light": "#1b1f24", "dark": "#e8eaed"}
 """Colour of a figure's text by theme, because no one grey reaches 4.5 to 1 on both."""
 EFFECT = "#8064b8"

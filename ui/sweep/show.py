@@ -159,8 +159,8 @@ def show_comparison(result: SweepResult) -> None:
         "Squares were estimated too low or with the wrong sign, crosses too high.",
     )  # fmt: skip
     figure = figures.scatter_screen(names, guess, compared, missed, invented, unit=result.unit)
-    st.plotly_chart(
-        figure, key="screen-scatter", config={"displayModeBar": False},
+    figures.show(
+        figure, key="screen-scatter", 
         alt="Scatter of estimated against measured effect, one mark per component. The table below has the numbers.",
     )  # fmt: skip
     st.markdown(
@@ -229,8 +229,8 @@ def show_layers(result: SweepResult) -> None:
         "per layer, the sum of its components' single effects. Above zero supports the answer, below zero opposes it. "
         f"Bars show the interval if there is one, n = {result.n}. The sum is not the effect of ablating the layer.",
     )  # fmt: skip
-    st.plotly_chart(
-        figures.layer_bars(result.layers, unit=result.unit), key="layers", config={"displayModeBar": False},
+    figures.show(
+        figures.layer_bars(result.layers, unit=result.unit), key="layers", 
         alt="Bars per layer, added effects that support the answer above zero and oppose it below. The table has the numbers.",
     )  # fmt: skip
     rows = [(layer, *estimate_cells(estimate)) for layer, estimate in enumerate(result.layers)]

@@ -1,0 +1,39 @@
+"""The overview as one printed page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import streamlit as st
+
+from audit_core.evidence.report.overview_report import OverviewClaim, OverviewFacts, OverviewModel, render_overview
+from audit_core.home import ClaimStatus, ClaimSummary, HomeFacts, ModelLine
+from ui.overview.portfolio import GATES, TO_DO
+
+
+def offer(lines: Sequence[ModelLine], summaries: Sequence[ClaimSummary], facts: HomeFacts) -> None:
+    """Show the button that downloads the page; the PDF is made when it is pressed."""
+    st.download_button(
+        "Print (PDF, one page)", data=lambda: render_overview(collect(lines, summaries, facts)), file_name="audit-overview.pdf",
+        mime="application/pdf", icon=":material/print:", on_click="ignore",
+    )  # fmt: skip
+
+
+def collect(lines: Sequence[ModelLine], summaries: Sequence[ClaimSummary], facts: HomeFacts) -> OverviewFacts:
+    """Everything on the printed page."""
+    return OverviewFacts(
+        made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        states=tuple(status.value for status in ClaimStatus),
+        models=tuple(
+            OverviewModel(
+                model=one.model, policy=GATES.get(one.gate, one.gate.lower()), by_state={s.value: n for s, n in one.by_standing.items()}
+            )
+            for one in lines
+        ),
+        open_claims=tuple(
+            OverviewClaim(statement=one.name, state=one.standing.value, why=one.why) for one in summaries if one.standing in TO_DO
+        ),
+        n_claims=len(summaries),
+        unconfirmed_entries=facts.status.unanchored_events,
+    )  # fmt: skip
