@@ -18,10 +18,13 @@ from audit_core.evidence.report.blocks import (
     line,
     theirs,
 )
+from audit_core.evidence.report.paper import clip
 from audit_core.evidence.report.pdf import write_pdf
 
-MOST_MODELS, MOST_OPEN = 12, 8
+MOST_MODELS, MOST_OPEN = 8, 6
 """Rows that fit on one page; the page states how many are left out."""
+LONGEST = 90
+"""Characters of a name or a statement."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,25 +107,28 @@ def build_overview(facts: OverviewFacts) -> Report:
 
 
 def _tabulate(facts: OverviewFacts) -> Table:
+    """Numbers of claims; a state that no model has is left out, because eight columns break their titles."""
+    states = [state for state in facts.states if any(model.by_state.get(state) for model in facts.models)]
     rows: list[tuple[Line, ...]] = [
         (
-            line(theirs(model.model)),
-            line(model.policy),
-            *(line(str(model.by_state.get(state, 0) or "–")) for state in facts.states),
+            line(theirs(clip(model.model, LONGEST // 2))), line(model.policy),
+            *(line(str(model.by_state.get(state, 0) or "–")) for state in states),
         )
         for model in facts.models[:MOST_MODELS]
-    ]
-    columns = ("model", "policy", *facts.states)
-    return Table(
-        "Number of claims", columns, tuple(rows), tuple(range(2, len(columns))), (5, 3, *(2 for _ in facts.states))
-    )
+    ]  # fmt: skip
+    columns = ("model", "policy", *states)
+    return Table("Number of claims", columns, tuple(rows), tuple(range(2, len(columns))), (6, 3, *(3 for _ in states)))
 
 
 def _list_open(facts: OverviewFacts) -> tuple[Paragraph | Bullets, ...]:
     if not facts.open_claims:
         return (Paragraph(line("None.")),)
     items = tuple(
-        line(f"{claim.state}: ", theirs(claim.statement), *((" (", theirs(claim.why), ")") if claim.why else ()))
+        line(
+            f"{claim.state}: ",
+            theirs(clip(claim.statement, LONGEST)),
+            *((" (", theirs(clip(claim.why, LONGEST)), ")") if claim.why else ()),
+        )
         for claim in facts.open_claims[:MOST_OPEN]
     )
     return (Bullets(items), *_say_rest(len(facts.open_claims), MOST_OPEN, "claims"))
