@@ -47,6 +47,12 @@ def _has_room() -> bool:
     return available is not None and min(int(available[1]) * 1024, shutil.disk_usage(MEMORY_DISK).free) > POOL
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than cores, as browser tests mostly wait; models run on one thread each. At most five, for the memory."""
+    return min((os.cpu_count() or 1) + 1, 5)
+
+
 HEAVY = (
     "test_planted_models.py", "test_killed_processes.py", "test_audits.py", "test_confirmation.py", "test_wavefront.py",
     "test_live_audit_page.py", "test_circuit_page.py", "test_sweep_page.py", "test_link_never_acts.py", "test_calibration.py",
