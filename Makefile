@@ -3,11 +3,12 @@ PYTHON ?= python3
 PIP_VERSION := 26.3
 UV_VERSION := 0.13.9
 BIN := .venv/bin
-# Models run on one thread each, so one process a core; a file's tests stay together, as they share what they build.
-# Files are taken in the order of tests/conftest.py: the heavy ones first.
-SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
-# Tests of the default model share one, those of the served app share a server: each of the two on a worker of its own.
-IN_GROUPS := -n 2 --dist loadgroup
+# Most modules of the packages are never imported; those that are, Python compiles at their first import.
+PIP_OPTIONS := --quiet --no-compile
+# tests/conftest.py says how many workers, which tests stay together and in which order.
+SIDE_BY_SIDE := -n auto --dist loadgroup --no-loadscope-reorder
+# Tests start hundreds of processes, each of which would compile all that it imports again.
+unexport PYTHONDONTWRITEBYTECODE
 export HF_HUB_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1
 
@@ -23,8 +24,7 @@ run: .venv/run ## set up, fetch the model, serve http://localhost:8501
 
 test: .venv/dev ## set up and run every test, browser tests included
 	$(BIN)/python -m audit_core fetch
-	$(BIN)/python -m pytest tests -m "not slow and not browser" $(SIDE_BY_SIDE)
-	$(BIN)/python -m pytest tests -m "slow or browser" $(IN_GROUPS)
+	$(BIN)/python -m pytest tests $(SIDE_BY_SIDE)
 
 quick: .venv/dev ## the tests that need no model and no browser
 	$(BIN)/python -m pytest tests -m "not slow and not browser" $(SIDE_BY_SIDE)
@@ -32,7 +32,7 @@ quick: .venv/dev ## the tests that need no model and no browser
 check: .venv/dev ## ruff, types, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers 2
 	$(BIN)/lint-imports
 
 bench: .venv/dev ## speed as ratios measured in one run; writes bench/results.json
@@ -68,10 +68,10 @@ clean: ## remove the environment and what tools left behind; models and runs sta
 
 # The locks name all that is needed but torch and its CUDA packages, of which each machine keeps its own build, by version.
 .venv/run: .venv/pip requirements.lock requirements.txt
-	$(BIN)/pip install --quiet --require-hashes --no-deps -r requirements.lock
-	$(BIN)/pip install --quiet -c constraints.txt $$(grep '^torch==' requirements.txt)
+	$(BIN)/pip install $(PIP_OPTIONS) --require-hashes --no-deps -r requirements.lock
+	$(BIN)/pip install $(PIP_OPTIONS) -c constraints.txt $$(grep '^torch==' requirements.txt)
 	@touch $@
 
 .venv/dev: .venv/run requirements-dev.lock
-	$(BIN)/pip install --quiet --require-hashes --no-deps -r requirements-dev.lock
+	$(BIN)/pip install $(PIP_OPTIONS) --require-hashes --no-deps -r requirements-dev.lock
 	@touch $@

@@ -107,8 +107,7 @@ class Auditor:
         found = self.log.find_result(self.content_key(audit, request))
         if found is None:
             return None
-        shape: Any = get_plugin("audits", audit).result
-        adapter: TypeAdapter[Any] = TypeAdapter(shape)
+        adapter = _result_adapter(get_plugin("audits", audit).result)
         return RunOutcome(adapter.validate_python(found), "", True, 0.0, notices=request.prompts.notices)
 
     def predict_s(self, audit: str, request: Request) -> float | None:
@@ -160,7 +159,7 @@ class Auditor:
             begun = time.monotonic()
             result = plugin.run(self.subject, request, means=means, on_progress=on_progress, on_partial=on_partial)
             self._pace.keep(audit, time.monotonic() - begun, self._count_work(audit, request))
-            text = TypeAdapter(plugin.result).dump_json(result).decode()
+            text = _result_adapter(plugin.result).dump_json(result).decode()
         except (Cancelled, KeyboardInterrupt) as error:
             record("cancelled", "cancelled", str(error) or "interrupted at the keyboard")
             raise
@@ -229,6 +228,12 @@ def record_refusal(log: RunLog, kind: str, error: AuditError, *, actor: Actor, r
     request_json = json.dumps(request)
     start = RunStart(uuid.uuid4().hex, now, actor.name, actor.session, kind, "", "", "", "{}", request_json)
     log.append(_end(start, "refused", type(error).__name__, str(error)[:2000], None, 0.0))
+
+
+@cache
+def _result_adapter(shape: Any) -> TypeAdapter[Any]:
+    """Cached: building one takes as long as a short run."""
+    return TypeAdapter(shape)
 
 
 def _end(start: RunStart, outcome: str, reason: str, detail: str, result: str | None, wall_s: float) -> RunRecord:

@@ -47,25 +47,37 @@ def _has_room() -> bool:
     return available is not None and min(int(available[1]) * 1024, shutil.disk_usage(MEMORY_DISK).free) > POOL
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than cores, as browser tests mostly wait; models run on one thread each. At most five, for the memory."""
+    return min((os.cpu_count() or 1) + 1, 5)
+
+
+SHARED = ("server", "default_subject")
+"""Fixtures that take long to make: the tests of each go to one worker."""
 HEAVY = (
-    "test_planted_models.py", "test_killed_processes.py", "test_audits.py", "test_confirmation.py", "test_wavefront.py",
-    "test_live_audit_page.py", "test_circuit_page.py", "test_sweep_page.py", "test_link_never_acts.py", "test_calibration.py",
-    "test_audit_log.py", "test_revalidation.py", "test_faithfulness.py", "test_signed_in.py", "test_runs_in_the_audit_log.py",
-    "test_withheld_prompts.py", "test_overview_page.py", "test_logs_under_attack.py", "test_key_changes.py", "test_docs.py",
+    *SHARED, "test_accessibility_in_the_browser", "test_killed_processes", "test_planted_models", "test_journey_in_the_browser",
+    "test_sign_in_in_the_browser", "test_pack_fuzz", "test_models_default", "test_loading_beside_running", "test_models_hub",
+    "test_audits", "test_confirmation", "test_wavefront", "test_paths", "test_dead_hook_on_the_page", "test_models_fetch",
+    "test_telemetry", "test_log_attacks", "test_balance", "test_repair", "test_report_pdf", "test_signed_in", "test_claims_page",
+    "test_link_never_acts", "test_measurable", "test_power", "test_golden_packs", "test_withheld_prompts", "test_output",
+    "test_audit_log", "test_revalidation", "test_faithfulness", "test_overview_page", "test_logs_under_attack", "test_key_changes",
 )  # fmt: skip
-"""Files that take longest: begun first, so that no worker is left with one of them while the others have nothing to do."""
+"""Groups that take longest: begun first, so that no worker is left with one of them while the others have nothing to do."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Heavy files first; of the slow tests, those that share a model or a server go to one worker."""
-    rank = {name: at for at, name in enumerate(HEAVY)}
-    items.sort(key=lambda item: rank.get(item.path.name, len(HEAVY)))
+    """Heavy groups first. A file is a group, as its tests share what they build."""
+    rank = {group: at for at, group in enumerate(HEAVY)}
+    items.sort(key=lambda item: rank.get(_name_group(item), len(HEAVY)))
     for item in items:
-        shared = {"default_subject", "server"} & set(getattr(item, "fixturenames", ()))
-        group = min(shared, default=item.path.stem)
         if item.path.name != "test_pack_fuzz.py":
-            item.add_marker(pytest.mark.xdist_group(group))
+            item.add_marker(pytest.mark.xdist_group(_name_group(item)))
+
+
+def _name_group(item: pytest.Item) -> str:
+    return next((name for name in SHARED if name in getattr(item, "fixturenames", ())), item.path.stem)
 
 
 @pytest.hookimpl(trylast=True)

@@ -89,7 +89,9 @@ def require_allowed(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 def list_packages() -> list[tuple[str, str]]:
     """Return name and version of every installed package, sorted, without paths or addresses."""
-    found = {(str(d.metadata["Name"]).lower(), d.version) for d in distributions() if d.metadata["Name"]}
+    # Metadata is parsed again at each access.
+    facts = [distribution.metadata for distribution in distributions()]
+    found = {(str(fact["Name"]).lower(), str(fact["Version"])) for fact in facts if fact["Name"]}
     return sorted(pair for pair in found if _VERSION.fullmatch(pair[0]) and _VERSION.fullmatch(pair[1]))
 
 

@@ -53,6 +53,7 @@ def write_documents(
         withholding: withheld prompts, which the attempts no longer contain.
     """
     plans = [known.plan.to_document() for known in claims]
+    packages = list_packages()
     files = {
         "README.txt": README.encode(),
         "claims/claims.json": dump_canonical([describe_claim(known, attempts[known.claim_id]) for known in claims]),
@@ -61,8 +62,8 @@ def write_documents(
         "policy/policy.toml": policy.text,
         "policy/policy.resolved.json": dump_canonical(policy.resolved()),
         "crosswalk/crosswalk.json": dump_canonical(json.loads(SHIPPED_CROSSWALK.read_bytes())),
-        "environment/env.json": dump_canonical({"packages": [list(row) for row in list_packages()]}),
-        "environment/requirements.lock.txt": "".join(f"{name}=={found}\n" for name, found in list_packages()).encode(),
+        "environment/env.json": dump_canonical({"packages": [list(row) for row in packages]}),
+        "environment/requirements.lock.txt": "".join(f"{name}=={found}\n" for name, found in packages).encode(),
     }
     for known in claims:
         items = withholding.items.get(known.plan.pins.prompts_sha256)

@@ -115,8 +115,9 @@ def ready(server: Server) -> Server:
     return server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
+    """A browser for one file: while Playwright is on, its event loop runs in this thread, and no other test can run one."""
     if CHROMIUM is None:
         if os.environ.get("CI"):
             pytest.fail("No Chromium. CI must install one: every browser test would be skipped.")

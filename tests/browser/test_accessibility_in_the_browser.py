@@ -20,6 +20,11 @@ from ui.shell.navigation import PLACES
 
 pytestmark = pytest.mark.browser
 APP = "[data-testid=stApp]"
+QUIET = """app => {
+    const isQuiet = document.querySelector(app)?.dataset.testScriptState === 'notRunning'
+    window.quietSince = isQuiet ? window.quietSince ?? performance.now() : undefined
+    return performance.now() - window.quietSince > 333
+}"""
 OF_MODEL = {"live_audit.py": "?model=planted-or", "sweep.py": "?model=planted-or", "circuit.py": "?model=planted-or"}
 """Pages that open a model: a planted one is there within seconds."""
 
@@ -88,10 +93,9 @@ def test_no_page_has_a_flaw_of_ours(house: House, visit: Any, theme: str, backgr
 
 
 def settle(page: Any) -> None:
-    """Until the page's run has ended, and another that a click began."""
-    for _ in range(3):
-        page.wait_for_timeout(300)
-        page.locator(f"{APP}[data-test-script-state=notRunning]").wait_for()
+    """Until the page's run has ended, and no other began within a third of a second, such as one of a click."""
+    page.evaluate("delete window.quietSince")
+    page.wait_for_function(QUIET, arg=APP)
 
 
 def list_flaws(page: Any) -> Iterator[tuple[Any, ...]]:

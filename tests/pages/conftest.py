@@ -14,6 +14,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr(
         st, "get_option", lambda name, real=st.get_option: "127.0.0.1" if name == "server.address" else real(name)
     )
+    # Each worker has a core: products of planted models are slower on two threads, which wait for each other.
+    for module in ("actions", "model_pool", "services"):
+        monkeypatch.setattr(f"ui.flow.{module}.use_all_cores", lambda: None)
     st.cache_resource.clear()
     st.cache_data.clear()
     yield tmp_path

@@ -11,14 +11,18 @@ from streamlit.testing.v1 import AppTest
 from audit_core.component import Kind
 from audit_core.store import note_opened
 from tests.pages.test_live_audit_page import open_page
+from ui.flow.services import jobs
 
 LINK = {"model": "planted-strict", "set": "planted-query", "scope": "confirmatory"}
 
 
 def wait_for(test: AppTest, is_there: Callable[[AppTest], bool]) -> None:
+    """Run the page again once its jobs have ended, until what is waited for is there."""
     deadline = time.monotonic() + 90
     while not is_there(test) and time.monotonic() < deadline:
         time.sleep(0.2)
+        while any(job.is_active for job in jobs()._jobs.values()) and time.monotonic() < deadline:
+            time.sleep(0.05)
         test.run()
     assert is_there(test), [e.value for e in test.error]
 

@@ -10,6 +10,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("audit_core", "ui", "pages", "bench", "data")
 CODE = [ROOT / "app.py", *(path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py")))]
+FEWEST = 450
+"""Files that must be found: a rule that reads none would always pass."""
 POSITION = {"read_text": 0, "write_text": 1, "open": 3, "fdopen": 3, "NamedTemporaryFile": 3, "TemporaryFile": 3}
 """Where the encoding stands when it is not named; of a path's own `open` it is one earlier."""
 NOT_FILES = {"POOL", "self", "webbrowser", "tarfile", "zipfile", "Image", "os", "archive", "services"}
@@ -44,9 +46,10 @@ def _is_unnamed(call: ast.Call) -> bool:
     return not (isinstance(mode, ast.Constant) and "b" in str(mode.value))
 
 
-@pytest.mark.parametrize("path", CODE, ids=lambda path: str(path.relative_to(ROOT)))
-def test_every_text_file_is_opened_with_its_encoding(path: Path) -> None:
-    assert list_unnamed(path.read_text(encoding="utf-8")) == []
+def test_every_text_file_is_opened_with_its_encoding() -> None:
+    unnamed = {path.relative_to(ROOT).as_posix(): list_unnamed(path.read_text(encoding="utf-8")) for path in CODE}
+    assert len(unnamed) >= FEWEST
+    assert {file: calls for file, calls in unnamed.items() if calls} == {}
 
 
 @pytest.mark.parametrize(

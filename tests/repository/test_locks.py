@@ -76,7 +76,7 @@ def test_the_makefile_installs_nothing_but_torch_without_digests() -> None:
     installs = [line for line in lines if "pip install" in line]
     assert len(installs) == 4
     assert [line for line in installs if "--require-hashes --no-deps" not in line] == [
-        "\t$(BIN)/pip install --quiet -c constraints.txt $$(grep '^torch==' requirements.txt)"
+        "\t$(BIN)/pip install $(PIP_OPTIONS) -c constraints.txt $$(grep '^torch==' requirements.txt)"
     ]
     version = re.search(r"^PIP_VERSION := (.+)$", text, re.M)[1]  # type: ignore[index]
     assert f"pip=={version}" in {pin.requirement for pin in read(LOCKS[0])}

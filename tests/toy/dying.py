@@ -17,6 +17,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +25,16 @@ from toy.additive import AdditiveSubject
 from toy.steps import Steps
 
 from audit_core.claim import Claim
-from audit_core.cli import main
+from audit_core.cli import main, verify
 from audit_core.cli.keys import describe_trust
 from audit_core.component import head
 from audit_core.confirm import freeze_claim, run_confirmatory
-from audit_core.evidence import environment
 from audit_core.evidence.keys import load_log_key
 from audit_core.evidence.report import pdf
+from audit_core.packs import pack_members
 from audit_core.packs.pack import ExportOptions, export_pack
 from audit_core.prompts.prompt_set import Prompt, PromptSet
+from audit_core.registry import get_plugin
 from audit_core.run import Actor, Auditor
 from audit_core.shipped import load_shipped_policy
 from audit_core.store import RunLog, list_events, load_key, open_database, verify_log
@@ -202,10 +204,8 @@ def die_everywhere(act: str, before: Path, seen: ModelStatus, folder: Path) -> t
 
 
 def hurry() -> None:
-    """What takes long and writes nothing is done once: packages are listed, a claim is measured, a PDF is not drawn."""
-    from audit_core.registry import get_plugin
-
-    packages, audit, measured = environment.list_packages(), get_plugin("audits", "confirmation"), []
+    """What takes long and writes nothing is done once: packages, a claim's measurement, the joined verifier. No PDF is drawn."""
+    audit, measured = get_plugin("audits", "confirmation"), []
     measure = type(audit).run
 
     def recall(*args: Any, **options: Any) -> Any:
@@ -213,8 +213,8 @@ def hurry() -> None:
         return measured[0]
 
     type(audit).run = recall
-    for module in (environment, sys.modules["audit_core.packs.pack"]):
-        module.list_packages = lambda: packages
+    pack_members.list_packages = cache(pack_members.list_packages)
+    verify.join_modules = cache(verify.join_modules)
     pdf.render_pdf = lambda *args, **options: b"%PDF-1.7\n"  # type: ignore[assignment]
 
 
