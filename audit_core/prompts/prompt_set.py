@@ -295,9 +295,11 @@ def take_split(prompts: PromptSet, *, exploratory: bool) -> PromptSet:
     kept = tuple(p for p in prompts.prompts if is_exploratory(p) is exploratory)
     split = "exploratory" if exploratory else "confirmatory"
     if not kept:
+        other = "confirmatory" if exploratory else "exploratory"
         raise PromptRefused(
-            f"{prompts.name} has no prompt in its {split} split.",
+            f"{prompts.name} has no prompt in its {split} split: all {len(prompts)} are in the {other} one, by a hash of their "
+            "texts.",
             wanted="a set with both splits.",
-            remedy="add prompts.",
+            remedy="add prompts: about half of them fall in each split.",
         )
     return PromptSet(f"{prompts.name}/{split}", kept, prompts.notices, prompts)

@@ -47,7 +47,7 @@ from ui.flow.choice import (
     pick_one,
     pick_reference,
 )
-from ui.flow.own_prompts import bring_own
+from ui.flow.own_prompts import bring_own, show_adopted
 from ui.parts.header import plain
 from ui.shell import link
 
@@ -82,11 +82,10 @@ def ask_prompts() -> PromptSet:
     options = (*shipped, *([key] if key.startswith("own-") else []))
     link.repair("set", options)
     st.selectbox("Prompt set", options, key="set", format_func=_name_set, on_change=forget_prompt)
-    with st.expander("Type a pair or upload a file", icon=":material/edit:"):
-        bring_own()
+    bring_own()
     key = st.session_state.set
     if key.startswith("own-"):
-        return actions.load_own(key)
+        return show_adopted(actions.load_own(key))
     if planted is not None:
         return planted.find_task(key.removeprefix(PLANTED_SET)).make(PLANTED_PER_TEMPLATE, 0)
     return load_prompt_set(key)

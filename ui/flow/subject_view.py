@@ -59,6 +59,7 @@ def open_page(title: str, words: str, fields: Sequence[link.Field], *, asks_scop
     if not is_on_its_way:
         st.stop()
     auditor = answers.wait_for_model(model)
+    own_prompts.offer_fitting(auditor, prompts)
     whole = ask_beside(lambda: services.tokenised(auditor, prompts))
     with st.sidebar:
         own_prompts.show_notices(whole.notices)
