@@ -5,12 +5,14 @@ from audit_core.prompts.chat import CHAT_SUFFIX, render_chat
 from audit_core.prompts.found_templates import find_templates
 from audit_core.prompts.measurable import keep_measurable
 from audit_core.prompts.prompt_set import (
+    SEQUENCE_METRIC,
     Prompt,
     PromptForm,
     PromptSet,
     SetAside,
     TokenisedPrompts,
     TokenPair,
+    choose_metric,
     drop_repeats,
     is_exploratory,
     keep_valid,
@@ -31,6 +33,7 @@ from audit_core.prompts.row_check import (
 
 __all__ = [
     "CHAT_SUFFIX",
+    "SEQUENCE_METRIC",
     "SPLIT_RULE",
     "Alignment",
     "CheckedRow",
@@ -46,6 +49,7 @@ __all__ = [
     "align_rows",
     "check_each",
     "check_set",
+    "choose_metric",
     "count_splits",
     "drop_repeats",
     "find_templates",

@@ -8,11 +8,20 @@ from typing import Any
 
 import streamlit as st
 
-from audit_core import AuditError, Auditor, PromptSet, make_table
+from audit_core import AuditError, Auditor, PromptSet, TokenisedPrompts, make_table
 from audit_core.errors import PromptRefused
 from audit_core.prompt_files import FoundColumns, add_header, add_spaces, count_unspaced, find_columns, has_header
 from audit_core.prompt_files import read_rows as read_file
-from audit_core.prompts import SPLIT_RULE, RowCheck, RowStatus, check_each, check_set, count_splits
+from audit_core.prompts import (
+    SEQUENCE_METRIC,
+    SPLIT_RULE,
+    RowCheck,
+    RowStatus,
+    check_each,
+    check_set,
+    choose_metric,
+    count_splits,
+)
 from audit_core.stats import MIN_PROMPTS, MIN_TEMPLATES
 from ui.flow import actions, row_table, services
 from ui.parts.header import plain
@@ -22,7 +31,6 @@ _OPEN = "open_dialog"
 _NAME = "own prompts"
 _FIELDS = ("clean", "corrupted", "answer", "foil")
 _MOST_PASTED = 1_000_000
-_WAYS = ("Upload a file", "Paste a table", "Type rows", "Type one pair")
 _EXAMPLES = {
     "clean": "When Mary and John went to the store, John gave a drink to",
     "corrupted": "When Mary and John went to the store, Mary gave a drink to",
@@ -51,14 +59,17 @@ def _show_dialog() -> None:
     st.markdown(
         "Each row is one pair: a clean and a corrupted prompt, the answer after the clean one, and the foil after the other."
     )
-    way = st.radio("How do you bring them?", _WAYS, horizontal=True, key="own-way")
-    raw = {
+    way = st.radio(
+        "How do you bring them?", ["Upload a file", "Paste a table", "Type rows", "Type one pair"],
+        horizontal=True, key="own-way",
+    )  # fmt: skip
+    ask = {
         "Upload a file": _ask_upload,
         "Paste a table": _ask_paste,
         "Type rows": _ask_rows,
         "Type one pair": _ask_pair,
     }
-    given = raw[way]()
+    given = ask[way]()
     if given:
         offer_rows(given)
 
@@ -206,7 +217,7 @@ def _show_splits(prompts: PromptSet) -> None:
     )
     if found.confirmatory < MIN_PROMPTS or found.confirmatory_templates < MIN_TEMPLATES:
         st.markdown(
-            f"A verdict needs {MIN_PROMPTS} confirmatory prompts over {MIN_TEMPLATES} templates. "
+            f"A verdict needs {MIN_PROMPTS:,} confirmatory prompts over {MIN_TEMPLATES:,} templates. "
             f"This set has {found.confirmatory:,} over {found.confirmatory_templates:,}."
         )
 
@@ -229,6 +240,15 @@ def offer_fitting(auditor: Auditor, prompts: PromptSet) -> None:
         ):
             _adopt(check.prompts)
     st.stop()
+
+
+def show_metric(prompts: TokenisedPrompts) -> None:
+    """Say so where answers have several tokens: then effects have another unit, and some audits cannot read them."""
+    if choose_metric(prompts) == SEQUENCE_METRIC:
+        st.markdown(
+            "Answers have several tokens. Effects are in **nats**: the log probability of whole answers over whole foils. "
+            "Gradient estimates, attention tests and connections read only the first token that differs, in logits."
+        )
 
 
 def show_notices(notices: Sequence[str]) -> None:

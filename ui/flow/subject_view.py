@@ -62,6 +62,7 @@ def open_page(title: str, words: str, fields: Sequence[link.Field], *, asks_scop
     own_prompts.offer_fitting(auditor, prompts)
     whole = ask_beside(lambda: services.tokenised(auditor, prompts))
     with st.sidebar:
+        own_prompts.show_metric(whole)
         own_prompts.show_notices(whole.notices)
     return PageSubject(auditor, whole, measured, prompt_id)
 

@@ -17,6 +17,7 @@ from audit_core import (
     get_plugin,
     list_plugins,
 )
+from audit_core.prompts import SEQUENCE_METRIC, choose_metric
 from ui.flow.choice import ABLATIONS, DIRECTIONS, pick_one, pick_reference
 from ui.shell import link
 
@@ -54,9 +55,16 @@ def ask_sweep(subject: Subject, whole: TokenisedPrompts, measured: PromptSet, pr
     else:
         st.session_state.dir = "noising"
     kind, replacement = Kind(st.session_state.kind), Replacement(st.session_state.ab)
-    screen = "" if subject.fallback else _ask_estimator(kind, replacement)
+    metric = choose_metric(prompts)
+    screen = "" if subject.fallback or metric == SEQUENCE_METRIC else _ask_estimator(kind, replacement)
     return SweepRequest(
-        prompts, pick_reference(prompts, whole), kind, replacement, Direction(st.session_state.dir), screen=screen
+        prompts,
+        pick_reference(prompts, whole),
+        kind,
+        replacement,
+        Direction(st.session_state.dir),
+        metric=metric,
+        screen=screen,
     )
 
 
