@@ -149,7 +149,7 @@ class TokenPair:
 
     def _require_distinguished(self) -> None:
         if not self.is_distinguished:
-            require_distinguished([self], has_choice=False)
+            require_distinguished([self])
 
     @property
     def first_changed(self) -> int:
