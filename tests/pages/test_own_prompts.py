@@ -83,7 +83,11 @@ def test_missing_spaces_are_added_on_request() -> None:
 
 def test_columns_whose_names_do_not_match_are_asked_for() -> None:
     test = offer(HEADER.replace("answer", "label").replace("foil", "wrong") + "a,b, x, y\n")
-    assert [box.label for box in test.selectbox] == ["Column for answer", "Column for foil"]
+    assert [box.label for box in test.selectbox] == [
+        "Column for answer",
+        "Column for foil",
+        "Column for template, if any",
+    ]
     assert not test.button
     test.selectbox[0].set_value("label")
     test.selectbox[1].set_value("wrong")

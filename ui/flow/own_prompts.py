@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from audit_core import AuditError, Auditor, PromptSet, TokenisedPrompts, make_table
+from audit_core import AuditError, Auditor, PromptSet, TokenisedPrompts, list_prompt_sets, make_table
 from audit_core.errors import PromptRefused
 from audit_core.prompt_files import FoundColumns, add_header, add_spaces, count_unspaced, find_columns, has_header
 from audit_core.prompt_files import read_rows as read_file
@@ -23,11 +23,9 @@ from audit_core.prompts import (
     count_splits,
 )
 from audit_core.stats import MIN_PROMPTS, MIN_TEMPLATES
-from ui.flow import actions, row_table, services
+from ui.flow import actions, dialogs, row_table, services
 from ui.parts.header import plain
 
-_OPEN = "open_dialog"
-"""Session key: the open dialog; Streamlit shows one at a time."""
 _NAME = "own prompts"
 _FIELDS = ("clean", "corrupted", "answer", "foil")
 _MOST_PASTED = 1_000_000
@@ -41,20 +39,18 @@ _EXAMPLES = {
 
 def bring_own() -> None:
     """Show the button that opens the dialog, and the dialog while it is open; for any place on a page."""
-    st.button("Bring your own prompts", key="bring-own", icon=":material/upload_file:", on_click=_open)
-    if st.session_state.get(_OPEN) == "prompts":
+    st.button(
+        "Bring your own prompts",
+        key="bring-own",
+        icon=":material/upload_file:",
+        on_click=dialogs.open_dialog,
+        args=("prompts",),
+    )
+    if dialogs.is_open("prompts"):
         _show_dialog()
 
 
-def _open() -> None:
-    st.session_state[_OPEN] = "prompts"
-
-
-def _close() -> None:
-    st.session_state.pop(_OPEN, None)
-
-
-@st.dialog("Bring your own prompts", width="large", icon=":material/upload_file:", on_dismiss=_close)
+@st.dialog("Bring your own prompts", width="large", icon=":material/upload_file:", on_dismiss=dialogs.close_dialog)
 def _show_dialog() -> None:
     st.markdown(
         "Each row is one pair: a clean and a corrupted prompt, the answer after the clean one, and the foil after the other."
@@ -174,24 +170,27 @@ def _ask_columns(found: FoundColumns) -> dict[str, str] | None:
     if not found.missing or not found.columns:
         return {}
     st.markdown(f"Read as {plain(found.form)}. Choose the columns whose names do not match.")
-    places = st.columns(len(found.missing))
+    asked = (*found.missing, *(() if "template" in map(str.casefold, found.columns) else ("template",)))
     chosen = {
-        field: place.selectbox(f"Column for {plain(field)}", found.columns, index=None, key=f"column for {field}")
-        for field, place in zip(found.missing, places, strict=True)
-    }
+        field: place.selectbox(
+            f"Column for {plain(field)}" if field in found.missing else "Column for template, if any",
+            found.columns, index=None, key=f"column for {field}",
+        )
+        for field, place in zip(asked, st.columns(len(asked)), strict=True)
+    }  # fmt: skip
     named = {field: column for field, column in chosen.items() if column is not None}
-    return named if len(named) == len(chosen) else None
+    return named if set(found.missing) <= set(named) else None
 
 
 def _adopt(prompts: PromptSet) -> None:
     try:
-        st.session_state["next_set"] = actions.keep_own(prompts)
+        st.session_state["next_set"] = st.session_state["own_set"] = actions.keep_own(prompts)
     except AuditError as error:
         st.error(plain(str(error)), icon=":material/error:")
         return
     # The stored set has no repeats, so the notices about them are available only now.
     st.session_state["set_aside"] = (st.session_state["next_set"], prompts.notices)
-    _close()
+    dialogs.close_dialog()
     st.rerun()
 
 
@@ -201,6 +200,17 @@ def adopt_pending(forget_prompt: Callable[[], None]) -> None:
     if pending:
         st.session_state["set"] = pending
         forget_prompt()
+
+
+def list_sets() -> tuple[str, ...]:
+    """Shipped sets, and the own set that this browser uses; frozen with a claim, its text is open to all who read claims."""
+    chosen = st.session_state.get("own_set", "")
+    return (*list_prompt_sets(), *([chosen] if chosen else []))
+
+
+def name_set(key: str) -> str:
+    """Name of a prompt set for a list."""
+    return f"yours ({key[4:12]})" if key.startswith("own-") else key.replace("_", " ")
 
 
 def show_adopted(prompts: PromptSet) -> PromptSet:

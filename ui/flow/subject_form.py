@@ -47,7 +47,7 @@ from ui.flow.choice import (
     pick_one,
     pick_reference,
 )
-from ui.flow.own_prompts import bring_own, show_adopted
+from ui.flow.own_prompts import bring_own, name_set, show_adopted
 from ui.parts.header import plain
 from ui.shell import link
 
@@ -68,6 +68,7 @@ def ask_model() -> str:
         on_change=model_question.note_choice,
         help="Choose a known or planted model, or type a hub id or a folder in Hugging Face format.",
     )  # fmt: skip
+    model_question.use_another()
     return str(st.session_state.model)
 
 
@@ -81,7 +82,7 @@ def ask_prompts() -> PromptSet:
     shipped = list_prompt_sets() if planted is None else tuple(PLANTED_SET + task.name for task in planted.tasks)
     options = (*shipped, *([key] if key.startswith("own-") else []))
     link.repair("set", options)
-    st.selectbox("Prompt set", options, key="set", format_func=_name_set, on_change=forget_prompt)
+    st.selectbox("Prompt set", options, key="set", format_func=name_set, on_change=forget_prompt)
     bring_own()
     key = st.session_state.set
     if key.startswith("own-"):
@@ -96,10 +97,6 @@ def ask_form() -> bool:
     link.repair("form", tuple(FORMS))
     st.selectbox("Prompt form", list(FORMS), key="form", format_func=FORMS.get, on_change=forget_prompt)
     return bool(st.session_state.form == "chat")
-
-
-def _name_set(key: str) -> str:
-    return f"yours ({key[4:12]})" if key.startswith("own-") else key.replace("_", " ")
 
 
 def forget_prompt() -> None:

@@ -37,6 +37,7 @@ def open_page(title: str, words: str, fields: Sequence[link.Field], *, asks_scop
         asks_scope: whether the user chooses the measured prompts; else the page does, and the user chooses the drawn prompt.
     """
     own_prompts.adopt_pending(subject_form.forget_prompt)
+    model_question.adopt_pending()
     link.seed(fields)
     st.title(title, anchor=False)
     st.markdown(words)
