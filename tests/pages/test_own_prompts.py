@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
+
 import pytest
 from streamlit.testing.v1 import AppTest
 
+ROOT = Path(__file__).resolve().parents[2]
 HEADER = "clean,corrupted,answer,foil\n"
 
 
@@ -106,9 +110,8 @@ def test_rows_of_a_pasted_table_with_foreign_column_names_are_mapped() -> None:
     test = open_dialog("Paste a table")
     test.text_area(key="own-paste").set_value("q\tw\tright\twrong\na\tb\t x\t y").run()
     test.checkbox(key="own-header").check().run()
-    assert [box.label for box in test.selectbox] == [
-        f"Column for {f}" for f in ("clean", "corrupted", "answer", "foil")
-    ]
+    asked = [f"Column for {field}" for field in ("clean", "corrupted", "answer", "foil")]
+    assert [box.label for box in test.selectbox] == [*asked, "Column for template, if any"]
 
 
 def test_typed_rows_keep_their_number_and_empty_ones_are_left_out() -> None:
@@ -138,3 +141,49 @@ def test_the_texts_of_a_file_are_never_markup() -> None:
         test = offer(raw)
         shown = [one.value for kind in (test.error, test.caption, test.warning, test.markdown) for one in kind]
         assert not [text for text in shown if image in text]
+
+
+def open_live(rows: list[tuple[str, str, str, str]]) -> AppTest:
+    """The live audit on own rows under a planted model, once it is loaded."""
+    from audit_core import Prompt, PromptSet, audit_home
+    from audit_core.store import keep_prompts, note_opened
+
+    note_opened(audit_home(), "planted-and")
+    prompts = tuple(Prompt(f"p{n}", *row, "t") for n, row in enumerate(rows))
+    test = AppTest.from_file(str(ROOT / "ui/shell/main.py"), default_timeout=60)
+    for key, value in {"model": "planted-and", "set": keep_prompts(PromptSet("own", prompts)), "c": "L1.H0"}.items():
+        test.query_params[key] = value
+    test.run()
+    deadline = time.monotonic() + 60
+    while "loading" in said(test) and time.monotonic() < deadline:
+        time.sleep(0.1)
+        test.run()
+    assert not test.exception
+    return test
+
+
+PAIR = ("w01 w02 w03 w04 w05 w06 w01", "w01 w02 w03 w04 w05 w06 w04")
+
+
+def test_answers_of_several_tokens_are_measured_in_nats(home: Path) -> None:
+    test = open_live([(*PAIR, " w02 w03", " w05 w06")])
+    assert "Effects are in **nats**" in said(test)
+    assert any(one.label == "support for the answer, nats" for one in test.metric)
+    assert not [one.value for one in test.error]
+
+
+def test_answers_of_one_token_are_measured_in_logits(home: Path) -> None:
+    test = open_live([(*PAIR, " w02", " w05")])
+    assert "nats" not in said(test)
+    assert any(one.label == "support for the answer, logits" for one in test.metric)
+
+
+def test_rows_that_do_not_fit_the_model_are_named_and_the_others_can_be_used(home: Path) -> None:
+    test = open_live([(*PAIR, " w02", " w05"), ("w01 w02 w01", "w01 w02", " w02", " w05")])
+    assert "**2** rows: **1** accepted · **1** refused" in said(test)
+    assert (
+        rows(test)[1][2] == "clean has 4 tokens and corrupted 3. Use words that tokenise to the same number of tokens."
+    )
+    test.button(key="own-fit").click().run()
+    assert not test.exception
+    assert "**1** prompts" in said(test)

@@ -53,15 +53,19 @@ def begin(name: str) -> None:
 
 
 def match_listed(typed: str) -> str:
-    """Return the listed model whose name or title the typed text is a part of; the text itself if there is not exactly one."""
+    """Return the one listed model whose name or title the typed text is a part of; else the text itself."""
+    found = _find_listed(typed)
+    return next(iter(found)) if len(found) == 1 else typed
+
+
+def _find_listed(typed: str) -> dict[str, str]:
+    """Name → title of the listed models with this text; only those that bear it as a whole name or title, if any do."""
     wanted = " ".join(typed.split()).casefold()
     titles = {model.name: model.title for model in (*KNOWN_MODELS, *PLANTED_MODELS)}
-    exact = [name for name, title in titles.items() if wanted in (name.casefold(), title.casefold())]
-    part = [
-        name for name, title in titles.items() if wanted and (wanted in name.casefold() or wanted in title.casefold())
-    ]
-    found = exact or part
-    return found[0] if len(found) == 1 else typed
+    exact = {name: title for name, title in titles.items() if wanted in (name.casefold(), title.casefold())}
+    if exact or not wanted:
+        return exact
+    return {name: title for name, title in titles.items() if wanted in name.casefold() or wanted in title.casefold()}
 
 
 def note_choice() -> None:
@@ -117,6 +121,8 @@ def show_preview(name: str) -> None:
     """Show what would be loaded, without a request to the hub and without reading a weight."""
     st.markdown(f"Model: **{plain(name[:300]) or 'no name'}**")
     st.markdown(f"Source: **{plain(describe_source(name))}**")
+    if len(alike := _find_listed(name)) > 1:
+        st.markdown(f"Several listed models have this in their title: {plain(', '.join(alike.values()))}.")
     size, found = measure_size(name), None
     # With sign-in, nothing is said about a folder of the server, not even whether it exists.
     if services.person().is_local or find_known(name) is not None:

@@ -204,8 +204,12 @@ def adopt_pending(forget_prompt: Callable[[], None]) -> None:
 
 def list_sets() -> tuple[str, ...]:
     """Shipped sets, and the own set that this browser uses; frozen with a claim, its text is open to all who read claims."""
-    chosen = st.session_state.get("own_set", "")
-    return (*list_prompt_sets(), *([chosen] if chosen else []))
+    return (*list_prompt_sets(), *list_own(st.session_state.get("set", "")))
+
+
+def list_own(chosen: str) -> tuple[str, ...]:
+    """The chosen set if it is the user's own, and the one that this browser brought last."""
+    return tuple(dict.fromkeys(key for key in (chosen, st.session_state.get("own_set", "")) if key.startswith("own-")))
 
 
 def name_set(key: str) -> str:

@@ -47,7 +47,7 @@ from ui.flow.choice import (
     pick_one,
     pick_reference,
 )
-from ui.flow.own_prompts import bring_own, name_set, show_adopted
+from ui.flow.own_prompts import bring_own, list_own, name_set, show_adopted
 from ui.parts.header import plain
 from ui.shell import link
 
@@ -80,7 +80,7 @@ def ask_prompts() -> PromptSet:
     """
     key, planted = st.session_state.set, find_planted(st.session_state.model)
     shipped = list_prompt_sets() if planted is None else tuple(PLANTED_SET + task.name for task in planted.tasks)
-    options = (*shipped, *([key] if key.startswith("own-") else []))
+    options = (*shipped, *list_own(key))
     link.repair("set", options)
     st.selectbox("Prompt set", options, key="set", format_func=name_set, on_change=forget_prompt)
     bring_own()
