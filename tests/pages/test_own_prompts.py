@@ -43,7 +43,7 @@ def said(test: AppTest) -> str:
 def test_a_good_file_can_be_used() -> None:
     test = offer(HEADER + "a,b, x, y\n")
     assert not test.exception
-    assert [button.label for button in test.button] == ["Use the 1 accepted rows"]
+    assert [button.label for button in test.button] == ["Use the accepted row"]
     assert rows(test) == [("line 2", "accepted", "", "a", "b", "' x'", "' y'")]
 
 
@@ -56,7 +56,7 @@ def test_each_row_is_accepted_or_refused_with_its_remedy_before_any_is_used() ->
         ("line 2", "accepted", ""),
         ("line 3", "refused", "answer is missing. Give it."),
     ]  # fmt: skip
-    assert [button.label for button in test.button] == ["Use the 1 accepted rows"]
+    assert [button.label for button in test.button] == ["Use the accepted row"]
 
 
 def test_what_needs_the_model_is_announced_until_it_is_loaded() -> None:
@@ -96,7 +96,7 @@ def test_columns_whose_names_do_not_match_are_asked_for() -> None:
     test.selectbox[0].set_value("label")
     test.selectbox[1].set_value("wrong")
     test.run()
-    assert [button.label for button in test.button] == ["Use the 1 accepted rows"]
+    assert [button.label for button in test.button] == ["Use the accepted row"]
 
 
 @pytest.mark.parametrize("table", ["a\tb\t x\t y\nc\td\t x\t y", HEADER + "a,b, x, y\nc,d, x, y", '[{"clean": "a", "corrupted": "b", "answer": "x", "foil": "y"}, {"clean": "c", "corrupted": "d", "answer": "x", "foil": "y"}]'])  # fmt: skip
@@ -186,4 +186,4 @@ def test_rows_that_do_not_fit_the_model_are_named_and_the_others_can_be_used(hom
     )
     test.button(key="own-fit").click().run()
     assert not test.exception
-    assert "**1** prompts" in said(test)
+    assert "**1** prompt:" in said(test)

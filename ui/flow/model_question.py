@@ -119,7 +119,8 @@ def measure_size(name: str) -> int | None:
 
 def show_preview(name: str) -> None:
     """Show what would be loaded, without a request to the hub and without reading a weight."""
-    st.markdown(f"Model: **{plain(name[:300]) or 'no name'}**")
+    title = _find_listed(name).get(name, "")
+    st.markdown(f"Model: **{plain(name[:300]) or 'no name'}**" + (f", {plain(title)}" if title else ""))
     st.markdown(f"Source: **{plain(describe_source(name))}**")
     if len(alike := _find_listed(name)) > 1:
         st.markdown(f"Several listed models have this in their title: {plain(', '.join(alike.values()))}.")

@@ -16,7 +16,6 @@ from audit_core.prompts import (
     SEQUENCE_METRIC,
     SPLIT_RULE,
     RowCheck,
-    RowStatus,
     check_each,
     check_set,
     choose_metric,
@@ -150,8 +149,7 @@ def offer_rows(raw: bytes) -> None:
     _show_splits(check.prompts)
     for notice in check.prompts.notices:
         st.caption(plain(notice))
-    n_accepted = check.count(RowStatus.ACCEPTED)
-    if st.button(f"Use the {n_accepted:,} accepted rows", type="primary", icon=":material/check:", key="own-use"):
+    if row_table.ask_use(check, key="own-use"):
         _adopt(check.prompts)
 
 
@@ -226,7 +224,7 @@ def show_adopted(prompts: PromptSet) -> PromptSet:
 def _show_splits(prompts: PromptSet) -> None:
     found = count_splits(prompts)
     st.markdown(
-        f"**{len(prompts):,}** prompts: **{found.exploratory:,}** exploratory, **{found.confirmatory:,}** confirmatory. "
+        f"**{len(prompts):,}** {'prompt' if len(prompts) == 1 else 'prompts'}: **{found.exploratory:,}** exploratory, **{found.confirmatory:,}** confirmatory. "
         f"{plain(SPLIT_RULE)}"
     )
     if found.confirmatory < MIN_PROMPTS or found.confirmatory_templates < MIN_TEMPLATES:
@@ -249,9 +247,7 @@ def offer_fitting(auditor: Auditor, prompts: PromptSet) -> None:
     with st.container(border=True):
         st.subheader("Some of your rows do not fit this model", anchor=False)
         row_table.show_check(check, key="misfit")
-        if check.prompts is not None and st.button(
-            f"Use the {check.count(RowStatus.ACCEPTED):,} accepted rows", type="primary", key="own-fit"
-        ):
+        if check.prompts is not None and row_table.ask_use(check, key="own-fit"):
             _adopt(check.prompts)
     st.stop()
 

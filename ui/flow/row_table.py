@@ -10,6 +10,8 @@ from audit_core.tables import to_csv
 from ui.parts.header import plain, show_table
 
 PAGE_ROWS = 200
+_REMEDY_PX = 540
+"""Width of the longest remedy that has no text of the row in it."""
 _COLUMNS = ("row", "status", "what to do", "clean", "corrupted", "answer", "foil")
 
 
@@ -18,7 +20,8 @@ def show_check(check: RowCheck, *, key: str = "rows") -> None:
     counts = {status: check.count(status) for status in RowStatus}
     shown_counts = [(status, n) for status, n in counts.items() if n or status is RowStatus.ACCEPTED]
     st.markdown(
-        f"**{len(check.rows):,}** rows: " + " · ".join(f"**{n:,}** {plain(status.value)}" for status, n in shown_counts)
+        f"**{len(check.rows):,}** {'row' if len(check.rows) == 1 else 'rows'}: "
+        + " · ".join(f"**{n:,}** {plain(status.value)}" for status, n in shown_counts)
     )
     if not check.is_tokenised:
         st.markdown("Spaces, answer tokens and equal lengths are checked when the model is loaded.")
@@ -40,6 +43,13 @@ def show_check(check: RowCheck, *, key: str = "rows") -> None:
             "Download the refused rows", data=to_csv(make_table(_COLUMNS, refused)), file_name="refused-rows.csv",
             mime="text/csv", key=f"{key}-csv", on_click="ignore", icon=":material/download:",
         )  # fmt: skip
+
+
+def ask_use(check: RowCheck, *, key: str) -> bool:
+    """Show the button that adopts the accepted rows; returns whether it was pressed."""
+    n = check.count(RowStatus.ACCEPTED)
+    label = "Use the accepted row" if n == 1 else f"Use the {n:,} accepted rows"
+    return st.button(plain(label), type="primary", icon=":material/check:", key=key)
 
 
 def _cells(row: CheckedRow) -> tuple[str, ...]:
