@@ -83,8 +83,10 @@ def test_a_pasted_table_without_names_gets_them_in_order() -> None:
 
 
 def test_a_space_is_added_only_where_the_answer_would_continue_a_word() -> None:
-    read = read_rows((HEADER + "the cat,the dog,up, down\nin 18,in 19,93,17\n").encode(), name="own")
+    read = read_rows(
+        (HEADER + "the cat,the dog,up, down\nin 18,in 19,93,17\nhe said (,she said (,yes,no\n").encode(), name="own"
+    )
     assert count_unspaced(read) == 1
     spaced = add_spaces(read)
-    assert [row.answers + row.foils for row in spaced.rows] == [(" up", " down"), ("93", "17")]
-    assert [row.answer for row in check_each(spaced).rows] == [" up", "93"]
+    assert [row.answers + row.foils for row in spaced.rows] == [(" up", " down"), ("93", "17"), ("yes", "no")]
+    assert [row.answer for row in check_each(spaced).rows] == [" up", "93", "yes"]
