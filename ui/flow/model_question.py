@@ -131,7 +131,7 @@ def show_preview(name: str) -> None:
             found = preview_model(name)
         except AuditError as error:
             st.warning(f"It would be refused. {plain(str(error))}", icon=":material/warning:")
-    st.markdown(f"Size on disk: **{plain(NOT_KNOWN) if size is None else f'{size:,} bytes'}**")
+    st.markdown(f"Size: **{plain(NOT_KNOWN) if size is None else f'{size:,} bytes'}**")
     if found is None:
         st.markdown(f"Architecture, parameters and memory: **{plain(NOT_KNOWN)}**")
         return
