@@ -9,7 +9,7 @@ from pathlib import Path
 
 from audit_core.models.cache import model_cache
 from audit_core.models.declared import check_declared
-from audit_core.models.folder import CONFIG_BYTES, read_json
+from audit_core.models.folder import CONFIG_BYTES, check_folder, read_json
 from audit_core.models.hub import find_in_cache
 from audit_core.models.known import find_known
 from audit_core.models.resolve import ModelOrigin, find_origin
@@ -46,6 +46,7 @@ def preview_folder(folder: Path) -> ModelPreview:
     Raises:
         ModelRefused: the folder would be refused on loading as well.
     """
+    check_folder(folder)
     tensors = check_declared(folder).values()
     config = read_json(folder / "config.json", limit=CONFIG_BYTES)
     named = config.get("architectures")

@@ -39,6 +39,8 @@ class CheckedRow:
     answer: str
     foil: str
     status: RowStatus
+    id: str = ""
+    """The row's id in the file; empty if it has none."""
     found: str = ""
     """What is wrong; empty for an accepted row."""
     remedy: str = ""
@@ -135,7 +137,7 @@ def _judge(row: Row, fault: RowFault | None, is_accepted: bool) -> CheckedRow:
     clean, corrupted, answer, foil = (_show(row.values.get(name)) for name in NEEDED)
     status = RowStatus.REFUSED if fault is not None else RowStatus.ACCEPTED if is_accepted else RowStatus.REPEAT
     found, remedy = ("", "") if fault is None else (fault.text, fault.remedy)
-    return CheckedRow(row.place, clean, corrupted, answer, foil, status, found, remedy)
+    return CheckedRow(row.place, clean, corrupted, answer, foil, status, _show(row.values.get("id")), found, remedy)
 
 
 def _show(value: object) -> str:

@@ -39,6 +39,11 @@ def test_a_folder_that_would_be_refused_is_refused_in_the_preview(tmp_path: Path
         preview_model(str(write_model(tmp_path / "m", auto_map={"AutoModel": "x.Y"})))
 
 
+def test_a_folder_that_does_not_exist_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(ModelRefused, match="does not exist"):
+        preview_model(str(tmp_path / "none"))
+
+
 def test_nothing_is_known_of_a_hub_model_before_it_is_fetched_and_no_request_is_sent(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

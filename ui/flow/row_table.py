@@ -55,7 +55,7 @@ def ask_use(check: RowCheck, *, key: str) -> bool:
 def _cells(row: CheckedRow) -> tuple[str, ...]:
     # Quotes show a leading space, which decides the token.
     return (
-        row.place,
+        row.place if row.id in ("", row.place) else f"{row.place}: {row.id}",
         row.status.value,
         f"{row.found}. {row.remedy[:1].upper()}{row.remedy[1:]}." if row.found else "",
         row.clean,
