@@ -18,7 +18,7 @@ from audit_core.effect import Controls, Effect, check_gap, get_metric, join_cont
 from audit_core.errors import ComponentRefused, InterventionRefused
 from audit_core.evidence.kind import Causal, NotEvidence, Observational
 from audit_core.intervention import Intervention, Replacement, intervene
-from audit_core.prompts.prompt_set import TokenisedPrompts
+from audit_core.prompts.prompt_set import TokenisedPrompts, require_distinguished
 from audit_core.stats.bootstrap import bootstrap_mean
 from audit_core.stats.estimates import Estimate
 from audit_core.subject import Means, Progress, Subject, no_partial
@@ -131,6 +131,7 @@ class AttentionTestsAudit:
         on_progress: Progress,
         on_partial: Callable[[Any], None] = no_partial,
     ) -> AttentionTestsResult:
+        require_distinguished(request.measured.pairs, has_choice=False)
         prompts, heads, seed = request.measured, list_heads(subject, request), request.seed
         clusters, stages = prompts.templates, _count_stages(subject, request)
         steps = iter(_Steps(stages, on_progress).list())

@@ -23,7 +23,7 @@ from audit_core.errors import ComponentRefused, ControlFailed, NotMeasured, Refu
 from audit_core.evidence.kind import Causal, Observational
 from audit_core.intervention import Replacement, intervene
 from audit_core.judging.faithfulness import PAIR_UNIT
-from audit_core.prompts.prompt_set import TokenisedPrompts
+from audit_core.prompts.prompt_set import TokenisedPrompts, require_distinguished
 from audit_core.stats.bootstrap import bootstrap_mean, bootstrap_ratios
 from audit_core.stats.estimates import Estimate
 from audit_core.subject import Logits, Means, Progress, Subject, no_partial
@@ -131,6 +131,7 @@ class PathsAudit:
         on_partial: Callable[[Any], None] = no_partial,
     ) -> PathsResult:
         metric, connections = _get_metric(request), list_requested(subject, request)
+        require_distinguished(request.prompts.pairs, has_choice=False)
         controls = _run_controls(subject, request, connections)
         logits = run_connections(
             subject,

@@ -12,7 +12,7 @@ from audit_core.engine.path_gradients import MOST_STEPS, STEPS, integrate_gradie
 from audit_core.errors import NotMeasured, PromptRefused, Refused
 from audit_core.evidence.kind import Causal, Estimated
 from audit_core.intervention import Intervention, Replacement, intervene
-from audit_core.prompts.prompt_set import TokenisedPrompts
+from audit_core.prompts.prompt_set import TokenisedPrompts, require_distinguished
 from audit_core.subject import Means, Progress, Subject, no_partial
 
 _PASSES = 3
@@ -90,6 +90,7 @@ class TokenGradientsAudit:
                 wanted="one, and reference prompts for the mean embeddings.",
                 remedy="choose a prompt.",
             )
+        require_distinguished(request.prompts.pairs, has_choice=False)
         (pair,) = request.prompts.pairs
         metric = get_metric("logit_difference")
         total, runs = self.count_work(subject, request), _replace_each(request)

@@ -12,6 +12,7 @@ from audit_core.component import Component
 from audit_core.estimator import EstimateRequest, Estimator
 from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, PromptSide
 from audit_core.judging.faithfulness import list_universe
+from audit_core.prompts.prompt_set import require_distinguished
 from audit_core.subject import Means, Progress, Subject
 
 _PASSES = 3
@@ -36,6 +37,7 @@ class EstimatedOrder:
     def order(
         self, subject: Subject, request: DiscoveryRequest, *, means: Means | None, on_progress: Progress
     ) -> Order:
+        require_distinguished(request.prompts.pairs, has_choice=False)
         parts = list_universe(subject, request.universe)
         found: dict[Component, NDArray[np.float64]] = {}
         kinds = tuple(dict.fromkeys(part.kind for part in parts))

@@ -7,6 +7,7 @@ from audit_core.models.folder import check_folder
 from audit_core.models.identity import FolderDigest, ModelIdentity, digest_files, digest_folder, identify_model
 from audit_core.models.imported_card import ImportedCard, read_card
 from audit_core.models.known import KNOWN_MODELS, KnownModel, find_known
+from audit_core.models.preview import ModelPreview, preview_folder, preview_model, read_free_memory
 from audit_core.models.resolve import ModelOrigin, find_origin, resolve_model
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "ModelAccess",
     "ModelIdentity",
     "ModelOrigin",
+    "ModelPreview",
     "Progress",
     "check_folder",
     "digest_files",
@@ -29,6 +31,9 @@ __all__ = [
     "find_origin",
     "identify_model",
     "model_cache",
+    "preview_folder",
+    "preview_model",
     "read_card",
+    "read_free_memory",
     "resolve_model",
 ]

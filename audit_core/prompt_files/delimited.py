@@ -19,6 +19,8 @@ from audit_core.prompt_files.table import (
 )
 
 _FORMS = {",": "CSV", "\t": "TSV", ";": "CSV with semicolons"}
+_ORDER = ("clean", "corrupted", "answer", "foil", "template", "id")
+"""Columns of a table without a header."""
 _FAMILIAR = frozenset(
     ("id", "clean", "corrupted", "corrupt", "answer", "answers", "foil", "wrong_answers", "template", "group", "source",
      "label", "correct_idx")
@@ -40,6 +42,18 @@ def read_delimited(text: str, name: str) -> Table:
         )
     mark = max(headers, key=lambda mark: (len(_FAMILIAR & set(headers[mark])), len(headers[mark])))
     return _read_rows(text, mark, headers[mark])
+
+
+def has_header(text: str) -> bool:
+    """Check whether the first line names at least one known column."""
+    return any(_FAMILIAR & {cell.casefold() for cell in _read_header(text, mark) or ()} for mark in _FORMS)
+
+
+def add_header(text: str) -> str:
+    """Name the columns of a table without a header, in the order of `_ORDER`; further columns get a number."""
+    width, mark = max((len(_read_header(text, mark) or ()), mark) for mark in _FORMS)
+    names = [_ORDER[at] if at < len(_ORDER) else f"column {at + 1}" for at in range(max(width, 1))]
+    return mark.join(names) + "\n" + text.lstrip("\ufeff")
 
 
 def _read_header(text: str, mark: str) -> tuple[str, ...] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Sequence
@@ -33,6 +34,8 @@ class RowFields:
     source: str
     form: str
     """Prompt form: empty, or `verbatim`."""
+    place: str = dataclasses.field(default="", compare=False)
+    """Location in the file, such as `line 3`."""
 
 
 def check_rows(table: Table) -> tuple[tuple[RowFields, ...], tuple[RowFault, ...]]:
@@ -88,7 +91,7 @@ def _check(row: Row, is_text_only: bool, faults: list[RowFault]) -> RowFields | 
         plain.get("id", str(row.number)), plain["clean"], plain["corrupted"],
         tuple(map(str, lists["answer"])), tuple(map(str, lists["foil"])),
         plain.get("template", ""), plain.get("group", ""), plain.get("source", ""),
-        plain.get("form", ""),
+        plain.get("form", ""), row.place,
     )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from audit_core.errors import PromptRefused
@@ -11,7 +11,7 @@ from audit_core.prompt_files.fields import RowFields, check_rows
 from audit_core.prompt_files.folder import read_bounded, read_folder
 from audit_core.prompt_files.forms import ACCEPTED, read_table
 from audit_core.prompt_files.layouts import find_missing, fit_columns
-from audit_core.prompt_files.table import RowFault, Table
+from audit_core.prompt_files.table import Row, RowFault, Table
 
 _MAX_REPORTED = 20
 
@@ -29,6 +29,8 @@ class ReadRows:
     n_rows: int
     """Number of rows in the file, including invalid ones and repeats."""
     n_repeats: int
+    cells: tuple[Row, ...] = field(default=(), repr=False)
+    """Every readable row of the file in order, with unchecked values by field."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,32 @@ def read_row_file(path: Path | str, *, columns: Mapping[str, str] | None = None)
     return read_rows(raw, name=path.stem, columns=columns)
 
 
+def count_unspaced(read: ReadRows) -> int:
+    """Count the rows with an answer or foil that would continue the last word of its prompt."""
+    return sum(_add_space(row) != row for row in read.rows)
+
+
+def add_spaces(read: ReadRows) -> ReadRows:
+    """Return the rows with a space before each answer and foil that would continue the last word of its prompt."""
+    rows = {row.place: _add_space(row) for row in read.rows}
+    cells = tuple(
+        replace(cell, values={**cell.values, "answer": list(row.answers), "foil": list(row.foils)})
+        if (row := rows.get(cell.place)) is not None
+        else cell
+        for cell in read.cells
+    )
+    return replace(read, rows=tuple(rows.values()), cells=cells)
+
+
+def _add_space(row: RowFields) -> RowFields:
+    if not (row.clean[-1:].isalpha() and row.corrupted[-1:].isalpha()):
+        return row
+    answers, foils = (
+        tuple(f" {text}" if text[:1].isalpha() else text for text in texts) for texts in (row.answers, row.foils)
+    )
+    return replace(row, answers=answers, foils=foils)
+
+
 def refuse_faults(read: ReadRows) -> ReadRows:
     """Return the rows if all are valid.
 
@@ -100,7 +128,8 @@ def _read_table(table: Table, name: str, columns: Mapping[str, str]) -> ReadRows
     kept, conflicts, n_repeats = _set_repeats_aside(found)
     repeats = (f"{n_repeats} rows repeat another one and were removed.",) if n_repeats else ()
     n_rows = len(found) + len({(fault.place, fault.row_id) for fault in faults})
-    return ReadRows(name, fitted.form, kept, (*faults, *conflicts), (*fitted.notices, *repeats), n_rows, n_repeats)
+    faults, notices = (*faults, *conflicts), (*fitted.notices, *repeats)
+    return ReadRows(name, fitted.form, kept, faults, notices, n_rows, n_repeats, fitted.rows)
 
 
 def _set_repeats_aside(rows: Sequence[RowFields]) -> tuple[tuple[RowFields, ...], tuple[RowFault, ...], int]:
@@ -110,5 +139,5 @@ def _set_repeats_aside(rows: Sequence[RowFields]) -> tuple[tuple[RowFields, ...]
     for row in rows:
         if kept.setdefault(row.id, row) != row:
             text = "id used more than once, for different rows"
-            faults.append(RowFault(row.id, text, "use a unique id for each row", "id_used_twice"))
+            faults.append(RowFault(row.id, text, "use a unique id for each row", "id_used_twice", row.place))
     return tuple(kept.values()), tuple(faults), len(rows) - len(kept) - len(faults)

@@ -5,12 +5,14 @@ from audit_core.prompts.chat import CHAT_SUFFIX, render_chat
 from audit_core.prompts.found_templates import find_templates
 from audit_core.prompts.measurable import keep_measurable
 from audit_core.prompts.prompt_set import (
+    SEQUENCE_METRIC,
     Prompt,
     PromptForm,
     PromptSet,
     SetAside,
     TokenisedPrompts,
     TokenPair,
+    choose_metric,
     drop_repeats,
     is_exploratory,
     keep_valid,
@@ -18,17 +20,37 @@ from audit_core.prompts.prompt_set import (
     parse_prompts,
     take_split,
 )
+from audit_core.prompts.row_check import (
+    SPLIT_RULE,
+    CheckedRow,
+    RowCheck,
+    RowStatus,
+    SplitCounts,
+    check_each,
+    check_set,
+    count_splits,
+)
 
 __all__ = [
     "CHAT_SUFFIX",
+    "SEQUENCE_METRIC",
+    "SPLIT_RULE",
     "Alignment",
+    "CheckedRow",
     "Prompt",
     "PromptForm",
     "PromptSet",
+    "RowCheck",
+    "RowStatus",
     "SetAside",
+    "SplitCounts",
     "TokenPair",
     "TokenisedPrompts",
     "align_rows",
+    "check_each",
+    "check_set",
+    "choose_metric",
+    "count_splits",
     "drop_repeats",
     "find_templates",
     "is_exploratory",

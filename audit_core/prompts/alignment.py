@@ -34,7 +34,7 @@ def tokenise(prompts: PromptSet, tokenizer: Tokenizer) -> TokenisedPrompts:
     """
     aligned = align_rows(prompts, tokenizer)
     _refuse_if(
-        [f"row {fault.row_id[:60]!r}: {fault.text}" for fault in aligned.faults],
+        [str(fault) for fault in aligned.faults],
         "answers that can follow their prompts, and pairs of equal token length.",
     )
     assert aligned.kept is not None
@@ -55,9 +55,9 @@ def align_rows(prompts: PromptSet, tokenizer: Tokenizer) -> Alignment:
     faults: list[RowFault] = []
     pairs = []
     for prompt in prompts.prompts:
-        found: list[str] = []
+        found: list[RowFault] = []
         pair = _align(prompt, tokenizer, found)
-        faults += [RowFault(prompt.id, text) for text in found]
+        faults += found
         pairs += [pair] if pair is not None and not found else []
     if not pairs:
         return Alignment(None, tuple(faults))
@@ -104,20 +104,21 @@ def _describe_answers(pairs: Sequence[TokenPair]) -> tuple[str, ...]:
     return tuple(notices)
 
 
-def _align(prompt: Prompt, tokenizer: Tokenizer, faults: list[str]) -> TokenPair | None:
+def _align(prompt: Prompt, tokenizer: Tokenizer, faults: list[RowFault]) -> TokenPair | None:
     written = tokenizer.encode(prompt.clean), tokenizer.encode(prompt.corrupted)
     clean, corrupted = ((*_begin(prompt, ids, tokenizer), *ids) for ids in written)
     if len(clean) != len(corrupted):
-        faults.append(
-            f"clean has {len(clean)} tokens and corrupted {len(corrupted)}; use words that tokenise to the same number of tokens"
-        )
+        found = f"clean has {len(clean)} tokens and corrupted {len(corrupted)}"
+        faults.append(RowFault(prompt.id, found, "use words that tokenise to the same number of tokens"))
     elif clean == corrupted:
-        faults.append("clean and corrupted have the same tokens; change the word that the answer depends on")
+        remedy = "change the word that the answer depends on"
+        faults.append(RowFault(prompt.id, "clean and corrupted have the same tokens", remedy))
     contrast = _contrast(prompt, written, tokenizer, faults)
     if contrast is None:
         return None
     clean, corrupted = (*clean, *contrast.shared), (*corrupted, *contrast.shared)
-    faults += _check_limits((clean, corrupted), contrast, tokenizer)
+    limits = _check_limits((clean, corrupted), contrast, tokenizer)
+    faults += [RowFault(prompt.id, found, remedy) for found, remedy in limits]
     if faults:
         return None
     pieces = [tuple(map(tokenizer.piece, row)) for row in (clean, corrupted)]
@@ -146,7 +147,7 @@ def _begin(prompt: Prompt, ids: Sequence[int], tokenizer: Tokenizer) -> Tokens:
 
 
 def _contrast(
-    prompt: Prompt, written: tuple[list[int], list[int]], tokenizer: Tokenizer, faults: list[str]
+    prompt: Prompt, written: tuple[list[int], list[int]], tokenizer: Tokenizer, faults: list[RowFault]
 ) -> Contrast | None:
     sides = []
     for role, texts in (("answer", prompt.answers), ("foil", prompt.foils)):
@@ -154,9 +155,9 @@ def _contrast(
         after_clean = tokenise_answers(texts, prompt.clean, written[0], tokenizer)
         after_corrupted = tokenise_answers(texts, prompt.corrupted, written[1], tokenizer)
         for text, first, second in zip(texts, after_clean, after_corrupted, strict=True):
-            why = _compare_places(first, second)
-            if why:
-                faults.append(f"{role} {text[:40]!r} {why}")
+            fault = _compare_places(first, second)
+            if fault is not None:
+                faults.append(RowFault(prompt.id, f"{role} {text[:40]!r} {fault.found}", fault.remedy))
             elif isinstance(first, tuple):
                 found.append(first)
         sides.append(found)
@@ -165,39 +166,34 @@ def _contrast(
     try:
         return contrast_answers(*sides)
     except AnswerFault as fault:
-        faults.append(str(fault))
+        faults.append(RowFault(prompt.id, fault.found, fault.remedy))
         return None
 
 
-def _compare_places(clean: Tokens | AnswerFault, corrupted: Tokens | AnswerFault) -> str:
-    """Return why an answer cannot be scored after both prompts of a pair; empty if it can."""
+def _compare_places(clean: Tokens | AnswerFault, corrupted: Tokens | AnswerFault) -> AnswerFault | None:
+    """Return why an answer cannot be scored after both prompts of a pair; None if it can."""
     if isinstance(clean, AnswerFault):
-        return str(clean)
+        return clean
     if isinstance(corrupted, AnswerFault):
-        return f"(after the corrupted prompt) {corrupted}"
-    return (
-        ""
-        if clean == corrupted
-        else "has different tokens after the clean and the corrupted prompt; end both in the same way"
-    )
+        return AnswerFault(f"(after the corrupted prompt) {corrupted.found}", corrupted.remedy)
+    if clean == corrupted:
+        return None
+    return AnswerFault("has different tokens after the clean and the corrupted prompt", "end both in the same way")
 
 
-def _check_limits(rows: Sequence[Tokens], contrast: Contrast, tokenizer: Tokenizer) -> list[str]:
-    """Return which limit of the model the tokens exceed; empty if none."""
+def _check_limits(rows: Sequence[Tokens], contrast: Contrast, tokenizer: Tokenizer) -> list[tuple[str, str]]:
+    """Return each limit of the model that the tokens exceed, with the remedy."""
     limits, faults = tokenizer.limits, []
     longest = max(map(len, rows)) + max(len(s) for s in (*contrast.answers, *contrast.foils)) - 1
     most = min(MAX_TOKENS, limits.n_positions or MAX_TOKENS)
     if longest > most:
-        faults.append(
-            f"{longest} tokens, at most {most}{' on this model' if most < MAX_TOKENS else ''}; shorten the prompt"
-        )
+        on_this = " on this model" if most < MAX_TOKENS else ""
+        faults.append((f"{longest} tokens, at most {most}{on_this}", "shorten the prompt"))
     used = {token for row in (*rows, *contrast.answers, *contrast.foils) for token in row}
     if limits.n_tokens is not None and (beyond := sorted(t for t in used if t >= limits.n_tokens)):
         named = ", ".join(f"{tokenizer.piece(token)!r} ({token})" for token in beyond[:3])
-        faults.append(
-            f"the tokenizer has {named}, but the model has {limits.n_tokens} tokens; remove it, or use the model's own "
-            "tokenizer"
-        )
+        found = f"the tokenizer has {named}, but the model has {limits.n_tokens} tokens"
+        faults.append((found, "remove it, or use the model's own tokenizer"))
     return faults
 
 

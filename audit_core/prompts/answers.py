@@ -86,7 +86,12 @@ def _first_tokens(sequences: Sequence[Tokens], *, without: Sequence[Tokens]) -> 
 
 
 class AnswerFault(Exception):
-    """An answer cannot be scored after its prompt; the message states reason and remedy."""
+    """An answer cannot be scored after its prompt."""
+
+    def __init__(self, found: str, remedy: str) -> None:
+        super().__init__(f"{found}; {remedy}")
+        self.found = found
+        self.remedy = remedy
 
 
 def contrast_answers(answers: Sequence[Tokens], foils: Sequence[Tokens]) -> Contrast:
@@ -97,9 +102,11 @@ def contrast_answers(answers: Sequence[Tokens], foils: Sequence[Tokens]) -> Cont
     """
     right, wrong = _drop_longer(answers), _drop_longer(foils)
     if set(right) & set(wrong):
-        raise AnswerFault("answer and foil are the same token; choose a foil that is wrong for the clean prompt")
+        raise AnswerFault("answer and foil have the same tokens", "choose a foil that is wrong for the clean prompt")
     if _list_starts(right) & set(wrong) or _list_starts(wrong) & set(right):
-        raise AnswerFault("an answer begins with a foil, or a foil with an answer; choose ones that differ in a token")
+        raise AnswerFault(
+            "an answer begins with a foil, or a foil with an answer", "choose ones that differ in a token"
+        )
     everything = (*right, *wrong)
     n = 0
     while len({sequence[: n + 1] for sequence in everything}) == 1:
@@ -144,15 +151,15 @@ def _cut_answer(text: str, whole: list[int], prompt: str, prompt_ids: list[int],
     if whole[: len(prompt_ids)] != prompt_ids or not follows:
         if prompt[-1:].isspace():
             raise AnswerFault(
-                "forms one token with the white space at the end of the prompt; move the space into answer and foil"
+                "forms one token with the white space at the end of the prompt", "move the space into answer and foil"
             )
         end = " | ".join(map(repr, map(tokenizer.piece, whole[-3:])))
         raise AnswerFault(
-            f"is not a separate token after {prompt[-12:]!r}: together they end in {end}; end the prompt elsewhere, or begin "
-            "the answer with a space"
+            f"is not a separate token after {prompt[-12:]!r}: together they end in {end}",
+            "end the prompt elsewhere, or begin the answer with a space",
         )
     if tokenizer.limits.unknown_id in follows:
-        raise AnswerFault("contains text that this tokenizer cannot encode; use other words")
+        raise AnswerFault("contains text that this tokenizer cannot encode", "use other words")
     return follows
 
 
@@ -160,9 +167,10 @@ def _check_spaces(text: str, prompt: str, n_tokens: int, tokenizer: Tokenizer) -
     # " Mary" and "Mary" are different tokens: with the wrong one, the score is about a word that the model would not write.
     if prompt[-1:].isspace() and text[:1] == " " and not text[1:2].isspace():
         raise AnswerFault(
-            f"begins with a space and the prompt ends in white space; write {text[1:41]!r}, or end the prompt before it"
+            "begins with a space and the prompt ends in white space",
+            f"write {text[1:41]!r}, or end the prompt before it",
         )
     if prompt[-1:].isalpha() and text[:1].isalpha():
         spaced = len(tokenizer.encode(f"{prompt} {text}")) - len(tokenizer.encode(prompt))
         if spaced == 1 or spaced < n_tokens:
-            raise AnswerFault(f"would continue the word {prompt.split()[-1][:20]!r}; write {' ' + text[:39]!r}")
+            raise AnswerFault(f"would continue the word {prompt.split()[-1][:20]!r}", f"write {' ' + text[:39]!r}")

@@ -15,6 +15,7 @@ from audit_core.prompts.answers import Contrast, PromptForm, Tokens
 from audit_core.prompts.repeats import SetAside, describe_repeats, find_repeats
 from audit_core.verifier.prompt_digest import dump_prompt_rows, is_exploratory_pair
 
+SINGLE_TOKEN_METRIC = "logit_difference"
 SEQUENCE_METRIC = "sequence_log_probability"
 _REQUIRED = ("id", "clean", "corrupted", "answer", "foil", "template")
 _OPTIONAL = ("group", "source", "form")
@@ -253,8 +254,11 @@ def _make_prompt(row: RowFields) -> Prompt:
     )  # fmt: skip
 
 
-def require_distinguished(pairs: Sequence[TokenPair]) -> None:
+def require_distinguished(pairs: Sequence[TokenPair], *, has_choice: bool = True) -> None:
     """Reject prompts whose answers and foils no single position separates, before a single-position metric is used.
+
+    Args:
+        has_choice: whether the audit can use another metric; else the refusal says which one it would need.
 
     Raises:
         PromptRefused: with the ids of those prompts.
@@ -264,8 +268,16 @@ def require_distinguished(pairs: Sequence[TokenPair]) -> None:
         raise PromptRefused(
             f"In {len(missing)} of {len(pairs)} prompts no token at one position separates answers from foils: {named}.",
             wanted="a next token that only correct answers have, and one that only foils have.",
-            remedy=f"choose the metric {SEQUENCE_METRIC}, which reads every token of an answer, or remove these rows.",
+            remedy=f"choose the metric {SEQUENCE_METRIC}, which reads every token of an answer, or remove these rows."
+            if has_choice
+            else f"remove these rows: they need the metric {SEQUENCE_METRIC}, and this audit only has {SINGLE_TOKEN_METRIC}.",
         )
+
+
+def choose_metric(prompts: TokenisedPrompts) -> str:
+    """Return the metric that reads every token by which answers and foils differ: of several tokens, the whole sequence."""
+    several = any(len(s) > 1 for pair in prompts.pairs for s in (*pair.contrast.answers, *pair.contrast.foils))
+    return SEQUENCE_METRIC if several else SINGLE_TOKEN_METRIC
 
 
 def take_verbatim(prompts: PromptSet) -> PromptSet:
@@ -295,9 +307,11 @@ def take_split(prompts: PromptSet, *, exploratory: bool) -> PromptSet:
     kept = tuple(p for p in prompts.prompts if is_exploratory(p) is exploratory)
     split = "exploratory" if exploratory else "confirmatory"
     if not kept:
+        other = "confirmatory" if exploratory else "exploratory"
         raise PromptRefused(
-            f"{prompts.name} has no prompt in its {split} split.",
+            f"{prompts.name} has no prompt in its {split} split: all {len(prompts)} are in the {other} one, by a hash of their "
+            "texts.",
             wanted="a set with both splits.",
-            remedy="add prompts.",
+            remedy="add prompts: about half of them fall in each split.",
         )
     return PromptSet(f"{prompts.name}/{split}", kept, prompts.notices, prompts)

@@ -167,7 +167,8 @@ def test_history_restores_a_run_and_never_shows_it_to_another_browser(ready: Ser
 
 def test_a_typed_pair_is_refused_with_a_remedy_and_then_measured(ready: Server, page: Page) -> None:
     open_page(page, ready)
-    page.get_by_role("button", name="Your own").click()
+    page.get_by_role("button", name="Your own prompts").click()
+    page.get_by_text("Type one pair").click()
     page.get_by_label("Clean prompt").fill("The keys to the cabinet")
     page.get_by_label("Corrupted prompt").fill("The key to the cabinet")
     page.get_by_label("Answer, with its leading space").fill("are")
@@ -183,7 +184,8 @@ def test_a_typed_pair_is_refused_with_a_remedy_and_then_measured(ready: Server, 
 def test_hostile_text_stays_text(ready: Server, page: Page) -> None:
     page.on("dialog", lambda dialog: pytest.fail("a script ran"))
     open_page(page, ready)
-    page.get_by_role("button", name="Your own").click()
+    page.get_by_role("button", name="Your own prompts").click()
+    page.get_by_text("Type one pair").click()
     page.get_by_label("Clean prompt").fill("<img src=x onerror=alert(1)> **The** $x$ keys")
     page.get_by_label("Corrupted prompt").fill("<img src=x onerror=alert(1)> **The** $x$ key")
     page.get_by_label("Answer, with its leading space").fill(" are")

@@ -100,7 +100,8 @@ def test_what_one_person_types_never_reaches_another(house: House, visit: Any) -
         sign_in(pages[subject], subject)
     for subject, page in pages.items():
         see_title(page, "Live audit")
-        page.get_by_text("Type a pair or upload a file").click()
+        page.get_by_role("button", name="Your own prompts").click()
+        page.get_by_text("Type one pair").click()
         page.get_by_label("Clean prompt").fill(f"{CANARY[subject]} went to the store")
         page.get_by_label("Corrupted prompt").fill(f"{CANARY[subject]} came to the store")
         page.get_by_label("Answer, with its leading space").fill(" a")

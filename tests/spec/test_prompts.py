@@ -171,7 +171,7 @@ def test_a_prompt_that_fills_the_file_limit_is_refused_fast() -> None:
             "forms one token with the white space at the end of the prompt; move the space",
         ),
         ({"corrupted": "the dog sat\n"}, "(after the corrupted prompt) begins with a space and the prompt ends in"),
-        ({"foil": " down"}, "answer and foil are the same token; choose a foil that is wrong"),
+        ({"foil": " down"}, "answer and foil have the same tokens; choose a foil that is wrong"),
         ({"clean": "a " * 300 + "b", "corrupted": "a " * 300 + "c"}, f"302 tokens, at most {MAX_TOKENS}; shorten"),
     ],
 )

@@ -24,7 +24,7 @@ from audit_core.audits import DiscoverRequest, OtherTask, PathsRequest, Position
 from audit_core.circuits import CircuitQuestion, read_components
 from audit_core.claim import Universe
 from audit_core.errors import ComponentRefused
-from audit_core.prompts import is_exploratory
+from audit_core.prompts import choose_metric, is_exploratory
 from audit_core.shipped import list_circuits
 from audit_core.subjects import find_planted
 from ui.flow import services
@@ -61,7 +61,8 @@ class CircuitChoice:
     def ask_order(self) -> DiscoverRequest:
         """Request a proposal of the chosen method, on the exploratory split."""
         circuit, explored = self.assessment.circuit, self.assessment.explored
-        return DiscoverRequest(explored, explored, self.assessment.method, circuit.universe, circuit.replacement)
+        method = self.assessment.method
+        return DiscoverRequest(explored, explored, method, circuit.universe, circuit.replacement, circuit.metric)
 
     def ask_paths(self) -> PathsRequest:
         """Request the connections among the components, on the measured prompts."""
@@ -72,7 +73,7 @@ class CircuitChoice:
         """Request each component's effect by position, on the drawn prompt."""
         circuit = self.assessment.circuit
         return PositionsRequest(
-            self.drawn, circuit.reference, circuit.components, circuit.universe, circuit.replacement
+            self.drawn, circuit.reference, circuit.components, circuit.universe, circuit.replacement, circuit.metric
         )
 
 
@@ -104,7 +105,8 @@ def ask_circuit_choice(auditor: Auditor, whole: TokenisedPrompts, prompt_id: str
         for split in (True, False)
     )
     universe = Universe.HEADS_MLPS if any(c.kind is Kind.MLP for c in components) else Universe(st.session_state.u)
-    question = CircuitQuestion(judged, judged, components, universe, Replacement(st.session_state.ab))
+    replacement, metric = Replacement(st.session_state.ab), choose_metric(whole)
+    question = CircuitQuestion(judged, judged, components, universe, replacement, metric)
     assessment = Assessment(question, explored, _list_others(auditor, whole.name), st.session_state.method)
     beside = _ask_beside(whole.name, {*heads, *mlps})
     return CircuitChoice(

@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from audit_core import AuditError, Claim, audit_home, head, list_prompt_sets
+from audit_core import AuditError, Claim, audit_home, head
 from audit_core.audits import CIRCUIT_QUESTIONS
 from audit_core.claim import dump_claim
 from audit_core.governance import Permission
@@ -15,7 +15,7 @@ from audit_core.jobs import JobState
 from audit_core.packs import ExportOptions
 from audit_core.preregistration import PriorAccess
 from ui.desk.form import put_on_desk, show_taken
-from ui.flow import actions, model_question, services
+from ui.flow import actions, model_question, own_prompts, services
 from ui.flow.answers import show_refusal, wait_for_model
 from ui.flow.job_panel import job_panel
 from ui.parts.header import plain
@@ -35,7 +35,12 @@ def ask_freeze() -> None:
         st.text_area("Claim, in TOML", EXAMPLE, key="toml", height=230, max_chars=8000)
         left, right = st.columns(2)
         left.text_input("Model", "default", key="freeze_model", help="A known or planted name, a folder, or a hub id.")
-        right.selectbox("Prompt set, judged on its confirmatory split", list_prompt_sets(), key="freeze_set")
+        right.selectbox(
+            "Prompt set, judged on its confirmatory split",
+            own_prompts.list_sets(),
+            key="freeze_set",
+            format_func=own_prompts.name_set,
+        )
         questions = [name for name in CIRCUIT_QUESTIONS if name != "specificity"]
         left.multiselect(
             "Robustness checks in the same run", questions, ["circuit", "stability", "transfer"], key="freeze_asks"
@@ -76,6 +81,7 @@ def _freeze_as_asked() -> None:
     )  # fmt: skip
     try:
         services.authorize(Permission.FREEZE, f"a claim about {form.model}")
+        actions.require_splits(form.prompts)
         model_question.begin(form.model)
         plan = actions.freeze(wait_for_model(form.model), form)
     except AuditError as error:

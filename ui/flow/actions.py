@@ -54,7 +54,7 @@ class FreezeForm:
     toml: str
     model: str
     prompts: str
-    """Name of a shipped prompt set."""
+    """Name of a shipped prompt set, or id of the user's own."""
     questions: tuple[str, ...]
     declared: str
     """Declared prior access to the confirmatory split."""
@@ -91,6 +91,21 @@ def load_own(key: str) -> PromptSet:
     return load_kept_prompts(key, owner=auth.name_owner(services.person()))
 
 
+def load_set(name: str) -> PromptSet:
+    """Load a shipped prompt set by name, or the user's own by id."""
+    return load_own(name) if name.startswith("own-") else load_prompt_set(name)
+
+
+def require_splits(name: str) -> None:
+    """Check that a set has prompts in both splits, before a model is loaded for it.
+
+    Raises:
+        PromptRefused: one is empty.
+    """
+    for exploratory in (True, False):
+        take_split(load_set(name), exploratory=exploratory)
+
+
 def freeze(auditor: Auditor, form: FreezeForm) -> Preregistration:
     """Freeze a claim; its owner is the signed-in user."""
     person = services.authorize(Permission.FREEZE, f"a claim about {form.model}")
@@ -101,7 +116,7 @@ def freeze(auditor: Auditor, form: FreezeForm) -> Preregistration:
             f"The claim is not TOML: {error}.", wanted="TOML.", remedy="start from the example in the form."
         ) from error
     return freeze_claim(
-        Register(audit_home()), auditor.subject, claim, load_prompt_set(form.prompts), load_shipped_policy(),
+        Register(audit_home()), auditor.subject, claim, load_set(form.prompts), load_shipped_policy(),
         owner=form.owner if person.is_local else person.id, model=form.model, questions=form.questions, declared=form.declared,
     )  # fmt: skip
 

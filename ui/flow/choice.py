@@ -26,6 +26,7 @@ from audit_core import (
 from audit_core.attention import Source, list_sources
 from audit_core.audits import AttentionTestsRequest, EdgesRequest, TokenGradientsRequest
 from audit_core.claim import Universe
+from audit_core.prompts import choose_metric
 from audit_core.references import Setting
 from audit_core.shipped import list_circuits
 from ui.shell import link
@@ -112,18 +113,32 @@ class Choice:
         return len(self.prompts) == 1
 
     @property
+    def metric(self) -> str:
+        """The metric that reads every token of the answers."""
+        return choose_metric(self.prompts)
+
+    @property
     def size(self) -> str:
         return "one prompt" if self.is_one else f"{len(self.prompts)} prompts"
 
     def ask_ablation(self) -> AblationRequest:
         """Request the joint ablation of the circuit."""
         return AblationRequest(
-            self.prompts, self.reference, self.components, self.replacement, self.direction, self.factor, self.universe
+            self.prompts,
+            self.reference,
+            self.components,
+            self.replacement,
+            self.direction,
+            self.factor,
+            self.universe,
+            self.metric,
         )
 
     def ask_sweep(self) -> SweepRequest:
         """Request the single ablation of every head."""
-        return SweepRequest(self.prompts, self.reference, Kind.HEAD, self.replacement, self.direction, self.factor)
+        return SweepRequest(
+            self.prompts, self.reference, Kind.HEAD, self.replacement, self.direction, self.factor, self.metric
+        )
 
     def ask_attention(self) -> AttentionRequest:
         """Request the attention of every head."""
@@ -139,7 +154,7 @@ class Choice:
 
     def ask_edges(self) -> EdgesRequest:
         """Request every edge of the head in focus, on the drawn prompt."""
-        return EdgesRequest(self.shown, self.head.layer, self.head.index)
+        return EdgesRequest(self.shown, self.head.layer, self.head.index, self.metric)
 
     def ask_tokens(self) -> TokenGradientsRequest:
         """Request the effect of every token of the drawn prompt."""
@@ -149,7 +164,8 @@ class Choice:
         """Request a verdict on the claim that the circuit is necessary, with the default δ."""
         name = f"{format_components(self.components)[:150]} carries the answer"
         return ClaimTestRequest(
-            self.prompts, Claim(name, self.components, self._judged_universe, ablation=self.replacement)
+            self.prompts,
+            Claim(name, self.components, self._judged_universe, metric=self.metric, ablation=self.replacement),
         )
 
     @property

@@ -7,10 +7,10 @@ from pathlib import Path
 import streamlit as st
 
 from audit_core import AuditError, audit_home
-from audit_core.models import ModelOrigin, find_known, find_origin
+from audit_core.models import KNOWN_MODELS, ModelOrigin, find_known, find_origin, preview_model, read_free_memory
 from audit_core.store import was_opened
-from audit_core.subjects import find_planted
-from ui.flow import services
+from audit_core.subjects import PLANTED_MODELS, find_planted
+from ui.flow import dialogs, services
 from ui.parts.header import plain
 
 DEFAULT = "default"
@@ -52,9 +52,26 @@ def begin(name: str) -> None:
     services.open_model(name, is_asked=st.session_state.pop(_START, None) == name)
 
 
+def match_listed(typed: str) -> str:
+    """Return the one listed model whose name or title the typed text is a part of; else the text itself."""
+    found = _find_listed(typed)
+    return next(iter(found)) if len(found) == 1 else typed
+
+
+def _find_listed(typed: str) -> dict[str, str]:
+    """Name → title of the listed models with this text; only those that bear it as a whole name or title, if any do."""
+    wanted = " ".join(typed.split()).casefold()
+    titles = {model.name: model.title for model in (*KNOWN_MODELS, *PLANTED_MODELS)}
+    exact = {name: title for name, title in titles.items() if wanted in (name.casefold(), title.casefold())}
+    if exact or not wanted:
+        return exact
+    return {name: title for name, title in titles.items() if wanted in name.casefold() or wanted in title.casefold()}
+
+
 def note_choice() -> None:
-    """Callback of the model list: picking a shipped model confirms it; a typed folder or hub id needs a button press."""
-    name = st.session_state.model
+    """Callback of the model list: picking a shipped model, or typing a part of its title, confirms it; a typed folder or
+    hub id needs a button press."""
+    name = st.session_state.model = match_listed(st.session_state.model or DEFAULT)
     if find_known(name) is not None or find_planted(name) is not None:
         press(name)
 
@@ -100,6 +117,83 @@ def measure_size(name: str) -> int | None:
         return None
 
 
+def show_preview(name: str) -> None:
+    """Show what would be loaded, without a request to the hub and without reading a weight."""
+    title = _find_listed(name).get(name, "")
+    st.markdown(f"Model: **{plain(name[:300]) or 'no name'}**" + (f", {plain(title)}" if title else ""))
+    st.markdown(f"Source: **{plain(describe_source(name))}**")
+    if len(alike := _find_listed(name)) > 1:
+        st.markdown(f"Several listed models have this in their title: {plain(', '.join(alike.values()))}.")
+    size, found = measure_size(name), None
+    # With sign-in, nothing is said about a folder of the server, not even whether it exists.
+    if services.person().is_local or find_known(name) is not None:
+        try:
+            found = preview_model(name)
+        except AuditError as error:
+            st.warning(f"It would be refused. {plain(str(error))}", icon=":material/warning:")
+    st.markdown(f"Size: **{plain(NOT_KNOWN) if size is None else f'{size:,} bytes'}**")
+    if found is None:
+        st.markdown(f"Architecture, parameters and memory: **{plain(NOT_KNOWN)}**")
+        return
+    st.markdown(f"Architecture: **{plain(found.architecture)}**")
+    st.markdown(f"Parameters: **{found.n_parameters:,}**, stored as {plain(', '.join(found.dtypes))}, run in float32")
+    free = read_free_memory()
+    if free is None:
+        st.markdown(
+            f"Memory: about **{found.memory_bytes / 1e9:.1f} GB** at its peak (estimate). "
+            "This machine does not say how much is free."
+        )
+    elif found.memory_bytes > free:
+        st.error(
+            f"Memory: about {found.memory_bytes / 1e9:.1f} GB at its peak (estimate), and {free / 1e9:.1f} GB are free. "
+            "This machine cannot hold it. Choose a smaller model.",
+            icon=":material/memory:",
+        )
+    else:
+        st.markdown(
+            f"Memory: about **{found.memory_bytes / 1e9:.1f} GB** at its peak (estimate). "
+            f"This machine has **{free / 1e9:.1f} GB** free and can hold it."
+        )
+
+
+def use_another() -> None:
+    """Show the button that opens the form for another model, and the form while it is open; for any place on a page."""
+    st.button(
+        "Use another model",
+        key="use-another",
+        icon=":material/swap_horiz:",
+        on_click=dialogs.open_dialog,
+        args=("model",),
+    )
+    if dialogs.is_open("model"):
+        _show_form()
+
+
+@st.dialog("Use another model", width="medium", icon=":material/swap_horiz:", on_dismiss=dialogs.close_dialog)
+def _show_form() -> None:
+    typed = st.text_input(
+        "Title of a listed model, folder on the server, or hub id",
+        key="another-model", max_chars=300, placeholder="organisation/model or ./folder",
+    ).strip()  # fmt: skip
+    if not typed:
+        return
+    name = match_listed(typed)
+    show_preview(name)
+    if find_origin(name) is ModelOrigin.NOWHERE and find_planted(name) is None:
+        return
+    if st.button("Load it", key="load-another", icon=":material/download:", type="primary"):
+        st.session_state["next_model"] = name
+        press(name)
+        dialogs.close_dialog()
+        st.rerun()
+
+
+def adopt_pending() -> None:
+    """Set the model that the form confirmed, before the list of models is drawn."""
+    if pending := st.session_state.pop("next_model", ""):
+        st.session_state.model = pending
+
+
 def _is_settled(name: str) -> bool:
     known = find_known(name)
     return (known is not None and known.name == DEFAULT) or was_opened(audit_home(), name)
@@ -111,7 +205,6 @@ def _is_awaited(name: str) -> bool:
 
 
 def _ask(name: str) -> None:
-    size = measure_size(name)
     with st.container(border=True, key="model-question"):
         st.subheader("Load this model?", anchor=False)
         if is_cancelled(name):
@@ -120,9 +213,7 @@ def _ask(name: str) -> None:
             st.markdown(
                 "This model was never loaded here. A link or a typed name does not load it without your confirmation."
             )
-        st.markdown(f"Model: **{plain(name[:300]) or 'no name'}**")
-        st.markdown(f"Size: **{plain(NOT_KNOWN) if size is None else f'{size:,} bytes'}**")
-        st.markdown(f"Source: **{plain(describe_source(name))}**")
+        show_preview(name)
         st.button(
             "Load it", key="load-model", icon=":material/download:", type="primary", on_click=press, args=(name,)
         )  # fmt: skip

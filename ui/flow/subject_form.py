@@ -48,7 +48,7 @@ from ui.flow.choice import (
     pick_one,
     pick_reference,
 )
-from ui.flow.own_prompts import bring_own
+from ui.flow.own_prompts import bring_own, list_own, name_set
 from ui.parts.header import plain
 from ui.shell import link
 
@@ -80,11 +80,10 @@ def ask_prompts() -> PromptSet:
     """
     key, planted = st.session_state.set, find_planted(st.session_state.model)
     shipped = list_prompt_sets() if planted is None else tuple(PLANTED_SET + task.name for task in planted.tasks)
-    options = (*shipped, *([key] if key.startswith("own-") else []))
+    options = (*shipped, *list_own(key))
     link.repair("set", options)
-    st.selectbox("Prompts", options, key="set", format_func=_name_set, on_change=forget_prompt)
-    with st.popover("Your own", icon=":material/edit:", help="Type a pair or upload a file"):
-        bring_own()
+    st.selectbox("Prompts", options, key="set", format_func=name_set, on_change=forget_prompt)
+    bring_own()
     key = st.session_state.set
     if key.startswith("own-"):
         return actions.load_own(key)
@@ -98,10 +97,6 @@ def ask_form() -> bool:
     link.repair("form", tuple(FORMS))
     st.selectbox("Prompt form", list(FORMS), key="form", format_func=FORMS.get, on_change=forget_prompt)
     return bool(st.session_state.form == "chat")
-
-
-def _name_set(key: str) -> str:
-    return f"yours ({key[4:12]})" if key.startswith("own-") else key.replace("_", " ")
 
 
 def forget_prompt() -> None:

@@ -49,10 +49,13 @@ def open_page(
         while_loading: draws what is recorded about model, prompts and prompt id before the model is loaded.
     """
     own_prompts.adopt_pending(subject_form.forget_prompt)
+    model_question.adopt_pending()
     link.seed(fields)
     frame = open_frame(title, words)
     with frame.question:
         model = subject_form.ask_model()
+    with frame.more:
+        model_question.use_another()
     # Start loading before the rest is drawn, because it takes longest.
     with frame.answer:
         is_on_its_way = model_question.settle(model)
@@ -68,14 +71,18 @@ def open_page(
     measured, prompt_id = ask_in(frame.question, lambda: ask_scope(prompts))
     with frame.prompt:
         show_prompt(prompts, prompt_id)
+        if st.session_state.set.startswith("own-"):
+            own_prompts.show_splits(prompts)
     if while_loading is not None and services.POOL.auditor(model) is None:
         while_loading(frame, model, prompts, prompt_id)
     if not is_on_its_way:
         st.stop()
     with frame.answer:
         auditor = answers.wait_for_model(model)
+        own_prompts.offer_fitting(auditor, prompts)
     whole = ask_in(frame.answer, lambda: services.tokenised(auditor, prompts))
     with frame.prompt:
+        own_prompts.show_metric(whole)
         own_prompts.show_notices(whole.notices)
     _show_identity(frame, auditor.subject)
     return PageSubject(frame, auditor, whole, measured, prompt_id)

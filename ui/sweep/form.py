@@ -18,6 +18,7 @@ from audit_core import (
     get_plugin,
     list_plugins,
 )
+from audit_core.prompts import SEQUENCE_METRIC, choose_metric
 from ui.flow import choice
 from ui.flow.choice import ABLATIONS, DIRECTIONS, pick_one, pick_reference
 from ui.shell import link
@@ -59,14 +60,21 @@ def ask_sweep(
     st.selectbox("Components", kinds, key="kind", format_func=KINDS.get)
     st.selectbox("Ablation", ways, key="ab", format_func=ABLATIONS.get)
     kind, replacement = Kind(st.session_state.kind), Replacement(st.session_state.ab)
+    metric = choose_metric(prompts)
     with more:
         if st.session_state.ab == "resample":
             st.selectbox("Direction", list(DIRECTIONS), key="dir", format_func=DIRECTIONS.get)
         else:
             st.session_state.dir = "noising"
-        screen = "" if subject.fallback else _ask_estimator(kind, replacement)
+        screen = "" if subject.fallback or metric == SEQUENCE_METRIC else _ask_estimator(kind, replacement)
     return SweepRequest(
-        prompts, pick_reference(prompts, whole), kind, replacement, Direction(st.session_state.dir), screen=screen
+        prompts,
+        pick_reference(prompts, whole),
+        kind,
+        replacement,
+        Direction(st.session_state.dir),
+        metric=metric,
+        screen=screen,
     )
 
 

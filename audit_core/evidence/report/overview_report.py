@@ -80,14 +80,15 @@ def build_overview(facts: OverviewFacts) -> Report:
             ("Log entries not yet confirmed outside", line(f"{facts.unconfirmed_entries:,}")),
         )
     )
+    reading = (
+        "A state compares a measured interval with the smallest effect that counts. It is no probability and no assurance. "
+        "The claim's report has the numbers."
+    )
+    tables = (_tabulate(facts), *_say_rest(len(facts.models), MOST_MODELS, "models"), Paragraph(line(reading)))
     sections = (
-        Section("claims", "Claims by model and state", (_tabulate(facts), *_say_rest(len(facts.models), MOST_MODELS, "models"))),
+        Section("claims", "Claims by model and state", tables),
         Section("open", "Claims that need an action", _list_open(facts)),
-        Section(
-            "reading", "How to read this page",
-            (Paragraph(line("A state compares a measured interval with the smallest effect that counts. It is no probability and no assurance. The claim's report has the numbers.")),),
-        ),
-    )  # fmt: skip
+    )
     digest = hash_document(
         {
             "made_at": facts.made_at,
