@@ -84,7 +84,11 @@ def build_overview(facts: OverviewFacts) -> Report:
         "A state compares a measured interval with the smallest effect that counts. It is no probability and no assurance. "
         "The claim's report has the numbers."
     )
-    tables = (_tabulate(facts), *_say_rest(len(facts.models), MOST_MODELS, "models"), Paragraph(line(reading)))
+    tables: tuple[Block, ...] = (
+        _tabulate(facts),
+        *_say_rest(len(facts.models), MOST_MODELS, "models"),
+        Paragraph(line(reading)),
+    )
     sections = (
         Section("claims", "Claims by model and state", tables),
         Section("open", "Claims that need an action", _list_open(facts)),
