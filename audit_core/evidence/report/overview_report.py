@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from audit_core.evidence.canonical import hash_document
 from audit_core.evidence.report.blocks import (
+    Block,
     Bullets,
     Facts,
     Line,
