@@ -22,8 +22,11 @@ try:
 except AuditError as error:
     answers.show_refusal(error)
     st.stop()
-name = form.ask_model(list_model_names([*(one.model for one in summaries), *(one.model for one in sentences)]))
-around = form.ask_system()
+left, right = st.columns(2)
+with left:
+    name = form.ask_model(list_model_names([*(one.model for one in summaries), *(one.model for one in sentences)]))
+with right:
+    around = form.ask_system()
 link.publish({"model": name, "around": ",".join(around)}, is_shared=False)
 
 # 2. compute
@@ -39,12 +42,12 @@ except AuditError as error:
 
 # 3. show
 
-show.show_identity(sheet)
-show.show_attention(sheet, around)
 show.show_claims(own)
+show.show_attention(sheet, around)
 show.show_sentences([one for one in sentences if one.model == name], own)
 form.ask_card(name)
 form.ask_link([one for one in sentences if one.model == name], own)
 show.show_packs(cases)
 show.show_figures(cases)
 show.show_capabilities(sheet, around, facts)
+show.show_identity(sheet)

@@ -34,15 +34,12 @@ def read() -> Calibration | None:
 
 def show_shares(found: Calibration) -> None:
     """Show the ground truth beside each rule's verdicts, and the headline shares."""
-    st.header("Verdicts of the rules", anchor=False)
     figure_header(
         "How often it is right", "causal",
         "shares of claims per build, with Wilson's 95 % interval. A claim is right if all its samples are, and wrong if any is. "
         "Open means inconclusive. Real models are less clear-cut than planted ones.",
     )  # fmt: skip
     st.markdown(describe_origin(found))
-    columns = ("rule", "components are", "right", "open", "wrong")
-    show_table(make_table(columns, list_tallies(found)), key="tallies")
     shares = list_shares(found)
     figures.show(
         figures.share_bars([name for name, _ in shares], [share for _, share in shares]),
@@ -50,7 +47,13 @@ def show_shares(found: Calibration) -> None:
         "Shares with their intervals. The table has the numbers.",
     )
     rows = [(name, describe_share(share)) for name, share in shares]
-    show_table(make_table(("combined rule", "share, 95 % interval, n"), rows))
+    table_with_csv(
+        lambda: make_table(("combined rule", "share, 95 % interval, n"), rows),
+        "Shares of the combined rule",
+        "share-rows",
+    )
+    columns = ("rule", "components are", "right", "open", "wrong")
+    table_with_csv(lambda: make_table(columns, list_tallies(found)), "Every rule", "tallies")
     if found.census is not None:
         st.markdown(describe_census(found.census))
 
