@@ -6,7 +6,7 @@ from ui.flow import answers, services, subject_form
 from ui.flow import choice as choices
 from ui.flow.history import show_history
 from ui.flow.subject_view import ask_in, close_questions, open_page
-from ui.live import answer, attention_tests, head_maps, interventions, show
+from ui.live import answer, attention_tests, head_maps, interventions, recorded, show
 from ui.parts import verdict_card
 from ui.parts.workbench import lazy_tabs, split_panes
 
@@ -16,6 +16,7 @@ audited = open_page(
     "Live audit",
     "Attention does not show causal effect. Ablate components of a running model and compare both, side by side.",
     choices.first_visit(),
+    while_loading=recorded.show_while_loading,
 )
 frame, auditor, subject, prompt_id = audited.frame, audited.auditor, audited.auditor.subject, audited.prompt_id
 choice = ask_in(

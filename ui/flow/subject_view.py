@@ -40,13 +40,13 @@ def open_page(
     fields: Sequence[link.Field],
     *,
     asks_scope: bool = True,
-    while_loading: Callable[[Frame, str, PromptSet, str], None] | None = None,
+    while_loading: Callable[[Frame, str, PromptSet, str], bool] | None = None,
 ) -> PageSubject:
     """Draw the frame, ask for model and prompts; stops the page with a reason if it cannot continue.
 
     Args:
         asks_scope: whether the user chooses the measured prompts; else the page does, and the user chooses the drawn prompt.
-        while_loading: draws what is recorded about model, prompts and prompt id before the model is loaded.
+        while_loading: draws what is recorded about model, prompts and prompt id before the model is loaded, and returns whether it did.
     """
     own_prompts.adopt_pending(subject_form.forget_prompt)
     model_question.adopt_pending()
@@ -73,11 +73,13 @@ def open_page(
         show_prompt(prompts, prompt_id)
         if st.session_state.set.startswith("own-"):
             own_prompts.show_splits(prompts)
+    is_drawn = False
     if while_loading is not None and services.POOL.auditor(model) is None:
-        while_loading(frame, model, prompts, prompt_id)
+        is_drawn = while_loading(frame, model, prompts, prompt_id)
     if not is_on_its_way:
         st.stop()
-    with frame.answer:
+    # Below what is recorded, so that nothing moves when live numbers replace it.
+    with frame.tabs if is_drawn else frame.answer:
         auditor = answers.wait_for_model(model)
         own_prompts.offer_fitting(auditor, prompts)
     whole = ask_in(frame.answer, lambda: services.tokenised(auditor, prompts))

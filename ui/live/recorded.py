@@ -1,0 +1,53 @@
+"""What the live audit shows while its model loads: the recorded answer to exactly this question, or nothing."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from audit_core import PromptSet, parse_components
+from audit_core.attention import Source
+from audit_core.errors import AuditError
+from audit_core.first_answer import FirstAnswer, load_first_answer
+from ui.flow import choice
+from ui.live import answer, head_maps, interventions
+from ui.parts.header import BADGES, plain
+from ui.parts.workbench import Frame, split_panes
+
+_AS_RECORDED = {"scope": "one", "form": "written", "ab": "resample", "dir": "noising", "src": "answer"}
+
+
+def show_while_loading(frame: Frame, model: str, prompts: PromptSet, prompt_id: str) -> bool:
+    """Draw sentence and maps of the record under the badge *recorded*, until live numbers replace them; False without one."""
+    found = _find(model, prompts, prompt_id)
+    if found is None:
+        return False
+    prompt = next(one for one in prompts.prompts if one.id == prompt_id)
+    with frame.answer:
+        answer.show_answer(found.ablation, answer.Asked(prompt=prompt))
+    picking = head_maps.Picking(
+        parse_components(found.components[0])[0], found.components, interventions.toggle_head, interventions.keep_only
+    )
+    with frame.panes:
+        left, right = split_panes()
+    with left:
+        head_maps.show_attention(found.attention, choice.SOURCES[Source.ANSWER], picking)
+    with right:
+        shape = found.attention.n_layers, found.attention.n_heads
+        head_maps.show_effect(found.sweep, *shape, picking)
+    with frame.below:
+        icon, colour = BADGES["recorded"]
+        made = found.measured_with
+        st.badge(plain(f"recorded {made.recorded_at[:10]}"), icon=icon, color=colour)
+        st.markdown("Recorded numbers. The same question is measured live when the model is loaded.", width="content")
+    return True
+
+
+def _find(model: str, prompts: PromptSet, prompt_id: str) -> FirstAnswer | None:
+    try:
+        found = load_first_answer()
+        components = tuple(str(c) for c in parse_components(st.session_state.c))
+    except AuditError:
+        # The record only bridges the wait: the page goes on to measure, and names what is wrong with the components.
+        return None
+    is_same = all(st.session_state.get(key, value) == value for key, value in _AS_RECORDED.items())
+    return found if is_same and found.is_about(model, prompts, prompt_id, components) else None
