@@ -62,6 +62,6 @@ def _describe_change(before: Estimate, after: Estimate, support: Estimate, unit:
     return f"{'lowers' if after.value < before.value else 'raises'} {{}} {numbers}"
 
 
-def show_answer(result: AblationResult, asked: Asked) -> None:
-    """Show the sentence with its badge and n."""
-    show_sentence(describe_answer(result, asked), "causal", result.n)
+def show_answer(result: AblationResult, asked: Asked, kinds: str = "causal") -> None:
+    """Show the sentence with its badges and n."""
+    show_sentence(describe_answer(result, asked), kinds, result.n)

@@ -31,6 +31,11 @@ class Picking:
     """Names of the components in the circuit."""
     toggle: Callable[[str], None]
     only: Callable[[str], None]
+    is_recorded: bool = False
+    """Whether the numbers are recorded, and so bear that badge too."""
+
+    def badge(self, kind: str) -> str:
+        return f"{kind} recorded" if self.is_recorded else kind
 
 
 def show_attention(result: AttentionResult, source: str, picking: Picking) -> None:
@@ -46,7 +51,7 @@ def show_attention(result: AttentionResult, source: str, picking: Picking) -> No
         return make_table(("head", "attention mass", "low", "high", "n", "unit", "normalised entropy (0 on one token, 1 uniform)"), rows)  # fmt: skip
 
     pane_header(
-        "Where it looks", "observational",
+        "Where it looks", picking.badge("observational"),
         f"Each cell is a head: columns are layers, rows are heads. The digit is the share of its attention from the answer position to {source}, "
         "in tenths, rounded. A head can attend to a token and have no effect. " + HOW_TO_PICK,
         table=Table(build, "Attention", "attention"),
@@ -71,7 +76,7 @@ def show_effect(result: SweepResult, n_layers: int, n_heads: int, picking: Picki
     )
     if result.no_fraction:
         reading += f" No fraction of the gap is shown: {plain(result.no_fraction)}"
-    pane_header("What it does", "causal", reading, table=Table(build, "Causal effect", "effect"))
+    pane_header("What it does", picking.badge("causal"), reading, table=Table(build, "Causal effect", "effect"))
     axes = head_axes(n_layers, n_heads)
     values = [cell.estimate.value for cell in result.cells]
     texts = [f"effect {format_estimate(cell.estimate)}" for cell in result.cells]

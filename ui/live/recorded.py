@@ -23,9 +23,13 @@ def show_while_loading(frame: Frame, model: str, prompts: PromptSet, prompt_id: 
         return False
     prompt = next(one for one in prompts.prompts if one.id == prompt_id)
     with frame.answer:
-        answer.show_answer(found.ablation, answer.Asked(prompt=prompt))
+        answer.show_answer(found.ablation, answer.Asked(prompt=prompt), "causal recorded")
     picking = head_maps.Picking(
-        parse_components(found.components[0])[0], found.components, interventions.toggle_head, interventions.keep_only
+        parse_components(found.components[0])[0],
+        found.components,
+        interventions.toggle_head,
+        interventions.keep_only,
+        is_recorded=True,
     )
     with frame.panes:
         left, right = split_panes()

@@ -103,12 +103,13 @@ def lazy_tabs(names: Sequence[str], key: str) -> Sequence[Any]:
     return st.tabs(list(names), key=key, on_change="rerun")
 
 
-def show_sentence(sentence: str, kind: str, n: int) -> None:
-    """Show an answer sentence with its badge and number of prompts."""
-    icon, colour = BADGES[kind]
+def show_sentence(sentence: str, kinds: str, n: int) -> None:
+    """Show an answer sentence with a badge per kind of evidence and its number of prompts."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(f"**{plain(sentence)}**", width="content")
-        st.badge(kind, icon=icon, color=colour)
+        for kind in kinds.split():
+            icon, colour = BADGES[kind]
+            st.badge(kind, icon=icon, color=colour)
         st.badge(plain("n = 1, no interval" if n == 1 else f"n = {n} prompts"), color="gray")
 
 
