@@ -93,7 +93,7 @@ class Recorder:
         audit = "claim_test" if key in ROLES else key
         known = self.auditor.find_earlier(audit, request)
         found = known or self.auditor.run(audit, request, actor=ME)
-        print(f"  {key}: n = {len(request.prompts)}, {found.wall_s:.0f} s", file=sys.stderr, flush=True)
+        sys.stderr.write(f"  {key}: n = {len(request.prompts)}, {found.wall_s:.0f} s\n")
         plugin = get_plugin("audits", audit)
         method = (QUICK_METHOD if is_quick else "exact") if audit in SEARCHES else ""
         result = TypeAdapter(plugin.result).dump_python(found.result, mode="json")
@@ -137,9 +137,9 @@ def main() -> None:
     chosen = parser.parse_args().circuits or list(PLANS)
     recorder, shipped = Recorder(), {circuit.id: circuit for circuit in list_circuits()}
     for name in chosen:
-        print(name, file=sys.stderr, flush=True)
+        sys.stderr.write(f"{name}\n")
         path = write(recorder.record(shipped[name], PLANS[name]))
-        print(f"{path.name}: {path.stat().st_size:,} bytes", flush=True)
+        sys.stderr.write(f"{path.name}: {path.stat().st_size:,} bytes\n")
 
 
 if __name__ == "__main__":

@@ -54,7 +54,8 @@ class RecordedAnswer:
         Raises:
             IntegrityError: it does not parse.
         """
-        adapter: TypeAdapter[Any] = TypeAdapter(get_plugin("audits", self.audit).result)
+        shape: Any = get_plugin("audits", self.audit).result
+        adapter: TypeAdapter[Any] = TypeAdapter(shape)
         try:
             return adapter.validate_python(self.result)
         except ValueError as error:

@@ -101,7 +101,9 @@ class CurveAudit:
         rng, prompts = np.random.default_rng(request.seed), _take_few(request.prompts)
         metric = get_metric(request.metric)
         sizes = list_sizes(len(universe), len(request.components))
-        orders = [order] + [tuple(universe[at] for at in rng.permutation(len(universe))) for _ in range(request.random_orders)]
+        orders = [order] + [
+            tuple(universe[at] for at in rng.permutation(len(universe))) for _ in range(request.random_orders)
+        ]
         circuit = set(request.components)
         alone = intervene([part for part in universe if part not in circuit], request.replacement)
         effect = measure_effect(

@@ -17,8 +17,14 @@ WIDEST = 9.0
 """Line width, in pixels, of the strongest connection."""
 BEND = 16
 """Segments of a drawn line."""
-SAME_COLUMN = 0.9
-"""Distance in tokens below which two nodes share a column."""
+SAME_COLUMN = 0.15
+"""Distance, as a share of the width, below which two nodes share a column."""
+BOW = 0.08
+"""How far a line bows out for every row that it skips, as a share of the width."""
+WIDEST_BOW = 0.25
+NUMBERED = 10
+"""Most lines that carry their number in the picture; with more, numbers would cover lines."""
+GREY = "#6b7280"
 THINNEST = 0.8
 
 
@@ -89,11 +95,11 @@ class Node:
 
     name: str
     x: float
-    """Token position."""
+    """Share of the width, 0–1."""
     y: float
-    """Layer; −1 for the input, n_layers for the output."""
-    effect: float
-    """Effect in the metric's unit."""
+    """Row, counted from 0 for the input."""
+    row: str
+    """Label of its row."""
 
 
 @dataclass(frozen=True)
@@ -108,54 +114,60 @@ class Line:
     """Whether its interval excludes zero."""
 
 
-def _bow(sender: Node, receiver: Node) -> tuple[list[float], list[float]]:
-    """Points of a line; within one column a longer line bows out further, so that lines do not overlap."""
+def bend_line(sender: Node, receiver: Node) -> tuple[list[float], list[float]]:
+    """Points of a line; one that skips a row bows out to the side, so that it does not pass through what lies between."""
     shares = [at / BEND for at in range(BEND + 1)]
-    height = receiver.y - sender.y
-    out = 0.12 * abs(height) if abs(receiver.x - sender.x) < SAME_COLUMN else 0.0
-    xs = [sender.x + share * (receiver.x - sender.x) - 4 * out * share * (1 - share) for share in shares]
+    height, side = receiver.y - sender.y, 1.0 if sender.x + receiver.x > 1 else -1.0
+    out = BOW * (height - 1) if abs(receiver.x - sender.x) < SAME_COLUMN else 0.0
+    xs = [
+        sender.x + share * (receiver.x - sender.x) + 4 * side * min(out, WIDEST_BOW) * share * (1 - share)
+        for share in shares
+    ]
     return xs, [sender.y + share * height for share in shares]
 
 
-def graph(
-    nodes: Sequence[Node], lines: Sequence[Line], pieces: Sequence[str], *, n_layers: int, unit: str
-) -> go.Figure:
-    """Graph with layers upwards and tokens across; line width is effect size, solid supports and dotted opposes the answer."""
+def graph(nodes: Sequence[Node], lines: Sequence[Line], *, unit: str) -> go.Figure:
+    """Graph with layers upwards; line width is effect size, solid supports and dotted opposes the answer."""
     figure = go.Figure()
     strongest = max([abs(line.effect) for line in lines] + [MIN_EFFECT_RANGE])
-    for line in sorted(lines, key=lambda line: abs(line.effect)):
-        xs, ys = _bow(nodes[line.sender], nodes[line.receiver])
+    bent = {at: bend_line(nodes[line.sender], nodes[line.receiver]) for at, line in enumerate(lines)}
+    for at, line in sorted(enumerate(lines), key=lambda row: abs(row[1].effect)):
         figure.add_scatter(
-            x=xs, y=ys, mode="lines", hoverinfo="skip",
+            x=bent[at][0], y=bent[at][1], mode="lines", hoverinfo="skip",
             line={
-                "width": max(THINNEST, WIDEST * abs(line.effect) / strongest),
-                "color": INK if not line.is_sure else EFFECT if line.effect > 0 else AGAINST, "dash": "solid" if line.effect > 0 else "dot",
+                "width": max(THINNEST, WIDEST * abs(line.effect) / strongest), "color": _colour(line),
+                "dash": "solid" if line.effect > 0 else "dot",
             },
         )  # fmt: skip
-    middles = [[part[BEND // 2] for part in _bow(nodes[line.sender], nodes[line.receiver])] for line in lines]
+    # Off the middle, where lines between the same rows cross.
+    middle = BEND // 3
     figure.add_scatter(
-        x=[x for x, _ in middles], y=[y for _, y in middles], mode="markers", marker={"size": 14, "opacity": 0}, text=[line.text for line in lines],
+        x=[bent[at][0][middle] for at in bent], y=[bent[at][1][middle] for at in bent],
+        mode="markers", marker={"size": 14, "opacity": 0}, text=[line.text for line in lines],
         hovertemplate="%{text}<extra></extra>",
     )  # fmt: skip
+    for at in bent if len(lines) <= NUMBERED else ():
+        figure.add_annotation(
+            x=bent[at][0][middle], y=bent[at][1][middle], text=f"{lines[at].effect:+.2f}", showarrow=False,
+            font={"size": 12, "color": "#ffffff"}, bgcolor=_colour(lines[at]), borderpad=2,
+        )  # fmt: skip
     figure.add_scatter(
         x=[node.x for node in nodes], y=[node.y for node in nodes], mode="markers+text",
-        text=[node.name for node in nodes], textposition="middle right",
-        marker={
-            "size": 15, "line": {"width": 2, "color": INK},
-            "symbol": ["circle" if node.effect >= 0 else "square" for node in nodes],
-            "color": [EFFECT if node.effect >= 0 else AGAINST for node in nodes],
-        },
-        customdata=[f"{node.effect:+.2f} {unit}" for node in nodes],
-        hovertemplate="%{text}: %{customdata}<extra></extra>",
+        text=[f"<b>{node.name}</b>" for node in nodes], textposition="middle right", textfont={"size": 13},
+        marker={"size": 15, "color": "#ffffff", "line": {"width": 2, "color": INK}},
+        hoverinfo="skip",
     )  # fmt: skip
-    layers = sorted({round(node.y) for node in nodes} | set(range(0, n_layers, 5)))
-    names = {-1: "input", n_layers: "output"}
+    rows = {node.y: node.row for node in nodes}
     figure.update_yaxes(
-        tickmode="array", tickvals=layers, ticktext=[names.get(layer, str(layer)) for layer in layers],
-        range=[-1.8, n_layers + 1.2],
+        tickmode="array", tickvals=list(rows), ticktext=list(rows.values()), range=[min(rows) - 0.4, max(rows) + 0.4]
+    )
+    figure.update_xaxes(visible=False, range=[-0.05, 1.15])
+    figure.add_annotation(
+        x=0, y=1, xref="paper", yref="paper", text=f"numbers: direct effect, {unit}", showarrow=False,
+        xanchor="left", font={"size": 12, "color": INK},
     )  # fmt: skip
-    figure.update_xaxes(
-        tickmode="array", tickvals=list(range(len(pieces))), ticktext=[piece.strip() or "␣" for piece in pieces],
-        range=[-0.7, len(pieces) + 1.4], tickangle=-45,
-    )  # fmt: skip
-    return style_figure(figure, 560, "Token with the component's largest effect", "Layer")
+    return style_figure(figure, max(300, 56 * len(rows) + 30), "", "")
+
+
+def _colour(line: Line) -> str:
+    return GREY if not line.is_sure else EFFECT if line.effect > 0 else AGAINST

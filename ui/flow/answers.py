@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -155,32 +155,6 @@ def _offer_start(auditor: Auditor, audit: str, title: str, request: Any, key: st
     st.button(
         label, key=f"start-{key}", icon=":material/play_arrow:", on_click=start, args=(auditor, audit, title, request)
     )
-
-
-def start_all(auditor: Auditor, asked: Mapping[str, tuple[str, Any]]) -> None:
-    """Show a button that queues every unanswered question, with the total time.
-
-    Args:
-        asked: title → audit and request.
-    """
-    mine = st.session_state.setdefault("jobs", {})
-    new = {
-        title: (audit, request)
-        for title, (audit, request) in asked.items()
-        if auditor.content_key(audit, request) not in mine and services.find_answer(auditor, audit, request) is None
-    }
-    times = {title: predict(auditor, *question) for title, question in new.items()}
-    new = {title: question for title, question in new.items() if times[title] >= 0}
-    total = sum(seconds for seconds in times.values() if seconds > 0)
-    about = f" (about {max(1, round(total / 60))} min)" if total else ""
-    label = f"Run all {len(new)} open questions{about}"
-    if new:
-        st.button(label, key="start-all", icon=":material/playlist_play:", on_click=_start_each, args=(auditor, new))
-
-
-def _start_each(auditor: Auditor, asked: Mapping[str, tuple[str, Any]]) -> None:
-    for title, (audit, request) in asked.items():
-        start(auditor, audit, title, request)
 
 
 def predict(auditor: Auditor, audit: str, request: Any) -> float:

@@ -30,11 +30,19 @@ class PageSubject:
     """Id of the prompt that is drawn."""
 
 
-def open_page(title: str, words: str, fields: Sequence[link.Field], *, asks_scope: bool = True) -> PageSubject:
+def open_page(
+    title: str,
+    words: str,
+    fields: Sequence[link.Field],
+    *,
+    asks_scope: bool = True,
+    while_loading: Callable[[str, PromptSet], None] | None = None,
+) -> PageSubject:
     """Show title, side bar and prompt pair; stops the page with a reason if it cannot continue.
 
     Args:
         asks_scope: whether the user chooses the measured prompts; else the page does, and the user chooses the drawn prompt.
+        while_loading: draws what is known about model and prompts before the model is loaded.
     """
     own_prompts.adopt_pending(subject_form.forget_prompt)
     link.seed(fields)
@@ -56,9 +64,13 @@ def open_page(title: str, words: str, fields: Sequence[link.Field], *, asks_scop
         lambda: subject_form.ask_scope(prompts) if asks_scope else subject_form.ask_drawn(prompts)
     )
     show_prompt(prompts, prompt_id)
+    progress = st.container()
+    if while_loading is not None and services.POOL.auditor(model) is None:
+        while_loading(model, prompts)
     if not is_on_its_way:
         st.stop()
-    auditor = answers.wait_for_model(model)
+    with progress:
+        auditor = answers.wait_for_model(model)
     whole = ask_beside(lambda: services.tokenised(auditor, prompts))
     with st.sidebar:
         own_prompts.show_notices(whole.notices)
@@ -67,9 +79,18 @@ def open_page(title: str, words: str, fields: Sequence[link.Field], *, asks_scop
 
 def ask_beside(ask: Callable[[], T]) -> T:
     """Read inputs in the side bar; on refusal, show it and stop the page."""
-    try:
+
+    def ask_there() -> T:
         with st.sidebar:
             return ask()
+
+    return ask_or_stop(ask_there)
+
+
+def ask_or_stop(ask: Callable[[], T]) -> T:
+    """Read inputs; on refusal, show it and stop the page."""
+    try:
+        return ask()
     except AuditError as error:
         answers.show_refusal(error)
         st.stop()
