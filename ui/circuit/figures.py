@@ -15,16 +15,17 @@ EFFECT = "#542788"
 AGAINST = "#b35806"
 WIDEST = 9.0
 """Line width, in pixels, of the strongest connection."""
-BEND = 16
+BEND = 40
 """Segments of a drawn line."""
-SAME_COLUMN = 0.15
-"""Distance, as a share of the width, below which two nodes share a column."""
-BOW = 0.08
-"""How far a line bows out for every row that it skips, as a share of the width."""
-WIDEST_BOW = 0.25
+BOWS = (0.0, -0.1, 0.1, -0.2, 0.2, -0.3, 0.3)
+"""How far a line may bow out, as a share of the width, in order of preference."""
+NEAR = 0.06
+"""Share of the width, and of a row, within which a line touches a node."""
 NUMBERED = 10
 """Most lines that carry their number in the picture; with more, numbers would cover lines."""
 GREY = "#6b7280"
+MIDDLE = 0.5
+"""Place of input and output, whose names stand beside the lines that end there."""
 THINNEST = 0.8
 
 
@@ -114,23 +115,28 @@ class Line:
     """Whether its interval excludes zero."""
 
 
-def bend_line(sender: Node, receiver: Node) -> tuple[list[float], list[float]]:
-    """Points of a line; one that skips a row bows out to the side, so that it does not pass through what lies between."""
+def bend_line(sender: Node, receiver: Node, nodes: Sequence[Node]) -> tuple[list[float], list[float]]:
+    """Points of a line: straight, or bowed out as little as keeps it off the nodes that it does not join."""
+    others = [node for node in nodes if node not in (sender, receiver)]
+    curves = [_bow(sender, receiver, out) for out in BOWS]
+    return next((c for c in curves if not any(_touches(c, node) for node in others)), curves[0])
+
+
+def _bow(sender: Node, receiver: Node, out: float) -> tuple[list[float], list[float]]:
     shares = [at / BEND for at in range(BEND + 1)]
-    height, side = receiver.y - sender.y, 1.0 if sender.x + receiver.x > 1 else -1.0
-    out = BOW * (height - 1) if abs(receiver.x - sender.x) < SAME_COLUMN else 0.0
-    xs = [
-        sender.x + share * (receiver.x - sender.x) + 4 * side * min(out, WIDEST_BOW) * share * (1 - share)
-        for share in shares
-    ]
-    return xs, [sender.y + share * height for share in shares]
+    xs = [sender.x + share * (receiver.x - sender.x) + 4 * out * share * (1 - share) for share in shares]
+    return xs, [sender.y + share * (receiver.y - sender.y) for share in shares]
+
+
+def _touches(curve: tuple[list[float], list[float]], node: Node) -> bool:
+    return any(abs(x - node.x) < NEAR and abs(y - node.y) < NEAR for x, y in zip(*curve, strict=True))
 
 
 def graph(nodes: Sequence[Node], lines: Sequence[Line], *, unit: str) -> go.Figure:
     """Graph with layers upwards; line width is effect size, solid supports and dotted opposes the answer."""
     figure = go.Figure()
     strongest = max([abs(line.effect) for line in lines] + [MIN_EFFECT_RANGE])
-    bent = {at: bend_line(nodes[line.sender], nodes[line.receiver]) for at, line in enumerate(lines)}
+    bent = {at: bend_line(nodes[line.sender], nodes[line.receiver], nodes) for at, line in enumerate(lines)}
     for at, line in sorted(enumerate(lines), key=lambda row: abs(row[1].effect)):
         figure.add_scatter(
             x=bent[at][0], y=bent[at][1], mode="lines", hoverinfo="skip",
@@ -152,21 +158,22 @@ def graph(nodes: Sequence[Node], lines: Sequence[Line], *, unit: str) -> go.Figu
             font={"size": 12, "color": "#ffffff"}, bgcolor=_colour(lines[at]), borderpad=2,
         )  # fmt: skip
     figure.add_scatter(
-        x=[node.x for node in nodes], y=[node.y for node in nodes], mode="markers+text",
-        text=[f"<b>{node.name}</b>" for node in nodes], textposition="middle right", textfont={"size": 13},
-        marker={"size": 15, "color": "#ffffff", "line": {"width": 2, "color": INK}},
-        hoverinfo="skip",
+        x=[node.x for node in nodes], y=[node.y for node in nodes], mode="markers",
+        marker={"size": 15, "color": "#ffffff", "line": {"width": 2, "color": INK}}, hoverinfo="skip",
     )  # fmt: skip
+    for node in nodes:
+        # On a plate of its own, so that no line crosses a name; away from the middle, where the lines are.
+        side = "left" if node.x > 0.5 else "right"
+        figure.add_annotation(
+            x=node.x, y=node.y, text=f"<b>{node.name}</b>", showarrow=False, xanchor=side, bgcolor="rgba(255,255,255,0.85)",
+            xshift=12 if side == "left" else -12, yshift=14 if node.x == MIDDLE else 0, font={"size": 13, "color": "#1f2328"},
+        )  # fmt: skip
     rows = {node.y: node.row for node in nodes}
     figure.update_yaxes(
         tickmode="array", tickvals=list(rows), ticktext=list(rows.values()), range=[min(rows) - 0.4, max(rows) + 0.4]
     )
-    figure.update_xaxes(visible=False, range=[-0.05, 1.15])
-    figure.add_annotation(
-        x=0, y=1, xref="paper", yref="paper", text=f"numbers: direct effect, {unit}", showarrow=False,
-        xanchor="left", font={"size": 12, "color": INK},
-    )  # fmt: skip
-    return style_figure(figure, max(300, 56 * len(rows) + 30), "", "")
+    figure.update_xaxes(showticklabels=False, ticks="", showline=False, range=[-0.1, 1.1])
+    return style_figure(figure, max(300, 56 * len(rows) + 30), f"Numbers: direct effect, {unit}", "")
 
 
 def _colour(line: Line) -> str:

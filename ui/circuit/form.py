@@ -38,7 +38,7 @@ WAYS = ("resample", "mean", "zero")
 NOTHING = "none"
 EXAMPLE = "indirect_object-found"
 """The circuit of a first visit: the one with the most recorded answers."""
-COLUMNS = (3, 4, 2, 3, 1.3)
+COLUMNS = (3, 4.2, 2.4, 2.8, 1.8)
 """Widths of the row of controls."""
 FIELDS = (
     link.Field("model", "default"), link.Field("set", "indirect_object"), link.Field("form", "written"), link.Field("prompt", ""), link.Field("c", ""),

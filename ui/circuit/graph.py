@@ -74,8 +74,7 @@ def _is_sure(estimate: Estimate) -> bool:
 def place_nodes(paths: PathsResult, joined: set[str]) -> list[Node]:
     """Place every component on a row of its layer, between input and output if a line ends there; x and y have no unit.
 
-    A row's components are spread over the width. Components that are alone on their row step from side to side, so
-    that a line to a later row does not pass through them.
+    A row's components are spread over the width. Components that are alone on their row step from side to side.
 
     Args:
         joined: names at the ends of the drawn lines.

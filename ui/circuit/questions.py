@@ -18,6 +18,9 @@ from ui.flow import answers, services
 from ui.flow.job_panel import job_strip
 from ui.parts.header import plain
 
+SEARCHING = ("curve", "transfer", "rival")
+"""Questions that search for circuits first, as stability does."""
+
 
 @dataclass(frozen=True)
 class Question:
@@ -137,8 +140,11 @@ def _offer(auditor: Auditor, question: Question, request: Any, *, is_quick: bool
 
 def _predict(auditor: Auditor, asked: Sequence[tuple[str, str, Any]]) -> str:
     """Predicted time in words; empty before this machine was timed."""
-    seconds = sum(max(0.0, answers.predict(auditor, audit, request)) for audit, _, request in asked)
-    if not seconds:
+    times = [(audit, max(0.0, answers.predict(auditor, audit, request))) for audit, _, request in asked]
+    # The questions that search share one search, which is all that stability consists of: it is counted once.
+    search = sum(seconds for audit, seconds in times if audit == "stability")
+    seconds = sum(seconds for _, seconds in times) - search * sum(audit in SEARCHING for audit, _ in times)
+    if seconds <= 0:
         return ""
     return f" (about {seconds / 60:.0f} min)" if seconds > 90 else f" (about {max(seconds, 1):.0f} s)"
 

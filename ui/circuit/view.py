@@ -63,18 +63,20 @@ def _show_no_graph(circuit: Circuit, ask: Ask) -> None:
 
 
 def show_verdicts(circuit: Circuit, known: KnownAnswers, model_digest: str, ask: Ask) -> None:
-    """Show the verdict on each role, or what asks for it."""
-    first_look = known.find("recomposition", is_quick=True)
-    for role in Role:
-        st.subheader(f"Is it {role.value}?", anchor=False)
-        found = ask(role.value)
-        if found is None:
-            words = "" if first_look is None else " The sentence above is a first look."
-            st.markdown(f"No verdict yet. A verdict needs the full form.{words}")
-            continue
-        claim = state_claim(circuit.components, circuit.universe, role, circuit.replacement)
-        ledger = services.read_multiplicity_ledger_of(model_digest)
-        verdict_card.show_verdict(found.result, claim, ledger, place=role.value)
+    """Show the verdict on one role, or what asks for it."""
+    st.segmented_control(
+        "Is it", ROLES, key="verdict_role", default=ROLES[0], required=True, label_visibility="collapsed",
+        format_func=lambda role: f"Is it {role}?",
+    )  # fmt: skip
+    role = Role(st.session_state.verdict_role)
+    found = ask(role.value)
+    if found is None:
+        words = "" if known.find("recomposition", is_quick=True) is None else " The sentence above is a first look."
+        st.markdown(f"No verdict yet. A verdict needs the full form.{words}")
+        return
+    claim = state_claim(circuit.components, circuit.universe, role, circuit.replacement)
+    ledger = services.read_multiplicity_ledger_of(model_digest)
+    verdict_card.show_verdict(found.result, claim, ledger, place=role.value)
 
 
 def show_checks(circuit: Circuit, known: KnownAnswers, ask: Ask) -> None:
