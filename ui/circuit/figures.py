@@ -25,7 +25,7 @@ NUMBERED = 10
 """Most lines that carry their number in the picture; with more, numbers would cover lines."""
 GREY = "#6b7280"
 MIDDLE = 0.5
-"""Place of input and output, whose names stand beside the lines that end there."""
+"""Place of input and output, whose names are beside the lines that end there."""
 THINNEST = 0.8
 
 

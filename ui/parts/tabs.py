@@ -10,7 +10,7 @@ import streamlit as st
 def lazy_tabs(tabs: Mapping[str, Callable[[], None]], *, key: str, default: str | None = None) -> str:
     """Draw a row of tabs and only the content of the open one; returns its title.
 
-    A change of tab reruns the page: what stands above the tabs must come from caches. A result that another tab needs
+    A change of tab reruns the page: what is above the tabs must come from caches. A result that another tab needs
     belongs above the tabs, because the function of a closed tab is not called.
 
     Args:
