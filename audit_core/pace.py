@@ -19,6 +19,12 @@ STEP = 2
 LEAST_S = 0.3
 PROMPTS = 64
 REPEATS = 3
+RELATIVE = {
+    "circuit": 0.2, "claim_test": 0.4, "curve": 0.17, "paths": 0.6, "recomposition": 0.2, "rival": 0.36, "specificity": 0.2,
+    "stability": 0.5, "transfer": 0.3,
+}  # fmt: skip
+"""Seconds per unit of an audit's first run, relative to the calibration, rounded; 1 for others. Measured on the default
+model by `tools/record_circuits.py`: runs that ablate nearly everything share one forward pass per prompt."""
 
 
 class Pace:
@@ -30,8 +36,9 @@ class Pace:
 
     def predict_s(self, audit: str, work: int) -> float | None:
         """Predicted seconds of this many units; None before the first timing."""
-        unit_s = self._audits_s.get(audit, self._machine_s)
-        return None if unit_s is None else unit_s * work
+        if audit in self._audits_s:
+            return self._audits_s[audit] * work
+        return None if self._machine_s is None else self._machine_s * RELATIVE.get(audit, 1.0) * work
 
     def keep(self, audit: str, wall_s: float, work: int) -> None:
         """Record the pace of a finished run; small runs are ignored."""

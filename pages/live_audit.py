@@ -2,13 +2,13 @@
 
 import streamlit as st
 
-from ui.flow import answers, services, subject_form
+from ui.flow import answers, subject_form
 from ui.flow import choice as choices
 from ui.flow.history import show_history
 from ui.flow.subject_view import ask_in, close_questions, open_page
-from ui.live import answer, attention_tests, head_maps, interventions, recorded, show
-from ui.parts import verdict_card
-from ui.parts.workbench import lazy_tabs, split_panes
+from ui.live import answer, attention_tests, head_maps, interventions, recorded, show, verdict
+from ui.parts.tabs import lazy_tabs
+from ui.parts.workbench import split_panes
 
 # 1. ask
 
@@ -60,41 +60,27 @@ with right:
         head_maps.show_effect(effects, subject.geometry.n_layers, subject.geometry.n_heads, picking)
 with frame.below:
     interventions.show_actions(choice, attention, effects)
+
+
+def show_scatter() -> None:
+    """Attention against effect, once both are measured."""
+    if attention is not None and effects is not None:
+        templates = choice.prompts.templates
+        head_maps.show_scatter(attention, effects, picking.inside, choice.head, templates, interventions.focus_head)
+
+
 with frame.tabs:
-    names = ("Next token", "Before and after", "Tokens", "Attention pattern", "Attention vs. effect", "Verdict", "Attention tests", "History", "Not tested")  # fmt: skip
-    tokens, numbers, edges, pattern, scatter, verdict, tests, history, limits = lazy_tabs(names, key="live-tabs")
-if tokens.open:
-    with tokens:
-        show.show_next_tokens(ablation)
-if numbers.open and ablation is not None:
-    with numbers:
-        show.show_ablation(ablation)
-if edges.open:
-    with edges:
-        show.ask_tokens(auditor, choice)
-if pattern.open:
-    with pattern:
-        show.ask_pattern(auditor, choice)
-if scatter.open and attention is not None and effects is not None:
-    with scatter:
-        head_maps.show_scatter(
-            attention, effects, picking.inside, choice.head, choice.prompts.templates, interventions.focus_head
-        )
-if verdict.open:
-    with verdict:
-        if not choice.can_be_judged:
-            st.info(choices.WHEN_JUDGED, icon=":material/gavel:")
-        else:
-            title, claim_test = f"Judge it on {choice.size}, three ablations", choice.ask_verdict()
-            judged = answers.answer_by_job(auditor, "claim_test", title, claim_test, at_once=False)
-            if judged is not None:
-                verdict_card.show_verdict(judged, claim_test.claim, services.read_multiplicity_ledger(auditor))
-if tests.open:
-    with tests:
-        attention_tests.ask_tests(auditor, choice)
-if history.open:
-    with history:
-        show_history(subject.identity.short)
-if limits.open:
-    with limits:
-        show.show_limits(choice.limits)
+    lazy_tabs(
+        {
+            "Next token": lambda: show.show_next_tokens(ablation),
+            "Before and after": lambda: show.show_ablation(ablation),
+            "Tokens": lambda: show.ask_tokens(auditor, choice),
+            "Attention pattern": lambda: show.ask_pattern(auditor, choice),
+            "Attention vs. effect": show_scatter,
+            "Verdict": lambda: verdict.ask_verdict(auditor, choice),
+            "Attention tests": lambda: attention_tests.ask_tests(auditor, choice),
+            "History": lambda: show_history(subject.identity.short),
+            "Not tested": lambda: show.show_limits(choice.limits),
+        },
+        key="live-tabs",
+    )

@@ -5,7 +5,7 @@ import streamlit as st
 from ui.flow import answers
 from ui.flow.history import show_history
 from ui.flow.subject_view import ask_in, close_questions, open_page
-from ui.parts.workbench import lazy_tabs
+from ui.parts.tabs import lazy_tabs
 from ui.shell.navigation import circuit, live_audit
 from ui.sweep import form, show
 
@@ -44,18 +44,12 @@ with frame.below:
 if opened:
     st.switch_page(circuit() if opened == "circuit" else live_audit())
 with frame.tabs:
-    ranking, compared, layers, history = lazy_tabs(
-        ("Ranking", "Estimated vs. measured", "Layer profile", "History"), key="sweep-tabs"
+    lazy_tabs(
+        {
+            "Ranking": lambda: show.show_ranking(result),
+            "Estimated vs. measured": lambda: show.show_comparison(result),
+            "Layer profile": lambda: show.show_layers(result),
+            "History": lambda: show_history(auditor.subject.identity.short),
+        },
+        key="sweep-tabs",
     )
-if ranking.open:
-    with ranking:
-        show.show_ranking(result)
-if compared.open:
-    with compared:
-        show.show_comparison(result)
-if layers.open:
-    with layers:
-        show.show_layers(result)
-if history.open:
-    with history:
-        show_history(auditor.subject.identity.short)

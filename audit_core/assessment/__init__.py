@@ -1,10 +1,33 @@
-"""Assessment of one circuit: all its audits, and the evidence for and against it."""
+"""Assessment of one circuit: all its audits, their quick form, recorded answers, and the evidence for and against it."""
 
 from audit_core.assessment.balance import Balance, sort_findings
-from audit_core.assessment.questions import Assessment
+from audit_core.assessment.questions import Assessment, state_claim
+from audit_core.assessment.quick import (
+    QUICK_METHOD,
+    QUICK_ORDERS,
+    QUICK_PROMPTS,
+    QUICK_QUESTIONS,
+    ask_paths,
+    ask_quickly,
+    has_quick_form,
+    take_quick,
+)
+from audit_core.assessment.recorded import RecordedAnswer, RecordedCircuit, list_recorded
 
 __all__ = [
+    "QUICK_METHOD",
+    "QUICK_ORDERS",
+    "QUICK_PROMPTS",
+    "QUICK_QUESTIONS",
     "Assessment",
     "Balance",
+    "RecordedAnswer",
+    "RecordedCircuit",
+    "ask_paths",
+    "ask_quickly",
+    "has_quick_form",
+    "list_recorded",
     "sort_findings",
+    "state_claim",
+    "take_quick",
 ]

@@ -9,8 +9,9 @@ from audit_core.audits.claim_test import ClaimTestRequest
 from audit_core.audits.confirmation import ask_question
 from audit_core.audits.specificity import OtherTask
 from audit_core.circuits.circuit_question import CircuitQuestion
-from audit_core.claim import DEFAULT_DELTA, Claim, Role
-from audit_core.component import format_components
+from audit_core.claim import DEFAULT_DELTA, Claim, Role, Universe
+from audit_core.component import Component, format_components
+from audit_core.intervention import Replacement
 from audit_core.prompts.prompt_set import TokenisedPrompts
 
 _CLAIMS = {Role.NECESSARY: "carries the answer", Role.SUFFICIENT: "alone keeps the answer"}
@@ -40,13 +41,17 @@ class Assessment:
     def ask_verdict(self, role: Role) -> ClaimTestRequest:
         """The claim that the circuit is necessary, or sufficient, with the default smallest effect of interest."""
         circuit = self.circuit
-        claim = Claim(
-            f"{format_components(circuit.components)[:150]} {_CLAIMS[role]}",
-            circuit.components,
-            circuit.universe,
-            role,
-            circuit.metric,
-            circuit.replacement,
-            delta=DEFAULT_DELTA[role.value],
-        )
+        claim = state_claim(circuit.components, circuit.universe, role, circuit.replacement, circuit.metric)
         return ClaimTestRequest(circuit.prompts, claim, circuit.seed)
+
+
+def state_claim(
+    components: tuple[Component, ...],
+    universe: Universe,
+    role: Role,
+    replacement: Replacement,
+    metric: str = "logit_difference",
+) -> Claim:
+    """The claim that a circuit is necessary, or sufficient, with the default smallest effect of interest."""
+    name = f"{format_components(components)[:150]} {_CLAIMS[role]}"
+    return Claim(name, components, universe, role, metric, replacement, delta=DEFAULT_DELTA[role.value])

@@ -110,7 +110,9 @@ def _count_runs(components: Sequence[Component]) -> int:
     """Maximum runs: gaps of singles, layers and random subsets; greedy search; minimality scores."""
     size = len(components)
     pairs = size * (size + 1)
-    return 3 + 2 * (2 * size + RANDOM_SUBSETS) + pairs + pairs // 2 + size * RANDOM_SUBSETS
+    planned = 3 + 2 * (2 * size + RANDOM_SUBSETS) + pairs + pairs // 2 + size * RANDOM_SUBSETS
+    # Every run ablates a subset of the circuit or all but one, and each subset is run once.
+    return min(planned, 2 ** (size + 1) - 1)
 
 
 def _describe_completeness(gaps: Sequence[Gap], *, is_decidable: bool) -> str:

@@ -35,9 +35,11 @@ class CurveRequest(SearchQuestion):
 
     order: tuple[Component, ...] = ()
     """The whole universe, most important first; if empty, the method finds it on the exploratory prompts."""
+    random_orders: int = RANDOM_ORDERS
+    """Random orders to compare with; with fewer, a p-value cannot reach 0.05."""
 
     def describe(self) -> dict[str, Any]:
-        return super().describe() | {"order": [str(c) for c in self.order], "random_orders": RANDOM_ORDERS}
+        return super().describe() | {"order": [str(c) for c in self.order], "random_orders": self.random_orders}
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,9 @@ class CurveAudit:
         rng, prompts = np.random.default_rng(request.seed), _take_few(request.prompts)
         metric = get_metric(request.metric)
         sizes = list_sizes(len(universe), len(request.components))
-        orders = [order] + [tuple(universe[at] for at in rng.permutation(len(universe))) for _ in range(RANDOM_ORDERS)]
+        orders = [order] + [
+            tuple(universe[at] for at in rng.permutation(len(universe))) for _ in range(request.random_orders)
+        ]
         circuit = set(request.components)
         alone = intervene([part for part in universe if part not in circuit], request.replacement)
         effect = measure_effect(
@@ -168,7 +172,7 @@ def _count_curve_work(subject: Subject, request: CurveRequest) -> int:
     universe = list_universe(subject, request.universe)
     sizes = list_sizes(len(universe), len(request.components))
     whole = intervene(universe, request.replacement)
-    return subject.count_work(_take_few(request.prompts), (whole,)) * (1 + len(sizes) * (1 + RANDOM_ORDERS))
+    return subject.count_work(_take_few(request.prompts), (whole,)) * (1 + len(sizes) * (1 + request.random_orders))
 
 
 def _take_few(prompts: TokenisedPrompts) -> TokenisedPrompts:

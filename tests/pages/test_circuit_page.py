@@ -1,10 +1,21 @@
-"""The circuit page opened by Streamlit's own test driver: prompts and refusals are there before any model."""
+"""The circuit page opened by Streamlit's own test driver: recorded answers before any model, live ones with a planted one."""
 
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
+from audit_core import Auditor
+from audit_core.shipped import list_circuits
+from audit_core.store import note_opened
 from tests.pages.test_live_audit_page import ROOT, refused, wait_for_refusal
+
+RECORDED = {"model": "default", "set": "indirect_object", "c": "L20.H0, L23.H3, L29.H1"}
+PLANTED = {"model": "planted-induction", "set": "planted-query", "ab": "zero", "c": "L0.H0, L1.H0"}
 
 
 def open_circuit(**query: str) -> AppTest:
@@ -12,6 +23,38 @@ def open_circuit(**query: str) -> AppTest:
     for key, value in query.items():
         test.query_params[key] = value
     return test.run()
+
+
+def texts(test: AppTest) -> str:
+    parts = [*test.markdown, *test.info, *test.error, *test.header, *test.subheader]
+    return " ".join(str(part.value) for part in parts).replace("\\", "")
+
+
+def wait_for(test: AppTest, is_there: Callable[[AppTest], bool]) -> None:
+    deadline = time.monotonic() + 90
+    while not is_there(test) and time.monotonic() < deadline:
+        time.sleep(0.2)
+        test.run()
+    assert is_there(test), texts(test)[-2000:]
+
+
+@pytest.fixture
+def not_loading(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page as it is before its model is there, for as long as the test lasts."""
+    monkeypatch.setattr("ui.flow.model_question.settle", lambda name: False)
+
+
+@pytest.fixture
+def planted(home: Path, load_planted: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    subject = load_planted("planted-induction")
+    monkeypatch.setattr("ui.flow.model_pool.open_subject", lambda name, on_progress: subject)
+    note_opened(home, "planted-induction")
+
+
+def open_planted(**more: str) -> AppTest:
+    test = open_circuit(**PLANTED | more)
+    wait_for(test, lambda t: any(s.key == "circuit_parts" for s in t.multiselect))
+    return test
 
 
 def test_prompts_are_on_the_page_before_any_model(home: Path) -> None:
@@ -28,3 +71,88 @@ def test_a_model_that_does_not_exist_is_refused_with_a_remedy(home: Path) -> Non
     wait_for_refusal(test)
     assert not test.exception
     assert "What to do" in refused(test).replace("\\", "")
+
+
+def test_a_first_visit_opens_on_recorded_answers_before_the_model_is_loaded(not_loading: None) -> None:
+    test = open_circuit()
+    assert not test.exception
+    shown = texts(test)
+    assert "Keeping only L20.H0, L23.H3, L29.H1 keeps 86 % [76, 99] of the effect." in shown
+    assert "recorded on" in shown
+    assert "**:material/add_circle: For (1)**" in shown
+    assert "### :material/check_circle: Supported" in shown
+    assert len(test.get("plotly_chart")) == 2, "the graph, and the verdict against its threshold"
+    assert not [b for b in test.button if str(b.key).startswith("start-")]
+
+
+@pytest.mark.parametrize(
+    "other", [{"c": "L20.H0, L23.H3"}, {"ab": "mean"}, {"u": "heads+mlps"}, {"set": "induction"}, {"form": "chat"}, {"model": "./other"}]
+)  # fmt: skip
+def test_no_recorded_answer_is_shown_for_another_choice(not_loading: None, other: dict[str, str]) -> None:
+    shown = texts(open_circuit(**RECORDED | other))
+    assert "Keeping only" not in shown
+    assert "recorded on" not in shown
+
+
+def test_quick_answers_are_exploratory_and_give_no_verdict(not_loading: None) -> None:
+    together = next(c for c in list_circuits() if c.id == "indirect_object-acts-together")
+    six = ", ".join(map(str, together.components))
+    shown = texts(open_circuit(**RECORDED | {"c": six}))
+    assert "Keeping only these 6 components keeps" in shown
+    assert "exploratory: quick form, 16 prompts" in shown
+    assert "For (0)" in shown
+    assert "Against (0)" in shown
+    assert "No verdict yet" in shown
+    assert "### :material/" not in shown
+
+
+def test_the_numbers_of_another_model_under_the_same_name_are_not_shown(planted: None) -> None:
+    """A record is of exactly one model: once the model is loaded, its digest decides."""
+    assert "recorded on" not in texts(open_planted())
+
+
+def test_a_circuit_with_an_mlp_offers_no_universe_without_mlps(planted: None) -> None:
+    test = open_planted(c="L1.H0, L1.MLP", u="heads")
+    assert list(test.selectbox(key="u").options) == ["all other heads and MLPs"]
+
+
+def test_without_a_circuit_the_search_is_open_below(planted: None) -> None:
+    test = open_planted(c="")
+    assert "search for one below" in texts(test)
+    assert [b.key for b in test.button if b.key == "start-job-discover"]
+
+
+def test_everything_is_answered_by_one_button(planted: None) -> None:
+    test = open_planted()
+    assert "Not measured: this circuit" in texts(test)
+    test.button(key="start-quick").click().run()
+    wait_for(test, lambda t: not any(b.key in ("start-quick", "cancel-circuit") for b in t.button))
+    shown = texts(test)
+    assert not test.exception
+    assert "Keeping only L0.H0, L1.H0 keeps" in shown
+    assert "exploratory: quick form, 16 prompts" in shown
+    assert "No verdict yet" in shown
+    assert [b.key for b in test.button if b.key == "start-all"]
+
+
+def test_cancelled_questions_leave_no_number(planted: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The job waits at a gate, so that it runs when Cancel is pressed, on a slow machine as on a fast one."""
+    begun, gate, run = threading.Event(), threading.Event(), Auditor.run
+
+    def wait_at_gate(auditor: Auditor, audit: str, request: Any, **options: Any) -> Any:
+        begun.set()
+        assert gate.wait(60)
+        return run(auditor, audit, request, **options)
+
+    monkeypatch.setattr(Auditor, "run", wait_at_gate)
+    # Another circuit than the other tests': the pool keeps a model with the log in which their answers are.
+    test = open_planted(c="L1.H1, L1.H2")
+    test.button(key="start-all").click().run()
+    assert begun.wait(60)
+    test.button(key="cancel-circuit").click().run()
+    gate.set()
+    wait_for(test, lambda t: "Cancelled. Its results are discarded." in texts(t))
+    assert not [b for b in test.button if b.key == "cancel-circuit"]
+    assert "Keeping only" not in texts(test)
+    assert "### :material/" not in texts(test)
+    assert [b.key for b in test.button if b.key == "start-all"], "it can be asked again"

@@ -77,9 +77,12 @@ REVIEWED: dict[str, list[str]] = {
         "found.n_tensors",
         "found.unit",
     ],
-    "ui/circuit/form.py": ["UNIVERSES.get", "list(Universe)"],
-    "ui/circuit/for_and_against.py": ["claim.role.value", "found.n", "icon", "label", "size", "title"],
-    "ui/circuit/graph.py": ["unsure"],
+    "ui/circuit/for_and_against.py": ["_READING", "claim.role.value", "found.n", "icon", "label", "size", "title"],
+    "ui/circuit/graph.py": ["_READING", "paths.n", "unsure"],
+    "ui/circuit/known.py": ["self.n"],
+    "ui/circuit/questions.py": ["words"],
+    "ui/circuit/sentence.py": ["_READING", "kept.n", "kept.templates"],
+    "ui/circuit/view.py": ["ROLES", "count", "form.MAX_CONNECTED", "role", "words"],
     "ui/circuit/results.py": [
         "SHOWN",
         "found.core",
@@ -125,7 +128,7 @@ REVIEWED: dict[str, list[str]] = {
     "ui/parts/header.py": ["kind", "n", "name", "reading", "title"],
     "ui/flow/history.py": ["stale"],
     "ui/live/interventions.py": ["choice.head", "component"],
-    "ui/flow/job_panel.py": ["now.fraction", "state"],
+    "ui/flow/job_panel.py": ["fraction", "left", "now.fraction", "queued", "state"],
     "ui/flow/subject_form.py": ["SCOPES.get", "UNIVERSES.get", "label", "list(SCOPES)", "list(Universe)"],
     "ui/live/head_maps.py": [
         "effects.unit",
@@ -206,6 +209,7 @@ REVIEWED: dict[str, list[str]] = {
         "status.size",
         "total",
     ],
+    "ui/parts/tabs.py": ["titles"],
     "ui/parts/verdict_card.py": [
         "_name_backups(repair)",
         "claim.role.value",
@@ -222,7 +226,7 @@ REVIEWED: dict[str, list[str]] = {
         "share",
         "words",
     ],
-    "pages/circuit.py": ["FIELDS", "form.MAX_CONNECTED", "get_plugin('audits', audit).question"],
+    "pages/circuit.py": ["form.first_visit()"],
     "pages/live_audit.py": ["choice.head", "choices.first_visit()"],
     "pages/sweep.py": ["form.FIELDS"],
 }

@@ -15,10 +15,17 @@ EFFECT = "#542788"
 AGAINST = "#b35806"
 WIDEST = 9.0
 """Line width, in pixels, of the strongest connection."""
-BEND = 16
+BEND = 40
 """Segments of a drawn line."""
-SAME_COLUMN = 0.9
-"""Distance in tokens below which two nodes share a column."""
+BOWS = (0.0, -0.1, 0.1, -0.2, 0.2, -0.3, 0.3)
+"""How far a line may bow out, as a share of the width, in order of preference."""
+NEAR = 0.06
+"""Share of the width, and of a row, within which a line touches a node."""
+NUMBERED = 10
+"""Most lines that carry their number in the picture; with more, numbers would cover lines."""
+GREY = "#6b7280"
+MIDDLE = 0.5
+"""Place of input and output, whose names are beside the lines that end there."""
 THINNEST = 0.8
 
 
@@ -89,11 +96,11 @@ class Node:
 
     name: str
     x: float
-    """Token position."""
+    """Share of the width, 0–1."""
     y: float
-    """Layer; −1 for the input, n_layers for the output."""
-    effect: float
-    """Effect in the metric's unit."""
+    """Row, counted from 0 for the input."""
+    row: str
+    """Label of its row."""
 
 
 @dataclass(frozen=True)
@@ -108,54 +115,66 @@ class Line:
     """Whether its interval excludes zero."""
 
 
-def _bow(sender: Node, receiver: Node) -> tuple[list[float], list[float]]:
-    """Points of a line; within one column a longer line bows out further, so that lines do not overlap."""
+def bend_line(sender: Node, receiver: Node, nodes: Sequence[Node]) -> tuple[list[float], list[float]]:
+    """Points of a line: straight, or bowed out as little as keeps it off the nodes that it does not join."""
+    others = [node for node in nodes if node not in (sender, receiver)]
+    curves = [_bow(sender, receiver, out) for out in BOWS]
+    return next((c for c in curves if not any(_touches(c, node) for node in others)), curves[0])
+
+
+def _bow(sender: Node, receiver: Node, out: float) -> tuple[list[float], list[float]]:
     shares = [at / BEND for at in range(BEND + 1)]
-    height = receiver.y - sender.y
-    out = 0.12 * abs(height) if abs(receiver.x - sender.x) < SAME_COLUMN else 0.0
-    xs = [sender.x + share * (receiver.x - sender.x) - 4 * out * share * (1 - share) for share in shares]
-    return xs, [sender.y + share * height for share in shares]
+    xs = [sender.x + share * (receiver.x - sender.x) + 4 * out * share * (1 - share) for share in shares]
+    return xs, [sender.y + share * (receiver.y - sender.y) for share in shares]
 
 
-def graph(
-    nodes: Sequence[Node], lines: Sequence[Line], pieces: Sequence[str], *, n_layers: int, unit: str
-) -> go.Figure:
-    """Graph with layers upwards and tokens across; line width is effect size, solid supports and dotted opposes the answer."""
+def _touches(curve: tuple[list[float], list[float]], node: Node) -> bool:
+    return any(abs(x - node.x) < NEAR and abs(y - node.y) < NEAR for x, y in zip(*curve, strict=True))
+
+
+def graph(nodes: Sequence[Node], lines: Sequence[Line], *, unit: str) -> go.Figure:
+    """Graph with layers upwards; line width is effect size, solid supports and dotted opposes the answer."""
     figure = go.Figure()
     strongest = max([abs(line.effect) for line in lines] + [MIN_EFFECT_RANGE])
-    for line in sorted(lines, key=lambda line: abs(line.effect)):
-        xs, ys = _bow(nodes[line.sender], nodes[line.receiver])
+    bent = {at: bend_line(nodes[line.sender], nodes[line.receiver], nodes) for at, line in enumerate(lines)}
+    for at, line in sorted(enumerate(lines), key=lambda row: abs(row[1].effect)):
         figure.add_scatter(
-            x=xs, y=ys, mode="lines", hoverinfo="skip",
+            x=bent[at][0], y=bent[at][1], mode="lines", hoverinfo="skip",
             line={
-                "width": max(THINNEST, WIDEST * abs(line.effect) / strongest),
-                "color": INK if not line.is_sure else EFFECT if line.effect > 0 else AGAINST, "dash": "solid" if line.effect > 0 else "dot",
+                "width": max(THINNEST, WIDEST * abs(line.effect) / strongest), "color": _colour(line),
+                "dash": "solid" if line.effect > 0 else "dot",
             },
         )  # fmt: skip
-    middles = [[part[BEND // 2] for part in _bow(nodes[line.sender], nodes[line.receiver])] for line in lines]
+    # Off the middle, where lines between the same rows cross.
+    middle = BEND // 3
     figure.add_scatter(
-        x=[x for x, _ in middles], y=[y for _, y in middles], mode="markers", marker={"size": 14, "opacity": 0}, text=[line.text for line in lines],
+        x=[bent[at][0][middle] for at in bent], y=[bent[at][1][middle] for at in bent],
+        mode="markers", marker={"size": 14, "opacity": 0}, text=[line.text for line in lines],
         hovertemplate="%{text}<extra></extra>",
     )  # fmt: skip
+    for at in bent if len(lines) <= NUMBERED else ():
+        figure.add_annotation(
+            x=bent[at][0][middle], y=bent[at][1][middle], text=f"{lines[at].effect:+.2f}", showarrow=False,
+            font={"size": 12, "color": "#ffffff"}, bgcolor=_colour(lines[at]), borderpad=2,
+        )  # fmt: skip
     figure.add_scatter(
-        x=[node.x for node in nodes], y=[node.y for node in nodes], mode="markers+text",
-        text=[node.name for node in nodes], textposition="middle right",
-        marker={
-            "size": 15, "line": {"width": 2, "color": INK},
-            "symbol": ["circle" if node.effect >= 0 else "square" for node in nodes],
-            "color": [EFFECT if node.effect >= 0 else AGAINST for node in nodes],
-        },
-        customdata=[f"{node.effect:+.2f} {unit}" for node in nodes],
-        hovertemplate="%{text}: %{customdata}<extra></extra>",
+        x=[node.x for node in nodes], y=[node.y for node in nodes], mode="markers",
+        marker={"size": 15, "color": "#ffffff", "line": {"width": 2, "color": INK}}, hoverinfo="skip",
     )  # fmt: skip
-    layers = sorted({round(node.y) for node in nodes} | set(range(0, n_layers, 5)))
-    names = {-1: "input", n_layers: "output"}
+    for node in nodes:
+        # On a plate of its own, so that no line crosses a name; away from the middle, where the lines are.
+        side = "left" if node.x > 0.5 else "right"
+        figure.add_annotation(
+            x=node.x, y=node.y, text=f"<b>{node.name}</b>", showarrow=False, xanchor=side, bgcolor="rgba(255,255,255,0.85)",
+            xshift=12 if side == "left" else -12, yshift=14 if node.x == MIDDLE else 0, font={"size": 13, "color": "#1f2328"},
+        )  # fmt: skip
+    rows = {node.y: node.row for node in nodes}
     figure.update_yaxes(
-        tickmode="array", tickvals=layers, ticktext=[names.get(layer, str(layer)) for layer in layers],
-        range=[-1.8, n_layers + 1.2],
-    )  # fmt: skip
-    figure.update_xaxes(
-        tickmode="array", tickvals=list(range(len(pieces))), ticktext=[piece.strip() or "␣" for piece in pieces],
-        range=[-0.7, len(pieces) + 1.4], tickangle=-45,
-    )  # fmt: skip
-    return style_figure(figure, 560, "Token with the component's largest effect", "Layer")
+        tickmode="array", tickvals=list(rows), ticktext=list(rows.values()), range=[min(rows) - 0.4, max(rows) + 0.4]
+    )
+    figure.update_xaxes(showticklabels=False, ticks="", showline=False, range=[-0.1, 1.1])
+    return style_figure(figure, max(300, 56 * len(rows) + 30), f"Numbers: direct effect, {unit}", "")
+
+
+def _colour(line: Line) -> str:
+    return GREY if not line.is_sure else EFFECT if line.effect > 0 else AGAINST

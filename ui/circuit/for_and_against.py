@@ -11,41 +11,53 @@ from audit_core import Claim, Component, format_components, format_estimate, mak
 from audit_core.assessment import Balance
 from audit_core.audits import DiscoverResult, RecompositionResult
 from audit_core.claim import dump_claim
-from audit_core.stats import Conditions, Measurement
+from audit_core.stats import Measurement
 from audit_core.tables import estimate_cells
 from ui.parts.header import conditions_line, figure_header, plain, show_table, table_with_csv
 
 SHOWN = 20
+HEIGHT = 300
+"""Height of each side in pixels: equal, whatever each holds."""
+_READING = (
+    "Findings on the confirmatory split. Whether these prompts were already used to choose this circuit is not recorded "
+    "here. Findings are not added up. One sound finding against outweighs any number for it."
+)
 MOST = 40
 
 
-def show_balance(balance: Balance, conditions: Conditions, n: int) -> None:
-    """Show evidence for and against in two equal columns, and unresolved points below."""
-    figure_header(
-        "For and against", "causal",
-        "findings on the confirmatory split, unless a sentence states otherwise. "
-        "Whether these prompts were already used to choose this circuit is not recorded here. "
-        "Findings are not added up. One sound finding against the circuit outweighs any number for it.",
-    )  # fmt: skip
+def show_balance(balance: Balance, quick: Balance) -> None:
+    """Show evidence for and against in two equal columns, and below what is unresolved, exploratory or not measured.
+
+    Args:
+        balance: of answers in full.
+        quick: of quick answers, which are exploratory and take no side.
+    """
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        st.markdown("**For and against**", help=_READING)
+        st.badge("causal", icon=":material/science:", color="violet")
     columns = (
         ("For", ":material/add_circle:", balance.speaks_for),
         ("Against", ":material/do_not_disturb_on:", balance.speaks_against),
     )
     for column, (title, icon, found) in zip(st.columns(2), columns, strict=True):
-        with column.container(border=True, height=320):
+        with column.container(border=True, height=HEIGHT):
             st.markdown(f"**{icon} {title} ({len(found)})**")
             _show_sentences(found)
             if not found:
                 st.markdown("No findings yet.")
-    with st.container(border=True):
-        st.markdown(f"**:material/help: Unresolved ({len(balance.unresolved)})**")
-        _show_sentences(balance.unresolved)
-        if balance.about_the_search:
-            st.markdown("**:material/search: About circuits that the search found, not this one**")
-            _show_sentences(balance.about_the_search)
-        if balance.not_asked:
-            st.markdown(f"**Not measured yet ({len(balance.not_asked)}):** {plain(' '.join(balance.not_asked))}")
-    conditions_line(conditions.as_pairs(), n)
+    with st.container(horizontal=True, gap="small"):
+        _show_rest("Unresolved", ":material/help:", balance.unresolved)
+        # Without a side: on so few prompts nothing speaks for or against.
+        first_look = (*quick.speaks_for, *quick.speaks_against, *quick.unresolved, *quick.about_the_search)
+        _show_rest("Exploratory", ":material/explore:", first_look)
+        _show_rest("About the search", ":material/search:", balance.about_the_search)
+        _show_rest("Not measured", ":material/pending:", balance.not_asked)
+
+
+def _show_rest(title: str, icon: str, found: Sequence[str]) -> None:
+    if found:
+        with st.popover(f"{title} ({len(found)})", icon=icon):
+            _show_sentences(found)
 
 
 def _show_sentences(found: Sequence[str]) -> None:
@@ -57,7 +69,7 @@ def show_proposal(found: DiscoverResult) -> None:
     """Show the order that a discovery method found, and adopt its first components as the circuit."""
     figure_header(
         "Proposed circuit", "causal" if found.is_measured else "estimated",
-        f"components by size of effect on {found.n} exploratory prompts. This is a proposal, judged below on the confirmatory split. "
+        f"components by size of effect on {found.n} exploratory prompts. This is a proposal, to be judged on the confirmatory split. "
         f"{plain(found.misses)}",
     )  # fmt: skip
     rows = [
@@ -117,7 +129,6 @@ def _list_numbers(found: RecompositionResult) -> tuple[tuple[str, Measurement], 
 
 def offer_claims(claims: Sequence[Claim], components: Sequence[Component]) -> None:
     """Show claim files, to be frozen before their prompts are opened."""
-    st.subheader("Propose as claim", anchor=False)
     st.markdown(
         "A claim fixes components, role, ablation, smallest effect of interest and level before the test. "
         "Edit the file as needed. `python -m audit_core test CLAIM.toml` judges it."

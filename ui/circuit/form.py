@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from audit_core import (
     AuditError,
@@ -12,6 +14,7 @@ from audit_core import (
     Component,
     Kind,
     Replacement,
+    Subject,
     TokenisedPrompts,
     format_components,
     list_plugins,
@@ -20,21 +23,25 @@ from audit_core import (
     parse_components,
 )
 from audit_core.assessment import Assessment
-from audit_core.audits import DiscoverRequest, OtherTask, PathsRequest, PositionsRequest
-from audit_core.circuits import CircuitQuestion, read_components
+from audit_core.audits import DiscoverRequest, OtherTask, PositionsRequest
+from audit_core.circuits import Circuit, CircuitQuestion, read_components
 from audit_core.claim import Universe
 from audit_core.errors import ComponentRefused
 from audit_core.prompts import choose_metric, is_exploratory
 from audit_core.shipped import list_circuits
 from audit_core.subjects import find_planted
 from ui.flow import services
-from ui.flow.choice import ABLATIONS, UNIVERSES, pick_one
-from ui.flow.subject_form import ask_circuit
+from ui.flow.choice import ABLATIONS, NO_PRESET, UNIVERSES, pick_one
+from ui.flow.subject_form import drop_missing
 from ui.parts.header import plain
 from ui.shell import link
 
 WAYS = ("resample", "mean", "zero")
 NOTHING = "none"
+EXAMPLE = "indirect_object-found"
+"""The circuit of a first visit: the one with the most recorded answers."""
+COLUMNS = (3, 4, 3, 4)
+"""Widths of the row of controls."""
 FIELDS = (
     link.Field("model", "default"), link.Field("set", "indirect_object"), link.Field("form", "written"), link.Field("prompt", ""), link.Field("c", ""),
     link.Field("ab", "resample"), link.Field("u", "heads"), link.Field("method", "exact"), link.Field("size", "6"),
@@ -50,7 +57,7 @@ class CircuitChoice:
 
     assessment: Assessment
     drawn: TokenisedPrompts
-    """The prompt whose tokens are the columns of the graph."""
+    """The prompt on which effects are shown token by token."""
     beside: Assessment | None
     """The circuit to compare with, or None."""
 
@@ -64,11 +71,6 @@ class CircuitChoice:
         method = self.assessment.method
         return DiscoverRequest(explored, explored, method, circuit.universe, circuit.replacement, circuit.metric)
 
-    def ask_paths(self) -> PathsRequest:
-        """Request the connections among the components, on the measured prompts."""
-        circuit = self.assessment.circuit
-        return PathsRequest(circuit.prompts, circuit.reference, circuit.components, replacement=circuit.replacement)
-
     def ask_positions(self) -> PositionsRequest:
         """Request each component's effect by position, on the drawn prompt."""
         circuit = self.assessment.circuit
@@ -77,38 +79,62 @@ class CircuitChoice:
         )
 
 
-def ask_circuit_choice(auditor: Auditor, whole: TokenisedPrompts, prompt_id: str) -> CircuitChoice:
-    """Read circuit, ablation and method, once the model is loaded.
+def first_visit() -> tuple[link.Field, ...]:
+    """State of a page opened without a link: the shipped circuit with the most recorded answers, on its own set."""
+    if st.query_params or not (shipped := {circuit.id: circuit for circuit in list_circuits()}.get(EXAMPLE)):
+        return FIELDS
+    start = {"c": format_components(shipped.components), "set": shipped.task}
+    return tuple(link.Field(field.key, start.get(field.key, field.default)) for field in FIELDS)
+
+
+def read_settled() -> tuple[tuple[Component, ...], Universe, Replacement]:
+    """Circuit, universe and ablation of the link, for a page whose model is not loaded yet.
+
+    Raises:
+        AuditError: a component name is invalid.
+    """
+    components = parse_components(st.session_state.c)
+    ablation = st.session_state.ab if st.session_state.ab in WAYS else WAYS[0]
+    return components, _read_universe(components), Replacement(ablation)
+
+
+def show_settled(components: tuple[Component, ...], universe: Universe, replacement: Replacement) -> None:
+    """Show the row of controls as it will be, disabled: nothing moves when the model is there."""
+    circuit, parts, ablation, rest = st.columns(COLUMNS, vertical_alignment="center")
+    named = next((c.name for c in list_circuits() if set(c.components) == set(components)), NO_PRESET)
+    circuit.selectbox("Circuit", [named], disabled=True, key="settled-circuit")
+    names = [str(c) for c in components]
+    parts.multiselect("Components", names, names, disabled=True, key="settled-parts")
+    ablation.selectbox("Replaced by", [ABLATIONS[replacement.value]], disabled=True, key="settled-ablation")
+    rest.selectbox("Around it", [UNIVERSES[universe.value]], disabled=True, key="settled-rest")
+
+
+def ask_circuit_choice(auditor: Auditor, whole: TokenisedPrompts, prompt_id: str, more: Any) -> CircuitChoice:
+    """Show the row of controls, once the model is loaded, and read it; those of single tabs are in the popover `more`.
 
     Raises:
         AuditError: a component name is invalid.
     """
     subject = auditor.subject
-    st.header("Circuit", anchor=False)
-    heads, mlps = subject.components(Kind.HEAD), subject.components(Kind.MLP)
-    components = _only_whole(ask_circuit(whole.name, subject.identity, heads, mlps), {*heads, *mlps})
-    _ask_file()
-    link.repair("ab", WAYS)
-    link.repair("u", tuple(Universe))
+    parts = {*subject.components(Kind.HEAD), *subject.components(Kind.MLP)}
     methods = tuple(list_plugins("circuit_discovery"))
-    link.repair("method", methods)
-    st.header("Test settings", anchor=False)
-    st.selectbox("Replaced by", WAYS, key="ab", format_func=ABLATIONS.get)
-    st.radio("Everything else means", list(Universe), key="u", format_func=UNIVERSES.get)
-    st.selectbox(
-        "Search method", methods, key="method", format_func=lambda key: key.replace("_", " "),
-        help="For the proposal, and for the questions that search for circuits again.",
-    )  # fmt: skip
-    st.markdown(f"It misses: {plain(list_plugins('circuit_discovery')[st.session_state.method].misses)}")
+    for key, options in (("ab", WAYS), ("u", tuple(Universe)), ("method", methods)):
+        link.repair(key, options)
+    circuit, named, ablation, rest = st.columns(COLUMNS, vertical_alignment="center")
+    drop_missing(parts)
+    _ask_candidate(circuit, whole.name, parts)
+    components = _only_whole(_ask_components(named, parts), parts)
+    ablation.selectbox("Replaced by", WAYS, key="ab", format_func=ABLATIONS.get)
+    universe = _ask_universe(rest, components)
+    with more:
+        beside = _ask_rarely(subject, whole.name, parts, methods)
     explored, judged = (
         replace(whole, pairs=tuple(p for p in whole.pairs if is_exploratory(p.prompt) is split))
         for split in (True, False)
     )
-    universe = Universe.HEADS_MLPS if any(c.kind is Kind.MLP for c in components) else Universe(st.session_state.u)
     replacement, metric = Replacement(st.session_state.ab), choose_metric(whole)
     question = CircuitQuestion(judged, judged, components, universe, replacement, metric)
     assessment = Assessment(question, explored, _list_others(auditor, whole.name), st.session_state.method)
-    beside = _ask_beside(whole.name, {*heads, *mlps})
     return CircuitChoice(
         assessment,
         pick_one(whole, prompt_id),
@@ -116,17 +142,98 @@ def ask_circuit_choice(auditor: Auditor, whole: TokenisedPrompts, prompt_id: str
     )
 
 
+def _ask_candidate(place: DeltaGenerator, task: str, parts: set[Component]) -> None:
+    presets = {c.id: c for c in list_circuits() if c.task == task and set(c.components) <= parts}
+    # The candidate is derived from the components, so that link and list agree with it.
+    same = (key for key, c in presets.items() if format_components(c.components) == st.session_state.c)
+    st.session_state.candidate = next(same, NO_PRESET)
+    place.selectbox(
+        "Circuit", [NO_PRESET, *presets], key="candidate", on_change=_load_candidate, args=(presets,),
+        format_func=lambda key: presets[key].name if key in presets else key,
+        help="Shipped candidates for this prompt set.",
+    )  # fmt: skip
+
+
+def _load_candidate(presets: dict[str, Circuit]) -> None:
+    if st.session_state.candidate in presets:
+        st.session_state.c = format_components(presets[st.session_state.candidate].components)
+
+
+def _ask_components(place: DeltaGenerator, parts: set[Component]) -> tuple[Component, ...]:
+    chosen = [str(c) for c in parse_components(st.session_state.c)]
+    options = [str(c) for c in sorted(parts)]
+    st.session_state.circuit_parts = chosen
+    place.multiselect(
+        "Components", [*options, *(c for c in chosen if c not in options)], key="circuit_parts",
+        accept_new_options=True, on_change=_take_components, placeholder="L23.H3, L5.MLP",
+    )  # fmt: skip
+    if refusal := st.session_state.pop("parts_error", ""):
+        st.error(plain(refusal), icon=":material/error:")
+    return parse_components(st.session_state.c)
+
+
+def _take_components() -> None:
+    try:
+        st.session_state.c = format_components(parse_components(" ".join(st.session_state.circuit_parts)))
+    except AuditError as error:
+        st.session_state.parts_error = str(error)
+
+
+def _read_universe(components: tuple[Component, ...]) -> Universe:
+    """The universe that the numbers use: a circuit with an MLP is measured among heads and MLPs."""
+    if any(c.kind is Kind.MLP for c in components):
+        return Universe.HEADS_MLPS
+    return Universe(st.session_state.u) if st.session_state.u in tuple(Universe) else Universe.HEADS
+
+
+def _ask_universe(place: DeltaGenerator, components: tuple[Component, ...]) -> Universe:
+    """Offer only what is measured, so that the control and the numbers cannot disagree."""
+    universe, has_mlp = _read_universe(components), any(c.kind is Kind.MLP for c in components)
+    if has_mlp:
+        st.session_state.u = universe.value
+    place.selectbox(
+        "Around it", [universe] if has_mlp else list(Universe), key="u", format_func=UNIVERSES.get,
+        help="This circuit has an MLP, so MLPs are replaced as well." if has_mlp else None,
+    )  # fmt: skip
+    return Universe(st.session_state.u)
+
+
+def _ask_rarely(subject: Subject, task: str, parts: set[Component], methods: tuple[str, ...]) -> tuple[Component, ...]:
+    """Controls of single tabs; returns the circuit to compare with."""
+    beside = _ask_beside(task, parts)
+    st.selectbox(
+        "Search method", methods, key="method", format_func=lambda key: key.replace("_", " "),
+        help="For the proposal, and for the questions that search for circuits again.",
+    )  # fmt: skip
+    st.markdown(f"It misses: {plain(list_plugins('circuit_discovery')[st.session_state.method].misses)}")
+    _ask_file()
+    shipped = [c for c in list_circuits() if c.task == task]
+    chosen = next((c for c in shipped if format_components(c.components) == st.session_state.c), None)
+    if chosen is not None:
+        st.markdown(f"Origin of {plain(chosen.name)}: {plain(chosen.origin)}")
+        identity = subject.identity
+        if identity is not None and chosen.weights_sha256 != identity.weights_sha256:
+            st.warning(
+                "This candidate was found in other weights. For this model it is a guess.", icon=":material/warning:"
+            )
+    for circuit in shipped:
+        if circuit.source:
+            st.markdown(f"Published: **{plain(circuit.name)}** ({plain(circuit.source)}). {plain(circuit.origin)}")
+    return beside
+
+
 def _ask_file() -> None:
-    with st.expander("Read a circuit from JSON", icon=":material/upload_file:"):
-        upload = st.file_uploader('["L23.H3"] or {"components": [...]}', type=["json"], max_upload_size=1)
-        if upload is not None and st.button("Use this circuit", icon=":material/check:"):
-            try:
-                found = format_components(read_components(upload.getvalue().decode("utf-8", "replace")))
-            except AuditError as error:
-                st.error(plain(str(error)), icon=":material/error:")
-            else:
-                st.session_state.next_circuit = found
-                st.rerun()
+    upload = st.file_uploader(
+        'A circuit from JSON: ["L23.H3"] or {"components": [...]}', type=["json"], max_upload_size=1
+    )
+    if upload is not None and st.button("Use this circuit", icon=":material/check:"):
+        try:
+            found = format_components(read_components(upload.getvalue().decode("utf-8", "replace")))
+        except AuditError as error:
+            st.error(plain(str(error)), icon=":material/error:")
+        else:
+            st.session_state.next_circuit = found
+            st.rerun()
 
 
 def adopt_circuit() -> None:
@@ -136,7 +243,6 @@ def adopt_circuit() -> None:
 
 
 def _ask_beside(task: str, parts: set[Component]) -> tuple[Component, ...]:
-    st.header("Comparison", anchor=False)
     presets = {
         format_components(c.components): c.name
         for c in list_circuits()

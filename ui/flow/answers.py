@@ -113,7 +113,7 @@ def answer_by_job(
     mine = st.session_state.setdefault("jobs", {})
     content = auditor.content_key(audit, request)
     if content not in mine and at_once:
-        _start(auditor, audit, title, request)
+        start(auditor, audit, title, request)
     if content not in mine:
         _offer_start(auditor, audit, title, request, key)
         return None
@@ -129,7 +129,7 @@ def answer_by_job(
     return None
 
 
-def _start(auditor: Auditor, audit: str, title: str, request: Any) -> None:
+def start(auditor: Auditor, audit: str, title: str, request: Any) -> None:
     """Queue the job; a refusal stays on the page until the request changes."""
     content = auditor.content_key(audit, request)
     refused = st.session_state.setdefault("refused", {})
@@ -144,7 +144,7 @@ def _offer_start(auditor: Auditor, audit: str, title: str, request: Any, key: st
     refused = st.session_state.setdefault("refused", {})
     content = auditor.content_key(audit, request)
     try:
-        label = _promise(auditor, audit, title, request)
+        label = promise(auditor, audit, title, request)
     except AuditError as error:
         # Most invalid requests are refused while their work is counted.
         refused[content] = error
@@ -153,7 +153,7 @@ def _offer_start(auditor: Auditor, audit: str, title: str, request: Any, key: st
         return
     # A callback runs before the rest of the page, so a second click during drawing cannot lose the first.
     st.button(
-        label, key=f"start-{key}", icon=":material/play_arrow:", on_click=_start, args=(auditor, audit, title, request)
+        label, key=f"start-{key}", icon=":material/play_arrow:", on_click=start, args=(auditor, audit, title, request)
     )
 
 
@@ -170,7 +170,7 @@ def start_all(auditor: Auditor, asked: Mapping[str, tuple[str, Any]], words: str
         for title, (audit, request) in asked.items()
         if auditor.content_key(audit, request) not in mine and services.find_answer(auditor, audit, request) is None
     }
-    times = {title: _predict(auditor, *question) for title, question in new.items()}
+    times = {title: predict(auditor, *question) for title, question in new.items()}
     new = {title: question for title, question in new.items() if times[title] >= 0}
     total = sum(seconds for seconds in times.values() if seconds > 0)
     about = f" ({_about(total)})" if total else ""
@@ -181,10 +181,10 @@ def start_all(auditor: Auditor, asked: Mapping[str, tuple[str, Any]], words: str
 
 def _start_each(auditor: Auditor, asked: Mapping[str, tuple[str, Any]]) -> None:
     for title, (audit, request) in asked.items():
-        _start(auditor, audit, title, request)
+        start(auditor, audit, title, request)
 
 
-def _predict(auditor: Auditor, audit: str, request: Any) -> float:
+def predict(auditor: Auditor, audit: str, request: Any) -> float:
     """Predicted seconds; 0 if the pace is unknown, −1 if the request is refused, which its own panel shows."""
     try:
         return auditor.predict_s(audit, request) or 0.0
@@ -199,7 +199,8 @@ def _show_end(state: JobState, error: str) -> None:
         st.error(plain(error), icon=":material/error:")
 
 
-def _promise(auditor: Auditor, audit: str, title: str, request: Any) -> str:
+def promise(auditor: Auditor, audit: str, title: str, request: Any) -> str:
+    """Label of a button: the title with the predicted time."""
     seconds = auditor.predict_s(audit, request)
     if seconds is None:
         return title

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import streamlit as st
@@ -54,3 +54,50 @@ def job_panel(job: str, show_partial: Callable[[Any], None] | None = None, *, pl
 
     panel()
     return snapshot
+
+
+def job_strip(mine: Mapping[str, str], *, key: str) -> bool:
+    """Show several jobs as one line of progress with one Cancel for all; returns whether any was active when drawn.
+
+    The page is rerun when a job ends, and only at the tick after the one that drew Cancel: jobs shorter than a rerun
+    of the page would otherwise end before it is ever drawn.
+
+    Args:
+        mine: title of the question → id of its job.
+    """
+    owner = current_actor().session
+    drawn = _find_active(mine, owner)
+    if not drawn:
+        return False
+    seen_once: list[bool] = []
+
+    @st.fragment(run_every=POLL_S)
+    def strip() -> None:
+        now = _find_active(mine, owner)
+        if seen_once and (now.keys() != drawn.keys() or has_changed()):
+            st.rerun()
+        seen_once.append(True)
+        title, job = next(((t, s) for t, s in now.items() if s.state is JobState.RUNNING), (next(iter(drawn)), None))
+        fraction = 0.0 if job is None else job.fraction
+        left = "" if job is None or job.remaining_s is None else f", about {job.remaining_s:.0f} s left"
+        waiting = sum(one.state is JobState.QUEUED for one in now.values())
+        queued = f"; {waiting} more queued" if waiting else ""
+        bar, button = st.columns([5, 1], vertical_alignment="center")
+        bar.progress(fraction, text=f"{plain(title)} {fraction:.0%}{left}{queued}")
+        button.button(
+            "Cancel", key=f"cancel-{key}", icon=":material/stop_circle:", on_click=_cancel_each,
+            args=(tuple(mine.values()),), width="stretch",
+        )  # fmt: skip
+
+    strip()
+    return True
+
+
+def _find_active(mine: Mapping[str, str], owner: str) -> dict[str, Snapshot]:
+    found = {title: jobs().get(job, owner=owner) for title, job in mine.items()}
+    return {title: one for title, one in found.items() if one is not None and one.is_active}
+
+
+def _cancel_each(ids: tuple[str, ...]) -> None:
+    for job in ids:
+        cancel_job(job)

@@ -135,7 +135,7 @@ def ask_circuit(
     task: str, identity: ModelIdentity | None, heads: tuple[Component, ...], mlps: tuple[Component, ...]
 ) -> tuple[Component, ...]:
     """Select components: a shipped candidate, a list, or typed names."""
-    _drop_missing({*heads, *mlps})
+    drop_missing({*heads, *mlps})
     presets = {c.id: c for c in list_circuits() if c.task == task and set(c.components) <= {*heads, *mlps}}
     if presets:
         # The candidate is derived from the components, so that link, map and list agree with it.
@@ -171,7 +171,7 @@ def show_origin(task: str, identity: ModelIdentity | None) -> None:
     _show_published([c for c in of_task if c.source])
 
 
-def _drop_missing(known: set[Component]) -> None:
+def drop_missing(known: set[Component]) -> None:
     """Drop components that this model lacks, and say so: a circuit is kept when the model is changed."""
     layers, whole = {c.layer for c in known}, {(c.kind, c.layer, c.index) for c in known}
 

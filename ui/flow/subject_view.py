@@ -78,8 +78,8 @@ def open_page(
         is_drawn = while_loading(frame, model, prompts, prompt_id)
     if not is_on_its_way:
         st.stop()
-    # Below what is recorded, so that nothing moves when live numbers replace it.
-    with frame.tabs if is_drawn else frame.answer:
+    # Below what is recorded, so that no map moves when live numbers replace it.
+    with frame.progress if is_drawn else frame.answer:
         auditor = answers.wait_for_model(model)
         own_prompts.offer_fitting(auditor, prompts)
     whole = ask_in(frame.answer, lambda: services.tokenised(auditor, prompts))

@@ -17,8 +17,11 @@ from ui.parts import figures
 from ui.parts.header import conditions_line, controls_line, figure_header, plain, show_table, table_with_csv
 
 
-def show_ablation(result: AblationResult) -> None:
+def show_ablation(result: AblationResult | None) -> None:
     """The joint effect of the chosen components, before and after."""
+    if result is None:
+        st.info("Choose a circuit above, and measure it.", icon=":material/info:")
+        return
     figure_header(
         "The circuit under intervention",
         "causal",

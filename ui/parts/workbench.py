@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,8 @@ class Frame:
     """The two panes: observational or estimated at the left, causal at the right."""
     below: Place
     """Actions on what was picked in the panes."""
+    progress: Place
+    """Progress of loading, while recorded answers are shown above."""
     tabs: Place
     """Everything else."""
 
@@ -62,7 +64,7 @@ def open_frame(title: str, words: str) -> Frame:
     answer = st.container(key="bench-answer", gap="small")
     panes = st.container(key="bench-panes")
     below = st.container(key="bench-below", horizontal=True, vertical_alignment="center", gap="small")
-    return Frame(identity, actions, question, own, more, prompt, answer, panes, below, st.container())
+    return Frame(identity, actions, question, own, more, prompt, answer, panes, below, st.container(), st.container())
 
 
 def split_panes(key: str = "bench") -> tuple[Place, Place]:
@@ -96,11 +98,6 @@ def pane_header(title: str, kinds: str, reading: str, *, table: Table | None = N
                 with opened:
                     st.markdown(f"**{table.name} as a table**")
                     show_rows(table.build(), table.key)
-
-
-def lazy_tabs(names: Sequence[str], key: str) -> Sequence[Any]:
-    """Tabs that are computed only while they are open: draw in a tab only if its `.open` is true."""
-    return st.tabs(list(names), key=key, on_change="rerun")
 
 
 def show_sentence(sentence: str, kinds: str, n: int) -> None:
