@@ -24,13 +24,13 @@ def show_sentence(
     known: KnownAnswers, components: Sequence[Component], universe: Universe, replacement: Replacement
 ) -> None:
     """Show what is known, with unit, interval and n; or that nothing is measured."""
-    with st.container(border=True, key="circuit-answer"):
+    with st.container(key="circuit-answer", gap="xxsmall"):
         found = known.find("recomposition") or known.find("circuit")
         if found is None:
             st.markdown("**Not measured: this circuit with this ablation on these prompts.** Answer it quickly below.")
             return
         kept, lost = _read(found)
-        st.markdown(f"#### {plain(describe(components, kept, lost))}", help=_READING)
+        st.markdown(f"**{plain(describe(components, kept, lost))}**", help=_READING)
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             st.badge("causal", icon=":material/science:", color="violet")
             found.add_badges()
