@@ -6,6 +6,7 @@ from audit_core.home.cost import AnswerTally, CostReport, KindCost, Seconds, rea
 from audit_core.home.evidence_counts import EvidenceCount, list_evidence_counts
 from audit_core.home.home_records import HomeFacts, read_home
 from audit_core.home.model_sheet import ModelSheet, count_done, list_model_names, read_sheet
+from audit_core.home.overview_report import OverviewClaim, OverviewFacts, OverviewModel, render_overview
 from audit_core.home.portfolio import ModelLine, Trend, follow_figures, list_models
 from audit_core.home.result_page import render_result
 
@@ -22,6 +23,9 @@ __all__ = [
     "KindCost",
     "ModelLine",
     "ModelSheet",
+    "OverviewClaim",
+    "OverviewFacts",
+    "OverviewModel",
     "Seconds",
     "Trend",
     "count_done",
@@ -35,5 +39,6 @@ __all__ = [
     "read_costs",
     "read_home",
     "read_sheet",
+    "render_overview",
     "render_result",
 ]

@@ -62,7 +62,7 @@ def test_prompts_are_on_the_page_before_any_model(home: Path) -> None:
     assert not test.exception
     assert test.title[0].value == "Circuit"
     assert "scope" not in test.session_state
-    assert test.selectbox(key="prompt").label == "Prompt to draw"
+    assert test.selectbox(key="prompt").label == "Drawn prompt"
 
 
 def test_a_model_that_does_not_exist_is_refused_with_a_remedy(home: Path) -> None:

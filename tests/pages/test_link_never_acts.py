@@ -128,8 +128,8 @@ def test_picking_a_shipped_model_from_the_list_is_a_press_and_typing_another_is_
     test.selectbox(key="model").set_value("planted-strict").run()
     until(test, lambda: bool(loads.asked))
     assert [name for name, _ in loads.asked] == ["planted-strict"]
-    test = open_page(model="someone/model")
-    test.session_state["model"] = "other/model"
+    test = AppTest.from_file(str(ROOT / "ui/shell/main.py"), default_timeout=60)
+    test.session_state["kept_choices"] = {"model": "other/model"}  # typed on another page
     test.run()
     assert find_button(test, "load-model")
     assert [name for name, _ in loads.asked] == ["planted-strict"]

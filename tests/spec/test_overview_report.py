@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from toy.pdf_text import read_pages
 
-from audit_core.evidence.report.overview_report import OverviewClaim, OverviewFacts, OverviewModel, render_overview
+from audit_core.home import OverviewClaim, OverviewFacts, OverviewModel, render_overview
 
 STATES = ("untested", "supported", "negligible", "reversed", "inconclusive", "exploratory", "stale", "withdrawn")
 FACTS = OverviewFacts(

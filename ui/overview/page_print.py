@@ -7,8 +7,16 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
-from audit_core.evidence.report.overview_report import OverviewClaim, OverviewFacts, OverviewModel, render_overview
-from audit_core.home import ClaimStatus, ClaimSummary, HomeFacts, ModelLine
+from audit_core.home import (
+    ClaimStatus,
+    ClaimSummary,
+    HomeFacts,
+    ModelLine,
+    OverviewClaim,
+    OverviewFacts,
+    OverviewModel,
+    render_overview,
+)
 from ui.overview.portfolio import GATES, TO_DO
 
 

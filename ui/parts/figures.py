@@ -143,7 +143,7 @@ _SCATTER_PX = 340
 
 
 def scatter_axes(points: Sequence[Point], *, unit: str, mass_line: float, support_line: float) -> go.Figure:
-    """Attention mass against effect, one mark per head; dashed lines cut the quadrants, named where no mark stands."""
+    """Attention mass against effect, one mark per head; dashed lines cut the quadrants, named where there is no mark."""
     figure = go.Figure()
     wide, high = _reach(points, mass_line, support_line)
     for chosen, symbol, size in ((False, "circle-open", 7), (True, "diamond", 12)):
@@ -169,7 +169,7 @@ def scatter_axes(points: Sequence[Point], *, unit: str, mass_line: float, suppor
             x=x, y=y, xref="paper", yref="paper", xanchor=across, yanchor=up, align=across, text=text, showarrow=False,
             font={"size": TEXT_PX},
         )  # fmt: skip
-    # Between the dashed lines there is no free band: its name stands in the margin.
+    # Between the dashed lines there is no free band: its name is in the margin.
     figure.add_annotation(
         x=1, y=0, xref="paper", xanchor="left", textangle=90, text="attends, little effect", showarrow=False, font={"size": TEXT_PX}
     )  # fmt: skip

@@ -19,8 +19,6 @@ from audit_core.evidence.report.blocks import (
     line,
     theirs,
 )
-from audit_core.evidence.report.paper import clip
-from audit_core.evidence.report.pdf import write_pdf
 
 MOST_MODELS, MOST_OPEN = 8, 6
 """Rows that fit on one page; the page states how many are left out."""
@@ -66,6 +64,9 @@ class OverviewFacts:
 
 def render_overview(facts: OverviewFacts) -> bytes:
     """Return the overview as a PDF of one page."""
+    # Pages import this module at every start; the PDF library is needed at a press.
+    from audit_core.evidence.report.pdf import write_pdf
+
     return write_pdf(build_overview(facts))
 
 
@@ -138,6 +139,10 @@ def _list_open(facts: OverviewFacts) -> tuple[Paragraph | Bullets, ...]:
         for claim in facts.open_claims[:MOST_OPEN]
     )
     return (Bullets(items), *_say_rest(len(facts.open_claims), MOST_OPEN, "claims"))
+
+
+def clip(text: str, letters: int) -> str:
+    return text if len(text) <= letters else f"{text[: letters - 1]}…"
 
 
 def _say_rest(n: int, most: int, what: str) -> tuple[Paragraph, ...]:
