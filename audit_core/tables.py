@@ -19,6 +19,14 @@ _GREY = "background-color: rgba(125, 133, 144, 0.25)"
 """Keeps the text readable on light and dark themes."""
 
 
+def import_pandas() -> None:
+    """Import pandas whole; before a figure is drawn while another thread imports the libraries of a model.
+
+    Plotly uses the pandas that it finds imported, and fails on one that is imported halfway.
+    """
+    import pandas  # noqa: F401
+
+
 def make_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> pd.DataFrame:
     """Rows of plain values as a data frame."""
     import pandas as pd

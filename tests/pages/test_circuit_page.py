@@ -13,6 +13,8 @@ from audit_core import Auditor
 from audit_core.shipped import list_circuits
 from audit_core.store import note_opened
 from tests.pages.test_live_audit_page import ROOT, refused, wait_for_refusal
+from ui.circuit import questions
+from ui.circuit.known import KnownAnswers
 
 RECORDED = {"model": "default", "set": "indirect_object", "c": "L20.H0, L23.H3, L29.H1"}
 PLANTED = {"model": "planted-induction", "set": "planted-query", "ab": "zero", "c": "L0.H0, L1.H0"}
@@ -156,3 +158,22 @@ def test_cancelled_questions_leave_no_number(planted: None, monkeypatch: pytest.
     assert "Keeping only" not in texts(test)
     assert "### :material/" not in texts(test)
     assert [b.key for b in test.button if b.key == "start-all"], "it can be asked again"
+
+
+def test_a_question_that_ends_while_the_page_is_drawn_is_shown_in_the_same_run(
+    planted: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answers are read first and the jobs last: one that ended in between must not be missed by both."""
+    test = open_planted(c="L1.H2, L1.H3")
+    test.button(key="start-paths-quick").click().run()
+    wait_for(test, lambda t: bool(t.get("plotly_chart")))
+    find_known, calls = questions.find_known, []
+
+    def find_before_the_end(auditor: Auditor, asked: Any) -> Any:
+        calls.append(auditor)
+        return KnownAnswers({}) if len(calls) == 1 else find_known(auditor, asked)
+
+    monkeypatch.setattr(questions, "find_known", find_before_the_end)
+    test.run()
+    assert len(calls) == 2
+    assert test.get("plotly_chart")

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from audit_core import Auditor, Role, get_plugin
+from audit_core import Auditor, Role, RunOutcome, get_plugin
 from audit_core.assessment import QUICK_METHOD, QUICK_PROMPTS, QUICK_QUESTIONS, ask_paths, ask_quickly, has_quick_form
 from audit_core.audits import CIRCUIT_QUESTIONS
 from audit_core.jobs import JobState
@@ -71,11 +71,18 @@ def find_known(auditor: Auditor, questions: Sequence[Question]) -> KnownAnswers:
     found: dict[str, Known] = {}
     for question in questions:
         for is_quick, request in question.forms:
-            answer = services.find_answer(auditor, question.audit, request)
+            answer = services.find_answer(auditor, question.audit, request) or _find_done(auditor, question, request)
             if answer is not None:
                 found[question.key] = Known(answer.result, len(request.prompts), is_quick)
                 break
     return KnownAnswers(found)
+
+
+def _find_done(auditor: Auditor, question: Question, request: Any) -> RunOutcome[Any] | None:
+    """The outcome of this page's own job, if it is done."""
+    job = st.session_state.get("jobs", {}).get(auditor.content_key(question.audit, request))
+    snapshot = services.jobs().get(job, owner=services.current_actor().session)
+    return snapshot.result if snapshot is not None and snapshot.state is JobState.DONE else None
 
 
 def offer_all(auditor: Auditor, questions: Sequence[Question], known: KnownAnswers) -> None:
@@ -91,6 +98,13 @@ def offer_all(auditor: Auditor, questions: Sequence[Question], known: KnownAnswe
     }
     if job_strip(jobs, key="circuit"):
         return
+    if any(
+        known.find(question.key) is None and _find_done(auditor, question, request) is not None
+        for question in questions
+        for _, request in question.forms
+    ):
+        # It ended after the answers were read, and no strip is left that would notice it.
+        st.rerun()
     quick = [(q.audit, q.title, q.quick) for q in questions if q.quick is not None and known.find(q.key) is None]
     full = [(q.audit, q.title, q.full) for q in questions if known.find(q.key, is_quick=False) is None]
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
