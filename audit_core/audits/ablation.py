@@ -75,7 +75,7 @@ class TokenRow:
     """Probability under it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AblationResult:
     """The joint effect of one set of components."""
 
@@ -153,25 +153,25 @@ class AblationAudit:
 
         fraction, kept, no_fraction = _normalise(effect, request)
         return AblationResult(
-            tuple(str(c) for c in request.components),
-            describe_ablation(request),
-            _describe_finding(request, effect, fraction),
-            _conditions(request),
-            len(request.prompts),
-            unit,
-            average(effect.clean),
-            average(effect.corrupted),
-            average(effect.patched[0]),
-            average(effect.support[0]),
-            fraction,
-            average(effect.patched[1]) if len(plan) > 1 else None,
-            "all other heads and MLPs replaced"
+            components=tuple(str(c) for c in request.components),
+            sentence=describe_ablation(request),
+            finding=_describe_finding(request, effect, fraction),
+            conditions=_conditions(request),
+            n=len(request.prompts),
+            unit=unit,
+            clean=average(effect.clean),
+            corrupted=average(effect.corrupted),
+            after=average(effect.patched[0]),
+            support=average(effect.support[0]),
+            fraction=fraction,
+            alone=average(effect.patched[1]) if len(plan) > 1 else None,
+            rest="all other heads and MLPs replaced"
             if widen_universe(request) is Universe.HEADS_MLPS
             else "all other heads replaced and MLPs kept",
-            kept,
-            no_fraction,
-            _next_tokens(subject, request, effect),
-            effect.controls,
+            kept=kept,
+            no_fraction=no_fraction,
+            next_tokens=_next_tokens(subject, request, effect),
+            controls=effect.controls,
         )
 
 

@@ -44,7 +44,7 @@ class AttentionRequest:
         return {"source": self.source.value}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AttentionResult:
     """Attention from the answer position to one source token, on the clean run."""
 
@@ -98,14 +98,14 @@ class AttentionAudit:
         there = flat[np.array(known)]
         mass = iter(bootstrap_ratios(there, there[0] * 0 + 1, request.prompts.templates, unit=UNIT, seed=request.seed))
         return AttentionResult(
-            request.source.value,
-            n,
-            n_layers,
-            n_heads,
-            tuple(next(mass) if is_known else None for is_known in known),
-            tuple(tuple(row) if is_known else () for row, is_known in zip(flat.tolist(), known)),
-            tuple(value if is_known else None for value, is_known in zip(entropy, known)),
-            weighed.positions,
+            source=request.source.value,
+            n=n,
+            n_layers=n_layers,
+            n_heads=n_heads,
+            mass=tuple(next(mass) if is_known else None for is_known in known),
+            per_prompt=tuple(tuple(row) if is_known else () for row, is_known in zip(flat.tolist(), known)),
+            entropy=tuple(value if is_known else None for value, is_known in zip(entropy, known)),
+            positions=weighed.positions,
         )
 
 

@@ -86,7 +86,7 @@ class AttentionTestsRequest:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AttentionTestsResult:
     """Results of the three attention tests; none is a verdict on a head."""
 
@@ -149,19 +149,21 @@ class AttentionTestsAudit:
         )
         on_progress(sum(stages), sum(stages))
         return AttentionTestsResult(
-            prompts.name,
-            len(prompts),
-            len(set(clusters)),
-            request.shuffles,
-            DELTA,
-            uniform.unit,
-            bootstrap_mean(uniform.clean, clusters, unit=uniform.unit, seed=seed),
-            bootstrap_mean(uniform.corrupted, clusters, unit=uniform.unit, seed=seed),
-            patterns,
-            comparisons,
-            randomisations,
-            (*table.missing, *_list_excluded(prompts, rows), *missing),
-            join_controls([*(effect.controls for effect in (uniform, *shuffled, resampled, zeroed)), *controls]),
+            prompts=prompts.name,
+            n=len(prompts),
+            n_templates=len(set(clusters)),
+            shuffles=request.shuffles,
+            delta=DELTA,
+            unit=uniform.unit,
+            clean=bootstrap_mean(uniform.clean, clusters, unit=uniform.unit, seed=seed),
+            corrupted=bootstrap_mean(uniform.corrupted, clusters, unit=uniform.unit, seed=seed),
+            patterns=patterns,
+            comparisons=comparisons,
+            randomisations=randomisations,
+            not_tested=(*table.missing, *_list_excluded(prompts, rows), *missing),
+            controls=join_controls(
+                [*(effect.controls for effect in (uniform, *shuffled, resampled, zeroed)), *controls]
+            ),
         )
 
 

@@ -37,7 +37,7 @@ class CircuitRequest(CircuitQuestion):
         return super().describe() | {"random_subsets": RANDOM_SUBSETS}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CircuitResult:
     """Findings about one circuit under one ablation; verdicts on claims come from `claim_test`."""
 
@@ -93,16 +93,16 @@ class CircuitAudit:
         kept = runner.kept(circuit)
         is_decidable = len(request.prompts) >= MIN_PROMPTS and len(set(runner.clusters)) >= MIN_TEMPLATES
         return CircuitResult(
-            runner.estimate(runner.lost(circuit), request.necessity_conditions),
-            runner.estimate(kept, request.sufficiency_conditions),
-            gaps,
-            _describe_completeness(gaps, is_decidable=is_decidable),
-            is_decidable,
-            worths,
-            tuple(score.component for score in worths if score.is_idle),
-            estimate_groups(kept, runner.scale, runner.clusters, unit=UNIT, min_gap=runner.min_gap),
-            request.sufficiency_conditions,
-            runner.controls,
+            necessity=runner.estimate(runner.lost(circuit), request.necessity_conditions),
+            sufficiency=runner.estimate(kept, request.sufficiency_conditions),
+            gaps=gaps,
+            completeness=_describe_completeness(gaps, is_decidable=is_decidable),
+            is_decidable=is_decidable,
+            worths=worths,
+            idle=tuple(score.component for score in worths if score.is_idle),
+            by_template=estimate_groups(kept, runner.scale, runner.clusters, unit=UNIT, min_gap=runner.min_gap),
+            by_template_conditions=request.sufficiency_conditions,
+            controls=runner.controls,
         )
 
 

@@ -101,7 +101,7 @@ class Item:
     """Whole universe ablated."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ClaimTestResult:
     """Finding about one claim; for an untestable claim, only the reason."""
 
@@ -197,24 +197,24 @@ def _test(subject: Subject, request: ClaimTestRequest, means: Means | None, on_p
     drift = _find_shift(subject, plan, judged, claim.role, seed=seed) if is_tested else None
     on_progress(whole, whole)
     return ClaimTestResult(
-        verdict.state.value,
-        verdict.reason,
-        verdict.sentence,
-        describe_tuple(claim),
-        {f.value: judged.families.get(f) for f in FAMILIES},
-        {f.value: why for f, why in judged.not_measured.items()},
-        judged.null,
-        count_claims_held(trial, seed=seed),
-        repair,
-        mediation if is_tested else None,
-        _count_needed(claim, judged),
-        bootstrap_mean(effect.clean, clusters, unit=effect.unit, seed=seed),
-        bootstrap_mean(effect.corrupted, clusters, unit=effect.unit, seed=seed),
-        effect.accuracy,
-        _read_attention(subject, request),
-        effect.controls,
-        drift,
-        tuple(_list_items(prompts, trial)),
+        state=verdict.state.value,
+        reason=verdict.reason,
+        sentence=verdict.sentence,
+        conditions=describe_tuple(claim),
+        families={f.value: judged.families.get(f) for f in FAMILIES},
+        not_measured={f.value: why for f, why in judged.not_measured.items()},
+        null=judged.null,
+        holds_among=count_claims_held(trial, seed=seed),
+        repair=repair,
+        mediation=mediation if is_tested else None,
+        templates_needed=_count_needed(claim, judged),
+        clean=bootstrap_mean(effect.clean, clusters, unit=effect.unit, seed=seed),
+        corrupted=bootstrap_mean(effect.corrupted, clusters, unit=effect.unit, seed=seed),
+        accuracy=effect.accuracy,
+        looks=_read_attention(subject, request),
+        controls=effect.controls,
+        drift=drift,
+        items=tuple(_list_items(prompts, trial)),
     )
 
 

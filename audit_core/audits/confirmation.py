@@ -111,7 +111,7 @@ class ConfirmationRequest:
         return ask_question(question, circuit, self.explored, self.others, self.method)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ConfirmationResult:
     """Verdict and answers; a preregistered question without an answer is in `not_measured` with its reason."""
 
@@ -168,7 +168,7 @@ class ConfirmationAudit:
                     raise
                 not_measured[audit] = str(error)
         on_progress(sum(workloads), sum(workloads))
-        return ConfirmationResult(answers.pop("claim_test"), not_measured, **answers)
+        return ConfirmationResult(verdict=answers.pop("claim_test"), not_measured=not_measured, **answers)
 
 
 def _list_steps(request: ConfirmationRequest) -> list[tuple[str, Request]]:

@@ -53,7 +53,7 @@ class CurvePoint:
     """The same for each random order's circuit of this size."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CurveResult:
     """A curve and its areas, with random baselines."""
 
@@ -128,18 +128,18 @@ class CurveAudit:
         *kept, named = bootstrap_ratios(rows, scale, prompts.templates, unit=UNIT, seed=request.seed)
         areas = [measure_areas(sizes, row) for row in values]
         return CurveResult(
-            tuple(
+            points=tuple(
                 CurvePoint(size, Measurement(estimate, request.sufficiency_conditions), tuple(values[1:, at].tolist()))
                 for at, (size, estimate) in enumerate(zip(sizes, kept, strict=True))
             ),
-            Measurement(named, request.sufficiency_conditions),
-            tuple(values[1:, sizes.index(len(circuit))].tolist()),
-            tuple(map(str, order[: len(circuit)])),
-            areas[0],
-            tuple(areas[1:]),
-            sum(other.cmd <= areas[0].cmd for other in areas[1:]),
-            len(prompts),
-            join_controls((*searched, effect.controls)),
+            named=Measurement(named, request.sufficiency_conditions),
+            random_of_its_size=tuple(values[1:, sizes.index(len(circuit))].tolist()),
+            first=tuple(map(str, order[: len(circuit)])),
+            areas=areas[0],
+            random_areas=tuple(areas[1:]),
+            random_as_near=sum(other.cmd <= areas[0].cmd for other in areas[1:]),
+            n=len(prompts),
+            controls=join_controls((*searched, effect.controls)),
         )
 
 

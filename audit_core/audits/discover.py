@@ -54,7 +54,7 @@ class DiscoverRequest:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DiscoverResult:
     """All components of the universe, most important first; a hypothesis."""
 
@@ -95,14 +95,14 @@ class DiscoverAudit:
         found = find_order(subject, request.method, request.search, means=means, on_progress=on_progress)
         method: Discovery = get_plugin("circuit_discovery", request.method)
         return DiscoverResult(
-            method.name,
-            method.misses,
-            found.is_measured,
-            found.unit,
-            len(request.prompts),
-            tuple(map(str, found.components)),
-            tuple(found.scores.tolist()),
-            found.controls,
+            method=method.name,
+            misses=method.misses,
+            is_measured=found.is_measured,
+            unit=found.unit,
+            n=len(request.prompts),
+            components=tuple(map(str, found.components)),
+            scores=tuple(found.scores.tolist()),
+            controls=found.controls,
         )
 
 

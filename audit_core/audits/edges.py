@@ -42,7 +42,7 @@ class EdgesRequest:
         return {"layer": self.layer, "head": self.head, "metric": self.metric}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EdgesResult:
     """Effect of each edge from the answer position of one head, on one prompt (n = 1, no interval)."""
 
@@ -90,12 +90,12 @@ class EdgesAudit:
             on_progress=on_progress,
         )
         return EdgesResult(
-            request.layer,
-            request.head,
-            request.prompts.pairs[0].pieces,
-            tuple(effect.support[:, 0].tolist()),
-            effect.unit,
-            effect.controls,
+            layer=request.layer,
+            head=request.head,
+            tokens=request.prompts.pairs[0].pieces,
+            support=tuple(effect.support[:, 0].tolist()),
+            unit=effect.unit,
+            controls=effect.controls,
         )
 
 

@@ -88,7 +88,7 @@ class ConnectionEffect:
     """The same as a fraction of the clean – corrupted gap; None without a gap."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PathsResult:
     """All connections among the components, from the input and to the output, each replaced alone."""
 
@@ -244,17 +244,17 @@ def _read(
         no_fraction = error.detail
     order = np.argsort([-abs(estimate.value) for estimate in estimates], kind="stable")
     return PathsResult(
-        _describe_conditions(request),
-        metric.name,
-        metric.unit,
-        len(request.prompts),
-        len(set(clusters)),
-        bootstrap_mean(clean, clusters, unit=metric.unit, seed=seed),
-        bootstrap_mean(corrupted, clusters, unit=metric.unit, seed=seed),
-        tuple(map(str, sorted(set(request.components)))),
-        tuple(_describe(connections[i], estimates[i], fractions[i]) for i in order),
-        no_fraction,
-        controls,
+        conditions=_describe_conditions(request),
+        metric=metric.name,
+        unit=metric.unit,
+        n=len(request.prompts),
+        n_templates=len(set(clusters)),
+        clean=bootstrap_mean(clean, clusters, unit=metric.unit, seed=seed),
+        corrupted=bootstrap_mean(corrupted, clusters, unit=metric.unit, seed=seed),
+        components=tuple(map(str, sorted(set(request.components)))),
+        connections=tuple(_describe(connections[i], estimates[i], fractions[i]) for i in order),
+        no_fraction=no_fraction,
+        controls=controls,
     )
 
 

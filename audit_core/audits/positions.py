@@ -33,7 +33,7 @@ class Place:
     """Support for the answer, in the metric's unit; one prompt, no interval."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PositionsResult:
     """Every component of the circuit at every token where it can have an effect."""
 
@@ -98,12 +98,12 @@ class PositionsAudit:
         ]
         main = [max((p for p in found if p.component == str(part)), key=_size) for part in request.components]
         return PositionsResult(
-            _find_first(request),
-            len(request.prompts.pairs[0].clean_ids),
-            tuple(found),
-            tuple(main),
-            effect.unit,
-            effect.controls,
+            first=_find_first(request),
+            n_positions=len(request.prompts.pairs[0].clean_ids),
+            places=tuple(found),
+            main=tuple(main),
+            unit=effect.unit,
+            controls=effect.controls,
         )
 
 

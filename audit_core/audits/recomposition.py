@@ -30,7 +30,7 @@ class ComponentShare:
     """Share kept after restoring it and all earlier components in the empty circuit."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RecompositionResult:
     """A circuit and its components, in one unit."""
 
@@ -79,17 +79,17 @@ class RecompositionAudit:
         alone = request.state_conditions("one component ablated")
         added = request.state_conditions("each component ablated alone, summed")
         return RecompositionResult(
-            len(runner.universe),
-            tuple(_read_part(runner, part, kept, alone) for part, kept in zip(order, grown, strict=True)),
-            runner.estimate(runner.lost(circuit), request.necessity_conditions),
-            runner.estimate(singles, added),
-            runner.estimate(
+            n_universe=len(runner.universe),
+            parts=tuple(_read_part(runner, part, kept, alone) for part, kept in zip(order, grown, strict=True)),
+            lost_together=runner.estimate(runner.lost(circuit), request.necessity_conditions),
+            lost_added_up=runner.estimate(singles, added),
+            interaction=runner.estimate(
                 runner.lost(circuit) - singles,
                 request.state_conditions("circuit ablated, minus each component ablated alone"),
             ),
-            runner.estimate(runner.kept(circuit), request.sufficiency_conditions),
-            runner.estimate(runner.scale - runner.kept(circuit), request.sufficiency_conditions),
-            runner.controls,
+            kept=runner.estimate(runner.kept(circuit), request.sufficiency_conditions),
+            left_over=runner.estimate(runner.scale - runner.kept(circuit), request.sufficiency_conditions),
+            controls=runner.controls,
         )
 
 

@@ -46,7 +46,7 @@ class AlternativeCircuit:
     sufficiency: Causal[Measurement]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RivalResult:
     """The circuit and its alternatives, measured on prompts not used for discovery."""
 
@@ -103,14 +103,14 @@ class RivalAudit:
         own, *others = [_measure(runner, chosen) for chosen in sets]
         n_sufficient = sum(_is_sufficient(rival.sufficiency) for rival in others)
         return RivalResult(
-            own,
-            tuple(others),
-            n_sufficient,
-            _decide(own, others),
-            _describe(own, others),
-            f"{request.method} on {len(request.search.prompts)} exploratory prompts of {request.search.prompts.name}: its first components "
+            circuit=own,
+            rivals=tuple(others),
+            n_sufficient=n_sufficient,
+            has_no_rival=_decide(own, others),
+            sentence=_describe(own, others),
+            how=f"{request.method} on {len(request.search.prompts)} exploratory prompts of {request.search.prompts.name}: its first components "
             f"outside the circuit, alone and in {len(others) - 1} random mixtures with components of the circuit",
-            runner.controls if order.controls is None else join_controls((order.controls, runner.controls)),
+            controls=runner.controls if order.controls is None else join_controls((order.controls, runner.controls)),
         )
 
 

@@ -72,7 +72,7 @@ class TaskLoss:
     finding: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SpecificityResult:
     """Effects of a circuit outside its task."""
 
@@ -132,14 +132,14 @@ class SpecificityAudit:
         divergence, drawn, why = _measure_text(subject, request)
         on_progress(total, total)
         return SpecificityResult(
-            own.estimate(own.lost(own.circuit), request.necessity_conditions),
-            tuple(losses),
-            untested,
-            divergence,
-            drawn,
-            0 if divergence is None else sum(value >= divergence.estimate.value for value in drawn),
-            why,
-            join_controls(controls),
+            own=own.estimate(own.lost(own.circuit), request.necessity_conditions),
+            tasks=tuple(losses),
+            untested=untested,
+            divergence=divergence,
+            random_divergences=drawn,
+            random_as_large=0 if divergence is None else sum(value >= divergence.estimate.value for value in drawn),
+            text_not_measured=why,
+            controls=join_controls(controls),
         )
 
 

@@ -46,7 +46,7 @@ class SelectionFrequency:
     """Share of the draws."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StabilityResult:
     """The circuit found on all prompts, and those found on bootstrap samples."""
 
@@ -117,17 +117,17 @@ class StabilityAudit:
         mean, core = float(np.mean(pairs)), tuple(k.component for k in shares if k.share >= CORE)
         low, high = np.quantile(pairs, [0.05, 0.95])
         return StabilityResult(
-            tuple(map(str, order.components[: request.size])),
-            mean,
-            float(low),
-            float(high),
-            shares,
-            core,
-            DRAWS,
-            len(request.prompts),
-            len(set(request.prompts.templates)),
-            "Jaccard index",
-            Conditions(
+            found=tuple(map(str, order.components[: request.size])),
+            jaccard=mean,
+            jaccard_low=float(low),
+            jaccard_high=float(high),
+            shares=shares,
+            core=core,
+            draws=DRAWS,
+            n=len(request.prompts),
+            n_templates=len(set(request.prompts.templates)),
+            unit="Jaccard index",
+            conditions=Conditions(
                 "nodes",
                 " and ".join(sorted(request.kinds)),
                 request.replacement.value,
@@ -135,8 +135,8 @@ class StabilityAudit:
                 "noising",
                 f"the {request.size} first of {len(order.components)} by {request.method}",
             ),
-            _describe(mean, core, request),
-            order.controls,
+            sentence=_describe(mean, core, request),
+            controls=order.controls,
         )
 
 

@@ -99,7 +99,7 @@ class SweepPartial:
     n: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SweepResult:
     """Every component of one kind, each edited alone."""
 
@@ -172,23 +172,23 @@ class SweepAudit:
         except NotMeasured as error:
             no_marks = error.detail
         return SweepResult(
-            request.kind.value,
-            request.replacement.value,
-            request.direction.value,
-            effect.metric,
-            effect.unit,
-            len(request.prompts),
-            len(set(clusters)),
-            bootstrap_mean(effect.clean, clusters, unit=effect.unit, seed=seed),
-            bootstrap_mean(effect.corrupted, clusters, unit=effect.unit, seed=seed),
-            effect.accuracy,
-            tuple(Cell(str(c), e, f, p) for c, e, f, p in zip(parts, support, fractions, marks, strict=True)),
-            tuple(map(tuple, effect.support.tolist())),
-            _average(_add_layers(effect.support, parts), request, effect.unit),
-            no_fraction,
-            no_marks,
-            screened,
-            effect.controls,
+            kind=request.kind.value,
+            replacement=request.replacement.value,
+            direction=request.direction.value,
+            metric=effect.metric,
+            unit=effect.unit,
+            n=len(request.prompts),
+            n_templates=len(set(clusters)),
+            clean=bootstrap_mean(effect.clean, clusters, unit=effect.unit, seed=seed),
+            corrupted=bootstrap_mean(effect.corrupted, clusters, unit=effect.unit, seed=seed),
+            accuracy=effect.accuracy,
+            cells=tuple(Cell(str(c), e, f, p) for c, e, f, p in zip(parts, support, fractions, marks, strict=True)),
+            per_prompt=tuple(map(tuple, effect.support.tolist())),
+            layers=_average(_add_layers(effect.support, parts), request, effect.unit),
+            no_fraction=no_fraction,
+            no_marks=no_marks,
+            screened=screened,
+            controls=effect.controls,
         )
 
 

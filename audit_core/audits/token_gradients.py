@@ -41,7 +41,7 @@ class TokenGradientsRequest:
         return {"steps": self.steps, "most_steps": self.most_steps}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TokenGradientsResult:
     """Effect of replacing each token's embedding by a mean: measured and estimated."""
 
@@ -112,16 +112,16 @@ class TokenGradientsAudit:
             why = str(error)
         on_progress(total, total)
         return TokenGradientsResult(
-            pair.pieces,
-            tuple(effect.support[:, 0].tolist()),
-            None if found is None else tuple(found.relevance.tolist()),
-            why,
-            None if found is None else found.change,
-            None if found is None else found.missed,
-            None if found is None else found.steps,
-            effect.unit,
-            1,
-            effect.controls,
+            tokens=pair.pieces,
+            measured=tuple(effect.support[:, 0].tolist()),
+            estimated=None if found is None else tuple(found.relevance.tolist()),
+            not_estimated=why,
+            change=None if found is None else found.change,
+            missed=None if found is None else found.missed,
+            steps=None if found is None else found.steps,
+            unit=effect.unit,
+            n=1,
+            controls=effect.controls,
         )
 
 

@@ -36,7 +36,7 @@ class HeldOut:
     """Circuit found on the exploratory prompts of all other templates."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TransferResult:
     """Sufficiency of circuits on held-out templates, and of the named circuit."""
 
@@ -97,14 +97,14 @@ class TransferAudit:
             for values in (kept, runner.kept(runner.circuit))
         )
         return TransferResult(
-            tuple(HeldOut(template, name_parts(chosen)) for template, chosen in found.items()),
-            runner.estimate(kept, request.sufficiency_conditions),
-            runner.estimate(lost, request.necessity_conditions),
-            by_template,
-            named,
-            request.sufficiency_conditions,
-            _describe(by_template, named),
-            runner.controls if order.controls is None else join_controls((order.controls, runner.controls)),
+            folds=tuple(HeldOut(template, name_parts(chosen)) for template, chosen in found.items()),
+            sufficiency=runner.estimate(kept, request.sufficiency_conditions),
+            necessity=runner.estimate(lost, request.necessity_conditions),
+            found_elsewhere=by_template,
+            named=named,
+            conditions=request.sufficiency_conditions,
+            sentence=_describe(by_template, named),
+            controls=runner.controls if order.controls is None else join_controls((order.controls, runner.controls)),
         )
 
 

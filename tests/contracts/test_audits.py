@@ -359,3 +359,10 @@ def test_a_map_of_the_residual_stream_has_a_cell_per_layer_and_position(
     restored = {cell.component: cell.fraction.value for cell in result.cells}
     assert restored["L2.RESID@11"] == pytest.approx(1, abs=1e-4), "what enters the last layer at the end says it all"
     assert restored["L1.RESID@11"] == pytest.approx(0, abs=1e-4), "before layer 1 the end knows nothing of the context"
+
+
+def test_results_are_made_by_the_names_of_their_fields_alone() -> None:
+    """Ten numbers of one type in a row are easily swapped by place."""
+    for audit in AUDITS:
+        fields = dataclasses.fields(get_plugin("audits", audit).result)
+        assert all(field.kw_only for field in fields), audit

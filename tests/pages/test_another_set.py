@@ -8,8 +8,8 @@ from audit_core.stats.measurement import Conditions
 from ui.circuit import results
 
 FOUND = StabilityResult(
-    ("L0.H0",), 1.0, 1.0, 1.0, (), ("L0.H0",), 200, 20, 5, "Jaccard index",
-    Conditions("nodes", "head", "resample", "all", "noising", "the 1 first of 3 by exact"), "Found again.", None,
+    found=("L0.H0",), jaccard=1.0, jaccard_low=1.0, jaccard_high=1.0, shares=(), core=("L0.H0",), draws=200, n=20, n_templates=5, unit="Jaccard index",
+    conditions=Conditions("nodes", "head", "resample", "all", "noising", "the 1 first of 3 by exact"), sentence="Found again.", controls=None,
 )  # fmt: skip
 
 
