@@ -40,7 +40,7 @@ from audit_core.evidence.report.export import UNKNOWN, build_export
 from audit_core.intervention import Direction, Replacement
 from audit_core.prompts.alignment import tokenise
 from audit_core.prompts.prompt_set import TokenisedPrompts, is_exploratory
-from audit_core.registry import list_plugins
+from audit_core.registry import get_plugin, list_plugins
 from audit_core.run import Actor, Auditor, dump_result
 from audit_core.stats.estimates import Estimate
 from audit_core.stats.groups import GroupEstimates
