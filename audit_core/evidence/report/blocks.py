@@ -96,14 +96,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A plot and a table with the same numbers."""
+    """A plot and a table with the same numbers; None if the report has that table elsewhere."""
 
     title: Line
     badge: Evidence
     reading: str
     """How to read the plot, in one sentence."""
     plot: Plot
-    table: Table
+    table: Table | None
 
 
 @dataclass(frozen=True)
@@ -143,6 +143,8 @@ class Section:
     key: str
     title: str
     blocks: tuple[Block, ...]
+    is_page: bool = False
+    """Begins a new page on paper."""
 
 
 @dataclass(frozen=True)
