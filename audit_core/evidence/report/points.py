@@ -142,7 +142,7 @@ def _describe_effects(found: Measured, side: str) -> list[Line]:
         points.append(line(f"{_spell_effect(found, quantity)} of the gap, {where} (", theirs(name), " ablation, decides)."))  # fmt: skip
     if others:
         parts = [line(theirs(name), f" ablation {format_interval(_compare(found, q))}") for name, q in others]
-        spans = [part for i, one in enumerate(parts) for part in (("; ", *one) if i else one)]
+        spans = [part for i, one in enumerate(parts) for part in (line("; ", *one) if i else one)]
         points.append(line("Also under " if deciding else "But under ", *spans, f": {where}."))
     return points
 
