@@ -75,6 +75,10 @@ class DecisionRefused(Refused):
         super().__init__(found, wanted=wanted, remedy=remedy)
 
 
+class PackDecided(Refused):
+    """A pack that carries decisions from elsewhere: a desk can show it, and no one can decide about it there."""
+
+
 class ModelRefused(Refused):
     """Weights that must not or cannot be loaded."""
 

@@ -70,15 +70,20 @@ class PackReading:
         # Imported here: the PDF library would delay every page.
         from audit_core.evidence.report.pdf import render_pdf
 
-        shown = [one for one in self.signatures if one.person not in hidden or one.role == "preparer"]
-        return render_pdf(_parse(self.data), root_digest=self.root_digest, signatures=shown)
+        shown = self._show(hidden)
+        n_hidden = len(self.signatures) - len(shown)
+        return render_pdf(_parse(self.data), root_digest=self.root_digest, signatures=shown, n_hidden=n_hidden)
 
     def render_html(self, *, hidden: Collection[str] = ()) -> bytes:
         """Render the report as HTML; see `render_pdf`."""
         from audit_core.evidence.report.html import render_html
 
-        shown = [one for one in self.signatures if one.person not in hidden or one.role == "preparer"]
-        return render_html(_parse(self.data), root_digest=self.root_digest, signatures=shown)
+        shown = self._show(hidden)
+        n_hidden = len(self.signatures) - len(shown)
+        return render_html(_parse(self.data), root_digest=self.root_digest, signatures=shown, n_hidden=n_hidden)
+
+    def _show(self, hidden: Collection[str]) -> list[Signature]:
+        return [one for one in self.signatures if one.person not in hidden or one.role == "preparer"]
 
 
 def read_pack(

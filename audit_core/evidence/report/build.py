@@ -25,6 +25,7 @@ def build_report(
     root_digest: str,
     digest_of: str = MANIFEST,
     signatures: Sequence[Signature] | None = None,
+    n_hidden: int = 0,
 ) -> Report:
     """Return the content of the HTML and PDF reports.
 
@@ -34,6 +35,7 @@ def build_report(
         digest_of: label that states what the digest covers; a report inside the pack cannot contain the digest of the
             manifest that covers the report.
         signatures: every signed statement about the pack; None in a report that is itself part of the signed pack.
+        n_hidden: decisions that are left out, because reviews are blind.
 
     Raises:
         Refused: a malformed digest, or `pack.json` is missing.
@@ -66,7 +68,7 @@ def build_report(
             disclose_attempts(pack),
             *list_limitations(pack),
             describe_checking(),
-            describe_signatures(signatures, has_pack=bool(pack.header.get("pack_id"))),
+            describe_signatures(signatures, has_pack=bool(pack.header.get("pack_id")), n_hidden=n_hidden),
         ),
         made_at if isinstance(made_at, str) else None,
     )

@@ -26,9 +26,12 @@ def render_html(
     root_digest: str,
     digest_of: str = MANIFEST,
     signatures: Sequence[Signature] | None = None,
+    n_hidden: int = 0,
 ) -> bytes:
     """Return a pack's report as HTML; equal documents give equal bytes. See `build_report`."""
-    return write_html(build_report(documents, root_digest=root_digest, digest_of=digest_of, signatures=signatures))
+    return write_html(
+        build_report(documents, root_digest=root_digest, digest_of=digest_of, signatures=signatures, n_hidden=n_hidden)
+    )
 
 
 def write_html(report: Report) -> bytes:

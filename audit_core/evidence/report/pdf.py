@@ -50,9 +50,12 @@ def render_pdf(
     root_digest: str,
     digest_of: str = MANIFEST,
     signatures: Sequence[Signature] | None = None,
+    n_hidden: int = 0,
 ) -> bytes:
     """Return a pack's report as PDF; equal documents give equal bytes. See `build_report`."""
-    return write_pdf(build_report(documents, root_digest=root_digest, digest_of=digest_of, signatures=signatures))
+    return write_pdf(
+        build_report(documents, root_digest=root_digest, digest_of=digest_of, signatures=signatures, n_hidden=n_hidden)
+    )
 
 
 def write_pdf(report: Report) -> bytes:

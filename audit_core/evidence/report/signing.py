@@ -39,12 +39,13 @@ class Signature:
     """Whether the signature was checked with a trusted key."""
 
 
-def describe_signatures(signatures: Sequence[Signature] | None, *, has_pack: bool) -> Section:
+def describe_signatures(signatures: Sequence[Signature] | None, *, has_pack: bool, n_hidden: int = 0) -> Section:
     """Return the signature page.
 
     Args:
         signatures: None in a report that is part of the signed pack itself.
         has_pack: whether a pack of these documents exists.
+        n_hidden: reviews that this reader may not see yet.
     """
     if not signatures:
         words = BEFORE if has_pack else UNSIGNED
@@ -63,6 +64,8 @@ def describe_signatures(signatures: Sequence[Signature] | None, *, has_pack: boo
         Table("Every person who signed", ("person", "role", "decision", "signed", "signature"), rows, widths=(20, 14, 26, 24, 22)),
         Paragraph(line("Each signature covers the manifest, whose digest is on every page. The verifier checks signatures, this report does not.")),
     ]  # fmt: skip
+    if n_hidden:
+        blocks.append(Paragraph(line(f"Reviews are blind: {n_hidden} more decisions are left out of this copy.")))
     for one in signatures:
         blocks += _describe(one)
     return Section("signatures", "Signatures", tuple(blocks), is_page=True)

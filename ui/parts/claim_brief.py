@@ -1,0 +1,92 @@
+"""A claim on one screen: verdict in one sentence, intervals against δ, for, against, and what was not tested."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from audit_core import Estimate
+from audit_core.evidence.report.blocks import Line
+from audit_core.evidence.report.brief import READING, SHOWN, Brief
+from ui.parts import figures
+from ui.parts.header import figure_header, plain
+
+ICONS = {
+    "supported": ":material/check_circle:",
+    "negligible": ":material/remove_circle:",
+    "reversed": ":material/swap_horizontal_circle:",
+    "inconclusive": ":material/help:",
+}
+HEIGHT = 230
+UNTESTED_SHOWN = 4
+
+
+def show_brief(brief: Brief, place: str, *, others: str = "below") -> None:
+    """Show the brief.
+
+    Args:
+        place: key suffix, if the page shows several.
+        others: where the remaining points are.
+    """
+    icon = ICONS.get(brief.state, ":material/pending:")
+    st.markdown(f"#### {icon} {plain(brief.word.text)}")
+    st.markdown(f"**{plain(spell(brief.sentence))}**")
+    left, right = st.columns([5, 6])
+    with left:
+        _show_figure(brief, place)
+    with right:
+        pro, contra = st.columns(2)
+        _show_side(pro, ":material/add_circle: For", brief.speaks_for, others)
+        _show_side(contra, ":material/do_not_disturb_on: Against", brief.speaks_against, others)
+    shown = " ".join(_end(spell(one)) for one in brief.untested[:UNTESTED_SHOWN])
+    more = len(brief.untested) - UNTESTED_SHOWN
+    st.markdown(f"**:material/help_center: Not tested:** {plain(shown)}" + (f" And {more} more, {others}." if more > 0 else ""))  # fmt: skip
+
+
+def show_all_points(brief: Brief) -> None:
+    """Show every point on each side, and everything that was not tested."""
+    for column, title, points in zip(
+        st.columns(3),
+        ("For", "Against", "Not tested"),
+        (brief.speaks_for, brief.speaks_against, brief.untested),
+        strict=True,
+    ):
+        with column.container(border=True):
+            st.markdown(f"**{title} ({len(points)})**")
+            st.markdown("".join(f"- {plain(spell(one))}\n" for one in points) or "None recorded.")
+
+
+def spell(line: Line) -> str:
+    """The text of a line."""
+    return "".join(span.text for span in line)
+
+
+def _end(text: str) -> str:
+    return text if text.endswith(".") else f"{text}."
+
+
+def _show_figure(brief: Brief, place: str) -> None:
+    found = brief.measured
+    known = [
+        (name, Estimate(q.value, q.low, q.high, q.n or 0, q.unit, q.level, q.templates))
+        for name, q in found.families
+        if q.value is not None
+    ]
+    if not known or found.delta is None:
+        st.info("No interval yet: no run of this claim was measured.", icon=":material/info:")
+        return
+    figure_header("Effect by ablation", "causal", READING)
+    drawn = figures.verdict_figure(known, delta=found.delta, null=found.draws, primary=found.decides)
+    st.plotly_chart(
+        drawn.update_layout(height=HEIGHT), key=f"brief-figure{place}", config={"displayModeBar": False},
+        alt="Interval of each ablation against plus and minus delta, and the effects of random sets. The tables below have the numbers.",
+    )  # fmt: skip
+
+
+def _show_side(column: object, title: str, points: Sequence[Line], others: str) -> None:
+    with column.container(border=True):  # type: ignore[attr-defined]
+        st.markdown(f"**{title}**")
+        st.markdown("".join(f"- {plain(spell(one))}\n" for one in points[:SHOWN]) or "None recorded.")
+        if len(points) > SHOWN:
+            st.markdown(f"And {len(points) - SHOWN} more, {others}.")
