@@ -8,6 +8,7 @@ AuditError
 │   ├── ClaimRefused       a claim file that is incomplete or contradictory
 │   ├── PolicyRefused      a policy or a waiver that cannot be applied
 │   ├── DecisionRefused    a decision about a pack that this person may not make; with a reason code
+│   ├── PackDecided        a pack that carries decisions from elsewhere; readable, no longer decidable here
 │   ├── ModelRefused       weights that must not or cannot be loaded
 │   ├── StoreRefused       the run log cannot be opened or written
 │   ├── QueueFull          the queue is full; try again later

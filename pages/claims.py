@@ -8,7 +8,7 @@ from audit_core.home import read_claim_brief, read_claim_history
 from audit_core.store import Register
 from ui.claims import form, new_claim, show
 from ui.flow import actions, answers
-from ui.parts.claim_brief import show_brief
+from ui.parts.claim_brief import show_brief, show_state
 from ui.parts.header import plain
 from ui.shell import link
 
@@ -51,7 +51,12 @@ except AuditError as error:
 # 3. show
 
 show.show_statement(history, brief)
+state, decide = st.columns([4, 5], vertical_alignment="center")
+with state:
+    show_state(brief)
+with decide:
+    form.offer_decision(history)
 show_brief(brief, "claim", others="in the tabs below")
-form.offer_decision(history)
+form.name_next_step(history)
 form.ask_attempt(history)
 show.show_details(history, brief, form.ask_pack)

@@ -22,11 +22,15 @@ from ui.shell import navigation
 
 
 def offer_decision(history: ClaimHistory) -> None:
-    """Offer the report to file and the decision at the desk, or say what is missing for one."""
+    """Offer the report to file, and the decision at the desk if there is a pack."""
     claim_id = history.claim.claim_id
-    case = find_case(audit_home(), claim_id)
-    names = actions.list_own_names()
-    with st.container(horizontal=True, vertical_alignment="center"):
+    case, names = find_case(audit_home(), claim_id), actions.list_own_names()
+    with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center"):
+        if case is not None:
+            st.page_link(
+                navigation.desk(), label=f"Decide on the review desk ({plain(case.state)})", icon=":material/rate_review:",
+                query_params={"case": case.pack.root_digest},
+            )  # fmt: skip
         st.download_button(
             "Report as PDF", key="claim-pdf", type="primary", icon=":material/picture_as_pdf:", mime="application/pdf", on_click="ignore",
             data=actions.offer(
@@ -34,22 +38,19 @@ def offer_decision(history: ClaimHistory) -> None:
             ),
             file_name=f"{claim_id}-report.pdf",
         )  # fmt: skip
-        if case is not None:
-            st.page_link(
-                navigation.desk(), label="Decide on the review desk", icon=":material/rate_review:",
-                query_params={"case": case.pack.root_digest},
-            )  # fmt: skip
-            st.markdown(f"Its pack is **{plain(case.state)}**.")
-        else:
-            st.markdown(f"**To decide:** {_name_missing(history)}")
 
 
-def _name_missing(history: ClaimHistory) -> str:
+def name_next_step(history: ClaimHistory) -> None:
+    """Say what is missing for a decision."""
+    if find_case(audit_home(), history.claim.claim_id) is not None:
+        return
     if not any(line.outcome == "done" for line in history.attempts):
-        return "test the claim first."
-    if not history.packs:
-        return f"write its pack in the tab *{PACK}* and put it on the review desk."
-    return "put its pack on the review desk."
+        missing = "test the claim first."
+    elif not history.packs:
+        missing = f"write its pack in the tab *{PACK}*, then put it on the review desk."
+    else:
+        missing = "put its pack on the review desk."
+    st.markdown(f"**:material/rate_review: To decide:** {missing}")
 
 
 def ask_attempt(history: ClaimHistory) -> None:

@@ -105,7 +105,13 @@ def _ask_what() -> None:
     left, right = st.columns(2)
     left.radio("They are", list(ROLES), key="claim_role", format_func=ROLES.get, on_change=_take_default)
     right.number_input(
-        "Smallest effect that matters, in % of the gap", 1.0, 200.0, step=1.0, key="claim_percent", help=GAP
+        "Smallest effect that matters, in % of the gap",
+        1.0,
+        200.0,
+        step=1.0,
+        key="claim_percent",
+        format="%g",
+        help=GAP,
     )
 
 

@@ -65,9 +65,9 @@ def preview_claim(claim: Claim, counts: SplitCounts, *, model: str, prompts: str
     others = ", ".join(name for name in WAYS if name != claim.ablation.value)
     needed = claim.role is Role.NECESSARY
     test = (
-        f"{parts} is replaced by {way} on {counts.tested} prompts that no one has used. The loss is compared with {delta} of the gap."
+        f"{parts} is replaced by {way} on {counts.tested} test prompts. The loss is compared with {delta} of the gap."
         if needed
-        else f"All other {claim.universe} are replaced by {way} on {counts.tested} prompts that no one has used. What {parts} keeps is compared with {delta} of the gap."
+        else f"All other {claim.universe} are replaced by {way} on {counts.tested} test prompts. What {parts} keeps is compared with {delta} of the gap."
     )
     supported = "more" if needed else "at least that much"
     rules = (
@@ -80,6 +80,6 @@ def preview_claim(claim: Claim, counts: SplitCounts, *, model: str, prompts: str
         ("Tested on", f"{model}, {prompts}"),
         ("Test", test),
         ("Verdict", rules),
-        ("Further checks", ", ".join(questions) or "none"),
+        ("Further checks", " ".join(questions) or "none"),
         ("Fixed by locking", "this text, the exact model, prompts, policy and code. Every attempt is disclosed."),
     )

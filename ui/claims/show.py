@@ -28,7 +28,7 @@ def describe_choice(known: RegisteredClaim) -> str:
 def show_statement(history: ClaimHistory, brief: Brief) -> None:
     """Show what is claimed, of which model and prompts, and whether its test was planned beforehand."""
     st.header(plain(history.claim.plan.claim.name), anchor=False)
-    st.markdown(f"{plain(spell(brief.scope))} Owner: {plain(history.claim.owner)}. Review by {plain(history.claim.expires_at)}.")  # fmt: skip
+    st.markdown(f"{plain(spell(brief.scope))}")
     if history.claim.withdrawn:
         st.info(f"Withdrawn: {plain(history.claim.withdrawn)}", icon=":material/block:")
     if history.exploratory:
@@ -67,7 +67,7 @@ def _show_plan(history: ClaimHistory) -> None:
         ("robustness checks", ", ".join(plan.questions) or "nothing"),
         ("status", f"{'exploratory' if history.exploratory else 'confirmatory'}, version {plan.version}"),
         ("policy, code", f"{pins.policy_sha256[:16]}, {pins.code_sha256[:16]}"),
-        ("owner, locked", f"{known.owner}, {plan.frozen_at}"),
+        ("owner, locked", f"{known.owner}, {plan.frozen_at}, review by {known.expires_at}"),
         ("known before", plan.prior_access.value.replace("_", " ")),
         ("digest", plan.digest),
     ]

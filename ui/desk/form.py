@@ -24,6 +24,12 @@ READ = {
 }
 """What a decider declares to have read; signed with the decision."""
 MUST_READ = ("verdicts", "against", "limits")
+UNMET = {
+    "DOES_NOT_MEET": "The policy is not met.",
+    "NOT_EVALUATED": "The policy is not met: some of its rows are not evaluated.",
+    "INCONCLUSIVE": "The policy is not met: some of its rows are inconclusive.",
+    "INTEGRITY_FAILED": "The policy is not met: a signature or file failed its check.",
+}
 _FIELDS = ("role", "decision", "conditions", "independence", "conflicts", *(f"read-{key}" for key in READ))
 _FOR, _CONFIRM = "decision_for", "decision_to_confirm"
 """Session keys: the pack and signer that the form was filled in for, and the decision that waits for confirmation."""
@@ -82,12 +88,9 @@ def _forget_other(digest: str, signer: str) -> None:
 
 
 def _warn_about_policy(opened: CaseFile) -> None:
-    found = opened.gate.overall
-    if found != "MEETS":
-        st.warning(
-            f"The policy is not met: {plain(found.replace('_', ' ').lower())}. An approval is recorded all the same, with this result.",
-            icon=":material/warning:",
-        )
+    found = UNMET.get(opened.gate.overall)
+    if found is not None:
+        st.warning(f"{found} An approval is recorded all the same, with this result.", icon=":material/warning:")
 
 
 def _fill_in(digest: str, roles: list[str]) -> None:

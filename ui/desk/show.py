@@ -12,7 +12,7 @@ from audit_core.governance import GateRow, Permission
 from audit_core.review import Case, CaseFile, ClaimReading, PackReading, measure_agreement
 from audit_core.store import DeskDecision
 from ui.flow import actions
-from ui.parts.claim_brief import show_all_points, show_brief
+from ui.parts.claim_brief import show_all_points, show_brief, show_state, spell
 from ui.parts.header import plain, show_table, table_with_csv
 
 GATE_COLUMNS = ("row", "claim", "result", "estimate", "interval", "n", "unit", "threshold", "why")
@@ -47,8 +47,9 @@ def show_agreement(cases: Sequence[Case]) -> None:
 def show_claims(opened: PackReading) -> None:
     """Show each claim: its verdict, its interval, what is for and against it, and what was not tested."""
     for at, claim in enumerate(opened.claims):
-        st.header(f"{plain(claim.claim_id)}: {plain(''.join(span.text for span in claim.brief.title))}", anchor=False)
+        st.header(f"{plain(claim.claim_id)}: {plain(spell(claim.brief.title))}", anchor=False)
         with st.container(border=True):
+            show_state(claim.brief)
             show_brief(claim.brief, f"-{at}", others="under *All points*")
             st.markdown(_describe_attempts(claim))
             box = st.expander("All points", icon=":material/list:", key=f"points-{at}", on_change="rerun")

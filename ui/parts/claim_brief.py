@@ -10,7 +10,7 @@ from audit_core import Estimate
 from audit_core.evidence.report.blocks import Line
 from audit_core.evidence.report.brief import READING, SHOWN, Brief
 from ui.parts import figures
-from ui.parts.header import figure_header, plain
+from ui.parts.header import plain
 
 ICONS = {
     "supported": ":material/check_circle:",
@@ -18,27 +18,28 @@ ICONS = {
     "reversed": ":material/swap_horizontal_circle:",
     "inconclusive": ":material/help:",
 }
-HEIGHT = 230
+HEIGHT = 200
 UNTESTED_SHOWN = 4
 
 
+def show_state(brief: Brief) -> None:
+    """Show the state of the verdict in words and icon."""
+    st.subheader(f"{ICONS.get(brief.state, ':material/pending:')} {plain(brief.word.text)}", anchor=False)
+
+
 def show_brief(brief: Brief, place: str, *, others: str = "below") -> None:
-    """Show the brief.
+    """Show the verdict's sentence, the figure, the strongest points, and what was not tested.
 
     Args:
         place: key suffix, if the page shows several.
         others: where the remaining points are.
     """
-    icon = ICONS.get(brief.state, ":material/pending:")
-    st.markdown(f"#### {icon} {plain(brief.word.text)}")
     st.markdown(f"**{plain(spell(brief.sentence))}**")
-    left, right = st.columns([5, 6])
-    with left:
+    figure, pro, contra = st.columns([5, 4, 4])
+    with figure:
         _show_figure(brief, place)
-    with right:
-        pro, contra = st.columns(2)
-        _show_side(pro, ":material/add_circle: For", brief.speaks_for, others)
-        _show_side(contra, ":material/do_not_disturb_on: Against", brief.speaks_against, others)
+    _show_side(pro, ":material/add_circle: For", brief.speaks_for, others)
+    _show_side(contra, ":material/do_not_disturb_on: Against", brief.speaks_against, others)
     shown = " ".join(_end(spell(one)) for one in brief.untested[:UNTESTED_SHOWN])
     more = len(brief.untested) - UNTESTED_SHOWN
     st.markdown(f"**:material/help_center: Not tested:** {plain(shown)}" + (f" And {more} more, {others}." if more > 0 else ""))  # fmt: skip
@@ -76,12 +77,15 @@ def _show_figure(brief: Brief, place: str) -> None:
     if not known or found.delta is None:
         st.info("No interval yet: no run of this claim was measured.", icon=":material/info:")
         return
-    figure_header("Effect by ablation", "causal", READING)
+    with st.container(horizontal=True, gap="small"):
+        st.markdown("**Effect by ablation**")
+        st.badge("causal", icon=":material/science:", color="violet")
     drawn = figures.verdict_figure(known, delta=found.delta, null=found.draws, primary=found.decides)
     st.plotly_chart(
         drawn.update_layout(height=HEIGHT), key=f"brief-figure{place}", config={"displayModeBar": False},
         alt="Interval of each ablation against plus and minus delta, and the effects of random sets. The tables below have the numbers.",
     )  # fmt: skip
+    st.markdown(f"**How to read this:** {READING}")
 
 
 def _show_side(column: object, title: str, points: Sequence[Line], others: str) -> None:

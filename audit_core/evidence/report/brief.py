@@ -34,7 +34,9 @@ SHOWN = 3
 """Points on each side that the first screen shows."""
 MOST_DRAWS = 500
 """Largest number of marks in a strip."""
-READING = "bars are intervals, dashed lines ±δ, the smallest effect that counts. Each tick is one random set: what chance does."
+READING = (
+    "bars are intervals, dashed lines ±δ, the smallest effect that counts. Ticks are random sets: what chance does."
+)
 UNTESTED = Word("○", "Not tested", "open")
 
 

@@ -139,21 +139,21 @@ def _describe_effects(found: Measured, side: str) -> list[Line]:
     where = {"for": f"above {bound}", "against": f"below {bound}", "open": f"not clear of {bound}"}[side]
     points = []
     for name, quantity in deciding:
-        points.append(line(f"{_spell_effect(found, quantity)} of the gap, {where} (", theirs(name), " ablation, decides)."))  # fmt: skip
+        points.append(line(f"{_spell_effect(found, quantity)} of the gap, {where} (", theirs(name), ", decides)."))  # fmt: skip
     if others:
-        parts = [line(theirs(name), f" ablation {format_interval(_compare(found, q))}") for name, q in others]
+        parts = [line(theirs(name), f" {format_interval(_compare(found, q))}") for name, q in others]
         spans = [part for i, one in enumerate(parts) for part in (line("; ", *one) if i else one)]
-        points.append(line("Also under " if deciding else "But under ", *spans, f": {where}."))
+        points.append(line("Also " if deciding else "But ", where, ": ", *spans, "."))
     return points
 
 
 def _spell_effect(found: Measured, quantity: Quantity) -> str:
     if found.role != "necessary":
-        return f"Alone, the circuit keeps {format_interval(_compare(found, quantity))}"
+        return f"Alone, it keeps {format_interval(_compare(found, quantity))}"
     if quantity.high is not None and quantity.high < 0 and quantity.value is not None and quantity.low is not None:
         gained = replace(quantity, value=-quantity.value, low=-quantity.high, high=-quantity.low)
-        return f"Without the components the model does better, by {format_interval(_compare(found, gained))}"
-    return f"Without the components the model loses {format_interval(_compare(found, quantity))}"
+        return f"Without it, the model does better, by {format_interval(_compare(found, gained))}"
+    return f"Without it, the loss is {format_interval(_compare(found, quantity))}"
 
 
 def _compare(found: Measured, quantity: Quantity) -> Quantity:
