@@ -80,7 +80,7 @@ def ask_attempt(history: ClaimHistory) -> None:
 def _confirm_attempt(history: ClaimHistory, key: str) -> None:
     number = len(history.attempts) + 1
     label = "Test this claim" if number == 1 else "Test this claim again"
-    with st.expander(label, icon=":material/lock_open:", expanded=number == 1):
+    with st.expander(plain(label), icon=":material/lock_open:", expanded=number == 1):
         st.markdown(
             f"This is attempt {number}. It is logged before it starts, and every pack discloses it, whatever it finds."
         )

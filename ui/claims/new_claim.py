@@ -178,20 +178,20 @@ def _ask_circumstances() -> None:
 
 def _offer_upload() -> None:
     with st.expander("Use a claim file", icon=":material/upload_file:"):
-        st.file_uploader("Claim file, TOML or JSON", type=["toml", "json"], key="claim_file", on_change=_take_file)
-        if (error := st.session_state.pop("claim_file_error", None)) is not None:
+        st.file_uploader("Claim file, TOML or JSON", type=["toml", "json"], key="brought_claim", on_change=_take_file)
+        if (error := st.session_state.pop("refused_claim", None)) is not None:
             show_refusal(error)
 
 
 def _take_file() -> None:
     """Callback: fill the form from an uploaded claim."""
-    brought = st.session_state.claim_file
+    brought = st.session_state.brought_claim
     if brought is None:
         return
     try:
         claim = read_claim(brought.getvalue(), name=brought.name)
     except AuditError as error:
-        st.session_state.claim_file_error = error
+        st.session_state.refused_claim = error
         return
     asked = st.session_state
     asked.claim_name, asked.claim_parts = claim.name, format_components(claim.components)
@@ -241,7 +241,7 @@ def _lock(claim: Claim | None, prompts: PromptSet | None) -> None:
     wanted = _find_missing(claim, prompts)
     if wanted:
         asked.freezing = False
-        st.error(wanted, icon=":material/error:")
+        st.error(plain(wanted), icon=":material/error:")
         return
     assert claim is not None
     form = actions.FreezeForm(

@@ -26,7 +26,7 @@ def ask_pack() -> None:
             st.button(
                 "Put it on the desk", key="take", on_click=_take, disabled=st.session_state.get("brought") is None
             )
-        st.markdown(EXAMPLES)
+        st.markdown(plain(EXAMPLES))
         with st.container(horizontal=True):
             for name in list_example_packs():
                 st.button(plain(f"Read {name}"), key=f"example-{name}", icon=":material/menu_book:", on_click=_read_example, args=(name,))  # fmt: skip

@@ -90,7 +90,7 @@ def _forget_other(digest: str, signer: str) -> None:
 def _warn_about_policy(opened: CaseFile) -> None:
     found = UNMET.get(opened.gate.overall)
     if found is not None:
-        st.warning(f"{found} An approval is recorded all the same, with this result.", icon=":material/warning:")
+        st.warning(f"{plain(found)} An approval is recorded all the same, with this result.", icon=":material/warning:")
 
 
 def _fill_in(digest: str, roles: list[str]) -> None:
@@ -101,7 +101,7 @@ def _fill_in(digest: str, roles: list[str]) -> None:
         right.radio("Decision", list(DECISIONS), key="decision", format_func=DECISIONS.get, index=None)
         st.markdown("**You have read** (the first three are required)")
         for key, words in READ.items():
-            st.checkbox(words, key=f"read-{key}")
+            st.checkbox(plain(words), key=f"read-{key}")
         st.text_input(
             "Your relationship to the preparer (independence)", key="independence", max_chars=500, placeholder="another team, no part in the work"
         )  # fmt: skip
@@ -109,7 +109,7 @@ def _fill_in(digest: str, roles: list[str]) -> None:
         st.text_input("Conflicts of interest, if any", key="conflicts", max_chars=500)
         st.form_submit_button("Check my decision", icon=":material/fact_check:", on_click=_check)
     if missing := st.session_state.pop("decision_missing", ""):
-        st.error(missing, icon=":material/error:")
+        st.error(plain(missing), icon=":material/error:")
 
 
 def _check() -> None:

@@ -50,7 +50,7 @@ def show_claims(opened: PackReading) -> None:
         st.header(f"{plain(claim.claim_id)}: {plain(spell(claim.brief.title))}", anchor=False)
         with st.container(border=True):
             show_state(claim.brief)
-            show_brief(claim.brief, f"-{at}", others="under *All points*")
+            show_brief(claim.brief, f"-{at}", others="under All points")
             st.markdown(_describe_attempts(claim))
             box = st.expander("All points", icon=":material/list:", key=f"points-{at}", on_change="rerun")
             if box.open:
@@ -133,7 +133,7 @@ def offer_files(opened: PackReading, *, hidden: Collection[str] = ()) -> None:
     with st.container(horizontal=True):
         for label, ending, mime, make in reports:
             st.download_button(
-                label, data=actions.offer(Permission.LOOK, opened.root_digest, make), file_name=f"{name}.{ending}", mime=mime,
+                plain(label), data=actions.offer(Permission.LOOK, opened.root_digest, make), file_name=f"{name}.{ending}", mime=mime,
                 key=f"report-{ending}", icon=":material/description:", on_click="ignore",
             )  # fmt: skip
         st.download_button(

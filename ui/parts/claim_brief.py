@@ -42,7 +42,7 @@ def show_brief(brief: Brief, place: str, *, others: str = "below") -> None:
     _show_side(contra, ":material/do_not_disturb_on: Against", brief.speaks_against, others)
     shown = " ".join(_end(spell(one)) for one in brief.untested[:UNTESTED_SHOWN])
     more = len(brief.untested) - UNTESTED_SHOWN
-    st.markdown(f"**:material/help_center: Not tested:** {plain(shown)}" + (f" And {more} more, {others}." if more > 0 else ""))  # fmt: skip
+    st.markdown(f"**:material/help_center: Not tested:** {plain(shown)}" + (f" And {more} more, {plain(others)}." if more > 0 else ""))  # fmt: skip
 
 
 def show_all_points(brief: Brief) -> None:
@@ -85,7 +85,7 @@ def _show_figure(brief: Brief, place: str) -> None:
         drawn.update_layout(height=HEIGHT), key=f"brief-figure{place}", config={"displayModeBar": False},
         alt="Interval of each ablation against plus and minus delta, and the effects of random sets. The tables below have the numbers.",
     )  # fmt: skip
-    st.markdown(f"**How to read this:** {READING}")
+    st.markdown(f"**How to read this:** {plain(READING)}")
 
 
 def _show_side(column: object, title: str, points: Sequence[Line], others: str) -> None:
@@ -93,4 +93,4 @@ def _show_side(column: object, title: str, points: Sequence[Line], others: str) 
         st.markdown(f"**{title}**")
         st.markdown("".join(f"- {plain(spell(one))}\n" for one in points[:SHOWN]) or "None recorded.")
         if len(points) > SHOWN:
-            st.markdown(f"And {len(points) - SHOWN} more, {others}.")
+            st.markdown(f"And {len(points) - SHOWN} more, {plain(others)}.")

@@ -96,14 +96,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A plot and a table with the same numbers; None if the report has that table elsewhere."""
+    """A plot and a table with the same numbers."""
 
     title: Line
     badge: Evidence
     reading: str
     """How to read the plot, in one sentence."""
     plot: Plot
-    table: Table | None
+    table: Table
 
 
 @dataclass(frozen=True)

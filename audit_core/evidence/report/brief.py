@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,21 +10,20 @@ from audit_core.evidence.kind import Evidence
 from audit_core.evidence.report.blocks import (
     Balance,
     Block,
-    Bullets,
     Figure,
     Finding,
-    Heading,
     Line,
     Paragraph,
     Section,
     Side,
+    Table,
     line,
 )
-from audit_core.evidence.report.cells import cell
+from audit_core.evidence.report.cells import cell, estimate_table
 from audit_core.evidence.report.pack_view import PackView, Run, as_list, as_table
 from audit_core.evidence.report.plot import draw_intervals
 from audit_core.evidence.report.points import Measured, list_against, list_for, list_untested
-from audit_core.evidence.report.quantity import number, read_metric
+from audit_core.evidence.report.quantity import Quantity, number, read_metric
 from audit_core.evidence.report.visible import make_visible
 from audit_core.evidence.report.words_for import STATES, Word, find_word
 
@@ -89,6 +88,23 @@ def find_last_run(pack: PackView, claim_id: str) -> Run | None:
     return max(runs, key=lambda run: (number(run.identity.get("attempt_no")) or 0, run.run_id), default=None)
 
 
+def _tabulate(known: Sequence[tuple[str, Quantity]]) -> Table:
+    """Return the figure's numbers with their unit in the caption: one line each keeps them on the first page."""
+    full = estimate_table("", "ablation", known)
+    caption = f"Effect by ablation, {known[0][1].unit}"
+    rows = tuple(
+        (*row[:4], row[4] if known[at][1].value is None else row[5], row[6]) for at, row in enumerate(full.rows)
+    )
+    return Table(caption, ("ablation", "value", "low", "high", "n", "level"), rows, (1, 2, 3), (26, 9, 9, 9, 34, 13))
+
+
+def _join(untested: tuple[Line, ...]) -> Line:
+    """Everything that was not tested as one paragraph, so that it stays on the first page."""
+    ends = [() if "".join(span.text for span in one).endswith(".") else line(".") for one in untested]
+    parts = (part for one, end in zip(untested, ends, strict=True) for part in (*line(" "), *one, *end))
+    return (*line("Not tested:"), *parts)
+
+
 def _describe_scope(claim: Mapping[str, Any], run: Run | None) -> Line:
     scope, body = as_table(claim.get("scope")), as_table(claim.get("claim"))
     prompts = as_table({} if run is None else run.manifest.get("prompts"))
@@ -133,12 +149,12 @@ def _draw(brief: Brief) -> tuple[Block, ...]:
             lines=found.bounds, deciding=f"{found.decides}, decides", strip=("random sets", found.draws),
         )  # fmt: skip
         title = line("Effect by ablation, against the smallest effect that counts")
-        blocks.append(Figure(title, Evidence.CAUSAL, READING, plot, None))
+        blocks.append(Figure(title, Evidence.CAUSAL, READING, plot, _tabulate(known)))
     empty = "None recorded."
     blocks.append(
         Balance(
-            Side("Strongest points for", brief.speaks_for[:SHOWN], empty),
-            Side("Strongest points against", brief.speaks_against[:SHOWN], empty),
+            Side("Evidence for, strongest first", brief.speaks_for[:SHOWN], empty),
+            Side("Evidence against, strongest first", brief.speaks_against[:SHOWN], empty),
         )
     )
-    return (*blocks, Heading(line("Not tested")), Bullets(brief.untested))
+    return (*blocks, Paragraph(_join(brief.untested)))

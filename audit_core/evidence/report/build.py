@@ -80,4 +80,4 @@ def _name(pack: PackView) -> Line:
     if named:
         return line(theirs(named))
     ids = [code(claim.get("claim_id", "")) for claim in pack.claims]
-    return line("Claim " if len(ids) == 1 else "Claims ", *join_spans(ids)) if ids else line("Unnamed system")
+    return line("Evidence on ", *join_spans(ids)) if ids else line("Unnamed system")

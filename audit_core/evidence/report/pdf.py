@@ -83,7 +83,7 @@ def write_pdf(report: Report) -> bytes:
 def _section(paper: Paper, section: Section, *, is_first: bool = False) -> None:
     if section.is_page and not is_first:
         paper.add_page()
-    _open_section(paper, section.title)
+    _open_section(paper, section.title, is_first=is_first)
     for block in section.blocks:
         _show(paper, block)
 
@@ -104,9 +104,11 @@ def _seal(paper: Paper, report: Report) -> None:
     paper.set_y(top + 14)
 
 
-def _open_section(paper: Paper, title: str) -> None:
+def _open_section(paper: Paper, title: str, *, is_first: bool) -> None:
     paper.need(40)
-    if paper.get_y() > paper.t_margin + 1:
+    if is_first:
+        paper.gap(3)
+    elif paper.get_y() > paper.t_margin + 1:
         paper.gap(7)
         paper.set_draw_color(*RULE)
         paper.line(MARGIN, paper.get_y(), MARGIN + paper.epw, paper.get_y())
@@ -230,10 +232,7 @@ def _figure(paper: Paper, block: Figure) -> None:
     paper.say(f"How to read this: {block.reading}", 8.5)
     paper.gap(1.5)
     _draw(paper, plot)
-    if block.table is not None:
-        _table(paper, block.table)
-    else:
-        paper.gap(2)
+    _table(paper, block.table)
 
 
 def _draw(paper: Paper, plot: Plot) -> None:

@@ -14,7 +14,7 @@ DECISIONS = {
     "reject": "✕ Rejects",
 }
 """Decision → its words; a preparer makes none."""
-BEFORE = "This copy was made before anyone could sign it. The review desk makes a copy that names every signer."
+BEFORE = "This copy was made before the pack was signed. The review desk makes a copy that names every signer."
 UNSIGNED = "This is a working copy of a claim without a signed pack. No person has signed it."
 
 
