@@ -62,7 +62,7 @@ def read(test: AppTest) -> str:
 
 def test_an_empty_register_opens_the_form(home: Path) -> None:
     test = open_page("claims")
-    assert [one.value for one in test.title] == ["New claim"]
+    assert [one.value for one in test.header] == ["New claim"]
     assert "144 pairs: 72 to explore, 72 to test, in 12 templates" in read(test)
     assert "about 108 prompts in 18 templates. This set has 72 in 12" in test.warning[0].value.replace("\\", "")
 

@@ -54,7 +54,8 @@ def _close() -> None:
 def ask_claim(*, has_claims: bool) -> None:
     """Show the form, the plan that it describes, and the button that locks it."""
     title, back = st.columns([8, 2], vertical_alignment="bottom")
-    title.title("New claim", anchor=False)
+    title.title("Claims", anchor=False)
+    title.header("New claim", anchor=False)
     if has_claims:
         back.button("Back to claims", key="back-to-claims", icon=":material/arrow_back:", on_click=_close)
     _fill_in()

@@ -166,7 +166,6 @@ def _decide(digest: str, chosen: ReviewDecision) -> None:
     """Sign the decision about the digest that the confirmation was drawn for, even if another pack was chosen since."""
     asked = st.session_state
     passphrase, asked.passphrase = asked.passphrase, ""
-    asked[_CONFIRM] = None
     try:
         asked.decided = actions.decide_case(digest, chosen, asked.viewer, passphrase).number
     except AuditError as error:
