@@ -107,12 +107,27 @@ def load_claim(path: Path | str) -> Claim:
         raise ClaimRefused(
             f"{path.name} is larger than {MAX_FILE_BYTES:,} bytes.", wanted="one claim.", remedy="shorten it."
         )
+    return read_claim(path.read_bytes(), name=path.name)
+
+
+def read_claim(raw: bytes, *, name: str) -> Claim:
+    """Read a claim from the bytes of a TOML file, or of a JSON file with the same fields.
+
+    Args:
+        name: name of the file; `.json` reads it as JSON.
+
+    Raises:
+        ClaimRefused: as `load_claim`.
+    """
+    kind = "JSON" if name.lower().endswith(".json") else "TOML"
     try:
-        table = load_toml(path.read_bytes())
+        table = json.loads(raw) if kind == "JSON" else load_toml(raw)
     except ValueError as error:
         raise ClaimRefused(
-            f"{path.name} is not TOML: {error}", wanted="a claim in TOML.", remedy="fix that line."
+            f"{name} is not {kind}: {error}", wanted=f"a claim in {kind}.", remedy="fix that line."
         ) from error
+    if not isinstance(table, dict):
+        raise ClaimRefused(f"{name} is no object.", wanted="an object with the fields of a claim.", remedy="fix it.")
     return parse_claim(table)
 
 

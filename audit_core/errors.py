@@ -8,6 +8,7 @@ AuditError
 │   ├── ClaimRefused       a claim file that is incomplete or contradictory
 │   ├── PolicyRefused      a policy or a waiver that cannot be applied
 │   ├── DecisionRefused    a decision about a pack that this person may not make; with a reason code
+│   ├── PackDecided        a pack that carries decisions from elsewhere; readable, no longer decidable here
 │   ├── ModelRefused       weights that must not or cannot be loaded
 │   ├── StoreRefused       the run log cannot be opened or written
 │   ├── QueueFull          the queue is full; try again later
@@ -73,6 +74,10 @@ class DecisionRefused(Refused):
     def __init__(self, found: str, *, wanted: str, remedy: str, code: str = "refused") -> None:
         self.code = code
         super().__init__(found, wanted=wanted, remedy=remedy)
+
+
+class PackDecided(Refused):
+    """A pack that carries decisions from elsewhere: a desk can show it, and no one can decide about it there."""
 
 
 class ModelRefused(Refused):

@@ -1,4 +1,4 @@
-"""Shipped prompt sets, candidate circuits and policies in `data/`, by id."""
+"""Shipped prompt sets, candidate circuits, policies and example packs in `data/`, by id."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from functools import cache
 
 from audit_core.circuits.circuit import Circuit, load_circuit
 from audit_core.data_folder import DATA
-from audit_core.errors import PolicyRefused, PromptRefused
+from audit_core.errors import PolicyRefused, PromptRefused, Refused
 from audit_core.governance.policy import Policy, load_policy
 from audit_core.prompts.prompt_set import PromptSet, load_prompts
 
@@ -60,3 +60,25 @@ def load_shipped_policy(key: str = "default") -> Policy:
             f"No policy {key[:40]!r}.", wanted=", ".join(list_policies()) + ".", remedy="choose one of them."
         )
     return load_policy(DATA / "policy" / f"{key}.toml")
+
+
+_PACK = ".evidence.zip"
+
+
+@cache
+def list_example_packs() -> tuple[str, ...]:
+    """Ids of the shipped example packs, made by `data/packs/make.py` from a model with known wiring."""
+    return tuple(sorted(path.name.removesuffix(_PACK) for path in (DATA / "packs").glob(f"*{_PACK}")))
+
+
+def load_example_pack(key: str) -> bytes:
+    """A shipped example pack.
+
+    Raises:
+        Refused: no such pack.
+    """
+    if key not in list_example_packs():
+        raise Refused(
+            f"No example pack {key[:40]!r}.", wanted=", ".join(list_example_packs()) + ".", remedy="choose one of them."
+        )
+    return (DATA / "packs" / f"{key}{_PACK}").read_bytes()

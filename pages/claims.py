@@ -1,55 +1,62 @@
-"""Claims: the preregistered plan, every attempt, the findings, and the evidence pack."""
+"""Claims: one claim's verdict on one screen, its report, its plan and attempts; and a form to lock a new claim."""
 
 import streamlit as st
 
 from audit_core import AuditError, audit_home
 from audit_core.governance import Permission
-from audit_core.home import read_claim_history
+from audit_core.home import read_claim_brief, read_claim_history
 from audit_core.store import Register
-from ui.claims import form, show
+from ui.claims import form, new_claim, show
 from ui.flow import actions, answers
+from ui.parts.claim_brief import show_brief, show_state
 from ui.parts.header import plain
 from ui.shell import link
 
 # 1. ask
 
-link.seed((link.Field("claim", ""),))
-st.title("Claims", anchor=False)
-st.markdown(
-    "Freezing fixes a claim with digests of model, prompts, policy and code, before its split is opened. "
-    "The log numbers every attempt, and every pack discloses them all."
-)
+link.seed((link.Field("claim", ""), link.Field("view", "")))
 try:
     claims = {known.claim_id: known for known in reversed(Register(audit_home()).list_claims())}
 except AuditError as error:
+    st.title("Claims", anchor=False)
     answers.show_refusal(error)
     st.stop()
 if frozen := st.session_state.pop("frozen", ""):
-    st.session_state.claim = frozen
-    st.success(f"{plain(frozen)} is frozen.", icon=":material/lock:")
-if actions.may(Permission.FREEZE):
-    with st.expander("Freeze a claim", icon=":material/lock:", expanded=not claims):
-        form.ask_freeze()
+    st.session_state.claim, st.session_state.view = frozen, ""
+    st.success(f"{plain(frozen)} is locked. Its test prompts are still unused.", icon=":material/lock:")
+can_write = actions.may(Permission.FREEZE)
+if can_write and (st.session_state.view == "new" or not claims):
+    new_claim.ask_claim(has_claims=bool(claims))
+    st.stop()
+head, chosen, new = st.columns([2, 6, 2], vertical_alignment="bottom")
+head.title("Claims", anchor=False)
 if not claims:
     show.show_none()
     st.stop()
 link.repair("claim", tuple(claims))
-st.selectbox("Claim", list(claims), key="claim", format_func=lambda key: show.describe_choice(claims[key]))
+chosen.selectbox("Claim", list(claims), key="claim", format_func=lambda key: show.describe_choice(claims[key]))
+if can_write:
+    new.button("New claim", key="new-claim", icon=":material/add:", on_click=new_claim.open_form)
 link.publish({"claim": st.session_state.claim})
 
 # 2. compute
 
 try:
     history = read_claim_history(audit_home(), st.session_state.claim)
+    brief = read_claim_brief(audit_home(), st.session_state.claim)
 except AuditError as error:
     answers.show_refusal(error)
     st.stop()
 
 # 3. show
 
-show.show_plan(history)
-show.show_attempts(history)
+show.show_statement(history, brief)
+state, decide = st.columns([4, 5], vertical_alignment="center")
+with state:
+    show_state(brief)
+with decide:
+    form.offer_decision(history)
+show_brief(brief, "claim", others="in the tabs below")
+form.name_next_step(history)
 form.ask_attempt(history)
-show.show_findings(history)
-form.ask_pack(history)
-form.offer_page(history)
+show.show_details(history, brief, form.ask_pack)

@@ -6,7 +6,7 @@ import streamlit as st
 
 from audit_core import AuditError, audit_home
 from audit_core.review import list_cases, open_case
-from ui.desk import form, show
+from ui.desk import bring, form, show
 from ui.flow import actions, answers
 from ui.shell import link
 
@@ -15,9 +15,11 @@ from ui.shell import link
 link.seed((link.Field("case", ""),))
 st.title("Review desk", anchor=False)
 st.markdown(
-    "A released pack has three signatures, by its preparer, its reviewer and its approver. Each person decides once, on exactly these bytes."
+    "A released pack has three signatures: preparer, reviewer, approver. Each signs once, for exactly this file."
 )
-form.ask_pack()
+bring.ask_pack()
+if bring.show_read_only():
+    st.stop()
 try:
     cases = {case.pack.root_digest: case for case in list_cases(audit_home())}
 except AuditError as error:
@@ -28,9 +30,11 @@ if not cases:
     st.stop()
 show.show_agreement(tuple(cases.values()))
 link.repair("case", tuple(cases))
-st.selectbox("Pack", list(cases), key="case", format_func=lambda key: show.describe_choice(cases[key]))
+left, right = st.columns([3, 1])
+left.selectbox("Pack", list(cases), key="case", format_func=lambda key: show.describe_choice(cases[key]))
 link.publish({"case": st.session_state.case})
-signer = form.ask_viewer()
+with right:
+    signer = form.ask_viewer()
 
 # 2. compute
 
@@ -42,9 +46,10 @@ except AuditError as error:
 
 # 3. show
 
+names = actions.list_names(signer)
 show.show_claims(opened)
+show.offer_files(opened, hidden=opened.list_hidden(names))
 show.show_gate(opened)
 show.show_limits(opened)
-show.show_decisions(opened, actions.list_names(signer))
+show.show_decisions(opened, names)
 form.ask_decision(opened, signer)
-show.offer_files(opened)

@@ -1,6 +1,7 @@
 """Read models of a data directory: claims by status, models, portfolio, evidence counts, cost of audits."""
 
 from audit_core.home.claim_history import AttemptLine, ClaimHistory, read_claim_history
+from audit_core.home.claim_report import read_claim_brief, render_claim_report
 from audit_core.home.claim_status import CardState, ClaimStatus, ClaimSummary, judge_sentence, read_claim_statuses
 from audit_core.home.cost import AnswerTally, CostReport, KindCost, Seconds, read_costs
 from audit_core.home.evidence_counts import EvidenceCount, list_evidence_counts
@@ -34,11 +35,13 @@ __all__ = [
     "list_evidence_counts",
     "list_model_names",
     "list_models",
+    "read_claim_brief",
     "read_claim_history",
     "read_claim_statuses",
     "read_costs",
     "read_home",
     "read_sheet",
+    "render_claim_report",
     "render_overview",
     "render_result",
 ]

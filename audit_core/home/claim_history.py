@@ -13,6 +13,7 @@ from audit_core.confirm import explain_exploratory
 from audit_core.store.claims.register import Register, RegisteredClaim
 from audit_core.store.database.connection import open_database
 from audit_core.store.database.events import Action, AuditEvent, list_events
+from audit_core.store.log.costs import list_running
 from audit_core.store.log.run_log import RunLog
 
 
@@ -24,10 +25,11 @@ class AttemptLine:
     run_id: str
     started_at: str
     outcome: str
-    """Outcome in the log; "under way or abandoned" where no end is logged."""
+    """Outcome in the log; else since when it runs, or that it stopped without a result."""
     reason: str
     is_of_this_plan: bool
     """Whether it ran under the current plan."""
+    is_running: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,9 @@ def read_claim_history(home: Path, claim_id: str) -> ClaimHistory:
     with open_database(home) as connection:
         events = list_events(connection)
     ends = {event.object_id: event for event in events if event.action == Action.RUN_ENDED}
+    running = list_running(home)
     attempts = tuple(
-        _read_attempt(event, ends.get(event.object_id), known)
+        _read_attempt(event, ends.get(event.object_id), known, is_running=event.object_id in running)
         for event in events
         if event.action == Action.RUN_STARTED and event.payload["claim_id"] == claim_id
     )
@@ -82,12 +85,16 @@ def read_result(text: str) -> ConfirmationResult:
     return _adapter().validate_json(text)
 
 
-def _read_attempt(started: AuditEvent, ended: AuditEvent | None, known: RegisteredClaim) -> AttemptLine:
+def _read_attempt(
+    started: AuditEvent, ended: AuditEvent | None, known: RegisteredClaim, *, is_running: bool
+) -> AttemptLine:
+    unended = f"running since {started.ts[11:16]} UTC" if is_running else "stopped without a result"
     return AttemptLine(
         int(started.payload["attempt_no"]),
         started.object_id,
         started.ts,
-        "under way or abandoned" if ended is None else str(ended.payload["outcome"]),
+        unended if ended is None else str(ended.payload["outcome"]),
         "" if ended is None else str(ended.payload["reason"]),
         started.payload["prereg_digest"] == known.plan.digest,
+        is_running and ended is None,
     )

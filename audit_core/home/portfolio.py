@@ -77,7 +77,7 @@ def _read_line(claims: Sequence[ClaimSummary], cases: Sequence[CaseFile]) -> Mod
     packs = {case.case.pack.root_digest: case for case in in_use.values()}
     missing = [one.claim_id for one in active if one.claim_id not in in_use]
     stale = [one.claim_id for one in active if one.standing is ClaimStatus.STALE]
-    reasons = [f"{case.gate.overall.replace('_', ' ').lower()}: pack {digest[:12]}" for digest, case in packs.items() if case.gate.exit_code]  # fmt: skip
+    reasons = [_explain(case) for case in packs.values() if case.gate.exit_code]
     reasons += [f"no pack on the desk: {', '.join(missing)}"] if missing else []
     reasons += [f"stale: {', '.join(stale)}"] if stale else []
     results = [case.gate.overall for case in packs.values()] + [NOT_EVALUATED] * bool(missing or stale or not active)
@@ -91,3 +91,12 @@ def _read_line(claims: Sequence[ClaimSummary], cases: Sequence[CaseFile]) -> Mod
         len(packs),
         tuple(case.case.state for case in packs.values()),
     )
+
+
+def _explain(case: CaseFile) -> str:
+    """Why a pack does not meet its policy: its claims, the result, and the first row behind it."""
+    overall = case.gate.overall
+    rows = [row for row in case.gate.rows if row.counts and row.result == overall]
+    first = "" if not rows else f": {rows[0].id.replace('_', ' ')}" + (f", {rows[0].reason}" if rows[0].reason else "")
+    more = f", and {len(rows) - 1} more" if len(rows) > 1 else ""
+    return f"{', '.join(case.case.pack.claim_ids)} {overall.replace('_', ' ').lower()}{first}{more}"

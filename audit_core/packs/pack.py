@@ -14,6 +14,7 @@ from typing import Any
 from audit_core.errors import AuditError, Refused
 from audit_core.evidence.canonical import dump_canonical
 from audit_core.evidence.keys import SigningKey
+from audit_core.evidence.report.pack_view import parse_members
 from audit_core.evidence.statement import seal_pack
 from audit_core.governance.policy import Policy, parse_policy
 from audit_core.packs.pack_documents import LIMITATIONS, NOT_ASSESSED, WITHHELD, Attempt
@@ -86,11 +87,14 @@ def export_pack(
     pack_id = make_ulid()
     events, note = log_export(home, pack_id, claims, issue.person, _describe_options(issue))
     shown = choose_events(events, claims, pack_id)
-    attempts = {known.claim_id: _read_attempts(home, known, shown) for known in claims}
+    attempts = {known.claim_id: read_attempts(home, known, shown) for known in claims}
     try:
         withholding, attempts = withhold(claims, attempts) if issue.withhold_prompts else (Withholding(), attempts)
         files = write_documents(claims, attempts, shown, policy, withholding) | write_log(events, shown, note)
-        header = _head(claims, attempts, shown, issue, withholding) | {"pack_id": pack_id, "supersedes": supersedes}
+        header = describe_header(claims, attempts, shown, issue, withholding) | {
+            "pack_id": pack_id,
+            "supersedes": supersedes,
+        }
         header |= _scan(files | {"pack.json": dump_canonical(header)}, issue, withholding)
         files["pack.json"] = dump_canonical(header)
         files |= _write_verdict(files, policy)
@@ -143,7 +147,7 @@ def _read_policy(claims: Sequence[RegisteredClaim]) -> Policy:
     return parse_policy(load_kept_policy(digest), f"{digest[:12]}.toml")
 
 
-def _read_attempts(home: Path, known: RegisteredClaim, shown: Sequence[AuditEvent]) -> list[Attempt]:
+def read_attempts(home: Path, known: RegisteredClaim, shown: Sequence[AuditEvent]) -> list[Attempt]:
     """Every run with a result under the current plan."""
     started = {
         event.object_id: event
@@ -158,7 +162,7 @@ def _read_attempts(home: Path, known: RegisteredClaim, shown: Sequence[AuditEven
     ]
 
 
-def _head(
+def describe_header(
     claims: Sequence[RegisteredClaim], attempts: Mapping[str, Sequence[Attempt]], shown: Sequence[AuditEvent], issue: ExportOptions, withholding: Withholding,
 ) -> dict[str, Any]:  # fmt: skip
     """Content of `pack.json`, except the pack's id and the pack that it supersedes."""
@@ -207,7 +211,7 @@ def _write_renderings(files: Mapping[str, bytes]) -> dict[str, bytes]:
     from audit_core.evidence.report.pdf import render_pdf
     from audit_core.evidence.ro_crate import dump_crate
 
-    documents = {name: _parse(name, data) for name, data in files.items() if name.endswith((".json", ".jsonl"))}
+    documents = parse_members(files)
     listed = "".join(f"{hashlib.sha256(files[name]).hexdigest()}  {name}\n" for name in sorted(files))
     digest = hashlib.sha256(listed.encode()).hexdigest()
     what = "SHA-256 of the list of all documents that this report is made of"
@@ -222,7 +226,3 @@ def _write_renderings(files: Mapping[str, bytes]) -> dict[str, bytes]:
         made[f"{folder}/mlbom.cdx.json"] = dump_model_bom(documents, model_id=model)
         made[f"{folder}/README.md"] = dump_model_card(documents, model_id=model)
     return made | {"ro-crate-metadata.json": dump_crate(documents, paths=[*files, *made])}
-
-
-def _parse(name: str, data: bytes) -> Any:
-    return [json.loads(line) for line in data.splitlines()] if name.endswith(".jsonl") else json.loads(data)

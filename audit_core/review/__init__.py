@@ -1,9 +1,10 @@
 """The review desk: preparer, reviewer and approver of a pack are three persons, each with a signed decision."""
 
-from audit_core.review.case_file import CaseFile, ClaimReading, open_case
+from audit_core.review.case_file import CaseFile, find_case, open_case
 from audit_core.review.checked_pack import load_home_trust
 from audit_core.review.desk import APPROVAL_DAYS, assemble_pack, decide, list_cases, take_pack
 from audit_core.review.desk_rules import Case, Decider, ReviewDecision
+from audit_core.review.reading import ClaimReading, PackReading, read_pack
 from audit_core.review.review_agreement import ReviewAgreement, measure_agreement
 
 __all__ = [
@@ -12,13 +13,16 @@ __all__ = [
     "CaseFile",
     "ClaimReading",
     "Decider",
+    "PackReading",
     "ReviewAgreement",
     "ReviewDecision",
     "assemble_pack",
     "decide",
+    "find_case",
     "list_cases",
     "load_home_trust",
     "measure_agreement",
     "open_case",
+    "read_pack",
     "take_pack",
 ]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from audit_core.errors import DecisionRefused, IntegrityError, Refused
+from audit_core.errors import DecisionRefused, IntegrityError, PackDecided, Refused
 from audit_core.evidence.container import build_pack, read_archive
 from audit_core.evidence.statement import Approval, sign_approval
 from audit_core.evidence.whole_file import write_whole
@@ -46,7 +46,7 @@ def take_pack(home: Path, data: bytes, *, by: str, trust: Trust | None = None) -
 
     Raises:
         IntegrityError: its integrity check failed, or its signer differs from the trust file.
-        Refused: it contains decisions from elsewhere; this desk takes packs without decisions.
+        PackDecided: it contains decisions from elsewhere; this desk takes packs without decisions.
     """
     if len(data) > MAX_PACK_BYTES:
         raise Refused(
@@ -57,10 +57,10 @@ def take_pack(home: Path, data: bytes, *, by: str, trust: Trust | None = None) -
         raise IntegrityError(f"The desk rejects the pack: {_describe_failure(found)}.")
     assert found.manifest_sha256 is not None
     if any(is_approval(name) for name in read_archive(data, "the pack")):
-        raise Refused(
-            "The pack contains decisions from elsewhere.",
-            wanted="a pack without decisions, as it was exported.",
-            remedy="submit the file that `pack` wrote; `approve` is for files outside a desk.",
+        raise PackDecided(
+            "This pack already carries a decision.",
+            wanted="the version before any decision.",
+            remedy="upload the file that `pack` wrote; `approve` is for files outside a desk.",
         )
     authors = sorted({row["owner"] for row in found.documents.claims} | {_read_preparer(data)})
     claim_ids = tuple(str(row["claim_id"]) for row in found.documents.claims)

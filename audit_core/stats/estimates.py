@@ -74,7 +74,15 @@ def count_needed(estimate: Estimate, bound: float, *, power: float = 0.8) -> int
     clusters = estimate.templates or estimate.n
     z = float(ndtri(0.5 + estimate.level / 2))
     sigma = (estimate.high - estimate.low) / (2 * z) * np.sqrt(clusters)
-    distance = abs(estimate.value - bound)
+    return count_templates(float(sigma), abs(estimate.value - bound), level=estimate.level, power=power)
+
+
+def count_templates(sigma: float, distance: float, *, level: float, power: float) -> int | None:
+    """Templates needed for an interval to exclude a bound at this distance; see `count_needed`.
+
+    Args:
+        sigma: standard deviation between templates, in the unit of the distance.
+    """
     if distance <= 0.01 * sigma:
         return None
-    return int(np.ceil(((z + float(ndtri(power))) * sigma / distance) ** 2))
+    return int(np.ceil(((float(ndtri(0.5 + level / 2)) + float(ndtri(power))) * sigma / distance) ** 2))

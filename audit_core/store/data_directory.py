@@ -66,14 +66,17 @@ def _name_prompts(prompts: PromptSet) -> str:
     return f"own-{prompts.sha256[:24]}"
 
 
-def load_kept_policy(sha256: str) -> bytes:
+def load_kept_policy(sha256: str, *, home: Path | None = None) -> bytes:
     """Read a stored policy by its digest.
+
+    Args:
+        home: data directory; the one of this installation unless given.
 
     Raises:
         StoreRefused: no policy with that digest is stored.
         IntegrityError: the file was changed.
     """
-    path = audit_home() / "policies" / f"{sha256}.toml"
+    path = (home or audit_home()) / "policies" / f"{sha256}.toml"
     if not re.fullmatch(r"[0-9a-f]{64}", sha256) or not path.is_file():
         raise StoreRefused(
             f"No policy {sha256[:12]!r} here.",

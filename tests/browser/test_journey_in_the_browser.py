@@ -17,6 +17,7 @@ from audit_core.verifier.trust import read_trust
 from audit_core.verifier.verification import Verification
 from audit_core.verifier.walk import verify_pack
 from tests.browser.signed_in import House, authorize, open_house, read_text, see_title, sign_in
+from ui.desk.form import MUST_READ, READ
 
 pytestmark = pytest.mark.browser
 GROUPS = {"anna": "research", "ben": "review", "cleo": "approve", "cora": "approve", "dora": "approve", "vera": "view"}
@@ -35,6 +36,8 @@ class Office:
     def open_desk(self, subject: str, digest: str = "") -> Any:
         """A person's page, with the pack before them."""
         page = self.pages[subject]
+        # A page behind another one is drawn so rarely that its figures take minutes.
+        page.bring_to_front()
         page.goto(f"{self.house.url}/desk" + f"?case={digest}" * bool(digest))
         see_title(page, "Review desk")
         if digest:
@@ -97,7 +100,7 @@ def make_pack(limit: str) -> bytes:
 def put_on_desk(office: Office, data: bytes) -> str:
     """Anna brings a pack; returns its digest."""
     page = office.open_desk("anna")
-    page.get_by_text("Add a pack").click()
+    page.get_by_text("Add or read a pack").click()
     page.locator("input[type=file]").set_input_files(
         {"name": "pack.zip", "mimeType": "application/zip", "buffer": data}
     )
@@ -109,7 +112,13 @@ def put_on_desk(office: Office, data: bytes) -> str:
 
 
 def fill(page: Any, independence: str = "another team") -> None:
+    """Fill in an approval and ask for its confirmation."""
+    page.get_by_role("radiogroup", name="Decision").get_by_text("approve", exact=True).click()
+    for words in MUST_READ:
+        page.get_by_text(READ[words], exact=True).click()
     page.get_by_label("Your relationship to the preparer (independence)").fill(independence)
+    page.get_by_role("button", name="Check my decision").click()
+    page.get_by_role("button", name=SIGN).wait_for()
 
 
 def sign(page: Any, answer: str) -> None:
@@ -201,8 +210,15 @@ def test_a_signature_is_about_the_pack_that_was_shown(office: Office) -> None:
 def test_a_review_is_signed_by_keyboard_and_by_nothing_but_its_button(office: Office) -> None:
     digest = put_on_desk(office, make_pack("Signed without a mouse."))
     ben = office.open_desk("ben", digest)
+    tab_to(ben, ben.get_by_role("radio", name="approve", exact=True))
+    ben.keyboard.press("Space")
+    for words in MUST_READ:
+        tab_to(ben, ben.get_by_role("checkbox", name=READ[words]))
+        ben.keyboard.press("Space")
     tab_to(ben, ben.get_by_label("Your relationship to the preparer (independence)"))
     ben.keyboard.type("another team")
+    ben.keyboard.press("Enter")
+    tab_to(ben, ben.get_by_role("button", name="Check my decision"))
     ben.keyboard.press("Enter")
     tab_to(ben, ben.get_by_role("button", name=SIGN))
     assert office.list_told("decision.made", digest) == [], "Enter in a field signs nothing"

@@ -5,16 +5,19 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
+from toy.pdf_text import read_pages
 from toy.planted import make_induction
 
 from audit_core.claim import Claim
 from audit_core.component import head
 from audit_core.confirm import freeze_claim, run_confirmatory
 from audit_core.evidence.keys import make_key
+from audit_core.home import read_claim_history, render_claim_report
 from audit_core.run import Actor, Auditor
 from audit_core.shipped import load_shipped_policy
 from audit_core.store import Action, Register, RunLog, append_event, revoke_log_key
@@ -46,27 +49,109 @@ def claimed(home: Path, planted: TransformerSubject) -> Path:
     return home
 
 
-def test_an_empty_register_says_what_to_do(home: Path) -> None:
+def open_tab(test: AppTest, name: str) -> AppTest:
+    """Open a tab of the claim, which the driver cannot click."""
+    test.session_state["claim-tab"] = name
+    return test.run()
+
+
+def read(test: AppTest) -> str:
+    assert not test.exception
+    return " ".join(str(one.value) for one in (*test.markdown, *test.header, *test.subheader)).replace("\\", "")
+
+
+def test_an_empty_register_opens_the_form(home: Path) -> None:
     test = open_page("claims")
-    assert not test.exception
-    assert "No claim is registered yet" in test.info[0].value
+    assert [one.value for one in test.header] == ["New claim"]
+    assert "144 pairs: 72 to explore, 72 to test, in 12 templates" in read(test)
+    assert "about 108 prompts in 18 templates. This set has 72 in 12" in test.warning[0].value.replace("\\", "")
 
 
-def test_a_claim_shows_its_plan_attempts_and_verdict(claimed: Path) -> None:
+def test_the_example_and_its_prompt_set_belong_together(home: Path) -> None:
+    test = open_page("claims")
+    assert (test.selectbox(key="claim_set").value, test.text_input(key="claim_parts").value) == (
+        "indirect_object",
+        "L23.H3",
+    )
+    assert "the indirect object" in test.text_area(key="claim_name").value
+    test = open_page("claims", view="new", c="L3.H1", set="induction")
+    assert (test.selectbox(key="claim_set").value, test.text_area(key="claim_name").value) == ("induction", "")
+
+
+def test_a_pasted_address_gives_components_prompts_and_model(home: Path) -> None:
+    test = open_page("claims")
+    test.text_input(key="claim_parts").set_value(
+        "http://localhost:8501/?model=m1&c=L2.H1%2CL3.MLP&set=greater_than&ab=zero"
+    ).run()
+    assert test.text_input(key="claim_parts").value == "L2.H1,L3.MLP"
+    assert (test.selectbox(key="claim_set").value, test.text_input(key="claim_model").value) == ("greater_than", "m1")
+    assert "is replaced by zero on 72 test prompts" in read(test)
+
+
+def test_a_sufficient_claim_starts_from_its_own_threshold(home: Path) -> None:
+    test = open_page("claims")
+    test.radio(key="claim_role").set_value("sufficient").run()
+    assert test.number_input(key="claim_percent").value == 80
+    assert "What L23.H3 keeps is compared with 80% of the gap" in read(test)
+
+
+def test_a_claim_shows_its_verdict_first_and_its_tables_in_tabs(claimed: Path) -> None:
     test = open_page("claims", claim="C-9999")
-    assert not test.exception
     assert test.selectbox(key="claim").value == "C-0001", "what a link names and nobody has is repaired"
-    headings = [one.value for one in test.header]
-    assert "Attempts (1)" in headings
-    assert "Findings of the last attempt" in headings
-    plan = test.dataframe[0].value
-    assert list(plan.iloc[0]) == ["components", "L1.H0"]
+    first = read(test)
+    for words in (
+        "Supported",
+        "the model relies on L1.H0",
+        "Without it, the loss is",
+        "Not tested:",
+        "The policy asks for 200 prompts",
+    ):
+        assert words in first
     assert not [one for one in test.markdown if "<img" in one.value and "\\<" not in one.value]
+    plan = open_tab(test, "Preregistered plan").dataframe[0].value
+    assert list(plan.iloc[0]) == ["components", "L1.H0"]
+    assert list(open_tab(test, "Attempts (1)").dataframe[0].value["outcome"]) == ["done"]
+
+
+def test_the_next_attempt_waits_for_a_confirmation(claimed: Path) -> None:
+    test = open_page("claims")
+    assert test.button(key="attempt").disabled
+    test.checkbox(key="sure-attempt C-0001 1").check().run()
+    assert not test.button(key="attempt").disabled
+
+
+def test_an_attempt_that_never_ended_is_named_and_one_that_runs_offers_no_other(
+    claimed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = Register(claimed).find("C-0001").plan.digest
+    with open_database(claimed) as connection:
+        payload = {
+            "claim_id": "C-0001",
+            "attempt_no": 2,
+            "prereg_digest": digest,
+            "kind": "confirmation",
+        }
+        append_event(connection, actor="anna", action=Action.RUN_STARTED, object_id="f" * 32, payload=payload)
+    found = read_claim_history(claimed, "C-0001").attempts[-1]
+    assert (found.outcome, found.is_running) == ("stopped without a result", False)
+    monkeypatch.setattr("audit_core.home.claim_history.list_running", lambda home: frozenset({"f" * 32}))
+    test = open_page("claims")
+    assert not [one for one in test.button if one.key == "attempt"]
+    assert "Attempt 2 is running since" in test.info[0].value
+
+
+def test_the_report_of_a_claim_without_a_pack_has_its_verdict_on_the_first_page(claimed: Path) -> None:
+    pages = read_pages(render_claim_report(claimed, "C-0001", now=datetime.now(UTC)))
+    first, last = " ".join(pages[0].split()), " ".join(pages[-1].split())
+    assert "Supported" in first
+    assert "Without it, the loss is" in first
+    assert "Not tested" in first
+    assert "No person has signed it" in last
 
 
 def test_a_pack_from_the_page_can_withhold_its_prompts(claimed: Path) -> None:
     make_key(claimed, "anna")
-    test = open_page("claims")
+    test = open_tab(open_page("claims"), "Evidence pack")
     test.text_input(key="organisation").set_value("anna@bank.invalid")
     test.checkbox(key="withhold-prompts").check()
     test.button(key="write-pack").click()
@@ -85,20 +170,20 @@ def test_a_pack_from_the_page_can_withhold_its_prompts(claimed: Path) -> None:
 
 def test_a_claim_without_an_owner_is_not_frozen(home: Path) -> None:
     test = open_page("claims")
-    test.button(key="FormSubmitter:freeze-Freeze").click()
+    test.button(key="lock").click()
     test.run()
     assert not test.exception
     assert "No owner" in test.error[0].value
     assert Register(home).list_claims() == ()
 
 
-def test_a_claim_that_is_no_toml_is_refused(home: Path) -> None:
+def test_components_that_do_not_parse_are_refused_and_not_locked(home: Path) -> None:
     test = open_page("claims")
-    test.text_area(key="toml").set_value("name = ")
-    test.text_input(key="freeze_owner").set_value("anna")
-    test.text_input(key="freeze_model").set_value("./no-such-folder")
-    test.button(key="FormSubmitter:freeze-Freeze").click()
-    test.run()
+    test.text_input(key="claim_parts").set_value("head three").run()
+    assert "three" in test.error[0].value or "head" in test.error[0].value
+    test.text_input(key="claim_owner").set_value("anna")
+    test.text_input(key="claim_model").set_value("./no-such-folder")
+    test.button(key="lock").click().run()
     assert not test.exception
     assert Register(home).list_claims() == ()
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 from toy.packs import genuine_members, retell, zip_up
+from toy.pdf_text import read_pages
 
 from audit_core.evidence.keys import make_key
+from audit_core.review.case_file import open_case
 from audit_core.review.desk import list_cases, take_pack
 from audit_core.store.database.connection import open_database
 from tests.pages.test_claims_page import HOSTILE, open_page
@@ -27,14 +30,21 @@ def decide(test: AppTest, viewer: str, *, role: str = "reviewer", decision: str 
     test.selectbox(key="viewer").set_value(viewer).run()
     test.radio(key="role").set_value(role)
     test.radio(key="decision").set_value(decision)
+    for key in ("verdicts", "against", "limits"):
+        test.checkbox(key=f"read-{key}").check()
     test.text_input(key="independence").set_value("another team")
-    return next(one for one in test.button if one.label.startswith("Sign this")).click().run()
+    press(test, "Check my decision")
+    return press(test, "Sign this")
+
+
+def press(test: AppTest, label: str) -> AppTest:
+    return next(one for one in test.button if one.label.startswith(label)).click().run()
 
 
 def test_an_empty_desk_says_what_to_do(home: Path) -> None:
     test = open_page("desk")
     assert not test.exception
-    assert "There is no pack here" in test.info[0].value
+    assert "Nothing to review yet" in test.info[0].value
 
 
 def test_without_a_key_nobody_decides(home: Path) -> None:
@@ -91,7 +101,8 @@ def test_what_speaks_against_a_claim_stands_beside_what_was_found(home: Path) ->
 
     take_pack(home, zip_up(retell(change)), by="anna")
     test = open_page("desk")
-    assert any("a run found inconclusive" in one.value for one in test.markdown)
+    text = " ".join(one.value for one in test.markdown).replace("\\", "")
+    assert "It stayed open." in text
 
 
 def test_the_page_says_which_decisions_are_known_and_what_each_names(desk: Path) -> None:
@@ -113,3 +124,55 @@ def test_a_decision_that_was_deleted_from_the_desk_is_named_by_the_page(desk: Pa
     assert any("1 not in the pack: reject by" in one.value.replace("\\", "") for one in test.markdown)
     rows = next(one.value for one in test.dataframe if "why" in one.value.columns)
     assert list(rows[rows["row"] == "desk"]["result"]) == ["DOES_NOT_MEET"]
+
+
+def test_nothing_is_chosen_beforehand_and_nothing_unread_is_signed(desk: Path) -> None:
+    test = open_page("desk")
+    assert (test.radio(key="role").value, test.radio(key="decision").value) == (None, None)
+    test.selectbox(key="viewer").set_value("ben").run()
+    test.radio(key="role").set_value("reviewer")
+    test.radio(key="decision").set_value("approve")
+    test.text_input(key="independence").set_value("another team")
+    press(test, "Check my decision")
+    assert "Not everything required was read" in test.error[0].value
+    assert not [one for one in test.button if one.label.startswith("Sign this")]
+    assert list_cases(desk)[0].state == "waiting for review"
+
+
+def test_a_decision_for_one_pack_or_person_is_not_carried_to_another(desk: Path) -> None:
+    test = open_page("desk")
+    test.selectbox(key="viewer").set_value("ben").run()
+    test.radio(key="decision").set_value("approve")
+    press(test, "Check my decision")
+    test.selectbox(key="viewer").set_value("cleo").run()
+    assert test.radio(key="decision").value is None
+
+
+def test_an_unmet_policy_is_named_beside_the_decision(desk: Path) -> None:
+    assert "The policy is not met" in open_page("desk").warning[0].value
+
+
+def test_a_pack_that_was_decided_elsewhere_is_read_and_not_decided(home: Path) -> None:
+    test = open_page("desk")
+    test.button(key="example-planted-strict-2").click().run()
+    assert not test.exception
+    assert "can be read here and not decided" in test.warning[0].value
+    text = " ".join(one.value for one in test.markdown).replace("\\", "")
+    assert "**golden-reviewer**, reviewer, approves" in text
+    assert "the model relies on L1.H0" in text
+    assert list_cases(home) == ()
+    assert not [one for one in test.radio if one.key == "decision"]
+    test.button(key="close-read-only").click().run()
+    assert "Nothing to review yet" in test.info[0].value
+
+
+def test_the_report_names_every_signer_whose_decision_the_reader_may_see(desk: Path) -> None:
+    decide(open_page("desk"), "ben")
+    digest = list_cases(desk)[0].pack.root_digest
+    opened = open_case(desk, digest, now=datetime.now(UTC))
+    blind = " ".join(read_pages(opened.render_pdf(hidden=opened.list_hidden(frozenset({"dora"}))))[-1].split())
+    assert "anna" in blind
+    assert "ben" not in blind
+    assert "1 more decisions are left out" in blind
+    whole = " ".join(read_pages(opened.render_pdf())[-1].split())
+    assert "ben reviewer ● Approves" in whole

@@ -90,8 +90,9 @@ REVIEWED: dict[str, list[str]] = {
         "name",
         "place",
     ],
-    "ui/claims/form.py": ["made.digest", "made.withheld", "missing", "words"],
-    "ui/claims/show.py": ["get_plugin('audits', question).question", "plan.version"],
+    "ui/claims/form.py": ["made.digest", "made.withheld", "missing", "navigation.desk()", "number", "under_way.number"],
+    "ui/claims/new_claim.py": ["GAP", "ROLES.get", "list(ROLES)"],
+    "ui/claims/show.py": ["ATTEMPTS", "EVIDENCE", "PACK", "PLAN", "get_plugin('audits', question).question"],
     "ui/crosswalk/show.py": [
         "by",
         "check",
@@ -110,9 +111,7 @@ REVIEWED: dict[str, list[str]] = {
     ],
     "ui/desk/form.py": ["DECISIONS.get", "digest[:12]", "list(DECISIONS)", "number", "roles"],
     "ui/desk/show.py": [
-        "_NOTHING",
         "_describe_attempts(claim)",
-        "_list(claim.speaks_against)",
         "evaluated",
         "hidden",
         "hidden != 1",
@@ -210,6 +209,7 @@ REVIEWED: dict[str, list[str]] = {
         "total",
     ],
     "ui/parts/tabs.py": ["titles"],
+    "ui/parts/claim_brief.py": ["ICONS.get(brief.state, ':material/pending:')", "SHOWN", "more", "title"],
     "ui/parts/verdict_card.py": [
         "_name_backups(repair)",
         "claim.role.value",

@@ -12,11 +12,15 @@ import pytest
 from toy.sample_pack import ROOT_DIGEST, RUNS, sample_documents
 
 from audit_core.errors import Refused
+from audit_core.evidence.report.brief import read_brief
 from audit_core.evidence.report.html import TEMPLATES, render_html
+from audit_core.evidence.report.pack_view import PackView
+from audit_core.evidence.report.signing import Signature
 
 SECTIONS = (
+    "Claim C-0001 at a glance", "Claim C-0002 at a glance", "Claim C-0003 at a glance",
     "What this is, and what it is not", "Findings at a glance", "Claims", "Preregistration", "What was run", "Findings", "Policy criteria",
-    "Deviations", "Attempts", "Limitations", "Not assessed", "How to check this",
+    "Deviations", "Attempts", "Limitations", "Not assessed", "How to check this", "Signatures",
 )  # fmt: skip
 
 
@@ -104,7 +108,7 @@ def test_no_template_switches_escaping_off() -> None:
 
 def figures(page: str) -> list[str]:
     found = re.findall(r"<figure>.*?</figure>", page, re.S)
-    assert len(found) == 4
+    assert len(found) == 7
     return found
 
 
@@ -147,7 +151,7 @@ def test_a_figure_is_told_to_whoever_does_not_see_it() -> None:
         for row in table_rows(figure):
             assert row[1] == "–" or row[1] in description
     keys = re.findall(r'<title id="(.*?)"', render())
-    assert len(keys) == len(set(keys)) == 4
+    assert len(keys) == len(set(keys)) == 7
 
 
 def test_a_figure_says_what_kind_of_evidence_it_is_and_how_to_read_it() -> None:
@@ -170,18 +174,18 @@ def test_every_state_and_result_has_a_word_beside_its_shape() -> None:
 
 
 def test_a_family_that_was_not_measured_has_its_reason_and_no_number() -> None:
-    row = next(row for row in table_rows(figures(render())[2]) if row[0] == "zero")
+    row = next(row for row in table_rows(figures(render())[5]) if row[0] == "zero")
     assert row[1:4] == ["–", "–", "–"]
     assert row[4].startswith("not measured: SAMPLE: the empty circuit")
 
 
 def test_what_speaks_against_a_claim_has_the_same_place_as_what_speaks_for_it() -> None:
     parts = re.findall(r'<div class="balance"><div>(.*?)</div><div>(.*?)</div></div>', render(), re.S)
-    assert len(parts) == 3
+    assert len(parts) == 6, "three on the first pages, three among the findings"
     assert all(
         strip(pro).startswith("Evidence for") and strip(contra).startswith("Evidence against") for pro, contra in parts
     )
-    second = strip(parts[1][1])
+    second = strip(parts[4][1])
     assert "Criterion faithfulness: ✕ Does not meet" in second
     assert "Criterion ablation_agreement: ◐ Inconclusive" in second
     assert "Not measured: faithfulness_ld, zero" in second
@@ -242,7 +246,9 @@ def test_a_document_that_is_missing_is_missed_and_nothing_breaks(path: str) -> N
     documents = sample_documents()
     del documents[path]
     page = render(documents)
-    assert tuple(strip(title) for title in re.findall(r"<h2>(.*?)</h2>", page)) == SECTIONS
+    assert tuple(strip(title) for title in re.findall(r"<h2>(.*?)</h2>", page)) == (
+        SECTIONS[3:] if path == "claims/claims.json" else SECTIONS
+    )
 
 
 @pytest.mark.parametrize("junk", [None, 3, "text", [], [1, None], {"x": []}, [[]], {"claims": 1}])
@@ -268,3 +274,43 @@ def test_a_threshold_counts_as_recorded_before_only_by_a_record_that_run_and_ver
     said = strip(section(render(documents), "Findings"))
     assert "recorded no later than" not in said
     assert said.count("No record from before the run names this policy.") == 3
+
+
+def test_the_first_page_of_a_claim_has_what_a_decision_needs() -> None:
+    page = strip(section(render(), "Claim C-0002 at a glance"))
+    order = [
+        "Inconclusive: the answer depends on", "Effect by ablation", "Evidence for, strongest first",
+        "it keeps 0.86 [0.81, 0.92] of the gap, above δ = 0.80", "Evidence against, strongest first",
+        "But below δ = 0.80: mean 0.64 [0.55, 0.73].", "Not tested", "Ablation zero: SAMPLE: the empty circuit",
+    ]  # fmt: skip
+    places = [page.index(words) for words in order]
+    assert places == sorted(places)
+
+
+def test_agreement_of_ablations_does_not_speak_for_a_claim_that_is_not_supported() -> None:
+    pack = PackView(sample_documents())
+    said = {one: " ".join(span.text for point in read_brief(pack, one).speaks_for for span in point) for one in RUNS}
+    assert "Difference between the ablations" in said["C-0001"]
+    assert "Difference between the ablations" not in said["C-0003"]
+
+
+def test_the_signature_page_names_every_signer_and_how_many_are_left_out() -> None:
+    people = [
+        ("anna", "preparer", ""),
+        ("ben", "reviewer", "approve_with_conditions"),
+        ("<b>cleo</b>", "approver", "reject"),
+    ]
+    signed = [
+        Signature(role, who, "Bank", decision, "2026-11-22T05:59:01Z", "", ("Rerun it",), "another team", "", (), "sha256:ab", True)
+        for who, role, decision in people
+    ]  # fmt: skip
+    page = render_html(sample_documents(), root_digest=ROOT_DIGEST, signatures=signed, n_hidden=2).decode()
+    rows = table_rows(section(page, "Signatures"))
+    assert [row[:3] for row in rows] == [
+        ["anna", "preparer", "Prepared and signed it"],
+        ["ben", "reviewer", "◐ Approves with conditions"],
+        ["<b>cleo</b>", "approver", "✕ Rejects"],
+    ]
+    assert "2 more decisions are left out" in strip(section(page, "Signatures"))
+    assert "<b>cleo</b>" not in page
+    assert "before the pack was signed" in strip(section(render(), "Signatures"))

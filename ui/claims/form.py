@@ -1,94 +1,56 @@
-"""Forms of the claims page: freeze a claim, make an attempt, write a pack."""
+"""Actions on one claim: its report and decision, an attempt, and its evidence pack."""
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import UTC, datetime
 
 import streamlit as st
 
-from audit_core import AuditError, Claim, audit_home, head
-from audit_core.audits import CIRCUIT_QUESTIONS
-from audit_core.claim import dump_claim
+from audit_core import AuditError, audit_home
 from audit_core.governance import Permission
-from audit_core.home import ClaimHistory, render_result
+from audit_core.home import ClaimHistory, render_claim_report, render_result
 from audit_core.jobs import JobState
 from audit_core.packs import ExportOptions
-from audit_core.preregistration import PriorAccess
-from ui.desk.form import put_on_desk, show_taken
-from ui.flow import actions, model_question, own_prompts, services
+from audit_core.review import find_case
+from ui.claims.show import PACK
+from ui.desk.bring import put_on_desk, show_taken
+from ui.flow import actions, model_question
 from ui.flow.answers import show_refusal, wait_for_model
 from ui.flow.job_panel import job_panel
 from ui.parts.header import plain
-
-EXAMPLE = dump_claim(Claim("L23.H3 is needed to name the indirect object", (head(23, 3),)))
-ACCESS = {
-    PriorAccess.NOTHING_RUN: "no runs on it",
-    PriorAccess.NO_RESULTS_SEEN: "runs exist, no results seen",
-    PriorAccess.RESULTS_NOT_OPENED: "results exist, not opened",
-    PriorAccess.RESULTS_SEEN: "results were seen",
-}
+from ui.shell import navigation
 
 
-def ask_freeze() -> None:
-    """Form to freeze a claim with its prompts, questions and prior access, once its model is loaded."""
-    with st.form("freeze", border=False):
-        st.text_area("Claim, in TOML", EXAMPLE, key="toml", height=230, max_chars=8000)
-        left, right = st.columns(2)
-        left.text_input("Model", "default", key="freeze_model", help="A known or planted name, a folder, or a hub id.")
-        right.selectbox(
-            "Prompt set, judged on its confirmatory split",
-            own_prompts.list_sets(),
-            key="freeze_set",
-            format_func=own_prompts.name_set,
-        )
-        questions = [name for name in CIRCUIT_QUESTIONS if name != "specificity"]
-        left.multiselect(
-            "Robustness checks in the same run", questions, ["circuit", "stability", "transfer"], key="freeze_asks"
-        )
-        right.selectbox(
-            "Your prior access to that split", list(ACCESS), key="freeze_access", format_func=ACCESS.get,
-            help="The run log is searched as well. It can only lower the status.",
+def offer_decision(history: ClaimHistory) -> None:
+    """Offer the report to file, and the decision at the desk if there is a pack."""
+    claim_id = history.claim.claim_id
+    case, names = find_case(audit_home(), claim_id), actions.list_own_names()
+    with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center"):
+        if case is not None:
+            st.page_link(
+                navigation.desk(), label=f"Decide on the review desk ({plain(case.state)})", icon=":material/rate_review:",
+                query_params={"case": case.pack.root_digest},
+            )  # fmt: skip
+        st.download_button(
+            "Report as PDF", key="claim-pdf", type="primary", icon=":material/picture_as_pdf:", mime="application/pdf", on_click="ignore",
+            data=actions.offer(
+                Permission.LOOK, claim_id, lambda: render_claim_report(audit_home(), claim_id, now=datetime.now(UTC), names=names)
+            ),
+            file_name=f"{claim_id}-report.pdf",
         )  # fmt: skip
-        _ask_owner(left)
-        if st.form_submit_button("Freeze", icon=":material/lock:"):
-            # Stored in the session, because the page reruns while the model loads.
-            st.session_state.freezing = True
-            model_question.press(st.session_state.freeze_model)
-    has_owner = not services.person().is_local or st.session_state.freeze_owner.strip()
-    if st.session_state.get("freezing") and not has_owner:
-        st.session_state.freezing = False
-        st.error(
-            "No owner. Wanted: the person responsible for the claim. What to do: fill in the field.",
-            icon=":material/error:",
-        )
-    if st.session_state.get("freezing"):
-        _freeze_as_asked()
-        st.session_state.freezing = False
 
 
-def _ask_owner(column: Any) -> None:
-    person = services.person()
-    if person.is_local:
-        column.text_input("Owner", key="freeze_owner", placeholder="person responsible for the claim", max_chars=80)
+def name_next_step(history: ClaimHistory) -> None:
+    """Say what is missing for a decision."""
+    if find_case(audit_home(), history.claim.claim_id) is not None:
+        return
+    if not any(line.outcome == "done" for line in history.attempts):
+        missing = "test the claim first."
+    elif not history.packs:
+        missing = f"write its pack in the tab *{PACK}*, then put it on the review desk."
     else:
-        column.markdown(f"Owner: **{plain(person.name)}**, as signed in")
-
-
-def _freeze_as_asked() -> None:
-    asked = st.session_state
-    form = actions.FreezeForm(
-        asked.toml, asked.freeze_model, asked.freeze_set, tuple(asked.freeze_asks), asked.freeze_access, asked.get("freeze_owner", ""),
-    )  # fmt: skip
-    try:
-        services.authorize(Permission.FREEZE, f"a claim about {form.model}")
-        actions.require_splits(form.prompts)
-        model_question.begin(form.model)
-        plan = actions.freeze(wait_for_model(form.model), form)
-    except AuditError as error:
-        show_refusal(error)
-    else:
-        st.session_state.frozen, st.session_state.freezing = plan.claim_id, False
-        st.rerun()
+        missing = "put its pack on the review desk."
+    st.markdown(f"**:material/rate_review: To decide:** {missing}")
 
 
 def ask_attempt(history: ClaimHistory) -> None:
@@ -107,26 +69,45 @@ def ask_attempt(history: ClaimHistory) -> None:
             )
     if known.withdrawn or not actions.may(Permission.ATTEMPT):
         return
-    words = "Open the split: first attempt" if not history.attempts else f"Make attempt {len(history.attempts) + 1}"
-    st.button(
-        words, key="attempt", icon=":material/lock_open:", on_click=_open_split, args=(key, known.model),
-        help="The attempt is logged before it starts and counts whatever its outcome.",
-    )  # fmt: skip
+    if under_way := next((line for line in history.attempts if line.is_running), None):
+        st.info(f"Attempt {under_way.number} is {plain(under_way.outcome)}.", icon=":material/hourglass_top:")
+        return
+    _confirm_attempt(history, key)
     if st.session_state.get("opening") == key:
-        try:
-            model_question.begin(known.model)
-        except AuditError as error:
-            del st.session_state.opening
-            show_refusal(error)
-            return
-        auditor = wait_for_model(known.model)
+        _start_attempt(history, key)
+
+
+def _confirm_attempt(history: ClaimHistory, key: str) -> None:
+    number = len(history.attempts) + 1
+    label = "Test this claim" if number == 1 else "Test this claim again"
+    with st.expander(plain(label), icon=":material/lock_open:", expanded=number == 1):
+        st.markdown(
+            f"This is attempt {number}. It is logged before it starts, and every pack discloses it, whatever it finds."
+        )
+        sure = st.checkbox(f"I want to make attempt {number}", key=f"sure-{key}")
+        st.button(
+            f"Start attempt {number}", key="attempt", icon=":material/play_arrow:", disabled=not sure, on_click=_open_split,
+            args=(key, history.claim.model),
+        )  # fmt: skip
+
+
+def _start_attempt(history: ClaimHistory, key: str) -> None:
+    known = history.claim
+    try:
+        model_question.begin(known.model)
+    except AuditError as error:
         del st.session_state.opening
-        try:
-            mine[key] = actions.attempt(auditor, known, words)
-        except AuditError as error:
-            show_refusal(error)
-        else:
-            st.rerun()
+        show_refusal(error)
+        return
+    auditor = wait_for_model(known.model)
+    del st.session_state.opening
+    try:
+        title = f"Attempt {len(history.attempts) + 1}"
+        st.session_state.jobs[key] = actions.attempt(auditor, known, title)
+    except AuditError as error:
+        show_refusal(error)
+    else:
+        st.rerun()
 
 
 def _open_split(key: str, model: str) -> None:
@@ -136,12 +117,15 @@ def _open_split(key: str, model: str) -> None:
 
 def ask_pack(history: ClaimHistory) -> None:
     """Form to write a signed pack, and the pack to download."""
-    st.header("Evidence pack", anchor=False)
     if history.packs:
         st.markdown(f"Exported so far: {plain(', '.join(history.packs))}.")
+    offer_page(history)
     if not actions.may(Permission.EXPORT_PACK):
         return
     people = actions.list_signers()
+    if any(line.is_running for line in history.attempts):
+        st.info("A pack can be written once the running attempt has ended.", icon=":material/info:")
+        return
     if not history.attempts or not people:
         key = "a key of your own: `python -m audit_core keys make NAME`, and your name under [keys] in people.toml where people sign in"
         missing = "an attempt" if not history.attempts else key
@@ -168,20 +152,25 @@ def ask_pack(history: ClaimHistory) -> None:
             st.session_state.pack = actions.write_pack(history.claim.claim_id, issue)
         except AuditError as error:
             show_refusal(error)
-    made = st.session_state.get("pack")
-    if made is not None and made.claim_id == history.claim.claim_id:
-        st.markdown(
-            f"Under the frozen policy: **{plain(made.overall.replace('_', ' ').lower())}**. Manifest `{made.digest}`. The pack has every attempt. "
-            "Give `verify_pack.py` and a trust file to the verifier, through a separate channel."
-        )
-        if made.withheld:
-            st.markdown(
-                f"{made.withheld} prompts are withheld. `python -m audit_core openings PACK --out F` writes their openings."
-            )
-        with st.container(horizontal=True):
-            st.download_button("Download the pack", made.data, file_name=made.name, mime="application/zip", icon=":material/download:", on_click="ignore")  # fmt: skip
-            st.button("Put it on the review desk", key="to-desk", icon=":material/rate_review:", on_click=put_on_desk, args=(made.data,))  # fmt: skip
+    _offer_pack(history)
     show_taken()
+
+
+def _offer_pack(history: ClaimHistory) -> None:
+    made = st.session_state.get("pack")
+    if made is None or made.claim_id != history.claim.claim_id:
+        return
+    st.markdown(
+        f"Under the frozen policy: **{plain(made.overall.replace('_', ' ').lower())}**. Manifest `{made.digest}`. The pack has every attempt. "
+        "Give `verify_pack.py` and a trust file to the verifier, through a separate channel."
+    )
+    if made.withheld:
+        st.markdown(
+            f"{made.withheld} prompts are withheld. `python -m audit_core openings PACK --out F` writes their openings."
+        )
+    with st.container(horizontal=True):
+        st.download_button("Download the pack", made.data, file_name=made.name, mime="application/zip", icon=":material/download:", on_click="ignore")  # fmt: skip
+        st.button("Put it on the review desk", key="to-desk", icon=":material/rate_review:", on_click=put_on_desk, args=(made.data,))  # fmt: skip
 
 
 def offer_page(history: ClaimHistory) -> None:

@@ -1,17 +1,23 @@
-"""A registered claim on the page: plan, attempts, verdict and robustness checks."""
+"""A registered claim on the page: statement, plan, attempts, verdict and robustness checks."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import streamlit as st
 
 from audit_core import get_plugin, make_table
 from audit_core.audits import CIRCUIT_QUESTIONS
+from audit_core.evidence.report.brief import Brief
 from audit_core.home import ClaimHistory
 from audit_core.store import RegisteredClaim
 from ui.circuit import results
 from ui.flow import services
 from ui.parts import verdict_card
+from ui.parts.claim_brief import show_all_points, spell
 from ui.parts.header import plain, show_table, table_with_csv
+
+EVIDENCE, PLAN, ATTEMPTS, PACK = "All evidence", "Preregistered plan", "Attempts", "Evidence pack"
 
 
 def describe_choice(known: RegisteredClaim) -> str:
@@ -19,25 +25,34 @@ def describe_choice(known: RegisteredClaim) -> str:
     return f"{known.claim_id}: {known.plan.claim.name[:80]}"
 
 
-def show_plan(history: ClaimHistory) -> None:
-    """Show the frozen plan, the prior access, and the amendments."""
-    known, plan = history.claim, history.claim.plan
-    with st.container(horizontal=True, gap="small"):
-        if known.withdrawn:
-            st.badge("withdrawn", icon=":material/block:", color="gray")
-        if history.exploratory:
-            st.badge("exploratory", icon=":material/explore:", color="orange")
-        else:
-            st.badge("confirmatory", icon=":material/lock_clock:", color="blue")
-        st.badge(f"version {plan.version}", color="gray")
-        st.badge(f"expires {plain(known.expires_at)}", icon=":material/event:", color="gray")
+def show_statement(history: ClaimHistory, brief: Brief) -> None:
+    """Show what is claimed, of which model and prompts, and whether its test was planned beforehand."""
+    st.header(plain(history.claim.plan.claim.name), anchor=False)
+    st.markdown(f"{plain(spell(brief.scope))}")
+    if history.claim.withdrawn:
+        st.info(f"Withdrawn: {plain(history.claim.withdrawn)}", icon=":material/block:")
     if history.exploratory:
-        st.warning(
-            f"Runs of this claim are exploratory and cannot meet a policy: {plain(history.exploratory)}.",
-            icon=":material/explore:",
-        )
-    if known.withdrawn:
-        st.info(f"Withdrawn: {plain(known.withdrawn)}", icon=":material/block:")
+        st.warning(f"Exploratory, cannot meet a policy: {plain(history.exploratory)}.", icon=":material/explore:")
+
+
+def show_details(history: ClaimHistory, brief: Brief, ask_pack: Callable[[ClaimHistory], None]) -> None:
+    """Show everything behind the first screen in tabs; a tab is computed when it is opened."""
+    tabs = st.tabs([EVIDENCE, PLAN, f"{ATTEMPTS} ({len(history.attempts)})", PACK], key="claim-tab", on_change="rerun")
+    shows = (
+        lambda: _show_evidence(history, brief),
+        lambda: _show_plan(history),
+        lambda: _show_attempts(history),
+        lambda: ask_pack(history),
+    )
+    for tab, show in zip(tabs, shows, strict=True):
+        if tab.open:
+            with tab:
+                show()
+
+
+def _show_plan(history: ClaimHistory) -> None:
+    """Show the locked plan, the prior access, and the amendments."""
+    known, plan = history.claim, history.claim.plan
     claim, pins = plan.claim, plan.pins
     rows = [
         ("components", ", ".join(map(str, claim.components))),
@@ -50,15 +65,18 @@ def show_plan(history: ClaimHistory) -> None:
             f"{pins.prompts}, n = {pins.n_prompts} in {pins.n_templates} templates, {pins.prompts_sha256[:16]}",
         ),
         ("robustness checks", ", ".join(plan.questions) or "nothing"),
+        ("status", f"{'exploratory' if history.exploratory else 'confirmatory'}, version {plan.version}"),
         ("policy, code", f"{pins.policy_sha256[:16]}, {pins.code_sha256[:16]}"),
-        ("owner, frozen", f"{known.owner}, {plan.frozen_at}"),
+        ("owner, locked", f"{known.owner}, {plan.frozen_at}, review by {known.expires_at}"),
         ("known before", plan.prior_access.value.replace("_", " ")),
         ("digest", plan.digest),
     ]
-    st.header("Preregistered plan", anchor=False)
-    show_table(make_table(("", "as frozen"), rows), key="plan", height="content")
+    st.markdown(
+        "A claim is locked, together with the exact model, prompts, policy and code, before its test prompts are used."
+    )
+    show_table(make_table(("", "as locked"), rows), key="plan", height="content")
     if known.deviations:
-        st.header("Changes since", anchor=False)
+        st.subheader("Changes since", anchor=False)
         changes = [
             (row.prereg_version, row.at, row.by, row.field, row.before, row.after, row.reason, "deviation" if row.is_deviation else "amendment")
             for row in known.deviations
@@ -67,33 +85,28 @@ def show_plan(history: ClaimHistory) -> None:
         show_table(make_table(columns, changes), key="changes")
 
 
-def show_attempts(history: ClaimHistory) -> None:
+def _show_attempts(history: ClaimHistory) -> None:
     """Show every attempt with its outcome."""
-    st.header(f"Attempts ({len(history.attempts)})", anchor=False)
     if not history.attempts:
-        st.markdown("None yet. The first attempt opens the confirmatory split.")
+        st.markdown("None yet. The first attempt uses the test prompts.")
         return
+    st.markdown("The log numbers every attempt, and every pack discloses them all.")
     rows = [
         (line.number, line.started_at, line.outcome, line.reason, "this plan" if line.is_of_this_plan else "an earlier version", line.run_id)
         for line in history.attempts
     ]  # fmt: skip
-    show_table(
-        make_table(("attempt", "began, UTC", "outcome", "reason", "under", "run"), rows),
-        key="attempts",
-    )
+    show_table(make_table(("attempt", "began, UTC", "outcome", "reason", "under", "run"), rows), key="attempts")
 
 
-def show_findings(history: ClaimHistory) -> None:
-    """Show the verdict of the last attempt, and the robustness checks of the plan."""
+def _show_evidence(history: ClaimHistory, brief: Brief) -> None:
+    """Show every point, the verdict in full, and the robustness checks of the plan."""
+    show_all_points(brief)
     found, claim = history.latest, history.claim.plan.claim
     if found is None:
-        if history.attempts:
-            st.info("No attempt under the current plan has a result.", icon=":material/info:")
+        st.info("No attempt under the current plan has a result.", icon=":material/info:")
         return
-    st.header("Findings of the last attempt", anchor=False)
-    verdict_card.show_verdict(
-        found.verdict, claim, services.read_multiplicity_ledger_of(history.claim.plan.pins.model_digest), place="claim"
-    )
+    ledger = services.read_multiplicity_ledger_of(history.claim.plan.pins.model_digest)
+    verdict_card.show_verdict(found.verdict, claim, ledger, place="claim")
     for question in CIRCUIT_QUESTIONS:
         answer = found.answers.get(question)
         if answer is not None:
@@ -103,17 +116,9 @@ def show_findings(history: ClaimHistory) -> None:
                 results.note_different_circuit(answer, claim.components)
     for question, why in found.not_measured.items():
         st.warning(f"{plain(question)}: not measured: {plain(why)}", icon=":material/warning:")
+    unit = found.verdict.clean.unit
     items = [
-        (
-            one.prompt,
-            one.template,
-            one.family,
-            one.clean,
-            one.corrupted,
-            one.judged,
-            one.empty,
-            found.verdict.clean.unit,
-        )
+        (one.prompt, one.template, one.family, one.clean, one.corrupted, one.judged, one.empty, unit)
         for one in found.verdict.items
     ]
     columns = ("prompt", "template", "ablation", "clean", "corrupted", "judged run", "everything ablated", "unit")
@@ -121,7 +126,4 @@ def show_findings(history: ClaimHistory) -> None:
 
 
 def show_none() -> None:
-    st.info(
-        "No claim is registered yet. Freeze one below, or propose one on the circuit page and freeze its file.",
-        icon=":material/info:",
-    )
+    st.info("There is no claim yet. A researcher can lock one here.", icon=":material/info:")

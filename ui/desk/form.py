@@ -1,11 +1,10 @@
-"""Forms of the review desk: add a pack, choose the signing key, decide."""
+"""Forms of the review desk: choose the signing key, fill in a decision, confirm and sign it."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from audit_core import AuditError
-from audit_core.governance import Permission
 from audit_core.review import CaseFile, ReviewDecision
 from ui.flow import actions, services
 from ui.flow.answers import show_refusal
@@ -19,46 +18,21 @@ DECISIONS = {
 READ = {
     "verdicts": "the sentence of each verdict, with its interval",
     "against": "the evidence against each claim",
+    "limits": "what was not tested",
     "attempts": "every attempt, including those without a result",
-    "limits": "what was not shown",
     "report": "the whole report",
 }
 """What a decider declares to have read; signed with the decision."""
-
-
-def ask_pack() -> None:
-    """Form to upload a pack."""
-    if actions.may(Permission.EXPORT_PACK):
-        with st.expander("Add a pack", icon=":material/upload_file:"):
-            st.file_uploader("Evidence pack, as `pack` wrote it", type="zip", key="brought")
-            st.button(
-                "Put it on the desk", key="take", on_click=_take, disabled=st.session_state.get("brought") is None
-            )
-    show_taken()
-
-
-def show_taken() -> None:
-    """Show the outcome of adding a pack."""
-    if "taken" in st.session_state:
-        st.success(f"On the desk: {plain(st.session_state.pop('taken')[:16])}…", icon=":material/inventory_2:")
-    if (error := st.session_state.pop("not_taken", None)) is not None:
-        show_refusal(error)
-
-
-def put_on_desk(data: bytes) -> None:
-    """Add a pack and open its case; a refusal is shown at the next run."""
-    try:
-        pack = actions.take_to_desk(data)
-    except AuditError as error:
-        st.session_state.not_taken = error
-    else:
-        st.session_state.taken = st.session_state.case = pack.root_digest
-
-
-def _take() -> None:
-    brought = st.session_state.brought
-    if brought is not None:
-        put_on_desk(brought.getvalue())
+MUST_READ = ("verdicts", "against", "limits")
+UNMET = {
+    "DOES_NOT_MEET": "The policy is not met.",
+    "NOT_EVALUATED": "The policy is not met: some of its rows are not evaluated.",
+    "INCONCLUSIVE": "The policy is not met: some of its rows are inconclusive.",
+    "INTEGRITY_FAILED": "The policy is not met: a signature or file failed its check.",
+}
+_FIELDS = ("role", "decision", "conditions", "independence", "conflicts", *(f"read-{key}" for key in READ))
+_FOR, _CONFIRM = "decision_for", "decision_to_confirm"
+"""Session keys: the pack and signer that the form was filled in for, and the decision that waits for confirmation."""
 
 
 def ask_viewer() -> str:
@@ -92,38 +66,109 @@ def ask_decision(opened: CaseFile, signer: str) -> None:
             icon=":material/key:",
         )
         return
-    digest = opened.case.pack.root_digest
-    # Enter in a field must not sign, because a signature cannot be revoked.
+    st.header("Your decision", anchor=False)
+    _forget_other(opened.root_digest, signer)
+    _warn_about_policy(opened)
+    if st.session_state.get(_CONFIRM) is None:
+        _fill_in(opened.root_digest, roles)
+    else:
+        _confirm(opened, signer, st.session_state[_CONFIRM])
+
+
+def _forget_other(digest: str, signer: str) -> None:
+    """Start with an empty form for another pack or signer."""
+    if st.session_state.get(_FOR) != (digest, signer):
+        for key in (*_FIELDS, _CONFIRM):
+            st.session_state.pop(key, None)
+        st.session_state[_FOR] = (digest, signer)
+    for key in _FIELDS:
+        # Streamlit forgets the value of a widget that one run does not draw.
+        if key in st.session_state:
+            st.session_state[key] = st.session_state[key]
+
+
+def _warn_about_policy(opened: CaseFile) -> None:
+    found = UNMET.get(opened.gate.overall)
+    if found is not None:
+        st.warning(f"{plain(found)} An approval is recorded all the same, with this result.", icon=":material/warning:")
+
+
+def _fill_in(digest: str, roles: list[str]) -> None:
+    # Enter in a field must not submit a decision.
     with st.form(f"decide-{digest}", border=True, enter_to_submit=False):
         left, right = st.columns(2)
-        left.radio("You decide as", roles, key="role", horizontal=True)
-        right.radio("Decision", list(DECISIONS), key="decision", format_func=DECISIONS.get)
-        st.text_area("Conditions, one per line", key="conditions", max_chars=2000, height=80)
+        left.radio("You decide as", roles, key="role", horizontal=True, index=0 if len(roles) == 1 else None)
+        right.radio("Decision", list(DECISIONS), key="decision", format_func=DECISIONS.get, index=None)
+        st.markdown("**You have read** (the first three are required)")
+        for key, words in READ.items():
+            st.checkbox(plain(words), key=f"read-{key}")
         st.text_input(
             "Your relationship to the preparer (independence)", key="independence", max_chars=500, placeholder="another team, no part in the work"
         )  # fmt: skip
+        st.text_area("Conditions, one per line", key="conditions", max_chars=2000, height=80)
         st.text_input("Conflicts of interest, if any", key="conflicts", max_chars=500)
-        st.multiselect("You have read", list(READ), key="read", format_func=READ.get)
-        st.text_input("Passphrase of your key, if it has one", key="passphrase", type="password", max_chars=200)
-        st.form_submit_button(
-            f"Sign this decision about {digest[:12]}…", icon=":material/draw:", on_click=_decide, args=(digest,)
-        )
+        st.form_submit_button("Check my decision", icon=":material/fact_check:", on_click=_check)
+    if missing := st.session_state.pop("decision_missing", ""):
+        st.error(plain(missing), icon=":material/error:")
 
 
-def _decide(digest: str) -> None:
-    """Decide on the digest that the form was drawn for, even if another pack was chosen since."""
+def _check() -> None:
+    """Callback: keep the decision for confirmation, or say what is missing."""
     asked = st.session_state
+    if missing := _find_missing():
+        asked.decision_missing = missing
+        return
     conditions = tuple(line.strip() for line in asked.conditions.splitlines() if line.strip())
-    review_decision = ReviewDecision(
+    asked[_CONFIRM] = ReviewDecision(
         asked.role,
         asked.decision,
         asked.independence,
         conditions,
         asked.conflicts,
-        tuple(READ[one] for one in asked.read),
+        tuple(words for key, words in READ.items() if asked[f"read-{key}"]),
     )
+
+
+def _find_missing() -> str:
+    asked = st.session_state
+    if not asked.role or not asked.decision:
+        what = "role" if not asked.role else "decision"
+        return f"No {what} is chosen. Wanted: your own choice. What to do: choose one."
+    if not all(asked[f"read-{key}"] for key in MUST_READ):
+        return "Not everything required was read. Wanted: verdicts, evidence against, and what was not tested. What to do: read them above, then tick them."
+    if not asked.independence.strip():
+        return "No relationship to the preparer. Wanted: a few words. What to do: fill in the field."
+    return ""
+
+
+def _confirm(opened: CaseFile, signer: str, chosen: ReviewDecision) -> None:
+    digest = opened.root_digest
+    with st.container(border=True, key="confirm-decision"):
+        st.markdown(
+            f"**{plain(signer)}**, as **{plain(chosen.role)}**: **{plain(DECISIONS[chosen.decision])}** pack "
+            f"{plain(digest[:12])}… with {plain(', '.join(claim.claim_id for claim in opened.claims))}."
+        )
+        st.markdown("A signature cannot be taken back. It covers exactly this file.")
+        st.text_input("Passphrase of your key, if it has one", key="passphrase", type="password", max_chars=200)
+        with st.container(horizontal=True):
+            st.button(
+                f"Sign this decision about {digest[:12]}…", key="sign", type="primary", icon=":material/draw:",
+                on_click=_decide, args=(digest, chosen),
+            )  # fmt: skip
+            st.button("Change it", key="change-decision", icon=":material/edit:", on_click=_change)
+
+
+def _change() -> None:
+    st.session_state[_CONFIRM] = None
+
+
+def _decide(digest: str, chosen: ReviewDecision) -> None:
+    """Sign the decision about the digest that the confirmation was drawn for, even if another pack was chosen since."""
+    asked = st.session_state
     passphrase, asked.passphrase = asked.passphrase, ""
     try:
-        st.session_state.decided = actions.decide_case(digest, review_decision, asked.viewer, passphrase).number
+        asked.decided = actions.decide_case(digest, chosen, asked.viewer, passphrase).number
     except AuditError as error:
-        st.session_state.refused_decision = error
+        asked.refused_decision = error
+    else:
+        asked[_FOR] = None

@@ -1,29 +1,31 @@
-"""The review desk on the page: claims of a pack, policy evaluation, decisions, and files."""
+"""The review desk on the page: briefs of a pack's claims, policy evaluation, decisions, and files."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import streamlit as st
 
 from audit_core import format_estimate, make_table
 from audit_core.calibration import describe_share
-from audit_core.governance import GateRow
-from audit_core.review import Case, CaseFile, ClaimReading, measure_agreement
+from audit_core.governance import GateRow, Permission
+from audit_core.review import Case, CaseFile, ClaimReading, PackReading, measure_agreement
 from audit_core.store import DeskDecision
+from ui.flow import actions
+from ui.parts.claim_brief import show_all_points, show_brief, show_state, spell
 from ui.parts.header import plain, show_table, table_with_csv
 
-_NOTHING = "no recorded evidence (only measured checks are listed)"
-
-
 GATE_COLUMNS = ("row", "claim", "result", "estimate", "interval", "n", "unit", "threshold", "why")
+DECISIONS = {
+    "approve": "approves",
+    "approve_with_conditions": "approves with conditions",
+    "reject": "rejects",
+    "": "prepared it",
+}
 
 
 def show_none() -> None:
-    st.info(
-        "There is no pack here. Write one on the Claims page and put it on the desk, or add a file above.",
-        icon=":material/info:",
-    )
+    st.info("Nothing to review yet. Create a pack on the Claims page or upload one.", icon=":material/info:")
 
 
 def describe_choice(case: Case) -> str:
@@ -42,19 +44,22 @@ def show_agreement(cases: Sequence[Case]) -> None:
     )
 
 
-def show_claims(opened: CaseFile) -> None:
-    """Show each claim with its finding, the evidence against it, and its attempts."""
-    for claim in opened.claims:
-        st.header(plain(claim.claim_id), anchor=False)
+def show_claims(opened: PackReading) -> None:
+    """Show each claim: its verdict, its interval, what is for and against it, and what was not tested."""
+    for at, claim in enumerate(opened.claims):
+        st.header(f"{plain(claim.claim_id)}: {plain(spell(claim.brief.title))}", anchor=False)
         with st.container(border=True):
-            st.markdown(plain(claim.statement))
-            st.markdown(f"**Finding:** {plain(claim.sentence) or 'no run has a result'}")
-            st.markdown(f"**Against:** {_list(claim.speaks_against) or _NOTHING}")
+            show_state(claim.brief)
+            show_brief(claim.brief, f"-{at}", others="under All points")
             st.markdown(_describe_attempts(claim))
+            box = st.expander("All points", icon=":material/list:", key=f"points-{at}", on_change="rerun")
+            if box.open:
+                with box:
+                    show_all_points(claim.brief)
 
 
-def show_gate(opened: CaseFile) -> None:
-    """Show every row of the frozen policy, evaluated with the current signatures."""
+def show_gate(opened: PackReading) -> None:
+    """Show the overall result, and every row of the frozen policy behind it."""
     gate = opened.gate
     st.header("Policy evaluation", anchor=False)
     required, evaluated = gate.coverage
@@ -65,18 +70,19 @@ def show_gate(opened: CaseFile) -> None:
     st.markdown(f"Decisions: {plain(gate.decisions)}.")
     if opened.verification.authenticity != "SIGNER_VERIFIED":
         st.info(
-            "No signer is checked, because the data directory has no trust file. What to do: "
+            "No signer is checked, because the data directory has no trust file that names them. What to do: "
             "`python -m audit_core keys trust --key PERSON:preparer … --out trust.toml`, then put the file into the data directory.",
             icon=":material/info:",
         )
     rows = [describe_row(row) for row in gate.rows]
-    show_gate_rows(rows, "gate")
+    with st.expander(f"All {len(rows)} rows of the policy", icon=":material/rule:"):
+        show_gate_rows(rows, "gate")
     table_with_csv(lambda: make_table(GATE_COLUMNS, rows), "The policy's rows", "gate-rows")
 
 
-def show_limits(opened: CaseFile) -> None:
+def show_limits(opened: PackReading) -> None:
     """Show the limitations that the preparer declares."""
-    st.header("What was not shown", anchor=False)
+    st.header("Declared limits", anchor=False)
     st.markdown("".join(f"- {plain(text)}\n" for text in (*opened.limitations, *opened.not_assessed)))
 
 
@@ -106,19 +112,34 @@ def _describe_named(decision: DeskDecision) -> str:
     return "not recorded" if named is None else str(len(named))
 
 
-def offer_files(opened: CaseFile) -> None:
-    """Offer the pack with its signatures, and its report."""
-    name = f"{'-'.join(opened.case.pack.claim_ids)[:60]}_{opened.case.pack.root_digest[:12]}"
+def show_signers(opened: PackReading) -> None:
+    """Show who signed a pack that cannot be decided here."""
+    st.header("Signatures", anchor=False)
+    for one in opened.signatures:
+        checked = "checked with a trusted key" if one.is_checked else "key not checked"
+        st.markdown(
+            f"- **{plain(one.person)}**, {plain(one.role)}, {plain(DECISIONS.get(one.decision, one.decision))}, "
+            f"{plain(one.at[:10])}, {plain(checked)}."
+        )
+
+
+def offer_files(opened: PackReading, *, hidden: Collection[str] = ()) -> None:
+    """Offer the report with its signature page, and the pack with its signatures."""
+    name = f"{'-'.join(claim.claim_id for claim in opened.claims)[:60]}_{opened.root_digest[:12]}"
+    reports: tuple[tuple[str, str, str, Callable[[], bytes]], ...] = (
+        ("Report as PDF", "pdf", "application/pdf", lambda: opened.render_pdf(hidden=hidden)),
+        ("Report as HTML", "html", "text/html", lambda: opened.render_html(hidden=hidden)),
+    )
     with st.container(horizontal=True):
+        for label, ending, mime, make in reports:
+            st.download_button(
+                plain(label), data=actions.offer(Permission.LOOK, opened.root_digest, make), file_name=f"{name}.{ending}", mime=mime,
+                key=f"report-{ending}", icon=":material/description:", on_click="ignore",
+            )  # fmt: skip
         st.download_button(
             "Download the pack with its signatures", opened.data, file_name=f"{name}.evidence.zip", mime="application/zip",
             icon=":material/download:", on_click="ignore",
         )  # fmt: skip
-        if opened.report is not None:
-            st.download_button(
-                "Download its report", opened.report, file_name=f"{name}.html", mime="text/html", icon=":material/description:",
-                on_click="ignore",
-            )  # fmt: skip
 
 
 def _describe_attempts(claim: ClaimReading) -> str:
@@ -148,7 +169,3 @@ def describe_row(row: GateRow) -> tuple[str, ...]:
     result = row.result + (" (waived)" if row.waiver else "" if row.is_required else " (optional)")
     n = "" if row.n is None else f"{row.n:,}"
     return row.id, row.claim_id or "pack", result, estimate, interval, n, row.unit or "", threshold, row.reason or ""
-
-
-def _list(lines: Sequence[str]) -> str:
-    return "".join(f"\n- {plain(line)}" for line in lines)

@@ -6,6 +6,7 @@ import tempfile
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,7 +24,7 @@ from audit_core.packs import ExportOptions, export_pack
 from audit_core.preregistration import Preregistration
 from audit_core.prompts import take_split
 from audit_core.references import Checklist, FilledChecklist
-from audit_core.review import Decider, ReviewDecision, decide, load_home_trust, take_pack
+from audit_core.review import Decider, PackReading, ReviewDecision, decide, load_home_trust, read_pack, take_pack
 from audit_core.run import find_folder
 from audit_core.shipped import load_shipped_policy
 from audit_core.store import (
@@ -54,7 +55,7 @@ class FreezeForm:
     toml: str
     model: str
     prompts: str
-    """Name of a shipped prompt set, or id of the user's own."""
+    """Name of a shipped prompt set, or the id of a stored one."""
     questions: tuple[str, ...]
     declared: str
     """Declared prior access to the confirmatory split."""
@@ -94,16 +95,6 @@ def load_own(key: str) -> PromptSet:
 def load_set(name: str) -> PromptSet:
     """Load a shipped prompt set by name, or the user's own by id."""
     return load_own(name) if name.startswith("own-") else load_prompt_set(name)
-
-
-def require_splits(name: str) -> None:
-    """Check that a set has prompts in both splits, before a model is loaded for it.
-
-    Raises:
-        PromptRefused: one is empty.
-    """
-    for exploratory in (True, False):
-        take_split(load_set(name), exploratory=exploratory)
 
 
 def freeze(auditor: Auditor, form: FreezeForm) -> Preregistration:
@@ -167,6 +158,12 @@ def take_to_desk(data: bytes) -> DeskPack:
     return take_pack(audit_home(), data, by=person.id, trust=load_home_trust(audit_home()))
 
 
+def read_only(data: bytes) -> PackReading:
+    """Verify and read a pack that is not on the desk; nothing is stored."""
+    services.authorize(Permission.LOOK, "a pack to read")
+    return read_pack(audit_home(), data, now=datetime.now(UTC))
+
+
 def decide_case(root_digest: str, review_decision: ReviewDecision, signer: str, passphrase: str) -> DeskDecision:
     """Sign a decision with the user's own key; needs a recent sign-in."""
     permission = DECIDES.get(review_decision.role, Permission.APPROVE)
@@ -183,6 +180,11 @@ def list_names(signer: str) -> frozenset[str]:
     """Every name under which the user may appear in a decision."""
     person = services.person()
     return frozenset(name_person(name) for name in (signer, "" if person.is_local else person.id) if name)
+
+
+def list_own_names() -> frozenset[str]:
+    """Every name under which the user may appear in a decision; without sign-in, the names of all keys."""
+    return list_names("") | {name_person(name) for name in list_signers()}
 
 
 def keep_sentence(model: str, text: str, card_sha256: str) -> None:

@@ -51,6 +51,11 @@ def keep(values: Mapping[str, str]) -> None:
     st.session_state.setdefault(_KEPT, {}).update(values)
 
 
+def read_kept(key: str) -> str:
+    """Last value of a field on the pages before; empty without one."""
+    return str(st.session_state.get(_KEPT, {}).get(key, ""))
+
+
 def repair(key: str, options: tuple[str, ...]) -> None:
     """Replace a value from the link that is not an option by the first option."""
     if st.session_state.get(key) not in options:

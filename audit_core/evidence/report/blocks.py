@@ -143,6 +143,8 @@ class Section:
     key: str
     title: str
     blocks: tuple[Block, ...]
+    is_page: bool = False
+    """Begins a new page on paper."""
 
 
 @dataclass(frozen=True)

@@ -21,16 +21,13 @@ from audit_core.evidence.report.blocks import (
     line,
     theirs,
 )
+from audit_core.evidence.report.brief import MOST_DRAWS, OWN_METRIC
 from audit_core.evidence.report.cells import cell, estimate_table, span_quantity
 from audit_core.evidence.report.pack_view import PackView, Run, as_list, as_table, as_tables
 from audit_core.evidence.report.plot import draw_intervals
 from audit_core.evidence.report.quantity import Quantity, format_bound, number, read_estimate, read_metric
 from audit_core.evidence.report.words_for import RESULTS, STATES, compare, find_word
 
-OWN_METRIC = {"necessary": "necessity_drop", "sufficient": "faithfulness_ld"}
-"""The metric that decides a claim, by the claim's role."""
-_MOST_DRAWS = 500
-"""Largest number of marks in a strip."""
 EFFECT_READING = (
     "a mark is the value and its bar the interval; the whole interval beyond the dashed line δ speaks for the claim, "
     "the whole interval between zero and δ against it. The filled diamond is the ablation that decides."
@@ -100,7 +97,7 @@ def _draw_families(
         if row.get("metric") == name and threshold is not None and threshold != delta:
             lines.append((threshold, f"policy {compare(row.get('comparator'), format_bound(threshold))}"))
     null = as_table(result.get("null")) if (result := run.result_of(claim_id)) else {}
-    draws = [value for item in as_list(null.get("values"))[:_MOST_DRAWS] if (value := number(item)) is not None]
+    draws = [value for item in as_list(null.get("values"))[:MOST_DRAWS] if (value := number(item)) is not None]
     bounds = tuple(bound for bound, _ in lines)
     intervals = [(label, replace(quantity, beside=bounds)) for label, quantity in intervals]
     plot = draw_intervals(

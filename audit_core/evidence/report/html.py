@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import jinja2
 from audit_core.evidence.report.blocks import Block, Line, Report
 from audit_core.evidence.report.build import MANIFEST, build_report
 from audit_core.evidence.report.pack_view import Documents
+from audit_core.evidence.report.signing import Signature
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 MOST_LETTERS = 48
@@ -18,9 +20,18 @@ MOST_LETTERS = 48
 _ESCAPES = re.compile(r"(⟨U\+[0-9A-F]{4,6}⟩)")
 
 
-def render_html(documents: Documents, *, root_digest: str, digest_of: str = MANIFEST) -> bytes:
+def render_html(
+    documents: Documents,
+    *,
+    root_digest: str,
+    digest_of: str = MANIFEST,
+    signatures: Sequence[Signature] | None = None,
+    n_hidden: int = 0,
+) -> bytes:
     """Return a pack's report as HTML; equal documents give equal bytes. See `build_report`."""
-    return write_html(build_report(documents, root_digest=root_digest, digest_of=digest_of))
+    return write_html(
+        build_report(documents, root_digest=root_digest, digest_of=digest_of, signatures=signatures, n_hidden=n_hidden)
+    )
 
 
 def write_html(report: Report) -> bytes:

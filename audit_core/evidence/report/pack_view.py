@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -118,3 +119,12 @@ def as_list(value: Any) -> list[Any]:
 
 def as_tables(value: Any) -> tuple[Mapping[str, Any], ...]:
     return tuple(item for item in as_list(value) if isinstance(item, Mapping))
+
+
+def parse_members(members: Mapping[str, bytes]) -> dict[str, Any]:
+    """Parse the JSON members of a pack."""
+    return {
+        name: [json.loads(row) for row in data.splitlines()] if name.endswith(".jsonl") else json.loads(data)
+        for name, data in members.items()
+        if name.endswith((".json", ".jsonl"))
+    }

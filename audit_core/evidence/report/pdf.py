@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import zip_longest
 
 from fpdf import FontFace
@@ -16,6 +17,7 @@ from audit_core.evidence.report.blocks import (
     Heading,
     Paragraph,
     Report,
+    Section,
     Table,
     line,
 )
@@ -35,15 +37,25 @@ from audit_core.evidence.report.paper import (
     share_widths,
 )
 from audit_core.evidence.report.plot import Plot, Row
+from audit_core.evidence.report.signing import Signature
 
 LABEL_MM = 50.0
 LETTERS_A_MM = 0.6
 ROW_MM, TOP_MM, AXIS_MM = 10.5, 4.5, 10.0
 
 
-def render_pdf(documents: Documents, *, root_digest: str, digest_of: str = MANIFEST) -> bytes:
+def render_pdf(
+    documents: Documents,
+    *,
+    root_digest: str,
+    digest_of: str = MANIFEST,
+    signatures: Sequence[Signature] | None = None,
+    n_hidden: int = 0,
+) -> bytes:
     """Return a pack's report as PDF; equal documents give equal bytes. See `build_report`."""
-    return write_pdf(build_report(documents, root_digest=root_digest, digest_of=digest_of))
+    return write_pdf(
+        build_report(documents, root_digest=root_digest, digest_of=digest_of, signatures=signatures, n_hidden=n_hidden)
+    )
 
 
 def write_pdf(report: Report) -> bytes:
@@ -53,14 +65,27 @@ def write_pdf(report: Report) -> bytes:
     paper.say(report.kind.upper(), 8)
     paper.ink()
     paper.say(report.title, 21, "B")
-    paper.gap(2)
+    front = 0
+    while front < len(report.sections) and report.sections[front].is_page:
+        _section(paper, report.sections[front], is_first=front == 0)
+        front += 1
+    if front:
+        paper.add_page()
+    else:
+        paper.gap(2)
     _facts(paper, report.facts)
     _seal(paper, report)
-    for section in report.sections:
-        _open_section(paper, section.title)
-        for block in section.blocks:
-            _show(paper, block)
+    for section in report.sections[front:]:
+        _section(paper, section)
     return bytes(paper.output())
+
+
+def _section(paper: Paper, section: Section, *, is_first: bool = False) -> None:
+    if section.is_page and not is_first:
+        paper.add_page()
+    _open_section(paper, section.title, is_first=is_first)
+    for block in section.blocks:
+        _show(paper, block)
 
 
 def _seal(paper: Paper, report: Report) -> None:
@@ -79,9 +104,11 @@ def _seal(paper: Paper, report: Report) -> None:
     paper.set_y(top + 14)
 
 
-def _open_section(paper: Paper, title: str) -> None:
+def _open_section(paper: Paper, title: str, *, is_first: bool) -> None:
     paper.need(40)
-    if paper.get_y() > paper.t_margin + 1:
+    if is_first:
+        paper.gap(3)
+    elif paper.get_y() > paper.t_margin + 1:
         paper.gap(7)
         paper.set_draw_color(*RULE)
         paper.line(MARGIN, paper.get_y(), MARGIN + paper.epw, paper.get_y())

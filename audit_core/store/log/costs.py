@@ -72,6 +72,13 @@ def list_run_costs(home: Path) -> tuple[RunCost, ...]:
     return tuple(rows)
 
 
+def list_running(home: Path) -> frozenset[str]:
+    """Ids of runs that have started, have no end, and whose process is still alive."""
+    with open_database(home) as connection:
+        rows = connection.execute(_UNENDED).fetchall()
+    return frozenset(run for run, _, _, process in rows if is_alive(home, process))
+
+
 def _read_seconds(reported: Any) -> float | None:
     """Seconds in an event; None where they are missing or invalid."""
     return (
