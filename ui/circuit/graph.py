@@ -41,8 +41,8 @@ def show_graph(found: Known) -> None:
         )
         for c in shown
     ]  # fmt: skip
-    st.plotly_chart(
-        figures.graph(nodes, lines, unit=paths.unit), key="graph", config={"displayModeBar": False},
+    figures.show(
+        figures.graph(nodes, lines, unit=paths.unit), key="graph",
         alt="Graph of the circuit, layers upwards. The table below names every connection.",
     )  # fmt: skip
     _show_connections(paths)

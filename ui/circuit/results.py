@@ -48,8 +48,8 @@ def show_recomposition(found: RecompositionResult, place: str = "") -> None:
     )  # fmt: skip
     names = [part.component for part in found.parts]
     kept = [part.put_back.estimate for part in found.parts]
-    st.plotly_chart(
-        figures.staircase(names, kept, unit=kept[0].unit), key=f"stairs{place}", config={"displayModeBar": False},
+    figures.show(
+        figures.staircase(names, kept, unit=kept[0].unit), key=f"stairs{place}",
         alt="Staircase of the effect kept after restoring each component. The table below has the numbers.",
     )  # fmt: skip
     _show_table([(part.component, part.put_back) for part in found.parts], "Put back", f"back{place}")
@@ -95,8 +95,8 @@ def show_curve(found: CurveResult, place: str = "") -> None:
         "diamonds are the first components of the order that the search found, and grey lines are random orders. "
         "The square is this circuit. Sizes are not evenly spaced.",
     )  # fmt: skip
-    st.plotly_chart(
-        figures.curve(found), key=f"curve{place}", config={"displayModeBar": False},
+    figures.show(
+        figures.curve(found), key=f"curve{place}",
         alt="Effect kept by circuits of growing size, beside random orders. The table below has the numbers.",
     )  # fmt: skip
     rows = [(p.size, *estimate_cells(p.kept.estimate), min(p.random), max(p.random)) for p in found.points]
@@ -221,9 +221,9 @@ def _show_forest(
 ) -> None:
     shown = rows[:SHOWN]
     estimates: list[Estimate] = [found.estimate for _, found in shown]
-    st.plotly_chart(
+    figures.show(
         figures.forest([text for text, _ in shown], estimates, unit=estimates[0].unit, lines=lines), key=key,
-        config={"displayModeBar": False}, alt=f"{name}: one interval per row. The table below has the numbers.",
+        alt=f"{name}: one interval per row. The table below has the numbers.",
     )  # fmt: skip
     if len(rows) > SHOWN:
         st.markdown(f"The first {SHOWN} of {len(rows)}. The table has all.")

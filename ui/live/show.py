@@ -109,10 +109,11 @@ def show_patterns(
     panes = [(f"{run} run", before)] + ([] if after is None else [("under the intervention", after)])
     for column, (name, weights) in zip(st.columns(len(panes)), panes, strict=True):
         column.markdown(f"**{name}**")
-        column.plotly_chart(
-            figures.pattern(weights, tokens), key=f"pattern-{name}", 
-            alt=f"Attention pattern of {head}, {name}. The table below has the numbers.",
-        )  # fmt: skip
+        with column:
+            figures.show(
+                figures.pattern(weights, tokens), key=f"pattern-{name}",
+                alt=f"Attention pattern of {head}, {name}. The table below has the numbers.",
+            )  # fmt: skip
     if after is None:
         st.markdown("Choose a circuit to see this pattern under the intervention.")
     rows = [

@@ -81,8 +81,8 @@ def _show_figure(brief: Brief, place: str) -> None:
         st.markdown("**Effect by ablation**")
         st.badge("causal", icon=":material/science:", color="violet")
     drawn = figures.verdict_figure(known, delta=found.delta, null=found.draws, primary=found.decides)
-    st.plotly_chart(
-        drawn.update_layout(height=HEIGHT), key=f"brief-figure{place}", config={"displayModeBar": False},
+    figures.show(
+        drawn.update_layout(height=HEIGHT), key=f"brief-figure{place}",
         alt="Interval of each ablation against plus and minus delta, and the effects of random sets. The tables below have the numbers.",
     )  # fmt: skip
     st.markdown(f"**How to read this:** {plain(READING)}")
