@@ -10,6 +10,7 @@ AuditError
 │   ├── DecisionRefused    a decision about a pack that this person may not make; with a reason code
 │   ├── ModelRefused       weights that must not or cannot be loaded
 │   ├── StoreRefused       the run log cannot be opened or written
+│   ├── SampleRefused      a write to the sample organisation, which is read-only
 │   ├── QueueFull          the queue is full; try again later
 │   └── AccessRefused      a person who may not do this, or not now; `why` is the reason code
 ├── NotMeasured            valid question without an answer, with a reason code (exit 3)
@@ -81,6 +82,10 @@ class ModelRefused(Refused):
 
 class StoreRefused(Refused):
     """The run log cannot be opened or written."""
+
+
+class SampleRefused(Refused):
+    """A write to the sample organisation, which is read-only; nothing was written or signed."""
 
 
 class QueueFull(Refused):
