@@ -31,13 +31,13 @@ from audit_core.cli.keys import describe_trust  # noqa: E402
 from audit_core.component import Component, parse_components  # noqa: E402
 from audit_core.confirm import QUESTIONS, freeze_claim, run_confirmatory  # noqa: E402
 from audit_core.evidence.source import hash_source  # noqa: E402
-from audit_core.models.known import DEFAULT, KNOWN_MODELS  # noqa: E402
+from audit_core.models import find_known  # noqa: E402
 from audit_core.packs import ExportOptions, export_pack  # noqa: E402
 from audit_core.packs.rerun import rerun_pack  # noqa: E402
 from audit_core.prompts import PromptSet, tokenise  # noqa: E402
 from audit_core.prompts.prompt_set import take_split  # noqa: E402
 from audit_core.review import Decider, ReviewDecision, decide, load_home_trust, take_pack  # noqa: E402
-from audit_core.run import Actor  # noqa: E402
+from audit_core.run import Actor, find_folder  # noqa: E402
 from audit_core.sample import ARCHIVE, CHANGE, CHECKPOINT, NOTE, RECORD, SCHEMA  # noqa: E402
 from audit_core.shipped import load_shipped_policy  # noqa: E402
 from audit_core.store import (  # noqa: E402
@@ -231,8 +231,9 @@ def say(text: str) -> None:
 
 
 def main() -> None:
-    known = next(one for one in KNOWN_MODELS if one.name == DEFAULT)
-    cached = Path(str(open_folder(known.name)))
+    known = find_known("default")
+    assert known is not None
+    cached = find_folder(known.name)
     with tempfile.TemporaryDirectory() as work, chdir(work):
         # Relative, so that no run records a path of this machine.
         (Path("models")).mkdir()
@@ -242,12 +243,6 @@ def main() -> None:
         home.mkdir(mode=0o700)
         record(home)
         close(home)
-
-
-def open_folder(name: str) -> Path:
-    from audit_core.run import find_folder
-
-    return find_folder(name)
 
 
 if __name__ == "__main__":
