@@ -2,12 +2,12 @@
 
 import streamlit as st
 
-from audit_core import AuditError, audit_home
+from audit_core import AuditError
 from audit_core.governance import Permission
 from audit_core.home import read_claim_history
 from audit_core.store import Register
 from ui.claims import form, show
-from ui.flow import actions, answers
+from ui.flow import actions, answers, sample
 from ui.parts.header import plain
 from ui.shell import link
 
@@ -19,8 +19,9 @@ st.markdown(
     "Freezing fixes a claim with digests of model, prompts, policy and code, before its split is opened. "
     "The log numbers every attempt, and every pack discloses them all."
 )
+home = sample.open_records()
 try:
-    claims = {known.claim_id: known for known in reversed(Register(audit_home()).list_claims())}
+    claims = {known.claim_id: known for known in reversed(Register(home).list_claims())}
 except AuditError as error:
     answers.show_refusal(error)
     st.stop()
@@ -40,7 +41,7 @@ link.publish({"claim": st.session_state.claim})
 # 2. compute
 
 try:
-    history = read_claim_history(audit_home(), st.session_state.claim)
+    history = read_claim_history(home, st.session_state.claim)
 except AuditError as error:
     answers.show_refusal(error)
     st.stop()

@@ -153,7 +153,9 @@ def put_on_desk(home: Path, claim_ids: Sequence[str], rerun_on: Auditor | None) 
 
 
 def sign(home: Path, digest: str, person: str, role: str) -> None:
-    asked = ReviewDecision(role, "approve", "Sample: another team, no part in the work", evidence_viewed=("the whole report",))
+    asked = ReviewDecision(
+        role, "approve", "Sample: another team, no part in the work", evidence_viewed=("the whole report",)
+    )
     decide(home, digest, asked, Decider(load_key(home, person), organisation=ORGANISATION))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from audit_core import AuditError, Claim, audit_home, head, list_prompt_sets
+from audit_core import AuditError, Claim, head, list_prompt_sets
 from audit_core.audits import CIRCUIT_QUESTIONS
 from audit_core.claim import dump_claim
 from audit_core.governance import Permission
@@ -15,10 +15,11 @@ from audit_core.jobs import JobState
 from audit_core.packs import ExportOptions
 from audit_core.preregistration import PriorAccess
 from ui.desk.form import put_on_desk, show_taken
-from ui.flow import actions, model_question, services
+from ui.flow import actions, model_question, sample, services
 from ui.flow.answers import show_refusal, wait_for_model
 from ui.flow.job_panel import job_panel
 from ui.parts.header import plain
+from ui.parts.sample_mark import name_file
 
 EXAMPLE = dump_claim(Claim("L23.H3 is needed to name the indirect object", (head(23, 3),)))
 ACCESS = {
@@ -173,16 +174,17 @@ def ask_pack(history: ClaimHistory) -> None:
                 f"{made.withheld} prompts are withheld. `python -m audit_core openings PACK --out F` writes their openings."
             )
         with st.container(horizontal=True):
-            st.download_button("Download the pack", made.data, file_name=made.name, mime="application/zip", icon=":material/download:", on_click="ignore")  # fmt: skip
+            st.download_button("Download the pack", made.data, file_name=name_file(made.name), mime="application/zip", icon=":material/download:", on_click="ignore")  # fmt: skip
             st.button("Put it on the review desk", key="to-desk", icon=":material/rate_review:", on_click=put_on_desk, args=(made.data,))  # fmt: skip
     show_taken()
 
 
 def offer_page(history: ClaimHistory) -> None:
     """Offer the last attempt as one HTML file."""
-    done = [line.run_id for line in history.attempts if line.outcome == "done"]
+    done, home = [line.run_id for line in history.attempts if line.outcome == "done"], sample.records_home()
     if done:
         st.download_button(
-            "Last attempt as one HTML page", data=actions.offer(Permission.LOOK, done[-1], lambda: render_result(audit_home(), done[-1])), file_name=f"{history.claim.claim_id}.html",
+            "Last attempt as one HTML page", data=actions.offer(Permission.LOOK, done[-1], lambda: render_result(home, done[-1])),
+            file_name=name_file(f"{history.claim.claim_id}.html"),
             mime="text/html", icon=":material/description:", on_click="ignore",
         )  # fmt: skip

@@ -12,6 +12,7 @@ from audit_core.governance import GateRow
 from audit_core.review import Case, CaseFile, ClaimReading, measure_agreement
 from audit_core.store import DeskDecision
 from ui.parts.header import plain, show_table, table_with_csv
+from ui.parts.sample_mark import name_file
 
 _NOTHING = "no recorded evidence (only measured checks are listed)"
 
@@ -111,12 +112,12 @@ def offer_files(opened: CaseFile) -> None:
     name = f"{'-'.join(opened.case.pack.claim_ids)[:60]}_{opened.case.pack.root_digest[:12]}"
     with st.container(horizontal=True):
         st.download_button(
-            "Download the pack with its signatures", opened.data, file_name=f"{name}.evidence.zip", mime="application/zip",
+            "Download the pack with its signatures", opened.data, file_name=name_file(f"{name}.evidence.zip"), mime="application/zip",
             icon=":material/download:", on_click="ignore",
         )  # fmt: skip
         if opened.report is not None:
             st.download_button(
-                "Download its report", opened.report, file_name=f"{name}.html", mime="text/html", icon=":material/description:",
+                "Download its report", opened.report, file_name=name_file(f"{name}.html"), mime="text/html", icon=":material/description:",
                 on_click="ignore",
             )  # fmt: skip
 

@@ -9,6 +9,7 @@ import streamlit as st
 
 from audit_core.effect import Controls
 from audit_core.tables import to_csv
+from ui.parts.sample_mark import mark_table, name_file
 
 _BADGES = {
     "observational": (":material/visibility:", "gray"),
@@ -53,7 +54,7 @@ def table_with_csv(build: Callable[[], Any], name: str, key: str) -> None:
             table = build()
             show_table(table, key=f"table-{key}")
             st.download_button(
-                "Download CSV", data=to_csv(table), file_name=f"{key}.csv", mime="text/csv", key=f"csv-{key}",
+                "Download CSV", data=to_csv(mark_table(table)), file_name=name_file(f"{key}.csv"), mime="text/csv", key=f"csv-{key}",
                 on_click="ignore", icon=":material/download:",
             )  # fmt: skip
 

@@ -9,6 +9,7 @@ if str(ROOT) not in sys.path:
 
 import streamlit as st  # noqa: E402
 
+from ui.parts.sample_mark import mark_page  # noqa: E402
 from ui.shell import auth, navigation, return_to  # noqa: E402
 
 st.set_page_config(page_title="Assay", page_icon=str(ROOT / "ui/shell/static/favicon.png"), layout="wide")
@@ -28,4 +29,5 @@ permission = navigation.find_permission(page.title)
 if not person.may(permission):
     auth.show_refused_page(person, permission, page.title)
     st.stop()
+mark_page(None)
 page.run()
