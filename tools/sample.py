@@ -11,6 +11,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import chdir
 from dataclasses import asdict, dataclass
@@ -26,11 +27,12 @@ from audit_core import Auditor, RunLog, load_prompt_set, open_subject  # noqa: E
 from audit_core.audits.claim_test import ClaimTestRequest  # noqa: E402
 from audit_core.change import Artefact, EffectQuestion, compare_models, measure_effect_diff  # noqa: E402
 from audit_core.change.revalidation import rerun_stale, revalidate_claims  # noqa: E402
-from audit_core.claim import Claim, Role  # noqa: E402
+from audit_core.claim import Claim  # noqa: E402
 from audit_core.cli.keys import describe_trust  # noqa: E402
 from audit_core.component import Component, parse_components  # noqa: E402
 from audit_core.confirm import QUESTIONS, freeze_claim, run_confirmatory  # noqa: E402
 from audit_core.evidence.source import hash_source  # noqa: E402
+from audit_core.intervention import Replacement  # noqa: E402
 from audit_core.models import find_known  # noqa: E402
 from audit_core.packs import ExportOptions, export_pack  # noqa: E402
 from audit_core.packs.rerun import rerun_pack  # noqa: E402
@@ -58,14 +60,17 @@ from audit_core.subjects.planted import find_planted  # noqa: E402
 from audit_core.subjects.transformer import load_transformer  # noqa: E402
 
 OUT = ROOT / "data/sample"
+CONVERSION = "assay.json"
+"""Digests of the unedited files, which the edited sibling must not carry."""
 ORGANISATION = "Sample organisation"
 PREPARER, REVIEWER, APPROVER = "sample-ada", "sample-ben", "sample-cleo"
-PEOPLE = (PREPARER, REVIEWER, APPROVER)
+PEOPLE = (REVIEWER, APPROVER, PREPARER)
 ACTOR = Actor(PREPARER, "sample")
 EDITED_HEAD = "L23.H3"
 """The edited sibling is the default model with this head's output weights set to zero."""
-COMPARED_PER_TEMPLATE = 1
-"""Prompts per template of the comparison of all heads in both models, which is the longest run."""
+PER_TEMPLATE, COMPARED_TEMPLATES = 2, 6
+"""Prompts of each template in each split of a shipped set, and templates of the comparison of all heads: small, so that
+the recording ends within minutes."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,7 @@ class Plan:
     model: str
     prompts: PromptSet
     questions: tuple[str, ...] = ()
-    role: Role = Role.NECESSARY
+    ablation: Replacement = Replacement.RESAMPLE
     is_tested: bool = True
     was_seen: bool = False
     """Whether the split is used before the claim is frozen, which makes it exploratory."""
@@ -85,16 +90,16 @@ class Plan:
 
 def list_plans() -> tuple[Plan, ...]:
     """The claims, in the order of the register."""
-    ioi, pronoun = load_prompt_set("indirect_object"), load_prompt_set("gender_pronoun")
+    ioi, pronoun = take_few("indirect_object"), take_few("gender_pronoun")
     induction, suppression = make_planted("planted-induction", 60), make_planted("planted-suppression", 8)
     return (
         Plan("L23.H3 is needed to name the indirect object", "L23.H3", "default", ioi),
         Plan("L24.H4 looks at the indirect object and is needed to name it", "L24.H4", "default", ioi),
+        Plan("L23.H3 is needed to name the indirect object, by mean ablation", "L23.H3", "default", ioi, ablation=Replacement.MEAN),
         Plan("L23.H3 is needed to choose the pronoun", "L23.H3", "default", pronoun),
         Plan("L25.H1 is needed to choose the pronoun", "L25.H1", "default", pronoun, is_tested=False),
         Plan("L1.H0 and its backup are needed to continue a sequence", "L1.H0 L2.H0", "planted-induction", induction, QUESTIONS),
         Plan("L2.H0 is needed to continue a sequence", "L2.H0", "planted-suppression", suppression),
-        Plan("L0.H0 is needed to continue a sequence", "L0.H0", "planted-suppression", suppression),
         Plan("L1.H0 is needed to continue a sequence", "L1.H0", "planted-suppression", suppression, was_seen=True),
         Plan("L1.H1 is needed to continue a sequence", "L1.H1", "planted-suppression", suppression, is_tested=False),
     )  # fmt: skip
@@ -116,7 +121,7 @@ def record(home: Path) -> None:
     for plan in plans:
         auditor = auditors.get(plan.model) or Auditor(open_subject(plan.model), log)
         auditors[plan.model] = auditor
-        claim = Claim(f"Sample: {plan.name}", parse_components(plan.components), role=plan.role)
+        claim = Claim(f"Sample: {plan.name}", parse_components(plan.components), ablation=plan.ablation)
         if plan.was_seen:
             split = take_split(plan.prompts, exploratory=False)
             request = ClaimTestRequest(tokenise(split, auditor.subject.tokenizer), claim, 0)
@@ -133,7 +138,7 @@ def record(home: Path) -> None:
     register.withdraw(ids[8], by=PREPARER, reason="Sample: the question was asked twice.")
     trust = describe_trust(home, [(PREPARER, "preparer"), (REVIEWER, "reviewer"), (APPROVER, "approver")])
     (home / "trust.toml").write_text(trust, encoding="utf-8")
-    signed = put_on_desk(home, [ids[4]], auditors["planted-induction"])
+    signed = put_on_desk(home, [ids[5]], auditors["planted-induction"])
     sign(home, signed, REVIEWER, "reviewer")
     sign(home, signed, APPROVER, "approver")
     put_on_desk(home, ids[:2], None)
@@ -168,26 +173,29 @@ def change(home: Path, claim_id: str, before: Auditor) -> None:
     stale = rerun_stale(home, stale, lambda: after, actor=ACTOR)
     for one in stale.claims:
         say(f"{one.claim_id} on the edited sibling: {one.regression}")
-    prompts = take_first(take_split(load_prompt_set("indirect_object"), exploratory=True), COMPARED_PER_TEMPLATE)
+    few = take_split(take_few("indirect_object"), exploratory=True)
+    templates = list(dict.fromkeys(prompt.template for prompt in few.prompts))[:COMPARED_TEMPLATES]
+    prompts = PromptSet(few.name, tuple(prompt for prompt in few.prompts if prompt.template in templates))
     effects = measure_effect_diff(before, after, EffectQuestion(prompts), actor=ACTOR)
     recorded = {"models": asdict(compare_models(was, edited)), "effects": asdict(effects)}
     (home / CHANGE).write_text(json.dumps(recorded, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
-def take_first(prompts: PromptSet, per_template: int) -> PromptSet:
-    """The first prompts of each template."""
-    seen: dict[str, int] = {}
+def take_few(key: str) -> PromptSet:
+    """The first prompts of each template in each split of a shipped set."""
+    whole = load_prompt_set(key)
     kept = []
-    for prompt in prompts.prompts:
-        seen[prompt.template] = seen.get(prompt.template, 0) + 1
-        if seen[prompt.template] <= per_template:
-            kept.append(prompt)
-    return PromptSet(f"{prompts.name}-first", tuple(kept))
+    for is_explored in (True, False):
+        seen: Counter[str] = Counter()
+        for prompt in take_split(whole, exploratory=is_explored).prompts:
+            seen[prompt.template] += 1
+            kept += [prompt] if seen[prompt.template] <= PER_TEMPLATE else []
+    return PromptSet(f"{key}-sample", tuple(kept))
 
 
 def edit_head(folder: Path, out: Path, head: Component) -> Path:
     """Copy a model with the output weights of one head set to zero; the model is of the Llama layout."""
-    shutil.copytree(folder, out)
+    shutil.copytree(folder, out, ignore=shutil.ignore_patterns(CONVERSION))
     settings = json.loads((out / "config.json").read_text(encoding="utf-8"))
     width = settings.get("head_dim") or settings["hidden_size"] // settings["num_attention_heads"]
     name = f"model.layers.{head.layer}.self_attn.o_proj.weight"
