@@ -105,7 +105,7 @@ def _show_banner(record: SampleRecord) -> None:
             st.button("Hide in this session", key="sample-hide", icon=":material/visibility_off:", on_click=_hide)
             if services.person().may(Permission.MANAGE_PEOPLE):
                 st.button(
-                    "Remove from this installation", key="sample-remove", icon=":material/delete:", on_click=remove,
+                    "Remove from this installation", key="sample-remove", icon=":material/delete:", on_click=_remove,
                     help="Bring it back with `python -m audit_core home sample show`.",
                 )  # fmt: skip
         if (error := st.session_state.pop(_REFUSED, None)) is not None:
@@ -120,10 +120,14 @@ def _show() -> None:
     st.session_state.pop(_HIDDEN, None)
 
 
-def remove() -> None:
-    """Remove the sample from this installation; needs the permission of an admin."""
+def remove_from_installation() -> None:
+    """Remove the sample for everyone; needs the permission of an admin."""
+    services.authorize(Permission.MANAGE_PEOPLE, "the sample organisation")
+    remove_sample(audit_home())
+
+
+def _remove() -> None:
     try:
-        services.authorize(Permission.MANAGE_PEOPLE, "the sample organisation")
-        remove_sample(audit_home())
+        remove_from_installation()
     except AuditError as error:
         st.session_state[_REFUSED] = error
