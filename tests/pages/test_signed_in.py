@@ -390,7 +390,7 @@ ACTIONS = {
     "offer: page of a run": "viewer researcher reviewer approver admin",
     "disable": "admin",
     "enable": "admin",
-    "remove_sample": "admin",
+    "remove_from_installation": "admin",
 }
 """Every function of the dashboard that writes, and by hand who gets through."""
 
@@ -433,7 +433,7 @@ def test_each_function_that_writes_lets_its_roles_through_and_logs_the_others(
         "offer: page of a run": lambda: actions.offer(actions.Permission.LOOK, "run", lambda: 1)(),
         "disable": lambda: actions.disable(f"{ISSUER}|nobody", "left"),
         "enable": lambda: actions.enable(f"{ISSUER}|nobody", "left"),
-        "remove_sample": sample.remove_from_installation,
+        "remove_from_installation": sample.remove_from_installation,
     }
     assert set(asked) == set(ACTIONS)
     provider.sign_in("anna", *([] if role == "none" else [role]))
