@@ -24,7 +24,6 @@ if str(ROOT) not in sys.path:
 from safetensors.torch import load_file, save_file  # noqa: E402
 
 from audit_core import Auditor, RunLog, load_prompt_set, open_subject  # noqa: E402
-from audit_core.audits.claim_test import ClaimTestRequest  # noqa: E402
 from audit_core.change import Artefact, EffectQuestion, compare_models, measure_effect_diff  # noqa: E402
 from audit_core.change.revalidation import rerun_stale, revalidate_claims  # noqa: E402
 from audit_core.claim import Claim  # noqa: E402
@@ -36,7 +35,7 @@ from audit_core.intervention import Replacement  # noqa: E402
 from audit_core.models import find_known  # noqa: E402
 from audit_core.packs import ExportOptions, export_pack  # noqa: E402
 from audit_core.packs.rerun import rerun_pack  # noqa: E402
-from audit_core.prompts import PromptSet, tokenise  # noqa: E402
+from audit_core.prompts import PromptSet  # noqa: E402
 from audit_core.prompts.prompt_set import take_split  # noqa: E402
 from audit_core.review import Decider, ReviewDecision, decide, load_home_trust, take_pack  # noqa: E402
 from audit_core.run import Actor, find_folder  # noqa: E402
@@ -84,12 +83,10 @@ class Plan:
     questions: tuple[str, ...] = ()
     ablation: Replacement = Replacement.RESAMPLE
     is_tested: bool = True
-    was_seen: bool = False
-    """Whether the split is used before the claim is frozen, which makes it exploratory."""
 
 
 def list_plans() -> tuple[Plan, ...]:
-    """The claims, in the order of the register."""
+    """The claims, in the order of the register; the last one is frozen after its split was used, which makes it exploratory."""
     ioi, pronoun = take_few("indirect_object"), take_few("gender_pronoun")
     induction, suppression = make_planted("planted-induction", 60), make_planted("planted-suppression", 8)
     return (
@@ -100,8 +97,8 @@ def list_plans() -> tuple[Plan, ...]:
         Plan("L25.H1 is needed to choose the pronoun", "L25.H1", "default", pronoun, is_tested=False),
         Plan("L1.H0 and its backup are needed to continue a sequence", "L1.H0 L2.H0", "planted-induction", induction, QUESTIONS),
         Plan("L2.H0 is needed to continue a sequence", "L2.H0", "planted-suppression", suppression),
-        Plan("L1.H0 is needed to continue a sequence", "L1.H0", "planted-suppression", suppression, was_seen=True),
         Plan("L1.H1 is needed to continue a sequence", "L1.H1", "planted-suppression", suppression, is_tested=False),
+        Plan("L1.H0 is needed to continue a sequence", "L1.H0", "planted-suppression", suppression),
     )  # fmt: skip
 
 
@@ -115,27 +112,11 @@ def record(home: Path) -> None:
     """Freeze, test, export, decide and revalidate, as people at a desk would."""
     for person in PEOPLE:
         make_key(home, person)
-    register, log, auditors = Register(home), RunLog(home), {}
-    ids: list[str] = []
+    auditors: dict[str, Auditor] = {}
     plans = list_plans()
-    for plan in plans:
-        auditor = auditors.get(plan.model) or Auditor(open_subject(plan.model), log)
-        auditors[plan.model] = auditor
-        claim = Claim(f"Sample: {plan.name}", parse_components(plan.components), ablation=plan.ablation)
-        if plan.was_seen:
-            split = take_split(plan.prompts, exploratory=False)
-            request = ClaimTestRequest(tokenise(split, auditor.subject.tokenizer), claim, 0)
-            auditor.run("claim_test", request, actor=ACTOR)
-        frozen = freeze_claim(
-            register, auditor.subject, claim, plan.prompts, load_shipped_policy(), owner=PREPARER, model=plan.model,
-            questions=plan.questions,
-        )  # fmt: skip
-        ids.append(frozen.claim_id)
-        if plan.is_tested:
-            found = run_confirmatory(register, frozen.claim_id, lambda _, own=auditor: own, actor=ACTOR)
-            verdict = found.result.verdict
-            say(f"{frozen.claim_id}: {verdict.state} {verdict.reason or ''} ({found.wall_s:.0f} s) {verdict.sentence}")
-    register.withdraw(ids[8], by=PREPARER, reason="Sample: the question was asked twice.")
+    # Every plan is frozen before its split is used, except the one that shows what happens otherwise.
+    ids = [*test_claims(home, plans[:-1], auditors), *test_claims(home, plans[-1:], auditors)]
+    Register(home).withdraw(ids[7], by=PREPARER, reason="Sample: withdrawn to show this state.")
     trust = describe_trust(home, [(PREPARER, "preparer"), (REVIEWER, "reviewer"), (APPROVER, "approver")])
     (home / "trust.toml").write_text(trust, encoding="utf-8")
     signed = put_on_desk(home, [ids[5]], auditors["planted-induction"])
@@ -143,6 +124,27 @@ def record(home: Path) -> None:
     sign(home, signed, APPROVER, "approver")
     put_on_desk(home, ids[:2], None)
     change(home, ids[2], auditors["default"])
+
+
+def test_claims(home: Path, plans: Sequence[Plan], auditors: dict[str, Auditor]) -> list[str]:
+    """Freeze all plans, then test those to be tested; returns the claims' ids."""
+    register, log = Register(home), RunLog(home)
+    ids = []
+    for plan in plans:
+        if plan.model not in auditors:
+            auditors[plan.model] = Auditor(open_subject(plan.model), log)
+        claim = Claim(f"Sample: {plan.name}", parse_components(plan.components), ablation=plan.ablation)
+        frozen = freeze_claim(
+            register, auditors[plan.model].subject, claim, plan.prompts, load_shipped_policy(), owner=PREPARER,
+            model=plan.model, questions=plan.questions,
+        )  # fmt: skip
+        ids.append(frozen.claim_id)
+    for plan, claim_id in zip(plans, ids, strict=True):
+        if plan.is_tested:
+            found = run_confirmatory(register, claim_id, lambda name: auditors[name], actor=ACTOR)
+            verdict = found.result.verdict
+            say(f"{claim_id}: {verdict.state} {verdict.reason or ''} ({found.wall_s:.0f} s) {verdict.sentence}")
+    return ids
 
 
 def put_on_desk(home: Path, claim_ids: Sequence[str], rerun_on: Auditor | None) -> str:
@@ -159,7 +161,7 @@ def put_on_desk(home: Path, claim_ids: Sequence[str], rerun_on: Auditor | None) 
 
 def sign(home: Path, digest: str, person: str, role: str) -> None:
     asked = ReviewDecision(
-        role, "approve", "Sample: another team, no part in the work", evidence_viewed=("the whole report",)
+        role, "approve", "Sample: none, signed by the same program", evidence_viewed=("the whole report",)
     )
     decide(home, digest, asked, Decider(load_key(home, person), organisation=ORGANISATION))
 
