@@ -88,14 +88,14 @@ class Plan:
 def list_plans() -> tuple[Plan, ...]:
     """The claims, in the order of the register; the last one is frozen after its split was used, which makes it exploratory."""
     ioi, pronoun = take_few("indirect_object"), take_few("gender_pronoun")
-    induction, suppression = make_planted("planted-induction", 60), make_planted("planted-suppression", 8)
+    dose, suppression = make_planted("planted-dose", 60), make_planted("planted-suppression", 8)
     return (
         Plan("L23.H3 is needed to name the indirect object", "L23.H3", "default", ioi),
         Plan("L24.H4 looks at the indirect object and is needed to name it", "L24.H4", "default", ioi),
         Plan("L23.H3 is needed to name the indirect object, by mean ablation", "L23.H3", "default", ioi, ablation=Replacement.MEAN),
         Plan("L23.H3 is needed to choose the pronoun", "L23.H3", "default", pronoun),
         Plan("L25.H1 is needed to choose the pronoun", "L25.H1", "default", pronoun, is_tested=False),
-        Plan("L1.H0 and its backup are needed to continue a sequence", "L1.H0 L2.H0", "planted-induction", induction, QUESTIONS),
+        Plan("L1.H0 is needed to continue a sequence", "L1.H0", "planted-dose", dose, QUESTIONS),
         Plan("L2.H0 is needed to continue a sequence", "L2.H0", "planted-suppression", suppression),
         Plan("L1.H1 is needed to continue a sequence", "L1.H1", "planted-suppression", suppression, is_tested=False),
         Plan("L1.H0 is needed to continue a sequence", "L1.H0", "planted-suppression", suppression),
@@ -119,7 +119,7 @@ def record(home: Path) -> None:
     Register(home).withdraw(ids[7], by=PREPARER, reason="Sample: withdrawn to show this state.")
     trust = describe_trust(home, [(PREPARER, "preparer"), (REVIEWER, "reviewer"), (APPROVER, "approver")])
     (home / "trust.toml").write_text(trust, encoding="utf-8")
-    signed = put_on_desk(home, [ids[5]], auditors["planted-induction"])
+    signed = put_on_desk(home, [ids[5]], auditors["planted-dose"])
     sign(home, signed, REVIEWER, "reviewer")
     sign(home, signed, APPROVER, "approver")
     put_on_desk(home, ids[:2], None)
