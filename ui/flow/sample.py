@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+from collections import OrderedDict
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,8 +25,9 @@ from ui.flow import services
 from ui.flow.answers import show_refusal
 from ui.parts.header import plain
 from ui.parts.sample_mark import find_shown, mark_page
+from ui.shell.browser import browser_key
 
-_HIDDEN = "sample_hidden"
+_BROWSERS_KEPT = 4096
 _REFUSED = "sample_refused"
 NOT_OFFERED = frozenset({Permission.ATTEMPT, Permission.AMEND, Permission.WITHDRAW, Permission.DECLARE_INCIDENT})
 """Actions on a record that a page does not offer for the sample; others are refused when pressed."""
@@ -85,7 +88,7 @@ def _find_sample(home: Path, is_log: bool) -> Path | None:
         counts = count_records(home)
         if counts.has_records or (is_log and counts.events):
             return None
-        if st.session_state.get(_HIDDEN):
+        if _name_browser() in _hidden():
             st.button("Show the sample organisation", key="sample-show", on_click=_show, type="tertiary")
             return None
         return open_sample(home)
@@ -95,29 +98,45 @@ def _find_sample(home: Path, is_log: bool) -> Path | None:
 
 
 def _show_banner(record: SampleRecord) -> None:
-    with st.container(border=True, key="sample-banner"):
-        with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-            st.badge("sample", icon=":material/science:", color="orange")
-            st.markdown(
-                f"**Sample organisation: recorded on {plain(record.recorded_at[:10])} with code "
-                f"{plain(record.code_sha256[:12])}. Not your records.** Your first claim or pack replaces it."
-            )
-            st.button("Hide in this session", key="sample-hide", icon=":material/visibility_off:", on_click=_hide)
-            if services.person().may(Permission.MANAGE_PEOPLE):
-                st.button(
-                    "Remove from this installation", key="sample-remove", icon=":material/delete:", on_click=_remove,
-                    help="Bring it back with `python -m audit_core home sample show`.",
-                )  # fmt: skip
-        if (error := st.session_state.pop(_REFUSED, None)) is not None:
-            show_refusal(error)
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="sample-banner"):
+        st.badge("sample", icon=":material/science:", color="orange")
+        st.markdown(
+            f"**Sample organisation: recorded on {plain(record.recorded_at[:10])} with code "
+            f"{plain(record.code_sha256[:12])}. Not your records.**",
+            width="content",
+        )
+        st.button(
+            "Hide", key="sample-hide", icon=":material/visibility_off:", on_click=_hide, type="tertiary",
+            help="Hides the sample in this browser. Your first claim or pack replaces it for everyone.",
+        )  # fmt: skip
+        if services.person().may(Permission.MANAGE_PEOPLE):
+            st.button(
+                "Remove", key="sample-remove", icon=":material/delete:", on_click=_remove, type="tertiary",
+                help="Removes the sample from this installation. `python -m audit_core home sample show` brings it back.",
+            )  # fmt: skip
+    if (error := st.session_state.pop(_REFUSED, None)) is not None:
+        show_refusal(error)
+
+
+@st.cache_resource(show_spinner=False)
+def _hidden() -> OrderedDict[str, None]:
+    """Browsers that hid the sample; a reload of the page is another session of Streamlit."""
+    return OrderedDict()
+
+
+def _name_browser() -> str:
+    return browser_key() or str(st.session_state.setdefault("sample_session", uuid.uuid4().hex))
 
 
 def _hide() -> None:
-    st.session_state[_HIDDEN] = True
+    hidden = _hidden()
+    hidden[_name_browser()] = None
+    while len(hidden) > _BROWSERS_KEPT:
+        hidden.popitem(last=False)
 
 
 def _show() -> None:
-    st.session_state.pop(_HIDDEN, None)
+    _hidden().pop(_name_browser(), None)
 
 
 def remove_from_installation() -> None:
