@@ -19,7 +19,7 @@ REMOVED = "sample-removed"
 
 
 def open_sample(home: Path, *, shipped: Path = FOLDER) -> Path | None:
-    """Folder of the unpacked sample, whose log was verified when it was unpacked; None where none is shipped.
+    """Folder of the unpacked sample; unpacking checks digests and log. None where no sample is shipped.
 
     Servers and sessions share the folder. It is complete as soon as it exists, because it gets its name last.
 

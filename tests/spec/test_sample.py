@@ -22,7 +22,7 @@ from audit_core.store import Action, Register, append_event, declare_incident, o
 from audit_core.store.log.backup import back_up
 
 MOST_BYTES = 3_000_000
-PLACES = (b"/root", b"/work", b"/tmp", b"/home/", b"/Users/", b"PRIVATE KEY")
+PLACES = (b"/root/", b"/work/", b"/tmp/", b"/home/", b"/Users/", b"PRIVATE KEY")
 
 
 @pytest.fixture(scope="module")
