@@ -13,7 +13,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick check bench lock reference structure notebook circuits clean
+.PHONY: help run test quick check bench lock reference structure sample notebook circuits clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -44,6 +44,9 @@ reference: .venv/dev ## write docs/reference/library/ from the docstrings
 
 structure: .venv/dev ## draw docs/structure.svg from the imports
 	$(BIN)/python tools/structure.py
+
+sample: .venv/run ## record the sample organisation of data/sample again, about ten minutes
+	$(BIN)/python tools/sample.py
 
 notebook: .venv/dev ## run docs/notebooks/first_audit.ipynb and store its outputs
 	$(BIN)/python tools/notebook.py

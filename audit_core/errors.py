@@ -11,6 +11,7 @@ AuditError
 │   ├── PackDecided        a pack that carries decisions from elsewhere; readable, no longer decidable here
 │   ├── ModelRefused       weights that must not or cannot be loaded
 │   ├── StoreRefused       the run log cannot be opened or written
+│   ├── SampleRefused      a write to the sample organisation, which is read-only
 │   ├── QueueFull          the queue is full; try again later
 │   └── AccessRefused      a person who may not do this, or not now; `why` is the reason code
 ├── NotMeasured            valid question without an answer, with a reason code (exit 3)
@@ -86,6 +87,10 @@ class ModelRefused(Refused):
 
 class StoreRefused(Refused):
     """The run log cannot be opened or written."""
+
+
+class SampleRefused(Refused):
+    """A write to the sample organisation, which is read-only; nothing was written or signed."""
 
 
 class QueueFull(Refused):

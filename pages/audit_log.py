@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from audit_core import AuditError, audit_home
+from audit_core import AuditError
 from audit_core.governance import Permission
-from ui.flow import actions, answers
+from ui.flow import actions, answers, sample
 from ui.log import show
 
 # 1. ask
@@ -17,8 +17,9 @@ st.markdown(
 
 # 2. compute
 
+home = sample.open_records(is_log=True)
 try:
-    trail = show.read_with_progress(audit_home())
+    trail = show.read_with_progress(home)
 except AuditError as error:
     answers.show_refusal(error)
     st.stop()

@@ -2,11 +2,11 @@
 
 import streamlit as st
 
-from audit_core import AuditError, audit_home, list_prompt_sets
+from audit_core import AuditError, list_prompt_sets
 from audit_core.governance import Permission
 from audit_core.store import list_stale
 from ui.changes import show
-from ui.flow import actions, answers
+from ui.flow import actions, answers, sample
 from ui.flow.job_panel import job_panel
 from ui.shell import link
 
@@ -15,6 +15,7 @@ from ui.shell import link
 link.seed((link.Field("before", ""), link.Field("after", ""), link.Field("prompts", "")))
 st.title("Changes", anchor=False)
 st.markdown("Compare two versions of a model, and see which tested claims need another test.")
+home = sample.open_records()
 left, right = st.columns(2)
 left.text_input("Before", key="before", placeholder="default, a known name, a folder, or a hub id", max_chars=300)
 right.text_input("After", key="after", placeholder="the later version", max_chars=300)
@@ -44,7 +45,8 @@ snapshot = job_panel(mine[key], place="changes") if key in mine else None
 if snapshot is not None and not snapshot.is_active:
     show.show_end(snapshot)
 try:
-    show.show_log(list_stale(audit_home()))
+    show.show_log(list_stale(home))
+    show.show_recorded(home)
 except AuditError as error:
     answers.show_refusal(error)
 show.ask_incident()

@@ -2,12 +2,12 @@
 
 import streamlit as st
 
-from audit_core import AuditError, audit_home
+from audit_core import AuditError
 from audit_core.governance import Permission
 from audit_core.home import read_claim_brief, read_claim_history
 from audit_core.store import Register
 from ui.claims import form, new_claim, show
-from ui.flow import actions, answers
+from ui.flow import actions, answers, sample
 from ui.parts.claim_brief import show_brief, show_state
 from ui.parts.header import plain
 from ui.shell import link
@@ -15,8 +15,9 @@ from ui.shell import link
 # 1. ask
 
 link.seed((link.Field("claim", ""), link.Field("view", "")))
+home = sample.open_records()
 try:
-    claims = {known.claim_id: known for known in reversed(Register(audit_home()).list_claims())}
+    claims = {known.claim_id: known for known in reversed(Register(home).list_claims())}
 except AuditError as error:
     st.title("Claims", anchor=False)
     answers.show_refusal(error)
@@ -42,8 +43,8 @@ link.publish({"claim": st.session_state.claim})
 # 2. compute
 
 try:
-    history = read_claim_history(audit_home(), st.session_state.claim)
-    brief = read_claim_brief(audit_home(), st.session_state.claim)
+    history = read_claim_history(home, st.session_state.claim)
+    brief = read_claim_brief(home, st.session_state.claim)
 except AuditError as error:
     answers.show_refusal(error)
     st.stop()

@@ -1,13 +1,11 @@
 """Review desk: packs that wait for review or approval, the evidence for and against, and signed decisions."""
 
-from datetime import UTC, datetime
-
 import streamlit as st
 
-from audit_core import AuditError, audit_home
+from audit_core import AuditError
 from audit_core.review import list_cases, open_case
 from ui.desk import bring, form, show
-from ui.flow import actions, answers
+from ui.flow import actions, answers, sample
 from ui.shell import link
 
 # 1. ask
@@ -17,11 +15,12 @@ st.title("Review desk", anchor=False)
 st.markdown(
     "A released pack has three signatures: preparer, reviewer, approver. Each signs once, for exactly this file."
 )
+home = sample.open_records()
 bring.ask_pack()
 if bring.show_read_only():
     st.stop()
 try:
-    cases = {case.pack.root_digest: case for case in list_cases(audit_home())}
+    cases = {case.pack.root_digest: case for case in list_cases(home)}
 except AuditError as error:
     answers.show_refusal(error)
     st.stop()
@@ -39,7 +38,7 @@ with right:
 # 2. compute
 
 try:
-    opened = open_case(audit_home(), st.session_state.case, now=datetime.now(UTC))
+    opened = open_case(home, st.session_state.case, now=sample.records_now())
 except AuditError as error:
     answers.show_refusal(error)
     st.stop()

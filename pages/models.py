@@ -2,11 +2,11 @@
 
 import streamlit as st
 
-from audit_core import AuditError, audit_home
+from audit_core import AuditError
 from audit_core.home import list_model_names, read_claim_statuses, read_home
 from audit_core.store import list_card_claims
 from ui.cards import form, show
-from ui.flow import answers
+from ui.flow import answers, sample
 from ui.overview import portfolio
 from ui.shell import link
 
@@ -15,10 +15,11 @@ from ui.shell import link
 link.seed((link.Field("model", "default"), link.Field("around", "")))
 st.title("Model cards", anchor=False)
 st.markdown("Facts about each model, the claims about how it works, and which of them are tested.")
+home = sample.open_records()
 try:
-    facts = read_home(audit_home())
-    summaries = read_claim_statuses(audit_home(), facts.list_triggers())
-    sentences = list_card_claims(audit_home())
+    facts = read_home(home)
+    summaries = read_claim_statuses(home, facts.list_triggers())
+    sentences = list_card_claims(home)
 except AuditError as error:
     answers.show_refusal(error)
     st.stop()

@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from audit_core import AuditError, audit_home
+from audit_core import AuditError
 from audit_core.home import list_models, read_claim_statuses, read_home
-from ui.flow import answers
+from ui.flow import answers, sample
 from ui.overview import cost, page_print, portfolio, story
 from ui.shell import link
 
@@ -18,9 +18,10 @@ with st.container(key="bench-title", horizontal=True, vertical_alignment="center
 
 # 2. compute: nothing; read what is recorded
 
+home = sample.open_records()
 try:
-    facts = read_home(audit_home())
-    summaries = read_claim_statuses(audit_home(), facts.list_triggers())
+    facts = read_home(home)
+    summaries = read_claim_statuses(home, facts.list_triggers())
     lines = list_models(summaries, portfolio.open_cases())
 except AuditError as error:
     answers.show_refusal(error)

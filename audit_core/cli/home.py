@@ -8,6 +8,7 @@ from pathlib import Path
 
 from audit_core.cli.log import read_note
 from audit_core.cli.output import print_json, print_status
+from audit_core.sample import remove_sample, restore_sample
 from audit_core.store import audit_home, open_database
 from audit_core.store.log.backup import back_up, restore
 
@@ -32,7 +33,12 @@ def add_home_commands(home: argparse.ArgumentParser) -> None:
     put.add_argument("file", type=Path, metavar="FILE")
     put.add_argument("--old-to", type=Path, metavar="DIR", help="new folder to move the current data directory to")
     put.add_argument("--checkpoint", type=Path, nargs="+", default=(), help="notes that the restored log must reach")
-    for action in (backup, put):
+    sample = actions.add_parser(
+        "sample", help="show or remove the sample organisation on the pages of this installation"
+    )
+    sample.set_defaults(command=switch_sample)
+    sample.add_argument("state", choices=("show", "remove"))
+    for action in (backup, put, sample):
         action.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
 
 
@@ -47,6 +53,16 @@ def back_up_home(options: argparse.Namespace) -> int:
         "It contains no private keys: back up the keys/ folder separately, because a restored log cannot sign without it."
     )  # fmt: skip
     print_status(f"{len(found.files)} files and {found.size} events in {options.out}. {keys}")
+    return 0
+
+
+def switch_sample(options: argparse.Namespace) -> int:
+    """Show or remove the sample; it appears only while there are no claims, packs or card sentences."""
+    home, is_shown = audit_home(), options.state == "show"
+    (restore_sample if is_shown else remove_sample)(home)
+    if options.json:
+        return print_json({"sample": options.state})
+    print_status("The pages show the sample until there are records." if is_shown else "The sample is removed.")
     return 0
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from audit_core.store.claims.card_claims import CardClaim
 from audit_core.store.claims.register import Register, RegisteredClaim
 from audit_core.store.database.connection import open_database
-from audit_core.store.database.events import Action, AuditEvent, list_events, read_clock
+from audit_core.store.database.events import Action, AuditEvent, list_events
+from audit_core.store.database.read_only import read_record_clock
 from audit_core.store.log.run_log import RunLog
 
 
@@ -83,7 +84,7 @@ def read_claim_statuses(home: Path, triggers: Mapping[str, Sequence[str]]) -> tu
     }
     sentences = _read_sentences(home, [event.object_id for event in verdicts.values()])
     attempts = [event.payload.get("claim_id") for event in events if event.action == Action.RUN_STARTED]
-    today = read_clock()[:10]
+    today = read_record_clock(home)[:10]
     statuses = []
     for claim in reversed(claims):
         verdict = verdicts.get(claim.claim_id)

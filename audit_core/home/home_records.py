@@ -22,6 +22,7 @@ from audit_core.store.claims.register import Register, RegisteredClaim
 from audit_core.store.database.checkpoints import LogStatus, read_status
 from audit_core.store.database.connection import open_database
 from audit_core.store.database.events import Action, AuditEvent, list_events, parse_time
+from audit_core.store.database.read_only import read_record_clock
 from audit_core.store.desk.desk_rows import DeskDecision, DeskPack, list_decisions, list_packs
 
 
@@ -86,7 +87,7 @@ def read_home(home: Path) -> HomeFacts:
             list_events(connection),
             list_packs(connection),
             list_decisions(connection),
-            read_status(connection),
+            read_status(connection, now=read_record_clock(home)),
             read_stale(connection),
         )
 

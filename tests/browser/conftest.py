@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from audit_core.sample import remove_sample
 from audit_core.store import note_opened
 from audit_core.subjects import PLANTED_MODELS
 
@@ -84,6 +85,8 @@ def _serve(home: Path, *options: str, port: int | None = None, **environment: st
     """The app with a home of its own, in which the planted models were opened before: links to them open at once."""
     for model in PLANTED_MODELS:
         note_opened(home, model.name)
+    # Tests of the sample bring it back: `restore_sample`.
+    remove_sample(home)
     port = port or _free_port()
     url = f"http://127.0.0.1:{port}"
     command = ["-m", "streamlit", "run", "app.py", "--server.port", str(port), *options]

@@ -5,12 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from audit_core.sample import remove_sample
+
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     import streamlit as st
 
     monkeypatch.setenv("AUDIT_HOME", str(tmp_path))
+    # An empty page is what these tests are about; tests of the sample bring it back.
+    remove_sample(tmp_path)
     monkeypatch.setattr(
         st, "get_option", lambda name, real=st.get_option: "127.0.0.1" if name == "server.address" else real(name)
     )

@@ -390,6 +390,7 @@ ACTIONS = {
     "offer: page of a run": "viewer researcher reviewer approver admin",
     "disable": "admin",
     "enable": "admin",
+    "remove_from_installation": "admin",
 }
 """Every function of the dashboard that writes, and by hand who gets through."""
 
@@ -398,7 +399,7 @@ ACTIONS = {
 def test_each_function_that_writes_lets_its_roles_through_and_logs_the_others(
     provider: Provider, role: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ui.flow import actions, services
+    from ui.flow import actions, sample, services
 
     work: Any = WorkBehind()
     form = actions.FreezeForm("x = 1", "m", "indirect_object", (), "nothing_run", "anna")
@@ -432,6 +433,7 @@ def test_each_function_that_writes_lets_its_roles_through_and_logs_the_others(
         "offer: page of a run": lambda: actions.offer(actions.Permission.LOOK, "run", lambda: 1)(),
         "disable": lambda: actions.disable(f"{ISSUER}|nobody", "left"),
         "enable": lambda: actions.enable(f"{ISSUER}|nobody", "left"),
+        "remove_from_installation": sample.remove_from_installation,
     }
     assert set(asked) == set(ACTIONS)
     provider.sign_in("anna", *([] if role == "none" else [role]))

@@ -32,8 +32,8 @@ def trees(paths: list[Path]) -> Iterator[tuple[str, ast.Module]]:
 
 
 def test_a_file_is_no_longer_than_it_can_be_read() -> None:
-    limits = {"pages": PAGE_LINES, ROOT.name: APP_LINES}
-    lengths = [(len(path.read_text().splitlines()), limits.get(path.parent.name, MODULE_LINES), path) for path in CODE]
+    limits = {ROOT / "pages": PAGE_LINES, ROOT: APP_LINES}
+    lengths = [(len(path.read_text().splitlines()), limits.get(path.parent, MODULE_LINES), path) for path in CODE]
     assert [f"{name(path)}: {lines} lines, at most {limit}" for lines, limit, path in lengths if lines > limit] == []
 
 

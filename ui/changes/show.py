@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import streamlit as st
 
-from audit_core import AuditError, audit_home, format_estimate, make_table
+from audit_core import AuditError, format_estimate, make_table
 from audit_core.change import EffectDiff, ModelDiff
 from audit_core.governance import Permission
 from audit_core.jobs import JobState, Snapshot
+from audit_core.sample import find_record, read_recorded_change
 from audit_core.store import Register, StaleRow
-from ui.flow import actions
+from ui.flow import actions, sample
 from ui.flow.answers import show_refusal
 from ui.parts.header import figure_header, plain, show_table, table_with_csv
 
@@ -105,12 +107,23 @@ def show_log(rows: Sequence[StaleRow]) -> None:
     table_with_csv(lambda: make_table(columns, shown), "The change log", "change-log-rows")
 
 
+def show_recorded(home: Path) -> None:
+    """Show the comparison of two models that was recorded with the sample; nothing for other records."""
+    if find_record(home) is None:
+        return
+    found = read_recorded_change(home)
+    st.header("Recorded comparison: the default model and an edited sibling", anchor=False)
+    st.badge("recorded", icon=":material/history:", color="blue")
+    show_diff(found.models)
+    show_effects(found.effects)
+
+
 def ask_incident() -> None:
     """Form to report an incident that no file shows; the claim is stale until it is tested again."""
     if (error := st.session_state.pop("incident_refused", None)) is not None:
         show_refusal(error)
     try:
-        claims = [one.claim_id for one in Register(audit_home()).list_claims()]
+        claims = [one.claim_id for one in Register(sample.records_home()).list_claims()]
     except AuditError as found:
         show_refusal(found)
         return

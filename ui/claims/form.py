@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import streamlit as st
 
-from audit_core import AuditError, audit_home
+from audit_core import AuditError
 from audit_core.governance import Permission
 from audit_core.home import ClaimHistory, render_claim_report, render_result
 from audit_core.jobs import JobState
@@ -14,17 +12,19 @@ from audit_core.packs import ExportOptions
 from audit_core.review import find_case
 from ui.claims.show import PACK
 from ui.desk.bring import put_on_desk, show_taken
-from ui.flow import actions, model_question
+from ui.flow import actions, model_question, sample
 from ui.flow.answers import show_refusal, wait_for_model
 from ui.flow.job_panel import job_panel
 from ui.parts.header import plain
+from ui.parts.sample_mark import name_file
 from ui.shell import navigation
 
 
 def offer_decision(history: ClaimHistory) -> None:
     """Offer the report to file, and the decision at the desk if there is a pack."""
-    claim_id = history.claim.claim_id
-    case, names = find_case(audit_home(), claim_id), actions.list_own_names()
+    now = sample.records_now()
+    claim_id, home = history.claim.claim_id, sample.records_home()
+    case, names = find_case(home, claim_id), actions.list_own_names()
     with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center"):
         if case is not None:
             st.page_link(
@@ -34,15 +34,15 @@ def offer_decision(history: ClaimHistory) -> None:
         st.download_button(
             "Report as PDF", key="claim-pdf", type="primary", icon=":material/picture_as_pdf:", mime="application/pdf", on_click="ignore",
             data=actions.offer(
-                Permission.LOOK, claim_id, lambda: render_claim_report(audit_home(), claim_id, now=datetime.now(UTC), names=names)
+                Permission.LOOK, claim_id, lambda: render_claim_report(home, claim_id, now=now, names=names)
             ),
-            file_name=f"{claim_id}-report.pdf",
+            file_name=name_file(f"{claim_id}-report.pdf"),
         )  # fmt: skip
 
 
 def name_next_step(history: ClaimHistory) -> None:
     """Say what is missing for a decision."""
-    if find_case(audit_home(), history.claim.claim_id) is not None:
+    if find_case(sample.records_home(), history.claim.claim_id) is not None:
         return
     if not any(line.outcome == "done" for line in history.attempts):
         missing = "test the claim first."
@@ -169,15 +169,16 @@ def _offer_pack(history: ClaimHistory) -> None:
             f"{made.withheld} prompts are withheld. `python -m audit_core openings PACK --out F` writes their openings."
         )
     with st.container(horizontal=True):
-        st.download_button("Download the pack", made.data, file_name=made.name, mime="application/zip", icon=":material/download:", on_click="ignore")  # fmt: skip
+        st.download_button("Download the pack", made.data, file_name=name_file(made.name), mime="application/zip", icon=":material/download:", on_click="ignore")  # fmt: skip
         st.button("Put it on the review desk", key="to-desk", icon=":material/rate_review:", on_click=put_on_desk, args=(made.data,))  # fmt: skip
 
 
 def offer_page(history: ClaimHistory) -> None:
     """Offer the last attempt as one HTML file."""
-    done = [line.run_id for line in history.attempts if line.outcome == "done"]
+    done, home = [line.run_id for line in history.attempts if line.outcome == "done"], sample.records_home()
     if done:
         st.download_button(
-            "Last attempt as one HTML page", data=actions.offer(Permission.LOOK, done[-1], lambda: render_result(audit_home(), done[-1])), file_name=f"{history.claim.claim_id}.html",
+            "Last attempt as one HTML page", data=actions.offer(Permission.LOOK, done[-1], lambda: render_result(home, done[-1])),
+            file_name=name_file(f"{history.claim.claim_id}.html"),
             mime="text/html", icon=":material/description:", on_click="ignore",
         )  # fmt: skip

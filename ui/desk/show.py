@@ -14,6 +14,7 @@ from audit_core.store import DeskDecision
 from ui.flow import actions
 from ui.parts.claim_brief import show_all_points, show_brief, show_state, spell
 from ui.parts.header import plain, show_table, table_with_csv
+from ui.parts.sample_mark import name_file
 
 GATE_COLUMNS = ("row", "claim", "result", "estimate", "interval", "n", "unit", "threshold", "why")
 DECISIONS = {
@@ -133,11 +134,11 @@ def offer_files(opened: PackReading, *, hidden: Collection[str] = ()) -> None:
     with st.container(horizontal=True):
         for label, ending, mime, make in reports:
             st.download_button(
-                plain(label), data=actions.offer(Permission.LOOK, opened.root_digest, make), file_name=f"{name}.{ending}", mime=mime,
+                plain(label), data=actions.offer(Permission.LOOK, opened.root_digest, make), file_name=name_file(f"{name}.{ending}"), mime=mime,
                 key=f"report-{ending}", icon=":material/description:", on_click="ignore",
             )  # fmt: skip
         st.download_button(
-            "Download the pack with its signatures", opened.data, file_name=f"{name}.evidence.zip", mime="application/zip",
+            "Download the pack with its signatures", opened.data, file_name=name_file(f"{name}.evidence.zip"), mime="application/zip",
             icon=":material/download:", on_click="ignore",
         )  # fmt: skip
 

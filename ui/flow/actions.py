@@ -42,7 +42,8 @@ from audit_core.store import (
     load_kept_prompts,
     load_key,
 )
-from ui.flow import services
+from ui.flow import sample, services
+from ui.parts.sample_mark import find_shown
 from ui.shell import auth
 
 DataT = TypeVar("DataT")
@@ -78,6 +79,8 @@ class WrittenPack:
 
 def may(permission: Permission) -> bool:
     """Whether to show a button; the action itself checks the permission again."""
+    if permission in sample.NOT_OFFERED and find_shown() is not None:
+        return False
     return services.person().may(permission)
 
 
@@ -114,6 +117,7 @@ def freeze(auditor: Auditor, form: FreezeForm) -> Preregistration:
 
 def attempt(auditor: Auditor, known: RegisteredClaim, title: str) -> str:
     """Make a confirmatory attempt in the background; returns the job's id."""
+    sample.refuse_on_sample("no attempt was made")
     services.authorize(Permission.ATTEMPT, known.claim_id)
     who, home, claim_id = services.current_actor(), audit_home(), known.claim_id
 
@@ -128,6 +132,8 @@ def attempt(auditor: Auditor, known: RegisteredClaim, title: str) -> str:
 
 def list_signers() -> tuple[str, ...]:
     """Names of the keys that the user may sign with: without sign-in all keys, else their own."""
+    if (people := sample.list_sample_signers()) is not None:
+        return people
     person, home = services.person(), audit_home()
     if person.is_local:
         return list_people(home)
@@ -137,6 +143,7 @@ def list_signers() -> tuple[str, ...]:
 
 def write_pack(claim_id: str, issue: ExportOptions) -> WrittenPack:
     """Write a pack, signed with the user's own key."""
+    sample.refuse_on_sample("no pack was written")
     person = services.authorize(Permission.EXPORT_PACK, claim_id)
     _require_own(person, issue.person, Permission.EXPORT_PACK, claim_id)
     with tempfile.TemporaryDirectory() as folder:
@@ -166,6 +173,7 @@ def read_only(data: bytes) -> PackReading:
 
 def decide_case(root_digest: str, review_decision: ReviewDecision, signer: str, passphrase: str) -> DeskDecision:
     """Sign a decision with the user's own key; needs a recent sign-in."""
+    sample.refuse_on_sample("nothing was signed")
     permission = DECIDES.get(review_decision.role, Permission.APPROVE)
     person = services.authorize(permission, root_digest, max_age_s=RECENT_S)
     if review_decision.decision == "reject":
@@ -195,6 +203,7 @@ def keep_sentence(model: str, text: str, card_sha256: str) -> None:
 
 def link_sentence(number: int, claim_id: str) -> None:
     """Record that a registered claim tests a sentence."""
+    sample.refuse_on_sample("nothing was linked")
     person = services.authorize(Permission.RUN, claim_id)
     link_card_claim(audit_home(), number, claim_id, by=person.id)
 
@@ -228,6 +237,7 @@ def compare(before: str, after: str, prompts: str) -> str:
 
 def declare(claim_id: str, reason: str) -> None:
     """Mark a claim as stale because of an incident."""
+    sample.refuse_on_sample("no incident was reported")
     person = services.authorize(Permission.DECLARE_INCIDENT, claim_id)
     digest = Register(audit_home()).find(claim_id).plan.pins.model_digest
     declare_incident(audit_home(), claim_id, held_for=digest, by=person.id, reason=reason)

@@ -18,6 +18,7 @@ from audit_core.models import LINK, PAGE
 from audit_core.prompts import render_chat
 from audit_core.store import PersonLog
 from ui.flow.model_pool import NOT_ASKED_FOR, POOL
+from ui.parts.sample_mark import find_shown
 from ui.shell import auth
 from ui.shell.browser import browser_key
 
@@ -117,7 +118,8 @@ def read_multiplicity_ledger(auditor: Auditor) -> Ledger:
 
 def read_multiplicity_ledger_of(model_digest: str) -> Ledger:
     """Counts of all tests on a model by digest, without loading it."""
-    return read_ledger(run_log().export(), model_digest)
+    # A claim of the sample is counted among the runs of the sample.
+    return read_ledger(RunLog(find_shown() or audit_home()).export(), model_digest)
 
 
 def find_answer(auditor: Auditor, audit: str, request: Any) -> RunOutcome[Any] | None:

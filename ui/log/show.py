@@ -7,11 +7,12 @@ from pathlib import Path
 
 import streamlit as st
 
-from audit_core import audit_home, make_table
+from audit_core import make_table
 from audit_core.governance import Permission
 from audit_core.store import AuditEvent, AuditLogView, read_log_view, sign_checkpoint_now
-from ui.flow import actions
+from ui.flow import actions, sample
 from ui.parts.header import plain, show_table, table_with_csv
+from ui.parts.sample_mark import name_file
 
 EVERYTHING = "every action"
 SHOWN = 500
@@ -81,14 +82,15 @@ def show_status(trail: AuditLogView) -> None:
 
 def offer_files(trail: AuditLogView) -> None:
     """Offer a signed checkpoint, and every event as it is hashed."""
+    home = sample.records_home()
     st.download_button(
-        "Sign a checkpoint and download it", data=actions.offer(Permission.EXPORT_LOG, "checkpoint", lambda: sign_checkpoint_now(audit_home())),
-        file_name="checkpoint.txt", mime="text/plain", icon=":material/draw:", on_click="ignore",
+        "Sign a checkpoint and download it", data=actions.offer(Permission.EXPORT_LOG, "checkpoint", lambda: sign_checkpoint_now(home)),
+        file_name=name_file("checkpoint.txt"), mime="text/plain", icon=":material/draw:", on_click="ignore",
     )  # fmt: skip
     st.download_button(
         "Export every event",
         data=actions.offer(Permission.EXPORT_LOG, "every event", lambda: "".join(event.body + "\n" for event in trail.events)),
-        file_name="events.jsonl", mime="application/x-ndjson", icon=":material/download:", on_click="ignore",
+        file_name=name_file("events.jsonl"), mime="application/x-ndjson", icon=":material/download:", on_click="ignore",
     )  # fmt: skip
 
 

@@ -7,9 +7,9 @@ import html
 import plotly.graph_objects as go
 import streamlit as st
 
-from audit_core import AuditError, audit_home, list_plugins, make_table
+from audit_core import AuditError, list_plugins, make_table
 from audit_core.home import CostReport, KindCost, Seconds, read_costs
-from ui.flow import answers
+from ui.flow import answers, sample
 from ui.parts import figures
 from ui.parts.header import figure_header, show_table, table_with_csv
 
@@ -20,7 +20,7 @@ NOT_RECORDED = "not recorded"
 def read() -> CostReport | None:
     """The cost report, or None after showing the error."""
     try:
-        return read_costs(audit_home())
+        return read_costs(sample.records_home())
     except AuditError as error:
         answers.show_refusal(error)
         return None

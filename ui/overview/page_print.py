@@ -18,12 +18,13 @@ from audit_core.home import (
     render_overview,
 )
 from ui.overview.portfolio import GATES, TO_DO
+from ui.parts.sample_mark import find_shown, name_file
 
 
 def offer(lines: Sequence[ModelLine], summaries: Sequence[ClaimSummary], facts: HomeFacts) -> None:
     """Show the button that downloads the page; the PDF is made when it is pressed."""
     st.download_button(
-        "Print (PDF, one page)", data=lambda: render_overview(collect(lines, summaries, facts)), file_name="audit-overview.pdf",
+        "Print (PDF, one page)", data=lambda: render_overview(collect(lines, summaries, facts)), file_name=name_file("audit-overview.pdf"),
         mime="application/pdf", icon=":material/print:", on_click="ignore",
     )  # fmt: skip
 
@@ -44,4 +45,5 @@ def collect(lines: Sequence[ModelLine], summaries: Sequence[ClaimSummary], facts
         ),
         n_claims=len(summaries),
         unconfirmed_entries=facts.status.unanchored_events,
+        is_sample=find_shown() is not None,
     )  # fmt: skip

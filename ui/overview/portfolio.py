@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import plotly.graph_objects as go
 import streamlit as st
 
-from audit_core import audit_home, make_table
+from audit_core import make_table
 from audit_core.home import ClaimStatus, ClaimSummary, HomeFacts, ModelLine, Trend, follow_figures
 from audit_core.review import CaseFile, list_cases, open_case
+from ui.flow import sample
 from ui.parts import figures
 from ui.parts.header import show_table, table_with_csv
 from ui.shell import navigation
@@ -29,16 +31,17 @@ BACK = (8, 4)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _open(root_digest: str, n_decisions: int, trusted_at: float) -> CaseFile:
-    """Open a case; digest, number of decisions and date of the trust file are the cache key."""
-    return open_case(audit_home(), root_digest, now=datetime.now(UTC))
+def _open(home: str, root_digest: str, n_decisions: int, trusted_at: float) -> CaseFile:
+    """Open a case; data directory, digest, number of decisions and date of the trust file are the cache key."""
+    return open_case(Path(home), root_digest, now=sample.records_now())
 
 
 def open_cases() -> tuple[CaseFile, ...]:
     """Every pack on the desk, evaluated against its policy, newest first."""
-    trust = audit_home() / "trust.toml"
+    home = sample.records_home()
+    trust = home / "trust.toml"
     trusted_at = trust.stat().st_mtime if trust.is_file() else 0.0
-    return tuple(_open(case.pack.root_digest, len(case.decisions), trusted_at) for case in list_cases(audit_home()))
+    return tuple(_open(str(home), case.pack.root_digest, len(case.decisions), trusted_at) for case in list_cases(home))
 
 
 def show_portfolio(lines: Sequence[ModelLine], summaries: Sequence[ClaimSummary], facts: HomeFacts) -> None:
@@ -145,7 +148,7 @@ def show_figures(trends: Sequence[Trend]) -> None:
 
 
 def read_trends(facts: HomeFacts) -> tuple[Trend, ...]:
-    now = datetime.now(UTC)
+    now = sample.records_now()
     return follow_figures(facts, [now - timedelta(weeks=back) for back in (*BACK, 0)])
 
 

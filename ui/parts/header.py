@@ -9,6 +9,7 @@ import streamlit as st
 
 from audit_core.effect import Controls
 from audit_core.tables import to_csv
+from ui.parts.sample_mark import mark_table, name_file
 
 BADGES = {
     "observational": (":material/visibility:", "gray"),
@@ -57,7 +58,7 @@ def show_rows(table: Any, key: str) -> None:
     """Show a figure's numbers with a CSV download."""
     show_table(table, key=f"table-{key}")
     st.download_button(
-        "Download CSV", data=to_csv(table), file_name=f"{key}.csv", mime="text/csv", key=f"csv-{key}",
+        "Download CSV", data=to_csv(mark_table(table)), file_name=name_file(f"{key}.csv"), mime="text/csv", key=f"csv-{key}",
         on_click="ignore", icon=":material/download:",
     )  # fmt: skip
 

@@ -9,6 +9,7 @@ if str(ROOT) not in sys.path:
 
 import streamlit as st  # noqa: E402
 
+from ui.parts.sample_mark import mark_page  # noqa: E402
 from ui.shell import auth, history, link, navigation, return_to  # noqa: E402
 
 SIDE_BAR = 210
@@ -40,4 +41,5 @@ if not person.may(permission):
     auth.show_refused_page(person, permission, page.title)
     st.stop()
 link.enter(page.title)
+mark_page(None)
 page.run()

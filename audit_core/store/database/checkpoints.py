@@ -186,15 +186,19 @@ def anchor_checkpoint(
     )
 
 
-def read_status(connection: duckdb.DuckDBPyConnection) -> LogStatus:
-    """Read the log's status; the unanchored window starts at the anchored checkpoint that covers most events."""
+def read_status(connection: duckdb.DuckDBPyConnection, *, now: str = "") -> LogStatus:
+    """Read the log's status; the unanchored window starts at the anchored checkpoint that covers most events.
+
+    Args:
+        now: end of the unanchored window; the present unless given.
+    """
     size, since, anchored = count_events(connection), "", 0
     for event in list_events(connection, action=Action.CHECKPOINT_ANCHORED):
         if event.payload["size"] >= anchored:
             anchored, since = event.payload["size"], event.ts
     if not since and size:
         since = list_events(connection)[0].ts
-    seconds = (parse_time(read_clock()) - parse_time(since)).total_seconds() if since else 0.0
+    seconds = (parse_time(now or read_clock()) - parse_time(since)).total_seconds() if since else 0.0
     return LogStatus(
         find_log_id(connection), size, find_checkpoint(connection), anchored, max(0, size - anchored), max(0.0, seconds),
         _list_carried(connection, anchored),

@@ -8,7 +8,8 @@ from pathlib import Path
 from audit_core.store.database.checkpoints import LogStatus, make_checkpoint, read_status
 from audit_core.store.database.connection import open_database
 from audit_core.store.database.events import AuditEvent, list_events
-from audit_core.store.database.key_chain import find_own_key
+from audit_core.store.database.key_chain import find_own_key, list_log_keys
+from audit_core.store.database.read_only import find_record, read_record_clock
 from audit_core.store.log.run_log import Unended, list_unended
 from audit_core.store.log.snapshot import open_snapshot
 from audit_core.store.log.verification import Progress, Verification, verify_log
@@ -44,12 +45,14 @@ def read_log_view(home: Path, on_progress: Progress | None = None) -> AuditLogVi
     Raises:
         IntegrityError: an event cannot be read; `log verify` names it.
     """
+    is_own = find_record(home) is None
     with open_database(home) as connection:
-        public_key = find_own_key(connection, home).public_key
+        # The sample is shipped without its private key, so its log is checked with the public keys that it names.
+        public_key = find_own_key(connection, home).public_key if is_own else list_log_keys(connection)[0].public_key
     with open_snapshot(home) as connection:
-        found = verify_log(connection, public_key=public_key, is_own=True, on_progress=on_progress)
-        events = list_events(connection)
-        return AuditLogView(events, read_status(connection), found, list_unended(connection, home, events))
+        found = verify_log(connection, public_key=public_key, is_own=is_own, on_progress=on_progress)
+        events, status = list_events(connection), read_status(connection, now=read_record_clock(home))
+        return AuditLogView(events, status, found, list_unended(connection, home, events))
 
 
 def sign_checkpoint_now(home: Path) -> str:
