@@ -43,7 +43,7 @@ class ClaimReading:
 
 @dataclass(frozen=True)
 class PackReading:
-    """A verified pack."""
+    """A pack whose signatures and files passed their checks."""
 
     claims: tuple[ClaimReading, ...]
     gate: GateResult
