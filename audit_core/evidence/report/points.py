@@ -101,8 +101,10 @@ def list_against(
     if found.p is not None and found.p > found.alpha:
         points.append(_describe_draws(found))
     points += _describe_repair(found)
-    for result in ("DOES_NOT_MEET", "INCONCLUSIVE"):
-        points += [_describe_criterion(row) for row in criteria if _is_about(row) and row.get("result") == result]
+    for result, words in (("DOES_NOT_MEET", ""), ("INCONCLUSIVE", "Open: ")):
+        # An open row may lie within its bound and still lack what the policy needs to say so.
+        about = [row for row in criteria if _is_about(row) and row.get("result") == result]
+        points += [line(words, *_describe_criterion(row)) for row in about]
     if not points and last is not None and word.tone != "for":
         points.append(line(f"The verdict is: {word.text.lower()}."))
     return (*points, *_describe_history(pack, claim_id, last))
