@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +27,9 @@ LOOKS = "Cividis"
 MIN_EFFECT_RANGE = 1.0
 """Smallest half-width of an effect axis, in the metric's unit: otherwise a hundredth of a logit would fill a figure."""
 INK = "#7d8590"
-"""Colour of axes, lines and marks on light and dark. Text has the theme's colour, because no grey reaches 4.5 to 1 on both."""
+"""Colour of axes, lines and marks, on light and dark."""
+TEXT = {"light": "#1b1f24", "dark": "#e8eaed"}
+"""Colour of a figure's text by theme, because no one grey reaches 4.5 to 1 on both."""
 EFFECT = "#8064b8"
 """A purple of the effect scale for marks: 4.7 to 1 on the light page, 3.8 to 1 on the dark one."""
 TEXT_PX = 12
@@ -80,6 +83,12 @@ def show(figure: go.Figure, key: str, alt: str, **options: Any) -> Any:
     Returns:
         What `st.plotly_chart` returns.
     """
+    ink = TEXT["dark" if st.context.theme.type == "dark" else "light"]
+    figure.update_layout(font_color=ink, legend_font_color=ink)
+    figure.update_xaxes(tickfont_color=ink, title_font_color=ink)
+    figure.update_yaxes(tickfont_color=ink, title_font_color=ink)
+    figure.update_traces(textfont_color=ink, selector={"type": "scatter"})
+    figure.update_traces(textfont_color=ink, selector={"type": "bar"})
     config = {"displaylogo": False, "modeBarButtons": [["toImage"]]}
     found = st.plotly_chart(figure, key=key, alt=alt, config=config, **options)
     offer_image(key, alt)
@@ -171,6 +180,11 @@ def _reach(points: Sequence[Point], mass_line: float, support_line: float) -> tu
     top, bottom = max([*ends, support_line]), min([*ends, -support_line])
     band = (top - bottom or MIN_EFFECT_RANGE) * _BAND / (1 - 2 * _BAND)
     return [-0.05 * right, 1.05 * right], [bottom - band, top + band]
+
+
+def wrap_names(names: Sequence[str]) -> list[str]:
+    """Names of rows in lines of at most 24 letters, so that a phone shows them whole; they may be untrusted."""
+    return ["<br>".join(html.escape(line) for line in textwrap.wrap(name, 24)) or " " for name in names]
 
 
 def interval_bars(rows: Sequence[tuple[float, float | None, float | None]], chosen: bool) -> dict[str, object]:
@@ -321,7 +335,7 @@ def interval_rows(
     style_figure(figure, max(240, 90 + 30 * max(1, len(series)) * len(names) // 2), unit, "")
     if len(series) > 1:
         figure.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.2})
-    ticks = {"tickmode": "array", "tickvals": list(range(len(names))), "ticktext": list(names)}
+    ticks = {"tickmode": "array", "tickvals": list(range(len(names))), "ticktext": wrap_names(names)}
     return figure.update_yaxes(**ticks, range=[len(names) - 0.5, -0.5])
 
 
@@ -329,12 +343,12 @@ def share_bars(names: Sequence[str], shares: Sequence[Estimate]) -> go.Figure:
     """Shares between 0 and 1 as points with their intervals, first name on top."""
     figure = go.Figure(
         go.Scatter(
-            x=[share.value for share in shares], y=list(names), mode="markers",
+            x=[share.value for share in shares], y=wrap_names(names), mode="markers",
             marker={"size": 10, "symbol": "diamond", "color": EFFECT},
             error_x=interval_bars([(s.value, s.low, s.high) for s in shares], True),
             hovertemplate="%{y}: %{x:.3f}<extra></extra>",
         )
     )  # fmt: skip
     figure.update_yaxes(autorange="reversed")
-    styled = style_figure(figure, 320, "Share of samples", "")
+    styled = style_figure(figure, 70 + 46 * len(names), "Share of samples", "")
     return styled.update_xaxes(range=[-0.03, 1.03])
