@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from audit_core.claim import Claim, Role
@@ -142,19 +142,17 @@ def _sentence(
     delta, verb = f"{claim.delta:g}", "carries" if len(claim.components) == 1 else "carry"
     if reason == "low_power":
         least = f"{MIN_PROMPTS} prompts over {MIN_TEMPLATES} templates"
-        return f"Shown on n = {estimate.n}, too few for a verdict ({least} needed): {_measured(claim, number)}."
+        return f"Shown on n = {estimate.n}, too few for a verdict ({least} needed): {_measured(claim, estimate)}."
     if reason == "ablations_disagree" and states is not None:
         by_family = "; ".join(f"{family}: {found}" for family, found in sorted(states.items()))
-        return f"Inconclusive: ablation families disagree ({by_family}); {_measured(claim, number)}."
+        return f"Inconclusive: ablation families disagree ({by_family}); {_measured(claim, estimate)}."
     if reason == "one_family":
-        return f"Inconclusive: only one ablation family could be measured; {_measured(claim, number)}."
+        return f"Inconclusive: only one ablation family could be measured; {_measured(claim, estimate)}."
     if reason == "null_not_beaten":
         what = "do as much" if claim.role is Role.NECESSARY else "come as close to the whole model"
-        return f"Inconclusive: too many random sets of the same shape {what}; {_measured(claim, number)}."
+        return f"Inconclusive: too many random sets of the same shape {what}; {_measured(claim, estimate)}."
     if reason == "straddles_delta":
-        return (
-            f"Inconclusive: the interval includes {delta}, the smallest effect of interest; {_measured(claim, number)}."
-        )
+        return f"Inconclusive: the interval includes {_included(claim, estimate):g}, the smallest effect of interest; {_measured(claim, estimate)}."
     them, act = ("it", "acts") if len(claim.components) == 1 else ("them", "act")
     if claim.role is Role.NECESSARY:
         return {
@@ -164,8 +162,8 @@ def _sentence(
                 if estimate.value > OVERSHOOT
                 else ""
             ),
-            State.NEGLIGIBLE: f"{parts} {verb} less than {delta} of the gap, the smallest effect of interest: {_measured(claim, number)}.",
-            State.REVERSED: f"{parts} {act} against the answer: replacing {them} gains more than {delta} of the gap; the metric fell by {number}.",
+            State.NEGLIGIBLE: f"{parts} {verb} less than {delta} of the gap, the smallest effect of interest: {_measured(claim, estimate)}.",
+            State.REVERSED: f"{parts} {act} against the answer: replacing {them} gains more than {delta} of the gap; {_measured(claim, estimate)}.",
         }[state]
     flag = (
         f" This exceeds the whole model (above {OVERSHOOT}): a component that acts against the answer is missing."
@@ -182,14 +180,25 @@ def _sentence(
 def _leave(claim: Claim, estimate: Estimate, shift: Estimate) -> str:
     return (
         f"Inconclusive: the intervention shifts the residual stream's norm by {shift.value:+.1f} standard deviations from "
-        f"unedited runs, {MOST_SHIFT:g} allowed; {_measured(claim, format_estimate(estimate))}."
+        f"unedited runs, {MOST_SHIFT:g} allowed; {_measured(claim, estimate)}."
     )
 
 
-def _measured(claim: Claim, number: str) -> str:
-    if claim.role is Role.NECESSARY:
-        return f"with {_name(claim)} {'set to zero' if claim.ablation is Replacement.ZERO else 'replaced'}, the metric fell by {number}"
-    return f"with all other {claim.universe} replaced, {_name(claim)} alone kept {number}"
+def _included(claim: Claim, estimate: Estimate) -> float:
+    """The bound inside the interval: −δ where the interval has only that one."""
+    is_above = estimate.high is not None and estimate.high >= claim.delta
+    return claim.delta if is_above or claim.role is not Role.NECESSARY else -claim.delta
+
+
+def _measured(claim: Claim, estimate: Estimate) -> str:
+    if claim.role is not Role.NECESSARY:
+        return f"with all other {claim.universe} replaced, {_name(claim)} alone kept {format_estimate(estimate)}"
+    how = "set to zero" if claim.ablation is Replacement.ZERO else "replaced"
+    moved = f"fell by {format_estimate(estimate)}"
+    if estimate.value < 0:
+        low, high = (None if end is None else -end for end in (estimate.high, estimate.low))
+        moved = f"rose by {format_estimate(replace(estimate, value=-estimate.value, low=low, high=high))}"
+    return f"with {_name(claim)} {how}, the metric {moved}"
 
 
 def _name(claim: Claim) -> str:

@@ -187,3 +187,12 @@ def test_support_needs_more_than_random_sets_do(p: float | None, state: State) -
     assert decide(Claim("x", (head(1, 2),)), small, p_null=p).state is State.NEGLIGIBLE, (
         "the null takes away, never gives"
     )
+
+
+def test_a_loss_below_zero_is_told_as_a_rise_with_its_interval_turned_round() -> None:
+    """The metric falls by −0.17, that is it rises by 0.17; [−0.25, −0.09] has −δ inside and not δ."""
+    sentence = verdict((-0.25, -0.09)).sentence
+    assert "the metric rose by 0.17 [0.09, 0.25]" in sentence
+    assert "the interval includes -0.1," in sentence
+    assert "the metric fell by 0.17 [0.09, 0.25]" in verdict((0.09, 0.25)).sentence
+    assert "the interval includes 0.1," in verdict((0.09, 0.25)).sentence

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -188,6 +189,11 @@ def _reach(points: Sequence[Point], mass_line: float, support_line: float) -> tu
     return [-0.05 * right, 1.05 * right], [bottom - band, top + band]
 
 
+def wrap_names(names: Sequence[str]) -> list[str]:
+    """Names of rows in lines of at most 24 letters, so that a phone shows them whole; they may be untrusted."""
+    return ["<br>".join(html.escape(line) for line in textwrap.wrap(name, 24)) or " " for name in names]
+
+
 def interval_bars(rows: Sequence[tuple[float, float | None, float | None]], chosen: bool) -> dict[str, object]:
     if any(low is None or high is None for _, low, high in rows) or not rows:
         return {"visible": False}
@@ -336,7 +342,7 @@ def interval_rows(
     style_figure(figure, max(240, 90 + 30 * max(1, len(series)) * len(names) // 2), unit, "")
     if len(series) > 1:
         figure.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.2})
-    ticks = {"tickmode": "array", "tickvals": list(range(len(names))), "ticktext": list(names)}
+    ticks = {"tickmode": "array", "tickvals": list(range(len(names))), "ticktext": wrap_names(names)}
     return figure.update_yaxes(**ticks, range=[len(names) - 0.5, -0.5])
 
 
@@ -344,12 +350,12 @@ def share_bars(names: Sequence[str], shares: Sequence[Estimate]) -> go.Figure:
     """Shares between 0 and 1 as points with their intervals, first name on top."""
     figure = go.Figure(
         go.Scatter(
-            x=[share.value for share in shares], y=list(names), mode="markers",
+            x=[share.value for share in shares], y=wrap_names(names), mode="markers",
             marker={"size": 10, "symbol": "diamond", "color": EFFECT},
             error_x=interval_bars([(s.value, s.low, s.high) for s in shares], True),
             hovertemplate="%{y}: %{x:.3f}<extra></extra>",
         )
     )  # fmt: skip
     figure.update_yaxes(autorange="reversed")
-    styled = style_figure(figure, 320, "Share of samples", "")
+    styled = style_figure(figure, 70 + 46 * len(names), "Share of samples", "")
     return styled.update_xaxes(range=[-0.03, 1.03])
