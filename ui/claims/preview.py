@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from audit_core import Claim, format_components
 from audit_core.claim import Role
 from audit_core.governance import Policy
-from audit_core.judging.sample_size import plan_sample_size
+from audit_core.judging import plan_sample_size
 from audit_core.prompts import PromptSet, is_exploratory
 
 WAYS = {"resample": "the other prompt's values", "mean": "their mean", "zero": "zero"}
