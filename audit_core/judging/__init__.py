@@ -1,7 +1,7 @@
 """From effects to verdicts: faithfulness, random baseline, self-repair, distribution shift, verdict rule."""
 
 from audit_core.judging.repair import Backup, Repair
-from audit_core.judging.sample_size import plan_sample_size
+from audit_core.judging.sample_size import SampleSize, plan_sample_size
 from audit_core.judging.shift import DistributionShift
 from audit_core.judging.trial import NullFinding
 from audit_core.judging.verdict import REASONS, State, Verdict
@@ -12,6 +12,7 @@ __all__ = [
     "DistributionShift",
     "NullFinding",
     "Repair",
+    "SampleSize",
     "State",
     "Verdict",
     "plan_sample_size",

@@ -379,6 +379,7 @@ ACTIONS = {
     "attempt": "researcher",
     "write_pack": "researcher",
     "take_to_desk": "researcher",
+    "read_only": "viewer researcher reviewer approver admin",
     "compare": "researcher reviewer",
     "declare": "researcher reviewer approver admin",
     "decide_case: reviewer": "reviewer",
@@ -419,6 +420,7 @@ def test_each_function_that_writes_lets_its_roles_through_and_logs_the_others(
         "compare": lambda: actions.compare("/nowhere", "/nowhere", ""),
         "declare": lambda: actions.declare("C-9999", "it happened"),
         "take_to_desk": lambda: actions.take_to_desk(b"no pack"),
+        "read_only": lambda: actions.read_only(b"no pack"),
         "decide_case: reviewer": lambda: actions.decide_case(
             "0" * 64, ReviewDecision("reviewer", "approve", "none"), "anna", ""
         ),

@@ -8,13 +8,13 @@ import streamlit as st
 
 from audit_core import get_plugin, make_table
 from audit_core.audits import CIRCUIT_QUESTIONS
-from audit_core.evidence.report.brief import Brief
+from audit_core.evidence import Brief, spell
 from audit_core.home import ClaimHistory
 from audit_core.store import RegisteredClaim
 from ui.circuit import results
 from ui.flow import services
 from ui.parts import verdict_card
-from ui.parts.claim_brief import show_all_points, spell
+from ui.parts.claim_brief import show_all_points
 from ui.parts.header import plain, show_table, table_with_csv
 
 EVIDENCE, PLAN, ATTEMPTS, PACK = "All evidence", "Preregistered plan", "Attempts", "Evidence pack"

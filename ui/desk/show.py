@@ -8,11 +8,12 @@ import streamlit as st
 
 from audit_core import format_estimate, make_table
 from audit_core.calibration import describe_share
+from audit_core.evidence import spell
 from audit_core.governance import GateRow, Permission
 from audit_core.review import Case, CaseFile, ClaimReading, PackReading, measure_agreement
 from audit_core.store import DeskDecision
 from ui.flow import actions
-from ui.parts.claim_brief import show_all_points, show_brief, show_state, spell
+from ui.parts.claim_brief import show_all_points, show_brief, show_state
 from ui.parts.header import plain, show_table, table_with_csv
 from ui.parts.sample_mark import name_file
 

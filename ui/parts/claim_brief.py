@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from audit_core import Estimate
-from audit_core.evidence.report.blocks import Line
-from audit_core.evidence.report.brief import READING, SHOWN, Brief
+from audit_core.evidence import READING, SHOWN, Brief, Line, spell
 from ui.parts import figures
 from ui.parts.header import plain
 
@@ -56,11 +55,6 @@ def show_all_points(brief: Brief) -> None:
         with column.container(border=True):
             st.markdown(f"**{title} ({len(points)})**")
             st.markdown("".join(f"- {plain(spell(one))}\n" for one in points) or "None recorded.")
-
-
-def spell(line: Line) -> str:
-    """The text of a line."""
-    return "".join(span.text for span in line)
 
 
 def _end(text: str) -> str:

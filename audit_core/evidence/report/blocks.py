@@ -51,6 +51,11 @@ def join_spans(spans: Sequence[Span], between: str = ", ") -> Line:
     return tuple(part for i, span in enumerate(spans) for part in ((Span(between), span) if i else (span,)))
 
 
+def spell(line: Line) -> str:
+    """Return the text of a line, without the origin of its parts."""
+    return "".join(span.text for span in line)
+
+
 def _spell(value: Any) -> str:
     if isinstance(value, str):
         return value
