@@ -392,7 +392,6 @@ ACTIONS = {
     "disable": "admin",
     "enable": "admin",
     "remove_from_installation": "admin",
-    "read_only": "viewer researcher reviewer approver admin",
 }
 """Every function of the dashboard that writes, and by hand who gets through."""
 
@@ -436,7 +435,6 @@ def test_each_function_that_writes_lets_its_roles_through_and_logs_the_others(
         "offer: page of a run": lambda: actions.offer(actions.Permission.LOOK, "run", lambda: 1)(),
         "disable": lambda: actions.disable(f"{ISSUER}|nobody", "left"),
         "enable": lambda: actions.enable(f"{ISSUER}|nobody", "left"),
-        "read_only": lambda: actions.read_only(b""),
         "remove_from_installation": sample.remove_from_installation,
     }
     assert set(asked) == set(ACTIONS)
