@@ -86,3 +86,10 @@ def test_a_figure_is_followed_over_time_and_what_was_not_there_is_not_zero(home:
     }
     assert trends["prereg_rate"] == (None, 1.0)
     assert trends["unanchored_events"][0] is None
+
+
+def test_why_a_model_does_not_meet_its_policy_names_the_claim_and_the_first_row_behind_it(home: Path) -> None:
+    take_pack(home, zip_up(genuine_members()), by="anna")
+    why = read_line(home).why
+    assert why.startswith("C-0001, C-0002 not evaluated: ")
+    assert "pack " not in why.partition(":")[0]
