@@ -6,7 +6,7 @@ BIN := .venv/bin
 # Most modules of the packages are never imported; those that are, Python compiles at their first import.
 PIP_OPTIONS := --quiet --no-compile
 # tests/conftest.py says how many workers, which tests stay together and in which order.
-SIDE_BY_SIDE := -n auto --dist loadgroup --no-loadscope-reorder
+SIDE_BY_SIDE := -n auto --dist loadscope --no-loadscope-reorder
 # Tests start hundreds of processes, each of which would compile all that it imports again.
 unexport PYTHONDONTWRITEBYTECODE
 export HF_HUB_DISABLE_TELEMETRY := 1

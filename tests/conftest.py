@@ -23,6 +23,7 @@ settings.register_profile("assay", deadline=None, derandomize=True, max_examples
 settings.load_profile("assay")
 
 
+ROOT = Path(__file__).resolve().parents[1]
 MEMORY_DISK = Path("/dev/shm")
 POOL = 6 * 1024**3
 """Bytes that must be free in memory before temporary files are put there: a whole run writes about two gigabytes."""
@@ -53,10 +54,8 @@ def pytest_xdist_auto_num_workers() -> int:
     return min((os.cpu_count() or 1) + 1, 5)
 
 
-SHARED = ("server", "default_subject")
-"""Fixtures that take long to make: the tests of each go to one worker."""
 HEAVY = (
-    *SHARED, "test_accessibility_in_the_browser", "test_killed_processes", "test_planted_models", "test_journey_in_the_browser",
+    "server", "default_subject", "test_accessibility_in_the_browser", "test_killed_processes", "test_planted_models", "test_journey_in_the_browser",
     "test_sign_in_in_the_browser", "test_pack_fuzz", "test_models_default", "test_loading_beside_running", "test_models_hub",
     "test_audits", "test_confirmation", "test_wavefront", "test_paths", "test_dead_hook_on_the_page", "test_models_fetch",
     "test_telemetry", "test_log_attacks", "test_balance", "test_repair", "test_report_pdf", "test_signed_in", "test_claims_page",
@@ -66,18 +65,37 @@ HEAVY = (
 """Groups that take longest: begun first, so that no worker is left with one of them while the others have nothing to do."""
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Heavy groups first. A file is a group, as its tests share what they build."""
+    """Heavy groups first."""
     rank = {group: at for at, group in enumerate(HEAVY)}
-    items.sort(key=lambda item: rank.get(_name_group(item), len(HEAVY)))
-    for item in items:
-        if item.path.name != "test_pack_fuzz.py":
-            item.add_marker(pytest.mark.xdist_group(_name_group(item)))
+    items.sort(key=lambda item: rank.get(_name_group(item.nodeid), len(HEAVY)))
 
 
-def _name_group(item: pytest.Item) -> str:
-    return next((name for name in SHARED if name in getattr(item, "fixturenames", ())), item.path.stem)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Send each group to one worker. The groups of xdist itself are lost on this pytest: it no longer reads the id that marks them."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return _name_group(nodeid)
+
+    return GroupScheduling(config, log)
+
+
+def _name_group(nodeid: str) -> str:
+    """A file is a group, as its tests share what they build; files that use a shared fixture are one."""
+    path = nodeid.partition("::")[0]
+    # Its tests are long and share nothing.
+    return nodeid if path.endswith("test_pack_fuzz.py") else _name_file_group(path)
+
+
+@cache
+def _name_file_group(path: str) -> str:
+    text = (ROOT / path).read_text(encoding="utf-8")
+    if path.startswith("tests/browser/") and re.search(r"\b(server|ready): Server\b", text):
+        return "server"
+    return "default_subject" if path.startswith("tests/slow/") and "default_subject" in text else Path(path).stem
 
 
 @pytest.hookimpl(trylast=True)
