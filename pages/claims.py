@@ -34,7 +34,7 @@ head.title("Claims", anchor=False)
 if not claims:
     show.show_none()
     st.stop()
-link.repair("claim", tuple(claims))
+link.repair("claim", show.order_claims(home, tuple(claims)))
 chosen.selectbox("Claim", list(claims), key="claim", format_func=lambda key: show.describe_choice(claims[key]))
 if can_write:
     new.button("New claim", key="new-claim", icon=":material/add:", on_click=new_claim.open_form)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import streamlit as st
 
@@ -10,6 +11,7 @@ from audit_core import get_plugin, make_table
 from audit_core.audits import CIRCUIT_QUESTIONS
 from audit_core.evidence import Brief, spell
 from audit_core.home import ClaimHistory
+from audit_core.review import list_cases
 from audit_core.store import RegisteredClaim
 from ui.circuit import results
 from ui.flow import services
@@ -23,6 +25,12 @@ EVIDENCE, PLAN, ATTEMPTS, PACK = "All evidence", "Preregistered plan", "Attempts
 def describe_choice(known: RegisteredClaim) -> str:
     """Label of a claim in a list."""
     return f"{known.claim_id}: {known.plan.claim.name[:80]}"
+
+
+def order_claims(home: Path, claims: Sequence[str]) -> tuple[str, ...]:
+    """Claims with those first whose pack waits for a decision, because the page opens on the first."""
+    waiting = [one for case in list_cases(home) if case.state.startswith("waiting") for one in case.pack.claim_ids]
+    return tuple(dict.fromkeys([*(one for one in waiting if one in claims), *claims]))
 
 
 def show_statement(history: ClaimHistory, brief: Brief) -> None:

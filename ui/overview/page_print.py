@@ -23,8 +23,10 @@ from ui.parts.sample_mark import find_shown, name_file
 
 def offer(lines: Sequence[ModelLine], summaries: Sequence[ClaimSummary], facts: HomeFacts) -> None:
     """Show the button that downloads the page; the PDF is made when it is pressed."""
+    # Collected now, because the click arrives outside the page's run, where the mark of the sample is not available.
+    found = collect(lines, summaries, facts)
     st.download_button(
-        "Print (PDF, one page)", data=lambda: render_overview(collect(lines, summaries, facts)), file_name=name_file("audit-overview.pdf"),
+        "Print (PDF, one page)", data=lambda: render_overview(found), file_name=name_file("audit-overview.pdf"),
         mime="application/pdf", icon=":material/print:", on_click="ignore",
     )  # fmt: skip
 

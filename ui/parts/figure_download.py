@@ -6,6 +6,8 @@ import re
 
 import streamlit as st
 
+from ui.parts.sample_mark import name_file
+
 _JS = """
 export default function ({ data, parentElement }) {
   const plot = () => document.querySelector(`.st-key-${data.slot} .js-plotly-plot`);
@@ -17,7 +19,7 @@ export default function ({ data, parentElement }) {
     button.setAttribute('aria-label', `Download the figure as ${button.textContent}: ${data.alt}`);
     button.onclick = () => {
       if (!bar()) return;
-      plot()._context.toImageButtonOptions = { format: button.dataset.format, filename: data.slot, scale: 2 };
+      plot()._context.toImageButtonOptions = { format: button.dataset.format, filename: data.file, scale: 2 };
       bar().click();
     };
   }
@@ -43,4 +45,4 @@ def offer_image(key: str, alt: str) -> None:
     """
     # As Streamlit makes a class of a key.
     slot = re.sub(r"[^a-zA-Z0-9_-]", "-", key.strip())
-    _download(key=f"image-{key}", data={"slot": slot, "alt": alt})
+    _download(key=f"image-{key}", data={"slot": slot, "alt": alt, "file": name_file(slot)})
