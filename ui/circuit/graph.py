@@ -12,6 +12,7 @@ from audit_core.tables import estimate_cells
 from ui.circuit import figures
 from ui.circuit.figures import Line, Node
 from ui.circuit.known import Known
+from ui.parts.figures import show as show_figure
 from ui.parts.header import conditions_line, controls_line, plain, table_with_csv
 
 DRAWN = 0.02
@@ -41,7 +42,7 @@ def show_graph(found: Known) -> None:
         )
         for c in shown
     ]  # fmt: skip
-    figures.show(
+    show_figure(
         figures.graph(nodes, lines, unit=paths.unit), key="graph",
         alt="Graph of the circuit, layers upwards. The table below names every connection.",
     )  # fmt: skip

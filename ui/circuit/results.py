@@ -20,6 +20,7 @@ from audit_core.audits import (
 from audit_core.stats import GroupEstimates, Measurement
 from audit_core.tables import estimate_cells
 from ui.circuit import figures
+from ui.parts.figures import show as show_figure
 from ui.parts.header import conditions_line, controls_line, figure_header, plain, table_with_csv
 
 SHOWN = 12
@@ -48,7 +49,7 @@ def show_recomposition(found: RecompositionResult, place: str = "") -> None:
     )  # fmt: skip
     names = [part.component for part in found.parts]
     kept = [part.put_back.estimate for part in found.parts]
-    figures.show(
+    show_figure(
         figures.staircase(names, kept, unit=kept[0].unit), key=f"stairs{place}",
         alt="Staircase of the effect kept after restoring each component. The table below has the numbers.",
     )  # fmt: skip
@@ -95,7 +96,7 @@ def show_curve(found: CurveResult, place: str = "") -> None:
         "diamonds are the first components of the order that the search found, and grey lines are random orders. "
         "The square is this circuit. Sizes are not evenly spaced.",
     )  # fmt: skip
-    figures.show(
+    show_figure(
         figures.curve(found), key=f"curve{place}",
         alt="Effect kept by circuits of growing size, beside random orders. The table below has the numbers.",
     )  # fmt: skip
@@ -221,7 +222,7 @@ def _show_forest(
 ) -> None:
     shown = rows[:SHOWN]
     estimates: list[Estimate] = [found.estimate for _, found in shown]
-    figures.show(
+    show_figure(
         figures.forest([text for text, _ in shown], estimates, unit=estimates[0].unit, lines=lines), key=key,
         alt=f"{name}: one interval per row. The table below has the numbers.",
     )  # fmt: skip
