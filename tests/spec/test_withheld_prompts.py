@@ -202,12 +202,12 @@ def test_a_pack_that_quotes_a_withheld_prompt_is_not_written(home: Path, held: E
 
 def test_names_of_templates_in_reasons_are_covered(planted: TransformerSubject, home: Path) -> None:
     """A row without a number names the templates that could not be tested."""
-    from audit_core.packs.pack import _read_attempts
+    from audit_core.packs.pack import read_attempts
     from audit_core.packs.pack_documents import list_metrics
     from audit_core.store.log.trail import read_log_view
 
     known = Register(home).find("C-0001")
-    (attempt,) = _read_attempts(home, known, read_log_view(home).events)
+    (attempt,) = read_attempts(home, known, read_log_view(home).events)
     result = json.loads(attempt.record.result or "")
     result["transfer"]["found_elsewhere"]["untested"] = [f"{CANARY} of t0"]
     attempt = replace(attempt, record=replace(attempt.record, result=json.dumps(result)))
