@@ -67,10 +67,14 @@ def open_page(
     progress = st.container()
     if while_loading is not None and services.POOL.auditor(model) is None:
         while_loading(model, prompts)
+        if is_on_its_way:
+            with progress:
+                answers.wait_for_model(model)
+            # Loaded while this was drawn: the page is drawn anew, without it.
+            st.rerun()
     if not is_on_its_way:
         st.stop()
-    with progress:
-        auditor = answers.wait_for_model(model)
+    auditor = answers.wait_for_model(model)
     whole = ask_beside(lambda: services.tokenised(auditor, prompts))
     with st.sidebar:
         own_prompts.show_notices(whole.notices)
