@@ -23,8 +23,8 @@ RELATIVE = {
     "circuit": 0.2, "claim_test": 0.4, "curve": 0.17, "paths": 0.6, "recomposition": 0.2, "rival": 0.36, "specificity": 0.2,
     "stability": 0.5, "transfer": 0.3,
 }  # fmt: skip
-"""Seconds per unit of an audit's first run, relative to the calibration, rounded; 1 for others. Measured on the default
-model by `tools/record_circuits.py`: runs that ablate nearly everything share one forward pass per prompt."""
+"""Seconds per unit of an audit's first run, relative to the calibration; 1 for others. Rough: from recording times of the
+default model on one thread of a busy machine, scaled to two cores by judgement. A finished run replaces them by its own pace."""
 
 
 class Pace:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from audit_core import Auditor
@@ -15,6 +16,7 @@ from audit_core.store import note_opened
 from tests.pages.test_live_audit_page import ROOT, refused, wait_for_refusal
 from ui.circuit import questions
 from ui.circuit.known import KnownAnswers
+from ui.flow.services import POOL
 
 RECORDED = {"model": "default", "set": "indirect_object", "c": "L20.H0, L23.H3, L29.H1"}
 PLANTED = {"model": "planted-induction", "set": "planted-query", "ab": "zero", "c": "L0.H0, L1.H0"}
@@ -177,3 +179,25 @@ def test_a_question_that_ends_while_the_page_is_drawn_is_shown_in_the_same_run(
     test.run()
     assert len(calls) == 2
     assert test.get("plotly_chart")
+
+
+def test_a_model_that_is_loaded_while_its_record_is_drawn_gives_one_page(
+    planted: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_planted()
+    found, calls = POOL.auditor, []
+
+    def find_late(name: str) -> Auditor | None:
+        calls.append(name)
+        return None if len(calls) == 1 else found(name)
+
+    def show(*_: Any) -> bool:
+        st.container(key="circuit-answer")
+        return True
+
+    monkeypatch.setattr(POOL, "auditor", find_late)
+    monkeypatch.setattr("ui.circuit.view.show_while_loading", show)
+    test = open_circuit(**PLANTED)
+    assert not test.exception
+    assert len(calls) > 2
+    assert test.multiselect(key="circuit_parts").value == ["L0.H0", "L1.H0"]

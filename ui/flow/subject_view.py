@@ -73,13 +73,17 @@ def open_page(
         show_prompt(prompts, prompt_id)
         if st.session_state.set.startswith("own-"):
             own_prompts.show_splits(prompts)
-    is_drawn = False
     if while_loading is not None and services.POOL.auditor(model) is None:
         is_drawn = while_loading(frame, model, prompts, prompt_id)
+        if is_drawn and is_on_its_way:
+            # Below what is recorded, so that no map moves when live numbers replace it.
+            with frame.progress:
+                answers.wait_for_model(model)
+            # Loaded while the record was drawn: the page is drawn again without it.
+            st.rerun()
     if not is_on_its_way:
         st.stop()
-    # Below what is recorded, so that no map moves when live numbers replace it.
-    with frame.progress if is_drawn else frame.answer:
+    with frame.answer:
         auditor = answers.wait_for_model(model)
         own_prompts.offer_fitting(auditor, prompts)
     whole = ask_in(frame.answer, lambda: services.tokenised(auditor, prompts))
