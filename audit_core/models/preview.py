@@ -8,7 +8,6 @@ from math import prod
 from pathlib import Path
 
 from audit_core.models.cache import model_cache
-from audit_core.models.declared import check_declared
 from audit_core.models.folder import CONFIG_BYTES, check_folder, read_json
 from audit_core.models.hub import find_in_cache
 from audit_core.models.known import find_known
@@ -47,6 +46,9 @@ def preview_folder(folder: Path) -> ModelPreview:
         ModelRefused: the folder would be refused on loading as well.
     """
     check_folder(folder)
+    # Imported here: it loads numpy, and importing the package must load nothing heavy.
+    from audit_core.models.declared import check_declared
+
     tensors = check_declared(folder).values()
     config = read_json(folder / "config.json", limit=CONFIG_BYTES)
     named = config.get("architectures")
