@@ -34,6 +34,7 @@ def read() -> Calibration | None:
 
 def show_shares(found: Calibration) -> None:
     """Show the ground truth beside each rule's verdicts, and the headline shares."""
+    st.header("Verdicts of the rules", anchor=False)
     figure_header(
         "How often it is right", "causal",
         "shares of claims per build, with Wilson's 95 % interval. A claim is right if all its samples are, and wrong if any is. "
