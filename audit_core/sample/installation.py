@@ -18,18 +18,19 @@ REMOVED = "sample-removed"
 """File in a data directory that removes the sample; deleting it brings the sample back."""
 
 
-def open_sample(home: Path, *, shipped: Path = FOLDER) -> Path | None:
+def open_sample(home: Path, *, shipped: Path | None = None) -> Path | None:
     """Folder of the unpacked sample; unpacking checks digests and log. None where no sample is shipped.
 
     Servers and sessions share the folder. It is complete as soon as it exists, because it gets its name last.
 
     Args:
-        shipped: folder with the archive.
+        shipped: folder with the archive; that of this version unless given.
 
     Raises:
         IntegrityError: the archive differs from its digest, or its log fails verification.
         StoreRefused: the folder cannot be written.
     """
+    shipped = shipped or FOLDER
     note = read_note(shipped)
     if note is None:
         return None

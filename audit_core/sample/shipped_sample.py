@@ -26,13 +26,13 @@ class SampleNote:
     archive_sha256: str
 
 
-def read_note(folder: Path = FOLDER) -> SampleNote | None:
-    """Note of the shipped sample; None where this installation ships none.
+def read_note(folder: Path | None = None) -> SampleNote | None:
+    """Note of the sample in a folder, or of the one that ships; None where there is none.
 
     Raises:
         IntegrityError: the note cannot be read.
     """
-    path = folder / NOTE
+    path = (folder or FOLDER) / NOTE
     return _read(path) if path.is_file() else None
 
 
