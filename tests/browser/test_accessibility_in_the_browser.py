@@ -92,7 +92,7 @@ def test_no_page_has_a_flaw_of_ours(house: House, visit: Any, theme: str, backgr
     assert not ours, json.dumps(ours, indent=1)
     # One of these is of a table that lists runs: there are some once the first theme was tried.
     if theme == "Dark":
-        assert {row[1] for row in found} == set(STREAMLITS), "what Streamlit has mended is taken off the list"
+        assert {row[1] for row in found} == set(STREAMLITS), "what Streamlit has corrected is taken off the list"
 
 
 def settle(page: Any) -> None:

@@ -67,7 +67,7 @@ def test_a_model_that_this_machine_cannot_hold_is_said_so(
 
 
 def test_a_hub_model_is_unknown_until_the_press(home: Path) -> None:
-    text = said(open_form("somebody/unknown-model"))
+    text = said(open_form("someone/unknown-model"))
     assert "Architecture, parameters and memory: **unknown before it is loaded**" in text
     assert "Hugging Face hub" in text
 

@@ -1,4 +1,4 @@
-"""What loading a model would take, told from headers alone."""
+"""What loading a model would take, read from headers alone."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_nothing_is_known_of_a_hub_model_before_it_is_fetched_and_no_request_is_
     import socket
 
     monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("a request was sent"))
-    assert preview_model("somebody/unknown-model") is None
+    assert preview_model("someone/unknown-model") is None
     assert preview_model("no such name") is None
 
 
