@@ -120,6 +120,15 @@ class Story:
         return tuple(found)
 
 
+def round_recorded(value: Any) -> Any:
+    """Round the numbers of plain values to six digits: records are read and compared, and runs differ in the seventh."""
+    if isinstance(value, dict):
+        return {key: round_recorded(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [round_recorded(inner) for inner in value]
+    return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
 def _hash_split(prompts: PromptSet, explored: bool) -> str:
     return take_split(prompts, exploratory=explored).sha256
 

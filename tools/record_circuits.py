@@ -28,7 +28,7 @@ from audit_core.prompts import is_exploratory
 from audit_core.registry import get_plugin
 from audit_core.run import list_versions
 from audit_core.shipped import list_circuits
-from audit_core.story import MeasuredWith
+from audit_core.story import MeasuredWith, round_recorded
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDS = ROOT / "data/circuit_answers"
@@ -109,18 +109,9 @@ def _ask(assessment: Assessment, key: str) -> Any:
     return assessment.ask_verdict(Role(key)) if key in ROLES else assessment.ask(key)
 
 
-def shorten(value: Any) -> Any:
-    """Numbers to six digits: what is recorded is read and compared, and runs differ in the seventh."""
-    if isinstance(value, dict):
-        return {key: shorten(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [shorten(inner) for inner in value]
-    return float(f"{value:.6g}") if isinstance(value, float) else value
-
-
 def write(record: RecordedCircuit) -> Path:
     """Store one record, one answer to a line."""
-    plain = shorten(TypeAdapter(RecordedCircuit).dump_python(record, mode="json"))
+    plain = round_recorded(TypeAdapter(RecordedCircuit).dump_python(record, mode="json"))
     answers = plain.pop("answers")
     head = json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False)
     rows = ",\n".join("  " + json.dumps(row, ensure_ascii=False, allow_nan=False) for row in answers)

@@ -29,7 +29,7 @@ from audit_core.models.known import SMOLLM2
 from audit_core.registry import get_plugin
 from audit_core.run import list_versions
 from audit_core.shipped import list_circuits
-from audit_core.story import MeasuredWith
+from audit_core.story import MeasuredWith, round_recorded
 from ui.flow.choice import pick_one, pick_reference
 
 TASK, PROMPT, SEED = "indirect_object", "io-0001", 0
@@ -59,16 +59,7 @@ def record() -> FirstAnswer:
     )  # fmt: skip
 
 
-def shorten(value: object) -> object:
-    """Numbers to six digits: runs differ in the seventh."""
-    if isinstance(value, dict):
-        return {key: shorten(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [shorten(inner) for inner in value]
-    return float(f"{value:.6g}") if isinstance(value, float) else value
-
-
 if __name__ == "__main__":
-    plain = shorten(TypeAdapter(FirstAnswer).dump_python(record(), mode="json"))
+    plain = round_recorded(TypeAdapter(FirstAnswer).dump_python(record(), mode="json"))
     RECORD.write_text(json.dumps(plain, ensure_ascii=False, allow_nan=False, indent=0) + "\n", encoding="utf-8")
     print(f"{RECORD.name}: {RECORD.stat().st_size:,} bytes")

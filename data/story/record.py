@@ -33,7 +33,7 @@ from audit_core.judging.verdict import RULE_VERSION
 from audit_core.prompts import take_split
 from audit_core.run import list_versions
 from audit_core.shipped import list_circuits
-from audit_core.story import MeasuredWith, Story, StoryClaim, StoryHead, StoryPrompts
+from audit_core.story import MeasuredWith, Story, StoryClaim, StoryHead, StoryPrompts, round_recorded
 
 TASK, EXAMPLE, SEED = "indirect_object", "io-0001", 0
 RULED = {"looks_most": "looks-most", "looks": "looks", "acts": "acts"}
@@ -85,15 +85,6 @@ def show(done: int, total: int) -> None:
     print(f"\r{done / total:4.0%}", end="", file=sys.stderr)
 
 
-def shorten(value: object) -> object:
-    """Numbers to six digits: what is recorded is read and compared, and runs differ in the seventh."""
-    if isinstance(value, dict):
-        return {key: shorten(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [shorten(inner) for inner in value]
-    return float(f"{value:.6g}") if isinstance(value, float) else value
-
-
 def lay_out(value: object, pad: str = "") -> str:
     """JSON that a person can scroll through: a head or a prompt to a line."""
     flat = json.dumps(value, ensure_ascii=False, allow_nan=False)
@@ -113,5 +104,5 @@ def lay_out(value: object, pad: str = "") -> str:
 if __name__ == "__main__":
     story = TypeAdapter(Story).dump_python(record(), mode="json")
     path = Path(__file__).parent / f"{TASK}.json"
-    path.write_text(lay_out(shorten(story)) + "\n", encoding="utf-8")
+    path.write_text(lay_out(round_recorded(story)) + "\n", encoding="utf-8")
     print(f"\n{path.name}: {path.stat().st_size:,} bytes")

@@ -104,6 +104,15 @@ def processes() -> Any:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One for a whole run: groups of tests that a scheduler loses would start one, and load a model, on each worker."""
+    is_worker = "PYTEST_XDIST_WORKER" in os.environ
+    started = tmp_path_factory.getbasetemp().parent / "server-started"
+    if is_worker:
+        # All workers of a run have the same parent folder.
+        assert not started.exists(), (
+            "the tests of the server are on two workers: see the scheduler in tests/conftest.py"
+        )
+        started.touch()
     with _serve(tmp_path_factory.mktemp("home")) as server:
         yield server
 

@@ -55,6 +55,7 @@ def test_the_page_is_painted_before_the_model_is_loaded_and_asks_nobody_else(ser
     page.on("request", lambda request: asked.append(request.url))
     page.goto(server.url)
     expect(page.get_by_role("heading", name="Live audit")).to_be_visible()
+    expect(page).to_have_title("Live audit · Assay")
     expect(page.get_by_text("When Mary and John went to the store, John gave a drink to").first).to_be_visible()
     outside = [
         url for url in asked if not url.startswith((server.url, server.url.replace("http", "ws"), "data:", "blob:"))
@@ -144,6 +145,10 @@ def test_pages_share_one_choice_and_back_shows_what_was(ready: Server, page: Pag
 
 def test_a_link_shows_another_person_the_same_and_holds_no_prompt_text(ready: Server, page: Page, chromium) -> None:
     open_page(page, ready)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy link").click()
+    expect(page.get_by_text("Copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == page.url
     assert "Mary" not in page.url
     other = chromium.new_context().new_page()
     other.set_default_timeout(90_000)
@@ -206,6 +211,12 @@ def test_every_figure_has_a_table_and_a_file(ready: Server, page: Page) -> None:
     rows = list(csv.DictReader(io.StringIO(download.value.path().read_text())))
     assert len(rows) == 270
     assert {row["unit"] for row in rows} == {"logits"}
+    page.keyboard.press("Escape")
+    open_tab(page, "Tokens")
+    for name, start in (("SVG", b"<svg"), ("PNG", b"\x89PNG")):
+        with page.expect_download() as picture:
+            page.get_by_role("button", name=f"Download the figure as {name}").first.press("Enter")
+        assert picture.value.path().read_bytes().startswith(start)
 
 
 def test_a_sweep_over_a_set_says_how_long_and_can_be_cancelled(ready: Server, page: Page) -> None:

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from agreement.literal import LiteralRunner
 
-from audit_core import load_prompt_set, tokenise
+from audit_core import AblationRequest, AttentionRequest, SweepRequest, load_prompt_set, parse_components, tokenise
+from audit_core.attention import Source
 from audit_core.audits.claim_test import ClaimTestRequest, ClaimTestResult
 from audit_core.claim import Claim, Role
 from audit_core.component import Component, Kind, edge, head, mlp, resid
 from audit_core.effect import measure_effect, plan_controls, run_controls
+from audit_core.first_answer import load_first_answer
 from audit_core.intervention import (
     CLEAN_RUN,
     CORRUPTED_RUN,
@@ -32,6 +34,7 @@ from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.registry import get_plugin
 from audit_core.subject import Means, no_progress
 from audit_core.subjects.transformer import TransformerSubject
+from ui.flow.choice import pick_one, pick_reference
 
 pytestmark = pytest.mark.slow
 
@@ -229,3 +232,30 @@ def test_the_wave_gives_what_transformer_lens_own_patching_gives(
         ) + patch(patching.layer_pos_patch_setter, "resid_pre", [{"layer": p.layer, "pos": last} for p in places])
     np.testing.assert_allclose((logits.answer - logits.foil)[:, 0], theirs, rtol=0, atol=1e-4)
     assert max(theirs) - min(theirs) > 1
+
+
+def test_the_recorded_first_answer_is_what_is_measured(subject: TransformerSubject) -> None:
+    """Sentence and maps that are shown while the model loads, against the same three audits now."""
+    record = load_first_answer()
+    assert record.measured_with.identity["short"] == subject.identity.short
+    whole = tokenise(load_prompt_set(record.prompts), subject.tokenizer)
+    one = pick_one(whole, record.prompt)
+    parts = parse_components(", ".join(record.components))
+    asked = {
+        "attention": AttentionRequest(one, Source.ANSWER),
+        "sweep": SweepRequest(one, pick_reference(one, whole)),
+        "ablation": AblationRequest(one, pick_reference(one, whole), parts),
+    }
+    found: dict[str, Any] = {
+        audit: get_plugin("audits", audit).run(subject, request, means=None, on_progress=no_progress)
+        for audit, request in asked.items()
+    }
+    assert np.allclose(
+        [cell.estimate.value for cell in record.sweep.cells],
+        [c.estimate.value for c in found["sweep"].cells],
+        atol=1e-3,
+    )
+    assert np.allclose([m.value for m in record.attention.mass], [m.value for m in found["attention"].mass], atol=1e-4)
+    for name in ("clean", "corrupted", "after", "support"):
+        assert getattr(record.ablation, name).value == pytest.approx(getattr(found["ablation"], name).value, abs=1e-3)
+    assert record.ablation.support.value > 5, "and it is no map of zeros"

@@ -138,7 +138,7 @@ def _take_default() -> None:
 
 def _ask_prompts() -> PromptSet | None:
     chosen = st.session_state.claim_set
-    options = [*list_prompt_sets(), *([chosen] if chosen not in list_prompt_sets() else [])]
+    options = list(dict.fromkeys((*own_prompts.list_sets(), chosen)))
     left, right = st.columns(2)
     left.selectbox("Prompt set", options, key="claim_set", format_func=own_prompts.name_set)
     right.text_input("Model", key="claim_model", help="A known or planted name, a folder, or a hub id.")

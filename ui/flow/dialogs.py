@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
 
 _OPEN = "open_dialog"
 """Session key: the name of the open dialog."""
 
 
-def open_dialog(name: str) -> None:
-    """Callback of the button that opens a dialog; it replaces the one that was open."""
+def offer_dialog(name: str, label: str, show: Callable[[], None], *, icon: str) -> None:
+    """Show the button that opens a dialog, and the dialog while it is open; for any place on a page.
+
+    Args:
+        name: key of the button; a page's dialogs have different names.
+        show: a function decorated with `st.dialog`.
+    """
+    st.button(label, key=name, icon=icon, on_click=_open, args=(name,))
+    if st.session_state.get(_OPEN) == name:
+        show()
+
+
+def _open(name: str) -> None:
     st.session_state[_OPEN] = name
-
-
-def is_open(name: str) -> bool:
-    """Whether this dialog is open."""
-    return bool(st.session_state.get(_OPEN) == name)
 
 
 def close_dialog() -> None:

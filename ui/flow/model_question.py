@@ -158,15 +158,7 @@ def show_preview(name: str) -> None:
 
 def use_another() -> None:
     """Show the button that opens the form for another model, and the form while it is open; for any place on a page."""
-    st.button(
-        "Use another model",
-        key="use-another",
-        icon=":material/swap_horiz:",
-        on_click=dialogs.open_dialog,
-        args=("model",),
-    )
-    if dialogs.is_open("model"):
-        _show_form()
+    dialogs.offer_dialog("use-another", "Use another model", _show_form, icon=":material/swap_horiz:")
 
 
 @st.dialog("Use another model", width="medium", icon=":material/swap_horiz:", on_dismiss=dialogs.close_dialog)

@@ -38,15 +38,7 @@ _EXAMPLES = {
 
 def bring_own() -> None:
     """Show the button that opens the dialog, and the dialog while it is open; for any place on a page."""
-    st.button(
-        "Your own prompts",
-        key="bring-own",
-        icon=":material/upload_file:",
-        on_click=dialogs.open_dialog,
-        args=("prompts",),
-    )
-    if dialogs.is_open("prompts"):
-        _show_dialog()
+    dialogs.offer_dialog("bring-own", "Your own prompts", _show_dialog, icon=":material/upload_file:")
 
 
 @st.dialog("Bring your own prompts", width="large", icon=":material/upload_file:", on_dismiss=dialogs.close_dialog)

@@ -6,9 +6,10 @@ import streamlit as st
 
 from audit_core import PromptSet, parse_components
 from audit_core.attention import Source
-from audit_core.errors import AuditError
+from audit_core.errors import ComponentRefused, IntegrityError
 from audit_core.first_answer import FirstAnswer, load_first_answer
 from ui.flow import choice
+from ui.flow.answers import show_refusal
 from ui.live import answer, head_maps, interventions
 from ui.parts.header import BADGES, plain
 from ui.parts.workbench import Frame, split_panes
@@ -48,10 +49,14 @@ def show_while_loading(frame: Frame, model: str, prompts: PromptSet, prompt_id: 
 
 def _find(model: str, prompts: PromptSet, prompt_id: str) -> FirstAnswer | None:
     try:
-        found = load_first_answer()
         components = tuple(str(c) for c in parse_components(st.session_state.c))
-    except AuditError:
-        # The record only bridges the wait: the page goes on to measure, and names what is wrong with the components.
+    except ComponentRefused:
+        # The page itself refuses them, with a remedy, once the model is loaded.
+        return None
+    try:
+        found = load_first_answer()
+    except IntegrityError as error:
+        show_refusal(error)
         return None
     is_same = all(st.session_state.get(key, value) == value for key, value in _AS_RECORDED.items())
     return found if is_same and found.is_about(model, prompts, prompt_id, components) else None

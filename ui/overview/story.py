@@ -88,7 +88,7 @@ def _show_origin(story: Story) -> None:
 
 def _show_sentence(story: Story, title: str) -> None:
     head = story.find_head("looks_most")
-    step_header(title, "observational")
+    step_header(title, "observational", story.prompts.exploratory_n)
     example = next(p for p in load_prompt_set(story.prompts.name).prompts if p.id == story.prompts.example)
     st.markdown(
         f"*{plain(example.clean)}* … **{plain(example.answer.strip())}**. A report claims that {head.component} carries this answer: "
@@ -100,7 +100,7 @@ def _show_sentence(story: Story, title: str) -> None:
 
 def _show_both(story: Story, title: str) -> None:
     most, acts = story.find_head("looks_most"), story.find_head("acts")
-    step_header(title, "")
+    step_header(title, "", story.prompts.exploratory_n)
     left, right = split_panes("story")
     reading = f"Each cell is a head: columns are layers. Both maps are of the exploratory split, n = {acts.effect.n} prompts. Pick a head to outline it on both."
     with left:
@@ -129,7 +129,7 @@ def _show_both(story: Story, title: str) -> None:
 
 def _show_controls(story: Story, title: str) -> None:
     acting = story.find_claim("acts")
-    step_header(title, "causal")
+    step_header(title, "causal", story.prompts.confirmatory_n)
     level = next(e.level for e in acting.result.families.values() if e is not None and e.level)
     st.markdown(
         f"Bars are {level:.0%} intervals for {acting.stated.components[0]}, and dashed lines the smallest effect that counts. "
@@ -144,7 +144,7 @@ def _show_controls(story: Story, title: str) -> None:
 
 
 def _show_verdicts(story: Story, title: str) -> None:
-    step_header(title, "causal")
+    step_header(title, "causal", story.prompts.confirmatory_n)
     st.markdown(
         f"Each verdict compares an interval with the smallest effect that counts, on {story.prompts.confirmatory_n} prompts kept for this test."
     )
@@ -271,13 +271,15 @@ _STEPS: dict[str, tuple[str, Callable[[Story, str], None]]] = {
 }
 
 
-def step_header(title: str, kind: str) -> None:
-    """Title of a step with its badges."""
+def step_header(title: str, kind: str, n: int | None = None) -> None:
+    """Title of a step with its badges, and the number of prompts behind its numbers."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.subheader(title, anchor=False, width="content")
         for badge in (*kind.split(), "recorded"):
             icon, colour = BADGES[badge]
             st.badge(badge, icon=icon, color=colour)
+        if n is not None:
+            st.badge(f"n = {n} prompts", color="gray")
 
 
 def describe_share(share: Estimate) -> str:
