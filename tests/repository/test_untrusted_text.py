@@ -110,13 +110,7 @@ REVIEWED: dict[str, list[str]] = {
         "why",
     ],
     "ui/desk/form.py": ["DECISIONS.get", "digest[:12]", "list(DECISIONS)", "number", "roles"],
-    "ui/desk/show.py": [
-        "_describe_attempts(claim)",
-        "evaluated",
-        "hidden",
-        "hidden != 1",
-        "required",
-    ],
+    "ui/desk/show.py": ["_describe_attempts(claim)", "evaluated", "hidden", "hidden != 1", "required"],
     "ui/parts/header.py": ["kind", "n", "name", "reading", "title"],
     "ui/flow/history.py": ["stale"],
     "ui/live/interventions.py": ["focus", "kind", "rank", "what"],
@@ -167,11 +161,13 @@ REVIEWED: dict[str, list[str]] = {
         "line",
         "list(_STEPS)",
         "most.component",
+        "n",
         "over",
         "reading",
         "story.direction",
         "story.measured_with.recorded_at[:10]",
         "story.prompts.confirmatory_n",
+        "story.prompts.exploratory_n",
         "story.replacement",
         "title",
         "words",
@@ -233,6 +229,7 @@ REVIEWED: dict[str, list[str]] = {
     "ui/parts/workbench.py": ["kind", "reading", "table.name", "title", "words"],
     "ui/shell/main.py": ["ROOT"],
     "pages/overview.py": ["title"],
+    "ui/flow/dialogs.py": ["label"],
 }
 """What was read by a person and needs no escape: numbers, digests of ours, component addresses that were parsed, words of shipped files and of
 the source. A new entry says that its text cannot come from a link, an upload, a model, a pack, a provider or an error message."""

@@ -167,20 +167,21 @@ def _show_verdicts(story: Story, title: str) -> None:
             _show_details(story)
 
 
+_STATE_WORDS = {
+    State.SUPPORTED: "supported",
+    State.NEGLIGIBLE: "below the threshold",
+    State.REVERSED: "reversed",
+    State.INCONCLUSIVE: "inconclusive",
+}
+"""States short enough for an axis."""
 _THRESHOLDS = {"necessary": "counts as needed", "sufficient": "counts as enough"}
 
 
 def _name_claim(found: StoryClaim) -> str:
     """Components, role and state of a claim, short enough for an axis."""
     state = State(found.result.state)
-    words = {
-        State.SUPPORTED: "supported",
-        State.NEGLIGIBLE: "too small",
-        State.REVERSED: "reversed",
-        State.INCONCLUSIVE: "inconclusive",
-    }
     role = "needed" if found.claim["role"] == "necessary" else "enough alone"
-    return f"{', '.join(map(str, found.stated.components))} {role}: {words[state]}"
+    return f"{', '.join(map(str, found.stated.components))} {role}: {_STATE_WORDS[state]}"
 
 
 def _show_details(story: Story) -> None:
@@ -226,10 +227,11 @@ def _list_items(found: StoryClaim) -> object:
 
 def _show_limits(story: Story, title: str) -> None:
     step_header(title, "")
-    clean = story.find_claim("acts").result.clean
+    clean, alone = story.find_claim("acts").result.clean, story.find_claim("acts", "sufficient")
+    is_enough = alone.result.state == State.SUPPORTED
     lines = (
         f"Anything beyond this model, this task and {clean.n} prompts in {clean.templates} templates.",
-        "That one head is enough: that claim failed.",
+        *(() if is_enough else (f"That one head is enough. That claim is {_STATE_WORDS[State(alone.result.state)]}.",)),
         "Joint effects. Each claim is about one head.",
         "That the attention map is wrong. It does not show what a head does.",
         "A preregistered result. A policy treats it as exploratory.",
