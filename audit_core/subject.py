@@ -46,6 +46,8 @@ class Geometry:
     n_vocabulary: int
     n_neurons: int
     """Neurons per MLP; 0 if they are not accessible."""
+    n_experts: int = 0
+    """Routed experts per mixture layer; 0 if there are none or they are not accessible."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +79,8 @@ class Means:
     activations: Mapping[tuple[int, str], Mapping[Kind, Floats]]
     """Key: token length and template ("" for all templates). Value: per kind of component, shape
     (layer, pos, head, d_head) for heads, queries, keys and values, (layer, pos, d_model) for MLPs and the residual
-    stream, (layer, pos, neuron) for neurons, (layer, head, query, key) for edges."""
+    stream, (layer, pos, neuron) for neurons, (layer, head, query, key) for edges, (layer, expert, d_model) for experts: means over the
+    tokens sent to each, NaN if there were none."""
     n_prompts: Mapping[tuple[int, str], int]
     """Reference prompts per entry; each contributes its clean and its corrupted run."""
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from audit_core.component import Component, Kind
 from audit_core.engine.checkpoint import check_against_files, check_kind
 from audit_core.engine.faults import refuse_faults
-from audit_core.engine.parity import check_parity, run_alone
+from audit_core.engine.parity import check_parity, choose_tokens, run_alone
 from audit_core.engine.randomise import shuffle_weights
 from audit_core.engine.runner import WaveRunner
 from audit_core.engine.sites import HOOKS, count_indices
@@ -83,6 +83,8 @@ class TransformerSubject:
                 remedy="use such a model; this one was not measured.",
             )
         self.tolerance = check_parity(self.runner, tokenizer.bos_id, own)
+        self.mixture = self.runner.admit_experts(choose_tokens(tokenizer.bos_id, self.geometry.n_vocabulary))
+        self.geometry = self.runner.geometry
 
     @property
     def fallback(self) -> str:
