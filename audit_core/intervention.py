@@ -87,6 +87,12 @@ class Edit:
     """Unit vector in the component's space: only the projection on it is replaced. None: the whole activation."""
 
     def __post_init__(self) -> None:
+        if self.component.kind is Kind.ROUTER:
+            raise InterventionRefused(
+                f"An edit of the scores of {self.component}.",
+                wanted="an edit that the model reads: it takes the chosen experts and their weights, not the scores.",
+                remedy="mask an expert in the router (`router_mask` of L3.E5), or change its weight (`scale`).",
+            )
         if self.replacement in PATTERN_ABLATIONS and self.component.kind is not Kind.PATTERN:
             raise InterventionRefused(
                 f"{self.component} made {self.replacement}.",
@@ -99,7 +105,11 @@ class Edit:
                 wanted="an expert such as L3.E5: a router sends tokens to experts only.",
                 remedy="name an expert, or choose zero, mean or resample.",
             )
-        if self.direction is not None and self.component.kind is Kind.EXPERT and self.replacement is not Replacement.ADD:
+        if (
+            self.direction is not None
+            and self.component.kind is Kind.EXPERT
+            and self.replacement is not Replacement.ADD
+        ):
             raise InterventionRefused(
                 f"A direction of {self.component} → {self.replacement}.",
                 wanted="`add`, the only replacement of an expert along a direction.",
@@ -140,6 +150,7 @@ class Intervention:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "edits", tuple(sorted(self.edits, key=lambda edit: edit.component)))
+        _check_routing(self.edits)
         seen = [edit.component for edit in self.edits]
         whole = {component for component in seen if component.position is None}
         twice = {c for c in seen if c.position is not None and replace(c, position=None, key=None) in whole}
@@ -162,6 +173,20 @@ class Intervention:
 
     def __str__(self) -> str:
         return f"{self.side}: " + (", ".join(map(str, self.edits)) or "nothing replaced")
+
+
+def _check_routing(edits: tuple[Edit, ...]) -> None:
+    """Refuse a change of a layer's routing beside another edit of its experts, which would not add up."""
+    for edit in edits:
+        layer = (Kind.EXPERT, edit.component.layer)
+        others = [other for other in edits if (other.component.kind, other.component.layer) == layer]
+        how = (edit.replacement, edit.component.position)
+        if edit.replacement in ROUTING and any((o.replacement, o.component.position) != how for o in others):
+            raise InterventionRefused(
+                f"{edit} beside another edit of the experts of layer {edit.component.layer}.",
+                wanted="one change of the routing per layer.",
+                remedy="make them separate interventions.",
+            )
 
 
 CLEAN_RUN = Intervention()

@@ -129,7 +129,9 @@ class MixtureLayer:
         with _MaskScores(self.n_experts, without) as mask:
             _, weights, index = type(self.router).forward(self.router, inputs, *args, **kwargs)
         if without and (mask.fired != 1 or any(bool((index == expert).any()) for expert in without)):
-            raise ControlFailed("A masked expert was chosen, or the router's scores were not found; no number is reported.")
+            raise ControlFailed(
+                "A masked expert was chosen, or the router's scores were not found; no number is reported."
+            )
         return index, weights
 
 

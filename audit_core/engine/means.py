@@ -49,7 +49,7 @@ class MeanSums:
             run: their clean runs, followed by their corrupted runs.
         """
         n = len(pairs)
-        sites = {
+        sites: dict[Kind, torch.Tensor] = {
             kind: stack_layers({i: (v[:n] + v[n:]) / 2 for (k, i), v in run.sites.items() if k is kind}, model.n_layers)
             for kind in self.kinds
             if kind is not Kind.EXPERT
@@ -74,7 +74,9 @@ class MeanSums:
         # An expert's mean is over the tokens sent to it: 0 / 0 where there were none.
         activations = {
             key: {
-                kind: read_only((total / (self._sent[key] if kind is Kind.EXPERT else self._counts[key])).float().numpy())
+                kind: read_only(
+                    (total / (self._sent[key] if kind is Kind.EXPERT else self._counts[key])).float().numpy()
+                )
                 for kind, total in entry.items()
             }
             for key, entry in self._sums.items()
@@ -93,7 +95,7 @@ def _add_experts(n: int, run: Capture, model: HookedModel) -> tuple[torch.Tensor
     outputs, counts = {}, {}
     for layer in model.list_layers(Kind.EXPERT):
         mixture, routed = model.find_point(Kind.EXPERT, layer), run.sites[Kind.EXPERT, layer]
-        rows, n_positions, width = routed.inputs.shape
+        width = routed.inputs.shape[-1]
         total = torch.zeros(n, mixture.n_experts, width)
         sent = torch.zeros(n, mixture.n_experts, 1)
         for expert in range(mixture.n_experts):

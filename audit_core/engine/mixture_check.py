@@ -88,7 +88,9 @@ def _check_contract(model: HookedModel, layer: int, mixture: MixtureLayer, token
         )
     for module in (mixture.block, mixture.router, mixture.experts):
         if "forward" in vars(module):
-            raise ControlFailed(f"Layer {layer} runs a replaced kernel in place of its own code ({type(module).__name__}).")
+            raise ControlFailed(
+                f"Layer {layer} runs a replaced kernel in place of its own code ({type(module).__name__})."
+            )
         if module.training:
             raise ControlFailed(f"Layer {layer} is in training mode, in which routers draw at random.")
 

@@ -24,7 +24,7 @@ from audit_core.engine.wave import Variant, Wave, compile_intervention, run_wave
 from audit_core.errors import InterventionRefused
 from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, Intervention, PromptSide, Replacement, intervene
 from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair
-from audit_core.subject import Floats, Geometry, Logits, Means, Progress, read_only
+from audit_core.subject import Floats, Geometry, Logits, Means, Progress, TokenRouting, read_only
 
 if TYPE_CHECKING:
     import torch
@@ -174,6 +174,25 @@ class WaveRunner:
             run = self._capture([prompts.pairs[i].clean_ids for i in where], (Kind.EDGE,))
             last = stack_layers({n: rows[:, :, -1] for (_, n), rows in run.sites.items()}, self.geometry.n_layers)
             found |= {i: read_only(value.copy()) for i, value in zip(where, last.numpy())}
+            on_progress(len(found), len(prompts))
+        return tuple(found[i] for i in range(len(prompts)))
+
+    def read_routing(
+        self, prompts: TokenisedPrompts, side: PromptSide, on_progress: Progress
+    ) -> tuple[TokenRouting, ...]:
+        """Routing of each prompt; see `Routing.read_routing`."""
+        layers = self.model.list_layers(Kind.EXPERT)
+        found: dict[int, TokenRouting] = {}
+        for where in self.batch(prompts):
+            pairs = [prompts.pairs[i] for i in where]
+            run = self._capture(
+                [p.clean_ids if side is PromptSide.CLEAN else p.corrupted_ids for p in pairs], (Kind.EXPERT,)
+            )
+            routed = [run.sites[Kind.EXPERT, layer] for layer in layers]
+            for row, i in enumerate(where):
+                index = np.stack([layer.index[row].numpy() for layer in routed])
+                weights = np.stack([layer.weights[row].float().numpy() for layer in routed])
+                found[i] = TokenRouting(layers, index, weights)
             on_progress(len(found), len(prompts))
         return tuple(found[i] for i in range(len(prompts)))
 

@@ -19,15 +19,15 @@ from audit_core.engine.randomise import shuffle_weights
 from audit_core.engine.runner import WaveRunner
 from audit_core.engine.sites import HOOKS, count_indices
 from audit_core.engine.threads import MODEL_LOCK
-from audit_core.errors import ModelRefused
-from audit_core.intervention import Intervention, Replacement
+from audit_core.errors import ComponentRefused, ModelRefused
+from audit_core.intervention import Intervention, PromptSide, Replacement
 from audit_core.models.chat_template import render_template
 from audit_core.models.declared import check_declared
 from audit_core.models.folder import CONFIG_BYTES, check_folder, read_json
 from audit_core.models.identity import ModelIdentity, identify_model, require_unchanged, stamp_files
 from audit_core.prompts.answers import TokenLimits
 from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair
-from audit_core.subject import MEAN_KINDS, Floats, Geometry, Logits, Means, Progress, no_progress
+from audit_core.subject import MEAN_KINDS, Floats, Geometry, Logits, Means, Progress, TokenRouting, no_progress
 
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
@@ -135,6 +135,15 @@ class TransformerSubject:
         self, prompts: TokenisedPrompts, *, on_progress: Progress = no_progress
     ) -> tuple[Floats, ...]:
         return self.runner.attention_to_last(prompts, on_progress)
+
+    def read_routing(
+        self, prompts: TokenisedPrompts, *, side: PromptSide = PromptSide.CLEAN, on_progress: Progress = no_progress
+    ) -> tuple[TokenRouting, ...]:
+        if not self.geometry.n_experts:
+            raise ComponentRefused(
+                self.mixture.why_not, wanted="a model with accessible experts.", remedy="choose a mixture of experts."
+            )
+        return self.runner.read_routing(prompts, side, on_progress)
 
     def patterns(self, pair: TokenPair, intervention: Intervention, *, means: Means | None = None) -> Floats:
         return self.runner.draw_patterns(pair, intervention, means)

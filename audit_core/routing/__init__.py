@@ -1,0 +1,1 @@
+"""Routing of tokens to experts: what is observed of it. Nothing here measures an effect."""
