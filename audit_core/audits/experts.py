@@ -370,15 +370,22 @@ def _describe(rows: Sequence[ExpertRow], agreement: Estimate | None) -> str:
     zero = Replacement.ZERO.value
     strongest = max(measured, key=lambda row: abs(row.fractions[zero].value))
     busiest = max(measured, key=lambda row: row.load.value)
-    text = f"Removing {strongest.component} lowers the metric by {format_estimate(strongest.fractions[zero])}."
+    text = f"Removing {strongest.component} {_say(strongest.fractions[zero])}."
     if busiest is not strongest:
         text += (
-            f" {busiest.component}, which receives {busiest.load.value:.0%} of its layer's choices, lowers it by "
-            f"{format_estimate(busiest.fractions[zero])}."
+            f" {busiest.component}, which receives {busiest.load.value:.0%} of its layer's choices: removing it "
+            f"{_say(busiest.fractions[zero])}."
         )
     if agreement is not None:
-        text += f" Load and effect rank the experts alike with {format_estimate(agreement)}."
+        text += f" Load ranks the experts as their effects do with {format_estimate(agreement)}."
     return text
+
+
+def _say(fraction: Estimate) -> str:
+    if fraction.value >= 0:
+        return f"takes away {format_estimate(fraction)}"
+    low, high = (None if end is None else -end for end in (fraction.high, fraction.low))
+    return f"adds {format_estimate(replace(fraction, value=-fraction.value, low=low, high=high))}"
 
 
 PLUGIN = ExpertsAudit()
