@@ -19,7 +19,7 @@ from audit_core.prompts.alignment import tokenise
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.stats.estimates import Estimate
 from audit_core.subject import Subject
-from audit_core.subjects.planted import PLANTED_MODELS, PlantedModel, build_planted
+from audit_core.subjects.planted import ATTENTION_MODELS, PlantedModel, build_planted
 from audit_core.subjects.planted.key import PlantedClaim
 from audit_core.subjects.transformer import load_transformer
 
@@ -61,7 +61,7 @@ def calibrate(
     *,
     seeds: Sequence[int],
     samples: int,
-    models: Sequence[PlantedModel] = PLANTED_MODELS,
+    models: Sequence[PlantedModel] = ATTENTION_MODELS,
     on_model: ModelProgress = lambda *_: None,
 ) -> tuple[Sample, ...]:
     """Judge all planted claims on many samples of prompts, for several builds of each model.

@@ -12,7 +12,7 @@ import numpy as np
 from audit_core import Actor, Auditor, RunLog, audit_home, get_plugin, list_plugins, open_subject, tokenise
 from audit_core.audits import DiscoverRequest
 from audit_core.prompts import take_split
-from audit_core.subjects import PLANTED_MODELS
+from audit_core.subjects.planted import ATTENTION_MODELS
 
 ROOT = Path(__file__).resolve().parents[2]
 ME = Actor("discovery score", "discovery score")
@@ -37,7 +37,7 @@ def list_wired(model, task: str) -> tuple[str, ...]:
 
 def score() -> list[tuple[str, ...]]:
     rows = []
-    for model in PLANTED_MODELS:
+    for model in ATTENTION_MODELS:
         auditor = Auditor(open_subject(model.name), RunLog(audit_home()))
         for task in model.tasks:
             wired = list_wired(model, task.name)

@@ -24,7 +24,7 @@ from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.registry import get_plugin
 from audit_core.subject import no_progress
 from audit_core.subjects import planted
-from audit_core.subjects.planted import PLANTED_MODELS, build_planted, find_planted
+from audit_core.subjects.planted import ATTENTION_MODELS, PLANTED_MODELS, build_planted, find_planted
 from audit_core.subjects.planted.key import PlantedClaim, PlantedModel, PlantedRole
 from audit_core.subjects.planted.weights import D_HEAD, D_MODEL, DUMP
 from audit_core.subjects.transformer import TransformerSubject
@@ -32,11 +32,11 @@ from audit_core.subjects.transformer import TransformerSubject
 TOLERANCE = {Replacement.ZERO: 0.05, Replacement.MEAN: 0.4, Replacement.RESAMPLE: 0.05}
 """Logits. A mean depends on which words were drawn; what zero and resample do follows from the weights."""
 ROOT = Path(__file__).resolve().parents[2]
-TASKS = [(model, task) for model in PLANTED_MODELS for task in model.tasks]
-GPT2_MODELS = [model for model in PLANTED_MODELS if model.name != "planted-llama"]
+TASKS = [(model, task) for model in ATTENTION_MODELS for task in model.tasks]
+GPT2_MODELS = [model for model in ATTENTION_MODELS if model.name != "planted-llama"]
 """Those whose norm needs a mean of zero; the Llama has tests of its own."""
 CLAIMS = [
-    (model, claim) for model in PLANTED_MODELS for claim in model.claims if claim.planted is not PlantedRole.BYSTANDER
+    (model, claim) for model in ATTENTION_MODELS for claim in model.claims if claim.planted is not PlantedRole.BYSTANDER
 ]
 Load = Callable[[str], TransformerSubject]
 
@@ -107,7 +107,7 @@ def test_every_row_that_is_written_sums_to_zero(model: PlantedModel, tmp_path: P
         assert rows[:, DUMP].any() or not rows.any()
 
 
-@pytest.mark.parametrize("model", PLANTED_MODELS, ids=show)
+@pytest.mark.parametrize("model", ATTENTION_MODELS, ids=show)
 def test_every_head_has_its_claim(model: PlantedModel, load_planted: Load) -> None:
     claimed = {part for claim in model.claims for part in claim.components}
     assert claimed == set(load_planted(model.name).components(Kind.HEAD))

@@ -15,6 +15,11 @@ AS_A_WHOLE = ("granite", "bloom")
 RECURRENT = "mamba"
 """Neither heads nor MLPs: such a model is refused."""
 FAMILIES = (*BY_BLOCKS, *AS_A_WHOLE)
+MIXTURES = (
+    "mixtral", "olmoe", "qwen2_moe", "qwen3_moe", "granitemoe", "granitemoeshared", "deepseek_v2", "deepseek_v3",
+    "gpt_oss", "phimoe", "glm4_moe", "lfm2_moe",
+)  # fmt: skip
+"""Families of experts whose router returns logits, weights and indices, and whose experts take indices and weights."""
 ADDS_TO_RESIDUAL = ("gpt2", "gpt_neox", "llama", "mistral", "qwen2", "qwen3")
 """Families in which z @ W_O enters the residual stream as it is; Gemma normalises it first."""
 
@@ -62,6 +67,10 @@ def build_random(family: str, folder: Path, *, seed: int = 0, with_bos: bool = T
                 weights.normal_(0, 0.22, generator=generator)
             elif name.endswith("bias"):
                 weights.normal_(0, 0.1, generator=generator)
+        for name, values in model.named_buffers():
+            # Corrections of the router's scores count for the choice of experts, not for their weights.
+            if name.endswith(("correction_bias", "expert_bias")):
+                values.normal_(0, 0.1, generator=generator)
     model.save_pretrained(folder)
     if family == "qwen2":
         save_byte_tokenizer(folder, LETTERS, with_bos=with_bos)
@@ -107,9 +116,50 @@ def _config(family: str) -> Any:
             "query_pre_attn_scalar": 16,
             "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
         },
+        **_mixtures(),
     }[family]
     name = "gemma3_text" if family == "gemma3" else family
     return AutoConfig.for_model(name, **common, **(sizes | grouped | own))
+
+
+def _mixtures() -> dict[str, dict[str, Any]]:
+    """Sizes of small mixtures: eight experts, of which each token has two or three."""
+    three = {"num_experts_per_tok": 3, "moe_intermediate_size": 32}
+    eight, local = {"num_experts": 8, **three}, {"num_local_experts": 8, "num_experts_per_tok": 3}
+    shared = {"n_routed_experts": 8, "n_shared_experts": 1, **three}
+    latent = {
+        "kv_lora_rank": 16, "q_lora_rank": None, "qk_nope_head_dim": 16, "qk_rope_head_dim": 16, "v_head_dim": 16,
+        "num_key_value_heads": 4,
+    }  # fmt: skip
+    return {
+        "qwen2_moe": {**eight, "shared_expert_intermediate_size": 32},
+        "qwen3_moe": {**eight, "norm_topk_prob": True},
+        "granitemoe": {**local, "residual_multiplier": 0.7},
+        "granitemoeshared": {**local, "shared_intermediate_size": 32, "residual_multiplier": 0.7},
+        "deepseek_v2": {
+            **shared,
+            **latent,
+            "first_k_dense_replace": 1,
+            "topk_method": "greedy",
+            "routed_scaling_factor": 1.5,
+        },
+        "deepseek_v3": {
+            **shared,
+            **latent,
+            "first_k_dense_replace": 1,
+            "n_group": 4,
+            "topk_group": 2,
+            "num_mtp_layers": 0,
+        },
+        "gpt_oss": {**local, "sliding_window": _WINDOW, "rope_parameters": {"rope_type": "default", "rope_theta": 1e4}},
+        "phimoe": {"num_local_experts": 8, "num_experts_per_tok": 2},
+        "glm4_moe": {**shared, "first_k_dense_replace": 1, "n_group": 1, "topk_group": 1},
+        "lfm2_moe": {
+            **eight,
+            "num_dense_layers": 1,
+            "layer_types": ["full_attention", "conv", "full_attention"],
+        },
+    }
 
 
 def load(folder: Path) -> Any:

@@ -11,10 +11,11 @@ from audit_core.subjects.planted.conditional import DOSE, GATE, MODES, SUPPRESSE
 from audit_core.subjects.planted.induction import INDUCTION, LEAK, STRICT
 from audit_core.subjects.planted.key import PlantedModel
 from audit_core.subjects.planted.llama import LLAMA
+from audit_core.subjects.planted.mixture import MIXTURES
 from audit_core.subjects.planted.pairs import AND, CANCELLING, OR
 from audit_core.subjects.transformer import TransformerSubject, load_transformer
 
-PLANTED_MODELS: tuple[PlantedModel, ...] = (
+ATTENTION_MODELS: tuple[PlantedModel, ...] = (
     INDUCTION,
     STRICT,
     LEAK,
@@ -27,6 +28,8 @@ PLANTED_MODELS: tuple[PlantedModel, ...] = (
     SUPPRESSED,
     LLAMA,
 )
+"""Models whose claims are about attention heads."""
+PLANTED_MODELS = (*ATTENTION_MODELS, *MIXTURES)
 WEIGHTS_VERSION = 1
 """Part of each cache folder's name; increase it when a build writes different bytes."""
 

@@ -23,7 +23,7 @@ class PlantedRole(StrEnum):
     NEGATIVE = "negative"
     """Acts against the answer."""
     DECOY = "decoy"
-    """Attends to the answer, but its output is not read."""
+    """Attends to the answer, or is chosen by the router, but its output is not read."""
     BYSTANDER = "bystander"
     """Random weights, small writes."""
     BACKED_UP = "backed up"
@@ -40,6 +40,8 @@ class PlantedRole(StrEnum):
     """One of two large effects that cancel."""
     CONDITIONAL = "conditional"
     """Carries the answer on some templates only."""
+    UNROUTED = "not routed"
+    """No token of the prompts is sent to it."""
 
 
 WIRED: Mapping[PlantedRole, State] = MappingProxyType(
@@ -93,7 +95,8 @@ class PlantedModel:
     story: str
     """Description of the wiring, for display."""
     build: Callable[[Path, int], None]
-    """Folder and seed → a Hugging Face folder with tokenizer; the seed affects background weights only."""
+    """Folder and seed → a Hugging Face folder with tokenizer; the seed affects background weights only, and in
+    mixtures also gains and gate weights."""
     tasks: tuple[PlantedTask, ...]
     claims: tuple[PlantedClaim, ...]
 
