@@ -162,7 +162,7 @@ def _find_mixture(block: nn.Module) -> MixtureLayer | None:
         experts = getattr(module, "experts", None)
         router = next((r for name in _ROUTERS if isinstance(r := getattr(module, name, None), torch.nn.Module)), None)
         if isinstance(experts, torch.nn.Module) and router is not None:
-            router = getattr(router, "_original_component", router)
+            experts, router = (getattr(part, "_original_component", part) for part in (experts, router))
             weight = next((w for w in router.parameters() if w.dim() == 2), None)
             if weight is not None:
                 return MixtureLayer(module, router, experts, weight.shape[0])
