@@ -122,15 +122,17 @@ class MixtureLayer:
             without: experts whose score is −∞ before the router chooses and weighs.
 
         Raises:
-            ControlFailed: the router's scores were not found, or it still chose a masked expert.
+            ControlFailed: the router's scores were not found, or a masked expert kept a weight.
         """
         args, kwargs = self._router_inputs
         kwargs = {name: value for name, value in kwargs.items() if name != "hidden_states"}
         with _MaskScores(self.n_experts, without) as mask:
             _, weights, index = type(self.router).forward(self.router, inputs, *args, **kwargs)
-        if without and (mask.fired != 1 or any(bool((index == expert).any()) for expert in without)):
+        # A router that adds a bias to its scores may still name a masked expert; its weight is then zero.
+        kept = any(bool(weights[index == expert].any()) for expert in without)
+        if without and (mask.fired != 1 or kept):
             raise ControlFailed(
-                "A masked expert was chosen, or the router's scores were not found; no number is reported."
+                "A masked expert kept a weight, or the router's scores were not found; no number is reported."
             )
         return index, weights
 
