@@ -13,7 +13,7 @@ from ui.parts.tabs import lazy_tabs
 audited = open_page(
     "Experts",
     "See where the routers of a mixture of experts send tokens, and measure what each expert does.",
-    form.FIELDS,
+    form.first_visit(),
 )
 frame, auditor = audited.frame, audited.auditor
 if not ask_in(frame.answer, lambda: form.has_experts(auditor.subject)):

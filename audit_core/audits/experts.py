@@ -27,7 +27,7 @@ from audit_core.routing import (
     trace_prompt,
 )
 from audit_core.stats.bootstrap import bootstrap_mean, bootstrap_ratio, bootstrap_ratios, rank_agreement
-from audit_core.stats.estimates import LEVEL, Estimate, format_estimate
+from audit_core.stats.estimates import LEVEL, Estimate
 from audit_core.subject import Means, Progress, Routing, Subject, no_partial
 
 FAMILIES = (Replacement.ZERO, Replacement.MEAN, Replacement.RESAMPLE)
@@ -125,7 +125,7 @@ class ExpertsResult:
     clean: Observational[Estimate]
     corrupted: Observational[Estimate]
     finding: str
-    """Strongest expert and busiest expert, in a sentence."""
+    """Effects of the strongest and of the busiest expert, in sentences."""
     experts: tuple[ExpertRow, ...]
     layers: tuple[LayerRouting, ...]
     whole_layers: tuple[JointEffect, ...]
@@ -254,7 +254,7 @@ class _Measurement:
             n_templates=len(set(self.templates)),
             clean=self._average(self.effect.clean),
             corrupted=self._average(self.effect.corrupted),
-            finding=_describe(rows, agreement),
+            finding=_describe(rows),
             experts=rows,
             layers=measure_layers(self.routing, self.corrupted, self.templates, self.n_experts, seed=request.seed),
             whole_layers=tuple(self._read_group(group, is_pair=False) for group in self.groups if group),
@@ -362,30 +362,31 @@ def _find_missing(part: Component, prompts: TokenisedPrompts, means: Means | Non
     return ""
 
 
-def _describe(rows: Sequence[ExpertRow], agreement: Estimate | None) -> str:
-    """Strongest and busiest expert, and how well load ranks the effects."""
+def _describe(rows: Sequence[ExpertRow]) -> str:
+    """Effects of the strongest and of the busiest expert."""
     measured = [row for row in rows if row.fractions]
     if not measured:
         return "No expert has an effect as a fraction of the gap on these prompts."
     zero = Replacement.ZERO.value
     strongest = max(measured, key=lambda row: abs(row.fractions[zero].value))
     busiest = max(measured, key=lambda row: row.load.value)
-    text = f"Removing {strongest.component} {_say(strongest.fractions[zero])}."
+    text = f"Removing {strongest.component} {_say(strongest.fractions[zero])} of the clean–corrupted gap."
     if busiest is not strongest:
         text += (
-            f" {busiest.component}, which receives {busiest.load.value:.0%} of its layer's choices: removing it "
+            f" Removing {busiest.component}, which receives {busiest.load.value:.0%} of its layer's choices, "
             f"{_say(busiest.fractions[zero])}."
         )
-    if agreement is not None:
-        text += f" Load ranks the experts as their effects do with {format_estimate(agreement)}."
     return text
 
 
 def _say(fraction: Estimate) -> str:
-    if fraction.value >= 0:
-        return f"takes away {format_estimate(fraction)}"
-    low, high = (None if end is None else -end for end in (fraction.high, fraction.low))
-    return f"adds {format_estimate(replace(fraction, value=-fraction.value, low=low, high=high))}"
+    """`takes away 0.50 [0.41, 0.60]`; a negative fraction is added."""
+    numbers = [n for n in (fraction.value, fraction.low, fraction.high) if n is not None]
+    if fraction.value < 0:
+        numbers = [-fraction.value, *(-n for n in numbers[:0:-1])]
+    value, *ends = (f"{round(number, 2) + 0.0:.2f}" for number in numbers)
+    verb = "takes away" if fraction.value >= 0 else "adds"
+    return f"{verb} {value}" + (f" [{', '.join(ends)}]" if ends else "")
 
 
 PLUGIN = ExpertsAudit()

@@ -9,17 +9,25 @@ import streamlit as st
 from audit_core import Kind, PromptSet, Subject, TokenisedPrompts
 from audit_core.audits import ExpertsRequest
 from audit_core.prompts import choose_metric
+from ui.flow import model_question
 from ui.flow.choice import pick_one, pick_reference
 from ui.parts.header import plain
 from ui.shell import link
 
 SCOPES = {"all": "At every position", "answer": "At the answer position only"}
-MODEL, PROMPTS = "planted-mixture", "planted-copy"
+MODEL, PROMPTS = "planted-mixture", "planted-lookup"
 """The mixture that a first visit opens."""
 FIELDS = (
     link.Field("model", MODEL), link.Field("set", PROMPTS), link.Field("form", "written"), link.Field("scope", "exploratory"),
     link.Field("prompt", ""), link.Field("where", "all"), link.Field("expert", ""),
 )  # fmt: skip
+
+
+def first_visit() -> tuple[link.Field, ...]:
+    """State of a page opened without a link; the page's own mixture is loaded without a question."""
+    if "model" not in st.session_state and not st.query_params and not link.read_kept("model"):
+        model_question.press(MODEL)
+    return FIELDS
 
 
 def ask_experts(whole: TokenisedPrompts, measured: PromptSet, prompt_id: str) -> ExpertsRequest:
@@ -44,4 +52,5 @@ def has_experts(subject: Subject) -> bool:
 
 
 def _open_mixture() -> None:
+    model_question.press(MODEL)
     st.session_state.model, st.session_state.set, st.session_state.prompt = MODEL, PROMPTS, ""

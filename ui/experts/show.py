@@ -43,6 +43,11 @@ def _plain_name(row: ExpertRow) -> str:
 def show_answer(result: ExpertsResult) -> None:
     """Show the finding, and how well load ranks the effects."""
     show_sentence(result.finding, "causal observational", result.n)
+    if result.load_agreement is not None:
+        st.markdown(
+            f"Load and gate weight are observations. Load ranks the experts as their effects do with "
+            f"{plain(format_estimate(result.load_agreement))}."
+        )
     if result.no_fraction:
         st.warning(f"No fraction of the gap is shown: {plain(result.no_fraction)}", icon=":material/warning:")
 
@@ -210,9 +215,7 @@ def show_routing(result: ExpertsResult) -> None:
 def show_details(result: ExpertsResult) -> None:
     """Show conditions, controls, and how well load ranks the effects."""
     figure_header("How it was measured", "causal", "the conditions that every effect of this page depends on.")
-    if result.load_agreement is not None:
-        st.markdown(f"Load and effect rank the experts with {plain(format_estimate(result.load_agreement))}.")
-    else:
+    if result.no_agreement:
         st.markdown(f"Load and effect could not be compared: {plain(result.no_agreement)}")
     conditions_line(
         (("granularity", "nodes"), ("component type", "expert"), ("ablation", "zero, mean, resample"), ("positions", result.scope),
