@@ -5,7 +5,7 @@ from audit_core.audits.attention import AttentionRequest, AttentionResult, find_
 from audit_core.audits.attention_tests import AttentionTestsRequest, AttentionTestsResult
 from audit_core.audits.circuit import CircuitRequest, CircuitResult
 from audit_core.audits.claim_test import ClaimTestRequest, ClaimTestResult
-from audit_core.audits.confirmation import CIRCUIT_QUESTIONS, ConfirmationRequest, ConfirmationResult
+from audit_core.audits.confirmation import ConfirmationRequest, ConfirmationResult
 from audit_core.audits.curve import CurvePoint, CurveRequest, CurveResult
 from audit_core.audits.discover import DiscoverRequest, DiscoverResult
 from audit_core.audits.edges import EdgesRequest, EdgesResult
@@ -13,7 +13,7 @@ from audit_core.audits.paths import ConnectionEffect, PathsRequest, PathsResult
 from audit_core.audits.positions import Place, PositionsRequest, PositionsResult
 from audit_core.audits.recomposition import ComponentShare, RecompositionRequest, RecompositionResult
 from audit_core.audits.rival import AlternativeCircuit, RivalRequest, RivalResult
-from audit_core.audits.specificity import OtherTask, SpecificityRequest, SpecificityResult, TaskLoss
+from audit_core.audits.specificity import SpecificityRequest, SpecificityResult, TaskLoss
 from audit_core.audits.stability import SelectionFrequency, StabilityRequest, StabilityResult
 from audit_core.audits.sweep import (
     EstimatedEffects,
@@ -27,7 +27,6 @@ from audit_core.audits.token_gradients import TokenGradientsRequest, TokenGradie
 from audit_core.audits.transfer import HeldOut, TransferRequest, TransferResult
 
 __all__ = [
-    "CIRCUIT_QUESTIONS",
     "AblationRequest",
     "AblationResult",
     "AlternativeCircuit",
@@ -52,7 +51,6 @@ __all__ = [
     "EdgesResult",
     "EstimatedEffects",
     "HeldOut",
-    "OtherTask",
     "PathsRequest",
     "PathsResult",
     "Place",

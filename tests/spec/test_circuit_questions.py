@@ -13,9 +13,10 @@ from audit_core.audits import rival as rival_audit
 from audit_core.audits.positions import PositionsRequest
 from audit_core.audits.recomposition import RecompositionRequest
 from audit_core.audits.rival import AlternativeCircuit, RivalRequest, _decide, _describe, make_rivals
-from audit_core.audits.specificity import OtherTask, SpecificityRequest, _find_dissociation
+from audit_core.audits.specificity import SpecificityRequest, _find_dissociation
 from audit_core.audits.stability import StabilityRequest
 from audit_core.audits.transfer import TransferRequest
+from audit_core.circuits import OtherTask
 from audit_core.component import head, parse_components
 from audit_core.errors import ClaimRefused, PromptRefused, Refused
 from audit_core.intervention import Replacement
