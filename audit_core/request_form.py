@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from enum import Enum, StrEnum
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from audit_core.component import Component, parse_components
-from audit_core.errors import Refused
+from audit_core.errors import ComponentRefused, Refused
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.registry import list_plugins
 from audit_core.request import Ask, Request
+from audit_core.subject import Subject
 
 
 class Shape(StrEnum):
@@ -100,6 +101,7 @@ def make_request(
     request: type[Request],
     answers: Mapping[str, str],
     *,
+    subject: Subject,
     prompts: TokenisedPrompts,
     reference: TokenisedPrompts,
     explored: TokenisedPrompts,
@@ -112,6 +114,7 @@ def make_request(
 
     Raises:
         Refused: an answer is missing or not valid.
+        ComponentRefused: a component that this subject lacks.
     """
     given = {"prompts": prompts, "reference": reference, "explored": explored}
     own = {f.name for f in fields(request)}  # type: ignore[arg-type]
@@ -123,7 +126,19 @@ def make_request(
                 f"No {field.ask.label.lower()}.", wanted=f"a {field.shape}.", remedy=field.ask.help or "give it."
             )
         values[field.name] = field.parse(text)
+        if field.shape is Shape.COMPONENTS:
+            _check_components(subject, values[field.name])
     return request(**values)
+
+
+def _check_components(subject: Subject, parts: Sequence[Component]) -> None:
+    known = {(one.kind, one.layer, one.index) for kind in {p.kind for p in parts} for one in subject.components(kind)}
+    if missing := [str(part) for part in parts if (part.kind, part.layer, part.index) not in known]:
+        raise ComponentRefused(
+            f"{', '.join(missing[:5])}: not in this model.",
+            wanted="components of the model.",
+            remedy="name others; a sweep lists those that exist.",
+        )
 
 
 def _find_shape(kind: Any, ask: Ask) -> tuple[Shape, tuple[str, ...]]:

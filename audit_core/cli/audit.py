@@ -7,7 +7,7 @@ from typing import Any
 
 from audit_core.audit import Audit
 from audit_core.cli.circuits import print_findings
-from audit_core.cli.output import print_json, print_result, print_status
+from audit_core.cli.output import print_json, print_result
 from audit_core.cli.prompt_set import load_prompt_set
 from audit_core.cli.session import Adder, ask_prompts, current_actor, open_audit, put_in_form, run_audit
 from audit_core.errors import AuditError, Refused
@@ -86,8 +86,6 @@ def ask_audit(options: argparse.Namespace) -> int:
         asked = {"prompts": str(options.prompts), "model": options.model}
         record_refusal(RunLog(audit_home()), audit.name, error, actor=current_actor(), request=asked)
         raise
-    if (seconds := auditor.predict_s(audit.name, request)) is not None:
-        print_status(f"About {max(seconds, 1):.0f} s.")
     found = run_audit(auditor, audit.name, request)
     if options.json:
         return print_json(
@@ -127,7 +125,13 @@ def _make_request(options: argparse.Namespace, audit: Audit, subject: Subject, p
         explored = tokenise(take_split(whole, exploratory=True), subject.tokenizer)
     measured = _take_prompt(prompts, options.prompt) if options.prompt else prompts
     return make_request(
-        audit.request, answers, prompts=measured, reference=prompts, explored=explored, seed=options.seed
+        audit.request,
+        answers,
+        subject=subject,
+        prompts=measured,
+        reference=prompts,
+        explored=explored,
+        seed=options.seed,
     )
 
 

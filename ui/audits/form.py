@@ -14,6 +14,7 @@ from audit_core.request import Request
 from audit_core.request_form import FormField, Shape, explain_unasked, list_form_fields, make_request
 from ui.flow import choice
 from ui.flow.choice import pick_one, pick_reference
+from ui.parts.header import plain
 from ui.shell import link
 
 FIRST = "sweep"
@@ -64,14 +65,14 @@ def ask_request(
         with place:
             answers[field.name] = _ask(field, f"{audit.name}-{field.name}", subject)
     return make_request(
-        audit.request, answers, prompts=prompts, reference=pick_reference(prompts, whole),
+        audit.request, answers, subject=subject, prompts=prompts, reference=pick_reference(prompts, whole),
         explored=replace(whole, pairs=tuple(p for p in whole.pairs if is_exploratory(p.prompt))),
     )  # fmt: skip
 
 
 def _ask(field: FormField, key: str, subject: Subject) -> str:
     """Ask one question; the answer as text."""
-    label, words, key = field.ask.label, field.ask.help or None, f"ask-{key}"
+    label, words, key = plain(field.ask.label), plain(field.ask.help) or None, f"ask-{key}"
     if field.shape is Shape.CHOICE:
         at = field.choices.index(field.default) if field.default is not None else 0
         return str(
