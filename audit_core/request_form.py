@@ -89,7 +89,7 @@ def explain_unasked(request: type[Request]) -> str:
     """Why no form can make this request; empty if one can."""
     asked = {field.name for field in list_form_fields(request)} | {"prompts", "reference", "explored", "seed"}
     missing = [f.name for f in fields(request) if f.name not in asked and f.default is MISSING]  # type: ignore[arg-type]
-    return f"It needs {' and '.join(missing)}, which no form asks for." if missing else ""
+    return f"No form asks for its {' and '.join(missing)}." if missing else ""
 
 
 def needs_explored(request: type[Request]) -> bool:

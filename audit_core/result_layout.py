@@ -62,9 +62,12 @@ class ResultLayout:
     controls: tuple[Controls, ...]
 
     @property
-    def units(self) -> tuple[str, ...]:
-        """Units of the estimates, in order of appearance."""
-        return tuple(dict.fromkeys(row.estimate.unit for row in self.estimates))
+    def groups(self) -> tuple[tuple[EstimateRow, ...], ...]:
+        """Estimates of one unit and one kind of evidence each, in order of appearance."""
+        found: dict[tuple[str, tuple[Evidence, ...]], list[EstimateRow]] = {}
+        for row in self.estimates:
+            found.setdefault((row.estimate.unit, row.kinds), []).append(row)
+        return tuple(map(tuple, found.values()))
 
 
 def list_kinds_of_evidence(result: type) -> tuple[Evidence, ...]:

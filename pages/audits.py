@@ -32,7 +32,7 @@ with frame.answer:
 
 if result is not None:
     with frame.answer:
-        show.show_answer(audit, result, n)
+        show.show_answer(audit, n)
     with frame.panes:
         show.show_drawing(audit, result)
 with frame.tabs:

@@ -45,7 +45,7 @@ class KnownOrders:
 
     @contextmanager
     def lend(self) -> Iterator[None]:
-        """Let searches of this thread use and extend these orders; outside, every search is made anew."""
+        """Let searches of this thread use and extend these orders; outside, nothing is kept."""
         before = _lent.set(self)
         try:
             yield

@@ -8,7 +8,7 @@ import streamlit as st
 
 from audit_core import Subject, list_plugins, make_table
 from audit_core.audit import Audit
-from audit_core.result_layout import lay_out, list_kinds_of_evidence
+from audit_core.result_layout import list_kinds_of_evidence
 from audit_core.tables import shade_rows
 from ui.audits.form import explain_not_offered
 from ui.parts.header import show_table
@@ -16,10 +16,9 @@ from ui.parts.workbench import show_sentence
 from ui.results import show_result
 
 
-def show_answer(audit: Audit, result: Any, n: int) -> None:
-    """Show the first sentence of the result, or the question, with a badge per kind of evidence."""
-    sentence = next((fact.text for fact in lay_out(result).facts if fact.is_sentence), audit.question)
-    show_sentence(sentence, " ".join(list_kinds_of_evidence(audit.result)), n)
+def show_answer(audit: Audit, n: int) -> None:
+    """Show the question, with a badge per kind of evidence of its answer."""
+    show_sentence(audit.question, " ".join(list_kinds_of_evidence(audit.result)), n)
 
 
 def show_drawing(audit: Audit, result: Any) -> None:
@@ -35,6 +34,6 @@ def show_shelf(subject: Subject) -> None:
         why = explain_not_offered(audit, subject)
         is_grey.append(bool(why))
         kinds = ", ".join(list_kinds_of_evidence(audit.result))
-        rows.append((name, audit.question, kinds, "not here" if why else "yes", why))
-    table = make_table(("audit", "question", "evidence", "can be asked", "why not"), rows)
+        rows.append((name, "not here" if why else "yes", why, audit.question, kinds))
+    table = make_table(("audit", "can be asked", "why not", "question", "evidence"), rows)
     show_table(shade_rows(table, is_grey), key="shelf")

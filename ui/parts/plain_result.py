@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
@@ -26,8 +27,8 @@ def show(result: Any, key: str) -> None:
     for fact in layout.facts:
         if fact.is_sentence:
             st.markdown(f"**{plain(fact.text)}**")
-    for number, unit in enumerate(layout.units):
-        _show_unit([row for row in layout.estimates if row.estimate.unit == unit], unit, f"{key}-unit-{number}")
+    for number, rows in enumerate(layout.groups):
+        _show_intervals(rows, f"{key}-intervals-{number}")
     if layout.estimates:
         table_with_csv(lambda: _tabulate(layout), "Every estimate", f"{key}-estimates")
     for number, sheet in enumerate(layout.sheets):
@@ -37,9 +38,10 @@ def show(result: Any, key: str) -> None:
         controls_line(controls)
 
 
-def _show_unit(rows: list[EstimateRow], unit: str, key: str) -> None:
-    kinds = dict.fromkeys(kind.value for row in rows for kind in row.kinds)
-    figure_header(f"In {plain(unit)}", " ".join(kinds), READING)
+def _show_intervals(rows: Sequence[EstimateRow], key: str) -> None:
+    """Show estimates of one unit and one kind of evidence, which therefore share an axis."""
+    unit, kinds = rows[0].estimate.unit, " ".join(rows[0].kinds)
+    figure_header(plain(unit[0].upper() + unit[1:]), kinds, READING)
     shown = rows[:SHOWN]
     show_figure(
         forest([row.name for row in shown], [row.estimate for row in shown], unit=unit), key=key,
@@ -55,7 +57,7 @@ def _tabulate(layout: ResultLayout) -> Any:
 
 
 def _show_sheet(sheet: Sheet, key: str) -> None:
-    figure_header(plain(sheet.name.capitalize()), " ".join(sheet.kinds), f"{len(sheet.rows):,} rows, as measured.")
+    figure_header(plain(sheet.name.capitalize()), " ".join(sheet.kinds), f"{len(sheet.rows):,} rows.")
     show_rows(make_table(sheet.columns, sheet.rows), key)
 
 
