@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from audit_core.audit import Audit
+from audit_core.audit import Audit, need_kind
 from audit_core.audits.confirmation import ConfirmationResult
 from audit_core.circuits import (
     Search,
@@ -19,6 +19,7 @@ from audit_core.circuits import (
     list_claim_questions,
     list_quick_questions,
 )
+from audit_core.component import Component, Kind, head
 from audit_core.registry import list_plugins
 from audit_core.subject import Subject
 
@@ -77,6 +78,24 @@ def test_the_paces_are_those_of_before() -> None:
         "circuit": 0.2, "claim_test": 0.4, "curve": 0.17, "paths": 0.6, "recomposition": 0.2, "rival": 0.36,
         "specificity": 0.2, "stability": 0.5, "transfer": 0.3,
     }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Lacking:
+    """A subject with heads alone, which runs only as a whole."""
+
+    fallback: str = "an architecture of its own"
+
+    def components(self, kind: Kind) -> tuple[Component, ...]:
+        return (head(0, 0),) if kind is Kind.HEAD else ()
+
+
+def test_what_a_subject_lacks_is_said_by_the_audits_that_need_it_alone() -> None:
+    said = {name: audit.explain_missing(Lacking()) for name, audit in AUDITS.items()}  # type: ignore[arg-type]
+    assert {name for name, text in said.items() if text} == {"paths"}
+    assert "only whole forward passes" in said["paths"]
+    headless = replace(AUDITS["attention"], needs=(need_kind(Kind.EXPERT),))
+    assert headless.explain_missing(Lacking()) == "This model has no accessible expert."  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
