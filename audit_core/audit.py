@@ -1,57 +1,97 @@
-"""The audit interface: one question, a frozen request, a frozen result."""
+"""The audit interface: one frozen declaration, of which pages, commands, log and reports are made."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
 
 from audit_core.component import Kind
-from audit_core.intervention import Replacement
-from audit_core.prompts.prompt_set import TokenisedPrompts
+from audit_core.evidence.kind import read_evidence
+from audit_core.request import Request
 from audit_core.subject import Means, Progress, Subject, no_partial
 
 
-class Request(Protocol):
-    """Fields that every audit request has; a frozen dataclass."""
+class Side(StrEnum):
+    """What a finding speaks for."""
 
-    @property
-    def prompts(self) -> TokenisedPrompts: ...
-
-    @property
-    def replacements(self) -> tuple[Replacement, ...]: ...
-
-    @property
-    def reference(self) -> TokenisedPrompts: ...
-
-    @property
-    def kinds(self) -> frozenset[Kind]:
-        """Kinds of components that are replaced."""
-
-    @property
-    def seed(self) -> int: ...
-
-    def describe(self) -> dict[str, Any]:
-        """Everything the result depends on besides model and prompts, as ids and plain values."""
+    FOR = "for"
+    AGAINST = "against"
+    UNRESOLVED = "unresolved"
+    """Tested without a conclusive result."""
+    ABOUT_THE_SEARCH = "about the search"
+    """About components that a search found, not about the named ones."""
 
 
-class Audit(Protocol):
-    """Interface of the plug-ins in `audits/`."""
+@dataclass(frozen=True)
+class Finding:
+    """One finding about the components that an audit was asked about, as a sentence."""
+
+    side: Side
+    text: str
+
+
+def decide_side(is_valid: bool | None) -> Side:
+    """For, against, or unresolved where nothing is decided."""
+    return Side.UNRESOLVED if is_valid is None else Side.FOR if is_valid else Side.AGAINST
+
+
+@dataclass(frozen=True)
+class Need:
+    """Something that a subject must have."""
+
+    missing: str
+    """What is missing on a subject without it, in a sentence that a page shows."""
+    is_met: Callable[[Subject], bool]
+
+
+def need_kind(kind: Kind) -> Need:
+    """At least one component of a kind."""
+    return Need(f"This model has no accessible {kind}.", lambda subject: bool(subject.components(kind)))
+
+
+NEEDS_PARTIAL_PASSES = Need("This model supports only whole forward passes.", lambda subject: not subject.fallback)
+"""For audits that patch connections or take gradients."""
+
+
+@dataclass(frozen=True)
+class Audit(ABC):
+    """Base of the plug-ins in `audits/`: each overrides the fields it declares, `count_work` and `run`."""
 
     name: str
     question: str
+    request: type[Request]
+    """Request dataclass; its fields with an `Ask` make the form and the command."""
     result: type
     """Result dataclass; its fields declare the kind of evidence of their numbers, see `evidence.kind`."""
-    counts_as: tuple[str, ...]
-    """Evidence items, by crosswalk id, that a run with a result counts as."""
-    shows_results: bool
-    """Whether a run reveals component effects: a plan frozen after such a run is exploratory."""
     version: int
     """Part of the content key of results. Raise it when the computation or the result type changes, or when the version
     of an audit whose result it contains is raised. Stored results of other audits stay valid."""
+    summary: str = ""
+    """What it does, in a sentence under its question."""
+    counts_as: tuple[str, ...] = ()
+    """Evidence items, by crosswalk id, that a run with a result counts as."""
+    shows_results: bool = True
+    """Whether a run reveals component effects: a plan frozen after such a run is exploratory."""
+    judges: bool = False
+    """Whether it gives a verdict on a claim; all others only measure."""
+    pace: float = 1.0
+    """Seconds per unit of its work on its first run, relative to the calibration of the machine; later runs measure it.
+    Rough: from recording times of the default model on one thread of a busy machine, scaled to two cores by judgement."""
+    needs: tuple[Need, ...] = ()
+    """What a subject must have."""
 
+    def __post_init__(self) -> None:
+        # Refused here and not when a badge is missing: a number must say what kind of evidence it is.
+        read_evidence(self.result)
+
+    @abstractmethod
     def count_work(self, subject: Subject, request: Any) -> int:
         """Units of work, proportional to time; see `Subject.count_work`."""
 
+    @abstractmethod
     def run(
         self,
         subject: Subject,
@@ -66,3 +106,11 @@ class Audit(Protocol):
         Args:
             on_partial: receives intermediate results of a long run, if the audit has any.
         """
+
+    def list_findings(self, result: Any, components: Collection[str]) -> tuple[Finding, ...]:
+        """What a result says about the components with these addresses; none where the audit weighs nothing."""
+        return ()
+
+    def explain_missing(self, subject: Subject) -> str:
+        """Why a subject cannot answer it, in sentences; empty if it can."""
+        return " ".join(need.missing for need in self.needs if not need.is_met(subject))

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from audit_core.audits.confirmation import CIRCUIT_QUESTIONS, ConfirmationRequest, ConfirmationResult
+from audit_core.audits.confirmation import ConfirmationRequest, ConfirmationResult
+from audit_core.circuits.circuit_check import list_claim_questions
 from audit_core.claim import Claim
 from audit_core.errors import ClaimRefused
 from audit_core.evidence.source import hash_source
@@ -23,9 +24,6 @@ from audit_core.store.database.connection import open_database
 from audit_core.store.database.events import Action, append_event, list_events
 from audit_core.store.log.run_log import ClaimRun
 from audit_core.subject import Progress, Subject, no_progress
-
-QUESTIONS = ("circuit", "stability", "transfer")
-"""Default questions that run with the claim: those the default policy requires."""
 
 _OTHER_INPUT = "restore it, or amend the plan with a reason: `amend`."
 _OTHER_CODE = (
@@ -57,7 +55,7 @@ def freeze_claim(
     *,
     owner: str,
     model: str,
-    questions: Sequence[str] = QUESTIONS,
+    questions: Sequence[str] | None = None,
     declared: PriorAccess = PriorAccess.NOTHING_RUN,
     seed: int = 0,
 ) -> Preregistration:
@@ -66,15 +64,17 @@ def freeze_claim(
     Args:
         prompts: the whole set; the claim is judged on its confirmatory split.
         model: the name the subject was opened by.
+        questions: checks that run with the claim; the usual ones if not given, see `list_claim_questions`.
         declared: prior access to the split that the owner declares; the run log can only raise it.
 
     Raises:
         AuditError: prompts do not align, a question is unknown, or a component is not in the model.
     """
-    if unknown := [name for name in questions if name not in CIRCUIT_QUESTIONS or name == "specificity"]:
+    questions = list_claim_questions(usual=True) if questions is None else tuple(questions)
+    if unknown := [name for name in questions if name not in list_claim_questions()]:
         raise ClaimRefused(
             f"Question {unknown[0]!r}.",
-            wanted=f"one of {', '.join(name for name in CIRCUIT_QUESTIONS if name != 'specificity')}.",
+            wanted=f"one of {', '.join(list_claim_questions())}.",
             remedy="remove it; specificity needs other tasks, use the circuit page.",
         )
     prompts = drop_repeats(prompts)

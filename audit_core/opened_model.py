@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from audit_core.attention.plausibility import Source
-from audit_core.audit import Request
 from audit_core.audits.ablation import AblationRequest, AblationResult
 from audit_core.audits.attention import AttentionRequest, AttentionResult
 from audit_core.audits.claim_test import ClaimTestRequest, ClaimTestResult
@@ -19,6 +18,7 @@ from audit_core.component import Component, Kind, parse_components
 from audit_core.intervention import Direction, Replacement
 from audit_core.prompts.alignment import tokenise
 from audit_core.prompts.prompt_set import PromptSet, TokenisedPrompts
+from audit_core.request import Request
 from audit_core.run import Actor, Auditor, open_subject
 from audit_core.store import RunLog, audit_home
 from audit_core.tables import make_grid

@@ -9,6 +9,7 @@ from audit_core.component import Kind
 from audit_core.intervention import Intervention, Replacement, intervene
 from audit_core.prompts.answers import Contrast
 from audit_core.prompts.prompt_set import Prompt, TokenisedPrompts, TokenPair
+from audit_core.registry import get_plugin
 from audit_core.subject import Subject
 
 MIN_WORK = 20_000
@@ -19,12 +20,6 @@ STEP = 2
 LEAST_S = 0.3
 PROMPTS = 64
 REPEATS = 3
-RELATIVE = {
-    "circuit": 0.2, "claim_test": 0.4, "curve": 0.17, "paths": 0.6, "recomposition": 0.2, "rival": 0.36, "specificity": 0.2,
-    "stability": 0.5, "transfer": 0.3,
-}  # fmt: skip
-"""Seconds per unit of an audit's first run, relative to the calibration; 1 for others. Rough: from recording times of the
-default model on one thread of a busy machine, scaled to two cores by judgement. A finished run replaces them by its own pace."""
 
 
 class Pace:
@@ -38,7 +33,7 @@ class Pace:
         """Predicted seconds of this many units; None before the first timing."""
         if audit in self._audits_s:
             return self._audits_s[audit] * work
-        return None if self._machine_s is None else self._machine_s * RELATIVE.get(audit, 1.0) * work
+        return None if self._machine_s is None else self._machine_s * get_plugin("audits", audit).pace * work
 
     def keep(self, audit: str, wall_s: float, work: int) -> None:
         """Record the pace of a finished run; small runs are ignored."""

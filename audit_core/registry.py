@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -44,3 +48,25 @@ def get_plugin(folder: str, key: str) -> Any:
     if key not in plugins:
         raise Refused(f"{key[:60]!r} is not in {folder}.", wanted=", ".join(plugins) + ".", remedy="name one of them.")
     return plugins[key]
+
+
+@contextmanager
+def search_also(folder: str, place: Path) -> Iterator[None]:
+    """Find the plug-ins of another folder on the disk as well, such as one that a test plants; not safe between threads.
+
+    Args:
+        folder: one of `PLUGIN_FOLDERS`.
+        place: folder with files as in it; their names must be new.
+    """
+    package = importlib.import_module(f"audit_core.{folder}")
+    before, package.__path__ = package.__path__, [*package.__path__, str(place)]
+    list_plugins.cache_clear()
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        package.__path__ = before
+        list_plugins.cache_clear()
+        for path in place.glob("*.py"):
+            sys.modules.pop(f"{package.__name__}.{path.stem}", None)
+            vars(package).pop(path.stem, None)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from audit_core.audit import Request
 from audit_core.intervention import Replacement
 from audit_core.prompts.measurable import describe_left_out
 from audit_core.prompts.prompt_set import TokenisedPrompts, name_split
 from audit_core.prompts.sequences import list_places
 from audit_core.registry import get_plugin
+from audit_core.request import Request
 
 MEANS = frozenset((Replacement.MEAN, Replacement.MEAN_TEMPLATE))
 

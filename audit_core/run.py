@@ -18,7 +18,8 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter
 
-from audit_core.audit import Audit, Request
+from audit_core.audit import Audit
+from audit_core.circuits.circuit_search import KnownOrders
 from audit_core.component import Kind
 from audit_core.engine.threads import import_libraries
 from audit_core.errors import AuditError, Cancelled, NotMeasured, Refused
@@ -31,6 +32,7 @@ from audit_core.pace import Pace
 from audit_core.prompts.measurable import set_aside
 from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair
 from audit_core.registry import get_plugin
+from audit_core.request import Request
 from audit_core.request_record import MEANS, count_places, describe_request, list_reference, needs_means, reference_key
 from audit_core.store.log.run_log import ClaimRun, Reached, RunLog, RunRecord, RunStart
 from audit_core.subject import MEAN_KINDS, Floats, Means, Progress, Subject, no_partial, no_progress
@@ -70,10 +72,11 @@ class Actor:
 
 
 class Auditor:
-    """One subject with its log; shared by all sessions. Caches reference means; stores nothing about its users."""
+    """One subject with its log; shared by all sessions. Caches means and circuit searches; stores nothing about its users."""
 
     def __init__(self, subject: Subject, log: RunLog) -> None:
         self.subject, self.log = subject, log
+        self._orders = KnownOrders()
         self._means: OrderedDict[str, Means] = OrderedDict()
         self._work: OrderedDict[str, int] = OrderedDict()
         self._pace = Pace()
@@ -142,45 +145,50 @@ class Auditor:
         Raises:
             AuditError: any error of the audit, after it is logged.
         """
-        plugin: Audit = get_plugin("audits", audit)
         request = set_aside(request)
-        start, began, cpu_start_s = self._describe_start(audit, request, actor), time.monotonic(), time.process_time()
+        start, clock = self._describe_start(audit, request, actor), _Clock()
         attempt = self.log.start(start, claim)
-
-        def record(
-            outcome: str, reason: str = "", detail: str = "", text: str | None = None, reached: Reached | None = None
-        ) -> None:
-            ended = _end(start, outcome, reason, detail, text, time.monotonic() - began)
-            # CPU time of the whole process, pages and other runs included: per-thread CPU time is not available.
-            self.log.append(ended, reached, cpu_s=time.process_time() - cpu_start_s)
-
         try:
-            means = self._capture_means(list_reference(request), request.kinds) if needs_means(request) else None
-            begun = time.monotonic()
-            result = plugin.run(self.subject, request, means=means, on_progress=on_progress, on_partial=on_partial)
-            self._pace.keep(audit, time.monotonic() - begun, self._count_work(audit, request))
-            text = _result_adapter(plugin.result).dump_json(result).decode()
-        except (Cancelled, KeyboardInterrupt) as error:
-            record("cancelled", "cancelled", str(error) or "interrupted at the keyboard")
-            raise
-        except NotMeasured as error:
-            record("not_measured", error.reason, error.detail)
-            raise
-        except AuditError as error:
-            record("refused" if isinstance(error, Refused) else "failed", type(error).__name__, str(error))
-            raise
+            result = self.execute(audit, request, on_progress=on_progress, on_partial=on_partial)
+            text = _result_adapter(get_plugin("audits", audit).result).dump_json(result).decode()
         except BaseException as error:
-            record("failed", type(error).__name__, str(error)[:500])
+            self._record(start, clock, _name_failure(error))
             raise
         verdict = getattr(result, "verdict", None)
         reached = None if claim is None or verdict is None else Reached(claim, verdict.state, verdict.reason)
-        record("done", text=text, reached=reached)
-        return RunOutcome(result, start.run_id, False, time.monotonic() - began, attempt, request.prompts.notices)
+        self._record(start, clock, _Ending("done", text=text), reached)
+        return RunOutcome(result, start.run_id, False, clock.wall_s, attempt, request.prompts.notices)
+
+    def execute(
+        self,
+        audit: str,
+        request: Request,
+        *,
+        on_progress: Progress = no_progress,
+        on_partial: Callable[[Any], None] = no_partial,
+    ) -> Any:
+        """The result of one audit from subject and request alone; nothing is logged.
+
+        Raises:
+            AuditError: any error of the audit.
+        """
+        plugin: Audit = get_plugin("audits", audit)
+        request = set_aside(request)
+        means = self._capture_means(list_reference(request), request.kinds) if needs_means(request) else None
+        begun = time.monotonic()
+        with self._orders.lend():
+            result = plugin.run(self.subject, request, means=means, on_progress=on_progress, on_partial=on_partial)
+        self._pace.keep(audit, time.monotonic() - begun, self._count_work(audit, request))
+        return result
+
+    def _record(self, start: RunStart, clock: _Clock, ending: _Ending, reached: Reached | None = None) -> None:
+        """Log the end of a run."""
+        self.log.append(_end(start, ending, clock.wall_s), reached, cpu_s=clock.cpu_s)
 
     def record_dropped(self, audit: str, request: Request, *, actor: Actor) -> None:
         """Log a run that was cancelled while queued."""
         start = self._describe_start(audit, set_aside(request), actor)
-        self.log.append(_end(start, "cancelled", "never_begun", "cancelled while it waited", None, 0.0))
+        self.log.append(_end(start, _Ending("cancelled", "never_begun", "cancelled while it waited"), 0.0))
 
     def _describe_start(self, audit: str, request: Request, actor: Actor) -> RunStart:
         return RunStart(
@@ -227,7 +235,7 @@ def record_refusal(log: RunLog, kind: str, error: AuditError, *, actor: Actor, r
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     request_json = json.dumps(request)
     start = RunStart(uuid.uuid4().hex, now, actor.name, actor.session, kind, "", "", "", "{}", request_json)
-    log.append(_end(start, "refused", type(error).__name__, str(error)[:2000], None, 0.0))
+    log.append(_end(start, _Ending("refused", type(error).__name__, str(error)[:2000]), 0.0))
 
 
 @cache
@@ -236,8 +244,48 @@ def _result_adapter(shape: Any) -> TypeAdapter[Any]:
     return TypeAdapter(shape)
 
 
-def _end(start: RunStart, outcome: str, reason: str, detail: str, result: str | None, wall_s: float) -> RunRecord:
-    return RunRecord(**asdict(start), outcome=outcome, reason=reason, detail=detail, result=result, wall_s=wall_s)
+@dataclass(frozen=True)
+class _Ending:
+    """How a run ended, as logged."""
+
+    outcome: str
+    reason: str = ""
+    detail: str = ""
+    text: str | None = None
+    """The result as JSON."""
+
+
+class _Clock:
+    """Time since it was made."""
+
+    def __init__(self) -> None:
+        self._began, self._cpu_start_s = time.monotonic(), time.process_time()
+
+    @property
+    def wall_s(self) -> float:
+        return time.monotonic() - self._began
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU time of the whole process, pages and other runs included: per-thread CPU time is not available."""
+        return time.process_time() - self._cpu_start_s
+
+
+def _name_failure(error: BaseException) -> _Ending:
+    if isinstance(error, Cancelled | KeyboardInterrupt):
+        return _Ending("cancelled", "cancelled", str(error) or "interrupted at the keyboard")
+    if isinstance(error, NotMeasured):
+        return _Ending("not_measured", error.reason, error.detail)
+    if isinstance(error, AuditError):
+        return _Ending("refused" if isinstance(error, Refused) else "failed", type(error).__name__, str(error))
+    return _Ending("failed", type(error).__name__, str(error)[:500])
+
+
+def _end(start: RunStart, ending: _Ending, wall_s: float) -> RunRecord:
+    return RunRecord(
+        **asdict(start), outcome=ending.outcome, reason=ending.reason, detail=ending.detail, result=ending.text,
+        wall_s=wall_s,
+    )  # fmt: skip
 
 
 def identify_run(identity: ModelIdentity, request: Request) -> dict[str, Any]:

@@ -18,9 +18,9 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from audit_core import Actor, Auditor, Role, RunLog, audit_home, load_prompt_set, open_subject, tokenise
-from audit_core.assessment import QUICK_METHOD, QUICK_QUESTIONS, Assessment, ask_paths, ask_quickly
+from audit_core.assessment import QUICK_METHOD, Assessment, ask_quickly
 from audit_core.assessment.recorded import RecordedAnswer, RecordedCircuit
-from audit_core.circuits import Circuit, CircuitQuestion
+from audit_core.circuits import Circuit, CircuitQuestion, Search, list_checks, list_quick_questions
 from audit_core.evidence.source import hash_source
 from audit_core.judging.verdict import RULE_VERSION
 from audit_core.models.known import SMOLLM2
@@ -32,7 +32,6 @@ from audit_core.story import MeasuredWith, round_recorded
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDS = ROOT / "data/circuit_answers"
-SEARCHES = ("stability", "rival", "curve", "transfer")
 ROLES = tuple(role.value for role in Role)
 ME = Actor("circuit recorder", "circuit recorder")
 SEED = 0
@@ -78,7 +77,7 @@ class Recorder:
         answers = [self._answer(key, _ask(assessment, key), is_quick=False) for key in plan.full]
         answers += [
             self._answer(key, ask_quickly(assessment, key), is_quick=True)
-            for key in QUICK_QUESTIONS
+            for key in list_quick_questions()
             if key in plan.quick
         ]
         identity = {name: value for name, value in self.subject.identity.to_json().items() if name != "folder"}
@@ -95,7 +94,8 @@ class Recorder:
         found = known or self.auditor.run(audit, request, actor=ME)
         sys.stderr.write(f"  {key}: n = {len(request.prompts)}, {found.wall_s:.0f} s\n")
         plugin = get_plugin("audits", audit)
-        method = (QUICK_METHOD if is_quick else "exact") if audit in SEARCHES else ""
+        searching = {check.name for check in list_checks() if check.search is not Search.NONE}
+        method = (QUICK_METHOD if is_quick else "exact") if audit in searching else ""
         result = TypeAdapter(plugin.result).dump_python(found.result, mode="json")
         role = key if key in ROLES else ""
         return RecordedAnswer(
@@ -104,8 +104,6 @@ class Recorder:
 
 
 def _ask(assessment: Assessment, key: str) -> Any:
-    if key == "paths":
-        return ask_paths(assessment)
     return assessment.ask_verdict(Role(key)) if key in ROLES else assessment.ask(key)
 
 

@@ -26,10 +26,11 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 from audit_core import Auditor, RunLog, load_prompt_set, open_subject  # noqa: E402
 from audit_core.change import Artefact, EffectQuestion, compare_models, measure_effect_diff  # noqa: E402
 from audit_core.change.revalidation import rerun_stale, revalidate_claims  # noqa: E402
+from audit_core.circuits import list_claim_questions  # noqa: E402
 from audit_core.claim import Claim  # noqa: E402
 from audit_core.cli.keys import describe_trust  # noqa: E402
 from audit_core.component import Component, parse_components  # noqa: E402
-from audit_core.confirm import QUESTIONS, freeze_claim, run_confirmatory  # noqa: E402
+from audit_core.confirm import freeze_claim, run_confirmatory  # noqa: E402
 from audit_core.evidence.source import hash_source  # noqa: E402
 from audit_core.intervention import Replacement  # noqa: E402
 from audit_core.models import find_known  # noqa: E402
@@ -95,7 +96,7 @@ def list_plans() -> tuple[Plan, ...]:
         Plan("L23.H3 is needed to name the indirect object, by mean ablation", "L23.H3", "default", ioi, ablation=Replacement.MEAN),
         Plan("L23.H3 is needed to choose the pronoun", "L23.H3", "default", pronoun),
         Plan("L25.H1 is needed to choose the pronoun", "L25.H1", "default", pronoun, is_tested=False),
-        Plan("L1.H0 is needed to continue a sequence", "L1.H0", "planted-dose", dose, QUESTIONS),
+        Plan("L1.H0 is needed to continue a sequence", "L1.H0", "planted-dose", dose, list_claim_questions(usual=True)),
         Plan("L2.H0 is needed to continue a sequence", "L2.H0", "planted-suppression", suppression),
         Plan("L1.H1 is needed to continue a sequence", "L1.H1", "planted-suppression", suppression, is_tested=False),
         Plan("L1.H0 is needed to continue a sequence", "L1.H0", "planted-suppression", suppression),

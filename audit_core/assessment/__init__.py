@@ -4,10 +4,7 @@ from audit_core.assessment.balance import Balance, sort_findings
 from audit_core.assessment.questions import Assessment, state_claim
 from audit_core.assessment.quick import (
     QUICK_METHOD,
-    QUICK_ORDERS,
     QUICK_PROMPTS,
-    QUICK_QUESTIONS,
-    ask_paths,
     ask_quickly,
     has_quick_form,
     take_quick,
@@ -16,14 +13,11 @@ from audit_core.assessment.recorded import RecordedAnswer, RecordedCircuit, list
 
 __all__ = [
     "QUICK_METHOD",
-    "QUICK_ORDERS",
     "QUICK_PROMPTS",
-    "QUICK_QUESTIONS",
     "Assessment",
     "Balance",
     "RecordedAnswer",
     "RecordedCircuit",
-    "ask_paths",
     "ask_quickly",
     "has_quick_form",
     "list_recorded",

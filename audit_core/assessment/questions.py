@@ -4,39 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from audit_core.audit import Request
 from audit_core.audits.claim_test import ClaimTestRequest
-from audit_core.audits.confirmation import ask_question
-from audit_core.audits.specificity import OtherTask
-from audit_core.circuits.circuit_question import CircuitQuestion
+from audit_core.circuits.circuit_check import AssessedCircuit, get_check
 from audit_core.claim import DEFAULT_DELTA, Claim, Role, Universe
 from audit_core.component import Component, format_components
 from audit_core.intervention import Replacement
-from audit_core.prompts.prompt_set import TokenisedPrompts
+from audit_core.request import Request
 
 _CLAIMS = {Role.NECESSARY: "carries the answer", Role.SUFFICIENT: "alone keeps the answer"}
 
 
 @dataclass(frozen=True)
-class Assessment:
-    """A circuit and the inputs of its audits."""
-
-    circuit: CircuitQuestion
-    """The circuit on the prompts it is measured on: the confirmatory split."""
-    explored: TokenisedPrompts
-    """The exploratory split, for discovery methods."""
-    others: tuple[OtherTask, ...] = ()
-    """Other tasks, for specificity."""
-    method: str = "exact"
-    """Key of a plug-in in `circuit_discovery/`, for audits that run a discovery."""
+class Assessment(AssessedCircuit):
+    """A circuit with the requests of its checks and verdicts."""
 
     def ask(self, audit: str) -> Request:
-        """The request of one of `CIRCUIT_QUESTIONS`.
+        """The request of one check, see `list_checks`.
 
         Raises:
             ClaimRefused: unknown audit.
         """
-        return ask_question(audit, self.circuit, self.explored, self.others, self.method)
+        return get_check(audit).ask(self)
 
     def ask_verdict(self, role: Role) -> ClaimTestRequest:
         """The claim that the circuit is necessary, or sufficient, with the default smallest effect of interest."""

@@ -5,7 +5,7 @@ from audit_core.audits.attention import AttentionRequest, AttentionResult, find_
 from audit_core.audits.attention_tests import AttentionTestsRequest, AttentionTestsResult
 from audit_core.audits.circuit import CircuitRequest, CircuitResult
 from audit_core.audits.claim_test import ClaimTestRequest, ClaimTestResult
-from audit_core.audits.confirmation import CIRCUIT_QUESTIONS, ConfirmationRequest, ConfirmationResult
+from audit_core.audits.confirmation import ConfirmationRequest, ConfirmationResult
 from audit_core.audits.curve import CurvePoint, CurveRequest, CurveResult
 from audit_core.audits.discover import DiscoverRequest, DiscoverResult
 from audit_core.audits.edges import EdgesRequest, EdgesResult
@@ -14,7 +14,7 @@ from audit_core.audits.paths import ConnectionEffect, PathsRequest, PathsResult
 from audit_core.audits.positions import Place, PositionsRequest, PositionsResult
 from audit_core.audits.recomposition import ComponentShare, RecompositionRequest, RecompositionResult
 from audit_core.audits.rival import AlternativeCircuit, RivalRequest, RivalResult
-from audit_core.audits.specificity import OtherTask, SpecificityRequest, SpecificityResult, TaskLoss
+from audit_core.audits.specificity import SpecificityRequest, SpecificityResult, TaskLoss
 from audit_core.audits.stability import SelectionFrequency, StabilityRequest, StabilityResult
 from audit_core.audits.sweep import (
     EstimatedEffects,
@@ -28,7 +28,6 @@ from audit_core.audits.token_gradients import TokenGradientsRequest, TokenGradie
 from audit_core.audits.transfer import HeldOut, TransferRequest, TransferResult
 
 __all__ = [
-    "CIRCUIT_QUESTIONS",
     "AblationRequest",
     "AblationResult",
     "AlternativeCircuit",
@@ -58,7 +57,6 @@ __all__ = [
     "HeldOut",
     "JointEffect",
     "MaskSplit",
-    "OtherTask",
     "PathsRequest",
     "PathsResult",
     "Place",

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
+from audit_core.audit import Audit
 from audit_core.claim import Universe
-from audit_core.component import Component, Kind
+from audit_core.component import Kind
 from audit_core.effect import Controls, Effect, check_task, get_metric, measure_effect
 from audit_core.errors import NotMeasured, Refused
 from audit_core.evidence.kind import Causal, Observational
@@ -24,6 +25,7 @@ from audit_core.intervention import (
 )
 from audit_core.judging.faithfulness import PAIR_UNIT, UNIT, list_universe, needs_means
 from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair
+from audit_core.request import AnyAblation, Components, Everything, Factor, MetricName, Request, RunDirection
 from audit_core.stats.bootstrap import bootstrap_mean, bootstrap_ratio
 from audit_core.stats.estimates import Estimate, format_estimate
 from audit_core.subject import Means, Progress, Subject, no_partial
@@ -32,36 +34,18 @@ TOP_TOKENS = 10
 
 
 @dataclass(frozen=True)
-class AblationRequest:
+class AblationRequest(Request):
     """Request: components replaced together, replacement, and prompts."""
 
     prompts: TokenisedPrompts
     reference: TokenisedPrompts
-    components: tuple[Component, ...]
-    replacement: Replacement = Replacement.RESAMPLE
-    direction: Direction = Direction.NOISING
-    factor: float = 1.0
-    universe: Universe = Universe.HEADS
-    metric: str = "logit_difference"
+    components: Components
+    replacement: AnyAblation = Replacement.RESAMPLE
+    direction: RunDirection = Direction.NOISING
+    factor: Factor = 1.0
+    universe: Everything = Universe.HEADS
+    metric: MetricName = "logit_difference"
     seed: int = 0
-
-    @property
-    def replacements(self) -> tuple[Replacement, ...]:
-        return (self.replacement,)
-
-    @property
-    def kinds(self) -> frozenset[Kind]:
-        return frozenset(c.kind for c in self.components)
-
-    def describe(self) -> dict[str, Any]:
-        return {
-            "components": [str(c) for c in self.components],
-            "replacement": self.replacement.value,
-            "direction": self.direction.value,
-            "factor": self.factor,
-            "universe": self.universe.value,
-            "metric": self.metric,
-        }
 
 
 @dataclass(frozen=True)
@@ -110,13 +94,13 @@ class AblationResult:
 
 
 @dataclass(frozen=True)
-class AblationAudit:
+class AblationAudit(Audit):
     name: str = "ablation"
     question: str = "What is the joint effect of these components?"
+    request: type[Request] = AblationRequest
     result: type = AblationResult
     version: int = 8
     counts_as: tuple[str, ...] = ("causal_results",)
-    shows_results: bool = True
 
     def count_work(self, subject: Subject, request: AblationRequest) -> int:
         return subject.count_work(request.prompts, plan_ablation(subject, request))

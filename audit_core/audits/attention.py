@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from audit_core.attention.plausibility import Source, normalised_entropy, weigh_source
+from audit_core.audit import Audit, Need, need_kind
 from audit_core.component import Kind
 from audit_core.evidence.kind import Observational
-from audit_core.intervention import Replacement
 from audit_core.prompts.prompt_set import TokenisedPrompts
+from audit_core.request import Ask, Request
 from audit_core.stats.bootstrap import bootstrap_ratios
 from audit_core.stats.estimates import Estimate
 from audit_core.subject import Means, Progress, Subject, no_partial
@@ -21,27 +22,12 @@ UNIT = "share of attention"
 
 
 @dataclass(frozen=True)
-class AttentionRequest:
+class AttentionRequest(Request):
     """Request: source token and prompts."""
 
     prompts: TokenisedPrompts
-    source: Source
+    source: Annotated[Source, Ask("Source token", "The token whose attention is read.")]
     seed: int = 0
-
-    @property
-    def replacements(self) -> tuple[Replacement, ...]:
-        return ()
-
-    @property
-    def reference(self) -> TokenisedPrompts:
-        return self.prompts
-
-    @property
-    def kinds(self) -> frozenset[Kind]:
-        return frozenset()
-
-    def describe(self) -> dict[str, Any]:
-        return {"source": self.source.value}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,13 +54,15 @@ def find_attention_line(result: AttentionResult) -> float:
 
 
 @dataclass(frozen=True)
-class AttentionAudit:
+class AttentionAudit(Audit):
     name: str = "attention"
     question: str = "Where does each head attend from the answer position?"
+    request: type[Request] = AttentionRequest
     result: type = AttentionResult
     version: int = 8
     counts_as: tuple[str, ...] = ()
     shows_results: bool = False
+    needs: tuple[Need, ...] = (need_kind(Kind.HEAD),)
 
     def count_work(self, subject: Subject, request: AttentionRequest) -> int:
         return subject.geometry.n_layers * sum(len(pair.clean_ids) for pair in request.prompts.pairs)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +13,14 @@ from audit_core.attention.agreement import Agreement, compare_heads, compare_tok
 from audit_core.attention.pattern_test import DELTA, PatternTest, judge_patterns
 from audit_core.attention.randomisation import Randomisation, randomise_views
 from audit_core.attention.view_table import ViewTable, read_views
+from audit_core.audit import Audit, Need, need_kind
 from audit_core.component import Component, Kind
 from audit_core.effect import Controls, Effect, check_gap, get_metric, join_controls, measure_effect
 from audit_core.errors import ComponentRefused, InterventionRefused
 from audit_core.evidence.kind import Causal, NotEvidence, Observational
 from audit_core.intervention import Intervention, Replacement, intervene
 from audit_core.prompts.prompt_set import TokenisedPrompts, require_distinguished
+from audit_core.request import Ask, Request
 from audit_core.stats.bootstrap import bootstrap_mean
 from audit_core.stats.estimates import Estimate
 from audit_core.subject import Means, Progress, Subject, no_partial
@@ -39,15 +41,17 @@ LOAD_TOKENS = 6_000
 
 
 @dataclass(frozen=True)
-class AttentionTestsRequest:
+class AttentionTestsRequest(Request):
     """Request: heads whose patterns are tested, and prompts."""
+
+    settings: ClassVar[Mapping[str, Any]] = {"most_prompts": MAX_PROMPTS}
 
     prompts: TokenisedPrompts
     reference: TokenisedPrompts
     """Reference prompts of token means."""
-    heads: tuple[Component, ...] = ()
+    heads: Annotated[tuple[Component, ...], Ask("Heads", "Addresses, such as L0.H1; empty for every head.")] = ()
     """Whole heads; empty for every head of the model."""
-    shuffles: int = SHUFFLES
+    shuffles: Annotated[int, Ask("Shuffles", "Random orders of each pattern.")] = SHUFFLES
     shuffled_from: tuple[int, ...] = ()
     """First shuffled layers, one model each; empty for the middle and the last layer."""
     seed: int = 0
@@ -77,14 +81,6 @@ class AttentionTestsRequest:
         """The measured prompts: all, or `MAX_PROMPTS` of them."""
         return self.prompts.take(self.prompts.spread(MAX_PROMPTS))
 
-    def describe(self) -> dict[str, Any]:
-        return {
-            "heads": [str(part) for part in self.heads],
-            "shuffles": self.shuffles,
-            "shuffled_from": list(self.shuffled_from),
-            "most_prompts": MAX_PROMPTS,
-        }
-
 
 @dataclass(frozen=True, kw_only=True)
 class AttentionTestsResult:
@@ -111,13 +107,14 @@ class AttentionTestsResult:
 
 
 @dataclass(frozen=True)
-class AttentionTestsAudit:
+class AttentionTestsAudit(Audit):
     name: str = "attention_tests"
     question: str = "Do attention patterns matter, and do attention views agree with causal effects?"
+    request: type[Request] = AttentionTestsRequest
     result: type = AttentionTestsResult
     version: int = 8
     counts_as: tuple[str, ...] = ("test_of_the_test",)
-    shows_results: bool = True
+    needs: tuple[Need, ...] = (need_kind(Kind.HEAD),)
 
     def count_work(self, subject: Subject, request: AttentionTestsRequest) -> int:
         return sum(_count_stages(subject, request))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
+from audit_core.audit import Finding, Need, Side, decide_side, need_kind
+from audit_core.circuits.circuit_check import CircuitCheck, WithClaim
 from audit_core.circuits.circuit_question import CircuitQuestion, CircuitRunner, count_run_work
 from audit_core.circuits.completeness import (
     COMPLETE,
+    MINIMAL,
     Gap,
     MinimalityScore,
     list_gap_sets,
@@ -17,10 +20,12 @@ from audit_core.circuits.completeness import (
     score_minimality,
     search_greedily,
 )
-from audit_core.component import Component
+from audit_core.circuits.sufficiency import SUFFICIENT_HIGH, SUFFICIENT_LOW, is_not_sufficient, is_sufficient
+from audit_core.component import Component, Kind
 from audit_core.effect import Controls
 from audit_core.evidence.kind import Causal
 from audit_core.judging.faithfulness import UNIT
+from audit_core.request import Request
 from audit_core.stats.estimates import MIN_PROMPTS, MIN_TEMPLATES, format_estimate
 from audit_core.stats.groups import GroupEstimates, estimate_groups
 from audit_core.stats.measurement import Conditions, Measurement
@@ -33,8 +38,7 @@ RANDOM_SUBSETS = 16
 class CircuitRequest(CircuitQuestion):
     """Request: the circuit and the prompts."""
 
-    def describe(self) -> dict[str, Any]:
-        return super().describe() | {"random_subsets": RANDOM_SUBSETS}
+    settings: ClassVar[Mapping[str, Any]] = {"random_subsets": RANDOM_SUBSETS}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,13 +64,18 @@ class CircuitResult:
 
 
 @dataclass(frozen=True)
-class CircuitAudit:
+class CircuitAudit(CircuitCheck):
     name: str = "circuit"
     question: str = "Is the circuit complete, minimal, and valid on every template?"
+    request: type[Request] = CircuitRequest
     result: type = CircuitResult
     version: int = 8
     counts_as: tuple[str, ...] = ("test_of_the_test",)
-    shows_results: bool = True
+    pace: float = 0.2
+    needs: tuple[Need, ...] = (need_kind(Kind.HEAD),)
+    place: int = 20
+    has_quick_form: bool = True
+    with_claim: WithClaim = WithClaim.USUAL
 
     def count_work(self, subject: Subject, request: CircuitRequest) -> int:
         return count_run_work(subject, request, _count_runs(request.components))
@@ -105,6 +114,10 @@ class CircuitAudit:
             controls=runner.controls,
         )
 
+    def list_findings(self, result: CircuitResult, components: Collection[str]) -> tuple[Finding, ...]:
+        found = [_weigh_completeness(result), _weigh_minimality(result), *_weigh_templates(result.by_template)]
+        return tuple(found)
+
 
 def _count_runs(components: Sequence[Component]) -> int:
     """Maximum runs: gaps of singles, layers and random subsets; greedy search; minimality scores."""
@@ -129,6 +142,44 @@ def _describe_completeness(gaps: Sequence[Gap], *, is_decidable: bool) -> str:
         f"without {', '.join(worst.subset)}: {format_estimate(worst.found.estimate)}. Intervals are not corrected for the number of "
         "tested subsets, or for the greedy search on these prompts."
     )
+
+
+def _weigh_completeness(found: CircuitResult) -> Finding:
+    wide = [gap for gap in found.gaps if not gap.found.is_within(COMPLETE)]
+    is_complete = False if any(gap.found.is_beyond(COMPLETE) for gap in wide) else None if wide else True
+    return Finding(decide_side(is_complete if found.is_decidable else None), found.completeness)
+
+
+def _weigh_minimality(found: CircuitResult) -> Finding:
+    is_valid, text = None, "Minimality is unresolved: some components were shown neither to matter nor to be redundant."
+    if found.idle:
+        is_valid = False
+        text = f"Redundant, within ± {MINIMAL:g} for every tested subset: {', '.join(found.idle)}."
+    elif all(score.found.is_beyond(MINIMAL) for score in found.worths):
+        is_valid = True
+        text = f"Each component has a minimality score above {MINIMAL:g}, for the subset with its largest effect."
+    return Finding(decide_side(is_valid if found.is_decidable else None), text)
+
+
+def _weigh_templates(groups: GroupEstimates) -> list[Finding]:
+    found = []
+    if groups.untested:
+        found.append(
+            Finding(Side.UNRESOLVED, f"Not tested, as they have no gap: templates {', '.join(groups.untested)}.")
+        )
+    if groups.worst is None:
+        return found
+    outside = [name for name, e in zip(groups.names, groups.estimates, strict=True) if is_not_sufficient(e)]
+    lowest = f"lowest on {groups.names[groups.worst]}, {format_estimate(groups.estimates[groups.worst])} kept"
+    between = f"{SUFFICIENT_LOW:g} and {SUFFICIENT_HIGH:g}"
+    if outside:
+        text = f"Alone it keeps less or more than {between} of the gap on {', '.join(outside)}; {lowest}."
+        return [*found, Finding(Side.AGAINST, text)]
+    if all(is_sufficient(estimate) for estimate in groups.estimates):
+        text = f"Alone it keeps between {between} of the gap on every template; {lowest}."
+        return [*found, Finding(Side.FOR, text)]
+    text = f"Unresolved: whether it keeps between {between} of the gap on every template; {lowest}."
+    return [*found, Finding(Side.UNRESOLVED, text)]
 
 
 PLUGIN = CircuitAudit()

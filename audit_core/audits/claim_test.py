@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from audit_core.attention.plausibility import Source, list_sources, weigh_source
+from audit_core.audit import Audit, Finding, Need, decide_side, need_kind
 from audit_core.claim import Claim, Role
 from audit_core.component import Component, Kind
 from audit_core.effect import Controls, get_metric, measure_effect
@@ -41,7 +42,9 @@ from audit_core.judging.trial import (
     plan_trial,
     read_trial,
 )
+from audit_core.judging.verdict import State
 from audit_core.prompts.prompt_set import TokenisedPrompts
+from audit_core.request import Request
 from audit_core.stats.bootstrap import bootstrap_mean
 from audit_core.stats.estimates import MIN_TEMPLATES, Estimate, count_needed
 from audit_core.stats.mediation import Mediation, estimate_mediation
@@ -49,7 +52,7 @@ from audit_core.subject import Means, Progress, Subject, no_partial
 
 
 @dataclass(frozen=True)
-class ClaimTestRequest:
+class ClaimTestRequest(Request):
     """Request: the claim and the prompts it is tested on."""
 
     prompts: TokenisedPrompts
@@ -61,10 +64,6 @@ class ClaimTestRequest:
         return FAMILIES
 
     @property
-    def reference(self) -> TokenisedPrompts:
-        return self.prompts
-
-    @property
     def kinds(self) -> frozenset[Kind]:
         return frozenset(list_kinds(self.claim.universe))
 
@@ -73,9 +72,6 @@ class ClaimTestRequest:
         """The component to test for self-repair: of a necessity claim about one component."""
         is_single = len(self.claim.components) == 1 and self.claim.role is Role.NECESSARY
         return self.claim.components[0] if is_single else None
-
-    def describe(self) -> dict[str, Any]:
-        return {"claim": self.claim.to_json()}
 
 
 @dataclass(frozen=True)
@@ -134,13 +130,16 @@ class ClaimTestResult:
 
 
 @dataclass(frozen=True)
-class ClaimTestAudit:
+class ClaimTestAudit(Audit):
     name: str = "claim_test"
     question: str = "Does the claim hold on these prompts?"
+    request: type[Request] = ClaimTestRequest
     result: type = ClaimTestResult
     version: int = 8
     counts_as: tuple[str, ...] = ("causal_results",)
-    shows_results: bool = True
+    needs: tuple[Need, ...] = (need_kind(Kind.HEAD),)
+    judges: bool = True
+    pace: float = 0.4
 
     def count_work(self, subject: Subject, request: ClaimTestRequest) -> int:
         # Sizes of random directions do not affect the amount of work.
@@ -157,6 +156,10 @@ class ClaimTestAudit:
         on_partial: Callable[[Any], None] = no_partial,
     ) -> ClaimTestResult:
         return _test(subject, request, means, on_progress)
+
+    def list_findings(self, result: ClaimTestResult, components: Collection[str]) -> tuple[Finding, ...]:
+        is_valid = {State.SUPPORTED: True, State.NEGLIGIBLE: False, State.REVERSED: False}.get(State(result.state))
+        return (Finding(decide_side(is_valid), result.sentence),)
 
 
 def _test(subject: Subject, request: ClaimTestRequest, means: Means | None, on_progress: Progress) -> ClaimTestResult:

@@ -3,71 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
-from audit_core.audit import Request
-from audit_core.audits.circuit import CircuitRequest, CircuitResult
+from audit_core.audit import Audit, Need, need_kind
+from audit_core.audits.circuit import CircuitResult
 from audit_core.audits.claim_test import ClaimTestRequest, ClaimTestResult
-from audit_core.audits.curve import CurveRequest, CurveResult
-from audit_core.audits.recomposition import RecompositionRequest, RecompositionResult
-from audit_core.audits.rival import RivalRequest, RivalResult
-from audit_core.audits.specificity import OtherTask, SpecificityRequest, SpecificityResult
-from audit_core.audits.stability import StabilityRequest, StabilityResult
-from audit_core.audits.transfer import TransferRequest, TransferResult
-from audit_core.circuits.circuit_question import CircuitQuestion, identify_prompts
+from audit_core.audits.curve import CurveResult
+from audit_core.audits.recomposition import RecompositionResult
+from audit_core.audits.rival import RivalResult
+from audit_core.audits.specificity import SpecificityResult
+from audit_core.audits.stability import StabilityResult
+from audit_core.audits.transfer import TransferResult
+from audit_core.circuits.circuit_check import AssessedCircuit, OtherTask, get_check, list_circuit_questions
+from audit_core.circuits.circuit_question import CircuitQuestion
 from audit_core.circuits.circuit_search import share_progress
 from audit_core.claim import Claim
 from audit_core.component import Kind
-from audit_core.errors import ClaimRefused, NotMeasured, Refused
+from audit_core.errors import NotMeasured, Refused
 from audit_core.intervention import Replacement
 from audit_core.judging.faithfulness import list_kinds
 from audit_core.judging.trial import FAMILIES
-from audit_core.prompts.measurable import keep_measurable
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.registry import get_plugin
+from audit_core.request import Request, identify_prompts
 from audit_core.subject import Means, Progress, Subject, no_partial
-
-CIRCUIT_QUESTIONS = ("recomposition", "circuit", "curve", "transfer", "rival", "stability", "specificity")
-"""Circuit audits besides `claim_test`, in display order."""
-_SIMPLE = {"circuit": CircuitRequest, "recomposition": RecompositionRequest}
-_SEARCHED = {"curve": CurveRequest, "rival": RivalRequest, "transfer": TransferRequest}
-
-
-def ask_question(
-    audit: str, circuit: CircuitQuestion, explored: TokenisedPrompts, others: tuple[OtherTask, ...], method: str
-) -> Request:
-    """The request of one of `CIRCUIT_QUESTIONS`.
-
-    Raises:
-        ClaimRefused: unknown audit.
-    """
-    base: dict[str, Any] = {field.name: getattr(circuit, field.name) for field in fields(CircuitQuestion)}
-    if audit in _SIMPLE:
-        return _SIMPLE[audit](**base)
-    if audit in _SEARCHED:
-        return _SEARCHED[audit](**base, explored=explored, method=method)
-    if audit == "specificity":
-        return SpecificityRequest(**base, others=others)
-    if audit == "stability":
-        explored = keep_measurable(explored, explored, circuit.replacements)
-        return StabilityRequest(
-            explored,
-            explored,
-            method,
-            circuit.universe,
-            circuit.replacement,
-            circuit.metric,
-            circuit.seed,
-            len(circuit.components),
-        )
-    raise ClaimRefused(
-        f"Question {audit!r}.", wanted=f"one of {', '.join(CIRCUIT_QUESTIONS)}.", remedy="use one of those."
-    )
 
 
 @dataclass(frozen=True)
-class ConfirmationRequest:
+class ConfirmationRequest(Request):
     """Request: a claim, the confirmatory split, and the preregistered questions."""
 
     prompts: TokenisedPrompts
@@ -86,21 +50,13 @@ class ConfirmationRequest:
         return FAMILIES
 
     @property
-    def reference(self) -> TokenisedPrompts:
-        return self.prompts
-
-    @property
     def kinds(self) -> frozenset[Kind]:
         return frozenset(list_kinds(self.claim.universe))
 
     def describe(self) -> dict[str, Any]:
-        return {
-            "claim": self.claim.to_json(),
-            "explored": identify_prompts(self.explored),
-            "questions": list(self.questions),
-            "others": [[*identify_prompts(o.prompts), [str(c) for c in o.components]] for o in self.others],
-            "method": self.method,
-        }
+        # Other tasks are written without inner lists, as in every stored result.
+        others = [[*identify_prompts(o.prompts), [str(c) for c in o.components]] for o in self.others]
+        return super().describe() | {"others": others}
 
     def ask(self, question: str) -> Request:
         """Request of one question, with the claim's components and replacement."""
@@ -108,7 +64,7 @@ class ConfirmationRequest:
         circuit = CircuitQuestion(
             self.prompts, self.prompts, claim.components, claim.universe, claim.ablation, claim.metric, self.seed
         )
-        return ask_question(question, circuit, self.explored, self.others, self.method)
+        return get_check(question).ask(AssessedCircuit(circuit, self.explored, self.others, self.method))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,18 +84,20 @@ class ConfirmationResult:
     @property
     def answers(self) -> dict[str, Any]:
         """Question → result, for every answered question."""
-        found = {question: getattr(self, question) for question in CIRCUIT_QUESTIONS}
+        found = {question: getattr(self, question, None) for question in list_circuit_questions()}
         return {question: answer for question, answer in found.items() if answer is not None}
 
 
 @dataclass(frozen=True)
-class ConfirmationAudit:
+class ConfirmationAudit(Audit):
     name: str = "confirmation"
     question: str = "What is the verdict on the preregistered claim?"
+    request: type[Request] = ConfirmationRequest
     result: type = ConfirmationResult
     version: int = 8
     counts_as: tuple[str, ...] = ("causal_results", "test_of_the_test")
-    shows_results: bool = True
+    needs: tuple[Need, ...] = (need_kind(Kind.HEAD),)
+    judges: bool = True
 
     def count_work(self, subject: Subject, request: ConfirmationRequest) -> int:
         return sum(get_plugin("audits", audit).count_work(subject, step) for audit, step in _list_steps(request))

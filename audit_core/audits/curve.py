@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from audit_core.audit import Finding, Need, Side, decide_side, need_kind
+from audit_core.circuits.circuit_check import AssessedCircuit, CircuitCheck, Search, WithClaim
 from audit_core.circuits.circuit_question import check_circuit
 from audit_core.circuits.circuit_search import SearchQuestion, count_order_work, search_elsewhere, share_progress
 from audit_core.circuits.curve import Areas, list_sizes, measure_areas, plan_curve
-from audit_core.component import Component
+from audit_core.component import Component, Kind
 from audit_core.effect import Controls, check_task, get_metric, join_controls, measure_effect
 from audit_core.errors import ClaimRefused
 from audit_core.evidence.kind import Causal
 from audit_core.intervention import intervene
 from audit_core.judging.faithfulness import UNIT, check_empty_gap, list_universe
 from audit_core.prompts.prompt_set import TokenisedPrompts
+from audit_core.request import Ask, Request
 from audit_core.stats.bootstrap import bootstrap_ratios
+from audit_core.stats.estimates import format_estimate
 from audit_core.stats.measurement import Measurement
 from audit_core.subject import Means, Progress, Subject, no_partial
 
 RANDOM_ORDERS = 19
 """Number of random orders; the p-value cannot go below 0.05."""
+QUICK_ORDERS = 5
+"""Random orders in the quick form."""
 PROMPTS = 24
 """Maximum prompts: every point ablates nearly everything, which is a whole forward pass per prompt."""
 
@@ -35,11 +41,8 @@ class CurveRequest(SearchQuestion):
 
     order: tuple[Component, ...] = ()
     """The whole universe, most important first; if empty, the method finds it on the exploratory prompts."""
-    random_orders: int = RANDOM_ORDERS
+    random_orders: Annotated[int, Ask("Random orders", "Orders to compare with.")] = RANDOM_ORDERS
     """Random orders to compare with; with fewer, a p-value cannot reach 0.05."""
-
-    def describe(self) -> dict[str, Any]:
-        return super().describe() | {"order": [str(c) for c in self.order], "random_orders": self.random_orders}
 
 
 @dataclass(frozen=True)
@@ -73,13 +76,19 @@ class CurveResult:
 
 
 @dataclass(frozen=True)
-class CurveAudit:
+class CurveAudit(CircuitCheck):
     name: str = "curve"
     question: str = "How much do the first components of an order keep?"
+    request: type[Request] = CurveRequest
     result: type = CurveResult
     version: int = 8
     counts_as: tuple[str, ...] = ("test_of_the_test",)
-    shows_results: bool = True
+    pace: float = 0.17
+    needs: tuple[Need, ...] = (need_kind(Kind.HEAD),)
+    place: int = 30
+    has_quick_form: bool = True
+    search: Search = Search.FIRST
+    with_claim: WithClaim = WithClaim.OFFERED
 
     def count_work(self, subject: Subject, request: CurveRequest) -> int:
         return _count_search_work(subject, request) + _count_curve_work(subject, request)
@@ -142,6 +151,16 @@ class CurveAudit:
             controls=join_controls((*searched, effect.controls)),
         )
 
+    def ask_quickly(self, few: AssessedCircuit) -> Request:
+        return replace(self.ask(few), random_orders=QUICK_ORDERS)  # type: ignore[type-var]
+
+    def list_findings(self, result: CurveResult, components: Collection[str]) -> tuple[Finding, ...]:
+        orders = f"{result.random_as_near} of {len(result.random_areas)} random orders come as close to the whole model"
+        return (
+            _weigh_size(result),
+            Finding(Side.ABOUT_THE_SEARCH, f"Compared with the discovered order, {orders}."),
+        )
+
 
 def _find_order(
     subject: Subject,
@@ -177,6 +196,25 @@ def _count_curve_work(subject: Subject, request: CurveRequest) -> int:
 
 def _take_few(prompts: TokenisedPrompts) -> TokenisedPrompts:
     return prompts.take(prompts.spread(PROMPTS))
+
+
+def _weigh_size(found: CurveResult) -> Finding:
+    """The circuit beside random circuits of its size."""
+    named, drawn = found.named.estimate, found.random_of_its_size
+    as_near = sum(abs(1 - value) <= abs(1 - named.value) for value in drawn)
+    is_valid = None
+    if named.low is not None and named.high is not None:
+        furthest = max(abs(1 - named.low), abs(1 - named.high))
+        # True: its whole interval is closer than all draws. False: half of the draws are as close.
+        if not as_near and all(abs(1 - value) > furthest for value in drawn):
+            is_valid = True
+        elif 2 * as_near >= len(drawn):
+            is_valid = False
+    return Finding(
+        decide_side(is_valid),
+        f"{as_near} of {len(drawn)} random circuits of its size alone come as close to the whole model; it keeps "
+        f"{format_estimate(named)}.",
+    )
 
 
 PLUGIN = CurveAudit()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from audit_core.audit import Audit, Need, need_kind
 from audit_core.circuits.circuit_search import count_order_work, find_order
 from audit_core.circuits.discovery import Discovery, DiscoveryRequest
 from audit_core.claim import Universe
@@ -16,25 +17,22 @@ from audit_core.intervention import Replacement
 from audit_core.judging.faithfulness import list_kinds
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.registry import get_plugin
+from audit_core.request import Ablation, Everything, Method, MetricName, Request
 from audit_core.subject import Means, Progress, Subject, no_partial
 
 
 @dataclass(frozen=True)
-class DiscoverRequest:
+class DiscoverRequest(Request):
     """Request: discovery method and prompts."""
 
     prompts: TokenisedPrompts
     reference: TokenisedPrompts
-    method: str
+    method: Method
     """Key of a plug-in in `circuit_discovery/`."""
-    universe: Universe = Universe.HEADS
-    replacement: Replacement = Replacement.RESAMPLE
-    metric: str = "logit_difference"
+    universe: Everything = Universe.HEADS
+    replacement: Ablation = Replacement.RESAMPLE
+    metric: MetricName = "logit_difference"
     seed: int = 0
-
-    @property
-    def replacements(self) -> tuple[Replacement, ...]:
-        return (self.replacement,)
 
     @property
     def kinds(self) -> frozenset[Kind]:
@@ -44,14 +42,6 @@ class DiscoverRequest:
     def search(self) -> DiscoveryRequest:
         """Request to the discovery method."""
         return DiscoveryRequest(self.prompts, self.universe, self.replacement, self.metric, self.seed)
-
-    def describe(self) -> dict[str, Any]:
-        return {
-            "method": self.method,
-            "universe": self.universe.value,
-            "replacement": self.replacement.value,
-            "metric": self.metric,
-        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,13 +62,14 @@ class DiscoverResult:
 
 
 @dataclass(frozen=True)
-class DiscoverAudit:
+class DiscoverAudit(Audit):
     name: str = "discover"
     question: str = "Which components may form a circuit?"
+    request: type[Request] = DiscoverRequest
     result: type = DiscoverResult
     version: int = 8
     counts_as: tuple[str, ...] = ()
-    shows_results: bool = True
+    needs: tuple[Need, ...] = (need_kind(Kind.HEAD),)
 
     def count_work(self, subject: Subject, request: DiscoverRequest) -> int:
         return count_order_work(subject, request.method, request.search)

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
+from audit_core.audit import Audit, Need, need_kind
 from audit_core.component import Kind, edge
 from audit_core.effect import Controls, get_metric, measure_effect
 from audit_core.errors import Refused
 from audit_core.evidence.kind import Causal
 from audit_core.intervention import Intervention, Replacement, intervene
 from audit_core.prompts.prompt_set import TokenisedPrompts
+from audit_core.request import Ask, MetricName, Request
 from audit_core.subject import Means, Progress, Subject, no_partial
 
 
 @dataclass(frozen=True)
-class EdgesRequest:
+class EdgesRequest(Request):
     """Request: one head and one prompt."""
 
     prompts: TokenisedPrompts
     """Exactly one prompt, because positions of different prompts do not align."""
-    layer: int
-    head: int
-    metric: str = "logit_difference"
+    layer: Annotated[int, Ask("Layer")]
+    head: Annotated[int, Ask("Head", "Number of the head in its layer.")]
+    metric: MetricName = "logit_difference"
     seed: int = 0
 
     @property
@@ -31,15 +33,8 @@ class EdgesRequest:
         return (Replacement.ZERO,)
 
     @property
-    def reference(self) -> TokenisedPrompts:
-        return self.prompts
-
-    @property
     def kinds(self) -> frozenset[Kind]:
         return frozenset((Kind.EDGE,))
-
-    def describe(self) -> dict[str, Any]:
-        return {"layer": self.layer, "head": self.head, "metric": self.metric}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,13 +52,14 @@ class EdgesResult:
 
 
 @dataclass(frozen=True)
-class EdgesAudit:
+class EdgesAudit(Audit):
     name: str = "edges"
     question: str = "Which tokens that this head attends to change the answer?"
+    request: type[Request] = EdgesRequest
     result: type = EdgesResult
     version: int = 8
     counts_as: tuple[str, ...] = ("causal_results",)
-    shows_results: bool = True
+    needs: tuple[Need, ...] = (need_kind(Kind.HEAD),)
 
     def count_work(self, subject: Subject, request: EdgesRequest) -> int:
         return subject.count_work(request.prompts, _list_edges(request))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from audit_core.audit import Audit, Need, need_kind
 from audit_core.component import Component, Kind
 from audit_core.effect import Controls, check_task, get_metric, measure_effect
 from audit_core.errors import ComponentRefused, NotMeasured
@@ -17,6 +18,7 @@ from audit_core.intervention import Intervention, PromptSide, Replacement, inter
 from audit_core.judging.faithfulness import PAIR_UNIT
 from audit_core.judging.verdict import State, classify
 from audit_core.prompts.prompt_set import TokenisedPrompts
+from audit_core.request import Ask, MetricName, Request
 from audit_core.routing import (
     LayerRouting,
     RoutedToken,
@@ -39,15 +41,16 @@ _READINGS = {State.SUPPORTED: "above δ", State.NEGLIGIBLE: "within δ", State.R
 
 
 @dataclass(frozen=True)
-class ExpertsRequest:
+class ExpertsRequest(Request):
     """Request: the prompts, and whether experts are ablated at every position or at the answer position only."""
 
     prompts: TokenisedPrompts
     reference: TokenisedPrompts
-    at_answer: bool = False
-    delta: float = 0.10
-    """Smallest effect of interest, fraction of the clean – corrupted gap."""
-    metric: str = "logit_difference"
+    at_answer: Annotated[
+        bool, Ask("At the answer only", "Ablate experts at the answer position, not at every one.")
+    ] = False
+    delta: Annotated[float, Ask("Smallest effect", "Fraction of the clean–corrupted gap that matters.")] = 0.10
+    metric: MetricName = "logit_difference"
     seed: int = 0
 
     @property
@@ -57,9 +60,6 @@ class ExpertsRequest:
     @property
     def kinds(self) -> frozenset[Kind]:
         return frozenset((Kind.EXPERT,))
-
-    def describe(self) -> dict[str, Any]:
-        return {"at_answer": self.at_answer, "delta": self.delta, "metric": self.metric}
 
 
 @dataclass(frozen=True)
@@ -146,13 +146,17 @@ class ExpertsResult:
 
 
 @dataclass(frozen=True)
-class ExpertsAudit:
+class ExpertsAudit(Audit):
     name: str = "experts"
     question: str = "Where do the routers send tokens, and what does each expert do?"
+    request: type[Request] = ExpertsRequest
     result: type = ExpertsResult
     version: int = 1
+    summary: str = (
+        "Load and weights of each expert, beside its measured effect and the three parts of masking it in the router."
+    )
     counts_as: tuple[str, ...] = ("causal_results",)
-    shows_results: bool = True
+    needs: tuple[Need, ...] = (need_kind(Kind.EXPERT),)
 
     def count_work(self, subject: Subject, request: ExpertsRequest) -> int:
         # Experts without tokens are known only during the run; at most all are ablated.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from audit_core.component import Component, Kind
+from audit_core.audit import NEEDS_PARTIAL_PASSES, Need, need_kind
+from audit_core.circuits.circuit_check import AssessedCircuit, CircuitCheck
+from audit_core.component import Kind
 from audit_core.connection import Connection, list_connections
 from audit_core.effect import NOISE_FACTOR, Controls, Metric, check_gap, get_metric, plan_controls, run_controls
 from audit_core.engine.paths import (
@@ -24,6 +26,7 @@ from audit_core.evidence.kind import Causal, Observational
 from audit_core.intervention import Replacement, intervene
 from audit_core.judging.faithfulness import PAIR_UNIT
 from audit_core.prompts.prompt_set import TokenisedPrompts, require_distinguished
+from audit_core.request import Ask, Components, MetricName, Request
 from audit_core.stats.bootstrap import bootstrap_mean, bootstrap_ratios
 from audit_core.stats.estimates import Estimate
 from audit_core.subject import Logits, Means, Progress, Subject, no_partial
@@ -38,35 +41,25 @@ REPLACEMENTS = (Replacement.RESAMPLE, Replacement.MEAN, Replacement.MEAN_TEMPLAT
 
 
 @dataclass(frozen=True)
-class PathsRequest:
+class PathsRequest(Request):
     """Request: components whose connections are measured, and prompts."""
 
     prompts: TokenisedPrompts
     reference: TokenisedPrompts
-    components: tuple[Component, ...]
+    components: Components
     """Whole heads and MLPs, at least two; time grows with the square of their number."""
-    split: bool = False
+    split: Annotated[bool, Ask("Separate query, key and value inputs")] = False
     """Whether query, key and value input of a head are separate connections."""
-    replacement: Replacement = Replacement.RESAMPLE
-    metric: str = "logit_difference"
+    replacement: Annotated[Replacement, Ask("Ablation", "What replaces a contribution.", REPLACEMENTS)] = (
+        Replacement.RESAMPLE
+    )
+    metric: MetricName = "logit_difference"
     seed: int = 0
-
-    @property
-    def replacements(self) -> tuple[Replacement, ...]:
-        return (self.replacement,)
 
     @property
     def kinds(self) -> frozenset[Kind]:
         # The output of "input" is the residual stream entering the first block.
         return frozenset((Kind.HEAD, Kind.MLP, Kind.RESID))
-
-    def describe(self) -> dict[str, Any]:
-        return {
-            "components": [str(c) for c in self.components],
-            "split": self.split,
-            "replacement": self.replacement.value,
-            "metric": self.metric,
-        }
 
 
 @dataclass(frozen=True)
@@ -109,13 +102,18 @@ class PathsResult:
 
 
 @dataclass(frozen=True)
-class PathsAudit:
+class PathsAudit(CircuitCheck):
     name: str = "paths"
     question: str = "Through which connections do these components affect each other and the answer?"
+    request: type[Request] = PathsRequest
     result: type = PathsResult
     version: int = 8
     counts_as: tuple[str, ...] = ("causal_results",)
-    shows_results: bool = True
+    pace: float = 0.6
+    needs: tuple[Need, ...] = (need_kind(Kind.HEAD), NEEDS_PARTIAL_PASSES)
+    place: int = 0
+    is_weighed: bool = False
+    has_quick_form: bool = True
 
     def count_work(self, subject: Subject, request: PathsRequest) -> int:
         bundles = [(connection,) for connection in list_requested(subject, request)]
@@ -146,6 +144,10 @@ class PathsAudit:
         if not np.isfinite(values).all():
             raise NotMeasured("control_failed", "the model produced NaN under a replacement.")
         return _read(request, metric, connections, values, replace(controls, edits=logits.edits_applied))
+
+    def ask(self, assessed: AssessedCircuit) -> Request:
+        circuit = assessed.circuit
+        return PathsRequest(circuit.prompts, circuit.reference, circuit.components, replacement=circuit.replacement)
 
 
 def list_requested(subject: Subject, request: PathsRequest) -> tuple[Connection, ...]:

@@ -6,13 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from audit_core.audit import Audit, Need, need_kind
 from audit_core.circuits.circuit_question import CircuitQuestion, check_circuit
-from audit_core.component import Component
+from audit_core.component import Component, Kind
 from audit_core.effect import Controls, check_task, get_metric, measure_effect
 from audit_core.errors import PromptRefused
 from audit_core.evidence.kind import Causal
 from audit_core.intervention import Intervention, Replacement, intervene
 from audit_core.judging.faithfulness import list_universe
+from audit_core.request import Request
 from audit_core.stats.estimates import Estimate
 from audit_core.stats.measurement import Measurement
 from audit_core.subject import Means, Progress, Subject, no_partial
@@ -49,13 +51,14 @@ class PositionsResult:
 
 
 @dataclass(frozen=True)
-class PositionsAudit:
+class PositionsAudit(Audit):
     name: str = "positions"
     question: str = "At which token does each component have its effect?"
+    request: type[Request] = PositionsRequest
     result: type = PositionsResult
     version: int = 8
     counts_as: tuple[str, ...] = ("causal_results",)
-    shows_results: bool = True
+    needs: tuple[Need, ...] = (need_kind(Kind.HEAD),)
 
     def count_work(self, subject: Subject, request: PositionsRequest) -> int:
         return subject.count_work(request.prompts, _replace_each(request))

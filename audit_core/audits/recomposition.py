@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
+from audit_core.audit import Finding, Need, decide_side, need_kind
+from audit_core.circuits.circuit_check import CircuitCheck, WithClaim
 from audit_core.circuits.circuit_question import CircuitQuestion, CircuitRunner, Parts, count_run_work
-from audit_core.component import Component
+from audit_core.component import Component, Kind
 from audit_core.effect import Controls
 from audit_core.evidence.kind import Causal
+from audit_core.request import Request
+from audit_core.stats.estimates import format_estimate
 from audit_core.stats.measurement import Conditions, Measurement
 from audit_core.subject import Means, Progress, Subject, no_partial
+
+LEFT_OVER = 0.20
+"""Maximum unexplained share of a sufficient circuit, in either direction (methods 2.1)."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +57,18 @@ class RecompositionResult:
 
 
 @dataclass(frozen=True)
-class RecompositionAudit:
+class RecompositionAudit(CircuitCheck):
     name: str = "recomposition"
     question: str = "Do the components together reproduce the answer, and how much is unexplained?"
+    request: type[Request] = RecompositionRequest
     result: type = RecompositionResult
     version: int = 8
     counts_as: tuple[str, ...] = ("test_of_the_test",)
-    shows_results: bool = True
+    pace: float = 0.2
+    needs: tuple[Need, ...] = (need_kind(Kind.HEAD),)
+    place: int = 10
+    has_quick_form: bool = True
+    with_claim: WithClaim = WithClaim.OFFERED
 
     def count_work(self, subject: Subject, request: RecompositionRequest) -> int:
         return count_run_work(subject, request, _count_runs(request))
@@ -91,6 +103,11 @@ class RecompositionAudit:
             left_over=runner.estimate(runner.scale - runner.kept(circuit), request.sufficiency_conditions),
             controls=runner.controls,
         )
+
+    def list_findings(self, result: RecompositionResult, components: Collection[str]) -> tuple[Finding, ...]:
+        left = result.left_over
+        is_valid = True if left.is_within(LEFT_OVER) else False if left.is_beyond(LEFT_OVER) else None
+        return (Finding(decide_side(is_valid), f"Unexplained after recomposition: {format_estimate(left.estimate)}."),)
 
 
 def _read_part(runner: CircuitRunner, part: Component, kept: Parts, alone: Conditions) -> ComponentShare:

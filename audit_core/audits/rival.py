@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
+from audit_core.audit import Finding, Need, decide_side, need_kind
+from audit_core.circuits.circuit_check import CircuitCheck, Search, WithClaim
 from audit_core.circuits.circuit_question import CircuitRunner, Parts, count_run_work
 from audit_core.circuits.circuit_search import SearchQuestion, count_order_work, search_elsewhere, share_progress
 from audit_core.circuits.completeness import name_parts
-from audit_core.component import Component
+from audit_core.circuits.sufficiency import SUFFICIENT_HIGH, SUFFICIENT_LOW, is_not_sufficient, is_sufficient
+from audit_core.component import Component, Kind
 from audit_core.effect import Controls, join_controls
 from audit_core.errors import ClaimRefused
 from audit_core.evidence.kind import Causal, NotEvidence
+from audit_core.request import Request
 from audit_core.stats.measurement import Measurement
 from audit_core.subject import Means, Progress, Subject, no_partial
 
-SUFFICIENT_LOW, SUFFICIENT_HIGH = 0.80, 1.20
-"""Bounds of sufficiency: the whole interval of a sufficient set lies between them (methods 2.1)."""
 DISTINCT = 0.5
 """Below this Jaccard index two circuits count as different (methods 2.25)."""
 MIXES = 4
@@ -31,8 +33,7 @@ RUNS = 1 + 2 * (2 + MIXES)
 class RivalRequest(SearchQuestion):
     """Request: the circuit, judged on `prompts`; alternatives are found on other prompts."""
 
-    def describe(self) -> dict[str, Any]:
-        return super().describe() | {"mixes": MIXES}
+    settings: ClassVar[Mapping[str, Any]] = {"mixes": MIXES}
 
 
 @dataclass(frozen=True)
@@ -65,13 +66,19 @@ class RivalResult:
 
 
 @dataclass(frozen=True)
-class RivalAudit:
+class RivalAudit(CircuitCheck):
     name: str = "rival"
     question: str = "Are other sets of components as good?"
+    request: type[Request] = RivalRequest
     result: type = RivalResult
     version: int = 8
     counts_as: tuple[str, ...] = ("test_of_the_test",)
-    shows_results: bool = True
+    pace: float = 0.36
+    needs: tuple[Need, ...] = (need_kind(Kind.HEAD),)
+    place: int = 50
+    has_quick_form: bool = True
+    search: Search = Search.FIRST
+    with_claim: WithClaim = WithClaim.OFFERED
 
     def count_work(self, subject: Subject, request: RivalRequest) -> int:
         return count_order_work(subject, request.method, request.search) + count_run_work(subject, request, RUNS)
@@ -101,7 +108,7 @@ class RivalAudit:
         runner.run(out for chosen in sets for out in (chosen, runner.all_but(chosen)))
         runner.finish()
         own, *others = [_measure(runner, chosen) for chosen in sets]
-        n_sufficient = sum(_is_sufficient(rival.sufficiency) for rival in others)
+        n_sufficient = sum(is_sufficient(rival.sufficiency.estimate) for rival in others)
         return RivalResult(
             circuit=own,
             rivals=tuple(others),
@@ -112,6 +119,9 @@ class RivalAudit:
             f"outside the circuit, alone and in {len(others) - 1} random mixtures with components of the circuit",
             controls=runner.controls if order.controls is None else join_controls((order.controls, runner.controls)),
         )
+
+    def list_findings(self, result: RivalResult, components: Collection[str]) -> tuple[Finding, ...]:
+        return (Finding(decide_side(result.has_no_rival), result.sentence),)
 
 
 def make_rivals(circuit: Sequence[Component], order: Sequence[Component], *, seed: int) -> tuple[Parts, ...]:
@@ -142,34 +152,24 @@ def _measure(runner: CircuitRunner, chosen: Parts) -> AlternativeCircuit:
     )
 
 
-def _is_sufficient(found: Measurement) -> bool:
-    low, high = found.estimate.low, found.estimate.high
-    return low is not None and high is not None and low >= SUFFICIENT_LOW and high <= SUFFICIENT_HIGH
-
-
-def _is_outside(found: Measurement) -> bool:
-    low, high = found.estimate.low, found.estimate.high
-    return low is not None and high is not None and (high < SUFFICIENT_LOW or low > SUFFICIENT_HIGH)
-
-
 def _decide(own: AlternativeCircuit, others: Sequence[AlternativeCircuit]) -> bool | None:
-    if any(_is_sufficient(rival.sufficiency) for rival in others):
+    if any(is_sufficient(rival.sufficiency.estimate) for rival in others):
         return False
-    all_outside = all(_is_outside(rival.sufficiency) for rival in others)
-    return True if all_outside and _is_sufficient(own.sufficiency) else None
+    all_outside = all(is_not_sufficient(rival.sufficiency.estimate) for rival in others)
+    return True if all_outside and is_sufficient(own.sufficiency.estimate) else None
 
 
 def _describe(own: AlternativeCircuit, others: Sequence[AlternativeCircuit]) -> str:
     between = f"between {SUFFICIENT_LOW:g} and {SUFFICIENT_HIGH:g} of the gap"
-    rivals = sum(_is_sufficient(rival.sufficiency) for rival in others)
-    if not _is_sufficient(own.sufficiency):
+    rivals = sum(is_sufficient(rival.sufficiency.estimate) for rival in others)
+    if not is_sufficient(own.sufficiency.estimate):
         also = f"{rivals or 'none'} of {len(others)} alternatives were"
         return f"The circuit alone was not shown to keep {between}; {also}."
     if rivals:
         return (
             f'{rivals} of {len(others)} alternatives also keep {between}: this is a sufficient set, not "the" circuit.'
         )
-    near = sum(not _is_outside(rival.sufficiency) for rival in others)
+    near = sum(not is_not_sufficient(rival.sufficiency.estimate) for rival in others)
     open_ = f"; {near} unresolved" if near else ""
     return f"None of {len(others)} tested alternatives was shown to keep {between}, as the circuit does{open_}. Untested ones may."
 

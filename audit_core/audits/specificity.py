@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
+from audit_core.audit import Finding, Need, Side, decide_side, need_kind
+from audit_core.circuits.circuit_check import AssessedCircuit, CircuitCheck, OtherTask
 from audit_core.circuits.circuit_question import (
     CircuitQuestion,
     CircuitRunner,
     Parts,
     check_circuit,
     count_run_work,
-    identify_prompts,
 )
 from audit_core.circuits.circuit_search import share_progress
-from audit_core.component import Component
+from audit_core.component import Kind
 from audit_core.effect import Controls, join_controls
 from audit_core.errors import NotMeasured
 from audit_core.evidence.kind import Causal
@@ -24,8 +25,8 @@ from audit_core.judging.faithfulness import UNIT, list_universe
 from audit_core.judging.null import draw_sets
 from audit_core.judging.shift import measure_divergence
 from audit_core.prompts.measurable import keep_measurable
-from audit_core.prompts.prompt_set import TokenisedPrompts
-from audit_core.stats.estimates import LEVEL, Estimate
+from audit_core.request import Request
+from audit_core.stats.estimates import LEVEL, Estimate, format_estimate
 from audit_core.stats.groups import Ratio, contrast_ratios
 from audit_core.stats.measurement import Conditions, Measurement
 from audit_core.subject import Means, Progress, Subject, no_partial
@@ -37,23 +38,12 @@ RANDOM_SETS = 19
 
 
 @dataclass(frozen=True)
-class OtherTask:
-    """Another task, which the circuit is not claimed for."""
-
-    prompts: TokenisedPrompts
-    components: tuple[Component, ...] = ()
-    """Circuit of the other task, for a double dissociation; may be empty."""
-
-
-@dataclass(frozen=True)
 class SpecificityRequest(CircuitQuestion):
     """Request: a circuit of the task of `prompts`, and other tasks."""
 
-    others: tuple[OtherTask, ...] = ()
+    settings: ClassVar[Mapping[str, Any]] = {"random_sets": RANDOM_SETS}
 
-    def describe(self) -> dict[str, Any]:
-        others = [[identify_prompts(other.prompts), [str(c) for c in other.components]] for other in self.others]
-        return super().describe() | {"others": others, "random_sets": RANDOM_SETS}
+    others: tuple[OtherTask, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,13 +81,16 @@ class SpecificityResult:
 
 
 @dataclass(frozen=True)
-class SpecificityAudit:
+class SpecificityAudit(CircuitCheck):
     name: str = "specificity"
     question: str = "Is the circuit specific to its task?"
+    request: type[Request] = SpecificityRequest
     result: type = SpecificityResult
     version: int = 8
     counts_as: tuple[str, ...] = ("test_of_the_test",)
-    shows_results: bool = True
+    pace: float = 0.2
+    needs: tuple[Need, ...] = (need_kind(Kind.HEAD),)
+    place: int = 70
 
     def count_work(self, subject: Subject, request: SpecificityRequest) -> int:
         return sum(_count_each_work(subject, request))
@@ -141,6 +134,22 @@ class SpecificityAudit:
             text_not_measured=why,
             controls=join_controls(controls),
         )
+
+    def ask(self, assessed: AssessedCircuit) -> Request:
+        return replace(super().ask(assessed), others=assessed.others)  # type: ignore[type-var]
+
+    def list_findings(self, result: SpecificityResult, components: Collection[str]) -> tuple[Finding, ...]:
+        found = [Finding(decide_side(task.is_apart), task.finding) for task in result.tasks]
+        drawn = len(result.random_divergences)
+        if result.divergence is not None and drawn:
+            text = (
+                f"Without it, predictions on unrelated text change by {format_estimate(result.divergence.estimate)}; "
+                f"{result.random_as_large} of {drawn} random sets of its shape change them as much."
+            )
+            is_valid = False if not result.random_as_large and drawn >= RANDOM_SETS else None
+            found.append(Finding(decide_side(is_valid), text))
+        untested = [Finding(Side.UNRESOLVED, f"{name}: not measured: {why}") for name, why in result.untested.items()]
+        return (*found, *untested)
 
 
 def _count_each_work(subject: Subject, request: SpecificityRequest) -> list[int]:

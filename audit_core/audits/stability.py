@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from audit_core.audit import Finding, Need, Side, decide_side, need_kind
 from audit_core.audits.discover import DiscoverRequest
+from audit_core.circuits.circuit_check import AssessedCircuit, CircuitCheck, Search, WithClaim
 from audit_core.circuits.circuit_search import count_order_work, find_order
 from audit_core.circuits.discovery import rank_by_size, require_per_prompt
+from audit_core.component import Kind
 from audit_core.effect import Controls
 from audit_core.errors import ClaimRefused
 from audit_core.evidence.kind import Estimated
+from audit_core.prompts.measurable import keep_measurable
+from audit_core.request import Ask, Request
 from audit_core.stats.bootstrap import draw_weights
 from audit_core.stats.measurement import Conditions
 from audit_core.subject import Means, Progress, Subject, no_partial
@@ -31,10 +36,9 @@ CORE = 0.95
 class StabilityRequest(DiscoverRequest):
     """Request: method, prompts, and circuit size."""
 
-    size: int = 10
+    settings: ClassVar[Mapping[str, Any]] = {"draws": DRAWS}
 
-    def describe(self) -> dict[str, Any]:
-        return super().describe() | {"size": self.size, "draws": DRAWS}
+    size: Annotated[int, Ask("Size", "Components of the circuit.")] = 10
 
 
 @dataclass(frozen=True)
@@ -74,13 +78,19 @@ class StabilityResult:
 
 
 @dataclass(frozen=True)
-class StabilityAudit:
+class StabilityAudit(CircuitCheck):
     name: str = "stability"
     question: str = "Is the same circuit found on resampled prompts?"
+    request: type[Request] = StabilityRequest
     result: type = StabilityResult
     version: int = 8
     counts_as: tuple[str, ...] = ("stability_transfer",)
-    shows_results: bool = True
+    pace: float = 0.5
+    needs: tuple[Need, ...] = (need_kind(Kind.HEAD),)
+    place: int = 60
+    has_quick_form: bool = True
+    search: Search = Search.ALONE
+    with_claim: WithClaim = WithClaim.USUAL
 
     def count_work(self, subject: Subject, request: StabilityRequest) -> int:
         return count_order_work(subject, request.method, request.search)
@@ -138,6 +148,32 @@ class StabilityAudit:
             sentence=_describe(mean, core, request),
             controls=order.controls,
         )
+
+    def ask(self, assessed: AssessedCircuit) -> Request:
+        circuit = assessed.circuit
+        explored = keep_measurable(assessed.explored, assessed.explored, circuit.replacements)
+        return StabilityRequest(
+            explored,
+            explored,
+            assessed.method,
+            circuit.universe,
+            circuit.replacement,
+            circuit.metric,
+            circuit.seed,
+            len(circuit.components),
+        )
+
+    def list_findings(self, result: StabilityResult, components: Collection[str]) -> tuple[Finding, ...]:
+        named = frozenset(components)
+        # Stability of a discovered circuit is no evidence for a different one.
+        if named == frozenset(result.found):
+            return (Finding(decide_side(result.jaccard >= STABLE), result.sentence),)
+        shared = sorted(named & frozenset(result.core))
+        text = (
+            "Discovery finds a different circuit; components of this one in the core of the discovered circuit: "
+            f"{', '.join(shared) or 'none'}."
+        )
+        return (Finding(Side.ABOUT_THE_SEARCH, result.sentence), Finding(Side.UNRESOLVED, text))
 
 
 def _find(scores: NDArray[np.float64], size: int) -> frozenset[int]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from audit_core.audit import Audit
 from audit_core.component import Component, Kind, resid
 from audit_core.effect import Controls, Effect, check_task, get_metric
 from audit_core.errors import ComponentRefused, NotMeasured, PromptRefused, Refused
@@ -18,49 +19,36 @@ from audit_core.intervention import Direction, Intervention, Replacement, interv
 from audit_core.judging.faithfulness import PAIR_UNIT
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.registry import get_plugin
+from audit_core.request import AnyAblation, Ask, Factor, MetricName, Request, RunDirection
 from audit_core.staged import cut, measure_in_blocks
 from audit_core.stats.bootstrap import bootstrap_mean, bootstrap_ratios
 from audit_core.stats.estimates import Estimate
 from audit_core.stats.multiplicity import adjust_p_values
 from audit_core.subject import Means, Progress, Subject, no_partial
 
+SWEPT = (Kind.HEAD, Kind.MLP, Kind.RESID, Kind.QUERY, Kind.KEY, Kind.VALUE, Kind.NEURON)
+"""Kinds of components that a sweep can ablate; edges and patterns have their own audits."""
 _ESTIMATED_METRIC = "logit_difference"
 _LEAST_PROMPTS = 8
 """With fewer prompts a sweep takes seconds."""
 
 
 @dataclass(frozen=True)
-class SweepRequest:
+class SweepRequest(Request):
     """Request: kind of component, replacement, and prompts."""
 
     prompts: TokenisedPrompts
     reference: TokenisedPrompts
-    kind: Kind = Kind.HEAD
-    replacement: Replacement = Replacement.RESAMPLE
-    direction: Direction = Direction.NOISING
-    factor: float = 1.0
-    metric: str = "logit_difference"
+    kind: Annotated[Kind, Ask("Components", "The kind that is swept.", SWEPT)] = Kind.HEAD
+    replacement: AnyAblation = Replacement.RESAMPLE
+    direction: RunDirection = Direction.NOISING
+    factor: Factor = 1.0
+    metric: MetricName = "logit_difference"
     seed: int = 0
-    screen: str = ""
+    screen: Annotated[
+        str, Ask("Estimator", "It orders the work and is compared.", shelf="estimators", can_be_empty=True)
+    ] = ""
     """Estimator, a key in `estimators/`, that orders the work and is compared with the measured effects; empty for none."""
-
-    @property
-    def replacements(self) -> tuple[Replacement, ...]:
-        return (self.replacement,)
-
-    @property
-    def kinds(self) -> frozenset[Kind]:
-        return frozenset((self.kind,))
-
-    def describe(self) -> dict[str, Any]:
-        return {
-            "kind": self.kind.value,
-            "replacement": self.replacement.value,
-            "direction": self.direction.value,
-            "factor": self.factor,
-            "metric": self.metric,
-            "screen": self.screen,
-        }
 
 
 @dataclass(frozen=True)
@@ -132,13 +120,13 @@ def find_effect_line(result: SweepResult, delta: float) -> float | None:
 
 
 @dataclass(frozen=True)
-class SweepAudit:
+class SweepAudit(Audit):
     name: str = "sweep"
     question: str = "What is the effect of each component alone?"
+    request: type[Request] = SweepRequest
     result: type = SweepResult
     version: int = 8
     counts_as: tuple[str, ...] = ("causal_results",)
-    shows_results: bool = True
 
     def count_work(self, subject: Subject, request: SweepRequest) -> int:
         return subject.count_work(request.prompts, list_single_edits(subject, request))

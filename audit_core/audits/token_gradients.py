@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
+from audit_core.audit import Audit
 from audit_core.component import Kind, resid
 from audit_core.effect import Controls, check_gap, get_metric, measure_effect
 from audit_core.engine.path_gradients import MOST_STEPS, STEPS, integrate_gradients
@@ -13,6 +14,7 @@ from audit_core.errors import NotMeasured, PromptRefused, Refused
 from audit_core.evidence.kind import Causal, Estimated
 from audit_core.intervention import Intervention, Replacement, intervene
 from audit_core.prompts.prompt_set import TokenisedPrompts, require_distinguished
+from audit_core.request import Ask, Request
 from audit_core.subject import Means, Progress, Subject, no_partial
 
 _PASSES = 3
@@ -20,12 +22,12 @@ _PASSES = 3
 
 
 @dataclass(frozen=True)
-class TokenGradientsRequest:
+class TokenGradientsRequest(Request):
     """Request: one prompt; `reference` are the prompts of the mean embeddings."""
 
     prompts: TokenisedPrompts
     reference: TokenisedPrompts
-    steps: int = STEPS
+    steps: Annotated[int, Ask("Steps", "Of the path that gradients are integrated over.")] = STEPS
     most_steps: int = MOST_STEPS
     seed: int = 0
 
@@ -36,9 +38,6 @@ class TokenGradientsRequest:
     @property
     def kinds(self) -> frozenset[Kind]:
         return frozenset((Kind.RESID,))
-
-    def describe(self) -> dict[str, Any]:
-        return {"steps": self.steps, "most_steps": self.most_steps}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,13 +62,13 @@ class TokenGradientsResult:
 
 
 @dataclass(frozen=True)
-class TokenGradientsAudit:
+class TokenGradientsAudit(Audit):
     name: str = "token_gradients"
     question: str = "Which tokens does the answer depend on?"
+    request: type[Request] = TokenGradientsRequest
     result: type = TokenGradientsResult
     version: int = 8
     counts_as: tuple[str, ...] = ("causal_results",)
-    shows_results: bool = True
 
     def count_work(self, subject: Subject, request: TokenGradientsRequest) -> int:
         measured = subject.count_work(request.prompts, _replace_each(request))

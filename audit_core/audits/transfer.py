@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from audit_core.audit import Finding, Need, Side, need_kind
+from audit_core.circuits.circuit_check import CircuitCheck, Search, WithClaim
 from audit_core.circuits.circuit_question import CircuitRunner, Parts, count_run_work
 from audit_core.circuits.circuit_search import SearchQuestion, count_order_work, search_elsewhere, share_progress
 from audit_core.circuits.completeness import name_parts
 from audit_core.circuits.discovery import Order, rank_by_size, require_per_prompt
+from audit_core.component import Kind
 from audit_core.effect import Controls, join_controls
 from audit_core.errors import PromptRefused
 from audit_core.evidence.kind import Causal
 from audit_core.judging.faithfulness import UNIT
+from audit_core.request import Request
 from audit_core.stats.estimates import format_estimate
 from audit_core.stats.groups import GroupEstimates, estimate_groups
 from audit_core.stats.measurement import Conditions, Measurement
@@ -56,13 +60,18 @@ class TransferResult:
 
 
 @dataclass(frozen=True)
-class TransferAudit:
+class TransferAudit(CircuitCheck):
     name: str = "transfer"
     question: str = "Is it sufficient on held-out templates?"
+    request: type[Request] = TransferRequest
     result: type = TransferResult
     version: int = 8
     counts_as: tuple[str, ...] = ("stability_transfer",)
-    shows_results: bool = True
+    pace: float = 0.3
+    needs: tuple[Need, ...] = (need_kind(Kind.HEAD),)
+    place: int = 40
+    search: Search = Search.FIRST
+    with_claim: WithClaim = WithClaim.USUAL
 
     def count_work(self, subject: Subject, request: TransferRequest) -> int:
         return count_order_work(subject, request.method, request.search) + count_run_work(
@@ -106,6 +115,9 @@ class TransferAudit:
             sentence=_describe(by_template, named),
             controls=runner.controls if order.controls is None else join_controls((order.controls, runner.controls)),
         )
+
+    def list_findings(self, result: TransferResult, components: Collection[str]) -> tuple[Finding, ...]:
+        return (Finding(Side.ABOUT_THE_SEARCH, result.sentence),)
 
 
 def find_without_each(order: Order, request: TransferRequest) -> dict[str, Parts]:

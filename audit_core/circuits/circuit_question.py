@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +16,7 @@ from audit_core.intervention import Intervention, Replacement, intervene
 from audit_core.judging.faithfulness import UNIT, check_empty_gap, list_kinds, list_universe
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.registry import get_plugin
+from audit_core.request import Ablation, Components, Everything, MetricName, Request
 from audit_core.stats.bootstrap import bootstrap_ratio
 from audit_core.stats.measurement import Conditions, Measurement
 from audit_core.subject import Means, Progress, Subject
@@ -25,32 +25,20 @@ Parts = frozenset[Component]
 
 
 @dataclass(frozen=True)
-class CircuitQuestion:
+class CircuitQuestion(Request):
     """Request of a circuit audit: circuit, prompts and replacement."""
 
     prompts: TokenisedPrompts
     reference: TokenisedPrompts
-    components: tuple[Component, ...]
-    universe: Universe = Universe.HEADS
-    replacement: Replacement = Replacement.RESAMPLE
-    metric: str = "logit_difference"
+    components: Components
+    universe: Everything = Universe.HEADS
+    replacement: Ablation = Replacement.RESAMPLE
+    metric: MetricName = "logit_difference"
     seed: int = 0
-
-    @property
-    def replacements(self) -> tuple[Replacement, ...]:
-        return (self.replacement,)
 
     @property
     def kinds(self) -> frozenset[Kind]:
         return frozenset(list_kinds(self.universe))
-
-    def describe(self) -> dict[str, Any]:
-        return {
-            "components": [str(c) for c in self.components],
-            "universe": self.universe.value,
-            "replacement": self.replacement.value,
-            "metric": self.metric,
-        }
 
     def state_conditions(self, out: str) -> Conditions:
         """The six-part conditions of one number.
@@ -70,11 +58,6 @@ class CircuitQuestion:
     def sufficiency_conditions(self) -> Conditions:
         """Conditions of sufficiency."""
         return self.state_conditions(f"all other {self.universe} ablated")
-
-
-def identify_prompts(prompts: TokenisedPrompts) -> list[Any]:
-    """Identifies additional prompts of a request, so that other prompts give another content key."""
-    return [prompts.name, prompts.sha256, [pair.prompt.id for pair in prompts.pairs]]
 
 
 def count_run_work(subject: Subject, question: CircuitQuestion, runs: int) -> int:

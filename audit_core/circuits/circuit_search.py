@@ -5,23 +5,56 @@ from __future__ import annotations
 import json
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import astuple, dataclass, replace
 from typing import Any
-from weakref import WeakKeyDictionary
 
-from audit_core.circuits.circuit_question import CircuitQuestion, identify_prompts
+from audit_core.circuits.circuit_question import CircuitQuestion
 from audit_core.circuits.discovery import Discovery, DiscoveryRequest, Order, check_exploratory
 from audit_core.errors import PromptRefused
 from audit_core.prompts.measurable import keep_measurable
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.registry import get_plugin
+from audit_core.request import Method, identify_prompts
 from audit_core.subject import Means, Progress, Subject
 
 _ORDERS_KEPT = 4
 _NONE = TokenisedPrompts("", (), "")
-_orders: WeakKeyDictionary[Subject, OrderedDict[tuple[Any, ...], Order]] = WeakKeyDictionary()
-"""Cache per subject: several audits need the same order, and discovery takes most of their time."""
-_lock = threading.Lock()
+
+
+class KnownOrders:
+    """Orders found on one subject: several audits need the same one, and discovery takes most of their time."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[Any, ...], Order] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def find(self, key: tuple[Any, ...]) -> Order | None:
+        """A known order, or None."""
+        with self._lock:
+            return self._kept.get(key)
+
+    def keep(self, key: tuple[Any, ...], order: Order) -> None:
+        """Keep an order, in place of the oldest if there are many."""
+        with self._lock:
+            self._kept[key] = order
+            while len(self._kept) > _ORDERS_KEPT:
+                self._kept.popitem(last=False)
+
+    @contextmanager
+    def lend(self) -> Iterator[None]:
+        """Let searches of this thread use and extend these orders; outside, nothing is kept."""
+        before = _lent.set(self)
+        try:
+            yield
+        finally:
+            _lent.reset(before)
+
+
+_lent: ContextVar[KnownOrders | None] = ContextVar("known_orders", default=None)
+"""The orders of the auditor that runs an audit in this thread: an audit's own arguments have no place for them."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +63,8 @@ class SearchQuestion(CircuitQuestion):
 
     explored: TokenisedPrompts | None = None
     """Exploratory prompts; required."""
-    method: str = "exact"
+    method: Method = "exact"
     """Key of a plug-in in `circuit_discovery/`."""
-
-    def describe(self) -> dict[str, Any]:
-        explored = None if self.explored is None else identify_prompts(self.explored)
-        return super().describe() | {"explored": explored, "method": self.method}
 
     @property
     def search(self) -> DiscoveryRequest:
@@ -62,27 +91,23 @@ def count_order_work(subject: Subject, method: str, request: DiscoveryRequest) -
 def find_order(
     subject: Subject, method: str, request: DiscoveryRequest, *, means: Means | None, on_progress: Progress
 ) -> Order:
-    """Order found by a method, cached by its arguments.
+    """Order found by a method; from `KnownOrders` where an auditor lends them.
 
     Raises:
         PromptRefused: some prompts belong to the confirmatory split.
     """
     check_exploratory(request.prompts)
-    key = (method, json.dumps(identify_prompts(request.prompts)), *astuple(replace(request, prompts=_NONE))[1:])
-    with _lock:
-        kept = _orders.setdefault(subject, OrderedDict())
-        # Means depend on prompts that the request does not contain.
-        known = kept.get(key) if means is None else None
+    asked = (json.dumps(identify_prompts(request.prompts)), *astuple(replace(request, prompts=_NONE))[1:])
+    key = (subject.identity.short, method, *asked)
+    # Means depend on prompts that the request does not contain.
+    orders = _lent.get() if means is None else None
+    known = None if orders is None else orders.find(key)
     if known is not None:
         on_progress(1, 1)
         return known
     found = _get_method(method).order(subject, request, means=means, on_progress=on_progress)
-    if means is not None:
-        return found
-    with _lock:
-        kept[key] = found
-        while len(kept) > _ORDERS_KEPT:
-            kept.popitem(last=False)
+    if orders is not None:
+        orders.keep(key, found)
     return found
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from audit_core.assessment.questions import Assessment
 from audit_core.audits.discover import DiscoverRequest, DiscoverResult
-from audit_core.audits.specificity import OtherTask
+from audit_core.circuits.circuit_check import OtherTask
 from audit_core.circuits.circuit_question import CircuitQuestion
 from audit_core.claim import Universe
 from audit_core.cli.output import print_json, print_result

@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from audit_core.audits.confirmation import CIRCUIT_QUESTIONS
+from audit_core.circuits.circuit_check import list_claim_questions
 from audit_core.claim import load_claim
 from audit_core.cli.output import print_json, print_result, print_status, show_fetch, show_progress
 from audit_core.cli.prompt_set import add_prompts_option, load_prompt_set
 from audit_core.cli.session import Adder, ask_form, current_actor, open_subject, print_notices, put_in_form
-from audit_core.confirm import QUESTIONS, Confirmation, explain_exploratory, freeze_claim, pin_now, run_confirmatory
+from audit_core.confirm import Confirmation, explain_exploratory, freeze_claim, pin_now, run_confirmatory
 from audit_core.errors import NotMeasured, Refused
 from audit_core.governance.policy import Policy, load_policy, parse_policy
 from audit_core.judging.trial import FAMILIES
@@ -39,9 +39,13 @@ def add_claim_commands(add: Adder) -> None:
     add_prompts_option(prereg, required=True, text="the whole prompt set, judged on its confirmatory split")
     ask_form(prereg)
     prereg.add_argument("--policy", type=Path, help="policy in TOML; the shipped default unless given")
-    questions = tuple(name for name in CIRCUIT_QUESTIONS if name != "specificity")
+    questions = list_claim_questions()
     prereg.add_argument(
-        "--ask", nargs="*", choices=questions, default=QUESTIONS, help="robustness checks fixed with the claim"
+        "--ask",
+        nargs="*",
+        choices=questions,
+        default=list_claim_questions(usual=True),
+        help="robustness checks fixed with the claim",
     )
     prereg.add_argument(
         "--prior-access", choices=tuple(PriorAccess), default=PriorAccess.NOTHING_RUN.value,

@@ -8,9 +8,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from audit_core.audits.attention_tests import MAX_SHUFFLES, SHUFFLES
-from audit_core.audits.confirmation import CIRCUIT_QUESTIONS
+from audit_core.audits.sweep import SWEPT
+from audit_core.circuits.circuit_check import get_check, list_circuit_questions
 from audit_core.claim import Universe
 from audit_core.cli.attention import run_attention_tests
+from audit_core.cli.audit import add_audit_command
 from audit_core.cli.audits import sweep_components, test_claim
 from audit_core.cli.calibrate import calibrate_rule
 from audit_core.cli.changes import add_change_commands
@@ -25,18 +27,14 @@ from audit_core.cli.log import add_log_commands
 from audit_core.cli.models import fetch_known, show_models
 from audit_core.cli.packs import add_pack_commands
 from audit_core.cli.paths import FIRST, patch_paths
-from audit_core.cli.prompt_set import add_prompts_option
 from audit_core.cli.prompts import add_prompt_commands
-from audit_core.cli.session import Adder, ask_form
+from audit_core.cli.session import Adder, ask_prompts
 from audit_core.cli.verify import verify_evidence, write_verifier
 from audit_core.registry import list_plugins
 from audit_core.verifier.command import add_arguments
 from audit_core.version import VERSION
 
 WAYS = ("resample", "mean", "zero")
-SWEPT = ("head", "mlp", "resid", "query", "key", "value", "neuron")
-"""Kinds of components that a sweep can ablate; edges and patterns have their own audits."""
-HALVES = ("exploratory", "confirmatory", "all")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -58,6 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_measuring(add)
     _add_circuits(add)
     _add_judging(add)
+    add_audit_command(add)
     add_claim_commands(add)
     add_key_commands(add)
     add_pack_commands(add)
@@ -94,7 +93,7 @@ def _add_models(add: Adder) -> None:
 def _add_measuring(add: Adder) -> None:
     """Add the commands that measure without a verdict."""
     sweep = add("sweep", sweep_components, "measure the effect of every component of a kind, one at a time")
-    sweep.add_argument("--kind", choices=SWEPT, default="head")
+    sweep.add_argument("--kind", choices=tuple(kind.value for kind in SWEPT), default="head")
     _ask_ablation(
         sweep, ("patch", "resample", "mean", "mean_template", "zero"),
         "patch restores clean activations in the corrupted run; the others ablate in the clean run",
@@ -102,7 +101,7 @@ def _add_measuring(add: Adder) -> None:
     sweep.add_argument(
         "--screen", choices=tuple(list_plugins("estimators")), default="", help="estimator to compare with"
     )
-    _ask_prompts(sweep, "all")
+    ask_prompts(sweep, "all")
     attention = add(
         "attention-tests", run_attention_tests, "ablate attention patterns; compare attention views with causal effects"
     )
@@ -110,38 +109,38 @@ def _add_measuring(add: Adder) -> None:
     attention.add_argument(
         "--shuffles", type=int, choices=range(1, MAX_SHUFFLES + 1), default=SHUFFLES, metavar=f"1-{MAX_SHUFFLES}"
     )
-    _ask_prompts(attention, "exploratory")
+    ask_prompts(attention, "exploratory")
 
 
 def _add_circuits(add: Adder) -> None:
     discover = add("discover", discover_circuit, "propose the components of a circuit, on the exploratory split")
     _ask_search(discover)
     _ask_ablation(discover, WAYS)
-    _ask_prompts(discover, "exploratory")
+    ask_prompts(discover, "exploratory")
     circuit = add("circuit", question_circuit, "run one robustness check on a circuit")
     circuit.add_argument("components", nargs="+", help="such as L23.H3 L20.H0")
-    audits = list_plugins("audits")
-    questions = "; ".join(f"{key}: {audits[key].question}" for key in CIRCUIT_QUESTIONS)
-    circuit.add_argument("--ask", choices=CIRCUIT_QUESTIONS, default="circuit", help=questions)
+    checks = list_circuit_questions()
+    questions = "; ".join(f"{name}: {get_check(name).question}" for name in checks)
+    circuit.add_argument("--ask", choices=checks, default="circuit", help=questions)
     circuit.add_argument(
         "--other", type=Path, nargs="+", default=(), help="prompt sets of other tasks, for specificity"
     )
     _ask_search(circuit)
     _ask_ablation(circuit, WAYS)
-    _ask_prompts(circuit, "confirmatory")
+    ask_prompts(circuit, "confirmatory")
     paths = add("paths", patch_paths, "measure the direct effect of each connection between components")
     paths.add_argument("components", nargs="*", help="such as L20.H0 L23.H3; none: the first of an order, see --first")
     paths.add_argument("--first", type=int, default=FIRST, help=f"how many of the order to take (default {FIRST})")
     paths.add_argument("--split", action="store_true", help="separate query, key and value inputs of heads")
     _ask_search(paths)
     _ask_ablation(paths, ("resample", "mean", "mean_template", "zero"))
-    _ask_prompts(paths, "exploratory")
+    ask_prompts(paths, "exploratory")
 
 
 def _add_judging(add: Adder) -> None:
     test = add("test", test_claim, "check the controls, test the claim, and print the verdict")
     test.add_argument("claim", type=Path, nargs="+", help="claims in TOML; several are judged as one report")
-    _ask_prompts(test, "confirmatory")
+    ask_prompts(test, "confirmatory")
     calibration = add(
         "calibrate", calibrate_rule, "measure how often the verdict rule is right on models with known wiring"
     )
@@ -162,11 +161,3 @@ def _ask_search(command: argparse.ArgumentParser) -> None:
     methods = tuple(list_plugins("circuit_discovery"))
     command.add_argument("--method", choices=methods, default="exact", help="search method for circuits")
     command.add_argument("--universe", choices=tuple(Universe), default=Universe.HEADS.value)
-
-
-def _ask_prompts(command: argparse.ArgumentParser, half: str) -> None:
-    command.add_argument("--model", default="default", help="default, a known name, a folder, or a hub id")
-    add_prompts_option(command, required=True, text="the prompt set")
-    ask_form(command)
-    command.add_argument("--half", choices=HALVES, default=half, help=f"split of the prompts (default {half})")
-    command.add_argument("--seed", type=int, default=0)

@@ -8,21 +8,23 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
-from audit_core.audit import Request
 from audit_core.cli.output import print_status, show_fetch, show_progress
-from audit_core.cli.prompt_set import load_prompt_set
+from audit_core.cli.prompt_set import add_prompts_option, load_prompt_set
 from audit_core.errors import AuditError
 from audit_core.models import Progress
 from audit_core.models.access import read_command_line_access
 from audit_core.prompts.alignment import tokenise
 from audit_core.prompts.chat import render_chat
 from audit_core.prompts.prompt_set import PromptSet, TokenisedPrompts, take_split, take_verbatim
+from audit_core.request import Request
 from audit_core.run import Actor, Auditor, RunOutcome, record_refusal
 from audit_core.run import find_folder as fetch_folder
 from audit_core.run import open_subject as load_subject
 from audit_core.store import RunLog, audit_home
 from audit_core.store.opened_models import note_opened
 from audit_core.subject import Subject
+
+HALVES = ("exploratory", "confirmatory", "all")
 
 
 class Adder(Protocol):
@@ -58,6 +60,15 @@ def ask_form(command: argparse.ArgumentParser) -> None:
         "--verbatim", action="store_true",
         help="each prompt as written, without an added start token: for templates that are already rendered",
     )  # fmt: skip
+
+
+def ask_prompts(command: argparse.ArgumentParser, half: str) -> None:
+    """Add the options for model, prompts, split and seed; read by `open_audit`."""
+    command.add_argument("--model", default="default", help="default, a known name, a folder, or a hub id")
+    add_prompts_option(command, required=True, text="the prompt set")
+    ask_form(command)
+    command.add_argument("--half", choices=HALVES, default=half, help=f"split of the prompts (default {half})")
+    command.add_argument("--seed", type=int, default=0)
 
 
 def put_in_form(prompts: PromptSet, options: argparse.Namespace, subject: Subject) -> PromptSet:

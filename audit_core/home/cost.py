@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from audit_core.judging.verdict import State
+from audit_core.registry import list_plugins
 from audit_core.store.log.costs import UNDER_WAY, RunCost, list_run_costs
 
-JUDGING = ("claim_test", "confirmation")
-"""Kinds of audit with a verdict; all others only measure."""
 DEFINITE = (State.SUPPORTED, State.NEGLIGIBLE, State.REVERSED)
 
 
@@ -98,7 +97,8 @@ def count_costs(runs: Sequence[RunCost]) -> CostReport:
 def _count_kind(kind: str, runs: Sequence[RunCost]) -> KindCost:
     begun = sum(run.has_begun for run in runs)
     wall, cpu = _add(runs, "wall_s"), _add(runs, "cpu_s")
-    answers = _count_answers(runs) if kind in JUDGING else None
+    audit = list_plugins("audits").get(kind)
+    answers = _count_answers(runs) if audit is not None and audit.judges else None
     settled = None if answers is None else sum(answer.n for answer in answers if answer.state in DEFINITE)
     return KindCost(
         kind,

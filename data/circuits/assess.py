@@ -30,8 +30,8 @@ from audit_core import (
     tokenise,
 )
 from audit_core.assessment import Assessment, sort_findings
-from audit_core.audits import CIRCUIT_QUESTIONS, DiscoverRequest, OtherTask, RecompositionRequest
-from audit_core.circuits import CircuitQuestion
+from audit_core.audits import DiscoverRequest, RecompositionRequest
+from audit_core.circuits import CircuitQuestion, OtherTask, list_circuit_questions
 from audit_core.prompts import take_split
 from audit_core.run import dump_result
 
@@ -89,7 +89,7 @@ def assess(finder: Finder, found: Found, all_found: Sequence[Found]) -> None:
     )
     assessment = Assessment(CircuitQuestion(judged, judged, components), explored, others, METHOD)
     verdicts = {role: finder.ask("claim_test", assessment.ask_verdict(role)) for role in Role}
-    results = {audit: finder.ask(audit, assessment.ask(audit)) for audit in CIRCUIT_QUESTIONS}
+    results = {audit: finder.ask(audit, assessment.ask(audit)) for audit in list_circuit_questions()}
     balance = sort_findings(components, results, verdicts)
     identity = finder.subject.identity
     record = {

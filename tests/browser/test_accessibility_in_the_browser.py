@@ -25,7 +25,12 @@ QUIET = """app => {
     window.quietSince = isQuiet ? window.quietSince ?? performance.now() : undefined
     return performance.now() - window.quietSince > 333
 }"""
-OF_MODEL = {"live_audit.py": "?model=planted-or", "sweep.py": "?model=planted-or", "circuit.py": "?model=planted-or"}
+OF_MODEL = {
+    "live_audit.py": "?model=planted-or",
+    "sweep.py": "?model=planted-or",
+    "circuit.py": "?model=planted-or",
+    "audits.py": "?model=planted-or",
+}
 """Pages that open a model: a planted one is there within seconds."""
 
 

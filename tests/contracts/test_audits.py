@@ -18,7 +18,7 @@ from audit_core.audits.attention import AttentionRequest
 from audit_core.audits.attention_tests import AttentionTestsRequest
 from audit_core.audits.circuit import CircuitRequest
 from audit_core.audits.claim_test import ClaimTestRequest
-from audit_core.audits.confirmation import CIRCUIT_QUESTIONS, ConfirmationRequest
+from audit_core.audits.confirmation import ConfirmationRequest
 from audit_core.audits.curve import CurveRequest
 from audit_core.audits.discover import DiscoverRequest
 from audit_core.audits.edges import EdgesRequest
@@ -26,11 +26,12 @@ from audit_core.audits.paths import PathsRequest
 from audit_core.audits.positions import PositionsRequest
 from audit_core.audits.recomposition import RecompositionRequest
 from audit_core.audits.rival import RivalRequest
-from audit_core.audits.specificity import OtherTask, SpecificityRequest
+from audit_core.audits.specificity import SpecificityRequest
 from audit_core.audits.stability import StabilityRequest
 from audit_core.audits.sweep import SweepRequest
 from audit_core.audits.token_gradients import TokenGradientsRequest
 from audit_core.audits.transfer import TransferRequest
+from audit_core.circuits import OtherTask, list_circuit_questions
 from audit_core.claim import Claim, Role, Universe
 from audit_core.component import Kind, edge, head, mlp, resid
 from audit_core.effect import Controls, join_controls
@@ -298,7 +299,7 @@ def test_a_fraction_stands_beside_the_six_conditions(
         assert all(value for _, value in result.conditions)
 
 
-@pytest.mark.parametrize("audit", CIRCUIT_QUESTIONS)
+@pytest.mark.parametrize("audit", list_circuit_questions())
 def test_no_number_about_a_circuit_stands_without_its_six_conditions(
     audit: str, results: dict[str, list[tuple[Auditor, Any, Any]]]
 ) -> None:

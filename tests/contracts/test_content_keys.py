@@ -28,11 +28,12 @@ from audit_core.audits.paths import PathsRequest
 from audit_core.audits.positions import PositionsRequest
 from audit_core.audits.recomposition import RecompositionRequest
 from audit_core.audits.rival import RivalRequest
-from audit_core.audits.specificity import OtherTask, SpecificityRequest
+from audit_core.audits.specificity import SpecificityRequest
 from audit_core.audits.stability import StabilityRequest
 from audit_core.audits.sweep import SweepRequest
 from audit_core.audits.token_gradients import TokenGradientsRequest
 from audit_core.audits.transfer import TransferRequest
+from audit_core.circuits import OtherTask
 from audit_core.claim import Claim
 from audit_core.component import head
 from audit_core.intervention import Replacement

@@ -11,7 +11,7 @@ import pytest
 
 from audit_core.assessment.balance import Balance, sort_findings
 from audit_core.assessment.questions import Assessment
-from audit_core.audits.confirmation import CIRCUIT_QUESTIONS
+from audit_core.circuits import list_circuit_questions
 from audit_core.circuits.circuit_question import CircuitQuestion
 from audit_core.claim import Role
 from audit_core.component import parse_components
@@ -45,7 +45,7 @@ def found(load_planted: Callable[[str], Any]) -> Callable[[str], tuple[dict[str,
             means = subject.capture_means(request.reference)
             return get_plugin("audits", audit).run(subject, request, means=means, on_progress=no_progress)
 
-        results = {audit: run(audit, assessment.ask(audit)) for audit in CIRCUIT_QUESTIONS}
+        results = {audit: run(audit, assessment.ask(audit)) for audit in list_circuit_questions()}
         return results, {role: run("claim_test", assessment.ask_verdict(role)) for role in Role}
 
     return cache(ask)
@@ -109,7 +109,7 @@ def test_what_was_not_shown_to_be_idle_is_not_shown_to_be_needed(found: Callable
 def test_what_was_not_asked_is_named_and_never_taken_for_good(found: Callable[[str], Any]) -> None:
     nothing = sort_findings((), {}, {})
     assert (nothing.speaks_for, nothing.speaks_against, nothing.unresolved) == ((), (), ())
-    assert len(nothing.not_asked) == len(CIRCUIT_QUESTIONS) + len(Role)
+    assert len(nothing.not_asked) == len(list_circuit_questions()) + len(Role)
 
 
 def test_a_balance_holds_sentences_and_no_number() -> None:

@@ -13,9 +13,11 @@ from audit_core.audits import rival as rival_audit
 from audit_core.audits.positions import PositionsRequest
 from audit_core.audits.recomposition import RecompositionRequest
 from audit_core.audits.rival import AlternativeCircuit, RivalRequest, _decide, _describe, make_rivals
-from audit_core.audits.specificity import OtherTask, SpecificityRequest, _find_dissociation
+from audit_core.audits.specificity import SpecificityRequest, _find_dissociation
 from audit_core.audits.stability import StabilityRequest
 from audit_core.audits.transfer import TransferRequest
+from audit_core.circuits import OtherTask
+from audit_core.circuits.circuit_search import KnownOrders
 from audit_core.component import head, parse_components
 from audit_core.errors import ClaimRefused, PromptRefused, Refused
 from audit_core.intervention import Replacement
@@ -172,13 +174,14 @@ def test_an_order_is_looked_for_once_and_never_taken_for_another(load_planted: L
     monkeypatch.setattr(type(method), "order", order)
     wired = parse_components("L0.H0 L1.H0 L1.H3")
     requests = [TransferRequest(judged, judged, wired, explored=explored, seed=9), RivalRequest(judged, judged, wired, explored=explored, seed=9)]  # fmt: skip
-    for request in requests:
-        ask(type(request).__name__.removesuffix("Request").lower(), subject, request)
-    assert looked == [Replacement.RESAMPLE]
     other = replace(requests[0], replacement=Replacement.ZERO)
     fewer = replace(requests[0], explored=replace(explored, pairs=explored.pairs[:-1]))
-    ask("transfer", subject, other)
-    ask("transfer", subject, fewer)
+    with KnownOrders().lend():
+        for request in requests:
+            ask(type(request).__name__.removesuffix("Request").lower(), subject, request)
+        assert looked == [Replacement.RESAMPLE]
+        ask("transfer", subject, other)
+        ask("transfer", subject, fewer)
     assert looked == [Replacement.RESAMPLE, Replacement.ZERO, Replacement.RESAMPLE]
 
 

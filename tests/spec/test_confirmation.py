@@ -19,8 +19,9 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from toy.planted import make_induction
 
 from audit_core.audits.claim_test import ClaimTestRequest
-from audit_core.audits.specificity import OtherTask, SpecificityRequest
+from audit_core.audits.specificity import SpecificityRequest
 from audit_core.audits.sweep import SweepRequest
+from audit_core.circuits import OtherTask
 from audit_core.claim import Claim
 from audit_core.cli import main
 from audit_core.component import head

@@ -16,13 +16,13 @@ from toy.withheld import freeze, pack_claim, read_pack
 
 from audit_core.audits.ablation import AblationRequest
 from audit_core.audits.claim_test import ClaimTestRequest
-from audit_core.audits.confirmation import OtherTask
 from audit_core.audits.paths import PathsRequest
 from audit_core.audits.rival import RivalRequest
 from audit_core.audits.specificity import SpecificityRequest
 from audit_core.audits.stability import StabilityRequest
 from audit_core.audits.sweep import SweepRequest
 from audit_core.change.effect_diff import EffectQuestion, measure_effect_diff
+from audit_core.circuits import OtherTask
 from audit_core.claim import Claim
 from audit_core.cli import main
 from audit_core.cli.keys import describe_trust

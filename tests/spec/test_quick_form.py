@@ -9,17 +9,15 @@ import pytest
 
 from audit_core import Actor, Auditor, Role, RunLog, parse_components, tokenise
 from audit_core.assessment import (
-    QUICK_ORDERS,
     QUICK_PROMPTS,
-    QUICK_QUESTIONS,
     Assessment,
     ask_quickly,
     has_quick_form,
     sort_findings,
     take_quick,
 )
-from audit_core.audits.curve import RANDOM_ORDERS, CurveRequest
-from audit_core.circuits import CircuitQuestion
+from audit_core.audits.curve import QUICK_ORDERS, RANDOM_ORDERS, CurveRequest
+from audit_core.circuits import CircuitQuestion, list_quick_questions
 from audit_core.prompts import take_split
 from audit_core.stats.estimates import MIN_PROMPTS
 from audit_core.subjects import find_planted
@@ -53,7 +51,7 @@ def test_the_judge_gives_no_verdict_on_its_prompts(assessment: tuple[Any, Assess
     assert found.state == "supported"
 
 
-@pytest.mark.parametrize("audit", QUICK_QUESTIONS)
+@pytest.mark.parametrize("audit", list_quick_questions())
 def test_every_quick_question_runs(assessment: tuple[Any, Assessment], audit: str, tmp_path: Any) -> None:
     subject, full = assessment
     request = ask_quickly(full, audit)

@@ -1,4 +1,4 @@
-"""Figures of the circuit page: effects in PuOr, random baseline in grey, all readable without colour."""
+"""The graph of a circuit: effects in PuOr, readable without colour."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from audit_core import Estimate
-from audit_core.audits import CurveResult
-from ui.parts.figures import INK, MIN_EFFECT_RANGE, interval_bars, new_figure, style_figure
+from ui.parts.figures import INK, MIN_EFFECT_RANGE, new_figure, style_figure
+from ui.parts.measurements import EFFECT
 
-EFFECT = "#542788"
 AGAINST = "#b35806"
 WIDEST = 9.0
 """Line width, in pixels, of the strongest connection."""
@@ -27,67 +25,6 @@ GREY = "#6b7280"
 MIDDLE = 0.5
 """Place of input and output, whose names are beside the lines that end there."""
 THINNEST = 0.8
-
-
-def forest(
-    names: Sequence[str], estimates: Sequence[Estimate], *, unit: str, lines: Sequence[tuple[float, str]] = ()
-) -> go.Figure:
-    """One interval per row, the first on top."""
-    figure = new_figure(
-        go.Scatter(
-            x=[e.value for e in estimates], y=list(names), mode="markers",
-            marker={"size": 9, "symbol": "diamond", "color": EFFECT},
-            error_x=interval_bars([(e.value, e.low, e.high) for e in estimates], True),
-            hovertemplate="%{y}: %{x:.3f}<extra></extra>",
-        )
-    )  # fmt: skip
-    for at, text in lines:
-        figure.add_vline(x=at, line={"color": INK, "dash": "dash", "width": 1}, annotation_text=text)
-    figure.add_vline(x=0, line={"color": INK, "width": 1})
-    figure.update_yaxes(autorange="reversed", type="category")
-    return style_figure(figure, 90 + 26 * len(names), unit[0].upper() + unit[1:], "")
-
-
-def staircase(names: Sequence[str], kept: Sequence[Estimate], *, unit: str) -> go.Figure:
-    """Effect kept after restoring each component, from the first layer to the last."""
-    figure = new_figure(
-        go.Scatter(
-            x=[f"+ {name}" for name in names], y=[e.value for e in kept], mode="lines+markers",
-            line={"shape": "hv", "color": EFFECT, "width": 2}, marker={"size": 9, "symbol": "diamond"},
-            error_y=interval_bars([(e.value, e.low, e.high) for e in kept], True),
-            hovertemplate="%{x}: %{y:.3f} kept<extra></extra>",
-        )
-    )  # fmt: skip
-    for at, text in ((0.0, "empty circuit"), (1.0, "whole model")):
-        figure.add_hline(y=at, line={"color": INK, "dash": "dash", "width": 1}, annotation_text=text)
-    return style_figure(figure, 320, "Restored, one after another", f"Kept, {unit}")
-
-
-def curve(found: CurveResult) -> go.Figure:
-    """Effect kept by the first k components of an order, with random orders in grey and the circuit as a square."""
-    sizes, kept = [p.size for p in found.points], [p.kept.estimate for p in found.points]
-    figure = new_figure()
-    for order in zip(*(p.random for p in found.points), strict=True):
-        figure.add_scatter(
-            x=sizes, y=list(order), mode="lines", line={"color": INK, "width": 1}, opacity=0.5, hoverinfo="skip"
-        )
-    figure.add_scatter(
-        x=sizes, y=[e.value for e in kept], mode="lines+markers", line={"color": EFFECT, "width": 2},
-        marker={"size": 8, "symbol": "diamond"},
-        error_y=interval_bars([(e.value, e.low, e.high) for e in kept], True),
-        hovertemplate="first %{x}: %{y:.3f} kept<extra></extra>",
-    )  # fmt: skip
-    named = found.named.estimate
-    figure.add_scatter(
-        x=[len(found.first)], y=[named.value], mode="markers+text", text=["this circuit"], textposition="top right",
-        marker={"size": 12, "symbol": "square-open", "color": EFFECT, "line": {"width": 2}},
-        error_y=interval_bars([(named.value, named.low, named.high)], True),
-        hovertemplate="this circuit: %{y:.3f} kept<extra></extra>",
-    )  # fmt: skip
-    figure.add_hline(y=1, line={"color": INK, "dash": "dash", "width": 1}, annotation_text="whole model")
-    # The first few sizes matter most, and a log axis cannot show zero: so sizes are categories.
-    figure.update_xaxes(type="category", categoryorder="array", categoryarray=sizes)
-    return style_figure(figure, 360, "Components kept", f"Kept, {named.unit}")
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,8 @@ from audit_core import (
     parse_components,
 )
 from audit_core.assessment import Assessment
-from audit_core.audits import DiscoverRequest, OtherTask, PositionsRequest
-from audit_core.circuits import Circuit, CircuitQuestion, read_components
+from audit_core.audits import DiscoverRequest, PositionsRequest
+from audit_core.circuits import Circuit, CircuitQuestion, OtherTask, read_components
 from audit_core.claim import Universe
 from audit_core.errors import ComponentRefused
 from audit_core.prompts import choose_metric, is_exploratory

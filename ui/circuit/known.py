@@ -10,7 +10,8 @@ import streamlit as st
 
 from audit_core import AuditError, Component, PromptSet, Replacement, Role, TokenisedPrompts
 from audit_core.assessment import RecordedCircuit, list_recorded
-from audit_core.audits import CIRCUIT_QUESTIONS, ClaimTestResult
+from audit_core.audits import ClaimTestResult
+from audit_core.circuits import list_circuit_questions
 from audit_core.claim import Universe
 from audit_core.models import ModelIdentity
 from ui.parts.header import plain
@@ -60,7 +61,7 @@ class KnownAnswers:
 
     def take_questions(self, *, is_quick: bool) -> dict[str, Any]:
         """Results of the robustness checks in one form, in the order of the questions."""
-        found = {audit: self.find(audit, is_quick=is_quick) for audit in CIRCUIT_QUESTIONS}
+        found = {audit: self.find(audit, is_quick=is_quick) for audit in list_circuit_questions()}
         return {audit: answer.result for audit, answer in found.items() if answer is not None}
 
     def over(self, other: KnownAnswers) -> KnownAnswers:

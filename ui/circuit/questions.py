@@ -9,17 +9,14 @@ from typing import Any
 import streamlit as st
 
 from audit_core import Auditor, Role, RunOutcome, get_plugin
-from audit_core.assessment import QUICK_METHOD, QUICK_PROMPTS, QUICK_QUESTIONS, ask_paths, ask_quickly, has_quick_form
-from audit_core.audits import CIRCUIT_QUESTIONS
+from audit_core.assessment import QUICK_METHOD, QUICK_PROMPTS, ask_quickly, has_quick_form
+from audit_core.circuits import Search, get_check, list_checks
 from audit_core.jobs import JobState
 from ui.circuit.form import MAX_CONNECTED, CircuitChoice
 from ui.circuit.known import ROLES, Known, KnownAnswers
 from ui.flow import answers, services
 from ui.flow.job_panel import job_strip
 from ui.parts.header import plain
-
-SEARCHING = ("curve", "transfer", "rival")
-"""Questions that search for circuits first, as stability does."""
 
 
 @dataclass(frozen=True)
@@ -45,20 +42,22 @@ def list_questions(auditor: Auditor, choice: CircuitChoice) -> tuple[Question, .
     assessment, found = choice.assessment, []
     method = assessment.method if auditor.subject.fallback else QUICK_METHOD
     is_quick_shorter = has_quick_form(assessment)
-    for key in ("paths", *ROLES, *CIRCUIT_QUESTIONS):
+    checks = list_checks()
+    drawn, weighed = (
+        [check.name for check in checks if check.is_weighed is is_weighed] for is_weighed in (False, True)
+    )
+    for key in (*drawn, *ROLES, *weighed):
         if key == "paths" and not 2 <= len(choice.components) <= MAX_CONNECTED:
             continue
         audit = "claim_test" if key in ROLES else key
         quick = None
-        if is_quick_shorter and key in QUICK_QUESTIONS:
+        if is_quick_shorter and key not in ROLES and get_check(key).has_quick_form:
             quick = ask_quickly(assessment, key, method=method)
         found.append(Question(key, audit, _name(key), _ask(choice, key), quick))
     return tuple(found)
 
 
 def _ask(choice: CircuitChoice, key: str) -> Any:
-    if key == "paths":
-        return ask_paths(choice.assessment)
     return choice.assessment.ask_verdict(Role(key)) if key in ROLES else choice.assessment.ask(key)
 
 
@@ -155,9 +154,12 @@ def _offer(auditor: Auditor, question: Question, request: Any, *, is_quick: bool
 def _predict(auditor: Auditor, asked: Sequence[tuple[str, str, Any]]) -> str:
     """Predicted time in words; empty before this machine was timed."""
     times = [(audit, max(0.0, answers.predict(auditor, audit, request))) for audit, _, request in asked]
-    # The questions that search share one search, which is all that stability consists of: it is counted once.
-    search = sum(seconds for audit, seconds in times if audit == "stability")
-    seconds = sum(seconds for _, seconds in times) - search * sum(audit in SEARCHING for audit, _ in times)
+    # Checks share one search, which is all that some consist of: it is counted once.
+    kinds = {check.name: check.search for check in list_checks()}
+    search = sum(seconds for audit, seconds in times if kinds.get(audit) is Search.ALONE)
+    seconds = sum(seconds for _, seconds in times) - search * sum(
+        kinds.get(audit) is Search.FIRST for audit, _ in times
+    )
     if seconds <= 0:
         return ""
     return f" (about {seconds / 60:.0f} min)" if seconds > 90 else f" (about {max(seconds, 1):.0f} s)"

@@ -9,7 +9,7 @@ import streamlit as st
 
 from audit_core import AuditError, Component, PromptSet, Replacement, Role, get_plugin
 from audit_core.assessment import sort_findings, state_claim
-from audit_core.audits import CIRCUIT_QUESTIONS
+from audit_core.circuits import list_circuit_questions
 from audit_core.claim import Universe
 from ui.circuit import for_and_against, form, graph, results, sentence
 from ui.circuit.known import ROLES, Known, KnownAnswers, find_record, read_record
@@ -17,6 +17,7 @@ from ui.flow import answers, services
 from ui.parts import verdict_card
 from ui.parts.tabs import lazy_tabs
 from ui.parts.workbench import Frame, split_panes
+from ui.results import show_result
 
 TABS = ("Verdicts", "Robustness checks", "Search", "Compare", "Claim", "History")
 GRAPH_HEIGHT = 430
@@ -85,14 +86,17 @@ def show_verdicts(circuit: Circuit, known: KnownAnswers, model_digest: str, ask:
 def show_checks(circuit: Circuit, known: KnownAnswers, ask: Ask) -> None:
     """Show one robustness check, chosen by its question."""
     st.selectbox(
-        "Question", CIRCUIT_QUESTIONS, key="check", format_func=lambda audit: f"{_mark(known, audit)} {_name(audit)}"
+        "Question",
+        list_circuit_questions(),
+        key="check",
+        format_func=lambda audit: f"{_mark(known, audit)} {_name(audit)}",
     )
     audit = st.session_state.check
     found = ask(audit)
     if found is None:
         st.markdown("Not measured.")
         return
-    results.SHOW[audit](found.result)
+    show_result(audit, found.result)
     results.note_different_circuit(found.result, circuit.components)
 
 

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import streamlit as st
 
 from audit_core import AuditError, Claim, get_plugin, list_prompt_sets
-from audit_core.audits import CIRCUIT_QUESTIONS
+from audit_core.circuits import list_claim_questions
 from audit_core.claim import DEFAULT_DELTA, Role, Universe, dump_claim, read_claim
 from audit_core.component import Kind, format_components, parse_components
 from audit_core.governance import Permission
@@ -89,7 +89,7 @@ def _fill_in() -> None:
     asked.setdefault("claim_universe", Universe.HEADS.value)
     asked.setdefault("claim_metric", "logit_difference")
     asked.setdefault("claim_alpha", 0.05)
-    asked.setdefault("claim_asks", ["circuit", "stability", "transfer"])
+    asked.setdefault("claim_asks", list(list_claim_questions(usual=True)))
     # Streamlit forgets the value of a widget that one run does not draw.
     for key in [key for key in asked if str(key).startswith("claim_")]:
         asked[key] = asked[key]
@@ -152,7 +152,7 @@ def _ask_prompts() -> PromptSet | None:
 
 
 def _ask_circumstances() -> None:
-    names = [name for name in CIRCUIT_QUESTIONS if name != "specificity"]
+    names = list_claim_questions()
     st.multiselect(
         "Further checks in the same run", names, key="claim_asks", format_func=lambda name: get_plugin("audits", name).question
     )  # fmt: skip

@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from audit_core import get_plugin, make_table
-from audit_core.audits import CIRCUIT_QUESTIONS
+from audit_core.circuits import list_circuit_questions
 from audit_core.evidence import Brief, spell
 from audit_core.home import ClaimHistory
 from audit_core.review import list_cases
@@ -18,6 +18,7 @@ from ui.flow import services
 from ui.parts import verdict_card
 from ui.parts.claim_brief import show_all_points
 from ui.parts.header import plain, show_table, table_with_csv
+from ui.results import show_result
 
 EVIDENCE, PLAN, ATTEMPTS, PACK = "All evidence", "Preregistered plan", "Attempts", "Evidence pack"
 
@@ -115,12 +116,12 @@ def _show_evidence(history: ClaimHistory, brief: Brief) -> None:
         return
     ledger = services.read_multiplicity_ledger_of(history.claim.plan.pins.model_digest)
     verdict_card.show_verdict(found.verdict, claim, ledger, place="claim")
-    for question in CIRCUIT_QUESTIONS:
+    for question in list_circuit_questions():
         answer = found.answers.get(question)
         if answer is not None:
             with st.container(border=True):
                 st.subheader(get_plugin("audits", question).question, anchor=False)
-                results.SHOW[question](answer)
+                show_result(question, answer)
                 results.note_different_circuit(answer, claim.components)
     for question, why in found.not_measured.items():
         st.warning(f"{plain(question)}: not measured: {plain(why)}", icon=":material/warning:")

@@ -50,7 +50,7 @@ def mark_not_routed(cells: Cells, not_routed: str) -> Cells:
 def split_bars(rows: Sequence[tuple[str, MaskSplit]], *, unit: str) -> go.Figure:
     """Three bars per expert with their intervals."""
     names = figures.wrap_names([name for name, _ in rows][::-1])
-    figure = go.Figure()
+    figure = figures.new_figure()
     for field, title in reversed(PARTS.items()):
         found = [getattr(split, field) for _, split in rows][::-1]
         figure.add_bar(
@@ -77,7 +77,7 @@ def trace_map(trace: Sequence[RoutedToken], tokens: Sequence[str]) -> go.Figure:
         names[row][column] = f"E{one.experts[0]}"
     labels = figures.label_tokens(tokens)
     scale = GREYS_DARK if st.context.theme.type == "dark" else GREYS
-    figure = go.Figure(
+    figure = figures.new_figure(
         go.Heatmap(
             z=weights, x=[f"L{layer}" for layer in layers], y=list(range(len(tokens))), zmin=0, zmax=1,
             colorscale=[list(stop) for stop in scale], text=names, texttemplate="%{text}",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from audit_core.registry import list_plugins
 from audit_core.store.database.connection import open_database
 from audit_core.store.database.events import Action, list_events
 from audit_core.store.database.process_lock import is_alive
@@ -39,7 +40,7 @@ _ENDED = "SELECT run_id, kind, outcome, content_key, wall_s FROM runs ORDER BY n
 _VERDICTS = """
 SELECT run_id, coalesce(json_extract_string(result, '$.state'), json_extract_string(result, '$.verdict.state')),
     coalesce(json_extract_string(result, '$.reason'), json_extract_string(result, '$.verdict.reason'))
-FROM runs WHERE kind IN ('claim_test', 'confirmation') AND outcome = 'done' AND json_valid(result)
+FROM runs WHERE list_contains(?, kind) AND outcome = 'done' AND json_valid(result)
 """
 _UNENDED = """
 SELECT run_id, kind, content_key, process FROM run_start WHERE run_id NOT IN (SELECT run_id FROM runs) ORDER BY number
@@ -53,10 +54,11 @@ def list_run_costs(home: Path) -> tuple[RunCost, ...]:
         StoreRefused: another process has locked the log.
         IntegrityError: an event cannot be read.
     """
+    judging = [name for name, audit in list_plugins("audits").items() if audit.judges]
     with open_database(home) as connection:
         ended = connection.execute(_ENDED).fetchall()
         unended = connection.execute(_UNENDED).fetchall()
-        verdicts = {run: verdict for run, *verdict in connection.execute(_VERDICTS).fetchall()}
+        verdicts = {run: verdict for run, *verdict in connection.execute(_VERDICTS, [judging]).fetchall()}
         reported = {event.object_id: event.payload for event in list_events(connection, action=Action.RUN_ENDED)}
         refused = {event.object_id for event in list_events(connection, action=Action.RUN_REFUSED)}
     rows = []

@@ -1,0 +1,146 @@
+"""The command `audit`: any audit of the shelf, with options made from the fields of its request."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from audit_core.audit import Audit
+from audit_core.cli.circuits import print_findings
+from audit_core.cli.output import print_json, print_result
+from audit_core.cli.prompt_set import load_prompt_set
+from audit_core.cli.session import Adder, ask_prompts, current_actor, open_audit, put_in_form, run_audit
+from audit_core.errors import AuditError, Refused
+from audit_core.evidence.kind import read_evidence
+from audit_core.prompts.alignment import tokenise
+from audit_core.prompts.prompt_set import TokenisedPrompts, take_split
+from audit_core.registry import get_plugin, list_plugins
+from audit_core.request import Request
+from audit_core.request_form import Shape, explain_unasked, list_form_fields, make_request, needs_explored
+from audit_core.run import dump_result, identify_run, record_refusal
+from audit_core.store import RunLog, audit_home
+from audit_core.subject import Subject
+
+_FIELD = "field_"
+"""Begins the names of options that are fields, so that none can be taken for another option."""
+
+
+def add_audit_command(add: Adder) -> None:
+    """Add `audit`, with one command below it for each audit that a command can ask."""
+    command = add("audit", list_audits, "ask any audit by name; without a name: list them")
+    command.add_argument("--list", action="store_true", help="list all audits with their questions")
+    names = command.add_subparsers(metavar="NAME")
+    for name, audit in list_plugins("audits").items():
+        if not explain_unasked(audit.request):
+            _add_audit(names.add_parser(name, help=audit.question, description=audit.summary or audit.question), audit)
+
+
+def _add_audit(command: argparse.ArgumentParser, audit: Audit) -> None:
+    command.set_defaults(command=ask_audit, audit=audit.name)
+    command.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
+    for field in list_form_fields(audit.request):
+        option, place = f"--{field.name.replace('_', '-')}", f"{_FIELD}{field.name}"
+        words = ", ".join(choice for choice in field.choices if choice)
+        default = "required" if field.default is None else f"default {field.default}" if field.default else ""
+        text = "; ".join(part for part in (field.ask.label, field.ask.help.rstrip("."), words, default) if part)
+        if field.shape is Shape.SWITCH:
+            command.add_argument(option, dest=place, action="store_const", const="True", help=text)
+        elif field.shape is Shape.COMPONENTS:
+            command.add_argument(option, dest=place, nargs="+", metavar="ADDRESS", help=text)
+        else:
+            command.add_argument(option, dest=place, metavar=field.name.upper(), help=text.replace("%", "%%"))
+    command.add_argument("--prompt", default="", metavar="ID", help="one prompt of the set, by its id")
+    ask_prompts(command, "confirmatory" if needs_explored(audit.request) else "exploratory")
+
+
+def list_audits(options: argparse.Namespace) -> int:
+    """List every audit with its question, and why a command cannot ask it."""
+    audits = list_plugins("audits")
+    rows: list[dict[str, Any]] = [
+        {
+            "audit": name,
+            "question": audit.question,
+            "summary": audit.summary or None,
+            "version": audit.version,
+            "fields": [field.name for field in list_form_fields(audit.request)],
+            "not_asked_here": explain_unasked(audit.request) or None,
+        }
+        for name, audit in audits.items()
+    ]
+    if options.json:
+        return print_json({"audits": rows})
+    for row in rows:
+        print_result(f"{row['audit']:<18} {row['question']}")
+        if row["not_asked_here"]:
+            print_result(f"{'':<18} Not with this command. {row['not_asked_here']}")
+    return 0
+
+
+def ask_audit(options: argparse.Namespace) -> int:
+    """Ask one audit, and print its result with the kind of evidence of each number."""
+    audit: Audit = get_plugin("audits", options.audit)
+    subject, prompts, auditor = open_audit(options, audit.name)
+    try:
+        request = _make_request(options, audit, subject, prompts)
+    except AuditError as error:
+        asked = {"prompts": str(options.prompts), "model": options.model}
+        record_refusal(RunLog(audit_home()), audit.name, error, actor=current_actor(), request=asked)
+        raise
+    found = run_audit(auditor, audit.name, request)
+    if options.json:
+        return print_json(
+            {
+                "audit": audit.name,
+                "question": audit.question,
+                "version": audit.version,
+                "identity": identify_run(subject.identity, request),
+                "half": options.half,
+                "request": request.describe(),
+                "evidence": read_evidence(audit.result),
+                "result": dump_result(found.result),
+                "notices": list(found.notices),
+            }
+        )
+    print_result(audit.question)
+    print_findings(found.result)
+    return 0
+
+
+def _make_request(options: argparse.Namespace, audit: Audit, subject: Subject, prompts: TokenisedPrompts) -> Request:
+    if missing := audit.explain_missing(subject):
+        raise Refused(
+            f"{audit.name} on {subject.identity.model}: {missing}",
+            wanted="a model that has what the audit needs.",
+            remedy="choose another model, or another audit of `audit --list`.",
+        )
+    given = {name.removeprefix(_FIELD): value for name, value in vars(options).items() if name.startswith(_FIELD)}
+    answers = {
+        name: " ".join(value) if isinstance(value, list) else value
+        for name, value in given.items()
+        if value is not None
+    }
+    explored = prompts
+    if needs_explored(audit.request):
+        whole = put_in_form(load_prompt_set(options), options, subject)
+        explored = tokenise(take_split(whole, exploratory=True), subject.tokenizer)
+    measured = _take_prompt(prompts, options.prompt) if options.prompt else prompts
+    return make_request(
+        audit.request,
+        answers,
+        subject=subject,
+        prompts=measured,
+        reference=prompts,
+        explored=explored,
+        seed=options.seed,
+    )
+
+
+def _take_prompt(prompts: TokenisedPrompts, wanted: str) -> TokenisedPrompts:
+    rows = [at for at, pair in enumerate(prompts.pairs) if pair.prompt.id == wanted]
+    if not rows:
+        raise Refused(
+            f"No prompt {wanted[:60]!r} in this split of {prompts.name}.",
+            wanted="the id of a prompt.",
+            remedy="see the ids in the file, or choose another `--half`.",
+        )
+    return prompts.take(rows)

@@ -1,0 +1,1 @@
+"""The page of all audits: what it asks and shows."""
