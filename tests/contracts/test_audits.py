@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from toy.planted import make_induction
 
+from audit_core import open_subject
 from audit_core.attention.plausibility import Source
 from audit_core.audits.ablation import AblationRequest
 from audit_core.audits.attention import AttentionRequest
@@ -22,6 +23,7 @@ from audit_core.audits.confirmation import ConfirmationRequest
 from audit_core.audits.curve import CurveRequest
 from audit_core.audits.discover import DiscoverRequest
 from audit_core.audits.edges import EdgesRequest
+from audit_core.audits.experts import ExpertsRequest
 from audit_core.audits.paths import PathsRequest
 from audit_core.audits.positions import PositionsRequest
 from audit_core.audits.recomposition import RecompositionRequest
@@ -47,6 +49,7 @@ from audit_core.stats.estimates import Estimate
 from audit_core.stats.groups import GroupEstimates
 from audit_core.stats.measurement import Conditions, Measurement
 from audit_core.store import RunLog
+from audit_core.subjects.planted import find_planted
 from audit_core.subjects.transformer import TransformerSubject
 
 AUDITS = tuple(list_plugins("audits"))
@@ -66,6 +69,9 @@ BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
     "curve": dict.fromkeys(("points", "named"), _DONE),
     "discover": {},
     "edges": {},
+    "experts": _RUNS
+    | {"experts": (*_READ, *_DONE), "layers": _READ, "load agreement": _READ}
+    | dict.fromkeys(("pairs", "whole layers"), _DONE),
     "paths": _RUNS | {"connections": _DONE},
     "positions": dict.fromkeys(("places", "main"), _DONE),
     "recomposition": dict.fromkeys(
@@ -173,6 +179,14 @@ def list_requests(prompts: TokenisedPrompts) -> dict[str, list[Any]]:
     }
 
 
+def list_requests_to_a_mixture(subject: Any) -> dict[str, list[Any]]:
+    model = find_planted("planted-mixture")
+    assert model is not None
+    lookup = tokenise(model.tasks[0].make(4, 0), subject.tokenizer)
+    one = replace(lookup, pairs=lookup.pairs[:1])
+    return {"experts": [ExpertsRequest(lookup, lookup), ExpertsRequest(one, lookup, at_answer=True)]}
+
+
 @pytest.fixture(scope="module")
 def prompts(planted: TransformerSubject) -> TokenisedPrompts:
     return tokenise(make_induction(20, change="context", n_templates=5), planted.tokenizer)
@@ -192,18 +206,22 @@ def results(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, list[tuple[Auditor, Any, Any]]]:
     """Each request run once, through the log."""
-    auditor = Auditor(planted, RunLog(tmp_path_factory.mktemp("log")))
+    log = RunLog(tmp_path_factory.mktemp("log"))
+    auditor = Auditor(planted, log)
 
-    def run(audit: str, request: Any) -> Any:
+    def run(auditor: Auditor, audit: str, request: Any) -> Any:
         seen: list[tuple[int, int]] = []
         progress.setdefault(audit, []).append(seen)
         return auditor.run(
             audit, request, actor=Actor("me", "s"), on_progress=lambda done, total: seen.append((done, total))
         ).result
 
+    mixture = Auditor(open_subject("planted-mixture"), log)
+    asked = {(audit, auditor): found for audit, found in list_requests(prompts).items()}
+    asked |= {(audit, mixture): found for audit, found in list_requests_to_a_mixture(mixture.subject).items()}
     return {
-        audit: [(auditor, request, run(audit, request)) for request in asked]
-        for audit, asked in list_requests(prompts).items()
+        audit: [(runner, request, run(runner, audit, request)) for request in found]
+        for (audit, runner), found in asked.items()
     }
 
 
@@ -223,7 +241,7 @@ def walk(value: Any, kind: type) -> Iterator[Any]:
 
 
 def test_every_audit_on_the_shelf_is_tried_here(prompts: TokenisedPrompts) -> None:
-    assert set(list_requests(prompts)) == set(AUDITS)
+    assert {*list_requests(prompts), "experts"} == set(AUDITS)
 
 
 @pytest.mark.parametrize("audit", AUDITS)
@@ -262,10 +280,10 @@ def test_every_result_comes_back_from_the_log_as_it_was(
 
 @pytest.mark.parametrize("audit", AUDITS)
 def test_an_equal_run_gives_equal_numbers(
-    audit: str, results: dict[str, list[tuple[Auditor, Any, Any]]], planted: TransformerSubject, tmp_path: Path
+    audit: str, results: dict[str, list[tuple[Auditor, Any, Any]]], tmp_path: Path
 ) -> None:
-    for _, request, result in results[audit]:
-        again = Auditor(planted, RunLog(tmp_path)).run(audit, request, actor=Actor("another", "t"))
+    for auditor, request, result in results[audit]:
+        again = Auditor(auditor.subject, RunLog(tmp_path)).run(audit, request, actor=Actor("another", "t"))
         assert again.result == result
         assert not again.is_reused
 
@@ -316,22 +334,21 @@ def test_work_is_counted_before_it_is_done_and_progress_reaches_it(
     audit: str,
     results: dict[str, list[tuple[Auditor, Any, Any]]],
     progress: dict[str, list[list[tuple[int, int]]]],
-    planted: TransformerSubject,
 ) -> None:
     """What was counted does not hold the two unedited runs, which cost nothing; attention counts prompts instead."""
     plugin = list_plugins("audits")[audit]
-    for (_, request, _), seen in zip(results[audit], progress[audit], strict=True):
-        assert plugin.count_work(planted, request) > 0
+    for (auditor, request, _), seen in zip(results[audit], progress[audit], strict=True):
+        assert plugin.count_work(auditor.subject, request) > 0
         assert seen
         assert [done for done, _ in seen] == sorted(done for done, _ in seen)
         assert seen[-1][0] == seen[-1][1]
 
 
 @pytest.mark.parametrize("audit", AUDITS)
-def test_requests_are_described_by_plain_values(audit: str, prompts: TokenisedPrompts) -> None:
-    for request in list_requests(prompts)[audit]:
+def test_requests_are_described_by_plain_values(audit: str, results: dict[str, list[tuple[Auditor, Any, Any]]]) -> None:
+    for _, request, _ in results[audit]:
         text = json.dumps(request.describe())
-        assert not any(pair.prompt.clean in text for pair in prompts.pairs)
+        assert not any(pair.prompt.clean in text for pair in request.prompts.pairs)
 
 
 @pytest.mark.parametrize("audit", AUDITS)

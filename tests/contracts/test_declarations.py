@@ -92,7 +92,7 @@ class Lacking:
 
 def test_what_a_subject_lacks_is_said_by_the_audits_that_need_it_alone() -> None:
     said = {name: audit.explain_missing(Lacking()) for name, audit in AUDITS.items()}  # type: ignore[arg-type]
-    assert {name for name, text in said.items() if text} == {"paths"}
+    assert {name for name, text in said.items() if text} == {"paths", "experts"}
     assert "only whole forward passes" in said["paths"]
     headless = replace(AUDITS["attention"], needs=(need_kind(Kind.EXPERT),))
     assert headless.explain_missing(Lacking()) == "This model has no accessible expert."  # type: ignore[arg-type]
