@@ -99,9 +99,22 @@ class Claim:
         return asdict(self) | {"components": [str(c) for c in self.components]}
 
 
-def _list_wider(kinds: Collection[Kind]) -> list[str]:
+def fit_universe(components: Collection[Component], chosen: Universe) -> Universe:
+    """The chosen universe, or the first one that contains these components if the chosen one does not.
+
+    Example:
+        >>> fit_universe(parse_components("L3.E5"), Universe.HEADS).value
+        'experts'
+    """
+    kinds = {component.kind for component in components}
+    if kinds <= set(chosen.kinds):
+        return chosen
+    return next(iter(_list_wider(kinds)), chosen)
+
+
+def _list_wider(kinds: Collection[Kind]) -> list[Universe]:
     """Universes that contain all of these kinds."""
-    return [universe.value for universe in Universe if set(kinds) <= set(universe.kinds)]
+    return [universe for universe in Universe if set(kinds) <= set(universe.kinds)]
 
 
 T = TypeVar("T", bound=StrEnum)

@@ -65,7 +65,7 @@ DENSE = {"architectures": ["LlamaForCausalLM"], "num_attention_heads": 4}
     ("config", "said"),
     [
         (DENSE, "This model is dense and has none"),
-        (DENSE | {"num_local_experts": 8}, "but they cannot be ablated one at a time"),
+        (DENSE | {"num_local_experts": 8}, "The page Experts ablates them"),
         ({"architectures": ["MambaForCausalLM"], "state_size": 16}, "The configuration does not state"),
         (None, "The configuration does not state"),
     ],

@@ -9,8 +9,8 @@ import streamlit as st
 
 from audit_core import AuditError, Claim, get_plugin, list_prompt_sets
 from audit_core.circuits import list_claim_questions
-from audit_core.claim import DEFAULT_DELTA, Role, Universe, dump_claim, read_claim
-from audit_core.component import Kind, format_components, parse_components
+from audit_core.claim import DEFAULT_DELTA, Role, Universe, dump_claim, fit_universe, read_claim
+from audit_core.component import format_components, parse_components
 from audit_core.governance import Permission
 from audit_core.intervention import Replacement
 from audit_core.preregistration import PriorAccess
@@ -36,7 +36,12 @@ ABLATIONS = {
     "mean": "their mean over the prompts (mean)",
     "zero": "zero",
 }
-UNIVERSES = {"heads": "heads", "heads+mlps": "heads and MLPs"}
+UNIVERSES = {
+    "heads": "heads",
+    "heads+mlps": "heads and MLPs",
+    "experts": "experts",
+    "heads+experts": "heads and experts",
+}
 GAP = (
     "The gap is the difference between the whole model and the model with every such component replaced. "
     "At 10 %, a loss below a tenth of it counts as no effect. A smaller threshold needs more prompts."
@@ -207,9 +212,8 @@ def _read_claim() -> Claim | None:
     asked = st.session_state
     try:
         parts = parse_components(asked.claim_parts)
-        has_mlp = any(part.kind is Kind.MLP for part in parts)
         return Claim(
-            asked.claim_name.strip(), parts, Universe.HEADS_MLPS if has_mlp else Universe(asked.claim_universe), Role(asked.claim_role),
+            asked.claim_name.strip(), parts, fit_universe(parts, Universe(asked.claim_universe)), Role(asked.claim_role),
             asked.claim_metric.strip(), Replacement(asked.claim_ablation), asked.claim_percent / 100, asked.claim_alpha,
         )  # fmt: skip
     except AuditError as error:

@@ -220,9 +220,9 @@ class Choice:
 
 
 def _describe_experts(settings: tuple[Setting, ...]) -> str:
-    """Why experts cannot be tested, according to the model's configuration."""
+    """Why this page tests no experts, according to the model's configuration."""
     if Setting.MIXTURE in settings:
-        return "Experts. This model has them, but they cannot be ablated one at a time."
+        return "Experts. The page Experts ablates them one at a time."
     if settings == (Setting.DENSE,):
         return "Experts. This model is dense and has none."
     return "Experts. The configuration does not state whether this model has any."
