@@ -14,7 +14,7 @@ from audit_core.stats.estimates import Estimate
 from audit_core.subject import TokenRouting
 
 COMMITTEE = 0.7
-"""Share of the weight that a committee covers (Standing Committee, arXiv:2601.03425)."""
+"""Share of the weight that a committee covers (arXiv:2601.03425)."""
 SHUFFLES = 199
 
 Choices = Sequence[TokenRouting]

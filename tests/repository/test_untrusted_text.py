@@ -101,6 +101,8 @@ REVIEWED: dict[str, list[str]] = {
     "ui/results/circuit.py": ["found.idle"],
     "ui/parts/plain_result.py": ["READING", "SHOWN", "key", "kinds", "sheet.kinds"],
     "ui/audits/form.py": ["label", "words"],
+    "pages/experts.py": ["form.first_visit()"],
+    "ui/experts/show.py": ["NOT_ROUTED", "SIGNS", "result.n_templates"],
     "ui/results/curve.py": ["found.n", "found.random_as_near", "place"],
     "ui/results/recomposition.py": ["found.n_universe"],
     "ui/results/specificity.py": ["found.random_as_large"],
@@ -111,7 +113,7 @@ REVIEWED: dict[str, list[str]] = {
     "ui/flow/history.py": ["stale"],
     "ui/live/interventions.py": ["focus", "kind", "rank", "what"],
     "ui/flow/job_panel.py": ["fraction", "left", "now.fraction", "queued", "state"],
-    "ui/flow/subject_form.py": ["UNIVERSES.get", "label", "list(Universe)"],
+    "ui/flow/subject_form.py": ["UNIVERSES.get", "label", "list(UNIVERSES)"],
     "ui/live/head_maps.py": [
         "HOW_TO_PICK",
         "format_estimate(rho)",
