@@ -97,6 +97,8 @@ def make_model(n_vocabulary: int, seed: int) -> Any:
         num_local_experts=8,
         num_experts_per_tok=2,
         max_position_embeddings=256,
+        # The usual base of 10,000: with a larger one most rotations do not move within so short a text.
+        rope_parameters={"rope_type": "default", "rope_theta": 10_000.0},
         tie_word_embeddings=True,
         bos_token_id=0,
         eos_token_id=0,
