@@ -13,7 +13,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick check bench lock reference structure sample notebook circuits clean
+.PHONY: help run test quick check bench lock reference structure sample notebook circuits mixture clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -54,6 +54,9 @@ notebook: .venv/dev ## run docs/notebooks/first_audit.ipynb and store its output
 circuits: .venv/dev ## record the answers about shipped circuits in data/circuit_answers; 15 minutes
 	$(BIN)/python -m audit_core fetch
 	PYTHONPATH=. $(BIN)/python tools/record_circuits.py
+
+mixture: .venv/dev ## train the small mixture of experts of data/models again; 15 minutes of one core
+	$(BIN)/python -m tools.mixture
 
 lock: ## write the locks, constraints.txt and the list of licences; UPGRADE=1 takes newer versions
 	$(PYTHON) -m venv build/lock

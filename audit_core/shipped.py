@@ -8,32 +8,37 @@ from audit_core.circuits.circuit import Circuit, load_circuit
 from audit_core.data_folder import DATA
 from audit_core.errors import PolicyRefused, PromptRefused, Refused
 from audit_core.governance.policy import Policy, load_policy
+from audit_core.models import find_shipped
 from audit_core.prompts.prompt_set import PromptSet, load_prompts
+
+_PROMPTS = DATA / "prompts"
 
 
 @cache
-def list_prompt_sets() -> tuple[str, ...]:
-    """Ids of the shipped prompt sets.
+def list_prompt_sets(model: str = "") -> tuple[str, ...]:
+    """Ids of the shipped prompt sets for a model; a shipped model has sets of its own words, and all others share theirs.
 
     Example:
         >>> list_prompt_sets()[:2]
         ('factual_recall', 'gender_pronoun')
+        >>> "moe_dictionary" in list_prompt_sets("moe-tiny")
+        True
     """
-    return tuple(sorted(path.stem for path in (DATA / "prompts").glob("*.jsonl")))
+    folder = _PROMPTS if find_shipped(model) is None else _PROMPTS / model
+    return tuple(sorted(path.stem for path in folder.glob("*.jsonl")))
 
 
 @cache
 def load_prompt_set(key: str) -> PromptSet:
-    """A shipped prompt set.
+    """A shipped prompt set, of whichever model.
 
     Raises:
         PromptRefused: no such set.
     """
-    if key not in list_prompt_sets():
-        raise PromptRefused(
-            f"No prompt set {key[:40]!r}.", wanted=", ".join(list_prompt_sets()) + ".", remedy="choose one of them."
-        )
-    return load_prompts(DATA / "prompts" / f"{key}.jsonl")
+    files = {path.stem: path for path in sorted(_PROMPTS.rglob("*.jsonl"))}
+    if key not in files:
+        raise PromptRefused(f"No prompt set {key[:40]!r}.", wanted=", ".join(files) + ".", remedy="choose one of them.")
+    return load_prompts(files[key])
 
 
 @cache

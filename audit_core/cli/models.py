@@ -6,7 +6,7 @@ import argparse
 
 from audit_core.cli.output import print_json, print_result, show_fetch
 from audit_core.cli.session import find_folder
-from audit_core.models import KNOWN_MODELS, digest_folder, fetch_model, find_known
+from audit_core.models import KNOWN_MODELS, SHIPPED_MODELS, digest_folder, fetch_model, find_known
 from audit_core.models.fetch import find_cached
 
 
@@ -24,6 +24,18 @@ def show_models(options: argparse.Namespace) -> int:
                 "quantisation": known.quantisation,
                 "folder": None if folder is None else str(folder),
                 "weights_sha256": digest,
+            }
+        )
+    for shipped in SHIPPED_MODELS:
+        rows.append(
+            {
+                "name": shipped.name,
+                "alias": shipped.name,
+                "title": shipped.title,
+                "licence": shipped.licence,
+                "quantisation": "none",
+                "folder": str(shipped.folder),
+                "weights_sha256": digest_folder(shipped.folder).weights_sha256,
             }
         )
     if options.json:

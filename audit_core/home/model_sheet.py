@@ -10,7 +10,7 @@ from pathlib import Path
 
 from audit_core.errors import AuditError
 from audit_core.home.home_records import HomeFacts
-from audit_core.models import KNOWN_MODELS, ModelIdentity, find_known, identify_model, model_cache
+from audit_core.models import KNOWN_MODELS, ModelIdentity, find_known, find_shipped, identify_model, model_cache
 from audit_core.models.fetch import find_cached
 from audit_core.references.model_class import ModelClass, read_architecture
 from audit_core.store.database.events import Action
@@ -44,8 +44,8 @@ def read_sheet(name: str) -> ModelSheet:
     Args:
         name: a known or planted name, a folder, or a hub id.
     """
-    known, planted = find_known(name), find_planted(name)
-    title = known.title if known else planted.title if planted else name
+    named = find_known(name) or find_shipped(name) or find_planted(name)
+    title = named.title if named else name
     try:
         folder = _find_folder(name)
         if folder is None:
@@ -74,6 +74,8 @@ def count_done(facts: HomeFacts, model_digest: str) -> Mapping[str, int]:
 def _find_folder(name: str) -> Path | None:
     if (known := find_known(name)) is not None:
         return find_cached(known)
+    if (shipped := find_shipped(name)) is not None:
+        return shipped.folder
     if (planted := find_planted(name)) is not None:
         folder = model_cache() / f"{planted.name}-seed0-v{WEIGHTS_VERSION}"
     else:

@@ -6,7 +6,7 @@ from audit_core.models.fetch import fetch_model
 from audit_core.models.folder import check_folder
 from audit_core.models.identity import FolderDigest, ModelIdentity, digest_files, digest_folder, identify_model
 from audit_core.models.imported_card import ImportedCard, read_card
-from audit_core.models.known import KNOWN_MODELS, KnownModel, find_known
+from audit_core.models.known import KNOWN_MODELS, SHIPPED_MODELS, KnownModel, ShippedModel, find_known, find_shipped
 from audit_core.models.preview import ModelPreview, preview_folder, preview_model, read_free_memory
 from audit_core.models.resolve import ModelOrigin, find_origin, resolve_model
 
@@ -15,6 +15,7 @@ __all__ = [
     "KNOWN_MODELS",
     "LINK",
     "PAGE",
+    "SHIPPED_MODELS",
     "FolderDigest",
     "ImportedCard",
     "KnownModel",
@@ -23,12 +24,14 @@ __all__ = [
     "ModelOrigin",
     "ModelPreview",
     "Progress",
+    "ShippedModel",
     "check_folder",
     "digest_files",
     "digest_folder",
     "fetch_model",
     "find_known",
     "find_origin",
+    "find_shipped",
     "identify_model",
     "model_cache",
     "preview_folder",

@@ -1,8 +1,11 @@
-"""Catalogue of models that can be fetched by name, each pinned by digest."""
+"""Catalogue of models that open by name: those that are fetched, each pinned by digest, and those that ship."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+
+from audit_core.data_folder import DATA
 
 # Part of each cache folder's name: increase it if a conversion writes other bytes.
 CONVERSION_VERSION = 1
@@ -43,6 +46,27 @@ class KnownModel:
         return f"{self.alias}-{self.wheel_sha256[:8]}-float32-v{CONVERSION_VERSION}"
 
 
+@dataclass(frozen=True)
+class ShippedModel:
+    """A model of our own in `data/models/`: part of every installation, so that nothing is fetched."""
+
+    name: str
+    """Name for users, and of its folder."""
+    title: str
+    licence: str
+    """SPDX identifier of the weights."""
+
+    @property
+    def folder(self) -> Path:
+        """Folder in Hugging Face format, with its model card."""
+        return DATA / "models" / self.name
+
+    @property
+    def disk_bytes(self) -> int:
+        """Bytes of all files of the folder."""
+        return sum(path.stat().st_size for path in self.folder.iterdir())
+
+
 SMOLLM2 = KnownModel(
     name="default",
     alias="smollm2-135m-instruct-q4_1",
@@ -62,8 +86,17 @@ SMOLLM2 = KnownModel(
 )
 
 KNOWN_MODELS: tuple[KnownModel, ...] = (SMOLLM2,)
+"""Models that are fetched by name."""
+
+MOE_TINY = ShippedModel("moe-tiny", "Small mixture of experts, trained for this audit", "Apache-2.0")
+SHIPPED_MODELS: tuple[ShippedModel, ...] = (MOE_TINY,)
 
 
 def find_known(name: str) -> KnownModel | None:
     """Return the known model with this name or alias, or None."""
     return next((known for known in KNOWN_MODELS if name in (known.name, known.alias)), None)
+
+
+def find_shipped(name: str) -> ShippedModel | None:
+    """Return the shipped model with this name, or None."""
+    return next((model for model in SHIPPED_MODELS if model.name == name), None)

@@ -10,7 +10,7 @@ from pathlib import Path
 from audit_core.models.cache import model_cache
 from audit_core.models.folder import CONFIG_BYTES, check_folder, read_json
 from audit_core.models.hub import find_in_cache
-from audit_core.models.known import find_known
+from audit_core.models.known import find_known, find_shipped
 from audit_core.models.resolve import ModelOrigin, find_origin
 
 _FLOAT32_BYTES = 4
@@ -79,6 +79,9 @@ def _find_files(name: str) -> Path | None:
     if known is not None:
         folder = model_cache() / known.folder_name
         return folder if (folder / "config.json").is_file() else None
+    shipped = find_shipped(name)
+    if shipped is not None:
+        return shipped.folder
     origin, expanded = find_origin(name), Path(os.path.expanduser(name))
     if origin is ModelOrigin.FOLDER or (expanded / "config.json").is_file():
         return expanded

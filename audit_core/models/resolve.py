@@ -13,7 +13,7 @@ from audit_core.models.cache import Progress
 from audit_core.models.fetch import fetch_model
 from audit_core.models.folder import check_folder
 from audit_core.models.hub import fetch_from_hub
-from audit_core.models.known import KNOWN_MODELS, find_known
+from audit_core.models.known import KNOWN_MODELS, SHIPPED_MODELS, find_known, find_shipped
 
 _PART = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,94}[A-Za-z0-9_])?"
 _HUB_ID = re.compile(f"{_PART}/{_PART}")
@@ -30,7 +30,7 @@ class ModelOrigin(StrEnum):
 
 def find_origin(name: str) -> ModelOrigin:
     """Return the kind of source that a name refers to, decided by its spelling."""
-    if find_known(name) is not None:
+    if find_known(name) is not None or find_shipped(name) is not None:
         return ModelOrigin.KNOWN
     if _looks_like_path(name):
         return ModelOrigin.FOLDER
@@ -55,6 +55,10 @@ def resolve_model(
     known = find_known(name)
     if known is not None:
         return fetch_model(known, on_progress=on_progress)
+    shipped = find_shipped(name)
+    if shipped is not None:
+        check_folder(shipped.folder)
+        return shipped.folder
     expanded = os.path.expanduser(name)
     is_model = os.path.isfile(os.path.join(expanded, "config.json"))
     if _looks_like_path(name) or is_model or (access.names_paths and os.path.lexists(expanded)):
@@ -66,7 +70,7 @@ def resolve_model(
     if not _is_hub_id(name):
         raise ModelRefused(
             f"{ascii(name)[:80]} is not a known model, an existing folder or a hub id.",
-            wanted=f"one of {', '.join(known.name for known in KNOWN_MODELS)}; a folder; or `organisation/model`.",
+            wanted=f"one of {', '.join(model.name for model in (*KNOWN_MODELS, *SHIPPED_MODELS))}; a folder; or `organisation/model`.",
             remedy="check the spelling; a model on the hub needs its organisation before the slash.",
         )
     folder = fetch_from_hub(name, on_progress, access)

@@ -270,7 +270,7 @@ def _only_whole(components: tuple[Component, ...], parts: set[Component]) -> tup
 def _list_others(auditor: Auditor, task: str) -> tuple[OtherTask, ...]:
     """Every other task of this model, with the shipped circuit for these weights, if there is one."""
     planted = find_planted(st.session_state.model)
-    names = list_prompt_sets() if planted is None else ()
+    names = list_prompt_sets(st.session_state.model) if planted is None else ()
     found = []
     for name in names:
         if name != task:

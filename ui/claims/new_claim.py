@@ -83,7 +83,7 @@ def _fill_in() -> None:
     asked = st.session_state
     carried = {name: st.query_params.get(name) or link.read_kept(name) for name in ("c", "set", "ab", "model")}
     is_example = not carried["c"] or (carried["c"] == EXAMPLE["parts"] and carried["set"] in ("", EXAMPLE["set"]))
-    known = carried["set"] in list_prompt_sets() or carried["set"].startswith("own-")
+    known = carried["set"] in list_prompt_sets(carried["model"] or "") or carried["set"].startswith("own-")
     asked.setdefault("claim_name", EXAMPLE["name"] if is_example else "")
     asked.setdefault("claim_parts", carried["c"] or EXAMPLE["parts"])
     asked.setdefault("claim_set", carried["set"] if known else EXAMPLE["set"])
@@ -129,7 +129,7 @@ def _take_link() -> None:
         return
     found = {name: values[0] for name, values in parse_qs(urlsplit(text.strip()).query).items()}
     st.session_state.claim_parts = found.get("c", "")
-    if found.get("set", "") in list_prompt_sets() or found.get("set", "").startswith("own-"):
+    if found.get("set", "") in list_prompt_sets(found.get("model", "")) or found.get("set", "").startswith("own-"):
         st.session_state.claim_set = found["set"]
     if found.get("ab") in ABLATIONS:
         st.session_state.claim_ablation = found["ab"]

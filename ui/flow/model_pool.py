@@ -15,7 +15,7 @@ from typing import TypeVar
 from audit_core import AuditError, Auditor, Cancelled, RunLog, audit_home, open_subject
 from audit_core.engine import spare_a_core, use_all_cores
 from audit_core.errors import QueueFull
-from audit_core.models import PAGE, ModelAccess, find_known
+from audit_core.models import PAGE, ModelAccess, ModelOrigin, find_origin
 from audit_core.store import note_opened
 from audit_core.subjects import find_planted
 
@@ -240,7 +240,7 @@ class ModelPool:
         with _without_collector():
             use_all_cores()
             # A known or planted model is neither requested from the hub nor searched in a folder.
-            is_ours = find_known(load.name) is not None or find_planted(load.name) is not None
+            is_ours = find_origin(load.name) is ModelOrigin.KNOWN or find_planted(load.name) is not None
             subject = open_subject(load.name, on_progress=report, **({} if is_ours else {"access": load.access}))
             self._require_wanted(load)
             auditor = Auditor(subject, RunLog(audit_home()))

@@ -7,7 +7,16 @@ from pathlib import Path
 import streamlit as st
 
 from audit_core import AuditError, audit_home
-from audit_core.models import KNOWN_MODELS, ModelOrigin, find_known, find_origin, preview_model, read_free_memory
+from audit_core.models import (
+    KNOWN_MODELS,
+    SHIPPED_MODELS,
+    ModelOrigin,
+    find_known,
+    find_origin,
+    find_shipped,
+    preview_model,
+    read_free_memory,
+)
 from audit_core.store import was_opened
 from audit_core.subjects import PLANTED_MODELS, find_planted
 from ui.flow import dialogs, services
@@ -61,7 +70,7 @@ def match_listed(typed: str) -> str:
 def _find_listed(typed: str) -> dict[str, str]:
     """Name → title of the listed models with this text; only those that bear it as a whole name or title, if any do."""
     wanted = " ".join(typed.split()).casefold()
-    titles = {model.name: model.title for model in (*KNOWN_MODELS, *PLANTED_MODELS)}
+    titles = {model.name: model.title for model in (*KNOWN_MODELS, *SHIPPED_MODELS, *PLANTED_MODELS)}
     exact = {name: title for name, title in titles.items() if wanted in (name.casefold(), title.casefold())}
     if exact or not wanted:
         return exact
@@ -72,7 +81,7 @@ def note_choice() -> None:
     """Callback of the model list: picking a shipped model, or typing a part of its title, confirms it; a typed folder or
     hub id needs a button press."""
     name = st.session_state.model = match_listed(st.session_state.model or DEFAULT)
-    if find_known(name) is not None or find_planted(name) is not None:
+    if find_origin(name) is ModelOrigin.KNOWN or find_planted(name) is not None:
         press(name)
 
 
@@ -105,9 +114,9 @@ def measure_size(name: str) -> int | None:
 
     Sends no request to the hub. With sign-in it discloses nothing about a folder, not even whether it exists.
     """
-    known = find_known(name)
-    if known is not None:
-        return known.disk_bytes
+    ours = find_known(name) or find_shipped(name)
+    if ours is not None:
+        return ours.disk_bytes
     if find_planted(name) is not None or find_origin(name) is not ModelOrigin.FOLDER or not services.person().is_local:
         return None
     try:
@@ -126,7 +135,7 @@ def show_preview(name: str) -> None:
         st.markdown(f"Several listed models have this in their title: {plain(', '.join(alike.values()))}.")
     size, found = measure_size(name), None
     # With sign-in, nothing is said about a folder of the server, not even whether it exists.
-    if services.person().is_local or find_known(name) is not None:
+    if services.person().is_local or find_origin(name) is ModelOrigin.KNOWN:
         try:
             found = preview_model(name)
         except AuditError as error:

@@ -194,7 +194,7 @@ def adopt_pending(forget_prompt: Callable[[], None]) -> None:
 
 def list_sets() -> tuple[str, ...]:
     """Shipped sets, and the own set that this browser uses; frozen with a claim, its text is open to all who read claims."""
-    return (*list_prompt_sets(), *list_own(st.session_state.get("set", "")))
+    return (*list_prompt_sets(st.session_state.get("claim_model", "")), *list_own(st.session_state.get("set", "")))
 
 
 def list_own(chosen: str) -> tuple[str, ...]:

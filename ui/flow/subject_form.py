@@ -29,7 +29,7 @@ from audit_core.attention import Source, list_sources
 from audit_core.circuits import Circuit
 from audit_core.claim import Universe
 from audit_core.errors import ComponentRefused, ModelRefused
-from audit_core.models import KNOWN_MODELS, ModelIdentity
+from audit_core.models import KNOWN_MODELS, SHIPPED_MODELS, ModelIdentity
 from audit_core.prompts import PromptForm, keep_measurable, take_split
 from audit_core.references import Setting, read_architecture
 from audit_core.shipped import list_circuits
@@ -59,11 +59,12 @@ PLANTED_PER_TEMPLATE = 12
 
 def ask_model() -> str:
     """Select the model: a known name, or a typed folder or hub id."""
-    options = (*(known.name for known in KNOWN_MODELS), *(model.name for model in PLANTED_MODELS))
+    listed = (*KNOWN_MODELS, *SHIPPED_MODELS, *PLANTED_MODELS)
+    options = tuple(model.name for model in listed)
     typed = st.session_state.model
     if typed not in options:
         options = (*options, typed)
-    titles = {model.name: model.title for model in (*KNOWN_MODELS, *PLANTED_MODELS)}
+    titles = {model.name: model.title for model in listed}
     st.selectbox(
         "Model", options, key="model", format_func=lambda name: titles.get(name, name), accept_new_options=True,
         on_change=model_question.note_choice,
@@ -79,7 +80,11 @@ def ask_prompts() -> PromptSet:
         PromptRefused: the set named by the link does not exist here.
     """
     key, planted = st.session_state.set, find_planted(st.session_state.model)
-    shipped = list_prompt_sets() if planted is None else tuple(PLANTED_SET + task.name for task in planted.tasks)
+    shipped = (
+        list_prompt_sets(st.session_state.model)
+        if planted is None
+        else tuple(PLANTED_SET + task.name for task in planted.tasks)
+    )
     options = (*shipped, *list_own(key))
     link.repair("set", options)
     st.selectbox("Prompts", options, key="set", format_func=name_set, on_change=forget_prompt)
