@@ -99,7 +99,7 @@ REVIEWED: dict[str, list[str]] = {
     "ui/desk/show.py": ["_describe_attempts(claim)", "evaluated", "hidden", "hidden != 1", "required"],
     "ui/parts/measurements.py": ["SHOWN", "key", "name"],
     "ui/results/circuit.py": ["found.idle"],
-    "ui/parts/plain_result.py": ["READING", "SHOWN", "key", "kinds", "sheet.kinds"],
+    "ui/parts/plain_result.py": ["READING", "SHOWN", "key", "kinds", "reading", "sheet.kinds"],
     "ui/audits/form.py": ["label", "words"],
     "ui/results/curve.py": ["found.n", "found.random_as_near", "place"],
     "ui/results/recomposition.py": ["found.n_universe"],
