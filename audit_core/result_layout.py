@@ -62,6 +62,11 @@ class ResultLayout:
     controls: tuple[Controls, ...]
 
     @property
+    def unit(self) -> str:
+        """Unit that the result gives for its plain numbers; empty without one."""
+        return next((fact.text for fact in self.facts if fact.name == "unit"), "")
+
+    @property
     def groups(self) -> tuple[tuple[EstimateRow, ...], ...]:
         """Estimates of one unit and one kind of evidence each, in order of appearance."""
         found: dict[tuple[str, tuple[Evidence, ...]], list[EstimateRow]] = {}

@@ -99,7 +99,7 @@ REVIEWED: dict[str, list[str]] = {
     "ui/desk/show.py": ["_describe_attempts(claim)", "evaluated", "hidden", "hidden != 1", "required"],
     "ui/parts/measurements.py": ["SHOWN", "key", "name"],
     "ui/results/circuit.py": ["found.idle"],
-    "ui/parts/plain_result.py": ["READING", "SHOWN", "key", "kinds", "sheet.kinds"],
+    "ui/parts/plain_result.py": ["READING", "SHOWN", "key", "kinds", "reading", "sheet.kinds"],
     "ui/audits/form.py": ["label", "words"],
     "pages/experts.py": ["form.first_visit()"],
     "ui/experts/show.py": ["NOT_ROUTED", "SIGNS", "result.n_templates"],

@@ -19,8 +19,10 @@ from ui.shell import link
 
 FIRST = "sweep"
 """Audit of a page opened without a link."""
-IN_ROW = 3
+IN_ROW = 2
 """Questions beside the audit; the others are in the popover."""
+WIDTH = 460
+"""Pixels of the box that names the audit, so that its question can be read; on a narrow screen it is the screen's."""
 FIELDS = (
     link.Field("model", "default"), link.Field("set", "indirect_object"), link.Field("form", "written"), link.Field("scope", "one"),
     link.Field("prompt", ""), link.Field("audit", FIRST), link.Field("c", ""),
@@ -43,7 +45,7 @@ def ask_audit(subject: Subject) -> Audit:
     audits: dict[str, Audit] = dict(list_plugins("audits"))
     offered = tuple(name for name, audit in audits.items() if not explain_not_offered(audit, subject))
     link.repair("audit", offered)
-    st.selectbox("Audit", offered, key="audit", format_func=lambda name: audits[name].question)
+    st.selectbox("Audit", offered, key="audit", format_func=lambda name: audits[name].question, width=WIDTH)
     chosen: Audit = get_plugin("audits", st.session_state.audit)
     return chosen
 

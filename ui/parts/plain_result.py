@@ -32,7 +32,7 @@ def show(result: Any, key: str) -> None:
     if layout.estimates:
         table_with_csv(lambda: _tabulate(layout), "Every estimate", f"{key}-estimates")
     for number, sheet in enumerate(layout.sheets):
-        _show_sheet(sheet, f"{key}-sheet-{number}")
+        _show_sheet(sheet, layout, f"{key}-sheet-{number}")
     _show_facts([fact for fact in layout.facts if not fact.is_sentence], key)
     for controls in layout.controls:
         controls_line(controls)
@@ -56,8 +56,11 @@ def _tabulate(layout: ResultLayout) -> Any:
     return make_table(("what", *COLUMNS, "evidence", "conditions"), rows)
 
 
-def _show_sheet(sheet: Sheet, key: str) -> None:
-    figure_header(plain(sheet.name.capitalize()), " ".join(sheet.kinds), f"{len(sheet.rows):,} rows.")
+def _show_sheet(sheet: Sheet, layout: ResultLayout, key: str) -> None:
+    reading = f"{len(sheet.rows):,} rows."
+    if layout.unit and not any(column.endswith("unit") for column in sheet.columns):
+        reading += f" Unit of the result: {plain(layout.unit)}."
+    figure_header(plain(sheet.name.capitalize()), " ".join(sheet.kinds), reading)
     show_rows(make_table(sheet.columns, sheet.rows), key)
 
 
