@@ -21,7 +21,7 @@ FIRST = "sweep"
 """Audit of a page opened without a link."""
 IN_ROW = 2
 """Questions beside the audit; the others are in the popover."""
-WIDTH = 460
+WIDTH = 380
 """Pixels of the box that names the audit, so that its question can be read; on a narrow screen it is the screen's."""
 FIELDS = (
     link.Field("model", "default"), link.Field("set", "indirect_object"), link.Field("form", "written"), link.Field("scope", "one"),
