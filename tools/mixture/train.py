@@ -129,7 +129,7 @@ def train(world: World, plan: Plan) -> Trained:
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
-        total += float(loss)
+        total += loss.item()
         if step % 250 == 0 or step == plan.steps:
             points.append(LossPoint(step, round(total / (step - (points[-1].step if points else 0)), 4)))
             total = 0.0
