@@ -64,7 +64,9 @@ def test_a_newcomer_finds_by_keyboard_which_head_matters_and_what_speaks_against
 ) -> None:
     page.goto(with_sample.url)
     answer = page.locator(".st-key-bench-answer p").first
-    expect(answer).to_have_text(re.compile(r"^Replacing L23\.H3 lowers the preference .* from \+5\.29 to −0\.86 logits\.$"))
+    expect(answer).to_have_text(
+        re.compile(r"^Replacing L23\.H3 lowers the preference .* from \+5\.29 to −0\.86 logits\.$")
+    )
     looks = page.get_by_role("grid", name="Attention mass by layer and head").get_by_role("gridcell")
     expect(looks).to_have_count(270)
     tab_to(page, looks.and_(page.locator("[tabindex='0']")))
@@ -87,7 +89,7 @@ def test_a_newcomer_finds_by_keyboard_which_head_matters_and_what_speaks_against
 
 def test_a_reviewer_decides_four_clicks_from_the_overview(with_sample: Server, page: Page) -> None:
     open_page(page, with_sample)
-    page.evaluate("addEventListener('click', () => { window.clicks = (window.clicks ?? 0) + 1; }, true)")
+    page.evaluate("addEventListener('pointerdown', () => { window.clicks = (window.clicks ?? 0) + 1; }, true)")
     page.get_by_test_id("stMain").get_by_role("link", name="Claims").click()
     page.get_by_role("link", name=re.compile("Decide on the review desk")).click()
     expect(page.get_by_role("heading", name="Your decision")).to_be_visible()
