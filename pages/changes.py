@@ -16,12 +16,12 @@ link.seed((link.Field("before", ""), link.Field("after", ""), link.Field("prompt
 st.title("Changes", anchor=False)
 st.markdown("Compare two versions of a model, and see which tested claims need another test.")
 home = sample.open_records()
-left, right = st.columns(2)
-left.text_input("Before", key="before", placeholder="default, a known name, a folder, or a hub id", max_chars=300)
+left, right, on, press = st.columns([6, 6, 6, 3], vertical_alignment="bottom")
+left.text_input("Before", key="before", placeholder="a name, a folder, or a hub id", max_chars=300)
 right.text_input("After", key="after", placeholder="the later version", max_chars=300)
 link.repair("prompts", ("", *list_prompt_sets()))
-st.selectbox(
-    "Measure both on", ("", *list_prompt_sets()), key="prompts", format_func=lambda name: name or "no prompts: compare the files only",
+on.selectbox(
+    "Measure both on", ("", *list_prompt_sets()), key="prompts", format_func=lambda name: name or "no prompts: files only",
     help="Each head is ablated alone in both versions, on the exploratory split.",
 )  # fmt: skip
 asked = (st.session_state.before.strip(), st.session_state.after.strip(), st.session_state.prompts)
@@ -31,7 +31,7 @@ link.publish(dict(zip(("before", "after", "prompts"), asked, strict=True)))
 
 mine = st.session_state.setdefault("jobs", {})
 key = f"changes {asked}"
-if actions.may(Permission.RUN) and st.button(
+if actions.may(Permission.RUN) and press.button(
     "Compare", icon=":material/difference:", key="compare", disabled=not all(asked[:2])
 ):
     try:

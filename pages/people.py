@@ -21,7 +21,10 @@ except AuditError as error:
     answers.show_refusal(error)
     st.stop()
 if me.is_local:
-    st.info("No sign-in is configured. One local person has every role.", icon=":material/info:")
+    st.info(
+        "No sign-in is configured, so one local person has every role. `docs/how-to.md` shows how to set it up.",
+        icon=":material/info:",
+    )
     st.stop()
 
 # 2. compute

@@ -15,8 +15,7 @@ from ui.shell import link
 checklist = load_checklist()
 st.title("Procurement", anchor=False)
 st.markdown(
-    "Questions to put to a vendor before buying a model. An answer is a statement with the evidence that it names, and no finding. "
-    "An unanswered question is recorded as unanswered."
+    "Questions to put to a vendor before buying a model. An answer is a vendor's statement with the evidence it names, not a finding."
 )
 try:
     saved = {one.checklist_id: one for one in reversed(Checklists(audit_home()).list_latest())}
@@ -30,8 +29,6 @@ link.repair("checklist", ("", *saved))
 st.selectbox("Checklist", ["", *saved], key="checklist", format_func=lambda key: show.describe_choice(saved.get(key)))
 link.publish({"checklist": st.session_state.checklist})
 current = saved.get(st.session_state.checklist)
-if actions.may(Permission.FILL_CHECKLIST):
-    form.ask_answers(checklist, current, claims)
 
 # 2. compute
 
@@ -44,8 +41,12 @@ except AuditError as error:
 # 3. show
 
 if current is None:
-    show.show_none()
+    show.show_none(checklist)
 else:
     show.show_saved(current)
+if actions.may(Permission.FILL_CHECKLIST):
+    form.ask_answers(checklist, current, claims)
+if current is not None:
+    show.show_answers(current)
     show.show_versions(versions)
 show.show_source(checklist)

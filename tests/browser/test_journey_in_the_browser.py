@@ -17,6 +17,7 @@ from audit_core.evidence.keys import make_key
 from audit_core.verifier.trust import read_trust
 from audit_core.verifier.verification import Verification
 from audit_core.verifier.walk import verify_pack
+from tests.browser.keyboard import tab_to
 from tests.browser.signed_in import House, authorize, open_house, read_text, see_title, sign_in
 from ui.desk.form import MUST_READ, READ
 
@@ -227,12 +228,3 @@ def test_a_review_is_signed_by_keyboard_and_by_nothing_but_its_button(office: Of
     ben.keyboard.press("Enter")
     ben.get_by_text("is signed and in the log").wait_for()
     assert office.list_told("decision.made", digest) == [("ben", "reviewer")]
-
-
-def tab_to(page: Any, wanted: Any) -> None:
-    """Press Tab until it has the focus, as somebody without a mouse would."""
-    for _ in range(120):
-        page.keyboard.press("Tab")
-        if wanted.evaluate("one => one === document.activeElement"):
-            return
-    pytest.fail("120 times Tab, and the focus did not come there")

@@ -97,5 +97,5 @@ def test_a_card_in_a_language_that_is_not_read_says_so(carded: Path) -> None:
     assert not test.exception
     assert any("Chinese" in one.value and "not read" in one.value for one in test.info)
     said = next(one.value.replace("\\", "") for one in test.markdown if "Licence in its metadata" in one.value)
-    assert "mit. Base model: x/y. 1 sentences" in said
+    assert "mit. Base model: x/y. 1 sentence about" in said
     assert list(test.multiselect(key="kept").options) == ["The head attends to the name."]

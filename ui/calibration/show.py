@@ -40,13 +40,13 @@ def show_shares(found: Calibration) -> None:
         "shares of claims per build, with Wilson's 95 % interval. A claim is right if all its samples are, and wrong if any is. "
         "Open means inconclusive. Real models are less clear-cut than planted ones.",
     )  # fmt: skip
-    st.markdown(describe_origin(found))
     shares = list_shares(found)
     figures.show(
         figures.share_bars([name for name, _ in shares], [share for _, share in shares]),
         "shares",
         "Shares with their intervals. The table has the numbers.",
     )
+    st.markdown(describe_origin(found))
     rows = [(name, describe_share(share)) for name, share in shares]
     table_with_csv(
         lambda: make_table(("combined rule", "share, 95 % interval, n"), rows),

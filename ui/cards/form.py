@@ -12,7 +12,7 @@ from audit_core.models import ImportedCard, read_card
 from audit_core.store import CardClaim
 from ui.flow import actions
 from ui.flow.answers import show_refusal
-from ui.parts.header import plain
+from ui.parts.header import counted, plain
 from ui.shell import link
 
 SYSTEM = {"retrieval": "retrieves documents", "tool_use": "calls tools"}
@@ -44,8 +44,8 @@ def ask_card(model: str) -> None:
         found = None if brought is None else _read(brought.getvalue())
         if found is not None:
             st.markdown(
-                f"Licence in its metadata: {plain(found.licence or 'not stated')}. Base model: {plain(found.base_model or 'not stated')}. {len(found.sentences)} sentences may state how the "
-                f"model works{' (more omitted)' if found.is_cut else ''}. Numbers of the card are not imported."
+                f"Licence in its metadata: {plain(found.licence or 'not stated')}. Base model: {plain(found.base_model or 'not stated')}. {counted(len(found.sentences), 'sentence')} about how the "
+                f"model may work{' (more omitted)' if found.is_cut else ''}. Numbers of the card are not imported."
             )
             _show_unread(found)
             st.multiselect("Keep as claims to test", found.sentences, key="kept", format_func=_shorten)
@@ -63,7 +63,7 @@ def _show_unread(found: ImportedCard) -> None:
         st.info(plain(found.unread_sentence), icon=":material/translate:")
     if found.left_out:
         st.info(
-            f"{found.left_out:,} parts are too long to quote and were omitted.",
+            f"Omitted because they are too long to quote: {counted(found.left_out, 'part')}.",
             icon=":material/content_cut:",
         )
 

@@ -12,7 +12,7 @@ from audit_core.references import COVERAGE_WORDS, Setting, list_capabilities, lo
 from audit_core.review import CaseFile
 from audit_core.store import CardClaim
 from ui.desk.show import GATE_COLUMNS, describe_row, show_gate_rows
-from ui.parts.header import plain, show_table, table_with_csv
+from ui.parts.header import column_widths, counted, plain, show_table, table_with_csv
 from ui.shell import navigation
 
 
@@ -75,16 +75,14 @@ def show_claims(claims: Sequence[ClaimSummary]) -> None:
         )
         return
     rows = [
-        (one.claim_id, one.standing.value, one.why, one.sentence or "not measured", one.name, one.attempts, one.tested_at[:10], one.expires_at)
+        (one.claim_id, one.standing.value, one.name, one.sentence or "not measured", one.why, one.attempts, one.tested_at[:10], one.expires_at)
         for one in claims
     ]  # fmt: skip
-    columns = ("claim", "status", "why", "measured", "statement", "attempts", "tested", "expires")
-    show_table(make_table(columns, rows), key="claims-of-model")
-    table_with_csv(lambda: make_table(columns, rows), "Claims", "claims-of-model-rows")
-    for one in claims[:3]:
-        if one.sentence:
-            status = one.standing.value
-            st.markdown(f"**{plain(one.claim_id)}, {status}:** {plain(one.sentence)}")
+    columns = ("claim", "status", "statement", "measured", "why", "attempts", "tested", "expires")
+    short = make_table(columns[:5], [row[:5] for row in rows])
+    widths = {"claim": 75, "status": 95, "statement": 250, "measured": 380, "why": 190}
+    show_table(short, key="claims-of-model", lines=3, column_config=column_widths(widths))
+    table_with_csv(lambda: make_table(columns, rows), "Every column of these claims", "claims-of-model-rows")
     st.page_link(
         navigation.claims(),
         label="Open the claims with all their numbers",
@@ -142,10 +140,12 @@ def show_capabilities(sheet: ModelSheet, around: Sequence[str], facts: HomeFacts
     matrix = list_capabilities(_list_settings(sheet, around))
     done = count_done(facts, sheet.identity.short) if sheet.identity else {}
     applies = {True: "applies", False: "does not apply", None: "not decided yet"}
-    rows = [(fit.question, applies[fit.applies], f"{done[fit.audit]} runs" if done.get(fit.audit) else "missing" if fit.applies else "") for fit in matrix.audits]  # fmt: skip
+    rows = [(fit.question, applies[fit.applies], counted(done[fit.audit], "run") if done.get(fit.audit) else "missing" if fit.applies else "") for fit in matrix.audits]  # fmt: skip
     show_table(make_table(("audit", "on this model", "done here"), rows), key="capabilities")
     demands = [(demand.text, COVERAGE_WORDS[demand.coverage], ", ".join(demand.audits), demand.note) for _, demand in matrix.demands]  # fmt: skip
-    show_table(make_table(("evidence to demand", "here", "by", "note"), demands), key="demands")
+    widths = {"evidence to demand": 280, "here": 120, "by": 190, "note": 400}
+    table = make_table(tuple(widths), demands)
+    show_table(table, key="demands", lines=2, column_config=column_widths(widths))
     table_with_csv(lambda: make_table(("audit", "on this model", "done here"), rows), "Capabilities", "capability-rows")
 
 

@@ -15,10 +15,13 @@ from audit_core.sample import find_record, read_recorded_change
 from audit_core.store import Register, StaleRow
 from ui.flow import actions, sample
 from ui.flow.answers import show_refusal
-from ui.parts.header import figure_header, plain, show_table, table_with_csv
+from ui.parts import figures
+from ui.parts.header import counted, figure_header, plain, show_table, table_with_csv
 
 SHOWN = 30
 """Rows on the page; the file has all rows of the comparison."""
+DRAWN = 8
+"""Components in the figure, those whose effect changed most."""
 
 
 def show_end(snapshot: Snapshot) -> None:
@@ -27,9 +30,9 @@ def show_end(snapshot: Snapshot) -> None:
         st.error(plain(snapshot.error) or "Cancelled. Its results are discarded.", icon=":material/error:")
         return
     found, effects = snapshot.result
-    show_diff(found)
     if effects is not None:
         show_effects(effects)
+    show_diff(found)
 
 
 def show_diff(found: ModelDiff) -> None:
@@ -40,7 +43,7 @@ def show_diff(found: ModelDiff) -> None:
         st.info("Every relevant file has the same bytes.", icon=":material/drag_handle:")
         return
     st.markdown(
-        f"**{found.n_changed} of {found.n_tensors} tensors differ, in {found.n_components} components.** "
+        f"**Different: {found.n_changed} of {counted(found.n_tensors, 'tensor')}, in {counted(found.n_components, 'component')}.** "
         "The size of a weight change does not show its causal effect."
     )
     if found.not_by_head:
@@ -68,21 +71,36 @@ def show_diff(found: ModelDiff) -> None:
 
 def show_effects(found: EffectDiff) -> None:
     """Show every component's effect in both versions, on the same prompts."""
+    ranked = sorted(found.rows, key=lambda row: -abs(row.difference.value))
+    if ranked:
+        top = ranked[0]
+        st.markdown(
+            f"**The effect of {plain(top.component)} changed most: from {plain(format_estimate(top.before))} to {plain(format_estimate(top.after))}.**"
+        )
     figure_header(
         "Causal effect in both versions", "causal",
-        f"each {found.kind} is ablated alone in each version, on the same {found.n} prompts in {found.n_templates} templates. "
-        f"The difference is paired by prompt. Unit: {found.unit}.",
+        f"each {found.kind} is ablated alone in each version, on the same {counted(found.n, 'prompt')} in {counted(found.n_templates, 'template')}. "
+        f"Drawn are those that changed most, with 95 % intervals.",
     )  # fmt: skip
     if found.no_marks:
         st.info(f"Nothing is marked: {plain(found.no_marks)}", icon=":material/info:")
     marks = {True: "changed", False: "no change shown", None: "not marked"}
-    ranked = sorted(found.rows, key=lambda row: -abs(row.difference.value))
     rows = [
         (row.component, format_estimate(row.before), format_estimate(row.after), format_estimate(row.difference), marks[row.is_changed])
         for row in ranked
     ]  # fmt: skip
+    drawn = ranked[:DRAWN]
+    series = [
+        ("before", "circle-open", [row.before for row in drawn]),
+        ("after", "diamond", [row.after for row in drawn]),
+    ]
+    figures.show(
+        figures.interval_rows(
+            [row.component for row in drawn], series, unit=f"Effect, {found.unit}", lines=[(0.0, "no effect")], is_effect=True
+        ),
+        "effects-figure", "Effects before and after with their intervals. The table has the numbers.",
+    )  # fmt: skip
     columns = ("component", "before", "after", "difference", "at 5 %, Holm over all")
-    show_table(make_table(columns, rows[:SHOWN]), key="effects")
     table_with_csv(lambda: make_table(columns, rows), "Effects in both", "effects-rows")
 
 
@@ -97,7 +115,7 @@ def show_log(rows: Sequence[StaleRow]) -> None:
         return
     shown = [
         (
-            row.number, row.trigger.claim_id, row.trigger.describe(), row.trigger.by, row.trigger.at,
+            row.number, row.trigger.claim_id, row.trigger.describe(), row.trigger.by, row.trigger.at[:19],
             "open" if row.is_open else f"tested again by run {row.answered_by[:12]}",
         )
         for row in reversed(rows)
@@ -112,10 +130,11 @@ def show_recorded(home: Path) -> None:
     if find_record(home) is None:
         return
     found = read_recorded_change(home)
-    st.header("Recorded comparison: the default model and an edited sibling", anchor=False)
-    st.badge("recorded", icon=":material/history:", color="blue")
-    show_diff(found.models)
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        st.header("The default model and an edited sibling", anchor=False, width="content")
+        st.badge("recorded", icon=":material/history:", color="blue")
     show_effects(found.effects)
+    show_diff(found.models)
 
 
 def ask_incident() -> None:

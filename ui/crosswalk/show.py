@@ -89,7 +89,8 @@ def show_rows(crosswalk: Crosswalk, rows: Sequence[CrosswalkRow]) -> None:
         check, title, relation, framework, clause, why, version, checked, by, url = map(plain, cells[picked])
         st.markdown(f"**{title}**: *{relation}* **{framework}, {clause}**")
         st.markdown(why)
-        st.markdown(f"{check} · {version} · checked {checked} by {by}")
+        when = f"checked {checked} by {by}" if rows[picked].checked_at else "not checked yet"
+        st.markdown(f"{check} · {version} · {when}")
         st.markdown(f"Primary text: {url}")
 
 
@@ -97,7 +98,7 @@ def _spell(crosswalk: Crosswalk, row: CrosswalkRow) -> tuple[str, ...]:
     titles = {one.id: one.title for one in (*crosswalk.frameworks, *crosswalk.evidence)}
     return (
         CHECKS[row.status], titles[row.evidence], row.relation.value, titles[row.framework], row.clause, row.rationale, row.version,
-        row.checked_at or "never", row.checked_by or "no one", row.source_url or "not recorded",
+        row.checked_at or "not yet", row.checked_by or "–", row.source_url or "not recorded",
     )  # fmt: skip
 
 

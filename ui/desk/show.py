@@ -14,7 +14,7 @@ from audit_core.review import Case, CaseFile, ClaimReading, PackReading, measure
 from audit_core.store import DeskDecision
 from ui.flow import actions
 from ui.parts.claim_brief import show_all_points, show_brief, show_state
-from ui.parts.header import plain, show_table, table_with_csv
+from ui.parts.header import column_widths, counted, plain, show_table, table_with_csv
 from ui.parts.sample_mark import name_file
 
 GATE_COLUMNS = ("row", "claim", "result", "estimate", "interval", "n", "unit", "threshold", "why")
@@ -77,7 +77,7 @@ def show_gate(opened: PackReading) -> None:
             icon=":material/info:",
         )
     rows = [describe_row(row) for row in gate.rows]
-    with st.expander(f"All {len(rows)} rows of the policy", icon=":material/rule:"):
+    with st.expander(f"Every row of the policy ({len(rows)})", icon=":material/rule:"):
         show_gate_rows(rows, "gate")
     table_with_csv(lambda: make_table(GATE_COLUMNS, rows), "The policy's rows", "gate-rows")
 
@@ -96,7 +96,7 @@ def show_decisions(opened: CaseFile, viewer: frozenset[str]) -> None:
     seen = case.show_to(viewer)
     if hidden := len(case.decisions) - len(seen):
         st.info(
-            f"{hidden} review{'s' * (hidden != 1)} hidden until you have given yours.",
+            f"{counted(hidden, 'review')} hidden until you have given yours.",
             icon=":material/visibility_off:",
         )
     if seen:
@@ -154,8 +154,8 @@ def _describe_attempts(claim: ClaimReading) -> str:
 
 def show_gate_rows(rows: Sequence[tuple[str, ...]], key: str) -> None:
     """Show rows of `describe_row`, wide enough for whole intervals."""
-    wide = {"interval": st.column_config.Column(width=170), "why": st.column_config.Column(width="large")}
-    show_table(make_table(GATE_COLUMNS, rows), key=key, column_config=wide)
+    widths = dict(zip(GATE_COLUMNS, (130, 65, 120, 85, 145, 45, 125, 75, 200), strict=True))
+    show_table(make_table(GATE_COLUMNS, rows), key=key, lines=2, column_config=column_widths(widths))
 
 
 def describe_row(row: GateRow) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from audit_core import make_table
 from audit_core.governance import Permission
 from audit_core.store import AuditEvent, AuditLogView, read_log_view, sign_checkpoint_now
 from ui.flow import actions, sample
-from ui.parts.header import plain, show_table, table_with_csv
+from ui.parts.header import counted, plain, show_table, table_with_csv
 from ui.parts.sample_mark import name_file
 
 EVERYTHING = "every action"
@@ -44,21 +44,23 @@ def show_status(trail: AuditLogView) -> None:
         )
     else:
         st.markdown(
-            f"**{status.size} events are unaltered**, checked against {found.checkpoints} signed checkpoints in the same file. "
+            f"**Unaltered: {counted(status.size, 'event')}**, checked against {counted(found.checkpoints, 'signed checkpoint')} in the same file. "
             "A file reset to an earlier state passes this check. Only an external checkpoint detects that."
         )
     columns = st.columns(4)
     columns[0].metric("Events", f"{status.size:,}")
-    columns[1].metric("External checkpoint", f"{status.anchored_size:,} events")
-    columns[2].metric("Unanchored window", f"{status.unanchored_events:,} events")
-    columns[3].metric("Unanchored for", f"{status.unanchored_s / 3600:.1f} h")
+    columns[1].metric("Confirmed outside", f"{status.anchored_size:,}")
+    columns[2].metric("Not yet confirmed outside", f"{status.unanchored_events:,}")
+    columns[3].metric("Hours since the last confirmation", f"{status.unanchored_s / 3600:.1f}")
     if status.unanchored_events:
         st.markdown(
-            "No external checkpoint covers events in the unanchored window. Give a checkpoint to a person who does not control this machine, "
+            "The newest events are not yet confirmed outside this machine. Give a checkpoint to a person who does not control this machine, "
             "then record it: `python -m audit_core log anchor --kind file --target WHERE --size N`."
         )
     if status.carried:
-        names = ", ".join(f"{plain(one.pack_id)} (over {one.size} events)" for one in status.carried[-CARRIED_SHOWN:])
+        names = ", ".join(
+            f"{plain(one.pack_id)} (over {counted(one.size, 'event')})" for one in status.carried[-CARRIED_SHOWN:]
+        )
         st.markdown(
             f"Exported packs with a checkpoint that is not yet recorded as external: {len(status.carried)}. The newest: {names}. "
             "After handing one over: `python -m audit_core log anchor --pack PACK.zip --held-by NAME`."
@@ -83,15 +85,16 @@ def show_status(trail: AuditLogView) -> None:
 def offer_files(trail: AuditLogView) -> None:
     """Offer a signed checkpoint, and every event as it is hashed."""
     home = sample.records_home()
-    st.download_button(
-        "Sign a checkpoint and download it", data=actions.offer(Permission.EXPORT_LOG, "checkpoint", lambda: sign_checkpoint_now(home)),
-        file_name=name_file("checkpoint.txt"), mime="text/plain", icon=":material/draw:", on_click="ignore",
-    )  # fmt: skip
-    st.download_button(
-        "Export every event",
-        data=actions.offer(Permission.EXPORT_LOG, "every event", lambda: "".join(event.body + "\n" for event in trail.events)),
-        file_name=name_file("events.jsonl"), mime="application/x-ndjson", icon=":material/download:", on_click="ignore",
-    )  # fmt: skip
+    with st.container(horizontal=True):
+        st.download_button(
+            "Sign a checkpoint and download it", data=actions.offer(Permission.EXPORT_LOG, "checkpoint", lambda: sign_checkpoint_now(home)),
+            file_name=name_file("checkpoint.txt"), mime="text/plain", icon=":material/draw:", on_click="ignore",
+        )  # fmt: skip
+        st.download_button(
+            "Export every event",
+            data=actions.offer(Permission.EXPORT_LOG, "every event", lambda: "".join(event.body + "\n" for event in trail.events)),
+            file_name=name_file("events.jsonl"), mime="application/x-ndjson", icon=":material/download:", on_click="ignore",
+        )  # fmt: skip
 
 
 def list_actions(trail: AuditLogView) -> list[str]:
@@ -114,7 +117,7 @@ def show_events(trail: AuditLogView, events: Sequence[AuditEvent]) -> None:
     """Show the list of events, and one event in full."""
     rows = [(event.seq, event.ts, event.actor, event.action, event.object_id, trail.describe_event(event)) for event in events]  # fmt: skip
     columns = ("number", "time, UTC", "actor", "action", "object", "state")
-    st.markdown(f"{len(events):,} of {len(trail.events):,} events" + (f", the newest {SHOWN} listed" if len(events) > SHOWN else ""))  # fmt: skip
+    st.markdown(f"{len(events):,} of {counted(len(trail.events), 'event')}" + (f", the newest {SHOWN} listed" if len(events) > SHOWN else ""))  # fmt: skip
     show_table(make_table(columns, rows[:SHOWN]), key="events")
     table_with_csv(lambda: make_table(columns, rows), "These events", "events-csv")
     if events:

@@ -358,14 +358,16 @@ def interval_rows(
 
 def share_bars(names: Sequence[str], shares: Sequence[Estimate]) -> go.Figure:
     """Shares between 0 and 1 as points with their intervals, first name on top."""
+    labels = wrap_names(names)
     figure = new_figure(
         go.Scatter(
-            x=[share.value for share in shares], y=wrap_names(names), mode="markers",
+            x=[share.value for share in shares], y=labels, mode="markers",
             marker={"size": 10, "symbol": "diamond", "color": EFFECT},
             error_x=interval_bars([(s.value, s.low, s.high) for s in shares], True),
             hovertemplate="%{y}: %{x:.3f}<extra></extra>",
         )
     )  # fmt: skip
     figure.update_yaxes(autorange="reversed")
-    styled = style_figure(figure, 70 + 46 * len(names), "Share of samples", "")
+    most_lines = max(label.count("<br>") + 1 for label in labels)
+    styled = style_figure(figure, 70 + max(46, 17 * most_lines) * len(names), "Share of samples", "")
     return styled.update_xaxes(range=[-0.03, 1.03])

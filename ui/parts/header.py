@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -19,10 +19,15 @@ BADGES = {
 }
 
 
+ROWS_SHOWN = 14
+ROW_PX, LINE_PX, BORDER_PX = 35, 20, 2
+"""Height of a row of one line, of each further line, and of the border, as Streamlit draws them."""
+
+
 def figure_header(title: str, kinds: str, reading: str) -> None:
     """Show the title, a badge per kind of evidence, and how to read the figure."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        st.subheader(title, anchor=False)
+        st.subheader(title, anchor=False, width="content")
         for kind in kinds.split():
             icon, colour = BADGES[kind]
             st.badge(kind, icon=icon, color=colour)
@@ -63,9 +68,26 @@ def show_rows(table: Any, key: str) -> None:
     )  # fmt: skip
 
 
-def show_table(table: Any, **options: Any) -> Any:
-    """Show rows unchanged, with a dash for a missing value."""
-    return st.dataframe(table, hide_index=True, placeholder="–", **options)
+def show_table(table: Any, *, lines: int = 1, **options: Any) -> Any:
+    """Show rows unchanged, with a dash for a missing value; at most `ROWS_SHOWN` whole rows, the others by scrolling.
+
+    Args:
+        lines: lines of text in a row; with more than one, long text wraps.
+    """
+    height = ROW_PX + (lines - 1) * LINE_PX
+    shown = max(1, min(len(table.index), ROWS_SHOWN))
+    sizes = {"height": ROW_PX + shown * height + BORDER_PX, "row_height": height if lines > 1 else None}
+    return st.dataframe(table, hide_index=True, placeholder="–", **{**sizes, **options})
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: "1 run", "2 runs"."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def column_widths(pixels: Mapping[str, int]) -> dict[str, Any]:
+    """Widths of a table's columns; together they fit the narrowest laptop screen."""
+    return {name: st.column_config.Column(width=width) for name, width in pixels.items()}
 
 
 def plain(text: str) -> str:

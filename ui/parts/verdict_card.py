@@ -14,7 +14,7 @@ from audit_core.ledger import Ledger
 from audit_core.stats import Mediation
 from audit_core.tables import estimate_cells
 from ui.parts import figures
-from ui.parts.header import conditions_line, figure_header, plain, table_with_csv
+from ui.parts.header import conditions_line, counted, figure_header, plain, table_with_csv
 
 STATES = {
     State.SUPPORTED: (":material/check_circle:", "Supported"),
@@ -53,8 +53,9 @@ def show_verdict(result: ClaimTestResult, claim: Claim, ledger: Ledger, *, place
             _show_mediation(result.mediation, place)
         _show_conditions(result, place)
         st.markdown(
-            f"Multiplicity: {ledger.runs} runs, {ledger.components} components, {ledger.claims} claims, {ledger.prompt_sets} prompt sets, "
-            f"{ledger.metrics} metrics and {ledger.replacements} ablations tested on this model. "
+            f"Multiplicity: {counted(ledger.runs, 'run')}, {counted(ledger.components, 'component')}, "
+            f"{counted(ledger.claims, 'claim')}, {counted(ledger.prompt_sets, 'prompt set')}, "
+            f"{counted(ledger.metrics, 'metric')} and {counted(ledger.replacements, 'ablation')} tested on this model. "
             "More tests make one finding weaker evidence."
         )
         st.markdown(f"*{plain(quote_calibration())}*")

@@ -11,7 +11,7 @@ from audit_core import AuditError
 from audit_core.references import Answer, AnswerWord, Checklist, ChecklistItem, FilledChecklist
 from audit_core.store import ChecklistDraft
 from ui.flow import actions, services
-from ui.parts.header import plain
+from ui.parts.header import counted, plain
 
 
 def show_outcome() -> None:
@@ -28,7 +28,7 @@ def ask_answers(checklist: Checklist, current: FilledChecklist | None, claims: S
     carried = {item.id for item in checklist.items}
     if current is not None and (lost := [one.item_id for one in current.answers if one.item_id not in carried]):
         st.warning(
-            f"{len(lost)} answers of version {current.version} belong to questions that were removed. They stay in that version.",
+            f"Kept in version {current.version} only, because their questions were removed: {counted(len(lost), 'answer')}.",
             icon=":material/history:",
         )
     with st.form(f"form-{prefix}", border=False):
