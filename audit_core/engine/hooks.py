@@ -42,22 +42,28 @@ def measure_change(model: HookedModel, edit: SiteEdit, sources: Sources) -> torc
     """Norm of the change of a component by an edit of the clean run; shape (prompt, pos)."""
     import torch
 
-    now = sources.captures[PromptSide.CLEAN].sites[edit.kind, edit.layer]
-    here, there = edit.select(now.shape[1], 0)
-    source = sources.read(PromptSide.CLEAN, edit)
+    from audit_core.engine.experts import edit_experts
+
+    clean = sources.captures[PromptSide.CLEAN]
+    now, source = clean.sites[edit.kind, edit.layer], sources.read(PromptSide.CLEAN, edit)
+    here, there = edit.select(clean.tokens.shape[1], 0)
     generator = torch.Generator().manual_seed(0)
     if edit.kind is Kind.EXPERT:
-        from audit_core.engine.experts import Routed, edit_experts
-
-        source = source[there] if isinstance(source, Routed) else source
-        layer = model.find_point(Kind.EXPERT, edit.layer)
-        return (edit_experts(layer, now[here], edit, source, generator, restores=False) - now[here].outputs).norm(dim=2)
+        layer, part = model.find_point(Kind.EXPERT, edit.layer), now[here]
+        put = edit_experts(layer, part, edit, _cut(edit, source, there), generator, restores=False)
+        return (put - part.outputs).norm(dim=2)
     put = (
-        ablate_pattern(now[here], edit, find_visible(now), sources.captures[PromptSide.CLEAN].tokens, 0, generator)
+        ablate_pattern(now[here], edit, find_visible(now), clean.tokens, 0, generator)
         if edit.replacement in PATTERN_ABLATIONS
-        else replace_part(now[here], edit, None if source is None else source[there], generator)
+        else replace_part(now[here], edit, _cut(edit, source, there), generator)
     )
     return (put - now[here]).flatten(2).norm(dim=2)
+
+
+def _cut(edit: SiteEdit, source: Any, there: tuple) -> Any:
+    """A source at the edited positions; a mean of experts has no positions."""
+    is_expert_mean = edit.kind is Kind.EXPERT and edit.replacement in (Replacement.MEAN, Replacement.MEAN_TEMPLATE)
+    return source if source is None or is_expert_mean else source[there]
 
 
 class EditHooks:
@@ -106,8 +112,7 @@ class EditHooks:
                     tokens = self.sources.captures[side].tokens
                     rows[here] = ablate_pattern(rows[here], job, visible, tokens, self.start, self.generator)
                 else:
-                    source = self.sources.read(side, job)
-                    put = None if source is None else source[there]
+                    put = _cut(job, self.sources.read(side, job), there)
                     rows[here] = replace_part(rows[here], job, put, self.generator)
                 self.applied += job.n_edits
             return value
@@ -115,7 +120,7 @@ class EditHooks:
         return edit
 
     def _expert_editor(self, jobs: Sequence[tuple[int, PromptSide, SiteEdit]]) -> Any:
-        from audit_core.engine.experts import Routed, edit_experts
+        from audit_core.engine.experts import edit_experts
 
         layer: MixtureLayer = self.model.find_point(Kind.EXPERT, self.layer)
 
@@ -125,8 +130,7 @@ class EditHooks:
             for slot, side, job in jobs:
                 rows = slice(slot * self.n_prompts, (slot + 1) * self.n_prompts)
                 here, there = job.select(n_positions, self.start)
-                part, source = value[rows][here], self.sources.read(side, job)
-                source = source[there] if isinstance(source, Routed) else source
+                part, source = value[rows][here], _cut(job, self.sources.read(side, job), there)
                 restores = side is PromptSide.CORRUPTED and job.replacement is Replacement.RESAMPLE
                 put = edit_experts(layer, part, job, source, self.generator, restores=restores)
                 # As a change, because edits of other experts of this layer may have been applied before.

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from agreement.literal import LiteralRunner
+from agreement.literal import LiteralRunner, find_experts, write
 from toy.prompts import tokenise_letters
 
 from audit_core.component import Component, Kind, parse_component
@@ -104,3 +104,24 @@ def test_what_would_do_nothing_is_refused_by_name(load_family: Load) -> None:
         Edit(parse_component("L1.H0"), ROUTING[0])
     with pytest.raises(InterventionRefused, match="beside another edit"):
         Intervention((Edit(parse_component("L1.E0"), ROUTING[0]), Edit(parse_component("L1.E1"), Replacement.ZERO)))
+
+
+def test_the_size_of_a_change_is_that_of_the_outputs(load_family: Load) -> None:
+    """Zeroing an expert changes the outputs by its weighted output: the root mean square over the tokens sent to it."""
+    subject = load_family("mixtral")
+    prompts = tokenise_letters(subject.tokenizer, [6] * 3)
+    part = parse_component("L1.E2")
+    (found,) = subject.activation_change_rms(prompts, [part], Replacement.ZERO)
+    experts = find_experts(subject.bridge)[1]
+    sizes = []
+    for pair in prompts.pairs:
+        inputs, index, weights = LiteralRunner(subject.bridge)._sent(pair.clean_ids)[1]
+        for token, chosen, shares in zip(inputs, index.tolist(), weights, strict=True):
+            sizes += [
+                float((w * write(experts, token, 2)).norm()) for e, w in zip(chosen, shares, strict=True) if e == 2
+            ]
+    assert found == pytest.approx(np.sqrt(np.mean(np.square(sizes))), rel=1e-4)
+    (mean,) = subject.activation_change_rms(
+        prompts, [part], Replacement.MEAN, means=subject.capture_means(prompts, kinds=[Kind.EXPERT])
+    )
+    assert mean > 0
