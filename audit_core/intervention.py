@@ -73,6 +73,8 @@ class Direction(StrEnum):
 
 
 MAX_FACTOR = 100.0
+MAX_STEP = 1e6
+"""Longest step along a direction, in units of the activation."""
 
 
 @dataclass(frozen=True)
@@ -115,12 +117,14 @@ class Edit:
                 wanted="`add`, the only replacement of an expert along a direction.",
                 remedy="replace the whole output.",
             )
+        # A direction's length is that of the activations, which may be hundreds.
+        most = MAX_FACTOR if self.replacement is Replacement.SCALE else MAX_STEP
         if self.replacement in (Replacement.SCALE, Replacement.ADD) and not (
-            math.isfinite(self.factor) and abs(self.factor) <= MAX_FACTOR
+            math.isfinite(self.factor) and abs(self.factor) <= most
         ):
             raise InterventionRefused(
                 f"Factor {self.factor}.",
-                wanted=f"a number from -{MAX_FACTOR:g} to {MAX_FACTOR:g}.",
+                wanted=f"a number from -{most:g} to {most:g}.",
                 remedy="choose a smaller factor.",
             )
         if self.replacement is Replacement.ADD and self.direction is None:

@@ -80,7 +80,7 @@ class Means:
     """Key: token length and template ("" for all templates). Value: per kind of component, shape
     (layer, pos, head, d_head) for heads, queries, keys and values, (layer, pos, d_model) for MLPs and the residual
     stream, (layer, pos, neuron) for neurons, (layer, head, query, key) for edges, (layer, expert, d_model) for experts: means over the
-    tokens sent to each, NaN if there were none."""
+    tokens sent to each, or over all tokens if none was."""
     n_prompts: Mapping[tuple[int, str], int]
     """Reference prompts per entry; each contributes its clean and its corrupted run."""
 

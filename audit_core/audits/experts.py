@@ -91,8 +91,6 @@ class ExpertRow:
     """Loss of the metric per replacement, in its unit; empty if no token was sent to it."""
     fractions: Causal[dict[str, Estimate]]
     """The same as a fraction of the clean – corrupted gap; empty without a gap."""
-    not_measured: dict[str, str]
-    """Reason, per replacement without an effect."""
     split: MaskSplit | None
     reading: str
     """not routed | above δ | below −δ | within δ | unresolved: by the intervals under zero and resample. Not a verdict."""
@@ -202,7 +200,6 @@ class _Measurement:
             for part in self.parts
         }
         self.sent = [part for part in self.parts if self.slots[part].sum()]
-        self.missing = {part: _find_missing(part, request.prompts, means) for part in self.sent}
         self.pairs = [pair for layer in self.routing[0].layers for pair in self._choose_pairs(layer)]
         self.groups = [tuple(p for p in self.sent if p.layer == layer) for layer in self.routing[0].layers]
         self.runs = self._list_runs()
@@ -227,15 +224,14 @@ class _Measurement:
         order = np.argsort(-counts, axis=None, kind="stable")[:PAIRS]
         found = [np.unravel_index(at, counts.shape) for at in order if counts.flat[at]]
         pairs = [tuple(Component(layer, Kind.EXPERT, int(i)) for i in pair) for pair in found]
-        return [pair for pair in pairs if all(part in self.missing for part in pair)]
+        return [pair for pair in pairs if set(pair) <= set(self.sent)]
 
     def _list_runs(self) -> dict[tuple[tuple[Component, ...], Replacement], Intervention]:
         """Every set of experts and replacement, once."""
         wanted: dict[tuple[tuple[Component, ...], Replacement], None] = {}
         for part in self.sent:
             for replacement in (*FAMILIES, *_SPLIT):
-                if replacement is not Replacement.MEAN or not self.missing[part]:
-                    wanted[(part,), replacement] = None
+                wanted[(part,), replacement] = None
         for group in (*self.pairs, *self.groups):
             for replacement in (Replacement.ZERO, Replacement.RESAMPLE):
                 if group:
@@ -303,11 +299,10 @@ class _Measurement:
         n_tokens = np.array([1.0 if at_answer else len(pair.clean_ids) for pair in self.request.prompts.pairs])
         effects: dict[str, Estimate] = {}
         fractions: dict[str, Estimate] = {}
-        reading, split, missing = NOT_ROUTED, None, {}
-        if part in self.missing:
+        reading, split = NOT_ROUTED, None
+        if part in self.sent:
             effects, fractions, reading = self._read_effects((part,))
             split = self._split(part)
-            missing = {Replacement.MEAN.value: self.missing[part]} if self.missing[part] else {}
         return ExpertRow(
             component=str(_limit(part, self.request)),
             slots=int(self.slots[part].sum()),
@@ -316,7 +311,6 @@ class _Measurement:
             weight=bootstrap_ratio(weights, n_tokens, self.templates, unit="mean weight", seed=seed),
             effects=effects,
             fractions=fractions,
-            not_measured=missing,
             split=split,
             reading=reading,
         )
@@ -354,16 +348,6 @@ class _Measurement:
             return rank_agreement(loads, lost, self.templates, seed=self.request.seed), ""
         except NotMeasured as error:
             return None, error.detail
-
-
-def _find_missing(part: Component, prompts: TokenisedPrompts, means: Means | None) -> str:
-    """Why the mean of an expert is not available; empty if it is."""
-    lengths = {len(pair.clean_ids) for pair in prompts.pairs}
-    for length in sorted(lengths):
-        found = None if means is None else means.activations.get((length, ""))
-        if found is None or np.isnan(found[Kind.EXPERT][part.layer, part.index]).any():
-            return f"no reference token of a prompt of {length} tokens was sent to it."
-    return ""
 
 
 def _describe(rows: Sequence[ExpertRow]) -> str:

@@ -14,7 +14,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from audit_core.engine.sites import disturb
-from audit_core.errors import ControlFailed, InterventionRefused
+from audit_core.errors import ControlFailed
 from audit_core.intervention import ROUTING, Replacement
 
 if TYPE_CHECKING:
@@ -195,7 +195,6 @@ def edit_experts(
         Shape (row, pos, d_model).
 
     Raises:
-        InterventionRefused: no reference token was sent to an expert whose mean is wanted.
         ControlFailed: see `MixtureLayer.route`.
     """
     inputs, index, weights = (x.flatten(0, 1) for x in (part.inputs, part.index, part.weights))
@@ -233,12 +232,6 @@ def _contribute(
         written = layer.run_expert(source.inputs.flatten(0, 1)[tokens], expert)
     elif source is not None:
         written = source[tokens // part.inputs.shape[1], expert]
-        if written.isnan().any():
-            raise InterventionRefused(
-                f"Expert {expert} of layer {edit.layer} received no token of the reference prompts.",
-                wanted="a mean over the tokens that it received.",
-                remedy="choose zero or resample, or reference prompts that reach it.",
-            )
     else:
         written = layer.run_expert(inputs[tokens], expert)
         if edit.replacement is Replacement.ADD:

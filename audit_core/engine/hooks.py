@@ -16,7 +16,7 @@ from audit_core.intervention import PATTERN_ABLATIONS, PromptSide, Replacement
 if TYPE_CHECKING:
     import torch
 
-    from audit_core.engine.experts import MixtureLayer
+    from audit_core.engine.experts import MixtureLayer, Routed
 
 _ORDER = {kind: at for at, kind in enumerate(HOOKS)}
 

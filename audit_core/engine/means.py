@@ -71,11 +71,12 @@ class MeanSums:
                 self._sent[key] = self._sent[key] + more if key in self._sent else more
 
     def finish(self) -> Means:
-        # An expert's mean is over the tokens sent to it: 0 / 0 where there were none.
         activations = {
             key: {
                 kind: read_only(
-                    (total / (self._sent[key] if kind is Kind.EXPERT else self._counts[key])).float().numpy()
+                    (_choose_mean(total, self._sent[key]) if kind is Kind.EXPERT else total / self._counts[key])
+                    .float()
+                    .numpy()
                 )
                 for kind, total in entry.items()
             }
@@ -84,27 +85,35 @@ class MeanSums:
         return Means(activations, self._counts)
 
 
+def _choose_mean(total: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
+    """Mean over the tokens sent to each expert, or over all tokens if none was: an edit of other experts may send some there."""
+    means = total / count.clamp(min=1)
+    return means[..., 0, :].where(count[..., 0, :] > 0, means[..., 1, :])
+
+
 def _add_experts(n: int, run: Capture, model: HookedModel) -> tuple[torch.Tensor, torch.Tensor]:
-    """Outputs of experts summed over the tokens sent to them, and the numbers of those tokens, per prompt.
+    """Outputs of experts per prompt, summed over the tokens sent to them and over all tokens, and the numbers of tokens.
 
     Returns:
-        Shapes (prompt, layer, expert, d_model) and (prompt, layer, expert, 1).
+        Shapes (prompt, layer, expert, 2, d_model) and (prompt, layer, expert, 2, 1).
     """
     import torch
 
     outputs, counts = {}, {}
     for layer in model.list_layers(Kind.EXPERT):
         mixture, routed = model.find_point(Kind.EXPERT, layer), run.sites[Kind.EXPERT, layer]
-        width = routed.inputs.shape[-1]
-        total = torch.zeros(n, mixture.n_experts, width)
-        sent = torch.zeros(n, mixture.n_experts, 1)
+        rows, n_positions, width = routed.inputs.shape
+        total, count = torch.zeros(n, mixture.n_experts, 2, width), torch.zeros(n, mixture.n_experts, 2, 1)
         for expert in range(mixture.n_experts):
-            row, position = (routed.index == expert).any(-1).nonzero(as_tuple=True)
-            written = mixture.run_expert(routed.inputs[row, position], expert)
+            written = mixture.run_expert(routed.inputs.flatten(0, 1), expert).view(rows, n_positions, width).float()
+            sent = (routed.index == expert).any(-1, keepdim=True).float()
             # The corrupted runs follow the clean ones.
-            total[:, expert].index_add_(0, row % n, written.float())
-            sent[:, expert].index_add_(0, row % n, torch.ones(len(row), 1))
-        outputs[layer], counts[layer] = total, sent
+            for side in (slice(n), slice(n, None)):
+                total[:, expert, 0] += (written[side] * sent[side]).sum(1)
+                total[:, expert, 1] += written[side].sum(1)
+                count[:, expert, 0] += sent[side].sum(1)
+                count[:, expert, 1] += n_positions
+        outputs[layer], counts[layer] = total, count
     return stack_layers(outputs, model.n_layers), stack_layers(counts, model.n_layers)
 
 

@@ -173,7 +173,7 @@ class LiteralRunner:
         layer = edit.component.layer
         source: Any = None
         if edit.replacement is Replacement.RESAMPLE:
-            source = self._sent(pair.corrupted_ids if side is PromptSide.CLEAN else pair.clean_ids)[layer]
+            source = self.sent_to(pair.corrupted_ids if side is PromptSide.CLEAN else pair.clean_ids)[layer]
         elif edit.replacement in (Replacement.MEAN, Replacement.MEAN_TEMPLATE):
             source = self._mean_written(pair, edit)
 
@@ -182,7 +182,7 @@ class LiteralRunner:
 
         stack.callback(find_experts(self.bridge)[layer].register_forward_hook(hook).remove)
 
-    def _sent(self, ids: tuple[int, ...]) -> dict[int, Sent]:
+    def sent_to(self, ids: tuple[int, ...]) -> dict[int, Sent]:
         if ids not in self._kept_sent:
             kept: dict[int, Sent] = {}
             with torch.inference_mode(), ExitStack() as stack:
@@ -196,12 +196,10 @@ class LiteralRunner:
     def _mean_written(self, pair: TokenPair, edit: Edit) -> torch.Tensor:
         """Mean over the reference tokens that were sent to the expert."""
         experts, expert = find_experts(self.bridge)[edit.component.layer], edit.component.index
-        written = [
-            write(experts, token, expert).double()
-            for ids in self._list_reference(pair, edit)
-            for token, chosen in zip(*self._sent(ids)[edit.component.layer][:2])
-            if expert in chosen.tolist()
-        ]
+        sent = [self.sent_to(ids)[edit.component.layer] for ids in self._list_reference(pair, edit)]
+        rows = [(token, expert in chosen.tolist()) for one in sent for token, chosen in zip(*one[:2], strict=True)]
+        own = [token for token, is_sent in rows if is_sent] or [token for token, _ in rows]
+        written = [write(experts, token, expert).double() for token in own]
         return torch.stack(written).mean(0).float()
 
     def _list_reference(self, pair: TokenPair, edit: Edit) -> list[tuple[int, ...]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -99,20 +98,16 @@ def test_at_the_answer_position_only_its_tokens_count(audit: Audit) -> None:
     assert found["L0.E5@-1"].reading == "above δ"
 
 
-def test_a_mean_over_no_tokens_is_left_out_with_its_reason(
+def test_the_mean_of_an_expert_is_over_its_own_tokens_or_over_all_if_it_has_none(
     open_planted: Callable[[str], tuple[Any, TokenisedPrompts]],
 ) -> None:
+    """L0.E5 writes for the asked word alone, L0.E6 would write for it and receives nothing: one of the 8 tokens of a prompt."""
     subject, prompts = open_planted("planted-mixture")
     means = subject.capture_means(prompts, kinds=[Kind.EXPERT])
-    mixture = {key: {kind: values.copy() for kind, values in entry.items()} for key, entry in means.activations.items()}
-    for entry in mixture.values():
-        entry[Kind.EXPERT][0, 5] = np.nan
-    result = get_plugin("audits", "experts").run(
-        subject, ExpertsRequest(prompts, prompts), means=replace(means, activations=mixture), on_progress=no_progress
-    )
-    carrier = rows(result)["L0.E5"]
-    assert set(carrier.effects) == {"zero", "resample"}
-    assert "no reference token" in carrier.not_measured["mean"]
+    (length,) = {len(pair.clean_ids) for pair in prompts.pairs}
+    found = means.activations[length, ""][Kind.EXPERT][0]
+    carrier, backup = (np.abs(found[expert]).sum() for expert in (5, 6))
+    assert backup / carrier == pytest.approx(0.8 / length, rel=0.01)
 
 
 def test_a_dense_model_is_refused(open_planted: Callable[[str], tuple[Any, TokenisedPrompts]]) -> None:

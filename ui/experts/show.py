@@ -140,8 +140,6 @@ def show_focus(result: ExpertsResult) -> None:
     ]
     columns = ("replacement", *_ESTIMATE, "fraction of the gap", "low ", "high ")
     show_table(make_table(columns, found), key="focus-table")
-    for name, why in row.not_measured.items():
-        st.warning(f"{plain(name)}: {plain(why)}", icon=":material/warning:")
 
 
 def show_together(result: ExpertsResult) -> None:

@@ -113,13 +113,15 @@ def test_the_size_of_a_change_is_that_of_the_outputs(load_family: Load) -> None:
     part = parse_component("L1.E2")
     (found,) = subject.activation_change_rms(prompts, [part], Replacement.ZERO)
     experts = find_experts(subject.bridge)[1]
-    sizes = []
-    for pair in prompts.pairs:
-        inputs, index, weights = LiteralRunner(subject.bridge)._sent(pair.clean_ids)[1]
-        for token, chosen, shares in zip(inputs, index.tolist(), weights, strict=True):
-            sizes += [
-                float((w * write(experts, token, 2)).norm()) for e, w in zip(chosen, shares, strict=True) if e == 2
-            ]
+    runner = LiteralRunner(subject.bridge)
+    with torch.inference_mode():
+        sizes = [
+            float((share * write(experts, token, 2)).norm())
+            for pair in prompts.pairs
+            for token, chosen, shares in zip(*runner.sent_to(pair.clean_ids)[1], strict=True)
+            for expert, share in zip(chosen.tolist(), shares, strict=True)
+            if expert == 2
+        ]
     assert found == pytest.approx(np.sqrt(np.mean(np.square(sizes))), rel=1e-4)
     (mean,) = subject.activation_change_rms(
         prompts, [part], Replacement.MEAN, means=subject.capture_means(prompts, kinds=[Kind.EXPERT])
