@@ -45,7 +45,6 @@ from audit_core.subjects.planted.claims import NOTHING, lost
 from audit_core.subjects.planted.key import PlantedClaim, PlantedModel, PlantedRole, PlantedTask
 from audit_core.subjects.planted.mixture_tasks import make_lookup, make_silence
 from audit_core.subjects.planted.mixture_weights import (
-    ANSWER_WORDS,
     ANSWERS,
     AS_SCORED,
     ASKED,
@@ -174,13 +173,11 @@ def _claim_mixture() -> tuple[PlantedClaim, ...]:
 
 def _claim_either() -> tuple[PlantedClaim, ...]:
     task, both = "silence", lost(zero=_ANSWER, mean=_ANSWER, resample=_ANSWER)
-    # The mean over all asked words still adds a twelfth of each answer.
-    reader = lost(zero=_ANSWER, mean=_ANSWER * (1 - 1 / len(ANSWER_WORDS)), resample=_ANSWER)
     pair = f"L0.E{DECOY} L0.E{CARRIER}"
     return (
         *(_claim(one, task, PlantedRole.REDUNDANT, State.NEGLIGIBLE) for one in pair.split()),
         PlantedClaim(parts(pair), task, PlantedRole.REDUNDANT, State.SUPPORTED, both),
-        PlantedClaim(parts("L1.E0"), task, PlantedRole.CAUSE, State.SUPPORTED, reader),
+        PlantedClaim(parts("L1.E0"), task, PlantedRole.CAUSE, State.SUPPORTED, both),
         *(_claim(f"L0.E{e}", task, PlantedRole.DECOY, State.NEGLIGIBLE) for e in (BUSY, IDLE, FIRST)),
         _claim("L1.E1", task, PlantedRole.BYSTANDER, State.NEGLIGIBLE),
         *(_claim(f"L0.E{e}", task, PlantedRole.UNROUTED, State.INCONCLUSIVE) for e in (*UNROUTED, BACKUP)),
