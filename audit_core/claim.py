@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
-from audit_core.component import Component, Kind, format_components, parse_components, unique_components
+from audit_core.component import KINDS, Component, Kind, format_components, parse_components, unique_components
 from audit_core.errors import ClaimRefused
 from audit_core.intervention import Replacement
 from audit_core.verifier.strict_toml import load_toml
@@ -33,6 +34,14 @@ class Universe(StrEnum):
 
     HEADS = "heads"
     HEADS_MLPS = "heads+mlps"
+    EXPERTS = "experts"
+    HEADS_EXPERTS = "heads+experts"
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """Kinds of components in it, in the order of the name."""
+        by_plural = {spec.plural: kind for kind, spec in KINDS.items()}
+        return tuple(by_plural[plural] for plural in self.value.split("+"))
 
 
 @dataclass(frozen=True)
@@ -55,19 +64,19 @@ class Claim:
         object.__setattr__(self, "delta", float(self.delta))
         object.__setattr__(self, "alpha", float(self.alpha))
         kinds = {component.kind for component in self.components}
-        allowed = {Kind.HEAD} | ({Kind.MLP} if self.universe is Universe.HEADS_MLPS else set())
+        allowed = set(self.universe.kinds)
         if not self.components:
             raise ClaimRefused("No components.", wanted="at least one.", remedy='write components = ["L9.H6"].')
         if not kinds <= allowed:
             raise ClaimRefused(
                 f"{format_components(c for c in self.components if c.kind not in allowed)} outside the universe {self.universe}.",
                 wanted=f"components among {self.universe}.",
-                remedy='set universe = "heads+mlps" or remove them.',
+                remedy=f"set universe to one of {', '.join(_list_wider(kinds)) or 'the universes'}, or remove them.",
             )
         if any(component.position is not None for component in self.components):
             raise ClaimRefused(
                 "A component limited to one position.",
-                wanted="whole heads and MLPs.",
+                wanted="whole heads, MLPs or experts.",
                 remedy="remove the position.",
             )
         if self.ablation not in (Replacement.RESAMPLE, Replacement.MEAN, Replacement.ZERO):
@@ -88,6 +97,11 @@ class Claim:
 
     def to_json(self) -> dict[str, object]:
         return asdict(self) | {"components": [str(c) for c in self.components]}
+
+
+def _list_wider(kinds: Collection[Kind]) -> list[str]:
+    """Universes that contain all of these kinds."""
+    return [universe.value for universe in Universe if set(kinds) <= set(universe.kinds)]
 
 
 T = TypeVar("T", bound=StrEnum)

@@ -26,16 +26,41 @@ class Kind(StrEnum):
     VALUE = "value"
     NEURON = "neuron"
     EXPERT = "expert"
+    ROUTER = "router"
     DOCUMENT = "document"
     TOOL = "tool"
 
 
-_WHOLE = {Kind.MLP: "MLP", Kind.RESID: "RESID"}
-_LETTERS = {
-    Kind.HEAD: "H", Kind.EDGE: "H", Kind.PATTERN: "A", Kind.QUERY: "Q", Kind.KEY: "K", Kind.VALUE: "V",
-    Kind.NEURON: "N", Kind.EXPERT: "E",
-}  # fmt: skip
-_KINDS = {letter: kind for kind, letter in _LETTERS.items() if kind is not Kind.EDGE}
+@dataclass(frozen=True)
+class KindSpec:
+    """How the components of a kind are written."""
+
+    plural: str
+    """As in the name of a universe, `heads+mlps`."""
+    letter: str = ""
+    """Before the number in an address: L9.H6; empty for a kind that is written as a word."""
+    word: str = ""
+    """In an address, for a kind with one component per layer: L5.MLP."""
+
+
+KINDS = {
+    Kind.HEAD: KindSpec("heads", letter="H"),
+    Kind.MLP: KindSpec("mlps", word="MLP"),
+    Kind.RESID: KindSpec("positions", word="RESID"),
+    Kind.EDGE: KindSpec("edges", letter="H"),
+    Kind.PATTERN: KindSpec("patterns", letter="A"),
+    Kind.QUERY: KindSpec("queries", letter="Q"),
+    Kind.KEY: KindSpec("keys", letter="K"),
+    Kind.VALUE: KindSpec("values", letter="V"),
+    Kind.NEURON: KindSpec("neurons", letter="N"),
+    Kind.EXPERT: KindSpec("experts", letter="E"),
+    Kind.ROUTER: KindSpec("routers", word="ROUTER"),
+    Kind.DOCUMENT: KindSpec("documents"),
+    Kind.TOOL: KindSpec("tools"),
+}
+"""One row per kind; a new kind of component is a row here and a site in the engine."""
+_BY_LETTER = {spec.letter: kind for kind, spec in KINDS.items() if spec.letter and kind is not Kind.EDGE}
+_BY_WORD = {spec.word: kind for kind, spec in KINDS.items() if spec.word}
 
 
 @dataclass(frozen=True)
@@ -44,7 +69,8 @@ class Component:
 
     Written `L9.H6` (head), `L5.MLP`, `L4.RESID` (residual stream entering layer 4), `L9.Q6`, `L9.K2`, `L9.V2`
         (query, key and value vectors; with grouped-query attention one key and value head serves several heads),
-        `L9.A6` (attention pattern of head 6), `L5.N120` (neuron of an MLP), `L3.E5` (expert), `doc:2`, `tool:search`.
+        `L9.A6` (attention pattern of head 6), `L5.N120` (neuron of an MLP), `L3.E5` (expert), `L3.ROUTER` (the router that sends tokens to
+        experts), `doc:2`, `tool:search`.
         `@7` limits any of them to token position 7; `@-1` is the last; for a pattern it is the query position.
         `L9.H6:14>2` is one attention edge of that head: query position 14 to key position 2.
     """
@@ -75,7 +101,8 @@ class Component:
             return f"doc:{self.index}"
         if self.kind is Kind.TOOL:
             return f"tool:{self.name}"
-        part = _WHOLE.get(self.kind) or f"{_LETTERS[self.kind]}{self.index}"
+        spec = KINDS[self.kind]
+        part = spec.word or f"{spec.letter}{self.index}"
         if self.kind is Kind.EDGE:
             return f"L{self.layer}.{part}:{self.position}>{self.key}"
         return f"L{self.layer}.{part}" + ("" if self.position is None else f"@{self.position}")
@@ -102,7 +129,11 @@ def edge(layer: int, index: int, query: int, key: int) -> Component:
 
 
 _GRAMMAR = re.compile(
-    r"L(?P<layer>\d{1,4})\.(?:(?P<part>MLP|RESID)|(?P<letter>[HAQKVNE])(?P<index>\d{1,6}))"
+    r"L(?P<layer>\d{1,4})\.(?:(?P<word>"
+    + "|".join(_BY_WORD)
+    + r")|(?P<letter>["
+    + "".join(_BY_LETTER)
+    + r"])(?P<index>\d{1,6}))"
     r"(?:@(?P<at>-?\d{1,5})|:(?P<query>-?\d{1,5})>(?P<key>-?\d{1,5}))?",
     re.ASCII,
 )
@@ -137,9 +168,9 @@ def parse_component(text: str) -> Component:
             )
         return edge(layer, int(match["index"]), int(match["query"]), int(match["key"]))
     position = None if match["at"] is None else int(match["at"])
-    if match["part"] is not None:
-        return Component(layer, Kind(match["part"].lower()), 0, position)
-    return Component(layer, _KINDS[match["letter"]], int(match["index"]), position)
+    if match["word"] is not None:
+        return Component(layer, _BY_WORD[match["word"]], 0, position)
+    return Component(layer, _BY_LETTER[match["letter"]], int(match["index"]), position)
 
 
 def parse_components(text: str) -> tuple[Component, ...]:

@@ -40,6 +40,10 @@ class Replacement(StrEnum):
     """Uniform attention over the visible keys; the first token keeps its weight."""
     PERMUTED = "permuted"
     """Attention weights permuted over the visible keys, by the run's seed; the first token keeps its weight."""
+    ROUTER_MASK = "router_mask"
+    """The router chooses and weighs without the expert: its output is removed, the others' weights change, another expert enters."""
+    REWEIGHTED = "reweighted"
+    """As `router_mask`, without the expert that enters."""
     IDENTITY = "identity"
     """Control: the activation of the same run. Must not change the output."""
     NOISE = "noise"
@@ -48,7 +52,9 @@ class Replacement(StrEnum):
 
 ABLATIONS = (Replacement.RESAMPLE, Replacement.MEAN, Replacement.MEAN_TEMPLATE, Replacement.ZERO, Replacement.SCALE)
 """Replacements that users may choose for whole components. Left out: `add` needs a direction, two apply to attention
-patterns only, two are controls."""
+patterns only, two change the routing to experts, two are controls."""
+ROUTING = (Replacement.ROUTER_MASK, Replacement.REWEIGHTED)
+"""Changes of the routing, for experts only; reported apart from what an expert writes (methods 2.20)."""
 PATTERN_ABLATIONS = (Replacement.UNIFORM, Replacement.PERMUTED)
 """Ablations of the attention pattern only: the head keeps its values, its pattern is ablated (methods 2.15)."""
 
@@ -81,11 +87,33 @@ class Edit:
     """Unit vector in the component's space: only the projection on it is replaced. None: the whole activation."""
 
     def __post_init__(self) -> None:
+        if self.component.kind is Kind.ROUTER:
+            raise InterventionRefused(
+                f"An edit of the scores of {self.component}.",
+                wanted="an edit that the model reads: it takes the chosen experts and their weights, not the scores.",
+                remedy="mask an expert in the router (`router_mask` of L3.E5), or change its weight (`scale`).",
+            )
         if self.replacement in PATTERN_ABLATIONS and self.component.kind is not Kind.PATTERN:
             raise InterventionRefused(
                 f"{self.component} made {self.replacement}.",
                 wanted="an attention pattern such as L9.A6: only patterns have weights over keys.",
                 remedy="name the head's pattern, or choose zero, mean or resample.",
+            )
+        if self.replacement in ROUTING and self.component.kind is not Kind.EXPERT:
+            raise InterventionRefused(
+                f"{self.component} → {self.replacement}.",
+                wanted="an expert such as L3.E5: a router sends tokens to experts only.",
+                remedy="name an expert, or choose zero, mean or resample.",
+            )
+        if (
+            self.direction is not None
+            and self.component.kind is Kind.EXPERT
+            and self.replacement is not Replacement.ADD
+        ):
+            raise InterventionRefused(
+                f"A direction of {self.component} → {self.replacement}.",
+                wanted="`add`, the only replacement of an expert along a direction.",
+                remedy="replace the whole output.",
             )
         if self.replacement in (Replacement.SCALE, Replacement.ADD) and not (
             math.isfinite(self.factor) and abs(self.factor) <= MAX_FACTOR
@@ -122,6 +150,7 @@ class Intervention:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "edits", tuple(sorted(self.edits, key=lambda edit: edit.component)))
+        _check_routing(self.edits)
         seen = [edit.component for edit in self.edits]
         whole = {component for component in seen if component.position is None}
         twice = {c for c in seen if c.position is not None and replace(c, position=None, key=None) in whole}
@@ -144,6 +173,20 @@ class Intervention:
 
     def __str__(self) -> str:
         return f"{self.side}: " + (", ".join(map(str, self.edits)) or "nothing replaced")
+
+
+def _check_routing(edits: tuple[Edit, ...]) -> None:
+    """Refuse a change of a layer's routing beside another edit of its experts, which would not add up."""
+    for edit in edits:
+        layer = (Kind.EXPERT, edit.component.layer)
+        others = [other for other in edits if (other.component.kind, other.component.layer) == layer]
+        how = (edit.replacement, edit.component.position)
+        if edit.replacement in ROUTING and any((o.replacement, o.component.position) != how for o in others):
+            raise InterventionRefused(
+                f"{edit} beside another edit of the experts of layer {edit.component.layer}.",
+                wanted="one change of the routing per layer.",
+                remedy="make them separate interventions.",
+            )
 
 
 CLEAN_RUN = Intervention()
@@ -191,6 +234,8 @@ def describe_replacement(replacement: Replacement) -> str:
         Replacement.ADD: "moved along a direction",
         Replacement.UNIFORM: "made uniform over the visible keys, except for the first token",
         Replacement.PERMUTED: "permuted over the visible keys, except for the first token",
+        Replacement.ROUTER_MASK: "masked in the router, so that another expert enters and the weights change",
+        Replacement.REWEIGHTED: "removed, with the weights that the router gives to the others when it is masked",
         Replacement.IDENTITY: "replaced by itself",
         Replacement.NOISE: "disturbed by large noise",
     }[replacement]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audit_core.component import Component, Kind
-from audit_core.intervention import Intervention, Replacement
+from audit_core.intervention import Intervention, PromptSide, Replacement
 from audit_core.models.identity import ModelIdentity
 from audit_core.prompts.answers import Tokenizer
 from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair
@@ -46,6 +46,8 @@ class Geometry:
     n_vocabulary: int
     n_neurons: int
     """Neurons per MLP; 0 if they are not accessible."""
+    n_experts: int = 0
+    """Routed experts per mixture layer; 0 if there are none or they are not accessible."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,9 +79,40 @@ class Means:
     activations: Mapping[tuple[int, str], Mapping[Kind, Floats]]
     """Key: token length and template ("" for all templates). Value: per kind of component, shape
     (layer, pos, head, d_head) for heads, queries, keys and values, (layer, pos, d_model) for MLPs and the residual
-    stream, (layer, pos, neuron) for neurons, (layer, head, query, key) for edges."""
+    stream, (layer, pos, neuron) for neurons, (layer, head, query, key) for edges, (layer, expert, d_model) for experts: means over the
+    tokens sent to each, NaN if there were none."""
     n_prompts: Mapping[tuple[int, str], int]
     """Reference prompts per entry; each contributes its clean and its corrupted run."""
+
+
+@dataclass(frozen=True, eq=False)
+class TokenRouting:
+    """Where the routers sent the tokens of one prompt."""
+
+    layers: tuple[int, ...]
+    """Mixture layers, in the order of the first axis of the arrays."""
+    index: NDArray[np.int64]
+    """Chosen experts; shape (mixture layer, pos, choice). The order of choices has no meaning."""
+    weights: Floats
+    """Weight of each chosen expert's output; same shape."""
+
+    def __post_init__(self) -> None:
+        read_only(self.index)
+        read_only(self.weights)
+
+
+@runtime_checkable
+class Routing(Protocol):
+    """Capability of a mixture of experts: its routing can be read."""
+
+    def read_routing(
+        self, prompts: TokenisedPrompts, *, side: PromptSide = PromptSide.CLEAN, on_progress: Progress = no_progress
+    ) -> tuple[TokenRouting, ...]:
+        """Routing of each prompt on one run of its pair.
+
+        Raises:
+            ComponentRefused: the model has no accessible experts.
+        """
 
 
 MEAN_KINDS = frozenset((Kind.HEAD, Kind.MLP, Kind.RESID, Kind.EDGE))

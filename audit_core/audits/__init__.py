@@ -9,6 +9,7 @@ from audit_core.audits.confirmation import CIRCUIT_QUESTIONS, ConfirmationReques
 from audit_core.audits.curve import CurvePoint, CurveRequest, CurveResult
 from audit_core.audits.discover import DiscoverRequest, DiscoverResult
 from audit_core.audits.edges import EdgesRequest, EdgesResult
+from audit_core.audits.experts import ExpertRow, ExpertsRequest, ExpertsResult, JointEffect, MaskSplit
 from audit_core.audits.paths import ConnectionEffect, PathsRequest, PathsResult
 from audit_core.audits.positions import Place, PositionsRequest, PositionsResult
 from audit_core.audits.recomposition import ComponentShare, RecompositionRequest, RecompositionResult
@@ -51,7 +52,12 @@ __all__ = [
     "EdgesRequest",
     "EdgesResult",
     "EstimatedEffects",
+    "ExpertRow",
+    "ExpertsRequest",
+    "ExpertsResult",
     "HeldOut",
+    "JointEffect",
+    "MaskSplit",
     "OtherTask",
     "PathsRequest",
     "PathsResult",

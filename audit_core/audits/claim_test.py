@@ -15,7 +15,7 @@ from audit_core.effect import Controls, get_metric, measure_effect
 from audit_core.errors import NotMeasured
 from audit_core.evidence.kind import Causal, Observational
 from audit_core.intervention import Replacement
-from audit_core.judging.faithfulness import describe_tuple
+from audit_core.judging.faithfulness import describe_tuple, list_kinds
 from audit_core.judging.null import PROMPTS as NULL_PROMPTS
 from audit_core.judging.repair import MOST_PROMPTS as REPAIR_PROMPTS
 from audit_core.judging.repair import (
@@ -28,6 +28,7 @@ from audit_core.judging.repair import (
     read_direct,
 )
 from audit_core.judging.shift import DistributionShift, measure_divergence
+from audit_core.judging.slots import find_slots
 from audit_core.judging.trial import (
     FAMILIES,
     Judgement,
@@ -65,7 +66,7 @@ class ClaimTestRequest:
 
     @property
     def kinds(self) -> frozenset[Kind]:
-        return frozenset(c.kind for c in self.claim.components)
+        return frozenset(list_kinds(self.claim.universe))
 
     @property
     def single_component(self) -> Component | None:
@@ -161,11 +162,13 @@ class ClaimTestAudit:
 def _test(subject: Subject, request: ClaimTestRequest, means: Means | None, on_progress: Progress) -> ClaimTestResult:
     claim, prompts, seed = request.claim, request.prompts, request.seed
     metric, clusters = get_metric(claim.metric), prompts.templates
+    slots = find_slots(subject, prompts, claim.components)
     plan = plan_trial(
         subject,
         claim,
         lambda: subject.activation_change_rms(prompts, claim.components, claim.ablation, means=means).tolist(),
         seed=seed,
+        slots=slots,
     )
     own, draws, extra = _count_stages(subject, request, plan)
     whole = own + draws + extra

@@ -32,8 +32,8 @@ class Capture:
     runs only as a whole, the logits, shape (prompt, vocabulary)."""
     residuals: tuple[torch.Tensor, ...]
     """Residual stream entering each block; each shape (prompt, pos, d_model); empty for a model that runs only as a whole."""
-    sites: dict[tuple[Kind, int], torch.Tensor]
-    """Activation per kind and layer; shapes as in `sites.HOOKS`."""
+    sites: dict[Place, Any]
+    """Activation per kind and layer; shapes as in `sites.HOOKS`; for experts a `Routed`."""
     keys_values: tuple[dict[str, torch.Tensor], ...]
     """Per layer "keys" and "values" as attention used them, each shape (prompt, key-value head, pos, d_head); empty
     if the architecture does not accept them."""
@@ -73,7 +73,7 @@ def capture_run(
         InterventionRefused: no layer has a kind.
         ControlFailed: a site's hook did not fire.
     """
-    sites: dict[tuple[Kind, int], torch.Tensor] = {}
+    sites: dict[Place, Any] = {}
     keys_values: list[dict[str, torch.Tensor]] = []
     places = model.list_places(kinds)
     with turn():
@@ -88,7 +88,7 @@ def capture_run(
 
 
 @contextmanager
-def record_sites(model: HookedModel, places: Sequence[Place], sites: dict[Place, torch.Tensor]) -> Iterator[None]:
+def record_sites(model: HookedModel, places: Sequence[Place], sites: dict[Place, Any]) -> Iterator[None]:
     """Record activations while a block, or the model, runs.
 
     Args:
@@ -132,8 +132,8 @@ def embed_tokens(model: HookedModel, tokens: torch.Tensor) -> torch.Tensor:
     return first[0]
 
 
-def _keeper(sites: dict[Place, torch.Tensor], place: Place) -> Any:
-    def keep(value: torch.Tensor, hook: Any) -> None:
+def _keeper(sites: dict[Place, Any], place: Place) -> Any:
+    def keep(value: Any, hook: Any) -> None:
         sites[place] = value.detach()
 
     return keep

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from audit_core.component import Kind
 from audit_core.engine.capture import Capture, Place, Turn, record_sites
@@ -38,7 +38,7 @@ def capture_forward(model: HookedModel, tokens: torch.Tensor, kinds: Iterable[Ki
     Raises:
         ControlFailed: a site's hook did not fire.
     """
-    sites: dict[Place, torch.Tensor] = {}
+    sites: dict[Place, Any] = {}
     places = model.list_places(kinds)
     with turn(), record_sites(model, places, sites):
         end = model.bridge(tokens)[:, -1]

@@ -16,6 +16,8 @@ from audit_core.intervention import PATTERN_ABLATIONS, PromptSide, Replacement
 if TYPE_CHECKING:
     import torch
 
+    from audit_core.engine.experts import MixtureLayer
+
 _ORDER = {kind: at for at, kind in enumerate(HOOKS)}
 
 
@@ -27,8 +29,8 @@ class Sources:
     means: Mapping[Replacement, Mapping[Kind, torch.Tensor]]
     """Per kind, shape (prompt, layer, ...)."""
 
-    def read(self, side: PromptSide, edit: SiteEdit) -> torch.Tensor | None:
-        """Activation of the whole site for the edited prompts, shape (prompt, ...)."""
+    def read(self, side: PromptSide, edit: SiteEdit) -> Any:
+        """Activation of the whole site for the edited prompts, shape (prompt, ...), or None."""
         if edit.replacement in self.means:
             kind = Kind.EDGE if edit.kind is Kind.PATTERN else edit.kind
             return self.means[edit.replacement][kind][:, edit.layer]
@@ -36,7 +38,7 @@ class Sources:
         return None if wanted is None else self.captures[wanted].sites[(edit.kind, edit.layer)]
 
 
-def measure_change(edit: SiteEdit, sources: Sources) -> torch.Tensor:
+def measure_change(model: HookedModel, edit: SiteEdit, sources: Sources) -> torch.Tensor:
     """Norm of the change of a component by an edit of the clean run; shape (prompt, pos)."""
     import torch
 
@@ -44,6 +46,12 @@ def measure_change(edit: SiteEdit, sources: Sources) -> torch.Tensor:
     here, there = edit.select(now.shape[1], 0)
     source = sources.read(PromptSide.CLEAN, edit)
     generator = torch.Generator().manual_seed(0)
+    if edit.kind is Kind.EXPERT:
+        from audit_core.engine.experts import Routed, edit_experts
+
+        source = source[there] if isinstance(source, Routed) else source
+        layer = model.find_point(Kind.EXPERT, edit.layer)
+        return (edit_experts(layer, now[here], edit, source, generator, restores=False) - now[here].outputs).norm(dim=2)
     put = (
         ablate_pattern(now[here], edit, find_visible(now), sources.captures[PromptSide.CLEAN].tokens, 0, generator)
         if edit.replacement in PATTERN_ABLATIONS
@@ -83,6 +91,8 @@ class EditHooks:
         return self
 
     def _editor(self, kind: Kind, jobs: Sequence[tuple[int, PromptSide, SiteEdit]]) -> Any:
+        if kind is Kind.EXPERT:
+            return self._expert_editor(jobs)
         is_pattern = kind in (Kind.EDGE, Kind.PATTERN)
 
         def edit(value: torch.Tensor, hook: Any) -> torch.Tensor:
@@ -101,6 +111,28 @@ class EditHooks:
                     rows[here] = replace_part(rows[here], job, put, self.generator)
                 self.applied += job.n_edits
             return value
+
+        return edit
+
+    def _expert_editor(self, jobs: Sequence[tuple[int, PromptSide, SiteEdit]]) -> Any:
+        from audit_core.engine.experts import Routed, edit_experts
+
+        layer: MixtureLayer = self.model.find_point(Kind.EXPERT, self.layer)
+
+        def edit(value: Routed, hook: Any) -> torch.Tensor:
+            outputs = value.outputs.clone()
+            n_positions = self.start + outputs.shape[1]
+            for slot, side, job in jobs:
+                rows = slice(slot * self.n_prompts, (slot + 1) * self.n_prompts)
+                here, there = job.select(n_positions, self.start)
+                part, source = value[rows][here], self.sources.read(side, job)
+                source = source[there] if isinstance(source, Routed) else source
+                restores = side is PromptSide.CORRUPTED and job.replacement is Replacement.RESAMPLE
+                put = edit_experts(layer, part, job, source, self.generator, restores=restores)
+                # As a change, because edits of other experts of this layer may have been applied before.
+                outputs[rows][here] += put - part.outputs
+                self.applied += job.n_edits
+            return outputs
 
         return edit
 

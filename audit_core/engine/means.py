@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from audit_core.component import Kind
 from audit_core.engine.capture import Capture
+from audit_core.engine.sites import HookedModel
 from audit_core.errors import InterventionRefused
 from audit_core.intervention import Replacement
 from audit_core.prompts.prompt_set import TokenPair
@@ -39,34 +40,72 @@ class MeanSums:
         self.kinds = tuple(sorted({Kind.EDGE if kind is Kind.PATTERN else kind for kind in kinds}))
         self._sums: dict[tuple[int, str], dict[Kind, torch.Tensor]] = {}
         self._counts: dict[tuple[int, str], int] = {}
+        self._sent: dict[tuple[int, str], torch.Tensor] = {}
 
-    def add(self, pairs: Sequence[TokenPair], run: Capture, n_layers: int) -> None:
+    def add(self, pairs: Sequence[TokenPair], run: Capture, model: HookedModel) -> None:
         """Add prompts of one length.
 
         Args:
             run: their clean runs, followed by their corrupted runs.
         """
         n = len(pairs)
-        sites = {
-            kind: stack_layers({i: (v[:n] + v[n:]) / 2 for (k, i), v in run.sites.items() if k is kind}, n_layers)
+        sites: dict[Kind, torch.Tensor] = {
+            kind: stack_layers({i: (v[:n] + v[n:]) / 2 for (k, i), v in run.sites.items() if k is kind}, model.n_layers)
             for kind in self.kinds
+            if kind is not Kind.EXPERT
         }
+        sent = None
+        if Kind.EXPERT in self.kinds:
+            sites[Kind.EXPERT], sent = _add_experts(n, run, model)
         for template in {"", *(pair.prompt.template for pair in pairs)}:
             members = [i for i, pair in enumerate(pairs) if template in ("", pair.prompt.template)]
             key = (len(pairs[0].clean_ids), template)
             self._counts[key] = self._counts.get(key, 0) + len(members)
             entry = self._sums.setdefault(key, {})
+            # float64, against rounding in sums over hundreds of prompts.
             for kind, values in sites.items():
-                # float64, against rounding in sums over hundreds of prompts.
                 more = values[members].double().sum(0)
                 entry[kind] = entry[kind] + more if kind in entry else more
+            if sent is not None:
+                more = sent[members].sum(0)
+                self._sent[key] = self._sent[key] + more if key in self._sent else more
 
     def finish(self) -> Means:
+        # An expert's mean is over the tokens sent to it: 0 / 0 where there were none.
         activations = {
-            key: {kind: read_only((total / self._counts[key]).float().numpy()) for kind, total in entry.items()}
+            key: {
+                kind: read_only(
+                    (total / (self._sent[key] if kind is Kind.EXPERT else self._counts[key])).float().numpy()
+                )
+                for kind, total in entry.items()
+            }
             for key, entry in self._sums.items()
         }
         return Means(activations, self._counts)
+
+
+def _add_experts(n: int, run: Capture, model: HookedModel) -> tuple[torch.Tensor, torch.Tensor]:
+    """Outputs of experts summed over the tokens sent to them, and the numbers of those tokens, per prompt.
+
+    Returns:
+        Shapes (prompt, layer, expert, d_model) and (prompt, layer, expert, 1).
+    """
+    import torch
+
+    outputs, counts = {}, {}
+    for layer in model.list_layers(Kind.EXPERT):
+        mixture, routed = model.find_point(Kind.EXPERT, layer), run.sites[Kind.EXPERT, layer]
+        width = routed.inputs.shape[-1]
+        total = torch.zeros(n, mixture.n_experts, width)
+        sent = torch.zeros(n, mixture.n_experts, 1)
+        for expert in range(mixture.n_experts):
+            row, position = (routed.index == expert).any(-1).nonzero(as_tuple=True)
+            written = mixture.run_expert(routed.inputs[row, position], expert)
+            # The corrupted runs follow the clean ones.
+            total[:, expert].index_add_(0, row % n, written.float())
+            sent[:, expert].index_add_(0, row % n, torch.ones(len(row), 1))
+        outputs[layer], counts[layer] = total, sent
+    return stack_layers(outputs, model.n_layers), stack_layers(counts, model.n_layers)
 
 
 def gather_means(means: Means | None, pairs: Sequence[TokenPair], replacement: Replacement) -> dict[Kind, torch.Tensor]:

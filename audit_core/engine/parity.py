@@ -36,7 +36,7 @@ def run_alone(model: Any, bos_id: int | None) -> Floats:
     import torch
 
     with torch.inference_mode():
-        found = model(_choose_tokens(bos_id, model.config.vocab_size), use_cache=False).logits.float()
+        found = model(choose_tokens(bos_id, model.config.vocab_size), use_cache=False).logits.float()
     ahead = float((found[0, :_START] - found[1, :_START]).abs().max())
     if ahead > LOOKS_AHEAD * max(1.0, float(found.abs().max())):
         raise ModelRefused(
@@ -48,7 +48,7 @@ def run_alone(model: Any, bos_id: int | None) -> Floats:
     return read_only(found[:, -1].numpy().copy())
 
 
-def _choose_tokens(bos_id: int | None, n_vocabulary: int) -> torch.Tensor:
+def choose_tokens(bos_id: int | None, n_vocabulary: int) -> torch.Tensor:
     """Two rows with a common prefix, to check that arguments recorded from one row fit several."""
     import torch
 
@@ -70,7 +70,7 @@ def check_parity(runner: WaveRunner, bos_id: int | None, own: Floats | None = No
     """
     import torch
 
-    ids = _choose_tokens(bos_id, runner.geometry.n_vocabulary)
+    ids = choose_tokens(bos_id, runner.geometry.n_vocabulary)
     with runner.turn():
         whole = runner.bridge(ids)[:, -1].float()
         if not whole.isfinite().all():

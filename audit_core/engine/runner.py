@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,11 +24,13 @@ from audit_core.engine.wave import Variant, Wave, compile_intervention, run_wave
 from audit_core.errors import InterventionRefused
 from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, Intervention, PromptSide, Replacement, intervene
 from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair
-from audit_core.subject import Floats, Geometry, Logits, Means, Progress, read_only
+from audit_core.subject import Floats, Geometry, Logits, Means, Progress, TokenRouting, read_only
 
 if TYPE_CHECKING:
     import torch
     from transformer_lens.model_bridge import TransformerBridge
+
+    from audit_core.engine.mixture_check import MixtureReport
 
 CAPTURES_KEPT = 8
 CAPTURE_BYTES = 128 * 1024**2
@@ -56,6 +59,22 @@ class WaveRunner:
     def fall_back(self, why: str) -> None:
         """Switch to whole forward passes."""
         self.fallback, self.shares_prefix, self.readout = why, False, LogitReadout()
+
+    def admit_experts(self, tokens: torch.Tensor) -> MixtureReport:
+        """Offer experts as components if the checks of all mixture layers pass."""
+        from audit_core.engine.experts import find_mixtures
+        from audit_core.engine.mixture_check import MixtureReport, check_mixtures
+
+        layers = find_mixtures(self.bridge)
+        if not layers:
+            return MixtureReport("This model has no mixture layers.")
+        with self.lock:
+            report = check_mixtures(self.model, layers, tokens)
+        if not report.why_not:
+            points = {(Kind.EXPERT, layer): mixture for layer, mixture in layers.items()}
+            self.model = replace(self.model, points={**self.model.points, **points})
+            self.geometry = replace(self.geometry, n_experts=max(mixture.n_experts for mixture in layers.values()))
+        return report
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -124,7 +143,7 @@ class WaveRunner:
             pairs = [reference.pairs[i] for i in where]
             run = self._capture([p.clean_ids for p in pairs] + [p.corrupted_ids for p in pairs], sums.kinds)
             with self.turn():
-                sums.add(pairs, run, self.geometry.n_layers)
+                sums.add(pairs, run, self.model)
             done += len(pairs)
             on_progress(done, len(reference))
         return sums.finish()
@@ -143,7 +162,7 @@ class WaveRunner:
             for at, edit in enumerate(edits):
                 (job,) = compile_intervention(edit).edits
                 with self.turn():
-                    lengths = measure_change(job, sources).numpy()
+                    lengths = measure_change(self.model, job, sources).numpy()
                 totals[at] += (lengths**2).sum()
                 counts[at] += (lengths > 0).sum()
         return np.sqrt(totals / np.maximum(counts, 1)).astype(np.float32)
@@ -155,6 +174,25 @@ class WaveRunner:
             run = self._capture([prompts.pairs[i].clean_ids for i in where], (Kind.EDGE,))
             last = stack_layers({n: rows[:, :, -1] for (_, n), rows in run.sites.items()}, self.geometry.n_layers)
             found |= {i: read_only(value.copy()) for i, value in zip(where, last.numpy())}
+            on_progress(len(found), len(prompts))
+        return tuple(found[i] for i in range(len(prompts)))
+
+    def read_routing(
+        self, prompts: TokenisedPrompts, side: PromptSide, on_progress: Progress
+    ) -> tuple[TokenRouting, ...]:
+        """Routing of each prompt; see `Routing.read_routing`."""
+        layers = self.model.list_layers(Kind.EXPERT)
+        found: dict[int, TokenRouting] = {}
+        for where in self.batch(prompts):
+            pairs = [prompts.pairs[i] for i in where]
+            run = self._capture(
+                [p.clean_ids if side is PromptSide.CLEAN else p.corrupted_ids for p in pairs], (Kind.EXPERT,)
+            )
+            routed = [run.sites[Kind.EXPERT, layer] for layer in layers]
+            for row, i in enumerate(where):
+                index = np.stack([layer.index[row].numpy() for layer in routed])
+                weights = np.stack([layer.weights[row].float().numpy() for layer in routed])
+                found[i] = TokenRouting(layers, index, weights)
             on_progress(len(found), len(prompts))
         return tuple(found[i] for i in range(len(prompts)))
 

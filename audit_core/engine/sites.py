@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from audit_core.component import Component, Kind
 from audit_core.errors import ComponentRefused, InterventionRefused
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from transformer_lens.hook_points import HookPoint
     from transformer_lens.model_bridge import TransformerBridge
 
+    from audit_core.engine.experts import MixtureLayer
+
 HOOKS = {
     Kind.RESID: "hook_resid_pre",
     Kind.QUERY: "attn.hook_q",
@@ -25,11 +27,13 @@ HOOKS = {
     Kind.PATTERN: "attn.hook_pattern",
     Kind.HEAD: "attn.hook_z",
     Kind.NEURON: "mlp.hook_post",
+    Kind.EXPERT: "",
     Kind.MLP: "hook_mlp_out",
 }
 """TransformerBridge hook of each kind, inside `blocks.{layer}.`, in the order in which a block computes them. Tensor
 shapes: residual and MLP (row, pos, d_model); query, key, value and head output before W_O (row, pos, head, d_head);
-neurons (row, pos, neuron); pattern (row, head, query, key)."""
+neurons (row, pos, neuron); pattern (row, head, query, key). Experts have a `MixtureLayer` in the place of a hook, whose
+value is a `Routed`."""
 _PATTERNS = (Kind.EDGE, Kind.PATTERN)
 _WHOLE = (Kind.RESID, Kind.MLP)
 
@@ -42,13 +46,13 @@ class HookedModel:
     """A loaded model with its hook points, looked up once: TransformerBridge rebuilds the table at each access."""
 
     bridge: TransformerBridge
-    points: Mapping[tuple[Kind, int], HookPoint]
+    points: Mapping[tuple[Kind, int], HookPoint | MixtureLayer]
 
     @property
     def n_layers(self) -> int:
         return len(self.bridge.blocks)
 
-    def find_point(self, kind: Kind, layer: int) -> HookPoint:
+    def find_point(self, kind: Kind, layer: int) -> Any:
         """The hook of a kind of component in one layer.
 
         Raises:
@@ -88,7 +92,7 @@ class HookedModel:
 
 
 def find_hooks(bridge: TransformerBridge) -> HookedModel:
-    """Look up all sites; an architecture may lack some."""
+    """Look up all hooks of TransformerBridge; an architecture may lack some."""
     table = bridge.hook_dict
     names = {(kind, n): f"blocks.{n}.{hook}" for kind, hook in HOOKS.items() for n in range(len(bridge.blocks))}
     return HookedModel(bridge, {place: table[name] for place, name in names.items() if name in table})
@@ -108,6 +112,8 @@ def count_indices(kind: Kind, geometry: Geometry) -> int:
         return 1
     if kind is Kind.NEURON:
         return geometry.n_neurons
+    if kind is Kind.EXPERT:
+        return geometry.n_experts
     return geometry.n_key_value_heads if kind in (Kind.KEY, Kind.VALUE) else geometry.n_heads
 
 
@@ -128,7 +134,8 @@ def check_places(interventions: Sequence[Intervention], geometry: Geometry, n_po
                 raise ComponentRefused(
                     f"{part} is not in this model.",
                     wanted=f"layers 0–{geometry.n_layers - 1}, heads 0–{geometry.n_heads - 1}, key and value heads "
-                    f"0–{geometry.n_key_value_heads - 1}, neurons 0–{geometry.n_neurons - 1}, MLPs or residual stream.",
+                    f"0–{geometry.n_key_value_heads - 1}, {_range('neurons', geometry.n_neurons)}"
+                    f"{_range('experts', geometry.n_experts)}MLPs or residual stream.",
                     remedy="choose a component from the map.",
                 )
             at, key = (None if n is None else locate_position(n, n_positions) for n in (part.position, part.key))
@@ -148,6 +155,10 @@ def check_places(interventions: Sequence[Intervention], geometry: Geometry, n_po
             raise _repeated(f"{clash[0]} is part of an attention pattern that is also replaced.")
 
 
+def _range(kind: str, count: int) -> str:
+    return f"{kind} 0–{count - 1}, " if count else ""
+
+
 def _repeated(found: str) -> InterventionRefused:
     return InterventionRefused(found, wanted="one replacement per component.", remedy="remove one of them.")
 
@@ -156,11 +167,11 @@ def _check_direction(edit: Edit, geometry: Geometry) -> None:
     if edit.direction is None:
         return
     kind = edit.component.kind
-    size = geometry.d_model if kind in _WHOLE else geometry.d_head
+    size = geometry.d_model if kind in (*_WHOLE, Kind.EXPERT) else geometry.d_head
     if kind in (*_PATTERNS, Kind.NEURON) or len(edit.direction) != size:
         raise InterventionRefused(
             f"A direction of {len(edit.direction)} numbers at {edit.component}.",
-            wanted=f"{geometry.d_model} numbers for an MLP or the residual stream, {geometry.d_head} for a head.",
+            wanted=f"{geometry.d_model} numbers for an MLP, an expert or the residual stream, {geometry.d_head} for a head.",
             remedy="give a direction in that component's space.",
         )
 
@@ -174,7 +185,7 @@ class SiteEdit:
     replacement: Replacement
     factor: float
     indices: tuple[int, ...]
-    """Heads or neurons; empty for a component that is unique in its layer."""
+    """Heads, neurons or experts; empty for a component that is unique in its layer."""
     position: int | None
     key: int | None
     direction: tuple[float, ...] | None = None
@@ -210,7 +221,7 @@ class SiteEdit:
         if self.kind in _PATTERNS:
             keys = _span(self.key, n_positions, 0)
             return (slice(None), list(self.indices), running, keys), (slice(None), list(self.indices), source, keys)
-        tail = () if self.kind in _WHOLE else (_compact(self.indices),)
+        tail = () if self.kind in (*_WHOLE, Kind.EXPERT) else (_compact(self.indices),)
         return (slice(None), running, *tail), (slice(None), source, *tail)
 
 
@@ -285,8 +296,7 @@ def _replace(
     if edit.replacement is Replacement.SCALE:
         return part * edit.factor
     if edit.replacement is Replacement.NOISE:
-        noise = torch.randn(part.shape, generator=generator, dtype=torch.float32).to(part)
-        return part + NOISE_SCALE * (part.square().mean().sqrt() + 1.0) * noise
+        return disturb(part, generator)
     if source is None:
         raise InterventionRefused(
             f"{edit.replacement} of {edit.kind} without a source.",
@@ -294,3 +304,11 @@ def _replace(
             remedy="report this defect.",
         )
     return source
+
+
+def disturb(part: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """The activation plus noise of `NOISE_SCALE` times its root mean square."""
+    import torch
+
+    noise = torch.randn(part.shape, generator=generator, dtype=torch.float32).to(part)
+    return part + NOISE_SCALE * (part.square().mean().sqrt() + 1.0) * noise

@@ -47,7 +47,7 @@ def list_universe(subject: Subject, universe: Universe) -> tuple[Component, ...]
 
 def list_kinds(universe: Universe) -> tuple[Kind, ...]:
     """Kinds of components in a universe."""
-    return (Kind.HEAD,) if universe is Universe.HEADS else (Kind.HEAD, Kind.MLP)
+    return universe.kinds
 
 
 def plan_circuit(

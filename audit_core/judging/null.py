@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,8 @@ PROMPTS = 48
 """Maximum prompts per draw: enough for ranking; draws take most of the time of a verdict."""
 FEW_PARTS = 60
 """With fewer other components, most random sets contain one that matters and are not a random baseline."""
+LOAD_RANGE = 2.0
+"""An expert that receives few tokens can do little: random experts receive between 1 / 2 and 2 times as many (methods 2.20)."""
 _TRIES = 40
 """Attempts per draw to find a new set."""
 
@@ -39,6 +41,7 @@ def draw_null(
     *,
     can_use_directions: bool,
     seed: int,
+    slots: Mapping[Component, int] | None = None,
 ) -> Null:
     """Matched random sets or, in a small model, random directions of equal size.
 
@@ -47,15 +50,17 @@ def draw_null(
         candidates: all components of the universe.
         widths: dimensions of each component's output, for directions.
         can_use_directions: whether random directions are a valid control; not for sufficiency.
+        slots: for experts, the numbers of tokens sent to each; see `draw_sets`.
     """
-    sets, reach = draw_sets(parts, candidates, seed=seed)
+    sets, reach = draw_sets(parts, candidates, seed=seed, slots=slots)
     is_small = len(set(candidates) - set(parts)) < FEW_PARTS
     if not ((is_small or len(sets) < DRAWS) and can_use_directions):
+        load = "" if slots is None else f", experts within a factor of {LOAD_RANGE:g} in tokens received"
         near = "the same layers" if not reach else f"layers at most {reach} away"
         return Null(
             sets,
             (),
-            f"{len(sets)} random sets of the same size and kinds, from {near}, excluding the claim's components",
+            f"{len(sets)} random sets of the same size and kinds{load}, from {near}, excluding the claim's components",
         )
     rng = np.random.default_rng(seed)
     directions = tuple(
@@ -70,9 +75,17 @@ def draw_null(
 
 
 def draw_sets(
-    parts: Sequence[Component], candidates: Sequence[Component], *, seed: int, draws: int = DRAWS
+    parts: Sequence[Component],
+    candidates: Sequence[Component],
+    *,
+    seed: int,
+    draws: int = DRAWS,
+    slots: Mapping[Component, int] | None = None,
 ) -> tuple[tuple[tuple[Component, ...], ...], int]:
     """Distinct random sets with the same number of components of each kind, from the same layers.
+
+    Args:
+        slots: numbers of tokens sent to experts; an expert is drawn for one that receives about as many.
 
     Returns:
         Sets (fewer than `draws` in a small model), and the maximum layer distance that was needed.
@@ -83,12 +96,21 @@ def draw_sets(
     found: tuple[tuple[Component, ...], ...] = ()
     reach = 0
     for reach in range(furthest + 1):
-        pools = [[c for c in others if c.kind is p.kind and abs(c.layer - p.layer) <= reach] for p in parts]
+        pools = [
+            [c for c in others if c.kind is p.kind and abs(c.layer - p.layer) <= reach and _is_as_loaded(c, p, slots)]
+            for p in parts
+        ]
         if all(pools):
             found = _sample(pools, draws, rng)
         if len(found) >= draws:
             break
     return found, reach
+
+
+def _is_as_loaded(other: Component, part: Component, slots: Mapping[Component, int] | None) -> bool:
+    if slots is None or part not in slots:
+        return True
+    return slots[part] <= LOAD_RANGE * slots[other] and slots[other] <= LOAD_RANGE * slots[part]
 
 
 def _sample(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit_core.claim import Claim, Role
-from audit_core.component import Kind
+from audit_core.component import Component, Kind
 from audit_core.effect import Effect, Metric, check_gap, measure_effect
 from audit_core.errors import ControlFailed, NotMeasured
 from audit_core.intervention import Direction, Intervention, Replacement, intervene
@@ -54,18 +54,28 @@ class TrialPlan:
         return (*families, self.positive_control, self.denoised)
 
 
-def plan_trial(subject: Subject, claim: Claim, measure_sizes: Callable[[], Sequence[float]], *, seed: int) -> TrialPlan:
+def plan_trial(
+    subject: Subject,
+    claim: Claim,
+    measure_sizes: Callable[[], Sequence[float]],
+    *,
+    seed: int,
+    slots: Mapping[Component, int] | None = None,
+) -> TrialPlan:
     """Plan the runs of a claim.
 
     Args:
         measure_sizes: change of each component's output by the claim's replacement; called only for random directions.
         seed: seed of the draws.
+        slots: for experts, the numbers of tokens sent to each; random sets are matched on them.
     """
     universe = list_universe(subject, claim.universe)
     widths = [
         subject.geometry.d_head if part.kind is Kind.HEAD else subject.geometry.d_model for part in claim.components
     ]
-    null = draw_null(claim.components, universe, widths, can_use_directions=claim.role is Role.NECESSARY, seed=seed)
+    null = draw_null(
+        claim.components, universe, widths, can_use_directions=claim.role is Role.NECESSARY, seed=seed, slots=slots
+    )
     sizes = measure_sizes() if null.directions else ()
     draws = (
         plan_removals(null, claim.ablation, sizes)

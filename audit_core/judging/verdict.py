@@ -44,6 +44,7 @@ REASONS = {
     "control_failed": "an instrument check failed",
     "unstable": "another sample of prompts gives other components",
     "off_distribution": "the intervention moved activations outside their usual distribution",
+    "not_routed": "the router sends no token of these prompts to the experts",
     "no_source": "the prompt does not contain the source token",
 }
 """Machine-readable reason of an inconclusive verdict → its text."""

@@ -15,20 +15,20 @@ from audit_core.component import Component, Kind
 from audit_core.engine.adapters import register_adapters
 from audit_core.engine.checkpoint import check_against_files, check_kind
 from audit_core.engine.faults import refuse_faults
-from audit_core.engine.parity import check_parity, run_alone
+from audit_core.engine.parity import check_parity, choose_tokens, run_alone
 from audit_core.engine.randomise import shuffle_weights
 from audit_core.engine.runner import WaveRunner
 from audit_core.engine.sites import HOOKS, count_indices
 from audit_core.engine.threads import MODEL_LOCK
-from audit_core.errors import ModelRefused
-from audit_core.intervention import Intervention, Replacement
+from audit_core.errors import ComponentRefused, ModelRefused
+from audit_core.intervention import Intervention, PromptSide, Replacement
 from audit_core.models.chat_template import render_template
 from audit_core.models.declared import check_declared
 from audit_core.models.folder import CONFIG_BYTES, check_folder, read_json
 from audit_core.models.identity import ModelIdentity, identify_model, require_unchanged, stamp_files
 from audit_core.prompts.answers import TokenLimits
 from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair
-from audit_core.subject import MEAN_KINDS, Floats, Geometry, Logits, Means, Progress, no_progress
+from audit_core.subject import MEAN_KINDS, Floats, Geometry, Logits, Means, Progress, TokenRouting, no_progress
 
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
@@ -84,6 +84,8 @@ class TransformerSubject:
                 remedy="use such a model; this one was not measured.",
             )
         self.tolerance = check_parity(self.runner, tokenizer.bos_id, own)
+        self.mixture = self.runner.admit_experts(choose_tokens(tokenizer.bos_id, self.geometry.n_vocabulary))
+        self.geometry = self.runner.geometry
 
     @property
     def fallback(self) -> str:
@@ -134,6 +136,15 @@ class TransformerSubject:
         self, prompts: TokenisedPrompts, *, on_progress: Progress = no_progress
     ) -> tuple[Floats, ...]:
         return self.runner.attention_to_last(prompts, on_progress)
+
+    def read_routing(
+        self, prompts: TokenisedPrompts, *, side: PromptSide = PromptSide.CLEAN, on_progress: Progress = no_progress
+    ) -> tuple[TokenRouting, ...]:
+        if not self.geometry.n_experts:
+            raise ComponentRefused(
+                self.mixture.why_not, wanted="a model with accessible experts.", remedy="choose a mixture of experts."
+            )
+        return self.runner.read_routing(prompts, side, on_progress)
 
     def patterns(self, pair: TokenPair, intervention: Intervention, *, means: Means | None = None) -> Floats:
         return self.runner.draw_patterns(pair, intervention, means)

@@ -6,6 +6,7 @@ Nothing of `audit_core.engine` is used: what the two share is TransformerBridge 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -27,6 +28,49 @@ HOOKS = {
     Kind.PATTERN: "attn.hook_pattern",
     Kind.NEURON: "mlp.hook_post",
 }
+
+
+def find_experts(bridge: Any) -> dict[int, Any]:
+    """The experts' module of each mixture layer."""
+    named = {
+        layer: [m for n, m in block.named_modules() if n.endswith(".experts")]
+        for layer, block in enumerate(bridge.blocks)
+    }
+    return {layer: found[0] for layer, found in named.items() if found}
+
+
+def write(experts: Any, token: torch.Tensor, expert: int) -> torch.Tensor:
+    """What one expert writes for one token, unweighted."""
+    return type(experts).forward(experts, token[None], torch.tensor([[expert]]), torch.ones(1, 1))[0]
+
+
+Sent = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+"""Experts' input, chosen experts and weights of one prompt; first axis: position."""
+
+
+def change_expert(
+    experts: Any, now: Sent, out: torch.Tensor, edit: Edit, side: PromptSide, source: Any
+) -> torch.Tensor:
+    """One token after the other; `source` is what the experts received in the other run, or a mean."""
+    out, part = out.clone(), edit.component
+    for at in range(len(out)) if part.position is None else [part.position % len(out)]:
+        inputs, chosen, weights = (x[at] for x in now)
+        weight = sum((w for e, w in zip(chosen.tolist(), weights) if e == part.index), torch.tensor(0.0))
+        own = write(experts, inputs, part.index)
+        if edit.replacement is Replacement.ADD:
+            out[at] += edit.factor * torch.tensor(edit.direction) * bool(weight)
+        elif edit.replacement is Replacement.SCALE:
+            out[at] += (edit.factor - 1) * weight * own
+        elif edit.replacement is Replacement.ZERO:
+            out[at] -= weight * own
+        elif edit.replacement is not Replacement.RESAMPLE:
+            out[at] += weight * (source - own) if weight else 0
+        else:
+            there, theirs, shares = (x[at] for x in source)
+            share = sum((w for e, w in zip(theirs.tolist(), shares) if e == part.index), torch.tensor(0.0))
+            share = weight if side is PromptSide.CLEAN else share
+            out[at] += share * write(experts, there, part.index) - weight * own
+    return out
 
 
 def name_hook(part: Component) -> str:
@@ -96,6 +140,7 @@ class LiteralRunner:
     def __init__(self, bridge: Any, reference: TokenisedPrompts | None = None) -> None:
         self.bridge, self.reference = bridge, reference
         self._kept: dict[tuple[int, ...], dict[str, torch.Tensor]] = {}
+        self._kept_sent: dict[tuple[int, ...], dict[int, Sent]] = {}
 
     def run(self, prompts: TokenisedPrompts, interventions: Sequence[Intervention]) -> np.ndarray:
         """All logits at the last position; shape (intervention, prompt, vocabulary)."""
@@ -116,9 +161,58 @@ class LiteralRunner:
                 partial(change_part, edit=edit, source=self._source(pair, intervention.side, edit), ids=ids),
             )
             for edit in intervention.edits
+            if edit.component.kind is not Kind.EXPERT
         ]
-        with torch.inference_mode():
+        with torch.inference_mode(), ExitStack() as stack:
+            for edit in intervention.edits:
+                if edit.component.kind is Kind.EXPERT:
+                    self._hook_expert(stack, pair, intervention.side, edit)
             return self.bridge.run_with_hooks(torch.tensor([ids]), fwd_hooks=[*hooks, *watching])[0, -1].numpy()
+
+    def _hook_expert(self, stack: ExitStack, pair: TokenPair, side: PromptSide, edit: Edit) -> None:
+        layer = edit.component.layer
+        source: Any = None
+        if edit.replacement is Replacement.RESAMPLE:
+            source = self._sent(pair.corrupted_ids if side is PromptSide.CLEAN else pair.clean_ids)[layer]
+        elif edit.replacement in (Replacement.MEAN, Replacement.MEAN_TEMPLATE):
+            source = self._mean_written(pair, edit)
+
+        def hook(experts: Any, args: Any, out: torch.Tensor) -> torch.Tensor:
+            return change_expert(experts, args, out, edit, side, source)
+
+        stack.callback(find_experts(self.bridge)[layer].register_forward_hook(hook).remove)
+
+    def _sent(self, ids: tuple[int, ...]) -> dict[int, Sent]:
+        if ids not in self._kept_sent:
+            kept: dict[int, Sent] = {}
+            with torch.inference_mode(), ExitStack() as stack:
+                for layer, experts in find_experts(self.bridge).items():
+                    keep = partial(lambda _module, args, layer: kept.update({layer: args}), layer=layer)
+                    stack.callback(experts.register_forward_pre_hook(keep).remove)
+                self.bridge(torch.tensor([ids]))
+            self._kept_sent[ids] = kept
+        return self._kept_sent[ids]
+
+    def _mean_written(self, pair: TokenPair, edit: Edit) -> torch.Tensor:
+        """Mean over the reference tokens that were sent to the expert."""
+        experts, expert = find_experts(self.bridge)[edit.component.layer], edit.component.index
+        written = [
+            write(experts, token, expert).double()
+            for ids in self._list_reference(pair, edit)
+            for token, chosen in zip(*self._sent(ids)[edit.component.layer][:2])
+            if expert in chosen.tolist()
+        ]
+        return torch.stack(written).mean(0).float()
+
+    def _list_reference(self, pair: TokenPair, edit: Edit) -> list[tuple[int, ...]]:
+        assert self.reference is not None
+        return [
+            ids
+            for other in self.reference.pairs
+            if len(other.clean_ids) == len(pair.clean_ids)
+            and (edit.replacement is Replacement.MEAN or other.prompt.template == pair.prompt.template)
+            for ids in (other.clean_ids, other.corrupted_ids)
+        ]
 
     def _source(self, pair: TokenPair, side: PromptSide, edit: Edit) -> torch.Tensor | None:
         name = name_hook(edit.component)
@@ -126,14 +220,7 @@ class LiteralRunner:
             return self._activations(pair.corrupted_ids if side is PromptSide.CLEAN else pair.clean_ids)[name]
         if edit.replacement not in (Replacement.MEAN, Replacement.MEAN_TEMPLATE):
             return None
-        assert self.reference is not None
-        runs = [
-            self._activations(ids)[name]
-            for other in self.reference.pairs
-            if len(other.clean_ids) == len(pair.clean_ids)
-            and (edit.replacement is Replacement.MEAN or other.prompt.template == pair.prompt.template)
-            for ids in (other.clean_ids, other.corrupted_ids)
-        ]
+        runs = [self._activations(ids)[name] for ids in self._list_reference(pair, edit)]
         return torch.stack(runs).double().mean(0).float()
 
     def _activations(self, ids: tuple[int, ...]) -> dict[str, torch.Tensor]:

@@ -36,6 +36,9 @@ CLOSE = 1e-4
 """Of the largest logit: float32 rounds at 6e-8, and three layers of differently shaped products add to that."""
 CHOICES = (Replacement.ZERO, Replacement.MEAN, Replacement.MEAN_TEMPLATE, Replacement.RESAMPLE, Replacement.SCALE)
 
+WIDE = (Kind.MLP, Kind.RESID, Kind.EXPERT)
+"""Kinds that write into the residual stream."""
+
 positions = st.none() | st.integers(-SHORTEST, SHORTEST)
 
 
@@ -54,13 +57,14 @@ def parts(draw: st.DrawFn, shape: Geometry) -> Component:
 @st.composite
 def edits(draw: st.DrawFn, part: Component, shape: Geometry) -> Edit:
     """Any replacement of the part, or of its projection on a random direction."""
-    factor, size = draw(st.floats(-2, 3)), shape.d_model if part.kind in (Kind.MLP, Kind.RESID) else shape.d_head
+    factor, size = draw(st.floats(-2, 3)), shape.d_model if part.kind in WIDE else shape.d_head
     if part.kind in (Kind.EDGE, Kind.PATTERN, Kind.NEURON) or draw(st.booleans()):
         ways = (*CHOICES, *PATTERN_ABLATIONS) if part.kind is Kind.PATTERN else CHOICES
         return Edit(part, draw(st.sampled_from(ways)), factor)
     along = np.random.default_rng(draw(st.integers(0, 99))).normal(size=size)
     unit = tuple(float(x) for x in along / np.linalg.norm(along))
-    return Edit(part, draw(st.sampled_from((*CHOICES, Replacement.ADD))), factor, unit)
+    ways = (Replacement.ADD,) if part.kind is Kind.EXPERT else (*CHOICES, Replacement.ADD)
+    return Edit(part, draw(st.sampled_from(ways)), factor, unit)
 
 
 def place_of(part: Component) -> tuple:

@@ -144,3 +144,24 @@ def test_every_module_of_the_library_has_its_place_in_the_layers() -> None:
     there = {f"audit_core.{path.stem}" for path in (ROOT / "audit_core").glob("*.py")} - {"audit_core.__init__"}
     there |= {f"audit_core.{path.parent.name}" for path in (ROOT / "audit_core").glob("*/__init__.py")}
     assert there - placed == set()
+
+
+def test_figures_begin_where_pandas_is_imported_whole() -> None:
+    """Plotly fails on a pandas that another thread, such as one that loads a model, has imported only halfway."""
+    calls = [
+        (path.relative_to(ROOT).as_posix(), node.lineno)
+        for folder in ("ui", "pages")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("go.Figure", "Figure")
+    ]
+    assert [path for path, _ in calls] == ["ui/parts/figures.py"], calls
+
+
+def test_a_new_figure_waits_for_pandas(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ui.parts import figures
+
+    waited: list[bool] = []
+    monkeypatch.setattr(figures, "import_pandas", lambda: waited.append(True))
+    figures.new_figure()
+    assert waited == [True]

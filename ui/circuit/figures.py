@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from audit_core import Estimate
 from audit_core.audits import CurveResult
-from ui.parts.figures import INK, MIN_EFFECT_RANGE, interval_bars, style_figure
+from ui.parts.figures import INK, MIN_EFFECT_RANGE, interval_bars, new_figure, style_figure
 
 EFFECT = "#542788"
 AGAINST = "#b35806"
@@ -33,7 +33,7 @@ def forest(
     names: Sequence[str], estimates: Sequence[Estimate], *, unit: str, lines: Sequence[tuple[float, str]] = ()
 ) -> go.Figure:
     """One interval per row, the first on top."""
-    figure = go.Figure(
+    figure = new_figure(
         go.Scatter(
             x=[e.value for e in estimates], y=list(names), mode="markers",
             marker={"size": 9, "symbol": "diamond", "color": EFFECT},
@@ -50,7 +50,7 @@ def forest(
 
 def staircase(names: Sequence[str], kept: Sequence[Estimate], *, unit: str) -> go.Figure:
     """Effect kept after restoring each component, from the first layer to the last."""
-    figure = go.Figure(
+    figure = new_figure(
         go.Scatter(
             x=[f"+ {name}" for name in names], y=[e.value for e in kept], mode="lines+markers",
             line={"shape": "hv", "color": EFFECT, "width": 2}, marker={"size": 9, "symbol": "diamond"},
@@ -66,7 +66,7 @@ def staircase(names: Sequence[str], kept: Sequence[Estimate], *, unit: str) -> g
 def curve(found: CurveResult) -> go.Figure:
     """Effect kept by the first k components of an order, with random orders in grey and the circuit as a square."""
     sizes, kept = [p.size for p in found.points], [p.kept.estimate for p in found.points]
-    figure = go.Figure()
+    figure = new_figure()
     for order in zip(*(p.random for p in found.points), strict=True):
         figure.add_scatter(
             x=sizes, y=list(order), mode="lines", line={"color": INK, "width": 1}, opacity=0.5, hoverinfo="skip"
@@ -134,7 +134,7 @@ def _touches(curve: tuple[list[float], list[float]], node: Node) -> bool:
 
 def graph(nodes: Sequence[Node], lines: Sequence[Line], *, unit: str) -> go.Figure:
     """Graph with layers upwards; line width is effect size, solid supports and dotted opposes the answer."""
-    figure = go.Figure()
+    figure = new_figure()
     strongest = max([abs(line.effect) for line in lines] + [MIN_EFFECT_RANGE])
     bent = {at: bend_line(nodes[line.sender], nodes[line.receiver], nodes) for at, line in enumerate(lines)}
     for at, line in sorted(enumerate(lines), key=lambda row: abs(row[1].effect)):

@@ -118,7 +118,7 @@ def ask_circuit_choice(auditor: Auditor, whole: TokenisedPrompts, prompt_id: str
     subject = auditor.subject
     parts = {*subject.components(Kind.HEAD), *subject.components(Kind.MLP)}
     methods = tuple(list_plugins("circuit_discovery"))
-    for key, options in (("ab", WAYS), ("u", tuple(Universe)), ("method", methods)):
+    for key, options in (("ab", WAYS), ("u", tuple(UNIVERSES)), ("method", methods)):
         link.repair(key, options)
     circuit, named, ablation, rest = st.columns(COLUMNS, vertical_alignment="center")
     drop_missing(parts)
@@ -183,7 +183,7 @@ def _read_universe(components: tuple[Component, ...]) -> Universe:
     """The universe that the numbers use: a circuit with an MLP is measured among heads and MLPs."""
     if any(c.kind is Kind.MLP for c in components):
         return Universe.HEADS_MLPS
-    return Universe(st.session_state.u) if st.session_state.u in tuple(Universe) else Universe.HEADS
+    return Universe(st.session_state.u) if st.session_state.u in tuple(UNIVERSES) else Universe.HEADS
 
 
 def _ask_universe(place: DeltaGenerator, components: tuple[Component, ...]) -> Universe:
@@ -192,7 +192,7 @@ def _ask_universe(place: DeltaGenerator, components: tuple[Component, ...]) -> U
     if has_mlp:
         st.session_state.u = universe.value
     place.selectbox(
-        "Around it", [universe] if has_mlp else list(Universe), key="u", format_func=UNIVERSES.get,
+        "Around it", [universe] if has_mlp else list(UNIVERSES), key="u", format_func=UNIVERSES.get,
         help="This circuit has an MLP, so MLPs are replaced as well." if has_mlp else None,
     )  # fmt: skip
     return Universe(st.session_state.u)

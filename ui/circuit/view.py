@@ -11,7 +11,6 @@ from audit_core import AuditError, Component, PromptSet, Replacement, Role, get_
 from audit_core.assessment import sort_findings, state_claim
 from audit_core.audits import CIRCUIT_QUESTIONS
 from audit_core.claim import Universe
-from audit_core.tables import import_pandas
 from ui.circuit import for_and_against, form, graph, results, sentence
 from ui.circuit.known import ROLES, Known, KnownAnswers, find_record, read_record
 from ui.flow import answers, services
@@ -119,7 +118,6 @@ def show_while_loading(frame: Frame, model: str, prompts: PromptSet, _: str) -> 
         return False
     with frame.own:
         form.show_settled(*_as_tuple(circuit))
-    import_pandas()
 
     def ask(key: str) -> Known | None:
         found = known.find(key)

@@ -211,7 +211,7 @@ def ask_intervention(more: Any) -> tuple[Replacement, Direction, float, Universe
     """Select ablation, direction, factor and universe; the rarely changed ones in the popover `more`."""
     link.repair("ab", tuple(ABLATIONS))
     link.repair("dir", tuple(DIRECTIONS))
-    link.repair("u", tuple(Universe))
+    link.repair("u", tuple(UNIVERSES))
     st.selectbox("Ablation", list(ABLATIONS), key="ab", format_func=ABLATIONS.get)
     with more:
         if st.session_state.ab == "resample":
@@ -224,7 +224,7 @@ def ask_intervention(more: Any) -> tuple[Replacement, Direction, float, Universe
             "Factor: 0 suppresses, 2 doubles, −1 reverses", -20.0, 20.0, value=factor, step=0.5, key="factor"
         )
         st.session_state.f = f"{factor:g}"
-    more.radio("Everything else means", list(Universe), key="u", format_func=UNIVERSES.get)
+    more.radio("Everything else means", list(UNIVERSES), key="u", format_func=UNIVERSES.get)
     return Replacement(st.session_state.ab), Direction(st.session_state.dir), factor, Universe(st.session_state.u)
 
 

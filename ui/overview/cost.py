@@ -85,7 +85,7 @@ def _format_price(cost: KindCost) -> str:
 def _draw_bars(report: CostReport) -> go.Figure:
     # Plotly interprets some HTML in labels, and the log is untrusted.
     names = [html.escape(cost.kind) for cost in report.kinds]
-    figure = go.Figure()
+    figure = figures.new_figure()
     for label, pattern, sums in (
         ("wall", "", [cost.wall for cost in report.kinds]),
         ("CPU", "/", [cost.cpu for cost in report.kinds]),

@@ -78,7 +78,7 @@ def draw_portfolio(lines: Sequence[ModelLine]) -> go.Figure:
     rows = [f"{html.escape(line.model[:40])}<br>policy: {GATES.get(line.gate, line.gate.lower())}" for line in lines]
     states = list(ClaimStatus)
     marks = [(states.index(s), row, n) for row, line in enumerate(lines) for s, n in line.by_standing.items() if n]
-    figure = go.Figure(
+    figure = figures.new_figure(
         go.Scatter(
             x=[x for x, _, _ in marks], y=[y for _, y, _ in marks], text=[f"<b>{n}</b>" for _, _, n in marks], mode="markers+text",
             customdata=[[states[x].value] for x, _, _ in marks], hovertemplate="%{text} claims: %{customdata[0]}<extra></extra>",

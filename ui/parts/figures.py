@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from plotly.colors import sample_colorscale
 
 from audit_core import Estimate
+from audit_core.tables import import_pandas
 from ui.parts.figure_download import offer_image
 from ui.parts.figure_labels import place_names
 
@@ -74,6 +75,15 @@ def ink_for(colours: Sequence[str]) -> list[str]:
         red, green, blue = (float(part) for part in colour[colour.index("(") + 1 : -1].split(",")[:3])
         inks.append("#111111" if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else "#ffffff")
     return inks
+
+
+def new_figure(*traces: Any) -> go.Figure:
+    """An empty figure, or one of these traces; every figure of the pages begins here.
+
+    Plotly uses the pandas that it finds imported, and fails on one that another thread has imported only halfway.
+    """
+    import_pandas()
+    return go.Figure(*traces)
 
 
 def show(figure: go.Figure, key: str, alt: str, **options: Any) -> Any:
@@ -145,7 +155,7 @@ _SCATTER_PX = 340
 
 def scatter_axes(points: Sequence[Point], *, unit: str, mass_line: float, support_line: float) -> go.Figure:
     """Attention mass against effect, one mark per head; dashed lines cut the quadrants, named where there is no mark."""
-    figure = go.Figure()
+    figure = new_figure()
     wide, high = _reach(points, mass_line, support_line)
     for chosen, symbol, size in ((False, "circle-open", 7), (True, "diamond", 12)):
         group = [p for p in points if p.is_chosen is chosen]
@@ -208,7 +218,7 @@ def scatter_screen(
     names: Sequence[str], guess: NDArray, exact: NDArray, missed: NDArray, invented: NDArray, *, unit: str
 ) -> go.Figure:
     """Estimated against measured effect; marks differ in shape where the two disagree."""
-    figure = go.Figure()
+    figure = new_figure()
     groups = (
         (~(missed | invented), "circle-open", "agree"),
         (missed, "square", "missed"),
@@ -231,7 +241,7 @@ def layer_bars(layers: Sequence[Estimate], *, unit: str) -> go.Figure:
     """Added effects per layer with their intervals, towards the answer above zero and against it below."""
     values = np.array([estimate.value for estimate in layers])
     limit = max(float(np.abs(values).max()), MIN_EFFECT_RANGE)
-    figure = go.Figure(
+    figure = new_figure(
         go.Bar(
             x=list(range(len(layers))), y=values,
             marker={"color": colour_effect(values, limit), "line": {"color": INK, "width": 1}},
@@ -250,7 +260,7 @@ def label_tokens(tokens: Sequence[str]) -> list[str]:
 def pattern(weights: NDArray[np.float32], tokens: Sequence[str]) -> go.Figure:
     """One head's attention, query token by key token."""
     labels = label_tokens(tokens)
-    figure = go.Figure(
+    figure = new_figure(
         go.Heatmap(
             z=weights, colorscale=LOOKS, zmin=0, zmax=1, colorbar={"thickness": 10, "title": {"text": "share of<br>attention"}, "tickfont": {"size": TEXT_PX}},
             hovertemplate="from %{customdata[0]}<br>to %{customdata[1]}<br>%{z:.3f} of its attention<extra></extra>",
@@ -268,7 +278,7 @@ def token_bars(values: Sequence[float], tokens: Sequence[str], *, unit: str, is_
     numbers = np.asarray(values, float)
     limit = max(float(np.abs(numbers).max()), MIN_EFFECT_RANGE)
     colours = colour_effect(numbers, limit) if is_effect else colour_attention(numbers)
-    figure = go.Figure(
+    figure = new_figure(
         go.Bar(
             x=numbers, y=label_tokens(tokens), orientation="h",
             marker={"color": colours, "line": {"color": INK, "width": 1}},
@@ -288,7 +298,7 @@ def verdict_figure(
     families: Sequence[tuple[str, Estimate]], *, delta: float, null: Sequence[float], primary: str
 ) -> go.Figure:
     """Each family's interval against ±δ, the deciding one on top, and below them one tick per random set."""
-    figure = go.Figure()
+    figure = new_figure()
     names = [f"{family}, decides" if family == primary else family for family, _ in families]
     ranked = sorted(names, key=lambda name: not name.endswith(", decides"))
     figure.add_scatter(
@@ -327,7 +337,7 @@ def interval_rows(
         lines: positions of dashed lines, each with its label.
         is_effect: whether to use the effect colour instead of the ink colour.
     """
-    figure = go.Figure()
+    figure = new_figure()
     step = 0.8 / max(1, len(series))
     for at, (label, symbol, estimates) in enumerate(series):
         known = [(row, e) for row, e in enumerate(estimates) if e is not None]
@@ -348,7 +358,7 @@ def interval_rows(
 
 def share_bars(names: Sequence[str], shares: Sequence[Estimate]) -> go.Figure:
     """Shares between 0 and 1 as points with their intervals, first name on top."""
-    figure = go.Figure(
+    figure = new_figure(
         go.Scatter(
             x=[share.value for share in shares], y=wrap_names(names), mode="markers",
             marker={"size": 10, "symbol": "diamond", "color": EFFECT},

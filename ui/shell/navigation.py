@@ -40,6 +40,7 @@ PLACES = (
     _LIVE_AUDIT,
     Place("sweep.py", "Sweep", ":material/grid_on:", "Explore", Permission.RUN),
     _CIRCUIT,
+    Place("experts.py", "Experts", ":material/account_tree:", "Explore", Permission.RUN),
     Place("calibration.py", "Calibration", ":material/straighten:", "Explore", Permission.LOOK),
     Place("crosswalk.py", "Crosswalk", ":material/compare_arrows:", "Govern", Permission.LOOK),
     Place("procurement.py", "Procurement", ":material/checklist:", "Govern", Permission.LOOK),

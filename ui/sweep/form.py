@@ -26,6 +26,7 @@ from ui.shell import link
 KINDS = {
     "head": "Heads",
     "mlp": "MLPs",
+    "expert": "Experts",
     "resid": "Residual stream, layer by position",
     "query": "Queries",
     "key": "Keys",

@@ -32,7 +32,7 @@ MARKED = 0.05
 SHOWN = 25
 MOST_CHOSEN = 40
 _WORDS = {Kind.HEAD: "head", Kind.QUERY: "query head", Kind.KEY: "key head", Kind.VALUE: "value head",
-          Kind.MLP: "MLP", Kind.RESID: "position"}  # fmt: skip
+          Kind.MLP: "MLP", Kind.RESID: "position", Kind.EXPERT: "expert"}  # fmt: skip
 
 
 def make_axes(names: Sequence[str]) -> Axes:
