@@ -9,12 +9,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from audit_core.claim import DEFAULT_DELTA, Claim
+from audit_core.claim import DEFAULT_DELTA, Claim, Universe
+from audit_core.component import Kind
 from audit_core.effect import get_metric, measure_effect
 from audit_core.errors import NotMeasured
 from audit_core.intervention import Replacement
-from audit_core.judging.faithfulness import estimate_faithfulness
-from audit_core.judging.trial import Trial, judge_trial, measure_null_draws, plan_trial, read_trial
+from audit_core.judging.faithfulness import estimate_faithfulness, list_kinds
+from audit_core.judging.slots import find_slots
+from audit_core.judging.trial import FAMILIES, Trial, judge_trial, measure_null_draws, plan_trial, read_trial
+from audit_core.judging.verdict import State
 from audit_core.prompts.alignment import tokenise
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.stats.estimates import Estimate
@@ -87,30 +90,56 @@ def judge_samples(
     claim = make_claim(planted)
     rng = np.random.default_rng([seed, *map(ord, model.name + planted.task + str(planted.components))])
     rows = [draw_rows(prompts.templates, rng) for _ in range(samples)]
-    trial = measure_population(subject, claim, prompts, rows, seed=seed)
+    try:
+        trial = measure_population(subject, claim, prompts, rows, seed=seed)
+    except NotMeasured as error:
+        # The audit gives the same reason in place of a verdict.
+        yield from [_leave_open(model, planted, claim, seed, error.reason)] * samples
+        return
     truth = estimate_faithfulness(trial.families[claim.ablation], claim.role, seed=seed, level=0.95).value
     for number, chosen in enumerate(rows):
         judged = judge_trial(take_sample(trial, chosen), seed=number)
         primary = judged.families.get(claim.ablation)
-        yield Sample(
-            model.name,
-            " ".join(map(str, claim.components)),
-            planted.task,
-            claim.role.value,
-            planted.planted.value,
-            planted.expected.value,
-            abs(planted.support.get(claim.ablation, math.inf)) > 0,
-            seed,
-            {COMBINED: judged.verdict.state.value} | {f.value: state.value for f, state in judged.states.items()},
-            judged.verdict.reason,
-            None if primary is None else is_covered(primary, truth),
-        )
+        states = {COMBINED: judged.verdict.state.value} | {f.value: state.value for f, state in judged.states.items()}
+        covered = None if primary is None else is_covered(primary, truth)
+        yield _make_sample(model, planted, claim, seed, states, judged.verdict.reason, covered)
+
+
+def _leave_open(model: PlantedModel, planted: PlantedClaim, claim: Claim, seed: int, reason: str) -> Sample:
+    states = dict.fromkeys((COMBINED, *(family.value for family in FAMILIES)), State.INCONCLUSIVE.value)
+    return _make_sample(model, planted, claim, seed, states, reason, None)
+
+
+def _make_sample(
+    model: PlantedModel,
+    planted: PlantedClaim,
+    claim: Claim,
+    seed: int,
+    found: Mapping[str, str],
+    reason: str | None,
+    covered: bool | None,
+) -> Sample:
+    return Sample(
+        model.name,
+        " ".join(map(str, claim.components)),
+        planted.task,
+        claim.role.value,
+        planted.planted.value,
+        planted.expected.value,
+        abs(planted.support.get(claim.ablation, math.inf)) > 0,
+        seed,
+        found,
+        reason,
+        covered,
+    )
 
 
 def make_claim(planted: PlantedClaim) -> Claim:
+    is_expert = any(part.kind is Kind.EXPERT for part in planted.components)
     return Claim(
         "planted",
         planted.components,
+        Universe.EXPERTS if is_expert else Universe.HEADS,
         role=planted.role,
         delta=DEFAULT_DELTA[planted.role.value],
         ablation=Replacement.RESAMPLE,
@@ -120,13 +149,19 @@ def make_claim(planted: PlantedClaim) -> Claim:
 def measure_population(
     subject: Subject, claim: Claim, prompts: TokenisedPrompts, samples: Sequence[Sequence[int]], *, seed: int
 ) -> Trial:
-    """A trial on all prompts, with draws if they can change the verdict on any sample, as in the audit."""
-    means, metric = subject.capture_means(prompts), get_metric(claim.metric)
+    """A trial on all prompts, with draws if they can change the verdict on any sample, as in the audit.
+
+    Raises:
+        NotMeasured: the claim is about experts that no token is sent to.
+    """
+    slots = find_slots(subject, prompts, claim.components)
+    means, metric = subject.capture_means(prompts, kinds=list_kinds(claim.universe)), get_metric(claim.metric)
     plan = plan_trial(
         subject,
         claim,
         lambda: subject.activation_change_rms(prompts, claim.components, claim.ablation, means=means).tolist(),
         seed=seed,
+        slots=slots,
     )
     trial = read_trial(claim, plan, measure_effect(subject, prompts, plan.list_runs(), metric, means=means, seed=seed))
     if not plan.draws or not any(judge_trial(take_sample(trial, rows), seed=0).needs_null_draws for rows in samples):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audit_core.component import Component, Kind
+from audit_core.engine.adapters import register_adapters
 from audit_core.engine.checkpoint import check_against_files, check_kind
 from audit_core.engine.faults import refuse_faults
 from audit_core.engine.parity import check_parity, choose_tokens, run_alone
@@ -249,6 +250,7 @@ def _cross(folder: Path, inner: Any, model: Any) -> _Crossed:
 
     bos_id = getattr(inner, "bos_token_id", None)
     with MODEL_LOCK, refuse_faults(folder):
+        register_adapters()
         own = run_alone(model, bos_id)
         # A copy: TransformerLens adds a beginning-of-sequence token to a tokenizer without one.
         bridge = TransformerBridge.boot_transformers(

@@ -45,7 +45,6 @@ from audit_core.subjects.planted.claims import NOTHING, lost
 from audit_core.subjects.planted.key import PlantedClaim, PlantedModel, PlantedRole, PlantedTask
 from audit_core.subjects.planted.mixture_tasks import make_lookup, make_silence
 from audit_core.subjects.planted.mixture_weights import (
-    ANSWER_WORDS,
     ANSWERS,
     AS_SCORED,
     ASKED,
@@ -162,7 +161,8 @@ def _claim_mixture() -> tuple[PlantedClaim, ...]:
     decoys = (BUSY, IDLE, FIRST, DECOY)
     return (
         _claim(f"L0.E{CARRIER}", task, PlantedRole.CAUSE, State.SUPPORTED, answer),
-        _claim(f"L0.E{CARRIER}", task, PlantedRole.CAUSE, State.SUPPORTED, answer, role=Role.SUFFICIENT),
+        # With one expert, or two, there are too few other sets to compare with.
+        _claim(f"L0.E{CARRIER} L1.E0 L1.E1 L1.E2", task, PlantedRole.CAUSE, State.SUPPORTED, answer, role=Role.SUFFICIENT),
         _claim(f"L0.E{DECOY} L0.E{CARRIER}", task, PlantedRole.CAUSE, State.SUPPORTED, answer),
         *(_claim(f"L0.E{expert}", task, PlantedRole.DECOY, State.NEGLIGIBLE) for expert in decoys),
         _claim(f"L0.E{BUSY} L0.E{DECOY}", task, PlantedRole.DECOY, State.NEGLIGIBLE),
@@ -174,13 +174,11 @@ def _claim_mixture() -> tuple[PlantedClaim, ...]:
 
 def _claim_either() -> tuple[PlantedClaim, ...]:
     task, both = "silence", lost(zero=_ANSWER, mean=_ANSWER, resample=_ANSWER)
-    # The mean over all asked words still adds a twelfth of each answer.
-    reader = lost(zero=_ANSWER, mean=_ANSWER * (1 - 1 / len(ANSWER_WORDS)), resample=_ANSWER)
     pair = f"L0.E{DECOY} L0.E{CARRIER}"
     return (
         *(_claim(one, task, PlantedRole.REDUNDANT, State.NEGLIGIBLE) for one in pair.split()),
         PlantedClaim(parts(pair), task, PlantedRole.REDUNDANT, State.SUPPORTED, both),
-        PlantedClaim(parts("L1.E0"), task, PlantedRole.CAUSE, State.SUPPORTED, reader),
+        PlantedClaim(parts("L1.E0"), task, PlantedRole.CAUSE, State.SUPPORTED, both),
         *(_claim(f"L0.E{e}", task, PlantedRole.DECOY, State.NEGLIGIBLE) for e in (BUSY, IDLE, FIRST)),
         _claim("L1.E1", task, PlantedRole.BYSTANDER, State.NEGLIGIBLE),
         *(_claim(f"L0.E{e}", task, PlantedRole.UNROUTED, State.INCONCLUSIVE) for e in (*UNROUTED, BACKUP)),
