@@ -79,7 +79,7 @@ def test_dropping_layers_adds_up_sizes_layer_by_layer(family: str, kind: Kind, l
 
 
 @pytest.mark.parametrize("side", PromptSide)
-def test_slopes_along_the_path_add_up_to_the_gap(side: PromptSide, load_family: Load) -> None:
+def test_gradients_along_the_path_add_up_to_the_gap(side: PromptSide, load_family: Load) -> None:
     """The stream that enters the first block is the path itself: its estimate is the whole gap, from either end."""
     subject = load_family("gpt2")
     prompts = tokenise_letters(subject.tokenizer, [7] * 4)

@@ -110,7 +110,7 @@ def test_a_set_larger_than_anothers_prompts_set_adds_nothing_to_it(subject: Any)
     )
 
 
-def test_a_metric_of_one_position_refuses_what_no_position_tells_apart(subject: Any) -> None:
+def test_a_metric_of_one_position_refuses_what_no_position_distinguishes(subject: Any) -> None:
     prompts = make(subject, ("a b",), ("a c", "d"))
     with pytest.raises(PromptRefused, match="no token at one position separates answers from foils: 'p0'"):
         measure_effect(subject, prompts, ASKED[2:], get_metric("logit_difference"), seed=0)

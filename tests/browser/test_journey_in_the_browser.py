@@ -161,7 +161,7 @@ def test_three_people_take_a_pack_over_the_desk_and_a_fourth_reads_it(office: Of
     assert office.list_told("person.refused", digest) == [("dora", "not_recent")]
 
 
-def test_whoever_prepared_a_pack_does_not_review_it_whatever_role_they_are_given(office: Office) -> None:
+def test_the_preparer_of_a_pack_does_not_review_it_whatever_role_they_are_given(office: Office) -> None:
     digest = put_on_desk(office, make_pack("Prepared and reviewed by one."))
     office.give(anna="reviewer")
     anna = office.open_desk("anna", digest)
@@ -175,7 +175,7 @@ def test_whoever_prepared_a_pack_does_not_review_it_whatever_role_they_are_given
     assert office.list_told("person.refused", digest) == [("anna", "not_allowed")]
 
 
-def test_of_two_approvals_at_once_one_stands(office: Office) -> None:
+def test_of_two_approvals_at_once_one_is_recorded(office: Office) -> None:
     digest = put_on_desk(office, make_pack("Raced for."))
     ben = office.open_desk("ben", digest)
     fill(ben)

@@ -50,7 +50,7 @@ def choose(page: Page, label: str, option: re.Pattern[str]) -> None:
     raise AssertionError(f"{label} never offered {option.pattern}")
 
 
-def test_the_page_is_painted_before_the_model_is_loaded_and_asks_nobody_else(server: Server, page: Page) -> None:
+def test_the_page_is_painted_before_the_model_is_loaded_and_asks_no_other_server(server: Server, page: Page) -> None:
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.goto(server.url)

@@ -119,7 +119,7 @@ def test_what_slips_through_all_the_same_is_stopped_by_the_policy_in_the_file(sh
 
 @pytest.mark.parametrize("width", [390, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_report_fits_the_screen_and_its_text_stands_out(width: int, scheme: str, show: Any, page: Any) -> None:
+def test_the_report_fits_the_screen_and_its_text_has_contrast(width: int, scheme: str, show: Any, page: Any) -> None:
     page.set_viewport_size({"width": width, "height": 900})
     page.emulate_media(color_scheme=scheme)
     show(render_html(sample_documents(), root_digest=ROOT_DIGEST))

@@ -131,7 +131,7 @@ def test_what_one_person_types_never_reaches_another(house: House, visit: Any) -
     assert "canary" not in json.dumps(list(RunLog(house.home).export()))
 
 
-def test_an_admin_puts_somebody_out_at_their_next_action(house: House, visit: Any) -> None:
+def test_a_person_whom_an_admin_disables_is_refused_at_their_next_action(house: House, visit: Any) -> None:
     olga = house.employ("olga", "team-view")
     house.employ("ada", "team-admin")
     watched, admin = visit(), visit()
@@ -155,7 +155,7 @@ def test_an_admin_puts_somebody_out_at_their_next_action(house: House, visit: An
     assert event.actor == f"{house.issuer}|ada"
 
 
-def test_a_sign_in_that_has_ended_is_asked_for_anew(house: House, visit: Any) -> None:
+def test_a_sign_in_that_has_ended_is_asked_for_again(house: House, visit: Any) -> None:
     """The provider's token ends in twenty seconds; Streamlit's cookie lasts thirty days."""
     ends = int(time.time()) + 20
     house.employ("eva", "team-view", exp=ends)

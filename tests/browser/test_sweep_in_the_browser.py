@@ -16,7 +16,7 @@ def open_page(page: Page, server: Server, query: str = LINK) -> None:
     expect(page.get_by_role("tab", name="Layer profile")).to_be_visible(timeout=90_000)
 
 
-def test_the_exact_map_stands_beside_the_estimate_and_both_say_what_they_are(server: Server, page: Page) -> None:
+def test_the_exact_map_is_beside_the_estimate_and_both_say_what_they_are(server: Server, page: Page) -> None:
     open_page(page, server)
     expect(page.get_by_role("grid", name="Causal effect by layer")).to_be_visible()
     expect(page.get_by_role("grid", name="Estimated effect by layer")).to_be_visible()

@@ -308,7 +308,7 @@ def test_whatever_intervenes_shows_that_its_hooks_were_alive(
 
 
 @pytest.mark.parametrize("audit", ["ablation", "claim_test", "paths"])
-def test_a_fraction_stands_beside_the_six_conditions(
+def test_a_fraction_is_beside_the_six_conditions(
     audit: str, results: dict[str, list[tuple[Auditor, Any, Any]]]
 ) -> None:
     for _, _, result in results[audit]:
@@ -318,7 +318,7 @@ def test_a_fraction_stands_beside_the_six_conditions(
 
 
 @pytest.mark.parametrize("audit", list_circuit_questions())
-def test_no_number_about_a_circuit_stands_without_its_six_conditions(
+def test_no_number_about_a_circuit_is_without_its_six_conditions(
     audit: str, results: dict[str, list[tuple[Auditor, Any, Any]]]
 ) -> None:
     """Estimates of a circuit sit inside measurements; only those of a group stand outside, beside the group's conditions."""

@@ -46,7 +46,7 @@ def test_a_view_gives_each_token_a_share_and_says_what_it_hides(key: str) -> Non
 
 
 @pytest.mark.parametrize("key", VIEWS)
-def test_the_token_that_all_rest_on_stands_out(key: str) -> None:
+def test_the_token_that_all_rest_on_is_marked(key: str) -> None:
     """The positive control: what is looked at by every head of every layer has more than any token but the answer's own."""
     found = VIEWS[key].read(rest_on(2))
     assert found[:-1].argmax() == 2
@@ -61,7 +61,7 @@ def test_another_prompt_gives_another_picture_and_the_same_gives_the_same(key: s
 
 
 @pytest.mark.parametrize("key", VIEWS)
-def test_only_a_view_that_needs_slopes_reads_them(key: str) -> None:
+def test_only_a_view_that_needs_gradients_reads_them(key: str) -> None:
     view, bare = VIEWS[key], make_looks(with_gradients=False)
     if not view.needs_gradients:
         np.testing.assert_array_equal(view.read(bare), view.read(make_looks()))

@@ -15,7 +15,7 @@ from tests.pages.test_live_audit_page import open_page
 LINK = {"model": "planted-strict", "set": "planted-query"}
 
 
-def test_one_prompt_is_told_why_there_are_no_tests(
+def test_one_prompt_is_answered_with_why_there_are_no_tests(
     home: Path, load_planted: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     subject = load_planted("planted-strict")
@@ -27,7 +27,7 @@ def test_one_prompt_is_told_why_there_are_no_tests(
     assert not [b for b in test.button if b.key == "start-job-attention_tests"]
 
 
-def test_a_half_of_the_set_is_tested_and_each_figure_says_what_kind_of_evidence_it_is(
+def test_a_split_of_the_set_is_tested_and_each_figure_says_what_kind_of_evidence_it_is(
     home: Path, load_planted: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     subject = load_planted("planted-strict")

@@ -15,7 +15,7 @@ def test_an_empty_log_says_how_it_fills(home: Path) -> None:
     assert any("revalidate" in one.value for one in test.markdown)
 
 
-def test_an_incident_makes_a_claim_stale_and_stands_in_the_log(home: Path) -> None:
+def test_an_incident_makes_a_claim_stale_and_is_in_the_log(home: Path) -> None:
     tell_attempt(home, freeze_by_hand(home), "0" * 32, "supported")
     test = open_page("changes")
     test.selectbox(key="incident_claim").set_value("C-0001")

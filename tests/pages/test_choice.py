@@ -24,7 +24,7 @@ def choice() -> Choice:
     )  # fmt: skip
 
 
-def test_a_verdict_is_offered_on_the_confirmatory_half(choice: Choice) -> None:
+def test_a_verdict_is_offered_on_the_confirmatory_split(choice: Choice) -> None:
     assert choice.can_be_judged
     assert choice.ask_verdict().claim.components == (head(1, 1),)
 
@@ -53,7 +53,7 @@ def test_the_run_without_the_intervention_is_the_one_that_is_edited(choice: Choi
     assert replace(choice, direction=Direction.DENOISING).unedited.side.value == "corrupted"
 
 
-def test_attentions_tests_are_put_to_named_heads_and_to_some_that_nobody_named(choice: Choice) -> None:
+def test_attentions_tests_are_put_to_named_heads_and_to_some_that_were_not_named(choice: Choice) -> None:
     asked = replace(choice, components=(head(1, 1, 2),), head=head(0, 1), sampled_heads=(head(0, 0), head(1, 1)))
     assert asked.ask_attention_tests().heads == (head(0, 0), head(0, 1), head(1, 1))
 

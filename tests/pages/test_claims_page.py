@@ -215,7 +215,7 @@ def test_a_changed_event_is_named_on_the_page(claimed: Path) -> None:
     assert states[3] == "after the first bad event"
 
 
-def test_the_log_page_names_packs_nobody_is_known_to_have_and_keys_that_leaked(own_home: Path) -> None:
+def test_the_log_page_names_packs_without_a_recipient_and_keys_that_leaked(own_home: Path) -> None:
     own_home.mkdir(exist_ok=True)
     with open_database(own_home) as connection:
         append_event(connection, actor="a", action=Action.PACK_EXPORTED, object_id="P-*1*", payload={"claims": {}})

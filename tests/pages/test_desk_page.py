@@ -47,7 +47,7 @@ def test_an_empty_desk_says_what_to_do(home: Path) -> None:
     assert "Nothing to review yet" in test.info[0].value
 
 
-def test_without_a_key_nobody_decides(home: Path) -> None:
+def test_without_a_key_no_one_decides(home: Path) -> None:
     take_pack(home, zip_up(genuine_members()), by="anna")
     test = open_page("desk")
     assert not test.exception
@@ -65,7 +65,7 @@ def test_a_review_and_an_approval_are_made_on_the_page(desk: Path) -> None:
     assert any("State: **signed by all three**" in one.value for one in test.markdown)
 
 
-def test_whoever_prepared_it_is_refused_on_the_page(desk: Path) -> None:
+def test_the_preparer_is_refused_on_the_page(desk: Path) -> None:
     test = decide(open_page("desk"), "anna")
     assert "prepared this pack" in test.error[0].value
     assert list_cases(desk)[0].state == "waiting for review"
@@ -94,7 +94,7 @@ def test_hostile_words_of_a_pack_are_shown_as_words(home: Path) -> None:
     assert all("\\<img" in text for text in shown)
 
 
-def test_what_speaks_against_a_claim_stands_beside_what_was_found(home: Path) -> None:
+def test_what_speaks_against_a_claim_is_beside_what_was_found(home: Path) -> None:
     def change(story):  # type: ignore[no-untyped-def]
         for run in [name for name in story.documents if name.endswith("result.json")]:
             story.documents[run] |= {"state": "inconclusive", "reason": "low_power", "sentence": "It stayed open."}

@@ -105,7 +105,7 @@ def test_what_cannot_be_saved_stays_in_the_form_with_the_reason(home: Path) -> N
     assert len(Checklists(home).list_latest()) == 1
 
 
-def test_a_second_person_who_saves_over_the_first_is_told(home: Path) -> None:
+def test_a_second_person_who_saves_over_the_first_is_warned(home: Path) -> None:
     test = open_page("procurement")
     test.text_input(key="new-0-about").set_value("ACME")
     test.text_input(key="new-0-by").set_value("anna")

@@ -69,7 +69,7 @@ def refuse_markup(test: AppTest) -> None:
 
 
 @pytest.mark.parametrize("field", ["id", "clean", "answer", "template", "a field of its own"])
-def test_a_refused_upload_is_told_of_in_text(home: Path, monkeypatch: pytest.MonkeyPatch, field: str) -> None:
+def test_a_refused_upload_is_reported_in_text(home: Path, monkeypatch: pytest.MonkeyPatch, field: str) -> None:
     rows = [row(**{field: text, "foil": ""}) for text in HOSTILE] + [row(id=IMAGE), row(id=IMAGE)]
     test = upload(open_page(model="./none"), rows, monkeypatch)
     refused = f"**{len(HOSTILE)}** refused"

@@ -106,9 +106,7 @@ def test_no_page_loads_a_model_by_its_address_alone(loads: Loads, page: str) -> 
     assert [name for name, _ in loads.asked if name != "default"] == []
 
 
-def test_a_model_that_somebody_here_has_loaded_opens_at_once_and_asks_nothing_of_the_hub(
-    home: Path, loads: Loads
-) -> None:
+def test_a_model_that_was_loaded_here_opens_at_once_and_asks_nothing_of_the_hub(home: Path, loads: Loads) -> None:
     note_opened(home, "someone/model")
     test = open_page(model="someone/model")
     until(test, lambda: bool(loads.asked))
@@ -229,7 +227,7 @@ def test_a_signed_in_person_learns_nothing_of_the_servers_folders(
     assert "config.json." not in text.replace("with config.json and", "")
 
 
-def test_the_one_local_person_is_told_how_large_a_folder_is(
+def test_the_one_local_person_sees_how_large_a_folder_is(
     loads: Loads, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = tmp_path_factory.mktemp("model")
@@ -238,7 +236,7 @@ def test_the_one_local_person_is_told_how_large_a_folder_is(
     assert "unknown" in said(open_page(model=str(folder / "nothing")))
 
 
-def test_nobody_without_the_right_to_run_loads_a_model_by_pressing(
+def test_no_one_without_the_right_to_run_loads_a_model_by_pressing(
     provider: Provider, loads: Loads  # noqa: F811
 ) -> None:  # fmt: skip
     provider.sign_in("anna", "researcher")
@@ -248,7 +246,7 @@ def test_nobody_without_the_right_to_run_loads_a_model_by_pressing(
     assert loads.asked == []
 
 
-def test_a_comparison_tells_no_more_of_a_path_than_a_page_does(
+def test_a_comparison_shows_no_more_of_a_path_than_a_page_does(
     home: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     from ui.flow import actions, services

@@ -64,7 +64,7 @@ def test_each_shipped_set_opens(home: Path) -> None:
         assert test.selectbox(key="set").value == key
 
 
-def test_a_server_that_strangers_can_reach_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_the_network_can_reach_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import streamlit as st
 
     monkeypatch.setenv("AUDIT_HOME", str(tmp_path))

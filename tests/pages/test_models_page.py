@@ -63,7 +63,7 @@ def test_what_the_system_does_adds_evidence_to_ask_for(home: Path) -> None:
     assert counts[0] < counts[1]
 
 
-def test_a_pack_stands_on_the_card_with_its_state_and_its_numbers(carded: Path) -> None:
+def test_a_pack_is_on_the_card_with_its_state_and_its_numbers(carded: Path) -> None:
     test = open_page("models", model="toy")
     packs = next(one.value for one in test.dataframe if "review desk" in one.value.columns)
     assert list(packs["review desk"]) == ["waiting for review"]

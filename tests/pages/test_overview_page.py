@@ -99,7 +99,7 @@ def test_both_panes_of_the_second_step_bear_their_own_badge(home: Path) -> None:
     assert {"observational", "causal", "recorded"} <= set(badges)
 
 
-def test_relies_on_stands_only_beside_a_supported_verdict(home: Path) -> None:
+def test_relies_on_is_only_beside_a_supported_verdict(home: Path) -> None:
     story = load_story()
     assert any(found.result.state == State.SUPPORTED for found in story.claims)
     for step in STEPS:
@@ -147,7 +147,7 @@ def test_going_live_chooses_prompt_and_circuit_whatever_was_chosen_before(
     }  # fmt: skip
 
 
-def test_who_may_not_run_is_told_whom_to_ask(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_person_who_may_not_run_sees_whom_to_ask(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from ui.flow import actions
 
     monkeypatch.setattr(actions, "may", lambda permission: False)
@@ -182,7 +182,7 @@ def test_without_a_run_the_page_says_what_to_do(home: Path) -> None:
     assert any("No audit has run here yet" in one.value for one in open_page("", COSTS).info)
 
 
-def test_cost_stands_beside_what_it_settled(home: Path) -> None:
+def test_cost_is_beside_what_it_settled(home: Path) -> None:
     log_run(home, "a", "claim_test", {"state": "supported", "reason": None}, 90.0, 130.0)
     log_run(home, "b", "claim_test", {"state": "inconclusive", "reason": "low_power"}, 30.0, None)
     log_run(home, HOSTILE, HOSTILE, {}, 1.0, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from streamlit.testing.v1 import AppTest
 
 
-def test_notices_stand_under_the_choice_and_nothing_of_them_is_markup() -> None:
+def test_notices_are_under_the_choice_and_nothing_of_them_is_markup() -> None:
     def page() -> None:
         from ui.flow.own_prompts import show_notices
 
@@ -28,7 +28,7 @@ def test_a_set_without_notices_shows_none() -> None:
     assert not AppTest.from_function(page).run().expander
 
 
-def test_repeats_dropped_from_an_upload_are_told_with_that_set_alone() -> None:
+def test_repeats_dropped_from_an_upload_are_reported_with_that_set_alone() -> None:
     def page() -> None:
         import streamlit as st
 

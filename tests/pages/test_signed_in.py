@@ -73,7 +73,7 @@ def errors(test: AppTest) -> str:
     return " ".join(one.value for one in test.error).replace("\\", "")
 
 
-def test_a_stranger_sees_a_door_and_no_page(provider: Provider) -> None:
+def test_an_unknown_visitor_sees_the_sign_in_and_no_page(provider: Provider) -> None:
     test = open_app()
     assert titles(test) == ["Assay"]
     assert [one.key for one in test.button] == ["sign-in"]
@@ -81,7 +81,7 @@ def test_a_stranger_sees_a_door_and_no_page(provider: Provider) -> None:
     assert provider.refusals() == []
 
 
-def test_whoever_has_no_role_is_told_their_id_and_sees_no_page(provider: Provider) -> None:
+def test_a_person_without_a_role_sees_their_id_and_no_page(provider: Provider) -> None:
     provider.sign_in("anna")
     test = open_app()
     assert titles(test) == ["Assay"]
@@ -91,7 +91,7 @@ def test_whoever_has_no_role_is_told_their_id_and_sees_no_page(provider: Provide
 
 
 @pytest.mark.parametrize(("role", "first"), [("viewer", "Overview"), ("approver", "Overview"), ("admin", "Overview")])  # fmt: skip
-def test_whoever_may_not_run_begins_on_a_page_that_runs_nothing(provider: Provider, role: str, first: str) -> None:
+def test_a_person_who_may_not_run_begins_on_a_page_that_runs_nothing(provider: Provider, role: str, first: str) -> None:
     provider.sign_in("anna", role)
     test = open_app()
     assert titles(test) == [first]
@@ -271,7 +271,7 @@ def test_a_sign_out_that_cannot_be_kept_says_that_one_is_still_in(
     assert leaves == []
 
 
-def test_an_admin_keeps_somebody_out_and_lets_them_in_again(provider: Provider) -> None:
+def test_an_admin_disables_a_person_and_enables_them_again(provider: Provider) -> None:
     provider.sign_in("anna", "viewer")
     open_app()
     provider.sign_in("ada", "admin")
@@ -334,7 +334,7 @@ def test_signing_in_again_comes_back_to_the_page_it_was_asked_on(
     assert titles(open_app()) != ["Claims"], "once"
 
 
-def test_prompts_that_somebody_brought_open_for_nobody_else(provider: Provider) -> None:
+def test_prompts_that_a_person_brought_open_for_no_one_else(provider: Provider) -> None:
     from ui.flow import actions, services
 
     prompts = PromptSet("own pair", (Prompt("own-1", "CANARY-A one", "CANARY-A two", " x", " y", "own"),))
@@ -483,7 +483,7 @@ def test_a_pack_is_signed_with_no_key_but_ones_own(provider: Provider) -> None:
     assert provider.refusals() == [("anna", "export_pack", "not_theirs")]
 
 
-def test_the_owner_of_a_claim_is_whoever_is_signed_in(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_owner_of_a_claim_is_the_signed_in_user(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
     from ui.flow import actions
 
     seen: dict[str, Any] = {}
@@ -564,7 +564,9 @@ def test_a_decision_wants_a_sign_in_of_the_last_ten_minutes(provider: Provider, 
     assert caught.value.why == ("not_theirs" if ago_s == 60 else "not_recent")
 
 
-def test_who_answers_a_checklist_is_whoever_is_signed_in(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_author_of_checklist_answers_is_the_signed_in_user(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from ui.flow import actions
 
     seen: dict[str, Any] = {}

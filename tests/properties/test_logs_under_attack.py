@@ -110,7 +110,7 @@ def write(log: Log, file: Forged) -> bool:
 
 @settings(max_examples=100)
 @given(steps=st.lists(STEPS, max_size=5), cover=st.lists(st.sampled_from(["relink", "forget", "sign"]), max_size=3))
-def test_whoever_holds_a_checkpoint_sees_every_change_before_it_and_none_where_there_is_none(
+def test_an_external_checkpoint_shows_every_change_before_it_and_none_where_there_is_none(
     log: Log, steps: list[tuple[str, Any, Any]], cover: list[str]
 ) -> None:
     """The forger has the log's key, and still cannot make what was handed out say something else."""

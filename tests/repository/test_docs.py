@@ -158,7 +158,7 @@ def test_every_command_of_the_tutorial_is_one_that_the_command_line_takes() -> N
         build_parser().parse_args(words[words.index("audit_core") + 1 :])
 
 
-def test_every_key_of_a_policy_stands_in_its_reference() -> None:
+def test_every_key_of_a_policy_is_in_its_reference() -> None:
     page = (ROOT / "docs/reference/policy.md").read_text()
     policy = load_shipped_policy().resolved()
     keys = {"schema", "id", *policy["gate"], *policy["approval"]}

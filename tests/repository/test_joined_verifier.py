@@ -19,7 +19,7 @@ def test_the_committed_file_is_what_the_joiner_makes() -> None:
     assert (ROOT / "verify_pack.py").read_text() == join_modules(), "run: python -m audit_core verifier"
 
 
-def test_every_definition_of_the_folder_stands_in_the_joined_file_once() -> None:
+def test_every_definition_of_the_folder_is_in_the_joined_file_once() -> None:
     joined = ast.parse(join_modules())
     names = [node.name for node in joined.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
     wanted = {

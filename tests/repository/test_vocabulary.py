@@ -22,7 +22,7 @@ PAGES = [
     *sorted((ROOT / "data").rglob("README.md")),
     *sorted((ROOT / "audit_core").rglob("*.j2")),
 ]
-FEWEST = {"code": 450, "pages": 50}
+FEWEST = {"code": 450, "pages": 50, "tests": 2000}
 BANNED = {
     r"told": "reported, logged, passed",
     r"tell(s|ing)? (of|it|them|whoever)": "report, log",
@@ -92,12 +92,22 @@ def find_banned(path: Path) -> list[str]:
     return prose + names
 
 
+def list_tests(source: str) -> list[str]:
+    return re.findall(r"^def (test_\w+)", source, re.MULTILINE)
+
+
 def name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
 def test_every_file_uses_the_words_of_the_field() -> None:
     assert [f"{name(path)}:{found}" for path in [*CODE, *PAGES] for found in find_banned(path)] == []
+
+
+def test_every_test_is_named_in_the_words_of_the_field() -> None:
+    names = [found for path in (ROOT / "tests").rglob("test_*.py") for found in list_tests(path.read_text("utf-8"))]
+    assert len(names) > FEWEST["tests"]
+    assert [found for found in names if PROSE.search(found.replace("_", " "))] == []
 
 
 def test_the_rule_reads_every_file() -> None:

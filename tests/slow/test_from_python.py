@@ -6,12 +6,15 @@ import json
 import re
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from audit_core import opened_model
+from audit_core.audits import claim_test
+from audit_core.judging.trial import measure_null_draws
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
@@ -20,8 +23,10 @@ from notebook import NOTEBOOK, run_notebook  # noqa: E402
 pytestmark = pytest.mark.slow
 
 
-FEWER = {"most=24": "most=6"}
+FEWER = {"most=24": "most=5"}
 """Every prompt costs seconds."""
+DRAWS_ON = 1
+"""Prompts of each of the 199 draws, which are nearly all of what a verdict costs."""
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +38,7 @@ def one_home(homes: Callable[[], Path]) -> Path:
 @pytest.fixture(autouse=True)
 def loaded(default_subject: Any, one_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The model that other tests have loaded."""
+    monkeypatch.setattr(claim_test, "measure_null_draws", partial(measure_null_draws, most=DRAWS_ON))
     monkeypatch.setattr(opened_model, "open_subject", lambda name: default_subject)
     monkeypatch.setenv("AUDIT_HOME", str(one_home))
 
@@ -46,7 +52,7 @@ def test_the_snippet_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.Monk
     exec(compile(snippet.replace(text, fewer), "README.md", "exec"), {})
     printed = capsys.readouterr().out
     assert "L23.H3" in printed
-    assert "too few for a verdict" in printed, "six prompts are"
+    assert "too few for a verdict" in printed, "five prompts are"
     assert (tmp_path / "effects.html").stat().st_size > 1000
 
 

@@ -128,7 +128,7 @@ def test_an_answer_that_is_other_tokens_after_the_corrupted_prompt_is_refused(sp
 
 
 @pytest.mark.parametrize("typed", ["<s>", ""])
-def test_a_beginning_of_sequence_token_stands_there_once(by_bytes: Any, typed: str) -> None:
+def test_a_beginning_of_sequence_token_is_there_once(by_bytes: Any, typed: str) -> None:
     pair = align(by_bytes, f"{typed}In to", f"{typed}At to", " Ma", " J")
     assert pair.clean_ids.count(by_bytes.bos_id) == 1
     assert pair.clean_ids[0] == pair.corrupted_ids[0] == by_bytes.bos_id
@@ -189,7 +189,7 @@ def test_answers_of_several_tokens_part_at_their_first_differing_token(spaced: A
     assert plain.contrast.answers[0] == tuple(spaced.inner.convert_tokens_to_ids(["▁New", "▁York"]))
 
 
-def test_several_answers_are_a_set_and_shared_first_tokens_tell_nothing(by_bytes: Any) -> None:
+def test_several_answers_are_a_set_and_shared_first_tokens_distinguish_nothing(by_bytes: Any) -> None:
     """44 and 57 against 41 and 33, digit by digit: 4 begins both sides, so 5 stands against 3."""
     pair = align(by_bytes, "the year 1", "the date 1", ["44", "57"], ["41", "33"])
     assert [by_bytes.piece(i) for i in (*pair.answer_ids, *pair.foil_ids)] == ["5", "3"]
@@ -227,7 +227,7 @@ def test_rows_are_aligned_one_by_one(by_bytes: Any) -> None:
     "answers, foils",
     [([(1,)], [(1,)]), ([(1, 2)], [(1,)]), ([(1,)], [(1, 2)]), ([(3,), (1, 2)], [(4,), (1, 2, 5)])],
 )
-def test_answers_that_cannot_be_told_from_foils_are_refused(answers: list[Any], foils: list[Any]) -> None:
+def test_answers_that_cannot_be_distinguished_from_foils_are_refused(answers: list[Any], foils: list[Any]) -> None:
     with pytest.raises(AnswerFault):
         contrast_answers(answers, foils)
 

@@ -35,7 +35,7 @@ def test_three_persons_are_four_eyes() -> None:
     "signatures",
     [(), (REVIEWER, APPROVER), (PREPARER,), (PREPARER, APPROVER), (PREPARER, REVIEWER), (change(PREPARER, person=" "), REVIEWER, APPROVER)],
 )  # fmt: skip
-def test_whoever_is_missing_leaves_it_not_evaluated(signatures: tuple[CheckedSignature, ...]) -> None:
+def test_a_missing_signer_leaves_it_not_evaluated(signatures: tuple[CheckedSignature, ...]) -> None:
     assert judge(*signatures) == NOT_EVALUATED
 
 
@@ -79,7 +79,7 @@ def test_what_a_person_said_last_counts() -> None:
     assert judge(PREPARER, change(REVIEWER, decision="reject"), REVIEWER, APPROVER) == DOES_NOT_MEET
 
 
-def test_conditions_that_nobody_has_closed_leave_it_open() -> None:
+def test_open_conditions_leave_it_open() -> None:
     assert judge(PREPARER, REVIEWER, change(APPROVER, decision="approve_with_conditions")) == INCONCLUSIVE
 
 

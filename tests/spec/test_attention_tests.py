@@ -148,7 +148,7 @@ def test_patterns_fail_weight_randomisation_by_construction(result: AttentionTes
     assert gradients.high < 0.9, "it changes; on so sparse a model most tokens have none of it before and after"
 
 
-def test_a_view_that_takes_slopes_depends_on_the_weights(load_planted: Callable[[str], Any]) -> None:
+def test_a_view_that_takes_gradients_depends_on_the_weights(load_planted: Callable[[str], Any]) -> None:
     """With background heads every token has some relevance, and another order without the weights."""
     subject = load_planted(INDUCTION.name)
     asked = tokenise(INDUCTION.find_task("query").make(3, 0), subject.tokenizer)

@@ -111,7 +111,7 @@ def test_two_homes_are_two_logs_and_one_is_no_witness_of_the_other(tmp_path: Pat
     assert [finding.fault for finding in verify(two, sign_now(one)).findings] == ["held_checkpoint"]
 
 
-def test_an_event_stands_or_falls_with_its_change(tmp_path: Path) -> None:
+def test_an_event_is_committed_or_rolled_back_with_its_change(tmp_path: Path) -> None:
     append(tmp_path)
     with pytest.raises(ZeroDivisionError), open_database(tmp_path) as connection:
         append_event(connection, actor="ada", action=Action.PREREG_FROZEN, object_id="P-1", payload={})
@@ -271,7 +271,7 @@ def test_the_unanchored_window_counts_from_what_others_hold(tmp_path: Path, cloc
 # Clock
 
 
-def test_a_clock_set_back_is_told_of_and_nothing_is_reordered(tmp_path: Path, clock: Callable[[str], None]) -> None:
+def test_a_clock_set_back_is_logged_and_nothing_is_reordered(tmp_path: Path, clock: Callable[[str], None]) -> None:
     for minute in (0, 5, 3, 4, 6):
         clock(f"2026-01-01T00:0{minute}:00.000000Z")
         append(tmp_path, object_id=f"at {minute}")
@@ -289,7 +289,7 @@ def test_a_clock_set_back_is_told_of_and_nothing_is_reordered(tmp_path: Path, cl
     assert (found.findings, found.clock_went_back) == ((), (3,))
 
 
-def test_an_earlier_time_that_nothing_tells_of_is_a_finding(tmp_path: Path) -> None:
+def test_an_earlier_time_that_no_event_reports_is_a_finding(tmp_path: Path) -> None:
     write_events(tmp_path, 9)
     with forge(tmp_path) as file:
         record = json.loads(file.rows[5]["body"]) | {"ts": T0}
@@ -341,7 +341,7 @@ def test_another_spelling_of_the_same_event_is_a_finding(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("column", ["log_id", "ts", "tenant", "actor", "action", "object_id", "prev", "entry", "leaf"])
-def test_every_column_is_held_against_its_body(column: str, tmp_path: Path) -> None:
+def test_every_column_is_compared_with_its_body(column: str, tmp_path: Path) -> None:
     write_events(tmp_path, 5)
     with forge(tmp_path) as file:
         file.rows[3][column] = "0" * 63 + "1"
@@ -349,7 +349,7 @@ def test_every_column_is_held_against_its_body(column: str, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("column", ["size", "root", "head"])
-def test_the_columns_of_a_checkpoint_are_held_against_its_note(column: str, tmp_path: Path) -> None:
+def test_the_columns_of_a_checkpoint_are_compared_with_its_note(column: str, tmp_path: Path) -> None:
     write_events(tmp_path, 5)
     with forge(tmp_path) as file:
         file.checkpoints[0][column] = 2 if column == "size" else "0" * 64
@@ -383,7 +383,7 @@ def test_a_missing_table_is_no_new_log(statement: str, tmp_path: Path) -> None:
         verify(tmp_path)
 
 
-def test_a_damaged_block_is_told_from_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
+def test_a_damaged_block_is_distinguished_from_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
     write_events(tmp_path, 50)
     path = tmp_path / DATABASE
     data = bytearray(path.read_bytes())

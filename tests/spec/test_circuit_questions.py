@@ -89,7 +89,7 @@ def test_of_a_redundant_pair_the_other_is_a_rival_that_keeps_as_much(load_plante
     assert 'not "the" circuit' in found.sentence
 
 
-def test_a_circuit_without_a_stand_in_has_no_rival(load_planted: Load) -> None:
+def test_a_circuit_without_a_replacement_has_no_alternative(load_planted: Load) -> None:
     """The positive control of the one before: on the strict model no other heads carry the answer."""
     subject, explored, judged = make(load_planted, "planted-strict", "context", 6)
     request = RivalRequest(judged, judged, parse_components("L0.H0 L1.H0 L1.H3"), explored=explored)
@@ -185,7 +185,7 @@ def test_an_order_is_looked_for_once_and_never_taken_for_another(load_planted: L
     assert looked == [Replacement.RESAMPLE, Replacement.ZERO, Replacement.RESAMPLE]
 
 
-def test_prompts_that_were_not_given_or_belong_to_the_wrong_half_are_refused(load_planted: Load) -> None:
+def test_prompts_that_were_not_given_or_belong_to_the_wrong_split_are_refused(load_planted: Load) -> None:
     subject, explored, judged = make(load_planted, "planted-strict", "context", 4)
     with pytest.raises(PromptRefused, match="No prompts for circuit discovery"):
         ask("rival", subject, RivalRequest(judged, judged, (head(1, 0),)))

@@ -129,7 +129,7 @@ def test_more_claims_than_draws_can_carry_are_refused(
     assert "at most 10" in capsys.readouterr().err
 
 
-def test_discovery_proposes_from_the_exploratory_half_and_says_what_it_misses(
+def test_discovery_proposes_from_the_exploratory_split_and_says_what_it_misses(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], ask: Any
 ) -> None:
     ask("L1.H0")

@@ -45,7 +45,7 @@ def print_json(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[
     return code, json.loads(out)
 
 
-def test_a_whole_log_is_verified_and_that_is_told(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_whole_log_is_verified_and_that_is_printed(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, out = tell(capsys, "verify")
     assert code == 0
     assert "21 events are unaltered" in out
@@ -140,7 +140,7 @@ def export(home: Path, pack_id: str = "P-1") -> Path:
     return home / f"{pack_id}.zip"
 
 
-def test_an_exported_pack_vouches_for_nothing_until_somebody_is_known_to_have_it(
+def test_an_exported_pack_attests_nothing_until_a_recipient_is_recorded(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pack = export(home)
@@ -184,7 +184,7 @@ def test_what_is_no_pack_of_this_log_anchors_nothing(
     assert print_json(capsys, "status")[1]["anchored_size"] == 0
 
 
-def test_status_says_what_is_sealed_what_nobody_could_vouch_for_and_what_has_no_end(
+def test_status_says_what_is_sealed_what_no_external_checkpoint_covers_and_what_has_no_end(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     start = RunStart("r1", "t", "ada", "s1", "claim_test", "key", "m", "p", "{}", "{}")
@@ -208,7 +208,7 @@ def test_events_are_exported_as_they_are_hashed(home: Path, capsys: pytest.Captu
     assert print_json(capsys, "export") == (0, [])
 
 
-def test_a_clock_set_back_is_told_of_beside_a_whole_log(
+def test_a_clock_set_back_is_reported_beside_a_whole_log(
     home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("audit_core.store.database.events.read_clock", lambda: "2001-01-01T00:00:00.000000Z")

@@ -136,7 +136,7 @@ def test_attempts_are_numbered_by_the_log(home: Path, subject: TransformerSubjec
     assert found[0].result == found[1].result  # type: ignore[attr-defined]
 
 
-def test_what_the_log_shows_of_the_half_makes_a_plan_exploratory_and_the_other_half_does_not(
+def test_what_the_log_shows_of_the_split_makes_a_plan_exploratory_and_the_other_split_does_not(
     home: Path, subject: TransformerSubject, prompts: PromptSet
 ) -> None:
     look_at(home, subject, prompts, explored=True)
@@ -147,7 +147,7 @@ def test_what_the_log_shows_of_the_half_makes_a_plan_exploratory_and_the_other_h
     assert run(home, subject, late.claim_id).exploratory  # type: ignore[attr-defined]
 
 
-def test_a_half_that_was_shown_as_another_task_was_seen(
+def test_a_split_that_was_shown_as_another_task_was_seen(
     home: Path, subject: TransformerSubject, prompts: PromptSet
 ) -> None:
     """Specificity measures one task's circuit on the confirmatory halves of the others."""
@@ -171,7 +171,7 @@ def test_a_run_that_was_cancelled_half_way_may_have_shown_something(
     assert freeze(home, subject, prompts).prior_access is PriorAccess.RESULTS_SEEN
 
 
-def test_the_opening_of_a_half_is_told_once_and_before_the_run(
+def test_the_opening_of_a_split_is_logged_once_and_before_the_run(
     home: Path, subject: TransformerSubject, prompts: PromptSet
 ) -> None:
     plan = freeze(home, subject, prompts)
@@ -212,7 +212,7 @@ def test_a_policy_changed_on_disk_packs_nothing_and_the_log_says_so(
     assert not (home / "p.zip").exists()
 
 
-def test_a_pack_that_cannot_be_written_leaves_nothing_and_is_told(
+def test_a_pack_that_cannot_be_written_leaves_nothing_and_is_logged(
     home: Path, subject: TransformerSubject, prompts: PromptSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = freeze(home, subject, prompts)
@@ -365,7 +365,7 @@ def verify(home: Path, pack: str, *more: str) -> subprocess.CompletedProcess[str
     )  # fmt: skip
 
 
-def test_a_stranger_checks_the_pack_without_the_project(packed: Path) -> None:
+def test_a_third_party_checks_the_pack_without_the_project(packed: Path) -> None:
     found = verify(packed, "p.zip", "--trust", str(packed / "trust.toml"))
     assert found.returncode == 0, found.stdout + found.stderr
     assert verify(packed, "p.zip").returncode == 3, "no trust file: nobody is known to have signed"
@@ -393,7 +393,7 @@ def test_packs_from_before_and_after_every_change_of_key_are_checked_by_one_trus
     assert "the log's key was revoked later" in said[1].stdout
 
 
-def test_no_secret_half_of_a_key_is_in_any_pack_log_or_answer(
+def test_no_private_key_is_in_any_pack_log_or_answer(
     packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Raw, hexadecimal, base64 and as the key file holds it; the control is the public half, which is meant to be there."""
@@ -537,7 +537,7 @@ def test_another_attention_implementation_is_not_compared(packed: Path, subject:
     assert (found.bitwise, found.numeric, found.decision, found.worst) == ("NOT_EVALUATED",) * 3 + (None,)
 
 
-def test_a_pack_whose_numbers_were_shifted_is_outside_and_its_decision_is_told(
+def test_a_pack_whose_numbers_were_shifted_is_outside_and_its_decision_is_reported(
     packed: Path, subject: TransformerSubject
 ) -> None:
     """Nobody can make such a pack verify; a rerun must see it even where somebody who may sign did."""

@@ -90,7 +90,7 @@ def test_inconclusive_settles_nothing() -> None:
     assert (found.settled, found.wall_per_settled, found.not_counted) == (0, None, "nothing is settled yet")
 
 
-def test_kinds_stand_by_price_and_add_up() -> None:
+def test_kinds_are_ordered_by_cost_and_add_up() -> None:
     report = count_costs(
         [row(1, "sweep", wall_s=1.0), row(2, state="supported"), row(3, "edges", wall_s=4.0, cpu_s=None)]
     )

@@ -185,7 +185,7 @@ def test_a_decision_that_is_there_twice_counts_once() -> None:
     assert check(swapped, TRUST).decisions.result == "DECISIONS_MISSING"
 
 
-def test_a_decision_about_another_pack_stands_in_for_none() -> None:
+def test_a_decision_about_another_pack_replaces_none() -> None:
     members = sign(genuine_members(), REVIEWED, REJECTED, APPROVED)
     other = sign(retell(lambda story: story.documents["pack.json"].update(organisation="Other")), REJECTED)
     found = check(
@@ -206,7 +206,7 @@ def test_a_list_that_was_shortened_breaks_the_signature() -> None:
     assert (found.exit_code, found.authenticity) == (4, "SIGNER_FAILED")
 
 
-def test_a_key_that_nobody_trusts_cannot_claim_that_something_is_missing() -> None:
+def test_an_untrusted_key_cannot_claim_that_something_is_missing() -> None:
     members = sign(genuine_members(), REVIEWED, APPROVED)
     both = sign(members, (MALLORY, "reviewer", "reject"), (MALLORY, "reviewer", "approve"))
     less = drop(both, "mallory", "reject")
@@ -223,7 +223,7 @@ def test_without_a_trust_file_every_list_is_read() -> None:
     assert (found.exit_code, found.decisions.result) == (4, "DECISIONS_MISSING")
 
 
-def test_nobody_signs_a_pack_that_lacks_a_decision() -> None:
+def test_a_pack_that_lacks_a_decision_is_never_signed() -> None:
     members = drop(sign(genuine_members(), REVIEWED, REJECTED, APPROVED), "dora", "reject")
     with pytest.raises(IntegrityError, match="not in this pack"):
         sign(members, (ToyKey("eve"), "approver", "approve"))

@@ -46,7 +46,7 @@ def state(home: Path) -> str:
     return list_cases(home)[0].state
 
 
-def test_two_signatures_leave_with_the_pack_and_a_stranger_finds_them(tmp_path: Path, pack: str) -> None:
+def test_two_signatures_leave_with_the_pack_and_a_verifier_finds_them(tmp_path: Path, pack: str) -> None:
     rule(tmp_path, pack, replace(REVIEW, evidence_viewed=("C-0001: items",)), BEN)
     rule(tmp_path, pack, APPROVAL, CLEO)
     found = verify_pack(assemble_pack(tmp_path, pack), read_trust(write_trust()))
@@ -140,7 +140,7 @@ def test_what_was_approved_may_be_rejected_later_by_the_same_person_in_the_same_
     assert state(tmp_path) == "rejected"
 
 
-def test_nobody_approves_what_was_rejected(tmp_path: Path, pack: str) -> None:
+def test_what_was_rejected_is_never_approved(tmp_path: Path, pack: str) -> None:
     rule(tmp_path, pack, REVIEW, BEN)
     rule(tmp_path, pack, REJECTION, DORA)
     with pytest.raises(DecisionRefused):

@@ -107,7 +107,7 @@ def test_pruning_by_hand() -> None:
     assert _list_rounds(12) == [12, 9, 7, 6, 5, 4, 3, 2, 1]
 
 
-def test_the_confirmatory_half_is_refused(load_planted: Load) -> None:
+def test_the_confirmatory_split_is_refused(load_planted: Load) -> None:
     model, subject = find_planted("planted-and"), load_planted("planted-and")
     assert model is not None
     prompts: TokenisedPrompts = tokenise(model.tasks[0].make(4, 0), subject.tokenizer)

@@ -95,7 +95,7 @@ def test_a_set_built_in_code_counts_repeats_once_when_it_is_tokenised(planted: T
     assert "4 prompts say the same" in found.notices[-1]
 
 
-def test_a_tokenizer_that_cannot_tell_two_texts_apart_makes_them_one(planted: TransformerSubject) -> None:
+def test_a_tokenizer_that_cannot_distinguish_two_texts_makes_them_one(planted: TransformerSubject) -> None:
     class Coarse:
         """Every word it does not know is the same token."""
 
@@ -121,7 +121,7 @@ def test_a_tokenizer_that_cannot_tell_two_texts_apart_makes_them_one(planted: Tr
     assert len(tokenise(PromptSet("two", (first, second)), Coarse())) == 1
 
 
-def test_halves_of_a_set_without_repeats_share_no_prompt_that_says_the_same() -> None:
+def test_splits_of_a_set_without_repeats_share_no_prompt_that_says_the_same() -> None:
     rows = [
         {**ROW, "id": f"{word} {at}", "clean": " " * at + ROW["clean"].replace("ball", word)}
         for word in ("ball", "book", "bird", "boat", "bell", "box", "bag")
@@ -153,14 +153,14 @@ def test_a_set_kept_with_repeats_by_an_earlier_version_is_read_as_it_was_kept(pl
     assert len(tokenise(kept, planted.tokenizer)) == 3
 
 
-def test_what_was_dropped_before_is_still_named_in_a_half(planted: TransformerSubject) -> None:
+def test_what_was_dropped_before_is_still_named_in_a_split(planted: TransformerSubject) -> None:
     rows = make_induction(12, change="query").prompts
     whole = drop_repeats(PromptSet("toy", (*rows, replace(rows[0], id="again"))))
     half = tokenise(take_split(whole, exploratory=False), planted.tokenizer)
     assert any("'again' repeats 'p0'" in notice for notice in half.notices)
 
 
-def test_templates_are_found_over_the_whole_set_so_that_halves_call_them_alike(planted: TransformerSubject) -> None:
+def test_templates_are_found_over_the_whole_set_so_that_splits_name_them_alike(planted: TransformerSubject) -> None:
     rows = [replace(row, template="") for row in make_induction(40, change="query").prompts]
     same = [replace(row, clean="w01 " + row.clean, corrupted="w01 " + row.corrupted, id=f"b{row.id}") for row in rows]
     whole = PromptSet("toy", (*rows, *same))

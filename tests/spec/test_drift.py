@@ -107,14 +107,14 @@ def test_divergence_on_unrelated_text_is_its_formula() -> None:
     assert (found["zero"].unit, found["zero"].n) == ("nats", len(load_texts()))
 
 
-def test_texts_are_all_of_one_length_and_stand_for_each_other() -> None:
+def test_texts_are_all_of_one_length_and_replace_each_other() -> None:
     texts = pair_texts(AdditiveSubject({}).tokenizer)
     assert {len(p.clean_ids) for p in texts.pairs} == {len(p.corrupted_ids) for p in texts.pairs} == {TEXT_TOKENS}
     assert len(set(texts.templates)) == len(texts) == len(load_texts())
     assert all(pair.clean_ids != pair.corrupted_ids for pair in texts.pairs)
 
 
-def test_a_model_without_words_is_told_so(load_planted: Load) -> None:
+def test_a_model_without_words_is_reported_as_such(load_planted: Load) -> None:
     subject = load_planted("planted-strict")
     with pytest.raises(NotMeasured, match="cannot encode ordinary text"):
         measure_divergence(subject, {Replacement.ZERO: Intervention(())}, seed=0)

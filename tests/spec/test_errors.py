@@ -11,7 +11,7 @@ from audit_core.judging.verdict import REASONS
 REFUSALS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Refused)]
 
 
-def test_every_error_stands_in_the_tree_that_is_drawn() -> None:
+def test_every_error_is_in_the_tree_that_is_drawn() -> None:
     kinds = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, AuditError)}
     assert all(name in (errors.__doc__ or "") for name in kinds)
     assert len(REFUSALS) == 13

@@ -202,7 +202,7 @@ def test_verdicts_on_planted_heads_are_what_was_planted(
 
 
 @pytest.mark.usefixtures("few_draws")
-def test_a_decoy_that_looks_exactly_as_the_head_that_acts_is_told_apart(
+def test_a_decoy_that_looks_exactly_as_the_head_that_acts_is_distinguished(
     planted: TransformerSubject, induction: TokenisedPrompts
 ) -> None:
     """Both put all their attention on the answer; one is supported and one negligible, so attention decided neither."""
@@ -285,7 +285,7 @@ def test_intervals_of_a_claim_are_at_its_own_level(alpha: float) -> None:
     assert found.families["zero"].level == pytest.approx(1 - alpha)
 
 
-def test_the_six_conditions_stand_beside_every_number() -> None:
+def test_the_six_conditions_are_beside_every_number() -> None:
     claim = Claim("a claim", (head(0, 0), mlp(1)), universe=Universe.HEADS_MLPS, role=Role.SUFFICIENT, delta=0.8)
     conditions = dict(describe_tuple(claim))
     assert set(conditions) == {"granularity", "component type", "ablation", "positions", "direction", "set"}

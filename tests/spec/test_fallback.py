@@ -68,7 +68,7 @@ def test_a_sweep_passes_its_controls_and_counts_its_work(family: str, direction:
     assert max(abs(cell.estimate.value) for cell in result.cells) > 0.01
 
 
-def test_every_method_refuses_a_model_without_slopes(load_family: Load) -> None:
+def test_every_method_refuses_a_model_without_gradients(load_family: Load) -> None:
     subject = load_family(AS_A_WHOLE[0])
     prompts = tokenise_letters(subject.tokenizer, (6,))
     with pytest.raises(Refused, match="without an estimator"):

@@ -121,7 +121,7 @@ def test_one_text_with_other_foils_is_one_template() -> None:
 
 
 @pytest.mark.parametrize("key", list_prompt_sets())
-def test_labels_of_every_shipped_set_and_half_are_believed(key: str) -> None:
+def test_labels_of_every_shipped_set_and_split_are_believed(key: str) -> None:
     whole = load_prompt_set(key)
     for prompts in (whole, *(take_split(whole, exploratory=half) for half in (True, False))):
         found = check_template_labels(prompts.prompts)

@@ -98,7 +98,7 @@ def test_a_policy_that_matches_no_claim_is_three_and_never_zero() -> None:
 
 
 @pytest.mark.parametrize("metrics, overall, code", [((GOOD,), "NOT_EVALUATED", 3), ((BAD,), "DOES_NOT_MEET", 1)])
-def test_a_signer_nobody_checked_never_passes(metrics: tuple[dict[str, Any], ...], overall: str, code: int) -> None:
+def test_an_unchecked_signer_never_passes(metrics: tuple[dict[str, Any], ...], overall: str, code: int) -> None:
     result = gate(*metrics, check=replace(CHECKED, signer=SIGNER_NOT_CHECKED))
     assert (result.overall, result.exit_code) == (overall, code)
     assert find(result, "signer").reason == SIGNER_NOT_CHECKED
@@ -155,7 +155,7 @@ def test_documents_in_another_form_are_four() -> None:
     assert decide_gate(read_toy(), CHECKED, documents, now=NOW).exit_code == 4
 
 
-def test_the_askers_policy_decides_and_a_laxer_one_in_the_pack_is_said() -> None:
+def test_the_users_policy_decides_and_a_laxer_one_in_the_pack_is_reported() -> None:
     lax = read_toy(("threshold = 0.80", "threshold = 0.05"))
     documents = make_documents(BAD, policy=lax)
     assert documents.verdict["overall"] == "MEETS"

@@ -106,7 +106,7 @@ def test_what_does_not_count_is_skipped_with_what_it_is() -> None:
     assert second.get("message") == "NOT_EVALUATED; optional; not asked"
 
 
-def test_a_number_stands_beside_what_was_wanted() -> None:
+def test_a_number_is_beside_what_was_wanted() -> None:
     problem = read_cases(decide(make_number(0.1, 0.2)))["C-0001", "faithfulness"]
     assert problem is not None
     assert problem.get("message") == "DOES_NOT_MEET; faithfulness_ld = 0.150 [0.100, 0.200], wanted >= 0.8"
@@ -209,7 +209,7 @@ def test_what_a_gate_decided_is_in_the_audit_log(tmp_path: Path) -> None:
     assert (event.object_id, event.payload["overall"], event.payload["exit_code"]) == ("01PACK", "DOES_NOT_MEET", 1)
 
 
-def test_a_waiver_that_stands_is_in_the_audit_log(tmp_path: Path) -> None:
+def test_an_active_waiver_is_in_the_audit_log(tmp_path: Path) -> None:
     result = make_result(GateRow("x", "C-0001", "DOES_NOT_MEET", "below", waiver=WAIVER))
     log_gate(tmp_path, result, pack="01PACK", actor="anna")
     with open_database(tmp_path) as connection:

@@ -121,7 +121,9 @@ def test_other_code_is_not_compared_unless_asked_and_is_all_that_differs(rerun: 
     assert list(RunLog(own_home).export()) == []
 
 
-def test_another_attention_implementation_is_not_compared_and_the_reason_is_told(rerun: Any, own_home: Path) -> None:
+def test_another_attention_implementation_is_not_compared_and_the_reason_is_reported(
+    rerun: Any, own_home: Path
+) -> None:
     code, reported = rerun("--attention", "sdpa", "--other-code")
     assert code == 3
     assert reported.count("NOT_COMPARABLE") == 2

@@ -51,7 +51,7 @@ LLAMA = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "num_atte
         ({}, ()),
     ],
 )
-def test_a_configuration_says_what_a_model_is_or_that_it_cannot_be_told(
+def test_a_configuration_says_what_a_model_is_or_that_it_is_unknown(
     config: dict[str, Any], settings: tuple[Setting, ...]
 ) -> None:
     found = find_architecture(config)

@@ -56,7 +56,7 @@ def make_ratio(value: float, rng: np.random.Generator) -> Ratio:
     return Ratio(value * gap + shift + rng.normal(size=60), gap, clusters)
 
 
-def test_a_difference_of_two_tasks_is_held_by_its_interval() -> None:
+def test_a_difference_of_two_tasks_is_judged_by_its_interval() -> None:
     rng, held = np.random.default_rng(1), 0
     for seed in range(150):
         found = contrast_ratios(make_ratio(0.7, rng), make_ratio(0.3, rng), unit="u", seed=seed)
@@ -65,7 +65,7 @@ def test_a_difference_of_two_tasks_is_held_by_its_interval() -> None:
     assert (found.n, found.templates) == (120, 20)
 
 
-def test_tasks_alike_are_not_told_apart_and_one_template_has_no_interval() -> None:
+def test_tasks_alike_are_not_distinguished_and_one_template_has_no_interval() -> None:
     rng = np.random.default_rng(2)
     same = contrast_ratios(make_ratio(0.5, rng), make_ratio(0.5, rng), unit="u", seed=0)
     assert same.low is not None

@@ -87,7 +87,7 @@ def test_a_home_that_is_there_is_moved_and_never_written_over(home: Path, tmp_pa
         assert len(list_events(connection)) == found.backup.size + 3
 
 
-def test_a_log_that_is_shorter_than_a_checkpoint_somebody_holds_is_not_restored(home: Path, tmp_path: Path) -> None:
+def test_a_log_that_is_shorter_than_an_external_checkpoint_is_not_restored(home: Path, tmp_path: Path) -> None:
     back_up(home, tmp_path / "b.zip", with_private_keys=True)
     write(home, 3)
     with open_database(home) as connection:

@@ -27,7 +27,7 @@ def test_an_empty_home_has_no_figures_and_says_why(tmp_path: Path) -> None:
     assert value(tmp_path, "log_verification_age") == (None, "the log was never checked")
 
 
-def test_claims_and_attempts_are_counted_as_the_log_tells_them(tmp_path: Path) -> None:
+def test_claims_and_attempts_are_counted_from_the_log(tmp_path: Path) -> None:
     first, _ = freeze_by_hand(tmp_path), freeze_by_hand(tmp_path)
     tell_attempt(tmp_path, first, "0" * 32, "supported")
     tell(tmp_path, Action.RUN_STARTED, "9" * 32, claim_id=None, prereg_digest=None, attempt_no=None, kind="sweep")
@@ -41,7 +41,7 @@ def test_claims_and_attempts_are_counted_as_the_log_tells_them(tmp_path: Path) -
     assert value(tmp_path, "prereg_rate") == (1.0, None)
 
 
-def test_an_exported_pack_was_checked_by_nobody_until_it_lies_on_the_desk(tmp_path: Path) -> None:
+def test_an_exported_pack_is_unchecked_until_it_lies_on_the_desk(tmp_path: Path) -> None:
     claim_id = freeze_by_hand(tmp_path)
     tell_attempt(tmp_path, claim_id, "0" * 32, "supported")
     tell(tmp_path, Action.PACK_EXPORTED, "01EXPORTED", claims={claim_id: {"attempts": 1}})

@@ -49,7 +49,7 @@ def test_markup_and_tags_are_words_or_gone() -> None:
     assert sentence == "The head attends to it."
 
 
-def test_more_sentences_than_anybody_reads_are_cut_and_it_says_so() -> None:
+def test_more_sentences_than_a_person_reads_are_cut_and_it_says_so() -> None:
     found = read_card("\n\n".join(f"Head {number} attends to it." for number in range(MAX_SENTENCES + 1)).encode())
     assert (len(found.sentences), found.is_cut) == (MAX_SENTENCES, True)
 
@@ -103,7 +103,7 @@ def test_metadata_are_read_in_every_form_that_cards_have(
             assert found.sentences == (("It attends to the name.",) if "attends" in text else ())
 
 
-def test_a_key_that_stands_twice_is_refused() -> None:
+def test_a_key_that_occurs_twice_is_refused() -> None:
     with pytest.raises(Refused, match="duplicate key license"):
         read_card(b"---\nlicense: mit\nlicense: apache-2.0\n---\nIt attends.")
 
@@ -141,7 +141,7 @@ PLAIN = {
         "<table><tr><td>Attention heads explain it.</td></tr></table>\n\n{}", "{}\n\n@misc{{a, title={{Attention is all that heads need}}}}",
     ],
 )  # fmt: skip
-def test_a_sentence_is_kept_word_for_word_whatever_stands_around_it(whole: str, around: str) -> None:
+def test_a_sentence_is_kept_word_for_word_whatever_is_around_it(whole: str, around: str) -> None:
     found = read_card(around.format(whole).encode())
     assert found.sentences == (PLAIN.get(whole, whole),)
     assert (found.left_out, found.unread) == (0, ())
@@ -194,7 +194,7 @@ def test_a_language_that_is_not_read_is_named(text: str, language: str) -> None:
     assert [one.language for one in both.unread] == [language]
 
 
-def test_where_the_text_is_too_short_to_tell_the_metadata_name_the_language() -> None:
+def test_where_the_text_is_too_short_the_metadata_name_the_language() -> None:
     assert read_card(b"---\nlanguage:\n- zh\n- pt-BR\n---\nAttention").unread_sentence.startswith(
         "The card has text in Chinese and Portuguese, which was not read"
     )

@@ -70,7 +70,7 @@ def test_before_the_first_twentieth_the_prediction_says_what_is_left() -> None:
     assert replace(early, total=0).fraction == 0.0
 
 
-def test_cancel_stops_at_the_next_chunk_and_whoever_cancelled_sees_it(jobs: JobManager) -> None:
+def test_cancel_stops_at_the_next_chunk_and_the_user_who_cancelled_sees_it(jobs: JobManager) -> None:
     gate, chunks = threading.Event(), []
 
     def work(progress: Callable[[int, int], None]) -> str:
@@ -161,7 +161,7 @@ def test_equal_work_is_shared_and_one_who_leaves_does_not_stop_the_other(jobs: J
     assert wait(jobs, first, owner="b").result == "done"
 
 
-def test_nobody_sees_or_cancels_a_strangers_job(jobs: JobManager) -> None:
+def test_no_one_sees_or_cancels_the_job_of_another_user(jobs: JobManager) -> None:
     gate = threading.Event()
     job = jobs.submit("k", "t", steps(gate), owner="a")
     assert jobs.get(job, owner="b") is None
@@ -242,7 +242,7 @@ def test_one_who_comes_late_is_served_before_the_next_of_one_who_was_served(
     assert order == ["l1", "z1", "z2"], "owner z had the turn that is under way"
 
 
-def test_one_owner_cannot_queue_more_than_their_share_and_is_told_how_many_wait(
+def test_one_owner_cannot_queue_more_than_their_share_and_sees_how_many_wait(
     jobs: JobManager, held: threading.Event
 ) -> None:
     order: list[str] = []

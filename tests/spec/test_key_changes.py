@@ -97,7 +97,7 @@ def test_the_old_log_key_signs_for_the_new_one_once_and_then_the_new_one_alone(h
     assert signers_by_size(home, old, new) == {6: [0], 7: [0, 1], 8: [1]}
 
 
-def test_the_old_logs_secret_half_is_gone_after_a_rotation(home: Path) -> None:
+def test_the_old_logs_private_key_is_gone_after_a_rotation(home: Path) -> None:
     old = load_log_key(home)
     key = rotate_log_key(home, actor="ada")
     assert load_log_key(home).keyid == key.keyid != old.keyid
@@ -155,7 +155,7 @@ def test_a_change_of_key_with_its_checkpoint_taken_away_is_found(home: Path) -> 
     assert [one.seq for one in verify(home).findings] == [6]
 
 
-def test_whoever_kept_a_rotated_key_cannot_undo_the_rotation_for_those_who_know_the_new_one(home: Path) -> None:
+def test_a_rotated_key_cannot_undo_the_rotation_for_those_who_know_the_new_one(home: Path) -> None:
     """Everything since is cut off and the rest rewritten: by the old key the file is whole, by the new one it is not."""
     old = load_log_key(home)
     sign_now(home)
@@ -236,7 +236,7 @@ def test_a_revoked_log_key_signs_nothing_after_its_revocation(home: Path) -> Non
     assert [one.fault for one in verify(home).findings] == ["checkpoint"]
 
 
-def test_who_knows_only_the_revoked_log_key_is_told_that_it_vouches_for_nothing_since(
+def test_a_verifier_with_only_the_revoked_log_key_sees_that_it_attests_nothing_since(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     old = base64.b64encode(load_log_key(home).public_key).decode()
@@ -251,7 +251,7 @@ def test_who_knows_only_the_revoked_log_key_is_told_that_it_vouches_for_nothing_
     assert main(["log", "verify"]) == 0
 
 
-def test_what_a_revoked_key_vouched_for_can_still_be_rewritten_and_only_an_outsider_sees(home: Path) -> None:
+def test_what_a_revoked_key_attested_can_still_be_rewritten_and_only_an_outsider_sees(home: Path) -> None:
     """The thief rewrites the file before the revocation; the owner revokes, and signs the false history with the new key."""
     held = sign_now(home)
     thief = load_log_key(home)

@@ -126,7 +126,7 @@ def test_a_source_that_was_not_read_takes_its_figures_away_and_no_others(field: 
         assert (field in (figure.reason or "")) is (figure.name in missing)
 
 
-def test_a_pack_nobody_verified_is_unknown_and_not_unverified() -> None:
+def test_a_pack_that_was_never_verified_is_unknown_and_not_unverified() -> None:
     packs = (PackRecord("A", ("C-1",), None, None), PackRecord("B", ("C-2",), True, None))
     figure = count("evidence_coverage", packs=packs)
     assert (figure.value, figure.reason) == (None, "packs that no verifier has checked")

@@ -121,7 +121,7 @@ def test_a_name_that_is_no_file_name_is_refused(person: str, tmp_path: Path) -> 
     assert not (tmp_path / "home").exists()
 
 
-def test_nobody_is_the_log(tmp_path: Path) -> None:
+def test_no_person_is_named_as_the_log(tmp_path: Path) -> None:
     open_log_key(tmp_path)
     for use in (make_key, load_key):
         with pytest.raises(Refused, match="as a person"):
@@ -139,7 +139,7 @@ def test_a_passphrase_is_asked_for_again(tmp_path: Path, monkeypatch: pytest.Mon
             load_key(tmp_path, "ada")
 
 
-def test_the_logs_key_needs_no_passphrase_as_nobody_is_there_to_give_it(
+def test_the_logs_key_needs_no_passphrase_as_no_person_is_there_to_give_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert not has_log_key(tmp_path)

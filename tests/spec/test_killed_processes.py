@@ -166,7 +166,7 @@ def test_an_approval_is_there_or_the_pack_is_as_it_was(deaths: list[Death]) -> N
     assert seen == {False, True}
 
 
-def test_a_key_that_signs_is_told_of_and_one_that_is_told_of_signs(deaths: list[Death]) -> None:
+def test_a_key_that_signs_is_logged_and_a_logged_key_signs(deaths: list[Death]) -> None:
     reported = set()
     for death in of("key", deaths):
         made = death.left.count("key.made") - death.before.count("key.made")

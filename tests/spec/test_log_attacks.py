@@ -183,7 +183,7 @@ def test_an_attack_is_detected_by_what_can_and_missed_by_what_cannot(
     assert tuple(bool(one.findings) for one in found) == detected
 
 
-def test_a_log_that_nobody_touched_has_no_finding_in_any_column(log: Log, tmp_path: Path) -> None:
+def test_an_unchanged_log_has_no_finding_in_any_column(log: Log, tmp_path: Path) -> None:
     home = copy_home(log.home, tmp_path / "same")
     with forge(home):
         pass

@@ -50,7 +50,7 @@ def test_a_log_that_is_gone_beside_its_key_stops_reading_and_writing(home: Path,
         assert main(command) == 2
 
 
-def test_a_restart_is_told_by_the_new_log_and_by_its_check(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_restart_is_reported_by_the_new_log_and_by_its_check(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (home / "runs.duckdb").unlink()
     assert main(["log", "restart", "--reason", " "]) == 2
     assert main(["log", "restart", "--reason", "the disk died"]) == 0

@@ -253,7 +253,7 @@ def test_the_circuit_of_a_sum_is_found_on_every_sample(asked: ClaimFindings) -> 
     assert row.estimate is None
 
 
-def test_how_steady_another_set_is_vouches_for_nothing_that_the_claim_names(asked: ClaimFindings) -> None:
+def test_the_stability_of_another_set_attests_nothing_that_the_claim_names(asked: ClaimFindings) -> None:
     """The search finds H0 and H1 on every sample and without every template; the claim names H0 and H2."""
     other = replace(asked, claim=replace(asked.claim, components=(head(0, 0), head(0, 2))), circuit=None)
     (row,) = rows(other, "core_jaccard")

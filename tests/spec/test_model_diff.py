@@ -264,7 +264,7 @@ def test_words_that_came_went_and_moved_are_counted(tiny: Path) -> None:
 
 
 @pytest.mark.parametrize("where", ["tokenizer_config.json", "chat_template.jinja"])
-def test_a_chat_template_alone_is_told_apart_from_the_tokenizer(tiny: Path, where: str) -> None:
+def test_a_chat_template_alone_is_distinguished_from_the_tokenizer(tiny: Path, where: str) -> None:
     other = copy_model(tiny, tiny.parent / "v2")
     if where.endswith(".json"):
         edit_json(other / where, chat_template="{{ y }}")

@@ -179,7 +179,7 @@ def test_a_head_of_a_layer_without_heads_is_refused(way: Replacement, hybrid: Tr
         hybrid.activation_change_rms(prompts, [Component(0, Kind.HEAD, 0)], way, means=means)
 
 
-def test_slopes_and_paths_of_a_hybrid_model_are_refused(
+def test_gradients_and_paths_of_a_hybrid_model_are_refused(
     hybrid: TransformerSubject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(Refused, match="without an estimator"):

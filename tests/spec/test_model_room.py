@@ -29,7 +29,7 @@ def wait(room: ModelPool, name: str) -> None:
     raise AssertionError("it never failed")
 
 
-def test_a_model_that_failed_is_not_loaded_again_until_somebody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_failed_is_not_loaded_again_until_a_user_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     """A page opens its model at each run: it would load a broken one for ever, and never show why."""
     loads: list[str] = []
 
@@ -49,7 +49,7 @@ def test_a_model_that_failed_is_not_loaded_again_until_somebody_asks(monkeypatch
     assert loads == ["x", "x"]
 
 
-def test_a_thread_that_takes_all_cores_is_not_held_back_by_one_that_left_some() -> None:
+def test_a_thread_that_takes_all_cores_is_not_limited_by_one_that_left_some() -> None:
     import os
 
     import torch
@@ -237,7 +237,7 @@ def test_what_was_cancelled_can_be_asked_for_again_at_any_moment(loader: Loader)
     assert loader.most == 1
 
 
-def test_the_load_that_the_server_begins_with_is_cancelled_by_nobody(loader: Loader) -> None:
+def test_the_load_that_the_server_begins_with_cannot_be_cancelled(loader: Loader) -> None:
     room = loader.make_room()
     room.open("default")
     room.open("default", owner="a")

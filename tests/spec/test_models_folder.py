@@ -168,7 +168,7 @@ def test_weights_that_are_cut_off_are_refused(good: Path) -> None:
         check_folder(good)
 
 
-def test_a_missing_folder_and_a_file_are_told_apart(good: Path) -> None:
+def test_a_missing_folder_and_a_file_are_distinguished(good: Path) -> None:
     with pytest.raises(ModelRefused, match="does not exist"):
         check_folder(good / "nowhere")
     with pytest.raises(ModelRefused, match="is a file"):

@@ -177,7 +177,7 @@ def test_a_hub_download_stops_when_cancelled(hub: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("who", ["library", "page", "link", "command"])
-def test_no_request_carries_a_token_that_nobody_gave_for_it(who: str, hub: str, tmp_path: Path) -> None:
+def test_no_request_carries_a_token_that_was_not_given_for_it(who: str, hub: str, tmp_path: Path) -> None:
     """A token of the server's would let whoever sends a link read what it may read."""
     (tmp_path / "token").write_text("hf_servers")
     kept = {"HF_TOKEN": "hf_servers", "HUGGING_FACE_HUB_TOKEN": "hf_servers"}
@@ -212,7 +212,7 @@ def test_a_cancelled_fetch_leaves_an_earlier_one_as_it_was(hub: str, tmp_path: P
     assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == before
 
 
-def test_a_token_stands_in_no_repr() -> None:
+def test_a_token_is_in_no_repr() -> None:
     from audit_core.models.access import ModelAccess
 
     assert "hf_mine" not in repr(ModelAccess(token="hf_mine"))

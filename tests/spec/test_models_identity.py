@@ -95,7 +95,7 @@ def test_an_unknown_licence_is_said_to_be_unknown(folder: Path) -> None:
     assert identify(folder).licence == "not stated"
 
 
-def test_a_converted_folder_tells_its_origin(folder: Path) -> None:
+def test_a_converted_folder_names_its_origin(folder: Path) -> None:
     write_provenance(folder, SMOLLM2, {"Q4_1": 1})
     found = identify(folder)
     assert (found.model, found.quantisation, found.licence) == (

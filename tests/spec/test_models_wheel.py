@@ -108,7 +108,7 @@ def test_a_registry_out_of_reach_is_refused_quickly_with_every_way_out(hollow: K
         assert way_out in refusal.value.remedy
 
 
-def test_an_environment_without_pip_is_told_what_else_works(hollow: KnownModel, tmp_path: Path) -> None:
+def test_an_environment_without_pip_shows_what_else_works(hollow: KnownModel, tmp_path: Path) -> None:
     packages = tmp_path / "packages"
     packages.mkdir()
     for entry in Path(sysconfig.get_path("purelib")).iterdir():

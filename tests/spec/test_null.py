@@ -52,7 +52,7 @@ def test_a_small_model_is_pushed_in_random_directions_as_far_as_the_replacement_
     assert len({run.edits[0].direction for run in runs}) == DRAWS
 
 
-def test_a_claim_of_sufficiency_is_held_against_sets_even_in_a_small_model() -> None:
+def test_a_claim_of_sufficiency_is_compared_with_sets_even_in_a_small_model() -> None:
     """A push is no set that could be left alone; of 18 heads less two there are 16 · 15 / 2 = 120 pairs."""
     parts = (head(0, 0), head(1, 0))
     null = draw_null(parts, SMALL, [4, 4], can_use_directions=False, seed=0)

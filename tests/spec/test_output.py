@@ -159,7 +159,7 @@ def test_the_joined_verifier_writes_names_in_ascii(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
-def test_a_sweep_of_a_model_whose_name_has_other_letters_is_told(
+def test_a_sweep_of_a_model_whose_name_has_other_letters_is_reported(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, encoding: str
 ) -> None:
     """The run is done and logged once, and its result arrives as JSON and as text."""

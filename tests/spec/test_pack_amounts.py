@@ -80,7 +80,7 @@ def test_brackets_within_texts_are_no_depth(text: str) -> None:
 
 
 @pytest.mark.parametrize("start", ["", '"\\"",', '"\\\\",', '"[","{",'])
-def test_one_level_too_many_is_refused_whatever_stands_before_it(start: str) -> None:
+def test_one_level_too_many_is_refused_whatever_is_before_it(start: str) -> None:
     deep = "[" * (MAX_JSON_DEPTH - 1) + "]" * (MAX_JSON_DEPTH - 1)
     assert load_strict(f"[{start}{deep}]".encode())
     with pytest.raises(NotStrictJson, match="deep"):
@@ -93,7 +93,7 @@ def test_a_text_without_an_end_is_refused_and_not_searched_again_and_again() -> 
             load_strict(text.encode())
 
 
-def test_lone_surrogates_are_found_wherever_an_escape_can_bring_one_in() -> None:
+def test_unpaired_surrogates_are_found_wherever_an_escape_can_bring_one_in() -> None:
     for text in ('"\\ud800"', '["a",{"\\uDFFF":1}]', '{"a":"\\ude00\\ud83d"}'):
         with pytest.raises(NotStrictJson):
             load_strict(text.encode())

@@ -137,7 +137,7 @@ def test_all_documents_together_have_a_largest_size() -> None:
     fail(seal(members), "bytes of documents")
 
 
-def test_lines_that_nobody_keeps_may_be_many() -> None:
+def test_lines_that_are_not_kept_may_be_many() -> None:
     lines = b'{"id":"p","clean":"%s"}\n' % Random(0).randbytes(300).hex().encode()
     name = "prompts/toy/items.jsonl"
     data = b"".join(lines.replace(b"p", b"%d" % number, 1) for number in range(1 + (8 << 20) // len(lines)))

@@ -75,7 +75,7 @@ def test_an_entry_whose_proof_does_not_hold_is_not_in_the_log(change: Callable[[
 
 
 @pytest.mark.parametrize("number", range(len([one for one in SHOWN if one])))
-def test_every_entry_is_held_against_the_checkpoint(number: int) -> None:
+def test_every_entry_is_compared_with_the_checkpoint(number: int) -> None:
     def change(rows: Any) -> None:
         rows[number]["actor"] = "ben"
 
@@ -90,7 +90,7 @@ def test_entries_and_proofs_are_about_the_same_numbers() -> None:
     fail(edit("log/entries.jsonl", drop), "different sequence numbers")
 
 
-def test_entries_stand_in_the_order_of_the_log() -> None:
+def test_entries_are_in_the_order_of_the_log() -> None:
     members = genuine_members()
     lines = members["log/entries.jsonl"].splitlines(keepends=True)
     rows = json.loads(members["log/inclusion.json"])
@@ -225,7 +225,7 @@ def test_what_cannot_be_compared_is_undecided_and_says_why() -> None:
     assert "the saved one is later" in found.steps[6].detail
 
 
-def test_a_proof_to_another_size_is_refused_even_if_nobody_asked() -> None:
+def test_a_proof_to_another_size_is_refused_even_if_none_was_asked_for() -> None:
     fail(with_step(5, to_size=13), "another size than the checkpoint's")
 
 

@@ -85,7 +85,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("machine")
 @pytest.mark.parametrize(("kind", "text"), PERSONAL.items())
-def test_what_tells_of_people_or_this_machine_is_found_in_free_text_and_prompts(kind: str, text: str) -> None:
+def test_what_identifies_people_or_this_machine_is_found_in_free_text_and_prompts(kind: str, text: str) -> None:
     for name, field in (("claims/claims.json", "statement"), ("prompts/0/items.jsonl", "clean")):
         line = json.dumps({field: text}).encode()
         (found,) = find_personal_data({name: line})

@@ -184,7 +184,7 @@ def test_a_claim_is_the_one_that_its_digest_names() -> None:
     fail(edit(CLAIMS, settle("0/claim/delta", to=0.01)), "does not match its digest")
 
 
-def test_nobody_reviews_a_claim_of_their_own() -> None:
+def test_no_one_reviews_a_claim_of_their_own() -> None:
     fail(edit(CLAIMS, settle("0/reviewer", to="anna")), "same owner and reviewer")
 
 
@@ -355,7 +355,7 @@ def test_a_plan_fixed_with_results_in_reach_is_exploratory(access: str) -> None:
     assert "EXPLORATORY" in found.documents.parsed[VERDICT]["criteria"][0]["reason"]
 
 
-def test_a_deviation_told_of_as_an_amendment_contradicts_the_log() -> None:
+def test_a_deviation_reported_as_an_amendment_contradicts_the_log() -> None:
     fail(
         amended(row(), events=("prereg.deviated",), **RULE),
         "1 changes of a plan in deviations.jsonl, 0 events prereg.amended",

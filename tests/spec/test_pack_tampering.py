@@ -349,7 +349,7 @@ def test_a_key_that_was_followed_by_another_later_still_signed() -> None:
     assert check(genuine_members(), write_trust(more={ANNA: 'valid_to = "2026-11-21T12:00:00Z"'})).exit_code == 0
 
 
-def test_a_key_that_was_revoked_later_vouches_for_nothing_as_its_date_is_its_own_word() -> None:
+def test_a_key_that_was_revoked_later_attests_nothing_as_its_date_is_its_own_word() -> None:
     """Whoever stole it can date back; nothing is found broken, and nobody is known to have signed."""
     found = check(genuine_members(), write_trust(more={ANNA: 'revoked_at = "2026-11-22T00:00:00Z"'}))
     assert (found.exit_code, found.authenticity, found.steps[3].result) == (3, "SIGNER_NOT_CHECKED", "NOT_CHECKED")
@@ -475,7 +475,7 @@ def test_a_false_verdict_signed_by_the_preparer_fails() -> None:
     fail(edit("verdict/verdict.json", lie), "semantics", "overall INCONCLUSIVE, computed MEETS")
 
 
-def test_a_log_key_of_somebody_else_is_no_log_key() -> None:
+def test_a_log_key_of_another_home_is_no_log_key() -> None:
     fail(genuine_members(), "log", "checkpoint.txt", write_trust(log=MALLORY))
     found = check(genuine_members(), write_trust(log=None))
     assert (found.exit_code, found.steps[6].result, found.authenticity) == (3, "NOT_CHECKED", "SIGNER_VERIFIED")

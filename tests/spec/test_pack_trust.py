@@ -24,7 +24,7 @@ def test_a_trust_file_reads() -> None:
     assert name_key(ANNA.public_key) == ANNA.keyid
 
 
-def test_a_trust_file_may_name_nobody() -> None:
+def test_a_trust_file_may_name_no_one() -> None:
     trust = read_trust(b'schema = "assay/trust/1"')
     assert (trust.keys, trust.logs) == ({}, {})
 
@@ -79,7 +79,7 @@ def test_a_key_of_another_length_is_refused_though_its_id_is_right() -> None:
         read_trust(data)
 
 
-def test_names_of_strangers_do_not_steer_a_terminal() -> None:
+def test_untrusted_names_do_not_steer_a_terminal() -> None:
     assert show("a\x1b[31m\u202eb\u200b\n") == "a\\u001b[31m\\u202eb\\u200b\\u000a"
     assert len(show("x" * 500)) == 120
 

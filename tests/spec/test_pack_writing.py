@@ -146,7 +146,7 @@ def test_a_decision_that_is_none_is_not_signed_into_a_pack(tmp_path: Path, said:
     assert path.read_bytes() == before
 
 
-def test_nobody_signs_a_pack_that_is_not_whole(tmp_path: Path) -> None:
+def test_a_pack_that_is_not_whole_is_never_signed(tmp_path: Path) -> None:
     members = genuine_members()
     write_pack(tmp_path / "a.zip", {**members, "README.txt": b"other"})
     with pytest.raises(IntegrityError, match="is incomplete"):

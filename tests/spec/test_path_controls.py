@@ -76,7 +76,7 @@ def test_a_hook_that_does_not_fire_is_reported(kind: Kind, load_family: Load, mo
 
 
 @pytest.mark.parametrize("kind", [Kind.QUERY, Kind.KEY, Kind.VALUE])
-def test_an_input_whose_replacement_nobody_takes_is_reported(
+def test_an_input_whose_replacement_is_not_used_is_reported(
     kind: Kind, load_family: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else every connection through it would have an effect of zero."""
@@ -87,7 +87,7 @@ def test_an_input_whose_replacement_nobody_takes_is_reported(
 
 
 @pytest.mark.parametrize(("kind", "layer"), [(Kind.HEAD, 1), (Kind.MLP, 2)])
-def test_an_output_whose_replacement_nobody_takes_is_reported(
+def test_an_output_whose_replacement_is_not_used_is_reported(
     kind: Kind, layer: int, load_family: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     subject = load_family("llama")

@@ -51,7 +51,7 @@ def find_why(ask: Any) -> str:
     return caught.value.why
 
 
-def test_the_table_by_hand_names_every_role_and_every_deed() -> None:
+def test_the_table_by_hand_names_every_role_and_every_permission() -> None:
     assert set(TABLE) == {permission.value for permission in Permission}
     assert set(ROLES) == {role.value for role in PersonRole}
 
@@ -67,7 +67,7 @@ def test_each_role_may_do_what_the_table_says_and_nothing_else(permission: str, 
         assert find_why(lambda: require(person, Permission(permission), now=NOON)) == "not_allowed"
 
 
-def test_nobody_and_somebody_without_a_role_may_do_nothing() -> None:
+def test_an_absent_person_and_one_without_a_role_may_do_nothing() -> None:
     for permission in Permission:
         assert find_why(lambda permission=permission: require(None, permission, now=NOON)) == "not_signed_in"
         assert (
@@ -76,7 +76,7 @@ def test_nobody_and_somebody_without_a_role_may_do_nothing() -> None:
         )
 
 
-def test_a_deed_that_stands_in_no_table_is_allowed_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_permission_that_is_in_no_table_is_granted_to_no_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "audit_core.governance.people.PERMISSIONS",
         {permission: roles for permission, roles in PERMISSIONS.items() if permission is not Permission.LOOK},

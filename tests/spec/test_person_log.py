@@ -38,7 +38,7 @@ def reported(log: PersonLog, start: int = 3) -> list[AuditEvent]:
         return list(list_events(connection, start=start))
 
 
-def test_a_sign_in_is_told_once_however_many_windows_it_opens(log: PersonLog) -> None:
+def test_a_sign_in_is_logged_once_however_many_windows_it_opens(log: PersonLog) -> None:
     log.note_sign_in(ANNA)
     log.note_sign_in(make_person("anna", PersonRole.RESEARCHER, lasts_s=7200))
     (event,) = reported(log)
@@ -47,12 +47,12 @@ def test_a_sign_in_is_told_once_however_many_windows_it_opens(log: PersonLog) ->
     assert event.payload["roles"] == ["researcher"]
 
 
-def test_a_display_name_stands_in_the_list_and_in_no_event(log: PersonLog) -> None:
+def test_a_display_name_is_in_the_list_and_in_no_event(log: PersonLog) -> None:
     assert [one.name for one in log.list_known()] == ["Ada", "Anna"]
     assert not [event for event in reported(log, 0) if "Anna" in event.body]
 
 
-def test_an_admitted_deed_writes_nothing_and_a_refused_one_an_event(log: PersonLog) -> None:
+def test_an_authorized_action_writes_nothing_and_a_refused_one_an_event(log: PersonLog) -> None:
     assert log.authorize(ANNA, Permission.RUN, about="sweep") is ANNA
     assert reported(log) == []
     with pytest.raises(AccessRefused):
@@ -62,7 +62,7 @@ def test_an_admitted_deed_writes_nothing_and_a_refused_one_an_event(log: PersonL
     assert event.payload == {"deed": "approve", "why": "not_allowed", "roles": ["researcher"]}
 
 
-def test_an_expired_person_is_refused_and_told_of(log: PersonLog) -> None:
+def test_an_expired_person_is_refused_and_logged(log: PersonLog) -> None:
     late = make_person("anna", PersonRole.RESEARCHER, lasts_s=-1)
     with pytest.raises(AccessRefused) as caught:
         log.authorize(late, Permission.RUN, about="sweep")
@@ -70,7 +70,7 @@ def test_an_expired_person_is_refused_and_told_of(log: PersonLog) -> None:
     assert reported(log)[0].payload["why"] == "expired"
 
 
-def test_a_deed_that_wants_a_recent_sign_in_refuses_an_old_one(log: PersonLog) -> None:
+def test_an_action_that_wants_a_recent_sign_in_refuses_an_old_one(log: PersonLog) -> None:
     approver = make_person("otto", PersonRole.APPROVER, ago_s=600)
     assert log.authorize(approver, Permission.APPROVE, about="C-0001", max_age_s=900)
     with pytest.raises(AccessRefused):
@@ -78,7 +78,7 @@ def test_a_deed_that_wants_a_recent_sign_in_refuses_an_old_one(log: PersonLog) -
     assert reported(log)[-1].payload["why"] == "not_recent"
 
 
-def test_whoever_is_disabled_is_out_at_the_next_deed_and_in_again_when_enabled(log: PersonLog) -> None:
+def test_a_disabled_person_is_refused_at_the_next_action_and_admitted_again_when_enabled(log: PersonLog) -> None:
     log.disable(ANNA.id, by=ADMIN, reason="left the team")
     with pytest.raises(AccessRefused) as caught:
         log.authorize(ANNA, Permission.LOOK, about="claims")
@@ -107,7 +107,7 @@ def test_a_new_sign_in_does_not_let_a_disabled_person_in(log: PersonLog) -> None
     assert [one.reason for one in log.list_known()] == ["", "left"]
 
 
-def test_nobody_but_an_admin_changes_who_is_out(log: PersonLog) -> None:
+def test_only_an_admin_changes_who_is_disabled(log: PersonLog) -> None:
     for role in set(PersonRole) - {PersonRole.ADMIN}:
         with pytest.raises(AccessRefused):
             log.disable(ADMIN.id, by=make_person("anna", role), reason="mine")
@@ -115,7 +115,7 @@ def test_nobody_but_an_admin_changes_who_is_out(log: PersonLog) -> None:
     assert not [one for one in log.list_known() if one.is_disabled]
 
 
-def test_a_disabled_admin_cannot_enable_anybody_and_no_admin_disables_themself(log: PersonLog) -> None:
+def test_a_disabled_admin_enables_no_one_and_no_admin_disables_themself(log: PersonLog) -> None:
     other = make_person("olga", PersonRole.ADMIN)
     log.note_sign_in(other)
     with pytest.raises(Refused, match="their own access"):
@@ -131,7 +131,7 @@ def test_a_disabled_admin_cannot_enable_anybody_and_no_admin_disables_themself(l
     ("person_id", "reason", "found"),
     [(ANNA.id, " ", "0 characters"), (ANNA.id, "x" * 401, "401 characters"), (f"{ISSUER}|nobody", "left", "never signed in")],
 )  # fmt: skip
-def test_a_change_without_reason_or_of_a_stranger_is_refused(
+def test_a_change_without_reason_or_of_an_unknown_person_is_refused(
     log: PersonLog, person_id: str, reason: str, found: str
 ) -> None:
     with pytest.raises(Refused, match=found):
@@ -147,7 +147,7 @@ def test_a_change_that_changes_nothing_is_refused(log: PersonLog) -> None:
         log.disable(ANNA.id, by=ADMIN, reason="left")
 
 
-def test_rows_taken_out_of_the_database_let_nobody_in(log: PersonLog) -> None:
+def test_rows_taken_out_of_the_database_admit_no_one(log: PersonLog) -> None:
     """The events decide, and what happens to those the log's own check shows."""
     log.disable(ANNA.id, by=ADMIN, reason="left")
     with duckdb.connect(str(log.home / DATABASE)) as raw:
@@ -159,7 +159,7 @@ def test_rows_taken_out_of_the_database_let_nobody_in(log: PersonLog) -> None:
         log.authorize(ANNA, Permission.LOOK, about="claims")
 
 
-def test_the_local_person_and_nobody_leave_no_trace(log: PersonLog) -> None:
+def test_the_local_person_and_an_absent_one_leave_no_trace(log: PersonLog) -> None:
     log.note_sign_in(LOCAL_PERSON)
     assert log.authorize(LOCAL_PERSON, Permission.MANAGE_PEOPLE, about="people") is LOCAL_PERSON
     with pytest.raises(AccessRefused):

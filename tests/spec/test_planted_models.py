@@ -117,7 +117,7 @@ def test_every_head_has_its_claim(model: PlantedModel, load_planted: Load) -> No
     assert model.story.endswith(".")
 
 
-def test_every_planted_role_is_played_and_stands_in_the_glossary() -> None:
+def test_every_planted_role_is_played_and_is_in_the_glossary() -> None:
     played = {claim.planted for model in PLANTED_MODELS for claim in model.claims}
     assert played == set(PlantedRole)
     rows = re.findall(r"^\| ([^|]+) \|", (ROOT / "docs/glossary.md").read_text(), re.M)
@@ -195,7 +195,7 @@ def test_half_a_dose_does_nothing_and_a_double_one_half_as_much_again(load_plant
     assert list(found.support.mean(1)) == pytest.approx([10 - answer for answer in doses.values()], abs=0.02)
 
 
-def test_a_suppressing_head_looks_where_the_predicted_token_stands_and_nowhere_without_it(load_planted: Load) -> None:
+def test_a_suppressing_head_attends_to_the_predicted_token_and_nowhere_without_it(load_planted: Load) -> None:
     model = planted.SUPPRESSED
     subject = load_planted(model.name)
     for pair in draw(subject, model, "query", 1).pairs:

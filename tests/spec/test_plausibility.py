@@ -28,7 +28,7 @@ def prompts(*texts: tuple[str, str]) -> TokenisedPrompts:
         (Source.LAST, (4, 4)),
     ],
 )
-def test_each_source_is_found_where_it_stands(source: Source, expected: tuple[int, ...]) -> None:
+def test_each_source_is_found_at_its_position(source: Source, expected: tuple[int, ...]) -> None:
     assert tuple(find_source(pair, source) for pair in prompts().pairs) == expected
 
 

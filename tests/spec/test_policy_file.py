@@ -144,6 +144,6 @@ def test_the_default_policy_states_the_thresholds_it_is_known_for() -> None:
     assert load_shipped_policy().resolved()["gate"]["multiplicity"] == {"method": "holm", "alpha": 0.05}
 
 
-def test_no_threshold_that_ships_passes_for_somebody_elses_judgement() -> None:
+def test_no_shipped_threshold_passes_for_the_judgement_of_another_organisation() -> None:
     assert {one.source for one in load_shipped_policy().criteria} == {ThresholdSource.DEFAULT}
     assert "Replace them" in (DATA / "policy/README.md").read_text()

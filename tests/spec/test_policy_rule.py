@@ -74,7 +74,7 @@ def test_at_most(low: float, high: float, result: str) -> None:
     assert find(evaluate([make_number(low, high)], *AT_MOST))["result"] == result
 
 
-def test_a_row_says_what_was_held_against_what() -> None:
+def test_a_row_says_what_was_compared_with_what() -> None:
     """(0.82 + 0.92) / 2 = 0.87."""
     row = find(evaluate([make_number(0.82, 0.92)], ('bound = "lower"', 'bound = "lower"\nmin_n = 200')))
     assert row == {
@@ -287,7 +287,7 @@ def test_calling_the_preregistration_optional_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize("status", ["draft", "superseded", "withdrawn", None])
-def test_a_claim_that_does_not_stand_cannot_meet(status: str | None) -> None:
+def test_a_claim_that_is_not_active_cannot_meet(status: str | None) -> None:
     verdict = evaluate([make_number(0.85, 0.95)], claims=[make_claim(status=status)])
     assert find(verdict)["result"] == verdict["overall"] == INCONCLUSIVE
 
@@ -340,7 +340,7 @@ def test_one_claim_of_a_pack_needs_no_adjustment() -> None:
     assert results(percentiles(189 / 200)) == [DOES_NOT_MEET]
 
 
-def test_of_two_claims_the_better_stands_at_half_the_level() -> None:
+def test_of_two_claims_the_better_is_judged_at_half_the_level() -> None:
     """p = 0.025 and 0.05: 0.025 ≤ 0.05 / 2, then 0.05 ≤ 0.05 / 1. With p = 0.03 first, neither stands."""
     assert results(percentiles(195 / 200, 190 / 200)) == [MEETS, MEETS]
     assert results(percentiles(194 / 200, 190 / 200)) == [INCONCLUSIVE, INCONCLUSIVE]
@@ -358,7 +358,7 @@ def test_a_claim_without_a_number_still_counts_among_the_claims() -> None:
     assert results(percentiles(194 / 200, None)) == [INCONCLUSIVE, NOT_EVALUATED]
 
 
-def test_without_holm_each_claim_stands_by_itself() -> None:
+def test_without_holm_each_claim_is_judged_alone() -> None:
     claims = [make_claim(), make_claim("C-0002")]
     rows = [
         make_number(None, None, metric="faithfulness_percentile_vs_random", claim_id=f"C-000{at}", estimate=0.95)

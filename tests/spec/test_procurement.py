@@ -121,7 +121,7 @@ def test_two_checklists_have_ids_of_their_own(kept: Checklists) -> None:
         kept.find("Q-0003")
 
 
-def test_whoever_did_not_see_the_last_version_is_refused(kept: Checklists) -> None:
+def test_a_person_who_did_not_see_the_last_version_is_refused(kept: Checklists) -> None:
     save(kept)
     save(kept, Answer("patching", AnswerWord.NO), by="ben", on=1)
     with pytest.raises(Refused, match="saved by ben; yours is based on 1"):

@@ -167,7 +167,7 @@ def test_the_missing_columns_can_be_asked_for() -> None:
     assert find_columns(write_csv(ROWS).encode(), name="set").missing == ()
 
 
-def test_the_space_before_an_answer_is_kept_as_it_stands() -> None:
+def test_the_space_before_an_answer_is_kept_as_it_is() -> None:
     found = parse("clean,corrupted,answer,foil\na,b, x,y\n").prompts[0]
     assert (found.answer, found.foil) == (" x", "y")
 

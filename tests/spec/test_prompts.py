@@ -223,7 +223,7 @@ def test_order_is_in_the_hash_and_the_name_is_not() -> None:
     assert PromptSet("a", (first,)).sha256 == PromptSet("b", (first,)).sha256
 
 
-def test_halves_are_disjoint_whole_and_decided_by_text_alone() -> None:
+def test_splits_are_disjoint_whole_and_decided_by_text_alone() -> None:
     rows = parse(*[{**ROW, "id": str(n), "clean": f"the cat {n}", "corrupted": f"the dog {n}"} for n in range(200)])
     exploratory, confirmatory = (take_split(rows, exploratory=which) for which in (True, False))
     assert {p.id for p in exploratory.prompts} | {p.id for p in confirmatory.prompts} == {p.id for p in rows.prompts}
@@ -234,7 +234,7 @@ def test_halves_are_disjoint_whole_and_decided_by_text_alone() -> None:
     assert is_exploratory(row) is is_exploratory(replace(row, id="other", template="u", answer=" x", group="g"))
 
 
-def test_a_half_without_prompts_is_refused() -> None:
+def test_a_split_without_prompts_is_refused() -> None:
     row = parse(ROW)
     half = is_exploratory(row.prompts[0])
     assert len(take_split(row, exploratory=half)) == 1

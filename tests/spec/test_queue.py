@@ -94,7 +94,7 @@ def test_a_stopped_process_ahead_is_passed_over_and_keeps_its_ticket(tmp_path: P
         process.wait(20)
 
 
-def test_setting_the_wall_clock_back_lets_nobody_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_setting_the_wall_clock_back_lets_no_one_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with wait_in_queue(tmp_path):
         (first,) = (tmp_path / FOLDER).iterdir()
         monkeypatch.setattr(time, "time_ns", lambda: 0)
@@ -107,7 +107,7 @@ def test_an_older_ticket_of_the_same_process_is_no_reason_to_wait(tmp_path: Path
         assert second.wait(0)
 
 
-def test_a_file_that_is_no_ticket_stops_nobody(tmp_path: Path) -> None:
+def test_a_file_that_is_no_ticket_stops_no_one(tmp_path: Path) -> None:
     (tmp_path / FOLDER).mkdir()
     for name in ("0", "0-x-0", "00000000000000000000-../../x-0".replace("/", "_"), f"0-{'0' * 32}-0"):
         (tmp_path / FOLDER / name).touch()

@@ -45,7 +45,7 @@ def strip(part: str) -> str:
     return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", "", part)))
 
 
-def test_every_estimate_is_drawn_once_and_stands_in_a_table_with_its_unit_and_level() -> None:
+def test_every_estimate_is_drawn_once_and_is_in_a_table_with_its_unit_and_level() -> None:
     page = export_html(document(), evidence=DECLARED).decode()
     drawn = re.findall(r'class="value"[^>]*>(.*?)<', page)
     assert len(drawn) == 3 + 4 + 1 + 1
@@ -86,7 +86,7 @@ def test_numbers_of_one_field_that_differ_in_evidence_are_two_figures() -> None:
     assert re.findall(r'class="badge (\w+)"', page) == ["observational", "causal"]
 
 
-def test_it_says_that_nobody_signed_it_and_names_the_json_it_was_made_from() -> None:
+def test_it_says_that_it_is_not_signed_and_names_the_json_it_was_made_from() -> None:
     page = strip(export_html(document(), evidence=DECLARED).decode())
     assert page.count(hash_document(document())) == 2
     assert "not signed" in page
@@ -97,7 +97,7 @@ def test_where_the_model_lay_on_a_disk_is_not_shown() -> None:
     assert "/somewhere/private" not in export_html(document(), evidence=DECLARED).decode()
 
 
-def test_the_families_stand_beside_delta() -> None:
+def test_the_families_are_beside_delta() -> None:
     figure = next(
         part
         for part in re.findall(r"<figure>.*?</figure>", export_html(document(), evidence=DECLARED).decode(), re.S)

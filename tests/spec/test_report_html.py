@@ -40,7 +40,7 @@ def test_every_section_is_there_in_order() -> None:
     assert tuple(strip(title) for title in re.findall(r"<h2>(.*?)</h2>", render())) == SECTIONS
 
 
-def test_the_digest_stands_at_the_head_and_at_the_foot() -> None:
+def test_the_digest_is_at_the_head_and_at_the_foot() -> None:
     page = render()
     assert page.count(ROOT_DIGEST) == 2
     assert page.index(ROOT_DIGEST) < page.index("<main>")
@@ -144,7 +144,7 @@ def test_marks_are_drawn_where_the_axis_says_their_numbers_are() -> None:
             assert shown == pytest.approx([float(cell) for cell in row[1:4]], abs=0.006)
 
 
-def test_a_figure_is_told_to_whoever_does_not_see_it() -> None:
+def test_a_figure_is_described_for_a_reader_who_does_not_see_it() -> None:
     for figure in figures(render()):
         key, description = re.findall(r'<desc id="(figure-[0-9a-f]{12})-desc">(.*?)</desc>', figure)[0]
         assert f'aria-labelledby="{key}-title {key}-desc"' in figure

@@ -35,7 +35,7 @@ def test_a_number_that_is_none_has_its_reason_and_no_digit() -> None:
     assert format_quantity(read_metric(row)) == "not measured: no held-out template"
 
 
-def test_rounding_never_carries_a_number_across_the_bound_it_is_held_against() -> None:
+def test_rounding_never_carries_a_number_across_the_bound_it_is_compared_with() -> None:
     """0.7996 under a threshold of 0.80 would read 0.80 beside "does not meet"."""
     assert format_interval(Quantity(0.7996, 0.75, 0.85)) == "0.80 [0.75, 0.85]"
     assert format_interval(Quantity(0.7996, 0.75, 0.85, beside=(0.8,))) == "0.7996 [0.7500, 0.8500]"
@@ -69,7 +69,7 @@ def test_every_mark_lies_on_the_paper_whatever_the_numbers(values: list[float]) 
     assert len(plot.rows) == len(values)
 
 
-def test_marks_stand_in_proportion_and_zero_is_on_the_axis() -> None:
+def test_marks_are_in_proportion_and_zero_is_on_the_axis() -> None:
     plot = draw_intervals("k", "t", [("a", Quantity(1.0)), ("b", Quantity(3.0))], unit="", lines=[(2.0, "δ")])
     zero, delta = plot.guides
     first, second = (row.at for row in plot.rows)
@@ -80,7 +80,7 @@ def test_marks_stand_in_proportion_and_zero_is_on_the_axis() -> None:
     assert second - zero.at == pytest.approx(3 * (first - zero.at))
 
 
-def test_labels_of_lines_that_stand_close_are_set_one_above_the_other() -> None:
+def test_labels_of_lines_that_are_close_are_set_one_above_the_other() -> None:
     plot = draw_intervals(
         "k", "t", [("a", Quantity(1.0))], unit="", lines=[(0.30, "δ"), (0.31, "policy"), (0.9, "far")]
     )

@@ -52,7 +52,7 @@ def test_html_and_pdf_have_the_same_sections() -> None:
     assert len(set(places)) == 16
 
 
-def test_the_digest_and_the_number_of_pages_stand_on_every_page() -> None:
+def test_the_digest_and_the_number_of_pages_are_on_every_page() -> None:
     pages = sample_pages()
     assert len(pages) > 5
     for i, page in enumerate(pages, 1):

@@ -20,7 +20,7 @@ def test_an_old_target_is_forgotten() -> None:
     assert targets.take("one", now_s=KEPT_S + 1) is None
 
 
-def test_strangers_cannot_fill_the_memory() -> None:
+def test_unknown_users_cannot_fill_the_memory() -> None:
     targets = Targets()
     for number in range(KEPT + 5):
         targets.put(str(number), Target("Sweep", {}, 0.0))

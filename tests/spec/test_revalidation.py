@@ -197,7 +197,7 @@ def test_where_no_claim_is_about_a_model_nothing_was_evaluated(world: World, ass
     assert (code, reported["claims"]) == (3, [])
 
 
-def test_a_trigger_is_told_once_with_its_event(world: World, home: Path) -> None:
+def test_a_trigger_is_logged_once_with_its_event(world: World, home: Path) -> None:
     for _ in range(2):
         found = hold(home, world.v2, NEEDED, was=world.v1)
     assert [one.n_new for one in found.claims] == [0]
@@ -306,7 +306,7 @@ def test_a_minor_version_of_a_library_makes_a_claim_stale_and_a_patch_does_not(
     assert list_stale(home)[0].is_open, "a run with the version of before answers nothing"
 
 
-def test_another_policy_or_prompt_set_makes_a_claim_stale_if_somebody_says_so(world: World, home: Path) -> None:
+def test_another_policy_or_prompt_set_makes_a_claim_stale_if_a_person_says_so(world: World, home: Path) -> None:
     assert kinds(hold(home, world.v1, NEEDED)) == {NEEDED: []}
     policy = replace(load_shipped_policy(), sha256="9" * 64)
     assert kinds(hold(home, world.v1, NEEDED, policy=policy)) == {NEEDED: ["policy_changed"]}

@@ -23,7 +23,7 @@ def test_what_is_no_list_of_known_values_gives_nothing(groups: object) -> None:
     assert parse_role_map(ROLE_FILE.encode()).find_roles({"groups": groups}, "x") == frozenset()
 
 
-def test_without_a_file_nobody_has_a_role(tmp_path: Path) -> None:
+def test_without_a_file_no_one_has_a_role(tmp_path: Path) -> None:
     assert load_role_map(tmp_path) == RoleMap()
     assert load_role_map(tmp_path).find_roles({"groups": ["admin", "viewer"], "roles": ["admin"]}, "x") == frozenset()
 
@@ -58,7 +58,7 @@ def test_a_person_may_have_a_line_of_their_own_and_a_key() -> None:
         (b"#" * (MAX_ROLE_FILE_BYTES + 1), "bytes"),
     ],
 )
-def test_a_file_that_is_wrong_gives_nobody_a_role_and_says_why(tmp_path: Path, text: bytes, found: str) -> None:
+def test_a_file_that_is_wrong_gives_no_one_a_role_and_says_why(tmp_path: Path, text: bytes, found: str) -> None:
     (tmp_path / "people.toml").write_bytes(text)
     with pytest.raises(AccessRefused, match=found) as caught:
         load_role_map(tmp_path)

@@ -100,7 +100,7 @@ def test_a_run_is_two_events_with_digests_and_ids_alone(auditor: Auditor, log: R
     assert verify(log.home) == []
 
 
-def test_the_log_is_told_before_anything_of_a_run_can_be_seen(auditor: Auditor, log: RunLog) -> None:
+def test_a_run_is_logged_before_anything_of_it_can_be_seen(auditor: Auditor, log: RunLog) -> None:
     seen = []
 
     def look(done: int, total: int) -> None:
@@ -111,7 +111,7 @@ def test_the_log_is_told_before_anything_of_a_run_can_be_seen(auditor: Auditor, 
     assert seen[0] == ["run.started"]
 
 
-def test_a_run_that_cannot_be_told_of_does_not_begin(auditor: Auditor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_cannot_be_logged_does_not_begin(auditor: Auditor, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise StoreRefused("The disk is full.", wanted="room.", remedy="make some.")
 
@@ -351,7 +351,7 @@ def test_the_end_of_a_claims_run_is_sealed_and_that_of_another_is_not(log: RunLo
         ("start", "DELETE FROM run_start", [("run", 1)]),
     ],
 )
-def test_a_run_is_held_against_its_event(
+def test_a_run_is_compared_with_its_event(
     table: str, statement: str, faults: list[tuple[str, int | None]], log: RunLog
 ) -> None:
     log.append(RECORD)

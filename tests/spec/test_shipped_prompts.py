@@ -73,7 +73,7 @@ def test_ids_are_unique_across_sets() -> None:
 
 @each_set
 @each_half
-def test_each_half_has_all_templates_equally_often_and_enough_rows(name: str, exploratory: bool) -> None:
+def test_each_split_has_all_templates_equally_often_and_enough_rows(name: str, exploratory: bool) -> None:
     half = take_split(load(name), exploratory=exploratory)
     assert len(half) >= 40
     assert {len(rows) for rows in by_template(half.prompts).values()} == {6}
@@ -81,7 +81,7 @@ def test_each_half_has_all_templates_equally_often_and_enough_rows(name: str, ex
 
 
 @each_set
-def test_no_text_of_one_half_occurs_in_the_other(name: str) -> None:
+def test_no_text_of_one_split_occurs_in_the_other(name: str) -> None:
     texts = [
         {text for row in take_split(load(name), exploratory=half).prompts for text in (row.clean, row.corrupted)}
         for half in (True, False)
@@ -103,7 +103,7 @@ def test_a_text_is_clean_exactly_once(name: str) -> None:
 
 @each_set
 @each_half
-def test_in_each_half_and_template_every_answer_is_as_often_a_foil(name: str, exploratory: bool) -> None:
+def test_in_each_split_and_template_every_answer_is_as_often_a_foil(name: str, exploratory: bool) -> None:
     for rows in by_template(take_split(load(name), exploratory=exploratory).prompts).values():
         assert Counter(row.answer for row in rows) == Counter(row.foil for row in rows)
 
@@ -117,7 +117,7 @@ def test_the_order_of_names_is_balanced_and_each_name_is_the_answer_equally_ofte
         assert row.answer.strip() == (first if row.group == "ABBA" else second)
 
 
-def test_the_copied_word_follows_its_cue_and_both_candidates_stand_in_both_prompts() -> None:
+def test_the_copied_word_follows_its_cue_and_both_candidates_are_in_both_prompts() -> None:
     """The last word of the text asks: what followed it before?"""
     for row in load("induction").prompts:
         assert f"{row.clean.split()[-1]}{row.answer}" in row.clean

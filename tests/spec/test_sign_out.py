@@ -43,7 +43,7 @@ def why(log: PersonLog, asked: Person) -> str:
     return "" if refusal is None else refusal.why
 
 
-def test_a_token_that_signed_out_is_refused_at_the_next_deed_and_after_a_restart(log: PersonLog) -> None:
+def test_a_token_that_signed_out_is_refused_at_the_next_action_and_after_a_restart(log: PersonLog) -> None:
     token = person(nonce="one")
     log.note_sign_in(token)
     log.sign_out(token)
@@ -72,7 +72,7 @@ def test_every_sign_in_that_was_seen_before_is_ended_with_it(log: PersonLog, kin
 
 
 @pytest.mark.parametrize("claims", [{"nonce": "new"}, {"iat": 1}, {"iat": -20, "exp": 77}, {"jti": "new"}])
-def test_whoever_signs_in_afterwards_is_in(log: PersonLog, claims: dict[str, Any]) -> None:
+def test_a_person_who_signs_in_afterwards_is_in(log: PersonLog, claims: dict[str, Any]) -> None:
     """Also where the provider's clock is behind ours, or its session, and with it `exp` and `sid`, goes on."""
     old, new = person(nonce="old", sid="same"), person(**{"nonce": "old", "sid": "same"} | claims)
     log.note_sign_in(old)
@@ -99,7 +99,7 @@ def test_another_persons_sign_in_is_left_alone(log: PersonLog) -> None:
     assert mine.sign_in != other.sign_in
 
 
-def test_the_log_tells_of_it_by_digests_and_stands_when_rows_are_taken_out(log: PersonLog) -> None:
+def test_the_log_records_it_by_digests_and_stays_when_rows_are_taken_out(log: PersonLog) -> None:
     import duckdb
 
     from audit_core.evidence.keys import load_log_key

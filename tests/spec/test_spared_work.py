@@ -48,7 +48,7 @@ def test_positions_before_an_edit_can_matter_are_not_run_again(family: str, load
         assert subject.count_work(prompts, [intervene([part], replacement)]) == pytest.approx(expected)
 
 
-def test_prompts_that_differ_late_are_run_together_wherever_they_stand(load_family: Load) -> None:
+def test_prompts_that_differ_late_are_run_together_at_any_place_in_the_set(load_family: Load) -> None:
     """One early difference among late ones would make every prompt beside it run from there on."""
     subject = load_family("llama")
     prompts = tokenise_letters(subject.tokenizer, [9] * 60)

@@ -44,7 +44,7 @@ def test_the_controls_of_all_blocks_are_the_worst_of_each_and_every_edit() -> No
         assert (whole.noise_min, whole.edits, whole.tolerance) == (NOISE, 2 * 4, subject.tolerance)
 
 
-def test_residual_lengths_stand_where_their_interventions_do(load_family: Callable[[str], Any]) -> None:
+def test_residual_lengths_are_where_their_interventions_are(load_family: Callable[[str], Any]) -> None:
     subject = load_family("gpt2")
     prompts = tokenise_letters(subject.tokenizer, [6] * 3)
     asked = [intervene([part], Replacement.ZERO) for part in (head(0, 0), mlp(1), head(2, 1), mlp(0))]

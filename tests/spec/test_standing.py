@@ -21,7 +21,7 @@ def stand(home: Path, **triggers: tuple[str, ...]) -> ClaimStatus:
 
 
 @pytest.mark.parametrize("state", ["supported", "negligible", "reversed", "inconclusive"])
-def test_a_claim_stands_as_its_last_verdict_says(tmp_path: Path, state: str) -> None:
+def test_a_claim_has_the_status_of_its_last_verdict(tmp_path: Path, state: str) -> None:
     claim_id = freeze_by_hand(tmp_path)
     assert stand(tmp_path) is ClaimStatus.UNTESTED
     tell_attempt(tmp_path, claim_id, "0" * 32, "supported")

@@ -39,7 +39,7 @@ def test_the_heads_are_those_that_their_rules_name(story: Story) -> None:
     assert len(story.heads) == story.n_layers * story.n_heads
 
 
-def test_the_map_was_measured_on_one_half_and_the_verdicts_on_the_other(story: Story) -> None:
+def test_the_map_was_measured_on_one_split_and_the_verdicts_on_the_other(story: Story) -> None:
     assert {head.effect.n for head in story.heads} == {story.prompts.exploratory_n}
     assert {found.result.clean.n for found in story.claims} == {story.prompts.confirmatory_n}
     assert story.prompts.exploratory_sha256 != story.prompts.confirmatory_sha256

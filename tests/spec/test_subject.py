@@ -238,7 +238,7 @@ def test_a_model_that_makes_no_numbers_is_refused(tmp_path: Path) -> None:
         load(tmp_path)
 
 
-def test_a_model_that_replays_less_exactly_is_held_to_what_it_can_do(
+def test_a_model_that_replays_less_exactly_has_the_tolerance_of_its_noise(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Off by 5e-5 logits at loading: ten times that is its tolerance, and noise must move a logit by 100 times more."""

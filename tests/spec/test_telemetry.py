@@ -46,7 +46,7 @@ def run(program: str, home: Path, *, cwd: Path = ROOT) -> list[str]:
 
 
 @pytest.mark.parametrize("start", STARTS)
-def test_the_hub_is_told_nothing_about_this_machine(start: str, tmp_path: Path) -> None:
+def test_the_hub_learns_nothing_about_this_machine(start: str, tmp_path: Path) -> None:
     assert run(STARTS[start] + SAYS, tmp_path)[-1] == "True True 1"
 
 

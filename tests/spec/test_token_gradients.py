@@ -60,7 +60,7 @@ def test_steps_are_doubled_until_it_adds_up(load_planted: Load) -> None:
     assert found.missed <= 0.05
 
 
-def test_the_measured_tokens_stand_beside_the_estimate_or_alone(load_planted: Load) -> None:
+def test_the_measured_tokens_are_beside_the_estimate_or_alone(load_planted: Load) -> None:
     subject, prompts, _ = make(load_planted)
     one = replace(prompts, pairs=prompts.pairs[:1])
     means = subject.capture_means(prompts, kinds={Kind.RESID})

@@ -37,7 +37,7 @@ def test_turns_come_in_the_order_of_asking_and_one_at_a_time() -> None:
     assert turns.acquire(0)
 
 
-def test_whoever_asks_again_at_once_stands_behind_those_who_wait() -> None:
+def test_a_thread_that_asks_again_at_once_waits_behind_the_others() -> None:
     """What a plain lock does not give: the one that lets go and takes again would have it every time."""
     turns, order = FairLock(), []
     assert turns.acquire(0)
@@ -59,7 +59,7 @@ def test_whoever_asks_again_at_once_stands_behind_those_who_wait() -> None:
 
 
 @pytest.mark.parametrize("wait_s", [0.0, 0.05])
-def test_whoever_gives_up_leaves_the_queue(wait_s: float) -> None:
+def test_a_thread_that_gives_up_leaves_the_queue(wait_s: float) -> None:
     turns = FairLock()
     assert turns.acquire(0)
     assert not turns.acquire(wait_s)

@@ -57,7 +57,7 @@ def decide(
         (1.10, 1.50, State.SUPPORTED, None),
     ],
 )
-def test_the_interval_is_held_against_delta(low: float, high: float, state: State, reason: str | None) -> None:
+def test_the_interval_is_compared_with_delta(low: float, high: float, state: State, reason: str | None) -> None:
     found = verdict((low, high))
     assert (found.state, found.reason) == (state, reason)
 
@@ -126,7 +126,7 @@ def test_a_family_too_wide_to_decide_speaks_by_its_sign() -> None:
     assert verdict((-0.05, 0.05), (-0.3, 0.2), (-0.05, 0.05)).state is State.NEGLIGIBLE
 
 
-def test_a_number_without_an_interval_cannot_be_held_against_anything() -> None:
+def test_a_number_without_an_interval_is_compared_with_nothing() -> None:
     bare = dict.fromkeys(FAMILIES, Estimate(0.5, None, None, 60, "fraction of the clean–empty gap", None, 12))
     found = decide(Claim("x", (head(1, 2),)), bare)
     assert found.state is State.INCONCLUSIVE
@@ -189,7 +189,7 @@ def test_support_needs_more_than_random_sets_do(p: float | None, state: State) -
     )
 
 
-def test_a_loss_below_zero_is_told_as_a_rise_with_its_interval_turned_round() -> None:
+def test_a_loss_below_zero_is_reported_as_a_rise_with_its_interval_turned_round() -> None:
     """The metric falls by −0.17, that is it rises by 0.17; [−0.25, −0.09] has −δ inside and not δ."""
     sentence = verdict((-0.25, -0.09)).sentence
     assert "the metric rose by 0.17 [0.09, 0.25]" in sentence

@@ -127,7 +127,7 @@ def test_json_holds_the_steps_and_five_results(files: Path, capsys: pytest.Captu
     assert len(found["manifest_sha256"]) == 64
 
 
-def test_lines_name_each_step_and_each_result_and_no_single_mark_stands_for_all(
+def test_lines_name_each_step_and_each_result_and_no_single_mark_sums_them_up(
     files: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     main(["verify", str(files / "pack.zip"), "--trust", str(files / "trust.toml")])
@@ -172,7 +172,7 @@ def test_an_error_of_our_own_is_5_and_not_1(files: Path) -> None:
     assert "ZeroDivisionError" in done.stderr
 
 
-def test_a_strangers_name_is_shown_and_not_obeyed(files: Path) -> None:
+def test_an_untrusted_name_is_shown_and_not_obeyed(files: Path) -> None:
     trust = write_trust((ANNA, "preparer")).decode().replace('person = "anna"', 'person = "\\u001b[31manna\\u202e"')
     (files / "odd.toml").write_text(trust)
     (files / "odd.zip").write_bytes(zip_up(seal(build_files(tell_story()), person="\x1b[31manna\u202e")))

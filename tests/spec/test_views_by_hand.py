@@ -69,7 +69,7 @@ def test_gradient_weighted_attention_keeps_what_raises_the_answer() -> None:
 
 
 @pytest.mark.parametrize("family", ["gpt2", "llama", "gpt_neox"])
-def test_the_slope_of_a_weight_is_what_a_small_step_of_it_changes(
+def test_the_gradient_of_a_weight_is_what_a_small_step_of_it_changes(
     family: str, load_family: Callable[[str], Any]
 ) -> None:
     """Scaling one edge by 1 ± ε moves the logit difference by ± ε · weight · slope, to first order."""

@@ -217,7 +217,7 @@ def test_names_of_templates_in_reasons_are_covered(planted: TransformerSubject, 
     assert "template-001" in covered
 
 
-def test_a_stranger_is_told_what_was_not_checked(home: Path, held: Exported) -> None:
+def test_a_third_party_sees_what_was_not_checked(home: Path, held: Exported) -> None:
     code, result, said = verify(home, "held.zip")
     assert (code, result) == (0, "PROMPTS_NOT_CHECKED")
     assert said["prompts"]["detail"].startswith("60 items are withheld and none was opened")
