@@ -11,6 +11,7 @@ from toy.register import PINS, freeze_by_hand, tell_attempt
 from audit_core.review.desk import take_pack
 from audit_core.store.claims.card_claims import add_card_claim, list_card_claims
 from tests.pages.test_claims_page import HOSTILE, open_page
+from ui.parts.header import counted
 
 
 @pytest.fixture
@@ -99,3 +100,7 @@ def test_a_card_in_a_language_that_is_not_read_says_so(carded: Path) -> None:
     said = next(one.value.replace("\\", "") for one in test.markdown if "Licence in its metadata" in one.value)
     assert "mit. Base model: x/y. 1 sentence about" in said
     assert list(test.multiselect(key="kept").options) == ["The head attends to the name."]
+
+
+def test_one_of_a_thing_has_no_plural() -> None:
+    assert [counted(n, "run") for n in (0, 1, 2, 1000)] == ["0 runs", "1 run", "2 runs", "1,000 runs"]

@@ -58,17 +58,12 @@ REVIEWED: dict[str, list[str]] = {
     "ui/flow/subject_view.py": ["name", "title", "words"],
     "ui/shell/auth.py": ["page"],
     "ui/calibration/show.py": ["RULES", "describe_census(found.census)", "describe_origin(found)", "rule"],
-    "ui/cards/show.py": ["chart.as_of", "status", "navigation.claims()", "navigation.desk()", "row.title", "title"],
+    "ui/cards/show.py": ["chart.as_of", "navigation.claims()", "navigation.desk()", "row.title", "title"],
     "ui/changes/show.py": [
         "found.after.short",
         "found.before.short",
         "found.kind",
-        "found.n",
         "found.n_changed",
-        "found.n_components",
-        "found.n_templates",
-        "found.n_tensors",
-        "found.unit",
     ],
     "ui/circuit/for_and_against.py": ["_READING", "claim.role.value", "found.n", "icon", "label", "size", "title"],
     "ui/circuit/graph.py": ["_READING", "paths.n", "unsure"],
@@ -80,9 +75,8 @@ REVIEWED: dict[str, list[str]] = {
     "ui/claims/new_claim.py": ["GAP", "ROLES.get", "list(ROLES)"],
     "ui/claims/show.py": ["ATTEMPTS", "EVIDENCE", "PACK", "PLAN", "get_plugin('audits', question).question"],
     "ui/crosswalk/show.py": [
-        "by",
+        "when",
         "check",
-        "checked",
         "clause",
         "crosswalk.as_of",
         "framework",
@@ -96,6 +90,7 @@ REVIEWED: dict[str, list[str]] = {
         "why",
     ],
     "ui/desk/form.py": ["DECISIONS.get", "digest[:12]", "list(DECISIONS)", "number", "roles"],
+<<<<<<< HEAD
     "ui/desk/show.py": ["_describe_attempts(claim)", "evaluated", "hidden", "hidden != 1", "required"],
     "ui/parts/measurements.py": ["SHOWN", "key", "name"],
     "ui/results/circuit.py": ["found.idle"],
@@ -109,6 +104,9 @@ REVIEWED: dict[str, list[str]] = {
     "ui/results/stability.py": ["found.core", "found.draws", "found.n", "found.n_templates", "place"],
     "ui/results/rival.py": ["place"],
     "ui/results/transfer.py": ["place"],
+=======
+    "ui/desk/show.py": ["_describe_attempts(claim)", "evaluated", "required"],
+>>>>>>> pages
     "ui/parts/header.py": ["kind", "n", "name", "reading", "title"],
     "ui/flow/history.py": ["stale"],
     "ui/live/interventions.py": ["focus", "kind", "rank", "what"],
@@ -194,12 +192,10 @@ REVIEWED: dict[str, list[str]] = {
         "SHOWN",
         "chosen.entry",
         "done",
-        "found.checkpoints",
         "found.first_bad",
         "key.at",
         "names",
         "seq",
-        "status.size",
         "total",
     ],
     "ui/parts/tabs.py": ["titles"],
@@ -208,12 +204,6 @@ REVIEWED: dict[str, list[str]] = {
         "_name_backups(repair)",
         "claim.role.value",
         "icon",
-        "ledger.claims",
-        "ledger.components",
-        "ledger.metrics",
-        "ledger.prompt_sets",
-        "ledger.replacements",
-        "ledger.runs",
         "null.n",
         "place",
         "repair.total.n",
@@ -263,6 +253,9 @@ def find_open(text: ast.expr) -> Iterator[ast.expr]:
             yield from find_open(left)
             yield from find_open(right)
         case ast.Call(func=ast.Name(id=name)) if name in ESCAPES | COUNTS:
+            return
+        case ast.Call(func=ast.Name(id="counted"), args=[_, ast.Constant()]):
+            # It formats a number, and the noun is written in the source.
             return
         case ast.Call(func=ast.Attribute(attr="join"), args=parts):
             for part in parts:

@@ -145,7 +145,7 @@ def show_capabilities(sheet: ModelSheet, around: Sequence[str], facts: HomeFacts
     demands = [(demand.text, COVERAGE_WORDS[demand.coverage], ", ".join(demand.audits), demand.note) for _, demand in matrix.demands]  # fmt: skip
     widths = {"evidence to demand": 280, "here": 120, "by": 190, "note": 400}
     table = make_table(tuple(widths), demands)
-    show_table(table, key="demands", lines=2, column_config=column_widths(widths))
+    show_table(table, key="demands", lines=3, column_config=column_widths(widths))
     table_with_csv(lambda: make_table(("audit", "on this model", "done here"), rows), "Capabilities", "capability-rows")
 
 

@@ -10,7 +10,7 @@ from audit_core import make_table
 from audit_core.home import EvidenceCount
 from audit_core.references import ClauseCheck, Crosswalk, CrosswalkRow, Relation, RowCount
 from audit_core.tables import shade_rows
-from ui.parts.header import plain, show_table, table_with_csv
+from ui.parts.header import column_widths, plain, show_table, table_with_csv
 
 CHECKS = {
     ClauseCheck.PRIMARY: "counted: text read in the primary source",
@@ -80,7 +80,9 @@ def show_rows(crosswalk: Crosswalk, rows: Sequence[CrosswalkRow]) -> None:
     cells = [_spell(crosswalk, row) for row in rows]
     # A reader compares five columns; the row below and the file have the rest.
     table = make_table(_COLUMNS[:5], [line[:5] for line in cells])
-    show_table(shade_rows(table, [not row.counts for row in rows]), key="rows")
+    widths = dict(zip(_COLUMNS[:5], (235, 295, 125, 205, 130), strict=True))
+    shaded = shade_rows(table, [not row.counts for row in rows])
+    show_table(shaded, key="rows", column_config=column_widths(widths))
     table_with_csv(lambda: make_table(_COLUMNS, cells), "All fields of these rows", "crosswalk")
     picked = st.selectbox(
         "One row in full", range(len(rows)), key="row", format_func=lambda i: f"{cells[i][1]}: {cells[i][3]}, {cells[i][4]}"

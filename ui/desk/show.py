@@ -155,7 +155,7 @@ def _describe_attempts(claim: ClaimReading) -> str:
 def show_gate_rows(rows: Sequence[tuple[str, ...]], key: str) -> None:
     """Show rows of `describe_row`, wide enough for whole intervals."""
     widths = dict(zip(GATE_COLUMNS, (130, 65, 120, 85, 145, 45, 125, 75, 200), strict=True))
-    show_table(make_table(GATE_COLUMNS, rows), key=key, lines=2, column_config=column_widths(widths))
+    show_table(make_table(GATE_COLUMNS, rows), key=key, lines=3, column_config=column_widths(widths))
 
 
 def describe_row(row: GateRow) -> tuple[str, ...]:

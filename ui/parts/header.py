@@ -72,7 +72,7 @@ def show_table(table: Any, *, lines: int = 1, **options: Any) -> Any:
     """Show rows unchanged, with a dash for a missing value; at most `ROWS_SHOWN` whole rows, the others by scrolling.
 
     Args:
-        lines: lines of text in a row; with more than one, long text wraps.
+        lines: lines of text in a row; Streamlit wraps long text from three lines on.
     """
     height = ROW_PX + (lines - 1) * LINE_PX
     shown = max(1, min(len(table.index), ROWS_SHOWN))

@@ -130,7 +130,7 @@ def show_sign_in(person: Person | None, refusal: AccessRefused, page: str) -> No
 def show_person(person: Person, page: str) -> None:
     """Show the signed-in user on every page, with a button to sign in again for approvers."""
     if person.is_local:
-        st.badge("no sign-in: one local person", icon=":material/person_off:", color="gray")
+        st.badge("no sign-in: one user", icon=":material/person_off:", color="gray")
         return
     roles = ", ".join(sorted(person.roles))
     st.badge(f"{plain(person.name)}: {plain(roles)}", icon=":material/person:", color="gray")
