@@ -90,8 +90,7 @@ REVIEWED: dict[str, list[str]] = {
         "why",
     ],
     "ui/desk/form.py": ["DECISIONS.get", "digest[:12]", "list(DECISIONS)", "number", "roles"],
-<<<<<<< HEAD
-    "ui/desk/show.py": ["_describe_attempts(claim)", "evaluated", "hidden", "hidden != 1", "required"],
+    "ui/desk/show.py": ["_describe_attempts(claim)", "evaluated", "required"],
     "ui/parts/measurements.py": ["SHOWN", "key", "name"],
     "ui/results/circuit.py": ["found.idle"],
     "ui/parts/plain_result.py": ["READING", "SHOWN", "key", "kinds", "reading", "sheet.kinds"],
@@ -104,9 +103,6 @@ REVIEWED: dict[str, list[str]] = {
     "ui/results/stability.py": ["found.core", "found.draws", "found.n", "found.n_templates", "place"],
     "ui/results/rival.py": ["place"],
     "ui/results/transfer.py": ["place"],
-=======
-    "ui/desk/show.py": ["_describe_attempts(claim)", "evaluated", "required"],
->>>>>>> pages
     "ui/parts/header.py": ["kind", "n", "name", "reading", "title"],
     "ui/flow/history.py": ["stale"],
     "ui/live/interventions.py": ["focus", "kind", "rank", "what"],
