@@ -68,9 +68,10 @@ def resolve_model(
         check_folder(folder)
         return folder.resolve()
     if not _is_hub_id(name):
+        names = [*(known.name for known in KNOWN_MODELS), *(model.name for model in SHIPPED_MODELS)]
         raise ModelRefused(
             f"{ascii(name)[:80]} is not a known model, an existing folder or a hub id.",
-            wanted=f"one of {', '.join(model.name for model in (*KNOWN_MODELS, *SHIPPED_MODELS))}; a folder; or `organisation/model`.",
+            wanted=f"one of {', '.join(names)}; a folder; or `organisation/model`.",
             remedy="check the spelling; a model on the hub needs its organisation before the slash.",
         )
     folder = fetch_from_hub(name, on_progress, access)

@@ -17,6 +17,7 @@ from ui.flow.model_question import match_listed
         ("  SmolLM2-135M  ", "default"),
         ("DEFAULT", "default"),
         ("planted-and", "planted-and"),
+        ("Small mixture of experts, trained", "moe-tiny"),
         ("two heads that are BOTH", "planted-and"),
         ("two heads", "two heads"),
         ("organisation/model", "organisation/model"),

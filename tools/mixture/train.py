@@ -130,7 +130,7 @@ def train(world: World, plan: Plan) -> Trained:
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
         total += loss.item()
-        if step % 250 == 0 or step == plan.steps:
+        if step % 200 == 0 or step == plan.steps:
             points.append(LossPoint(step, round(total / (step - (points[-1].step if points else 0)), 4)))
             total = 0.0
             sys.stderr.write(f"step {step}: loss {points[-1].loss:.3f}, {(time.process_time() - start) / 60:.1f} min\n")
