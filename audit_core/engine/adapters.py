@@ -33,7 +33,7 @@ def _without_mlp_output(adapter: Any) -> Any:
     """
     from transformer_lens.model_bridge.generalized_components import ScaledResidualBlockBridge
 
-    class WithoutMlpOutput(adapter):  # type: ignore[misc]
+    class WithoutMlpOutput(adapter):
         def _build_component_mapping(self) -> dict[str, Any]:
             mapping: dict[str, Any] = super()._build_component_mapping()
             blocks = mapping["blocks"]
