@@ -24,6 +24,7 @@ from audit_core.audits.confirmation import ConfirmationRequest
 from audit_core.audits.curve import CurveRequest
 from audit_core.audits.discover import DiscoverRequest
 from audit_core.audits.edges import EdgesRequest
+from audit_core.audits.experts import ExpertsRequest
 from audit_core.audits.paths import PathsRequest
 from audit_core.audits.positions import PositionsRequest
 from audit_core.audits.recomposition import RecompositionRequest
@@ -56,6 +57,7 @@ PINNED = {
     "curve": "3904e4146b174cdc6ac92c9ceb7c8bb161a015808971a5e9189334175009b31f",
     "discover": "af3b0c47672966ddd5f1c534b50237915452133bfc31be3f2a3b58f8193d0a1e",
     "edges": "806c9d00014745eb4741651ae267cb9284c5ea5a1a926e7f924a22fffad38e3e",
+    "experts": "bfc519f7b6becb2c3e6a53eed17b549d0cbb8da304f477118b4433fa655332f4",
     "paths": "076f4208b601943e912aeb1d7b589d32808d8ae127f29c26ee445047e732b5e0",
     "positions": "4f031603bbb5605c76acd3c2c46f768ef3fdb6197f3f44d37d7d5ee2347c2f52",
     "recomposition": "6324042d3a09b5702eee1c762e12ea91233a5e452da0d981ff8a90454a379cc5",
@@ -108,6 +110,7 @@ def list_requests(prompts: TokenisedPrompts) -> dict[str, Any]:
         "curve": CurveRequest(judged, judged, CIRCUIT, explored=explored),
         "discover": DiscoverRequest(explored, explored, "exact", replacement=mean),
         "edges": EdgesRequest(one, 1, 0),
+        "experts": ExpertsRequest(prompts, prompts),
         "paths": PathsRequest(prompts, prompts, CIRCUIT),
         "positions": PositionsRequest(one, prompts, CIRCUIT),
         "recomposition": RecompositionRequest(prompts, prompts, CIRCUIT),

@@ -35,7 +35,7 @@ def test_every_plugin_is_a_declaration_with_a_question_and_two_types(audit: str)
     assert {"prompts", "seed"} <= {field.name for field in fields(plugin.request)}  # type: ignore[arg-type]
 
 
-def test_the_questions_about_a_circuit_stand_in_the_order_of_before() -> None:
+def test_the_questions_about_a_circuit_have_the_order_of_before() -> None:
     assert list_circuit_questions() == (
         "recomposition",
         "circuit",

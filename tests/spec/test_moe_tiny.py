@@ -122,7 +122,7 @@ def test_its_sets_are_those_of_the_domains_that_claims_may_use_and_are_offered_f
 
 
 @pytest.mark.parametrize("key", SETS)
-def test_a_set_is_the_same_rows_for_a_seed_over_sixteen_templates_in_both_halves(key: str) -> None:
+def test_a_set_is_the_same_rows_for_a_seed_over_sixteen_templates_in_both_splits(key: str) -> None:
     whole = load_prompt_set(key)
     assert dump_jsonl(whole.prompts) == dump_jsonl(build_rows(WORLD, key.removeprefix("moe_"), 0))
     assert whole.sha256 == ROWS_SHA256[key]

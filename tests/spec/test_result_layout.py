@@ -88,7 +88,7 @@ def test_lists_are_tables_with_a_row_each_and_a_gap_where_nothing_was_measured()
     ]  # fmt: skip
 
 
-def test_texts_and_settings_are_facts_and_controls_stand_apart() -> None:
+def test_texts_and_settings_are_facts_and_controls_are_apart() -> None:
     found = lay_out(RESULT)
     facts = {fact.name: fact.text for fact in found.facts}
     assert facts["sentence"] == "It was measured."

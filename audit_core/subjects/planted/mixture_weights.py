@@ -39,7 +39,7 @@ _OPEN = 10.0
 """Input of the constant gate; SiLU maps it to `_GATE`."""
 _GATE = _OPEN / (1 + math.exp(-_OPEN))
 _STEEP = 400.0
-"""Slope of a threshold: SiLU is a ramp to within 10⁻⁸ at a twentieth of a name from it."""
+"""Gain of a threshold: SiLU is a ramp to within 10⁻⁸ at a twentieth of a name from it."""
 _UNREAD = -4.0
 """Router logit of an expert that is not chosen."""
 _FIRST_CHOICE = 4.0
