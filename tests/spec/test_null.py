@@ -35,6 +35,24 @@ def test_a_set_is_taken_from_its_own_layers_where_they_have_enough() -> None:
     assert reach == 11, "2 · 11 + 1 = 23 layers of nine are the first with 199 other heads"
 
 
+def test_an_expert_is_compared_with_experts_that_receive_about_as_many_tokens() -> None:
+    """80 experts of one layer; those with an even number receive 100 tokens, the others 10, as does the claim's."""
+    experts = [Component(0, Kind.EXPERT, index) for index in range(80)]
+    slots = {expert: 10 if expert.index % 2 else 100 for expert in experts}
+    own = experts[1]
+    sets, _ = draw_sets([own], experts, seed=0, slots=slots)
+    assert {slots[part] for (part,) in sets} == {10}
+    assert len(sets) == 39
+    unmatched, _ = draw_sets([own], experts, seed=0)
+    assert {slots[part] for (part,) in unmatched} == {10, 100}
+    pair, _ = draw_sets([own, experts[2]], experts, seed=0, slots=slots, draws=20)
+    assert all(sorted(slots[part] for part in drawn) == [10, 100] for drawn in pair)
+    assert (
+        "within a factor of 2 in tokens received"
+        in draw_null([own], experts, [4], can_use_directions=False, seed=0, slots=slots).design
+    )
+
+
 def test_a_seed_gives_the_draws_again() -> None:
     parts = (head(3, 1), head(20, 4))
     assert draw_sets(parts, LARGE, seed=1) == draw_sets(parts, LARGE, seed=1) != draw_sets(parts, LARGE, seed=2)
