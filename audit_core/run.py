@@ -324,7 +324,6 @@ def open_subject(name: str, *, on_progress: FetchProgress | None = None, access:
         import_libraries()
     # Before the slow imports: a refused or cancelled model does not need them.
     folder = find_folder(name, on_progress=on_progress, access=access)
-    import_libraries()
     subject: Subject = get_plugin("subjects", "transformer").load(folder)
     return subject
 

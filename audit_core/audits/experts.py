@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from audit_core.audit import Audit, Need, need_kind
 from audit_core.component import Component, Kind
 from audit_core.effect import Controls, check_task, get_metric, measure_effect
-from audit_core.errors import ComponentRefused, NotMeasured
+from audit_core.errors import ComponentRefused, NotMeasured, Refused
 from audit_core.evidence.kind import Causal, NotEvidence, Observational
 from audit_core.intervention import Intervention, PromptSide, Replacement, intervene
 from audit_core.judging.faithfulness import PAIR_UNIT
@@ -172,6 +172,12 @@ class ExpertsAudit(Audit):
         if not isinstance(subject, Routing) or not subject.components(Kind.EXPERT):
             raise ComponentRefused(
                 "This model has no accessible experts.", wanted="a mixture of experts.", remedy="choose such a model."
+            )
+        if not 0 < request.delta <= 2:
+            raise Refused(
+                f"A smallest effect of {request.delta:g}.",
+                wanted="a fraction of the gap above 0, at most 2.",
+                remedy="give 0.1 or another fraction.",
             )
         return _Measurement(subject, request, means, on_progress).finish()
 

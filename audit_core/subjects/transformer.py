@@ -19,7 +19,7 @@ from audit_core.engine.parity import check_parity, choose_tokens, run_alone
 from audit_core.engine.randomise import shuffle_weights
 from audit_core.engine.runner import WaveRunner
 from audit_core.engine.sites import HOOKS, count_indices
-from audit_core.engine.threads import MODEL_LOCK
+from audit_core.engine.threads import MODEL_LOCK, import_libraries
 from audit_core.errors import ComponentRefused, ModelRefused
 from audit_core.intervention import Intervention, PromptSide, Replacement
 from audit_core.models.chat_template import render_template
@@ -200,9 +200,10 @@ def load_transformer(folder: Path) -> TransformerSubject:
     """
     stamps = stamp_files(folder)
     check_folder(folder)
-    # Hashing releases the interpreter lock, so torch is imported meanwhile.
+    # Hashing releases the interpreter lock, so the libraries are imported meanwhile.
     with ThreadPoolExecutor(1) as pool:
         identifying = pool.submit(identify_model, folder, dtype="float32", attention="eager")
+        import_libraries()
         crossed = _cross(folder, *_read_folder(folder))
         identity = identifying.result()
     require_unchanged(folder, stamps)

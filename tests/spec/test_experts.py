@@ -12,7 +12,8 @@ import pytest
 from audit_core import open_subject
 from audit_core.audits import ExpertsRequest, ExpertsResult
 from audit_core.component import Kind, parse_component
-from audit_core.errors import ComponentRefused
+from audit_core.errors import ComponentRefused, NotMeasured, Refused
+from audit_core.judging.slots import find_slots
 from audit_core.prompts.alignment import tokenise
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.registry import get_plugin
@@ -119,6 +120,16 @@ def test_a_dense_model_is_refused(open_planted: Callable[[str], tuple[Any, Token
     assert subject.components(Kind.EXPERT) == ()
 
 
+def test_a_smallest_effect_that_is_no_fraction_is_refused(
+    open_planted: Callable[[str], tuple[Any, TokenisedPrompts]],
+) -> None:
+    subject, prompts = open_planted("planted-mixture")
+    with pytest.raises(Refused, match="smallest effect of -1"):
+        get_plugin("audits", "experts").run(
+            subject, ExpertsRequest(prompts, prompts, delta=-1.0), means=None, on_progress=no_progress
+        )
+
+
 def route(*tokens: tuple[int, int]) -> TokenRouting:
     """One layer; each token goes to two experts with weights 0.75 and 0.25."""
     index = np.array([tokens])
@@ -157,9 +168,6 @@ def test_information_on_the_template_is_found_where_there_is_some_and_not_where_
 def test_a_claim_about_an_expert_without_tokens_is_not_tested(
     open_planted: Callable[[str], tuple[Any, TokenisedPrompts]],
 ) -> None:
-    from audit_core.errors import NotMeasured
-    from audit_core.judging.slots import find_slots
-
     subject, prompts = open_planted("planted-mixture")
     with pytest.raises(NotMeasured, match=r"not_routed: the router sends 0 of .* to L0\.E6"):
         find_slots(subject, prompts, [parse_component("L0.E6")])
