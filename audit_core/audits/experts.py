@@ -314,7 +314,7 @@ class _Measurement:
             slots=int(self.slots[part].sum()),
             n_tokens=int(n_tokens.sum()),
             load=bootstrap_ratio(self.slots[part], layer.sum(0), self.templates, unit="share of choices", seed=seed),
-            weight=bootstrap_ratio(weights, n_tokens, self.templates, unit="mean weight", seed=seed),
+            weight=bootstrap_ratio(weights, n_tokens, self.templates, unit="of weight per token", seed=seed),
             effects=effects,
             fractions=fractions,
             split=split,

@@ -46,7 +46,7 @@ def test_the_answer_names_the_expert_that_acts_and_the_busiest_that_does_not(
     assert "Removing L0.E0, which receives 44% of its layer's choices, takes away 0.00" in read(test)
     assert "Load and gate weight are observations" in read(test)
     for tab, words in (
-        ("One expert", "Received **50**"), ("Together", "All experts of a layer"), ("Routing", "Nothing was changed"),
+        ("One expert", "Received **54**"), ("Together", "All experts of a layer"), ("Routing", "Nothing was changed"),
         ("Conditions", "Experts ran as"), ("Mask in three parts", "The three bars add up"),
     ):  # fmt: skip
         test.session_state["experts-tabs"] = tab

@@ -85,8 +85,10 @@ def test_every_family_reaches_its_heads_mlps_and_stream(family: str, load_family
     shape = subject.geometry
     assert len(subject.components(Kind.HEAD)) == shape.n_layers * shape.n_heads
     assert len(subject.components(Kind.MLP)) == len(subject.components(Kind.RESID)) == shape.n_layers
+    assert len(subject.components(Kind.EXPERT)) == shape.n_layers * shape.n_experts
+    assert (shape.n_experts > 0) is (family in ("mixtral", "olmoe"))
     with pytest.raises(ComponentRefused):
-        subject.components(Kind.EXPERT)
+        subject.components(Kind.DOCUMENT)
 
 
 def test_progress_rises_to_the_work_that_was_counted(load_family: Load) -> None:

@@ -1,4 +1,4 @@
-"""What `sweep --kind` offers is what the engine can replace: neurons end to end, and no experts while there are none."""
+"""What `sweep --kind` offers is what the engine can replace: neurons and experts end to end, and no documents."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def ask(folder: Path, tmp_path: Path, *words: str) -> list[str]:
     return ["sweep", "--model", str(folder), "--prompts", str(prompts), "--half", "all", "--json", *words]
 
 
-def test_every_kind_that_is_offered_can_be_replaced_by_the_engine_and_experts_are_not_offered() -> None:
+def test_every_kind_that_is_offered_can_be_replaced_by_the_engine_and_no_other() -> None:
     assert {Kind(kind) for kind in SWEPT} == set(HOOKS) - {Kind.EDGE, Kind.PATTERN}
     with pytest.raises(SystemExit, match="2"):
-        build_parser().parse_args(["sweep", "--prompts", "p.jsonl", "--kind", "expert"])
+        build_parser().parse_args(["sweep", "--prompts", "p.jsonl", "--kind", "document"])
 
 
 @pytest.mark.parametrize(("ablation", "screen"), [("resample", ""), ("zero", "attribution_patching"), ("mean", "")])

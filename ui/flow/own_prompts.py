@@ -255,4 +255,4 @@ def show_notices(notices: Sequence[str]) -> None:
     if found:
         with st.expander("Some prompts were excluded or changed", icon=":material/rule:"):
             for notice in found:
-                st.caption(plain(notice))
+                st.markdown(plain(notice))

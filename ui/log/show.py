@@ -49,8 +49,8 @@ def show_status(trail: AuditLogView) -> None:
         )
     columns = st.columns(4)
     columns[0].metric("Events", f"{status.size:,}")
-    columns[1].metric("Confirmed outside", f"{status.anchored_size:,}")
-    columns[2].metric("Not yet confirmed outside", f"{status.unanchored_events:,}")
+    columns[1].metric("Confirmed outside", counted(status.anchored_size, "event"))
+    columns[2].metric("Not yet confirmed outside", counted(status.unanchored_events, "event"))
     columns[3].metric("Hours since the last confirmation", f"{status.unanchored_s / 3600:.1f}")
     if status.unanchored_events:
         st.markdown(

@@ -1,4 +1,4 @@
-"""Prompts of the planted mixtures: some context words, then the word that is asked."""
+"""Prompts of the planted mixtures: context words, all but the last fixed by the template, then the word that is asked."""
 
 from __future__ import annotations
 
@@ -29,12 +29,14 @@ def make_silence(n_per_template: int, seed: int) -> PromptSet:
 
 def _make(name: str, n_per_template: int, seed: int, corrupt: Callable[[Random, str], tuple[str, str]]) -> PromptSet:
     prompts = []
-    for first in CONTEXT_WORDS:
+    for at, first in enumerate(CONTEXT_WORDS):
+        # Templates have no word in common at any fixed place, so that their texts are recognised as different ones.
+        turned = (*CONTEXT_WORDS[at:], *CONTEXT_WORDS[:at])
         draw = Random(f"{name} {seed} {first}")
         seen: set[str] = set()
         while len(seen) < n_per_template:
             asked = draw.choice(ASKED_WORDS)
-            context = " ".join((first, *draw.choices(CONTEXT_WORDS, k=_N_CONTEXT - 1)))
+            context = " ".join((*turned[: _N_CONTEXT - 1], draw.choice(CONTEXT_WORDS)))
             other, foil = corrupt(draw, asked)
             clean = f"{context} {asked}"
             if clean in seen:
