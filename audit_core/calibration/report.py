@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from pydantic import TypeAdapter
 
 from audit_core.calibration.census import HeadCensus
 from audit_core.calibration.samples import COMBINED, Sample, count_states, wilson
+from audit_core.component import Kind, parse_component
 from audit_core.data_folder import DATA
 from audit_core.judging.trial import FAMILIES
 from audit_core.judging.verdict import RULE_VERSION, State
@@ -163,8 +164,16 @@ def save_calibration(found: Calibration) -> None:
     PAGE.write_text(write_markdown(found), encoding="utf-8")
 
 
-def quote_calibration() -> str:
-    """Sentence about the error rate of the rule, shown with every verdict."""
+def quote_calibration(components: Collection[str] = ()) -> str:
+    """Sentence about the error rate of the rule, shown with every verdict.
+
+    Args:
+        components: addresses that the verdict is about; the record is of heads and MLPs, so nothing of it is said of experts.
+    """
+    if any(parse_component(part).kind is Kind.EXPERT for part in components):
+        return (
+            "The error rate of this rule is recorded for heads and MLPs of models with known wiring, not for experts."
+        )
     found = load_calibration()
     if found is None:
         return "The error rate of this rule on models with known wiring was not measured for this version."

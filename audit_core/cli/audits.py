@@ -154,7 +154,7 @@ def _print_test(found: dict[str, Any]) -> None:
         print_result(f"  about {found['templates_needed']:,} templates of the same size would settle it")
     for backup in (found["self_repair"] or {}).get("backups", ()):
         print_result(f"  backup    {backup['component']}: {format_estimate(Estimate(**backup['growth']))}")
-    print_result(f"  {quote_calibration()}")
+    print_result(f"  {found['calibration']}")
 
 
 def _describe_failure(subject: Subject, request: ClaimTestRequest, error: NotMeasured) -> dict[str, Any]:
@@ -211,7 +211,7 @@ def _describe_test(subject: Subject, request: ClaimTestRequest, result: ClaimTes
 def _describe_request(subject: Subject, request: ClaimTestRequest) -> dict[str, Any]:
     return {
         "claim": request.claim.to_json() | {"sha256": request.claim.sha256},
-        "calibration": quote_calibration(),
+        "calibration": quote_calibration([str(part) for part in request.claim.components]),
         "fallback": subject.fallback or None,
         "identity": identify_run(subject.identity, request),
     }

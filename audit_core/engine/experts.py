@@ -207,6 +207,10 @@ def edit_experts(
         return layer.combine(inputs, new_index, new_weights.to(inputs)).view_as(part.outputs)
     if edit.replacement is Replacement.SCALE:
         return layer.combine(inputs, index, torch.where(edited, weights * edit.factor, weights)).view_as(part.outputs)
+    if edit.replacement is Replacement.ADD:
+        # A step in the residual stream, whose length does not depend on the weight.
+        along = torch.tensor(edit.direction, dtype=part.outputs.dtype)
+        return part.outputs + edit.factor * along * edited.sum(-1).view(*part.outputs.shape[:2], 1)
     outputs = layer.combine(inputs, index, weights.masked_fill(edited, 0.0))
     if edit.replacement is not Replacement.ZERO:
         for expert in edit.indices:
@@ -234,10 +238,5 @@ def _contribute(
         written = source[tokens // part.inputs.shape[1], expert]
     else:
         written = layer.run_expert(inputs[tokens], expert)
-        if edit.replacement is Replacement.ADD:
-            # A step in the residual stream, whose length does not depend on the weight.
-            along = torch.tensor(edit.direction, dtype=written.dtype)
-            written = written + edit.factor * along / weight[tokens, None]
-        else:
-            written = disturb(written, generator)
+        written = disturb(written, generator)
     return torch.zeros_like(inputs).index_add(0, tokens, (weight[tokens, None] * written).to(inputs.dtype))

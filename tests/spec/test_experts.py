@@ -11,6 +11,7 @@ import pytest
 
 from audit_core import open_subject
 from audit_core.audits import ExpertsRequest, ExpertsResult
+from audit_core.calibration import quote_calibration
 from audit_core.component import Kind, parse_component
 from audit_core.errors import ComponentRefused, NotMeasured, Refused
 from audit_core.judging.slots import find_slots
@@ -172,3 +173,8 @@ def test_a_claim_about_an_expert_without_tokens_is_not_tested(
     with pytest.raises(NotMeasured, match=r"not_routed: the router sends 0 of .* to L0\.E6"):
         find_slots(subject, prompts, [parse_component("L0.E6")])
     assert find_slots(subject, prompts, [parse_component("L0.H0")]) is None
+
+
+def test_no_error_rate_of_heads_is_quoted_beside_a_verdict_on_an_expert() -> None:
+    assert "not for experts" in quote_calibration(["L3.E5"])
+    assert "used components supported" in quote_calibration(["L3.H5"])

@@ -58,7 +58,7 @@ def show_verdict(result: ClaimTestResult, claim: Claim, ledger: Ledger, *, place
             f"{counted(ledger.metrics, 'metric')} and {counted(ledger.replacements, 'ablation')} tested on this model. "
             "More tests make one finding weaker evidence."
         )
-        st.markdown(f"*{plain(quote_calibration())}*")
+        st.markdown(f"*{plain(quote_calibration([str(part) for part in claim.components]))}*")
 
 
 def show_families(result: ClaimTestResult, claim: Claim, place: str) -> None:
