@@ -5,7 +5,8 @@ The names that most programs need. All others are in public packages and modules
 """
 
 # Before all others: these variables are read once, when a model library is imported.
-import audit_core.telemetry  # noqa: F401
+import audit_core.telemetry
+import audit_core.thread_waiting  # noqa: F401
 from audit_core.audits import AblationRequest, AttentionRequest, ClaimTestRequest, SweepRequest
 from audit_core.claim import Claim, Role, load_claim
 from audit_core.component import Component, Kind, format_components, head, mlp, parse_component, parse_components

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import os
 import subprocess
 import sys
 import tomllib
@@ -165,3 +166,13 @@ def test_a_new_figure_waits_for_pandas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(figures, "import_pandas", lambda: waited.append(True))
     figures.new_figure()
     assert waited == [True]
+
+
+@pytest.mark.parametrize("chosen", ["", "ACTIVE"])
+def test_threads_sleep_while_they_wait_unless_another_way_was_chosen(chosen: str) -> None:
+    """Read by the threads' library when torch is imported, so it must be set before."""
+    code = "import os, sys, audit_core; e = os.environ; print(e['OMP_WAIT_POLICY'], e['GOMP_SPINCOUNT'], 'torch' in sys.modules)"
+    own = {name: value for name, value in os.environ.items() if name not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
+    own |= {"OMP_WAIT_POLICY": chosen} if chosen else {}
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=own, capture_output=True, text=True, check=True)
+    assert found.stdout.split() == [chosen or "PASSIVE", "2000", "False"]
