@@ -181,11 +181,11 @@ class Intervention:
 
 def _check_routing(edits: tuple[Edit, ...]) -> None:
     """Refuse a change of a layer's routing beside another edit of its experts, which would not add up."""
-    for edit in edits:
-        layer = (Kind.EXPERT, edit.component.layer)
+    # First: a control may have an edit for every neuron of a model.
+    for edit in [edit for edit in edits if edit.replacement in ROUTING]:
+        layer, how = (Kind.EXPERT, edit.component.layer), (edit.replacement, edit.component.position)
         others = [other for other in edits if (other.component.kind, other.component.layer) == layer]
-        how = (edit.replacement, edit.component.position)
-        if edit.replacement in ROUTING and any((o.replacement, o.component.position) != how for o in others):
+        if any((other.replacement, other.component.position) != how for other in others):
             raise InterventionRefused(
                 f"{edit} beside another edit of the experts of layer {edit.component.layer}.",
                 wanted="one change of the routing per layer.",
