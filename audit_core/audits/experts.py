@@ -225,8 +225,11 @@ class _Measurement:
         except NotMeasured as error:
             self.no_fraction = error.detail
 
+    def _count_pairs(self, layer: int) -> NDArray[np.int64]:
+        return count_pairs(self.routing, layer, self.n_experts, last_only=self.request.at_answer)
+
     def _choose_pairs(self, layer: int) -> list[tuple[Component, ...]]:
-        counts = np.triu(count_pairs(self.routing, layer, self.n_experts))
+        counts = np.triu(self._count_pairs(layer))
         order = np.argsort(-counts, axis=None, kind="stable")[:PAIRS]
         found = [np.unravel_index(at, counts.shape) for at in order if counts.flat[at]]
         pairs = [tuple(Component(layer, Kind.EXPERT, int(i)) for i in pair) for pair in found]
@@ -332,11 +335,13 @@ class _Measurement:
         alone = sum(self.lost[(part,), Replacement.ZERO] for part in group)
         together = self.lost[group, Replacement.ZERO] - alone
         layer = group[0].layer
-        slots = read_slots(self.routing, layer, self.n_experts).sum() / self.routing[0].index.shape[-1]
-        counts = count_pairs(self.routing, layer, self.n_experts)
+        slots = sum(self.slots[part].sum() for part in self.groups[self.routing[0].layers.index(layer)])
+        counts = self._count_pairs(layer)
         return JointEffect(
             components=tuple(str(_limit(part, self.request)) for part in group),
-            tokens_together=int(counts[group[0].index, group[1].index]) if is_pair else int(slots),
+            tokens_together=int(counts[group[0].index, group[1].index])
+            if is_pair
+            else round(slots / self.routing[0].index.shape[-1]),
             effects=effects,
             fractions=fractions,
             interaction=self._average(together) if is_pair else None,

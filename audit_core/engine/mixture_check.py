@@ -13,6 +13,8 @@ from audit_core.errors import ControlFailed
 if TYPE_CHECKING:
     from audit_core.engine.sites import HookedModel
 
+_MISFITS = (TypeError, ValueError, LookupError, AttributeError, RuntimeError)
+"""Errors of a router or of experts that are called or answer in another way than those of `MixtureLayer`."""
 LARGEST_DIFFERENCE = 1e-5
 """Largest relative difference between the experts' sum and the outputs of their module (architectures 1.4; measured at most 3e-9)."""
 
@@ -42,12 +44,14 @@ def check_mixtures(model: HookedModel, layers: dict[int, MixtureLayer], tokens: 
             return _check(model, layers, tokens)
     except ControlFailed as error:
         return MixtureReport(str(error))
+    except _MISFITS as error:
+        # The model is audited without its experts, as a model of another architecture is.
+        return MixtureReport(f"Its mixture layers work in another way ({type(error).__name__}: {str(error)[:200]}).")
 
 
 def _check(model: HookedModel, layers: dict[int, MixtureLayer], tokens: torch.Tensor) -> MixtureReport:
     seen: dict[int, Routed] = {}
-    for layer, mixture in layers.items():
-        _check_contract(model, layer, mixture, tokens)
+    _check_contract(model, layers, tokens)
     for layer, mixture in layers.items():
         mixture.add_hook(_keep(seen, layer))
     try:
@@ -73,26 +77,32 @@ def _keep(seen: dict[int, Routed], layer: int) -> Any:
     return keep
 
 
-def _check_contract(model: HookedModel, layer: int, mixture: MixtureLayer, tokens: torch.Tensor) -> None:
-    calls: list[tuple[Any, ...]] = []
-    handle = mixture.experts.register_forward_pre_hook(lambda _module, args: calls.append(args))
+def _check_contract(model: HookedModel, layers: dict[int, MixtureLayer], tokens: torch.Tensor) -> None:
+    calls: dict[int, list[tuple[Any, ...]]] = {layer: [] for layer in layers}
+    handles = [mixture.experts.register_forward_pre_hook(_note(calls[layer])) for layer, mixture in layers.items()]
     try:
         model.bridge(tokens)
     finally:
-        handle.remove()
-    received = [x for x in (calls[0] if len(calls) == 1 else ()) if isinstance(x, torch.Tensor)]
-    if not (len(received) == 3 and received[1].shape == received[2].shape and not received[1].is_floating_point()):
-        raise ControlFailed(
-            f"Layer {layer} calls its experts {len(calls)} times with {len(received)} tensors; one call with tokens, chosen "
-            "experts and weights can be audited."
-        )
-    for module in (mixture.block, mixture.router, mixture.experts):
-        if "forward" in vars(module):
+        for handle in handles:
+            handle.remove()
+    for layer, mixture in layers.items():
+        received = [x for x in (calls[layer][0] if len(calls[layer]) == 1 else ()) if isinstance(x, torch.Tensor)]
+        if not (len(received) == 3 and received[1].shape == received[2].shape and not received[1].is_floating_point()):
             raise ControlFailed(
-                f"Layer {layer} runs a replaced kernel in place of its own code ({type(module).__name__})."
+                f"Layer {layer} calls its experts {len(calls[layer])} times with {len(received)} tensors; one call with "
+                "tokens, chosen experts and weights can be audited."
             )
-        if module.training:
-            raise ControlFailed(f"Layer {layer} is in training mode, in which routers draw at random.")
+        for module in (mixture.block, mixture.router, mixture.experts):
+            if "forward" in vars(module):
+                raise ControlFailed(
+                    f"Layer {layer} runs a replaced kernel in place of its own code ({type(module).__name__})."
+                )
+            if module.training:
+                raise ControlFailed(f"Layer {layer} is in training mode, in which routers draw at random.")
+
+
+def _note(calls: list[tuple[Any, ...]]) -> Any:
+    return lambda _module, args: calls.append(args)
 
 
 def _check_sum(layer: int, mixture: MixtureLayer, seen: Routed) -> float:

@@ -156,11 +156,16 @@ def _information(slots: NDArray[np.float64], member: NDArray[np.int_], n_groups:
     return entropy(joint.sum(1)) + entropy(joint.sum(0)) - entropy(joint.ravel())
 
 
-def count_pairs(routing: Choices, layer: int, n_experts: int) -> NDArray[np.int64]:
-    """Tokens for which both experts of a pair were chosen; symmetric, shape (expert, expert), zero diagonal."""
+def count_pairs(routing: Choices, layer: int, n_experts: int, *, last_only: bool = False) -> NDArray[np.int64]:
+    """Tokens for which both experts of a pair were chosen; symmetric, shape (expert, expert), zero diagonal.
+
+    Args:
+        last_only: count the answer position only.
+    """
     found = np.zeros((n_experts, n_experts), dtype=np.int64)
     for one in routing:
         index, _ = _of_layer(one, layer)
+        index = index[-1:] if last_only else index
         for first in range(index.shape[1]):
             for second in range(index.shape[1]):
                 if first != second:

@@ -12,7 +12,10 @@ from agreement.literal import LiteralRunner, find_experts, write
 from toy.prompts import tokenise_letters
 
 from audit_core.component import Component, Kind, parse_component
-from audit_core.errors import InterventionRefused
+from audit_core.engine import experts
+from audit_core.engine.experts import find_mixtures
+from audit_core.engine.mixture_check import check_mixtures
+from audit_core.errors import ControlFailed, InterventionRefused
 from audit_core.intervention import CLEAN_RUN, ROUTING, Edit, Intervention, Replacement, intervene
 from audit_core.judging.slots import count_slots
 from audit_core.subjects.transformer import TransformerSubject
@@ -112,11 +115,11 @@ def test_the_size_of_a_change_is_that_of_the_outputs(load_family: Load) -> None:
     prompts = tokenise_letters(subject.tokenizer, [6] * 3)
     part = parse_component("L1.E2")
     (found,) = subject.activation_change_rms(prompts, [part], Replacement.ZERO)
-    experts = find_experts(subject.bridge)[1]
+    module = find_experts(subject.bridge)[1]
     runner = LiteralRunner(subject.bridge)
     with torch.inference_mode():
         sizes = [
-            float((share * write(experts, token, 2)).norm())
+            float((share * write(module, token, 2)).norm())
             for pair in prompts.pairs
             for token, chosen, shares in zip(*runner.sent_to(pair.clean_ids)[1], strict=True)
             for expert, share in zip(chosen.tolist(), shares, strict=True)
@@ -127,3 +130,31 @@ def test_the_size_of_a_change_is_that_of_the_outputs(load_family: Load) -> None:
         prompts, [part], Replacement.MEAN, means=subject.capture_means(prompts, kinds=[Kind.EXPERT])
     )
     assert mean > 0
+
+
+def test_a_mask_that_does_not_reach_the_router_gives_no_number(
+    load_family: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subject = load_family("mixtral")
+    prompts = tokenise_letters(subject.tokenizer, [6])
+    monkeypatch.setattr(
+        experts._MaskScores,
+        "__torch_function__",
+        lambda self, func, types, args=(), kwargs=None: func(*args, **(kwargs or {})),
+    )
+    with pytest.raises(ControlFailed, match="masked expert"):
+        read(subject, prompts, intervene([parse_component("L1.E0")], ROUTING[0]))
+
+
+@pytest.mark.parametrize("error", [TypeError("two arguments"), ControlFailed("another contract")])
+def test_mixture_layers_of_another_kind_are_left_out_with_a_reason(
+    error: Exception, load_family: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subject = load_family("mixtral")
+
+    def fail(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr("audit_core.engine.mixture_check._check", fail)
+    report = check_mixtures(subject.runner.model, find_mixtures(subject.bridge), torch.tensor([[1, 2]]))
+    assert str(error) in report.why_not

@@ -1,4 +1,4 @@
-"""The keyboard of somebody without a mouse."""
+"""Moving through a page by keyboard alone."""
 
 from typing import Any
 

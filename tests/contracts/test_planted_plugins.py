@@ -109,22 +109,22 @@ def test_its_run_is_in_the_log_the_export_the_costs_and_the_counts_of_evidence(
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "reason"),
     [
         (["--components", "L9.H9"], "L9.H9"),
         (["--components", "nonsense"], "nonsense"),
         ([], "No components"),
         (["--components", "L0.H0", "--times", "many"], "whole number"),
         (["--components", "L0.H0", "--metric", "joy"], "logit_difference"),
-        (["--components", "L0.H0", "--prompt", "nobody"], "nobody"),
+        (["--components", "L0.H0", "--prompt", "absent"], "absent"),
     ],
 )
 def test_what_it_cannot_answer_is_refused_with_what_was_wanted(
-    planted_audit: str, words: list[str], told: str, prompts: Path, own_home: Path, capsys: pytest.CaptureFixture[str]
+    planted_audit: str, words: list[str], reason: str, prompts: Path, own_home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["audit", planted_audit, *words, "--prompts", str(prompts)]) == 2
     said = capsys.readouterr().err
-    assert told in said
+    assert reason in said
     assert "Wanted" in said or "wanted" in said.lower()
     (record,) = RunLog(audit_home()).list_runs()
     assert (record.kind, record.outcome) == (planted_audit, "refused"), "a refusal is logged as well"

@@ -93,7 +93,10 @@ def test_two_experts_that_replace_each_other_are_found_as_a_pair(audit: Audit) -
 
 
 def test_at_the_answer_position_only_its_tokens_count(audit: Audit) -> None:
-    found = rows(audit("planted-mixture", at_answer=True))
+    result = audit("planted-mixture", at_answer=True)
+    found = rows(result)
+    assert {pair.components: pair.tokens_together for pair in result.pairs}["L0.E3@-1", "L0.E5@-1"] == result.n
+    assert all(group.tokens_together == result.n for group in (*result.whole_layers, *result.pairs[:1]))
     n = audit("planted-mixture").n
     assert (found["L0.E5@-1"].slots, found["L0.E5@-1"].n_tokens) == (n, n)
     assert found["L0.E0@-1"].reading == "not routed"
@@ -159,9 +162,9 @@ def test_information_on_the_template_is_found_where_there_is_some_and_not_where_
     sent = [route(*[(0, 1) if at % 2 else (2, 3)] * 6) for at in range(40)]
     mixed = [route(*(tuple(rng.permutation(4)[:2]) for _ in range(6))) for _ in range(40)]
     templates = tuple("ab"[at % 2] for at in range(40))
-    (told,), (silent,) = (measure_layers(one, one, templates, 4, seed=0) for one in (sent, mixed))
-    assert told.template_information == pytest.approx(np.log(2), abs=0.02)
-    assert told.template_p == 1 / 200
+    (informed,), (silent,) = (measure_layers(one, one, templates, 4, seed=0) for one in (sent, mixed))
+    assert informed.template_information == pytest.approx(np.log(2), abs=0.02)
+    assert informed.template_p == 1 / 200
     assert silent.template_p is not None
     assert silent.template_p > 0.05
 

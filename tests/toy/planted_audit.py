@@ -20,7 +20,7 @@ from audit_core.subject import Means, Progress, Subject, no_partial
 
 @dataclass(frozen=True)
 class PlantedGapRequest(Request):
-    """Request: components, and how often the gap is told."""
+    """Request: components, and how often the gap is reported."""
 
     prompts: TokenisedPrompts
     components: Components
