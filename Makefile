@@ -13,7 +13,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick check bench lock reference structure sample notebook circuits mixture clean
+.PHONY: help run test quick check bench intervals lock reference structure sample notebook circuits mixture clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -38,6 +38,9 @@ check: .venv/dev ## ruff, types, import contracts
 bench: .venv/dev ## speed as ratios measured in one run; writes bench/results.json
 	$(BIN)/python -m audit_core fetch
 	$(BIN)/python bench/run.py
+
+intervals: .venv/dev ## simulate the verdict's intervals and write the table of docs/intervals.md; 15 minutes
+	PYTHONPATH=. $(BIN)/python bench/intervals.py
 
 reference: .venv/dev ## write docs/reference/library/ from the docstrings
 	$(BIN)/python tools/reference.py

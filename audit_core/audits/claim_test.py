@@ -112,8 +112,8 @@ class ClaimTestResult:
     """Reason, per family without an estimate."""
     null: Causal[NullFinding | None]
     holds_among: int
-    """Largest number of claims in one report at which it remains "supported" at the Bonferroni level; 0 if not supported.
-    Input of Holm's step-down."""
+    """Largest number of claims in one report at which the verdict stays the same at the Bonferroni level; 0 if it is
+    inconclusive. Input of Holm's step-down."""
     repair: Causal[Repair | None]
     """Self-repair of a single component; None for sets and for sufficiency."""
     mediation: Causal[Mediation | None]

@@ -129,13 +129,13 @@ def _check_report(claims: Sequence[Claim]) -> None:
 
 
 def _require_report_form(payload: list[dict[str, Any]]) -> None:
-    """Apply Holm's correction: a claim that is supported alone may be inconclusive in a longer report."""
+    """Apply Holm's correction: a claim that is decided alone may be inconclusive in a longer report."""
     for found, is_rejected in zip(payload, step_down([found["holds_among"] for found in payload]), strict=True):
         found["report"] = {"claims": len(payload), "stands": is_rejected}
-        if found["state"] == State.SUPPORTED and not is_rejected:
-            found["state"], found["reason"] = State.INCONCLUSIVE.value, "report_too_long"
+        if found["state"] != State.INCONCLUSIVE and not is_rejected:
+            alone, found["state"], found["reason"] = found["state"], State.INCONCLUSIVE.value, "report_too_long"
             found["sentence"] = (
-                f"Inconclusive: supported by itself, but not among the {len(payload)} claims of this report at Holm's level; "
+                f"Inconclusive: {alone} by itself, but not among the {len(payload)} claims of this report at Holm's level; "
                 f"measured {format_estimate(Estimate(**found['estimate']))}."
             )
 

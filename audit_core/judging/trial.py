@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,17 +15,19 @@ from audit_core.effect import Effect, Metric, check_gap, measure_effect
 from audit_core.errors import ControlFailed, NotMeasured
 from audit_core.intervention import Direction, Intervention, Replacement, intervene
 from audit_core.judging.faithfulness import (
+    UNIT,
     CircuitEffect,
     CircuitRuns,
     estimate_faithfulness,
     list_universe,
     plan_circuit,
 )
-from audit_core.judging.null import PROMPTS, Null, draw_null, plan_remainders, plan_removals
+from audit_core.judging.null import DRAWS, PROMPTS, Null, draw_null, plan_remainders, plan_removals
 from audit_core.judging.shift import average_shift, measure_norm_shift
 from audit_core.judging.verdict import State, Verdict, classify, judge, refuse_verdict
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.stats.estimates import Estimate
+from audit_core.stats.groups import GroupEstimates, estimate_groups
 from audit_core.stats.multiplicity import rank_in_null
 from audit_core.subject import Means, Progress, Subject, no_progress
 
@@ -105,6 +108,8 @@ class Trial:
     """Shape (draw, prompt), NaN on prompts without draws; no rows before `measure_null_draws`, or if the model is too
     small for draws."""
     design: str
+    n_sets: int
+    """Number of planned draws; fewer than `null.DRAWS` if the model has no more sets of this shape."""
     clusters: tuple[str, ...]
     unit: str
     """Unit of the metric."""
@@ -154,6 +159,7 @@ def read_trial(claim: Claim, plan: TrialPlan, effect: Effect) -> Trial:
         measure_norm_shift(effect, judged),
         np.empty((0, len(effect.clean))),
         plan.null.design,
+        len(plan.draws),
         clusters,
         effect.unit,
     )
@@ -250,20 +256,34 @@ def judge_trial(trial: Trial, *, seed: int, alpha: float | None = None) -> Judge
         narrow=narrow[claim.ablation],
         p_null=found.p,
         alpha=level,
+        n_sets=trial.n_sets,
         shift=shifts.get(claim.ablation),
+        templates=estimate_templates(trial, level=1 - level).estimates,
     )
     return Judgement(verdict, wide, states, refused, found, shifts)
 
 
+def estimate_templates(trial: Trial, *, level: float) -> GroupEstimates:
+    """The claim's effect in each template, under its own ablation; the intervals are simultaneous."""
+    circuit = trial.families[trial.claim.ablation]
+    numerator, denominator = circuit.necessity if trial.claim.role is Role.NECESSARY else circuit.sufficiency
+    return estimate_groups(numerator, denominator, trial.clusters, unit=UNIT, min_gap=circuit.min_gap, level=level)
+
+
 def count_claims_held(trial: Trial, *, seed: int) -> int:
-    """The largest k for which a supported claim is still supported at level α / k; 0 where it is not supported.
+    """The largest k for which the verdict stays the same at level α / k; 0 if it is inconclusive.
 
     With r draws p cannot go below 1 / (r + 1), so k is at most α (r + 1).
     """
-    most = 0
-    while judge_trial(trial, seed=seed, alpha=trial.claim.alpha / (most + 1)).verdict.state is State.SUPPORTED:
-        most += 1
-    return most
+    alpha = trial.claim.alpha
+    state = judge_trial(trial, seed=seed).verdict.state
+    if state is State.INCONCLUSIVE:
+        return 0
+    counts = range(2, int(alpha * (DRAWS + 1)) + 1)
+    changed = bisect_left(
+        counts, True, key=lambda k: judge_trial(trial, seed=seed, alpha=alpha / k).verdict.state is not state
+    )
+    return 1 + changed
 
 
 def _place_in_null(trial: Trial) -> NullFinding:

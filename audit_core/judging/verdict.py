@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -10,12 +10,17 @@ from audit_core.claim import Claim, Role
 from audit_core.component import format_components
 from audit_core.intervention import Replacement
 from audit_core.judging.faithfulness import OVERSHOOT
+from audit_core.judging.null import DRAWS
 from audit_core.stats.estimates import MIN_PROMPTS, MIN_TEMPLATES, Estimate, format_estimate
 
-RULE_VERSION = 2
+RULE_VERSION = 3
 """Increase it when the rule may judge equal numbers differently; calibrations of other versions are not used."""
 
 
+AGREEMENT = 0.5
+"""Smallest fraction of the primary estimate that an undecided family may have without contradicting it."""
+RARE_TEMPLATE = 0.1
+"""Fraction of templates that a negligible verdict states its chance to have missed."""
 MOST_SHIFT = 5.0
 """Maximum distribution shift, in standard deviations of unedited runs."""
 
@@ -36,9 +41,11 @@ class State(StrEnum):
 REASONS = {
     "low_power": f"fewer than {MIN_PROMPTS} prompts or {MIN_TEMPLATES} templates",
     "straddles_delta": "the interval includes the smallest effect of interest",
-    "report_too_long": "it is supported alone, but not after correction for the number of claims in its report",
+    "report_too_long": "it is decided alone, but not after correction for the number of claims in its report",
     "null_not_beaten": "random sets of the same size do as much",
+    "no_null": "the model has too few other sets of this shape for a random baseline",
     "ablations_disagree": "another ablation family gives a different result",
+    "templates_differ": "the average is small, but in at least one template the effect is not",
     "one_family": "only one ablation family could be measured",
     "model_fails_task": "the model does not do the task well enough",
     "control_failed": "an instrument check failed",
@@ -88,7 +95,9 @@ def judge(
     narrow: Estimate,
     p_null: float | None,
     alpha: float,
+    n_sets: int = DRAWS,
     shift: Estimate | None = None,
+    templates: Sequence[Estimate] = (),
 ) -> Verdict:
     """Apply the verdict rule to the measurements of a claim.
 
@@ -98,8 +107,10 @@ def judge(
         narrow: estimate of the claim's own ablation at level 1 − 2α, used for "negligible".
         p_null: share of random sets that do as much; None without draws.
         alpha: maximum of `p_null` for "supported".
+        n_sets: number of random sets that exist, at most `DRAWS`: `p_null` cannot go below 1 / (n_sets + 1).
         shift: deviation of the residual norm under the claim's own ablation, in standard deviations of unedited runs;
             None if unknown.
+        templates: estimate of each template with simultaneous intervals, used for "negligible".
     """
     primary = families[claim.ablation]
     if primary.n < MIN_PROMPTS or (primary.templates or 0) < MIN_TEMPLATES:
@@ -112,19 +123,41 @@ def judge(
     if state is not State.INCONCLUSIVE:
         if len(families) < 2:
             state, reason = State.INCONCLUSIVE, "one_family"
-        elif any(_contradicts(state, states[other], families[other]) for other in families):
+        elif any(_contradicts(claim, state, states[other], families[other], primary) for other in families):
             state, reason = State.INCONCLUSIVE, "ablations_disagree"
+    if state is State.NEGLIGIBLE and (beyond := find_beyond(templates, claim.delta)):
+        return Verdict(State.INCONCLUSIVE, "templates_differ", _differ(claim, narrow, templates, beyond))
+    if state is State.SUPPORTED and 1 / (n_sets + 1) > alpha:
+        return Verdict(State.INCONCLUSIVE, "no_null", _lack_null(claim, primary, n_sets, alpha))
     if state is State.SUPPORTED and (p_null is None or p_null > alpha):
         state, reason = State.INCONCLUSIVE, "null_not_beaten"
     shown = narrow if state is State.NEGLIGIBLE else primary
-    return Verdict(state, reason, _sentence(claim, shown, state, reason, states))
+    return Verdict(state, reason, _sentence(claim, shown, state, reason, families, states))
 
 
-def _contradicts(state: State, other: State, estimate: Estimate) -> bool:
-    """Whether a family contradicts a state: by its interval or, if inconclusive, by the sign of its estimate."""
+def find_beyond(templates: Sequence[Estimate], delta: float) -> tuple[Estimate, ...]:
+    """Templates whose own interval lies beyond the smallest effect of interest, in either direction."""
+    return tuple(
+        estimate
+        for estimate in templates
+        if estimate.low is not None and estimate.high is not None and (estimate.low > delta or estimate.high < -delta)
+    )
+
+
+def _contradicts(claim: Claim, state: State, other: State, estimate: Estimate, primary: Estimate) -> bool:
+    """Whether a family contradicts a state, by its interval or, if that decides nothing, by the size of its estimate.
+
+    A family that is decided the same way agrees. Otherwise its estimate must be at least half the primary one and its
+    interval must reach δ: a head that only matters where replacing it creates an unusual input has a family near zero.
+    """
     if other is not State.INCONCLUSIVE:
         return other is not state
-    return (state is State.SUPPORTED and estimate.value <= 0) or (state is State.REVERSED and estimate.value >= 0)
+    if state is State.NEGLIGIBLE:
+        return abs(estimate.value) >= claim.delta
+    value, whole, reach = estimate.value, primary.value, estimate.high
+    if state is State.REVERSED:
+        value, whole, reach = -value, -whole, None if estimate.low is None else -estimate.low
+    return value < AGREEMENT * whole or (reach is not None and reach < claim.delta)
 
 
 def refuse_verdict(claim: Claim, reason: str, detail: str) -> Verdict:
@@ -137,6 +170,7 @@ def _sentence(
     estimate: Estimate,
     state: State,
     reason: str | None,
+    families: Mapping[Replacement, Estimate] | None = None,
     states: Mapping[Replacement, State] | None = None,
 ) -> str:
     parts, number = _name(claim), format_estimate(estimate)
@@ -144,8 +178,10 @@ def _sentence(
     if reason == "low_power":
         least = f"{MIN_PROMPTS} prompts over {MIN_TEMPLATES} templates"
         return f"Shown on n = {estimate.n}, too few for a verdict ({least} needed): {_measured(claim, estimate)}."
-    if reason == "ablations_disagree" and states is not None:
-        by_family = "; ".join(f"{family}: {found}" for family, found in sorted(states.items()))
+    if reason == "ablations_disagree" and states is not None and families is not None:
+        by_family = "; ".join(
+            f"{family}: {found}, {families[family].value:.2f}" for family, found in sorted(states.items())
+        )
         return f"Inconclusive: ablation families disagree ({by_family}); {_measured(claim, estimate)}."
     if reason == "one_family":
         return f"Inconclusive: only one ablation family could be measured; {_measured(claim, estimate)}."
@@ -158,12 +194,13 @@ def _sentence(
     if claim.role is Role.NECESSARY:
         return {
             State.SUPPORTED: f"On these prompts the model relies on {parts}: replacing {them} costs {number}, more than the smallest effect of interest, {delta}."
+            + _quote_smallest(families)
             + (
                 f" This exceeds ablating everything (above {OVERSHOOT}): components that act against the answer remain."
                 if estimate.value > OVERSHOOT
                 else ""
             ),
-            State.NEGLIGIBLE: f"{parts} {verb} less than {delta} of the gap, the smallest effect of interest: {_measured(claim, estimate)}.",
+            State.NEGLIGIBLE: f"{parts} {verb} less than {delta} of the gap, the smallest effect of interest: {_measured(claim, estimate)}.{_quote_missed(estimate)}",
             State.REVERSED: f"{parts} {act} against the answer: replacing {them} gains more than {delta} of the gap; {_measured(claim, estimate)}.",
         }[state]
     flag = (
@@ -172,10 +209,38 @@ def _sentence(
         else ""
     )
     return {
-        State.SUPPORTED: f"{parts} alone kept {number}, more than {delta}, the bound for sufficiency.{flag}",
+        State.SUPPORTED: f"{parts} alone kept {number}, more than {delta}, the bound for sufficiency.{_quote_smallest(families)}{flag}",
         State.NEGLIGIBLE: f"{parts} alone kept {number}, less than {delta}, the bound for sufficiency.",
         State.REVERSED: f"{parts} alone reversed the preference for the answer: {number}.",
     }[state]
+
+
+def _quote_smallest(families: Mapping[Replacement, Estimate] | None) -> str:
+    if families is None or len(families) < 2:
+        return ""
+    family, least = min(families.items(), key=lambda item: item[1].value)
+    return f" Its smallest ablation family is {family}, at {format_estimate(least)}."
+
+
+def _quote_missed(estimate: Estimate) -> str:
+    missed = (1 - RARE_TEMPLATE) ** (estimate.templates or estimate.n)
+    return f" A kind of template that is one in ten would be absent from {missed:.0%} of samples of this size."
+
+
+def _differ(claim: Claim, estimate: Estimate, templates: Sequence[Estimate], beyond: Sequence[Estimate]) -> str:
+    furthest = max(beyond, key=lambda found: abs(found.value))
+    return (
+        f"Inconclusive: in {len(beyond)} of {len(templates)} templates the effect lies beyond {claim.delta:g}, the smallest "
+        f"effect of interest, at most {format_estimate(furthest)}; over all, {_measured(claim, estimate)}."
+    )
+
+
+def _lack_null(claim: Claim, estimate: Estimate, n_sets: int, alpha: float) -> str:
+    others = "no other set of this shape exists" if not n_sets else f"only {n_sets} other sets of this shape exist"
+    return (
+        f"Inconclusive: {others}, so that the lowest possible p is 1/{n_sets + 1}, and {alpha:.3g} is needed; "
+        f"{_measured(claim, estimate)}."
+    )
 
 
 def _leave(claim: Claim, estimate: Estimate, shift: Estimate) -> str:

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri, stdtrit
+from scipy.special import ndtr, stdtrit
 
 from audit_core.errors import NotMeasured
 from audit_core.stats.estimates import LEVEL, Estimate
@@ -15,8 +15,9 @@ from audit_core.stats.estimates import LEVEL, Estimate
 DRAWS = 10_000
 
 Array = NDArray[np.float64]
-_FURTHEST = 38.0
-"""Standard deviations beyond which the normal tail underflows in float64."""
+LEAST_SPREAD = 0.2
+"""Smallest standard error of a draw, as a fraction of the sample's: draws of nearly equal templates have almost none, and
+their studentised value has no bound."""
 
 
 def bootstrap_mean(values: NDArray, clusters: Sequence[str], *, unit: str, seed: int, level: float = LEVEL) -> Estimate:
@@ -27,8 +28,7 @@ def bootstrap_mean(values: NDArray, clusters: Sequence[str], *, unit: str, seed:
         clusters: template of each prompt, shape (prompt,).
         seed: seed of the bootstrap.
 
-    Source: Efron 1987 (bias-corrected and accelerated); Hesterberg 2015, arXiv:1411.5279 (widened for few clusters);
-    Field & Welsh 2007 (cluster bootstrap).
+    Source: see `_studentise`.
 
     Example:
         >>> found = bootstrap_mean(np.array([1.0, 2.0, 3.0, 4.0]), ["a", "a", "b", "b"], unit="logits", seed=0)
@@ -77,67 +77,55 @@ def bootstrap_ratios(
 def _ratio_interval(
     numerators: Array, denominator: Array, clusters: Sequence[str], seed: int, level: float
 ) -> tuple[Array | None, Array | None]:
-    weights = draw_weights(clusters, seed=seed)
-    if weights is None:
+    names, member = np.unique(np.asarray(clusters), return_inverse=True)
+    if names.size < 2:
         return None, None
-    tail = expanded_tail(len(set(clusters)), level)
-    gaps = weights @ denominator
-    lowest, highest = np.quantile(gaps, [tail, 1 - tail])
+    by_template = np.eye(names.size)[member]
+    tops, gaps = numerators @ by_template, denominator @ by_template
+    picks = _draw_picks(names.size, seed, DRAWS)
+    drawn_gaps = picks @ gaps
+    tail = expanded_tail(names.size, level)
+    lowest, highest = np.quantile(drawn_gaps, [tail, 1 - tail])
     if lowest <= 0 <= highest:
         raise NotMeasured(
             "control_failed",
             "the sign of the gap in the denominator differs between templates; "
             "use more templates, or a corruption that changes the answer in each.",
         )
-    # Draws with only gapless templates have no ratio; there are fewer of them than the tail.
-    if (gaps == 0).any():
-        weights, gaps = weights[gaps != 0], gaps[gaps != 0]
-    draws = (weights @ numerators.T) / gaps[:, None]
-    return _accelerate(draws, numerators, denominator, clusters, tail)
+    return _studentise(tops, gaps, picks[drawn_gaps != 0], level)
 
 
-def _accelerate(
-    draws: Array, numerators: Array, denominator: Array, clusters: Sequence[str], tail: float
-) -> tuple[Array, Array]:
-    """Ends of the bias-corrected and accelerated (BCa) interval of each series.
+def _studentise(tops: Array, gaps: Array, picks: Array, level: float) -> tuple[Array, Array]:
+    """Ends of the interval of each ratio: the widest of Student's t and two studentised bootstraps on each side.
+
+    One interval alone is too narrow for some spread between templates: Student's t where it is skewed, the equal-tailed
+    studentised bootstrap where it has long tails, the symmetric one where it is both (`docs/calibration.md`).
 
     Args:
-        draws: shape (draw, series).
-        tail: probability outside on each side, already widened for few templates.
+        tops: numerators, summed over each template; shape (series, template).
+        gaps: denominator, likewise; shape (template,).
+        picks: how often each template enters each draw; shape (draw, template).
+        level: confidence level.
+
+    Source: Hall 1992, The Bootstrap and Edgeworth Expansion, section 3.6; Field and Welsh 2007 (clusters).
     """
-    values = numerators.sum(1) / denominator.sum()
-    # If all templates are equal, draws differ from the value by rounding only, which is not bias.
-    ties = np.abs(draws - values) <= 1e-12 * (1e-300 + np.abs(values))
-    below = ((draws < values) & ~ties).sum(0) + 0.5 * ties.sum(0)
-    bias = ndtri((below + 0.5) / (len(draws) + 1))
-    skew = _find_acceleration(numerators, denominator, clusters)
-    draws = np.sort(draws, axis=0)
-    ends = []
-    for side in (tail, 1 - tail):
-        # With two templates the widened tail is zero: the end is the extreme draw.
-        z = bias + np.clip(ndtri(side), -_FURTHEST, _FURTHEST)
-        # Likewise if the draws are too skewed for the correction.
-        room = 1 - skew * z
-        share = np.where(room > 0, ndtr(bias + z / np.where(room > 0, room, 1)), float(side > 0.5))
-        at = np.clip(share * (len(draws) - 1), 0, len(draws) - 1)
-        low = np.floor(at).astype(int)
-        high, part = np.minimum(low + 1, len(draws) - 1), at - low
-        series = np.arange(draws.shape[1])
-        ends.append(draws[low, series] + part * (draws[high, series] - draws[low, series]))
-    return ends[0], ends[1]
-
-
-def _find_acceleration(numerators: Array, denominator: Array, clusters: Sequence[str]) -> Array:
-    """BCa acceleration of each ratio, by the jackknife over templates; shape (series,)."""
-    names, member = np.unique(np.asarray(clusters), return_inverse=True)
-    kept = 1.0 - (member[None] == np.arange(names.size)[:, None])
-    gaps = kept @ denominator
-    if (gaps == 0).any():
-        return np.zeros(len(numerators))
-    without = (kept @ numerators.T) / gaps[:, None]
-    pull = without.mean(0) - without
-    spread = 6 * (pull**2).sum(0) ** 1.5
-    return np.divide((pull**3).sum(0), spread, out=np.zeros(len(numerators)), where=spread > 0)
+    k = gaps.size
+    values = tops.sum(1) / gaps.sum()
+    # Residuals instead of raw sums, so that no difference of large numbers is taken.
+    left = tops - values[:, None] * gaps
+    error = np.sqrt((left**2).sum(1) / (k * (k - 1))) / abs(gaps.mean())
+    # A draw of one template has no spread of its own.
+    picks = picks[(picks > 0).sum(1) > 1]
+    drawn_gaps = (picks @ gaps)[:, None]
+    moved = (picks @ left.T) / drawn_gaps
+    squares = picks @ (left**2).T - 2 * moved * (picks @ (left * gaps).T) + moved**2 * (picks @ gaps**2)[:, None]
+    drawn_error = np.sqrt(np.maximum(squares, 0) / (k * (k - 1))) * k / np.abs(drawn_gaps)
+    drawn_error = np.maximum(drawn_error, LEAST_SPREAD * error)
+    t = np.divide(moved, drawn_error, out=np.zeros_like(moved), where=drawn_error > 0)
+    outside = (1 - level) / 2
+    lowest, highest = np.quantile(t, [outside, 1 - outside], axis=0)
+    both = np.maximum(np.quantile(np.abs(t), level, axis=0), -stdtrit(k - 1, outside))
+    return values - np.maximum(both, highest) * error, values + np.maximum(both, -lowest) * error
 
 
 def draw_weights(clusters: Sequence[str], *, seed: int, draws: int = DRAWS) -> Array | None:

@@ -74,10 +74,10 @@ def rank_in_null(value: float, null: NDArray) -> float:
 
 
 def step_down(holds_among: Sequence[int]) -> tuple[bool, ...]:
-    """Which claims of one report remain supported after Holm's correction.
+    """Which claims of one report remain decided after Holm's correction.
 
     Args:
-        holds_among: per claim, the largest k for which it is supported at level α / k; 0 if it is not at α.
+        holds_among: per claim, the largest k for which its verdict stays the same at level α / k; 0 if it is inconclusive.
 
         Source: Holm 1979.
     """
