@@ -17,6 +17,7 @@ from audit_core.errors import NotMeasured
 from audit_core.evidence.kind import Causal, Observational
 from audit_core.intervention import Replacement
 from audit_core.judging.faithfulness import describe_tuple, list_kinds
+from audit_core.judging.members import Member, can_test_members, describe_members, plan_members, read_members
 from audit_core.judging.null import PROMPTS as NULL_PROMPTS
 from audit_core.judging.repair import MOST_PROMPTS as REPAIR_PROMPTS
 from audit_core.judging.repair import (
@@ -37,6 +38,7 @@ from audit_core.judging.trial import (
     Trial,
     TrialPlan,
     count_claims_held,
+    estimate_templates,
     judge_trial,
     measure_null_draws,
     plan_trial,
@@ -47,6 +49,7 @@ from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.request import Request
 from audit_core.stats.bootstrap import bootstrap_mean
 from audit_core.stats.estimates import MIN_TEMPLATES, Estimate, count_needed
+from audit_core.stats.groups import GroupEstimates
 from audit_core.stats.mediation import Mediation, estimate_mediation
 from audit_core.subject import Means, Progress, Subject, no_partial
 
@@ -116,6 +119,10 @@ class ClaimTestResult:
     inconclusive. Input of Holm's step-down."""
     repair: Causal[Repair | None]
     """Self-repair of a single component; None for sets and for sufficiency."""
+    by_template: Causal[GroupEstimates | None]
+    """Effect in each template, under the claim's own ablation; the intervals are simultaneous. None if not measured."""
+    members: Causal[tuple[Member, ...]]
+    """Contribution of each component of a set; empty for single components, and for sets above `MOST_MEMBERS`."""
     mediation: Causal[Mediation | None]
     templates_needed: int | None
     """Templates (with as many prompts each) needed for an interval that excludes δ, at the present value."""
@@ -135,7 +142,7 @@ class ClaimTestAudit(Audit):
     question: str = "Does the claim hold on these prompts?"
     request: type[Request] = ClaimTestRequest
     result: type = ClaimTestResult
-    version: int = 8
+    version: int = 9
     counts_as: tuple[str, ...] = ("causal_results",)
     needs: tuple[Need, ...] = (need_kind(Kind.HEAD),)
     judges: bool = True
@@ -191,6 +198,7 @@ def _test(subject: Subject, request: ClaimTestRequest, means: Means | None, on_p
         judged = judge_trial(trial, seed=seed)
     verdict, is_tested = judged.verdict, bool(judged.families)
     repair = _find_repair(subject, request, trial, on_progress=report(own + draws, extra)) if is_tested else None
+    members = _find_members(subject, request, trial, means) if is_tested else ()
     mediation = estimate_mediation(
         trial.clean,
         trial.corrupted,
@@ -205,13 +213,15 @@ def _test(subject: Subject, request: ClaimTestRequest, means: Means | None, on_p
     return ClaimTestResult(
         state=verdict.state.value,
         reason=verdict.reason,
-        sentence=verdict.sentence,
+        sentence=" ".join(filter(None, (verdict.sentence, describe_members(members)))),
         conditions=describe_tuple(claim),
         families={f.value: judged.families.get(f) for f in FAMILIES},
         not_measured={f.value: why for f, why in judged.not_measured.items()},
         null=judged.null,
         holds_among=count_claims_held(trial, seed=seed),
         repair=repair,
+        by_template=estimate_templates(trial, level=1 - claim.alpha) if is_tested else None,
+        members=members,
         mediation=mediation if is_tested else None,
         templates_needed=_count_needed(claim, judged),
         clean=bootstrap_mean(effect.clean, clusters, unit=effect.unit, seed=seed),
@@ -248,6 +258,8 @@ def _count_stages(subject: Subject, request: ClaimTestRequest, plan: TrialPlan) 
     own = subject.count_work(prompts, plan.list_runs())
     draws = subject.count_work(prompts.take(prompts.spread(NULL_PROMPTS)), plan.draws) if plan.draws else 0
     extra = 0 if part is None else subject.count_work(_take_few(prompts), plan_backups(subject, part))
+    if can_test_members(request.claim):
+        extra += subject.count_work(_take_few(prompts), plan_members(subject, request.claim))
     return own, draws, extra
 
 
@@ -268,6 +280,22 @@ def _find_repair(subject: Subject, request: ClaimTestRequest, trial: Trial, *, o
         return found
     effect = measure_effect(subject, prompts, plan_backups(subject, part), metric, seed=seed, on_progress=on_progress)
     return read_backups(effect, found, later, least=least, seed=seed)
+
+
+def _find_members(subject: Subject, request: ClaimTestRequest, trial: Trial, means: Means | None) -> tuple[Member, ...]:
+    claim, seed = request.claim, request.seed
+    if not can_test_members(claim):
+        return ()
+    rows = request.prompts.spread(REPAIR_PROMPTS)
+    effect = measure_effect(
+        subject,
+        request.prompts.take(rows),
+        plan_members(subject, claim),
+        get_metric(claim.metric),
+        means=means,
+        seed=seed,
+    )
+    return read_members(effect, claim, trial.families[claim.ablation].take(rows), seed=seed)
 
 
 def _count_needed(claim: Claim, judged: Judgement) -> int | None:

@@ -94,7 +94,7 @@ class ConfirmationAudit(Audit):
     question: str = "What is the verdict on the preregistered claim?"
     request: type[Request] = ConfirmationRequest
     result: type = ConfirmationResult
-    version: int = 8
+    version: int = 9
     counts_as: tuple[str, ...] = ("causal_results", "test_of_the_test")
     needs: tuple[Need, ...] = (need_kind(Kind.HEAD),)
     judges: bool = True

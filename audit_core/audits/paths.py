@@ -36,7 +36,7 @@ MAX_RUNS = 2_000_000
 MAX_CONNECTIONS = 100_000
 """Maximum connections: two estimates each in the log take about 50 MB."""
 _SERIES = 256
-"""Connections per bootstrap block: 10,000 float64 draws of each take 20 MB, plus sorted copies."""
+"""Connections per bootstrap block: 10,000 float64 draws of each take 20 MB, and the interval needs six such arrays."""
 REPLACEMENTS = (Replacement.RESAMPLE, Replacement.MEAN, Replacement.MEAN_TEMPLATE, Replacement.ZERO)
 
 

@@ -73,14 +73,16 @@ def count_supported(*, on_progress: Progress, name: str = "default", seed: int =
             )
             for f, family in enumerate(FAMILIES)
         }
+        null = _take_null(head, heads, single[0], seed)
         trial = Trial(
             Claim("random", (head,)),
             effect.corrupted,
             families,
             unmeasured,
             {},
-            _take_null(head, heads, single[0], seed),
+            null,
             "other heads",
+            len(null),
             prompts.templates,
             effect.unit,
         )

@@ -1,5 +1,6 @@
 """From effects to verdicts: faithfulness, random baseline, self-repair, distribution shift, verdict rule."""
 
+from audit_core.judging.members import Member
 from audit_core.judging.repair import Backup, Repair
 from audit_core.judging.sample_size import SampleSize, plan_sample_size
 from audit_core.judging.shift import DistributionShift
@@ -10,6 +11,7 @@ __all__ = [
     "REASONS",
     "Backup",
     "DistributionShift",
+    "Member",
     "NullFinding",
     "Repair",
     "SampleSize",

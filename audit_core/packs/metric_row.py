@@ -14,7 +14,7 @@ from audit_core.effect import get_metric
 from audit_core.stats.estimates import Estimate
 
 NOT_ASKED = "not asked"
-BOOTSTRAP = "bias-corrected and accelerated bootstrap over templates, tails widened to Student's t"
+BOOTSTRAP = "widest of Student's t and two studentised bootstraps over templates"
 
 
 @dataclass(frozen=True)

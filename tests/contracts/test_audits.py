@@ -61,7 +61,9 @@ BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
     "attention_tests": _RUNS
     | {"patterns": _DONE, "comparisons": _READ, "randomisations": (Evidence.OBSERVATIONAL, Evidence.CAUSAL)},
     "circuit": dict.fromkeys(("necessity", "sufficiency", "gaps", "worths", "by template"), _DONE),
-    "claim_test": _RUNS | dict.fromkeys(("families", "repair", "mediation", "drift"), _DONE) | {"looks": _READ},
+    "claim_test": _RUNS
+    | dict.fromkeys(("families", "by template", "members", "repair", "mediation", "drift"), _DONE)
+    | {"looks": _READ},
     "confirmation": {
         "verdict": (Evidence.OBSERVATIONAL, Evidence.CAUSAL),
         **dict.fromkeys(("recomposition", "circuit", "curve", "transfer", "rival", "specificity"), _DONE),
@@ -85,7 +87,7 @@ BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
     "transfer": dict.fromkeys(("sufficiency", "necessity", "found elsewhere", "named"), _DONE),
 }
 """Written by hand: the badge of every figure of an exported result."""
-OF_SOME_PROMPTS = {"circuit", "transfer", "specificity"}
+OF_SOME_PROMPTS = {"claim_test", "confirmation", "circuit", "transfer", "specificity"}
 
 
 def list_requests(prompts: TokenisedPrompts) -> dict[str, list[Any]]:

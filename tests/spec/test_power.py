@@ -57,7 +57,9 @@ def test_a_bystander_is_negligible_only_with_enough_prompts(load_planted: Load) 
         assert estimate.high is not None
         assert -0.05 < 14 * estimate.low < 14 * estimate.high < 0.05
         widths.append(estimate.high - estimate.low)
-    assert widths[1] < 0.95 * widths[0], "few templates: the interval is over their spread, which more prompts of each reduce little"
+    assert widths[1] < 0.95 * widths[0], (
+        "few templates: the interval is over their spread, which more prompts of each reduce little"
+    )
 
 
 def test_ten_draws_cannot_support_what_199_do(load_planted: Load) -> None:

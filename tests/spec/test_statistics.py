@@ -28,11 +28,14 @@ def test_one_template_has_no_interval_however_many_prompts() -> None:
     assert bootstrap_mean(np.arange(50.0), ("a", "b") * 25, unit="u", seed=0).low is not None
 
 
-def test_two_templates_span_from_one_to_the_other() -> None:
-    """Draws of two templates with means 1 and 3 are 1, 2 or 3; Student's t with one degree of freedom reaches so far
-    into the tails (Φ(√2 · 12.7)) that the interval is the whole of it."""
+def test_two_templates_have_the_interval_of_students_t() -> None:
+    """Templates with means 1 and 3: standard error 1, and t with one degree of freedom is 12.706."""
     found = bootstrap_mean(np.array([0.0, 2.0, 3.0, 3.0]), ("a", "a", "b", "b"), unit="u", seed=0)
-    assert (found.value, found.low, found.high) == (2.0, 1.0, 3.0)
+    assert (found.value, found.low, found.high) == (
+        2.0,
+        pytest.approx(-10.706, abs=1e-3),
+        pytest.approx(14.706, abs=1e-3),
+    )
 
 
 def test_one_prompt_has_no_interval_and_no_level() -> None:
@@ -161,3 +164,36 @@ def test_an_estimate_is_written_with_interval_unit_level_and_n() -> None:
         format_estimate(bootstrap_mean(np.array([1.0]), ("a",), unit="logits", seed=0))
         == "1.00 logits (no interval, n = 1)"
     )
+
+
+def test_the_interval_equals_a_loop_over_draws() -> None:
+    """Every draw of templates studentised by hand, with the widest end of the three intervals on each side."""
+    rng, k, level = np.random.default_rng(4), 6, 0.95
+    names = tuple("aabbbbccddddeeefff")
+    above, below = rng.normal(size=18) ** 3 + 1, rng.uniform(1, 3, 18)
+    found = bootstrap_ratio(above, below, names, unit="u", seed=7, level=level)
+    weights = draw_weights(names, seed=7)
+    assert weights is not None
+
+    def studentise(weight: np.ndarray, centre: float) -> tuple[float, float]:
+        ratio = (weight * above).sum() / (weight * below).sum()
+        left = [(weight[rows] * (above[rows] - ratio * below[rows])) for rows in members]
+        times = [weight[rows][0] for rows in members]
+        squares = sum(rest.sum() ** 2 / count for rest, count in zip(left, times, strict=True) if count)
+        error = np.sqrt(squares / (k * (k - 1))) / abs((weight * below).sum() / k)
+        return ratio - centre, error
+
+    members = [[at for at, name in enumerate(names) if name == one] for one in "abcdef"]
+    value = above.sum() / below.sum()
+    _, error = studentise(np.ones(18), value)
+    t = []
+    for weight in weights:
+        if len({name for name, count in zip(names, weight, strict=True) if count}) > 1:
+            moved, own = studentise(weight, value)
+            t.append(moved / max(own, 0.2 * error))
+    student = 2.5706
+    symmetric = max(student, float(np.quantile(np.abs(t), level)))
+    low = value - max(symmetric, float(np.quantile(t, 0.975))) * error
+    high = value + max(symmetric, -float(np.quantile(t, 0.025))) * error
+    assert (found.low, found.high) == (pytest.approx(low, abs=1e-4), pytest.approx(high, abs=1e-4))
+    assert high - low > 2.02 * student * error, "skewed: one end is further out than Student's t"

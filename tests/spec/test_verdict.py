@@ -37,12 +37,16 @@ def decide(
     *,
     narrow: dict[Replacement, Estimate] | None = None,
     p_null: float | None = 0.005,
+    n_sets: int = 199,
+    templates: tuple[Estimate, ...] = (),
 ) -> Verdict:
-    """The verdict on intervals as they stand, beside random sets of which none does as much."""
+    """The verdict on given intervals, beside random sets of which none does as much."""
     inner = narrow or families
     states = {family: classify(wide, claim.delta, narrow=inner[family]) for family, wide in families.items()}
     own = inner[claim.ablation]
-    return judge(claim, families, states, narrow=own, p_null=p_null, alpha=claim.alpha)
+    return judge(
+        claim, families, states, narrow=own, p_null=p_null, alpha=claim.alpha, n_sets=n_sets, templates=templates
+    )
 
 
 @pytest.mark.parametrize(
@@ -71,8 +75,58 @@ def test_too_few_prompts_or_templates_cannot_carry_a_verdict(n: int, templates: 
 def test_families_that_contradict_each_other_are_a_finding_and_not_an_average() -> None:
     found = verdict((0.5, 0.6), (0.5, 0.6), (-0.01, 0.01))
     assert (found.state, found.reason) == (State.INCONCLUSIVE, "ablations_disagree")
-    assert "zero: negligible" in found.sentence
+    assert "zero: negligible, 0.00" in found.sentence
     assert verdict((0.5, 0.6), (0.0, 0.6), (0.5, 0.6)).state is State.SUPPORTED
+
+
+@pytest.mark.parametrize(
+    "families, state",
+    [
+        # Measured on a planted head that acts only where its replacement creates an unusual input.
+        (((2.14, 2.34), (0.70, 0.78), (0.03, 0.16)), State.INCONCLUSIVE),
+        (((0.19, 0.24), (0.06, 0.11), (0.06, 0.11)), State.INCONCLUSIVE),
+        (((0.50, 0.60), (0.08, 0.46), (0.50, 0.60)), State.INCONCLUSIVE),
+        (((0.50, 0.60), (0.08, 0.48), (0.50, 0.60)), State.SUPPORTED),
+        (((2.14, 2.34), (0.70, 0.78), (0.21, 0.31)), State.SUPPORTED),
+        (((-0.60, -0.50), (-0.20, -0.05), (-0.60, -0.50)), State.INCONCLUSIVE),
+        (((-0.60, -0.50), (-0.70, -0.05), (-0.60, -0.50)), State.REVERSED),
+        (((-0.02, 0.02), (-0.02, 0.24), (-0.02, 0.02)), State.INCONCLUSIVE),
+    ],
+)
+def test_families_agree_in_size(families: tuple[tuple[float, float], ...], state: State) -> None:
+    """Decided alike, or at least half the primary estimate with an interval that reaches δ."""
+    found = verdict(*families)
+    assert (found.state, found.reason) == (state, "ablations_disagree" if state is State.INCONCLUSIVE else None)
+
+
+def test_the_smallest_family_is_quoted_beside_support() -> None:
+    sentence = verdict((0.5, 0.6), (0.3, 0.5), (0.7, 0.8)).sentence
+    assert "smallest ablation family is mean, at 0.40 [0.30, 0.50]" in sentence
+
+
+@pytest.mark.parametrize(
+    ("n_sets", "text"), [(0, "no other set"), (15, "only 15 other sets"), (18, "only 18 other sets")]
+)
+def test_a_missing_baseline_is_named_and_is_no_failure_against_it(n_sets: int, text: str) -> None:
+    """With 19 sets p can reach 1/20 = α; with fewer no rank among them can."""
+    given = dict.fromkeys(FAMILIES, interval(0.5, 0.6))
+    found = decide(Claim("x", (head(1, 2),)), given, p_null=1 / (n_sets + 1), n_sets=n_sets)
+    assert (found.state, found.reason) == (State.INCONCLUSIVE, "no_null")
+    assert text in found.sentence
+    assert f"1/{n_sets + 1}" in found.sentence
+    assert decide(Claim("x", (head(1, 2),)), given, p_null=1 / 20, n_sets=19).state is State.SUPPORTED
+
+
+def test_a_small_average_is_not_negligible_where_one_template_is_not_small() -> None:
+    claim, given = Claim("x", (head(1, 2),)), dict.fromkeys(FAMILIES, interval(-0.05, 0.05))
+    small, large, unsure = interval(-0.05, 0.05, 6), interval(0.2, 0.4, 6), interval(0.05, 0.4, 6)
+    found = decide(claim, given, templates=(small, large, small))
+    assert (found.state, found.reason) == (State.INCONCLUSIVE, "templates_differ")
+    assert "in 1 of 3 templates" in found.sentence
+    assert decide(claim, given, templates=(small, interval(-0.4, -0.2, 6))).reason == "templates_differ"
+    found = decide(claim, given, templates=(small, unsure))
+    assert found.state is State.NEGLIGIBLE
+    assert "absent from 28% of samples" in found.sentence, "0.9 to the power of 12 templates"
 
 
 def test_a_circuit_that_restores_more_than_the_model_is_flagged() -> None:
@@ -102,7 +156,7 @@ def test_one_sided_tests_may_say_negligible_where_the_two_sided_interval_does_no
 
 
 def test_the_primary_ablation_decides_and_is_the_one_that_is_quoted() -> None:
-    intervals = dict(zip(FAMILIES, (interval(0.2, 0.3), interval(0.05, 0.4), interval(0.6, 0.8))))
+    intervals = dict(zip(FAMILIES, (interval(0.3, 0.4), interval(0.05, 0.7), interval(0.6, 0.8))))
     for family, state in zip(FAMILIES, (State.SUPPORTED, State.INCONCLUSIVE, State.SUPPORTED)):
         found = decide(Claim("x", (head(1, 2),), ablation=family), intervals)
         assert found.state is state
@@ -118,12 +172,12 @@ def test_one_way_of_taking_away_is_not_enough() -> None:
     assert decide(claim, one | {Replacement.MEAN: interval(0.2, 0.4)}).state is State.SUPPORTED
 
 
-def test_a_family_too_wide_to_decide_speaks_by_its_sign() -> None:
+def test_a_family_too_wide_to_decide_is_compared_by_its_estimate() -> None:
     """0.50 against −0.40 [−0.9, 0.1] is no support, and −0.50 against 0.40 no reversal."""
     assert verdict((0.4, 0.6), (-0.9, 0.1), (0.4, 0.6)).reason == "ablations_disagree"
     assert verdict((-0.6, -0.4), (-0.1, 0.9), (-0.6, -0.4)).reason == "ablations_disagree"
     assert verdict((0.4, 0.6), (-0.1, 0.9), (0.4, 0.6)).state is State.SUPPORTED
-    assert verdict((-0.05, 0.05), (-0.3, 0.2), (-0.05, 0.05)).state is State.NEGLIGIBLE
+    assert verdict((-0.05, 0.05), (-0.2, 0.2), (-0.05, 0.05)).state is State.NEGLIGIBLE
 
 
 def test_a_number_without_an_interval_is_compared_with_nothing() -> None:

@@ -6,15 +6,16 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from audit_core import Claim, Estimate, State, format_estimate, make_table
+from audit_core import Claim, Estimate, Role, State, format_estimate, make_table
 from audit_core.audits import ClaimTestResult
 from audit_core.calibration import quote_calibration
-from audit_core.judging import DistributionShift, NullFinding, Repair
+from audit_core.judging import DistributionShift, Member, NullFinding, Repair
 from audit_core.ledger import Ledger
-from audit_core.stats import Mediation
+from audit_core.stats import GroupEstimates, Mediation
 from audit_core.tables import estimate_cells
 from ui.parts import figures
 from ui.parts.header import conditions_line, counted, figure_header, plain, table_with_csv
+from ui.parts.measurements import forest, show_groups
 
 STATES = {
     State.SUPPORTED: (":material/check_circle:", "Supported"),
@@ -45,6 +46,10 @@ def show_verdict(result: ClaimTestResult, claim: Claim, ledger: Ledger, *, place
                 "More prompts of the same templates help less, because they are not independent."
             )
         show_families(result, claim, place)
+        if result.by_template is not None and result.by_template.names:
+            _show_templates(result.by_template, claim, place)
+        if result.members:
+            _show_members(result.members, place)
         if result.null is not None:
             show_null(result.null)
         if result.repair is not None:
@@ -93,7 +98,39 @@ def show_null(null: NullFinding) -> None:
         return
     st.markdown(
         f"Random baseline: p = **{null.p:.3f}**, the share with at least this effect, this claim included. "
-        f"Compared with {plain(null.design)}, on {null.n} of the prompts."
+        f"Compared with {plain(null.design)}, on {null.n} of the prompts. "
+        f"The lowest possible p is {1 / (len(null.values) + 1):.3f}. A component picked as the largest is near it by construction."
+    )
+
+
+def _show_templates(groups: GroupEstimates, claim: Claim, place: str) -> None:
+    """Show the effect in each template as figure and table: an average may hide one that differs."""
+    figure_header(
+        "Effect by template", "causal", "one interval for each template, at a level that allows for their number."
+    )
+    figures.show(
+        forest(
+            list(map(plain, groups.names)), groups.estimates, unit=groups.estimates[0].unit,
+            lines=((claim.delta, "δ"), (-claim.delta, "−δ")) if claim.role is Role.NECESSARY else ((claim.delta, "δ"),),
+        ),
+        key=f"templates-figure{place}",
+        alt="Effect in each template with its interval, against delta. The table has the numbers.",
+    )  # fmt: skip
+    show_groups(groups, "Effect by template", f"templates{place}")
+
+
+def _show_members(members: Sequence[Member], place: str) -> None:
+    """Show what each component contributes, alone and as part of the set."""
+    rows = [
+        (member.component, member.part, name, *estimate_cells(estimate))
+        for member in members
+        for name, estimate in (("alone", member.alone), ("added to the others", member.added))
+    ]
+    st.markdown("**Members of the set**: an *idle* one could be removed without a change.")
+    table_with_csv(
+        lambda: make_table(("component", "part", "effect", "value", "low", "high", "n", "unit"), rows),
+        "Members",
+        f"members{place}",
     )
 
 
