@@ -16,6 +16,7 @@ from audit_core.governance.policy import Policy
 from audit_core.preregistration import Pins, Preregistration, PriorAccess
 from audit_core.prompts.alignment import tokenise
 from audit_core.prompts.prompt_set import PromptSet, TokenisedPrompts, drop_repeats, take_split
+from audit_core.prompts.repeats import digest_texts
 from audit_core.run import Actor, Auditor, list_versions
 from audit_core.store import keep_prompts, load_kept_prompts
 from audit_core.store.claims.register import MAX_EXPIRY_DAYS, Register, RegisteredClaim
@@ -94,7 +95,13 @@ def freeze_claim(
     return register.freeze(
         draft, owner=owner, declared=declared, expires_at=expires.isoformat(), model=model,
         model_digest=subject.identity.short, prompts=key, prompts_sha256=(split.sha256, prompts.sha256),
+        pairs=list_texts(prompts),
     )  # fmt: skip
+
+
+def list_texts(prompts: PromptSet) -> tuple[str, ...]:
+    """Digests of the confirmatory split's texts, by which the register finds what was seen of it."""
+    return tuple(digest_texts(prompt) for prompt in take_split(prompts, exploratory=False).prompts)
 
 
 def run_confirmatory(

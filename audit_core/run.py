@@ -31,6 +31,7 @@ from audit_core.models import Progress as FetchProgress
 from audit_core.pace import Pace
 from audit_core.prompts.measurable import set_aside
 from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair
+from audit_core.prompts.repeats import digest_texts
 from audit_core.registry import get_plugin
 from audit_core.request import Request
 from audit_core.request_record import MEANS, count_places, describe_request, list_reference, needs_means, reference_key
@@ -200,7 +201,7 @@ class Auditor:
             self.content_key(audit, request),
             self.subject.identity.short,
             request.prompts.sha256,
-            json.dumps(identify_run(self.subject.identity, request)),
+            json.dumps(identify_run(self.subject.identity, request) | {"pairs": list_pairs(set_aside(request))}),
             json.dumps(describe_request(request)),
         )
 
@@ -286,6 +287,12 @@ def _end(start: RunStart, ending: _Ending, wall_s: float) -> RunRecord:
         **asdict(start), outcome=ending.outcome, reason=ending.reason, detail=ending.detail, result=ending.text,
         wall_s=wall_s,
     )  # fmt: skip
+
+
+def list_pairs(request: Request) -> list[str]:
+    """Digests of the texts that a run shows results of; for the local log only, because they allow guessing of texts."""
+    shown = [request.prompts, *(other.prompts for other in getattr(request, "others", ()))]
+    return sorted({digest_texts(pair.prompt) for prompts in shown for pair in prompts.pairs})
 
 
 def identify_run(identity: ModelIdentity, request: Request) -> dict[str, Any]:

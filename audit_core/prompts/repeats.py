@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import unicodedata
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
@@ -37,6 +38,13 @@ def find_repeats(prompts: Sequence[Prompt]) -> dict[int, int]:
         Row → the first equal row.
     """
     return _find_equal(map(_read, prompts))
+
+
+def digest_texts(prompt: Prompt) -> str:
+    """Digest of a pair's two normalised texts, without case: equal under another id, order, template or answer."""
+    texts = (normalise_text(prompt.clean) or prompt.clean, normalise_text(prompt.corrupted) or prompt.corrupted)
+    # Which text is the clean one does not change what was seen.
+    return hashlib.sha256("\0".join(sorted(text.casefold() for text in texts)).encode()).hexdigest()[:16]
 
 
 def find_token_repeats(pairs: Sequence[TokenPair]) -> dict[int, int]:

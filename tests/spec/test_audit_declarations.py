@@ -117,4 +117,4 @@ def test_a_plan_stays_confirmatory_after_a_run_that_shows_no_results_by_its_own_
     own_home.mkdir()
     RunLog(own_home).append(replace(RUN, run_id=f"r-{kind}", kind=kind, content_key=kind))
     with open_database(own_home) as connection:
-        assert read_sightings(connection, PINS.model_digest, [PINS.prompts_sha256]).access is access
+        assert read_sightings(connection, PINS.model_digest, [PINS.prompts_sha256], ["a", "b"]).access is access

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import copy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,7 +25,7 @@ from audit_core.circuits import OtherTask
 from audit_core.claim import Claim
 from audit_core.cli import main
 from audit_core.component import head
-from audit_core.confirm import freeze_claim, pin_now, run_confirmatory
+from audit_core.confirm import freeze_claim, list_texts, pin_now, run_confirmatory
 from audit_core.errors import Cancelled, ClaimRefused, IntegrityError, NotMeasured, Refused
 from audit_core.evidence.canonical import dump_canonical
 from audit_core.evidence.container import make_manifest, write_pack
@@ -43,6 +43,7 @@ from audit_core.store import RunLog, load_key, revoke_key, revoke_log_key, rotat
 from audit_core.store import make_key as make_logged_key
 from audit_core.store.claims.register import Register
 from audit_core.store.database.connection import open_database
+from audit_core.store.database.events import Action, list_events
 from audit_core.store.log.trail import read_log_view
 from audit_core.subjects.transformer import TransformerSubject
 
@@ -147,6 +148,36 @@ def test_what_the_log_shows_of_the_split_makes_a_plan_exploratory_and_the_other_
     assert run(home, subject, late.claim_id).exploratory  # type: ignore[attr-defined]
 
 
+def _rename(prompts: PromptSet) -> PromptSet:
+    return PromptSet("another file", tuple(replace(p, id=f"x{at}") for at, p in enumerate(prompts.prompts)))
+
+
+def _drop_and_turn(prompts: PromptSet) -> PromptSet:
+    return PromptSet(prompts.name, prompts.prompts[:0:-1])
+
+
+def _retype(prompts: PromptSet) -> PromptSet:
+    return PromptSet(prompts.name, tuple(replace(p, template=p.id, group="g") for p in prompts.prompts))
+
+
+@pytest.mark.parametrize("change", [_rename, _drop_and_turn, _retype])
+def test_prompts_that_were_seen_under_another_id_order_or_file_are_found_by_their_texts(
+    home: Path, subject: TransformerSubject, prompts: PromptSet, change: Callable[[PromptSet], PromptSet]
+) -> None:
+    look_at(home, subject, prompts, explored=False)
+    assert freeze(home, subject, change(prompts)).prior_access is PriorAccess.RESULTS_SEEN
+
+
+def test_the_share_of_seen_prompts_is_in_the_log(home: Path, subject: TransformerSubject, prompts: PromptSet) -> None:
+    half = take_split(prompts, exploratory=False)
+    few = PromptSet("few", half.prompts[:5])
+    look_at(home, subject, few, explored=False)
+    assert freeze(home, subject, prompts).prior_access is PriorAccess.RESULTS_SEEN
+    with open_database(home) as connection:
+        frozen = list_events(connection, action=Action.PREREG_FROZEN)[-1].payload
+    assert frozen["seen_share"] == pytest.approx(5 / len(half), abs=1e-4)
+
+
 def test_a_split_that_was_shown_as_another_task_was_seen(
     home: Path, subject: TransformerSubject, prompts: PromptSet
 ) -> None:
@@ -246,7 +277,7 @@ def test_a_run_with_anything_else_than_what_was_frozen_is_refused(
     plan = freeze(home, subject, prompts)
     register.amend(
         plan.claim_id, lambda old: replace(old, pins=replace(old.pins, **{field: "0" * 64})), by="anna", reason="to try",
-        kind=ChangeKind.OTHER, prompts_sha256=(),
+        kind=ChangeKind.OTHER, prompts_sha256=(), pairs=(),
     )  # fmt: skip
     with pytest.raises(ClaimRefused, match=said):
         run(home, subject, plan.claim_id)
@@ -265,7 +296,7 @@ def test_a_claim_frozen_under_other_code_says_how_to_pin_the_code_of_today(
     pins = pin_now(subject, prompts, load_shipped_policy())
     register.amend(
         plan.claim_id, lambda old: replace(old, pins=replace(pins, prompts=old.pins.prompts)), by="anna", reason="update",
-        kind=ChangeKind.OTHER, prompts_sha256=(pins.prompts_sha256, prompts.sha256),
+        kind=ChangeKind.OTHER, prompts_sha256=(pins.prompts_sha256, prompts.sha256), pairs=list_texts(prompts),
     )  # fmt: skip
     assert [row.field for row in register.find(plan.claim_id).deviations] == ["pins.code_sha256"]
     assert not run(home, subject, plan.claim_id).exploratory  # type: ignore[attr-defined]
@@ -281,7 +312,7 @@ def test_a_change_after_a_look_is_a_deviation_and_before_it_an_amendment(
     def change(delta: float) -> None:
         register.amend(
             plan.claim_id, lambda old: replace(old, claim=replace(old.claim, delta=delta)), by="anna", reason="a slip",
-            kind=ChangeKind.ERROR, prompts_sha256=hashes,
+            kind=ChangeKind.ERROR, prompts_sha256=hashes, pairs=list_texts(prompts),
         )  # fmt: skip
 
     change(0.2)
@@ -495,7 +526,7 @@ def test_plans_that_were_changed_are_packed_with_every_change_and_verify(
     def change(**fields: object) -> None:
         register.amend(
             plan.claim_id, lambda old: replace(old, **fields), by="anna", reason="a slip", kind=ChangeKind.ERROR,
-            prompts_sha256=(plan.pins.prompts_sha256,),
+            prompts_sha256=(plan.pins.prompts_sha256,), pairs=list_texts(prompts),
         )  # fmt: skip
 
     change(seed=1)

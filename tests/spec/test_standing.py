@@ -61,7 +61,7 @@ def test_a_verdict_under_an_earlier_plan_does_not_count(tmp_path: Path) -> None:
     tell_attempt(tmp_path, claim_id, "0" * 32, "supported")
     Register(tmp_path).amend(
         claim_id, lambda plan: replace(plan, claim=replace(plan.claim, delta=0.2)), by="anna", reason="a slip",
-        kind=ChangeKind.ERROR, prompts_sha256=("2" * 64,),
+        kind=ChangeKind.ERROR, prompts_sha256=("2" * 64,), pairs=(),
     )  # fmt: skip
     assert stand(tmp_path) is ClaimStatus.UNTESTED
 

@@ -27,7 +27,7 @@ def freeze_by_hand(
 
     plan = Register(home).freeze(
         draft, owner=owner, declared=PriorAccess.NOTHING_RUN, expires_at=expires_at, model="toy", model_digest=PINS.model_digest,
-        prompts="own-" + "0" * 24, prompts_sha256=("2" * 64,),
+        prompts="own-" + "0" * 24, prompts_sha256=("2" * 64,), pairs=(),
     )  # fmt: skip
     return plan.claim_id
 

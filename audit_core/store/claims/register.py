@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,7 +53,7 @@ class RegisteredClaim:
 
 @dataclass(frozen=True)
 class EarlierAccess:
-    """Logged runs that used a confirmatory split before its claim was frozen."""
+    """Logged runs that used prompts of a confirmatory split before its claim was frozen."""
 
     sets: int
     """Runs with a result over several of its prompts."""
@@ -61,6 +61,8 @@ class EarlierAccess:
     """Runs with a result over one of its prompts."""
     runs: int
     """Runs of this model on any prompts."""
+    share: float
+    """Fraction of the split's prompts with results in any of these runs, compared by text."""
 
     @property
     def access(self) -> PriorAccess:
@@ -97,15 +99,17 @@ class Register:
         model_digest: str,
         prompts: str,
         prompts_sha256: Sequence[str],
+        pairs: Collection[str],
     ) -> Preregistration:
         """Register a claim and freeze its plan; prior access to its split is looked up in the same transaction.
 
         Args:
             declared: the owner's statement of prior access; the log can only add to it.
             prompts_sha256: hashes under which the split can appear in runs: its own, and that of the whole set.
+            pairs: digests of its prompts' texts, see `repeats.digest_texts`: another id, order or file hides no prompt.
         """
         with open_database(self.home) as connection:
-            seen = read_sightings(connection, model_digest, prompts_sha256)
+            seen = read_sightings(connection, model_digest, prompts_sha256, pairs)
             access = max(declared, seen.access, key=list(PriorAccess).index)
             claim_id, now = f"C-{_follow(connection.execute(_COUNT_CLAIMS).fetchone()):04d}", read_clock()
             plan = draft(claim_id, now, access)
@@ -117,7 +121,11 @@ class Register:
                 connection, actor=owner, action=Action.CLAIM_REGISTERED, object_id=claim_id, payload=registered
             )
             _insert_plan(connection, plan)
-            frozen = _log_plan(plan) | {"seen_in_sets": seen.sets, "seen_alone": seen.single}
+            frozen = _log_plan(plan) | {
+                "seen_in_sets": seen.sets,
+                "seen_alone": seen.single,
+                "seen_share": round(seen.share, 4),
+            }
             append_event(connection, actor=owner, action=Action.PREREG_FROZEN, object_id=plan.prereg_id, payload=frozen)
         return plan
 
@@ -130,6 +138,7 @@ class Register:
         reason: str,
         kind: ChangeKind,
         prompts_sha256: Sequence[str],
+        pairs: Collection[str],
     ) -> Preregistration:
         """Freeze the next version of a plan, with one deviation row per changed field.
 
@@ -139,7 +148,7 @@ class Register:
         with open_database(self.home) as connection:
             known = _read_claim(connection, claim_id)
             _refuse_withdrawn(known)
-            seen = read_sightings(connection, known.plan.pins.model_digest, prompts_sha256)
+            seen = read_sightings(connection, known.plan.pins.model_digest, prompts_sha256, pairs)
             now = read_clock()
             plan, rows = amend(
                 known.plan, change(known.plan), at=now, by=by, reason=reason, kind=kind, seen=seen.access
@@ -184,16 +193,27 @@ def _follow(count: tuple[Any, ...] | None) -> int:
 
 
 def read_sightings(
-    connection: duckdb.DuckDBPyConnection, model_digest: str, prompts_sha256: Sequence[str]
+    connection: duckdb.DuckDBPyConnection, model_digest: str, prompts_sha256: Sequence[str], pairs: Collection[str]
 ) -> EarlierAccess:
-    """Logged runs, by any user, that used a confirmatory split."""
+    """Logged runs, by any user, that used prompts of a confirmatory split, under whatever name, order or file.
+
+    Args:
+        prompts_sha256: hashes of the split and of the whole set, for runs logged before texts were compared.
+        pairs: digests of the split's texts.
+    """
     rows = connection.execute(_SEEN, [model_digest]).fetchall()
-    sizes = [
-        int(json.loads(identity).get("n_prompts", 0))
-        for sha256, kind, request, identity in rows
-        if _shows_results(kind) and _has_shown(sha256, json.loads(request), prompts_sha256)
-    ]
-    return EarlierAccess(sum(size != 1 for size in sizes), sum(size == 1 for size in sizes), len(rows))
+    wanted, seen, sets, single = set(pairs), set[str](), 0, 0
+    for sha256, kind, request, identity in rows:
+        if not _shows_results(kind):
+            continue
+        known = json.loads(identity)
+        shown = wanted & set(known["pairs"]) if "pairs" in known else None
+        if shown or (shown is None and _has_shown(sha256, json.loads(request), prompts_sha256)):
+            is_single = int(known.get("n_prompts", 0)) == 1
+            sets, single = sets + (not is_single), single + is_single
+            # An old run of the split names none of its texts: all count as seen, unless it was of one prompt.
+            seen |= shown if shown is not None else set() if is_single else wanted
+    return EarlierAccess(sets, single, len(rows), len(seen) / len(wanted) if wanted else 0.0)
 
 
 def _shows_results(kind: str) -> bool:
