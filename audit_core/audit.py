@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from audit_core.component import Kind
+from audit_core.capability import Capability, require
 from audit_core.evidence.kind import read_evidence
 from audit_core.request import Request
 from audit_core.subject import Means, Progress, Subject, no_partial
@@ -39,24 +39,6 @@ def decide_side(is_valid: bool | None) -> Side:
 
 
 @dataclass(frozen=True)
-class Need:
-    """Something that a subject must have."""
-
-    missing: str
-    """What is missing on a subject without it, in a sentence that a page shows."""
-    is_met: Callable[[Subject], bool]
-
-
-def need_kind(kind: Kind) -> Need:
-    """At least one component of a kind."""
-    return Need(f"This model has no accessible {kind}.", lambda subject: bool(subject.components(kind)))
-
-
-NEEDS_PARTIAL_PASSES = Need("This model supports only whole forward passes.", lambda subject: not subject.fallback)
-"""For audits that patch connections or take gradients."""
-
-
-@dataclass(frozen=True)
 class Audit(ABC):
     """Base of the plug-ins in `audits/`: each overrides the fields it declares, `count_work` and `run`."""
 
@@ -80,8 +62,8 @@ class Audit(ABC):
     pace: float = 1.0
     """Seconds per unit of its work on its first run, relative to the calibration of the machine; later runs measure it.
     Rough: from recording times of the default model on one thread of a busy machine, scaled to two cores by judgement."""
-    needs: tuple[Need, ...] = ()
-    """What a subject must have."""
+    demands: tuple[Capability[Any], ...] = ()
+    """What a subject must be able to give; without it the audit is refused before any work."""
 
     def __post_init__(self) -> None:
         # Refused here and not when a badge is missing: a number must say what kind of evidence it is.
@@ -113,4 +95,12 @@ class Audit(ABC):
 
     def explain_missing(self, subject: Subject) -> str:
         """Why a subject cannot answer it, in sentences; empty if it can."""
-        return " ".join(need.missing for need in self.needs if not need.is_met(subject))
+        return " ".join(why for demand in self.demands if (why := demand.explain_missing(subject)))
+
+    def require(self, subject: Subject) -> None:
+        """Refuse a subject that lacks what the audit demands.
+
+        Raises:
+            CapabilityRefused: names all that is missing.
+        """
+        require(self.demands, subject, self.name)

@@ -11,7 +11,7 @@ from audit_core.prompts.sequences import list_places
 from audit_core.registry import get_plugin
 from audit_core.request import Request
 
-MEANS = frozenset((Replacement.MEAN, Replacement.MEAN_TEMPLATE))
+MEAN_REPLACEMENTS = frozenset((Replacement.MEAN, Replacement.MEAN_TEMPLATE))
 
 
 def describe_request(request: Request) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def describe_request(request: Request) -> dict[str, Any]:
 
 def needs_means(request: Request) -> bool:
     """Whether a replacement needs means over reference prompts."""
-    return bool(MEANS & set(request.replacements))
+    return bool(MEAN_REPLACEMENTS & set(request.replacements))
 
 
 def reference_key(reference: TokenisedPrompts) -> str:

@@ -101,25 +101,15 @@ class TokenRouting:
         read_only(self.weights)
 
 
-@runtime_checkable
-class Routing(Protocol):
-    """Capability of a mixture of experts: its routing can be read."""
-
-    def read_routing(
-        self, prompts: TokenisedPrompts, *, side: PromptSide = PromptSide.CLEAN, on_progress: Progress = no_progress
-    ) -> tuple[TokenRouting, ...]:
-        """Routing of each prompt on one run of its pair.
-
-        Raises:
-            ComponentRefused: the model has no accessible experts.
-        """
-
-
 MEAN_KINDS = frozenset((Kind.HEAD, Kind.MLP, Kind.RESID, Kind.EDGE))
 
 
 class Subject(Protocol):
-    """Interface of the plug-ins in `subjects/`. A subject is stateless between runs."""
+    """What every subject gives: its identity, its components, and logits under interventions.
+
+    Whatever else it can honestly give is a capability, a protocol below; an audit says which it demands.
+    A subject is stateless between runs.
+    """
 
     @property
     def identity(self) -> ModelIdentity: ...
@@ -161,6 +151,11 @@ class Subject(Protocol):
             ControlFailed: an edit was not applied.
         """
 
+
+@runtime_checkable
+class MeanActivations(Protocol):
+    """Capability: mean activations over prompts, for `mean` replacements and for matched random sets."""
+
     def capture_means(
         self,
         reference: TokenisedPrompts,
@@ -181,15 +176,30 @@ class Subject(Protocol):
         """Change of each component's output by a replacement on the clean run: root mean square over prompts and the
         positions that change; shape (component,), in units of the activation."""
 
+
+@runtime_checkable
+class Attention(Protocol):
+    """Capability: attention from the answer position."""
+
     def attention_to_last(
         self, prompts: TokenisedPrompts, *, on_progress: Progress = no_progress
     ) -> tuple[Floats, ...]:
         """Attention from the answer position on the clean run; per prompt, shape (layer, head, key);
         NaN in a layer without heads."""
 
+
+@runtime_checkable
+class Patterns(Protocol):
+    """Capability: whole attention patterns, also under an intervention."""
+
     def patterns(self, pair: TokenPair, intervention: Intervention, *, means: Means | None = None) -> Floats:
         """Attention pattern of one prompt under an intervention; shape (layer, head, query, key); NaN in a layer
         without heads."""
+
+
+@runtime_checkable
+class Randomisable(Protocol):
+    """Capability: copies with shuffled weights, as a control of views of attention."""
 
     def randomised(self, layer: int, *, seed: int) -> Subject:
         """A copy with its own identity whose weights are permuted from `layer` up: values, attention outputs, MLPs and
@@ -197,4 +207,34 @@ class Subject(Protocol):
 
         Raises:
             ModelRefused: no such layer, or an unsupported architecture.
+        """
+
+
+@runtime_checkable
+class Gradients(Protocol):
+    """Capability: the engine can differentiate it, for estimators and gradient views."""
+
+    def explain_no_gradients(self) -> str:
+        """Why this model cannot be differentiated; empty if it can."""
+
+
+@runtime_checkable
+class Paths(Protocol):
+    """Capability: the engine can patch connections between its components."""
+
+    def explain_no_paths(self) -> str:
+        """Why connections of this model cannot be patched; empty if they can."""
+
+
+@runtime_checkable
+class Routing(Protocol):
+    """Capability of a mixture of experts: its routing can be read."""
+
+    def read_routing(
+        self, prompts: TokenisedPrompts, *, side: PromptSide = PromptSide.CLEAN, on_progress: Progress = no_progress
+    ) -> tuple[TokenRouting, ...]:
+        """Routing of each prompt on one run of its pair.
+
+        Raises:
+            ComponentRefused: the model has no accessible experts.
         """

@@ -13,7 +13,8 @@ from audit_core.attention.agreement import Agreement, compare_heads, compare_tok
 from audit_core.attention.pattern_test import DELTA, PatternTest, judge_patterns
 from audit_core.attention.randomisation import Randomisation, randomise_views
 from audit_core.attention.view_table import ViewTable, read_views
-from audit_core.audit import Audit, Need, need_kind
+from audit_core.audit import Audit
+from audit_core.capability import HEADS, MEANS, PATTERNS, RANDOMISABLE, Capability
 from audit_core.component import Component, Kind
 from audit_core.effect import Controls, Effect, check_gap, get_metric, join_controls, measure_effect
 from audit_core.errors import ComponentRefused, InterventionRefused
@@ -114,7 +115,7 @@ class AttentionTestsAudit(Audit):
     result: type = AttentionTestsResult
     version: int = 8
     counts_as: tuple[str, ...] = ("test_of_the_test",)
-    needs: tuple[Need, ...] = (need_kind(Kind.HEAD),)
+    demands: tuple[Capability[Any], ...] = (HEADS, MEANS, PATTERNS, RANDOMISABLE)
 
     def count_work(self, subject: Subject, request: AttentionTestsRequest) -> int:
         return sum(_count_stages(subject, request))

@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from audit_core.audit import Finding, Need, Side, decide_side, need_kind
+from audit_core.audit import Finding, Side, decide_side
+from audit_core.capability import HEADS, Capability
 from audit_core.circuits.circuit_check import CircuitCheck, WithClaim
 from audit_core.circuits.circuit_question import CircuitQuestion, CircuitRunner, count_run_work
 from audit_core.circuits.completeness import (
@@ -21,7 +22,7 @@ from audit_core.circuits.completeness import (
     search_greedily,
 )
 from audit_core.circuits.sufficiency import SUFFICIENT_HIGH, SUFFICIENT_LOW, is_not_sufficient, is_sufficient
-from audit_core.component import Component, Kind
+from audit_core.component import Component
 from audit_core.effect import Controls
 from audit_core.evidence.kind import Causal
 from audit_core.judging.faithfulness import UNIT
@@ -72,7 +73,7 @@ class CircuitAudit(CircuitCheck):
     version: int = 8
     counts_as: tuple[str, ...] = ("test_of_the_test",)
     pace: float = 0.2
-    needs: tuple[Need, ...] = (need_kind(Kind.HEAD),)
+    demands: tuple[Capability[Any], ...] = (HEADS,)
     place: int = 20
     has_quick_form: bool = True
     with_claim: WithClaim = WithClaim.USUAL

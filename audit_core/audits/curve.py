@@ -9,12 +9,13 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audit_core.audit import Finding, Need, Side, decide_side, need_kind
+from audit_core.audit import Finding, Side, decide_side
+from audit_core.capability import HEADS, Capability
 from audit_core.circuits.circuit_check import AssessedCircuit, CircuitCheck, Search, WithClaim
 from audit_core.circuits.circuit_question import check_circuit
 from audit_core.circuits.circuit_search import SearchQuestion, count_order_work, search_elsewhere, share_progress
 from audit_core.circuits.curve import Areas, list_sizes, measure_areas, plan_curve
-from audit_core.component import Component, Kind
+from audit_core.component import Component
 from audit_core.effect import Controls, check_task, get_metric, join_controls, measure_effect
 from audit_core.errors import ClaimRefused
 from audit_core.evidence.kind import Causal
@@ -84,7 +85,7 @@ class CurveAudit(CircuitCheck):
     version: int = 8
     counts_as: tuple[str, ...] = ("test_of_the_test",)
     pace: float = 0.17
-    needs: tuple[Need, ...] = (need_kind(Kind.HEAD),)
+    demands: tuple[Capability[Any], ...] = (HEADS,)
     place: int = 30
     has_quick_form: bool = True
     search: Search = Search.FIRST

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from audit_core.audit import Audit, Need, need_kind
+from audit_core.audit import Audit
+from audit_core.capability import HEADS, Capability
 from audit_core.circuits.circuit_search import count_order_work, find_order
 from audit_core.circuits.discovery import Discovery, DiscoveryRequest
 from audit_core.claim import Universe
@@ -69,7 +70,7 @@ class DiscoverAudit(Audit):
     result: type = DiscoverResult
     version: int = 8
     counts_as: tuple[str, ...] = ()
-    needs: tuple[Need, ...] = (need_kind(Kind.HEAD),)
+    demands: tuple[Capability[Any], ...] = (HEADS,)
 
     def count_work(self, subject: Subject, request: DiscoverRequest) -> int:
         return count_order_work(subject, request.method, request.search)

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from audit_core.audit import Audit, Need, need_kind
+from audit_core.audit import Audit
+from audit_core.capability import HEADS, Capability
 from audit_core.component import Kind, edge
 from audit_core.effect import Controls, get_metric, measure_effect
 from audit_core.errors import Refused
@@ -59,7 +60,7 @@ class EdgesAudit(Audit):
     result: type = EdgesResult
     version: int = 8
     counts_as: tuple[str, ...] = ("causal_results",)
-    needs: tuple[Need, ...] = (need_kind(Kind.HEAD),)
+    demands: tuple[Capability[Any], ...] = (HEADS,)
 
     def count_work(self, subject: Subject, request: EdgesRequest) -> int:
         return subject.count_work(request.prompts, _list_edges(request))

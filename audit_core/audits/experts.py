@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audit_core.audit import Audit, Need, need_kind
+from audit_core.audit import Audit
+from audit_core.capability import MEANS, ROUTING, Capability, components_of
 from audit_core.component import Component, Kind
 from audit_core.effect import Controls, check_task, get_metric, measure_effect
 from audit_core.errors import ComponentRefused, NotMeasured, Refused
@@ -154,7 +155,7 @@ class ExpertsAudit(Audit):
         "Load and weights of each expert, beside its measured effect and the three parts of masking it in the router."
     )
     counts_as: tuple[str, ...] = ("causal_results",)
-    needs: tuple[Need, ...] = (need_kind(Kind.EXPERT),)
+    demands: tuple[Capability[Any], ...] = (components_of(Kind.EXPERT), ROUTING, MEANS)
 
     def count_work(self, subject: Subject, request: ExpertsRequest) -> int:
         # Experts without tokens are known only during the run; at most all are ablated.

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audit_core.audit import NEEDS_PARTIAL_PASSES, Need, need_kind
+from audit_core.capability import HEADS, PATHS, Capability
 from audit_core.circuits.circuit_check import AssessedCircuit, CircuitCheck
 from audit_core.component import Kind
 from audit_core.connection import Connection, list_connections
@@ -110,7 +110,7 @@ class PathsAudit(CircuitCheck):
     version: int = 8
     counts_as: tuple[str, ...] = ("causal_results",)
     pace: float = 0.6
-    needs: tuple[Need, ...] = (need_kind(Kind.HEAD), NEEDS_PARTIAL_PASSES)
+    demands: tuple[Capability[Any], ...] = (HEADS, PATHS)
     place: int = 0
     is_weighed: bool = False
     has_quick_form: bool = True

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from audit_core.audit import Audit, Need, need_kind
+from audit_core.audit import Audit
+from audit_core.capability import HEADS, Capability
 from audit_core.circuits.circuit_question import CircuitQuestion, check_circuit
-from audit_core.component import Component, Kind
+from audit_core.component import Component
 from audit_core.effect import Controls, check_task, get_metric, measure_effect
 from audit_core.errors import PromptRefused
 from audit_core.evidence.kind import Causal
@@ -58,7 +59,7 @@ class PositionsAudit(Audit):
     result: type = PositionsResult
     version: int = 8
     counts_as: tuple[str, ...] = ("causal_results",)
-    needs: tuple[Need, ...] = (need_kind(Kind.HEAD),)
+    demands: tuple[Capability[Any], ...] = (HEADS,)
 
     def count_work(self, subject: Subject, request: PositionsRequest) -> int:
         return subject.count_work(request.prompts, _replace_each(request))

@@ -6,10 +6,11 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
-from audit_core.audit import Finding, Need, decide_side, need_kind
+from audit_core.audit import Finding, decide_side
+from audit_core.capability import HEADS, Capability
 from audit_core.circuits.circuit_check import CircuitCheck, WithClaim
 from audit_core.circuits.circuit_question import CircuitQuestion, CircuitRunner, Parts, count_run_work
-from audit_core.component import Component, Kind
+from audit_core.component import Component
 from audit_core.effect import Controls
 from audit_core.evidence.kind import Causal
 from audit_core.request import Request
@@ -65,7 +66,7 @@ class RecompositionAudit(CircuitCheck):
     version: int = 8
     counts_as: tuple[str, ...] = ("test_of_the_test",)
     pace: float = 0.2
-    needs: tuple[Need, ...] = (need_kind(Kind.HEAD),)
+    demands: tuple[Capability[Any], ...] = (HEADS,)
     place: int = 10
     has_quick_form: bool = True
     with_claim: WithClaim = WithClaim.OFFERED

@@ -10,12 +10,12 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from audit_core.audit import Finding, Need, Side, decide_side, need_kind
+from audit_core.audit import Finding, Side, decide_side
 from audit_core.audits.discover import DiscoverRequest
+from audit_core.capability import HEADS, Capability
 from audit_core.circuits.circuit_check import AssessedCircuit, CircuitCheck, Search, WithClaim
 from audit_core.circuits.circuit_search import count_order_work, find_order
 from audit_core.circuits.discovery import rank_by_size, require_per_prompt
-from audit_core.component import Kind
 from audit_core.effect import Controls
 from audit_core.errors import ClaimRefused
 from audit_core.evidence.kind import Estimated
@@ -86,7 +86,7 @@ class StabilityAudit(CircuitCheck):
     version: int = 8
     counts_as: tuple[str, ...] = ("stability_transfer",)
     pace: float = 0.5
-    needs: tuple[Need, ...] = (need_kind(Kind.HEAD),)
+    demands: tuple[Capability[Any], ...] = (HEADS,)
     place: int = 60
     has_quick_form: bool = True
     search: Search = Search.ALONE

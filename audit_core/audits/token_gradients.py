@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from audit_core.audit import Audit
+from audit_core.capability import MEANS, Capability
 from audit_core.component import Kind, resid
 from audit_core.effect import Controls, check_gap, get_metric, measure_effect
 from audit_core.engine.path_gradients import MOST_STEPS, STEPS, integrate_gradients
@@ -69,6 +70,7 @@ class TokenGradientsAudit(Audit):
     result: type = TokenGradientsResult
     version: int = 8
     counts_as: tuple[str, ...] = ("causal_results",)
+    demands: tuple[Capability[Any], ...] = (MEANS,)
 
     def count_work(self, subject: Subject, request: TokenGradientsRequest) -> int:
         measured = subject.count_work(request.prompts, _replace_each(request))

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from audit_core.audit import Finding, Need, Side, need_kind
+from audit_core.audit import Finding, Side
+from audit_core.capability import HEADS, Capability
 from audit_core.circuits.circuit_check import CircuitCheck, Search, WithClaim
 from audit_core.circuits.circuit_question import CircuitRunner, Parts, count_run_work
 from audit_core.circuits.circuit_search import SearchQuestion, count_order_work, search_elsewhere, share_progress
 from audit_core.circuits.completeness import name_parts
 from audit_core.circuits.discovery import Order, rank_by_size, require_per_prompt
-from audit_core.component import Kind
 from audit_core.effect import Controls, join_controls
 from audit_core.errors import PromptRefused
 from audit_core.evidence.kind import Causal
@@ -68,7 +68,7 @@ class TransferAudit(CircuitCheck):
     version: int = 8
     counts_as: tuple[str, ...] = ("stability_transfer",)
     pace: float = 0.3
-    needs: tuple[Need, ...] = (need_kind(Kind.HEAD),)
+    demands: tuple[Capability[Any], ...] = (HEADS,)
     place: int = 40
     search: Search = Search.FIRST
     with_claim: WithClaim = WithClaim.USUAL

@@ -62,6 +62,7 @@ def list_audits(options: argparse.Namespace) -> int:
             "question": audit.question,
             "summary": audit.summary or None,
             "version": audit.version,
+            "demands": [demand.name for demand in audit.demands],
             "fields": [field.name for field in list_form_fields(audit.request)],
             "not_asked_here": explain_unasked(audit.request) or None,
         }
@@ -71,6 +72,8 @@ def list_audits(options: argparse.Namespace) -> int:
         return print_json({"audits": rows})
     for row in rows:
         print_result(f"{row['audit']:<18} {row['question']}")
+        if row["demands"]:
+            print_result(f"{'':<18} Demands: {', '.join(row['demands'])}.")
         if row["not_asked_here"]:
             print_result(f"{'':<18} Not with this command. {row['not_asked_here']}")
     return 0
@@ -107,12 +110,7 @@ def ask_audit(options: argparse.Namespace) -> int:
 
 
 def _make_request(options: argparse.Namespace, audit: Audit, subject: Subject, prompts: TokenisedPrompts) -> Request:
-    if missing := audit.explain_missing(subject):
-        raise Refused(
-            f"{audit.name} on {subject.identity.model}: {missing}",
-            wanted="a model that has what the audit needs.",
-            remedy="choose another model, or another audit of `audit --list`.",
-        )
+    audit.require(subject)
     given = {name.removeprefix(_FIELD): value for name, value in vars(options).items() if name.startswith(_FIELD)}
     answers = {
         name: " ".join(value) if isinstance(value, list) else value

@@ -60,6 +60,14 @@ class WaveRunner:
         """Switch to whole forward passes."""
         self.fallback, self.shares_prefix, self.readout = why, False, LogitReadout()
 
+    def explain_no_gradients(self) -> str:
+        """Why no backward pass reaches the patterns of every layer; empty if one does."""
+        if self.fallback:
+            return "Gradients of this model are not available: it supports only whole forward passes."
+        if (there := len(self.model.list_layers(Kind.PATTERN))) < self.model.n_layers:
+            return f"Gradients are not supported: only {there} of {self.model.n_layers} layers of this model have attention."
+        return ""
+
     def admit_experts(self, tokens: torch.Tensor) -> MixtureReport:
         """Offer experts as components if the checks of all mixture layers pass."""
         from audit_core.engine.experts import find_mixtures

@@ -34,6 +34,7 @@ def show_shelf(subject: Subject) -> None:
         why = explain_not_offered(audit, subject)
         is_grey.append(bool(why))
         kinds = ", ".join(list_kinds_of_evidence(audit.result))
-        rows.append((name, "not here" if why else "yes", why, audit.question, kinds))
-    table = make_table(("audit", "can be asked", "why not", "question", "evidence"), rows)
+        demands = ", ".join(demand.name for demand in audit.demands) or "components"
+        rows.append((name, "not here" if why else "yes", why, audit.question, demands, kinds))
+    table = make_table(("audit", "can be asked", "why not", "question", "demands", "evidence"), rows)
     show_table(shade_rows(table, is_grey), key="shelf")

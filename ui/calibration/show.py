@@ -15,7 +15,7 @@ from audit_core.calibration import (
     list_tallies,
     load_calibration,
 )
-from audit_core.subjects import PLANTED_MODELS
+from audit_core.subject_family import list_planted
 from ui.parts import figures
 from ui.parts.header import figure_header, plain, show_table, table_with_csv
 
@@ -89,6 +89,6 @@ def show_models() -> None:
     """Show the planted models, which any page can open by name."""
     st.header("The planted models", anchor=False)
     st.markdown("Enter a name as the model on Live audit or Sweep, and choose one of its tasks.")
-    for model in PLANTED_MODELS:
+    for model in list_planted():
         tasks = ", ".join(task.name for task in model.tasks)
         st.markdown(f"- **{plain(model.name)}**: {plain(model.title)}. {plain(model.story)} Tasks: {plain(tasks)}.")

@@ -8,7 +8,7 @@ import streamlit as st
 
 from audit_core import make_table
 from audit_core.home import ClaimSummary, HomeFacts, ModelSheet, count_done, judge_sentence, read_sheet
-from audit_core.references import COVERAGE_WORDS, Setting, list_capabilities, load_governance_map
+from audit_core.references import COVERAGE_WORDS, AuditFit, Setting, list_capabilities, load_governance_map
 from audit_core.review import CaseFile
 from audit_core.store import CardClaim
 from ui.desk.show import GATE_COLUMNS, describe_row, show_gate_rows
@@ -139,14 +139,26 @@ def show_capabilities(sheet: ModelSheet, around: Sequence[str], facts: HomeFacts
     st.header("Available audits and evidence", anchor=False)
     matrix = list_capabilities(_list_settings(sheet, around))
     done = count_done(facts, sheet.identity.short) if sheet.identity else {}
-    applies = {True: "applies", False: "does not apply", None: "not decided yet"}
-    rows = [(fit.question, applies[fit.applies], counted(done[fit.audit], "run") if done.get(fit.audit) else "missing" if fit.applies else "") for fit in matrix.audits]  # fmt: skip
-    show_table(make_table(("audit", "on this model", "done here"), rows), key="capabilities")
+    rows = [
+        (
+            fit.question, ", ".join(fit.demands) or "components", _describe_fit(fit),
+            counted(done[fit.audit], "run") if done.get(fit.audit) else "missing" if fit.applies else "",
+        )
+        for fit in matrix.audits
+    ]  # fmt: skip
+    columns = ("audit", "demands", "on this model", "done here")
+    show_table(make_table(columns, rows), key="capabilities")
     demands = [(demand.text, COVERAGE_WORDS[demand.coverage], ", ".join(demand.audits), demand.note) for _, demand in matrix.demands]  # fmt: skip
     widths = {"evidence to demand": 280, "here": 120, "by": 190, "note": 400}
     table = make_table(tuple(widths), demands)
     show_table(table, key="demands", lines=3, column_config=column_widths(widths))
-    table_with_csv(lambda: make_table(("audit", "on this model", "done here"), rows), "Capabilities", "capability-rows")
+    table_with_csv(lambda: make_table(columns, rows), "Capabilities", "capability-rows")
+
+
+def _describe_fit(fit: AuditFit) -> str:
+    if fit.applies:
+        return "applies"
+    return f"does not apply: no {', no '.join(fit.missing)}" if fit.missing else "does not apply"
 
 
 def _list_settings(sheet: ModelSheet, around: Sequence[str]) -> list[Setting]:

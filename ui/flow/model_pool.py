@@ -17,7 +17,7 @@ from audit_core.engine import spare_a_core, use_all_cores
 from audit_core.errors import QueueFull
 from audit_core.models import PAGE, ModelAccess, ModelOrigin, find_origin
 from audit_core.store import note_opened
-from audit_core.subjects import find_planted
+from audit_core.subject_family import find_listed
 
 KEPT = 2
 """Maximum number of models in memory; the default model takes 0.6 GB."""
@@ -239,8 +239,8 @@ class ModelPool:
         report("loading", 0, 0)
         with _without_collector():
             use_all_cores()
-            # A known or planted model is neither requested from the hub nor searched in a folder.
-            is_ours = find_origin(load.name) is ModelOrigin.KNOWN or find_planted(load.name) is not None
+            # A listed model is neither requested from the hub nor searched in a folder.
+            is_ours = find_origin(load.name) is ModelOrigin.KNOWN or find_listed(load.name) is not None
             subject = open_subject(load.name, on_progress=report, **({} if is_ours else {"access": load.access}))
             self._require_wanted(load)
             auditor = Auditor(subject, RunLog(audit_home()))
