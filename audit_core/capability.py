@@ -1,4 +1,4 @@
-"""Capabilities: what an audit demands of a subject beyond logits, and what a subject without it is told."""
+"""Capabilities: what an audit demands of a subject beyond logits, and why a subject lacks it."""
 
 from __future__ import annotations
 

@@ -21,19 +21,19 @@ from audit_core.audit import Audit
 from audit_core.capability import MEANS, PATTERNS
 from audit_core.circuits.circuit_search import KnownOrders
 from audit_core.component import Kind
+from audit_core.engine.pace import Pace
 from audit_core.errors import AuditError, Cancelled, NotMeasured, Refused
 from audit_core.evidence.environment import Accelerator, Origin, describe_environment
 from audit_core.intervention import Intervention
 from audit_core.judging.verdict import RULE_VERSION
 from audit_core.models import ANONYMOUS, ModelAccess, ModelIdentity
 from audit_core.models import Progress as FetchProgress
-from audit_core.pace import Pace
 from audit_core.prompts.measurable import set_aside
 from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair
 from audit_core.registry import get_plugin
-from audit_core.request import Request
-from audit_core.request_record import (
+from audit_core.request import (
     MEAN_REPLACEMENTS,
+    Request,
     count_places,
     describe_request,
     list_reference,

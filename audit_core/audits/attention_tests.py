@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from audit_core.attention.agreement import Agreement, compare_heads, compare_tokens
 from audit_core.attention.pattern_test import DELTA, PatternTest, judge_patterns
 from audit_core.attention.randomisation import Randomisation, randomise_views
+from audit_core.attention.token_map import count_token_work, measure_tokens
 from audit_core.attention.view_table import ViewTable, read_views
 from audit_core.audit import Audit
 from audit_core.capability import HEADS, MEANS, PATTERNS, RANDOMISABLE, Capability
@@ -25,7 +26,6 @@ from audit_core.request import Ask, Request
 from audit_core.stats.bootstrap import bootstrap_mean
 from audit_core.stats.estimates import Estimate
 from audit_core.subject import Means, Progress, Subject, no_partial
-from audit_core.token_map import count_token_work, measure_tokens
 
 MAX_PROMPTS = 24
 """Maximum prompts, drawn evenly over templates; each takes seconds per head and ablation on the default model."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from audit_core.audit import Audit
 from audit_core.component import Component, Kind, resid
-from audit_core.effect import Controls, Effect, check_task, get_metric
+from audit_core.effect import Controls, Effect, check_task, cut, get_metric, measure_in_blocks
 from audit_core.errors import ComponentRefused, NotMeasured, PromptRefused, Refused
 from audit_core.estimator import EstimateRequest, Estimator
 from audit_core.evidence.kind import Causal, Estimated, Observational
@@ -20,7 +20,6 @@ from audit_core.judging.faithfulness import PAIR_UNIT
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.registry import get_plugin
 from audit_core.request import AnyAblation, Ask, Factor, MetricName, Request, RunDirection
-from audit_core.staged import cut, measure_in_blocks
 from audit_core.stats.bootstrap import bootstrap_mean, bootstrap_ratios
 from audit_core.stats.estimates import Estimate
 from audit_core.stats.multiplicity import adjust_p_values

@@ -22,7 +22,7 @@ from audit_core.subject_family import ListedModel, SubjectFamily
 @dataclass(frozen=True)
 class StoredFamily(SubjectFamily):
     name: str = "stored"
-    question: str = "What do audits find in a model from files, whoever made it?"
+    question: str = "What do audits find in a model from files?"
     is_general: bool = True
 
     def list_models(self) -> tuple[ListedModel, ...]:
