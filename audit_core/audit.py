@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from audit_core.capability import Capability, require
 from audit_core.evidence.kind import read_evidence
 from audit_core.request import Request
+from audit_core.result_layout import Sheet, lay_out, list_sheets
 from audit_core.subject import Means, Progress, Subject, no_partial
 
 
@@ -31,6 +32,29 @@ class Finding:
 
     side: Side
     text: str
+
+
+@dataclass(frozen=True)
+class Example:
+    """A request with a known answer on the audit's planted model: run in a test, shown in the reference."""
+
+    answers: Mapping[str, str]
+    """Field → answer as text, as a form or a command has it; other fields keep their defaults."""
+    expects: str
+    """What the wiring of the planted model makes the answer, in a sentence."""
+    is_found: Callable[[Any], bool]
+    """Whether a result says so."""
+    task: str = "query"
+    """Task of the planted model that makes the prompts."""
+    half: str = "all"
+    """Split of the prompts: all, exploratory or confirmatory."""
+    is_of_one: bool = False
+    """Whether it is asked of one prompt."""
+
+    @property
+    def options(self) -> str:
+        """The answers as options of the command `audit`."""
+        return " ".join(f"--{name.replace('_', '-')} {text}" for name, text in self.answers.items())
 
 
 def decide_side(is_valid: bool | None) -> Side:
@@ -62,6 +86,10 @@ class Audit(ABC):
     pace: float = 1.0
     """Seconds per unit of its work on its first run, relative to the calibration of the machine; later runs measure it.
     Rough: from recording times of the default model on one thread of a busy machine, scaled to two cores by judgement."""
+    planted: str = "planted-strict"
+    """Planted model on which its examples have known answers."""
+    examples: tuple[Example, ...] = ()
+    """At least one, unless no form can make its request."""
     demands: tuple[Capability[Any], ...] = ()
     """What a subject must be able to give; without it the audit is refused before any work."""
 
@@ -92,6 +120,10 @@ class Audit(ABC):
     def list_findings(self, result: Any, components: Collection[str]) -> tuple[Finding, ...]:
         """What a result says about the components with these addresses; none where the audit weighs nothing."""
         return ()
+
+    def rows(self, result: Any) -> tuple[Sheet, ...]:
+        """A result as tables, for pages, CSV files and notebooks; by default every number, laid out by its type."""
+        return list_sheets(lay_out(result))
 
     def explain_missing(self, subject: Subject) -> str:
         """Why a subject cannot answer it, in sentences; empty if it can."""

@@ -84,10 +84,28 @@ def _write_page(module: ModuleType, named: dict[str, Any], plugins: Any) -> str:
         lines += [
             f"| `{key}` | {_cell(getattr(one, 'question', '') or _first(type(one)))} |" for key, one in plugins.items()
         ]
-        lines.append("")
+        lines += ["", *_list_examples(plugins), ""]
     for name, found in named.items():
         lines += [f"## {name}", "", *_describe(name, found), ""]
     return "\n".join(lines)
+
+
+def _list_examples(plugins: Any) -> Iterator[str]:
+    """A row per example of an audit: its options, on which planted model, and the answer that is known."""
+    rows = [
+        f"| `audit {key} {describe_example(one)}`".replace(" `", "`", 1)
+        + f" | {audit.planted}, {one.task} | {_cell(one.expects)} |"
+        for key, audit in plugins.items()
+        for one in getattr(audit, "examples", ())
+    ]
+    if rows:
+        yield from (
+            "## Examples",
+            "",
+            "Each is run in a test, on a planted model whose wiring makes the answer known.",
+            "",
+        )
+        yield from ("| asked as | of | known answer |", "|---|---|---|", *rows)
 
 
 def _describe(name: str, found: Any) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from audit_core.attention.plausibility import Source, normalised_entropy, weigh_source
-from audit_core.audit import Audit
+from audit_core.audit import Audit, Example
 from audit_core.capability import ATTENTION, HEADS, Capability
 from audit_core.evidence.kind import Observational
 from audit_core.prompts.prompt_set import TokenisedPrompts
@@ -53,6 +53,15 @@ def find_attention_line(result: AttentionResult) -> float:
     return float(np.quantile([estimate.value for estimate in result.mass if estimate is not None], 0.95))
 
 
+_EXAMPLES = (
+    Example(
+        {"source": "answer"},
+        "L1.H0 attends to the answer alone, and so do its decoys L1.H1 and L1.H2.",
+        lambda found: all(found.mass[found.n_heads + index].value > 0.99 for index in range(3)),
+    ),
+)
+
+
 @dataclass(frozen=True)
 class AttentionAudit(Audit):
     name: str = "attention"
@@ -60,6 +69,7 @@ class AttentionAudit(Audit):
     request: type[Request] = AttentionRequest
     result: type = AttentionResult
     version: int = 8
+    examples: tuple[Example, ...] = _EXAMPLES
     counts_as: tuple[str, ...] = ()
     shows_results: bool = False
     demands: tuple[Capability[Any], ...] = (HEADS, ATTENTION)

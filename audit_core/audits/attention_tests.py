@@ -14,7 +14,7 @@ from audit_core.attention.pattern_test import DELTA, PatternTest, judge_patterns
 from audit_core.attention.randomisation import Randomisation, randomise_views
 from audit_core.attention.token_map import count_token_work, measure_tokens
 from audit_core.attention.view_table import ViewTable, read_views
-from audit_core.audit import Audit
+from audit_core.audit import Audit, Example
 from audit_core.capability import HEADS, MEANS, PATTERNS, RANDOMISABLE, Capability
 from audit_core.component import Component, Kind
 from audit_core.effect import Controls, Effect, check_gap, get_metric, join_controls, measure_effect
@@ -107,6 +107,15 @@ class AttentionTestsResult:
     controls: Controls
 
 
+_EXAMPLES = (
+    Example(
+        {"heads": "L1.H0", "shuffles": "1"},
+        "The pattern of L1.H0 carries the answer.",
+        lambda found: [test.finding for test in found.patterns] == ["matters"],
+    ),
+)
+
+
 @dataclass(frozen=True)
 class AttentionTestsAudit(Audit):
     name: str = "attention_tests"
@@ -114,6 +123,7 @@ class AttentionTestsAudit(Audit):
     request: type[Request] = AttentionTestsRequest
     result: type = AttentionTestsResult
     version: int = 8
+    examples: tuple[Example, ...] = _EXAMPLES
     counts_as: tuple[str, ...] = ("test_of_the_test",)
     demands: tuple[Capability[Any], ...] = (HEADS, MEANS, PATTERNS, RANDOMISABLE)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from audit_core.audit import Finding, Side, decide_side
+from audit_core.audit import Example, Finding, Side, decide_side
 from audit_core.capability import HEADS, Capability
 from audit_core.circuits.circuit_check import CircuitCheck, WithClaim
 from audit_core.circuits.circuit_question import CircuitQuestion, CircuitRunner, count_run_work
@@ -64,6 +64,15 @@ class CircuitResult:
     controls: Controls
 
 
+_EXAMPLES = (
+    Example(
+        {"components": "L0.H0 L1.H0 L1.H3"},
+        "The three heads are all that acts on the answer.",
+        lambda found: abs(found.sufficiency.estimate.value - 1) < 0.01 > abs(found.necessity.estimate.value - 1),
+    ),
+)
+
+
 @dataclass(frozen=True)
 class CircuitAudit(CircuitCheck):
     name: str = "circuit"
@@ -71,6 +80,7 @@ class CircuitAudit(CircuitCheck):
     request: type[Request] = CircuitRequest
     result: type = CircuitResult
     version: int = 8
+    examples: tuple[Example, ...] = _EXAMPLES
     counts_as: tuple[str, ...] = ("test_of_the_test",)
     pace: float = 0.2
     demands: tuple[Capability[Any], ...] = (HEADS,)

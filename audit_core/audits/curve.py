@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audit_core.audit import Finding, Side, decide_side
+from audit_core.audit import Example, Finding, Side, decide_side
 from audit_core.capability import HEADS, Capability
 from audit_core.circuits.circuit_check import AssessedCircuit, CircuitCheck, Search, WithClaim
 from audit_core.circuits.circuit_question import check_circuit
@@ -76,6 +76,15 @@ class CurveResult:
     controls: Controls
 
 
+_EXAMPLES = (
+    Example(
+        {"components": "L1.H0 L1.H3", "random_orders": "3"},
+        "Two heads restore the whole gap, and an exact search finds them first.",
+        lambda found: set(found.first) == {"L1.H0", "L1.H3"} and abs(found.named.estimate.value - 1) < 0.01,
+    ),
+)
+
+
 @dataclass(frozen=True)
 class CurveAudit(CircuitCheck):
     name: str = "curve"
@@ -83,6 +92,7 @@ class CurveAudit(CircuitCheck):
     request: type[Request] = CurveRequest
     result: type = CurveResult
     version: int = 8
+    examples: tuple[Example, ...] = _EXAMPLES
     counts_as: tuple[str, ...] = ("test_of_the_test",)
     pace: float = 0.17
     demands: tuple[Capability[Any], ...] = (HEADS,)

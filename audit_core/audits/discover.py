@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from audit_core.audit import Audit
+from audit_core.audit import Audit, Example
 from audit_core.capability import HEADS, Capability
 from audit_core.circuits.circuit_search import count_order_work, find_order
 from audit_core.circuits.discovery import Discovery, DiscoveryRequest
@@ -62,6 +62,16 @@ class DiscoverResult:
     """None if nothing was measured."""
 
 
+_EXAMPLES = (
+    Example(
+        {"method": "exact"},
+        "L1.H0 comes first, and L1.H3, which acts against the answer, second.",
+        lambda found: found.components[:2] == ("L1.H0", "L1.H3"),
+        half="exploratory",
+    ),
+)
+
+
 @dataclass(frozen=True)
 class DiscoverAudit(Audit):
     name: str = "discover"
@@ -69,6 +79,7 @@ class DiscoverAudit(Audit):
     request: type[Request] = DiscoverRequest
     result: type = DiscoverResult
     version: int = 8
+    examples: tuple[Example, ...] = _EXAMPLES
     counts_as: tuple[str, ...] = ()
     demands: tuple[Capability[Any], ...] = (HEADS,)
 

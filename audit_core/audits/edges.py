@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from audit_core.audit import Audit
+from audit_core.audit import Audit, Example
 from audit_core.capability import HEADS, Capability
 from audit_core.component import Kind, edge
 from audit_core.effect import Controls, get_metric, measure_effect
@@ -52,6 +52,16 @@ class EdgesResult:
     controls: Controls
 
 
+_EXAMPLES = (
+    Example(
+        {"layer": "1", "head": "0"},
+        "L1.H0 takes its 10 logits from one token.",
+        lambda found: [round(value) for value in sorted(found.support)[-2:]] == [0, 10],
+        is_of_one=True,
+    ),
+)
+
+
 @dataclass(frozen=True)
 class EdgesAudit(Audit):
     name: str = "edges"
@@ -59,6 +69,7 @@ class EdgesAudit(Audit):
     request: type[Request] = EdgesRequest
     result: type = EdgesResult
     version: int = 8
+    examples: tuple[Example, ...] = _EXAMPLES
     counts_as: tuple[str, ...] = ("causal_results",)
     demands: tuple[Capability[Any], ...] = (HEADS,)
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audit_core.audit import Audit
+from audit_core.audit import Audit, Example
 from audit_core.capability import MEANS, ROUTING, Capability, components_of
 from audit_core.component import Component, Kind
 from audit_core.effect import Controls, check_task, get_metric, measure_effect
@@ -144,6 +144,19 @@ class ExpertsResult:
     controls: Controls
 
 
+_EXAMPLES = (
+    Example(
+        {},
+        "L0.E5 carries the answer, L0.E3 has the larger weight and does nothing, L0.E4 receives no token.",
+        lambda found: (
+            [{row.component: row.reading for row in found.experts}[name] for name in ("L0.E5", "L0.E3", "L0.E4")]
+            == ["above δ", "within δ", NOT_ROUTED]
+        ),
+        task="lookup",
+    ),
+)
+
+
 @dataclass(frozen=True)
 class ExpertsAudit(Audit):
     name: str = "experts"
@@ -151,6 +164,8 @@ class ExpertsAudit(Audit):
     request: type[Request] = ExpertsRequest
     result: type = ExpertsResult
     version: int = 1
+    planted: str = "planted-mixture"
+    examples: tuple[Example, ...] = _EXAMPLES
     summary: str = (
         "Load and weights of each expert, beside its measured effect and the three parts of masking it in the router."
     )

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from audit_core.audit import Example
 from audit_core.capability import HEADS, PATHS, Capability
 from audit_core.circuits.circuit_check import AssessedCircuit, CircuitCheck
 from audit_core.component import Kind
@@ -101,6 +102,19 @@ class PathsResult:
     controls: Controls
 
 
+_EXAMPLES = (
+    Example(
+        {"components": "L0.H0 L1.H0"},
+        "L0.H0 acts through L1.H0 alone, which writes to the output.",
+        lambda found: (
+            {row.connection for row in found.connections if row.estimate.value > 19}
+            == {"input>L0.H0", "L0.H0>L1.H0", "L1.H0>output"}
+        ),
+        task="context",
+    ),
+)
+
+
 @dataclass(frozen=True)
 class PathsAudit(CircuitCheck):
     name: str = "paths"
@@ -108,6 +122,7 @@ class PathsAudit(CircuitCheck):
     request: type[Request] = PathsRequest
     result: type = PathsResult
     version: int = 8
+    examples: tuple[Example, ...] = _EXAMPLES
     counts_as: tuple[str, ...] = ("causal_results",)
     pace: float = 0.6
     demands: tuple[Capability[Any], ...] = (HEADS, PATHS)

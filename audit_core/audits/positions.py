@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from audit_core.audit import Audit
+from audit_core.audit import Audit, Example
 from audit_core.capability import HEADS, Capability
 from audit_core.circuits.circuit_question import CircuitQuestion, check_circuit
 from audit_core.component import Component
@@ -51,6 +51,19 @@ class PositionsResult:
     controls: Controls
 
 
+_EXAMPLES = (
+    Example(
+        {"components": "L1.H0"},
+        "L1.H0 acts at the last token alone.",
+        lambda found: (
+            [(place.position, round(place.effect.estimate.value)) for place in found.main]
+            == [(found.n_positions - 1, 20)]
+        ),
+        is_of_one=True,
+    ),
+)
+
+
 @dataclass(frozen=True)
 class PositionsAudit(Audit):
     name: str = "positions"
@@ -58,6 +71,7 @@ class PositionsAudit(Audit):
     request: type[Request] = PositionsRequest
     result: type = PositionsResult
     version: int = 8
+    examples: tuple[Example, ...] = _EXAMPLES
     counts_as: tuple[str, ...] = ("causal_results",)
     demands: tuple[Capability[Any], ...] = (HEADS,)
 

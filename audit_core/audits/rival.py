@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from audit_core.audit import Finding, decide_side
+from audit_core.audit import Example, Finding, decide_side
 from audit_core.capability import HEADS, Capability
 from audit_core.circuits.circuit_check import CircuitCheck, Search, WithClaim
 from audit_core.circuits.circuit_question import CircuitRunner, Parts, count_run_work
@@ -66,6 +66,15 @@ class RivalResult:
     controls: Controls
 
 
+_EXAMPLES = (
+    Example(
+        {"components": "L1.H0 L1.H3"},
+        "No other circuit of two heads does the task.",
+        lambda found: found.has_no_rival is True,
+    ),
+)
+
+
 @dataclass(frozen=True)
 class RivalAudit(CircuitCheck):
     name: str = "rival"
@@ -73,6 +82,7 @@ class RivalAudit(CircuitCheck):
     request: type[Request] = RivalRequest
     result: type = RivalResult
     version: int = 8
+    examples: tuple[Example, ...] = _EXAMPLES
     counts_as: tuple[str, ...] = ("test_of_the_test",)
     pace: float = 0.36
     demands: tuple[Capability[Any], ...] = (HEADS,)

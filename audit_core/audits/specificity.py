@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from audit_core.audit import Finding, Side, decide_side
+from audit_core.audit import Example, Finding, Side, decide_side
 from audit_core.capability import HEADS, MEANS, Capability
 from audit_core.circuits.circuit_check import AssessedCircuit, CircuitCheck, OtherTask
 from audit_core.circuits.circuit_question import (
@@ -80,6 +80,15 @@ class SpecificityResult:
     controls: Controls
 
 
+_EXAMPLES = (
+    Example(
+        {"components": "L1.H0"},
+        "Ablating L1.H0 costs 20 of 14 logits.",
+        lambda found: abs(found.own.estimate.value - 20 / 14) < 0.02,
+    ),
+)
+
+
 @dataclass(frozen=True)
 class SpecificityAudit(CircuitCheck):
     name: str = "specificity"
@@ -87,6 +96,7 @@ class SpecificityAudit(CircuitCheck):
     request: type[Request] = SpecificityRequest
     result: type = SpecificityResult
     version: int = 8
+    examples: tuple[Example, ...] = _EXAMPLES
     counts_as: tuple[str, ...] = ("test_of_the_test",)
     pace: float = 0.2
     demands: tuple[Capability[Any], ...] = (HEADS,)

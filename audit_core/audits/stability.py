@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from audit_core.audit import Finding, Side, decide_side
+from audit_core.audit import Example, Finding, Side, decide_side
 from audit_core.audits.discover import DiscoverRequest
 from audit_core.capability import HEADS, Capability
 from audit_core.circuits.circuit_check import AssessedCircuit, CircuitCheck, Search, WithClaim
@@ -77,6 +77,16 @@ class StabilityResult:
     """Controls of the discovery; None if it measured nothing."""
 
 
+_EXAMPLES = (
+    Example(
+        {"method": "exact", "size": "2"},
+        "Every sample of templates gives the same two heads.",
+        lambda found: set(found.core) == {"L1.H0", "L1.H3"} and found.jaccard == 1,
+        half="exploratory",
+    ),
+)
+
+
 @dataclass(frozen=True)
 class StabilityAudit(CircuitCheck):
     name: str = "stability"
@@ -84,6 +94,7 @@ class StabilityAudit(CircuitCheck):
     request: type[Request] = StabilityRequest
     result: type = StabilityResult
     version: int = 8
+    examples: tuple[Example, ...] = _EXAMPLES
     counts_as: tuple[str, ...] = ("stability_transfer",)
     pace: float = 0.5
     demands: tuple[Capability[Any], ...] = (HEADS,)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audit_core.audit import Audit
+from audit_core.audit import Audit, Example
 from audit_core.component import Component, Kind, resid
 from audit_core.effect import Controls, Effect, check_task, cut, get_metric, measure_in_blocks
 from audit_core.errors import ComponentRefused, NotMeasured, PromptRefused, Refused
@@ -118,6 +118,18 @@ def find_effect_line(result: SweepResult, delta: float) -> float | None:
     return None if result.no_fraction else delta * (result.clean.value - result.corrupted.value)
 
 
+_EXAMPLES = (
+    Example(
+        {"kind": "head"},
+        "L1.H0 alone acts for the answer and L1.H3 alone against it.",
+        lambda found: (
+            {cell.component: round(cell.estimate.value) for cell in found.cells if round(cell.estimate.value)}
+            == {"L1.H0": 20, "L1.H3": -6}
+        ),
+    ),
+)
+
+
 @dataclass(frozen=True)
 class SweepAudit(Audit):
     name: str = "sweep"
@@ -125,6 +137,7 @@ class SweepAudit(Audit):
     request: type[Request] = SweepRequest
     result: type = SweepResult
     version: int = 8
+    examples: tuple[Example, ...] = _EXAMPLES
     counts_as: tuple[str, ...] = ("causal_results",)
 
     def count_work(self, subject: Subject, request: SweepRequest) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from audit_core.audit import Audit
+from audit_core.audit import Audit, Example
 from audit_core.capability import MEANS, Capability
 from audit_core.component import Kind, resid
 from audit_core.effect import Controls, check_gap, get_metric, measure_effect
@@ -62,6 +62,16 @@ class TokenGradientsResult:
     controls: Controls
 
 
+_EXAMPLES = (
+    Example(
+        {},
+        "The answer depends on the last word, its earlier occurrence and the word after that.",
+        lambda found: sum(value > 5 for value in found.measured) == 3 and max(found.measured) == found.measured[-1],
+        is_of_one=True,
+    ),
+)
+
+
 @dataclass(frozen=True)
 class TokenGradientsAudit(Audit):
     name: str = "token_gradients"
@@ -69,6 +79,7 @@ class TokenGradientsAudit(Audit):
     request: type[Request] = TokenGradientsRequest
     result: type = TokenGradientsResult
     version: int = 8
+    examples: tuple[Example, ...] = _EXAMPLES
     counts_as: tuple[str, ...] = ("causal_results",)
     demands: tuple[Capability[Any], ...] = (MEANS,)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from audit_core.audit import Finding, Side
+from audit_core.audit import Example, Finding, Side
 from audit_core.capability import HEADS, Capability
 from audit_core.circuits.circuit_check import CircuitCheck, Search, WithClaim
 from audit_core.circuits.circuit_question import CircuitRunner, Parts, count_run_work
@@ -59,6 +59,15 @@ class TransferResult:
     controls: Controls
 
 
+_EXAMPLES = (
+    Example(
+        {"components": "L1.H0 L1.H3"},
+        "The circuit found without a template is the same for all of them.",
+        lambda found: {fold.components for fold in found.folds} == {("L1.H0", "L1.H3")},
+    ),
+)
+
+
 @dataclass(frozen=True)
 class TransferAudit(CircuitCheck):
     name: str = "transfer"
@@ -66,6 +75,7 @@ class TransferAudit(CircuitCheck):
     request: type[Request] = TransferRequest
     result: type = TransferResult
     version: int = 8
+    examples: tuple[Example, ...] = _EXAMPLES
     counts_as: tuple[str, ...] = ("stability_transfer",)
     pace: float = 0.3
     demands: tuple[Capability[Any], ...] = (HEADS,)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from functools import cache
 
 from audit_core.calibration.census import count_supported
+from audit_core.calibration.known_answers import check_known_answers
 from audit_core.calibration.report import PAGE, save_calibration, summarise, write_markdown
 from audit_core.calibration.samples import calibrate
 from audit_core.cli.output import print_json, print_result, print_status, show_progress
-from audit_core.errors import Refused
-from audit_core.run import dump_result
+from audit_core.errors import NotMeasured, Refused
+from audit_core.run import Auditor, dump_result, open_subject
+from audit_core.store import RunLog, audit_home
 
 
 def calibrate_rule(options: argparse.Namespace) -> int:
@@ -19,6 +22,8 @@ def calibrate_rule(options: argparse.Namespace) -> int:
             wanted="a checkout of the repository.",
             remedy="run the command there, or omit --write to print the numbers.",
         )
+    if options.audits:
+        return check_audits(options)
     samples = calibrate(
         seeds=range(options.builds),
         samples=options.samples,
@@ -33,3 +38,21 @@ def calibrate_rule(options: argparse.Namespace) -> int:
         return print_json(dump_result(found))
     print_result(write_markdown(found))
     return 0
+
+
+def check_audits(options: argparse.Namespace) -> int:
+    """Ask every audit's examples of its planted model; the exit code is 3 where an audit misses what is planted."""
+
+    @cache
+    def open_auditor(name: str) -> Auditor:
+        return Auditor(open_subject(name), RunLog(audit_home()))
+
+    answers = check_known_answers(open_auditor, on_audit=print_status)
+    missed = [one for one in answers if not one.is_found]
+    if options.json:
+        print_json({"known_answers": [dump_result(one) for one in answers]})
+    else:
+        for one in answers:
+            print_result(f"{'found ' if one.is_found else 'MISSED'} {one.audit:<16} {one.model:<16} {one.expects}")
+        print_result(f"{len(answers) - len(missed)} of {len(answers)} known answers were found.")
+    return NotMeasured.exit_code if missed else 0
