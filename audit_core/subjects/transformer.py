@@ -49,6 +49,8 @@ from audit_core.subject_family import SubjectFamily
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
 
+_POSITIONS = ("max_position_embeddings", "n_positions", "max_seq_len")
+"""Names of the longest input in configurations, for architectures that do not map their own name to the first."""
 Stamps = dict[str, tuple[int, ...]]
 """Stamp of the files that a subject was loaded from; see `stamp_files`."""
 
@@ -292,7 +294,8 @@ def _cross(folder: Path, inner: Any, model: Any) -> _Crossed:
 def read_limits(inner: Any, model: Any) -> TokenLimits:
     """Numbers of tokens and positions of a `transformers` model, and its unknown token."""
     tables = [table for table in (model.get_input_embeddings(), model.get_output_embeddings()) if table is not None]
-    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    config = model.config.get_text_config()
+    positions = next((found for name in _POSITIONS if (found := getattr(config, name, None)) is not None), None)
     unknown = inner.unk_token_id
     return TokenLimits(
         min(table.weight.shape[0] for table in tables),
