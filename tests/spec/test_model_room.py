@@ -160,9 +160,7 @@ def test_a_loaded_model_answers_before_it_is_timed(loader: Loader, monkeypatch: 
     monkeypatch.setattr(
         ui.flow.model_pool,
         "Auditor",
-        lambda subject, log: SimpleNamespace(
-            subject=subject, calibrate=lambda: timed.append(subject.identity.short)
-        ),
+        lambda subject, log: SimpleNamespace(subject=subject, calibrate=lambda: timed.append(subject.identity.short)),
     )
     room = loader.make_room()
     loader.gate.set()
