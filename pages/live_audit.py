@@ -53,11 +53,16 @@ with left:
     attention = answers.answer_by_job(auditor, "attention", title, choice.ask_attention(), at_once=choice.is_one)
     if attention is not None:
         head_maps.show_attention(attention, choices.SOURCES[choice.source], picking)
-with right:
+# The record of the first question stays until its live map: an empty pane would be a step back.
+record = recorded.find_recorded(st.session_state.model, audited.whole, prompt_id) if choice.is_one else None
+with right if record is None else frame.progress:
     title = f"Ablate each head on {choice.size}"
     effects = answers.answer_by_job(auditor, "sweep", title, choice.ask_sweep(), at_once=choice.is_one)
+with right:
     if effects is not None:
         head_maps.show_effect(effects, subject.geometry.n_layers, subject.geometry.n_heads, picking)
+    elif record is not None:
+        recorded.show_recorded_effect(record)
 with frame.below:
     interventions.show_actions(choice, attention, effects)
 

@@ -45,10 +45,16 @@ except AuditError as error:
 
 show.show_claims(own)
 show.show_attention(sheet, around)
-show.show_sentences([one for one in sentences if one.model == name], own)
-form.ask_card(name)
-form.ask_link([one for one in sentences if one.model == name], own)
-show.show_packs(cases)
-show.show_figures(cases)
-show.show_capabilities(sheet, around, facts)
-show.show_identity(sheet)
+card = [one for one in sentences if one.model == name]
+packs, audits, written, identity = st.tabs(["Evidence packs", "Audits and evidence", "Card sentences", "Identity"])
+with packs:
+    show.show_packs(cases)
+    show.show_figures(cases)
+with audits:
+    show.show_capabilities(sheet, around, facts)
+with written:
+    show.show_sentences(card, own)
+    form.ask_card(name)
+    form.ask_link(card, own)
+with identity:
+    show.show_identity(sheet)

@@ -24,7 +24,6 @@ def read(name: str) -> ModelSheet:
 
 def show_identity(sheet: ModelSheet) -> None:
     """Show the identity of the model by digest."""
-    st.header("Identity", anchor=False)
     identity = sheet.identity
     if identity is None:
         st.info(f"{plain(sheet.title)}: {plain(sheet.why)}", icon=":material/info:")
@@ -94,7 +93,6 @@ def show_sentences(sentences: Sequence[CardClaim], claims: Sequence[ClaimSummary
     """Show the card's sentences about how the model works, and the state of each."""
     if not sentences:
         return
-    st.header("Sentences of its model card", anchor=False)
     rows = [
         (one.number, judge_sentence(one, claims).value, one.text, ", ".join(one.claim_ids) or "nothing", one.added_by, one.added_at[:10])
         for one in sentences
@@ -106,7 +104,6 @@ def show_sentences(sentences: Sequence[CardClaim], claims: Sequence[ClaimSummary
 
 def show_packs(cases: Sequence[CaseFile]) -> None:
     """Show the packs on the desk about these claims."""
-    st.header("Evidence packs and approvals", anchor=False)
     if not cases:
         st.info("No pack about this model is on the review desk.", icon=":material/info:")
         return
@@ -128,15 +125,15 @@ def show_figures(cases: Sequence[CaseFile]) -> None:
     rows = [describe_row(row) for case in cases for row in case.gate.rows if row.metric is not None]
     if not rows:
         return
-    st.subheader("Measured figures", anchor=False)
-    st.badge("causal", icon=":material/science:", color="violet")
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        st.header("Measured figures", anchor=False, width="content")
+        st.badge("causal", icon=":material/science:", color="violet")
     show_gate_rows(rows, "figures-of-model")
     table_with_csv(lambda: make_table(GATE_COLUMNS, rows), "Measured figures", "figures-of-model-rows")
 
 
 def show_capabilities(sheet: ModelSheet, around: Sequence[str], facts: HomeFacts) -> None:
     """Show which audits run on this model, which have run, and which evidence is not available."""
-    st.header("Available audits and evidence", anchor=False)
     matrix = list_capabilities(_list_settings(sheet, around))
     done = count_done(facts, sheet.identity.short) if sheet.identity else {}
     rows = [
