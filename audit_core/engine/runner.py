@@ -64,14 +64,18 @@ class WaveRunner:
         """Offer experts as components if the checks of all mixture layers pass."""
         from audit_core.engine.experts import find_mixtures
         from audit_core.engine.mixture_check import MixtureReport, check_mixtures
+        from audit_core.engine.shared_path import find_shared_paths
 
         layers = find_mixtures(self.bridge)
         if not layers:
             return MixtureReport("This model has no mixture layers.")
+        paths = find_shared_paths(self.bridge, layers)
         with self.lock:
-            report = check_mixtures(self.model, layers, tokens)
+            report = check_mixtures(self.model, layers, paths, tokens)
         if not report.why_not:
-            points = {(Kind.EXPERT, layer): mixture for layer, mixture in layers.items()}
+            points: dict[Any, Any] = {(Kind.EXPERT, layer): mixture for layer, mixture in layers.items()}
+            if not report.why_no_shared:
+                points |= {(Kind.SHARED, layer): path for layer, path in paths.items()}
             self.model = replace(self.model, points={**self.model.points, **points})
             self.geometry = replace(self.geometry, n_experts=max(mixture.n_experts for mixture in layers.values()))
         return report
