@@ -79,6 +79,7 @@ def _check(model: HookedModel, layers: dict[int, MixtureLayer], tokens: torch.Te
     for layer, mixture in layers.items():
         if layer not in seen:
             raise ControlFailed(f"The experts of layer {layer} were never called.")
+        mixture.n_chosen = seen[layer].index.shape[-1]
         worst = max(worst, _check_sum(layer, mixture, seen[layer]))
         _check_router(layer, mixture, seen[layer])
     first = min(layers)

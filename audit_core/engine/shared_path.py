@@ -104,6 +104,8 @@ def check_shared_paths(
     Raises:
         ControlFailed: a sum misses its layer's output, or a shared path was not called.
     """
+    if not paths:
+        return 0.0
     routed: dict[int, Routed] = {}
     shared: dict[int, torch.Tensor] = {}
     whole: dict[int, torch.Tensor] = {}
@@ -111,8 +113,13 @@ def check_shared_paths(
     try:
         for layer, path in paths.items():
             path.mixture.add_hook(_keep(routed, layer))
-            path.add_hook(_keep(shared, layer))
             handles += _watch_whole(path, whole, layer)
+        model.bridge(tokens)
+        for handle in handles:
+            handle.remove()
+        # A run of its own: hooks of a shared path replace the layer's gate, which is what the sum is to be compared with.
+        for layer, path in paths.items():
+            path.add_hook(_keep(shared, layer))
         model.bridge(tokens)
     finally:
         for handle in handles:

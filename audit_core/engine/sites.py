@@ -91,6 +91,15 @@ class HookedModel:
         """Refuse edits in layers without their site, before the run."""
         for kind, layer in {(e.component.kind, e.component.layer) for i in interventions for e in i.edits}:
             self.find_point(kind, layer)
+        for intervention in interventions:
+            for site in group_edits([e for e in intervention.edits if e.replacement is Replacement.FORCED]):
+                n_chosen = self.find_point(Kind.EXPERT, site.layer).n_chosen
+                if len(site.indices) != n_chosen:
+                    raise InterventionRefused(
+                        f"{len(site.indices)} experts of layer {site.layer} forced for a token.",
+                        wanted=f"{n_chosen}, as many as its router chooses.",
+                        remedy="name as many experts as the router chooses.",
+                    )
 
 
 def find_hooks(bridge: TransformerBridge) -> HookedModel:
