@@ -140,9 +140,7 @@ _GRAMMAR = re.compile(
     re.ASCII,
 )
 _OUTSIDE = re.compile(r"doc:(?P<doc>\d{1,6})|tool:(?P<tool>[A-Za-z0-9_.-]{1,64})", re.ASCII)
-_REMEDY = (
-    "write L9.H6, L5.MLP, L4.RESID@7, L9.H6@-1, L9.Q6, L9.K2, L9.A6, L5.N120, L9.H6:14>2, L3.E5, L3.SHARED, doc:2 or tool:search."
-)
+_REMEDY = "write L9.H6, L5.MLP, L4.RESID@7, L9.H6@-1, L9.Q6, L9.K2, L9.A6, L5.N120, L9.H6:14>2, L3.E5, L3.SHARED, doc:2 or tool:search."
 
 
 def parse_component(text: str) -> Component:

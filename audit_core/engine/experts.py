@@ -116,6 +116,15 @@ class MixtureLayer:
         index = torch.full((len(inputs), 1), expert, dtype=torch.long)
         return self.combine(inputs, index, torch.ones(len(inputs), 1, dtype=inputs.dtype))
 
+    def measure_norms(self, routed: Routed) -> torch.Tensor:
+        """Length of each chosen expert's unweighted output; shape (row, pos, choice)."""
+        inputs, index = routed.inputs.flatten(0, 1), routed.index.flatten(0, 1)
+        found = torch.zeros(index.shape)
+        for expert in index.unique().tolist():
+            at, choice = (index == expert).nonzero(as_tuple=True)
+            found[at, choice] = self.run_expert(inputs[at], expert).float().norm(dim=-1)
+        return found.view(routed.index.shape)
+
     def _run_router(self, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         args, kwargs = self._router_inputs
         kwargs = {name: value for name, value in kwargs.items() if name != "hidden_states"}

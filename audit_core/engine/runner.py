@@ -193,10 +193,12 @@ class WaveRunner:
                 [p.clean_ids if side is PromptSide.CLEAN else p.corrupted_ids for p in pairs], (Kind.EXPERT,)
             )
             routed = [run.sites[Kind.EXPERT, layer] for layer in layers]
+            with self.turn():
+                norms = [self.model.find_point(Kind.EXPERT, n).measure_norms(one) for n, one in zip(layers, routed)]
             for row, i in enumerate(where):
                 index = np.stack([layer.index[row].numpy() for layer in routed])
                 weights = np.stack([layer.weights[row].float().numpy() for layer in routed])
-                found[i] = TokenRouting(layers, index, weights)
+                found[i] = TokenRouting(layers, index, weights, np.stack([layer[row].numpy() for layer in norms]))
             on_progress(len(found), len(prompts))
         return tuple(found[i] for i in range(len(prompts)))
 

@@ -82,14 +82,18 @@ def find_shared_paths(bridge: TransformerBridge, mixtures: Mapping[int, MixtureL
 
 
 def _find_shared(block: nn.Module, mixture: MixtureLayer) -> SharedPath | None:
-    for owner in (mixture.block, *(getattr(module, "_original_component", module) for module in block.modules())):
+    for owner in (mixture.block, *map(_unwrap, block.modules())):
         for name in _NAMES:
             module = getattr(owner, name, None)
             if isinstance(module, torch.nn.Module):
                 gate = getattr(owner, _GATE, None)
-                raw = [part if part is None else getattr(part, "_original_component", part) for part in (module, gate)]
-                return SharedPath(mixture, owner, *raw)
+                return SharedPath(mixture, owner, _unwrap(module), None if gate is None else _unwrap(gate))
     return None
+
+
+def _unwrap(module: nn.Module) -> Any:
+    """The module of `transformers` inside a bridge's."""
+    return getattr(module, "_original_component", module)
 
 
 def check_shared_paths(
@@ -153,8 +157,7 @@ def _watch_whole(path: SharedPath, whole: dict[int, torch.Tensor], layer: int) -
 
     handles = [path.owner.register_forward_hook(keep)]
     if not path.is_inside:
-        norm = path.owner.post_attention_layernorm
-        norm = getattr(norm, "_original_component", norm)
+        norm = _unwrap(path.owner.get_submodule("post_attention_layernorm"))
         handles.append(norm.register_forward_pre_hook(lambda _module, args: whole.update({layer: args[0]})))
     return handles
 

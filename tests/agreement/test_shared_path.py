@@ -74,7 +74,9 @@ def keep_inputs(subject: TransformerSubject, ids: tuple[int, ...]) -> torch.Tens
 
 
 @pytest.mark.parametrize("family", PINNED)
-def test_the_shared_path_under_each_replacement_is_what_a_loop_over_tokens_gives(family: str, load_family: Load) -> None:
+def test_the_shared_path_under_each_replacement_is_what_a_loop_over_tokens_gives(
+    family: str, load_family: Load
+) -> None:
     subject = load_family(family)
     prompts, block = tokenise_letters(subject.tokenizer, [6] * 3), own_block(subject, 1)
 
@@ -177,7 +179,9 @@ def test_a_forced_route_is_what_a_loop_over_tokens_gives(family: str, load_famil
     assert np.abs(found - read(subject, prompts, CLEAN_RUN)).max((1, 2)).min() > 1e-2
 
 
-def test_a_forced_route_needs_as_many_experts_as_are_chosen_and_a_router_that_ranks_its_scores(load_family: Load) -> None:
+def test_a_forced_route_needs_as_many_experts_as_are_chosen_and_a_router_that_ranks_its_scores(
+    load_family: Load,
+) -> None:
     subject = load_family("mixtral")
     prompts = tokenise_letters(subject.tokenizer, [6])
     with pytest.raises(InterventionRefused, match="1 experts of layer 1 forced"):

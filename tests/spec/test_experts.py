@@ -19,6 +19,7 @@ from audit_core.prompts.alignment import tokenise
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.registry import get_plugin
 from audit_core.routing import count_pairs, measure_layers
+from audit_core.routing.information import measure_token_information
 from audit_core.subject import TokenRouting, no_progress
 from audit_core.subjects.planted import find_planted
 
@@ -149,8 +150,10 @@ def test_routing_statistics_worked_out_by_hand() -> None:
     """
     clean = [route((0, 1), (0, 2)), route((0, 1), (1, 2))]
     corrupted = [route((1, 0), (0, 1)), clean[1]]
-    (found,) = measure_layers(clean, corrupted, ("a", "b"), 3, seed=0)
-    assert found.load_entropy == pytest.approx(1.0822, abs=1e-4)
+    (found,) = measure_layers(clean, corrupted, ("a", "b"), 3, tokens=[(0, 1), (0, 1)], seed=0)
+    assert found.load_entropy.value == pytest.approx(1.0822, abs=1e-4)
+    assert (found.token_information, found.token_p) == (None, None)
+    assert found.no_token_information == "4 tokens occur in two templates or more; 30 needed."
     assert found.weight_entropy.value == pytest.approx(0.5623, abs=1e-4)
     assert found.committee == (0, 1)
     assert found.changed.value == pytest.approx(1 / 8)
@@ -162,11 +165,36 @@ def test_information_on_the_template_is_found_where_there_is_some_and_not_where_
     sent = [route(*[(0, 1) if at % 2 else (2, 3)] * 6) for at in range(40)]
     mixed = [route(*(tuple(rng.permutation(4)[:2]) for _ in range(6))) for _ in range(40)]
     templates = tuple("ab"[at % 2] for at in range(40))
-    (informed,), (silent,) = (measure_layers(one, one, templates, 4, seed=0) for one in (sent, mixed))
-    assert informed.template_information == pytest.approx(np.log(2), abs=0.02)
-    assert informed.template_p == 1 / 200
-    assert silent.template_p is not None
+
+    def measure(routing: list[TokenRouting], tokens: list[tuple[int, ...]]) -> Any:
+        return measure_layers(routing, routing, templates, 4, tokens=tokens, seed=0)[0]
+
+    # Everywhere the same tokens, then tokens that occur in one template only: all information is vocabulary.
+    same, own = [tuple(range(6))] * 40, [tuple(6 * (at % 2) + n for n in range(6)) for at in range(40)]
+    informed, silent, vocabulary = measure(sent, same), measure(mixed, same), measure(sent, own)
+    assert informed.template_information.value == pytest.approx(np.log(2), abs=0.02)
+    assert informed.token_information.value == pytest.approx(np.log(2), abs=0.03)
+    assert informed.template_p == informed.token_p == 1 / 200
     assert silent.template_p > 0.05
+    assert silent.token_p > 0.05
+    assert abs(silent.token_information.value) < 0.05
+    assert vocabulary.token_information is None
+    assert vocabulary.template_p == 1 / 200
+
+
+def test_information_given_the_token_is_that_of_the_strata_added_up() -> None:
+    """Token 0 is sent by template, token 1 is not: half of the choices inform by ln 2, so that ln 2 / 2 is left."""
+    templates = tuple("ab"[at % 2] for at in range(200))
+    rng = np.random.default_rng(0)
+    chosen = [np.array([[at % 2], [int(rng.integers(2))]] * 3) for at in range(200)]
+    found = measure_token_information(chosen, [(0, 1) * 3] * 200, templates, 2, seed=0)
+    assert found.estimate.value == pytest.approx(np.log(2) / 2, abs=0.01)
+    assert found.p == 1 / 200
+    swapped = measure_token_information(
+        chosen, [(0, 1) * 3] * 200, tuple("ab"[at // 100] for at in range(200)), 2, seed=0
+    )
+    assert abs(swapped.estimate.value) < 0.01
+    assert swapped.p > 0.05
 
 
 def test_a_claim_about_an_expert_without_tokens_is_not_tested(
