@@ -189,4 +189,5 @@ def _estimate(
     draws = compute(weights)
     tail = expanded_tail(len(set(templates)), LEVEL)
     low, high = np.quantile(draws - draws.mean(), [tail, 1 - tail])
-    return Estimate(value, value + float(low), value + float(high), n, UNIT, LEVEL, len(set(templates)))
+    low, high = min(float(low), 0.0), max(float(high), 0.0)
+    return Estimate(value, value + low, value + high, n, UNIT, LEVEL, len(set(templates)))

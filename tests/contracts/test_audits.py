@@ -35,7 +35,7 @@ from audit_core.audits.token_gradients import TokenGradientsRequest
 from audit_core.audits.transfer import TransferRequest
 from audit_core.circuits import OtherTask, list_circuit_questions
 from audit_core.claim import Claim, Role, Universe
-from audit_core.component import Kind, edge, head, mlp, resid
+from audit_core.component import Component, Kind, edge, head, mlp, resid
 from audit_core.effect import Controls, join_controls
 from audit_core.evidence.kind import Evidence, read_evidence
 from audit_core.evidence.report.blocks import Figure, Paragraph
@@ -70,8 +70,8 @@ BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
     "discover": {},
     "edges": {},
     "experts": _RUNS
-    | {"experts": (*_READ, *_DONE), "layers": _READ, "load agreement": _READ}
-    | dict.fromkeys(("pairs", "whole layers"), _DONE),
+    | {"experts": (*_READ, *_DONE), "layers": _READ, "load agreement": _READ, "screens": _READ}
+    | dict.fromkeys(("pairs", "whole layers", "shared", "forced"), _DONE),
     "paths": _RUNS | {"connections": _DONE},
     "positions": dict.fromkeys(("places", "main"), _DONE),
     "recomposition": dict.fromkeys(
@@ -184,7 +184,14 @@ def list_requests_to_a_mixture(subject: Any) -> dict[str, list[Any]]:
     assert model is not None
     lookup = tokenise(model.tasks[0].make(4, 0), subject.tokenizer)
     one = replace(lookup, pairs=lookup.pairs[:1])
-    return {"experts": [ExpertsRequest(lookup, lookup), ExpertsRequest(one, lookup, at_answer=True)]}
+    return {
+        "experts": [
+            ExpertsRequest(lookup, lookup),
+            ExpertsRequest(
+                one, lookup, at_answer=True, force=(Component(0, Kind.EXPERT, 3), Component(0, Kind.EXPERT, 6))
+            ),
+        ]
+    }
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from toy.prompts import tokenise_letters
 
 from audit_core import open_subject
 from audit_core.audits import ExpertsRequest, ExpertsResult
 from audit_core.calibration import quote_calibration
-from audit_core.component import Kind, parse_component
+from audit_core.component import Kind, parse_component, parse_components
 from audit_core.errors import ComponentRefused, NotMeasured, Refused
+from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, Direction, Replacement, intervene
 from audit_core.judging.slots import find_slots
 from audit_core.prompts.alignment import tokenise
 from audit_core.prompts.prompt_set import TokenisedPrompts
@@ -41,9 +43,9 @@ def open_planted() -> Callable[[str], tuple[Any, TokenisedPrompts]]:
 @pytest.fixture(scope="module")
 def audit(open_planted: Callable[[str], tuple[Any, TokenisedPrompts]]) -> Audit:
     @cache
-    def run(name: str, *, at_answer: bool = False) -> ExpertsResult:
+    def run(name: str, *, at_answer: bool = False, force: str = "") -> ExpertsResult:
         subject, prompts = open_planted(name)
-        request = ExpertsRequest(prompts, prompts, at_answer)
+        request = ExpertsRequest(prompts, prompts, at_answer, force=parse_components(force) if force else ())
         means = subject.capture_means(prompts, kinds=request.kinds)
         found: ExpertsResult = get_plugin("audits", "experts").run(
             subject, request, means=means, on_progress=no_progress
@@ -102,6 +104,49 @@ def test_at_the_answer_position_only_its_tokens_count(audit: Audit) -> None:
     assert (found["L0.E5@-1"].slots, found["L0.E5@-1"].n_tokens) == (n, n)
     assert found["L0.E0@-1"].reading == "not routed"
     assert found["L0.E5@-1"].reading == "above δ"
+
+
+def test_a_forced_route_gives_the_answer_to_whom_it_names(audit: Audit) -> None:
+    """With E3 and E6 the backup answers: 20.82 of 7 / 0.2689 = 26.03, at a weight of e⁰ / (e² + e⁰) = 0.1192, instead of 7."""
+    moved = audit("planted-mixture", force="L0.E3@-1 L0.E6@-1").forced[0]
+    same = audit("planted-mixture", at_answer=True, force="L0.E3 L0.E5").forced[0]
+    assert moved.effect.value == pytest.approx(7 - 0.8 * 26.03 * 0.1192, abs=0.05)
+    assert (moved.tokens_moved, moved.n_tokens) == (moved.effect.n, moved.effect.n)
+    assert same.components == ("L0.E3@-1", "L0.E5@-1")
+    assert same.effect.value == pytest.approx(0, abs=1e-4)
+    assert same.tokens_moved == 0
+
+
+def test_every_screen_is_compared_with_the_effects(audit: Audit) -> None:
+    """The favourite expert and the busiest write as much as the cause, into what nothing reads."""
+    result = audit("planted-mixture")
+    found = {one.screen: one.agreement for one in result.screens}
+    assert list(found) == ["load", "weight", "output norm", "weight × norm"]
+    assert all(-1 <= one.low <= one.value <= one.high <= 1 for one in found.values())
+    assert found["load"] == result.load_agreement
+    carrier, decoy = rows(result)["L0.E5"], rows(result)["L0.E3"]
+    # The row of an expert writes one dimension: its gain, 26.03, at weights of 0.7311 and 0.2689.
+    assert decoy.output_norm.value == pytest.approx(carrier.output_norm.value, rel=0.01)
+    assert carrier.weighted_norm.value == pytest.approx(7, abs=0.1)
+    assert decoy.weighted_norm.value == pytest.approx(0.7311 / 0.2689 * 7, abs=0.3)
+    assert rows(result)["L0.E6"].output_norm is None
+
+
+def test_shared_paths_are_rows_of_their_own(load_family: Callable[[str], Any]) -> None:
+    subject = load_family("granitemoeshared")
+    prompts = tokenise_letters(subject.tokenizer, [6] * 8, n_templates=4)
+    request = ExpertsRequest(prompts, prompts)
+    plugin, means = get_plugin("audits", "experts"), subject.capture_means(prompts, kinds=request.kinds)
+    found = plugin.run(subject, request, means=means, on_progress=no_progress)
+    assert [row.component for row in found.shared] == ["L0.SHARED", "L1.SHARED", "L2.SHARED"]
+    assert found.no_shared == ""
+    restoring = intervene([parse_component("L1.SHARED")], Replacement.RESAMPLE, direction=Direction.DENOISING)
+    asked = [CLEAN_RUN, CORRUPTED_RUN, intervene([parse_component("L1.SHARED")], Replacement.ZERO), restoring]
+    logits = subject.run(prompts, asked)
+    clean, corrupted, zero, restored = (logits.answer - logits.foil).mean(1)
+    assert found.shared[1].effects["zero"].value == pytest.approx(clean - zero, abs=1e-5)
+    assert found.shared[1].restored.value == pytest.approx(restored - corrupted, abs=1e-5)
+    assert set(found.shared[1].effects) == {"zero", "mean", "resample"}
 
 
 def test_the_mean_of_an_expert_is_over_its_own_tokens_or_over_all_if_it_has_none(
