@@ -27,6 +27,7 @@ class Kind(StrEnum):
     NEURON = "neuron"
     EXPERT = "expert"
     ROUTER = "router"
+    SHARED = "shared"
     DOCUMENT = "document"
     TOOL = "tool"
 
@@ -55,6 +56,7 @@ KINDS = {
     Kind.NEURON: KindSpec("neurons", letter="N"),
     Kind.EXPERT: KindSpec("experts", letter="E"),
     Kind.ROUTER: KindSpec("routers", word="ROUTER"),
+    Kind.SHARED: KindSpec("shared", word="SHARED"),
     Kind.DOCUMENT: KindSpec("documents"),
     Kind.TOOL: KindSpec("tools"),
 }
@@ -70,7 +72,7 @@ class Component:
     Written `L9.H6` (head), `L5.MLP`, `L4.RESID` (residual stream entering layer 4), `L9.Q6`, `L9.K2`, `L9.V2`
         (query, key and value vectors; with grouped-query attention one key and value head serves several heads),
         `L9.A6` (attention pattern of head 6), `L5.N120` (neuron of an MLP), `L3.E5` (expert), `L3.ROUTER` (the router that sends tokens to
-        experts), `doc:2`, `tool:search`.
+        experts), `L3.SHARED` (the experts that every token passes through, with their gate), `doc:2`, `tool:search`.
         `@7` limits any of them to token position 7; `@-1` is the last; for a pattern it is the query position.
         `L9.H6:14>2` is one attention edge of that head: query position 14 to key position 2.
     """
@@ -138,9 +140,7 @@ _GRAMMAR = re.compile(
     re.ASCII,
 )
 _OUTSIDE = re.compile(r"doc:(?P<doc>\d{1,6})|tool:(?P<tool>[A-Za-z0-9_.-]{1,64})", re.ASCII)
-_REMEDY = (
-    "write L9.H6, L5.MLP, L4.RESID@7, L9.H6@-1, L9.Q6, L9.K2, L9.A6, L5.N120, L9.H6:14>2, L3.E5, doc:2 or tool:search."
-)
+_REMEDY = "write L9.H6, L5.MLP, L4.RESID@7, L9.H6@-1, L9.Q6, L9.K2, L9.A6, L5.N120, L9.H6:14>2, L3.E5, L3.SHARED, doc:2 or tool:search."
 
 
 def parse_component(text: str) -> Component:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -95,10 +95,13 @@ class TokenRouting:
     """Chosen experts; shape (mixture layer, pos, choice). The order of choices has no meaning."""
     weights: Floats
     """Weight of each chosen expert's output; same shape."""
+    norms: Floats = field(default_factory=lambda: np.zeros(0, np.float32))
+    """Length of each chosen expert's unweighted output; same shape, empty where it was not read."""
 
     def __post_init__(self) -> None:
         read_only(self.index)
         read_only(self.weights)
+        read_only(self.norms)
 
 
 MEAN_KINDS = frozenset((Kind.HEAD, Kind.MLP, Kind.RESID, Kind.EDGE))

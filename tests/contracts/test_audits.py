@@ -47,8 +47,8 @@ BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
     "discover": {},
     "edges": {},
     "experts": _RUNS
-    | {"experts": (*_READ, *_DONE), "layers": _READ, "load agreement": _READ}
-    | dict.fromkeys(("pairs", "whole layers"), _DONE),
+    | {"experts": (*_READ, *_DONE), "layers": _READ, "load agreement": _READ, "screens": _READ}
+    | dict.fromkeys(("pairs", "whole layers", "shared", "forced"), _DONE),
     "paths": _RUNS | {"connections": _DONE},
     "positions": dict.fromkeys(("places", "main"), _DONE),
     "recomposition": dict.fromkeys(

@@ -27,7 +27,7 @@ from audit_core.audits.token_gradients import TokenGradientsRequest
 from audit_core.audits.transfer import TransferRequest
 from audit_core.circuits import OtherTask
 from audit_core.claim import Claim, Role, Universe
-from audit_core.component import Kind, edge, head, mlp, resid
+from audit_core.component import Component, Kind, edge, head, mlp, resid
 from audit_core.intervention import Direction, Replacement
 from audit_core.prompts.alignment import tokenise
 from audit_core.prompts.prompt_set import TokenisedPrompts, is_exploratory
@@ -131,4 +131,5 @@ def list_requests_to_a_mixture(subject: Any) -> dict[str, list[Any]]:
     assert model is not None
     lookup = tokenise(model.tasks[0].make(4, 0), subject.tokenizer)
     one = replace(lookup, pairs=lookup.pairs[:1])
-    return {"experts": [ExpertsRequest(lookup, lookup), ExpertsRequest(one, lookup, at_answer=True)]}
+    forced = (Component(0, Kind.EXPERT, 3), Component(0, Kind.EXPERT, 6))
+    return {"experts": [ExpertsRequest(lookup, lookup), ExpertsRequest(one, lookup, at_answer=True, force=forced)]}
