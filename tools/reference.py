@@ -93,8 +93,7 @@ def _write_page(module: ModuleType, named: dict[str, Any], plugins: Any) -> str:
 def _list_examples(plugins: Any) -> Iterator[str]:
     """A row per example of an audit: its options, on which planted model, and the answer that is known."""
     rows = [
-        f"| `audit {key} {describe_example(one)}`".replace(" `", "`", 1)
-        + f" | {audit.planted}, {one.task} | {_cell(one.expects)} |"
+        f"| `{' '.join(['audit', key, one.options]).strip()}` | {audit.planted}, {one.task} | {_cell(one.expects)} |"
         for key, audit in plugins.items()
         for one in getattr(audit, "examples", ())
     ]

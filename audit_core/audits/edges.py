@@ -11,10 +11,11 @@ from audit_core.capability import HEADS, Capability
 from audit_core.component import Kind, edge
 from audit_core.effect import Controls, get_metric, measure_effect
 from audit_core.errors import Refused
-from audit_core.evidence.kind import Causal
+from audit_core.evidence.kind import Causal, Evidence
 from audit_core.intervention import Intervention, Replacement, intervene
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.request import Ask, MetricName, Request
+from audit_core.result_layout import Sheet
 from audit_core.subject import Means, Progress, Subject, no_partial
 
 
@@ -104,6 +105,16 @@ class EdgesAudit(Audit):
             support=tuple(effect.support[:, 0].tolist()),
             unit=effect.unit,
             controls=effect.controls,
+        )
+
+    def rows(self, result: EdgesResult) -> tuple[Sheet, ...]:
+        return (
+            Sheet(
+                "edges",
+                ("token", f"effect, {result.unit}"),
+                tuple(zip(result.tokens, result.support, strict=True)),
+                (Evidence.CAUSAL,),
+            ),
         )
 
 

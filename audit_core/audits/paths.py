@@ -107,7 +107,7 @@ _EXAMPLES = (
         {"components": "L0.H0 L1.H0"},
         "L0.H0 acts through L1.H0 alone, which writes to the output.",
         lambda found: (
-            {row.connection for row in found.connections if row.estimate.value > 19}
+            {row.connection for row in found.connections if row.estimate.value > 10}
             == {"input>L0.H0", "L0.H0>L1.H0", "L1.H0>output"}
         ),
         task="context",

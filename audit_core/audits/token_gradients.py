@@ -12,10 +12,11 @@ from audit_core.component import Kind, resid
 from audit_core.effect import Controls, check_gap, get_metric, measure_effect
 from audit_core.engine.path_gradients import MOST_STEPS, STEPS, integrate_gradients
 from audit_core.errors import NotMeasured, PromptRefused, Refused
-from audit_core.evidence.kind import Causal, Estimated
+from audit_core.evidence.kind import Causal, Estimated, Evidence
 from audit_core.intervention import Intervention, Replacement, intervene
 from audit_core.prompts.prompt_set import TokenisedPrompts, require_distinguished
 from audit_core.request import Ask, Request
+from audit_core.result_layout import Sheet
 from audit_core.subject import Means, Progress, Subject, no_partial
 
 _PASSES = 3
@@ -134,6 +135,17 @@ class TokenGradientsAudit(Audit):
             unit=effect.unit,
             n=1,
             controls=effect.controls,
+        )
+
+    def rows(self, result: TokenGradientsResult) -> tuple[Sheet, ...]:
+        estimated = result.estimated or (None,) * len(result.tokens)
+        return (
+            Sheet(
+                "tokens",
+                ("token", f"measured, {result.unit}", f"estimated, {result.unit}"),
+                tuple(zip(result.tokens, result.measured, estimated, strict=True)),
+                (Evidence.CAUSAL, Evidence.ESTIMATED),
+            ),
         )
 
 
