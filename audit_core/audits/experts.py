@@ -15,7 +15,6 @@ from audit_core.mixture.results import NOT_ROUTED, ExpertsResult
 from audit_core.request import Request
 from audit_core.subject import Means, Progress, Routing, Subject, no_partial
 
-
 _EXAMPLES = (
     Example(
         {},

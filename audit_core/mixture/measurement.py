@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from audit_core.capability import MEANS
 from audit_core.component import Component, Kind
 from audit_core.effect import check_task, get_metric, measure_effect
 from audit_core.errors import NotMeasured
@@ -351,7 +352,7 @@ def _name(found: tuple[Estimate | None, str]) -> dict[str, Any]:
 def _add_shared(means: Means | None, subject: Subject, request: ExpertsRequest) -> Means:
     """Means of the shared paths beside those of the experts; not every mixture has them, so no request asks for them."""
     assert means is not None
-    more = subject.capture_means(request.reference, kinds=[Kind.SHARED]).activations
+    more = MEANS.of(subject).capture_means(request.reference, kinds=[Kind.SHARED]).activations
     return Means({key: {**kinds, **more[key]} for key, kinds in means.activations.items()}, means.n_prompts)
 
 
