@@ -34,11 +34,15 @@ class Metric(Protocol):
     needs_vocabulary: bool
     reads_sequences: bool
     """Whether it reads logits at every answer token, not only at the first one that differs from the foil."""
+    is_preference: bool
+    """Whether it is positive where the model prefers the answer to the foil. Where it is not, answer and foil logits of
+    the clean run say whether the model does the task."""
     min_gap: float
     """Smallest clean – corrupted gap, in the metric's unit, of which a fraction is meaningful."""
 
     def read(self, logits: Logits, pairs: Sequence[TokenPair]) -> NDArray[np.float64]:
-        """Metric per intervention and prompt; shape (intervention, prompt).
+        """Metric per intervention and prompt; shape (intervention, prompt). The first rows are the clean and the corrupted
+        run, which a metric may compare the others with.
 
         Args:
             logits: of these prompts, or of their answer tokens (`sequences.list_places`) if the metric reads sequences.
@@ -100,6 +104,8 @@ class Effect:
     norms: NDArray[np.float64] | None = None
     """Norm of the final residual stream at the answer position; shape (run, prompt), runs as in `vocabulary`; None
     if the subject returns logits only."""
+    is_right: NDArray[np.bool_] | None = None
+    """Whether the clean run prefers the answer; shape (prompt,); None where the sign of the metric says it."""
 
     def __post_init__(self) -> None:
         for array in (self.clean, self.corrupted, self.patched):
@@ -121,8 +127,8 @@ class Effect:
 
     @property
     def accuracy(self) -> float:
-        """Share of prompts on which the clean metric favours the answer."""
-        return float((self.clean > 0).mean())
+        """Share of prompts on which the clean run prefers the answer."""
+        return float((self.clean > 0 if self.is_right is None else self.is_right).mean())
 
 
 def measure_effect(
@@ -155,6 +161,7 @@ def measure_effect(
     all_runs = (*runs, *controls.runs) if share_batch else runs
     needs_vocabulary = metric.needs_vocabulary or next_tokens
     values, norms = np.empty((len(runs), len(prompts))), np.full((len(runs), len(prompts)), np.nan)
+    is_right = np.zeros(len(prompts), bool)
     chunks = tuple(_chunk_prompts(subject, prompts, len(all_runs), metric))
     work = [subject.count_work(rows.prompts, all_runs) for _, rows in chunks]
     for step, (where, rows) in enumerate(chunks):
@@ -163,8 +170,10 @@ def measure_effect(
             rows.prompts, all_runs, means=means, vocabulary=needs_vocabulary, seed=seed, on_progress=progress
         )
         values[:, where] = metric.read(logits, prompts.pairs[where])[: len(runs)]
+        first = list(rows.starts)
+        is_right[where] = logits.answer[0, first] > logits.foil[0, first]
         if logits.norms is not None:
-            norms[:, where] = logits.norms[: len(runs), list(rows.starts)]
+            norms[:, where] = logits.norms[: len(runs), first]
         check_arrived(logits.edits_applied, all_runs, rows.prompts)
     if not np.isfinite(values).all():
         raise NotMeasured("control_failed", "the model produced NaN under an intervention.")
@@ -187,6 +196,7 @@ def measure_effect(
         words,
         found,
         None if logits.norms is None else norms,
+        None if metric.is_preference else is_right,
     )
 
 
@@ -293,12 +303,20 @@ def check_task(effect: Effect) -> None:
     Raises:
         NotMeasured: the model does not do the task, or clean and corrupted metric hardly differ.
     """
-    check_gap(effect.clean, effect.corrupted, effect.unit, effect.min_gap)
+    check_gap(effect.clean, effect.corrupted, effect.unit, effect.min_gap, is_right=effect.is_right)
 
 
-def check_gap(clean: NDArray[np.float64], corrupted: NDArray[np.float64], unit: str, min_gap: float) -> None:
+def check_gap(
+    clean: NDArray[np.float64],
+    corrupted: NDArray[np.float64],
+    unit: str,
+    min_gap: float,
+    *,
+    is_right: NDArray[np.bool_] | None = None,
+) -> None:
     """`check_task` for arrays, each of shape (prompt,)."""
-    accuracy, gap = float((clean > 0).mean()), float((clean - corrupted).mean())
+    accuracy = float((clean > 0 if is_right is None else is_right).mean())
+    gap = float((clean - corrupted).mean())
     if accuracy < MIN_ACCURACY:
         raise NotMeasured(
             "model_fails_task",

@@ -37,7 +37,7 @@ def write_pages() -> dict[str, str]:
         plugins = list_plugins(name) if name in PLUGIN_FOLDERS else {}
         if not named and not plugins:
             continue
-        pages[f"{name}.md"] = _write_page(module, named, plugins)
+        pages[f"{name}.md"] = write_page(module, named, plugins)
         lines.append(f"| [`audit_core.{name}`]({name}.md) | {_first(module)} | {len(named) or len(plugins)} |")
     top = [
         f"| `{name}` | [`{_owner(name)}`]({_owner(name).split('.')[1]}.md) | {_first(getattr(audit_core, name))} |"
@@ -77,7 +77,7 @@ def _list_names(module: ModuleType) -> Iterator[tuple[str, Any]]:
             yield name, found
 
 
-def _write_page(module: ModuleType, named: dict[str, Any], plugins: Any) -> str:
+def write_page(module: ModuleType, named: dict[str, Any], plugins: Any) -> str:
     lines = [f"# {module.__name__}", "", inspect.getdoc(module) or "", ""]
     if plugins:
         lines += ["| plug-in | its question |", "|---|---|"]
