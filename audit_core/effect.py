@@ -159,26 +159,25 @@ def measure_effect(
     # One prompt: controls share its batch, which saves a pass. A set: controls run on the first prompt.
     share_batch = len(prompts) == 1 and not metric.reads_sequences
     all_runs = (*runs, *controls.runs) if share_batch else runs
-    needs_vocabulary = metric.needs_vocabulary or next_tokens
-    values, norms = np.empty((len(runs), len(prompts))), np.full((len(runs), len(prompts)), np.nan)
-    is_right = np.zeros(len(prompts), bool)
     chunks = tuple(_chunk_prompts(subject, prompts, len(all_runs), metric))
-    work = [subject.count_work(rows.prompts, all_runs) for _, rows in chunks]
-    for step, (where, rows) in enumerate(chunks):
-        progress = _from(sum(work[:step]), sum(work), on_progress)
+
+    def run(rows: TokenisedPrompts, progress: Progress) -> Logits:
         logits = subject.run(
-            rows.prompts, all_runs, means=means, vocabulary=needs_vocabulary, seed=seed, on_progress=progress
+            rows,
+            all_runs,
+            means=means,
+            vocabulary=metric.needs_vocabulary or next_tokens,
+            seed=seed,
+            on_progress=progress,
         )
-        values[:, where] = metric.read(logits, prompts.pairs[where])[: len(runs)]
-        first = list(rows.starts)
-        is_right[where] = logits.answer[0, first] > logits.foil[0, first]
-        if logits.norms is not None:
-            norms[:, where] = logits.norms[: len(runs), first]
-        check_arrived(logits.edits_applied, all_runs, rows.prompts)
-    if not np.isfinite(values).all():
-        raise NotMeasured("control_failed", "the model produced NaN under an intervention.")
+        check_arrived(logits.edits_applied, all_runs, rows)
+        return logits
+
+    work = [subject.count_work(rows.prompts, all_runs) for _, rows in chunks]
+    steps = [_from(sum(work[:step]), sum(work), on_progress) for step in range(len(chunks))]
+    read = _read_chunks(run, prompts, chunks, steps, metric, len(runs))
+    logits, edits = read.last, sum(len(i.edits) for i in interventions) * len(prompts)
     words = logits.vocabulary[: len(runs), 0] if next_tokens and logits.vocabulary is not None else None
-    edits = sum(len(i.edits) for i in interventions) * len(prompts)
     found = (
         check_controls(subject, controls, logits, len(runs), edits)
         if share_batch
@@ -190,14 +189,54 @@ def measure_effect(
         metric.name,
         metric.unit,
         metric.min_gap,
-        values[0],
-        values[1],
-        values[2:],
+        read.values[0],
+        read.values[1],
+        read.values[2:],
         words,
         found,
-        None if logits.norms is None else norms,
-        None if metric.is_preference else is_right,
+        None if logits.norms is None else read.norms,
+        None if metric.is_preference else read.is_right,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Read:
+    """A metric of every run on every prompt."""
+
+    values: NDArray[np.float64]
+    """Shape (run, prompt)."""
+    norms: NDArray[np.float64]
+    """Shape (run, prompt); NaN where the subject returns logits only."""
+    is_right: NDArray[np.bool_]
+    """Whether the clean run prefers the answer; shape (prompt,)."""
+    last: Logits
+    """Logits of the last chunk, with the controls' rows if they share its batch."""
+
+
+def _read_chunks(
+    run: Callable[[TokenisedPrompts, Progress], Logits],
+    prompts: TokenisedPrompts,
+    chunks: Sequence[tuple[slice, Places]],
+    steps: Sequence[Progress],
+    metric: Metric,
+    n_runs: int,
+) -> _Read:
+    """Run each chunk of prompts, and read the metric of the first `n_runs` runs; the others are controls.
+
+    Raises:
+        NotMeasured: the model produced NaN.
+    """
+    values, norms = np.empty((n_runs, len(prompts))), np.full((n_runs, len(prompts)), np.nan)
+    is_right = np.zeros(len(prompts), bool)
+    for (where, rows), progress in zip(chunks, steps, strict=True):
+        logits, first = run(rows.prompts, progress), list(rows.starts)
+        values[:, where] = metric.read(logits, prompts.pairs[where])[:n_runs]
+        is_right[where] = logits.answer[0, first] > logits.foil[0, first]
+        if logits.norms is not None:
+            norms[:, where] = logits.norms[:n_runs, first]
+    if not np.isfinite(values).all():
+        raise NotMeasured("control_failed", "the model produced NaN under an intervention.")
+    return _Read(values, norms, is_right, logits)
 
 
 def check_arrived(applied: int, all_runs: Sequence[Intervention], prompts: TokenisedPrompts) -> None:
