@@ -44,9 +44,11 @@ except AuditError as error:
 # 3. show
 
 show.show_claims(own)
-show.show_attention(sheet, around)
 card = [one for one in sentences if one.model == name]
-packs, audits, written, identity = st.tabs(["Evidence packs", "Audits and evidence", "Card sentences", "Identity"])
+titles = ("What attention can and cannot show", "Evidence packs", "Audits and evidence", "Card sentences", "Identity")
+attention, packs, audits, written, identity = st.tabs(titles)
+with attention:
+    show.show_attention(sheet, around)
 with packs:
     show.show_packs(cases)
     show.show_figures(cases)

@@ -40,7 +40,6 @@ def show_attention(sheet: ModelSheet, around: Sequence[str]) -> None:
     """Show the rows of the governance map for this class of model and this system."""
     chart = load_governance_map()
     settings = _list_settings(sheet, around)
-    st.header("What attention can and cannot show", anchor=False)
     if sheet.model_class is not None and not sheet.model_class.settings:
         st.warning(
             f"The configuration does not determine the model class: {plain(sheet.model_class.because)}.",
@@ -49,7 +48,7 @@ def show_attention(sheet: ModelSheet, around: Sequence[str]) -> None:
     for setting in settings:
         row = chart.find(setting)
         with st.container(border=True):
-            st.subheader(row.title, anchor=False)
+            st.header(row.title, anchor=False)
             st.markdown(
                 f"**Attention reveals:** {plain(row.reveals)}\n\n**It misses:** {plain(row.misses)}\n\n{plain(row.reality)}"
             )
