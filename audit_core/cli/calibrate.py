@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from dataclasses import replace
 
 from audit_core.calibration.census import count_supported
-from audit_core.calibration.report import PAGE, save_calibration, summarise, write_markdown
-from audit_core.calibration.samples import calibrate
+from audit_core.calibration.experts import ExpertCalibration, summarise_experts
+from audit_core.calibration.report import (
+    PAGE,
+    Calibration,
+    load_calibration,
+    save_calibration,
+    summarise,
+    write_markdown,
+)
+from audit_core.calibration.samples import Sample, calibrate
 from audit_core.cli.output import print_json, print_result, print_status, show_progress
 from audit_core.errors import Refused
 from audit_core.run import dump_result
+from audit_core.subjects.planted import ATTENTION_MODELS, MIXTURES, PlantedModel
 
 
 def calibrate_rule(options: argparse.Namespace) -> int:
@@ -19,13 +30,7 @@ def calibrate_rule(options: argparse.Namespace) -> int:
             wanted="a checkout of the repository.",
             remedy="run the command there, or omit --write to print the numbers.",
         )
-    samples = calibrate(
-        seeds=range(options.builds),
-        samples=options.samples,
-        on_model=lambda name, done, total: print_status(f"{name} ({done + 1} of {total})"),
-    )
-    census = None if options.planted_only else count_supported(on_progress=show_progress)
-    found = summarise(samples, census)
+    found = _recalibrate_experts(options) if options.experts_only else _calibrate_all(options)
     if options.write:
         save_calibration(found)
         print_status(f"Written to {PAGE.name} and the record that verdicts quote.")
@@ -33,3 +38,34 @@ def calibrate_rule(options: argparse.Namespace) -> int:
         return print_json(dump_result(found))
     print_result(write_markdown(found))
     return 0
+
+
+def _calibrate_all(options: argparse.Namespace) -> Calibration:
+    samples = _judge(options, ATTENTION_MODELS)
+    census = None if options.planted_only else count_supported(on_progress=show_progress)
+    return summarise(samples, census, _calibrate_experts(options))
+
+
+def _recalibrate_experts(options: argparse.Namespace) -> Calibration:
+    """The record with new error rates of experts; all else stays as it was measured."""
+    found = load_calibration()
+    if found is None:
+        raise Refused(
+            "No record of this version of the rule.",
+            wanted="a record whose other rows can stay.",
+            remedy="run `calibrate --write` without --experts-only.",
+        )
+    return replace(found, experts=_calibrate_experts(options))
+
+
+def _calibrate_experts(options: argparse.Namespace) -> ExpertCalibration:
+    return summarise_experts(_judge(options, MIXTURES))
+
+
+def _judge(options: argparse.Namespace, models: Sequence[PlantedModel]) -> tuple[Sample, ...]:
+    return calibrate(
+        seeds=range(options.builds),
+        samples=options.samples,
+        models=models,
+        on_model=lambda name, done, total: print_status(f"{name} ({done + 1} of {total})"),
+    )
