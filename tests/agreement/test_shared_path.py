@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from agreement.literal import find_experts, write
-from toy.models import MIXTURES
 from toy.prompts import tokenise_letters
 
 from audit_core.component import Component, Kind, parse_component
@@ -19,7 +18,6 @@ from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, Direction, Replace
 from audit_core.subjects.transformer import TransformerSubject
 
 Load = Callable[[str], TransformerSubject]
-SHARED = ("qwen2_moe", "granitemoeshared", "deepseek_v2", "deepseek_v3", "glm4_moe")
 PINNED = ("qwen2_moe", "granitemoeshared", "glm4_moe")
 """A gate; a shared MLP beside the mixture; shared experts inside it."""
 SITE = parse_component("L1.SHARED")
@@ -104,21 +102,6 @@ def test_the_shared_path_under_each_replacement_is_what_a_loop_over_tokens_gives
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
     for edited, side in zip(found, (CLEAN_RUN, CLEAN_RUN, CLEAN_RUN, CORRUPTED_RUN), strict=True):
         assert np.abs(edited - read(subject, prompts, side)[0]).max() > 1e-2
-
-
-@pytest.mark.parametrize("family", MIXTURES)
-def test_a_family_with_a_shared_path_offers_it_and_its_edits_are_live(family: str, load_family: Load) -> None:
-    subject = load_family(family)
-    parts = subject.components(Kind.SHARED)
-    assert bool(parts) is (family in SHARED)
-    assert subject.mixture.why_not == subject.mixture.why_no_shared == ""
-    assert max(subject.mixture.sum_difference, subject.mixture.shared_difference) <= 1e-5
-    if parts:
-        prompts = tokenise_letters(subject.tokenizer, [6])
-        asked = [intervene(parts, replacement) for replacement in (Replacement.IDENTITY, Replacement.NOISE)]
-        clean, same, noisy = read(subject, prompts, CLEAN_RUN, *asked)
-        assert np.abs(same - clean).max() <= 10 * subject.tolerance
-        assert np.abs(noisy - clean).max() > 100 * subject.tolerance
 
 
 def test_a_shared_path_that_does_not_add_up_is_not_offered(load_family: Load, monkeypatch: pytest.MonkeyPatch) -> None:

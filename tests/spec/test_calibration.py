@@ -12,7 +12,6 @@ import pytest
 
 from audit_core.calibration import report
 from audit_core.calibration.report import (
-    describe_count,
     load_calibration,
     quote_calibration,
     save_calibration,
@@ -31,6 +30,7 @@ from audit_core.calibration.samples import (
     take_sample,
     wilson,
 )
+from audit_core.calibration.tallies import describe_count
 from audit_core.errors import NotMeasured
 from audit_core.judging.verdict import RULE_VERSION
 from audit_core.ledger import read_ledger
