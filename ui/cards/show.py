@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
 from audit_core import make_table
 from audit_core.home import ClaimSummary, HomeFacts, ModelSheet, count_done, judge_sentence, read_sheet
-from audit_core.references import COVERAGE_WORDS, Setting, list_capabilities, load_governance_map
+from audit_core.references import COVERAGE_WORDS, Demand, Setting, list_capabilities, load_governance_map
 from audit_core.review import CaseFile
 from audit_core.store import CardClaim
 from ui.desk.show import GATE_COLUMNS, describe_row, show_gate_rows
@@ -142,11 +142,18 @@ def show_capabilities(sheet: ModelSheet, around: Sequence[str], facts: HomeFacts
     applies = {True: "applies", False: "does not apply", None: "not decided yet"}
     rows = [(fit.question, applies[fit.applies], counted(done[fit.audit], "run") if done.get(fit.audit) else "missing" if fit.applies else "") for fit in matrix.audits]  # fmt: skip
     show_table(make_table(("audit", "on this model", "done here"), rows), key="capabilities")
-    demands = [(demand.text, COVERAGE_WORDS[demand.coverage], ", ".join(demand.audits), demand.note) for _, demand in matrix.demands]  # fmt: skip
-    widths = {"evidence to demand": 280, "here": 120, "by": 190, "note": 400}
+    demands = [(demand.text, COVERAGE_WORDS[demand.coverage], _say_done(demand, done), demand.note) for _, demand in matrix.demands]  # fmt: skip
+    widths = {"evidence to demand": 280, "here": 120, "done and missing": 220, "note": 370}
     table = make_table(tuple(widths), demands)
     show_table(table, key="demands", lines=3, column_config=column_widths(widths))
     table_with_csv(lambda: make_table(("audit", "on this model", "done here"), rows), "Capabilities", "capability-rows")
+
+
+def _say_done(demand: Demand, done: Mapping[str, int]) -> str:
+    """Which of the audits that provide demanded evidence have run on this model."""
+    return ", ".join(
+        f"{audit}: {counted(done[audit], 'run') if done.get(audit) else 'missing'}" for audit in demand.audits
+    )
 
 
 def _list_settings(sheet: ModelSheet, around: Sequence[str]) -> list[Setting]:
