@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
 from audit_core import make_table
 from audit_core.home import ClaimSummary, HomeFacts, ModelSheet, count_done, judge_sentence, read_sheet
-from audit_core.references import COVERAGE_WORDS, AuditFit, Setting, list_capabilities, load_governance_map
+from audit_core.references import COVERAGE_WORDS, AuditFit, Demand, Setting, list_capabilities, load_governance_map
 from audit_core.review import CaseFile
 from audit_core.store import CardClaim
 from ui.desk.show import GATE_COLUMNS, describe_row, show_gate_rows
@@ -144,8 +144,8 @@ def show_capabilities(sheet: ModelSheet, around: Sequence[str], facts: HomeFacts
     ]  # fmt: skip
     columns = ("audit", "demands", "on this model", "done here")
     show_table(make_table(columns, rows), key="capabilities")
-    demands = [(demand.text, COVERAGE_WORDS[demand.coverage], ", ".join(demand.audits), demand.note) for _, demand in matrix.demands]  # fmt: skip
-    widths = {"evidence to demand": 280, "here": 120, "by": 190, "note": 400}
+    demands = [(demand.text, COVERAGE_WORDS[demand.coverage], _say_done(demand, done), demand.note) for _, demand in matrix.demands]  # fmt: skip
+    widths = {"evidence to demand": 280, "here": 120, "done and missing": 220, "note": 370}
     table = make_table(tuple(widths), demands)
     show_table(table, key="demands", lines=3, column_config=column_widths(widths))
     table_with_csv(lambda: make_table(columns, rows), "Capabilities", "capability-rows")
@@ -155,6 +155,13 @@ def _describe_fit(fit: AuditFit) -> str:
     if fit.applies:
         return "applies"
     return f"does not apply: no {', no '.join(fit.missing)}" if fit.missing else "does not apply"
+
+
+def _say_done(demand: Demand, done: Mapping[str, int]) -> str:
+    """Which of the audits that provide demanded evidence have run on this model."""
+    return ", ".join(
+        f"{audit}: {counted(done[audit], 'run') if done.get(audit) else 'missing'}" for audit in demand.audits
+    )
 
 
 def _list_settings(sheet: ModelSheet, around: Sequence[str]) -> list[Setting]:
