@@ -29,6 +29,8 @@ from audit_core.stats.measurement import Conditions, Measurement
 from audit_core.store import RunLog
 from audit_core.subjects.transformer import TransformerSubject
 
+pytestmark = pytest.mark.usefixtures("short_draws")
+
 AUDITS = tuple(list_plugins("audits"))
 _READ, _DONE = (Evidence.OBSERVATIONAL,), (Evidence.CAUSAL,)
 _RUNS: dict[str, tuple[Evidence, ...]] = {"clean": _READ, "corrupted": _READ}

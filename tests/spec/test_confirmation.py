@@ -46,6 +46,8 @@ from audit_core.store.database.connection import open_database
 from audit_core.store.log.trail import read_log_view
 from audit_core.subjects.transformer import TransformerSubject
 
+pytestmark = pytest.mark.usefixtures("short_draws")
+
 ME = Actor("anna", "test")
 CLAIM = Claim("the copying head is needed", (head(1, 0),))
 ROOT = Path(__file__).resolve().parents[2]
