@@ -26,7 +26,7 @@ from audit_core.stats.multiplicity import adjust_p_values
 from audit_core.subject import Means, Progress, Subject, no_partial
 
 SWEPT = (Kind.HEAD, Kind.MLP, Kind.RESID, Kind.QUERY, Kind.KEY, Kind.VALUE, Kind.NEURON, Kind.EXPERT)
-"""Kinds of components that a sweep can ablate; edges and patterns have their own audits."""
+"""Kinds of components that a sweep can ablate; edges and patterns have their own audits, shared paths that of experts."""
 _ESTIMATED_METRIC = "logit_difference"
 _LEAST_PROMPTS = 8
 """With fewer prompts a sweep takes seconds."""

@@ -72,7 +72,7 @@ def show_experts(found: ExpertCalibration) -> None:
     )  # fmt: skip
     rows = [(name, describe_share(share)) for name, share in list_expert_shares(found)]
     show_table(make_table(("combined rule", "share, 95 % interval, n"), rows), key="expert-shares")
-    st.markdown(describe_expert_origin(found))
+    st.markdown(plain(describe_expert_origin(found)))
 
 
 def show_confusion(found: Calibration) -> None:

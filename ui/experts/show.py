@@ -52,8 +52,10 @@ def show_answer(result: ExpertsResult) -> None:
 
 
 def _say_agreement(rho: Estimate) -> str:
-    ends = "" if rho.low is None or rho.high is None else f" [{rho.low:.2f}, {rho.high:.2f}]"
-    return f"{rho.value:.2f}{ends}"
+    numbers = [number for number in (rho.value, rho.low, rho.high) if number is not None]
+    # Adding zero turns −0.0 into 0.0.
+    value, *ends = (f"{round(number, 2) + 0.0:.2f}".replace("-", "−") for number in numbers)
+    return value + (f" [{', '.join(ends)}]" if ends else "")
 
 
 def show_panes(result: ExpertsResult) -> None:
@@ -67,7 +69,7 @@ def show_panes(result: ExpertsResult) -> None:
         pane_header(
             "Where tokens go", "observational",
             "Each cell is the share of a layer's choices that the router gave to an expert. A digit is the tenths. "
-            f"{NOT_ROUTED} received no token of these prompts.{note}",
+            f"{NOT_ROUTED} received no token of these prompts.{plain(note)}",
             table=Table(lambda: tables.received(result.experts), "Tokens received", "received"),
         )  # fmt: skip
         texts = [_say_load(row) for row in result.experts] + ["every token, without a router"] * len(result.shared)
@@ -81,7 +83,7 @@ def show_panes(result: ExpertsResult) -> None:
         pane_header(
             "What each expert does", "causal",
             f"The loss of the metric when one expert's output is set to zero. {SIGNS} {NOT_ROUTED} was not tested: "
-            f"without tokens its effect is zero by construction.{note}",
+            f"without tokens its effect is zero by construction.{plain(note)}",
             table=Table(lambda: tables.effects(result), "Effects of experts", "effects"),
         )  # fmt: skip
         texts = [_say_effect(row) for row in (*result.experts, *result.shared)]
@@ -146,15 +148,16 @@ def show_focus(result: ExpertsResult) -> None:
             f"{plain(format_estimate(row.restored))}. Reading: **{plain(row.reading)}**."
         )
     else:
-        norm = "" if row.output_norm is None else f"Mean output length: {plain(f'{row.output_norm.value:.2f}')}. "
+        norm = "" if row.output_norm is None else f"Mean output length: {row.output_norm.value:.2f}. "
         st.markdown(
             f"Received **{row.slots:,}** of {row.n_tokens:,} tokens. Load: {plain(format_estimate(row.load))}. "
-            f"Mean weight: {plain(format_estimate(row.weight))}. {norm}Reading: **{plain(row.reading)}**."
+            f"Mean weight: {plain(format_estimate(row.weight))}. {plain(norm)}Reading: **{plain(row.reading)}**."
         )
     if not row.effects:
         st.info("Its effect is zero by construction, so it was not tested.", icon=":material/info:")
         return
     tables.show_rounded(tables.one_row(row), "focus-table")
+    tables.say_rounding()
 
 
 def show_together(result: ExpertsResult) -> None:
@@ -172,6 +175,7 @@ def show_together(result: ExpertsResult) -> None:
         tables.show_rounded(tables.shared(result.shared), "shared-paths")
     elif result.no_shared:
         st.info(plain(result.no_shared), icon=":material/info:")
+    tables.say_rounding()
 
 
 def show_forced(result: ExpertsResult) -> None:
@@ -187,13 +191,14 @@ def show_forced(result: ExpertsResult) -> None:
         )
         return
     tables.show_rounded(tables.forced(result.forced), "forced-routes")
+    tables.say_rounding()
 
 
 def show_routing(result: ExpertsResult) -> None:
     """Show each layer's routing, and the way of one prompt's tokens."""
     figure_header(
         "Routing", "observational",
-        "each cell names the expert with the largest weight for a token. Darker means a larger weight. Nothing was changed.",
+        "each cell names the expert with the largest weight for a token. The bar gives the weight of a shade. Nothing was changed.",
     )  # fmt: skip
     figures.show(
         drawings.trace_map(result.trace, result.tokens), key="trace",
@@ -206,10 +211,17 @@ def show_routing(result: ExpertsResult) -> None:
     )
     st.markdown("**Each layer's router.** A committee is the smallest set of experts with 70 % of the weight.")
     tables.show_rounded(tables.layers(result.layers), "layers")
+    st.markdown(
+        "**Information.** What routing tells about the template, over all tokens and among occurrences of the same one."
+    )
+    tables.show_rounded(tables.information(result.layers), "information")
     if missing := [one for one in result.layers if one.no_token_information]:
         st.caption(f"No information given the token: {plain(missing[0].no_token_information)}")
     st.markdown("**Screens.** Observations that might rank the experts as their effects do.")
     tables.show_rounded(tables.screens(result.screens), "screens")
+    for why in {one.why_not for one in result.screens if one.why_not}:
+        st.caption(plain(why))
+    tables.say_rounding()
 
 
 def show_details(result: ExpertsResult) -> None:

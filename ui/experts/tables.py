@@ -30,7 +30,11 @@ def show_rounded(table: Any, key: str) -> None:
             table[name] = table[name].round(decimals) + 0.0
             columns[name] = st.column_config.NumberColumn(format=f"%.{decimals}f")
     show_table(table, key=key, column_config=columns)
-    st.caption("Rounded to 0.01, p-values to 0.001.")
+
+
+def say_rounding() -> None:
+    """Say how the tables above are rounded, once."""
+    st.caption("Tables are rounded to 0.01, p-values to 0.001.")
 
 
 def received(rows: Sequence[ExpertRow]) -> Any:
@@ -148,22 +152,41 @@ def forced(routes: Sequence[ForcedRoute]) -> Any:
 
 def screens(found: Sequence[ScreenAgreement]) -> Any:
     """How well each screen ranks the experts as their effects do."""
-    rows = [(one.screen, *estimate_cells(one.agreement)[:4], one.why_not or None) for one in found]
-    return make_table(("screen", "Spearman ρ with the effect", "low", "high", "n", "why not"), rows)
+    columns = ("screen", "Spearman ρ with the effect", "low", "high", "n")
+    return make_table(columns, [(one.screen, *estimate_cells(one.agreement)[:4]) for one in found])
 
 
 def layers(found: Sequence[LayerRouting]) -> Any:
-    """Statistics of each layer's router."""
+    """How each layer's router spreads tokens."""
     columns = (
-        "layer", "n", "entropy of load, nats", "low", "high", "entropy of weights, nats", "low ", "high ", "committee",
-        "choices that change", "low  ", "high  ", "information on the template, nats", "low   ", "high   ", "p",
-        "given the token, nats", "low    ", "high    ", "p ",
+        "layer", "entropy of load, nats", "low", "high", "entropy of weights, nats", "low ", "high ", "committee",
+        "choices that change", "low  ", "high  ", "n",
     )  # fmt: skip
     rows = [
-        (one.layer, one.load_entropy.n, *estimate_cells(one.load_entropy)[:3], *estimate_cells(one.weight_entropy)[:3],
-         ", ".join(f"E{i}" for i in one.committee), *estimate_cells(one.changed)[:3],
-         *estimate_cells(one.template_information)[:3], one.template_p,
-         *estimate_cells(one.token_information)[:3], one.token_p)
+        (one.layer, *estimate_cells(one.load_entropy)[:3], *estimate_cells(one.weight_entropy)[:3],
+         ", ".join(f"E{i}" for i in one.committee), *estimate_cells(one.changed)[:4])
+        for one in found
+    ]  # fmt: skip
+    return make_table(columns, rows)
+
+
+def information(found: Sequence[LayerRouting]) -> Any:
+    """What each layer's routing tells about the template, over all tokens and among occurrences of the same token."""
+    columns = (
+        "layer",
+        "on the template, nats",
+        "low",
+        "high",
+        "p",
+        "given the token, nats",
+        "low ",
+        "high ",
+        "p ",
+        "n",
+    )
+    rows = [
+        (one.layer, *estimate_cells(one.template_information)[:3], one.template_p,
+         *estimate_cells(one.token_information)[:3], one.token_p, one.load_entropy.n)
         for one in found
     ]  # fmt: skip
     return make_table(columns, rows)
