@@ -13,7 +13,7 @@ from audit_core.audit import Audit, Example
 from audit_core.capability import MEANS, ROUTING, Capability, components_of
 from audit_core.component import Component, Kind
 from audit_core.effect import Controls, check_task, get_metric, measure_effect
-from audit_core.errors import ComponentRefused, NotMeasured, Refused
+from audit_core.errors import NotMeasured, Refused
 from audit_core.evidence.kind import Causal, NotEvidence, Observational
 from audit_core.intervention import Intervention, PromptSide, Replacement, intervene
 from audit_core.judging.faithfulness import PAIR_UNIT
@@ -144,16 +144,12 @@ class ExpertsResult:
     controls: Controls
 
 
-_EXAMPLES = (
-    Example(
-        {},
-        "L0.E5 carries the answer, L0.E3 has the larger weight and does nothing, L0.E4 receives no token.",
-        lambda found: (
-            [{row.component: row.reading for row in found.experts}[name] for name in ("L0.E5", "L0.E3", "L0.E4")]
-            == ["above δ", "within δ", NOT_ROUTED]
-        ),
-        task="lookup",
-    ),
+_PLANTED = {"L0.E5": "above δ", "L0.E3": "within δ", "L0.E4": NOT_ROUTED}
+_EXAMPLE = Example(
+    {},
+    "L0.E5 carries the answer, L0.E3 has the larger weight and does nothing, L0.E4 receives no token.",
+    lambda found: _PLANTED.items() <= {row.component: row.reading for row in found.experts}.items(),
+    task="lookup",
 )
 
 
@@ -165,7 +161,7 @@ class ExpertsAudit(Audit):
     result: type = ExpertsResult
     version: int = 1
     planted: str = "planted-mixture"
-    examples: tuple[Example, ...] = _EXAMPLES
+    examples: tuple[Example, ...] = (_EXAMPLE,)
     summary: str = (
         "Load and weights of each expert, beside its measured effect and the three parts of masking it in the router."
     )
@@ -185,10 +181,7 @@ class ExpertsAudit(Audit):
         on_progress: Progress,
         on_partial: Callable[[Any], None] = no_partial,
     ) -> ExpertsResult:
-        if not isinstance(subject, Routing) or not subject.components(Kind.EXPERT):
-            raise ComponentRefused(
-                "This model has no accessible experts.", wanted="a mixture of experts.", remedy="choose such a model."
-            )
+        ROUTING.of(subject)
         if not 0 < request.delta <= 2:
             raise Refused(
                 f"A smallest effect of {request.delta:g}.",
