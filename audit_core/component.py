@@ -42,19 +42,21 @@ class KindSpec:
     """Before the number in an address: L9.H6; empty for a kind that is written as a word."""
     word: str = ""
     """In an address, for a kind with one component per layer: L5.MLP."""
+    title: str = ""
+    """What one row of a map of it is, where a sweep can replace it alone; empty for kinds with audits of their own."""
 
 
 KINDS = {
-    Kind.HEAD: KindSpec("heads", letter="H"),
-    Kind.MLP: KindSpec("mlps", word="MLP"),
-    Kind.RESID: KindSpec("positions", word="RESID"),
+    Kind.HEAD: KindSpec("heads", letter="H", title="head"),
+    Kind.MLP: KindSpec("mlps", word="MLP", title="MLP"),
+    Kind.RESID: KindSpec("positions", word="RESID", title="position"),
     Kind.EDGE: KindSpec("edges", letter="H"),
     Kind.PATTERN: KindSpec("patterns", letter="A"),
-    Kind.QUERY: KindSpec("queries", letter="Q"),
-    Kind.KEY: KindSpec("keys", letter="K"),
-    Kind.VALUE: KindSpec("values", letter="V"),
-    Kind.NEURON: KindSpec("neurons", letter="N"),
-    Kind.EXPERT: KindSpec("experts", letter="E"),
+    Kind.QUERY: KindSpec("queries", letter="Q", title="query head"),
+    Kind.KEY: KindSpec("keys", letter="K", title="key head"),
+    Kind.VALUE: KindSpec("values", letter="V", title="value head"),
+    Kind.NEURON: KindSpec("neurons", letter="N", title="neuron"),
+    Kind.EXPERT: KindSpec("experts", letter="E", title="expert"),
     Kind.ROUTER: KindSpec("routers", word="ROUTER"),
     Kind.SHARED: KindSpec("shared", word="SHARED"),
     Kind.DOCUMENT: KindSpec("documents"),

@@ -9,22 +9,18 @@ from typing import Any
 from audit_core.audit import Audit, Example
 from audit_core.capability import MEANS, ROUTING, Capability, components_of
 from audit_core.component import Kind
-from audit_core.errors import ComponentRefused, Refused
+from audit_core.errors import Refused
 from audit_core.mixture.measurement import ExpertMeasurement, ExpertsRequest, plan_experts
 from audit_core.mixture.results import NOT_ROUTED, ExpertsResult
 from audit_core.request import Request
-from audit_core.subject import Means, Progress, Routing, Subject, no_partial
+from audit_core.subject import Means, Progress, Subject, no_partial
 
-_EXAMPLES = (
-    Example(
-        {},
-        "L0.E5 carries the answer, L0.E3 has the larger weight and does nothing, L0.E4 receives no token.",
-        lambda found: (
-            [{row.component: row.reading for row in found.experts}[name] for name in ("L0.E5", "L0.E3", "L0.E4")]
-            == ["above δ", "within δ", NOT_ROUTED]
-        ),
-        task="lookup",
-    ),
+_PLANTED = {"L0.E5": "above δ", "L0.E3": "within δ", "L0.E4": NOT_ROUTED}
+_EXAMPLE = Example(
+    {},
+    "L0.E5 carries the answer, L0.E3 has the larger weight and does nothing, L0.E4 receives no token.",
+    lambda found: _PLANTED.items() <= {row.component: row.reading for row in found.experts}.items(),
+    task="lookup",
 )
 
 
@@ -36,7 +32,7 @@ class ExpertsAudit(Audit):
     result: type = ExpertsResult
     version: int = 2
     planted: str = "planted-mixture"
-    examples: tuple[Example, ...] = _EXAMPLES
+    examples: tuple[Example, ...] = (_EXAMPLE,)
     summary: str = (
         "Load and weights of each expert, beside its measured effect and the three parts of masking it in the router."
     )
@@ -55,10 +51,7 @@ class ExpertsAudit(Audit):
         on_progress: Progress,
         on_partial: Callable[[Any], None] = no_partial,
     ) -> ExpertsResult:
-        if not isinstance(subject, Routing) or not subject.components(Kind.EXPERT):
-            raise ComponentRefused(
-                "This model has no accessible experts.", wanted="a mixture of experts.", remedy="choose such a model."
-            )
+        ROUTING.of(subject)
         if not 0 < request.delta <= 2:
             raise Refused(
                 f"A smallest effect of {request.delta:g}.",

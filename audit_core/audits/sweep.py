@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit_core.audit import Audit, Example
-from audit_core.component import Component, Kind, resid
+from audit_core.component import KINDS, Component, Kind, resid
 from audit_core.effect import Controls, Effect, check_task, cut, get_metric, measure_in_blocks
 from audit_core.errors import ComponentRefused, NotMeasured, PromptRefused, Refused
 from audit_core.estimator import EstimateRequest, Estimator
@@ -25,8 +25,8 @@ from audit_core.stats.estimates import Estimate
 from audit_core.stats.multiplicity import adjust_p_values
 from audit_core.subject import Means, Progress, Subject, no_partial
 
-SWEPT = (Kind.HEAD, Kind.MLP, Kind.RESID, Kind.QUERY, Kind.KEY, Kind.VALUE, Kind.NEURON, Kind.EXPERT)
-"""Kinds of components that a sweep can ablate; edges and patterns have their own audits, shared paths that of experts."""
+SWEPT = tuple(kind for kind, spec in KINDS.items() if spec.title)
+"""Kinds of components that a sweep can ablate; edges and patterns have their own audits."""
 _ESTIMATED_METRIC = "logit_difference"
 _LEAST_PROMPTS = 8
 """With fewer prompts a sweep takes seconds."""

@@ -14,7 +14,7 @@ from audit_core import open_subject
 from audit_core.audits import ExpertsRequest, ExpertsResult
 from audit_core.calibration import quote_calibration
 from audit_core.component import Kind, parse_component, parse_components
-from audit_core.errors import ComponentRefused, NotMeasured, Refused
+from audit_core.errors import CapabilityRefused, NotMeasured, Refused
 from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, Direction, Replacement, intervene
 from audit_core.judging.slots import find_slots
 from audit_core.prompts.alignment import tokenise
@@ -190,7 +190,7 @@ def test_the_mean_of_an_expert_is_over_its_own_tokens_or_over_all_if_it_has_none
 
 def test_a_dense_model_is_refused(open_planted: Callable[[str], tuple[Any, TokenisedPrompts]]) -> None:
     subject, prompts = open_planted("planted-induction")
-    with pytest.raises(ComponentRefused, match="no accessible experts"):
+    with pytest.raises(CapabilityRefused, match="no accessible experts"):
         get_plugin("audits", "experts").run(
             subject, ExpertsRequest(prompts, prompts), means=None, on_progress=no_progress
         )
