@@ -28,7 +28,7 @@ def show_while_loading(frame: Frame, model: str, prompts: PromptSet, prompt_id: 
     with frame.panes:
         left, right = split_panes()
     with left:
-        head_maps.show_attention(found.attention, choice.SOURCES[Source.ANSWER], _pick(found))
+        show_recorded_attention(found)
     with right:
         show_recorded_effect(found)
     with frame.below:
@@ -37,6 +37,11 @@ def show_while_loading(frame: Frame, model: str, prompts: PromptSet, prompt_id: 
         st.badge(plain(f"recorded {made.recorded_at[:10]}"), icon=icon, color=colour)
         st.markdown("Recorded numbers. The same question is measured live when the model is loaded.", width="content")
     return True
+
+
+def show_recorded_attention(found: FirstAnswer) -> None:
+    """Draw the attention map of the record under its badge."""
+    head_maps.show_attention(found.attention, choice.SOURCES[Source.ANSWER], _pick(found))
 
 
 def show_recorded_effect(found: FirstAnswer) -> None:
