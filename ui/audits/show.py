@@ -11,9 +11,12 @@ from audit_core.audit import Audit
 from audit_core.result_layout import list_kinds_of_evidence
 from audit_core.tables import shade_rows
 from ui.audits.form import explain_not_offered
-from ui.parts.header import show_table
+from ui.parts.header import column_widths, show_table
 from ui.parts.workbench import show_sentence
 from ui.results import show_result
+
+WIDTHS = {"audit": 120, "can be asked": 95, "why not": 240, "question": 330, "demands": 230, "evidence": 110}
+"""Columns of the list of audits, with their pixels."""
 
 
 def show_answer(audit: Audit, n: int) -> None:
@@ -36,5 +39,5 @@ def show_shelf(subject: Subject) -> None:
         kinds = ", ".join(list_kinds_of_evidence(audit.result))
         demands = ", ".join(demand.name for demand in audit.demands) or "components"
         rows.append((name, "not here" if why else "yes", why, audit.question, demands, kinds))
-    table = make_table(("audit", "can be asked", "why not", "question", "demands", "evidence"), rows)
-    show_table(shade_rows(table, is_grey), key="shelf")
+    table = make_table(tuple(WIDTHS), rows)
+    show_table(shade_rows(table, is_grey), key="shelf", column_config=column_widths(WIDTHS))
