@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
-from audit_core.effect import Controls
+from audit_core.controls import Controls
 from audit_core.evidence.kind import EACH, Evidence, Node, read_evidence
 from audit_core.stats.estimates import Estimate
 from audit_core.stats.groups import GroupEstimates

@@ -13,7 +13,8 @@ from scipy.special import softmax
 from audit_core.audit import Audit, Example
 from audit_core.claim import Universe
 from audit_core.component import Kind
-from audit_core.effect import Controls, Effect, check_task, get_metric, measure_effect
+from audit_core.controls import Controls
+from audit_core.effect import Effect, check_task, get_metric, measure_effect
 from audit_core.errors import NotMeasured, Refused
 from audit_core.evidence.kind import Causal, Observational
 from audit_core.intervention import (

@@ -17,7 +17,8 @@ from audit_core.attention.view_table import ViewTable, read_views
 from audit_core.audit import Audit, Example
 from audit_core.capability import HEADS, MEANS, PATTERNS, RANDOMISABLE, Capability
 from audit_core.component import Component, Kind
-from audit_core.effect import Controls, Effect, check_gap, get_metric, join_controls, measure_effect
+from audit_core.controls import Controls, join_controls
+from audit_core.effect import Effect, check_gap, get_metric, measure_effect
 from audit_core.errors import ComponentRefused, InterventionRefused
 from audit_core.evidence.kind import Causal, NotEvidence, Observational
 from audit_core.intervention import Intervention, Replacement, intervene

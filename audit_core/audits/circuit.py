@@ -23,7 +23,7 @@ from audit_core.circuits.completeness import (
 )
 from audit_core.circuits.sufficiency import SUFFICIENT_HIGH, SUFFICIENT_LOW, is_not_sufficient, is_sufficient
 from audit_core.component import Component
-from audit_core.effect import Controls
+from audit_core.controls import Controls
 from audit_core.evidence.kind import Causal
 from audit_core.judging.faithfulness import UNIT
 from audit_core.request import Request

@@ -13,7 +13,8 @@ from audit_core.audit import Audit, Finding, decide_side
 from audit_core.capability import ATTENTION, HEADS, MEANS, Capability
 from audit_core.claim import Claim, Role
 from audit_core.component import Component, Kind
-from audit_core.effect import Controls, get_metric, measure_effect
+from audit_core.controls import Controls
+from audit_core.effect import get_metric, measure_effect
 from audit_core.errors import NotMeasured
 from audit_core.evidence.kind import Causal, Observational
 from audit_core.intervention import Replacement

@@ -16,7 +16,8 @@ from audit_core.circuits.circuit_question import check_circuit
 from audit_core.circuits.circuit_search import SearchQuestion, count_order_work, search_elsewhere, share_progress
 from audit_core.circuits.curve import Areas, list_sizes, measure_areas, plan_curve
 from audit_core.component import Component
-from audit_core.effect import Controls, check_task, get_metric, join_controls, measure_effect
+from audit_core.controls import Controls, join_controls
+from audit_core.effect import check_task, get_metric, measure_effect
 from audit_core.errors import ClaimRefused
 from audit_core.evidence.kind import Causal
 from audit_core.intervention import intervene

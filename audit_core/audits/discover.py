@@ -12,7 +12,7 @@ from audit_core.circuits.circuit_search import count_order_work, find_order
 from audit_core.circuits.discovery import Discovery, DiscoveryRequest
 from audit_core.claim import Universe
 from audit_core.component import Kind
-from audit_core.effect import Controls
+from audit_core.controls import Controls
 from audit_core.evidence.kind import Estimated
 from audit_core.intervention import Replacement
 from audit_core.judging.faithfulness import list_kinds

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 from audit_core.audit import Audit, Example
 from audit_core.capability import HEADS, Capability
 from audit_core.component import Kind, edge
-from audit_core.effect import Controls, get_metric, measure_effect
+from audit_core.controls import Controls
+from audit_core.effect import get_metric, measure_effect
 from audit_core.errors import Refused
 from audit_core.evidence.kind import Causal, Evidence
 from audit_core.intervention import Intervention, Replacement, intervene

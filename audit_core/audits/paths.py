@@ -14,7 +14,8 @@ from audit_core.capability import HEADS, PATHS, Capability
 from audit_core.circuits.circuit_check import AssessedCircuit, CircuitCheck
 from audit_core.component import Kind
 from audit_core.connection import Connection, list_connections
-from audit_core.effect import NOISE_FACTOR, Controls, Metric, check_gap, get_metric, plan_controls, run_controls
+from audit_core.controls import NOISE_FACTOR, Controls, plan_controls, run_controls
+from audit_core.effect import Metric, check_gap, get_metric
 from audit_core.engine.paths import (
     check_contributions,
     check_reactions,

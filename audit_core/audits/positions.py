@@ -10,7 +10,8 @@ from audit_core.audit import Audit, Example
 from audit_core.capability import HEADS, Capability
 from audit_core.circuits.circuit_question import CircuitQuestion, check_circuit
 from audit_core.component import Component
-from audit_core.effect import Controls, check_task, get_metric, measure_effect
+from audit_core.controls import Controls
+from audit_core.effect import check_task, get_metric, measure_effect
 from audit_core.errors import PromptRefused
 from audit_core.evidence.kind import Causal
 from audit_core.intervention import Intervention, Replacement, intervene

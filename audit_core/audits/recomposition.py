@@ -11,7 +11,7 @@ from audit_core.capability import HEADS, Capability
 from audit_core.circuits.circuit_check import CircuitCheck, WithClaim
 from audit_core.circuits.circuit_question import CircuitQuestion, CircuitRunner, Parts, count_run_work
 from audit_core.component import Component
-from audit_core.effect import Controls
+from audit_core.controls import Controls
 from audit_core.evidence.kind import Causal
 from audit_core.request import Request
 from audit_core.stats.estimates import format_estimate

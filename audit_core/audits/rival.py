@@ -16,7 +16,7 @@ from audit_core.circuits.circuit_search import SearchQuestion, count_order_work,
 from audit_core.circuits.completeness import name_parts
 from audit_core.circuits.sufficiency import SUFFICIENT_HIGH, SUFFICIENT_LOW, is_not_sufficient, is_sufficient
 from audit_core.component import Component
-from audit_core.effect import Controls, join_controls
+from audit_core.controls import Controls, join_controls
 from audit_core.errors import ClaimRefused
 from audit_core.evidence.kind import Causal, NotEvidence
 from audit_core.request import Request

@@ -17,7 +17,7 @@ from audit_core.circuits.circuit_question import (
     count_run_work,
 )
 from audit_core.circuits.circuit_search import share_progress
-from audit_core.effect import Controls, join_controls
+from audit_core.controls import Controls, join_controls
 from audit_core.errors import NotMeasured
 from audit_core.evidence.kind import Causal
 from audit_core.intervention import intervene

@@ -16,7 +16,7 @@ from audit_core.capability import HEADS, Capability
 from audit_core.circuits.circuit_check import AssessedCircuit, CircuitCheck, Search, WithClaim
 from audit_core.circuits.circuit_search import count_order_work, find_order
 from audit_core.circuits.discovery import rank_by_size, require_per_prompt
-from audit_core.effect import Controls
+from audit_core.controls import Controls
 from audit_core.errors import ClaimRefused
 from audit_core.evidence.kind import Estimated
 from audit_core.prompts.measurable import keep_measurable

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from audit_core.audit import Audit, Example
 from audit_core.component import KINDS, Component, Kind, resid
-from audit_core.effect import Controls, Effect, check_task, cut, get_metric, measure_in_blocks
+from audit_core.controls import Controls
+from audit_core.effect import Effect, check_task, cut, get_metric, measure_in_blocks
 from audit_core.errors import ComponentRefused, NotMeasured, PromptRefused, Refused
 from audit_core.estimator import EstimateRequest, Estimator
 from audit_core.evidence.kind import Causal, Estimated, Observational

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 from audit_core.audit import Audit, Example
 from audit_core.capability import MEANS, Capability
 from audit_core.component import Kind, resid
-from audit_core.effect import Controls, check_gap, get_metric, measure_effect
+from audit_core.controls import Controls
+from audit_core.effect import check_gap, get_metric, measure_effect
 from audit_core.engine.path_gradients import MOST_STEPS, STEPS, integrate_gradients
 from audit_core.errors import NotMeasured, PromptRefused, Refused
 from audit_core.evidence.kind import Causal, Estimated, Evidence

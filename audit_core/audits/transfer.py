@@ -15,7 +15,7 @@ from audit_core.circuits.circuit_question import CircuitRunner, Parts, count_run
 from audit_core.circuits.circuit_search import SearchQuestion, count_order_work, search_elsewhere, share_progress
 from audit_core.circuits.completeness import name_parts
 from audit_core.circuits.discovery import Order, rank_by_size, require_per_prompt
-from audit_core.effect import Controls, join_controls
+from audit_core.controls import Controls, join_controls
 from audit_core.errors import PromptRefused
 from audit_core.evidence.kind import Causal
 from audit_core.judging.faithfulness import UNIT

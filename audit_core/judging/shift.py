@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from audit_core.capability import MEANS
 from audit_core.component import Kind
+from audit_core.controls import check_arrived
 from audit_core.data_folder import load_texts
-from audit_core.effect import Effect, check_arrived
+from audit_core.effect import Effect
 from audit_core.errors import ControlFailed, InterventionRefused, NotMeasured
 from audit_core.intervention import CLEAN_RUN, Intervention, Replacement
 from audit_core.prompts.answers import Contrast, Tokenizer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from audit_core.effect import Controls
+from audit_core.controls import Controls
 from audit_core.evidence.kind import Causal, NotEvidence, Observational
 from audit_core.routing import LayerRouting, RoutedToken
 from audit_core.stats.estimates import Estimate

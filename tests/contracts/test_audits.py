@@ -15,7 +15,7 @@ from toy.planted import make_induction
 from audit_core import open_subject
 from audit_core.circuits import list_circuit_questions
 from audit_core.component import Kind
-from audit_core.effect import Controls, join_controls
+from audit_core.controls import Controls, join_controls
 from audit_core.evidence.kind import Evidence, read_evidence
 from audit_core.evidence.report.blocks import Figure, Paragraph
 from audit_core.evidence.report.export import UNKNOWN, build_export

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 from audit_core.audit import Audit, Example
 from audit_core.component import Component
-from audit_core.effect import Controls, get_metric, measure_effect
+from audit_core.controls import Controls
+from audit_core.effect import get_metric, measure_effect
 from audit_core.evidence.kind import Causal, Observational
 from audit_core.intervention import Replacement, intervene
 from audit_core.prompts.prompt_set import TokenisedPrompts
