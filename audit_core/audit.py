@@ -127,7 +127,8 @@ class Audit(ABC):
 
     def explain_missing(self, subject: Subject) -> str:
         """Why a subject cannot answer it, in sentences; empty if it can."""
-        return " ".join(why for demand in self.demands if (why := demand.explain_missing(subject)))
+        found = [demand.explain_missing(subject) for demand in self.demands]
+        return " ".join(dict.fromkeys(why for why in found if why))
 
     def require(self, subject: Subject) -> None:
         """Refuse a subject that lacks what the audit demands.

@@ -51,7 +51,7 @@ def require(demands: Iterable[Capability[Any]], subject: Subject, who: str) -> N
     missing = {demand: why for demand in demands if (why := demand.explain_missing(subject))}
     if missing:
         raise CapabilityRefused(
-            f"{who} on {subject.identity.model}: {' '.join(missing.values())}",
+            f"{who} on {subject.identity.model}: {' '.join(dict.fromkeys(missing.values()))}",
             wanted=f"a model that gives {' and '.join(demand.name for demand in missing)}.",
             remedy=f"{'; or '.join(dict.fromkeys(demand.remedy for demand in missing))}.",
         )
@@ -84,8 +84,9 @@ def _explain_paths(subject: Subject) -> str:
 
 
 def _explain_routing(subject: Subject) -> str:
-    has_experts = isinstance(subject, Routing) and subject.components(Kind.EXPERT)
-    return "" if has_experts else "This model has no accessible experts whose routing can be read."
+    if missing := components_of(Kind.EXPERT).explain_missing(subject):
+        return missing
+    return "" if isinstance(subject, Routing) else "The routing of this kind of model cannot be read."
 
 
 HEADS = components_of(Kind.HEAD)

@@ -190,7 +190,7 @@ def test_the_mean_of_an_expert_is_over_its_own_tokens_or_over_all_if_it_has_none
 
 def test_a_dense_model_is_refused(open_planted: Callable[[str], tuple[Any, TokenisedPrompts]]) -> None:
     subject, prompts = open_planted("planted-induction")
-    with pytest.raises(CapabilityRefused, match="no accessible experts"):
+    with pytest.raises(CapabilityRefused, match="no accessible expert"):
         get_plugin("audits", "experts").run(
             subject, ExpertsRequest(prompts, prompts), means=None, on_progress=no_progress
         )
