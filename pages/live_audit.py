@@ -48,7 +48,7 @@ picking = head_maps.Picking(
 )
 with frame.panes:
     left, right = split_panes()
-# The record of the first question stays until its live maps, and progress stands below: no map goes away or moves.
+# The record of the first question stays until its live maps, and progress is shown below: no map goes away or moves.
 record = recorded.find_recorded(st.session_state.model, audited.whole, prompt_id) if choice.is_one else None
 with left if record is None else frame.progress:
     title = f"Read attention on {choice.size}"

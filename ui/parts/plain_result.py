@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -32,7 +31,7 @@ def show(result: Any, sheets: Sequence[Sheet], key: str) -> None:
         _show_intervals(rows, f"{key}-intervals-{number}")
     for number, sheet in enumerate(sheets):
         if sheet.name == ESTIMATES:
-            table_with_csv(partial(make_table, sheet.columns, sheet.rows), "Every estimate", f"{key}-estimates")
+            table_with_csv(lambda own=sheet: make_table(own.columns, own.rows), "Every estimate", f"{key}-estimates")
         else:
             _show_sheet(sheet, layout, f"{key}-sheet-{number}")
     _show_facts([fact for fact in layout.facts if not fact.is_sentence], key)
