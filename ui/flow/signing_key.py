@@ -78,7 +78,7 @@ def ask_new_key(place: str) -> None:
             st.markdown(f"Name: **{plain(name)}**")
         left, right = st.columns(2)
         needed = f"at least {MIN_PASSPHRASE} characters" if not person.is_local else "optional"
-        left.text_input(f"Passphrase ({needed})", key="key-passphrase", type="password", max_chars=200)
+        left.text_input(f"Passphrase ({plain(needed)})", key="key-passphrase", type="password", max_chars=200)
         right.text_input("The same passphrase again", key="key-repeat", type="password", max_chars=200)
         st.markdown("The private key stays in the data directory. A forgotten passphrase cannot be recovered.")
         st.form_submit_button("Make the key", icon=":material/key:", on_click=_make, args=(name,))
