@@ -45,8 +45,9 @@ except AuditError as error:
 
 show.show_claims(own)
 card = [one for one in sentences if one.model == name]
-titles = ("What attention can and cannot show", "Evidence packs", "Audits and evidence", "Card sentences", "Identity")
-attention, packs, audits, written, identity = st.tabs(titles)
+attention, packs, audits, written, identity = st.tabs(
+    ["What attention can and cannot show", "Evidence packs", "Audits and evidence", "Card sentences", "Identity"]
+)
 with attention:
     show.show_attention(sheet, around)
 with packs:
