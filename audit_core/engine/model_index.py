@@ -23,7 +23,7 @@ class _Finder(MetaPathFinder):
 
             def run_and_cache(module: ModuleType) -> None:
                 run(module)
-                # A function of the files alone, called with equal arguments: 13 % of the time of all imports.
+                # A function of the files alone, called twice with equal arguments: about 5 % of the CPU time of all imports.
                 if (read := getattr(module, _READER, None)) is not None:
                     setattr(module, _READER, functools.cache(read))
 
