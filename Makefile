@@ -13,30 +13,33 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick check bench intervals lock reference structure sample notebook circuits mixture clean
+.PHONY: help run test quick check style types imports model bench intervals lock reference structure sample notebook circuits mixture clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-run: .venv/run ## set up, fetch the model, serve http://localhost:8501
-	$(BIN)/python -m audit_core fetch
+run: .venv/run model ## set up, fetch the model, serve http://localhost:8501
 	$(BIN)/streamlit run app.py
 
-test: .venv/dev ## set up and run every test, browser tests included
-	$(BIN)/python -m audit_core fetch
+test: .venv/dev model ## set up and run every test, browser tests included
 	$(BIN)/python -m pytest tests $(SIDE_BY_SIDE)
 
 quick: .venv/dev ## the tests that need no model and no browser
 	$(BIN)/python -m pytest tests -m "not slow and not browser" $(SIDE_BY_SIDE)
 
-check: .venv/dev ## ruff, types, import contracts
+check: style types imports ## ruff, types, import contracts
+
+style: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: .venv/dev
 	$(BIN)/mypy --num-workers 2
+
+imports: .venv/dev
 	$(BIN)/lint-imports
 
-bench: .venv/dev ## speed as ratios measured in one run; writes bench/results.json
-	$(BIN)/python -m audit_core fetch
+bench: .venv/dev model ## speed as ratios measured in one run; writes bench/results.json
 	$(BIN)/python bench/run.py
 
 intervals: .venv/dev ## simulate the verdict's intervals and write the table of docs/intervals.md; 15 minutes
@@ -54,12 +57,14 @@ sample: .venv/run ## record the sample organisation of data/sample again, about 
 notebook: .venv/dev ## run docs/notebooks/first_audit.ipynb and store its outputs
 	$(BIN)/python tools/notebook.py
 
-circuits: .venv/dev ## record the answers about shipped circuits in data/circuit_answers; 15 minutes
-	$(BIN)/python -m audit_core fetch
+circuits: .venv/dev model ## record the answers about shipped circuits in data/circuit_answers; 15 minutes
 	PYTHONPATH=. $(BIN)/python tools/record_circuits.py
 
 mixture: .venv/dev ## train the small mixture of experts of data/models again; 15 minutes of one core
 	$(BIN)/python -m tools.mixture
+
+model: .venv/run
+	$(BIN)/python -m audit_core fetch
 
 lock: ## write the locks, constraints.txt and the list of licences; UPGRADE=1 takes newer versions
 	$(PYTHON) -m venv build/lock

@@ -1822,39 +1822,9 @@ CROSSWALK: Schema = record(
 
 
 ####################################################################################################
-# schemas_log.py: Schemas of verdict and log entries.
+# schemas_log.py: Schemas of log entries and their proofs.
 ####################################################################################################
 
-RESULTS = ("MEETS", "DOES_NOT_MEET", "INCONCLUSIVE", "NOT_EVALUATED")
-
-VERDICT: Schema = record(
-    {
-        "policy_sha256": SHA256,
-        "evaluated_at": TIME,
-        "evaluator": WORDS,
-        "criteria": list_of(
-            record(
-                {
-                    "id": WORDS,
-                    "claim_id": CLAIM_ID,
-                    "metric": or_null(WORDS),
-                    "comparator": or_null(WORDS),
-                    "threshold": or_null(NUMBER),
-                    "estimate": or_null(NUMBER),
-                    "ci_low": or_null(NUMBER),
-                    "ci_high": or_null(NUMBER),
-                    "n": or_null(COUNT),
-                    "n_required": or_null(COUNT),
-                    "result": one_of(*RESULTS),
-                    "reason": or_null(WORDS),
-                }
-            )
-        ),
-        "overall": one_of(*RESULTS),
-        "waived": list_of(record({"criterion": WORDS, "by": WORDS, "reason": WORDS, "expires_at": WORDS})),
-        "coverage": record({"required": COUNT, "evaluated": COUNT}),
-    }
-)
 ENTRY: Schema = record(
     {
         "v": {"const": 1},
@@ -1874,7 +1844,7 @@ CONSISTENCY: Schema = or_null(record({"from_size": POSITIVE, "to_size": POSITIVE
 
 
 ####################################################################################################
-# schemas_policy.py: Schema of a resolved policy, the output of `resolve_policy`.
+# schemas_policy.py: Schemas of a resolved policy, the output of `resolve_policy`, and of the verdict under it.
 ####################################################################################################
 
 _KINDS: Schema = list_of(one_of(*CLAIM_KINDS), least=1)
@@ -1914,47 +1884,34 @@ RESOLVED_POLICY: Schema = record(
         "approval": record({"preparer_ne_reviewer": TRUTH, "reviewer_ne_approver": TRUTH, "max_age_days": POSITIVE}),
     }
 )
+RESULTS = ("MEETS", "DOES_NOT_MEET", "INCONCLUSIVE", "NOT_EVALUATED")
 
-
-####################################################################################################
-# schemas_prompts.py: Schemas of withheld prompts: commitments in the pack, and the file that opens them.
-####################################################################################################
-
-MAX_WITHHELD = 2_000
-"""Largest number of prompts in a set."""
-
-WITHHELD: Schema = record(
+VERDICT: Schema = record(
     {
-        "schema": {"const": "assay/withheld/1"},
-        "sha256": SHA256,
-        "n_items": POSITIVE,
-        "whole_sha256": SHA256,
-        "n_whole": POSITIVE,
-        "items": list_of(record({"item_id": ID, "template": ID, "commitment": SHA256}), least=1, most=MAX_WITHHELD),
-    }
-)
-_ANSWERS: Schema = {"anyOf": [WORDS, list_of(WORDS, least=2)]}
-PROMPT_ROW: Schema = record(
-    {name: WORDS for name in ("id", "clean", "corrupted", "template")} | dict.fromkeys(("answer", "foil"), _ANSWERS),
-    optional={"group": TEXT, "source": TEXT, "form": {"const": "verbatim"}},
-)
-_MEASURED = record(
-    {"run_id": ID, "ablation": WORDS} | {name: NUMBER for name in ("clean", "corrupt", "patched", "empty", "effect")}
-)
-OPENINGS: Schema = record(
-    {
-        "schema": {"const": "assay/openings/1"},
-        "pack_id": ULID,
-        "items": list_of(
+        "policy_sha256": SHA256,
+        "evaluated_at": TIME,
+        "evaluator": WORDS,
+        "criteria": list_of(
             record(
                 {
-                    "set": matching("^[0-9a-f]{16}$"),
-                    "salt": matching("^[0-9a-f]{32}$"),
-                    "item": record({"item_id": ID, "template": ID, "prompt": PROMPT_ROW, "runs": list_of(_MEASURED)}),
+                    "id": WORDS,
+                    "claim_id": CLAIM_ID,
+                    "metric": or_null(WORDS),
+                    "comparator": or_null(WORDS),
+                    "threshold": or_null(NUMBER),
+                    "estimate": or_null(NUMBER),
+                    "ci_low": or_null(NUMBER),
+                    "ci_high": or_null(NUMBER),
+                    "n": or_null(COUNT),
+                    "n_required": or_null(COUNT),
+                    "result": one_of(*RESULTS),
+                    "reason": or_null(WORDS),
                 }
-            ),
-            least=1,
+            )
         ),
+        "overall": one_of(*RESULTS),
+        "waived": list_of(record({"criterion": WORDS, "by": WORDS, "reason": WORDS, "expires_at": WORDS})),
+        "coverage": record({"required": COUNT, "evaluated": COUNT}),
     }
 )
 
@@ -2117,6 +2074,49 @@ RERUNS: Schema = list_of(
             "L3": one_of("DECISION_EQUAL", "DECISION_FLIPPED", "NOT_EVALUATED"),
         }
     )
+)
+
+
+####################################################################################################
+# schemas_withheld.py: Schemas of withheld prompts: commitments in the pack, and the file that opens them.
+####################################################################################################
+
+MAX_WITHHELD = 2_000
+"""Largest number of prompts in a set."""
+
+WITHHELD: Schema = record(
+    {
+        "schema": {"const": "assay/withheld/1"},
+        "sha256": SHA256,
+        "n_items": POSITIVE,
+        "whole_sha256": SHA256,
+        "n_whole": POSITIVE,
+        "items": list_of(record({"item_id": ID, "template": ID, "commitment": SHA256}), least=1, most=MAX_WITHHELD),
+    }
+)
+_ANSWERS: Schema = {"anyOf": [WORDS, list_of(WORDS, least=2)]}
+PROMPT_ROW: Schema = record(
+    {name: WORDS for name in ("id", "clean", "corrupted", "template")} | dict.fromkeys(("answer", "foil"), _ANSWERS),
+    optional={"group": TEXT, "source": TEXT, "form": {"const": "verbatim"}},
+)
+_MEASURED = record(
+    {"run_id": ID, "ablation": WORDS} | {name: NUMBER for name in ("clean", "corrupt", "patched", "empty", "effect")}
+)
+OPENINGS: Schema = record(
+    {
+        "schema": {"const": "assay/openings/1"},
+        "pack_id": ULID,
+        "items": list_of(
+            record(
+                {
+                    "set": matching("^[0-9a-f]{16}$"),
+                    "salt": matching("^[0-9a-f]{32}$"),
+                    "item": record({"item_id": ID, "template": ID, "prompt": PROMPT_ROW, "runs": list_of(_MEASURED)}),
+                }
+            ),
+            least=1,
+        ),
+    }
 )
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from audit_core.component import Kind
+from audit_core.capability import Capability, require
 from audit_core.evidence.kind import read_evidence
 from audit_core.request import Request
+from audit_core.result_layout import Sheet, lay_out, list_sheets
 from audit_core.subject import Means, Progress, Subject, no_partial
 
 
@@ -33,27 +34,32 @@ class Finding:
     text: str
 
 
+@dataclass(frozen=True)
+class Example:
+    """A request with a known answer on the audit's planted model: run in a test, shown in the reference."""
+
+    answers: Mapping[str, str]
+    """Field → answer as text, as a form or a command has it; other fields keep their defaults."""
+    expects: str
+    """What the wiring of the planted model makes the answer, in a sentence."""
+    is_found: Callable[[Any], bool]
+    """Whether a result says so."""
+    task: str = "query"
+    """Task of the planted model that makes the prompts."""
+    half: str = "all"
+    """Split of the prompts: all, exploratory or confirmatory."""
+    is_of_one: bool = False
+    """Whether it is asked of one prompt."""
+
+    @property
+    def options(self) -> str:
+        """The answers as options of the command `audit`."""
+        return " ".join(f"--{name.replace('_', '-')} {text}" for name, text in self.answers.items())
+
+
 def decide_side(is_valid: bool | None) -> Side:
     """For, against, or unresolved where nothing is decided."""
     return Side.UNRESOLVED if is_valid is None else Side.FOR if is_valid else Side.AGAINST
-
-
-@dataclass(frozen=True)
-class Need:
-    """Something that a subject must have."""
-
-    missing: str
-    """What is missing on a subject without it, in a sentence that a page shows."""
-    is_met: Callable[[Subject], bool]
-
-
-def need_kind(kind: Kind) -> Need:
-    """At least one component of a kind."""
-    return Need(f"This model has no accessible {kind}.", lambda subject: bool(subject.components(kind)))
-
-
-NEEDS_PARTIAL_PASSES = Need("This model supports only whole forward passes.", lambda subject: not subject.fallback)
-"""For audits that patch connections or take gradients."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +86,12 @@ class Audit(ABC):
     pace: float = 1.0
     """Seconds per unit of its work on its first run, relative to the calibration of the machine; later runs measure it.
     Rough: from recording times of the default model on one thread of a busy machine, scaled to two cores by judgement."""
-    needs: tuple[Need, ...] = ()
-    """What a subject must have."""
+    planted: str = "planted-strict"
+    """Planted model on which its examples have known answers."""
+    examples: tuple[Example, ...] = ()
+    """At least one, unless no form can make its request."""
+    demands: tuple[Capability[Any], ...] = ()
+    """What a subject must be able to give; without it the audit is refused before any work."""
 
     def __post_init__(self) -> None:
         # Refused here and not when a badge is missing: a number must say what kind of evidence it is.
@@ -111,6 +121,19 @@ class Audit(ABC):
         """What a result says about the components with these addresses; none where the audit weighs nothing."""
         return ()
 
+    def rows(self, result: Any) -> tuple[Sheet, ...]:
+        """A result as tables, for pages, CSV files and notebooks; by default every number, laid out by its type."""
+        return list_sheets(lay_out(result))
+
     def explain_missing(self, subject: Subject) -> str:
         """Why a subject cannot answer it, in sentences; empty if it can."""
-        return " ".join(need.missing for need in self.needs if not need.is_met(subject))
+        found = [demand.explain_missing(subject) for demand in self.demands]
+        return " ".join(dict.fromkeys(why for why in found if why))
+
+    def require(self, subject: Subject) -> None:
+        """Refuse a subject that lacks what the audit demands.
+
+        Raises:
+            CapabilityRefused: names all that is missing.
+        """
+        require(self.demands, subject, self.name)

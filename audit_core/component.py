@@ -27,6 +27,7 @@ class Kind(StrEnum):
     NEURON = "neuron"
     EXPERT = "expert"
     ROUTER = "router"
+    SHARED = "shared"
     DOCUMENT = "document"
     TOOL = "tool"
 
@@ -41,20 +42,23 @@ class KindSpec:
     """Before the number in an address: L9.H6; empty for a kind that is written as a word."""
     word: str = ""
     """In an address, for a kind with one component per layer: L5.MLP."""
+    title: str = ""
+    """What one row of a map of it is, where a sweep can replace it alone; empty for kinds with audits of their own."""
 
 
 KINDS = {
-    Kind.HEAD: KindSpec("heads", letter="H"),
-    Kind.MLP: KindSpec("mlps", word="MLP"),
-    Kind.RESID: KindSpec("positions", word="RESID"),
+    Kind.HEAD: KindSpec("heads", letter="H", title="head"),
+    Kind.MLP: KindSpec("mlps", word="MLP", title="MLP"),
+    Kind.RESID: KindSpec("positions", word="RESID", title="position"),
     Kind.EDGE: KindSpec("edges", letter="H"),
     Kind.PATTERN: KindSpec("patterns", letter="A"),
-    Kind.QUERY: KindSpec("queries", letter="Q"),
-    Kind.KEY: KindSpec("keys", letter="K"),
-    Kind.VALUE: KindSpec("values", letter="V"),
-    Kind.NEURON: KindSpec("neurons", letter="N"),
-    Kind.EXPERT: KindSpec("experts", letter="E"),
+    Kind.QUERY: KindSpec("queries", letter="Q", title="query head"),
+    Kind.KEY: KindSpec("keys", letter="K", title="key head"),
+    Kind.VALUE: KindSpec("values", letter="V", title="value head"),
+    Kind.NEURON: KindSpec("neurons", letter="N", title="neuron"),
+    Kind.EXPERT: KindSpec("experts", letter="E", title="expert"),
     Kind.ROUTER: KindSpec("routers", word="ROUTER"),
+    Kind.SHARED: KindSpec("shared", word="SHARED"),
     Kind.DOCUMENT: KindSpec("documents"),
     Kind.TOOL: KindSpec("tools"),
 }
@@ -70,7 +74,7 @@ class Component:
     Written `L9.H6` (head), `L5.MLP`, `L4.RESID` (residual stream entering layer 4), `L9.Q6`, `L9.K2`, `L9.V2`
         (query, key and value vectors; with grouped-query attention one key and value head serves several heads),
         `L9.A6` (attention pattern of head 6), `L5.N120` (neuron of an MLP), `L3.E5` (expert), `L3.ROUTER` (the router that sends tokens to
-        experts), `doc:2`, `tool:search`.
+        experts), `L3.SHARED` (the experts that every token passes through, with their gate), `doc:2`, `tool:search`.
         `@7` limits any of them to token position 7; `@-1` is the last; for a pattern it is the query position.
         `L9.H6:14>2` is one attention edge of that head: query position 14 to key position 2.
     """
@@ -138,9 +142,7 @@ _GRAMMAR = re.compile(
     re.ASCII,
 )
 _OUTSIDE = re.compile(r"doc:(?P<doc>\d{1,6})|tool:(?P<tool>[A-Za-z0-9_.-]{1,64})", re.ASCII)
-_REMEDY = (
-    "write L9.H6, L5.MLP, L4.RESID@7, L9.H6@-1, L9.Q6, L9.K2, L9.A6, L5.N120, L9.H6:14>2, L3.E5, doc:2 or tool:search."
-)
+_REMEDY = "write L9.H6, L5.MLP, L4.RESID@7, L9.H6@-1, L9.Q6, L9.K2, L9.A6, L5.N120, L9.H6:14>2, L3.E5, L3.SHARED, doc:2 or tool:search."
 
 
 def parse_component(text: str) -> Component:

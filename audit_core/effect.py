@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from audit_core.component import Component, Kind
-from audit_core.errors import ControlFailed, NotMeasured
-from audit_core.evidence.kind import NotEvidence
-from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, Edit, Intervention, PromptSide, Replacement
+from audit_core.controls import (
+    Controls,
+    check_arrived,
+    check_controls,
+    join_controls,
+    plan_controls,
+    run_controls,
+)
+from audit_core.errors import NotMeasured
+from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, Intervention, PromptSide
 from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair, require_distinguished
 from audit_core.prompts.sequences import Places, list_beginnings, list_places
 from audit_core.registry import get_plugin
 from audit_core.subject import Logits, Means, Progress, Subject, no_progress, read_only
 
-NOISE_FACTOR = 100.0
-"""Under the noise control a working hook changes a logit by more than this many tolerances (methods 1.5)."""
 MIN_ACCURACY = 0.75
 """Minimum share of prompts on which the model prefers the answer to the foil (methods 1.2)."""
 _MAX_VOCABULARY_FLOATS = 40_000_000
@@ -34,11 +38,15 @@ class Metric(Protocol):
     needs_vocabulary: bool
     reads_sequences: bool
     """Whether it reads logits at every answer token, not only at the first one that differs from the foil."""
+    is_preference: bool
+    """Whether it is positive where the model prefers the answer to the foil. Where it is not, answer and foil logits of
+    the clean run say whether the model does the task."""
     min_gap: float
     """Smallest clean – corrupted gap, in the metric's unit, of which a fraction is meaningful."""
 
     def read(self, logits: Logits, pairs: Sequence[TokenPair]) -> NDArray[np.float64]:
-        """Metric per intervention and prompt; shape (intervention, prompt).
+        """Metric per intervention and prompt; shape (intervention, prompt). The first rows are the clean and the corrupted
+        run, which a metric may compare the others with.
 
         Args:
             logits: of these prompts, or of their answer tokens (`sequences.list_places`) if the metric reads sequences.
@@ -53,28 +61,6 @@ def get_metric(name: str) -> Metric:
     """
     metric: Metric = get_plugin("metrics", name)
     return metric
-
-
-@dataclass(frozen=True)
-class Controls:
-    """Instrument checks of one run: evidence that its hooks worked."""
-
-    identity_max: NotEvidence[float]
-    """Identity control: largest change when activations are replaced by themselves, in logits."""
-    noise_min: NotEvidence[float]
-    """Noise control: smallest change by large noise over edited layers and kinds, in logits."""
-    tolerance: NotEvidence[float]
-    """Numerical noise of this subject, in logits."""
-    edits: int
-    """Edits applied: all requested ones."""
-
-    def to_json(self) -> dict[str, float | int]:
-        return {
-            "identity_max_logit": self.identity_max,
-            "noise_min_logit": self.noise_min,
-            "tolerance_logit": self.tolerance,
-            "edits_applied": self.edits,
-        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +86,8 @@ class Effect:
     norms: NDArray[np.float64] | None = None
     """Norm of the final residual stream at the answer position; shape (run, prompt), runs as in `vocabulary`; None
     if the subject returns logits only."""
+    is_right: NDArray[np.bool_] | None = None
+    """Whether the clean run prefers the answer; shape (prompt,); None where the sign of the metric says it."""
 
     def __post_init__(self) -> None:
         for array in (self.clean, self.corrupted, self.patched):
@@ -121,8 +109,8 @@ class Effect:
 
     @property
     def accuracy(self) -> float:
-        """Share of prompts on which the clean metric favours the answer."""
-        return float((self.clean > 0).mean())
+        """Share of prompts on which the clean run prefers the answer."""
+        return float((self.clean > 0 if self.is_right is None else self.is_right).mean())
 
 
 def measure_effect(
@@ -153,23 +141,25 @@ def measure_effect(
     # One prompt: controls share its batch, which saves a pass. A set: controls run on the first prompt.
     share_batch = len(prompts) == 1 and not metric.reads_sequences
     all_runs = (*runs, *controls.runs) if share_batch else runs
-    needs_vocabulary = metric.needs_vocabulary or next_tokens
-    values, norms = np.empty((len(runs), len(prompts))), np.full((len(runs), len(prompts)), np.nan)
     chunks = tuple(_chunk_prompts(subject, prompts, len(all_runs), metric))
-    work = [subject.count_work(rows.prompts, all_runs) for _, rows in chunks]
-    for step, (where, rows) in enumerate(chunks):
-        progress = _from(sum(work[:step]), sum(work), on_progress)
+
+    def run(rows: TokenisedPrompts, progress: Progress) -> Logits:
         logits = subject.run(
-            rows.prompts, all_runs, means=means, vocabulary=needs_vocabulary, seed=seed, on_progress=progress
+            rows,
+            all_runs,
+            means=means,
+            vocabulary=metric.needs_vocabulary or next_tokens,
+            seed=seed,
+            on_progress=progress,
         )
-        values[:, where] = metric.read(logits, prompts.pairs[where])[: len(runs)]
-        if logits.norms is not None:
-            norms[:, where] = logits.norms[: len(runs), list(rows.starts)]
-        check_arrived(logits.edits_applied, all_runs, rows.prompts)
-    if not np.isfinite(values).all():
-        raise NotMeasured("control_failed", "the model produced NaN under an intervention.")
+        check_arrived(logits.edits_applied, all_runs, rows)
+        return logits
+
+    work = [subject.count_work(rows.prompts, all_runs) for _, rows in chunks]
+    steps = [_from(sum(work[:step]), sum(work), on_progress) for step in range(len(chunks))]
+    read = _read_chunks(run, prompts, chunks, steps, metric, len(runs))
+    logits, edits = read.last, sum(len(i.edits) for i in interventions) * len(prompts)
     words = logits.vocabulary[: len(runs), 0] if next_tokens and logits.vocabulary is not None else None
-    edits = sum(len(i.edits) for i in interventions) * len(prompts)
     found = (
         check_controls(subject, controls, logits, len(runs), edits)
         if share_batch
@@ -181,24 +171,54 @@ def measure_effect(
         metric.name,
         metric.unit,
         metric.min_gap,
-        values[0],
-        values[1],
-        values[2:],
+        read.values[0],
+        read.values[1],
+        read.values[2:],
         words,
         found,
-        None if logits.norms is None else norms,
+        None if logits.norms is None else read.norms,
+        None if metric.is_preference else read.is_right,
     )
 
 
-def check_arrived(applied: int, all_runs: Sequence[Intervention], prompts: TokenisedPrompts) -> None:
-    """Check that every edit was applied.
+@dataclass(frozen=True, eq=False)
+class _Read:
+    """A metric of every run on every prompt."""
+
+    values: NDArray[np.float64]
+    """Shape (run, prompt)."""
+    norms: NDArray[np.float64]
+    """Shape (run, prompt); NaN where the subject returns logits only."""
+    is_right: NDArray[np.bool_]
+    """Whether the clean run prefers the answer; shape (prompt,)."""
+    last: Logits
+    """Logits of the last chunk, with the controls' rows if they share its batch."""
+
+
+def _read_chunks(
+    run: Callable[[TokenisedPrompts, Progress], Logits],
+    prompts: TokenisedPrompts,
+    chunks: Sequence[tuple[slice, Places]],
+    steps: Sequence[Progress],
+    metric: Metric,
+    n_runs: int,
+) -> _Read:
+    """Run each chunk of prompts, and read the metric of the first `n_runs` runs; the others are controls.
 
     Raises:
-        ControlFailed: some were not.
+        NotMeasured: the model produced NaN.
     """
-    wanted = sum(len(i.edits) for i in all_runs) * len(prompts)
-    if applied != wanted:
-        raise ControlFailed(f"{wanted - applied} of {wanted} edits were not applied; no number is reported.")
+    values, norms = np.empty((n_runs, len(prompts))), np.full((n_runs, len(prompts)), np.nan)
+    is_right = np.zeros(len(prompts), bool)
+    for (where, rows), progress in zip(chunks, steps, strict=True):
+        logits, first = run(rows.prompts, progress), list(rows.starts)
+        values[:, where] = metric.read(logits, prompts.pairs[where])[:n_runs]
+        is_right[where] = logits.answer[0, first] > logits.foil[0, first]
+        if logits.norms is not None:
+            norms[:, where] = logits.norms[:n_runs, first]
+    if not np.isfinite(values).all():
+        raise NotMeasured("control_failed", "the model produced NaN under an intervention.")
+    return _Read(values, norms, is_right, logits)
 
 
 def _from(before: int, total: int, on_progress: Progress) -> Progress:
@@ -220,85 +240,26 @@ def _chunk_prompts(
         yield where, list_places(part) if metric.reads_sequences else Places(part, tuple(range(len(part))))
 
 
-@dataclass(frozen=True)
-class ControlRuns:
-    """Identity and noise controls at every edited layer and kind."""
-
-    places: tuple[tuple[Kind, int], ...]
-    runs: tuple[Intervention, ...]
-    """The identity control at all sites together, then noise at one site per run."""
-
-
-def plan_controls(subject: Subject, interventions: Sequence[Intervention]) -> ControlRuns:
-    """The controls of a run. Noise covers all components of a layer at the answer position, because a single head with zero
-    output weights would look like a dead hook."""
-    places = tuple(sorted({(part.kind, part.layer) for i in interventions for part in i.components}))
-    if not places:
-        return ControlRuns((), ())
-    parts: dict[tuple[Kind, int], list[Component]] = {}
-    for kind in {kind for kind, _ in places}:
-        for part in subject.components(kind):
-            parts.setdefault((kind, part.layer), []).append(part)
-    sites = [parts[place] for place in places]
-    same = Intervention(tuple(Edit(part, Replacement.IDENTITY) for site in sites for part in site))
-    last = [[replace(part, position=-1) for part in site] for site in sites]
-    return ControlRuns(
-        places, (same, *(Intervention(tuple(Edit(part, Replacement.NOISE) for part in site)) for site in last))
-    )
-
-
-def run_controls(
-    subject: Subject, prompts: TokenisedPrompts, controls: ControlRuns, edits: int, *, seed: int
-) -> Controls:
-    """Controls on the first of many prompts: whether a hook works does not depend on the text."""
-    first = replace(prompts, pairs=prompts.pairs[:1])
-    logits = subject.run(first, (CLEAN_RUN, CORRUPTED_RUN, *controls.runs), vocabulary=True, seed=seed)
-    return check_controls(subject, controls, logits, 2, edits)
-
-
-def check_controls(subject: Subject, controls: ControlRuns, logits: Logits, first: int, edits: int) -> Controls:
-    """Check control runs: rows from `first` on of these logits of one prompt; row 0 is the clean run.
-
-    Raises:
-        ControlFailed: identity changed a logit, or noise changed none.
-    """
-    if not controls.runs:
-        return Controls(0.0, float("inf"), subject.tolerance, edits)
-    read = np.stack([logits.answer, logits.foil], -1)[:, 0] if logits.vocabulary is None else logits.vocabulary[:, 0]
-    change = np.abs(read[first:] - read[0]).max(1)
-    identity, moved = float(change[0]), change[1:]
-    if not identity <= subject.tolerance:
-        raise ControlFailed(f"Replacing activations by themselves changed a logit by {identity:.3g}.")
-    for (kind, layer), moving in zip(controls.places, moved, strict=True):
-        if not moving > NOISE_FACTOR * subject.tolerance:
-            raise ControlFailed(
-                f"Large noise on every {kind} of layer {layer} changed no logit: this hook does not work."
-            )
-    return Controls(identity, float(moved.min()), subject.tolerance, edits)
-
-
-def join_controls(found: Sequence[Controls]) -> Controls:
-    """Merge controls of several measurements: the worst value of each."""
-    return Controls(
-        max(controls.identity_max for controls in found),
-        min(controls.noise_min for controls in found),
-        found[0].tolerance,
-        sum(controls.edits for controls in found),
-    )
-
-
 def check_task(effect: Effect) -> None:
     """Check that the model does the task and that there is a gap to normalise by.
 
     Raises:
         NotMeasured: the model does not do the task, or clean and corrupted metric hardly differ.
     """
-    check_gap(effect.clean, effect.corrupted, effect.unit, effect.min_gap)
+    check_gap(effect.clean, effect.corrupted, effect.unit, effect.min_gap, is_right=effect.is_right)
 
 
-def check_gap(clean: NDArray[np.float64], corrupted: NDArray[np.float64], unit: str, min_gap: float) -> None:
+def check_gap(
+    clean: NDArray[np.float64],
+    corrupted: NDArray[np.float64],
+    unit: str,
+    min_gap: float,
+    *,
+    is_right: NDArray[np.bool_] | None = None,
+) -> None:
     """`check_task` for arrays, each of shape (prompt,)."""
-    accuracy, gap = float((clean > 0).mean()), float((clean - corrupted).mean())
+    accuracy = float((clean > 0 if is_right is None else is_right).mean())
+    gap = float((clean - corrupted).mean())
     if accuracy < MIN_ACCURACY:
         raise NotMeasured(
             "model_fails_task",
@@ -310,3 +271,58 @@ def check_gap(clean: NDArray[np.float64], corrupted: NDArray[np.float64], unit: 
             "model_fails_task",
             f"the corrupted prompt changes the metric by {gap:.2f} {unit}, {min_gap} needed; choose a corruption that changes the answer.",
         )
+
+
+CUTS = (1 / 16, 1 / 4, 1 / 2)
+"""Shares of the interventions after which intermediate results are reported. Each cut repeats the unedited runs, a
+twentieth of a sweep of all heads (measured)."""
+Block = NDArray[np.int_]
+"""Indices of the interventions of one block; shape (intervention of the block,)."""
+
+
+def cut(order: Block) -> list[Block]:
+    """Split an order of interventions into blocks that end at `CUTS`."""
+    return [block for block in np.split(order, [round(share * order.size) for share in CUTS]) if block.size]
+
+
+def measure_in_blocks(
+    subject: Subject,
+    prompts: TokenisedPrompts,
+    interventions: Sequence[Intervention],
+    metric: Metric,
+    blocks: Sequence[Block],
+    *,
+    means: Means | None = None,
+    seed: int,
+    on_progress: Progress = no_progress,
+    on_block: Callable[[Block, Effect], None],
+) -> Effect:
+    """`measure_effect` block by block; `on_block` receives each block except the last.
+
+    Raises:
+        ControlFailed, NotMeasured: as `measure_effect`, of any block.
+    """
+    chosen = [[interventions[i] for i in block] for block in blocks]
+    work = [subject.count_work(prompts, edits) for edits in chosen]
+    effects: list[Effect] = []
+    for step, edits in enumerate(chosen):
+        if effects:
+            on_block(blocks[step - 1], effects[-1])
+
+        def advance(done: int, total: int, before: int = sum(work[:step]), own: int = work[step]) -> None:
+            on_progress(before + own * done // total, sum(work))
+
+        effects.append(measure_effect(subject, prompts, edits, metric, means=means, seed=seed, on_progress=advance))
+    patched = np.empty((len(interventions), len(prompts)))
+    norms = None if effects[0].norms is None else np.empty((2 + len(interventions), len(prompts)))
+    for block, effect in zip(blocks, effects, strict=True):
+        patched[block] = effect.patched
+        if norms is not None and effect.norms is not None:
+            norms[:2], norms[2 + block] = effect.norms[:2], effect.norms[2:]
+    return replace(
+        effects[0],
+        interventions=tuple(interventions),
+        patched=patched,
+        norms=norms,
+        controls=join_controls([effect.controls for effect in effects]),
+    )

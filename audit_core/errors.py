@@ -3,6 +3,7 @@
 AuditError
 ├── Refused                invalid input: found, wanted, remedy (exit 2)
 │   ├── ComponentRefused   an address that does not parse or is not in the model
+│   ├── CapabilityRefused  a subject that lacks what an audit demands; names all that is missing
 │   ├── PromptRefused      prompts that cannot be used; names every bad row
 │   ├── InterventionRefused  a replacement that is undefined for this run
 │   ├── ClaimRefused       a claim file that is incomplete or contradictory
@@ -47,6 +48,10 @@ class Refused(AuditError):
 
 class ComponentRefused(Refused):
     """An address that does not parse, or that is not in the model."""
+
+
+class CapabilityRefused(Refused):
+    """A subject that lacks what an audit demands of it; found before any work."""
 
 
 class PromptRefused(Refused):

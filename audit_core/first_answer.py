@@ -13,7 +13,7 @@ from audit_core.audits.sweep import SweepResult
 from audit_core.data_folder import DATA
 from audit_core.errors import IntegrityError
 from audit_core.models.known import find_known
-from audit_core.prompts.prompt_set import PromptSet
+from audit_core.prompts.prompt_set import PromptSet, TokenisedPrompts
 from audit_core.registry import get_plugin
 from audit_core.story import MeasuredWith
 
@@ -39,7 +39,9 @@ class FirstAnswer:
     sweep: SweepResult
     ablation: AblationResult
 
-    def is_about(self, model: str, prompts: PromptSet, prompt: str, components: tuple[str, ...]) -> bool:
+    def is_about(
+        self, model: str, prompts: PromptSet | TokenisedPrompts, prompt: str, components: tuple[str, ...]
+    ) -> bool:
         """Whether it answers this question, in the form that the audits of today store.
 
         Args:

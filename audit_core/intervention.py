@@ -44,6 +44,9 @@ class Replacement(StrEnum):
     """The router chooses and weighs without the expert: its output is removed, the others' weights change, another expert enters."""
     REWEIGHTED = "reweighted"
     """As `router_mask`, without the expert that enters."""
+    FORCED = "forced_route"
+    """The edited experts of a layer are the chosen ones, in the place of the router's choice; the router weighs them by its
+    own scores of them and its own rule."""
     IDENTITY = "identity"
     """Control: the activation of the same run. Must not change the output."""
     NOISE = "noise"
@@ -52,8 +55,8 @@ class Replacement(StrEnum):
 
 ABLATIONS = (Replacement.RESAMPLE, Replacement.MEAN, Replacement.MEAN_TEMPLATE, Replacement.ZERO, Replacement.SCALE)
 """Replacements that users may choose for whole components. Left out: `add` needs a direction, two apply to attention
-patterns only, two change the routing to experts, two are controls."""
-ROUTING = (Replacement.ROUTER_MASK, Replacement.REWEIGHTED)
+patterns only, three change the routing to experts, two are controls."""
+ROUTING = (Replacement.ROUTER_MASK, Replacement.REWEIGHTED, Replacement.FORCED)
 """Changes of the routing, for experts only; reported apart from what an expert writes (methods 2.20)."""
 PATTERN_ABLATIONS = (Replacement.UNIFORM, Replacement.PERMUTED)
 """Ablations of the attention pattern only: the head keeps its values, its pattern is ablated (methods 2.15)."""
@@ -185,12 +188,19 @@ def _check_routing(edits: tuple[Edit, ...]) -> None:
     for edit in [edit for edit in edits if edit.replacement in ROUTING]:
         layer, how = (Kind.EXPERT, edit.component.layer), (edit.replacement, edit.component.position)
         others = [other for other in edits if (other.component.kind, other.component.layer) == layer]
-        if any((other.replacement, other.component.position) != how for other in others):
+        if any((other.replacement, other.component.position) != how for other in others if not _are_apart(edit, other)):
             raise InterventionRefused(
                 f"{edit} beside another edit of the experts of layer {edit.component.layer}.",
                 wanted="one change of the routing per layer.",
                 remedy="make them separate interventions.",
             )
+
+
+def _are_apart(edit: Edit, other: Edit) -> bool:
+    """Whether both force routes, at different tokens; -1 and 7 may be the same."""
+    at, there = edit.component.position, other.component.position
+    is_forced = edit.replacement is other.replacement is Replacement.FORCED
+    return is_forced and at is not None and there is not None and at != there and (at < 0) == (there < 0)
 
 
 CLEAN_RUN = Intervention()
@@ -240,6 +250,7 @@ def describe_replacement(replacement: Replacement) -> str:
         Replacement.PERMUTED: "permuted over the visible keys, except for the first token",
         Replacement.ROUTER_MASK: "masked in the router, so that another expert enters and the weights change",
         Replacement.REWEIGHTED: "removed, with the weights that the router gives to the others when it is masked",
+        Replacement.FORCED: "chosen in the place of the router's choice, with the weights that the router gives them",
         Replacement.IDENTITY: "replaced by itself",
         Replacement.NOISE: "disturbed by large noise",
     }[replacement]

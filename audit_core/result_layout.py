@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
-from audit_core.effect import Controls
+from audit_core.controls import Controls
 from audit_core.evidence.kind import EACH, Evidence, Node, read_evidence
 from audit_core.stats.estimates import Estimate
 from audit_core.stats.groups import GroupEstimates
@@ -15,6 +15,8 @@ from audit_core.stats.measurement import Conditions, Measurement
 _LISTED = 24
 """Longest list of texts that is a fact and not a table."""
 _OUTSIDE = "conditions"
+ESTIMATES = "every estimate"
+ESTIMATE_COLUMNS = ("what", "value", "low", "high", "n", "unit", "evidence", "conditions")
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,20 @@ def lay_out(result: Any) -> ResultLayout:
         tuple(part for part in parts if isinstance(part, Sheet)),
         tuple(part for part in parts if isinstance(part, Controls)),
     )
+
+
+def list_sheets(layout: ResultLayout) -> tuple[Sheet, ...]:
+    """All numbers of a layout: a table of its estimates, if it has any, and its lists."""
+    rows = tuple(
+        (
+            row.name, row.estimate.value, row.estimate.low, row.estimate.high, row.estimate.n, row.estimate.unit,
+            ", ".join(row.kinds), row.conditions,
+        )
+        for row in layout.estimates
+    )  # fmt: skip
+    kinds = tuple(dict.fromkeys(kind for row in layout.estimates for kind in row.kinds))
+    estimates = (Sheet(ESTIMATES, ESTIMATE_COLUMNS, rows, kinds),) if rows else ()
+    return (*estimates, *layout.sheets)
 
 
 def _visit(value: Any, keys: tuple[str, ...], node: Node) -> Iterator[Fact | EstimateRow | Sheet | Controls]:

@@ -13,31 +13,37 @@ from dataclasses import asdict, astuple, dataclass
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter
 
 from audit_core.audit import Audit
+from audit_core.capability import MEANS, PATTERNS
 from audit_core.circuits.circuit_search import KnownOrders
 from audit_core.component import Kind
-from audit_core.engine.threads import import_libraries
+from audit_core.engine.pace import Pace
 from audit_core.errors import AuditError, Cancelled, NotMeasured, Refused
 from audit_core.evidence.environment import Accelerator, Origin, describe_environment
 from audit_core.intervention import Intervention
 from audit_core.judging.verdict import RULE_VERSION
-from audit_core.models import ANONYMOUS, ModelAccess, ModelIdentity, resolve_model
+from audit_core.models import ANONYMOUS, ModelAccess, ModelIdentity
 from audit_core.models import Progress as FetchProgress
-from audit_core.pace import Pace
 from audit_core.prompts.measurable import set_aside
 from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair
 from audit_core.prompts.repeats import digest_texts
 from audit_core.registry import get_plugin
-from audit_core.request import Request
-from audit_core.request_record import MEANS, count_places, describe_request, list_reference, needs_means, reference_key
+from audit_core.request import (
+    MEAN_REPLACEMENTS,
+    Request,
+    count_places,
+    describe_request,
+    list_reference,
+    needs_means,
+    reference_key,
+)
 from audit_core.store.log.run_log import ClaimRun, Reached, RunLog, RunRecord, RunStart
 from audit_core.subject import MEAN_KINDS, Floats, Means, Progress, Subject, no_partial, no_progress
-from audit_core.subjects.planted import build_planted, find_planted
+from audit_core.subject_family import find_folder, load_folder
 from audit_core.version import VERSION
 
 _KEY_FORMAT = "0.1.0"
@@ -171,9 +177,11 @@ class Auditor:
         """The result of one audit from subject and request alone; nothing is logged.
 
         Raises:
+            CapabilityRefused: the subject lacks what the audit demands; nothing was run.
             AuditError: any error of the audit.
         """
         plugin: Audit = get_plugin("audits", audit)
+        plugin.require(self.subject)
         request = set_aside(request)
         means = self._capture_means(list_reference(request), request.kinds) if needs_means(request) else None
         begun = time.monotonic()
@@ -207,10 +215,10 @@ class Auditor:
 
     def draw_patterns(self, pair: TokenPair, intervention: Intervention, reference: TokenisedPrompts) -> Floats:
         """Attention patterns of one prompt under an intervention; shape (layer, head, query, key). Not logged: for figures only."""
-        needs_means = bool(MEANS & intervention.replacements)
+        needs_means = bool(MEAN_REPLACEMENTS & intervention.replacements)
         kinds = frozenset(component.kind for component in intervention.components)
         means = self._capture_means(reference, kinds) if needs_means else None
-        return self.subject.patterns(pair, intervention, means=means)
+        return PATTERNS.of(self.subject).patterns(pair, intervention, means=means)
 
     def _capture_means(self, reference: TokenisedPrompts, kinds: frozenset[Kind]) -> Means:
         # Always captures the usual kinds, so that a change from heads to MLPs needs no second capture.
@@ -219,7 +227,7 @@ class Auditor:
         with self._lock:
             if key in self._means:
                 return self._means[key]
-        means = self.subject.capture_means(reference, kinds=kinds)
+        means = MEANS.of(self.subject).capture_means(reference, kinds=kinds)
         with self._lock:
             self._means[key] = means
             while len(self._means) > _MEANS_KEPT:
@@ -327,18 +335,7 @@ def open_subject(name: str, *, on_progress: FetchProgress | None = None, access:
     Raises:
         ModelRefused: it cannot or must not be loaded.
     """
-    if find_planted(name) is not None:
-        import_libraries()
-    # Before the slow imports: a refused or cancelled model does not need them.
-    folder = find_folder(name, on_progress=on_progress, access=access)
-    subject: Subject = get_plugin("subjects", "transformer").load(folder)
-    return subject
-
-
-def find_folder(name: str, *, on_progress: FetchProgress | None = None, access: ModelAccess = ANONYMOUS) -> Path:
-    """Checked folder of a model, without loading it; accepts names and raises errors as `open_subject`."""
-    planted = find_planted(name)
-    return resolve_model(name, on_progress, access) if planted is None else build_planted(planted)
+    return load_folder(find_folder(name, on_progress=on_progress, access=access))
 
 
 def dump_result(result: Any) -> dict[str, Any]:

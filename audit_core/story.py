@@ -10,8 +10,8 @@ from pydantic import TypeAdapter
 
 from audit_core.audits.claim_test import ClaimTestResult
 from audit_core.claim import Claim, parse_claim
+from audit_core.controls import Controls
 from audit_core.data_folder import DATA
-from audit_core.effect import Controls
 from audit_core.errors import IntegrityError
 from audit_core.judging.verdict import RULE_VERSION
 from audit_core.prompts.prompt_set import PromptSet, take_split

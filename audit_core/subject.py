@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -95,31 +95,24 @@ class TokenRouting:
     """Chosen experts; shape (mixture layer, pos, choice). The order of choices has no meaning."""
     weights: Floats
     """Weight of each chosen expert's output; same shape."""
+    norms: Floats = field(default_factory=lambda: np.zeros(0, np.float32))
+    """Length of each chosen expert's unweighted output; same shape, empty where it was not read."""
 
     def __post_init__(self) -> None:
         read_only(self.index)
         read_only(self.weights)
-
-
-@runtime_checkable
-class Routing(Protocol):
-    """Capability of a mixture of experts: its routing can be read."""
-
-    def read_routing(
-        self, prompts: TokenisedPrompts, *, side: PromptSide = PromptSide.CLEAN, on_progress: Progress = no_progress
-    ) -> tuple[TokenRouting, ...]:
-        """Routing of each prompt on one run of its pair.
-
-        Raises:
-            ComponentRefused: the model has no accessible experts.
-        """
+        read_only(self.norms)
 
 
 MEAN_KINDS = frozenset((Kind.HEAD, Kind.MLP, Kind.RESID, Kind.EDGE))
 
 
 class Subject(Protocol):
-    """Interface of the plug-ins in `subjects/`. A subject is stateless between runs."""
+    """What every subject gives: its identity, its components, and logits under interventions.
+
+    Whatever else it can honestly give is a capability, a protocol below; an audit says which it demands.
+    A subject is stateless between runs.
+    """
 
     @property
     def identity(self) -> ModelIdentity: ...
@@ -161,6 +154,11 @@ class Subject(Protocol):
             ControlFailed: an edit was not applied.
         """
 
+
+@runtime_checkable
+class MeanActivations(Protocol):
+    """Capability: mean activations over prompts, for `mean` replacements and for matched random sets."""
+
     def capture_means(
         self,
         reference: TokenisedPrompts,
@@ -181,15 +179,30 @@ class Subject(Protocol):
         """Change of each component's output by a replacement on the clean run: root mean square over prompts and the
         positions that change; shape (component,), in units of the activation."""
 
+
+@runtime_checkable
+class Attention(Protocol):
+    """Capability: attention from the answer position."""
+
     def attention_to_last(
         self, prompts: TokenisedPrompts, *, on_progress: Progress = no_progress
     ) -> tuple[Floats, ...]:
         """Attention from the answer position on the clean run; per prompt, shape (layer, head, key);
         NaN in a layer without heads."""
 
+
+@runtime_checkable
+class Patterns(Protocol):
+    """Capability: whole attention patterns, also under an intervention."""
+
     def patterns(self, pair: TokenPair, intervention: Intervention, *, means: Means | None = None) -> Floats:
         """Attention pattern of one prompt under an intervention; shape (layer, head, query, key); NaN in a layer
         without heads."""
+
+
+@runtime_checkable
+class Randomisable(Protocol):
+    """Capability: copies with shuffled weights, as a control of views of attention."""
 
     def randomised(self, layer: int, *, seed: int) -> Subject:
         """A copy with its own identity whose weights are permuted from `layer` up: values, attention outputs, MLPs and
@@ -197,4 +210,34 @@ class Subject(Protocol):
 
         Raises:
             ModelRefused: no such layer, or an unsupported architecture.
+        """
+
+
+@runtime_checkable
+class Gradients(Protocol):
+    """Capability: the engine can differentiate it, for estimators and gradient views."""
+
+    def explain_no_gradients(self) -> str:
+        """Why this model cannot be differentiated; empty if it can."""
+
+
+@runtime_checkable
+class Paths(Protocol):
+    """Capability: the engine can patch connections between its components."""
+
+    def explain_no_paths(self) -> str:
+        """Why connections of this model cannot be patched; empty if they can."""
+
+
+@runtime_checkable
+class Routing(Protocol):
+    """Capability of a mixture of experts: its routing can be read."""
+
+    def read_routing(
+        self, prompts: TokenisedPrompts, *, side: PromptSide = PromptSide.CLEAN, on_progress: Progress = no_progress
+    ) -> tuple[TokenRouting, ...]:
+        """Routing of each prompt on one run of its pair.
+
+        Raises:
+            ComponentRefused: the model has no accessible experts.
         """

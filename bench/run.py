@@ -22,6 +22,7 @@ def main() -> None:
     from page import bench_page
     from widths import bench_widths
 
+    load = os.getloadavg()[0]
     results = bench_page() | bench_engine() | bench_widths()
     import torch
 
@@ -31,6 +32,7 @@ def main() -> None:
         "threads": torch.get_num_threads(),
         "machine": platform.machine(),
         "cores": os.cpu_count(),
+        "other load at the start (processes that wanted a core)": round(load, 1),
         "repeats": REPEATS,
     }
     text = json.dumps({"figures": results, "environment": environment}, indent=1) + "\n"

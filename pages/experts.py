@@ -44,6 +44,7 @@ with frame.tabs:
             "Mask in three parts": lambda: show.show_split(result),
             "One expert": lambda: show.show_focus(result),
             "Together": lambda: show.show_together(result),
+            "Forced route": lambda: show.show_forced(result),
             "Routing": lambda: show.show_routing(result),
             "Conditions": lambda: show.show_details(result),
             "History": lambda: show_history(auditor.subject.identity.short),

@@ -48,16 +48,24 @@ picking = head_maps.Picking(
 )
 with frame.panes:
     left, right = split_panes()
-with left:
+# The record of the first question stays until its live maps, and progress is shown below: no map goes away or moves.
+record = recorded.find_recorded(st.session_state.model, audited.whole, prompt_id) if choice.is_one else None
+with left if record is None else frame.progress:
     title = f"Read attention on {choice.size}"
     attention = answers.answer_by_job(auditor, "attention", title, choice.ask_attention(), at_once=choice.is_one)
+with left:
     if attention is not None:
         head_maps.show_attention(attention, choices.SOURCES[choice.source], picking)
-with right:
+    elif record is not None:
+        recorded.show_recorded_attention(record)
+with right if record is None else frame.progress:
     title = f"Ablate each head on {choice.size}"
     effects = answers.answer_by_job(auditor, "sweep", title, choice.ask_sweep(), at_once=choice.is_one)
+with right:
     if effects is not None:
         head_maps.show_effect(effects, subject.geometry.n_layers, subject.geometry.n_heads, picking)
+    elif record is not None:
+        recorded.show_recorded_effect(record)
 with frame.below:
     interventions.show_actions(choice, attention, effects)
 

@@ -44,11 +44,20 @@ except AuditError as error:
 # 3. show
 
 show.show_claims(own)
-show.show_attention(sheet, around)
-show.show_sentences([one for one in sentences if one.model == name], own)
-form.ask_card(name)
-form.ask_link([one for one in sentences if one.model == name], own)
-show.show_packs(cases)
-show.show_figures(cases)
-show.show_capabilities(sheet, around, facts)
-show.show_identity(sheet)
+card = [one for one in sentences if one.model == name]
+attention, packs, audits, written, identity = st.tabs(
+    ["What attention can and cannot show", "Evidence packs", "Audits and evidence", "Card sentences", "Identity"]
+)
+with attention:
+    show.show_attention(sheet, around)
+with packs:
+    show.show_packs(cases)
+    show.show_figures(cases)
+with audits:
+    show.show_capabilities(sheet, around, facts)
+with written:
+    show.show_sentences(card, own)
+    form.ask_card(name)
+    form.ask_link(card, own)
+with identity:
+    show.show_identity(sheet)

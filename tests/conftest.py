@@ -8,8 +8,8 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +139,16 @@ def load_family(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any
     from toy.models import build_random, load
 
     return cache(lambda family: load(build_random(family, tmp_path_factory.mktemp(family))))
+
+
+@pytest.fixture(scope="module")
+def short_draws() -> Iterator[None]:
+    """All 199 draws of each verdict, each on one prompt: what is planted stands far from chance, and draws cost most of a verdict."""
+    from audit_core.judging.trial import measure_null_draws
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("audit_core.audits.claim_test.measure_null_draws", partial(measure_null_draws, most=1))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -37,7 +37,7 @@ def write_pages() -> dict[str, str]:
         plugins = list_plugins(name) if name in PLUGIN_FOLDERS else {}
         if not named and not plugins:
             continue
-        pages[f"{name}.md"] = _write_page(module, named, plugins)
+        pages[f"{name}.md"] = write_page(module, named, plugins)
         lines.append(f"| [`audit_core.{name}`]({name}.md) | {_first(module)} | {len(named) or len(plugins)} |")
     top = [
         f"| `{name}` | [`{_owner(name)}`]({_owner(name).split('.')[1]}.md) | {_first(getattr(audit_core, name))} |"
@@ -77,17 +77,34 @@ def _list_names(module: ModuleType) -> Iterator[tuple[str, Any]]:
             yield name, found
 
 
-def _write_page(module: ModuleType, named: dict[str, Any], plugins: Any) -> str:
+def write_page(module: ModuleType, named: dict[str, Any], plugins: Any) -> str:
     lines = [f"# {module.__name__}", "", inspect.getdoc(module) or "", ""]
     if plugins:
         lines += ["| plug-in | its question |", "|---|---|"]
         lines += [
             f"| `{key}` | {_cell(getattr(one, 'question', '') or _first(type(one)))} |" for key, one in plugins.items()
         ]
-        lines.append("")
+        lines += ["", *_list_examples(plugins), ""]
     for name, found in named.items():
         lines += [f"## {name}", "", *_describe(name, found), ""]
     return "\n".join(lines)
+
+
+def _list_examples(plugins: Any) -> Iterator[str]:
+    """A row per example of an audit: its options, on which planted model, and the answer that is known."""
+    rows = [
+        f"| `{' '.join(['audit', key, one.options]).strip()}` | {audit.planted}, {one.task} | {_cell(one.expects)} |"
+        for key, audit in plugins.items()
+        for one in getattr(audit, "examples", ())
+    ]
+    if rows:
+        yield from (
+            "## Examples",
+            "",
+            "Each is run in a test, on a planted model whose wiring makes the answer known.",
+            "",
+        )
+        yield from ("| asked as | of | known answer |", "|---|---|---|", *rows)
 
 
 def _describe(name: str, found: Any) -> Iterator[str]:

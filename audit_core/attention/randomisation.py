@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from audit_core.attention.agreement import Agreement, compare_heads, compare_tokens
 from audit_core.attention.view_table import ViewTable, read_views
+from audit_core.capability import RANDOMISABLE
 from audit_core.effect import MIN_ACCURACY, Metric
 from audit_core.errors import ModelRefused, NotMeasured
 from audit_core.evidence.kind import Causal, Observational
@@ -100,7 +101,7 @@ def randomise_views(
     missing: list[str] = []
     for layer in layers:
         try:
-            other = subject.randomised(layer, seed=seed)
+            other = RANDOMISABLE.of(subject).randomised(layer, seed=seed)
         except ModelRefused as error:
             return tuple(found), (*missing, f"Weight randomisation: {error}")
         shuffled = read_views(other, prompts, on_progress=next(steps))

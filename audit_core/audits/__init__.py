@@ -9,7 +9,6 @@ from audit_core.audits.confirmation import ConfirmationRequest, ConfirmationResu
 from audit_core.audits.curve import CurvePoint, CurveRequest, CurveResult
 from audit_core.audits.discover import DiscoverRequest, DiscoverResult
 from audit_core.audits.edges import EdgesRequest, EdgesResult
-from audit_core.audits.experts import ExpertRow, ExpertsRequest, ExpertsResult, JointEffect, MaskSplit
 from audit_core.audits.paths import ConnectionEffect, PathsRequest, PathsResult
 from audit_core.audits.positions import Place, PositionsRequest, PositionsResult
 from audit_core.audits.recomposition import ComponentShare, RecompositionRequest, RecompositionResult
@@ -26,6 +25,16 @@ from audit_core.audits.sweep import (
 )
 from audit_core.audits.token_gradients import TokenGradientsRequest, TokenGradientsResult
 from audit_core.audits.transfer import HeldOut, TransferRequest, TransferResult
+from audit_core.mixture import (
+    ExpertRow,
+    ExpertsRequest,
+    ExpertsResult,
+    ForcedRoute,
+    JointEffect,
+    MaskSplit,
+    ScreenAgreement,
+    SharedRow,
+)
 
 __all__ = [
     "AblationRequest",
@@ -54,6 +63,7 @@ __all__ = [
     "ExpertRow",
     "ExpertsRequest",
     "ExpertsResult",
+    "ForcedRoute",
     "HeldOut",
     "JointEffect",
     "MaskSplit",
@@ -66,7 +76,9 @@ __all__ = [
     "RecompositionResult",
     "RivalRequest",
     "RivalResult",
+    "ScreenAgreement",
     "SelectionFrequency",
+    "SharedRow",
     "SpecificityRequest",
     "SpecificityResult",
     "StabilityRequest",

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from audit_core.audit import Audit
+from audit_core.audit import Audit, Example
 from audit_core.claim import Universe
 from audit_core.component import Kind
-from audit_core.effect import Controls, Effect, check_task, get_metric, measure_effect
+from audit_core.controls import Controls
+from audit_core.effect import Effect, check_task, get_metric, measure_effect
 from audit_core.errors import NotMeasured, Refused
 from audit_core.evidence.kind import Causal, Observational
 from audit_core.intervention import (
@@ -93,6 +94,15 @@ class AblationResult:
     controls: Controls
 
 
+_EXAMPLES = (
+    Example(
+        {"components": "L1.H0"},
+        "Resampling L1.H0 moves its 10 logits from answer to foil: 20.",
+        lambda found: abs(found.support.value - 20) < 0.1,
+    ),
+)
+
+
 @dataclass(frozen=True)
 class AblationAudit(Audit):
     name: str = "ablation"
@@ -100,6 +110,7 @@ class AblationAudit(Audit):
     request: type[Request] = AblationRequest
     result: type = AblationResult
     version: int = 8
+    examples: tuple[Example, ...] = _EXAMPLES
     counts_as: tuple[str, ...] = ("causal_results",)
 
     def count_work(self, subject: Subject, request: AblationRequest) -> int:

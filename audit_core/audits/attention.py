@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import numpy as np
 
 from audit_core.attention.plausibility import Source, normalised_entropy, weigh_source
-from audit_core.audit import Audit, Need, need_kind
-from audit_core.component import Kind
+from audit_core.audit import Audit, Example
+from audit_core.capability import ATTENTION, HEADS, Capability
 from audit_core.evidence.kind import Observational
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.request import Ask, Request
@@ -53,6 +53,15 @@ def find_attention_line(result: AttentionResult) -> float:
     return float(np.quantile([estimate.value for estimate in result.mass if estimate is not None], 0.95))
 
 
+_EXAMPLES = (
+    Example(
+        {"source": "answer"},
+        "L1.H0 attends to the answer alone, and so do its decoys L1.H1 and L1.H2.",
+        lambda found: all(found.mass[found.n_heads + index].value > 0.99 for index in range(3)),
+    ),
+)
+
+
 @dataclass(frozen=True)
 class AttentionAudit(Audit):
     name: str = "attention"
@@ -60,9 +69,10 @@ class AttentionAudit(Audit):
     request: type[Request] = AttentionRequest
     result: type = AttentionResult
     version: int = 8
+    examples: tuple[Example, ...] = _EXAMPLES
     counts_as: tuple[str, ...] = ()
     shows_results: bool = False
-    needs: tuple[Need, ...] = (need_kind(Kind.HEAD),)
+    demands: tuple[Capability[Any], ...] = (HEADS, ATTENTION)
 
     def count_work(self, subject: Subject, request: AttentionRequest) -> int:
         return subject.geometry.n_layers * sum(len(pair.clean_ids) for pair in request.prompts.pairs)
@@ -76,7 +86,7 @@ class AttentionAudit(Audit):
         on_progress: Progress,
         on_partial: Callable[[Any], None] = no_partial,
     ) -> AttentionResult:
-        attention = subject.attention_to_last(request.prompts, on_progress=on_progress)
+        attention = ATTENTION.of(subject).attention_to_last(request.prompts, on_progress=on_progress)
         weighed = weigh_source(attention, request.prompts, request.source)
         n_layers, n_heads, n = weighed.mass.shape
         flat = weighed.mass.reshape(-1, n)

@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 from audit_core.attention.agreement import Agreement, compare_heads, compare_tokens
 from audit_core.attention.pattern_test import DELTA, PatternTest, judge_patterns
 from audit_core.attention.randomisation import Randomisation, randomise_views
+from audit_core.attention.token_map import count_token_work, measure_tokens
 from audit_core.attention.view_table import ViewTable, read_views
-from audit_core.audit import Audit, Need, need_kind
+from audit_core.audit import Audit, Example
+from audit_core.capability import HEADS, MEANS, PATTERNS, RANDOMISABLE, Capability
 from audit_core.component import Component, Kind
-from audit_core.effect import Controls, Effect, check_gap, get_metric, join_controls, measure_effect
+from audit_core.controls import Controls, join_controls
+from audit_core.effect import Effect, check_gap, get_metric, measure_effect
 from audit_core.errors import ComponentRefused, InterventionRefused
 from audit_core.evidence.kind import Causal, NotEvidence, Observational
 from audit_core.intervention import Intervention, Replacement, intervene
@@ -24,7 +27,6 @@ from audit_core.request import Ask, Request
 from audit_core.stats.bootstrap import bootstrap_mean
 from audit_core.stats.estimates import Estimate
 from audit_core.subject import Means, Progress, Subject, no_partial
-from audit_core.token_map import count_token_work, measure_tokens
 
 MAX_PROMPTS = 24
 """Maximum prompts, drawn evenly over templates; each takes seconds per head and ablation on the default model."""
@@ -106,6 +108,15 @@ class AttentionTestsResult:
     controls: Controls
 
 
+_EXAMPLES = (
+    Example(
+        {"heads": "L1.H0", "shuffles": "1"},
+        "The pattern of L1.H0 carries the answer.",
+        lambda found: [test.finding for test in found.patterns] == ["matters"],
+    ),
+)
+
+
 @dataclass(frozen=True)
 class AttentionTestsAudit(Audit):
     name: str = "attention_tests"
@@ -113,8 +124,9 @@ class AttentionTestsAudit(Audit):
     request: type[Request] = AttentionTestsRequest
     result: type = AttentionTestsResult
     version: int = 8
+    examples: tuple[Example, ...] = _EXAMPLES
     counts_as: tuple[str, ...] = ("test_of_the_test",)
-    needs: tuple[Need, ...] = (need_kind(Kind.HEAD),)
+    demands: tuple[Capability[Any], ...] = (HEADS, MEANS, PATTERNS, RANDOMISABLE)
 
     def count_work(self, subject: Subject, request: AttentionTestsRequest) -> int:
         return sum(_count_stages(subject, request))

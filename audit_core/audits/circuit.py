@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from audit_core.audit import Finding, Need, Side, decide_side, need_kind
+from audit_core.audit import Example, Finding, Side, decide_side
+from audit_core.capability import HEADS, Capability
 from audit_core.circuits.circuit_check import CircuitCheck, WithClaim
 from audit_core.circuits.circuit_question import CircuitQuestion, CircuitRunner, count_run_work
 from audit_core.circuits.completeness import (
@@ -21,8 +22,8 @@ from audit_core.circuits.completeness import (
     search_greedily,
 )
 from audit_core.circuits.sufficiency import SUFFICIENT_HIGH, SUFFICIENT_LOW, is_not_sufficient, is_sufficient
-from audit_core.component import Component, Kind
-from audit_core.effect import Controls
+from audit_core.component import Component
+from audit_core.controls import Controls
 from audit_core.evidence.kind import Causal
 from audit_core.judging.faithfulness import UNIT
 from audit_core.request import Request
@@ -63,6 +64,15 @@ class CircuitResult:
     controls: Controls
 
 
+_EXAMPLES = (
+    Example(
+        {"components": "L0.H0 L1.H0 L1.H3"},
+        "The three heads are all that acts on the answer.",
+        lambda found: abs(found.sufficiency.estimate.value - 1) < 0.01 > abs(found.necessity.estimate.value - 1),
+    ),
+)
+
+
 @dataclass(frozen=True)
 class CircuitAudit(CircuitCheck):
     name: str = "circuit"
@@ -70,9 +80,10 @@ class CircuitAudit(CircuitCheck):
     request: type[Request] = CircuitRequest
     result: type = CircuitResult
     version: int = 8
+    examples: tuple[Example, ...] = _EXAMPLES
     counts_as: tuple[str, ...] = ("test_of_the_test",)
     pace: float = 0.2
-    needs: tuple[Need, ...] = (need_kind(Kind.HEAD),)
+    demands: tuple[Capability[Any], ...] = (HEADS,)
     place: int = 20
     has_quick_form: bool = True
     with_claim: WithClaim = WithClaim.USUAL

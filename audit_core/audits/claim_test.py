@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from audit_core.attention.plausibility import Source, list_sources, weigh_source
-from audit_core.audit import Audit, Finding, Need, decide_side, need_kind
+from audit_core.audit import Audit, Finding, decide_side
+from audit_core.capability import ATTENTION, HEADS, MEANS, Capability
 from audit_core.claim import Claim, Role
 from audit_core.component import Component, Kind
-from audit_core.effect import Controls, get_metric, measure_effect
+from audit_core.controls import Controls
+from audit_core.effect import get_metric, measure_effect
 from audit_core.errors import NotMeasured
 from audit_core.evidence.kind import Causal, Observational
 from audit_core.intervention import Replacement
@@ -144,7 +146,7 @@ class ClaimTestAudit(Audit):
     result: type = ClaimTestResult
     version: int = 9
     counts_as: tuple[str, ...] = ("causal_results",)
-    needs: tuple[Need, ...] = (need_kind(Kind.HEAD),)
+    demands: tuple[Capability[Any], ...] = (HEADS, MEANS, ATTENTION)
     judges: bool = True
     pace: float = 0.4
 
@@ -176,7 +178,9 @@ def _test(subject: Subject, request: ClaimTestRequest, means: Means | None, on_p
     plan = plan_trial(
         subject,
         claim,
-        lambda: subject.activation_change_rms(prompts, claim.components, claim.ablation, means=means).tolist(),
+        lambda: (
+            MEANS.of(subject).activation_change_rms(prompts, claim.components, claim.ablation, means=means).tolist()
+        ),
         seed=seed,
         slots=slots,
     )
@@ -311,7 +315,7 @@ def _read_attention(subject: Subject, request: ClaimTestRequest) -> tuple[Source
     heads = [c for c in request.claim.components if c.kind is Kind.HEAD]
     if not heads:
         return ()
-    attention = subject.attention_to_last(request.prompts)
+    attention = ATTENTION.of(subject).attention_to_last(request.prompts)
     looks = []
     for source in (s for s in list_sources(request.prompts) if s in (Source.ANSWER, Source.FOIL, Source.CHANGED)):
         mass = weigh_source(attention, request.prompts, source).mass

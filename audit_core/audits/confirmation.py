@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from audit_core.audit import Audit, Need, need_kind
+from audit_core.audit import Audit
 from audit_core.audits.circuit import CircuitResult
 from audit_core.audits.claim_test import ClaimTestRequest, ClaimTestResult
 from audit_core.audits.curve import CurveResult
@@ -15,6 +15,7 @@ from audit_core.audits.rival import RivalResult
 from audit_core.audits.specificity import SpecificityResult
 from audit_core.audits.stability import StabilityResult
 from audit_core.audits.transfer import TransferResult
+from audit_core.capability import ATTENTION, HEADS, MEANS, Capability
 from audit_core.circuits.circuit_check import AssessedCircuit, OtherTask, get_check, list_circuit_questions
 from audit_core.circuits.circuit_question import CircuitQuestion
 from audit_core.circuits.circuit_search import share_progress
@@ -96,7 +97,7 @@ class ConfirmationAudit(Audit):
     result: type = ConfirmationResult
     version: int = 9
     counts_as: tuple[str, ...] = ("causal_results", "test_of_the_test")
-    needs: tuple[Need, ...] = (need_kind(Kind.HEAD),)
+    demands: tuple[Capability[Any], ...] = (HEADS, MEANS, ATTENTION)
     judges: bool = True
 
     def count_work(self, subject: Subject, request: ConfirmationRequest) -> int:
@@ -138,7 +139,11 @@ def _find_means(subject: Subject, request: ConfirmationRequest, step: Request, m
     """Means over the question's own reference prompts: a discovery may use the exploratory split only."""
     if not {Replacement.MEAN, Replacement.MEAN_TEMPLATE} & set(step.replacements):
         return None
-    return means if step.reference is request.prompts else subject.capture_means(step.reference, kinds=step.kinds)
+    return (
+        means
+        if step.reference is request.prompts
+        else MEANS.of(subject).capture_means(step.reference, kinds=step.kinds)
+    )
 
 
 PLUGIN = ConfirmationAudit()

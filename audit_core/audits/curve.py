@@ -9,13 +9,15 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audit_core.audit import Finding, Need, Side, decide_side, need_kind
+from audit_core.audit import Example, Finding, Side, decide_side
+from audit_core.capability import HEADS, Capability
 from audit_core.circuits.circuit_check import AssessedCircuit, CircuitCheck, Search, WithClaim
 from audit_core.circuits.circuit_question import check_circuit
 from audit_core.circuits.circuit_search import SearchQuestion, count_order_work, search_elsewhere, share_progress
 from audit_core.circuits.curve import Areas, list_sizes, measure_areas, plan_curve
-from audit_core.component import Component, Kind
-from audit_core.effect import Controls, check_task, get_metric, join_controls, measure_effect
+from audit_core.component import Component
+from audit_core.controls import Controls, join_controls
+from audit_core.effect import check_task, get_metric, measure_effect
 from audit_core.errors import ClaimRefused
 from audit_core.evidence.kind import Causal
 from audit_core.intervention import intervene
@@ -75,6 +77,15 @@ class CurveResult:
     controls: Controls
 
 
+_EXAMPLES = (
+    Example(
+        {"components": "L1.H0 L1.H3", "random_orders": "3"},
+        "Two heads restore the whole gap, and an exact search finds them first.",
+        lambda found: set(found.first) == {"L1.H0", "L1.H3"} and abs(found.named.estimate.value - 1) < 0.01,
+    ),
+)
+
+
 @dataclass(frozen=True)
 class CurveAudit(CircuitCheck):
     name: str = "curve"
@@ -82,9 +93,10 @@ class CurveAudit(CircuitCheck):
     request: type[Request] = CurveRequest
     result: type = CurveResult
     version: int = 8
+    examples: tuple[Example, ...] = _EXAMPLES
     counts_as: tuple[str, ...] = ("test_of_the_test",)
     pace: float = 0.17
-    needs: tuple[Need, ...] = (need_kind(Kind.HEAD),)
+    demands: tuple[Capability[Any], ...] = (HEADS,)
     place: int = 30
     has_quick_form: bool = True
     search: Search = Search.FIRST

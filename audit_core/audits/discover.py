@@ -6,12 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from audit_core.audit import Audit, Need, need_kind
+from audit_core.audit import Audit, Example
+from audit_core.capability import HEADS, Capability
 from audit_core.circuits.circuit_search import count_order_work, find_order
 from audit_core.circuits.discovery import Discovery, DiscoveryRequest
 from audit_core.claim import Universe
 from audit_core.component import Kind
-from audit_core.effect import Controls
+from audit_core.controls import Controls
 from audit_core.evidence.kind import Estimated
 from audit_core.intervention import Replacement
 from audit_core.judging.faithfulness import list_kinds
@@ -61,6 +62,16 @@ class DiscoverResult:
     """None if nothing was measured."""
 
 
+_EXAMPLES = (
+    Example(
+        {"method": "exact"},
+        "L1.H0 comes first, and L1.H3, which acts against the answer, second.",
+        lambda found: found.components[:2] == ("L1.H0", "L1.H3"),
+        half="exploratory",
+    ),
+)
+
+
 @dataclass(frozen=True)
 class DiscoverAudit(Audit):
     name: str = "discover"
@@ -68,8 +79,9 @@ class DiscoverAudit(Audit):
     request: type[Request] = DiscoverRequest
     result: type = DiscoverResult
     version: int = 8
+    examples: tuple[Example, ...] = _EXAMPLES
     counts_as: tuple[str, ...] = ()
-    needs: tuple[Need, ...] = (need_kind(Kind.HEAD),)
+    demands: tuple[Capability[Any], ...] = (HEADS,)
 
     def count_work(self, subject: Subject, request: DiscoverRequest) -> int:
         return count_order_work(subject, request.method, request.search)

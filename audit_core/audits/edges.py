@@ -6,14 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from audit_core.audit import Audit, Need, need_kind
+from audit_core.audit import Audit, Example
+from audit_core.capability import HEADS, Capability
 from audit_core.component import Kind, edge
-from audit_core.effect import Controls, get_metric, measure_effect
+from audit_core.controls import Controls
+from audit_core.effect import get_metric, measure_effect
 from audit_core.errors import Refused
-from audit_core.evidence.kind import Causal
+from audit_core.evidence.kind import Causal, Evidence
 from audit_core.intervention import Intervention, Replacement, intervene
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.request import Ask, MetricName, Request
+from audit_core.result_layout import Sheet
 from audit_core.subject import Means, Progress, Subject, no_partial
 
 
@@ -51,6 +54,16 @@ class EdgesResult:
     controls: Controls
 
 
+_EXAMPLES = (
+    Example(
+        {"layer": "1", "head": "0"},
+        "L1.H0 takes its 10 logits from one token.",
+        lambda found: [round(value) for value in sorted(found.support)[-2:]] == [0, 10],
+        is_of_one=True,
+    ),
+)
+
+
 @dataclass(frozen=True)
 class EdgesAudit(Audit):
     name: str = "edges"
@@ -58,8 +71,9 @@ class EdgesAudit(Audit):
     request: type[Request] = EdgesRequest
     result: type = EdgesResult
     version: int = 8
+    examples: tuple[Example, ...] = _EXAMPLES
     counts_as: tuple[str, ...] = ("causal_results",)
-    needs: tuple[Need, ...] = (need_kind(Kind.HEAD),)
+    demands: tuple[Capability[Any], ...] = (HEADS,)
 
     def count_work(self, subject: Subject, request: EdgesRequest) -> int:
         return subject.count_work(request.prompts, _list_edges(request))
@@ -92,6 +106,16 @@ class EdgesAudit(Audit):
             support=tuple(effect.support[:, 0].tolist()),
             unit=effect.unit,
             controls=effect.controls,
+        )
+
+    def rows(self, result: EdgesResult) -> tuple[Sheet, ...]:
+        return (
+            Sheet(
+                "edges",
+                ("token", f"effect, {result.unit}"),
+                tuple(zip(result.tokens, result.support, strict=True)),
+                (Evidence.CAUSAL,),
+            ),
         )
 
 

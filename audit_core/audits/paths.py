@@ -9,11 +9,13 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audit_core.audit import NEEDS_PARTIAL_PASSES, Need, need_kind
+from audit_core.audit import Example
+from audit_core.capability import HEADS, PATHS, Capability
 from audit_core.circuits.circuit_check import AssessedCircuit, CircuitCheck
 from audit_core.component import Kind
 from audit_core.connection import Connection, list_connections
-from audit_core.effect import NOISE_FACTOR, Controls, Metric, check_gap, get_metric, plan_controls, run_controls
+from audit_core.controls import NOISE_FACTOR, Controls, plan_controls, run_controls
+from audit_core.effect import Metric, check_gap, get_metric
 from audit_core.engine.paths import (
     check_contributions,
     check_reactions,
@@ -101,6 +103,19 @@ class PathsResult:
     controls: Controls
 
 
+_EXAMPLES = (
+    Example(
+        {"components": "L0.H0 L1.H0"},
+        "L0.H0 acts through L1.H0 alone, which writes to the output.",
+        lambda found: (
+            {row.connection for row in found.connections if row.estimate.value > 10}
+            == {"input>L0.H0", "L0.H0>L1.H0", "L1.H0>output"}
+        ),
+        task="context",
+    ),
+)
+
+
 @dataclass(frozen=True)
 class PathsAudit(CircuitCheck):
     name: str = "paths"
@@ -108,9 +123,10 @@ class PathsAudit(CircuitCheck):
     request: type[Request] = PathsRequest
     result: type = PathsResult
     version: int = 8
+    examples: tuple[Example, ...] = _EXAMPLES
     counts_as: tuple[str, ...] = ("causal_results",)
     pace: float = 0.6
-    needs: tuple[Need, ...] = (need_kind(Kind.HEAD), NEEDS_PARTIAL_PASSES)
+    demands: tuple[Capability[Any], ...] = (HEADS, PATHS)
     place: int = 0
     is_weighed: bool = False
     has_quick_form: bool = True

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from audit_core.audit import Audit, Need, need_kind
+from audit_core.audit import Audit, Example
+from audit_core.capability import HEADS, Capability
 from audit_core.circuits.circuit_question import CircuitQuestion, check_circuit
-from audit_core.component import Component, Kind
-from audit_core.effect import Controls, check_task, get_metric, measure_effect
+from audit_core.component import Component
+from audit_core.controls import Controls
+from audit_core.effect import check_task, get_metric, measure_effect
 from audit_core.errors import PromptRefused
 from audit_core.evidence.kind import Causal
 from audit_core.intervention import Intervention, Replacement, intervene
@@ -50,6 +52,19 @@ class PositionsResult:
     controls: Controls
 
 
+_EXAMPLES = (
+    Example(
+        {"components": "L1.H0"},
+        "L1.H0 acts at the last token alone.",
+        lambda found: (
+            [(place.position, round(place.effect.estimate.value)) for place in found.main]
+            == [(found.n_positions - 1, 20)]
+        ),
+        is_of_one=True,
+    ),
+)
+
+
 @dataclass(frozen=True)
 class PositionsAudit(Audit):
     name: str = "positions"
@@ -57,8 +72,9 @@ class PositionsAudit(Audit):
     request: type[Request] = PositionsRequest
     result: type = PositionsResult
     version: int = 8
+    examples: tuple[Example, ...] = _EXAMPLES
     counts_as: tuple[str, ...] = ("causal_results",)
-    needs: tuple[Need, ...] = (need_kind(Kind.HEAD),)
+    demands: tuple[Capability[Any], ...] = (HEADS,)
 
     def count_work(self, subject: Subject, request: PositionsRequest) -> int:
         return subject.count_work(request.prompts, _replace_each(request))

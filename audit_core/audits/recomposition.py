@@ -6,11 +6,12 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
-from audit_core.audit import Finding, Need, decide_side, need_kind
+from audit_core.audit import Example, Finding, decide_side
+from audit_core.capability import HEADS, Capability
 from audit_core.circuits.circuit_check import CircuitCheck, WithClaim
 from audit_core.circuits.circuit_question import CircuitQuestion, CircuitRunner, Parts, count_run_work
-from audit_core.component import Component, Kind
-from audit_core.effect import Controls
+from audit_core.component import Component
+from audit_core.controls import Controls
 from audit_core.evidence.kind import Causal
 from audit_core.request import Request
 from audit_core.stats.estimates import format_estimate
@@ -56,6 +57,15 @@ class RecompositionResult:
     controls: Controls
 
 
+_EXAMPLES = (
+    Example(
+        {"components": "L1.H0 L1.H3"},
+        "Both put back together restore the whole gap, L1.H0 alone more than all of it.",
+        lambda found: [round(part.put_back.estimate.value, 1) for part in found.parts] == [1.4, 1.0],
+    ),
+)
+
+
 @dataclass(frozen=True)
 class RecompositionAudit(CircuitCheck):
     name: str = "recomposition"
@@ -63,9 +73,10 @@ class RecompositionAudit(CircuitCheck):
     request: type[Request] = RecompositionRequest
     result: type = RecompositionResult
     version: int = 8
+    examples: tuple[Example, ...] = _EXAMPLES
     counts_as: tuple[str, ...] = ("test_of_the_test",)
     pace: float = 0.2
-    needs: tuple[Need, ...] = (need_kind(Kind.HEAD),)
+    demands: tuple[Capability[Any], ...] = (HEADS,)
     place: int = 10
     has_quick_form: bool = True
     with_claim: WithClaim = WithClaim.OFFERED

@@ -8,14 +8,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from audit_core.audit import Finding, Need, decide_side, need_kind
+from audit_core.audit import Example, Finding, decide_side
+from audit_core.capability import HEADS, Capability
 from audit_core.circuits.circuit_check import CircuitCheck, Search, WithClaim
 from audit_core.circuits.circuit_question import CircuitRunner, Parts, count_run_work
 from audit_core.circuits.circuit_search import SearchQuestion, count_order_work, search_elsewhere, share_progress
 from audit_core.circuits.completeness import name_parts
 from audit_core.circuits.sufficiency import SUFFICIENT_HIGH, SUFFICIENT_LOW, is_not_sufficient, is_sufficient
-from audit_core.component import Component, Kind
-from audit_core.effect import Controls, join_controls
+from audit_core.component import Component
+from audit_core.controls import Controls, join_controls
 from audit_core.errors import ClaimRefused
 from audit_core.evidence.kind import Causal, NotEvidence
 from audit_core.request import Request
@@ -65,6 +66,15 @@ class RivalResult:
     controls: Controls
 
 
+_EXAMPLES = (
+    Example(
+        {"components": "L1.H0 L1.H3"},
+        "No other circuit of two heads does the task.",
+        lambda found: found.has_no_rival is True,
+    ),
+)
+
+
 @dataclass(frozen=True)
 class RivalAudit(CircuitCheck):
     name: str = "rival"
@@ -72,9 +82,10 @@ class RivalAudit(CircuitCheck):
     request: type[Request] = RivalRequest
     result: type = RivalResult
     version: int = 8
+    examples: tuple[Example, ...] = _EXAMPLES
     counts_as: tuple[str, ...] = ("test_of_the_test",)
     pace: float = 0.36
-    needs: tuple[Need, ...] = (need_kind(Kind.HEAD),)
+    demands: tuple[Capability[Any], ...] = (HEADS,)
     place: int = 50
     has_quick_form: bool = True
     search: Search = Search.FIRST

@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from audit_core.audit import Finding, Need, Side, decide_side, need_kind
+from audit_core.audit import Example, Finding, Side, decide_side
+from audit_core.capability import HEADS, MEANS, Capability
 from audit_core.circuits.circuit_check import AssessedCircuit, CircuitCheck, OtherTask
 from audit_core.circuits.circuit_question import (
     CircuitQuestion,
@@ -16,8 +17,7 @@ from audit_core.circuits.circuit_question import (
     count_run_work,
 )
 from audit_core.circuits.circuit_search import share_progress
-from audit_core.component import Kind
-from audit_core.effect import Controls, join_controls
+from audit_core.controls import Controls, join_controls
 from audit_core.errors import NotMeasured
 from audit_core.evidence.kind import Causal
 from audit_core.intervention import intervene
@@ -80,6 +80,15 @@ class SpecificityResult:
     controls: Controls
 
 
+_EXAMPLES = (
+    Example(
+        {"components": "L1.H0"},
+        "Ablating L1.H0 costs 20 of 14 logits.",
+        lambda found: abs(found.own.estimate.value - 20 / 14) < 0.02,
+    ),
+)
+
+
 @dataclass(frozen=True)
 class SpecificityAudit(CircuitCheck):
     name: str = "specificity"
@@ -87,9 +96,10 @@ class SpecificityAudit(CircuitCheck):
     request: type[Request] = SpecificityRequest
     result: type = SpecificityResult
     version: int = 8
+    examples: tuple[Example, ...] = _EXAMPLES
     counts_as: tuple[str, ...] = ("test_of_the_test",)
     pace: float = 0.2
-    needs: tuple[Need, ...] = (need_kind(Kind.HEAD),)
+    demands: tuple[Capability[Any], ...] = (HEADS,)
     place: int = 70
 
     def count_work(self, subject: Subject, request: SpecificityRequest) -> int:
@@ -114,7 +124,7 @@ class SpecificityAudit(CircuitCheck):
         own.run([own.circuit, *(frozenset(other.components) for other in request.others)])
         losses, untested, controls = [], {}, [own.controls]
         for question, other, stage in zip(_ask_each(request)[1:], request.others, stages[1:], strict=True):
-            known = None if means is None else subject.capture_means(question.prompts, kinds=request.kinds)
+            known = None if means is None else MEANS.of(subject).capture_means(question.prompts, kinds=request.kinds)
             try:
                 there = CircuitRunner(subject, question, runs=3, means=known, on_progress=stage)
                 there.run([there.circuit, frozenset(other.components)])

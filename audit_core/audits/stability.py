@@ -10,13 +10,13 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from audit_core.audit import Finding, Need, Side, decide_side, need_kind
+from audit_core.audit import Example, Finding, Side, decide_side
 from audit_core.audits.discover import DiscoverRequest
+from audit_core.capability import HEADS, Capability
 from audit_core.circuits.circuit_check import AssessedCircuit, CircuitCheck, Search, WithClaim
 from audit_core.circuits.circuit_search import count_order_work, find_order
 from audit_core.circuits.discovery import rank_by_size, require_per_prompt
-from audit_core.component import Kind
-from audit_core.effect import Controls
+from audit_core.controls import Controls
 from audit_core.errors import ClaimRefused
 from audit_core.evidence.kind import Estimated
 from audit_core.prompts.measurable import keep_measurable
@@ -77,6 +77,16 @@ class StabilityResult:
     """Controls of the discovery; None if it measured nothing."""
 
 
+_EXAMPLES = (
+    Example(
+        {"method": "exact", "size": "2"},
+        "Every sample of templates gives the same two heads.",
+        lambda found: set(found.core) == {"L1.H0", "L1.H3"} and found.jaccard == 1,
+        half="exploratory",
+    ),
+)
+
+
 @dataclass(frozen=True)
 class StabilityAudit(CircuitCheck):
     name: str = "stability"
@@ -84,9 +94,10 @@ class StabilityAudit(CircuitCheck):
     request: type[Request] = StabilityRequest
     result: type = StabilityResult
     version: int = 8
+    examples: tuple[Example, ...] = _EXAMPLES
     counts_as: tuple[str, ...] = ("stability_transfer",)
     pace: float = 0.5
-    needs: tuple[Need, ...] = (need_kind(Kind.HEAD),)
+    demands: tuple[Capability[Any], ...] = (HEADS,)
     place: int = 60
     has_quick_form: bool = True
     search: Search = Search.ALONE

@@ -9,9 +9,10 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audit_core.audit import Audit
-from audit_core.component import Component, Kind, resid
-from audit_core.effect import Controls, Effect, check_task, get_metric
+from audit_core.audit import Audit, Example
+from audit_core.component import KINDS, Component, Kind, resid
+from audit_core.controls import Controls
+from audit_core.effect import Effect, check_task, cut, get_metric, measure_in_blocks
 from audit_core.errors import ComponentRefused, NotMeasured, PromptRefused, Refused
 from audit_core.estimator import EstimateRequest, Estimator
 from audit_core.evidence.kind import Causal, Estimated, Observational
@@ -20,13 +21,12 @@ from audit_core.judging.faithfulness import PAIR_UNIT
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.registry import get_plugin
 from audit_core.request import AnyAblation, Ask, Factor, MetricName, Request, RunDirection
-from audit_core.staged import cut, measure_in_blocks
 from audit_core.stats.bootstrap import bootstrap_mean, bootstrap_ratios
 from audit_core.stats.estimates import Estimate
 from audit_core.stats.multiplicity import adjust_p_values
 from audit_core.subject import Means, Progress, Subject, no_partial
 
-SWEPT = (Kind.HEAD, Kind.MLP, Kind.RESID, Kind.QUERY, Kind.KEY, Kind.VALUE, Kind.NEURON, Kind.EXPERT)
+SWEPT = tuple(kind for kind, spec in KINDS.items() if spec.title)
 """Kinds of components that a sweep can ablate; edges and patterns have their own audits."""
 _ESTIMATED_METRIC = "logit_difference"
 _LEAST_PROMPTS = 8
@@ -119,6 +119,18 @@ def find_effect_line(result: SweepResult, delta: float) -> float | None:
     return None if result.no_fraction else delta * (result.clean.value - result.corrupted.value)
 
 
+_EXAMPLES = (
+    Example(
+        {"kind": "head"},
+        "L1.H0 alone acts for the answer and L1.H3 alone against it.",
+        lambda found: (
+            {cell.component: round(cell.estimate.value) for cell in found.cells if round(cell.estimate.value)}
+            == {"L1.H0": 20, "L1.H3": -6}
+        ),
+    ),
+)
+
+
 @dataclass(frozen=True)
 class SweepAudit(Audit):
     name: str = "sweep"
@@ -126,6 +138,7 @@ class SweepAudit(Audit):
     request: type[Request] = SweepRequest
     result: type = SweepResult
     version: int = 8
+    examples: tuple[Example, ...] = _EXAMPLES
     counts_as: tuple[str, ...] = ("causal_results",)
 
     def count_work(self, subject: Subject, request: SweepRequest) -> int:

@@ -6,15 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from audit_core.audit import Audit
+from audit_core.audit import Audit, Example
+from audit_core.capability import MEANS, Capability
 from audit_core.component import Kind, resid
-from audit_core.effect import Controls, check_gap, get_metric, measure_effect
+from audit_core.controls import Controls
+from audit_core.effect import check_gap, get_metric, measure_effect
 from audit_core.engine.path_gradients import MOST_STEPS, STEPS, integrate_gradients
 from audit_core.errors import NotMeasured, PromptRefused, Refused
-from audit_core.evidence.kind import Causal, Estimated
+from audit_core.evidence.kind import Causal, Estimated, Evidence
 from audit_core.intervention import Intervention, Replacement, intervene
 from audit_core.prompts.prompt_set import TokenisedPrompts, require_distinguished
 from audit_core.request import Ask, Request
+from audit_core.result_layout import Sheet
 from audit_core.subject import Means, Progress, Subject, no_partial
 
 _PASSES = 3
@@ -61,6 +64,16 @@ class TokenGradientsResult:
     controls: Controls
 
 
+_EXAMPLES = (
+    Example(
+        {},
+        "The answer depends on the last word, its earlier occurrence and the word after that.",
+        lambda found: sum(value > 5 for value in found.measured) == 3 and max(found.measured) == found.measured[-1],
+        is_of_one=True,
+    ),
+)
+
+
 @dataclass(frozen=True)
 class TokenGradientsAudit(Audit):
     name: str = "token_gradients"
@@ -68,7 +81,9 @@ class TokenGradientsAudit(Audit):
     request: type[Request] = TokenGradientsRequest
     result: type = TokenGradientsResult
     version: int = 8
+    examples: tuple[Example, ...] = _EXAMPLES
     counts_as: tuple[str, ...] = ("causal_results",)
+    demands: tuple[Capability[Any], ...] = (MEANS,)
 
     def count_work(self, subject: Subject, request: TokenGradientsRequest) -> int:
         measured = subject.count_work(request.prompts, _replace_each(request))
@@ -121,6 +136,17 @@ class TokenGradientsAudit(Audit):
             unit=effect.unit,
             n=1,
             controls=effect.controls,
+        )
+
+    def rows(self, result: TokenGradientsResult) -> tuple[Sheet, ...]:
+        estimated = result.estimated or (None,) * len(result.tokens)
+        return (
+            Sheet(
+                "tokens",
+                ("token", f"measured, {result.unit}", f"estimated, {result.unit}"),
+                tuple(zip(result.tokens, result.measured, estimated, strict=True)),
+                (Evidence.CAUSAL, Evidence.ESTIMATED),
+            ),
         )
 
 

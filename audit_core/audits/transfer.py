@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from audit_core.audit import Finding, Need, Side, need_kind
+from audit_core.audit import Example, Finding, Side
+from audit_core.capability import HEADS, Capability
 from audit_core.circuits.circuit_check import CircuitCheck, Search, WithClaim
 from audit_core.circuits.circuit_question import CircuitRunner, Parts, count_run_work
 from audit_core.circuits.circuit_search import SearchQuestion, count_order_work, search_elsewhere, share_progress
 from audit_core.circuits.completeness import name_parts
 from audit_core.circuits.discovery import Order, rank_by_size, require_per_prompt
-from audit_core.component import Kind
-from audit_core.effect import Controls, join_controls
+from audit_core.controls import Controls, join_controls
 from audit_core.errors import PromptRefused
 from audit_core.evidence.kind import Causal
 from audit_core.judging.faithfulness import UNIT
@@ -59,6 +59,15 @@ class TransferResult:
     controls: Controls
 
 
+_EXAMPLES = (
+    Example(
+        {"components": "L1.H0 L1.H3"},
+        "The circuit found without a template is the same for all of them.",
+        lambda found: {fold.components for fold in found.folds} == {("L1.H0", "L1.H3")},
+    ),
+)
+
+
 @dataclass(frozen=True)
 class TransferAudit(CircuitCheck):
     name: str = "transfer"
@@ -66,9 +75,10 @@ class TransferAudit(CircuitCheck):
     request: type[Request] = TransferRequest
     result: type = TransferResult
     version: int = 8
+    examples: tuple[Example, ...] = _EXAMPLES
     counts_as: tuple[str, ...] = ("stability_transfer",)
     pace: float = 0.3
-    needs: tuple[Need, ...] = (need_kind(Kind.HEAD),)
+    demands: tuple[Capability[Any], ...] = (HEADS,)
     place: int = 40
     search: Search = Search.FIRST
     with_claim: WithClaim = WithClaim.USUAL

@@ -1,27 +1,30 @@
 """Calibration of the verdict rule: planted samples, a census of heads, the report."""
 
+from audit_core.calibration.experts import ExpertCalibration, describe_expert_origin, list_expert_shares
 from audit_core.calibration.report import (
     RULES,
     Calibration,
     SystematicError,
-    Tally,
     describe_census,
     describe_origin,
-    describe_share,
     list_shares,
     list_tallies,
     load_calibration,
     quote_calibration,
 )
+from audit_core.calibration.tallies import Tally, describe_share
 
 __all__ = [
     "RULES",
     "Calibration",
+    "ExpertCalibration",
     "SystematicError",
     "Tally",
     "describe_census",
+    "describe_expert_origin",
     "describe_origin",
     "describe_share",
+    "list_expert_shares",
     "list_shares",
     "list_tallies",
     "load_calibration",

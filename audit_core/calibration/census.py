@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from audit_core.capability import MEANS
 from audit_core.claim import Claim
 from audit_core.component import Component, Kind
 from audit_core.effect import get_metric, measure_effect
@@ -52,7 +53,7 @@ def count_supported(*, on_progress: Progress, name: str = "default", seed: int =
         prompts,
         runs,
         get_metric(Claim("random", (heads[0],)).metric),
-        means=subject.capture_means(prompts),
+        means=MEANS.of(subject).capture_means(prompts),
         seed=seed,
         on_progress=on_progress,
     )

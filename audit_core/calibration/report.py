@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pydantic import TypeAdapter
 
 from audit_core.calibration.census import HeadCensus
+from audit_core.calibration.experts import ExpertCalibration, list_expert_lines, quote_experts
 from audit_core.calibration.samples import COMBINED, Sample, count_states, wilson
+from audit_core.calibration.tallies import Tally, describe_count, describe_share, group_claims, tally_claims
 from audit_core.component import Kind, parse_component
 from audit_core.data_folder import DATA
 from audit_core.judging.trial import FAMILIES
@@ -36,15 +38,6 @@ class SystematicError:
     planted: str
     found: str
     wired: str
-
-
-@dataclass(frozen=True)
-class Tally:
-    """Shares of claims: right in every sample, wrong in any sample, and the rest, where the rule abstained."""
-
-    right: Estimate
-    abstained: Estimate
-    wrong: Estimate
 
 
 @dataclass(frozen=True)
@@ -74,15 +67,19 @@ class Calibration:
     fooled: tuple[SystematicError, ...]
     census: HeadCensus | None
     """Verdicts on all heads of the default model; None if not run."""
+    experts: ExpertCalibration | None = None
+    """The combined rule on experts of planted mixtures; None if not run."""
 
 
-def summarise(samples: Sequence[Sample], census: HeadCensus | None = None) -> Calibration:
+def summarise(
+    samples: Sequence[Sample], census: HeadCensus | None = None, experts: ExpertCalibration | None = None
+) -> Calibration:
     """Compute the error rates; see `Calibration`.
 
     Raises:
         NotMeasured: samples without decoys, causes or negative heads.
     """
-    claims = _group(samples)
+    claims = group_claims(samples)
     covered = [sample.covered for sample in samples if sample.covered is not None]
     single = [c for c in claims if c[0].planted == "cause" and c[0].role == "necessary" and " " not in c[0].components]
 
@@ -98,7 +95,7 @@ def summarise(samples: Sequence[Sample], census: HeadCensus | None = None) -> Ca
         max(map(len, claims)),
         len(claims),
         len(samples),
-        {rule: _tally(claims, rule) for rule in RULES},
+        {rule: tally_claims(claims, rule) for rule in RULES},
         {rule: {role: dict(states) for role, states in count_states(samples, rule).items()} for rule in RULES},
         share(planted("decoy"), State.SUPPORTED, any),
         share([c for c in single if c[0].is_in_contrast], State.SUPPORTED, all),
@@ -108,28 +105,8 @@ def summarise(samples: Sequence[Sample], census: HeadCensus | None = None) -> Ca
         wilson(sum(covered), len(covered)),
         find_systematic_errors(samples),
         census,
+        experts,
     )
-
-
-def _group(samples: Sequence[Sample]) -> list[tuple[Sample, ...]]:
-    """All samples of one claim on one build."""
-    groups: dict[tuple[str, str, str, str, int], list[Sample]] = {}
-    for s in samples:
-        groups.setdefault((s.model, s.components, s.task, s.role, s.seed), []).append(s)
-    return [tuple(group) for group in groups.values()]
-
-
-def _tally(claims: Sequence[Sequence[Sample]], rule: str) -> dict[str, Tally]:
-    tallies = {}
-    for truth in (State.SUPPORTED, State.NEGLIGIBLE, State.REVERSED):
-        chosen = [[s.found.get(rule, "") for s in c] for c in claims if WIRED.get(PlantedRole(c[0].planted)) is truth]
-        if not chosen:
-            continue
-        right = sum(all(state == truth for state in states) for states in chosen)
-        wrong = sum(any(state not in (truth, State.INCONCLUSIVE) for state in states) for states in chosen)
-        n = len(chosen)
-        tallies[truth.value] = Tally(wilson(right, n), wilson(n - right - wrong, n), wilson(wrong, n))
-    return tallies
 
 
 def find_systematic_errors(samples: Sequence[Sample]) -> tuple[SystematicError, ...]:
@@ -168,15 +145,14 @@ def quote_calibration(components: Collection[str] = ()) -> str:
     """Sentence about the error rate of the rule, shown with every verdict.
 
     Args:
-        components: addresses that the verdict is about; the record is of heads and MLPs, so nothing of it is said of experts.
+        components: addresses that the verdict is about: experts have error rates of their own, measured on planted mixtures.
     """
-    if any(parse_component(part).kind is Kind.EXPERT for part in components):
-        return (
-            "The error rate of this rule is recorded for heads and MLPs of models with known wiring, not for experts."
-        )
     found = load_calibration()
-    if found is None:
+    is_expert = any(parse_component(part).kind is Kind.EXPERT for part in components)
+    if found is None or (is_expert and found.experts is None):
         return "The error rate of this rule on models with known wiring was not measured for this version."
+    if is_expert and found.experts is not None:
+        return quote_experts(found.experts)
     tallies = found.tallies[COMBINED]
     used, unused = tallies[State.SUPPORTED.value], tallies[State.NEGLIGIBLE.value]
     return (
@@ -184,18 +160,6 @@ def quote_calibration(components: Collection[str] = ()) -> str:
         f"{describe_count(used.abstained)} inconclusive; it misjudged {describe_share(unused.wrong)} unused components. Real "
         "models are less clean, so error rates may be higher here."
     )
-
-
-def describe_share(estimate: Estimate) -> str:
-    """`97.1 % [95.0, 98.4] of 412`."""
-    assert estimate.low is not None
-    assert estimate.high is not None
-    return f"{100 * estimate.value:.1f} % [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}] of {estimate.n:,}"
-
-
-def describe_count(estimate: Estimate) -> str:
-    """`35 of 40`."""
-    return f"{round(estimate.value * estimate.n):,} of {estimate.n:,}"
 
 
 def list_shares(found: Calibration) -> tuple[tuple[str, Estimate], ...]:
@@ -273,6 +237,8 @@ def write_markdown(found: Calibration) -> str:
     ]
     if found.census is not None:
         lines += ["", describe_census(found.census)]
+    if found.experts is not None:
+        lines += ["", *list_expert_lines(found.experts)]
     for rule, table in found.confusion.items():
         lines += ["", f"## {rule.capitalize()} rule: samples", "", "| planted | " + " | ".join(states) + " |"]
         lines += ["|---" * 5 + "|"]

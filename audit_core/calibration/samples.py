@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from audit_core.capability import MEANS
 from audit_core.claim import DEFAULT_DELTA, Claim, Universe
 from audit_core.component import Kind
 from audit_core.effect import get_metric, measure_effect
@@ -22,9 +23,9 @@ from audit_core.prompts.alignment import tokenise
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.stats.estimates import Estimate
 from audit_core.subject import Subject
-from audit_core.subjects.planted import ATTENTION_MODELS, PlantedModel, build_planted
+from audit_core.subject_family import list_planted, load_folder
+from audit_core.subjects.planted import PlantedModel, build_planted
 from audit_core.subjects.planted.key import PlantedClaim
-from audit_core.subjects.transformer import load_transformer
 
 POPULATION = 8
 """Prompts per template in the population that samples are drawn from."""
@@ -64,19 +65,21 @@ def calibrate(
     *,
     seeds: Sequence[int],
     samples: int,
-    models: Sequence[PlantedModel] = ATTENTION_MODELS,
+    models: Sequence[PlantedModel] | None = None,
     on_model: ModelProgress = lambda *_: None,
 ) -> tuple[Sample, ...]:
     """Judge all planted claims on many samples of prompts, for several builds of each model.
 
     Args:
         seeds: one per build; background weights, prompts and samples differ.
+        models: by default those of all families whose claims are about attention heads.
         samples: samples per claim and build.
     """
     found: list[Sample] = []
+    models = list_planted(about=Kind.HEAD) if models is None else models
     for step, (model, seed) in enumerate((model, seed) for model in models for seed in seeds):
         on_model(f"{model.name}, build {seed}", step, len(models) * len(seeds))
-        subject = load_transformer(build_planted(model, seed))
+        subject = load_folder(build_planted(model, seed))
         for claim in model.claims:
             found.extend(judge_samples(subject, model, claim, seed=seed, samples=samples))
     return tuple(found)
@@ -155,11 +158,13 @@ def measure_population(
         NotMeasured: the claim is about experts that no token is sent to.
     """
     slots = find_slots(subject, prompts, claim.components)
-    means, metric = subject.capture_means(prompts, kinds=list_kinds(claim.universe)), get_metric(claim.metric)
+    means, metric = MEANS.of(subject).capture_means(prompts, kinds=list_kinds(claim.universe)), get_metric(claim.metric)
     plan = plan_trial(
         subject,
         claim,
-        lambda: subject.activation_change_rms(prompts, claim.components, claim.ablation, means=means).tolist(),
+        lambda: (
+            MEANS.of(subject).activation_change_rms(prompts, claim.components, claim.ablation, means=means).tolist()
+        ),
         seed=seed,
         slots=slots,
     )

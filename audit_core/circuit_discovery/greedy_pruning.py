@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from audit_core.circuits.discovery import DiscoveryRequest, Order
 from audit_core.component import Component
-from audit_core.effect import Controls, join_controls, measure_effect
+from audit_core.controls import Controls, join_controls
+from audit_core.effect import measure_effect
 from audit_core.intervention import Intervention, intervene
 from audit_core.judging.faithfulness import list_universe
 from audit_core.registry import get_plugin

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from audit_core.claim import Universe
 from audit_core.component import Component, Kind
-from audit_core.effect import Controls, check_task, join_controls, measure_effect
+from audit_core.controls import Controls, join_controls
+from audit_core.effect import check_task, measure_effect
 from audit_core.errors import ClaimRefused
 from audit_core.intervention import Intervention, Replacement, intervene
 from audit_core.judging.faithfulness import UNIT, check_empty_gap, list_kinds, list_universe

@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from dataclasses import astuple, dataclass, replace
 from typing import Any
 
+from audit_core.capability import MEANS
 from audit_core.circuits.circuit_question import CircuitQuestion
 from audit_core.circuits.discovery import Discovery, DiscoveryRequest, Order, check_exploratory
 from audit_core.errors import PromptRefused
@@ -119,7 +120,7 @@ def search_elsewhere(subject: Subject, question: SearchQuestion, *, with_means: 
             confirmatory ones.
     """
     asked = question.search
-    means = subject.capture_means(asked.prompts, kinds=question.kinds) if with_means else None
+    means = MEANS.of(subject).capture_means(asked.prompts, kinds=question.kinds) if with_means else None
     return find_order(subject, question.method, asked, means=means, on_progress=on_progress)
 
 

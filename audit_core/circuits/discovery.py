@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from audit_core.claim import Universe
 from audit_core.component import Component
-from audit_core.effect import Controls
+from audit_core.controls import Controls
 from audit_core.errors import PromptRefused, Refused
 from audit_core.intervention import Replacement
 from audit_core.prompts.prompt_set import TokenisedPrompts, is_exploratory

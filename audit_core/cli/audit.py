@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from audit_core.audit import Audit
 from audit_core.cli.circuits import print_findings
-from audit_core.cli.output import print_json, print_result
+from audit_core.cli.output import print_json, print_result, print_status
 from audit_core.cli.prompt_set import load_prompt_set
 from audit_core.cli.session import Adder, ask_prompts, current_actor, open_audit, put_in_form, run_audit
 from audit_core.errors import AuditError, Refused
@@ -20,6 +21,7 @@ from audit_core.request_form import Shape, explain_unasked, list_form_fields, ma
 from audit_core.run import dump_result, identify_run, record_refusal
 from audit_core.store import RunLog, audit_home
 from audit_core.subject import Subject
+from audit_core.tables import make_table, to_csv
 
 _FIELD = "field_"
 """Begins the names of options that are fields, so that none can be taken for another option."""
@@ -38,6 +40,7 @@ def add_audit_command(add: Adder) -> None:
 def _add_audit(command: argparse.ArgumentParser, audit: Audit) -> None:
     command.set_defaults(command=ask_audit, audit=audit.name)
     command.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
+    command.add_argument("--csv", type=Path, metavar="FOLDER", help="also write the tables of the result there")
     for field in list_form_fields(audit.request):
         option, place = f"--{field.name.replace('_', '-')}", f"{_FIELD}{field.name}"
         words = ", ".join(choice for choice in field.choices if choice)
@@ -62,6 +65,8 @@ def list_audits(options: argparse.Namespace) -> int:
             "question": audit.question,
             "summary": audit.summary or None,
             "version": audit.version,
+            "demands": [demand.name for demand in audit.demands],
+            "examples": [{"options": one.options, "expects": one.expects} for one in audit.examples],
             "fields": [field.name for field in list_form_fields(audit.request)],
             "not_asked_here": explain_unasked(audit.request) or None,
         }
@@ -71,6 +76,8 @@ def list_audits(options: argparse.Namespace) -> int:
         return print_json({"audits": rows})
     for row in rows:
         print_result(f"{row['audit']:<18} {row['question']}")
+        if row["demands"]:
+            print_result(f"{'':<18} Demands: {', '.join(row['demands'])}.")
         if row["not_asked_here"]:
             print_result(f"{'':<18} Not with this command. {row['not_asked_here']}")
     return 0
@@ -87,6 +94,8 @@ def ask_audit(options: argparse.Namespace) -> int:
         record_refusal(RunLog(audit_home()), audit.name, error, actor=current_actor(), request=asked)
         raise
     found = run_audit(auditor, audit.name, request)
+    if options.csv is not None:
+        _write_tables(audit, found.result, options.csv)
     if options.json:
         return print_json(
             {
@@ -106,13 +115,17 @@ def ask_audit(options: argparse.Namespace) -> int:
     return 0
 
 
+def _write_tables(audit: Audit, result: Any, folder: Path) -> None:
+    """Write each table of a result as a CSV file that is safe to open."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for sheet in audit.rows(result):
+        path = folder / f"{audit.name}_{sheet.name.replace(' ', '_')}.csv"
+        path.write_bytes(to_csv(make_table(sheet.columns, sheet.rows)))
+        print_status(f"Written: {path}")
+
+
 def _make_request(options: argparse.Namespace, audit: Audit, subject: Subject, prompts: TokenisedPrompts) -> Request:
-    if missing := audit.explain_missing(subject):
-        raise Refused(
-            f"{audit.name} on {subject.identity.model}: {missing}",
-            wanted="a model that has what the audit needs.",
-            remedy="choose another model, or another audit of `audit --list`.",
-        )
+    audit.require(subject)
     given = {name.removeprefix(_FIELD): value for name, value in vars(options).items() if name.startswith(_FIELD)}
     answers = {
         name: " ".join(value) if isinstance(value, list) else value

@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
 
 from audit_core.calibration.census import count_supported
-from audit_core.calibration.report import PAGE, save_calibration, summarise, write_markdown
-from audit_core.calibration.samples import calibrate
+from audit_core.calibration.experts import ExpertCalibration, summarise_experts
+from audit_core.calibration.known_answers import check_known_answers
+from audit_core.calibration.report import (
+    PAGE,
+    Calibration,
+    load_calibration,
+    save_calibration,
+    summarise,
+    write_markdown,
+)
+from audit_core.calibration.samples import Sample, calibrate
 from audit_core.cli.output import print_json, print_result, print_status, show_progress
-from audit_core.errors import Refused
-from audit_core.run import dump_result
+from audit_core.component import Kind
+from audit_core.errors import NotMeasured, Refused
+from audit_core.run import Auditor, dump_result, open_subject
+from audit_core.store import RunLog, audit_home
+from audit_core.subject_family import list_planted
+from audit_core.subjects.planted.key import PlantedModel
 
 
 def calibrate_rule(options: argparse.Namespace) -> int:
@@ -19,13 +35,9 @@ def calibrate_rule(options: argparse.Namespace) -> int:
             wanted="a checkout of the repository.",
             remedy="run the command there, or omit --write to print the numbers.",
         )
-    samples = calibrate(
-        seeds=range(options.builds),
-        samples=options.samples,
-        on_model=lambda name, done, total: print_status(f"{name} ({done + 1} of {total})"),
-    )
-    census = None if options.planted_only else count_supported(on_progress=show_progress)
-    found = summarise(samples, census)
+    if options.audits:
+        return check_audits(options)
+    found = _recalibrate_experts(options) if options.experts_only else _calibrate_all(options)
     if options.write:
         save_calibration(found)
         print_status(f"Written to {PAGE.name} and the record that verdicts quote.")
@@ -33,3 +45,52 @@ def calibrate_rule(options: argparse.Namespace) -> int:
         return print_json(dump_result(found))
     print_result(write_markdown(found))
     return 0
+
+
+def check_audits(options: argparse.Namespace) -> int:
+    """Ask every audit's examples of its planted model; the exit code is 3 where an audit misses what is planted."""
+
+    @cache
+    def open_auditor(name: str) -> Auditor:
+        return Auditor(open_subject(name), RunLog(audit_home()))
+
+    answers = check_known_answers(open_auditor, on_audit=print_status)
+    missed = [one for one in answers if not one.is_found]
+    if options.json:
+        print_json({"known_answers": [dump_result(one) for one in answers]})
+    else:
+        for one in answers:
+            print_result(f"{'found ' if one.is_found else 'MISSED'} {one.audit:<16} {one.model:<16} {one.expects}")
+        print_result(f"{len(answers) - len(missed)} of {len(answers)} known answers were found.")
+    return NotMeasured.exit_code if missed else 0
+
+
+def _calibrate_all(options: argparse.Namespace) -> Calibration:
+    samples = _judge(options, list_planted(about=Kind.HEAD))
+    census = None if options.planted_only else count_supported(on_progress=show_progress)
+    return summarise(samples, census, _calibrate_experts(options))
+
+
+def _recalibrate_experts(options: argparse.Namespace) -> Calibration:
+    """The record with new error rates of experts; all else stays as it was measured."""
+    found = load_calibration()
+    if found is None:
+        raise Refused(
+            "No record of this version of the rule.",
+            wanted="a record whose other rows can stay.",
+            remedy="run `calibrate --write` without --experts-only.",
+        )
+    return replace(found, experts=_calibrate_experts(options))
+
+
+def _calibrate_experts(options: argparse.Namespace) -> ExpertCalibration:
+    return summarise_experts(_judge(options, list_planted(about=Kind.EXPERT)))
+
+
+def _judge(options: argparse.Namespace, models: Sequence[PlantedModel]) -> tuple[Sample, ...]:
+    return calibrate(
+        seeds=range(options.builds),
+        samples=options.samples,
+        models=models,
+        on_model=lambda name, done, total: print_status(f"{name} ({done + 1} of {total})"),
+    )

@@ -14,7 +14,7 @@ from audit_core.claim import Universe
 from audit_core.cli.output import print_json, print_result
 from audit_core.cli.session import open_audit, put_in_form, run_audit
 from audit_core.component import parse_components
-from audit_core.effect import Controls
+from audit_core.controls import Controls
 from audit_core.intervention import Replacement
 from audit_core.prompt_files.layouts import parse_columns
 from audit_core.prompts.alignment import tokenise

@@ -148,7 +148,13 @@ def _add_judging(add: Adder) -> None:
         "--builds", type=int, default=3, help="builds of each planted model, with different random components"
     )
     calibration.add_argument("--samples", type=int, default=3, help="samples of prompts per claim and build")
+    calibration.add_argument(
+        "--audits", action="store_true", help="instead: ask every audit's examples of its planted model"
+    )
     calibration.add_argument("--planted-only", action="store_true", help="omit the default model")
+    calibration.add_argument(
+        "--experts-only", action="store_true", help="only planted mixtures; other rows stay as recorded"
+    )
     calibration.add_argument("--write", action="store_true", help="replace the record that verdicts quote")
 
 

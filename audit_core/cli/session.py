@@ -18,11 +18,11 @@ from audit_core.prompts.chat import render_chat
 from audit_core.prompts.prompt_set import PromptSet, TokenisedPrompts, take_split, take_verbatim
 from audit_core.request import Request
 from audit_core.run import Actor, Auditor, RunOutcome, record_refusal
-from audit_core.run import find_folder as fetch_folder
 from audit_core.run import open_subject as load_subject
 from audit_core.store import RunLog, audit_home
 from audit_core.store.opened_models import note_opened
 from audit_core.subject import Subject
+from audit_core.subject_family import find_folder as fetch_folder
 
 HALVES = ("exploratory", "confirmatory", "all")
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
 
+from audit_core.engine.unused_tensors import LEFT_OVER, is_as_created, is_unused
 from audit_core.errors import ModelRefused
 from audit_core.models.declared import check_numbers, list_names
 from audit_core.models.tensors import StoredTensor
@@ -22,24 +22,6 @@ _RECURRENT = ("mamba", "mamba2", "falcon_mamba", "rwkv", "xlstm")
 _SOUND = ("musicgen", "musicgen_melody", "moshi")
 _WANTED = "a text-only causal decoder with attention heads: each token is predicted from those before it."
 _REMEDY = "use such a model; this one was not measured."
-
-
-@dataclass(frozen=True)
-class UnusedTensor:
-    """Tensors in old checkpoints that no parameter depends on: the model creates them."""
-
-    pattern: str
-    why: str
-    n_axes: tuple[int, ...]
-
-
-LEFT_OVER = (
-    UnusedTensor(r"(?:^|\.)(?:attn|attention)\.bias$", "causal mask of GPT-2, GPT-Neo, GPT-NeoX and GPT-J", (4,)),
-    UnusedTensor(r"(?:^|\.)(?:attn|attention)\.masked_bias$", "the value that masks a position", (0, 1)),
-    UnusedTensor(r"(?:^|\.)(?:rotary_emb|attention|attn)\.(?:original_)?inv_freq$", "rotary frequencies, by config.json", (1,)),
-    UnusedTensor(r"(?:^|\.)rotary_emb\.(?:cos|sin)_cached$", "table of rotary frequencies", (2, 4)),
-    UnusedTensor(r"(?:^|\.)position_ids$", "0, 1, 2 …", (1, 2)),
-)  # fmt: skip
 
 
 def check_kind(config: Mapping[str, Any]) -> None:
@@ -58,6 +40,7 @@ def check_kind(config: Mapping[str, Any]) -> None:
             wanted="a model type of the installed transformers.",
             remedy="check config.json; the architecture may need a newer transformers, or its own code.",
         )
+    _check_aliases(kind, config)
     named = config.get("architectures")
     if named is not None and not (isinstance(named, list) and all(isinstance(name, str) for name in named)):
         raise ModelRefused(
@@ -94,6 +77,20 @@ def check_kind(config: Mapping[str, Any]) -> None:
         raise _refuse(kind, _describe(auto, kind))
     if other:
         raise _refuse(kind, f"saved as {ascii(first)[1:-1][:60]}, which does not predict a next token")
+
+
+def _check_aliases(kind: str, config: Mapping[str, Any]) -> None:
+    """Reject one setting under two names with two values, of which transformers would take either."""
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+    for alias, name in CONFIG_MAPPING[kind].attribute_map.items():
+        if alias in config and name in config and config[alias] != config[name]:
+            raise ModelRefused(
+                f"config.json has {name}: {ascii(config[name])[:40]} and {alias}: {ascii(config[alias])[:40]}, "
+                "two names of one setting.",
+                wanted="one value.",
+                remedy=f"remove the wrong one; the name in this architecture is {name}.",
+            )
 
 
 def _describe(auto: Any, kind: str) -> str:
@@ -152,6 +149,11 @@ def check_against_files(folder: Path, tensors: Mapping[str, StoredTensor]) -> It
     model, tied = seen[0]
     if untied := tied.keys() - model.all_tied_weights_keys.keys():
         raise _differs(folder, f"config.json ties weights that differ in the files: {list_names(untied)}")
+    # Here, because the model creates its own masks and frequencies after its weights are loaded.
+    state = model.state_dict()
+    unused = [one for name, one in tensors.items() if name not in state and is_unused(name, one)]
+    if changed := [one.name for one in unused if not is_as_created(one, model)]:
+        raise _differs(folder, f"the stored values differ from those that the model computes: {list_names(changed)}")
     if getattr(model.config, "_attn_implementation", "") != "eager":
         raise _differs(folder, "config.json selects an attention implementation other than `eager`")
 
@@ -182,7 +184,7 @@ def _check_room(model: Any, tensors: Mapping[str, StoredTensor]) -> None:
 def _check_names(folder: Path, model: Any, info: Any, tensors: Mapping[str, StoredTensor]) -> None:
     state = model.state_dict()
     missing = _find_missing(model, set(info.missing_keys))
-    left = {name for name, tensor in tensors.items() if name not in state and _is_unexpected(name, tensor)}
+    left = {name for name, tensor in tensors.items() if name not in state and is_unused(name, tensor)}
     unexpected = {name for name in info.unexpected_keys if name not in left and not _was_left(name, left)}
     found = [
         f"{what}: {list_names(names)}"
@@ -216,10 +218,6 @@ def _find_missing(model: Any, missing: set[str]) -> set[str]:
             missing = missing - members
     buffers = {name for name, _ in model.named_buffers()}
     return {n for n in missing if not (n in buffers and any(re.search(each.pattern, n) for each in LEFT_OVER))}
-
-
-def _is_unexpected(name: str, tensor: StoredTensor) -> bool:
-    return any(re.search(each.pattern, name) and len(tensor.shape) in each.n_axes for each in LEFT_OVER)
 
 
 def _was_left(name: str, left: set[str]) -> bool:

@@ -66,6 +66,8 @@ class MixtureLayer:
 
     def __init__(self, block: nn.Module, router: nn.Module, experts: nn.Module, n_experts: int) -> None:
         self.block, self.router, self.experts, self.n_experts = block, router, experts, n_experts
+        self.n_chosen = 0
+        """Experts per token; known once the layer was checked."""
         self._handles: list[Any] = []
         self._shape: tuple[int, int] = (0, 0)
         self._router_inputs: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
@@ -114,6 +116,39 @@ class MixtureLayer:
         index = torch.full((len(inputs), 1), expert, dtype=torch.long)
         return self.combine(inputs, index, torch.ones(len(inputs), 1, dtype=inputs.dtype))
 
+    def measure_norms(self, routed: Routed) -> torch.Tensor:
+        """Length of each chosen expert's unweighted output; shape (row, pos, choice)."""
+        inputs, index = routed.inputs.flatten(0, 1), routed.index.flatten(0, 1)
+        found = torch.zeros(index.shape)
+        for expert in index.unique().tolist():
+            at, choice = (index == expert).nonzero(as_tuple=True)
+            found[at, choice] = self.run_expert(inputs[at], expert).float().norm(dim=-1)
+        return found.view(routed.index.shape)
+
+    def _run_router(self, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        args, kwargs = self._router_inputs
+        kwargs = {name: value for name, value in kwargs.items() if name != "hidden_states"}
+        _, weights, index = type(self.router).forward(self.router, inputs, *args, **kwargs)
+        return index, weights
+
+    def route_to(self, inputs: torch.Tensor, experts: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Index and weights if these experts were chosen: the router's own scores of them, by its own rule.
+
+        Args:
+            inputs: shape (token, d_model).
+
+        Raises:
+            ControlFailed: the router does not choose by one top-k, or gave one of them no weight.
+        """
+        with _ForceChoice(self.n_experts, experts) as force:
+            index, weights = self._run_router(inputs)
+        forced = torch.tensor(sorted(experts)).expand_as(index)
+        if force.fired != 1 or not torch.equal(index.sort(-1).values, forced) or not bool((weights != 0).all()):
+            raise ControlFailed(
+                "This router does not choose by one top-k of its scores, so no route can be forced; no number is reported."
+            )
+        return index, weights
+
     def route(self, inputs: torch.Tensor, without: Sequence[int] = ()) -> tuple[torch.Tensor, torch.Tensor]:
         """Index and weights that the router gives to tokens, by its own code.
 
@@ -124,10 +159,8 @@ class MixtureLayer:
         Raises:
             ControlFailed: the router's scores were not found, or a masked expert kept a weight.
         """
-        args, kwargs = self._router_inputs
-        kwargs = {name: value for name, value in kwargs.items() if name != "hidden_states"}
         with _MaskScores(self.n_experts, without) as mask:
-            _, weights, index = type(self.router).forward(self.router, inputs, *args, **kwargs)
+            index, weights = self._run_router(inputs)
         # A router that adds a bias to its scores may still name a masked expert; its weight is then zero.
         kept = any(bool(weights[index == expert].any()) for expert in without)
         if without and (mask.fired != 1 or kept):
@@ -150,6 +183,23 @@ class _MaskScores(TorchFunctionMode):
             self.fired += 1
             found = found.clone()
             found[..., self.without] = -torch.inf
+        return found
+
+
+class _ForceChoice(TorchFunctionMode):
+    """Makes the router's top-k over all experts choose stated ones; counts how often."""
+
+    def __init__(self, n_experts: int, experts: Sequence[int]) -> None:
+        super().__init__()
+        self.n_experts, self.experts, self.fired = n_experts, sorted(experts), 0
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        found = func(*args, **(kwargs or {}))
+        # A top-k within groups of experts has a third axis, and one over groups another width.
+        if getattr(func, "__name__", "") == "topk" and args[0].shape[1:] == (self.n_experts,):
+            self.fired += 1
+            index = torch.tensor(self.experts).expand(len(args[0]), -1)
+            return torch.return_types.topk((args[0].gather(1, index), index))
         return found
 
 
@@ -199,6 +249,9 @@ def edit_experts(
     """
     inputs, index, weights = (x.flatten(0, 1) for x in (part.inputs, part.index, part.weights))
     edited = torch.isin(index, torch.tensor(edit.indices))
+    if edit.replacement is Replacement.FORCED:
+        new_index, new_weights = layer.route_to(inputs, edit.indices)
+        return layer.combine(inputs, new_index, new_weights.to(inputs)).view_as(part.outputs)
     if edit.replacement in ROUTING:
         new_index, new_weights = layer.route(inputs, edit.indices)
         if edit.replacement is Replacement.REWEIGHTED:

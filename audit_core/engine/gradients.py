@@ -149,16 +149,15 @@ def get_runner(subject: Subject) -> WaveRunner:
         Refused: this subject cannot be differentiated.
     """
     runner = getattr(subject, "runner", None)
-    if not isinstance(runner, WaveRunner) or runner.fallback:
+    why = (
+        runner.explain_no_gradients()
+        if isinstance(runner, WaveRunner)
+        else "Gradients of this model are not available."
+    )
+    if not isinstance(runner, WaveRunner) or why:
         raise Refused(
-            "Gradients of this model are not available.",
-            wanted="a transformer whose blocks can be run one by one.",
-            remedy="measure exactly, without an estimator.",
-        )
-    if (there := len(runner.model.list_layers(Kind.PATTERN))) < runner.model.n_layers:
-        raise Refused(
-            f"Gradients are not supported: only {there} of {runner.model.n_layers} layers of this model have attention.",
-            wanted="a transformer with heads in every layer.",
+            why,
+            wanted="a transformer with heads in every layer, whose blocks can be run one by one.",
             remedy="measure exactly, without an estimator.",
         )
     return runner

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from audit_core.engine.experts import MixtureLayer, Routed
+from audit_core.engine.shared_path import SharedPath, check_shared_paths
 from audit_core.errors import ControlFailed
 
 if TYPE_CHECKING:
@@ -31,9 +32,15 @@ class MixtureReport:
     """Largest relative difference between Σ weight · output of the chosen experts and what their module returns."""
     scores_are_read: bool = False
     """Whether the model changes when the scores that the router returns are changed; if not, editing them would do nothing."""
+    why_no_shared: str = ""
+    """Why the shared paths cannot be edited; empty if they can, or if the model has none."""
+    shared_difference: float = 0.0
+    """Largest relative difference between routed + shared experts and the output of their layer."""
 
 
-def check_mixtures(model: HookedModel, layers: dict[int, MixtureLayer], tokens: torch.Tensor) -> MixtureReport:
+def check_mixtures(
+    model: HookedModel, layers: dict[int, MixtureLayer], paths: dict[int, SharedPath], tokens: torch.Tensor
+) -> MixtureReport:
     """Run the checks on some tokens.
 
     Args:
@@ -41,12 +48,21 @@ def check_mixtures(model: HookedModel, layers: dict[int, MixtureLayer], tokens: 
     """
     try:
         with torch.inference_mode():
-            return _check(model, layers, tokens)
+            report = _check(model, layers, tokens)
     except ControlFailed as error:
         return MixtureReport(str(error))
     except _MISFITS as error:
         # The model is audited without its experts, as a model of another architecture is.
         return MixtureReport(f"Its mixture layers work in another way ({type(error).__name__}: {str(error)[:200]}).")
+    try:
+        with torch.inference_mode():
+            difference = check_shared_paths(model, paths, tokens, most=LARGEST_DIFFERENCE)
+    except ControlFailed as error:
+        return replace(report, why_no_shared=str(error))
+    except _MISFITS as error:
+        why = f"Its shared experts work in another way ({type(error).__name__}: {str(error)[:200]})."
+        return replace(report, why_no_shared=why)
+    return replace(report, shared_difference=difference)
 
 
 def _check(model: HookedModel, layers: dict[int, MixtureLayer], tokens: torch.Tensor) -> MixtureReport:
@@ -63,6 +79,7 @@ def _check(model: HookedModel, layers: dict[int, MixtureLayer], tokens: torch.Te
     for layer, mixture in layers.items():
         if layer not in seen:
             raise ControlFailed(f"The experts of layer {layer} were never called.")
+        mixture.n_chosen = seen[layer].index.shape[-1]
         worst = max(worst, _check_sum(layer, mixture, seen[layer]))
         _check_router(layer, mixture, seen[layer])
     first = min(layers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -81,24 +81,55 @@ def run_connections(
             check_sums(runner, sources.captures[PromptSide.CLEAN])
         advance(group.capture_work)
         runner.read(table, torch.stack([sources.captures[i.side].ends for i in _BOTH]), (0, 1), group.prompts)
-
-        def send(start: int, sources: Sources = sources) -> Senders:
-            return Senders(runner, sources, replacement, start, generator)
-
-        last = send(len(pairs[0].clean_ids) - 1)
-        for row in work.last:
-            runner.read(table, _write_to_output(runner, last, bundles[row - 2]), (row,), group.prompts)
-            applied += len(pairs)
-        for chunk in group.chunks:
-            wave = PathWave(runner, send(chunk.start), [bundles[row - 2] for row in chunk.variants], advance)
-            runner.read(table, wave.run(), chunk.variants, group.prompts)
-            applied += wave.applied
-    if applied != len(bundles) * len(prompts):
-        raise ControlFailed(
-            f"{len(bundles) * len(prompts) - applied} of {len(bundles) * len(prompts)} receivers' outputs were not applied."
-        )
+        writers = _Writers(runner, sources, replacement, generator)
+        applied += _run_group(writers, group, work.last, bundles, table, advance)
+    _check_applied(applied, len(bundles) * len(prompts))
     rows = np.concatenate([[0, 1], 2 + np.argsort(order)]).astype(int)
     return Logits(table.answer[rows], table.foil[rows], None, applied)
+
+
+@dataclass(frozen=True)
+class _Writers:
+    """What one group's senders write, from any position on."""
+
+    runner: WaveRunner
+    sources: Sources
+    replacement: Replacement
+    generator: torch.Generator
+
+    def start_at(self, position: int) -> Senders:
+        return Senders(self.runner, self.sources, self.replacement, position, self.generator)
+
+
+def _run_group(
+    writers: _Writers,
+    group: Group,
+    last: Sequence[int],
+    bundles: Sequence[Bundle],
+    table: LogitTable,
+    advance: Callable[[int], None],
+) -> int:
+    """Fill the table's rows of every bundle for prompts of one length; returns the number of receivers' outputs applied.
+
+    Args:
+        last: rows whose receiver is the output.
+    """
+    runner, applied = writers.runner, 0
+    n_positions = writers.sources.captures[PromptSide.CLEAN].tokens.shape[1]
+    at_end = writers.start_at(n_positions - 1)
+    for row in last:
+        runner.read(table, _write_to_output(runner, at_end, bundles[row - 2]), (row,), group.prompts)
+        applied += len(group.prompts)
+    for chunk in group.chunks:
+        wave = PathWave(runner, writers.start_at(chunk.start), [bundles[row - 2] for row in chunk.variants], advance)
+        runner.read(table, wave.run(), chunk.variants, group.prompts)
+        applied += wave.applied
+    return applied
+
+
+def _check_applied(applied: int, wanted: int) -> None:
+    if applied != wanted:
+        raise ControlFailed(f"{wanted - applied} of {wanted} receivers' outputs were not applied.")
 
 
 def _write_to_output(runner: WaveRunner, last: Senders, bundle: Bundle) -> torch.Tensor:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from audit_core.capability import PATTERNS
 from audit_core.component import Kind
 from audit_core.engine.gradients import batch_prompts, embed, get_runner, measure_gradients
 from audit_core.intervention import CLEAN_RUN, PromptSide
@@ -27,7 +28,7 @@ def read_attention_records(
     """
     if not with_gradients:
         for at, pair in enumerate(prompts.pairs):
-            yield at, AttentionRecord(subject.patterns(pair, CLEAN_RUN), None)
+            yield at, AttentionRecord(PATTERNS.of(subject).patterns(pair, CLEAN_RUN), None)
         return
     runner = get_runner(subject)
     for batch in batch_prompts(runner, prompts):

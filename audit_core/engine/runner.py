@@ -60,18 +60,30 @@ class WaveRunner:
         """Switch to whole forward passes."""
         self.fallback, self.shares_prefix, self.readout = why, False, LogitReadout()
 
+    def explain_no_gradients(self) -> str:
+        """Why no backward pass reaches the patterns of every layer; empty if one does."""
+        if self.fallback:
+            return "Gradients of this model are not available: it supports only whole forward passes."
+        if (there := len(self.model.list_layers(Kind.PATTERN))) < self.model.n_layers:
+            return f"Gradients are not supported: only {there} of {self.model.n_layers} layers of this model have attention."
+        return ""
+
     def admit_experts(self, tokens: torch.Tensor) -> MixtureReport:
         """Offer experts as components if the checks of all mixture layers pass."""
         from audit_core.engine.experts import find_mixtures
         from audit_core.engine.mixture_check import MixtureReport, check_mixtures
+        from audit_core.engine.shared_path import find_shared_paths
 
         layers = find_mixtures(self.bridge)
         if not layers:
             return MixtureReport("This model has no mixture layers.")
+        paths = find_shared_paths(self.bridge, layers)
         with self.lock:
-            report = check_mixtures(self.model, layers, tokens)
+            report = check_mixtures(self.model, layers, paths, tokens)
         if not report.why_not:
-            points = {(Kind.EXPERT, layer): mixture for layer, mixture in layers.items()}
+            points: dict[Any, Any] = {(Kind.EXPERT, layer): mixture for layer, mixture in layers.items()}
+            if not report.why_no_shared:
+                points |= {(Kind.SHARED, layer): path for layer, path in paths.items()}
             self.model = replace(self.model, points={**self.model.points, **points})
             self.geometry = replace(self.geometry, n_experts=max(mixture.n_experts for mixture in layers.values()))
         return report
@@ -189,10 +201,12 @@ class WaveRunner:
                 [p.clean_ids if side is PromptSide.CLEAN else p.corrupted_ids for p in pairs], (Kind.EXPERT,)
             )
             routed = [run.sites[Kind.EXPERT, layer] for layer in layers]
+            with self.turn():
+                norms = [self.model.find_point(Kind.EXPERT, n).measure_norms(one) for n, one in zip(layers, routed)]
             for row, i in enumerate(where):
                 index = np.stack([layer.index[row].numpy() for layer in routed])
                 weights = np.stack([layer.weights[row].float().numpy() for layer in routed])
-                found[i] = TokenRouting(layers, index, weights)
+                found[i] = TokenRouting(layers, index, weights, np.stack([layer[row].numpy() for layer in norms]))
             on_progress(len(found), len(prompts))
         return tuple(found[i] for i in range(len(prompts)))
 

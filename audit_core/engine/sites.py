@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
 
     from audit_core.engine.experts import MixtureLayer
+    from audit_core.engine.shared_path import SharedPath
 
 HOOKS = {
     Kind.RESID: "hook_resid_pre",
@@ -28,14 +29,15 @@ HOOKS = {
     Kind.HEAD: "attn.hook_z",
     Kind.NEURON: "mlp.hook_post",
     Kind.EXPERT: "",
+    Kind.SHARED: "",
     Kind.MLP: "hook_mlp_out",
 }
 """TransformerBridge hook of each kind, inside `blocks.{layer}.`, in the order in which a block computes them. Tensor
 shapes: residual and MLP (row, pos, d_model); query, key, value and head output before W_O (row, pos, head, d_head);
 neurons (row, pos, neuron); pattern (row, head, query, key). Experts have a `MixtureLayer` in the place of a hook, whose
-value is a `Routed`."""
+value is a `Routed`, and shared experts a `SharedPath`, whose value has the shape of an MLP's."""
 _PATTERNS = (Kind.EDGE, Kind.PATTERN)
-_WHOLE = (Kind.RESID, Kind.MLP)
+_WHOLE = (Kind.RESID, Kind.MLP, Kind.SHARED)
 
 NOISE_SCALE = 10.0
 """Noise of the control, in root mean squares of the activation; large enough to be detected by any working hook."""
@@ -46,7 +48,7 @@ class HookedModel:
     """A loaded model with its hook points, looked up once: TransformerBridge rebuilds the table at each access."""
 
     bridge: TransformerBridge
-    points: Mapping[tuple[Kind, int], HookPoint | MixtureLayer]
+    points: Mapping[tuple[Kind, int], HookPoint | MixtureLayer | SharedPath]
 
     @property
     def n_layers(self) -> int:
@@ -89,6 +91,15 @@ class HookedModel:
         """Refuse edits in layers without their site, before the run."""
         for kind, layer in {(e.component.kind, e.component.layer) for i in interventions for e in i.edits}:
             self.find_point(kind, layer)
+        for intervention in interventions:
+            for site in group_edits([e for e in intervention.edits if e.replacement is Replacement.FORCED]):
+                n_chosen = self.find_point(Kind.EXPERT, site.layer).n_chosen
+                if len(site.indices) != n_chosen:
+                    raise InterventionRefused(
+                        f"{len(site.indices)} experts of layer {site.layer} forced for a token.",
+                        wanted=f"{n_chosen}, as many as its router chooses.",
+                        remedy="name as many experts as the router chooses.",
+                    )
 
 
 def find_hooks(bridge: TransformerBridge) -> HookedModel:

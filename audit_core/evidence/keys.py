@@ -113,15 +113,20 @@ def load_log_key(home: Path) -> SigningKey:
     return _load(home, LOG_KEY)
 
 
-def make_next_key(home: Path, name: str) -> SigningKey:
-    """Create the next key under this name, not yet in use; it replaces a next key that was not taken into use."""
+def make_next_key(home: Path, name: str, *, passphrase: str | None = None) -> SigningKey:
+    """Create the next key under this name, not yet in use; it replaces a next key that was not taken into use.
+
+    Args:
+        passphrase: as entered by the owner; None reads `ASSAY_KEY_PASSPHRASE`.
+    """
     _find_path(home, name, _NEXT).unlink(missing_ok=True)
-    return _make(home, name, _NEXT)
+    return _make(home, name, _NEXT, passphrase=passphrase)
 
 
-def find_next_key(home: Path, name: str) -> SigningKey | None:
+def find_next_key(home: Path, name: str, *, passphrase: str | None = None) -> SigningKey | None:
     """Return the next key under this name, if there is one."""
-    return _load(home, name, _NEXT) if os.path.lexists(_find_path(home, name, _NEXT)) else None
+    is_there = os.path.lexists(_find_path(home, name, _NEXT))
+    return _load(home, name, _NEXT, passphrase=passphrase) if is_there else None
 
 
 def take_next_key(home: Path, name: str) -> None:
@@ -161,7 +166,7 @@ def _find_path(home: Path, person: str, ending: str = _PEM) -> Path:
     return home / "keys" / f"{person}{ending}"
 
 
-def _make(home: Path, person: str, ending: str = _PEM) -> SigningKey:
+def _make(home: Path, person: str, ending: str = _PEM, *, passphrase: str | None = None) -> SigningKey:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import Encoding, PrivateFormat
 
@@ -169,7 +174,9 @@ def _make(home: Path, person: str, ending: str = _PEM) -> SigningKey:
     path.parent.mkdir(mode=0o700, exist_ok=True)
     secret = Ed25519PrivateKey.generate()
     try:
-        write_new(path, secret.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, _protect(person)), mode=0o600)
+        write_new(
+            path, secret.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, _protect(person, passphrase)), mode=0o600
+        )
     except FileExistsError:
         raise _refuse_second(path) from None
     return SigningKey(person, secret.public_key().public_bytes_raw(), secret)
@@ -191,10 +198,11 @@ def _choose_passphrase(person: str, typed: str | None) -> bytes | None:
     return (_read_passphrase(person) if typed is None else typed.encode()) or None
 
 
-def _protect(person: str) -> KeySerializationEncryption:
+def _protect(person: str, typed: str | None) -> KeySerializationEncryption:
     from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, NoEncryption
 
-    return BestAvailableEncryption(_read_passphrase(person)) if _read_passphrase(person) else NoEncryption()
+    chosen = _choose_passphrase(person, typed)
+    return BestAvailableEncryption(chosen) if chosen else NoEncryption()
 
 
 def _load(home: Path, person: str, ending: str = _PEM, *, passphrase: str | None = None) -> SigningKey:

@@ -14,6 +14,7 @@ ENTRIES = ("confirm", "run")
 """Modules that run a frozen claim. Plug-ins are not imported by statements, so each module in `PLUGIN_FOLDERS` is an entry too."""
 
 EXEMPT = {
+    "engine.pace": "predicts how long a run takes",
     "errors": "texts of refusals; the decision to refuse is covered where it is taken",
     "evidence": "digests, keys, environment and reports: written after the numbers",
     "governance": "policies: each is pinned by its own digest",
@@ -24,7 +25,6 @@ EXEMPT = {
     "models.known": "addresses of models; their files are pinned by digest",
     "models.provenance": "where a model came from; its files are pinned by digest",
     "models.resolve": "finds and fetches models; their files are pinned by digest",
-    "pace": "predicts how long a run takes",
     "preregistration": "the plan of a claim: it has its own digest",
     "prompt_files": "reads uploaded files; the prompts that were read are pinned by digest",
     "store": "stores and finds results",

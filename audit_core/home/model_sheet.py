@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from audit_core.errors import AuditError
 from audit_core.home.home_records import HomeFacts
-from audit_core.models import KNOWN_MODELS, ModelIdentity, find_known, find_shipped, identify_model, model_cache
-from audit_core.models.fetch import find_cached
+from audit_core.models import KNOWN_MODELS, ModelIdentity, identify_model
 from audit_core.references.model_class import ModelClass, read_architecture
 from audit_core.store.database.events import Action
-from audit_core.subjects.planted import WEIGHTS_VERSION, find_planted
+from audit_core.subject_family import find_here, find_listed
 
 DTYPE, ATTENTION = "float32", "eager"
 """Number format and attention implementation of every loaded model; both are part of the model's digest."""
@@ -44,10 +41,10 @@ def read_sheet(name: str) -> ModelSheet:
     Args:
         name: a known or planted name, a folder, or a hub id.
     """
-    named = find_known(name) or find_shipped(name) or find_planted(name)
+    named = find_listed(name)
     title = named.title if named else name
     try:
-        folder = _find_folder(name)
+        folder = find_here(name)
         if folder is None:
             return ModelSheet(name, title, None, None, f"not on this machine yet: `python -m audit_core fetch {name}`")
         identity = identify_model(folder, dtype=DTYPE, attention=ATTENTION)
@@ -69,15 +66,3 @@ def count_done(facts: HomeFacts, model_digest: str) -> Mapping[str, int]:
         if event.action == Action.RUN_ENDED and event.object_id in started and event.payload["outcome"] == "done"
     ]
     return Counter(done)
-
-
-def _find_folder(name: str) -> Path | None:
-    if (known := find_known(name)) is not None:
-        return find_cached(known)
-    if (shipped := find_shipped(name)) is not None:
-        return shipped.folder
-    if (planted := find_planted(name)) is not None:
-        folder = model_cache() / f"{planted.name}-seed0-v{WEIGHTS_VERSION}"
-    else:
-        folder = Path(os.path.expanduser(name))
-    return folder if (folder / "config.json").is_file() else None

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from audit_core.capability import MEANS
 from audit_core.component import Kind
+from audit_core.controls import check_arrived
 from audit_core.data_folder import load_texts
-from audit_core.effect import Effect, check_arrived
+from audit_core.effect import Effect
 from audit_core.errors import ControlFailed, InterventionRefused, NotMeasured
 from audit_core.intervention import CLEAN_RUN, Intervention, Replacement
 from audit_core.prompts.answers import Contrast, Tokenizer
@@ -81,7 +83,7 @@ def measure_divergence(
     """
     texts = pair_texts(subject.tokenizer)
     kinds = frozenset(part.kind for i in interventions.values() for part in i.components)
-    means = subject.capture_means(texts, kinds=kinds & {*MEAN_KINDS, Kind.EXPERT})
+    means = MEANS.of(subject).capture_means(texts, kinds=kinds & {*MEAN_KINDS, Kind.EXPERT})
     try:
         logits = subject.run(texts, (CLEAN_RUN, *interventions.values()), means=means, vocabulary=True, seed=seed)
     except InterventionRefused as error:

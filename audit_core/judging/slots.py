@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from audit_core.capability import ROUTING
 from audit_core.component import Component, Kind
 from audit_core.errors import NotMeasured
 from audit_core.prompts.prompt_set import TokenisedPrompts
-from audit_core.subject import Routing, Subject, TokenRouting
+from audit_core.subject import Subject, TokenRouting
 
 
 def count_slots(subject: Subject, prompts: TokenisedPrompts) -> Mapping[Component, int]:
     """Tokens sent to each expert on the clean runs of these prompts.
 
     Raises:
-        ComponentRefused: the model has no accessible experts.
+        CapabilityRefused: the model has no accessible experts.
     """
-    assert isinstance(subject, Routing)
-    return add_slots(subject.components(Kind.EXPERT), subject.read_routing(prompts))
+    return add_slots(subject.components(Kind.EXPERT), ROUTING.of(subject).read_routing(prompts))
 
 
 def add_slots(experts: Sequence[Component], routings: Sequence[TokenRouting]) -> dict[Component, int]:

@@ -113,6 +113,8 @@ class Trial:
     clusters: tuple[str, ...]
     unit: str
     """Unit of the metric."""
+    is_right: NDArray[np.bool_] | None = None
+    """See `Effect.is_right`."""
 
     @property
     def clean(self) -> NDArray[np.float64]:
@@ -130,6 +132,7 @@ class Trial:
             shifts={family: shift[at] for family, shift in self.shifts.items()},
             null=self.null[:, at],
             clusters=clusters,
+            is_right=None if self.is_right is None else self.is_right[at],
         )
 
 
@@ -162,6 +165,7 @@ def read_trial(claim: Claim, plan: TrialPlan, effect: Effect) -> Trial:
         len(plan.draws),
         clusters,
         effect.unit,
+        effect.is_right,
     )
 
 
@@ -240,7 +244,8 @@ def judge_trial(trial: Trial, *, seed: int, alpha: float | None = None) -> Judge
         except NotMeasured as error:
             refused[family] = error.detail
     try:
-        check_gap(trial.clean, trial.corrupted, trial.unit, trial.families[claim.ablation].min_gap)
+        min_gap = trial.families[claim.ablation].min_gap
+        check_gap(trial.clean, trial.corrupted, trial.unit, min_gap, is_right=trial.is_right)
         if claim.ablation in refused:
             raise NotMeasured("control_failed", refused[claim.ablation])
     except NotMeasured as error:

@@ -23,6 +23,7 @@ class AnswerProbability:
     unit: str = "probability"
     needs_vocabulary: bool = True
     reads_sequences: bool = False
+    is_preference: bool = True
     min_gap: float = 0.05
 
     def read(self, logits: Logits, pairs: Sequence[TokenPair]) -> NDArray[np.float64]:

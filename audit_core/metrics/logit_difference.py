@@ -21,6 +21,7 @@ class LogitDifference:
     unit: str = "logits"
     needs_vocabulary: bool = False
     reads_sequences: bool = False
+    is_preference: bool = True
     min_gap: float = 0.5
 
     def read(self, logits: Logits, pairs: Sequence[TokenPair]) -> NDArray[np.float64]:

@@ -23,6 +23,7 @@ class SequenceLogProbability:
     unit: str = "nats"
     needs_vocabulary: bool = True
     reads_sequences: bool = True
+    is_preference: bool = True
     min_gap: float = 0.5
 
     def read(self, logits: Logits, pairs: Sequence[TokenPair]) -> NDArray[np.float64]:

@@ -13,6 +13,10 @@ def _split(words: str) -> frozenset[str]:
 
 
 _STOP = re.compile(r"(?P<stop>[.!?\u2026]+)(?P<close>[\"'\u201d\u2019\u00bb)\]*_]{0,4})\s+(?=(?P<next>\S+))")
+_ENCLOSED = re.compile(
+    r"\([^()]{0,300}\)|\[[^\[\]]{0,300}\]|(?<![^\s(\[])\"[^\"]{0,300}\"(?!\w)|\u201c[^\u201c\u201d]{0,300}\u201d|\$(?!\s)[^$]{1,200}(?<!\s)\$(?!\d)"
+)
+"""Text in parentheses, quotation marks or formulas, where a full stop does not end the sentence around it."""
 _WORD = re.compile(r"[^\s(\[\"'\u201c\u2018\u2014/]{1,40}\Z")
 _NEVER_LAST = _split(
     "cf e.g i.e eg ie fig figs eq eqs eqn sec secs sect tab ch chap vs approx dr mr mrs ms prof st resp incl ca vol app appx "
@@ -33,8 +37,9 @@ def split_sentences(block: str) -> Iterator[str]:
     """Return a block's sentences in order; joined by single spaces they give the block again."""
     for part in block.split(BREAK):
         start = 0
+        enclosed = {at for span in _ENCLOSED.finditer(part) for at in range(span.start(), span.end() - 1)}
         for stop in _STOP.finditer(part):
-            if _ends_sentence(part[start : stop.start()], stop):
+            if stop.end("close") - 1 not in enclosed and _ends_sentence(part[start : stop.start()], stop):
                 yield part[start : stop.end("close")].replace(CODE_SPACE, " ")
                 start = stop.end()
         if start < len(part):
@@ -44,9 +49,11 @@ def split_sentences(block: str) -> Iterator[str]:
 def _ends_sentence(before: str, stop: re.Match[str]) -> bool:
     following = stop["next"].lstrip("\"'\u201c\u2018\u00ab([*_`")
     first = following[:1]
+    # A sentence may continue after a quotation ("Why?" it asks) or an ellipsis.
+    if first.islower() and (stop["close"] or (stop["stop"] != "." and set(stop["stop"]) <= set(".\u2026"))):
+        return False
     if stop["stop"] != ".":
-        # A sentence may continue after a quotation ("Why?" it asks) or an ellipsis.
-        return not (first.islower() and (stop["close"] or set(stop["stop"]) <= set(".\u2026")))
+        return True
     found = _WORD.search(before[-48:])
     word = found[0] if found else ""
     bare, is_starter = word.lower(), following.strip(".,;:!?)").lower() in _STARTERS and first.isupper()

@@ -44,6 +44,7 @@ def render_template(tokenizer: Any, messages: Sequence[Mapping[str, str]], *, is
         AttributeError,
         ArithmeticError,
         RecursionError,
+        MemoryError,
         OutOfTime,
     )
     try:

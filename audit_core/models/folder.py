@@ -18,6 +18,7 @@ _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 _CODE_KEYS = ("auto_map", "custom_code", "custom_pipelines", "trust_remote_code")
 _PLACE_KEYS = ("transformers_weights", "fast_tokenizer_files")
 """Keys that make transformers load other files than those checked and hashed here."""
+_ADAPTER = ("adapter_config.json", "adapter_model.safetensors", "adapter_model.bin")
 _WEIGHTS = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
 
@@ -47,9 +48,9 @@ def check_configs(folder: Path) -> None:
             remedy="give the folder that holds config.json, or export with save_pretrained().",
         )
     read_json(config, limit=CONFIG_BYTES)
-    if (folder / "adapter_config.json").exists():
+    if found := [name for name in _ADAPTER if (folder / name).exists()]:
         raise ModelRefused(
-            f"{folder} contains an adapter (adapter_config.json), which would load another base model.",
+            f"{folder} contains an adapter ({', '.join(found)}), so its weights alone are another model.",
             wanted="a complete model.",
             remedy="merge the adapter into its base model (merge_and_unload) and save that.",
         )
@@ -118,6 +119,7 @@ def _refuse_requests(content: dict[str, Any], path: Path) -> None:
 def list_weight_files(folder: Path) -> list[str]:
     """List the safetensors files of the weights, each a plain name in the folder."""
     if (folder / _WEIGHTS).is_file():
+        _refuse_second(folder)
         return [_WEIGHTS]
     if (folder / _INDEX).is_file():
         return _shard_names(folder / _INDEX)
@@ -128,6 +130,16 @@ def list_weight_files(folder: Path) -> list[str]:
         wanted=f"safetensors only: {_WEIGHTS}, or {_INDEX} and its shards; a pickle can run code when opened.",
         remedy="convert the weights: load them where you trust their origin and call save_pretrained().",
     )
+
+
+def _refuse_second(folder: Path) -> None:
+    """Reject shards beside one whole file: only the file would be read, and the digest covers both."""
+    if (folder / _INDEX).is_file() and any((folder / shard).is_file() for shard in _shard_names(folder / _INDEX)):
+        raise ModelRefused(
+            f"{folder} has two sets of weights: {_WEIGHTS}, and {_INDEX} with its shards.",
+            wanted="one set of weights.",
+            remedy="remove the other set.",
+        )
 
 
 def list_index(folder: Path) -> dict[str, str]:

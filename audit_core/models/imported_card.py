@@ -54,7 +54,7 @@ class ImportedCard:
     is_cut: bool
     """Whether there were more than the limit."""
     left_out: int = 0
-    """Number of sentences and blocks that were skipped because of their length."""
+    """Number of sentences and blocks that were skipped because of their length or of a negated list or section."""
     unread: tuple[UnreadText, ...] = ()
     """Text in other languages, which is not read because the keywords are English."""
 

@@ -13,6 +13,24 @@ if TYPE_CHECKING:
 
 _END = ".,;:!?…。、，！？；："
 """Marks at the end of a sentence, ignored in comparisons."""
+_UNSEEN = frozenset(
+    map(
+        chr,
+        [
+            0x034F,
+            0x115F,
+            0x1160,
+            0x17B4,
+            0x17B5,
+            0x2800,
+            0x3164,
+            0xFFA0,
+            *range(0xFE00, 0xFE10),
+            *range(0xE0100, 0xE01F0),
+        ],
+    )
+)
+"""Invisible characters outside Unicode's category of format characters: joiners, fillers, variation selectors."""
 _NAMED = 5
 """Ids that a notice lists; the others are counted."""
 
@@ -30,7 +48,7 @@ class SetAside:
 def find_repeats(prompts: Sequence[Prompt]) -> dict[int, int]:
     """Find rows equal to an earlier row in both texts, all answers and all foils.
 
-    Texts are compared after Unicode NFC, without invisible format characters, with white space collapsed, and without white
+    Texts are compared after Unicode NFC, without invisible characters, with white space collapsed, and without white
     space and sentence marks at the end. Case is significant; id, template, group, source and the order of answers are not.
     A pair with clean and corrupted exchanged is another prompt.
 
@@ -70,7 +88,9 @@ def describe_repeats(names: Sequence[str], repeats: dict[int, int]) -> str:
 
 def normalise_text(text: str) -> str:
     """Normalise a text for comparison."""
-    visible = "".join(c for c in unicodedata.normalize("NFC", text) if unicodedata.category(c) != "Cf")
+    visible = "".join(
+        c for c in unicodedata.normalize("NFC", text) if unicodedata.category(c) != "Cf" and c not in _UNSEEN
+    )
     return " ".join(visible.split()).rstrip(f"{_END} ")
 
 

@@ -67,8 +67,6 @@ class Architecture:
     reality: str
     attention_can: str
     demands: tuple[Demand, ...]
-    audits: tuple[str, ...]
-    """Audits that run on models of this class."""
 
 
 @dataclass(frozen=True)
@@ -101,8 +99,11 @@ class AuditFit:
 
     audit: str
     question: str
-    applies: bool | None
-    """None if the map does not list the audit yet."""
+    demands: tuple[str, ...]
+    """What the audit demands of a model."""
+    missing: tuple[str, ...]
+    """Of these, what no model of these classes gives; all of them if no class can be opened."""
+    applies: bool
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,9 @@ _MAP: Schema = record(
         "architectures": list_of(
             record(
                 {"id": one_of(*Setting), "kind": one_of("model", "system"), **dict.fromkeys(_TEXTS, WORDS)}
-                | {"demands": list_of(_DEMAND, least=1), "audits": list_of(ID, most=100)}
+                | {"demands": list_of(_DEMAND, least=1)},
+                # Of former maps; the audits themselves now declare what they demand of a model.
+                {"audits": list_of(ID, most=100)},
             ),
             least=1,
         ),
@@ -168,18 +171,30 @@ def parse_governance_map(data: bytes, name: str = "map.json") -> GovernanceMap:
 def list_capabilities(settings: Sequence[Setting], chart: GovernanceMap | None = None) -> CapabilityMatrix:
     """Return applicable audits and evidence to demand, for a model of these classes in a system with these properties.
 
-    An audit applies if every class of the model lists it: an encoder–decoder with experts has the audits common to both.
+    An audit applies if models of every class give what it demands: an encoder–decoder with experts has the audits common
+    to both. Families in `subjects/` declare what models of a class give.
     """
     chart = chart or load_governance_map()
     rows = [chart.find(setting) for setting in settings]
-    models = [set(row.audits) for row in rows if row.kind == "model"]
-    fits = set.intersection(*models) if models else set()
-    placed = {audit for row in chart.architectures for audit in row.audits}
-    audits = tuple(
-        AuditFit(name, plugin.question, name in fits if name in placed else None)
-        for name, plugin in list_plugins("audits").items()
+    given = [_list_given(row.id) for row in rows if row.kind == "model"]
+    can_open = bool(given) and all(one is not None for one in given)
+    offered = frozenset.intersection(*(one or frozenset() for one in given)) if given else frozenset()
+    return CapabilityMatrix(
+        tuple(_fit(name, plugin, offered, can_open) for name, plugin in list_plugins("audits").items()),
+        tuple((row.id, demand) for row in rows for demand in row.demands),
     )
-    return CapabilityMatrix(audits, tuple((row.id, demand) for row in rows for demand in row.demands))
+
+
+def _list_given(setting: Setting) -> frozenset[str] | None:
+    """Names of what models of a class give; None if no family opens such a model."""
+    families = [family for family in list_plugins("subjects").values() if setting in family.offers]
+    return frozenset(one.name for family in families for one in family.offers[setting]) if families else None
+
+
+def _fit(name: str, plugin: Any, offered: frozenset[str], can_open: bool) -> AuditFit:
+    demands = tuple(demand.name for demand in plugin.demands)
+    missing = tuple(demand for demand in demands if demand not in offered)
+    return AuditFit(name, plugin.question, demands, missing, can_open and not missing)
 
 
 @cache
@@ -192,7 +207,8 @@ def _read_architecture(row: dict[str, Any]) -> Architecture:
         Demand(**demand | {"coverage": Coverage(demand["coverage"]), "audits": tuple(demand["audits"])})
         for demand in row["demands"]
     )
-    return Architecture(**row | {"id": Setting(row["id"]), "demands": demands, "audits": tuple(row["audits"])})
+    texts = {name: text for name, text in row.items() if name != "audits"}
+    return Architecture(**texts | {"id": Setting(row["id"]), "demands": demands})
 
 
 def _read_use(row: dict[str, Any]) -> AttentionUse:
@@ -210,7 +226,7 @@ def _find_contradiction(made: GovernanceMap) -> str:
         for demand in row.demands:
             if (demand.coverage is Coverage.NONE) != (not demand.audits):
                 return f"{row.id}, {demand.id}: coverage {demand.coverage} with {len(demand.audits)} audits"
-        named = {*row.audits, *(audit for demand in row.demands for audit in demand.audits)}
+        named = {audit for demand in row.demands for audit in demand.audits}
         if unknown := sorted(named - known):
             return f"{row.id} names the audit {unknown[0]}, which does not exist"
     return ""

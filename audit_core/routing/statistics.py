@@ -1,4 +1,4 @@
-"""Statistics of routing: load, weights, entropy, committee, changed choices, and information about the template."""
+"""Statistics of routing: load, weights, norms, committee, changed choices, and information about the template."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from audit_core.errors import NotMeasured
 from audit_core.evidence.kind import Observational
+from audit_core.routing.information import measure_entropy, measure_information, measure_token_information
 from audit_core.stats.bootstrap import bootstrap_mean, bootstrap_ratio
 from audit_core.stats.estimates import Estimate
 from audit_core.subject import TokenRouting
 
 COMMITTEE = 0.7
 """Share of the weight that a committee covers (arXiv:2601.03425)."""
-SHUFFLES = 199
 
 Choices = Sequence[TokenRouting]
 """Routing of each prompt."""
@@ -26,7 +27,7 @@ class LayerRouting:
     """How one router spread the tokens of some prompts over its experts."""
 
     layer: int
-    load_entropy: Observational[float]
+    load_entropy: Observational[Estimate]
     """Entropy of the load over all prompts, nats; ln(experts) if all receive equally many tokens."""
     weight_entropy: Observational[Estimate]
     """Entropy of the chosen experts' weights at one token, mean over tokens; nats."""
@@ -34,10 +35,15 @@ class LayerRouting:
     """Smallest set of experts with `COMMITTEE` of the weight."""
     changed: Observational[Estimate]
     """Share of choices on the clean run that the corrupted run does not make at the same position."""
-    template_information: Observational[float | None]
+    template_information: Observational[Estimate | None]
     """Mutual information of expert and template in excess of chance (Miller–Madow), nats; None with one template."""
     template_p: Observational[float | None]
     """Share of shuffled templates with at least that information."""
+    token_information: Observational[Estimate | None]
+    """The same among occurrences of one token, averaged over tokens: what is left of it if routing reads vocabulary only."""
+    token_p: Observational[float | None]
+    no_token_information: str
+    """Why there is none; empty if there is."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,23 @@ def read_weights(routing: Choices, layer: int, n_experts: int, *, last_only: boo
     return _add(routing, layer, n_experts, last_only, by_weight=True)
 
 
+def read_norms(
+    routing: Choices, layer: int, n_experts: int, *, weighted: bool, last_only: bool = False
+) -> NDArray[np.float64]:
+    """Summed lengths of what each expert of a layer wrote for the tokens sent to it; shape (expert, prompt).
+
+    Args:
+        weighted: times the weight that the router gave it at each token.
+    """
+    found = np.zeros((n_experts, len(routing)))
+    for prompt, one in enumerate(routing):
+        at = one.layers.index(layer)
+        index, norms = one.index[at], one.norms[at] * (one.weights[at] if weighted else 1)
+        kept = slice(-1, None) if last_only else slice(None)
+        np.add.at(found[:, prompt], index[kept].ravel(), norms[kept].ravel())
+    return found
+
+
 def _add(routing: Choices, layer: int, n_experts: int, last_only: bool, *, by_weight: bool) -> NDArray[np.float64]:
     found = np.zeros((n_experts, len(routing)))
     for prompt, one in enumerate(routing):
@@ -81,34 +104,54 @@ def _of_layer(one: TokenRouting, layer: int) -> tuple[NDArray[np.int64], NDArray
 
 
 def measure_layers(
-    clean: Choices, corrupted: Choices, templates: Sequence[str], n_experts: int, *, seed: int
+    clean: Choices,
+    corrupted: Choices,
+    templates: Sequence[str],
+    n_experts: int,
+    *,
+    tokens: Sequence[Sequence[int]],
+    seed: int,
 ) -> tuple[LayerRouting, ...]:
     """Statistics of each mixture layer.
 
     Args:
+        tokens: of each prompt's clean run.
         templates: of each prompt; clusters of the intervals.
         seed: of bootstrap and shuffles.
     """
-    return tuple(_measure(clean, corrupted, templates, n_experts, layer, seed) for layer in clean[0].layers)
+    return tuple(_measure(clean, corrupted, templates, n_experts, layer, tokens, seed) for layer in clean[0].layers)
 
 
 def _measure(
-    clean: Choices, corrupted: Choices, templates: Sequence[str], n_experts: int, layer: int, seed: int
+    clean: Choices,
+    corrupted: Choices,
+    templates: Sequence[str],
+    n_experts: int,
+    layer: int,
+    tokens: Sequence[Sequence[int]],
+    seed: int,
 ) -> LayerRouting:
     slots = read_slots(clean, layer, n_experts)
-    share = slots.sum(1) / slots.sum()
     mass = read_weights(clean, layer, n_experts).sum(1)
     entropies = np.array([_weight_entropy(_of_layer(one, layer)[1]) for one in clean])
     changed, total = np.array([_count_changed(a, b, layer) for a, b in zip(clean, corrupted, strict=True)]).T
-    information, p = _inform(slots, templates, seed)
+    about, given, why = measure_information(slots, templates, seed=seed), None, ""
+    try:
+        chosen = [_of_layer(one, layer)[0] for one in clean]
+        given = measure_token_information(chosen, tokens, templates, n_experts, seed=seed)
+    except NotMeasured as error:
+        why = error.detail
     return LayerRouting(
         layer=layer,
-        load_entropy=float(-(share[share > 0] * np.log(share[share > 0])).sum()),
+        load_entropy=measure_entropy(slots, templates, seed=seed),
         weight_entropy=bootstrap_mean(entropies, templates, unit="nats", seed=seed),
         committee=_find_committee(mass),
         changed=bootstrap_ratio(changed, total, templates, unit="share of choices", seed=seed),
-        template_information=information,
-        template_p=p,
+        template_information=None if about is None else about.estimate,
+        template_p=None if about is None else about.p,
+        token_information=None if given is None else given.estimate,
+        token_p=None if given is None else given.p,
+        no_token_information=why,
     )
 
 
@@ -128,32 +171,6 @@ def _count_changed(clean: TokenRouting, corrupted: TokenRouting, layer: int) -> 
     before, after = _of_layer(clean, layer)[0], _of_layer(corrupted, layer)[0]
     kept = (before[:, :, None] == after[:, None, :]).any(-1)
     return int((~kept).sum()), kept.size
-
-
-def _inform(slots: NDArray[np.float64], templates: Sequence[str], seed: int) -> tuple[float, float] | tuple[None, None]:
-    """Mutual information of expert and template, Miller–Madow, and its rank among shuffled templates."""
-    names, member = np.unique(np.asarray(templates), return_inverse=True)
-    if len(names) < 2:
-        return None, None
-    rng = np.random.default_rng(seed)
-    found = _information(slots, member, len(names))
-    drawn = [_information(slots, rng.permutation(member), len(names)) for _ in range(SHUFFLES)]
-    return found, (1 + sum(value >= found for value in drawn)) / (1 + SHUFFLES)
-
-
-def _information(slots: NDArray[np.float64], member: NDArray[np.int_], n_groups: int) -> float:
-    """I = H(expert) + H(group) − H(expert, group), each with (cells − 1) / 2n added.
-
-    Source: Miller 1955; Paninski 2003, Neural Computation 15(6).
-    """
-    joint = np.stack([slots[:, member == group].sum(1) for group in range(n_groups)], axis=1)
-
-    def entropy(counts: NDArray[np.float64]) -> float:
-        kept = counts[counts > 0]
-        share = kept / kept.sum()
-        return float(-(share * np.log(share)).sum() + (len(kept) - 1) / (2 * kept.sum()))
-
-    return entropy(joint.sum(1)) + entropy(joint.sum(0)) - entropy(joint.ravel())
 
 
 def count_pairs(routing: Choices, layer: int, n_experts: int, *, last_only: bool = False) -> NDArray[np.int64]:

@@ -158,13 +158,20 @@ def expanded_tail(n_clusters: int, level: float) -> float:
 
 
 def rank_agreement(
-    first: NDArray, second: NDArray, clusters: Sequence[str], *, seed: int, draws: int = 1_000
+    first: NDArray,
+    second: NDArray,
+    clusters: Sequence[str],
+    *,
+    per: NDArray | None = None,
+    seed: int,
+    draws: int = 1_000,
 ) -> Estimate:
     """Spearman correlation over components of two per-prompt measurements, with an interval over templates.
 
     Args:
         first: shape (component, prompt); both are compared by the magnitude of their mean.
         second: shape (component, prompt).
+        per: shape (component, prompt); the first measurement is then a sum per this count, 0 where a draw counts nothing.
 
     Returns:
         Estimate; unit "Spearman ρ"; n is the number of prompts. Draws repeat templates and so agree less; the interval is
@@ -173,13 +180,14 @@ def rank_agreement(
     Raises:
         NotMeasured: all components have equal values, in one measurement or in a draw of it.
     """
-    value = correlate_ranks(np.abs(first.mean(1)), np.abs(second.mean(1)))
+    value = correlate_ranks(np.abs(first.mean(1)) / (1 if per is None else per.mean(1)), np.abs(second.mean(1)))
     n = first.shape[1]
     weights = draw_weights(clusters, seed=seed, draws=draws)
     if weights is None:
         return Estimate(value, None, None, n, "Spearman ρ", None)
     weights = weights / weights.sum(1, keepdims=True)
-    rho = _correlate_rows(np.abs(weights @ first.T), np.abs(weights @ second.T))
+    counts = np.ones(1) if per is None else weights @ per.T
+    rho = _correlate_rows(np.abs(weights @ first.T) / np.where(counts > 0, counts, 1), np.abs(weights @ second.T))
     tail = expanded_tail(len(set(clusters)), LEVEL)
     low, high = np.quantile(rho, [tail, 1 - tail])
     low, high = min(value, float(low)), max(value, float(high))

@@ -5,12 +5,25 @@ from __future__ import annotations
 import copy
 import hashlib
 import itertools
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from audit_core.capability import (
+    ATTENTION,
+    GRADIENTS,
+    HEADS,
+    MEANS,
+    PATHS,
+    PATTERNS,
+    RANDOMISABLE,
+    ROUTING,
+    Capability,
+    components_of,
+)
 from audit_core.component import Component, Kind
 from audit_core.engine.adapters import register_adapters
 from audit_core.engine.checkpoint import check_against_files, check_kind
@@ -18,9 +31,10 @@ from audit_core.engine.faults import refuse_faults
 from audit_core.engine.parity import check_parity, choose_tokens, run_alone
 from audit_core.engine.randomise import shuffle_weights
 from audit_core.engine.runner import WaveRunner
+from audit_core.engine.senders import check_paths
 from audit_core.engine.sites import HOOKS, count_indices
 from audit_core.engine.threads import MODEL_LOCK, import_libraries
-from audit_core.errors import ComponentRefused, ModelRefused
+from audit_core.errors import ComponentRefused, ModelRefused, Refused
 from audit_core.intervention import Intervention, PromptSide, Replacement
 from audit_core.models.chat_template import render_template
 from audit_core.models.declared import check_declared
@@ -28,11 +42,15 @@ from audit_core.models.folder import CONFIG_BYTES, check_folder, read_json
 from audit_core.models.identity import ModelIdentity, identify_model, require_unchanged, stamp_files
 from audit_core.prompts.answers import TokenLimits
 from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair
+from audit_core.references.model_class import Setting
 from audit_core.subject import MEAN_KINDS, Floats, Geometry, Logits, Means, Progress, TokenRouting, no_progress
+from audit_core.subject_family import SubjectFamily
 
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
 
+_POSITIONS = ("max_position_embeddings", "n_positions", "max_seq_len")
+"""Names of the longest input in configurations, for architectures that do not map their own name to the first."""
 Stamps = dict[str, tuple[int, ...]]
 """Stamp of the files that a subject was loaded from; see `stamp_files`."""
 
@@ -136,6 +154,18 @@ class TransformerSubject:
         self, prompts: TokenisedPrompts, *, on_progress: Progress = no_progress
     ) -> tuple[Floats, ...]:
         return self.runner.attention_to_last(prompts, on_progress)
+
+    def explain_no_gradients(self) -> str:
+        return self.runner.explain_no_gradients()
+
+    def explain_no_paths(self) -> str:
+        if self.fallback:
+            return "This model supports only whole forward passes."
+        try:
+            check_paths(self.runner)
+        except Refused as error:
+            return error.found
+        return ""
 
     def read_routing(
         self, prompts: TokenisedPrompts, *, side: PromptSide = PromptSide.CLEAN, on_progress: Progress = no_progress
@@ -264,7 +294,8 @@ def _cross(folder: Path, inner: Any, model: Any) -> _Crossed:
 def read_limits(inner: Any, model: Any) -> TokenLimits:
     """Numbers of tokens and positions of a `transformers` model, and its unknown token."""
     tables = [table for table in (model.get_input_embeddings(), model.get_output_embeddings()) if table is not None]
-    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    config = model.config.get_text_config()
+    positions = next((found for name in _POSITIONS if (found := getattr(config, name, None)) is not None), None)
     unknown = inner.unk_token_id
     return TokenLimits(
         min(table.weight.shape[0] for table in tables),
@@ -274,10 +305,22 @@ def read_limits(inner: Any, model: Any) -> TokenLimits:
     )
 
 
+_DENSE: frozenset[Capability[Any]] = frozenset((HEADS, MEANS, ATTENTION, PATTERNS, RANDOMISABLE, GRADIENTS, PATHS))
+_OFFERS: Mapping[Setting, frozenset[Capability[Any]]] = MappingProxyType(
+    {Setting.DENSE: _DENSE, Setting.MIXTURE: _DENSE | {components_of(Kind.EXPERT), ROUTING}}
+)
+
+
 @dataclass(frozen=True)
-class TransformerFamily:
+class TransformerFamily(SubjectFamily):
     name: str = "transformer"
     question: str = "What are the effects of the heads and MLPs of a decoder-only transformer?"
+    is_general: bool = True
+    offers: Mapping[Setting, frozenset[Capability[Any]]] = field(default_factory=lambda: _OFFERS)
+
+    def opens(self, config: Mapping[str, Any]) -> bool:
+        # It refuses what is no decoder itself, and says what it is.
+        return True
 
     def load(self, folder: Path) -> TransformerSubject:
         return load_transformer(folder)

@@ -15,11 +15,11 @@ from audit_core.verifier.schema import find_violation
 from audit_core.verifier.schema_words import Schema
 from audit_core.verifier.schemas_claims import CLAIMS, DEVIATION, PACK, PREREGISTRATION
 from audit_core.verifier.schemas_crosswalk import CROSSWALK
-from audit_core.verifier.schemas_log import CONSISTENCY, ENTRY, INCLUSION, VERDICT
-from audit_core.verifier.schemas_policy import RESOLVED_POLICY
-from audit_core.verifier.schemas_prompts import OPENINGS, WITHHELD
+from audit_core.verifier.schemas_log import CONSISTENCY, ENTRY, INCLUSION
+from audit_core.verifier.schemas_policy import RESOLVED_POLICY, VERDICT
 from audit_core.verifier.schemas_runs import ITEM, METRICS, RERUNS, RESULT, RUN_MANIFEST
 from audit_core.verifier.schemas_signed import APPROVAL_STATEMENT, ENVELOPE, PACK_STATEMENT
+from audit_core.verifier.schemas_withheld import OPENINGS, WITHHELD
 from audit_core.verifier.strict_json import MAX_JSON_VALUES, NotStrictJson, count_values, load_strict
 from audit_core.verifier.strict_toml import load_toml
 

@@ -1,13 +1,16 @@
-"""Schema of a resolved policy, the output of `resolve_policy`."""
+"""Schemas of a resolved policy, the output of `resolve_policy`, and of the verdict under it."""
 
 from __future__ import annotations
 
 from audit_core.verifier.policy_table import ABLATION_NAMES, CLAIM_KINDS, POLICY_SCHEMA, THRESHOLD_SOURCES
 from audit_core.verifier.schema_words import (
+    CLAIM_ID,
     COUNT,
     NUMBER,
     POSITIVE,
+    SHA256,
     SHARE,
+    TIME,
     TRUTH,
     WORDS,
     Schema,
@@ -16,7 +19,7 @@ from audit_core.verifier.schema_words import (
     or_null,
     record,
     table_of,
-)  # fmt: skip
+)
 
 _KINDS: Schema = list_of(one_of(*CLAIM_KINDS), least=1)
 _CRITERION: Schema = record(
@@ -53,5 +56,35 @@ RESOLVED_POLICY: Schema = record(
         ),
         "criteria": table_of(_CRITERION),
         "approval": record({"preparer_ne_reviewer": TRUTH, "reviewer_ne_approver": TRUTH, "max_age_days": POSITIVE}),
+    }
+)
+RESULTS = ("MEETS", "DOES_NOT_MEET", "INCONCLUSIVE", "NOT_EVALUATED")
+
+VERDICT: Schema = record(
+    {
+        "policy_sha256": SHA256,
+        "evaluated_at": TIME,
+        "evaluator": WORDS,
+        "criteria": list_of(
+            record(
+                {
+                    "id": WORDS,
+                    "claim_id": CLAIM_ID,
+                    "metric": or_null(WORDS),
+                    "comparator": or_null(WORDS),
+                    "threshold": or_null(NUMBER),
+                    "estimate": or_null(NUMBER),
+                    "ci_low": or_null(NUMBER),
+                    "ci_high": or_null(NUMBER),
+                    "n": or_null(COUNT),
+                    "n_required": or_null(COUNT),
+                    "result": one_of(*RESULTS),
+                    "reason": or_null(WORDS),
+                }
+            )
+        ),
+        "overall": one_of(*RESULTS),
+        "waived": list_of(record({"criterion": WORDS, "by": WORDS, "reason": WORDS, "expires_at": WORDS})),
+        "coverage": record({"required": COUNT, "evaluated": COUNT}),
     }
 )

@@ -13,7 +13,7 @@ from audit_core.verifier.container import BadPack
 from audit_core.verifier.documents import Documents
 from audit_core.verifier.prompt_digest import hash_judged_half, hash_prompt_rows
 from audit_core.verifier.schema import find_violation
-from audit_core.verifier.schemas_prompts import OPENINGS, PROMPT_ROW
+from audit_core.verifier.schemas_withheld import OPENINGS, PROMPT_ROW
 from audit_core.verifier.strict_json import NotStrictJson, load_strict
 
 COMMITMENT_DOMAIN = b"assay-withheld-1\0"

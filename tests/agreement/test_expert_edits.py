@@ -156,5 +156,5 @@ def test_mixture_layers_of_another_kind_are_left_out_with_a_reason(
         raise error
 
     monkeypatch.setattr("audit_core.engine.mixture_check._check", fail)
-    report = check_mixtures(subject.runner.model, find_mixtures(subject.bridge), torch.tensor([[1, 2]]))
+    report = check_mixtures(subject.runner.model, find_mixtures(subject.bridge), {}, torch.tensor([[1, 2]]))
     assert str(error) in report.why_not

@@ -20,7 +20,7 @@ from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, Direction, Replace
 from audit_core.prompts.alignment import tokenise
 from audit_core.prompts.prompt_set import Prompt, PromptSet, TokenisedPrompts, TokenPair
 from audit_core.prompts.sequences import list_places
-from audit_core.request_record import count_places
+from audit_core.request import count_places
 from audit_core.run import Auditor
 from audit_core.store import RunLog, audit_home
 

@@ -20,7 +20,7 @@ import pytest
 
 from audit_core.sample import remove_sample
 from audit_core.store import note_opened
-from audit_core.subjects import PLANTED_MODELS
+from audit_core.subjects import list_planted
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = next(
@@ -83,7 +83,7 @@ def _run(command: list[str], log: Path, url: str, **environment: str) -> Iterato
 @contextmanager
 def _serve(home: Path, *options: str, port: int | None = None, **environment: str) -> Iterator[Server]:
     """The app with a home of its own, in which the planted models were opened before: links to them open at once."""
-    for model in PLANTED_MODELS:
+    for model in list_planted():
         note_opened(home, model.name)
     # Tests of the sample bring it back: `restore_sample`.
     remove_sample(home)

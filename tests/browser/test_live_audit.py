@@ -1,4 +1,4 @@
-"""The live audit in a real browser, on the real default model."""
+"""The live audit in a real browser: the first screen on the real default model, and what is clicked where an answer takes no time."""
 
 import csv
 import io
@@ -11,6 +11,8 @@ from tests.browser.conftest import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 LINK = "/?set=indirect_object&prompt=io-0001&c=L23.H3&head=L23.H3"
+PLANTED = "/?model=planted-induction&set=planted-query"
+"""Each map of the default model costs 270 forward passes; which model is clicked on is not what these tests are about."""
 
 
 EFFECTS = "Causal effect by layer and head"
@@ -87,36 +89,36 @@ def test_question_answer_and_both_maps_are_complete_on_the_first_screen(
 
 
 def test_toggling_heads_changes_the_answer_and_moves_nothing(ready: Server, page: Page) -> None:
-    open_page(page, ready)
+    open_page(page, ready, PLANTED + "&c=L1.H0&head=L1.H0")
     before, places = answer(page).inner_text(), [page.get_by_role("grid", name=name) for name in (MASSES, EFFECTS)]
     boxes = [place.bounding_box() for place in places]
-    cell(page, EFFECTS, 24, 4).click()
-    expect(answer(page)).to_contain_text("Replacing L23.H3, L24.H4 lowers")
+    cell(page, EFFECTS, 1, 3).click()
+    expect(answer(page)).to_contain_text("Replacing L1.H0, L1.H3 lowers")
     assert answer(page).inner_text() != before
     assert [place.bounding_box() for place in places] == boxes
-    assert "in the circuit" in (cell(page, MASSES, 24, 4).get_attribute("aria-label") or ""), (
+    assert "in the circuit" in (cell(page, MASSES, 1, 3).get_attribute("aria-label") or ""), (
         "both maps mark the circuit"
     )
-    cell(page, MASSES, 24, 4).dblclick()
-    expect(answer(page)).to_contain_text("Replacing L24.H4 raises")
+    cell(page, MASSES, 1, 3).dblclick()
+    expect(answer(page)).to_contain_text("Replacing L1.H3 raises")
     choose(page, "Ablation", re.compile("Zero"))
-    expect(answer(page)).to_contain_text("Setting L24.H4 to zero")
+    expect(answer(page)).to_contain_text("Setting L1.H3 to zero")
     page.get_by_role("button", name="Clear all").first.click()
     expect(page.get_by_text("No circuit is chosen")).to_be_visible()
     assert [place.bounding_box() for place in places] == boxes
 
 
 def test_the_map_is_used_with_the_keyboard_and_a_step_is_taken_back(ready: Server, page: Page) -> None:
-    open_page(page, ready)
-    cell(page, MASSES, 23, 3).focus()
+    open_page(page, ready, PLANTED + "&c=L1.H0&head=L1.H0")
+    cell(page, MASSES, 1, 0).focus()
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
-    expect(answer(page)).to_contain_text("Replacing L22.H4, L23.H3")
+    expect(answer(page)).to_contain_text("Replacing L0.H1, L1.H0")
     page.keyboard.press("Shift+Enter")
-    expect(answer(page)).to_contain_text("Replacing L22.H4 ")
+    expect(answer(page)).to_contain_text("Replacing L0.H1 ")
     page.get_by_role("button", name="Undo").click()
-    expect(answer(page)).to_contain_text("Replacing L22.H4, L23.H3")
+    expect(answer(page)).to_contain_text("Replacing L0.H1, L1.H0")
 
 
 def test_a_model_without_these_heads_drops_them_and_says_so(ready: Server, page: Page) -> None:
@@ -128,17 +130,17 @@ def test_a_model_without_these_heads_drops_them_and_says_so(ready: Server, page:
 
 
 def test_pages_share_one_choice_and_back_shows_what_was(ready: Server, page: Page) -> None:
-    open_page(page, ready, "/?set=gender_pronoun&prompt=gp-0002&c=L20.H0&ab=zero")
+    open_page(page, ready, PLANTED.replace("query", "context") + "&c=L1.H0&ab=zero")
     page.get_by_role("link", name="Sweep").click()
     expect(page.get_by_role("grid", name="Causal effect by layer")).to_be_visible()
-    for key, value in (("set", "gender pronoun"), ("ab", "Zero")):
+    for key, value in (("set", "planted-context"), ("ab", "Zero")):
         expect(page.locator(f".st-key-{key} input")).to_have_value(value)
-    assert "c=L20.H0" in page.url
-    page.get_by_role("gridcell", name=re.compile("^Layer 23, head 3:")).last.click()
-    expect(page).to_have_url(re.compile(r"c=L20\.H0%2C\+L23\.H3"))
+    assert "c=L1.H0" in page.url
+    page.get_by_role("gridcell", name=re.compile("^Layer 0, head 0:")).last.click()
+    expect(page).to_have_url(re.compile(r"c=L0\.H0%2C\+L1\.H0"))
     page.go_back()
     expect(page.get_by_role("heading", name="Live audit")).to_be_visible()
-    expect(answer(page)).to_contain_text("Setting L20.H0 to zero")
+    expect(answer(page)).to_contain_text("Setting L1.H0 to zero")
     page.get_by_role("link", name="Sweep").click()
     expect(page.get_by_role("heading", name="Sweep")).to_be_visible()
 
@@ -158,13 +160,14 @@ def test_a_link_shows_another_person_the_same_and_holds_no_prompt_text(ready: Se
 
 
 def test_history_restores_a_run_and_never_shows_it_to_another_browser(ready: Server, page: Page, chromium) -> None:
-    open_page(page, ready, "/?set=indirect_object&prompt=io-0002&c=L20.H0&ab=zero")
+    link = PLANTED.replace("query", "vote") + "&c=L0.H1&ab=zero"
+    open_page(page, ready, link)
     open_tab(page, "History")
     choose(page, "Restore a run", re.compile("ablation"))
     expect(page.get_by_text("not run again")).to_be_visible()
     other = chromium.new_context().new_page()
     other.set_default_timeout(90_000)
-    open_page(other, ready, "/?set=indirect_object&prompt=io-0002&c=L20.H0&ab=zero")
+    open_page(other, ready, link)
     open_tab(other, "History")
     expect(other.get_by_text("No runs yet")).to_be_visible()
     other.context.close()
@@ -200,7 +203,7 @@ def test_hostile_text_stays_text(ready: Server, page: Page) -> None:
 
 
 def test_every_figure_has_a_table_and_a_file(ready: Server, page: Page) -> None:
-    open_page(page, ready)
+    open_page(page, ready, PLANTED + "&c=L1.H0")
     for tab, name in (("Tokens", "Tokens"), ("Attention pattern", "Attention pattern"), ("Next token", "Next token")):
         open_tab(page, tab)
         expect(page.get_by_text(f"{name} as a table")).to_be_visible()
@@ -209,7 +212,7 @@ def test_every_figure_has_a_table_and_a_file(ready: Server, page: Page) -> None:
     with page.expect_download() as download:
         page.get_by_role("button", name="Download CSV").filter(visible=True).first.click()
     rows = list(csv.DictReader(io.StringIO(download.value.path().read_text())))
-    assert len(rows) == 270
+    assert len(rows) == 3 * 6
     assert {row["unit"] for row in rows} == {"logits"}
     page.keyboard.press("Escape")
     open_tab(page, "Tokens")

@@ -5,52 +5,31 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from toy.audit_requests import list_requests, list_requests_to_a_mixture
 from toy.planted import make_induction
 
 from audit_core import open_subject
-from audit_core.attention.plausibility import Source
-from audit_core.audits.ablation import AblationRequest
-from audit_core.audits.attention import AttentionRequest
-from audit_core.audits.attention_tests import AttentionTestsRequest
-from audit_core.audits.circuit import CircuitRequest
-from audit_core.audits.claim_test import ClaimTestRequest
-from audit_core.audits.confirmation import ConfirmationRequest
-from audit_core.audits.curve import CurveRequest
-from audit_core.audits.discover import DiscoverRequest
-from audit_core.audits.edges import EdgesRequest
-from audit_core.audits.experts import ExpertsRequest
-from audit_core.audits.paths import PathsRequest
-from audit_core.audits.positions import PositionsRequest
-from audit_core.audits.recomposition import RecompositionRequest
-from audit_core.audits.rival import RivalRequest
-from audit_core.audits.specificity import SpecificityRequest
-from audit_core.audits.stability import StabilityRequest
-from audit_core.audits.sweep import SweepRequest
-from audit_core.audits.token_gradients import TokenGradientsRequest
-from audit_core.audits.transfer import TransferRequest
-from audit_core.circuits import OtherTask, list_circuit_questions
-from audit_core.claim import Claim, Role, Universe
-from audit_core.component import Kind, edge, head, mlp, resid
-from audit_core.effect import Controls, join_controls
+from audit_core.circuits import list_circuit_questions
+from audit_core.component import Kind
+from audit_core.controls import Controls, join_controls
 from audit_core.evidence.kind import Evidence, read_evidence
 from audit_core.evidence.report.blocks import Figure, Paragraph
 from audit_core.evidence.report.export import UNKNOWN, build_export
-from audit_core.intervention import Direction, Replacement
 from audit_core.prompts.alignment import tokenise
-from audit_core.prompts.prompt_set import TokenisedPrompts, is_exploratory
+from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.registry import get_plugin, list_plugins
 from audit_core.run import Actor, Auditor, dump_result
 from audit_core.stats.estimates import Estimate
 from audit_core.stats.groups import GroupEstimates
 from audit_core.stats.measurement import Conditions, Measurement
 from audit_core.store import RunLog
-from audit_core.subjects.planted import find_planted
 from audit_core.subjects.transformer import TransformerSubject
+
+pytestmark = pytest.mark.usefixtures("short_draws")
 
 AUDITS = tuple(list_plugins("audits"))
 _READ, _DONE = (Evidence.OBSERVATIONAL,), (Evidence.CAUSAL,)
@@ -72,8 +51,8 @@ BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
     "discover": {},
     "edges": {},
     "experts": _RUNS
-    | {"experts": (*_READ, *_DONE), "layers": _READ, "load agreement": _READ}
-    | dict.fromkeys(("pairs", "whole layers"), _DONE),
+    | {"experts": (*_READ, *_DONE), "layers": _READ, "load agreement": _READ, "screens": _READ}
+    | dict.fromkeys(("pairs", "whole layers", "shared", "forced"), _DONE),
     "paths": _RUNS | {"connections": _DONE},
     "positions": dict.fromkeys(("places", "main"), _DONE),
     "recomposition": dict.fromkeys(
@@ -88,105 +67,6 @@ BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
 }
 """Written by hand: the badge of every figure of an exported result."""
 OF_SOME_PROMPTS = {"claim_test", "confirmation", "circuit", "transfer", "specificity"}
-
-
-def list_requests(prompts: TokenisedPrompts) -> dict[str, list[Any]]:
-    one = replace(prompts, pairs=prompts.pairs[:1])
-    circuit = (head(0, 0), head(1, 0), head(1, 3))
-    looked_at = replace(prompts, pairs=tuple(pair for pair in prompts.pairs if is_exploratory(pair.prompt)))
-    judged = replace(prompts, pairs=tuple(pair for pair in prompts.pairs if not is_exploratory(pair.prompt)))
-    return {
-        "ablation": [
-            AblationRequest(prompts, prompts, circuit),
-            AblationRequest(prompts, prompts, circuit, Replacement.RESAMPLE, Direction.DENOISING),
-            AblationRequest(prompts, prompts, circuit, Replacement.SCALE, factor=0.5),
-            AblationRequest(prompts, prompts, (mlp(0), head(1, 0)), Replacement.MEAN, universe=Universe.HEADS_MLPS),
-            AblationRequest(one, prompts, (head(1, 0, -1), resid(1, 3)), Replacement.ZERO),
-            AblationRequest(one, prompts, (edge(1, 0, -1, 2),), Replacement.ZERO, metric="answer_probability"),
-        ],
-        "attention": [AttentionRequest(prompts, source) for source in Source],
-        "attention_tests": [
-            AttentionTestsRequest(
-                prompts, prompts, (head(0, 0), head(1, 0), head(1, 3)), shuffles=2, shuffled_from=(1,)
-            ),
-            AttentionTestsRequest(prompts, prompts, shuffles=1, shuffled_from=(2,), seed=1),
-        ],
-        "claim_test": [
-            ClaimTestRequest(prompts, Claim("necessary", (head(1, 0),))),
-            ClaimTestRequest(prompts, Claim("sufficient", circuit, role=Role.SUFFICIENT, delta=0.8)),
-            ClaimTestRequest(prompts, Claim("mlp", (mlp(1),), Universe.HEADS_MLPS, ablation=Replacement.ZERO)),
-            ClaimTestRequest(prompts, Claim("in probability", (head(1, 0),), metric="answer_probability")),
-        ],
-        "circuit": [
-            CircuitRequest(prompts, prompts, circuit),
-            CircuitRequest(prompts, prompts, (head(1, 0), mlp(1)), Universe.HEADS_MLPS, Replacement.MEAN),
-        ],
-        "curve": [
-            CurveRequest(prompts, prompts, circuit, order=tuple(head(la, at) for la in range(3) for at in range(4))),
-            CurveRequest(judged, judged, circuit, explored=looked_at, method="integrated_gradients"),
-        ],
-        "confirmation": [
-            ConfirmationRequest(judged, Claim("necessary", (head(1, 0),)), looked_at),
-            ConfirmationRequest(
-                judged,
-                Claim("alone", circuit, role=Role.SUFFICIENT, delta=0.8),
-                looked_at,
-                ("recomposition", "stability"),
-                method="integrated_gradients",
-            ),
-        ],
-        "discover": [
-            DiscoverRequest(looked_at, looked_at, method, replacement=Replacement.RESAMPLE)
-            for method in list_plugins("circuit_discovery")
-        ]
-        + [DiscoverRequest(looked_at, looked_at, "exact", Universe.HEADS_MLPS, Replacement.MEAN)],
-        "positions": [
-            PositionsRequest(one, prompts, circuit),
-            PositionsRequest(one, prompts, circuit, replacement=Replacement.MEAN),
-        ],
-        "recomposition": [
-            RecompositionRequest(prompts, prompts, circuit),
-            RecompositionRequest(prompts, prompts, (head(1, 0), mlp(1)), Universe.HEADS_MLPS, Replacement.MEAN),
-        ],
-        "rival": [
-            RivalRequest(judged, judged, circuit, explored=looked_at),
-            RivalRequest(
-                judged, judged, circuit, replacement=Replacement.MEAN, explored=looked_at, method="random_order"
-            ),
-        ],
-        "specificity": [
-            SpecificityRequest(prompts, prompts, circuit),
-            SpecificityRequest(prompts, prompts, circuit, others=(OtherTask(judged), OtherTask(judged, circuit[:1]))),
-        ],
-        "stability": [StabilityRequest(looked_at, looked_at, "exact", size=3)],
-        "token_gradients": [
-            TokenGradientsRequest(one, prompts),
-            TokenGradientsRequest(one, prompts, steps=1, most_steps=1),
-        ],
-        "transfer": [TransferRequest(judged, judged, circuit, explored=looked_at)],
-        "edges": [EdgesRequest(one, 1, 0), EdgesRequest(one, 2, 0, metric="answer_probability")],
-        "paths": [
-            PathsRequest(prompts, prompts, (*circuit, mlp(1))),
-            PathsRequest(prompts, prompts, circuit, split=True, replacement=Replacement.MEAN),
-        ],
-        "sweep": [
-            SweepRequest(prompts, prompts, kind, replacement, direction)
-            for kind, replacement, direction in (
-                (Kind.HEAD, Replacement.RESAMPLE, Direction.NOISING),
-                (Kind.HEAD, Replacement.RESAMPLE, Direction.DENOISING),
-                (Kind.MLP, Replacement.MEAN, Direction.NOISING),
-                (Kind.RESID, Replacement.RESAMPLE, Direction.DENOISING),
-            )
-        ],
-    }
-
-
-def list_requests_to_a_mixture(subject: Any) -> dict[str, list[Any]]:
-    model = find_planted("planted-mixture")
-    assert model is not None
-    lookup = tokenise(model.tasks[0].make(4, 0), subject.tokenizer)
-    one = replace(lookup, pairs=lookup.pairs[:1])
-    return {"experts": [ExpertsRequest(lookup, lookup), ExpertsRequest(one, lookup, at_answer=True)]}
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from toy.additive import AdditiveSubject, pair_up
+from toy.audit_requests import list_requests
 
-from audit_core.audit import Audit, need_kind
+from audit_core.audit import Audit
 from audit_core.audits.confirmation import ConfirmationResult
+from audit_core.capability import HEADS, PATHS, components_of
 from audit_core.circuits import (
     Search,
     list_checks,
@@ -20,7 +23,11 @@ from audit_core.circuits import (
     list_quick_questions,
 )
 from audit_core.component import Component, Kind, head
+from audit_core.errors import CapabilityRefused
+from audit_core.models import ModelIdentity
 from audit_core.registry import list_plugins
+from audit_core.run import Actor, Auditor
+from audit_core.store import RunLog
 from audit_core.subject import Subject
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,26 +87,77 @@ def test_the_paces_are_those_of_before() -> None:
     }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Lacking:
-    """A subject with heads alone, which runs only as a whole."""
+class Bare:
+    """A subject with heads and no capability."""
 
-    fallback: str = "an architecture of its own"
+    fallback = ""
+    identity = ModelIdentity("bare", "", *("0" * 64,) * 3, "float64", "none", "none", "not stated")
 
     def components(self, kind: Kind) -> tuple[Component, ...]:
         return (head(0, 0),) if kind is Kind.HEAD else ()
 
+    def run(self, *_: Any, **__: Any) -> Any:
+        raise AssertionError("work before the refusal")
 
-def test_what_a_subject_lacks_is_said_by_the_audits_that_need_it_alone() -> None:
-    said = {name: audit.explain_missing(Lacking()) for name, audit in AUDITS.items()}  # type: ignore[arg-type]
-    assert {name for name, text in said.items() if text} == {"paths", "experts"}
+    count_work = run
+
+
+class Whole(Bare):
+    """A subject with heads alone and what can be read of them, which runs only as a whole."""
+
+    def capture_means(self, *_: Any, **__: Any) -> Any: ...
+    def activation_change_rms(self, *_: Any, **__: Any) -> Any: ...
+    def attention_to_last(self, *_: Any, **__: Any) -> Any: ...
+    def patterns(self, *_: Any, **__: Any) -> Any: ...
+    def randomised(self, *_: Any, **__: Any) -> Any: ...
+    def explain_no_paths(self) -> str:
+        return "It supports only whole forward passes."
+
+
+def list_refusals(subject: Any) -> dict[str, str]:
+    return {name: text for name, audit in AUDITS.items() if (text := audit.explain_missing(subject))}
+
+
+def test_what_a_subject_lacks_is_said_by_the_audits_that_demand_it_alone() -> None:
+    said = list_refusals(Whole())
+    assert set(said) == {"paths", "experts"}
     assert "only whole forward passes" in said["paths"]
-    headless = replace(AUDITS["attention"], needs=(need_kind(Kind.EXPERT),))
-    assert headless.explain_missing(Lacking()) == "This model has no accessible expert."  # type: ignore[arg-type]
+    headless = replace(AUDITS["attention"], demands=(components_of(Kind.EXPERT),))
+    assert headless.explain_missing(Whole()) == "This model has no accessible expert."  # type: ignore[arg-type]
+
+
+def test_a_subject_without_a_capability_is_refused_by_the_audits_that_demand_it() -> None:
+    demanding = {name for name, audit in AUDITS.items() if set(audit.demands) - {HEADS}}
+    assert set(list_refusals(Bare())) == demanding
+    assert demanding == {
+        "attention", "attention_tests", "claim_test", "confirmation", "experts", "paths", "token_gradients",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("audit", ["claim_test", "paths"])
+def test_the_refusal_names_all_that_is_missing_and_what_to_do_before_any_work(audit: str, tmp_path: Path) -> None:
+    """A subject that would fail at its first run is refused before it, and the refusal is in the log."""
+    log = RunLog(tmp_path)
+    auditor = Auditor(Bare(), log)  # type: ignore[arg-type]
+    request = list_requests(pair_up(AdditiveSubject({}), 4))[audit][0]
+    with pytest.raises(CapabilityRefused) as refused:
+        auditor.run(audit, request, actor=Actor("me", "s"))
+    wanted = {demand.name for demand in AUDITS[audit].demands} - {HEADS.name}
+    assert refused.value.found.startswith(f"{audit} on bare: This kind of model")
+    assert all(name in refused.value.wanted for name in wanted)
+    assert all(demand.remedy in refused.value.remedy for demand in AUDITS[audit].demands if demand is not HEADS)
+    assert [(run.outcome, run.reason) for run in log.list_runs()] == [("refused", "CapabilityRefused")]
+
+
+def test_a_capability_gives_the_subject_or_refuses_it() -> None:
+    whole: Any = Whole()
+    assert HEADS.of(whole) is whole
+    with pytest.raises(CapabilityRefused, match="whole forward passes"):
+        PATHS.of(whole)
 
 
 @dataclass(frozen=True)
-class Bare:
+class Number:
     number: float
 
 
@@ -109,14 +167,14 @@ def test_a_result_whose_numbers_declare_no_kind_of_evidence_is_refused_when_it_i
         name: str = "undeclared"
         question: str = "How much?"
         request: type = object
-        result: type = Bare
+        result: type = Number
         version: int = 1
 
         def count_work(self, subject: Subject, request: Any) -> int:
             return 1
 
         def run(self, subject: Subject, request: Any, **more: Any) -> Any:
-            return Bare(1.0)
+            return Number(1.0)
 
     with pytest.raises(TypeError, match="without a declared kind of evidence"):
         Undeclared()

@@ -14,8 +14,7 @@ from toy.requests import list_examples
 from audit_core.component import head
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.registry import list_plugins
-from audit_core.request import Request
-from audit_core.request_record import describe_request
+from audit_core.request import Request, describe_request
 from audit_core.run import Auditor
 from audit_core.store import RunLog
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,12 +13,16 @@ from toy.additive import AdditiveSubject, pair_up
 from toy.models import FAMILIES, build_random
 from toy.prompts import tokenise_letters
 
+from audit_core.capability import ATTENTION, GRADIENTS, HEADS, MEANS, PATHS, PATTERNS, ROUTING
 from audit_core.component import Kind
+from audit_core.errors import ModelRefused
 from audit_core.intervention import ABLATIONS, CLEAN_RUN, CORRUPTED_RUN, Direction, Replacement, intervene
 from audit_core.models import ModelIdentity
 from audit_core.prompts.prompt_set import TokenisedPrompts
+from audit_core.references import Setting
 from audit_core.registry import list_plugins
 from audit_core.subject import Subject
+from audit_core.subject_family import SubjectFamily, find_listed, list_families, list_models, list_planted, load_folder
 
 
 @pytest.fixture(params=["additive", *FAMILIES])
@@ -93,6 +99,56 @@ def test_a_subject_says_exactly_what_it_is(case: tuple[Subject, TokenisedPrompts
     assert all(len(digest) == 64 for digest in (subject.identity.weights_sha256, subject.identity.tokenizer_sha256))
     assert subject.tolerance > 0
     assert subject.geometry.n_heads % subject.geometry.n_key_value_heads == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "setting"), [("planted-induction", Setting.DENSE), ("planted-mixture", Setting.MIXTURE)]
+)
+def test_a_model_of_a_class_gives_what_its_family_offers(
+    name: str, setting: Setting, load_planted: Callable[[str], Any]
+) -> None:
+    """The card of a model is written from what the family offers, before the model is loaded."""
+    subject = load_planted(name)
+    offered = {one for family in list_families() for one in family.offers.get(setting, ())}
+    assert offered
+    assert {one.name: one.explain_missing(subject) for one in offered if not one.is_met(subject)} == {}
+
+
+def test_what_a_subject_of_numbers_cannot_give_is_not_among_its_capabilities() -> None:
+    """The toy has heads, means and patterns, and no engine: nothing of it can be differentiated or routed."""
+    toy: Any = AdditiveSubject({})
+    given = {one.name for one in (HEADS, MEANS, ATTENTION, PATTERNS, GRADIENTS, PATHS, ROUTING) if one.is_met(toy)}
+    assert given == {"head components", "mean activations", "attention of heads", "attention patterns"}
+
+
+def test_every_name_in_the_menu_is_offered_once_and_found_by_one_family() -> None:
+    names = [model.name for model in list_models()]
+    assert len(names) == len(set(names))
+    assert names[:2] == ["default", "moe-tiny"]
+    assert set(names[2:]) == {model.name for model in list_planted()}
+    assert find_listed("planted-or") is not None
+    assert find_listed("gpt2") is None
+
+
+def test_a_configuration_that_two_families_open_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    @dataclass(frozen=True)
+    class Special(SubjectFamily):
+        question: str = "?"
+
+        def opens(self, config: Mapping[str, Any]) -> bool:
+            return config.get("model_type") == "gpt2"
+
+        def load(self, folder: Path) -> Any:
+            return f"loaded by {self.name}"
+
+    folder = build_random("gpt2", tmp_path)
+    general = list_plugins("subjects")["transformer"]
+    monkeypatch.setattr("audit_core.subject_family.list_plugins", lambda _: {"a": Special("a"), "transformer": general})
+    assert load_folder(folder) == "loaded by a", "the general family is asked last"
+    both = {"a": Special("a"), "b": Special("b"), "transformer": general}
+    monkeypatch.setattr("audit_core.subject_family.list_plugins", lambda _: both)
+    with pytest.raises(ModelRefused, match="a and b"):
+        load_folder(folder)
 
 
 @pytest.mark.parametrize("key", list_plugins("subjects"))

@@ -26,6 +26,8 @@ from audit_core.subjects.transformer import TransformerSubject
 from tests.pages.test_live_audit_page import ROOT
 from ui.parts.header import plain
 
+pytestmark = pytest.mark.usefixtures("short_draws")
+
 HOSTILE = "<img src=x onerror=alert(1)> **bold** `code`"
 
 

@@ -47,12 +47,18 @@ def test_an_empty_desk_says_what_to_do(home: Path) -> None:
     assert "Nothing to review yet" in test.info[0].value
 
 
-def test_without_a_key_no_one_decides(home: Path) -> None:
+def test_without_a_key_no_one_decides_and_one_is_made_on_the_page(home: Path) -> None:
     take_pack(home, zip_up(genuine_members()), by="anna")
     test = open_page("desk")
     assert not test.exception
-    assert any("keys make" in one.value for one in test.info)
     assert not [one for one in test.button if one.label.startswith("Sign this")]
+    test.text_input(key="key-name").set_value("no/name")
+    assert "as a key name" in press(test, "Make the key").error[0].value
+    test.text_input(key="key-name").set_value("ben")
+    test = press(test, "Make the key")
+    assert "Your key is made and logged" in test.success[0].value
+    assert (home / "keys/ben.pem").stat().st_mode & 0o777 == 0o600
+    assert "Decision 1 is signed" in decide(test, "ben").success[0].value
 
 
 def test_a_review_and_an_approval_are_made_on_the_page(desk: Path) -> None:
@@ -123,7 +129,7 @@ def test_a_decision_that_was_deleted_from_the_desk_is_named_by_the_page(desk: Pa
     assert not test.exception
     assert any("1 not in the pack: reject by" in one.value.replace("\\", "") for one in test.markdown)
     rows = next(one.value for one in test.dataframe if "why" in one.value.columns)
-    assert list(rows[rows["row"] == "desk"]["result"]) == ["DOES_NOT_MEET"]
+    assert list(rows[rows["row"] == "desk"]["result"]) == ["does not meet"]
 
 
 def test_nothing_is_chosen_beforehand_and_nothing_unread_is_signed(desk: Path) -> None:

@@ -44,9 +44,9 @@ def test_the_answer_names_the_expert_that_acts_and_the_busiest_that_does_not(
     test = open_experts("planted-mixture", "planted-lookup")
     assert "Removing L0.E5 takes away 0.50" in read(test)
     assert "Removing L0.E0, which receives 44% of its layer's choices, takes away 0.00" in read(test)
-    assert "Load and gate weight are observations" in read(test)
+    assert "as Spearman ρ: load " in read(test)
     for tab, words in (
-        ("One expert", "Received **54**"), ("Together", "All experts of a layer"), ("Routing", "Nothing was changed"),
+        ("One expert", "Received **54**"), ("Together", "All experts of a layer"), ("Forced route", "chosen in the place"), ("Routing", "Nothing was changed"),
         ("Conditions", "Experts ran as"), ("Mask in three parts", "The three bars add up"),
     ):  # fmt: skip
         test.session_state["experts-tabs"] = tab

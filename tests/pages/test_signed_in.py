@@ -392,6 +392,7 @@ ACTIONS = {
     "disable": "admin",
     "enable": "admin",
     "remove_from_installation": "admin",
+    "make_own_key": "researcher reviewer approver",
 }
 """Every function of the dashboard that writes, and by hand who gets through."""
 
@@ -400,7 +401,7 @@ ACTIONS = {
 def test_each_function_that_writes_lets_its_roles_through_and_logs_the_others(
     provider: Provider, role: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ui.flow import actions, sample, services
+    from ui.flow import actions, sample, services, signing_key
 
     work: Any = WorkBehind()
     form = actions.FreezeForm("x = 1", "m", "indirect_object", (), "nothing_run", "anna")
@@ -436,6 +437,7 @@ def test_each_function_that_writes_lets_its_roles_through_and_logs_the_others(
         "disable": lambda: actions.disable(f"{ISSUER}|nobody", "left"),
         "enable": lambda: actions.enable(f"{ISSUER}|nobody", "left"),
         "remove_from_installation": sample.remove_from_installation,
+        "make_own_key": lambda: signing_key.make_own_key("anna", "twelve letters", "twelve letters"),
     }
     assert set(asked) == set(ACTIONS)
     provider.sign_in("anna", *([] if role == "none" else [role]))
@@ -481,6 +483,32 @@ def test_a_pack_is_signed_with_no_key_but_ones_own(provider: Provider) -> None:
         actions.write_pack("C-0001", ExportOptions("bela", ""))
     assert caught.value.why == "not_theirs"
     assert provider.refusals() == [("anna", "export_pack", "not_theirs")]
+
+
+def test_a_signed_in_person_makes_the_key_that_people_toml_names_and_no_other(provider: Provider) -> None:
+    from audit_core.store import load_key
+    from ui.flow import actions, signing_key
+
+    provider.sign_in("anna", "reviewer")
+    assert signing_key.find_own_name() == ""
+    (provider.home / "people.toml").write_text(f'{ROLE_FILE}\n[keys]\n"{ISSUER}|anna" = "anna"\n')
+    with pytest.raises(AccessRefused) as caught:
+        signing_key.make_own_key("bela", "twelve letters", "twelve letters")
+    assert caught.value.why == "not_theirs"
+    for typed in (("", ""), ("short", "short"), ("twelve letters", "twelve others.")):
+        with pytest.raises(AuditError):
+            signing_key.make_own_key("anna", *typed)
+    assert actions.list_signers() == ()
+    keyid = signing_key.make_own_key("anna", "twelve letters", "twelve letters")
+    assert actions.list_signers() == ("anna",)
+    path = provider.home / "keys/anna.pem"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert b"ENCRYPTED" in path.read_bytes()
+    assert load_key(provider.home, "anna", passphrase="twelve letters").keyid == keyid
+    with pytest.raises(AuditError):
+        load_key(provider.home, "anna", passphrase="another one")
+    with pytest.raises(AuditError):
+        signing_key.make_own_key("anna", "twelve letters", "twelve letters")
 
 
 def test_the_owner_of_a_claim_is_the_signed_in_user(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:

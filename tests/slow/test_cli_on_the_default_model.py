@@ -23,6 +23,8 @@ def loaded(default_subject: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         return default_subject
 
     monkeypatch.setattr("audit_core.cli.session.load_subject", find_loaded)
+    # All 199 draws, each on one prompt: draws are nearly all the price of a verdict.
+    monkeypatch.setattr("audit_core.audits.claim_test.measure_null_draws", partial(measure_null_draws, most=1))
 
 
 def take_rows(path: Path, count: int) -> str:
@@ -62,9 +64,7 @@ def test_patch_is_denoising_and_mlps_can_be_swept(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("loaded")
-def test_a_claim_is_judged_and_every_number_has_its_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # All 199 draws, each on six prompts: draws are nearly all the price.
-    monkeypatch.setattr("audit_core.audits.claim_test.measure_null_draws", partial(measure_null_draws, most=6))
+def test_a_claim_is_judged_and_every_number_has_its_parts(tmp_path: Path) -> None:
     claim = write(tmp_path / "c.toml", 'name = "L23.H3 carries the name"\ncomponents = ["L23.H3"]\n')
     done = assay(tmp_path, "test", claim, "--prompts", take_rows(tmp_path / "p.jsonl", 24), "--half", "all", "--json")
     document = json.loads(done.stdout)

@@ -14,7 +14,8 @@ from audit_core import AblationRequest, AttentionRequest, SweepRequest, load_pro
 from audit_core.attention import Source
 from audit_core.claim import Claim, Role
 from audit_core.component import Component, Kind, edge, head, mlp, resid
-from audit_core.effect import measure_effect, plan_controls, run_controls
+from audit_core.controls import plan_controls, run_controls
+from audit_core.effect import measure_effect
 from audit_core.first_answer import load_first_answer
 from audit_core.intervention import (
     CLEAN_RUN,

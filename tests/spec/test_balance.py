@@ -26,6 +26,8 @@ from audit_core.stats.measurement import Measurement
 from audit_core.subject import no_progress
 from audit_core.subjects.planted import find_planted
 
+pytestmark = pytest.mark.usefixtures("short_draws")
+
 
 @pytest.fixture(scope="module")
 def found(load_planted: Callable[[str], Any]) -> Callable[[str], tuple[dict[str, Any], dict[Role, Any]]]:

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from audit_core.calibration import report
+from audit_core.calibration.experts import summarise_experts
 from audit_core.calibration.report import (
-    describe_count,
     load_calibration,
     quote_calibration,
     save_calibration,
@@ -31,6 +31,7 @@ from audit_core.calibration.samples import (
     take_sample,
     wilson,
 )
+from audit_core.calibration.tallies import describe_count
 from audit_core.errors import NotMeasured
 from audit_core.judging.verdict import RULE_VERSION
 from audit_core.ledger import read_ledger
@@ -80,6 +81,38 @@ def test_claims_are_counted_by_hand() -> None:
         ("resample", "gate", "negligible"),
         ("resample", "cause", "negligible"),
     }
+
+
+EXPERTS = (
+    *[sample("decoy", "negligible", at, covered=True, part="L0.E0") for at in range(3)],
+    sample("decoy", "supported", 3, covered=False, part="L0.E0"),
+    *[sample("cause", "supported", at, part="L0.E5") for at in range(2)],
+    sample("cause", "inconclusive", 2, part="L0.E5"),
+    *[sample("redundant", "negligible", at, part="L0.E3") for at in range(2)],
+    *[sample("redundant", "supported", at, part="L0.E3 L0.E5") for at in range(2)],
+    sample("not routed", "inconclusive", 0, part="L0.E6"),
+)
+
+
+def test_claims_on_experts_are_counted_by_hand_and_quoted_beside_their_verdicts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A single expert of a pair is no pair; of four decoys one is called supported."""
+    found = summarise_experts(EXPERTS)
+    assert describe_count(found.decoys_supported) == "1 of 4"
+    assert describe_count(found.carriers_supported) == "2 of 3"
+    assert describe_count(found.pairs_supported) == "2 of 2"
+    assert describe_count(found.unrouted_open) == "1 of 1"
+    assert found.covered.value == 3 / 4
+    monkeypatch.setattr(report, "RECORD", tmp_path / "calibration.json")
+    monkeypatch.setattr(report, "PAGE", tmp_path / "calibration.md")
+    save_calibration(summarise(SAMPLES))
+    heads_alone = report.RECORD.read_text()
+    assert "not measured" in quote_calibration(["L0.E5"])
+    save_calibration(summarise(SAMPLES, experts=found))
+    assert report.RECORD.read_text().startswith(heads_alone.removesuffix("null\n}\n")), "other rows stay byte for byte"
+    assert "2 of 3 claims on used experts supported" in quote_calibration(["L0.E5"])
+    assert "## Experts of planted mixtures" in report.PAGE.read_text()
 
 
 def test_a_share_has_wilsons_interval() -> None:

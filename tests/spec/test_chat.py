@@ -72,8 +72,13 @@ def test_the_rendered_set_is_another_set_with_a_digest_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    "template", [None, "{{ raise_exception('no users here') }}", "{% for", "{{ messages[9].content }}", "{{ 1 / 0 }}"]
-)
+    "template",
+    [
+        None, "{{ raise_exception('no users here') }}", "{% for", "{{ messages[9].content }}", "{{ 1 / 0 }}",
+        "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
+        "{{ 'a' * 99999999999999999 }}", "{{ '{:>99999999999999999}'.format('a') }}", "{% include 'secret' %}",
+    ],
+)  # fmt: skip
 def test_a_model_without_a_template_that_can_be_rendered_is_refused(
     template: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
-from toy.models import build_random, load
+from toy.models import BOS, LETTERS, build_random, load, save_tokenizer
 
 from audit_core.errors import ModelRefused
 from audit_core.models.tensors import StoredTensor
@@ -119,17 +119,92 @@ def test_a_tied_config_with_another_output_matrix_stored_is_refused(
         load(folder)
 
 
+def put(name: str, value: object, dtype: str = "float32") -> Callable[[Tensors], Tensors]:
+    return lambda found: found | {name: np.asarray(value, dtype)}
+
+
+MASK, FREQUENCIES = "transformer.h.0.attn.bias", "model.layers.0.self_attn.rotary_emb.inv_freq"
+TRIANGLE = np.tril(np.ones((1, 1, 32, 32)))
+ROTARY = 10_000.0 ** -(np.arange(8) / 8)
+
+
 def test_what_no_parameter_depends_on_may_be_left_over(built: Callable[[str], Path], tmp_path: Path) -> None:
     """Masks of GPT-2, rotary frequencies of each layer, and an embedding stored under both tied names."""
     masks = shutil.copytree(built("gpt2"), tmp_path / "masks")
-    change(masks, add("transformer.h.0.attn.bias", 1, 1, 32, 32, dtype="uint8"))
-    change(masks, add("transformer.h.0.attn.masked_bias"))
+    change(masks, put(MASK, TRIANGLE, "uint8"))
+    change(masks, put("transformer.h.1.attn.bias", TRIANGLE))
+    change(masks, put("transformer.h.0.attn.masked_bias", -1e4))
     change(masks, lambda found: found | {"lm_head.weight": found["transformer.wte.weight"]})
     # As the first releases of GPT-2 name them.
     change(masks, lambda found: {n.removeprefix("transformer."): v for n, v in found.items()})
     assert not load(masks).fallback
     rotary = shutil.copytree(built("llama"), tmp_path / "rotary")
-    assert not load(change(rotary, add("model.layers.0.self_attn.rotary_emb.inv_freq", 8))).fallback
+    assert not load(change(rotary, put(FREQUENCIES, ROTARY, "float16"))).fallback
+
+
+UNLIKE: dict[str, tuple[str, Callable[[Tensors], Tensors], str]] = {
+    "a mask that lets later tokens through": ("gpt2", put(MASK, np.ones((1, 1, 32, 32)), "uint8"), "attn.bias"),
+    "a mask that hides a token more": ("gpt2", put(MASK, np.tril(np.ones((1, 1, 32, 32)), -1)), "attn.bias"),
+    "a value that masks nothing": ("gpt2", put("transformer.h.0.attn.masked_bias", 0.0), "masked_bias"),
+    "frequencies of another base": ("llama", put(FREQUENCIES, 5e5 ** -(np.arange(8) / 8)), "inv_freq"),
+    "frequencies of half the size": ("llama", put(FREQUENCIES, ROTARY / 2, "float16"), "inv_freq"),
+    "positions in another order": ("llama", put("model.position_ids", np.arange(64)[None, ::-1], "int64"), "position_ids"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", UNLIKE)
+def test_values_left_over_that_the_model_would_compute_otherwise_are_refused(
+    fault: str, built: Callable[[str], Path], tmp_path: Path
+) -> None:
+    family, edit, named = UNLIKE[fault]
+    with pytest.raises(ModelRefused, match="differ from those that the model computes") as refused:
+        load(change(shutil.copytree(built(family), tmp_path / "model"), edit))
+    assert named in refused.value.found
+
+
+def test_the_masks_of_local_attention_are_compared_with_the_models_own(tmp_path: Path) -> None:
+    """GPT-Neo: a layer of local attention has another mask than a layer of global attention."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    own = {"attention_types": [[["global", "local"], 1]], "window_size": 3, "num_layers": 2, "num_heads": 4}
+    model = AutoModelForCausalLM.from_config(AutoConfig.for_model("gpt_neo", vocab_size=40, hidden_size=64, **own))
+    masks = [block.attn.attention.bias.to(torch.uint8).numpy() for block in model.transformer.h]
+    model.save_pretrained(tmp_path)
+    save_tokenizer(tmp_path, [BOS, *LETTERS])
+    for at, mask in enumerate(masks):
+        change(tmp_path, put(f"transformer.h.{at}.attn.attention.bias", mask, "uint8"))
+    assert load(tmp_path)
+    change(tmp_path, put("transformer.h.1.attn.attention.bias", masks[0], "uint8"))
+    with pytest.raises(ModelRefused, match=r"h\.1\.attn"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("config", [{"num_attention_heads": 8}, {"num_hidden_layers": 3, "hidden_size": 32}])
+def test_a_setting_with_two_names_and_two_values_is_refused(
+    config: dict[str, object], built: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """GPT-2 calls its heads `n_head`; transformers takes whichever name comes later."""
+    with pytest.raises(ModelRefused, match=r"two names of one setting|declares a width"):
+        load(change(shutil.copytree(built("gpt2"), tmp_path / "model"), **config))
+    agreeing = {"num_attention_heads": 4, "n_head": 4, "num_hidden_layers": 3}
+    assert load(change(shutil.copytree(built("gpt2"), tmp_path / "same"), **agreeing))
+
+
+def test_an_adapters_weights_beside_a_model_are_refused(built: Callable[[str], Path], tmp_path: Path) -> None:
+    folder = shutil.copytree(built("llama"), tmp_path / "model")
+    save_file({"lora_A": np.ones((4, 64), "float32")}, folder / "adapter_model.safetensors")
+    with pytest.raises(ModelRefused, match="contains an adapter"):
+        load(folder)
+
+
+def test_two_sets_of_weights_in_one_folder_are_refused(built: Callable[[str], Path], tmp_path: Path) -> None:
+    folder = shutil.copytree(built("llama"), tmp_path / "model")
+    where = split(folder)
+    shutil.copy(built("llama") / WEIGHTS, folder / WEIGHTS)
+    (folder / f"{WEIGHTS}.index.json").write_text(json.dumps({"weight_map": where}))
+    with pytest.raises(ModelRefused, match="two sets of weights"):
+        load(folder)
 
 
 SIZES: list[dict[str, object]] = [

@@ -47,6 +47,8 @@ from audit_core.store.database.events import Action, list_events
 from audit_core.store.log.trail import read_log_view
 from audit_core.subjects.transformer import TransformerSubject
 
+pytestmark = pytest.mark.usefixtures("short_draws")
+
 ME = Actor("anna", "test")
 CLAIM = Claim("the copying head is needed", (head(1, 0),))
 ROOT = Path(__file__).resolve().parents[2]

@@ -20,7 +20,8 @@ from audit_core.audits.edges import EdgesRequest
 from audit_core.audits.sweep import SweepRequest
 from audit_core.claim import Claim
 from audit_core.component import Component, Kind, head, mlp, resid
-from audit_core.effect import measure_effect, plan_controls, run_controls
+from audit_core.controls import plan_controls, run_controls
+from audit_core.effect import measure_effect
 from audit_core.engine.sites import HOOKS
 from audit_core.errors import AuditError, ControlFailed, NotMeasured
 from audit_core.intervention import CLEAN_RUN, Direction, Edit, Intervention, PromptSide, Replacement, intervene

@@ -21,6 +21,8 @@ from audit_core.store import RunLog, make_key
 from audit_core.store.claims.register import Register
 from audit_core.subjects.transformer import TransformerSubject
 
+pytestmark = pytest.mark.usefixtures("short_draws")
+
 POLICY = (DATA / "policy/default.toml").read_bytes().replace(b"min_n = 200", b"min_n = 20")
 """A half holds 22 prompts here; with 200 asked, nothing could ever be met."""
 DECOYS, COPYING = (head(0, 2), head(1, 1), head(1, 2)), (head(1, 0),)

@@ -34,6 +34,7 @@ SAME: dict[str, dict[str, Any]] = {
     "line breaks at the end": {"clean": ROW["clean"] + "\n"},
     "a mark at the end": {"clean": ROW["clean"] + ":"},
     "invisible signs": {"clean": ROW["clean"].replace("ball", "ba\u200bll")},
+    "variation selectors and fillers": {"clean": ROW["clean"].replace("ball", "b\ufe0fa\u034fl\u3164l\U000e0100")},
     "answers in another order": {},
     "space before the answer": {"answer": "Mary"},
 }

@@ -8,17 +8,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from toy.prompts import tokenise_letters
 
 from audit_core import open_subject
 from audit_core.audits import ExpertsRequest, ExpertsResult
 from audit_core.calibration import quote_calibration
-from audit_core.component import Kind, parse_component
-from audit_core.errors import ComponentRefused, NotMeasured, Refused
+from audit_core.component import Kind, parse_component, parse_components
+from audit_core.errors import CapabilityRefused, NotMeasured, Refused
+from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, Direction, Replacement, intervene
 from audit_core.judging.slots import find_slots
 from audit_core.prompts.alignment import tokenise
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.registry import get_plugin
 from audit_core.routing import count_pairs, measure_layers
+from audit_core.routing.information import measure_token_information
 from audit_core.subject import TokenRouting, no_progress
 from audit_core.subjects.planted import find_planted
 
@@ -40,9 +43,9 @@ def open_planted() -> Callable[[str], tuple[Any, TokenisedPrompts]]:
 @pytest.fixture(scope="module")
 def audit(open_planted: Callable[[str], tuple[Any, TokenisedPrompts]]) -> Audit:
     @cache
-    def run(name: str, *, at_answer: bool = False) -> ExpertsResult:
+    def run(name: str, *, at_answer: bool = False, force: str = "") -> ExpertsResult:
         subject, prompts = open_planted(name)
-        request = ExpertsRequest(prompts, prompts, at_answer)
+        request = ExpertsRequest(prompts, prompts, at_answer, force=parse_components(force) if force else ())
         means = subject.capture_means(prompts, kinds=request.kinds)
         found: ExpertsResult = get_plugin("audits", "experts").run(
             subject, request, means=means, on_progress=no_progress
@@ -75,6 +78,33 @@ def test_a_mask_of_the_favourite_is_all_routing_and_its_three_parts_add_up(audit
     assert sum(parts) == pytest.approx(split.whole.value, abs=1e-4)
 
 
+@pytest.mark.parametrize(
+    "name, decoy, carrier",
+    [
+        # Worked out in `test_planted_mixtures.py`, where raw hooks measure them; a mask of the decoy raises the metric.
+        ("planted-mixture", (0, -12.03, -5.60), (7, 0, -2.48)),
+        ("planted-mixture-top-first", (0, -12.03, -5.60), (7, 0, -2.48)),
+        ("planted-mixture-unnormalised", (0, -13.58, -6.06), (7, 0, -2.72)),
+        ("planted-mixture-sigmoid", (0, -3.61, -11.24), (7, 0, -6.79)),
+    ],
+)
+def test_a_mask_splits_through_the_engine_in_every_planted_router(
+    name: str,
+    decoy: tuple[float, ...],
+    carrier: tuple[float, ...],
+    open_planted: Callable[[str], tuple[Any, TokenisedPrompts]],
+) -> None:
+    subject, prompts = open_planted(name)
+    ways = (Replacement.ZERO, Replacement.REWEIGHTED, Replacement.ROUTER_MASK)
+    parts = [parse_component(part) for part in ("L0.E3", "L0.E5")]
+    logits = subject.run(prompts, [CLEAN_RUN, *(intervene([part], way) for part in parts for way in ways)])
+    clean, *runs = (logits.answer - logits.foil).mean(1)
+    for expected, (removed, reweighted, masked) in zip((decoy, carrier), (runs[:3], runs[3:]), strict=True):
+        found = (clean - removed, removed - reweighted, reweighted - masked)
+        assert found == pytest.approx(expected, abs=0.05)
+        assert sum(found) == pytest.approx(clean - masked, abs=1e-4)
+
+
 def test_an_expert_without_tokens_is_a_finding_of_its_own_and_not_a_zero(audit: Audit) -> None:
     result = audit("planted-mixture")
     backup = rows(result)["L0.E6"]
@@ -103,6 +133,49 @@ def test_at_the_answer_position_only_its_tokens_count(audit: Audit) -> None:
     assert found["L0.E5@-1"].reading == "above δ"
 
 
+def test_a_forced_route_gives_the_answer_to_whom_it_names(audit: Audit) -> None:
+    """With E3 and E6 the backup answers: 20.82 of 7 / 0.2689 = 26.03, at a weight of e⁰ / (e² + e⁰) = 0.1192, instead of 7."""
+    moved = audit("planted-mixture", force="L0.E3@-1 L0.E6@-1").forced[0]
+    same = audit("planted-mixture", at_answer=True, force="L0.E3 L0.E5").forced[0]
+    assert moved.effect.value == pytest.approx(7 - 0.8 * 26.03 * 0.1192, abs=0.05)
+    assert (moved.tokens_moved, moved.n_tokens) == (moved.effect.n, moved.effect.n)
+    assert same.components == ("L0.E3@-1", "L0.E5@-1")
+    assert same.effect.value == pytest.approx(0, abs=1e-4)
+    assert same.tokens_moved == 0
+
+
+def test_every_screen_is_compared_with_the_effects(audit: Audit) -> None:
+    """The favourite expert and the busiest write as much as the cause, into what nothing reads."""
+    result = audit("planted-mixture")
+    found = {one.screen: one.agreement for one in result.screens}
+    assert list(found) == ["load", "weight", "output norm", "weight × norm"]
+    assert all(-1 <= one.low <= one.value <= one.high <= 1 for one in found.values())
+    assert found["load"] == result.load_agreement
+    carrier, decoy = rows(result)["L0.E5"], rows(result)["L0.E3"]
+    # The row of an expert writes one dimension: its gain, 26.03, at weights of 0.7311 and 0.2689.
+    assert decoy.output_norm.value == pytest.approx(carrier.output_norm.value, rel=0.01)
+    assert carrier.weighted_norm.value == pytest.approx(7, abs=0.1)
+    assert decoy.weighted_norm.value == pytest.approx(0.7311 / 0.2689 * 7, abs=0.3)
+    assert rows(result)["L0.E6"].output_norm is None
+
+
+def test_shared_paths_are_rows_of_their_own(load_family: Callable[[str], Any]) -> None:
+    subject = load_family("granitemoeshared")
+    prompts = tokenise_letters(subject.tokenizer, [6] * 8, n_templates=4)
+    request = ExpertsRequest(prompts, prompts)
+    plugin, means = get_plugin("audits", "experts"), subject.capture_means(prompts, kinds=request.kinds)
+    found = plugin.run(subject, request, means=means, on_progress=no_progress)
+    assert [row.component for row in found.shared] == ["L0.SHARED", "L1.SHARED", "L2.SHARED"]
+    assert found.no_shared == ""
+    restoring = intervene([parse_component("L1.SHARED")], Replacement.RESAMPLE, direction=Direction.DENOISING)
+    asked = [CLEAN_RUN, CORRUPTED_RUN, intervene([parse_component("L1.SHARED")], Replacement.ZERO), restoring]
+    logits = subject.run(prompts, asked)
+    clean, corrupted, zero, restored = (logits.answer - logits.foil).mean(1)
+    assert found.shared[1].effects["zero"].value == pytest.approx(clean - zero, abs=1e-5)
+    assert found.shared[1].restored.value == pytest.approx(restored - corrupted, abs=1e-5)
+    assert set(found.shared[1].effects) == {"zero", "mean", "resample"}
+
+
 def test_the_mean_of_an_expert_is_over_its_own_tokens_or_over_all_if_it_has_none(
     open_planted: Callable[[str], tuple[Any, TokenisedPrompts]],
 ) -> None:
@@ -117,7 +190,7 @@ def test_the_mean_of_an_expert_is_over_its_own_tokens_or_over_all_if_it_has_none
 
 def test_a_dense_model_is_refused(open_planted: Callable[[str], tuple[Any, TokenisedPrompts]]) -> None:
     subject, prompts = open_planted("planted-induction")
-    with pytest.raises(ComponentRefused, match="no accessible experts"):
+    with pytest.raises(CapabilityRefused, match="no accessible expert"):
         get_plugin("audits", "experts").run(
             subject, ExpertsRequest(prompts, prompts), means=None, on_progress=no_progress
         )
@@ -149,8 +222,10 @@ def test_routing_statistics_worked_out_by_hand() -> None:
     """
     clean = [route((0, 1), (0, 2)), route((0, 1), (1, 2))]
     corrupted = [route((1, 0), (0, 1)), clean[1]]
-    (found,) = measure_layers(clean, corrupted, ("a", "b"), 3, seed=0)
-    assert found.load_entropy == pytest.approx(1.0822, abs=1e-4)
+    (found,) = measure_layers(clean, corrupted, ("a", "b"), 3, tokens=[(0, 1), (0, 1)], seed=0)
+    assert found.load_entropy.value == pytest.approx(1.0822, abs=1e-4)
+    assert (found.token_information, found.token_p) == (None, None)
+    assert found.no_token_information == "4 tokens occur in two templates or more; 30 needed."
     assert found.weight_entropy.value == pytest.approx(0.5623, abs=1e-4)
     assert found.committee == (0, 1)
     assert found.changed.value == pytest.approx(1 / 8)
@@ -162,11 +237,36 @@ def test_information_on_the_template_is_found_where_there_is_some_and_not_where_
     sent = [route(*[(0, 1) if at % 2 else (2, 3)] * 6) for at in range(40)]
     mixed = [route(*(tuple(rng.permutation(4)[:2]) for _ in range(6))) for _ in range(40)]
     templates = tuple("ab"[at % 2] for at in range(40))
-    (informed,), (silent,) = (measure_layers(one, one, templates, 4, seed=0) for one in (sent, mixed))
-    assert informed.template_information == pytest.approx(np.log(2), abs=0.02)
-    assert informed.template_p == 1 / 200
-    assert silent.template_p is not None
+
+    def measure(routing: list[TokenRouting], tokens: list[tuple[int, ...]]) -> Any:
+        return measure_layers(routing, routing, templates, 4, tokens=tokens, seed=0)[0]
+
+    # Everywhere the same tokens, then tokens that occur in one template only: all information is vocabulary.
+    same, own = [tuple(range(6))] * 40, [tuple(6 * (at % 2) + n for n in range(6)) for at in range(40)]
+    informed, silent, vocabulary = measure(sent, same), measure(mixed, same), measure(sent, own)
+    assert informed.template_information.value == pytest.approx(np.log(2), abs=0.02)
+    assert informed.token_information.value == pytest.approx(np.log(2), abs=0.03)
+    assert informed.template_p == informed.token_p == 1 / 200
     assert silent.template_p > 0.05
+    assert silent.token_p > 0.05
+    assert abs(silent.token_information.value) < 0.05
+    assert vocabulary.token_information is None
+    assert vocabulary.template_p == 1 / 200
+
+
+def test_information_given_the_token_is_that_of_the_strata_added_up() -> None:
+    """Token 0 is sent by template, token 1 is not: half of the choices inform by ln 2, so that ln 2 / 2 is left."""
+    templates = tuple("ab"[at % 2] for at in range(200))
+    rng = np.random.default_rng(0)
+    chosen = [np.array([[at % 2], [int(rng.integers(2))]] * 3) for at in range(200)]
+    found = measure_token_information(chosen, [(0, 1) * 3] * 200, templates, 2, seed=0)
+    assert found.estimate.value == pytest.approx(np.log(2) / 2, abs=0.01)
+    assert found.p == 1 / 200
+    swapped = measure_token_information(
+        chosen, [(0, 1) * 3] * 200, tuple("ab"[at // 100] for at in range(200)), 2, seed=0
+    )
+    assert abs(swapped.estimate.value) < 0.01
+    assert swapped.p > 0.05
 
 
 def test_a_claim_about_an_expert_without_tokens_is_not_tested(
@@ -178,6 +278,6 @@ def test_a_claim_about_an_expert_without_tokens_is_not_tested(
     assert find_slots(subject, prompts, [parse_component("L0.H0")]) is None
 
 
-def test_no_error_rate_of_heads_is_quoted_beside_a_verdict_on_an_expert() -> None:
-    assert "not for experts" in quote_calibration(["L3.E5"])
+def test_beside_a_verdict_on_an_expert_its_own_error_rate_is_quoted() -> None:
+    assert "On mixtures with known wiring" in quote_calibration(["L3.E5"])
     assert "used components supported" in quote_calibration(["L3.H5"])

@@ -147,6 +147,54 @@ def test_a_sentence_is_kept_word_for_word_whatever_is_around_it(whole: str, arou
     assert (found.left_out, found.unread) == (0, ())
 
 
+@pytest.mark.parametrize(
+    "card",
+    [
+        "~~The heads attend to the name.~~", "<del>The heads attend to the name.</del>", "<s>The heads attend</s>",
+        "<p>\n<strike>The heads attend to the name.</strike>\n</p>", "It ~~attends to the name of the person.",
+    ],
+)  # fmt: skip
+def test_struck_text_is_not_quoted(card: str) -> None:
+    unstruck = "It ~~attends to the name of the person."
+    assert read_card(card.encode()).sentences == ((unstruck,) if card == unstruck else ())
+    assert read_card(b"The heads attend to ~~the first~~ the last name.").sentences == (
+        "The heads attend to the last name.",
+    )
+
+
+@pytest.mark.parametrize(
+    "card",
+    [
+        "The model does not:\n\n- attend to gender or age\n- explain its decisions\n\nIt {}",
+        "- It can't:\n  - attend to gender or age\n    - explain its decisions\n- It {}",
+        "**This model never:**\n\nAttends to gender or age.\n\nIt {}",
+        "<ul>Without:<li>attending to gender or age</li></ul>\n\nIt {}",
+        "The model cannot:  \nattend to gender or age\n\nIt {}",
+        "## Out-of-scope use\n\nExplaining decisions.\n\n### Attention\n\n- explaining courts\n\n## Use\n\nIt {}",
+        "# Misuse\n\n1. Explaining decisions\n\n# Use\n\n- It {}",
+    ],
+)
+def test_what_a_negated_list_or_section_names_is_not_quoted_as_a_claim(card: str) -> None:
+    sentence = "attends to the name."
+    assert read_card(card.format(sentence).encode()).sentences == (f"It {sentence}",)
+    assert read_card(b"The model does:\n\n- attend to the name").sentences == ("attend to the name",)
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [
+        'The authors say "The heads attend. They explain it." and leave.',
+        "The heads attend (they explain it. Really.) to the name.",
+        "The heads attend [see Smith. And others.] to the name.",
+        "The authors write \u201cHeads attend. They explain.\u201d in the paper.",
+        "Attention is $softmax(QK^T. V)$ of the heads.",
+    ],
+)
+def test_a_sentence_is_not_cut_within_quotes_brackets_and_formulas(whole: str) -> None:
+    assert read_card(f"It is small. {whole} It is big.".encode()).sentences == (whole,)
+    assert read_card(b"It attends to $5. It attends to $10.").sentences == ("It attends to $5.", "It attends to $10.")
+
+
 def test_lines_that_a_card_wraps_are_one_sentence_and_breaks_part_them() -> None:
     assert read_card(b"The head\nattends to\nthe name.").sentences == ("The head attends to the name.",)
     assert read_card(b"Developed by: Org  \nAttention type: eager  \nLanguage: none").sentences == (

@@ -39,6 +39,8 @@ from audit_core.store import RunLog, audit_home
 from audit_core.store.claims.register import Register
 from audit_core.subjects.transformer import TransformerSubject
 
+pytestmark = pytest.mark.usefixtures("short_draws")
+
 ROOT = Path(__file__).resolve().parents[2]
 ME = Actor("anna", "test")
 MEAN = Replacement.MEAN

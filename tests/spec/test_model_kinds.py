@@ -23,7 +23,7 @@ from audit_core.audits.sweep import SweepRequest
 from audit_core.component import Component, Kind
 from audit_core.engine.gradients import get_runner
 from audit_core.engine.senders import check_paths
-from audit_core.errors import InterventionRefused, ModelRefused, Refused
+from audit_core.errors import InterventionRefused, ModelRefused, PromptRefused, Refused
 from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, Replacement, intervene
 from audit_core.subjects.transformer import TransformerSubject
 
@@ -109,6 +109,23 @@ def test_a_falcon_of_the_older_decoder_is_audited(own: dict[str, bool], tmp_path
     config = {"vocab_size": 40, "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
     subject = load(save(tmp_path, "falcon", new_decoder_architecture=False, **config, **own))
     assert len(subject.components(Kind.HEAD)) == 8
+
+
+@pytest.mark.parametrize(
+    ("kind", "config"),
+    [
+        ("mpt", {"vocab_size": 40, "d_model": 64, "n_layers": 1, "n_heads": 4, "max_seq_len": 12}),
+        ("gptj", {"vocab_size": 40, "n_embd": 64, "n_layer": 1, "n_head": 4, "rotary_dim": 8, "n_positions": 12}),
+    ],
+)
+def test_the_longest_input_is_known_under_every_name_that_it_has(
+    kind: str, config: dict[str, Any], tmp_path: Path
+) -> None:
+    """Beyond it, the tables of MPT end in an error of torch, and learned positions in one of an index."""
+    subject = load(save(tmp_path, kind, **config))
+    with pytest.raises(PromptRefused, match="at most 12 on this model"):
+        tokenise_letters(subject.tokenizer, (15, 15))
+    assert np.isfinite(subject.run(tokenise_letters(subject.tokenizer, (9, 9)), [CLEAN_RUN]).answer).all()
 
 
 @pytest.fixture(scope="module")

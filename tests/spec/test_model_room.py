@@ -152,6 +152,28 @@ def test_forty_names_asked_for_in_forty_sessions_are_loaded_one_at_a_time_and_mo
     assert sum(room.auditor(name) is not None for name in loader.begun) == KEPT
 
 
+def test_a_loaded_model_answers_before_it_is_timed(loader: Loader, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The timing takes the lock of the model, and a core, from the page that waited for it."""
+    timers: list[tuple[float, Callable[[], None]]] = []
+    timed: list[str] = []
+    monkeypatch.setattr(ui.flow.model_pool, "_start_timer", lambda seconds, work: timers.append((seconds, work)))
+    monkeypatch.setattr(
+        ui.flow.model_pool,
+        "Auditor",
+        lambda subject, log: SimpleNamespace(subject=subject, calibrate=lambda: timed.append(subject.identity.short)),
+    )
+    room = loader.make_room()
+    loader.gate.set()
+    for name in ("org/first", "org/second", "org/third"):
+        room.open(name)
+        until(lambda name=name: room.look(name).is_ready and room.is_idle)
+    assert timed == []
+    assert all(seconds > 0 for seconds, _ in timers)
+    for _, work in timers:
+        work()
+    assert timed == ["org/second", "org/third"], "the first was dropped for the third"
+
+
 def test_one_person_cannot_fill_the_queue(loader: Loader) -> None:
     room = loader.make_room()
     for n in range(1 + MAX_WAITING_EACH):

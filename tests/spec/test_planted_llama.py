@@ -28,6 +28,8 @@ from audit_core.subjects.planted.llama import BACKUP, D_HEAD, EVEN, HEADS_PER_KE
 from audit_core.subjects.planted.weights import N_POSITIONS, NOUNS
 from audit_core.subjects.transformer import TransformerSubject
 
+pytestmark = pytest.mark.usefixtures("short_draws")
+
 TOLERANCE = {Replacement.ZERO: 0.05, Replacement.MEAN: 0.4, Replacement.RESAMPLE: 0.05}
 """Logits. A mean depends on which words were drawn; what zero and resample do follows from the weights."""
 TASKS = ("query", "context")

@@ -22,6 +22,8 @@ from audit_core.prompts import take_split
 from audit_core.stats.estimates import MIN_PROMPTS
 from audit_core.subjects import find_planted
 
+pytestmark = pytest.mark.usefixtures("short_draws")
+
 
 @pytest.fixture(scope="module")
 def assessment(load_planted: Callable[[str], Any]) -> tuple[Any, Assessment]:

@@ -20,6 +20,8 @@ from audit_core.stats.mediation import estimate_mediation
 from audit_core.subject import no_progress
 from audit_core.subjects.planted import find_planted
 
+pytestmark = pytest.mark.usefixtures("short_draws")
+
 Load = Callable[[str], Any]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from audit_core.effect import Controls
+from audit_core.controls import Controls
 from audit_core.evidence.kind import Causal, Estimated, Evidence, NotEvidence, Observational
 from audit_core.result_layout import lay_out, list_kinds_of_evidence
 from audit_core.stats.estimates import Estimate

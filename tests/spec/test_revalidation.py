@@ -37,6 +37,8 @@ from audit_core.store.database.events import Action, append_event, list_events
 from audit_core.subjects.planted import find_planted
 from audit_core.trigger import Change, TriggerKind
 
+pytestmark = pytest.mark.usefixtures("short_draws")
+
 ME = Actor("anna", "test")
 NEEDED, CARRIER, ELSEWHERE = "C-0001", "C-0002", "C-0003"
 """About L1.H1, which the second version lacks; about L1.H0, which both have; about another model."""

@@ -21,9 +21,9 @@ from audit_core.audits.claim_test import ClaimTestRequest
 from audit_core.audits.sweep import SweepRequest
 from audit_core.claim import Claim, Role
 from audit_core.component import Kind, head, mlp
+from audit_core.engine.pace import MIN_WORK
 from audit_core.errors import Cancelled, NotMeasured, PromptRefused, Refused, StoreRefused
 from audit_core.intervention import CLEAN_RUN, Direction, Replacement, intervene
-from audit_core.pace import MIN_WORK
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.run import Actor, Auditor, RunOutcome, open_subject, record_refusal
 from audit_core.store import RunLog

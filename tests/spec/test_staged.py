@@ -11,11 +11,10 @@ from toy.additive import NOISE, AdditiveSubject, pair_up
 from toy.prompts import tokenise_letters
 
 from audit_core.component import head, mlp
-from audit_core.effect import measure_effect
+from audit_core.effect import measure_effect, measure_in_blocks
 from audit_core.intervention import Intervention, Replacement, intervene
 from audit_core.metrics.logit_difference import PLUGIN as LOGIT_DIFFERENCE
 from audit_core.prompts.prompt_set import TokenPair
-from audit_core.staged import measure_in_blocks
 from audit_core.subject import Means
 
 ROUNDING = 1e-7

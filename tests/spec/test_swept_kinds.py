@@ -35,7 +35,7 @@ def ask(folder: Path, tmp_path: Path, *words: str) -> list[str]:
 
 
 def test_every_kind_that_is_offered_can_be_replaced_by_the_engine_and_no_other() -> None:
-    assert {Kind(kind) for kind in SWEPT} == set(HOOKS) - {Kind.EDGE, Kind.PATTERN}
+    assert {Kind(kind) for kind in SWEPT} == set(HOOKS) - {Kind.EDGE, Kind.PATTERN, Kind.SHARED}
     with pytest.raises(SystemExit, match="2"):
         build_parser().parse_args(["sweep", "--prompts", "p.jsonl", "--kind", "document"])
 

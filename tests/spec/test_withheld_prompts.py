@@ -35,6 +35,8 @@ from audit_core.verifier.container import BadPack
 from audit_core.verifier.documents import read_documents
 from audit_core.verifier.withheld import COMMITMENT_DOMAIN, Openings, check_openings, check_prompt_sets
 
+pytestmark = pytest.mark.usefixtures("short_draws")
+
 ROOT = Path(__file__).resolve().parents[2]
 ME = Actor("anna", "test")
 TEXT = re.compile(r"w\d\d w\d\d")

@@ -96,14 +96,21 @@ def masked(layer: Sparse, expert: int) -> Iterator[None]:
         handle.remove()
 
 
-def survivors_reweighted(layer: Sparse, expert: int, n_experts: int) -> Any:
+@contextmanager
+def survivors_reweighted(layer: Sparse, expert: int, n_experts: int) -> Iterator[None]:
     """The experts chosen without a mask, with the weights that they have under it; none enters."""
+    asked: list[tuple[Any, ...]] = []
 
     def change(call: Routing) -> Tensor:
-        _, weights, indices = run_masked(layer.router, expert, call.hidden)
+        _, weights, indices = run_masked(layer.router, expert, *asked[-1])
         return Routing(call.hidden, indices, weights).spread(n_experts).gather(1, call.indices.long())
 
-    return reweighed(layer, change)
+    handle = layer.router.register_forward_pre_hook(lambda _, args: asked.append(args))
+    try:
+        with reweighed(layer, change):
+            yield
+    finally:
+        handle.remove()
 
 
 class _ColumnMask(TorchFunctionMode):

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from audit_core.audit import Audit
+from audit_core.audit import Audit, Example
 from audit_core.component import Component
-from audit_core.effect import Controls, get_metric, measure_effect
+from audit_core.controls import Controls
+from audit_core.effect import get_metric, measure_effect
 from audit_core.evidence.kind import Causal, Observational
 from audit_core.intervention import Replacement, intervene
 from audit_core.prompts.prompt_set import TokenisedPrompts
@@ -47,6 +48,13 @@ class PlantedGapResult:
     controls: Controls
 
 
+_EXAMPLES = (
+    Example(
+        {"components": "L1.H0"}, "Zeroing L1.H0 costs 10.", lambda found: abs(found.parts[0].effect.value - 10) < 0.1
+    ),
+)
+
+
 @dataclass(frozen=True)
 class PlantedGapAudit(Audit):
     name: str = "planted_gap"
@@ -55,6 +63,7 @@ class PlantedGapAudit(Audit):
     result: type = PlantedGapResult
     version: int = 1
     counts_as: tuple[str, ...] = ("causal_results",)
+    examples: tuple[Example, ...] = _EXAMPLES
 
     def count_work(self, subject: Subject, request: PlantedGapRequest) -> int:
         return subject.count_work(request.prompts, _edit_each(request.components))

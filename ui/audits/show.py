@@ -11,7 +11,7 @@ from audit_core.audit import Audit
 from audit_core.result_layout import list_kinds_of_evidence
 from audit_core.tables import shade_rows
 from ui.audits.form import explain_not_offered
-from ui.parts.header import show_table
+from ui.parts.header import column_widths, show_table
 from ui.parts.workbench import show_sentence
 from ui.results import show_result
 
@@ -34,6 +34,8 @@ def show_shelf(subject: Subject) -> None:
         why = explain_not_offered(audit, subject)
         is_grey.append(bool(why))
         kinds = ", ".join(list_kinds_of_evidence(audit.result))
-        rows.append((name, "not here" if why else "yes", why, audit.question, kinds))
-    table = make_table(("audit", "can be asked", "why not", "question", "evidence"), rows)
-    show_table(shade_rows(table, is_grey), key="shelf")
+        demands = ", ".join(demand.name for demand in audit.demands) or "components"
+        rows.append((name, "not here" if why else "yes", audit.question, demands, kinds, why))
+    widths = {"audit": 115, "can be asked": 90, "question": 400, "demands": 160, "evidence": 160, "why not": 240}
+    table = make_table(tuple(widths), rows)
+    show_table(shade_rows(table, is_grey), key="shelf", column_config=column_widths(widths))

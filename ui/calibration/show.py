@@ -8,14 +8,17 @@ from audit_core import State, make_table
 from audit_core.calibration import (
     RULES,
     Calibration,
+    ExpertCalibration,
     describe_census,
+    describe_expert_origin,
     describe_origin,
     describe_share,
+    list_expert_shares,
     list_shares,
     list_tallies,
     load_calibration,
 )
-from audit_core.subjects import PLANTED_MODELS
+from audit_core.subject_family import list_planted
 from ui.parts import figures
 from ui.parts.header import figure_header, plain, show_table, table_with_csv
 
@@ -57,6 +60,19 @@ def show_shares(found: Calibration) -> None:
     table_with_csv(lambda: make_table(columns, list_tallies(found)), "Every rule", "tallies")
     if found.census is not None:
         st.markdown(describe_census(found.census))
+    if found.experts is not None:
+        show_experts(found.experts)
+
+
+def show_experts(found: ExpertCalibration) -> None:
+    """Show the shares of claims on experts of planted mixtures."""
+    figure_header(
+        "Experts of planted mixtures", "causal",
+        "shares of claims per build, with Wilson's 95 % interval. The router prefers experts whose output nothing reads.",
+    )  # fmt: skip
+    rows = [(name, describe_share(share)) for name, share in list_expert_shares(found)]
+    show_table(make_table(("combined rule", "share, 95 % interval, n"), rows), key="expert-shares")
+    st.markdown(plain(describe_expert_origin(found)))
 
 
 def show_confusion(found: Calibration) -> None:
@@ -89,6 +105,6 @@ def show_models() -> None:
     """Show the planted models, which any page can open by name."""
     st.header("The planted models", anchor=False)
     st.markdown("Enter a name as the model on Live audit or Sweep, and choose one of its tasks.")
-    for model in PLANTED_MODELS:
+    for model in list_planted():
         tasks = ", ".join(task.name for task in model.tasks)
         st.markdown(f"- **{plain(model.name)}**: {plain(model.title)}. {plain(model.story)} Tasks: {plain(tasks)}.")

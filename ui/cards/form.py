@@ -63,7 +63,7 @@ def _show_unread(found: ImportedCard) -> None:
         st.info(plain(found.unread_sentence), icon=":material/translate:")
     if found.left_out:
         st.info(
-            f"Omitted because they are too long to quote: {counted(found.left_out, 'part')}.",
+            f"Omitted, as too long to quote or in a negated list: {counted(found.left_out, 'part')}.",
             icon=":material/content_cut:",
         )
 

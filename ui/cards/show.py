@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
 from audit_core import make_table
 from audit_core.home import ClaimSummary, HomeFacts, ModelSheet, count_done, judge_sentence, read_sheet
-from audit_core.references import COVERAGE_WORDS, Setting, list_capabilities, load_governance_map
+from audit_core.references import COVERAGE_WORDS, AuditFit, Demand, Setting, list_capabilities, load_governance_map
 from audit_core.review import CaseFile
 from audit_core.store import CardClaim
 from ui.desk.show import GATE_COLUMNS, describe_row, show_gate_rows
@@ -24,7 +24,6 @@ def read(name: str) -> ModelSheet:
 
 def show_identity(sheet: ModelSheet) -> None:
     """Show the identity of the model by digest."""
-    st.header("Identity", anchor=False)
     identity = sheet.identity
     if identity is None:
         st.info(f"{plain(sheet.title)}: {plain(sheet.why)}", icon=":material/info:")
@@ -41,7 +40,6 @@ def show_attention(sheet: ModelSheet, around: Sequence[str]) -> None:
     """Show the rows of the governance map for this class of model and this system."""
     chart = load_governance_map()
     settings = _list_settings(sheet, around)
-    st.header("What attention can and cannot show", anchor=False)
     if sheet.model_class is not None and not sheet.model_class.settings:
         st.warning(
             f"The configuration does not determine the model class: {plain(sheet.model_class.because)}.",
@@ -50,7 +48,7 @@ def show_attention(sheet: ModelSheet, around: Sequence[str]) -> None:
     for setting in settings:
         row = chart.find(setting)
         with st.container(border=True):
-            st.subheader(row.title, anchor=False)
+            st.header(row.title, anchor=False)
             st.markdown(
                 f"**Attention reveals:** {plain(row.reveals)}\n\n**It misses:** {plain(row.misses)}\n\n{plain(row.reality)}"
             )
@@ -94,7 +92,6 @@ def show_sentences(sentences: Sequence[CardClaim], claims: Sequence[ClaimSummary
     """Show the card's sentences about how the model works, and the state of each."""
     if not sentences:
         return
-    st.header("Sentences of its model card", anchor=False)
     rows = [
         (one.number, judge_sentence(one, claims).value, one.text, ", ".join(one.claim_ids) or "nothing", one.added_by, one.added_at[:10])
         for one in sentences
@@ -106,7 +103,6 @@ def show_sentences(sentences: Sequence[CardClaim], claims: Sequence[ClaimSummary
 
 def show_packs(cases: Sequence[CaseFile]) -> None:
     """Show the packs on the desk about these claims."""
-    st.header("Evidence packs and approvals", anchor=False)
     if not cases:
         st.info("No pack about this model is on the review desk.", icon=":material/info:")
         return
@@ -128,25 +124,44 @@ def show_figures(cases: Sequence[CaseFile]) -> None:
     rows = [describe_row(row) for case in cases for row in case.gate.rows if row.metric is not None]
     if not rows:
         return
-    st.subheader("Measured figures", anchor=False)
-    st.badge("causal", icon=":material/science:", color="violet")
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        st.header("Measured figures", anchor=False, width="content")
+        st.badge("causal", icon=":material/science:", color="violet")
     show_gate_rows(rows, "figures-of-model")
     table_with_csv(lambda: make_table(GATE_COLUMNS, rows), "Measured figures", "figures-of-model-rows")
 
 
 def show_capabilities(sheet: ModelSheet, around: Sequence[str], facts: HomeFacts) -> None:
     """Show which audits run on this model, which have run, and which evidence is not available."""
-    st.header("Available audits and evidence", anchor=False)
     matrix = list_capabilities(_list_settings(sheet, around))
     done = count_done(facts, sheet.identity.short) if sheet.identity else {}
-    applies = {True: "applies", False: "does not apply", None: "not decided yet"}
-    rows = [(fit.question, applies[fit.applies], counted(done[fit.audit], "run") if done.get(fit.audit) else "missing" if fit.applies else "") for fit in matrix.audits]  # fmt: skip
-    show_table(make_table(("audit", "on this model", "done here"), rows), key="capabilities")
-    demands = [(demand.text, COVERAGE_WORDS[demand.coverage], ", ".join(demand.audits), demand.note) for _, demand in matrix.demands]  # fmt: skip
-    widths = {"evidence to demand": 280, "here": 120, "by": 190, "note": 400}
+    rows = [
+        (
+            fit.question, ", ".join(fit.demands) or "components", _describe_fit(fit),
+            counted(done[fit.audit], "run") if done.get(fit.audit) else "missing" if fit.applies else "",
+        )
+        for fit in matrix.audits
+    ]  # fmt: skip
+    columns = ("audit", "demands", "on this model", "done here")
+    show_table(make_table(columns, rows), key="capabilities")
+    demands = [(demand.text, COVERAGE_WORDS[demand.coverage], _say_done(demand, done), demand.note) for _, demand in matrix.demands]  # fmt: skip
+    widths = {"evidence to demand": 280, "here": 120, "done and missing": 220, "note": 370}
     table = make_table(tuple(widths), demands)
     show_table(table, key="demands", lines=3, column_config=column_widths(widths))
-    table_with_csv(lambda: make_table(("audit", "on this model", "done here"), rows), "Capabilities", "capability-rows")
+    table_with_csv(lambda: make_table(columns, rows), "Capabilities", "capability-rows")
+
+
+def _describe_fit(fit: AuditFit) -> str:
+    if fit.applies:
+        return "applies"
+    return f"does not apply: no {', no '.join(fit.missing)}" if fit.missing else "does not apply"
+
+
+def _say_done(demand: Demand, done: Mapping[str, int]) -> str:
+    """Which of the audits that provide demanded evidence have run on this model."""
+    return ", ".join(
+        f"{audit}: {counted(done[audit], 'run') if done.get(audit) else 'missing'}" for audit in demand.audits
+    )
 
 
 def _list_settings(sheet: ModelSheet, around: Sequence[str]) -> list[Setting]:

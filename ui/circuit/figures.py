@@ -109,8 +109,9 @@ def graph(nodes: Sequence[Node], lines: Sequence[Line], *, unit: str) -> go.Figu
     figure.update_yaxes(
         tickmode="array", tickvals=list(rows), ticktext=list(rows.values()), range=[min(rows) - 0.4, max(rows) + 0.4]
     )
-    figure.update_xaxes(showticklabels=False, ticks="", showline=False, range=[-0.1, 1.1])
-    return style_figure(figure, max(300, 56 * len(rows) + 30), f"Numbers: direct effect, {unit}", "")
+    style_figure(figure, max(300, 56 * len(rows) + 30), f"Numbers: direct effect, {unit}", "")
+    # After the style, which gives every axis its ticks: this one has no scale.
+    return figure.update_xaxes(showticklabels=False, ticks="", showline=False, range=[-0.1, 1.1])
 
 
 def _colour(line: Line) -> str:

@@ -29,7 +29,7 @@ from audit_core.claim import Universe
 from audit_core.errors import ComponentRefused
 from audit_core.prompts import choose_metric, is_exploratory
 from audit_core.shipped import list_circuits
-from audit_core.subjects import find_planted
+from audit_core.subject_family import find_planted
 from ui.flow import services
 from ui.flow.choice import ABLATIONS, NO_PRESET, UNIVERSES, pick_one
 from ui.flow.subject_form import drop_missing

@@ -12,7 +12,7 @@ from audit_core.packs import ExportOptions
 from audit_core.review import find_case
 from ui.claims.show import PACK
 from ui.desk.bring import put_on_desk, show_taken
-from ui.flow import actions, model_question, sample
+from ui.flow import actions, model_question, sample, signing_key
 from ui.flow.answers import show_refusal, wait_for_model
 from ui.flow.job_panel import job_panel
 from ui.parts.header import plain
@@ -126,10 +126,12 @@ def ask_pack(history: ClaimHistory) -> None:
     if any(line.is_running for line in history.attempts):
         st.info("A pack can be written once the running attempt has ended.", icon=":material/info:")
         return
-    if not history.attempts or not people:
-        key = "a key of your own: `python -m audit_core keys make NAME`, and your name under [keys] in people.toml where people sign in"
-        missing = "an attempt" if not history.attempts else key
-        st.info(f"A pack needs {missing}.", icon=":material/info:")
+    signing_key.show_made()
+    if not history.attempts:
+        st.info("A pack needs an attempt.", icon=":material/info:")
+        return
+    if not people:
+        signing_key.ask_new_key("pack")
         return
     left, right = st.columns(2)
     person = left.selectbox("Prepared and signed by", people, key="signer")
@@ -142,18 +144,25 @@ def ask_pack(history: ClaimHistory) -> None:
         "Allow personal data in the pack", key="acknowledge-personal-data",
         help="E-mail addresses and names of this machine block the export unless you allow them. The pack records your consent.",
     )  # fmt: skip
-    if st.button("Write the pack", icon=":material/inventory_2:", key="write-pack"):
+    st.text_input("Passphrase of your key, if it has one", key="pack-passphrase", type="password", max_chars=200)
+    if st.button("Write the pack", icon=":material/inventory_2:", key="write-pack", on_click=_take_passphrase):
         asked = st.session_state
         issue = ExportOptions(
             person, organisation, withhold_prompts=asked["withhold-prompts"],
             acknowledge_personal_data=asked["acknowledge-personal-data"],
         )  # fmt: skip
         try:
-            st.session_state.pack = actions.write_pack(history.claim.claim_id, issue)
+            st.session_state.pack = actions.write_pack(history.claim.claim_id, issue, asked.pop("pack_secret", ""))
         except AuditError as error:
             show_refusal(error)
     _offer_pack(history)
     show_taken()
+
+
+def _take_passphrase() -> None:
+    """Callback: the passphrase leaves its field, and the session with its one use."""
+    asked = st.session_state
+    asked.pack_secret, asked["pack-passphrase"] = asked["pack-passphrase"], ""
 
 
 def _offer_pack(history: ClaimHistory) -> None:

@@ -6,9 +6,10 @@ import streamlit as st
 
 from audit_core import AuditError
 from audit_core.review import CaseFile, ReviewDecision
-from ui.flow import actions, services
+from ui.flow import actions, services, signing_key
 from ui.flow.answers import show_refusal
 from ui.parts.header import plain
+from ui.parts.sample_mark import find_shown
 
 DECISIONS = {
     "approve": "approve",
@@ -38,6 +39,7 @@ _FOR, _CONFIRM = "decision_for", "decision_to_confirm"
 def ask_viewer() -> str:
     """Name of the signing key: without sign-in any key of the data directory, else the person's own; empty if there is none."""
     people = actions.list_signers()
+    signing_key.show_made()
     if not people:
         return ""
     if st.session_state.get("viewer") not in people:
@@ -47,6 +49,9 @@ def ask_viewer() -> str:
             "You sign as", people, key="viewer",
             help="Without sign-in, any user of this page can use any key that has no passphrase.",
         )  # fmt: skip
+        if find_shown() is None:
+            with st.popover("Another key", icon=":material/key:", type="tertiary"):
+                signing_key.ask_new_key("another")
     return str(st.session_state.viewer)
 
 
@@ -60,11 +65,8 @@ def ask_decision(opened: CaseFile, signer: str) -> None:
     if not roles:
         return
     if not signer:
-        st.info(
-            "To decide, you need a signing key of your own: `python -m audit_core keys make NAME`. "
-            "With sign-in, people.toml must also list it under [keys].",
-            icon=":material/key:",
-        )
+        st.header("Your decision", anchor=False)
+        signing_key.ask_new_key("desk")
         return
     st.header("Your decision", anchor=False)
     _forget_other(opened.root_digest, signer)

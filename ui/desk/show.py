@@ -168,6 +168,8 @@ def describe_row(row: GateRow) -> tuple[str, ...]:
     level = "" if row.level is None else f", {row.level:.0%}"
     interval = "" if row.ci_low is None and row.ci_high is None else f"[{show(row.ci_low)}, {show(row.ci_high)}]{level}"
     threshold = "" if row.threshold is None else f"{row.comparator} {row.threshold:g}"
-    result = row.result + (" (waived)" if row.waiver else "" if row.is_required else " (optional)")
+    result = row.result.replace("_", " ").lower() + (
+        " (waived)" if row.waiver else "" if row.is_required else " (optional)"
+    )
     n = "" if row.n is None else f"{row.n:,}"
     return row.id, row.claim_id or "pack", result, estimate, interval, n, row.unit or "", threshold, row.reason or ""

@@ -42,6 +42,15 @@ def colour_load(values: Sequence[float | None], texts: Sequence[str], not_routed
     return Cells(colours, figures.ink_for(colours), marks, texts, ramp, "0", "1 share of choices")
 
 
+def mark_shared(cells: Cells, names: Sequence[str]) -> Cells:
+    """Cells of shared paths say so: no router shares out what they receive."""
+    marks = [
+        "all" if name.endswith(".SHARED") and mark == "9" else mark
+        for name, mark in zip(names, cells.marks, strict=True)
+    ]
+    return replace(cells, marks=marks)
+
+
 def mark_not_routed(cells: Cells, not_routed: str) -> Cells:
     """Cells without a value get a mark of their own, because not tested is not zero."""
     return replace(cells, marks=[not_routed if mark == "·" else mark for mark in cells.marks])

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from audit_core import Kind, PromptSet, Subject, TokenisedPrompts
+from audit_core import Kind, PromptSet, Subject, TokenisedPrompts, parse_components
 from audit_core.audits import ExpertsRequest
 from audit_core.prompts import choose_metric
 from ui.flow import model_question
@@ -19,7 +19,7 @@ MODEL, PROMPTS = "planted-mixture", "planted-lookup"
 """The mixture that a first visit opens."""
 FIELDS = (
     link.Field("model", MODEL), link.Field("set", PROMPTS), link.Field("form", "written"), link.Field("scope", "exploratory"),
-    link.Field("prompt", ""), link.Field("where", "all"), link.Field("expert", ""),
+    link.Field("prompt", ""), link.Field("where", "all"), link.Field("expert", ""), link.Field("force", ""),
 )  # fmt: skip
 
 
@@ -38,7 +38,12 @@ def ask_experts(whole: TokenisedPrompts, measured: PromptSet, prompt_id: str) ->
     link.repair("where", tuple(SCOPES))
     st.selectbox("Ablate", list(SCOPES), key="where", format_func=SCOPES.get)
     at_answer = st.session_state.where == "answer"
-    return ExpertsRequest(prompts, pick_reference(prompts, whole), at_answer, metric=choose_metric(prompts))
+    written = st.text_input(
+        "Force the route to", key="force", placeholder="L0.E5@-1 L0.E6@-1",
+        help="As many experts of a layer as its router chooses. Empty: no route is forced.",
+    )  # fmt: skip
+    reference, force = pick_reference(prompts, whole), parse_components(written) if written.strip() else ()
+    return ExpertsRequest(prompts, reference, at_answer, metric=choose_metric(prompts), force=force)
 
 
 def has_experts(subject: Subject) -> bool:

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import streamlit as st
 
-from audit_core import Estimate, format_estimate, make_table, parse_component
-from audit_core.audits import ExpertRow, ExpertsResult, JointEffect
-from audit_core.tables import estimate_cells
-from ui.experts import drawings
+from audit_core import Estimate, Kind, format_estimate, make_table, parse_component
+from audit_core.audits import ExpertRow, ExpertsResult, SharedRow
+from ui.experts import drawings, tables
 from ui.parts import figures
 from ui.parts.grid import Axes, layer_grid, place_cells
-from ui.parts.header import conditions_line, controls_line, figure_header, plain, show_table, table_with_csv
+from ui.parts.header import conditions_line, controls_line, figure_header, plain, table_with_csv
 from ui.parts.map_cells import SIGNS, colour_effects
 from ui.parts.workbench import Table, pane_header, show_sentence, split_panes
 
 NOT_ROUTED = "⊘"
 SHOWN = 8
 """Experts whose mask is drawn in parts: those with the largest effect under a mask."""
-_ESTIMATE = ("value", "low", "high", "n", "unit")
+SHARED_ROW = "S"
 
 
 def pick(name: str) -> None:
@@ -28,67 +26,83 @@ def pick(name: str) -> None:
     st.session_state.expert = name
 
 
-def find_focus(result: ExpertsResult) -> ExpertRow:
-    """The expert in focus: the picked one, else the one with the largest effect."""
-    named = {_plain_name(row): row for row in result.experts}
+def find_focus(result: ExpertsResult) -> ExpertRow | SharedRow:
+    """The expert or shared path in focus: the picked one, else the expert with the largest effect."""
+    named: dict[str, ExpertRow | SharedRow] = {_plain_name(row): row for row in (*result.experts, *result.shared)}
     if st.session_state.get("expert") in named:
         return named[st.session_state.expert]
     return max(result.experts, key=lambda row: abs(row.effects["zero"].value) if row.effects else -1.0)
 
 
-def _plain_name(row: ExpertRow) -> str:
+def _plain_name(row: ExpertRow | SharedRow) -> str:
     return row.component.removesuffix("@-1")
 
 
 def show_answer(result: ExpertsResult) -> None:
     """Show the finding, and how well load ranks the effects."""
     show_sentence(result.finding, "causal observational", result.n)
-    if result.load_agreement is not None:
+    said = [f"{one.screen} {_say_agreement(one.agreement)}" for one in result.screens if one.agreement is not None]
+    if said:
         st.markdown(
-            f"Load and gate weight are observations. Load ranks the experts as their effects do with "
-            f"{plain(format_estimate(result.load_agreement))}."
+            "Load, weight and norms are observations. How well each ranks the experts as their effects do, as Spearman ρ: "
+            f"{plain(', '.join(said))}."
         )
     if result.no_fraction:
         st.warning(f"No fraction of the gap is shown: {plain(result.no_fraction)}", icon=":material/warning:")
 
 
+def _say_agreement(rho: Estimate) -> str:
+    numbers = [number for number in (rho.value, rho.low, rho.high) if number is not None]
+    # Adding zero turns −0.0 into 0.0.
+    value, *ends = (f"{round(number, 2) + 0.0:.2f}".replace("-", "−") for number in numbers)
+    return value + (f" [{', '.join(ends)}]" if ends else "")
+
+
 def show_panes(result: ExpertsResult) -> None:
     """Show what each expert received at the left, and its effect at the right, on the same grid."""
     focus = _plain_name(find_focus(result))
-    names = [_plain_name(row) for row in result.experts]
-    parts = [parse_component(name) for name in names]
-    indices = sorted({part.index for part in parts})
-    n_layers = 1 + max(part.layer for part in parts)
-    everywhere = [f"L{layer}.E{index}" for layer in range(n_layers) for index in indices]
-    axes = Axes(n_layers, [f"E{index}" for index in indices], everywhere, "expert")
+    names = [_plain_name(row) for row in (*result.experts, *result.shared)]
+    axes = _make_axes(names)
+    note = f" {SHARED_ROW} is the shared path, which every token passes through." if result.shared else ""
     left, right = split_panes()
     with left:
         pane_header(
             "Where tokens go", "observational",
             "Each cell is the share of a layer's choices that the router gave to an expert. A digit is the tenths. "
-            f"{NOT_ROUTED} received no token of these prompts.",
-            table=Table(lambda: _table_received(result.experts), "Tokens received", "received"),
+            f"{NOT_ROUTED} received no token of these prompts.{plain(note)}",
+            table=Table(lambda: tables.received(result.experts), "Tokens received", "received"),
         )  # fmt: skip
-        texts = [_say_load(row) for row in result.experts]
-        values = [row.load.value if row.slots else None for row in result.experts]
+        texts = [_say_load(row) for row in result.experts] + ["every token, without a router"] * len(result.shared)
+        values = [row.load.value if row.slots else None for row in result.experts] + [1.0] * len(result.shared)
+        cells = drawings.colour_load(*place_cells(values, texts, names, axes), NOT_ROUTED)
         layer_grid(
-            drawings.colour_load(*place_cells(values, texts, names, axes), NOT_ROUTED), axes, label="Share of choices by layer",
+            drawings.mark_shared(cells, axes.names), axes, label="Share of choices by layer",
             chosen=focus, inside=[], key="grid-load", on_pick=pick,
         )  # fmt: skip
     with right:
         pane_header(
             "What each expert does", "causal",
             f"The loss of the metric when one expert's output is set to zero. {SIGNS} {NOT_ROUTED} was not tested: "
-            "without tokens its effect is zero by construction.",
-            table=Table(lambda: _table_effects(result.experts), "Effects of experts", "effects"),
+            f"without tokens its effect is zero by construction.{plain(note)}",
+            table=Table(lambda: tables.effects(result), "Effects of experts", "effects"),
         )  # fmt: skip
-        texts = [_say_effect(row) for row in result.experts]
-        values = [row.effects["zero"].value if row.effects else None for row in result.experts]
+        texts = [_say_effect(row) for row in (*result.experts, *result.shared)]
+        values = [row.effects["zero"].value if row.effects else None for row in (*result.experts, *result.shared)]
         cells = colour_effects(*place_cells(values, texts, names, axes), result.unit)
         layer_grid(
             drawings.mark_not_routed(cells, NOT_ROUTED), axes, label="Causal effect by layer", chosen=focus, inside=[],
             key="grid-experts", on_pick=pick,
         )  # fmt: skip
+
+
+def _make_axes(names: Sequence[str]) -> Axes:
+    """Layers by experts, with a row for the shared path where there is one."""
+    parts = [parse_component(name) for name in names]
+    rows = [f"E{index}" for index in sorted({part.index for part in parts if part.kind is Kind.EXPERT})]
+    rows += ["SHARED"] if any(part.kind is Kind.SHARED for part in parts) else []
+    n_layers = 1 + max(part.layer for part in parts)
+    everywhere = [f"L{layer}.{row}" for layer in range(n_layers) for row in rows]
+    return Axes(n_layers, [SHARED_ROW if row == "SHARED" else row for row in rows], everywhere, "expert")
 
 
 def _say_load(row: ExpertRow) -> str:
@@ -97,8 +111,8 @@ def _say_load(row: ExpertRow) -> str:
     return f"{row.slots:,} of {row.n_tokens:,} tokens, load {format_estimate(row.load)}"
 
 
-def _say_effect(row: ExpertRow) -> str:
-    if not row.effects:
+def _say_effect(row: ExpertRow | SharedRow) -> str:
+    if isinstance(row, ExpertRow) and not row.effects:
         return f"not routed, 0 of {row.n_tokens:,} tokens, not tested"
     return f"effect {format_estimate(row.effects['zero'])}, {row.reading}"
 
@@ -118,7 +132,7 @@ def show_split(result: ExpertsResult) -> None:
         drawings.split_bars([(row.component, row.split) for row in rows if row.split], unit=result.unit), key="mask-split",
         alt="Three bars for each expert: output removed, survivors reweighted, newcomer. The table below has the numbers.",
     )  # fmt: skip
-    table_with_csv(lambda: _table_split(result.experts), "Masked in the router", "mask-split")
+    table_with_csv(lambda: tables.split(result.experts), "Masked in the router", "mask-split")
 
 
 def show_focus(result: ExpertsResult) -> None:
@@ -128,18 +142,22 @@ def show_focus(result: ExpertsResult) -> None:
         plain(row.component), "observational causal",
         "tokens received are an observation. Effects are measured by replacing what the expert writes at those tokens.",
     )  # fmt: skip
-    st.markdown(
-        f"Received **{row.slots:,}** of {row.n_tokens:,} tokens. Load: {plain(format_estimate(row.load))}. "
-        f"Mean weight: {plain(format_estimate(row.weight))}. Reading: **{plain(row.reading)}**."
-    )
+    if isinstance(row, SharedRow):
+        st.markdown(
+            f"Every token passes through it. Restored in the corrupted run, it gives back "
+            f"{plain(format_estimate(row.restored))}. Reading: **{plain(row.reading)}**."
+        )
+    else:
+        norm = "" if row.output_norm is None else f"Mean output length: {row.output_norm.value:.2f}. "
+        st.markdown(
+            f"Received **{row.slots:,}** of {row.n_tokens:,} tokens. Load: {plain(format_estimate(row.load))}. "
+            f"Mean weight: {plain(format_estimate(row.weight))}. {plain(norm)}Reading: **{plain(row.reading)}**."
+        )
     if not row.effects:
         st.info("Its effect is zero by construction, so it was not tested.", icon=":material/info:")
         return
-    found = [
-        (name, *estimate_cells(row.effects[name]), *estimate_cells(row.fractions.get(name))[:3]) for name in row.effects
-    ]
-    columns = ("replacement", *_ESTIMATE, "fraction of the gap", "low ", "high ")
-    show_table(make_table(columns, found), key="focus-table")
+    tables.show_rounded(tables.one_row(row), "focus-table")
+    tables.say_rounding()
 
 
 def show_together(result: ExpertsResult) -> None:
@@ -148,45 +166,39 @@ def show_together(result: ExpertsResult) -> None:
         "Together", "causal",
         "experts that do nothing alone may replace each other. An interaction above zero is an effect that only the pair has.",
     )  # fmt: skip
-    columns = (
-        "experts",
-        "tokens",
-        "joint effect",
-        "low",
-        "high",
-        "n",
-        "unit",
-        "interaction",
-        "low ",
-        "high ",
-        "reading",
-    )
     st.markdown("**Pairs that were chosen together most often**")
-    show_table(make_table(columns, [_row_joint(pair) for pair in result.pairs]), key="pairs")
+    tables.show_rounded(tables.joint(result.pairs), "pairs")
     st.markdown("**All experts of a layer**")
-    show_table(make_table(columns, [_row_joint(group) for group in result.whole_layers]), key="whole-layers")
+    tables.show_rounded(tables.joint(result.whole_layers), "whole-layers")
+    if result.shared:
+        st.markdown("**The shared path of each layer**")
+        tables.show_rounded(tables.shared(result.shared), "shared-paths")
+    elif result.no_shared:
+        st.info(plain(result.no_shared), icon=":material/info:")
+    tables.say_rounding()
 
 
-def _row_joint(group: JointEffect) -> tuple[Any, ...]:
-    names = (
-        " + ".join(group.components)
-        if len(group.components) <= 3
-        else f"{len(group.components)} experts of layer " + (str(parse_component(group.components[0]).layer))
-    )
-    return (
-        names,
-        group.tokens_together,
-        *estimate_cells(group.effects["zero"]),
-        *estimate_cells(group.interaction)[:3],
-        group.reading,
-    )
+def show_forced(result: ExpertsResult) -> None:
+    """Show the effect of stated experts in the place of the router's choice."""
+    figure_header(
+        "Forced route", "causal",
+        "the stated experts are chosen in the place of the router's choice. The router weighs them, by its own scores and rule.",
+    )  # fmt: skip
+    if not result.forced:
+        st.info(
+            "Name as many experts as the router chooses in *Force the route to*, such as L0.E5@-1 L0.E6@-1.",
+            icon=":material/info:",
+        )
+        return
+    tables.show_rounded(tables.forced(result.forced), "forced-routes")
+    tables.say_rounding()
 
 
 def show_routing(result: ExpertsResult) -> None:
     """Show each layer's routing, and the way of one prompt's tokens."""
     figure_header(
         "Routing", "observational",
-        "each cell names the expert with the largest weight for a token. Darker means a larger weight. Nothing was changed.",
+        "each cell names the expert with the largest weight for a token. The bar gives the weight of a shade. Nothing was changed.",
     )  # fmt: skip
     figures.show(
         drawings.trace_map(result.trace, result.tokens), key="trace",
@@ -197,17 +209,19 @@ def show_routing(result: ExpertsResult) -> None:
     table_with_csv(
         lambda: make_table(("position", "token", "layer", "expert", "weight"), rows), "Routing of one prompt", "trace"
     )
-    columns = (
-        "layer", "entropy of load, nats", "entropy of weights, nats", "low", "high", "n", "committee", "choices that change",
-        "low ", "high ", "information on the template, nats", "p",
-    )  # fmt: skip
-    layers = [
-        (one.layer, one.load_entropy, *estimate_cells(one.weight_entropy)[:4], ", ".join(f"E{i}" for i in one.committee),
-         *estimate_cells(one.changed)[:3], one.template_information, one.template_p)
-        for one in result.layers
-    ]  # fmt: skip
     st.markdown("**Each layer's router.** A committee is the smallest set of experts with 70 % of the weight.")
-    show_table(make_table(columns, layers), key="layers")
+    tables.show_rounded(tables.layers(result.layers), "layers")
+    st.markdown(
+        "**Information.** What routing tells about the template, over all tokens and among occurrences of the same one."
+    )
+    tables.show_rounded(tables.information(result.layers), "information")
+    if missing := [one for one in result.layers if one.no_token_information]:
+        st.caption(f"No information given the token: {plain(missing[0].no_token_information)}")
+    st.markdown("**Screens.** Observations that might rank the experts as their effects do.")
+    tables.show_rounded(tables.screens(result.screens), "screens")
+    for why in {one.why_not for one in result.screens if one.why_not}:
+        st.caption(plain(why))
+    tables.say_rounding()
 
 
 def show_details(result: ExpertsResult) -> None:
@@ -221,37 +235,3 @@ def show_details(result: ExpertsResult) -> None:
     )  # fmt: skip
     controls_line(result.controls)
     st.markdown(f"Experts ran as **{plain(result.backend)}**. Templates: **{result.n_templates}**.")
-
-
-def _table_received(rows: Sequence[ExpertRow]) -> Any:
-    columns = ("expert", "tokens", "of", "load", "low", "high", "n", "mean weight", "low ", "high ")
-    return make_table(
-        columns,
-        [(r.component, r.slots, r.n_tokens, *estimate_cells(r.load)[:4], *estimate_cells(r.weight)[:3]) for r in rows],
-    )
-
-
-def _table_effects(rows: Sequence[ExpertRow]) -> Any:
-    columns = ("expert", "replacement", *_ESTIMATE, "fraction of the gap", "low ", "high ", "reading")
-    found = [
-        (row.component, name, *estimate_cells(value), *_fraction(row.fractions, name), row.reading)
-        for row in rows
-        for name, value in row.effects.items()
-    ]
-    missing = [(row.component, None, *(None,) * 5, *(None,) * 3, row.reading) for row in rows if not row.effects]
-    return make_table(columns, [*found, *missing])
-
-
-def _fraction(fractions: Mapping[str, Estimate], name: str) -> tuple[Any, ...]:
-    return tuple(estimate_cells(fractions.get(name))[:3])
-
-
-def _table_split(rows: Sequence[ExpertRow]) -> Any:
-    columns = ("expert", "part", *_ESTIMATE)
-    found = [
-        (row.component, name, *estimate_cells(getattr(row.split, field)))
-        for row in rows
-        if row.split
-        for field, name in (*drawings.PARTS.items(), ("whole", "masked"))
-    ]
-    return make_table(columns, found)

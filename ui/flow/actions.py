@@ -141,14 +141,15 @@ def list_signers() -> tuple[str, ...]:
     return tuple(name for name in list_people(home) if name == own)
 
 
-def write_pack(claim_id: str, issue: ExportOptions) -> WrittenPack:
+def write_pack(claim_id: str, issue: ExportOptions, passphrase: str = "") -> WrittenPack:
     """Write a pack, signed with the user's own key."""
     sample.refuse_on_sample("no pack was written")
     person = services.authorize(Permission.EXPORT_PACK, claim_id)
     _require_own(person, issue.person, Permission.EXPORT_PACK, claim_id)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / f"{claim_id}.evidence.zip"
-        found = export_pack(audit_home(), [claim_id], out, key=load_key(audit_home(), issue.person), issue=issue)
+        key = load_key(audit_home(), issue.person, passphrase=passphrase or None)
+        found = export_pack(audit_home(), [claim_id], out, key=key, issue=issue)
         name = f"{claim_id}_{found.root_digest[:12]}.evidence.zip"
         return WrittenPack(claim_id, name, out.read_bytes(), found.root_digest, found.overall, found.withheld_count)
 

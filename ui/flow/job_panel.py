@@ -42,12 +42,13 @@ def job_panel(job: str, show_partial: Callable[[Any], None] | None = None, *, pl
             st.rerun()
         if not now.is_active:
             return
-        bar, button = st.columns([5, 1], vertical_alignment="center")
+        row = st.container(horizontal=True, vertical_alignment="center", gap="small")
         left = "" if now.remaining_s is None else f", about {now.remaining_s:.0f} s left"
         state = "queued" if now.state is JobState.QUEUED else f"{now.fraction:.0%}{left}"
-        bar.progress(now.fraction, text=f"{plain(now.title)}: {state}")
-        button.button(
+        row.progress(now.fraction, text=f"{plain(now.title)}: {state}")
+        row.button(
             "Cancel", key=f"cancel-{job}{place}", icon=":material/stop_circle:", on_click=cancel_job, args=(job,),
+            width="content",
         )  # fmt: skip
         if show_partial is not None and now.partial is not None:
             show_partial(now.partial)

@@ -17,7 +17,7 @@ from audit_core.engine import spare_a_core, use_all_cores
 from audit_core.errors import QueueFull
 from audit_core.models import PAGE, ModelAccess, ModelOrigin, find_origin
 from audit_core.store import note_opened
-from audit_core.subjects import find_planted
+from audit_core.subject_family import find_listed
 
 KEPT = 2
 """Maximum number of models in memory; the default model takes 0.6 GB."""
@@ -27,6 +27,8 @@ MAX_WAITING_EACH = 2
 """Maximum number of queued models of one owner."""
 FAILURES_KEPT = 64
 """Maximum number of remembered failures."""
+CALIBRATE_AFTER_S = 5.0
+"""Seconds from a loaded model to the timing of this machine: the page that waited for the model answers first."""
 SERVER = ""
 """Owner of the load at server start; no user can cancel it."""
 
@@ -50,6 +52,12 @@ def _sweep() -> None:
     gc.unfreeze()
     gc.collect()
     gc.freeze()
+
+
+def _start_timer(seconds: float, work: Callable[[], None]) -> None:
+    timer = threading.Timer(seconds, work)
+    timer.daemon = True
+    timer.start()
 
 
 @dataclass(frozen=True)
@@ -220,14 +228,22 @@ class ModelPool:
             raise
         else:
             self._keep(load, auditor)
-            auditor.calibrate()
         finally:
             if auditor is None:
                 # Here, because the error and its frames are released.
                 _sweep()
+            else:
+                # The timer must not keep a model that was dropped meanwhile.
+                auditor = None
+                _start_timer(CALIBRATE_AFTER_S, lambda: self._calibrate(load.name))
             with self._lock:
                 self._current = None
                 self._start_next()
+
+    def _calibrate(self, name: str) -> None:
+        """Time the machine for predictions; only for a model that is still in memory."""
+        if (auditor := self.auditor(name)) is not None:
+            auditor.calibrate()
 
     def _read(self, load: _Load) -> Auditor:
         def report(stage: str, done: int, total: int) -> None:
@@ -239,8 +255,8 @@ class ModelPool:
         report("loading", 0, 0)
         with _without_collector():
             use_all_cores()
-            # A known or planted model is neither requested from the hub nor searched in a folder.
-            is_ours = find_origin(load.name) is ModelOrigin.KNOWN or find_planted(load.name) is not None
+            # A listed model is neither requested from the hub nor searched in a folder.
+            is_ours = find_origin(load.name) is ModelOrigin.KNOWN or find_listed(load.name) is not None
             subject = open_subject(load.name, on_progress=report, **({} if is_ours else {"access": load.access}))
             self._require_wanted(load)
             auditor = Auditor(subject, RunLog(audit_home()))

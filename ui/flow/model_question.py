@@ -8,8 +8,6 @@ import streamlit as st
 
 from audit_core import AuditError, audit_home
 from audit_core.models import (
-    KNOWN_MODELS,
-    SHIPPED_MODELS,
     ModelOrigin,
     find_known,
     find_origin,
@@ -18,7 +16,7 @@ from audit_core.models import (
     read_free_memory,
 )
 from audit_core.store import was_opened
-from audit_core.subjects import PLANTED_MODELS, find_planted
+from audit_core.subject_family import find_listed, list_models
 from ui.flow import dialogs, services
 from ui.parts.header import plain
 
@@ -70,7 +68,7 @@ def match_listed(typed: str) -> str:
 def _find_listed(typed: str) -> dict[str, str]:
     """Name → title of the listed models with this text; only those that bear it as a whole name or title, if any do."""
     wanted = " ".join(typed.split()).casefold()
-    titles = {model.name: model.title for model in (*KNOWN_MODELS, *SHIPPED_MODELS, *PLANTED_MODELS)}
+    titles = {model.name: model.title for model in list_models()}
     exact = {name: title for name, title in titles.items() if wanted in (name.casefold(), title.casefold())}
     if exact or not wanted:
         return exact
@@ -81,7 +79,7 @@ def note_choice() -> None:
     """Callback of the model list: picking a shipped model, or typing a part of its title, confirms it; a typed folder or
     hub id needs a button press."""
     name = st.session_state.model = match_listed(st.session_state.model or DEFAULT)
-    if find_origin(name) is ModelOrigin.KNOWN or find_planted(name) is not None:
+    if find_listed(name) is not None or find_origin(name) is ModelOrigin.KNOWN:
         press(name)
 
 
@@ -106,7 +104,12 @@ def is_cancelled(name: str) -> bool:
 
 def describe_source(name: str) -> str:
     """Source of the model, derived from its name alone."""
-    return PLANTED if find_planted(name) is not None else _SOURCES[find_origin(name)]
+    return PLANTED if _is_built(name) else _SOURCES[find_origin(name)]
+
+
+def _is_built(name: str) -> bool:
+    listed = find_listed(name)
+    return listed is not None and listed.is_built
 
 
 def measure_size(name: str) -> int | None:
@@ -117,7 +120,7 @@ def measure_size(name: str) -> int | None:
     ours = find_known(name) or find_shipped(name)
     if ours is not None:
         return ours.disk_bytes
-    if find_planted(name) is not None or find_origin(name) is not ModelOrigin.FOLDER or not services.person().is_local:
+    if _is_built(name) or find_origin(name) is not ModelOrigin.FOLDER or not services.person().is_local:
         return None
     try:
         files = [path for path in Path(name).expanduser().iterdir() if path.is_file()]
@@ -180,7 +183,7 @@ def _show_form() -> None:
         return
     name = match_listed(typed)
     show_preview(name)
-    if find_origin(name) is ModelOrigin.NOWHERE and find_planted(name) is None:
+    if find_origin(name) is ModelOrigin.NOWHERE and find_listed(name) is None:
         return
     if st.button("Load it", key="load-another", icon=":material/download:", type="primary"):
         st.session_state["next_model"] = name

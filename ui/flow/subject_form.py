@@ -29,11 +29,11 @@ from audit_core.attention import Source, list_sources
 from audit_core.circuits import Circuit
 from audit_core.claim import Universe
 from audit_core.errors import ComponentRefused, ModelRefused
-from audit_core.models import KNOWN_MODELS, SHIPPED_MODELS, ModelIdentity
+from audit_core.models import ModelIdentity
 from audit_core.prompts import PromptForm, keep_measurable, take_split
 from audit_core.references import Setting, read_architecture
 from audit_core.shipped import list_circuits
-from audit_core.subjects import PLANTED_MODELS, find_planted
+from audit_core.subject_family import find_planted, list_models
 from ui.flow import actions, model_question
 from ui.flow.choice import (
     ABLATIONS,
@@ -59,7 +59,7 @@ PLANTED_PER_TEMPLATE = 12
 
 def ask_model() -> str:
     """Select the model: a known name, or a typed folder or hub id."""
-    listed = (*KNOWN_MODELS, *SHIPPED_MODELS, *PLANTED_MODELS)
+    listed = list_models()
     options = tuple(model.name for model in listed)
     typed = st.session_state.model
     if typed not in options:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from audit_core import PromptSet, parse_components
+from audit_core import PromptSet, TokenisedPrompts, parse_components
 from audit_core.attention import Source
 from audit_core.errors import ComponentRefused, IntegrityError
 from audit_core.first_answer import FirstAnswer, load_first_answer
@@ -19,26 +19,18 @@ _AS_RECORDED = {"scope": "one", "form": "written", "ab": "resample", "dir": "noi
 
 def show_while_loading(frame: Frame, model: str, prompts: PromptSet, prompt_id: str) -> bool:
     """Draw sentence and maps of the record under the badge *recorded*, until live numbers replace them; False without one."""
-    found = _find(model, prompts, prompt_id)
+    found = find_recorded(model, prompts, prompt_id)
     if found is None:
         return False
     prompt = next(one for one in prompts.prompts if one.id == prompt_id)
     with frame.answer:
         answer.show_answer(found.ablation, answer.Asked(prompt=prompt), "causal recorded")
-    picking = head_maps.Picking(
-        parse_components(found.components[0])[0],
-        found.components,
-        interventions.toggle_head,
-        interventions.keep_only,
-        is_recorded=True,
-    )
     with frame.panes:
         left, right = split_panes()
     with left:
-        head_maps.show_attention(found.attention, choice.SOURCES[Source.ANSWER], picking)
+        show_recorded_attention(found)
     with right:
-        shape = found.attention.n_layers, found.attention.n_heads
-        head_maps.show_effect(found.sweep, *shape, picking)
+        show_recorded_effect(found)
     with frame.below:
         icon, colour = BADGES["recorded"]
         made = found.measured_with
@@ -47,7 +39,25 @@ def show_while_loading(frame: Frame, model: str, prompts: PromptSet, prompt_id: 
     return True
 
 
-def _find(model: str, prompts: PromptSet, prompt_id: str) -> FirstAnswer | None:
+def show_recorded_attention(found: FirstAnswer) -> None:
+    """Draw the attention map of the record under its badge."""
+    head_maps.show_attention(found.attention, choice.SOURCES[Source.ANSWER], _pick(found))
+
+
+def show_recorded_effect(found: FirstAnswer) -> None:
+    """Draw the causal map of the record under its badge."""
+    head_maps.show_effect(found.sweep, found.attention.n_layers, found.attention.n_heads, _pick(found))
+
+
+def _pick(found: FirstAnswer) -> head_maps.Picking:
+    inside = found.components
+    return head_maps.Picking(
+        parse_components(inside[0])[0], inside, interventions.toggle_head, interventions.keep_only, is_recorded=True
+    )
+
+
+def find_recorded(model: str, prompts: PromptSet | TokenisedPrompts, prompt_id: str) -> FirstAnswer | None:
+    """The shipped record, if it is the answer to exactly the question that the page asks."""
     try:
         components = tuple(str(c) for c in parse_components(st.session_state.c))
     except ComponentRefused:

@@ -75,7 +75,9 @@ def show_portfolio(lines: Sequence[ModelLine], summaries: Sequence[ClaimSummary]
 def draw_portfolio(lines: Sequence[ModelLine]) -> go.Figure:
     """Models as rows and claim states as columns; each number of claims is written in its mark."""
     # Plotly interprets some HTML in labels, and a model's name is untrusted.
-    rows = [f"{html.escape(line.model[:40])}<br>policy: {GATES.get(line.gate, line.gate.lower())}" for line in lines]
+    rows = [
+        f"<b>{html.escape(line.model[:40])}</b>, policy: {GATES.get(line.gate, line.gate.lower())}" for line in lines
+    ]
     states = list(ClaimStatus)
     marks = [(states.index(s), row, n) for row, line in enumerate(lines) for s, n in line.by_standing.items() if n]
     figure = figures.new_figure(
@@ -85,14 +87,19 @@ def draw_portfolio(lines: Sequence[ModelLine]) -> go.Figure:
             marker={"size": 34, "color": "rgba(125,133,144,.18)", "line": {"width": 1.5, "color": figures.INK}},
         )
     )  # fmt: skip
-    figures.style_figure(figure, 70 + 62 * len(lines), "", "")
+    for at, row in enumerate(rows):
+        # Above its line and not beside it: on a phone the names would leave no width for the columns.
+        figure.add_annotation(
+            x=0, xref="paper", y=at, yshift=31, text=row, showarrow=False, xanchor="left", font={"size": 12}
+        )
+    figures.style_figure(figure, 60 + 78 * len(lines), "", "")
     figure.update_xaxes(
         tickmode="array", tickvals=list(range(len(states))), ticktext=[state.value for state in states], side="top",
         range=[-0.5, len(states) - 0.5], ticks="",
     )  # fmt: skip
     return figure.update_yaxes(
-        tickmode="array", tickvals=list(range(len(rows))), ticktext=rows, range=[len(rows) - 0.5, -0.5], ticks="", showgrid=True,
-        gridcolor="rgba(125,133,144,.25)",
+        tickvals=list(range(len(rows))), showticklabels=False, range=[len(rows) - 0.4, -0.6], ticks="", showgrid=True,
+        gridcolor="rgba(125,133,144,.25)", showline=False,
     )  # fmt: skip
 
 

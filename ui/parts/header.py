@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from audit_core.effect import Controls
+from audit_core.controls import Controls
 from audit_core.tables import to_csv
 from ui.parts.sample_mark import mark_table, name_file
 

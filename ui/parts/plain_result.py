@@ -8,19 +8,19 @@ from typing import Any
 import streamlit as st
 
 from audit_core import make_table
-from audit_core.result_layout import EstimateRow, Fact, ResultLayout, Sheet, lay_out
-from audit_core.tables import estimate_cells
+from audit_core.result_layout import ESTIMATES, EstimateRow, Fact, ResultLayout, Sheet, lay_out
 from ui.parts.figures import show as show_figure
 from ui.parts.header import controls_line, figure_header, plain, show_rows, table_with_csv
-from ui.parts.measurements import COLUMNS, SHOWN, forest
+from ui.parts.measurements import SHOWN, forest
 
 READING = "a diamond is an estimate and its bar the interval. The line is zero."
 
 
-def show(result: Any, key: str) -> None:
+def show(result: Any, sheets: Sequence[Sheet], key: str) -> None:
     """Draw a result.
 
     Args:
+        sheets: its tables, as its audit has them.
         key: prefix of the keys of its figures and tables.
     """
     layout = lay_out(result)
@@ -29,10 +29,11 @@ def show(result: Any, key: str) -> None:
             st.markdown(f"**{plain(fact.text)}**")
     for number, rows in enumerate(layout.groups):
         _show_intervals(rows, f"{key}-intervals-{number}")
-    if layout.estimates:
-        table_with_csv(lambda: _tabulate(layout), "Every estimate", f"{key}-estimates")
-    for number, sheet in enumerate(layout.sheets):
-        _show_sheet(sheet, layout, f"{key}-sheet-{number}")
+    for number, sheet in enumerate(sheets):
+        if sheet.name == ESTIMATES:
+            table_with_csv(lambda own=sheet: make_table(own.columns, own.rows), "Every estimate", f"{key}-estimates")
+        else:
+            _show_sheet(sheet, layout, f"{key}-sheet-{number}")
     _show_facts([fact for fact in layout.facts if not fact.is_sentence], key)
     for controls in layout.controls:
         controls_line(controls)
@@ -49,11 +50,6 @@ def _show_intervals(rows: Sequence[EstimateRow], key: str) -> None:
     )  # fmt: skip
     if len(rows) > SHOWN:
         st.markdown(f"The first {SHOWN} of {len(rows)}. The table has all.")
-
-
-def _tabulate(layout: ResultLayout) -> Any:
-    rows = [(row.name, *estimate_cells(row.estimate), ", ".join(row.kinds), row.conditions) for row in layout.estimates]
-    return make_table(("what", *COLUMNS, "evidence", "conditions"), rows)
 
 
 def _show_sheet(sheet: Sheet, layout: ResultLayout, key: str) -> None:

@@ -16,9 +16,9 @@ def show_result(audit: str, result: Any, place: str = "") -> None:
     Args:
         place: key suffix, if the page draws results of an audit more than once.
     """
-    get_plugin("audits", audit)
+    plugin = get_plugin("audits", audit)
     name = f"{__name__}.{audit}"
     if importlib.util.find_spec(name) is None:
-        plain_result.show(result, f"{audit}{place}")
+        plain_result.show(result, plugin.rows(result), f"{audit}{place}")
     else:
         importlib.import_module(name).show(result, place)

@@ -30,7 +30,8 @@ if person is None or refusal is not None:
         auth.show_sign_in(person, refusal, page.title)
     st.stop()
 menu = navigation.menu(person)
-page = st.navigation(menu)
+# All entries: a page behind "View more" is a page that a newcomer does not find.
+page = st.navigation(menu, expanded=True)
 st.set_page_config(page_title=f"{page.title} · Assay")
 return_to.resume([one for pages in menu.values() for one in pages])
 with st.sidebar:

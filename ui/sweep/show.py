@@ -20,6 +20,7 @@ from audit_core import (
     parse_components,
 )
 from audit_core.audits import EstimatedEffects, SweepPartial, SweepResult, find_effect_line
+from audit_core.component import KINDS
 from audit_core.tables import estimate_cells
 from ui.parts import figures
 from ui.parts.grid import Axes, layer_grid, place_cells
@@ -31,8 +32,6 @@ MARKED = 0.05
 """Adjusted p below which a component is marked."""
 SHOWN = 25
 MOST_CHOSEN = 40
-_WORDS = {Kind.HEAD: "head", Kind.QUERY: "query head", Kind.KEY: "key head", Kind.VALUE: "value head",
-          Kind.MLP: "MLP", Kind.RESID: "position", Kind.EXPERT: "expert"}  # fmt: skip
 
 
 def make_axes(names: Sequence[str]) -> Axes:
@@ -43,7 +42,7 @@ def make_axes(names: Sequence[str]) -> Axes:
     rows = [_row_name(part) for part in first]
     # Every layer has a column, even if it lacks the component, as in a hybrid model.
     everywhere = [str(replace(part, layer=layer)) for layer in range(n_layers) for part in first]
-    return Axes(n_layers, rows, everywhere, _WORDS[parts[0].kind])
+    return Axes(n_layers, rows, everywhere, KINDS[parts[0].kind].title)
 
 
 def _row_name(part: Component) -> str:

@@ -40,21 +40,24 @@ class PersonKey:
         return self.valid_to is None and self.revoked_at is None
 
 
-def make_key(home: Path, person: str) -> SigningKey:
+def make_key(home: Path, person: str, *, passphrase: str | None = None) -> SigningKey:
     """Make a person's key; it comes into use once it is logged, so that every signing key has an event.
+
+    Args:
+        passphrase: encrypts the key's file; None reads `ASSAY_KEY_PASSPHRASE`, empty leaves it to the file's mode, 0600.
 
     Raises:
         Refused: a name that is not a file name, or a key that exists already.
     """
     keys.check_new(home, person)
     with open_database(home) as connection:
-        _finish(_read_lives(connection), home, person)
+        _finish(_read_lives(connection), home, person, passphrase)
         keys.check_new(home, person)
-        key = keys.make_next_key(home, person)
+        key = keys.make_next_key(home, person, passphrase=passphrase)
         payload = {"keyid": key.keyid, "public_key": key.public_key.hex(), "signs": PACKS, "person": person}
         append_event(connection, actor=person, action=Action.KEY_MADE, object_id=key.keyid, payload=payload)
     with open_database(home) as connection:
-        return _hold(connection, home, person)
+        return _hold(connection, home, person, passphrase)
 
 
 def load_key(home: Path, person: str, *, passphrase: str | None = None) -> SigningKey:
@@ -138,7 +141,7 @@ def is_rotation_signed(payload: Mapping[str, Any]) -> bool:
 
 def _hold(connection: duckdb.DuckDBPyConnection, home: Path, person: str, passphrase: str | None = None) -> SigningKey:
     lives = _read_lives(connection)
-    _finish(lives, home, person)
+    _finish(lives, home, person, passphrase)
     mine = [key for key in lives.values() if key.person == person]
     if not keys.has_key(home, person) and mine and mine[-1].revoked_at is not None:
         raise _refuse(mine[-1])
@@ -149,9 +152,9 @@ def _hold(connection: duckdb.DuckDBPyConnection, home: Path, person: str, passph
     return key
 
 
-def _finish(lives: Mapping[str, PersonKey], home: Path, person: str) -> None:
+def _finish(lives: Mapping[str, PersonKey], home: Path, person: str, passphrase: str | None) -> None:
     """Complete a rotation that a crash interrupted: the event decides which key file is used."""
-    following = None if person == keys.LOG_KEY else keys.find_next_key(home, person)
+    following = None if person == keys.LOG_KEY else keys.find_next_key(home, person, passphrase=passphrase)
     if following is not None and following.keyid in lives:
         keys.take_next_key(home, person)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from numpy.typing import NDArray
 
 from audit_core.component import resid
-from audit_core.effect import Controls, Metric, measure_effect
+from audit_core.controls import Controls
+from audit_core.effect import Metric, measure_effect
 from audit_core.intervention import Intervention, Replacement, intervene
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.subject import Means, Progress, Subject

@@ -1,0 +1,113 @@
+"""Capabilities: what an audit demands of a subject beyond logits, and why a subject lacks it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Generic, TypeVar, cast
+
+from audit_core.component import Kind
+from audit_core.errors import CapabilityRefused
+from audit_core.subject import Attention, Gradients, MeanActivations, Paths, Patterns, Randomisable, Routing, Subject
+
+CapabilityT = TypeVar("CapabilityT")
+
+
+@dataclass(frozen=True)
+class Capability(Generic[CapabilityT]):
+    """Something that some subjects can give."""
+
+    name: str
+    """A word or two, as lists of demands show it."""
+    remedy: str
+    """What to do about a subject without it."""
+    explain_missing: Callable[[Subject], str]
+    """Why a subject cannot give it, in a sentence that a page shows; empty if it can."""
+
+    def is_met(self, subject: Subject) -> bool:
+        """Whether a subject can give it."""
+        return not self.explain_missing(subject)
+
+    def of(self, subject: Subject) -> CapabilityT:
+        """The subject, as what can give it.
+
+        Raises:
+            CapabilityRefused: it cannot.
+        """
+        require([self], subject, "This")
+        return cast(CapabilityT, subject)
+
+
+def require(demands: Iterable[Capability[Any]], subject: Subject, who: str) -> None:
+    """Check a subject before any work.
+
+    Args:
+        who: what demands it, as the subject of a sentence.
+
+    Raises:
+        CapabilityRefused: it lacks any of them; names all that are missing.
+    """
+    missing = {demand: why for demand in demands if (why := demand.explain_missing(subject))}
+    if missing:
+        raise CapabilityRefused(
+            f"{who} on {subject.identity.model}: {' '.join(dict.fromkeys(missing.values()))}",
+            wanted=f"a model that gives {' and '.join(demand.name for demand in missing)}.",
+            remedy=f"{'; or '.join(dict.fromkeys(demand.remedy for demand in missing))}.",
+        )
+
+
+@cache
+def components_of(kind: Kind) -> Capability[Subject]:
+    """At least one component of a kind."""
+    return Capability(
+        f"{kind} components",
+        "choose another model, or another audit of `audit --list`",
+        lambda subject: "" if subject.components(kind) else f"This model has no accessible {kind}.",
+    )
+
+
+def _is_a(protocol: type[Any], missing: str) -> Callable[[Subject], str]:
+    return lambda subject: "" if isinstance(subject, protocol) else missing
+
+
+def _explain_gradients(subject: Subject) -> str:
+    if not isinstance(subject, Gradients):
+        return "This kind of model has no gradients here."
+    return subject.explain_no_gradients()
+
+
+def _explain_paths(subject: Subject) -> str:
+    if not isinstance(subject, Paths):
+        return "This kind of model has no connections that can be patched."
+    return subject.explain_no_paths()
+
+
+def _explain_routing(subject: Subject) -> str:
+    if missing := components_of(Kind.EXPERT).explain_missing(subject):
+        return missing
+    return "" if isinstance(subject, Routing) else "The routing of this kind of model cannot be read."
+
+
+HEADS = components_of(Kind.HEAD)
+MEANS: Capability[MeanActivations] = Capability(
+    "mean activations",
+    "ablate by zero or resample",
+    _is_a(MeanActivations, "This kind of model gives no mean activations."),
+)
+ATTENTION: Capability[Attention] = Capability(
+    "attention of heads", "choose a transformer", _is_a(Attention, "This kind of model shows no attention.")
+)
+PATTERNS: Capability[Patterns] = Capability(
+    "attention patterns", "choose a transformer", _is_a(Patterns, "This kind of model shows no attention patterns.")
+)
+RANDOMISABLE: Capability[Randomisable] = Capability(
+    "shuffled weights",
+    "choose a transformer",
+    _is_a(Randomisable, "The weights of this kind of model cannot be shuffled."),
+)
+GRADIENTS: Capability[Gradients] = Capability("gradients", "measure exactly, without an estimator", _explain_gradients)
+PATHS: Capability[Paths] = Capability(
+    "connections", "test its components: `sweep` and `circuit` use no connections", _explain_paths
+)
+ROUTING: Capability[Routing] = Capability("routing", "choose a mixture of experts, such as moe-tiny", _explain_routing)
