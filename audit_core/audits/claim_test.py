@@ -19,12 +19,13 @@ from audit_core.errors import NotMeasured
 from audit_core.evidence.kind import Causal, Observational
 from audit_core.intervention import Replacement
 from audit_core.judging.faithfulness import describe_tuple, list_kinds
+from audit_core.judging.identification import Assumption, describe_scope, list_assumptions
 from audit_core.judging.members import Member, can_test_members, describe_members, plan_members, read_members
 from audit_core.judging.null import PROMPTS as NULL_PROMPTS
 from audit_core.judging.repair import MOST_PROMPTS as REPAIR_PROMPTS
 from audit_core.judging.repair import (
     Repair,
-    list_later,
+    list_candidates,
     needs_search,
     plan_backups,
     plan_direct,
@@ -41,12 +42,13 @@ from audit_core.judging.trial import (
     TrialPlan,
     count_claims_held,
     estimate_templates,
+    estimate_these_templates,
     judge_trial,
     measure_null_draws,
     plan_trial,
     read_trial,
 )
-from audit_core.judging.verdict import State
+from audit_core.judging.verdict import State, Verdict
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.request import Request
 from audit_core.stats.bootstrap import bootstrap_mean
@@ -123,8 +125,12 @@ class ClaimTestResult:
     """Self-repair of a single component; None for sets and for sufficiency."""
     by_template: Causal[GroupEstimates | None]
     """Effect in each template, under the claim's own ablation; the intervals are simultaneous. None if not measured."""
+    these_templates: Causal[Estimate | None]
+    """Effect over prompts of exactly these templates. The verdict rests on the wider interval over templates like these."""
     members: Causal[tuple[Member, ...]]
     """Contribution of each component of a set; empty for single components, and for sets above `MOST_MEMBERS`."""
+    identification: tuple[Assumption, ...]
+    """What the causal reading rests on, with what the run found about each assumption."""
     mediation: Causal[Mediation | None]
     templates_needed: int | None
     """Templates (with as many prompts each) needed for an interval that excludes δ, at the present value."""
@@ -217,7 +223,7 @@ def _test(subject: Subject, request: ClaimTestRequest, means: Means | None, on_p
     return ClaimTestResult(
         state=verdict.state.value,
         reason=verdict.reason,
-        sentence=" ".join(filter(None, (verdict.sentence, describe_members(members)))),
+        sentence=_state_verdict(verdict, members, prompts),
         conditions=describe_tuple(claim),
         families={f.value: judged.families.get(f) for f in FAMILIES},
         not_measured={f.value: why for f, why in judged.not_measured.items()},
@@ -225,7 +231,18 @@ def _test(subject: Subject, request: ClaimTestRequest, means: Means | None, on_p
         holds_among=count_claims_held(trial, seed=seed),
         repair=repair,
         by_template=estimate_templates(trial, level=1 - claim.alpha) if is_tested else None,
+        these_templates=estimate_these_templates(trial) if is_tested else None,
         members=members,
+        identification=list_assumptions(
+            claim,
+            prompts,
+            metric,
+            families=judged.families,
+            shifts=judged.shifts,
+            controls=effect.controls,
+            repair=repair,
+            accuracy=effect.accuracy,
+        ),
         mediation=mediation if is_tested else None,
         templates_needed=_count_needed(claim, judged),
         clean=bootstrap_mean(effect.clean, clusters, unit=effect.unit, seed=seed),
@@ -236,6 +253,11 @@ def _test(subject: Subject, request: ClaimTestRequest, means: Means | None, on_p
         drift=drift,
         items=tuple(_list_items(prompts, trial)),
     )
+
+
+def _state_verdict(verdict: Verdict, members: tuple[Member, ...], prompts: TokenisedPrompts) -> str:
+    scope = "" if verdict.state is State.INCONCLUSIVE else describe_scope(prompts)
+    return " ".join(filter(None, (verdict.sentence, describe_members(members), scope)))
 
 
 def _list_items(prompts: TokenisedPrompts, trial: Trial) -> Iterator[Item]:
@@ -275,15 +297,16 @@ def _find_repair(subject: Subject, request: ClaimTestRequest, trial: Trial, *, o
     part, seed = request.single_component, request.seed
     if part is None:
         return None
-    prompts, metric, later = _take_few(request.prompts), get_metric(request.claim.metric), list_later(subject, part)
+    prompts, metric = _take_few(request.prompts), get_metric(request.claim.metric)
+    candidates = list_candidates(subject, part)
     own = trial.families[request.claim.ablation]
     least = request.claim.delta * float((own.clean - own.empty).mean())
     effect = measure_effect(subject, prompts, plan_direct(subject, part), metric, seed=seed)
-    found = read_direct(effect, len(later), least=least, seed=seed)
+    found = read_direct(effect, len(candidates), least=least, seed=seed)
     if not needs_search(found, least=least):
         return found
     effect = measure_effect(subject, prompts, plan_backups(subject, part), metric, seed=seed, on_progress=on_progress)
-    return read_backups(effect, found, later, least=least, seed=seed)
+    return read_backups(effect, found, candidates, least=least, seed=seed)
 
 
 def _find_members(subject: Subject, request: ClaimTestRequest, trial: Trial, means: Means | None) -> tuple[Member, ...]:

@@ -137,7 +137,7 @@ class SweepAudit(Audit):
     question: str = "What is the effect of each component alone?"
     request: type[Request] = SweepRequest
     result: type = SweepResult
-    version: int = 8
+    version: int = 9
     examples: tuple[Example, ...] = _EXAMPLES
     counts_as: tuple[str, ...] = ("causal_results",)
 

@@ -42,7 +42,7 @@ class Repair:
     """Components whose growth exceeds the smallest effect of interest over its whole interval, corrected for the number
     tested; largest first."""
     n_later: int
-    """Components that read the output of the tested component."""
+    """Components tested as backups: those that read its output, and those beside it in its layer."""
     is_searched: bool
     """Whether they were tested as backups; skipped if the loss is large and not compensated."""
 
@@ -55,11 +55,17 @@ def plan_direct(subject: Subject, part: Component) -> tuple[Intervention, ...]:
 
 
 def plan_backups(subject: Subject, part: Component) -> tuple[Intervention, ...]:
-    """Ablate the component, then each later component, alone and with it."""
-    later = list_later(subject, part)
-    alone = [intervene([other], Replacement.ZERO) for other in later]
-    both = [intervene([part, other], Replacement.ZERO) for other in later]
+    """Ablate the component, then each of `list_candidates`, alone and with it."""
+    others = list_candidates(subject, part)
+    alone = [intervene([other], Replacement.ZERO) for other in others]
+    both = [intervene([part, other], Replacement.ZERO) for other in others]
     return intervene([part], Replacement.ZERO), *alone, *both
+
+
+def list_candidates(subject: Subject, part: Component) -> tuple[Component, ...]:
+    """Components tested as backups: those that read its output, and those beside it, which may do the same work."""
+    beside = (c for c in subject.components(part.kind) if c.layer == part.layer and c != part)
+    return (*(beside if part.kind in (Kind.HEAD, Kind.EXPERT) else ()), *list_later(subject, part))
 
 
 def list_later(subject: Subject, part: Component) -> tuple[Component, ...]:
@@ -71,7 +77,7 @@ def list_later(subject: Subject, part: Component) -> tuple[Component, ...]:
     return (*heads, *mlps)
 
 
-def read_direct(effect: Effect, n_later: int, *, least: float, seed: int) -> Repair:
+def read_direct(effect: Effect, n_candidates: int, *, least: float, seed: int) -> Repair:
     """Total effect, direct effect and repair from the runs of `plan_direct`.
 
     Args:
@@ -92,7 +98,7 @@ def read_direct(effect: Effect, n_later: int, *, least: float, seed: int) -> Rep
         bootstrap_mean(direct, clusters, unit=unit, seed=seed),
         repaired,
         (),
-        n_later,
+        n_candidates,
         False,
     )
 
@@ -103,21 +109,21 @@ def needs_search(repair: Repair, *, least: float) -> bool:
     return repair.n_later > 0 and (not is_large or repair.direct.value - repair.total.value > least)
 
 
-def read_backups(effect: Effect, found: Repair, later: Sequence[Component], *, least: float, seed: int) -> Repair:
+def read_backups(effect: Effect, found: Repair, candidates: Sequence[Component], *, least: float, seed: int) -> Repair:
     """Backups, from the runs of `plan_backups`.
 
     Args:
         effect: effect of those interventions, in their order.
         found: result of `read_direct`; a backup acts in the direction of the loss.
-        later: the tested components.
+        candidates: the tested components.
             least: smallest effect of interest, in the metric's unit.
 
         Source: McGrath et al. 2023, arXiv:2307.15771; Rushing and Nanda 2024, arXiv:2402.15390.
     """
-    n, lost = len(later), found.direct if abs(found.direct.value) > least else found.total
+    n, lost = len(candidates), found.direct if abs(found.direct.value) > least else found.total
     gone, alone, both = effect.support[0], effect.support[1 : 1 + n], effect.support[1 + n :]
     backups = []
-    for part, growth in zip(later, both - gone - alone, strict=True):
+    for part, growth in zip(candidates, both - gone - alone, strict=True):
         estimate = bootstrap_mean(
             growth, effect.prompts.templates, unit=effect.unit, seed=seed, level=1 - (1 - LEVEL) / n
         )

@@ -27,7 +27,7 @@ from audit_core.judging.shift import average_shift, measure_norm_shift
 from audit_core.judging.verdict import State, Verdict, classify, judge, refuse_verdict
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.stats.estimates import Estimate
-from audit_core.stats.groups import GroupEstimates, estimate_groups
+from audit_core.stats.groups import GroupEstimates, estimate_groups, estimate_within
 from audit_core.stats.multiplicity import rank_in_null
 from audit_core.subject import Means, Progress, Subject, no_progress
 
@@ -273,6 +273,13 @@ def estimate_templates(trial: Trial, *, level: float) -> GroupEstimates:
     circuit = trial.families[trial.claim.ablation]
     numerator, denominator = circuit.necessity if trial.claim.role is Role.NECESSARY else circuit.sufficiency
     return estimate_groups(numerator, denominator, trial.clusters, unit=UNIT, min_gap=circuit.min_gap, level=level)
+
+
+def estimate_these_templates(trial: Trial) -> Estimate:
+    """The claim's effect over prompts of exactly these templates; the verdict rests on templates like these instead."""
+    circuit = trial.families[trial.claim.ablation]
+    numerator, denominator = circuit.necessity if trial.claim.role is Role.NECESSARY else circuit.sufficiency
+    return estimate_within(numerator, denominator, trial.clusters, unit=UNIT, level=1 - trial.claim.alpha)
 
 
 def count_claims_held(trial: Trial, *, seed: int) -> int:

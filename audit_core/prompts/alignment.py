@@ -63,7 +63,8 @@ def align_rows(prompts: PromptSet, tokenizer: Tokenizer) -> Alignment:
         return Alignment(None, tuple(faults))
     notices = (*prompts.notices, *_describe_answers(pairs))
     aligned = TokenisedPrompts(prompts.name, tuple(pairs), prompts.sha256, notices)
-    return Alignment(_count_distinct(aligned, (prompts.whole or prompts).prompts), tuple(faults))
+    kept = _count_distinct(aligned, (prompts.whole or prompts).prompts)
+    return Alignment(kept if prompts.whole is None else _compare_splits(kept, prompts), tuple(faults))
 
 
 def _count_distinct(found: TokenisedPrompts, whole: tuple[Prompt, ...]) -> TokenisedPrompts:
@@ -80,6 +81,16 @@ def _count_distinct(found: TokenisedPrompts, whole: tuple[Prompt, ...]) -> Token
         for at in sorted(repeats)
     )
     return replace(found, pairs=kept, notices=tuple(dict.fromkeys(filter(None, notices))), set_aside=left_out)
+
+
+def _compare_splits(found: TokenisedPrompts, split: PromptSet) -> TokenisedPrompts:
+    """Name the templates that the other split of the set has too."""
+    assert split.whole is not None
+    here, whole = set(split.prompts), split.whole.prompts
+    elsewhere = {
+        name for prompt, name in zip(whole, check_template_labels(whole).names, strict=True) if prompt not in here
+    }
+    return replace(found, templates_of_both=tuple(sorted(elsewhere & set(found.templates))))
 
 
 def _describe_answers(pairs: Sequence[TokenPair]) -> tuple[str, ...]:

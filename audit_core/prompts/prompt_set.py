@@ -169,6 +169,8 @@ class TokenisedPrompts:
     """Notices on excluded rows and rejected labels."""
     set_aside: tuple[SetAside, ...] = field(default=(), compare=False)
     """Rows that the hash covers and the pairs exclude."""
+    templates_of_both: tuple[str, ...] | None = field(default=None, compare=False)
+    """Of a split: its templates that the other split has too. None if this is no split of a set."""
 
     def __len__(self) -> int:
         return len(self.pairs)

@@ -78,6 +78,34 @@ def _estimate_ratio(numerator: Array, denominator: Array, unit: str, level: floa
     return Estimate(ratio, ratio - reach, ratio + reach, n, unit, level)
 
 
+def estimate_within(
+    numerator: Array, denominator: Array, groups: Sequence[str], *, unit: str, level: float = LEVEL
+) -> Estimate:
+    """A ratio of means for exactly these groups: the interval counts the spread within them and not between them.
+
+        r ± t √(Σ over groups of n / (n − 1) Σ (e − mean e)²) / Σ denominator, with e = numerator − r · denominator.
+
+    Args:
+        numerator, denominator: shape (prompt,).
+        groups: group of each prompt, shape (prompt,).
+
+    Returns:
+        Estimate without an interval if a group has only one prompt.
+
+    Source: Cochran 1977, Sampling Techniques, section 6.11 (combined ratio estimate in stratified sampling).
+    """
+    n, ratio = len(numerator), float(numerator.sum() / denominator.sum())
+    names, member = np.unique(np.asarray(groups), return_inverse=True)
+    sizes = np.bincount(member)
+    if sizes.min() < 2:
+        return Estimate(ratio, None, None, n, unit, None)
+    left = numerator - ratio * denominator
+    left = left - (np.bincount(member, left) / sizes)[member]
+    squares = (np.bincount(member, left**2) * sizes / (sizes - 1)).sum()
+    reach = float(-stdtrit(n - len(names), (1 - level) / 2) * np.sqrt(squares) / abs(denominator.sum()))
+    return Estimate(ratio, ratio - reach, ratio + reach, n, unit, level)
+
+
 @dataclass(frozen=True, eq=False)
 class Ratio:
     """Numerator and denominator of a ratio of means on one set of prompts."""

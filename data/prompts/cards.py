@@ -26,11 +26,11 @@ CARDS = {
         "`When Mary and John went to the store, John gave a drink to` → ` Mary`, not ` John`.",
         "The other person acts, so the other one receives. The names that could be copied are the same on both sides.",
         "Wang et al. 2022, arXiv:2211.00593. They replace names by new ones; here only the repeated name changes.",
-        "22 templates were tried, 12 kept. Of the ten left out, five had an accuracy below 0.9 and five were not needed.",
+        "34 templates were tried, 20 kept. Of those left out, eight had an accuracy below 0.9 and six were not needed.",
         (
             "Groups are the order of the clean prompt: ABBA (receiver named first) and BABA. The model is better at "
             "BABA, so a circuit should be read per group too.",
-            "Names are common English ones, half of them given to women and half to men; each is named in four pairs.",
+            "Names are common English ones, half of them given to women and half to men; each is named in four or five pairs.",
         ),
     ),
     "induction": Card(
@@ -38,12 +38,12 @@ CARDS = {
         "`The guests were Brian Moore and Jane Ward. The first to arrive was Brian` → ` Moore`, not ` Ward`.",
         "The two second words change places. Both occur in both prompts, so knowing which words occur does not help.",
         "Olsson et al. 2022, arXiv:2209.11895, in sentences instead of random tokens.",
-        "40 templates were tried, 12 kept. Bare word lists, and templates with other words between the two "
+        "52 templates were tried, 20 kept. Bare word lists, and templates with other words between the two "
         "(`Anna likes the drum`), mostly lay below 0.8 and were left out: this set asks for copying from the very next "
         "position only.",
         (
-            "Six templates use first names with surnames, which the model may also join by other means.",
-            "The word pairs of the other six are drawn at random and make odd reading.",
+            "Nine templates use first names with surnames, which the model may also join by other means.",
+            "The word pairs of the other eleven are drawn at random and make odd reading.",
         ),
     ),
     "greater_than": Card(
@@ -52,7 +52,7 @@ CARDS = {
         "`He was mayor from 1866 until 1889, and he built the hospital in 18` → `7`, not `5`.",
         "Both ends move by the same number of decades, so that the answer falls outside and the foil inside.",
         "Hanna et al. 2023, arXiv:2305.00586, changed for a tokenizer that writes digits one by one.",
-        "33 templates were tried, 12 kept; on those left out the earlier span mostly lay below 0.85.",
+        "52 templates were tried, 20 kept; on those left out the earlier span mostly lay below 0.85.",
         (
             "Why two ends: with a start alone, what lies above a later start lies above an earlier one as well, so no "
             "pair of digits is right for one prompt and wrong for the other in both directions. Asking for the start "
@@ -70,10 +70,10 @@ CARDS = {
         "`The capital of France is` → ` Paris`, not ` Rome`.",
         "Another country (or city) is named, whose fact is the foil.",
         "Meng et al. 2022, arXiv:2202.05262.",
-        "26 templates were tried, 12 kept. Facts were chosen by rule, not by what the model knows: countries whose name "
+        "40 templates were tried, 20 kept. Facts were chosen by rule, not by what the model knows: countries whose name "
         "and fact are one token each, that take no article, and whose capital or main language is not disputed.",
         (
-            "12 templates, but four relations (groups): templates of one relation are close to each other.",
+            "20 templates, but four relations (groups): templates of one relation are close to each other, and each relation is in both splits.",
             "Facts are as of writing and simplified: a country may have several languages; `Korea` names both.",
             "One token per name favours large and European countries.",
             "After a continent template ` the` comes first, so the answer is never the top token there.",
@@ -84,10 +84,10 @@ CARDS = {
         "`Nobody knows why the paintings under the table` → ` have`, not ` has`.",
         "The subject changes its number; the other noun stays.",
         "Linzen et al. 2016, arXiv:1611.01368.",
-        "20 templates were tried, 12 kept. With an object relative clause (`The boys that the guard likes`) the model "
+        "31 templates were tried, 20 kept. With an object relative clause (`The boys that the guard likes`) the model "
         "fails on nearly every plural subject; that template is not in the set.",
         (
-            "Groups: no attractor (four templates), attractor agrees, attractor differs. Read them apart: the last is "
+            "Groups: no attractor (eight templates), attractor agrees, attractor differs. Read them apart: the last is "
             "the hard one.",
             "Regular plurals in -s only. Verbs is/are, was/were, has/have, equally often.",
             "A verb is seldom the most likely next token after a bare noun phrase, so the top-token share says little.",
@@ -101,7 +101,7 @@ CARDS = {
         "Vig et al. 2020, arXiv:2004.12265 (their set-gender intervention), in our own templates. Occupations are those "
         "of WinoBias (Zhao et al. 2018, arXiv:1804.06876) that are one token, each with the majority sex it has there "
         "by United States labour statistics.",
-        "40 templates were tried, 12 kept: those where the model follows the defining noun (`the guy`, `the widow`) "
+        "54 templates were tried, 20 kept: those where the model follows the defining noun (`the guy`, `the widow`) "
         "without exception and the majority of an occupation among the most often. `The nurse said that`, the best known one, was left out: the model "
         "prefers ` she` there after a third of the nouns for men too.",
         (
@@ -128,14 +128,15 @@ So the mean over the clean prompts equals the mean over the corrupted ones and h
 Every answer is a foil equally often, and clean and corrupted accuracy are **equal by construction**. The \
 {n} rows are {n_pairs} pairs, and intervals treat even these as clustered by template.
 - **Positions line up.** All rows of one template have one token length, clean and corrupted.
-- **Two splits.** `take_split` assigns a row to a split by the hash of its text. Pairs were drawn so that every template \
-has equally many rows in both splits and no text occurs in both. The drawing used hashes, never a model. The splits \
-share their templates and some of their words: the confirmatory split is new text, not a new kind of text.
+- **Two splits, each with templates of its own.** `take_split` assigns a row to a split by the hash of its text. Pairs were \
+drawn so that all rows of a template fall in one split: 10 templates are in the exploratory split, 10 others in the \
+confirmatory one, divided by the hash of their names within each group. The drawing used hashes, never a model. So a component \
+chosen on the exploratory split is judged on templates that did not choose it. The splits share some of their words.
 - **Sampling.** Words fill templates by a seeded draw (seed {seed}) that prefers the least used words. No row was \
 dropped because of a model's output. **Whole templates were selected**: several were tried on the default model with \
 trial words, and those with high accuracy were kept. So these accuracies describe tasks selected to suit the model. \
 They do not estimate its accuracy on the task in general.
-- **Order.** The rows cycle through the templates, so the first 24 rows contain one pair of each.
+- **Order.** The rows cycle through the templates, so the first 40 rows contain one pair of each.
 - **English only**, one sentence or two, at most {longest} tokens. Results may differ on longer text.
 
 ## The default model on them

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -15,8 +16,8 @@ from data.prompts import words
 
 SEED = 0
 SOURCE = f"written for Assay, seed {SEED}"
-PAIRS_PER_HALF = 3
-"""Of each template; a pair is two rows, so every template gives six rows to each half."""
+PAIRS = 4
+"""Of each template; a pair is two rows, so every template gives eight rows to its half."""
 _DRAWS = 400
 """Candidate pairs a template may choose from where all combinations would be too many."""
 T = TypeVar("T")
@@ -65,6 +66,14 @@ def indirect_object(rng: random.Random) -> Pools:
         "library": "In the library {a} and {b} studied together, and {s} read a poem to",
         "meeting": "During the meeting {a} and {b} sat side by side, and {s} whispered something to",
         "farm": "When {a} and {b} got to the farm, {s} gave an apple to",
+        "kitchen": "Before {a} and {b} left the kitchen, {s} poured a cup of tea for",
+        "party": "Although {a} and {b} met only once at a party, {s} wrote a long letter to",
+        "bus": "Every day {a} and {b} took the bus together, and {s} kept a seat for",
+        "photos": "Last summer {a} and {b} were in Spain, where {s} took many photos of",
+        "coach": "The coach put {a} and {b} on one team, and {s} passed the ball to",
+        "phone": "It was late when {a} and {b} came home, so {s} made dinner for",
+        "park": "Two friends, {a} and {b}, were in the park, and {s} bought an ice cream for",
+        "secret": "Nobody else was there when {a} and {b} talked, and {s} told a secret to",
     }
     return {
         name: [
@@ -96,6 +105,18 @@ def induction(rng: random.Random) -> Pools:
         "inns": ("The two inns are the {a} {x} and the {b} {y}. We slept at the {t}", words.ANIMALS, words.THINGS),
         "museum": ("They found a {a} {x} and a {b} {y}. The museum kept the {t}", words.MATERIALS, words.THINGS),
         "dropped": ("He carried the {a} {x} and the {b} {y}. He dropped the {t}", words.ADJECTIVES, words.THINGS),
+        "doctors": ("There are two doctors in town, {a} {x} and {b} {y}. My mother always goes to {t}", *people),
+        "rooms": ("In room one lives {a} {x}, in room two lives {b} {y}. The noise comes from {t}", *people),
+        "vote": ("We had to choose between {a} {x} and {b} {y}. Most people voted for {t}", *people),
+        "streets": ("The village has two streets, {a} {x} and {b} {y}. The school is on {t}", *nouns),
+        "ships": ("Two ships left the harbor: the {a} {x} and the {b} {y}. The storm sank the {t}", *nouns),
+        "recipe": ("She ordered one {a} {x} and one {b} {y}. The waiter only brought the {t}", *nouns),
+        "paintings": ("Her best paintings are {a} {x} and {b} {y}. The gallery bought {t}", *nouns),
+        "zoo": (
+            "At the zoo there is a {a} {x} and a {b} {y}. The children love the {t}",
+            words.ADJECTIVES,
+            words.ANIMALS,
+        ),
     }
 
     def draw(text: str, firsts: Sequence[str], seconds: Sequence[str], cue: int) -> Pair:
@@ -119,7 +140,7 @@ def greater_than(rng: random.Random) -> Pools:
         "mayor": "He was mayor from {s} until {e}, and he built the hospital in {c}",
         "london": "She lived in London from {s} to {e}, where she wrote a novel in {c}",
         "sometime": "Sometime between {s} and {e}, most likely in {c}",
-        "bishop": "He was bishop from {s} until {e}, and he built the church in {c}",
+        "bishop": "From {s} until {e} the bishop lived here, and he built the church in {c}",
         "queen": "She was queen from {s} until {e}, and she had a daughter in {c}",
         "paris": "He taught in Paris from {s} to {e}, where he wrote a book in {c}",
         "built": "The house was built between {s} and {e}, probably in {c}",
@@ -128,6 +149,14 @@ def greater_than(rng: random.Random) -> Pools:
         "happened": "It happened between {s} and {e}, probably in {c}",
         "army": "He served in the army from {s} to {e} and was wounded in {c}",
         "king": "The king ruled from {s} to {e} and married in the year {c}",
+        "school": "She went to the school from {s} to {e}, and her brother was born in {c}",
+        "company": "Founded in {s} and closed in {e}, the company built its first ship in {c}",
+        "judge": "As a judge from {s} to {e}, he had his hardest case in {c}",
+        "harvest": "The harvest failed twice from {s} to {e}, first in {c}",
+        "office": "She held the office from {s} to {e}, and she won a prize in {c}",
+        "teacher": "He was a teacher from {s} until {e}, and he met his wife in {c}",
+        "captain": "As captain from {s} to {e}, she lost her first ship in {c}",
+        "visit": "The queen came to the town once from {s} to {e}, in the spring of {c}",
     }
 
     def draw(text: str) -> Pair:
@@ -165,6 +194,14 @@ def factual_recall(rng: random.Random) -> Pools:
         "language-newspapers": ("The newspapers in {s} are printed in", words.LANGUAGES, "language"),
         "continent": ("The country of {s} is located in", words.CONTINENTS, "continent"),
         "continent-map": ("On the map, {s} is part of", words.CONTINENTS, "continent"),
+        "capital-president": ("The president of {s} lives in the capital, called", words.CAPITALS, "capital"),
+        "capital-train": ("Trains from all over {s} go to its capital city,", words.CAPITALS, "capital"),
+        "city-government": ("The government in {s} rules the country of", countries, "country"),
+        "city-flag": ("All over {s} you see the national flag of", countries, "country"),
+        "language-school": ("Children in {s} learn to read and write in", words.LANGUAGES, "language"),
+        "language-born": ("He was born in {s}, so his first language is", words.LANGUAGES, "language"),
+        "continent-flew": ("They left {s} and never came back to the continent of", words.CONTINENTS, "continent"),
+        "continent-like": ("Like its neighbors, {s} is a country in", words.CONTINENTS, "continent"),
     }
     return {
         name: [
@@ -196,6 +233,14 @@ def subject_verb_agreement(rng: random.Random) -> Pools:
         "beside": ("She said that the {n} beside the {m}", words.OBJECTS, words.PLACES),
         "on": ("Today the {n} on the {m}", words.OBJECTS, words.PLACES),
         "who-met": ("The {n} who met the {m}", words.PEOPLE, words.PEOPLE),
+        "letter": ("My letter explains why the {n}", words.PEOPLE, ()),
+        "hope": ("Everyone hopes that the {n}", words.PEOPLE, ()),
+        "according": ("According to the report, the {n}", words.OBJECTS, ()),
+        "unless": ("She will leave unless the {n}", words.PEOPLE, ()),
+        "above": ("As you can see, the {n} above the {m}", words.OBJECTS, words.PLACES),
+        "inside": ("He was glad that the {n} inside the {m}", words.OBJECTS, words.PLACES),
+        "friend-of": ("They told me that the {n} of the {m}", words.PEOPLE, words.PEOPLE),
+        "behind": ("You should know that the {n} behind the {m}", words.PEOPLE, words.PLACES),
     }
     verbs = ((" is", " are"), (" was", " were"), (" has", " have"))
 
@@ -235,6 +280,14 @@ def gender_pronoun(rng: random.Random) -> Pools:
         "liked": "Everyone liked the {n} because",
         "forget": "I will never forget the {n}, because",
         "keys": "The {n} lost the keys when",
+        "laughed": "The {n} laughed because",
+        "left": "The {n} had to leave early because",
+        "helped": "They helped the {n} because",
+        "window": "The {n} closed the window, because",
+        "sat": "The {n} sat down, since",
+        "home": "The {n} went home after",
+        "trusted": "I trusted the {n} because",
+        "hungry": "The {n} was hungry, so",
     }
 
     def pool(
@@ -278,7 +331,7 @@ def build(task: str) -> list[Prompt]:
     """Rows of one set: the first rows of all templates before the second rows of any."""
     candidates, first = TASKS[task]
     chosen = _choose(candidates(random.Random(f"{SEED} {task}")), first)
-    pairs = [(name, pairs[turn]) for turn in range(2 * PAIRS_PER_HALF) for name, pairs in chosen.items()]
+    pairs = [(name, pairs[turn]) for turn in range(PAIRS) for name, pairs in chosen.items()]
     return [
         pair.prompt(clean, f"{PREFIXES[task]}-{2 * number + clean + 1:04d}", name)
         for number, (name, pair) in enumerate(pairs)
@@ -291,15 +344,16 @@ def _choose(pools: Pools, first: tuple[str, ...]) -> dict[str, list[Pair]]:
     used: Counter[str] = Counter()
     seen: set[str] = set()
     chosen: dict[str, list[Pair]] = {name: [] for name in pools}
+    halves = _draw_halves(pools, first)
     for number, (name, kinds) in enumerate(pools.items()):
         here: Counter[str] = Counter()
-        for place in range(2 * PAIRS_PER_HALF):
-            kind = kinds[(place // 2 + PAIRS_PER_HALF * (place % 2) + number) % len(kinds)]
+        for place in range(PAIRS):
+            kind = kinds[(place + PAIRS * number) % len(kinds)]
             fitting = (
                 pair
                 for pair in kind
                 if not seen & {*pair.texts}
-                and pair.is_in_half(exploratory=place % 2 == 0)
+                and pair.is_in_half(exploratory=halves[name])
                 and (not first or seen or pair.texts == first)
             )
             pair = min(fitting, key=lambda pair: _wear(pair, here, used))
@@ -308,6 +362,19 @@ def _choose(pools: Pools, first: tuple[str, ...]) -> dict[str, list[Pair]]:
             here.update(pair.words)
             used.update(pair.words)
     return chosen
+
+
+def _draw_halves(pools: Pools, first: tuple[str, ...]) -> dict[str, bool]:
+    """Whether each template belongs to the exploratory half: every other one of a group, in the order of its names' hashes."""
+    groups = {name: kinds[0][0].groups[0] for name, kinds in pools.items()}
+    by_hash = sorted(pools, key=lambda name: (groups[name], hashlib.sha256(name.encode()).digest()))
+    halves = {name: place % 2 == 0 for place, name in enumerate(by_hash)}
+    start = next(iter(pools))
+    fixed = [pair for kind in pools[start] for pair in kind if pair.texts == first]
+    # A fixed first row is in one of the two halves already: if it is the other one, both halves are exchanged.
+    if fixed and not fixed[0].is_in_half(exploratory=halves[start]):
+        halves = {name: not half for name, half in halves.items()}
+    return halves
 
 
 def _wear(pair: Pair, here: Counter[str], used: Counter[str]) -> tuple[int, int, int]:

@@ -131,13 +131,13 @@ def test_labels_of_every_shipped_set_and_split_are_believed(key: str) -> None:
 
 
 @pytest.mark.parametrize("key", list_prompt_sets())
-def test_a_shipped_set_whose_prompts_are_each_a_template_counts_its_twelve(key: str) -> None:
+def test_a_shipped_set_whose_prompts_are_each_a_template_counts_its_twenty(key: str) -> None:
     rows = load_prompt_set(key).prompts
     each = tuple(replace(row, template=row.id) for row in rows)
     found = check_template_labels(each).names
     together = {(name, row.template) for name, row in zip(found, rows, strict=True)}
-    assert len(set(found)) == 12
-    assert len(together) == 12
+    assert len(set(found)) == 20
+    assert len(together) == 20
 
 
 @pytest.mark.parametrize("n", [1, 2, 8])
@@ -172,7 +172,7 @@ def test_permuted_labels_give_way_to_what_the_texts_share() -> None:
     assert {(name, row.template) for name, row in zip(found.names, rows, strict=True)} == set(
         zip(found.names, (row.template for row in rows), strict=True)
     )
-    assert len({(name, row.template) for name, row in zip(found.names, rows, strict=True)}) == 12
+    assert len({(name, row.template) for name, row in zip(found.names, rows, strict=True)}) == 20
 
 
 def test_fewer_labels_that_cut_through_skeletons_are_one_where_they_share_one() -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from audit_core.prompts.prompt_set import Prompt, PromptSet, load_prompts, take_split
+from audit_core.prompts.found_templates import find_templates
+from audit_core.prompts.prompt_set import Prompt, PromptSet, is_exploratory, load_prompts, take_split
 from data.prompts.cards import CARDS, write_readme
 from data.prompts.generate import TASKS, build_files
 from data.prompts.words import CAPITALS
@@ -53,10 +54,10 @@ def test_the_first_row_is_mary_and_john() -> None:
 
 
 @each_set
-def test_a_set_has_twelve_rows_in_each_of_twelve_templates(name: str) -> None:
+def test_a_set_has_eight_rows_in_each_of_twenty_templates(name: str) -> None:
     sizes = Counter(row.template for row in load(name).prompts)
-    assert len(sizes) == 12
-    assert set(sizes.values()) == {12}
+    assert len(sizes) == 20
+    assert set(sizes.values()) == {8}
 
 
 @each_set
@@ -73,11 +74,29 @@ def test_ids_are_unique_across_sets() -> None:
 
 @each_set
 @each_half
-def test_each_split_has_all_templates_equally_often_and_enough_rows(name: str, exploratory: bool) -> None:
+def test_each_split_has_ten_templates_equally_often_and_enough_rows(name: str, exploratory: bool) -> None:
     half = take_split(load(name), exploratory=exploratory)
-    assert len(half) >= 40
-    assert {len(rows) for rows in by_template(half.prompts).values()} == {6}
-    assert len(by_template(half.prompts)) == 12
+    assert len(half) == 80
+    assert {len(rows) for rows in by_template(half.prompts).values()} == {8}
+
+
+@each_set
+def test_no_template_of_one_split_occurs_in_the_other(name: str) -> None:
+    """By its label, and by the skeleton of its texts."""
+    prompts = load(name).prompts
+    for labels in ([row.template for row in prompts], find_templates(prompts)):
+        splits = [
+            {label for row, label in zip(prompts, labels, strict=True) if is_exploratory(row) is half}
+            for half in (True, False)
+        ]
+        assert [len(split) for split in splits] == [10, 10]
+        assert not splits[0] & splits[1]
+
+
+@each_set
+def test_both_splits_have_every_group_equally_often(name: str) -> None:
+    counts = [Counter(row.group for row in take_split(load(name), exploratory=half).prompts) for half in (True, False)]
+    assert counts[0] == counts[1]
 
 
 @each_set
@@ -110,8 +129,8 @@ def test_in_each_split_and_template_every_answer_is_as_often_a_foil(name: str, e
 
 def test_the_order_of_names_is_balanced_and_each_name_is_the_answer_equally_often() -> None:
     rows = load("indirect_object").prompts
-    assert Counter(row.group for row in rows) == {"ABBA": 72, "BABA": 72}
-    assert set(Counter(row.answer for row in rows).values()) == {4}
+    assert Counter(row.group for row in rows) == {"ABBA": 80, "BABA": 80}
+    assert set(Counter(row.answer for row in rows).values()) == {4, 5}
     for row in rows:
         first, second = re.findall(r"([A-Z][a-z]+) and ([A-Z][a-z]+)", row.clean)[0]
         assert row.answer.strip() == (first if row.group == "ABBA" else second)
@@ -145,10 +164,10 @@ def test_a_capital_is_that_of_the_country_named() -> None:
 
 def test_each_verb_form_is_the_answer_equally_often_and_the_subject_decides_it() -> None:
     rows = load("subject_verb_agreement").prompts
-    assert Counter(row.answer for row in rows) == dict.fromkeys((" is", " are", " was", " were", " has", " have"), 24)
-    assert Counter(row.group for row in rows) == dict.fromkeys(
-        ("no attractor", "attractor agrees", "attractor differs"), 48
-    )
+    verbs = Counter(row.answer for row in rows)
+    assert {*verbs} == {" is", " are", " was", " were", " has", " have"}
+    assert max(verbs.values()) - min(verbs.values()) <= 2
+    assert Counter(row.group for row in rows) == {"no attractor": 64, "attractor agrees": 48, "attractor differs": 48}
     for row in rows:
         changed = [one for one, two in zip(row.clean.split(), row.corrupted.split(), strict=True) if one != two]
         assert len(changed) == 1
@@ -158,10 +177,10 @@ def test_each_verb_form_is_the_answer_equally_often_and_the_subject_decides_it()
 def test_each_pronoun_is_the_answer_equally_often_for_occupations_and_for_definitions() -> None:
     rows = load("gender_pronoun").prompts
     assert Counter((row.group.split(",")[0], row.answer) for row in rows) == {
-        ("occupation", " she"): 36,
-        ("occupation", " he"): 36,
-        ("definition", " she"): 36,
-        ("definition", " he"): 36,
+        ("occupation", " she"): 40,
+        ("occupation", " he"): 40,
+        ("definition", " she"): 40,
+        ("definition", " he"): 40,
     }
 
 

@@ -154,9 +154,9 @@ def _name_backups(repair: Repair) -> str:
     if not repair.is_searched:
         return "No search for backups: the loss is not small, and freezing later components does not increase it."
     if not repair.backups:
-        return f"None of {repair.n_later} later components compensates by more than δ. Many may compensate a little."
+        return f"None of {repair.n_later} other components (later ones, and those beside it) compensates by more than δ. Many may compensate a little."
     named = "; ".join(f"{b.component} by {plain(format_estimate(b.growth))}" for b in repair.backups)
-    return f"Of {repair.n_later} later components, these have a larger effect without it: {named}."
+    return f"Of {repair.n_later} other components (later ones, and those beside it), these have a larger effect without it: {named}."
 
 
 def _show_mediation(mediation: Mediation, place: str) -> None:
