@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from audit_core.circuits import Circuit, CircuitQuestion, Search, list_checks, l
 from audit_core.evidence.source import hash_source
 from audit_core.judging.verdict import RULE_VERSION
 from audit_core.models.known import SMOLLM2
-from audit_core.prompts import is_exploratory
+from audit_core.prompts import take_tokenised_split
 from audit_core.registry import get_plugin
 from audit_core.run import list_versions
 from audit_core.shipped import list_circuits
@@ -68,10 +68,7 @@ class Recorder:
     def record(self, circuit: Circuit, plan: Plan) -> RecordedCircuit:
         """Ask everything that is planned about one circuit."""
         whole = tokenise(load_prompt_set(circuit.task), self.subject.tokenizer)
-        explored, judged = (
-            replace(whole, pairs=tuple(p for p in whole.pairs if is_exploratory(p.prompt) is split))
-            for split in (True, False)
-        )
+        explored, judged = (take_tokenised_split(whole, exploratory=split) for split in (True, False))
         question = CircuitQuestion(judged, judged, circuit.components, circuit.universe)
         assessment = Assessment(question, explored)
         answers = [self._answer(key, _ask(assessment, key), is_quick=False) for key in plan.full]

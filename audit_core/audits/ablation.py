@@ -109,7 +109,7 @@ class AblationAudit(Audit):
     question: str = "What is the joint effect of these components?"
     request: type[Request] = AblationRequest
     result: type = AblationResult
-    version: int = 9
+    version: int = 8
     examples: tuple[Example, ...] = _EXAMPLES
     counts_as: tuple[str, ...] = ("causal_results",)
 

@@ -68,7 +68,7 @@ class AttentionAudit(Audit):
     question: str = "Where does each head attend from the answer position?"
     request: type[Request] = AttentionRequest
     result: type = AttentionResult
-    version: int = 9
+    version: int = 8
     examples: tuple[Example, ...] = _EXAMPLES
     counts_as: tuple[str, ...] = ()
     shows_results: bool = False

@@ -123,7 +123,7 @@ class AttentionTestsAudit(Audit):
     question: str = "Do attention patterns matter, and do attention views agree with causal effects?"
     request: type[Request] = AttentionTestsRequest
     result: type = AttentionTestsResult
-    version: int = 9
+    version: int = 8
     examples: tuple[Example, ...] = _EXAMPLES
     counts_as: tuple[str, ...] = ("test_of_the_test",)
     demands: tuple[Capability[Any], ...] = (HEADS, MEANS, PATTERNS, RANDOMISABLE)

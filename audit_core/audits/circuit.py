@@ -79,7 +79,7 @@ class CircuitAudit(CircuitCheck):
     question: str = "Is the circuit complete, minimal, and valid on every template?"
     request: type[Request] = CircuitRequest
     result: type = CircuitResult
-    version: int = 9
+    version: int = 8
     examples: tuple[Example, ...] = _EXAMPLES
     counts_as: tuple[str, ...] = ("test_of_the_test",)
     pace: float = 0.2

@@ -92,7 +92,7 @@ class CurveAudit(CircuitCheck):
     question: str = "How much do the first components of an order keep?"
     request: type[Request] = CurveRequest
     result: type = CurveResult
-    version: int = 9
+    version: int = 8
     examples: tuple[Example, ...] = _EXAMPLES
     counts_as: tuple[str, ...] = ("test_of_the_test",)
     pace: float = 0.17

@@ -122,7 +122,7 @@ class PathsAudit(CircuitCheck):
     question: str = "Through which connections do these components affect each other and the answer?"
     request: type[Request] = PathsRequest
     result: type = PathsResult
-    version: int = 9
+    version: int = 8
     examples: tuple[Example, ...] = _EXAMPLES
     counts_as: tuple[str, ...] = ("causal_results",)
     pace: float = 0.6

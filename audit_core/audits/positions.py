@@ -71,7 +71,7 @@ class PositionsAudit(Audit):
     question: str = "At which token does each component have its effect?"
     request: type[Request] = PositionsRequest
     result: type = PositionsResult
-    version: int = 9
+    version: int = 8
     examples: tuple[Example, ...] = _EXAMPLES
     counts_as: tuple[str, ...] = ("causal_results",)
     demands: tuple[Capability[Any], ...] = (HEADS,)

@@ -72,7 +72,7 @@ class RecompositionAudit(CircuitCheck):
     question: str = "Do the components together reproduce the answer, and how much is unexplained?"
     request: type[Request] = RecompositionRequest
     result: type = RecompositionResult
-    version: int = 9
+    version: int = 8
     examples: tuple[Example, ...] = _EXAMPLES
     counts_as: tuple[str, ...] = ("test_of_the_test",)
     pace: float = 0.2

@@ -81,7 +81,7 @@ class RivalAudit(CircuitCheck):
     question: str = "Are other sets of components as good?"
     request: type[Request] = RivalRequest
     result: type = RivalResult
-    version: int = 9
+    version: int = 8
     examples: tuple[Example, ...] = _EXAMPLES
     counts_as: tuple[str, ...] = ("test_of_the_test",)
     pace: float = 0.36

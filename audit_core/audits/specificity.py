@@ -95,7 +95,7 @@ class SpecificityAudit(CircuitCheck):
     question: str = "Is the circuit specific to its task?"
     request: type[Request] = SpecificityRequest
     result: type = SpecificityResult
-    version: int = 9
+    version: int = 8
     examples: tuple[Example, ...] = _EXAMPLES
     counts_as: tuple[str, ...] = ("test_of_the_test",)
     pace: float = 0.2

@@ -137,7 +137,7 @@ class SweepAudit(Audit):
     question: str = "What is the effect of each component alone?"
     request: type[Request] = SweepRequest
     result: type = SweepResult
-    version: int = 9
+    version: int = 8
     examples: tuple[Example, ...] = _EXAMPLES
     counts_as: tuple[str, ...] = ("causal_results",)
 

@@ -74,7 +74,7 @@ class TransferAudit(CircuitCheck):
     question: str = "Is it sufficient on held-out templates?"
     request: type[Request] = TransferRequest
     result: type = TransferResult
-    version: int = 9
+    version: int = 8
     examples: tuple[Example, ...] = _EXAMPLES
     counts_as: tuple[str, ...] = ("stability_transfer",)
     pace: float = 0.3

@@ -147,8 +147,10 @@ def describe_result(known: RegisteredClaim, attempt: Attempt) -> dict[str, Any]:
         "reason": verdict.reason,
         "sentence": verdict.sentence,
         "conditions": dict(verdict.conditions),
-        "null": plain["null"],
-        "repair": plain["repair"],
+        **{
+            name: plain[name]
+            for name in ("null", "repair", "these_templates", "by_template", "members", "identification")
+        },
     }
 
 

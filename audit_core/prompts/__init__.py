@@ -19,6 +19,7 @@ from audit_core.prompts.prompt_set import (
     load_prompts,
     parse_prompts,
     take_split,
+    take_tokenised_split,
 )
 from audit_core.prompts.row_check import (
     SPLIT_RULE,
@@ -60,5 +61,6 @@ __all__ = [
     "parse_prompts",
     "render_chat",
     "take_split",
+    "take_tokenised_split",
     "tokenise",
 ]

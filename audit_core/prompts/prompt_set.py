@@ -300,6 +300,16 @@ def name_split(prompts: TokenisedPrompts) -> str:
     return "both" if len(splits) > 1 else "exploratory" if splits == {True} else "confirmatory"
 
 
+def take_tokenised_split(prompts: TokenisedPrompts, *, exploratory: bool) -> TokenisedPrompts:
+    """Return the prompts of one split of a whole set, with the hash of all; see `take_split`."""
+    sides: dict[bool, list[TokenPair]] = {True: [], False: []}
+    for pair in prompts.pairs:
+        sides[is_exploratory(pair.prompt)].append(pair)
+    other = set(replace(prompts, pairs=tuple(sides[not exploratory])).templates)
+    kept = replace(prompts, pairs=tuple(sides[exploratory]))
+    return replace(kept, templates_of_both=tuple(sorted(other & set(kept.templates))))
+
+
 def take_split(prompts: PromptSet, *, exploratory: bool) -> PromptSet:
     """Return the exploratory split (to search for circuits) or the confirmatory split (to judge them).
 

@@ -165,7 +165,23 @@ RESULT: Schema = record(
         "sentence": WORDS,
         "conditions": {"type": "object"},
     },
-    optional={"null": or_null({"type": "object"}), "repair": or_null({"type": "object"})},
+    optional={
+        "null": or_null({"type": "object"}),
+        "repair": or_null({"type": "object"}),
+        "these_templates": or_null({"type": "object"}),
+        "by_template": or_null({"type": "object"}),
+        "members": list_of({"type": "object"}),
+        "identification": list_of(
+            record(
+                {
+                    "name": WORDS,
+                    "rests_on": WORDS,
+                    "status": one_of("checked", "doubtful", "not checked", "for the reader to judge"),
+                    "found": WORDS,
+                }
+            )
+        ),
+    },
 )
 RERUNS: Schema = list_of(
     record(

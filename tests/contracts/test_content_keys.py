@@ -48,30 +48,30 @@ CIRCUIT = (head(0, 0), head(1, 2))
 LIBRARIES = {"torch": "1", "transformer_lens": "1", "transformers": "1", "numpy": "1", "scipy": "1"}
 
 PINNED = {
-    "ablation": "b223e442908992f80aae0fbc4cd804a80ca439e0c8f4ad88264b1ebcb8eb6348",
-    "attention": "e22f558892de7a7977a2ee2af09c10b38e5731f8f700a983370e000ba5d751ca",
-    "attention_tests": "81be12e3e537e00c0b99580809afe821b557ef0a3e90317c9ba4113facdbb798",
-    "circuit": "038c2286206d6daf8eaab4b6ba6913e129c65fc06422310a5aee2d07a0175a33",
-    "claim_test": "8396e880172b4439cdab1129bbc28e5b9a82cf4fca9ac13660f249fb64d501a9",
-    "confirmation": "28884ef101b4717b83f1e7ef40515462ed813e4232938f7b4c8e07ec80553b54",
-    "curve": "3904e4146b174cdc6ac92c9ceb7c8bb161a015808971a5e9189334175009b31f",
-    "discover": "af3b0c47672966ddd5f1c534b50237915452133bfc31be3f2a3b58f8193d0a1e",
-    "edges": "806c9d00014745eb4741651ae267cb9284c5ea5a1a926e7f924a22fffad38e3e",
-    "experts": "6a9c91c093459bfe6afb2ae8eceb58e6f3febb4b3d0bd8ae0492b69268dd6e2a",
-    "paths": "076f4208b601943e912aeb1d7b589d32808d8ae127f29c26ee445047e732b5e0",
-    "positions": "4f031603bbb5605c76acd3c2c46f768ef3fdb6197f3f44d37d7d5ee2347c2f52",
-    "recomposition": "6324042d3a09b5702eee1c762e12ea91233a5e452da0d981ff8a90454a379cc5",
-    "rival": "210e69e7d4f5dd265e0b97c0a0ade03d05ea59fb6bc385939307cd2586dda7bc",
-    "specificity": "716722b7fef520cf6368ea8156bf670ca2de5b75b380b80693d36594d3142e74",
-    "stability": "3a8a8ee4c15a4bf7b632434f64bbed8f00a90aa938c092f5642e55ac43e58d7f",
-    "sweep": "8940e32b3cf8f8635412f7264856d2f1f58aff54d8443fa14bb0eb6a4e30eab9",
-    "token_gradients": "37a949f70e492e88d5c6f36de2742a98f24911aa4e5273673571500597e788be",
-    "transfer": "af7c1e61739e87c34ed7f956ce4a3dc55be52d465830e64b79515653dfc09ef5",
+    "ablation": "6c324fc529d159d41562e604430944c0263b7e2fe4d2b2b1c0527ec389f4c155",
+    "attention": "75b8ff95052677ef9b14fcb79b2e9d691a3d38f2e84d6d5dc6cd059d6ad91a1b",
+    "attention_tests": "a306f6c2590cd39acf91d3ca1a1b88f51f7106bfd0cc92e9ad416591515dc0b8",
+    "circuit": "4822d10e6ed31ad60aef7dc04752407a8cd59156494d62693d09b62be69afdbf",
+    "claim_test": "fca94b4a61f0913b90dce961b9e3c5eb8e33c5670f3b35ab427bcf146e60a2d8",
+    "confirmation": "1d4e21e6319e5fca4cf765b098d94f4efc728f670838cc3f95114c97b89e73fd",
+    "curve": "aed718cbe5c4fc996e5b0366b541d8e3cdb480b429c2b8a0e3569b743798f941",
+    "discover": "d3ad690acd7a065430b37c83d8599d8b4c306f85bef1fc57c0db83ef2555f067",
+    "edges": "86ac5204cc2de946f9c7ec2d18f7395342c2be58a174fb8f3ada98ce80478bee",
+    "experts": "5893c0442e60efd5d6e416d99cb3df5625bf36c2cea34d632b32ac15e48613c2",
+    "paths": "26c6c5fa6c07adee354264fac00dd5c8a1039a36f2591106930b55a493d112ec",
+    "positions": "40e5041154063527dad669f95e202d5742eda73044ddf090403a92c011848f31",
+    "recomposition": "d626472acffdbed682941227ec55339732c696637b2f7b6d8c8bb7aa7cabfa48",
+    "rival": "14c4f5f7b2bff04a69d7f5e5595362c1f16843a369a399c971a35a320e27e09c",
+    "specificity": "a8e3eaca6c2508d5ca83ec1340a3981215313bc481e7970c5889ed15d4a01e5e",
+    "stability": "2108e6b8ba151704443f6a2efbbe6650145f2451e9c4f75f3d520ee569e1fcb0",
+    "sweep": "266ecf26257ef8056352328cbd7d1affcc4dfda93125ae343caa38ad8dd66579",
+    "token_gradients": "2be91d156c926aa8e7526a75ce3b726f276b6bbb419f2708a5c6ec93524baf85",
+    "transfer": "25da29cff2ff83e445a65d30e2ed899ef35e57b186bdbf1df4a91b56cca5ce00",
 }
-"""Audit → content key of the request below, as computed by the version before audits had versions of their own.
+"""Audit → content key of the request below, under the third verdict rule.
 
 A key that changes here throws away the stored answers of that audit in every installation: change one only with its
-audit's `version`, or where the description of its request changed."""
+audit's `version`, or where the description of its request changed; all of them, only with the verdict rule."""
 
 STORED = (
     '{"method":"exact","misses":"effects of components together","is_measured":true,"unit":"logits","n":2,'
@@ -152,7 +152,7 @@ def test_every_audit_has_a_pinned_key() -> None:
     assert set(PINNED) == set(list_plugins("audits"))
 
 
-def test_answers_stored_before_audits_had_versions_are_found(auditor: Auditor) -> None:
+def test_stored_answers_are_found(auditor: Auditor) -> None:
     assert list_keys(auditor) == PINNED
 
 

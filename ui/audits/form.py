@@ -9,7 +9,7 @@ import streamlit as st
 
 from audit_core import Kind, Subject, TokenisedPrompts, get_plugin, list_plugins
 from audit_core.audit import Audit
-from audit_core.prompts import PromptSet, is_exploratory
+from audit_core.prompts import PromptSet, take_tokenised_split
 from audit_core.request import Request
 from audit_core.request_form import FormField, Shape, explain_unasked, list_form_fields, make_request
 from ui.flow import choice
@@ -68,7 +68,7 @@ def ask_request(
             answers[field.name] = _ask(field, f"{audit.name}-{field.name}", subject)
     return make_request(
         audit.request, answers, subject=subject, prompts=prompts, reference=pick_reference(prompts, whole),
-        explored=replace(whole, pairs=tuple(p for p in whole.pairs if is_exploratory(p.prompt))),
+        explored=take_tokenised_split(whole, exploratory=True),
     )  # fmt: skip
 
 

@@ -27,7 +27,7 @@ from audit_core.audits import DiscoverRequest, PositionsRequest
 from audit_core.circuits import Circuit, CircuitQuestion, OtherTask, read_components
 from audit_core.claim import Universe
 from audit_core.errors import ComponentRefused
-from audit_core.prompts import choose_metric, is_exploratory
+from audit_core.prompts import choose_metric, take_tokenised_split
 from audit_core.shipped import list_circuits
 from audit_core.subject_family import find_planted
 from ui.flow import services
@@ -128,10 +128,7 @@ def ask_circuit_choice(auditor: Auditor, whole: TokenisedPrompts, prompt_id: str
     universe = _ask_universe(rest, components)
     with more:
         beside = _ask_rarely(subject, whole.name, parts, methods)
-    explored, judged = (
-        replace(whole, pairs=tuple(p for p in whole.pairs if is_exploratory(p.prompt) is split))
-        for split in (True, False)
-    )
+    explored, judged = (take_tokenised_split(whole, exploratory=split) for split in (True, False))
     replacement, metric = Replacement(st.session_state.ab), choose_metric(whole)
     question = CircuitQuestion(judged, judged, components, universe, replacement, metric)
     assessment = Assessment(question, explored, _list_others(auditor, whole.name), st.session_state.method)
@@ -284,7 +281,7 @@ def _list_others(auditor: Auditor, task: str) -> tuple[OtherTask, ...]:
 
 def _read_task(auditor: Auditor, name: str) -> OtherTask:
     whole = services.tokenised(auditor, load_prompt_set(name))
-    split = replace(whole, pairs=tuple(p for p in whole.pairs if not is_exploratory(p.prompt)))
+    split = take_tokenised_split(whole, exploratory=False)
     found = [
         c
         for c in list_circuits()

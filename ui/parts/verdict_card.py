@@ -9,7 +9,7 @@ import streamlit as st
 from audit_core import Claim, Estimate, Role, State, format_estimate, make_table
 from audit_core.audits import ClaimTestResult
 from audit_core.calibration import quote_calibration
-from audit_core.judging import DistributionShift, Member, NullFinding, Repair
+from audit_core.judging import Assumption, DistributionShift, Member, NullFinding, Repair
 from audit_core.ledger import Ledger
 from audit_core.stats import GroupEstimates, Mediation
 from audit_core.tables import estimate_cells
@@ -46,6 +46,11 @@ def show_verdict(result: ClaimTestResult, claim: Claim, ledger: Ledger, *, place
                 "More prompts of the same templates help less, because they are not independent."
             )
         show_families(result, claim, place)
+        if result.these_templates is not None:
+            st.markdown(
+                f"Over prompts of exactly these templates: {plain(format_estimate(result.these_templates))}. "
+                "The verdict rests on the intervals above, over templates like these."
+            )
         if result.by_template is not None and result.by_template.names:
             _show_templates(result.by_template, claim, place)
         if result.members:
@@ -56,6 +61,7 @@ def show_verdict(result: ClaimTestResult, claim: Claim, ledger: Ledger, *, place
             _show_repair(result.repair)
         if result.mediation is not None:
             _show_mediation(result.mediation, place)
+        _show_assumptions(result.identification)
         _show_conditions(result, place)
         st.markdown(
             f"Multiplicity: {counted(ledger.runs, 'run')}, {counted(ledger.components, 'component')}, "
@@ -117,6 +123,12 @@ def _show_templates(groups: GroupEstimates, claim: Claim, place: str) -> None:
         alt="Effect in each template with its interval, against delta. The table has the numbers.",
     )  # fmt: skip
     show_groups(groups, "Effect by template", f"templates{place}")
+
+
+def _show_assumptions(assumptions: Sequence[Assumption]) -> None:
+    """Show what the causal reading rests on, and what the run found about it."""
+    rows = [f"- *{one.name}* ({one.status.value}): {plain(one.rests_on)} {plain(one.found)}" for one in assumptions]
+    st.markdown("**What the causal reading rests on**\n\n" + "\n".join(rows))
 
 
 def _show_members(members: Sequence[Member], place: str) -> None:

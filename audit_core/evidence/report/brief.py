@@ -20,7 +20,7 @@ from audit_core.evidence.report.blocks import (
     line,
 )
 from audit_core.evidence.report.cells import cell, estimate_table
-from audit_core.evidence.report.pack_view import PackView, Run, as_list, as_table
+from audit_core.evidence.report.pack_view import PackView, Run, as_list, as_table, as_tables
 from audit_core.evidence.report.plot import draw_intervals
 from audit_core.evidence.report.points import Measured, list_against, list_for, list_untested
 from audit_core.evidence.report.quantity import Quantity, number, read_metric
@@ -123,7 +123,19 @@ def _read_measured(body: Mapping[str, Any], run: Run | None, claim_id: str, resu
     repair = as_table(result.get("repair") or result.get("self_repair"))
     names = ", ".join(map(str, as_list(body.get("components")))) or "the components"
     alpha = number(body.get("alpha")) or 0.05
-    return Measured(role, names, decides, delta, alpha, families, number(null.get("p")), draws, repair, tuple(rows))
+    return Measured(
+        role,
+        names,
+        decides,
+        delta,
+        alpha,
+        families,
+        number(null.get("p")),
+        draws,
+        repair,
+        tuple(rows),
+        as_tables(result.get("identification")),
+    )
 
 
 def describe_briefs(pack: PackView) -> tuple[Section, ...]:

@@ -17,6 +17,7 @@ from audit_core.evidence.report.blocks import (
     Paragraph,
     Section,
     Side,
+    Table,
     code,
     line,
     theirs,
@@ -32,6 +33,7 @@ EFFECT_READING = (
     "a mark is the value and its bar the interval; the whole interval beyond the dashed line δ speaks for the claim, "
     "the whole interval between zero and δ against it. The filled diamond is the ablation that decides."
 )  # fmt: skip
+RESTS_ON = "What the causal reading rests on"
 REPAIR_READING = (
     "how much the metric falls with all later components frozen, and with them free to react; if the second is smaller, "
     "the rest of the model compensated for part of the loss."
@@ -80,7 +82,26 @@ def _describe_run(pack: PackView, claim: Mapping[str, Any], run: Run) -> list[Bl
     if others:
         blocks.append(estimate_table("Other measurements of this claim", "metric", others))
     blocks += [_describe_null(result), *_describe_repair(result, f"{claim_id}-{run.run_id[:8]}")]
-    return blocks
+    return [*blocks, *_describe_scope(result), *tabulate_assumptions(result)]
+
+
+def _describe_scope(result: Mapping[str, Any]) -> list[Block]:
+    """Name the two quantities: for exactly these templates, and for templates like these."""
+    these = as_table(result.get("these_templates"))
+    if not these:
+        return []
+    spans = line("Over prompts of exactly these templates: ", *span_quantity(read_estimate(these)))
+    return [Paragraph(line(*spans, ". The verdict rests on the interval over templates like these, given above."))]
+
+
+def tabulate_assumptions(result: Mapping[str, Any]) -> list[Block]:
+    """What the causal reading rests on, one assumption a row; nothing for results that name none."""
+    rows = tuple(
+        (cell(row.get("name")), cell(row.get("rests_on")), cell(row.get("status")), cell(row.get("found")))
+        for row in as_tables(result.get("identification"))
+    )
+    columns = ("assumption", "what must be true", "status", "what the run found")
+    return [Table(RESTS_ON, columns, rows, widths=(13, 34, 13, 40))] if rows else []
 
 
 def _draw_families(

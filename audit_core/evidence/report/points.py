@@ -65,6 +65,8 @@ class Measured:
     """Self-repair, as in `result.json`; empty if it was not measured."""
     rows: tuple[Row, ...]
     """All rows of `metrics.json`."""
+    assumptions: tuple[Row, ...] = ()
+    """What the causal reading rests on, as in `result.json`; empty in results that name nothing."""
 
     @property
     def bounds(self) -> list[tuple[float, str]]:
@@ -101,6 +103,11 @@ def list_against(
     if found.p is not None and found.p > found.alpha:
         points.append(_describe_draws(found))
     points += _describe_repair(found)
+    points += [
+        line(theirs(row.get("found")))
+        for row in found.assumptions
+        if row.get("status") == "doubtful" and row.get("name") != "no interference"
+    ]
     for result, words in (("DOES_NOT_MEET", ""), ("INCONCLUSIVE", "Open: ")):
         # An open row may lie within its bound and still lack what the policy needs to say so.
         about = [row for row in criteria if _is_about(row) and row.get("result") == result]
@@ -122,9 +129,10 @@ def list_untested(found: Measured, criteria: Sequence[Row], pack: PackView) -> t
             missing.setdefault(metric, _explain(UNASKED[metric], row.get("reason")))
     if any(row.get("id") == "rerun" and row.get("result") == "NOT_EVALUATED" for row in criteria):
         missing["rerun"] = _explain(UNASKED["rerun"], None)
+    assumed = [line(theirs(row.get("found"))) for row in found.assumptions if row.get("status") == "not checked"]
     named = {UNASKED[key] for key in missing}
     declared = [cell(one) for one in as_list(pack.header.get("not_assessed")) if str(one).rstrip(".") not in named]
-    return (*families, *missing.values(), line(PROMPTS_ALIKE), *declared)
+    return (*families, *missing.values(), *assumed, line(PROMPTS_ALIKE), *declared)
 
 
 def _explain(what: str, reason: Any) -> Line:
