@@ -173,12 +173,15 @@ def test_a_claim_ends_in_the_state_that_is_right(
     model: PlantedModel, claim: PlantedClaim, load_planted: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # All 199 draws, each on one prompt a template: what is planted stands far from chance, and draws are nearly all the price.
-    # Heads of planted-modes act on some templates only, so that its draws need all prompts.
-    if model.name != "planted-modes":
+    # Some heads act on some templates only, so that their draws need all prompts.
+    if model.name not in ("planted-modes", "planted-rare"):
         monkeypatch.setattr("audit_core.audits.claim_test.measure_null_draws", partial(measure_null_draws, most=8))
     stated, found = hold(load_planted, model, claim)
     assert found.state == claim.expected
-    assert (found.reason == "ablations_disagree") is (claim.expected is State.INCONCLUSIVE)
+    if claim.planted is PlantedRole.RARE:
+        assert found.reason == "straddles_delta"
+    else:
+        assert (found.reason == "ablations_disagree") is (claim.expected is State.INCONCLUSIVE)
     for family in TOLERANCE:
         estimate = found.families[family]
         assert estimate is not None

@@ -14,6 +14,7 @@ from audit_core.subjects.planted.key import PlantedModel
 from audit_core.subjects.planted.llama import LLAMA
 from audit_core.subjects.planted.mixture import MIXTURES
 from audit_core.subjects.planted.pairs import AND, CANCELLING, OR
+from audit_core.subjects.planted.traps import TRAPS
 
 ATTENTION_MODELS: tuple[PlantedModel, ...] = (
     INDUCTION,
@@ -27,6 +28,7 @@ ATTENTION_MODELS: tuple[PlantedModel, ...] = (
     DOSE,
     SUPPRESSED,
     LLAMA,
+    *TRAPS,
 )
 """Models whose claims are about attention heads."""
 __all__ = ["ATTENTION_MODELS", "PLANTED_MODELS", "PlantedFamily", "PlantedModel", "build_planted", "find_planted"]

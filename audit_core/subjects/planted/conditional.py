@@ -58,7 +58,7 @@ RESPONSE = ((0.5, 20.0), (1.25, -20.0))
 """Thresholds and weights: nothing up to half a dose, 10 logits at the whole, 15 from five quarters on."""
 
 _GATED = ((0, 0), (0, 1), (1, 0))
-_MODES = (*_GATED, (1, 1))
+MODE_HEADS = (*_GATED, (1, 1))
 _DOSE = ((0, 0), (1, 0))
 _SUPPRESSION = (*_DOSE, (2, 0))
 
@@ -72,7 +72,7 @@ def build_modes(folder: Path, seed: int) -> None:
     for index, (letter, flag) in enumerate(((A, FLAG), (B, FLAG_B))):
         mode.write(letter, flag, 1)
         plant_match(model, 1, index, OUT, ANSWER, rest=CLOSED, flags={flag: OPENING})
-    fill_background(model, list_background(2, _MODES), seed=seed)
+    fill_background(model, list_background(2, MODE_HEADS), seed=seed)
     save_model(model, folder)
 
 
@@ -166,7 +166,7 @@ MODES = PlantedModel(
                 ("L1.H0 L1.H1", "mode-A-B", State.SUPPORTED, _CARRIED),
             )
         ),
-        *list_bystanders(list_background(2, _MODES), "mode-A-B"),
+        *list_bystanders(list_background(2, MODE_HEADS), "mode-A-B"),
     ),
 )
 

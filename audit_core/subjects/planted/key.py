@@ -40,6 +40,12 @@ class PlantedRole(StrEnum):
     """One of two large effects that cancel."""
     CONDITIONAL = "conditional"
     """Carries the answer on some templates only."""
+    ARTEFACT = "artefact"
+    """Matters only where it is replaced, because that makes an input that no text makes."""
+    RARE = "rare"
+    """Carries the answer in a small share of the templates."""
+    PADDED = "padded"
+    """A set in which only some carry the answer."""
     UNROUTED = "not routed"
     """No token of the prompts is sent to it."""
 
