@@ -42,7 +42,7 @@ def test_a_selection_becomes_a_candidate_circuit_of_the_live_audit(server: Serve
 
 def test_a_sweep_of_a_set_says_how_long_it_takes_and_can_be_cancelled(server: Server, page: Page) -> None:
     page.goto(server.url + "/sweep?set=gender_pronoun&scope=exploratory&kind=mlp")
-    start = page.get_by_role("button", name=re.compile(r"Sweep mlps on 72 prompts \(about"))
+    start = page.get_by_role("button", name=re.compile(r"Sweep mlps on 80 prompts \(about"))
     expect(start).to_be_visible()
     start.click()
     page.get_by_role("button", name="Cancel").click()

@@ -65,8 +65,9 @@ def read(test: AppTest) -> str:
 def test_an_empty_register_opens_the_form(home: Path) -> None:
     test = open_page("claims")
     assert [one.value for one in test.header] == ["New claim"]
-    assert "144 pairs: 72 to explore, 72 to test, in 12 templates" in read(test)
-    assert "about 108 prompts in 18 templates. This set has 72 in 12" in test.warning[0].value.replace("\\", "")
+    assert "160 pairs: 80 to explore, 80 to test in 10 templates" in read(test)
+    assert "None of these templates is used to explore." in read(test)
+    assert "about 144 prompts in 18 templates. This set has 80 in 10" in test.warning[0].value.replace("\\", "")
 
 
 def test_the_example_and_its_prompt_set_belong_together(home: Path) -> None:
@@ -87,7 +88,7 @@ def test_a_pasted_address_gives_components_prompts_and_model(home: Path) -> None
     ).run()
     assert test.text_input(key="claim_parts").value == "L2.H1,L3.MLP"
     assert (test.selectbox(key="claim_set").value, test.text_input(key="claim_model").value) == ("greater_than", "m1")
-    assert "is replaced by zero on 72 test prompts" in read(test)
+    assert "is replaced by zero on 80 test prompts" in read(test)
 
 
 def test_a_sufficient_claim_starts_from_its_own_threshold(home: Path) -> None:

@@ -112,7 +112,7 @@ def test_every_verdict_is_quoted_with_its_state_and_interval(home: Path) -> None
     words = read_words(open_page("4", "verdicts")).replace("\\", "")
     for found in load_story().claims:
         assert found.result.sentence in words
-        assert re.search(r"\[-?\d.*\(9\d %, n = 72", found.result.sentence)
+        assert re.search(r"\[-?\d.*\(9\d %, n = 80", found.result.sentence)
 
 
 def test_the_raw_numbers_behind_a_verdict_are_two_clicks_from_the_first_step(home: Path) -> None:

@@ -21,19 +21,28 @@ class SplitCounts:
     tested: int
     templates: int
     """Templates of the test split."""
+    shared: int
+    """Of these, those that the other split has too."""
 
 
 def count_splits(prompts: PromptSet) -> SplitCounts:
     """Count the prompts of each split, without a model."""
     tested = [prompt for prompt in prompts.prompts if not is_exploratory(prompt)]
-    return SplitCounts(len(prompts) - len(tested), len(tested), len({prompt.template for prompt in tested}))
+    templates = {prompt.template for prompt in tested}
+    explored = {prompt.template for prompt in prompts.prompts if is_exploratory(prompt)}
+    return SplitCounts(len(prompts) - len(tested), len(tested), len(templates), len(templates & explored))
 
 
 def describe_splits(counts: SplitCounts) -> str:
     """What each split is for, and which rule makes it."""
+    scope = (
+        f"The verdict will be for these templates only: {counts.shared} of them are in both splits."
+        if counts.shared
+        else "None of these templates is used to explore."
+    )
     return (
-        f"{counts.explored + counts.tested} pairs: {counts.explored} to explore, {counts.tested} to test, "
-        f"in {counts.templates} templates. A digest of each pair's text decides, so no person chooses."
+        f"{counts.explored + counts.tested} pairs: {counts.explored} to explore, {counts.tested} to test "
+        f"in {counts.templates} templates. A digest of each pair's text decides, so no person chooses. {scope}"
     )
 
 
