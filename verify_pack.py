@@ -1697,6 +1697,16 @@ _SCOPE = record(
         "languages": list_of(WORDS),
     }
 )
+_RELATIVE = record(
+    {
+        "claim_id": CLAIM_ID,
+        "name": WORDS,
+        "state": one_of("supported", "negligible", "reversed", "inconclusive", "not run"),
+        "holds_among": COUNT,
+        "n_shared": COUNT,
+        "is_withdrawn": TRUTH,
+    }
+)
 CLAIMS: Schema = list_of(
     record(
         {
@@ -1716,7 +1726,8 @@ CLAIMS: Schema = list_of(
             "reviewer": or_null(WORDS),
             "expires_at": or_null(DATE),
             "claim": _FIXED_CLAIM,
-        }
+        },
+        optional={"family": list_of(_RELATIVE, most=MAX_CLAIMS)},
     )
 )
 _METRIC = record({"name": WORDS, "formula": TEXT, "unit": UNIT})
@@ -2063,6 +2074,7 @@ RESULT: Schema = record(
     optional={
         "null": or_null({"type": "object"}),
         "repair": or_null({"type": "object"}),
+        "holds_among": COUNT,
         "these_templates": or_null({"type": "object"}),
         "by_template": or_null({"type": "object"}),
         "members": list_of({"type": "object"}),

@@ -10,7 +10,8 @@ from typing import Any
 
 from audit_core.evidence.canonical import dump_canonical
 from audit_core.governance.policy import Policy, parse_policy
-from audit_core.packs.pack import ExportOptions, describe_header, read_attempts
+from audit_core.packs.family import list_family, read_attempts
+from audit_core.packs.pack import ExportOptions, describe_header
 from audit_core.packs.pack_documents import (
     Attempt,
     describe_claim,
@@ -51,7 +52,7 @@ def read_claim_documents(home: Path, claim_id: str) -> dict[str, Any]:
     header = describe_header([known], {claim_id: attempts}, shown, ExportOptions(""), Withholding())
     documents: dict[str, Any] = {
         "pack.json": header | {"pack_id": None, "supersedes": None},
-        "claims/claims.json": [describe_claim(known, attempts)],
+        "claims/claims.json": [describe_claim(known, attempts, list_family(home, known))],
         "prereg/prereg.json": known.plan.to_document(),
         "prereg/deviations.jsonl": list_deviations([known]),
         "policy/policy.resolved.json": policy.resolved(),

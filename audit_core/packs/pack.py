@@ -17,6 +17,7 @@ from audit_core.evidence.keys import SigningKey
 from audit_core.evidence.report.pack_view import parse_members
 from audit_core.evidence.statement import seal_pack
 from audit_core.governance.policy import Policy, parse_policy
+from audit_core.packs.family import list_family, read_attempts
 from audit_core.packs.pack_documents import LIMITATIONS, NOT_ASSESSED, WITHHELD, Attempt
 from audit_core.packs.pack_log import choose_events, log_export, write_log
 from audit_core.packs.pack_members import write_documents
@@ -28,7 +29,6 @@ from audit_core.store.data_directory import load_kept_policy
 from audit_core.store.database.connection import open_database
 from audit_core.store.database.events import Action, AuditEvent, append_event, read_clock
 from audit_core.store.keys.openings import keep_openings
-from audit_core.store.log.run_log import RunLog
 from audit_core.verifier.attempts import count_attempts, list_attempts
 from audit_core.verifier.documents import read_documents
 from audit_core.verifier.semantics import recompute_verdict
@@ -90,7 +90,8 @@ def export_pack(
     attempts = {known.claim_id: read_attempts(home, known, shown) for known in claims}
     try:
         withholding, attempts = withhold(claims, attempts) if issue.withhold_prompts else (Withholding(), attempts)
-        files = write_documents(claims, attempts, shown, policy, withholding) | write_log(events, shown, note)
+        families = {known.claim_id: list_family(home, known) for known in claims}
+        files = write_documents(claims, attempts, families, shown, policy, withholding) | write_log(events, shown, note)
         header = describe_header(claims, attempts, shown, issue, withholding) | {
             "pack_id": pack_id,
             "supersedes": supersedes,
@@ -145,21 +146,6 @@ def _read_policy(claims: Sequence[RegisteredClaim]) -> Policy:
         )
     (digest,) = digests
     return parse_policy(load_kept_policy(digest), f"{digest[:12]}.toml")
-
-
-def read_attempts(home: Path, known: RegisteredClaim, shown: Sequence[AuditEvent]) -> list[Attempt]:
-    """Every run with a result under the current plan."""
-    started = {
-        event.object_id: event
-        for event in shown
-        if event.action == Action.RUN_STARTED and event.payload["prereg_digest"] == known.plan.digest
-    }
-    ended = {event.object_id: event for event in shown if event.action == Action.RUN_ENDED}
-    return [
-        Attempt(record, int(started[record.run_id].payload["attempt_no"]), started[record.run_id], ended[record.run_id])
-        for record in RunLog(home).read_runs(list(started))
-        if record.outcome == "done"
-    ]
 
 
 def describe_header(

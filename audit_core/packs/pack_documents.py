@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
@@ -20,6 +20,9 @@ from audit_core.preregistration import describe_question
 from audit_core.store.claims.register import RegisteredClaim
 from audit_core.store.database.events import AuditEvent
 from audit_core.store.log.run_log import RunRecord
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 KINDS = {Role.NECESSARY: "necessity", Role.SUFFICIENT: "sufficiency"}
 LIMITATIONS = (
@@ -63,8 +66,10 @@ def _adapter() -> TypeAdapter[ConfirmationResult]:
     return TypeAdapter(ConfirmationResult)
 
 
-def describe_claim(known: RegisteredClaim, attempts: Sequence[Attempt]) -> dict[str, Any]:
-    """An item of `claims.json`, with every run for and against the claim."""
+def describe_claim(
+    known: RegisteredClaim, attempts: Sequence[Attempt], family: Sequence[DataclassInstance]
+) -> dict[str, Any]:
+    """An item of `claims.json`, with every run for and against the claim, and the other claims on its prompts."""
     claim, pins = known.plan.claim, known.plan.pins
     speaks: dict[bool, list[str]] = {True: [], False: []}
     for attempt in attempts:
@@ -91,6 +96,7 @@ def describe_claim(known: RegisteredClaim, attempts: Sequence[Attempt]) -> dict[
         "reviewer": None,
         "expires_at": known.expires_at,
         "claim": claim.to_json() | {"sha256": claim.sha256},
+        "family": [asdict(one) for one in family],
     }  # fmt: skip
 
 
@@ -137,8 +143,12 @@ def list_metrics(known: RegisteredClaim, attempt: Attempt) -> list[dict[str, Any
     return [row.to_json() for row in list_metric_rows(asked)]
 
 
-def describe_result(known: RegisteredClaim, attempt: Attempt) -> dict[str, Any]:
-    """A run's `result.json`: Assay's own verdict."""
+def describe_result(known: RegisteredClaim, attempt: Attempt, *, with_templates: bool = True) -> dict[str, Any]:
+    """A run's `result.json`: Assay's own verdict.
+
+    Args:
+        with_templates: whether effects of single templates are in it; a template with one prompt would reveal its numbers.
+    """
     verdict = attempt.result.verdict
     plain = json.loads(attempt.record.result or "")["verdict"]
     return {
@@ -147,10 +157,9 @@ def describe_result(known: RegisteredClaim, attempt: Attempt) -> dict[str, Any]:
         "reason": verdict.reason,
         "sentence": verdict.sentence,
         "conditions": dict(verdict.conditions),
-        **{
-            name: plain[name]
-            for name in ("null", "repair", "these_templates", "by_template", "members", "identification")
-        },
+        "holds_among": verdict.holds_among,
+        **{name: plain[name] for name in ("null", "repair", "these_templates", "members", "identification")},
+        "by_template": plain["by_template"] if with_templates else None,
     }
 
 

@@ -11,6 +11,7 @@ from audit_core.evidence.canonical import dump_canonical
 from audit_core.evidence.environment import list_packages
 from audit_core.evidence.schema_files import render_schemas
 from audit_core.governance.policy import Policy
+from audit_core.packs.family import Relative
 from audit_core.packs.pack_documents import (
     Attempt,
     describe_claim,
@@ -43,6 +44,7 @@ checks, and how to make them by hand with sha256sum and openssl.
 def write_documents(
     claims: Sequence[RegisteredClaim],
     attempts: Mapping[str, Sequence[Attempt]],
+    families: Mapping[str, Sequence[Relative]],
     shown: Sequence[AuditEvent],
     policy: Policy,
     withholding: Withholding,
@@ -56,7 +58,9 @@ def write_documents(
     packages = list_packages()
     files = {
         "README.txt": README.encode(),
-        "claims/claims.json": dump_canonical([describe_claim(known, attempts[known.claim_id]) for known in claims]),
+        "claims/claims.json": dump_canonical(
+            [describe_claim(known, attempts[known.claim_id], families[known.claim_id]) for known in claims]
+        ),
         "prereg/prereg.json": dump_canonical(plans[0] if len(plans) == 1 else plans),
         "prereg/deviations.jsonl": _dump_lines(list_deviations(claims)),
         "policy/policy.toml": policy.text,
@@ -80,7 +84,7 @@ def _write_run(
     rows = list_items(known, attempt)
     files = {
         "metrics.json": dump_canonical(list_metrics(known, attempt)),
-        "result.json": dump_canonical(describe_result(known, attempt)),
+        "result.json": dump_canonical(describe_result(known, attempt, with_templates=withheld is None)),
         "items.jsonl": _dump_lines(rows if withheld is None else redact_rows(rows, withheld)),
     }
     if withheld is None:

@@ -83,6 +83,16 @@ _SCOPE = record(
         "languages": list_of(WORDS),
     }
 )
+_RELATIVE = record(
+    {
+        "claim_id": CLAIM_ID,
+        "name": WORDS,
+        "state": one_of("supported", "negligible", "reversed", "inconclusive", "not run"),
+        "holds_among": COUNT,
+        "n_shared": COUNT,
+        "is_withdrawn": TRUTH,
+    }
+)
 CLAIMS: Schema = list_of(
     record(
         {
@@ -102,7 +112,8 @@ CLAIMS: Schema = list_of(
             "reviewer": or_null(WORDS),
             "expires_at": or_null(DATE),
             "claim": _FIXED_CLAIM,
-        }
+        },
+        optional={"family": list_of(_RELATIVE, most=MAX_CLAIMS)},
     )
 )
 _METRIC = record({"name": WORDS, "formula": TEXT, "unit": UNIT})

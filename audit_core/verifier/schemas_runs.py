@@ -168,6 +168,7 @@ RESULT: Schema = record(
     optional={
         "null": or_null({"type": "object"}),
         "repair": or_null({"type": "object"}),
+        "holds_among": COUNT,
         "these_templates": or_null({"type": "object"}),
         "by_template": or_null({"type": "object"}),
         "members": list_of({"type": "object"}),

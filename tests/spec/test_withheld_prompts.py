@@ -204,7 +204,7 @@ def test_a_pack_that_quotes_a_withheld_prompt_is_not_written(home: Path, held: E
 
 def test_names_of_templates_in_reasons_are_covered(planted: TransformerSubject, home: Path) -> None:
     """A row without a number names the templates that could not be tested."""
-    from audit_core.packs.pack import read_attempts
+    from audit_core.packs.family import read_attempts
     from audit_core.packs.pack_documents import list_metrics
     from audit_core.store.log.trail import read_log_view
 

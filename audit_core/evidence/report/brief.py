@@ -22,7 +22,7 @@ from audit_core.evidence.report.blocks import (
 from audit_core.evidence.report.cells import cell, estimate_table
 from audit_core.evidence.report.pack_view import PackView, Run, as_list, as_table, as_tables
 from audit_core.evidence.report.plot import draw_intervals
-from audit_core.evidence.report.points import Measured, list_against, list_for, list_untested
+from audit_core.evidence.report.points import Measured, describe_family, list_against, list_for, list_untested
 from audit_core.evidence.report.quantity import Quantity, number, read_metric
 from audit_core.evidence.report.visible import make_visible
 from audit_core.evidence.report.words_for import STATES, Word, find_word
@@ -68,6 +68,8 @@ def read_brief(pack: PackView, claim_id: str) -> Brief:
     measured = _read_measured(body, run, claim_id, result)
     criteria = pack.criteria_of(claim_id)
     state = str(result.get("state") or "")
+    family = describe_family(claim, result)
+    beside = {side: ((family[1],) if family and family[0] == side else ()) for side in ("for", "against", "open")}
     return Brief(
         claim_id,
         cell(body.get("name") or claim.get("statement")),
@@ -76,9 +78,9 @@ def read_brief(pack: PackView, claim_id: str) -> Brief:
         word,
         cell(result.get("sentence")) if run is not None else line("No run of this claim has a result yet."),
         measured,
-        list_for(measured, criteria, word),
-        list_against(measured, criteria, word, pack, claim_id, run),
-        list_untested(measured, criteria, pack),
+        (*list_for(measured, criteria, word), *beside["for"]),
+        (*beside["against"], *list_against(measured, criteria, word, pack, claim_id, run)),
+        (*beside["open"], *list_untested(measured, criteria, pack)),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from audit_core.evidence.report.blocks import Line, line, theirs
+from audit_core.evidence.report.blocks import Line, Span, line, theirs
 from audit_core.evidence.report.cells import cell
 from audit_core.evidence.report.pack_view import PackView, Run, as_list, as_table, as_tables
 from audit_core.evidence.report.quantity import (
@@ -18,6 +18,7 @@ from audit_core.evidence.report.quantity import (
     read_metric,
 )
 from audit_core.evidence.report.words_for import STATES, Word, compare, find_word
+from audit_core.stats.multiplicity import step_down
 
 Row = Mapping[str, Any]
 MEASURES = {
@@ -133,6 +134,28 @@ def list_untested(found: Measured, criteria: Sequence[Row], pack: PackView) -> t
     named = {UNASKED[key] for key in missing}
     declared = [cell(one) for one in as_list(pack.header.get("not_assessed")) if str(one).rstrip(".") not in named]
     return (*families, *missing.values(), *assumed, line(PROMPTS_ALIKE), *declared)
+
+
+def describe_family(claim: Row, result: Row) -> tuple[str, Line] | None:
+    """Name the other claims that were frozen on the same prompts; and whether the verdict holds among all of them.
+
+    Returns:
+        `for`, `against` or `open`, and the sentence; None without other claims.
+    """
+    others = as_tables(claim.get("family"))
+    if not others:
+        return None
+    count = "1 other claim was" if len(others) == 1 else f"{len(others)} other claims were"
+    spans: list[Span] = []
+    for at, row in enumerate(others):
+        withdrawn = ", withdrawn" if row.get("is_withdrawn") else ""
+        spans += line(", " if at else "", theirs(row.get("claim_id")), " (", theirs(row.get("state")), f"{withdrawn})")
+    if result.get("state") in (None, "inconclusive"):
+        return "open", line(f"{count} frozen on these prompts: ", *spans, ".")
+    holds = [int(number(row.get("holds_among")) or 0) for row in (result, *others)]
+    does_hold = step_down(holds)[0]
+    among = f"Among all {len(holds)} the verdict {'holds' if does_hold else 'does not hold'} at Holm's level."
+    return ("for" if does_hold else "against"), line(f"{count} frozen on these prompts: ", *spans, f". {among}")
 
 
 def _explain(what: str, reason: Any) -> Line:
