@@ -30,6 +30,9 @@ from audit_core.errors import Cancelled, ClaimRefused, IntegrityError, NotMeasur
 from audit_core.evidence.canonical import dump_canonical
 from audit_core.evidence.container import make_manifest, write_pack
 from audit_core.evidence.keys import make_key
+from audit_core.evidence.report.blocks import spell
+from audit_core.evidence.report.brief import read_brief
+from audit_core.evidence.report.pack_view import PackView
 from audit_core.home.result_page import render_result
 from audit_core.packs.pack import ExportOptions, export_pack
 from audit_core.packs.rerun import rerun_pack
@@ -46,6 +49,7 @@ from audit_core.store.database.connection import open_database
 from audit_core.store.database.events import Action, list_events
 from audit_core.store.log.trail import read_log_view
 from audit_core.subjects.transformer import TransformerSubject
+from audit_core.verifier.container import read_members
 
 pytestmark = pytest.mark.usefixtures("short_draws")
 
@@ -482,6 +486,41 @@ def test_every_attempt_is_in_the_pack_with_its_numbers(packed: Path) -> None:
                 mine = [row for row in rows if row["ablation"] == family]
                 gap = sum(row["clean"] - row["empty"] for row in mine)
                 assert sum(row["effect"] for row in mine) / gap == pytest.approx(estimate, abs=1e-9)
+
+
+def test_other_claims_on_the_same_prompts_are_named_in_the_pack_with_their_verdicts(
+    packed: Path, tmp_path: Path, subject: TransformerSubject, prompts: PromptSet
+) -> None:
+    """Two more were frozen, under another name of the file and in another order; one of them was never run."""
+    home = tmp_path / "family"
+    shutil.copytree(packed, home)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUDIT_HOME", str(home))
+        turned = PromptSet("renamed", tuple(reversed(prompts.prompts)))
+        tested, _ = freeze(home, subject, turned), freeze(home, subject, prompts)
+        run(home, subject, tested.claim_id)
+        export_pack(home, ["C-0001"], home / "q.zip", key=load_key(home, "anna"), issue=ExportOptions("anna"))
+    members = {
+        name: json.loads(data)
+        for name, data in read_members((home / "q.zip").read_bytes()).items()
+        if name.endswith(".json")
+    }
+    (claim,) = members["claims/claims.json"]
+    assert [(one["claim_id"], one["state"]) for one in claim["family"]] == [
+        ("C-0002", "supported"),
+        ("C-0003", "not run"),
+    ]
+    assert {one["n_shared"] for one in claim["family"]} == {len(take_split(prompts, exploratory=False))}
+    brief = read_brief(PackView(members), "C-0001")
+    said = " ".join(spell(one) for one in (*brief.speaks_for, *brief.speaks_against))
+    assert "2 other claims were frozen on these prompts: C-0002 (supported), C-0003 (not run)." in said
+    assert "Among all 3 the verdict holds at Holm's level." in said
+    (alone,) = [
+        json.loads(data)
+        for name, data in read_members((packed / "p.zip").read_bytes()).items()
+        if name == "claims/claims.json"
+    ]
+    assert alone[0]["family"] == []
 
 
 def test_one_changed_byte_of_any_member_is_found(packed: Path) -> None:
