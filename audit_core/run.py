@@ -36,6 +36,7 @@ from audit_core.request import Request
 from audit_core.request_record import MEANS, count_places, describe_request, list_reference, needs_means, reference_key
 from audit_core.store.log.run_log import ClaimRun, Reached, RunLog, RunRecord, RunStart
 from audit_core.subject import MEAN_KINDS, Floats, Means, Progress, Subject, no_partial, no_progress
+from audit_core.subjects.encoder_decoder import choose_family
 from audit_core.subjects.planted import build_planted, find_planted
 from audit_core.version import VERSION
 
@@ -324,7 +325,7 @@ def open_subject(name: str, *, on_progress: FetchProgress | None = None, access:
         import_libraries()
     # Before the slow imports: a refused or cancelled model does not need them.
     folder = find_folder(name, on_progress=on_progress, access=access)
-    subject: Subject = get_plugin("subjects", "transformer").load(folder)
+    subject: Subject = get_plugin("subjects", choose_family(folder)).load(folder)
     return subject
 
 

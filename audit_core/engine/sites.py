@@ -35,7 +35,7 @@ shapes: residual and MLP (row, pos, d_model); query, key, value and head output 
 neurons (row, pos, neuron); pattern (row, head, query, key). Experts have a `MixtureLayer` in the place of a hook, whose
 value is a `Routed`."""
 _PATTERNS = (Kind.EDGE, Kind.PATTERN)
-_WHOLE = (Kind.RESID, Kind.MLP)
+_WHOLE = (Kind.RESID, Kind.MLP, Kind.SOURCE)
 
 NOISE_SCALE = 10.0
 """Noise of the control, in root mean squares of the activation; large enough to be detected by any working hook."""
