@@ -49,5 +49,7 @@ def draw_prompts(subject: Any, n: int = 16, *, n_templates: int = 8, seed: int =
         other = [*source[:place], rng.choice([x for x in LETTERS[5:] if x != source[place]]), *source[place + 1 :]]
         target = [ARROW, LETTERS[template % 5], LETTERS[at % 3]]
         texts = [" ".join([*words, *target]) for words in (source, other)]
-        rows.append(Prompt(f"toy-{at}", texts[0], texts[1], f" {LETTERS[at % 4]}", f" {LETTERS[4]}", f"template-{template}"))
+        rows.append(
+            Prompt(f"toy-{at}", texts[0], texts[1], f" {LETTERS[at % 4]}", f" {LETTERS[4]}", f"template-{template}")
+        )
     return tokenise(PromptSet("letters", tuple(rows)), subject.tokenizer)

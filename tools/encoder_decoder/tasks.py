@@ -51,7 +51,7 @@ TRANSLATIONS = (
     "our book of {l} : {x} ;", "{x} ; now speak {l} .", "turn {x} into {l} !", "what is {x} when said in {l} ?",
     "{l} < {x} >", "write {x} for a reader of {l} .",
 )  # fmt: skip
-N_NOTES, N_WORDS = 3, 5
+N_NOTES, N_WORDS = 3, 4
 """Notes of a source in *lookup*, and words of a list in the others."""
 
 
@@ -80,13 +80,13 @@ def draw_lookup(world: World, rng: random.Random) -> Drawn:
 
 
 def draw_copy(world: World, rng: random.Random) -> Drawn:
-    """A list of five words to repeat; the other text has another word at the place that comes next."""
+    """A list of four words to repeat; the other text has another word at the place that comes next."""
     at = rng.randrange(len(COPIES))
     return _draw_list(f"copy-{at + 1}", COPIES[at], {}, {noun: noun for noun in NOUNS}, rng)
 
 
 def draw_translate(world: World, rng: random.Random) -> Drawn:
-    """A list of five words to translate; the other text has another word at the place that comes next."""
+    """A list of four words to translate; the other text has another word at the place that comes next."""
     at, language = rng.randrange(len(TRANSLATIONS)), rng.choice(LANGUAGES)
     return _draw_list(f"translate-{at + 1}", TRANSLATIONS[at], {"l": language}, world.dictionary[language], rng)
 
