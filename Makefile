@@ -13,10 +13,10 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick check bench lock reference structure sample notebook circuits mixture clean
+.PHONY: help run test quick check bench lock reference structure sample notebook circuits mixture t5 clean
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 run: .venv/run ## set up, fetch the model, serve http://localhost:8501
 	$(BIN)/python -m audit_core fetch
@@ -57,6 +57,9 @@ circuits: .venv/dev ## record the answers about shipped circuits in data/circuit
 
 mixture: .venv/dev ## train the small mixture of experts of data/models again; 15 minutes of one core
 	$(BIN)/python -m tools.mixture
+
+t5: .venv/dev ## train the small encoder–decoder of data/models again; 10 minutes of one core
+	$(BIN)/python -m tools.encoder_decoder
 
 lock: ## write the locks, constraints.txt and the list of licences; UPGRADE=1 takes newer versions
 	$(PYTHON) -m venv build/lock

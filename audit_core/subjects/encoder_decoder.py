@@ -158,7 +158,7 @@ def _read_folder(folder: Path) -> tuple[Any, Any]:
     import torch
     from transformers import AutoTokenizer, T5ForConditionalGeneration
 
-    options = {"local_files_only": True, "trust_remote_code": False}
+    options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     config = read_json(folder / "config.json", limit=CONFIG_BYTES)
     kind = config.get("model_type")
     if kind != MODEL_TYPE:

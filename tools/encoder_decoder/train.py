@@ -51,10 +51,11 @@ def make_model(n_vocabulary: int, start: int, seed: int) -> Any:
         start: the token that begins every target.
     """
     import torch
-    from transformers import T5Config, T5ForConditionalGeneration
+    from transformers import AutoConfig, T5ForConditionalGeneration
 
     torch.manual_seed(seed)
-    config = T5Config(
+    config = AutoConfig.for_model(
+        "t5",
         vocab_size=n_vocabulary,
         d_model=160,
         d_kv=40,

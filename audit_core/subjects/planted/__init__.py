@@ -8,6 +8,7 @@ from pathlib import Path
 from audit_core.engine.threads import MODEL_LOCK
 from audit_core.models import model_cache
 from audit_core.subjects.planted.conditional import DOSE, GATE, MODES, SUPPRESSED
+from audit_core.subjects.planted.encoder_decoder import ENCODER_DECODER
 from audit_core.subjects.planted.induction import INDUCTION, LEAK, STRICT
 from audit_core.subjects.planted.key import PlantedModel
 from audit_core.subjects.planted.llama import LLAMA
@@ -29,7 +30,7 @@ ATTENTION_MODELS: tuple[PlantedModel, ...] = (
     LLAMA,
 )
 """Models whose claims are about attention heads."""
-PLANTED_MODELS = (*ATTENTION_MODELS, *MIXTURES)
+PLANTED_MODELS = (*ATTENTION_MODELS, *MIXTURES, ENCODER_DECODER)
 WEIGHTS_VERSION = 1
 """Part of each cache folder's name; increase it when a build writes different bytes."""
 
