@@ -69,6 +69,7 @@ KINDS = {
     Kind.TOOL: KindSpec("tools"),
 }
 """One row per kind; a new kind of component is a row here and a site in the engine."""
+OF_ENCODER_DECODERS = (Kind.SOURCE, Kind.ENCODER_HEAD, Kind.DECODER_HEAD, Kind.CROSS_HEAD, Kind.CROSS_EDGE)
 EDGES = {Kind.HEAD: Kind.EDGE, Kind.CROSS_HEAD: Kind.CROSS_EDGE}
 """Kinds of heads, and of their edges, which have the same letter."""
 _BY_LETTER = {spec.letter: kind for kind, spec in KINDS.items() if spec.letter and kind not in EDGES.values()}

@@ -22,7 +22,7 @@ from audit_core.audit import Audit
 from audit_core.circuits.circuit_search import KnownOrders
 from audit_core.component import Kind
 from audit_core.engine.threads import import_libraries
-from audit_core.errors import AuditError, Cancelled, NotMeasured, Refused
+from audit_core.errors import AuditError, Cancelled, ComponentRefused, NotMeasured, Refused
 from audit_core.evidence.environment import Accelerator, Origin, describe_environment
 from audit_core.intervention import Intervention
 from audit_core.judging.verdict import RULE_VERSION
@@ -174,6 +174,8 @@ class Auditor:
             AuditError: any error of the audit.
         """
         plugin: Audit = get_plugin("audits", audit)
+        if missing := plugin.explain_missing(self.subject):
+            raise ComponentRefused(missing, wanted=f"a model for {audit}.", remedy="choose another model or audit.")
         request = set_aside(request)
         means = self._capture_means(list_reference(request), request.kinds) if needs_means(request) else None
         begun = time.monotonic()

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from audit_core.audit import Audit
+from audit_core.audit import Audit, Need, need_kind
 from audit_core.claim import Universe
 from audit_core.component import Kind
 from audit_core.effect import Controls, Effect, check_task, get_metric, measure_effect
@@ -100,6 +100,7 @@ class AblationAudit(Audit):
     request: type[Request] = AblationRequest
     result: type = AblationResult
     version: int = 8
+    needs: tuple[Need, ...] = (need_kind(Kind.HEAD),)
     counts_as: tuple[str, ...] = ("causal_results",)
 
     def count_work(self, subject: Subject, request: AblationRequest) -> int:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audit_core.audit import Audit
+from audit_core.audit import Audit, Need, need_kind
 from audit_core.component import Component, Kind, resid
 from audit_core.effect import Controls, Effect, check_task, get_metric
 from audit_core.errors import ComponentRefused, NotMeasured, PromptRefused, Refused
@@ -126,6 +126,7 @@ class SweepAudit(Audit):
     request: type[Request] = SweepRequest
     result: type = SweepResult
     version: int = 8
+    needs: tuple[Need, ...] = (need_kind(Kind.HEAD),)
     counts_as: tuple[str, ...] = ("causal_results",)
 
     def count_work(self, subject: Subject, request: SweepRequest) -> int:

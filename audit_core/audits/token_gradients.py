@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from audit_core.audit import Audit
+from audit_core.audit import Audit, Need, need_kind
 from audit_core.component import Kind, resid
 from audit_core.effect import Controls, check_gap, get_metric, measure_effect
 from audit_core.engine.path_gradients import MOST_STEPS, STEPS, integrate_gradients
@@ -68,6 +68,7 @@ class TokenGradientsAudit(Audit):
     request: type[Request] = TokenGradientsRequest
     result: type = TokenGradientsResult
     version: int = 8
+    needs: tuple[Need, ...] = (need_kind(Kind.HEAD),)
     counts_as: tuple[str, ...] = ("causal_results",)
 
     def count_work(self, subject: Subject, request: TokenGradientsRequest) -> int:
