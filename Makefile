@@ -13,10 +13,10 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick check style types imports model bench lock reference structure sample notebook circuits mixture clean
+.PHONY: help run test quick check style types imports model bench lock reference structure sample notebook circuits mixture t5 clean
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 run: .venv/run model ## set up, fetch the model, serve http://localhost:8501
 	$(BIN)/streamlit run app.py
@@ -59,6 +59,9 @@ circuits: .venv/dev model ## record the answers about shipped circuits in data/c
 
 mixture: .venv/dev ## train the small mixture of experts of data/models again; 15 minutes of one core
 	$(BIN)/python -m tools.mixture
+
+t5: .venv/dev ## train the small encoder–decoder of data/models again; 10 minutes of one core
+	$(BIN)/python -m tools.encoder_decoder
 
 model: .venv/run
 	$(BIN)/python -m audit_core fetch
