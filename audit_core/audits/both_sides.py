@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audit_core.audit import Audit
+from audit_core.audit import Audit, Example
 from audit_core.audits.source_tokens import SHARE
 from audit_core.capability import CROSS_ATTENTION, MEANS, Capability, components_of
 from audit_core.claim import Claim, Universe
@@ -29,7 +29,7 @@ from audit_core.judging.trial import (
     measure_null_draws,
     read_trial,
 )
-from audit_core.judging.verdict import classify
+from audit_core.judging.verdict import State, classify
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.request import Ask, MetricName, Request
 from audit_core.source_tokens import SourceToken, choose_places
@@ -108,6 +108,22 @@ class BothSidesResult:
     controls: Controls
 
 
+_EXAMPLES = (
+    Example(
+        {"components": "L0.XH1"},
+        "This head of cross-attention carries the answer: it is supported.",
+        lambda found: found.state == State.SUPPORTED,
+        task="source-lookup",
+    ),
+    Example(
+        {"components": "L0.XH0"},
+        "This head attends most to the decoy, and nothing reads what it writes: it is negligible.",
+        lambda found: found.state == State.NEGLIGIBLE,
+        task="source-lookup",
+    ),
+)
+
+
 @dataclass(frozen=True)
 class BothSidesAudit(Audit):
     name: str = "both_sides"
@@ -121,6 +137,7 @@ class BothSidesAudit(Audit):
     )
     counts_as: tuple[str, ...] = ("causal_results",)
     planted: str = "planted-encoder-decoder"
+    examples: tuple[Example, ...] = _EXAMPLES
     demands: tuple[Capability[Any], ...] = (CROSS_ATTENTION, components_of(Kind.CROSS_HEAD), MEANS)
 
     def count_work(self, subject: Subject, request: BothSidesRequest) -> int:

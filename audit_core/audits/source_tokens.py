@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audit_core.audit import Audit
+from audit_core.audit import Audit, Example
 from audit_core.capability import CROSS_ATTENTION, MEANS, Capability
 from audit_core.claim import Claim, Universe
 from audit_core.component import Component, Kind
@@ -109,6 +109,22 @@ class SourceTokensResult:
     controls: Controls
 
 
+_EXAMPLES = (
+    Example(
+        {"token": "consulted"},
+        "Two heads attend to a word that nothing reads: the most consulted token is negligible.",
+        lambda found: found.state == State.NEGLIGIBLE,
+        task="source-lookup",
+    ),
+    Example(
+        {"token": "changed"},
+        "The answer is taken from the place beside this token, which is consulted least: it is supported.",
+        lambda found: found.state == State.SUPPORTED,
+        task="source-lookup",
+    ),
+)
+
+
 @dataclass(frozen=True)
 class SourceTokensAudit(Audit):
     name: str = "source_tokens"
@@ -122,6 +138,7 @@ class SourceTokensAudit(Audit):
     )
     counts_as: tuple[str, ...] = ("causal_results",)
     planted: str = "planted-encoder-decoder"
+    examples: tuple[Example, ...] = _EXAMPLES
     demands: tuple[Capability[Any], ...] = (CROSS_ATTENTION, MEANS)
 
     def count_work(self, subject: Subject, request: SourceTokensRequest) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toy.audit_requests import list_requests, list_requests_to_a_mixture
+from toy.audit_requests import list_requests, list_requests_to_a_mixture, list_requests_to_an_encoder_decoder
 from toy.planted import make_induction
 
 from audit_core import open_subject
@@ -45,6 +45,10 @@ BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
         "verdict": (Evidence.OBSERVATIONAL, Evidence.CAUSAL),
         **dict.fromkeys(("recomposition", "circuit", "curve", "transfer", "rival", "specificity"), _DONE),
     },
+    "both_sides": _RUNS | {"heads": (*_READ, *_DONE), "agreement": _READ} | dict.fromkeys(("families", "null"), _DONE),
+    "source_tokens": _RUNS
+    | {"consulted": _READ, "tokens": (*_READ, *_DONE), "agreement": _READ}
+    | dict.fromkeys(("relied", "hidden", "null"), _DONE),
     "curve": dict.fromkeys(("points", "named"), _DONE),
     "discover": {},
     "edges": {},
@@ -99,6 +103,8 @@ def results(
     mixture = Auditor(open_subject("planted-mixture"), log)
     asked = {(audit, auditor): found for audit, found in list_requests(prompts).items()}
     asked |= {(audit, mixture): found for audit, found in list_requests_to_a_mixture(mixture.subject).items()}
+    sides = Auditor(open_subject("planted-encoder-decoder"), log)
+    asked |= {(audit, sides): found for audit, found in list_requests_to_an_encoder_decoder(sides.subject).items()}
     return {
         audit: [(runner, request, run(runner, audit, request)) for request in found]
         for (audit, runner), found in asked.items()
@@ -121,7 +127,7 @@ def walk(value: Any, kind: type) -> Iterator[Any]:
 
 
 def test_every_audit_on_the_shelf_is_tried_here(prompts: TokenisedPrompts) -> None:
-    assert {*list_requests(prompts), "experts"} == set(AUDITS)
+    assert {*list_requests(prompts), "experts", "source_tokens", "both_sides"} == set(AUDITS)
 
 
 @pytest.mark.parametrize("audit", AUDITS)

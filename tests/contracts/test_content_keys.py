@@ -18,6 +18,7 @@ from audit_core.attention.plausibility import Source
 from audit_core.audits.ablation import AblationRequest
 from audit_core.audits.attention import AttentionRequest
 from audit_core.audits.attention_tests import AttentionTestsRequest
+from audit_core.audits.both_sides import BothSidesRequest
 from audit_core.audits.circuit import CircuitRequest
 from audit_core.audits.claim_test import ClaimTestRequest
 from audit_core.audits.confirmation import ConfirmationRequest
@@ -29,6 +30,7 @@ from audit_core.audits.paths import PathsRequest
 from audit_core.audits.positions import PositionsRequest
 from audit_core.audits.recomposition import RecompositionRequest
 from audit_core.audits.rival import RivalRequest
+from audit_core.audits.source_tokens import SourceTokensRequest
 from audit_core.audits.specificity import SpecificityRequest
 from audit_core.audits.stability import StabilityRequest
 from audit_core.audits.sweep import SweepRequest
@@ -51,6 +53,7 @@ PINNED = {
     "ablation": "b223e442908992f80aae0fbc4cd804a80ca439e0c8f4ad88264b1ebcb8eb6348",
     "attention": "e22f558892de7a7977a2ee2af09c10b38e5731f8f700a983370e000ba5d751ca",
     "attention_tests": "81be12e3e537e00c0b99580809afe821b557ef0a3e90317c9ba4113facdbb798",
+    "both_sides": "6504ba9d51e54b3c9b131165301efc1a919004cff7773366cb48f38f82181336",
     "circuit": "038c2286206d6daf8eaab4b6ba6913e129c65fc06422310a5aee2d07a0175a33",
     "claim_test": "8396e880172b4439cdab1129bbc28e5b9a82cf4fca9ac13660f249fb64d501a9",
     "confirmation": "28884ef101b4717b83f1e7ef40515462ed813e4232938f7b4c8e07ec80553b54",
@@ -62,6 +65,7 @@ PINNED = {
     "positions": "4f031603bbb5605c76acd3c2c46f768ef3fdb6197f3f44d37d7d5ee2347c2f52",
     "recomposition": "6324042d3a09b5702eee1c762e12ea91233a5e452da0d981ff8a90454a379cc5",
     "rival": "210e69e7d4f5dd265e0b97c0a0ade03d05ea59fb6bc385939307cd2586dda7bc",
+    "source_tokens": "0999f6c5626227e11b516cc3b4e2e1c2aaecfe2a103360f3223dfa508aa2d2f9",
     "specificity": "716722b7fef520cf6368ea8156bf670ca2de5b75b380b80693d36594d3142e74",
     "stability": "3a8a8ee4c15a4bf7b632434f64bbed8f00a90aa938c092f5642e55ac43e58d7f",
     "sweep": "8940e32b3cf8f8635412f7264856d2f1f58aff54d8443fa14bb0eb6a4e30eab9",
@@ -104,6 +108,7 @@ def list_requests(prompts: TokenisedPrompts) -> dict[str, Any]:
         "ablation": AblationRequest(prompts, prompts, CIRCUIT, mean),
         "attention": AttentionRequest(prompts, Source.CHANGED),
         "attention_tests": AttentionTestsRequest(prompts, prompts, CIRCUIT),
+        "both_sides": BothSidesRequest(prompts, prompts),
         "circuit": CircuitRequest(prompts, prompts, CIRCUIT),
         "claim_test": ClaimTestRequest(prompts, Claim("needed", CIRCUIT)),
         "confirmation": ConfirmationRequest(judged, Claim("needed", CIRCUIT), explored, ("circuit", "stability")),
@@ -115,6 +120,7 @@ def list_requests(prompts: TokenisedPrompts) -> dict[str, Any]:
         "positions": PositionsRequest(one, prompts, CIRCUIT),
         "recomposition": RecompositionRequest(prompts, prompts, CIRCUIT),
         "rival": RivalRequest(judged, judged, CIRCUIT, explored=explored),
+        "source_tokens": SourceTokensRequest(prompts, prompts),
         "specificity": SpecificityRequest(prompts, prompts, CIRCUIT, others=(OtherTask(judged, CIRCUIT[:1]),)),
         "stability": StabilityRequest(explored, explored, "exact", size=2),
         "sweep": SweepRequest(prompts, prompts, seed=3),

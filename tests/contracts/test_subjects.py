@@ -124,8 +124,8 @@ def test_what_a_subject_of_numbers_cannot_give_is_not_among_its_capabilities() -
 def test_every_name_in_the_menu_is_offered_once_and_found_by_one_family() -> None:
     names = [model.name for model in list_models()]
     assert len(names) == len(set(names))
-    assert names[:2] == ["default", "moe-tiny"]
-    assert set(names[2:]) == {model.name for model in list_planted()}
+    assert names[:3] == ["default", "moe-tiny", "t5-tiny"]
+    assert set(names[3:]) == {model.name for model in list_planted()}
     assert find_listed("planted-or") is not None
     assert find_listed("gpt2") is None
 

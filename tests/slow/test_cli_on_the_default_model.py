@@ -109,7 +109,7 @@ def test_unequal_pairs_and_answers_that_do_not_follow_are_refused_by_row(tmp_pat
 
 def test_known_models_are_listed_with_digest_and_licence(tmp_path: Path) -> None:
     rows = json.loads(assay(tmp_path, "models", "--json").stdout)["models"]
-    assert [row["name"] for row in rows] == ["default", "moe-tiny"]
+    assert [row["name"] for row in rows] == ["default", "moe-tiny", "t5-tiny"]
     for row in rows:
         assert row["licence"] == "Apache-2.0"
         assert len(row["weights_sha256"]) == 64
