@@ -1,6 +1,6 @@
 """Runs interventions on an encoder–decoder of T5's kind, by hooks on the modules of `transformers`.
 
-A prompt is one row of tokens `source, start, beginning of the target`: what stands before the decoder's start token enters
+A prompt is one row of tokens `source, start, beginning of the target`: what precedes the decoder's start token enters
 the encoder, the rest the decoder. Every run is a whole forward pass.
 """
 

@@ -17,8 +17,9 @@ from audit_core.intervention import Intervention, PromptSide, Replacement
 if TYPE_CHECKING:
     from audit_core.engine.encoder_decoder import EncoderDecoderRunner
 
-MASK_NOISE = 10.0
-"""Noise of the control on attention scores, before the softmax."""
+MASK_NOISE = 1_000.0
+"""Noise of the control on attention scores, before the softmax: T5 does not scale its scores, and a trained head may have a
+margin above ten, which smaller noise leaves as it is."""
 Site = tuple[Kind, int]
 
 

@@ -68,7 +68,7 @@ BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
     "transfer": dict.fromkeys(("sufficiency", "necessity", "found elsewhere", "named"), _DONE),
 }
 """Written by hand: the badge of every figure of an exported result."""
-OF_SOME_PROMPTS = {"circuit", "transfer", "specificity"}
+OF_SOME_PROMPTS = {"circuit", "source_tokens", "specificity", "transfer"}
 
 
 @pytest.fixture(scope="module")

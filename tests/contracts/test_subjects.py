@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from toy.additive import AdditiveSubject, pair_up
+from toy.encoder_decoders import build_random as build_random_t5
 from toy.models import FAMILIES, build_random
 from toy.prompts import tokenise_letters
 
@@ -154,4 +155,5 @@ def test_a_configuration_that_two_families_open_is_refused(tmp_path: Path, monke
 @pytest.mark.parametrize("key", list_plugins("subjects"))
 def test_every_kind_of_subject_on_the_shelf_loads_a_folder(key: str, tmp_path: Any) -> None:
     plugin = list_plugins("subjects")[key]
-    assert plugin.load(build_random("gpt2", tmp_path)).geometry.n_layers == 3
+    folder = build_random_t5(tmp_path) if key == "encoder_decoder" else build_random("gpt2", tmp_path)
+    assert plugin.load(folder).geometry.n_layers == 3

@@ -85,10 +85,11 @@ def test_a_dense_model_has_the_shelf_and_lacks_what_nothing_covers() -> None:
 def test_what_is_asked_of_documents_and_tools_is_not_available_here_and_of_experts_is() -> None:
     demands = {(setting, demand.id): demand for setting, demand in list_capabilities(list(Setting)).demands}
     for place in (
-        (Setting.RETRIEVAL, "leave_one_out"), (Setting.TOOL_USE, "selection"), (Setting.ENCODER_DECODER, "cross_attention"),
+        (Setting.RETRIEVAL, "leave_one_out"), (Setting.TOOL_USE, "selection"),
     ):  # fmt: skip
         assert demands[place].coverage is Coverage.NONE
         assert demands[place].audits == ()
+    assert demands[Setting.ENCODER_DECODER, "cross_attention"].audits == ("source_tokens", "both_sides")
     for name in ("router", "experts", "routing_effect"):
         assert "experts" in demands[Setting.MIXTURE, name].audits
         assert demands[Setting.MIXTURE, name].coverage is not Coverage.NONE

@@ -123,7 +123,7 @@ invented.
 
 ## Prompts
 
-A prompt is one text, `source => beginning of the target`. What stands before the arrow is for the encoder. The arrow is the
+A prompt is one text, `source => beginning of the target`. What precedes the arrow is for the encoder. The arrow is the
 first token of the decoder.
 
 ## Training

@@ -1,7 +1,7 @@
 """Three tasks that a source decides: look a value up, copy a list, translate a list word by word.
 
 Each task draws a pair of texts `source => beginning of the target`, which differ in one or two words of the source and in
-what comes next. What stands before the arrow is for the encoder; the arrow and what follows are for the decoder.
+what comes next. What precedes the arrow is for the encoder; the arrow and what follows are for the decoder.
 
     task       what comes next                   what decides it
     lookup     the city of the person asked for  one note of the source; it changes with every text

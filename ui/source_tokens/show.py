@@ -96,7 +96,7 @@ def show_judged(found: SourceTokensResult, place: str = "") -> None:
         st.markdown(f"- {plain(WAYS.get(name, name))}: not measured: {plain(why)}")
     if found.null is not None:
         p = "none" if found.null.p is None else f"{found.null.p:.3f}"
-        st.markdown(f"Null: {plain(found.null.design)}. p = **{plain(p)}**, n = {found.null.n}.")
+        st.markdown(f"Null: {plain(found.null.design)}. p = **{plain(p)}**, n = {found.null.n:,}.")
     controls_line(found.controls)
 
 
