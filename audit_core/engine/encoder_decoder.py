@@ -15,8 +15,16 @@ import torch
 
 from audit_core.component import Component, Kind
 from audit_core.engine.readout import LogitTable, read_sets
-from audit_core.engine.sites import group_edits, replace_part
-from audit_core.engine.source_hooks import EditHooks, Site, Unedited, find_modules, list_jobs, reaches_encoder
+from audit_core.engine.sites import group_edits
+from audit_core.engine.source_hooks import (
+    EditHooks,
+    Site,
+    Unedited,
+    find_modules,
+    list_jobs,
+    reaches_encoder,
+    replace_activation,
+)
 from audit_core.engine.source_positions import HEADS, check_edits, find_middle, gather_means, localise, shape_key
 from audit_core.engine.threads import MODEL_LOCK
 from audit_core.errors import InterventionRefused, ModelRefused
@@ -39,6 +47,7 @@ class EncoderDecoderRunner:
     def __init__(self, model: Any, geometry: Geometry, start_id: int) -> None:
         self.model, self.geometry, self.start_id = model, geometry, start_id
         self.modules = find_modules(model)
+        self.neutral = model.get_input_embeddings().weight[model.config.pad_token_id].detach().clone()
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -277,7 +286,8 @@ class EncoderDecoderRunner:
                 here, there = job.select(middle if job.kind is Kind.SOURCE else now[job.kind, job.layer].shape[1], 0)
                 source = unedited.read(PromptSide.CLEAN, job)
                 part = now[job.kind, job.layer][here]
-                put = replace_part(part, job, None if source is None else source[there], torch.Generator())
+                found = None if source is None else source[there]
+                put = replace_activation(part, job, found, self.neutral, torch.Generator())
                 lengths = (put - part).flatten(2).norm(dim=2).numpy()
                 totals[at] += (lengths**2).sum()
                 counts[at] += (lengths > 0).sum()

@@ -63,7 +63,7 @@ class EditHooks:
     ) -> None:
         self.modules, self.n_heads = runner.modules, runner.geometry.n_heads
         self.jobs, self.unedited = jobs, unedited
-        self.n_prompts, self.generator = n_prompts, generator
+        self.n_prompts, self.generator, self.neutral = n_prompts, generator, runner.neutral
         self.applied = 0
         self._handles: list[Any] = []
 
@@ -100,7 +100,8 @@ class EditHooks:
             rows = value[slot * self.n_prompts : (slot + 1) * self.n_prompts]
             here, there = job.select(value.shape[1], 0)
             source = self.unedited.read(side, job)
-            rows[here] = replace_part(rows[here], job, None if source is None else source[there], self.generator)
+            put = None if source is None else source[there]
+            rows[here] = replace_activation(rows[here], job, put, self.neutral, self.generator)
             self.applied += job.n_edits
         return value
 
@@ -130,6 +131,20 @@ class EditHooks:
             return args, {**kwargs, "mask": mask}
 
         return edit
+
+
+def replace_activation(
+    part: torch.Tensor, edit: SiteEdit, source: torch.Tensor | None, neutral: torch.Tensor, generator: torch.Generator
+) -> torch.Tensor:
+    """New activation of the edited component; see `replace_part`.
+
+    Args:
+        neutral: embedding of the padding token, shape (d_model,). It stands for a zero source token, because an embedding
+            of zeros is outside of what the encoder ever reads: normalising what is left multiplies it.
+    """
+    if edit.kind is Kind.SOURCE and edit.replacement is Replacement.ZERO:
+        return neutral.expand_as(part)
+    return replace_part(part, edit, source, generator)
 
 
 def reaches_encoder(intervention: Intervention) -> bool:

@@ -16,7 +16,7 @@ from audit_core.subject import CrossAttention, Means, Progress, Subject
 
 Array = NDArray[np.float64]
 FAMILIES = (Replacement.RESAMPLE, Replacement.MEAN, Replacement.ZERO)
-"""Tokens of other prompts at the same place; the mean over prompts there; and a neutral one, an embedding of zeros."""
+"""Tokens of other prompts at the same place; the mean over prompts there; and a neutral one, the padding token."""
 
 
 @dataclass(frozen=True, eq=False)

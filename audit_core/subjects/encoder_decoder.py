@@ -35,7 +35,7 @@ MODEL_TYPE = "t5"
 class EncoderDecoderSubject:
     """A subject with components on both sides; it has none of the attention maps of decoder-only models."""
 
-    fallback = "An encoder–decoder runs whole for every intervention."
+    fallback = "an encoder–decoder is run whole"
 
     def __init__(self, model: Any, identity: ModelIdentity, tokenizer: FolderTokenizer, start_id: int) -> None:
         from audit_core.engine.encoder_decoder import EncoderDecoderRunner
@@ -120,6 +120,13 @@ def load_encoder_decoder(folder: Path) -> EncoderDecoderSubject:
         raise ModelRefused(
             f"config.json has decoder_start_token_id {ascii(start_id)[:60]}.",
             wanted="the token that begins every target.",
+            remedy="correct config.json, or fetch the model again.",
+        )
+    pad_id = model.config.pad_token_id
+    if type(pad_id) is not int or not 0 <= pad_id < model.config.vocab_size:
+        raise ModelRefused(
+            f"config.json has pad_token_id {ascii(pad_id)[:60]}.",
+            wanted="the padding token, which replaces a source token as a neutral one.",
             remedy="correct config.json, or fetch the model again.",
         )
     # No token before the text: source and target are written with the start token between them.

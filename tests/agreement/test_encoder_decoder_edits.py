@@ -122,7 +122,7 @@ def test_a_replaced_source_token_agrees_with_embeddings_written_by_hand(subject:
         same = [p for p in prompts.pairs if len(p.clean_ids) == len(pair.clean_ids)]
         for at in range(4):
             usual = torch.stack([table[ids[at]] for p in same for ids in (p.clean_ids, p.corrupted_ids)]).mean(0)
-            for way, put in enumerate((torch.zeros_like(usual), usual, table[pair.corrupted_ids[at]])):
+            for way, put in enumerate((table[0], usual, table[pair.corrupted_ids[at]])):
                 embedded = table[list(pair.clean_ids[: pair.clean_ids.index(subject.start_id)])].clone()
                 embedded[at] = put
                 wanted = literal.run(pair.clean_ids, embedded[None])

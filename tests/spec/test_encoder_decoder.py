@@ -78,6 +78,20 @@ def test_hiding_the_place_from_which_the_answer_is_taken_costs_it_though_its_own
     assert abs(changed.hidden.value) < 0.05
 
 
+def test_a_neutral_token_costs_the_answer_where_it_replaces_the_deciding_word_and_nothing_at_the_decoy(
+    case: Case,
+) -> None:
+    """In logits of one prompt: an embedding of zeros moved every token's bar by more than the whole answer."""
+    found = ask_tokens(case, SourceToken.CONSULTED)
+    lost = {row.token[0]: row.replaced["zero"].value for row in found.tokens}
+    answer = found.clean.value
+    assert lost["s"] > 0.8 * answer
+    assert abs(lost["d"]) < 0.1 * answer
+    assert abs(lost["c"]) < 0.1 * answer
+    relied = ask_tokens(case, SourceToken.CHANGED).relied
+    assert all(0.8 < one.value < 1.2 for one in relied.values())
+
+
 @pytest.mark.parametrize(
     ("head", "state"),
     [("L0.XH1", "supported"), ("L0.EH1", "supported"), ("L0.XH0", "negligible"), ("L0.XH2", "negligible"), ("L0.EH0", "negligible")],
