@@ -139,7 +139,7 @@ def replace_activation(
     """New activation of the edited component; see `replace_part`.
 
     Args:
-        neutral: embedding of the padding token, shape (d_model,). It stands for a zero source token, because an embedding
+        neutral: embedding of the padding token, shape (d_model,). A zero source token is replaced by it, because an embedding
             of zeros is outside of what the encoder ever reads: normalising what is left multiplies it.
     """
     if edit.kind is Kind.SOURCE and edit.replacement is Replacement.ZERO:

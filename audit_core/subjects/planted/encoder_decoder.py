@@ -134,7 +134,7 @@ def _save_tokenizer(folder: Path) -> None:
 
 
 def make_source_lookup(n_per_template: int, seed: int) -> PromptSet:
-    """The word after "!" decides the answer; corrupted, another word stands there."""
+    """The word after "!" decides the answer; corrupted, another word is placed there."""
     prompts = []
     for at, first in enumerate(CONTEXT):
         turned = (*CONTEXT[at:], *CONTEXT[:at])
