@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import threading
 
-from audit_core.engine.model_index import read_model_index_once
-
 MODEL_LOCK = threading.RLock()
 """Lock for each block that a model runs, and while a model is built or loaded. Hooks are model state, and transformers loads
 weights on torch's meta device, which made models in other threads see tensors without data."""
@@ -19,7 +17,7 @@ def import_libraries() -> None:
     transformers resolves its names lazily: two threads that load models at once can see each other's half-imported
     modules (observed: AutoModelForCausalLM not found).
     """
-    with _importing, read_model_index_once():
+    with _importing:
         from transformer_lens.model_bridge import TransformerBridge  # noqa: F401
         from transformers import (  # noqa: F401
             AutoModelForCausalLM,

@@ -129,7 +129,7 @@ def test_a_decision_that_was_deleted_from_the_desk_is_named_by_the_page(desk: Pa
     assert not test.exception
     assert any("1 not in the pack: reject by" in one.value.replace("\\", "") for one in test.markdown)
     rows = next(one.value for one in test.dataframe if "why" in one.value.columns)
-    assert list(rows[rows["row"] == "desk"]["result"]) == ["DOES_NOT_MEET"]
+    assert list(rows[rows["row"] == "desk"]["result"]) == ["does not meet"]
 
 
 def test_nothing_is_chosen_beforehand_and_nothing_unread_is_signed(desk: Path) -> None:

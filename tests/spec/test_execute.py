@@ -10,10 +10,10 @@ import pytest
 from toy.additive import AdditiveSubject, pair_up
 from toy.requests import list_examples
 
-from audit_core.audit import NEEDS_PARTIAL_PASSES, need_kind
+from audit_core.capability import HEADS, PATHS, ROUTING
 from audit_core.circuits import circuit_search
 from audit_core.circuits.circuit_search import KnownOrders
-from audit_core.component import Kind, head
+from audit_core.component import head
 from audit_core.errors import Cancelled, NotMeasured
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.run import Actor, Auditor
@@ -104,7 +104,7 @@ def test_nothing_is_lent_after_a_run(subject: AdditiveSubject) -> None:
     assert circuit_search._lent.get() is None
 
 
-def test_a_need_says_what_a_subject_lacks(subject: AdditiveSubject) -> None:
-    assert need_kind(Kind.HEAD).is_met(subject)
-    assert NEEDS_PARTIAL_PASSES.is_met(subject) is not bool(subject.fallback)
-    assert "expert" in need_kind(Kind.EXPERT).missing
+def test_a_demand_says_what_a_subject_lacks(subject: AdditiveSubject) -> None:
+    assert HEADS.is_met(subject)
+    assert not PATHS.is_met(subject)
+    assert "routing" in ROUTING.explain_missing(subject)
