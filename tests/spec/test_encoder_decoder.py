@@ -165,6 +165,15 @@ def test_a_folder_with_an_encoder_and_a_decoder_opens_as_one(tmp_path: Path) -> 
     ]
 
 
+def test_the_time_of_a_run_is_predicted_from_tokens_made_up_for_source_and_target(tmp_path: Path) -> None:
+    subject = load_random(tmp_path)
+    auditor = Auditor(subject, RunLog(tmp_path / "log"))
+    auditor.calibrate()
+    predicted = auditor._pace.predict_s("source_tokens", 1_000_000)
+    assert predicted is not None
+    assert predicted > 0
+
+
 def test_attention_is_read_as_the_softmax_of_the_answer_positions_scores(tmp_path: Path) -> None:
     subject = load_random(tmp_path)
     prompts = draw_prompts(subject, 4)
