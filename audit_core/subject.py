@@ -109,7 +109,7 @@ class CrossAttention(Protocol):
     """Capability of an encoder–decoder: where its decoder attends in the source can be read."""
 
     start_id: int
-    """Token that begins every target, and stands in a prompt between source and target."""
+    """Token that begins every target, between source and target in a prompt."""
 
     def find_source(self, pair: TokenPair) -> int:
         """Length of a prompt's source, in tokens; the target begins there.

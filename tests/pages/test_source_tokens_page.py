@@ -65,6 +65,7 @@ def test_the_heads_are_measured_when_they_are_asked_for(open_source: Callable[..
     open_tab(test, "Heads on both sides")
     test.button(key="start-job-both_sides").click().run()
     wait_for(test, lambda t: len(t.dataframe) > 0)
+    assert "supported: 2 of 24: **L0.EH1, L0.XH1**" in read(test)
     rows = test.dataframe[0].value
     assert set(rows["side"]) == {"encoder", "decoder", "cross-attention"}
     readings = dict(zip(rows["head"], rows["reading"], strict=True))

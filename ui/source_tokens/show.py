@@ -63,7 +63,13 @@ def show_panes(found: SourceTokensResult, way: str, place: str = "") -> None:
             key=f"figure-relied{place}",
             alt="One bar for each source token: the loss of the metric without it. The table has the numbers.",
         )
-    st.markdown("Both figures show the first prompt, so they have no interval. The finding above is over all prompts.")
+    if found.n > 1:
+        st.markdown(
+            "Both figures show the first measured prompt, so they have no interval. The finding above is over all prompts. "
+            "For the tokens of another prompt, measure on *one prompt*."
+        )
+    else:
+        st.markdown("One prompt has no interval.")
 
 
 def _pick(row: SourceRow, way: str) -> Estimate:
@@ -107,7 +113,7 @@ def show_heads(found: BothSidesResult, place: str = "") -> None:
     left, right = split_panes(f"heads{place}")
     with left:
         figure_header(
-            "Consulted", "observational", "the attention of each head of cross-attention to the source token."
+            "Consulted", "observational", "the attention of each head of cross-attention to the judged token."
         )
         figures.show(
             figures.interval_rows(
@@ -128,6 +134,7 @@ def show_heads(found: BothSidesResult, place: str = "") -> None:
             alt="One interval for each head of cross-attention. The table has the numbers.",
         )  # fmt: skip
     st.markdown("**Every head on both sides**")
+    _list_readings(found)
     columns = ("head", "side", "replacement", *_ESTIMATE, "fraction of the gap", "low ", "high ", "reading")
     rows: list[tuple[Any, ...]] = [
         (row.component, _SIDES[row.kind], name, *estimate_cells(value),
@@ -151,6 +158,17 @@ def show_heads(found: BothSidesResult, place: str = "") -> None:
     if found.no_fraction:
         st.markdown(f"No fraction of the gap: {plain(found.no_fraction)}")
     controls_line(found.controls)
+
+
+def _list_readings(found: BothSidesResult) -> None:
+    """Say which heads act, by the intervals of all replacements."""
+    if found.no_fraction:
+        return
+    st.markdown("Each head alone, by the intervals of all its replacements. These are not verdicts.")
+    for reading in ("supported", "reversed", "inconclusive", "negligible"):
+        names = [row.component for row in found.heads if row.reading == reading]
+        if names:
+            st.markdown(f"- {plain(reading)}: {len(names)} of {len(found.heads)}: **{plain(', '.join(names))}**")
 
 
 def _table_consulted(rows: tuple[SourceRow, ...]) -> Any:
