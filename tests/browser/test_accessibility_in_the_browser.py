@@ -30,7 +30,6 @@ OF_MODEL = {
     "sweep.py": "?model=planted-or",
     "circuit.py": "?model=planted-or",
     "audits.py": "?model=planted-or",
-    "source_tokens.py": "?model=planted-encoder-decoder&set=planted-source-lookup",
 }
 """Pages that open a model: a planted one is there within seconds."""
 

@@ -81,7 +81,7 @@ def show_judged(found: SourceTokensResult, place: str = "") -> None:
     figure_header(
         "The judged token", "causal",
         "each mark is the loss under one replacement, as a fraction of the gap to a source that is replaced whole. "
-        "Ticks are other tokens of the same sources.",
+        "Random sets are other tokens of the same sources.",
     )  # fmt: skip
     if not found.relied:
         st.info("It was not judged: the finding says why.", icon=":material/info:")
