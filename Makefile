@@ -13,7 +13,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick check style types imports model bench lock reference structure sample notebook circuits mixture t5 clean
+.PHONY: help run test quick collected check style types imports model bench lock reference structure sample notebook circuits mixture t5 clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -26,6 +26,9 @@ test: .venv/dev model ## set up and run every test, browser tests included
 
 quick: .venv/dev ## the tests that need no model and no browser
 	$(BIN)/python -m pytest tests -m "not slow and not browser" $(SIDE_BY_SIDE)
+
+collected: .venv/dev
+	$(BIN)/python -m pytest tests --collect-only --quiet >/dev/null
 
 check: style types imports ## ruff, types, import contracts
 
