@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from audit_core.audit import Audit, Example
 from audit_core.benchmarks.measurement import count_benchmark_work, measure_benchmark
-from audit_core.benchmarks.results import CARRIES, NOTHING, BenchmarkRequest, BenchmarkResult
+from audit_core.benchmarks.prompting import ask_items
+from audit_core.benchmarks.reading import read_benchmark
+from audit_core.benchmarks.results import CARRIES, NOTHING, BenchmarkFile, BenchmarkRequest, BenchmarkResult
 from audit_core.capability import HEADS, Capability
+from audit_core.errors import Refused
 from audit_core.request import Request
+from audit_core.request_form import make_request, read_answers
 from audit_core.subject import Means, Progress, Subject, no_partial
 
+MAX_ITEMS = 2_000
 _EXAMPLES = (
     Example(
         {"components": "L1.H0"},
@@ -40,6 +45,23 @@ class BenchmarkAudit(Audit):
     examples: tuple[Example, ...] = _EXAMPLES
     counts_as: tuple[str, ...] = ("causal_results",)
     demands: tuple[Capability[Any], ...] = (HEADS,)
+
+    file_form: type | None = BenchmarkFile
+
+    def ask_file(
+        self, subject: Subject, raw: bytes, name: str, answers: Mapping[str, str], *, seed: int = 0
+    ) -> BenchmarkRequest:
+        asked = read_answers(BenchmarkFile, answers)
+        if not 2 <= asked.most_items <= MAX_ITEMS:
+            raise Refused(
+                f"{asked.most_items} items.", wanted=f"2 to {MAX_ITEMS:,}.", remedy="change the number of items."
+            )
+        benchmark = read_benchmark(raw, name=name, form=asked.format)
+        prompts, source = ask_items(benchmark, subject.tokenizer, asked.prompt_format, most=asked.most_items)
+        request = make_request(
+            BenchmarkRequest, answers, subject=subject, prompts=prompts, reference=prompts, explored=prompts, seed=seed
+        )
+        return replace(request, source=source)  # type: ignore[type-var,return-value]
 
     def count_work(self, subject: Subject, request: BenchmarkRequest) -> int:
         return count_benchmark_work(subject, request)

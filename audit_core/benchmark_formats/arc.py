@@ -50,7 +50,7 @@ def _read_instruction(row: dict[str, object], place: str, category: str) -> Item
 
 
 def _read_published(row: dict[str, object], place: str, category: str) -> Item:
-    question = row["question"] if "question" in row else None
+    question = row.get("question")
     if isinstance(question, dict):
         stem, choices = read_text(question, "stem"), question.get("choices")
         found = [(one.get("label"), one.get("text")) for one in choices] if _is_objects(choices) else []  # type: ignore[union-attr]
@@ -61,11 +61,13 @@ def _read_published(row: dict[str, object], place: str, category: str) -> Item:
     if not found or not all(isinstance(label, str) and isinstance(text, str) for label, text in found):
         raise BadRow("no `choices` with labels and texts", "write them as published")
     labels, texts = [str(label) for label, _ in found], tuple(str(text) for _, text in found)
-    answer = str(row.get("id", place)) if isinstance(row.get("id"), str) else place
+    name = str(row["id"]) if isinstance(row.get("id"), str) else place
+    if isinstance(row.get("category"), str):
+        category = str(row["category"])
     key = read_text(row, "answerKey")
     if key.strip() not in labels and key.strip() in LETTERS:
         raise BadRow(f"the answer {key[:20]!r} names no option", f"name one of {', '.join(labels)}")
-    return Item(answer[:80], stem, category, texts, find_letter(key, labels))
+    return Item(name[:80], stem, category, texts, find_letter(key, labels))
 
 
 def _is_objects(value: object) -> bool:

@@ -40,9 +40,7 @@ class BigBenchHard:
         if not 2 <= len(answers) <= FIXED or len(written) < _TIMES * len(answers):
             return items
         return tuple(
-            replace(
-                item, options=answers, right=answers.index(item.references[0]), references=(), names_options=True
-            )
+            replace(item, options=answers, right=answers.index(item.references[0]), references=(), names_options=True)
             if item.references
             else item
             for item in items

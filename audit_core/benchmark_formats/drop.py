@@ -29,7 +29,9 @@ class Drop:
     def read(self, row: Cells, place: str, file: RawFile) -> Item:
         parts = _PARTS.match(read_text(row, "context"))
         if parts is None:
-            raise BadRow("`context` is not `Passage: … Question: … Answer:`", "write the three parts on lines of their own")
+            raise BadRow(
+                "`context` is not `Passage: … Question: … Answer:`", "write the three parts on lines of their own"
+            )
         answers = tuple(dict.fromkeys(text.strip() for text in read_text(row, "ref_text", "completion").split("|")))
         return Item(place, parts[2], references=answers, passage=parts[1])
 

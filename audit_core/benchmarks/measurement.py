@@ -84,7 +84,9 @@ def check_request(request: BenchmarkRequest) -> None:
     Raises:
         Refused: no components, other kinds than heads and MLPs, single positions, or too few random sets or items.
     """
-    bad = [str(part) for part in request.components if part.kind not in (Kind.HEAD, Kind.MLP) or part.position is not None]
+    bad = [
+        str(part) for part in request.components if part.kind not in (Kind.HEAD, Kind.MLP) or part.position is not None
+    ]
     if not request.components or bad:
         raise Refused(
             f"Components {', '.join(bad[:5])}." if bad else "No component.",
@@ -251,9 +253,7 @@ def _report(
         fraction=None if measured is None else measured.fraction,
         stays_right=None if measured is None else measured.stays_right,
         random_effects=() if measured is None else tuple(measured.effects.loss[1:].mean(axis=1).tolist()),
-        random_stays_right=()
-        if measured is None
-        else tuple((measured.effects.without[1:] > 0).mean(axis=1).tolist()),
+        random_stays_right=() if measured is None else tuple((measured.effects.without[1:] > 0).mean(axis=1).tolist()),
         p=None if measured is None else measured.p,
         null=design,
         conditions=_conditions(request),
@@ -291,7 +291,7 @@ class _Summary:
         low, high, n_sets = self.fraction.low, self.fraction.high, len(self.effects.without) - 1
         if low is None or high is None or len(self.effects.rows) < _MIN_ITEMS or n_sets < _MIN_SETS:
             return UNRESOLVED
-        if -DELTA < low and high < DELTA:
+        if low > -DELTA and high < DELTA:
             return NOTHING
         # Where few other sets exist, p cannot reach 0.05: then none of them may do as much.
         is_beyond_random = self.p <= max(_ALPHA, 1 / (1 + n_sets))
@@ -324,9 +324,7 @@ def describe_result(result: BenchmarkResult) -> str:
     )
 
 
-def _list_items(
-    prompts: TokenisedPrompts, scored: Sequence[Scored], effects: _Effects | None
-) -> tuple[ItemRow, ...]:
+def _list_items(prompts: TokenisedPrompts, scored: Sequence[Scored], effects: _Effects | None) -> tuple[ItemRow, ...]:
     places = {} if effects is None else {row: at for at, row in enumerate(effects.rows)}
     rows = []
     for row, (pair, one) in enumerate(zip(prompts.pairs, scored, strict=True)):
@@ -338,9 +336,16 @@ def _list_items(
             stays = bool(effects.without[0, at] > 0)
         rows.append(
             ItemRow(
-                pair.prompt.id, pair.prompt.group, one.is_right, one.answer.strip()[:120], pair.prompt.answer.strip()[:120],
-                margin, loss, other, stays,
-            )  # fmt: skip
+                pair.prompt.id,
+                pair.prompt.group,
+                one.is_right,
+                one.answer.strip()[:120],
+                pair.prompt.answer.strip()[:120],
+                margin,
+                loss,
+                other,
+                stays,
+            )
         )
     return tuple(rows)
 

@@ -136,9 +136,7 @@ def _name_clusters(found: Sequence[tuple[Item, TokenPair]]) -> tuple[TokenPair, 
     """Clusters of the bootstrap: categories if there are enough, else passages, else items."""
     by_category = len({item.category for item, _ in found}) >= MIN_CLUSTERS
     passages = {text: f"passage {n}" for n, text in enumerate(dict.fromkeys(item.passage for item, _ in found), 1)}
-    names = [
-        item.category if by_category else passages[item.passage] if item.passage else item.id for item, _ in found
-    ]
+    names = [item.category if by_category else passages[item.passage] if item.passage else item.id for item, _ in found]
     return tuple(
         replace(pair, prompt=replace(pair.prompt, template=name)) for (_, pair), name in zip(found, names, strict=True)
     )

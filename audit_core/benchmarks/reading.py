@@ -80,7 +80,9 @@ def read_benchmark(raw: bytes, *, name: str, form: str = "") -> Benchmark:
             items.append(item)
     if not items:
         raise Refused(
-            f"{name[:60]}, read as {plugin.title}: no row can be used. " + "; ".join(map(str, faults[:MAX_NAMED])) + ".",
+            f"{name[:60]}, read as {plugin.title}: no row can be used. "
+            + "; ".join(map(str, faults[:MAX_NAMED]))
+            + ".",
             wanted="at least one row of that format.",
             remedy="fix these rows, or choose another format.",
         )

@@ -49,12 +49,16 @@ class BenchmarkRequest(Request):
 
 
 @dataclass(frozen=True)
-class FileQuestions:
+class BenchmarkFile:
     """How a file is asked, beside the fields of a request."""
 
-    format: str = ""
-    prompt_format: PromptFormat = PromptFormat.TEXT
-    most: int = 100
+    format: Annotated[
+        str, Ask("File format", "Empty: found from the first rows.", shelf="benchmark_formats", can_be_empty=True)
+    ] = ""
+    prompt_format: Annotated[
+        PromptFormat, Ask("Prompt format", "What is scored: each option's text, or its letter.")
+    ] = PromptFormat.TEXT
+    most_items: Annotated[int, Ask("Items", "At most, spread over the file.")] = 100
 
 
 @dataclass(frozen=True)

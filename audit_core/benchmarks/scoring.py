@@ -15,7 +15,7 @@ from audit_core.intervention import CLEAN_RUN
 from audit_core.prompts.answers import Contrast, Tokens
 from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair
 from audit_core.prompts.sequences import list_beginnings, list_places
-from audit_core.subject import Logits, Subject
+from audit_core.subject import Logits, Progress, Subject
 
 Floats = NDArray[np.float64]
 MAX_WRITTEN = 12
@@ -98,19 +98,45 @@ def score_items(
     Args:
         on_work: called with the share that is done.
     """
-    found: list[Scored] = []
-    for pair in prompts.pairs:
-        one = replace(prompts, pairs=(pair,))
-        found.append(_choose(subject, one) if pair.contrast.foils else _write(subject, one, rule))
+    found: dict[int, Scored] = {}
+    for rows in _chunk([at for at, pair in enumerate(prompts.pairs) if pair.contrast.foils], prompts, subject):
+        done = len(found) / len(prompts)
+
+        def advance(part: int, whole: int, before: float = done, n: int = len(rows)) -> None:
+            on_work(before + n / len(prompts) * part / max(1, whole))
+
+        found |= dict(zip(rows, _choose(subject, prompts.take(rows), advance), strict=True))
         on_work(len(found) / len(prompts))
-    return tuple(found)
+    for at, pair in enumerate(prompts.pairs):
+        if not pair.contrast.foils:
+            found[at] = _write(subject, prompts.take([at]), rule)
+            on_work(len(found) / len(prompts))
+    return tuple(found[at] for at in range(len(prompts)))
 
 
-def _choose(subject: Subject, prompts: TokenisedPrompts) -> Scored:
-    pair = prompts.pairs[0]
-    logits = subject.run(list_places(prompts).prompts, (CLEAN_RUN,), vocabulary=True)
+def _chunk(rows: Sequence[int], prompts: TokenisedPrompts, subject: Subject) -> Iterator[list[int]]:
+    """Items whose logits fit in memory together: answers of one length are then read in one batch."""
+    room, part = _MAX_FLOATS // subject.geometry.n_vocabulary, list[int]()
+    size = 0
+    for at in rows:
+        n = len(list_beginnings(prompts.pairs[at]))
+        if part and size + n > room:
+            yield part
+            part, size = [], 0
+        part.append(at)
+        size += n
+    if part:
+        yield part
+
+
+def _choose(subject: Subject, prompts: TokenisedPrompts, on_progress: Progress) -> list[Scored]:
+    places = list_places(prompts).prompts
+    logits = subject.run(places, (CLEAN_RUN,), vocabulary=True, on_progress=on_progress)
     assert logits.vocabulary is not None
-    ((rows, _),) = split_places(logits.vocabulary, prompts.pairs)
+    return [_pick(rows, pair) for rows, pair in split_places(logits.vocabulary, prompts.pairs)]
+
+
+def _pick(rows: dict[Tokens, NDArray[np.float32]], pair: TokenPair) -> Scored:
     texts = (*pair.prompt.answers, *pair.prompt.foils)
     sequences = (*pair.contrast.answers, *pair.contrast.foils)
     scores = score_options(rows, sequences)[0]
