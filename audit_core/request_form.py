@@ -75,7 +75,7 @@ def list_form_fields(request: type[Any]) -> tuple[FormField, ...]:
     """The questions of a request, in the order of its fields; prompts and seed are not among them."""
     hints = get_type_hints(request, include_extras=True)
     found = []
-    for field in fields(request):  # type: ignore[arg-type]
+    for field in fields(request):
         hint = hints[field.name]
         asks = [mark for mark in get_args(hint)[1:] if isinstance(mark, Ask)] if get_origin(hint) is Annotated else []
         if asks:

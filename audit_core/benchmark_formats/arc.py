@@ -57,7 +57,7 @@ def _read_published(row: dict[str, object], place: str, category: str) -> Item:
     else:
         stem, choices = read_text(row, "question"), row.get("choices")
         lists = [choices.get(name) for name in ("label", "text")] if isinstance(choices, dict) else [None]
-        found = list(zip(*lists, strict=False)) if all(isinstance(one, list) for one in lists) else []  # type: ignore[arg-type]
+        found = list(zip(*lists, strict=False)) if all(isinstance(one, list) for one in lists) else []
     if not found or not all(isinstance(label, str) and isinstance(text, str) for label, text in found):
         raise BadRow("no `choices` with labels and texts", "write them as published")
     labels, texts = [str(label) for label, _ in found], tuple(str(text) for _, text in found)

@@ -20,7 +20,7 @@ class Mmlu:
     match: MatchRule = MatchRule.TEXT
 
     def fits(self, file: RawFile) -> bool:
-        return file.is_csv and all(len(row) == _COLUMNS for _, row in file.rows[:3])
+        return file.is_csv and any(len(row) == _COLUMNS for _, row in file.rows[:3])
 
     def read(self, row: Cells, place: str, file: RawFile) -> Item:
         if not isinstance(row, list) or len(row) != _COLUMNS:

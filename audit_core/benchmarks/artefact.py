@@ -58,7 +58,7 @@ def build_artefact(
     code_sha256: str,
     made_at: str,
 ) -> dict[str, Any]:
-    """One run as plain values.
+    """One run as plain values, without the folder of the model: an artefact goes to others.
 
     Args:
         request: as `Request.describe`.
@@ -68,7 +68,7 @@ def build_artefact(
     question = {name: value for name, value in request.items() if name != "source"}
     return {
         "format": FORMAT, "format_version": FORMAT_VERSION, "made_at": made_at, "code_sha256": code_sha256,
-        "source": request.get("source"), "n_items": result["n"], "identity": dict(identity), "request": question,
+        "source": request.get("source"), "n_items": result["n"], "identity": {name: value for name, value in identity.items() if name != "folder"}, "request": question,
         "result": dict(result),
     }  # fmt: skip
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ from audit_core.benchmarks.scoring import UNREAD, Margin, Scored, score_items
 from audit_core.capability import MEANS
 from audit_core.component import Kind
 from audit_core.controls import Controls, join_controls
-from audit_core.effect import measure_effect
+from audit_core.effect import Metric, measure_effect
 from audit_core.errors import Refused
 from audit_core.intervention import CLEAN_RUN, Intervention, Replacement, intervene
 from audit_core.judging.null import draw_sets
@@ -195,6 +196,8 @@ def _measure_effects(
     on_progress: Progress,
 ) -> _Effects:
     runs, _ = _plan(subject, request)
+    # Its fields are frozen, as those of every metric.
+    metric = cast(Metric, Margin())
     is_mean = request.replacement is Replacement.MEAN
     size = _MEAN_CHUNK if is_mean else len(rows)
     found = []
@@ -216,7 +219,7 @@ def _measure_effects(
             on_progress(before * 1000 + n * 1000 * done // max(1, whole), len(rows) * 1000)
 
         found.append(
-            measure_effect(subject, prompts, runs, Margin(), means=means, seed=request.seed, on_progress=advance)
+            measure_effect(subject, prompts, runs, metric, means=means, seed=request.seed, on_progress=advance)
         )
     return _Effects(
         tuple(rows),
@@ -318,9 +321,8 @@ def describe_result(result: BenchmarkResult) -> str:
         UNRESOLVED: "has an unresolved effect" if is_one else "have an unresolved effect",
     }[result.reading]
     return (
-        f"{first} {names} {said}: the margin falls by {format_estimate(result.effect)} without "
-        f"{'it' if is_one else 'them'}. Difference to random sets: {format_estimate(result.excess)}, p = {result.p:.3f} "
-        f"in {sets} sets."
+        f"{first} {names} {said}: loss of margin {format_estimate(result.effect)}. Difference to random sets: "
+        f"{format_estimate(result.excess)}, p = {result.p:.3f} in {sets} sets."
     )
 
 

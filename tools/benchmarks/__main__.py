@@ -57,7 +57,7 @@ def make_items(seed: int = 0) -> list[dict[str, object]]:
                     "question": question.format(subject),
                     "choices": choices,
                     "answerKey": "ABCD"[options.index(answer)],
-                }  # fmt: skip
+                }
             )
     return items
 

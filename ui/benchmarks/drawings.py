@@ -42,7 +42,7 @@ def draw_effect(result: BenchmarkResult) -> Any:
             mode="markers",
             marker={"symbol": "line-ns-open", "size": 18, "color": figures.INK},
             hovertemplate="%{x:.2f} nats<extra></extra>",
-        )  # fmt: skip
+        )
     )
     figure.add_trace(_points([(_shorten(names), result.effect)], figures.EFFECT))
     figure.add_vline(x=0, line_color=figures.INK, line_width=1)

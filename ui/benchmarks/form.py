@@ -23,7 +23,7 @@ FIELDS = (
 )  # fmt: skip
 _MOST_ITEMS = 2_000
 _LIVE = "benchmark-live"
-"""Session key: whether the user asked to measure the shipped file anew."""
+"""Session key: whether the user asked to measure the shipped file again."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,9 @@ def ask_file(model: str) -> GivenFile:
     # Read once here, so that a bad file is refused before a model is loaded.
     found = read_benchmark(given.raw, name=given.name, form=st.session_state.format)
     left = f", {len(found.faults)} left out" if found.faults else ""
-    st.markdown(f"File: **{plain(given.name)}**, read as {plain(_title(found.format))}: {len(found.items)} items{left}")
+    st.markdown(
+        f"File: **{plain(given.name)}**, read as {plain(_title(found.format))}: {len(found.items)} items{plain(left)}"
+    )
     if found.faults:
         with st.popover("Left out", type="tertiary"):
             st.markdown("\n".join(f"- {plain(str(fault))}" for fault in found.faults[:20]))
@@ -100,14 +102,14 @@ def ask_answers(more: Any) -> dict[str, str]:
 
 
 def find_recorded(file: GivenFile, asked: dict[str, str], model: str) -> RecordedRun | None:
-    """The recorded run, if the page asks exactly its question and the user did not ask to measure it anew."""
+    """The recorded run, if the page asks exactly its question and the user did not ask to measure it again."""
     found = read_recorded()
     is_its = file.name == OWN_FACTS and asked == found.answers and model == found.model
     return found if is_its and not st.session_state.get(_LIVE) else None
 
 
 def show_recorded(place: Any, found: RecordedRun) -> None:
-    """Say that numbers are recorded and when, and offer to measure them anew."""
+    """Say that numbers are recorded and when, and offer to measure them again."""
     with place.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.badge(plain(f"recorded {found.made_at[:10]}"), icon=":material/history:", color="gray")
         st.markdown(f"Code digest {plain(found.code_sha256[:12])}.", width="content")
