@@ -16,8 +16,9 @@ frame = open_frame(
 )
 with frame.question:
     model = form.ask_model()
-file = ask_in(frame.question, lambda: form.ask_file(model))
+# Before the file: a refused file must not take the answers from the page.
 asked = ask_in(frame.own, lambda: form.ask_answers(frame.more))
+file = ask_in(frame.question, form.ask_file)
 close_questions(frame, form.FIELDS)
 
 # 2. compute

@@ -64,7 +64,7 @@ def test_a_hostile_file_is_refused_on_the_page_before_a_model_is_loaded(
 ) -> None:
     from audit_core.benchmarks import read_benchmark
 
-    def ask(model: str) -> GivenFile:
+    def ask() -> GivenFile:
         read_benchmark(b"\xff\xfe", name="![](http://example.org/x.png)")
         raise AssertionError
 
@@ -76,4 +76,5 @@ def test_a_hostile_file_is_refused_on_the_page_before_a_model_is_loaded(
     (error,) = test.error
     assert "not UTF\\-8" in error.value
     assert "![](" not in error.value
+    assert [box.value for box in test.text_input if box.label == "Components"] == ["L23.H3"], "the answers stay"
     assert loads == []

@@ -45,7 +45,7 @@ def ask_model() -> str:
     return subject_form.ask_model()
 
 
-def ask_file(model: str) -> GivenFile:
+def ask_file() -> GivenFile:
     """Take the uploaded file, or the shipped benchmark without one."""
     with st.popover("Your own file", icon=":material/upload_file:"):
         st.markdown("GSM8K, MATH, BIG-Bench Hard, MMLU, ARC or DROP, in the form they are published in.")
