@@ -39,6 +39,8 @@ BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
     "attention": {"mass": _READ},
     "attention_tests": _RUNS
     | {"patterns": _DONE, "comparisons": _READ, "randomisations": (Evidence.OBSERVATIONAL, Evidence.CAUSAL)},
+    "benchmark": {"accuracy": _READ, "margin": _READ, "categories": (*_READ, *_DONE)}
+    | dict.fromkeys(("effect", "excess", "fraction", "stays right"), _DONE),
     "circuit": dict.fromkeys(("necessity", "sufficiency", "gaps", "worths", "by template"), _DONE),
     "claim_test": _RUNS | dict.fromkeys(("families", "repair", "mediation", "drift"), _DONE) | {"looks": _READ},
     "confirmation": {
@@ -68,7 +70,7 @@ BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
     "transfer": dict.fromkeys(("sufficiency", "necessity", "found elsewhere", "named"), _DONE),
 }
 """Written by hand: the badge of every figure of an exported result."""
-OF_SOME_PROMPTS = {"circuit", "source_tokens", "specificity", "transfer"}
+OF_SOME_PROMPTS = {"benchmark", "circuit", "source_tokens", "specificity", "transfer"}
 
 
 @pytest.fixture(scope="module")

@@ -36,6 +36,7 @@ from audit_core.audits.stability import StabilityRequest
 from audit_core.audits.sweep import SweepRequest
 from audit_core.audits.token_gradients import TokenGradientsRequest
 from audit_core.audits.transfer import TransferRequest
+from audit_core.benchmarks import BenchmarkRequest
 from audit_core.circuits import OtherTask
 from audit_core.claim import Claim
 from audit_core.component import head
@@ -53,6 +54,7 @@ PINNED = {
     "ablation": "b223e442908992f80aae0fbc4cd804a80ca439e0c8f4ad88264b1ebcb8eb6348",
     "attention": "e22f558892de7a7977a2ee2af09c10b38e5731f8f700a983370e000ba5d751ca",
     "attention_tests": "81be12e3e537e00c0b99580809afe821b557ef0a3e90317c9ba4113facdbb798",
+    "benchmark": "3b42eeb6620eb3a3a69f4e599f17950af6f3575824b27e70b165695413bc2848",
     "both_sides": "6504ba9d51e54b3c9b131165301efc1a919004cff7773366cb48f38f82181336",
     "circuit": "038c2286206d6daf8eaab4b6ba6913e129c65fc06422310a5aee2d07a0175a33",
     "claim_test": "8396e880172b4439cdab1129bbc28e5b9a82cf4fca9ac13660f249fb64d501a9",
@@ -108,6 +110,7 @@ def list_requests(prompts: TokenisedPrompts) -> dict[str, Any]:
         "ablation": AblationRequest(prompts, prompts, CIRCUIT, mean),
         "attention": AttentionRequest(prompts, Source.CHANGED),
         "attention_tests": AttentionTestsRequest(prompts, prompts, CIRCUIT),
+        "benchmark": BenchmarkRequest(prompts, CIRCUIT),
         "both_sides": BothSidesRequest(prompts, prompts),
         "circuit": CircuitRequest(prompts, prompts, CIRCUIT),
         "claim_test": ClaimTestRequest(prompts, Claim("needed", CIRCUIT)),

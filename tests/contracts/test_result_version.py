@@ -15,6 +15,7 @@ SHAPES = {
     "ablation": {8: "090e708191902c54"},
     "attention": {8: "e41a9109ff9e9181"},
     "attention_tests": {8: "65b4634c71b148f4"},
+    "benchmark": {1: "bafeb92e8e7027aa"},
     "both_sides": {1: "453f78ee76bd49bb"},
     "circuit": {8: "af2ac43f25ae7d2a"},
     "claim_test": {8: "06477227dfbb87d5"},

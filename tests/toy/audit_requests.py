@@ -27,6 +27,7 @@ from audit_core.audits.stability import StabilityRequest
 from audit_core.audits.sweep import SweepRequest
 from audit_core.audits.token_gradients import TokenGradientsRequest
 from audit_core.audits.transfer import TransferRequest
+from audit_core.benchmarks import BenchmarkRequest
 from audit_core.circuits import OtherTask
 from audit_core.claim import Claim, Role, Universe
 from audit_core.component import Component, Kind, edge, head, mlp, resid
@@ -58,6 +59,10 @@ def list_requests(prompts: TokenisedPrompts) -> dict[str, list[Any]]:
                 prompts, prompts, (head(0, 0), head(1, 0), head(1, 3)), shuffles=2, shuffled_from=(1,)
             ),
             AttentionTestsRequest(prompts, prompts, shuffles=1, shuffled_from=(2,), seed=1),
+        ],
+        "benchmark": [
+            BenchmarkRequest(prompts, circuit[1:2], random_sets=5),
+            BenchmarkRequest(prompts, (mlp(1),), Replacement.MEAN, random_sets=5, measured_items=8),
         ],
         "claim_test": [
             ClaimTestRequest(prompts, Claim("necessary", (head(1, 0),))),
