@@ -119,7 +119,7 @@ def test_importing_the_library_leaves_heavy_packages_out() -> None:
 
 
 def test_a_program_pays_for_the_modules_that_it_takes_alone() -> None:
-    """Whoever checks a pack, or looks for a model's folder, waits for no array library and no table of audits."""
+    """A program that checks a pack, or looks for a model's folder, waits for no array library and no table of audits."""
     for module in ("verifier.walk", "models", "errors"):
         assert loaded_after(f"import audit_core.{module}") & {"numpy", "scipy", "pydantic", "cryptography"} == set()
 

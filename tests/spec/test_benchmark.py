@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -27,8 +28,9 @@ from audit_core.benchmarks import (
     read_own_facts,
     read_recorded,
 )
-from audit_core.benchmarks.measurement import explain_no_effect, find_chance, measure_benchmark, share_of
+from audit_core.benchmarks.measurement import _Summary, explain_no_effect, find_chance, measure_benchmark, share_of
 from audit_core.benchmarks.prompting import borrow
+from audit_core.benchmarks.results import UNRESOLVED
 from audit_core.benchmarks.scoring import Margin
 from audit_core.component import head, mlp
 from audit_core.effect import measure_effect
@@ -227,3 +229,20 @@ def test_an_mlp_and_a_mean_are_compared_with_random_sets_too(
     found = ask(planted, BenchmarkRequest(prompts, (head(1, 0), mlp(0)), Replacement.MEAN, 5, measured_items=10))
     assert (found.reading, found.n_measured) == (CARRIES, 10)
     assert dict(found.conditions)["ablation"] == "mean over other items, aligned at the end"
+
+
+@pytest.mark.parametrize(
+    ("random_loss", "one_loss", "reading"), [(0.0, 0.0, CARRIES), (0.0, 6.0, UNRESOLVED), (6.0, 6.0, UNRESOLVED)]
+)
+def test_an_effect_that_random_sets_have_too_carries_nothing(
+    prompts: TokenisedPrompts, random_loss: float, one_loss: float, reading: str
+) -> None:
+    """A loss of 5 of a margin of 10, beside 38 random sets: none, two or all of them lose as much."""
+    rows = tuple(range(len(prompts)))
+    losses = np.array([5.0, one_loss, one_loss, *[random_loss] * 36])[:, None] + np.zeros(len(rows))
+    effects: Any = SimpleNamespace(
+        rows=rows, clean=np.full(len(rows), 10.0), without=10.0 - losses, loss=losses, controls=None
+    )
+    summary = _Summary(prompts, effects, seed=0)
+    assert summary.excess.value == pytest.approx(5 - losses[1:, 0].mean())
+    assert summary.read() == reading
