@@ -13,10 +13,10 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick check style types imports model bench intervals lock reference structure sample notebook circuits mixture clean
+.PHONY: help run test quick collected check style types imports model bench intervals lock reference structure sample notebook circuits mixture t5 clean
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 run: .venv/run model ## set up, fetch the model, serve http://localhost:8501
 	$(BIN)/streamlit run app.py
@@ -26,6 +26,9 @@ test: .venv/dev model ## set up and run every test, browser tests included
 
 quick: .venv/dev ## the tests that need no model and no browser
 	$(BIN)/python -m pytest tests -m "not slow and not browser" $(SIDE_BY_SIDE)
+
+collected: .venv/dev
+	$(BIN)/python -m pytest tests --collect-only --quiet >/dev/null
 
 check: style types imports ## ruff, types, import contracts
 
@@ -62,6 +65,9 @@ circuits: .venv/dev model ## record the answers about shipped circuits in data/c
 
 mixture: .venv/dev ## train the small mixture of experts of data/models again; 15 minutes of one core
 	$(BIN)/python -m tools.mixture
+
+t5: .venv/dev ## train the small encoder–decoder of data/models again; 10 minutes of one core
+	$(BIN)/python -m tools.encoder_decoder
 
 model: .venv/run
 	$(BIN)/python -m audit_core fetch

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from audit_core.capability import Capability, require
+from audit_core.errors import Refused
 from audit_core.evidence.kind import read_evidence
 from audit_core.request import Request
 from audit_core.result_layout import Sheet, lay_out, list_sheets
@@ -92,6 +93,8 @@ class Audit(ABC):
     """At least one, unless no form can make its request."""
     demands: tuple[Capability[Any], ...] = ()
     """What a subject must be able to give; without it the audit is refused before any work."""
+    file_form: type | None = None
+    """Dataclass whose fields with an `Ask` say how a file of its own kind is read; see `ask_file`. None: it reads prompt sets."""
 
     def __post_init__(self) -> None:
         # Refused here and not when a badge is missing: a number must say what kind of evidence it is.
@@ -116,6 +119,16 @@ class Audit(ABC):
         Args:
             on_partial: receives intermediate results of a long run, if the audit has any.
         """
+
+    def ask_file(
+        self, subject: Subject, raw: bytes, name: str, answers: Mapping[str, str], *, seed: int = 0
+    ) -> Request:
+        """The request about a file, from answers to `file_form` and to the form of the request.
+
+        Raises:
+            Refused: the file or an answer cannot be used.
+        """
+        raise Refused(f"A file for {self.name}.", wanted="a prompt set.", remedy="use `--prompts`.")
 
     def list_findings(self, result: Any, components: Collection[str]) -> tuple[Finding, ...]:
         """What a result says about the components with these addresses; none where the audit weighs nothing."""

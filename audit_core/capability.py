@@ -9,7 +9,17 @@ from typing import Any, Generic, TypeVar, cast
 
 from audit_core.component import Kind
 from audit_core.errors import CapabilityRefused
-from audit_core.subject import Attention, Gradients, MeanActivations, Paths, Patterns, Randomisable, Routing, Subject
+from audit_core.subject import (
+    Attention,
+    CrossAttention,
+    Gradients,
+    MeanActivations,
+    Paths,
+    Patterns,
+    Randomisable,
+    Routing,
+    Subject,
+)
 
 CapabilityT = TypeVar("CapabilityT")
 
@@ -111,3 +121,13 @@ PATHS: Capability[Paths] = Capability(
     "connections", "test its components: `sweep` and `circuit` use no connections", _explain_paths
 )
 ROUTING: Capability[Routing] = Capability("routing", "choose a mixture of experts, such as moe-tiny", _explain_routing)
+
+
+def _explain_cross_attention(subject: Subject) -> str:
+    has_source = isinstance(subject, CrossAttention) and subject.components(Kind.SOURCE)
+    return "" if has_source else "This model has no encoder, so it has no source and no cross-attention."
+
+
+CROSS_ATTENTION: Capability[CrossAttention] = Capability(
+    "cross-attention", "open an encoder–decoder, such as t5-tiny", _explain_cross_attention
+)

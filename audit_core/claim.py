@@ -36,6 +36,10 @@ class Universe(StrEnum):
     HEADS_MLPS = "heads+mlps"
     EXPERTS = "experts"
     HEADS_EXPERTS = "heads+experts"
+    SOURCES = "sources"
+    ENCODER_HEADS = "encoder_heads"
+    DECODER_HEADS = "decoder_heads"
+    CROSS_HEADS = "cross_heads"
 
     @property
     def kinds(self) -> tuple[Kind, ...]:

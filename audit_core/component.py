@@ -28,6 +28,11 @@ class Kind(StrEnum):
     EXPERT = "expert"
     ROUTER = "router"
     SHARED = "shared"
+    SOURCE = "source"
+    ENCODER_HEAD = "encoder_head"
+    DECODER_HEAD = "decoder_head"
+    CROSS_HEAD = "cross_head"
+    CROSS_EDGE = "cross_edge"
     DOCUMENT = "document"
     TOOL = "tool"
 
@@ -59,11 +64,19 @@ KINDS = {
     Kind.EXPERT: KindSpec("experts", letter="E", title="expert"),
     Kind.ROUTER: KindSpec("routers", word="ROUTER"),
     Kind.SHARED: KindSpec("shared", word="SHARED"),
+    Kind.SOURCE: KindSpec("sources", word="SOURCE"),
+    Kind.ENCODER_HEAD: KindSpec("encoder_heads", letter="EH"),
+    Kind.DECODER_HEAD: KindSpec("decoder_heads", letter="DH"),
+    Kind.CROSS_HEAD: KindSpec("cross_heads", letter="XH"),
+    Kind.CROSS_EDGE: KindSpec("cross_edges", letter="XH"),
     Kind.DOCUMENT: KindSpec("documents"),
     Kind.TOOL: KindSpec("tools"),
 }
 """One row per kind; a new kind of component is a row here and a site in the engine."""
-_BY_LETTER = {spec.letter: kind for kind, spec in KINDS.items() if spec.letter and kind is not Kind.EDGE}
+OF_ENCODER_DECODERS = (Kind.SOURCE, Kind.ENCODER_HEAD, Kind.DECODER_HEAD, Kind.CROSS_HEAD, Kind.CROSS_EDGE)
+EDGES = {Kind.HEAD: Kind.EDGE, Kind.CROSS_HEAD: Kind.CROSS_EDGE}
+"""Kinds of heads, and of their edges, which have the same letter."""
+_BY_LETTER = {spec.letter: kind for kind, spec in KINDS.items() if spec.letter and kind not in EDGES.values()}
 _BY_WORD = {spec.word: kind for kind, spec in KINDS.items() if spec.word}
 
 
@@ -77,6 +90,10 @@ class Component:
         experts), `L3.SHARED` (the experts that every token passes through, with their gate), `doc:2`, `tool:search`.
         `@7` limits any of them to token position 7; `@-1` is the last; for a pattern it is the query position.
         `L9.H6:14>2` is one attention edge of that head: query position 14 to key position 2.
+
+    Of an encoder–decoder: `L0.EH1` and `L0.DH1` (head of self-attention in the encoder and in the decoder), `L0.XH1` (head of
+        cross-attention), `L0.XH1:9>4` (its edge from target position 9 to source position 4), `L0.SOURCE@4` (the embedding that
+        enters the encoder there). Positions count through source and target.
     """
 
     layer: int
@@ -107,7 +124,7 @@ class Component:
             return f"tool:{self.name}"
         spec = KINDS[self.kind]
         part = spec.word or f"{spec.letter}{self.index}"
-        if self.kind is Kind.EDGE:
+        if self.kind in EDGES.values():
             return f"L{self.layer}.{part}:{self.position}>{self.key}"
         return f"L{self.layer}.{part}" + ("" if self.position is None else f"@{self.position}")
 
@@ -135,14 +152,14 @@ def edge(layer: int, index: int, query: int, key: int) -> Component:
 _GRAMMAR = re.compile(
     r"L(?P<layer>\d{1,4})\.(?:(?P<word>"
     + "|".join(_BY_WORD)
-    + r")|(?P<letter>["
-    + "".join(_BY_LETTER)
-    + r"])(?P<index>\d{1,6}))"
+    + r")|(?P<letter>"
+    + "|".join(_BY_LETTER)
+    + r")(?P<index>\d{1,6}))"
     r"(?:@(?P<at>-?\d{1,5})|:(?P<query>-?\d{1,5})>(?P<key>-?\d{1,5}))?",
     re.ASCII,
 )
 _OUTSIDE = re.compile(r"doc:(?P<doc>\d{1,6})|tool:(?P<tool>[A-Za-z0-9_.-]{1,64})", re.ASCII)
-_REMEDY = "write L9.H6, L5.MLP, L4.RESID@7, L9.H6@-1, L9.Q6, L9.K2, L9.A6, L5.N120, L9.H6:14>2, L3.E5, L3.SHARED, doc:2 or tool:search."
+_REMEDY = "write L9.H6, L5.MLP, L4.RESID@7, L9.H6@-1, L9.Q6, L9.K2, L9.A6, L5.N120, L9.H6:14>2, L3.E5, L3.SHARED, L0.XH1, doc:2 or tool:search."
 
 
 def parse_component(text: str) -> Component:
@@ -164,11 +181,12 @@ def parse_component(text: str) -> Component:
         raise ComponentRefused(f"{text[:40]!r} is not an address.", wanted="layer and component.", remedy=_REMEDY)
     layer = int(match["layer"])
     if match["query"] is not None:
-        if match["letter"] != "H":
+        kind = EDGES.get(_BY_LETTER[match["letter"]]) if match["letter"] else None
+        if kind is None:
             raise ComponentRefused(
                 f"{text[:40]!r} is an edge of a component without attention.", wanted="a head.", remedy=_REMEDY
             )
-        return edge(layer, int(match["index"]), int(match["query"]), int(match["key"]))
+        return Component(layer, kind, int(match["index"]), int(match["query"]), int(match["key"]))
     position = None if match["at"] is None else int(match["at"])
     if match["word"] is not None:
         return Component(layer, _BY_WORD[match["word"]], 0, position)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from enum import Enum, StrEnum
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from audit_core.component import Component, parse_components
 from audit_core.errors import ComponentRefused, Refused
@@ -13,6 +13,8 @@ from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.registry import list_plugins
 from audit_core.request import Ask, Request
 from audit_core.subject import Subject
+
+FormT = TypeVar("FormT")
 
 
 class Shape(StrEnum):
@@ -69,11 +71,11 @@ class FormField:
         return Refused(f"{self.ask.label}: {text[:60]!r}.", wanted=f"{wanted}.", remedy="change this answer.")
 
 
-def list_form_fields(request: type[Request]) -> tuple[FormField, ...]:
+def list_form_fields(request: type[Any]) -> tuple[FormField, ...]:
     """The questions of a request, in the order of its fields; prompts and seed are not among them."""
     hints = get_type_hints(request, include_extras=True)
     found = []
-    for field in fields(request):  # type: ignore[arg-type]
+    for field in fields(request):
         hint = hints[field.name]
         asks = [mark for mark in get_args(hint)[1:] if isinstance(mark, Ask)] if get_origin(hint) is Annotated else []
         if asks:
@@ -129,6 +131,11 @@ def make_request(
         if field.shape is Shape.COMPONENTS:
             _check_components(subject, values[field.name])
     return request(**values)
+
+
+def read_answers(form: type[FormT], answers: Mapping[str, str]) -> FormT:
+    """A dataclass of a form's fields from answers as text; a field without an answer keeps its default."""
+    return form(**{f.name: f.parse(answers[f.name]) for f in list_form_fields(form) if f.name in answers})
 
 
 def _check_components(subject: Subject, parts: Sequence[Component]) -> None:

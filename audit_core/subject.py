@@ -104,6 +104,24 @@ class TokenRouting:
         read_only(self.norms)
 
 
+@runtime_checkable
+class CrossAttention(Protocol):
+    """Capability of an encoder–decoder: where its decoder attends in the source can be read."""
+
+    start_id: int
+    """Token that begins every target, between source and target in a prompt."""
+
+    def find_source(self, pair: TokenPair) -> int:
+        """Length of a prompt's source, in tokens; the target begins there.
+
+        Raises:
+            PromptRefused: the prompt has no source and target.
+        """
+
+    def read_cross_attention(self, prompts: TokenisedPrompts) -> tuple[Floats, ...]:
+        """Cross-attention from the answer position on the clean run; per prompt, shape (layer, head, source position)."""
+
+
 MEAN_KINDS = frozenset((Kind.HEAD, Kind.MLP, Kind.RESID, Kind.EDGE))
 
 

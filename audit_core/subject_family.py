@@ -97,7 +97,8 @@ def list_planted(*, about: Kind | None = None) -> tuple[PlantedModel, ...]:
     found = tuple(model for family in list_families() for model in family.planted)
     if about is None:
         return found
-    return tuple(m for m in found if all(part.kind is about for claim in m.claims for part in claim.components))
+    kinds = {model.name: {part.kind for claim in model.claims for part in claim.components} for model in found}
+    return tuple(model for model in found if kinds[model.name] == {about})
 
 
 def find_planted(name: str) -> PlantedModel | None:

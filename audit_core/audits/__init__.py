@@ -3,6 +3,7 @@
 from audit_core.audits.ablation import AblationRequest, AblationResult, describe_ablation
 from audit_core.audits.attention import AttentionRequest, AttentionResult, find_attention_line
 from audit_core.audits.attention_tests import AttentionTestsRequest, AttentionTestsResult
+from audit_core.audits.both_sides import BothSidesRequest, BothSidesResult, SideHeadRow
 from audit_core.audits.circuit import CircuitRequest, CircuitResult
 from audit_core.audits.claim_test import ClaimTestRequest, ClaimTestResult
 from audit_core.audits.confirmation import ConfirmationRequest, ConfirmationResult
@@ -13,6 +14,7 @@ from audit_core.audits.paths import ConnectionEffect, PathsRequest, PathsResult
 from audit_core.audits.positions import Place, PositionsRequest, PositionsResult
 from audit_core.audits.recomposition import ComponentShare, RecompositionRequest, RecompositionResult
 from audit_core.audits.rival import AlternativeCircuit, RivalRequest, RivalResult
+from audit_core.audits.source_tokens import SourceRow, SourceTokensRequest, SourceTokensResult
 from audit_core.audits.specificity import SpecificityRequest, SpecificityResult, TaskLoss
 from audit_core.audits.stability import SelectionFrequency, StabilityRequest, StabilityResult
 from audit_core.audits.sweep import (
@@ -44,6 +46,8 @@ __all__ = [
     "AttentionResult",
     "AttentionTestsRequest",
     "AttentionTestsResult",
+    "BothSidesRequest",
+    "BothSidesResult",
     "CircuitRequest",
     "CircuitResult",
     "ClaimTestRequest",
@@ -79,6 +83,10 @@ __all__ = [
     "ScreenAgreement",
     "SelectionFrequency",
     "SharedRow",
+    "SideHeadRow",
+    "SourceRow",
+    "SourceTokensRequest",
+    "SourceTokensResult",
     "SpecificityRequest",
     "SpecificityResult",
     "StabilityRequest",

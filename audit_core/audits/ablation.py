@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from audit_core.audit import Audit, Example
+from audit_core.capability import HEADS, Capability
 from audit_core.claim import Universe
 from audit_core.component import Kind
 from audit_core.controls import Controls
@@ -111,6 +112,7 @@ class AblationAudit(Audit):
     result: type = AblationResult
     version: int = 8
     examples: tuple[Example, ...] = _EXAMPLES
+    demands: tuple[Capability[Any], ...] = (HEADS,)
     counts_as: tuple[str, ...] = ("causal_results",)
 
     def count_work(self, subject: Subject, request: AblationRequest) -> int:

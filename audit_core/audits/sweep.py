@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit_core.audit import Audit, Example
+from audit_core.capability import HEADS, Capability
 from audit_core.component import KINDS, Component, Kind, resid
 from audit_core.controls import Controls
 from audit_core.effect import Effect, check_task, cut, get_metric, measure_in_blocks
@@ -139,6 +140,7 @@ class SweepAudit(Audit):
     result: type = SweepResult
     version: int = 8
     examples: tuple[Example, ...] = _EXAMPLES
+    demands: tuple[Capability[Any], ...] = (HEADS,)
     counts_as: tuple[str, ...] = ("causal_results",)
 
     def count_work(self, subject: Subject, request: SweepRequest) -> int:

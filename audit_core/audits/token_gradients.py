@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from audit_core.audit import Audit, Example
-from audit_core.capability import MEANS, Capability
+from audit_core.capability import HEADS, MEANS, Capability
 from audit_core.component import Kind, resid
 from audit_core.controls import Controls
 from audit_core.effect import check_gap, get_metric, measure_effect
@@ -83,7 +83,7 @@ class TokenGradientsAudit(Audit):
     version: int = 8
     examples: tuple[Example, ...] = _EXAMPLES
     counts_as: tuple[str, ...] = ("causal_results",)
-    demands: tuple[Capability[Any], ...] = (MEANS,)
+    demands: tuple[Capability[Any], ...] = (HEADS, MEANS)
 
     def count_work(self, subject: Subject, request: TokenGradientsRequest) -> int:
         measured = subject.count_work(request.prompts, _replace_each(request))

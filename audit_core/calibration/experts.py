@@ -91,8 +91,9 @@ def list_expert_shares(found: ExpertCalibration) -> tuple[tuple[str, Estimate], 
 
 def describe_expert_origin(found: ExpertCalibration) -> str:
     """Size of the calibration on experts, in a sentence."""
+    samples = "1 sample" if found.samples_each == 1 else f"{found.samples_each} samples"
     return (
-        f"{found.builds} builds of each of {found.mixtures} mixtures, {found.samples_each} samples of prompts for each claim: "
+        f"{found.builds} builds of each of {found.mixtures} mixtures, {samples} of prompts for each claim: "
         f"{found.n_claims:,} claims, {found.n_samples:,} samples."
     )
 

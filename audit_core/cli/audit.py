@@ -8,9 +8,17 @@ from typing import Any
 
 from audit_core.audit import Audit
 from audit_core.cli.circuits import print_findings
-from audit_core.cli.output import print_json, print_result, print_status
+from audit_core.cli.output import print_json, print_result, print_status, show_fetch
 from audit_core.cli.prompt_set import load_prompt_set
-from audit_core.cli.session import Adder, ask_prompts, current_actor, open_audit, put_in_form, run_audit
+from audit_core.cli.session import (
+    Adder,
+    ask_prompts,
+    current_actor,
+    open_audit,
+    open_subject,
+    put_in_form,
+    run_audit,
+)
 from audit_core.errors import AuditError, Refused
 from audit_core.evidence.kind import read_evidence
 from audit_core.prompts.alignment import tokenise
@@ -18,11 +26,12 @@ from audit_core.prompts.prompt_set import TokenisedPrompts, take_split
 from audit_core.registry import get_plugin, list_plugins
 from audit_core.request import Request
 from audit_core.request_form import Shape, explain_unasked, list_form_fields, make_request, needs_explored
-from audit_core.run import dump_result, identify_run, record_refusal
+from audit_core.run import Auditor, dump_result, identify_run, record_refusal
 from audit_core.store import RunLog, audit_home
 from audit_core.subject import Subject
 from audit_core.tables import make_table, to_csv
 
+_MOST_BYTES = 64 * 1024**2
 _FIELD = "field_"
 """Begins the names of options that are fields, so that none can be taken for another option."""
 
@@ -41,7 +50,8 @@ def _add_audit(command: argparse.ArgumentParser, audit: Audit) -> None:
     command.set_defaults(command=ask_audit, audit=audit.name)
     command.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
     command.add_argument("--csv", type=Path, metavar="FOLDER", help="also write the tables of the result there")
-    for field in list_form_fields(audit.request):
+    of_file = () if audit.file_form is None else list_form_fields(audit.file_form)
+    for field in (*list_form_fields(audit.request), *of_file):
         option, place = f"--{field.name.replace('_', '-')}", f"{_FIELD}{field.name}"
         words = ", ".join(choice for choice in field.choices if choice)
         default = "required" if field.default is None else f"default {field.default}" if field.default else ""
@@ -53,7 +63,10 @@ def _add_audit(command: argparse.ArgumentParser, audit: Audit) -> None:
         else:
             command.add_argument(option, dest=place, metavar=field.name.upper(), help=text.replace("%", "%%"))
     command.add_argument("--prompt", default="", metavar="ID", help="one prompt of the set, by its id")
-    ask_prompts(command, "confirmatory" if needs_explored(audit.request) else "exploratory")
+    if audit.file_form is not None:
+        command.add_argument("--file", type=Path, help="a file of its own kind, in place of --prompts")
+    half = "confirmatory" if needs_explored(audit.request) else "exploratory"
+    ask_prompts(command, half, required=audit.file_form is None)
 
 
 def list_audits(options: argparse.Namespace) -> int:
@@ -86,11 +99,21 @@ def list_audits(options: argparse.Namespace) -> int:
 def ask_audit(options: argparse.Namespace) -> int:
     """Ask one audit, and print its result with the kind of evidence of each number."""
     audit: Audit = get_plugin("audits", options.audit)
-    subject, prompts, auditor = open_audit(options, audit.name)
+    path = getattr(options, "file", None)
+    if path is None and options.prompts is None:
+        raise Refused("Neither --file nor --prompts.", wanted="one of them.", remedy="name the file.")
     try:
-        request = _make_request(options, audit, subject, prompts)
+        if path is not None:
+            auditor = Auditor(open_subject(options.model, on_progress=show_fetch), RunLog(audit_home()))
+            subject = auditor.subject
+            audit.require(subject)
+            raw = read_own_file(path)
+            request = audit.ask_file(subject, raw, path.name, read_options(options), seed=options.seed)
+        else:
+            subject, prompts, auditor = open_audit(options, audit.name)
+            request = _make_request(options, audit, subject, prompts)
     except AuditError as error:
-        asked = {"prompts": str(options.prompts), "model": options.model}
+        asked = {"prompts": str(path or options.prompts), "model": options.model}
         record_refusal(RunLog(audit_home()), audit.name, error, actor=current_actor(), request=asked)
         raise
     found = run_audit(auditor, audit.name, request)
@@ -124,14 +147,34 @@ def _write_tables(audit: Audit, result: Any, folder: Path) -> None:
         print_status(f"Written: {path}")
 
 
-def _make_request(options: argparse.Namespace, audit: Audit, subject: Subject, prompts: TokenisedPrompts) -> Request:
-    audit.require(subject)
+def read_own_file(path: Path) -> bytes:
+    """Bytes of a file, cut one byte beyond what any reader accepts.
+
+    Raises:
+        Refused: it cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            return stream.read(_MOST_BYTES + 1)
+    except OSError as error:
+        raise Refused(
+            f"{path} cannot be read: {error.strerror}.", wanted="a readable file.", remedy="check path and permissions."
+        ) from error
+
+
+def read_options(options: argparse.Namespace) -> dict[str, str]:
+    """Answers of the form that were given as options."""
     given = {name.removeprefix(_FIELD): value for name, value in vars(options).items() if name.startswith(_FIELD)}
-    answers = {
+    return {
         name: " ".join(value) if isinstance(value, list) else value
         for name, value in given.items()
         if value is not None
     }
+
+
+def _make_request(options: argparse.Namespace, audit: Audit, subject: Subject, prompts: TokenisedPrompts) -> Request:
+    audit.require(subject)
+    answers = read_options(options)
     explored = prompts
     if needs_explored(audit.request):
         whole = put_in_form(load_prompt_set(options), options, subject)

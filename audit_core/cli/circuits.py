@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -103,6 +104,9 @@ def print_findings(result: Any, depth: int = 1) -> None:
         elif isinstance(value, GroupEstimates):
             for group, estimate in zip(value.names, value.estimates, strict=True):
                 print_result(f"{name}, {group}: {format_estimate(estimate)}")
+        elif isinstance(value, Mapping):
+            for key, one in value.items():
+                print_result(f"{name}, {key}: {format_estimate(one) if isinstance(one, Estimate) else one}")
         elif is_dataclass(value):
             print_result(f"{name}:")
             print_findings(value, depth + 1)

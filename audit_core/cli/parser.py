@@ -14,6 +14,7 @@ from audit_core.claim import Universe
 from audit_core.cli.attention import run_attention_tests
 from audit_core.cli.audit import add_audit_command
 from audit_core.cli.audits import sweep_components, test_claim
+from audit_core.cli.benchmarks import add_benchmark_command
 from audit_core.cli.calibrate import calibrate_rule
 from audit_core.cli.changes import add_change_commands
 from audit_core.cli.circuits import discover_circuit, question_circuit
@@ -57,6 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_circuits(add)
     _add_judging(add)
     add_audit_command(add)
+    add_benchmark_command(add)
     add_claim_commands(add)
     add_key_commands(add)
     add_pack_commands(add)

@@ -62,10 +62,10 @@ def ask_form(command: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def ask_prompts(command: argparse.ArgumentParser, half: str) -> None:
+def ask_prompts(command: argparse.ArgumentParser, half: str, *, required: bool = True) -> None:
     """Add the options for model, prompts, split and seed; read by `open_audit`."""
     command.add_argument("--model", default="default", help="default, a known name, a folder, or a hub id")
-    add_prompts_option(command, required=True, text="the prompt set")
+    add_prompts_option(command, required=required, text="the prompt set")
     ask_form(command)
     command.add_argument("--half", choices=HALVES, default=half, help=f"split of the prompts (default {half})")
     command.add_argument("--seed", type=int, default=0)

@@ -10,13 +10,15 @@ from audit_core.intervention import Intervention, Replacement, intervene
 from audit_core.prompts.answers import Contrast
 from audit_core.prompts.prompt_set import Prompt, TokenisedPrompts, TokenPair
 from audit_core.registry import get_plugin
-from audit_core.subject import Subject
+from audit_core.subject import CrossAttention, Subject
 
 MIN_WORK = 20_000
 """Runs with fewer units are mostly overhead and do not predict longer ones."""
 TOKENS = 6
 STEP = 2
 """Timing uses every second head."""
+WITHOUT_HEADS = (Kind.RESID, Kind.CROSS_HEAD)
+"""Timed where there are no heads of a decoder-only model: the first kind that a subject has."""
 LEAST_S = 0.3
 PROMPTS = 64
 REPEATS = 3
@@ -42,10 +44,10 @@ class Pace:
 
     def calibrate(self, subject: Subject) -> None:
         """Time a run on made-up tokens."""
-        ids = tuple(range(2, 2 + TOKENS))
-        pair = TokenPair(Prompt("pace", "", "", "", "", ""), ids, ids[::-1], Contrast((), ((0,),), ((1,),)), (), ())
+        ids, other = _make_up(subject)
+        pair = TokenPair(Prompt("pace", "", "", "", "", ""), ids, other, Contrast((), ((0,),), ((1,),)), (), ())
         prompts = TokenisedPrompts("pace", (pair,), "")
-        parts = subject.components(Kind.HEAD)[::STEP] or subject.components(Kind.RESID)
+        parts = subject.components(Kind.HEAD)[::STEP] or next(filter(None, map(subject.components, WITHOUT_HEADS)))
         edits = [intervene([part], Replacement.ZERO) for part in parts]
         # The first run of a process includes one-time costs and is not timed.
         _time(subject, prompts, edits[:1])
@@ -55,6 +57,17 @@ class Pace:
             prompts = TokenisedPrompts("pace", (pair,) * PROMPTS, "")
             took = min(_time(subject, prompts, edits) for _ in range(REPEATS))
         self._machine_s = took / subject.count_work(prompts, edits)
+
+
+def _make_up(subject: Subject) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Two rows of tokens that this subject can read."""
+    if not isinstance(subject, CrossAttention):
+        ids = tuple(range(2, 2 + TOKENS))
+        return ids, ids[::-1]
+    start = subject.start_id
+    ids = tuple(token for token in range(2, 3 + TOKENS) if token != start)[: TOKENS - 1]
+    middle = TOKENS // 2
+    return (*ids[:middle], start, *ids[middle:]), (*ids[:middle][::-1], start, *ids[middle:])
 
 
 def _time(subject: Subject, prompts: TokenisedPrompts, edits: Sequence[Intervention]) -> float:

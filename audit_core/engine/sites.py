@@ -37,7 +37,7 @@ shapes: residual and MLP (row, pos, d_model); query, key, value and head output 
 neurons (row, pos, neuron); pattern (row, head, query, key). Experts have a `MixtureLayer` in the place of a hook, whose
 value is a `Routed`, and shared experts a `SharedPath`, whose value has the shape of an MLP's."""
 _PATTERNS = (Kind.EDGE, Kind.PATTERN)
-_WHOLE = (Kind.RESID, Kind.MLP, Kind.SHARED)
+_WHOLE = (Kind.RESID, Kind.MLP, Kind.SHARED, Kind.SOURCE)
 
 NOISE_SCALE = 10.0
 """Noise of the control, in root mean squares of the activation; large enough to be detected by any working hook."""

@@ -146,7 +146,9 @@ def _read_count(config: Mapping[str, Any], names: Iterable[str]) -> int | None:
 
 
 def _check_layers(config: Mapping[str, Any], tensors: Mapping[str, StoredTensor]) -> None:
-    declared = _read_count(config, _LAYERS)
+    # Encoder and decoder number their layers apart, and may have different numbers of them.
+    counts = (_read_count(config, names) for names in (_LAYERS, ("num_decoder_layers",)))
+    declared = max((count for count in counts if count is not None), default=None)
     stored: dict[int, str] = {}
     for name in sorted(tensors):
         if match := _LAYER.search(name):

@@ -89,7 +89,8 @@ KNOWN_MODELS: tuple[KnownModel, ...] = (SMOLLM2,)
 """Models that are fetched by name."""
 
 MOE_TINY = ShippedModel("moe-tiny", "Small mixture of experts, trained for this audit", "Apache-2.0")
-SHIPPED_MODELS: tuple[ShippedModel, ...] = (MOE_TINY,)
+T5_TINY = ShippedModel("t5-tiny", "Small encoder–decoder, trained for this audit", "Apache-2.0")
+SHIPPED_MODELS: tuple[ShippedModel, ...] = (MOE_TINY, T5_TINY)
 
 
 def find_known(name: str) -> KnownModel | None:

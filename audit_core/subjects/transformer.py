@@ -24,7 +24,7 @@ from audit_core.capability import (
     Capability,
     components_of,
 )
-from audit_core.component import Component, Kind
+from audit_core.component import OF_ENCODER_DECODERS, Component, Kind
 from audit_core.engine.adapters import register_adapters
 from audit_core.engine.checkpoint import check_against_files, check_kind
 from audit_core.engine.faults import refuse_faults
@@ -110,7 +110,7 @@ class TransformerSubject:
         return self.runner.fallback
 
     def components(self, kind: Kind) -> tuple[Component, ...]:
-        indices = range(count_indices(kind, self.geometry))
+        indices = range(0 if kind in OF_ENCODER_DECODERS else count_indices(kind, self.geometry))
         layers = [layer for layer in range(self.geometry.n_layers) if (kind, layer) in self.runner.model.points]
         return tuple(Component(layer, kind, index) for layer in layers for index in indices)
 

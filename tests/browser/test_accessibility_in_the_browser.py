@@ -21,7 +21,8 @@ from ui.shell.navigation import PLACES
 pytestmark = pytest.mark.browser
 APP = "[data-testid=stApp]"
 QUIET = """app => {
-    const isQuiet = document.querySelector(app)?.dataset.testScriptState === 'notRunning'
+    const isDrawn = !document.querySelector('[data-stale=true], .st-key-grid-growing')
+    const isQuiet = isDrawn && document.querySelector(app)?.dataset.testScriptState === 'notRunning'
     window.quietSince = isQuiet ? window.quietSince ?? performance.now() : undefined
     return performance.now() - window.quietSince > 333
 }"""
@@ -107,7 +108,9 @@ def test_no_page_has_a_flaw_of_ours(house: House, visit: Any) -> None:
 
 
 def settle(page: Any) -> None:
-    """Until the page's run has ended, and no other began within a third of a second, such as one of a click."""
+    """Until the page's run has ended with nothing left of the run before, and no other began within a third of a second.
+
+    What a run is about to replace is faded, and a sweep that still grows runs again and again."""
     page.evaluate("delete window.quietSince")
     page.wait_for_function(QUIET, arg=APP)
 

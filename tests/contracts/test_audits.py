@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toy.audit_requests import list_requests, list_requests_to_a_mixture
+from toy.audit_requests import list_requests, list_requests_to_a_mixture, list_requests_to_an_encoder_decoder
 from toy.planted import make_induction
 
 from audit_core import open_subject
@@ -39,6 +39,8 @@ BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
     "attention": {"mass": _READ},
     "attention_tests": _RUNS
     | {"patterns": _DONE, "comparisons": _READ, "randomisations": (Evidence.OBSERVATIONAL, Evidence.CAUSAL)},
+    "benchmark": {"accuracy": _READ, "margin": _READ, "categories": (*_READ, *_DONE)}
+    | dict.fromkeys(("effect", "excess", "fraction", "stays right"), _DONE),
     "circuit": dict.fromkeys(("necessity", "sufficiency", "gaps", "worths", "by template"), _DONE),
     "claim_test": _RUNS
     | dict.fromkeys(("families", "by template", "members", "repair", "mediation", "drift"), _DONE)
@@ -47,6 +49,10 @@ BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
         "verdict": (Evidence.OBSERVATIONAL, Evidence.CAUSAL),
         **dict.fromkeys(("recomposition", "circuit", "curve", "transfer", "rival", "specificity"), _DONE),
     },
+    "both_sides": _RUNS | {"heads": (*_READ, *_DONE), "agreement": _READ} | dict.fromkeys(("families", "null"), _DONE),
+    "source_tokens": _RUNS
+    | {"consulted": _READ, "tokens": (*_READ, *_DONE), "agreement": _READ}
+    | dict.fromkeys(("relied", "hidden", "null"), _DONE),
     "curve": dict.fromkeys(("points", "named"), _DONE),
     "discover": {},
     "edges": {},
@@ -66,7 +72,7 @@ BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
     "transfer": dict.fromkeys(("sufficiency", "necessity", "found elsewhere", "named"), _DONE),
 }
 """Written by hand: the badge of every figure of an exported result."""
-OF_SOME_PROMPTS = {"claim_test", "confirmation", "circuit", "transfer", "specificity"}
+OF_SOME_PROMPTS = {"benchmark", "circuit", "claim_test", "confirmation", "source_tokens", "specificity", "transfer"}
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +107,8 @@ def results(
     mixture = Auditor(open_subject("planted-mixture"), log)
     asked = {(audit, auditor): found for audit, found in list_requests(prompts).items()}
     asked |= {(audit, mixture): found for audit, found in list_requests_to_a_mixture(mixture.subject).items()}
+    sides = Auditor(open_subject("planted-encoder-decoder"), log)
+    asked |= {(audit, sides): found for audit, found in list_requests_to_an_encoder_decoder(sides.subject).items()}
     return {
         audit: [(runner, request, run(runner, audit, request)) for request in found]
         for (audit, runner), found in asked.items()
@@ -123,7 +131,7 @@ def walk(value: Any, kind: type) -> Iterator[Any]:
 
 
 def test_every_audit_on_the_shelf_is_tried_here(prompts: TokenisedPrompts) -> None:
-    assert {*list_requests(prompts), "experts"} == set(AUDITS)
+    assert {*list_requests(prompts), "experts", "source_tokens", "both_sides"} == set(AUDITS)
 
 
 @pytest.mark.parametrize("audit", AUDITS)

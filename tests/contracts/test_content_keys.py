@@ -18,6 +18,7 @@ from audit_core.attention.plausibility import Source
 from audit_core.audits.ablation import AblationRequest
 from audit_core.audits.attention import AttentionRequest
 from audit_core.audits.attention_tests import AttentionTestsRequest
+from audit_core.audits.both_sides import BothSidesRequest
 from audit_core.audits.circuit import CircuitRequest
 from audit_core.audits.claim_test import ClaimTestRequest
 from audit_core.audits.confirmation import ConfirmationRequest
@@ -29,11 +30,13 @@ from audit_core.audits.paths import PathsRequest
 from audit_core.audits.positions import PositionsRequest
 from audit_core.audits.recomposition import RecompositionRequest
 from audit_core.audits.rival import RivalRequest
+from audit_core.audits.source_tokens import SourceTokensRequest
 from audit_core.audits.specificity import SpecificityRequest
 from audit_core.audits.stability import StabilityRequest
 from audit_core.audits.sweep import SweepRequest
 from audit_core.audits.token_gradients import TokenGradientsRequest
 from audit_core.audits.transfer import TransferRequest
+from audit_core.benchmarks import BenchmarkRequest
 from audit_core.circuits import OtherTask
 from audit_core.claim import Claim
 from audit_core.component import head
@@ -51,6 +54,8 @@ PINNED = {
     "ablation": "6c324fc529d159d41562e604430944c0263b7e2fe4d2b2b1c0527ec389f4c155",
     "attention": "75b8ff95052677ef9b14fcb79b2e9d691a3d38f2e84d6d5dc6cd059d6ad91a1b",
     "attention_tests": "a306f6c2590cd39acf91d3ca1a1b88f51f7106bfd0cc92e9ad416591515dc0b8",
+    "benchmark": "96a65f1a13d0787660fbd5f105e445825a00172e4fe248fbd26fb97c7189c50f",
+    "both_sides": "b19f8fbe9b8b4b156b3930c722018f60946002525bfc735e79305fede3d50048",
     "circuit": "4822d10e6ed31ad60aef7dc04752407a8cd59156494d62693d09b62be69afdbf",
     "claim_test": "fca94b4a61f0913b90dce961b9e3c5eb8e33c5670f3b35ab427bcf146e60a2d8",
     "confirmation": "1d4e21e6319e5fca4cf765b098d94f4efc728f670838cc3f95114c97b89e73fd",
@@ -62,6 +67,7 @@ PINNED = {
     "positions": "40e5041154063527dad669f95e202d5742eda73044ddf090403a92c011848f31",
     "recomposition": "d626472acffdbed682941227ec55339732c696637b2f7b6d8c8bb7aa7cabfa48",
     "rival": "14c4f5f7b2bff04a69d7f5e5595362c1f16843a369a399c971a35a320e27e09c",
+    "source_tokens": "79567b589146e8882e0ec324a023b38923fda36c7a2943860a1a90b9ac824df0",
     "specificity": "a8e3eaca6c2508d5ca83ec1340a3981215313bc481e7970c5889ed15d4a01e5e",
     "stability": "2108e6b8ba151704443f6a2efbbe6650145f2451e9c4f75f3d520ee569e1fcb0",
     "sweep": "266ecf26257ef8056352328cbd7d1affcc4dfda93125ae343caa38ad8dd66579",
@@ -104,6 +110,8 @@ def list_requests(prompts: TokenisedPrompts) -> dict[str, Any]:
         "ablation": AblationRequest(prompts, prompts, CIRCUIT, mean),
         "attention": AttentionRequest(prompts, Source.CHANGED),
         "attention_tests": AttentionTestsRequest(prompts, prompts, CIRCUIT),
+        "benchmark": BenchmarkRequest(prompts, CIRCUIT),
+        "both_sides": BothSidesRequest(prompts, prompts),
         "circuit": CircuitRequest(prompts, prompts, CIRCUIT),
         "claim_test": ClaimTestRequest(prompts, Claim("needed", CIRCUIT)),
         "confirmation": ConfirmationRequest(judged, Claim("needed", CIRCUIT), explored, ("circuit", "stability")),
@@ -115,6 +123,7 @@ def list_requests(prompts: TokenisedPrompts) -> dict[str, Any]:
         "positions": PositionsRequest(one, prompts, CIRCUIT),
         "recomposition": RecompositionRequest(prompts, prompts, CIRCUIT),
         "rival": RivalRequest(judged, judged, CIRCUIT, explored=explored),
+        "source_tokens": SourceTokensRequest(prompts, prompts),
         "specificity": SpecificityRequest(prompts, prompts, CIRCUIT, others=(OtherTask(judged, CIRCUIT[:1]),)),
         "stability": StabilityRequest(explored, explored, "exact", size=2),
         "sweep": SweepRequest(prompts, prompts, seed=3),

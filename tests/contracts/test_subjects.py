@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from toy.additive import AdditiveSubject, pair_up
+from toy.encoder_decoders import build_random as build_random_t5
 from toy.models import FAMILIES, build_random
 from toy.prompts import tokenise_letters
 
@@ -124,8 +125,8 @@ def test_what_a_subject_of_numbers_cannot_give_is_not_among_its_capabilities() -
 def test_every_name_in_the_menu_is_offered_once_and_found_by_one_family() -> None:
     names = [model.name for model in list_models()]
     assert len(names) == len(set(names))
-    assert names[:2] == ["default", "moe-tiny"]
-    assert set(names[2:]) == {model.name for model in list_planted()}
+    assert names[:3] == ["default", "moe-tiny", "t5-tiny"]
+    assert set(names[3:]) == {model.name for model in list_planted()}
     assert find_listed("planted-or") is not None
     assert find_listed("gpt2") is None
 
@@ -154,4 +155,5 @@ def test_a_configuration_that_two_families_open_is_refused(tmp_path: Path, monke
 @pytest.mark.parametrize("key", list_plugins("subjects"))
 def test_every_kind_of_subject_on_the_shelf_loads_a_folder(key: str, tmp_path: Any) -> None:
     plugin = list_plugins("subjects")[key]
-    assert plugin.load(build_random("gpt2", tmp_path)).geometry.n_layers == 3
+    folder = build_random_t5(tmp_path) if key == "encoder_decoder" else build_random("gpt2", tmp_path)
+    assert plugin.load(folder).geometry.n_layers == 3

@@ -73,8 +73,9 @@ def test_the_list_says_why_an_audit_is_not_asked_here(planted: None) -> None:
     assert set(why) == set(list_plugins("audits"))
     assert {name for name, text in why.items() if text} == {
         name for name, audit in list_plugins("audits").items() if explain_unasked(audit.request)
-    } | {"experts"}
+    } | {"experts", "source_tokens", "both_sides"}
     assert why["experts"] == "This model has no accessible expert."
+    assert why["source_tokens"] == "This model has no encoder, so it has no source and no cross-attention."
     assert "claim" in why["claim_test"]
     assert "claim_test" not in test.selectbox(key="audit").options
 

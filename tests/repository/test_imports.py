@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+import audit_core
+
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = sorted((ROOT / "audit_core").rglob("*.py"))
 DASHBOARD = [ROOT / "app.py", *sorted((ROOT / "ui").rglob("*.py")), *sorted((ROOT / "pages").glob("*.py"))]
@@ -114,6 +116,23 @@ def test_importing_the_library_leaves_heavy_packages_out() -> None:
     loaded = loaded_after("import audit_core, audit_core.cli")
     assert "numpy" in loaded
     assert loaded & {*SLOW_TO_IMPORT, "duckdb", "pandas", "streamlit", "plotly"} == set()
+
+
+def test_a_program_pays_for_the_modules_that_it_takes_alone() -> None:
+    """A program that checks a pack, or looks for a model's folder, waits for no array library and no table of audits."""
+    for module in ("verifier.walk", "models", "errors"):
+        assert loaded_after(f"import audit_core.{module}") & {"numpy", "scipy", "pydantic", "cryptography"} == set()
+
+
+def test_every_public_name_is_found_in_the_module_that_type_checkers_see() -> None:
+    tree = ast.parse((ROOT / "audit_core/__init__.py").read_text())
+    (seen,) = [node for node in tree.body if isinstance(node, ast.If)]
+    stated = {name.name: node.module for node in seen.body if isinstance(node, ast.ImportFrom) for name in node.names}
+    assert set(stated) == set(audit_core.__all__) <= set(dir(audit_core))
+    for name, module in stated.items():
+        assert getattr(audit_core, name) is getattr(importlib.import_module(module or ""), name), name
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = audit_core.nothing
 
 
 def test_finding_every_plugin_leaves_torch_out() -> None:

@@ -42,6 +42,7 @@ COUNTS = {"len", "round", "max", "min", "sum", "int", "abs", "_rank"}
 PASS_ON = {"figure_header", "open_frame", "open_page", "pane_header", "step_header", "table_with_csv"}
 """Functions of the pages that draw what they are given: their callers are held to the same."""
 REVIEWED: dict[str, list[str]] = {
+    "ui/benchmarks/show.py": ["result.n", "result.n_measured", "result.n_right", "source.n_in_file"],
     "ui/live/attention_tests.py": [
         "_kinds(agreements)",
         "_kinds(comparisons)",
@@ -96,7 +97,9 @@ REVIEWED: dict[str, list[str]] = {
     "ui/parts/plain_result.py": ["READING", "SHOWN", "key", "kinds", "reading", "sheet.kinds"],
     "ui/audits/form.py": ["label", "words"],
     "pages/experts.py": ["form.first_visit()"],
+    "pages/source_tokens.py": ["form.first_visit()"],
     "ui/experts/show.py": ["NOT_ROUTED", "SIGNS", "result.n_templates"],
+    "ui/source_tokens/show.py": ["place"],
     "ui/results/curve.py": ["found.n", "found.random_as_near", "place"],
     "ui/results/recomposition.py": ["found.n_universe"],
     "ui/results/specificity.py": ["found.random_as_large"],

@@ -82,14 +82,6 @@ def test_a_claim_is_judged_and_every_number_has_its_parts(tmp_path: Path) -> Non
 
 
 @pytest.mark.usefixtures("loaded")
-def test_too_few_prompts_are_inconclusive_with_exit_code_3(tmp_path: Path) -> None:
-    claim = write(tmp_path / "c.toml", 'name = "x"\ncomponents = ["L23.H3"]\n')
-    done = assay(tmp_path, "test", claim, "--prompts", take_rows(tmp_path / "p.jsonl", 2), "--half", "all", "--json")
-    assert done.returncode == 3
-    assert (json.loads(done.stdout)["state"], json.loads(done.stdout)["reason"]) == ("inconclusive", "low_power")
-
-
-@pytest.mark.usefixtures("loaded")
 def test_unequal_pairs_and_answers_that_do_not_follow_are_refused_by_row(tmp_path: Path) -> None:
     good = json.loads((ROOT / "data/prompts/indirect_object.jsonl").read_text(encoding="utf-8").splitlines()[0])
     rows = [
@@ -109,7 +101,7 @@ def test_unequal_pairs_and_answers_that_do_not_follow_are_refused_by_row(tmp_pat
 
 def test_known_models_are_listed_with_digest_and_licence(tmp_path: Path) -> None:
     rows = json.loads(assay(tmp_path, "models", "--json").stdout)["models"]
-    assert [row["name"] for row in rows] == ["default", "moe-tiny"]
+    assert [row["name"] for row in rows] == ["default", "moe-tiny", "t5-tiny"]
     for row in rows:
         assert row["licence"] == "Apache-2.0"
         assert len(row["weights_sha256"]) == 64

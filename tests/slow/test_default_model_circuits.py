@@ -15,13 +15,13 @@ from audit_core.component import head
 from audit_core.data_folder import DATA
 from audit_core.effect import measure_effect
 from audit_core.intervention import Replacement, intervene
-from audit_core.judging.faithfulness import list_kinds, list_universe
+from audit_core.judging.faithfulness import list_universe
 from audit_core.judging.trial import FAMILIES, judge_trial, plan_trial, read_trial
 from audit_core.judging.verdict import State
-from audit_core.prompts import take_split
+from audit_core.prompts import TokenisedPrompts, take_split
 from audit_core.registry import get_plugin
 from audit_core.shipped import list_circuits
-from audit_core.subject import Subject
+from audit_core.subject import Means, Subject
 
 pytestmark = pytest.mark.slow
 FOUND = [circuit for circuit in list_circuits() if circuit.id.endswith("-found")]
@@ -33,16 +33,16 @@ def subject(default_subject: Subject) -> Subject:
 
 
 @pytest.mark.parametrize("universe", [Universe.HEADS, Universe.HEADS_MLPS])
-def test_the_head_that_acts_is_never_called_sufficient(subject: Subject, universe: Universe) -> None:
+def test_the_head_that_acts_is_never_called_sufficient(
+    subject: Subject, universe: Universe, indirect_objects: TokenisedPrompts, indirect_means: Means
+) -> None:
     """Under any way of replacing as the one that decides, and even if every random set did worse (p at its smallest).
     Elsewhere L23.H3 of this model was reported as sufficient at 1.0 by a clipped sum of attributions."""
-    half = tokenise(take_split(load_prompt_set("indirect_object"), exploratory=False), subject.tokenizer)
-    prompts = half.take(half.spread(24))
     claim = Claim("L23.H3 alone", (head(23, 3),), universe, Role.SUFFICIENT, delta=0.8)
     plan = plan_trial(subject, claim, list, seed=0)
-    means = subject.capture_means(prompts, kinds=frozenset(list_kinds(universe)))
     metric = get_plugin("metrics", "logit_difference")
-    trial = read_trial(claim, plan, measure_effect(subject, prompts, plan.list_runs(), metric, means=means, seed=0))
+    effect = measure_effect(subject, indirect_objects, plan.list_runs(), metric, means=indirect_means, seed=0)
+    trial = read_trial(claim, plan, effect)
     # A null that the circuit beats whatever it does: nothing at all kept by any of 199 sets.
     beaten = np.repeat(trial.families[claim.ablation].empty[None], 199, axis=0)
     for family in FAMILIES:

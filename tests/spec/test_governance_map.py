@@ -85,10 +85,11 @@ def test_a_dense_model_has_the_shelf_and_lacks_what_nothing_covers() -> None:
 def test_what_is_asked_of_documents_and_tools_is_not_available_here_and_of_experts_is() -> None:
     demands = {(setting, demand.id): demand for setting, demand in list_capabilities(list(Setting)).demands}
     for place in (
-        (Setting.RETRIEVAL, "leave_one_out"), (Setting.TOOL_USE, "selection"), (Setting.ENCODER_DECODER, "cross_attention"),
+        (Setting.RETRIEVAL, "leave_one_out"), (Setting.TOOL_USE, "selection"),
     ):  # fmt: skip
         assert demands[place].coverage is Coverage.NONE
         assert demands[place].audits == ()
+    assert demands[Setting.ENCODER_DECODER, "cross_attention"].audits == ("source_tokens", "both_sides")
     for name in ("router", "experts", "routing_effect"):
         assert "experts" in demands[Setting.MIXTURE, name].audits
         assert demands[Setting.MIXTURE, name].coverage is not Coverage.NONE
@@ -104,8 +105,12 @@ def test_no_audit_runs_on_a_class_that_cannot_be_opened_and_a_system_alone_has_n
 def test_what_applies_follows_from_what_audits_demand_and_models_of_a_class_give() -> None:
     """The lists that the map had before audits declared it: all but experts on a dense model, all on a mixture."""
     fits = {setting: list_capabilities([setting]).audits for setting in (Setting.DENSE, Setting.MIXTURE)}
-    assert {fit.audit for fit in fits[Setting.DENSE] if not fit.applies} == {"experts"}
-    assert all(fit.applies for fit in fits[Setting.MIXTURE])
+    of_sources = {"both_sides", "source_tokens"}
+    assert {fit.audit for fit in fits[Setting.DENSE] if not fit.applies} == {"experts", *of_sources}
+    assert {fit.audit for fit in fits[Setting.MIXTURE] if not fit.applies} == of_sources
+    of_t5 = list_capabilities([Setting.ENCODER_DECODER]).audits
+    assert {fit.audit for fit in of_t5 if fit.applies} >= of_sources
+    assert not any(fit.applies for fit in of_t5 if fit.audit in ("attention", "claim_test", "sweep", "experts"))
     (experts,) = (fit for fit in fits[Setting.DENSE] if fit.audit == "experts")
     assert experts.missing == ("expert components", "routing")
 

@@ -112,19 +112,21 @@ def test_a_pickle_in_any_disguise_is_refused_and_does_not_run(
 
 
 def test_remote_code_is_never_asked_for_and_weights_are_always_safetensors() -> None:
-    """`trust_remote_code` may stand as False, and as a key that is refused; every model is loaded by one call."""
+    """`trust_remote_code` may stand as False, and as a key that is refused; decoders and encoder–decoders are each loaded by one call."""
     asked = {
         (path.name, found) for path in CODE for found in re.findall(r"trust_remote_code\W{1,4}\w*", path.read_text())
     }
     assert {found for _, found in asked if "_PLACE" not in found} == {'trust_remote_code": False'}
-    assert {name for name, _ in asked} == {"folder.py", "transformer.py"}
+    assert {name for name, _ in asked} == {"folder.py", "transformer.py", "encoder_decoder.py"}
     calls = [
         (path.name, call)
         for path in (ROOT / "audit_core").rglob("*.py")
-        for call in re.findall(r"AutoModel\w*\.from_pretrained\(.*?\n\s*\)", path.read_text(), re.S)
+        for call in re.findall(
+            r"(?:AutoModel\w*|ForConditionalGeneration)\.from_pretrained\(.*?\n\s*\)", path.read_text(), re.S
+        )
     ]
-    assert [name for name, _ in calls] == ["transformer.py"]
-    assert "use_safetensors=True" in calls[0][1]
+    assert sorted(name for name, _ in calls) == ["encoder_decoder.py", "transformer.py"]
+    assert all("use_safetensors=True" in call for _, call in calls)
     assert not [path for path in CODE if re.search(r"torch\.load\(|pickle\.load|joblib|\bdill\b", path.read_text())]
 
 

@@ -50,21 +50,17 @@ def save(folder: Path, kind: str, auto: str = "AutoModelForCausalLM", **config: 
     return folder
 
 
-T5 = {
-    "vocab_size": 40,
-    "d_model": 32,
-    "d_ff": 32,
-    "d_kv": 8,
-    "num_layers": 1,
-    "num_heads": 4,
-    "decoder_start_token_id": 0,
-}
+BART = {
+    "vocab_size": 40, "d_model": 32, "encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 4,
+    "decoder_attention_heads": 4, "encoder_ffn_dim": 32, "decoder_ffn_dim": 32, "max_position_embeddings": 32,
+    "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2, "decoder_start_token_id": 2,
+}  # fmt: skip
 VIT = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 4, "image_size": 16}
 KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "bert": ("AutoModelForMaskedLM", "masked language model", SIZES),
     "roberta": ("AutoModelForMaskedLM", "masked language model", SIZES),
     "electra": ("AutoModelForCausalLM", "masked language model", SIZES),
-    "t5": ("AutoModelForSeq2SeqLM", "encoder–decoder", T5),
+    "bart": ("AutoModelForSeq2SeqLM", "encoder–decoder", BART),
     "vit": ("AutoModelForImageClassification", "image model", VIT),
     "rwkv": ("AutoModelForCausalLM", "recurrent", {"vocab_size": 40, "hidden_size": 32, "num_hidden_layers": 2}),
 }

@@ -7,13 +7,16 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from audit_core import cli
+from audit_core.cli.circuits import print_findings
 from audit_core.cli.output import print_json, print_json_text, print_result
 from audit_core.errors import Refused
+from audit_core.stats.estimates import Estimate, format_estimate
 from audit_core.store import RunLog
 from audit_core.verifier.streams import is_utf8
 from tests.toy.golden import find_pack, list_packs
@@ -178,3 +181,16 @@ def test_a_sweep_of_a_model_whose_name_has_other_letters_is_reported(
         written = buffer.getvalue().decode(encoding)
         assert not more or json.loads(written)["identity"]["model"] == "模型"
     assert {run["outcome"] for run in RunLog(tmp_path / "home").export()} == {"done"}
+
+
+def test_a_finding_by_name_is_a_line_of_its_own_with_its_interval(capsys: pytest.CaptureFixture[str]) -> None:
+    @dataclass(frozen=True)
+    class Found:
+        replaced: dict[str, Estimate]
+        not_measured: dict[str, str]
+
+    print_findings(Found({"zero": Estimate(1.5, 1.0, 2.0, 8, "logits", 0.95)}, {"mean": "no reference"}))
+    assert capsys.readouterr().out.splitlines() == [
+        f"  replaced, zero: {format_estimate(Estimate(1.5, 1.0, 2.0, 8, 'logits', 0.95))}",
+        "  not measured, mean: no reference",
+    ]

@@ -9,6 +9,7 @@ from audit_core.attention.plausibility import Source
 from audit_core.audits.ablation import AblationRequest
 from audit_core.audits.attention import AttentionRequest
 from audit_core.audits.attention_tests import AttentionTestsRequest
+from audit_core.audits.both_sides import BothSidesRequest
 from audit_core.audits.circuit import CircuitRequest
 from audit_core.audits.claim_test import ClaimTestRequest
 from audit_core.audits.confirmation import ConfirmationRequest
@@ -20,11 +21,13 @@ from audit_core.audits.paths import PathsRequest
 from audit_core.audits.positions import PositionsRequest
 from audit_core.audits.recomposition import RecompositionRequest
 from audit_core.audits.rival import RivalRequest
+from audit_core.audits.source_tokens import SourceTokensRequest
 from audit_core.audits.specificity import SpecificityRequest
 from audit_core.audits.stability import StabilityRequest
 from audit_core.audits.sweep import SweepRequest
 from audit_core.audits.token_gradients import TokenGradientsRequest
 from audit_core.audits.transfer import TransferRequest
+from audit_core.benchmarks import BenchmarkRequest
 from audit_core.circuits import OtherTask
 from audit_core.claim import Claim, Role, Universe
 from audit_core.component import Component, Kind, edge, head, mlp, resid
@@ -32,6 +35,7 @@ from audit_core.intervention import Direction, Replacement
 from audit_core.prompts.alignment import tokenise
 from audit_core.prompts.prompt_set import TokenisedPrompts, is_exploratory
 from audit_core.registry import list_plugins
+from audit_core.source_tokens import SourceToken
 from audit_core.subjects.planted import find_planted
 
 
@@ -55,6 +59,10 @@ def list_requests(prompts: TokenisedPrompts) -> dict[str, list[Any]]:
                 prompts, prompts, (head(0, 0), head(1, 0), head(1, 3)), shuffles=2, shuffled_from=(1,)
             ),
             AttentionTestsRequest(prompts, prompts, shuffles=1, shuffled_from=(2,), seed=1),
+        ],
+        "benchmark": [
+            BenchmarkRequest(prompts, circuit[1:2], random_sets=5),
+            BenchmarkRequest(prompts, (mlp(1),), Replacement.MEAN, random_sets=5, measured_items=8),
         ],
         "claim_test": [
             ClaimTestRequest(prompts, Claim("necessary", (head(1, 0),))),
@@ -123,6 +131,17 @@ def list_requests(prompts: TokenisedPrompts) -> dict[str, list[Any]]:
                 (Kind.RESID, Replacement.RESAMPLE, Direction.DENOISING),
             )
         ],
+    }
+
+
+def list_requests_to_an_encoder_decoder(subject: Any) -> dict[str, list[Any]]:
+    model = find_planted("planted-encoder-decoder")
+    assert model is not None
+    lookup = tokenise(model.tasks[0].make(4, 0), subject.tokenizer)
+    one = replace(lookup, pairs=lookup.pairs[:1])
+    return {
+        "source_tokens": [SourceTokensRequest(lookup, lookup), SourceTokensRequest(one, lookup, SourceToken.CHANGED)],
+        "both_sides": [BothSidesRequest(lookup, lookup, components=(Component(0, Kind.CROSS_HEAD, 1),))],
     }
 
 

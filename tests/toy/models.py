@@ -166,7 +166,7 @@ def load(folder: Path) -> Any:
     """The subject of a folder; one thread, also in the test that is the first to import torch."""
     import torch
 
-    from audit_core.subjects.transformer import load_transformer
+    from audit_core.subject_family import load_folder
 
     torch.set_num_threads(1)
-    return load_transformer(folder)
+    return load_folder(folder)

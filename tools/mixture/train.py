@@ -6,7 +6,7 @@ import math
 import random
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,7 +63,7 @@ class Trained:
     cpu_minutes: float
 
 
-def train_tokenizer(world: World, seed: int) -> Any:
+def train_tokenizer(lines: Iterable[str]) -> Any:
     """A byte-level BPE tokenizer in which every word of the generated text is one token."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
@@ -77,7 +77,7 @@ def train_tokenizer(world: World, seed: int) -> Any:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    inner.train_from_iterator(draw_lines(world, f"tokenizer {seed}", 30_000), trainer)
+    inner.train_from_iterator(lines, trainer)
     return PreTrainedTokenizerFast(tokenizer_object=inner, bos_token=END, eos_token=END, pad_token=END)
 
 
@@ -115,7 +115,7 @@ def train(world: World, plan: Plan) -> Trained:
     """Train tokenizer and model; the loss curve goes to standard error as well."""
     import torch
 
-    tokenizer = train_tokenizer(world, plan.seed)
+    tokenizer = train_tokenizer(draw_lines(world, f"tokenizer {plan.seed}", 30_000))
     model = make_model(len(tokenizer), plan.seed)
     optimiser = torch.optim.AdamW(model.parameters(), lr=plan.learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
     windows = _draw_windows(world, plan, tokenizer)

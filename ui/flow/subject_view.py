@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
-from audit_core import AuditError, Auditor, PromptSet, Subject, TokenisedPrompts
+from audit_core import AuditError, Auditor, Kind, PromptSet, Subject, TokenisedPrompts
 from audit_core.prompts import PromptForm
 from ui.flow import answers, model_question, own_prompts, services, subject_form
 from ui.parts.header import plain
@@ -143,7 +143,8 @@ def _show_identity(frame: Frame, subject: Subject) -> None:
             ("attention", identity.attention), ("quantised", identity.quantisation), ("licence", identity.licence),
         ):  # fmt: skip
             st.markdown(f"{name}: **{plain(value)}**")
-    if subject.fallback:
+    # An encoder–decoder is always run whole, and no audit of it needs gradients.
+    if subject.fallback and not subject.components(Kind.SOURCE):
         frame.prompt.warning(
             f"This model supports only whole forward passes: {plain(subject.fallback)}. Interventions take longer. "
             "Gradient estimates are not available. Measured numbers are as exact as on any other model.",

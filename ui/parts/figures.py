@@ -282,7 +282,7 @@ def token_bars(values: Sequence[float], tokens: Sequence[str], *, unit: str, is_
         go.Bar(
             x=numbers, y=label_tokens(tokens), orientation="h",
             marker={"color": colours, "line": {"color": INK, "width": 1}},
-            text=[f"{v:+.2f}" if is_effect else f"{v:.2f}" for v in numbers], textposition="outside", cliponaxis=False,
+            text=[f"{round(v, 2) + 0.0:+.2f}" if is_effect else f"{v:.2f}" for v in numbers], textposition="outside", cliponaxis=False,
             textfont={"size": TEXT_PX},
             hovertemplate="%{y}: %{x:.3f} " + unit + "<extra></extra>",
         )

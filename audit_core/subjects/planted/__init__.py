@@ -9,6 +9,7 @@ from audit_core.engine.threads import MODEL_LOCK, import_libraries
 from audit_core.models import ModelAccess, Progress, model_cache
 from audit_core.subject_family import ListedModel, SubjectFamily, find_planted
 from audit_core.subjects.planted.conditional import DOSE, GATE, MODES, SUPPRESSED
+from audit_core.subjects.planted.encoder_decoder import ENCODER_DECODER
 from audit_core.subjects.planted.induction import INDUCTION, LEAK, STRICT
 from audit_core.subjects.planted.key import PlantedModel
 from audit_core.subjects.planted.llama import LLAMA
@@ -33,7 +34,7 @@ ATTENTION_MODELS: tuple[PlantedModel, ...] = (
 """Models whose claims are about attention heads."""
 __all__ = ["ATTENTION_MODELS", "PLANTED_MODELS", "PlantedFamily", "PlantedModel", "build_planted", "find_planted"]
 
-PLANTED_MODELS = (*ATTENTION_MODELS, *MIXTURES)
+PLANTED_MODELS = (*ATTENTION_MODELS, *MIXTURES, ENCODER_DECODER)
 WEIGHTS_VERSION = 1
 """Part of each cache folder's name; increase it when a build writes different bytes."""
 

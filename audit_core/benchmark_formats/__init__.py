@@ -1,0 +1,1 @@
+"""Plug-ins: file formats of benchmarks, one per file."""

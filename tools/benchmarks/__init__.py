@@ -1,0 +1,1 @@
+"""The shipped benchmark of own facts, and its recorded run."""

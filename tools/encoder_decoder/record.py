@@ -1,0 +1,159 @@
+"""The stored model: its folder in float16, the record of its training, and the model card written from that record."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from audit_core.models.cache import hash_file
+from audit_core.models.identity import digest_files
+from audit_core.models.known import T5_TINY
+from audit_core.models.provenance import FILE_NAME, Provenance
+from tools.encoder_decoder.evaluate import N_TEXTS
+from tools.encoder_decoder.tasks import TASKS
+from tools.encoder_decoder.train import Plan, Trained
+from tools.mixture.train import LossPoint
+
+RECORD = "training.json"
+WEIGHTS = "model.safetensors"
+LEAST_ACCURACY = 0.9
+"""A claim may only use tasks that the model has this right."""
+_ABOUT: Mapping[str, str] = {
+    "lookup": "the city of one of three people, by three notes of the source that are new in every text",
+    "copy": "the next word of a list of four",
+    "translate": "the next word of a list of four, in one of two invented languages",
+}
+
+
+@dataclass(frozen=True)
+class TrainingRecord:
+    """What is known of the training of the stored model."""
+
+    seed: int
+    steps: int
+    tokens: int
+    """Tokens trained on: all of the sources, and those of the targets that have a loss."""
+    parameters: int
+    cpu_minutes: float
+    losses: tuple[LossPoint, ...]
+    accuracy: dict[str, float]
+    """Task → share of right answers of the stored weights, on freshly drawn texts."""
+    weights_sha256: str
+    """SHA-256 of model.safetensors."""
+
+    @property
+    def usable(self) -> tuple[str, ...]:
+        """Tasks that claims may use."""
+        return tuple(name for name, share in self.accuracy.items() if share >= LEAST_ACCURACY)
+
+
+def store_model(trained: Trained, folder: Path) -> None:
+    """Write model and tokenizer; audits load the float16 weights as exactly the same numbers in float32."""
+    folder.mkdir(parents=True, exist_ok=True)
+    trained.model.half().save_pretrained(folder)
+    trained.tokenizer.save_pretrained(folder)
+
+
+def make_record(plan: Plan, trained: Trained, accuracy: dict[str, float], folder: Path) -> TrainingRecord:
+    """The record of a run whose model is stored in this folder."""
+    return TrainingRecord(
+        seed=plan.seed,
+        steps=plan.steps,
+        tokens=trained.n_tokens,
+        parameters=sum(weights.numel() for weights in trained.model.parameters()),
+        cpu_minutes=round(trained.cpu_minutes, 1),
+        losses=trained.losses,
+        accuracy=accuracy,
+        weights_sha256=hash_file(folder / WEIGHTS),
+    )
+
+
+def write_record(record: TrainingRecord, folder: Path) -> None:
+    """Write the record, the model card, and the digests that every load is checked against."""
+    (folder / RECORD).write_text(json.dumps(asdict(record), indent=1) + "\n", encoding="utf-8")
+    (folder / "README.md").write_text(write_card(record), encoding="utf-8")
+    origin = Provenance(
+        title=T5_TINY.title,
+        requirement=f"none: trained by tools/encoder_decoder, seed {record.seed}",
+        wheel_sha256="none",
+        quantisation="none",
+        source_tensors={},
+        dtype="float16",
+        licence=T5_TINY.licence,
+        files=digest_files(folder),
+    )
+    text = json.dumps(asdict(origin), indent=1, sort_keys=True) + "\n"
+    (folder / FILE_NAME).write_text(text, encoding="utf-8")
+
+
+def read_record(folder: Path) -> TrainingRecord:
+    """The record in a model folder."""
+    content = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    losses = tuple(LossPoint(**point) for point in content.pop("losses"))
+    return TrainingRecord(**content, losses=losses)
+
+
+def write_card(record: TrainingRecord) -> str:
+    """Text of README.md, in the form that the import of model cards reads."""
+    rows = "\n".join(
+        f"| {name} | {_ABOUT[name]} | {record.accuracy[name]:.3f} | {'yes' if name in record.usable else 'no'} |"
+        for name in TASKS
+    )
+    losses = "\n".join(f"| {point.step:,} | {point.loss:.3f} |" for point in record.losses)
+    return f"""---
+license: apache-2.0
+language: en
+pipeline_tag: text2text-generation
+library_name: transformers
+tags: [encoder-decoder, t5]
+---
+
+# {T5_TINY.name}
+
+An encoder–decoder of {record.parameters:,} parameters in the form of T5: three layers of encoder and three of decoder, with
+four heads each. It was trained for this audit. It says nothing of large encoder–decoders.
+
+## Purpose
+
+Audits of source tokens and of cross-attention need a model small enough to measure every head on every prompt, and open
+enough to repeat. Use it to try and to test audits. Do not use it to produce text: its people, cities and languages are
+invented.
+
+## Prompts
+
+A prompt is one text, `source => beginning of the target`. What precedes the arrow is for the encoder. The arrow is the
+first token of the decoder.
+
+## Training
+
+- **Text:** generated by `tools/encoder_decoder` of this project, seed {record.seed}: no other text, and so no licence but Apache-2.0.
+- **Run:** `make t5`; {record.steps:,} steps, {record.tokens:,} tokens, {record.cpu_minutes} minutes of one processor core.
+- **Weights:** they were trained in float32 and are stored in float16. An audit uses exactly the stored numbers, in float32.
+- **Digest:** the SHA-256 of `{WEIGHTS}` is `{record.weights_sha256}`.
+- **Repeating it:** the text is the same for every run of a seed. Rounding differs between processors, so another machine
+  trains other weights: what is fixed is this file.
+
+| step | mean loss since the row before (nats) |
+|---|---|
+{losses}
+
+Target words that the source does not decide weigh a twentieth in this loss.
+
+## Accuracy
+
+Share of {N_TEXTS} freshly drawn texts after which the right word is the most likely of all tokens. The dictionary is the same
+in training. Notes and lists are new combinations.
+
+| task | what is asked | accuracy | for claims |
+|---|---|---|---|
+{rows}
+
+A claim may only use a task with at least {LEAST_ACCURACY:.2f}.
+
+## Limits
+
+One seed, one size, three artificial tasks in short lines. Attention and effects of its heads do not carry over to any other
+model.
+"""

@@ -1,0 +1,1 @@
+"""The page Benchmarks: what it asks, and how it shows accuracy beside effect."""

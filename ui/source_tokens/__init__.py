@@ -1,0 +1,1 @@
+"""The page of source tokens: what it asks and shows."""
