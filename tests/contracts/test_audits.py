@@ -43,7 +43,7 @@ BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
     | dict.fromkeys(("effect", "excess", "fraction", "stays right"), _DONE),
     "circuit": dict.fromkeys(("necessity", "sufficiency", "gaps", "worths", "by template"), _DONE),
     "claim_test": _RUNS
-    | dict.fromkeys(("families", "by template", "members", "repair", "mediation", "drift"), _DONE)
+    | dict.fromkeys(("families", "these templates", "by template", "members", "repair", "mediation", "drift"), _DONE)
     | {"looks": _READ},
     "confirmation": {
         "verdict": (Evidence.OBSERVATIONAL, Evidence.CAUSAL),
