@@ -127,8 +127,9 @@ def _show_templates(groups: GroupEstimates, claim: Claim, place: str) -> None:
 
 def _show_assumptions(assumptions: Sequence[Assumption]) -> None:
     """Show what the causal reading rests on, and what the run found about it."""
-    rows = [f"- *{one.name}* ({one.status.value}): {plain(one.rests_on)} {plain(one.found)}" for one in assumptions]
-    st.markdown("**What the causal reading rests on**\n\n" + "\n".join(rows))
+    st.markdown("**What the causal reading rests on**")
+    for one in assumptions:
+        st.markdown(f"- *{plain(one.name)}* ({plain(one.status.value)}): {plain(one.rests_on)} {plain(one.found)}")
 
 
 def _show_members(members: Sequence[Member], place: str) -> None:

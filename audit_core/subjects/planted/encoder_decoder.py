@@ -137,17 +137,17 @@ def make_source_lookup(n_per_template: int, seed: int) -> PromptSet:
     """The word after "!" decides the answer; corrupted, another word is placed there."""
     prompts = []
     for at, first in enumerate(CONTEXT):
-        rest = [word for word in CONTEXT if word != first]
+        turned = (*CONTEXT[at:], *CONTEXT[:at])
         draw = Random(f"source lookup {seed} {first}")
         seen: set[str] = set()
         while len(seen) < n_per_template:
             (asked, wrong), other = draw.sample(ASKED, 2), draw.choice(OTHER)
-            second, third, target = draw.sample(rest, 3)
+            filler = draw.choice(turned[4:])
             texts = []
             for word in (asked, wrong):
                 parts = ([other], [MARK, word]) if at % 2 else ([MARK, word], [other])
-                source = [first, *parts[0], second, *parts[1], third]
-                texts.append(" ".join([*source, ARROW, target]))
+                source = [turned[0], *parts[0], filler, *parts[1], turned[2]]
+                texts.append(" ".join([*source, ARROW, turned[3]]))
             if texts[0] in seen:
                 continue
             prompts.append(
