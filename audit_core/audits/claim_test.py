@@ -43,10 +43,8 @@ from audit_core.judging.trial import (
     count_claims_held,
     estimate_templates,
     estimate_these_templates,
-    judge_trial,
-    measure_null_draws,
     plan_trial,
-    read_trial,
+    run_trial,
 )
 from audit_core.judging.verdict import State, Verdict
 from audit_core.prompts.prompt_set import TokenisedPrompts
@@ -196,16 +194,9 @@ def _test(subject: Subject, request: ClaimTestRequest, means: Means | None, on_p
     def report(before: int, size: int) -> Progress:
         return lambda done, total: on_progress(before + size * done // total, whole)
 
-    effect = measure_effect(
-        subject, prompts, plan.list_runs(), metric, means=means, seed=seed, on_progress=report(0, own)
+    trial, judged, effect = run_trial(
+        subject, claim, prompts, plan, metric, means=means, seed=seed, on_progress=report(0, own + draws)
     )
-    trial = read_trial(claim, plan, effect)
-    judged = judge_trial(trial, seed=seed)
-    if judged.needs_null_draws and plan.draws:
-        trial = measure_null_draws(
-            subject, prompts, trial, plan, metric, means=means, seed=seed, on_progress=report(own, draws)
-        )
-        judged = judge_trial(trial, seed=seed)
     verdict, is_tested = judged.verdict, bool(judged.families)
     repair = _find_repair(subject, request, trial, on_progress=report(own + draws, extra)) if is_tested else None
     members = _find_members(subject, request, trial, means) if is_tested else ()

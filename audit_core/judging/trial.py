@@ -196,6 +196,37 @@ def measure_null_draws(
     return replace(trial, null=values)
 
 
+def run_trial(
+    subject: Subject,
+    claim: Claim,
+    prompts: TokenisedPrompts,
+    plan: TrialPlan,
+    metric: Metric,
+    *,
+    means: Means | None,
+    seed: int,
+    on_progress: Progress = no_progress,
+) -> tuple[Trial, Judgement, Effect]:
+    """Measure a planned claim and judge it; draws are measured only where they can change the verdict."""
+    own = subject.count_work(prompts, plan.list_runs())
+    rest = subject.count_work(prompts.take(prompts.spread(PROMPTS)), plan.draws) if plan.draws else 0
+
+    def report(before: int, size: int) -> Progress:
+        return lambda done, total: on_progress(before + size * done // total, own + rest)
+
+    effect = measure_effect(
+        subject, prompts, plan.list_runs(), metric, means=means, seed=seed, on_progress=report(0, own)
+    )
+    trial = read_trial(claim, plan, effect)
+    judged = judge_trial(trial, seed=seed)
+    if judged.needs_null_draws and plan.draws:
+        trial = measure_null_draws(
+            subject, prompts, trial, plan, metric, means=means, seed=seed, on_progress=report(own, rest)
+        )
+        judged = judge_trial(trial, seed=seed)
+    return trial, judged, effect
+
+
 @dataclass(frozen=True)
 class NullFinding:
     """The claim's effect ranked among the random baseline."""
