@@ -14,6 +14,7 @@ from audit_core.audits.paths import ConnectionEffect, PathsRequest, PathsResult
 from audit_core.audits.positions import Place, PositionsRequest, PositionsResult
 from audit_core.audits.recomposition import ComponentShare, RecompositionRequest, RecompositionResult
 from audit_core.audits.rival import AlternativeCircuit, RivalRequest, RivalResult
+from audit_core.audits.robustness import RobustnessRequest, RobustnessResult, RobustnessRow
 from audit_core.audits.source_tokens import SourceRow, SourceTokensRequest, SourceTokensResult
 from audit_core.audits.specificity import SpecificityRequest, SpecificityResult, TaskLoss
 from audit_core.audits.stability import SelectionFrequency, StabilityRequest, StabilityResult
@@ -80,6 +81,9 @@ __all__ = [
     "RecompositionResult",
     "RivalRequest",
     "RivalResult",
+    "RobustnessRequest",
+    "RobustnessResult",
+    "RobustnessRow",
     "ScreenAgreement",
     "SelectionFrequency",
     "SharedRow",

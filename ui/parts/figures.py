@@ -329,6 +329,7 @@ def interval_rows(
     unit: str,
     lines: Sequence[tuple[float, str]],
     is_effect: bool,
+    is_overlaid: bool = False,
 ) -> go.Figure:
     """Estimates with their intervals, one row per name; several per row differ in marker shape, as the legend shows.
 
@@ -336,9 +337,10 @@ def interval_rows(
         series: name, Plotly marker symbol, one estimate per name or None.
         lines: positions of dashed lines, each with its label.
         is_effect: whether to use the effect colour instead of the ink colour.
+        is_overlaid: whether every name has an estimate in one series at most, so that all are in the middle of their rows.
     """
     figure = new_figure()
-    step = 0.8 / max(1, len(series))
+    step = 0.0 if is_overlaid else 0.8 / max(1, len(series))
     for at, (label, symbol, estimates) in enumerate(series):
         known = [(row, e) for row, e in enumerate(estimates) if e is not None]
         figure.add_scatter(
@@ -349,7 +351,8 @@ def interval_rows(
             hovertemplate="%{text}, " + label + ": %{x:.3f}<extra></extra>",
         )  # fmt: skip
     mark_values(figure, lines)
-    style_figure(figure, max(240, 90 + 30 * max(1, len(series)) * len(names) // 2), unit, "")
+    rows = 1 if is_overlaid else max(1, len(series))
+    style_figure(figure, max(240, 90 + 30 * rows * len(names) // (1 if is_overlaid else 2)), unit, "")
     if len(series) > 1:
         figure.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.2})
     ticks = {"tickmode": "array", "tickvals": list(range(len(names))), "ticktext": wrap_names(names)}

@@ -1,0 +1,1 @@
+"""The page of robustness: what it asks and shows."""
