@@ -40,6 +40,11 @@ class Perturbation:
     """Whether the exploratory prompts are measured in place of the claim's."""
 
     @property
+    def question(self) -> str:
+        """What is asked of the claim."""
+        return f"Does the verdict stay with {self.label}?"
+
+    @property
     def edits_texts(self) -> bool:
         """Whether the texts of the prompts change."""
         return not self.metric and not self.uses_other_prompts

@@ -13,7 +13,7 @@ from ui.robustness import form, show
 audited = open_page(
     "Robustness",
     "Test a claim again on paraphrases, misleading text, other templates and other ways of decoding.",
-    form.FIELDS,
+    form.first_visit(),
     asks_scope=False,
     while_loading=form.show_while_loading,
 )

@@ -147,7 +147,7 @@ def short_draws() -> Iterator[None]:
     from audit_core.judging.trial import measure_null_draws
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("audit_core.audits.claim_test.measure_null_draws", partial(measure_null_draws, most=1))
+        patch.setattr("audit_core.judging.trial.measure_null_draws", partial(measure_null_draws, most=1))
         yield
 
 

@@ -69,7 +69,8 @@ class RobustnessRequest(Request):
 class RobustnessRow:
     """The claim under one perturbation, or as written."""
 
-    perturbation: str
+    name: str
+    """Name of the perturbation on its shelf, or `as_written`."""
     label: str
     group: str
     """What is varied; empty as written."""
@@ -99,7 +100,8 @@ class RobustnessRow:
 class RobustnessResult:
     """One claim under every perturbation; the first row is as written."""
 
-    components: tuple[str, ...]
+    judged: tuple[str, ...]
+    """The components of the claim."""
     role: str
     delta: NotEvidence[float]
     finding: str
@@ -138,9 +140,7 @@ class RobustnessAudit(Audit):
     pace: float = 0.4
 
     def count_work(self, subject: Subject, request: RobustnessRequest) -> int:
-        plan = plan_trial(subject, request.claim, lambda: [1.0] * len(request.components), seed=request.seed)
-        few = request.prompts.take(request.prompts.spread(PROMPTS))
-        return subject.count_work(few, [*plan.list_runs(), *plan.draws]) * (1 + len(list_perturbations()))
+        return _count_work(subject, request)
 
     def run(
         self,
@@ -163,6 +163,13 @@ def list_perturbations() -> tuple[Perturbation, ...]:
     """Every perturbation of the shelf, in the order of their groups."""
     order = list(Group)
     return tuple(sorted(list_plugins("perturbations").values(), key=lambda one: (order.index(one.group), one.name)))
+
+
+def _count_work(subject: Subject, request: RobustnessRequest) -> int:
+    """Work as written, once for every perturbation and once without one; edited texts are a little longer."""
+    plan = plan_trial(subject, request.claim, lambda: [1.0] * len(request.components), seed=request.seed)
+    few = request.prompts.take(request.prompts.spread(PROMPTS))
+    return subject.count_work(few, [*plan.list_runs(), *plan.draws]) * (1 + len(list_perturbations()))
 
 
 def perturb(prompts: TokenisedPrompts, perturbation: Perturbation, subject: Subject) -> TokenisedPrompts:
@@ -207,7 +214,7 @@ class _Measurement:
         self.written: _Measured | None = None
         self.rows: list[RobustnessRow] = []
         self.controls: list[Controls] = []
-        self.step = 0
+        self.work, self.step = _count_work(subject, request), 0
 
     def measure_all(self) -> None:
         self.written = self.judge(self.few, self.request.metric)
@@ -252,8 +259,8 @@ class _Measurement:
         return plan_trial(self.subject, claim, measure_sizes, seed=self.request.seed, slots=slots)
 
     def report(self, done: int, total: int) -> None:
-        parts = 1 + len(self.perturbations)
-        self.on_progress(self.step * total + done, parts * total)
+        share = self.work // (1 + len(self.perturbations))
+        self.on_progress(self.step * share + share * done // max(1, total), self.work)
 
     def read(self, perturbation: Perturbation | None, found: _Measured) -> RobustnessRow:
         verdict, families = found.judged.verdict, found.judged.families
@@ -263,7 +270,7 @@ class _Measurement:
         can_compare = can_compare and bool(written.judged.families)
         seed = self.request.seed
         return RobustnessRow(
-            perturbation=WRITTEN if perturbation is None else perturbation.name,
+            name=WRITTEN if perturbation is None else perturbation.name,
             label="as written" if perturbation is None else perturbation.label,
             group="" if perturbation is None else perturbation.group.value,
             change="Nothing is changed." if perturbation is None else perturbation.change,
@@ -284,9 +291,9 @@ class _Measurement:
         )
 
     def finish(self) -> RobustnessResult:
-        self.on_progress(1, 1)
+        self.on_progress(self.work, self.work)
         return RobustnessResult(
-            components=tuple(map(str, self.request.claim.components)),
+            judged=tuple(map(str, self.request.claim.components)),
             role=self.request.role.value,
             delta=self.request.delta,
             finding=_describe(self.request, self.rows),
@@ -297,7 +304,7 @@ class _Measurement:
 
 def _explain(perturbation: Perturbation, why: str) -> RobustnessRow:
     return RobustnessRow(
-        perturbation=perturbation.name, label=perturbation.label, group=perturbation.group.value,
+        name=perturbation.name, label=perturbation.label, group=perturbation.group.value,
         change=perturbation.change, example="", n=0, n_templates=0, accuracy=None, effect=None, smallest=None,
         difference=None, state="", reason=None, sentence="", reading=NOT_MEASURED, not_measured=why,
     )  # fmt: skip
@@ -326,7 +333,7 @@ def _describe(request: RobustnessRequest, rows: Sequence[RobustnessRow]) -> str:
 
 
 def _find_readings(found: RobustnessResult) -> dict[str, str]:
-    return {row.perturbation: row.reading for row in found.rows}
+    return {row.name: row.reading for row in found.rows}
 
 
 PLUGIN = RobustnessAudit()

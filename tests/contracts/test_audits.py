@@ -53,6 +53,7 @@ BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
     "source_tokens": _RUNS
     | {"consulted": _READ, "tokens": (*_READ, *_DONE), "agreement": _READ}
     | dict.fromkeys(("relied", "hidden", "null"), _DONE),
+    "robustness": {"rows": _DONE},
     "curve": dict.fromkeys(("points", "named"), _DONE),
     "discover": {},
     "edges": {},
@@ -72,7 +73,9 @@ BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
     "transfer": dict.fromkeys(("sufficiency", "necessity", "found elsewhere", "named"), _DONE),
 }
 """Written by hand: the badge of every figure of an exported result."""
-OF_SOME_PROMPTS = {"benchmark", "circuit", "claim_test", "confirmation", "source_tokens", "specificity", "transfer"}
+OF_SOME_PROMPTS = {
+    "benchmark", "circuit", "claim_test", "confirmation", "robustness", "source_tokens", "specificity", "transfer",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

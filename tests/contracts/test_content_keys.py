@@ -30,6 +30,7 @@ from audit_core.audits.paths import PathsRequest
 from audit_core.audits.positions import PositionsRequest
 from audit_core.audits.recomposition import RecompositionRequest
 from audit_core.audits.rival import RivalRequest
+from audit_core.audits.robustness import RobustnessRequest
 from audit_core.audits.source_tokens import SourceTokensRequest
 from audit_core.audits.specificity import SpecificityRequest
 from audit_core.audits.stability import StabilityRequest
@@ -67,6 +68,7 @@ PINNED = {
     "positions": "40e5041154063527dad669f95e202d5742eda73044ddf090403a92c011848f31",
     "recomposition": "d626472acffdbed682941227ec55339732c696637b2f7b6d8c8bb7aa7cabfa48",
     "rival": "14c4f5f7b2bff04a69d7f5e5595362c1f16843a369a399c971a35a320e27e09c",
+    "robustness": "b62dbff0bb02473a0828470dc61c05f579b9c844afd68c6f8045427febbc9cde",
     "source_tokens": "79567b589146e8882e0ec324a023b38923fda36c7a2943860a1a90b9ac824df0",
     "specificity": "a8e3eaca6c2508d5ca83ec1340a3981215313bc481e7970c5889ed15d4a01e5e",
     "stability": "2108e6b8ba151704443f6a2efbbe6650145f2451e9c4f75f3d520ee569e1fcb0",
@@ -112,6 +114,7 @@ def list_requests(prompts: TokenisedPrompts) -> dict[str, Any]:
         "attention_tests": AttentionTestsRequest(prompts, prompts, CIRCUIT),
         "benchmark": BenchmarkRequest(prompts, CIRCUIT),
         "both_sides": BothSidesRequest(prompts, prompts),
+        "robustness": RobustnessRequest(prompts, prompts, CIRCUIT),
         "circuit": CircuitRequest(prompts, prompts, CIRCUIT),
         "claim_test": ClaimTestRequest(prompts, Claim("needed", CIRCUIT)),
         "confirmation": ConfirmationRequest(judged, Claim("needed", CIRCUIT), explored, ("circuit", "stability")),

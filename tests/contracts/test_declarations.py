@@ -83,7 +83,7 @@ def test_the_judging_audits_are_those_of_before() -> None:
 def test_the_paces_are_those_of_before() -> None:
     assert {name: audit.pace for name, audit in AUDITS.items() if audit.pace != 1} == {
         "circuit": 0.2, "claim_test": 0.4, "curve": 0.17, "paths": 0.6, "recomposition": 0.2, "rival": 0.36,
-        "specificity": 0.2, "stability": 0.5, "transfer": 0.3,
+        "robustness": 0.4, "specificity": 0.2, "stability": 0.5, "transfer": 0.3,
     }  # fmt: skip
 
 
@@ -130,8 +130,8 @@ def test_a_subject_without_a_capability_is_refused_by_the_audits_that_demand_it(
     demanding = {name for name, audit in AUDITS.items() if set(audit.demands) - {HEADS}}
     assert set(list_refusals(Bare())) == demanding
     assert demanding == {
-        "attention", "attention_tests", "both_sides", "claim_test", "confirmation", "experts", "paths", "source_tokens",
-        "token_gradients",
+        "attention", "attention_tests", "both_sides", "claim_test", "confirmation", "experts", "paths", "robustness",
+        "source_tokens", "token_gradients",
     }  # fmt: skip
 
 

@@ -28,6 +28,7 @@ SHAPES = {
     "positions": {8: "6c4635ee06148def"},
     "recomposition": {8: "1a0114fc6d1da0b9"},
     "rival": {8: "e9ac3488363591c3"},
+    "robustness": {1: "1c2e0ca05b9e9cb6"},
     "source_tokens": {1: "4666d35f9a60b94a"},
     "specificity": {8: "1f19124a46eabeb7"},
     "stability": {8: "b08c13e5385263bd"},

@@ -98,6 +98,7 @@ REVIEWED: dict[str, list[str]] = {
     "ui/audits/form.py": ["label", "words"],
     "pages/experts.py": ["form.first_visit()"],
     "pages/source_tokens.py": ["form.first_visit()"],
+    "pages/robustness.py": ["form.first_visit()"],
     "ui/experts/show.py": ["NOT_ROUTED", "SIGNS", "result.n_templates"],
     "ui/source_tokens/show.py": ["place"],
     "ui/results/curve.py": ["found.n", "found.random_as_near", "place"],

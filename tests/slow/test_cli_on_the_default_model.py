@@ -24,7 +24,7 @@ def loaded(default_subject: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("audit_core.cli.session.load_subject", find_loaded)
     # All 199 draws, each on one prompt: draws are nearly all the price of a verdict.
-    monkeypatch.setattr("audit_core.audits.claim_test.measure_null_draws", partial(measure_null_draws, most=1))
+    monkeypatch.setattr("audit_core.judging.trial.measure_null_draws", partial(measure_null_draws, most=1))
 
 
 def take_rows(path: Path, count: int) -> str:

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from audit_core import opened_model
-from audit_core.audits import claim_test
 from audit_core.component import Component, Kind
 from audit_core.judging.trial import measure_null_draws
 
@@ -42,7 +41,7 @@ def one_home(homes: Callable[[], Path]) -> Path:
 @pytest.fixture(autouse=True)
 def loaded(default_subject: Any, one_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The model that other tests have loaded."""
-    monkeypatch.setattr(claim_test, "measure_null_draws", partial(measure_null_draws, most=DRAWS_ON))
+    monkeypatch.setattr("audit_core.judging.trial.measure_null_draws", partial(measure_null_draws, most=DRAWS_ON))
     components = default_subject.components
 
     def list_late(kind: Kind) -> tuple[Component, ...]:

@@ -158,7 +158,7 @@ def test_single_heads_by_the_pair_gap_are_the_planted_fractions(
 @pytest.fixture
 def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     """All 199 draws, each on five prompts: what is planted stands far from chance, and draws are nearly all the price."""
-    monkeypatch.setattr("audit_core.audits.claim_test.measure_null_draws", partial(measure_null_draws, most=5))
+    monkeypatch.setattr("audit_core.judging.trial.measure_null_draws", partial(measure_null_draws, most=5))
 
 
 def judge(

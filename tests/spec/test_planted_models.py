@@ -175,7 +175,7 @@ def test_a_claim_ends_in_the_state_that_is_right(
     # All 199 draws, each on one prompt a template: what is planted stands far from chance, and draws are nearly all the price.
     # Some heads act on some templates only, so that their draws need all prompts.
     if model.name not in ("planted-modes", "planted-rare"):
-        monkeypatch.setattr("audit_core.audits.claim_test.measure_null_draws", partial(measure_null_draws, most=8))
+        monkeypatch.setattr("audit_core.judging.trial.measure_null_draws", partial(measure_null_draws, most=8))
     stated, found = hold(load_planted, model, claim)
     assert found.state == claim.expected
     if claim.planted is PlantedRole.RARE:

@@ -21,6 +21,7 @@ from audit_core.audits.paths import PathsRequest
 from audit_core.audits.positions import PositionsRequest
 from audit_core.audits.recomposition import RecompositionRequest
 from audit_core.audits.rival import RivalRequest
+from audit_core.audits.robustness import RobustnessRequest
 from audit_core.audits.source_tokens import SourceTokensRequest
 from audit_core.audits.specificity import SpecificityRequest
 from audit_core.audits.stability import StabilityRequest
@@ -77,6 +78,10 @@ def list_requests(prompts: TokenisedPrompts) -> dict[str, list[Any]]:
         "curve": [
             CurveRequest(prompts, prompts, circuit, order=tuple(head(la, at) for la in range(3) for at in range(4))),
             CurveRequest(judged, judged, circuit, explored=looked_at, method="integrated_gradients"),
+        ],
+        "robustness": [
+            RobustnessRequest(judged, looked_at, (head(1, 0),)),
+            RobustnessRequest(judged, looked_at, circuit, Role.SUFFICIENT, 0.8, Replacement.MEAN),
         ],
         "confirmation": [
             ConfirmationRequest(judged, Claim("necessary", (head(1, 0),)), looked_at),

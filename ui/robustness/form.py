@@ -39,6 +39,11 @@ FIELDS = (
 )  # fmt: skip
 
 
+def first_visit() -> tuple[link.Field, ...]:
+    """State of a page opened without a link: the head that acts most, on the default model."""
+    return FIELDS
+
+
 def ask_claim(subject: Subject, whole: TokenisedPrompts) -> RobustnessRequest:
     """Read the claim, once the model is loaded.
 

@@ -29,7 +29,7 @@ def show_effects(found: RobustnessResult, place: str = "") -> None:
     measured = [row for row in found.rows if row.effect is not None]
     pane_header(
         "Effect under each perturbation", "causal",
-        f"Each mark is the effect of {plain(' '.join(found.components))} with its 95 % interval, its shape the verdict. "
+        f"Each mark is the effect of {plain(' '.join(found.judged))} with its 95 % interval, its shape the verdict. "
         "Dashed lines: the smallest effect of interest.",
         table=Table(lambda: tabulate(found), "Effect under each perturbation", f"robustness{place}"),
     )  # fmt: skip
