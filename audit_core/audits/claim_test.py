@@ -105,7 +105,10 @@ class Item:
 
 @dataclass(frozen=True, kw_only=True)
 class ClaimTestResult:
-    """Finding about one claim; for an untestable claim, only the reason."""
+    """Finding about one claim; for an untestable claim, only the reason.
+
+    Fields with a default are missing in results that were stored by versions before 9, which pages still show.
+    """
 
     state: str
     reason: str | None
@@ -121,13 +124,13 @@ class ClaimTestResult:
     inconclusive. Input of Holm's step-down."""
     repair: Causal[Repair | None]
     """Self-repair of a single component; None for sets and for sufficiency."""
-    by_template: Causal[GroupEstimates | None]
+    by_template: Causal[GroupEstimates | None] = None
     """Effect in each template, under the claim's own ablation; the intervals are simultaneous. None if not measured."""
-    these_templates: Causal[Estimate | None]
+    these_templates: Causal[Estimate | None] = None
     """Effect over prompts of exactly these templates. The verdict rests on the wider interval over templates like these."""
-    members: Causal[tuple[Member, ...]]
+    members: Causal[tuple[Member, ...]] = ()
     """Contribution of each component of a set; empty for single components, and for sets above `MOST_MEMBERS`."""
-    identification: tuple[Assumption, ...]
+    identification: tuple[Assumption, ...] = ()
     """What the causal reading rests on, with what the run found about each assumption."""
     mediation: Causal[Mediation | None]
     templates_needed: int | None

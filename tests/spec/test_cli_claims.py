@@ -68,11 +68,11 @@ def test_too_few_prompts_are_inconclusive_with_exit_code_3(ask: Callable[..., An
 
 
 def test_claims_of_one_report_must_each_beat_chance_in_all_of_it(ask: Callable[..., Any]) -> None:
-    """Holm over two claims: the cause stands among ten, the decoy is no candidate."""
+    """Holm over two claims: each of the two verdicts is the same among ten."""
     code, report = ask("L1.H0", "L1.H1")
     found, decoy = report["claims"]
     assert (code, found["state"], decoy["state"]) == (0, "supported", "negligible")
-    assert (found["holds_among"], decoy["holds_among"]) == (10, 0)
+    assert (found["holds_among"], decoy["holds_among"]) == (10, 10)
     assert found["report"] == {"claims": 2, "stands": True}
     assert decoy["null"]["draws"] == 0, "chance could only take support away, and there is none"
 
