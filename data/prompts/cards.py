@@ -81,7 +81,7 @@ CARDS = {
     ),
     "subject_verb_agreement": Card(
         "Does the verb agree with the subject, also with another noun between them?",
-        "`Nobody knows why the paintings under the table` → ` have`, not ` has`.",
+        "`Nobody knows why the poem under the trees` → ` is`, not ` are`.",
         "The subject changes its number; the other noun stays.",
         "Linzen et al. 2016, arXiv:1611.01368.",
         "31 templates were tried, 20 kept. With an object relative clause (`The boys that the guard likes`) the model "
