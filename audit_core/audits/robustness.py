@@ -321,15 +321,12 @@ def _describe(request: RobustnessRequest, rows: Sequence[RobustnessRow]) -> str:
     count = {
         reading: sum(row.reading == reading for row in changed) for reading in (SAME, OTHER, UNRESOLVED, NOT_MEASURED)
     }
-    parts = [
-        f"{count[SAME]} of {len(changed)} perturbations leave this verdict as it is",
-        f"{count[OTHER]} give another one",
-        f"{count[UNRESOLVED]} leave it unresolved",
-        f"{count[NOT_MEASURED]} could not be measured",
-    ]
     named = format_components(request.components)
     verdict = "inconclusive" if written.state == State.INCONCLUSIVE else written.state
-    return f"{named}, {request.role.value}: {verdict} as written. " + ", ".join(parts) + "."
+    return (
+        f"{named}, {request.role.value}: {verdict} as written. Of {len(changed)} perturbations, {count[SAME]} give the same "
+        f"verdict, {count[OTHER]} another one; {count[UNRESOLVED]} unresolved, {count[NOT_MEASURED]} not measured."
+    )
 
 
 def _find_readings(found: RobustnessResult) -> dict[str, str]:

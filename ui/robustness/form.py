@@ -15,12 +15,11 @@ from audit_core import (
     Role,
     Subject,
     TokenisedPrompts,
-    Universe,
     format_components,
     parse_components,
 )
 from audit_core.audits import RobustnessRequest
-from audit_core.claim import DEFAULT_DELTA
+from audit_core.claim import DEFAULT_DELTA, Universe
 from audit_core.errors import ClaimRefused, IntegrityError
 from audit_core.prompts import choose_metric, take_tokenised_split
 from audit_core.robustness_record import RecordedRobustness, list_recorded_robustness
