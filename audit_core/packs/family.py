@@ -40,12 +40,12 @@ def list_family(home: Path, known: RegisteredClaim) -> tuple[Relative, ...]:
     """
     with open_database(home) as connection:
         events = list_events(connection)
-    own = set(list_texts(load_kept_prompts(known.prompts)))
+    own = set(list_texts(load_kept_prompts(known.prompts, home=home)))
     found = []
     for other in Register(home).list_claims():
         if other.claim_id == known.claim_id or other.plan.pins.model_digest != known.plan.pins.model_digest:
             continue
-        if shared := len(own & set(list_texts(load_kept_prompts(other.prompts)))):
+        if shared := len(own & set(list_texts(load_kept_prompts(other.prompts, home=home)))):
             attempts = read_attempts(home, other, events)
             last = max(attempts, key=lambda attempt: attempt.number).result.verdict if attempts else None
             found.append(

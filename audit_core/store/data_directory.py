@@ -89,8 +89,8 @@ def load_kept_policy(sha256: str, *, home: Path | None = None) -> bytes:
     return text
 
 
-def _find_prompts(owner: str) -> Path:
-    folder = audit_home() / "prompts"
+def _find_prompts(owner: str, home: Path | None = None) -> Path:
+    folder = (home or audit_home()) / "prompts"
     if not owner:
         return folder
     if not re.fullmatch(r"[0-9a-f]{32}", owner):
@@ -100,17 +100,18 @@ def _find_prompts(owner: str) -> Path:
     return folder / f"of-{owner}"
 
 
-def load_kept_prompts(key: str, *, owner: str = "") -> PromptSet:
+def load_kept_prompts(key: str, *, owner: str = "", home: Path | None = None) -> PromptSet:
     """Read a stored prompt set by its id.
 
     Args:
         owner: digest of the current person, to find only their sets; empty for sets without owner.
+        home: data directory; the one of this installation unless given.
 
     Raises:
         PromptRefused: no set with that id is stored.
         IntegrityError: the file was changed.
     """
-    path = _find_prompts(owner) / f"{key}.jsonl"
+    path = _find_prompts(owner, home) / f"{key}.jsonl"
     if not re.fullmatch(r"own-[0-9a-f]{24}", key) or not path.is_file():
         raise PromptRefused(
             f"No prompts {key[:40]!r} here.", wanted="the id of a stored set.", remedy="type or upload them again."
