@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from toy.register import freeze_by_hand
 
-from audit_core.references.crosswalk import load_crosswalk
+from audit_core.references.crosswalk_file import load_crosswalk
 from audit_core.references.procurement import Answer, AnswerWord, load_checklist
 from audit_core.store import ChecklistDraft, Checklists
 from tests.pages.test_claims_page import HOSTILE, open_page

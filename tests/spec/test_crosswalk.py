@@ -16,7 +16,8 @@ from audit_core.errors import Refused
 from audit_core.evidence.canonical import dump_canonical
 from audit_core.evidence.words import find_overclaims
 from audit_core.home.evidence_counts import list_evidence_counts
-from audit_core.references.crosswalk import SHIPPED_CROSSWALK, ClauseCheck, Relation, load_crosswalk, parse_crosswalk
+from audit_core.references.crosswalk import ClauseCheck, Relation
+from audit_core.references.crosswalk_file import SHIPPED_CROSSWALK, load_crosswalk, parse_crosswalk
 from audit_core.store.database.connection import open_database
 from audit_core.store.database.events import Action, append_event
 from audit_core.verifier.schemas_crosswalk import CHECKS, RELATIONS
