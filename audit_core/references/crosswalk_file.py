@@ -24,7 +24,7 @@ from audit_core.references.crosswalk import (
     TextCopy,
 )
 from audit_core.verifier.schema import find_violation
-from audit_core.verifier.schemas_crosswalk import CROSSWALK, FORMS
+from audit_core.verifier.schemas_crosswalk import CROSSWALK, CROSSWALK_FORMS
 from audit_core.verifier.strict_json import NotStrictJson, load_strict
 
 SHIPPED_CROSSWALK = DATA / "crosswalk/crosswalk.json"
@@ -75,13 +75,13 @@ def _load_shipped() -> Crosswalk:
 
 def _find_newer_field(document: Any) -> str:
     """A file of the first form has none of the second form's fields, so that its readers miss nothing."""
-    if document["schema"] != FORMS[0]:
+    if document["schema"] != CROSSWALK_FORMS[0]:
         return ""
     newer = [name for name in ("copies", "acts") if name in document]
     for number, row in enumerate(document["rows"]):
         newer += [f"rows[{number}].{name}" for name in _SECOND_FORM_ONLY if name in row]
         newer += [f"rows[{number}].status {row['status']}"] if row["status"] == ClauseCheck.COPY else []
-    return f"{newer[0]} needs the form {FORMS[1]}" if newer else ""
+    return f"{newer[0]} needs the form {CROSSWALK_FORMS[1]}" if newer else ""
 
 
 def _read_row(fields: dict[str, Any]) -> CrosswalkRow:

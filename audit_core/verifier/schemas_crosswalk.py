@@ -7,7 +7,7 @@ from audit_core.verifier.schema_words import DATE, ID, SHA256, WORDS, Schema, li
 RELATIONS = ("supports", "partially supports", "context for", "does not address")
 """Relations, the strongest first. None states that a duty is met: people judge that."""
 CHECKS = ("verified", "read_in_copy", "title_only", "unverified")
-FORMS = ("assay/crosswalk/1", "assay/crosswalk/2")
+CROSSWALK_FORMS = ("assay/crosswalk/1", "assay/crosswalk/2")
 """The second form adds quotes, copies, second readers and acts; packs of the first stay readable."""
 MAX_CROSSWALK_ROWS = 2_000
 _ADDRESS = matching("^https://[!-~]{1,400}$")
@@ -40,7 +40,7 @@ _ACT = record(
         **_CHECK,
     }
 )
-_ROW = record(
+_CROSSWALK_ROW = record(
     {
         "evidence": ID,
         "framework": ID,
@@ -56,12 +56,12 @@ _ROW = record(
 )
 CROSSWALK: Schema = record(
     {
-        "schema": one_of(*FORMS),
+        "schema": one_of(*CROSSWALK_FORMS),
         "as_of": DATE,
         "notice": WORDS,
         "frameworks": list_of(record({"id": ID, "title": WORDS, "note": WORDS}), least=1, most=100),
         "evidence": list_of(record({"id": ID, "title": WORDS}), least=1, most=200),
-        "rows": list_of(_ROW, least=1, most=MAX_CROSSWALK_ROWS),
+        "rows": list_of(_CROSSWALK_ROW, least=1, most=MAX_CROSSWALK_ROWS),
     },
     optional={"copies": list_of(_COPY, most=100), "acts": list_of(_ACT, most=200)},
 )
