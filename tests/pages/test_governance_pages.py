@@ -49,9 +49,12 @@ def test_rows_read_in_a_copy_are_counted_by_relation_and_status(home: Path) -> N
     test = open_page("crosswalk", framework="eu_ai_act")
     assert not test.exception
     assert "Of 59 rows, **0** were read in the primary source and **59** in a copy." in read_text(test)
+    assert f"First reader of the copies: {plain('AI assistant of the authors of Assay (not a person)')}." in read_text(
+        test
+    )
     assert "A second reader has confirmed or corrected **0** of these rows." in read_text(test)
     counted = find_table(test, "rows")
-    assert list(counted.iloc[0])[1:] == ["counted: text read in a copy, not at the publisher", 1, 9, 29, 20, 59]
+    assert list(counted.iloc[0])[1:] == ["counted: text read in a copy", 1, 9, 29, 20, 59]
     assert "unverified" in set(find_table(test, "act")["status"])
 
 

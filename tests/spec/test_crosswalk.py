@@ -223,7 +223,7 @@ def test_relations_read_against_a_text_are_the_recorded_ones() -> None:
 def test_a_reading_names_its_kind_of_reader_and_leaves_a_place_for_a_second() -> None:
     """A reading by a machine is not a person's, and says so wherever the row goes."""
     read = [row for row in load_crosswalk().rows if row.status is ClauseCheck.COPY]
-    assert {row.checked_by for row in read} == {"AI assistant of the authors of Assay; not a person"}
+    assert {row.checked_by for row in read} == {"AI assistant of the authors of Assay (not a person)"}
     assert {row.second_reader for row in read} == {None}
 
 

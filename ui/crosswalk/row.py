@@ -45,7 +45,7 @@ def _show_quote(crosswalk: Crosswalk, row: CrosswalkRow) -> None:
     if row.quote is None or copy is None:
         st.markdown("No text of this clause was read, so there is no quote.")
         return
-    st.markdown(f"> {plain(row.quote)}")
+    st.markdown(f"**Quote:** “{plain(row.quote)}”")
     st.caption(
         f"From the copy “{plain(copy.title)}”, entry {plain(row.entry or '')}. Other words of the clause are not shown."
     )

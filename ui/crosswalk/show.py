@@ -15,7 +15,7 @@ from ui.parts.header import column_widths, plain, show_table, table_with_csv
 
 CHECKS = {
     ClauseCheck.PRIMARY: "counted: text read in the primary source",
-    ClauseCheck.COPY: "counted: text read in a copy, not at the publisher",
+    ClauseCheck.COPY: "counted: text read in a copy",
     ClauseCheck.TITLE_ONLY: "counted: number and title only, text not read",
     ClauseCheck.UNVERIFIED: "NOT COUNTED: unverified",
 }
@@ -50,6 +50,8 @@ def show_counts(counts: Sequence[RowCount], rows: Sequence[CrosswalkRow]) -> Non
     st.markdown(
         f"A copy is not the publisher's site. A second reader has confirmed or corrected **{second:,}** of these rows."
     )
+    if readers := sorted({row.checked_by for row in rows if row.checked_by and row.status is ClauseCheck.COPY}):
+        st.markdown(f"First reader of the copies: {', '.join(plain(reader) for reader in readers)}.")
     table = [
         (one.framework.title, CHECKS[one.status], *(dict(one.by_relation).get(relation) for relation in Relation), one.total)
         for one in counts
@@ -106,10 +108,10 @@ def show_readings(crosswalk: Crosswalk) -> None:
         st.markdown(f"* **{plain(one.title)}**: {plain(one.note)}")
     if crosswalk.copies:
         st.markdown("Quotes are compared with these copies. Each copy is pinned by the digest of its file.")
-        rows = [(one.title, one.origin, one.file, one.sha256, one.publisher_url, one.note) for one in crosswalk.copies]
-        show_table(
-            make_table(("copy", "from", "file", "SHA-256", "publisher", "known differences"), rows), key="copies"
-        )
+        columns = ("copy", "known differences", "from", "file", "SHA-256", "publisher")
+        rows = [(one.title, one.note, one.origin, one.file, one.sha256, one.publisher_url) for one in crosswalk.copies]
+        widths = dict(zip(columns[:4], (215, 330, 330, 200), strict=True))
+        show_table(make_table(columns, rows), key="copies", column_config=column_widths(widths), lines=3)
 
 
 def show_acts(crosswalk: Crosswalk, rows: Sequence[CrosswalkRow]) -> None:
@@ -127,5 +129,5 @@ def show_acts(crosswalk: Crosswalk, rows: Sequence[CrosswalkRow]) -> None:
     widths = dict(zip(("date", "act", "what", "status", "source"), (95, 240, 380, 130, 230), strict=True))
     show_table(
         shade_rows(table, [act.status is ClauseCheck.UNVERIFIED for act in acts]), key="acts",
-        column_config=column_widths(widths), lines=2,
+        column_config=column_widths(widths), lines=3,
     )  # fmt: skip
