@@ -105,6 +105,13 @@ def test_decisions_that_are_hidden_are_counted_and_not_denied() -> None:
     assert "no decision about this pack is signed" not in section(made, "summary")
 
 
+def test_the_list_of_documents_names_no_decision() -> None:
+    documents = sample_documents() | {"attestations/approval-reviewer-1.dsse.json": {}}
+    made = section(describe(documents), "appendix")
+    assert "claims/claims.json" in made
+    assert "attestations" not in made
+
+
 def test_open_criteria_assumptions_and_attempts_are_suggested_and_met_ones_are_not() -> None:
     documents = sample_documents()
     documents["verdict/verdict.json"]["criteria"] = [

@@ -16,6 +16,7 @@ from audit_core.evidence.report.blocks import (
     Section,
     Table,
     code,
+    join_spans,
     line,
     theirs,
 )
@@ -50,6 +51,8 @@ SECTIONS = (
 )
 """Key and title of each section, in order."""
 ROBUSTNESS = ("random_baseline", "ablation_agreement", "completeness", "stability", "transfer")
+_NOT_LISTED = ("schemas/", "attestations/")
+"""Names of attestations would show decisions that blind reviews hide."""
 _SIGN_OFF = (("preparer", "Prepared"), ("reviewer", "Reviewed"), ("approver", "Decided"))
 
 
@@ -286,8 +289,10 @@ def _signed_cells(one: Signature) -> tuple[Line, Line, Line, Line]:
 
 
 def _appendix(pack: PackView) -> tuple[Block, ...]:
-    members = tuple((line(code(name)),) for name in sorted(pack.documents))
+    members = [code(name) for name in sorted(pack.documents) if not name.startswith(_NOT_LISTED)]
     return (
+        Paragraph(line("Versions of model and software are in section 4, tests and criteria in section 7.")),
         *disclose_attempts(pack).blocks,
-        Table("Documents of the pack that this report was read from", ("path",), members),
+        Heading(line("Documents of the pack that this report was read from")),
+        Paragraph(join_spans(members)),
     )
