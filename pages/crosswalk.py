@@ -36,7 +36,8 @@ except AuditError as error:
 
 # 3. show
 
-show.show_counts(counts)
+show.show_counts(counts, rows)
 show.show_rows(crosswalk, rows)
+show.show_acts(crosswalk, rows)
 show.show_evidence_counts(evidence_counts)
 show.show_readings(crosswalk)

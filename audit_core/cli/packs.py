@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 
 from audit_core.cli.gate import add_gate_options, pass_gate
@@ -13,20 +14,24 @@ from audit_core.cli.output import print_json, print_result, show_fetch, show_pro
 from audit_core.cli.session import Adder, current_actor, open_subject
 from audit_core.errors import NotMeasured, Refused
 from audit_core.evidence.statement import Approval
+from audit_core.evidence.whole_file import write_whole
 from audit_core.packs.openings import choose_openings
 from audit_core.packs.pack import ExportOptions, export_pack
 from audit_core.packs.rerun import Comparison, RerunTerms, rerun_pack
 from audit_core.review.checked_pack import load_trust, read_check, read_evidence
 from audit_core.review.desk_record import consult_desk
 from audit_core.review.file_approval import approve_file
+from audit_core.review.reading import read_pack
 from audit_core.run import Auditor
 from audit_core.store import RunLog, audit_home, load_key
 from audit_core.store.database.events import read_clock
 from audit_core.store.keys.openings import write_private
-from audit_core.verifier.container import MAX_PACK_BYTES
+from audit_core.verifier.container import MAX_PACK_BYTES, BadPack
+from audit_core.verifier.container import read_pack as read_container
 from audit_core.verifier.walk import verify_pack
 from audit_core.verifier.withheld import MAX_OPENINGS_BYTES
 
+REPORT_FORMS = ("pdf", "html", "json")
 NOT_DECIDABLE = NotMeasured.exit_code
 
 
@@ -65,6 +70,9 @@ def add_pack_commands(add: Adder) -> None:
         help="compare old and new code although they differ; recorded as not comparable, with the findings",
     )  # fmt: skip
     rerun.add_argument("--attention", choices=("eager", "sdpa"), default="", help="attention implementation to use")
+    report = add("report", write_report, "write the validation report of a pack as PDF, HTML or JSON")
+    report.add_argument("pack", type=Path)
+    report.add_argument("--out", type=Path, required=True, help="file that ends in .pdf, .html or .json")
     opening = add("openings", write_openings, "write the openings of prompts that a pack withholds, for an auditor")
     opening.add_argument("pack", type=Path)
     opening.add_argument("--item", action="append", default=[], metavar="ID", help="such as item-0007; none for all")
@@ -93,6 +101,27 @@ def write_evidence(options: argparse.Namespace) -> int:
             f"  {found.withheld_count} prompts withheld; `openings {found.path} --out F` writes their openings"
         )
     print_result(f"  next: python verify_pack.py {found.path} --trust trust.toml")
+    return 0
+
+
+def write_report(options: argparse.Namespace) -> int:
+    """Write the validation report of one pack; signatures are checked with the trusted keys of the data directory."""
+    form = options.out.suffix.lower().removeprefix(".")
+    if form not in REPORT_FORMS:
+        raise Refused(
+            f"{options.out} ends in {form or 'nothing'}.", wanted="a file that ends in .pdf, .html or .json.", remedy="rename it."
+        )  # fmt: skip
+    try:
+        data = read_container(options.pack)
+    except (OSError, BadPack) as error:
+        raise Refused(
+            f"{options.pack} cannot be read: {error}.", wanted="an evidence pack.", remedy="check the path."
+        ) from error
+    reading = read_pack(audit_home(), data, now=datetime.now(UTC))
+    write_whole(options.out, reading.render_validation(form))
+    if options.json:
+        return print_json({"out": str(options.out), "form": form, "root_digest": reading.root_digest})
+    print_result(f"{options.out}: validation report on the pack with manifest {reading.root_digest}")
     return 0
 
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from audit_core.references.crosswalk import Crosswalk, EvidenceItem, load_crosswalk
+from audit_core.references.crosswalk import Crosswalk, EvidenceItem
+from audit_core.references.crosswalk_file import load_crosswalk
 from audit_core.registry import list_plugins
 from audit_core.store.database.connection import open_database
 from audit_core.store.database.events import Action, list_events

@@ -22,7 +22,7 @@ from audit_core.packs.pack_documents import (
     list_metrics,
 )
 from audit_core.packs.withholding import WithheldItem, Withholding, describe_withheld, redact_rows
-from audit_core.references.crosswalk import SHIPPED_CROSSWALK
+from audit_core.references.crosswalk_file import SHIPPED_CROSSWALK
 from audit_core.store import load_kept_prompts
 from audit_core.store.claims.register import RegisteredClaim
 from audit_core.store.database.events import Action, AuditEvent

@@ -1,14 +1,17 @@
 """Dated reference data with sources: framework crosswalk, procurement checklist, governance map."""
 
 from audit_core.references.crosswalk import (
+    Act,
     ClauseCheck,
     Crosswalk,
     CrosswalkRow,
     Framework,
     Relation,
     RowCount,
-    load_crosswalk,
+    SecondReader,
+    TextCopy,
 )
+from audit_core.references.crosswalk_file import load_crosswalk
 from audit_core.references.governance_map import (
     COVERAGE_WORDS,
     Architecture,
@@ -43,6 +46,7 @@ from audit_core.references.procurement_export import (
 __all__ = [
     "ANSWER_COLUMNS",
     "COVERAGE_WORDS",
+    "Act",
     "Answer",
     "AnswerCount",
     "AnswerWord",
@@ -62,7 +66,9 @@ __all__ = [
     "ModelClass",
     "Relation",
     "RowCount",
+    "SecondReader",
     "Setting",
+    "TextCopy",
     "count_answers",
     "describe_count",
     "dump_filled",

@@ -1,24 +1,11 @@
-"""Crosswalk: relation of evidence items to clauses of laws, standards and guidance, as a dated file."""
+"""Crosswalk: relation of evidence items to clauses of laws, standards and guidance, with quote, reader and status."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from enum import StrEnum
-from functools import cache
-from pathlib import Path
-from typing import Any
-
-from audit_core.data_folder import DATA
-from audit_core.errors import Refused
-from audit_core.verifier.schema import find_violation
-from audit_core.verifier.schemas_crosswalk import CROSSWALK
-from audit_core.verifier.strict_json import NotStrictJson, load_strict
-
-SHIPPED_CROSSWALK = DATA / "crosswalk/crosswalk.json"
-MAX_CROSSWALK_BYTES = 2 << 20
 
 
 class Relation(StrEnum):
@@ -35,6 +22,8 @@ class ClauseCheck(StrEnum):
 
     PRIMARY = "verified"
     """Its text was read in the primary source."""
+    COPY = "read_in_copy"
+    """Its text was read in a pinned copy, which is not the publisher's site."""
     TITLE_ONLY = "title_only"
     UNVERIFIED = "unverified"
 
@@ -58,6 +47,57 @@ class EvidenceItem:
 
 
 @dataclass(frozen=True)
+class TextCopy:
+    """A copy of a framework's text, pinned by digest; it is not the publisher's site."""
+
+    id: str
+    framework: str
+    title: str
+    file: str
+    """Name of the file in the folder of public texts, which is not part of the project."""
+    sha256: str
+    """SHA-256 of the file."""
+    origin: str
+    """Repository, commit and folder of the copy."""
+    publisher_url: str
+    note: str
+    """How the copy differs from the publication, as far as seen."""
+
+
+@dataclass(frozen=True)
+class SecondReader:
+    """Reading of a row by a second person."""
+
+    by: str
+    at: str
+    """Date."""
+    relation: Relation
+    """Relation that the second reader found, which may differ from the row's."""
+    note: str
+
+
+@dataclass(frozen=True)
+class Act:
+    """An amendment, or a date from which clauses apply."""
+
+    id: str
+    framework: str
+    act: str
+    what: str
+    clauses: tuple[str, ...]
+    """Clauses of the rows that it bears on, as the rows name them."""
+    date: str | None
+    """Date from which it applies; None if unknown."""
+    source: str
+    quote: str | None
+    copy: str | None
+    entry: str | None
+    checked_at: str | None
+    checked_by: str | None
+    status: ClauseCheck
+
+
+@dataclass(frozen=True)
 class CrosswalkRow:
     """Relation of one item of evidence to one clause."""
 
@@ -76,6 +116,15 @@ class CrosswalkRow:
     source_url: str | None
     """Where the primary text is published."""
     status: ClauseCheck
+    quote: str | None = None
+    """The clause's own words, as the copy has them."""
+    copy: str | None = None
+    """Id of the copy that was read."""
+    entry: str | None = None
+    """Entry of the copy that contains the quote."""
+    not_known: str | None = None
+    """What the reader could not find out."""
+    second_reader: SecondReader | None = None
 
     @property
     def counts(self) -> bool:
@@ -84,15 +133,13 @@ class CrosswalkRow:
 
 @dataclass(frozen=True)
 class RowCount:
-    """Counts of one framework; unverified rows are excluded from every relation."""
+    """Rows of one framework with one status."""
 
     framework: Framework
+    status: ClauseCheck
     by_relation: tuple[tuple[Relation, int], ...]
-    """Rows by relation, for clauses of which at least number and title were read."""
-    from_primary: int
-    title_only: int
-    left_out: int
-    """Unverified rows, which no other number includes."""
+    """Rows by relation; empty if unverified, because no relation was read."""
+    total: int
 
 
 @dataclass(frozen=True)
@@ -104,6 +151,8 @@ class Crosswalk:
     frameworks: tuple[Framework, ...]
     evidence: tuple[EvidenceItem, ...]
     rows: tuple[CrosswalkRow, ...]
+    copies: tuple[TextCopy, ...] = ()
+    acts: tuple[Act, ...] = ()
 
     def choose(self, *, framework: str = "", evidence: str = "") -> tuple[CrosswalkRow, ...]:
         """Return the rows of a framework, an item of evidence, both, or all rows."""
@@ -114,113 +163,24 @@ class Crosswalk:
         )  # fmt: skip
 
     def count(self, rows: Sequence[CrosswalkRow]) -> tuple[RowCount, ...]:
-        """Return the counts of each framework in these rows."""
+        """Return the counts of these rows by framework and status; combinations without a row are left out."""
         return tuple(
-            _count(framework, own)
+            _count(framework, status, own)
             for framework in self.frameworks
-            if (own := [row for row in rows if row.framework == framework.id])
+            for status in ClauseCheck
+            if (own := [row for row in rows if row.framework == framework.id and row.status is status])
         )
 
+    def find_copy(self, row: CrosswalkRow) -> TextCopy | None:
+        """Return the copy that a row was read in; None if it names none."""
+        return next((copy for copy in self.copies if copy.id == row.copy), None)
 
-def load_crosswalk(path: Path | None = None) -> Crosswalk:
-    """Read a crosswalk; by default the shipped one.
-
-    Raises:
-        Refused: larger than 2 MiB, not strict JSON, or not the format of docs/reference/governance.md.
-    """
-    if path is None:
-        return _load_shipped()
-    with path.open("rb") as file:
-        return parse_crosswalk(file.read(MAX_CROSSWALK_BYTES + 1), path.name)
+    def find_acts(self, row: CrosswalkRow) -> tuple[Act, ...]:
+        """Return the amendments and dates that bear on a row's clause."""
+        return tuple(act for act in self.acts if act.framework == row.framework and row.clause in act.clauses)
 
 
-def parse_crosswalk(data: bytes, name: str = "crosswalk.json") -> Crosswalk:
-    """Read a crosswalk from bytes; see `load_crosswalk`."""
-    if len(data) > MAX_CROSSWALK_BYTES:
-        raise _refuse(name, f"more than {MAX_CROSSWALK_BYTES:,} bytes")
-    try:
-        document = load_strict(data)
-    except NotStrictJson as error:
-        raise _refuse(name, str(error)) from error
-    if found := find_violation(document, CROSSWALK):
-        raise _refuse(name, found)
-    made = Crosswalk(
-        document["as_of"],
-        document["notice"],
-        tuple(Framework(**row) for row in document["frameworks"]),
-        tuple(EvidenceItem(**row) for row in document["evidence"]),
-        tuple(_read_row(row) for row in document["rows"]),
-    )
-    if wrong := _find_contradiction(made):
-        raise _refuse(name, wrong)
-    return made
-
-
-@cache
-def _load_shipped() -> Crosswalk:
-    return load_crosswalk(SHIPPED_CROSSWALK)
-
-
-def _read_row(fields: dict[str, Any]) -> CrosswalkRow:
-    return CrosswalkRow(**fields | {"relation": Relation(fields["relation"]), "status": ClauseCheck(fields["status"])})
-
-
-def _find_contradiction(made: Crosswalk) -> str:
-    """Check rules that a schema cannot express; returns the first violation, or an empty text."""
-    frameworks, evidence = [row.id for row in made.frameworks], [row.id for row in made.evidence]
-    if not _is_date(made.as_of):
-        return f"as_of {made.as_of} is not a date"
-    for ids in (frameworks, evidence):
-        if twice := [one for one, times in Counter(ids).items() if times > 1]:
-            return f"{twice[0]} is described twice"
-    seen: set[tuple[str, str, str, str]] = set()
-    for number, row in enumerate(made.rows):
-        key = (row.evidence, row.framework, row.version, row.clause)
-        if key in seen:
-            return f"rows[{number}] is a duplicate: {row.evidence}, {row.clause}"
-        seen.add(key)
-        if row.framework not in frameworks or row.evidence not in evidence:
-            return f"rows[{number}] names {row.framework} and {row.evidence}, one of which is not described"
-        if wrong := _find_wrong_check(row, made.as_of):
-            return f"rows[{number}] {wrong}"
-    return ""
-
-
-def _find_wrong_check(row: CrosswalkRow, as_of: str) -> str:
-    if (row.checked_at is None) != (row.checked_by is None):
-        return "needs both checked_at and checked_by, or neither"
-    if row.checked_at is not None and (not _is_date(row.checked_at) or row.checked_at > as_of):
-        return f"was checked on {row.checked_at}, which is not a date up to {as_of}"
-    if row.counts and row.checked_at is None:
-        return f"has status {row.status} but no check"
-    if row.status is ClauseCheck.PRIMARY and (row.quote_sha256 is None or row.source_url is None):
-        return "was read in the primary source but lacks quote_sha256 or source_url"
-    return ""
-
-
-def _is_date(text: str) -> bool:
-    try:
-        return date.fromisoformat(text).isoformat() == text
-    except ValueError:
-        return False
-
-
-def _count(framework: Framework, rows: Sequence[CrosswalkRow]) -> RowCount:
-    counted = [row for row in rows if row.counts]
-    tally = Counter(row.relation for row in counted)
-    titles = sum(row.status is ClauseCheck.TITLE_ONLY for row in counted)
-    return RowCount(
-        framework,
-        tuple((relation, tally[relation]) for relation in Relation),
-        len(counted) - titles,
-        titles,
-        len(rows) - len(counted),
-    )
-
-
-def _refuse(name: str, found: str) -> Refused:
-    return Refused(
-        f"{name}: {found}.",
-        wanted="a crosswalk in the format of docs/reference/governance.md.",
-        remedy="fix the file; rows without a check have status unverified and are not counted.",
-    )
+def _count(framework: Framework, status: ClauseCheck, rows: Sequence[CrosswalkRow]) -> RowCount:
+    tally = Counter(row.relation for row in rows)
+    read = () if status is ClauseCheck.UNVERIFIED else tuple((relation, tally[relation]) for relation in Relation)
+    return RowCount(framework, status, read, len(rows))

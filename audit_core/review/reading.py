@@ -82,6 +82,20 @@ class PackReading:
         n_hidden = len(self.signatures) - len(shown)
         return render_html(_parse(self.data), root_digest=self.root_digest, signatures=shown, n_hidden=n_hidden)
 
+    def render_validation(self, form: str, *, hidden: Collection[str] = ()) -> bytes:
+        """Render the validation report as `pdf`, `html` or `json`; see `render_pdf`."""
+        from audit_core.evidence.report.html import write_html
+        from audit_core.evidence.report.json_form import write_json
+        from audit_core.evidence.report.pdf import write_pdf
+        from audit_core.evidence.report.validation import build_validation_report
+
+        shown = self._show(hidden)
+        n_hidden = len(self.signatures) - len(shown)
+        report = build_validation_report(
+            _parse(self.data), root_digest=self.root_digest, signatures=shown, n_hidden=n_hidden
+        )
+        return {"pdf": write_pdf, "html": write_html, "json": write_json}[form](report)
+
     def _show(self, hidden: Collection[str]) -> list[Signature]:
         return [one for one in self.signatures if one.person not in hidden or one.role == "preparer"]
 

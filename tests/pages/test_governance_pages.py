@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 from toy.register import freeze_by_hand
 
-from audit_core.references.crosswalk import load_crosswalk
+from audit_core.references.crosswalk import Relation, SecondReader
+from audit_core.references.crosswalk_file import load_crosswalk
 from audit_core.references.procurement import Answer, AnswerWord, load_checklist
 from audit_core.store import ChecklistDraft, Checklists
 from tests.pages.test_claims_page import HOSTILE, open_page
+from ui.parts.header import plain
 
 SAVE = "FormSubmitter:form-{}-Save as a new version"
 
@@ -28,15 +31,72 @@ def test_the_crosswalk_says_first_that_nothing_legal_was_assessed(home: Path) ->
 
 
 def test_unverified_rows_are_labelled_in_words_and_are_in_no_count(home: Path) -> None:
+    test = open_page("crosswalk", framework="us_model_risk")
+    assert not test.exception
+    rows = load_crosswalk().choose(framework="us_model_risk")
+    assert (
+        f"Of {len(rows)} rows, **0** were read in the primary source and **0** in a copy. **0** were checked"
+        in read_text(test)
+    )
+    assert f"**{len(rows)}** are unverified" in read_text(test)
+    assert set(find_table(test, "check")["check"]) == {"NOT COUNTED: unverified"}
+    counted = find_table(test, "rows")
+    assert counted.iloc[0].isna().sum() == 4, "an unverified row has no relation in the counts"
+    assert list(counted["rows"]) == [len(rows)]
+
+
+def test_rows_read_in_a_copy_are_counted_by_relation_and_status(home: Path) -> None:
     test = open_page("crosswalk", framework="eu_ai_act")
     assert not test.exception
+    assert "Of 59 rows, **0** were read in the primary source and **59** in a copy." in read_text(test)
+    assert f"First reader of the copies: {plain('AI assistant of the authors of Assay (not a person)')}." in read_text(
+        test
+    )
+    assert "A second reader has confirmed or corrected **0** of these rows." in read_text(test)
+    counted = find_table(test, "rows")
+    assert list(counted.iloc[0])[1:] == ["counted: text read in a copy", 1, 9, 29, 20, 59]
+    assert "unverified" in set(find_table(test, "act")["status"])
+
+
+def test_a_row_in_full_has_quote_rationale_reader_and_what_is_not_known(home: Path) -> None:
+    test = open_page("crosswalk", framework="eu_ai_act")
     rows = load_crosswalk().choose(framework="eu_ai_act")
-    assert f"Of {len(rows)} rows, **0** were checked against the primary text and **0** by number" in read_text(test)
-    assert f"**{len(rows)}** are unverified" in read_text(test)
-    listed = find_table(test, "check")
-    assert set(listed["check"]) == {"NOT COUNTED: unverified"}
-    counted = find_table(test, "excluded: unverified")
-    assert list(counted.iloc[0])[1:] == [0, 0, 0, 0, 0, 0, len(rows)]
+    at = next(n for n, row in enumerate(rows) if row.clause == "Art. 86(1)")
+    test.selectbox(key="row").set_value(at)
+    test.run()
+    assert not test.exception
+    shown = read_text(test)
+    for text in (
+        rows[at].quote,
+        rows[at].rationale,
+        rows[at].not_known,
+        rows[at].checked_by,
+        "Article 113, wording of 2024",
+    ):
+        assert plain(str(text)) in shown
+    assert "**Second reader:** none yet" in shown
+
+
+def test_a_hostile_crosswalk_is_shown_as_text(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shipped = load_crosswalk()
+    second = SecondReader(HOSTILE, HOSTILE, Relation.CONTEXT_FOR, HOSTILE)
+    texts = {
+        "quote": HOSTILE,
+        "rationale": HOSTILE,
+        "not_known": HOSTILE,
+        "checked_by": HOSTILE,
+        "clause": HOSTILE,
+        "entry": HOSTILE,
+    }
+    hostile = replace(next(row for row in shipped.rows if row.quote), **texts, second_reader=second)
+    act = replace(shipped.acts[0], act=HOSTILE, what=HOSTILE, clauses=(HOSTILE,))
+    made = replace(shipped, rows=(hostile,), acts=(act,))
+    monkeypatch.setattr("audit_core.references.load_crosswalk", lambda: made)
+    test = open_page("crosswalk")
+    assert not test.exception
+    drawn = [one.value for one in (*test.markdown, *test.caption)]
+    assert sum(plain(HOSTILE) in text for text in drawn) >= 7
+    assert [text for text in drawn if HOSTILE in text] == []
 
 
 def test_the_filters_narrow_the_rows_and_a_broken_link_is_repaired(home: Path) -> None:

@@ -103,7 +103,7 @@ def test_an_installed_library_finds_its_data_and_is_the_same_code(installed: Pat
     program = """
 import audit_core
 from audit_core.evidence.source import hash_source
-from audit_core.references.crosswalk import SHIPPED_CROSSWALK
+from audit_core.references.crosswalk_file import SHIPPED_CROSSWALK
 from audit_core.evidence.report.paper import FONTS
 from audit_core.data_folder import APP, DATA
 from audit_core.shipped import list_circuits, list_policies, list_prompt_sets

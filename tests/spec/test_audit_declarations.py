@@ -14,7 +14,7 @@ from audit_core.evidence.kind import Causal, Evidence, Observational, read_evide
 from audit_core.home import evidence_counts
 from audit_core.home.evidence_counts import list_evidence_counts
 from audit_core.preregistration import PriorAccess
-from audit_core.references.crosswalk import load_crosswalk
+from audit_core.references.crosswalk_file import load_crosswalk
 from audit_core.registry import list_plugins
 from audit_core.store.claims import register
 from audit_core.store.claims.register import read_sightings

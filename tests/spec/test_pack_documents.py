@@ -18,7 +18,7 @@ from jsonschema import Draft202012Validator
 from toy.packs import BEN, RUNS, approve, build_files, check, edit, genuine_members, name_failure, seal, tell_story
 
 from audit_core.evidence.schema_files import FOLDER, render_schemas
-from audit_core.references.crosswalk import SHIPPED_CROSSWALK
+from audit_core.references.crosswalk_file import SHIPPED_CROSSWALK
 from audit_core.verifier.canonical_json import NotCanonical, encode_canonical
 from audit_core.verifier.clock import NotATime, read_time
 from audit_core.verifier.documents import FOLDERS, FORMS, REQUIRED, SCHEMAS, TOP_FILES

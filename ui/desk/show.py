@@ -131,6 +131,18 @@ def offer_files(opened: PackReading, *, hidden: Collection[str] = ()) -> None:
     reports: tuple[tuple[str, str, str, Callable[[], bytes]], ...] = (
         ("Report as PDF", "pdf", "application/pdf", lambda: opened.render_pdf(hidden=hidden)),
         ("Report as HTML", "html", "text/html", lambda: opened.render_html(hidden=hidden)),
+        (
+            "Validation report as PDF",
+            "validation.pdf",
+            "application/pdf",
+            lambda: opened.render_validation("pdf", hidden=hidden),
+        ),
+        (
+            "Validation report as JSON",
+            "validation.json",
+            "application/json",
+            lambda: opened.render_validation("json", hidden=hidden),
+        ),
     )
     with st.container(horizontal=True):
         for label, ending, mime, make in reports:
