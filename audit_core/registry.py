@@ -14,7 +14,16 @@ from typing import Any
 
 from audit_core.errors import Refused
 
-PLUGIN_FOLDERS = ("metrics", "subjects", "estimators", "views", "circuit_discovery", "audits", "benchmark_formats")
+PLUGIN_FOLDERS = (
+    "metrics",
+    "subjects",
+    "estimators",
+    "views",
+    "circuit_discovery",
+    "audits",
+    "benchmark_formats",
+    "attributions",
+)
 
 
 @cache
