@@ -28,7 +28,7 @@ class Occlusion:
     costs: str = "One forward pass per unit."
     evidence: Evidence = Evidence.CAUSAL
     is_signed: bool = True
-    is_random: bool = False
+    is_random: bool = True
     check: str = ""
     demands: tuple[Capability[Any], ...] = ()
 

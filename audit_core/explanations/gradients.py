@@ -37,3 +37,20 @@ def differentiate_embeddings(task: Task) -> tuple[EmbeddingGradient, ...]:
             found[at] = EmbeddingGradient(rows[row].numpy(), gradients[row].numpy())
         task.on_progress(len(found), len(task.prompts))
     return tuple(found[at] for at in range(len(task.prompts)))
+
+
+def find_baseline(task: Task, at: int) -> Floats:
+    """Mean embedding at each place over the pool's prompts of this length, or the donor's if there is no other; shape
+    (pos, d_model). A token that is no part of a unit keeps its own.
+
+    Raises:
+        Refused: this subject has no gradients.
+    """
+    runner, pair, own = get_runner(task.subject), task.prompts.pairs[at], {p for u in task.units[at] for p in u.positions}
+    length = len(pair.clean_ids)
+    rows = sorted({other.clean_ids for other in task.pool.pairs if len(other.clean_ids) == length})
+    found = embed(runner, rows if len(rows) > 1 else [task.donors[at]]).mean(0)
+    kept = [place for place in range(length) if place not in own]
+    found[kept] = embed(runner, [pair.clean_ids])[0, kept]
+    result: Floats = found.numpy()
+    return result

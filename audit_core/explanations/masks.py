@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 MOST_EXACT = 10
 """Units up to which every set is measured: 1,024 inputs."""
-SAMPLES = 128
+SAMPLES = 96
 """Sets that are measured of more units, in complementary pairs."""
 
 

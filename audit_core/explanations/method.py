@@ -32,6 +32,8 @@ class Task:
     donors: tuple[Tokens, ...]
     """Per prompt, the tokens that replace its own; also the baseline of methods that need one."""
     values: InputValues
+    pool: TokenisedPrompts
+    """Prompts that other tokens and average embeddings are taken from."""
     on_progress: Progress = field(default=no_progress)
 
     def measure(self, kept: Sequence[NDArray[np.bool_]]) -> list[Array]:
@@ -71,7 +73,7 @@ def make_task(
         PromptRefused: a prompt with too few units, or a pool with one token.
     """
     units = tuple(split_units(pair, kind, start_id=subject.tokenizer.bos_id) for pair in prompts.pairs)
-    return Task(subject, prompts, units, draw_donors(prompts, pool, seed=seed), InputValues(subject))
+    return Task(subject, prompts, units, draw_donors(prompts, pool, seed=seed), InputValues(subject), pool)
 
 
 @dataclass(frozen=True, eq=False)
