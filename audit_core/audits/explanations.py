@@ -16,7 +16,7 @@ from audit_core.evidence.kind import Causal, Estimated, Evidence, NotEvidence, O
 from audit_core.explanations import SAMPLES, UnitKind, Without, choose_masks
 from audit_core.explanations.curves import RANDOM_ORDERS, SHARES, Curves, comprehensiveness, sufficiency
 from audit_core.explanations.grades import WORDS, Grade, grade_method, read_gain
-from audit_core.explanations.sanity import compare_methods, compare_scores
+from audit_core.explanations.sanity import VALUES_UNIT, compare_methods, compare_scores, correlate_values
 from audit_core.explanations.trial import OTHER_SEEDS, SANITY_PROMPTS, Trial, run_trial
 from audit_core.intervention import Replacement
 from audit_core.prompts.prompt_set import TokenisedPrompts, require_distinguished
@@ -333,7 +333,14 @@ class _Reading:
         lists = [first, *(each.values for each in self.trial.repeated[name])]
         pairs = [(a, b) for at, a in enumerate(lists) for b in lists[at + 1 :]]
         signed = self.trial.methods[name].is_signed
-        return compare_scores(pairs, self.sane_clusters, is_signed=signed, seed=self.request.seed)
+        return compare_scores(
+            pairs,
+            self.sane_clusters,
+            is_signed=signed,
+            seed=self.request.seed,
+            correlate=correlate_values,
+            unit=VALUES_UNIT,
+        )
 
     @property
     def sane_clusters(self) -> tuple[str, ...]:

@@ -54,9 +54,14 @@ def grade_method(
     """
     if deletion.n < MIN_PROMPTS or (deletion.templates or 0) < MIN_TEMPLATES:
         return Grade.NOT_JUDGED
-    if randomised is not None and not (randomised.high is not None and randomised.high < BOUND):
+    if randomised is not None and randomised.value >= BOUND:
         return Grade.FAILS
-    if repeated is not None and not (repeated.low is not None and repeated.low > BOUND):
+    if repeated is not None and repeated.value <= BOUND:
         return Grade.UNSTABLE
+    # Neither shown to fail nor to pass: a method does not pass for want of prompts.
+    if randomised is not None and not (randomised.high is not None and randomised.high < BOUND):
+        return Grade.NOT_JUDGED
+    if repeated is not None and not (repeated.low is not None and repeated.low > BOUND):
+        return Grade.NOT_JUDGED
     found = read_gain(deletion)
     return Grade.NO_BETTER if found is Grade.BEATS and read_gain(insertion) is Grade.WORSE else found

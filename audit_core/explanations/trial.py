@@ -19,7 +19,7 @@ from audit_core.intervention import Replacement, intervene
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.subject import Progress, Subject
 
-SANITY_PROMPTS = 12
+SANITY_PROMPTS = 20
 """Prompts on which scores are computed again: on randomised weights, and under other seeds."""
 OTHER_SEEDS = 2
 
