@@ -32,8 +32,7 @@ class AttentionMass:
         rows = ATTENTION.of(task.subject).attention_to_last(task.prompts, on_progress=task.on_progress)
         return Scores(
             tuple(
-                pool_positions(np.nanmean(row, axis=(0, 1)), units)
-                for row, units in zip(rows, task.units, strict=True)
+                pool_positions(np.nanmean(row, axis=(0, 1)), units) for row, units in zip(rows, task.units, strict=True)
             )
         )
 

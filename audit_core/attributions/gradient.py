@@ -22,9 +22,7 @@ class Gradient:
     name: str = "gradient"
     title: str = "Gradient (saliency)"
     question: str = "To which tokens is the answer most sensitive, for a very small change?"
-    assumes: str = (
-        "It assumes that a very small change says what a replaced token would do. It has no sign, and misses saturated parts."
-    )
+    assumes: str = "It assumes that a very small change says what a replaced token would do. It has no sign, and misses saturated parts."
     costs: str = "One forward and one backward pass."
     evidence: Evidence = Evidence.ESTIMATED
     is_signed: bool = False

@@ -22,9 +22,7 @@ class GradientInput:
     name: str = "gradient_input"
     title: str = "Gradient × input"
     question: str = "By how much would the answer fall to first order if a token's embedding became zero?"
-    assumes: str = (
-        "It assumes that the answer is linear between the embedding and zero, and that zero means that a token is absent."
-    )
+    assumes: str = "It assumes that the answer is linear between the embedding and zero, and that zero means that a token is absent."
     costs: str = "One forward and one backward pass."
     evidence: Evidence = Evidence.ESTIMATED
     is_signed: bool = True

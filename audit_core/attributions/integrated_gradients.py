@@ -30,7 +30,9 @@ class IntegratedGradients:
 
     name: str = "integrated_gradients"
     title: str = "Integrated gradients"
-    question: str = "How does the change from the average prompt to this one divide among tokens, along a straight path?"
+    question: str = (
+        "How does the change from the average prompt to this one divide among tokens, along a straight path?"
+    )
     assumes: str = (
         "It assumes that inputs between texts mean something. The baseline is the mean embedding at each place over prompts "
         "of this length."

@@ -48,7 +48,9 @@ class Lime:
     name: str = "lime"
     title: str = "LIME"
     question: str = "Which weights of a linear model describe the answer near this prompt best?"
-    assumes: str = "It assumes that the answer is nearly linear in which tokens are replaced; the check says how nearly."
+    assumes: str = (
+        "It assumes that the answer is nearly linear in which tokens are replaced; the check says how nearly."
+    )
     costs: str = "The same forward passes as Shapley values."
     evidence: Evidence = Evidence.ESTIMATED
     is_signed: bool = True

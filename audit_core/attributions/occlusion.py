@@ -22,9 +22,7 @@ class Occlusion:
     name: str = "occlusion"
     title: str = "Occlusion (measured)"
     question: str = "By how much does the answer fall when a token alone is replaced by one of another prompt?"
-    assumes: str = (
-        "Nothing about the model: each number is measured. Effects of several tokens together can differ from their sum."
-    )
+    assumes: str = "Nothing about the model: each number is measured. Effects of several tokens together can differ from their sum."
     costs: str = "One forward pass per unit."
     evidence: Evidence = Evidence.CAUSAL
     is_signed: bool = True

@@ -10,6 +10,14 @@ from audit_core.audits.confirmation import ConfirmationRequest, ConfirmationResu
 from audit_core.audits.curve import CurvePoint, CurveRequest, CurveResult
 from audit_core.audits.discover import DiscoverRequest, DiscoverResult
 from audit_core.audits.edges import EdgesRequest, EdgesResult
+from audit_core.audits.explanations import (
+    AgreementRow,
+    CurveRow,
+    ExplanationsRequest,
+    ExplanationsResult,
+    MethodRow,
+    Strip,
+)
 from audit_core.audits.paths import ConnectionEffect, PathsRequest, PathsResult
 from audit_core.audits.positions import Place, PositionsRequest, PositionsResult
 from audit_core.audits.recomposition import ComponentShare, RecompositionRequest, RecompositionResult
@@ -41,6 +49,7 @@ from audit_core.mixture import (
 __all__ = [
     "AblationRequest",
     "AblationResult",
+    "AgreementRow",
     "AlternativeCircuit",
     "AttentionRequest",
     "AttentionResult",
@@ -59,6 +68,7 @@ __all__ = [
     "CurvePoint",
     "CurveRequest",
     "CurveResult",
+    "CurveRow",
     "DiscoverRequest",
     "DiscoverResult",
     "EdgesRequest",
@@ -67,10 +77,13 @@ __all__ = [
     "ExpertRow",
     "ExpertsRequest",
     "ExpertsResult",
+    "ExplanationsRequest",
+    "ExplanationsResult",
     "ForcedRoute",
     "HeldOut",
     "JointEffect",
     "MaskSplit",
+    "MethodRow",
     "PathsRequest",
     "PathsResult",
     "Place",
@@ -91,6 +104,7 @@ __all__ = [
     "SpecificityResult",
     "StabilityRequest",
     "StabilityResult",
+    "Strip",
     "SweepPartial",
     "SweepRequest",
     "SweepResult",

@@ -229,7 +229,10 @@ def _count_stages(subject: Subject, request: ExplanationsRequest) -> list[int]:
     """Work of scores, both curves, and both checks."""
     lengths = [len(pair.clean_ids) for pair in request.measured.pairs]
     sets = {length: len(choose_masks(max(3, length - 1), seed=0).kept) for length in set(lengths)}
-    layers, orders = subject.geometry.n_layers, 2 * len(SHARES) * (len(list_plugins("attributions")) + RANDOM_ORDERS / 2)
+    layers, orders = (
+        subject.geometry.n_layers,
+        2 * len(SHARES) * (len(list_plugins("attributions")) + RANDOM_ORDERS / 2),
+    )
     scores = [length * (sets[length] + length + GRADIENT_PASSES) for length in lengths]
     share = min(1.0, SANITY_PROMPTS / max(1, len(lengths)))
     again = [length * sets[length] * OTHER_SEEDS for length in lengths]
@@ -378,9 +381,7 @@ class _Reading:
 
     def read_agreements(self) -> tuple[AgreementRow, ...]:
         trial = self.trial
-        found = compare_methods(
-            trial.methods, trial.scores, trial.task.prompts.templates, seed=self.request.seed
-        )
+        found = compare_methods(trial.methods, trial.scores, trial.task.prompts.templates, seed=self.request.seed)
         return tuple(AgreementRow(first=a, second=b, agreement=value) for (a, b), value in found.items())
 
     def read_strips(self) -> tuple[Strip, ...]:

@@ -48,9 +48,7 @@ def rank_units(values: Array, *, seed: int) -> Order:
 
 def order_by(scores: Scores, *, seed: int) -> list[Order | None]:
     """Orders by a method's signed scores, the strongest support first; None where it refuses a prompt."""
-    return [
-        None if values is None else rank_units(values, seed=seed + at) for at, values in enumerate(scores.values)
-    ]
+    return [None if values is None else rank_units(values, seed=seed + at) for at, values in enumerate(scores.values)]
 
 
 def draw_orders(sizes: Sequence[int], *, seed: int) -> list[list[Order]]:

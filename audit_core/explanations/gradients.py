@@ -46,7 +46,11 @@ def find_baseline(task: Task, at: int) -> Floats:
     Raises:
         Refused: this subject has no gradients.
     """
-    runner, pair, own = get_runner(task.subject), task.prompts.pairs[at], {p for u in task.units[at] for p in u.positions}
+    runner, pair, own = (
+        get_runner(task.subject),
+        task.prompts.pairs[at],
+        {p for u in task.units[at] for p in u.positions},
+    )
     length = len(pair.clean_ids)
     rows = sorted({other.clean_ids for other in task.pool.pairs if len(other.clean_ids) == length})
     found = embed(runner, rows if len(rows) > 1 else [task.donors[at]]).mean(0)

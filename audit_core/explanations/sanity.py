@@ -55,7 +55,10 @@ def compare_methods(
     """Agreement of every two methods on the same prompts."""
     return {
         (a, b): compare_scores(
-            [(scores[a].values, scores[b].values)], clusters, is_signed=methods[a].is_signed and methods[b].is_signed, seed=seed
+            [(scores[a].values, scores[b].values)],
+            clusters,
+            is_signed=methods[a].is_signed and methods[b].is_signed,
+            seed=seed,
         )
         for a, b in combinations(scores, 2)
     }
