@@ -10,14 +10,7 @@ from audit_core.audits.confirmation import ConfirmationRequest, ConfirmationResu
 from audit_core.audits.curve import CurvePoint, CurveRequest, CurveResult
 from audit_core.audits.discover import DiscoverRequest, DiscoverResult
 from audit_core.audits.edges import EdgesRequest, EdgesResult
-from audit_core.audits.explanations import (
-    AgreementRow,
-    CurveRow,
-    ExplanationsRequest,
-    ExplanationsResult,
-    MethodRow,
-    Strip,
-)
+from audit_core.audits.explanations import ExplanationsRequest
 from audit_core.audits.paths import ConnectionEffect, PathsRequest, PathsResult
 from audit_core.audits.positions import Place, PositionsRequest, PositionsResult
 from audit_core.audits.recomposition import ComponentShare, RecompositionRequest, RecompositionResult
@@ -35,6 +28,7 @@ from audit_core.audits.sweep import (
 )
 from audit_core.audits.token_gradients import TokenGradientsRequest, TokenGradientsResult
 from audit_core.audits.transfer import HeldOut, TransferRequest, TransferResult
+from audit_core.explanations.results import AgreementRow, CurveRow, ExplanationsResult, MethodRow, Strip
 from audit_core.mixture import (
     ExpertRow,
     ExpertsRequest,

@@ -11,11 +11,19 @@ import numpy as np
 from audit_core.audit import Audit, Example
 from audit_core.capability import HEADS, Capability
 from audit_core.component import Kind
-from audit_core.controls import Controls
-from audit_core.evidence.kind import Causal, Estimated, Evidence, NotEvidence, Observational
 from audit_core.explanations import SAMPLES, UnitKind, Without, choose_masks
 from audit_core.explanations.curves import RANDOM_ORDERS, SHARES, Curves, comprehensiveness, sufficiency
-from audit_core.explanations.grades import WORDS, Grade, grade_method, read_gain
+from audit_core.explanations.grades import Grade, grade_method, read_gain
+from audit_core.explanations.results import (
+    MEASURED,
+    AgreementRow,
+    CurveRow,
+    ExplanationsResult,
+    MethodRow,
+    RandomRow,
+    Strip,
+    list_sheets,
+)
 from audit_core.explanations.sanity import VALUES_UNIT, compare_methods, compare_scores, correlate_values
 from audit_core.explanations.trial import OTHER_SEEDS, SANITY_PROMPTS, Trial, run_trial
 from audit_core.intervention import Replacement
@@ -33,8 +41,6 @@ STRIPS = 6
 """Prompts whose scores are kept."""
 GRADIENT_PASSES = 110
 """Cost of the gradients of one prompt, in forward passes: mostly integrated gradients (measured)."""
-MEASURED = "occlusion"
-"""The method whose numbers are measured and not estimated."""
 
 
 @dataclass(frozen=True)
@@ -63,107 +69,6 @@ class ExplanationsRequest(Request):
     def measured(self) -> TokenisedPrompts:
         """The measured prompts: all, or `MAX_PROMPTS` of them."""
         return self.prompts.take(self.prompts.spread(MAX_PROMPTS))
-
-
-@dataclass(frozen=True, kw_only=True)
-class MethodRow:
-    """One method on these prompts."""
-
-    method: str
-    title: str
-    kind: str
-    """Kind of evidence of its scores."""
-    assumes: str
-    costs: str
-    grade: str
-    """A value of `Grade`; not a verdict on a claim."""
-    refused: str
-    """Prompts that it refused, and why; empty if none."""
-    check: str
-    error: NotEvidence[float | None]
-    """Median over prompts of its own check."""
-    comprehensiveness: Causal[Estimate]
-    """AOPC: mean loss without its first units, by replacement."""
-    comprehensiveness_gain: Causal[Estimate]
-    """The same, minus the mean of random orders."""
-    sufficiency: Causal[Estimate]
-    """Mean loss with its first units alone; lower is better."""
-    sufficiency_gain: Causal[Estimate]
-    """Mean of random orders minus the same."""
-    removal_gain: Causal[Estimate]
-    """As `comprehensiveness_gain`, with units removed instead of replaced."""
-    removal: str
-    """What removal alone would say: a value of `Grade`."""
-    randomised: Estimated[Estimate | None]
-    """Agreement with its scores on randomised weights; None if not tested."""
-    repeated: Estimated[Estimate | None]
-    """Agreement between its scores under different seeds; None if it depends on no seed."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class CurveRow:
-    """One point of one curve."""
-
-    method: str
-    without: str
-    share: NotEvidence[float]
-    deletion: Causal[Estimate]
-    insertion: Causal[Estimate]
-
-
-@dataclass(frozen=True, kw_only=True)
-class RandomRow:
-    """Random orders at one point: lowest, mean and highest over orders of the mean over prompts."""
-
-    without: str
-    share: NotEvidence[float]
-    deletion: Causal[tuple[float, ...]]
-    insertion: Causal[tuple[float, ...]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class AgreementRow:
-    """Agreement of two methods on the same prompts."""
-
-    first: str
-    second: str
-    agreement: Estimated[Estimate | None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Strip:
-    """Scores of every unit of one prompt."""
-
-    prompt: str
-    units: tuple[str, ...]
-    measured: Causal[tuple[float, ...]]
-    """Loss of the metric when a unit alone is replaced."""
-    scores: Estimated[dict[str, tuple[float, ...]]]
-    """Per other method, in its own unit."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExplanationsResult:
-    """Grades of the methods on these prompts, what they rest on, and the scores of some prompts."""
-
-    finding: str
-    prompts: str
-    n: int
-    n_templates: int
-    units: str
-    unit: str
-    level: NotEvidence[float]
-    """Level of the intervals of gains: 95 % for all methods together."""
-    clean: Observational[Estimate]
-    replaced: Causal[Estimate]
-    """The metric with every unit replaced."""
-    methods: tuple[MethodRow, ...]
-    curves: tuple[CurveRow, ...]
-    random: tuple[RandomRow, ...]
-    agreements: tuple[AgreementRow, ...]
-    strips: tuple[Strip, ...]
-    not_measured: dict[str, str]
-    controls: Controls
 
 
 _EXAMPLES = (
@@ -217,7 +122,7 @@ class ExplanationsAudit(Audit):
         return _Reading(request, trial).finish()
 
     def rows(self, result: ExplanationsResult) -> tuple[Sheet, ...]:
-        return _list_sheets(result)
+        return list_sheets(result)
 
 
 def _part(stages: Sequence[int], at: int, on_progress: Progress) -> Progress:
@@ -413,53 +318,6 @@ def _describe(methods: Sequence[MethodRow]) -> str:
         return "No method is graded: that needs more prompts and templates."
     beats = sum(row.grade == Grade.BEATS for row in judged)
     return f"On these prompts {beats} of {len(judged)} methods order the tokens better than random orders do."
-
-
-def _cells(estimate: Estimate | None) -> tuple[Any, ...]:
-    return (None,) * 4 if estimate is None else (estimate.value, estimate.low, estimate.high, estimate.n)
-
-
-def _list_sheets(result: ExplanationsResult) -> tuple[Sheet, ...]:
-    gains = ("comprehensiveness", "comprehensiveness_gain", "sufficiency", "sufficiency_gain", "removal_gain")
-    columns = [f"{name.replace('_', ' ')}{end}" for name in gains for end in ("", ", low", ", high", ", n")]
-    measured = (Evidence.CAUSAL,)
-    return (
-        Sheet(
-            "methods",
-            ("method", "grade", "scores are", *columns),
-            tuple(
-                (row.title, WORDS[Grade(row.grade)], row.kind, *(cell for name in gains for cell in _cells(getattr(row, name))))
-                for row in result.methods
-            ),
-            measured,
-        ),
-        Sheet(
-            "sanity",
-            ("method", "on randomised weights", "low", "high", "n", "under other seeds", "low ", "high ", "n "),
-            tuple((row.title, *_cells(row.randomised), *_cells(row.repeated)) for row in result.methods),
-            (Evidence.ESTIMATED,),
-        ),
-        Sheet(
-            "curves",
-            ("method", "units are", "share", "without them", "low", "high", "n", "they alone", "low ", "high ", "n "),
-            tuple(
-                (row.method, row.without, row.share, *_cells(row.deletion), *_cells(row.insertion)) for row in result.curves
-            ),
-            measured,
-        ),
-        Sheet(
-            "random orders",
-            ("units are", "share", "without, lowest", "mean", "highest", "alone, lowest", "mean ", "highest "),
-            tuple((row.without, row.share, *row.deletion, *row.insertion) for row in result.random),
-            measured,
-        ),
-        Sheet(
-            "agreement",
-            ("first", "second", "Spearman ρ", "low", "high", "n"),
-            tuple((row.first, row.second, *_cells(row.agreement)) for row in result.agreements),
-            (Evidence.ESTIMATED,),
-        ),
-    )  # fmt: skip
 
 
 PLUGIN = ExplanationsAudit()

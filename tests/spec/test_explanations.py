@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from audit_core.audits import explanations
-from audit_core.audits.explanations import PLUGIN, ExplanationsRequest, ExplanationsResult
+from audit_core.audits.explanations import PLUGIN, ExplanationsRequest
 from audit_core.errors import NotMeasured
 from audit_core.evidence.kind import Evidence
 from audit_core.explanations import Grade, Scores, Task
 from audit_core.explanations.curves import count_units, draw_orders, rank_units
 from audit_core.explanations.grades import grade_method
+from audit_core.explanations.results import ExplanationsResult
 from audit_core.prompts.alignment import tokenise
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.registry import get_plugin
