@@ -10,6 +10,7 @@ from audit_core.audits.confirmation import ConfirmationRequest, ConfirmationResu
 from audit_core.audits.curve import CurvePoint, CurveRequest, CurveResult
 from audit_core.audits.discover import DiscoverRequest, DiscoverResult
 from audit_core.audits.edges import EdgesRequest, EdgesResult
+from audit_core.audits.explanations import ExplanationsRequest
 from audit_core.audits.paths import ConnectionEffect, PathsRequest, PathsResult
 from audit_core.audits.positions import Place, PositionsRequest, PositionsResult
 from audit_core.audits.recomposition import ComponentShare, RecompositionRequest, RecompositionResult
@@ -28,6 +29,7 @@ from audit_core.audits.sweep import (
 )
 from audit_core.audits.token_gradients import TokenGradientsRequest, TokenGradientsResult
 from audit_core.audits.transfer import HeldOut, TransferRequest, TransferResult
+from audit_core.explanations.results import AgreementRow, CurveRow, ExplanationsResult, MethodRow, Strip
 from audit_core.mixture import (
     ExpertRow,
     ExpertsRequest,
@@ -42,6 +44,7 @@ from audit_core.mixture import (
 __all__ = [
     "AblationRequest",
     "AblationResult",
+    "AgreementRow",
     "AlternativeCircuit",
     "AttentionRequest",
     "AttentionResult",
@@ -60,6 +63,7 @@ __all__ = [
     "CurvePoint",
     "CurveRequest",
     "CurveResult",
+    "CurveRow",
     "DiscoverRequest",
     "DiscoverResult",
     "EdgesRequest",
@@ -68,10 +72,13 @@ __all__ = [
     "ExpertRow",
     "ExpertsRequest",
     "ExpertsResult",
+    "ExplanationsRequest",
+    "ExplanationsResult",
     "ForcedRoute",
     "HeldOut",
     "JointEffect",
     "MaskSplit",
+    "MethodRow",
     "PathsRequest",
     "PathsResult",
     "Place",
@@ -95,6 +102,7 @@ __all__ = [
     "SpecificityResult",
     "StabilityRequest",
     "StabilityResult",
+    "Strip",
     "SweepPartial",
     "SweepRequest",
     "SweepResult",

@@ -36,12 +36,19 @@ class TokenGradients:
 
 
 def integrate_gradients(
-    subject: Subject, pair: TokenPair, baseline: Floats, *, steps: int = STEPS, most: int = MOST_STEPS
+    subject: Subject,
+    pair: TokenPair,
+    baseline: Floats,
+    *,
+    steps: int = STEPS,
+    most: int = MOST_STEPS,
+    aim: float = COMPLETE,
 ) -> TokenGradients:
     """IG_i = (x_i − x′_i) · ∫ ∂m/∂x_i along x′ + α (x − x′), by the midpoint rule, with steps doubled until complete.
 
     Args:
         baseline: start embeddings x′; shape (pos, d_model). The result depends on the choice of baseline.
+        aim: completeness error at which steps are no longer doubled; up to `COMPLETE` is accepted at the most steps.
 
     Raises:
         NotMeasured: the sum still differs from the change at the maximum number of steps.
@@ -72,9 +79,10 @@ def integrate_gradients(
             total += gradients_at(alphas)[0].sum(0)
         relevance = ((near - far)[0] * total / steps).sum(-1)
         missed = abs(float(relevance.sum()) - change) / max(abs(change), 1e-9)
-        if missed <= COMPLETE:
+        is_last = 2 * steps > most
+        if missed <= (COMPLETE if is_last else aim):
             return TokenGradients(relevance.numpy().astype(np.float32), change, missed, steps)
-        if 2 * steps > most:
+        if is_last:
             raise NotMeasured(
                 "control_failed",
                 f"with {steps} steps the sum of integrated gradients differs by {missed:.0%} from the change of {change:.2f} logits, "

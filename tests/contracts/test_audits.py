@@ -60,6 +60,8 @@ BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
     "experts": _RUNS
     | {"experts": (*_READ, *_DONE), "layers": _READ, "load agreement": _READ, "screens": _READ}
     | dict.fromkeys(("pairs", "whole layers", "shared", "forced"), _DONE),
+    "explanations": {"clean": _READ, "methods": (*_DONE, Evidence.ESTIMATED), "agreements": (Evidence.ESTIMATED,)}
+    | dict.fromkeys(("replaced", "curves"), _DONE),
     "paths": _RUNS | {"connections": _DONE},
     "positions": dict.fromkeys(("places", "main"), _DONE),
     "recomposition": dict.fromkeys(
@@ -74,7 +76,8 @@ BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
 }
 """Written by hand: the badge of every figure of an exported result."""
 OF_SOME_PROMPTS = {
-    "benchmark", "circuit", "claim_test", "confirmation", "robustness", "source_tokens", "specificity", "transfer",
+    "benchmark", "circuit", "claim_test", "confirmation", "explanations", "robustness", "source_tokens", "specificity",
+    "transfer",
 }  # fmt: skip
 
 

@@ -26,6 +26,7 @@ from audit_core.audits.curve import CurveRequest
 from audit_core.audits.discover import DiscoverRequest
 from audit_core.audits.edges import EdgesRequest
 from audit_core.audits.experts import ExpertsRequest
+from audit_core.audits.explanations import ExplanationsRequest
 from audit_core.audits.paths import PathsRequest
 from audit_core.audits.positions import PositionsRequest
 from audit_core.audits.recomposition import RecompositionRequest
@@ -64,6 +65,7 @@ PINNED = {
     "discover": "d3ad690acd7a065430b37c83d8599d8b4c306f85bef1fc57c0db83ef2555f067",
     "edges": "86ac5204cc2de946f9c7ec2d18f7395342c2be58a174fb8f3ada98ce80478bee",
     "experts": "5893c0442e60efd5d6e416d99cb3df5625bf36c2cea34d632b32ac15e48613c2",
+    "explanations": "81c793cfa5a2be9984cef474ed2077dfed536e66120ce429d6e6d07a39121078",
     "paths": "26c6c5fa6c07adee354264fac00dd5c8a1039a36f2591106930b55a493d112ec",
     "positions": "40e5041154063527dad669f95e202d5742eda73044ddf090403a92c011848f31",
     "recomposition": "d626472acffdbed682941227ec55339732c696637b2f7b6d8c8bb7aa7cabfa48",
@@ -122,6 +124,7 @@ def list_requests(prompts: TokenisedPrompts) -> dict[str, Any]:
         "discover": DiscoverRequest(explored, explored, "exact", replacement=mean),
         "edges": EdgesRequest(one, 1, 0),
         "experts": ExpertsRequest(prompts, prompts),
+        "explanations": ExplanationsRequest(prompts, prompts),
         "paths": PathsRequest(prompts, prompts, CIRCUIT),
         "positions": PositionsRequest(one, prompts, CIRCUIT),
         "recomposition": RecompositionRequest(prompts, prompts, CIRCUIT),

@@ -24,6 +24,7 @@ SHAPES = {
     "discover": {8: "bd6a8dc70652bb4d"},
     "edges": {8: "c91e452c49000749"},
     "experts": {1: "61d34ebfddb70df2", 2: "f87d07c31c6b407c"},
+    "explanations": {1: "3a6b044db7d9102a"},
     "paths": {8: "ff202d296556a5c2"},
     "positions": {8: "6c4635ee06148def"},
     "recomposition": {8: "1a0114fc6d1da0b9"},

@@ -86,6 +86,8 @@ REVIEWED: dict[str, list[str]] = {
     "pages/robustness.py": ["form.first_visit()"],
     "ui/experts/show.py": ["NOT_ROUTED", "SIGNS", "result.n_templates"],
     "ui/source_tokens/show.py": ["place"],
+    "pages/explanations.py": ["form.FIELDS"],
+    "ui/explanations/show.py": ["place"],
     "ui/results/curve.py": ["found.n", "found.random_as_near", "place"],
     "ui/results/recomposition.py": ["found.n_universe"],
     "ui/results/specificity.py": ["found.random_as_large"],

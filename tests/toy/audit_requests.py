@@ -17,6 +17,7 @@ from audit_core.audits.curve import CurveRequest
 from audit_core.audits.discover import DiscoverRequest
 from audit_core.audits.edges import EdgesRequest
 from audit_core.audits.experts import ExpertsRequest
+from audit_core.audits.explanations import ExplanationsRequest
 from audit_core.audits.paths import PathsRequest
 from audit_core.audits.positions import PositionsRequest
 from audit_core.audits.recomposition import RecompositionRequest
@@ -32,6 +33,7 @@ from audit_core.benchmarks import BenchmarkRequest
 from audit_core.circuits import OtherTask
 from audit_core.claim import Claim, Role, Universe
 from audit_core.component import Component, Kind, edge, head, mlp, resid
+from audit_core.explanations import UnitKind
 from audit_core.intervention import Direction, Replacement
 from audit_core.prompts.alignment import tokenise
 from audit_core.prompts.prompt_set import TokenisedPrompts, is_exploratory
@@ -98,6 +100,10 @@ def list_requests(prompts: TokenisedPrompts) -> dict[str, list[Any]]:
             for method in list_plugins("circuit_discovery")
         ]
         + [DiscoverRequest(looked_at, looked_at, "exact", Universe.HEADS_MLPS, Replacement.MEAN)],
+        "explanations": [
+            ExplanationsRequest(prompts, prompts),
+            ExplanationsRequest(one, prompts, UnitKind.WORDS),
+        ],
         "positions": [
             PositionsRequest(one, prompts, circuit),
             PositionsRequest(one, prompts, circuit, replacement=Replacement.MEAN),

@@ -1,0 +1,1 @@
+"""Plug-ins: attribution methods, which propose what an answer rests on; one per file."""

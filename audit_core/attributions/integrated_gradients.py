@@ -1,0 +1,66 @@
+"""Integrated gradients from the tokens that replace a prompt's own, with completeness checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from audit_core.capability import GRADIENTS, Capability
+from audit_core.engine.path_gradients import integrate_gradients
+from audit_core.errors import NotMeasured
+from audit_core.evidence.kind import Evidence
+from audit_core.explanations.gradients import find_baseline
+from audit_core.explanations.method import Array, Scores, Task
+from audit_core.explanations.units import pool_positions
+
+STEPS, MOST = 16, 256
+AIM = 0.01
+"""Steps double until the completeness error is at most this, or `MOST` is reached; beyond 5 % the prompt is refused."""
+
+
+@dataclass(frozen=True)
+class IntegratedGradients:
+    """Gradients along the straight path from a baseline to the prompt's embeddings, by the midpoint rule.
+
+    The baseline is the mean embedding of prompts of this length at each place: "compared with the average such prompt".
+    Zero or padding would be no text, and one other prompt makes the path so rough that it needs ten times the steps.
+
+    Source: Sundararajan, Taly and Yan 2017, arXiv:1703.01365.
+    """
+
+    name: str = "integrated_gradients"
+    title: str = "Integrated gradients"
+    question: str = (
+        "How does the change from the average prompt to this one divide among tokens, along a straight path?"
+    )
+    assumes: str = (
+        "It assumes that inputs between texts mean something. The baseline is the mean embedding at each place over prompts "
+        "of this length."
+    )
+    costs: str = f"{STEPS} to {MOST} forward and backward passes."
+    evidence: Evidence = Evidence.ESTIMATED
+    is_signed: bool = True
+    is_random: bool = False
+    check: str = "completeness error"
+    demands: tuple[Capability[Any], ...] = field(default=(GRADIENTS,))
+
+    def score(self, task: Task, *, seed: int) -> Scores:
+        values: list[Array | None] = []
+        errors: list[float | None] = []
+        refusal = ""
+        for at, (pair, units) in enumerate(zip(task.prompts.pairs, task.units, strict=True)):
+            try:
+                found = integrate_gradients(
+                    task.subject, pair, find_baseline(task, at), steps=STEPS, most=MOST, aim=AIM
+                )
+                values.append(pool_positions(found.relevance, units))
+                errors.append(found.missed)
+            except NotMeasured as error:
+                values.append(None)
+                errors.append(None)
+                refusal = error.detail
+            task.on_progress(len(values), len(task.prompts))
+        return Scores(tuple(values), tuple(errors), refusal)
+
+
+PLUGIN = IntegratedGradients()

@@ -1,0 +1,164 @@
+"""Results of the common trial of attribution methods, and their tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from audit_core.controls import Controls
+from audit_core.evidence.kind import Causal, Estimated, Evidence, NotEvidence, Observational
+from audit_core.explanations.grades import WORDS, Grade
+from audit_core.result_layout import Sheet
+from audit_core.stats.estimates import Estimate
+
+MEASURED = "occlusion"
+"""The method whose numbers are measured and not estimated."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodRow:
+    """One method on these prompts."""
+
+    method: str
+    title: str
+    kind: str
+    """Kind of evidence of its scores."""
+    assumes: str
+    costs: str
+    grade: str
+    """A value of `Grade`; not a verdict on a claim."""
+    refused: str
+    """Prompts that it refused, and why; empty if none."""
+    check: str
+    error: NotEvidence[float | None]
+    """Median over prompts of its own check."""
+    comprehensiveness: Causal[Estimate]
+    """AOPC: mean loss without its first units, by replacement."""
+    comprehensiveness_gain: Causal[Estimate]
+    """The same, minus the mean of random orders."""
+    sufficiency: Causal[Estimate]
+    """Mean loss with its first units alone; lower is better."""
+    sufficiency_gain: Causal[Estimate]
+    """Mean of random orders minus the same."""
+    removal_gain: Causal[Estimate]
+    """As `comprehensiveness_gain`, with units removed instead of replaced."""
+    removal: str
+    """What removal alone would say: a value of `Grade`."""
+    randomised: Estimated[Estimate | None]
+    """Agreement with its scores on randomised weights; None if not tested."""
+    repeated: Estimated[Estimate | None]
+    """Agreement between its scores under different seeds; None if it depends on no seed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurveRow:
+    """One point of one curve."""
+
+    method: str
+    without: str
+    share: NotEvidence[float]
+    deletion: Causal[Estimate]
+    insertion: Causal[Estimate]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RandomRow:
+    """Random orders at one point: lowest, mean and highest over orders of the mean over prompts."""
+
+    without: str
+    share: NotEvidence[float]
+    deletion: Causal[tuple[float, ...]]
+    insertion: Causal[tuple[float, ...]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgreementRow:
+    """Agreement of two methods on the same prompts."""
+
+    first: str
+    second: str
+    agreement: Estimated[Estimate | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strip:
+    """Scores of every unit of one prompt."""
+
+    prompt: str
+    units: tuple[str, ...]
+    measured: Causal[tuple[float, ...]]
+    """Loss of the metric when a unit alone is replaced."""
+    scores: Estimated[dict[str, tuple[float, ...]]]
+    """Per other method, in its own unit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExplanationsResult:
+    """Grades of the methods on these prompts, what they rest on, and the scores of some prompts."""
+
+    finding: str
+    prompts: str
+    n: int
+    n_templates: int
+    units: str
+    unit: str
+    level: NotEvidence[float]
+    """Level of the intervals of gains: 95 % for all methods together."""
+    clean: Observational[Estimate]
+    replaced: Causal[Estimate]
+    """The metric with every unit replaced."""
+    methods: tuple[MethodRow, ...]
+    curves: tuple[CurveRow, ...]
+    random: tuple[RandomRow, ...]
+    agreements: tuple[AgreementRow, ...]
+    strips: tuple[Strip, ...]
+    not_measured: dict[str, str]
+    controls: Controls
+
+
+def _cells(estimate: Estimate | None) -> tuple[Any, ...]:
+    return (None,) * 4 if estimate is None else (estimate.value, estimate.low, estimate.high, estimate.n)
+
+
+def list_sheets(result: ExplanationsResult) -> tuple[Sheet, ...]:
+    """Grades and gains, sanity, curves, random orders and agreement, a table each."""
+    gains = ("comprehensiveness", "comprehensiveness_gain", "sufficiency", "sufficiency_gain", "removal_gain")
+    columns = [f"{name.replace('_', ' ')}{end}" for name in gains for end in ("", ", low", ", high", ", n")]
+    measured = (Evidence.CAUSAL,)
+    return (
+        Sheet(
+            "methods",
+            ("method", "grade", "scores are", *columns),
+            tuple(
+                (row.title, WORDS[Grade(row.grade)], row.kind, *(cell for name in gains for cell in _cells(getattr(row, name))))
+                for row in result.methods
+            ),
+            measured,
+        ),
+        Sheet(
+            "sanity",
+            ("method", "on randomised weights", "low", "high", "n", "under other seeds", "low ", "high ", "n "),
+            tuple((row.title, *_cells(row.randomised), *_cells(row.repeated)) for row in result.methods),
+            (Evidence.ESTIMATED,),
+        ),
+        Sheet(
+            "curves",
+            ("method", "units are", "share", "without them", "low", "high", "n", "they alone", "low ", "high ", "n "),
+            tuple(
+                (row.method, row.without, row.share, *_cells(row.deletion), *_cells(row.insertion)) for row in result.curves
+            ),
+            measured,
+        ),
+        Sheet(
+            "random orders",
+            ("units are", "share", "without, lowest", "mean", "highest", "alone, lowest", "mean ", "highest "),
+            tuple((row.without, row.share, *row.deletion, *row.insertion) for row in result.random),
+            measured,
+        ),
+        Sheet(
+            "agreement",
+            ("first", "second", "Spearman ρ", "low", "high", "n"),
+            tuple((row.first, row.second, *_cells(row.agreement)) for row in result.agreements),
+            (Evidence.ESTIMATED,),
+        ),
+    )  # fmt: skip

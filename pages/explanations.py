@@ -1,0 +1,49 @@
+"""Explanations: what attribution methods say of a prompt's tokens, beside what replacing the tokens does."""
+
+import streamlit as st
+
+from ui.explanations import form, show
+from ui.flow import answers
+from ui.flow.history import show_history
+from ui.flow.subject_view import ask_in, close_questions, open_page
+from ui.parts.tabs import lazy_tabs
+
+# 1. ask
+
+audited = open_page(
+    "Explanations",
+    "See what attribution methods say about a prompt, and measure whether their order of tokens is better than random.",
+    form.FIELDS,
+)
+frame, auditor = audited.frame, audited.auditor
+request = ask_in(frame.own, lambda: form.ask_trial(audited.whole, audited.measured, audited.prompt_id))
+close_questions(frame, form.FIELDS)
+
+# 2. compute
+
+n = len(request.measured)
+size = "one prompt" if n == 1 else f"{n} prompts"
+with frame.panes:
+    result = answers.answer_by_job(auditor, "explanations", f"Try explanations on {size}", request, at_once=n == 1)
+
+# 3. show
+
+if result is None:
+    frame.answer.markdown("The grades appear here when every method is tried.")
+    st.stop()
+with frame.answer:
+    show.show_answer(result)
+with frame.panes:
+    show.show_panes(result)
+with frame.tabs:
+    lazy_tabs(
+        {
+            "Grades": lambda: show.show_grades(result),
+            "Curves": lambda: show.show_curves(result, st.session_state.without),
+            "Agreement": lambda: show.show_agreement(result),
+            "Randomisation": lambda: show.show_sanity(result),
+            "Methods": lambda: show.show_methods(result),
+            "History": lambda: show_history(auditor.subject.identity.short),
+        },
+        key="explanations-tabs",
+    )

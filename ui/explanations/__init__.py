@@ -1,0 +1,1 @@
+"""The page of explanations: what it asks and shows."""

@@ -1,0 +1,218 @@
+"""Explanations on the page: what methods say at the left, what replacing a token does at the right, and the trial below."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from audit_core import make_table
+from audit_core.audits import ExplanationsResult, Strip
+from audit_core.explanations import WORDS, Grade, read_gain
+from audit_core.tables import estimate_cells
+from ui.explanations import drawings
+from ui.parts import figures
+from ui.parts.header import controls_line, figure_header, plain, show_table, table_with_csv
+from ui.parts.workbench import Table, pane_header, show_sentence, split_panes
+
+_ESTIMATE = ("value", "low", "high", "n", "unit")
+_FORMULA = (
+    "comprehensiveness (AOPC) = mean over 20, 50 and 80 % of units of m(x) − m(x without the first units). Sufficiency = the "
+    "same of the first units alone. m is the logit difference, and x itself (0 %) is not counted."
+)
+
+
+def show_answer(found: ExplanationsResult, kinds: str = "causal") -> None:
+    """Show the finding, and the grade of every method."""
+    show_sentence(found.finding, kinds, found.n)
+    for grade, words in WORDS.items():
+        names = [row.title for row in found.methods if row.grade == grade]
+        if names:
+            st.markdown(f"- {plain(words)}: **{plain(', '.join(names))}**")
+    st.markdown("A grade is about an order of tokens on these prompts. It is no verdict on a claim.")
+
+
+def show_panes(found: ExplanationsResult, place: str = "") -> None:
+    """Show all methods on one prompt beside the measured effects of its units."""
+    prompts = [strip.prompt for strip in found.strips]
+    strip = found.strips[0]
+    if len(prompts) > 1:
+        chosen = st.selectbox("Prompt shown", prompts, key=f"strip{place}", width=260)
+        strip = next(one for one in found.strips if one.prompt == chosen)
+    left, right = split_panes(f"explain{place}")
+    with left:
+        pane_header(
+            "What methods say", "estimated observational",
+            "One column a method, one row a unit. Darker is a larger score, relative to the column's largest. A minus acts "
+            "against the answer. Attention is observational, and all other columns are estimates.",
+            table=Table(lambda: _table_scores(strip), "Scores", f"scores{place}"),
+        )  # fmt: skip
+        figures.show(
+            drawings.draw_strips(strip),
+            key=f"figure-strips{place}",
+            alt="A grid: one column for each method and one row for each unit of the prompt. The table has the numbers.",
+        )
+    with right:
+        pane_header(
+            "What replacing does", "causal",
+            "Each bar is the loss of the answer when this unit alone is replaced by another prompt's. Purple lowers the "
+            "answer, orange raises it.",
+            table=Table(lambda: _table_measured(strip, found.unit), "Units replaced", f"measured{place}"),
+        )  # fmt: skip
+        figures.show(
+            figures.token_bars(strip.measured, strip.units, unit=f"loss in {found.unit}", is_effect=True),
+            key=f"figure-measured{place}",
+            alt="One bar for each unit: the loss of the answer when it is replaced. The table has the numbers.",
+        )
+    st.markdown("Both figures show one prompt, so they have no interval.")
+
+
+def show_grades(found: ExplanationsResult, place: str = "") -> None:
+    """Show the gain of every method over random orders."""
+    figure_header(
+        "Gain over random orders", "causal",
+        f"right of zero, replacing a method's first units costs more than replacing random ones. Intervals hold for all "
+        f"methods together ({100 * found.level:.1f} % each).",
+    )  # fmt: skip
+    figures.show(
+        drawings.draw_gains(found),
+        key=f"figure-gains{place}",
+        alt="Two intervals for each method: its gain over random orders by replacement and by removal. The table has the numbers.",
+    )
+    table_with_csv(lambda: _table_gains(found), "Gains over random orders", f"gains{place}")
+    for row in found.methods:
+        if row.removal not in (Grade.NOT_JUDGED, read_gain(row.comprehensiveness_gain)):
+            st.markdown(f"- {plain(row.title)}: removal alone would say *{plain(WORDS[Grade(row.removal)])}*.")
+    st.markdown(plain(_FORMULA))
+    st.markdown(
+        f"The answer is {found.clean.value:.2f} {plain(found.unit)} as written and {found.replaced.value:.2f} with every "
+        "unit replaced. Other tokens replace them here than the methods were given."
+    )
+    for name, why in found.not_measured.items():
+        st.markdown(f"- {plain(name)}: not measured: {plain(why)}")
+    controls_line(found.controls)
+
+
+def show_curves(found: ExplanationsResult, without: str, place: str = "") -> None:
+    """Show both curves of every method over the band of random orders."""
+    figure_header(
+        "Deletion and insertion", "causal",
+        "the band holds all random orders. A good order is below the band at the left and above it at the right.",
+    )  # fmt: skip
+    for column, (side, words) in zip(split_panes(f"curves{place}"), drawings.SIDES, strict=True):
+        with column:
+            st.markdown(f"**{plain(words.capitalize())}**")
+            figures.show(
+                drawings.draw_curves(found, without, side),
+                key=f"figure-{side}{place}",
+                alt="One line for each method over the band of random orders. The table has the numbers.",
+            )
+    table_with_csv(lambda: _table_curves(found, without), "Curves", f"curves{place}")
+
+
+def show_agreement(found: ExplanationsResult, place: str = "") -> None:
+    """Show how well every two methods agree."""
+    figure_header(
+        "Agreement between methods", "estimated",
+        "each cell is the mean rank correlation of two methods' scores over prompts. Methods that disagree cannot both be right.",
+    )  # fmt: skip
+    figures.show(
+        drawings.draw_agreement(found),
+        key=f"figure-agreement{place}",
+        alt="A square grid of rank correlations between methods. The table has the numbers.",
+    )
+    titles = {row.method: row.title for row in found.methods}
+    table_with_csv(
+        lambda: make_table(
+            ("first", "second", *_ESTIMATE),
+            [(a, b, *estimate_cells(row.agreement)) for a, b, row in drawings.list_agreements(found.agreements, titles)],
+        ),
+        "Agreement", f"agreement{place}",
+    )  # fmt: skip
+
+
+def show_sanity(found: ExplanationsResult, place: str = "") -> None:
+    """Show the agreement of every method with itself: on randomised weights, and under other seeds."""
+    figure_header(
+        "Randomised weights and other seeds", "estimated",
+        "the circle must be left of the line: scores change with the weights. The diamond must be right of it: they do not "
+        "change with the seed.",
+    )  # fmt: skip
+    figures.show(
+        figures.interval_rows(
+            [row.title for row in found.methods],
+            [
+                ("randomised weights (rank ρ)", "circle", [row.randomised for row in found.methods]),
+                ("other seeds (r)", "diamond-open", [row.repeated for row in found.methods]),
+            ],
+            unit="Correlation with its own scores", lines=((0.5, "0.5"),), is_effect=False,
+        ),
+        key=f"figure-sanity{place}",
+        alt="Two intervals for each method: correlation of its scores on randomised weights and under other seeds.",
+    )  # fmt: skip
+    table_with_csv(lambda: _table_sanity(found), "Sanity checks", f"sanity{place}")
+    st.markdown("A method without a diamond depends on no seed.")
+
+
+def show_methods(found: ExplanationsResult, place: str = "") -> None:
+    """Show what every method assumes and costs, and its own check."""
+    st.markdown("What each method assumes, what it costs, and the median of its own check over prompts.")
+    rows = [
+        (row.title, row.kind, row.assumes, row.costs, row.check or None, row.error, row.refused)
+        for row in found.methods
+    ]
+    show_table(
+        make_table(("method", "scores are", "assumes", "costs", "check", "median", "refused"), rows),
+        lines=3, key=f"methods{place}",
+    )  # fmt: skip
+
+
+def _table_scores(strip: Strip) -> Any:
+    names = list(strip.scores)
+    rows = [(unit, *(strip.scores[name][at] for name in names)) for at, unit in enumerate(strip.units)]
+    return make_table(("unit", *map(drawings.shorten, names)), rows)
+
+
+def _table_measured(strip: Strip, unit: str) -> Any:
+    return make_table(("unit", f"loss, {unit}"), list(zip(strip.units, strip.measured, strict=True)))
+
+
+def _table_gains(found: ExplanationsResult) -> Any:
+    rows = [
+        (row.title, WORDS[Grade(row.grade)], what, *estimate_cells(value))
+        for row in found.methods
+        for what, value in (
+            ("comprehensiveness", row.comprehensiveness), ("gain over random", row.comprehensiveness_gain),
+            ("sufficiency", row.sufficiency), ("gain over random, alone", row.sufficiency_gain),
+            ("gain over random, removed", row.removal_gain),
+        )
+    ]  # fmt: skip
+    return make_table(("method", "grade", "what", *_ESTIMATE), rows)
+
+
+def _table_curves(found: ExplanationsResult, without: str) -> Any:
+    titles = {row.method: row.title for row in found.methods}
+    rows = [
+        (titles[row.method], f"{row.share:.0%}", words, *estimate_cells(getattr(row, side)))
+        for row in found.curves
+        if row.without == without
+        for side, words in drawings.SIDES
+    ]
+    rows += [
+        (f"random orders, {end}", f"{row.share:.0%}", words, getattr(row, side)[at], None, None, found.n, found.unit)
+        for row in found.random
+        if row.without == without
+        for side, words in drawings.SIDES
+        for at, end in enumerate(("lowest", "mean", "highest"))
+    ]
+    return make_table(("order", "share", "units", *_ESTIMATE), rows)
+
+
+def _table_sanity(found: ExplanationsResult) -> Any:
+    rows = [
+        (row.title, what, *estimate_cells(value))
+        for row in found.methods
+        for what, value in (("randomised weights", row.randomised), ("other seeds", row.repeated))
+        if value is not None
+    ]
+    return make_table(("method", "what", *_ESTIMATE), rows)
