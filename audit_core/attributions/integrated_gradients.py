@@ -23,7 +23,7 @@ class IntegratedGradients:
     """Gradients along the straight path from a baseline to the prompt's embeddings, by the midpoint rule.
 
     The baseline is the mean embedding of prompts of this length at each place: "compared with the average such prompt".
-    Zero or padding would be no text, and one other prompt makes the path so rough that it needs ten times the steps.
+    Zero or padding would be no text.
 
     Source: Sundararajan, Taly and Yan 2017, arXiv:1703.01365.
     """

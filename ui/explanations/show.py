@@ -42,7 +42,7 @@ def show_panes(found: ExplanationsResult, place: str = "") -> None:
     left, right = split_panes(f"explain{place}")
     with left:
         pane_header(
-            "What methods say", "estimated observational",
+            "Scores", "estimated observational",
             "One column a method, one row a unit. Darker is a larger score, relative to the column's largest. A minus acts "
             "against the answer. Attention is observational, and all other columns are estimates.",
             table=Table(lambda: _table_scores(strip), "Scores", f"scores{place}"),
@@ -54,7 +54,7 @@ def show_panes(found: ExplanationsResult, place: str = "") -> None:
         )
     with right:
         pane_header(
-            "What replacing does", "causal",
+            "Measured", "causal",
             "Each bar is the loss of the answer when this unit alone is replaced by another prompt's. Purple lowers the "
             "answer, orange raises it.",
             table=Table(lambda: _table_measured(strip, found.unit), "Units replaced", f"measured{place}"),
