@@ -40,9 +40,11 @@ def split_units(pair: TokenPair, kind: UnitKind, *, start_id: int | None) -> tup
         PromptRefused: fewer than three units.
     """
     first = 1 if pair.clean_ids[0] == start_id else 0
+    # A tokenizer of whole words writes no spaces: each of its tokens is a word.
+    is_joined = kind is UnitKind.WORDS and any(" " in piece for piece in pair.pieces)
     spans: list[list[int]] = []
     for position in range(first, len(pair.clean_ids)):
-        if spans and kind is UnitKind.WORDS and not _begins_word(pair, position):
+        if spans and is_joined and not _begins_word(pair, position):
             spans[-1].append(position)
         else:
             spans.append([position])
