@@ -100,8 +100,8 @@ def test_no_recorded_answer_is_shown_for_another_choice(not_loading: None, other
 
 def test_quick_answers_are_exploratory_and_give_no_verdict(not_loading: None) -> None:
     together = next(c for c in list_circuits() if c.id == "indirect_object-acts-together")
-    six = ", ".join(map(str, together.components))
-    shown = texts(open_circuit(**RECORDED | {"c": six}))
+    five = ", ".join(map(str, together.components))
+    shown = texts(open_circuit(**RECORDED | {"c": five}))
     assert "Keeping only these 5 components keeps" in shown
     assert "exploratory: quick form, 16 prompts" in shown
     assert "For (0)" in shown

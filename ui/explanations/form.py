@@ -16,7 +16,7 @@ UNITS = {"tokens": "Tokens", "words": "Words"}
 WITHOUT = {"replaced": "Replaced, same length", "removed": "Removed"}
 FIELDS = (
     link.Field("model", "default"), link.Field("set", "indirect_object"), link.Field("form", "written"),
-    link.Field("scope", "exploratory"), link.Field("prompt", ""), link.Field("units", "tokens"), link.Field("without", "replaced"),
+    link.Field("scope", "one"), link.Field("prompt", ""), link.Field("units", "tokens"), link.Field("without", "replaced"),
 )  # fmt: skip
 
 
