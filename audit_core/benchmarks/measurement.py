@@ -34,7 +34,8 @@ from audit_core.judging.null import draw_sets
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.prompts.sequences import list_places
 from audit_core.stats.bootstrap import bootstrap_mean, bootstrap_ratio
-from audit_core.stats.estimates import LEVEL, Estimate, format_estimate
+from audit_core.stats.estimates import Estimate, format_estimate
+from audit_core.stats.shares import wilson
 from audit_core.subject import Progress, Subject
 
 Floats = NDArray[np.float64]
@@ -133,7 +134,7 @@ def measure_benchmark(subject: Subject, request: BenchmarkRequest, on_progress: 
         subject, request.prompts, read_rule(request.source), lambda share: on_progress(int(asked * share), total)
     )
     right = [at for at, one in enumerate(scored) if one.is_right]
-    accuracy = share_of(len(right), len(scored))
+    accuracy = wilson(len(right), len(scored), SHARE)
     chance, chance_is = find_chance(request.prompts)
     why = explain_no_effect(accuracy, len(right), chance)
     if why:
@@ -147,17 +148,6 @@ def measure_benchmark(subject: Subject, request: BenchmarkRequest, on_progress: 
     effects = _measure_effects(subject, request, scored, chosen, advance)
     on_progress(total, total)
     return _report(subject, request, scored, accuracy, chance, chance_is, effects, "")
-
-
-def share_of(hits: int, n: int) -> Estimate:
-    """A share with Wilson's interval.
-
-    Source: Wilson 1927; `scipy.stats.binomtest`.
-    """
-    from scipy.stats import binomtest
-
-    interval = binomtest(hits, n).proportion_ci(LEVEL, method="wilson")
-    return Estimate(hits / n, float(interval.low), float(interval.high), n, SHARE, LEVEL)
 
 
 def find_chance(prompts: TokenisedPrompts) -> tuple[float, str]:
@@ -281,7 +271,7 @@ class _Summary:
         self.effect = self.average(loss[0])
         self.excess = self.average(loss[0] - loss[1:].mean(axis=0))
         self.fraction = bootstrap_ratio(loss[0], effects.clean, self.clusters, unit="of the margin", seed=seed)
-        self.stays_right = share_of(int((effects.without[0] > 0).sum()), len(effects.rows))
+        self.stays_right = wilson(int((effects.without[0] > 0).sum()), len(effects.rows), SHARE)
         means = loss.mean(axis=1)
         self.beaten_by = int((np.abs(means[1:]) >= abs(means[0])).sum())
         self.p = (1 + self.beaten_by) / len(means)
@@ -365,7 +355,7 @@ def _list_categories(
             if len(inside) > 1:
                 ids = [prompts.pairs[effects.rows[at]].prompt.id for at in inside]
                 effect = bootstrap_mean(effects.loss[0, inside], ids, unit=Margin().unit, seed=seed)
-        accuracy = share_of(sum(scored[at].is_right for at in members), len(members))
+        accuracy = wilson(sum(scored[at].is_right for at in members), len(members), SHARE)
         found.append(CategoryRow(name, accuracy, effect))
     return tuple(found)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from audit_core.calibration.samples import COMBINED, Sample, wilson
+from audit_core.calibration.samples import COMBINED, Sample
 from audit_core.calibration.tallies import Tally, describe_count, describe_share, group_claims, tally_claims
 from audit_core.judging.verdict import State
 from audit_core.stats.estimates import Estimate
+from audit_core.stats.shares import wilson
 from audit_core.subjects.planted.key import PlantedRole
 
 

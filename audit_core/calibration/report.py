@@ -11,13 +11,14 @@ from pydantic import TypeAdapter
 
 from audit_core.calibration.census import HeadCensus
 from audit_core.calibration.experts import ExpertCalibration, list_expert_lines, quote_experts
-from audit_core.calibration.samples import COMBINED, Sample, count_states, wilson
+from audit_core.calibration.samples import COMBINED, Sample, count_states
 from audit_core.calibration.tallies import Tally, describe_count, describe_share, group_claims, tally_claims
 from audit_core.component import Kind, parse_component
 from audit_core.data_folder import DATA
 from audit_core.judging.trial import FAMILIES
 from audit_core.judging.verdict import RULE_VERSION, State
 from audit_core.stats.estimates import Estimate
+from audit_core.stats.shares import wilson
 from audit_core.subjects.planted.key import WIRED, PlantedRole
 
 RECORD = DATA / "calibration.json"

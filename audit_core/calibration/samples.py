@@ -195,19 +195,6 @@ def is_covered(estimate: Estimate, truth: float) -> bool | None:
     return estimate.low <= truth <= estimate.high
 
 
-def wilson(hits: int, n: int) -> Estimate:
-    """A share with Wilson's interval.
-
-    Source: Wilson 1927; `scipy.stats.binomtest`.
-    """
-    from scipy.stats import binomtest
-
-    if not n:
-        raise NotMeasured("low_power", "no sample of this kind.")
-    interval = binomtest(hits, n).proportion_ci(method="wilson")
-    return Estimate(hits / n, float(interval.low), float(interval.high), n, "share of samples", 0.95)
-
-
 def count_states(samples: Sequence[Sample], rule: str = COMBINED) -> dict[str, Counter[str]]:
     """Planted role → count of each state."""
     table: dict[str, Counter[str]] = {}

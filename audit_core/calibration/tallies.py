@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from audit_core.calibration.samples import Sample, wilson
+from audit_core.calibration.samples import Sample
 from audit_core.judging.verdict import State
 from audit_core.stats.estimates import Estimate
+from audit_core.stats.shares import wilson
 from audit_core.subjects.planted.key import WIRED, PlantedRole
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from audit_core.calibration.samples import wilson
 from audit_core.review.desk_rules import Case
 from audit_core.stats.estimates import Estimate
+from audit_core.stats.shares import wilson
 
 DECISIONS = ("approve", "approve_with_conditions", "reject")
 MIN_PACKS = 20

@@ -28,7 +28,7 @@ from audit_core.benchmarks import (
     read_own_facts,
     read_recorded,
 )
-from audit_core.benchmarks.measurement import _Summary, explain_no_effect, find_chance, measure_benchmark, share_of
+from audit_core.benchmarks.measurement import _Summary, explain_no_effect, find_chance, measure_benchmark
 from audit_core.benchmarks.prompting import borrow
 from audit_core.benchmarks.results import UNRESOLVED
 from audit_core.benchmarks.scoring import Margin
@@ -39,6 +39,7 @@ from audit_core.intervention import Edit, Intervention, Replacement
 from audit_core.prompts.alignment import tokenise
 from audit_core.prompts.answers import Contrast
 from audit_core.prompts.prompt_set import TokenisedPrompts
+from audit_core.stats.shares import wilson
 from audit_core.subject import no_progress
 from audit_core.subjects.transformer import TransformerSubject
 
@@ -101,7 +102,7 @@ def test_effects_are_measured_only_where_the_whole_interval_is_above_chance(
     hits: int, n: int, chance: float, is_measured: bool
 ) -> None:
     """Wilson: 33 of 100 begins at 0.246 and 34 of 100 at 0.255, beside chance at 0.25. One right item is too few."""
-    assert (explain_no_effect(share_of(hits, n), hits, chance) == "") is is_measured
+    assert (explain_no_effect(wilson(hits, n), hits, chance) == "") is is_measured
 
 
 def test_always_naming_the_most_frequent_label_is_chance(prompts: TokenisedPrompts) -> None:

@@ -29,13 +29,13 @@ from audit_core.calibration.samples import (
     make_claim,
     measure_population,
     take_sample,
-    wilson,
 )
 from audit_core.calibration.tallies import describe_count
 from audit_core.errors import NotMeasured
 from audit_core.judging.verdict import RULE_VERSION
 from audit_core.ledger import read_ledger
 from audit_core.prompts.alignment import tokenise
+from audit_core.stats.shares import wilson
 from audit_core.subjects.planted import find_planted
 
 Load = Callable[[str], Any]
