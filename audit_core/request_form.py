@@ -125,7 +125,9 @@ def make_request(
         text = answers.get(field.name, field.default)
         if text is None or (not text.strip() and field.default is None):
             raise Refused(
-                f"No {field.ask.label.lower()}.", wanted=f"a {field.shape}.", remedy=field.ask.help or "give it."
+                f"No {field.ask.label.lower()}.",
+                wanted=f"{_name_shape(field.shape)}.",
+                remedy=field.ask.help or "give it.",
             )
         values[field.name] = field.parse(text)
         if field.shape is Shape.COMPONENTS:
@@ -136,6 +138,10 @@ def make_request(
 def read_answers(form: type[FormT], answers: Mapping[str, str]) -> FormT:
     """A dataclass of a form's fields from answers as text; a field without an answer keeps its default."""
     return form(**{f.name: f.parse(answers[f.name]) for f in list_form_fields(form) if f.name in answers})
+
+
+def _name_shape(shape: Shape) -> str:
+    return shape.value if shape is Shape.COMPONENTS else f"a {shape}"
 
 
 def _check_components(subject: Subject, parts: Sequence[Component]) -> None:

@@ -51,7 +51,7 @@ def show_panes(found: SourceTokensResult, way: str, place: str = "") -> None:
         )
     with right:
         pane_header(
-            "Relied on", "causal",
+            "Effect when replaced", "causal",
             "Each bar is the loss of the metric when one source token is replaced or hidden. Purple lowers the answer, orange "
             "raises it.",
             table=Table(lambda: _table_relied(found.tokens), "Source tokens replaced", f"relied{place}"),
@@ -124,7 +124,7 @@ def show_heads(found: BothSidesResult, place: str = "") -> None:
             alt="One interval for each head of cross-attention. The table has the numbers.",
         )  # fmt: skip
     with right:
-        figure_header("Relied on", "causal", "the loss of the metric when the head's output is set to zero.")
+        figure_header("Effect when replaced", "causal", "the loss of the metric when the head's output is set to zero.")
         figures.show(
             figures.interval_rows(
                 [row.component for row in cross], [("zero", "diamond", [row.effects["zero"] for row in cross])],
