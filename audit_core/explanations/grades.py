@@ -17,7 +17,7 @@ class Grade(StrEnum):
     """Its order costs the answer more than random orders do."""
     NO_BETTER = "no_better"
     WORSE = "worse"
-    UNSTABLE = "unstable"
+    UNSTABLE = "unstable_scores"
     """Another seed gives another order."""
     FAILS = "fails_randomisation"
     """It gives about the same scores when the weights are randomised."""
@@ -28,7 +28,7 @@ WORDS = {
     Grade.BEATS: "beats random orders",
     Grade.NO_BETTER: "no better than random orders",
     Grade.WORSE: "worse than random orders",
-    Grade.UNSTABLE: "unstable",
+    Grade.UNSTABLE: "unstable over seeds",
     Grade.FAILS: "fails randomisation",
     Grade.NOT_JUDGED: "not judged",
 }

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from audit_core.claim import Role
 from audit_core.stats.estimates import LEVEL, MIN_PROMPTS, MIN_TEMPLATES, count_templates
 
-TYPICAL_SPREAD = 0.15
+TYPICAL_SPREAD = 0.17
 """Standard deviation between templates, fraction of the gap: the upper end of the heads that act in `data/story`."""
 POWER = 0.8
 

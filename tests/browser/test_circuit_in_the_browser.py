@@ -24,7 +24,7 @@ def test_a_first_visit_shows_a_recorded_circuit_on_the_first_screen(server: Serv
     expect(page.get_by_text(re.compile("Keeping only L20.H0, L23.H3, L29.H1 keeps 86 %"))).to_be_in_viewport()
     expect(page.get_by_text(re.compile("recorded on")).first).to_be_visible()
     expect(page.get_by_text("Direct effects between components")).to_be_in_viewport()
-    expect(page.get_by_text(re.compile(r"Against \(3\)"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"Against \(2\)"))).to_be_visible()
     expect(page.locator(".js-plotly-plot").first).to_be_visible()
     page.get_by_text(re.compile(r"All \d+ connections as a table")).click()
     expect(page.get_by_role("button", name="Download CSV").first).to_be_visible()

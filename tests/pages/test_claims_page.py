@@ -67,7 +67,7 @@ def test_an_empty_register_opens_the_form(home: Path) -> None:
     assert [one.value for one in test.header] == ["New claim"]
     assert "160 pairs: 80 to explore, 80 to test in 10 templates" in read(test)
     assert "None of these templates is used to explore." in read(test)
-    assert "about 144 prompts in 18 templates. This set has 80 in 10" in test.warning[0].value.replace("\\", "")
+    assert "about 184 prompts in 23 templates. This set has 80 in 10" in test.warning[0].value.replace("\\", "")
 
 
 def test_the_example_and_its_prompt_set_belong_together(home: Path) -> None:
