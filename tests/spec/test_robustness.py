@@ -67,6 +67,9 @@ def test_the_first_row_is_as_written_and_each_perturbation_has_one(ask: Callable
     assert len({row.group for row in found.rows[1:] if row.reading != NOT_MEASURED}) >= 4
     assert found.rows[0].state == "supported"
     measured = [row for row in found.rows[1:] if not row.not_measured]
+    other = next(row for row in measured if row.name == "other_templates")
+    assert other.example != found.rows[0].example
+    assert other.difference is None
     assert {row.name for row in measured if row.group != "decoding" and row.reading != SAME} == set()
     # All of the answer is lost: decoding has no more to lose, and random sets on one prompt can tie with it.
     assert [row.effect and row.effect.value for row in measured if row.group == "decoding"] == pytest.approx(
