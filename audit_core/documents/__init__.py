@@ -1,5 +1,6 @@
 """Documents of a reader: which are consulted, and which its answer relies on."""
 
+from audit_core.documents.form import MAX_DOCUMENTS
 from audit_core.documents.labels import Judged, Label, Measured, judge_question
 from audit_core.documents.results import (
     DocumentPair,
@@ -13,8 +14,11 @@ from audit_core.documents.results import (
     LabelShare,
     QuestionRow,
 )
+from audit_core.documents.shipped import SHIPPED, read_shipped
 
 __all__ = [
+    "MAX_DOCUMENTS",
+    "SHIPPED",
     "DocumentPair",
     "DocumentRow",
     "DocumentSource",
@@ -29,4 +33,5 @@ __all__ = [
     "Measured",
     "QuestionRow",
     "judge_question",
+    "read_shipped",
 ]

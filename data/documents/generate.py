@@ -8,24 +8,31 @@ from random import Random
 
 HERE = Path(__file__).parent
 COLUMNS = ("id", "family", "question", "documents", "answer", "others", "cited")
-PEOPLE = (
+
+
+def split(words: str) -> list[str]:
+    """Words of a line."""
+    return words.split()
+
+
+PEOPLE = split(
     "Anna Peter Maria John Laura Robert Susan Thomas Emma David Helen Frank Alice Martin Karen Oscar Nancy Victor Julia Simon"
-).split()
-CITIES = (
+)
+CITIES = split(
     "Paris Rome London Berlin Madrid Tokyo Cairo Moscow Lima Oslo Boston Chicago Dublin Vienna Athens Toronto Sydney Dallas "
     "Houston Seattle Denver Prague"
-).split()
-JOBS = (
+)
+JOBS = split(
     "doctor teacher farmer lawyer nurse pilot singer writer painter baker driver soldier banker actor builder chef coach "
     "guard judge dentist tailor priest"
-).split()
-PETS = (
+)
+PETS = split(
     "dog cat horse bird fish lion bear wolf tiger rabbit snake monkey goat sheep pig duck mouse turtle frog fox parrot cow"
-).split()
-COLOURS = (
+)
+COLOURS = split(
     "red blue green yellow black white brown orange purple pink gray silver gold tan crimson violet scarlet turquoise teal ivory "
     "olive amber"
-).split()
+)
 RELATIONS = (
     ("{s} lives in", CITIES), ("{s} works as a", JOBS), ("{s} has a pet", PETS), ("{s}'s favourite colour is", COLOURS),
 )  # fmt: skip

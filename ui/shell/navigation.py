@@ -42,6 +42,7 @@ PLACES = (
     _CIRCUIT,
     Place("experts.py", "Experts", ":material/account_tree:", "Explore", Permission.RUN),
     Place("source_tokens.py", "Source tokens", ":material/swap_horiz:", "Explore", Permission.RUN),
+    Place("documents.py", "Documents", ":material/description:", "Explore", Permission.RUN),
     Place("benchmarks.py", "Benchmarks", ":material/quiz:", "Explore", Permission.RUN),
     Place("audits.py", "Audits", ":material/fact_check:", "Explore", Permission.RUN),
     Place("calibration.py", "Calibration", ":material/straighten:", "Explore", Permission.LOOK),
