@@ -46,7 +46,7 @@ class Measured:
     """Smallest effect that matters, in logits."""
     given: str
     closed_book: str
-    """Answer without documents."""
+    """Answer without documents; empty without a preference."""
     stated: tuple[str | None, ...]
     """Value that each document states for the question."""
     replaced: tuple[Estimate, ...]

@@ -48,6 +48,7 @@ class QuestionRuns:
     foil: str
     is_first: bool
     closed_book: str
+    """Preferred value without documents; empty without a preference."""
     lattice: Array
     """Lead of the given value by kept documents and filler; shape (2ⁿ, filler)."""
     deleted: Array
@@ -169,13 +170,13 @@ def measure_question(subject: Subject, question: Question, request: DocumentsReq
     doubled = [rows.add(encoded.join([*encoded.bodies, body])) for body in encoded.bodies]
     names = tuple(values)
     logits, top = read_values(subject, rows.ids, tuple(values.values()))
-    best = logits.argmax(axis=1)
-    given = int(best[full])
+    best = choose_values(logits, subject.tolerance)
+    given = int(logits[full].argmax())
     foil = int(np.where(np.arange(len(names)) == given, -np.inf, logits[full]).argmax())
     lead = logits[:, given] - logits[:, foil]
     found = QuestionRuns(
         question, encoded, fillers, names[given], names[foil], bool(top[full] == values[names[given]]),
-        names[int(best[deleted[0]])], lead[np.array(lattice)], lead[deleted], lead[orders],
+        names[best[deleted[0]]] if best[deleted[0]] >= 0 else "", lead[np.array(lattice)], lead[deleted], lead[orders],
         int((best[orders] != given).sum()), lead[doubled], (),
     )  # fmt: skip
     return _add_edits(subject, found, values, request)
@@ -199,6 +200,16 @@ def choose_fillers(
         )
         for at, body in enumerate(encoded.bodies)
     )
+
+
+def choose_values(logits: Array, tolerance: float) -> NDArray[np.int64]:
+    """Index of the preferred value of each row; −1 where two are equal up to numerical noise, which is no preference.
+
+    Args:
+        logits: shape (row, value).
+    """
+    second, first = np.sort(logits, axis=1)[:, -2:].T
+    return np.where(first - second > tolerance, logits.argmax(axis=1), -1)
 
 
 class _Rows:
@@ -248,10 +259,10 @@ def _add_edits(
     counts: list[tuple[int, int] | None] = [None] * len(question.documents)
     if rows:
         names = list(values)
-        best = read_values(subject, rows, tuple(values.values()))[0].argmax(axis=1)
+        best = choose_values(read_values(subject, rows, tuple(values.values()))[0], subject.tolerance)
         for (at, value), row in zip(wanted, best, strict=True):
             hits, n = counts[at] or (0, 0)
-            counts[at] = hits + (names[row] == value), n + 1
+            counts[at] = hits + (bool(row >= 0) and names[row] == value), n + 1
     return replace(found, followed=tuple(counts))
 
 

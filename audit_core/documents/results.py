@@ -110,7 +110,7 @@ class QuestionRow:
     is_first: Observational[bool]
     """Whether it is the most probable token of the whole vocabulary."""
     closed_book: str
-    """The value that it prefers without documents."""
+    """The value that it prefers without documents; empty without a preference."""
     lead: Observational[float]
     """Logit of the given value minus that of the next one."""
     foil: str

@@ -32,9 +32,10 @@ def show_answer(result: DocumentsResult, row: QuestionRow) -> None:
     """Show the finding over all questions, then the question that the panes show."""
     show_sentence(result.finding, "observational causal", result.n)
     names = " and ".join(f"[{rank}]" for rank in row.names)
+    alone = row.closed_book or "no value more than another"
     st.markdown(
-        f"Question **{plain(row.question)} …** answered **{plain(row.given)}** with documents and **{plain(row.closed_book)}** "
-        f"without. Label: **{plain(row.label)}{plain(' ' + names if names else '')}**: "
+        f"Question **{plain(row.question)} …**: **{plain(row.given)}** with documents, **{plain(alone)}** without. "
+        f"Label: **{plain(row.label)}{plain(' ' + names if names else '')}**: "
         f"{plain(row.reason or MEANINGS[row.label])}."
     )
 
