@@ -58,6 +58,8 @@ class Measured:
     joint: Mapping[tuple[int, int], Estimate]
     """Loss when two documents are replaced."""
     interaction: Mapping[tuple[int, int], Estimate]
+    together: Mapping[tuple[int, int], Estimate]
+    """Gain when only two documents are kept, over none."""
     order: float
     """Mean change over every other order of the documents."""
     order_flips: int
@@ -83,11 +85,11 @@ class Judged:
 
 def judge_question(found: Measured) -> Judged:
     """The first rule that holds, in the order of the code; rules as in architectures 2.5."""
-    biggest = max((one.value if one.high is None else one.high for one in found.replaced), default=0.0)
+    biggest = max((abs(end) for one in found.replaced for end in (one.low, one.high) if end is not None), default=0.0)
     if found.order_flips and found.order > max(biggest, found.delta):
         return Judged(Label.POSITION_BOUND, ())
-    for pair, together in found.interaction.items():
-        if is_above(together, found.delta) and all(is_below(found.alone[at], found.delta) for at in pair):
+    for pair in found.interaction:
+        if _is_complementary(found, pair):
             return Judged(Label.COMPLEMENTARY, pair)
     relied = sorted(
         (at for at in range(len(found.replaced)) if found.relies_on(at)), key=lambda at: -found.replaced[at].value
@@ -103,6 +105,14 @@ def judge_question(found: Measured) -> Judged:
         if is_above(lost, found.delta) and all(_is_negligible(found.replaced[at], found.delta) for at in pair):
             return Judged(Label.REDUNDANT, pair)
     return _judge_unrelied(found)
+
+
+def _is_complementary(found: Measured, pair: tuple[int, int]) -> bool:
+    """Whether both are needed and restore the answer together, and neither does alone."""
+    is_needed = all(is_above(found.replaced[at], found.delta) for at in pair)
+    is_alone = any(not is_below(found.alone[at], found.delta) for at in pair)
+    restores = is_above(found.together[pair], found.delta) and is_above(found.interaction[pair], found.delta)
+    return is_needed and restores and not is_alone
 
 
 def _judge_unrelied(found: Measured) -> Judged:

@@ -113,7 +113,7 @@ class QuestionRuns:
             self.delta, self.given, self.closed_book, tuple(map(self.question.find_stated, documents)),
             tuple(self.lose(at) for at in documents), tuple(map(self.find_follow, documents)),
             tuple(self.restore(at) for at in documents), {pair: self.lose(*pair) for pair in pairs},
-            {pair: self.interact(*pair) for pair in pairs}, self.order_effect, self.order_flips, self.question.cited,
+            {pair: self.interact(*pair) for pair in pairs}, {pair: self.restore(*pair) for pair in pairs}, self.order_effect, self.order_flips, self.question.cited,
         )  # fmt: skip
 
 

@@ -157,11 +157,11 @@ def make_measured(**changes: Any) -> Measured:
     known: dict[str, Any] = {
         "delta": 0.5, "given": "Rome", "closed_book": "Oslo", "stated": ("Rome", None), "replaced": (sure(4), sure(0)),
         "follow": (share_of(16, 16, unit="x"), None), "alone": (sure(4), sure(0)), "joint": {(0, 1): sure(4)},
-        "interaction": {(0, 1): sure(0)}, "order": 0.0, "order_flips": 0, "cited": None,
+        "interaction": {(0, 1): sure(0)}, "together": {(0, 1): sure(4)}, "order": 0.0, "order_flips": 0, "cited": None,
     }  # fmt: skip
     made = {name: tuple(map(sure, value)) if name in ("replaced", "alone") and isinstance(value[0], int) else value
             for name, value in (known | changes).items()}  # fmt: skip
-    for name in ("joint", "interaction"):
+    for name in ("joint", "interaction", "together"):
         made[name] = {pair: value if isinstance(value, Estimate) else sure(value) for pair, value in made[name].items()}
     return Measured(**made)
 
@@ -187,6 +187,17 @@ def test_every_label_can_be_reached(label: Label) -> None:
     found = judge_question(make_measured(**LABELS[label]))
     assert found.label is label
     assert bool(found.reason) is (label is Label.UNRESOLVED)
+
+
+def test_documents_that_work_against_the_answer_are_not_complementary() -> None:
+    """Found on a real reader: two distractors, each of which favours its own value, restore nothing together."""
+    against = {"replaced": (-1, -5), "alone": (-2, -6), "interaction": {(0, 1): 1}, "together": {(0, 1): -7}}
+    assert judge_question(make_measured(**against)).label is Label.UNRESOLVED
+
+
+def test_an_order_effect_below_a_document_s_negative_one_is_not_position_bound() -> None:
+    found = make_measured(replaced=(-7, -3), order=4.6, order_flips=2, together={(0, 1): -1})
+    assert judge_question(found).label is not Label.POSITION_BOUND
 
 
 def test_an_interval_at_the_bound_decides_nothing() -> None:
