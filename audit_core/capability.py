@@ -12,6 +12,7 @@ from audit_core.errors import CapabilityRefused
 from audit_core.subject import (
     Attention,
     CrossAttention,
+    Documents,
     Gradients,
     MeanActivations,
     Paths,
@@ -130,4 +131,9 @@ def _explain_cross_attention(subject: Subject) -> str:
 
 CROSS_ATTENTION: Capability[CrossAttention] = Capability(
     "cross-attention", "open an encoder–decoder, such as t5-tiny", _explain_cross_attention
+)
+DOCUMENTS: Capability[Documents] = Capability(
+    "documents",
+    "open a decoder-only transformer, such as default",
+    _is_a(Documents, "This kind of model is given no documents here."),
 )

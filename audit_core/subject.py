@@ -122,6 +122,21 @@ class CrossAttention(Protocol):
         """Cross-attention from the answer position on the clean run; per prompt, shape (layer, head, source position)."""
 
 
+@runtime_checkable
+class Documents(Protocol):
+    """Capability of a reader: it completes a sentence from documents that stand before it."""
+
+    def write_documents(self, documents: Sequence[str], question: str) -> tuple[str, ...]:
+        """Parts of its input in order: label and body of each document, what stands before the question, the question."""
+
+    def read_documents(self, text: str) -> tuple[tuple[str, ...], str]:
+        """Documents and question of such an input.
+
+        Raises:
+            PromptRefused: the text has another form.
+        """
+
+
 MEAN_KINDS = frozenset((Kind.HEAD, Kind.MLP, Kind.RESID, Kind.EDGE))
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from audit_core.capability import (
     ATTENTION,
+    DOCUMENTS,
     GRADIENTS,
     HEADS,
     MEANS,
@@ -25,6 +26,7 @@ from audit_core.capability import (
     components_of,
 )
 from audit_core.component import OF_ENCODER_DECODERS, Component, Kind
+from audit_core.documents import form
 from audit_core.engine.adapters import register_adapters
 from audit_core.engine.checkpoint import check_against_files, check_kind
 from audit_core.engine.faults import refuse_faults
@@ -176,6 +178,12 @@ class TransformerSubject:
             )
         return self.runner.read_routing(prompts, side, on_progress)
 
+    def write_documents(self, documents: Sequence[str], question: str) -> tuple[str, ...]:
+        return form.write_documents(documents, question)
+
+    def read_documents(self, text: str) -> tuple[tuple[str, ...], str]:
+        return form.read_documents(text)
+
     def patterns(self, pair: TokenPair, intervention: Intervention, *, means: Means | None = None) -> Floats:
         return self.runner.draw_patterns(pair, intervention, means)
 
@@ -305,7 +313,9 @@ def read_limits(inner: Any, model: Any) -> TokenLimits:
     )
 
 
-_DENSE: frozenset[Capability[Any]] = frozenset((HEADS, MEANS, ATTENTION, PATTERNS, RANDOMISABLE, GRADIENTS, PATHS))
+_DENSE: frozenset[Capability[Any]] = frozenset(
+    (HEADS, MEANS, ATTENTION, PATTERNS, RANDOMISABLE, GRADIENTS, PATHS, DOCUMENTS)
+)
 _OFFERS: Mapping[Setting, frozenset[Capability[Any]]] = MappingProxyType(
     {Setting.DENSE: _DENSE, Setting.MIXTURE: _DENSE | {components_of(Kind.EXPERT), ROUTING}}
 )

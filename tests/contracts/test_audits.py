@@ -9,7 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toy.audit_requests import list_requests, list_requests_to_a_mixture, list_requests_to_an_encoder_decoder
+from toy.audit_requests import (
+    list_requests,
+    list_requests_to_a_mixture,
+    list_requests_to_a_reader,
+    list_requests_to_an_encoder_decoder,
+)
 from toy.planted import make_induction
 
 from audit_core import open_subject
@@ -56,6 +61,8 @@ BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
     "robustness": {"rows": _DONE},
     "curve": dict.fromkeys(("points", "named"), _DONE),
     "discover": {},
+    "documents": {"accuracy": _READ, "agreement": _READ, "labels": _DONE}
+    | dict.fromkeys(("families", "questions", "documents"), (*_READ, *_DONE)),
     "edges": {},
     "experts": _RUNS
     | {"experts": (*_READ, *_DONE), "layers": _READ, "load agreement": _READ, "screens": _READ}
@@ -76,8 +83,8 @@ BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
 }
 """Written by hand: the badge of every figure of an exported result."""
 OF_SOME_PROMPTS = {
-    "benchmark", "circuit", "claim_test", "confirmation", "explanations", "robustness", "source_tokens", "specificity",
-    "transfer",
+    "benchmark", "circuit", "claim_test", "confirmation", "documents", "explanations", "robustness", "source_tokens",
+    "specificity", "transfer",
 }  # fmt: skip
 
 
@@ -115,6 +122,8 @@ def results(
     asked |= {(audit, mixture): found for audit, found in list_requests_to_a_mixture(mixture.subject).items()}
     sides = Auditor(open_subject("planted-encoder-decoder"), log)
     asked |= {(audit, sides): found for audit, found in list_requests_to_an_encoder_decoder(sides.subject).items()}
+    reader = Auditor(open_subject("planted-reader-grounded"), log)
+    asked |= {(audit, reader): found for audit, found in list_requests_to_a_reader(reader.subject).items()}
     return {
         audit: [(runner, request, run(runner, audit, request)) for request in found]
         for (audit, runner), found in asked.items()
@@ -137,7 +146,7 @@ def walk(value: Any, kind: type) -> Iterator[Any]:
 
 
 def test_every_audit_on_the_shelf_is_tried_here(prompts: TokenisedPrompts) -> None:
-    assert {*list_requests(prompts), "experts", "source_tokens", "both_sides"} == set(AUDITS)
+    assert {*list_requests(prompts), "experts", "source_tokens", "both_sides", "documents"} == set(AUDITS)
 
 
 @pytest.mark.parametrize("audit", AUDITS)

@@ -42,6 +42,7 @@ from audit_core.benchmarks import BenchmarkRequest
 from audit_core.circuits import OtherTask
 from audit_core.claim import Claim
 from audit_core.component import head
+from audit_core.documents import DocumentsRequest
 from audit_core.intervention import Replacement
 from audit_core.prompts.prompt_set import TokenisedPrompts, is_exploratory
 from audit_core.registry import get_plugin, list_plugins
@@ -63,6 +64,7 @@ PINNED = {
     "confirmation": "1d4e21e6319e5fca4cf765b098d94f4efc728f670838cc3f95114c97b89e73fd",
     "curve": "aed718cbe5c4fc996e5b0366b541d8e3cdb480b429c2b8a0e3569b743798f941",
     "discover": "d3ad690acd7a065430b37c83d8599d8b4c306f85bef1fc57c0db83ef2555f067",
+    "documents": "686e323c5883cfac83c04d9ccfa532c3000fb0878bdc69261996e171a47f3d32",
     "edges": "86ac5204cc2de946f9c7ec2d18f7395342c2be58a174fb8f3ada98ce80478bee",
     "experts": "5893c0442e60efd5d6e416d99cb3df5625bf36c2cea34d632b32ac15e48613c2",
     "explanations": "81c793cfa5a2be9984cef474ed2077dfed536e66120ce429d6e6d07a39121078",
@@ -122,6 +124,7 @@ def list_requests(prompts: TokenisedPrompts) -> dict[str, Any]:
         "confirmation": ConfirmationRequest(judged, Claim("needed", CIRCUIT), explored, ("circuit", "stability")),
         "curve": CurveRequest(judged, judged, CIRCUIT, explored=explored),
         "discover": DiscoverRequest(explored, explored, "exact", replacement=mean),
+        "documents": DocumentsRequest(prompts),
         "edges": EdgesRequest(one, 1, 0),
         "experts": ExpertsRequest(prompts, prompts),
         "explanations": ExplanationsRequest(prompts, prompts),

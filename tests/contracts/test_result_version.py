@@ -22,6 +22,7 @@ SHAPES = {
     "confirmation": {8: "a66a8a82822295ae", 9: "108611255852696a"},
     "curve": {8: "c121deac05ed4d66"},
     "discover": {8: "bd6a8dc70652bb4d"},
+    "documents": {1: "5f0a415dae815b38"},
     "edges": {8: "c91e452c49000749"},
     "experts": {1: "61d34ebfddb70df2", 2: "f87d07c31c6b407c"},
     "explanations": {1: "3a6b044db7d9102a"},

@@ -33,6 +33,7 @@ from audit_core.benchmarks import BenchmarkRequest
 from audit_core.circuits import OtherTask
 from audit_core.claim import Claim, Role, Universe
 from audit_core.component import Component, Kind, edge, head, mlp, resid
+from audit_core.documents import DocumentsRequest
 from audit_core.explanations import UnitKind
 from audit_core.intervention import Direction, Replacement
 from audit_core.prompts.alignment import tokenise
@@ -163,3 +164,11 @@ def list_requests_to_a_mixture(subject: Any) -> dict[str, list[Any]]:
     one = replace(lookup, pairs=lookup.pairs[:1])
     forced = (Component(0, Kind.EXPERT, 3), Component(0, Kind.EXPERT, 6))
     return {"experts": [ExpertsRequest(lookup, lookup), ExpertsRequest(one, lookup, at_answer=True, force=forced)]}
+
+
+def list_requests_to_a_reader(subject: Any) -> dict[str, list[Any]]:
+    model = find_planted("planted-reader-grounded")
+    assert model is not None
+    lookup = tokenise(model.tasks[0].make(1, 0), subject.tokenizer)
+    one = replace(lookup, pairs=lookup.pairs[:1])
+    return {"documents": [DocumentsRequest(lookup.take(range(4))), DocumentsRequest(one, fillers=3, edits=4)]}

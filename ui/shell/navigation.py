@@ -43,6 +43,7 @@ PLACES = (
     Place("experts.py", "Experts", ":material/account_tree:", "Explore", Permission.RUN),
     Place("source_tokens.py", "Source tokens", ":material/swap_horiz:", "Explore", Permission.RUN),
     Place("robustness.py", "Robustness", ":material/shield:", "Explore", Permission.RUN),
+    Place("documents.py", "Documents", ":material/description:", "Explore", Permission.RUN),
     Place("explanations.py", "Explanations", ":material/lightbulb:", "Explore", Permission.RUN),
     Place("benchmarks.py", "Benchmarks", ":material/quiz:", "Explore", Permission.RUN),
     Place("audits.py", "Audits", ":material/fact_check:", "Explore", Permission.RUN),

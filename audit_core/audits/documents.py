@@ -1,0 +1,81 @@
+"""Documents: which a reader consults, beside which its answer relies on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from audit_core.audit import Audit, Example
+from audit_core.capability import DOCUMENTS, Capability
+from audit_core.documents.labels import Label
+from audit_core.documents.reading import ask_documents
+from audit_core.documents.report import MAX_QUESTIONS, count_work_of, measure_documents
+from audit_core.documents.results import DocumentsFile, DocumentsRequest, DocumentsResult
+from audit_core.errors import Refused
+from audit_core.request import Request
+from audit_core.request_form import make_request, read_answers
+from audit_core.subject import Means, Progress, Subject, no_partial
+
+_EXAMPLES = (
+    Example(
+        {},
+        "The answer is copied from the second document: every question is grounded in it.",
+        lambda found: {(row.label, row.names) for row in found.questions} == {(Label.GROUNDED.value, (2,))},
+        task="reader-lookup",
+    ),
+    Example(
+        {},
+        "Two documents state the answer: neither alone matters, both together do.",
+        lambda found: {row.label for row in found.questions} == {Label.REDUNDANT.value},
+        task="reader-twice",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class DocumentsAudit(Audit):
+    name: str = "documents"
+    question: str = "Which documents does a reader consult, and which does its answer rely on?"
+    request: type[Request] = DocumentsRequest
+    result: type = DocumentsResult
+    version: int = 1
+    summary: str = (
+        "Every set of the documents is replaced by fillers of the same length, documents are deleted, reordered, repeated "
+        "and edited. Attention and citations are shown apart."
+    )
+    counts_as: tuple[str, ...] = ("causal_results",)
+    planted: str = "planted-reader-grounded"
+    examples: tuple[Example, ...] = _EXAMPLES
+    demands: tuple[Capability[Any], ...] = (DOCUMENTS,)
+    file_form: type | None = DocumentsFile
+
+    def ask_file(
+        self, subject: Subject, raw: bytes, name: str, answers: Mapping[str, str], *, seed: int = 0
+    ) -> DocumentsRequest:
+        self.require(subject)
+        most = read_answers(DocumentsFile, answers).most_questions
+        if not 1 <= most <= MAX_QUESTIONS:
+            raise Refused(f"{most} questions.", wanted=f"1 to {MAX_QUESTIONS}.", remedy="change the number.")
+        prompts, source = ask_documents(raw, name, subject, most=most)
+        request = make_request(
+            DocumentsRequest, answers, subject=subject, prompts=prompts, reference=prompts, explored=prompts, seed=seed
+        )
+        return replace(request, source=source)  # type: ignore[type-var,return-value]
+
+    def count_work(self, subject: Subject, request: DocumentsRequest) -> int:
+        return sum(count_work_of(subject, request)) * subject.geometry.n_layers
+
+    def run(
+        self,
+        subject: Subject,
+        request: DocumentsRequest,
+        *,
+        means: Means | None,
+        on_progress: Progress,
+        on_partial: Callable[[Any], None] = no_partial,
+    ) -> DocumentsResult:
+        return measure_documents(subject, request, on_progress)
+
+
+PLUGIN = DocumentsAudit()

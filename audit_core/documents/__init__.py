@@ -1,0 +1,37 @@
+"""Documents of a reader: which are consulted, and which its answer relies on."""
+
+from audit_core.documents.form import MAX_DOCUMENTS
+from audit_core.documents.labels import Judged, Label, Measured, judge_question
+from audit_core.documents.results import (
+    DocumentPair,
+    DocumentRow,
+    DocumentsFile,
+    DocumentSource,
+    DocumentsRequest,
+    DocumentsResult,
+    DocumentTrace,
+    FamilyRow,
+    LabelShare,
+    QuestionRow,
+)
+from audit_core.documents.shipped import SHIPPED, read_shipped
+
+__all__ = [
+    "MAX_DOCUMENTS",
+    "SHIPPED",
+    "DocumentPair",
+    "DocumentRow",
+    "DocumentSource",
+    "DocumentTrace",
+    "DocumentsFile",
+    "DocumentsRequest",
+    "DocumentsResult",
+    "FamilyRow",
+    "Judged",
+    "Label",
+    "LabelShare",
+    "Measured",
+    "QuestionRow",
+    "judge_question",
+    "read_shipped",
+]

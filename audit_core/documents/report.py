@@ -1,0 +1,296 @@
+"""The whole audit: questions in turn, then counts of labels by family."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, OrderedDict
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from audit_core.capability import DOCUMENTS
+from audit_core.controls import Controls, join_controls
+from audit_core.documents.attention import read_attention
+from audit_core.documents.labels import Judged, Label, judge_question
+from audit_core.documents.measurement import UNIT, QuestionRuns, count_runs, measure_question, share_of
+from audit_core.documents.question import Question, encode_question, parse_question
+from audit_core.documents.results import (
+    DocumentPair,
+    DocumentRow,
+    DocumentsRequest,
+    DocumentsResult,
+    DocumentTrace,
+    FamilyRow,
+    LabelShare,
+    QuestionRow,
+)
+from audit_core.documents.trace import MOST_LAYERS, trace_question
+from audit_core.effect import MIN_ACCURACY
+from audit_core.errors import NotMeasured, Refused
+from audit_core.stats.bootstrap import bootstrap_mean, correlate_ranks
+from audit_core.stats.estimates import Estimate, format_estimate
+from audit_core.subject import Progress, Subject
+
+MAX_QUESTIONS = 500
+OF_QUESTIONS = "of the questions"
+_SHOWN = 160
+"""Characters of a document that a result keeps."""
+_KEPT: OrderedDict[tuple[object, ...], QuestionRuns] = OrderedDict()
+"""Measured questions of this process: a cancelled run goes on where it stopped."""
+_MOST_KEPT = 2_000
+_LOCK = threading.Lock()
+
+
+def check_request(request: DocumentsRequest) -> None:
+    """Refuse numbers of runs that decide nothing or take too long.
+
+    Raises:
+        Refused: with what is allowed.
+    """
+    if not (2 <= request.fillers <= 20 and 1 <= request.edits <= 40 and 1 <= request.traced <= 20):
+        raise Refused(
+            f"{request.fillers} fillers, {request.edits} edits, {request.traced} traced questions.",
+            wanted="2 to 20 fillers, 1 to 40 edits and 1 to 20 traced questions.", remedy="change these numbers.",
+        )  # fmt: skip
+    if len(request.prompts) > MAX_QUESTIONS:
+        raise Refused(
+            f"{len(request.prompts)} questions.", wanted=f"at most {MAX_QUESTIONS}.", remedy="ask fewer at a time."
+        )
+
+
+def parse_questions(subject: Subject, request: DocumentsRequest) -> tuple[Question, ...]:
+    """The questions of a request; raises as `parse_question`."""
+    reader = DOCUMENTS.of(subject)
+    return tuple(parse_question(pair, reader) for pair in request.prompts.pairs)
+
+
+def count_work_of(subject: Subject, request: DocumentsRequest) -> tuple[int, ...]:
+    """Tokens of all runs of each question, then of the traces."""
+    reader, questions = DOCUMENTS.of(subject), parse_questions(subject, request)
+    lengths = [
+        len(encoded.join(encoded.bodies))
+        for encoded in (encode_question(question, reader, subject.tokenizer) for question in questions)
+    ]
+    work = [length * count_runs(question, request) for question, length in zip(questions, lengths, strict=True)]
+    traced = request.prompts.spread(request.traced)
+    traces = sum(lengths[at] * (len(questions[at].documents) * MOST_LAYERS // 2 + 5) for at in traced)
+    return (*work, traces)
+
+
+def measure_documents(subject: Subject, request: DocumentsRequest, on_progress: Progress) -> DocumentsResult:
+    """Measure every question.
+
+    Raises:
+        Refused: as `check_request`.
+        PromptRefused: a prompt has another form, or a value cannot be read.
+        ControlFailed: an instrument check failed.
+    """
+    check_request(request)
+    questions, work = parse_questions(subject, request), count_work_of(subject, request)
+    found, total = [], sum(work)
+    for at, question in enumerate(questions):
+        on_progress(sum(work[:at]), total)
+        found.append(_measure_once(subject, question, request))
+    on_progress(sum(work[:-1]), total)
+    attended = read_attention(subject, request.prompts, found)
+    traces, controls = _trace(subject, request, found)
+    on_progress(total, total)
+    return _report(request, found, attended, traces, controls)
+
+
+def _measure_once(subject: Subject, question: Question, request: DocumentsRequest) -> QuestionRuns:
+    """A question's runs, from this process's memory if they were made before."""
+    key = (subject.identity.weights_sha256, question, request.fillers, request.edits, request.seed)
+    with _LOCK:
+        if key in _KEPT:
+            return _KEPT[key]
+    runs = measure_question(subject, question, request)
+    with _LOCK:
+        _KEPT[key] = runs
+        while len(_KEPT) > _MOST_KEPT:
+            _KEPT.popitem(last=False)
+    return runs
+
+
+def forget_questions() -> None:
+    """Forget what this process has measured."""
+    with _LOCK:
+        _KEPT.clear()
+
+
+def _trace(
+    subject: Subject, request: DocumentsRequest, found: Sequence[QuestionRuns]
+) -> tuple[tuple[DocumentTrace, ...], Controls]:
+    traces: list[DocumentTrace] = []
+    controls = []
+    for at in request.prompts.spread(request.traced):
+        rows, check = trace_question(subject, request.prompts.pairs[at], found[at], seed=request.seed)
+        traces += rows
+        controls.append(check)
+    return tuple(traces), join_controls(controls)
+
+
+def _report(
+    request: DocumentsRequest,
+    found: Sequence[QuestionRuns],
+    attended: Sequence[Sequence[float | None]],
+    traces: tuple[DocumentTrace, ...],
+    controls: Controls,
+) -> DocumentsResult:
+    rows = [_row(one, looks) for one, looks in zip(found, attended, strict=True)]
+    families = _list_families(request, rows)
+    refused = {family.family: family.refused for family in families if family.refused}
+    rows = [_refuse(row, refused[row.family]) if row.family in refused else row for row in rows]
+    result = DocumentsResult(
+        finding="",
+        unit=UNIT,
+        n=len(rows),
+        n_families=len(families),
+        accuracy=share_of(sum(row.is_right for row in rows), len(rows), unit=OF_QUESTIONS),
+        labels=_count_labels(rows),
+        families=families,
+        agreement=_agree(request, rows),
+        questions=tuple(rows),
+        traces=traces,
+        fillers=request.fillers,
+        source=request.source,
+        controls=controls,
+    )
+    return replace(result, finding=_describe(result))
+
+
+def _row(one: QuestionRuns, looks: Sequence[float | None]) -> QuestionRow:
+    measured = one.as_measured()
+    judged = judge_question(measured)
+    question = one.question
+    documents = tuple(
+        DocumentRow(
+            rank=at + 1,
+            text=text[:_SHOWN],
+            states=measured.stated[at],
+            attended=looks[at],
+            cited=None if question.cited is None else question.cited == at,
+            replaced=measured.replaced[at],
+            deleted=float(one.deleted[-1] - one.deleted[-1 - (1 << at)]),
+            alone=measured.alone[at],
+            shapley=float(one.shapley[at]),
+            doubled=float(one.lead - one.doubled[at]),
+            follow=measured.follow[at],
+        )
+        for at, text in enumerate(question.documents)
+    )
+    pairs = tuple(
+        DocumentPair(
+            first=a + 1, second=b + 1, joint=measured.joint[a, b], interaction=measured.interaction[a, b]
+        )
+        for a, b in measured.joint
+    )  # fmt: skip
+    return QuestionRow(
+        id=question.id,
+        family=question.family,
+        question=question.text[:_SHOWN],
+        expected=" or ".join(question.answers),
+        given=one.given,
+        is_right=one.given in question.answers,
+        is_first=one.is_first,
+        closed_book=one.closed_book,
+        lead=one.lead,
+        foil=one.foil,
+        label=judged.label.value,
+        names=_ranks(judged),
+        reason=judged.reason,
+        delta=one.delta,
+        documents=documents,
+        pairs=pairs,
+        order=one.order_effect,
+        order_flips=one.order_flips,
+        n_orders=len(one.orders),
+        efficiency_error=one.efficiency_error,
+    )
+
+
+def _ranks(judged: Judged) -> tuple[int, ...]:
+    return tuple(at + 1 for at in judged.documents)
+
+
+def _refuse(row: QuestionRow, why: str) -> QuestionRow:
+    return replace(row, label=Label.UNRESOLVED.value, names=(), reason=why)
+
+
+def _list_families(request: DocumentsRequest, rows: Sequence[QuestionRow]) -> tuple[FamilyRow, ...]:
+    found = []
+    for family in dict.fromkeys(row.family for row in rows):
+        mine = [row for row in rows if row.family == family]
+        n_right = sum(row.is_right for row in mine)
+        refused = ""
+        if n_right < MIN_ACCURACY * len(mine):
+            refused = f"the model does not do this family: right on {n_right} of {len(mine)}, below {MIN_ACCURACY:.0%}"
+        edits = [
+            (round(one.follow.value * one.follow.n), one.follow.n)
+            for row in mine for one in row.documents if one.follow is not None and one.states is not None
+        ]  # fmt: skip
+        largest = np.array([max(one.replaced.value for one in row.documents) for row in mine])
+        clusters = [str(at) for at in range(len(mine))]
+        found.append(
+            FamilyRow(
+                family=family,
+                n=len(mine),
+                accuracy=share_of(n_right, len(mine), unit=OF_QUESTIONS),
+                refused=refused,
+                labels=() if refused else _count_labels(mine),
+                lost=bootstrap_mean(largest, clusters, unit=UNIT, seed=request.seed),
+                follow=share_of(sum(h for h, _ in edits), sum(n for _, n in edits), unit="of the edits")
+                if edits
+                else None,
+            )
+        )
+    return tuple(found)
+
+
+def _count_labels(rows: Sequence[QuestionRow]) -> tuple[LabelShare, ...]:
+    """Every label that occurs, in the order of `Label`."""
+    counts = Counter(row.label for row in rows)
+    return tuple(
+        LabelShare(
+            label=one.value, n=counts[one.value], share=share_of(counts[one.value], len(rows), unit=OF_QUESTIONS)
+        )
+        for one in Label
+        if counts[one.value]
+    )
+
+
+def _agree(request: DocumentsRequest, rows: Sequence[QuestionRow]) -> Estimate | None:
+    """How well attention ranks documents as their effects do."""
+    values = []
+    for row in rows:
+        looks = [one.attended for one in row.documents if one.attended is not None]
+        if len(looks) < 2:
+            continue
+        try:
+            lost = np.array([abs(one.replaced.value) for one in row.documents])
+            values.append(correlate_ranks(np.array(looks), lost))
+        except NotMeasured:
+            continue
+    if not values:
+        return None
+    clusters = [str(at) for at in range(len(values))]
+    return bootstrap_mean(np.array(values), clusters, unit="mean Spearman ρ over documents", seed=request.seed)
+
+
+def _describe(result: DocumentsResult) -> str:
+    """Counts in a sentence; reliance is said of grounded questions only."""
+    n, counts = result.n, {one.label: one for one in result.labels}
+    right = f"The model is right on {format_estimate(result.accuracy)}."
+    if n == 1:
+        row = result.questions[0]
+        names = " and ".join(f"document {rank}" for rank in row.names)
+        return f"{right} Label: {row.label}{': ' + names if names else ''}{': ' + row.reason if row.reason else ''}."
+    said = "; ".join(f"{one.label} {one.n}" for one in result.labels)
+    grounded = counts.get(Label.GROUNDED.value)
+    part = (
+        f"The answer relies on one document that states it in {format_estimate(grounded.share)}."
+        if grounded is not None
+        else "In no question does the answer rely on one document that states it."
+    )
+    return f"{right} {part} Labels: {said}."

@@ -1,0 +1,138 @@
+"""Write the shipped questions with documents: generated, of fictional people and of capitals; `python data/documents/generate.py`."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from random import Random
+
+HERE = Path(__file__).parent
+COLUMNS = ("id", "family", "question", "documents", "answer", "others", "cited")
+
+
+def split(words: str) -> list[str]:
+    """Words of a line."""
+    return words.split()
+
+
+PEOPLE = split(
+    "Anna Peter Maria John Laura Robert Susan Thomas Emma David Helen Frank Alice Martin Karen Oscar Nancy Victor Julia Simon"
+)
+CITIES = split(
+    "Paris Rome London Berlin Madrid Tokyo Cairo Moscow Lima Oslo Boston Chicago Dublin Vienna Athens Toronto Sydney Dallas "
+    "Houston Seattle Denver Prague"
+)
+JOBS = split(
+    "doctor teacher farmer lawyer nurse pilot singer writer painter baker driver soldier banker actor builder chef coach "
+    "guard judge dentist tailor priest"
+)
+PETS = split(
+    "dog cat horse bird fish lion bear wolf tiger rabbit snake monkey goat sheep pig duck mouse turtle frog fox parrot cow"
+)
+COLOURS = split(
+    "red blue green yellow black white brown orange purple pink gray silver gold tan crimson violet scarlet turquoise teal ivory "
+    "olive amber"
+)
+RELATIONS = (
+    ("{s} lives in", CITIES), ("{s} works as a", JOBS), ("{s} has a pet", PETS), ("{s}'s favourite colour is", COLOURS),
+)  # fmt: skip
+CAPITALS = {
+    "France": "Paris", "Italy": "Rome", "England": "London", "Germany": "Berlin", "Spain": "Madrid", "Japan": "Tokyo",
+    "Egypt": "Cairo", "Russia": "Moscow", "Peru": "Lima", "Norway": "Oslo", "Ireland": "Dublin", "Austria": "Vienna",
+    "Greece": "Athens", "Turkey": "Ankara", "Poland": "Warsaw", "Sweden": "Stockholm", "Portugal": "Lisbon", "Cuba": "Havana",
+    "Hungary": "Budapest", "Canada": "Ottawa", "China": "Beijing", "Finland": "Helsinki",
+}  # fmt: skip
+ADDED = (
+    "It rained for most of that week.", "The letter came in the spring.", "There is a bridge nearby.",
+    "The market opens on Saturday.", "The photograph is quite old.", "A garden begins behind the wall.",
+)  # fmt: skip
+
+
+def write_row(
+    draw: Random, family: str, question: str, facts: list[str], answers: list[str], values: list[str]
+) -> dict:
+    """One question; its documents are the facts, each with a sentence that says nothing about it."""
+    added = draw.sample(ADDED, len(facts))
+    return {
+        "family": family, "question": question, "documents": " | ".join(f"{a} {b}" for a, b in zip(facts, added)),
+        "answer": " | ".join(answers), "others": " | ".join(v for v in values if v not in answers), "cited": "",
+    }  # fmt: skip
+
+
+def list_people(draw: Random, n: int, *, family: str) -> list[dict]:
+    """Three people with a fact each; or the same fact twice, or two facts that contradict each other."""
+    rows = []
+    for at in range(n):
+        form, values = RELATIONS[at % len(RELATIONS)]
+        asked, *others = draw.sample(PEOPLE, 3)
+        own, *rest = draw.sample(values, 3)
+        facts = [f"{form.format(s=asked)} {own}."]
+        answers = [own]
+        if family == "the same fact twice":
+            facts += [f"{form.format(s=asked)} {own}.", f"{form.format(s=others[0])} {rest[0]}."]
+        elif family == "two facts that differ":
+            facts += [f"{form.format(s=asked)} {rest[0]}.", f"{form.format(s=others[0])} {rest[1]}."]
+            answers.append(rest[0])
+        else:
+            facts += [f"{form.format(s=other)} {value}." for other, value in zip(others, rest)]
+        draw.shuffle(facts)
+        rows.append(write_row(draw, family, form.format(s=asked), facts, answers, values))
+        if family == "people, with a citation":
+            right = next(k for k, text in enumerate(facts, 1) if text.startswith(asked))
+            # In half of these the citation is another document's.
+            rows[-1]["cited"] = str(right if at % 2 else right % 3 + 1)
+    return rows
+
+
+def list_capitals(draw: Random, n: int, *, is_true: bool) -> list[dict]:
+    """Capitals as they are, or with the asked one changed; a changed one accepts both answers."""
+    rows = []
+    names = list(CAPITALS)
+    for at in range(n):
+        asked = names[at % len(names)]
+        others = draw.sample([one for one in names if one != asked], 2)
+        known = CAPITALS[asked]
+        said = (
+            known
+            if is_true
+            else draw.choice([c for c in CAPITALS.values() if c not in (known, *map(CAPITALS.get, others))])
+        )
+        facts = [f"The capital of {asked} is {said}.", *(f"The capital of {o} is {CAPITALS[o]}." for o in others)]
+        draw.shuffle(facts)
+        family = "capitals" if is_true else "capitals, changed"
+        answers = [known] if is_true else [known, said]
+        rows.append(write_row(draw, family, f"The capital of {asked} is", facts, answers, list(CAPITALS.values())))
+    return rows
+
+
+def list_same_person(draw: Random, n: int) -> list[dict]:
+    """Three facts about one person that all differ: only their order can decide."""
+    rows = []
+    for at in range(n):
+        form, values = RELATIONS[at % len(RELATIONS)]
+        asked, said = draw.choice(PEOPLE), draw.sample(values, 3)
+        facts = [f"{form.format(s=asked)} {value}." for value in said]
+        rows.append(write_row(draw, "three facts that differ", form.format(s=asked), facts, said, values))
+    return rows
+
+
+def main() -> None:
+    draw = Random("documents 0")
+    rows = [
+        *list_people(draw, 24, family="people"),
+        *list_people(draw, 20, family="people, with a citation"),
+        *list_people(draw, 20, family="the same fact twice"),
+        *list_people(draw, 16, family="two facts that differ"),
+        *list_same_person(draw, 12),
+        *list_capitals(draw, 16, is_true=True),
+        *list_capitals(draw, 16, is_true=False),
+    ]
+    with (HERE / "questions.csv").open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        for number, row in enumerate(rows, 1):
+            writer.writerow({"id": f"q{number:03d}"} | row)
+
+
+if __name__ == "__main__":
+    main()
