@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from audit_core.component import Component, Kind
 from audit_core.intervention import Intervention, PromptSide, Replacement
 from audit_core.models.identity import ModelIdentity
-from audit_core.prompts.answers import Tokenizer
+from audit_core.prompts.answers import Tokenizer, Tokens
 from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair
 
 Floats = NDArray[np.float32]
@@ -134,6 +134,13 @@ class Documents(Protocol):
 
         Raises:
             PromptRefused: the text has another form.
+        """
+
+    def read_inputs(self, rows: Sequence[Tokens]) -> Floats:
+        """Logits of the vocabulary after each input as it is, without an edit; shape (row, vocabulary).
+
+        Inputs may have different lengths. The first of a length should be the one that the others are variants of: what they
+        share with it from the beginning is computed once.
         """
 
 

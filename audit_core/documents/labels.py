@@ -123,8 +123,6 @@ def _judge_unrelied(found: Measured) -> Judged:
         other = tuple(at for at, value in enumerate(found.stated) if value not in (None, found.given))
         return Judged(Label.OVERRIDES, other) if other else Judged(Label.PARAMETRIC, ())
     top = max(range(len(found.replaced)), key=lambda at: found.replaced[at].value)
-    if is_above(found.replaced[top], found.delta) and found.follow[top] is None and found.stated[top] != found.given:
-        return Judged(Label.WRONG_SOURCE, (top,))
     return Judged(Label.UNRESOLVED, (), _explain(found, top))
 
 

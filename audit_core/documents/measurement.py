@@ -259,7 +259,9 @@ def _add_edits(
     counts: list[tuple[int, int] | None] = [None] * len(question.documents)
     if rows:
         names = list(values)
-        best = choose_values(read_values(subject, rows, tuple(values.values()))[0], subject.tolerance)
+        # The input that the edits change stands first, so that what they share with it is computed once.
+        logits, _ = read_values(subject, [encoded.join(encoded.bodies), *rows], tuple(values.values()))
+        best = choose_values(logits[1:], subject.tolerance)
         for (at, value), row in zip(wanted, best, strict=True):
             hits, n = counts[at] or (0, 0)
             counts[at] = hits + (bool(row >= 0) and names[row] == value), n + 1

@@ -23,7 +23,7 @@ MAX_FILE_BYTES = 4 * 1024**2
 MAX_ROWS = 5_000
 MAX_CHARACTERS = 2_000
 """Longest document, question or answer."""
-MOST_OTHERS = 40
+MOST_OTHERS = 60
 _NEEDED = ("question", "documents", "answer")
 _SPLIT = " | "
 

@@ -15,6 +15,7 @@ from audit_core.documents.attention import read_attention
 from audit_core.documents.labels import Judged, Label, judge_question
 from audit_core.documents.measurement import UNIT, QuestionRuns, count_runs, measure_question, share_of
 from audit_core.documents.question import Question, encode_question, parse_question
+from audit_core.documents.reading import MOST_OTHERS
 from audit_core.documents.results import (
     DocumentPair,
     DocumentRow,
@@ -48,10 +49,10 @@ def check_request(request: DocumentsRequest) -> None:
     Raises:
         Refused: with what is allowed.
     """
-    if not (2 <= request.fillers <= 20 and 1 <= request.edits <= 40 and 1 <= request.traced <= 20):
+    if not (2 <= request.fillers <= 20 and 1 <= request.edits <= MOST_OTHERS and 1 <= request.traced <= 20):
         raise Refused(
             f"{request.fillers} fillers, {request.edits} edits, {request.traced} traced questions.",
-            wanted="2 to 20 fillers, 1 to 40 edits and 1 to 20 traced questions.", remedy="change these numbers.",
+            wanted=f"2 to 20 fillers, 1 to {MOST_OTHERS} edits and 1 to 20 traced questions.", remedy="change these numbers.",
         )  # fmt: skip
     if len(request.prompts) > MAX_QUESTIONS:
         raise Refused(

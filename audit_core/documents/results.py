@@ -42,7 +42,7 @@ class DocumentsRequest(Request):
 
     prompts: TokenisedPrompts
     fillers: Annotated[int, Ask("Fillers", "Neutral texts that replace each document in turn.")] = 5
-    edits: Annotated[int, Ask("Value edits", "Other values put into a document; 16 decide a follow rate.")] = 16
+    edits: Annotated[int, Ask("Value edits", "Other values put into a document; about 40 decide a follow rate.")] = 40
     traced: Annotated[int, Ask("Traced questions", "Questions traced through the layers, at most.")] = 2
     source: DocumentSource | None = None
     """The file that the questions are from; None for a prompt set in the reader's form."""

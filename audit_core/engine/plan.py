@@ -63,7 +63,7 @@ def plan_groups(
         for at in range(0, len(members), size):
             where = members[at : at + size]
             shared = _find_difference([prompts.pairs[i] for i in where]) if len(sides) > 1 else 0
-            chunks = _cut(
+            chunks = cut_waves(
                 [
                     (
                         i,
@@ -107,7 +107,7 @@ def _find_difference(pairs: Sequence[TokenPair]) -> int:
     return min(pair.first_changed for pair in pairs)
 
 
-def _cut(
+def cut_waves(
     entries: list[tuple[int, int, int]], *, n_prompts: int, length: int, room: int, n_layers: int
 ) -> tuple[Chunk, ...]:
     """Waves of variants (index, start, first layer): neighbours in start and depth, merged if one pass is cheaper."""

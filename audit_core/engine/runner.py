@@ -14,6 +14,7 @@ from audit_core.component import Component, Kind
 from audit_core.engine.capture import Capture, capture_run
 from audit_core.engine.forward import LogitReadout, capture_forward, run_forward
 from audit_core.engine.hooks import Sources, measure_change
+from audit_core.engine.inputs import plan_inputs, run_inputs
 from audit_core.engine.means import MEANS, MeanSums, gather_means, stack_layers
 from audit_core.engine.plan import Group, count_work, plan_groups
 from audit_core.engine.readout import LogitTable, Readout
@@ -23,6 +24,7 @@ from audit_core.engine.threads import MODEL_LOCK
 from audit_core.engine.wave import Variant, Wave, compile_intervention, run_wave
 from audit_core.errors import InterventionRefused
 from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, Intervention, PromptSide, Replacement, intervene
+from audit_core.prompts.answers import Tokens
 from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair
 from audit_core.subject import Floats, Geometry, Logits, Means, Progress, TokenRouting, read_only
 
@@ -147,6 +149,32 @@ class WaveRunner:
                 self.read(table, wave.ends, chunk.variants, group.prompts)
                 applied += wave.edits_applied * len(pairs)
         return table.finish(applied)
+
+    def read_inputs(self, rows: Sequence[Tokens]) -> Floats:
+        """Logits of the vocabulary after each input; see `Documents.read_inputs`."""
+        import torch
+
+        logits = np.empty((len(rows), self.geometry.n_vocabulary), np.float32)
+        by_length: dict[int, list[int]] = {}
+        for at, row in enumerate(rows):
+            by_length.setdefault(len(row), []).append(at)
+        for length, where in by_length.items():
+            mine = [rows[at] for at in where]
+            first = self._capture(mine[:1], ())
+            self._read_vocabulary(first.ends, logits, where[:1])
+            calls = () if self.fallback else self.find_calls(length)
+            for chunk in plan_inputs(mine, self.geometry, can_share_prefix=self.shares_prefix):
+                tokens = torch.tensor([mine[at] for at in chunk.variants])
+                if self.fallback:
+                    ends = capture_forward(self.model, tokens, (), self.turn).ends
+                else:
+                    ends = run_inputs(self.model, calls, first, tokens, start=chunk.start, turn=self.turn)
+                self._read_vocabulary(ends, logits, [where[at] for at in chunk.variants])
+        return logits
+
+    def _read_vocabulary(self, ends: torch.Tensor, logits: Floats, where: Sequence[int]) -> None:
+        with self.turn():
+            logits[where] = self.readout.read_all(ends).numpy()
 
     def capture_means(self, reference: TokenisedPrompts, kinds: Collection[Kind], on_progress: Progress) -> Means:
         """Mean activations over prompts; see `Subject.capture_means`."""

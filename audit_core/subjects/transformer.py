@@ -42,7 +42,7 @@ from audit_core.models.chat_template import render_template
 from audit_core.models.declared import check_declared
 from audit_core.models.folder import CONFIG_BYTES, check_folder, read_json
 from audit_core.models.identity import ModelIdentity, identify_model, require_unchanged, stamp_files
-from audit_core.prompts.answers import TokenLimits
+from audit_core.prompts.answers import TokenLimits, Tokens
 from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair
 from audit_core.references.model_class import Setting
 from audit_core.subject import MEAN_KINDS, Floats, Geometry, Logits, Means, Progress, TokenRouting, no_progress
@@ -180,6 +180,9 @@ class TransformerSubject:
 
     def write_documents(self, documents: Sequence[str], question: str) -> tuple[str, ...]:
         return form.write_documents(documents, question)
+
+    def read_inputs(self, rows: Sequence[Tokens]) -> Floats:
+        return self.runner.read_inputs(rows)
 
     def read_documents(self, text: str) -> tuple[tuple[str, ...], str]:
         return form.read_documents(text)

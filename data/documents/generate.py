@@ -18,30 +18,43 @@ def split(words: str) -> list[str]:
 PEOPLE = split(
     "Anna Peter Maria John Laura Robert Susan Thomas Emma David Helen Frank Alice Martin Karen Oscar Nancy Victor Julia Simon"
 )
-CITIES = split(
-    "Paris Rome London Berlin Madrid Tokyo Cairo Moscow Lima Oslo Boston Chicago Dublin Vienna Athens Toronto Sydney Dallas "
-    "Houston Seattle Denver Prague"
+COUNTRIES = split(
+    "France Italy England Germany Spain Japan Egypt Russia Peru Norway Ireland Austria Greece Turkey Poland Sweden "
+    "Portugal Cuba Hungary Canada China Finland India Brazil Mexico Chile Argentina Colombia Kenya Nigeria Ghana "
+    "Morocco Iran Israel Syria Pakistan Thailand Vietnam Australia Denmark Belgium Switzerland Scotland Iceland "
+    "Ukraine Romania Jamaica Indonesia Nepal"
 )
 JOBS = split(
-    "doctor teacher farmer lawyer nurse pilot singer writer painter baker driver soldier banker actor builder chef coach "
-    "guard judge dentist tailor priest"
+    "doctor teacher farmer lawyer nurse pilot singer writer painter baker driver soldier builder chef coach guard "
+    "judge dentist tailor priest scientist journalist musician dancer poet manager carpenter mechanic librarian "
+    "photographer merchant hunter sailor miner butcher cook gardener professor programmer designer detective "
+    "translator reporter surgeon"
 )
-PETS = split(
-    "dog cat horse bird fish lion bear wolf tiger rabbit snake monkey goat sheep pig duck mouse turtle frog fox parrot cow"
+FOODS = split(
+    "apples oranges bananas grapes cherries peaches pears lemons bread cheese rice pasta soup fish meat chicken beef "
+    "pork eggs milk honey cake chocolate potatoes tomatoes carrots onions beans peas corn nuts salad pizza butter "
+    "cream sugar salt berries strawberries mushrooms garlic spinach lettuce cabbage pumpkin"
 )
-COLOURS = split(
-    "red blue green yellow black white brown orange purple pink gray silver gold tan crimson violet scarlet turquoise teal ivory "
-    "olive amber"
+SUBJECTS = split(
+    "history biology physics chemistry law music geography medicine economics art philosophy mathematics psychology "
+    "engineering sociology literature politics English French German Spanish Latin Greek Russian Chinese Japanese "
+    "architecture astronomy geology religion business finance accounting marketing journalism nursing agriculture "
+    "ecology genetics statistics anthropology archaeology linguistics design painting dance theatre poetry logic"
 )
 RELATIONS = (
-    ("{s} lives in", CITIES), ("{s} works as a", JOBS), ("{s} has a pet", PETS), ("{s}'s favourite colour is", COLOURS),
+    ("{s} comes from", COUNTRIES), ("{s} works as a", JOBS), ("{s} eats", FOODS), ("{s} teaches", SUBJECTS),
 )  # fmt: skip
+"""Chosen among thirteen on 40 trial rows each: the default model is right on 0.83 to 0.88 of these."""
 CAPITALS = {
     "France": "Paris", "Italy": "Rome", "England": "London", "Germany": "Berlin", "Spain": "Madrid", "Japan": "Tokyo",
     "Egypt": "Cairo", "Russia": "Moscow", "Peru": "Lima", "Norway": "Oslo", "Ireland": "Dublin", "Austria": "Vienna",
-    "Greece": "Athens", "Turkey": "Ankara", "Poland": "Warsaw", "Sweden": "Stockholm", "Portugal": "Lisbon", "Cuba": "Havana",
+    "Greece": "Athens", "Iraq": "Baghdad", "Poland": "Warsaw", "Sweden": "Stockholm", "Portugal": "Lisbon", "Cuba": "Havana",
     "Hungary": "Budapest", "Canada": "Ottawa", "China": "Beijing", "Finland": "Helsinki",
 }  # fmt: skip
+OTHER_CAPITALS = split(
+    "Delhi Seoul Manila Nairobi Copenhagen Amsterdam Brussels Bern Prague Tehran Damascus Kabul Canberra Wellington Kiev "
+    "Sofia Jerusalem Tunis Santiago Singapore Luxembourg"
+)
 ADDED = (
     "It rained for most of that week.", "The letter came in the spring.", "There is a bridge nearby.",
     "The market opens on Saturday.", "The photograph is quite old.", "A garden begins behind the wall.",
@@ -87,7 +100,7 @@ def list_people(draw: Random, n: int, *, family: str) -> list[dict]:
 def list_capitals(draw: Random, n: int, *, is_true: bool) -> list[dict]:
     """Capitals as they are, or with the asked one changed; a changed one accepts both answers."""
     rows = []
-    names = list(CAPITALS)
+    names, values = list(CAPITALS), [*CAPITALS.values(), *OTHER_CAPITALS]
     for at in range(n):
         asked = names[at % len(names)]
         others = draw.sample([one for one in names if one != asked], 2)
@@ -101,7 +114,7 @@ def list_capitals(draw: Random, n: int, *, is_true: bool) -> list[dict]:
         draw.shuffle(facts)
         family = "capitals" if is_true else "capitals, changed"
         answers = [known] if is_true else [known, said]
-        rows.append(write_row(draw, family, f"The capital of {asked} is", facts, answers, list(CAPITALS.values())))
+        rows.append(write_row(draw, family, f"The capital of {asked} is", facts, answers, values))
     return rows
 
 
