@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from pydantic import TypeAdapter
 
@@ -46,7 +47,8 @@ class RecordedAnswer(Generic[Result]):
 
     def answers(self, request: Request, weights_sha256: str) -> bool:
         """Whether it answers exactly this request of a loaded model."""
-        return weights_sha256 == self.measured_with.identity["weights_sha256"] and self.asked == request.describe()
+        asked = json.loads(json.dumps(request.describe()))
+        return weights_sha256 == self.measured_with.identity["weights_sha256"] and bool(asked == self.asked)
 
 
 @cache
@@ -56,7 +58,7 @@ def load_recorded(audit: str) -> tuple[RecordedAnswer[Any], ...]:
     Raises:
         IntegrityError: one is too large or does not parse.
     """
-    form = TypeAdapter(RecordedAnswer[get_plugin("audits", audit).result])  # type: ignore[misc]
+    form: TypeAdapter[Any] = TypeAdapter(cast(Any, RecordedAnswer)[get_plugin("audits", audit).result])
     return tuple(_read(path, form) for path in sorted((DATA / audit).glob("recorded*.json")))
 
 

@@ -124,10 +124,10 @@ class CrossAttention(Protocol):
 
 @runtime_checkable
 class Documents(Protocol):
-    """Capability of a reader: it completes a sentence from documents that stand before it."""
+    """Capability of a reader: it completes a sentence from documents before it."""
 
     def write_documents(self, documents: Sequence[str], question: str) -> tuple[str, ...]:
-        """Parts of its input in order: label and body of each document, what stands before the question, the question."""
+        """Parts of its input in order: label and body of each document, the text before the question, the question."""
 
     def read_documents(self, text: str) -> tuple[tuple[str, ...], str]:
         """Documents and question of such an input.

@@ -1,7 +1,9 @@
 """Documents: which a reader consults, beside which its answer relies on."""
 
+import streamlit as st
+
 from ui.documents import form, show
-from ui.flow import answers
+from ui.flow import answers, model_question, services
 from ui.flow.history import show_history
 from ui.flow.subject_view import ask_in, close_questions
 from ui.parts.tabs import lazy_tabs
@@ -16,38 +18,57 @@ frame = open_frame(
 )
 with frame.question:
     model = form.ask_model()
+with frame.more:
+    model_question.use_another()
+# Start loading before the rest is drawn, because it takes longest.
+with frame.answer:
+    is_on_its_way = model_question.settle(model)
 questions = ask_in(frame.question, lambda: form.ask_questions(model))
 most = ask_in(frame.more, form.ask_number)
+recorded = form.find_recorded(model, questions, most)
+if recorded is not None and services.POOL.auditor(model) is None:
+    form.show_recorded(frame, recorded)
+    if is_on_its_way:
+        # Below what is recorded, so that no figure moves when the model is loaded.
+        with frame.progress:
+            answers.wait_for_model(model)
+        st.rerun()
+if not is_on_its_way:
+    st.stop()
 with frame.answer:
-    auditor = form.wait_for_model(model)
+    auditor = answers.wait_for_model(model)
 request = ask_in(frame.answer, lambda: form.make_request(auditor, model, questions, most))
-shown = ask_in(frame.own, lambda: form.ask_shown(tuple(pair.prompt.id for pair in request.prompts.pairs)))
-close_questions(frame, form.FIELDS)
+if recorded is not None and not recorded.answers(request, auditor.subject.identity.weights_sha256):
+    recorded = None
 
 # 2. compute
 
 n = len(request.prompts)
 title = f"Audit the documents of {'one question' if n == 1 else f'{n} questions'}"
-with frame.panes:
-    result = answers.answer_by_job(auditor, "documents", title, request, at_once=model.startswith("planted-"))
+with frame.panes if recorded is None else frame.progress:
+    measured = answers.answer_by_job(auditor, "documents", title, request, at_once=model.startswith("planted-"))
 
 # 3. show
 
-if result is not None:
-    row = next(one for one in result.questions if one.id == shown)
-    with frame.answer:
-        show.show_answer(result, row)
-    with frame.panes:
-        show.show_panes(row)
-    with frame.tabs:
-        lazy_tabs(
-            {
-                "One row a document": lambda: show.show_documents(row),
-                "Labels": lambda: show.show_labels(result),
-                "Questions": lambda: show.show_questions(result),
-                "Through the layers": lambda: show.show_layers(result),
-                "File and conditions": lambda: show.show_details(result),
-                "History": lambda: show_history(auditor.subject.identity.short),
-            },
-            key="documents-tabs",
-        )
+if measured is not None:
+    form.show_result(frame, measured)
+elif recorded is not None:
+    form.show_recorded(frame, recorded)
+else:
+    close_questions(frame, form.FIELDS)
+    st.stop()
+result = measured if recorded is None or measured is not None else recorded.result
+row = form.find_shown(result)
+close_questions(frame, form.FIELDS)
+with frame.tabs:
+    lazy_tabs(
+        {
+            "Labels": lambda: show.show_labels(result),
+            "One row a document": lambda: show.show_documents(row),
+            "Questions": lambda: show.show_questions(result),
+            "Through the layers": lambda: show.show_layers(result),
+            "File and conditions": lambda: show.show_details(result),
+            "History": lambda: show_history(auditor.subject.identity.short),
+        },
+        key="documents-tabs",
+    )

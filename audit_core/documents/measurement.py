@@ -28,6 +28,7 @@ from audit_core.documents.results import DocumentsRequest
 from audit_core.documents.runs import read_values
 from audit_core.prompts.answers import Tokens
 from audit_core.stats.estimates import LEVEL, Estimate
+from audit_core.stats.shares import wilson
 from audit_core.subject import Subject
 
 Array = NDArray[np.float64]
@@ -103,7 +104,7 @@ class QuestionRuns:
 
     def find_follow(self, number: int) -> Estimate | None:
         found = self.followed[number]
-        return None if found is None else share_of(*found, unit="of the edits")
+        return None if found is None else wilson(*found, "of the edits")
 
     def as_measured(self) -> Measured:
         """What the label is made from."""
@@ -115,19 +116,6 @@ class QuestionRuns:
             tuple(self.restore(at) for at in documents), {pair: self.lose(*pair) for pair in pairs},
             {pair: self.interact(*pair) for pair in pairs}, {pair: self.restore(*pair) for pair in pairs}, self.order_effect, self.order_flips, self.question.cited,
         )  # fmt: skip
-
-
-def share_of(hits: int, n: int, *, unit: str) -> Estimate:
-    """A share with Wilson's interval, which one case does not have.
-
-    Source: Wilson 1927; `scipy.stats.binomtest`.
-    """
-    from scipy.stats import binomtest
-
-    if n == 1:
-        return Estimate(float(hits), None, None, 1, unit, None)
-    ends = binomtest(hits, n).proportion_ci(LEVEL, method="wilson")
-    return Estimate(hits / n, float(ends.low), float(ends.high), n, unit, LEVEL)
 
 
 def average_fillers(values: Array) -> Estimate:

@@ -225,7 +225,7 @@ READERS = (
 
 @dataclass(frozen=True)
 class ReaderFamily(PlantedFamily):
-    name: str = "planted readers"
+    name: str = "planted_readers"
     question: str = "What does an audit of documents find if the ground truth is known?"
     planted: tuple[PlantedModel, ...] = READERS
 

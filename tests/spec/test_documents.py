@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import itertools
-import math
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -20,13 +19,14 @@ from audit_core.documents import DocumentsRequest, Label, Measured, judge_questi
 from audit_core.documents.fillers import FILLERS, choose_filler, list_content
 from audit_core.documents.form import read_documents, write_documents
 from audit_core.documents.lattice import find_interaction, find_shapley
-from audit_core.documents.measurement import choose_fillers, measure_question, share_of
+from audit_core.documents.measurement import choose_fillers, measure_question
 from audit_core.documents.question import encode_question, parse_question
 from audit_core.documents.reading import ask_documents, read_questions
 from audit_core.documents.report import forget_questions, measure_documents
 from audit_core.errors import Cancelled, NotMeasured, PromptRefused, Refused
 from audit_core.prompts.alignment import tokenise
 from audit_core.stats.estimates import Estimate
+from audit_core.stats.shares import wilson
 from audit_core.subject import no_progress
 from audit_core.subject_family import find_planted
 
@@ -156,7 +156,7 @@ def make_measured(**changes: Any) -> Measured:
 
     known: dict[str, Any] = {
         "delta": 0.5, "given": "Rome", "closed_book": "Oslo", "stated": ("Rome", None), "replaced": (sure(4), sure(0)),
-        "follow": (share_of(16, 16, unit="x"), None), "alone": (sure(4), sure(0)), "joint": {(0, 1): sure(4)},
+        "follow": (wilson(16, 16, "x"), None), "alone": (sure(4), sure(0)), "joint": {(0, 1): sure(4)},
         "interaction": {(0, 1): sure(0)}, "together": {(0, 1): sure(4)}, "order": 0.0, "order_flips": 0, "cited": None,
     }  # fmt: skip
     made = {name: tuple(map(sure, value)) if name in ("replaced", "alone") and isinstance(value[0], int) else value
@@ -166,7 +166,7 @@ def make_measured(**changes: Any) -> Measured:
     return Measured(**made)
 
 
-NEVER, ALWAYS = share_of(0, 16, unit="x"), share_of(16, 16, unit="x")
+NEVER, ALWAYS = wilson(0, 16, "x")(16, 16, "x")
 LABELS: dict[Label, dict[str, Any]] = {
     Label.GROUNDED: {},
     Label.REDUNDANT: {"stated": ("Rome", "Rome"), "replaced": (0, 0), "follow": (NEVER, NEVER), "alone": (4, 4)},
@@ -178,7 +178,7 @@ LABELS: dict[Label, dict[str, Any]] = {
     Label.WRONG_SOURCE: {"stated": (None, "Rome"), "follow": (ALWAYS, NEVER)},
     Label.CITATION_MISMATCH: {"cited": 1},
     Label.POSITION_BOUND: {"order": 6.0, "order_flips": 2},
-    Label.UNRESOLVED: {"follow": (share_of(4, 4, unit="x"), None)},
+    Label.UNRESOLVED: {"follow": (wilson(4, 4, "x"), None)},
 }  # fmt: skip
 
 
@@ -305,13 +305,6 @@ def test_a_family_that_the_model_does_not_do_has_no_counted_label() -> None:
     assert found.families[0].labels == ()
     assert {row.label for row in found.questions} == {Label.UNRESOLVED.value}
     assert all("below 75%" in row.reason for row in found.questions)
-
-
-def test_a_share_has_wilson_s_interval() -> None:
-    found = share_of(16, 16, unit="x")
-    z = 1.959964
-    assert found.low == pytest.approx(16 / (16 + z**2), abs=1e-5)
-    assert math.isclose(found.high or 0, 1)
 
 
 def test_nothing_in_the_label_knows_of_attention() -> None:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
 
 from audit_core import Auditor, get_plugin
-from audit_core.documents import MAX_DOCUMENTS, SHIPPED, DocumentsRequest, read_shipped
-from audit_core.errors import Refused
+from audit_core.documents import MAX_DOCUMENTS, SHIPPED, DocumentsRequest, DocumentsResult, QuestionRow, read_shipped
+from audit_core.errors import IntegrityError, Refused
 from audit_core.prompts import tokenise
+from audit_core.recorded import RecordedAnswer, load_recorded
 from audit_core.subject_family import find_planted
+from ui.documents import show
 from ui.flow import answers, model_question, subject_form
-from ui.parts.header import plain
+from ui.parts.header import BADGES, plain
+from ui.parts.workbench import Frame
 from ui.shell import link
 
-MODEL = "planted-reader-wrong-document"
-"""The reader that a first visit opens: right every time, from the wrong document."""
-FIELDS = (link.Field("model", MODEL), link.Field("task", ""), link.Field("items", "10"), link.Field("asked", ""))
+FIELDS = (link.Field("model", "default"), link.Field("task", ""), link.Field("items", "500"), link.Field("asked", ""))
 _MOST_BYTES = 4 * 1024**2
 _MOST_MADE = 50
 """Prompts per template of a planted reader's questions, at most."""
@@ -34,10 +36,8 @@ class Questions:
 
 
 def adopt() -> None:
-    """Set the widgets from the link, and load the page's own model on a visit without one."""
+    """Set the widgets from the link."""
     model_question.adopt_pending()
-    if "model" not in st.session_state and not st.query_params and not link.read_kept("model"):
-        model_question.press(MODEL)
     link.seed(FIELDS)
 
 
@@ -81,11 +81,16 @@ def ask_number() -> int:
     return int(text)
 
 
-def wait_for_model(model: str) -> Auditor:
-    """Load the model; stops the page until it is there."""
-    if not model_question.settle(model):
-        st.stop()
-    return answers.wait_for_model(model)
+def find_recorded(model: str, questions: Questions, most: int) -> RecordedAnswer[DocumentsResult] | None:
+    """The shipped answer about these questions; the model need not be loaded."""
+    try:
+        found = load_recorded("documents")
+    except IntegrityError as error:
+        answers.show_refusal(error)
+        return None
+    sha256 = None if questions.raw is None else hashlib.sha256(questions.raw).hexdigest()
+    fits = (one for one in found if one.is_of(model) and one.result.source.sha256 == sha256 and most >= one.result.n)
+    return next(fits, None)
 
 
 def make_request(auditor: Auditor, model: str, questions: Questions, most: int) -> DocumentsRequest:
@@ -109,11 +114,31 @@ def make_request(auditor: Auditor, model: str, questions: Questions, most: int) 
     return DocumentsRequest(made.take(made.spread(most)))
 
 
-def ask_shown(ids: tuple[str, ...]) -> str:
-    """Select the question that the panes show."""
-    link.repair("asked", ids)
-    st.selectbox("Shown question", ids, key="asked")
-    return str(st.session_state.asked)
+def show_result(frame: Frame, result: DocumentsResult, badges: str = "observational causal") -> None:
+    """Show the counts over all questions, and the two panes of the selected one."""
+    labels = {one.id: one.label for one in result.questions}
+    with frame.own:
+        link.repair("asked", tuple(labels))
+        st.selectbox("Shown question", labels, key="asked", format_func=lambda one: f"{one}: {labels[one]}")
+    row = find_shown(result)
+    with frame.answer:
+        show.show_answer(result, row, badges)
+    with frame.panes:
+        show.show_panes(row)
+
+
+def show_recorded(frame: Frame, found: RecordedAnswer[DocumentsResult]) -> None:
+    """Show a shipped answer under the badge *recorded*."""
+    show_result(frame, found.result, "observational causal recorded")
+    with frame.below:
+        icon, colour = BADGES["recorded"]
+        st.badge(plain(f"recorded {found.measured_with.recorded_at[:10]}"), icon=icon, color=colour)
+        st.markdown(f"Recorded numbers. Measuring them took {found.wall_s / 60:.0f} minutes.", width="content")
+
+
+def find_shown(result: DocumentsResult) -> QuestionRow:
+    """The selected question."""
+    return next(one for one in result.questions if one.id == st.session_state.asked)
 
 
 def _list_tasks(model: str) -> tuple[str, ...]:

@@ -28,9 +28,9 @@ MEANINGS = {
 """Label → what it says, after the rule."""
 
 
-def show_answer(result: DocumentsResult, row: QuestionRow) -> None:
+def show_answer(result: DocumentsResult, row: QuestionRow, badges: str) -> None:
     """Show the finding over all questions, then the question that the panes show."""
-    show_sentence(result.finding, "observational causal", result.n)
+    show_sentence(result.finding, badges, result.n)
     names = " and ".join(f"[{rank}]" for rank in row.names)
     alone = row.closed_book or "no value more than another"
     st.markdown(

@@ -1,0 +1,57 @@
+"""Inputs that begin alike: equal to running each by itself, whether or not what they share is computed once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from audit_core import open_subject
+from audit_core.engine.inputs import count_shared, plan_inputs
+
+NAMES = ("planted-induction", "planted-reader-grounded")
+
+
+def draw_inputs(subject: Any) -> list[tuple[int, ...]]:
+    """A first input, variants that differ from it at every place, others of two lengths, and one that stands alone."""
+    draw = np.random.default_rng(0)
+    rows = [tuple(map(int, draw.integers(0, subject.geometry.n_vocabulary, n))) for n in (11, 11, 7, 7, 4)]
+    first = rows[0]
+    changed = [(*first[:at], (first[at] + 1) % subject.geometry.n_vocabulary, *first[at + 1 :]) for at in range(11)]
+    return [first, *changed, *rows[1:]]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("shares", [True, False])
+def test_every_input_gives_the_logits_of_the_whole_model_alone(name: str, shares: bool) -> None:
+    subject: Any = open_subject(name)
+    rows = draw_inputs(subject)
+    subject.runner.shares_prefix, before = shares, subject.runner.shares_prefix
+    try:
+        found = subject.read_inputs(rows)
+    finally:
+        subject.runner.shares_prefix = before
+    assert before, "otherwise both cases are the same"
+    with torch.inference_mode():
+        alone = np.stack([subject.bridge.original_model(torch.tensor([row])).logits[0, -1].numpy() for row in rows])
+    assert np.abs(found - alone).max() <= subject.tolerance
+    assert np.ptp(found, axis=0).max() > 100 * subject.tolerance, "inputs that differ give other logits"
+
+
+def test_a_wave_starts_no_later_than_any_of_its_inputs_differs() -> None:
+    subject = open_subject("planted-induction")
+    rows = draw_inputs(subject)[:12]
+    wide = replace(subject.geometry, d_model=4096)
+    chunks = plan_inputs(rows, wide, can_share_prefix=True)
+    assert sorted(at for chunk in chunks for at in chunk.variants) == list(range(1, 12))
+    assert all(chunk.start <= count_shared(rows[0], rows[at]) for chunk in chunks for at in chunk.variants)
+    assert {chunk.start for chunk in plan_inputs(rows, wide, can_share_prefix=False)} == {0}
+
+
+def test_the_last_position_is_computed_even_for_an_equal_input() -> None:
+    assert count_shared((1, 2, 3), (1, 2, 3)) == 2
+    assert count_shared((1, 2, 3), (1, 2, 4)) == 2
+    assert count_shared((1, 2, 3), (0, 2, 3)) == 0
