@@ -23,7 +23,7 @@ FILLERS = (
     "Most of the shelves were empty when the shop closed .",
     "An open field begins behind the last row of houses .",
 )
-"""Sentences that fillers are cut from; their points stand apart, so that a vocabulary of whole words has them."""
+"""Sentences that fillers are cut from; a space before each full stop, so that a vocabulary of whole words has it."""
 _TRIES = 200
 _EMPTY_WORDS = frozenset(
     [

@@ -13,7 +13,7 @@ _LAST = "Summary:"
 
 
 def write_documents(documents: Sequence[str], question: str) -> tuple[str, ...]:
-    """Parts of the text in order: label and body of each document, then what stands before the question, and the question.
+    """Parts of the text in order: label and body of each document, the text before the question, and the question.
 
     Example:
         >>> write_documents(["Anna lives in Paris."], "Anna lives in")

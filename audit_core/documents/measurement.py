@@ -247,7 +247,7 @@ def _add_edits(
     counts: list[tuple[int, int] | None] = [None] * len(question.documents)
     if rows:
         names = list(values)
-        # The input that the edits change stands first, so that what they share with it is computed once.
+        # The input that the edits change is the first row, so that what they share with it is computed once.
         logits, _ = read_values(subject, [encoded.join(encoded.bodies), *rows], tuple(values.values()))
         best = choose_values(logits[1:], subject.tolerance)
         for (at, value), row in zip(wanted, best, strict=True):
@@ -257,7 +257,7 @@ def _add_edits(
 
 
 def find_editable(question: Question, number: int, given: str) -> str | None:
-    """The value of a document that is edited: the one that it states, else the given answer if it stands there."""
+    """The value of a document that is edited: the one that it states, else the given answer if it occurs there."""
     stated = question.find_stated(number)
     if stated is not None:
         return stated

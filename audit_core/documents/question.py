@@ -58,7 +58,7 @@ def has_word(text: str, word: str) -> bool:
 
 
 def replace_word(text: str, old: str, new: str) -> str:
-    """The document with another value wherever this one stands as a word."""
+    """The document with another value wherever this one is a word."""
     return re.sub(_word_for_word(old), lambda _: new, text)
 
 
@@ -101,7 +101,7 @@ def encode_question(question: Question, subject: Documents, tokenizer: Tokenizer
 
 
 def encode_body(text: str, subject: Documents, tokenizer: Tokenizer) -> Tokens:
-    """One document as it stands behind its label."""
+    """One document as written behind its label."""
     return tuple(tokenizer.encode(subject.write_documents([text], "x")[1]))
 
 
