@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
+import numpy as np
 import pytest
 from toy.encoder_decoders import build_random, draw_prompts, load_random
 from toy.planted import make_induction
@@ -13,7 +15,7 @@ from audit_core.audits.ablation import AblationRequest
 from audit_core.audits.both_sides import PLUGIN as BOTH_SIDES
 from audit_core.audits.both_sides import BothSidesRequest, BothSidesResult
 from audit_core.audits.source_tokens import PLUGIN as SOURCE_TOKENS
-from audit_core.audits.source_tokens import SourceTokensRequest, SourceTokensResult
+from audit_core.audits.source_tokens import SourceTokensRequest, SourceTokensResult, _Reading
 from audit_core.component import Kind, parse_components
 from audit_core.errors import CapabilityRefused, ComponentRefused, ModelRefused
 from audit_core.intervention import Replacement
@@ -180,3 +182,19 @@ def test_attention_is_read_as_the_softmax_of_the_answer_positions_scores(tmp_pat
     for pair, rows in zip(prompts.pairs, subject.read_cross_attention(prompts), strict=True):
         assert rows.shape == (3, 4, subject.find_source(pair))
         assert rows.sum(-1) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changed", "n_sets"), [([(0, 1), (0, 1)], 1), ([(0, 1, 2), (0, 1)], 2), ([range(9)] * 4, 199), ([(0,), (0, 1)], 0)]
+)
+def test_the_null_counts_the_draws_that_exist_and_not_those_that_were_repeated(changed: Any, n_sets: int) -> None:
+    """Two prompts whose source has one other token each allow one draw, of which 199 repeats earn no p of 1/200."""
+    rows = [np.arange(len(slots), dtype=float) for slots in changed]
+    reading = SimpleNamespace(
+        request=SimpleNamespace(seed=0), effects=SimpleNamespace(without={Replacement.RESAMPLE: rows}),
+        changed=changed, places=[0] * len(rows),
+    )  # fmt: skip
+    drawn, _, found = _Reading.draw_null(cast(Any, reading), Replacement.RESAMPLE)
+    assert found == n_sets
+    assert len(drawn) == (199 if n_sets else 0)
+    assert not (drawn == 0).any(), "the judged token is never drawn"
