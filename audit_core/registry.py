@@ -16,7 +16,7 @@ from audit_core.errors import Refused
 
 PLUGIN_FOLDERS = (
     "metrics", "subjects", "estimators", "views", "circuit_discovery", "audits", "benchmark_formats", "perturbations",
-    "attributions",
+    "attributions", "retrievers",
 )  # fmt: skip
 
 

@@ -29,6 +29,7 @@ from audit_core.cli.models import fetch_known, show_models
 from audit_core.cli.packs import add_pack_commands
 from audit_core.cli.paths import FIRST, patch_paths
 from audit_core.cli.prompts import add_prompt_commands
+from audit_core.cli.retrieve import add_retrieve_command
 from audit_core.cli.session import Adder, ask_prompts
 from audit_core.cli.verify import verify_evidence, write_verifier
 from audit_core.registry import list_plugins
@@ -59,6 +60,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_judging(add)
     add_audit_command(add)
     add_benchmark_command(add)
+    add_retrieve_command(add)
     add_claim_commands(add)
     add_key_commands(add)
     add_pack_commands(add)

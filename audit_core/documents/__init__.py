@@ -14,6 +14,7 @@ from audit_core.documents.results import (
     LabelShare,
     QuestionRow,
 )
+from audit_core.documents.retrieval import Retrieved, read_passages, retrieve
 from audit_core.documents.shipped import SHIPPED, read_shipped
 
 __all__ = [
@@ -32,6 +33,9 @@ __all__ = [
     "LabelShare",
     "Measured",
     "QuestionRow",
+    "Retrieved",
     "judge_question",
+    "read_passages",
     "read_shipped",
+    "retrieve",
 ]

@@ -29,6 +29,8 @@ class Question:
     """Other values of the same kind."""
     cited: int | None
     """Index of the document that the answer cites; None without a citation."""
+    scores: tuple[float, ...] = ()
+    """The retriever's score of each document; empty if none was given."""
 
     def find_stated(self, number: int) -> str | None:
         """Value that a document states for the question: what follows the same beginning of the sentence in it."""
@@ -44,12 +46,27 @@ def parse_question(pair: TokenPair, subject: Documents) -> Question:
     """
     prompt = pair.prompt
     documents, text = subject.read_documents(prompt.clean)
-    cited = re.search(r"cites \[(\d+)\]$", prompt.source)
-    number = int(cited[1]) - 1 if cited and 0 < int(cited[1]) <= len(documents) else None
+    number, scores = _read_source(prompt.source, len(documents))
     return Question(
         prompt.id, prompt.group or "all", documents, text, tuple(one.strip() for one in prompt.answers),
-        tuple(one.strip() for one in prompt.foils), number,
+        tuple(one.strip() for one in prompt.foils), number, scores,
     )  # fmt: skip
+
+
+def write_source(question: Question) -> str:
+    """Citation and scores as they are kept with a prompt."""
+    parts = [] if question.cited is None else [f"cites [{question.cited + 1}]"]
+    parts += ["scores " + " ".join(f"{score:.4f}" for score in question.scores)] if question.scores else []
+    return "; ".join(parts)
+
+
+def _read_source(source: str, n: int) -> tuple[int | None, tuple[float, ...]]:
+    """Index of the cited document, and the scores."""
+    cited = re.search(r"\bcites \[(\d{1,3})\]", source)
+    scores = re.search(r"\bscores ((?:-?\d+\.\d{4} ?)+)$", source)
+    number = int(cited[1]) - 1 if cited and 0 < int(cited[1]) <= n else None
+    values = tuple(map(float, scores[1].split())) if scores else ()
+    return number, values if len(values) == n else ()
 
 
 def has_word(text: str, word: str) -> bool:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from audit_core.capability import DOCUMENTS
 from audit_core.documents.fillers import choose_filler, list_content
 from audit_core.documents.form import MAX_DOCUMENTS, flatten
-from audit_core.documents.question import Question, encode_question, encode_values
+from audit_core.documents.question import Question, encode_question, encode_values, write_source
 from audit_core.documents.results import DocumentSource
 from audit_core.errors import NotMeasured, PromptRefused, Refused
 from audit_core.prompts.alignment import MAX_TOKENS
@@ -25,7 +27,8 @@ MAX_CHARACTERS = 2_000
 """Longest document, question or answer."""
 MOST_OTHERS = 60
 _NEEDED = ("question", "documents", "answer")
-_SPLIT = " | "
+SPLIT = " | "
+"""What separates documents, answers, other values and scores in a cell."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +43,15 @@ def read_questions(raw: bytes, name: str) -> tuple[tuple[AskedRow, ...], Counter
     """Rows of a file, and why rows were left out.
 
     Columns: question (the beginning of a sentence), documents (apart by ` | `), answer (several apart by ` | `); optional
-    id, family, others (other values apart by ` | `) and cited (number of the cited document).
+    id, family, others (other values apart by ` | `), cited (number of the cited document) and scores (of the retriever, apart
+    by ` | `).
 
     Raises:
         Refused: too large, not UTF-8 CSV, a column is missing, or no row is usable.
     """
     left: Counter[str] = Counter()
     found: list[AskedRow] = []
-    for number, row in enumerate(_read_csv(raw, name), 2):
+    for number, row in enumerate(read_csv(raw, name, _NEEDED), 2):
         cells = {key: (value or "").strip() for key, value in row.items() if key}
         why = _explain_unusable(cells)
         if why:
@@ -60,6 +64,7 @@ def read_questions(raw: bytes, name: str) -> tuple[tuple[AskedRow, ...], Counter
             documents, flatten(cells["question"]), tuple(dict.fromkeys(_split(cells["answer"]))),
             tuple(dict.fromkeys(_split(cells.get("others", "")))),
             int(cited) - 1 if cited.isdecimal() and 0 < int(cited[:3]) <= len(documents) else None,
+            _read_scores(cells.get("scores", ""), len(documents)),
         )  # fmt: skip
         found.append(AskedRow(f"line {number}", question))
     if not found:
@@ -117,14 +122,19 @@ def _ask(question: Question, subject: Subject) -> TokenPair | str:
     kept = [value for value in question.others if value in values]
     prompt = Prompt(
         question.id, text, empty, f" {question.answers[0]}", f" {kept[0]}", question.family, question.family,
-        "" if question.cited is None else f"cites [{question.cited + 1}]",
+        write_source(question),
         more_answers=tuple(f" {one}" for one in question.answers[1:]), more_foils=tuple(f" {one}" for one in kept[1:]),
     )  # fmt: skip
     right, wrong = (tuple((values[one],) for one in side) for side in (question.answers, kept))
     return TokenPair(prompt, ids, encoded.join(bodies), Contrast((), right, wrong), (), (), True)
 
 
-def _read_csv(raw: bytes, name: str) -> list[dict[str, str]]:
+def read_csv(raw: bytes, name: str, needed: Sequence[str]) -> list[dict[str, str]]:
+    """Rows of a CSV file.
+
+    Raises:
+        Refused: too large, not UTF-8 CSV, or a column is missing.
+    """
     shown = flatten(name)[:60]
     if len(raw) > MAX_FILE_BYTES:
         raise Refused(
@@ -141,10 +151,10 @@ def _read_csv(raw: bytes, name: str) -> list[dict[str, str]]:
         raise Refused(
             f"{shown} is not CSV as UTF-8 text ({str(error)[:80]}).", wanted="CSV with a header.", remedy="save it so."
         ) from error
-    missing = [column for column in _NEEDED if column not in (reader.fieldnames or ())]
+    missing = [column for column in needed if column not in (reader.fieldnames or ())]
     if missing:
         raise Refused(
-            f"{shown} has no column {' or '.join(missing)}.", wanted=f"the columns {', '.join(_NEEDED)}.",
+            f"{shown} has no column {' or '.join(missing)}.", wanted=f"the columns {', '.join(needed)}.",
             remedy="name them in the first line.",
         )  # fmt: skip
     return rows
@@ -159,8 +169,18 @@ def _explain_unusable(cells: dict[str, str]) -> str:
     return "" if 1 <= n <= MAX_DOCUMENTS else f"{n} documents, at most {MAX_DOCUMENTS} can be audited"
 
 
+def _read_scores(text: str, n: int) -> tuple[float, ...]:
+    """The retriever's scores; none unless there is a number for each document."""
+    parts = _split(text)
+    try:
+        scores = tuple(map(float, parts))
+    except ValueError:
+        return ()
+    return scores if len(scores) == n and all(map(math.isfinite, scores)) else ()
+
+
 def _split(text: str) -> tuple[str, ...]:
-    return tuple(flat for part in text.split(_SPLIT) if (flat := flatten(part)))
+    return tuple(flat for part in text.split(SPLIT) if (flat := flatten(part)))
 
 
 def _lend_values(rows: list[AskedRow]) -> tuple[AskedRow, ...]:

@@ -171,6 +171,7 @@ def _row(one: QuestionRuns, looks: Sequence[float | None]) -> QuestionRow:
             rank=at + 1,
             text=text[:_SHOWN],
             states=measured.stated[at],
+            score=question.scores[at] if question.scores else None,
             attended=looks[at],
             cited=None if question.cited is None else question.cited == at,
             replaced=measured.replaced[at],

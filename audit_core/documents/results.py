@@ -66,6 +66,8 @@ class DocumentRow:
     """Its beginning."""
     states: str | None
     """Value that it states for the question, by its words."""
+    score: Observational[float | None]
+    """The retriever's score; None if the file has none."""
     attended: Observational[float | None]
     """Attention from the answer position, averaged over heads and layers; None if the model shows none."""
     cited: Observational[bool | None]

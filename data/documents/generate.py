@@ -129,7 +129,42 @@ def list_same_person(draw: Random, n: int) -> list[dict]:
     return rows
 
 
+WORLD = split(
+    "Anna Peter Maria John Laura Robert Susan Thomas Emma David Helen Frank Alice Martin Karen Oscar Nancy Victor Julia Simon "
+    "Sarah Paul Kate Henry Rose Mark Lucy Daniel"
+)
+"""People of the passages, each with one fact of every relation."""
+
+
+def write_world() -> None:
+    """A collection of passages that contradict nowhere, and questions about them without documents."""
+    draw = Random("passages 0")
+    passages, questions = [], []
+    for form, values in RELATIONS:
+        for person, value in zip(WORLD, draw.sample(values, len(WORLD)), strict=True):
+            passages.append(f"{form.format(s=person)} {value}. {draw.choice(ADDED)}")
+            questions.append((form.format(s=person), value, values))
+    for country, capital in CAPITALS.items():
+        passages.append(f"The capital of {country} is {capital}. {draw.choice(ADDED)}")
+    for country in draw.sample(list(CAPITALS), 12):
+        values = [*CAPITALS.values(), *OTHER_CAPITALS]
+        questions.append((f"The capital of {country} is", CAPITALS[country], values))
+    draw.shuffle(passages)
+    with (HERE / "passages.csv").open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream, lineterminator="\n").writerows([["passage"], *([text] for text in passages)])
+    with (HERE / "unanswered.csv").open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, ("id", "family", "question", "answer", "others"), lineterminator="\n")
+        writer.writeheader()
+        for number, (question, answer, values) in enumerate(questions, 1):
+            family = "capitals" if question.startswith("The capital") else "people"
+            others = " | ".join(value for value in values if value != answer)
+            writer.writerow(
+                {"id": f"r{number:03d}", "family": family, "question": question, "answer": answer, "others": others}
+            )
+
+
 def main() -> None:
+    write_world()
     draw = Random("documents 0")
     rows = [
         *list_people(draw, 24, family="people"),

@@ -9,10 +9,20 @@ from typing import Any
 import streamlit as st
 
 from audit_core import Auditor, get_plugin
-from audit_core.documents import MAX_DOCUMENTS, SHIPPED, DocumentsRequest, DocumentsResult, QuestionRow, read_shipped
+from audit_core.documents import (
+    MAX_DOCUMENTS,
+    SHIPPED,
+    DocumentsRequest,
+    DocumentsResult,
+    QuestionRow,
+    read_passages,
+    read_shipped,
+    retrieve,
+)
 from audit_core.errors import IntegrityError, Refused
 from audit_core.prompts import tokenise
 from audit_core.recorded import RecordedAnswer, load_recorded
+from audit_core.registry import list_plugins
 from audit_core.subject_family import find_planted
 from ui.documents import show
 from ui.flow import answers, model_question, subject_form
@@ -22,6 +32,10 @@ from ui.shell import link
 
 FIELDS = (link.Field("model", "default"), link.Field("task", ""), link.Field("items", "500"), link.Field("asked", ""))
 _MOST_BYTES = 4 * 1024**2
+_TITLES = {
+    "questions.csv": "124 questions, three documents each",
+    "retrieved-bm25.csv": "124 questions, documents retrieved by BM25",
+}
 _MOST_MADE = 50
 """Prompts per template of a planted reader's questions, at most."""
 
@@ -47,25 +61,58 @@ def ask_model() -> str:
 
 
 def ask_questions(model: str) -> Questions:
-    """Take the uploaded file, the planted reader's questions, or the shipped file."""
+    """Take the uploaded file, the planted reader's questions, or a shipped file.
+
+    Raises:
+        Refused: the uploaded questions or passages cannot be used.
+    """
     with st.popover("Your own file", icon=":material/upload_file:"):
-        st.markdown(
-            "A CSV file with the columns *question*, *documents* and *answer*. Separate documents by ` | `. The question is "
-            f"the beginning of a sentence. At most {MAX_DOCUMENTS} documents each."
-        )
-        st.markdown("Optional: *id*, *family*, *others* (other values) and *cited* (number of the cited document).")
-        upload = st.file_uploader("CSV", type="csv", max_upload_size=_MOST_BYTES // 1024**2, key="documents-file")
+        own = _ask_own()
+    if own is not None:
+        st.markdown(f"File: **{plain(own.name)}**")
+        return own
     tasks = _list_tasks(model)
-    link.repair("task", tasks or ("",))
-    if upload is not None:
-        found = Questions(upload.name, upload.getvalue())
-    elif tasks:
-        st.selectbox("Questions", tasks, key="task")
-        return Questions(st.session_state.task, None)
-    else:
-        found = Questions(SHIPPED, read_shipped())
-    st.markdown(f"File: **{plain(found.name)}**")
-    return found
+    link.repair("task", tasks or SHIPPED)
+    st.selectbox("Questions", tasks or SHIPPED, key="task", format_func=lambda one: _TITLES.get(one, one))
+    name = str(st.session_state.task)
+    return Questions(name, None if tasks else read_shipped(name))
+
+
+def _ask_own() -> Questions | None:
+    """The uploaded questions, with documents of their own or of a retriever."""
+    st.markdown(
+        "A CSV file with the columns *question*, *documents* and *answer*. Separate documents by ` | `. The question is "
+        f"the beginning of a sentence. At most {MAX_DOCUMENTS} documents each."
+    )
+    st.markdown(
+        "Optional: *id*, *family*, *others* (other values), *cited* (number of the cited document) and *scores*."
+    )
+    most = _MOST_BYTES // 1024**2
+    upload = st.file_uploader("Questions as CSV", type="csv", max_upload_size=most, key="documents-file")
+    st.markdown("Without the column *documents*: add passages, and a retriever finds three for each question.")
+    passages = st.file_uploader(
+        "Passages: text, a paragraph each, or CSV with a column *passage*", type=["txt", "md", "csv"],
+        accept_multiple_files=True, max_upload_size=most, key="documents-passages",
+    )  # fmt: skip
+    retrievers = list_plugins("retrievers")
+    chosen = st.selectbox(
+        "Retriever", retrievers, key="documents-retriever", format_func=lambda one: retrievers[one].label
+    )
+    if upload is None:
+        return None
+    if not passages:
+        return Questions(upload.name, upload.getvalue())
+    texts = read_passages([(one.name, one.getvalue()) for one in passages])
+    found = retrieve(upload.getvalue(), upload.name, texts, retrievers[chosen])
+    st.download_button(
+        "Retrieved documents as CSV",
+        found.raw,
+        "retrieved.csv",
+        "text/csv",
+        icon=":material/download:",
+        on_click="ignore",
+    )
+    return Questions(f"{upload.name} with {found.retriever}", found.raw)
 
 
 def ask_number() -> int:

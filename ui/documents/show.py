@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
 
-from audit_core import format_estimate, make_table
+from audit_core import Estimate, format_estimate, make_table
 from audit_core.documents import DocumentsResult, QuestionRow
 from audit_core.tables import estimate_cells
 from ui.parts import figures
@@ -47,7 +48,7 @@ def show_panes(row: QuestionRow, place: str = "") -> None:
     with left:
         pane_header(
             "Consulted", "observational",
-            "Each bar is the attention from the answer position to one document, averaged over heads and layers. "
+            "Each point is the attention from the answer position to one document, averaged over heads and layers. "
             "Nothing was changed.",
             table=Table(lambda: _table_consulted(row), "Consulted documents", f"consulted{place}"),
         )  # fmt: skip
@@ -55,15 +56,16 @@ def show_panes(row: QuestionRow, place: str = "") -> None:
             st.info("This model shows no attention.", icon=":material/info:")
         else:
             figures.show(
-                figures.token_bars(
-                    [one.attended or 0.0 for one in row.documents], names, unit="share of attention", is_effect=False
+                figures.interval_rows(
+                    names, [("attention", "circle", [_of_one_question(one.attended) for one in row.documents])],
+                    unit="share of attention", lines=(), is_effect=False,
                 ),
                 key=f"figure-consulted{place}",
-                alt="One bar for each document: its share of attention. The table has the numbers.",
-            )
+                alt="One point for each document: its share of attention. The table has the numbers.",
+            )  # fmt: skip
     with right:
         pane_header(
-            "Relied on", "causal",
+            "Effect when replaced", "causal",
             "Each point is the loss of the answer's lead when a filler of the same length replaces one document. "
             "The line is the 95 % interval over fillers. Dashed lines are the smallest effect that matters.",
             table=Table(lambda: _table_relied(row), "Documents replaced", f"relied{place}"),
@@ -80,16 +82,33 @@ def show_panes(row: QuestionRow, place: str = "") -> None:
 
 
 def _show_ranks(row: QuestionRow) -> None:
-    looks = [one for one in row.documents if one.attended is not None]
+    looks = [(one.rank, one.attended) for one in row.documents if one.attended is not None]
     if not looks:
         return
-    attended = sorted(looks, key=lambda one: -(one.attended or 0.0))
-    relied = sorted(row.documents, key=lambda one: -one.replaced.value)
-    ranks = [" ".join(f"[{one.rank}]" for one in some) for some in (attended, relied)]
+    attended, lost = rank(looks), rank([(one.rank, one.replaced.value) for one in row.documents])
     st.markdown(
-        f"Attention ranked the documents {plain(ranks[0])}. The loss without them ranked them {plain(ranks[1])}. "
+        f"Attention ranked the documents {plain(attended)}. The loss when replaced ranked them {plain(lost)}. "
         "Both are of one question."
     )
+
+
+def rank(values: Sequence[tuple[int, float]]) -> str:
+    """Documents from the largest value to the smallest; those that differ by less than a hundredth share a place.
+
+    Example:
+        >>> rank([(1, 0.2), (2, 3.0), (3, 0.2)])
+        '[2], [1] = [3]'
+    """
+    words, last = "", None
+    for number, value in sorted(values, key=lambda one: -one[1]):
+        words += "" if last is None else " = " if last - value < 0.01 else ", "
+        words += f"[{number}]"
+        last = value
+    return words
+
+
+def _of_one_question(value: float | None) -> Estimate | None:
+    return None if value is None else Estimate(value, None, None, 1, "share of attention", None)
 
 
 def show_documents(row: QuestionRow) -> None:
@@ -183,8 +202,8 @@ def show_details(result: DocumentsResult) -> None:
 
 def _table_consulted(row: QuestionRow) -> Any:
     return make_table(
-        ("document", "text", "share of attention", "cited"),
-        [(one.rank, one.text, one.attended, one.cited) for one in row.documents],
+        ("document", "text", "retriever's score", "share of attention", "cited"),
+        [(one.rank, one.text, one.score, one.attended, one.cited) for one in row.documents],
     )
 
 
@@ -197,12 +216,12 @@ def _table_relied(row: QuestionRow) -> Any:
 
 def _table_documents(row: QuestionRow) -> Any:
     columns = (
-        "document", "text", "states", "attention", "cited", "loss if replaced", "low", "high", "fillers", "loss if deleted",
+        "document", "text", "states", "score", "attention", "cited", "loss if replaced", "low", "high", "fillers", "loss if deleted",
         "kept alone", "Shapley", "loss if repeated", "edits followed", "edits low", "edits high", "edits",
     )  # fmt: skip
     rows = [
         (
-            one.rank, one.text, one.states, one.attended, one.cited, *estimate_cells(one.replaced)[:4], one.deleted,
+            one.rank, one.text, one.states, one.score, one.attended, one.cited, *estimate_cells(one.replaced)[:4], one.deleted,
             one.alone.value, one.shapley, one.doubled,
             *((None,) * 4 if one.follow is None else estimate_cells(one.follow)[:4]),
         )

@@ -1,0 +1,1 @@
+"""Plug-ins: how passages are ranked for a question."""

@@ -1,0 +1,58 @@
+"""The page Documents: the recorded answer of the default model, and a planted reader measured at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from audit_core.documents import read_shipped
+from audit_core.recorded import load_recorded
+from audit_core.store import note_opened
+from tests.pages.test_dead_hook_on_the_page import wait_for
+from tests.pages.test_robustness_page import open_page, read
+
+
+def test_a_first_visit_shows_the_recorded_labels_before_the_model_is_loaded(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ui.flow.model_question.settle", lambda name: False)
+    test = open_page("documents")
+    assert not test.exception
+    (record,) = load_recorded("documents")
+    assert record.result.finding in read(test)
+    assert "recorded" in read(test)
+    assert len(test.get("plotly_chart")) == 2
+
+
+def test_the_record_is_of_this_version_and_of_the_shipped_file() -> None:
+    """A stale record would silently leave the first screen empty."""
+    import hashlib
+
+    (record,) = load_recorded("documents")
+    assert record.is_of("default")
+    assert not record.is_of("planted-induction")
+    assert record.result.source.sha256 == hashlib.sha256(read_shipped()).hexdigest()
+    assert record.result.n >= 120
+    assert len(record.result.labels) >= 5
+
+
+def test_a_planted_reader_is_measured_at_once_and_the_selected_question_is_shown(
+    home: Path, load_planted: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subject = load_planted("planted-reader-wrong-document")
+    monkeypatch.setattr("ui.flow.model_pool.open_subject", lambda name, on_progress: subject)
+    note_opened(home, "planted-reader-wrong-document")
+    test: AppTest = open_page("documents", model="planted-reader-wrong-document", items="10")
+    wait_for(test, lambda t: bool(t.get("plotly_chart")) or bool(t.exception) or bool(t.error))
+    assert not test.exception
+    assert not test.error
+    assert "wrong source 10" in read(test)
+    before = read(test)
+    box = next(box for box in test.selectbox if box.key == "asked")
+    box.set_value(box.options[-1].split(":")[0]).run()
+    assert not test.exception
+    assert read(test) != before
