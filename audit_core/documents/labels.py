@@ -12,7 +12,7 @@ DELTA = 0.10
 """Smallest effect that matters, as a fraction of the answer's lead or of the gap to documents that are all replaced."""
 FOLLOWS, IGNORES = 0.8, 0.2
 """An answer follows a document if the lower bound of the share of followed edits reaches the first, and ignores it if the
-upper bound stays at the second (methods 2.18)."""
+upper bound stays at the second."""
 
 
 class Label(StrEnum):
@@ -84,7 +84,7 @@ class Judged:
 
 
 def judge_question(found: Measured) -> Judged:
-    """The first rule that holds, in the order of the code; rules as in architectures 2.5."""
+    """The first rule that holds, in the order of the code."""
     biggest = max((abs(end) for one in found.replaced for end in (one.low, one.high) if end is not None), default=0.0)
     if found.order_flips and found.order > max(biggest, found.delta):
         return Judged(Label.POSITION_BOUND, ())
@@ -101,8 +101,8 @@ def judge_question(found: Measured) -> Judged:
         if found.cited is not None and found.cited not in relied:
             return Judged(Label.CITATION_MISMATCH, (first,))
         return Judged(Label.GROUNDED, (first,))
-    for pair, lost in found.joint.items():
-        if is_above(lost, found.delta) and all(_is_negligible(found.replaced[at], found.delta) for at in pair):
+    for pair in found.joint:
+        if _is_redundant(found, pair):
             return Judged(Label.REDUNDANT, pair)
     return _judge_unrelied(found)
 
@@ -113,6 +113,13 @@ def _is_complementary(found: Measured, pair: tuple[int, int]) -> bool:
     is_alone = any(not is_below(found.alone[at], found.delta) for at in pair)
     restores = is_above(found.together[pair], found.delta) and is_above(found.interaction[pair], found.delta)
     return is_needed and restores and not is_alone
+
+
+def _is_redundant(found: Measured, pair: tuple[int, int]) -> bool:
+    """Whether replacing both costs the answer, replacing either does not, and either restores it alone."""
+    is_spared = all(is_below(found.replaced[at], found.delta) for at in pair)
+    restores = all(is_above(found.alone[at], found.delta) for at in pair)
+    return is_above(found.joint[pair], found.delta) and is_spared and restores
 
 
 def _judge_unrelied(found: Measured) -> Judged:
@@ -132,8 +139,11 @@ def _explain(found: Measured, top: int) -> str:
     follow = found.follow[top]
     if is_above(found.replaced[top], found.delta):
         if follow is None:
-            return "the document with the largest effect has no value that can be edited"
-        return "replacing a document costs the answer, but too few edits of it are followed, or too few could be made"
+            return f"replacing [{top + 1}] costs the answer, but it has no value that can be edited"
+        return (
+            f"replacing [{top + 1}] costs the answer, which follows {follow.value:.2f} [{follow.low:.2f}, {follow.high:.2f}] of its "
+            f"{follow.n} edits: {FOLLOWS} or more is needed to rely on it, {IGNORES} or less to ignore it"
+        )
     if found.closed_book != found.given:
         return "no document alone matters, and the answer without documents is another one"
     return "no document alone matters, and whether the answer follows edits is not decided"
@@ -147,7 +157,3 @@ def is_above(one: Estimate, bound: float, *, or_at: bool = False) -> bool:
 def is_below(one: Estimate, bound: float, *, or_at: bool = False) -> bool:
     """Whether the whole interval is below a bound."""
     return one.high is not None and (one.high <= bound if or_at else one.high < bound)
-
-
-def _is_negligible(one: Estimate, delta: float) -> bool:
-    return is_below(one, delta) and is_above(one, -delta)

@@ -166,7 +166,7 @@ def make_measured(**changes: Any) -> Measured:
     return Measured(**made)
 
 
-NEVER, ALWAYS = wilson(0, 16, "x")(16, 16, "x")
+NEVER, ALWAYS = wilson(0, 40, "x"), wilson(40, 40, "x")
 LABELS: dict[Label, dict[str, Any]] = {
     Label.GROUNDED: {},
     Label.REDUNDANT: {"stated": ("Rome", "Rome"), "replaced": (0, 0), "follow": (NEVER, NEVER), "alone": (4, 4)},
@@ -187,6 +187,23 @@ def test_every_label_can_be_reached(label: Label) -> None:
     found = judge_question(make_measured(**LABELS[label]))
     assert found.label is label
     assert bool(found.reason) is (label is Label.UNRESOLVED)
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_redundant"),
+    [
+        ({"replaced": (-3, 0)}, True),
+        ({"alone": (4, 0)}, False),
+        ({"replaced": (1, 0)}, False),
+        ({"joint": {(0, 1): 0}}, False),
+    ],
+)
+def test_either_of_two_is_enough_only_if_each_restores_the_answer_and_neither_costs_it(
+    changes: dict[str, Any], is_redundant: bool
+) -> None:
+    """A document whose replacement even helps is not needed either; one that restores nothing alone is no second source."""
+    found = judge_question(make_measured(**LABELS[Label.REDUNDANT] | changes))
+    assert (found.label is Label.REDUNDANT) is is_redundant
 
 
 def test_documents_that_work_against_the_answer_are_not_complementary() -> None:
