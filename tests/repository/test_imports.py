@@ -20,8 +20,8 @@ LIBRARY = sorted((ROOT / "audit_core").rglob("*.py"))
 DASHBOARD = [ROOT / "app.py", *sorted((ROOT / "ui").rglob("*.py")), *sorted((ROOT / "pages").glob("*.py"))]
 
 ROOMS = {
-    "torch": ("audit_core/engine/", "audit_core/subjects/", "audit_core/estimators/"),
-    "transformers": ("audit_core/engine/", "audit_core/subjects/", "audit_core/estimators/"),
+    "torch": ("audit_core/engine/", "audit_core/subjects/", "audit_core/estimators/", "audit_core/retrievers/"),
+    "transformers": ("audit_core/engine/", "audit_core/subjects/", "audit_core/estimators/", "audit_core/retrievers/"),
     "transformer_lens": ("audit_core/engine/", "audit_core/subjects/", "audit_core/estimators/"),
     "duckdb": ("audit_core/store/",),
     "pandas": ("audit_core/tables.py",),
