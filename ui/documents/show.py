@@ -59,7 +59,7 @@ def show_panes(row: QuestionRow, place: str = "") -> None:
                 figures.interval_rows(
                     names, [("attention", "circle", [_of_one_question(one.attended) for one in row.documents])],
                     unit="share of attention", lines=(), is_effect=False,
-                ),
+                ).update_xaxes(rangemode="tozero"),
                 key=f"figure-consulted{place}",
                 alt="One point for each document: its share of attention. The table has the numbers.",
             )  # fmt: skip
@@ -231,4 +231,4 @@ def _table_documents(row: QuestionRow) -> Any:
 
 
 def _shorten(text: str) -> str:
-    return text if len(text) <= 22 else text[:21] + "…"
+    return text if len(text) <= 34 else text[:33] + "…"
