@@ -123,7 +123,19 @@ class CrossAttention(Protocol):
 
 
 @runtime_checkable
-class Documents(Protocol):
+class Inputs(Protocol):
+    """Plain inputs in, logits of the next token out."""
+
+    def read_inputs(self, rows: Sequence[Tokens]) -> Floats:
+        """Logits of the vocabulary after each input as it is, without an edit; shape (row, vocabulary).
+
+        Inputs may have different lengths. The first should be the one that the others are variants of: what they share with
+        it from the beginning is computed once.
+        """
+
+
+@runtime_checkable
+class Documents(Inputs, Protocol):
     """Capability of a reader: it completes a sentence from documents before it."""
 
     def write_documents(self, documents: Sequence[str], question: str) -> tuple[str, ...]:
@@ -134,13 +146,6 @@ class Documents(Protocol):
 
         Raises:
             PromptRefused: the text has another form.
-        """
-
-    def read_inputs(self, rows: Sequence[Tokens]) -> Floats:
-        """Logits of the vocabulary after each input as it is, without an edit; shape (row, vocabulary).
-
-        Inputs may have different lengths. The first of a length should be the one that the others are variants of: what they
-        share with it from the beginning is computed once.
         """
 
 

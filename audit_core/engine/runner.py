@@ -14,7 +14,7 @@ from audit_core.component import Component, Kind
 from audit_core.engine.capture import Capture, capture_run
 from audit_core.engine.forward import LogitReadout, capture_forward, run_forward
 from audit_core.engine.hooks import Sources, measure_change
-from audit_core.engine.inputs import plan_inputs, run_inputs
+from audit_core.engine.inputs import group_inputs, plan_inputs, run_inputs
 from audit_core.engine.means import MEANS, MeanSums, gather_means, stack_layers
 from audit_core.engine.plan import Group, count_work, plan_groups
 from audit_core.engine.readout import LogitTable, Readout
@@ -155,20 +155,17 @@ class WaveRunner:
         import torch
 
         logits = np.empty((len(rows), self.geometry.n_vocabulary), np.float32)
-        by_length: dict[int, list[int]] = {}
-        for at, row in enumerate(rows):
-            by_length.setdefault(len(row), []).append(at)
-        for length, where in by_length.items():
+        for where in group_inputs(rows, can_pad=not self.fallback):
             mine = [rows[at] for at in where]
             first = self._capture(mine[:1], ())
             self._read_vocabulary(first.ends, logits, where[:1])
-            calls = () if self.fallback else self.find_calls(length)
+            calls = () if self.fallback else self.find_calls(max(map(len, mine)))
             for chunk in plan_inputs(mine, self.geometry, can_share_prefix=self.shares_prefix):
-                tokens = torch.tensor([mine[at] for at in chunk.variants])
+                chosen = [mine[at] for at in chunk.variants]
                 if self.fallback:
-                    ends = capture_forward(self.model, tokens, (), self.turn).ends
+                    ends = capture_forward(self.model, torch.tensor(chosen), (), self.turn).ends
                 else:
-                    ends = run_inputs(self.model, calls, first, tokens, start=chunk.start, turn=self.turn)
+                    ends = run_inputs(self.model, calls, first, chosen, start=chunk.start, turn=self.turn)
                 self._read_vocabulary(ends, logits, [where[at] for at in chunk.variants])
         return logits
 

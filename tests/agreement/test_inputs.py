@@ -10,18 +10,18 @@ import pytest
 import torch
 
 from audit_core import open_subject
-from audit_core.engine.inputs import count_shared, plan_inputs
+from audit_core.engine.inputs import count_shared, group_inputs, plan_inputs
 
 NAMES = ("planted-induction", "planted-reader-grounded")
 
 
 def draw_inputs(subject: Any) -> list[tuple[int, ...]]:
-    """A first input, variants that differ from it at every place, others of two lengths, and one that stands alone."""
+    """A first input, variants that differ from it at every place, its beginnings, and others of four lengths."""
     draw = np.random.default_rng(0)
-    rows = [tuple(map(int, draw.integers(0, subject.geometry.n_vocabulary, n))) for n in (11, 11, 7, 7, 4)]
+    rows = [tuple(map(int, draw.integers(0, subject.geometry.n_vocabulary, n))) for n in (11, 11, 9, 7, 7, 4)]
     first = rows[0]
     changed = [(*first[:at], (first[at] + 1) % subject.geometry.n_vocabulary, *first[at + 1 :]) for at in range(11)]
-    return [first, *changed, *rows[1:]]
+    return [first, *changed, first[:10], first[:8], *rows[1:]]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -55,3 +55,10 @@ def test_the_last_position_is_computed_even_for_an_equal_input() -> None:
     assert count_shared((1, 2, 3), (1, 2, 3)) == 2
     assert count_shared((1, 2, 3), (1, 2, 4)) == 2
     assert count_shared((1, 2, 3), (0, 2, 3)) == 0
+    assert count_shared((1, 2, 3), (1, 2)) == count_shared((1, 2), (1, 2, 3)) == 1
+
+
+def test_inputs_of_about_one_length_run_together_and_much_shorter_ones_apart() -> None:
+    rows = [(0,) * length for length in (12, 5, 9, 8, 12, 4)]
+    assert list(group_inputs(rows, can_pad=True)) == [[0, 2, 4], [3], [1, 5]]
+    assert list(group_inputs(rows, can_pad=False)) == [[0, 4], [2], [3], [1], [5]]
