@@ -18,6 +18,7 @@ from audit_core.subject import (
     Patterns,
     Randomisable,
     Routing,
+    Steps,
     Subject,
 )
 
@@ -130,4 +131,9 @@ def _explain_cross_attention(subject: Subject) -> str:
 
 CROSS_ATTENTION: Capability[CrossAttention] = Capability(
     "cross-attention", "open an encoder–decoder, such as t5-tiny", _explain_cross_attention
+)
+STEPS: Capability[Steps] = Capability(
+    "answers after edited steps",
+    "choose a decoder-only model",
+    _is_a(Steps, "This kind of model cannot be asked about edited steps of a text."),
 )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from audit_core.component import Component, Kind
 from audit_core.intervention import Intervention, PromptSide, Replacement
 from audit_core.models.identity import ModelIdentity
-from audit_core.prompts.answers import Tokenizer
+from audit_core.prompts.answers import Tokenizer, Tokens
 from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair
 
 Floats = NDArray[np.float32]
@@ -245,6 +245,14 @@ class Paths(Protocol):
 
     def explain_no_paths(self) -> str:
         """Why connections of this model cannot be patched; empty if they can."""
+
+
+@runtime_checkable
+class Steps(Protocol):
+    """Capability: the next token after any text can be read, so that the steps of a text can be edited."""
+
+    def read_next(self, texts: Sequence[Tokens]) -> Floats:
+        """Logits of the token after each text; shape (text, vocabulary)."""
 
 
 @runtime_checkable

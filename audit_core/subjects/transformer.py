@@ -21,11 +21,13 @@ from audit_core.capability import (
     PATTERNS,
     RANDOMISABLE,
     ROUTING,
+    STEPS,
     Capability,
     components_of,
 )
 from audit_core.component import OF_ENCODER_DECODERS, Component, Kind
 from audit_core.engine.adapters import register_adapters
+from audit_core.engine import continuations
 from audit_core.engine.checkpoint import check_against_files, check_kind
 from audit_core.engine.faults import refuse_faults
 from audit_core.engine.parity import check_parity, choose_tokens, run_alone
@@ -40,7 +42,7 @@ from audit_core.models.chat_template import render_template
 from audit_core.models.declared import check_declared
 from audit_core.models.folder import CONFIG_BYTES, check_folder, read_json
 from audit_core.models.identity import ModelIdentity, identify_model, require_unchanged, stamp_files
-from audit_core.prompts.answers import TokenLimits
+from audit_core.prompts.answers import TokenLimits, Tokens
 from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair
 from audit_core.references.model_class import Setting
 from audit_core.subject import MEAN_KINDS, Floats, Geometry, Logits, Means, Progress, TokenRouting, no_progress
@@ -179,6 +181,9 @@ class TransformerSubject:
     def patterns(self, pair: TokenPair, intervention: Intervention, *, means: Means | None = None) -> Floats:
         return self.runner.draw_patterns(pair, intervention, means)
 
+    def read_next(self, texts: Sequence[Tokens]) -> Floats:
+        return continuations.read_next(self.runner, texts)
+
     def randomised(self, layer: int, *, seed: int) -> TransformerSubject:
         if not 0 <= layer < self.geometry.n_layers:
             raise ModelRefused(
@@ -305,7 +310,7 @@ def read_limits(inner: Any, model: Any) -> TokenLimits:
     )
 
 
-_DENSE: frozenset[Capability[Any]] = frozenset((HEADS, MEANS, ATTENTION, PATTERNS, RANDOMISABLE, GRADIENTS, PATHS))
+_DENSE: frozenset[Capability[Any]] = frozenset((HEADS, MEANS, ATTENTION, PATTERNS, RANDOMISABLE, GRADIENTS, PATHS, STEPS))
 _OFFERS: Mapping[Setting, frozenset[Capability[Any]]] = MappingProxyType(
     {Setting.DENSE: _DENSE, Setting.MIXTURE: _DENSE | {components_of(Kind.EXPERT), ROUTING}}
 )
