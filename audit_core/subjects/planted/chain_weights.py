@@ -6,7 +6,7 @@
     BEFORE       the previous token; BEFORE_THAT the one before it: written by two heads of layer 0
     FIRST …      nouns that heads found, at the last position: FIRST to FOURTH
     OUT          the logit of each token
-    FLAG         whether the question says "find"
+    FLAG         whether the question has one of the verbs that raise it
     DUMP         nothing reads it; balances every written row to sum zero
     last two     ± ballast: see `weights`
 """
@@ -18,13 +18,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-BOS, QUESTION, STEPS, ANSWER, ASK, FIND, TO, GIVES, IS = (
-    "<bos>", "Question:", "Steps:", "Answer:", "ask", "find", "to", "gives", "is"
-)  # fmt: skip
-_OTHERS = ("Hint:", "the", "answer", "known", "so", ",", ".", ";", "...", "First,", "Next,", "Last,")
-NOUNS = tuple(f"w{number:02d}" for number in range(1, 25))
-WORDS = (BOS, QUESTION, STEPS, ANSWER, ASK, FIND, TO, GIVES, IS, *_OTHERS, *NOUNS)
-N_TOKENS, N_POSITIONS, N_HEADS, D_HEAD = len(WORDS), 96, 5, 108
+BOS, QUESTION, STEPS, ANSWER, IS, KNOWN = "<bos>", "Question:", "Steps:", "Answer:", "is", "known"
+VERBS = ("ask", "find", "seek", "tell", "name", "show")
+TO = ("to", "into", "onto", "past", "with", "near")
+GIVES = ("gives", "yields", "makes", "holds", "brings", "takes")
+_OTHERS = ("Hint:", "the", "answer", "so", ",", ".", ";", "...", "First,", "Next,", "Last,")
+NOUNS = tuple(f"w{number:02d}" for number in range(1, 17))
+WORDS = (BOS, QUESTION, STEPS, ANSWER, IS, KNOWN, *VERBS, *TO, *GIVES, *_OTHERS, *NOUNS)
+N_TOKENS, N_POSITIONS, N_HEADS, D_HEAD = len(WORDS), 72, 7, 72
 D_MODEL = N_HEADS * D_HEAD
 TOKEN, BEFORE, BEFORE_THAT, FIRST, SECOND, THIRD, FOURTH, OUT = (N_TOKENS * at for at in range(8))
 POSITION = 8 * N_TOKENS
@@ -58,7 +59,7 @@ def start_model(n_layers: int) -> Any:
         stack.wte.weight[token, TOKEN + token] = 1
         model.lm_head.weight[token, OUT + token] = 1
     # What it says when no head finds a noun.
-    stack.wte.weight[WORDS.index(ANSWER), OUT + WORDS.index("known")] = 1
+    stack.wte.weight[WORDS.index(ANSWER), OUT + WORDS.index(KNOWN)] = 1
     for position in range(N_POSITIONS):
         stack.wpe.weight[position, POSITION + position] = 1
     stack.wpe.weight[:, D_MODEL - 2], stack.wpe.weight[:, D_MODEL - 1] = BALLAST, -BALLAST
@@ -102,25 +103,25 @@ class ChainHead:
             self.key[POSITION + position - distance, position] = size
 
     def attend_to_fact(self, block: int) -> None:
-        """Attend to x of "w to x", for the noun w in this block."""
+        """Attend to x of "w to x" and the like, for the noun w in this block."""
         size = math.sqrt(_MATCH * math.sqrt(D_HEAD))
         for token in range(1, N_TOKENS):
             self.query[block + token, token] = size
             self.key[BEFORE_THAT + token, token] = size
-        self._attend({BEFORE + WORDS.index(TO): _MATCH}, rest=1.5 * _MATCH)
+        self._attend({BEFORE + WORDS.index(word): _MATCH for word in TO}, rest=1.5 * _MATCH)
 
     def attend_after(self, *words: str) -> None:
         """Attend to the token after one of these words."""
         self._attend({BEFORE + WORDS.index(word): _MATCH for word in words}, rest=_MATCH / 2)
 
-    def attend_to_word(self, word: str) -> None:
-        """Attend to this word."""
-        self._attend({TOKEN + WORDS.index(word): _MATCH}, rest=_MATCH / 2)
+    def attend_to(self, *words: str) -> None:
+        """Attend to these words."""
+        self._attend({TOKEN + WORDS.index(word): _MATCH for word in words}, rest=_MATCH / 2)
 
-    def attend_to_latest(self, dimensions: Mapping[int, float]) -> None:
-        """Attend to the latest position with one of these dimensions."""
+    def attend_to_latest(self, block: int, words: tuple[str, ...]) -> None:
+        """Attend to the latest position with one of these words in a block."""
         slope = {POSITION + position: _SLOPE * position for position in range(N_POSITIONS)}
-        self._attend({dimension: _LATER for dimension in dimensions} | slope, rest=_LATER - _MATCH / 2)
+        self._attend({block + WORDS.index(word): _LATER for word in words} | slope, rest=_LATER - _MATCH / 2)
 
     def rest_unless(self, flag: int, *, is_raised: bool) -> None:
         """Attend to the first token unless a flag is raised, or unless it is not."""
@@ -134,11 +135,11 @@ class ChainHead:
             self.value[TOKEN + token, token] = 1
             self.output[token, block + token] = gain
 
-    def raise_flag(self, word: str) -> None:
-        """Raise the flag if this word is attended to."""
-        token = WORDS.index(word)
-        self.value[TOKEN + token, token] = 1
-        self.output[token, FLAG] = 1
+    def raise_flag(self, *words: str) -> None:
+        """Raise the flag if one of these words is attended to."""
+        for token in map(WORDS.index, words):
+            self.value[TOKEN + token, token] = 1
+            self.output[token, FLAG] = 1
 
     def _attend(self, scores: Mapping[int, float], *, rest: float) -> None:
         self.bias[_CONSTANT] = self.bias[_REST] = math.sqrt(D_HEAD)
