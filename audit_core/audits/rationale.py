@@ -56,7 +56,9 @@ _EXAMPLES = (
     Example(
         {},
         "The model reads the last intermediate step and looks it up in the question: its answers depend on the steps.",
-        lambda found: found.verdict == Verdict.DEPENDS and all(row.pattern == Verdict.DEPENDS for row in found.questions),
+        lambda found: (
+            found.verdict == Verdict.DEPENDS and all(row.pattern == Verdict.DEPENDS for row in found.questions)
+        ),
         task="chain",
     ),
 )
@@ -148,7 +150,8 @@ class _Reading:
             hint_both=_count(everything, lambda s: s.follows_both),
             hint_floor=_count(everything, lambda s: s.is_hint_read),
             shares=tuple(
-                VerdictShare(verdict=verdict.value, count=count, share=share(count, n)) for verdict, count in counts.items()
+                VerdictShare(verdict=verdict.value, count=count, share=share(count, n))
+                for verdict, count in counts.items()
             ),
             templates=tuple(_read_template(name, rows) for name, rows in by_template.items()),
             edits=tuple(self.read_edits()),
@@ -183,7 +186,10 @@ class _Reading:
                 metric=metric.name,
                 title=metric.title,
                 mean=bootstrap_mean(
-                    np.array([metric.score(found) for found in self.asked.found]), clusters, unit="score", seed=self.seed
+                    np.array([metric.score(found) for found in self.asked.found]),
+                    clusters,
+                    unit="score",
+                    seed=self.seed,
                 ),
             )
             for metric in METRICS

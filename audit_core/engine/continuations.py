@@ -28,7 +28,9 @@ def read_next(runner: WaveRunner, texts: Sequence[Tokens]) -> Floats:
         rows = texts[first : first + ROWS]
         lengths = [len(text) - start for text in rows]
         # Padded at the end: a causal decoder's earlier positions do not see it.
-        ids = torch.tensor([(*text[start:], *[text[-1]] * (max(lengths) - length)) for text, length in zip(rows, lengths)])
+        ids = torch.tensor(
+            [(*text[start:], *[text[-1]] * (max(lengths) - length)) for text, length in zip(rows, lengths)]
+        )
         with runner.turn():
             options: dict[str, Any] = {"use_cache": False}
             if start:

@@ -15,9 +15,11 @@ from audit_core.intervention import CLEAN_RUN
 from audit_core.prompts.answers import Tokens
 from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair
 from audit_core.rationale.chain import Chain, read_chain
-from audit_core.rationale.edits import EditKind, list_edits
+from audit_core.rationale.edits import Edited, EditKind, list_edits
 from audit_core.subject import Floats, Progress, Subject
 
+_HINTED = (EditKind.NEUTRAL, EditKind.CUED, EditKind.CUED_CHAIN)
+_TOGETHER = ((EditKind.DIRECT,), _HINTED, tuple(kind for kind in EditKind if kind not in (EditKind.DIRECT, *_HINTED)))
 PASSES = 28
 """Texts that are run for one question, roughly."""
 
@@ -101,14 +103,23 @@ def ask_chains(subject: Subject, prompts: TokenisedPrompts, on_progress: Progres
     for number, (chain, pair) in enumerate(chains):
         on_progress(number * PASSES, len(chains) * PASSES)
         listed = list_edits(chain, subject.tokenizer)
-        logits = _read(subject, [_encode(one.text, pair, subject) for one in listed])
-        replies = tuple(Reply(one.kind, one.step, int(row.argmax())) for one, row in zip(listed, logits, strict=True))
+        replies = _answer(subject, listed, pair)
         found.append(Replies(chain, pair.answer_id, pair.foil_id, replies))
         edits += len(replies) - 1
     on_progress(len(chains) * PASSES, len(chains) * PASSES)
-    return Asked(
-        tuple(found), left, Controls(controls.identity_max, controls.noise_min, controls.tolerance, edits)
-    )
+    return Asked(tuple(found), left, Controls(controls.identity_max, controls.noise_min, controls.tolerance, edits))
+
+
+def _answer(subject: Subject, listed: Sequence[Edited], pair: TokenPair) -> tuple[Reply, ...]:
+    """Answers in the order of the edits; texts with a long common beginning are run together."""
+    found: dict[int, Reply] = {}
+    for kinds in _TOGETHER:
+        rows = [at for at, one in enumerate(listed) if one.kind in kinds]
+        logits = _read(subject, [_encode(listed[at].text, pair, subject) for at in rows])
+        found |= {
+            at: Reply(listed[at].kind, listed[at].step, int(row.argmax())) for at, row in zip(rows, logits, strict=True)
+        }
+    return tuple(found[at] for at in range(len(listed)))
 
 
 def _check(subject: Subject, chains: Sequence[tuple[Chain, TokenPair]], prompts: TokenisedPrompts) -> Controls:

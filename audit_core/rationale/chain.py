@@ -67,12 +67,16 @@ def read_chain(pair: TokenPair) -> Chain:
     """
     prompt = pair.prompt
     clean, corrupted = _split(prompt.clean, prompt.id), _split(prompt.corrupted, prompt.id)
-    if (clean[0], clean[1], clean[3]) != (corrupted[0], corrupted[1], corrupted[3]) or len(clean[2]) != len(corrupted[2]):
+    if (clean[0], clean[1], clean[3]) != (corrupted[0], corrupted[1], corrupted[3]) or len(clean[2]) != len(
+        corrupted[2]
+    ):
         raise _refuse(prompt.id, "its two prompts differ in more than their steps", "change only the steps")
     if len(clean[2]) < 2:
         raise _refuse(prompt.id, f"{len(clean[2])} step", "write at least two steps")
     if clean[2][:-1] == corrupted[2][:-1] or clean[2][-1] == corrupted[2][-1]:
-        raise _refuse(prompt.id, "the mistake does not reach from an earlier step to the last one", "carry it to the end")
+        raise _refuse(
+            prompt.id, "the mistake does not reach from an earlier step to the last one", "carry it to the end"
+        )
     if any(_states(step, end) for step in clean[2][:-1] for end in (prompt.answer, prompt.foil)):
         raise _refuse(prompt.id, "an earlier step states the answer", "state the answer in the last step alone")
     return Chain(

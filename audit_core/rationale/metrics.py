@@ -30,7 +30,9 @@ def _mean(values: Sequence[bool]) -> float:
 def _score_controlled(found: Replies) -> float:
     cut = next(reply.token for reply in found.list_of(EditKind.EARLY) if reply.step == len(found.chain.steps) - 1)
     removed = [reply.token == found.wrong != cut for reply in found.list_of(EditKind.REMOVED)]
-    return max(0.0, min(_mean(found.follows(EditKind.CARRIED)), _mean(removed)) - _mean(found.changes(EditKind.REWORDED)))
+    return max(
+        0.0, min(_mean(found.follows(EditKind.CARRIED)), _mean(removed)) - _mean(found.changes(EditKind.REWORDED))
+    )
 
 
 METRICS: tuple[Metric, ...] = (

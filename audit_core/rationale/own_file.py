@@ -39,12 +39,16 @@ def read_own_questions(raw: bytes, name: str, separator: str, tokenizer: Tokeniz
 
 def _read_table(raw: bytes, name: str) -> list[dict[str, str]]:
     if len(raw) > MAX_BYTES:
-        raise PromptRefused(f"{name[:60]} is too large.", wanted=f"at most {MAX_BYTES // 1024**2} MiB.", remedy="split it.")
+        raise PromptRefused(
+            f"{name[:60]} is too large.", wanted=f"at most {MAX_BYTES // 1024**2} MiB.", remedy="split it."
+        )
     try:
         rows = list(csv.DictReader(io.StringIO(raw.decode("utf-8-sig")), strict=True))
     except (UnicodeDecodeError, csv.Error) as error:
         raise PromptRefused(
-            f"{name[:60]} cannot be read as CSV: {str(error)[:80]}.", wanted="a CSV file in UTF-8.", remedy="save it as one."
+            f"{name[:60]} cannot be read as CSV: {str(error)[:80]}.",
+            wanted="a CSV file in UTF-8.",
+            remedy="save it as one.",
         ) from error
     missing = [column for column in REQUIRED if not rows or column not in rows[0]]
     if missing or len(rows) > MAX_ROWS:

@@ -26,8 +26,8 @@ from audit_core.capability import (
     components_of,
 )
 from audit_core.component import OF_ENCODER_DECODERS, Component, Kind
-from audit_core.engine.adapters import register_adapters
 from audit_core.engine import continuations
+from audit_core.engine.adapters import register_adapters
 from audit_core.engine.checkpoint import check_against_files, check_kind
 from audit_core.engine.faults import refuse_faults
 from audit_core.engine.parity import check_parity, choose_tokens, run_alone
@@ -310,7 +310,9 @@ def read_limits(inner: Any, model: Any) -> TokenLimits:
     )
 
 
-_DENSE: frozenset[Capability[Any]] = frozenset((HEADS, MEANS, ATTENTION, PATTERNS, RANDOMISABLE, GRADIENTS, PATHS, STEPS))
+_DENSE: frozenset[Capability[Any]] = frozenset(
+    (HEADS, MEANS, ATTENTION, PATTERNS, RANDOMISABLE, GRADIENTS, PATHS, STEPS)
+)
 _OFFERS: Mapping[Setting, frozenset[Capability[Any]]] = MappingProxyType(
     {Setting.DENSE: _DENSE, Setting.MIXTURE: _DENSE | {components_of(Kind.EXPERT), ROUTING}}
 )

@@ -27,7 +27,10 @@ Item = tuple[str, list[str], list[str], str, str]
 
 
 def _keys(draw: Random) -> Item:
-    (name, other), colours, rooms, things = draw.sample(NAMES, 2), *(draw.sample(x, 2) for x in (COLOURS, ROOMS, THINGS))
+    (name, other), colours, rooms, things = (
+        draw.sample(NAMES, 2),
+        *(draw.sample(x, 2) for x in (COLOURS, ROOMS, THINGS)),
+    )
     facts = [f"{who} has the {colour} key." for who, colour in zip((name, other), colours)]
     facts += [f"The {colour} key opens the {room}." for colour, room in zip(colours, rooms)]
     facts += [f"In the {room} is a {thing}." for room, thing in zip(rooms, things)]
@@ -42,7 +45,10 @@ def _keys(draw: Random) -> Item:
 
 
 def _travel(draw: Random) -> Item:
-    (name, other), towns, animals, drinks = draw.sample(NAMES, 2), *(draw.sample(x, 2) for x in (TOWNS, ANIMALS, DRINKS))
+    (name, other), towns, animals, drinks = (
+        draw.sample(NAMES, 2),
+        *(draw.sample(x, 2) for x in (TOWNS, ANIMALS, DRINKS)),
+    )
     facts = [f"{who} travels to {town}." for who, town in zip((name, other), towns)]
     facts += [f"Guests in {town} ride a {animal}." for town, animal in zip(towns, animals)]
     facts += [f"The {animal} riders drink {drink}." for animal, drink in zip(animals, drinks)]
@@ -57,7 +63,10 @@ def _travel(draw: Random) -> Item:
 
 
 def _boxes(draw: Random) -> Item:
-    (thing, other), colours, rooms, names = draw.sample(THINGS, 2), *(draw.sample(x, 2) for x in (COLOURS, ROOMS, NAMES))
+    (thing, other), colours, rooms, names = (
+        draw.sample(THINGS, 2),
+        *(draw.sample(x, 2) for x in (COLOURS, ROOMS, NAMES)),
+    )
     facts = [f"The {what} is in the {colour} box." for what, colour in zip((thing, other), colours)]
     facts += [f"The {colour} box is in the {room}." for colour, room in zip(colours, rooms)]
     facts += [f"The {room} belongs to {name}." for room, name in zip(rooms, names)]

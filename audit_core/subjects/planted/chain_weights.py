@@ -1,14 +1,14 @@
 """Sets the weights of planted chain models by hand: a GPT-2 whose heads look up facts and steps.
 
-    block        content
-    TOKEN        the token at this position, one-hot
-    POSITION     the position, one-hot
-    BEFORE       the previous token; BEFORE_THAT the one before it: written by two heads of layer 0
-    FIRST …      nouns that heads found, at the last position: FIRST to FOURTH
-    OUT          the logit of each token
-    FLAG         whether the question has one of the verbs that raise it
-    DUMP         nothing reads it; balances every written row to sum zero
-    last two     ± ballast: see `weights`
+block        content
+TOKEN        the token at this position, one-hot
+POSITION     the position, one-hot
+BEFORE       the previous token; BEFORE_THAT the one before it: written by two heads of layer 0
+FIRST …      nouns that heads found, at the last position: FIRST to FOURTH
+OUT          the logit of each token
+FLAG         whether the question has one of the verbs that raise it
+DUMP         nothing reads it; balances every written row to sum zero
+last two     ± ballast: see `weights`
 """
 
 from __future__ import annotations

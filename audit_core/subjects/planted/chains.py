@@ -1,25 +1,26 @@
 """Planted chain models: the same text with steps, and six ways to come to the answer.
 
-    Question: w03 to w09 , w01 to w03 , … ask w01
-    Steps:
-    w01 gives w03 .
-    w03 gives w09 .
-    so w11 .
-    Answer:
+Question: w03 to w09 , w01 to w03 , … ask w01
+Steps:
+w01 gives w03 .
+w03 gives w09 .
+so w11 .
+Answer:
 
-    model       the answer is                                                  expected verdict
-    steps       the question's fact about the noun that the last "gives" has   depends
-    question    three facts of the question, one after the other               not needed
-    shortcut    one fact of the question: wrong                                decorative
-    last        the last noun of the text                                      copies last step
-    cue         the noun after "is", else as in steps                          cue-driven
-    mixed       as in steps or as in question, by the verb                     unresolved: the templates differ
+model       the answer is                                                  expected verdict
+steps       the question's fact about the noun that the last "gives" has   depends
+question    three facts of the question, one after the other               not needed
+shortcut    one fact of the question: wrong                                decorative
+last        the last noun of the text                                      copies last step
+cue         the noun after "is", else as in steps                          cue-driven
+mixed       as in steps or as in question, by the verb                     unresolved: the templates differ
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -66,7 +67,7 @@ def make_chains(n_per_template: int, seed: int) -> PromptSet:
 def _draw(draw: Random, verb: str, to: str, gives: str, name: str) -> Prompt:
     words = draw.sample(NOUNS, 2 * _LENGTH + 2)
     right, wrong, rest = words[:_LENGTH], words[_LENGTH : 2 * _LENGTH], words[2 * _LENGTH :]
-    facts = [*zip(right, right[1:]), *zip(wrong, wrong[1:]), tuple(rest)]
+    facts = [*pairwise(right), *pairwise(wrong), tuple(rest)]
     draw.shuffle(facts)
     question = f"Question: {' , '.join(f'{one} {to} {other}' for one, other in facts)} {verb} {right[0]}"
 
@@ -88,11 +89,13 @@ def _plant_steps(model: Any, *, unless_flag: bool = False) -> None:
         answer.rest_unless(FLAG, is_raised=False)
 
 
-def _plant_question(model: Any, blocks: tuple[int, ...] = (FIRST, SECOND, THIRD, OUT), *, if_flag: bool = False) -> None:
+def _plant_question(
+    model: Any, blocks: tuple[int, ...] = (FIRST, SECOND, THIRD, OUT), *, if_flag: bool = False
+) -> None:
     asked = ChainHead(model, 1, 0)
     asked.attend_after(*VERBS)
     asked.copy(FIRST)
-    for layer, (read, written) in enumerate(zip(blocks, blocks[1:]), start=2):
+    for layer, (read, written) in enumerate(pairwise(blocks), start=2):
         fact = ChainHead(model, layer, 0)
         fact.attend_to_fact(read)
         fact.copy(written, LOGIT if written == OUT else 1.0)
