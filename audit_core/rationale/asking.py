@@ -81,7 +81,7 @@ def read_chains(prompts: TokenisedPrompts) -> tuple[tuple[tuple[Chain, TokenPair
         try:
             if not pair.is_distinguished:
                 raise PromptRefused("row: its two answers begin alike.", wanted="others.", remedy="change one.")
-            found.append((read_chain(pair), pair))
+            found.append((read_chain(pair.prompt, pair.cluster), pair))
         except PromptRefused as error:
             left[error.found.split(": ", 1)[1].rstrip(".")] += 1
     if not found:

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from audit_core.errors import PromptRefused
-from audit_core.prompts.prompt_set import TokenPair
+from audit_core.prompts.prompt_set import Prompt
 
 QUESTION, STEPS, ANSWER = "Question:", "Steps:", "Answer:"
 LEADS = "First,", "Next,"
@@ -59,13 +59,15 @@ class Chain:
         )
 
 
-def read_chain(pair: TokenPair) -> Chain:
-    """The parts of a pair.
+def read_chain(prompt: Prompt, cluster: str = "") -> Chain:
+    """The parts of a prompt pair.
+
+    Args:
+        cluster: its template, if that is not the prompt's own label.
 
     Raises:
         PromptRefused: it has no steps in this form, or states the answer before the last step.
     """
-    prompt = pair.prompt
     clean, corrupted = _split(prompt.clean, prompt.id), _split(prompt.corrupted, prompt.id)
     if (clean[0], clean[1], clean[3]) != (corrupted[0], corrupted[1], corrupted[3]) or len(clean[2]) != len(
         corrupted[2]
@@ -80,7 +82,7 @@ def read_chain(pair: TokenPair) -> Chain:
     if any(_states(step, end) for step in clean[2][:-1] for end in (prompt.answer, prompt.foil)):
         raise _refuse(prompt.id, "an earlier step states the answer", "state the answer in the last step alone")
     return Chain(
-        prompt.id, pair.cluster or prompt.template, clean[0], clean[1], clean[2], corrupted[2], clean[3], prompt.answer,
+        prompt.id, cluster or prompt.template, clean[0], clean[1], clean[2], corrupted[2], clean[3], prompt.answer,
         prompt.foil,
     )  # fmt: skip
 

@@ -9,7 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toy.audit_requests import list_requests, list_requests_to_a_mixture, list_requests_to_an_encoder_decoder
+from toy.audit_requests import (
+    list_requests,
+    list_requests_to_a_chain,
+    list_requests_to_a_mixture,
+    list_requests_to_an_encoder_decoder,
+)
 from toy.planted import make_induction
 
 from audit_core import open_subject
@@ -64,6 +69,9 @@ BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
     | dict.fromkeys(("replaced", "curves"), _DONE),
     "paths": _RUNS | {"connections": _DONE},
     "positions": dict.fromkeys(("places", "main"), _DONE),
+    "rationale": dict.fromkeys(("accuracy", "accuracy without", "lost without"), _READ)
+    | dict.fromkeys(("hint direct", "hint through", "hint both", "hint floor", "shares", "edits", "metrics"), _DONE)
+    | {"templates": (*_READ, *_DONE)},
     "recomposition": dict.fromkeys(
         ("parts", "lost together", "lost added up", "interaction", "kept", "left over"), _DONE
     ),
@@ -76,7 +84,7 @@ BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
 }
 """Written by hand: the badge of every figure of an exported result."""
 OF_SOME_PROMPTS = {
-    "benchmark", "circuit", "claim_test", "confirmation", "explanations", "robustness", "source_tokens", "specificity",
+    "benchmark", "circuit", "claim_test", "confirmation", "explanations", "rationale", "robustness", "source_tokens", "specificity",
     "transfer",
 }  # fmt: skip
 
@@ -115,6 +123,8 @@ def results(
     asked |= {(audit, mixture): found for audit, found in list_requests_to_a_mixture(mixture.subject).items()}
     sides = Auditor(open_subject("planted-encoder-decoder"), log)
     asked |= {(audit, sides): found for audit, found in list_requests_to_an_encoder_decoder(sides.subject).items()}
+    chain = Auditor(open_subject("planted-chain-last"), log)
+    asked |= {(audit, chain): found for audit, found in list_requests_to_a_chain(chain.subject).items()}
     return {
         audit: [(runner, request, run(runner, audit, request)) for request in found]
         for (audit, runner), found in asked.items()
@@ -137,7 +147,7 @@ def walk(value: Any, kind: type) -> Iterator[Any]:
 
 
 def test_every_audit_on_the_shelf_is_tried_here(prompts: TokenisedPrompts) -> None:
-    assert {*list_requests(prompts), "experts", "source_tokens", "both_sides"} == set(AUDITS)
+    assert {*list_requests(prompts), "experts", "source_tokens", "both_sides", "rationale"} == set(AUDITS)
 
 
 @pytest.mark.parametrize("audit", AUDITS)

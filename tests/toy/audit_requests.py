@@ -20,6 +20,7 @@ from audit_core.audits.experts import ExpertsRequest
 from audit_core.audits.explanations import ExplanationsRequest
 from audit_core.audits.paths import PathsRequest
 from audit_core.audits.positions import PositionsRequest
+from audit_core.audits.rationale import RationaleRequest
 from audit_core.audits.recomposition import RecompositionRequest
 from audit_core.audits.rival import RivalRequest
 from audit_core.audits.robustness import RobustnessRequest
@@ -163,3 +164,10 @@ def list_requests_to_a_mixture(subject: Any) -> dict[str, list[Any]]:
     one = replace(lookup, pairs=lookup.pairs[:1])
     forced = (Component(0, Kind.EXPERT, 3), Component(0, Kind.EXPERT, 6))
     return {"experts": [ExpertsRequest(lookup, lookup), ExpertsRequest(one, lookup, at_answer=True, force=forced)]}
+
+
+def list_requests_to_a_chain(subject: Any) -> dict[str, list[Any]]:
+    model = find_planted("planted-chain-last")
+    assert model is not None
+    chains = tokenise(model.tasks[0].make(1, 0), subject.tokenizer)
+    return {"rationale": [RationaleRequest(chains), RationaleRequest(replace(chains, pairs=chains.pairs[:1]))]}
