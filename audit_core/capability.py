@@ -14,6 +14,7 @@ from audit_core.subject import (
     CrossAttention,
     Documents,
     Gradients,
+    Inputs,
     MeanActivations,
     Paths,
     Patterns,
@@ -136,4 +137,9 @@ DOCUMENTS: Capability[Documents] = Capability(
     "documents",
     "open a decoder-only transformer, such as default",
     _is_a(Documents, "This kind of model is given no documents here."),
+)
+STEPS: Capability[Inputs] = Capability(
+    "answers after edited steps",
+    "choose a decoder-only model",
+    _is_a(Inputs, "This kind of model cannot be asked about edited steps of a text."),
 )

@@ -13,6 +13,7 @@ from audit_core.audits.edges import EdgesRequest, EdgesResult
 from audit_core.audits.explanations import ExplanationsRequest
 from audit_core.audits.paths import ConnectionEffect, PathsRequest, PathsResult
 from audit_core.audits.positions import Place, PositionsRequest, PositionsResult
+from audit_core.audits.rationale import RationaleRequest
 from audit_core.audits.recomposition import ComponentShare, RecompositionRequest, RecompositionResult
 from audit_core.audits.rival import AlternativeCircuit, RivalRequest, RivalResult
 from audit_core.audits.robustness import RobustnessRequest, RobustnessResult, RobustnessRow
@@ -84,6 +85,7 @@ __all__ = [
     "Place",
     "PositionsRequest",
     "PositionsResult",
+    "RationaleRequest",
     "RecompositionRequest",
     "RecompositionResult",
     "RivalRequest",

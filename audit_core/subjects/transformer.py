@@ -22,6 +22,7 @@ from audit_core.capability import (
     PATTERNS,
     RANDOMISABLE,
     ROUTING,
+    STEPS,
     Capability,
     components_of,
 )
@@ -317,7 +318,7 @@ def read_limits(inner: Any, model: Any) -> TokenLimits:
 
 
 _DENSE: frozenset[Capability[Any]] = frozenset(
-    (HEADS, MEANS, ATTENTION, PATTERNS, RANDOMISABLE, GRADIENTS, PATHS, DOCUMENTS)
+    (HEADS, MEANS, ATTENTION, PATTERNS, RANDOMISABLE, GRADIENTS, PATHS, DOCUMENTS, STEPS)
 )
 _OFFERS: Mapping[Setting, frozenset[Capability[Any]]] = MappingProxyType(
     {Setting.DENSE: _DENSE, Setting.MIXTURE: _DENSE | {components_of(Kind.EXPERT), ROUTING}}

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from toy.audit_requests import (
     list_requests,
+    list_requests_to_a_chain,
     list_requests_to_a_mixture,
     list_requests_to_a_reader,
     list_requests_to_an_encoder_decoder,
@@ -71,6 +72,9 @@ BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
     | dict.fromkeys(("replaced", "curves"), _DONE),
     "paths": _RUNS | {"connections": _DONE},
     "positions": dict.fromkeys(("places", "main"), _DONE),
+    "rationale": dict.fromkeys(("accuracy", "accuracy without", "lost without"), _READ)
+    | dict.fromkeys(("hint direct", "hint through", "hint both", "hint floor", "shares", "edits", "metrics"), _DONE)
+    | {"templates": (*_READ, *_DONE)},
     "recomposition": dict.fromkeys(
         ("parts", "lost together", "lost added up", "interaction", "kept", "left over"), _DONE
     ),
@@ -83,7 +87,7 @@ BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
 }
 """Written by hand: the badge of every figure of an exported result."""
 OF_SOME_PROMPTS = {
-    "benchmark", "circuit", "claim_test", "confirmation", "documents", "explanations", "robustness", "source_tokens",
+    "benchmark", "circuit", "claim_test", "confirmation", "documents", "explanations", "rationale", "robustness", "source_tokens",
     "specificity", "transfer",
 }  # fmt: skip
 
@@ -124,6 +128,8 @@ def results(
     asked |= {(audit, sides): found for audit, found in list_requests_to_an_encoder_decoder(sides.subject).items()}
     reader = Auditor(open_subject("planted-reader-grounded"), log)
     asked |= {(audit, reader): found for audit, found in list_requests_to_a_reader(reader.subject).items()}
+    chain = Auditor(open_subject("planted-chain-last"), log)
+    asked |= {(audit, chain): found for audit, found in list_requests_to_a_chain(chain.subject).items()}
     return {
         audit: [(runner, request, run(runner, audit, request)) for request in found]
         for (audit, runner), found in asked.items()
@@ -146,7 +152,7 @@ def walk(value: Any, kind: type) -> Iterator[Any]:
 
 
 def test_every_audit_on_the_shelf_is_tried_here(prompts: TokenisedPrompts) -> None:
-    assert {*list_requests(prompts), "experts", "source_tokens", "both_sides", "documents"} == set(AUDITS)
+    assert {*list_requests(prompts), "experts", "source_tokens", "both_sides", "documents", "rationale"} == set(AUDITS)
 
 
 @pytest.mark.parametrize("audit", AUDITS)

@@ -29,6 +29,7 @@ from audit_core.audits.experts import ExpertsRequest
 from audit_core.audits.explanations import ExplanationsRequest
 from audit_core.audits.paths import PathsRequest
 from audit_core.audits.positions import PositionsRequest
+from audit_core.audits.rationale import RationaleRequest
 from audit_core.audits.recomposition import RecompositionRequest
 from audit_core.audits.rival import RivalRequest
 from audit_core.audits.robustness import RobustnessRequest
@@ -70,6 +71,7 @@ PINNED = {
     "explanations": "81c793cfa5a2be9984cef474ed2077dfed536e66120ce429d6e6d07a39121078",
     "paths": "26c6c5fa6c07adee354264fac00dd5c8a1039a36f2591106930b55a493d112ec",
     "positions": "40e5041154063527dad669f95e202d5742eda73044ddf090403a92c011848f31",
+    "rationale": "a26129b99aea6e8f3c4d30d194181df62d5b9f2f8ca37623f55964ebd269fe79",
     "recomposition": "d626472acffdbed682941227ec55339732c696637b2f7b6d8c8bb7aa7cabfa48",
     "rival": "14c4f5f7b2bff04a69d7f5e5595362c1f16843a369a399c971a35a320e27e09c",
     "robustness": "b62dbff0bb02473a0828470dc61c05f579b9c844afd68c6f8045427febbc9cde",
@@ -130,6 +132,7 @@ def list_requests(prompts: TokenisedPrompts) -> dict[str, Any]:
         "explanations": ExplanationsRequest(prompts, prompts),
         "paths": PathsRequest(prompts, prompts, CIRCUIT),
         "positions": PositionsRequest(one, prompts, CIRCUIT),
+        "rationale": RationaleRequest(prompts),
         "recomposition": RecompositionRequest(prompts, prompts, CIRCUIT),
         "rival": RivalRequest(judged, judged, CIRCUIT, explored=explored),
         "source_tokens": SourceTokensRequest(prompts, prompts),

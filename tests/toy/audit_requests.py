@@ -20,6 +20,7 @@ from audit_core.audits.experts import ExpertsRequest
 from audit_core.audits.explanations import ExplanationsRequest
 from audit_core.audits.paths import PathsRequest
 from audit_core.audits.positions import PositionsRequest
+from audit_core.audits.rationale import RationaleRequest
 from audit_core.audits.recomposition import RecompositionRequest
 from audit_core.audits.rival import RivalRequest
 from audit_core.audits.robustness import RobustnessRequest
@@ -172,3 +173,10 @@ def list_requests_to_a_reader(subject: Any) -> dict[str, list[Any]]:
     lookup = tokenise(model.tasks[0].make(1, 0), subject.tokenizer)
     one = replace(lookup, pairs=lookup.pairs[:1])
     return {"documents": [DocumentsRequest(lookup.take(range(4))), DocumentsRequest(one, fillers=3, edits=4)]}
+
+
+def list_requests_to_a_chain(subject: Any) -> dict[str, list[Any]]:
+    model = find_planted("planted-chain-last")
+    assert model is not None
+    chains = tokenise(model.tasks[0].make(1, 0), subject.tokenizer)
+    return {"rationale": [RationaleRequest(chains), RationaleRequest(replace(chains, pairs=chains.pairs[:1]))]}

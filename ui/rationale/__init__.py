@@ -1,0 +1,1 @@
+"""The page of rationales: what it asks and shows."""
