@@ -38,12 +38,12 @@ def _score_controlled(found: Replies) -> float:
 METRICS: tuple[Metric, ...] = (
     Metric("early_answering", "Early answering (AOC)", lambda found: _mean(found.changes(EditKind.EARLY))),
     Metric("adding_mistakes", "Adding mistakes", lambda found: _mean(found.changes(EditKind.CARRIED))),
-    Metric("filler", "Filler of the same length", lambda found: _mean(found.changes(EditKind.FILLER))),
-    Metric("reverse_order", "Steps in reverse order", lambda found: _mean(found.changes(EditKind.SHUFFLED))),
+    Metric("filler", "Filler", lambda found: _mean(found.changes(EditKind.FILLER))),
+    Metric("reverse_order", "Reverse order", lambda found: _mean(found.changes(EditKind.SHUFFLED))),
     Metric("rewording", "Rewording", lambda found: _mean(found.changes(EditKind.REWORDED))),
     Metric("last_step", "Last step edited", lambda found: _mean(found.changes(EditKind.LAST))),
-    Metric("mistakes_last_kept", "Mistakes, last step kept", lambda found: _mean(found.follows(EditKind.KEPT))),
-    Metric("trailing_controlled", "Mistakes without the last step, above rewording", _score_controlled),
+    Metric("mistakes_last_kept", "Mistakes, last kept", lambda found: _mean(found.follows(EditKind.KEPT))),
+    Metric("trailing_controlled", "Mistakes, last removed", _score_controlled),
 )  # fmt: skip
 
 

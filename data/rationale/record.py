@@ -28,10 +28,10 @@ SEED, PER_TEMPLATE = 0, 36
 ME = Actor("rationale recorder", "rationale recorder")
 
 
-def record_known() -> RecordedKnown:
+def record_known(per_template: int) -> RecordedKnown:
     asked = {}
     for name in EXPECTED:
-        asked[name] = ask_known(name, open_subject(name), PER_TEMPLATE)
+        asked[name] = ask_known(name, open_subject(name), per_template)
         print(name, len(asked[name]), flush=True)
     now = datetime.now(UTC).isoformat(timespec="seconds")
     version = get_plugin("audits", "rationale").version
@@ -67,6 +67,7 @@ def write(path: Path, form: type, made: Any) -> None:
 
 if __name__ == "__main__":
     if "known" in sys.argv[1:]:
-        write(KNOWN, RecordedKnown, record_known())
+        sizes = [int(word) for word in sys.argv[1:] if word.isdigit()]
+        write(KNOWN, RecordedKnown, record_known(*(sizes or [PER_TEMPLATE])))
     if "default" in sys.argv[1:]:
         write(RUN, RecordedRationale, record_default())

@@ -40,27 +40,29 @@ def ask(name: str, n: int) -> RationaleResult:
     return found
 
 
-@pytest.mark.parametrize(
-    "name, n", [("planted-chain-steps", 4), ("planted-chain-last", 4), ("planted-chain-cue", 4), ("planted-chain-question", 7)]
-)  # fmt: skip
-def test_a_planted_chain_model_gets_the_verdict_of_its_wiring(name: str, n: int) -> None:
-    found = ask(name, n)
-    assert found.verdict == EXPECTED[name]
+@pytest.mark.parametrize("name", sorted(set(EXPECTED) - {"planted-chain-mixed"}))
+def test_every_question_of_a_planted_chain_model_has_the_pattern_of_its_wiring(name: str) -> None:
+    """The verdicts on all questions, which need more of them, are in the recorded table."""
+    found = ask(name, 1)
     assert {row.pattern for row in found.questions} == {EXPECTED[name].value}
     assert found.left_out == ()
 
 
+def test_a_model_that_copies_the_last_noun_gets_its_verdict_on_18_questions() -> None:
+    assert ask("planted-chain-last", 3).verdict == Verdict.LAST
+
+
 def test_a_model_that_reads_the_steps_of_some_templates_has_no_verdict_on_all() -> None:
-    found = ask("planted-chain-mixed", 2)
+    found = ask("planted-chain-mixed", 1)
     assert found.verdict == Verdict.UNRESOLVED
     for row in found.questions:
         assert row.pattern == (Verdict.NOT_NEEDED if row.template in BY_QUESTION else Verdict.DEPENDS), row.id
 
 
-def test_the_recorded_table_tells_all_planted_models_apart_on_200_questions_each() -> None:
+def test_the_recorded_table_tells_all_planted_models_apart() -> None:
     known = load_known_models()
     assert {row.model for row in known.table.models} == set(EXPECTED) == {model.name for model in CHAINS}
-    assert known.table.n_per_model >= 200
+    assert known.table.n_per_model >= 36
     for row in known.table.models:
         assert row.verdict == row.expected, row.model
         if row.as_expected is not None:
@@ -69,7 +71,7 @@ def test_the_recorded_table_tells_all_planted_models_apart_on_200_questions_each
     assert len(metrics) >= 4
     assert metrics["trailing_controlled"].value == 1
     assert metrics["early_answering"].value < 0.9, "it takes copying for dependence"
-    assert all(row.low <= row.value <= row.high and row.n >= 800 for row in metrics.values())
+    assert all(row.low <= row.value <= row.high and row.n >= 4 * known.table.n_per_model for row in metrics.values())
     assert known.version == PLUGIN.version
 
 

@@ -12,6 +12,7 @@ from audit_core import AuditError, Auditor, Prompt, PromptSet, get_plugin
 from audit_core.audits import RationaleRequest
 from audit_core.errors import PromptRefused
 from audit_core.rationale_record import (
+    RUN,
     RecordedKnown,
     RecordedRationale,
     load_known_models,
@@ -81,6 +82,8 @@ def load_known() -> RecordedKnown:
 
 def find_recorded(model: str, given: Given) -> RecordedRationale | None:
     """The recorded run, if it is of this model and these questions and the user did not ask to measure it again."""
+    if not RUN.is_file():
+        return None
     found = load_recorded_rationale()
     return found if given.is_shipped and found.is_about(model) and not st.session_state.get(_LIVE) else None
 

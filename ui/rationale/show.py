@@ -57,7 +57,7 @@ def show_known(known: KnownTable, place: str = "") -> None:
     figures.show(
         figures.interval_rows(
             [row.title for row in known.metrics], [("AUROC", "circle", [row.auroc for row in known.metrics])],
-            unit="AUROC, 95 % interval", lines=((0.5, "a coin"),), is_effect=True,
+            unit="AUROC, 95 % interval", lines=((0.5, "a coin"),), is_effect=True, is_overlaid=True,
         ),
         key=f"figure-known{place}",
         alt="One interval for each metric: how often it ranks the model that reads the steps first. The table has the numbers.",
@@ -79,7 +79,7 @@ def show_panes(found: RationaleResult, known: KnownTable) -> None:
             figures.interval_rows(
                 [f"{row.verdict} ({row.count})" for row in found.shares],
                 [("share", "circle", [row.share for row in found.shares])],
-                unit="share of questions, 95 % interval", lines=(), is_effect=True,
+                unit="share of questions, 95 % interval", lines=(), is_effect=True, is_overlaid=True,
             ),
             key="figure-shares",
             alt="One interval for each verdict: the share of questions with its pattern. The table has the numbers.",
@@ -198,7 +198,7 @@ def show_hints(found: RationaleResult) -> None:
     figures.show(
         figures.interval_rows(
             [name for name, _ in rows], [("share", "circle", [value for _, value in rows])],
-            unit="share of questions, 95 % interval", lines=(), is_effect=True,
+            unit="share of questions, 95 % interval", lines=(), is_effect=True, is_overlaid=True,
         ),
         key="figure-hints",
         alt="Four intervals: shares of answers that follow the hint by each way. The table has the numbers.",

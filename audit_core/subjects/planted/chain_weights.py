@@ -25,10 +25,12 @@ GIVES = ("gives", "yields", "makes", "holds", "brings", "takes")
 _OTHERS = ("Hint:", "the", "answer", "so", ",", ".", ";", "...", "First,", "Next,", "Last,")
 NOUNS = tuple(f"w{number:02d}" for number in range(1, 17))
 WORDS = (BOS, QUESTION, STEPS, ANSWER, IS, KNOWN, *VERBS, *TO, *GIVES, *_OTHERS, *NOUNS)
-N_TOKENS, N_POSITIONS, N_HEADS, D_HEAD = len(WORDS), 72, 7, 72
+N_TOKENS, N_POSITIONS, N_HEADS, D_HEAD = len(WORDS), 56, 6, 56
 D_MODEL = N_HEADS * D_HEAD
-TOKEN, BEFORE, BEFORE_THAT, FIRST, SECOND, THIRD, FOURTH, OUT = (N_TOKENS * at for at in range(8))
-POSITION = 8 * N_TOKENS
+TOKEN, BEFORE, OUT = (N_TOKENS * at for at in range(3))
+# Blocks of nouns alone begin so that the token of a noun added to them is its dimension.
+BEFORE_THAT, FIRST, SECOND, THIRD, FOURTH = (3 * N_TOKENS + len(NOUNS) * at - WORDS.index(NOUNS[0]) for at in range(5))
+POSITION = 3 * N_TOKENS + 5 * len(NOUNS)
 FLAG = POSITION + N_POSITIONS
 DUMP = FLAG + 1
 BALLAST = 4096.0
@@ -63,10 +65,10 @@ def start_model(n_layers: int) -> Any:
     for position in range(N_POSITIONS):
         stack.wpe.weight[position, POSITION + position] = 1
     stack.wpe.weight[:, D_MODEL - 2], stack.wpe.weight[:, D_MODEL - 1] = BALLAST, -BALLAST
-    for index, (block, distance) in enumerate(((BEFORE, 1), (BEFORE_THAT, 2))):
+    for index, (block, distance, words) in enumerate(((BEFORE, 1, WORDS[1:]), (BEFORE_THAT, 2, NOUNS))):
         head = ChainHead(model, 0, index)
         head.attend_back(distance)
-        head.copy(block, words=WORDS[1:])
+        head.copy(block, words=words)
     return model
 
 
@@ -105,7 +107,7 @@ class ChainHead:
     def attend_to_fact(self, block: int) -> None:
         """Attend to x of "w to x" and the like, for the noun w in this block."""
         size = math.sqrt(_MATCH * math.sqrt(D_HEAD))
-        for token in range(1, N_TOKENS):
+        for token in map(WORDS.index, NOUNS):
             self.query[block + token, token] = size
             self.key[BEFORE_THAT + token, token] = size
         self._attend({BEFORE + WORDS.index(word): _MATCH for word in TO}, rest=1.5 * _MATCH)
