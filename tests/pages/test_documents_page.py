@@ -22,7 +22,7 @@ def test_a_first_visit_shows_the_recorded_labels_before_the_model_is_loaded(
     monkeypatch.setattr("ui.flow.model_question.settle", lambda name: False)
     test = open_page("documents")
     assert not test.exception
-    (record,) = load_recorded("documents")
+    record = load_recorded("documents")[0]
     assert record.result.finding in read(test)
     assert "recorded" in read(test)
     assert len(test.get("plotly_chart")) == 2
@@ -32,7 +32,7 @@ def test_the_record_is_of_this_version_and_of_the_shipped_file() -> None:
     """A stale record would silently leave the first screen empty."""
     import hashlib
 
-    (record,) = load_recorded("documents")
+    record = load_recorded("documents")[0]
     assert record.is_of("default")
     assert not record.is_of("planted-induction")
     assert record.result.source.sha256 == hashlib.sha256(read_shipped()).hexdigest()
