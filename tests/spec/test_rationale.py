@@ -62,7 +62,7 @@ def test_a_model_that_reads_the_steps_of_some_templates_has_no_verdict_on_all() 
 def test_the_recorded_table_tells_all_planted_models_apart() -> None:
     known = load_known_models()
     assert {row.model for row in known.table.models} == set(EXPECTED) == {model.name for model in CHAINS}
-    assert known.table.n_per_model >= 36
+    assert known.table.n_per_model >= 200
     for row in known.table.models:
         assert row.verdict == row.expected, row.model
         if row.as_expected is not None:

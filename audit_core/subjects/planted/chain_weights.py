@@ -36,8 +36,8 @@ DUMP = FLAG + 1
 BALLAST = 4096.0
 LOGIT = 8.0
 """Logit of the answer that a head writes; all others have 0."""
-_MATCH, _SLOPE = 100.0, 4.0
-_LATER = N_POSITIONS * _SLOPE + _MATCH
+_MATCH, _LATER_BY = 100.0, 4.0
+_LATER = N_POSITIONS * _LATER_BY + _MATCH
 _CONSTANT, _REST, _RAISED = N_TOKENS, N_TOKENS + 1, N_TOKENS + 2
 """Dimensions of a head beside those of the tokens."""
 
@@ -122,8 +122,8 @@ class ChainHead:
 
     def attend_to_latest(self, block: int, words: tuple[str, ...]) -> None:
         """Attend to the latest position with one of these words in a block."""
-        slope = {POSITION + position: _SLOPE * position for position in range(N_POSITIONS)}
-        self._attend({block + WORDS.index(word): _LATER for word in words} | slope, rest=_LATER - _MATCH / 2)
+        later = {POSITION + position: _LATER_BY * position for position in range(N_POSITIONS)}
+        self._attend({block + WORDS.index(word): _LATER for word in words} | later, rest=_LATER - _MATCH / 2)
 
     def rest_unless(self, flag: int, *, is_raised: bool) -> None:
         """Attend to the first token unless a flag is raised, or unless it is not."""
