@@ -14,6 +14,7 @@ from audit_core.verifier.findings import fold_finding
 
 MAX_TITLE, MAX_TEXT, MAX_OWNER, MAX_SOURCES = 160, 4_000, 120, 20
 """Longest title, text and owner in characters, and most claims or runs of one finding."""
+FIRST_DAY, LAST_DAY = "2000-01-01", "2999-12-31"
 _KEPT_CONTROLS = "\n\t"
 
 
@@ -183,7 +184,7 @@ def check_date(text: str, what: str) -> str:
         FindingRefused: not a date in that form.
     """
     try:
-        if date.fromisoformat(text).isoformat() == text:
+        if date.fromisoformat(text).isoformat() == text and FIRST_DAY <= text <= LAST_DAY:
             return text
     except ValueError:
         pass
