@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
@@ -112,21 +112,28 @@ class FindingRegister:
 
         return self._append(finding_id, FindingStep.CHANGED, find_changes, based_on=based_on, by=by, reason=reason)
 
-    def close(self, finding_id: str, *, based_on: int, by: str, reason: str) -> RegisteredFinding:
+    def close(
+        self, finding_id: str, *, based_on: int, by: str, reason: str, names: Collection[str] = ()
+    ) -> RegisteredFinding:
         """Close a finding as remediated; its owner cannot.
+
+        Args:
+            names: other names of the author, such as the display name of a sign-in.
 
         Raises:
             FindingRefused: as `change`, or the author owns the finding.
         """
-        return self._resolve(finding_id, FindingStep.CLOSED, FindingStatus.CLOSED, based_on, by, reason)
+        return self._resolve(finding_id, FindingStep.CLOSED, FindingStatus.CLOSED, based_on, (by, reason), names)
 
-    def accept(self, finding_id: str, *, based_on: int, by: str, reason: str) -> RegisteredFinding:
-        """Accept a finding as it is, in the author's name; its owner cannot.
+    def accept(
+        self, finding_id: str, *, based_on: int, by: str, reason: str, names: Collection[str] = ()
+    ) -> RegisteredFinding:
+        """Accept a finding as it is, in the author's name; its owner cannot; see `close`.
 
         Raises:
             FindingRefused: as `close`.
         """
-        return self._resolve(finding_id, FindingStep.ACCEPTED, FindingStatus.ACCEPTED, based_on, by, reason)
+        return self._resolve(finding_id, FindingStep.ACCEPTED, FindingStatus.ACCEPTED, based_on, (by, reason), names)
 
     def reopen(self, finding_id: str, *, based_on: int, by: str, reason: str) -> RegisteredFinding:
         """Reopen a closed or accepted finding, with a new due date.
@@ -161,11 +168,14 @@ class FindingRegister:
             return read_findings(connection)
 
     def _resolve(
-        self, finding_id: str, step: FindingStep, status: FindingStatus, based_on: int, by: str, reason: str
-    ) -> RegisteredFinding:
+        self, finding_id: str, step: FindingStep, status: FindingStatus, based_on: int, said: tuple[str, str], names: Collection[str],
+    ) -> RegisteredFinding:  # fmt: skip
+        by, reason = said
+        own = {name_person(name) for name in (by, *names)}
+
         def find_changes(found: RegisteredFinding) -> dict[str, Any]:
             _require_active(found)
-            if name_person(found.owner) == name_person(by):
+            if name_person(found.owner) in own:
                 raise FindingRefused(
                     f"{by[:60]} owns {finding_id}.",
                     wanted="another person than the owner.",
