@@ -41,7 +41,7 @@ now = sample.records_now()
 
 if not findings:
     st.info("No person has recorded a finding here. Below is what the results suggest.", icon=":material/info:")
-    show.show_suggestions(show.read_suggestions())
+    show.show_suggestions(tuple(claims))
     st.header("Notices", anchor=False)
     show.show_notices(now)
     st.stop()
@@ -51,6 +51,6 @@ try:
     link.repair("finding", tuple(findings))
     st.selectbox("Finding", list(findings), key="finding", format_func=lambda key: show.describe_choice(findings[key]))
     link.publish({"finding": st.session_state.finding}, is_shared=False)
-    show.show_tabs(findings[st.session_state.finding], now)
+    show.show_tabs(findings[st.session_state.finding], tuple(claims), now)
 except AuditError as error:
     answers.show_refusal(error)

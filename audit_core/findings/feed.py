@@ -12,7 +12,7 @@ VERSION_URL = "https://jsonfeed.org/version/1.1"
 
 
 def write_feed(notices: Sequence[Notice], *, mark: str = "") -> bytes:
-    """Return the notices as a feed; a reader may poll the file where someone puts it.
+    """Return the notices as a feed.
 
     Args:
         mark: put before the title of the feed, such as that the records are a sample.

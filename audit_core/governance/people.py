@@ -67,7 +67,7 @@ PERMISSIONS: Mapping[Permission, frozenset[PersonRole]] = {
     Permission.DECLARE_INCIDENT: frozenset({_RESEARCHER, _REVIEWER, _APPROVER, _ADMIN}),
     Permission.RECORD_FINDING: frozenset({_REVIEWER, _APPROVER}),
     Permission.CHANGE_FINDING: frozenset({_RESEARCHER, _REVIEWER, _APPROVER}),
-    # Whoever works on a finding does not say that it is done: the register also refuses its owner.
+    # A person who works on a finding does not say that it is done: the register also refuses its owner.
     Permission.CLOSE_FINDING: frozenset({_REVIEWER, _APPROVER}),
     Permission.ACCEPT_FINDING: frozenset({_APPROVER}),
     Permission.EXPORT_LOG: frozenset({_REVIEWER, _APPROVER, _ADMIN}),

@@ -17,6 +17,8 @@ from audit_core.store.database.events import Action, AuditEvent, append_event, l
 from audit_core.store.desk.checklist import ChecklistDraft, Checklists
 from audit_core.store.desk.desk_rows import DeskDecision, DeskPack
 from audit_core.store.findings.finding import (
+    ACTIVE_STATUSES,
+    FINDING_LIMITS,
     FindingChange,
     FindingDraft,
     FindingEdit,
@@ -36,6 +38,8 @@ from audit_core.store.opened_models import note_opened, was_opened
 from audit_core.store.people.person_log import KnownPerson, PersonLog, describe_refusal, find_refusal
 
 __all__ = [
+    "ACTIVE_STATUSES",
+    "FINDING_LIMITS",
     "Action",
     "AnchorKind",
     "AuditEvent",

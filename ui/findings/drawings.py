@@ -15,13 +15,16 @@ from ui.parts import figures
 STATUSES = ("overdue", "open", "in remediation", "accepted", "closed")
 """In the order drawn, the most urgent first."""
 # A colour, a pattern and the word in the bar say the same, so that none is needed alone.
+# Thin fills, so that the text in a bar is read on a light and on a dark page.
 _STYLES = {
-    "overdue": ("#c2410c", "x"),
-    "open": ("#4b6f9c", ""),
-    "in remediation": ("#7f9fc4", "/"),
-    "accepted": ("#8a8f98", "."),
-    "closed": ("#c9cdd3", ""),
+    "overdue": ("rgba(194, 65, 12, {})", "x"),
+    "open": ("rgba(75, 111, 156, {})", ""),
+    "in remediation": ("rgba(75, 111, 156, {})", "/"),
+    "accepted": ("rgba(125, 133, 144, {})", "."),
+    "closed": ("rgba(125, 133, 144, {})", ""),
 }
+_FILL, _LINES = 0.3, 0.45
+"""Opacity of a bar and of its pattern."""
 _ROW_PX, _FRAME_PX = 44, 80
 
 
@@ -49,8 +52,11 @@ def draw_register(findings: Sequence[RegisteredFinding], names: Sequence[str], t
             go.Bar(
                 y=list(rows), x=numbers, name=status, orientation="h", hovertemplate="%{y}, " + status + ": %{x}<extra></extra>",
                 text=[f"{number} {status}" if number else "" for number in numbers], textposition="inside", insidetextanchor="middle",
-                marker={"color": colour, "line": {"color": figures.INK, "width": 1},
-                        "pattern": {"shape": shape, "fgcolor": "#ffffff", "fgopacity": 0.5, "size": 7, "solidity": 0.25}},
+                marker={
+                    "color": colour.format(_FILL), "line": {"color": figures.INK, "width": 1},
+                    "pattern": {"shape": shape, "bgcolor": colour.format(_FILL), "fgcolor": colour.format(_LINES),
+                                "size": 10, "solidity": 0.15},
+                },
             )
         )  # fmt: skip
     figures.style_figure(figure, _FRAME_PX + _ROW_PX * len(rows), "findings", "")

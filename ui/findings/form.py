@@ -13,22 +13,28 @@ from audit_core import AuditError
 from audit_core.errors import StoreRefused
 from audit_core.findings import SuggestedFinding, find_rules, list_suggestions
 from audit_core.governance import FindingRules
-from audit_core.store import FindingDraft, FindingEdit, FindingStatus, RegisteredClaim, RegisteredFinding
-from audit_core.store.findings.finding import ACTIVE, MAX_OWNER, MAX_TEXT, MAX_TITLE
-from audit_core.store.findings.register import MAX_REASON
+from audit_core.store import (
+    ACTIVE_STATUSES,
+    FINDING_LIMITS,
+    FindingDraft,
+    FindingEdit,
+    FindingStatus,
+    RegisteredClaim,
+    RegisteredFinding,
+)
 from ui.findings import act
 from ui.flow import actions, sample, services
 from ui.flow.answers import show_refusal
 from ui.parts.header import plain
 
 _REFUSED, _DONE = "finding_refused", "finding_done"
-_TEXTS = {"title": MAX_TITLE, "finding": MAX_TEXT, "remediation": MAX_TEXT, "owner": MAX_OWNER}
+_TEXTS = ("title", "finding", "remediation", "owner")
 _OWN = "own words, no suggestion"
 _STEPS = {"close": "Close it", "accept": "Accept it as it is", "reopen": "Reopen it"}
 
 
 def show_outcome() -> None:
-    """Show what the last press did; what a refused form held stays readable, so that nothing typed is lost."""
+    """Show what the last press did; text of a refused form stays readable, so that nothing typed is lost."""
     if done := st.session_state.pop(_DONE, ""):
         st.success(plain(done), icon=":material/check:")
     if (refused := st.session_state.pop(_REFUSED, None)) is not None:
@@ -37,7 +43,7 @@ def show_outcome() -> None:
         if typed:
             with st.expander("What you entered, not saved", icon=":material/content_copy:", expanded=True):
                 for name, text in typed.items():
-                    st.markdown(f"**{name}**")
+                    st.markdown(f"**{plain(name)}**")
                     st.code(text, language=None, wrap_lines=True)
 
 
@@ -86,7 +92,7 @@ def ask_change(one: RegisteredFinding, rules: FindingRules) -> None:
     with st.form(place, border=True):
         _ask_fields(place, draft, rules, due=date.fromisoformat(one.due))
         st.session_state.setdefault(f"{place}-status", one.status)
-        st.radio("Status", ACTIVE, key=f"{place}-status", format_func=_spell_status, horizontal=True)
+        st.radio("Status", ACTIVE_STATUSES, key=f"{place}-status", format_func=_spell_status, horizontal=True)
         _ask_reason(place)
         st.form_submit_button("Save the change", icon=":material/save:", on_click=_change, args=(place, one))
 
@@ -112,10 +118,10 @@ def ask_steps(one: RegisteredFinding) -> None:
 def _ask_fields(place: str, draft: FindingDraft, rules: FindingRules, *, due: date | None) -> None:
     for name in _TEXTS:
         st.session_state.setdefault(f"{place}-{name}", getattr(draft, name))
-    st.text_input("Title", key=f"{place}-title", max_chars=MAX_TITLE)
+    st.text_input("Title", key=f"{place}-title", max_chars=FINDING_LIMITS["title"])
     left, right = st.columns(2)
-    left.text_area("Finding", key=f"{place}-finding", max_chars=MAX_TEXT, height=110)
-    right.text_area("Remediation", key=f"{place}-remediation", max_chars=MAX_TEXT, height=110)
+    left.text_area("Finding", key=f"{place}-finding", max_chars=FINDING_LIMITS["finding"], height=110)
+    right.text_area("Remediation", key=f"{place}-remediation", max_chars=FINDING_LIMITS["remediation"], height=110)
     names = list(dict.fromkeys((*rules.names, *((draft.severity,) if draft.severity else ()))))
     days = {one.name: one.days for one in rules.severities}
     severity, owner, until = st.columns(3)
@@ -125,20 +131,24 @@ def _ask_fields(place: str, draft: FindingDraft, rules: FindingRules, *, due: da
         "Severity", names, key=f"{place}-severity", index=None, placeholder="choose one",
         format_func=lambda name: f"{name}: {days[name]} days" if name in days else name,
     )  # fmt: skip
-    owner.text_input("Owner", key=f"{place}-owner", max_chars=MAX_OWNER, placeholder="who resolves it")
+    owner.text_input("Owner", key=f"{place}-owner", max_chars=FINDING_LIMITS["owner"], placeholder="who resolves it")
     if due is not None:
         st.session_state.setdefault(f"{place}-due", due)
     until.date_input("Due date", None, key=f"{place}-due", help="Empty: the latest date that the policy allows.")
 
 
 def _ask_reason(place: str) -> None:
-    st.text_input("Reason", key=f"{place}-reason", max_chars=MAX_REASON, placeholder="recorded in the history")
+    st.text_input(
+        "Reason", key=f"{place}-reason", max_chars=FINDING_LIMITS["reason"], placeholder="recorded in the history"
+    )
     _ask_name(place)
 
 
 def _ask_name(place: str) -> None:
     if services.person().is_local:
-        st.text_input("Your name", key=f"{place}-name", max_chars=MAX_OWNER, placeholder="nobody is signed in here")
+        st.text_input(
+            "Your name", key=f"{place}-name", max_chars=FINDING_LIMITS["owner"], placeholder="there is no sign-in here"
+        )
 
 
 def _read(place: str, name: str) -> str:

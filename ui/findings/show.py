@@ -8,9 +8,9 @@ from datetime import datetime
 import streamlit as st
 
 from audit_core import AuditError, make_table
-from audit_core.findings import SuggestedFinding, find_rules, list_notices, list_suggestions, write_calendar, write_feed
+from audit_core.findings import find_rules, list_notices, list_suggestions, write_calendar, write_feed
 from audit_core.governance import FindingRules, Permission
-from audit_core.store import Register, RegisteredFinding
+from audit_core.store import RegisteredFinding
 from ui.findings import form
 from ui.findings.drawings import STATUSES, draw_register, name_status, order_severities
 from ui.flow import actions, sample
@@ -18,9 +18,8 @@ from ui.flow.answers import show_refusal
 from ui.parts import figures
 from ui.parts.header import column_widths, counted, plain, show_rows, show_table
 from ui.parts.sample_mark import WORDS, find_shown, name_file
+from ui.shell import link
 
-MOST_CLAIMS = 20
-"""Claims whose suggestions are read at once, the newest ones: each takes about a tenth of a second."""
 COLUMNS = ("number", "severity", "status", "due", "owner", "title", "about")
 _WIDTHS = dict(zip(COLUMNS, (70, 75, 125, 95, 90, 250, 80), strict=True))
 
@@ -62,21 +61,16 @@ def describe_choice(one: RegisteredFinding) -> str:
 def show_finding(one: RegisteredFinding, now: datetime) -> None:
     """Show every field of one finding."""
     st.subheader(f"{plain(one.finding_id)}: {plain(one.title)}", anchor=False)
-    status = f":material/warning: overdue, {one.status_words}" if one.is_overdue(now.date()) else one.status_words
+    late = ":material/warning: overdue, " if one.is_overdue(now.date()) else ""
     st.markdown(
-        f"Severity **{plain(one.severity)}**, **{_say_status(status)}**, due **{plain(one.due)}**, owner **{plain(one.owner)}**."
+        f"Severity **{plain(one.severity)}**, **{late}{plain(one.status_words)}**, due **{plain(one.due)}**, owner **{plain(one.owner)}**."
     )
     for words, text in (("Finding", one.finding), ("Remediation", one.remediation)):
-        st.markdown(f"**{words}:** {plain(text) or 'not recorded'}")
+        st.markdown(f"**{plain(words)}:** {plain(text) or 'not recorded'}")
     sources = [*one.claims, *(f"run {run[:12]}" for run in one.runs)]
     st.markdown(f"About {plain(', '.join(sources))}, model {plain(one.model)}.")
     if one.basis:
         st.markdown(f"Recorded from the suggestion: {plain(one.basis)}")
-
-
-def _say_status(status: str) -> str:
-    icon, found, words = status.partition(": overdue")
-    return f"{icon}: overdue{plain(words)}" if found else plain(status)
 
 
 def show_history(one: RegisteredFinding) -> None:
@@ -89,32 +83,27 @@ def show_history(one: RegisteredFinding) -> None:
     show_rows(make_table(columns, rows), "finding-history")
 
 
-def read_suggestions() -> tuple[SuggestedFinding, ...]:
-    """Suggestions of the newest claims that no finding was recorded from; claims that cannot be read are counted."""
-    home, found, refused = sample.records_home(), list[SuggestedFinding](), list[AuditError]()
-    for known in Register(home).list_claims()[-MOST_CLAIMS:]:
-        if not known.withdrawn:
-            try:
-                found += list_suggestions(home, known.claim_id)
-            except AuditError as error:
-                refused.append(error)
-    if refused:
-        st.markdown(f"Suggestions that cannot be read: {counted(len(refused), 'claim')}. The first reason:")
-        show_refusal(refused[0])
-    return tuple(found)
-
-
-def show_suggestions(found: Sequence[SuggestedFinding]) -> None:
-    """Show what a person may record; none of it is a finding."""
+def show_suggestions(claims: Sequence[str]) -> None:
+    """Show what a person may record about one claim, which is chosen here; none of it is a finding."""
+    if not claims:
+        st.markdown("There is no claim yet. Findings are about claims and their runs.")
+        return
+    link.repair("about", tuple(claims))
+    st.selectbox("Suggestions about claim", claims, key="about")
+    try:
+        found = list_suggestions(sample.records_home(), st.session_state.about)
+    except AuditError as error:
+        show_refusal(error)
+        return
     if not found:
         st.markdown("None. Suggestions come from criteria, assumptions, attempts and deviations of tested claims.")
         return
-    st.markdown(f"{counted(len(found), 'suggestion')}, read from results. None is a finding until a person records it.")
-    rows = [(one.claim_id, one.text, one.remediation) for one in found]
-    widths = column_widths({"claim": 80, "suggestion": 560, "possible remediation": 420})
-    show_table(
-        make_table(("claim", "suggestion", "possible remediation"), rows), key="suggestions", column_config=widths
+    st.markdown(
+        f"**{counted(len(found), 'suggestion')}, read from results. None is a finding until a person records it.**"
     )
+    rows = [(one.text, one.remediation, one.source[:24]) for one in found]
+    widths = column_widths({"suggestion": 560, "possible remediation": 330, "read from": 190})
+    show_table(make_table(tuple(widths), rows), key="suggestions", column_config=widths)
 
 
 def show_notices(now: datetime) -> None:
@@ -146,13 +135,13 @@ def show_notices(now: datetime) -> None:
         )  # fmt: skip
 
 
-def show_tabs(one: RegisteredFinding, now: datetime) -> None:
+def show_tabs(one: RegisteredFinding, claims: Sequence[str], now: datetime) -> None:
     """Show one finding with its forms, its history, suggestions and notices; a tab is computed when it is opened."""
     tabs = st.tabs(["Finding", "History", "Suggestions", "Notices"], key="finding-tab", on_change="rerun")
     shows = (
         lambda: _show_with_forms(one, now),
         lambda: show_history(one),
-        lambda: show_suggestions(read_suggestions()),
+        lambda: show_suggestions(claims),
         lambda: show_notices(now),
     )
     for tab, show in zip(tabs, shows, strict=True):

@@ -12,8 +12,16 @@ from typing import Any
 from audit_core.errors import FindingRefused
 from audit_core.verifier.findings import fold_finding
 
-MAX_TITLE, MAX_TEXT, MAX_OWNER, MAX_SOURCES = 160, 4_000, 120, 20
-"""Longest title, text and owner in characters, and most claims or runs of one finding."""
+MAX_TITLE, MAX_TEXT, MAX_OWNER, MAX_REASON, MAX_SOURCES = 160, 4_000, 120, 2_000, 20
+"""Longest title, text, owner and reason in characters, and most claims or runs of one finding."""
+FINDING_LIMITS = {
+    "title": MAX_TITLE,
+    "finding": MAX_TEXT,
+    "remediation": MAX_TEXT,
+    "owner": MAX_OWNER,
+    "reason": MAX_REASON,
+}
+"""Longest text of each field in characters."""
 FIRST_DAY, LAST_DAY = "2000-01-01", "2999-12-31"
 _KEPT_CONTROLS = "\n\t"
 
@@ -28,7 +36,7 @@ class FindingStatus(StrEnum):
     """A person takes responsibility for leaving it as it is."""
 
 
-ACTIVE = (FindingStatus.OPEN, FindingStatus.IN_REMEDIATION)
+ACTIVE_STATUSES = (FindingStatus.OPEN, FindingStatus.IN_REMEDIATION)
 
 
 class FindingStep(StrEnum):
@@ -88,7 +96,7 @@ class RegisteredFinding:
 
     @property
     def is_active(self) -> bool:
-        return self.status in ACTIVE
+        return self.status in ACTIVE_STATUSES
 
     @property
     def status_words(self) -> str:

@@ -15,8 +15,9 @@ from audit_core.governance.severities import FindingRules
 from audit_core.store.database.connection import open_database
 from audit_core.store.database.events import parse_time, read_clock
 from audit_core.store.findings.finding import (
-    ACTIVE,
+    ACTIVE_STATUSES,
     MAX_OWNER,
+    MAX_REASON,
     MAX_SOURCES,
     MAX_TEXT,
     MAX_TITLE,
@@ -35,7 +36,6 @@ from audit_core.store.findings.rows import insert_change, name_next, read_findin
 if TYPE_CHECKING:
     import duckdb
 
-MAX_REASON = 2_000
 _CLAIM = "SELECT body FROM preregistration WHERE claim_id = ? ORDER BY version DESC LIMIT 1"
 _RUN = """
 SELECT r.model_digest, r.identity, e.body FROM runs r
@@ -218,10 +218,10 @@ def _read_edit(edit: FindingEdit, rules: FindingRules) -> dict[str, Any]:
     if "due" in given:
         given["due"] = check_date(given["due"], "due date")
     if "status" in given:
-        if given["status"] not in ACTIVE:
+        if given["status"] not in ACTIVE_STATUSES:
             raise FindingRefused(
                 f"Status {str(given['status'])[:40]!r} by a change.",
-                wanted=" or ".join(one.value for one in ACTIVE) + ".",
+                wanted=" or ".join(one.value for one in ACTIVE_STATUSES) + ".",
                 remedy="close, accept or reopen it instead.",
             )
         given["status"] = FindingStatus(given["status"]).value
