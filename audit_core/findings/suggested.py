@@ -35,8 +35,10 @@ class SuggestedFinding:
 
     def prefill(self) -> FindingDraft:
         """A draft without severity and owner, which are a person's to set."""
+        # A criterion or assumption with its result; what follows is the reason, which the finding has.
+        title = ": ".join(self.text.split(": ")[:2])
         return FindingDraft(
-            "", self.text[:MAX_TITLE], self.text[:MAX_TEXT], self.remediation, "", claims=(self.claim_id,), runs=self.runs,
+            "", title[:MAX_TITLE], self.text[:MAX_TEXT], self.remediation, "", claims=(self.claim_id,), runs=self.runs,
             basis=self.text[:MAX_TEXT],
         )  # fmt: skip
 

@@ -47,7 +47,7 @@ def press(test: AppTest, label: str) -> AppTest:
 
 def read(test: AppTest) -> str:
     return "\n".join(
-        str(one.value) for one in (*test.markdown, *test.info, *test.error, *test.success, *test.subheader)
+        str(one.value) for one in (*test.markdown, *test.info, *test.error, *test.success, *test.header)
     )
 
 

@@ -21,7 +21,7 @@ from ui.parts.sample_mark import WORDS, find_shown, name_file
 from ui.shell import link
 
 COLUMNS = ("number", "severity", "status", "due", "owner", "title", "about")
-_WIDTHS = dict(zip(COLUMNS, (70, 75, 125, 95, 90, 250, 80), strict=True))
+_WIDTHS = dict(zip(COLUMNS, (68, 75, 125, 90, 80, 205, 70), strict=True))
 
 
 def show_register(findings: Sequence[RegisteredFinding], rules: FindingRules, now: datetime) -> None:
@@ -60,7 +60,7 @@ def describe_choice(one: RegisteredFinding) -> str:
 
 def show_finding(one: RegisteredFinding, now: datetime) -> None:
     """Show every field of one finding."""
-    st.subheader(f"{plain(one.finding_id)}: {plain(one.title)}", anchor=False)
+    st.header(f"{plain(one.finding_id)}: {plain(one.title)}", anchor=False)
     late = ":material/warning: overdue, " if one.is_overdue(now.date()) else ""
     st.markdown(
         f"Severity **{plain(one.severity)}**, **{late}{plain(one.status_words)}**, due **{plain(one.due)}**, owner **{plain(one.owner)}**."

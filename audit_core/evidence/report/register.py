@@ -60,7 +60,8 @@ def _is_overdue(state: Mapping[str, Any], made_on: str) -> bool:
 
 
 def _describe(state: Mapping[str, Any]) -> Line:
-    return line(*_one_line(state.get("title")), ". ", *_one_line(state.get("finding")))
+    title, finding = str(state.get("title", "")), str(state.get("finding", ""))
+    return _one_line(finding) if finding.startswith(title) else line(*_one_line(title), ". ", *_one_line(finding))
 
 
 def _one_line(text: Any) -> Line:

@@ -172,7 +172,7 @@ def check_text(text: str, what: str, most: int, *, may_be_empty: bool = False) -
             wanted=f"{0 if may_be_empty else 1} to {most:,}.",
             remedy="shorten it." if found else "fill in the field; nothing was saved.",
         )
-    # Lone surrogates and control characters: no canonical form, or no place in a calendar file.
+    # Surrogates and control characters: no canonical form, or no place in a calendar file.
     if bad := [one for one in found if unicodedata.category(one) in ("Cc", "Cs") and one not in _KEPT_CONTROLS]:
         raise FindingRefused(
             f"The {what} contains {bad[0]!a}.", wanted="text without control characters.", remedy="remove it."
