@@ -46,9 +46,7 @@ def press(test: AppTest, label: str) -> AppTest:
 
 
 def read(test: AppTest) -> str:
-    return "\n".join(
-        str(one.value) for one in (*test.markdown, *test.info, *test.error, *test.success, *test.header)
-    )
+    return "\n".join(str(one.value) for one in (*test.markdown, *test.info, *test.error, *test.success, *test.header))
 
 
 def test_an_empty_register_says_so_and_shows_what_results_suggest(register: FindingRegister) -> None:
