@@ -1378,6 +1378,7 @@ _STRICT_BOUND = {">=": "lower", "<=": "upper"}
 _POLICY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}\Z")
 _CRITERION_ID = re.compile(r"[a-z][a-z0-9_]{0,59}\Z")
 _MOST_POLICY_TEXT = 600
+MAX_SEVERITIES = 12
 
 
 class PolicyMalformed(ValueError):
@@ -1397,7 +1398,7 @@ def resolve_policy(table: Any) -> dict[str, Any]:
     Raises:
         PolicyMalformed: unknown or missing keys, values out of range, or a rule that is weaker than it appears.
     """
-    _refuse_unknown(table, ("schema", "id", "applies_to", "gate", "criteria", "approval"), "the policy")
+    _refuse_unknown(table, ("schema", "id", "applies_to", "gate", "criteria", "approval", "findings"), "the policy")
     if table.get("schema") != POLICY_SCHEMA:
         raise PolicyMalformed(
             f"schema = {_quote_short(table.get('schema'))}.",
@@ -1420,7 +1421,7 @@ def resolve_policy(table: Any) -> dict[str, Any]:
             wanted="preparer_ne_reviewer or reviewer_ne_approver.",
             remedy="set one of them, or remove four_eyes.",
         )
-    return {
+    resolved = {
         "schema": POLICY_SCHEMA,
         "id": _take_matching(table, "id", _POLICY_ID, "the policy"),
         "applies_to": applies_to,
@@ -1428,6 +1429,8 @@ def resolve_policy(table: Any) -> dict[str, Any]:
         "criteria": criteria,
         "approval": approval,
     }
+    # Without defaults: a policy that has no such table keeps the resolved form that older packs contain.
+    return resolved | ({"findings": _resolve_findings(table["findings"])} if "findings" in table else {})
 
 
 def _resolve_scope(scope: Any) -> dict[str, Any]:
@@ -1511,6 +1514,37 @@ def _resolve_approval(approval: Any) -> dict[str, Any]:
                 f"approval.{key} = {_quote_short(value)}.", wanted="true or false.", remedy="use one of them."
             )
     return flags | {"max_age_days": _take_count(approval, "max_age_days", 1, 3660, "approval", 180)}
+
+
+def _resolve_findings(found: Any) -> dict[str, Any]:
+    """Return severities with the days to the due date, the most severe first."""
+    _refuse_unknown(found, ("severities", "notice_days", "source", "why"), "findings")
+    rows = found.get("severities")
+    if not isinstance(rows, list) or not 0 < len(rows) <= MAX_SEVERITIES:
+        raise PolicyMalformed(
+            f"findings.severities = {_quote_short(rows)}.",
+            wanted=f"1 to {MAX_SEVERITIES} tables with name and days, the most severe first.",
+            remedy="list them.",
+        )
+    severities = []
+    for at, row in enumerate(rows, 1):
+        where = f"findings.severities {at}"
+        _refuse_unknown(row, ("name", "days"), where)
+        days = _take_number(row, "days", 1, 3660, where)
+        if days % 1:
+            raise PolicyMalformed(f"{where}.days = {days}.", wanted="a whole number.", remedy="set days.")
+        severities.append({"name": _take_matching(row, "name", _CRITERION_ID, where), "days": int(days)})
+    names = [row["name"] for row in severities]
+    if len(set(names)) < len(names):
+        raise PolicyMalformed(
+            f"findings.severities names {', '.join(map(str, names))[:200]}.", wanted="each name once.", remedy="rename one."
+        )  # fmt: skip
+    return {
+        "severities": severities,
+        "notice_days": _take_count(found, "notice_days", 0, 366, "findings", 14),
+        "source": _take_choice(found, "source", THRESHOLD_SOURCES, "findings"),
+        "why": _take_sentence(found, "why", "findings"),
+    }
 
 
 def _check_lists(gate: dict[str, Any], criteria: dict[str, Any]) -> None:
@@ -1862,6 +1896,53 @@ CROSSWALK: Schema = record(
 
 
 ####################################################################################################
+# schemas_findings.py: Schema of a pack's findings: the current state of each, and the changes that it follows from.
+####################################################################################################
+
+FINDINGS_MEMBER = "claims/findings.json"
+FINDING_STEPS = ("recorded", "changed", "closed", "accepted", "reopened")
+FINDING_STATUSES = ("open", "in_remediation", "closed", "accepted")
+MAX_FINDINGS, MAX_FINDING_CHANGES = 1_000, 1_000
+FINDING_ID: Schema = matching("^F-[0-9]{4,9}$")
+_FIELDS: dict[str, Schema] = {
+    "severity": WORDS,
+    "days": POSITIVE,
+    "title": WORDS,
+    "finding": WORDS,
+    "remediation": TEXT,
+    "owner": WORDS,
+    "due": DATE,
+    "status": one_of(*FINDING_STATUSES),
+    "model": TEXT,
+    "claims": list_of(CLAIM_ID),
+    "runs": list_of(ID),
+    "basis": TEXT,
+    "policy_sha256": SHA256,
+}
+_CHANGE: Schema = record(
+    {
+        "finding_id": FINDING_ID,
+        "version": POSITIVE,
+        "at": TIME,
+        "by": WORDS,
+        "step": one_of(*FINDING_STEPS),
+        "reason": TEXT,
+        "fields": record({}, optional=_FIELDS),
+    }
+)
+FINDINGS: Schema = list_of(
+    record(
+        {
+            "finding_id": FINDING_ID,
+            "state": record(_FIELDS),
+            "history": list_of(_CHANGE, least=1, most=MAX_FINDING_CHANGES),
+        }
+    ),
+    most=MAX_FINDINGS,
+)
+
+
+####################################################################################################
 # schemas_log.py: Schemas of log entries and their proofs.
 ####################################################################################################
 
@@ -1922,7 +2003,17 @@ RESOLVED_POLICY: Schema = record(
         ),
         "criteria": table_of(_CRITERION),
         "approval": record({"preparer_ne_reviewer": TRUTH, "reviewer_ne_approver": TRUTH, "max_age_days": POSITIVE}),
-    }
+    },
+    optional={
+        "findings": record(
+            {
+                "severities": list_of(record({"name": WORDS, "days": POSITIVE}), least=1, most=MAX_SEVERITIES),
+                "notice_days": COUNT,
+                "source": one_of(*THRESHOLD_SOURCES),
+                "why": WORDS,
+            }
+        )
+    },
 )
 RESULTS = ("MEETS", "DOES_NOT_MEET", "INCONCLUSIVE", "NOT_EVALUATED")
 
@@ -2200,6 +2291,7 @@ REQUIRED = (
 FORMS: tuple[tuple[str, str, Schema], ...] = (
     ("pack", "pack.json", PACK),
     ("claims", "claims/claims.json", CLAIMS),
+    ("findings", FINDINGS_MEMBER, FINDINGS),
     ("prereg", "prereg/prereg.json", PREREGISTRATION),
     ("deviation", "prereg/deviations.jsonl", DEVIATION),
     ("policy", "policy/policy.resolved.json", RESOLVED_POLICY),
@@ -2259,6 +2351,11 @@ class Documents:
     @property
     def deviations(self) -> list[dict[str, Any]]:
         return list(self.parsed.get("prereg/deviations.jsonl", []))
+
+    @property
+    def findings(self) -> list[dict[str, Any]]:
+        """Findings about the claims; none in packs without that document."""
+        return list(self.parsed.get(FINDINGS_MEMBER, []))
 
     @property
     def entries(self) -> list[dict[str, Any]]:
@@ -3509,6 +3606,78 @@ def _fold_name(name: str) -> str:
 
 
 ####################################################################################################
+# findings.py: Step 6, findings: each state follows from its changes, and each change from an event of the log.
+####################################################################################################
+
+FINDING_ACTION = "finding."
+"""Beginning of the actions of findings in the log; a step follows."""
+STEP_STATUS = {"closed": "closed", "accepted": "accepted", "reopened": "open"}
+"""Step → the status that it always leads to; the other steps lead to open or in remediation."""
+_ACTIVE = ("open", "in_remediation")
+
+
+def fold_finding(history: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return a finding's state: the last value of each field."""
+    state: dict[str, Any] = {}
+    for change in history:
+        state |= change["fields"]
+    return state
+
+
+def check_findings(documents: Documents) -> None:
+    """Check the findings of a pack against its log.
+
+    Raises:
+        BadPack: a finding, or one of its changes, is missing, repeated, changed, or not in the log.
+    """
+    found = {one["finding_id"]: one for one in documents.findings}
+    if len(found) < len(documents.findings):
+        raise BadPack("claims/findings.json has a finding twice")
+    counts = {name: len(one["history"]) for name, one in found.items()}
+    if counts != (exported := _read_exported_findings(documents)):
+        raise BadPack(
+            f"claims/findings.json has the changes {ascii(counts)[:120]}, the export was logged with {ascii(exported)[:120]}"
+        )
+    logged: dict[str, list[Mapping[str, Any]]] = {}
+    for entry in documents.entries:
+        if entry["action"].startswith(FINDING_ACTION):
+            logged.setdefault(entry["object_id"], []).append(entry)
+    if unknown := sorted(set(logged) - set(found)):
+        raise BadPack(f"the log shows finding {unknown[0][:20]!a}, which claims/findings.json lacks")
+    for name, one in found.items():
+        _check_finding(name, one, logged.get(name, []), documents.pack["claim_ids"])
+
+
+def _read_exported_findings(documents: Documents) -> Any:
+    """Return the number of changes by finding in the pack's export event; empty if it names none."""
+    last = documents.entries[-1] if documents.entries else None
+    return {} if last is None else last["payload"].get("findings", {})
+
+
+def _check_finding(
+    name: str, one: Mapping[str, Any], events: list[Mapping[str, Any]], claim_ids: Iterable[str]
+) -> None:
+    history = one["history"]
+    if [(row["finding_id"], row["version"]) for row in history] != [(name, at) for at in range(1, len(history) + 1)]:
+        raise BadPack(f"the changes of {name} are not numbered from 1 on without a gap")
+    if len(events) != len(history):
+        raise BadPack(f"{name} has {len(history)} changes, the log shows {len(events)}")
+    for row, event in zip(history, events, strict=True):
+        stated = (f"{FINDING_ACTION}{row['step']}", row["by"], hashlib.sha256(encode_canonical(row)).hexdigest())
+        if stated != (event["action"], event["actor"], event["payload"].get("row_sha256")):
+            raise BadPack(f"change {row['version']} of {name} is not the one in the log")
+        status = row["fields"].get("status")
+        if (row["step"] == "recorded") != (row["version"] == 1) or (
+            status != STEP_STATUS[row["step"]] if row["step"] in STEP_STATUS else status not in (None, *_ACTIVE)
+        ):
+            raise BadPack(f"change {row['version']} of {name} cannot follow the one before")
+    if fold_finding(history) != one["state"]:
+        raise BadPack(f"the state of {name} does not follow from its changes")
+    if not set(one["state"]["claims"]) & set(claim_ids):
+        raise BadPack(f"{name} is about no claim of this pack")
+
+
+####################################################################################################
 # semantics.py: Step 6, semantics: documents agree with each other, with the log, and with the recomputed verdict.
 ####################################################################################################
 
@@ -3546,6 +3715,7 @@ def check_semantics(documents: Documents, members: Mapping[str, bytes], signed_p
         _check_run(documents, members, run_id, starts)
     check_prompt_sets(documents, members)
     _check_deviations(documents)
+    check_findings(documents)
     _check_verdict(documents)
 
 

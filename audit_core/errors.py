@@ -7,6 +7,7 @@ AuditError
 │   ├── PromptRefused      prompts that cannot be used; names every bad row
 │   ├── InterventionRefused  a replacement that is undefined for this run
 │   ├── ClaimRefused       a claim file that is incomplete or contradictory
+│   ├── FindingRefused     a finding that cannot be recorded, or a change of one that cannot be made
 │   ├── PolicyRefused      a policy or a waiver that cannot be applied
 │   ├── DecisionRefused    a decision about a pack that this person may not make; with a reason code
 │   ├── PackDecided        a pack that carries decisions from elsewhere; readable, no longer decidable here
@@ -64,6 +65,10 @@ class InterventionRefused(Refused):
 
 class ClaimRefused(Refused):
     """A claim that is incomplete or contradictory."""
+
+
+class FindingRefused(Refused):
+    """A finding cannot be recorded, or a change of one cannot be made; nothing was saved."""
 
 
 class PolicyRefused(Refused):

@@ -41,6 +41,11 @@ class TriggerKind(StrEnum):
         """Whether a new measurement on the current inputs can resolve it; the others need a person's judgement."""
         return self in _OF_MODEL or self is TriggerKind.LIBRARY_CHANGED
 
+    @property
+    def reopens_findings(self) -> bool:
+        """Whether what a finding was closed on has changed; a date or a key alone changes no result."""
+        return self not in (TriggerKind.EXPIRED, TriggerKind.KEY_REVOKED)
+
 
 _OF_MODEL = frozenset(
     (

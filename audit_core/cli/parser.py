@@ -21,6 +21,7 @@ from audit_core.cli.circuits import discover_circuit, question_circuit
 from audit_core.cli.claims import add_claim_commands
 from audit_core.cli.dashboard import serve_dashboard
 from audit_core.cli.desk import add_desk_commands
+from audit_core.cli.findings import add_finding_commands
 from audit_core.cli.home import add_home_commands
 from audit_core.cli.html import write_page
 from audit_core.cli.keys import add_key_commands
@@ -76,6 +77,8 @@ def build_parser() -> argparse.ArgumentParser:
     dashboard = commands.add_parser("dashboard", help=text, description=text)
     dashboard.set_defaults(command=serve_dashboard)
     dashboard.add_argument("options", nargs="*", help="options of `streamlit run`, after --")
+    text = "the findings register, and notices of what is due"
+    add_finding_commands(commands.add_parser("finding", help=text, description=text))
     text = "back up or restore the data directory"
     add_home_commands(commands.add_parser("home", help=text, description=text))
     text = "the run log, and the audit log behind it"

@@ -28,7 +28,7 @@ from audit_core.documents.results import DocumentsRequest
 from audit_core.documents.runs import read_values
 from audit_core.prompts.answers import Tokens
 from audit_core.stats.estimates import LEVEL, Estimate
-from audit_core.stats.shares import wilson
+from audit_core.stats.shares import share_of
 from audit_core.subject import Subject
 
 Array = NDArray[np.float64]
@@ -104,7 +104,7 @@ class QuestionRuns:
 
     def find_follow(self, number: int) -> Estimate | None:
         found = self.followed[number]
-        return None if found is None else wilson(*found, "of the edits")
+        return None if found is None else share_of(*found, "of the edits")
 
     def as_measured(self) -> Measured:
         """What the label is made from."""

@@ -31,7 +31,7 @@ from audit_core.effect import MIN_ACCURACY
 from audit_core.errors import NotMeasured, Refused
 from audit_core.stats.bootstrap import bootstrap_mean, correlate_ranks
 from audit_core.stats.estimates import Estimate, format_estimate
-from audit_core.stats.shares import wilson
+from audit_core.stats.shares import share_of
 from audit_core.subject import Progress, Subject
 
 MAX_QUESTIONS = 500
@@ -149,7 +149,7 @@ def _report(
         unit=UNIT,
         n=len(rows),
         n_families=len(families),
-        accuracy=wilson(sum(row.is_right for row in rows), len(rows), OF_QUESTIONS),
+        accuracy=share_of(sum(row.is_right for row in rows), len(rows), OF_QUESTIONS),
         labels=_count_labels(rows),
         families=families,
         agreement=_agree(request, rows),
@@ -239,11 +239,11 @@ def _list_families(request: DocumentsRequest, rows: Sequence[QuestionRow]) -> tu
             FamilyRow(
                 family=family,
                 n=len(mine),
-                accuracy=wilson(n_right, len(mine), OF_QUESTIONS),
+                accuracy=share_of(n_right, len(mine), OF_QUESTIONS),
                 refused=refused,
                 labels=() if refused else _count_labels(mine),
                 lost=bootstrap_mean(largest, clusters, unit=UNIT, seed=request.seed),
-                follow=wilson(sum(h for h, _ in edits), sum(n for _, n in edits), "of the edits") if edits else None,
+                follow=share_of(sum(h for h, _ in edits), sum(n for _, n in edits), "of the edits") if edits else None,
             )
         )
     return tuple(found)
@@ -253,7 +253,7 @@ def _count_labels(rows: Sequence[QuestionRow]) -> tuple[LabelShare, ...]:
     """Every label that occurs, in the order of `Label`."""
     counts = Counter(row.label for row in rows)
     return tuple(
-        LabelShare(label=one.value, n=counts[one.value], share=wilson(counts[one.value], len(rows), OF_QUESTIONS))
+        LabelShare(label=one.value, n=counts[one.value], share=share_of(counts[one.value], len(rows), OF_QUESTIONS))
         for one in Label
         if counts[one.value]
     )

@@ -16,10 +16,12 @@ from audit_core.governance.people import (
 )
 from audit_core.governance.policy import Policy, load_policy
 from audit_core.governance.role_map import RoleMap, load_role_map, parse_role_map
+from audit_core.governance.severities import FindingRules, Severity, read_finding_rules
 
 __all__ = [
     "LOCAL_PERSON",
     "PERMISSIONS",
+    "FindingRules",
     "GateResult",
     "GateRow",
     "KeyFigure",
@@ -28,12 +30,14 @@ __all__ = [
     "PersonRole",
     "Policy",
     "RoleMap",
+    "Severity",
     "identify_person",
     "list_process_figures",
     "load_policy",
     "load_role_map",
     "name_person",
     "parse_role_map",
+    "read_finding_rules",
     "read_person_id",
     "require",
     "require_recent",

@@ -43,6 +43,10 @@ class Permission(StrEnum):
     REJECT = "reject"
     FILL_CHECKLIST = "fill_checklist"
     DECLARE_INCIDENT = "declare_incident"
+    RECORD_FINDING = "record_finding"
+    CHANGE_FINDING = "change_finding"
+    CLOSE_FINDING = "close_finding"
+    ACCEPT_FINDING = "accept_finding"
     EXPORT_LOG = "export_log"
     MANAGE_PEOPLE = "manage_people"
 
@@ -61,6 +65,11 @@ PERMISSIONS: Mapping[Permission, frozenset[PersonRole]] = {
     Permission.REJECT: frozenset({_REVIEWER, _APPROVER}),
     Permission.FILL_CHECKLIST: frozenset({_REVIEWER}),
     Permission.DECLARE_INCIDENT: frozenset({_RESEARCHER, _REVIEWER, _APPROVER, _ADMIN}),
+    Permission.RECORD_FINDING: frozenset({_REVIEWER, _APPROVER}),
+    Permission.CHANGE_FINDING: frozenset({_RESEARCHER, _REVIEWER, _APPROVER}),
+    # A person who works on a finding does not say that it is done: the register also refuses its owner.
+    Permission.CLOSE_FINDING: frozenset({_REVIEWER, _APPROVER}),
+    Permission.ACCEPT_FINDING: frozenset({_APPROVER}),
     Permission.EXPORT_LOG: frozenset({_REVIEWER, _APPROVER, _ADMIN}),
     # An admin who could also approve could choose the second person of a four-eyes review.
     Permission.MANAGE_PEOPLE: frozenset({_ADMIN}),

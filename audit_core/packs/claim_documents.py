@@ -11,6 +11,7 @@ from typing import Any
 from audit_core.evidence.canonical import dump_canonical
 from audit_core.governance.policy import Policy, parse_policy
 from audit_core.packs.family import list_family, read_attempts
+from audit_core.packs.finding_documents import describe_findings
 from audit_core.packs.pack import ExportOptions, describe_header
 from audit_core.packs.pack_documents import (
     Attempt,
@@ -26,6 +27,7 @@ from audit_core.store.claims.register import Register, RegisteredClaim
 from audit_core.store.data_directory import load_kept_policy
 from audit_core.store.database.connection import open_database
 from audit_core.store.database.events import AuditEvent, list_events
+from audit_core.store.findings.rows import read_findings
 from audit_core.verifier.criteria import NOT_EVALUATED, evaluate_policy
 from audit_core.verifier.documents import Documents
 from audit_core.verifier.facts import derive_facts
@@ -48,6 +50,7 @@ def read_claim_documents(home: Path, claim_id: str) -> dict[str, Any]:
     policy = parse_policy(load_kept_policy(digest, home=home), f"{digest[:12]}.toml")
     with open_database(home) as connection:
         shown = choose_events(list_events(connection), [known], "")
+        findings = tuple(one for one in read_findings(connection) if claim_id in one.claims)
     attempts = read_attempts(home, known, shown)
     header = describe_header([known], {claim_id: attempts}, shown, ExportOptions(""), Withholding())
     documents: dict[str, Any] = {
@@ -58,6 +61,7 @@ def read_claim_documents(home: Path, claim_id: str) -> dict[str, Any]:
         "policy/policy.resolved.json": policy.resolved(),
         "log/entries.jsonl": [json.loads(event.body) for event in shown],
         **_describe_prompts(known),
+        **describe_findings(findings),
     }
     for attempt in attempts:
         documents |= _describe_attempt(known, attempt)

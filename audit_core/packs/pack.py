@@ -18,6 +18,7 @@ from audit_core.evidence.report.pack_view import parse_members
 from audit_core.evidence.statement import seal_pack
 from audit_core.governance.policy import Policy, parse_policy
 from audit_core.packs.family import list_family, read_attempts
+from audit_core.packs.finding_documents import write_findings
 from audit_core.packs.pack_documents import LIMITATIONS, NOT_ASSESSED, WITHHELD, Attempt
 from audit_core.packs.pack_log import choose_events, log_export, write_log
 from audit_core.packs.pack_members import write_documents
@@ -85,13 +86,14 @@ def export_pack(
     claims = [Register(home).find(claim_id) for claim_id in dict.fromkeys(claim_ids)]
     policy = _read_policy(claims)
     pack_id = make_ulid()
-    events, note = log_export(home, pack_id, claims, issue.person, _describe_options(issue))
+    events, note, findings = log_export(home, pack_id, claims, issue.person, _describe_options(issue))
     shown = choose_events(events, claims, pack_id)
     attempts = {known.claim_id: read_attempts(home, known, shown) for known in claims}
     try:
         withholding, attempts = withhold(claims, attempts) if issue.withhold_prompts else (Withholding(), attempts)
         families = {known.claim_id: list_family(home, known) for known in claims}
-        files = write_documents(claims, attempts, families, shown, policy, withholding) | write_log(events, shown, note)
+        files = write_documents(claims, attempts, families, shown, policy, withholding)
+        files |= write_log(events, shown, note) | write_findings(findings)
         header = describe_header(claims, attempts, shown, issue, withholding) | {
             "pack_id": pack_id,
             "supersedes": supersedes,

@@ -13,12 +13,16 @@ from audit_core.store.claims.register import RegisteredClaim
 from audit_core.store.database.checkpoints import find_checkpoint
 from audit_core.store.database.connection import open_database
 from audit_core.store.database.events import Action, AuditEvent, append_event, list_events
+from audit_core.store.findings.finding import RegisteredFinding
+from audit_core.store.findings.rows import ACTIONS, read_findings
 
 
 def log_export(
     home: Path, pack_id: str, claims: Sequence[RegisteredClaim], person: str, more: Mapping[str, Any]
-) -> tuple[tuple[AuditEvent, ...], str]:
-    """Log the export, and return all events up to it with the checkpoint over them.
+) -> tuple[tuple[AuditEvent, ...], str, tuple[RegisteredFinding, ...]]:
+    """Log the export, and return all events up to it, the checkpoint over them, and the findings about these claims.
+
+    The event names the number of changes of each finding, so that no copy of the pack can leave one out unnoticed.
 
     Args:
         more: further fields of the export's event.
@@ -37,22 +41,28 @@ def log_export(
                 wanted="a claim with an attempt.",
                 remedy=f"run it: `run {untested[0]}`.",
             )
-        reported = dict(more) | {"claims": {claim_id: {"attempts": number} for claim_id, number in counts.items()}}
+        findings = tuple(one for one in read_findings(connection) if not set(counts).isdisjoint(one.claims))
+        changes = {"findings": {one.finding_id: one.version for one in findings}} if findings else {}
+        reported = (
+            dict(more) | changes | {"claims": {claim_id: {"attempts": number} for claim_id, number in counts.items()}}
+        )
         last = append_event(connection, actor=person, action=Action.PACK_EXPORTED, object_id=pack_id, payload=reported)
         events = list_events(connection)
     with open_database(home) as connection:
         signed = find_checkpoint(connection, size=last.seq + 1)
     assert signed is not None, "an export is always followed by a checkpoint"
-    return events, signed.note
+    return events, signed.note, findings
 
 
 def choose_events(
     events: Sequence[AuditEvent], claims: Sequence[RegisteredClaim], pack_id: str
 ) -> tuple[AuditEvent, ...]:
-    """Events about these claims, their plans and runs, and the export; all other events are disclosed as hashes only."""
+    """Events about these claims, their plans, runs and findings, and the export; others are disclosed as hashes only."""
     names = {known.claim_id for known in claims}
     own = {*names, *(known.plan.prereg_id for known in claims), pack_id}
     own |= {event.object_id for event in events if event.payload.get("claim_id") in names}
+    kinds = set(ACTIONS.values())
+    own |= {event.object_id for event in events if event.action in kinds and names & set(event.payload["claims"])}
     return tuple(event for event in events if event.object_id in own)
 
 

@@ -16,6 +16,17 @@ from audit_core.store.database.connection import open_database
 from audit_core.store.database.events import Action, AuditEvent, append_event, list_events
 from audit_core.store.desk.checklist import ChecklistDraft, Checklists
 from audit_core.store.desk.desk_rows import DeskDecision, DeskPack
+from audit_core.store.findings.finding import (
+    ACTIVE_STATUSES,
+    FINDING_LIMITS,
+    FindingChange,
+    FindingDraft,
+    FindingEdit,
+    FindingStatus,
+    FindingStep,
+    RegisteredFinding,
+)
+from audit_core.store.findings.register import FindingRegister
 from audit_core.store.keys.log_key import revoke_log_key, rotate_log_key
 from audit_core.store.keys.person_keys import PersonKey, list_keys, load_key, make_key, revoke_key, rotate_key
 from audit_core.store.log.findings import Fault, Finding
@@ -27,6 +38,8 @@ from audit_core.store.opened_models import note_opened, was_opened
 from audit_core.store.people.person_log import KnownPerson, PersonLog, describe_refusal, find_refusal
 
 __all__ = [
+    "ACTIVE_STATUSES",
+    "FINDING_LIMITS",
     "Action",
     "AnchorKind",
     "AuditEvent",
@@ -40,12 +53,19 @@ __all__ = [
     "EarlierAccess",
     "Fault",
     "Finding",
+    "FindingChange",
+    "FindingDraft",
+    "FindingEdit",
+    "FindingRegister",
+    "FindingStatus",
+    "FindingStep",
     "KnownPerson",
     "LogStatus",
     "PersonKey",
     "PersonLog",
     "Register",
     "RegisteredClaim",
+    "RegisteredFinding",
     "RevokedKey",
     "RunLog",
     "RunRecord",

@@ -15,6 +15,7 @@ from audit_core.verifier.schema import find_violation
 from audit_core.verifier.schema_words import Schema
 from audit_core.verifier.schemas_claims import CLAIMS, DEVIATION, PACK, PREREGISTRATION
 from audit_core.verifier.schemas_crosswalk import CROSSWALK
+from audit_core.verifier.schemas_findings import FINDINGS, FINDINGS_MEMBER
 from audit_core.verifier.schemas_log import CONSISTENCY, ENTRY, INCLUSION
 from audit_core.verifier.schemas_policy import RESOLVED_POLICY, VERDICT
 from audit_core.verifier.schemas_runs import ITEM, METRICS, RERUNS, RESULT, RUN_MANIFEST
@@ -42,6 +43,7 @@ REQUIRED = (
 FORMS: tuple[tuple[str, str, Schema], ...] = (
     ("pack", "pack.json", PACK),
     ("claims", "claims/claims.json", CLAIMS),
+    ("findings", FINDINGS_MEMBER, FINDINGS),
     ("prereg", "prereg/prereg.json", PREREGISTRATION),
     ("deviation", "prereg/deviations.jsonl", DEVIATION),
     ("policy", "policy/policy.resolved.json", RESOLVED_POLICY),
@@ -101,6 +103,11 @@ class Documents:
     @property
     def deviations(self) -> list[dict[str, Any]]:
         return list(self.parsed.get("prereg/deviations.jsonl", []))
+
+    @property
+    def findings(self) -> list[dict[str, Any]]:
+        """Findings about the claims; none in packs without that document."""
+        return list(self.parsed.get(FINDINGS_MEMBER, []))
 
     @property
     def entries(self) -> list[dict[str, Any]]:

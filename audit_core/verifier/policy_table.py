@@ -20,6 +20,7 @@ _STRICT_BOUND = {">=": "lower", "<=": "upper"}
 _POLICY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}\Z")
 _CRITERION_ID = re.compile(r"[a-z][a-z0-9_]{0,59}\Z")
 _MOST_POLICY_TEXT = 600
+MAX_SEVERITIES = 12
 
 
 class PolicyMalformed(ValueError):
@@ -39,7 +40,7 @@ def resolve_policy(table: Any) -> dict[str, Any]:
     Raises:
         PolicyMalformed: unknown or missing keys, values out of range, or a rule that is weaker than it appears.
     """
-    _refuse_unknown(table, ("schema", "id", "applies_to", "gate", "criteria", "approval"), "the policy")
+    _refuse_unknown(table, ("schema", "id", "applies_to", "gate", "criteria", "approval", "findings"), "the policy")
     if table.get("schema") != POLICY_SCHEMA:
         raise PolicyMalformed(
             f"schema = {_quote_short(table.get('schema'))}.",
@@ -62,7 +63,7 @@ def resolve_policy(table: Any) -> dict[str, Any]:
             wanted="preparer_ne_reviewer or reviewer_ne_approver.",
             remedy="set one of them, or remove four_eyes.",
         )
-    return {
+    resolved = {
         "schema": POLICY_SCHEMA,
         "id": _take_matching(table, "id", _POLICY_ID, "the policy"),
         "applies_to": applies_to,
@@ -70,6 +71,8 @@ def resolve_policy(table: Any) -> dict[str, Any]:
         "criteria": criteria,
         "approval": approval,
     }
+    # Without defaults: a policy that has no such table keeps the resolved form that older packs contain.
+    return resolved | ({"findings": _resolve_findings(table["findings"])} if "findings" in table else {})
 
 
 def _resolve_scope(scope: Any) -> dict[str, Any]:
@@ -153,6 +156,37 @@ def _resolve_approval(approval: Any) -> dict[str, Any]:
                 f"approval.{key} = {_quote_short(value)}.", wanted="true or false.", remedy="use one of them."
             )
     return flags | {"max_age_days": _take_count(approval, "max_age_days", 1, 3660, "approval", 180)}
+
+
+def _resolve_findings(found: Any) -> dict[str, Any]:
+    """Return severities with the days to the due date, the most severe first."""
+    _refuse_unknown(found, ("severities", "notice_days", "source", "why"), "findings")
+    rows = found.get("severities")
+    if not isinstance(rows, list) or not 0 < len(rows) <= MAX_SEVERITIES:
+        raise PolicyMalformed(
+            f"findings.severities = {_quote_short(rows)}.",
+            wanted=f"1 to {MAX_SEVERITIES} tables with name and days, the most severe first.",
+            remedy="list them.",
+        )
+    severities = []
+    for at, row in enumerate(rows, 1):
+        where = f"findings.severities {at}"
+        _refuse_unknown(row, ("name", "days"), where)
+        days = _take_number(row, "days", 1, 3660, where)
+        if days % 1:
+            raise PolicyMalformed(f"{where}.days = {days}.", wanted="a whole number.", remedy="set days.")
+        severities.append({"name": _take_matching(row, "name", _CRITERION_ID, where), "days": int(days)})
+    names = [row["name"] for row in severities]
+    if len(set(names)) < len(names):
+        raise PolicyMalformed(
+            f"findings.severities names {', '.join(map(str, names))[:200]}.", wanted="each name once.", remedy="rename one."
+        )  # fmt: skip
+    return {
+        "severities": severities,
+        "notice_days": _take_count(found, "notice_days", 0, 366, "findings", 14),
+        "source": _take_choice(found, "source", THRESHOLD_SOURCES, "findings"),
+        "why": _take_sentence(found, "why", "findings"),
+    }
 
 
 def _check_lists(gate: dict[str, Any], criteria: dict[str, Any]) -> None:

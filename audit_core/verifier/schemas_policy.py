@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from audit_core.verifier.policy_table import ABLATION_NAMES, CLAIM_KINDS, POLICY_SCHEMA, THRESHOLD_SOURCES
+from audit_core.verifier.policy_table import (
+    ABLATION_NAMES,
+    CLAIM_KINDS,
+    MAX_SEVERITIES,
+    POLICY_SCHEMA,
+    THRESHOLD_SOURCES,
+)
 from audit_core.verifier.schema_words import (
     CLAIM_ID,
     COUNT,
@@ -56,7 +62,17 @@ RESOLVED_POLICY: Schema = record(
         ),
         "criteria": table_of(_CRITERION),
         "approval": record({"preparer_ne_reviewer": TRUTH, "reviewer_ne_approver": TRUTH, "max_age_days": POSITIVE}),
-    }
+    },
+    optional={
+        "findings": record(
+            {
+                "severities": list_of(record({"name": WORDS, "days": POSITIVE}), least=1, most=MAX_SEVERITIES),
+                "notice_days": COUNT,
+                "source": one_of(*THRESHOLD_SOURCES),
+                "why": WORDS,
+            }
+        )
+    },
 )
 RESULTS = ("MEETS", "DOES_NOT_MEET", "INCONCLUSIVE", "NOT_EVALUATED")
 

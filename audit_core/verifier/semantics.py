@@ -13,6 +13,7 @@ from audit_core.verifier.container import BadPack
 from audit_core.verifier.criteria import DocumentsMalformed, evaluate_policy
 from audit_core.verifier.documents import Documents
 from audit_core.verifier.facts import derive_facts
+from audit_core.verifier.findings import check_findings
 from audit_core.verifier.schemas_claims import SEEN
 from audit_core.verifier.withheld import check_prompt_sets
 
@@ -50,6 +51,7 @@ def check_semantics(documents: Documents, members: Mapping[str, bytes], signed_p
         _check_run(documents, members, run_id, starts)
     check_prompt_sets(documents, members)
     _check_deviations(documents)
+    check_findings(documents)
     _check_verdict(documents)
 
 

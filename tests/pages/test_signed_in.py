@@ -16,7 +16,7 @@ from audit_core.packs import ExportOptions
 from audit_core.prompts.prompt_set import Prompt, PromptSet
 from audit_core.references import load_checklist
 from audit_core.review import ReviewDecision
-from audit_core.store import ChecklistDraft, PersonLog, list_events, open_database
+from audit_core.store import ChecklistDraft, FindingDraft, FindingEdit, PersonLog, list_events, open_database
 
 ROOT = Path(__file__).resolve().parents[2]
 GROUPS = {"viewer": "team-view", "researcher": "team-research", "reviewer": "team-review", "approver": "team-approve", "admin": "team-admin"}  # fmt: skip
@@ -393,6 +393,11 @@ ACTIONS = {
     "enable": "admin",
     "remove_from_installation": "admin",
     "make_own_key": "researcher reviewer approver",
+    "record_finding": "reviewer approver",
+    "change_finding": "researcher reviewer approver",
+    "take_step: close": "reviewer approver",
+    "take_step: accept": "approver",
+    "take_step: reopen": "reviewer approver",
 }
 """Every function of the dashboard that writes, and by hand who gets through."""
 
@@ -401,6 +406,7 @@ ACTIONS = {
 def test_each_function_that_writes_lets_its_roles_through_and_logs_the_others(
     provider: Provider, role: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from ui.findings import act
     from ui.flow import actions, sample, services, signing_key
 
     work: Any = WorkBehind()
@@ -438,6 +444,11 @@ def test_each_function_that_writes_lets_its_roles_through_and_logs_the_others(
         "enable": lambda: actions.enable(f"{ISSUER}|nobody", "left"),
         "remove_from_installation": sample.remove_from_installation,
         "make_own_key": lambda: signing_key.make_own_key("anna", "twelve letters", "twelve letters"),
+        "record_finding": lambda: act.record_finding(FindingDraft("high", "t", "f", "", "o", claims=("C-0009",)), "x"),
+        "change_finding": lambda: act.change_finding("F-0009", 1, FindingEdit(owner="o"), "why", "x"),
+        "take_step: close": lambda: act.take_step("close", "F-0009", 1, "why", "x"),
+        "take_step: accept": lambda: act.take_step("accept", "F-0009", 1, "why", "x"),
+        "take_step: reopen": lambda: act.take_step("reopen", "F-0009", 1, "why", "x"),
     }
     assert set(asked) == set(ACTIONS)
     provider.sign_in("anna", *([] if role == "none" else [role]))

@@ -36,6 +36,10 @@ TABLE = {
     "reject": "no no yes yes no",
     "fill_checklist": "no no yes no no",
     "declare_incident": "no yes yes yes yes",
+    "record_finding": "no no yes yes no",
+    "change_finding": "no yes yes yes no",
+    "close_finding": "no no yes yes no",
+    "accept_finding": "no no no yes no",
     "export_log": "no no yes yes yes",
     "manage_people": "no no no no yes",
 }

@@ -12,6 +12,7 @@ from audit_core.packs import ExportOptions
 from audit_core.review import find_case
 from ui.claims.show import PACK
 from ui.desk.bring import put_on_desk, show_taken
+from ui.findings.link import offer_findings
 from ui.flow import actions, model_question, sample, signing_key
 from ui.flow.answers import show_refusal, wait_for_model
 from ui.flow.job_panel import job_panel
@@ -26,6 +27,7 @@ def offer_decision(history: ClaimHistory) -> None:
     claim_id, home = history.claim.claim_id, sample.records_home()
     case, names = find_case(home, claim_id), actions.list_own_names()
     with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center"):
+        offer_findings(claim_id)
         if case is not None:
             st.page_link(
                 navigation.desk(), label=f"Decide on the review desk ({plain(case.state)})", icon=":material/rate_review:",

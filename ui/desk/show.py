@@ -12,6 +12,7 @@ from audit_core.evidence import spell
 from audit_core.governance import GateRow, Permission
 from audit_core.review import Case, CaseFile, ClaimReading, PackReading, measure_agreement
 from audit_core.store import DeskDecision
+from ui.findings.link import offer_findings
 from ui.flow import actions
 from ui.parts.claim_brief import show_all_points, show_brief, show_state
 from ui.parts.header import column_widths, counted, plain, show_table, table_with_csv
@@ -54,6 +55,7 @@ def show_claims(opened: PackReading) -> None:
             show_state(claim.brief)
             show_brief(claim.brief, f"-{at}", others="under All points")
             st.markdown(_describe_attempts(claim))
+            offer_findings(claim.claim_id)
             box = st.expander("All points", icon=":material/list:", key=f"points-{at}", on_change="rerun")
             if box.open:
                 with box:

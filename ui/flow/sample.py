@@ -29,7 +29,18 @@ from ui.shell.browser import browser_key
 
 _BROWSERS_KEPT = 4096
 _REFUSED = "sample_refused"
-NOT_OFFERED = frozenset({Permission.ATTEMPT, Permission.AMEND, Permission.WITHDRAW, Permission.DECLARE_INCIDENT})
+NOT_OFFERED = frozenset(
+    {
+        Permission.ATTEMPT,
+        Permission.AMEND,
+        Permission.WITHDRAW,
+        Permission.DECLARE_INCIDENT,
+        Permission.RECORD_FINDING,
+        Permission.CHANGE_FINDING,
+        Permission.CLOSE_FINDING,
+        Permission.ACCEPT_FINDING,
+    }
+)
 """Actions on a record that a page does not offer for the sample; others are refused when pressed."""
 
 

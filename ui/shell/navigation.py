@@ -30,11 +30,13 @@ _OVERVIEW = Place("overview.py", "Overview", ":material/dashboard:", "Lead", Per
 _MODELS = Place("models.py", "Model cards", ":material/badge:", "Review", Permission.LOOK)
 _CLAIMS = Place("claims.py", "Claims", ":material/gavel:", "Review", Permission.LOOK)
 _DESK = Place("desk.py", "Review desk", ":material/rate_review:", "Review", Permission.LOOK)
+_FINDINGS = Place("findings.py", "Findings", ":material/flag:", "Review", Permission.LOOK)
 PLACES = (
     _OVERVIEW,
     _MODELS,
     _CLAIMS,
     _DESK,
+    _FINDINGS,
     Place("changes.py", "Changes", ":material/difference:", "Review", Permission.LOOK),
     Place("audit_log.py", "Audit log", ":material/list_alt:", "Review", Permission.LOOK),
     _LIVE_AUDIT,
@@ -78,6 +80,11 @@ def claims() -> Any:
 def desk() -> Any:
     """The review desk."""
     return _make(_DESK, is_visible=True, is_first=False)
+
+
+def findings() -> Any:
+    """The findings register."""
+    return _make(_FINDINGS, is_visible=True, is_first=False)
 
 
 def menu(person: Person | None) -> dict[str, list[Any]]:

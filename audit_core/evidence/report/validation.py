@@ -29,8 +29,8 @@ from audit_core.evidence.report.findings import print_findings, tabulate_assumpt
 from audit_core.evidence.report.judgement import describe_criteria, describe_deviations, disclose_attempts
 from audit_core.evidence.report.opening import summarise
 from audit_core.evidence.report.pack_view import Documents, PackView, as_list, as_table, as_tables
+from audit_core.evidence.report.register import describe_register
 from audit_core.evidence.report.signing import DECISIONS, Signature, describe_signatures
-from audit_core.evidence.report.suggestions import suggest_findings
 from audit_core.evidence.report.words_for import RESULTS, find_word
 
 SECTIONS = (
@@ -90,7 +90,7 @@ def build_validation_report(
         "sensitivity": lambda: _sensitivity(pack),
         "monitoring": lambda: _monitoring(pack),
         "limitations": lambda: _limitations(pack),
-        "register": lambda: _register(pack),
+        "register": lambda: describe_register(pack),
         "conditions": lambda: (*_conditions(signed), *_say_hidden(n_hidden)),
         "signoff": lambda: _sign_off(
             signed, n_hidden, describe_signatures(signatures, has_pack=True, n_hidden=n_hidden)
@@ -223,38 +223,6 @@ def _limitations(pack: PackView) -> tuple[Block, ...]:
         *blocks,
         Paragraph(line("Impact and compensating control are for people to state. This pack has no place for them.")),
     )
-
-
-def _register(pack: PackView) -> tuple[Block, ...]:
-    suggested = suggest_findings(pack)
-    blocks: list[Block] = [
-        Paragraph(line("No person has recorded a finding: this version of Assay has no register yet."), is_lead=True),
-        Paragraph(
-            line(
-                f"{len(suggested)} suggestions follow, read from the pack. None is a finding. "
-                "A person sets number, severity, owner, due date and status, or discards the suggestion."
-            )
-        ),
-    ]
-    if suggested:
-        rows = tuple(
-            (
-                cell(one.text),
-                line(code(one.claim_id)) if one.claim_id else line("all"),
-                cell(one.remediation),
-                line(code(one.source)),
-            )
-            for one in suggested
-        )
-        blocks.append(
-            Table(
-                "Suggestions",
-                ("suggestion", "claim", "possible remediation", "read from"),
-                rows,
-                widths=(40, 9, 28, 23),
-            )
-        )
-    return tuple(blocks)
 
 
 def _conditions(signed: Sequence[Signature]) -> tuple[Block, ...]:

@@ -12,6 +12,7 @@ from audit_core.errors import ClaimRefused, IntegrityError
 from audit_core.evidence.canonical import hash_document
 from audit_core.store.database.connection import open_database
 from audit_core.store.database.events import Action, AuditEvent, append_event, list_events, read_clock
+from audit_core.store.findings.reopening import reopen_findings
 from audit_core.trigger import Change, Trigger, TriggerKind, VerdictFacts
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ def record_changes(
     home: Path, claim_id: str, changes: Sequence[Change], *, held_for: str, by: str
 ) -> tuple[Trigger, ...]:
     """Record new triggers, each with its event in the same transaction; open triggers are not recorded again.
+
+    A new trigger also reopens the resolved findings about the claim, see `reopen_findings`.
 
     Returns:
         The new triggers.
@@ -114,12 +117,14 @@ def _insert(connection: duckdb.DuckDBPyConnection, claim_id: str, change: Change
     trigger = Trigger(claim_id, change.kind, change.before, change.after, held_for, change.reason, by, read_clock())
     body = trigger.to_json()
     row = connection.execute(_COUNT).fetchone()
-    connection.execute(_INSERT, [1 + int(row[0] if row else 0), claim_id, json.dumps(body, ensure_ascii=False)])
+    number = 1 + int(row[0] if row else 0)
+    connection.execute(_INSERT, [number, claim_id, json.dumps(body, ensure_ascii=False)])
     payload = {
         "claim_id": claim_id, "kind": change.kind.value, "before": change.before, "after": change.after,
         "row_sha256": hash_document(body),
     }  # fmt: skip
     append_event(connection, actor=by, action=Action.CLAIM_STALE, object_id=claim_id, payload=payload)
+    reopen_findings(connection, trigger, number=number)
     return trigger
 
 

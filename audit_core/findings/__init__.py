@@ -1,0 +1,17 @@
+"""Findings above the register: suggestions to record one from, severities of its policy, and notices of what is due."""
+
+from audit_core.findings.calendar import write_calendar
+from audit_core.findings.feed import write_feed
+from audit_core.findings.notices import Notice, NoticeKind, list_notices
+from audit_core.findings.suggested import SuggestedFinding, find_rules, list_suggestions
+
+__all__ = [
+    "Notice",
+    "NoticeKind",
+    "SuggestedFinding",
+    "find_rules",
+    "list_notices",
+    "list_suggestions",
+    "write_calendar",
+    "write_feed",
+]

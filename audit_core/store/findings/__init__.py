@@ -1,0 +1,1 @@
+"""The findings register: what people recorded about results, with every change."""
