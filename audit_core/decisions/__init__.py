@@ -1,0 +1,1 @@
+"""Decisions about applicants: slots, tasks, and what is measured of them."""
