@@ -44,6 +44,7 @@ PLACES = (
     Place("source_tokens.py", "Source tokens", ":material/swap_horiz:", "Explore", Permission.RUN),
     Place("robustness.py", "Robustness", ":material/shield:", "Explore", Permission.RUN),
     Place("explanations.py", "Explanations", ":material/lightbulb:", "Explore", Permission.RUN),
+    Place("decisions.py", "Decisions", ":material/how_to_vote:", "Explore", Permission.RUN),
     Place("benchmarks.py", "Benchmarks", ":material/quiz:", "Explore", Permission.RUN),
     Place("audits.py", "Audits", ":material/fact_check:", "Explore", Permission.RUN),
     Place("calibration.py", "Calibration", ":material/straighten:", "Explore", Permission.LOOK),
