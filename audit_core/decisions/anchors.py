@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from audit_core.decisions.table import Floats
 from audit_core.errors import NotMeasured
-from audit_core.stats.shares import wilson
 from audit_core.stats.estimates import Estimate
+from audit_core.stats.shares import wilson
 
 Rows = NDArray[np.int64]
 PRECISION = 0.95
@@ -57,7 +57,9 @@ def find_anchor(decide: Callable[[Rows], Floats], row: tuple[int, ...], chosen: 
             best = max(precise, key=lambda one: (one[0], [-slot for slot in one[1]]))[1]
             break
     kept = _count_kept(decide, row, fresh, best, wanted)
-    return Anchor(best, clopper_pearson(kept, len(fresh)), wilson(_count_covered(row, fresh, best), len(fresh), "covered"))
+    return Anchor(
+        best, clopper_pearson(kept, len(fresh)), wilson(_count_covered(row, fresh, best), len(fresh), "covered")
+    )
 
 
 def clopper_pearson(hits: int, n: int) -> Estimate:

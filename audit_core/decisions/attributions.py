@@ -43,7 +43,7 @@ def shapley(value: Callable[[frozenset[int]], float], n: int) -> Floats:
             found[player] += weight * (worth[chosen | {player}] - own)
     gap = abs(found.sum() - (worth[frozenset(range(n))] - worth[frozenset()]))
     if gap > EFFICIENCY:
-        raise ControlFailed("control_failed", f"Shapley values miss the change they divide by {gap:.2g}.")
+        raise ControlFailed(f"Shapley values miss the change they divide by {gap:.2g}.")
     return found
 
 

@@ -44,7 +44,9 @@ def accumulated_effects(decide: Decide, rows: Rows, slot: int, n_levels: int) ->
         near = rows[(rows[:, slot] == level) | (rows[:, slot] == level - 1)]
         counts.append(len(near))
         steps.append(
-            float((decide(_set(near, slot, level)) - decide(_set(near, slot, level - 1))).mean()) if len(near) else np.nan
+            float((decide(_set(near, slot, level)) - decide(_set(near, slot, level - 1))).mean())
+            if len(near)
+            else np.nan
         )
     return np.concatenate([[0.0], np.cumsum(steps)]), np.array(counts, float)
 
@@ -56,7 +58,9 @@ class Support:
         self._rows = rows
         n = rows.shape[1]
         self.seen = {
-            (a, b): set(map(tuple, np.unique(rows[:, [a, b]], axis=0).tolist())) for a in range(n) for b in range(a + 1, n)
+            (a, b): set(map(tuple, np.unique(rows[:, [a, b]], axis=0).tolist()))
+            for a in range(n)
+            for b in range(a + 1, n)
         }
 
     def list_unseen(self, row: tuple[int, ...]) -> tuple[tuple[int, int], ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,7 +19,7 @@ from audit_core.decisions.results import (
     SurrogateRow,
     ThroughRow,
 )
-from audit_core.decisions.surrogate import Additive, check_fidelity, fit_additive, fit_tree
+from audit_core.decisions.surrogate import Additive, Tree, check_fidelity, fit_additive, fit_tree
 from audit_core.decisions.table import UNIT, Decider, DecisionTable, Floats, fill_table
 from audit_core.decisions.task import DecisionTask
 from audit_core.errors import NotMeasured
@@ -51,29 +53,36 @@ def measure_decisions(
     auc = None if outcomes is None else measure_auc(values, outcomes, seed=seed)
     why = explain_no_task(said_yes, auc)
     spread = float(values.std(ddof=1))
-    common = {
-        "n": len(rows), "unit": UNIT, "slots": tuple(slot.name for slot in task.slots), "said_yes": said_yes, "auc": auc,
-        "spread": spread, "smallest": DELTA * spread, "n_combinations": cells,
-    }  # fmt: skip
+    found = DecisionsResult(
+        finding=why,
+        does_task=not why,
+        n=len(rows),
+        unit=UNIT,
+        slots=tuple(slot.name for slot in task.slots),
+        said_yes=said_yes,
+        auc=auc,
+        spread=spread,
+        smallest=DELTA * spread,
+        n_combinations=cells,
+    )
     if why:
         on_progress(total, total)
-        return DecisionsResult(finding=why, does_task=False, **common)
+        return found
     table = fill_table(decider, task.slots, on_progress=_part(len(rows), cells, total, on_progress))
     on_progress(total, total)
-    reading = _Reading(task, table, rows, DELTA * spread, seed)
+    reading = _Reading(task, table, rows, found.smallest, seed)
     through = reading.read_through()
-    by_slot, surrogates = reading.read_slots(), reading.read_surrogates()
-    return DecisionsResult(
+    by_slot = reading.read_slots()
+    return replace(
+        found,
         finding=describe(task, by_slot, through),
-        does_task=True,
         by_slot=by_slot,
         curves=reading.read_curves(),
         through=through,
         groups=reading.read_groups(outcomes),
-        applicants=people.read_applicants(decider, task, table, rows, reading.drawn, through, DELTA * spread),
-        surrogates=surrogates,
-        misses=list_misses(by_slot, through, DELTA * spread),
-        **common,
+        applicants=people.read_applicants(decider, task, table, rows, reading.drawn, through, found.smallest),
+        surrogates=reading.read_surrogates(),
+        misses=list_misses(by_slot, through, found.smallest),
     )
 
 
@@ -228,13 +237,15 @@ class _Reading:
         sums = self.fit_additive()
         rules = {
             "sum of weights per level": tuple(
-                f"{slot.name}: " + ", ".join(f"{word} {weight:+.2f}" for word, weight in zip(slot.levels, own, strict=True))
+                f"{slot.name}: "
+                + ", ".join(f"{word} {weight:+.2f}" for word, weight in zip(slot.levels, own, strict=True))
                 for slot, own in zip(self.task.slots, sums.weights, strict=True)
             ),
             "short tree": tuple(f"{rule}: {value:+.2f}" for rule, value in tree.list_rules(self.task.slots)),
         }
         found = []
-        for name, surrogate in zip(rules, (sums, tree), strict=True):
+        fits: tuple[Additive | Tree, ...] = (sums, tree)
+        for name, surrogate in zip(rules, fits, strict=True):
             fidelity = check_fidelity(surrogate, self.held, held)
             found.append(SurrogateRow(name=name, same=fidelity.same, variance=fidelity.variance, rules=rules[name]))
         return tuple(found)

@@ -94,7 +94,7 @@ def run_again(decider: Decider, rows: tuple[Row, ...], *, is_yes: bool) -> None:
         ControlFailed: one of them does not have the other decision.
     """
     if rows and ((np.asarray(decider.decide(rows)) > 0) == is_yes).any():
-        raise ControlFailed("control_failed", "a counterfactual does not flip the decision when it is run again.")
+        raise ControlFailed("a counterfactual does not flip the decision when it is run again.")
 
 
 def name_level(task: DecisionTask, slot: int, level: int) -> str:

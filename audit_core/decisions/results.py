@@ -48,7 +48,8 @@ class DecisionFile:
 
     template: Annotated[str, Ask("Template", "The prompt, with each slot once in braces.")] = TEMPLATE
     slots: Annotated[
-        str, Ask("Slots", "Lines or `;`: income = low < middle < high, may rise. Also: may fall, may change, protected.")
+        str,
+        Ask("Slots", "Lines or `;`: income = low < middle < high, may rise. Also: may fall, may change, protected."),
     ] = SLOTS
     yes: Annotated[str, Ask("Yes", "The answer in favour, one token.")] = YES
     no: Annotated[str, Ask("No", "The answer against, one token.")] = NO
@@ -174,8 +175,8 @@ class SurrogateRow:
 
     name: str
     same: Estimated[Estimate]
-    variance: Estimated[float]
-    """R² on held-out applicants."""
+    variance: Estimated[float | None]
+    """R² on held-out applicants; None where all have one preference."""
     rules: tuple[str, ...]
 
 

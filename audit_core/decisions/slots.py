@@ -33,12 +33,15 @@ class Slot:
 
     def allows(self, before: int, after: int) -> bool:
         """Whether a person could move from one level to another; staying is always allowed."""
-        return before == after or {
-            Change.NONE: False,
-            Change.RISE: after > before,
-            Change.FALL: after < before,
-            Change.ANY: True,
-        }[self.change]
+        return (
+            before == after
+            or {
+                Change.NONE: False,
+                Change.RISE: after > before,
+                Change.FALL: after < before,
+                Change.ANY: True,
+            }[self.change]
+        )
 
     def distance(self, before: int, after: int) -> float:
         """Steps between two levels as a share of the scale; 1 between different levels without an order."""
@@ -61,7 +64,9 @@ def parse_slots(text: str) -> tuple[Slot, ...]:
     """
     lines = [line.strip() for line in text[:20_000].replace(";", "\n").split("\n") if line.strip()]
     if not 2 <= len(lines) <= MAX_SLOTS:
-        raise Refused(f"{len(lines)} slots.", wanted=f"2 to {MAX_SLOTS} lines, a slot each.", remedy="change the slots.")
+        raise Refused(
+            f"{len(lines)} slots.", wanted=f"2 to {MAX_SLOTS} lines, a slot each.", remedy="change the slots."
+        )
     slots = tuple(_parse_slot(line) for line in lines)
     names = [slot.name for slot in slots]
     if len(set(names)) < len(names):
@@ -93,7 +98,7 @@ def _parse_slot(line: str) -> Slot:
     change = changes[0] if changes else Change.NONE
     if is_bad or (change in (Change.RISE, Change.FALL) and not is_ordered):
         raise Refused(
-            f"Slot {ascii(line[:80])}.",
+            f"Slot {line[:80]!a}.",
             wanted=f"`name = level < level, may rise`: 2 to {MAX_LEVELS} different levels of at most {MAX_TEXT} characters, "
             "`<` where they may rise or fall, `|` otherwise; then may rise, may fall, may change or protected.",
             remedy="change this line.",

@@ -22,8 +22,8 @@ class Fidelity:
 
     same: Estimate
     """Share of applicants with the same decision."""
-    variance: float
-    """Share of the variance of the model's preference that it reproduces (R²)."""
+    variance: float | None
+    """Share of the variance of the model's preference that it reproduces (R²); None where the preference has none."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def check_fidelity(surrogate: Additive | Tree, rows: Rows, values: Floats) -> Fi
     spread = float(((values - values.mean()) ** 2).sum())
     return Fidelity(
         wilson(same, len(rows), "same decision"),
-        1 - float(((values - predicted) ** 2).sum()) / spread if spread else float("nan"),
+        1 - float(((values - predicted) ** 2).sum()) / spread if spread else None,
     )
 
 

@@ -95,7 +95,7 @@ def fill_table(decider: Decider, slots: tuple[Slot, ...], *, on_progress: Progre
     cells = list(product(*(range(n) for n in shape)))
     values = np.asarray(decider.decide(cells, on_progress=on_progress), float)
     if values.shape != (len(cells),) or not np.isfinite(values).all():
-        raise ControlFailed("control_failed", "the model gives no finite number for some combination.")
+        raise ControlFailed("the model gives no finite number for some combination.")
     values = values.reshape(shape)
     values.setflags(write=False)
     return DecisionTable(slots, values)
@@ -118,7 +118,7 @@ def ask_rows(task: DecisionTask, rows: Sequence[Row], subject: Subject) -> Token
         sequences = [one for one in found if not isinstance(one, AnswerFault)]
         if len(sequences) < 2 or any(len(one) != 1 for one in sequences) or sequences[0] == sequences[1]:
             raise Refused(
-                f"The answers {ascii(yes)} and {ascii(no)}.", wanted="two different answers of one token each.",
+                f"The answers {yes!a} and {no!a}.", wanted="two different answers of one token each.",
                 remedy="choose other answers, or end the template without a space.",
             )  # fmt: skip
         clean = (*begin, *ids)

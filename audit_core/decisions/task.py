@@ -72,7 +72,7 @@ def read_task(
     wanted = [slot.name for slot in found] + ([outcome] if outcome else [])
     if missing := [column for column in wanted if column not in table[0]]:
         raise Refused(
-            f"No column {ascii(missing[0])}.", wanted=f"columns {ascii(', '.join(wanted))}.", remedy="rename the columns."
+            f"No column {missing[0]!a}.", wanted=f"columns {', '.join(wanted)!a}.", remedy="rename the columns."
         )  # fmt: skip
     few = table if len(table) <= MAX_ROWS else [table[at] for at in _spread(len(table), MAX_ROWS)]
     rows = tuple(tuple(_find_level(slot, line, at) for slot in found) for at, line in enumerate(few, start=2))
@@ -101,7 +101,9 @@ def _read_rows(raw: bytes) -> list[dict[str, str]]:
     try:
         lines = list(csv.DictReader(io.StringIO(raw.decode("utf-8-sig")), strict=True))
     except (UnicodeDecodeError, csv.Error) as error:
-        raise Refused("A file that does not parse.", wanted="CSV in UTF-8.", remedy="save it as CSV in UTF-8.") from error
+        raise Refused(
+            "A file that does not parse.", wanted="CSV in UTF-8.", remedy="save it as CSV in UTF-8."
+        ) from error
     if len(lines) < _MIN_ROWS:
         raise Refused(f"{len(lines)} rows.", wanted=f"at least {_MIN_ROWS} rows.", remedy="bring more rows.")
     return lines
@@ -111,7 +113,7 @@ def _find_level(slot: Slot, line: dict[str, str], at: int) -> int:
     text = (line.get(slot.name) or "").strip()
     if text not in slot.levels:
         raise Refused(
-            f"{ascii(text[:60])} in column {ascii(slot.name)}, line {at}.", wanted=f"{ascii(', '.join(slot.levels))}.",
+            f"{text[:60]!a} in column {slot.name!a}, line {at}.", wanted=f"{', '.join(slot.levels)!a}.",
             remedy="change the value, or add it to the levels of the slot.",
         )  # fmt: skip
     return slot.levels.index(text)
@@ -121,7 +123,7 @@ def _read_outcome(text: str | None, yes: str, no: str) -> bool:
     found = (text or "").strip()
     if found not in (yes.strip(), no.strip()):
         raise Refused(
-            f"Outcome {ascii(found[:60])}.", wanted=f"{ascii(yes.strip())} or {ascii(no.strip())}.",
+            f"Outcome {found[:60]!a}.", wanted=f"{yes.strip()!a} or {no.strip()!a}.",
             remedy="change the value, or name no outcome column.",
         )  # fmt: skip
     return found == yes.strip()

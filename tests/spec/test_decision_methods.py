@@ -205,7 +205,13 @@ def test_an_estimator_in_memory_goes_through_the_same_interface() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["income", "a = x | y; a = x | y", "a = x | x; b = 1 | 2", "a = x | y, may rise; b = 1 | 2", "a = x | y, maybe; b = 1 | 2"],
+    [
+        "income",
+        "a = x | y; a = x | y",
+        "a = x | x; b = 1 | 2",
+        "a = x | y, may rise; b = 1 | 2",
+        "a = x | y, maybe; b = 1 | 2",
+    ],
 )
 def test_slots_that_do_not_parse_are_refused(text: str) -> None:
     with pytest.raises(Refused):

@@ -33,6 +33,7 @@ from audit_core.benchmarks import BenchmarkRequest
 from audit_core.circuits import OtherTask
 from audit_core.claim import Claim, Role, Universe
 from audit_core.component import Component, Kind, edge, head, mlp, resid
+from audit_core.decisions import DecisionsRequest, DecisionTask, read_task
 from audit_core.explanations import UnitKind
 from audit_core.intervention import Direction, Replacement
 from audit_core.prompts.alignment import tokenise
@@ -95,6 +96,7 @@ def list_requests(prompts: TokenisedPrompts) -> dict[str, list[Any]]:
                 method="integrated_gradients",
             ),
         ],
+        "decisions": [DecisionsRequest(prompts, make_decision_task())],
         "discover": [
             DiscoverRequest(looked_at, looked_at, method, replacement=Replacement.RESAMPLE)
             for method in list_plugins("circuit_discovery")
@@ -163,3 +165,11 @@ def list_requests_to_a_mixture(subject: Any) -> dict[str, list[Any]]:
     one = replace(lookup, pairs=lookup.pairs[:1])
     forced = (Component(0, Kind.EXPERT, 3), Component(0, Kind.EXPERT, 6))
     return {"experts": [ExpertsRequest(lookup, lookup), ExpertsRequest(one, lookup, at_answer=True, force=forced)]}
+
+
+def make_decision_task() -> DecisionTask:
+    """Forty applicants in the words of the planted models."""
+    lines = [f"w0{1 + at % 3},w0{4 + at % 2}" for at in range(40)]
+    slots = "first = w01 < w02 < w03, may rise; second = w04 | w05, protected"
+    raw = "\n".join(["first,second", *lines]).encode()
+    return read_task(raw, name="toy", template="{first} {second} =", slots=slots, yes="A", no="B")

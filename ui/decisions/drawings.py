@@ -31,7 +31,9 @@ def draw_done(result: DecisionsResult) -> go.Figure:
         _points((rows + through)[::-1], figures.EFFECT, "circle", "effect"),
     )
     figure.add_vline(x=0, line_color=figures.INK, line_width=1)
-    return figures.style_figure(figure, 90 + 34 * (len(rows) + len(through)), f"change of preference, {result.unit}", "")
+    return figures.style_figure(
+        figure, 90 + 34 * (len(rows) + len(through)), f"change of preference, {result.unit}", ""
+    )
 
 
 def pick_through(result: DecisionsResult) -> list:

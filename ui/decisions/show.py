@@ -106,18 +106,26 @@ def show_applicants(result: DecisionsResult, place: str = "") -> None:
     ids = [row.id for row in result.applicants]
     chosen = st.selectbox("Applicant", ids, key=f"applicant{place}", width=260)
     row = next(one for one in result.applicants if one.id == chosen)
-    st.markdown(f"{plain(row.values)}. Decision: **{plain('yes' if row.is_yes else 'no')}**, {row.preference:+.2f} logits.")
+    st.markdown(
+        f"{plain(row.values)}. Decision: **{plain('yes' if row.is_yes else 'no')}**, {row.preference:+.2f} logits."
+    )
     _show_alternatives(row, place)
     if not row.is_yes:
         _show_reasons(row)
     if row.precision is not None and row.coverage is not None:
-        figure_header("Anchor", "causal observational", "with these values the decision stays, whatever the other slots are.")
+        figure_header(
+            "Anchor", "causal observational", "with these values the decision stays, whatever the other slots are."
+        )
         st.markdown(
             f"**{plain(row.anchor)}**. Precision: at least {row.precision.low or 0:.2f} with 95 % (n = {row.precision.n}, "
             f"applicants that did not choose the rule). Coverage: {plain(format_estimate(row.coverage))}."
         )
-    figure_header("Shapley values", "estimated", "one applicant, so they have no interval. They add up to the preference.")
-    show_rows(make_table(("slot", "logits"), list(zip(result.slots, row.shapley, strict=True))), f"decisions-shapley{place}")
+    figure_header(
+        "Shapley values", "estimated", "one applicant, so they have no interval. They add up to the preference."
+    )
+    show_rows(
+        make_table(("slot", "logits"), list(zip(result.slots, row.shapley, strict=True))), f"decisions-shapley{place}"
+    )
 
 
 def _show_alternatives(row: ApplicantRow, place: str) -> None:
@@ -176,14 +184,23 @@ def show_surrogates(result: DecisionsResult, place: str = "") -> None:
     for row in result.surrogates:
         st.markdown(
             f"{plain(row.name.capitalize())}: same decision on {plain(format_estimate(row.same))}, held out. "
-            f"R² = {row.variance:.2f}."
+            + ("" if row.variance is None else f"R² = {row.variance:.2f}.")
         )
-        show_rows(make_table(("rule, logits",), [(rule,) for rule in row.rules]), f"decisions-{row.name.split()[0]}{place}")
+        show_rows(
+            make_table(("rule, logits",), [(rule,) for rule in row.rules]), f"decisions-{row.name.split()[0]}{place}"
+        )
 
 
 def _table_said(result: DecisionsResult) -> object:
-    names = ("slot", *(f"Shapley {part}" for part in _ESTIMATE), *(f"LIME {part}" for part in _ESTIMATE), "LIME, SD of seeds")
-    rows = [(row.slot, *estimate_cells(row.shapley), *estimate_cells(row.lime), row.lime_spread) for row in result.by_slot]
+    names = (
+        "slot",
+        *(f"Shapley {part}" for part in _ESTIMATE),
+        *(f"LIME {part}" for part in _ESTIMATE),
+        "LIME, SD of seeds",
+    )
+    rows = [
+        (row.slot, *estimate_cells(row.shapley), *estimate_cells(row.lime), row.lime_spread) for row in result.by_slot
+    ]
     return make_table(names, rows)
 
 
