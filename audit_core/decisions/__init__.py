@@ -2,7 +2,7 @@
 
 from audit_core.decisions.measurement import measure_decisions
 from audit_core.decisions.recorded import RecordedDecisions, find_recorded
-from audit_core.decisions.results import DESCRIBES, DRAFT, ApplicantRow, DecisionsRequest, DecisionsResult
+from audit_core.decisions.results import DESCRIBES, DRAFT, ApplicantRow, DecisionsRequest, DecisionsResult, ThroughRow
 from audit_core.decisions.shipped import FILE, NO, OUTCOME, PLANTED, SLOTS, TEMPLATE, YES, read_credit
 from audit_core.decisions.slots import Change, Slot, parse_slots
 from audit_core.decisions.table import Decider, DecisionTable, EstimatorDecider, fill_table
@@ -29,6 +29,7 @@ __all__ = [
     "EstimatorDecider",
     "RecordedDecisions",
     "Slot",
+    "ThroughRow",
     "fill_table",
     "find_recorded",
     "measure_decisions",

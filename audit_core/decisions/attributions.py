@@ -16,7 +16,7 @@ Rows = NDArray[np.int64]
 EFFICIENCY = 1e-6
 MOST_EXACT = 10
 BACKGROUND = 100
-"""Applicants whose values stand in for slots that are left out."""
+"""Applicants whose values replace slots that are left out."""
 LIME_SETS, LIME_SEEDS, LIME_RIDGE = 100, 10, 1e-3
 
 

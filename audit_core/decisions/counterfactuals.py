@@ -66,7 +66,7 @@ class Reason:
 
     slot: int
     effect: float
-    """Mean change of the preference for yes when this slot alone takes the values of barely approved applicants, in logits."""
+    """Mean change of the preference for yes when this slot alone takes the values of applicants with a narrow yes, in logits."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Reasons:
 
     found: tuple[Reason, ...]
     flips_together: float
-    """Share of barely approved applicants whose values in all these slots turn the decision into yes."""
+    """Share of applicants with a narrow yes whose values in all these slots turn the decision into yes."""
     protected: tuple[Reason, ...]
     """Protected slots that would be among them: a matter for a person, never a reason."""
 
@@ -85,9 +85,9 @@ class Reasons:
 
 
 def find_reasons(table: DecisionTable, row: Row, rows: Rows, *, least: float) -> Reasons:
-    """Slots whose values lower the preference most against barely approved applicants, at most four.
+    """Slots whose values lower the preference most against applicants with a narrow yes, at most four.
 
-    Barely approved: the quarter of approved applicants nearest to the boundary, at least ten.
+    A narrow yes: the quarter of applicants with a yes that is nearest to the boundary, at least ten.
 
     Args:
         least: smallest effect that counts, in logits.

@@ -123,7 +123,7 @@ class _Reading:
 
     def __init__(self, task: DecisionTask, table: DecisionTable, rows: Rows, smallest: float, seed: int) -> None:
         self.task, self.table, self.rows, self.smallest, self.seed = task, table, rows, smallest, seed
-        # Even rows fit surrogates and stand in for left-out slots; odd rows are held out.
+        # Even rows fit surrogates and replace left-out slots; odd rows are held out.
         self.fitted, self.held = rows[::2], rows[1::2]
         self.drawn = [int(at) for at in np.unique(np.linspace(0, len(rows) - 1, DRAWN).round())]
         self.support = Support(rows)

@@ -116,5 +116,5 @@ def describe_reasons(task: DecisionTask, reasons: Reasons) -> str:
         return "Not established: no slot alone raises the preference."
     share = f"{100 * reasons.flips_together:.0f} %"
     if not reasons.is_established:
-        return f"Not established: together they turn the decision with {share} of barely approved applicants."
-    return f"Established by running: together they turn the decision with {share} of barely approved applicants."
+        return f"Not established: together they turn the decision with {share} of applicants with a narrow yes."
+    return f"Established by running: together they turn the decision with {share} of applicants with a narrow yes."

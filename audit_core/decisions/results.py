@@ -146,7 +146,7 @@ class ReasonRow:
     slot: str
     wording: str
     effect: Causal[float]
-    """Rise of the preference when this slot alone takes values of barely approved applicants, in logits."""
+    """Rise of the preference when this slot alone takes values of applicants with a narrow yes, in logits."""
     is_proxy: bool
 
 

@@ -41,7 +41,7 @@ class Additive:
 
 
 def fit_additive(rows: Rows, values: Floats, slots: tuple[Slot, ...]) -> Additive:
-    """Least squares on the levels; the shortest solution where levels cannot be told apart."""
+    """Least squares on the levels; the shortest solution where levels cannot be distinguished."""
     columns = [rows[:, at] == level for at, slot in enumerate(slots) for level in range(1, len(slot.levels))]
     design = np.column_stack([np.ones(len(rows)), *columns]).astype(float)
     intercept, *found = np.linalg.lstsq(design, values, rcond=None)[0]

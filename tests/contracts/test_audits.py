@@ -56,8 +56,12 @@ BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
     "robustness": {"rows": _DONE},
     "curve": dict.fromkeys(("points", "named"), _DONE),
     "decisions": {
-        "said yes": _READ, "by slot": (*_DONE, Evidence.ESTIMATED), "curves": _DONE, "through": (*_DONE, *_READ),
-        "groups": _READ, "surrogates": (Evidence.ESTIMATED,),
+        "said yes": _READ,
+        "by slot": (*_DONE, Evidence.ESTIMATED),
+        "curves": _DONE,
+        "through": (*_DONE, *_READ),
+        "groups": _READ,
+        "surrogates": (Evidence.ESTIMATED,),
     },  # fmt: skip
     "discover": {},
     "edges": {},

@@ -43,6 +43,8 @@ PASS_ON = {"figure_header", "open_frame", "open_page", "pane_header", "step_head
 """Functions of the pages that draw what they are given: their callers are held to the same."""
 REVIEWED: dict[str, list[str]] = {
     "ui/benchmarks/show.py": ["result.n", "result.n_measured", "result.n_right", "source.n_in_file"],
+    "ui/decisions/form.py": ["task.n_in_file"],
+    "ui/decisions/show.py": ["number", "row.precision.n"],
     "ui/live/attention_tests.py": [
         "_kinds(agreements)",
         "_kinds(comparisons)",

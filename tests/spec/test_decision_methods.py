@@ -114,7 +114,7 @@ def test_the_proxy_is_found_by_mediation_and_by_its_flip_and_missed_by_the_flip_
     assert association(rows, 1, 2) == pytest.approx(gap, abs=0.02)
 
 
-def test_a_direct_effect_is_not_told_as_one_through_another_slot() -> None:
+def test_a_direct_effect_is_not_reported_as_one_through_another_slot() -> None:
     table = tabulate()
     biased = DecisionTable(SLOTS, table.values - np.array([0.0, 2.0])[None, :, None])
     found = mediate(biased, draw_rows(), 1, 0, 0, 1, seed=0)
@@ -153,10 +153,10 @@ def test_reasons_are_measured_and_a_protected_slot_is_never_one() -> None:
     assert found.is_established
     assert not found.protected
     biased = DecisionTable(SLOTS, table.values - np.array([0.0, 2.0])[None, :, None])
-    told = find_reasons(biased, (1, 1, 0), rows[rows[:, 1] == 0], least=0.1)
-    assert [one.slot for one in told.protected] == [1]
-    assert 1 not in [one.slot for one in told.found]
-    assert not told.is_established
+    second = find_reasons(biased, (1, 1, 0), rows[rows[:, 1] == 0], least=0.1)
+    assert [one.slot for one in second.protected] == [1]
+    assert 1 not in [one.slot for one in second.found]
+    assert not second.is_established
 
 
 def test_the_stated_precision_of_an_anchor_holds_on_fresh_samples() -> None:

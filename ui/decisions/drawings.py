@@ -5,7 +5,7 @@ from __future__ import annotations
 import plotly.graph_objects as go
 
 from audit_core import Estimate
-from audit_core.decisions import DecisionsResult
+from audit_core.decisions import DecisionsResult, ThroughRow
 from ui.parts import figures
 
 _GREY, _LIGHT = "#4b5563", "#9aa3af"
@@ -36,9 +36,9 @@ def draw_done(result: DecisionsResult) -> go.Figure:
     )
 
 
-def pick_through(result: DecisionsResult) -> list:
+def pick_through(result: DecisionsResult) -> list[ThroughRow]:
     """The largest indirect effect of each protected attribute that is beyond the smallest effect of interest."""
-    best: dict[str, object] = {}
+    best: dict[str, ThroughRow] = {}
     for row in sorted((one for one in result.through if one.is_proxy), key=lambda one: -abs(one.indirect.value)):
         best.setdefault(row.attribute, row)
     return list(best.values())

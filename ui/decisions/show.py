@@ -23,10 +23,11 @@ def show_answer(result: DecisionsResult) -> None:
             f"Said yes to {plain(format_estimate(result.said_yes))}. The planted decision model does this task: choose it above."
         )
         return
-    if result.misses:
-        missed = {row.attribute for row in drawings.pick_through(result)}
+    shown = drawings.pick_through(result)
+    missing = [one.partition(": ")[2] for one in result.misses if shown and one.startswith(f"{shown[0].attribute}: ")]
+    if missing:
         st.markdown(
-            f"These show nothing of it: **{plain('; '.join(one for one in result.misses if one.split(':')[0] in missed))}**."
+            f"These methods show nothing of it for {plain(shown[0].attribute)}: **{plain(', '.join(missing))}**."
         )
 
 
@@ -121,7 +122,9 @@ def show_applicants(result: DecisionsResult, place: str = "") -> None:
             f"applicants that did not choose the rule). Coverage: {plain(format_estimate(row.coverage))}."
         )
     figure_header(
-        "Shapley values", "estimated", "one applicant, so they have no interval. They add up to the preference."
+        "Shapley values",
+        "estimated",
+        "one applicant, so no interval. Their sum is the preference minus that of the comparison applicants.",
     )
     show_rows(
         make_table(("slot", "logits"), list(zip(result.slots, row.shapley, strict=True))), f"decisions-shapley{place}"
@@ -141,12 +144,12 @@ def _show_alternatives(row: ApplicantRow, place: str) -> None:
 def _show_reasons(row: ApplicantRow) -> None:
     figure_header(
         "Principal reasons", "causal",
-        "each is the rise when this slot alone takes the values of barely approved applicants. At most four.",
+        "each is the rise when this slot alone takes the values of applicants with a narrow yes. At most four.",
     )  # fmt: skip
     st.markdown(f"**{plain(DRAFT)}** {plain(row.reasons_state)}")
-    for at, one in enumerate(row.reasons, start=1):
+    for number, one in enumerate(row.reasons, start=1):
         note = " This slot carries a protected attribute's effect." if one.is_proxy else ""
-        st.markdown(f"{at}. {plain(one.wording)} ({one.effect:+.2f} logits, n = 1).{plain(note)}")
+        st.markdown(f"{number}. {plain(one.wording)} ({one.effect:+.2f} logits, n = 1).{plain(note)}")
 
 
 def show_curves(result: DecisionsResult, place: str = "") -> None:
