@@ -8,7 +8,7 @@ FOLDER = DATA / "decisions"
 FILE = "credit.csv"
 TEMPLATE = (
     "A {gender} of {age} from the {region} asks for a {amount} loan . Income is {income} . "
-    "Missed payments : {defaults} . Job held for {tenure} . Approve the loan ? Answer :"
+    "Missed payments : {defaults} . Job kept for {tenure} . Approve the loan ? Answer :"
 )
 """Words between spaces, so that the planted model's tokenizer of whole words reads it as any other."""
 SLOTS = """\

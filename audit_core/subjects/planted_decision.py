@@ -26,7 +26,7 @@ WEIGHTS = MappingProxyType({
 PENALTY, BIAS = 0.75, 0.3
 """Logits that a large loan at a low income loses beside, and those of an applicant with no weights."""
 _BOS = "<bos>"
-_VERSION = 1
+_VERSION = 2
 _D_MODEL, _BALLAST = 32, 1024.0
 _SUM, _COUNT_IN, _YES, _COUNT, _DUMP = 0, 1, 2, 3, _D_MODEL - 3
 

@@ -62,7 +62,7 @@ BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
         "through": (*_DONE, *_READ),
         "groups": _READ,
         "surrogates": (Evidence.ESTIMATED,),
-    },  # fmt: skip
+    },
     "discover": {},
     "edges": {},
     "experts": _RUNS
