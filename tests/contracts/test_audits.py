@@ -61,6 +61,7 @@ BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
         "curves": _DONE,
         "through": (*_DONE, *_READ),
         "groups": _READ,
+        "applicants": (*_DONE, *_READ),
         "surrogates": (Evidence.ESTIMATED,),
     },
     "discover": {},
