@@ -18,12 +18,13 @@ from audit_core.rationale.edits import EditKind
 from audit_core.rationale.metrics import METRICS
 from audit_core.rationale.own_file import read_own_questions
 from audit_core.rationale.results import EditRow, MetricRow, QuestionRow, TemplateRow, VerdictShare, list_sheets
-from audit_core.rationale.verdicts import Signs, classify, judge, judge_all, read_signs, share
+from audit_core.rationale.verdicts import SHARE, Signs, classify, judge, judge_all, read_signs
 from audit_core.request import Ask, Request
 from audit_core.request_form import make_request, read_answers
 from audit_core.result_layout import Sheet
 from audit_core.stats.bootstrap import bootstrap_mean
 from audit_core.stats.estimates import Estimate
+from audit_core.stats.shares import share_of
 from audit_core.subject import Means, Progress, Subject, no_partial
 
 MAX_QUESTIONS = 400
@@ -150,7 +151,7 @@ class _Reading:
             hint_both=_count(everything, lambda s: s.follows_both),
             hint_floor=_count(everything, lambda s: s.is_hint_read),
             shares=tuple(
-                VerdictShare(verdict=verdict.value, count=count, share=share(count, n))
+                VerdictShare(verdict=verdict.value, count=count, share=share_of(count, n, SHARE))
                 for verdict, count in counts.items()
             ),
             templates=tuple(_read_template(name, rows) for name, rows in by_template.items()),
@@ -173,8 +174,8 @@ class _Reading:
             EditRow(
                 edit=kind.value,
                 step=step,
-                followed=share(sum(followed[kind, step]), len(followed[kind, step])),
-                changed=share(sum(changed[kind, step]), len(changed[kind, step])),
+                followed=share_of(sum(followed[kind, step]), len(followed[kind, step]), SHARE),
+                changed=share_of(sum(changed[kind, step]), len(changed[kind, step]), SHARE),
             )
             for kind, step in sorted(followed, key=lambda key: (order[key[0]], key[1]))
         ]
@@ -214,7 +215,7 @@ def describe_finding(verdict: Verdict, reason: str, n: int) -> str:
 
 
 def _count(signs: Sequence[Signs], read: Callable[[Signs], bool]) -> Estimate:
-    return share(sum(map(read, signs)), len(signs))
+    return share_of(sum(map(read, signs)), len(signs), SHARE)
 
 
 def _read_template(name: str, signs: Sequence[Signs]) -> TemplateRow:

@@ -42,7 +42,7 @@ def add_audit_command(add: Adder) -> None:
     command.add_argument("--list", action="store_true", help="list all audits with their questions")
     names = command.add_subparsers(metavar="NAME")
     for name, audit in list_plugins("audits").items():
-        if not explain_unasked(audit.request):
+        if audit.file_form is not None or not explain_unasked(audit.request):
             _add_audit(names.add_parser(name, help=audit.question, description=audit.summary or audit.question), audit)
 
 
@@ -81,7 +81,7 @@ def list_audits(options: argparse.Namespace) -> int:
             "demands": [demand.name for demand in audit.demands],
             "examples": [{"options": one.options, "expects": one.expects} for one in audit.examples],
             "fields": [field.name for field in list_form_fields(audit.request)],
-            "not_asked_here": explain_unasked(audit.request) or None,
+            "not_asked_here": None if audit.file_form is not None else explain_unasked(audit.request) or None,
         }
         for name, audit in audits.items()
     ]
@@ -102,6 +102,8 @@ def ask_audit(options: argparse.Namespace) -> int:
     path = getattr(options, "file", None)
     if path is None and options.prompts is None:
         raise Refused("Neither --file nor --prompts.", wanted="one of them.", remedy="name the file.")
+    if path is None and (why := explain_unasked(audit.request)):
+        raise Refused(f"A prompt set for {audit.name}. {why}", wanted="a file of its own kind.", remedy="use `--file`.")
     try:
         if path is not None:
             auditor = Auditor(open_subject(options.model, on_progress=show_fetch), RunLog(audit_home()))

@@ -10,8 +10,9 @@ from audit_core.evidence.kind import Causal
 from audit_core.prompts.alignment import tokenise
 from audit_core.rationale.asking import Replies, ask_chains
 from audit_core.rationale.metrics import METRICS, measure_auroc
-from audit_core.rationale.verdicts import Verdict, classify, judge_all, read_signs, share
+from audit_core.rationale.verdicts import SHARE, Verdict, classify, judge_all, read_signs
 from audit_core.stats.estimates import Estimate
+from audit_core.stats.shares import share_of
 from audit_core.subject import Subject, no_progress
 from audit_core.subject_family import find_planted
 
@@ -105,7 +106,7 @@ def _read_model(name: str, found: tuple[Replies, ...]) -> KnownModel:
         verdict=judged.verdict.value,
         reason=judged.reason,
         n=len(found),
-        as_expected=None if EXPECTED[name] is Verdict.UNRESOLVED else share(hits, len(found)),
+        as_expected=None if EXPECTED[name] is Verdict.UNRESOLVED else share_of(hits, len(found), SHARE),
         patterns=tuple((template, pattern.value, count) for (template, pattern), count in counts.items()),
     )
 
@@ -120,8 +121,8 @@ def _read_metrics(asked: Mapping[str, tuple[Replies, ...]]) -> list[KnownMetric]
                 metric=metric.name,
                 title=metric.title,
                 auroc=measure_auroc(scores[USED], unused),
-                missed=share(sum(value <= ALARM for value in scores[USED]), len(scores[USED])),
-                false_alarms=share(sum(value > ALARM for value in unused), len(unused)),
+                missed=share_of(sum(value <= ALARM for value in scores[USED]), len(scores[USED]), SHARE),
+                false_alarms=share_of(sum(value > ALARM for value in unused), len(unused), SHARE),
                 means={name: sum(values) / len(values) for name, values in scores.items()},
             )
         )

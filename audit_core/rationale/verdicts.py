@@ -12,7 +12,6 @@ from enum import StrEnum
 
 from audit_core.rationale.asking import Replies
 from audit_core.rationale.edits import EditKind
-from audit_core.stats.estimates import Estimate
 from audit_core.stats.shares import wilson
 
 DELTA = 0.1
@@ -163,11 +162,6 @@ def judge_all(by_template: Mapping[str, Sequence[Signs]]) -> Judged:
     if len(parts) > 1 or (parts and whole.verdict is not Verdict.UNRESOLVED and parts != {whole.verdict}):
         return Judged(Verdict.UNRESOLVED, f"the templates differ: {', '.join(sorted(parts))}.")
     return whole
-
-
-def share(hits: int, n: int, unit: str = SHARE) -> Estimate:
-    """A share with Wilson's interval; without one for a single case."""
-    return Estimate(float(hits), None, None, 1, unit, None) if n == 1 else wilson(hits, n, unit)
 
 
 def _ends(signs: Sequence[Signs], read: Callable[[Signs], bool]) -> tuple[float, float]:

@@ -61,6 +61,15 @@ BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
     | dict.fromkeys(("relied", "hidden", "null"), _DONE),
     "robustness": {"rows": _DONE},
     "curve": dict.fromkeys(("points", "named"), _DONE),
+    "decisions": {
+        "said yes": _READ,
+        "by slot": (*_DONE, Evidence.ESTIMATED),
+        "curves": _DONE,
+        "through": (*_DONE, *_READ),
+        "groups": _READ,
+        "applicants": (*_DONE, *_READ),
+        "surrogates": (Evidence.ESTIMATED,),
+    },
     "discover": {},
     "documents": {"accuracy": _READ, "agreement": _READ, "labels": _DONE}
     | dict.fromkeys(("families", "questions", "documents"), (*_READ, *_DONE)),
@@ -87,8 +96,8 @@ BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
 }
 """Written by hand: the badge of every figure of an exported result."""
 OF_SOME_PROMPTS = {
-    "benchmark", "circuit", "claim_test", "confirmation", "documents", "explanations", "rationale", "robustness", "source_tokens",
-    "specificity", "transfer",
+    "benchmark", "circuit", "claim_test", "confirmation", "decisions", "documents", "explanations", "rationale", "robustness",
+    "source_tokens", "specificity", "transfer",
 }  # fmt: skip
 
 
@@ -199,11 +208,11 @@ def test_an_equal_run_gives_equal_numbers(
         assert not again.is_reused
 
 
-@pytest.mark.parametrize("audit", sorted(set(AUDITS) - {"attention"}))
+@pytest.mark.parametrize("audit", sorted(set(AUDITS) - {"attention", "decisions"}))
 def test_whatever_intervenes_shows_that_its_hooks_were_alive(
     audit: str, results: dict[str, list[tuple[Auditor, Any, Any]]]
 ) -> None:
-    """Attention intervenes in nothing, and estimates and chance do not, so they alone have no controls."""
+    """Attention intervenes in nothing, decisions change prompts and no activation, and estimates and chance do not, so they alone have no controls."""
     for _, _, result in results[audit]:
         if audit == "discover" and not result.is_measured:
             assert not list(walk(result, Controls))

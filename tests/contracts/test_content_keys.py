@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 from toy.additive import AdditiveSubject, pair_up
+from toy.audit_requests import make_decision_task
 
 from audit_core import audits
 from audit_core.attention.plausibility import Source
@@ -43,6 +44,7 @@ from audit_core.benchmarks import BenchmarkRequest
 from audit_core.circuits import OtherTask
 from audit_core.claim import Claim
 from audit_core.component import head
+from audit_core.decisions import DecisionsRequest
 from audit_core.documents import DocumentsRequest
 from audit_core.intervention import Replacement
 from audit_core.prompts.prompt_set import TokenisedPrompts, is_exploratory
@@ -64,6 +66,7 @@ PINNED = {
     "claim_test": "fca94b4a61f0913b90dce961b9e3c5eb8e33c5670f3b35ab427bcf146e60a2d8",
     "confirmation": "1d4e21e6319e5fca4cf765b098d94f4efc728f670838cc3f95114c97b89e73fd",
     "curve": "aed718cbe5c4fc996e5b0366b541d8e3cdb480b429c2b8a0e3569b743798f941",
+    "decisions": "cbf893979510b0bfa05ee55e94f6ea9e47062b43e9af2744c394e0d19c62122a",
     "discover": "d3ad690acd7a065430b37c83d8599d8b4c306f85bef1fc57c0db83ef2555f067",
     "documents": "281f98478e7a27a2f55971eef5b51370d8920775451bc0d92c339345a7ecf331",
     "edges": "86ac5204cc2de946f9c7ec2d18f7395342c2be58a174fb8f3ada98ce80478bee",
@@ -125,6 +128,7 @@ def list_requests(prompts: TokenisedPrompts) -> dict[str, Any]:
         "claim_test": ClaimTestRequest(prompts, Claim("needed", CIRCUIT)),
         "confirmation": ConfirmationRequest(judged, Claim("needed", CIRCUIT), explored, ("circuit", "stability")),
         "curve": CurveRequest(judged, judged, CIRCUIT, explored=explored),
+        "decisions": DecisionsRequest(prompts, make_decision_task()),
         "discover": DiscoverRequest(explored, explored, "exact", replacement=mean),
         "documents": DocumentsRequest(prompts),
         "edges": EdgesRequest(one, 1, 0),

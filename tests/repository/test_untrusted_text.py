@@ -45,6 +45,8 @@ REVIEWED: dict[str, list[str]] = {
     "ui/benchmarks/show.py": ["result.n", "result.n_measured", "result.n_right", "source.n_in_file"],
     "ui/documents/form.py": ["MAX_DOCUMENTS"],
     "ui/documents/show.py": ["result.fillers", "row.n_orders", "row.order_flips"],
+    "ui/decisions/form.py": ["task.n_in_file"],
+    "ui/decisions/show.py": ["number", "row.precision.n"],
     "ui/live/attention_tests.py": [
         "_kinds(agreements)",
         "_kinds(comparisons)",

@@ -34,6 +34,7 @@ from audit_core.benchmarks import BenchmarkRequest
 from audit_core.circuits import OtherTask
 from audit_core.claim import Claim, Role, Universe
 from audit_core.component import Component, Kind, edge, head, mlp, resid
+from audit_core.decisions import DecisionsRequest, DecisionTask, read_task
 from audit_core.documents import DocumentsRequest
 from audit_core.explanations import UnitKind
 from audit_core.intervention import Direction, Replacement
@@ -97,6 +98,7 @@ def list_requests(prompts: TokenisedPrompts) -> dict[str, list[Any]]:
                 method="integrated_gradients",
             ),
         ],
+        "decisions": [DecisionsRequest(prompts, make_decision_task())],
         "discover": [
             DiscoverRequest(looked_at, looked_at, method, replacement=Replacement.RESAMPLE)
             for method in list_plugins("circuit_discovery")
@@ -180,3 +182,11 @@ def list_requests_to_a_chain(subject: Any) -> dict[str, list[Any]]:
     assert model is not None
     chains = tokenise(model.tasks[0].make(1, 0), subject.tokenizer)
     return {"rationale": [RationaleRequest(chains), RationaleRequest(replace(chains, pairs=chains.pairs[:1]))]}
+
+
+def make_decision_task() -> DecisionTask:
+    """Forty applicants in the words of the planted models."""
+    lines = [f"w0{1 + at % 3},w0{4 + at % 2}" for at in range(40)]
+    slots = "first = w01 < w02 < w03, may rise; second = w04 | w05, protected"
+    raw = "\n".join(["first,second", *lines]).encode()
+    return read_task(raw, name="toy", template="{first} {second} =", slots=slots, yes="A", no="B")

@@ -1,0 +1,39 @@
+"""Decisions about applicants: slots, tasks, and what is measured of them."""
+
+from audit_core.decisions.measurement import measure_decisions
+from audit_core.decisions.recorded import RecordedDecisions, find_recorded
+from audit_core.decisions.results import DESCRIBES, DRAFT, ApplicantRow, DecisionsRequest, DecisionsResult, ThroughRow
+from audit_core.decisions.shipped import FILE, NO, OUTCOME, PLANTED, SLOTS, TEMPLATE, YES, read_credit
+from audit_core.decisions.slots import Change, Slot, parse_slots
+from audit_core.decisions.table import Decider, DecisionTable, EstimatorDecider, fill_table
+from audit_core.decisions.task import MAX_BYTES, DecisionTask, read_task
+
+__all__ = [
+    "DESCRIBES",
+    "DRAFT",
+    "FILE",
+    "MAX_BYTES",
+    "NO",
+    "OUTCOME",
+    "PLANTED",
+    "SLOTS",
+    "TEMPLATE",
+    "YES",
+    "ApplicantRow",
+    "Change",
+    "Decider",
+    "DecisionTable",
+    "DecisionTask",
+    "DecisionsRequest",
+    "DecisionsResult",
+    "EstimatorDecider",
+    "RecordedDecisions",
+    "Slot",
+    "ThroughRow",
+    "fill_table",
+    "find_recorded",
+    "measure_decisions",
+    "parse_slots",
+    "read_credit",
+    "read_task",
+]

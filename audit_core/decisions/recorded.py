@@ -1,0 +1,36 @@
+"""Recorded runs of the audit of decisions on the shipped file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+from pydantic import TypeAdapter
+
+from audit_core.decisions.results import DecisionsResult
+from audit_core.decisions.shipped import FOLDER, PLANTED
+
+RECORDED = (PLANTED, "default")
+"""Models with a recorded run, by the names they are opened by."""
+
+
+@dataclass(frozen=True)
+class RecordedDecisions:
+    """A run on the shipped file that was recorded when this version was made."""
+
+    result: DecisionsResult
+    model: str
+    """Name that the model was opened by."""
+    made_at: str
+    code_sha256: str
+    weights_sha256: str
+
+
+@cache
+def find_recorded(model: str) -> RecordedDecisions | None:
+    """The recorded run of a model, by the name it is opened by; None if there is none."""
+    path = FOLDER / f"{model}.run.json"
+    if model not in RECORDED or not path.is_file():
+        return None
+    found: RecordedDecisions = TypeAdapter(RecordedDecisions).validate_json(path.read_bytes())
+    return found

@@ -1,0 +1,1 @@
+"""What the page Decisions asks and shows."""

@@ -1,0 +1,85 @@
+"""Figures of decisions: sizes by slot, and curves over the levels of one slot."""
+
+from __future__ import annotations
+
+import plotly.graph_objects as go
+
+from audit_core import Estimate
+from audit_core.decisions import DecisionsResult, ThroughRow
+from ui.parts import figures
+
+_GREY, _LIGHT = "#4b5563", "#9aa3af"
+
+
+def draw_said(result: DecisionsResult) -> go.Figure:
+    """Mean size of Shapley values and of LIME's weights, a row each slot."""
+    figure = figures.new_figure()
+    for name, colour, symbol, rows in (
+        ("Shapley values", _GREY, "circle", [(row.slot, row.shapley) for row in result.by_slot]),
+        ("LIME", _LIGHT, "diamond", [(row.slot, row.lime) for row in result.by_slot]),
+    ):
+        figure.add_trace(_points(rows[::-1], colour, symbol, name))
+    figures.style_figure(figure, 90 + 34 * len(result.by_slot), f"mean size, {result.unit}", "")
+    return figure.update_layout(showlegend=True, legend={"orientation": "h", "y": 1.12})
+
+
+def draw_done(result: DecisionsResult) -> go.Figure:
+    """Effect of changing each slot alone, and below it what passes through another slot."""
+    rows = [(row.slot, row.effect) for row in result.by_slot]
+    through = [(f"{row.attribute} through {row.mediator}", row.indirect) for row in pick_through(result)]
+    figure = figures.new_figure(
+        _points((rows + through)[::-1], figures.EFFECT, "circle", "effect"),
+    )
+    figure.add_vline(x=0, line_color=figures.INK, line_width=1)
+    return figures.style_figure(
+        figure, 90 + 34 * (len(rows) + len(through)), f"change of preference, {result.unit}", ""
+    )
+
+
+def pick_through(result: DecisionsResult) -> list[ThroughRow]:
+    """The largest indirect effect of each protected attribute that is beyond the smallest effect of interest."""
+    best: dict[str, ThroughRow] = {}
+    for row in sorted((one for one in result.through if one.is_proxy), key=lambda one: -abs(one.indirect.value)):
+        best.setdefault(row.attribute, row)
+    return list(best.values())
+
+
+def draw_curves(result: DecisionsResult, slot: str) -> go.Figure:
+    """Partial dependence with the range of individual curves, and accumulated effects from the same start."""
+    rows = [row for row in result.curves if row.slot == slot]
+    levels = [row.level for row in rows]
+    figure = figures.new_figure(
+        go.Scatter(
+            x=levels, y=[row.partial.value for row in rows], mode="lines+markers", name="partial dependence",
+            line={"color": figures.EFFECT},
+            error_y={
+                "type": "data", "symmetric": False, "thickness": 1,
+                "array": [row.highest - row.partial.value for row in rows],
+                "arrayminus": [row.partial.value - row.lowest for row in rows],
+            },
+        )
+    )  # fmt: skip
+    if all(row.accumulated is not None for row in rows):
+        start = rows[0].partial.value
+        figure.add_trace(
+            go.Scatter(
+                x=levels, y=[start + (row.accumulated or 0.0) for row in rows], mode="lines+markers",
+                name="accumulated effects", line={"color": _GREY, "dash": "dot"},
+            )
+        )  # fmt: skip
+    figures.style_figure(figure, 320, "", f"preference for yes, {result.unit}")
+    return figure.update_layout(showlegend=True, legend={"orientation": "h", "y": 1.12})
+
+
+def _points(rows: list[tuple[str, Estimate]], colour: str, symbol: str, name: str) -> go.Scatter:
+    ends = [(one.value if one.low is None else one.low, one.value if one.high is None else one.high) for _, one in rows]
+    return go.Scatter(
+        x=[one.value for _, one in rows], y=[label for label, _ in rows], mode="markers", name=name,
+        marker={"size": 11, "color": colour, "symbol": symbol},
+        error_x={
+            "type": "data", "symmetric": False, "color": colour, "thickness": 2,
+            "array": [high - one.value for (_, one), (_, high) in zip(rows, ends, strict=True)],
+            "arrayminus": [one.value - low for (_, one), (low, _) in zip(rows, ends, strict=True)],
+        },
+        hovertemplate="%{y}: %{x:.2f}<extra></extra>",
+    )  # fmt: skip

@@ -1,0 +1,121 @@
+"""Inputs of the page Decisions: model, file of applicants, template, slots and answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from audit_core import Auditor, get_plugin
+from audit_core.decisions import (
+    FILE,
+    MAX_BYTES,
+    NO,
+    OUTCOME,
+    PLANTED,
+    SLOTS,
+    TEMPLATE,
+    YES,
+    RecordedDecisions,
+    find_recorded,
+    read_credit,
+    read_task,
+)
+from audit_core.request import Request
+from ui.flow import answers, model_question, subject_form
+from ui.parts.header import plain
+from ui.shell import link
+
+FIELDS = (link.Field("model", PLANTED),)
+_LIVE = "decisions-live"
+"""Session key: whether the user asked to measure the shipped file again."""
+
+
+@dataclass(frozen=True)
+class GivenTask:
+    """The bytes of a file of applicants, its name, and how it is asked."""
+
+    name: str
+    raw: bytes
+    answers: dict[str, str]
+
+    @property
+    def is_shipped(self) -> bool:
+        return self.name == FILE and not self.answers
+
+
+def adopt() -> None:
+    """Set the widgets from the link, before they are drawn."""
+    model_question.adopt_pending()
+    link.seed(FIELDS)
+
+
+def ask_model() -> str:
+    """Select the model; it is loaded when something is to be measured."""
+    return subject_form.ask_model()
+
+
+def ask_task() -> GivenTask:
+    """Take the uploaded file with its template and slots, or the shipped one without a file.
+
+    Raises:
+        Refused: the file, the template or a slot cannot be used.
+    """
+    with st.popover("Your own file", icon=":material/upload_file:"):
+        upload = st.file_uploader("Applicants, as CSV", max_upload_size=MAX_BYTES // 1024, key="decisions-file")
+        state = st.session_state
+        for key, value in (("template", TEMPLATE), ("slots", SLOTS), ("yes", YES), ("no", NO), ("outcome", OUTCOME)):
+            state.setdefault(f"decisions-{key}", value)
+        st.text_area("Template: each slot once in braces", key="decisions-template", max_chars=2_000)
+        st.text_area(
+            "Slots, one a line", key="decisions-slots", max_chars=20_000, height=190,
+            help="`<` orders levels, `|` does not. Then: may rise, may fall, may change, protected.",
+        )  # fmt: skip
+        st.text_input("Answer in favour", key="decisions-yes", max_chars=40)
+        st.text_input("Answer against", key="decisions-no", max_chars=40)
+        st.text_input("Column with right answers, or empty", key="decisions-outcome", max_chars=60)
+    if upload is None:
+        st.markdown(f"File: **{plain(FILE)}**, 300 generated applications, shipped with Assay")
+        return GivenTask(FILE, read_credit(), {})
+    asked = {key: str(state[f"decisions-{key}"]) for key in ("template", "slots", "yes", "no", "outcome")}
+    given = GivenTask(upload.name, upload.getvalue(), asked)
+    # Read once here, so that a bad file is refused before a model is loaded.
+    task = read_task(given.raw, name=given.name, **asked)
+    st.markdown(f"File: **{plain(given.name)}**: {len(task.rows)} of {task.n_in_file} rows")
+    return given
+
+
+def pick_recorded(given: GivenTask, model: str) -> RecordedDecisions | None:
+    """The recorded run, if the page asks its question and the user did not ask to measure it again."""
+    return find_recorded(model) if given.is_shipped and not st.session_state.get(_LIVE) else None
+
+
+def show_recorded(place: Any, found: RecordedDecisions) -> None:
+    """Say that numbers are recorded and when, and offer to measure them again."""
+    with place.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.badge(plain(f"recorded {found.made_at[:10]}"), icon=":material/history:", color="gray")
+        st.markdown(f"Code digest {plain(found.code_sha256[:12])}.", width="content")
+        st.button("Measure it now", key="measure-live", icon=":material/play_arrow:", on_click=_measure_live)
+
+
+def _measure_live() -> None:
+    st.session_state[_LIVE] = True
+    model_question.press(st.session_state.model)
+
+
+def wait_for_model(model: str) -> Auditor:
+    """Load the model; stops the page until it is there."""
+    if not model_question.settle(model):
+        st.stop()
+    return answers.wait_for_model(model)
+
+
+def make_request(auditor: Auditor, given: GivenTask) -> Request:
+    """The request about this file.
+
+    Raises:
+        AuditError: the file or an answer cannot be used with this model.
+    """
+    request: Request = get_plugin("audits", "decisions").ask_file(auditor.subject, given.raw, given.name, given.answers)
+    return request

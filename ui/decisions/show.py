@@ -1,0 +1,222 @@
+"""Decisions on the page: what methods say of slots at the left, what changing a slot does at the right, and tables below."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from audit_core import format_estimate, make_table
+from audit_core.decisions import DESCRIBES, DRAFT, ApplicantRow, DecisionsResult
+from audit_core.tables import estimate_cells
+from ui.decisions import drawings
+from ui.parts import figures
+from ui.parts.header import figure_header, plain, show_rows
+from ui.parts.workbench import Table, pane_header, show_sentence, split_panes
+
+_ESTIMATE = ("value", "low", "high", "n", "unit")
+
+
+def show_answer(result: DecisionsResult) -> None:
+    """Show the finding, and which methods miss it."""
+    show_sentence(result.finding, "causal" if result.does_task else "observational", result.n)
+    if not result.does_task:
+        st.markdown(
+            f"Said yes to {plain(format_estimate(result.said_yes))}. The planted decision model does this task: choose it above."
+        )
+        return
+    shown = drawings.pick_through(result)
+    missing = [one.partition(": ")[2] for one in result.misses if shown and one.startswith(f"{shown[0].attribute}: ")]
+    if missing:
+        st.markdown(
+            f"These methods show nothing of it for {plain(shown[0].attribute)}: **{plain(', '.join(missing))}**."
+        )
+
+
+def show_panes(result: DecisionsResult, place: str = "") -> None:
+    """Show estimated importance beside measured effects."""
+    if not result.does_task:
+        return
+    left, right = split_panes(f"decisions{place}")
+    with left:
+        pane_header(
+            "What methods say", "estimated",
+            "Each point is the mean size of a slot's score over 24 applicants, with its 95 % interval. A score says nothing "
+            "of what other slots carry.",
+            table=Table(lambda: _table_said(result), "Scores by slot", f"said{place}"),
+        )  # fmt: skip
+        figures.show(
+            drawings.draw_said(result), f"decisions-said{place}",
+            "Mean size of Shapley values and LIME weights of each slot with intervals. The table has the numbers.",
+        )  # fmt: skip
+    with right:
+        pane_header(
+            "What changing it does", "causal",
+            "Each point is the mean change when a slot goes from its first to its last level, over all applicants. The rows "
+            "with *through* change another slot as the data's groups differ in it.",
+            table=Table(lambda: _table_done(result), "Effects by slot", f"done{place}"),
+        )  # fmt: skip
+        figures.show(
+            drawings.draw_done(result), f"decisions-done{place}",
+            "Change of the preference for yes by each slot alone, and through another slot. The table has the numbers.",
+        )  # fmt: skip
+
+
+def show_fairness(result: DecisionsResult, place: str = "") -> None:
+    """Show flips, mediation and rates by group of protected attributes."""
+    figure_header(
+        "Protected attributes", "causal observational",
+        "direct: the attribute alone changes. Through: another slot changes as it differs between the groups in the file.",
+    )  # fmt: skip
+    st.markdown(
+        f"An effect counts beyond ±{result.smallest:.2f} logits, a tenth of the spread over applicants. Intervals are 95 % "
+        "each, not joint. Mediation assumes that nothing else makes group and slot go together."
+    )
+    names = (
+        "attribute", "from", "to", "through", "indirect, logits", "indirect from", "indirect to", "direct, logits",
+        "total, logits", "applicants", "association (V)", "beyond smallest",
+    )  # fmt: skip
+    rows = [
+        (
+            row.attribute, row.first, row.second, row.mediator, row.indirect.value, row.indirect.low, row.indirect.high,
+            row.direct.value, row.total.value, row.indirect.n, row.association, row.is_proxy,
+        )
+        for row in sorted(result.through, key=lambda row: -abs(row.indirect.value))
+    ]  # fmt: skip
+    show_rows(make_table(names, rows), f"decisions-through{place}")
+    st.markdown("**Rates by group** (observed): said yes, and the same among right answers yes and no.")
+    parts = ("yes", "yes from", "yes to")
+    rates = [
+        (
+            row.attribute, row.level, row.n,
+            *(
+                value
+                for one in (row.selected, row.true_positive, row.false_positive)
+                for value in ((one.value, one.low, one.high) if one is not None else (None,) * 3)
+            ),
+        )
+        for row in result.groups
+    ]  # fmt: skip
+    columns = ["attribute", "group", "applicants"]
+    columns += [f"{part}{among}" for among in ("", " if right yes", " if right no") for part in parts]
+    show_rows(make_table(tuple(columns), rates), f"decisions-groups{place}")
+
+
+def show_applicants(result: DecisionsResult, place: str = "") -> None:
+    """Show one applicant: local values, alternatives, reasons and anchor."""
+    if not result.applicants:
+        return
+    ids = [row.id for row in result.applicants]
+    chosen = st.selectbox("Applicant", ids, key=f"applicant{place}", width=260)
+    row = next(one for one in result.applicants if one.id == chosen)
+    st.markdown(
+        f"{plain(row.values)}. Decision: **{plain('yes' if row.is_yes else 'no')}**, {row.preference:+.2f} logits."
+    )
+    _show_alternatives(row, place)
+    if not row.is_yes:
+        _show_reasons(row)
+    if row.precision is not None and row.coverage is not None:
+        figure_header(
+            "Anchor", "causal observational", "with these values the decision stays, whatever the other slots are."
+        )
+        st.markdown(
+            f"**{plain(row.anchor)}**. Precision: at least {row.precision.low or 0:.2f} with 95 % (n = {row.precision.n}, "
+            f"applicants that did not choose the rule). Coverage: {plain(format_estimate(row.coverage))}."
+        )
+    figure_header(
+        "Shapley values",
+        "estimated",
+        "one applicant, so no interval. Their sum is the preference minus that of the comparison applicants.",
+    )
+    show_rows(
+        make_table(("slot", "logits"), list(zip(result.slots, row.shapley, strict=True))), f"decisions-shapley{place}"
+    )
+
+
+def _show_alternatives(row: ApplicantRow, place: str) -> None:
+    figure_header("Counterfactuals", "causal", "only slots that may change, in their direction. Each was run again.")
+    if not row.alternatives:
+        st.markdown("No allowed change turns this decision.")
+        return
+    names = ("change", "preference, logits", "distance", "every pair of values occurs")
+    rows = [(one.changes, one.value, one.distance, one.is_seen) for one in row.alternatives]
+    show_rows(make_table(names, rows), f"decisions-alternatives{place}")
+
+
+def _show_reasons(row: ApplicantRow) -> None:
+    figure_header(
+        "Principal reasons", "causal",
+        "each is the rise when this slot alone takes the values of applicants with a narrow yes. At most four.",
+    )  # fmt: skip
+    st.markdown(f"**{plain(DRAFT)}** {plain(row.reasons_state)}")
+    for number, one in enumerate(row.reasons, start=1):
+        note = " This slot carries a protected attribute's effect." if one.is_proxy else ""
+        st.markdown(f"{number}. {plain(one.wording)} ({one.effect:+.2f} logits, n = 1).{plain(note)}")
+
+
+def show_curves(result: DecisionsResult, place: str = "") -> None:
+    """Show partial dependence, individual curves and accumulated effects of one slot."""
+    slot = st.selectbox("Slot", result.slots, key=f"curve-slot{place}", width=260)
+    figure_header(
+        "Levels of a slot", "causal",
+        "the line is the mean over applicants, the bars reach from the lowest to the highest applicant. Dots: only applicants "
+        "at neighbouring levels.",
+    )  # fmt: skip
+    impossible = next(row.impossible for row in result.curves if row.slot == slot)
+    if impossible:
+        st.warning(
+            f"{100 * impossible:.0f} % of these combinations hold two values that no applicant has together. "
+            "Accumulated effects leave most of them out.",
+            icon=":material/warning:",
+        )
+    figures.show(
+        drawings.draw_curves(result, slot), f"decisions-curves{place}",
+        "Mean preference at each level, its range over applicants, and accumulated effects. The table has the numbers.",
+    )  # fmt: skip
+    names = ("level", "applicants", *_ESTIMATE, "lowest", "highest", "accumulated")
+    rows = [
+        (row.level, row.n, *estimate_cells(row.partial), row.lowest, row.highest, row.accumulated)
+        for row in result.curves
+        if row.slot == slot
+    ]
+    show_rows(make_table(names, rows), f"decisions-levels{place}")
+
+
+def show_surrogates(result: DecisionsResult, place: str = "") -> None:
+    """Show both surrogates with their fidelity."""
+    figure_header("Global surrogates", "estimated", "simple models of the model, fitted on half of the applicants.")
+    st.markdown(f"**{plain(DESCRIBES)}**")
+    for row in result.surrogates:
+        st.markdown(
+            f"{plain(row.name.capitalize())}: same decision on {plain(format_estimate(row.same))}, held out. "
+            + ("" if row.variance is None else f"R² = {row.variance:.2f}.")
+        )
+        show_rows(
+            make_table(("rule, logits",), [(rule,) for rule in row.rules]), f"decisions-{row.name.split()[0]}{place}"
+        )
+
+
+def _table_said(result: DecisionsResult) -> object:
+    names = (
+        "slot",
+        *(f"Shapley {part}" for part in _ESTIMATE),
+        *(f"LIME {part}" for part in _ESTIMATE),
+        "LIME, SD of seeds",
+    )
+    rows = [
+        (row.slot, *estimate_cells(row.shapley), *estimate_cells(row.lime), row.lime_spread) for row in result.by_slot
+    ]
+    return make_table(names, rows)
+
+
+def _table_done(result: DecisionsResult) -> object:
+    names = (
+        "slot", "protected", *(f"effect {part}" for part in _ESTIMATE), "decisions flipped", "flipped from", "flipped to",
+        *(f"permuted {part}" for part in _ESTIMATE),
+    )  # fmt: skip
+    rows = [
+        (
+            row.slot, row.is_protected, *estimate_cells(row.effect), row.flipped.value, row.flipped.low, row.flipped.high,
+            *estimate_cells(row.permuted),
+        )
+        for row in result.by_slot
+    ]  # fmt: skip
+    return make_table(names, rows)
