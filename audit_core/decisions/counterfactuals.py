@@ -95,8 +95,8 @@ def find_reasons(table: DecisionTable, row: Row, rows: Rows, *, least: float) ->
     Source: form of 12 CFR 1002.9(b)(2) and its official interpretation, paragraph 5; measured by intervention, not by score.
     """
     values = table.read(rows)
-    approved, order = rows[values > 0], np.argsort(values[values > 0], kind="stable")
-    near = approved[order[: max(10, len(approved) // 4)]]
+    accepted, order = rows[values > 0], np.argsort(values[values > 0], kind="stable")
+    near = accepted[order[: max(10, len(accepted) // 4)]]
     if not len(near):
         return Reasons((), 0.0, ())
     measured = []

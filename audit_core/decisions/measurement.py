@@ -20,7 +20,7 @@ from audit_core.decisions.results import (
     ThroughRow,
 )
 from audit_core.decisions.surrogate import Additive, Tree, check_fidelity, fit_additive, fit_tree
-from audit_core.decisions.table import UNIT, Decider, DecisionTable, Floats, fill_table
+from audit_core.decisions.table import UNIT, Decider, DecisionTable, Floats, check_table, fill_table
 from audit_core.decisions.task import DecisionTask
 from audit_core.errors import NotMeasured
 from audit_core.stats.estimates import LEVEL, Estimate
@@ -69,6 +69,7 @@ def measure_decisions(
         on_progress(total, total)
         return found
     table = fill_table(decider, task.slots, on_progress=_part(len(rows), cells, total, on_progress))
+    controls = check_table(decider, table, rows, values)
     on_progress(total, total)
     reading = _Reading(task, table, rows, found.smallest, seed)
     through = reading.read_through()
@@ -83,6 +84,7 @@ def measure_decisions(
         applicants=people.read_applicants(decider, task, table, rows, reading.drawn, through, found.smallest),
         surrogates=reading.read_surrogates(),
         misses=list_misses(by_slot, through, found.smallest),
+        controls=controls,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 from audit_core.component import Kind
+from audit_core.controls import Controls
 from audit_core.decisions.attributions import BACKGROUND, LIME_SEEDS, LIME_SETS
 from audit_core.decisions.fairness import DELTA
 from audit_core.decisions.shipped import NO, OUTCOME, SLOTS, TEMPLATE, YES
@@ -205,3 +206,5 @@ class DecisionsResult:
     surrogates: tuple[SurrogateRow, ...] = ()
     misses: tuple[str, ...] = ()
     """Methods that show nothing of a protected attribute whose effect passes through another slot."""
+    controls: Controls | None = None
+    """Checks that a changed text changes the preference and the same text does not; None where nothing was changed."""

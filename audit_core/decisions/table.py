@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from audit_core.controls import NOISE_FACTOR, Controls
 from audit_core.decisions.slots import Row, Slot
 from audit_core.decisions.task import DecisionTask
 from audit_core.errors import ControlFailed, Refused
@@ -25,6 +26,10 @@ UNIT = "logits"
 class Decider(Protocol):
     """Anything that decides about applicants: a language model, or an estimator of scikit-learn."""
 
+    @property
+    def tolerance(self) -> float:
+        """Numerical noise of a preference, in logits."""
+
     def decide(self, rows: Sequence[Row], *, on_progress: Progress = no_progress) -> Floats:
         """Preference for yes over no of each row, in logits; above 0 the decision is yes. Shape (row,)."""
 
@@ -35,6 +40,10 @@ class SubjectDecider:
 
     subject: Subject
     task: DecisionTask
+
+    @property
+    def tolerance(self) -> float:
+        return self.subject.tolerance
 
     def decide(self, rows: Sequence[Row], *, on_progress: Progress = no_progress) -> Floats:
         prompts = ask_rows(self.task, rows, self.subject)
@@ -50,6 +59,7 @@ class EstimatorDecider:
     estimator: Any
     encode: Callable[[Floats], Any] = field(default=lambda rows: rows)
     """Turns indices of levels, shape (row, slot), into what the estimator reads."""
+    tolerance: float = 1e-9
 
     def decide(self, rows: Sequence[Row], *, on_progress: Progress = no_progress) -> Floats:
         features = self.encode(np.asarray(rows, float))
@@ -99,6 +109,23 @@ def fill_table(decider: Decider, slots: tuple[Slot, ...], *, on_progress: Progre
     values = values.reshape(shape)
     values.setflags(write=False)
     return DecisionTable(slots, values)
+
+
+def check_table(decider: Decider, table: DecisionTable, rows: NDArray[np.int64], values: Floats) -> Controls:
+    """Identity: a row's own run equals its combination's. Noise: some other combination changes the preference.
+
+    Args:
+        values: of the rows, run before the combinations; shape (row,).
+
+    Raises:
+        ControlFailed: either does not hold.
+    """
+    identity, noise = float(np.abs(table.read(rows) - values).max()), float(np.ptp(table.values))
+    if identity > decider.tolerance:
+        raise ControlFailed(f"The same applicant run twice differs by {identity:.3g} logits; no number is reported.")
+    if noise <= NOISE_FACTOR * decider.tolerance:
+        raise ControlFailed("No combination of levels changes the preference: the model does not read the template.")
+    return Controls(identity, noise, decider.tolerance, table.values.size)
 
 
 def ask_rows(task: DecisionTask, rows: Sequence[Row], subject: Subject) -> TokenisedPrompts:

@@ -2,6 +2,7 @@
 
 from audit_core.rationale.chain import Chain, read_chain
 from audit_core.rationale.edits import EditKind, list_edits
+from audit_core.rationale.known_models import KnownTable
 from audit_core.rationale.results import EditRow, MetricRow, QuestionRow, RationaleResult, TemplateRow, VerdictShare
 from audit_core.rationale.verdicts import DELTA, MEANINGS, Verdict
 
@@ -11,6 +12,7 @@ __all__ = [
     "Chain",
     "EditKind",
     "EditRow",
+    "KnownTable",
     "MetricRow",
     "QuestionRow",
     "RationaleResult",

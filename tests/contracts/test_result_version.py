@@ -21,7 +21,7 @@ SHAPES = {
     "claim_test": {8: "06477227dfbb87d5", 9: "4411e84349ecec79"},
     "confirmation": {8: "a66a8a82822295ae", 9: "108611255852696a"},
     "curve": {8: "c121deac05ed4d66"},
-    "decisions": {1: "377148acc96d46ac"},
+    "decisions": {1: "5db351fe32e383ac"},
     "discover": {8: "bd6a8dc70652bb4d"},
     "documents": {1: "5f0a415dae815b38"},
     "edges": {8: "c91e452c49000749"},

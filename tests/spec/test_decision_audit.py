@@ -24,7 +24,7 @@ from audit_core.decisions import (
 )
 from audit_core.decisions.counterfactuals import Alternative
 from audit_core.decisions.people import run_again
-from audit_core.decisions.table import SubjectDecider
+from audit_core.decisions.table import DecisionTable, SubjectDecider, check_table, fill_table
 from audit_core.errors import ControlFailed, Refused
 from audit_core.subject import Progress, Subject, no_progress
 from audit_core.subjects.planted_decision import decide_by_rule
@@ -54,6 +54,8 @@ def load_maker() -> ModuleType:
 class Constant:
     """Says the same of everyone."""
 
+    tolerance = 1e-6
+
     def decide(self, rows: object, *, on_progress: Progress = no_progress) -> np.ndarray:
         return np.full(len(rows), -1.0)  # type: ignore[arg-type]
 
@@ -66,6 +68,18 @@ def test_the_planted_model_decides_by_its_rule(subject: Subject, task: DecisionT
     rows = task.rows[:60]
     rule = [decide_by_rule(tuple(s.levels[at] for s, at in zip(task.slots, row, strict=True))) for row in rows]
     assert SubjectDecider(subject, task).decide(rows) == pytest.approx(rule, abs=1e-3)
+
+
+def test_the_same_applicant_is_decided_alike_and_other_facts_change_the_preference(
+    subject: Subject, task: DecisionTask
+) -> None:
+    decider = SubjectDecider(subject, task)
+    controls = check_table(
+        decider, fill_table(decider, task.slots), np.array(task.rows[:60]), decider.decide(task.rows[:60])
+    )
+    assert controls.identity_max <= controls.tolerance
+    assert controls.noise_min > 1
+    assert controls.edits == 972
 
 
 def test_the_recorded_run_finds_the_proxy_by_mediation_and_by_its_flip_and_names_what_misses_it() -> None:
@@ -115,3 +129,20 @@ def test_a_counterfactual_that_does_not_flip_the_decision_when_run_stops_the_aud
 def test_a_file_or_template_that_cannot_be_used_is_refused(raw: bytes, template: str) -> None:
     with pytest.raises(Refused):
         read_task(raw, name="own", template=template, slots=SLOTS, outcome=OUTCOME)
+
+
+@pytest.mark.parametrize(
+    ("values", "change", "words"),
+    [([0.0, 1.0], 0.0, ""), ([0.0, 1.0], 0.5, "run twice"), ([1.0, 1.0], 0.0, "does not read the template")],
+)
+def test_a_table_that_answers_otherwise_or_always_alike_gives_no_number(
+    values: list[float], change: float, words: str
+) -> None:
+    table = DecisionTable((), np.array(values))
+    rows = np.array([[0], [1]])
+    asked = (Constant(), table, rows, np.array(values) + change)
+    if not words:
+        assert check_table(*asked).noise_min == 1
+    else:
+        with pytest.raises(ControlFailed, match=words):
+            check_table(*asked)

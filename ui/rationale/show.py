@@ -9,8 +9,7 @@ import streamlit as st
 
 from audit_core import Prompt, make_table
 from audit_core.errors import PromptRefused
-from audit_core.rationale import MEANINGS, EditKind, EditRow, RationaleResult, Verdict, read_chain
-from audit_core.rationale.known_models import KnownTable
+from audit_core.rationale import MEANINGS, EditKind, EditRow, KnownTable, RationaleResult, Verdict, read_chain
 from audit_core.rationale_record import RecordedKnown, RecordedRationale
 from audit_core.tables import estimate_cells
 from ui.parts import figures
