@@ -23,7 +23,7 @@ SHAPES = {
     "curve": {8: "c121deac05ed4d66"},
     "decisions": {1: "5db351fe32e383ac"},
     "discover": {8: "bd6a8dc70652bb4d"},
-    "documents": {1: "5f0a415dae815b38"},
+    "documents": {1: "fe2fe402c3529eaa"},
     "edges": {8: "c91e452c49000749"},
     "experts": {1: "61d34ebfddb70df2", 2: "f87d07c31c6b407c"},
     "explanations": {1: "3a6b044db7d9102a"},
