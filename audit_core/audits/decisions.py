@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from audit_core.audit import Audit
+from audit_core.capability import HEADS, Capability
 from audit_core.decisions.measurement import measure_decisions
 from audit_core.decisions.results import DecisionFile, DecisionsRequest, DecisionsResult
 from audit_core.decisions.table import SubjectDecider, ask_rows
@@ -27,7 +28,8 @@ class DecisionsAudit(Audit):
         "Each row of a file fills a template, and the model says yes or no. Every combination of levels is run. Flips, "
         "mediation, counterfactuals, reasons and anchors are read off these runs, beside Shapley values, LIME and surrogates."
     )
-    shows_results: bool = False
+    counts_as: tuple[str, ...] = ("causal_results",)
+    demands: tuple[Capability[Any], ...] = (HEADS,)
     file_form: type | None = DecisionFile
 
     def ask_file(

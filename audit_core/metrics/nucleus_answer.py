@@ -43,10 +43,11 @@ class NucleusAnswer:
 
 def keep_nucleus(chances: NDArray[np.float64]) -> NDArray[np.float64]:
     """The most probable tokens whose probabilities first sum to `TOP_P`, rescaled to 1; shape (run, token)."""
-    order = np.argsort(-chances, axis=-1)
+    # Tokens of equal probability are taken in the order of the vocabulary, whatever their last digits.
+    order = np.argsort(-np.round(chances, 12), axis=-1, kind="stable")
     ranked = np.take_along_axis(chances, order, axis=-1)
     # A token is kept while those before it sum to less than the threshold, so that at least one is.
-    ranked[np.cumsum(ranked, axis=-1) - ranked >= TOP_P] = 0.0
+    ranked[np.cumsum(ranked, axis=-1) - ranked >= TOP_P - 1e-9] = 0.0
     kept = np.zeros_like(chances)
     np.put_along_axis(kept, order, ranked, axis=-1)
     return kept / kept.sum(-1, keepdims=True)

@@ -86,7 +86,7 @@ def read_chains(prompts: TokenisedPrompts) -> tuple[tuple[tuple[Chain, TokenPair
             left[error.found.split(": ", 1)[1].rstrip(".")] += 1
     if not found:
         why = "; ".join(f"{n} × {text}" for text, n in left.items())
-        raise NotMeasured("not_testable", f"No question with steps in {prompts.name}: {why}.")
+        raise NotMeasured("low_power", f"No question with steps in {prompts.name}: {why}.")
     return tuple(found), tuple(sorted(left.items()))
 
 

@@ -47,7 +47,12 @@ def choose(page: Page, label: str, option: re.Pattern[str]) -> None:
         try:
             found.click(timeout=4_000)
         except TimeoutError:
-            continue
+            # A long list draws only what is scrolled to; typing filters it.
+            page.keyboard.type(option.pattern)
+            try:
+                found.click(timeout=4_000)
+            except TimeoutError:
+                continue
         return
     raise AssertionError(f"{label} never offered {option.pattern}")
 
