@@ -96,6 +96,9 @@ def test_question_answer_and_both_maps_are_complete_on_the_first_screen(
 def test_toggling_heads_changes_the_answer_and_moves_nothing(ready: Server, page: Page) -> None:
     open_page(page, ready, PLANTED + "&c=L1.H0&head=L1.H0")
     before, places = answer(page).inner_text(), [page.get_by_role("grid", name=name) for name in (MASSES, EFFECTS)]
+    # Both maps are drawn whole before anything is toggled.
+    for row in (cell(page, name, 2, 3) for name in (MASSES, EFFECTS)):
+        expect(row).to_be_visible()
     boxes = [place.bounding_box() for place in places]
     cell(page, EFFECTS, 1, 3).click()
     expect(answer(page)).to_contain_text("Replacing L1.H0, L1.H3 lowers")
