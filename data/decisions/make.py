@@ -1,7 +1,7 @@
 """Makes the shipped loan applications, byte for byte. Run from the repository root: `PYTHONPATH=. python data/decisions/make.py`.
 
 Everything is generated: no person, no bank. Region goes with gender (four in five), which makes it a proxy; repayment depends on amount,
-income, missed payments and job alone. Nobody in the twenties has held a job for decades.
+income, missed payments and job alone. No applicant in the twenties has held a job for decades.
 """
 
 import csv

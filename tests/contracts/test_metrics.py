@@ -11,6 +11,7 @@ from toy.additive import N_VOCABULARY, AdditiveSubject, pair_up
 
 from audit_core.effect import Metric
 from audit_core.errors import NotMeasured
+from audit_core.metrics.nucleus_answer import keep_nucleus
 from audit_core.registry import list_plugins
 from audit_core.subject import Logits
 
@@ -78,3 +79,12 @@ def test_logit_difference_and_probability_by_hand() -> None:
     plugins = list_plugins("metrics")
     np.testing.assert_allclose(read(plugins["logit_difference"], vocabulary), np.log(1.5), rtol=1e-6)
     np.testing.assert_allclose(read(plugins["answer_probability"], vocabulary), 1 / 67, rtol=1e-5)
+
+
+def test_tokens_of_equal_probability_are_kept_in_order_whatever_their_last_digits() -> None:
+    """Eleven of twelve equal tokens are in the nucleus of 0.9; the last is not, though it is larger by one unit in the last place."""
+    equal = np.full((1, 12), 1 / 12)
+    nearly = equal.copy()
+    nearly[0, -1] = np.nextafter(nearly[0, -1], 1)
+    assert keep_nucleus(equal)[0, -1] == 0
+    np.testing.assert_allclose(keep_nucleus(nearly), keep_nucleus(equal), atol=1e-12)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -35,9 +37,23 @@ def test_the_record_is_of_this_version_and_of_the_shipped_file() -> None:
     record = load_recorded("documents")[0]
     assert record.is_of("default")
     assert not record.is_of("planted-induction")
+    assert not replace(record, model_file_sha256="0" * 64).is_of("default")
+    assert not replace(record, version=record.version + 1).is_of("default")
     assert record.result.source.sha256 == hashlib.sha256(read_shipped()).hexdigest()
     assert record.result.n >= 120
     assert len(record.result.labels) >= 5
+
+
+def test_a_record_answers_its_own_request_of_its_own_weights_alone() -> None:
+    record = load_recorded("documents")[0]
+    weights = record.measured_with.identity["weights_sha256"]
+
+    def ask(**changes: Any) -> Any:
+        return SimpleNamespace(describe=lambda: record.asked | changes)
+
+    assert record.answers(ask(), weights)
+    assert not record.answers(ask(edits=16), weights)
+    assert not record.answers(ask(), "0" * 64)
 
 
 def test_a_planted_reader_is_measured_at_once_and_the_selected_question_is_shown(

@@ -54,7 +54,7 @@ def test_a_suggestion_becomes_a_finding_that_travels_in_the_pack(ask: Ask, teste
     made = ask("add", "--claim", "C-0001", "--suggestion", "1", "--severity", "high", "--owner", "bela")
     assert made["state"]["basis"] == suggested[0]["text"]
     assert len(ask("suggest", "C-0001")) == len(suggested) - 1
-    assert ask("close", "F-0001", "--reason", "x", "--version", "7") == 2, "a version that nobody read"
+    assert ask("close", "F-0001", "--reason", "x", "--version", "7") == 2, "a version that was never read"
     assert (
         ask("update", "F-0001", "--status", "in_remediation", "--reason", "begun")["state"]["status"]
         == "in_remediation"

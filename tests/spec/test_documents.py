@@ -125,6 +125,24 @@ def test_a_filler_that_would_answer_is_refused() -> None:
         choose_filler(4, banned, subject.tokenizer, number=0, seed=0)
 
 
+class _Letters:
+    """One token a character, so that a cut can end within a word."""
+
+    def encode(self, text: str) -> list[int]:
+        return [ord(letter) for letter in text]
+
+    def piece(self, token: int) -> str:
+        return chr(token)
+
+
+def test_a_filler_whose_last_word_is_cut_to_a_word_of_the_question_is_refused() -> None:
+    cut = " The house has a small gard"
+    letters: Any = _Letters()
+    assert "".join(map(chr, choose_filler(len(cut), {"lamp"}, letters, number=0, seed=0))) == cut
+    with pytest.raises(NotMeasured):
+        choose_filler(len(cut), {"gard"}, letters, number=0, seed=0)
+
+
 def test_a_cancelled_run_goes_on_where_it_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     subject, request = ask("grounded", 1)
     few = replace(request, prompts=request.prompts.take([0, 1, 2]))

@@ -1,4 +1,4 @@
-"""Rationales: planted chain models are told apart, every edit is alive, and what cannot be asked is refused."""
+"""Rationales: planted chain models are separated, every edit is alive, and what cannot be asked is refused."""
 
 from __future__ import annotations
 
