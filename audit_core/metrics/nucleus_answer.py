@@ -42,14 +42,16 @@ class NucleusAnswer:
 
 
 def keep_nucleus(chances: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The most probable tokens whose probabilities first sum to `TOP_P`, rescaled to 1; shape (run, token)."""
-    # Tokens of equal probability are taken in the order of the vocabulary, whatever their last digits.
-    order = np.argsort(-np.round(chances, 12), axis=-1, kind="stable")
-    ranked = np.take_along_axis(chances, order, axis=-1)
+    """The most probable tokens whose probabilities first sum to `TOP_P`, rescaled to 1; shape (run, token).
+
+    Tokens as probable as the last of them are kept with it: which of several equals comes first is an accident of the vocabulary.
+    """
+    # Equal but for the last digits is equal.
+    rounded = np.round(chances, 12)
+    ranked = -np.sort(-rounded, axis=-1)
     # A token is kept while those before it sum to less than the threshold, so that at least one is.
-    ranked[np.cumsum(ranked, axis=-1) - ranked >= TOP_P - 1e-9] = 0.0
-    kept = np.zeros_like(chances)
-    np.put_along_axis(kept, order, ranked, axis=-1)
+    n_kept = (np.cumsum(ranked, axis=-1) - ranked < TOP_P - 1e-9).sum(-1, keepdims=True)
+    kept = np.where(rounded >= np.take_along_axis(ranked, n_kept - 1, axis=-1), chances, 0.0)
     return kept / kept.sum(-1, keepdims=True)
 
 
