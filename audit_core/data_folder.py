@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import Any
+
+from audit_core.errors import IntegrityError
 
 _PACKAGE = Path(__file__).resolve().parent
 _INSTALLED = _PACKAGE / "data"
@@ -18,3 +21,20 @@ APP = _PACKAGE.parent / ("assay_dashboard/app.py" if _INSTALLED.is_dir() else "a
 def load_texts() -> tuple[str, ...]:
     """Sentences of ordinary prose, unrelated to any task."""
     return tuple((DATA / "text/plain.txt").read_text(encoding="utf-8").split("\n")[:-1])
+
+
+def read_record(path: Path, form: Any, *, max_bytes: int) -> Any:
+    """A shipped JSON file as an instance of a dataclass.
+
+    Raises:
+        IntegrityError: it is missing, too large, or not of this form.
+    """
+    # Imported here: the command line starts without it.
+    from pydantic import TypeAdapter
+
+    if not path.is_file() or path.stat().st_size > max_bytes:
+        raise IntegrityError(f"{path.name}: no record of at most {max_bytes:,} bytes ships with this version.")
+    try:
+        return TypeAdapter(form).validate_json(path.read_bytes())
+    except ValueError as error:
+        raise IntegrityError(f"{path.name} is not a record that this version reads: {str(error)[:300]}") from error

@@ -5,13 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from pydantic import TypeAdapter
-
 from audit_core.audits.ablation import AblationResult
 from audit_core.audits.attention import AttentionResult
 from audit_core.audits.sweep import SweepResult
-from audit_core.data_folder import DATA
-from audit_core.errors import IntegrityError
+from audit_core.data_folder import DATA, read_record
 from audit_core.models.known import find_known
 from audit_core.prompts.prompt_set import PromptSet, TokenisedPrompts
 from audit_core.registry import get_plugin
@@ -64,11 +61,5 @@ def load_first_answer() -> FirstAnswer:
     Raises:
         IntegrityError: it is missing, too large, or does not parse.
     """
-    if not RECORD.is_file() or RECORD.stat().st_size > MAX_BYTES:
-        raise IntegrityError(
-            f"{RECORD.name}: no recorded answer of at most {MAX_BYTES:,} bytes ships with this version."
-        )
-    try:
-        return TypeAdapter(FirstAnswer).validate_json(RECORD.read_bytes())
-    except ValueError as error:
-        raise IntegrityError(f"{RECORD.name} is not a recorded answer: {str(error)[:300]}") from error
+    found: FirstAnswer = read_record(RECORD, FirstAnswer, max_bytes=MAX_BYTES)
+    return found

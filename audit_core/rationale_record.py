@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
-from typing import TypeVar
 
-from pydantic import TypeAdapter
-
-from audit_core.data_folder import DATA
-from audit_core.errors import IntegrityError
+from audit_core.data_folder import DATA, read_record
 from audit_core.models.known import find_known
 from audit_core.prompts.prompt_set import PromptSet, load_prompts
 from audit_core.rationale.known_models import KnownTable
@@ -21,7 +16,6 @@ from audit_core.story import MeasuredWith
 FOLDER = DATA / "rationale"
 QUESTIONS, RUN, KNOWN = FOLDER / "chains.jsonl", FOLDER / "default.json", FOLDER / "known.json"
 MAX_BYTES = 2 << 20
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,19 +66,12 @@ def load_recorded_rationale() -> RecordedRationale:
     Raises:
         IntegrityError: it is missing, too large, or does not parse.
     """
-    return _load(RUN, RecordedRationale)
+    found: RecordedRationale = read_record(RUN, RecordedRationale, max_bytes=MAX_BYTES)
+    return found
 
 
 @cache
 def load_known_models() -> RecordedKnown:
     """The shipped table of planted models and metrics; raises as `load_recorded_rationale`."""
-    return _load(KNOWN, RecordedKnown)
-
-
-def _load(file: Path, form: type[T]) -> T:
-    if not file.is_file() or file.stat().st_size > MAX_BYTES:
-        raise IntegrityError(f"{file.name}: no record of at most {MAX_BYTES:,} bytes ships with this version.")
-    try:
-        return TypeAdapter(form).validate_json(file.read_bytes())
-    except ValueError as error:
-        raise IntegrityError(f"{file.name} is not a recorded result: {str(error)[:300]}") from error
+    found: RecordedKnown = read_record(KNOWN, RecordedKnown, max_bytes=MAX_BYTES)
+    return found

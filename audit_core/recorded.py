@@ -5,13 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
-from pydantic import TypeAdapter
-
-from audit_core.data_folder import DATA
-from audit_core.errors import IntegrityError
+from audit_core.data_folder import DATA, read_record
 from audit_core.models.known import find_known
 from audit_core.registry import get_plugin
 from audit_core.request import Request
@@ -58,14 +54,6 @@ def load_recorded(audit: str) -> tuple[RecordedAnswer[Any], ...]:
     Raises:
         IntegrityError: one is too large or does not parse.
     """
-    form: TypeAdapter[Any] = TypeAdapter(cast(Any, RecordedAnswer)[get_plugin("audits", audit).result])
-    return tuple(_read(path, form) for path in sorted((DATA / audit).glob("recorded*.json")))
-
-
-def _read(path: Path, form: TypeAdapter[RecordedAnswer[Any]]) -> RecordedAnswer[Any]:
-    if path.stat().st_size > MAX_BYTES:
-        raise IntegrityError(f"{path.name} has more than {MAX_BYTES:,} bytes.")
-    try:
-        return form.validate_json(path.read_bytes())
-    except ValueError as error:
-        raise IntegrityError(f"{path.name} is not a recorded result: {str(error)[:300]}") from error
+    form = cast(Any, RecordedAnswer)[get_plugin("audits", audit).result]
+    paths = sorted((DATA / audit).glob("recorded*.json"))
+    return tuple(read_record(path, form, max_bytes=MAX_BYTES) for path in paths)

@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from pydantic import TypeAdapter
-
 from audit_core.audits.robustness import RobustnessResult
 from audit_core.claim import Claim
-from audit_core.data_folder import DATA
-from audit_core.errors import IntegrityError
+from audit_core.data_folder import DATA, read_record
 from audit_core.models.known import find_known
 from audit_core.prompts.prompt_set import PromptSet, TokenisedPrompts
 from audit_core.registry import get_plugin
@@ -65,12 +62,5 @@ def list_recorded_robustness() -> tuple[RecordedRobustness, ...]:
     Raises:
         IntegrityError: one is too large or does not parse.
     """
-    found = []
-    for path in sorted(FOLDER.glob("*.json")):
-        if path.stat().st_size > MAX_BYTES:
-            raise IntegrityError(f"{path.name} has more than {MAX_BYTES:,} bytes.")
-        try:
-            found.append(TypeAdapter(RecordedRobustness).validate_json(path.read_bytes()))
-        except ValueError as error:
-            raise IntegrityError(f"{path.name} is not a recorded result: {str(error)[:300]}") from error
-    return tuple(found)
+    paths = sorted(FOLDER.glob("*.json"))
+    return tuple(read_record(path, RecordedRobustness, max_bytes=MAX_BYTES) for path in paths)

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from audit_core.audits.claim_test import ClaimTestResult
 from audit_core.claim import Claim, parse_claim
 from audit_core.controls import Controls
-from audit_core.data_folder import DATA
+from audit_core.data_folder import DATA, read_record
 from audit_core.errors import IntegrityError
 from audit_core.judging.verdict import RULE_VERSION
 from audit_core.prompts.prompt_set import PromptSet, take_split
@@ -141,9 +139,7 @@ def load_story(key: str = "indirect_object") -> Story:
         IntegrityError: no such record, or it does not parse.
     """
     path = STORIES / f"{key}.json"
-    if not key.isidentifier() or len(key) > MAX_KEY or not path.is_file() or path.stat().st_size > MAX_STORY_BYTES:
-        raise IntegrityError(f"No story {key[:40]!r} of at most {MAX_STORY_BYTES:,} bytes ships with this version.")
-    try:
-        return TypeAdapter(Story).validate_json(path.read_bytes())
-    except ValueError as error:
-        raise IntegrityError(f"{path.name} is not a recorded story: {str(error)[:300]}") from error
+    if not key.isidentifier() or len(key) > MAX_KEY:
+        raise IntegrityError(f"No story {key[:40]!r} ships with this version.")
+    found: Story = read_record(path, Story, max_bytes=MAX_STORY_BYTES)
+    return found

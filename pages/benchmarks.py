@@ -3,13 +3,14 @@
 from ui.benchmarks import form, show
 from ui.flow import answers
 from ui.flow.history import show_history
+from ui.flow.recorded_first import wait_for_model
 from ui.flow.subject_view import ask_in, close_questions
 from ui.parts.tabs import lazy_tabs
 from ui.parts.workbench import open_frame
 
 # 1. ask
 
-form.adopt()
+form.LIVE.adopt(form.FIELDS)
 frame = open_frame(
     "Benchmarks",
     "See how often a model is right on a benchmark. Apart from it, see what components do on the items it gets right.",
@@ -26,10 +27,10 @@ close_questions(frame, form.FIELDS)
 recorded = form.find_recorded(file, asked, model)
 if recorded is not None:
     result, auditor = recorded.result, None
-    form.show_recorded(frame.prompt, recorded)
+    form.LIVE.show(frame.prompt, recorded.made_at, f"Code digest {recorded.code_sha256[:12]}.")
 else:
     with frame.answer:
-        auditor = form.wait_for_model(model)
+        auditor = wait_for_model(model)
     request = ask_in(frame.answer, lambda: form.make_request(auditor, file, asked))
     with frame.answer:
         title = f"Measure {len(request.prompts)} items"

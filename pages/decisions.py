@@ -3,13 +3,14 @@
 from ui.decisions import form, show
 from ui.flow import answers
 from ui.flow.history import show_history
+from ui.flow.recorded_first import wait_for_model
 from ui.flow.subject_view import ask_in, close_questions
 from ui.parts.tabs import lazy_tabs
 from ui.parts.workbench import open_frame
 
 # 1. ask
 
-form.adopt()
+form.LIVE.adopt(form.FIELDS)
 frame = open_frame(
     "Decisions",
     "See which facts about an applicant change a model's yes or no, and whether a protected one acts through another.",
@@ -25,10 +26,10 @@ recorded = form.pick_recorded(given, model)
 auditor = None
 if recorded is not None:
     result = recorded.result
-    form.show_recorded(frame.prompt, recorded)
+    form.LIVE.show(frame.prompt, recorded.made_at, f"Code digest {recorded.code_sha256[:12]}.")
 else:
     with frame.answer:
-        auditor = form.wait_for_model(model)
+        auditor = wait_for_model(model)
     request = ask_in(frame.answer, lambda: form.make_request(auditor, given))
     with frame.answer:
         title = f"Decide about {len(request.prompts)} applicants"

@@ -2,6 +2,7 @@
 
 from ui.flow import answers
 from ui.flow.history import show_history
+from ui.flow.recorded_first import wait_for_model
 from ui.flow.subject_view import ask_in, close_questions
 from ui.parts.tabs import lazy_tabs
 from ui.parts.workbench import open_frame
@@ -9,7 +10,7 @@ from ui.rationale import form, show
 
 # 1. ask
 
-form.adopt()
+form.LIVE.adopt(form.FIELDS)
 frame = open_frame(
     "Rationale",
     "See whether a model's answers rely on the steps written before them. Every metric is first measured on planted models.",
@@ -25,12 +26,13 @@ known = ask_in(frame.answer, form.load_known)
 recorded = ask_in(frame.answer, lambda: form.find_recorded(model, given))
 if recorded is not None:
     result, auditor, prompts = recorded.result, None, form.list_prompts(given)
-    form.show_recorded(frame.prompt, recorded)
+    note = f"Measuring took {recorded.wall_s / 60:.0f} minutes on {recorded.n_threads} core."
+    form.LIVE.show(frame.prompt, recorded.measured_with.recorded_at, note)
 else:
     with frame.panes:
         show.show_known(known.table)
     with frame.answer:
-        auditor = form.wait_for_model(model)
+        auditor = wait_for_model(model)
     request = ask_in(frame.answer, lambda: form.make_request(auditor, given))
     prompts = {pair.prompt.id: pair.prompt for pair in request.prompts.pairs}
     with frame.answer:

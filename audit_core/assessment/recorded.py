@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 
 from audit_core.claim import Universe
 from audit_core.component import Component
-from audit_core.data_folder import DATA
+from audit_core.data_folder import DATA, read_record
 from audit_core.errors import IntegrityError
 from audit_core.intervention import Replacement
 from audit_core.judging.verdict import RULE_VERSION
@@ -121,9 +121,5 @@ def load_recorded(path: Path) -> RecordedCircuit:
     Raises:
         IntegrityError: it is too large or does not parse.
     """
-    if path.stat().st_size > MAX_RECORD_BYTES:
-        raise IntegrityError(f"{path.name} is larger than {MAX_RECORD_BYTES:,} bytes.")
-    try:
-        return TypeAdapter(RecordedCircuit).validate_json(path.read_bytes())
-    except ValueError as error:
-        raise IntegrityError(f"{path.name} is not a recorded circuit: {str(error)[:300]}") from error
+    found: RecordedCircuit = read_record(path, RecordedCircuit, max_bytes=MAX_RECORD_BYTES)
+    return found

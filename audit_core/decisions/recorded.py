@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from pydantic import TypeAdapter
-
+from audit_core.data_folder import read_record
 from audit_core.decisions.results import DecisionsResult
 from audit_core.decisions.shipped import FOLDER, PLANTED
 
+MAX_BYTES = 4 << 20
 RECORDED = (PLANTED, "default")
 """Models with a recorded run, by the names they are opened by."""
 
@@ -32,5 +32,5 @@ def find_recorded(model: str) -> RecordedDecisions | None:
     path = FOLDER / f"{model}.run.json"
     if model not in RECORDED or not path.is_file():
         return None
-    found: RecordedDecisions = TypeAdapter(RecordedDecisions).validate_json(path.read_bytes())
+    found: RecordedDecisions = read_record(path, RecordedDecisions, max_bytes=MAX_BYTES)
     return found

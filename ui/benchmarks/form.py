@@ -10,8 +10,9 @@ import streamlit as st
 from audit_core import AuditError, Auditor, get_plugin
 from audit_core.benchmarks import MAX_FILE_BYTES, OWN_FACTS, RecordedRun, read_benchmark, read_own_facts, read_recorded
 from audit_core.request import Request
-from ui.flow import answers, model_question, subject_form
+from ui.flow import subject_form
 from ui.flow.choice import ABLATIONS
+from ui.flow.recorded_first import RecordedFirst
 from ui.parts.header import plain
 from ui.shell import link
 
@@ -22,8 +23,7 @@ FIELDS = (
     link.Field("ask", "text"), link.Field("items", "100"), link.Field("format", ""),
 )  # fmt: skip
 _MOST_ITEMS = 2_000
-_LIVE = "benchmark-live"
-"""Session key: whether the user asked to measure the shipped file again."""
+LIVE = RecordedFirst("benchmarks")
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,6 @@ class GivenFile:
 
     name: str
     raw: bytes
-
-
-def adopt() -> None:
-    """Set the widgets from the link, before they are drawn."""
-    model_question.adopt_pending()
-    link.seed(FIELDS)
 
 
 def ask_model() -> str:
@@ -105,27 +99,7 @@ def find_recorded(file: GivenFile, asked: dict[str, str], model: str) -> Recorde
     """The recorded run, if the page asks exactly its question and the user did not ask to measure it again."""
     found = read_recorded()
     is_its = file.name == OWN_FACTS and asked == found.answers and model == found.model
-    return found if is_its and not st.session_state.get(_LIVE) else None
-
-
-def show_recorded(place: Any, found: RecordedRun) -> None:
-    """Say that numbers are recorded and when, and offer to measure them again."""
-    with place.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.badge(plain(f"recorded {found.made_at[:10]}"), icon=":material/history:", color="gray")
-        st.markdown(f"Code digest {plain(found.code_sha256[:12])}.", width="content")
-        st.button("Measure it now", key="measure-live", icon=":material/play_arrow:", on_click=_measure_live)
-
-
-def _measure_live() -> None:
-    st.session_state[_LIVE] = True
-    model_question.press(st.session_state.model)
-
-
-def wait_for_model(model: str) -> Auditor:
-    """Load the model; stops the page until it is there."""
-    if not model_question.settle(model):
-        st.stop()
-    return answers.wait_for_model(model)
+    return found if is_its and not LIVE.is_live else None
 
 
 def make_request(auditor: Auditor, file: GivenFile, asked: dict[str, str]) -> Request:
@@ -137,6 +111,6 @@ def make_request(auditor: Auditor, file: GivenFile, asked: dict[str, str]) -> Re
     try:
         request: Request = get_plugin("audits", "benchmark").ask_file(auditor.subject, file.raw, file.name, asked)
     except AuditError:
-        st.session_state[_LIVE] = False
+        LIVE.give_up()
         raise
     return request

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import streamlit as st
 
@@ -23,13 +22,13 @@ from audit_core.decisions import (
     read_task,
 )
 from audit_core.request import Request
-from ui.flow import answers, model_question, subject_form
+from ui.flow import subject_form
+from ui.flow.recorded_first import RecordedFirst
 from ui.parts.header import plain
 from ui.shell import link
 
 FIELDS = (link.Field("model", PLANTED),)
-_LIVE = "decisions-live"
-"""Session key: whether the user asked to measure the shipped file again."""
+LIVE = RecordedFirst("decisions")
 
 
 @dataclass(frozen=True)
@@ -43,12 +42,6 @@ class GivenTask:
     @property
     def is_shipped(self) -> bool:
         return self.name == FILE and not self.answers
-
-
-def adopt() -> None:
-    """Set the widgets from the link, before they are drawn."""
-    model_question.adopt_pending()
-    link.seed(FIELDS)
 
 
 def ask_model() -> str:
@@ -88,27 +81,7 @@ def ask_task() -> GivenTask:
 
 def pick_recorded(given: GivenTask, model: str) -> RecordedDecisions | None:
     """The recorded run, if the page asks its question and the user did not ask to measure it again."""
-    return find_recorded(model) if given.is_shipped and not st.session_state.get(_LIVE) else None
-
-
-def show_recorded(place: Any, found: RecordedDecisions) -> None:
-    """Say that numbers are recorded and when, and offer to measure them again."""
-    with place.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.badge(plain(f"recorded {found.made_at[:10]}"), icon=":material/history:", color="gray")
-        st.markdown(f"Code digest {plain(found.code_sha256[:12])}.", width="content")
-        st.button("Measure it now", key="measure-live", icon=":material/play_arrow:", on_click=_measure_live)
-
-
-def _measure_live() -> None:
-    st.session_state[_LIVE] = True
-    model_question.press(st.session_state.model)
-
-
-def wait_for_model(model: str) -> Auditor:
-    """Load the model; stops the page until it is there."""
-    if not model_question.settle(model):
-        st.stop()
-    return answers.wait_for_model(model)
+    return find_recorded(model) if given.is_shipped and not LIVE.is_live else None
 
 
 def make_request(auditor: Auditor, given: GivenTask) -> Request:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import streamlit as st
 
@@ -20,15 +19,15 @@ from audit_core.rationale_record import (
     load_recorded_rationale,
 )
 from audit_core.subjects import find_planted
-from ui.flow import answers, model_question, services, subject_form
+from ui.flow import services, subject_form
+from ui.flow.recorded_first import RecordedFirst
 from ui.parts.header import plain
 from ui.shell import link
 
 FIELDS = (link.Field("model", "default"),)
 PER_TEMPLATE = 7
 """Questions per template of a planted model: 42 decide every verdict."""
-_LIVE = "rationale-live"
-"""Session key: whether the user asked to measure the shipped questions again."""
+LIVE = RecordedFirst("rationale")
 _COLUMNS = "question, steps, answer, mistaken_steps, mistaken_answer"
 
 
@@ -43,12 +42,6 @@ class Given:
     @property
     def is_shipped(self) -> bool:
         return self.prompts is not None and self.prompts.sha256 == load_questions().sha256
-
-
-def adopt() -> None:
-    """Set the widgets from the link, before they are drawn."""
-    model_question.adopt_pending()
-    link.seed(FIELDS)
 
 
 def ask_model() -> str:
@@ -85,27 +78,7 @@ def find_recorded(model: str, given: Given) -> RecordedRationale | None:
     if not RUN.is_file():
         return None
     found = load_recorded_rationale()
-    return found if given.is_shipped and found.is_about(model) and not st.session_state.get(_LIVE) else None
-
-
-def show_recorded(place: Any, found: RecordedRationale) -> None:
-    """Say that numbers are recorded and when, and offer to measure them again."""
-    with place.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.badge(plain(f"recorded {found.measured_with.recorded_at[:10]}"), icon=":material/history:", color="blue")
-        st.markdown(f"Measuring took {found.wall_s / 60:.0f} minutes on {found.n_threads} core.", width="content")
-        st.button("Measure it now", key="measure-live", icon=":material/play_arrow:", on_click=_measure_live)
-
-
-def _measure_live() -> None:
-    st.session_state[_LIVE] = True
-    model_question.press(st.session_state.model)
-
-
-def wait_for_model(model: str) -> Auditor:
-    """Load the model; stops the page until it is there."""
-    if not model_question.settle(model):
-        st.stop()
-    return answers.wait_for_model(model)
+    return found if given.is_shipped and found.is_about(model) and not LIVE.is_live else None
 
 
 def make_request(auditor: Auditor, given: Given) -> RationaleRequest:
@@ -122,7 +95,7 @@ def make_request(auditor: Auditor, given: Given) -> RationaleRequest:
         else:
             request = RationaleRequest(services.tokenised(auditor, given.prompts))
     except AuditError:
-        st.session_state[_LIVE] = False
+        LIVE.give_up()
         raise
     if not len(request.prompts):
         raise PromptRefused("No question.", wanted="at least one.", remedy="choose other questions.")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import streamlit as st
 
-_SETTLED = "link_settled"
-"""Session key: whether a run has drawn the whole page once."""
+_SEEDED = "link_seeded_at"
+"""Session key: monotonic second at which widgets last got their values from the address."""
+REPEATED_S = 30.0
+"""Seconds for which each run sends widgets their values again: runs follow each other so fast, or the browser is so slow, that it may
+never draw the run in which a widget got its value from the address. The next run would show and send back the widget's default."""
 _KEPT = "kept_choices"
 """Session key: the last value of each field, so that pages share one choice of model, prompts and circuit."""
 _PAGE, _MOVED = "page_of_last_run", "came_from_another_page"
@@ -36,13 +40,14 @@ def seed(fields: tuple[Field, ...]) -> None:
     """
     kept = st.session_state.setdefault(_KEPT, {})
     has_moved = st.session_state.get(_MOVED, False)
+    now = time.monotonic()
+    if has_moved or _SEEDED not in st.session_state or any(field.key not in st.session_state for field in fields):
+        st.session_state[_SEEDED] = now
     for field in fields:
         if field.key not in st.session_state or has_moved:
             found = st.query_params.get(field.key, kept.get(field.key, field.default))
             st.session_state[field.key] = found[:2000]
-        elif not st.session_state.get(_SETTLED):
-            # While the model loads, reruns are so fast that the browser may skip the one in which a widget got its value
-            # from the address. Without this, the next rerun would show and send back the widget's default.
+        elif now - st.session_state[_SEEDED] < REPEATED_S:
             st.session_state[field.key] = st.session_state[field.key]
 
 
@@ -68,7 +73,6 @@ def publish(values: Mapping[str, str], *, is_shared: bool = True) -> None:
     Args:
         is_shared: whether other pages start from these values.
     """
-    st.session_state[_SETTLED] = True
     if is_shared:
         keep(values)
     wanted = {key: value for key, value in values.items() if value}
