@@ -18,6 +18,8 @@ from audit_core.request_form import explain_unasked, list_form_fields
 from audit_core.run import Auditor
 from audit_core.store import RunLog
 
+pytestmark = pytest.mark.usefixtures("short_draws")
+
 AUDITS: dict[str, Audit] = dict(list_plugins("audits"))
 EXAMPLES = [(name, at) for name, audit in AUDITS.items() for at in range(len(audit.examples))]
 

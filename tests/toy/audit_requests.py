@@ -105,7 +105,7 @@ def list_requests(prompts: TokenisedPrompts) -> dict[str, list[Any]]:
         ]
         + [DiscoverRequest(looked_at, looked_at, "exact", Universe.HEADS_MLPS, Replacement.MEAN)],
         "explanations": [
-            ExplanationsRequest(prompts, prompts),
+            ExplanationsRequest(replace(prompts, pairs=prompts.pairs[:6]), prompts),
             ExplanationsRequest(one, prompts, UnitKind.WORDS),
         ],
         "positions": [
