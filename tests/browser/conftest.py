@@ -174,7 +174,7 @@ def context(profile: Any) -> Iterator[Any]:
 @pytest.fixture
 def page(context):
     page = context.new_page()
-    page.set_default_timeout(90_000)
+    page.set_default_timeout(150_000)
     return page
 
 
@@ -186,7 +186,7 @@ def visit(chromium: Any) -> Iterator[Callable[[], Any]]:
     def open_profile() -> Any:
         contexts.append(chromium.new_context(viewport={"width": 1400, "height": 900}, accept_downloads=True))
         page = contexts[-1].new_page()
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(150_000)
         return page
 
     yield open_profile

@@ -156,8 +156,8 @@ def test_a_person_whom_an_admin_disables_is_refused_at_their_next_action(house: 
 
 
 def test_a_sign_in_that_has_ended_is_asked_for_again(house: House, visit: Any) -> None:
-    """The provider's token ends in twenty seconds; Streamlit's cookie lasts thirty days."""
-    ends = int(time.time()) + 20
+    """The provider's token ends in three quarters of a minute; Streamlit's cookie lasts thirty days."""
+    ends = int(time.time()) + 45
     house.employ("eva", "team-view", exp=ends)
     page = visit()
     page.goto(f"{house.url}/claims")

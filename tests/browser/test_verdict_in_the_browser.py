@@ -26,7 +26,7 @@ def judge(page: Page, server: Server, part: str) -> None:
             # A press that meets a run of the page which is about to be replaced is lost; a person presses again.
             continue
         break
-    expect(verdict).to_be_visible(timeout=120_000)
+    expect(verdict).to_be_visible(timeout=240_000)
 
 
 def test_a_cause_is_supported_beside_all_that_could_speak_against_it(server: Server, page: Page) -> None:
