@@ -38,177 +38,6 @@ from typing import Any, TypeGuard, TypeVar
 
 
 ####################################################################################################
-# attempts.py: Attempts at a claim as numbered by the log, so that an omitted attempt is detected.
-####################################################################################################
-
-@dataclass(frozen=True)
-class Attempt:
-    """One confirmatory run that was started, whatever its outcome."""
-
-    claim_id: str
-    run_id: str
-    number: Any
-    """Number from the log; an integer from 1 if the log is valid."""
-    seq: int
-    prereg_digest: Any
-    outcome: str | None
-    """None: no end is recorded."""
-
-
-def list_attempts(entries: Iterable[Mapping[str, Any]], claim_ids: Sequence[str]) -> tuple[Attempt, ...]:
-    """Return the attempts in the order of the log."""
-    started, ended = [], {}
-    for entry in entries:
-        if entry["action"] == "run.started" and entry["payload"].get("claim_id") in claim_ids:
-            started.append(entry)
-        elif entry["action"] == "run.ended":
-            ended[entry["object_id"]] = str(entry["payload"].get("outcome"))
-    return tuple(
-        Attempt(
-            entry["payload"]["claim_id"],
-            entry["object_id"],
-            entry["payload"].get("attempt_no"),
-            entry["seq"],
-            entry["payload"].get("prereg_digest"),
-            ended.get(entry["object_id"]),
-        )
-        for entry in started
-    )
-
-
-def count_attempts(attempts: Iterable[Attempt]) -> dict[str, int]:
-    """Return the counts for `attempts` in `pack.json`."""
-    outcomes = [attempt.outcome for attempt in attempts]
-    completed, abandoned = outcomes.count("done"), outcomes.count(None) + outcomes.count("abandoned")
-    return {
-        "total": len(outcomes),
-        "completed": completed,
-        "failed": len(outcomes) - completed - abandoned,
-        "abandoned": abandoned,
-    }
-
-
-def find_gap(attempts: Sequence[Attempt], claim_id: str, exported: Any) -> str | None:
-    """Return why the attempts at a claim are incomplete, or None.
-
-    Args:
-        exported: number of attempts at this claim in the signed export event.
-    """
-    numbers = [attempt.number for attempt in attempts if attempt.claim_id == claim_id]
-    if numbers != list(range(1, len(numbers) + 1)) or any(type(number) is not int for number in numbers):
-        return f"attempts at {claim_id} are numbered {numbers[:12]!a}, not from 1 on without a gap"
-    if type(exported) is not int or exported != len(numbers):
-        return f"{len(numbers)} attempts at {claim_id} are shown, and the export was logged with {ascii(exported)[:20]}"
-    return None
-
-
-def read_exported(entries: Sequence[Mapping[str, Any]], pack_id: str) -> dict[str, Any]:
-    """Return the attempts by claim from this pack's export event; empty if that is not the last event."""
-    last = entries[-1] if entries else None
-    if last is None or last["action"] != "pack.exported" or last["object_id"] != pack_id:
-        return {}
-    claims = last["payload"].get("claims")
-    if not isinstance(claims, dict) or not all(isinstance(row, dict) for row in claims.values()):
-        return {}
-    return {claim_id: row.get("attempts") for claim_id, row in claims.items()}
-
-
-####################################################################################################
-# canonical_json.py: Canonical JSON (RFC 8785) with the standard library, for values that `load_strict` returns.
-####################################################################################################
-
-_TEXTS = json.JSONEncoder(ensure_ascii=False)
-
-
-class NotCanonical(ValueError):
-    """The value has no canonical form, or the bytes are not canonical."""
-
-
-def encode_canonical(value: Any) -> bytes:
-    """Return the canonical bytes of a document.
-
-    Raises:
-        NotCanonical: an integer of 2^53 or more, NaN or infinity, an unpaired surrogate, or not a JSON value.
-    """
-    try:
-        return _write(value).encode("utf-8")
-    except (UnicodeEncodeError, RecursionError) as error:
-        raise NotCanonical(f"no canonical form: {str(error)[:120]}") from error
-
-
-def _write(value: Any) -> str:
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    if isinstance(value, str):
-        return _TEXTS.encode(value)
-    if isinstance(value, int):
-        if abs(value) >= 2**53:
-            raise NotCanonical("an integer of 2^53 or more must be text")
-        return str(value)
-    if isinstance(value, float):
-        return _write_double(value)
-    if isinstance(value, list):
-        return "[" + ",".join(_write(item) for item in value) + "]"
-    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
-        # RFC 8785, 3.2.3: keys in the order of their UTF-16 code units.
-        keys = sorted(value, key=None if all(map(str.isascii, value)) else _order_key)
-        return "{" + ",".join(f"{_write(key)}:{_write(value[key])}" for key in keys) + "}"
-    raise NotCanonical(f"not a JSON value: {type(value).__name__}")
-
-
-def _order_key(key: str) -> bytes:
-    return key.encode("utf-16-be")
-
-
-def _write_double(value: float) -> str:
-    """Return the shortest digits that parse back, as ECMAScript: plain between 1e-6 and 1e21, else with an exponent."""
-    if value != value or value in (float("inf"), float("-inf")):
-        raise NotCanonical("NaN and infinity are not JSON numbers")
-    if value == 0:
-        return "0"
-    sign = "-" if value < 0 else ""
-    mantissa, _, exponent = f"{abs(value)!r}".partition("e")
-    whole, _, fraction = mantissa.partition(".")
-    point = len(whole) + int(exponent or 0)
-    digits = whole + fraction
-    point -= len(digits) - len(digits.lstrip("0"))
-    digits = digits.strip("0")
-    if 0 < point <= 21:
-        text = digits.ljust(point, "0")
-        return sign + text[:point] + ("." + text[point:] if text[point:] else "")
-    if -6 < point <= 0:
-        return sign + "0." + "0" * -point + digits
-    tail = "." + digits[1:] if digits[1:] else ""
-    return f"{sign}{digits[0]}{tail}e{point - 1:+d}"
-
-
-####################################################################################################
-# clock.py: Times in documents: RFC 3339 in UTC, ending in Z.
-####################################################################################################
-
-TIME_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z$"
-_TIME = re.compile(TIME_PATTERN.replace("$", r"\Z"))
-
-
-class NotATime(ValueError):
-    """The text is not a time in UTC."""
-
-
-def read_time(text: str) -> datetime:
-    """Parse a time.
-
-    Raises:
-        NotATime: another format, another time zone, or an invalid date.
-    """
-    if not _TIME.match(text):
-        raise NotATime(f"{text[:40]!a} is not a time such as 2026-11-21T09:30:00Z")
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError as error:
-        raise NotATime(f"{text[:40]!a}: {error}") from error
-
-
-####################################################################################################
 # container.py: Step 1, container: reads a pack as a zip archive, strictly and in memory only.
 ####################################################################################################
 
@@ -428,935 +257,72 @@ def _unpack(packed: bytes, entry: Entry) -> bytes:
 
 
 ####################################################################################################
-# manifest.py: Step 2, manifest: it lists the SHA-256 of every file except itself and the signatures.
+# canonical_json.py: Canonical JSON (RFC 8785) with the standard library, for values that `load_strict` returns.
 ####################################################################################################
 
-MANIFEST = "MANIFEST.sha256"
-PACK_ENVELOPE = "attestations/pack.dsse.json"
-MAX_MANIFEST_BYTES = MAX_MEMBERS * (64 + 2 + MAX_NAME_BYTES + 1)
-"""Bound for one row per allowed member."""
-_OUTSIDE = re.compile(
-    r"attestations/(pack\.dsse\.json|approval-[a-z0-9-]{1,60}\.dsse\.json|time\.tsr|sigstore\.json)\Z"
-)
-_APPROVAL = re.compile(r"attestations/approval-[a-z0-9-]{1,60}\.dsse\.json\Z")
-_ROW = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9._/+@=-]+)\Z")
+_TEXTS = json.JSONEncoder(ensure_ascii=False)
 
 
-def is_outside_manifest(name: str) -> bool:
-    """Check whether a member is outside the manifest: the manifest itself, and attestations made after it."""
-    return name == MANIFEST or bool(_OUTSIDE.match(name))
+class NotCanonical(ValueError):
+    """The value has no canonical form, or the bytes are not canonical."""
 
 
-def is_approval(name: str) -> bool:
-    return bool(_APPROVAL.match(name))
-
-
-def check_manifest(members: Mapping[str, bytes]) -> str:
-    """Compare manifest and members in both directions.
-
-    Returns:
-        SHA-256 of the manifest, which identifies the pack.
+def encode_canonical(value: Any) -> bytes:
+    """Return the canonical bytes of a document.
 
     Raises:
-        BadPack: no manifest, an invalid line, a file it does not list, a missing file, or changed bytes.
+        NotCanonical: an integer of 2^53 or more, NaN or infinity, an unpaired surrogate, or not a JSON value.
     """
-    if len(members.get(MANIFEST, b"")) > MAX_MANIFEST_BYTES:
-        raise BadPack(f"{MANIFEST} is larger than {MAX_MANIFEST_BYTES:,} bytes")
-    if MANIFEST not in members:
-        raise BadPack(f"no {MANIFEST}")
-    listed = _read_manifest(members[MANIFEST])
-    present = {name for name in members if not is_outside_manifest(name)}
-    if unlisted := sorted(present - set(listed)):
-        raise BadPack(f"{unlisted[0]} is not in the manifest ({len(unlisted)} such)")
-    if missing := sorted(set(listed) - present):
-        raise BadPack(f"{missing[0]} is in the manifest but not in the pack ({len(missing)} such)")
-    changed = [name for name, digest in listed.items() if hashlib.sha256(members[name]).hexdigest() != digest]
-    if changed:
-        raise BadPack(f"{changed[0]} differs from its digest in the manifest ({len(changed)} such)")
-    return hashlib.sha256(members[MANIFEST]).hexdigest()
-
-
-def _read_manifest(data: bytes) -> dict[str, str]:
-    lines = data.decode("latin-1").split("\n")
-    if lines.pop() != "":
-        raise BadPack("the manifest's last line has no line break")
-    listed: dict[str, str] = {}
-    before = ""
-    for number, line in enumerate(lines, 1):
-        found = _ROW.match(line)
-        if not found:
-            raise BadPack(f"line {number} of the manifest is not a digest, two spaces and a name")
-        if found[2] <= before:
-            raise BadPack(f"line {number} of the manifest is out of order or repeated")
-        before = found[2]
-        listed[before] = found[1]
-    return listed
-
-
-####################################################################################################
-# schema.py: Validator for the subset of JSON Schema (2020-12) used by a pack's documents; rejects other keywords.
-####################################################################################################
-
-_TYPES: dict[str, Callable[[Any], bool]] = {
-    "object": lambda value: isinstance(value, dict),
-    "array": lambda value: isinstance(value, list),
-    "string": lambda value: isinstance(value, str),
-    "boolean": lambda value: isinstance(value, bool),
-    "null": lambda value: value is None,
-    "number": lambda value: isinstance(value, int | float) and not isinstance(value, bool),
-    "integer": lambda value: (
-        not isinstance(value, bool) and (isinstance(value, int) or (isinstance(value, float) and value.is_integer()))
-    ),
-}
-_ANNOTATIONS = {"$schema", "$id", "title", "description"}
-
-
-class UnknownKeyword(ValueError):
-    """The schema uses a keyword that this validator does not implement."""
-
-
-def find_violation(value: Any, schema: Mapping[str, Any], place: str = "") -> str | None:
-    """Return the first violation of the schema by a document, or None.
-
-    Raises:
-        UnknownKeyword: the schema uses a keyword that is not implemented here.
-    """
-    for keyword, wanted in schema.items():
-        if keyword in _ANNOTATIONS:
-            continue
-        if keyword not in _RULES:
-            raise UnknownKeyword(keyword)
-        if found := _RULES[keyword](value, wanted, schema, place):
-            return found
-    return None
-
-
-def _say(place: str, text: str) -> str:
-    return f"{place[:160] or 'the document'} {text}"
-
-
-def _quote(value: Any) -> str:
-    return ascii(value)[:60]
-
-
-def _check_type(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
-    return None if _TYPES[wanted](value) else _say(place, f"is {_quote(value)}, not of type {wanted}")
-
-
-def _check_const(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
-    return None if _is_equal(value, wanted) else _say(place, f"is {_quote(value)}, not {_quote(wanted)}")
-
-
-def _check_enum(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
-    if any(_is_equal(value, choice) for choice in wanted):
-        return None
-    return _say(place, f"is {_quote(value)}, not one of {', '.join(map(str, wanted))}")
-
-
-def _check_required(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
-    if isinstance(value, dict) and (missing := [name for name in wanted if name not in value]):
-        return _say(place, f"lacks {missing[0]}")
-    return None
-
-
-def _check_properties(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
-    for name, inner in wanted.items() if isinstance(value, dict) else ():
-        if name in value and (found := find_violation(value[name], inner, f"{place}.{name}".lstrip("."))):
-            return found
-    return None
-
-
-def _check_additional(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
-    """Check fields that `properties` does not name: `false` forbids them, a schema describes them."""
-    if not isinstance(value, dict):
-        return None
-    others = [name for name in value if name not in schema.get("properties", {})]
-    if wanted is False:
-        return _say(place, f"has a field {_quote(others[0])} that is not described") if others else None
-    for name in others:
-        if found := find_violation(value[name], wanted, f"{place}.{name[:40]!a}".lstrip(".")):
-            return found
-    return None
-
-
-def _check_pattern(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
-    """Match a pattern with `$` at the end of text, as in ECMAScript; in Python it also matches before a final line break."""
-    if not isinstance(value, str) or re.search(re.sub(r"\$\Z", r"\\Z", wanted), value):
-        return None
-    return _say(place, f"is {_quote(value)}, which does not match {wanted}")
-
-
-def _check_items(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
-    for number, item in enumerate(value if isinstance(value, list) else ()):
-        if found := find_violation(item, wanted, f"{place}[{number}]"):
-            return found
-    return None
-
-
-def _check_min_items(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
-    short = isinstance(value, list) and len(value) < wanted
-    return _say(place, f"has {len(value)} items, at least {wanted} wanted") if short else None
-
-
-def _check_max_items(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
-    long = isinstance(value, list) and len(value) > wanted
-    return _say(place, f"has {len(value)} items, at most {wanted} wanted") if long else None
-
-
-def _check_min_length(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
-    return _say(place, "is empty or too short") if isinstance(value, str) and len(value) < wanted else None
-
-
-def _check_minimum(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
-    low = _TYPES["number"](value) and value < wanted
-    return _say(place, f"is {_quote(value)}, at least {wanted} wanted") if low else None
-
-
-def _check_maximum(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
-    high = _TYPES["number"](value) and value > wanted
-    return _say(place, f"is {_quote(value)}, at most {wanted} wanted") if high else None
-
-
-def _check_any_of(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
-    first = None
-    for choice in wanted:
-        if (found := find_violation(value, choice, place)) is None:
-            return None
-        first = first or found
-    return first
-
-
-def _is_equal(a: Any, b: Any) -> bool:
-    """Compare values as JSON: 1 equals 1.0, and true does not equal 1."""
-    if isinstance(a, bool) or isinstance(b, bool):
-        return a is b
-    if isinstance(a, list) and isinstance(b, list):
-        return len(a) == len(b) and all(map(_is_equal, a, b))
-    if isinstance(a, dict) and isinstance(b, dict):
-        return a.keys() == b.keys() and all(_is_equal(a[key], b[key]) for key in a)
-    return bool(a == b)
-
-
-_RULES: dict[str, Callable[[Any, Any, Mapping[str, Any], str], str | None]] = {
-    "type": _check_type,
-    "const": _check_const,
-    "enum": _check_enum,
-    "required": _check_required,
-    "properties": _check_properties,
-    "additionalProperties": _check_additional,
-    "pattern": _check_pattern,
-    "items": _check_items,
-    "minItems": _check_min_items,
-    "maxItems": _check_max_items,
-    "minLength": _check_min_length,
-    "minimum": _check_minimum,
-    "maximum": _check_maximum,
-    "anyOf": _check_any_of,
-}
-
-
-####################################################################################################
-# schema_words.py: Building blocks of the schemas of all documents.
-####################################################################################################
-
-Schema = Mapping[str, Any]
-
-
-def record(fields: Mapping[str, Schema], optional: Mapping[str, Schema] | None = None) -> Schema:
-    """Return the schema of an object with exactly these fields."""
-    return {
-        "type": "object",
-        "required": list(fields),
-        "properties": {**fields, **(optional or {})},
-        "additionalProperties": False,
-    }
-
-
-def list_of(item: Schema, least: int = 0, most: int | None = None) -> Schema:
-    limits = ({"minItems": least} if least else {}) | ({} if most is None else {"maxItems": most})
-    return {"type": "array", "items": item, **limits}
-
-
-def table_of(item: Schema) -> Schema:
-    """Return the schema of an object whose keys are ids or names."""
-    return {"type": "object", "additionalProperties": item}
-
-
-def or_null(schema: Schema) -> Schema:
-    return {"anyOf": [schema, {"type": "null"}]}
-
-
-def matching(pattern: str) -> Schema:
-    return {"type": "string", "pattern": pattern}
-
-
-def one_of(*values: str) -> Schema:
-    return {"enum": list(values)}
-
-
-ANYTHING: Schema = {}
-TEXT: Schema = {"type": "string"}
-WORDS: Schema = {"type": "string", "minLength": 1}
-TRUTH: Schema = {"type": "boolean"}
-NUMBER: Schema = {"type": "number"}
-SHARE: Schema = {"type": "number", "minimum": 0, "maximum": 1}
-COUNT: Schema = {"type": "integer", "minimum": 0}
-POSITIVE: Schema = {"type": "integer", "minimum": 1}
-AMOUNT: Schema = {"type": "number", "minimum": 0}
-SHA256: Schema = matching("^[0-9a-f]{64}$")
-GIT_COMMIT: Schema = matching("^[0-9a-f]{40}$")
-KEY_ID: Schema = matching("^sha256:[0-9a-f]{64}$")
-TIME: Schema = matching(TIME_PATTERN)
-DATE: Schema = matching("^[0-9]{4}-[0-9]{2}-[0-9]{2}$")
-ULID: Schema = matching("^[0-9A-HJKMNP-TV-Z]{26}$")
-CLAIM_ID: Schema = matching("^C-[0-9]{4,9}$")
-ID: Schema = matching("^[0-9A-Za-z][0-9A-Za-z._-]{0,79}$")
-UNIT: Schema = WORDS
-
-
-####################################################################################################
-# schemas_signed.py: Schemas of signed data: envelope, pack statement and approval statement.
-####################################################################################################
-
-STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
-PACK_PREDICATE_TYPE = "https://assay.example/evidence-pack/v1"
-APPROVAL_PREDICATE_TYPE = "https://assay.example/approval/v1"
-
-ENVELOPE: Schema = record(
-    {
-        "payloadType": WORDS,
-        "payload": TEXT,
-        "signatures": list_of(record({"keyid": KEY_ID, "sig": TEXT}), least=1, most=20),
-    }
-)
-
-
-def _describe_statement(predicate_type: str, predicate: Schema) -> Schema:
-    subject = list_of(record({"name": WORDS, "digest": record({"sha256": SHA256})}), least=1, most=1)
-    return record(
-        {
-            "_type": {"const": STATEMENT_TYPE},
-            "subject": subject,
-            "predicateType": {"const": predicate_type},
-            "predicate": predicate,
-        }
-    )
-
-
-PACK_STATEMENT: Schema = _describe_statement(
-    PACK_PREDICATE_TYPE,
-    record({"pack_id": ULID, "role": {"const": "preparer"}, "person": WORDS, "organisation": TEXT, "at": TIME}),
-)
-APPROVAL_STATEMENT: Schema = _describe_statement(
-    APPROVAL_PREDICATE_TYPE,
-    record(
-        {
-            "role": one_of("reviewer", "approver"),
-            "person": WORDS,
-            "organisation": TEXT,
-            "decision": one_of("approve", "reject", "approve_with_conditions"),
-            "conditions": list_of(WORDS),
-            "independence_statement": TEXT,
-            "conflicts": TEXT,
-            "evidence_viewed": list_of(WORDS),
-            "at": TIME,
-            "expires_at": or_null(TIME),
-        },
-        # Optional: decisions signed by older versions lack it, and adding it would break their signatures.
-        {"decisions_seen": list_of(SHA256, most=50)},
-    ),
-)
-
-
-####################################################################################################
-# strict_json.py: Strict JSON parser: no duplicate keys, NaN or unpaired surrogates; bounded depth and size.
-####################################################################################################
-
-MAX_JSON_DEPTH = 64
-MAX_JSON_BYTES = 64 << 20
-MAX_JSON_VALUES = 500_000
-"""Parsing and validating a value takes about 10 microseconds, and a value of two bytes takes a hundred in memory."""
-MAX_JSON_DIGITS = 400
-"""Digits of one number; Python's own limit of 4300 digits applies later and is slower."""
-
-
-_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\Z)', re.DOTALL)
-"""A string up to its end or the text's; possessive, so that matching does not backtrack."""
-_BRACKETS = re.compile(r"[\[{\]}]")
-
-
-class NotStrictJson(ValueError):
-    """The bytes are not an unambiguous JSON document."""
-
-
-def load_strict(data: bytes) -> Any:
-    """Parse UTF-8 bytes.
-
-    Raises:
-        NotStrictJson: not UTF-8, not JSON, a duplicate key, NaN or Infinity, an unpaired surrogate, or too deep.
-    """
-    if len(data) > MAX_JSON_BYTES:
-        raise NotStrictJson(f"{len(data):,} bytes of JSON; at most {MAX_JSON_BYTES:,}")
-    if (values := count_values(data)) > MAX_JSON_VALUES:
-        raise NotStrictJson(f"up to {values:,} values in one document; at most {MAX_JSON_VALUES:,}")
     try:
-        text = data.decode("utf-8")
-        _check_depth(text)
-        value = _DECODER.decode(text)
-        if "\\u" in text:
-            # UTF-8 cannot encode an unpaired surrogate: only an escape can.
-            json.dumps(value, ensure_ascii=False).encode("utf-8")
-    except NotStrictJson:
-        raise
-    except (ValueError, RecursionError) as error:
-        raise NotStrictJson(f"not JSON: {str(error)[:120]}") from error
-    return value
-
-
-def count_values(data: bytes) -> int:
-    """Return an upper bound of a document's values before parsing; commas and brackets in strings count too."""
-    return 1 + data.count(b",") + data.count(b"[") + data.count(b"{")
-
-
-def _check_depth(text: str) -> None:
-    """Check the nesting depth outside strings before parsing, because the parser recurses."""
-    if text.count("[") + text.count("{") <= MAX_JSON_DEPTH:
-        return
-    depth = 0
-    for bracket in _BRACKETS.findall(_STRING.sub("", text)):
-        depth += 1 if bracket in "[{" else -1
-        if depth > MAX_JSON_DEPTH:
-            raise NotStrictJson(f"nested more than {MAX_JSON_DEPTH} deep")
-
-
-def _refuse_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise NotStrictJson(f"duplicate key {key[:60]!r} in an object")
-        found[key] = value
-    return found
-
-
-def _refuse_constant(name: str) -> Any:
-    raise NotStrictJson(f"{name} is not a number")
-
-
-def _parse_int(text: str) -> int:
-    if len(text) > MAX_JSON_DIGITS:
-        raise NotStrictJson(f"a number of {len(text)} digits")
-    return int(text)
-
-
-def _parse_float(text: str) -> float:
-    if len(text) > MAX_JSON_DIGITS:
-        raise NotStrictJson(f"a number of {len(text)} digits")
-    value = float(text)
-    if value in (float("inf"), float("-inf")):
-        raise NotStrictJson(f"{text[:30]} is outside the range of a double")
-    return value
-
-
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_refuse_twins, parse_constant=_refuse_constant, parse_int=_parse_int, parse_float=_parse_float
-)
-
-
-####################################################################################################
-# statement.py: Step 3, statement: signed in-toto statements about this manifest, in DSSE envelopes.
-####################################################################################################
-
-PAYLOAD_TYPE = "application/vnd.in-toto+json"
-MAX_ENVELOPE_BYTES = 1 << 20
-MAX_APPROVALS = 50
-"""Checking a signature takes about 40 ms."""
-
-
-@dataclass(frozen=True)
-class Statement:
-    """A statement from an envelope, whose signatures are still unchecked."""
-
-    member: str
-    predicate: Mapping[str, Any]
-    message: bytes
-    """The signed bytes: DSSE's pre-authentication encoding of type and payload."""
-    signatures: tuple[tuple[str, bytes], ...]
-    """Key id and 64 bytes each."""
-    sha256: str
-    """SHA-256 of the envelope, by which later decisions reference this one."""
-
-
-def encode_before_signing(payload: bytes, payload_type: str = PAYLOAD_TYPE) -> bytes:
-    """Return DSSE's pre-authentication encoding, unambiguous because each part follows its length."""
-    kind = payload_type.encode("utf-8")
-    return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
-
-
-def read_statements(members: Mapping[str, bytes], manifest_sha256: str) -> tuple[Statement, ...]:
-    """Read the pack's statement, then each approval.
-
-    Raises:
-        BadPack: no pack statement, or a statement about another manifest.
-    """
-    if PACK_ENVELOPE not in members:
-        raise BadPack(f"no {PACK_ENVELOPE}")
-    names = [PACK_ENVELOPE, *filter(is_approval, members)]
-    if len(names) > 1 + MAX_APPROVALS:
-        raise BadPack(f"{len(names) - 1} approvals; at most {MAX_APPROVALS}")
-    return tuple(_read_statement(name, members[name], manifest_sha256) for name in names)
-
-
-def _read_statement(member: str, data: bytes, manifest_sha256: str) -> Statement:
-    envelope = _read_document(member, data, ENVELOPE)
-    if envelope["payloadType"] != PAYLOAD_TYPE:
-        raise BadPack(f"{member} has payload type {envelope['payloadType'][:60]!a}, not {PAYLOAD_TYPE}")
-    payload = _decode_base64(member, envelope["payload"])
-    form = PACK_STATEMENT if member == PACK_ENVELOPE else APPROVAL_STATEMENT
-    statement = _read_document(f"the payload of {member}", payload, form)
-    subject = statement["subject"][0]
-    if subject["name"] != MANIFEST or subject["digest"]["sha256"] != manifest_sha256:
-        raise BadPack(f"{member} is a statement about another manifest, not this pack")
-    try:
-        for field in ("at", "expires_at"):
-            if statement["predicate"].get(field) is not None:
-                read_time(statement["predicate"][field])
-    except NotATime as error:
-        raise BadPack(f"{member}: {error}") from error
-    signatures = tuple((row["keyid"], _decode_base64(member, row["sig"])) for row in envelope["signatures"])
-    if len({keyid for keyid, _ in signatures}) < len(signatures):
-        raise BadPack(f"{member} is signed twice with the same key")
-    digest = hashlib.sha256(data).hexdigest()
-    return Statement(member, statement["predicate"], encode_before_signing(payload), signatures, digest)
-
-
-def _read_document(name: str, data: bytes, form: Mapping[str, Any]) -> Any:
-    if len(data) > MAX_ENVELOPE_BYTES:
-        raise BadPack(f"{name} is larger than {MAX_ENVELOPE_BYTES:,} bytes")
-    try:
-        document = load_strict(data)
-        canonical = encode_canonical(document)
-    except (NotStrictJson, NotCanonical) as error:
-        raise BadPack(f"{name}: {error}") from error
-    if found := find_violation(document, form):
-        raise BadPack(f"{name}: {found}")
-    if canonical != data:
-        raise BadPack(f"{name} is not in canonical form")
-    return document
-
-
-def _decode_base64(member: str, text: str) -> bytes:
-    try:
-        data = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise BadPack(f"{member}: not base64: {error}") from error
-    if base64.b64encode(data).decode() != text:
-        raise BadPack(f"{member}: base64 in a non-canonical encoding")
-    return data
-
-
-####################################################################################################
-# ed25519.py: Ed25519 signature verification (RFC 8032, section 5.1.7); handles no secrets, so timing is not critical.
-####################################################################################################
-
-_P = 2**255 - 19
-_ORDER = 2**252 + 27742317777372353535851937790883648493
-_D = -121665 * pow(121666, _P - 2, _P) % _P
-_ROOT_OF_MINUS_ONE = pow(2, (_P - 1) // 4, _P)
-_Point = tuple[int, int, int, int]
-"""Point in extended coordinates X, Y, Z, T with x = X/Z, y = Y/Z, xy = T/Z."""
-
-
-def is_signed_by(public_key: bytes, message: bytes, signature: bytes) -> bool:
-    """Check a signature over a message; malformed input counts as an invalid signature.
-
-    Args:
-        public_key: 32 bytes.
-        signature: 64 bytes.
-    """
-    if len(public_key) != 32 or len(signature) != 64:
-        return False
-    key, commitment = _read_point(public_key), _read_point(signature[:32])
-    scalar = int.from_bytes(signature[32:], "little")
-    if key is None or commitment is None or scalar >= _ORDER:
-        return False
-    if _is_same(_multiply(8, key), (0, 1, 1, 0)):
-        # A key of small order signs anything.
-        return False
-    challenge = int.from_bytes(hashlib.sha512(signature[:32] + public_key + message).digest(), "little") % _ORDER
-    return _is_same(_multiply(scalar, _BASE), _add(commitment, _multiply(challenge, key)))
-
-
-def _find_x(y: int, sign: int) -> int | None:
-    if y >= _P:
-        return None
-    square = (y * y - 1) * pow(_D * y * y + 1, _P - 2, _P) % _P
-    if square == 0:
-        return None if sign else 0
-    x = pow(square, (_P + 3) // 8, _P)
-    if (x * x - square) % _P:
-        x = x * _ROOT_OF_MINUS_ONE % _P
-    if (x * x - square) % _P:
-        return None
-    return _P - x if x & 1 != sign else x
-
-
-def _read_point(encoded: bytes) -> _Point | None:
-    number = int.from_bytes(encoded, "little")
-    y = number & ((1 << 255) - 1)
-    x = _find_x(y, number >> 255)
-    return None if x is None else (x, y, 1, x * y % _P)
-
-
-def _add(a: _Point, b: _Point) -> _Point:
-    first, second = (a[1] - a[0]) * (b[1] - b[0]) % _P, (a[1] + a[0]) * (b[1] + b[0]) % _P
-    third, fourth = 2 * a[3] * b[3] * _D % _P, 2 * a[2] * b[2] % _P
-    e, f, g, h = second - first, fourth - third, fourth + third, second + first
-    return e * f % _P, g * h % _P, f * g % _P, e * h % _P
-
-
-def _multiply(scalar: int, point: _Point) -> _Point:
-    total: _Point = (0, 1, 1, 0)
-    while scalar:
-        if scalar & 1:
-            total = _add(total, point)
-        point = _add(point, point)
-        scalar >>= 1
-    return total
-
-
-def _is_same(a: _Point, b: _Point) -> bool:
-    return (a[0] * b[2] - b[0] * a[2]) % _P == 0 and (a[1] * b[2] - b[1] * a[2]) % _P == 0
-
-
-_BASE_Y = 4 * pow(5, _P - 2, _P) % _P
-_BASE_X = _find_x(_BASE_Y, 0) or 0
-_BASE: _Point = (_BASE_X, _BASE_Y, 1, _BASE_X * _BASE_Y % _P)
-
-
-####################################################################################################
-# strict_toml.py: TOML parser with bounded time: the standard library's is quadratic in dotted keys, and recurses.
-####################################################################################################
-
-MAX_TOML_BYTES = 256 << 10
-MAX_TOML_DOTS = 32
-"""Dots in one line; a key cannot span lines."""
-
-
-def load_toml(data: bytes) -> dict[str, Any]:
-    """Parse UTF-8 bytes.
-
-    Raises:
-        ValueError: not UTF-8, not TOML, too large, or nested too deeply.
-    """
-    if len(data) > MAX_TOML_BYTES:
-        raise ValueError(f"{len(data):,} bytes of TOML; at most {MAX_TOML_BYTES:,}")
-    if any(line.count(b".") > MAX_TOML_DOTS for line in data.split(b"\n")):
-        raise ValueError(f"a line with more than {MAX_TOML_DOTS} dots")
-    try:
-        return tomllib.loads(data.decode("utf-8"))
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
-
-
-####################################################################################################
-# trust.py: Step 4, signature: verifies signers with a trust file obtained separately from the pack.
-####################################################################################################
-
-TRUST_SCHEMA = "assay/trust/1"
-ROLES = ("preparer", "reviewer", "approver")
-MAX_TRUST_BYTES = 1 << 20
-UNKNOWN = "by an unknown key: not counted"
-_KEY_FIELDS = {"keyid", "public_key", "person", "roles", "valid_from", "valid_to", "revoked_at"}
-_LOG_FIELDS = {"log_id", "keyid", "public_key", "valid_from", "valid_to", "revoked_at"}
-
-
-class BadTrust(ValueError):
-    """The trust file is unusable; a caller's error, not a fault of the pack."""
-
-
-@dataclass(frozen=True)
-class TrustedKey:
-    """One person's key, with permitted roles and validity."""
-
-    keyid: str
-    public_key: bytes
-    person: str
-    roles: tuple[str, ...]
-    valid_from: datetime
-    valid_to: datetime | None
-    revoked_at: datetime | None
-
-
-@dataclass(frozen=True)
-class TrustedLogKey:
-    """One key of a log, with its period of use."""
-
-    log_id: str
-    keyid: str
-    public_key: bytes
-    valid_from: datetime | None
-    valid_to: datetime | None
-    revoked_at: datetime | None
-
-
-@dataclass(frozen=True)
-class Trust:
-    """Trusted keys of people and logs."""
-
-    keys: Mapping[str, TrustedKey]
-    logs: Mapping[str, tuple[TrustedLogKey, ...]]
-    """Keys of each log, by log id."""
-
-
-@dataclass(frozen=True)
-class Signer:
-    """The signer of one statement with a valid signature."""
-
-    member: str
-    person: str
-    role: str
-    keyid: str
-    at: str
-    decision: str | None
-    """approve | reject | approve_with_conditions; None for the preparer, who makes no decision."""
-    expires_at: str | None
-    sha256: str
-    """SHA-256 of the envelope."""
-    decisions_seen: tuple[str, ...] | None
-    """SHA-256 of each decision in the pack at the time of signing; None if not recorded."""
-
-
-@dataclass(frozen=True)
-class Signatures:
-    """Result of checking a pack's statements with a trust file."""
-
-    signers: tuple[Signer, ...]
-    uncounted: Mapping[str, str]
-    """Members whose signature does not count, and why: an unknown key, or one revoked later."""
-
-
-def name_key(public_key: bytes) -> str:
-    """Return a key's id: its digest, which is unique."""
-    return "sha256:" + hashlib.sha256(public_key).hexdigest()
-
-
-def read_trust(data: bytes) -> Trust:
-    """Parse a trust file.
-
-    Raises:
-        BadTrust: not TOML, an unknown field, or a key that does not match its id.
-    """
-    if len(data) > MAX_TRUST_BYTES:
-        raise BadTrust(f"larger than {MAX_TRUST_BYTES:,} bytes")
-    try:
-        table = load_toml(data)
-    except ValueError as error:
-        raise BadTrust(f"not TOML: {str(error)[:120]}") from error
-    if table.get("schema") != TRUST_SCHEMA or not set(table) <= {"schema", "keys", "logs"}:
-        raise BadTrust(f'wanted schema = "{TRUST_SCHEMA}", [[keys]] and [[logs]], and nothing else')
-    keys, logs = _list_tables(table, "keys"), _list_tables(table, "logs")
-    try:
-        trust = Trust(
-            {row["keyid"]: _read_key(row) for row in keys}, _group_by_log([_read_log_key(row) for row in logs])
-        )
-    except (KeyError, TypeError, NotATime) as error:
-        raise BadTrust(f"a row without {error}" if isinstance(error, KeyError) else str(error)) from error
-    if len(trust.keys) < len(keys):
-        raise BadTrust("a key is listed twice")
-    return trust
-
-
-def check_signatures(statements: Sequence[Statement], trust: Trust, last_event_at: datetime | None) -> Signatures:
-    """Verify every statement with the keys trusted for its role.
-
-    A signature cannot be older than the last event of the pack's log, whatever its stated date: a key that was revoked or
-    expired by then is rejected, so backdating does not help a thief. If the key was revoked later, only the signature's own
-    date places it before the revocation, and a thief could have chosen it: the signature does not count.
-
-    Raises:
-        BadPack: an invalid signature, or a key that is not trusted for the statement's person and role.
-    """
-    found = [(statement.member, _find_signer(statement, trust, last_event_at)) for statement in statements]
-    return Signatures(
-        tuple(signer for _, signer in found if isinstance(signer, Signer)),
-        {member: signer for member, signer in found if isinstance(signer, str)},
-    )
-
-
-def _find_signer(statement: Statement, trust: Trust, last_event_at: datetime | None) -> Signer | str:
-    """Return the signer, or why the signature does not count."""
-    stated = statement.predicate
-    at = read_time(stated["at"])
-    known = [(trust.keys[keyid], signature) for keyid, signature in statement.signatures if keyid in trust.keys]
-    for key, signature in known:
-        if not is_signed_by(key.public_key, statement.message, signature):
-            raise BadPack(f"{statement.member}: the signature of {show(key.person)} is invalid")
-    fitting = [key for key, _ in known if stated["role"] in key.roles and stated["person"] == key.person]
-    if known and not fitting:
-        raise BadPack(
-            f"{statement.member} names {show(stated['person'])} as {stated['role']}; its key is not trusted for that"
-        )
-    for key in fitting:
-        _check_validity(key, max(at, last_event_at or at), at, statement.member)
-        if key.revoked_at is None:
-            return _name_signer(statement, key)
-    return (
-        f"by a key of {show(fitting[0].person)} that was revoked later: only its own date precedes the revocation"
-        if fitting
-        else UNKNOWN
-    )
-
-
-def _name_signer(statement: Statement, key: TrustedKey) -> Signer:
-    stated = statement.predicate
-    seen = stated.get("decisions_seen")
-    return Signer(
-        statement.member, key.person, stated["role"], key.keyid, stated["at"], stated.get("decision"), stated.get("expires_at"),
-        statement.sha256, None if seen is None else tuple(seen),
-    )  # fmt: skip
-
-
-def _check_validity(key: TrustedKey, latest: datetime, at: datetime, member: str) -> None:
-    if at < key.valid_from:
-        raise BadPack(f"{member} was signed before the key of {show(key.person)} was valid")
-    if key.valid_to is not None and latest > key.valid_to:
-        raise BadPack(f"{member} was signed after the key of {show(key.person)} had expired")
-    if key.revoked_at is not None and latest >= key.revoked_at:
-        raise BadPack(f"{member} was signed after the key of {show(key.person)} was revoked")
-
-
-def show(text: str) -> str:
-    """Escape untrusted text for a terminal: control and direction characters become numbers."""
-    return "".join(letter if letter.isprintable() else f"\\u{ord(letter):04x}" for letter in text[:120])
-
-
-def _list_tables(table: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
-    rows = table.get(name, [])
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise BadTrust(f"[[{name}]] is not a list of tables")
-    return rows
-
-
-def _read_key(row: Mapping[str, Any]) -> TrustedKey:
-    _check_fields(row, _KEY_FIELDS)
-    roles = row["roles"]
-    if not isinstance(roles, list) or not roles or not set(roles) <= set(ROLES):
-        raise BadTrust(f"roles are one or more of {', '.join(ROLES)}")
-    if not row["person"]:
-        raise BadTrust("a key without a person")
-    return TrustedKey(
-        row["keyid"], _read_public_key(row), row["person"], tuple(roles), read_time(row["valid_from"]),
-        _read_end(row, "valid_to"), _read_end(row, "revoked_at"),
-    )  # fmt: skip
-
-
-def _read_log_key(row: Mapping[str, Any]) -> TrustedLogKey:
-    _check_fields(row, _LOG_FIELDS)
-    dates = [_read_end(row, name) for name in ("valid_from", "valid_to", "revoked_at")]
-    return TrustedLogKey(row["log_id"], row["keyid"], _read_public_key(row), *dates)
-
-
-def _read_end(row: Mapping[str, Any], name: str) -> datetime | None:
-    return read_time(row[name]) if name in row else None
-
-
-def _group_by_log(keys: Sequence[TrustedLogKey]) -> dict[str, tuple[TrustedLogKey, ...]]:
-    logs = {key.log_id: tuple(one for one in keys if one.log_id == key.log_id) for key in keys}
-    for log_id, own in logs.items():
-        if len({key.keyid for key in own}) < len(own):
-            raise BadTrust("a key is listed twice")
-        if sum(key.valid_to is None and key.revoked_at is None for key in own) > 1:
-            raise BadTrust(f"log {log_id[:80]!a} has two keys without an end, and one log signs with one")
-    return logs
-
-
-def _check_fields(row: Mapping[str, Any], fields: set[str]) -> None:
-    if unknown := sorted(set(row) - fields):
-        raise BadTrust(f"unknown field {unknown[0]!a}")
-    if wrong := [name for name in row if name != "roles" and not isinstance(row[name], str)]:
-        raise BadTrust(f"{wrong[0]} is not text in quotes")
-
-
-def _read_public_key(row: Mapping[str, Any]) -> bytes:
-    try:
-        key = base64.b64decode(row["public_key"], validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise BadTrust(f"public_key is not base64: {error}") from error
-    if len(key) != 32 or name_key(key) != row["keyid"]:
-        raise BadTrust(f"public_key is not the 32 bytes that {row['keyid'][:80]!a} names")
-    return key
-
-
-####################################################################################################
-# decisions.py: Completeness of signed decisions: each decision that a later one references must still be in the pack.
-####################################################################################################
-
-DECISIONS_COMPLETE, DECISIONS_MISSING = "DECISIONS_COMPLETE", "DECISIONS_MISSING"
-DECISIONS_NOT_NAMED, DECISIONS_NONE = "DECISIONS_NOT_NAMED", "DECISIONS_NONE"
-_LATER_NOT_KNOWN = "decisions made after this copy are not known"
-
-
-@dataclass(frozen=True)
-class DecisionsFinding:
-    """Result of comparing the decisions in a pack with the references between them."""
-
-    result: str
-    """DECISIONS_COMPLETE | DECISIONS_MISSING | DECISIONS_NOT_NAMED (one was signed before this was recorded) | DECISIONS_NONE"""
-    detail: str
-    present: tuple[str, ...] = ()
-    """SHA-256 of each decision in the pack, counted or not, without repeats."""
-    missing: tuple[str, ...] = ()
-    """For each missing decision, a sentence that names the signature that references it."""
-    silent: tuple[str, ...] = ()
-    """People who signed without referencing earlier decisions, each with the role."""
-
-
-def check_decisions(statements: Sequence[Statement], counted: Collection[str] | None) -> DecisionsFinding:
-    """Compare the decisions that signatures reference with those in the pack.
-
-    Args:
-        statements: every decision in the pack.
-        counted: members whose signature counts under a trust file; only their references are used, since any user could add
-            an envelope with invented references. None if no signature was checked: then all references are used.
-    """
-    present = tuple(sorted({one.sha256 for one in statements}))
-    deciders = [one for one in statements if counted is None or one.member in counted]
-    missing: dict[str, str] = {}
-    for one in deciders:
-        for digest in sorted(set(one.predicate.get("decisions_seen", ())) - set(present)):
-            sentence = f"{_name_decider(one)} signed after a decision that is not in this pack: sha256 {digest}"
-            missing.setdefault(digest, sentence)
-    silent = tuple(sorted({_name_decider(one) for one in deciders if "decisions_seen" not in one.predicate}))
-    result, detail = _describe_decisions(
-        present, tuple(missing.values()), silent, _count_decisions(statements, counted)
-    )
-    return DecisionsFinding(result, detail, present, tuple(missing.values()), silent)
-
-
-def _describe_decisions(
-    present: Sequence[str], missing: Sequence[str], silent: Sequence[str], how_many: str
-) -> tuple[str, str]:
-    if missing:
-        return DECISIONS_MISSING, "; ".join(missing)
-    if not present:
-        return DECISIONS_NONE, f"no decision in this pack; {_LATER_NOT_KNOWN}"
-    if silent:
-        sentence = f"{', '.join(silent)} did not reference earlier decisions, so a removed one would not be detected"
-        return DECISIONS_NOT_NAMED, f"{how_many}; {sentence}; {_LATER_NOT_KNOWN}"
-    return DECISIONS_COMPLETE, f"{how_many}; every decision that they reference is in the pack; {_LATER_NOT_KNOWN}"
-
-
-def _count_decisions(statements: Sequence[Statement], counted: Collection[str] | None) -> str:
-    total = len({one.sha256 for one in statements})
-    if counted is None:
-        return f"{total} in this pack; no signature was checked"
-    return (
-        f"{total} in this pack, {len({one.sha256 for one in statements if one.member in counted})} by keys that count"
-    )
-
-
-def _name_decider(statement: Statement) -> str:
-    return f"{show(statement.predicate['person'])} ({statement.predicate['role']})"
+        return _write(value).encode("utf-8")
+    except (UnicodeEncodeError, RecursionError) as error:
+        raise NotCanonical(f"no canonical form: {str(error)[:120]}") from error
+
+
+def _write(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, str):
+        return _TEXTS.encode(value)
+    if isinstance(value, int):
+        if abs(value) >= 2**53:
+            raise NotCanonical("an integer of 2^53 or more must be text")
+        return str(value)
+    if isinstance(value, float):
+        return _write_double(value)
+    if isinstance(value, list):
+        return "[" + ",".join(_write(item) for item in value) + "]"
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        # RFC 8785, 3.2.3: keys in the order of their UTF-16 code units.
+        keys = sorted(value, key=None if all(map(str.isascii, value)) else _order_key)
+        return "{" + ",".join(f"{_write(key)}:{_write(value[key])}" for key in keys) + "}"
+    raise NotCanonical(f"not a JSON value: {type(value).__name__}")
+
+
+def _order_key(key: str) -> bytes:
+    return key.encode("utf-16-be")
+
+
+def _write_double(value: float) -> str:
+    """Return the shortest digits that parse back, as ECMAScript: plain between 1e-6 and 1e21, else with an exponent."""
+    if value != value or value in (float("inf"), float("-inf")):
+        raise NotCanonical("NaN and infinity are not JSON numbers")
+    if value == 0:
+        return "0"
+    sign = "-" if value < 0 else ""
+    mantissa, _, exponent = f"{abs(value)!r}".partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    point = len(whole) + int(exponent or 0)
+    digits = whole + fraction
+    point -= len(digits) - len(digits.lstrip("0"))
+    digits = digits.strip("0")
+    if 0 < point <= 21:
+        text = digits.ljust(point, "0")
+        return sign + text[:point] + ("." + text[point:] if text[point:] else "")
+    if -6 < point <= 0:
+        return sign + "0." + "0" * -point + digits
+    tail = "." + digits[1:] if digits[1:] else ""
+    return f"{sign}{digits[0]}{tail}e{point - 1:+d}"
 
 
 ####################################################################################################
@@ -1671,6 +637,277 @@ def _quote_short(value: object) -> str:
 
 
 ####################################################################################################
+# schema.py: Validator for the subset of JSON Schema (2020-12) used by a pack's documents; rejects other keywords.
+####################################################################################################
+
+_TYPES: dict[str, Callable[[Any], bool]] = {
+    "object": lambda value: isinstance(value, dict),
+    "array": lambda value: isinstance(value, list),
+    "string": lambda value: isinstance(value, str),
+    "boolean": lambda value: isinstance(value, bool),
+    "null": lambda value: value is None,
+    "number": lambda value: isinstance(value, int | float) and not isinstance(value, bool),
+    "integer": lambda value: (
+        not isinstance(value, bool) and (isinstance(value, int) or (isinstance(value, float) and value.is_integer()))
+    ),
+}
+_ANNOTATIONS = {"$schema", "$id", "title", "description"}
+
+
+class UnknownKeyword(ValueError):
+    """The schema uses a keyword that this validator does not implement."""
+
+
+def find_violation(value: Any, schema: Mapping[str, Any], place: str = "") -> str | None:
+    """Return the first violation of the schema by a document, or None.
+
+    Raises:
+        UnknownKeyword: the schema uses a keyword that is not implemented here.
+    """
+    for keyword, wanted in schema.items():
+        if keyword in _ANNOTATIONS:
+            continue
+        if keyword not in _RULES:
+            raise UnknownKeyword(keyword)
+        if found := _RULES[keyword](value, wanted, schema, place):
+            return found
+    return None
+
+
+def _say(place: str, text: str) -> str:
+    return f"{place[:160] or 'the document'} {text}"
+
+
+def _quote(value: Any) -> str:
+    return ascii(value)[:60]
+
+
+def _check_type(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
+    return None if _TYPES[wanted](value) else _say(place, f"is {_quote(value)}, not of type {wanted}")
+
+
+def _check_const(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
+    return None if _is_equal(value, wanted) else _say(place, f"is {_quote(value)}, not {_quote(wanted)}")
+
+
+def _check_enum(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
+    if any(_is_equal(value, choice) for choice in wanted):
+        return None
+    return _say(place, f"is {_quote(value)}, not one of {', '.join(map(str, wanted))}")
+
+
+def _check_required(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
+    if isinstance(value, dict) and (missing := [name for name in wanted if name not in value]):
+        return _say(place, f"lacks {missing[0]}")
+    return None
+
+
+def _check_properties(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
+    for name, inner in wanted.items() if isinstance(value, dict) else ():
+        if name in value and (found := find_violation(value[name], inner, f"{place}.{name}".lstrip("."))):
+            return found
+    return None
+
+
+def _check_additional(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
+    """Check fields that `properties` does not name: `false` forbids them, a schema describes them."""
+    if not isinstance(value, dict):
+        return None
+    others = [name for name in value if name not in schema.get("properties", {})]
+    if wanted is False:
+        return _say(place, f"has a field {_quote(others[0])} that is not described") if others else None
+    for name in others:
+        if found := find_violation(value[name], wanted, f"{place}.{name[:40]!a}".lstrip(".")):
+            return found
+    return None
+
+
+def _check_pattern(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
+    """Match a pattern with `$` at the end of text, as in ECMAScript; in Python it also matches before a final line break."""
+    if not isinstance(value, str) or re.search(re.sub(r"\$\Z", r"\\Z", wanted), value):
+        return None
+    return _say(place, f"is {_quote(value)}, which does not match {wanted}")
+
+
+def _check_items(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
+    for number, item in enumerate(value if isinstance(value, list) else ()):
+        if found := find_violation(item, wanted, f"{place}[{number}]"):
+            return found
+    return None
+
+
+def _check_min_items(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
+    short = isinstance(value, list) and len(value) < wanted
+    return _say(place, f"has {len(value)} items, at least {wanted} wanted") if short else None
+
+
+def _check_max_items(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
+    long = isinstance(value, list) and len(value) > wanted
+    return _say(place, f"has {len(value)} items, at most {wanted} wanted") if long else None
+
+
+def _check_min_length(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
+    return _say(place, "is empty or too short") if isinstance(value, str) and len(value) < wanted else None
+
+
+def _check_minimum(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
+    low = _TYPES["number"](value) and value < wanted
+    return _say(place, f"is {_quote(value)}, at least {wanted} wanted") if low else None
+
+
+def _check_maximum(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
+    high = _TYPES["number"](value) and value > wanted
+    return _say(place, f"is {_quote(value)}, at most {wanted} wanted") if high else None
+
+
+def _check_any_of(value: Any, wanted: Any, schema: Mapping[str, Any], place: str) -> str | None:
+    first = None
+    for choice in wanted:
+        if (found := find_violation(value, choice, place)) is None:
+            return None
+        first = first or found
+    return first
+
+
+def _is_equal(a: Any, b: Any) -> bool:
+    """Compare values as JSON: 1 equals 1.0, and true does not equal 1."""
+    if isinstance(a, bool) or isinstance(b, bool):
+        return a is b
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(_is_equal, a, b))
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(_is_equal(a[key], b[key]) for key in a)
+    return bool(a == b)
+
+
+_RULES: dict[str, Callable[[Any, Any, Mapping[str, Any], str], str | None]] = {
+    "type": _check_type,
+    "const": _check_const,
+    "enum": _check_enum,
+    "required": _check_required,
+    "properties": _check_properties,
+    "additionalProperties": _check_additional,
+    "pattern": _check_pattern,
+    "items": _check_items,
+    "minItems": _check_min_items,
+    "maxItems": _check_max_items,
+    "minLength": _check_min_length,
+    "minimum": _check_minimum,
+    "maximum": _check_maximum,
+    "anyOf": _check_any_of,
+}
+
+
+####################################################################################################
+# clock.py: Times in documents: RFC 3339 in UTC, ending in Z.
+####################################################################################################
+
+TIME_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z$"
+_TIME = re.compile(TIME_PATTERN.replace("$", r"\Z"))
+
+
+class NotATime(ValueError):
+    """The text is not a time in UTC."""
+
+
+def read_time(text: str) -> datetime:
+    """Parse a time.
+
+    Raises:
+        NotATime: another format, another time zone, or an invalid date.
+    """
+    if not _TIME.match(text):
+        raise NotATime(f"{text[:40]!a} is not a time such as 2026-11-21T09:30:00Z")
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError as error:
+        raise NotATime(f"{text[:40]!a}: {error}") from error
+
+
+####################################################################################################
+# schema_words.py: Building blocks of the schemas of all documents.
+####################################################################################################
+
+Schema = Mapping[str, Any]
+
+
+def record(fields: Mapping[str, Schema], optional: Mapping[str, Schema] | None = None) -> Schema:
+    """Return the schema of an object with exactly these fields."""
+    return {
+        "type": "object",
+        "required": list(fields),
+        "properties": {**fields, **(optional or {})},
+        "additionalProperties": False,
+    }
+
+
+def list_of(item: Schema, least: int = 0, most: int | None = None) -> Schema:
+    limits = ({"minItems": least} if least else {}) | ({} if most is None else {"maxItems": most})
+    return {"type": "array", "items": item, **limits}
+
+
+def table_of(item: Schema) -> Schema:
+    """Return the schema of an object whose keys are ids or names."""
+    return {"type": "object", "additionalProperties": item}
+
+
+def or_null(schema: Schema) -> Schema:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def matching(pattern: str) -> Schema:
+    return {"type": "string", "pattern": pattern}
+
+
+def one_of(*values: str) -> Schema:
+    return {"enum": list(values)}
+
+
+ANYTHING: Schema = {}
+TEXT: Schema = {"type": "string"}
+WORDS: Schema = {"type": "string", "minLength": 1}
+TRUTH: Schema = {"type": "boolean"}
+NUMBER: Schema = {"type": "number"}
+SHARE: Schema = {"type": "number", "minimum": 0, "maximum": 1}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+POSITIVE: Schema = {"type": "integer", "minimum": 1}
+AMOUNT: Schema = {"type": "number", "minimum": 0}
+SHA256: Schema = matching("^[0-9a-f]{64}$")
+GIT_COMMIT: Schema = matching("^[0-9a-f]{40}$")
+KEY_ID: Schema = matching("^sha256:[0-9a-f]{64}$")
+TIME: Schema = matching(TIME_PATTERN)
+DATE: Schema = matching("^[0-9]{4}-[0-9]{2}-[0-9]{2}$")
+ULID: Schema = matching("^[0-9A-HJKMNP-TV-Z]{26}$")
+CLAIM_ID: Schema = matching("^C-[0-9]{4,9}$")
+ID: Schema = matching("^[0-9A-Za-z][0-9A-Za-z._-]{0,79}$")
+UNIT: Schema = WORDS
+
+
+####################################################################################################
+# schemas_answers.py: Schema of a pack's answers: results of audits that test no registered claim.
+####################################################################################################
+
+ANSWERS = "answers/*.json"
+ANSWER: Schema = record(
+    {
+        "schema": {"const": "assay/answer/1"},
+        "run_id": ID,
+        "audit": ID,
+        "version": POSITIVE,
+        "question": WORDS,
+        "started_at": TIME,
+        "wall_s": AMOUNT,
+        "model_digest": ID,
+        "prompts_sha256": SHA256,
+        "identity": table_of(ANYTHING),
+        "request": table_of(ANYTHING),
+        # As text, because the log has the digest of exactly these characters.
+        "result": WORDS,
+    }
+)
+
+
+####################################################################################################
 # schemas_claims.py: Schemas of pack header, claims, preregistrations and deviations.
 ####################################################################################################
 
@@ -1807,8 +1044,8 @@ _PLAN = record(
         "digest": SHA256,
     }
 )
-PREREGISTRATION: Schema = {"anyOf": [_PLAN, list_of(_PLAN, least=1, most=MAX_CLAIMS)]}
-"""One preregistration, or several if the pack's claims were preregistered separately."""
+PREREGISTRATION: Schema = {"anyOf": [_PLAN, list_of(_PLAN, most=MAX_CLAIMS)]}
+"""One preregistration, several if the pack's claims were preregistered separately, or none in a pack of answers alone."""
 DEVIATION: Schema = record(
     {
         "id": ID,
@@ -2226,6 +1463,60 @@ RERUNS: Schema = list_of(
 
 
 ####################################################################################################
+# schemas_signed.py: Schemas of signed data: envelope, pack statement and approval statement.
+####################################################################################################
+
+STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+PACK_PREDICATE_TYPE = "https://assay.example/evidence-pack/v1"
+APPROVAL_PREDICATE_TYPE = "https://assay.example/approval/v1"
+
+ENVELOPE: Schema = record(
+    {
+        "payloadType": WORDS,
+        "payload": TEXT,
+        "signatures": list_of(record({"keyid": KEY_ID, "sig": TEXT}), least=1, most=20),
+    }
+)
+
+
+def _describe_statement(predicate_type: str, predicate: Schema) -> Schema:
+    subject = list_of(record({"name": WORDS, "digest": record({"sha256": SHA256})}), least=1, most=1)
+    return record(
+        {
+            "_type": {"const": STATEMENT_TYPE},
+            "subject": subject,
+            "predicateType": {"const": predicate_type},
+            "predicate": predicate,
+        }
+    )
+
+
+PACK_STATEMENT: Schema = _describe_statement(
+    PACK_PREDICATE_TYPE,
+    record({"pack_id": ULID, "role": {"const": "preparer"}, "person": WORDS, "organisation": TEXT, "at": TIME}),
+)
+APPROVAL_STATEMENT: Schema = _describe_statement(
+    APPROVAL_PREDICATE_TYPE,
+    record(
+        {
+            "role": one_of("reviewer", "approver"),
+            "person": WORDS,
+            "organisation": TEXT,
+            "decision": one_of("approve", "reject", "approve_with_conditions"),
+            "conditions": list_of(WORDS),
+            "independence_statement": TEXT,
+            "conflicts": TEXT,
+            "evidence_viewed": list_of(WORDS),
+            "at": TIME,
+            "expires_at": or_null(TIME),
+        },
+        # Optional: decisions signed by older versions lack it, and adding it would break their signatures.
+        {"decisions_seen": list_of(SHA256, most=50)},
+    ),
+)
+
+
+####################################################################################################
 # schemas_withheld.py: Schemas of withheld prompts: commitments in the pack, and the file that opens them.
 ####################################################################################################
 
@@ -2269,6 +1560,125 @@ OPENINGS: Schema = record(
 
 
 ####################################################################################################
+# strict_json.py: Strict JSON parser: no duplicate keys, NaN or unpaired surrogates; bounded depth and size.
+####################################################################################################
+
+MAX_JSON_DEPTH = 64
+MAX_JSON_BYTES = 64 << 20
+MAX_JSON_VALUES = 500_000
+"""Parsing and validating a value takes about 10 microseconds, and a value of two bytes takes a hundred in memory."""
+MAX_JSON_DIGITS = 400
+"""Digits of one number; Python's own limit of 4300 digits applies later and is slower."""
+
+
+_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\Z)', re.DOTALL)
+"""A string up to its end or the text's; possessive, so that matching does not backtrack."""
+_BRACKETS = re.compile(r"[\[{\]}]")
+
+
+class NotStrictJson(ValueError):
+    """The bytes are not an unambiguous JSON document."""
+
+
+def load_strict(data: bytes) -> Any:
+    """Parse UTF-8 bytes.
+
+    Raises:
+        NotStrictJson: not UTF-8, not JSON, a duplicate key, NaN or Infinity, an unpaired surrogate, or too deep.
+    """
+    if len(data) > MAX_JSON_BYTES:
+        raise NotStrictJson(f"{len(data):,} bytes of JSON; at most {MAX_JSON_BYTES:,}")
+    if (values := count_values(data)) > MAX_JSON_VALUES:
+        raise NotStrictJson(f"up to {values:,} values in one document; at most {MAX_JSON_VALUES:,}")
+    try:
+        text = data.decode("utf-8")
+        _check_depth(text)
+        value = _DECODER.decode(text)
+        if "\\u" in text:
+            # UTF-8 cannot encode an unpaired surrogate: only an escape can.
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except NotStrictJson:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise NotStrictJson(f"not JSON: {str(error)[:120]}") from error
+    return value
+
+
+def count_values(data: bytes) -> int:
+    """Return an upper bound of a document's values before parsing; commas and brackets in strings count too."""
+    return 1 + data.count(b",") + data.count(b"[") + data.count(b"{")
+
+
+def _check_depth(text: str) -> None:
+    """Check the nesting depth outside strings before parsing, because the parser recurses."""
+    if text.count("[") + text.count("{") <= MAX_JSON_DEPTH:
+        return
+    depth = 0
+    for bracket in _BRACKETS.findall(_STRING.sub("", text)):
+        depth += 1 if bracket in "[{" else -1
+        if depth > MAX_JSON_DEPTH:
+            raise NotStrictJson(f"nested more than {MAX_JSON_DEPTH} deep")
+
+
+def _refuse_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise NotStrictJson(f"duplicate key {key[:60]!r} in an object")
+        found[key] = value
+    return found
+
+
+def _refuse_constant(name: str) -> Any:
+    raise NotStrictJson(f"{name} is not a number")
+
+
+def _parse_int(text: str) -> int:
+    if len(text) > MAX_JSON_DIGITS:
+        raise NotStrictJson(f"a number of {len(text)} digits")
+    return int(text)
+
+
+def _parse_float(text: str) -> float:
+    if len(text) > MAX_JSON_DIGITS:
+        raise NotStrictJson(f"a number of {len(text)} digits")
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise NotStrictJson(f"{text[:30]} is outside the range of a double")
+    return value
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_refuse_twins, parse_constant=_refuse_constant, parse_int=_parse_int, parse_float=_parse_float
+)
+
+
+####################################################################################################
+# strict_toml.py: TOML parser with bounded time: the standard library's is quadratic in dotted keys, and recurses.
+####################################################################################################
+
+MAX_TOML_BYTES = 256 << 10
+MAX_TOML_DOTS = 32
+"""Dots in one line; a key cannot span lines."""
+
+
+def load_toml(data: bytes) -> dict[str, Any]:
+    """Parse UTF-8 bytes.
+
+    Raises:
+        ValueError: not UTF-8, not TOML, too large, or nested too deeply.
+    """
+    if len(data) > MAX_TOML_BYTES:
+        raise ValueError(f"{len(data):,} bytes of TOML; at most {MAX_TOML_BYTES:,}")
+    if any(line.count(b".") > MAX_TOML_DOTS for line in data.split(b"\n")):
+        raise ValueError(f"a line with more than {MAX_TOML_DOTS} dots")
+    try:
+        return tomllib.loads(data.decode("utf-8"))
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+####################################################################################################
 # documents.py: Step 5, schema: every document parses unambiguously and matches its schema.
 ####################################################################################################
 
@@ -2280,7 +1690,7 @@ MAX_LINES = 100_000
 """Limit for all JSON Lines members together; even an empty line takes about 10 microseconds."""
 MAX_POLICY_BYTES = 256_000
 FOLDERS = (
-    "attestations", "claims", "crosswalk", "environment", "log", "models", "policy", "prereg", "prompts", "report", "runs", "schemas",
+    "answers", "attestations", "claims", "crosswalk", "environment", "log", "models", "policy", "prereg", "prompts", "report", "runs", "schemas",
     "verdict",
 )  # fmt: skip
 TOP_FILES = ("MANIFEST.sha256", "README.txt", "pack.json", "ro-crate-metadata.json")
@@ -2300,6 +1710,7 @@ FORMS: tuple[tuple[str, str, Schema], ...] = (
     ("item", "runs/*/items.jsonl", ITEM),
     ("result", "runs/*/result.json", RESULT),
     ("reruns", "runs/*/reruns.json", RERUNS),
+    ("answer", ANSWERS, ANSWER),
     ("withheld", "prompts/*/withheld.json", WITHHELD),
     ("verdict", "verdict/verdict.json", VERDICT),
     ("entry", "log/entries.jsonl", ENTRY),
@@ -2356,6 +1767,12 @@ class Documents:
     def findings(self) -> list[dict[str, Any]]:
         """Findings about the claims; none in packs without that document."""
         return list(self.parsed.get(FINDINGS_MEMBER, []))
+
+    @property
+    def answers(self) -> dict[str, dict[str, Any]]:
+        """Results of audits that test no registered claim, by the name of their member; none in most packs."""
+        paths = [path for path in self.parsed if path.startswith("answers/")]
+        return {path.removeprefix("answers/").removesuffix(".json"): self.parsed[path] for path in paths}
 
     @property
     def entries(self) -> list[dict[str, Any]]:
@@ -2471,6 +1888,684 @@ def _check_runs(named: list[str], members: Mapping[str, bytes]) -> None:
         raise BadPack(f"runs/{unexpected[0]} is not among the runs that pack.json names")
     if len(set(named)) < len(named):
         raise BadPack("pack.json names a run twice")
+
+
+####################################################################################################
+# answers.py: Step 6, answers: each result of an audit is the one that the log recorded, and none was left out of the export.
+####################################################################################################
+
+def check_answers(documents: Documents) -> None:
+    """Check the answers of a pack against its log.
+
+    Raises:
+        BadPack: an answer is missing, renamed, changed, or not in the log.
+    """
+    answers = documents.answers
+    exported = _read_exported_answers(documents)
+    if sorted(answers) != sorted(exported):
+        raise BadPack(f"the pack has {len(answers)} answers, the export was logged with {ascii(exported)[:120]}")
+    if len(set(exported)) < len(exported):
+        raise BadPack("the export was logged with an answer twice")
+    for name, answer in answers.items():
+        _check_answer(name, answer, documents.entries)
+
+
+def _read_exported_answers(documents: Documents) -> list[str]:
+    """Return the ids of the runs that the pack's export event names; empty if it names none."""
+    last = documents.entries[-1] if documents.entries else None
+    if last is None or last["action"] != "pack.exported" or last["object_id"] != documents.pack["pack_id"]:
+        return []
+    found = last["payload"].get("answers", [])
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        raise BadPack("the export was logged with answers that are no list of runs")
+    return found
+
+
+def _check_answer(name: str, answer: Mapping[str, Any], entries: list[dict[str, Any]]) -> None:
+    if answer["run_id"] != name:
+        raise BadPack(f"answers/{name}.json belongs to run {answer['run_id']}")
+    own = [entry for entry in entries if entry["object_id"] == name]
+    started = [entry for entry in own if entry["action"] == "run.started"]
+    ended = [entry for entry in own if entry["action"] == "run.ended"]
+    if (len(started), len(ended)) != (1, 1):
+        raise BadPack(f"the log shows {len(started)} starts and {len(ended)} ends of run {name}")
+    start, end = started[0]["payload"], ended[0]["payload"]
+    for field, key in (("audit", "kind"), ("prompts_sha256", "prompts_sha256"), ("model_digest", "model_digest")):
+        if answer[field] != start.get(key):
+            raise BadPack(f"answers/{name}.json and the log differ in {field}")
+    if answer["model_digest"] != compute_model_digest(answer["identity"]):
+        raise BadPack(f"the identity in answers/{name}.json is not the one of its model digest")
+    if start.get("claim_id") is not None:
+        raise BadPack(f"run {name} tested a claim: it belongs to the claim's attempts")
+    if end.get("outcome") != "done":
+        raise BadPack(f"run {name} ended with {ascii(end.get('outcome'))[:40]}")
+    if hashlib.sha256(answer["result"].encode()).hexdigest() != end.get("result_sha256"):
+        raise BadPack(f"the result in answers/{name}.json is not the one in the log")
+    try:
+        load_strict(answer["result"].encode())
+    except NotStrictJson as error:
+        raise BadPack(f"the result in answers/{name}.json: {error}") from error
+
+
+def compute_model_digest(identity: Mapping[str, Any]) -> str:
+    """Return the twelve digits over what determines a model's numbers, as the product computes them at each run."""
+    parts = [identity.get(f"{name}_sha256") for name in ("weights", "tokenizer", "config")]
+    parts += [identity.get("dtype"), identity.get("attention")]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
+
+
+####################################################################################################
+# attempts.py: Attempts at a claim as numbered by the log, so that an omitted attempt is detected.
+####################################################################################################
+
+@dataclass(frozen=True)
+class Attempt:
+    """One confirmatory run that was started, whatever its outcome."""
+
+    claim_id: str
+    run_id: str
+    number: Any
+    """Number from the log; an integer from 1 if the log is valid."""
+    seq: int
+    prereg_digest: Any
+    outcome: str | None
+    """None: no end is recorded."""
+
+
+def list_attempts(entries: Iterable[Mapping[str, Any]], claim_ids: Sequence[str]) -> tuple[Attempt, ...]:
+    """Return the attempts in the order of the log."""
+    started, ended = [], {}
+    for entry in entries:
+        if entry["action"] == "run.started" and entry["payload"].get("claim_id") in claim_ids:
+            started.append(entry)
+        elif entry["action"] == "run.ended":
+            ended[entry["object_id"]] = str(entry["payload"].get("outcome"))
+    return tuple(
+        Attempt(
+            entry["payload"]["claim_id"],
+            entry["object_id"],
+            entry["payload"].get("attempt_no"),
+            entry["seq"],
+            entry["payload"].get("prereg_digest"),
+            ended.get(entry["object_id"]),
+        )
+        for entry in started
+    )
+
+
+def count_attempts(attempts: Iterable[Attempt]) -> dict[str, int]:
+    """Return the counts for `attempts` in `pack.json`."""
+    outcomes = [attempt.outcome for attempt in attempts]
+    completed, abandoned = outcomes.count("done"), outcomes.count(None) + outcomes.count("abandoned")
+    return {
+        "total": len(outcomes),
+        "completed": completed,
+        "failed": len(outcomes) - completed - abandoned,
+        "abandoned": abandoned,
+    }
+
+
+def find_gap(attempts: Sequence[Attempt], claim_id: str, exported: Any) -> str | None:
+    """Return why the attempts at a claim are incomplete, or None.
+
+    Args:
+        exported: number of attempts at this claim in the signed export event.
+    """
+    numbers = [attempt.number for attempt in attempts if attempt.claim_id == claim_id]
+    if numbers != list(range(1, len(numbers) + 1)) or any(type(number) is not int for number in numbers):
+        return f"attempts at {claim_id} are numbered {numbers[:12]!a}, not from 1 on without a gap"
+    if type(exported) is not int or exported != len(numbers):
+        return f"{len(numbers)} attempts at {claim_id} are shown, and the export was logged with {ascii(exported)[:20]}"
+    return None
+
+
+def read_exported(entries: Sequence[Mapping[str, Any]], pack_id: str) -> dict[str, Any]:
+    """Return the attempts by claim from this pack's export event; empty if that is not the last event."""
+    last = entries[-1] if entries else None
+    if last is None or last["action"] != "pack.exported" or last["object_id"] != pack_id:
+        return {}
+    claims = last["payload"].get("claims")
+    if not isinstance(claims, dict) or not all(isinstance(row, dict) for row in claims.values()):
+        return {}
+    return {claim_id: row.get("attempts") for claim_id, row in claims.items()}
+
+
+####################################################################################################
+# manifest.py: Step 2, manifest: it lists the SHA-256 of every file except itself and the signatures.
+####################################################################################################
+
+MANIFEST = "MANIFEST.sha256"
+PACK_ENVELOPE = "attestations/pack.dsse.json"
+MAX_MANIFEST_BYTES = MAX_MEMBERS * (64 + 2 + MAX_NAME_BYTES + 1)
+"""Bound for one row per allowed member."""
+_OUTSIDE = re.compile(
+    r"attestations/(pack\.dsse\.json|approval-[a-z0-9-]{1,60}\.dsse\.json|time\.tsr|sigstore\.json)\Z"
+)
+_APPROVAL = re.compile(r"attestations/approval-[a-z0-9-]{1,60}\.dsse\.json\Z")
+_ROW = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9._/+@=-]+)\Z")
+
+
+def is_outside_manifest(name: str) -> bool:
+    """Check whether a member is outside the manifest: the manifest itself, and attestations made after it."""
+    return name == MANIFEST or bool(_OUTSIDE.match(name))
+
+
+def is_approval(name: str) -> bool:
+    return bool(_APPROVAL.match(name))
+
+
+def check_manifest(members: Mapping[str, bytes]) -> str:
+    """Compare manifest and members in both directions.
+
+    Returns:
+        SHA-256 of the manifest, which identifies the pack.
+
+    Raises:
+        BadPack: no manifest, an invalid line, a file it does not list, a missing file, or changed bytes.
+    """
+    if len(members.get(MANIFEST, b"")) > MAX_MANIFEST_BYTES:
+        raise BadPack(f"{MANIFEST} is larger than {MAX_MANIFEST_BYTES:,} bytes")
+    if MANIFEST not in members:
+        raise BadPack(f"no {MANIFEST}")
+    listed = _read_manifest(members[MANIFEST])
+    present = {name for name in members if not is_outside_manifest(name)}
+    if unlisted := sorted(present - set(listed)):
+        raise BadPack(f"{unlisted[0]} is not in the manifest ({len(unlisted)} such)")
+    if missing := sorted(set(listed) - present):
+        raise BadPack(f"{missing[0]} is in the manifest but not in the pack ({len(missing)} such)")
+    changed = [name for name, digest in listed.items() if hashlib.sha256(members[name]).hexdigest() != digest]
+    if changed:
+        raise BadPack(f"{changed[0]} differs from its digest in the manifest ({len(changed)} such)")
+    return hashlib.sha256(members[MANIFEST]).hexdigest()
+
+
+def _read_manifest(data: bytes) -> dict[str, str]:
+    lines = data.decode("latin-1").split("\n")
+    if lines.pop() != "":
+        raise BadPack("the manifest's last line has no line break")
+    listed: dict[str, str] = {}
+    before = ""
+    for number, line in enumerate(lines, 1):
+        found = _ROW.match(line)
+        if not found:
+            raise BadPack(f"line {number} of the manifest is not a digest, two spaces and a name")
+        if found[2] <= before:
+            raise BadPack(f"line {number} of the manifest is out of order or repeated")
+        before = found[2]
+        listed[before] = found[1]
+    return listed
+
+
+####################################################################################################
+# statement.py: Step 3, statement: signed in-toto statements about this manifest, in DSSE envelopes.
+####################################################################################################
+
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+MAX_ENVELOPE_BYTES = 1 << 20
+MAX_APPROVALS = 50
+"""Checking a signature takes about 40 ms."""
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A statement from an envelope, whose signatures are still unchecked."""
+
+    member: str
+    predicate: Mapping[str, Any]
+    message: bytes
+    """The signed bytes: DSSE's pre-authentication encoding of type and payload."""
+    signatures: tuple[tuple[str, bytes], ...]
+    """Key id and 64 bytes each."""
+    sha256: str
+    """SHA-256 of the envelope, by which later decisions reference this one."""
+
+
+def encode_before_signing(payload: bytes, payload_type: str = PAYLOAD_TYPE) -> bytes:
+    """Return DSSE's pre-authentication encoding, unambiguous because each part follows its length."""
+    kind = payload_type.encode("utf-8")
+    return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
+
+
+def read_statements(members: Mapping[str, bytes], manifest_sha256: str) -> tuple[Statement, ...]:
+    """Read the pack's statement, then each approval.
+
+    Raises:
+        BadPack: no pack statement, or a statement about another manifest.
+    """
+    if PACK_ENVELOPE not in members:
+        raise BadPack(f"no {PACK_ENVELOPE}")
+    names = [PACK_ENVELOPE, *filter(is_approval, members)]
+    if len(names) > 1 + MAX_APPROVALS:
+        raise BadPack(f"{len(names) - 1} approvals; at most {MAX_APPROVALS}")
+    return tuple(_read_statement(name, members[name], manifest_sha256) for name in names)
+
+
+def _read_statement(member: str, data: bytes, manifest_sha256: str) -> Statement:
+    envelope = _read_document(member, data, ENVELOPE)
+    if envelope["payloadType"] != PAYLOAD_TYPE:
+        raise BadPack(f"{member} has payload type {envelope['payloadType'][:60]!a}, not {PAYLOAD_TYPE}")
+    payload = _decode_base64(member, envelope["payload"])
+    form = PACK_STATEMENT if member == PACK_ENVELOPE else APPROVAL_STATEMENT
+    statement = _read_document(f"the payload of {member}", payload, form)
+    subject = statement["subject"][0]
+    if subject["name"] != MANIFEST or subject["digest"]["sha256"] != manifest_sha256:
+        raise BadPack(f"{member} is a statement about another manifest, not this pack")
+    try:
+        for field in ("at", "expires_at"):
+            if statement["predicate"].get(field) is not None:
+                read_time(statement["predicate"][field])
+    except NotATime as error:
+        raise BadPack(f"{member}: {error}") from error
+    signatures = tuple((row["keyid"], _decode_base64(member, row["sig"])) for row in envelope["signatures"])
+    if len({keyid for keyid, _ in signatures}) < len(signatures):
+        raise BadPack(f"{member} is signed twice with the same key")
+    digest = hashlib.sha256(data).hexdigest()
+    return Statement(member, statement["predicate"], encode_before_signing(payload), signatures, digest)
+
+
+def _read_document(name: str, data: bytes, form: Mapping[str, Any]) -> Any:
+    if len(data) > MAX_ENVELOPE_BYTES:
+        raise BadPack(f"{name} is larger than {MAX_ENVELOPE_BYTES:,} bytes")
+    try:
+        document = load_strict(data)
+        canonical = encode_canonical(document)
+    except (NotStrictJson, NotCanonical) as error:
+        raise BadPack(f"{name}: {error}") from error
+    if found := find_violation(document, form):
+        raise BadPack(f"{name}: {found}")
+    if canonical != data:
+        raise BadPack(f"{name} is not in canonical form")
+    return document
+
+
+def _decode_base64(member: str, text: str) -> bytes:
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise BadPack(f"{member}: not base64: {error}") from error
+    if base64.b64encode(data).decode() != text:
+        raise BadPack(f"{member}: base64 in a non-canonical encoding")
+    return data
+
+
+####################################################################################################
+# ed25519.py: Ed25519 signature verification (RFC 8032, section 5.1.7); handles no secrets, so timing is not critical.
+####################################################################################################
+
+_P = 2**255 - 19
+_ORDER = 2**252 + 27742317777372353535851937790883648493
+_D = -121665 * pow(121666, _P - 2, _P) % _P
+_ROOT_OF_MINUS_ONE = pow(2, (_P - 1) // 4, _P)
+_Point = tuple[int, int, int, int]
+"""Point in extended coordinates X, Y, Z, T with x = X/Z, y = Y/Z, xy = T/Z."""
+
+
+def is_signed_by(public_key: bytes, message: bytes, signature: bytes) -> bool:
+    """Check a signature over a message; malformed input counts as an invalid signature.
+
+    Args:
+        public_key: 32 bytes.
+        signature: 64 bytes.
+    """
+    if len(public_key) != 32 or len(signature) != 64:
+        return False
+    key, commitment = _read_point(public_key), _read_point(signature[:32])
+    scalar = int.from_bytes(signature[32:], "little")
+    if key is None or commitment is None or scalar >= _ORDER:
+        return False
+    if _is_same(_multiply(8, key), (0, 1, 1, 0)):
+        # A key of small order signs anything.
+        return False
+    challenge = int.from_bytes(hashlib.sha512(signature[:32] + public_key + message).digest(), "little") % _ORDER
+    return _is_same(_multiply(scalar, _BASE), _add(commitment, _multiply(challenge, key)))
+
+
+def _find_x(y: int, sign: int) -> int | None:
+    if y >= _P:
+        return None
+    square = (y * y - 1) * pow(_D * y * y + 1, _P - 2, _P) % _P
+    if square == 0:
+        return None if sign else 0
+    x = pow(square, (_P + 3) // 8, _P)
+    if (x * x - square) % _P:
+        x = x * _ROOT_OF_MINUS_ONE % _P
+    if (x * x - square) % _P:
+        return None
+    return _P - x if x & 1 != sign else x
+
+
+def _read_point(encoded: bytes) -> _Point | None:
+    number = int.from_bytes(encoded, "little")
+    y = number & ((1 << 255) - 1)
+    x = _find_x(y, number >> 255)
+    return None if x is None else (x, y, 1, x * y % _P)
+
+
+def _add(a: _Point, b: _Point) -> _Point:
+    first, second = (a[1] - a[0]) * (b[1] - b[0]) % _P, (a[1] + a[0]) * (b[1] + b[0]) % _P
+    third, fourth = 2 * a[3] * b[3] * _D % _P, 2 * a[2] * b[2] % _P
+    e, f, g, h = second - first, fourth - third, fourth + third, second + first
+    return e * f % _P, g * h % _P, f * g % _P, e * h % _P
+
+
+def _multiply(scalar: int, point: _Point) -> _Point:
+    total: _Point = (0, 1, 1, 0)
+    while scalar:
+        if scalar & 1:
+            total = _add(total, point)
+        point = _add(point, point)
+        scalar >>= 1
+    return total
+
+
+def _is_same(a: _Point, b: _Point) -> bool:
+    return (a[0] * b[2] - b[0] * a[2]) % _P == 0 and (a[1] * b[2] - b[1] * a[2]) % _P == 0
+
+
+_BASE_Y = 4 * pow(5, _P - 2, _P) % _P
+_BASE_X = _find_x(_BASE_Y, 0) or 0
+_BASE: _Point = (_BASE_X, _BASE_Y, 1, _BASE_X * _BASE_Y % _P)
+
+
+####################################################################################################
+# trust.py: Step 4, signature: verifies signers with a trust file obtained separately from the pack.
+####################################################################################################
+
+TRUST_SCHEMA = "assay/trust/1"
+ROLES = ("preparer", "reviewer", "approver")
+MAX_TRUST_BYTES = 1 << 20
+UNKNOWN = "by an unknown key: not counted"
+_KEY_FIELDS = {"keyid", "public_key", "person", "roles", "valid_from", "valid_to", "revoked_at"}
+_LOG_FIELDS = {"log_id", "keyid", "public_key", "valid_from", "valid_to", "revoked_at"}
+
+
+class BadTrust(ValueError):
+    """The trust file is unusable; a caller's error, not a fault of the pack."""
+
+
+@dataclass(frozen=True)
+class TrustedKey:
+    """One person's key, with permitted roles and validity."""
+
+    keyid: str
+    public_key: bytes
+    person: str
+    roles: tuple[str, ...]
+    valid_from: datetime
+    valid_to: datetime | None
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True)
+class TrustedLogKey:
+    """One key of a log, with its period of use."""
+
+    log_id: str
+    keyid: str
+    public_key: bytes
+    valid_from: datetime | None
+    valid_to: datetime | None
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Trust:
+    """Trusted keys of people and logs."""
+
+    keys: Mapping[str, TrustedKey]
+    logs: Mapping[str, tuple[TrustedLogKey, ...]]
+    """Keys of each log, by log id."""
+
+
+@dataclass(frozen=True)
+class Signer:
+    """The signer of one statement with a valid signature."""
+
+    member: str
+    person: str
+    role: str
+    keyid: str
+    at: str
+    decision: str | None
+    """approve | reject | approve_with_conditions; None for the preparer, who makes no decision."""
+    expires_at: str | None
+    sha256: str
+    """SHA-256 of the envelope."""
+    decisions_seen: tuple[str, ...] | None
+    """SHA-256 of each decision in the pack at the time of signing; None if not recorded."""
+
+
+@dataclass(frozen=True)
+class Signatures:
+    """Result of checking a pack's statements with a trust file."""
+
+    signers: tuple[Signer, ...]
+    uncounted: Mapping[str, str]
+    """Members whose signature does not count, and why: an unknown key, or one revoked later."""
+
+
+def name_key(public_key: bytes) -> str:
+    """Return a key's id: its digest, which is unique."""
+    return "sha256:" + hashlib.sha256(public_key).hexdigest()
+
+
+def read_trust(data: bytes) -> Trust:
+    """Parse a trust file.
+
+    Raises:
+        BadTrust: not TOML, an unknown field, or a key that does not match its id.
+    """
+    if len(data) > MAX_TRUST_BYTES:
+        raise BadTrust(f"larger than {MAX_TRUST_BYTES:,} bytes")
+    try:
+        table = load_toml(data)
+    except ValueError as error:
+        raise BadTrust(f"not TOML: {str(error)[:120]}") from error
+    if table.get("schema") != TRUST_SCHEMA or not set(table) <= {"schema", "keys", "logs"}:
+        raise BadTrust(f'wanted schema = "{TRUST_SCHEMA}", [[keys]] and [[logs]], and nothing else')
+    keys, logs = _list_tables(table, "keys"), _list_tables(table, "logs")
+    try:
+        trust = Trust(
+            {row["keyid"]: _read_key(row) for row in keys}, _group_by_log([_read_log_key(row) for row in logs])
+        )
+    except (KeyError, TypeError, NotATime) as error:
+        raise BadTrust(f"a row without {error}" if isinstance(error, KeyError) else str(error)) from error
+    if len(trust.keys) < len(keys):
+        raise BadTrust("a key is listed twice")
+    return trust
+
+
+def check_signatures(statements: Sequence[Statement], trust: Trust, last_event_at: datetime | None) -> Signatures:
+    """Verify every statement with the keys trusted for its role.
+
+    A signature cannot be older than the last event of the pack's log, whatever its stated date: a key that was revoked or
+    expired by then is rejected, so backdating does not help a thief. If the key was revoked later, only the signature's own
+    date places it before the revocation, and a thief could have chosen it: the signature does not count.
+
+    Raises:
+        BadPack: an invalid signature, or a key that is not trusted for the statement's person and role.
+    """
+    found = [(statement.member, _find_signer(statement, trust, last_event_at)) for statement in statements]
+    return Signatures(
+        tuple(signer for _, signer in found if isinstance(signer, Signer)),
+        {member: signer for member, signer in found if isinstance(signer, str)},
+    )
+
+
+def _find_signer(statement: Statement, trust: Trust, last_event_at: datetime | None) -> Signer | str:
+    """Return the signer, or why the signature does not count."""
+    stated = statement.predicate
+    at = read_time(stated["at"])
+    known = [(trust.keys[keyid], signature) for keyid, signature in statement.signatures if keyid in trust.keys]
+    for key, signature in known:
+        if not is_signed_by(key.public_key, statement.message, signature):
+            raise BadPack(f"{statement.member}: the signature of {show(key.person)} is invalid")
+    fitting = [key for key, _ in known if stated["role"] in key.roles and stated["person"] == key.person]
+    if known and not fitting:
+        raise BadPack(
+            f"{statement.member} names {show(stated['person'])} as {stated['role']}; its key is not trusted for that"
+        )
+    for key in fitting:
+        _check_validity(key, max(at, last_event_at or at), at, statement.member)
+        if key.revoked_at is None:
+            return _name_signer(statement, key)
+    return (
+        f"by a key of {show(fitting[0].person)} that was revoked later: only its own date precedes the revocation"
+        if fitting
+        else UNKNOWN
+    )
+
+
+def _name_signer(statement: Statement, key: TrustedKey) -> Signer:
+    stated = statement.predicate
+    seen = stated.get("decisions_seen")
+    return Signer(
+        statement.member, key.person, stated["role"], key.keyid, stated["at"], stated.get("decision"), stated.get("expires_at"),
+        statement.sha256, None if seen is None else tuple(seen),
+    )  # fmt: skip
+
+
+def _check_validity(key: TrustedKey, latest: datetime, at: datetime, member: str) -> None:
+    if at < key.valid_from:
+        raise BadPack(f"{member} was signed before the key of {show(key.person)} was valid")
+    if key.valid_to is not None and latest > key.valid_to:
+        raise BadPack(f"{member} was signed after the key of {show(key.person)} had expired")
+    if key.revoked_at is not None and latest >= key.revoked_at:
+        raise BadPack(f"{member} was signed after the key of {show(key.person)} was revoked")
+
+
+def show(text: str) -> str:
+    """Escape untrusted text for a terminal: control and direction characters become numbers."""
+    return "".join(letter if letter.isprintable() else f"\\u{ord(letter):04x}" for letter in text[:120])
+
+
+def _list_tables(table: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    rows = table.get(name, [])
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise BadTrust(f"[[{name}]] is not a list of tables")
+    return rows
+
+
+def _read_key(row: Mapping[str, Any]) -> TrustedKey:
+    _check_fields(row, _KEY_FIELDS)
+    roles = row["roles"]
+    if not isinstance(roles, list) or not roles or not set(roles) <= set(ROLES):
+        raise BadTrust(f"roles are one or more of {', '.join(ROLES)}")
+    if not row["person"]:
+        raise BadTrust("a key without a person")
+    return TrustedKey(
+        row["keyid"], _read_public_key(row), row["person"], tuple(roles), read_time(row["valid_from"]),
+        _read_end(row, "valid_to"), _read_end(row, "revoked_at"),
+    )  # fmt: skip
+
+
+def _read_log_key(row: Mapping[str, Any]) -> TrustedLogKey:
+    _check_fields(row, _LOG_FIELDS)
+    dates = [_read_end(row, name) for name in ("valid_from", "valid_to", "revoked_at")]
+    return TrustedLogKey(row["log_id"], row["keyid"], _read_public_key(row), *dates)
+
+
+def _read_end(row: Mapping[str, Any], name: str) -> datetime | None:
+    return read_time(row[name]) if name in row else None
+
+
+def _group_by_log(keys: Sequence[TrustedLogKey]) -> dict[str, tuple[TrustedLogKey, ...]]:
+    logs = {key.log_id: tuple(one for one in keys if one.log_id == key.log_id) for key in keys}
+    for log_id, own in logs.items():
+        if len({key.keyid for key in own}) < len(own):
+            raise BadTrust("a key is listed twice")
+        if sum(key.valid_to is None and key.revoked_at is None for key in own) > 1:
+            raise BadTrust(f"log {log_id[:80]!a} has two keys without an end, and one log signs with one")
+    return logs
+
+
+def _check_fields(row: Mapping[str, Any], fields: set[str]) -> None:
+    if unknown := sorted(set(row) - fields):
+        raise BadTrust(f"unknown field {unknown[0]!a}")
+    if wrong := [name for name in row if name != "roles" and not isinstance(row[name], str)]:
+        raise BadTrust(f"{wrong[0]} is not text in quotes")
+
+
+def _read_public_key(row: Mapping[str, Any]) -> bytes:
+    try:
+        key = base64.b64decode(row["public_key"], validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise BadTrust(f"public_key is not base64: {error}") from error
+    if len(key) != 32 or name_key(key) != row["keyid"]:
+        raise BadTrust(f"public_key is not the 32 bytes that {row['keyid'][:80]!a} names")
+    return key
+
+
+####################################################################################################
+# decisions.py: Completeness of signed decisions: each decision that a later one references must still be in the pack.
+####################################################################################################
+
+DECISIONS_COMPLETE, DECISIONS_MISSING = "DECISIONS_COMPLETE", "DECISIONS_MISSING"
+DECISIONS_NOT_NAMED, DECISIONS_NONE = "DECISIONS_NOT_NAMED", "DECISIONS_NONE"
+_LATER_NOT_KNOWN = "decisions made after this copy are not known"
+
+
+@dataclass(frozen=True)
+class DecisionsFinding:
+    """Result of comparing the decisions in a pack with the references between them."""
+
+    result: str
+    """DECISIONS_COMPLETE | DECISIONS_MISSING | DECISIONS_NOT_NAMED (one was signed before this was recorded) | DECISIONS_NONE"""
+    detail: str
+    present: tuple[str, ...] = ()
+    """SHA-256 of each decision in the pack, counted or not, without repeats."""
+    missing: tuple[str, ...] = ()
+    """For each missing decision, a sentence that names the signature that references it."""
+    silent: tuple[str, ...] = ()
+    """People who signed without referencing earlier decisions, each with the role."""
+
+
+def check_decisions(statements: Sequence[Statement], counted: Collection[str] | None) -> DecisionsFinding:
+    """Compare the decisions that signatures reference with those in the pack.
+
+    Args:
+        statements: every decision in the pack.
+        counted: members whose signature counts under a trust file; only their references are used, since any user could add
+            an envelope with invented references. None if no signature was checked: then all references are used.
+    """
+    present = tuple(sorted({one.sha256 for one in statements}))
+    deciders = [one for one in statements if counted is None or one.member in counted]
+    missing: dict[str, str] = {}
+    for one in deciders:
+        for digest in sorted(set(one.predicate.get("decisions_seen", ())) - set(present)):
+            sentence = f"{_name_decider(one)} signed after a decision that is not in this pack: sha256 {digest}"
+            missing.setdefault(digest, sentence)
+    silent = tuple(sorted({_name_decider(one) for one in deciders if "decisions_seen" not in one.predicate}))
+    result, detail = _describe_decisions(
+        present, tuple(missing.values()), silent, _count_decisions(statements, counted)
+    )
+    return DecisionsFinding(result, detail, present, tuple(missing.values()), silent)
+
+
+def _describe_decisions(
+    present: Sequence[str], missing: Sequence[str], silent: Sequence[str], how_many: str
+) -> tuple[str, str]:
+    if missing:
+        return DECISIONS_MISSING, "; ".join(missing)
+    if not present:
+        return DECISIONS_NONE, f"no decision in this pack; {_LATER_NOT_KNOWN}"
+    if silent:
+        sentence = f"{', '.join(silent)} did not reference earlier decisions, so a removed one would not be detected"
+        return DECISIONS_NOT_NAMED, f"{how_many}; {sentence}; {_LATER_NOT_KNOWN}"
+    return DECISIONS_COMPLETE, f"{how_many}; every decision that they reference is in the pack; {_LATER_NOT_KNOWN}"
+
+
+def _count_decisions(statements: Sequence[Statement], counted: Collection[str] | None) -> str:
+    total = len({one.sha256 for one in statements})
+    if counted is None:
+        return f"{total} in this pack; no signature was checked"
+    return (
+        f"{total} in this pack, {len({one.sha256 for one in statements if one.member in counted})} by keys that count"
+    )
+
+
+def _name_decider(statement: Statement) -> str:
+    return f"{show(statement.predicate['person'])} ({statement.predicate['role']})"
 
 
 ####################################################################################################
@@ -3716,6 +3811,7 @@ def check_semantics(documents: Documents, members: Mapping[str, bytes], signed_p
     check_prompt_sets(documents, members)
     _check_deviations(documents)
     check_findings(documents)
+    check_answers(documents)
     _check_verdict(documents)
 
 
@@ -3988,11 +4084,11 @@ class _Walk:
         return EXIT_VERIFIED if self._is_decided() else EXIT_UNDECIDED
 
     def _is_decided(self) -> bool:
-        """Check that all requested checks were done: preparer, log key, saved checkpoint if given, and at least one claim."""
+        """Check that all requested checks were done: preparer, log key, saved checkpoint if given, and at least one claim or answer."""
         return bool(
             self._has_preparer
             and self.documents
-            and self.documents.claims
+            and (self.documents.claims or self.documents.answers)
             and self.log
             and self.log.is_signed
             and (self.saved is None or self.log.is_anchored)

@@ -139,7 +139,7 @@ def load_story(key: str = "indirect_object") -> Story:
         IntegrityError: no such record, or it does not parse.
     """
     path = STORIES / f"{key}.json"
-    if not key.isidentifier() or len(key) > MAX_KEY:
+    if not key.isidentifier() or len(key) > MAX_KEY or not path.is_file():
         raise IntegrityError(f"No story {key[:40]!r} ships with this version.")
     found: Story = read_record(path, Story, max_bytes=MAX_STORY_BYTES)
     return found

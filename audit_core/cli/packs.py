@@ -36,8 +36,17 @@ NOT_DECIDABLE = NotMeasured.exit_code
 
 
 def add_pack_commands(add: Adder) -> None:
-    pack = add("pack", write_evidence, "write a signed evidence pack about registered claims")
-    pack.add_argument("claim_id", nargs="+", help="as prereg printed it")
+    pack = add(
+        "pack", write_evidence, "write a signed evidence pack about registered claims, or about results of other audits"
+    )
+    pack.add_argument("claim_id", nargs="*", help="as prereg printed it")
+    pack.add_argument(
+        "--answer",
+        action="append",
+        default=[],
+        metavar="RUN",
+        help="run id of an audit without a claim, such as documents",
+    )
     pack.add_argument("--out", type=Path, required=True, help="where to write the pack")
     pack.add_argument("--key", required=True, metavar="PERSON", help="who prepares and signs it")
     pack.add_argument("--organisation", default="")
@@ -86,7 +95,9 @@ def write_evidence(options: argparse.Namespace) -> int:
     issue = ExportOptions(
         options.key, options.organisation, options.system, options.purpose, options.withhold_prompts, options.acknowledge_personal_data
     )  # fmt: skip
-    found = export_pack(home, options.claim_id, options.out, key=load_key(home, options.key), issue=issue)
+    found = export_pack(
+        home, options.claim_id, options.out, key=load_key(home, options.key), issue=issue, answers=options.answer
+    )
     if options.json:
         return print_json(
             {
@@ -95,7 +106,8 @@ def write_evidence(options: argparse.Namespace) -> int:
             }
         )  # fmt: skip
     print_result(f"{found.path}: pack {found.pack_id}, manifest {found.root_digest}")
-    print_result(f"  under the frozen policy: {found.overall}")
+    judged = f"under the frozen policy: {found.overall}" if options.claim_id else "no claim, so no policy was evaluated"
+    print_result(f"  {judged}")
     if found.withheld_count:
         print_result(
             f"  {found.withheld_count} prompts withheld; `openings {found.path} --out F` writes their openings"

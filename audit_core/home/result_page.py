@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from audit_core.errors import Refused
-from audit_core.evidence.kind import Node, read_evidence
-from audit_core.registry import list_plugins
+from audit_core.packs.answers import describe_evidence, describe_record
 from audit_core.store.claims.register import Register
-from audit_core.store.log.run_log import RunLog, RunRecord
+from audit_core.store.log.run_log import RunLog
 
 _CLAIM = re.compile(r"C-\d{4,9}")
 
@@ -52,25 +48,3 @@ def render_result(home: Path, name: str) -> bytes:
         evidence=describe_evidence(kind),
         title=f"{kind.replace('_', ' ')}, {found[0].started_at[:10]}",
     )
-
-
-def describe_record(record: RunRecord) -> dict[str, Any]:
-    """A run's result with its request and model, without the numbers per prompt."""
-    result: dict[str, Any] = json.loads(record.result or "{}")
-    request, identity = json.loads(record.request), json.loads(record.identity)
-    verdict = result.pop("verdict", None)
-    if isinstance(verdict, dict):
-        result = {**verdict, "questions": result}
-    result.pop("items", None)
-    asked = {name: value for name, value in request.items() if name != "claim"}
-    return result | {"identity": identity, "claim": request.get("claim") or {}, "asked": asked, "run_id": record.run_id}
-
-
-def describe_evidence(audit: str) -> Node:
-    """Evidence kinds of the fields of `describe_record`; empty for an unknown audit."""
-    plugins = list_plugins("audits")
-    if audit not in plugins:
-        return {}
-    declared = dict(read_evidence(plugins[audit].result))
-    verdict = declared.pop("verdict", None)
-    return {**verdict, "questions": declared} if isinstance(verdict, Mapping) else declared

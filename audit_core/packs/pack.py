@@ -1,4 +1,4 @@
-"""Export one signed pack of registered claims, and log the export."""
+"""Export one signed pack of registered claims and of answers to audits without a claim, and log the export."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from audit_core.evidence.keys import SigningKey
 from audit_core.evidence.report.pack_view import parse_members
 from audit_core.evidence.statement import seal_pack
 from audit_core.governance.policy import Policy, parse_policy
+from audit_core.packs.answers import read_answers, write_answers
 from audit_core.packs.family import list_family, read_attempts
 from audit_core.packs.finding_documents import write_findings
 from audit_core.packs.pack_documents import LIMITATIONS, NOT_ASSESSED, WITHHELD, Attempt
@@ -25,6 +26,7 @@ from audit_core.packs.pack_members import write_documents
 from audit_core.packs.pack_scan import find_personal_data, refuse_personal_data, refuse_quotes, refuse_secrets
 from audit_core.packs.withholding import Withholding, dump_openings, withhold
 from audit_core.run import list_versions
+from audit_core.shipped import load_shipped_policy
 from audit_core.store.claims.register import Register, RegisteredClaim
 from audit_core.store.data_directory import load_kept_policy
 from audit_core.store.database.connection import open_database
@@ -74,26 +76,39 @@ def export_pack(
     *,
     key: SigningKey,
     issue: ExportOptions,
+    answers: Sequence[str] = (),
     supersedes: str | None = None,
 ) -> Exported:
     """Write one pack about registered claims with every attempt; the export is logged before the file is written.
 
+    Args:
+        answers: ids of runs of other audits whose results the pack contains too, with or without claims. They are evaluated
+            under no policy.
+
     Raises:
-        Refused: no claims, a claim without attempts, claims under different policies, files that no pack can contain, an
+        Refused: no claims and no answers, a claim without attempts, claims under different policies, files that no pack can contain, an
             apparent secret, personal data without acknowledgement, or a quote of a withheld prompt.
         IntegrityError: a plan differs from the frozen one.
     """
     claims = [Register(home).find(claim_id) for claim_id in dict.fromkeys(claim_ids)]
-    policy = _read_policy(claims)
+    records = read_answers(home, answers)
+    if records and issue.withhold_prompts:
+        raise Refused(
+            "Answers of audits beside withheld prompts.",
+            wanted="one of both: a result may quote its prompts.",
+            remedy="write a pack for the answers, and another for the claims.",
+        )
+    policy = load_shipped_policy() if records and not claims else _read_policy(claims)
     pack_id = make_ulid()
-    events, note, findings = log_export(home, pack_id, claims, issue.person, _describe_options(issue))
-    shown = choose_events(events, claims, pack_id)
+    named = {"answers": [record.run_id for record in records]} if records else {}
+    events, note, findings = log_export(home, pack_id, claims, issue.person, _describe_options(issue) | named)
+    shown = choose_events(events, claims, pack_id, [record.run_id for record in records])
     attempts = {known.claim_id: read_attempts(home, known, shown) for known in claims}
     try:
         withholding, attempts = withhold(claims, attempts) if issue.withhold_prompts else (Withholding(), attempts)
         families = {known.claim_id: list_family(home, known) for known in claims}
         files = write_documents(claims, attempts, families, shown, policy, withholding)
-        files |= write_log(events, shown, note) | write_findings(findings)
+        files |= write_log(events, shown, note) | write_findings(findings) | write_answers(records)
         header = describe_header(claims, attempts, shown, issue, withholding) | {
             "pack_id": pack_id,
             "supersedes": supersedes,
@@ -138,7 +153,9 @@ def make_ulid() -> str:
 def _read_policy(claims: Sequence[RegisteredClaim]) -> Policy:
     """Read the policy that all these claims were frozen under."""
     if not claims:
-        raise Refused("No claims.", wanted="at least one claim id.", remedy="name one: `claims` lists them.")
+        raise Refused(
+            "No claims and no answers.", wanted="at least one claim or run id.", remedy="name one: `claims` lists them."
+        )
     digests = {known.plan.pins.policy_sha256 for known in claims}
     if len(digests) > 1:
         raise Refused(

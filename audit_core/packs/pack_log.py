@@ -55,11 +55,11 @@ def log_export(
 
 
 def choose_events(
-    events: Sequence[AuditEvent], claims: Sequence[RegisteredClaim], pack_id: str
+    events: Sequence[AuditEvent], claims: Sequence[RegisteredClaim], pack_id: str, answers: Sequence[str] = ()
 ) -> tuple[AuditEvent, ...]:
-    """Events about these claims, their plans, runs and findings, and the export; others are disclosed as hashes only."""
+    """Events about these claims, their plans, runs and findings, these answers, and the export; others are disclosed as hashes only."""
     names = {known.claim_id for known in claims}
-    own = {*names, *(known.plan.prereg_id for known in claims), pack_id}
+    own = {*names, *answers, *(known.plan.prereg_id for known in claims), pack_id}
     own |= {event.object_id for event in events if event.payload.get("claim_id") in names}
     kinds = set(ACTIONS.values())
     own |= {event.object_id for event in events if event.action in kinds and names & set(event.payload["claims"])}

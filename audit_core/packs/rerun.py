@@ -116,11 +116,17 @@ def rerun_pack(
 
     Raises:
         IntegrityError: the pack fails its integrity check.
-        Refused: prompts are missing or withheld without an opening, or the pack lacks the run.
+        Refused: prompts are missing or withheld without an opening, or the pack lacks the run, or has none.
     """
     pack = _read(path)
     documents = pack.documents
     wanted = tuple(run_ids) or tuple(documents.pack["run_ids"])
+    if not wanted:
+        raise Refused(
+            "A pack without attempts at claims.",
+            wanted="a pack with at least one claim.",
+            remedy="repeat an answer by its audit: each document in answers/ has the request.",
+        )
     if unknown := [run_id for run_id in wanted if run_id not in documents.pack["run_ids"]]:
         raise Refused(f"No run {unknown[0][:40]!r} in this pack.", wanted="one of its runs.", remedy="leave it out.")
     pack = pack._replace(members=reveal(pack.members, documents, openings))

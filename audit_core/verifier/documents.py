@@ -13,6 +13,7 @@ from audit_core.verifier.container import BadPack
 from audit_core.verifier.policy_table import PolicyMalformed, resolve_policy
 from audit_core.verifier.schema import find_violation
 from audit_core.verifier.schema_words import Schema
+from audit_core.verifier.schemas_answers import ANSWER, ANSWERS
 from audit_core.verifier.schemas_claims import CLAIMS, DEVIATION, PACK, PREREGISTRATION
 from audit_core.verifier.schemas_crosswalk import CROSSWALK
 from audit_core.verifier.schemas_findings import FINDINGS, FINDINGS_MEMBER
@@ -32,7 +33,7 @@ MAX_LINES = 100_000
 """Limit for all JSON Lines members together; even an empty line takes about 10 microseconds."""
 MAX_POLICY_BYTES = 256_000
 FOLDERS = (
-    "attestations", "claims", "crosswalk", "environment", "log", "models", "policy", "prereg", "prompts", "report", "runs", "schemas",
+    "answers", "attestations", "claims", "crosswalk", "environment", "log", "models", "policy", "prereg", "prompts", "report", "runs", "schemas",
     "verdict",
 )  # fmt: skip
 TOP_FILES = ("MANIFEST.sha256", "README.txt", "pack.json", "ro-crate-metadata.json")
@@ -52,6 +53,7 @@ FORMS: tuple[tuple[str, str, Schema], ...] = (
     ("item", "runs/*/items.jsonl", ITEM),
     ("result", "runs/*/result.json", RESULT),
     ("reruns", "runs/*/reruns.json", RERUNS),
+    ("answer", ANSWERS, ANSWER),
     ("withheld", "prompts/*/withheld.json", WITHHELD),
     ("verdict", "verdict/verdict.json", VERDICT),
     ("entry", "log/entries.jsonl", ENTRY),
@@ -108,6 +110,12 @@ class Documents:
     def findings(self) -> list[dict[str, Any]]:
         """Findings about the claims; none in packs without that document."""
         return list(self.parsed.get(FINDINGS_MEMBER, []))
+
+    @property
+    def answers(self) -> dict[str, dict[str, Any]]:
+        """Results of audits that test no registered claim, by the name of their member; none in most packs."""
+        paths = [path for path in self.parsed if path.startswith("answers/")]
+        return {path.removeprefix("answers/").removesuffix(".json"): self.parsed[path] for path in paths}
 
     @property
     def entries(self) -> list[dict[str, Any]]:

@@ -159,8 +159,8 @@ _PLAN = record(
         "digest": SHA256,
     }
 )
-PREREGISTRATION: Schema = {"anyOf": [_PLAN, list_of(_PLAN, least=1, most=MAX_CLAIMS)]}
-"""One preregistration, or several if the pack's claims were preregistered separately."""
+PREREGISTRATION: Schema = {"anyOf": [_PLAN, list_of(_PLAN, most=MAX_CLAIMS)]}
+"""One preregistration, several if the pack's claims were preregistered separately, or none in a pack of answers alone."""
 DEVIATION: Schema = record(
     {
         "id": ID,

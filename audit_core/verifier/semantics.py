@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from audit_core.verifier.answers import check_answers
 from audit_core.verifier.attempts import Attempt, count_attempts, find_gap, list_attempts, read_exported
 from audit_core.verifier.canonical_json import encode_canonical
 from audit_core.verifier.container import BadPack
@@ -52,6 +53,7 @@ def check_semantics(documents: Documents, members: Mapping[str, bytes], signed_p
     check_prompt_sets(documents, members)
     _check_deviations(documents)
     check_findings(documents)
+    check_answers(documents)
     _check_verdict(documents)
 
 

@@ -128,11 +128,11 @@ class _Walk:
         return EXIT_VERIFIED if self._is_decided() else EXIT_UNDECIDED
 
     def _is_decided(self) -> bool:
-        """Check that all requested checks were done: preparer, log key, saved checkpoint if given, and at least one claim."""
+        """Check that all requested checks were done: preparer, log key, saved checkpoint if given, and at least one claim or answer."""
         return bool(
             self._has_preparer
             and self.documents
-            and self.documents.claims
+            and (self.documents.claims or self.documents.answers)
             and self.log
             and self.log.is_signed
             and (self.saved is None or self.log.is_anchored)

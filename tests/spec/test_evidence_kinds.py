@@ -9,7 +9,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from audit_core.evidence.kind import Causal, Evidence, NotEvidence, Observational, find_evidence, read_evidence
-from audit_core.home.result_page import describe_evidence
+from audit_core.packs.answers import describe_evidence
 from audit_core.registry import list_plugins
 from audit_core.stats.estimates import Estimate
 

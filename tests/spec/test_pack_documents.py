@@ -15,6 +15,7 @@ import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from toy.answers import make_answer
 from toy.findings import make_finding
 from toy.packs import BEN, RUNS, approve, build_files, check, edit, genuine_members, name_failure, seal, tell_story
 
@@ -245,6 +246,7 @@ def documents() -> dict[str, list[Any]]:
          "class": "error", "prior_access": "nothing_run", "approved_by": None, "effect_on_claims": ["C-0001"]}
     ]  # fmt: skip
     found["findings"] = [[make_finding()]]
+    found["answer"] = [make_answer()]
     item = {"item_id": "item-0001", "template": "template-001"}
     found["withheld"] = [
         {"schema": "assay/withheld/1", "sha256": "a" * 64, "n_items": 1, "whole_sha256": "b" * 64, "n_whole": 1,

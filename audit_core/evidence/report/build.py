@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from audit_core.errors import Refused
+from audit_core.evidence.report.answers import describe_answers
 from audit_core.evidence.report.blocks import Line, Report, Seal, code, join_spans, line, theirs
 from audit_core.evidence.report.brief import describe_briefs
 from audit_core.evidence.report.claims import describe_preregistration, describe_runs, state_claims
@@ -63,6 +64,7 @@ def build_report(
             describe_preregistration(pack),
             describe_runs(pack),
             print_findings(pack),
+            *describe_answers(pack),
             describe_criteria(pack),
             describe_deviations(pack),
             disclose_attempts(pack),
@@ -80,4 +82,6 @@ def _name(pack: PackView) -> Line:
     if named:
         return line(theirs(named))
     ids = [code(claim.get("claim_id", "")) for claim in pack.claims]
+    if not ids and pack.answers:
+        return line("Answers of audits")
     return line("Evidence on ", *join_spans(ids)) if ids else line("Unnamed system")

@@ -65,6 +65,12 @@ class PackView:
         return self.tables("claims/claims.json")
 
     @property
+    def answers(self) -> tuple[Mapping[str, Any], ...]:
+        """Results of audits without a claim, in the order of their runs' ids."""
+        paths = sorted(path for path in self.documents if path.startswith("answers/") and path.endswith(".json"))
+        return as_tables([self.documents[path] for path in paths])
+
+    @property
     def verdict(self) -> Mapping[str, Any]:
         return self.table("verdict/verdict.json")
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from audit_core.evidence.report.answers import describe_answers
 from audit_core.evidence.report.blocks import (
     Block,
     Facts,
@@ -86,7 +87,11 @@ def build_validation_report(
         "data": lambda: (*describe_preregistration(pack).blocks, *describe_runs(pack).blocks),
         "soundness": lambda: _soundness(pack),
         "process": lambda: _process(pack),
-        "outcomes": lambda: (*print_findings(pack).blocks, *describe_criteria(pack).blocks),
+        "outcomes": lambda: (
+            *print_findings(pack).blocks,
+            *describe_criteria(pack).blocks,
+            *(b for one in describe_answers(pack) for b in one.blocks),
+        ),
         "sensitivity": lambda: _sensitivity(pack),
         "monitoring": lambda: _monitoring(pack),
         "limitations": lambda: _limitations(pack),

@@ -1,0 +1,55 @@
+"""Section on answers: results of audits that test no registered claim."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from audit_core.evidence.report.blocks import Block, Facts, Heading, Paragraph, Section, code, line, theirs
+from audit_core.evidence.report.cells import ABSENT, cell, digest_cell
+from audit_core.evidence.report.pack_view import PackView, as_table
+
+_MOST = 2_000
+"""Characters of a finding that are shown; the document has all."""
+
+
+def describe_answers(pack: PackView) -> tuple[Section, ...]:
+    """Return one section that names each answer with its own finding, or none in a pack without answers."""
+    answers = pack.answers
+    if not answers:
+        return ()
+    lead = "Results of audits beside claims. No plan was frozen before them and no policy evaluates them."
+    blocks: list[Block] = [Paragraph(line(lead), is_lead=True)]
+    for answer in answers:
+        blocks += [Heading(line(theirs(answer.get("question", "")))), _list_facts(answer)]
+    return (Section("answers", "Answers of other audits", tuple(blocks)),)
+
+
+def _list_facts(answer: Mapping[str, Any]) -> Facts:
+    identity = as_table(answer.get("identity"))
+    name = str(answer.get("run_id", ""))
+    finding = _read_finding(answer)
+    return Facts(
+        (
+            ("Finding", line(theirs(finding)) if finding else line(ABSENT)),
+            ("Audit", line(code(answer.get("audit", "")))),
+            ("Model", cell(identity.get("model"))),
+            ("Weights, SHA-256", digest_cell(identity.get("weights_sha256"))),
+            ("Prompts", cell(identity.get("prompts"))),
+            ("Number of prompts", cell(identity.get("n_prompts"))),
+            ("Run", line(code(name))),
+            ("Started", cell(answer.get("started_at"))),
+            ("All numbers", line("in ", code(f"report/answer-{name}.html"), " and ", code(f"answers/{name}.json"))),
+        )
+    )
+
+
+def _read_finding(answer: Mapping[str, Any]) -> str:
+    """The result's own sentence; empty without one."""
+    try:
+        found = as_table(json.loads(str(answer.get("result"))))
+    except ValueError:
+        return ""
+    own = found.get("finding") or found.get("sentence") or as_table(found.get("verdict")).get("sentence")
+    return own[:_MOST] if isinstance(own, str) else ""
