@@ -59,12 +59,14 @@ def build_report(
         (
             *describe_briefs(pack),
             describe_report(),
+            # A pack of answers alone begins with them.
+            *(() if pack.claims else describe_answers(pack)),
             summarise(pack),
             state_claims(pack),
             describe_preregistration(pack),
             describe_runs(pack),
             print_findings(pack),
-            *describe_answers(pack),
+            *(describe_answers(pack) if pack.claims else ()),
             describe_criteria(pack),
             describe_deviations(pack),
             disclose_attempts(pack),
