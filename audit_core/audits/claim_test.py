@@ -155,6 +155,7 @@ class ClaimTestAudit(Audit):
     request: type[Request] = ClaimTestRequest
     result: type = ClaimTestResult
     version: int = 10
+    shown_versions: tuple[int, ...] = (9,)
     counts_as: tuple[str, ...] = ("causal_results",)
     demands: tuple[Capability[Any], ...] = (HEADS, MEANS, ATTENTION)
     judges: bool = True

@@ -216,5 +216,6 @@ def _show_drift(drift: DistributionShift, place: str) -> None:
         )
     if drift.not_measured:
         st.markdown(f"KL on unrelated text: not measured: {plain(drift.not_measured)}")
-    if drift.no_range:
-        st.markdown(f"Later neurons in their usual range: not measured: {plain(drift.no_range)}")
+    if not drift.in_range:
+        why = drift.no_range or "this result is older than that check."
+        st.markdown(f"Later neurons in their usual range: not measured: {plain(why)}")
