@@ -76,6 +76,9 @@ class Audit(ABC):
     version: int
     """Part of the content key of results. Raise it when the computation or the result type changes, or when the version
     of an audit whose result it contains is raised. Stored results of other audits stay valid."""
+    shown_versions: tuple[int, ...] = ()
+    """Earlier versions whose shipped records are still shown: their numbers are those of today, and pages report the fields
+    that they lack as not measured."""
     summary: str = ""
     """What it does, in a sentence under its question."""
     counts_as: tuple[str, ...] = ()
@@ -95,6 +98,10 @@ class Audit(ABC):
     """What a subject must be able to give; without it the audit is refused before any work."""
     file_form: type | None = None
     """Dataclass whose fields with an `Ask` say how a file of its own kind is read; see `ask_file`. None: it reads prompt sets."""
+
+    def shows(self, version: int) -> bool:
+        """Whether a shipped record of this version is shown."""
+        return version == self.version or version in self.shown_versions
 
     def __post_init__(self) -> None:
         # Refused here and not when a badge is missing: a number must say what kind of evidence it is.

@@ -16,6 +16,7 @@ from audit_core.subject import (
     Gradients,
     Inputs,
     MeanActivations,
+    NeuronRanges,
     Paths,
     Patterns,
     Randomisable,
@@ -106,6 +107,15 @@ MEANS: Capability[MeanActivations] = Capability(
     "mean activations",
     "ablate by zero or resample",
     _is_a(MeanActivations, "This kind of model gives no mean activations."),
+)
+NEURON_RANGES: Capability[NeuronRanges] = Capability(
+    "ranges of neurons",
+    "choose a dense transformer",
+    lambda subject: (
+        ""
+        if isinstance(subject, NeuronRanges) and subject.geometry.n_neurons
+        else "The neurons of this kind of model cannot be read."
+    ),
 )
 ATTENTION: Capability[Attention] = Capability(
     "attention of heads", "choose a transformer", _is_a(Attention, "This kind of model shows no attention.")

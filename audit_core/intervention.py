@@ -47,6 +47,8 @@ class Replacement(StrEnum):
     FORCED = "forced_route"
     """The edited experts of a layer are the chosen ones, in the place of the router's choice; the router weighs them by its
     own scores of them and its own rule."""
+    IN_RANGE = "in_range"
+    """Every neuron of an MLP kept between its smallest and its largest value on unedited runs (`Means.ranges`); no ablation."""
     IDENTITY = "identity"
     """Control: the activation of the same run. Must not change the output."""
     NOISE = "noise"
@@ -103,6 +105,12 @@ class Edit:
                 f"{self.component} made {self.replacement}.",
                 wanted="an attention pattern such as L9.A6: only patterns have weights over keys.",
                 remedy="name the head's pattern, or choose zero, mean or resample.",
+            )
+        if self.replacement is Replacement.IN_RANGE and self.component.kind is not Kind.MLP:
+            raise InterventionRefused(
+                f"{self.component} kept in range.",
+                wanted="an MLP such as L3.MLP: ranges are those of its neurons.",
+                remedy="name the MLP, or choose zero, mean or resample.",
             )
         if self.replacement in ROUTING and self.component.kind is not Kind.EXPERT:
             raise InterventionRefused(
@@ -251,6 +259,7 @@ def describe_replacement(replacement: Replacement) -> str:
         Replacement.ROUTER_MASK: "masked in the router, so that another expert enters and the weights change",
         Replacement.REWEIGHTED: "removed, with the weights that the router gives to the others when it is masked",
         Replacement.FORCED: "chosen in the place of the router's choice, with the weights that the router gives them",
+        Replacement.IN_RANGE: "kept between the smallest and the largest value of unedited runs, neuron by neuron",
         Replacement.IDENTITY: "replaced by itself",
         Replacement.NOISE: "disturbed by large noise",
     }[replacement]

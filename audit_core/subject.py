@@ -83,6 +83,9 @@ class Means:
     tokens sent to each, or over all tokens if none was."""
     n_prompts: Mapping[tuple[int, str], int]
     """Reference prompts per entry; each contributes its clean and its corrupted run."""
+    ranges: Floats | None = None
+    """For `in_range`: smallest and largest value of every neuron on unedited runs, at the first token and at all others;
+    shape (2: smallest, largest, layer, 2: first token, others, neuron); NaN in a layer without neurons."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,6 +226,14 @@ class MeanActivations(Protocol):
     ) -> Floats:
         """Change of each component's output by a replacement on the clean run: root mean square over prompts and the
         positions that change; shape (component,), in units of the activation."""
+
+
+@runtime_checkable
+class NeuronRanges(Protocol):
+    """Capability: the values that MLP neurons take on unedited runs."""
+
+    def capture_ranges(self, reference: TokenisedPrompts, *, on_progress: Progress = no_progress) -> Floats:
+        """Smallest and largest value of every neuron on the clean and corrupted runs of these prompts; see `Means.ranges`."""
 
 
 @runtime_checkable

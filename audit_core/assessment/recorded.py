@@ -99,10 +99,11 @@ class RecordedCircuit:
         return (task, prompts_sha256) == (self.task, self.prompts_sha256)
 
     def list_current(self) -> tuple[RecordedAnswer, ...]:
-        """Answers that the audits of today would store in the same form; none under another verdict rule."""
+        """Answers that the audits of today would store in the same form, or whose missing fields pages report as not measured;
+        none under another verdict rule."""
         if self.measured_with.rule_version != RULE_VERSION:
             return ()
-        return tuple(a for a in self.answers if a.version == get_plugin("audits", a.audit).version)
+        return tuple(a for a in self.answers if get_plugin("audits", a.audit).shows(a.version))
 
 
 @cache

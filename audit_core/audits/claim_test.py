@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from audit_core.claim import Claim, Role
 from audit_core.component import Component, Kind
 from audit_core.controls import Controls
 from audit_core.effect import get_metric, measure_effect
-from audit_core.errors import NotMeasured
+from audit_core.errors import ControlFailed, NotMeasured
 from audit_core.evidence.kind import Causal, Observational
 from audit_core.intervention import Replacement
 from audit_core.judging.faithfulness import describe_tuple, list_kinds
@@ -43,9 +43,11 @@ from audit_core.judging.trial import (
     count_claims_held,
     estimate_templates,
     estimate_these_templates,
+    judge_trial,
     plan_trial,
     run_trial,
 )
+from audit_core.judging.usual_range import measure_in_range, plan_in_range
 from audit_core.judging.verdict import State, Verdict
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.request import Request
@@ -107,7 +109,8 @@ class Item:
 class ClaimTestResult:
     """Finding about one claim; for an untestable claim, only the reason.
 
-    Fields with a default are missing in results that were stored by versions before 9, which pages still show.
+    Fields with a default are missing in results that were stored by versions before 9, which pages still show. Before 10 no
+    later neurons were kept in range (`drift.in_range`).
     """
 
     state: str
@@ -151,7 +154,8 @@ class ClaimTestAudit(Audit):
     question: str = "Does the claim hold on these prompts?"
     request: type[Request] = ClaimTestRequest
     result: type = ClaimTestResult
-    version: int = 9
+    version: int = 10
+    shown_versions: tuple[int, ...] = (9,)
     counts_as: tuple[str, ...] = ("causal_results",)
     demands: tuple[Capability[Any], ...] = (HEADS, MEANS, ATTENTION)
     judges: bool = True
@@ -191,8 +195,8 @@ def _test(subject: Subject, request: ClaimTestRequest, means: Means | None, on_p
         seed=seed,
         slots=slots,
     )
-    own, draws, extra = _count_stages(subject, request, plan)
-    whole = own + draws + extra
+    own, draws, ranges, extra = _count_stages(subject, request, plan)
+    whole = own + draws + ranges + extra
 
     def report(before: int, size: int) -> Progress:
         return lambda done, total: on_progress(before + size * done // total, whole)
@@ -200,8 +204,14 @@ def _test(subject: Subject, request: ClaimTestRequest, means: Means | None, on_p
     trial, judged, effect = run_trial(
         subject, claim, prompts, plan, metric, means=means, seed=seed, on_progress=report(0, own + draws)
     )
-    verdict, is_tested = judged.verdict, bool(judged.families)
-    repair = _find_repair(subject, request, trial, on_progress=report(own + draws, extra)) if is_tested else None
+    is_tested, no_range = bool(judged.families), ""
+    if is_tested:
+        trial, no_range = _keep_in_range(subject, request, trial, plan, means, on_progress=report(own + draws, ranges))
+        judged = judge_trial(trial, seed=seed)
+    verdict = judged.verdict
+    repair = (
+        _find_repair(subject, request, trial, on_progress=report(own + draws + ranges, extra)) if is_tested else None
+    )
     members = _find_members(subject, request, trial, means) if is_tested else ()
     mediation = estimate_mediation(
         trial.clean,
@@ -212,7 +222,7 @@ def _test(subject: Subject, request: ClaimTestRequest, means: Means | None, on_p
         unit=effect.unit,
         seed=seed,
     )
-    drift = _find_shift(subject, plan, judged, claim.role, seed=seed) if is_tested else None
+    drift = _find_shift(subject, plan, judged, claim.role, no_range, seed=seed) if is_tested else None
     on_progress(whole, whole)
     return ClaimTestResult(
         state=verdict.state.value,
@@ -233,6 +243,8 @@ def _test(subject: Subject, request: ClaimTestRequest, means: Means | None, on_p
             metric,
             families=judged.families,
             shifts=judged.shifts,
+            in_range=judged.in_range,
+            no_range=no_range,
             controls=effect.controls,
             repair=repair,
             accuracy=effect.accuracy,
@@ -263,24 +275,56 @@ def _list_items(prompts: TokenisedPrompts, trial: Trial) -> Iterator[Item]:
             yield Item(pair.prompt.id, pair.prompt.template, family.value, *map(float, values))
 
 
-def _find_shift(subject: Subject, plan: TrialPlan, judged: Judgement, role: Role, *, seed: int) -> DistributionShift:
+def _keep_in_range(
+    subject: Subject,
+    request: ClaimTestRequest,
+    trial: Trial,
+    plan: TrialPlan,
+    means: Means | None,
+    *,
+    on_progress: Progress,
+) -> tuple[Trial, str]:
+    """The trial with its runs repeated in range; or the trial as it is, and why they were not."""
+    try:
+        found = measure_in_range(
+            subject,
+            request.claim,
+            request.prompts,
+            plan,
+            get_metric(request.claim.metric),
+            means=means,
+            seed=request.seed,
+            on_progress=on_progress,
+        )
+    except ControlFailed:
+        raise
+    except NotMeasured as error:
+        return trial, error.detail
+    return replace(trial, in_range=found), ""
+
+
+def _find_shift(
+    subject: Subject, plan: TrialPlan, judged: Judgement, role: Role, no_range: str, *, seed: int
+) -> DistributionShift:
     norms = {family.value: shift for family, shift in judged.shifts.items()}
+    in_range = {family.value: estimate for family, estimate in judged.in_range.items()}
     try:
         judged_runs = {family.value: run for family, run in plan.find_judged(role).items()}
-        return DistributionShift(norms, measure_divergence(subject, judged_runs, seed=seed), "")
+        return DistributionShift(norms, measure_divergence(subject, judged_runs, seed=seed), "", in_range, no_range)
     except NotMeasured as error:
-        return DistributionShift(norms, {}, error.detail)
+        return DistributionShift(norms, {}, error.detail, in_range, no_range)
 
 
-def _count_stages(subject: Subject, request: ClaimTestRequest, plan: TrialPlan) -> tuple[int, int, int]:
-    """Work of the claim's own runs, of the draws, and of the backup tests."""
+def _count_stages(subject: Subject, request: ClaimTestRequest, plan: TrialPlan) -> tuple[int, int, int, int]:
+    """Work of the claim's own runs, of the draws, of the runs in range, and of the backup tests."""
     prompts, part = request.prompts, request.single_component
     own = subject.count_work(prompts, plan.list_runs())
     draws = subject.count_work(prompts.take(prompts.spread(NULL_PROMPTS)), plan.draws) if plan.draws else 0
     extra = 0 if part is None else subject.count_work(_take_few(prompts), plan_backups(subject, part))
     if can_test_members(request.claim):
         extra += subject.count_work(_take_few(prompts), plan_members(subject, request.claim))
-    return own, draws, extra
+    kept = plan_in_range(subject, request.claim, plan)
+    return own, draws, subject.count_work(prompts, kept) if kept else 0, extra
 
 
 def _take_few(prompts: TokenisedPrompts) -> TokenisedPrompts:

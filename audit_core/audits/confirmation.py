@@ -95,7 +95,7 @@ class ConfirmationAudit(Audit):
     question: str = "What is the verdict on the preregistered claim?"
     request: type[Request] = ConfirmationRequest
     result: type = ConfirmationResult
-    version: int = 9
+    version: int = 10
     counts_as: tuple[str, ...] = ("causal_results", "test_of_the_test")
     demands: tuple[Capability[Any], ...] = (HEADS, MEANS, ATTENTION)
     judges: bool = True

@@ -1,6 +1,7 @@
 """Calibration of the verdict rule: planted samples, a census of heads, the report."""
 
 from audit_core.calibration.experts import ExpertCalibration, describe_expert_origin, list_expert_shares
+from audit_core.calibration.ranges import RangeCalibration, describe_range_origin, list_range_shares
 from audit_core.calibration.report import (
     RULES,
     Calibration,
@@ -18,13 +19,16 @@ __all__ = [
     "RULES",
     "Calibration",
     "ExpertCalibration",
+    "RangeCalibration",
     "SystematicError",
     "Tally",
     "describe_census",
     "describe_expert_origin",
     "describe_origin",
+    "describe_range_origin",
     "describe_share",
     "list_expert_shares",
+    "list_range_shares",
     "list_shares",
     "list_tallies",
     "load_calibration",

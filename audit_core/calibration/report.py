@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from audit_core.calibration.census import HeadCensus
 from audit_core.calibration.experts import ExpertCalibration, list_expert_lines, quote_experts
+from audit_core.calibration.ranges import RangeCalibration, list_range_lines
 from audit_core.calibration.samples import COMBINED, Sample, count_states
 from audit_core.calibration.tallies import Tally, describe_count, describe_share, group_claims, tally_claims
 from audit_core.component import Kind, parse_component
@@ -70,10 +71,15 @@ class Calibration:
     """Verdicts on all heads of the default model; None if not run."""
     experts: ExpertCalibration | None = None
     """The combined rule on experts of planted mixtures; None if not run."""
+    ranges: RangeCalibration | None = None
+    """The combined rule without and with the check of ranges; None if not run."""
 
 
 def summarise(
-    samples: Sequence[Sample], census: HeadCensus | None = None, experts: ExpertCalibration | None = None
+    samples: Sequence[Sample],
+    census: HeadCensus | None = None,
+    experts: ExpertCalibration | None = None,
+    ranges: RangeCalibration | None = None,
 ) -> Calibration:
     """Compute the error rates; see `Calibration`.
 
@@ -107,6 +113,7 @@ def summarise(
         find_systematic_errors(samples),
         census,
         experts,
+        ranges,
     )
 
 
@@ -240,6 +247,8 @@ def write_markdown(found: Calibration) -> str:
         lines += ["", describe_census(found.census)]
     if found.experts is not None:
         lines += ["", *list_expert_lines(found.experts)]
+    if found.ranges is not None:
+        lines += ["", *list_range_lines(found.ranges)]
     for rule, table in found.confusion.items():
         lines += ["", f"## {rule.capitalize()} rule: samples", "", "| planted | " + " | ".join(states) + " |"]
         lines += ["|---" * 5 + "|"]

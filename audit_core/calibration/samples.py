@@ -17,12 +17,12 @@ from audit_core.errors import NotMeasured
 from audit_core.intervention import Replacement
 from audit_core.judging.faithfulness import estimate_faithfulness, list_kinds
 from audit_core.judging.slots import find_slots
-from audit_core.judging.trial import FAMILIES, Trial, judge_trial, measure_null_draws, plan_trial, read_trial
+from audit_core.judging.trial import FAMILIES, Trial, TrialPlan, judge_trial, measure_null_draws, plan_trial, read_trial
 from audit_core.judging.verdict import State
 from audit_core.prompts.alignment import tokenise
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.stats.estimates import Estimate
-from audit_core.subject import Subject
+from audit_core.subject import Means, Subject
 from audit_core.subject_family import list_planted, load_folder
 from audit_core.subjects.planted import PlantedModel, build_planted
 from audit_core.subjects.planted.key import PlantedClaim
@@ -157,8 +157,22 @@ def measure_population(
     Raises:
         NotMeasured: the claim is about experts that no token is sent to.
     """
+    metric = get_metric(claim.metric)
+    means, plan = plan_population(subject, claim, prompts, seed=seed)
+    trial = read_trial(claim, plan, measure_effect(subject, prompts, plan.list_runs(), metric, means=means, seed=seed))
+    if not plan.draws or not any(judge_trial(take_sample(trial, rows), seed=0).needs_null_draws for rows in samples):
+        return trial
+    return measure_null_draws(subject, prompts, trial, plan, metric, means=means, seed=seed, most=len(prompts))
+
+
+def plan_population(subject: Subject, claim: Claim, prompts: TokenisedPrompts, *, seed: int) -> tuple[Means, TrialPlan]:
+    """Mean activations of the population, and the runs of a claim.
+
+    Raises:
+        NotMeasured: the claim is about experts that no token is sent to.
+    """
     slots = find_slots(subject, prompts, claim.components)
-    means, metric = MEANS.of(subject).capture_means(prompts, kinds=list_kinds(claim.universe)), get_metric(claim.metric)
+    means = MEANS.of(subject).capture_means(prompts, kinds=list_kinds(claim.universe))
     plan = plan_trial(
         subject,
         claim,
@@ -168,10 +182,7 @@ def measure_population(
         seed=seed,
         slots=slots,
     )
-    trial = read_trial(claim, plan, measure_effect(subject, prompts, plan.list_runs(), metric, means=means, seed=seed))
-    if not plan.draws or not any(judge_trial(take_sample(trial, rows), seed=0).needs_null_draws for rows in samples):
-        return trial
-    return measure_null_draws(subject, prompts, trial, plan, metric, means=means, seed=seed, most=len(prompts))
+    return means, plan
 
 
 def draw_rows(templates: Sequence[str], rng: np.random.Generator) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ from functools import cache
 from audit_core.calibration.census import count_supported
 from audit_core.calibration.experts import ExpertCalibration, summarise_experts
 from audit_core.calibration.known_answers import check_known_answers
+from audit_core.calibration.ranges import RangeCalibration, calibrate_ranges
 from audit_core.calibration.report import (
     PAGE,
     Calibration,
@@ -37,7 +38,7 @@ def calibrate_rule(options: argparse.Namespace) -> int:
         )
     if options.audits:
         return check_audits(options)
-    found = _recalibrate_experts(options) if options.experts_only else _calibrate_all(options)
+    found = _recalibrate(options) if options.experts_only or options.ranges_only else _calibrate_all(options)
     if options.write:
         save_calibration(found)
         print_status(f"Written to {PAGE.name} and the record that verdicts quote.")
@@ -68,19 +69,24 @@ def check_audits(options: argparse.Namespace) -> int:
 def _calibrate_all(options: argparse.Namespace) -> Calibration:
     samples = _judge(options, list_planted(about=Kind.HEAD))
     census = None if options.planted_only else count_supported(on_progress=show_progress)
-    return summarise(samples, census, _calibrate_experts(options))
+    return summarise(samples, census, _calibrate_experts(options), _calibrate_ranges(options))
 
 
-def _recalibrate_experts(options: argparse.Namespace) -> Calibration:
-    """The record with new error rates of experts; all else stays as it was measured."""
+def _recalibrate(options: argparse.Namespace) -> Calibration:
+    """The record with new error rates of experts, of the check of ranges, or of both; all else stays as it was measured."""
     found = load_calibration()
     if found is None:
         raise Refused(
             "No record of this version of the rule.",
             wanted="a record whose other rows can stay.",
-            remedy="run `calibrate --write` without --experts-only.",
+            remedy="run `calibrate --write` without --experts-only and --ranges-only.",
         )
-    return replace(found, experts=_calibrate_experts(options))
+    experts = _calibrate_experts(options) if options.experts_only else found.experts
+    return replace(found, experts=experts, ranges=_calibrate_ranges(options) if options.ranges_only else found.ranges)
+
+
+def _calibrate_ranges(options: argparse.Namespace) -> RangeCalibration:
+    return calibrate_ranges(seeds=range(options.builds), samples=options.samples, on_model=_announce)
 
 
 def _calibrate_experts(options: argparse.Namespace) -> ExpertCalibration:
@@ -92,5 +98,9 @@ def _judge(options: argparse.Namespace, models: Sequence[PlantedModel]) -> tuple
         seeds=range(options.builds),
         samples=options.samples,
         models=models,
-        on_model=lambda name, done, total: print_status(f"{name} ({done + 1} of {total})"),
+        on_model=_announce,
     )
+
+
+def _announce(name: str, done: int, total: int) -> None:
+    print_status(f"{name} ({done + 1} of {total})")

@@ -162,6 +162,9 @@ def _add_judging(add: Adder) -> None:
     calibration.add_argument(
         "--experts-only", action="store_true", help="only planted mixtures; other rows stay as recorded"
     )
+    calibration.add_argument(
+        "--ranges-only", action="store_true", help="only the check of ranges; other rows stay as recorded"
+    )
     calibration.add_argument("--write", action="store_true", help="replace the record that verdicts quote")
 
 

@@ -10,7 +10,7 @@ from audit_core.component import Kind
 from audit_core.engine.capture import Capture
 from audit_core.engine.pattern_ablation import ablate_pattern, find_visible
 from audit_core.engine.sites import HOOKS, HookedModel, SiteEdit, replace_part
-from audit_core.errors import ControlFailed
+from audit_core.errors import ControlFailed, InterventionRefused
 from audit_core.intervention import PATTERN_ABLATIONS, PromptSide, Replacement
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ class Sources:
     captures: Mapping[PromptSide, Capture]
     means: Mapping[Replacement, Mapping[Kind, torch.Tensor]]
     """Per kind, shape (prompt, layer, ...)."""
+    ranges: torch.Tensor | None = None
+    """See `Means.ranges`."""
 
     def read(self, side: PromptSide, edit: SiteEdit) -> Any:
         """Activation of the whole site for the edited prompts, shape (prompt, ...), or None."""
@@ -64,6 +66,29 @@ def _cut(edit: SiteEdit, source: Any, there: tuple) -> Any:
     """A source at the edited positions; a mean of experts has no positions."""
     is_expert_mean = edit.kind is Kind.EXPERT and edit.replacement in (Replacement.MEAN, Replacement.MEAN_TEMPLATE)
     return source if source is None or is_expert_mean else source[there]
+
+
+def keep_in_range(neurons: torch.Tensor, edit: SiteEdit, sources: Sources, start: int) -> torch.Tensor:
+    """Neurons between their smallest and largest values on unedited runs.
+
+    Args:
+        neurons: of all positions from `start` on; shape (prompt, pos, neuron).
+
+    Raises:
+        InterventionRefused: no ranges were captured, or only a position is edited.
+    """
+    import torch
+
+    if sources.ranges is None or edit.position is not None:
+        raise InterventionRefused(
+            f"Neurons of layer {edit.layer} kept in range.",
+            wanted="ranges of unedited runs, and all positions.",
+            remedy="capture the ranges first (`capture_ranges`).",
+        )
+    low, high = sources.ranges[:, edit.layer].to(neurons)
+    # The first token has a range of its own: many models put their largest activations there.
+    where = torch.tensor([int(start + at > 0) for at in range(neurons.shape[1])])
+    return neurons.clamp(low[where], high[where])
 
 
 class EditHooks:
@@ -111,6 +136,8 @@ class EditHooks:
                     visible = find_visible(unedited[slot * self.n_prompts : (slot + 1) * self.n_prompts])
                     tokens = self.sources.captures[side].tokens
                     rows[here] = ablate_pattern(rows[here], job, visible, tokens, self.start, self.generator)
+                elif job.replacement is Replacement.IN_RANGE:
+                    rows[here] = keep_in_range(rows[here], job, self.sources, self.start)
                 else:
                     put = _cut(job, self.sources.read(side, job), there)
                     rows[here] = replace_part(rows[here], job, put, self.generator)

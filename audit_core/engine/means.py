@@ -11,7 +11,7 @@ from audit_core.engine.sites import HookedModel
 from audit_core.errors import InterventionRefused
 from audit_core.intervention import Replacement
 from audit_core.prompts.prompt_set import TokenPair
-from audit_core.subject import Means, read_only
+from audit_core.subject import Floats, Means, read_only
 
 if TYPE_CHECKING:
     import torch
@@ -83,6 +83,30 @@ class MeanSums:
             for key, entry in self._sums.items()
         }
         return Means(activations, self._counts)
+
+
+class NeuronBounds:
+    """Running smallest and largest value of every neuron, at the first token and at all others."""
+
+    def __init__(self) -> None:
+        self._found: torch.Tensor | None = None
+
+    def add(self, run: Capture, model: HookedModel) -> None:
+        """Add unedited runs of one length."""
+        import torch
+
+        values = stack_layers({layer: v for (_, layer), v in run.sites.items()}, model.n_layers)
+        # Shape (row, layer, pos, neuron): over rows, and over the positions after the first.
+        first, rest = values[:, :, 0], values[:, :, min(1, values.shape[2] - 1) :].transpose(2, 3)
+        low = torch.stack([first.amin(0), rest.amin((0, 3))], dim=1)
+        high = torch.stack([first.amax(0), rest.amax((0, 3))], dim=1)
+        if self._found is not None:
+            low, high = torch.minimum(low, self._found[0]), torch.maximum(high, self._found[1])
+        self._found = torch.stack([low, high])
+
+    def finish(self) -> Floats:
+        assert self._found is not None
+        return read_only(self._found.float().numpy().copy())
 
 
 def _choose_mean(total: torch.Tensor, count: torch.Tensor) -> torch.Tensor:

@@ -15,7 +15,7 @@ from audit_core.engine.capture import Capture, capture_run
 from audit_core.engine.forward import LogitReadout, capture_forward, run_forward
 from audit_core.engine.hooks import Sources, measure_change
 from audit_core.engine.inputs import group_inputs, plan_inputs, run_inputs
-from audit_core.engine.means import MEANS, MeanSums, gather_means, stack_layers
+from audit_core.engine.means import MEANS, MeanSums, NeuronBounds, gather_means, stack_layers
 from audit_core.engine.plan import Group, count_work, plan_groups
 from audit_core.engine.readout import LogitTable, Readout
 from audit_core.engine.replay import BlockCall, record_calls
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
     from audit_core.engine.mixture_check import MixtureReport
 
+RANGE_PROMPTS = 8
+"""Prompts captured at once with all neurons of all layers: some ten megabytes each."""
 CAPTURES_KEPT = 8
 CAPTURE_BYTES = 128 * 1024**2
 """Cached unedited runs, so that interactive edits of one prompt need no unedited run."""
@@ -185,6 +187,19 @@ class WaveRunner:
             on_progress(done, len(reference))
         return sums.finish()
 
+    def capture_ranges(self, reference: TokenisedPrompts, on_progress: Progress) -> Floats:
+        """Ranges of neurons over prompts; see `NeuronRanges.capture_ranges`."""
+        found, done = NeuronBounds(), 0
+        for where in self.batch(reference):
+            for at in range(0, len(where), RANGE_PROMPTS):
+                pairs = [reference.pairs[i] for i in where[at : at + RANGE_PROMPTS]]
+                run = self._capture([p.clean_ids for p in pairs] + [p.corrupted_ids for p in pairs], (Kind.NEURON,))
+                with self.turn():
+                    found.add(run, self.model)
+                done += len(pairs)
+                on_progress(done, len(reference))
+        return found.finish()
+
     def activation_change_rms(
         self, prompts: TokenisedPrompts, parts: Sequence[Component], replacement: Replacement, means: Means | None
     ) -> Floats:
@@ -285,6 +300,8 @@ class WaveRunner:
         Args:
             extra: further kinds to capture.
         """
+        import torch
+
         from_run = (Replacement.RESAMPLE, Replacement.IDENTITY)
         kinds = {e.component.kind for i in interventions for e in i.edits if e.replacement in from_run} | set(extra)
         sides = {i.side for i in interventions}
@@ -295,7 +312,8 @@ class WaveRunner:
         both = self._capture(rows, kinds) if len(pairs) > 1 else self._capture_once(tuple(rows), frozenset(kinds))
         captures = {side: both.take_rows(n * len(pairs), len(pairs)) for n, side in enumerate(sorted(sides))}
         wanted = {r for i in interventions for r in i.replacements if r in MEANS}
-        return Sources(captures, {r: gather_means(means, pairs, r) for r in wanted})
+        ranges = None if means is None or means.ranges is None else torch.from_numpy(means.ranges.copy())
+        return Sources(captures, {r: gather_means(means, pairs, r) for r in wanted}, ranges)
 
     def _capture_once(self, ids: tuple[tuple[int, ...], ...], kinds: frozenset[Kind]) -> Capture:
         """Cached unedited runs of recently shown prompts; they depend on the tokens only."""

@@ -89,7 +89,7 @@ class HookedModel:
 
     def check_sites(self, interventions: Sequence[Intervention]) -> None:
         """Refuse edits in layers without their site, before the run."""
-        for kind, layer in {(e.component.kind, e.component.layer) for i in interventions for e in i.edits}:
+        for kind, layer in {(find_kind(e), e.component.layer) for i in interventions for e in i.edits}:
             self.find_point(kind, layer)
         for intervention in interventions:
             for site in group_edits([e for e in intervention.edits if e.replacement is Replacement.FORCED]):
@@ -196,7 +196,7 @@ class SiteEdit:
     replacement: Replacement
     factor: float
     indices: tuple[int, ...]
-    """Heads, neurons or experts; empty for a component that is unique in its layer."""
+    """Heads, neurons or experts; empty for a component that is unique in its layer, and for all of its neurons."""
     position: int | None
     key: int | None
     direction: tuple[float, ...] | None = None
@@ -232,7 +232,8 @@ class SiteEdit:
         if self.kind in _PATTERNS:
             keys = _span(self.key, n_positions, 0)
             return (slice(None), list(self.indices), running, keys), (slice(None), list(self.indices), source, keys)
-        tail = () if self.kind in (*_WHOLE, Kind.EXPERT) else (_compact(self.indices),)
+        is_whole = self.kind in (*_WHOLE, Kind.EXPERT) or not self.indices
+        tail = () if is_whole else (_compact(self.indices),)
         return (slice(None), running, *tail), (slice(None), source, *tail)
 
 
@@ -261,16 +262,28 @@ def locate_position(position: int, n_positions: int) -> int:
     return absolute
 
 
+def find_kind(edit: Edit) -> Kind:
+    """Kind of the site of an edit: an MLP that is kept in range is edited at its neurons."""
+    return Kind.NEURON if edit.replacement is Replacement.IN_RANGE else edit.component.kind
+
+
 def group_edits(edits: Sequence[Edit]) -> tuple[SiteEdit, ...]:
     """Group components of one layer with the same replacement, so that a circuit of 260 heads needs 30 writes."""
     found: dict[tuple, list[int]] = {}
     for edit in edits:
         part = edit.component
-        place = (part.layer, part.kind, edit.replacement, edit.factor, part.position, part.key, edit.direction)
+        place = (part.layer, find_kind(edit), edit.replacement, edit.factor, part.position, part.key, edit.direction)
         found.setdefault(place, []).append(part.index)
     return tuple(
         SiteEdit(
-            layer, kind, replacement, factor, () if kind in _WHOLE else tuple(sorted(indices)), position, key, direction
+            layer,
+            kind,
+            replacement,
+            factor,
+            () if kind in _WHOLE or replacement is Replacement.IN_RANGE else tuple(sorted(indices)),
+            position,
+            key,
+            direction,
         )
         for (layer, kind, replacement, factor, position, key, direction), indices in found.items()
     )

@@ -11,7 +11,7 @@ from audit_core.controls import Controls
 from audit_core.effect import Metric
 from audit_core.intervention import Replacement
 from audit_core.judging.repair import Repair
-from audit_core.judging.verdict import MOST_SHIFT
+from audit_core.judging.verdict import AGREEMENT, MOST_SHIFT
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.stats.estimates import Estimate, format_estimate
 
@@ -42,6 +42,8 @@ def list_assumptions(
     *,
     families: Mapping[Replacement, Estimate],
     shifts: Mapping[Replacement, Estimate],
+    in_range: Mapping[Replacement, Estimate],
+    no_range: str,
     controls: Controls,
     repair: Repair | None,
     accuracy: float,
@@ -53,7 +55,7 @@ def list_assumptions(
     """
     return (
         _intervention(controls),
-        _positivity(claim, families, shifts),
+        _positivity(claim, families, shifts, in_range.get(claim.ablation), no_range),
         _interference(claim, repair),
         _construct(metric, accuracy, len(prompts)),
         _population(prompts),
@@ -79,21 +81,34 @@ def _intervention(controls: Controls) -> Assumption:
 
 
 def _positivity(
-    claim: Claim, families: Mapping[Replacement, Estimate], shifts: Mapping[Replacement, Estimate]
+    claim: Claim,
+    families: Mapping[Replacement, Estimate],
+    shifts: Mapping[Replacement, Estimate],
+    in_range: Estimate | None,
+    no_range: str,
 ) -> Assumption:
+    """Length of the residual stream, and the effect without neuron values that no unedited prompt gives."""
     rests_on = "The edited activations are ones that the model could have on prompts like these."
-    shift = shifts.get(claim.ablation)
+    shift, own, found = shifts.get(claim.ablation), families.get(claim.ablation), []
+    is_usual = shift is None or abs(shift.value) <= MOST_SHIFT
     if shift is None:
-        return Assumption("positivity", rests_on, Status.NOT_CHECKED, "The length of the residual stream is unknown.")
-    sizes = [estimate.value for estimate in families.values()]
-    is_usual = abs(shift.value) <= MOST_SHIFT
-    found = (
-        f"The residual stream's length differs by {format_estimate(shift)}; {MOST_SHIFT:g} is allowed. "
-        f"The ablation families give {min(sizes):.2f} to {max(sizes):.2f}. An unusual direction of usual length shows in neither."
-        if sizes
-        else f"The residual stream's length differs by {format_estimate(shift)}; {MOST_SHIFT:g} is allowed."
-    )
-    return Assumption("positivity", rests_on, Status.CHECKED if is_usual else Status.DOUBTFUL, found)
+        found.append("The length of the residual stream is unknown.")
+    else:
+        found.append(f"The residual stream's length differs by {format_estimate(shift)}; {MOST_SHIFT:g} is allowed.")
+    if families:
+        sizes = [estimate.value for estimate in families.values()]
+        found.append(f"The ablation families give {min(sizes):.2f} to {max(sizes):.2f}.")
+    if in_range is None or own is None:
+        found.append(f"Later neurons were not kept in their usual range: {no_range or 'not tested.'}")
+    else:
+        is_usual = is_usual and abs(in_range.value) >= AGREEMENT * abs(own.value)
+        found.append(
+            f"With later neurons kept in their usual range the effect is {format_estimate(in_range)}. Attention is not kept so."
+        )
+    if not is_usual:
+        return Assumption("positivity", rests_on, Status.DOUBTFUL, " ".join(found))
+    is_checked = shift is not None or in_range is not None
+    return Assumption("positivity", rests_on, Status.CHECKED if is_checked else Status.NOT_CHECKED, " ".join(found))
 
 
 def _interference(claim: Claim, repair: Repair | None) -> Assumption:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,11 @@ class DistributionShift:
     """Per ablation family: KL(clean ‖ ablated) of the next token on unrelated text; n counts texts."""
     not_measured: str
     """Why there is no divergence; empty if there is."""
+    in_range: dict[str, Estimate] = field(default_factory=dict)
+    """Per ablation family: effect with every neuron of later MLPs kept within its range on unedited runs, in the unit of
+    the claim; see `usual_range`. Empty if not measured."""
+    no_range: str = ""
+    """Why there is none; empty if there is, and in results of earlier versions."""
 
 
 def measure_norm_shift(effect: Effect, rows: Mapping[Replacement, int]) -> dict[Replacement, NDArray[np.float64]]:

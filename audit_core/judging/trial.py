@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,6 +115,8 @@ class Trial:
     """Unit of the metric."""
     is_right: NDArray[np.bool_] | None = None
     """See `Effect.is_right`."""
+    in_range: Mapping[Replacement, NDArray[np.float64]] = field(default_factory=dict)
+    """Metric of each family's judged run with later neurons kept in range, shape (prompt,); empty if not measured."""
 
     @property
     def clean(self) -> NDArray[np.float64]:
@@ -133,6 +135,7 @@ class Trial:
             null=self.null[:, at],
             clusters=clusters,
             is_right=None if self.is_right is None else self.is_right[at],
+            in_range={family: values[at] for family, values in self.in_range.items()},
         )
 
 
@@ -252,6 +255,8 @@ class Judgement:
     null: NullFinding | None
     shifts: Mapping[Replacement, Estimate]
     """Distribution shift of each family's judged run."""
+    in_range: Mapping[Replacement, Estimate] = field(default_factory=dict)
+    """Effect of each family with later neurons kept in range; empty if not measured."""
 
     @property
     def needs_null_draws(self) -> bool:
@@ -285,6 +290,8 @@ def judge_trial(trial: Trial, *, seed: int, alpha: float | None = None) -> Judge
     states = {family: classify(wide[family], claim.delta, narrow=narrow[family]) for family in wide}
     shifts = {family: average_shift(shift, trial.clusters, seed=seed) for family, shift in trial.shifts.items()}
     found = _place_in_null(trial)
+    in_range = _estimate_in_range(trial, seed=seed, level=1 - level)
+    own = in_range.get(claim.ablation)
     verdict = judge(
         claim,
         wide,
@@ -295,8 +302,21 @@ def judge_trial(trial: Trial, *, seed: int, alpha: float | None = None) -> Judge
         n_sets=trial.n_sets,
         shift=shifts.get(claim.ablation),
         templates=estimate_templates(trial, level=1 - level).estimates,
+        in_range=None if own is None else (classify(own, claim.delta), own),
     )
-    return Judgement(verdict, wide, states, refused, found, shifts)
+    return Judgement(verdict, wide, states, refused, found, shifts, in_range)
+
+
+def _estimate_in_range(trial: Trial, *, seed: int, level: float) -> dict[Replacement, Estimate]:
+    found = {}
+    for family, without in trial.in_range.items():
+        circuit = replace(trial.families[family], without=without)
+        try:
+            found[family] = estimate_faithfulness(circuit, trial.claim.role, seed=seed, level=level)
+        except NotMeasured:
+            # The family itself has no estimate either: its denominator is the same.
+            continue
+    return found
 
 
 def estimate_templates(trial: Trial, *, level: float) -> GroupEstimates:

@@ -15,6 +15,9 @@ from audit_core.stats.estimates import MIN_PROMPTS, MIN_TEMPLATES, Estimate, for
 
 RULE_VERSION = 3
 """Increase it when the rule may judge equal numbers differently; calibrations of other versions are not used."""
+RANGE_VERSION = 1
+"""Version of the check of ranges (decision 50). It needs a number that earlier results lack, so equal numbers still give equal
+verdicts, and a result without that number was judged without the check."""
 
 
 AGREEMENT = 0.5
@@ -98,6 +101,7 @@ def judge(
     n_sets: int = DRAWS,
     shift: Estimate | None = None,
     templates: Sequence[Estimate] = (),
+    in_range: tuple[State, Estimate] | None = None,
 ) -> Verdict:
     """Apply the verdict rule to the measurements of a claim.
 
@@ -111,6 +115,8 @@ def judge(
         shift: deviation of the residual norm under the claim's own ablation, in standard deviations of unedited runs;
             None if unknown.
         templates: estimate of each template with simultaneous intervals, used for "negligible".
+        in_range: the claim's own ablation with later neurons kept within their usual range (see `usual_range`), judged like
+            another ablation family; None if not measured.
     """
     primary = families[claim.ablation]
     if primary.n < MIN_PROMPTS or (primary.templates or 0) < MIN_TEMPLATES:
@@ -125,6 +131,8 @@ def judge(
             state, reason = State.INCONCLUSIVE, "one_family"
         elif any(_contradicts(claim, state, states[other], families[other], primary) for other in families):
             state, reason = State.INCONCLUSIVE, "ablations_disagree"
+    if in_range and state in (State.SUPPORTED, State.REVERSED) and _contradicts(claim, state, *in_range, primary):
+        return Verdict(State.INCONCLUSIVE, "off_distribution", _leave_range(claim, primary, in_range[1]))
     if state is State.NEGLIGIBLE and (beyond := find_beyond(templates, claim.delta)):
         return Verdict(State.INCONCLUSIVE, "templates_differ", _differ(claim, narrow, templates, beyond))
     if state is State.SUPPORTED and 1 / (n_sets + 1) > alpha:
@@ -247,6 +255,13 @@ def _leave(claim: Claim, estimate: Estimate, shift: Estimate) -> str:
     return (
         f"Inconclusive: the intervention shifts the residual stream's norm by {shift.value:+.1f} standard deviations from "
         f"unedited runs, {MOST_SHIFT:g} allowed; {_measured(claim, estimate)}."
+    )
+
+
+def _leave_range(claim: Claim, estimate: Estimate, within: Estimate) -> str:
+    return (
+        "Inconclusive: most of the effect needs neuron activations that no unedited prompt gives. With neurons of later MLPs "
+        f"kept within their range on these prompts it is {format_estimate(within)}; without that, {_measured(claim, estimate)}."
     )
 
 

@@ -143,6 +143,9 @@ class TransformerSubject:
     ) -> Means:
         return self.runner.capture_means(reference, kinds, on_progress)
 
+    def capture_ranges(self, reference: TokenisedPrompts, *, on_progress: Progress = no_progress) -> Floats:
+        return self.runner.capture_ranges(reference, on_progress)
+
     def activation_change_rms(
         self,
         prompts: TokenisedPrompts,

@@ -31,6 +31,8 @@ def ask(prompts: TokenisedPrompts, **changes: Any) -> dict[str, Assumption]:
     known: dict[str, Any] = {
         "families": {Replacement.RESAMPLE: WIDE},
         "shifts": {Replacement.RESAMPLE: replace(WIDE, value=0.4)},
+        "in_range": {},
+        "no_range": "no MLP reads these components.",
         "controls": Controls(0.0, 2.0, 1e-5, 4),
         "repair": REPAIR,
         "accuracy": 0.98,
@@ -56,6 +58,17 @@ def test_a_run_far_from_unedited_ones_is_doubtful(prompts: TokenisedPrompts) -> 
     assert ask(prompts)["positivity"].status is Status.CHECKED
     far = ask(prompts, shifts={Replacement.RESAMPLE: replace(WIDE, value=-5.5)})
     assert far["positivity"].status is Status.DOUBTFUL
+
+
+def test_an_effect_that_is_mostly_lost_in_range_is_doubtful(prompts: TokenisedPrompts) -> None:
+    """A third of 0.3 is left: doubtful. Two thirds: checked. Neither length nor range: not checked."""
+    lost, kept = (ask(prompts, in_range={Replacement.RESAMPLE: replace(WIDE, value=v)}) for v in (0.1, 0.2))
+    assert lost["positivity"].status is Status.DOUBTFUL
+    assert "usual range the effect is 0.10" in lost["positivity"].found
+    assert kept["positivity"].status is Status.CHECKED
+    neither = ask(prompts, shifts={})["positivity"]
+    assert neither.status is Status.NOT_CHECKED
+    assert "no MLP reads these components" in neither.found
 
 
 def test_a_component_with_a_backup_is_doubtful_and_the_backup_is_named(prompts: TokenisedPrompts) -> None:

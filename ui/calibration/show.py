@@ -9,11 +9,14 @@ from audit_core.calibration import (
     RULES,
     Calibration,
     ExpertCalibration,
+    RangeCalibration,
     describe_census,
     describe_expert_origin,
     describe_origin,
+    describe_range_origin,
     describe_share,
     list_expert_shares,
+    list_range_shares,
     list_shares,
     list_tallies,
     load_calibration,
@@ -62,6 +65,20 @@ def show_shares(found: Calibration) -> None:
         st.markdown(describe_census(found.census))
     if found.experts is not None:
         show_experts(found.experts)
+    if found.ranges is not None:
+        show_ranges(found.ranges)
+
+
+def show_ranges(found: RangeCalibration) -> None:
+    """Show what the check of ranges withholds, of artefacts and of causes."""
+    figure_header(
+        "Check of ranges", "causal",
+        "shares of claims per build, with Wilson's 95 % interval. An artefact acts only on inputs that no text makes. All other "
+        "shares on this page are without this check.",
+    )  # fmt: skip
+    rows = [(name, describe_share(share)) for name, share in list_range_shares(found)]
+    show_table(make_table(("combined rule", "share, 95 % interval, n"), rows), key="range-shares")
+    st.markdown(plain(describe_range_origin(found)))
 
 
 def show_experts(found: ExpertCalibration) -> None:

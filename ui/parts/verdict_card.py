@@ -203,6 +203,10 @@ def _show_conditions(result: ClaimTestResult, place: str) -> None:
 def _show_drift(drift: DistributionShift, place: str) -> None:
     """Show how far the judged runs are from the model's usual activations."""
     rows = [(f"{family}: norm of the residual stream", *estimate_cells(e)) for family, e in drift.norms.items()]
+    rows += [
+        (f"{family}: effect with later neurons in their usual range", *estimate_cells(e))
+        for family, e in drift.in_range.items()
+    ]
     rows += [(f"{family}: KL on unrelated text", *estimate_cells(e)) for family, e in drift.divergence.items()]
     if rows:
         table_with_csv(
@@ -212,3 +216,6 @@ def _show_drift(drift: DistributionShift, place: str) -> None:
         )
     if drift.not_measured:
         st.markdown(f"KL on unrelated text: not measured: {plain(drift.not_measured)}")
+    if not drift.in_range:
+        why = drift.no_range or "this result is older than that check."
+        st.markdown(f"Later neurons in their usual range: not measured: {plain(why)}")

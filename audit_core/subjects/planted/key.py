@@ -80,6 +80,8 @@ class PlantedClaim:
     role: Role = Role.NECESSARY
     by_family: Mapping[Replacement, State] = field(default_factory=lambda: MappingProxyType({}))
     """Expected state of single families that differ from `expected`."""
+    in_range: State | None = None
+    """Expected state with the check of ranges (`judging/usual_range.py`), where it differs from `expected`."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@
     32 – 55      POSITION: the position, one-hot
     56 – 87      PREVIOUS: the previous token, written by a head
     88 – 119     OUT: the logit of each token
-    120 – 151    JUNK: nothing reads it
+    120 – 151    JUNK: nothing reads it, except the MLP of planted-unseen
     152, 153     FLAG, FLAG_B: signals between layers
     154 – 185    NAMED: a token written for an MLP
     189          DUMP: nothing reads it; balances every written row to sum zero, so the norms' mean is zero
@@ -177,17 +177,28 @@ def plant_match(
     head.copy_token(block, gain)
 
 
-def respond(model: Any, layer: int, source: int, target: int, kinks: Sequence[tuple[float, float]]) -> None:
-    """For each word, map x in one block to Σ weight · relu(x − threshold) in another.
+def respond(
+    model: Any,
+    layer: int,
+    source: int,
+    target: int,
+    kinks: Sequence[tuple[float, float]],
+    *,
+    sign: float = 1.0,
+    after: int = 0,
+) -> None:
+    """For each word, map x in one block to Σ weight · relu(sign · x − threshold) in another.
 
     Args:
         kinks: pairs of threshold and weight; each takes a neuron per word.
+        sign: 1 or −1.
+        after: kinks that earlier calls planted in this layer.
     """
     mlp = model.transformer.h[layer].mlp
-    for number, (threshold, weight) in enumerate(kinks):
+    for number, (threshold, weight) in enumerate(kinks, start=after):
         for token in range(N_TOKENS):
             neuron = number * N_TOKENS + token
-            mlp.c_fc.weight[source + token, neuron] = 1
+            mlp.c_fc.weight[source + token, neuron] = sign
             mlp.c_fc.bias[neuron] = -threshold
             mlp.c_proj.weight[neuron, target + token] = weight
 
