@@ -1,4 +1,4 @@
-"""Audits: any audit of the shelf, with a form made from its request and a drawing made from its result."""
+"""Audit by form: any audit of the shelf, with a form made from its request and a drawing made from its result."""
 
 from ui.audits import form, show
 from ui.flow import answers
@@ -9,7 +9,7 @@ from ui.parts.tabs import lazy_tabs
 # 1. ask
 
 audited = open_page(
-    "Audits",
+    "Audit by form",
     "Ask any audit of this installation. The form and the drawing follow from what the audit declares.",
     form.first_visit(),
 )

@@ -45,6 +45,8 @@ class Flaw:
 
 
 NAV = "[data-testid=stSidebarNav]"
+CONTROLS = "[data-testid=stSidebar] :is(a, button, input, select, [tabindex='0'])"
+MOST_CONTROLS = 15
 STREAMLITS = (
     # Each section of the menu is a <div> straight inside the menu's <ul>, and the <li> stand in that.
     Flaw("list", NAV),
@@ -88,6 +90,8 @@ def test_no_page_has_a_flaw_of_ours(house: House, visit: Any) -> None:
         see_title(page, place.title)
         page.get_by_text("The model is loading").wait_for(state="hidden")
         settle(page)
+        assert page.locator(f"{NAV} a[aria-current=page]").inner_text().endswith(place.title)
+        assert page.locator(CONTROLS).count() <= MOST_CONTROLS, f"the side bar of {place.title}"
         page.evaluate("document.querySelectorAll('details:not([open]) > summary').forEach(one => one.click())")
         settle(page)
         # What a run redraws fades in: half way its contrast is that of no page anybody reads.

@@ -139,6 +139,8 @@ def test_a_person_whom_an_admin_disables_is_refused_at_their_next_action(house: 
         page.goto(f"{house.url}/claims")
         sign_in(page, subject)
         see_title(page, "Claims")
+    # The menu lists the pages of a group on its own pages.
+    admin.get_by_role("link", name="Crosswalk").click()
     admin.get_by_role("link", name="People").click()
     see_title(admin, "People")
     admin.get_by_role("combobox", name="Person").click()

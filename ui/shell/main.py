@@ -14,6 +14,8 @@ from ui.shell import auth, history, link, navigation, return_to  # noqa: E402
 
 SIDE_BAR = 210
 """Pixels: the menu's longest title, so that both maps fit beside it on a laptop."""
+GROUP = "menu_group"
+"""Session key: the group of the page shown, whose pages the menu lists."""
 
 st.set_page_config(
     page_title="Assay",
@@ -25,13 +27,17 @@ st.html(ROOT / "ui/shell/static/style.css")
 person, refusal = auth.find_visitor()
 if person is None or refusal is not None:
     # Register every page, so that the visitor's address survives the sign-in, but run none.
-    page = st.navigation(navigation.menu(None), position="hidden")
+    page = st.navigation(navigation.menu(None, ""), position="hidden")
     if refusal is not None:
         auth.show_sign_in(person, refusal, page.title)
     st.stop()
-menu = navigation.menu(person)
-# All entries: a page behind "View more" is a page that a newcomer does not find.
+# Which page is asked for is known from the first call alone. The group of the run before is right but for a change of group.
+menu = navigation.menu(person, st.session_state.get(GROUP, ""))
 page = st.navigation(menu, expanded=True)
+if (group := navigation.find_group(page.title)) != st.session_state.get(GROUP):
+    st.session_state[GROUP] = group
+    menu = navigation.menu(person, group)
+    page = st.navigation(menu, expanded=True)
 st.set_page_config(page_title=f"{page.title} · Assay")
 return_to.resume([one for pages in menu.values() for one in pages])
 with st.sidebar:

@@ -20,39 +20,48 @@ class Place:
     file: str
     title: str
     icon: str
-    heading: str
+    group: str
+    """Heading in the menu."""
     permission: Permission
+    is_always_listed: bool = False
+    """Whether the menu lists it on every page; the others are listed on the pages of their own group."""
 
 
-_LIVE_AUDIT = Place("live_audit.py", "Live audit", ":material/experiment:", "Explore", Permission.RUN)
-_CIRCUIT = Place("circuit.py", "Circuit", ":material/hub:", "Explore", Permission.RUN)
-_OVERVIEW = Place("overview.py", "Overview", ":material/dashboard:", "Lead", Permission.LOOK)
-_MODELS = Place("models.py", "Model cards", ":material/badge:", "Review", Permission.LOOK)
-_CLAIMS = Place("claims.py", "Claims", ":material/gavel:", "Review", Permission.LOOK)
-_DESK = Place("desk.py", "Review desk", ":material/rate_review:", "Review", Permission.LOOK)
+MOST_LINKS = 12
+"""Links in the menu, whoever is signed in: with the buttons of the side bar, at most 15 controls."""
+INSIDE, INPUTS, CHECKS = "Inside the model", "Input and answer", "Checks on results"
+"""The groups of audits, in the menu and on the page All audits."""
+
+_OVERVIEW = Place("overview.py", "Overview", ":material/dashboard:", "Lead", Permission.LOOK, True)
+_CLAIMS = Place("claims.py", "Claims", ":material/gavel:", "Review", Permission.LOOK, True)
+_DESK = Place("desk.py", "Review desk", ":material/rate_review:", "Review", Permission.LOOK, True)
+_MODELS = Place("models.py", "Model cards", ":material/badge:", "Review", Permission.LOOK, True)
 _FINDINGS = Place("findings.py", "Findings", ":material/flag:", "Review", Permission.LOOK)
+_LIVE_AUDIT = Place("live_audit.py", "Live audit", ":material/experiment:", INSIDE, Permission.RUN, True)
+_CIRCUIT = Place("circuit.py", "Circuit", ":material/hub:", INSIDE, Permission.RUN)
 PLACES = (
     _OVERVIEW,
-    _MODELS,
     _CLAIMS,
     _DESK,
+    _MODELS,
     _FINDINGS,
     Place("changes.py", "Changes", ":material/difference:", "Review", Permission.LOOK),
     Place("audit_log.py", "Audit log", ":material/list_alt:", "Review", Permission.LOOK),
+    Place("all_audits.py", "All audits", ":material/apps:", "Explore", Permission.RUN, True),
+    Place("audits.py", "Audit by form", ":material/fact_check:", "Explore", Permission.RUN),
     _LIVE_AUDIT,
-    Place("sweep.py", "Sweep", ":material/grid_on:", "Explore", Permission.RUN),
+    Place("sweep.py", "Sweep", ":material/grid_on:", INSIDE, Permission.RUN),
     _CIRCUIT,
-    Place("experts.py", "Experts", ":material/account_tree:", "Explore", Permission.RUN),
-    Place("source_tokens.py", "Source tokens", ":material/swap_horiz:", "Explore", Permission.RUN),
-    Place("robustness.py", "Robustness", ":material/shield:", "Explore", Permission.RUN),
-    Place("documents.py", "Documents", ":material/description:", "Explore", Permission.RUN),
-    Place("explanations.py", "Explanations", ":material/lightbulb:", "Explore", Permission.RUN),
-    Place("rationale.py", "Rationale", ":material/format_list_numbered:", "Explore", Permission.RUN),
-    Place("decisions.py", "Decisions", ":material/how_to_vote:", "Explore", Permission.RUN),
-    Place("benchmarks.py", "Benchmarks", ":material/quiz:", "Explore", Permission.RUN),
-    Place("audits.py", "Audits", ":material/fact_check:", "Explore", Permission.RUN),
-    Place("calibration.py", "Calibration", ":material/straighten:", "Explore", Permission.LOOK),
-    Place("crosswalk.py", "Crosswalk", ":material/compare_arrows:", "Govern", Permission.LOOK),
+    Place("experts.py", "Experts", ":material/account_tree:", INSIDE, Permission.RUN),
+    Place("documents.py", "Documents", ":material/description:", INPUTS, Permission.RUN, True),
+    Place("source_tokens.py", "Source tokens", ":material/swap_horiz:", INPUTS, Permission.RUN),
+    Place("rationale.py", "Rationale", ":material/format_list_numbered:", INPUTS, Permission.RUN),
+    Place("decisions.py", "Decisions", ":material/how_to_vote:", INPUTS, Permission.RUN),
+    Place("calibration.py", "Calibration", ":material/straighten:", CHECKS, Permission.LOOK, True),
+    Place("robustness.py", "Robustness", ":material/shield:", CHECKS, Permission.RUN),
+    Place("benchmarks.py", "Benchmarks", ":material/quiz:", CHECKS, Permission.RUN),
+    Place("explanations.py", "Explanations", ":material/lightbulb:", CHECKS, Permission.RUN),
+    Place("crosswalk.py", "Crosswalk", ":material/compare_arrows:", "Govern", Permission.LOOK, True),
     Place("procurement.py", "Procurement", ":material/checklist:", "Govern", Permission.LOOK),
     Place("people.py", "People", ":material/group:", "Govern", Permission.MANAGE_PEOPLE),
 )
@@ -60,49 +69,77 @@ PLACES = (
 
 def live_audit() -> Any:
     """The live audit, the first page for users who may run audits."""
-    return _make(_LIVE_AUDIT, is_visible=True, is_first=True)
+    return make_link(_LIVE_AUDIT)
 
 
 def circuit() -> Any:
     """The circuit page."""
-    return _make(_CIRCUIT, is_visible=True, is_first=False)
+    return make_link(_CIRCUIT)
 
 
 def models() -> Any:
     """Model cards."""
-    return _make(_MODELS, is_visible=True, is_first=False)
+    return make_link(_MODELS)
 
 
 def claims() -> Any:
     """Claims."""
-    return _make(_CLAIMS, is_visible=True, is_first=False)
+    return make_link(_CLAIMS)
 
 
 def desk() -> Any:
     """The review desk."""
-    return _make(_DESK, is_visible=True, is_first=False)
+    return make_link(_DESK)
 
 
 def findings() -> Any:
     """The findings register."""
-    return _make(_FINDINGS, is_visible=True, is_first=False)
+    return make_link(_FINDINGS)
 
 
-def menu(person: Person | None) -> dict[str, list[Any]]:
-    """Menu headings with their pages; pages that the person may not open are registered but hidden."""
-    open_to = [place for place in PLACES if person is not None and person.may(place.permission)]
+def menu(person: Person | None, group: str) -> dict[str, list[Any]]:
+    """Menu headings with their pages, of which those that are not listed are registered but hidden."""
+    open_to, listed = list_open_to(person), list_listed(person, group)
     first = _LIVE_AUDIT if person is None or _LIVE_AUDIT in open_to else _OVERVIEW
     found: dict[str, list[Any]] = {}
     for place in PLACES:
-        # Without sign-in there is one person, so the People page is hidden.
-        is_visible = place in open_to and not (person is not None and person.is_local and place.file == "people.py")
-        found.setdefault(place.heading, []).append(_make(place, is_visible=is_visible, is_first=place is first))
+        found.setdefault(place.group, []).append(_make(place, is_visible=place in listed, is_first=place is first))
     return found
+
+
+def list_listed(person: Person | None, group: str) -> list[Place]:
+    """Pages in the menu: those that the person may open, if they belong to `group` or are always listed."""
+    return [place for place in list_open_to(person) if place.is_always_listed or place.group == group]
+
+
+def list_open_to(person: Person | None) -> list[Place]:
+    """Pages that the person may open; without sign-in there is one person, so People is not among them."""
+    if person is None:
+        return []
+    return [
+        place
+        for place in PLACES
+        if person.may(place.permission) and not (person.is_local and place.file == "people.py")
+    ]
+
+
+def find_group(title: str) -> str:
+    """Group of a page."""
+    return _find(title).group
 
 
 def find_permission(title: str) -> Permission:
     """Permission that a page needs."""
-    return next(place.permission for place in PLACES if place.title == title)
+    return _find(title).permission
+
+
+def make_link(place: Place) -> Any:
+    """A page to link to; the live audit is the first page of all who may open it."""
+    return _make(place, is_visible=True, is_first=place is _LIVE_AUDIT)
+
+
+def _find(title: str) -> Place:
+    return next(place for place in PLACES if place.title == title)
 
 
 def _make(place: Place, *, is_visible: bool, is_first: bool) -> Any:
