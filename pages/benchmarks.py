@@ -27,7 +27,7 @@ close_questions(frame, form.FIELDS)
 recorded = form.find_recorded(file, asked, model)
 if recorded is not None:
     result, auditor = recorded.result, None
-    form.LIVE.show(frame.prompt, recorded.made_at, f"Code digest {recorded.code_sha256[:12]}.")
+    form.LIVE.show(frame.progress, recorded.made_at, f"Code digest {recorded.code_sha256[:12]}.")
 else:
     with frame.answer:
         auditor = wait_for_model(model)

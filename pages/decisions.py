@@ -26,7 +26,7 @@ recorded = form.pick_recorded(given, model)
 auditor = None
 if recorded is not None:
     result = recorded.result
-    form.LIVE.show(frame.prompt, recorded.made_at, f"Code digest {recorded.code_sha256[:12]}.")
+    form.LIVE.show(frame.progress, recorded.made_at, f"Code digest {recorded.code_sha256[:12]}.")
 else:
     with frame.answer:
         auditor = wait_for_model(model)

@@ -27,7 +27,7 @@ recorded = ask_in(frame.answer, lambda: form.find_recorded(model, given))
 if recorded is not None:
     result, auditor, prompts = recorded.result, None, form.list_prompts(given)
     note = f"Measuring took {recorded.wall_s / 60:.0f} minutes on {recorded.n_threads} core."
-    form.LIVE.show(frame.prompt, recorded.measured_with.recorded_at, note)
+    form.LIVE.show(frame.progress, recorded.measured_with.recorded_at, note)
 else:
     with frame.panes:
         show.show_known(known.table)

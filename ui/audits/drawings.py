@@ -106,11 +106,8 @@ def _draw_source_tokens() -> str:
 
 
 def _draw_rationale() -> str:
-    steps = "".join(
-        _line(6 + 8 * at, y, 56 + 4 * at, y) + f'<circle cx="{1.8 + 8 * at}" cy="{y}" r="1"/>'
-        for at, y in enumerate((12, 28, 44))
-    )
-    return steps + _cross(30, 22, 14, 12) + _arrow(72) + _effect(88, 20, 12, 16)
+    steps = "".join(f'<circle cx="7" cy="{y}" r="2.5"/>{_line(15, y, 62, y)}' for y in (12, 28, 44))
+    return steps + _cross(32, 21, 16, 14) + _arrow(70) + _effect(88, 20, 12, 16)
 
 
 def _draw_decisions() -> str:

@@ -10,7 +10,17 @@ import plotly.graph_objects as go
 
 from audit_core import Estimate
 from audit_core.audits import AgreementRow, CurveRow, ExplanationsResult, Strip
-from ui.parts.figures import EFFECT, INK, TEXT_PX, interval_bars, label_tokens, new_figure, style_figure, wrap_names
+from ui.parts.figures import (
+    EFFECT,
+    INK,
+    TEXT_PX,
+    add_legend,
+    interval_bars,
+    label_tokens,
+    new_figure,
+    style_figure,
+    wrap_names,
+)
 
 SHORT = {
     "attention": "attention", "rollout": "rollout", "gradient_attention": "grad×attn", "gradient": "gradient",
@@ -100,7 +110,7 @@ def draw_curves(found: ExplanationsResult, without: str, side: str) -> go.Figure
     words = dict(SIDES)[side]
     style_figure(figure, 400, f"Share of units: {words}", f"Answer ({found.unit})")
     figure.update_xaxes(tickformat=".0%", tickvals=shares)
-    return figure.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.2})
+    return add_legend(figure, 1 + len(titles))
 
 
 def _side(row: CurveRow, side: str) -> Estimate:

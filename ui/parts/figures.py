@@ -40,6 +40,8 @@ EFFECT = "#8064b8"
 """A purple of the effect scale for marks: 4.7 to 1 on the light page, 3.8 to 1 on the dark one."""
 TEXT_PX = 12
 """Smallest text of a figure."""
+_AXIS_PX = 56
+"""Height of the tick labels and the title below a plot."""
 
 
 @dataclass(frozen=True)
@@ -351,12 +353,31 @@ def interval_rows(
             hovertemplate="%{text}, " + label + ": %{x:.3f}<extra></extra>",
         )  # fmt: skip
     mark_values(figure, lines)
-    rows = 1 if is_overlaid else max(1, len(series))
-    style_figure(figure, max(240, 90 + 30 * rows * len(names) // (1 if is_overlaid else 2)), unit, "")
+    labels = wrap_names(names)
+    row = max(30 if is_overlaid else 15 * max(1, len(series)), (TEXT_PX + 4) * _count_lines(labels) + 4)
+    height = max(240, 90 + row * len(names))
+    style_figure(figure, height, unit, "")
     if len(series) > 1:
-        figure.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.2})
-    ticks = {"tickmode": "array", "tickvals": list(range(len(names))), "ticktext": wrap_names(names)}
+        add_legend(figure, len(series))
+    ticks = {"tickmode": "array", "tickvals": list(range(len(names))), "ticktext": labels}
     return figure.update_yaxes(**ticks, range=[len(names) - 0.5, -0.5])
+
+
+def add_legend(figure: go.Figure, n: int) -> go.Figure:
+    """Make the figure higher by a legend of `n` entries, below the title of its horizontal axis.
+
+    Plotly places a legend by shares of the plot's height, and the title by pixels: on a phone, where each entry has a line of its own and the
+    plot is low, a fixed share would draw one over the other.
+    """
+    height = figure.layout.height
+    below = -_AXIS_PX / (height - _AXIS_PX - 24)
+    return figure.update_layout(
+        height=height + (TEXT_PX + 8) * n, showlegend=True, legend={"orientation": "h", "y": below, "yanchor": "top"}
+    )
+
+
+def _count_lines(labels: Sequence[str]) -> int:
+    return max((label.count("<br>") + 1 for label in labels), default=1)
 
 
 def share_bars(names: Sequence[str], shares: Sequence[Estimate]) -> go.Figure:
@@ -371,6 +392,5 @@ def share_bars(names: Sequence[str], shares: Sequence[Estimate]) -> go.Figure:
         )
     )  # fmt: skip
     figure.update_yaxes(autorange="reversed")
-    most_lines = max(label.count("<br>") + 1 for label in labels)
-    styled = style_figure(figure, 70 + max(46, 17 * most_lines) * len(names), "Share of samples", "")
+    styled = style_figure(figure, 70 + max(46, 17 * _count_lines(labels)) * len(names), "Share of samples", "")
     return styled.update_xaxes(range=[-0.03, 1.03])

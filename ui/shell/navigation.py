@@ -28,7 +28,7 @@ class Place:
 
 
 MOST_LINKS = 12
-"""Links in the menu, whoever is signed in: with the buttons of the side bar, at most 15 controls."""
+"""Most links in the menu, for any combination of roles: with the buttons of the side bar, at most 15 controls."""
 INSIDE, INPUTS, CHECKS = "Inside the model", "Input and answer", "Checks on results"
 """The groups of audits, in the menu and on the page All audits."""
 
