@@ -34,7 +34,7 @@ def test_a_first_visit_shows_the_metrics_error_before_the_recorded_run(open_rati
     assert recorded.result.finding in read(test)
     assert f"recorded {recorded.measured_with.recorded_at[:10]}" in read(test)
     headers = [header.value for header in test.header]
-    assert headers.index("Metrics on planted models") < headers.index("Questions by pattern")
+    assert headers.index("Metrics compared") < headers.index("Questions by pattern")
     for tab in TABS:
         test.session_state["rationale-tabs"] = tab
         test.run()

@@ -103,7 +103,7 @@ def show_suggestions(claims: Sequence[str]) -> None:
     )
     rows = [(one.text, one.remediation, one.source[:24]) for one in found]
     widths = column_widths({"suggestion": 560, "possible remediation": 330, "read from": 190})
-    show_table(make_table(tuple(widths), rows), key="suggestions", column_config=widths)
+    show_table(make_table(tuple(widths), rows), lines=3, key="suggestions", column_config=widths)
 
 
 def show_notices(now: datetime) -> None:

@@ -49,9 +49,9 @@ def show_answer(found: RationaleResult, known: KnownTable, kinds: str) -> None:
 def show_known(known: KnownTable, place: str = "") -> None:
     """Show how well each metric finds the planted model that reads the steps."""
     pane_header(
-        "Metrics on planted models", "causal recorded",
+        "Metrics compared", "causal recorded",
         "AUROC: 1 finds the model that reads the steps every time, 0.5 is a coin. The wiring of these models is known.",
-        table=Table(lambda: _table_known(known), "Metrics on planted models", f"known{place}"),
+        table=Table(lambda: _table_known(known), "Metrics compared", f"known{place}"),
     )  # fmt: skip
     figures.show(
         figures.interval_rows(
