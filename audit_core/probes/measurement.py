@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -11,9 +12,10 @@ from audit_core.effect import MIN_ACCURACY
 from audit_core.errors import NotMeasured, Refused
 from audit_core.probes.decoding import SiteDecoding, decode_site
 from audit_core.probes.linear import Array, Folds, check_held_out, deal_templates
-from audit_core.probes.results import DELTA, Position, ProbesRequest, ProbesResult, ProbeSite, ProbeVerdict
+from audit_core.probes.results import DELTA, ProbeSite, ProbesRequest, ProbesResult, ProbeVerdict
 from audit_core.probes.runs import (
     AllRuns,
+    EditGroup,
     Site,
     SiteFit,
     SiteRuns,
@@ -21,7 +23,6 @@ from audit_core.probes.runs import (
     fit_site,
     group_pairs,
     run_edits,
-    take_edited,
 )
 from audit_core.probes.texts import LabelledTexts, choose_layers, count_words, list_sides, list_texts
 from audit_core.probes.verdicts import Decoded, Intervened, judge_site
@@ -34,6 +35,7 @@ MIN_DRAWS, MAX_DRAWS = 19, 199
 """With 19 random subspaces, one beats all of them by chance in 1 of 20."""
 MAX_TEXTS = 1_000
 LEAD = "of the lead"
+_ALIKE = "the activations are the same under both labels"
 _FIT_WORK = 6_000
 """Work of the probes of one site, in units of a run: rows × positions × layers (timed on the default model)."""
 
@@ -51,17 +53,28 @@ def check_request(subject: Subject, request: ProbesRequest) -> None:
         ("pairs of texts", len(request.prompts), 4, MAX_TEXTS),
     )
     for name, value, low, high in bounds:
-        if name != "layers" and not low <= value <= high or value < 1:
+        if (name != "layers" and not low <= value <= high) or value < 1:
             raise Refused(f"{value} {name}.", wanted=f"{low} to {high:,}.", remedy="change this number.")
 
 
 def count_work_of(subject: Subject, request: ProbesRequest) -> int:
     """Units of work of a request."""
     positions, layers = list_sides(request.prompts), choose_layers(subject.geometry.n_layers, request.layers)
-    prompts, _ = take_edited(request.prompts, request.texts)
-    groups = group_pairs(prompts, positions, deal_templates(prompts.templates, seed=request.seed))
-    edits = sum(count_edits(subject, prompts, groups, layers, request.draws)) if _explain_no_edit(request) == "" else 0
-    return edits + len(layers) * len(positions) * _FIT_WORK
+    probing = len(layers) * len(positions) * _FIT_WORK
+    if _explain_no_edit(request):
+        return probing
+    texts = list_texts(request)
+    prompts, groups = _group_edits(request, texts, deal_templates(texts.templates, seed=request.seed), positions)
+    return probing + sum(count_edits(subject, prompts, groups, layers, request.draws))
+
+
+def _group_edits(
+    request: ProbesRequest, texts: LabelledTexts, folds: Folds, positions: Sequence[Position]
+) -> tuple[TokenisedPrompts, tuple[EditGroup, ...]]:
+    """The edited pairs, grouped by fold and token position."""
+    prompts = request.prompts.take(request.prompts.spread(request.texts))
+    fold_of = dict(zip(texts.templates, folds, strict=True))
+    return prompts, group_pairs(prompts, positions, np.array([fold_of[name] for name in prompts.templates]))
 
 
 def measure_probes(subject: Subject, request: ProbesRequest, on_progress: Progress) -> ProbesResult:
@@ -122,23 +135,30 @@ def _measure_use(
     total: int,
 ) -> tuple[AllRuns | None, Estimate | None, str]:
     """Runs of every edit, the lead, and why the edits say nothing; empty where they do."""
-    prompts, _ = take_edited(request.prompts, request.texts)
-    fold_of = dict(zip(texts.templates, folds, strict=True))
-    own = np.array([fold_of[name] for name in prompts.templates])
-    groups = group_pairs(prompts, tuple(dict.fromkeys(site.position for site in fits)), own)
+    if not fits:
+        return None, None, _ALIKE
+    prompts, groups = _group_edits(request, texts, folds, tuple(dict.fromkeys(site.position for site in fits)))
     before = total - sum(count_edits(subject, prompts, groups, sorted({s.layer for s in fits}), request.draws))
     runs = run_edits(
         subject, request, prompts, groups, fits, lambda done, whole: on_progress(min(total, before + done), total)
     )
     lead = bootstrap_mean(runs.lead, prompts.templates, unit="logits", seed=request.seed)
+    why = _explain_no_lead(runs, prompts, lead)
+    return (None, lead, why) if why else (runs, lead, "")
+
+
+def _explain_no_lead(runs: AllRuns, prompts: TokenisedPrompts, lead: Estimate) -> str:
+    """Why no share of the lead can be taken; empty if one can."""
     accuracy = float((runs.lead > 0).mean())
-    if accuracy < MIN_ACCURACY or not (lead.low or 0) > 0:
-        return (
-            None,
-            lead,
-            f"the model prefers the answer on {accuracy:.0%} of the edited texts, {MIN_ACCURACY:.0%} needed",
-        )
-    return runs, lead, ""
+    if accuracy < MIN_ACCURACY:
+        return f"the model prefers the answer on {accuracy:.0%} of the edited texts, {MIN_ACCURACY:.0%} needed"
+    if lead.low is None:
+        return "one edited text, or one template, has no interval"
+    try:
+        bootstrap_ratios(runs.lead[None], runs.lead, prompts.templates, unit=LEAD, seed=0)
+    except NotMeasured:
+        return "the sign of the lead differs between templates"
+    return "" if lead.low > 0 else "the interval of the lead includes zero"
 
 
 def _judge(
@@ -154,10 +174,10 @@ def _judge(
     edits: tuple[Intervened, ...] = ()
     whole = None
     if runs is not None and mine is not None:
-        edits, whole = _estimate(mine, runs, take_edited(request.prompts, request.texts)[0], request.seed)
+        edits, whole = _estimate(mine, runs, request.prompts.take(request.prompts.spread(request.texts)), request.seed)
     verdict, reason = judge_site(
         Decoded(decoded.accuracy, texts.chance), edits, erased_accuracy,
-        no_use or "the activations are the same under both labels",
+        no_use or _ALIKE,
     )  # fmt: skip
     erased, swapped = edits if edits else (None, None)
     return ProbeSite(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -181,9 +181,3 @@ def _store(runs: SiteRuns, effect: Effect, first: int, group: EditGroup, draws: 
 def _empty(n: int, draws: int) -> SiteRuns:
     one, many = np.full(n, np.nan), np.full((draws, n), np.nan)
     return SiteRuns(one.copy(), one.copy(), one.copy(), many.copy(), many.copy())
-
-
-def take_edited(prompts: TokenisedPrompts, most: int) -> tuple[TokenisedPrompts, tuple[int, ...]]:
-    """Pairs that are edited, spread over the templates, and their places."""
-    rows = prompts.spread(most)
-    return replace(prompts, pairs=tuple(prompts.pairs[at] for at in rows)), rows

@@ -47,6 +47,7 @@ PLACES = (
     Place("robustness.py", "Robustness", ":material/shield:", "Explore", Permission.RUN),
     Place("documents.py", "Documents", ":material/description:", "Explore", Permission.RUN),
     Place("explanations.py", "Explanations", ":material/lightbulb:", "Explore", Permission.RUN),
+    Place("probes.py", "Probes", ":material/sensors:", "Explore", Permission.RUN),
     Place("rationale.py", "Rationale", ":material/format_list_numbered:", "Explore", Permission.RUN),
     Place("decisions.py", "Decisions", ":material/how_to_vote:", "Explore", Permission.RUN),
     Place("benchmarks.py", "Benchmarks", ":material/quiz:", "Explore", Permission.RUN),
