@@ -12,7 +12,7 @@ from audit_core.effect import MIN_ACCURACY
 from audit_core.errors import NotMeasured, Refused
 from audit_core.probes.decoding import SiteDecoding, decode_site
 from audit_core.probes.linear import Array, Folds, check_held_out, deal_templates
-from audit_core.probes.results import DELTA, ProbeSite, ProbesRequest, ProbesResult, ProbeVerdict
+from audit_core.probes.results import DELTA, Position, ProbeSite, ProbesRequest, ProbesResult, ProbeVerdict
 from audit_core.probes.runs import (
     AllRuns,
     EditGroup,
