@@ -64,6 +64,7 @@ def draw_edits(found: ProbesResult) -> go.Figure:
         ]
 
     figure = _stack(found, list_lines, EFFECT, ((found.delta, "δ"),))
+    figure.update_yaxes(matches="y")
     return _finish(figure, "Share of the lead lost", len(list_shown(found)))
 
 
@@ -100,7 +101,7 @@ def _stack(
         for at, words in marks:
             figure.add_hline(row=row, col=1, y=at, line={"dash": "dash", "color": INK, "width": 1})
             figure.add_annotation(
-                row=row, col=1, x=1, xref="x domain", y=at, text=words, xanchor="right", yanchor="bottom", showarrow=False,
+                row=row, col=1, x=1, xref="x domain", y=at, text=words, xanchor="right", yanchor="top", showarrow=False,
                 font={"size": TEXT_PX},
             )  # fmt: skip
     return figure
