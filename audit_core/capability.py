@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar, cast
 from audit_core.component import Kind
 from audit_core.errors import CapabilityRefused
 from audit_core.subject import (
+    Activations,
     Attention,
     CrossAttention,
     Documents,
@@ -152,4 +153,9 @@ STEPS: Capability[Inputs] = Capability(
     "answers after edited steps",
     "choose a decoder-only model",
     _is_a(Inputs, "This kind of model cannot be asked about edited steps of a text."),
+)
+ACTIVATIONS: Capability[Activations] = Capability(
+    "the residual stream",
+    "choose a decoder-only transformer",
+    _is_a(Activations, "The residual stream of this kind of model cannot be read."),
 )

@@ -36,6 +36,8 @@ class Replacement(StrEnum):
     """The activation times a factor: below 1 suppresses, above 1 amplifies, below 0 reverses."""
     ADD = "add"
     """The activation plus a factor times a direction."""
+    SET = "set"
+    """The projection on a direction is the factor: what the direction encodes is the same in every run."""
     UNIFORM = "uniform"
     """Uniform attention over the visible keys; the first token keeps its weight."""
     PERMUTED = "permuted"
@@ -56,7 +58,7 @@ class Replacement(StrEnum):
 
 
 ABLATIONS = (Replacement.RESAMPLE, Replacement.MEAN, Replacement.MEAN_TEMPLATE, Replacement.ZERO, Replacement.SCALE)
-"""Replacements that users may choose for whole components. Left out: `add` needs a direction, two apply to attention
+"""Replacements that users may choose for whole components. Left out: `add` and `set` need a direction, two apply to attention
 patterns only, three change the routing to experts, two are controls."""
 ROUTING = (Replacement.ROUTER_MASK, Replacement.REWEIGHTED, Replacement.FORCED)
 """Changes of the routing, for experts only; reported apart from what an expert writes (methods 2.20)."""
@@ -89,9 +91,12 @@ class Edit:
     component: Component
     replacement: Replacement
     factor: float = 1.0
-    """For `scale`, dimensionless; for `add`, in units of the direction."""
+    """For `scale`, dimensionless; for `add` and `set`, in units of the direction."""
     direction: tuple[float, ...] | None = None
     """Unit vector in the component's space: only the projection on it is replaced. None: the whole activation."""
+    reads: tuple[float, ...] | None = None
+    """Vector whose product with the activation is what is replaced along `direction`, for an oblique projection; its product
+    with `direction` is 1. None: `direction` itself."""
 
     def __post_init__(self) -> None:
         if self.component.kind is Kind.ROUTER:
@@ -130,7 +135,7 @@ class Edit:
             )
         # A direction's length is that of the activations, which may be hundreds.
         most = MAX_FACTOR if self.replacement is Replacement.SCALE else MAX_STEP
-        if self.replacement in (Replacement.SCALE, Replacement.ADD) and not (
+        if self.replacement in (Replacement.SCALE, Replacement.ADD, Replacement.SET) and not (
             math.isfinite(self.factor) and abs(self.factor) <= most
         ):
             raise InterventionRefused(
@@ -138,15 +143,34 @@ class Edit:
                 wanted=f"a number from -{most:g} to {most:g}.",
                 remedy="choose a smaller factor.",
             )
-        if self.replacement is Replacement.ADD and self.direction is None:
+        if self.replacement in (Replacement.ADD, Replacement.SET) and self.direction is None:
             raise InterventionRefused(
-                f"Nothing to add to {self.component}.", wanted="a direction.", remedy="give a unit vector."
+                f"Nothing to {self.replacement} at {self.component}.",
+                wanted="a direction.",
+                remedy="give a unit vector.",
             )
         if self.direction is not None and not abs(math.fsum(x * x for x in self.direction) - 1) < 1e-3:
             raise InterventionRefused(
                 f"The direction at {self.component} does not have length 1.",
                 wanted="a unit vector of finite numbers.",
                 remedy="divide it by its length.",
+            )
+        if self.reads is not None:
+            self._check_reads(self.reads)
+
+    def _check_reads(self, reads: tuple[float, ...]) -> None:
+        is_of_one_space = self.direction is not None and len(self.direction) == len(reads)
+        if self.direction is None or not is_of_one_space or self.replacement is Replacement.ADD:
+            raise InterventionRefused(
+                f"A vector that is read at {self.component}, without the direction that it belongs to.",
+                wanted="a direction of the same size, and a replacement that reads.",
+                remedy="give both, or choose zero, set or resample.",
+            )
+        if not abs(math.fsum(a * b for a, b in zip(reads, self.direction)) - 1) < 1e-3:
+            raise InterventionRefused(
+                f"The vector that is read at {self.component} does not have product 1 with its direction.",
+                wanted="a projection: applied twice it changes nothing more.",
+                remedy="divide it by that product.",
             )
 
     def __str__(self) -> str:
@@ -254,6 +278,7 @@ def describe_replacement(replacement: Replacement) -> str:
         Replacement.RESAMPLE: "replaced by the activation of the pair's other run",
         Replacement.SCALE: "multiplied by a factor",
         Replacement.ADD: "moved along a direction",
+        Replacement.SET: "set to one value along a direction",
         Replacement.UNIFORM: "made uniform over the visible keys, except for the first token",
         Replacement.PERMUTED: "permuted over the visible keys, except for the first token",
         Replacement.ROUTER_MASK: "masked in the router, so that another expert enters and the weights change",

@@ -152,6 +152,25 @@ class Documents(Inputs, Protocol):
         """
 
 
+@runtime_checkable
+class Activations(Protocol):
+    """Capability: the residual stream of plain inputs can be read, for probes."""
+
+    def read_residuals(
+        self,
+        rows: Sequence[Tokens],
+        positions: Sequence[int],
+        layers: Sequence[int],
+        *,
+        on_progress: Progress = no_progress,
+    ) -> Floats:
+        """Residual stream entering these layers, at one position of each input; shape (layer, row, d_model).
+
+        Args:
+            positions: position of each input; negative ones count from its end.
+        """
+
+
 MEAN_KINDS = frozenset((Kind.HEAD, Kind.MLP, Kind.RESID, Kind.EDGE))
 
 

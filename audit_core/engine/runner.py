@@ -16,10 +16,10 @@ from audit_core.engine.forward import LogitReadout, capture_forward, run_forward
 from audit_core.engine.hooks import Sources, measure_change
 from audit_core.engine.inputs import group_inputs, plan_inputs, run_inputs
 from audit_core.engine.means import MEANS, MeanSums, NeuronBounds, gather_means, stack_layers
-from audit_core.engine.plan import Group, count_work, plan_groups
+from audit_core.engine.plan import Group, count_tokens, count_work, plan_groups
 from audit_core.engine.readout import LogitTable, Readout
 from audit_core.engine.replay import BlockCall, record_calls
-from audit_core.engine.sites import check_places, find_hooks
+from audit_core.engine.sites import check_places, find_hooks, locate_position
 from audit_core.engine.threads import MODEL_LOCK
 from audit_core.engine.wave import Variant, Wave, compile_intervention, run_wave
 from audit_core.errors import InterventionRefused
@@ -174,6 +174,28 @@ class WaveRunner:
     def _read_vocabulary(self, ends: torch.Tensor, logits: Floats, where: Sequence[int]) -> None:
         with self.turn():
             logits[where] = self.readout.read_all(ends).numpy()
+
+    def read_residuals(
+        self, rows: Sequence[Tokens], positions: Sequence[int], layers: Sequence[int], on_progress: Progress
+    ) -> Floats:
+        """Residual stream entering some layers; see `Activations.read_residuals`."""
+        found = np.empty((len(layers), len(rows), self.geometry.d_model), np.float32)
+        by_length: dict[int, list[int]] = {}
+        for at, row in enumerate(rows):
+            by_length.setdefault(len(row), []).append(at)
+        done = 0
+        for length, members in by_length.items():
+            size = max(1, count_tokens(self.geometry, length) // length)
+            for start in range(0, len(members), size):
+                where = members[start : start + size]
+                run = self._capture([rows[at] for at in where], (Kind.RESID,))
+                at = [locate_position(positions[one], length) for one in where]
+                with self.turn():
+                    for place, layer in enumerate(layers):
+                        found[place, where] = run.sites[Kind.RESID, layer][range(len(where)), at].float().numpy()
+                done += len(where)
+                on_progress(done, len(rows))
+        return read_only(found)
 
     def capture_means(self, reference: TokenisedPrompts, kinds: Collection[Kind], on_progress: Progress) -> Means:
         """Mean activations over prompts; see `Subject.capture_means`."""

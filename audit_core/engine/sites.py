@@ -200,6 +200,7 @@ class SiteEdit:
     position: int | None
     key: int | None
     direction: tuple[float, ...] | None = None
+    reads: tuple[float, ...] | None = None
 
     @property
     def n_edits(self) -> int:
@@ -272,7 +273,9 @@ def group_edits(edits: Sequence[Edit]) -> tuple[SiteEdit, ...]:
     found: dict[tuple, list[int]] = {}
     for edit in edits:
         part = edit.component
-        place = (part.layer, find_kind(edit), edit.replacement, edit.factor, part.position, part.key, edit.direction)
+        place = (
+            part.layer, find_kind(edit), edit.replacement, edit.factor, part.position, part.key, edit.direction, edit.reads,
+        )  # fmt: skip
         found.setdefault(place, []).append(part.index)
     return tuple(
         SiteEdit(
@@ -284,8 +287,9 @@ def group_edits(edits: Sequence[Edit]) -> tuple[SiteEdit, ...]:
             position,
             key,
             direction,
+            reads,
         )
-        for (layer, kind, replacement, factor, position, key, direction), indices in found.items()
+        for (layer, kind, replacement, factor, position, key, direction, reads), indices in found.items()
     )
 
 
@@ -305,8 +309,9 @@ def replace_part(
     along = torch.tensor(edit.direction, dtype=part.dtype, device=part.device)
     if edit.replacement is Replacement.ADD:
         return part + edit.factor * along
-    now = (part @ along)[..., None]
-    put = _replace(now, edit, None if source is None else (source @ along)[..., None], generator)
+    reads = along if edit.reads is None else torch.tensor(edit.reads, dtype=part.dtype, device=part.device)
+    now = (part @ reads)[..., None]
+    put = _replace(now, edit, None if source is None else (source @ reads)[..., None], generator)
     return part + (put - now) * along
 
 
@@ -319,6 +324,8 @@ def _replace(
         return torch.zeros_like(part)
     if edit.replacement is Replacement.SCALE:
         return part * edit.factor
+    if edit.replacement is Replacement.SET:
+        return torch.full_like(part, edit.factor)
     if edit.replacement is Replacement.NOISE:
         return disturb(part, generator)
     if source is None:

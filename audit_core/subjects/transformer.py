@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from audit_core.capability import (
+    ACTIVATIONS,
     ATTENTION,
     DOCUMENTS,
     GRADIENTS,
@@ -188,6 +189,16 @@ class TransformerSubject:
     def read_inputs(self, rows: Sequence[Tokens]) -> Floats:
         return self.runner.read_inputs(rows)
 
+    def read_residuals(
+        self,
+        rows: Sequence[Tokens],
+        positions: Sequence[int],
+        layers: Sequence[int],
+        *,
+        on_progress: Progress = no_progress,
+    ) -> Floats:
+        return self.runner.read_residuals(rows, positions, layers, on_progress)
+
     def read_documents(self, text: str) -> tuple[tuple[str, ...], str]:
         return form.read_documents(text)
 
@@ -321,7 +332,7 @@ def read_limits(inner: Any, model: Any) -> TokenLimits:
 
 
 _DENSE: frozenset[Capability[Any]] = frozenset(
-    (HEADS, MEANS, ATTENTION, PATTERNS, RANDOMISABLE, GRADIENTS, PATHS, DOCUMENTS, STEPS)
+    (HEADS, MEANS, ATTENTION, PATTERNS, RANDOMISABLE, GRADIENTS, PATHS, DOCUMENTS, STEPS, ACTIVATIONS)
 )
 _OFFERS: Mapping[Setting, frozenset[Capability[Any]]] = MappingProxyType(
     {Setting.DENSE: _DENSE, Setting.MIXTURE: _DENSE | {components_of(Kind.EXPERT), ROUTING}}

@@ -112,8 +112,9 @@ def change_part(
         reaim(value, edit, ids, 0)
     elif edit.direction is not None:
         along = torch.tensor(edit.direction)
+        reads = along if edit.reads is None else torch.tensor(edit.reads)
         value[where] += (
-            move_along(value[where] @ along, None if source is None else source[where] @ along, edit)[..., None] * along
+            move_along(value[where] @ reads, None if source is None else source[where] @ reads, edit)[..., None] * along
         )
     elif edit.replacement is Replacement.ZERO:
         value[where] = 0
@@ -131,6 +132,8 @@ def move_along(now: torch.Tensor, other: torch.Tensor | None, edit: Edit) -> tor
         return torch.full_like(now, edit.factor)
     if edit.replacement is Replacement.SCALE:
         return (edit.factor - 1) * now
+    if edit.replacement is Replacement.SET:
+        return edit.factor - now
     return (torch.zeros_like(now) if other is None else other) - now
 
 

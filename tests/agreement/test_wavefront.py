@@ -63,8 +63,13 @@ def edits(draw: st.DrawFn, part: Component, shape: Geometry) -> Edit:
         return Edit(part, draw(st.sampled_from(ways)), factor)
     along = np.random.default_rng(draw(st.integers(0, 99))).normal(size=size)
     unit = tuple(float(x) for x in along / np.linalg.norm(along))
-    ways = (Replacement.ADD,) if part.kind is Kind.EXPERT else (*CHOICES, Replacement.ADD)
-    return Edit(part, draw(st.sampled_from(ways)), factor, unit)
+    ways = (Replacement.ADD,) if part.kind is Kind.EXPERT else (*CHOICES, Replacement.ADD, Replacement.SET)
+    chosen = draw(st.sampled_from(ways))
+    # An oblique projection reads along another vector than it writes along.
+    oblique = unit + 0.1 * np.random.default_rng(draw(st.integers(0, 99))).normal(size=size)
+    reads = tuple(float(x) for x in oblique / (oblique @ unit))
+    is_oblique = chosen is not Replacement.ADD and draw(st.booleans())
+    return Edit(part, chosen, factor, unit, reads if is_oblique else None)
 
 
 def place_of(part: Component) -> tuple:

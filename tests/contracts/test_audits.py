@@ -14,6 +14,7 @@ from toy.audit_requests import (
     list_requests_to_a_chain,
     list_requests_to_a_mixture,
     list_requests_to_a_reader,
+    list_requests_to_a_voter,
     list_requests_to_an_encoder_decoder,
 )
 from toy.planted import make_induction
@@ -81,6 +82,7 @@ BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
     | dict.fromkeys(("replaced", "curves"), _DONE),
     "paths": _RUNS | {"connections": _DONE},
     "positions": dict.fromkeys(("places", "main"), _DONE),
+    "probes": {"lead": _READ, "sites": (*_READ, *_DONE)},
     "rationale": dict.fromkeys(("accuracy", "accuracy without", "lost without"), _READ)
     | dict.fromkeys(("hint direct", "hint through", "hint both", "hint floor", "shares", "edits", "metrics"), _DONE)
     | {"templates": (*_READ, *_DONE)},
@@ -139,6 +141,8 @@ def results(
     asked |= {(audit, reader): found for audit, found in list_requests_to_a_reader(reader.subject).items()}
     chain = Auditor(open_subject("planted-chain-last"), log)
     asked |= {(audit, chain): found for audit, found in list_requests_to_a_chain(chain.subject).items()}
+    voter = Auditor(open_subject("planted-strict"), log)
+    asked |= {(audit, voter): found for audit, found in list_requests_to_a_voter(voter.subject).items()}
     return {
         audit: [(runner, request, run(runner, audit, request)) for request in found]
         for (audit, runner), found in asked.items()
@@ -161,7 +165,15 @@ def walk(value: Any, kind: type) -> Iterator[Any]:
 
 
 def test_every_audit_on_the_shelf_is_tried_here(prompts: TokenisedPrompts) -> None:
-    assert {*list_requests(prompts), "experts", "source_tokens", "both_sides", "documents", "rationale"} == set(AUDITS)
+    assert {
+        *list_requests(prompts),
+        "experts",
+        "source_tokens",
+        "both_sides",
+        "documents",
+        "probes",
+        "rationale",
+    } == set(AUDITS)
 
 
 @pytest.mark.parametrize("audit", AUDITS)

@@ -47,6 +47,7 @@ from audit_core.component import head
 from audit_core.decisions import DecisionsRequest
 from audit_core.documents import DocumentsRequest
 from audit_core.intervention import Replacement
+from audit_core.probes import ProbesRequest
 from audit_core.prompts.prompt_set import TokenisedPrompts, is_exploratory
 from audit_core.registry import get_plugin, list_plugins
 from audit_core.run import Auditor
@@ -74,6 +75,7 @@ PINNED = {
     "explanations": "81c793cfa5a2be9984cef474ed2077dfed536e66120ce429d6e6d07a39121078",
     "paths": "26c6c5fa6c07adee354264fac00dd5c8a1039a36f2591106930b55a493d112ec",
     "positions": "40e5041154063527dad669f95e202d5742eda73044ddf090403a92c011848f31",
+    "probes": "bca5336cfafbd7f43076c403a3b410fbbefa5ca93008e10c162ef7cac08364f3",
     "rationale": "a26129b99aea6e8f3c4d30d194181df62d5b9f2f8ca37623f55964ebd269fe79",
     "recomposition": "d626472acffdbed682941227ec55339732c696637b2f7b6d8c8bb7aa7cabfa48",
     "rival": "14c4f5f7b2bff04a69d7f5e5595362c1f16843a369a399c971a35a320e27e09c",
@@ -136,6 +138,7 @@ def list_requests(prompts: TokenisedPrompts) -> dict[str, Any]:
         "explanations": ExplanationsRequest(prompts, prompts),
         "paths": PathsRequest(prompts, prompts, CIRCUIT),
         "positions": PositionsRequest(one, prompts, CIRCUIT),
+        "probes": ProbesRequest(prompts),
         "rationale": RationaleRequest(prompts),
         "recomposition": RecompositionRequest(prompts, prompts, CIRCUIT),
         "rival": RivalRequest(judged, judged, CIRCUIT, explored=explored),

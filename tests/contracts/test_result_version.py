@@ -29,6 +29,7 @@ SHAPES = {
     "explanations": {1: "3a6b044db7d9102a"},
     "paths": {8: "ff202d296556a5c2"},
     "positions": {8: "6c4635ee06148def"},
+    "probes": {1: "552d56a22bb0faff"},
     "rationale": {1: "09ab67f40d793a14"},
     "recomposition": {8: "1a0114fc6d1da0b9"},
     "rival": {8: "e9ac3488363591c3"},

@@ -38,6 +38,7 @@ from audit_core.decisions import DecisionsRequest, DecisionTask, read_task
 from audit_core.documents import DocumentsRequest
 from audit_core.explanations import UnitKind
 from audit_core.intervention import Direction, Replacement
+from audit_core.probes import ProbesRequest
 from audit_core.prompts.alignment import tokenise
 from audit_core.prompts.prompt_set import TokenisedPrompts, is_exploratory
 from audit_core.registry import list_plugins
@@ -175,6 +176,13 @@ def list_requests_to_a_reader(subject: Any) -> dict[str, list[Any]]:
     lookup = tokenise(model.tasks[0].make(1, 0), subject.tokenizer)
     one = replace(lookup, pairs=lookup.pairs[:1])
     return {"documents": [DocumentsRequest(lookup.take(range(4))), DocumentsRequest(one, fillers=3, edits=4)]}
+
+
+def list_requests_to_a_voter(subject: Any) -> dict[str, list[Any]]:
+    model = find_planted("planted-strict")
+    assert model is not None
+    votes = tokenise(model.find_task("vote").make(3, 0), subject.tokenizer)
+    return {"probes": [ProbesRequest(votes, layers=1), ProbesRequest(votes, layers=1, texts=1, seed=1)]}
 
 
 def list_requests_to_a_chain(subject: Any) -> dict[str, list[Any]]:

@@ -90,6 +90,20 @@ def _draw_experts() -> str:
     return f'<circle cx="11" cy="{_MIDDLE}" r="6"/>{lines}{boxes}{_cross(48, 17, 18, 11)}{_arrow(74)}{_effect(90, 20, 12, 16)}'
 
 
+def _draw_probes() -> str:
+    dots = "".join(
+        f'<circle cx="{x}" cy="{y}" r="3" fill="{INK if y > x - 4 else "none"}"/>'
+        for x, y in ((10, 20), (14, 36), (26, 44), (24, 30), (30, 14), (44, 20), (46, 34), (58, 46))
+    )
+    return dots + _line(6, 6, 62, 52, dashed=True) + _cross(30, 22, 12, 12) + _arrow(70) + _effect(88, 20, 12, 16)
+
+
+def _draw_tools() -> str:
+    boxes = "".join(_box(34, y, 22, 12, fill=INK, strength=s) for y, s in zip((5, 22, 39), (_FAINT, 0.7, _FAINT)))
+    lines = "".join(_line(17, _MIDDLE, 34, y + 6) for y in (5, 22, 39))
+    return f'<circle cx="11" cy="{_MIDDLE}" r="6"/>{lines}{boxes}{_arrow(58)}{_cross(60, 21, 8, 14)}{_effect(88, 20, 12, 16)}'
+
+
 def _draw_documents() -> str:
     sheets = "".join(
         _box(x, 10, 18, 26) + _line(x + 4, 17, x + 14, 17) + _line(x + 4, 23, x + 14, 23) + _line(x + 4, 29, x + 10, 29)
@@ -152,6 +166,8 @@ _DRAWINGS: dict[str, Callable[[], str]] = {
     "sweep.py": _draw_sweep,
     "circuit.py": _draw_circuit,
     "experts.py": _draw_experts,
+    "probes.py": _draw_probes,
+    "tools.py": _draw_tools,
     "documents.py": _draw_documents,
     "source_tokens.py": _draw_source_tokens,
     "rationale.py": _draw_rationale,

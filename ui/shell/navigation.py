@@ -34,7 +34,7 @@ INSIDE, INPUTS, CHECKS = "Inside the model", "Input and answer", "Checks on resu
 
 _OVERVIEW = Place("overview.py", "Overview", ":material/dashboard:", "Lead", Permission.LOOK, True)
 _CLAIMS = Place("claims.py", "Claims", ":material/gavel:", "Review", Permission.LOOK, True)
-_DESK = Place("desk.py", "Review desk", ":material/rate_review:", "Review", Permission.LOOK, True)
+_DESK = Place("desk.py", "Review desk", ":material/rate_review:", "Review", Permission.LOOK)
 _MODELS = Place("models.py", "Model cards", ":material/badge:", "Review", Permission.LOOK, True)
 _FINDINGS = Place("findings.py", "Findings", ":material/flag:", "Review", Permission.LOOK)
 _LIVE_AUDIT = Place("live_audit.py", "Live audit", ":material/experiment:", INSIDE, Permission.RUN, True)
@@ -53,6 +53,7 @@ PLACES = (
     Place("sweep.py", "Sweep", ":material/grid_on:", INSIDE, Permission.RUN),
     _CIRCUIT,
     Place("experts.py", "Experts", ":material/account_tree:", INSIDE, Permission.RUN),
+    Place("probes.py", "Probes", ":material/sensors:", INSIDE, Permission.RUN),
     Place("documents.py", "Documents", ":material/description:", INPUTS, Permission.RUN, True),
     Place("source_tokens.py", "Source tokens", ":material/swap_horiz:", INPUTS, Permission.RUN),
     Place("rationale.py", "Rationale", ":material/format_list_numbered:", INPUTS, Permission.RUN),
