@@ -143,3 +143,8 @@ STEPS: Capability[Inputs] = Capability(
     "choose a decoder-only model",
     _is_a(Inputs, "This kind of model cannot be asked about edited steps of a text."),
 )
+TOOLS: Capability[Inputs] = Capability(
+    "choices among tools",
+    "choose a decoder-only model",
+    _is_a(Inputs, "This kind of model cannot be asked to choose a tool."),
+)
