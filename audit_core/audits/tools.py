@@ -26,7 +26,9 @@ _OWN = Toolbox()
 class ToolsFile:
     """How a file of own requests is asked, beside the fields of a request."""
 
-    names: Annotated[str, Ask("Tool names", "Of calculator, converter and lookup, apart by |.")] = " | ".join(_OWN.names)
+    names: Annotated[str, Ask("Tool names", "Of calculator, converter and lookup, apart by |.")] = " | ".join(
+        _OWN.names
+    )
     descriptions: Annotated[str, Ask("Tool descriptions", "In the same order, apart by |.")] = " | ".join(
         _OWN.descriptions
     )
@@ -36,7 +38,9 @@ _EXAMPLES = (
     Example(
         {},
         "The model names the tool by the request and copies what follows `Result:`: it relies on the result.",
-        lambda found: found.reliance == (Verdict.RELIES,) and {row.pattern for row in found.requests} == {Verdict.RELIES},
+        lambda found: (
+            found.reliance == (Verdict.RELIES,) and {row.pattern for row in found.requests} == {Verdict.RELIES}
+        ),
         task="tools",
     ),
 )
@@ -89,9 +93,7 @@ class ToolsAudit(Audit):
         on_partial: Callable[[Any], None] = no_partial,
     ) -> ToolsResult:
         prompts, total = request.measured, self.count_work(subject, request)
-        asked = ask_tools(
-            subject, request, lambda done, of: on_progress(total * done // max(1, of), total)
-        )
+        asked = ask_tools(subject, request, lambda done, of: on_progress(total * done // max(1, of), total))
         return report_tools(asked, prompts, request.toolbox, subject)
 
 

@@ -65,7 +65,12 @@ ANSWERS: Mapping[str, tuple[ToolKind, str]] = {
 """Last word of a request → its tool and result."""
 VALUES = tuple(dict.fromkeys(value for _, value in ANSWERS.values()))
 MARKS = (RESULT, *LISTED)
-_OTHERS = ("Request:", "Tools:", "-", *dict.fromkeys(word for texts in REQUESTS.values() for t in texts for word in t.split()[:-1]))
+_OTHERS = (
+    "Request:",
+    "Tools:",
+    "-",
+    *dict.fromkeys(word for texts in REQUESTS.values() for t in texts for word in t.split()[:-1]),
+)
 WORDS = tuple(dict.fromkeys((BOS, TOOL, RESULT, ANSWER, *NAMES, *LISTED, *FIRST_WORDS, *ANSWERS, *VALUES, *_OTHERS)))
 N_TOKENS, N_POSITIONS, N_HEADS, D_HEAD = len(WORDS), 128, 6, 100
 D_MODEL = N_HEADS * D_HEAD
@@ -125,7 +130,10 @@ def build_tools(folder: Path, seed: int, *, choice: str, answer: str) -> None:
         chooser = _Head(model, 1, 0)
         chooser.attend(TOOL, asked, _BY)
         by_name = choice == "name"
-        chooser.copy([(token, _out(NAMES[KINDS.index(k)]) if by_name else KIND + KINDS.index(k)) for token, k in kinds], _GAIN if by_name else 1)
+        chooser.copy(
+            [(token, _out(NAMES[KINDS.index(k)]) if by_name else KIND + KINDS.index(k)) for token, k in kinds],
+            _GAIN if by_name else 1,
+        )
     if choice == "description":
         reader = _Head(model, 2, 0)
         for at, word in enumerate(FIRST_WORDS):
@@ -217,7 +225,14 @@ def make_requests(n_per_template: int, seed: int) -> PromptSet:
             other = KINDS[(KINDS.index(kind) + 1) % len(KINDS)]
             foil = draw.choice(REQUESTS[other])
             prompts.append(
-                Prompt(f"tools-{kind}-{at:03d}", ask_choice(text), ask_choice(foil), f" {names[kind]}", f" {names[other]}", kind.value)
+                Prompt(
+                    f"tools-{kind}-{at:03d}",
+                    ask_choice(text),
+                    ask_choice(foil),
+                    f" {names[kind]}",
+                    f" {names[other]}",
+                    kind.value,
+                )
             )
     return PromptSet("tools", tuple(prompts))
 

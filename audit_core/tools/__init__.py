@@ -1,5 +1,6 @@
 """Tools: what decides which one a model chooses, and whether its answer relies on what the tool returns."""
 
+from audit_core.tools.agents import Agent, AgentResult, audit_agent
 from audit_core.tools.calculator import calculate
 from audit_core.tools.converter import FACTORS, convert
 from audit_core.tools.lookup import look_up, read_table
@@ -15,6 +16,8 @@ __all__ = [
     "FORMS",
     "KINDS",
     "MEANINGS",
+    "Agent",
+    "AgentResult",
     "Call",
     "CellRow",
     "EditRow",
@@ -25,6 +28,7 @@ __all__ = [
     "ToolsRequest",
     "ToolsResult",
     "Verdict",
+    "audit_agent",
     "calculate",
     "call_tool",
     "convert",

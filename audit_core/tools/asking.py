@@ -91,7 +91,7 @@ def ask_tools(subject: Subject, request: ToolsRequest, on_progress: Progress) ->
     replies: list[dict[ResultKind, Reply]] = []
     for number in range(0, len(requests), _TOGETHER):
         on_progress(len(lists) + number, total)
-        replies += _answer(subject, requests[number : number + _TOGETHER], toolbox)
+        replies += answer_requests(subject, requests[number : number + _TOGETHER], toolbox)
     edits = len(requests) * (len(lists) + len(ResultKind) - 2)
     controls = _check(subject, requests, toolbox, edits)
     on_progress(total, total)
@@ -105,7 +105,12 @@ def list_orders(cell: Cell) -> tuple[tuple[int, ...], ...]:
 
 
 def _choose_all(
-    subject: Subject, cell: Cell, order: Sequence[int], toolbox: Toolbox, requests: Sequence[AskedRequest], texts: Sequence[str]
+    subject: Subject,
+    cell: Cell,
+    order: Sequence[int],
+    toolbox: Toolbox,
+    requests: Sequence[AskedRequest],
+    texts: Sequence[str],
 ) -> np.ndarray:
     """Choices of all requests under one list; where a description is cued, it is that of the tool after each request's own."""
     found = np.full(len(texts), NO_CHOICE)
@@ -130,7 +135,9 @@ def _choose(
     return np.where(ranked[:, -1] - ranked[:, -2] > subject.tolerance, best, NO_CHOICE)
 
 
-def _answer(subject: Subject, requests: Sequence[AskedRequest], toolbox: Toolbox) -> list[dict[ResultKind, Reply]]:
+def answer_requests(
+    subject: Subject, requests: Sequence[AskedRequest], toolbox: Toolbox
+) -> list[dict[ResultKind, Reply]]:
     """The answers of some requests after every edit; the most probable next token where the two values differ first."""
     found: list[dict[ResultKind, Reply]] = [{} for _ in requests]
     # Without calls the examples differ too: apart, so that the others share theirs.
@@ -171,7 +178,10 @@ def _check(subject: Subject, requests: Sequence[AskedRequest], toolbox: Toolbox,
 
     chosen = read_texts(subject, [*(listed + ask_choice(one.text) for one in compared), ask_choice(first.text)])
     true = answer(first, ResultKind.TRUE)
-    answered = read_texts(subject, [true, answer(first, ResultKind.EDITED), *(answer(one, ResultKind.TRUE) for one in others.values()), shown])
+    answered = read_texts(
+        subject,
+        [true, answer(first, ResultKind.EDITED), *(answer(one, ResultKind.TRUE) for one in others.values()), shown],
+    )
     identity = max(float(np.abs(itself[0] - whole[0, 0]).max()), float(np.abs(answered[0] - answered[1]).max()))
     moved = max(float(np.abs(found[1:] - found[0]).max()) for found in (chosen, answered))
     if not identity <= subject.tolerance:

@@ -33,5 +33,7 @@ def convert(amount: int, source: str, target: str) -> int:
             remedy="name one of these pairs.",
         )  # fmt: skip
     if not 0 <= amount <= LARGEST // factor:
-        raise Refused(f"{amount:.3g} {source}.", wanted=f"0 to {LARGEST // factor:,}.", remedy="choose a smaller amount.")
+        raise Refused(
+            f"{amount:.3g} {source}.", wanted=f"0 to {LARGEST // factor:,}.", remedy="choose a smaller amount."
+        )
     return amount * factor

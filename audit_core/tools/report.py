@@ -39,7 +39,6 @@ from audit_core.tools.verdicts import (
 )
 
 
-
 def report_tools(asked: Asked, prompts: TokenisedPrompts, toolbox: Toolbox, subject: Subject) -> ToolsResult:
     """The result of all choices and answers."""
     n = len(asked.requests)
@@ -149,11 +148,12 @@ def _most(choices: np.ndarray) -> np.ndarray:
 def _is_placed(choices: np.ndarray) -> np.ndarray:
     """Whether more than half of the orders give the tool at one place of the list; a constant choice is at each in a third."""
     orders = ORDERS if len(choices) == len(ORDERS) else ROTATED
-    at = [np.where(row == NO_CHOICE, NO_CHOICE, np.argsort(order)[row]) for row, order in zip(choices, orders, strict=True)]
+    at = [
+        np.where(row == NO_CHOICE, NO_CHOICE, np.argsort(order)[row])
+        for row, order in zip(choices, orders, strict=True)
+    ]
     return np.asarray(_most(np.array(at)) != NO_CHOICE)
 
 
 def _is_unstable(choices: np.ndarray) -> np.ndarray:
     return np.asarray((choices != choices[0]).any(0))
-
-

@@ -108,7 +108,9 @@ def ask_rows(rows: Sequence[tuple[str, str]], name: str, toolbox: Toolbox, subje
         )  # fmt: skip
     pairs = []
     for row, text, kind in usable:
-        others = [(other, its) for _, other, its in usable if its is not kind] or [(text, KINDS[(KINDS.index(kind) + 1) % 3])]
+        others = [(other, its) for _, other, its in usable if its is not kind] or [
+            (text, KINDS[(KINDS.index(kind) + 1) % 3])
+        ]
         clean = ask_choice(text)
         own = encode(clean, subject)
         encoded = [(encode(ask_choice(other), subject), other, its) for other, its in others]

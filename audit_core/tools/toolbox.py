@@ -125,5 +125,7 @@ def _flatten(text: str) -> str:
 
 def _refuse(text: str, why: str) -> PromptRefused:
     return PromptRefused(
-        f"Request {text[:40]!r}, {why}.", wanted=f"a request such as {' '.join(FORMS)}", remedy="write it in such a form."
+        f"Request {text[:40]!r}, {why}.",
+        wanted=f"a request such as {' '.join(FORMS)}",
+        remedy="write it in such a form.",
     )

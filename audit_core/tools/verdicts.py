@@ -167,7 +167,9 @@ def classify_result(signs: ResultSigns) -> Verdict:
     return Verdict.UNRESOLVED if signs.follows_stale else Verdict.IGNORES
 
 
-def _read(signs: Sequence[T]) -> tuple[Callable[[Callable[[T], bool]], float], Callable[[Callable[[T], bool]], float], float]:
+def _read(
+    signs: Sequence[T],
+) -> tuple[Callable[[Callable[[T], bool]], float], Callable[[Callable[[T], bool]], float], float]:
     """Lower and upper end of a share of the requests, and the smallest share above chance that matters."""
 
     def end(read: Callable[[T], bool], *, is_low: bool) -> float:

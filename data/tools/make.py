@@ -6,8 +6,16 @@ from random import Random
 
 N = 24
 UNITS = [
-    ("metres", "centimetres"), ("kilometres", "metres"), ("feet", "inches"), ("yards", "feet"), ("hours", "minutes"),
-    ("minutes", "seconds"), ("days", "hours"), ("weeks", "days"), ("kilograms", "grams"), ("pounds", "ounces"),
+    ("metres", "centimetres"),
+    ("kilometres", "metres"),
+    ("feet", "inches"),
+    ("yards", "feet"),
+    ("hours", "minutes"),
+    ("minutes", "seconds"),
+    ("days", "hours"),
+    ("weeks", "days"),
+    ("kilograms", "grams"),
+    ("pounds", "ounces"),
 ]
 FIELDS = ("capital", "language", "currency")
 draw = Random(20261129)

@@ -12,6 +12,7 @@ import pytest
 from toy.audit_requests import (
     list_requests,
     list_requests_to_a_chain,
+    list_requests_to_a_chooser,
     list_requests_to_a_mixture,
     list_requests_to_a_reader,
     list_requests_to_an_encoder_decoder,
@@ -92,12 +93,14 @@ BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
     "stability": {},
     "sweep": _RUNS | {"cells": _DONE, "layers": _DONE, "screened": (Evidence.ESTIMATED,)},
     "token_gradients": {},
+    "tools": {"accuracy": _READ, "answered": _READ}
+    | dict.fromkeys(("alone", "lost alone", "cued", "emptied", "cells", "edits"), _DONE),
     "transfer": dict.fromkeys(("sufficiency", "necessity", "found elsewhere", "named"), _DONE),
 }
 """Written by hand: the badge of every figure of an exported result."""
 OF_SOME_PROMPTS = {
     "benchmark", "circuit", "claim_test", "confirmation", "decisions", "documents", "explanations", "rationale", "robustness",
-    "source_tokens", "specificity", "transfer",
+    "source_tokens", "specificity", "tools", "transfer",
 }  # fmt: skip
 
 
@@ -139,6 +142,8 @@ def results(
     asked |= {(audit, reader): found for audit, found in list_requests_to_a_reader(reader.subject).items()}
     chain = Auditor(open_subject("planted-chain-last"), log)
     asked |= {(audit, chain): found for audit, found in list_requests_to_a_chain(chain.subject).items()}
+    chooser = Auditor(open_subject("planted-tools-follower"), log)
+    asked |= {(audit, chooser): found for audit, found in list_requests_to_a_chooser(chooser.subject).items()}
     return {
         audit: [(runner, request, run(runner, audit, request)) for request in found]
         for (audit, runner), found in asked.items()
@@ -161,7 +166,15 @@ def walk(value: Any, kind: type) -> Iterator[Any]:
 
 
 def test_every_audit_on_the_shelf_is_tried_here(prompts: TokenisedPrompts) -> None:
-    assert {*list_requests(prompts), "experts", "source_tokens", "both_sides", "documents", "rationale"} == set(AUDITS)
+    assert {
+        *list_requests(prompts),
+        "experts",
+        "source_tokens",
+        "both_sides",
+        "documents",
+        "rationale",
+        "tools",
+    } == set(AUDITS)
 
 
 @pytest.mark.parametrize("audit", AUDITS)

@@ -51,6 +51,7 @@ from audit_core.prompts.prompt_set import TokenisedPrompts, is_exploratory
 from audit_core.registry import get_plugin, list_plugins
 from audit_core.run import Auditor
 from audit_core.store import RunLog, RunRecord, RunStart
+from audit_core.tools import ToolsRequest
 
 WORTH = {head(0, 0): 3.0, head(1, 2): -1.0}
 CIRCUIT = (head(0, 0), head(1, 2))
@@ -144,6 +145,7 @@ def list_requests(prompts: TokenisedPrompts) -> dict[str, Any]:
         "stability": StabilityRequest(explored, explored, "exact", size=2),
         "sweep": SweepRequest(prompts, prompts, seed=3),
         "token_gradients": TokenGradientsRequest(one, prompts),
+        "tools": ToolsRequest(prompts),
         "transfer": TransferRequest(judged, judged, CIRCUIT, explored=explored),
     }
 

@@ -48,6 +48,7 @@ PLACES = (
     Place("documents.py", "Documents", ":material/description:", "Explore", Permission.RUN),
     Place("explanations.py", "Explanations", ":material/lightbulb:", "Explore", Permission.RUN),
     Place("rationale.py", "Rationale", ":material/format_list_numbered:", "Explore", Permission.RUN),
+    Place("tools.py", "Tools", ":material/build:", "Explore", Permission.RUN),
     Place("decisions.py", "Decisions", ":material/how_to_vote:", "Explore", Permission.RUN),
     Place("benchmarks.py", "Benchmarks", ":material/quiz:", "Explore", Permission.RUN),
     Place("audits.py", "Audits", ":material/fact_check:", "Explore", Permission.RUN),
