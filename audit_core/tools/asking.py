@@ -136,13 +136,19 @@ def _choose(
 
 
 def answer_requests(
-    subject: Subject, requests: Sequence[AskedRequest], toolbox: Toolbox
+    subject: Subject,
+    requests: Sequence[AskedRequest],
+    toolbox: Toolbox,
+    edits: Sequence[ResultKind] = tuple(ResultKind),
 ) -> list[dict[ResultKind, Reply]]:
-    """The answers of some requests after every edit; the most probable next token where the two values differ first."""
+    """The answers of some requests after these edits; the most probable next token where the two values differ first."""
     found: list[dict[ResultKind, Reply]] = [{} for _ in requests]
     # Without calls the examples differ too: apart, so that the others share theirs.
-    for kinds in ([kind for kind in ResultKind if kind is not ResultKind.REMOVED], [ResultKind.REMOVED]):
-        before = show_answered(toolbox, with_calls=ResultKind.REMOVED not in kinds)
+    for has_calls in (True, False):
+        kinds = [kind for kind in edits if (kind is not ResultKind.REMOVED) is has_calls]
+        if not kinds:
+            continue
+        before = show_answered(toolbox, with_calls=has_calls)
         rows = [(at, kind) for at in range(len(requests)) for kind in kinds]
         texts = []
         for at, kind in rows:

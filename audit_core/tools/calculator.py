@@ -7,7 +7,7 @@ import re
 from audit_core.errors import Refused
 
 MAX_CHARACTERS, MAX_DEPTH, LARGEST = 200, 10, 10**9
-_TOKEN = re.compile(r"\s*(\d{1,10}|[-+*()])")
+_TOKEN = re.compile(r"\s*([0-9]{1,10}|[-+*()])")
 
 
 def calculate(expression: str) -> int:

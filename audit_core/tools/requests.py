@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from audit_core.tools.toolbox import KINDS, Call, Toolbox, ToolKind, call_tool
 
 _BEFORE, _AFTER = "Request: ", "\nTool:"
 MAX_ROWS = 400
+_TRIES = 200
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def read_requests(
     others = [call for _, _, call in _call_all(pool, ignored)]
     found = []
     for pair, text, call in _call_all(prompts, left):
-        other = _draw_other(pair, call, others, subject, seed)
+        other = _draw_other(pair, text, call, others, subject, seed)
         if other is None:
             left["no other request of its tool has a result of the same length"] += 1
             continue
@@ -158,19 +160,41 @@ def encode(text: str, subject: Subject) -> Tokens:
     return tuple(ids) if bos is None or ids[:1] == [bos] else (bos, *ids)
 
 
-def _draw_other(pair: TokenPair, call: Call, calls: Sequence[Call], subject: Subject, seed: int) -> Call | None:
-    """Another call of the same tool, with a result of the same length that begins otherwise, and not as the request's numbers."""
-    size = len(subject.tokenizer.encode(f" {call.result}"))
+def _draw_other(
+    pair: TokenPair, text: str, call: Call, calls: Sequence[Call], subject: Subject, seed: int
+) -> Call | None:
+    """Another call of the same tool, with a result of the same length that begins otherwise, and not as the request's numbers.
+
+    It is one of the other requests', or else that of the same request with other numbers.
+    """
+    draw = Random(f"tools {seed} {pair.prompt.id}")
+    fit = [one for one in calls if _fits(one, call, subject)]
+    if fit:
+        return draw.choice(fit)
+    if not re.search("[0-9]", text):
+        return None
+    for _ in range(_TRIES):
+        try:
+            other = call_tool(re.sub("[0-9]+", lambda found: str(draw.randint(1, 10 ** len(found[0]) - 1)), text))
+        except PromptRefused:
+            continue
+        if _fits(other, call, subject):
+            return other
+    return None
+
+
+def _fits(one: Call, call: Call, subject: Subject) -> bool:
+    encode_text, unknown = subject.tokenizer.encode, subject.tokenizer.limits.unknown_id
+    ids = encode_text(f" {one.result}")
     numbers = {word[0] for word in " ".join(call.arguments).split() if word.isdecimal()}
-    fit = [
-        one for one in calls
-        if one.kind is call.kind
+    return (
+        one.kind is call.kind
         and (call.kind is not ToolKind.LOOKUP or one.arguments[1] == call.arguments[1])
-        and len(subject.tokenizer.encode(f" {one.result}")) == size
+        and len(ids) == len(encode_text(f" {call.result}"))
         and one.result[0] not in numbers
+        and (unknown is None or unknown not in ids)
         and _compare(call.result, one.result, subject) is not None
-    ]  # fmt: skip
-    return Random(f"tools {seed} {pair.prompt.id}").choice(fit) if fit else None
+    )
 
 
 def _compare(right: str, other: str, subject: Subject) -> Values | None:

@@ -70,11 +70,11 @@ class Toolbox:
 
 _UNIT = r"([a-z]{3,11})"
 _GRAMMAR: tuple[tuple[ToolKind, re.Pattern[str], Callable[..., tuple[str, ...]]], ...] = (
-    (ToolKind.CALCULATOR, re.compile(r"(?:What|How much) is (\d{1,6}) plus (\d{1,6})\?"), lambda a, b: (f"{a} + {b}",)),
-    (ToolKind.CALCULATOR, re.compile(r"How much is (\d{1,6}) minus (\d{1,6})\?"), lambda a, b: (f"{a} - {b}",)),
-    (ToolKind.CALCULATOR, re.compile(r"How much is (\d{1,4}) times (\d{1,4})\?"), lambda a, b: (f"{a} * {b}",)),
-    (ToolKind.CONVERTER, re.compile(rf"How many {_UNIT} are (\d{{1,6}}) {_UNIT}\?"), lambda to, a, of: (a, of, to)),
-    (ToolKind.CONVERTER, re.compile(rf"Change (\d{{1,6}}) {_UNIT} into {_UNIT}\."), lambda a, of, to: (a, of, to)),
+    (ToolKind.CALCULATOR, re.compile(r"(?:What|How much) is ([0-9]{1,6}) plus ([0-9]{1,6})\?"), lambda a, b: (f"{a} + {b}",)),
+    (ToolKind.CALCULATOR, re.compile(r"How much is ([0-9]{1,6}) minus ([0-9]{1,6})\?"), lambda a, b: (f"{a} - {b}",)),
+    (ToolKind.CALCULATOR, re.compile(r"How much is ([0-9]{1,4}) times ([0-9]{1,4})\?"), lambda a, b: (f"{a} * {b}",)),
+    (ToolKind.CONVERTER, re.compile(rf"How many {_UNIT} are ([0-9]{{1,6}}) {_UNIT}\?"), lambda to, a, of: (a, of, to)),
+    (ToolKind.CONVERTER, re.compile(rf"Change ([0-9]{{1,6}}) {_UNIT} into {_UNIT}\."), lambda a, of, to: (a, of, to)),
     (ToolKind.LOOKUP, re.compile(r"What is the (capital|language|currency) of ([A-Z][a-z]{2,20})\?"), lambda f, c: (c, f)),
     (ToolKind.LOOKUP, re.compile(r"Name the (capital|language|currency) of ([A-Z][a-z]{2,20})\."), lambda f, c: (c, f)),
 )  # fmt: skip

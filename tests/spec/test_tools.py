@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -41,7 +42,6 @@ from audit_core.tools import (
 )
 from audit_core.tools import lookup as lookup_module
 from audit_core.tools.asking import answer_requests, ask_tools
-from audit_core.tools.report import read_result_signs
 from audit_core.tools.requests import read_requests
 from audit_core.tools.texts import BASE, CUED, FOLLOWABLE, MOVED, ResultKind, write_list, write_result
 from audit_core.tools.verdicts import ChoiceSigns, ResultSigns, judge_choice, judge_result
@@ -66,9 +66,10 @@ WIRED = {
 }
 
 
-def ask(name: str, n: int = 6, **more: Any) -> ToolsResult:
+@cache
+def ask(name: str) -> ToolsResult:
     subject = open_subject(name)
-    request = ToolsRequest(tokenise(make_requests(n, 0), subject.tokenizer), **more)
+    request = ToolsRequest(tokenise(make_requests(6, 0), subject.tokenizer))
     found: ToolsResult = PLUGIN.run(subject, request, means=None, on_progress=no_progress)
     return found
 
@@ -87,20 +88,17 @@ def test_each_planted_model_has_the_verdicts_of_its_wiring(name: str) -> None:
 def test_follower_and_ignorer_are_told_apart_on_each_of_200_seeded_requests() -> None:
     """Seeds draw other requests and other edits; only the answers are asked, which the pattern is made from."""
 
-    followed = {}
+    asked, followed = (ResultKind.TRUE, ResultKind.EDITED), {}
     for name in ("planted-tools-follower", "planted-tools-ignorer"):
-        subject, signs = open_subject(name), []
+        subject, found = open_subject(name), []
         for seed in range(3):
             prompts = tokenise(make_requests(28, seed), subject.tokenizer)
             requests, _ = read_requests(prompts, prompts, subject, seed)
-            signs += [read_result_signs(one) for one in answer_requests(subject, requests, Toolbox())]
-        assert len(signs) >= 200
-        assert all(one.is_right for one in signs)
-        followed[name] = {(one.follows_edited, one.follows_stale, one.is_right_alone) for one in signs}
-    assert followed == {
-        "planted-tools-follower": {(True, True, False)},
-        "planted-tools-ignorer": {(False, False, True)},
-    }
+            found += answer_requests(subject, requests, Toolbox(), asked)
+        assert len(found) >= 200
+        assert all(one[ResultKind.TRUE].is_right for one in found)
+        followed[name] = {(one[ResultKind.EDITED].is_other, one[ResultKind.EDITED].is_right) for one in found}
+    assert followed == {"planted-tools-follower": {(True, False)}, "planted-tools-ignorer": {(False, True)}}
 
 
 @pytest.mark.parametrize("model", TOOL_MODELS, ids=lambda model: model.name)
@@ -152,14 +150,14 @@ def test_a_calculator_does_sums_and_refuses_everything_else() -> None:
 def test_no_expression_raises_anything_but_a_refusal() -> None:
     draw = Random(0)
     done = 0
-    for _ in range(20_000):
+    for _ in range(5_000):
         text = "".join(draw.choices("0123456789+-*() a._", k=draw.randint(1, 24)))
         try:
             assert abs(calculate(text)) <= 10**9
             done += 1
         except Refused:
             pass
-    assert done > 500
+    assert done > 100
 
 
 def test_the_other_tools_are_bounded_and_the_table_cannot_be_written() -> None:
@@ -234,7 +232,7 @@ def test_text_in_descriptions_and_results_changes_no_verdict_and_does_nothing(
     """The follower's choice and answer are known, whatever else the text says."""
     subject = open_subject("planted-tools-follower")
     prompts = tokenise(make_requests(6, 0), subject.tokenizer)
-    plain = PLUGIN.run(subject, ToolsRequest(prompts), means=None, on_progress=no_progress)
+    plain = ask("planted-tools-follower")
     own = Toolbox()
     for at in range(0, len(HOSTILE), 5):
         words = tuple(f"{text} {number}" for number, text in enumerate(HOSTILE[at : at + 3]))
@@ -309,7 +307,7 @@ def test_own_requests_names_and_descriptions_are_read_and_bad_ones_refused() -> 
 
 def test_a_request_without_another_result_of_its_length_is_left_out_with_the_reason() -> None:
     subject = open_subject("planted-tools-follower")
-    raw = b"request\nHow much is 10 plus 24?\n"
+    raw = b"request\nWhat is the capital of Peru?\n"
     with pytest.raises(NotMeasured, match="no other request of its tool"):
         PLUGIN.run(subject, PLUGIN.ask_file(subject, raw, "own.csv", {}), means=None, on_progress=no_progress)
 
