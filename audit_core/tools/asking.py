@@ -42,7 +42,7 @@ NO_CHOICE = -1
 
 @dataclass(frozen=True)
 class Reply:
-    """The answer after one edit of the result: the first token by which it can be told."""
+    """The answer after one edit of the result: the first token by which it differs."""
 
     token: int
     is_right: bool

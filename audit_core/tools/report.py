@@ -130,7 +130,7 @@ def _read_request(at: int, asked: Asked, toolbox: Toolbox, subject: Subject) -> 
         id=one.pair.prompt.id, request=one.text, tool=one.call.kind.value, arguments=one.call.arguments,
         result=one.call.result, sha256=one.call.sha256, shown=one.value,
         pattern=classify_result(read_result_signs(replies)).value,
-        choices=tuple((cell.title, _name(found[:, at], name_tools(cell, toolbox))) for cell, found in asked.choices.items()),
+        choices=tuple((cell.title, _name(found[:, at].tolist(), name_tools(cell, toolbox))) for cell, found in asked.choices.items()),
         answers=tuple((kind.value, subject.tokenizer.piece(reply.token)) for kind, reply in replies.items()),
     )  # fmt: skip
 

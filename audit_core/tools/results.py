@@ -80,7 +80,7 @@ class RequestRow:
     choices: tuple[tuple[str, str], ...]
     """Combination of names and descriptions, and the tool chosen in each order, apart by spaces."""
     answers: tuple[tuple[str, str], ...]
-    """Edit of the result, and the first token by which the answer can be told."""
+    """Edit of the result, and the answer: the first token in which the two values differ."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -84,7 +84,7 @@ def show_requests(result: ToolsResult) -> None:
         *kinds,
     )
     show_rows(make_table(columns, rows), "tools-requests")
-    st.markdown("An answer is the first token by which the two values can be told.")
+    st.markdown("An answer is the first token in which the two values differ.")
 
 
 def show_choices(result: ToolsResult) -> None:
