@@ -159,3 +159,8 @@ ACTIVATIONS: Capability[Activations] = Capability(
     "choose a decoder-only transformer",
     _is_a(Activations, "The residual stream of this kind of model cannot be read."),
 )
+TOOLS: Capability[Inputs] = Capability(
+    "choices among tools",
+    "choose a decoder-only model",
+    _is_a(Inputs, "This kind of model cannot be asked to choose a tool."),
+)

@@ -12,6 +12,7 @@ import pytest
 from toy.audit_requests import (
     list_requests,
     list_requests_to_a_chain,
+    list_requests_to_a_chooser,
     list_requests_to_a_mixture,
     list_requests_to_a_reader,
     list_requests_to_a_voter,
@@ -94,12 +95,14 @@ BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
     "stability": {},
     "sweep": _RUNS | {"cells": _DONE, "layers": _DONE, "screened": (Evidence.ESTIMATED,)},
     "token_gradients": {},
+    "tools": {"accuracy": _READ, "answered": _READ}
+    | dict.fromkeys(("alone", "lost alone", "cued", "emptied", "cells", "edits"), _DONE),
     "transfer": dict.fromkeys(("sufficiency", "necessity", "found elsewhere", "named"), _DONE),
 }
 """Written by hand: the badge of every figure of an exported result."""
 OF_SOME_PROMPTS = {
     "benchmark", "circuit", "claim_test", "confirmation", "decisions", "documents", "explanations", "rationale", "robustness",
-    "source_tokens", "specificity", "transfer",
+    "source_tokens", "specificity", "tools", "transfer",
 }  # fmt: skip
 
 
@@ -143,6 +146,8 @@ def results(
     asked |= {(audit, chain): found for audit, found in list_requests_to_a_chain(chain.subject).items()}
     voter = Auditor(open_subject("planted-strict"), log)
     asked |= {(audit, voter): found for audit, found in list_requests_to_a_voter(voter.subject).items()}
+    chooser = Auditor(open_subject("planted-tools-follower"), log)
+    asked |= {(audit, chooser): found for audit, found in list_requests_to_a_chooser(chooser.subject).items()}
     return {
         audit: [(runner, request, run(runner, audit, request)) for request in found]
         for (audit, runner), found in asked.items()
@@ -173,6 +178,7 @@ def test_every_audit_on_the_shelf_is_tried_here(prompts: TokenisedPrompts) -> No
         "documents",
         "probes",
         "rationale",
+        "tools",
     } == set(AUDITS)
 
 

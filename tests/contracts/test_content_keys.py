@@ -52,6 +52,7 @@ from audit_core.prompts.prompt_set import TokenisedPrompts, is_exploratory
 from audit_core.registry import get_plugin, list_plugins
 from audit_core.run import Auditor
 from audit_core.store import RunLog, RunRecord, RunStart
+from audit_core.tools import ToolsRequest
 
 WORTH = {head(0, 0): 3.0, head(1, 2): -1.0}
 CIRCUIT = (head(0, 0), head(1, 2))
@@ -85,6 +86,7 @@ PINNED = {
     "stability": "2108e6b8ba151704443f6a2efbbe6650145f2451e9c4f75f3d520ee569e1fcb0",
     "sweep": "266ecf26257ef8056352328cbd7d1affcc4dfda93125ae343caa38ad8dd66579",
     "token_gradients": "2be91d156c926aa8e7526a75ce3b726f276b6bbb419f2708a5c6ec93524baf85",
+    "tools": "e0a1fde0480b5c8f92c6ec79c5cdf881eb1f824ee70e74456198ed84bd6c4430",
     "transfer": "25da29cff2ff83e445a65d30e2ed899ef35e57b186bdbf1df4a91b56cca5ce00",
 }
 """Audit → content key of the request below, under the third verdict rule.
@@ -147,6 +149,7 @@ def list_requests(prompts: TokenisedPrompts) -> dict[str, Any]:
         "stability": StabilityRequest(explored, explored, "exact", size=2),
         "sweep": SweepRequest(prompts, prompts, seed=3),
         "token_gradients": TokenGradientsRequest(one, prompts),
+        "tools": ToolsRequest(prompts),
         "transfer": TransferRequest(judged, judged, CIRCUIT, explored=explored),
     }
 

@@ -39,6 +39,7 @@ SHAPES = {
     "stability": {8: "b08c13e5385263bd"},
     "sweep": {8: "9b4504acfdd1b476"},
     "token_gradients": {8: "c15a53df8a313407"},
+    "tools": {1: "ff8d10b1788364bb"},
     "transfer": {8: "585f15d0ef051292"},
 }
 """Audit → version → digest of the shape of its result. To change a result: raise its audit's `version`, and add its digest here."""

@@ -103,6 +103,13 @@ REVIEWED: dict[str, list[str]] = {
     "ui/source_tokens/show.py": ["place"],
     "pages/explanations.py": ["form.FIELDS"],
     "ui/explanations/show.py": ["place"],
+    "ui/tools/show.py": [
+        "_share(result.accuracy)",
+        "_share(result.alone)",
+        "_share(result.answered)",
+        "count",
+        "result.n",
+    ],
     "ui/rationale/show.py": ["_share(one)", "_share(other)", "count", "found.n", "hits", "known.n_per_model"],
     "ui/results/curve.py": ["found.n", "found.random_as_near", "place"],
     "ui/results/recomposition.py": ["found.n_universe"],

@@ -44,6 +44,7 @@ from audit_core.prompts.prompt_set import TokenisedPrompts, is_exploratory
 from audit_core.registry import list_plugins
 from audit_core.source_tokens import SourceToken
 from audit_core.subjects.planted import find_planted
+from audit_core.tools import ToolsRequest
 
 
 def list_requests(prompts: TokenisedPrompts) -> dict[str, list[Any]]:
@@ -190,6 +191,13 @@ def list_requests_to_a_chain(subject: Any) -> dict[str, list[Any]]:
     assert model is not None
     chains = tokenise(model.tasks[0].make(1, 0), subject.tokenizer)
     return {"rationale": [RationaleRequest(chains), RationaleRequest(replace(chains, pairs=chains.pairs[:1]))]}
+
+
+def list_requests_to_a_chooser(subject: Any) -> dict[str, list[Any]]:
+    model = find_planted("planted-tools-follower")
+    assert model is not None
+    asked = tokenise(model.tasks[0].make(4, 0), subject.tokenizer)
+    return {"tools": [ToolsRequest(asked, most_requests=4), ToolsRequest(asked, most_requests=1)]}
 
 
 def make_decision_task() -> DecisionTask:

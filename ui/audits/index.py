@@ -19,6 +19,7 @@ QUESTIONS = {
     "source_tokens.py": "Which source tokens decide the translation? For encoder–decoders.",
     "rationale.py": "Does the answer follow the written steps? Steps are edited, and answers compared.",
     "decisions.py": "Which attribute changes a decision about a person, alone or through another one?",
+    "tools.py": "What decides which tool is chosen, and does the answer use its result?",
     "calibration.py": "How often is a verdict right? Tested on models with known wiring.",
     "robustness.py": "Does a verdict hold when the prompts, the decoding or the split change?",
     "benchmarks.py": "Is the model able to do the task? Accuracy beside the effect of a claim.",

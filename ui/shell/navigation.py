@@ -58,6 +58,7 @@ PLACES = (
     Place("source_tokens.py", "Source tokens", ":material/swap_horiz:", INPUTS, Permission.RUN),
     Place("rationale.py", "Rationale", ":material/format_list_numbered:", INPUTS, Permission.RUN),
     Place("decisions.py", "Decisions", ":material/how_to_vote:", INPUTS, Permission.RUN),
+    Place("tools.py", "Tools", ":material/build:", INPUTS, Permission.RUN),
     Place("calibration.py", "Calibration", ":material/straighten:", CHECKS, Permission.LOOK, True),
     Place("robustness.py", "Robustness", ":material/shield:", CHECKS, Permission.RUN),
     Place("benchmarks.py", "Benchmarks", ":material/quiz:", CHECKS, Permission.RUN),

@@ -1,0 +1,1 @@
+"""The page of tools: what it asks and shows."""
