@@ -186,6 +186,23 @@ def test_only_mlps_have_ranges_and_only_captured_ones(load_planted: Load) -> Non
         subject.run(prompts, [Intervention((Edit(mlp, Replacement.IN_RANGE),))])
 
 
+def test_the_first_token_has_a_range_of_its_own() -> None:
+    """One neuron, at most 1 at the first token and from 5 to 6 elsewhere; a run that starts later has no first token."""
+    import torch
+
+    from audit_core.component import Kind
+    from audit_core.engine.hooks import Sources
+    from audit_core.engine.hooks import keep_in_range as clamp
+    from audit_core.engine.sites import SiteEdit
+
+    ranges = torch.tensor([[[[0.0], [5.0]]], [[[1.0], [6.0]]]])
+    edit = SiteEdit(0, Kind.NEURON, Replacement.IN_RANGE, 1.0, (), None, None)
+    values = torch.tensor([[[9.0], [9.0], [2.0]]])
+    sources = Sources({}, {}, ranges)
+    assert clamp(values, edit, sources, 0).flatten().tolist() == [1.0, 6.0, 5.0]
+    assert clamp(values, edit, sources, 3).flatten().tolist() == [6.0, 6.0, 5.0]
+
+
 def interval(low: float, high: float) -> Estimate:
     return Estimate((low + high) / 2, low, high, 60, "fraction", 0.95, 12)
 
