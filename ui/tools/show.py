@@ -15,6 +15,21 @@ from ui.parts.workbench import Table, pane_header, show_sentence, split_panes
 
 _ESTIMATE = ("value", "low", "high", "n", "unit")
 _CHANCE = ((1 / 3, "chance"),)
+_SHORT = {
+    "own names, own descriptions": "names, descriptions",
+    "own names, no descriptions": "names alone",
+    "own names, descriptions moved to the next tool": "descriptions moved",
+    "neutral names, own descriptions": "descriptions alone",
+    "neutral names, no descriptions": "neither",
+    "own names, another tool's description says to choose it": "another one praised",
+    "call and result of another request": "another request's",
+    "unrelated value after the result": "unrelated value",
+    "instruction after the result": "instruction",
+    "call and result removed": "removed",
+}
+"""List or edit → its label in a figure; the tables have the whole words."""
+_LEGEND = -0.35
+"""Below the axis title."""
 
 
 def show_answer(result: ToolsResult, badges: str) -> None:
@@ -38,10 +53,10 @@ def show_panes(result: ToolsResult, place: str = "") -> None:
         )  # fmt: skip
         figures.show(
             figures.interval_rows(
-                [row.cell for row in result.cells],
+                [_SHORT.get(row.cell, row.cell) for row in result.cells],
                 [("own tool", "circle", [row.right for row in result.cells]), ("one place", "square-open", [row.placed for row in result.cells])],
                 unit="share of requests, 95 % interval", lines=_CHANCE, is_effect=True,
-            ),
+            ).update_layout(legend_y=_LEGEND),
             key=f"figure-cells{place}",
             alt="Two intervals for each list: the share of requests with their own tool, and with one place. The table has the numbers.",
         )  # fmt: skip
@@ -53,10 +68,10 @@ def show_panes(result: ToolsResult, place: str = "") -> None:
         )  # fmt: skip
         figures.show(
             figures.interval_rows(
-                [row.edit for row in result.edits],
+                [_SHORT.get(row.edit, row.edit) for row in result.edits],
                 [("real result", "circle", [row.right for row in result.edits]), ("other value", "diamond-open", [row.followed for row in result.edits])],
                 unit="share of requests, 95 % interval", lines=(), is_effect=True,
-            ),
+            ).update_layout(legend_y=_LEGEND),
             key=f"figure-edits{place}",
             alt="Two intervals for each edit: the share of answers that are right, and that follow it. The table has the numbers.",
         )  # fmt: skip
