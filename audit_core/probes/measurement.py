@@ -231,7 +231,7 @@ def describe(rows: tuple[ProbeSite, ...], labels: tuple[str, str], no_use: str) 
     of = f"of {len(rows)} sites" if len(rows) > 1 else "of one site"
     named = f"{labels[0]} / {labels[1]}"
     if no_use:
-        held = sum(row.reason.startswith("decodable;") for row in rows)
-        return f"{named}: decodable at {held} {of}. Whether it is used was not measured: {no_use}."
+        n_decodable = sum(row.reason.startswith("decodable;") for row in rows)
+        return f"{named}: decodable at {n_decodable} {of}. Whether it is used was not measured: {no_use}."
     parts = [f"{verdict} at {counts[verdict.value]}" for verdict in ProbeVerdict if counts[verdict.value]]
     return f"{named}: {', '.join(parts)} {of}."

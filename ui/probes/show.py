@@ -20,10 +20,10 @@ _ENDS = ("low", "high")
 def show_answer(result: ProbesResult, badges: str) -> None:
     """Show the counts of verdicts, and what the two axes are."""
     show_sentence(result.finding, badges, result.n)
-    held = "templates and words" if result.holds_out_words else "templates"
+    unseen = "templates and words" if result.holds_out_words else "templates"
     lead = "" if result.lead is None else f" The lead is **{plain(format_estimate(result.lead))}**."
     st.markdown(
-        f"A probe that decodes a label does not show that the model relies on it. Probes are tested on {held} that they have "
+        f"A probe that decodes a label does not show that the model relies on it. Probes are tested on {unseen} that they have "
         f"not seen. Edits are measured on **{result.n_edited}** texts.{lead}"
     )
 
