@@ -189,10 +189,10 @@ class WaveRunner:
             for start in range(0, len(members), size):
                 where = members[start : start + size]
                 run = self._capture([rows[at] for at in where], (Kind.RESID,))
-                at = [locate_position(positions[one], length) for one in where]
+                places = [locate_position(positions[one], length) for one in where]
                 with self.turn():
-                    for place, layer in enumerate(layers):
-                        found[place, where] = run.sites[Kind.RESID, layer][range(len(where)), at].float().numpy()
+                    for number, layer in enumerate(layers):
+                        found[number, where] = run.sites[Kind.RESID, layer][range(len(where)), places].float().numpy()
                 done += len(where)
                 on_progress(done, len(rows))
         return read_only(found)

@@ -172,32 +172,36 @@ def _judge(
 ) -> ProbeSite:
     mine = None if runs is None else runs.sites.get(site)
     edits: tuple[Intervened, ...] = ()
-    whole = None
+    erased = swapped = whole = None
     if runs is not None and mine is not None:
-        edits, whole = _estimate(mine, runs, request.prompts.take(request.prompts.spread(request.texts)), request.seed)
+        erased, swapped, whole = _estimate(
+            mine, runs, request.prompts.take(request.prompts.spread(request.texts)), request.seed
+        )
+        edits = (erased, swapped)
     verdict, reason = judge_site(
         Decoded(decoded.accuracy, texts.chance), edits, erased_accuracy,
         no_use or _ALIKE,
     )  # fmt: skip
-    erased, swapped = edits if edits else (None, None)
     return ProbeSite(
         layer=site.layer, position=site.position.value, accuracy=decoded.accuracy, seen_words=decoded.seen_words,
         control=decoded.control, selectivity=decoded.selectivity, compression=decoded.compression,
         erased_accuracy=erased_accuracy,
-        erased=erased and erased.lost, erased_moved=erased and erased.moved, erased_random=erased and erased.largest_random,
-        swapped=swapped and swapped.lost, swapped_moved=swapped and swapped.moved,
-        swapped_random=swapped and swapped.largest_random, whole=whole, verdict=verdict.value, reason=reason,
+        erased=None if erased is None else erased.lost, erased_moved=None if erased is None else erased.moved,
+        erased_random=None if erased is None else erased.largest_random,
+        swapped=None if swapped is None else swapped.lost, swapped_moved=None if swapped is None else swapped.moved,
+        swapped_random=None if swapped is None else swapped.largest_random, whole=whole, verdict=verdict.value, reason=reason,
     )  # fmt: skip
 
 
 def _estimate(
     mine: SiteRuns, runs: AllRuns, prompts: TokenisedPrompts, seed: int
-) -> tuple[tuple[Intervened, Intervened], Estimate]:
+) -> tuple[Intervened, Intervened, Estimate]:
     """Shares of the lead, with intervals over templates."""
     rows = np.stack([mine.erased, np.abs(mine.erased), mine.swapped, np.abs(mine.swapped), mine.whole])
     found = bootstrap_ratios(rows, runs.lead, prompts.templates, unit=LEAD, seed=seed)
     random = [float((draws.mean(1) / runs.lead.mean()).max()) for draws in (mine.erased_random, mine.swapped_random)]
-    return (Intervened("erased", *found[:2], random[0]), Intervened("swapped", *found[2:4], random[1])), found[4]
+    erased = Intervened("erased", found[0], found[1], random[0])
+    return erased, Intervened("swapped", found[2], found[3], random[1]), found[4]
 
 
 def _explain_no_edit(request: ProbesRequest) -> str:

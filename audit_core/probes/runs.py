@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 
 from audit_core.component import Component, resid
 from audit_core.controls import Controls, join_controls
-from audit_core.effect import Effect, measure_effect
+from audit_core.effect import Effect, get_metric, measure_effect
 from audit_core.errors import ControlFailed
 from audit_core.intervention import Edit, Intervention, Replacement
-from audit_core.metrics.logit_difference import PLUGIN as LOGIT_DIFFERENCE
 from audit_core.probes.erasure import Activity, Subspace
 from audit_core.probes.linear import Array, Folds
 from audit_core.probes.results import Position, ProbesRequest
@@ -147,7 +146,12 @@ def run_edits(
             on_progress(before + size * done // max(1, total), sum(work))
 
         effect = measure_effect(
-            subject, prompts.take(group.rows), asked, LOGIT_DIFFERENCE, seed=request.seed, on_progress=advance
+            subject,
+            prompts.take(group.rows),
+            asked,
+            get_metric("logit_difference"),
+            seed=request.seed,
+            on_progress=advance,
         )
         lead[list(group.rows)] = effect.clean
         controls.append(effect.controls)
