@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -52,7 +52,7 @@ def test_hostile_text_in_a_result_is_drawn_as_text(home: Path, monkeypatch: pyte
     rows = tuple(replace(row, request=HOSTILE, result=HOSTILE, shown=HOSTILE) for row in record.result.requests)
     bad = replace(record.result, requests=rows, names=(HOSTILE,) * 3, descriptions=(HOSTILE,) * 3, finding=HOSTILE)
 
-    def draw(bad: Any) -> None:
+    def draw(bad):  # type: ignore[no-untyped-def]  # only its source reaches the page
         from ui.tools import show
 
         show.show_answer(bad, "causal")
@@ -69,8 +69,7 @@ def test_hostile_text_in_a_result_is_drawn_as_text(home: Path, monkeypatch: pyte
     drawn = [text.value for text in test.markdown]
     assert any("onerror" in text for text in drawn)
     for text in drawn:
-        for raw in ("<img", "**bold**", "[link]("):
-            assert raw not in text, text
+        assert not re.search(r"(?<!\\)(<img|\[link|\*\*bold)", text), text
 
 
 def test_a_stored_result_reads_back_as_it_was() -> None:
