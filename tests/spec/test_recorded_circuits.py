@@ -74,7 +74,7 @@ def test_answers_of_another_rule_or_another_version_of_an_audit_are_not_shown() 
 def test_a_file_that_is_no_record_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "broken.json"
     path.write_text("{}")
-    with pytest.raises(IntegrityError, match="not a recorded circuit"):
+    with pytest.raises(IntegrityError, match="is not a record that this version reads"):
         load_recorded(path)
 
 
