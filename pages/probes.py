@@ -1,7 +1,5 @@
 """Probes: where a label can be decoded, beside where the answer relies on it."""
 
-from __future__ import annotations
-
 import streamlit as st
 
 from ui.flow import answers, model_question, services

@@ -37,10 +37,8 @@ class ToolsFile:
 _EXAMPLES = (
     Example(
         {},
-        "The model names the tool by the request and copies what follows `Result:`: it relies on the result.",
-        lambda found: (
-            found.reliance == (Verdict.RELIES,) and {row.pattern for row in found.requests} == {Verdict.RELIES}
-        ),
+        "The model names the tool by the request and copies what follows `Result:`: the answer to each request relies on the result.",
+        lambda found: {row.pattern for row in found.requests} == {Verdict.RELIES},
         task="tools",
     ),
 )

@@ -27,14 +27,14 @@ from audit_core.judging.trial import TrialPlan
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.subject import Means, Progress, Subject, no_progress
 
-_SAME_LAYER = frozenset((Kind.HEAD, Kind.QUERY, Kind.KEY, Kind.VALUE, Kind.EDGE, Kind.PATTERN, Kind.RESID))
-"""Kinds that the MLP of their own layer reads, in blocks where attention comes first."""
+_AFTER_ATTENTION = frozenset((Kind.MLP, Kind.NEURON, Kind.EXPERT, Kind.SHARED))
+"""Kinds that the MLP of their own layer does not read; all others act before it, in blocks where attention comes first."""
 
 
 def list_readers(subject: Subject, components: Sequence[Component]) -> tuple[Component, ...]:
     """MLPs that read any of these components; without those that contain one."""
-    first = min(part.layer + (part.kind not in _SAME_LAYER) for part in components)
-    own = {part.layer for part in components if part.kind not in _SAME_LAYER}
+    first = min(part.layer + (part.kind in _AFTER_ATTENTION) for part in components)
+    own = {part.layer for part in components if part.kind in _AFTER_ATTENTION}
     return tuple(mlp for mlp in subject.components(Kind.MLP) if mlp.layer >= first and mlp.layer not in own)
 
 

@@ -24,6 +24,7 @@ from audit_core.capability import (
     RANDOMISABLE,
     ROUTING,
     STEPS,
+    TOOLS,
     Capability,
     components_of,
 )
@@ -332,7 +333,20 @@ def read_limits(inner: Any, model: Any) -> TokenLimits:
 
 
 _DENSE: frozenset[Capability[Any]] = frozenset(
-    (HEADS, MEANS, ATTENTION, PATTERNS, RANDOMISABLE, GRADIENTS, PATHS, DOCUMENTS, STEPS, ACTIVATIONS)
+    (
+        HEADS,
+        MEANS,
+        ATTENTION,
+        PATTERNS,
+        RANDOMISABLE,
+        GRADIENTS,
+        PATHS,
+        DOCUMENTS,
+        STEPS,
+        TOOLS,
+        ACTIVATIONS,
+        components_of(Kind.RESID),
+    )
 )
 _OFFERS: Mapping[Setting, frozenset[Capability[Any]]] = MappingProxyType(
     {Setting.DENSE: _DENSE, Setting.MIXTURE: _DENSE | {components_of(Kind.EXPERT), ROUTING}}

@@ -28,7 +28,7 @@ def list_links(person: Person, group: str) -> list[str]:
     return [place.title for place in list_listed(person, group)]
 
 
-def test_nobody_has_more_links_than_fit() -> None:
+def test_no_person_has_more_links_than_fit() -> None:
     longest = max(len(list_links(person, group)) for person in PEOPLE for group in GROUPS)
     assert longest == MOST_LINKS, "the side bar has three buttons at most, and shall have 15 controls at most"
 

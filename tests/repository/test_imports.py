@@ -23,7 +23,7 @@ ROOMS = {
     "torch": ("audit_core/engine/", "audit_core/subjects/", "audit_core/estimators/", "audit_core/retrievers/"),
     "transformers": ("audit_core/engine/", "audit_core/subjects/", "audit_core/estimators/", "audit_core/retrievers/"),
     "transformer_lens": ("audit_core/engine/", "audit_core/subjects/", "audit_core/estimators/"),
-    "duckdb": ("audit_core/store/",),
+    "duckdb": ("audit_core/store/", "audit_core/tools/lookup.py"),
     "pandas": ("audit_core/tables.py",),
     "pyarrow": ("audit_core/prompt_files/columnar.py",),
     "streamlit": ("ui/", "pages/", "app.py"),

@@ -85,7 +85,7 @@ def test_each_planted_model_has_the_verdicts_of_its_wiring(name: str) -> None:
     assert found.controls.identity_max <= found.controls.tolerance < found.controls.noise_min
 
 
-def test_follower_and_ignorer_are_told_apart_on_each_of_200_seeded_requests() -> None:
+def test_follower_and_ignorer_are_separated_on_each_of_200_seeded_requests() -> None:
     """Seeds draw other requests and other edits; only the answers are asked, which the pattern is made from."""
 
     asked, followed = (ResultKind.TRUE, ResultKind.EDITED), {}
@@ -365,7 +365,7 @@ def ignore(text: str) -> str:
 AGENT_REQUESTS = [text for texts in REQUESTS.values() for text in texts[:8]]
 
 
-def test_agents_behind_a_callable_are_told_apart_by_their_replies() -> None:
+def test_agents_behind_a_callable_are_separated_by_their_replies() -> None:
     followed, ignored = (audit_agent(one, [*AGENT_REQUESTS, "Write a poem."]) for one in (follow, ignore))
     assert followed.verdicts == (Verdict.RELIES,)
     assert ignored.verdicts[0] == Verdict.IGNORES
