@@ -57,12 +57,14 @@ def pytest_xdist_auto_num_workers() -> int:
 HEAVY = (
     "server", "default_subject", "test_killed_processes", "test_planted_models", "test_models_hub",
     "test_accessibility_in_the_browser", "test_audits", "test_confirmation", "test_journey_in_the_browser",
-    "test_pack_fuzz", "test_wavefront", "test_sign_in_in_the_browser", "test_models_default",
-    "test_loading_beside_running", "test_paths", "test_dead_hook_on_the_page", "test_models_fetch", "test_telemetry",
+    "test_examples", "test_prompt_cards", "test_tools", "test_pack_fuzz", "test_wavefront", "test_sign_in_in_the_browser", "test_models_default",
+    "test_loading_beside_running", "test_encoder_decoder", "test_documents", "test_findings_in_the_browser", "test_paths", "test_dead_hook_on_the_page", "test_models_fetch", "test_telemetry",
     "test_log_attacks", "test_balance", "test_repair", "test_report_pdf", "test_signed_in", "test_claims_page",
     "test_link_never_acts", "test_measurable", "test_power", "test_golden_packs", "test_withheld_prompts",
     "test_output", "test_audit_log", "test_revalidation", "test_faithfulness", "test_overview_page",
-    "test_logs_under_attack", "test_key_changes",
+    "test_logs_under_attack", "test_key_changes", "test_encoder_decoder_edits", "test_probes", "test_usual_range", "test_rationale",
+    "test_explanations", "test_experts", "test_robustness", "test_report_in_the_browser", "test_sample_on_the_pages", "test_desk_page",
+    "test_circuit_page",
 )  # fmt: skip
 """Groups that take longest: begun first, so that no worker is left with one of them while the others have nothing to do. Those with
 a browser are apart, because three servers and three browsers at once would make each other wait."""
