@@ -7,10 +7,10 @@ from audit_core.tools.lookup import look_up, read_table
 from audit_core.tools.results import CellRow, EditRow, RequestRow, ToolsRequest, ToolsResult
 from audit_core.tools.texts import ResultKind
 from audit_core.tools.toolbox import FORMS, KINDS, Call, Toolbox, ToolKind, call_tool
-from audit_core.tools.verdicts import CANNOT, DELTA, MEANINGS, Verdict
+from audit_core.tools.verdicts import AT_CHANCE, DELTA, MEANINGS, Verdict
 
 __all__ = [
-    "CANNOT",
+    "AT_CHANCE",
     "DELTA",
     "FACTORS",
     "FORMS",

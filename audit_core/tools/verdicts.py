@@ -20,7 +20,8 @@ FOLLOWED, NOT_FOLLOWED, ABLE = 0.8, 0.2, 0.75
 SHARE = "share of requests"
 MIN_REQUESTS = 16
 """With 16 of 16, the lower end of Wilson's interval is above `FOLLOWED`."""
-CANNOT = "the model cannot choose tools"
+AT_CHANCE = "the right tool is not chosen clearly more often than by chance"
+"""Said where the interval of the share does not lie above chance by `DELTA`."""
 
 
 class Verdict(StrEnum):
@@ -127,7 +128,9 @@ def judge_choice(signs: Sequence[ChoiceSigns]) -> Judged:
         found.append(Verdict.UNSTABLE)
     if not is_able:
         share = sum(s.is_right for s in signs)
-        reason = f"{CANNOT}: right on {share} of {len(signs)} requests, where chance is a third."
+        reason = (
+            f"{AT_CHANCE}: right on {share} of {len(signs)} requests, chance is a third, and {DELTA:g} more was asked."
+        )
         return Judged(tuple(found) or (Verdict.UNRESOLVED,), reason)
     return Judged(tuple(found), "")
 

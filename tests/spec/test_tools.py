@@ -27,7 +27,7 @@ from audit_core.recorded import load_recorded
 from audit_core.subject import no_progress
 from audit_core.subjects.planted_tools import REQUESTS, TOOL_MODELS, make_requests
 from audit_core.tools import (
-    CANNOT,
+    AT_CHANCE,
     FORMS,
     Toolbox,
     ToolKind,
@@ -81,7 +81,7 @@ def test_each_planted_model_has_the_verdicts_of_its_wiring(name: str) -> None:
     assert (found.choice, found.reliance) == (choice, reliance)
     assert {row.pattern for row in found.requests} == {pattern}
     assert found.left_out == ()
-    assert (CANNOT in found.finding) is (name == "planted-tools-copier")
+    assert (AT_CHANCE in found.finding) is (name == "planted-tools-copier")
     assert found.controls.identity_max <= found.controls.tolerance < found.controls.noise_min
 
 
@@ -274,7 +274,7 @@ def test_verdicts_need_enough_requests_and_intervals_that_decide() -> None:
     wrong = replace(CHOICE, is_right=False, is_named=False, is_described=False, follows_name=False)
     at_chance = judge_choice([CHOICE] * 20 + [wrong] * 40)
     assert at_chance.verdicts == (Verdict.UNRESOLVED,)
-    assert at_chance.reason.startswith(CANNOT)
+    assert at_chance.reason.startswith(AT_CHANCE)
     assert judge_result([RESULT] * 40).verdicts == (Verdict.RELIES,)
     half = [RESULT] * 20 + [replace(RESULT, follows_edited=False)] * 20
     assert judge_result(half).verdicts == (Verdict.UNRESOLVED,)
